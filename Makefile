@@ -1,0 +1,43 @@
+# make demo    what pybuild does, shown on a small image of this machine's own programs
+# make test    all tests, with the Debian packages that they need
+# make check   format, lint, types, imports and the fast tests; what to run before a commit
+# make bench   the table of builder/README.md, beside Docker and Buildah; make bench BENCH="--help" for choices
+
+VENV = .venv
+BIN = $(VENV)/bin
+JOBS = 2
+BENCH =
+
+.PHONY: demo test check lint bench clean
+.NOTPARALLEL:
+
+demo: $(VENV)/runs
+	@sh testdata/hello/demo.sh $(BIN)/pybuild
+
+test: $(VENV)/tests
+	@sh tests/setup/debian.sh
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --durations 10 $(PYTEST)
+
+check: lint
+	$(BIN)/pytest --numprocesses $(JOBS) -q -m "not e2e and not interop" $(PYTEST)
+
+lint: $(VENV)/tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/tests
+	@sh tests/setup/debian.sh buildah
+	@$(BIN)/python -m tests.benchmarks $(BENCH)
+
+$(VENV)/runs: pyproject.toml tests/setup/venv.sh
+	@sh tests/setup/venv.sh $(VENV) .
+	@touch $@
+
+$(VENV)/tests: pyproject.toml tests/setup/venv.sh
+	@sh tests/setup/venv.sh $(VENV) '.[dev]'
+	@touch $(VENV)/runs $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .import_linter_cache
