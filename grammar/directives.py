@@ -1,0 +1,67 @@
+"""Parser directives: the comments ``# key=value`` that open a file.
+
+Keys are ``syntax``, ``escape`` and ``check``, in any case, each at most once. The first line that is anything else (a
+blank line, another comment, an instruction) ends them. Behind a ``#!`` line Docker still looks for ``syntax`` and
+``check``, but no longer for ``escape``.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from grammar.errors import DockerfileError
+from grammar.golang import SPACE
+from grammar.nodes import Directive
+from grammar.source import Span
+
+_FORM = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)")
+_KEYS = ("syntax", "escape", "check")
+_ESCAPES = ("\\", "`")
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The directives of a file and the number of rows that they take."""
+
+    directives: tuple[Directive, ...] = ()
+    rows: int = 0
+
+    @property
+    def escape(self) -> str | None:
+        """The escape character that the file chose."""
+        return next((found.value for found in self.directives if found.key == "escape"), None)
+
+
+def read_directives(rows: Sequence[str], offset: int) -> Opening:
+    """Read the directives at the top of *rows*, the first of which begins at *offset* of the source.
+
+    Raises:
+        DockerfileError: a key is repeated, or the escape is neither a backslash nor a backtick.
+    """
+    found: list[Directive] = []
+    shebang = bool(rows) and rows[0].startswith("#!")
+    for count, row in enumerate(rows):
+        directive = _directive(row, offset)
+        offset += len(row) + 1
+        if directive is None and not (shebang and count == 0):
+            return Opening(tuple(found), count)
+        if directive and not (shebang and directive.key == "escape"):
+            _check(directive, found)
+            found.append(directive)
+    return Opening(tuple(found), len(rows))
+
+
+def _directive(row: str, offset: int) -> Directive | None:
+    text = row.strip(SPACE)
+    match = _FORM.fullmatch(text)
+    if match is None or match[1].lower() not in _KEYS:
+        return None
+    start = offset + row.index("#")
+    return Directive(key=match[1].lower(), value=match[2], span=Span(start, start + len(text)))
+
+
+def _check(directive: Directive, earlier: Sequence[Directive]) -> None:
+    if any(directive.key == other.key for other in earlier):
+        raise DockerfileError(f"only one {directive.key} parser directive can be used", directive.span)
+    if directive.key == "escape" and directive.value not in _ESCAPES:
+        raise DockerfileError(f"invalid escape token '{directive.value}' does not match ` or \\", directive.span)

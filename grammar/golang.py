@@ -1,0 +1,113 @@
+"""Small notations that Dockerfiles inherit from Go: white space, quoting, booleans, numbers, durations and sizes.
+
+Each function accepts exactly what Docker's builder accepts and raises ValueError with Go's text.
+"""
+
+import re
+
+SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+"""What Go calls a space; `str.strip` and `\\s` of Python also take the separators 0x1c to 0x1f."""
+
+_SHORT = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"} | {
+    '"': '\\"',
+    "\\": "\\\\",
+}
+_QUOTED_LENGTH = 200
+
+_BOOLEANS = dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True) | dict.fromkeys(
+    ("0", "f", "F", "false", "FALSE", "False"), False
+)
+
+_UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6}  # Go accepts both signs for micro
+_UNITS |= {"s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_DURATION_PART = re.compile(r"(\d*)(?:\.(\d*))?([^\d.]*)", re.ASCII)
+_LONGEST_DURATION = 2**63 - 1
+_LONGEST_TEXT = 64
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
+_DIGITS = {8: re.compile(r"[0-7]{1,12}"), 10: re.compile(r"[0-9]{1,12}")}
+
+
+def quote(text: str) -> str:
+    """Return *text* as Go prints it with ``%q``; a very long one is cut, since it stands in messages only."""
+    shown, dots = (text, "") if len(text) <= _QUOTED_LENGTH else (text[:_QUOTED_LENGTH], "...")
+    return '"' + "".join(map(_quoted_char, shown)) + dots + '"'
+
+
+def _quoted_char(char: str) -> str:
+    if char in _SHORT:
+        return _SHORT[char]
+    if char.isprintable():
+        return char
+    code = ord(char)
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def parse_bool(text: str) -> bool:
+    """Parse ``true``, ``T``, ``1`` and their opposites."""
+    if text not in _BOOLEANS:
+        raise ValueError(f"strconv.ParseBool: parsing {quote(text)}: invalid syntax")
+    return _BOOLEANS[text]
+
+
+def parse_uint32(text: str, base: int) -> int:
+    """Parse an unsigned number of 32 bits, written in *base* 8 or 10 without a prefix."""
+    if not _DIGITS[base].fullmatch(text):
+        raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: invalid syntax")
+    if (number := int(text, base)) >= 2**32:
+        raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: value out of range")
+    return number
+
+
+def parse_int32(text: str) -> int:
+    """Parse a signed decimal number of 32 bits."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,12}", text):
+        raise ValueError(f"strconv.ParseInt: parsing {quote(text)}: invalid syntax")
+    if not -(2**31) <= (number := int(text)) < 2**31:
+        raise ValueError(f"strconv.ParseInt: parsing {quote(text)}: value out of range")
+    return number
+
+
+def parse_duration(text: str) -> int:
+    """Return the nanoseconds of a duration such as ``1h30m``, ``1.5s`` or ``-2ms``."""
+    sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
+    if rest == "0":
+        return 0
+    if not rest or len(rest) > _LONGEST_TEXT:
+        raise ValueError(f"time: invalid duration {quote(text)}")
+    total, position = 0, 0
+    while position < len(rest):
+        part = _DURATION_PART.match(rest, position)
+        if part is None or part.end() == position:
+            raise ValueError(f"time: invalid duration {quote(text)}")
+        total, position = total + _nanoseconds(part, text), part.end()
+    if total > _LONGEST_DURATION:
+        raise ValueError(f"time: invalid duration {quote(text)}")
+    return sign * total
+
+
+def _nanoseconds(part: re.Match[str], text: str) -> int:
+    whole, fraction, unit = part[1], part[2] or "", part[3]
+    if not whole and not fraction:
+        raise ValueError(f"time: invalid duration {quote(text)}")
+    if not unit:
+        raise ValueError(f"time: missing unit in duration {quote(text)}")
+    if unit not in _UNITS:
+        raise ValueError(f"time: unknown unit {quote(unit)} in duration {quote(text)}")
+    return _scaled(whole, fraction, _UNITS[unit])
+
+
+def _scaled(whole: str, fraction: str, unit: int) -> int:
+    """Multiply the decimal number *whole* . *fraction* by *unit*, rounding down."""
+    return int(whole + fraction) * unit // int("1" + "0" * len(fraction))
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes of a size such as ``64m``, ``1.5GiB`` or ``4096``; units are powers of 1024."""
+    size = _SIZE.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
+    if size is None:
+        raise ValueError(f"invalid size: {quote(text)}")
+    whole, _, fraction = size[1].partition(".")
+    return _scaled(whole, fraction, 1 << 10 * " kmgtp".index(size[2].lower() or " "))

@@ -1,0 +1,292 @@
+"""The abstract syntax tree: one frozen value per instruction, as written, before any variable is expanded.
+
+A *word* keeps its raw text (quotes, escapes and variables still in it) and its span; `grammar.words` expands it later,
+when the scope is known. Flag values are words too. The tree is complete: nothing later looks at the text again.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from grammar.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A piece of text that may hold quotes, escapes and variables.
+
+    An element of a JSON array is an ordinary word, as in BuildKit: what JSON left over is expanded and unquoted like
+    any other word, so that ``COPY ["$a", "'b c'"]`` names the value of ``a`` and ``b c``.
+    """
+
+    text: str
+    span: Span = field(compare=False)
+    literal: bool = False
+    """True for text that is never expanded or unquoted: a pattern of --exclude, the name behind MAINTAINER."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heredoc:
+    """``<<NAME`` with its body; *expand* is False when the name was quoted. Tabs are already stripped for ``<<-``.
+
+    The span is that of the announcing word, not of the body.
+    """
+
+    name: str
+    body: str
+    expand: bool
+    strip_tabs: bool = False
+    fd: int = 0
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ShellForm:
+    """Text that is handed to the shell as it stands (continuations joined, comments removed)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecForm:
+    """The arguments of a JSON array, unescaped by JSON, never expanded by the builder."""
+
+    args: tuple[str, ...]
+
+
+CommandLine = ShellForm | ExecForm
+
+
+class MountKind(Enum):
+    """``type=`` of RUN --mount."""
+
+    BIND = "bind"
+    CACHE = "cache"
+    TMPFS = "tmpfs"
+    SECRET = "secret"  # noqa: S105 - a mount type, not a password
+    SSH = "ssh"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MountFlag:
+    """One ``--mount=``: keys in normal spelling; a value with a variable in it is checked by `grammar.mounts.settle`.
+
+    Keys kept in *options*: target, source, from, id, readonly ("true"/"false"), sharing, mode, uid, gid, size (bytes),
+    required ("true"/"false"), env. Aliases (dst, destination, src, ro, rw, readwrite) are folded by the parser. A key
+    that was not given is missing: the defaults belong to whoever mounts.
+    """
+
+    kind: MountKind
+    options: tuple[tuple[str, Word], ...]
+    span: Span = field(compare=False)
+
+    def get(self, key: str) -> Word | None:
+        """Return the word given for *key*, None when it was not given."""
+        return dict(self.options).get(key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """What every instruction has: where it stands, its text in one line, and the comment directly above it."""
+
+    span: Span = field(compare=False)
+    original: str = field(compare=False)
+    """The instruction as one line: continuations joined, comments removed, heredoc bodies left out; for step names."""
+    comment: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class From(Node):
+    """``FROM [--platform=P] image [AS name]``; *name* is lower case."""
+
+    image: Word
+    platform: Word | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arg(Node):
+    """``ARG name[=default]...``."""
+
+    items: tuple[tuple[str, Word | None], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Env(Node):
+    """``ENV key=value...`` or the legacy form ``ENV key value`` (*legacy*)."""
+
+    pairs: tuple[tuple[Word, Word], ...]
+    legacy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label(Node):
+    """``LABEL key=value...`` or the legacy form."""
+
+    pairs: tuple[tuple[Word, Word], ...]
+    legacy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(Node):
+    """``RUN [flags] command``. With heredocs, *command* is the text of the first line, ``<<NAME`` still in it."""
+
+    command: CommandLine
+    heredocs: tuple[Heredoc, ...] = ()
+    mounts: tuple[MountFlag, ...] = ()
+    network: str = "default"
+    """default, none or host."""
+    security: str = "sandbox"
+    """sandbox or insecure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy(Node):
+    """``COPY [flags] source... destination``; *sources* holds words and heredocs in the order written."""
+
+    sources: tuple[Word | Heredoc, ...]
+    destination: Word
+    from_: Word | None = None
+    chown: Word | None = None
+    chmod: Word | None = None
+    link: bool = False
+    parents: bool = False
+    exclude: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Add(Node):
+    """``ADD [flags] source... destination``; sources may be URLs, git references, archives and heredocs."""
+
+    sources: tuple[Word | Heredoc, ...]
+    destination: Word
+    chown: Word | None = None
+    chmod: Word | None = None
+    link: bool = False
+    exclude: tuple[Word, ...] = ()
+    checksum: Word | None = None
+    keep_git_dir: bool = False
+    unpack: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workdir(Node):
+    """``WORKDIR path``."""
+
+    path: Word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User(Node):
+    """``USER user[:group]``."""
+
+    user: Word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shell(Node):
+    """``SHELL ["executable", "parameters"]``."""
+
+    args: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cmd(Node):
+    """``CMD`` in shell or exec form."""
+
+    command: CommandLine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entrypoint(Node):
+    """``ENTRYPOINT`` in shell or exec form."""
+
+    command: CommandLine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expose(Node):
+    """``EXPOSE port[/protocol]...``; a word may expand to several ports."""
+
+    ports: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume(Node):
+    """``VOLUME path...``."""
+
+    paths: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopSignal(Node):
+    """``STOPSIGNAL signal``."""
+
+    signal: Word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Healthcheck(Node):
+    """``HEALTHCHECK NONE`` (*command* is None) or ``HEALTHCHECK [options] CMD command``; durations in nanoseconds."""
+
+    command: CommandLine | None
+    interval: int = 0
+    timeout: int = 0
+    start_period: int = 0
+    start_interval: int = 0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maintainer(Node):
+    """``MAINTAINER name``."""
+
+    name: Word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Onbuild(Node):
+    """``ONBUILD instruction``; *trigger* is its text (with heredoc bodies), already known to parse."""
+
+    trigger: str
+
+
+Instruction = (
+    From
+    | Arg
+    | Env
+    | Label
+    | Run
+    | Copy
+    | Add
+    | Workdir
+    | User
+    | Shell
+    | Cmd
+    | Entrypoint
+    | Expose
+    | Volume
+    | StopSignal
+    | Healthcheck
+    | Maintainer
+    | Onbuild
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directive:
+    """A parser directive ``# key=value``; *key* is lower case."""
+
+    key: str
+    value: str
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dockerfile:
+    """A parsed file: directives, then instructions in order. The first instructions are global ARGs, then a FROM."""
+
+    instructions: tuple[Instruction, ...]
+    directives: tuple[Directive, ...] = ()
+    escape: str = "\\"
+    warnings: tuple[tuple[str, Span], ...] = field(default=(), compare=False)
+    """Lexical facts that the checks report: (rule name, span), e.g. ("NoEmptyContinuation", span)."""

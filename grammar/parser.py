@@ -1,0 +1,83 @@
+"""A Dockerfile: from text to the syntax tree of `grammar.nodes`. The two functions here are all that others call."""
+
+from grammar.errors import DockerfileError
+from grammar.lines import read_lines
+from grammar.nodes import Arg, Dockerfile, From, Instruction, Onbuild
+from grammar.pieces import Line, split_first
+from grammar.source import Source, Span
+from grammar.syntax import read_instruction
+
+MAX_STAGES = 1000
+
+_NO_TRIGGERS = ("FROM", "MAINTAINER")
+
+
+def parse(source: Source) -> Dockerfile:
+    """Parse a Dockerfile. Everything that can be known without values of variables is checked.
+
+    Raises:
+        DockerfileError: the first mistake, with its place. No other exception comes out, whatever the text.
+    """
+    if not source.text:
+        raise DockerfileError("the Dockerfile cannot be empty")
+    reading = read_lines(source.text)
+    if not reading.lines:
+        raise DockerfileError("file with no instructions")
+    instructions = _read_all(reading.lines, reading.escape)
+    return Dockerfile(
+        instructions=instructions,
+        directives=reading.directives,
+        escape=reading.escape,
+        warnings=reading.warnings,
+    )
+
+
+def parse_trigger(text: str, span: Span, escape: str = "\\") -> Instruction:
+    """Parse the text of an ONBUILD trigger of a base image; it and its mistakes stand at *span*.
+
+    Raises:
+        DockerfileError: the text is not one instruction, or one that may not be a trigger.
+    """
+    try:
+        lines = read_lines(text, escape).lines
+    except DockerfileError as error:
+        raise DockerfileError(error.message, span, error.hint) from None
+    if len(lines) != 1:
+        raise DockerfileError("onbuild trigger should be a single expression", span)
+    # Without marks every place in the line is the span of the line.
+    line = Line(text=lines[0].text, span=span, comment=lines[0].comment, bodies=lines[0].bodies)
+    return _read_trigger(line, escape)
+
+
+def _read_all(lines: tuple[Line, ...], escape: str) -> tuple[Instruction, ...]:
+    instructions: list[Instruction] = []
+    stages = 0
+    for line in lines:
+        instruction = _read(line, escape)
+        stages += isinstance(instruction, From)
+        if not stages and not isinstance(instruction, Arg):
+            raise DockerfileError("no build stage in current context", line.span, "begin with FROM")
+        if stages > MAX_STAGES:
+            raise DockerfileError(f"the Dockerfile has more than {MAX_STAGES} stages", line.span)
+        instructions.append(instruction)
+    if not stages:
+        raise DockerfileError("dockerfile contains no stages to build")
+    return tuple(instructions)
+
+
+def _read(line: Line, escape: str) -> Instruction:
+    instruction = read_instruction(line, escape)
+    if isinstance(instruction, Onbuild):
+        first = instruction.trigger.split("\n", 1)[0]
+        _read_trigger(line.tail(len(line.text) - len(first)), escape)
+    return instruction
+
+
+def _read_trigger(line: Line, escape: str) -> Instruction:
+    name, _ = split_first(line.text)
+    if name.upper() == "ONBUILD":
+        raise DockerfileError("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed", line.place(0, len(name)))
+    if name.upper() in _NO_TRIGGERS:
+        message = f"{name.upper()} isn't allowed as an ONBUILD trigger"
+        raise DockerfileError(message, line.place(0, len(name)))
+    return read_instruction(line, escape)

@@ -1,0 +1,39 @@
+"""Did you mean: the nearest of a few known names."""
+
+from collections.abc import Iterable
+
+_FARTHEST = 2
+
+
+def closest(word: str, candidates: Iterable[str]) -> str | None:
+    """Return the candidate at most two edits away from *word*, the first of the nearest; case does not count.
+
+    None when nothing is near, and when *word* is itself a candidate: then the mistake lies elsewhere.
+    """
+    names = tuple(candidates)
+    if word in names:
+        return None
+    best, limit = None, _FARTHEST
+    for name in names:
+        distance = _distance(word.lower(), name.lower(), limit)
+        if distance <= limit:
+            best, limit = name, distance - 1
+    return best
+
+
+def did_you_mean(word: str, candidates: Iterable[str], prefix: str = "") -> str:
+    """Return the hint ``did you mean "..."?``, or an empty text."""
+    near = closest(word, candidates)
+    return f'did you mean "{prefix}{near}"?' if near else ""
+
+
+def _distance(one: str, other: str, limit: int) -> int:
+    """Count the edits (insert, delete, replace) from *one* to *other*; anything over *limit* comes back as more."""
+    if abs(len(one) - len(other)) > limit:
+        return limit + 1
+    row = list(range(len(other) + 1))
+    for i, char in enumerate(one, 1):
+        above, row[0] = row[0], i
+        for j, wanted in enumerate(other, 1):
+            above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + (char != wanted))
+    return row[-1]
