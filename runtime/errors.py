@@ -1,0 +1,35 @@
+"""What can go wrong on the host side."""
+
+
+class RuntimeHostError(Exception):
+    """Root of the failures of this package."""
+
+
+class SandboxError(RuntimeHostError):
+    """A sandbox could not be set up: which operation, on what, and the errno that the kernel gave.
+
+    Never raised for the exit status of the process that runs inside.
+    """
+
+    def __init__(self, operation: str, path: str, errno: int, detail: str = "") -> None:
+        import os
+
+        self.operation, self.path, self.errno = operation, path, errno
+        text = f"{operation} {path}".strip() + f": {detail or os.strerror(errno)}"
+        super().__init__(text)
+
+
+class SandboxUnavailable(RuntimeHostError):
+    """This host permits no sandbox; *hint* says which setting to change."""
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.hint = hint
+
+
+class SnapshotError(RuntimeHostError):
+    """A snapshot is missing, has no committed parent, or cannot be changed in this state."""
+
+
+class UnsafePathError(RuntimeHostError):
+    """A path cannot be resolved inside its root (a loop, a non-directory on the way, a race)."""

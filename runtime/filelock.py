@@ -1,0 +1,202 @@
+"""Locks on files and folders between processes, and the removal of what a dead process left behind.
+
+A lock is a flock: it belongs to an open descriptor, so it ends with its holder however the holder ends, and a lock
+that can be had proves that nobody is at work. Temporary files and folders are made **locked**; `sweep` removes those
+whose lock is free. Holders in one process exclude each other as well, because each opens a descriptor of its own.
+
+Lock files may be removed by whoever holds them exclusively: after each flock it is checked that the name still leads
+to the locked file, else the lock is taken again. Not for NFS, where a flock on a folder does not exist.
+"""
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[int]:
+    """Hold the lock file *path* alone, waiting for it; made when missing. Yields its descriptor."""
+    lock = _lock_file(path, fcntl.LOCK_EX)
+    try:
+        yield lock
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def shared(path: Path) -> Iterator[int]:
+    """Hold the lock file *path* together with other readers, waiting for it; made when missing."""
+    lock = _lock_file(path, fcntl.LOCK_SH)
+    try:
+        yield lock
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def try_exclusive(path: Path) -> Iterator[bool]:
+    """Hold the lock file *path* alone if nobody else has it now; yields whether it is held."""
+    try:
+        lock = _lock_file(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.close(lock)
+
+
+def new_locked_folder(folder: Path, prefix: str) -> tuple[Path, int]:
+    """Make a folder of mode 0700 with a fresh name in *folder*; return it and the descriptor that holds its lock."""
+    while True:
+        path = folder / f"{prefix}{os.urandom(8).hex()}"
+        path.mkdir(mode=0o700)
+        with suppress(FileNotFoundError):
+            lock = os.open(path, _FOLDER)
+            if _flock_new(lock, path):
+                return path, lock
+
+
+def new_locked_file(folder: Path, prefix: str) -> tuple[Path, int]:
+    """Make a file of mode 0600 with a fresh name in *folder*; return it and its descriptor, which holds its lock."""
+    while True:
+        path = folder / f"{prefix}{os.urandom(8).hex()}"
+        lock = os.open(path, _FILE | os.O_EXCL, 0o600)
+        if _flock_new(lock, path):
+            return path, lock
+
+
+def sweep(folder: Path, prefix: str) -> list[str]:
+    """Remove the files and folders in *folder* that begin with *prefix* and that nobody holds; return their names."""
+    top = os.open(folder, _FOLDER)
+    try:
+        return [name for name in os.listdir(top) if name.startswith(prefix) and _remove_unheld(top, name)]
+    finally:
+        os.close(top)
+
+
+def remove_tree(dir_fd: int, name: str) -> None:
+    """Remove *name* in the folder *dir_fd* with everything below it; nothing there is no error. No link is followed.
+
+    Folders move up to the top before they are emptied, so neither the stack nor the number of descriptors grows with
+    the depth of the tree, which a RUN step chooses.
+    """
+    try:
+        os.unlink(name, dir_fd=dir_fd)
+    except FileNotFoundError:
+        return
+    except IsADirectoryError:
+        top = _open_to_empty(dir_fd, name)
+        try:
+            numbers = count()
+            while _empty_once(top, top, numbers):
+                pass
+        finally:
+            os.close(top)
+        os.rmdir(name, dir_fd=dir_fd)
+
+
+def _lock_file(path: Path, operation: int) -> int:
+    while True:
+        lock = os.open(path, _FILE, 0o600)
+        try:
+            fcntl.flock(lock, operation)
+        except BaseException:
+            os.close(lock)
+            raise
+        if _still_at(lock, path):
+            return lock
+        os.close(lock)
+
+
+def _flock_new(lock: int, path: Path) -> bool:
+    """Lock what was just made; False when a sweep found it unlocked in between and took it away."""
+    with suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _still_at(lock, path):
+            return True
+    os.close(lock)
+    return False
+
+
+def _still_at(lock: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(lock), os.stat(path, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
+
+
+def _remove_unheld(top: int, name: str) -> bool:
+    try:
+        found = os.stat(name, dir_fd=top, follow_symlinks=False)
+        if stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode):
+            held = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=top)
+        else:
+            return False
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Its holder may have renamed it to its final name since it was opened; then this name is nobody's.
+        remove_tree(top, name)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(held)
+    return True
+
+
+def _empty_once(folder: int, top: int, numbers: Iterator[int]) -> bool:
+    """Remove what *folder* holds; inner folders of an inner folder move up to *top*. True when there was anything."""
+    found = False
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            found = True
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.name, dir_fd=folder)
+            elif folder != top:
+                _move_up(folder, entry.name, top, numbers)
+            else:
+                inner = _open_to_empty(top, entry.name)
+                try:
+                    _empty_once(inner, top, numbers)
+                finally:
+                    os.close(inner)
+                os.rmdir(entry.name, dir_fd=top)
+    return found
+
+
+def _move_up(folder: int, name: str, top: int, numbers: Iterator[int]) -> None:
+    writable = False
+    for number in numbers:
+        try:
+            os.rename(name, f".{number}", src_dir_fd=folder, dst_dir_fd=top)
+        except OSError as error:
+            if error.errno == errno.EACCES and not writable:
+                # Without privilege a folder must be writable to get another parent.
+                os.close(_open_to_empty(folder, name))
+                writable = True
+            elif error.errno not in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}:
+                raise
+            continue
+        return
+
+
+def _open_to_empty(dir_fd: int, name: str) -> int:
+    """Open a folder so that its entries can be removed, whatever its mode; privilege never needs the detour."""
+    handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+    try:
+        if os.geteuid() != 0 and os.fstat(handle).st_mode & 0o700 != 0o700:
+            os.chmod(f"/proc/self/fd/{handle}", 0o700)
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,206 @@
+"""The snapshotter on overlayfs: a committed snapshot is the difference to its parent, in the format of overlayfs.
+
+A whole tree is looked at through a mount that is attached nowhere: it lives as long as its descriptor, so a builder
+that is killed leaves no mount behind.
+"""
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from runtime import syscalls
+from runtime.changes import Change, overlay_changes, overlay_xattr_prefix
+from runtime.copying import copy_status
+from runtime.errors import SnapshotError
+from runtime.filelock import new_locked_folder, remove_tree
+from runtime.safepath import Root as SafeRoot
+from runtime.snapshots import Active, DiskFormat, SnapshotFolder
+from runtime.spec import DirectoryRoot, OverlayRoot, Root
+
+MAX_LOWERS = 500
+"""The kernel's limit."""
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_INERT = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOEXEC
+# What a lower folder says of another place (a redirect) or of another file's data (metacopy) is never believed.
+_OPTIONS = {"index": "off", "metacopy": "off", "redirect_dir": "nofollow"}
+
+
+class OverlaySnapshotter(SnapshotFolder):
+    """Differences in *folder*; see `Snapshotter` for what the methods promise.
+
+    The folder of an active snapshot also holds ``work``, which overlayfs needs. A snapshot without a parent is a plain
+    tree: there is nothing below it that a whiteout could hide.
+    """
+
+    def exists(self, name: str) -> bool:
+        """See `Snapshotter.exists`; a snapshot whose chain of parents is broken does not exist."""
+        try:
+            self._chain(name)
+        except SnapshotError:
+            return False
+        return True
+
+    def prepare(self, parent: str | None) -> Active:
+        """See `Snapshotter.prepare`."""
+        top = None if parent is None else self._chain(parent)[0]
+        path = self._begin(parent)
+        layer_format = DiskFormat.TREE if parent is None else DiskFormat.OVERLAY
+        active = Active(key=path.name, parent=parent, folder=path / "fs", format=layer_format)
+        try:
+            (path / "work").mkdir(mode=0o700)
+            if top is not None:
+                # The root of an overlay has the status of the topmost folder, so each one passes it on.
+                _copy_folder_status(top, active.folder)
+        except BaseException:
+            self.discard(active)
+            raise
+        return active
+
+    def root(self, active: Active) -> Root:
+        """See `Snapshotter.root`."""
+        path = self._active_path(active)
+        if active.parent is None:
+            return DirectoryRoot(path=path / "fs")
+        lowers = self._chain(active.parent)[::-1]
+        return OverlayRoot(lowers=lowers, upper=path / "fs", work=path / "work")
+
+    def view(self, name: str) -> Root:
+        """See `Snapshotter.view`."""
+        lowers = self._chain(name)[::-1]
+        return OverlayRoot(lowers=lowers) if len(lowers) > 1 else DirectoryRoot(path=lowers[0], read_only=True)
+
+    def open(self, name: str | None) -> int:
+        """See `Snapshotter.open`."""
+        lowers = (self._folder / "empty",) if name is None else self._chain(name)
+        if len(lowers) == 1:  # overlayfs wants two of them
+            return os.open(lowers[0], _FOLDER)
+        return _mount(lowers, self._folder)
+
+    def changes(self, active: Active) -> Iterator[Change]:
+        """See `Snapshotter.changes`."""
+        path = self._active_path(active)
+        with SafeRoot(self.open(active.parent)) as lower, SafeRoot.open_host(path / "fs") as upper:
+            yield from overlay_changes(upper.fd, lower)
+
+    def _seal(self, path: Path) -> None:
+        _remove(path, "work")
+
+    def _chain(self, name: str) -> tuple[Path, ...]:
+        """Return the ``fs`` folders of *name* and its parents, topmost first."""
+        chain: list[Path] = []
+        following: str | None = name
+        while following is not None:
+            path = self._committed(following)
+            if path is None:
+                raise SnapshotError(f"no such snapshot: {following}")
+            if len(chain) == MAX_LOWERS:
+                raise SnapshotError(f"more than {MAX_LOWERS} snapshots on top of each other: {name}")
+            chain.append(path / "fs")
+            following = self._parent(path)
+        return tuple(chain)
+
+
+def overlay_works(folder: Path) -> bool:
+    """Tell whether this process can use overlayfs on the file system of *folder*, by using it.
+
+    A mount that succeeds proves little: in a user namespace without the option userxattr, removing a folder of a lower
+    layer fails afterwards, and some file systems cannot hold whiteouts.
+    """
+    try:
+        path, lock = new_locked_folder(folder, "tmp-")
+        try:
+            return _try_overlay(path)
+        finally:
+            _remove(folder, path.name)
+            os.close(lock)
+    except OSError:
+        return False
+
+
+def _try_overlay(path: Path) -> bool:
+    for name in ("lower/folder/inner", "upper", "work"):
+        (path / name).mkdir(parents=True)
+    merged = _mount([path / "lower"], path, upper=path / "upper", work=path / "work")
+    try:
+        os.rmdir("folder/inner", dir_fd=merged)
+        os.rmdir("folder", dir_fd=merged)
+        os.mkdir("folder", dir_fd=merged)
+        return os.getxattr(path / "upper/folder", f"{overlay_xattr_prefix()}opaque") == b"y"
+    finally:
+        os.close(merged)
+
+
+def _mount(lowers: Sequence[Path], scratch: Path, *, upper: Path | None = None, work: Path | None = None) -> int:
+    """Mount an overlay of *lowers*, topmost first, attached nowhere; return an O_PATH descriptor of its root.
+
+    *scratch* may be used for a moment by kernels that cannot make a detached mount of so many folders.
+    """
+    with ExitStack() as stack:
+
+        def handle(path: Path) -> str:
+            fd = os.open(path, _FOLDER)
+            stack.callback(os.close, fd)
+            return f"/proc/self/fd/{fd}"
+
+        options = [("lowerdir+", handle(path)) for path in lowers]
+        if upper is not None and work is not None:
+            # Without "volatile" the end of the mount writes out the whole file system (Linux 5.10).
+            options += [("upperdir", handle(upper)), ("workdir", handle(work)), ("volatile", "")]
+        options += _OPTIONS.items()
+        if overlay_xattr_prefix().startswith("user."):
+            options.append(("userxattr", ""))
+        attributes = _INERT if upper else _INERT | syscalls.MOUNT_ATTR_RDONLY
+        try:
+            return _mount_detached(options, attributes)
+        except OSError as error:
+            # Linux 6.7 added "lowerdir+"; before 5.2, and under some filters, there is no fsopen at all.
+            if error.errno not in {errno.EINVAL, errno.ENOSYS}:
+                raise
+            return _mount_and_detach(options, attributes, scratch)
+
+
+def _mount_detached(options: list[tuple[str, str]], attributes: int) -> int:
+    config = syscalls.fsopen("overlay")
+    try:
+        for key, value in options:
+            if value:
+                syscalls.fsconfig_string(config, key, value)
+            else:
+                syscalls.fsconfig_flag(config, key)
+        syscalls.fsconfig_cmd_create(config)
+        return syscalls.fsmount(config, attributes)
+    finally:
+        os.close(config)
+
+
+def _mount_and_detach(options: list[tuple[str, str]], attributes: int, scratch: Path) -> int:
+    """Mount in the classic way and detach at once; the descriptor keeps the mount alive.
+
+    The options must fit into a page, which is enough for some 200 folders.
+    """
+    lowers = ":".join(value for key, value in options if key == "lowerdir+")
+    others = [f"{key}={value}" if value else key for key, value in options if key not in {"lowerdir+", "volatile"}]
+    point, lock = new_locked_folder(scratch, "tmp-")
+    try:
+        # MS_RDONLY, MS_NOSUID, MS_NODEV and MS_NOEXEC have the same values as the attributes.
+        syscalls.mount("overlay", os.fspath(point), "overlay", attributes, ",".join([f"lowerdir={lowers}", *others]))
+        try:
+            return os.open(point, _FOLDER)
+        finally:
+            syscalls.umount2(os.fspath(point), syscalls.MNT_DETACH)
+    finally:
+        _remove(scratch, point.name)
+        os.close(lock)
+
+
+def _copy_folder_status(source: Path, target: Path) -> None:
+    with SafeRoot(os.open(source, _READ)) as old, SafeRoot(os.open(target, _READ)) as new:
+        copy_status(old.fd, new.fd, os.fstat(old.fd))
+
+
+def _remove(folder: Path, name: str) -> None:
+    with SafeRoot.open_host(folder) as root:
+        remove_tree(root.fd, name)

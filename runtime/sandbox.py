@@ -1,0 +1,198 @@
+"""The sandbox child: two processes that build the sandbox and look after the third, which becomes the user's program.
+
+The *keeper* lives outside. It makes namespaces and mounts, forks *init*, goes back to the host's mounts, waits, and
+removes the mount points that it had to make. *init* is pid 1 inside: it enters the root, forks the process, reaps,
+hands signals on and ends with the process, whereupon the kernel kills whatever is left in the PID namespace.
+"""
+
+import os
+import sys
+from errno import EINVAL, EPERM
+
+from runtime.plan import NAMESPACES, Plan, Status, World
+from runtime.process import become
+from runtime.stage import Stage
+from runtime.stubs import Stubs
+from runtime.syscalls import (
+    CLONE_NEWCGROUP,
+    CLONE_NEWIPC,
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWUTS,
+    CLOSE_RANGE_CLOEXEC,
+    LAST_DESCRIPTOR,
+    MS_PRIVATE,
+    MS_REC,
+    PR_SET_DUMPABLE,
+    PR_SET_PDEATHSIG,
+    block_signals,
+    bring_up_loopback,
+    capset,
+    close_range,
+    mount,
+    prctl,
+    reset_signals,
+    sethostname,
+    setns,
+    unshare,
+    wait_signal,
+)
+from runtime.wire import Operation, decode
+
+SIGKILL, SIGTERM, SIGCHLD = 9, 15, 17
+_CAP_KILL = 1 << 5
+
+
+def main(plan_fd: int, status_fd: int) -> None:
+    """Run the child to its end. Never returns."""
+    with Status(status_fd) as status:
+        plan = _receive(plan_fd)
+        cut_imports()
+        _depend_on(plan.parent)
+        _keep(plan, status)
+
+
+def _receive(fd: int) -> Plan:
+    with open(fd, "rb", buffering=0) as file:
+        file.seek(0)
+        plan = decode(file.readall())
+    if not isinstance(plan, Plan):
+        raise TypeError(type(plan))
+    return plan
+
+
+def cut_imports() -> None:
+    """Make every later import of a new module fail: inside, the host's import paths would lead to image files."""
+    sys.meta_path.clear()
+    sys.path.clear()
+    sys.path_hooks.clear()
+    sys.path_importer_cache.clear()
+
+
+def _depend_on(parent: int) -> None:
+    """Die with the builder, even with one that is killed, and let nobody look into this process or its children."""
+    prctl(PR_SET_PDEATHSIG, SIGKILL)
+    prctl(PR_SET_DUMPABLE, 0)
+    close_range(3, LAST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC)
+    if os.getppid() != parent:  # it died before the first line
+        os._exit(0)
+
+
+def _keep(plan: Plan, status: Status) -> None:
+    """Be the keeper: build, fork init, wait, tidy up."""
+    reset_signals()
+    block_signals()
+    if not plan.world.interactive:
+        os.setsid()  # Ctrl-C is for the builder, which decides what becomes of the sandbox
+    _join_cgroups(plan.world.cgroups)
+    home = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    _enter_namespaces(plan.world)
+    stubs = Stubs()
+    try:
+        try:
+            init = _fork_init(plan, Stage(plan, stubs), status)
+        finally:
+            # The kernel refuses to remove a folder on which something is mounted in the caller's own namespace.
+            setns(home, CLONE_NEWNS)
+        _await_end(init)
+    finally:
+        stubs.remove()
+
+
+def _join_cgroups(files: tuple[bytes, ...]) -> None:
+    for path in files:
+        with Operation("join cgroup", path), open(path, "wb", buffering=0) as file:
+            file.write(b"0")
+
+
+def _enter_namespaces(world: World) -> None:
+    """Leave the host's namespaces. A user namespace, where one is wanted, has to be entered before this."""
+    with Operation(NAMESPACES):
+        unshare(CLONE_NEWNS)
+        # Before the first mount: with shared propagation it would appear on the host.
+        mount("none", "/", None, MS_REC | MS_PRIVATE)
+        network = CLONE_NEWNET if world.private_network else 0
+        unshare(CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | network)
+        if network:
+            bring_up_loopback()
+        sethostname(world.hostname)
+        try:
+            unshare(CLONE_NEWCGROUP)
+        except OSError as error:  # optional: without it /proc/self/cgroup shows the host's names
+            if error.errno not in {EINVAL, EPERM}:
+                raise
+
+
+def _fork_init(plan: Plan, stage: Stage, status: Status) -> int:
+    alive, lifeline = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    init = os.fork()
+    if init == 0:
+        with Status(status.fd) as own_status:
+            os.close(lifeline)
+            _init(plan, stage, own_status, alive)
+    os.close(alive)
+    return init
+
+
+def _await_end(init: int) -> None:
+    """Wait until init is gone, and with it every process of its namespace. SIGTERM makes that happen at once."""
+    while True:
+        number = wait_signal()
+        if number == SIGTERM:
+            os.kill(init, SIGKILL)
+        if number == SIGCHLD and os.waitpid(init, os.WNOHANG)[0]:
+            return
+
+
+def _init(plan: Plan, stage: Stage, status: Status, alive: int) -> None:
+    """Be pid 1: enter the root, start the process, look after it."""
+    prctl(PR_SET_PDEATHSIG, SIGKILL)
+    try:
+        if not os.read(alive, 1):  # the keeper died before the line above
+            return
+    except BlockingIOError:
+        pass
+    stage.enter()
+    process = os.fork()
+    if process == 0:
+        with Status(status.fd):
+            become(plan.process, stage.root, -1 if plan.world.interactive else stage.null)
+    # The host's files stay open in nobody: a process may get at what its pid 1 holds, if all else fails.
+    os.dup2(status.fd, 3, inheritable=False)
+    close_range(4)
+    status.fd = 3
+    capset(_CAP_KILL, _CAP_KILL, 0)
+    status.ended(_look_after(process))
+
+
+def _look_after(process: int) -> int:
+    """Reap every child and pass signals on until *process* ends; return its wait status."""
+    while True:
+        number = wait_signal()
+        if number == SIGCHLD:
+            ended = _reap(process)
+            if ended is not None:
+                return ended
+        else:
+            _signal_group(process, number)
+
+
+def _reap(process: int) -> int | None:
+    found = None
+    while True:
+        try:
+            pid, wait_status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if pid == 0:
+            return found
+        if pid == process:
+            found = wait_status
+
+
+def _signal_group(process: int, number: int) -> None:
+    try:
+        os.killpg(process, number)
+    except ProcessLookupError:  # it has not made its session yet, and would miss nothing but the very first moment
+        return

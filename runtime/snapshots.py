@@ -1,0 +1,245 @@
+"""The words of snapshots, and the protocol that each snapshotter follows.
+
+*key*
+    names an **active** snapshot: writable, made by `prepare`, seen by one process, gone after `commit` or `remove`.
+*name*
+    names a **committed** snapshot: never changed again. pybuild uses chain IDs (``sha256:...``), so the same tree
+    reached by two ways is kept once.
+*parent*
+    the committed snapshot that an active one starts from; None for an empty root. An active snapshot is never a parent.
+
+A commit under a name that exists already is not an error: another builder made the same tree first, and this copy is
+dropped. Committed snapshots are derived data: each can be made again by unpacking the blob of its layer, so a store
+survives the loss of any of them, and after an unclean boot they are dropped rather than trusted.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+from runtime.changes import Change
+from runtime.errors import SnapshotError
+from runtime.filelock import exclusive, new_locked_folder, remove_tree, sweep
+from runtime.spec import Root
+
+_NAME = re.compile(r"sha(?:256|512):[0-9a-f]{64,128}")
+_KEY = re.compile(r"tmp-[0-9a-f]{16}")
+_PREFIX = "tmp-"
+
+
+class DiskFormat(Enum):
+    """How a layer lies in the folder of an active snapshot."""
+
+    OVERLAY = "overlay"
+    """Only the difference: whiteouts are character devices 0:0, opaque folders carry the overlay xattr."""
+    TREE = "tree"
+    """The whole tree: a whiteout is carried out at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """A writable snapshot; a layer is unpacked into *folder* in the given *format*."""
+
+    key: str
+    parent: str | None
+    folder: Path
+    format: DiskFormat
+
+
+class Snapshotter(Protocol):
+    """Keeps trees by name and hands out writable ones that start from them."""
+
+    def exists(self, name: str) -> bool:
+        """Tell whether *name* is committed (at some moment; another process may remove it)."""
+        ...
+
+    def prepare(self, parent: str | None) -> Active:
+        """Make a new active snapshot. Raises SnapshotError when *parent* is not committed."""
+        ...
+
+    def root(self, active: Active) -> Root:
+        """Return the writable root of *active*, for the sandbox."""
+        ...
+
+    def view(self, name: str) -> Root:
+        """Return the read-only root of a committed snapshot, for the sandbox."""
+        ...
+
+    def open(self, name: str | None) -> int:
+        """Return an O_PATH|O_DIRECTORY file descriptor of the whole tree of a committed snapshot (None: empty tree).
+
+        Nothing is mounted anywhere that outlives the descriptor; the caller closes it.
+        """
+        ...
+
+    def changes(self, active: Active) -> Iterator[Change]:
+        """Yield what *active* changes over its parent: parents before children, names in byte order per folder."""
+        ...
+
+    def commit(self, active: Active, name: str) -> None:
+        """Give the tree its final *name*; the active snapshot is gone afterwards."""
+        ...
+
+    def discard(self, active: Active) -> None:
+        """Drop an active snapshot. Idempotent."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Drop a committed snapshot; one that others use as a parent must be removed after them. Idempotent."""
+        ...
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all committed snapshots."""
+        ...
+
+    def sweep(self) -> None:
+        """Remove what crashed builders and former boots left behind. Snapshots in use, here or elsewhere, are kept."""
+        ...
+
+
+class SnapshotFolder:
+    """Where snapshots lie on disk; what the two snapshotters share. They add how a tree is made and looked at.
+
+        lock                        held while a committed snapshot is dropped
+        empty/                      the tree of no snapshot
+        sha256-<hex>/fs/            a committed snapshot: its tree, or its difference
+                     parent boot    the name of its parent, and the boot that it was committed in
+        tmp-<random>/fs/ parent     an active snapshot, flocked by its process
+
+    A committed folder appears by one rename, complete. Its data is not flushed: what a former boot committed cannot be
+    trusted, counts as missing and is dropped when met. All of it is 0700, so that no user of the host can run or read
+    what an image holds; only ``fs`` has the mode of the image's root.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Use *folder*, which is made when it is missing."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
+        (folder / "empty").mkdir(mode=0o755, exist_ok=True)
+        self._folder = folder
+        self._held: dict[str, int] = {}
+
+    def commit(self, active: Active, name: str) -> None:
+        """See `Snapshotter.commit`."""
+        final = self._place(name)
+        path = self._active_path(active)
+        self._seal(path)
+        (path / "boot").write_text(boot_id(), encoding="ascii")
+        while not _renamed(path, final):
+            if self._committed(name) is not None:
+                self.discard(active)
+                return
+        os.close(self._held.pop(active.key))
+
+    def discard(self, active: Active) -> None:
+        """See `Snapshotter.discard`."""
+        lock = self._held.pop(active.key, None)
+        if lock is not None:
+            self._remove_held(self._folder / active.key, lock)
+
+    def remove(self, name: str) -> None:
+        """See `Snapshotter.remove`."""
+        self._drop(self._place(name))
+
+    def names(self) -> tuple[str, ...]:
+        """See `Snapshotter.names`."""
+        return tuple(sorted(name for name in self._names_on_disk() if self._is_current(self._place(name))))
+
+    def sweep(self) -> None:
+        """See `Snapshotter.sweep`."""
+        sweep(self._folder, _PREFIX)
+        for name in self._names_on_disk():
+            self._committed(name)
+
+    def _begin(self, parent: str | None) -> Path:
+        """Make the folder of a new active snapshot with an empty ``fs``; its lock is held from here on."""
+        path, lock = new_locked_folder(self._folder, _PREFIX)
+        self._held[path.name] = lock
+        (path / "parent").write_text(parent or "", encoding="ascii")
+        (path / "fs").mkdir()
+        (path / "fs").chmod(0o755)
+        return path
+
+    def _seal(self, path: Path) -> None:
+        """Remove from an active snapshot what its committed form does not have."""
+
+    def _active_path(self, active: Active) -> Path:
+        if not _KEY.fullmatch(active.key) or active.key not in self._held:
+            raise SnapshotError(f"snapshot is not active here: {active.key!r}")
+        return self._folder / active.key
+
+    def _place(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise SnapshotError(f"not the name of a snapshot: {name!r}")
+        return self._folder / name.replace(":", "-")
+
+    def _committed(self, name: str) -> Path | None:
+        """Return the folder of a committed snapshot, None when there is none; one of a former boot is dropped."""
+        path = self._place(name)
+        if self._is_current(path):
+            return path
+        if path.exists():
+            self._drop(path, keep_current=True)
+        return None
+
+    def _parent(self, path: Path) -> str | None:
+        return _read(path / "parent") or None
+
+    def _is_current(self, path: Path) -> bool:
+        return _read(path / "boot") == boot_id()
+
+    def _names_on_disk(self) -> list[str]:
+        names = (name.replace("-", ":") for name in os.listdir(self._folder))
+        return [name for name in names if _NAME.fullmatch(name)]
+
+    def _drop(self, path: Path, *, keep_current: bool = False) -> None:
+        """Take a committed folder out of sight by one rename, then remove it."""
+        grave, lock = new_locked_folder(self._folder, _PREFIX)
+        try:
+            # Under the lock nobody else drops, so what is renamed is what was looked at.
+            with exclusive(self._folder / "lock"):
+                if not (keep_current and self._is_current(path)):
+                    with suppress(FileNotFoundError):
+                        path.rename(grave / "dropped")
+        finally:
+            self._remove_held(grave, lock)
+
+    def _remove_held(self, path: Path, lock: int) -> None:
+        folder = os.open(self._folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            remove_tree(folder, path.name)
+        finally:
+            os.close(folder)
+            os.close(lock)
+
+
+@cache
+def boot_id() -> str:
+    """Return the kernel's name for the time since it was started."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def _renamed(source: Path, target: Path) -> bool:
+    """Rename a folder; False when the target is there already."""
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno in {errno.EEXIST, errno.ENOTEMPTY}:
+            return False
+        raise
+    return True
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,293 @@
+"""The kernel's calls that `os` does not offer: one function per call, OSError on failure, no policy.
+
+This is the only module that imports ctypes. The sandbox child loads it as well, so it imports nothing that costs time.
+Every descriptor made here is close-on-exec. Paths may be str or bytes; an empty path means the descriptor itself.
+"""
+
+import ctypes
+import os
+
+RESOLVE_NO_XDEV = 0x01
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+
+AT_FDCWD = -100
+AT_SYMLINK_NOFOLLOW = 0x100
+AT_NO_AUTOMOUNT = 0x800
+AT_EMPTY_PATH = 0x1000
+AT_RECURSIVE = 0x8000
+OPEN_TREE_CLONE = 1
+
+MOUNT_ATTR_RDONLY = 0x01
+MOUNT_ATTR_NOSUID = 0x02
+MOUNT_ATTR_NODEV = 0x04
+MOUNT_ATTR_NOEXEC = 0x08
+MOUNT_ATTR_STRICTATIME = 0x20
+
+MS_NOSUID = 0x02
+MS_NODEV = 0x04
+MS_REC = 0x4000
+MS_PRIVATE = 1 << 18
+MNT_DETACH = 2
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_SECCOMP = 22
+PR_CAPBSET_READ = 23
+PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+RENAME_NOREPLACE = 1
+RENAME_EXCHANGE = 2
+CLOSE_RANGE_CLOEXEC = 4
+LAST_DESCRIPTOR = 0xFFFFFFFF
+
+# Calls made since Linux 5.1 have one number on every machine that Python runs on, except alpha.
+_OPEN_TREE, _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 428, 429, 430, 431, 432
+_CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 436, 437, 442
+_KEYCTL = {"x86_64": 250, "i686": 288, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280}
+
+_FSOPEN_CLOEXEC = _FSMOUNT_CLOEXEC = 1
+_FSCONFIG_SET_FLAG, _FSCONFIG_SET_STRING, _FSCONFIG_SET_FD, _FSCONFIG_CMD_CREATE = 0, 1, 5, 6
+_MOVE_MOUNT_F_EMPTY_PATH, _MOVE_MOUNT_T_EMPTY_PATH = 0x04, 0x40
+_KEYCTL_JOIN_SESSION_KEYRING = 1
+_CAPABILITY_VERSION_3 = 0x20080522
+_SECCOMP_MODE_FILTER = 2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+_libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
+_ALL_SIGNALS = ctypes.create_string_buffer(b"\xff" * 128, 128)
+_SIG_SETMASK = 2
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _CapData(ctypes.Structure):
+    _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
+
+
+class _SockFprog(ctypes.Structure):
+    _fields_ = (("len", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+
+class _Rlimit(ctypes.Structure):
+    _fields_ = (("soft", ctypes.c_uint64), ("hard", ctypes.c_uint64))
+
+
+def _check(result: int, path: str | bytes | None = None) -> int:
+    if result >= 0:
+        return result
+    number = ctypes.get_errno()
+    raise OSError(number, os.strerror(number), path)
+
+
+def _call(number: int, *args: object, path: str | bytes | None = None) -> int:
+    """Call *number* directly; plain ints are widened, because a variadic C call would pass them as 32 bits."""
+    wide = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
+    return _check(_libc.syscall(ctypes.c_long(number), *wide), path)
+
+
+def openat2(dirfd: int, path: str | bytes, flags: int, mode: int = 0, resolve: int = 0) -> int:
+    """Open *path* below *dirfd* under the *resolve* rules. Raises EAGAIN when a rename raced with the walk."""
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    return _call(_OPENAT2, dirfd, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how), path=path)
+
+
+def fsopen(filesystem: str) -> int:
+    """Start the configuration of a new file system instance."""
+    return _call(_FSOPEN, filesystem.encode(), _FSOPEN_CLOEXEC, path=filesystem)
+
+
+def fsconfig_flag(fd: int, key: str) -> None:
+    """Set an option that has no value."""
+    _call(_FSCONFIG, fd, _FSCONFIG_SET_FLAG, key.encode(), None, 0, path=key)
+
+
+def fsconfig_string(fd: int, key: str, value: str | bytes) -> None:
+    """Set an option to a text of at most 255 bytes."""
+    _call(_FSCONFIG, fd, _FSCONFIG_SET_STRING, key.encode(), os.fsencode(value), 0, path=key)
+
+
+def fsconfig_fd(fd: int, key: str, value: int) -> None:
+    """Set an option to a file descriptor."""
+    _call(_FSCONFIG, fd, _FSCONFIG_SET_FD, key.encode(), None, value, path=key)
+
+
+def fsconfig_cmd_create(fd: int) -> None:
+    """Make the file system from the options given so far."""
+    _call(_FSCONFIG, fd, _FSCONFIG_CMD_CREATE, None, None, 0)
+
+
+def fsmount(fd: int, attributes: int = 0) -> int:
+    """Return a detached mount of a created file system; it is gone when closed before it was attached."""
+    return _call(_FSMOUNT, fd, _FSMOUNT_CLOEXEC, attributes)
+
+
+def move_mount(source: int, target: int, path: str | bytes = "") -> None:
+    """Attach the mount *source* at *path* below the descriptor *target* (at *target* itself when empty)."""
+    flags = _MOVE_MOUNT_F_EMPTY_PATH | (0 if path else _MOVE_MOUNT_T_EMPTY_PATH)
+    _call(_MOVE_MOUNT, source, b"", target, os.fsencode(path), flags, path=path)
+
+
+def open_tree(dirfd: int, path: str | bytes = "", flags: int = 0) -> int:
+    """Return an O_PATH descriptor, or with OPEN_TREE_CLONE a detached bind mount.
+
+    The last symbolic link is followed unless AT_SYMLINK_NOFOLLOW is given.
+    """
+    flags |= os.O_CLOEXEC | (0 if path else AT_EMPTY_PATH)
+    return _call(_OPEN_TREE, dirfd, os.fsencode(path), flags, path=path)
+
+
+def mount_setattr(fd: int, attributes: int, *, clear: int = 0, recursive: bool = False) -> None:
+    """Set *attributes* of the mount that *fd* is the root of, and clear others."""
+    attr = _MountAttr(attributes, clear, 0, 0)
+    flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
+    _call(_MOUNT_SETATTR, fd, b"", flags, ctypes.byref(attr), ctypes.sizeof(attr))
+
+
+def mount(source: str, target: str | bytes, filesystem: str | None, flags: int, data: str | None = None) -> None:
+    """Mount by name, the classic way."""
+    kind = None if filesystem is None else filesystem.encode()
+    options = None if data is None else data.encode()
+    result = _libc.mount(source.encode(), os.fsencode(target), kind, ctypes.c_ulong(flags), options)
+    _check(result, target)
+
+
+def umount2(target: str | bytes, flags: int = 0) -> None:
+    """Unmount what is topmost at *target*."""
+    _check(_libc.umount2(os.fsencode(target), flags), target)
+
+
+def pivot_root(new: str, old: str) -> None:
+    """Make *new* the root of the mount namespace and put the former one at *old*."""
+    _check(_libc.pivot_root(new.encode(), old.encode()), new)
+
+
+def unshare(flags: int) -> None:
+    """Give the calling process new namespaces."""
+    _check(_libc.unshare(flags))
+
+
+def setns(fd: int, kind: int = 0) -> None:
+    """Enter the namespace that *fd* names."""
+    _check(_libc.setns(fd, kind))
+
+
+def prctl(option: int, *args: int) -> int:
+    """Change or read one property of the calling process."""
+    wide = [ctypes.c_ulong(arg) for arg in (*args, 0, 0, 0, 0)[:4]]
+    return _check(_libc.prctl(option, *wide))
+
+
+def set_seccomp_filter(program: bytes) -> None:
+    """Install a BPF *program* (8 bytes per instruction) for the rest of the life of this process."""
+    fprog = _SockFprog(len(program) // 8, program)
+    _check(_libc.prctl(PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), ctypes.byref(fprog), None, None))
+
+
+def capget() -> tuple[int, int, int]:
+    """Return the effective, permitted and inheritable capability sets as bit masks."""
+    header, data = _CapHeader(_CAPABILITY_VERSION_3, 0), (_CapData * 2)()
+    _check(_libc.capget(ctypes.byref(header), data))
+    low, high = data
+    return (
+        low.effective | high.effective << 32,
+        low.permitted | high.permitted << 32,
+        low.inheritable | high.inheritable << 32,
+    )
+
+
+def capset(effective: int, permitted: int, inheritable: int) -> None:
+    """Set the three capability sets of the calling thread."""
+    header = _CapHeader(_CAPABILITY_VERSION_3, 0)
+    sets = (effective, permitted, inheritable)
+    data = (_CapData * 2)(_CapData(*(s & 0xFFFFFFFF for s in sets)), _CapData(*(s >> 32 for s in sets)))
+    _check(_libc.capset(ctypes.byref(header), data))
+
+
+def close_range(first: int, last: int = LAST_DESCRIPTOR, flags: int = 0) -> None:
+    """Close the descriptors from *first* to *last*, or with CLOSE_RANGE_CLOEXEC mark them."""
+    _call(_CLOSE_RANGE, first, last, flags)
+
+
+def sethostname(name: bytes) -> None:
+    """Set the host name of the UTS namespace."""
+    _check(_libc.sethostname(name, ctypes.c_size_t(len(name))))
+
+
+def setrlimit(resource: int, soft: int, hard: int) -> None:
+    """Set one resource limit; -1 means no limit."""
+    limit = _Rlimit(soft & 0xFFFFFFFFFFFFFFFF, hard & 0xFFFFFFFFFFFFFFFF)
+    _check(_libc.setrlimit(resource, ctypes.byref(limit)))
+
+
+def keyctl_join_session_keyring() -> None:
+    """Give the process a new, empty session keyring. Raises ENOSYS on machines whose number is not known here."""
+    _call(_KEYCTL.get(os.uname().machine, -1), _KEYCTL_JOIN_SESSION_KEYRING, None)
+
+
+def syncfs(fd: int) -> None:
+    """Write out everything of the file system that holds *fd*."""
+    _check(_libc.syncfs(fd))
+
+
+def renameat2(old_dirfd: int, old: str | bytes, new_dirfd: int, new: str | bytes, flags: int = 0) -> None:
+    """Rename with RENAME_NOREPLACE or RENAME_EXCHANGE."""
+    _check(_libc.renameat2(old_dirfd, os.fsencode(old), new_dirfd, os.fsencode(new), flags), new)
+
+
+def bring_up_loopback() -> None:
+    """Switch on the interface ``lo`` of the network namespace (SIOCSIFFLAGS on any socket of it)."""
+    fd = _check(_libc.socket(2, 2 | os.O_CLOEXEC, 0))
+    try:
+        ifreq = ctypes.create_string_buffer(b"lo".ljust(16, b"\0") + (1).to_bytes(2, "little"), 40)
+        _check(_libc.ioctl(fd, ctypes.c_ulong(0x8914), ifreq))
+    finally:
+        os.close(fd)
+
+
+def block_signals() -> None:
+    """Hold back every signal that can be held back, for `wait_signal`."""
+    _check(_libc.sigprocmask(_SIG_SETMASK, _ALL_SIGNALS, None))
+
+
+def wait_signal() -> int:
+    """Wait for a signal that is held back, consume it and return its number."""
+    number = ctypes.c_int()
+    _libc.sigwait(_ALL_SIGNALS, ctypes.byref(number))
+    return number.value
+
+
+def reset_signals() -> None:
+    """Give every signal its default action and let all of them through, as a fresh program expects."""
+    for number in range(1, 65):
+        _libc.signal(number, None)
+    _check(_libc.sigprocmask(_SIG_SETMASK, ctypes.create_string_buffer(128), None))

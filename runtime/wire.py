@@ -1,0 +1,72 @@
+"""Values that cross from the builder to the sandbox child: plain records, and their form on the wire.
+
+The child must start in milliseconds, so its values are neither dataclasses nor named tuples, whose modules take longer
+to import than the child takes to build a sandbox. All texts are bytes, as the kernel has them.
+"""
+
+import marshal
+
+from runtime.errors import SandboxError
+
+_RECORDS: dict[str, "type[Record]"] = {}
+
+
+class Record:
+    """A value made of its slots, in the order in which its constructor takes them."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        _RECORDS[cls.__name__] = cls
+
+
+def encode(record: Record) -> bytes:
+    """Return *record* as bytes."""
+    return marshal.dumps(_flatten(record))  # type: ignore[arg-type]
+
+
+def decode(data: bytes) -> Record:
+    """Return the record that `encode` made *data* from."""
+    # Only ever read from a file that this user's own builder sealed, never from the network or an image.
+    record = _restore(marshal.loads(data))  # noqa: S302
+    if not isinstance(record, Record):
+        raise TypeError(type(record))
+    return record
+
+
+def _flatten(value: object) -> object:
+    if isinstance(value, Record):
+        # A text in the first place marks a record: fields hold bytes and numbers, never str.
+        return (type(value).__name__, *(_flatten(getattr(value, name)) for name in value.__slots__))
+    if isinstance(value, tuple):
+        return tuple(_flatten(item) for item in value)
+    return value
+
+
+def _restore(value: object) -> object:
+    if not isinstance(value, tuple):
+        return value
+    items = [_restore(item) for item in value]
+    if items and isinstance(items[0], str):
+        return _RECORDS[items[0]](*items[1:])
+    return tuple(items)
+
+
+class Operation:
+    """Names what is being done, so that an OSError inside the block becomes a `SandboxError` that says it."""
+
+    __slots__ = ("name", "path")
+
+    def __init__(self, name: str, path: bytes = b"") -> None:
+        self.name, self.path = name, path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: object, _traceback: object) -> None:
+        if isinstance(error, OSError):
+            raise self.failed(error.errno or 0) from error
+
+    def failed(self, errno: int, detail: str = "") -> SandboxError:
+        """Return the error for this operation."""
+        return SandboxError(self.name, self.path.decode(errors="surrogateescape"), errno, detail)
