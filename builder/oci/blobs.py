@@ -1,0 +1,223 @@
+"""The blob store: content under its digest, in the folders of an OCI image layout.
+
+    <root>/blobs/<algorithm>/<hex>   complete, verified, flushed; never changed again
+    <root>/tmp/blob-<random>         being written; its writer holds a lock on it for as long as it lives
+
+What holds for any number of processes at once, and after ``kill -9`` or a power cut at any point:
+
+- A name below ``blobs/`` appears only when its content is complete, has this digest and is on the disk.
+- Storing the same content twice is free, not an error, and puts right a copy that the disk has spoiled.
+- A file below ``tmp/`` whose lock is free was left by a crash; `BlobStore.sweep` drops these and no others.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from builder.oci.digest import Digest
+from builder.oci.errors import BlobNotFound, DigestMismatch, InvalidDigest, SizeMismatch
+from builder.oci.json_text import DOCUMENT_LIMIT
+from builder.oci.model import Descriptor
+from builder.oci.verified import Verifier, pieces
+from runtime import filelock
+
+_TEMP_PREFIX = "blob-"
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+class BlobStore:
+    """The blobs below *root*. The folders are made when first written to; the object holds no state of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, digest: Digest) -> Path:
+        """Return where the blob is, or would be."""
+        return self.root / "blobs" / digest.algorithm / digest.hex
+
+    def exists(self, digest: Digest) -> bool:
+        """Tell whether the blob is there (at some moment)."""
+        return self._size(digest) is not None
+
+    def has(self, descriptor: Descriptor) -> bool:
+        """Tell whether the blob is there with the right size: a copy cut short by a broken disk does not count."""
+        return self._size(descriptor.digest) == descriptor.size
+
+    def _size(self, digest: Digest) -> int | None:
+        try:
+            found = os.lstat(self.path(digest))
+        except FileNotFoundError:
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def open(self, blob: Descriptor | Digest) -> BinaryIO:
+        """Open a blob for reading; the content is not verified again.
+
+        Raises:
+            BlobNotFound: it is not there, or is not a regular file.
+            SizeMismatch: it does not have the size that the descriptor says.
+        """
+        digest = blob.digest if isinstance(blob, Descriptor) else blob
+        fd = _open_regular(self.path(digest), digest)
+        size = os.fstat(fd).st_size
+        if isinstance(blob, Descriptor) and size != blob.size:
+            os.close(fd)
+            raise SizeMismatch(f"{digest} has {size} bytes instead of {blob.size}")
+        return os.fdopen(fd, "rb")
+
+    def read(self, descriptor: Descriptor, limit: int = DOCUMENT_LIMIT) -> bytes:
+        """Return the verified content of a small blob. Raises SizeMismatch when it is larger than *limit*."""
+        if descriptor.size > limit:
+            raise SizeMismatch(f"{descriptor.digest} has {descriptor.size} bytes, more than the {limit} permitted here")
+        with self.open(descriptor) as file:
+            content = file.read(descriptor.size + 1)
+        verifier = Verifier(descriptor.digest, descriptor.size)
+        verifier.update(content)
+        verifier.finish()
+        return content
+
+    def put(self, content: bytes, media_type: str) -> Descriptor:
+        """Store *content* and return the descriptor that names it."""
+        descriptor = Descriptor(media_type=media_type, digest=Digest.of(content), size=len(content))
+        if not self.has(descriptor):
+            with self.writer() as writer:
+                writer.write(content)
+                writer.commit(descriptor.digest)
+        return descriptor
+
+    def put_stream(self, stream: BinaryIO, expected: Descriptor | None, media_type: str) -> Descriptor:
+        """Store what *stream* holds up to its end.
+
+        Raises:
+            DigestMismatch, SizeMismatch: it is not what was *expected*; nothing was stored.
+        """
+        algorithm = expected.digest.algorithm if expected else "sha256"
+        with self.writer(algorithm) as writer:
+            for piece in pieces(stream):
+                writer.write(piece)
+                if expected and writer.size > expected.size:
+                    raise SizeMismatch(f"{expected.digest} is longer than the {expected.size} bytes it should have")
+            if expected and writer.size != expected.size:
+                raise SizeMismatch(f"{expected.digest} has {writer.size} bytes instead of {expected.size}")
+            digest, size = writer.commit(expected.digest if expected else None)
+        return Descriptor(media_type=media_type, digest=digest, size=size)
+
+    def writer(self, algorithm: str = "sha256") -> "BlobWriter":
+        """Begin a new blob."""
+        return BlobWriter(self.root, algorithm)
+
+    def remove(self, digest: Digest) -> None:
+        """Drop a blob. Idempotent; who has it open reads on."""
+        with suppress(FileNotFoundError):
+            self.path(digest).unlink()
+
+    def digests(self) -> Iterator[Digest]:
+        """Yield the digests of all blobs, in no order; what does not look like a blob is passed over."""
+        with suppress(FileNotFoundError):
+            for folder in sorted(os.listdir(self.root / "blobs")):
+                for name in os.listdir(self.root / "blobs" / folder):
+                    with suppress(InvalidDigest):
+                        yield Digest.parse(f"{folder}:{name}")
+
+    def sweep(self) -> int:
+        """Remove what crashed writers left behind and return how many files that were."""
+        folder = self.root / "tmp"
+        return len(filelock.sweep(folder, _TEMP_PREFIX)) if folder.is_dir() else 0
+
+
+class BlobWriter:
+    """A blob that is being written: a context manager. What is not committed at its end is gone."""
+
+    def __init__(self, root: Path, algorithm: str) -> None:
+        self._root, self._algorithm = root, algorithm
+        self._hash = hashlib.new(algorithm)
+        self._path, self._fd = _new_file(root / "tmp")
+        self.size = 0
+        """Bytes written so far."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.discard()
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """Add *piece* to the end."""
+        self._hash.update(piece)
+        self.size += len(piece)
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+    def commit(self, expected: Digest | None = None) -> tuple[Digest, int]:
+        """Flush the blob, give it its name and return its digest and size.
+
+        Raises:
+            DigestMismatch: the content is not the *expected* one; nothing was stored.
+        """
+        digest = Digest(self._algorithm, self._hash.hexdigest())
+        if expected not in {None, digest}:
+            raise DigestMismatch(f"content of {expected} has the digest {digest}")
+        os.fsync(self._fd)
+        self._publish(digest)
+        return digest, self.size
+
+    def discard(self) -> None:
+        """Drop what was not committed. Idempotent."""
+        if self._fd < 0:
+            return
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+        os.close(self._fd)
+        self._fd = -1
+
+    def _publish(self, digest: Digest) -> None:
+        """Rename over a copy that may be there: it has the same content, or it is damaged and is repaired by this."""
+        folder = self._root / "blobs" / digest.algorithm
+        try:
+            os.rename(self._path, folder / digest.hex)
+        except FileNotFoundError:
+            folder.mkdir(parents=True, exist_ok=True)
+            os.rename(self._path, folder / digest.hex)
+            _flush_folder(folder.parent)
+            _flush_folder(self._root)
+        os.close(self._fd)
+        self._fd = -1
+        _flush_folder(folder)
+
+
+def _open_regular(path: Path, digest: Digest) -> int:
+    try:
+        fd = os.open(path, _READ)
+    except FileNotFoundError:
+        raise BlobNotFound(f"blob {digest} is not in the store") from None
+    except OSError as error:  # ELOOP, ENXIO: a link or a special file that someone planted in a layout
+        raise BlobNotFound(f"blob {digest} cannot be opened: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise BlobNotFound(f"blob {digest} is not a regular file")
+    return fd
+
+
+def _new_file(folder: Path) -> tuple[Path, int]:
+    """Make a file that this process holds the lock of, so that a sweep leaves it alone."""
+    try:
+        path, fd = filelock.new_locked_file(folder, _TEMP_PREFIX)
+    except FileNotFoundError:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path, fd = filelock.new_locked_file(folder, _TEMP_PREFIX)
+    os.fchmod(fd, 0o644)  # the root of the store keeps others out; a layout that was exported is for everyone
+    return path, fd
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the names in *folder* last through a power cut."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,37 @@
+"""Digests: the names of blobs (image-spec, descriptor.md, "Digests")."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from builder.oci.errors import InvalidDigest
+
+_LENGTHS = {"sha256": 64, "sha512": 128}
+_HEX = re.compile(r"[0-9a-f]+\Z")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """An algorithm and a lower-case hexadecimal value of the right length; str() gives ``sha256:...``.
+
+    Only `parse` and `of` make one, so the hex part is safe to use as a file name.
+    """
+
+    algorithm: str
+    hex: str
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.hex}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Digest":
+        """Parse ``algorithm:hex``. Raises InvalidDigest for anything that is not a registered digest."""
+        algorithm, _, value = text.partition(":")
+        if _LENGTHS.get(algorithm) != len(value) or not _HEX.match(value):
+            raise InvalidDigest(f"invalid digest {text[:200]!r}")
+        return cls(algorithm, value)
+
+    @classmethod
+    def of(cls, content: bytes) -> "Digest":
+        """Return the SHA-256 digest of *content*."""
+        return cls("sha256", hashlib.sha256(content).hexdigest())

@@ -1,0 +1,182 @@
+"""An image of the store: its descriptor, manifest and config, read and checked together, or written together."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from builder.oci import media
+from builder.oci.blobs import BlobStore
+from builder.oci.digest import Digest
+from builder.oci.errors import ImageNotFound, InvalidImage
+from builder.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
+
+INDEX_DEPTH = 3
+"""How many indexes may stand in one another; more has no use and may be an attack."""
+
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm", "armv6l": "arm"}
+_MACHINE_VARIANTS = {"armv7l": "v7", "armv6l": "v6"}
+# (oldest, assumed): a processor runs code for the older ones, too; which variant is assumed when none is named follows
+# containerd's platform matching ("Normalization").
+_VERSIONS = {"arm": (5, 7), "arm64": (8, 8), "amd64": (1, 1)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """One image for one platform. *descriptor* names its manifest."""
+
+    descriptor: Descriptor
+    manifest: Manifest
+    config: ImageConfig
+
+    @property
+    def id(self) -> Digest:
+        """The image ID: the digest of the config."""
+        return self.manifest.config.digest
+
+
+def host_platform() -> Platform:
+    """Return the platform of this machine."""
+    machine = os.uname().machine
+    return Platform(
+        os="linux", architecture=_MACHINES.get(machine, machine), variant=_MACHINE_VARIANTS.get(machine, "")
+    )
+
+
+def read_image(blobs: BlobStore, descriptor: Descriptor, platform: Platform | None = None) -> Image:
+    """Read the image that *descriptor* names: a manifest, or an index in which one for *platform* is chosen.
+
+    Without a *platform* an index is searched for this machine's, and a manifest is taken whatever it is for.
+
+    Raises:
+        ImageNotFound: the index has no image for the platform.
+        InvalidImage: a document is wrong, or the image is for another platform than it is said to be for.
+        BlobNotFound: a document is not in the store.
+    """
+    chosen = choose_manifest(blobs, descriptor, platform)
+    manifest = Manifest.from_json(blobs.read(chosen), f"manifest {chosen.digest}")
+    check_media_type(chosen, manifest.media_type)
+    if manifest.config.media_type not in media.CONFIGS:
+        raise InvalidImage(f"{chosen.digest} is not an image: its config has the type {manifest.config.media_type!r}")
+    config = ImageConfig.from_json(blobs.read(manifest.config), f"config {manifest.config.digest}")
+    if len(config.diff_ids) != len(manifest.layers):
+        raise InvalidImage(
+            f"image {chosen.digest}: the manifest has {len(manifest.layers)} layers, the config {len(config.diff_ids)}"
+        )
+    for wanted in filter(None, (chosen.platform, platform)):
+        _check_platform(chosen, config, wanted)
+    return Image(descriptor=chosen, manifest=manifest, config=config)
+
+
+def write_image(
+    blobs: BlobStore,
+    config: ImageConfig,
+    layers: tuple[Descriptor, ...],
+    annotations: Mapping[str, str] | None = None,
+) -> Image:
+    """Store the documents of an image whose layers are stored already. The same values give the same digests."""
+    if len(layers) != len(config.diff_ids):
+        raise InvalidImage(f"an image of {len(layers)} layers has {len(config.diff_ids)} diff IDs")
+    manifest = Manifest(
+        config=blobs.put(config.to_json(), media.OCI_CONFIG),
+        layers=tuple(_plain(layer) for layer in layers),
+        annotations=annotations or {},
+    )
+    descriptor = blobs.put(manifest.to_json(), manifest.media_type)
+    platform = Platform(os=config.os, architecture=config.architecture, variant=config.variant)
+    return Image(descriptor=replace(descriptor, platform=platform), manifest=manifest, config=config)
+
+
+def choose_manifest(blobs: BlobStore, descriptor: Descriptor, platform: Platform | None = None) -> Descriptor:
+    """Return the descriptor of the manifest for *platform* below *descriptor*, which may itself be that manifest."""
+    wanted = platform or host_platform()
+    for _ in range(INDEX_DEPTH + 1):
+        if descriptor.media_type not in media.INDEXES:
+            return descriptor
+        index = Index.from_json(blobs.read(descriptor), f"index {descriptor.digest}")
+        check_media_type(descriptor, index.media_type)
+        descriptor = select(index, wanted, descriptor.digest)
+    raise InvalidImage(f"index {descriptor.digest}: more than {INDEX_DEPTH} indexes in one another")
+
+
+def reachable(blobs: BlobStore, descriptor: Descriptor) -> tuple[Descriptor, ...]:
+    """Return *descriptor* and all that it leads to, each blob once, a document before what it names.
+
+    Raises:
+        BlobNotFound: a document on the way is not in the store. Layers are not looked at.
+    """
+    found: dict[Digest, Descriptor] = {}
+    waiting = [(descriptor, 0)]
+    while waiting:
+        item, depth = waiting.pop(0)
+        if item.digest in found:
+            continue
+        if depth >= INDEX_DEPTH and item.media_type in media.INDEXES:
+            raise InvalidImage(f"index {item.digest}: more than {INDEX_DEPTH} indexes in one another")
+        found[item.digest] = item
+        waiting += [(child, depth + 1) for child in children(blobs, item)]
+    return tuple(found.values())
+
+
+def children(blobs: BlobStore, descriptor: Descriptor) -> tuple[Descriptor, ...]:
+    """Return what a document names; nothing for a blob that is not a manifest or an index."""
+    if descriptor.media_type in media.INDEXES:
+        return Index.from_json(blobs.read(descriptor), f"index {descriptor.digest}").manifests
+    if descriptor.media_type in media.MANIFESTS:
+        manifest = Manifest.from_json(blobs.read(descriptor), f"manifest {descriptor.digest}")
+        return (manifest.config, *manifest.layers)
+    return ()
+
+
+def select(index: Index, wanted: Platform, name: Digest) -> Descriptor:
+    """Return the entry of *index* that fits *wanted* best; *name* is for the error.
+
+    Entries are asked in their order. An entry without a platform is taken when there is no other.
+
+    Raises:
+        ImageNotFound: none fits; the hint lists what there is.
+    """
+    for candidate in _acceptable(wanted):
+        for entry in index.manifests:
+            if entry.platform and _normal(entry.platform) == candidate:
+                return entry
+    if len(index.manifests) == 1 and index.manifests[0].platform is None:
+        return index.manifests[0]
+    present = ", ".join(sorted({str(entry.platform) for entry in index.manifests if entry.platform})[:20])
+    raise ImageNotFound(f"no image for {wanted} in index {name}", hint=f"there is: {present}" if present else "")
+
+
+def check_media_type(descriptor: Descriptor, found: str) -> None:
+    """Refuse a document that calls itself otherwise than the descriptor that led to it (CVE-2021-41190)."""
+    if descriptor.media_type != found:
+        raise InvalidImage(
+            f"{descriptor.digest}: the descriptor says {descriptor.media_type!r}, the document {found!r}"
+        )
+
+
+def _acceptable(wanted: Platform) -> list[tuple[str, str, str]]:
+    """What may run on *wanted*, the best first."""
+    os_name, architecture, variant = _normal(wanted)
+    if architecture not in _VERSIONS or not variant[1:].isdecimal():
+        return [(os_name, architecture, variant)]
+    oldest = _VERSIONS[architecture][0]
+    return [(os_name, architecture, f"v{version}") for version in range(int(variant[1:]), oldest - 1, -1)]
+
+
+def _normal(platform: Platform) -> tuple[str, str, str]:
+    assumed = _VERSIONS.get(platform.architecture)
+    variant = platform.variant or (f"v{assumed[1]}" if assumed else "")
+    return platform.os, platform.architecture, variant
+
+
+def _check_platform(descriptor: Descriptor, config: ImageConfig, wanted: Platform) -> None:
+    """Refuse an image that is not for what its index or the user says it is for."""
+    if (config.os, config.architecture) != (wanted.os, wanted.architecture):
+        raise InvalidImage(
+            f"image {descriptor.digest} is for {config.os}/{config.architecture}, not for {wanted}",
+            hint="its config names another platform than its index or the request",
+        )
+
+
+def _plain(layer: Descriptor) -> Descriptor:
+    """A layer as an OCI manifest names it; a Docker base brings Docker's media types."""
+    return replace(layer, media_type=media.to_oci(layer.media_type), platform=None)

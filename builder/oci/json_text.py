@@ -1,0 +1,53 @@
+"""JSON as bytes: hostile text in, canonical text out.
+
+Reading refuses what two parsers could understand in two ways: repeated keys, NaN, text that is not UTF-8. Writing gives
+the bytes that Go's ``json.Marshal`` gives for the same document, so an image that Docker would have built has the same
+digest here.
+"""
+
+import json
+import re
+
+from builder.oci.errors import InvalidImage
+
+DOCUMENT_LIMIT = 4 * 1024 * 1024
+"""The largest manifest that a registry must accept (distribution-spec, "Pushing Manifests")."""
+
+# What Go escapes beyond the rules of JSON, so that a document can be pasted into HTML; and lone surrogates, which it
+# replaces, as they have no UTF-8 form.
+_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_ESCAPED = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
+
+
+def encode(document: object) -> bytes:
+    """Return *document* without spaces, keys in the order of the dict, special characters as Go escapes them."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _ESCAPED.sub(lambda match: _ESCAPES.get(match[0], "\\ufffd"), text).encode()
+
+
+def decode(raw: bytes, context: str, *, limit: int = DOCUMENT_LIMIT) -> object:
+    """Return the value that *raw* holds.
+
+    Raises:
+        InvalidImage: too large, too deep, not JSON, not UTF-8, or ambiguous.
+    """
+    if len(raw) > limit:
+        raise InvalidImage(f"{context}: the document is larger than {limit} bytes")
+    try:
+        # errors="strict" by default; a byte order mark is not JSON either.
+        return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError:
+        raise InvalidImage(f"{context}: the document is nested too deeply") from None
+    except ValueError as error:
+        raise InvalidImage(f"{context}: {str(error)[:200]}") from None
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a key occurs twice in one object")
+    return values
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")

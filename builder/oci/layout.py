@@ -1,0 +1,136 @@
+"""The OCI image layout: ``oci-layout``, ``index.json`` and names for what is in ``blobs/`` (image-layout.md).
+
+``index.json`` is the table of images. A name stands in two annotations, because OCI tools look for the first and
+containerd for the second; an image with several names has several entries, one without a name has an entry of its own.
+Changes are made one at a time under a lock on ``oci-layout`` and appear at once by a rename; readers need no lock.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from builder.oci.digest import Digest
+from builder.oci.errors import InvalidImage
+from builder.oci.model import Descriptor, Index
+from runtime.filelock import exclusive
+
+REF_NAME = "org.opencontainers.image.ref.name"
+CONTAINERD_NAME = "io.containerd.image.name"
+
+LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+INDEX_LIMIT = 64 * 1024 * 1024
+"""Our own table is not a document of the network: it may hold many thousand names."""
+
+_Entries = tuple[Descriptor, ...]
+
+
+class Layout:
+    """The named images below *root*. Many processes may use one layout at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def resolve(self, name: str) -> Descriptor | None:
+        """Return what *name*, spelled in full, stands for; None when nothing has this name."""
+        return next((_unnamed(entry) for entry in self._read().manifests if name_of(entry) == name), None)
+
+    def entries(self) -> tuple[tuple[str, Descriptor], ...]:
+        """Return (name, descriptor) of all entries; the name is empty for an image that is kept without one."""
+        return tuple((name_of(entry), _unnamed(entry)) for entry in self._read().manifests)
+
+    def tag(self, name: str, descriptor: Descriptor) -> None:
+        """Let *name* stand for *descriptor* from now on, whatever it stood for."""
+        entry = _named(name, descriptor)
+
+        def stays(old: Descriptor) -> bool:
+            return name_of(old) != name and bool(name_of(old) or old.digest != entry.digest)
+
+        self._change(lambda entries: (*filter(stays, entries), entry))
+
+    def untag(self, name: str) -> bool:
+        """Forget *name*; tell whether it was there."""
+        before = self._change(lambda entries: tuple(old for old in entries if name_of(old) != name))
+        return any(name_of(entry) == name for entry in before)
+
+    def keep(self, descriptor: Descriptor) -> None:
+        """List an image without a name, unless it is listed already."""
+        entry = _unnamed(descriptor)
+        self._change(lambda entries: entries if _lists(entries, entry.digest) else (*entries, entry))
+
+    def drop(self, digest: Digest) -> bool:
+        """Remove all entries of an image; tell whether there was one. Its blobs stay."""
+        before = self._change(lambda entries: tuple(old for old in entries if old.digest != digest))
+        return _lists(before, digest)
+
+    def _read(self) -> Index:
+        try:
+            raw = (self.root / "index.json").read_bytes()
+        except FileNotFoundError:
+            return Index(manifests=())
+        return Index.from_json(raw, "index.json", limit=INDEX_LIMIT)
+
+    def _change(self, edit: Callable[[_Entries], _Entries]) -> _Entries:
+        """Replace the entries by what *edit* makes of them and return those that were there before."""
+        with self._locked():
+            index = self._read()
+            after = edit(index.manifests)
+            if after != index.manifests or not (self.root / "index.json").exists():
+                self._write(replace(index, manifests=after).to_json())
+        return index.manifests
+
+    def _write(self, content: bytes) -> None:
+        # One name is enough for the new file: the lock is held, and what a crash left is overwritten.
+        new = self.root / ".index.json.new"
+        with new.open("wb") as file:
+            os.fchmod(file.fileno(), 0o644)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.root / "index.json")
+        folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock of the layout. ``oci-layout`` is never replaced, so all processes lock the same file."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with exclusive(self.root / "oci-layout") as fd:
+            _complete(fd)
+            yield
+
+
+def name_of(descriptor: Descriptor) -> str:
+    """Return the name that an entry of ``index.json`` gives to its image; containerd's is always spelled in full."""
+    return descriptor.annotations.get(CONTAINERD_NAME) or descriptor.annotations.get(REF_NAME, "")
+
+
+def _named(name: str, descriptor: Descriptor) -> Descriptor:
+    return replace(_unnamed(descriptor), annotations={**_own(descriptor), CONTAINERD_NAME: name, REF_NAME: name})
+
+
+def _unnamed(descriptor: Descriptor) -> Descriptor:
+    return replace(descriptor, annotations=_own(descriptor))
+
+
+def _own(descriptor: Descriptor) -> dict[str, str]:
+    return {key: value for key, value in descriptor.annotations.items() if key not in {CONTAINERD_NAME, REF_NAME}}
+
+
+def _lists(entries: _Entries, digest: Digest) -> bool:
+    return any(entry.digest == digest for entry in entries)
+
+
+def _complete(fd: int) -> None:
+    """Write the marker that makes a folder a layout, unless it is there."""
+    found = os.pread(fd, 4096, 0)
+    if not found:
+        os.fchmod(fd, 0o644)
+        os.pwrite(fd, LAYOUT, 0)
+        os.fsync(fd)
+    elif b"imageLayoutVersion" not in found:
+        raise InvalidImage("oci-layout: this folder is not an OCI image layout")

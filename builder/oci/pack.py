@@ -1,0 +1,204 @@
+"""Turning the changes of a tree into the entries of a layer: by descriptor, in the order given, the same every time."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from builder.oci.errors import LayerError
+from builder.oci.layer import LayerWriter, check_name
+from builder.oci.tar_entry import Entry, EntryKind, kept_xattr, portable_xattr
+from runtime.changes import Change, ChangeKind
+from runtime.safepath import open_beneath
+
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MAX_OPEN = 100
+_NS = 10**9
+_KINDS = {
+    stat.S_IFREG: EntryKind.FILE,
+    stat.S_IFDIR: EntryKind.DIRECTORY,
+    stat.S_IFLNK: EntryKind.SYMLINK,
+    stat.S_IFCHR: EntryKind.CHAR,
+    stat.S_IFBLK: EntryKind.BLOCK,
+    stat.S_IFIFO: EntryKind.FIFO,
+}
+
+Xattrs = tuple[tuple[str, bytes], ...]
+
+
+def pack_changes(
+    writer: LayerWriter, root_fd: int, changes: Iterable[Change], *, epoch_limit: int | None = None
+) -> None:
+    """Write *changes*, which must come parents first, as entries; content and status come from the tree at *root_fd*.
+
+    The folders above a change are written too, changed or not: tools that unpack a layer on its own (Docker's overlay2
+    driver) would give them a status of their own making. Of several hard links the first in order is the file.
+    Sockets and character devices 0:0 are left out. No time is later than *epoch_limit*.
+
+    Raises:
+        LayerError: a file changes while it is read, or has a name that no layer can hold.
+    """
+    with _Packer(writer, root_fd, epoch_limit) as packer:
+        for change in changes:
+            packer.pack(change)
+
+
+def entry_of(path: str, found: os.stat_result, *, linkname: str = "", xattrs: Xattrs = ()) -> Entry | None:
+    """Return the entry for what has the status *found*; None for what no layer can hold."""
+    kind = _KINDS.get(stat.S_IFMT(found.st_mode))
+    if kind is None or (kind is EntryKind.CHAR and found.st_rdev == 0):
+        return None
+    device = found.st_rdev if kind in {EntryKind.CHAR, EntryKind.BLOCK} else 0
+    return Entry(
+        path=path,
+        kind=kind,
+        mode=found.st_mode & 0o7777,
+        uid=found.st_uid,
+        gid=found.st_gid,
+        size=found.st_size if kind is EntryKind.FILE else 0,
+        mtime=found.st_mtime_ns // _NS,
+        linkname=linkname,
+        dev_major=os.major(device),
+        dev_minor=os.minor(device),
+        xattrs=xattrs,
+    )
+
+
+def image_xattrs(fd: int) -> Xattrs:
+    """Return the extended attributes of an open file or folder that belong to an image, by name."""
+    try:
+        names = os.listxattr(fd)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            return ()
+        raise
+    return tuple((name, portable_xattr(name, os.getxattr(fd, name))) for name in sorted(names) if kept_xattr(name))
+
+
+class _Level:
+    """A folder on the way to where the packer is."""
+
+    __slots__ = ("fd", "path", "written")
+
+    def __init__(self, path: str, fd: int, *, written: bool = False) -> None:
+        self.path, self.fd, self.written = path, fd, written
+
+
+class _Packer:
+    def __init__(self, writer: LayerWriter, root_fd: int, epoch_limit: int | None) -> None:
+        self._writer, self._root_fd = writer, root_fd
+        self._latest = 1 << 62 if epoch_limit is None else epoch_limit
+        self._levels: list[_Level] = []
+        self._first_links: dict[tuple[int, int], str] = {}
+
+    def __enter__(self) -> Self:
+        self._levels.append(_Level("", os.dup(self._root_fd), written=True))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while self._levels:
+            self._leave()
+
+    def pack(self, change: Change) -> None:
+        path = change.path
+        folder, _, name = path.rpartition("/")
+        match change.kind:
+            case ChangeKind.DELETE:
+                self._enter(folder)
+                self._write_folders()
+                self._writer.whiteout(path)
+            case ChangeKind.OPAQUE:
+                self._enter(path)
+                self._write_folders()
+                self._writer.opaque(path)
+            case ChangeKind.ADD | ChangeKind.MODIFY:
+                if ".wh." in path:
+                    check_name(path)
+                self._present(self._enter(folder), name, path)
+
+    def _present(self, dir_fd: int, name: str, path: str) -> None:
+        found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+        if stat.S_ISDIR(found.st_mode):
+            self._enter(path)
+            self._write_folders()
+            return
+        self._write_folders()
+        first = path
+        if found.st_nlink > 1:
+            first = self._first_links.setdefault((found.st_dev, found.st_ino), path)
+        if first != path:
+            entry = entry_of(path, found, linkname=first)
+            self._add(replace(entry, kind=EntryKind.HARDLINK, size=0) if entry else None)
+        elif stat.S_ISREG(found.st_mode):
+            self._file(dir_fd, name, path)
+        else:
+            link = os.readlink(name, dir_fd=dir_fd) if stat.S_ISLNK(found.st_mode) else ""
+            self._add(entry_of(path, found, linkname=link))
+
+    def _file(self, dir_fd: int, name: str, path: str) -> None:
+        fd = os.open(name, _FILE, dir_fd=dir_fd)
+        try:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
+                raise LayerError(f"{path!r} is replaced while it is packed")
+            self._add(entry_of(path, found, xattrs=image_xattrs(fd)), fd)
+        finally:
+            os.close(fd)
+
+    def _add(self, entry: Entry | None, data: int | None = None) -> None:
+        if entry is None:
+            return
+        if entry.mtime > self._latest:
+            entry = replace(entry, mtime=self._latest)
+        self._writer.add(entry, data)
+
+    def _write_folders(self) -> None:
+        """Write the folder where the packer is, and those above it, unless that has been done."""
+        count = len(self._levels)
+        while not self._levels[count - 1].written:
+            count -= 1
+        for level in self._levels[count:]:
+            fd = self._fd(level)
+            self._add(entry_of(level.path, os.fstat(fd), xattrs=image_xattrs(fd)))
+            level.written = True
+
+    def _enter(self, path: str) -> int:
+        """Go to the folder *path* by the shortest way; return its descriptor, good until the next move."""
+        while not _is_inside(path, self._levels[-1].path):
+            self._leave()
+        top = self._levels[-1]
+        for name in path[len(top.path) :].split("/"):
+            if name:
+                fd = os.open(name, _FOLDER, dir_fd=self._fd(top))
+                top = _Level(f"{top.path}/{name}" if top.path else name, fd)
+                self._levels.append(top)
+                self._close_far_one()
+        return self._fd(top)
+
+    def _leave(self) -> None:
+        level = self._levels.pop()
+        if level.fd >= 0:
+            os.close(level.fd)
+
+    def _close_far_one(self) -> None:
+        """Keep the number of descriptors in bounds: a tree may be deeper than a process may have files open."""
+        if len(self._levels) > _MAX_OPEN:
+            far = self._levels[-_MAX_OPEN]
+            if far.fd >= 0:
+                os.close(far.fd)
+                far.fd = -1
+
+    def _fd(self, level: _Level) -> int:
+        if level.fd < 0:
+            level.fd = open_beneath(self._root_fd, level.path, _FOLDER)
+        return level.fd
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    return not folder or path == folder or path.startswith(folder + "/")

@@ -1,0 +1,254 @@
+"""Threads for the stages of a stream: bounded queues, one order, failures that reach the caller.
+
+hashlib, isal, zstandard and file access release the interpreter lock, so stages really run at the same time. A thread
+costs more than a small piece of work, so each class works in the caller's thread until a second piece has come.
+What is handed to ``put`` belongs to the stage from then on.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator
+from itertools import islice
+from typing import Generic, TypeVar
+
+PIECE = 1 << 20
+"""Streams move in pieces of at most this size."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+_Ready = queue.Queue[tuple[T] | BaseException | None]
+
+
+class Blocks:
+    """Joins what is written to blocks of exactly *size* bytes; only the last one may be shorter.
+
+    The sink may keep each block: it is never touched again.
+    """
+
+    def __init__(self, sink: Callable[[bytes | memoryview], None], size: int = PIECE) -> None:
+        self._sink, self._size = sink, size
+        self._begin()
+
+    def _begin(self) -> None:
+        self._view = memoryview(bytearray(self._size))
+        self._used = 0
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """Add *piece*, of any length."""
+        used = self._used
+        end = used + len(piece)
+        if end < self._size:
+            self._view[used:end] = piece
+            self._used = end
+        elif used == 0 and end == self._size:
+            self._sink(piece)
+        else:
+            self._write_across(memoryview(piece))
+
+    def _write_across(self, rest: memoryview) -> None:
+        while rest:
+            room = self.room()
+            part = rest[: len(room)]
+            room[: len(part)] = part
+            self.advance(len(part))
+            rest = rest[len(part) :]
+
+    def room(self) -> memoryview:
+        """Return the free part of the current block, for filling it in place; `advance` tells how much was filled."""
+        return self._view[self._used :]
+
+    def advance(self, count: int) -> None:
+        """Take *count* bytes that were put into `room`."""
+        self._used += count
+        if self._used == self._size:
+            full = self._view
+            self._begin()
+            self._sink(full)
+
+    def flush(self) -> None:
+        """Hand on the last block, if there is one."""
+        if self._used:
+            last = self._view[: self._used]
+            self._begin()
+            self._sink(last)
+
+
+class Stage(Generic[T]):
+    """Calls *work* for each item, in order, in a thread of its own from the second item on."""
+
+    def __init__(self, work: Callable[[T], None], depth: int = 4) -> None:
+        self._work = work
+        self._queue: queue.Queue[tuple[T] | None] = queue.Queue(depth)
+        self._first: tuple[T] | None = None
+        self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
+        self._stopped = False
+
+    def put(self, item: T) -> None:
+        """Give *item* to the stage; waits while its queue is full. Raises what earlier work has raised."""
+        self._raise_failure()
+        if self._thread is None:
+            if self._first is None:
+                self._first = (item,)
+                return
+            self._thread = threading.Thread(target=self._run, name="layer stage", daemon=True)
+            self._thread.start()
+            self._queue.put(self._first)
+        self._queue.put((item,))
+
+    def close(self) -> None:
+        """Return when all work is done. Raises what the work has raised."""
+        if self._thread is not None:
+            self._join()
+        elif self._first is not None:
+            self._work(*self._first)
+        self._first = None
+        self._raise_failure()
+
+    def stop(self) -> None:
+        """Begin no more work; what is put from now on is dropped."""
+        self._stopped = True
+        self._first = None
+
+    def abort(self) -> None:
+        """Stop, and wait for the thread to end. Idempotent."""
+        self.stop()
+        self._join()
+
+    def _join(self) -> None:
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        # After a failure the queue is still emptied, so that who puts never waits for ever.
+        while (item := self._queue.get()) is not None:
+            if self._stopped or self._failure is not None:
+                continue
+            try:
+                self._work(*item)
+            except BaseException as error:  # noqa: BLE001 - it is raised again in the thread of the caller
+                self._failure = error
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+
+class Pool(Generic[T, R]):
+    """Calls *work* for items in several threads and *deliver* with the results, in the order of the items."""
+
+    def __init__(self, work: Callable[[T], R], deliver: Callable[[R], None], threads: int) -> None:
+        self._work, self._deliver = work, deliver
+        self._count = threads
+        self._jobs: queue.SimpleQueue[_Job[T, R] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._first: tuple[T] | None = None
+        # The depth of this queue bounds the blocks that are under way.
+        self._results: Stage[_Job[T, R]] = Stage(self._collect, depth=threads + 2)
+
+    def put(self, item: T) -> None:
+        """Give *item* to the pool; waits while too many are under way. Raises what earlier work has raised."""
+        if not self._threads:
+            if self._first is None:
+                self._first = (item,)
+                return
+            self._start()
+            self._submit(*self._first)
+        self._submit(item)
+
+    def close(self) -> None:
+        """Return when everything is delivered. Raises what the work or the delivery has raised."""
+        try:
+            if not self._threads and self._first is not None:
+                self._deliver(self._work(*self._first))
+            self._results.close()
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Deliver nothing more and wait for the threads to end. Idempotent."""
+        self._first = None
+        self._results.stop()
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
+        self._results.abort()
+
+    def _start(self) -> None:
+        for _ in range(self._count):
+            thread = threading.Thread(target=self._run, name="layer block", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def _submit(self, item: T) -> None:
+        job = _Job[T, R](item)
+        self._jobs.put(job)
+        self._results.put(job)
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job.result.put((self._work(job.item),))
+            except BaseException as error:  # noqa: BLE001 - it is raised again by the stage that collects
+                job.result.put(error)
+
+    def _collect(self, job: "_Job[T, R]") -> None:
+        result = job.result.get()
+        if isinstance(result, BaseException):
+            raise result
+        self._deliver(*result)
+
+
+class _Job(Generic[T, R]):
+    __slots__ = ("item", "result")
+
+    def __init__(self, item: T) -> None:
+        self.item = item
+        self.result: queue.SimpleQueue[tuple[R] | BaseException] = queue.SimpleQueue()
+
+
+def read_ahead(pieces: Iterator[T], depth: int = 4) -> Generator[T]:
+    """Yield what *pieces* yields while a thread already makes the next ones; starts none for a single piece.
+
+    Close the iterator when leaving early: the thread is gone then.
+    """
+    first = list(islice(pieces, 2))
+    yield from first[:1]
+    if len(first) == 2:
+        yield first[1]
+        yield from _read_in_thread(pieces, depth)
+
+
+def _read_in_thread(pieces: Iterator[T], depth: int) -> Iterator[T]:
+    ready: _Ready[T] = queue.Queue(depth)
+    stopped = threading.Event()
+    thread = threading.Thread(target=_read, args=(pieces, ready, stopped), name="layer reader", daemon=True)
+    thread.start()
+    item: tuple[T] | BaseException | None = ready.get()
+    try:
+        while isinstance(item, tuple):
+            yield item[0]
+            item = ready.get()
+        if item is not None:
+            raise item
+    finally:
+        stopped.set()
+        while isinstance(item, tuple):
+            item = ready.get()
+        thread.join()
+
+
+def _read(pieces: Iterator[T], ready: _Ready[T], stopped: threading.Event) -> None:
+    """Put each piece, and at the end always one item that is none: None, or the failure."""
+    try:
+        for piece in pieces:
+            ready.put((piece,))
+            if stopped.is_set():
+                break
+        ready.put(None)
+    except BaseException as error:  # noqa: BLE001 - it is raised again in the thread of the reader
+        ready.put(error)

@@ -1,0 +1,82 @@
+"""What an archive says of one path: a frozen value, the same for reading and for writing."""
+
+import os
+from dataclasses import dataclass
+from enum import Enum
+
+BLOCK = 512
+"""Headers and data of a tar archive come in blocks of this size."""
+
+
+class EntryKind(Enum):
+    """The type flag of the header."""
+
+    FILE = b"0"
+    HARDLINK = b"1"
+    SYMLINK = b"2"
+    CHAR = b"3"
+    BLOCK = b"4"
+    DIRECTORY = b"5"
+    FIFO = b"6"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One path of an archive.
+
+    *path* is relative to the root of the archive, lexically clean, without a slash at either end; "" is the root.
+    *linkname* is the text of a symbolic link as it stands, or the clean path that a hard link goes to. Names are
+    surrogate-escaped. *size* is that of the file as its reader sees it, holes included; 0 for all other kinds.
+    """
+
+    path: str
+    kind: EntryKind
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    mtime: int = 0
+    linkname: str = ""
+    dev_major: int = 0
+    dev_minor: int = 0
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+
+
+def clean_path(name: str) -> str:
+    """Return *name* as a path below the root: ``/a``, ``./a`` and ``x/../../a`` are all ``a``; the root is "".
+
+    Purely lexical, as Docker and containerd do before they resolve links (SECURITY of archives: a name cannot climb).
+    """
+    kept: list[str] = []
+    for part in name.split("/"):
+        if part == "..":
+            del kept[-1:]
+        elif part not in {"", "."}:
+            kept.append(part)
+    return "/".join(kept)
+
+
+def kept_xattr(name: str) -> bool:
+    """Tell whether an extended attribute belongs to the content of an image.
+
+    File capabilities and the user's own attributes do. Labels of this host's security modules, ACLs that the store's
+    parent folder hands down, and above all what overlayfs keeps for itself do not: a layer that smuggles in
+    ``trusted.overlay.redirect`` would show files of other layers.
+    """
+    return name == "security.capability" or (name.startswith("user.") and not name.startswith("user.overlay."))
+
+
+def portable_xattr(name: str, value: bytes) -> bytes:
+    """Return *value* as it should stand in an archive: file capabilities without the user id of this host.
+
+    A kernel gives revision 3 of the structure (24 bytes, the last 4 name the root user of a namespace) to who looks
+    from outside that namespace, revision 2 (20 bytes) to who looks from inside.
+    """
+    if name == "security.capability" and len(value) == 24 and value[3] == 3:
+        return value[:3] + b"\x02" + value[4:20]
+    return value
+
+
+def path_bytes(path: str) -> bytes:
+    """Return the bytes that *path* stands for."""
+    return os.fsencode(path)

@@ -1,0 +1,77 @@
+"""Giving what was unpacked its owner, mode, attributes and times, by descriptor and never through a link."""
+
+import errno
+import os
+from collections.abc import Iterable
+
+from builder.oci.tar_entry import Entry, kept_xattr, portable_xattr
+
+_NOT_PERMITTED = frozenset({errno.ENOTSUP, errno.EPERM})
+_NS = 10**9
+
+
+def set_status(fd: int, entry: Entry) -> tuple[str, ...]:
+    """Give the open file or folder the status of *entry*, except its time; return the attributes left out.
+
+    The order matters: a change of the owner clears the set-user-id bit and the file capabilities.
+    """
+    os.fchown(fd, entry.uid, entry.gid)
+    skipped = _set_xattrs(fd, entry.xattrs) if entry.xattrs else ()
+    os.fchmod(fd, entry.mode)
+    return skipped
+
+
+def _set_xattrs(fd: int, xattrs: Iterable[tuple[str, bytes]]) -> tuple[str, ...]:
+    """Set the attributes that belong to an image; return the names that this file system or user cannot have."""
+    skipped = []
+    for name, value in xattrs:
+        if not kept_xattr(name):
+            continue
+        try:
+            os.setxattr(fd, name, portable_xattr(name, value))
+        except OSError as error:
+            if error.errno not in _NOT_PERMITTED:
+                raise
+            skipped.append(name)
+    return tuple(skipped)
+
+
+def clear_xattrs(fd: int) -> None:
+    """Remove the attributes that belong to an image."""
+    for name in os.listxattr(fd):
+        if kept_xattr(name):
+            os.removexattr(fd, name)
+
+
+def copy_status(fd: int, found: os.stat_result, xattrs: Iterable[tuple[str, bytes]]) -> None:
+    """Give the open file or folder the status of another one, its time included."""
+    os.fchown(fd, found.st_uid, found.st_gid)
+    _set_xattrs(fd, xattrs)
+    os.fchmod(fd, found.st_mode & 0o7777)
+    os.utime(fd, ns=(found.st_mtime_ns, found.st_mtime_ns))
+
+
+def set_default_status(fd: int) -> None:
+    """Give the open folder the status of one that nobody has described: the same at any time."""
+    os.fchown(fd, 0, 0)
+    clear_xattrs(fd)
+    os.fchmod(fd, 0o755)
+    os.utime(fd, ns=(0, 0))
+
+
+def set_status_of_name(dir_fd: int, name: str, entry: Entry) -> None:
+    """Give the link, device or FIFO *name* in a folder the status of *entry*, without opening or following it."""
+    os.chown(name, entry.uid, entry.gid, dir_fd=dir_fd, follow_symlinks=False)
+    if not entry.linkname:
+        # There is no fchmodat that follows nothing before Linux 6.6; the magic link leads to this very inode.
+        handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+        try:
+            os.chmod(f"/proc/self/fd/{handle}", entry.mode)
+        finally:
+            os.close(handle)
+    os.utime(name, ns=time_pair(entry), dir_fd=dir_fd, follow_symlinks=False)
+
+
+def time_pair(entry: Entry) -> tuple[int, int]:
+    """Return the times of access and modification in nanoseconds."""
+    return entry.mtime * _NS, entry.mtime * _NS
