@@ -1,0 +1,1 @@
+"""Everything that knows what an image is; `build` is the library entry."""

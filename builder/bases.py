@@ -1,0 +1,115 @@
+"""Base images: from references to pinned images, and their layers when something needs them.
+
+A reference is looked up in the store first, then in its registry (with ``--pull`` always there). What a registry
+gave is kept under its name, so the next build works without a network. Only manifest and config are fetched here;
+layers come when a step must read them or the image is written.
+"""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+from builder.cache import Layers
+from builder.errors import BuildError
+from builder.machine import Machine, image_layers
+from builder.oci.digest import Digest
+from builder.oci.documents import describe
+from builder.oci.errors import ImageNotFound, OciError
+from builder.oci.image import Image, read_image
+from builder.oci.json_text import DOCUMENT_LIMIT
+from builder.oci.model import Descriptor, ImageConfig, Platform
+from builder.ops import Base
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """What a reference stood for when the build began."""
+
+    reference: str
+    image: Image
+
+    @property
+    def config(self) -> ImageConfig:
+        """The config of the image."""
+        return self.image.config
+
+    @property
+    def manifest(self) -> str:
+        """The digest of the image manifest."""
+        return str(self.image.descriptor.digest)
+
+
+def pin(reference: str, platform: Platform, machine: Machine, *, pull: bool) -> Pinned:
+    """Return what *reference* (a full name) stands for.
+
+    Raises:
+        BuildError: neither the store nor the registry has it for this platform.
+    """
+    local = None if pull else stored(reference, platform, machine)
+    return Pinned(reference=reference, image=local or _pulled(reference, platform, machine))
+
+
+def stored(reference: str, platform: Platform, machine: Machine) -> Image | None:
+    """Return the image that the store has under *reference* for *platform*."""
+    from grammar.reference import parse_reference
+
+    descriptor = machine.layout.resolve(reference)
+    digest = parse_reference(reference).digest if descriptor is None and "@" in reference else None
+    if digest is not None and machine.blobs.exists(Digest.parse(digest)):
+        descriptor = _describe(Digest.parse(digest), machine)
+    if descriptor is None:
+        return None
+    try:
+        return read_image(machine.blobs, descriptor, platform)
+    except OciError:
+        return None
+
+
+def _pulled(reference: str, platform: Platform, machine: Machine) -> Image:
+    from builder.oci.registry import Registry
+    from grammar.reference import parse_reference
+
+    name = parse_reference(reference)
+    target = name.digest or name.tag or "latest"
+    try:
+        with closing(Registry(name.registry)) as registry:
+            resolved = registry.resolve(name.repository, target, machine.blobs, platform)
+    except ImageNotFound as error:
+        raise BuildError(f"{reference}: not found", hint="bring it in with pybuild import or load") from error
+    except OciError as error:
+        hint = error.hint or "bring it in with pybuild import or load to build without a registry"
+        raise BuildError(f"failed to resolve source metadata for {reference}: {error}", hint=hint) from error
+    machine.layout.tag(reference, resolved.pinned)
+    return resolved.image
+
+
+def base_layers(op: Base, machine: Machine) -> Layers:
+    """Return the layers of a pinned base, whether or not their blobs are in the store."""
+    return image_layers(_image(op, machine))
+
+
+def _image(op: Base, machine: Machine) -> Image:
+    return read_image(machine.blobs, _describe(Digest.parse(op.manifest), machine))
+
+
+def _describe(digest: Digest, machine: Machine) -> Descriptor:
+    """Return the descriptor of a document of the store, by what the document says of itself."""
+    with machine.blobs.open(digest) as file:
+        return describe(file.read(DOCUMENT_LIMIT), digest)
+
+
+def pull_layers(op: Base, machine: Machine, progress: Callable[[str, int, int], None]) -> None:
+    """Bring the layers of a base that are not in the store. Raises BuildError."""
+    from builder.oci.registry import Registry
+    from grammar.reference import parse_reference
+
+    image = _image(op, machine)
+    missing = tuple(layer for layer in image.manifest.layers if not machine.blobs.has(layer))
+    if not missing:
+        return
+    name = parse_reference(op.reference)
+    try:
+        with closing(Registry(name.registry)) as registry:
+            registry.fetch(name.repository, missing, machine.blobs, progress)
+    except OciError as error:
+        raise BuildError(f"failed to pull {op.reference}: {error}", hint=error.hint) from error

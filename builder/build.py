@@ -1,0 +1,52 @@
+"""A build, in one sentence: text to Dockerfile to stages to graph to layers to image to outputs."""
+
+from dataclasses import dataclass
+
+from builder.dockerfile import read_dockerfile
+from builder.image import assemble
+from builder.machine import Machine
+from builder.names import full_names
+from builder.oci.digest import Digest
+from builder.oci.model import Descriptor, ImageConfig
+from builder.planning import make_plan
+from builder.progress import Progress, Warned, silent
+from builder.request import Request
+from builder.solver import solve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a build made: the image ID, the descriptor of its manifest, and the names it has in the store."""
+
+    image_id: Digest
+    descriptor: Descriptor
+    names: tuple[str, ...]
+
+
+def build(request: Request, machine: Machine, progress: Progress = silent) -> Outcome:
+    """Build the target of a Dockerfile, keep the image in the store and write it to the outputs.
+
+    Nothing is named or written unless the whole build succeeds; steps that were finished stay in the cache.
+
+    Raises:
+        DockerfileError: the Dockerfile is wrong; render it with its source.
+        BuildError: RequestError, ResolveError, StepFailed, Cancelled.
+        OciError, RuntimeHostError: the store or the host failed.
+    """
+    names = full_names(request.tags)
+    with machine.in_use():
+        plan = make_plan(read_dockerfile(request), request, machine)
+        for message, line in plan.warnings:
+            progress(Warned(message=message, line=line))
+        layers = solve(plan, request, machine, progress)
+        config = ImageConfig.from_json(plan.config.encode())
+        image = assemble(config, layers, machine.blobs, planned=plan.created, epoch=request.source_date_epoch)
+        for name in names:
+            machine.layout.tag(name, image.descriptor)
+        if not names:
+            machine.layout.keep(image.descriptor)
+        if request.outputs:
+            from builder.outputs.write import write
+
+            write(image.descriptor, names, request.outputs, machine)
+    return Outcome(image_id=image.id, descriptor=image.descriptor, names=names)

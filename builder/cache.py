@@ -1,0 +1,87 @@
+"""The cache: from cache keys to what came out, from definitions of selections to the digests of their content.
+
+A *record* says which layers a vertex has, from the bottom of the image to its own. Records name blobs; one whose blobs
+are gone is a miss. A miss is None, never an error.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+
+from builder.database import Database
+from builder.oci.digest import Digest
+from builder.oci.model import Descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltLayer:
+    """A layer as a record keeps it; *created* is RFC 3339, "" for a layer of a base image."""
+
+    diff_id: str
+    digest: str
+    size: int
+    media_type: str
+    created: str = ""
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """The descriptor of the layer's blob."""
+        return Descriptor(media_type=self.media_type, digest=Digest.parse(self.digest), size=self.size)
+
+
+Layers = tuple[BuiltLayer, ...]
+
+
+class Cache:
+    """Records, selections and plans in the store's database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, key: Digest) -> Layers | None:
+        """Return what is recorded under *key*. Whether the blobs are still there is the caller's question."""
+        row = self._database.one("SELECT layers FROM records WHERE key = ?", (str(key),))
+        return None if row is None else tuple(BuiltLayer(*layer) for layer in json.loads(str(row[0])))
+
+    def put_record(self, key: Digest, layers: Layers) -> None:
+        """Record *layers*, whose blobs must be on disk, under *key*."""
+        text = json.dumps([astuple(layer) for layer in layers], separators=(",", ":"))
+        self._database.run("REPLACE INTO records VALUES (?, ?, ?)", (str(key), text, time.time()))
+
+    def touch(self, key: Digest) -> None:
+        """Note that the record under *key* was used now."""
+        self._database.run("UPDATE records SET used = ? WHERE key = ?", (time.time(), str(key)))
+
+    def records(self) -> Iterator[tuple[str, Layers, float]]:
+        """Yield (key, layers, time of last use) of every record."""
+        for key, layers, used in self._database.all("SELECT key, layers, used FROM records"):
+            yield str(key), tuple(BuiltLayer(*layer) for layer in json.loads(str(layers))), float(str(used))
+
+    def forget(self, keys: Iterator[str] | list[str]) -> None:
+        """Drop the records under *keys*."""
+        for key in keys:
+            self._database.run("DELETE FROM records WHERE key = ?", (key,))
+
+    def selection(self, key: Digest) -> Digest | None:
+        """Return the content digest that is known for a definition of a selection."""
+        row = self._database.one("SELECT content FROM selections WHERE key = ?", (str(key),))
+        return None if row is None else Digest.parse(str(row[0]))
+
+    def put_selection(self, key: Digest, content: Digest) -> None:
+        """Remember the content digest of a selection."""
+        self._database.run("REPLACE INTO selections VALUES (?, ?)", (str(key), str(content)))
+
+    def plan(self, key: Digest) -> str | None:
+        """Return the plan document kept under *key*."""
+        row = self._database.one("SELECT document FROM plans WHERE key = ?", (str(key),))
+        return None if row is None else str(row[0])
+
+    def put_plan(self, key: Digest, document: str) -> None:
+        """Keep a plan document."""
+        self._database.run("REPLACE INTO plans VALUES (?, ?, ?)", (str(key), document, time.time()))
+
+    def forget_all(self) -> None:
+        """Drop everything that can be computed again, records included."""
+        for table in ("records", "selections", "plans", "file_digests", "layers", "layer_paths"):
+            self._database.run(f"DELETE FROM {table}")  # noqa: S608 - names from the line above

@@ -1,0 +1,118 @@
+"""From the command line to a command, and from a failure to a message and an exit code.
+
+Commands live in `builder.commands`, one module each, imported when used: a build whose steps are all cached must not
+pay for what other commands need. Nothing but this module and the commands prints, and nothing else ends the process.
+
+    0 done   1 a step failed, or something asked for is not there   2 usage or Dockerfile   3 the host cannot
+    70 a bug   130 interrupted
+"""
+
+import importlib
+import io
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
+
+import click
+
+from builder.commands import COMMANDS
+
+_GLOBAL_FLAGS = ("-D", "--debug")
+_GROUP_ONLY = ("--help", "-h", "--version")
+
+
+class Commands(click.Group):
+    """The commands by name. What does not begin with a command is a build: ``pybuild -t name .``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
+        """Import and return a command, None when there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"builder.commands.{COMMANDS[cmd_name]}")
+        command = module.command
+        return command if isinstance(command, click.Command) else None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put ``build`` where a command is missing."""
+        ahead = _leading_flags(args)
+        rest = args[ahead:]
+        if rest and rest[0] not in COMMANDS and rest[0] not in _GROUP_ONLY:
+            args = [*args[:ahead], "build", *rest]
+        return super().parse_args(ctx, args)
+
+
+def _leading_flags(args: Sequence[str]) -> int:
+    """Return how many of *args* are flags of the program itself."""
+    at = 0
+    while at < len(args):
+        if args[at] in _GLOBAL_FLAGS or args[at].startswith("--root="):
+            at += 1
+        elif args[at] == "--root" and at + 1 < len(args):
+            at += 2
+        else:
+            break
+    return at
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+@click.option("--root", metavar="DIR", help="Folder of the store (default: $PYBUILD_ROOT, else one per user).")
+@click.option("-D", "--debug", is_flag=True, help="Show a traceback when pybuild itself fails (also PYBUILD_DEBUG=1).")
+@click.version_option(None, package_name="pybuild", message="pybuild version %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, root: str | None, *, debug: bool) -> None:
+    """Build images from Dockerfiles, without a daemon.
+
+    "pybuild -t NAME FOLDER" is short for "pybuild build -t NAME FOLDER". Flags are spelled as in docker build; the
+    images stay in pybuild's own store, which is a standard OCI image layout.
+    """
+    ctx.meta["builder.root"] = root
+    ctx.meta["builder.debug"] = debug
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        # A character that the locale cannot show is no reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str], tools: object = None) -> int:
+    """Carry out *arguments* and return the exit code. *tools* replaces what commands work with, for tests."""
+    try:
+        with _terminable():
+            result = cli.main(list(arguments), prog_name="pybuild", standalone_mode=False, obj=tools)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the user gets a message, not a traceback
+        return _failed(error, debug=bool({"-D", "--debug"} & set(arguments[: _leading_flags(arguments)])))
+    return result if isinstance(result, int) else 0
+
+
+def _failed(error: BaseException, *, debug: bool) -> int:
+    from builder.commands.failures import describe
+
+    failure = describe(error, debug=debug)
+    click.echo(failure.text, err=True, nl=False)
+    return failure.exit_code
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the program as Ctrl-C does: through every ``finally`` on the way."""
+    old: Any = None
+    # Only the main thread may set handlers; elsewhere the caller has its own.
+    with suppress(ValueError):
+        old = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if old is not None:
+            signal.signal(signal.SIGTERM, old)

@@ -1,0 +1,19 @@
+"""The commands of the program, one module each; each has a ``command`` and is imported when it is used."""
+
+COMMANDS = {
+    "build": "build",
+    "completion": "completion",
+    "df": "df",
+    "history": "history",
+    "images": "images",
+    "import": "import_",
+    "inspect": "inspect",
+    "load": "load",
+    "prune": "prune",
+    "rmi": "rmi",
+    "run": "run",
+    "save": "save",
+    "tag": "tag",
+    "version": "version",
+}
+"""The module of each command."""

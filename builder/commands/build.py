@@ -1,0 +1,158 @@
+"""``pybuild build``: from flags to a request, from a request to an image and the files that name it."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from builder.commands import build_flags as values
+from builder.commands.foreign_flags import foreign_flags
+from builder.commands.stdin_context import prepared
+from builder.commands.tools import Command, is_terminal, machine, root_option, say, tools
+from builder.display.choose import MODES, OpenDisplay, open_display
+from builder.errors import BuildError, RequestError
+from builder.names import full_names
+from builder.outputs.files import replace_file
+from builder.request import Compression, Request
+from grammar.errors import DockerfileError
+
+_EPILOG = """\b
+Differences from docker build:
+  - There is no daemon. Images stay in pybuild's store; "pybuild save", or -o
+    type=docker, hands them to Docker.
+  - --load is what always happens; --push, --secret, --ssh, attestations and
+    several platforms in one build are refused; --memory and other limits of
+    the old builder, --rm, --cache-from and --cache-to are ignored with a warning.
+  - -o type=local and type=tar write the root file system with the caller as owner
+    of local files, without set-user-id bits and device nodes.
+  - Exit codes: 1 a step failed, 2 usage or Dockerfile, 3 the host cannot.
+
+CONTEXT is a folder, or - for a Dockerfile or a tar archive on standard input.
+"""
+
+
+@click.command("build", cls=Command, epilog=_EPILOG, short_help="Build an image from a Dockerfile.")
+@click.argument("context", metavar="CONTEXT")
+@click.option("-t", "--tag", "tags", multiple=True, metavar="NAME[:TAG]", help="Name of the image; may be repeated.")
+@click.option("-f", "--file", metavar="PATH", help="Dockerfile (default: CONTEXT/Dockerfile); - reads standard input.")
+@click.option(
+    "--build-arg", "build_args", multiple=True, metavar="NAME[=VALUE]", help="Build argument; a NAME alone from env."
+)
+@click.option("--target", metavar="STAGE", help="Stage to build (default: the last).")
+@click.option("--no-cache", is_flag=True, help="Run every step, whatever the cache has.")
+@click.option("--pull", is_flag=True, help="Look up base images in their registry even when the store has them.")
+@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Label of the image.")
+@click.option("--network", default="default", metavar="MODE", help="Network of RUN: default, none or host.")
+@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Platform of the image (also DOCKER_DEFAULT_PLATFORM).")
+@click.option("--add-host", "add_hosts", multiple=True, metavar="NAME:ADDRESS", help="Line of /etc/hosts for RUN.")
+@click.option(
+    "-o", "--output", "outputs", multiple=True, metavar="SPEC", help="Also write: type=oci|docker|tar|local,dest=PATH."
+)
+@click.option("--compression", metavar="TYPE[,LEVEL]", help="Of new layers: gzip (default), zstd or uncompressed.")
+@click.option("--iidfile", type=click.Path(path_type=Path), metavar="FILE", help="Write the image ID to FILE.")
+@click.option("--metadata-file", type=click.Path(path_type=Path), metavar="FILE", help="Write digests as JSON to FILE.")
+@click.option(
+    "--progress", type=click.Choice(MODES), help="How progress is shown (default: BUILDKIT_PROGRESS or auto)."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors; print the image ID.")
+@click.option("--load", is_flag=True, help="Keep the image in the store, which is always done.")
+@root_option
+@foreign_flags
+def command(**flags: Any) -> None:
+    """Build an image from a Dockerfile and the files in CONTEXT."""
+    request = request_from(flags, os.environ)
+    _check_outputs(request, quiet=flags["quiet"])
+    with _display(flags, os.environ) as display, prepared(request) as ready:
+        outcome = _built(ready, display)
+    if flags["iidfile"] is not None:
+        replace_file(flags["iidfile"], str(outcome.image_id).encode())
+    if flags["metadata_file"] is not None:
+        replace_file(flags["metadata_file"], metadata(outcome))
+    if flags["quiet"]:
+        say(str(outcome.image_id))
+
+
+def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
+    """Return the request that *flags* and *env* make. Raises RequestError."""
+    build_args = values.build_arguments(flags["build_args"], env)
+    outputs = tuple(values.output(item) for item in flags["outputs"])
+    named = flags["compression"]
+    compression = values.compression(named) if named else values.output_compression(outputs) or Compression()
+    names = [name for item in outputs for name in dict(item.options).get("name", "").split(",") if name]
+    return Request(
+        context=Path(flags["context"]),
+        dockerfile=Path(flags["file"]) if flags["file"] else None,
+        tags=full_names((*flags["tags"], *names)),
+        build_args=build_args,
+        target=flags["target"] or None,
+        labels=values.labels(flags["labels"]),
+        platform=values.platform(flags["platform"], env),
+        network=values.network(flags["network"]),
+        add_hosts=values.hosts(flags["add_hosts"]),
+        no_cache=flags["no_cache"],
+        pull=flags["pull"],
+        compression=compression,
+        outputs=tuple(item for item in outputs if item.type != "image"),
+        source_date_epoch=values.source_date_epoch(dict(build_args)),
+    )
+
+
+def metadata(outcome: Any) -> bytes:
+    """Return the document of ``--metadata-file``."""
+    descriptor = outcome.descriptor
+    document = {
+        "containerimage.config.digest": str(outcome.image_id),
+        "containerimage.descriptor": {
+            "mediaType": descriptor.media_type,
+            "digest": str(descriptor.digest),
+            "size": descriptor.size,
+        },
+        "containerimage.digest": str(descriptor.digest),
+        **({"image.name": ",".join(outcome.names)} if outcome.names else {}),
+    }
+    return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def _check_outputs(request: Request, *, quiet: bool) -> None:
+    streams = [item for item in request.outputs if item.dest is None]
+    if len(streams) > 1:
+        raise RequestError("only one --output can go to standard output")
+    if streams and quiet:
+        raise RequestError("-q prints the image ID on standard output, where --output should go", hint="give dest=FILE")
+    if streams and is_terminal(1):
+        raise RequestError("refusing to write an archive to a terminal", hint="redirect it, or give dest=FILE")
+
+
+def _display(flags: Mapping[str, Any], env: Mapping[str, str]) -> OpenDisplay:
+    mode = "quiet" if flags["quiet"] else flags["progress"] or env.get("BUILDKIT_PROGRESS") or "auto"
+    if mode not in MODES:
+        raise RequestError(f"invalid BUILDKIT_PROGRESS {mode!r}", hint=f"use one of {', '.join(MODES)}")
+    try:
+        return open_display(mode, sys.stderr, env)
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+
+
+def _build() -> Callable[..., Any]:
+    given = tools().build
+    if given is not None:
+        return given
+    from builder.build import build
+
+    return build
+
+
+def _built(request: Request, display: OpenDisplay) -> Any:
+    opened = machine()
+    try:
+        return _build()(request, opened, display)
+    except (BuildError, DockerfileError) as error:
+        from builder.commands.build_failures import told
+
+        raise told(error, request) from error
+    finally:
+        opened.close()

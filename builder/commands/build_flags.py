@@ -1,0 +1,162 @@
+"""Values of the flags of ``build``: from what the user wrote to what a `Request` holds. Raises RequestError."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from builder.errors import RequestError
+from builder.request import Compression, Output
+
+_LEVELS = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
+_STORED = {"image", "cacheonly"}
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def build_arguments(given: Iterable[str], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return ``NAME=value`` pairs; a NAME alone takes its value from *env* and is left out when it has none there.
+
+    SOURCE_DATE_EPOCH of *env* is handed on unless given.
+    """
+    arguments: dict[str, str] = {}
+    if "SOURCE_DATE_EPOCH" in env:
+        arguments["SOURCE_DATE_EPOCH"] = env["SOURCE_DATE_EPOCH"]
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not name:
+            raise RequestError(f"invalid --build-arg {item!r}: no name before the equals sign")
+        if equals:
+            arguments[name] = value
+        elif name in env:
+            arguments[name] = env[name]
+    return tuple(arguments.items())
+
+
+def source_date_epoch(arguments: Mapping[str, str]) -> int | None:
+    """Return the time that SOURCE_DATE_EPOCH sets, in seconds."""
+    text = arguments.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > 12:
+        raise RequestError(f"invalid SOURCE_DATE_EPOCH {text!r}: expected seconds since 1970")
+    return int(text)
+
+
+def labels(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return ``NAME=value`` pairs; a name alone has an empty value."""
+    pairs: dict[str, str] = {}
+    for item in given:
+        name, _, value = item.partition("=")
+        if not name.strip():
+            raise RequestError(f"invalid --label {item!r}: no name")
+        pairs[name] = value
+    return tuple(pairs.items())
+
+
+def hosts(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return (name, address) pairs of ``name:address`` or ``name=address``; IPv6 may stand in brackets."""
+    return tuple(_host(item) for item in given)
+
+
+def _host(item: str) -> tuple[str, str]:
+    import ipaddress
+
+    name, mark, address = item.partition("=" if "=" in item else ":")
+    address = address.removeprefix("[").removesuffix("]")
+    if address == "host-gateway":
+        # Steps share the network of the host, so it is reached as itself.
+        address = "127.0.0.1"
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        name = ""
+    if not name or not mark or any(char.isspace() for char in name):
+        raise RequestError(f"invalid --add-host {item!r}", hint="write it as name:address")
+    return name, address
+
+
+def network(given: str) -> str:
+    """Return the name of a network: default, none or host."""
+    if given not in {"default", "none", "host"}:
+        raise RequestError(f"network mode {given!r} not supported by pybuild", hint="use default, none or host")
+    return given
+
+
+def platform(given: str | None, env: Mapping[str, str]) -> str | None:
+    """Return the one platform to build for, None for this machine's."""
+    text = given or env.get("DOCKER_DEFAULT_PLATFORM") or None
+    if text is not None and "," in text:
+        raise RequestError(
+            "--platform: several platforms in one build are not supported", hint="build one after another"
+        )
+    return text
+
+
+def compression(given: str) -> Compression:
+    """Return the compression that ``TYPE[,LEVEL]`` asks for."""
+    algorithm, comma, level = given.partition(",")
+    return _compression(algorithm, level if comma else None)
+
+
+def _compression(algorithm: str, level: str | None) -> Compression:
+    if algorithm not in _LEVELS:
+        raise RequestError(f"unsupported compression {algorithm!r}", hint="use gzip, zstd or uncompressed")
+    if level is None:
+        return Compression(algorithm=algorithm)
+    if not (level.isascii() and level.isdigit()) or int(level) not in _LEVELS[algorithm]:
+        raise RequestError(f"invalid compression level {level!r} for {algorithm}")
+    return Compression(algorithm=algorithm, level=int(level))
+
+
+def output(given: str) -> Output:
+    """Return what one ``-o`` asks for; type ``image`` stands for the store alone.
+
+    The grammar is Docker's: one record of CSV with ``key=value`` fields, or a path alone for ``type=local``, or ``-``
+    for ``type=tar`` on standard output.
+    """
+    import csv
+
+    fields = next(csv.reader([given], strict=True), []) if given else []
+    if fields == [given] and not given.startswith("type="):
+        return Output(type="tar", dest=None) if given == "-" else Output(type="local", dest=Path(given))
+    options: dict[str, str] = {}
+    for field in fields:
+        key, equals, value = field.partition("=")
+        if not equals:
+            raise RequestError(f"invalid --output {given!r}: invalid value {field!r}")
+        options[key.strip().lower()] = value
+    kind = options.pop("type", "")
+    if not kind:
+        raise RequestError(f"invalid --output {given!r}: type is required")
+    return _output(kind, options)
+
+
+def _output(kind: str, options: dict[str, str]) -> Output:
+    if kind == "registry" or _flag(options, "push"):
+        raise RequestError("pushing to a registry is not supported", hint="save the image and push it with skopeo")
+    dest = options.pop("dest", "")
+    rest = tuple(options.items())
+    if kind in _STORED or (kind == "docker" and not dest):
+        return Output(type="image", dest=None, options=rest)
+    if kind not in {"oci", "docker", "tar", "local"}:
+        raise RequestError(f"unknown --output type {kind!r}", hint="use oci, docker, tar, local or image")
+    if kind == "local" and not dest:
+        raise RequestError("--output type=local needs dest=FOLDER")
+    folder = not _flag(options, "tar", default=True)
+    if folder and (kind not in {"oci", "docker"} or dest in {"", "-"}):
+        raise RequestError("--output tar=false is for type=oci with dest=FOLDER")
+    return Output(type=kind, dest=None if dest in {"", "-"} else Path(dest), options=rest)
+
+
+def _flag(options: Mapping[str, str], key: str, *, default: bool = False) -> bool:
+    text = options.get(key, str(default)).lower()
+    if text not in _BOOLEANS:
+        raise RequestError(f"invalid --output: {key}={text}", hint="use true or false")
+    return _BOOLEANS[text]
+
+
+def output_compression(outputs: Iterable[Output]) -> Compression | None:
+    """Return the compression that an output asks for, which is that of all new layers; None when none does."""
+    for item in outputs:
+        options = dict(item.options)
+        if "compression" in options or "compression-level" in options:
+            return _compression(options.get("compression", "gzip"), options.get("compression-level"))
+    return None

@@ -1,0 +1,87 @@
+"""What an exception means to the user: a text without a traceback, and an exit code.
+
+Imports the modules that define the errors only here, when something has failed.
+"""
+
+import os
+from dataclasses import dataclass
+
+import click
+
+from builder.display.failure import plain_failure
+from builder.display.sanitize import clean
+
+DONE, FAILED, USAGE, HOST, BUG, INTERRUPTED = 0, 1, 2, 3, 70, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is printed, as it stands, and how the process ends."""
+
+    text: str
+    exit_code: int
+
+
+class Told(Exception):
+    """A failure that is described already."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
+
+
+def describe(error: BaseException, *, debug: bool = False) -> Failure:
+    """Return what to tell the user about *error*."""
+    if isinstance(error, Told):
+        return error.failure
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return Failure(plain_failure("interrupted"), INTERRUPTED)
+    if isinstance(error, click.ClickException):
+        return _usage(error)
+    return _ours(error) or _host(error) or _bug(error, debug=debug)
+
+
+def _usage(error: click.ClickException) -> Failure:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"see '{context.command_path} --help'" if context is not None else ""
+    message = error.format_message().rstrip(".")
+    return Failure(plain_failure(message[:1].lower() + message[1:], hint), USAGE)
+
+
+def _ours(error: BaseException) -> Failure | None:
+    from builder.errors import BuildError, Cancelled, RequestError, ResolveError
+    from builder.oci.errors import OciError
+    from grammar.errors import DockerfileError
+    from grammar.reference import InvalidReference
+    from runtime.errors import RuntimeHostError
+
+    message, hint = str(error), str(getattr(error, "hint", ""))
+    if isinstance(error, Cancelled):
+        return Failure(plain_failure("interrupted"), INTERRUPTED)
+    if isinstance(error, RequestError | ResolveError | DockerfileError | InvalidReference):
+        return Failure(plain_failure(message, hint), USAGE)
+    if isinstance(error, BuildError | OciError):
+        return Failure(plain_failure(message, hint), FAILED)
+    return Failure(plain_failure(message, hint), HOST) if isinstance(error, RuntimeHostError) else None
+
+
+def _host(error: BaseException) -> Failure | None:
+    if isinstance(error, BrokenPipeError):
+        # Whoever read the output has seen enough: nothing to say, and nobody to say it to.
+        return Failure("", FAILED)
+    if isinstance(error, OSError):
+        names = " ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+        reason = (error.strerror or str(error)).lower()
+        return Failure(plain_failure(f"{names}: {reason}" if names else reason), HOST)
+    return Failure(plain_failure("out of memory"), HOST) if isinstance(error, MemoryError) else None
+
+
+def _bug(error: BaseException, *, debug: bool) -> Failure:
+    if debug or os.environ.get("PYBUILD_DEBUG") not in {None, "", "0"}:
+        import traceback
+
+        return Failure(clean("".join(traceback.format_exception(error))), BUG)
+    text = f"pybuild has a bug: {type(error).__name__}: {error}"
+    return Failure(
+        plain_failure(text, "please report it with what PYBUILD_DEBUG=1 shows to pybuild's issue tracker"), BUG
+    )

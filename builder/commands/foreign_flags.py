@@ -1,0 +1,90 @@
+"""Flags of ``docker build`` that pybuild does not carry out, so that scripts get an answer instead of a surprise.
+
+Those that change nothing in the image are accepted with a warning; those that would change it are refused.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from builder.commands.tools import warn
+from builder.errors import RequestError
+
+_NOTHING_TO_DO = (
+    "--rm",
+    "--force-rm",
+    "--compress",
+    "--no-trunc",
+)
+_NOT_USED = (
+    "--builder",
+    "--cache-from",
+    "--cache-to",
+    "--cgroup-parent",
+    "--cgroupns",
+    "--cpu-period",
+    "--cpu-quota",
+    "--cpu-shares",
+    "--cpuset-cpus",
+    "--cpuset-mems",
+    "--isolation",
+    "--memory",
+    "--memory-swap",
+    "--security-opt",
+    "--shm-size",
+    "--ulimit",
+)
+_SHORT = {"--memory": "-m", "--cpu-shares": "-c"}
+_REFUSED = {
+    "--allow": "entitlements are not supported",
+    "--annotation": "annotations are not supported",
+    "--attest": "attestations are not supported",
+    "--build-context": "named contexts are not supported; use FROM or COPY --from with an image",
+    "--cache-mount": "exporting cache mounts is not supported",
+    "--call": "frontend methods are not supported",
+    "--no-cache-filter": "use --no-cache",
+    "--policy": "policies are not supported",
+    "--provenance": "attestations are not supported",
+    "--resource": "limits for steps are not supported",
+    "--sbom": "attestations are not supported",
+    "--secret": "secrets are not supported",
+    "--ssh": "forwarding of an SSH agent is not supported",
+}
+_REFUSED_SWITCHES = {
+    "--check": "checking without building is not supported",
+    "--push": "pushing is not supported; save the image and push it with skopeo",
+    "--squash": "squashing is not supported",
+}
+_OFF = frozenset({"false", "0", "mode=disabled", "disabled=true"})
+
+
+def foreign_flags(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add these flags, hidden from the help, to a command."""
+    for name in _NOTHING_TO_DO:
+        function = click.option(name, is_flag=True, hidden=True, expose_value=False, callback=_ignore)(function)
+    for name in _NOT_USED:
+        names = [name, *([_SHORT[name]] if name in _SHORT else [])]
+        function = click.option(*names, multiple=True, hidden=True, expose_value=False, callback=_ignore)(function)
+    for name in _REFUSED:
+        function = click.option(name, multiple=True, hidden=True, expose_value=False, callback=_refuse)(function)
+    for name in _REFUSED_SWITCHES:
+        function = click.option(name, is_flag=True, hidden=True, expose_value=False, callback=_refuse)(function)
+    return function
+
+
+def _ignore(_ctx: click.Context, option: click.Parameter, value: object) -> None:
+    if value:
+        warn(f"{option.opts[0]} has no effect in pybuild")
+
+
+def _refuse(_ctx: click.Context, option: click.Parameter, value: object) -> None:
+    name = option.opts[0]
+    # --provenance=false and the like ask for what is done anyway.
+    asked = value if isinstance(value, bool) else any(item not in _OFF for item in _items(value))
+    if asked:
+        raise RequestError(f"{name}: {(_REFUSED | _REFUSED_SWITCHES)[name]}")
+
+
+def _items(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, tuple) else ()

@@ -1,0 +1,58 @@
+"""``pybuild load``: images from an archive into the store."""
+
+from pathlib import Path
+
+import click
+
+from builder.commands.catalog import familiar
+from builder.commands.tools import Command, binary_stdin, machine, root_option, say
+from builder.machine import Machine
+from builder.oci.archive_load import Loaded, load
+from builder.oci.errors import OciError
+from builder.oci.image import read_image
+from grammar.reference import InvalidReference, parse_reference
+
+
+@click.command("load", cls=Command, short_help="Load images from an archive.")
+@click.option(
+    "-i", "--input", "source", type=click.Path(path_type=Path), metavar="FILE", help="Default: standard input."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+@root_option
+def command(source: Path | None, *, quiet: bool) -> None:
+    """Load images from an archive of docker save, podman save or an OCI layout, plain or compressed.
+
+    The names in the archive are given to its images. Everything is verified before anything is named.
+    """
+    opened = machine()
+    try:
+        with opened.in_use(), source.open("rb") if source else binary_stdin() as stream:
+            for image in load(opened.blobs, stream):
+                told = _name(opened, image)
+                if not quiet:
+                    say("\n".join(told))
+    finally:
+        opened.close()
+
+
+def _name(opened: Machine, image: Loaded) -> list[str]:
+    names = [name for name in map(_full, image.names) if name]
+    for name in names:
+        opened.layout.tag(name, image.descriptor)
+    if names:
+        return [f"Loaded image: {familiar(name)}" for name in names]
+    opened.layout.keep(image.descriptor)
+    try:
+        identity = str(read_image(opened.blobs, image.descriptor).id)
+    except OciError:  # an index without an image for this machine
+        identity = str(image.descriptor.digest)
+    return [f"Loaded image ID: {identity}"]
+
+
+def _full(text: str) -> str:
+    """Return a name of the archive in full, "" for one that Docker would not take."""
+    try:
+        reference = parse_reference(text)
+    except InvalidReference:
+        return ""
+    return "" if reference.digest is not None else str(reference)

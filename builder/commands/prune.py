@@ -1,0 +1,59 @@
+"""``pybuild prune``: give back the space of what nothing needs."""
+
+import sys
+
+import click
+
+from builder import gc
+from builder.commands.failures import FAILED
+from builder.commands.tools import Command, machine, root_option, say
+from builder.display.units import human_size
+
+_WARNING = {
+    False: "images without a name, and what neither an image nor the build cache needs",
+    True: "images without a name, the whole build cache, and unpacked layers that no image needs",
+}
+
+
+@click.command("prune", cls=Command, short_help="Remove what nothing needs.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Also the whole build cache.")
+@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only how much was reclaimed.")
+@root_option
+def command(*, everything: bool, force: bool, quiet: bool) -> int | None:
+    """Remove images without a name and everything in the store that nothing needs.
+
+    Images with a name always stay. With -a the build cache goes, too: the next build runs every step again. Waits for
+    builds that use the store.
+    """
+    if not force and not _agreed(_WARNING[everything]):
+        return FAILED
+    opened = machine()
+    try:
+        with opened.collecting():
+            images = [str(descriptor.digest) for name, descriptor in opened.layout.entries() if not name]
+            opened.layout.untag("")
+            freed = gc.collect(opened, everything=everything)
+    finally:
+        opened.close()
+    if not quiet:
+        _list("Deleted Images", images)
+        _list("Deleted unpacked layers", freed.snapshots)
+        _list("Deleted blobs", [str(digest) for digest in freed.blobs])
+        say(f"Deleted build cache records: {freed.records}\n")
+    say(f"Total reclaimed space: {human_size(freed.size)}")
+    return None
+
+
+def _list(title: str, names: list[str]) -> None:
+    if names:
+        say(f"{title}:")
+        for name in names:
+            say(f"deleted: {name}")
+        say("")
+
+
+def _agreed(what: str) -> bool:
+    click.echo(f"WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ", nl=False)
+    answer = sys.stdin.readline()
+    return answer.strip().lower() in {"y", "yes"}

@@ -1,0 +1,174 @@
+"""``pybuild run``: a command in the sandbox, on top of an image; what it writes is thrown away."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import click
+
+from builder.commands.build_flags import hosts
+from builder.commands.catalog import find_image
+from builder.commands.failures import Failure, Told, describe
+from builder.commands.tools import Command, machine, root_option
+from builder.config import DEFAULT_PATH
+from builder.errors import BuildError, RequestError
+from builder.machine import Machine
+from builder.oci.errors import OciError
+from builder.oci.image import Image
+from builder.platforms import wanted_platform
+from runtime.errors import RuntimeHostError
+from runtime.spec import Bind, Mount, Network, Process, Root, Spec, Tmpfs
+
+OUR_FAULT = 125
+_EPILOG = """\b
+Differences from docker run:
+  - There is no daemon and no container: nothing is left when the command ends,
+    as with --rm, which is accepted.
+  - The network is the host's, or with --network none a loopback that is down.
+  - -i and -t both hand over the terminal or pipes of pybuild itself.
+  - Exit codes are Docker's: 125 pybuild failed, 126 the command cannot be
+    executed, 127 it is not there, else its own.
+"""
+
+
+@click.command(
+    "run",
+    cls=Command,
+    epilog=_EPILOG,
+    short_help="Run a command in an image.",
+    context_settings={"allow_interspersed_args": False},
+)
+@click.argument("image")
+@click.argument("words", nargs=-1, metavar="[COMMAND [ARG...]]", type=click.UNPROCESSED)
+@click.option(
+    "-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="Variable; a NAME alone from env."
+)
+@click.option(
+    "--env-file", "env_files", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="The same."
+)
+@click.option("-w", "--workdir", metavar="DIR", help="Folder to start in.")
+@click.option("-u", "--user", metavar="USER[:GROUP]", help="Who to run as.")
+@click.option("--entrypoint", metavar="PROGRAM", help="In place of the image's entrypoint and command.")
+@click.option("--network", type=click.Choice(["host", "none"]), default="host", help="Network (default: host).")
+@click.option("-v", "--volume", "volumes", multiple=True, metavar="HOST:TARGET[:ro]", help="Show a file or folder.")
+@click.option("--tmpfs", "tmpfs", multiple=True, metavar="TARGET", help="Mount an empty tmpfs.")
+@click.option("--add-host", "add_hosts", multiple=True, metavar="NAME:ADDRESS", help="Line of /etc/hosts.")
+@click.option("-h", "--hostname", default="pybuild", metavar="NAME", help="Host name inside.")
+@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an image for several platforms, which one.")
+@click.option("-i", "--interactive", is_flag=True, help="Hand over standard input.")
+@click.option("-t", "--tty", is_flag=True, help="Hand over the terminal.")
+@click.option("--rm", is_flag=True, help="Has no effect: nothing is ever kept.")
+@root_option
+def command(**flags: Any) -> int:
+    """Run COMMAND, or what the image says, in a sandbox on top of IMAGE."""
+    try:
+        return _run(flags)
+    except (BuildError, OciError, RuntimeHostError, OSError) as error:
+        raise Told(Failure(describe(error).text, OUR_FAULT)) from error
+
+
+def _run(flags: Mapping[str, Any]) -> int:
+    from runtime.launcher import run
+
+    opened = machine()
+    try:
+        with opened.in_use():
+            platform = wanted_platform(flags["platform"]) if flags["platform"] else None
+            image = find_image(opened, flags["image"], platform)
+            with _root(opened, image) as root:
+                return run(spec(image, root, flags, os.environ), output=_pass_on).shell_code
+    finally:
+        opened.close()
+
+
+@contextmanager
+def _root(opened: Machine, image: Image) -> Iterator[Root]:
+    active = opened.snapshots.prepare(opened.snapshot(image))
+    try:
+        yield opened.snapshots.root(active)
+    finally:
+        opened.snapshots.discard(active)
+
+
+def spec(image: Image, root: Root, flags: Mapping[str, Any], env: Mapping[str, str]) -> Spec:
+    """Return what the sandbox has to do. Raises RequestError."""
+    config = image.config.config
+    interactive = flags["interactive"] or flags["tty"]
+    return Spec(
+        root=root,
+        process=Process(
+            args=_arguments(image, flags),
+            env=_environment(image, flags, env),
+            cwd=flags["workdir"] or config.working_dir or "/",
+            user=config.user if flags["user"] is None else flags["user"],
+        ),
+        mounts=(*map(_volume, flags["volumes"]), *(Tmpfs(target=_target(item)) for item in flags["tmpfs"])),
+        network=Network(flags["network"]),
+        hostname=flags["hostname"],
+        hosts=hosts(flags["add_hosts"]),
+        interactive=interactive,
+    )
+
+
+def _arguments(image: Image, flags: Mapping[str, Any]) -> tuple[str, ...]:
+    config = image.config.config
+    words: tuple[str, ...] = flags["words"]
+    if flags["entrypoint"] is not None:
+        # As in Docker, the image's command belongs to the image's entrypoint; "" means none.
+        entry = (flags["entrypoint"],) if flags["entrypoint"] else ()
+        arguments = (*entry, *words)
+    else:
+        arguments = (*(config.entrypoint or ()), *(words or config.cmd or ()))
+    if not arguments:
+        raise RequestError("no command specified", hint="the image has none of its own")
+    return arguments
+
+
+def _environment(image: Image, flags: Mapping[str, Any], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    chosen = {"PATH": DEFAULT_PATH}
+    if flags["tty"]:
+        chosen["TERM"] = env.get("TERM", "xterm")
+    given = [line for path in flags["env_files"] for line in _lines(path)]
+    for item in (*image.config.config.env, *given, *flags["variables"]):
+        name, equals, value = item.partition("=")
+        if not name:
+            raise RequestError(f"invalid environment variable: {item!r}")
+        if equals:
+            chosen[name] = value
+        elif name in env:
+            chosen[name] = env[name]
+    return tuple(chosen.items())
+
+
+def _lines(path: Path) -> list[str]:
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _volume(given: str) -> Mount:
+    host, _, rest = given.partition(":")
+    target, _, mode = rest.partition(":")
+    if not host or not target or mode not in {"", "ro", "rw"}:
+        raise RequestError(f"invalid --volume {given!r}", hint="write it as HOST:TARGET or HOST:TARGET:ro")
+    path = Path(host)
+    if "/" not in host and not path.exists():
+        raise RequestError(f"--volume {given!r}: named volumes are not supported", hint="give a path of the host")
+    if not path.exists():
+        raise RequestError(f"--volume {given!r}: {host} does not exist")
+    return Bind(host_path=path.absolute(), target=_target(target), read_only=mode == "ro")
+
+
+def _target(text: str) -> PurePosixPath:
+    if not text.startswith("/") or text.strip("/") == "":
+        raise RequestError(f"invalid target {text!r}: expected an absolute path other than /")
+    return PurePosixPath(text)
+
+
+def _pass_on(stream: int, data: bytes) -> None:
+    """Hand on what the command prints, byte for byte: it is the user's own command, as in a shell."""
+    file = (sys.stdout if stream == 1 else sys.stderr).buffer
+    file.write(data)
+    file.flush()

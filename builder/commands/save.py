@@ -1,0 +1,49 @@
+"""``pybuild save``: images of the store as one archive."""
+
+from pathlib import Path
+
+import click
+
+from builder.commands.catalog import find
+from builder.commands.tools import Command, machine, root_option
+from builder.machine import Machine
+from builder.oci.archive_save import Named, save
+from builder.oci.image import choose_manifest
+from builder.oci.model import Platform
+from builder.outputs.files import destination, sink
+
+
+@click.command("save", cls=Command, short_help="Save images to an archive.")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Default: standard output.")
+@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of images for several platforms, save this one only.")
+@root_option
+def command(images: tuple[str, ...], output: Path | None, platform: str | None) -> None:
+    """Save images to one archive that Docker and OCI tools read.
+
+    Layers are written as they are stored, compressed. An image given by ID has no name in the archive. FILE appears
+    when it is complete.
+    """
+    from builder.platforms import parse_platform
+
+    wanted = parse_platform(platform) if platform else None
+    opened = machine()
+    try:
+        with opened.in_use():
+            chosen = _chosen(opened, images, wanted)
+            with destination(output if str(output) != "-" else None) as file:
+                save(opened.blobs, chosen, sink(file))
+    finally:
+        opened.close()
+
+
+def _chosen(opened: Machine, texts: tuple[str, ...], platform: Platform | None) -> list[Named]:
+    """Return each image once, with the names by which it was asked for."""
+    names: dict[str, list[str]] = {}
+    descriptors = {}
+    for text in texts:
+        found = find(opened, text)
+        descriptor = choose_manifest(opened.blobs, found.descriptor, platform) if platform else found.descriptor
+        descriptors[str(descriptor.digest)] = descriptor
+        names.setdefault(str(descriptor.digest), []).extend([found.name] if found.name else [])
+    return [(tuple(dict.fromkeys(names[key])), descriptor) for key, descriptor in descriptors.items()]

@@ -1,0 +1,97 @@
+"""``-`` as the build context or the Dockerfile: what comes on standard input becomes a folder for this build."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO
+
+from builder.commands import COMMANDS
+from builder.commands.tools import binary_stdin
+from builder.errors import RequestError
+from builder.request import Request
+from grammar.suggest import did_you_mean
+from runtime.safepath import Root
+
+_STDIN = Path("-")
+_DOCKERFILE_LIMIT = 16 << 20
+_MAGICS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")
+_SCHEMES = {"http:", "https:", "git:", "ssh:"}
+
+
+@contextmanager
+def prepared(request: Request) -> Iterator[Request]:
+    """Give *request* with folders and files in place of ``-``; what was made for it is gone afterwards."""
+    if _STDIN not in {request.context, request.dockerfile}:
+        if not request.context.is_dir():
+            raise _no_context(request.context)
+        yield request
+        return
+    if request.context == request.dockerfile:
+        raise RequestError("invalid argument: can't use stdin for both build context and dockerfile")
+    # Imported here because it brings random, shutil and three compressors.
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="pybuild-") as folder:
+        with binary_stdin() as stream:
+            ready = _taken(request, stream, Path(folder))
+        yield ready
+
+
+def _no_context(path: Path) -> RequestError:
+    if path.exists():
+        return RequestError(f'context must be a folder: "{path}"')
+    # A Path has taken one of the slashes of a URL away.
+    if path.parts[0] in _SCHEMES or str(path).startswith("git@"):
+        return RequestError("a URL as the context is not supported", hint="fetch it and give the folder")
+    return RequestError(f'path "{path}" not found', hint=did_you_mean(str(path), COMMANDS, "pybuild "))
+
+
+def _taken(request: Request, stream: BufferedReader, folder: Path) -> Request:
+    if request.dockerfile == _STDIN:
+        return replace(request, dockerfile=_kept(stream, folder))
+    context = folder / "context"
+    context.mkdir()
+    if not _is_archive(stream):
+        return replace(request, context=context, dockerfile=_kept(stream, folder))
+    _unpack(stream, context)
+    if request.dockerfile is None:
+        return replace(request, context=context)
+    return replace(request, context=context, dockerfile=_inside(context, request.dockerfile, folder))
+
+
+def _inside(context: Path, path: Path, folder: Path) -> Path:
+    """Copy the Dockerfile at *path* in the archive, where ``-f`` means a path in it and no link leads out."""
+    with Root.open_host(context) as root:
+        text = root.read_file(str(path), _DOCKERFILE_LIMIT)
+    if text is None:
+        raise RequestError(f"failed to read dockerfile: open {path}: no such file or directory")
+    copy = folder / "Dockerfile"
+    copy.write_bytes(text)
+    return copy
+
+
+def _is_archive(stream: BufferedReader) -> bool:
+    head = stream.peek(512)
+    return head.startswith(_MAGICS) or head[257:262] == b"ustar"
+
+
+def _kept(stream: BinaryIO, folder: Path) -> Path:
+    text = stream.read(_DOCKERFILE_LIMIT + 1)
+    if len(text) > _DOCKERFILE_LIMIT:
+        raise RequestError("the Dockerfile on standard input is too long")
+    path = folder / "Dockerfile"
+    path.write_bytes(text)
+    return path
+
+
+def _unpack(stream: BinaryIO, folder: Path) -> None:
+    from builder.oci.unpack import unpack
+
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        unpack(stream, handle, overlay=False, diff_id=None)
+    finally:
+        os.close(handle)

@@ -1,0 +1,22 @@
+"""``pybuild tag``: another name for an image."""
+
+import click
+
+from builder.commands.catalog import find
+from builder.commands.tools import Command, machine, root_option
+from builder.names import full_names
+
+
+@click.command("tag", cls=Command, short_help="Give an image another name.")
+@click.argument("source", metavar="SOURCE")
+@click.argument("target", metavar="TARGET[:TAG]")
+@root_option
+def command(source: str, target: str) -> None:
+    """Let TARGET name the image SOURCE from now on, whatever it named before."""
+    (name,) = full_names((target,))
+    opened = machine()
+    try:
+        with opened.in_use():
+            opened.layout.tag(name, find(opened, source).descriptor)
+    finally:
+        opened.close()

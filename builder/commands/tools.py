@@ -1,0 +1,108 @@
+"""What every command works with: the machine of the store that the user named, and common flags."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from builder.display.sanitize import clean
+from builder.machine import Machine, open_machine
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_TRUE = frozenset({"true", "t", "1"})
+_FALSE = frozenset({"false", "f", "0"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """The ports of the commands; tests hand in others."""
+
+    open_machine: Callable[[Path | None], Machine] = open_machine
+    build: Callable[..., Any] | None = None
+    """None is `builder.build.build`."""
+
+
+class Command(click.Command):
+    """A command whose flags may be written ``--flag=true`` and ``--flag=false``, as in Go programs."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Turn such values into the flag alone, or into nothing."""
+        flags = {
+            name
+            for option in self.params
+            if isinstance(option, click.Option) and option.is_flag
+            for name in option.opts
+        }
+        end = args.index("--") if "--" in args else len(args)
+        plain: list[str] = []
+        for word in args[:end]:
+            name, equals, value = word.partition("=")
+            if equals and name in flags and value.lower() in _TRUE | _FALSE:
+                opposite = name.replace("--", "--no-", 1)
+                plain.extend([name] if value.lower() in _TRUE else {opposite} & flags)
+            else:
+                plain.append(word)
+        return super().parse_args(ctx, [*plain, *args[end:]])
+
+
+def root_option(function: _F) -> _F:
+    """Add ``--root``, which may stand before or after the name of the command."""
+
+    def keep(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            ctx.meta["builder.root"] = value
+
+    return click.option(
+        "--root",
+        metavar="DIR",
+        expose_value=False,
+        callback=keep,
+        help="Folder of the store (default: $PYBUILD_ROOT, else one per user).",
+    )(function)
+
+
+def format_option(function: _F) -> _F:
+    """Add ``--format``."""
+    text = 'Print with "table", "json" or a Go template such as "{{.ID}}" (dotted fields, json, join, range, if, ...).'
+    return click.option("--format", "template", metavar="FORMAT", help=text)(function)
+
+
+def tools() -> Tools:
+    """Return the tools of the command that runs."""
+    given = click.get_current_context().find_root().obj
+    return given if isinstance(given, Tools) else Tools()
+
+
+def machine() -> Machine:
+    """Open the machine on the store that the command line names."""
+    root = click.get_current_context().meta.get("builder.root")
+    return tools().open_machine(Path(root) if root else None)
+
+
+def say(text: str) -> None:
+    """Print one line of result; foreign text in it is made harmless."""
+    click.echo(clean(text))
+
+
+def warn(text: str) -> None:
+    """Print a warning on standard error."""
+    click.echo(f"WARNING: {clean(text)}", err=True)
+
+
+def is_terminal(fd: int) -> bool:
+    """Tell whether the standard stream *fd* is a terminal."""
+    try:
+        return os.isatty(fd)
+    except OSError:
+        return False
+
+
+def binary_stdin() -> BufferedReader:
+    """Open standard input for bytes; refuses to wait for someone to type an archive."""
+    if is_terminal(0):
+        raise click.UsageError("standard input is a terminal: give a file, or redirect")
+    return os.fdopen(os.dup(0), "rb")

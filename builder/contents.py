@@ -1,0 +1,86 @@
+"""The content that vertices select from their inputs, and its digest, found once and kept until it is copied."""
+
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from builder.cache import Layers
+from builder.context import Sources
+from builder.digests import FileDigests
+from builder.keys import excluded, listing_key, picks, selection_key
+from builder.machine import Machine
+from builder.oci.digest import Digest
+from builder.ops import Local, Op, Pick
+from builder.plan import Plan
+from builder.selection import Group, Source, content_digest, listing_digest, select
+from grammar.ignorefile import IgnoreFile
+
+
+@dataclass(slots=True)
+class Selected:
+    """What one pick selects: the groups, the source that they can be read from, and the digest of the content."""
+
+    source: Source
+    groups: list[Group]
+    content: Digest
+
+
+class Contents:
+    """Selections of one plan, by vertex and number of the pick."""
+
+    def __init__(self, plan: Plan, machine: Machine, sources: Sources) -> None:
+        self._plan, self._machine, self._sources = plan, machine, sources
+        self._context: dict[tuple[int, int], Selected] = {}
+        self._lock = threading.Lock()
+
+    def of_context(self, place: int, number: int) -> Digest:
+        """Return the digest of what a pick selects from the build context, reading only what changed."""
+        op = self._plan.vertices[place].op
+        selected = self._read(self._sources.context(), op, picks(op)[number])
+        self._context[place, number] = selected
+        return selected.content
+
+    def remembered(self, place: int, number: int, source: Digest | None) -> Digest | None:
+        """Return the digest that an earlier build found for a pick from the stage with key *source*."""
+        if source is None:
+            return None
+        op = self._plan.vertices[place].op
+        return self._machine.cache.selection(selection_key(op, picks(op)[number], source))
+
+    def open(
+        self, place: int, results: dict[int, Layers], keys: dict[int, Digest], stack: ExitStack
+    ) -> tuple[Selected, ...]:
+        """Return the selections of a vertex, ready to be copied; *stack* closes what was opened for them."""
+        vertex = self._plan.vertices[place]
+        trees: dict[int, Source] = {}
+        found: list[Selected] = []
+        for number, pick in enumerate(picks(vertex.op)):
+            source = vertex.inputs[pick.input]
+            if isinstance(self._plan.vertices[source].op, Local):
+                if (place, number) not in self._context:
+                    self.of_context(place, number)
+                found.append(self._context.pop((place, number)))
+                continue
+            if source not in trees:
+                trees[source] = self._sources.of(results[source])
+                stack.callback(trees[source].root.close)
+            selected = self._read(trees[source], vertex.op, pick)
+            if source in keys:
+                self._machine.cache.put_selection(selection_key(vertex.op, pick, keys[source]), selected.content)
+            found.append(selected)
+        return tuple(found)
+
+    def _read(self, source: Source, op: Op, pick: Pick) -> Selected:
+        patterns = excluded(op)
+        exclude = IgnoreFile.parse("\n".join(patterns)) if patterns else None
+        groups = select(source, pick, exclude)
+        listing = listing_key(listing_digest(groups))
+        content = self._machine.cache.selection(listing) if source.id else None
+        if content is None:
+            with self._lock, FileDigests(source, self._machine.database) as digests:
+                digests.prefetch(groups)
+                content = content_digest(source, groups, digests)
+                racy = digests.racy
+            if source.id and not racy:
+                self._machine.cache.put_selection(listing, content)
+        return Selected(source, groups, content)

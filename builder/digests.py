@@ -1,0 +1,165 @@
+"""Digests of source files: read once, remembered by (path, size, mtime, ctime, inode).
+
+What is remembered is one row per source folder. A file whose change time is younger than the clock's tick when it is
+read is not remembered: it could be written again without a trace. Small files keep their content in the item, within
+one budget for the whole build, so that a copy that follows need not read them again.
+"""
+
+import hashlib
+import marshal
+import os
+import stat
+import sys
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from builder.database import Database
+from builder.errors import BuildError
+from builder.selection import Group, Item, Source
+from runtime.safepath import read_xattrs
+
+_KEEP_FILE = 128 << 10
+_KEEP_TOTAL = 48 << 20
+_LARGE = 1 << 20
+_PIECE = 1 << 20
+_TICK_NS = 20_000_000
+_FORMAT = f"{sys.version_info.major}.{sys.version_info.minor}"
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+Remembered = dict[str, tuple[tuple[int, ...], bytes]]
+
+
+class FileDigests:
+    """Digests of the regular files of one source; a context manager that writes back what it learnt."""
+
+    def __init__(self, source: Source, database: Database) -> None:
+        self._source = source
+        self._database = database
+        self._known: Remembered = self._load()
+        self._learnt: Remembered = {}
+        self._folders: dict[str, int] = {}
+        self._kept = 0
+        self._large: dict[str, Future[bytes]] = {}
+        self._pool: ThreadPoolExecutor | None = None
+        self.racy = False
+        """True once a file was too young to be remembered."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._close_folders()
+        if kind is None and self._learnt and self._source.id:
+            data = marshal.dumps(self._known | self._learnt)
+            self._database.run("REPLACE INTO file_digests VALUES (?, ?)", (self._row, data))
+
+    @property
+    def _row(self) -> str:
+        return f"{_FORMAT} {self._source.id}"
+
+    def _load(self) -> Remembered:
+        if not self._source.id:
+            return {}
+        row = self._database.one("SELECT digests FROM file_digests WHERE folder = ?", (self._row,))
+        known: Remembered = {}
+        if row is not None and isinstance(row[0], bytes):
+            with suppress(ValueError, EOFError, TypeError):
+                known = marshal.loads(row[0])  # noqa: S302 - our own row in a store that only we can write
+        return known
+
+    def prefetch(self, groups: list[Group]) -> None:
+        """Start to read the large files among *groups* that are not known, several at a time."""
+        wanted = [item for group in groups for item in group.items if self._is_large(item)]
+        if len(wanted) > 1:
+            self._pool = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1))
+            for item in wanted:
+                self._large[item.path] = self._pool.submit(self._read_large, self._open(item), item)
+
+    def _is_large(self, item: Item) -> bool:
+        return stat.S_ISREG(item.stat.st_mode) and item.stat.st_size >= _LARGE and not self._remembered(item)
+
+    def __call__(self, item: Item) -> bytes:
+        """Return the digest of a regular file: 32 bytes of its content, 64 when it has extended attributes."""
+        if item.data is not None:
+            return hashlib.sha256(item.data).digest() + _xattr_digest(item)
+        known = self._remembered(item)
+        if known:
+            return known
+        future = self._large.pop(item.path, None)
+        digest = future.result() if future is not None else self._read(item)
+        if item.stat.st_ctime_ns < time.time_ns() - _TICK_NS:
+            self._learnt[item.path] = (_state(item.stat), digest)
+        else:
+            self.racy = True
+        return digest
+
+    def _remembered(self, item: Item) -> bytes:
+        state, digest = self._known.get(item.path, ((), b""))
+        return digest if state == _state(item.stat) else b""
+
+    def _read(self, item: Item) -> bytes:
+        handle = self._open(item)
+        size = item.stat.st_size
+        if size >= _LARGE:
+            return self._read_large(handle, item)
+        try:
+            data = os.read(handle, size + 1) if size else b""
+            if len(data) != size:
+                raise _changed(item)
+            item.xattrs = tuple(read_xattrs(handle).items())
+        finally:
+            os.close(handle)
+        if size <= _KEEP_FILE and self._kept + size <= _KEEP_TOTAL:
+            self._kept += size
+            item.data = data
+        return hashlib.sha256(data).digest() + _xattr_digest(item)
+
+    def _read_large(self, handle: int, item: Item) -> bytes:
+        total, length = hashlib.sha256(), 0
+        with os.fdopen(handle, "rb", buffering=0) as file:
+            item.xattrs = tuple(read_xattrs(handle).items())
+            buffer = bytearray(_PIECE)
+            while count := file.readinto(buffer):
+                total.update(memoryview(buffer)[:count])
+                length += count
+        if length != item.stat.st_size:
+            raise _changed(item)
+        return total.digest() + _xattr_digest(item)
+
+    def _open(self, item: Item) -> int:
+        """Open the very file that was selected: same folder, no link followed, same inode."""
+        folder, _, name = item.path.rpartition("/")
+        if folder not in self._folders:
+            if len(self._folders) >= 32:
+                self._close_folders()
+            self._folders[folder] = self._source.root.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        handle = os.open(name, _OPEN, dir_fd=self._folders[folder])
+        status = os.fstat(handle)
+        if status.st_ino != item.stat.st_ino or not stat.S_ISREG(status.st_mode):
+            os.close(handle)
+            raise _changed(item)
+        return handle
+
+    def _close_folders(self) -> None:
+        for handle in self._folders.values():
+            os.close(handle)
+        self._folders.clear()
+
+
+def _state(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def _xattr_digest(item: Item) -> bytes:
+    if not item.xattrs:
+        return b""
+    return hashlib.sha256(repr(sorted(item.xattrs)).encode()).digest()
+
+
+def _changed(item: Item) -> BuildError:
+    return BuildError(f'"/{item.path}" changed while it was read', hint="build again when nothing writes to it")

@@ -1,0 +1,102 @@
+"""Which display shows a build."""
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from builder.display.ticker import Ticker
+from builder.progress import Event
+
+MODES = ("auto", "plain", "tty", "quiet", "none", "rawjson")
+_REFRESH = 0.15
+
+
+class Display(Protocol):
+    """Takes events; shows what is left when closed."""
+
+    def __call__(self, event: Event) -> None:
+        """Take in one event, from any thread."""
+        ...
+
+    def close(self) -> None:
+        """Show what is left."""
+        ...
+
+
+class OpenDisplay:
+    """A display with the thread that keeps it moving, as a context manager."""
+
+    def __init__(self, display: Display, ticker: Ticker | None = None) -> None:
+        self._display = display
+        self._ticker = ticker
+
+    def __call__(self, event: Event) -> None:
+        """Take in one event."""
+        self._display(event)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if self._ticker is not None:
+            self._ticker.close()
+        self._display.close()
+
+
+class _Quiet:
+    def __call__(self, event: Event) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Show nothing."""
+
+
+def open_display(mode: str, stream: TextIO, env: Mapping[str, str]) -> OpenDisplay:
+    """Return the display for *mode*, one of `MODES`, on *stream*.
+
+    ``auto`` is the live view on a terminal, else the plain log. Raises ValueError when ``tty`` is asked for and
+    *stream* is no terminal.
+    """
+    terminal = stream.isatty() and env.get("TERM") != "dumb"
+    if mode == "auto":
+        mode = "tty" if terminal else "plain"
+    if mode == "tty":
+        if not terminal:
+            raise ValueError("--progress tty: standard error is not a terminal")
+        return _tty(stream, env)
+    if mode == "plain":
+        return _plain(stream, env)
+    if mode == "rawjson":
+        from builder.display.rawjson import JsonDisplay
+
+        return OpenDisplay(JsonDisplay(stream))
+    return OpenDisplay(_Quiet())
+
+
+def _tty(stream: TextIO, env: Mapping[str, str]) -> OpenDisplay:
+    from builder.display.colors import colors_from
+    from builder.display.tty import TtyDisplay, terminal_size
+
+    display = TtyDisplay(
+        stream,
+        colors=colors_from(env),
+        log_lines=_number(env.get("BUILDKIT_TTY_LOG_LINES"), 6),
+        clock=time.monotonic,
+        measure=lambda: terminal_size(stream),
+    )
+    rate = _number(env.get("TTY_DISPLAY_RATE"), 100) / 1000
+    return OpenDisplay(display, Ticker(display.refresh, max(rate, 0.02)))
+
+
+def _plain(stream: TextIO, env: Mapping[str, str]) -> OpenDisplay:
+    from builder.display.plain import PlainDisplay
+
+    display = PlainDisplay(stream, name_limit=72 if env.get("PROGRESS_NO_TRUNC") == "0" else None)
+    return OpenDisplay(display, Ticker(display.refresh, _REFRESH))
+
+
+def _number(text: str | None, default: int) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() else default

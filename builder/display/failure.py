@@ -1,0 +1,66 @@
+"""The block that tells what failed: the step, its last lines, the place in the Dockerfile, the error."""
+
+from builder.display.sanitize import clean, clean_line
+from builder.errors import BuildError, StepFailed
+from grammar.errors import DockerfileError
+from grammar.source import Source
+
+_RULE = "-" * 20
+
+
+def step_failure(error: StepFailed, source: Source | None) -> str:
+    """Return the block for a step that failed, in BuildKit's shape; *source* is the Dockerfile."""
+    log = [_kept(line) for line in error.output]
+    head = ["------", f" > {clean_line(error.step)}:", *log, "------"]
+    place = excerpt(source, *error.lines) if source is not None else []
+    problem = f"ERROR: failed to build: failed to solve: {clean(error.message)}"
+    return "\n".join([*head, *place, problem, *_hint(error.hint)]) + "\n"
+
+
+def excerpt(source: Source, first: int, last: int) -> list[str]:
+    """Return the lines *first* to *last* marked with ``>>>``, with up to four lines around them."""
+    lines = source.text.split("\n")
+    if not 1 <= first <= len(lines):
+        return []
+    last = min(max(first, last), len(lines))
+    start, end = _widened(first, last, len(lines))
+    shown = [f" {n:3} | {'>>>' if first <= n <= last else '   '} {_kept(lines[n - 1])}" for n in range(start, end + 1)]
+    return [f"{clean_line(source.name)}:{first}", _RULE, *shown, _RULE]
+
+
+def _widened(first: int, last: int, count: int) -> tuple[int, int]:
+    # A single line gets more surroundings than a block; at either end of the file the other side gets the rest.
+    room = 4 if first == last else 2
+    used = 0
+    while used < room:
+        if first > 1:
+            first, used = first - 1, used + 1
+        if last < count:
+            last, used = last + 1, used + 1
+        used += 1
+    return first, last
+
+
+def language_failure(error: DockerfileError, source: Source) -> str:
+    """Return the text for a mistake in the Dockerfile: place, excerpt with a marker, hint."""
+    return clean(error.render(source)) + "\n"
+
+
+def build_failure(error: BuildError, source: Source | None) -> str:
+    """Return the text for any other failure of a build, located when *error* has a span."""
+    if error.span is not None and source is not None:
+        return language_failure(DockerfileError(error.message, error.span, error.hint), source)
+    return plain_failure(error.message, error.hint)
+
+
+def plain_failure(message: str, hint: str = "") -> str:
+    """Return ``ERROR: message`` and the hint."""
+    return "\n".join([f"ERROR: {clean(message)}", *_hint(hint)]) + "\n"
+
+
+def _kept(line: str) -> str:
+    return clean(line.rstrip("\r\n")).replace("\n", " ")
+
+
+def _hint(hint: str) -> list[str]:
+    return [f"hint: {clean(hint)}"] if hint else []

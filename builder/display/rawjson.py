@@ -1,0 +1,86 @@
+"""Progress as one JSON document per line, with the field names of BuildKit's SolveStatus."""
+
+import base64
+import hashlib
+import json
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Any, TextIO, assert_never
+
+from builder.progress import Event, StepFinished, StepOutput, StepStarted, StepStatus, Warned
+
+
+class JsonDisplay:
+    """Writes each event to *stream* at once. Control characters are escaped by JSON, output of steps is base64."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._steps: dict[int, StepStarted] = {}
+        # Events have times of the monotonic clock; readers expect the time of day.
+        self._offset = time.time() - time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        """Write *event*."""
+        with self._lock:
+            if isinstance(event, StepStarted):
+                self._steps[event.step] = event
+            json.dump(self._document(event), self._stream, separators=(",", ":"))
+            self._stream.write("\n")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+    def _document(self, event: Event) -> dict[str, Any]:
+        match event:
+            case StepStarted():
+                return {"vertexes": [self._vertex(event.step)]}
+            case StepFinished():
+                return {"vertexes": [self._vertex(event.step) | self._end(event)]}
+            case StepOutput():
+                data = base64.b64encode(event.data).decode()
+                log = {"vertex": _digest(event.step), "stream": event.stream, "data": data}
+                return {"logs": [log | {"timestamp": self._time(event.at)}]}
+            case StepStatus():
+                return {"statuses": [self._status(event)]}
+            case Warned():
+                short = base64.b64encode(event.message.encode(errors="replace")).decode()
+                place = {"range": [{"start": {"line": event.line}}]} if event.line else {}
+                return {"warnings": [{"vertex": "", "level": 1, "short": short} | place]}
+            case _:
+                assert_never(event)
+
+    def _vertex(self, step: int) -> dict[str, Any]:
+        begun = self._steps.get(step)
+        if begun is None:
+            return {"digest": _digest(step)}
+        return {"digest": _digest(step), "name": begun.name, "started": self._time(begun.at)}
+
+    def _end(self, event: StepFinished) -> dict[str, Any]:
+        error = "context canceled" if event.cancelled else event.error
+        return {
+            "completed": self._time(event.at),
+            **({"cached": True} if event.cached else {}),
+            **({"error": error} if error else {}),
+        }
+
+    def _status(self, event: StepStatus) -> dict[str, Any]:
+        at = self._time(event.at)
+        return {
+            "id": event.id,
+            "vertex": _digest(event.step),
+            "current": event.current,
+            **({"total": event.total} if event.total else {}),
+            "timestamp": at,
+            **({"completed": at} if event.done else {}),
+        }
+
+    def _time(self, at: float) -> str:
+        return datetime.fromtimestamp(at + self._offset, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _digest(step: int) -> str:
+    # Steps have numbers, readers of this format expect a digest as the key.
+    return "sha256:" + hashlib.sha256(b"step %d" % step).hexdigest()

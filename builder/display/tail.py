@@ -1,0 +1,68 @@
+"""The last lines of a log, in bounded memory."""
+
+from collections import deque
+
+from builder.display.sanitize import Sanitizer
+from builder.display.units import clock
+
+_LINE_LIMIT = 2000
+
+
+class LogTail:
+    """Keeps the last *count* lines of what a step printed, each cut at 2000 characters.
+
+    Takes sanitized text in any pieces. A line carries the time at which its first piece came.
+    """
+
+    def __init__(self, count: int = 10) -> None:
+        self._count = count
+        self._lines: deque[tuple[float, str]] = deque(maxlen=count)
+        self._open: tuple[float, str] | None = None
+
+    def feed(self, text: str, at: float) -> None:
+        """Add *text*, which came *at* seconds after the start of the step."""
+        # Of a flood only the end is looked at: one more line than is kept tells that the open one has scrolled out.
+        *ended, rest = text.rsplit("\n", self._count + 1)
+        if len(ended) > self._count:
+            del ended[0]
+            self._open = None
+        for line in ended:
+            self._lines.append(self._joined(line, at))
+            self._open = None
+        if rest:
+            self._open = self._joined(rest, at)
+
+    def _joined(self, piece: str, at: float) -> tuple[float, str]:
+        since, begun = self._open or (at, "")
+        line = begun + piece[: _LINE_LIMIT + 1]
+        return since, line if len(line) <= _LINE_LIMIT else line[:_LINE_LIMIT] + "…"
+
+    def lines(self) -> tuple[str, ...]:
+        """Return the last lines, an unfinished one too."""
+        return tuple(line for _, line in self._kept())
+
+    def timed_lines(self) -> tuple[str, ...]:
+        """Return the last lines as the failure block shows them: ``0.206 text``."""
+        return tuple(f"{clock(at)} {line}".rstrip() for at, line in self._kept())
+
+    def _kept(self) -> list[tuple[float, str]]:
+        kept = [*self._lines, *([self._open] if self._open else [])]
+        return kept[-self._count :]
+
+
+class StepLog:
+    """What a step prints, as harmless text: one incremental filter for each of its streams."""
+
+    def __init__(self) -> None:
+        self._streams: dict[int, Sanitizer] = {}
+
+    def feed(self, stream: int, data: bytes) -> str:
+        """Return the harmless text of a piece of *stream*."""
+        sanitizer = self._streams.get(stream)
+        if sanitizer is None:
+            sanitizer = self._streams[stream] = Sanitizer()
+        return sanitizer.feed(data)
+
+    def finish(self) -> str:
+        """Return what the streams held back."""
+        return "".join(sanitizer.finish() for sanitizer in self._streams.values())

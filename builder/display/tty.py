@@ -1,0 +1,185 @@
+"""Progress as a live view in the shape of BuildKit's: one line per step, repainted in place.
+
+    [+] Building 12.3s (7/9)
+     => CACHED [stage 1/5] FROM docker.io/library/debian          0.0s
+     => [stage 2/5] RUN make                                      9.1s
+     => => # cc -c main.c
+
+Events only change the state; `refresh` paints it, so the rate of painting does not depend on what steps print.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TextIO, assert_never
+
+from builder.display.colors import Colors
+from builder.display.columns import aligned, cut, width
+from builder.display.sanitize import clean_line
+from builder.display.tail import LogTail, StepLog
+from builder.display.units import progress_size
+from builder.display.warnings import summary
+from builder.progress import Event, StepFinished, StepOutput, StepStarted, StepStatus, Warned
+
+_HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+_CLEAR_LINE, _CLEAR_BELOW = "\x1b[K", "\x1b[J"
+_SMALLEST = 20
+
+
+@dataclass(slots=True)
+class _Step:
+    name: str
+    started: float
+    tail: LogTail
+    log: StepLog = field(default_factory=StepLog)
+    statuses: dict[str, tuple[float, StepStatus]] = field(default_factory=dict)
+    finished: StepFinished | None = None
+
+    def title(self) -> str:
+        end = self.finished
+        if end is None:
+            return self.name
+        if end.cancelled:
+            return "CANCELED " + self.name
+        if end.error:
+            return "ERROR " + self.name
+        return "CACHED " + self.name if end.cached else self.name
+
+    def color(self, colors: Colors) -> str:
+        end = self.finished
+        if end is None:
+            return ""
+        if end.cancelled:
+            return colors.cancel
+        return colors.error if end.error else colors.run
+
+
+class TtyDisplay:
+    """Paints on *stream*, a terminal whose size *measure* returns as (columns, lines)."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        colors: Colors,
+        log_lines: int,
+        clock: Callable[[], float],
+        measure: Callable[[], tuple[int, int]],
+    ) -> None:
+        self._stream = stream
+        self._colors = colors
+        self._log_lines = log_lines
+        self._clock = clock
+        self._measure = measure
+        self._lock = threading.Lock()
+        self._begun = clock()
+        self._steps: dict[int, _Step] = {}
+        self._warnings: list[Warned] = []
+        self._painted: list[int] = []
+
+    def __call__(self, event: Event) -> None:
+        """Take in one event; it becomes visible with the next refresh."""
+        with self._lock:
+            match event:
+                case StepStarted():
+                    tail = LogTail(self._log_lines)
+                    self._steps[event.step] = _Step(clean_line(event.name), event.at, tail)
+                case StepOutput(step=number):
+                    if number in self._steps:
+                        step = self._steps[number]
+                        step.tail.feed(step.log.feed(event.stream, event.data), event.at - step.started)
+                case StepStatus(step=number):
+                    if number in self._steps:
+                        started, _ = self._steps[number].statuses.get(event.id, (event.at, None))
+                        self._steps[number].statuses[event.id] = (started, event)
+                case StepFinished(step=number):
+                    if number in self._steps:
+                        self._steps[number].finished = event
+                case Warned():
+                    self._warnings.append(event)
+                case _:
+                    assert_never(event)
+
+    def refresh(self, now: float) -> None:
+        """Paint the steps, as many as the terminal has lines for."""
+        with self._lock:
+            columns, lines = self._measure()
+            self._paint(self._frame(now, columns - 1, lines - 1), columns)
+
+    def close(self) -> None:
+        """Paint all steps a last time and leave the cursor below them."""
+        with self._lock:
+            columns, _ = self._measure()
+            self._paint(self._frame(self._clock(), columns - 1, None), columns)
+            text = summary(self._warnings)
+            self._stream.write(self._colors.paint(text, self._colors.warning) if text else "")
+            self._stream.write(_SHOW_CURSOR)
+            self._stream.flush()
+
+    def _paint(self, frame: list[tuple[str, str]], columns: int) -> None:
+        # A terminal that became narrower has wrapped what stands there: more rows to go up.
+        rows = sum(1 + max(0, painted - 1) // max(1, columns) for painted in self._painted)
+        up = f"\x1b[{rows}A" if rows else ""
+        body = "".join(self._colors.paint(text, code) + _CLEAR_LINE + "\n" for text, code in frame)
+        self._stream.write(f"{_HIDE_CURSOR}\r{up}{body}{_CLEAR_BELOW}")
+        self._stream.flush()
+        self._painted = [width(text) for text, _ in frame]
+
+    def _frame(self, now: float, columns: int, lines: int | None) -> list[tuple[str, str]]:
+        columns = max(columns, _SMALLEST)
+        done = sum(step.finished is not None for step in self._steps.values())
+        end = " FINISHED" if lines is None and done == len(self._steps) else ""
+        head = f"[+] Building {now - self._begun:.1f}s ({done}/{len(self._steps)}){end}"
+        return [(cut(head, columns), ""), *self._body(now, columns, lines)]
+
+    def _body(self, now: float, columns: int, lines: int | None) -> list[tuple[str, str]]:
+        blocks = [(step, self._step_lines(step, now, columns)) for step in self._steps.values()]
+        if lines is None:
+            return [line for _, block in blocks for line in block]
+        room = lines - 1
+        # What is finished goes first when room is short, the oldest first; then the details of what runs.
+        for step, block in blocks:
+            if step.finished is not None and sum(len(block) for _, block in blocks) > room:
+                block.clear()
+        room -= sum(len(block) for _, block in blocks)
+        for step, block in blocks:
+            if step.finished is None and room > 0:
+                log = self._log(step, columns)[-room:]
+                block.extend(log)
+                room -= len(log)
+        return [line for _, block in blocks for line in block][: max(0, lines - 1)]
+
+    def _step_lines(self, step: _Step, now: float, columns: int) -> list[tuple[str, str]]:
+        color = step.color(self._colors)
+        until = step.finished.at if step.finished is not None else now
+        lines = [(aligned(f" => {step.title()}", _timer(until - step.started), columns), color)]
+        for started, status in step.statuses.values():
+            until = status.at if status.done or step.finished is not None else now
+            text = f" => => {clean_line(status.id)} {_amount(status)}".rstrip()
+            lines.append((aligned(text, _timer(until - started), columns), self._colors.run if status.done else color))
+        return lines
+
+    def _log(self, step: _Step, columns: int) -> list[tuple[str, str]]:
+        lines = [line.expandtabs() for line in step.tail.lines()]
+        return [(cut(f" => => # {line}", columns), self._colors.faint) for line in lines if line.strip()]
+
+
+def _timer(seconds: float) -> str:
+    # What takes no time is shown as 0.0s, not as a jitter of the clock.
+    return f" {seconds if seconds >= 0.05 else 0.0:.1f}s"
+
+
+def _amount(status: StepStatus) -> str:
+    if status.total:
+        return f"{progress_size(status.current)} / {progress_size(status.total)}"
+    return progress_size(status.current) if status.current else ""
+
+
+def terminal_size(stream: TextIO) -> tuple[int, int]:
+    """Return (columns, lines) of the terminal behind *stream*, 80 by 24 when it does not tell."""
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return 80, 24
+    return size.columns or 80, size.lines or 24

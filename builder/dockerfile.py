@@ -1,0 +1,59 @@
+"""Reading the Dockerfile: where it is, and its bytes as text."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.context import open_context
+from builder.errors import RequestError
+from builder.request import Request
+from runtime.errors import UnsafePathError
+
+_LIMIT = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class DockerfileText:
+    """The text of a Dockerfile under the name that messages use."""
+
+    name: str
+    text: str
+
+
+def read_dockerfile(request: Request) -> DockerfileText:
+    """Read the Dockerfile: the one that was named, else ``Dockerfile`` or ``dockerfile`` in the context.
+
+    Raises:
+        RequestError: there is none, or it cannot be read.
+    """
+    if request.dockerfile is not None:
+        try:
+            content = request.dockerfile.read_bytes()
+        except OSError as error:
+            reason = os.strerror(error.errno or 0).lower()
+            raise RequestError(f"failed to read dockerfile: open {request.dockerfile}: {reason}") from error
+        return _decoded(request.dockerfile.name, content)
+    return _from_context(request.context)
+
+
+def _from_context(context: Path) -> DockerfileText:
+    with open_context(context) as root:
+        for name in ("Dockerfile", "dockerfile"):
+            try:
+                content = root.read_file(name, _LIMIT)
+            except UnsafePathError as error:
+                raise RequestError(f"failed to read dockerfile: {error}") from error
+            if content is not None:
+                return _decoded(name, content)
+    raise RequestError(
+        "failed to read dockerfile: open Dockerfile: no such file or directory",
+        hint=f"there is no Dockerfile in {context}; name another one with -f",
+    )
+
+
+def _decoded(name: str, content: bytes) -> DockerfileText:
+    try:
+        return DockerfileText(name, content.decode())
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise RequestError(f"{name}:{line}: the Dockerfile is not valid UTF-8") from error

@@ -1,0 +1,47 @@
+"""The builder's own failures. User mistakes carry a span, environment failures keep the OSError as their cause."""
+
+from grammar.source import Span
+
+
+class BuildError(Exception):
+    """Root of the builder's failures. The message is lower case: what failed, then why."""
+
+    def __init__(self, message: str, *, hint: str = "", span: Span | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.span = span
+
+
+class RequestError(BuildError):
+    """The command line asks the impossible."""
+
+
+class ResolveError(BuildError):
+    """The Dockerfile cannot mean anything: unknown stage, missing build argument, bad platform."""
+
+
+class StepFailed(BuildError):
+    """A step ended without success. *exit_code* is the command's, None when no command ran."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        step: str,
+        lines: tuple[int, int],
+        exit_code: int | None = None,
+        output: tuple[str, ...] = (),
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.step = step
+        self.lines = lines
+        """First and last line of the instruction in the Dockerfile, (0, 0) when there is none."""
+        self.exit_code = exit_code
+        self.output = output
+        """The last lines that the step printed, each with its time: ``0.206 text``."""
+
+
+class Cancelled(BuildError):
+    """The build was interrupted."""

@@ -1,0 +1,35 @@
+"""How each op changes a root file system. `execute` carries out one op and returns the layer that it made."""
+
+from typing import assert_never
+
+from builder.cache import BuiltLayer
+from builder.execute.job import Job
+from builder.ops import Base, Copy, Local, Mkdir, Op, Run, Scratch
+
+__all__ = ["Job", "execute"]
+
+
+def execute(op: Op, job: Job) -> BuiltLayer:
+    """Carry out *op* and return its layer, stored.
+
+    Raises:
+        BuildError: the op cannot be done, or its command failed.
+        SandboxError, SandboxUnavailable: the host does not let a command run.
+    """
+    match op:
+        case Run():
+            from builder.execute.run import run
+
+            return run(op, job)
+        case Copy():
+            from builder.execute.copy import copy
+
+            return copy(op, job)
+        case Mkdir():
+            from builder.execute.mkdir import mkdir
+
+            return mkdir(op, job)
+        case Scratch() | Base() | Local():
+            raise ValueError(f"{type(op).__name__} makes no layer")
+        case _:
+            assert_never(op)

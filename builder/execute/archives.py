@@ -1,0 +1,108 @@
+"""ADD of an archive: its members as entries of the layer, as ``tar -x`` in the image would leave them.
+
+Whether a file is an archive is decided by its content alone: a tar archive, plain or compressed with gzip, bzip2, xz or
+zstd. Members cannot leave the root file system: names are cleaned, and links in it are followed inside it.
+"""
+
+import bz2
+import lzma
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import BinaryIO, cast
+
+from builder.errors import BuildError
+from builder.execute.tree_writer import TreeWriter
+from builder.oci.compression import decompressing
+from builder.oci.errors import LayerError
+from builder.oci.tar import Entry, EntryData, EntryKind, TarReader
+from builder.oci.tar_fields import parse_header
+
+_IN_MEMORY = 1 << 20
+_BLOCK = 512
+
+
+def open_archive(file: BinaryIO) -> BinaryIO | None:
+    """Return the tar stream that *file* holds, to be closed by the caller; None when it is no archive.
+
+    The file is closed with the stream, or at once.
+    """
+    try:
+        if _is_tar(file):
+            return _decompressed(file)
+    except BaseException:
+        file.close()
+        raise
+    file.close()
+    return None
+
+
+def _is_tar(file: BinaryIO) -> bool:
+    """Tell whether the first block of the content is the header of a tar member."""
+    head = b""
+    with suppress(LayerError, OSError, EOFError, lzma.LZMAError, ValueError):
+        head = _decompressed(file).read(_BLOCK)
+    file.seek(0)
+    if len(head) < _BLOCK or not any(head):
+        return False
+    try:
+        parse_header(head)
+    except LayerError:
+        return False
+    return True
+
+
+def _decompressed(file: BinaryIO) -> BinaryIO:
+    magic = file.read(6)
+    file.seek(0)
+    if magic.startswith(b"BZh"):
+        return cast("BinaryIO", bz2.BZ2File(file))
+    if magic == b"\xfd7zXZ\0":
+        return cast("BinaryIO", lzma.LZMAFile(file))
+    return decompressing(file)
+
+
+def unpack_archive(stream: BinaryIO, folder: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:
+    """Add the members of the tar archive in *stream* below *folder*; *owner* overrides theirs.
+
+    Raises:
+        BuildError: the archive is damaged or over a limit.
+    """
+    try:
+        for entry, data in TarReader(stream):
+            if entry.path:
+                _member(entry, data, folder, writer, owner)
+    except (LayerError, OSError, EOFError, lzma.LZMAError) as error:
+        raise BuildError(f"failed to unpack the archive: {error}") from error
+
+
+def _member(entry: Entry, data: EntryData, folder: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:
+    placed = replace(entry, path=_place(entry.path, folder, writer))
+    if owner is not None:
+        placed = replace(placed, uid=owner[0], gid=owner[1])
+    if entry.kind is EntryKind.HARDLINK:
+        placed = replace(placed, linkname=_place(entry.linkname, folder, writer))
+    if entry.kind is not EntryKind.FILE or entry.size <= _IN_MEMORY:
+        writer.put(placed, data.read() if entry.kind is EntryKind.FILE else None, over=True)
+        return
+    with _spooled(data) as handle:
+        writer.put(placed, handle, over=True)
+
+
+def _place(path: str, folder: str, writer: TreeWriter) -> str:
+    """Return where a member goes: links above it are followed, it takes the place of what is there itself."""
+    above, _, name = path.rpartition("/")
+    real, _ = writer.resolve(f"{folder}/{above}")
+    return f"{real}/{name}".lstrip("/")
+
+
+@contextmanager
+def _spooled(data: EntryData) -> Iterator[int]:
+    """Give the content of a large member as a file, so that it is never in memory as a whole."""
+    with tempfile.TemporaryFile() as file:
+        for offset, piece in data.pieces():
+            os.pwrite(file.fileno(), piece, offset)
+        file.seek(0)
+        yield file.fileno()

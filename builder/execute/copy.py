@@ -1,0 +1,169 @@
+"""COPY and ADD: the selected files as a layer, written straight from their source.
+
+The destination is resolved in the root file system with its links, as a process in the image would; a link is never
+followed out of it. What each source gives is decided by what it is (file or folder) and by the destination (a trailing
+slash, an existing folder).
+"""
+
+import os
+import stat
+import time
+from dataclasses import dataclass, field, replace
+
+from builder.cache import BuiltLayer
+from builder.errors import BuildError
+from builder.execute.archives import open_archive, unpack_archive
+from builder.execute.job import Job
+from builder.execute.owner import owner_of
+from builder.execute.tree_writer import TreeWriter
+from builder.oci.tar_entry import Entry, EntryKind, kept_xattr
+from builder.ops import Copy, Inline
+from builder.selection import Group, Item, Source, inline_group
+from builder.trees import FOLDER
+from runtime.safepath import read_xattrs
+
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_KINDS = {
+    stat.S_IFREG: EntryKind.FILE,
+    stat.S_IFDIR: EntryKind.DIRECTORY,
+    stat.S_IFLNK: EntryKind.SYMLINK,
+    stat.S_IFCHR: EntryKind.CHAR,
+    stat.S_IFBLK: EntryKind.BLOCK,
+    stat.S_IFIFO: EntryKind.FIFO,
+}
+
+
+def copy(op: Copy, job: Job) -> BuiltLayer:
+    """Write the layer of a COPY or ADD. Raises BuildError when source and destination do not go together."""
+    owner = owner_of(op.chown, job) if op.chown else None
+    mode = int(op.chmod, 8) if op.chmod else None
+    with job.tree() as tree, job.writer() as layer:
+        writer = TreeWriter(
+            layer=layer,
+            tree=tree,
+            owner=owner or (0, 0),
+            now=int(time.time()),
+            latest=job.request.source_date_epoch,
+        )
+        copier = _Copier(op=op, writer=writer, owner=owner, mode=mode)
+        selected = iter(job.selected)
+        for source in op.sources:
+            if isinstance(source, Inline):
+                copier.group(inline_group(source), None)
+                continue
+            chosen = next(selected)
+            for group in chosen.groups:
+                copier.group(group, chosen.source)
+        copier.close()
+        return job.built(layer.commit())
+
+
+@dataclass(slots=True, kw_only=True)
+class _Copier:
+    op: Copy
+    writer: TreeWriter
+    owner: tuple[int, int] | None
+    mode: int | None
+    _links: dict[tuple[int, int], str] = field(default_factory=dict)
+    _folder: tuple[str, int] = ("", -1)
+
+    def close(self) -> None:
+        if self._folder[1] >= 0:
+            os.close(self._folder[1])
+            self._folder = ("", -1)
+
+    def group(self, group: Group, source: Source | None) -> None:
+        """Copy one group to where it belongs. Names of one file stay names of one file within the group."""
+        self._links.clear()
+        destination, node = self.writer.resolve(self.op.destination.lstrip("/"))
+        is_folder = node is not None and node.kind == FOLDER
+        if node is not None and not is_folder and (group.is_folder or self.op.destination.endswith("/")):
+            raise BuildError(f"cannot copy to non-directory: /{destination}")
+        if group.is_folder:
+            self._tree(group, source, destination)
+            return
+        if self.op.unpack and source is not None and self._unpacked(group.items[0], source, destination):
+            return
+        if is_folder or self.op.destination.endswith("/"):
+            self.writer.folder(destination)
+            inner = f"{destination}/{group.base}".lstrip("/")
+            destination, node = self.writer.resolve(inner)
+        self._item(group.items[0], source, destination)
+
+    def _tree(self, group: Group, source: Source | None, destination: str) -> None:
+        """Copy what a folder holds; the destination does not take over owner or mode of the folder itself."""
+        self.writer.folder(destination)
+        for item in group.items[1:]:
+            self._item(item, source, f"{destination}/{item.name}" if destination else item.name)
+
+    def _unpacked(self, item: Item, source: Source, destination: str) -> bool:
+        """Unpack *item* when it is an archive; tell whether it was one."""
+        if not stat.S_ISREG(item.stat.st_mode):
+            return False
+        handle = self._open(item, source)
+        archive = open_archive(os.fdopen(handle, "rb"))
+        if archive is None:
+            return False
+        with archive:
+            self.writer.folder(destination)
+            unpack_archive(archive, destination, self.writer, self.owner)
+        return True
+
+    def _item(self, item: Item, source: Source | None, path: str) -> None:
+        entry = self._entry(item, source, path)
+        if entry.kind is not EntryKind.FILE:
+            self.writer.put(entry)
+            return
+        first = self._links.get((item.stat.st_dev, item.stat.st_ino)) if item.stat.st_nlink > 1 else None
+        if first is not None:
+            self.writer.put(replace(entry, kind=EntryKind.HARDLINK, size=0, linkname=first, xattrs=()))
+            return
+        if item.stat.st_nlink > 1:
+            self._links[item.stat.st_dev, item.stat.st_ino] = path
+        if item.data is not None or source is None:
+            self.writer.put(_with_xattrs(entry, item.xattrs or ()), item.data)
+            return
+        handle = self._open(item, source)
+        try:
+            found = tuple(read_xattrs(handle).items()) if item.xattrs is None else item.xattrs
+            self.writer.put(_with_xattrs(entry, found), handle)
+        finally:
+            os.close(handle)
+
+    def _open(self, item: Item, source: Source) -> int:
+        """Open the file that was selected; the folder of the last one stays open for its neighbours."""
+        folder, _, name = item.path.rpartition("/")
+        if self._folder[1] < 0 or self._folder[0] != folder:
+            self.close()
+            self._folder = (folder, source.root.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+        handle = os.open(name, _OPEN, dir_fd=self._folder[1])
+        if os.fstat(handle).st_ino != item.stat.st_ino:
+            os.close(handle)
+            raise BuildError(f'"/{item.path}" changed while it was read', hint="build again when nothing writes to it")
+        return handle
+
+    def _entry(self, item: Item, source: Source | None, path: str) -> Entry:
+        st = item.stat
+        kind = _KINDS[stat.S_IFMT(st.st_mode)]
+        uid, gid = self.owner or (source.owner(st) if source else (0, 0))
+        is_link = kind is EntryKind.SYMLINK
+        mode = stat.S_IMODE(st.st_mode) if self.mode is None or is_link else self.mode
+        is_device = kind in {EntryKind.CHAR, EntryKind.BLOCK}
+        link = (source.root.readlink(item.path) or "") if is_link and source else ""
+        return Entry(
+            path=path,
+            kind=kind,
+            mode=mode,
+            uid=uid,
+            gid=gid,
+            size=st.st_size if kind is EntryKind.FILE else 0,
+            mtime=st.st_mtime_ns // 1_000_000_000 if source else self.writer.now,
+            linkname=link,
+            dev_major=os.major(st.st_rdev) if is_device else 0,
+            dev_minor=os.minor(st.st_rdev) if is_device else 0,
+        )
+
+
+def _with_xattrs(entry: Entry, xattrs: tuple[tuple[str, bytes], ...]) -> Entry:
+    kept = tuple((name, value) for name, value in xattrs if kept_xattr(name))
+    return replace(entry, xattrs=kept) if kept else entry

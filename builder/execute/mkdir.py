@@ -1,0 +1,25 @@
+"""WORKDIR: a folder with its parents."""
+
+import time
+
+from builder.cache import BuiltLayer
+from builder.errors import BuildError
+from builder.execute.job import Job
+from builder.execute.owner import owner_of
+from builder.execute.tree_writer import TreeWriter
+from builder.ops import Mkdir
+from builder.trees import FOLDER
+
+
+def mkdir(op: Mkdir, job: Job) -> BuiltLayer:
+    """Make ``op.path``; when it exists the layer changes nothing. Raises BuildError when something else is there."""
+    owner = owner_of(op.user, job) if op.user else (0, 0)
+    epoch = job.request.source_date_epoch
+    with job.tree() as tree, job.writer() as layer:
+        writer = TreeWriter(layer=layer, tree=tree, owner=owner, now=int(time.time()), latest=epoch)
+        path, node = writer.resolve(op.path.lstrip("/"))
+        if node is None:
+            writer.folder(path)
+        elif node.kind != FOLDER:
+            raise BuildError(f"mkdir /{path}: not a directory", hint="something that is no folder has this path")
+        return job.built(layer.commit())

@@ -1,0 +1,83 @@
+"""The mounts of a RUN as values for the sandbox. What they need lives until the command has ended."""
+
+import hashlib
+import os
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+
+from builder.errors import BuildError, Cancelled
+from builder.execute.job import Job
+from builder.ops import Run, RunMount
+from runtime.spec import Bind, BindRoot, FileMount, Mount, Root, Tmpfs
+
+
+def mounts(op: Run, job: Job, stack: ExitStack) -> tuple[Mount, ...]:
+    """Return the mounts of *op* in order; *stack* takes back locks and temporary snapshots.
+
+    Raises:
+        BuildError: a mount needs something that is not there.
+    """
+    scripts = tuple(
+        FileMount(target=PurePosixPath(script.path), content=os.fsencode(script.content), mode=0o755)
+        for script in op.scripts
+    )
+    found = (_mount(mount, job, stack) for mount in op.mounts)
+    return (*scripts, *(mount for mount in found if mount is not None))
+
+
+def _mount(mount: RunMount, job: Job, stack: ExitStack) -> Mount | None:
+    target = PurePosixPath(mount.target)
+    match mount.kind:
+        case "bind":
+            root = _tree(mount, job, stack)
+            source = PurePosixPath("/", mount.source)
+            return BindRoot(root=root, source=source, target=target, read_only=mount.read_only)
+        case "cache":
+            return Bind(host_path=_cache_folder(mount, job, stack), target=target, read_only=mount.read_only)
+        case "tmpfs":
+            return Tmpfs(target=target, size=mount.size)
+        case _:
+            if mount.required:
+                raise BuildError(f"{mount.kind} {mount.id or target.name}: not found")
+            return None
+
+
+def _tree(mount: RunMount, job: Job, stack: ExitStack) -> Root:
+    """Return the tree of an input; a writable one gets a layer of its own that is dropped afterwards."""
+    layers = job.inputs[mount.input]
+    if layers is None:
+        raise ValueError("a RUN mounts no folder of the host")
+    snapshots = job.machine.snapshots
+    name = job.unpack(layers)
+    if mount.read_only and name is not None:
+        return snapshots.view(name)
+    active = snapshots.prepare(name)
+    stack.callback(snapshots.discard, active)
+    return snapshots.root(active)
+
+
+def _cache_folder(mount: RunMount, job: Job, stack: ExitStack) -> Path:
+    """Return the folder of a cache mount, locked as its sharing mode asks. The id is hashed: it is no path."""
+    number = 0
+    while True:
+        name = f"cache mount {mount.id or mount.target}" + (f" #{number}" if number else "")
+        if mount.sharing == "shared":
+            break
+        if mount.sharing == "locked":
+            stack.enter_context(job.machine.locks.exclusive(name, job.cancel.is_set))
+            break
+        try:
+            stack.enter_context(job.machine.locks.exclusive(name, lambda: True))
+            break
+        except Cancelled:
+            number += 1
+    folder = job.machine.root / "cache-mounts" / hashlib.sha256(name.encode()).hexdigest()
+    if not folder.exists():
+        _make_cache_folder(folder, mount)
+    return folder
+
+
+def _make_cache_folder(folder: Path, mount: RunMount) -> None:
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755 if mount.mode is None else mount.mode)
+    os.chown(folder, mount.uid, mount.gid)

@@ -1,0 +1,31 @@
+"""Who owns what an op makes: ``--chown``, and the user of a WORKDIR."""
+
+import re
+
+from builder.errors import BuildError
+from builder.execute.job import Job
+from runtime.errors import RuntimeHostError
+from runtime.users import resolve_owner
+
+_NUMBERS = re.compile(r"(\d{1,10})(?::(\d{1,10}))?\Z", re.ASCII)
+_LAST_ID = 2**32 - 2
+
+
+def owner_of(text: str, job: Job) -> tuple[int, int]:
+    """Return (uid, gid) for ``user[:group]``; names are looked up in the user files of the root file system.
+
+    Raises:
+        BuildError: a name is not there, a number is out of range.
+    """
+    numbers = _NUMBERS.match(text)
+    if numbers is not None:
+        uid = int(numbers[1])
+        gid = int(numbers[2]) if numbers[2] else uid
+        if max(uid, gid) > _LAST_ID:
+            raise BuildError(f"{text}: user and group ids go up to {_LAST_ID}")
+        return uid, gid
+    try:
+        with job.unpacked() as root:
+            return resolve_owner(root, text)
+    except RuntimeHostError as error:
+        raise BuildError(str(error), hint="names are looked up in /etc/passwd and /etc/group of the image") from error

@@ -1,0 +1,79 @@
+"""RUN: a process in a sandbox on top of the root file system; what it changed is the layer."""
+
+from contextlib import ExitStack
+
+from builder.cache import BuiltLayer
+from builder.errors import BuildError, Cancelled
+from builder.execute.job import Job
+from builder.execute.mounts import mounts
+from builder.oci.digest import Digest
+from builder.oci.model import chain_ids
+from builder.oci.pack import pack_changes
+from builder.ops import Run
+from runtime.errors import SandboxError
+from runtime.launcher import run as run_sandbox
+from runtime.safepath import Root
+from runtime.snapshots import Active
+from runtime.spec import ExitStatus, Network, Process, Spec
+
+_USER_MISTAKES = frozenset({"find user", "find group", "enter working directory", "find mount source"})
+"""Operations of the sandbox that fail because of what the Dockerfile or the image says, not because of the host."""
+
+
+class CommandFailed(BuildError):
+    """The command of a RUN ended without success."""
+
+    def __init__(self, args: tuple[str, ...], status: ExitStatus) -> None:
+        text = " ".join(args)
+        super().__init__(f'process "{text}" did not complete successfully: exit code: {status.shell_code}')
+        self.exit_code = status.shell_code
+
+
+def run(op: Run, job: Job) -> BuiltLayer:
+    """Run the command and commit what it changed; the new snapshot is kept under its chain ID.
+
+    Raises:
+        CommandFailed: it ended without success; nothing is kept.
+        SandboxError: the sandbox could not be made.
+        Cancelled: the build was interrupted meanwhile.
+    """
+    snapshots = job.machine.snapshots
+    active = snapshots.prepare(job.unpack(job.root))
+    try:
+        with ExitStack() as stack:
+            spec = Spec(
+                root=snapshots.root(active),
+                process=Process(args=op.args, env=(*op.proxies, *op.env), cwd=op.cwd, user=op.user),
+                mounts=mounts(op, job, stack),
+                network=Network.NONE if op.network == "none" else Network.HOST,
+                hostname=op.hostname,
+                hosts=op.hosts,
+                insecure=op.security == "insecure",
+            )
+            status = _sandboxed(spec, job)
+        if job.cancel.is_set():
+            raise Cancelled("interrupted")
+        if status != ExitStatus(code=0):
+            raise CommandFailed(op.args, status)
+        return _commit(job, active)
+    finally:
+        snapshots.discard(active)
+
+
+def _sandboxed(spec: Spec, job: Job) -> ExitStatus:
+    try:
+        return run_sandbox(spec, output=job.output, cancel=job.cancel)
+    except SandboxError as error:
+        if error.operation in _USER_MISTAKES:
+            raise BuildError(f"unable to {error}") from error
+        raise
+
+
+def _commit(job: Job, active: Active) -> BuiltLayer:
+    snapshots = job.machine.snapshots
+    with Root.open_host(active.folder) as folder, job.writer() as layer:
+        pack_changes(layer, folder.fd, snapshots.changes(active), epoch_limit=job.request.source_date_epoch)
+        built = job.built(layer.commit())
+    chain = chain_ids(tuple(Digest.parse(below.diff_id) for below in (*job.root, built)))
+    snapshots.commit(active, chain[-1])
+    return built

@@ -1,0 +1,96 @@
+"""Writing entries into a layer on top of a root file system, parents and replacements handled as Docker does.
+
+A layer repeats the folders above what it changes, with the owner and mode that they have: tools that unpack a layer on
+its own (Docker's overlay2 driver) would otherwise make them anew, and ``/tmp`` would lose its mode.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from builder.errors import BuildError
+from builder.oci.layer import LayerWriter, check_name
+from builder.oci.tar_entry import Entry, EntryKind
+from builder.trees import FILE, FOLDER, LINK, OTHER, Node, Tree, resolve
+
+_KINDS = {EntryKind.DIRECTORY: FOLDER, EntryKind.FILE: FILE, EntryKind.HARDLINK: FILE, EntryKind.SYMLINK: LINK}
+
+
+@dataclass(slots=True, kw_only=True)
+class TreeWriter:
+    """Adds entries to *layer*; *tree* is what lies below it. *owner* and *now* are those of implicit parents."""
+
+    layer: LayerWriter
+    tree: Tree
+    owner: tuple[int, int] = (0, 0)
+    now: int = 0
+    latest: int | None = None
+    """No time in the layer is later than this."""
+    _written: dict[str, Node] = field(default_factory=dict)
+    _new: set[str] = field(default_factory=set)
+    """Folders that this layer made: nothing below lies in the tree."""
+
+    def lstat(self, path: str) -> Node | None:
+        """Return what is at *path* with the layer on top."""
+        node = self._written.get(path)
+        if node is not None or (path and path.rpartition("/")[0] in self._new):
+            return node
+        return self.tree.lstat(path)
+
+    def resolve(self, path: str) -> tuple[str, Node | None]:
+        """Return *path* with links resolved, the layer on top, and what is there."""
+        return resolve(self, path)
+
+    def folder(self, path: str) -> None:
+        """Make sure that *path*, which has no links in it, is a folder; one that exists keeps its owner and mode."""
+        node = self._written.get(path)
+        if node is None:
+            self.parents(path)
+            node = self.lstat(path)
+            made = self._folder_entry(path, node)
+            if path or node is None:
+                self._add(made)
+            else:
+                self._written[""] = node
+        elif node.kind != FOLDER:
+            raise BuildError(f"cannot copy to non-directory: /{path}")
+
+    def _folder_entry(self, path: str, node: Node | None) -> Entry:
+        kind = EntryKind.DIRECTORY
+        if node is None:
+            self._new.add(path)
+            return Entry(path=path, kind=kind, mode=0o755, uid=self.owner[0], gid=self.owner[1], mtime=self.now)
+        if node.kind != FOLDER:
+            raise BuildError(f"cannot copy to non-directory: /{path}")
+        return Entry(path=path, kind=kind, mode=node.mode, uid=node.uid, gid=node.gid, mtime=node.mtime)
+
+    def parents(self, path: str) -> None:
+        """Make sure that the folder above *path* exists, in the layer too."""
+        if path:
+            above = path.rpartition("/")[0]
+            if above not in self._written:
+                self.folder(above)
+
+    def put(self, entry: Entry, data: int | bytes | None = None, *, over: bool = False) -> None:
+        """Add *entry*, whose path has no links in it. A folder overrides owner and mode of the one that is there.
+
+        Raises:
+            BuildError: a file would replace a folder, or a folder something else, and *over* does not permit it.
+        """
+        existing = self.lstat(entry.path)
+        is_folder = entry.kind is EntryKind.DIRECTORY
+        if existing is not None and not over and is_folder != (existing.kind == FOLDER):
+            if is_folder:
+                raise BuildError(f"cannot copy to non-directory: /{entry.path}")
+            raise BuildError(f"cannot replace to directory /{entry.path} with file")
+        self.parents(entry.path)
+        if existing is None and is_folder:
+            self._new.add(entry.path)
+        self._add(entry, data)
+
+    def _add(self, entry: Entry, data: int | bytes | None = None) -> None:
+        if "/.wh." in entry.path or entry.path.startswith(".wh."):
+            check_name(entry.path)
+        if self.latest is not None and entry.mtime > self.latest:
+            entry = replace(entry, mtime=self.latest)
+        self.layer.add(entry, data)
+        kind = _KINDS.get(entry.kind, OTHER)
+        self._written[entry.path] = Node(kind, entry.mode, entry.uid, entry.gid, entry.mtime, entry.linkname)

@@ -1,0 +1,78 @@
+"""Planning from scratch: the sentence from text to plan, for the case that nothing is remembered."""
+
+from dataclasses import replace
+
+from builder import bases
+from builder.dockerfile import DockerfileText
+from builder.errors import BuildError
+from builder.graph import BasePin, plan
+from builder.image import timestamp
+from builder.machine import Machine
+from builder.outline import Outline
+from builder.plan import Plan
+from builder.platforms import parse_platform, wanted_platform
+from builder.request import Request
+from builder.resolve import global_scope, resolve
+from grammar import parser
+from grammar.nodes import Dockerfile
+from grammar.source import Source
+from grammar.words import expand
+
+
+def fresh_plan(file: DockerfileText, request: Request, machine: Machine) -> Plan:
+    """Parse, pin, resolve and plan. Raises DockerfileError and BuildError with the span of the mistake."""
+    source = Source(file.name, file.text)
+    dockerfile = parser.parse(source)
+    outline = Outline(dockerfile, global_scope(dockerfile, request), request.target)
+    pinned = _pin_bases(dockerfile, outline, request, machine)
+    configs = {reference: pin.config for reference, pin in pinned.items()}
+    stages = resolve(dockerfile, source, outline, configs, request)
+    pins = {
+        reference: BasePin(pin.manifest, tuple(str(diff_id) for diff_id in pin.config.diff_ids))
+        for reference, pin in pinned.items()
+    }
+    config = stages.by_index(stages.target).config
+    return replace(
+        plan(stages, pins),
+        created=timestamp(),
+        config=replace(config, diff_ids=()).to_json().decode(),
+        pins=tuple((reference, pin.manifest) for reference, pin in sorted(pinned.items())),
+        warnings=stages.warnings,
+    )
+
+
+def _pin_bases(dockerfile: Dockerfile, outline: Outline, request: Request, machine: Machine) -> dict[str, bases.Pinned]:
+    """Pin every image that the target needs; triggers of one image may ask for others, so ask until none is new."""
+    platforms = _platforms(dockerfile, outline)
+    pinned: dict[str, bases.Pinned] = {}
+    while True:
+        needs = outline.needs({reference: pin.config for reference, pin in pinned.items()})
+        missing = [reference for reference in needs.images if reference not in pinned]
+        if not missing:
+            return pinned
+        for reference in missing:
+            platform = parse_platform(platforms[reference]) if reference in platforms else None
+            wanted = platform or wanted_platform(request.platform)
+            try:
+                pinned[reference] = bases.pin(reference, wanted, machine, pull=request.pull)
+            except BuildError as error:
+                word = needs.images[reference]
+                error.span = error.span or word.span
+                guess = outline.similar_stage(word)
+                error.hint = f'did you mean the stage "{guess}"?' if guess else error.hint
+                raise
+
+
+def _platforms(dockerfile: Dockerfile, outline: Outline) -> dict[str, str]:
+    """Return the platforms that FROM lines ask for, by reference."""
+    from builder.stages import FromImage
+
+    found = {}
+    for section in outline.sections:
+        if isinstance(section.base, FromImage) and section.head.platform is not None:
+            text = expand(section.head.platform, outline.scope, escape=dockerfile.escape)
+            if not text:
+                message = f"empty platform value from expression {section.head.platform.text}"
+                raise BuildError(message, span=section.head.platform.span)
+            found[section.base.reference] = text
+    return found

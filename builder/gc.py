@@ -1,0 +1,165 @@
+"""What in the store is still needed, and removing the rest.
+
+Kept are the images that are listed in the layout, with all their documents and layers, and what cache records name.
+A record whose blobs are gone is a miss already and is dropped. Everything here needs the store alone
+(`Machine.collecting`): a builder that runs meanwhile has blobs that nothing names yet.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder.cache import Layers
+from builder.machine import Machine
+from builder.oci.digest import Digest
+from builder.oci.errors import OciError
+from builder.oci.image import children, read_image
+from builder.oci.model import Descriptor, chain_ids
+from builder.outputs.tree import folders
+from runtime.errors import SnapshotError
+from runtime.safepath import Root
+
+
+@dataclass(slots=True)
+class Marked:
+    """What is needed: blobs, and the chain IDs of snapshots that a build would unpack again."""
+
+    blobs: set[Digest] = field(default_factory=set)
+    snapshots: set[str] = field(default_factory=set)
+
+    def add_layers(self, layers: Layers) -> None:
+        """Mark the layers of a record."""
+        self.blobs.update(Digest.parse(layer.digest) for layer in layers)
+        self.snapshots.update(chain_ids(tuple(Digest.parse(layer.diff_id) for layer in layers)))
+
+
+@dataclass(slots=True)
+class Freed:
+    """What was removed."""
+
+    blobs: list[Digest] = field(default_factory=list)
+    snapshots: list[str] = field(default_factory=list)
+    records: int = 0
+    size: int = 0
+
+
+def mark_images(machine: Machine, descriptors: Iterable[Descriptor]) -> Marked:
+    """Return what the images behind *descriptors* need."""
+    marked = Marked()
+    for descriptor in descriptors:
+        marked.blobs.update(blob.digest for blob in _present(machine, descriptor))
+        with suppress(OciError):
+            marked.snapshots.update(chain_ids(read_image(machine.blobs, descriptor).config.diff_ids))
+    return marked
+
+
+def mark(machine: Machine) -> Marked:
+    """Return what the images of the layout need."""
+    return mark_images(machine, [descriptor for _, descriptor in machine.layout.entries()])
+
+
+def collect(machine: Machine, *, everything: bool = False) -> Freed:
+    """Remove what nothing needs. With *everything*, cache records count for nothing and are dropped, too.
+
+    The caller holds `Machine.collecting`. Interrupted at any point, the store is whole: records go before their blobs,
+    snapshots before their parents.
+    """
+    freed = Freed()
+    marked = mark(machine)
+    if everything:
+        freed.records = sum(1 for _ in machine.cache.records())
+        machine.cache.forget_all()
+    else:
+        freed.records = _forget_broken(machine, marked)
+    _sweep_snapshots(machine, marked.snapshots, freed)
+    for digest in list(machine.blobs.digests()):
+        if digest not in marked.blobs:
+            _remove_blob(machine, digest, freed)
+    machine.blobs.sweep()
+    return freed
+
+
+def drop_image(machine: Machine, descriptor: Descriptor) -> Freed:
+    """Remove the blobs of an image that is listed no more, except those that other images or records need."""
+    freed = Freed()
+    marked = mark(machine)
+    for _, layers, _ in machine.cache.records():
+        marked.add_layers(layers)
+    # A manifest that is gone no longer tells what it named.
+    for blob in list(_present(machine, descriptor)):
+        if blob.digest not in marked.blobs:
+            _remove_blob(machine, blob.digest, freed)
+    return freed
+
+
+def _forget_broken(machine: Machine, marked: Marked) -> int:
+    broken = []
+    for key, layers, _ in machine.cache.records():
+        if all(machine.blobs.exists(Digest.parse(layer.digest)) for layer in layers):
+            marked.add_layers(layers)
+        else:
+            broken.append(key)
+    machine.cache.forget(broken)
+    return len(broken)
+
+
+def _present(machine: Machine, descriptor: Descriptor) -> Iterator[Descriptor]:
+    """Yield an image's blobs as far as they can be told: of an index, a store often has one platform's image only."""
+    seen: set[Digest] = set()
+    waiting = [descriptor]
+    while waiting:
+        item = waiting.pop()
+        if item.digest in seen:
+            continue
+        seen.add(item.digest)
+        yield item
+        with suppress(OciError):
+            waiting.extend(children(machine.blobs, item))
+
+
+def _remove_blob(machine: Machine, digest: Digest, freed: Freed) -> None:
+    freed.size += machine.blobs.path(digest).stat().st_size if machine.blobs.exists(digest) else 0
+    machine.blobs.remove(digest)
+    freed.blobs.append(digest)
+
+
+def _sweep_snapshots(machine: Machine, needed: set[str], freed: Freed) -> None:
+    """Remove snapshots, those that stand on others first: each round removes what nothing stands on any more."""
+    unused = {name: snapshot_size(machine, name) for name in machine.snapshots.names() if name not in needed}
+    while unused:
+        removed = [name for name in unused if _removed(machine, name)]
+        if not removed:
+            return
+        freed.snapshots.extend(removed)
+        freed.size += sum(unused.pop(name) for name in removed)
+
+
+def _removed(machine: Machine, name: str) -> bool:
+    try:
+        machine.snapshots.remove(name)
+    except SnapshotError:
+        return False
+    return True
+
+
+def snapshot_size(machine: Machine, name: str) -> int:
+    """Return the bytes that a snapshot takes on the disk, without those of its parents."""
+    for kind in ("snapshots", "trees"):
+        with suppress(FileNotFoundError):
+            return disk_usage(machine.root / kind / name.replace(":", "-"))
+    return 0
+
+
+def disk_usage(path: Path) -> int:
+    """Return the bytes that a tree takes on the disk, a file with several names once."""
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    with Root.open_host(path) as root:
+        for folder in folders(root.fd):
+            for entry in folder.entries:
+                identity = (entry.stat.st_dev, entry.stat.st_ino)
+                if entry.stat.st_nlink == 1 or identity not in seen:
+                    seen.add(identity)
+                    total += entry.stat.st_blocks * 512
+    return total

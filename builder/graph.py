@@ -1,0 +1,89 @@
+"""The graph: vertices are ops, edges lead from an input to the vertex that uses it. The only import of networkx.
+
+`plan` builds it from the stages; two vertices that would do the same work are one. The result of planning is a `Plan`:
+the vertices in an order in which every input comes first, which is all that the solver needs and all that is kept for
+the next build.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import networkx as nx
+
+from builder import codec
+from builder.config import absolute
+from builder.ops import Base, Copy, Local, Op, Pick, Run, Scratch
+from builder.plan import Plan, Vertex
+from builder.stages import FromContext, FromImage, FromScratch, FromStage, Input, Stages
+
+
+@dataclass(frozen=True, slots=True)
+class BasePin:
+    """What a base image is to the graph: digest of its manifest, and its diff IDs."""
+
+    manifest: str
+    diff_ids: tuple[str, ...]
+
+
+def plan(stages: Stages, pins: Mapping[str, BasePin]) -> Plan:
+    """Return the vertices that the target needs, inputs first."""
+    planner = _Planner(pins)
+    for stage in stages.stages:
+        top = planner.input(stage.base, name=stage.base_name, lines=stage.base_lines)
+        for step in stage.steps:
+            sources = tuple(planner.source(source, step.op) for source in step.inputs)
+            top = planner.add(step.op, (top, *sources), step.name, step.lines)
+        planner.tops[stage.index] = top
+    return planner.ordered(planner.tops[stages.target])
+
+
+@dataclass(slots=True)
+class _Planner:
+    pins: Mapping[str, BasePin]
+    graph: "nx.DiGraph[str]" = field(default_factory=nx.DiGraph)
+    tops: dict[int, str] = field(default_factory=dict)
+
+    def input(self, source: Input, name: str = "", lines: tuple[int, int] = (0, 0)) -> str:
+        match source:
+            case FromStage(index):
+                return self.tops[index]
+            case FromScratch():
+                return self.add(Scratch(), (), "", lines)
+            case FromContext(folder):
+                return self.add(Local(name=folder), (), "[internal] load build context", lines)
+            case FromImage(reference):
+                pin = self.pins[reference]
+                op = Base(diff_ids=pin.diff_ids, manifest=pin.manifest, reference=reference)
+                return self.add(op, (), name or f"FROM {reference}", lines)
+
+    def source(self, source: Input, op: Op) -> str:
+        """Return the vertex of a source of *op*. A RUN mounts no folder of the host, but a copy of what it may see."""
+        if not isinstance(source, FromContext) or not isinstance(op, Run):
+            return self.input(source)
+        context = self.input(source)
+        top = self.input(FromScratch())
+        for path in sorted({mount.source or "/" for mount in op.mounts if mount.kind == "bind"}):
+            copied = Copy(sources=(Pick(path=path, input=1),), destination=absolute("/", path))
+            top = self.add(copied, (top, context), "", (0, 0))
+        return top
+
+    def add(self, op: Op, inputs: tuple[str, ...], name: str, lines: tuple[int, int]) -> str:
+        """Add a vertex, or return the one that does the same work already."""
+        vertex = str(codec.digest(op, inputs))
+        if vertex not in self.graph:
+            number = self.graph.number_of_nodes()
+            self.graph.add_node(vertex, op=op, inputs=inputs, name=name, lines=lines, number=number)
+            self.graph.add_edges_from((source, vertex) for source in inputs)
+        return vertex
+
+    def ordered(self, target: str) -> Plan:
+        """Return the ancestors of *target* in a stable topological order, the order of writing where free."""
+        needed = self.graph.subgraph(nx.ancestors(self.graph, target) | {target})
+        order = list(nx.lexicographical_topological_sort(needed, key=lambda v: needed.nodes[v]["number"]))
+        places = {vertex: place for place, vertex in enumerate(order)}
+        vertices = []
+        for vertex in order:
+            data = needed.nodes[vertex]
+            inputs = tuple(places[source] for source in data["inputs"])
+            vertices.append(Vertex(op=data["op"], inputs=inputs, name=data["name"], lines=data["lines"]))
+        return Plan(vertices=tuple(vertices))

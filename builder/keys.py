@@ -1,0 +1,53 @@
+"""Cache keys (DESIGN, "Keys, snapshots, layers").
+
+The key of a vertex covers its op, the key of the root file system that it changes, and the *content* that it selects
+from other inputs: never the name of a source file, the key of the stage it came from, a time or a secret. So a stage
+that changed, but whose copied files did not, changes no key behind it.
+
+What a selection from a stage contains is known before the stage runs when the same definition was solved before: the
+cache maps the definition of a selection (pick, key of the stage) to the digest of its content.
+"""
+
+from dataclasses import replace
+
+from builder import codec
+from builder.oci.digest import Digest
+from builder.ops import Copy, Op, Pick, Run
+
+
+def picks(op: Op) -> tuple[Pick, ...]:
+    """Return what *op* reads from inputs other than its root file system."""
+    match op:
+        case Copy():
+            return tuple(source for source in op.sources if isinstance(source, Pick))
+        case Run():
+            return tuple(Pick(path=mount.source, input=mount.input) for mount in op.mounts if mount.input > 0)
+        case _:
+            return ()
+
+
+def excluded(op: Op) -> tuple[str, ...]:
+    """Return the patterns that *op* leaves out of its picks."""
+    return op.exclude if isinstance(op, Copy) else ()
+
+
+def key(op: Op, root: Digest | None, contents: tuple[Digest, ...]) -> Digest:
+    """Return the key of a vertex; *contents* are the digests of its picks, in order."""
+    return codec.digest("vertex", _without_paths(op), str(root or ""), tuple(str(content) for content in contents))
+
+
+def selection_key(op: Op, pick: Pick, source: Digest) -> Digest:
+    """Return the definition of what *op* selects with *pick* from an input with the key *source*."""
+    return codec.digest("selection", pick.path, excluded(op), str(source))
+
+
+def listing_key(listing: Digest) -> Digest:
+    """Return the definition of what is selected from a folder of the host, by the digest of its listing."""
+    return codec.digest("listing", str(listing))
+
+
+def _without_paths(op: Op) -> Op:
+    if isinstance(op, Copy):
+        sources = tuple(replace(item, path="") if isinstance(item, Pick) else item for item in op.sources)
+        return replace(op, sources=sources)
+    return op

@@ -1,0 +1,124 @@
+"""Ops: what a vertex of the graph does, as pure data.
+
+An op, its inputs and a blob store are all that is needed to carry it out, on this machine or another. Everything that
+can change the result is a field of the op (environment, folder, user, shell, mounts), so that no hidden state can make
+a cache key lie; what must not change the key (names for display, proxies) is marked with ``metadata=ASIDE``.
+
+Inputs are numbered: input 0 of Run, Copy and Mkdir is the root file system that they change.
+"""
+
+from dataclasses import dataclass, field
+
+ASIDE = {"aside": True}
+"""Metadata of a field that is carried along but is no part of any key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scratch:
+    """The empty root file system."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The layers of an image, pinned. Its identity is the diff IDs: the same content under another name is the same."""
+
+    diff_ids: tuple[str, ...]
+    manifest: str = field(default="", metadata=ASIDE)
+    """Digest of the image manifest in the blob store."""
+    reference: str = field(default="", metadata=ASIDE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Local:
+    """A folder of the host, filtered by its ignore file. It has no key of its own: only selected content counts."""
+
+    name: str = "context"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inline:
+    """A file whose content stands in the Dockerfile (a heredoc)."""
+
+    name: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """Files selected from input number *input*: a path or a pattern relative to its root."""
+
+    path: str
+    input: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """COPY and ADD of files: *sources* go to *destination* of input 0, as one layer.
+
+    *destination* is absolute; a trailing slash says that it is a folder. *chown* is as written, resolved with the user
+    files of the root file system. *unpack* makes local archives among the sources unpack (ADD).
+    """
+
+    sources: tuple[Pick | Inline, ...]
+    destination: str
+    chown: str = ""
+    chmod: str = ""
+    unpack: bool = False
+    link: bool = False
+    parents: bool = False
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mkdir:
+    """Make folder *path* with its parents, mode 0755, owned by *user* (WORKDIR); what exists is left alone."""
+
+    path: str
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunMount:
+    """One mount of a Run. *input* is the number of the input whose tree is mounted, -1 for none."""
+
+    kind: str
+    target: str
+    source: str = ""
+    input: int = -1
+    read_only: bool = True
+    id: str = ""
+    sharing: str = "shared"
+    mode: int | None = None
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    required: bool = False
+    env: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """A read-only file that exists only while a Run runs (a heredoc with a #! line)."""
+
+    path: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """RUN: a process in input 0; what it changes is one layer."""
+
+    args: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    cwd: str = "/"
+    user: str = ""
+    network: str = "default"
+    security: str = "sandbox"
+    hostname: str = "buildkitsandbox"
+    hosts: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[RunMount, ...] = ()
+    scripts: tuple[Script, ...] = ()
+    proxies: tuple[tuple[str, str], ...] = field(default=(), metadata=ASIDE)
+
+
+Op = Scratch | Base | Local | Copy | Mkdir | Run

@@ -1,0 +1,1 @@
+"""Where an image goes besides the store: archives, OCI folders, its root file system."""

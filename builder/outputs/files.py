@@ -1,0 +1,77 @@
+"""Files that a user asked for by name: whole or not there at all, and nothing else is touched on the way."""
+
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from builder.errors import RequestError
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file that takes the place of *path* when the block ends well; an error leaves *path* as it was.
+
+    A link at *path* is replaced, not followed. A device or a pipe (``/dev/stdout``, a process substitution) cannot be
+    replaced and is written to.
+    """
+    if _is_special(path):
+        with path.open("wb") as file:
+            yield file
+        return
+    new = path.with_name(f".{path.name[:200]}.{secrets.token_hex(6)}")
+    handle = os.open(new, _NEW, 0o666)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        new.rename(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            new.unlink()
+        raise
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Let *path* be a file with this content; a reader sees the old file or the new one, never a part."""
+    with replaced(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def standard_output() -> Iterator[BinaryIO]:
+    """Open standard output for an archive; refuses a terminal."""
+    if os.isatty(1):
+        raise RequestError("refusing to write an archive to a terminal", hint="redirect it, or name a file")
+    with os.fdopen(os.dup(1), "wb") as file:
+        yield file
+
+
+@contextmanager
+def destination(path: Path | None) -> Iterator[BinaryIO]:
+    """Open what an archive goes to: the file *path*, or standard output when it is None."""
+    with standard_output() if path is None else replaced(path) as file:
+        yield file
+
+
+def sink(file: BinaryIO) -> Callable[[bytes | memoryview], None]:
+    """Return the function that writes a whole piece to *file*."""
+
+    def put(piece: bytes | memoryview) -> None:
+        file.write(piece)
+
+    return put
+
+
+def _is_special(path: Path) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(mode):
+        raise RequestError(f"{path}: is a folder", hint="give the name of a file")
+    return not stat.S_ISREG(mode)

@@ -1,0 +1,150 @@
+"""The root file system of an image as a folder of the host.
+
+The image is foreign: its links may point anywhere, and so may links that stand in the destination already. Everything
+is done below descriptors, no link is ever followed, each file appears whole by a rename. The files belong to the
+caller; set-user-id bits, device nodes, pipes and sockets are left out: outside of a sandbox they are only dangerous.
+"""
+
+import os
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from builder.errors import RequestError
+from builder.outputs.tree import Folder, folders, open_file, open_folder
+from runtime.filelock import remove_tree
+from runtime.safepath import Entry, Root
+
+_COPY_STEP = 1 << 30
+_FILE_MODE, _FOLDER_MODE = 0o777, 0o1777
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def write_folder(root_fd: int, dest: Path) -> None:
+    """Copy the tree behind *root_fd* to *dest*.
+
+    A folder that is not there yet appears as a whole. One that exists keeps what it has besides; files and links of
+    the same name are replaced. Raises RequestError when a folder stands where the image has a file.
+    """
+    if dest.exists():
+        with Root.open_host(dest) as target:
+            _Copy(root_fd, target.fd).run()
+        return
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    with Root.open_host(dest.parent) as parent:
+        new = f".{dest.name[:200]}.{secrets.token_hex(6)}"
+        os.mkdir(new, 0o755, dir_fd=parent.fd)
+        try:
+            with Root.open_host(dest.parent / new) as target:
+                _Copy(root_fd, target.fd).run()
+            os.rename(new, dest.name, src_dir_fd=parent.fd, dst_dir_fd=parent.fd)
+        except BaseException:
+            remove_tree(parent.fd, new)
+            raise
+
+
+class _Copy:
+    """One copy under way; *target* is the folder that nothing leaves."""
+
+    def __init__(self, source: int, target: int) -> None:
+        self._source = source
+        self._target = target
+        self._links: dict[tuple[int, int], str] = {}
+        self._modes: list[tuple[str, os.stat_result]] = []
+
+    def run(self) -> None:
+        for folder in folders(self._source):
+            into = open_folder(self._target, folder.path)
+            try:
+                for entry in folder.entries:
+                    self._copy(folder, entry, into)
+            finally:
+                os.close(into)
+        # Last, and from the inside out: a folder that nobody may write to could not be filled.
+        for path, status in reversed(self._modes):
+            fd = open_folder(self._target, path)
+            try:
+                os.fchmod(fd, status.st_mode & _FOLDER_MODE)
+                os.utime(fd, ns=(status.st_mtime_ns, status.st_mtime_ns))
+            finally:
+                os.close(fd)
+
+    def _copy(self, folder: Folder, entry: Entry, into: int) -> None:
+        path = folder.inner(entry.name)
+        match stat.S_IFMT(entry.stat.st_mode):
+            case stat.S_IFDIR:
+                _make_folder(into, entry.name)
+                self._modes.append((path, entry.stat))
+            case stat.S_IFREG | stat.S_IFLNK:
+                self._place(folder, entry, into, path)
+            case _:
+                pass
+
+    def _place(self, folder: Folder, entry: Entry, into: int, path: str) -> None:
+        """Make the file or link under a name of its own, then let it take its place."""
+        new = f".pybuild-{secrets.token_hex(8)}"
+        try:
+            if not self._linked(entry, into, path, new):
+                _make(folder.fd, entry, into, new)
+            os.rename(new, entry.name, src_dir_fd=into, dst_dir_fd=into)
+        except IsADirectoryError:
+            raise RequestError(f"{path}: is a folder in the destination, but not in the image") from None
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(new, dir_fd=into)
+
+    def _linked(self, entry: Entry, into: int, path: str, new: str) -> bool:
+        if entry.stat.st_nlink < 2:
+            return False
+        first = self._links.setdefault((entry.stat.st_dev, entry.stat.st_ino), path)
+        if first == path:
+            return False
+        above, _, name = first.rpartition("/")
+        beside = open_folder(self._target, above)
+        try:
+            os.link(name, new, src_dir_fd=beside, dst_dir_fd=into, follow_symlinks=False)
+        finally:
+            os.close(beside)
+        return True
+
+
+def _make_folder(into: int, name: str) -> None:
+    try:
+        os.mkdir(name, 0o700, dir_fd=into)
+    except FileExistsError:
+        found = os.stat(name, dir_fd=into, follow_symlinks=False)
+        if not stat.S_ISDIR(found.st_mode):
+            os.unlink(name, dir_fd=into)
+            os.mkdir(name, 0o700, dir_fd=into)
+        elif found.st_mode & 0o700 != 0o700 and os.geteuid() != 0:
+            # A folder that an earlier export made read-only; its mode comes back at the end.
+            _unlock(into, name)
+
+
+def _unlock(into: int, name: str) -> None:
+    handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=into)
+    try:
+        os.chmod(f"/proc/self/fd/{handle}", 0o700)
+    finally:
+        os.close(handle)
+
+
+def _make(source: int, entry: Entry, into: int, new: str) -> None:
+    times = (entry.stat.st_mtime_ns, entry.stat.st_mtime_ns)
+    if stat.S_ISLNK(entry.stat.st_mode):
+        os.symlink(os.readlink(entry.name, dir_fd=source), new, dir_fd=into)
+        os.utime(new, ns=times, dir_fd=into, follow_symlinks=False)
+        return
+    data = open_file(source, entry.name)
+    try:
+        file = os.open(new, _NEW, 0o600, dir_fd=into)
+        try:
+            while os.sendfile(file, data, None, _COPY_STEP):
+                pass
+            os.fchmod(file, entry.stat.st_mode & _FILE_MODE)
+            os.utime(file, ns=times)
+        finally:
+            os.close(file)
+    finally:
+        os.close(data)

@@ -1,0 +1,55 @@
+"""Going through the root file system of a snapshot, folder by folder, by descriptors only."""
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from runtime.safepath import Entry, open_beneath, scan_folder
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class Folder(NamedTuple):
+    """A folder of a tree: its path ("" is the root), a descriptor that is open during its turn, and what it holds."""
+
+    path: str
+    fd: int
+    entries: list[Entry]
+
+    def inner(self, name: str) -> str:
+        """Return the path of the entry *name*."""
+        return f"{self.path}/{name}" if self.path else name
+
+
+def folders(root_fd: int) -> Iterator[Folder]:
+    """Yield every folder of the tree behind *root_fd*: parents before children, names in byte order.
+
+    One descriptor is open at a time, however deep the tree is.
+    """
+    waiting = [""]
+    while waiting:
+        path = waiting.pop()
+        fd = open_folder(root_fd, path)
+        try:
+            entries = scan_folder(fd)
+            folder = Folder(path, fd, entries)
+            yield folder
+        finally:
+            os.close(fd)
+        inner = [folder.inner(entry.name) for entry in entries if is_folder(entry)]
+        waiting.extend(reversed(inner))
+
+
+def open_folder(root_fd: int, path: str) -> int:
+    """Open the folder *path* below *root_fd*; no component may be a link."""
+    return open_beneath(root_fd, path) if path else os.open(".", _FOLDER, dir_fd=root_fd)
+
+
+def open_file(folder_fd: int, name: str) -> int:
+    """Open a regular file for reading; anything that took its place meanwhile is neither followed nor waited for."""
+    return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder_fd)
+
+
+def is_folder(entry: Entry) -> bool:
+    """Tell whether *entry* is a folder, and not a link to one."""
+    return (entry.stat.st_mode & 0o170000) == 0o040000

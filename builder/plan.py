@@ -1,0 +1,35 @@
+"""The plan: what the solver carries out, as data that is kept for the next build.
+
+An unchanged build neither parses nor plans: the plan is remembered under the digest of the Dockerfile's text and the
+request, together with the pinned bases that it was made for.
+"""
+
+from dataclasses import dataclass
+
+from builder.ops import Op
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vertex:
+    """An op with its inputs, as numbers of earlier vertices. *name* and *lines* are for display; "" is not shown."""
+
+    op: Op
+    inputs: tuple[int, ...] = ()
+    name: str = ""
+    lines: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Vertices in an order in which inputs come first; the last one is the target.
+
+    *config* is the config document of the image, without layers and times. *pins* says which manifest each image
+    reference stood for; a plan holds only as long as they still do.
+    """
+
+    vertices: tuple[Vertex, ...]
+    config: str = ""
+    created: str = ""
+    """When the plan was made: the time of an image that has no layer of its own to go by."""
+    pins: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[tuple[str, int], ...] = ()

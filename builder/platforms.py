@@ -1,0 +1,63 @@
+"""Platforms: what this host is, what a user may write, and the build arguments that follow from both."""
+
+from builder.errors import ResolveError
+from builder.oci.image import host_platform
+from builder.oci.model import Platform
+
+_ARCHITECTURES = {
+    "x86_64": ("amd64", ""),
+    "amd64": ("amd64", ""),
+    "x86-64": ("amd64", ""),
+    "aarch64": ("arm64", ""),
+    "arm64": ("arm64", ""),
+    "i386": ("386", ""),
+    "i686": ("386", ""),
+    "386": ("386", ""),
+    "armv7l": ("arm", "v7"),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+    "arm": ("arm", "v7"),
+    "ppc64le": ("ppc64le", ""),
+    "riscv64": ("riscv64", ""),
+    "s390x": ("s390x", ""),
+    "loong64": ("loong64", ""),
+    "mips64le": ("mips64le", ""),
+}
+
+
+def parse_platform(text: str) -> Platform:
+    """Parse ``os/arch[/variant]``, ``arch`` or ``local``, in normal form. Raises ResolveError."""
+    if text == "local":
+        return host_platform()
+    parts = text.lower().split("/")
+    if len(parts) == 1 and parts[0] in _ARCHITECTURES:
+        parts = ["linux", parts[0]]
+    if len(parts) not in {2, 3} or not all(part.replace("_", "").replace("-", "").isalnum() for part in parts):
+        raise ResolveError(f"failed to parse platform {text}", hint="write it as linux/amd64 or linux/arm/v7")
+    architecture, variant = _ARCHITECTURES.get(parts[1], (parts[1], ""))
+    variant = parts[2] if len(parts) == 3 else variant
+    if (architecture, variant) == ("arm64", "v8"):
+        variant = ""
+    return Platform(os=parts[0], architecture=architecture, variant=variant)
+
+
+def platform_arguments(target: Platform, build: Platform, stage: str) -> dict[str, str]:
+    """Return the arguments that every Dockerfile has in its global scope."""
+    return {
+        "BUILDPLATFORM": str(build),
+        "BUILDOS": build.os,
+        "BUILDOSVERSION": build.os_version,
+        "BUILDARCH": build.architecture,
+        "BUILDVARIANT": build.variant,
+        "TARGETPLATFORM": str(target),
+        "TARGETOS": target.os,
+        "TARGETOSVERSION": target.os_version,
+        "TARGETARCH": target.architecture,
+        "TARGETVARIANT": target.variant,
+        "TARGETSTAGE": stage,
+    }
+
+
+def wanted_platform(text: str | None) -> Platform:
+    """Return the platform that a request asks for, else this machine's."""
+    return parse_platform(text) if text else host_platform()

@@ -1,0 +1,66 @@
+"""What happens during a build, as events. Whoever shows or records them implements `Progress`.
+
+Events may come from several threads at once; each implementation locks for itself. Times are seconds of the
+monotonic clock.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStarted:
+    """A step begins; *step* numbers it from 1 in order of first appearance and never changes."""
+
+    step: int
+    name: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOutput:
+    """A piece of what a step printed, as it came: any bytes, cut anywhere. *stream* is 1 or 2."""
+
+    step: int
+    stream: int
+    data: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStatus:
+    """How far a part of a step is (a layer that is downloaded, a context that is read); sizes in bytes, 0 unknown."""
+
+    step: int
+    id: str
+    current: int
+    total: int
+    done: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFinished:
+    """A step ended: from the cache, by running, with an *error* text, or *cancelled* because another one failed."""
+
+    step: int
+    cached: bool = False
+    error: str = ""
+    cancelled: bool = False
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned:
+    """Something the user should know; *line* is 0 when it has no place in the Dockerfile."""
+
+    message: str
+    line: int = 0
+
+
+Event = StepStarted | StepOutput | StepStatus | StepFinished | Warned
+Progress = Callable[[Event], None]
+
+
+def silent(_event: Event) -> None:
+    """Progress that shows nothing."""

@@ -1,0 +1,46 @@
+"""What the user asked for: one frozen value, complete before anything runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compression:
+    """How new layers are compressed: ``gzip``, ``zstd`` or ``uncompressed``; level None is the default of each."""
+
+    algorithm: str = "gzip"
+    level: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One ``-o``: *type* is oci, docker, tar or local; *dest* None means standard output.
+
+    The store always keeps the image as well.
+    """
+
+    type: str
+    dest: Path | None
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A build. Paths are the user's own and are opened by name; everything below the context is not."""
+
+    context: Path
+    dockerfile: Path | None = None
+    """None: ``Dockerfile`` (else ``dockerfile``) in the context."""
+    tags: tuple[str, ...] = ()
+    build_args: tuple[tuple[str, str], ...] = ()
+    target: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    platform: str | None = None
+    network: str = "default"
+    add_hosts: tuple[tuple[str, str], ...] = ()
+    """(name, address)."""
+    no_cache: bool = False
+    pull: bool = False
+    compression: Compression = Compression()
+    outputs: tuple[Output, ...] = ()
+    source_date_epoch: int | None = None

@@ -1,0 +1,150 @@
+"""From the syntax tree to stages: every name, variable and base settled. Pure: all it needs is handed in."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from builder.config import with_default_path, with_labels
+from builder.instructions import Surroundings, apply
+from builder.oci.image import host_platform
+from builder.oci.model import ContainerConfig, ImageConfig, Platform
+from builder.outline import Outline, Section, global_arguments
+from builder.platforms import parse_platform, platform_arguments, wanted_platform
+from builder.request import Request
+from builder.stages import FromImage, FromStage, Stage, Stages
+from builder.state import StageState
+from grammar import nodes
+from grammar.source import Source
+from grammar.words import expand
+
+_ALWAYS_ACCEPTED = ("BUILDKIT_", "SOURCE_DATE_EPOCH")
+_PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
+
+
+def global_scope(dockerfile: nodes.Dockerfile, request: Request) -> dict[str, str]:
+    """Return the variables that FROM may use: platform arguments and the ARGs before the first FROM."""
+    given = dict(request.build_args)
+    target = wanted_platform(request.platform)
+    defaults = platform_arguments(target, host_platform(), request.target or "default")
+    scope = {name: given.get(name, value) for name, value in defaults.items()}
+    for node in global_arguments(dockerfile):
+        for name, default in node.items:
+            if name in given:
+                scope[name] = given[name]
+            elif default is not None:
+                scope[name] = expand(default, scope, escape=dockerfile.escape)
+    return scope
+
+
+def resolve(
+    dockerfile: nodes.Dockerfile,
+    source: Source,
+    outline: Outline,
+    bases: Mapping[str, ImageConfig],
+    request: Request,
+) -> Stages:
+    """Return the stages that the target needs. *bases* holds the config of every image that a stage starts from.
+
+    Raises:
+        DockerfileError, ResolveError: what the user wrote cannot mean anything; each has a span.
+    """
+    resolver = _Resolver(dockerfile=dockerfile, source=source, outline=outline, bases=bases, request=request)
+    needed = sorted(outline.needs(bases).stages)
+    stages = tuple(resolver.stage(outline.sections[index]) for index in needed)
+    return Stages(stages=stages, target=outline.target, warnings=_unused(dockerfile, request, outline))
+
+
+def _unused(dockerfile: nodes.Dockerfile, request: Request, outline: Outline) -> tuple[tuple[str, int], ...]:
+    declared = {name for node in dockerfile.instructions if isinstance(node, nodes.Arg) for name, _ in node.items}
+    declared |= set(outline.scope)
+    names = [name for name, _ in request.build_args if name not in declared]
+    unused = [n for n in names if not n.startswith(_ALWAYS_ACCEPTED) and n.lower() not in _PROXIES]
+    if not unused:
+        return ()
+    return ((f"one or more build arguments were not consumed: {', '.join(unused)}", 0),)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Resolver:
+    dockerfile: nodes.Dockerfile
+    source: Source
+    outline: Outline
+    bases: Mapping[str, ImageConfig]
+    request: Request
+    states: dict[int, StageState] = field(default_factory=dict)
+
+    def stage(self, section: Section) -> Stage:
+        state = self._start(section)
+        triggers = self.outline.triggers(section, self.bases)
+        if triggers:
+            state.configure(replace(state.config, on_build=()))
+        body = (*triggers, *section.body)
+        around = self._surroundings(section, body)
+        for node in body:
+            apply(node, state, around)
+        self.states[section.index] = state
+        return Stage(
+            index=section.index,
+            name=section.label,
+            base=section.base,
+            base_lines=self._lines(section.head),
+            base_name=self._prefix(section, body)() + section.head.original,
+            steps=tuple(state.steps),
+            config=self._labelled(state.image, section),
+        )
+
+    def _labelled(self, image: ImageConfig, section: Section) -> ImageConfig:
+        if section.index != self.outline.target or not self.request.labels:
+            return image
+        return replace(image, config=with_labels(image.config, dict(self.request.labels)))
+
+    def _start(self, section: Section) -> StageState:
+        match section.base:
+            case FromStage(index):
+                return self.states[index].copy()
+            case FromImage(reference):
+                image = replace(self.bases[reference], created="")
+            case _:
+                image = _empty_image(self._platform(section))
+        config = with_default_path(image.config)
+        if config.working_dir and not config.working_dir.startswith("/"):
+            config = replace(config, working_dir="/" + config.working_dir)
+        return StageState.start(replace(image, config=config), self.dockerfile.escape)
+
+    def _platform(self, section: Section) -> Platform:
+        if section.head.platform is not None:
+            return parse_platform(expand(section.head.platform, self.outline.scope, escape=self.dockerfile.escape))
+        return wanted_platform(self.request.platform)
+
+    def _surroundings(self, section: Section, body: tuple[nodes.Instruction, ...]) -> Surroundings:
+        prefix = self._prefix(section, body)
+        if isinstance(section.base, FromImage):
+            prefix()
+        return Surroundings(
+            request=self.request,
+            globals=self.outline.scope,
+            build_args=dict(self.request.build_args),
+            input=lambda word: self.outline.input(word, section.index),
+            prefix=prefix,
+            lines=self._lines,
+        )
+
+    def _prefix(self, section: Section, body: tuple[nodes.Instruction, ...]) -> Callable[[], str]:
+        """Return a function that gives ``[stage 1/5] ``, ``[stage 2/5] `` and so on."""
+        layered = nodes.Run | nodes.Copy | nodes.Add | nodes.Workdir
+        total = sum(isinstance(node, layered) for node in body) + isinstance(section.base, FromImage)
+        name = f"{section.label} " if section.head.name or len(self.outline.sections) > 1 else ""
+        numbers = iter(range(1, total + 1))
+        return lambda: f"[{name}{next(numbers, total):{len(str(total))}d}/{total}] "
+
+    def _lines(self, node: nodes.Instruction) -> tuple[int, int]:
+        lines = self.source.lines(node.span)
+        return lines.start, lines.stop - 1
+
+
+def _empty_image(platform: Platform) -> ImageConfig:
+    return ImageConfig(
+        architecture=platform.architecture,
+        os=platform.os,
+        variant=platform.variant,
+        config=ContainerConfig(working_dir="/"),
+    )

@@ -1,0 +1,149 @@
+"""RUN: from the instruction to the op."""
+
+from collections.abc import Callable, Mapping
+
+from builder.config import absolute
+from builder.errors import ResolveError
+from builder.ops import Run, RunMount, Script
+from builder.request import Request
+from builder.stages import FromContext, Input, Step
+from builder.state import StageState
+from grammar import nodes
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+_PIPES = "/dev/pipes/"
+"""Where BuildKit puts the script of a heredoc that starts with ``#!``."""
+
+
+def run_step(
+    node: nodes.Run,
+    state: StageState,
+    request: Request,
+    build_args: Mapping[str, str],
+    resolve: Callable[[nodes.Word], Input],
+) -> Step:
+    """Return the step of a RUN and record it in the history of *state*."""
+    args, scripts = _command(node, state)
+    inputs: list[Input] = []
+    mounts = tuple(_mount(flag, state, resolve, inputs) for flag in node.mounts)
+    op = Run(
+        args=args,
+        env=tuple(state.scope.items()),
+        cwd=state.config.working_dir or "/",
+        user=state.config.user,
+        network=request.network if node.network == "default" else node.network,
+        security=node.security,
+        hostname=build_args.get("BUILDKIT_SANDBOX_HOSTNAME", "buildkitsandbox"),
+        hosts=request.add_hosts,
+        mounts=mounts,
+        scripts=scripts,
+        proxies=_proxies(build_args, state),
+    )
+    state.record(_history(args, state), layer=True)
+    return Step(op=op, inputs=tuple(inputs), name=_name(node), lines=(0, 0))
+
+
+def _command(node: nodes.Run, state: StageState) -> tuple[tuple[str, ...], tuple[Script, ...]]:
+    """Return the arguments of the process, and the scripts that it needs."""
+    shell = state.config.shell or ("/bin/sh", "-c")
+    match node.command:
+        case nodes.ExecForm(args):
+            return args, ()
+        case nodes.ShellForm(text) if not node.heredocs:
+            return (*shell, text), ()
+        case nodes.ShellForm(text):
+            first = node.heredocs[0]
+            if not _is_only_heredoc(text):
+                bodies = "".join(f"\n{doc.body}{doc.name}" for doc in node.heredocs)
+                return (*shell, text + bodies), ()
+            if first.body.startswith("#!"):
+                path = _PIPES + first.name
+                return (*shell, path), (Script(path=path, content=first.body),)
+            return (*shell, first.body), ()
+
+
+def _is_only_heredoc(text: str) -> bool:
+    return text.lstrip("0123456789").startswith("<<") and len(text.split()) == 1 and text.count("<<") == 1
+
+
+def _name(node: nodes.Run) -> str:
+    if not node.heredocs or not isinstance(node.command, nodes.ShellForm):
+        return node.original
+    lines = node.heredocs[0].body.strip().splitlines()
+    summary = lines[0] if lines else ""
+    return f"{node.original} ({summary}{'...' if len(lines) > 1 else ''})"
+
+
+def _history(args: tuple[str, ...], state: StageState) -> str:
+    used = state.used_arguments()
+    prefix = [f"|{len(used)}", *(f"{name}={value}" for name, value in used.items())] if used else []
+    return " ".join(["RUN", *prefix, *args, "# buildkit"])
+
+
+def _proxies(build_args: Mapping[str, str], state: StageState) -> tuple[tuple[str, str], ...]:
+    """Return the predefined proxy arguments: given to the process, but no part of its key unless declared."""
+    names = [name for proxy in _PROXIES for name in (proxy, proxy.lower())]
+    return tuple((name, build_args[name]) for name in names if name in build_args and name not in state.scope)
+
+
+def _mount(
+    flag: nodes.MountFlag, state: StageState, resolve: Callable[[nodes.Word], Input], inputs: list[Input]
+) -> RunMount:
+    options = {key: state.expand(word) for key, word in flag.options if key != "from"}
+    kind = flag.kind.value
+    target = options.get("target", "")
+    if kind in {"bind", "cache", "tmpfs"}:
+        target = absolute(state.config.working_dir, target)
+        if target == "/":
+            raise ResolveError('invalid mount target "/"', span=flag.span)
+    elif target:
+        target = absolute(state.config.working_dir, target)
+    return RunMount(
+        kind=kind,
+        target=target,
+        source=options.get("source", ""),
+        input=_mount_input(flag, resolve, inputs),
+        read_only=options.get("readonly", "true" if kind == "bind" else "false") == "true",
+        id=options.get("id", ""),
+        sharing=options.get("sharing", "shared"),
+        mode=_number(options.get("mode"), flag, 8),
+        uid=_number(options.get("uid"), flag, 10) or 0,
+        gid=_number(options.get("gid"), flag, 10) or 0,
+        size=_size(options.get("size", "0"), flag),
+        required=options.get("required", "false") == "true",
+        env=options.get("env", ""),
+    )
+
+
+def _mount_input(flag: nodes.MountFlag, resolve: Callable[[nodes.Word], Input], inputs: list[Input]) -> int:
+    """Return the number of the input that the mount shows, adding it when it is new; -1 for none."""
+    word = flag.get("from")
+    if word is None and flag.kind is not nodes.MountKind.BIND:
+        return -1
+    source = FromContext() if word is None else resolve(word)
+    if source not in inputs:
+        inputs.append(source)
+    return inputs.index(source) + 1
+
+
+def _number(text: str | None, flag: nodes.MountFlag, base: int) -> int | None:
+    if text is None:
+        return None
+    try:
+        return int(text, base)
+    except ValueError as error:
+        raise ResolveError(f"invalid value {text} in --mount", span=flag.span) from error
+
+
+_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def _size(text: str, flag: nodes.MountFlag) -> int:
+    """Parse a size as Docker does: a number with b, k, m, g or t, optionally followed by ``b`` or ``ib``."""
+    lowered = text.strip().lower()
+    number = lowered.rstrip("bikmgt")
+    unit = lowered[len(number) :].removesuffix("b").removesuffix("i")
+    try:
+        return int(float(number) * _UNITS[unit])
+    except (ValueError, KeyError) as error:
+        raise ResolveError(f"invalid size: '{text}'", span=flag.span) from error

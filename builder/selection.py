@@ -1,0 +1,219 @@
+"""Selecting files from a source tree: what COPY, ADD and bind mounts read, and the digest of its content.
+
+A *source* is a tree that somebody else filled: the build context behind its ignore file, a stage, an image. Each pick
+(a path or a pattern) gives *groups*; a group is one file, or one folder with everything below it, under names relative
+to the place where it goes.
+
+The digest of a selection covers names, types, modes, owners, link targets, xattrs and content, not times: a checkout of
+the same commit on another machine selects the same content. Files of the build context count as owned by root.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from posixpath import normpath
+
+from builder.errors import BuildError
+from builder.oci.digest import Digest
+from builder.ops import Inline, Pick
+from grammar.ignorefile import IgnoreFile
+from grammar.patterns import has_wildcard, match
+from runtime.safepath import Root, scan_folder
+
+
+@dataclass(slots=True)
+class Item:
+    """One selected entry: its *name* below the destination, its *path* in the source, its status."""
+
+    name: str
+    path: str
+    stat: os.stat_result
+    data: bytes | None = None
+    """The content of a small file that was read for its digest and need not be read again."""
+    xattrs: tuple[tuple[str, bytes], ...] | None = None
+    """Extended attributes; None when nobody looked yet."""
+
+
+@dataclass(slots=True)
+class Group:
+    """What one match of one pick selects. *base* is its own name; a folder's first item is itself, named ""."""
+
+    base: str
+    is_folder: bool
+    items: list[Item]
+
+
+@dataclass(slots=True, kw_only=True)
+class Source:
+    """A tree to select from. Owns *root*."""
+
+    root: Root
+    ignore: IgnoreFile | None = None
+    owned_by_root: bool = False
+    where: str = "the build context"
+    id: str = ""
+    """Identity of the folder between runs, for remembered digests; "" when nothing is to be remembered."""
+
+    def owner(self, status: os.stat_result) -> tuple[int, int]:
+        """Return the owner that a copy of an entry has."""
+        return (0, 0) if self.owned_by_root else (status.st_uid, status.st_gid)
+
+    def hides(self, path: str) -> bool:
+        """Tell whether the ignore file leaves *path* out."""
+        return self.ignore is not None and path != "" and self.ignore.ignores(path)
+
+
+def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None) -> list[Group]:
+    """Return the groups that *pick* selects. A pattern that matches nothing selects nothing.
+
+    Raises:
+        BuildError: a path without wildcards is missing, or the ignore file hides it.
+    """
+    path = normpath("/" + pick.path).lstrip("/")
+    groups = []
+    matches = _matches(source, path) if has_wildcard(path) else iter((path,))
+    for found in matches:
+        group = _group(source, found, exclude)
+        if group is None and found == path and not has_wildcard(path):
+            raise _missing(source, path)
+        if group is not None:
+            groups.append(group)
+    return groups
+
+
+def _missing(source: Source, path: str) -> BuildError:
+    hint = ""
+    if source.hides(path) or source.hides(source.root.real(path)):
+        hint = "it is excluded by the ignore file"
+    return BuildError(f'failed to calculate checksum: "/{path}": not found in {source.where}', hint=hint)
+
+
+def _group(source: Source, path: str, exclude: IgnoreFile | None) -> Group | None:
+    """Return the group at *path*, whose last link is followed inside the source; None when there is nothing."""
+    status = source.root.stat(path)
+    if status is None:
+        return None
+    real = source.root.real(path)
+    base = path.rpartition("/")[2]
+    if not stat.S_ISDIR(status.st_mode):
+        if source.hides(path) or source.hides(real) or (exclude is not None and exclude.ignores(base)):
+            return None
+        return Group(base, False, [Item(base, real, status)])
+    if source.hides(path) and (source.ignore is None or not source.ignore.may_descend(path)):
+        return None
+    folder = source.root.open(real, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        items = [Item("", real, status), *_walk(source, folder, real, "", exclude)]
+    finally:
+        os.close(folder)
+    return Group(base, True, items)
+
+
+def _walk(source: Source, folder: int, path: str, name: str, exclude: IgnoreFile | None) -> Iterator[Item]:
+    """Yield what is in the folder behind *folder*, parents first, names in byte order; links are not followed."""
+    ignore = source.ignore
+    for entry_name, status in scan_folder(folder):
+        inner = f"{path}/{entry_name}" if path else entry_name
+        item_name = f"{name}/{entry_name}" if name else entry_name
+        is_folder = stat.S_ISDIR(status.st_mode)
+        hidden = ignore is not None and ignore.ignores(inner, is_dir=is_folder)
+        if exclude is not None and exclude.ignores(item_name, is_dir=is_folder):
+            hidden = True
+        if not is_folder:
+            if not hidden and not stat.S_ISSOCK(status.st_mode):
+                yield Item(item_name, inner, status)
+            continue
+        if hidden and (ignore is None or not ignore.may_descend(inner)):
+            continue
+        below = os.open(entry_name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            items = _walk(source, below, inner, item_name, exclude)
+            if not hidden:
+                yield Item(item_name, inner, status)
+                yield from items
+            else:
+                yield from _with_parent(Item(item_name, inner, status), items)
+        finally:
+            os.close(below)
+
+
+def _with_parent(parent: Item, items: Iterator[Item]) -> Iterator[Item]:
+    """Yield a hidden folder only when something below it is selected again."""
+    first = next(items, None)
+    if first is not None:
+        yield parent
+        yield first
+        yield from items
+
+
+def _matches(source: Source, pattern: str) -> Iterator[str]:
+    """Yield the paths that a pattern matches, each element on its own, in byte order."""
+    yield from _match_below(source, "", pattern.split("/"))
+
+
+def _match_below(source: Source, path: str, elements: list[str]) -> Iterator[str]:
+    element, rest = elements[0], elements[1:]
+    if not has_wildcard(element):
+        inner = f"{path}/{element}" if path else element
+        names = [inner] if source.root.stat(inner) is not None else []
+    else:
+        status = source.root.stat(path)
+        if status is None or not stat.S_ISDIR(status.st_mode):
+            return
+        found = (entry.name for entry in source.root.scan(path) if match(element, entry.name))
+        names = [f"{path}/{name}" if path else name for name in found]
+    for name in names:
+        if rest:
+            yield from _match_below(source, name, rest)
+        else:
+            yield name
+
+
+def inline_group(inline: Inline) -> Group:
+    """Return the group of a file whose content stands in the Dockerfile: mode 0644, owned by root, no time."""
+    data = os.fsencode(inline.content)
+    status = os.stat_result((stat.S_IFREG | 0o644, 0, 0, 1, 0, 0, len(data), 0, 0, 0))
+    return Group(inline.name, False, [Item(inline.name, "", status, data, ())])
+
+
+FileDigest = Callable[[Item], bytes]
+
+
+def listing_digest(groups: Iterable[Group]) -> Digest:
+    """Return a digest of everything that shows without reading a file; equal listings have equal content.
+
+    The change time is in it, which nobody can set: a file that was written to has another one.
+    """
+    total = hashlib.sha256()
+    for group in groups:
+        lines = [f"{group.base}\0{group.is_folder}\n"]
+        for item in group.items:
+            st = item.stat
+            lines.append(f"{item.name}\0{st.st_mode}\0{st.st_ino}\0{st.st_size}\0{st.st_mtime_ns}\0{st.st_ctime_ns}\n")
+        total.update(os.fsencode("".join(lines)))
+    return Digest("sha256", total.hexdigest())
+
+
+def content_digest(source: Source, groups: Iterable[Group], file_digest: FileDigest) -> Digest:
+    """Return the digest of the content of *groups*; *file_digest* stands for a regular file's bytes and xattrs."""
+    total = hashlib.sha256()
+    for group in groups:
+        total.update(os.fsencode(f"group\0{group.base}\0{group.is_folder}\0{len(group.items)}\n"))
+        for item in group.items:
+            total.update(_fingerprint(source, item, file_digest))
+    return Digest("sha256", total.hexdigest())
+
+
+def _fingerprint(source: Source, item: Item, file_digest: FileDigest) -> bytes:
+    st = item.stat
+    uid, gid = source.owner(st)
+    head = os.fsencode(f"{item.name}\0{st.st_mode}\0{uid}\0{gid}\0")
+    if stat.S_ISREG(st.st_mode):
+        body = file_digest(item)
+    elif stat.S_ISLNK(st.st_mode):
+        body = os.fsencode(source.root.readlink(item.path) or "")
+    else:
+        body = str(st.st_rdev if stat.S_ISCHR(st.st_mode) or stat.S_ISBLK(st.st_mode) else 0).encode()
+    return head + len(body).to_bytes(8, "big") + body

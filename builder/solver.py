@@ -1,0 +1,217 @@
+"""Solving a plan: each vertex from the cache or by running it, independent ones at the same time.
+
+Three passes over the plan. *Keys*: compute the key of each vertex as far as that is possible without running anything.
+*Needs*: from the target down, a vertex whose key has a record is satisfied, and what only it needs is not looked at.
+*Run*: the rest in order of their inputs; a vertex whose key was not known gets it now, and may still turn out to be in
+the cache. A key that two builds need at once is worked on by one of them; the other waits and takes the record.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from graphlib import TopologicalSorter
+from typing import Any
+
+from builder.cache import BuiltLayer, Layers
+from builder.contents import Contents
+from builder.context import Sources
+from builder.errors import Cancelled
+from builder.keys import key, picks
+from builder.machine import Machine
+from builder.oci.digest import Digest
+from builder.ops import Base, Local, Op, Scratch
+from builder.plan import Plan
+from builder.progress import Progress
+from builder.request import Request
+from builder.steps import Steps
+
+_WORKERS = 4
+
+Executor = Callable[[Op, Any], BuiltLayer]
+"""Carries out one op with a `builder.execute.Job` and returns its layer."""
+
+
+def solve(
+    plan: Plan, request: Request, machine: Machine, progress: Progress, execute: Executor | None = None
+) -> Layers:
+    """Return the layers of the target; *execute* carries out one op, `builder.execute.execute` by default.
+
+    Raises:
+        StepFailed: a step did not succeed; what was finished before is in the cache.
+        Cancelled: a KeyboardInterrupt came; the steps that were running have been stopped.
+    """
+    cancel = threading.Event()
+    with Sources(request, machine, cancel.is_set) as sources:
+        steps = Steps(plan, progress)
+        solver = _Solver(plan, request, machine, steps=steps, sources=sources, cancel=cancel)
+        solver.execute = execute
+        return solver.solve()
+
+
+class _Solver:
+    def __init__(
+        self,
+        plan: Plan,
+        request: Request,
+        machine: Machine,
+        *,
+        steps: Steps,
+        sources: Sources,
+        cancel: threading.Event,
+    ) -> None:
+        self.plan, self.request, self.machine = plan, request, machine
+        self.steps, self.sources, self.cancel = steps, sources, cancel
+        self.contents = Contents(plan, machine, sources)
+        self.keys: dict[int, Digest] = {}
+        self.results: dict[int, Layers] = {}
+        self.execute: Executor | None = None
+
+    def solve(self) -> Layers:
+        target = len(self.plan.vertices) - 1
+        self._early_keys()
+        needed = self._needs(target)
+        for place in range(target + 1):
+            if place not in needed and not isinstance(self.plan.vertices[place].op, Local):
+                self.steps.cached(place)
+        self._run(needed)
+        return self.results[target]
+
+    def _early_keys(self) -> None:
+        """Compute the keys that follow from the plan, the context and what the cache knows of earlier builds."""
+        for place, vertex in enumerate(self.plan.vertices):
+            if isinstance(vertex.op, Local):
+                continue
+            if vertex.inputs and vertex.inputs[0] not in self.keys:
+                continue
+            contents = self._known_contents(place)
+            if contents is not None:
+                root = self.keys[vertex.inputs[0]] if vertex.inputs else None
+                self.keys[place] = key(vertex.op, root, contents)
+
+    def _known_contents(self, place: int) -> tuple[Digest, ...] | None:
+        """Return the digests of what a vertex selects, None when one of them is not known yet."""
+        vertex = self.plan.vertices[place]
+        found = []
+        for number in range(len(picks(vertex.op))):
+            source = vertex.inputs[picks(vertex.op)[number].input]
+            if isinstance(self.plan.vertices[source].op, Local):
+                with self.steps.running(source):
+                    content: Digest | None = self.contents.of_context(place, number)
+            else:
+                content = self.contents.remembered(place, number, self.keys.get(source))
+            if content is None:
+                return None
+            found.append(content)
+        return tuple(found)
+
+    def _needs(self, target: int) -> set[int]:
+        """Return the vertices that must be run, or at least looked at again when their inputs are there."""
+        needed: set[int] = set()
+        waiting = [target]
+        while waiting:
+            place = waiting.pop()
+            vertex = self.plan.vertices[place]
+            if place in needed or isinstance(vertex.op, Local) or self._satisfied(place):
+                continue
+            needed.add(place)
+            waiting.extend(vertex.inputs)
+        return needed | self._missing_base(target)
+
+    def _missing_base(self, target: int) -> set[int]:
+        """Return the base of the target when its blobs are not in the store: an image needs them even on a hit."""
+        place = target
+        while self.plan.vertices[place].inputs:
+            place = self.plan.vertices[place].inputs[0]
+        op = self.plan.vertices[place].op
+        return {place} if isinstance(op, Base) and not self._satisfied(place) else set()
+
+    def _satisfied(self, place: int) -> bool:
+        """Tell whether a vertex needs no work; its result is known then."""
+        if place in self.results:
+            return True
+        op = self.plan.vertices[place].op
+        if isinstance(op, Scratch):
+            self.results[place] = ()
+        elif isinstance(op, Base):
+            layers = self._base_layers(op)
+            if not all(self.machine.blobs.has(layer.descriptor) for layer in layers):
+                return False
+            self.results[place] = layers
+        elif self.request.no_cache or place not in self.keys or not self._recorded(place):
+            return False
+        return True
+
+    def _base_layers(self, op: Base) -> Layers:
+        from builder.bases import base_layers
+
+        return base_layers(op, self.machine)
+
+    def _recorded(self, place: int) -> bool:
+        """Take the result of a vertex from the cache, when it is there with all blobs that this store made."""
+        layers = self.machine.cache.record(self.keys[place])
+        if layers is None or not all(self.machine.blobs.has(layer.descriptor) for layer in layers if layer.created):
+            return False
+        self.machine.cache.touch(self.keys[place])
+        self.results[place] = layers
+        return True
+
+    def _run(self, needed: set[int]) -> None:
+        sorter = TopologicalSorter({p: [i for i in self.plan.vertices[p].inputs if i in needed] for p in needed})
+        sorter.prepare()
+        running: dict[Future[None], int] = {}
+        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+            try:
+                while sorter.is_active():
+                    for place in sorter.get_ready():
+                        running[pool.submit(self._solve_one, place)] = place
+                    done, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        place = running.pop(future)
+                        future.result()
+                        sorter.done(place)
+            except BaseException as error:
+                self.cancel.set()
+                pool.shutdown(cancel_futures=True)
+                if isinstance(error, KeyboardInterrupt):
+                    raise Cancelled("the build was interrupted") from None
+                raise
+
+    def _solve_one(self, place: int) -> None:
+        """Give one vertex its result. Runs in a worker; its inputs are solved."""
+        vertex = self.plan.vertices[place]
+        if self.cancel.is_set():
+            raise Cancelled("cancelled")
+        if isinstance(vertex.op, Base):
+            self._pull(place, vertex.op)
+            return
+        with ExitStack() as stack:
+            selected = self.contents.open(place, self.results, self.keys, stack)
+            if place not in self.keys:
+                self.keys[place] = key(vertex.op, self.keys[vertex.inputs[0]], tuple(s.content for s in selected))
+            stack.enter_context(self.machine.locks.exclusive(str(self.keys[place]), self.cancel.is_set))
+            if not self.request.no_cache and self._recorded(place):
+                self.steps.cached(place)
+                return
+            with self.steps.running(place):
+                from builder.execute import Job, execute
+
+                job = Job(
+                    machine=self.machine,
+                    request=self.request,
+                    root=self.results[vertex.inputs[0]],
+                    inputs=tuple(self.results.get(source) for source in vertex.inputs),
+                    selected=selected,
+                    output=self.steps.output(place),
+                    cancel=self.cancel,
+                )
+                layers = (*job.root, (self.execute or execute)(vertex.op, job))
+            self.machine.cache.put_record(self.keys[place], layers)
+            self.results[place] = layers
+
+    def _pull(self, place: int, op: Base) -> None:
+        from builder.bases import pull_layers
+
+        with self.steps.running(place):
+            pull_layers(op, self.machine, self.steps.status(place))
+        self.results[place] = self._base_layers(op)

@@ -1,0 +1,77 @@
+"""Stages: the Dockerfile with every name, variable and base settled.
+
+A `Step` is an instruction that makes a layer; instructions that only change the config leave their mark in the stage's
+config and history. Inputs are still symbolic here (a stage, an image, the build context): `graph.plan` turns them into
+edges.
+"""
+
+from dataclasses import dataclass, field
+
+from builder.oci.model import ImageConfig
+from builder.ops import Copy, Mkdir, Run
+
+
+@dataclass(frozen=True, slots=True)
+class FromScratch:
+    """The empty root."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromStage:
+    """The result of another stage, by index."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class FromImage:
+    """An image by its full name; pinned in `Bases`."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class FromContext:
+    """A folder of the host: the build context."""
+
+    name: str = "context"
+
+
+Input = FromScratch | FromStage | FromImage | FromContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """An instruction that makes a layer. *inputs* are those beside the root that it changes."""
+
+    op: Run | Copy | Mkdir
+    inputs: tuple[Input, ...] = ()
+    name: str
+    lines: tuple[int, int] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage: what it starts from, its steps in order, and the config and history of the image that it would be."""
+
+    index: int
+    name: str
+    base: Input
+    base_lines: tuple[int, int]
+    base_name: str
+    steps: tuple[Step, ...]
+    config: ImageConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """The stages that the target needs, by index, and the index of the target."""
+
+    stages: tuple[Stage, ...]
+    target: int
+    warnings: tuple[tuple[str, int], ...] = ()
+    """(message, line)."""
+
+    def by_index(self, index: int) -> Stage:
+        """Return the stage that stands at *index* in the Dockerfile."""
+        return next(stage for stage in self.stages if stage.index == index)

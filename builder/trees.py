@@ -1,0 +1,172 @@
+"""What is at a path of a root file system, without unpacking it when that can be helped.
+
+`COPY` must know which parents exist at its destination, who owns them, and where links on the way lead. When the
+snapshot is unpacked it is asked directly; otherwise an index of each layer, kept in the database, answers.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from posixpath import dirname
+from typing import Any, NamedTuple, Protocol
+
+from builder.cache import BuiltLayer, Layers
+from builder.database import Database
+from builder.errors import BuildError
+from builder.oci.blobs import BlobStore
+from runtime.safepath import Root
+
+FOLDER, FILE, LINK, OTHER = "folder", "file", "link", "other"
+_WHITEOUT, _OPAQUE = "whiteout", "opaque"
+_OPAQUE_NAME = ".wh..wh..opq"
+_MAX_LINKS = 40
+
+
+class Node(NamedTuple):
+    """What is at a path: its kind, and what a layer must repeat of a folder that it only passes through."""
+
+    kind: str
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+    mtime: int = 0
+    link: str = ""
+
+
+class Tree(Protocol):
+    """A root file system that can be asked about one path at a time."""
+
+    def lstat(self, path: str) -> Node | None:
+        """Return what is at *path*, no link followed; *path* is relative and its parents are real folders."""
+        ...
+
+
+class EmptyTree:
+    """The tree of an image without layers."""
+
+    def lstat(self, path: str) -> Node | None:
+        """Nothing is there but the root."""
+        return None if path else Node(FOLDER)
+
+
+class SnapshotTree:
+    """The tree of an unpacked snapshot. The root stays the caller's."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+
+    def lstat(self, path: str) -> Node | None:
+        """Ask the file system."""
+        status = self._root.stat(path, follow=False)
+        if status is None:
+            return None
+        link = (self._root.readlink(path) or "") if stat.S_ISLNK(status.st_mode) else ""
+        mtime = status.st_mtime_ns // 1_000_000_000
+        return Node(_kind(status.st_mode), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, mtime, link)
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return FOLDER
+    if stat.S_ISLNK(mode):
+        return LINK
+    return FILE if stat.S_ISREG(mode) else OTHER
+
+
+class IndexTree:
+    """The tree of layers that nobody unpacked: each layer is listed once, the upper ones hide the lower ones."""
+
+    def __init__(self, layers: Layers, database: Database, blobs: BlobStore) -> None:
+        self._database = database
+        self._layers = [_layer_number(layer, database, blobs) for layer in reversed(layers)]
+
+    def lstat(self, path: str) -> Node | None:
+        """Ask layer by layer from the top, until one has the path or hides it."""
+        if not path:
+            return Node(FOLDER)
+        above = list(_parents(path))
+        opaque = [f"{folder}/{_OPAQUE_NAME}".lstrip("/") for folder in above]
+        names = [os.fsencode(name) for name in (path, *above, *opaque)]
+        marks = ",".join("?" * len(names))
+        query = f"SELECT path, kind, mode, uid, gid, mtime, link FROM layer_paths WHERE layer = ? AND path IN ({marks})"  # noqa: S608
+        for layer in self._layers:
+            found = {row[0]: _node(row) for row in self._database.all(query, (layer, *names))}
+            node = found.get(names[0])
+            if node is not None:
+                return None if node.kind == _WHITEOUT else node
+            if any(found[name].kind != FOLDER for name in found):
+                return None
+        return None
+
+
+def _node(row: tuple[Any, ...]) -> Node:
+    return Node(row[1], row[2], row[3], row[4], row[5], os.fsdecode(row[6]))
+
+
+def _parents(path: str) -> Iterator[str]:
+    while path := dirname(path):
+        yield path
+    yield ""
+
+
+def _layer_number(layer: BuiltLayer, database: Database, blobs: BlobStore) -> int:
+    """Return the number of a layer's listing, making it when there is none."""
+    query = "SELECT number FROM layers WHERE diff_id = ?"
+    row = database.one(query, (layer.diff_id,))
+    if row is None:
+        number = int(layer.diff_id[-15:], 16)
+        database.run_all(
+            "REPLACE INTO layers VALUES (?, ?)",
+            (layer.diff_id, number),
+            "REPLACE INTO layer_paths VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            _rows(layer, number, blobs),
+        )
+        return number
+    return int(str(row[0]))
+
+
+def _rows(layer: BuiltLayer, number: int, blobs: BlobStore) -> Iterator[tuple[object, ...]]:
+    from builder.oci.tar_entry import EntryKind
+    from builder.oci.unpack import entries
+
+    kinds = {EntryKind.DIRECTORY: FOLDER, EntryKind.FILE: FILE, EntryKind.HARDLINK: FILE, EntryKind.SYMLINK: LINK}
+    with blobs.open(layer.descriptor) as stream:
+        for entry in entries(stream):
+            folder, _, name = entry.path.rpartition("/")
+            path, kind = entry.path, kinds.get(entry.kind, OTHER)
+            if name == _OPAQUE_NAME:
+                kind = _OPAQUE
+            elif name.startswith(".wh."):
+                path, kind = f"{folder}/{name[4:]}".lstrip("/"), _WHITEOUT
+            names = os.fsencode(path), kind, entry.mode, entry.uid, entry.gid, entry.mtime
+            yield number, *names, os.fsencode(entry.linkname)
+
+
+def resolve(tree: Tree, path: str) -> tuple[str, Node | None]:
+    """Return *path* with every link resolved inside the tree, and what is there; the end of it may be missing.
+
+    Raises:
+        BuildError: links go in circles.
+    """
+    waiting = [name for name in reversed(path.split("/")) if name not in {"", "."}]
+    real: list[str] = []
+    node = tree.lstat("")
+    links = 0
+    while waiting:
+        name = waiting.pop()
+        if name == "..":
+            del real[-1:]
+            node = tree.lstat("/".join(real))
+            continue
+        node = tree.lstat("/".join([*real, name])) if node is not None and node.kind == FOLDER else None
+        if node is None or node.kind != LINK:
+            real.append(name)
+            continue
+        links += 1
+        if links > _MAX_LINKS:
+            raise BuildError(f"/{path.lstrip('/')}: too many links")
+        if node.link.startswith("/"):
+            real = []
+        waiting.extend(part for part in reversed(node.link.split("/")) if part not in {"", "."})
+        node = tree.lstat("/".join(real))
+    return "/".join(real), node
