@@ -1,0 +1,128 @@
+from pathlib import Path
+
+import pytest
+
+from builder.commands import build_flags
+from builder.errors import RequestError
+from builder.request import Compression, Output
+
+
+def test_a_build_argument_without_a_value_takes_it_from_the_environment() -> None:
+    env = {"SET": "s", "OTHER": "o"}
+    assert build_flags.build_arguments(["A=1=2", "SET", "UNSET", "EMPTY="], env) == (
+        ("A", "1=2"),
+        ("SET", "s"),
+        ("EMPTY", ""),
+    )
+
+
+def test_source_date_epoch_is_handed_on_unless_given() -> None:
+    env = {"SOURCE_DATE_EPOCH": "5"}
+    assert build_flags.build_arguments([], env) == (("SOURCE_DATE_EPOCH", "5"),)
+    assert dict(build_flags.build_arguments(["SOURCE_DATE_EPOCH=7"], env)) == {"SOURCE_DATE_EPOCH": "7"}
+    assert build_flags.source_date_epoch({"SOURCE_DATE_EPOCH": "7"}) == 7
+    assert build_flags.source_date_epoch({"SOURCE_DATE_EPOCH": ""}) is None
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "now", "9" * 20, "٣"])
+def test_a_time_that_is_no_number_is_refused(text: str) -> None:
+    with pytest.raises(RequestError, match="SOURCE_DATE_EPOCH"):
+        build_flags.source_date_epoch({"SOURCE_DATE_EPOCH": text})
+
+
+def test_a_label_alone_is_empty_and_the_last_of_a_name_wins() -> None:
+    assert build_flags.labels(["a", "b=1=2", "b=3"]) == (("a", ""), ("b", "3"))
+
+
+@pytest.mark.parametrize(
+    ("given", "pair"),
+    [
+        ("h:10.0.0.1", ("h", "10.0.0.1")),
+        ("h=10.0.0.1", ("h", "10.0.0.1")),
+        ("h:::1", ("h", "::1")),
+        ("h:[::1]", ("h", "::1")),
+        ("h=[2001:db8::1]", ("h", "2001:db8::1")),
+        ("h:host-gateway", ("h", "127.0.0.1")),
+    ],
+)
+def test_hosts_are_written_as_in_docker(given: str, pair: tuple[str, str]) -> None:
+    assert build_flags.hosts([given]) == (pair,)
+
+
+@pytest.mark.parametrize("given", ["h", "h:", ":1.2.3.4", "h:1.2.3", "h i:1.2.3.4", "h:1.2.3.4\n5.6.7.8 evil"])
+def test_a_host_without_an_address_is_refused(given: str) -> None:
+    with pytest.raises(RequestError, match="--add-host"):
+        build_flags.hosts([given])
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("out", Output(type="local", dest=Path("out"))),
+        ("-", Output(type="tar", dest=None)),
+        ("type=local,dest=a/b", Output(type="local", dest=Path("a/b"))),
+        ('type=oci,"dest=a,b.tar"', Output(type="oci", dest=Path("a,b.tar"))),
+        ("type=tar", Output(type="tar", dest=None)),
+        ("type=tar,dest=-", Output(type="tar", dest=None)),
+        (
+            "Type=docker,dest=x,compression=zstd",
+            Output(type="docker", dest=Path("x"), options=(("compression", "zstd"),)),
+        ),
+        ("type=docker", Output(type="image", dest=None)),
+        ("type=image,name=a/b", Output(type="image", dest=None, options=(("name", "a/b"),))),
+        ("type=oci,dest=d,tar=false", Output(type="oci", dest=Path("d"), options=(("tar", "false"),))),
+        ("a=b", None),
+    ],
+)
+def test_outputs_have_the_grammar_of_docker(given: str, expected: Output | None) -> None:
+    # A path alone is one field without a type, whatever characters it has.
+    assert build_flags.output(given) == (expected or Output(type="local", dest=Path("a=b")))
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("", "type is required"),
+        ("dest=x,foo=y", "type is required"),
+        ("type=oci,dest", "invalid value 'dest'"),
+        ("type=nope,dest=x", "unknown --output type"),
+        ("type=local", "needs dest"),
+        ("type=registry", "pushing"),
+        ("type=image,push=true", "pushing"),
+        ("type=oci,tar=false", "tar=false"),
+        ("type=tar,dest=x,tar=false", "tar=false"),
+        ("type=oci,dest=x,tar=maybe", "tar=maybe"),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused(given: str, problem: str) -> None:
+    with pytest.raises(RequestError, match=problem):
+        build_flags.output(given)
+
+
+def test_compression_has_a_type_and_a_level() -> None:
+    assert build_flags.compression("zstd,19") == Compression(algorithm="zstd", level=19)
+    assert build_flags.compression("gzip") == Compression(algorithm="gzip")
+    asked = Output(type="oci", dest=None, options=(("compression", "zstd"), ("compression-level", "3")))
+    assert build_flags.output_compression([asked]) == Compression(algorithm="zstd", level=3)
+    assert build_flags.output_compression([Output(type="tar", dest=None)]) is None
+
+
+@pytest.mark.parametrize("given", ["lzma", "gzip,10", "zstd,0", "gzip,", "uncompressed,1", "zstd,x"])
+def test_an_unknown_compression_is_refused(given: str) -> None:
+    with pytest.raises(RequestError, match="compression"):
+        build_flags.compression(given)
+
+
+def test_the_platform_comes_from_the_flag_or_the_environment_and_is_one() -> None:
+    env = {"DOCKER_DEFAULT_PLATFORM": "linux/arm64"}
+    assert build_flags.platform(None, env) == "linux/arm64"
+    assert build_flags.platform("linux/amd64", env) == "linux/amd64"
+    assert build_flags.platform(None, {}) is None
+    with pytest.raises(RequestError, match="several platforms"):
+        build_flags.platform("linux/amd64,linux/arm64", {})
+
+
+def test_networks_are_three() -> None:
+    assert build_flags.network("none") == "none"
+    with pytest.raises(RequestError, match="not supported"):
+        build_flags.network("bridge")

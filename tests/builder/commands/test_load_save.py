@@ -1,0 +1,77 @@
+import gzip
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from tests.builder.commands.conftest import BASE, Shop
+from tests.helpers.images import AMD64, ARM64, docker_archive, tiny_image, tiny_index
+
+
+def test_what_was_saved_is_loaded_again_with_its_names(shop: Shop, tmp_path: Path) -> None:
+    image = shop.image("tiny:1", "tiny:2")
+    archive = tmp_path / "x.tar"
+    assert shop.run("save", "-o", str(archive), "tiny:1", "tiny:2").out == ""
+    shop.run("rmi", "tiny:1", "tiny:2")
+    assert shop.run("load", "-i", str(archive)).lines == ["Loaded image: tiny:1", "Loaded image: tiny:2"]
+    assert shop.run("images", "-q", "--no-trunc").lines == [str(image.id)]
+
+
+def test_an_archive_holds_an_image_once_and_one_given_by_id_without_a_name(shop: Shop, tmp_path: Path) -> None:
+    image = shop.image("tiny:1")
+    shop.run("save", "-o", str(tmp_path / "x.tar"), image.id.hex[:12], str(image.id))
+    with tarfile.open(tmp_path / "x.tar") as tar:
+        table = tar.extractfile("manifest.json")
+        assert table is not None
+        assert [entry["RepoTags"] for entry in json.load(table)] == [None]
+    shop.run("rmi", "tiny:1")
+    assert shop.run("load", "-i", str(tmp_path / "x.tar")).lines == [f"Loaded image ID: {image.id}"]
+    assert shop.run("images").lines[1].startswith("<none>")
+
+
+def test_one_platform_can_be_saved_alone(shop: Shop, tmp_path: Path) -> None:
+    images = [tiny_image(shop.machine.blobs, {"x": b""}, platform=platform) for platform in (AMD64, ARM64)]
+    shop.machine.layout.tag("docker.io/library/multi:1", tiny_index(shop.machine.blobs, *images))
+    shop.run("save", "-o", str(tmp_path / "x.tar"), "--platform", "linux/arm64", "multi:1")
+    with tarfile.open(tmp_path / "x.tar") as tar:
+        index = tar.extractfile("index.json")
+        assert index is not None
+        assert [entry["digest"] for entry in json.load(index)["manifests"]] == [str(images[1].descriptor.digest)]
+
+
+def test_archives_of_docker_are_loaded_compressed_or_not(shop: Shop, tmp_path: Path) -> None:
+    path = tmp_path / "docker.tar.gz"
+    path.write_bytes(gzip.compress(docker_archive(["app:3", "Not A Name"], BASE)))
+    assert shop.run("load", "-i", str(path)).lines == ["Loaded image: app:3"]
+    assert shop.run("load", "-q", "-i", str(path)).out == ""
+
+
+def test_a_failed_save_leaves_no_file(shop: Shop, tmp_path: Path) -> None:
+    image = shop.image("tiny:1")
+    layer = image.manifest.layers[0].digest
+    shop.machine.blobs.remove(layer)
+    result = shop.run("save", "-o", str(tmp_path / "x.tar"), "tiny:1")
+    assert result.code == 1
+    assert os.listdir(tmp_path) == ["store"]
+    shop.machine.layout.untag("docker.io/library/tiny:1")
+    shop.machine.blobs.remove(image.descriptor.digest)
+
+
+def test_what_is_no_archive_is_refused_and_a_missing_file_is_told(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("not an archive")
+    assert shop.run("load", "-i", str(tmp_path / "x")).code == 1
+    missing = shop.run("load", "-i", str(tmp_path / "missing"))
+    assert missing.code == 3
+    assert missing.err.endswith("missing: no such file or directory\n")
+
+
+def test_archives_go_through_pipes(shop: Shop) -> None:
+    image = shop.image("tiny:1")
+    command = [sys.executable, "-m", "builder", "--root", str(shop.machine.root)]
+    saved = subprocess.run([*command, "save", "tiny:1"], capture_output=True, check=True, timeout=60)
+    shop.run("rmi", "tiny:1")
+    loaded = subprocess.run([*command, "load"], input=saved.stdout, capture_output=True, check=True, timeout=60)
+    assert loaded.stdout == b"Loaded image: tiny:1\n"
+    assert shop.run("images", "-q", "--no-trunc").lines == [str(image.id)]

@@ -1,0 +1,36 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.display.tail import LogTail, StepLog
+
+
+def test_the_last_lines_are_kept_with_the_time_of_their_first_piece() -> None:
+    tail = LogTail(2)
+    tail.feed("one\ntw", 0.1)
+    tail.feed("o\nthr", 0.2)
+    tail.feed("ee", 3)
+    assert tail.timed_lines() == ("0.100 two", "0.200 three")
+    assert tail.lines() == ("two", "three")
+
+
+def test_a_line_without_end_takes_bounded_memory() -> None:
+    tail = LogTail(10)
+    for _ in range(100):
+        tail.feed("x" * 1000, 0)
+    assert tail.lines() == ("x" * 2000 + "…",)
+
+
+@given(st.lists(st.text("ab\n", max_size=12)), st.integers(1, 4))
+def test_any_pieces_give_the_last_lines_of_the_whole(pieces: list[str], count: int) -> None:
+    tail = LogTail(count)
+    for piece in pieces:
+        tail.feed(piece, 0)
+    lines = "".join(pieces).split("\n")
+    expected = lines if lines[-1] else lines[:-1]
+    assert list(tail.lines()) == expected[-count:]
+
+
+def test_streams_are_decoded_apart() -> None:
+    log = StepLog()
+    assert log.feed(1, b"\xe2\x82") + log.feed(2, b"err\n") + log.feed(1, b"\xac\n") == "err\n€\n"
+    assert log.feed(1, b"\xe2") + log.finish() == "\ufffd"

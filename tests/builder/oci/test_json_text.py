@@ -1,0 +1,46 @@
+import pytest
+
+from builder.oci.errors import InvalidImage
+from builder.oci.json_text import DOCUMENT_LIMIT, decode, encode
+
+
+def test_characters_are_escaped_as_go_escapes_them() -> None:
+    assert encode({"cmd": 'a && b <c> "d" \u2028 é \x7f'}) == (
+        b'{"cmd":"a \\u0026\\u0026 b \\u003cc\\u003e \\"d\\" \\u2028 \xc3\xa9 \x7f"}'
+    )
+
+
+def test_control_characters_are_escaped_as_go_escapes_them() -> None:
+    assert encode("\n\r\t\b\f\x00\x1f") == b'"\\n\\r\\t\\b\\f\\u0000\\u001f"'
+
+
+def test_what_is_not_unicode_becomes_the_replacement_character() -> None:
+    assert encode("a\udcffb") == b'"a\\ufffdb"'
+
+
+def test_reading_gives_back_what_was_written() -> None:
+    document = {"a": [1, "<&>", {"b": None}], "c": True}
+    assert decode(encode(document), "x") == document
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"[" * 100_000, "x: the document is nested too deeply"),
+        (b'{"a":' * 50_000, "x: the document is nested too deeply"),
+        (b'{"a":1,"a":2}', "x: a key occurs twice in one object"),
+        (b'{"a":{"b":1,"b":1}}', "x: a key occurs twice in one object"),
+        (b'{"a":NaN}', "x: NaN is not JSON"),
+        (b'{"a":-Infinity}', "x: -Infinity is not JSON"),
+        (b"", "x: Expecting value"),
+        (b"{} {}", "x: Extra data"),
+        (b"\xef\xbb\xbf{}", "x: Unexpected UTF-8 BOM"),
+        (b'{"a":"\xff"}', "x: 'utf-8' codec"),
+        (b"1" * 5000, "x: Exceeds the limit"),
+        (b" " * (DOCUMENT_LIMIT + 1), f"x: the document is larger than {DOCUMENT_LIMIT} bytes"),
+    ],
+)
+def test_hostile_text_is_refused_with_its_place(raw: bytes, message: str) -> None:
+    with pytest.raises(InvalidImage) as caught:
+        decode(raw, "x")
+    assert str(caught.value).startswith(message)

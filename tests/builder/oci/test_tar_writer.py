@@ -1,0 +1,82 @@
+import io
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from builder.oci.errors import LayerError
+from builder.oci.tar import Entry, EntryKind, TarWriter
+from tests.helpers.hosts import need_programs
+
+MIB = 1 << 20
+
+
+def written(*items: tuple[Entry, int | bytes | None]) -> list[bytes]:
+    blocks: list[bytes] = []
+    writer = TarWriter(lambda block: blocks.append(bytes(block)))
+    for entry, data in items:
+        writer.add(entry, data)
+    writer.close()
+    return blocks
+
+
+def file(path: str, size: int) -> Entry:
+    return Entry(path=path, kind=EntryKind.FILE, size=size)
+
+
+def test_an_archive_of_nothing_is_the_end_mark() -> None:
+    assert b"".join(written()) == bytes(1024)
+
+
+def test_tarfile_and_gnu_tar_read_what_is_written(tmp_path: Path) -> None:
+    need_programs(["tar"])
+    big = os.urandom(2 * MIB + 7)
+    (tmp_path / "big").write_bytes(big)
+    with (tmp_path / "big").open("rb") as data:
+        blocks = written(
+            (Entry(path="d", kind=EntryKind.DIRECTORY, mode=0o755), None),
+            (file("d/small", 5), b"12345"),
+            (file("d/big", len(big)), data.fileno()),
+            (Entry(path="d/s", kind=EntryKind.SYMLINK, linkname="small"), None),
+            (Entry(path="d/h", kind=EntryKind.HARDLINK, linkname="d/small"), None),
+            (file("d/" + "x" * 200, 0), None),
+        )
+    assert [len(block) for block in blocks[:-1]] == [MIB] * (len(blocks) - 1)
+    (tmp_path / "a.tar").write_bytes(b"".join(blocks))
+    with tarfile.open(tmp_path / "a.tar") as archive:
+        content = archive.extractfile("d/big")
+        assert content is not None
+        assert content.read() == big
+        assert archive.getmember("d/h").linkname == "d/small"
+    out = tmp_path / "out"
+    out.mkdir()
+    subprocess.run(["tar", "-C", out, "-xf", tmp_path / "a.tar"], check=True)
+    assert (out / "d/big").read_bytes() == big
+    assert (out / "d/h").read_bytes() == b"12345"
+    assert (out / "d/s").readlink() == Path("small")
+    assert (out / "d" / ("x" * 200)).exists()
+
+
+@pytest.mark.parametrize("path", ["/a/b", "./a/b", "a//b", "a/./b", "../a/b", "a/b/", "x/../a/b", "//a/b"])
+def test_names_are_written_clean(path: str) -> None:
+    data = b"".join(written((file(path, 0), None)))
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        assert archive.getnames() == ["a/b"]
+
+
+@pytest.mark.parametrize("path", [".hidden", "a/.hidden", "...", "a/..b"])
+def test_dots_in_names_are_kept(path: str) -> None:
+    with tarfile.open(fileobj=io.BytesIO(b"".join(written((file(path, 0), None))))) as archive:
+        assert archive.getnames() == [path]
+
+
+@pytest.mark.parametrize("size", [10, 300_000])
+@pytest.mark.parametrize("difference", [-1, 1])
+def test_a_file_that_changes_its_size_is_an_error_that_names_it(tmp_path: Path, size: int, difference: int) -> None:
+    (tmp_path / "f").write_bytes(bytes(size + difference))
+    with (tmp_path / "f").open("rb") as data, pytest.raises(LayerError, match="some/file"):
+        written((file("some/file", size), data.fileno()))
+    with pytest.raises(LayerError, match="some/file"):
+        written((file("some/file", size), bytes(size + difference)))

@@ -1,0 +1,106 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from builder.errors import RequestError
+from builder.outputs.files import destination, replace_file, replaced
+
+
+def test_a_file_is_replaced_by_a_whole_one(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with path.open() as reader:
+        replace_file(path, b"new")
+        assert reader.read() == "old"
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def interrupted() -> None:
+        with replaced(path) as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_kill_in_the_middle_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    code = (
+        "import os, sys; from pathlib import Path; from builder.outputs.files import replaced\n"
+        "with replaced(Path(sys.argv[1])) as file:\n    file.write(b'half'); file.flush(); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], check=False, timeout=60)
+    assert done.returncode == -9
+    assert path.read_text() == "old"
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "link").symlink_to(victim)
+    replace_file(tmp_path / "link", b"new")
+    assert victim.read_text() == "precious"
+    assert not (tmp_path / "link").is_symlink()
+
+
+def test_the_mode_of_a_new_file_follows_the_umask(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        replace_file(tmp_path / "file", b"")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_device_is_written_to_and_stays(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        replace_file(tmp_path / "pipe", b"through")
+        assert os.read(reader, 100) == b"through"
+    finally:
+        os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="is a folder"):
+        replace_file(tmp_path, b"")
+
+
+def test_a_long_name_still_has_room_for_its_temporary_one(tmp_path: Path) -> None:
+    replace_file(tmp_path / ("n" * 255), b"x")
+    assert (tmp_path / ("n" * 255)).read_bytes() == b"x"
+
+
+def test_no_path_means_standard_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    with destination(None) as file:
+        file.write(b"\0archive")
+    assert capfdbinary.readouterr().out == b"\0archive"
+
+
+def test_a_terminal_gets_no_archive() -> None:
+    import pty
+
+    code = "from builder.outputs.files import destination\nwith destination(None): pass"
+    master, slave = pty.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=slave, stderr=subprocess.PIPE, check=False, timeout=60
+        )
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert b"refusing to write an archive to a terminal" in done.stderr

@@ -1,0 +1,94 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from builder.errors import RequestError
+from builder.outputs.local import write_folder
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    root = tmp_path / "image"
+    (root / "a" / "b").mkdir(parents=True)
+    (root / "a" / "file").write_text("content")
+    (root / "a" / "file").chmod(0o4751)
+    os.utime(root / "a" / "file", (7, 7))
+    os.link(root / "a" / "file", root / "a" / "b" / "same")
+    (root / "link").symlink_to("/etc/passwd")
+    os.mkfifo(root / "pipe")
+    (root / "a").chmod(0o555)
+    return root
+
+
+def write(image: Path, dest: Path) -> None:
+    fd = os.open(image, os.O_PATH | os.O_DIRECTORY)
+    try:
+        write_folder(fd, dest)
+    finally:
+        os.close(fd)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_a_tree_becomes_a_folder_of_the_callers(image: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "new" / "dest"
+    write(image, dest)
+    assert names(dest) == ["a", "a/b", "a/b/same", "a/file", "link"]
+    file = (dest / "a" / "file").stat()
+    assert (stat.S_IMODE(file.st_mode), file.st_mtime, file.st_uid) == (0o751, 7, os.geteuid())
+    assert (dest / "a" / "b" / "same").stat().st_ino == file.st_ino
+    assert stat.S_IMODE((dest / "a").stat().st_mode) == 0o555
+    assert os.readlink(dest / "link") == "/etc/passwd"
+    assert os.listdir(tmp_path / "new") == ["dest"]
+
+
+def test_writing_again_replaces_files_and_keeps_what_is_beside_them(image: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    write(image, dest)
+    (dest / "mine").write_text("mine")
+    (image / "a" / "file").write_text("changed")
+    write(image, dest)
+    assert (dest / "a" / "file").read_text() == "changed"
+    assert (dest / "a" / "b" / "same").read_text() == "changed"
+    assert (dest / "mine").read_text() == "mine"
+    assert [name for name in names(dest) if "pybuild" in name] == []
+
+
+def test_links_in_the_destination_are_replaced_and_never_followed(image: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    (victim / "b").mkdir(parents=True)
+    (victim / "file").write_text("precious")
+    dest = tmp_path / "dest"
+    dest.mkdir()
+    (dest / "a").symlink_to(victim)
+    (dest / "link").symlink_to(victim / "file")
+    write(image, dest)
+    assert names(victim) == ["b", "file"]
+    assert (victim / "file").read_text() == "precious"
+    assert not (dest / "a").is_symlink()
+    assert (dest / "a" / "file").read_text() == "content"
+
+
+def test_a_folder_where_the_image_has_a_file_is_kept_and_told(image: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    (dest / "a" / "file" / "mine").mkdir(parents=True)
+    with pytest.raises(RequestError, match="a/file: is a folder"):
+        write(image, dest)
+    assert "a/file/mine" in names(dest)
+    assert [name for name in names(dest) if "pybuild" in name] == []
+
+
+def test_a_new_folder_appears_whole_or_not_at_all(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        assert not (tmp_path / "dest").exists()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "sendfile", fail)
+    before = names(tmp_path)
+    with pytest.raises(OSError, match="No space"):
+        write(image, tmp_path / "dest")
+    assert names(tmp_path) == before

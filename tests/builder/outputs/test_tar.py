@@ -1,0 +1,59 @@
+import io
+import os
+import tarfile
+from pathlib import Path
+
+from builder.outputs.files import sink
+from builder.outputs.tar import write_tree
+
+
+def packed(root: Path) -> bytes:
+    buffer = io.BytesIO()
+    fd = os.open(root, os.O_PATH | os.O_DIRECTORY)
+    try:
+        write_tree(fd, sink(buffer))
+    finally:
+        os.close(fd)
+    return buffer.getvalue()
+
+
+def archive(root: Path) -> tarfile.TarFile:
+    return tarfile.open(fileobj=io.BytesIO(packed(root)))
+
+
+def test_a_tree_becomes_an_archive_with_all_it_has(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir(mode=0o750)
+    (tmp_path / "etc" / "file").write_bytes(b"x" * 100_000)
+    (tmp_path / "etc" / "file").chmod(0o4755)
+    os.utime(tmp_path / "etc" / "file", (5, 5))
+    os.link(tmp_path / "etc" / "file", tmp_path / "zlink")
+    (tmp_path / "soft").symlink_to("../../etc/passwd")
+    os.mkfifo(tmp_path / "pipe")
+    with archive(tmp_path) as tar:
+        assert tar.getnames() == ["etc", "pipe", "soft", "zlink", "etc/file"]
+        assert tar.getmember("etc").mode == 0o750
+        first, second = tar.getmember("zlink"), tar.getmember("etc/file")
+        assert (first.mode, first.size, first.mtime) == (0o4755, 100_000, 5)
+        assert second.islnk()
+        assert second.linkname == "zlink"
+        assert tar.getmember("soft").linkname == "../../etc/passwd"
+        assert tar.getmember("pipe").isfifo()
+
+
+def test_the_same_tree_gives_the_same_archive(tmp_path: Path) -> None:
+    for name in ("b", "a", "c"):
+        (tmp_path / name).write_text(name)
+        os.utime(tmp_path / name, (1, 1))
+    assert packed(tmp_path) == packed(tmp_path)
+    before = packed(tmp_path)
+    (tmp_path / "a").chmod(0o600)
+    assert packed(tmp_path) != before
+
+
+def test_sockets_are_left_out(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        with archive(tmp_path) as tar:
+            assert tar.getnames() == []

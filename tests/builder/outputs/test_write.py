@@ -1,0 +1,96 @@
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builder.errors import RequestError
+from builder.machine import Machine, open_machine
+from builder.oci.archive_load import load
+from builder.oci.blobs import BlobStore
+from builder.oci.image import Image
+from builder.oci.layout import Layout
+from builder.outputs.write import write
+from builder.request import Output
+from tests.helpers.images import tiny_image
+
+NAMES = ("docker.io/library/tiny:1",)
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    monkeypatch.setenv("PYBUILD_SNAPSHOTTER", "copying")
+    machine = open_machine(tmp_path / "store")
+    yield machine
+    machine.close()
+
+
+@pytest.fixture
+def image(machine: Machine) -> Image:
+    return tiny_image(machine.blobs, {"etc/a": b"1", "b": b"2"}, {"etc/a": b"3", ".wh.b": b""})
+
+
+@pytest.mark.parametrize("kind", ["oci", "docker"])
+def test_an_archive_has_the_documents_of_docker_and_of_oci(
+    kind: str, machine: Machine, image: Image, tmp_path: Path
+) -> None:
+    write(image.descriptor, NAMES, (Output(type=kind, dest=tmp_path / "x.tar"),), machine)
+    with tarfile.open(tmp_path / "x.tar") as tar:
+        assert {"oci-layout", "index.json", "manifest.json"} <= set(tar.getnames())
+    with (tmp_path / "x.tar").open("rb") as file:
+        (loaded,) = load(BlobStore(tmp_path / "other"), file)
+    assert (loaded.names, loaded.descriptor.digest) == (NAMES, image.descriptor.digest)
+
+
+def test_an_oci_folder_is_a_layout_that_grows(machine: Machine, image: Image, tmp_path: Path) -> None:
+    output = Output(type="oci", dest=tmp_path / "layout", options=(("tar", "false"),))
+    write(image.descriptor, NAMES, (output,), machine)
+    second = tiny_image(machine.blobs, {"c": b""})
+    write(second.descriptor, (), (output,), machine)
+    entries = Layout(tmp_path / "layout").entries()
+    assert [(name, entry.digest) for name, entry in entries] == [
+        (NAMES[0], image.descriptor.digest),
+        ("", second.descriptor.digest),
+    ]
+    assert sorted(os.listdir(tmp_path / "layout")) == ["blobs", "index.json", "oci-layout"]
+    assert len(os.listdir(tmp_path / "layout" / "blobs" / "sha256")) == 7
+
+
+def test_the_root_file_system_goes_to_a_folder_and_to_an_archive(
+    machine: Machine, image: Image, tmp_path: Path
+) -> None:
+    outputs = (Output(type="local", dest=tmp_path / "out"), Output(type="tar", dest=tmp_path / "x.tar"))
+    write(image.descriptor, (), outputs, machine)
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == ["a", "etc"]
+    assert (tmp_path / "out" / "etc" / "a").read_text() == "3"
+    with tarfile.open(tmp_path / "x.tar") as tar:
+        assert tar.getnames() == ["etc", "etc/a"]
+
+
+def test_no_destination_is_standard_output(
+    machine: Machine, image: Image, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    write(image.descriptor, NAMES, (Output(type="docker", dest=None),), machine)
+    with tarfile.open(fileobj=io.BytesIO(capfdbinary.readouterr().out)) as tar:
+        content = tar.extractfile("manifest.json")
+        assert content is not None
+        assert json.load(content)[0]["RepoTags"] == ["tiny:1"]
+
+
+@pytest.mark.parametrize(
+    ("output", "problem"),
+    [
+        (Output(type="local", dest=None), "needs dest"),
+        (Output(type="floppy", dest=None), "unknown output type"),
+        (Output(type="local", dest=Path("/dev/null")), "is not a folder"),
+        (Output(type="tar", dest=Path("/tmp")), "is a folder"),
+    ],
+)
+def test_a_place_that_cannot_take_the_image_is_refused(
+    output: Output, problem: str, machine: Machine, image: Image
+) -> None:
+    with pytest.raises(RequestError, match=problem):
+        write(image.descriptor, NAMES, (output,), machine)

@@ -1,0 +1,196 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from builder.errors import BuildError, Cancelled, StepFailed
+from builder.machine import open_machine
+from builder.progress import StepFinished, StepStarted
+from tests.helpers.fake_execute import FakeExecute, Site
+from tests.helpers.images import tiny_image
+
+TWO_STAGES = """
+    FROM base AS one
+    RUN write /out first
+    FROM base
+    COPY --from=one /out /copied
+    RUN write /last x
+    """
+
+
+@pytest.fixture
+def site(tmp_path):
+    machine = open_machine(tmp_path / "store")
+    image = tiny_image(machine.blobs, {"bin/sh": b"#!", "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\n"})
+    machine.layout.tag("docker.io/library/base:latest", image.descriptor)
+    context = tmp_path / "context"
+    context.mkdir()
+    yield Site(machine=machine, context=context)
+    machine.close()
+
+
+def cached_steps(site):
+    names = {event.step: event.name for event in site.events if isinstance(event, StepStarted)}
+    return [names[event.step] for event in site.events if isinstance(event, StepFinished) and event.cached]
+
+
+def test_a_build_runs_every_step_once_and_a_second_one_none(site):
+    assert site.ran(TWO_STAGES) == ["write /out first", "copy to /copied", "write /last x"]
+    site.events.clear()
+    assert site.ran() == []
+    assert cached_steps(site) == [
+        "[one 1/2] FROM base AS one",
+        "[one 2/2] RUN write /out first",
+        "[stage-1 2/3] COPY --from=one /out /copied",
+        "[stage-1 3/3] RUN write /last x",
+    ]
+
+
+def test_a_cached_build_gives_the_same_image(site):
+    assert site.image(TWO_STAGES).id == site.image().id
+
+
+def test_the_layers_of_the_target_are_those_of_its_base_and_its_steps(site):
+    assert len(site.solve(TWO_STAGES)) == 3
+    assert len(site.solve(TWO_STAGES, target="one")) == 2
+    assert site.solve("FROM scratch\n") == ()
+    assert len(site.solve("FROM base\n")) == 1
+
+
+def test_only_what_the_target_needs_runs(site):
+    text = "FROM base AS a\nRUN fail\nFROM base AS b\nRUN write /b x\nFROM base\nCOPY --from=b /b /\n"
+    assert site.ran(text) == ["write /b x", "copy to /"]
+
+
+def test_a_change_runs_again_only_what_comes_after_it(site):
+    site.solve("FROM base\nRUN write /a 1\nRUN write /b 1\nRUN write /c 1\n")
+    ran = site.ran("FROM base\nRUN write /a 1\nRUN write /b 2\nRUN write /c 1\n")
+    assert ran == ["write /b 2", "write /c 1"]
+
+
+def test_independent_steps_run_at_the_same_time(site):
+    site.execute.meeting = threading.Barrier(2)
+    text = "FROM base AS a\nRUN meet a\nFROM base AS b\nRUN meet b\nFROM base\n"
+    ran = site.ran(text + "COPY --from=a /met /a\nCOPY --from=b /met /b\n")
+    assert sorted(ran[:2]) == ["meet a", "meet b"]
+    assert ran[2:] == ["copy to /a", "copy to /b"]
+
+
+def test_what_succeeded_before_a_failure_stays_in_the_cache(site):
+    with pytest.raises(StepFailed) as caught:
+        site.solve("FROM base\nRUN write /a 1\nRUN fail\n")
+    failed = caught.value
+    assert (failed.message, failed.hint, failed.lines, failed.step) == (
+        "it went wrong",
+        "do better",
+        (3, 3),
+        "[3/3] RUN fail",
+    )
+    assert site.ran("FROM base\nRUN write /a 1\nRUN write /b 1\n") == ["write /b 1"]
+
+
+def test_a_changed_stage_whose_copied_file_is_the_same_changes_nothing_behind_it(site):
+    site.solve(TWO_STAGES)
+    changed = TWO_STAGES.replace("RUN write /out first", "RUN write /other 1\n    RUN write /out first")
+    assert site.ran(changed) == ["write /other 1", "write /out first"]
+    assert site.ran() == []
+
+
+def test_a_changed_file_runs_again_what_copies_it_and_nothing_else(site):
+    site.write({"a": "1", "b": "1"})
+    text = "FROM base\nCOPY a /a\nRUN write /x 1\nCOPY b /b\n"
+    site.solve(text)
+    site.write({"b": "2"})
+    assert site.ran() == ["copy to /b"]
+    site.write({"unused": "1"})
+    assert site.ran() == []
+    site.write({"a": "2"})
+    assert site.ran() == ["copy to /a", "write /x 1", "copy to /b"]
+
+
+def test_going_back_to_former_content_finds_it_in_the_cache(site):
+    site.write({"a": "1"})
+    first = site.solve("FROM base\nCOPY a /a\n")
+    site.write({"a": "2"})
+    site.solve()
+    site.write({"a": "1"})
+    site.execute.taken()
+    assert site.solve() == first
+    assert site.execute.taken() == []
+
+
+def test_no_cache_runs_everything_again_and_keeps_the_results(site):
+    site.solve(TWO_STAGES)
+    assert len(site.ran(no_cache=True)) == 3
+    assert site.ran() == []
+
+
+def test_a_step_whose_blob_is_gone_runs_again(site):
+    layers = site.solve("FROM base\nRUN write /a 1\nRUN write /b 1\n")
+    site.machine.blobs.remove(layers[-1].descriptor.digest)
+    assert site.ran() == ["write /b 1"]
+
+
+def test_steps_that_do_the_same_run_once_in_a_build(site):
+    text = "FROM base AS a\nRUN write /x 1\nFROM base AS b\nRUN write /x 1\nFROM base\n"
+    ran = site.ran(text + "COPY --from=a /x /a\nCOPY --from=b /x /b\n")
+    assert ran == ["write /x 1", "copy to /a", "copy to /b"]
+
+
+def test_two_builds_at_once_run_a_step_once(site):
+    site.write({"Dockerfile": TWO_STAGES})
+    execute, store = FakeExecute(), site.machine.root
+    start = threading.Barrier(2)
+
+    def build(_):
+        machine = open_machine(store)
+        try:
+            start.wait(20)
+            return Site(machine=machine, context=site.context, execute=execute).solve()
+        finally:
+            machine.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(build, range(2))
+    assert first == second
+    assert sorted(execute.calls) == ["copy to /copied", "write /last x", "write /out first"]
+
+
+def test_an_interrupt_stops_what_runs_and_is_told_as_such(site):
+    with pytest.raises(Cancelled):
+        site.solve("FROM base\nRUN write /a 1\nRUN interrupt\n")
+    cancelled = [event for event in site.events if isinstance(event, StepFinished) and event.cancelled]
+    assert len(cancelled) == 1
+    assert site.ran("FROM base\nRUN write /a 1\n") == []
+
+
+def test_a_failure_stops_the_steps_beside_it(site):
+    site.execute.meeting = threading.Barrier(1)
+    text = "FROM base AS a\nRUN fail\nFROM base AS b\nRUN write /b 1\nRUN write /c 1\nFROM base\n"
+    with pytest.raises(StepFailed, match="it went wrong"):
+        site.solve(text + "COPY --from=a / /\nCOPY --from=b / /\n")
+    assert "copy to /" not in site.execute.calls
+
+
+def test_a_missing_source_fails_before_anything_runs(site):
+    with pytest.raises(BuildError, match='"/nowhere": not found'):
+        site.solve("FROM base\nRUN write /a 1\nCOPY nowhere /\n")
+    assert site.execute.calls == []
+
+
+def test_a_mount_of_the_context_makes_its_content_count(site):
+    site.write({"src/f": "1", "other": "1"})
+    text = "FROM base\nRUN --mount=source=src,target=/m write /x 1\n"
+    assert site.ran(text) == ["copy to /src", "write /x 1"]
+    site.write({"other": "2"})
+    assert site.ran() == []
+    site.write({"src/f": "2"})
+    assert site.ran() == ["copy to /src", "write /x 1"]
+
+
+def test_steps_are_announced_once_and_end_once(site):
+    site.solve(TWO_STAGES)
+    started = [event.step for event in site.events if isinstance(event, StepStarted)]
+    finished = [event.step for event in site.events if isinstance(event, StepFinished)]
+    assert started == list(range(1, len(started) + 1))
+    assert sorted(finished) == started

@@ -1,0 +1,73 @@
+"""A build in which nothing changed imports little and reads no file of its context."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"lark", "networkx", "requests", "zstandard", "isal", "grammar.parser", "builder.graph", "runtime.seccomp"}
+
+PROGRAM = """
+import json, os, sys
+opened = []
+def note(event, args):
+    if event == "open" and not args[2] & os.O_PATH:
+        opened.append(os.fsdecode(args[0]) if isinstance(args[0], (str, bytes)) else args[0])
+sys.addaudithook(note)
+from builder.cli import main
+try:
+    sys.argv[:] = ["pybuild", "build", "--root", sys.argv[1], "-q", "-t", "warm:1", sys.argv[2]]
+    main()
+except SystemExit as end:
+    code = end.code
+print(json.dumps({"code": code, "modules": sorted(sys.modules), "opened": opened}), file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    folder = tmp_path / "context"
+    (folder / "src" / "deep").mkdir(parents=True)
+    for number in range(30):
+        (folder / "src" / f"file-{number}").write_text(f"content {number}")
+        (folder / "src" / "deep" / f"inner-{number}").write_text(f"content {number}")
+    (folder / ".dockerignore").write_text("*.log\n")
+    (folder / "Dockerfile").write_text(
+        "ARG WHERE=/out\nFROM scratch AS first\nCOPY src /data/\nFROM scratch\nARG WHERE\n"
+        "COPY --from=first /data/ $WHERE/\nCOPY src/file-1 /one\nWORKDIR /work\nENV A=b\n"
+    )
+    # Files younger than a tick of the clock are read again, by design.
+    old = time.time() - 60
+    for path in folder.rglob("*"):
+        os.utime(path, (old, old))
+    time.sleep(0.05)
+    return folder
+
+
+def build(store: Path, context: Path) -> dict[str, object]:
+    command = [sys.executable, "-c", PROGRAM, str(store), str(context)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    report: dict[str, object] = json.loads(done.stderr.splitlines()[-1])
+    report["stdout"] = done.stdout
+    return report
+
+
+def test_an_unchanged_build_imports_no_parser_graph_compressor_or_http_client(tmp_path: Path, context: Path) -> None:
+    cold = build(tmp_path / "store", context)
+    warm = build(tmp_path / "store", context)
+    assert cold["code"] == warm["code"] == 0
+    assert cold["stdout"] == warm["stdout"]
+    assert HEAVY.intersection(cold["modules"]) >= {"lark", "networkx"}
+    assert HEAVY.intersection(warm["modules"]) == set()
+
+
+def test_an_unchanged_build_reads_no_file_of_the_context(tmp_path: Path, context: Path) -> None:
+    cold = build(tmp_path / "store", context)
+    warm = build(tmp_path / "store", context)
+    names = {path.name for path in (context / "src").rglob("*") if path.is_file()}
+    assert names.intersection(Path(str(path)).name for path in cold["opened"])
+    assert not names.intersection(Path(str(path)).name for path in warm["opened"])

@@ -1,0 +1,45 @@
+"""What holds for every test: markers by folder, groups for parallel runs, and no skips where CI runs."""
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.helpers.hosts import need_programs, need_root
+from tests.helpers.lab import Lab
+
+TESTS = Path(__file__).parent
+MARKED_FOLDERS = ("e2e", "interop")
+NO_SKIPS = bool(os.environ.get("PYBUILD_TESTS_NO_SKIPS"))
+
+settings.register_profile("pybuild", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("pybuild")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        if folder in MARKED_FOLDERS:
+            item.add_marker(folder)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure on a machine that is meant to have everything."""
+    report = yield
+    if NO_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may be: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One store for all cases of testdata/builds; the tests that share it run in one process."""
+    need_root()
+    need_programs(["busybox", "mmdebstrap", "zstd", "xz", "bzip2"])
+    shared = Lab(folder=tmp_path_factory.mktemp("lab"))
+    yield shared
+    shared.close()

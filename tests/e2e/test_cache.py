@@ -1,0 +1,179 @@
+"""What a change re-runs, and what it does not."""
+
+import os
+from pathlib import Path
+
+from tests.helpers.contexts import write_context
+from tests.helpers.program import Program
+from tests.helpers.watch import opened_files
+
+TWO_STAGES = """
+    FROM small AS made
+    COPY one.txt /src/
+    RUN cp /src/one.txt /out.txt
+    RUN echo other > /other.txt
+    FROM small
+    COPY two.txt /
+    COPY --from=made /out.txt /
+    RUN cat /out.txt /two.txt > /both.txt
+"""
+
+
+def _two_stages(folder: Path) -> Path:
+    return write_context(folder, {"Dockerfile": TWO_STAGES, "one.txt": "1\n", "two.txt": "2\n", "three.txt": "3\n"})
+
+
+def test_touched_source_reruns_only_what_depends_on_it(program: Program, tmp_path: Path) -> None:
+    context = _two_stages(tmp_path / "context")
+    program.build(context)
+    (context / "two.txt").write_text("changed\n")
+    again = program.build(context)
+    assert again.executed == [
+        "[stage-1 2/4] COPY two.txt /",
+        "[stage-1 3/4] COPY --from=made /out.txt /",
+        "[stage-1 4/4] RUN cat /out.txt /two.txt > /both.txt",
+    ]
+    assert program.run("run", "--rm", "built", "cat", "/both.txt").stdout == "1\nchanged\n"
+
+
+def test_source_that_nobody_copies_does_not_count(program: Program, tmp_path: Path) -> None:
+    context = _two_stages(tmp_path / "context")
+    program.build(context)
+    (context / "three.txt").write_text("changed\n")
+    with opened_files(context) as opened:
+        assert program.build(context).executed == []
+    assert "three.txt" not in opened
+
+
+def test_time_of_a_source_does_not_count(program: Program, tmp_path: Path) -> None:
+    context = _two_stages(tmp_path / "context")
+    program.build(context)
+    os.utime(context / "one.txt", (1, 1))
+    assert program.build(context).executed == []
+
+
+def test_mode_of_a_source_counts(program: Program, tmp_path: Path) -> None:
+    context = _two_stages(tmp_path / "context")
+    program.build(context)
+    (context / "two.txt").chmod(0o600)
+    assert len(program.build(context).executed) == 3
+
+
+def test_change_is_seen_although_size_and_time_stay(program: Program, tmp_path: Path) -> None:
+    context = _two_stages(tmp_path / "context")
+    program.build(context)
+    before = (context / "two.txt").stat()
+    (context / "two.txt").write_text("3\n")
+    os.utime(context / "two.txt", ns=(before.st_atime_ns, before.st_mtime_ns))
+    program.build(context)
+    assert program.run("run", "--rm", "built", "cat", "/both.txt").stdout == "1\n3\n"
+
+
+def test_files_are_not_read_again_for_another_label(program: Program, tmp_path: Path) -> None:
+    files = {f"folder/{number}": f"{number}\n" for number in range(50)}
+    context = write_context(tmp_path / "context", {"Dockerfile": "FROM small\nCOPY folder /d/\n", **files})
+    program.build(context)
+    (context / "folder/7").write_text("changed\n")
+    program.build(context)
+    with opened_files(context / "folder") as opened:
+        assert program.build(context, "--label", "a=b").executed == []
+    assert opened == set()
+    assert program.run("run", "--rm", "built", "cat", "/d/7").stdout == "changed\n"
+
+
+def test_changed_stage_with_the_same_files_does_not_rerun_what_copies_them(program: Program, tmp_path: Path) -> None:
+    context = _two_stages(tmp_path / "context")
+    program.build(context)
+    dockerfile = context / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text().replace("echo other", "echo changed"))
+    again = program.build(context)
+    assert again.executed == ["[made 4/4] RUN echo changed > /other.txt"]
+
+
+def test_changed_stage_with_other_files_reruns_what_copies_them(program: Program, tmp_path: Path) -> None:
+    context = _two_stages(tmp_path / "context")
+    program.build(context)
+    (context / "one.txt").write_text("changed\n")
+    assert len(program.build(context).executed) == 5
+    assert program.run("run", "--rm", "built", "cat", "/both.txt").stdout == "changed\n2\n"
+
+
+def test_build_argument_counts_where_it_is_used(program: Program, tmp_path: Path) -> None:
+    text = "FROM small\nRUN echo before > /x\nARG who=one\nCOPY Dockerfile /\nRUN echo $who > /y\n"
+    context = write_context(tmp_path / "context", {"Dockerfile": text})
+    program.build(context)
+    again = program.build(context, "--build-arg", "who=two")
+    assert again.executed == ["[4/4] RUN echo $who > /y"]
+    assert program.build(context).executed == []
+
+
+def test_proxy_argument_does_not_count(program: Program, tmp_path: Path) -> None:
+    context = write_context(tmp_path / "context", {"Dockerfile": "FROM small\nRUN echo x > /y\n"})
+    program.build(context)
+    assert program.build(context, "--build-arg", "http_proxy=elsewhere").executed == []
+
+
+def test_contents_of_a_cache_mount_do_not_count(program: Program, tmp_path: Path) -> None:
+    text = "FROM small\nRUN --mount=type=cache,target=/c date >> /c/log && cp /c/log /first\n"
+    context = write_context(tmp_path / "context", {"Dockerfile": text})
+    program.build(context)
+    assert program.build(context).executed == []
+
+
+def test_bind_mount_counts_by_its_content(program: Program, tmp_path: Path) -> None:
+    text = "FROM small\nRUN --mount=target=/c cat /c/one.txt > /x\n"
+    context = write_context(tmp_path / "context", {"Dockerfile": text, "one.txt": "1\n"})
+    program.build(context)
+    assert program.build(context).executed == []
+    (context / "one.txt").write_text("2\n")
+    assert program.build(context).executed == ["[2/2] RUN --mount=target=/c cat /c/one.txt > /x"]
+
+
+def test_no_cache_runs_everything(program: Program, tmp_path: Path) -> None:
+    context = _two_stages(tmp_path / "context")
+    program.build(context)
+    again = program.build(context, "--no-cache")
+    assert again.cached == []
+    assert len(again.executed) == 6
+
+
+def test_steps_before_a_failure_are_kept(program: Program, tmp_path: Path) -> None:
+    text = "FROM small\nRUN echo one > /one\nRUN test -e /two\nRUN echo three > /three\n"
+    context = write_context(tmp_path / "context", {"Dockerfile": text})
+    first = program.build(context, check=False)
+    assert first.exit_code == 1
+    again = program.build(context, check=False)
+    assert again.cached == ["[2/4] RUN echo one > /one"]
+    assert again.exit_code == 1
+    (context / "Dockerfile").write_text(text.replace("test -e", "touch"))
+    mended = program.build(context)
+    assert mended.cached == ["[2/4] RUN echo one > /one"]
+    assert mended.executed == ["[3/4] RUN touch /two", "[4/4] RUN echo three > /three"]
+
+
+def test_failure_is_tried_again(program: Program, tmp_path: Path) -> None:
+    text = "FROM small\nRUN --mount=type=cache,target=/c test -e /c/mark || ! touch /c/mark\n"
+    context = write_context(tmp_path / "context", {"Dockerfile": text})
+    assert program.build(context, check=False).exit_code == 1
+    assert program.build(context, check=False).exit_code == 0
+
+
+def test_base_that_changed_reruns_what_stands_on_it(program: Program, tmp_path: Path) -> None:
+    base = write_context(tmp_path / "base", {"Dockerfile": "FROM small\nRUN echo 1 > /base\n"})
+    context = write_context(tmp_path / "context", {"Dockerfile": "FROM base\nRUN cp /base /copy\n"})
+    program.build(base, tag="base")
+    program.build(context)
+    (base / "Dockerfile").write_text("FROM small\nRUN echo 2 > /base\n")
+    program.build(base, tag="base")
+    assert program.build(context).executed == ["[2/2] RUN cp /base /copy"]
+    assert program.run("run", "--rm", "built", "cat", "/copy").stdout == "2\n"
+
+
+def test_same_tree_by_another_way_is_kept_once(program: Program, tmp_path: Path) -> None:
+    context = write_context(tmp_path / "context", {"Dockerfile": "FROM small\nCOPY one.txt /d/\n", "one.txt": "1\n"})
+    program.build(context)
+    blobs = {path.name for path in (program.store / "blobs" / "sha256").iterdir()}
+    (context / "Dockerfile").write_text("FROM small\nCOPY *.txt d/\n")
+    program.build(context, "--label", "x=y")
+    fresh = {path for path in (program.store / "blobs" / "sha256").iterdir() if path.name not in blobs}
+    assert all(path.read_bytes().startswith(b"{") for path in fresh), "a second layer for the same files"

@@ -1,0 +1,139 @@
+"""The root file systems that tests build on, made once and kept between runs.
+
+``small``      static busybox with a link for each applet, a few users; made by code, byte for byte the same each time
+``bookworm``   a minimal Debian made by mmdebstrap
+`docker_root`  a folder with a newer Docker than the host may have, to be entered with chroot
+
+They stand in ``$XDG_CACHE_HOME/pybuild-tests``, each under a name that changes with its recipe.
+"""
+
+import fcntl
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+EPOCH = 981173106  # 2001-02-03 04:05:06 UTC: visibly not a time of a test run
+BUSYBOX = Path("/bin/busybox")
+
+PASSWD = """root:x:0:0:root:/root:/bin/sh
+daemon:x:1:1:daemon:/usr/sbin:/bin/false
+alice:x:1000:1000:Alice:/home/alice:/bin/sh
+bob:x:1001:50:Bob:/home/bob:/bin/sh
+"""
+GROUP = """root:x:0:
+daemon:x:1:
+staff:x:50:alice
+audio:x:63:alice,bob
+alice:x:1000:
+"""
+
+_FOLDERS = {
+    "bin": 0o755,
+    "dev": 0o755,
+    "etc": 0o755,
+    "root": 0o700,
+    "home": 0o755,
+    "home/alice": 0o755,
+    "proc": 0o555,
+    "run": 0o755,
+    "sys": 0o555,
+    "tmp": 0o1777,
+    "usr": 0o755,
+    "usr/bin": 0o755,
+    "var": 0o755,
+    "var/lib": 0o755,
+}
+_FILES = {"etc/passwd": PASSWD, "etc/group": GROUP, "etc/motd": "welcome\n"}
+_RECIPE = "4"
+
+DOCKER_PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "ca-certificates", "xz-utils")
+
+
+def cache_folder() -> Path:
+    """Where bases are kept between runs."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.fspath(Path.home() / ".cache")
+    folder = Path(home) / "pybuild-tests"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def small() -> Path:
+    """The tar of the busybox base."""
+    recipe = f"{_RECIPE}{PASSWD}{GROUP}{_FOLDERS}{_FILES}{hashlib.sha256(BUSYBOX.read_bytes()).hexdigest()}"
+    return _kept("small", recipe, ".tar", _write_small)
+
+
+def bookworm() -> Path:
+    """The tar of a minimal Debian 12."""
+    return _kept("bookworm", "minbase", ".tar", lambda path: _mmdebstrap(path, "bookworm", ()))
+
+
+def docker_root() -> Path:
+    """A folder with Docker 26 in it, whose built-in frontend knows heredocs."""
+    return _kept("docker", " ".join(DOCKER_PACKAGES), "", lambda path: _mmdebstrap(path, "trixie", DOCKER_PACKAGES))
+
+
+def _write_small(path: Path) -> None:
+    applets = subprocess.run([BUSYBOX, "--list"], check=True, capture_output=True, text=True).stdout.split()
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name, mode in _FOLDERS.items():
+            tar.addfile(_entry(name, tarfile.DIRTYPE, mode))
+        busybox = BUSYBOX.read_bytes()
+        tar.addfile(_entry("bin/busybox", tarfile.REGTYPE, 0o755, size=len(busybox)), io.BytesIO(busybox))
+        for name in sorted(set(applets) - {"busybox"}):
+            tar.addfile(_entry(f"bin/{name}", tarfile.SYMTYPE, 0o777, linkname="busybox"))
+        for name, text in _FILES.items():
+            tar.addfile(_entry(name, tarfile.REGTYPE, 0o644, size=len(text)), io.BytesIO(text.encode()))
+
+
+def _entry(name: str, kind: bytes, mode: int, *, size: int = 0, linkname: str = "") -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode, entry.size, entry.linkname, entry.mtime = kind, mode, size, linkname, EPOCH
+    if name == "home/alice":
+        entry.uid = entry.gid = 1000
+    return entry
+
+
+def _mmdebstrap(path: Path, suite: str, packages: tuple[str, ...]) -> None:
+    include = [f"--include={','.join(packages)}"] if packages else []
+    kind = "tar" if path.suffix else "directory"
+    command = ["mmdebstrap", "--variant=minbase", f"--format={kind}", *include, suite, os.fspath(path)]
+    result = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if result.returncode:
+        raise RuntimeError(f"mmdebstrap {suite}: {result.stderr[-2000:]}")
+
+
+def _kept(name: str, recipe: str, suffix: str, make: Callable[[Path], None]) -> Path:
+    """The file or folder that *make* writes, from the cache when the recipe is the same; one maker at a time."""
+    folder = cache_folder()
+    path = folder / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}{suffix}"
+    with _locked(folder / f"{name}.lock"):
+        if not path.exists():
+            with tempfile.TemporaryDirectory(dir=folder, prefix=f"{name}-") as scratch:
+                fresh = Path(scratch) / path.name
+                make(fresh)
+                fresh.rename(path)
+            _forget_older(folder, name, path)
+    return path
+
+
+def _forget_older(folder: Path, name: str, path: Path) -> None:
+    for old in folder.glob(f"{name}-*"):
+        if old != path and old.is_dir():
+            shutil.rmtree(old)
+        elif old != path:
+            old.unlink()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

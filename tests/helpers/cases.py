@@ -1,0 +1,97 @@
+"""The folders of testdata/builds as values, and their contexts as git cannot keep them.
+
+A case is a folder with a Dockerfile, a ``context/`` and an ``expect.toml``:
+
+    about = "one sentence: the rule"
+    options = ["--build-arg", "A=1"]      further words for the build command
+    dockerfile = "context/Dockerfile"     when it is not the one beside expect.toml
+    bases = ["python-app-base"]           cases built first; each is then an image of its name
+    base = "bookworm"                     the root file system it starts from; "small" if not said, or "scratch"
+    prepare = "chmod 4755 tool"           shell text that finishes the context: modes, links, devices
+    output = ["text"]                     what the build must print
+    fails = "text"                        the build fails, and says this
+    docker = "reason"                     why Docker is not asked
+    run = ["word"]                        a container of it, started with these words,
+    prints = "text"                       prints this
+    [config]                              the settings of the image config, as `configs.settings` gives them
+    [tree]                                all that is not as in the base: "path" = a line of `trees.lines`, which may
+                                          stop after the owner, or "absent". On a Debian base: some of it.
+"""
+
+import os
+import shutil
+import subprocess
+import time
+import tomllib
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.helpers.bases import EPOCH
+
+_YEAR = 365 * 24 * 3600
+BUILDS = Path(__file__).parents[2] / "testdata" / "builds"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One folder of testdata/builds."""
+
+    name: str
+    folder: Path
+    about: str
+    dockerfile: str = "Dockerfile"
+    options: tuple[str, ...] = ()
+    bases: tuple[str, ...] = ()
+    base: str = "small"
+    prepare: str = ""
+    output: tuple[str, ...] = ()
+    fails: str = ""
+    docker: str = ""
+    run: tuple[str, ...] = ()
+    prints: str = ""
+    config: Mapping[str, Any]
+    tree: Mapping[str, str]
+
+    def copy_to(self, folder: Path) -> Path:
+        """Make the case in *folder*, contexts finished; return the path of its Dockerfile.
+
+        Modes follow the executable bit alone and times are old, whatever git or the user's umask did. Each case has
+        a time of its own: Docker does not read a file again that has the path, size and time of an earlier build.
+        """
+        shutil.copytree(self.folder, folder, symlinks=True)
+        context = folder / "context"
+        context.mkdir(exist_ok=True)
+        for path in (context, *context.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+                os.utime(path)
+        subprocess.run(["sh", "-euc", self.prepare], cwd=context, check=True, umask=0o022)
+        _age(context, EPOCH + zlib.crc32(self.name.encode()) % _YEAR)
+        return folder / self.dockerfile
+
+
+def load(name: str) -> Case:
+    """Read the case called *name*; a key that this module does not know is a mistake."""
+    folder = BUILDS / name
+    content = tomllib.loads((folder / "expect.toml").read_text())
+    lists: dict[str, Any] = {
+        key: tuple(content.pop(key)) for key in ("options", "bases", "output", "run") if key in content
+    }
+    tables: dict[str, Any] = {"config": content.pop("config", {}), "tree": content.pop("tree", {})}
+    return Case(name=name, folder=folder, **content, **lists, **tables)
+
+
+def names() -> list[str]:
+    """All cases, in order."""
+    return sorted(path.parent.name for path in BUILDS.glob("*/expect.toml"))
+
+
+def _age(context: Path, moment: int) -> None:
+    """Give everything younger than an hour the time *moment*, folders after what they hold."""
+    recent = time.time() - 3600
+    for path in sorted((context, *context.rglob("*")), reverse=True):
+        if path.lstat().st_mtime > recent:
+            os.utime(path, (moment, moment), follow_symlinks=False)

@@ -1,0 +1,126 @@
+"""A stand-in for the executor: RUN does what its text says, without a sandbox; COPY and WORKDIR are the real ones.
+
+    write PATH TEXT     a layer with one file
+    count PATH          a layer with one file that is different each time: a command that is not reproducible
+    meet                wait until as many such steps run at once as `FakeExecute.meeting` has parties
+    interrupt           as if the user pressed Ctrl-C while the step runs
+    fail                end without success
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from builder.cache import BuiltLayer, Layers
+from builder.errors import BuildError, Cancelled
+from builder.execute import Job
+from builder.execute import execute as real_execute
+from builder.image import assemble
+from builder.machine import Machine
+from builder.oci.image import Image
+from builder.oci.model import ImageConfig
+from builder.oci.tar_entry import Entry, EntryKind
+from builder.ops import Copy, Mkdir, Op, Run
+from builder.planning import make_plan, read_dockerfile
+from builder.progress import Event
+from builder.request import Request
+from builder.solver import solve
+from tests.helpers.contexts import write_context
+
+PATIENCE = 20
+
+
+@dataclass(slots=True)
+class FakeExecute:
+    """Carries out ops and keeps what it was asked, in order."""
+
+    calls: list[str] = field(default_factory=list)
+    meeting: threading.Barrier = field(default_factory=lambda: threading.Barrier(1))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _count: int = 0
+
+    def __call__(self, op: Op, job: Job) -> BuiltLayer:
+        with self._lock:
+            self.calls.append(_told(op))
+            self._count += 1
+            count = self._count
+        if not isinstance(op, Run):
+            return real_execute(op, job)
+        match op.args[-1].split():
+            case ["write", path, *words]:
+                return _one_file(job, path, " ".join(words))
+            case ["count", path]:
+                return _one_file(job, path, f"{os.getpid()} {count}")
+            case ["meet", *_]:
+                self.meeting.wait(PATIENCE)
+                return _one_file(job, "met", "")
+            case ["interrupt"]:
+                os.kill(os.getpid(), signal.SIGINT)
+                assert job.cancel.wait(PATIENCE)
+                raise Cancelled("stopped")
+            case _:
+                raise BuildError("it went wrong", hint="do better")
+
+    def taken(self) -> list[str]:
+        """What was asked since the last time."""
+        calls, self.calls = self.calls, []
+        return calls
+
+
+def _told(op: Op) -> str:
+    match op:
+        case Run():
+            return op.args[-1]
+        case Copy():
+            return f"copy to {op.destination}"
+        case Mkdir():
+            return f"make {op.path}"
+        case _:
+            return type(op).__name__
+
+
+def _one_file(job: Job, path: str, text: str) -> BuiltLayer:
+    data = text.encode()
+    with job.writer() as layer:
+        layer.add(Entry(path=path.lstrip("/"), kind=EntryKind.FILE, size=len(data)), data)
+        return job.built(layer.commit())
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """A store, a build context and a fake executor: where builds of a test happen."""
+
+    machine: Machine
+    context: Path
+    execute: FakeExecute = field(default_factory=FakeExecute)
+    events: list[Event] = field(default_factory=list)
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Write files of the build context; their times are so old that their digests can be remembered."""
+        write_context(self.context, files)
+
+    def solve(self, dockerfile: str = "", **request: Any) -> Layers:
+        """Build as far as the layers; *dockerfile* is written first."""
+        if dockerfile:
+            self.write({"Dockerfile": dockerfile})
+        asked = Request(context=self.context, **request)
+        plan = make_plan(read_dockerfile(asked), asked, self.machine)
+        return solve(plan, asked, self.machine, self.events.append, self.execute)
+
+    def image(self, dockerfile: str = "", **request: Any) -> Image:
+        """Build the whole image."""
+        layers = self.solve(dockerfile, **request)
+        asked = Request(context=self.context, **request)
+        plan = make_plan(read_dockerfile(asked), asked, self.machine)
+        config = ImageConfig.from_json(plan.config.encode())
+        return assemble(config, layers, self.machine.blobs, asked.source_date_epoch)
+
+    def ran(self, dockerfile: str = "", **request: Any) -> list[str]:
+        """Build, and return what had to be carried out for it."""
+        self.execute.taken()
+        self.solve(dockerfile, **request)
+        return self.execute.taken()

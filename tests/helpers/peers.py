@@ -1,0 +1,150 @@
+"""Programs that others wrote: a Docker daemon of our own, skopeo, umoci.
+
+The daemon lives in one folder (data, socket, archives) and in a mount namespace of its own; it serves no network.
+Its program comes from `bases.docker_root` and sees the session's folder as `INSIDE`.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from tests.helpers import bases
+
+INSIDE = "/srv"
+Ran = subprocess.CompletedProcess[str]
+Stream = int | IO[Any] | None
+_START = """
+set -e
+mount --bind "$1" "$1"
+mount --bind "$2" "$1/srv"
+mount -t proc proc "$1/proc"
+mount --rbind /sys "$1/sys"
+mount --rbind /dev "$1/dev"
+mount -t tmpfs tmpfs "$1/run"
+mount -t tmpfs tmpfs "$1/tmp"
+cp -L /etc/resolv.conf "$1/run/resolv.conf"
+mount --bind "$1/run/resolv.conf" "$1/etc/resolv.conf"
+exec chroot "$1" dockerd --data-root /srv/data --exec-root /srv/exec --pidfile /srv/dockerd.pid \
+    -H unix:///srv/docker.sock --bridge=none --iptables=false --storage-driver overlay2
+"""
+_PATIENCE = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Docker:
+    """A daemon that runs, with *folder* as its place in the world; whatever it reads must lie below that."""
+
+    folder: Path
+    root: Path
+    pid: int
+
+    def import_tar(self, tar: Path, name: str) -> None:
+        """Make an image of one layer out of *tar*."""
+        with tar.open("rb") as stream:
+            self.command("import", "-", name, stdin=stream)
+
+    def build(self, context: Path, dockerfile: Path, tag: str, options: Sequence[str] = ()) -> str:
+        """Build with BuildKit; return what it printed.
+
+        Raises:
+            subprocess.CalledProcessError: the build failed; its stderr says why.
+        """
+        place = ["-f", self.inside(dockerfile), "-t", tag, self.inside(context)]
+        return self.command("build", "--network=host", "--progress=plain", *options, *place).stderr
+
+    def save(self, name: str, archive: Path) -> Path:
+        """Write the image as an archive to *archive*, which need not lie below the daemon's folder."""
+        with archive.open("wb") as stream:
+            self.command("save", name, stdout=stream)
+        return archive
+
+    def load(self, archive: Path) -> str:
+        """Read an archive; return what was printed about it."""
+        with archive.open("rb") as stream:
+            return self.command("load", stdin=stream).stdout
+
+    def run(self, image: str, *command: str, options: Sequence[str] = ()) -> str:
+        """Run a container to its end and return what it wrote to standard output."""
+        return self.command("run", "--rm", "--network=none", *options, image, *command).stdout
+
+    def command(self, *arguments: str, stdin: Stream = subprocess.DEVNULL, stdout: Stream = subprocess.PIPE) -> Ran:
+        """Run the docker client beside the daemon."""
+        client = [
+            "chroot",
+            self.root,
+            "env",
+            "DOCKER_BUILDKIT=1",
+            "HOME=/run",
+            "docker",
+            "-H",
+            "unix:///srv/docker.sock",
+        ]
+        enter = ["nsenter", f"--mount=/proc/{self.pid}/ns/mnt", "--"]
+        return subprocess.run(
+            [*enter, *client, *arguments], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, text=True, check=True
+        )
+
+    def inside(self, path: Path) -> str:
+        """How the daemon and its client call *path*."""
+        return os.path.join(INSIDE, path.relative_to(self.folder))
+
+    @property
+    def peak_memory(self) -> int:
+        """The largest resident size the daemon had so far, in bytes."""
+        return _status_bytes(self.pid, "VmHWM")
+
+
+@contextmanager
+def docker(folder: Path) -> Iterator[Docker]:
+    """A daemon that runs while the block does. *folder* is made, and emptied of everything at the end."""
+    root = bases.docker_root()
+    folder.mkdir(parents=True)
+    with (folder / "dockerd.log").open("wb") as log:
+        daemon = subprocess.Popen(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", _START, "dockerd", root, folder],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        running = Docker(folder=folder, root=root, pid=daemon.pid)
+        _wait_until_ready(running, daemon)
+        yield running
+    finally:
+        _stop(daemon)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_until_ready(peer: Docker, daemon: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while daemon.poll() is None and time.monotonic() < deadline:
+        try:
+            peer.command("version")
+        except subprocess.CalledProcessError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError(f"dockerd does not answer: {(peer.folder / 'dockerd.log').read_text()[-2000:]}")
+
+
+def _stop(daemon: "subprocess.Popen[bytes]") -> None:
+    daemon.send_signal(signal.SIGTERM)
+    try:
+        daemon.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+        daemon.wait()
+
+
+def _status_bytes(pid: int, name: str) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(name)

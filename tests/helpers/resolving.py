@@ -1,0 +1,88 @@
+"""From the text of a Dockerfile to its stages and its plan, with base images that are nothing but configs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+from builder.graph import BasePin, plan
+from builder.oci.model import ContainerConfig, ImageConfig
+from builder.outline import Outline
+from builder.plan import Plan
+from builder.request import Request
+from builder.resolve import global_scope, resolve
+from builder.stages import Stage, Stages, Step
+from grammar import parser
+from grammar.source import Source, Span
+
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DIFF_ID = "sha256:" + "1" * 64
+BASE = "docker.io/library/base:latest"
+
+Bases = Mapping[str, ImageConfig]
+
+
+def base_config(**container: Any) -> ImageConfig:
+    """The config of a base image without layers."""
+    config = {"env": ("PATH=/bin",)} | container
+    return ImageConfig(architecture="amd64", os="linux", config=ContainerConfig(**config))
+
+
+def source_of(text: str) -> Source:
+    """The Dockerfile that *text* is, common indentation removed."""
+    return Source("Dockerfile", dedent(text).lstrip("\n"))
+
+
+def outline_of(text: str, **request: Any) -> Outline:
+    """The outline of a Dockerfile."""
+    asked = Request(context=Path(), **request)
+    dockerfile = parser.parse(source_of(text))
+    return Outline(dockerfile, global_scope(dockerfile, asked), asked.target)
+
+
+def stages_of(text: str, bases: Bases | None = None, **request: Any) -> Stages:
+    """The stages that the target needs; ``base`` is an image unless *bases* says otherwise."""
+    asked = Request(context=Path(), **request)
+    source = source_of(text)
+    dockerfile = parser.parse(source)
+    outline = Outline(dockerfile, global_scope(dockerfile, asked), asked.target)
+    return resolve(dockerfile, source, outline, {BASE: base_config()} | dict(bases or {}), asked)
+
+
+def stage_of(text: str, bases: Bases | None = None, **request: Any) -> Stage:
+    """The target of a Dockerfile."""
+    stages = stages_of(text, bases, **request)
+    return stages.by_index(stages.target)
+
+
+def after(instructions: str, container: Mapping[str, Any] | None = None, **request: Any) -> Stage:
+    """The stage that *instructions* make on an image with the settings of *container*."""
+    return stage_of("FROM base\n" + dedent(instructions), {BASE: base_config(**(container or {}))}, **request)
+
+
+def config_after(instructions: str, **container: Any) -> ContainerConfig:
+    """The container config that *instructions* leave behind."""
+    return after(instructions, container).config.config
+
+
+def history_of(instructions: str, **request: Any) -> list[str]:
+    """The history texts of *instructions*."""
+    return [entry.created_by for entry in after(instructions, **request).config.history]
+
+
+def step_of(instructions: str, **request: Any) -> Step:
+    """The last step of *instructions*."""
+    return after(instructions, **request).steps[-1]
+
+
+def plan_of(text: str, bases: Bases | None = None, **request: Any) -> Plan:
+    """The plan of a Dockerfile; all its images have the same layer."""
+    stages = stages_of(text, bases, **request)
+    names = {BASE, *(bases or {})}
+    return plan(stages, {name: BasePin(f"sha256:{'2' * 64}", (DIFF_ID,)) for name in names})
+
+
+def marked(text: str, span: Span | None) -> str:
+    """The characters of a Dockerfile at which an error points."""
+    assert span is not None
+    return source_of(text).text[span.start : span.end]

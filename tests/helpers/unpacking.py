@@ -1,0 +1,106 @@
+"""Layers unpacked one over the other in both formats; the two must agree, and nothing outside may change."""
+
+import io
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from builder.oci.errors import LayerError
+from builder.oci.limits import Limits
+from builder.oci.unpack import unpack
+from runtime.safepath import Root
+from tests.helpers.rawtar import canary, watched
+from tests.helpers.trees import Tree, read_folder
+
+_numbers = count()
+
+
+class Ground:
+    """A place to unpack in; *outside* holds a canary beside the roots."""
+
+    def __init__(self, folder: Path, limits: Limits | None = None) -> None:
+        self._folder, self._limits = folder, limits or Limits()
+        self.outside = folder / "outside"
+        self.outside.mkdir()
+        self.canary = canary(self.outside)
+        self.skipped: tuple[str, ...] = ()
+
+    def apply(self, *layers: bytes) -> Tree:
+        """Return the tree that *layers* make, the lowest first. Raises LayerError when one is refused."""
+        before = watched(self.outside)
+        place = self._folder / f"run-{next(_numbers)}"
+        place.mkdir()
+        try:
+            trees = [self._outcome(way, place, layers) for way in (self.as_tree, self.as_overlay)]
+        finally:
+            assert watched(self.outside) == before
+            assert sorted(os.listdir(place)) == ["overlay", "tree"]
+        tree, overlay = trees
+        if isinstance(tree, LayerError) or isinstance(overlay, LayerError):
+            assert isinstance(tree, LayerError), overlay
+            assert isinstance(overlay, LayerError), tree
+            raise tree
+        for path in sorted(tree.keys() | overlay.keys()):
+            assert overlay.get(path) == tree.get(path), (
+                f"{path}: {overlay.get(path)} on overlay, {tree.get(path)} as a tree"
+            )
+        return tree
+
+    def _outcome(
+        self, way: Callable[[Path, tuple[bytes, ...]], Tree], place: Path, layers: tuple[bytes, ...]
+    ) -> Tree | LayerError:
+        try:
+            return way(place, layers)
+        except LayerError as error:
+            return error
+
+    def as_tree(self, place: Path, layers: tuple[bytes, ...]) -> Tree:
+        folder = place / "tree"
+        folder.mkdir()
+        for layer in layers:
+            self._unpack(layer, folder, None, overlay=False)
+        return read_folder(folder)
+
+    def as_overlay(self, place: Path, layers: tuple[bytes, ...]) -> Tree:
+        top = place / "overlay"
+        top.mkdir()
+        folders: list[Path] = []
+        for layer in layers:
+            folder = top / f"{len(folders)}"
+            folder.mkdir()
+            with merged(folders, top / "view") as view:
+                root = Root.open_host(view) if folders else None
+                try:
+                    self._unpack(layer, folder, root, overlay=True)
+                finally:
+                    if root is not None:
+                        root.close()
+            folders.append(folder)
+        with merged(folders, top / "view") as view:
+            return read_folder(view)
+
+    def _unpack(self, layer: bytes, folder: Path, lower: Root | None, *, overlay: bool) -> None:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            done = unpack(io.BytesIO(layer), fd, overlay=overlay, diff_id=None, lower=lower, limits=self._limits)
+        finally:
+            os.close(fd)
+        self.skipped = done.skipped
+
+
+@contextmanager
+def merged(folders: list[Path], view: Path) -> Iterator[Path]:
+    """The folders, the lowest first, as overlayfs shows them; overlayfs takes no single one."""
+    if len(folders) < 2:
+        yield folders[0] if folders else view
+        return
+    view.mkdir(exist_ok=True)
+    lowers = ":".join(os.fspath(folder) for folder in reversed(folders))
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"ro,lowerdir={lowers}", view], check=True)
+    try:
+        yield view
+    finally:
+        subprocess.run(["umount", view], check=True)

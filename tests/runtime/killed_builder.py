@@ -1,0 +1,54 @@
+"""Kills forty builders at random moments and waits until all that they started is gone; see test_launcher.py.
+
+As a subreaper this process inherits the orphans of each builder, so it can wait for every one of them. A process that
+outlives its builder would keep it waiting until the alarm.
+"""
+
+import os
+import random
+import signal
+import sys
+import threading
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from runtime.interpreter import interpreter
+from runtime.launcher import run
+from runtime.spec import OverlayRoot, Process, Spec
+from runtime.syscalls import prctl
+
+PR_SET_CHILD_SUBREAPER = 36
+base, upper, work = map(Path, sys.argv[1:])
+spec = Spec(
+    root=OverlayRoot(lowers=(base,), upper=upper, work=work),
+    process=Process(args=("sh", "-c", "sleep 1000 & true"), env=(("PATH", "/bin"),)),
+)
+
+
+def build() -> None:
+    while True:
+        run(spec, output=lambda *_: None)
+
+
+def reap_all() -> None:
+    while True:
+        try:
+            os.wait()
+        except ChildProcessError:
+            return
+
+
+prctl(PR_SET_CHILD_SUBREAPER, 1)
+interpreter()
+signal.alarm(30)
+kills = 0
+for _ in range(40):
+    builder = os.fork()
+    if builder == 0:
+        build()
+    threading.Event().wait(random.uniform(0, 0.05))
+    os.kill(builder, signal.SIGKILL)
+    reap_all()
+    kills += 1
+print(kills)

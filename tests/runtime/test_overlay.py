@@ -1,0 +1,194 @@
+"""What is particular to the snapshotter on overlayfs: formats, mounts that nobody sees, and the probe."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from runtime import changes, overlay, syscalls
+from runtime.errors import SnapshotError
+from runtime.overlay import OverlaySnapshotter, overlay_works
+from runtime.safepath import Root
+from runtime.snapshots import DiskFormat
+from runtime.spec import DirectoryRoot, OverlayRoot
+from tests.helpers.hosts import need_root
+
+
+def name(number: int) -> str:
+    return f"sha256:{number:064x}"
+
+
+@pytest.fixture
+def keeper(tmp_path: Path) -> OverlaySnapshotter:
+    need_root()
+    return OverlaySnapshotter(tmp_path / "snapshots")
+
+
+def stacked(keeper: OverlaySnapshotter, count: int) -> str:
+    for number in range(count):
+        active = keeper.prepare(name(number - 1) if number else None)
+        (active.folder / f"f{number}").touch()
+        keeper.commit(active, name(number))
+    return name(count - 1)
+
+
+def listed(keeper: OverlaySnapshotter, committed: str) -> list[str]:
+    with Root(keeper.open(committed)) as root:
+        return [entry.name for entry in root.scan()]
+
+
+def test_a_first_layer_is_a_plain_tree_and_the_others_are_differences(keeper: OverlaySnapshotter) -> None:
+    first = keeper.prepare(None)
+    assert (first.format, keeper.root(first)) == (DiskFormat.TREE, DirectoryRoot(path=first.folder))
+    keeper.commit(first, name(0))
+    second = keeper.prepare(name(0))
+    root = keeper.root(second)
+    assert second.format is DiskFormat.OVERLAY
+    assert isinstance(root, OverlayRoot)
+    assert (root.upper, root.lowers) == (second.folder, (second.folder.parents[1] / name(0).replace(":", "-") / "fs",))
+    keeper.discard(second)
+
+
+def test_lower_folders_are_named_from_the_bottom_up(keeper: OverlaySnapshotter) -> None:
+    view = keeper.view(stacked(keeper, 3))
+    assert isinstance(view, OverlayRoot)
+    assert [sorted(os.listdir(lower)) for lower in view.lowers] == [["f0"], ["f1"], ["f2"]]
+    assert keeper.view(name(0)) == DirectoryRoot(path=view.lowers[0], read_only=True)
+
+
+def test_a_committed_snapshot_keeps_no_work_folder(keeper: OverlaySnapshotter, tmp_path: Path) -> None:
+    stacked(keeper, 2)
+    for number in range(2):
+        folder = tmp_path / "snapshots" / name(number).replace(":", "-")
+        assert sorted(os.listdir(folder)) == ["boot", "fs", "parent"]
+
+
+def test_whiteouts_and_opaque_folders_that_were_unpacked_hide_what_is_below(keeper: OverlaySnapshotter) -> None:
+    active = keeper.prepare(None)
+    (active.folder / "d").mkdir()
+    for path in ("a", "b", "d/x"):
+        (active.folder / path).touch()
+    keeper.commit(active, name(0))
+    active = keeper.prepare(name(0))
+    os.mknod(active.folder / "a", 0o20000, 0)
+    (active.folder / "d").mkdir()
+    (active.folder / "d/y").touch()
+    os.setxattr(active.folder / "d", "trusted.overlay.opaque", b"y")
+    found = [(change.kind.value, change.path) for change in keeper.changes(active)]
+    assert found == [("delete", "a"), ("modify", "d"), ("delete", "d/x"), ("add", "d/y")]
+    keeper.commit(active, name(1))
+    with Root(keeper.open(name(1))) as root:
+        assert [entry.name for entry in root.scan()] == ["b", "d"]
+        assert [entry.name for entry in root.scan("d")] == ["y"]
+
+
+@pytest.mark.parametrize("attribute", ["redirect", "metacopy"])
+def test_a_layer_cannot_borrow_from_other_paths(keeper: OverlaySnapshotter, attribute: str) -> None:
+    active = keeper.prepare(None)
+    (active.folder / "secret").mkdir(mode=0o700)
+    (active.folder / "secret/f").write_text("s")
+    keeper.commit(active, name(0))
+    active = keeper.prepare(name(0))
+    (active.folder / "bait").mkdir()
+    (active.folder / "bait2").touch()
+    os.setxattr(active.folder / "bait", f"trusted.overlay.{attribute}", b"/secret")
+    os.setxattr(active.folder / "bait2", f"trusted.overlay.{attribute}", b"/secret/f")
+    keeper.commit(active, name(1))
+    found = set()
+    with Root(keeper.open(name(1))) as root:
+        for path in ("bait/f", "bait2"):
+            try:
+                found.add(root.read_file(path, 10))
+            except OSError as error:  # the kernel refuses to follow
+                found.add(error.errno)
+    assert found <= {None, b"", errno.EPERM, errno.EIO}
+
+
+def test_device_nodes_of_an_image_are_inert_for_the_builder(keeper: OverlaySnapshotter) -> None:
+    active = keeper.prepare(stacked(keeper, 1))
+    os.mknod(active.folder / "null", 0o20666, os.makedev(1, 3))
+    keeper.commit(active, name(5))
+    with Root(keeper.open(name(5))) as root, pytest.raises(PermissionError):
+        root.open("null")
+
+
+def test_a_broken_chain_does_not_exist(keeper: OverlaySnapshotter) -> None:
+    top = stacked(keeper, 3)
+    keeper.remove(name(1))
+    assert not keeper.exists(top)
+    with pytest.raises(SnapshotError, match=name(1)):
+        keeper.open(top)
+
+
+def test_a_parent_that_is_no_name_breaks_the_chain_and_leads_nowhere(
+    keeper: OverlaySnapshotter, tmp_path: Path
+) -> None:
+    top = stacked(keeper, 2)
+    (tmp_path / "snapshots" / top.replace(":", "-") / "parent").write_text("../../etc")
+    assert not keeper.exists(top)
+
+
+def test_a_chain_longer_than_the_kernel_takes_is_refused_with_words(
+    keeper: OverlaySnapshotter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = stacked(keeper, 4)
+    monkeypatch.setattr(overlay, "MAX_LOWERS", 3)
+    with pytest.raises(SnapshotError, match="more than 3 snapshots"):
+        keeper.prepare(top)
+    assert keeper.exists(name(2))
+
+
+def test_500_lower_folders_are_mounted_at_once(tmp_path: Path) -> None:
+    need_root()
+    lowers = [tmp_path / f"a-rather-long-name-for-a-lower-folder-{number}" for number in range(overlay.MAX_LOWERS)]
+    for number, lower in enumerate(lowers):
+        lower.mkdir()
+        (lower / "top").write_text(str(number))
+    with Root(overlay._mount(lowers, tmp_path)) as root:
+        assert root.read_file("top", 10) == b"0"
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS])
+def test_kernels_without_detached_overlays_mount_for_a_moment_only(
+    keeper: OverlaySnapshotter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    top = stacked(keeper, 100)
+
+    def denied(*_: object) -> int:
+        raise OSError(number, "")
+
+    monkeypatch.setattr(syscalls, "fsconfig_string" if number == errno.EINVAL else "fsopen", denied)
+    before = Path("/proc/self/mountinfo").read_text()
+    with Root(keeper.open(top)) as root:
+        assert len(root.scan()) == 100
+        assert root.real("../f1") == "f1"
+        assert Path("/proc/self/mountinfo").read_text() == before
+        assert list((tmp_path / "snapshots").glob("tmp-*")) == []
+    assert overlay_works(tmp_path)
+
+
+def test_the_probe_uses_an_overlay_and_leaves_nothing(tmp_path: Path) -> None:
+    need_root()
+    assert overlay_works(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_probe_says_no_where_the_kernel_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object) -> int:
+        raise PermissionError(errno.EPERM, "")
+
+    monkeypatch.setattr(syscalls, "fsopen", denied)
+    assert not overlay_works(tmp_path)
+    assert not overlay_works(tmp_path / "missing")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_attributes_of_a_user_namespace_are_used_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_root()
+    assert changes.overlay_xattr_prefix() == "trusted.overlay."
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert changes.overlay_xattr_prefix.__wrapped__() == "user.overlay."
+    monkeypatch.undo()
+    monkeypatch.setattr(overlay, "overlay_xattr_prefix", lambda: "user.overlay.")
+    assert overlay_works(tmp_path)
