@@ -10,7 +10,7 @@ from builder.digests import FileDigests
 from builder.keys import excluded, listing_key, picks, selection_key
 from builder.machine import Machine
 from builder.oci.digest import Digest
-from builder.ops import Local, Op, Pick
+from builder.ops import Copy, Local, Op, Pick
 from builder.plan import Plan
 from builder.selection import Group, Source, content_digest, listing_digest, select
 from grammar.ignorefile import IgnoreFile
@@ -73,7 +73,7 @@ class Contents:
     def _read(self, source: Source, op: Op, pick: Pick) -> Selected:
         patterns = excluded(op)
         exclude = IgnoreFile.parse("\n".join(patterns)) if patterns else None
-        groups = select(source, pick, exclude)
+        groups = select(source, pick, exclude, parents=isinstance(op, Copy) and op.parents)
         listing = listing_key(listing_digest(groups))
         content = self._machine.cache.selection(listing) if source.id else None
         if content is None:

@@ -38,7 +38,8 @@ def key(op: Op, root: Digest | None, contents: tuple[Digest, ...]) -> Digest:
 
 def selection_key(op: Op, pick: Pick, source: Digest) -> Digest:
     """Return the definition of what *op* selects with *pick* from an input with the key *source*."""
-    return codec.digest("selection", pick.path, excluded(op), str(source))
+    parents = isinstance(op, Copy) and op.parents
+    return codec.digest("selection", pick.path, excluded(op), parents, str(source))
 
 
 def listing_key(listing: Digest) -> Digest:

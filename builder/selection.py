@@ -65,12 +65,16 @@ class Source:
         return self.ignore is not None and path != "" and self.ignore.ignores(path)
 
 
-def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None) -> list[Group]:
+def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None, *, parents: bool = False) -> list[Group]:
     """Return the groups that *pick* selects. A pattern that matches nothing selects nothing.
+
+    With *parents* there is one group, which keeps the folders above what is selected (COPY --parents).
 
     Raises:
         BuildError: a path without wildcards is missing, or the ignore file hides it.
     """
+    if parents:
+        return _with_parents(source, pick.path, exclude)
     path = normpath("/" + pick.path).lstrip("/")
     groups = []
     matches = _matches(source, path) if has_wildcard(path) else iter((path,))
@@ -81,6 +85,35 @@ def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None) -> lis
         if group is not None:
             groups.append(group)
     return groups
+
+
+def _with_parents(source: Source, path: str, exclude: IgnoreFile | None) -> list[Group]:
+    """Select below the folder before ``/./`` of *path*, else below the root; here ``**`` matches any depth."""
+    above, pivot, below = ("/" + path).partition("/./")
+    top = normpath("/" + above).lstrip("/") if pivot else ""
+    rest = normpath("/" + (below if pivot else path)).lstrip("/")
+    whole = _group(source, top, exclude)
+    if whole is None or not whole.is_folder:
+        raise _missing(source, top)
+    wanted = IgnoreFile.parse(rest)
+    kept: dict[str, Item] = {"": whole.items[0]}
+    folders: dict[str, Item] = {}
+    for item in whole.items[1:]:
+        if stat.S_ISDIR(item.stat.st_mode):
+            folders[item.name] = item
+        if not rest or wanted.ignores(item.name):
+            kept |= {name: folders[name] for name in _above(item.name) if name not in kept}
+            kept[item.name] = item
+    if len(kept) == 1 and rest and not has_wildcard(rest):
+        raise _missing(source, f"{top}/{rest}".lstrip("/"))
+    return [Group("", True, list(kept.values()))]
+
+
+def _above(name: str) -> Iterator[str]:
+    """Yield the names of the folders above *name*, outermost first."""
+    parts = name.split("/")
+    for count in range(1, len(parts)):
+        yield "/".join(parts[:count])
 
 
 def _missing(source: Source, path: str) -> BuildError:

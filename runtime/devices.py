@@ -93,7 +93,7 @@ def host_node(name: str) -> int:
 
 def _open_plain(tree: int, path: str) -> int:
     flags = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
-    return openat2(tree, path, os.O_PATH | os.O_NOFOLLOW, 0, flags)
+    return openat2(tree, path, os.O_PATH, 0, flags)
 
 
 def make_dev(target: int, nodes: Nodes, *, shm_size: int, insecure: bool) -> int:

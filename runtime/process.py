@@ -1,7 +1,7 @@
 """The last steps before the user's program: this process gives up everything it must not keep, and execs."""
 
 import os
-from errno import EACCES, ENOENT, ENOTDIR
+from errno import EACCES, EINVAL, ENOENT, ENOTDIR
 
 from runtime.identity import Identity, resolve_identity
 from runtime.stubs import open_inside
@@ -143,18 +143,19 @@ def _environment(env: tuple[tuple[bytes, bytes], ...], identity: Identity) -> di
 
 def _execute(args: tuple[bytes, ...], env: dict[bytes, bytes]) -> None:
     """Exec the first file of this name that the PATH of *env* leads to, or end with 127 or 126 as a shell would."""
-    name = args[0]
+    name = args[0] if args else b""
     in_path = b"/" not in name
-    folders = env.get(b"PATH", _DEFAULT_PATH).split(b":") if in_path else []
-    files = [(folder or b".") + b"/" + name for folder in folders] if name and in_path else [name]
+    folders = env.get(b"PATH", _DEFAULT_PATH).split(b":") if name and in_path else []
     refused: OSError | None = None
-    for file in files:
+    for file in [(folder or b".") + b"/" + name for folder in folders] if in_path else [name]:
         try:
             os.execve(file, args, env)  # noqa: S606 - to run what the image names is the purpose
         except OSError as error:
             # A script whose interpreter is missing gives ENOENT although the file itself is there.
             if error.errno not in {ENOENT, ENOTDIR} or os.path.exists(file):
                 refused = refused or error
+        except ValueError as error:  # NUL in a text, or "=" in the name of a variable
+            raise Operation("execute", name).failed(EINVAL, str(error)) from None
     if refused:
         code = NOT_FOUND if refused.errno == ENOENT else NOT_EXECUTABLE
         _end(name, os.strerror(refused.errno or EACCES).lower(), code)

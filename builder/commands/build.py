@@ -27,8 +27,8 @@ Differences from docker build:
   - --load is what always happens; --push, --secret, --ssh, attestations and
     several platforms in one build are refused; --memory and other limits of
     the old builder, --rm, --cache-from and --cache-to are ignored with a warning.
-  - -o type=local and type=tar write the root file system with the caller as owner
-    of local files, without set-user-id bits and device nodes.
+  - -o type=local leaves out set-user-id bits, device nodes and pipes, and never
+    removes a folder of yours to put a file in its place.
   - Exit codes: 1 a step failed, 2 usage or Dockerfile, 3 the host cannot.
 
 CONTEXT is a folder, or - for a Dockerfile or a tar archive on standard input.

@@ -172,8 +172,9 @@ class TarReader:
     def _member(
         self, header: RawHeader, block: bytes, local: Records, long: tuple[bytes | None, bytes | None]
     ) -> tuple[Entry, EntryData]:
-        # An empty value takes a record back (POSIX.1-2001, pax, "ustar Interchange Format").
-        records = {key: value for key, value in (self._global | dict(local)).items() if value}
+        # An empty value takes a record back (POSIX.1-2001, pax, "Extended Header"); attributes may be empty.
+        given = (self._global | dict(local)).items()
+        records = {key: value for key, value in given if value or key.startswith(_XATTR)}
         kind = _kind(header)
         sparse = SparseMap(0, 0, ())
         if kind is EntryKind.FILE:

@@ -94,7 +94,9 @@ class Unpacker:
             case EntryKind.HARDLINK:
                 self._hard_link(folder, name, entry)
             case EntryKind.CHAR | EntryKind.BLOCK | EntryKind.FIFO:
-                self._node(folder, name, entry)
+                if not self._node(folder, name, entry):
+                    folder.claim()
+                    return
             case EntryKind.DIRECTORY:
                 raise AssertionError(entry)
             case _:
@@ -177,6 +179,7 @@ class Unpacker:
         found, path, dir_fd = tree.lower_stat(origin, source), join(origin, source), tree.fd(origin)
         if found is None or not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
             return False
+        origin.claim()
         if stat.S_ISLNK(found.st_mode):
             os.symlink(tree.lower.readlink(path) or "", source, dir_fd=dir_fd)
             os.chown(source, found.st_uid, found.st_gid, dir_fd=dir_fd, follow_symlinks=False)
@@ -193,19 +196,21 @@ class Unpacker:
             os.close(new)
         return True
 
-    def _node(self, folder: Folder, name: str, entry: Entry) -> None:
+    def _node(self, folder: Folder, name: str, entry: Entry) -> bool:
+        """Make a device or a FIFO; False when that is not permitted."""
         device = os.makedev(entry.dev_major, entry.dev_minor)
         if entry.kind is EntryKind.CHAR and device == 0:
             self._skip(entry, ("a character device 0:0",))  # to overlayfs it would be a deletion
-            return
+            return False
         kinds = {EntryKind.CHAR: stat.S_IFCHR, EntryKind.BLOCK: stat.S_IFBLK, EntryKind.FIFO: stat.S_IFIFO}
         mode, dir_fd = kinds[entry.kind] | 0o600, self._tree.fd(folder)
         try:
             self._replacing(folder, name, lambda: os.mknod(name, mode, device, dir_fd=dir_fd))
         except PermissionError:  # a user namespace; the device could not be used there either
             self._skip(entry, ("a device node",))
-            return
+            return False
         set_status_of_name(dir_fd, name, entry)
+        return True
 
     def _skip(self, entry: Entry, what: tuple[str, ...]) -> None:
         for thing in what:

@@ -97,7 +97,7 @@ class Tree:
         self.overlay, self.lower = overlay, lower if overlay else None
         self.root = Folder(None, "")
         self.root.fd, self.root.in_lower = root_fd, self.lower is not None
-        if not overlay and os.listdir(root_fd):  # the root of an empty tree has no status worth keeping
+        if not overlay:
             self.root.mtime_ns = os.fstat(root_fd).st_mtime_ns
         self._limit = limit
         self._known: dict[str, Folder] = {"": self.root}
@@ -225,7 +225,6 @@ class Tree:
         fd = self.fd(folder)
         os.fchown(fd, 0, 0)
         os.fchmod(fd, 0o755)
-        here.claim()
         return folder
 
     def _add(self, here: Folder, name: str) -> Folder:

@@ -90,7 +90,10 @@ def _write_whiteouts(tree: Tree, folder: Folder, fd: int) -> None:
         _set_opaque(fd)
     if not folder.whiteouts or not folder.shows_lower:
         return
-    for name in sorted(folder.whiteouts - folder.children.keys()):
+    for name in sorted(folder.whiteouts):
+        child = folder.children.get(name)
+        if child is not None and not child.ours:  # only there to hold whiteouts itself
+            tree.remove(folder, name)
         if tree.lower_stat(folder, name) is not None:
             with suppress(FileExistsError):  # this layer has something there, which hides as well
                 os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=fd)

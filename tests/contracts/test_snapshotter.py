@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,13 +28,16 @@ def name(number: int) -> str:
     return f"sha256:{number:064x}"
 
 
+def mounts_below(folder: Path) -> list[str]:
+    return [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(folder) in line]
+
+
 @pytest.fixture
-def host_keeps_its_mounts() -> object:
+def host_keeps_its_mounts(tmp_path: Path) -> Iterator[None]:
     need_root()
-    before = Path("/proc/self/mountinfo").read_text()
     descriptors = sorted(os.listdir("/proc/self/fd"))
     yield
-    assert Path("/proc/self/mountinfo").read_text() == before
+    assert mounts_below(tmp_path) == []
     assert sorted(os.listdir("/proc/self/fd")) == descriptors
 
 

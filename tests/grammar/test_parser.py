@@ -1,11 +1,16 @@
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
 
-from tests.grammar.dump import dump
 from grammar.errors import DockerfileError
-from grammar.parser import parse
-from grammar.source import Source
+from grammar.nodes import Copy, Env, Onbuild, Run
+from grammar.parser import MAX_STAGES, parse, parse_trigger
+from grammar.source import Source, Span
+from tests.grammar.dump import dump
+from tests.grammar.texts import dockerfiles
 
 _CASES = Path(__file__).parents[2] / "testdata" / "dockerfiles"
 
@@ -27,3 +32,109 @@ def _outcome(source: Source) -> tuple[str, str]:
         return "ast.txt", dump(parse(source), source)
     except DockerfileError as error:
         return "error.txt", error.render(source) + "\n"
+
+
+def test_trigger_stands_where_its_base_image_is_named() -> None:
+    span = Span(5, 11)
+
+    instruction = parse_trigger('COPY --from=a ["b c", "$d"] /e', span)
+    run = parse_trigger("RUN <<-EOF\n\ta\nEOF", span)
+
+    assert isinstance(instruction, Copy)
+    assert {instruction.span, *(word.span for word in instruction.sources), instruction.destination.span} == {span}
+    assert isinstance(run, Run)
+    assert run.heredocs[0].body == "a\n"
+
+
+def test_trigger_is_read_with_the_escape_of_its_file() -> None:
+    instruction = parse_trigger("ENV A=b` c", Span(0, 1), "`")
+
+    assert isinstance(instruction, Env)
+    assert instruction.pairs[0][1].text == "b` c"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "onbuild trigger should be a single expression"),
+        ("# comment", "onbuild trigger should be a single expression"),
+        ("USER a\nUSER b", "onbuild trigger should be a single expression"),
+        ("ONBUILD USER a", "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"),
+        ("from scratch", "FROM isn't allowed as an ONBUILD trigger"),
+        ("MAINTAINER a", "MAINTAINER isn't allowed as an ONBUILD trigger"),
+        ("RUN <<EOF\na", "unterminated heredoc"),
+        ("NONSENSE", "unknown instruction: NONSENSE"),
+        ("COPY --form=a b c", "unknown flag: --form"),
+        ("USER a\0", "invalid character NUL"),
+    ],
+)
+def test_wrong_trigger_is_refused_at_the_place_given(text: str, message: str) -> None:
+    with pytest.raises(DockerfileError) as caught:
+        parse_trigger(text, Span(5, 11))
+
+    assert (caught.value.message, caught.value.span) == (message, Span(5, 11))
+
+
+def test_number_of_stages_is_limited() -> None:
+    parse(Source("Dockerfile", "FROM a\n" * MAX_STAGES))
+
+    with pytest.raises(DockerfileError, match="more than 1000 stages"):
+        parse(Source("Dockerfile", "FROM a\n" * (MAX_STAGES + 1)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM a\n" + "ENV A=" + "'\"" * 30_000,
+        "FROM a\nRUN " + "[" * 60_000,
+        "FROM a\nRUN " + '["a",' * 12_000,
+        "FROM a\nRUN --mount=" + '\\"' * 30_000 + " a",
+        "FROM a\nRUN " + "<< " * 20_000,
+        "FROM a\nCOPY " + "<<a " * 10_000 + "b",
+        "FROM a\nRUN <<X " + "${a:-" * 10_000,
+        "FROM a\nONBUILD " + "ONBUILD " * 7_000,
+        "FROM a\n" + "\\\n" * 100_000,
+        "FROM a\nRUN a" + "\\\n# b\n\n" * 30_000,
+    ],
+)
+def test_hostile_text_is_read_or_refused(text: str) -> None:
+    name, _ = _outcome(Source("Dockerfile", text))
+
+    assert name in {"ast.txt", "error.txt"}
+
+
+@settings(max_examples=400)
+@given(dockerfiles)
+def test_any_text_is_a_tree_or_a_located_error(text: str) -> None:
+    source = Source("Dockerfile", text)
+    try:
+        found = list(_spans(parse(source)))
+    except DockerfileError as error:
+        assert error.render(source).startswith("Dockerfile")
+        found = [error.span] if error.span else []
+
+    assert all(0 <= span.start <= span.end <= len(text) for span in found)
+
+
+@settings(max_examples=200)
+@given(dockerfiles)
+def test_triggers_of_a_file_can_be_read_again(text: str) -> None:
+    try:
+        dockerfile = parse(Source("Dockerfile", text))
+    except DockerfileError:
+        return
+    for instruction in dockerfile.instructions:
+        if isinstance(instruction, Onbuild):
+            again = parse_trigger(instruction.trigger, instruction.span, dockerfile.escape)
+            assert instruction.trigger.startswith(again.original)
+
+
+def _spans(value: object) -> Iterator[Span]:
+    if isinstance(value, Span):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _spans(item)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _spans(getattr(value, field.name))

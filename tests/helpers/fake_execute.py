@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.cache import BuiltLayer, Layers
+from builder.dockerfile import read_dockerfile
 from builder.errors import BuildError, Cancelled
 from builder.execute import Job
 from builder.execute import execute as real_execute
@@ -25,7 +26,7 @@ from builder.oci.image import Image
 from builder.oci.model import ImageConfig
 from builder.oci.tar_entry import Entry, EntryKind
 from builder.ops import Copy, Mkdir, Op, Run
-from builder.planning import make_plan, read_dockerfile
+from builder.planning import make_plan
 from builder.progress import Event
 from builder.request import Request
 from builder.solver import solve
@@ -100,7 +101,7 @@ class Site:
     events: list[Event] = field(default_factory=list)
 
     def write(self, files: Mapping[str, str]) -> None:
-        """Write files of the build context; their times are so old that their digests can be remembered."""
+        """Write files of the build context."""
         write_context(self.context, files)
 
     def solve(self, dockerfile: str = "", **request: Any) -> Layers:
@@ -117,7 +118,9 @@ class Site:
         asked = Request(context=self.context, **request)
         plan = make_plan(read_dockerfile(asked), asked, self.machine)
         config = ImageConfig.from_json(plan.config.encode())
-        return assemble(config, layers, self.machine.blobs, asked.source_date_epoch)
+        return assemble(
+            config, layers, self.machine.blobs, planned=plan.created, epoch=asked.source_date_epoch
+        )
 
     def ran(self, dockerfile: str = "", **request: Any) -> list[str]:
         """Build, and return what had to be carried out for it."""

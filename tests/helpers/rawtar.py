@@ -121,7 +121,7 @@ def canary(folder: Path) -> Path:
 
 def watched(folder: Path) -> list[tuple[object, ...]]:
     """All that may not change in *folder* and below it."""
-    found = []
+    found: list[tuple[object, ...]] = []
     for path in [folder, *sorted(folder.rglob("*"))]:
         status = path.lstat()
         data = path.read_bytes() if path.is_file() and not path.is_symlink() else b""

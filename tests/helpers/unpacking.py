@@ -60,6 +60,8 @@ class Ground:
     def as_tree(self, place: Path, layers: tuple[bytes, ...]) -> Tree:
         folder = place / "tree"
         folder.mkdir()
+        folder.chmod(0o755)
+        os.utime(folder, (0, 0))  # what a lowest layer that does not name its root gives it on overlay
         for layer in layers:
             self._unpack(layer, folder, None, overlay=False)
         return read_folder(folder)

@@ -51,4 +51,4 @@ for _ in range(40):
     os.kill(builder, signal.SIGKILL)
     reap_all()
     kills += 1
-print(kills)
+sys.stdout.write(f"{kills}\n")

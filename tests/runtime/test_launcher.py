@@ -41,6 +41,7 @@ def test_the_status_of_the_process_is_returned_as_it_is(image: Image, script: st
     [
         (("missing",), 127, 'exec: "missing": executable file not found in $PATH\n'),
         (("/bin/missing",), 127, 'exec: "/bin/missing": no such file or directory\n'),
+        ((), 127, 'exec: "": executable file not found in $PATH\n'),
         (("",), 127, 'exec: "": executable file not found in $PATH\n'),
         (("/etc/passwd",), 126, 'exec: "/etc/passwd": permission denied\n'),
         (("/etc",), 126, 'exec: "/etc": permission denied\n'),
@@ -83,6 +84,8 @@ def test_the_first_argument_is_what_the_program_sees_as_its_name(image: Image) -
     [
         ({"cwd": "/nowhere"}, "enter working directory /nowhere: No such file or directory"),
         ({"cwd": "/etc/passwd"}, "enter working directory /etc/passwd: Not a directory"),
+        ({"env": (("A\0B", "x"),)}, "execute true: embedded null byte"),
+        ({"env": (("A=B", "x"),)}, "execute true: illegal environment variable name"),
         ({"user": "ghost"}, "find user ghost: no matching entries in passwd file"),
         (
             {"mounts": (Bind(host_path=Path("/no/such"), target=PurePosixPath("/m")),)},
@@ -205,7 +208,7 @@ def test_forty_kills_of_the_builder_leave_no_process_and_no_mount(image: Image) 
 def test_a_host_without_namespaces_is_told_apart_from_a_fault_of_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SandboxUnavailable, match="make namespaces and mounts"):
         launcher._result([Report("failed", NAMESPACES, "", 1, "make namespaces: Operation not permitted")])
-    with pytest.raises(SandboxError, match="^enter the root: Device or resource busy$"):
+    with pytest.raises(SandboxError, match=r"^enter the root: Device or resource busy$"):
         launcher._result([Report("failed", "enter the root", "", 16, "enter the root: Device or resource busy")])
     with pytest.raises(RuntimeHostError, match="KeyError"):
         launcher._result([Report("crashed", "KeyError", "", 0, "'x'")])

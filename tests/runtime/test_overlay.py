@@ -159,11 +159,10 @@ def test_kernels_without_detached_overlays_mount_for_a_moment_only(
         raise OSError(number, "")
 
     monkeypatch.setattr(syscalls, "fsconfig_string" if number == errno.EINVAL else "fsopen", denied)
-    before = Path("/proc/self/mountinfo").read_text()
     with Root(keeper.open(top)) as root:
         assert len(root.scan()) == 100
         assert root.real("../f1") == "f1"
-        assert Path("/proc/self/mountinfo").read_text() == before
+        assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
         assert list((tmp_path / "snapshots").glob("tmp-*")) == []
     assert overlay_works(tmp_path)
 

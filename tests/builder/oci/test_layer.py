@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.oci import media
-from builder.oci.blobs import BlobStore
+from builder.oci.blobs import BlobStore, BlobWriter
 from builder.oci.compression import decompressing
 from builder.oci.digest import Digest
 from builder.oci.errors import LayerError, OciError
@@ -83,9 +83,10 @@ def test_what_is_not_committed_leaves_no_file_and_no_thread(blobs: BlobStore, al
     before = threading.active_count()
     with LayerWriter(blobs, algorithm) as writer:
         writer.add(file("a", size), bytes(size))
-    with pytest.raises(LayerError, match="short"), LayerWriter(blobs, algorithm) as writer:
+    with LayerWriter(blobs, algorithm) as writer:
         writer.add(file("a", size), bytes(size))
-        writer.add(file("short", 5), b"1234")
+        with pytest.raises(LayerError, match="short"):
+            writer.add(file("short", 5), b"1234")
     assert files_below(blobs.root) == []
     assert threading.active_count() == before
 
@@ -93,7 +94,7 @@ def test_what_is_not_committed_leaves_no_file_and_no_thread(blobs: BlobStore, al
 class FullBlobs(BlobStore):
     """A store on a disk that has no space left after a megabyte."""
 
-    def writer(self, algorithm: str = "sha256"):
+    def writer(self, algorithm: str = "sha256") -> BlobWriter:
         writer = super().writer(algorithm)
         write = writer.write
 
@@ -111,10 +112,15 @@ def test_a_full_disk_is_reported_to_who_writes(tmp_path: Path, algorithm: str) -
     blobs = FullBlobs(tmp_path)
     before = threading.active_count()
     content = os.urandom(10 * MIB)
-    with pytest.raises(OSError, match="No space"), LayerWriter(blobs, algorithm) as writer:
-        for index in range(20):
-            writer.add(file(f"f{index}", len(content)), content)
-        writer.commit()
+
+    def write_much() -> None:
+        with LayerWriter(blobs, algorithm) as writer:
+            for index in range(20):
+                writer.add(file(f"f{index}", len(content)), content)
+            writer.commit()
+
+    with pytest.raises(OSError, match="No space"):
+        write_much()
     assert files_below(tmp_path) == []
     assert threading.active_count() == before
 

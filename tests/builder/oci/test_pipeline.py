@@ -14,6 +14,12 @@ def own_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("layer")]
 
 
+def put_all(stage: Stage[int] | Pool[int, int]) -> None:
+    for item in range(100):
+        stage.put(item)
+    stage.close()
+
+
 @pytest.mark.parametrize("sizes", [[], [0], [3, 3, 3], [10], [20], [25, 1], [4, 10, 6, 35], [9, 1, 10]])
 def test_blocks_have_one_size_however_the_data_comes(sizes: list[int]) -> None:
     data = bytes(range(sum(sizes)))
@@ -64,8 +70,7 @@ def test_a_failure_reaches_who_puts_or_closes() -> None:
 
     stage = Stage[int](fail, depth=1)
     with pytest.raises(Broken):
-        for item in range(1000):
-            stage.put(item)
+        put_all(stage)
     with pytest.raises(Broken):
         stage.close()
     assert own_threads() == []
@@ -103,9 +108,7 @@ def test_a_pool_gives_back_what_its_threads_raise(where: str) -> None:
 
     pool = Pool[int, int](work, deliver, 2)
     with pytest.raises(Broken):
-        for item in range(100):
-            pool.put(item)
-        pool.close()
+        put_all(pool)
     pool.abort()
     assert own_threads() == []
 

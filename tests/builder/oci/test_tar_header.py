@@ -12,8 +12,8 @@ FILE = Entry(path="etc/motd", kind=EntryKind.FILE, mode=0o640, uid=7, gid=8, siz
 
 
 def seen_by_tarfile(entry: Entry) -> tarfile.TarInfo:
-    archive = tarfile.open(fileobj=io.BytesIO(encode_header(entry) + END), encoding="utf-8", errors="surrogateescape")
-    with archive:
+    stream = io.BytesIO(encode_header(entry) + END)
+    with tarfile.open(fileobj=stream, encoding="utf-8", errors="surrogateescape") as archive:
         (found,) = archive.getmembers()
     return found
 
@@ -83,7 +83,7 @@ def test_link_targets_are_kept_whole(kind: EntryKind, target: str) -> None:
     [("uid", 0o7777777), ("uid", 0o10000000), ("gid", 4_000_000_000), ("mtime", -1), ("mtime", 1 << 36)],
 )
 def test_numbers_that_do_not_fit_go_to_the_pax_header(field: str, value: int) -> None:
-    entry = replace(FILE, **{field: value})
+    entry = replace(FILE, **{field: value})  # type: ignore[arg-type]
     assert getattr(seen_by_tarfile(entry), field) == value
     assert (len(encode_header(entry)) > 512) == (value != 0o7777777)
 

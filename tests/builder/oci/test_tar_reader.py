@@ -22,10 +22,10 @@ def only(data: bytes) -> Entry:
     return entry
 
 
-@pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_what_tarfile_writes_is_read(format: int) -> None:
+@pytest.mark.parametrize("flavour", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_what_tarfile_writes_is_read(flavour: int) -> None:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=format) as tar:
+    with tarfile.open(fileobj=out, mode="w", format=flavour) as tar:
         for name in ("short", "p" * 90 + "/" + "n" * 90):
             info = tarfile.TarInfo(name)
             info.size, info.mode, info.uid, info.mtime = 3, 0o4755, 1000, 1_600_000_000
@@ -55,8 +55,8 @@ def test_names_are_cleaned_as_paths_below_the_root(name: str, path: str) -> None
 
 
 def test_old_archives_mark_folders_with_a_slash() -> None:
-    v7 = {"magic": bytes(8)}
-    kinds = [entry.kind for entry, _ in read(archive(header("d/", b"\0", **v7), header("f", b"\0", **v7), file("g/")))]
+    old = [header(name, b"\0", magic=bytes(8)) for name in ("d/", "f")]
+    kinds = [entry.kind for entry, _ in read(archive(*old, file("g/")))]
     assert kinds == [EntryKind.DIRECTORY, EntryKind.FILE, EntryKind.FILE]
 
 
@@ -130,7 +130,7 @@ def test_an_archive_may_lack_its_end_mark_but_not_half_an_entry() -> None:
         if cut in {0, 2560, 3072, 3584}:
             assert len(read(whole[:cut])) == (cut >= 2560) + (cut >= 3072)
         else:
-            with pytest.raises(LayerError, match="ends|single"):
+            with pytest.raises(LayerError, match=r"ends|single"):
                 read(whole[:cut])
 
 

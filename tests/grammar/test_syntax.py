@@ -1,0 +1,59 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grammar.errors import DockerfileError
+from grammar.nodes import Instruction
+from grammar.pieces import Line
+from grammar.source import Span
+from grammar.syntax import KEYWORDS, read_instruction
+
+_GRAMMAR = Path(__file__).parents[2] / "grammar"
+
+
+def _read(text: str, escape: str = "\\") -> Instruction:
+    return read_instruction(Line(text=text, span=Span(0, len(text)), marks=((0, 0),)), escape)
+
+
+@pytest.mark.parametrize("keyword", KEYWORDS)
+def test_every_instruction_names_its_arity(keyword: str) -> None:
+    try:
+        _read(keyword)
+    except DockerfileError as error:
+        message = error.message
+    else:
+        message = "" if keyword in {"RUN", "CMD", "ENTRYPOINT"} else "accepted"
+
+    assert message == "" or message.startswith(f"{keyword} requires ")
+
+
+@pytest.mark.parametrize("keyword", KEYWORDS)
+def test_every_instruction_refuses_a_flag_that_it_does_not_have(keyword: str) -> None:
+    argument = {"FROM": "a", "SHELL": '["a"]', "COPY": "a b", "ADD": "a b", "ENV": "a=b", "LABEL": "a=b"}.get(
+        keyword, "a"
+    )
+
+    with pytest.raises(DockerfileError, match="unknown flag: --nonsense"):
+        _read(f"{keyword} --nonsense=x {argument}")
+
+
+def test_only_one_module_imports_lark() -> None:
+    importers = [path.name for path in _GRAMMAR.glob("*.py") if "lark" in path.read_text().split("class ")[0].split()]
+
+    assert [name for name in importers if "from lark" in (_GRAMMAR / name).read_text()] == ["syntax.py"]
+
+
+def test_words_and_references_are_read_without_lark() -> None:
+    modules = "grammar.words, grammar.reference, grammar.ignorefile, grammar.patterns, grammar.suggest, grammar.mounts"
+    program = f"import sys, {modules}; sys.exit('lark' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], cwd=_GRAMMAR.parent, check=False).returncode == 0
+
+
+def test_every_instruction_has_an_example_in_the_grammar() -> None:
+    text = (_GRAMMAR / "dockerfile.lark").read_text()
+
+    for keyword in KEYWORDS:
+        assert f"// {keyword} " in text

@@ -1,0 +1,31 @@
+"""Runs a function in a child process with a private mount namespace, so that a test can mount what it likes."""
+
+import os
+import traceback
+from collections.abc import Callable
+
+from runtime.syscalls import CLONE_NEWNS, MS_PRIVATE, MS_REC, mount, unshare
+from tests.helpers.hosts import need_root
+
+
+def in_mount_namespace(work: Callable[[], object]) -> str:
+    """Return what *work* returned as text; a failure inside fails here with its traceback."""
+    need_root()
+    end, start = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code, text = 1, ""
+        try:
+            unshare(CLONE_NEWNS)
+            mount("none", "/", None, MS_REC | MS_PRIVATE)
+            code, text = 0, str(work())
+        except BaseException:
+            text = traceback.format_exc()
+        finally:
+            os.write(start, text.encode())
+            os._exit(code)
+    os.close(start)
+    with open(end, encoding="utf-8") as pipe:
+        text = pipe.read()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, text
+    return text

@@ -1,0 +1,130 @@
+"""Mount points: made by descriptor, removed only when they are still what was made."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from runtime.stubs import Stubs, open_inside, plant
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "root").mkdir()
+    return tmp_path / "root"
+
+
+def opened(path: Path) -> int:
+    return os.open(path, os.O_PATH | os.O_DIRECTORY)
+
+
+def listed(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+
+
+def make(root: Path, *paths: str, folder: bool = True) -> Stubs:
+    stubs, fd = Stubs(), opened(root)
+    for path in paths:
+        os.close(stubs.open(fd, path.encode(), folder=folder))
+    os.close(fd)
+    return stubs
+
+
+def test_missing_parents_are_made_and_removed_with_the_mount_point(root: Path) -> None:
+    stubs = make(root, "/a/b/c", "/a/d")
+    assert listed(root) == ["a", "a/b", "a/b/c", "a/d"]
+    stubs.remove()
+    assert listed(root) == []
+
+
+def test_folders_have_their_times_back_unless_they_were_changed_in_between(root: Path) -> None:
+    (root / "old").mkdir()
+    (root / "new").mkdir()
+    for name in ("old", "new"):
+        os.utime(root / name, ns=(10**18, 10**18))
+    stubs = make(root, "/old/x", "/new/x")
+    os.utime(root / "new", ns=(2 * 10**18, 2 * 10**18))
+    stubs.remove()
+    assert [(root / name).stat().st_mtime_ns for name in ("old", "new")] == [10**18, 2 * 10**18]
+
+
+def test_a_mount_point_that_is_there_is_left_alone(root: Path) -> None:
+    (root / "a").mkdir()
+    make(root, "/a").remove()
+    assert listed(root) == ["a"]
+
+
+def test_a_link_is_followed_inside_the_root_and_its_missing_target_made(root: Path, tmp_path: Path) -> None:
+    (root / "etc").mkdir()
+    (root / "etc/resolv.conf").symlink_to("../run/resolve/stub")
+    (root / "abs").symlink_to(tmp_path / "outside")
+    stubs = make(root, "/etc/resolv.conf", "/abs", folder=False)
+    assert (root / "run/resolve/stub").is_file()
+    assert not (tmp_path / "outside").exists()
+    stubs.remove()
+    assert listed(root) == ["abs", "etc", "etc/resolv.conf"]
+
+
+def test_a_chain_of_links_without_end_is_an_error(root: Path) -> None:
+    (root / "a").symlink_to("b")
+    (root / "b").symlink_to("a")
+    with pytest.raises(OSError, match="Too many levels") as caught:
+        make(root, "/a/x")
+    assert caught.value.errno == errno.ELOOP
+
+
+@pytest.mark.parametrize(("folder", "number"), [(True, errno.ENOTDIR), (False, errno.EISDIR)])
+def test_a_mount_point_of_the_other_kind_is_an_error(root: Path, folder: bool, number: int) -> None:
+    (root / "file").touch()
+    (root / "folder").mkdir()
+    with pytest.raises(OSError) as caught:
+        make(root, "/file" if folder else "/folder", folder=folder)
+    assert caught.value.errno == number
+
+
+def test_a_stub_that_became_a_link_is_not_followed(root: Path, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    canary.mkdir()
+    (canary / "b").touch()
+    stubs = make(root, "/a/b")
+    (root / "a/b").rmdir()
+    (root / "a").rmdir()
+    (root / "a").symlink_to(canary)
+    stubs.remove()
+    assert listed(canary) == ["b"]
+    assert (root / "a").is_symlink()
+
+
+def test_a_stub_that_was_replaced_or_filled_stays(root: Path) -> None:
+    stubs = make(root, "/replaced", "/filled")
+    os.rename(root / "replaced", root / "other")
+    (root / "replaced").mkdir()
+    (root / "filled/x").touch()
+    stubs.remove()
+    assert listed(root) == ["filled", "filled/x", "other", "replaced"]
+    stubs = make(root, "/file", folder=False)
+    (root / "file").write_text("x")
+    stubs.remove()
+    assert (root / "file").read_text() == "x"
+
+
+def test_a_link_cannot_lead_out_and_magic_links_lead_nowhere(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "canary").touch()
+    (root / "up").symlink_to("../../../.." + str(tmp_path / "canary"))
+    fd = opened(root)
+    for path in (b"up", b"../canary", b"/../canary"):
+        with pytest.raises(FileNotFoundError):
+            open_inside(fd, path)
+    host = os.open("/", os.O_PATH)
+    with pytest.raises(OSError, match="symbolic links"):
+        open_inside(host, b"/proc/self/root/etc")
+    os.close(fd)
+    os.close(host)
+
+
+def test_planting_makes_what_it_can_and_leaves_contradictions_to_others(root: Path) -> None:
+    fd = opened(root)
+    plant(fd, ((b"/a/b", True), (b"/a/file", False), (b"/a/file/below", False), (b"/a/b", False), (b"/a", True)))
+    os.close(fd)
+    assert listed(root) == ["a", "a/b", "a/file"]
