@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 
+from builder.cache import Layers
 from builder.dockerfile import read_dockerfile
 from builder.image import assemble
 from builder.machine import Machine
 from builder.names import full_names
 from builder.oci.digest import Digest
+from builder.oci.image import Image
 from builder.oci.model import Descriptor, ImageConfig
+from builder.plan import Plan
 from builder.planning import make_plan
 from builder.progress import Progress, Warned, silent
 from builder.request import Request
 from builder.solver import solve
+from builder.steps import Reporter, RunningStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,19 +38,31 @@ def build(request: Request, machine: Machine, progress: Progress = silent) -> Ou
         OciError, RuntimeHostError: the store or the host failed.
     """
     names = full_names(request.tags)
+    reporter = Reporter(progress)
     with machine.in_use():
-        plan = make_plan(read_dockerfile(request), request, machine)
+        with reporter.step("[internal] load build definition from Dockerfile"):
+            plan = make_plan(read_dockerfile(request), request, machine)
         for message, line in plan.warnings:
             progress(Warned(message=message, line=line))
-        layers = solve(plan, request, machine, progress)
-        config = ImageConfig.from_json(plan.config.encode())
-        image = assemble(config, layers, machine.blobs, planned=plan.created, epoch=request.source_date_epoch)
-        for name in names:
-            machine.layout.tag(name, image.descriptor)
-        if not names:
-            machine.layout.keep(image.descriptor)
-        if request.outputs:
-            from builder.outputs.write import write
-
-            write(image.descriptor, names, request.outputs, machine)
+        layers = solve(plan, request, machine, reporter)
+        with reporter.step("exporting to image") as step:
+            image = _export(plan, layers, request, machine, step)
     return Outcome(image_id=image.id, descriptor=image.descriptor, names=names)
+
+
+def _export(plan: Plan, layers: Layers, request: Request, machine: Machine, step: RunningStep) -> Image:
+    """Write the image to the store under its names, then to the outputs."""
+    names = full_names(request.tags)
+    config = ImageConfig.from_json(plan.config.encode())
+    image = assemble(config, layers, machine.blobs, planned=plan.created, epoch=request.source_date_epoch)
+    step.status(f"writing image {image.id}")
+    for name in names:
+        machine.layout.tag(name, image.descriptor)
+        step.status(f"naming to {name}")
+    if not names:
+        machine.layout.keep(image.descriptor)
+    if request.outputs:
+        from builder.outputs.write import write
+
+        write(image.descriptor, names, request.outputs, machine)
+    return image

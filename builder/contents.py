@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from builder.cache import Layers
 from builder.context import Sources
-from builder.digests import FileDigests
+from builder.digests import FileDigests, Memory
 from builder.keys import excluded, listing_key, picks, selection_key
 from builder.machine import Machine
 from builder.oci.digest import Digest
@@ -31,7 +31,12 @@ class Contents:
     def __init__(self, plan: Plan, machine: Machine, sources: Sources) -> None:
         self._plan, self._machine, self._sources = plan, machine, sources
         self._context: dict[tuple[int, int], Selected] = {}
+        self._memory = Memory()
         self._lock = threading.Lock()
+
+    def keep_only(self, places: set[int]) -> None:
+        """Forget what was selected for other vertices: they came from the cache."""
+        self._context = {key: found for key, found in self._context.items() if key[0] in places}
 
     def of_context(self, place: int, number: int) -> Digest:
         """Return the digest of what a pick selects from the build context, reading only what changed."""
@@ -77,7 +82,7 @@ class Contents:
         listing = listing_key(listing_digest(groups))
         content = self._machine.cache.selection(listing) if source.id else None
         if content is None:
-            with self._lock, FileDigests(source, self._machine.database) as digests:
+            with self._lock, FileDigests(source, self._machine.database, self._memory) as digests:
                 digests.prefetch(groups)
                 content = content_digest(source, groups, digests)
                 racy = digests.racy

@@ -45,7 +45,7 @@ def _source(item: nodes.Word | nodes.Heredoc, state: StageState, *, is_add: bool
     if isinstance(item, nodes.Heredoc):
         body = item.body
         if item.expand:
-            body = expand_body(body, state.scope, item.span, escape=state.escape)
+            body = expand_body(body, state.scope, item.span)
         return Inline(name=item.name, content=body)
     path = state.expand(item)
     if path.startswith(("http://", "https://", "git://", "git@", "ssh://")):

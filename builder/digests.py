@@ -32,16 +32,23 @@ _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 Remembered = dict[str, tuple[tuple[int, ...], bytes]]
 
 
+class Memory:
+    """How many bytes of small files may still be kept in memory for the copy that follows."""
+
+    def __init__(self, size: int = _KEEP_TOTAL) -> None:
+        self.left = size
+
+
 class FileDigests:
     """Digests of the regular files of one source; a context manager that writes back what it learnt."""
 
-    def __init__(self, source: Source, database: Database) -> None:
+    def __init__(self, source: Source, database: Database, memory: Memory) -> None:
         self._source = source
+        self._memory = memory
         self._database = database
         self._known: Remembered = self._load()
         self._learnt: Remembered = {}
         self._folders: dict[str, int] = {}
-        self._kept = 0
         self._large: dict[str, Future[bytes]] = {}
         self._pool: ThreadPoolExecutor | None = None
         self.racy = False
@@ -114,8 +121,8 @@ class FileDigests:
             item.xattrs = tuple(read_xattrs(handle).items())
         finally:
             os.close(handle)
-        if size <= _KEEP_FILE and self._kept + size <= _KEEP_TOTAL:
-            self._kept += size
+        if size <= _KEEP_FILE and size <= self._memory.left:
+            self._memory.left -= size
             item.data = data
         return hashlib.sha256(data).digest() + _xattr_digest(item)
 

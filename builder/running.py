@@ -1,6 +1,7 @@
 """RUN: from the instruction to the op."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from builder.config import absolute
 from builder.errors import ResolveError
@@ -9,6 +10,9 @@ from builder.request import Request
 from builder.stages import FromContext, Input, Step
 from builder.state import StageState
 from grammar import nodes
+from grammar.golang import parse_size
+from grammar.heredocs import lone_heredoc
+from grammar.mounts import settle
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 _PIPES = "/dev/pipes/"
@@ -52,18 +56,14 @@ def _command(node: nodes.Run, state: StageState) -> tuple[tuple[str, ...], tuple
         case nodes.ShellForm(text) if not node.heredocs:
             return (*shell, text), ()
         case nodes.ShellForm(text):
-            first = node.heredocs[0]
-            if not _is_only_heredoc(text):
+            script = lone_heredoc(node)
+            if script is None:
                 bodies = "".join(f"\n{doc.body}{doc.name}" for doc in node.heredocs)
                 return (*shell, text + bodies), ()
-            if first.body.startswith("#!"):
-                path = _PIPES + first.name
-                return (*shell, path), (Script(path=path, content=first.body),)
-            return (*shell, first.body), ()
-
-
-def _is_only_heredoc(text: str) -> bool:
-    return text.lstrip("0123456789").startswith("<<") and len(text.split()) == 1 and text.count("<<") == 1
+            if script.body.startswith("#!"):
+                path = _PIPES + script.name
+                return (*shell, path), (Script(path=path, content=script.body),)
+            return (*shell, script.body), ()
 
 
 def _name(node: nodes.Run) -> str:
@@ -89,15 +89,15 @@ def _proxies(build_args: Mapping[str, str], state: StageState) -> tuple[tuple[st
 def _mount(
     flag: nodes.MountFlag, state: StageState, resolve: Callable[[nodes.Word], Input], inputs: list[Input]
 ) -> RunMount:
-    options = {key: state.expand(word) for key, word in flag.options if key != "from"}
+    kept = tuple((key, word) for key, word in flag.options if key != "from")
+    settled = settle(replace(flag, options=kept), state.expand)
+    options = {key: word.text for key, word in settled.options}
     kind = flag.kind.value
     target = options.get("target", "")
-    if kind in {"bind", "cache", "tmpfs"}:
+    if target or kind in {"bind", "cache", "tmpfs"}:
         target = absolute(state.config.working_dir, target)
-        if target == "/":
-            raise ResolveError('invalid mount target "/"', span=flag.span)
-    elif target:
-        target = absolute(state.config.working_dir, target)
+    if target == "/":
+        raise ResolveError('invalid mount target "/"', span=flag.span)
     return RunMount(
         kind=kind,
         target=target,
@@ -106,10 +106,10 @@ def _mount(
         read_only=options.get("readonly", "true" if kind == "bind" else "false") == "true",
         id=options.get("id", ""),
         sharing=options.get("sharing", "shared"),
-        mode=_number(options.get("mode"), flag, 8),
-        uid=_number(options.get("uid"), flag, 10) or 0,
-        gid=_number(options.get("gid"), flag, 10) or 0,
-        size=_size(options.get("size", "0"), flag),
+        mode=int(options["mode"], 8) if "mode" in options else None,
+        uid=int(options.get("uid", "0")),
+        gid=int(options.get("gid", "0")),
+        size=parse_size(options.get("size", "0")),
         required=options.get("required", "false") == "true",
         env=options.get("env", ""),
     )
@@ -124,26 +124,3 @@ def _mount_input(flag: nodes.MountFlag, resolve: Callable[[nodes.Word], Input], 
     if source not in inputs:
         inputs.append(source)
     return inputs.index(source) + 1
-
-
-def _number(text: str | None, flag: nodes.MountFlag, base: int) -> int | None:
-    if text is None:
-        return None
-    try:
-        return int(text, base)
-    except ValueError as error:
-        raise ResolveError(f"invalid value {text} in --mount", span=flag.span) from error
-
-
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-
-
-def _size(text: str, flag: nodes.MountFlag) -> int:
-    """Parse a size as Docker does: a number with b, k, m, g or t, optionally followed by ``b`` or ``ib``."""
-    lowered = text.strip().lower()
-    number = lowered.rstrip("bikmgt")
-    unit = lowered[len(number) :].removesuffix("b").removesuffix("i")
-    try:
-        return int(float(number) * _UNITS[unit])
-    except (ValueError, KeyError) as error:
-        raise ResolveError(f"invalid size: '{text}'", span=flag.span) from error

@@ -20,6 +20,7 @@ from builder.oci.digest import Digest
 from builder.ops import Inline, Pick
 from grammar.ignorefile import IgnoreFile
 from grammar.patterns import has_wildcard, match
+from grammar.suggest import did_you_mean
 from runtime.safepath import Root, scan_folder
 
 
@@ -117,9 +118,13 @@ def _above(name: str) -> Iterator[str]:
 
 
 def _missing(source: Source, path: str) -> BuildError:
-    hint = ""
+    folder, _, name = path.rpartition("/")
     if source.hides(path) or source.hides(source.root.real(path)):
         hint = "it is excluded by the ignore file"
+    else:
+        there = source.root.stat(folder)
+        names = [entry.name for entry in source.root.scan(folder)] if there and stat.S_ISDIR(there.st_mode) else []
+        hint = did_you_mean(name, names, f"{folder}/" if folder else "")
     return BuildError(f'failed to calculate checksum: "/{path}": not found in {source.where}', hint=hint)
 
 

@@ -16,15 +16,14 @@ from typing import Any
 from builder.cache import BuiltLayer, Layers
 from builder.contents import Contents
 from builder.context import Sources
-from builder.errors import Cancelled
+from builder.errors import BuildError, Cancelled
 from builder.keys import key, picks
 from builder.machine import Machine
 from builder.oci.digest import Digest
 from builder.ops import Base, Local, Op, Scratch
 from builder.plan import Plan
-from builder.progress import Progress
 from builder.request import Request
-from builder.steps import Steps
+from builder.steps import Reporter, Steps
 
 _WORKERS = 4
 
@@ -33,7 +32,7 @@ Executor = Callable[[Op, Any], BuiltLayer]
 
 
 def solve(
-    plan: Plan, request: Request, machine: Machine, progress: Progress, execute: Executor | None = None
+    plan: Plan, request: Request, machine: Machine, reporter: Reporter, execute: Executor | None = None
 ) -> Layers:
     """Return the layers of the target; *execute* carries out one op, `builder.execute.execute` by default.
 
@@ -43,7 +42,7 @@ def solve(
     """
     cancel = threading.Event()
     with Sources(request, machine, cancel.is_set) as sources:
-        steps = Steps(plan, progress)
+        steps = Steps(plan, reporter)
         solver = _Solver(plan, request, machine, steps=steps, sources=sources, cancel=cancel)
         solver.execute = execute
         return solver.solve()
@@ -71,6 +70,7 @@ class _Solver:
         target = len(self.plan.vertices) - 1
         self._early_keys()
         needed = self._needs(target)
+        self.contents.keep_only(needed)
         for place in range(target + 1):
             if place not in needed and not isinstance(self.plan.vertices[place].op, Local):
                 self.steps.cached(place)
@@ -96,14 +96,21 @@ class _Solver:
         for number in range(len(picks(vertex.op))):
             source = vertex.inputs[picks(vertex.op)[number].input]
             if isinstance(self.plan.vertices[source].op, Local):
-                with self.steps.running(source):
-                    content: Digest | None = self.contents.of_context(place, number)
+                content = self._context_content(place, number, source)
             else:
                 content = self.contents.remembered(place, number, self.keys.get(source))
             if content is None:
                 return None
             found.append(content)
         return tuple(found)
+
+    def _context_content(self, place: int, number: int, source: int) -> Digest | None:
+        """Return what a vertex selects from the context; a path that is missing there is the fault of the vertex."""
+        with self.steps.running(source):
+            try:
+                return self.contents.of_context(place, number)
+            except BuildError as error:
+                raise self.steps.failed(place, error) from error
 
     def _needs(self, target: int) -> set[int]:
         """Return the vertices that must be run, or at least looked at again when their inputs are there."""
@@ -166,10 +173,9 @@ class _Solver:
                     for place in sorter.get_ready():
                         running[pool.submit(self._solve_one, place)] = place
                     done, _ = wait(running, return_when=FIRST_COMPLETED)
+                    _raise_first_failure(done)
                     for future in done:
-                        place = running.pop(future)
-                        future.result()
-                        sorter.done(place)
+                        sorter.done(running.pop(future))
             except BaseException as error:
                 self.cancel.set()
                 pool.shutdown(cancel_futures=True)
@@ -215,3 +221,10 @@ class _Solver:
         with self.steps.running(place):
             pull_layers(op, self.machine, self.steps.status(place))
         self.results[place] = self._base_layers(op)
+
+
+def _raise_first_failure(done: set[Future[None]]) -> None:
+    """Raise what one of these ended with; that a step was stopped says less than why another one failed."""
+    failures = [error for future in done if (error := future.exception()) is not None]
+    for error in sorted(failures, key=lambda error: isinstance(error, Cancelled)):
+        raise error

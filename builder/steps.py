@@ -1,5 +1,6 @@
 """The steps of a build as its user sees them: numbers, times, output, and how each one ends."""
 
+import itertools
 import threading
 import time
 from collections import deque
@@ -11,102 +12,141 @@ from builder.plan import Plan
 from builder.progress import Progress, StepFinished, StepOutput, StepStarted, StepStatus
 
 _TAIL = 64 << 10
+_LAST_LINES = 10
+
+
+class Reporter:
+    """Numbers steps in the order in which they first appear. May be used by several threads at once."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def begin(self, name: str) -> "RunningStep":
+        """Announce a step."""
+        with self._lock:
+            step = RunningStep(next(self._numbers), self.progress)
+            self.progress(StepStarted(step=step.number, name=name, at=step.started))
+        return step
+
+    @contextmanager
+    def step(self, name: str) -> Iterator["RunningStep"]:
+        """Show a step of the builder's own for as long as the block runs."""
+        step = self.begin(name)
+        try:
+            yield step
+        except BaseException as error:
+            step.fail(error)
+            raise
+        step.finish()
+
+
+class RunningStep:
+    """One announced step. It ends once; what comes later is ignored."""
+
+    def __init__(self, number: int, progress: Progress) -> None:
+        self.number = number
+        self.started = time.monotonic()
+        self._progress = progress
+        self._ended = False
+        self._tail: deque[tuple[float, bytes]] = deque()
+        self._size = 0
+
+    def output(self, stream: int, data: bytes) -> None:
+        """Pass on what the step printed, and keep the end of it for an error message."""
+        now = time.monotonic()
+        self._tail.append((now, data))
+        self._size += len(data)
+        while self._size > _TAIL and len(self._tail) > 1:
+            self._size -= len(self._tail.popleft()[1])
+        self._progress(StepOutput(step=self.number, stream=stream, data=data, at=now))
+
+    def status(self, name: str, current: int = 0, total: int = 0) -> None:
+        """Tell how far a part of the step is, in bytes; without sizes, that it is done."""
+        done, at = current >= total, time.monotonic()
+        self._progress(StepStatus(step=self.number, id=name, current=current, total=total, done=done, at=at))
+
+    def finish(self, *, cached: bool = False) -> None:
+        """Say that the step is done."""
+        self._end(StepFinished(step=self.number, cached=cached, at=time.monotonic()))
+
+    def fail(self, error: BaseException) -> None:
+        """Say that the step ended with *error*, or was stopped."""
+        stopped = isinstance(error, Cancelled | KeyboardInterrupt)
+        text = "" if stopped else str(error)
+        self._end(StepFinished(step=self.number, error=text, cancelled=stopped, at=time.monotonic()))
+
+    def _end(self, event: StepFinished) -> None:
+        if not self._ended:
+            self._ended = True
+            self._progress(event)
+
+    def last_lines(self) -> tuple[str, ...]:
+        """Return the last lines of output, each behind the time at which it was complete."""
+        lines: deque[tuple[float, bytes]] = deque(maxlen=_LAST_LINES)
+        rest = b""
+        at = self.started
+        for at, data in self._tail:
+            *complete, rest = (rest + data).split(b"\n")
+            lines.extend((at, line) for line in complete)
+        if rest:
+            lines.append((at, rest))
+        return tuple(f"{when - self.started:.3f} {line.decode('utf-8', 'replace')}" for when, line in lines)
 
 
 class Steps:
-    """Reports the vertices of one plan. A vertex is announced once, numbered in the order of first appearance."""
+    """The vertices of one plan as steps; a vertex is announced once, one without a name never."""
 
-    def __init__(self, plan: Plan, progress: Progress) -> None:
+    def __init__(self, plan: Plan, reporter: Reporter) -> None:
         self._plan = plan
-        self._progress = progress
+        self._reporter = reporter
         self._lock = threading.Lock()
-        self._numbers: dict[int, int] = {}
-        self._finished: set[int] = set()
-        self._tails: dict[int, deque[tuple[float, bytes]]] = {}
-        self._started: dict[int, float] = {}
+        self._steps: dict[int, RunningStep] = {}
+        self._unnamed = RunningStep(0, lambda _event: None)
 
     def cached(self, place: int) -> None:
-        """Say that a vertex came from the cache; one that has no name is not shown."""
-        if self._plan.vertices[place].name and self._finish_once(place):
-            number = self._start(place)
-            self._progress(StepFinished(step=number, cached=True, at=time.monotonic()))
+        """Say that a vertex came from the cache."""
+        self._step(place).finish(cached=True)
 
     @contextmanager
     def running(self, place: int) -> Iterator[None]:
-        """Show a vertex as running; an error that leaves the block becomes the error of the step."""
-        if not self._plan.vertices[place].name or place in self._finished:
-            yield
-            return
-        number = self._start(place)
+        """Show a vertex as running; a BuildError that leaves the block becomes the StepFailed of this step."""
+        step = self._step(place)
         try:
             yield
-        except Cancelled:
-            self._end(place, StepFinished(step=number, cancelled=True, at=time.monotonic()))
-            raise
         except BaseException as error:
-            self._end(place, StepFinished(step=number, error=str(error), at=time.monotonic()))
-            if isinstance(error, BuildError) and not isinstance(error, StepFailed):
-                raise self._failed(place, error) from error
+            step.fail(error)
+            if isinstance(error, BuildError) and not isinstance(error, StepFailed | Cancelled):
+                raise self.failed(place, error) from error
             raise
-        self._end(place, StepFinished(step=number, at=time.monotonic()))
+        step.finish()
 
     def output(self, place: int) -> Callable[[int, bytes], None]:
         """Return what takes the output of a vertex: (stream, bytes)."""
-        tail = self._tails.setdefault(place, deque())
-
-        def take(stream: int, data: bytes) -> None:
-            now = time.monotonic()
-            tail.append((now, data))
-            while sum(len(piece) for _, piece in tail) > _TAIL and len(tail) > 1:
-                tail.popleft()
-            self._progress(StepOutput(step=self._numbers[place], stream=stream, data=data, at=now))
-
-        return take
+        return self._step(place).output
 
     def status(self, place: int) -> Callable[[str, int, int], None]:
         """Return what takes the progress of a part of a vertex: (id, bytes done, bytes in all)."""
+        return self._step(place).status
 
-        def take(name: str, current: int, total: int) -> None:
-            number, done = self._numbers[place], 0 < total <= current
-            self._progress(
-                StepStatus(step=number, id=name, current=current, total=total, done=done, at=time.monotonic())
-            )
-
-        return take
-
-    def _start(self, place: int) -> int:
+    def _step(self, place: int) -> RunningStep:
+        name = self._plan.vertices[place].name
+        if not name:
+            return self._unnamed
         with self._lock:
-            if place in self._numbers:
-                return self._numbers[place]
-            number = self._numbers[place] = len(self._numbers) + 1
-            self._started[place] = time.monotonic()
-            name = self._plan.vertices[place].name
-            self._progress(StepStarted(step=number, name=name, at=self._started[place]))
-            return number
+            if place not in self._steps:
+                self._steps[place] = self._reporter.begin(name)
+            return self._steps[place]
 
-    def _finish_once(self, place: int) -> bool:
-        with self._lock:
-            if place in self._finished:
-                return False
-            self._finished.add(place)
-            return True
-
-    def _end(self, place: int, event: StepFinished) -> None:
-        if self._finish_once(place):
-            self._progress(event)
-
-    def _failed(self, place: int, error: BuildError) -> StepFailed:
+    def failed(self, place: int, error: BuildError) -> StepFailed:
+        """Return *error* as the failure of a vertex, with its name, its lines and the end of its output."""
         vertex = self._plan.vertices[place]
-        code = getattr(error, "exit_code", None)
-        lines = tuple(self._last_lines(place))
         return StepFailed(
-            error.message, step=vertex.name, lines=vertex.lines, exit_code=code, output=lines, hint=error.hint
+            error.message,
+            step=vertex.name,
+            lines=vertex.lines,
+            exit_code=getattr(error, "exit_code", None),
+            output=self._step(place).last_lines(),
+            hint=error.hint,
         )
-
-    def _last_lines(self, place: int) -> Iterator[str]:
-        started = self._started.get(place, 0.0)
-        pieces = list(self._tails.get(place, ()))
-        text = b"".join(data for _, data in pieces).decode("utf-8", "replace")
-        at = pieces[-1][0] - started if pieces else 0.0
-        for line in text.splitlines()[-10:]:
-            yield f"{at:.3f} {line}"

@@ -83,8 +83,6 @@ def _kind(fields: list[tuple[str, str]], span: Span) -> MountKind:
 
 def _checked(written: str, value: str, span: Span) -> str:
     key = _ALIASES.get(written, written)
-    if key == "from" and "$" in value[:-1]:
-        raise DockerfileError("'from' doesn't support variable expansion, define alias stage instead", span)
     if key == "readwrite":
         return "false" if _boolean(written, value, span) else "true"
     return value if "$" in value else _value(key, value, span, written)

@@ -96,7 +96,7 @@ def _rule(keyword: str) -> str:
 
 @cache
 def _language(escape: str) -> Lark:
-    """Build the parser: once per process and escape character, in some ten milliseconds."""
+    """Build the parser: once per process and escape character, in some twenty milliseconds."""
 
     def adapt(terminal: TerminalDef) -> None:
         # The one terminal that depends on the escape directive; the grammar is written for the backslash.

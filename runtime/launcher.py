@@ -21,6 +21,7 @@ Output = Callable[[int, bytes], None]
 _CANCEL_INTERVAL_MS = 50
 _CANCEL_PATIENCE = 100
 _PIECE = 1 << 16
+_LAST_PIECES = 16  # the most that a pipe can hold
 _SIGKILL = 9
 _RLIMITS = (
     *("cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile"),
@@ -125,8 +126,8 @@ class _Child:
 
     def _finish(self, poller: select.poll, output: Output) -> list[plan.Report]:
         """Pass on what is left in the pipes: all writers are gone, unless one handed its end to a host process."""
-        while ready := [fd for fd, _ in poller.poll(0)]:
-            for fd in ready:
+        for _ in range(_LAST_PIECES):
+            for fd in [fd for fd, _ in poller.poll(0)]:
                 if data := os.read(fd, _PIECE):
                     output(self._streams[fd], data)
                 else:
@@ -186,14 +187,14 @@ def _process(what: spec.Spec) -> process.Process:
     )
 
 
-def _rlimits(limits: spec.Limits) -> tuple[tuple[int, int, int], ...]:
+def _rlimits(limits: spec.Limits) -> tuple[tuple[bytes, int, int, int], ...]:
     # No core files: they would land in the layer, with every secret that the process had in memory.
     wanted = {"core": (0, 0)}
     for name, soft, hard in limits.ulimits:
         if name not in _RLIMITS:
             raise SandboxError("set resource limit", name, 22, "there is no such limit")
         wanted[name] = (soft, hard)
-    return tuple((_RLIMITS.index(name), soft, hard) for name, (soft, hard) in wanted.items())
+    return tuple((name.encode(), _RLIMITS.index(name), soft, hard) for name, (soft, hard) in wanted.items())
 
 
 def _root(root: spec.Root) -> mounts.OverlayRoot | mounts.DirectoryRoot:

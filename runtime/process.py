@@ -33,12 +33,12 @@ _DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Confinement(Record):
-    """What the process is held to: a seccomp program (b"" for none), resource limits (number, soft, hard)."""
+    """What the process is held to: a seccomp program (b"" for none), resource limits (name, number, soft, hard)."""
 
     __slots__ = ("insecure", "no_new_privileges", "rlimits", "seccomp")
 
     def __init__(
-        self, insecure: bool, no_new_privileges: bool, rlimits: tuple[tuple[int, int, int], ...], seccomp: bytes
+        self, insecure: bool, no_new_privileges: bool, rlimits: tuple[tuple[bytes, int, int, int], ...], seccomp: bytes
     ) -> None:
         self.insecure, self.no_new_privileges, self.rlimits, self.seccomp = (
             insecure,
@@ -86,9 +86,9 @@ def become(process: Process, root: int, stdin: int) -> None:
 
 
 def _set_rlimits(confinement: Confinement) -> None:
-    for resource, soft, hard in confinement.rlimits:
-        with Operation(f"set resource limit {resource}"):
-            setrlimit(resource, soft, hard)
+    for name, number, soft, hard in confinement.rlimits:
+        with Operation("set resource limit", name):
+            setrlimit(number, soft, hard)
 
 
 def _enter(root: int, cwd: bytes) -> None:
@@ -138,7 +138,8 @@ def _bound_capabilities(keep: int) -> None:
 
 
 def _environment(env: tuple[tuple[bytes, bytes], ...], identity: Identity) -> dict[bytes, bytes]:
-    return {b"HOME": identity.home, **dict(env)}
+    known = dict(env)
+    return known if known.get(b"HOME") else {**known, b"HOME": identity.home}
 
 
 def _execute(args: tuple[bytes, ...], env: dict[bytes, bytes]) -> None:

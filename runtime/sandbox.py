@@ -112,16 +112,17 @@ def _enter_namespaces(world: World) -> None:
         unshare(CLONE_NEWNS)
         # Before the first mount: with shared propagation it would appear on the host.
         mount("none", "/", None, MS_REC | MS_PRIVATE)
-        network = CLONE_NEWNET if world.private_network else 0
-        unshare(CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | network)
-        if network:
-            bring_up_loopback()
-        sethostname(world.hostname)
+        unshare(CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (CLONE_NEWNET if world.private_network else 0))
         try:
             unshare(CLONE_NEWCGROUP)
         except OSError as error:  # optional: without it /proc/self/cgroup shows the host's names
             if error.errno not in {EINVAL, EPERM}:
                 raise
+    with Operation("set host name", world.hostname):
+        sethostname(world.hostname)
+    if world.private_network:
+        with Operation("bring up the loopback"):
+            bring_up_loopback()
 
 
 def _fork_init(plan: Plan, stage: Stage, status: Status) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from runtime.errors import SandboxUnavailable
 from runtime.seccomp_tables import AARCH64, I386, X86_64, Table
 
 ALLOW = 0x7FFF0000
@@ -161,8 +162,13 @@ def compile_filter(machine: str) -> Code:
 
 @lru_cache(maxsize=1)
 def default_filter() -> bytes:
-    """Return the program for this machine, b"" when no table is known for it."""
+    """Return the program for this machine.
+
+    Raises SandboxUnavailable when there is no table for it: running without a filter has to be asked for.
+    """
     machine = os.uname().machine
     if machine not in _MACHINES:
-        return b""
+        raise SandboxUnavailable(
+            f"there is no system-call filter for {machine}", "only steps that run insecure work on this machine"
+        )
     return b"".join(instruction.pack() for instruction in compile_filter(machine))

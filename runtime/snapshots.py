@@ -92,7 +92,7 @@ class Snapshotter(Protocol):
         ...
 
     def remove(self, name: str) -> None:
-        """Drop a committed snapshot; one that others use as a parent must be removed after them. Idempotent."""
+        """Drop a committed snapshot. Idempotent. Raises SnapshotError while others stand on it: they go first."""
         ...
 
     def names(self) -> tuple[str, ...]:
@@ -126,6 +126,8 @@ class SnapshotFolder:
         (folder / "empty").mkdir(mode=0o755, exist_ok=True)
         self._folder = folder
         self._held: dict[str, int] = {}
+        self._parents: dict[str, str] = {}
+        self._swept = False
 
     def commit(self, active: Active, name: str) -> None:
         """See `Snapshotter.commit`."""
@@ -147,7 +149,12 @@ class SnapshotFolder:
 
     def remove(self, name: str) -> None:
         """See `Snapshotter.remove`."""
-        self._drop(self._place(name))
+        path = self._place(name)
+        self._sweep_once()
+        for other in os.listdir(self._folder):
+            if self._parent(self._folder / other) == name:
+                raise SnapshotError(f"snapshot {name} is the parent of {other}")
+        self._drop(path)
 
     def names(self) -> tuple[str, ...]:
         """See `Snapshotter.names`."""
@@ -161,12 +168,19 @@ class SnapshotFolder:
 
     def _begin(self, parent: str | None) -> Path:
         """Make the folder of a new active snapshot with an empty ``fs``; its lock is held from here on."""
+        self._sweep_once()
         path, lock = new_locked_folder(self._folder, _PREFIX)
         self._held[path.name] = lock
         (path / "parent").write_text(parent or "", encoding="ascii")
         (path / "fs").mkdir()
         (path / "fs").chmod(0o755)
         return path
+
+    def _sweep_once(self) -> None:
+        """Remove what killed builders left; until something is written or removed it is in nobody's way."""
+        if not self._swept:
+            self._swept = True
+            sweep(self._folder, _PREFIX)
 
     def _seal(self, path: Path) -> None:
         """Remove from an active snapshot what its committed form does not have."""
@@ -191,7 +205,13 @@ class SnapshotFolder:
         return None
 
     def _parent(self, path: Path) -> str | None:
-        return _read(path / "parent") or None
+        """Return the parent that a folder names; that of a committed snapshot never changes and is read once."""
+        parent = self._parents.get(path.name)
+        if parent is None:
+            parent = _read(path / "parent") or ""
+            if not path.name.startswith(_PREFIX):
+                self._parents[path.name] = parent
+        return parent or None
 
     def _is_current(self, path: Path) -> bool:
         return _read(path / "boot") == boot_id()
@@ -241,5 +261,5 @@ def _renamed(source: Path, target: Path) -> bool:
 def _read(path: Path) -> str | None:
     try:
         return path.read_text(encoding="ascii", errors="replace")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None

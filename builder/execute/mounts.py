@@ -21,6 +21,9 @@ def mounts(op: Run, job: Job, stack: ExitStack) -> tuple[Mount, ...]:
         FileMount(target=PurePosixPath(script.path), content=os.fsencode(script.content), mode=0o755)
         for script in op.scripts
     )
+    # One order for everybody: two steps that lock the same two mounts must not wait for each other.
+    for name in sorted({_cache_name(mount) for mount in op.mounts if mount.sharing == "locked"}):
+        stack.enter_context(job.machine.locks.exclusive(name, job.cancel.is_set))
     found = (_mount(mount, job, stack) for mount in op.mounts)
     return (*scripts, *(mount for mount in found if mount is not None))
 
@@ -57,24 +60,24 @@ def _tree(mount: RunMount, job: Job, stack: ExitStack) -> Root:
 
 
 def _cache_folder(mount: RunMount, job: Job, stack: ExitStack) -> Path:
-    """Return the folder of a cache mount, locked as its sharing mode asks. The id is hashed: it is no path."""
+    """Return the folder of a cache mount; a private one is the first that is free. The id is hashed: it is no path."""
+    name = _cache_name(mount)
     number = 0
-    while True:
-        name = f"cache mount {mount.id or mount.target}" + (f" #{number}" if number else "")
-        if mount.sharing == "shared":
-            break
-        if mount.sharing == "locked":
-            stack.enter_context(job.machine.locks.exclusive(name, job.cancel.is_set))
-            break
+    while mount.sharing == "private":
         try:
             stack.enter_context(job.machine.locks.exclusive(name, lambda: True))
             break
         except Cancelled:
             number += 1
+            name = f"{_cache_name(mount)} #{number}"
     folder = job.machine.root / "cache-mounts" / hashlib.sha256(name.encode()).hexdigest()
     if not folder.exists():
         _make_cache_folder(folder, mount)
     return folder
+
+
+def _cache_name(mount: RunMount) -> str:
+    return f"cache mount {mount.id or mount.target}"
 
 
 def _make_cache_folder(folder: Path, mount: RunMount) -> None:

@@ -15,8 +15,9 @@ from builder.oci.limits import Limits
 from builder.oci.pipeline import PIECE
 from builder.oci.tar_entry import Entry, EntryKind
 from builder.oci.tar_reader import EntryData
+from builder.oci.unpack_folder import Folder, join
 from builder.oci.unpack_status import clear_xattrs, copy_status, set_status, set_status_of_name, time_pair
-from builder.oci.unpack_tree import Folder, Tree, join
+from builder.oci.unpack_tree import Tree
 from builder.oci.unpack_whiteouts import apply_whiteout, finish, whiteout_target
 from runtime.errors import UnsafePathError
 
@@ -103,6 +104,7 @@ class Unpacker:
                 assert_never(entry.kind)
         if not self._tree.overlay:
             folder.made.add(name)
+        self._tree.cover(folder, name)
         folder.claim()
 
     def _replacing(self, folder: Folder, name: str, make: Callable[[], T]) -> T:
@@ -179,7 +181,7 @@ class Unpacker:
         found, path, dir_fd = tree.lower_stat(origin, source), join(origin, source), tree.fd(origin)
         if found is None or not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
             return False
-        origin.claim()
+        origin.copied.add(source)
         if stat.S_ISLNK(found.st_mode):
             os.symlink(tree.lower.readlink(path) or "", source, dir_fd=dir_fd)
             os.chown(source, found.st_uid, found.st_gid, dir_fd=dir_fd, follow_symlinks=False)

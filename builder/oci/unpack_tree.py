@@ -23,6 +23,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
 from builder.oci.errors import LayerError
+from builder.oci.unpack_folder import Folder, join
 from runtime.filelock import remove_tree
 from runtime.safepath import Root
 
@@ -30,64 +31,6 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FOLDERS = 128
 _MAX_LINKS = 40
 _MAX_ALIASES = 4096
-
-
-class Folder:
-    """A folder that the layer has something to do with; what is known of it beyond what the disk says."""
-
-    __slots__ = (
-        "children", "explicit", "fd", "in_lower", "made", "mtime_ns", "name", "opaque", "ours", "parent", "reset",
-        "whiteouts",
-    )  # fmt: skip
-
-    def __init__(self, parent: "Folder | None", name: str) -> None:
-        self.parent, self.name = parent, name
-        self.children: dict[str, Folder] = {}
-        self.fd = -1
-        self.in_lower = False
-        """Overlay: the parent snapshot has a folder at this path, and folders all the way to it."""
-        self.explicit = False
-        """The archive has an entry for it."""
-        self.mtime_ns: int | None = None
-        """The time to give it at the end; None when it is not known yet."""
-        self.opaque = False
-        self.whiteouts: set[str] = set()
-        self.made: set[str] = set()
-        """Tree: names in it, other than folders, that this layer has made."""
-        self.ours = False
-        """Something in it or below it comes from this layer."""
-        self.reset = False
-        """Tree: the layer removes the folder that was here, and has put things at the same path."""
-
-    @property
-    def path(self) -> str:
-        """The path from the root of the tree, free of links."""
-        names = []
-        folder = self
-        while folder.parent is not None:
-            names.append(folder.name)
-            folder = folder.parent
-        return "/".join(reversed(names))
-
-    @property
-    def deleted(self) -> bool:
-        """Whether the layer deletes what the parent snapshot has in this folder."""
-        return self.opaque or (self.parent is not None and self.name in self.parent.whiteouts)
-
-    @property
-    def shows_lower(self) -> bool:
-        """Whether what the parent snapshot has in this folder can be seen (overlay)."""
-        here: Folder | None = self
-        while here is not None and here.in_lower and not here.deleted:
-            here = here.parent
-        return here is None
-
-    def claim(self) -> None:
-        """Note that this layer has put something here."""
-        folder: Folder | None = self
-        while folder is not None and not folder.ours:
-            folder.ours = True
-            folder = folder.parent
 
 
 class Tree:
@@ -173,7 +116,7 @@ class Tree:
             if found.startswith("/"):
                 here = self.root
         if len(self._known) > _MAX_ALIASES:
-            self._forget_paths()
+            self.forget_paths()
         self._known[path] = here
         return here
 
@@ -197,6 +140,7 @@ class Tree:
         if found is None:
             return None
         if stat.S_ISLNK(found.st_mode):
+            here.links.add(name)
             return self.lower.readlink(join(here, name))
         if not stat.S_ISDIR(found.st_mode):
             raise LayerError(f"{join(here, name)!r} is no folder, but there are entries below it")
@@ -219,6 +163,7 @@ class Tree:
         if name.startswith(".wh."):
             raise LayerError(f"{join(here, name)!r} cannot be the name of a folder in a layer")
         os.mkdir(name, 0o700, dir_fd=self.fd(here))
+        self.cover(here, name)
         folder = self._add(here, name)
         below = self.lower_stat(here, name)
         folder.in_lower = below is not None and stat.S_ISDIR(below.st_mode)
@@ -256,21 +201,28 @@ class Tree:
         folder.opaque = self.overlay
         return folder
 
+    def cover(self, here: Folder, name: str) -> None:
+        """Note that this layer has something new at *name*: a link of the parent snapshot is not followed any more."""
+        if name in here.links:
+            here.links.discard(name)
+            self.forget_paths()
+
     def remove(self, here: Folder, name: str) -> None:
         """Remove *name* in *here* with all below it."""
         remove_tree(self.fd(here), name)
         here.children.pop(name, None)
         here.made.discard(name)
-        self._forget_paths()
+        here.copied.discard(name)
+        self.forget_paths()
 
-    def _forget_paths(self) -> None:
+    def forget_paths(self) -> None:
         """Paths may lead elsewhere now."""
         self._known.clear()
         self._known[""] = self.root
 
-    def folders(self) -> Iterator[Folder]:
-        """Yield all folders that are known, each before those inside it."""
-        todo = [self.root]
+    def folders(self, top: Folder | None = None) -> Iterator[Folder]:
+        """Yield *top* (or the root) and all folders below it that are known, each before those inside it."""
+        todo = [top or self.root]
         while todo:
             folder = todo.pop()
             yield folder
@@ -279,9 +231,3 @@ class Tree:
 
 def _not_found(_here: Folder, name: str) -> Folder:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
-
-
-def join(folder: Folder, name: str) -> str:
-    """Return the path of *name* in *folder*."""
-    path = folder.path
-    return f"{path}/{name}" if path else name

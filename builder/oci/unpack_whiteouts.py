@@ -6,8 +6,9 @@ from contextlib import suppress
 
 from builder.oci.errors import LayerError
 from builder.oci.layer import OPAQUE_WHITEOUT, WHITEOUT_PREFIX
+from builder.oci.unpack_folder import Folder
 from builder.oci.unpack_status import copy_status, set_default_status
-from builder.oci.unpack_tree import Folder, Tree
+from builder.oci.unpack_tree import Tree
 
 
 def whiteout_target(path: str) -> str | None:
@@ -45,6 +46,9 @@ def apply_whiteout(tree: Tree, folder: Folder, target: str) -> None:
 
 
 def _note(tree: Tree, folder: Folder, target: str) -> None:
+    """Remember a deletion for the end; what was copied from below goes at once."""
+    _drop_copies(tree, folder, target)
+    tree.forget_paths()
     if target:
         names = [target]
     elif folder.parent is not None or tree.lower is None:
@@ -56,6 +60,15 @@ def _note(tree: Tree, folder: Folder, target: str) -> None:
         if name not in folder.whiteouts:
             tree.count_one()
             folder.whiteouts.add(name)
+
+
+def _drop_copies(tree: Tree, folder: Folder, target: str) -> None:
+    if target in folder.copied:
+        tree.remove(folder, target)
+    top = folder.children.get(target) if target else folder
+    for inner in tree.folders(top) if top is not None else ():
+        for name in sorted(inner.copied):
+            tree.remove(inner, name)
 
 
 def _clear(tree: Tree, top: Folder) -> None:

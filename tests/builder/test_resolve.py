@@ -2,8 +2,8 @@ import pytest
 
 from builder.errors import ResolveError
 from builder.ops import Copy, Run
-from builder.resolve import global_scope
 from builder.request import Request
+from builder.resolve import global_scope
 from builder.stages import FromImage, FromScratch, FromStage
 from grammar import parser
 from tests.helpers.resolving import BASE, PATH, base_config, marked, source_of, stage_of, stages_of

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from runtime import snapshots
+from runtime.changes import overlay_xattr_prefix
 from runtime.copying import CopyingSnapshotter
 from runtime.errors import SnapshotError
 from runtime.overlay import OverlaySnapshotter
@@ -58,6 +59,8 @@ def run(root: OverlayRoot | DirectoryRoot, script: str) -> str:
             enter = f"cd {shlex.quote(str(root.path))}"
         case OverlayRoot():
             options = f"index=off,metacopy=off,redirect_dir=nofollow,lowerdir={':'.join(map(str, root.lowers[::-1]))}"
+            if overlay_xattr_prefix() == "user.overlay.":
+                options += ",userxattr"
             if root.upper:
                 options += f",upperdir={root.upper},workdir={root.work}"
             enter = f"mount -t overlay overlay -o {shlex.quote(options)} /mnt; cd /mnt"
@@ -415,6 +418,31 @@ def test_removed_snapshots_are_gone_and_the_others_stay(keeper: Snapshotter) -> 
     assert files(keeper, name(1)) == ["/a", "/b"]
 
 
+def test_a_snapshot_that_others_stand_on_cannot_be_removed_before_them(keeper: Snapshotter) -> None:
+    layered(keeper, "echo 1 >a", "echo 2 >b")
+    with pytest.raises(SnapshotError, match="is the parent of"):
+        keeper.remove(name(0))
+    keeper.remove(name(1))
+    active = keeper.prepare(name(0))
+    with pytest.raises(SnapshotError, match="is the parent of"):
+        keeper.remove(name(0))
+    keeper.discard(active)
+    keeper.remove(name(0))
+    assert keeper.names() == ()
+
+
+def test_what_a_killed_builder_left_keeps_no_snapshot_from_being_removed(
+    keeper: Snapshotter, make: Callable[[], Snapshotter], tmp_path: Path
+) -> None:
+    base = layered(keeper, "echo 1 >a")
+    left = tmp_path / "snapshots/tmp-0123456789abcdef"
+    left.mkdir()
+    (left / "parent").write_text(base)
+    make().remove(base)
+    assert keeper.names() == ()
+    assert not left.exists()
+
+
 def test_an_open_tree_survives_the_removal_of_nothing_it_needs(keeper: Snapshotter) -> None:
     layered(keeper, "echo 1 >a", "echo 2 >b", "echo 3 >c")
     with Root(keeper.open(name(1))) as root:
@@ -454,6 +482,16 @@ def test_what_a_killed_builder_left_is_swept_and_what_a_living_one_has_is_kept(
     assert files(keeper, base) == ["/a", "/a/f"]
     keeper.commit(mine, name(9))
     assert keeper.exists(name(9))
+
+
+def test_the_first_write_of_a_builder_sweeps_what_others_left(make: Callable[[], Snapshotter], tmp_path: Path) -> None:
+    make()
+    (tmp_path / "snapshots/tmp-0123456789abcdef/fs/half").mkdir(parents=True)
+    keeper = make()
+    assert list((tmp_path / "snapshots").glob("tmp-*"))
+    active = keeper.prepare(None)
+    assert [path.name for path in (tmp_path / "snapshots").glob("tmp-*")] == [active.key]
+    keeper.discard(active)
 
 
 def test_snapshots_of_another_boot_are_dropped_when_they_are_met(

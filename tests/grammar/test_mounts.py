@@ -88,7 +88,6 @@ def test_settling_finds_what_the_variables_hid(text: str, message: str) -> None:
         ("foo=1", "unexpected key 'foo' in 'foo=1'"),
         ("type=Foo", 'unsupported mount type "Foo"'),
         ("type=$T", 'unsupported mount type "$T"'),
-        ("from=a$b", "'from' doesn't support variable expansion, define alias stage instead"),
         ("type=cache,required=1", "unexpected key 'required' for mount type 'cache'"),
         ("type=secret,id=a,size=1", "unexpected key 'size' for mount type 'secret'"),
         ("rw=$A", "invalid value for rw: $A"),

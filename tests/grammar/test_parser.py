@@ -107,13 +107,18 @@ def test_hostile_text_is_read_or_refused(text: str) -> None:
 @given(dockerfiles)
 def test_any_text_is_a_tree_or_a_located_error(text: str) -> None:
     source = Source("Dockerfile", text)
-    try:
-        found = list(_spans(parse(source)))
-    except DockerfileError as error:
-        assert error.render(source).startswith("Dockerfile")
-        found = [error.span] if error.span else []
 
-    assert all(0 <= span.start <= span.end <= len(text) for span in found)
+    _, shown = _outcome(source)
+
+    assert shown.endswith("\n")
+    assert all(0 <= span.start <= span.end <= len(text) for span in _spans(_tree_or_place(source)))
+
+
+def _tree_or_place(source: Source) -> object:
+    try:
+        return parse(source)
+    except DockerfileError as error:
+        return error.span
 
 
 @settings(max_examples=200)

@@ -52,12 +52,12 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[
             yield name, f"{left.get(name)!r}, theirs is {right.get(name)!r}"
 
 
-def step_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
-    """Pairs (position, what differs) of two histories. The first entry is the imported base, told by each in its way."""
+def step_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Pairs (instruction, what differs) of two histories. The first entry is the imported base, told by each its way."""
     left, right = steps(ours)[1:], steps(theirs)[1:]
     if len(left) != len(right):
-        yield 0, f"{len(left)} steps {[step[0] for step in left]}, theirs are {[step[0] for step in right]}"
+        yield "", f"{len(left)} steps {[step[0] for step in left]}, theirs are {[step[0] for step in right]}"
         return
-    for at, (mine, other) in enumerate(zip(left, right, strict=True), start=1):
+    for mine, other in zip(left, right, strict=True):
         if mine != other:
-            yield at, f"{mine!r}, theirs is {other!r}"
+            yield mine[0].partition(" ")[0], f"{mine!r}, theirs is {other!r}"

@@ -30,6 +30,7 @@ from builder.planning import make_plan
 from builder.progress import Event
 from builder.request import Request
 from builder.solver import solve
+from builder.steps import Reporter
 from tests.helpers.contexts import write_context
 
 PATIENCE = 20
@@ -110,7 +111,7 @@ class Site:
             self.write({"Dockerfile": dockerfile})
         asked = Request(context=self.context, **request)
         plan = make_plan(read_dockerfile(asked), asked, self.machine)
-        return solve(plan, asked, self.machine, self.events.append, self.execute)
+        return solve(plan, asked, self.machine, Reporter(self.events.append), self.execute)
 
     def image(self, dockerfile: str = "", **request: Any) -> Image:
         """Build the whole image."""

@@ -149,7 +149,11 @@ def removed(tree: Tree, base: Tree) -> list[str]:
 
 
 def differences(ours: Tree, theirs: Tree, *, started: int) -> Iterator[tuple[str, str]]:
-    """Pairs (path, what differs). A time counts only when one side kept it from before *started*."""
+    """Pairs (path, what differs).
+
+    Times of folders do not count, for each builder touches folders in its own order; those of other nodes count when
+    one side kept them from before *started*.
+    """
     for path in sorted(ours.keys() | theirs.keys()):
         if path == "/":
             continue  # docker import drops the entry of the root folder, so a base may lack it on one side
@@ -170,7 +174,7 @@ def _node_differences(ours: Node, theirs: Node, started: int) -> Iterator[str]:
         yield f"xattrs {ours.xattrs}, theirs are {theirs.xattrs}"
     if ours.same != theirs.same:
         yield f"hard link to {ours.same or 'nothing'}, theirs to {theirs.same or 'nothing'}"
-    if ours.mtime != theirs.mtime and min(ours.mtime, theirs.mtime) < started:
+    if not ours.is_folder and ours.mtime != theirs.mtime and min(ours.mtime, theirs.mtime) < started:
         yield f"mtime {ours.mtime}, theirs is {theirs.mtime}"
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -27,6 +28,8 @@ class Ground:
         self.outside.mkdir()
         self.canary = canary(self.outside)
         self.skipped: tuple[str, ...] = ()
+        self.compare_links = True
+        """Off where hard links of a lower layer get new names: overlayfs copies one of them and tears them apart."""
 
     def apply(self, *layers: bytes) -> Tree:
         """Return the tree that *layers* make, the lowest first. Raises LayerError when one is refused."""
@@ -38,7 +41,7 @@ class Ground:
         finally:
             assert watched(self.outside) == before
             assert sorted(os.listdir(place)) == ["overlay", "tree"]
-        tree, overlay = trees
+        tree, overlay = (found if self.compare_links else _unlinked(found) for found in trees)
         if isinstance(tree, LayerError) or isinstance(overlay, LayerError):
             assert isinstance(tree, LayerError), overlay
             assert isinstance(overlay, LayerError), tree
@@ -91,6 +94,10 @@ class Ground:
         finally:
             os.close(fd)
         self.skipped = done.skipped
+
+
+def _unlinked(tree: Tree | LayerError) -> Tree | LayerError:
+    return tree if isinstance(tree, LayerError) else {path: replace(node, same="") for path, node in tree.items()}
 
 
 @contextmanager

@@ -240,7 +240,9 @@ def test_a_program_that_names_our_interpreter_as_its_loader_changes_nothing(imag
 
 
 def test_init_shows_neither_its_program_nor_its_files_nor_its_root(image: Image) -> None:
-    script = "cd /proc/1; cat environ mem maps; for f in exe cwd root fd/0 fd/1 fd/3; do busybox readlink $f && cat $f; done"
+    script = (
+        "cd /proc/1; cat environ mem maps; for f in exe cwd root fd/0 fd/1 fd/3; do busybox readlink $f && cat $f; done"
+    )
     assert image.shell(script).out == ""
 
 
@@ -401,8 +403,8 @@ def test_mounts_below_mounts_come_after_them_whatever_their_order(image: Image, 
     )
     with pytest.raises(SandboxError, match="Read-only"):  # the stub of the secret would have to be made in /x/y
         image.run("true", mounts=mounts)
-    mounts = (Bind(host_path=tmp_path / "data", target=at("/x/y")), Tmpfs(target=at("/x")))
-    assert image.shell("cat /x/y/file; ls -a /x", mounts=mounts).out.split() == ["inner.", "..", "y"]
+    writable = (Bind(host_path=tmp_path / "data", target=at("/x/y")), Tmpfs(target=at("/x")))
+    assert image.shell("cat /x/y/file; ls -a /x", mounts=writable).out.split() == ["inner.", "..", "y"]
     assert image.left() == []
 
 

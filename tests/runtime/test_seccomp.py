@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime import seccomp
+from runtime.errors import SandboxUnavailable
 from runtime.seccomp import ALLOW, ENOSYS, EPERM, KILL_PROCESS, Instruction, compile_filter
 from runtime.seccomp_tables import AARCH64, I386, X86_64, Table
 
@@ -103,8 +104,8 @@ def test_each_refused_name_exists_somewhere() -> None:
     assert len(set(X86_64.values())) == len(X86_64)
 
 
-def test_a_machine_without_a_table_gets_no_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_a_table_runs_nothing_unfiltered(monkeypatch: pytest.MonkeyPatch) -> None:
     seccomp.default_filter.cache_clear()
     monkeypatch.setattr(seccomp, "_MACHINES", {})
-    assert seccomp.default_filter() == b""
-    seccomp.default_filter.cache_clear()
+    with pytest.raises(SandboxUnavailable, match="no system-call filter for"):
+        seccomp.default_filter()

@@ -9,7 +9,7 @@ libc.syscall.restype = ctypes.c_long
 long = ctypes.c_long
 zeroes = ctypes.create_string_buffer(256)
 
-CALLS = {
+CALLS: dict[str, tuple[object, ...]] = {
     "unshare-user": (272, 0x10000000),
     "mount": (165, 0, 0, 0, 0, 0),
     "umount2": (166, 0, 0),
@@ -47,6 +47,6 @@ CALLS = {
     "chroot": (161, b"/"),
 }
 
-for name, (number, *args) in CALLS.items():
-    result = libc.syscall(long(number), *(long(arg) if isinstance(arg, int) else arg for arg in args))
+for name, call in CALLS.items():
+    result = libc.syscall(*[long(arg) if isinstance(arg, int) else arg for arg in call])
     os.write(1, f"{name} {errno.errorcode[ctypes.get_errno()] if result == -1 else 0}\n".encode())

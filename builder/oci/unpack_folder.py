@@ -1,0 +1,69 @@
+"""What is remembered of a folder while a layer is unpacked, beyond what the disk says."""
+
+
+class Folder:
+    """A folder that the layer has something to do with. `Tree` makes them; compared by identity."""
+
+    __slots__ = (
+        "children", "copied", "explicit", "fd", "in_lower", "links", "made", "mtime_ns", "name", "opaque", "ours", "parent", "reset",
+        "whiteouts",
+    )  # fmt: skip
+
+    def __init__(self, parent: "Folder | None", name: str) -> None:
+        self.parent, self.name = parent, name
+        self.children: dict[str, Folder] = {}
+        self.fd = -1
+        self.in_lower = False
+        """Overlay: the parent snapshot has a folder at this path, and folders all the way to it."""
+        self.explicit = False
+        """The archive has an entry for it."""
+        self.mtime_ns: int | None = None
+        """The time to give it at the end; None when it is not known yet."""
+        self.opaque = False
+        self.whiteouts: set[str] = set()
+        self.links: set[str] = set()
+        """Overlay: names in it that are links of the parent snapshot and were followed."""
+        self.copied: set[str] = set()
+        """Overlay: names in it that were copied from the parent snapshot only for a hard link to lead there."""
+        self.made: set[str] = set()
+        """Tree: names in it, other than folders, that this layer has made."""
+        self.ours = False
+        """Something in it or below it comes from this layer."""
+        self.reset = False
+        """Tree: the layer removes the folder that was here, and has put things at the same path."""
+
+    @property
+    def path(self) -> str:
+        """The path from the root of the tree, free of links."""
+        names = []
+        folder = self
+        while folder.parent is not None:
+            names.append(folder.name)
+            folder = folder.parent
+        return "/".join(reversed(names))
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the layer deletes what the parent snapshot has in this folder."""
+        return self.opaque or (self.parent is not None and self.name in self.parent.whiteouts)
+
+    @property
+    def shows_lower(self) -> bool:
+        """Whether what the parent snapshot has in this folder can be seen (overlay)."""
+        here: Folder | None = self
+        while here is not None and here.in_lower and not here.deleted:
+            here = here.parent
+        return here is None
+
+    def claim(self) -> None:
+        """Note that this layer has put something here."""
+        folder: Folder | None = self
+        while folder is not None and not folder.ours:
+            folder.ours = True
+            folder = folder.parent
+
+
+def join(folder: Folder, name: str) -> str:
+    """Return the path of *name* in *folder*."""
+    path = folder.path
+    return f"{path}/{name}" if path else name

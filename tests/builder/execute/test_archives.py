@@ -1,0 +1,131 @@
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+
+import pytest
+import zstandard
+
+from builder.errors import BuildError, StepFailed
+from builder.machine import open_machine
+from tests.builder.execute.test_copy import archive_of, base_of, owner
+from tests.builder.test_trees import folder, member
+from tests.helpers.fake_execute import Site
+from tests.helpers.images import tar_of
+from tests.helpers.rawtar import archive, file, hardlink, symlink
+
+COMPRESSORS = {
+    "plain": lambda data: data,
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": lambda data: zstandard.ZstdCompressor().compress(data),
+}
+
+
+@pytest.fixture
+def site(tmp_path):
+    machine = open_machine(tmp_path / "store")
+    context = tmp_path / "context"
+    context.mkdir()
+    yield Site(machine=machine, context=context)
+    machine.close()
+
+
+def added(site, content, instruction="ADD a /d/", base="scratch"):
+    """The members of the layer that adding *content* makes, in order."""
+    (site.context / "a").write_bytes(content)
+    with archive_of(site, site.solve(f"FROM {base}\n{instruction}\n")) as layer:
+        return {entry.name: entry for entry in layer}
+
+
+@pytest.mark.parametrize("compression", COMPRESSORS)
+def test_an_archive_is_unpacked_however_it_is_compressed(site, compression):
+    entries = added(site, COMPRESSORS[compression](tar_of({"x": b"1", "sub/y": b"2"})))
+    assert list(entries) == ["d", "d/x", "d/sub", "d/sub/y"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"text", b"\0" * 1024, gzip.compress(b"text"), b"\x1f\x8b", b"BZh9nonsense", b"x" * 2000]
+)
+def test_what_is_no_archive_is_copied_as_a_file(site, content):
+    entries = added(site, content)
+    assert list(entries) == ["d", "d/a"]
+    assert entries["d/a"].size == len(content)
+
+
+def test_copy_leaves_an_archive_packed(site):
+    assert list(added(site, tar_of({"x": b"1"}), "COPY a /d/")) == ["d", "d/a"]
+
+
+def test_a_destination_without_a_slash_is_a_folder_for_an_archive(site):
+    assert list(added(site, tar_of({"x": b"1"}), "ADD a /new")) == ["new", "new/x"]
+
+
+def test_members_keep_their_owner_unless_another_is_asked_for(site):
+    content = archive(file("x", b"1", uid=5, gid=6))
+    assert owner(added(site, content)["d/x"]) == (5, 6)
+    assert owner(added(site, content, "ADD --chown=7:8 a /d/")["d/x"]) == (7, 8)
+
+
+def test_a_mode_is_not_applied_to_members(site):
+    assert added(site, archive(file("x", b"1", mode=0o644)), "ADD --chmod=0700 a /d/")["d/x"].mode == 0o644
+
+
+@pytest.mark.parametrize("name", ["../../x", "/x", "./x", "sub/../../x"])
+def test_a_hostile_name_stays_below_the_destination(site, name):
+    assert list(added(site, archive(file(name, b"1")))) == ["d", "d/x"]
+
+
+def test_a_link_in_the_archive_leads_nowhere_outside_the_image(site):
+    entries = added(site, archive(symlink("l", "/../../etc"), file("l/passwd", b"evil")))
+    assert list(entries) == ["d", "d/l", "etc", "etc/passwd"]
+
+
+def test_members_go_through_links_of_the_image(site):
+    base_of(site, folder("d"), folder("real"), member("d/l", b"2", linkname="/real"))
+    assert "real/x" in added(site, archive(file("l/x", b"1")), base="base")
+
+
+def test_a_member_takes_the_place_of_what_is_there(site):
+    base_of(site, folder("d"), folder("d/x"), member("d/y", b"2", linkname="z"))
+    entries = added(site, archive(file("x", b"1"), file("y", b"2")), base="base")
+    assert entries["d/x"].isreg()
+    assert entries["d/y"].isreg()
+
+
+def test_hard_links_lead_to_the_same_place(site):
+    entries = added(site, archive(file("x", b"1"), hardlink("y", "/../x")))
+    assert entries["d/y"].islnk()
+    assert entries["d/y"].linkname == "d/x"
+
+
+def test_a_large_member_arrives_whole(site):
+    content = bytes(range(256)) * (12 << 10)
+    added(site, tar_of({"x": content}))
+    with archive_of(site, site.solve()) as layer:
+        stream = layer.extractfile("d/x")
+        assert stream is not None
+        assert stream.read() == content
+
+
+def test_a_damaged_archive_is_an_error_of_the_step(site):
+    whole = tar_of({"x": b"1" * 5000})
+    with pytest.raises(StepFailed, match="failed to unpack the archive"):
+        added(site, whole[:3000])
+    with pytest.raises(BuildError, match="failed to unpack the archive"):
+        added(site, gzip.compress(whole)[:-20])
+
+
+def test_several_archives_and_files_may_be_added_at_once(site):
+    (site.context / "b").write_bytes(tar_of({"y": b"1"}))
+    (site.context / "c").write_bytes(b"file")
+    assert list(added(site, tar_of({"x": b"1"}), "ADD a b c /d/")) == ["d", "d/x", "d/y", "d/c"]
+
+
+def test_an_archive_in_a_heredoc_is_text(site):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w"):
+        pass
+    assert list(added(site, buffer.getvalue(), "ADD <<a /d/\ntext\na")) == ["d", "d/a"]

@@ -1,0 +1,236 @@
+import gzip
+import io
+import os
+import tarfile
+
+import pytest
+
+from builder.errors import StepFailed
+from builder.machine import open_machine
+from builder.oci.digest import Digest
+from builder.oci.image import write_image
+from tests.builder.test_trees import folder, layer_of, member
+from tests.helpers.fake_execute import Site
+from tests.helpers.images import tiny_config
+
+
+@pytest.fixture
+def site(tmp_path):
+    machine = open_machine(tmp_path / "store")
+    context = tmp_path / "context"
+    context.mkdir()
+    yield Site(machine=machine, context=context)
+    machine.close()
+
+
+def base_of(site, *members):
+    """Make ``base`` an image of one layer with these members."""
+    layer = layer_of(site.machine, *members)
+    config = tiny_config([b""])
+    config = type(config)(
+        architecture="amd64", os="linux", diff_ids=(Digest.parse(layer.diff_id),), history=config.history
+    )
+    image = write_image(site.machine.blobs, config, (layer.descriptor,))
+    site.machine.layout.tag("docker.io/library/base:latest", image.descriptor)
+
+
+def archive_of(site, layers):
+    with site.machine.blobs.open(layers[-1].descriptor) as stream:
+        return tarfile.open(fileobj=io.BytesIO(gzip.decompress(stream.read())))
+
+
+def made(site, instruction, *, base="scratch", **request):
+    """What the layer of the instruction holds: path -> member."""
+    with archive_of(site, site.solve(f"FROM {base}\n{instruction}\n", **request)) as archive:
+        return {entry.name: entry for entry in archive}
+
+
+def text_of(site, instruction, path, base="scratch"):
+    with archive_of(site, site.solve(f"FROM {base}\n{instruction}\n")) as archive:
+        stream = archive.extractfile(path)
+        assert stream is not None
+        return stream.read().decode()
+
+
+def owner(entry):
+    return entry.uid, entry.gid
+
+
+def test_a_file_keeps_mode_time_and_content_and_belongs_to_root(site):
+    site.write({"f": "hello"})
+    os.chmod(site.context / "f", 0o4751)
+    os.chown(site.context / "f", 5, 6)
+    os.utime(site.context / "f", (1, 1234567890))
+    entry = made(site, "COPY f /d/g")["d/g"]
+    assert (entry.mode, owner(entry), entry.mtime) == (0o4751, (0, 0), 1234567890)
+    assert text_of(site, "COPY f /d/g", "d/g") == "hello"
+
+
+@pytest.mark.parametrize(
+    ("instruction", "paths"),
+    [
+        ("COPY f /new", ["new"]),
+        ("COPY f /new/", ["new", "new/f"]),
+        ("COPY f /d", ["d", "d/f"]),
+        ("COPY f .", ["f"]),
+        ("COPY f /a/b/c", ["a", "a/b", "a/b/c"]),
+        ("COPY f g /d/", ["d", "d/f", "d/g"]),
+        ("COPY sub /d", ["d", "d/x"]),
+        ("COPY sub /new", ["new", "new/x"]),
+        ("COPY sub /", ["x"]),
+        ("COPY f /link/y", ["real", "real/y"]),
+        ("COPY f /link", ["real", "real/f"]),
+        ("COPY f /dangling", ["nowhere"]),
+        ("COPY sub /link/new/", ["real", "real/new", "real/new/x"]),
+        ("COPY no*thing /d/", []),
+    ],
+)
+def test_where_a_source_goes(site, instruction, paths):
+    base_of(
+        site,
+        folder("d"),
+        folder("real"),
+        member("link", b"2", linkname="/real"),
+        member("dangling", b"2", linkname="nowhere"),
+    )
+    site.write({"f": "f", "g": "g", "sub/x": "x"})
+    assert list(made(site, instruction, base="base")) == paths
+    assert site.machine.snapshots.names() == ()
+
+
+def test_an_existing_destination_keeps_its_owner_and_mode_and_a_folder_below_takes_the_sources(site):
+    base_of(site, folder("d", mode=0o1777, uid=7), folder("d/sub", mode=0o700, uid=7))
+    site.write({"src/sub/f": "1"})
+    os.chmod(site.context / "src" / "sub", 0o2755)
+    entries = made(site, "COPY src /d", base="base")
+    assert (entries["d"].mode, owner(entries["d"])) == (0o1777, (7, 0))
+    assert (entries["d/sub"].mode, owner(entries["d/sub"])) == (0o2755, (0, 0))
+
+
+@pytest.mark.parametrize("destination", ["/new", "/new/"])
+def test_a_new_destination_folder_is_plain_whatever_the_source_was(site, destination):
+    site.write({"src/f": "1"})
+    os.chmod(site.context / "src", 0o700)
+    entry = made(site, f"COPY --chown=5:6 src {destination}")["new"]
+    assert (entry.mode, owner(entry)) == (0o755, (5, 6))
+
+
+def test_chown_and_chmod_hold_for_everything_that_is_made(site):
+    site.write({"src/sub/f": "1"})
+    os.symlink("f", site.context / "src" / "l")
+    entries = made(site, "COPY --chown=5:6 --chmod=0640 src /a/b")
+    assert {owner(entry) for entry in entries.values()} == {(5, 6)}
+    assert {entry.mode for entry in entries.values() if not entry.issym()} == {0o640}
+
+
+def test_an_owner_without_a_group_has_the_group_of_its_number(site):
+    site.write({"f": "1"})
+    assert owner(made(site, "COPY --chown=7 f /f")["f"]) == (7, 7)
+
+
+def test_owner_names_are_those_of_the_image(site):
+    site.write({"passwd": "alice:x:11:12::/:\n", "group": "staff:x:13:\n", "f": "1"})
+    text = "COPY passwd group /etc/\nCOPY --chown={} f /f"
+    assert owner(made(site, text.format("alice"))["f"]) == (11, 12)
+    assert owner(made(site, text.format("alice:staff"))["f"]) == (11, 13)
+    with pytest.raises(StepFailed, match="unable to find user bob") as caught:
+        made(site, text.format("bob"))
+    assert "/etc/passwd" in caught.value.hint
+
+
+def test_an_owner_out_of_range_is_refused(site):
+    site.write({"f": "1"})
+    with pytest.raises(StepFailed, match="4294967295"):
+        made(site, "COPY --chown=4294967295 f /f")
+
+
+def test_files_of_a_stage_keep_their_owner(site):
+    site.write({"f": "1"})
+    layers = site.solve("FROM scratch AS a\nCOPY --chown=5:6 f /d/f\nFROM scratch\nCOPY --from=a /d /e\n")
+    with archive_of(site, layers) as archive:
+        owners = {entry.name: owner(entry) for entry in archive}
+    assert owners == {"e": (0, 0), "e/f": (5, 6)}
+
+
+def test_links_stay_links_and_hard_links_stay_one_file(site):
+    site.write({"src/a": "1"})
+    os.link(site.context / "src" / "a", site.context / "src" / "b")
+    os.symlink("/anywhere", site.context / "src" / "l")
+    entries = made(site, "COPY src /d")
+    assert entries["d/l"].linkname == "/anywhere"
+    assert entries["d/b"].islnk()
+    assert entries["d/b"].linkname == "d/a"
+
+
+def test_special_files_are_copied_as_they_are(site):
+    site.write({"src/f": "1"})
+    os.mkfifo(site.context / "src" / "pipe")
+    os.mknod(site.context / "src" / "null", 0o20666, os.makedev(1, 3))
+    entries = made(site, "COPY src /d")
+    assert entries["d/pipe"].isfifo()
+    assert (entries["d/null"].devmajor, entries["d/null"].devminor) == (1, 3)
+
+
+def test_attributes_of_the_user_are_kept(site):
+    site.write({"f": "1"})
+    os.setxattr(site.context / "f", "user.note", b"x\xff")
+    entry = made(site, "COPY f /f")["f"]
+    assert entry.pax_headers["SCHILY.xattr.user.note"].encode("utf-8", "surrogateescape") == b"x\xff"
+
+
+def test_a_name_that_is_no_text_survives(site):
+    (site.context / "src").mkdir()
+    (site.context / "src" / "\udcff\udcfe").write_text("1")
+    assert "d/\udcff\udcfe" in made(site, "COPY src /d")
+
+
+@pytest.mark.parametrize(
+    ("instruction", "message"),
+    [
+        ("COPY sub /file", "cannot copy to non-directory: /file"),
+        ("COPY f /file/", "cannot copy to non-directory: /file"),
+        ("COPY f /file/x", "cannot copy to non-directory: /file"),
+        ("COPY sub /d2", "cannot copy to non-directory: /d2/x"),
+        ("COPY g /d", "cannot replace to directory /d/g with file"),
+        ("COPY f /loop/x", "too many links"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(site, instruction, message):
+    base_of(
+        site,
+        member("file"),
+        folder("d"),
+        folder("d/g"),
+        folder("d2"),
+        member("d2/x"),
+        member("loop", b"2", linkname="loop"),
+    )
+    site.write({"f": "1", "g": "1", "sub/x/y": "1"})
+    with pytest.raises(StepFailed) as caught:
+        made(site, instruction, base="base")
+    assert message in caught.value.message
+    assert caught.value.lines == (2, 2)
+
+
+def test_a_heredoc_is_a_file_of_root(site):
+    entry = made(site, "COPY --chmod=0700 <<run.sh <<b /d/\necho 1\nrun.sh\n2\nb")["d/run.sh"]
+    assert (entry.mode, owner(entry), entry.size) == (0o700, (0, 0), 7)
+    assert text_of(site, "COPY <<f /g\ntext\nf", "g") == "text\n"
+
+
+def test_large_files_are_copied_whole(site):
+    (site.context / "big").write_bytes(b"0123456789abcdef" * (200 << 10))
+    assert made(site, "COPY big /big")["big"].size == 3200 << 10
+    assert text_of(site, "COPY big /big", "big").endswith("abcdef")
+
+
+def test_no_time_is_later_than_the_epoch(site):
+    site.write({"f": "1"})
+    assert made(site, "COPY f /d/f", source_date_epoch=1000)["d/f"].mtime == 1000
+
+
+def test_a_layer_is_the_same_whenever_it_is_written(site):
+    site.write({"src/b": "1", "src/a": "2"})
+    first = site.solve("FROM scratch\nCOPY src /\n")
+    again = site.solve(no_cache=True)
+    assert first[-1].diff_id == again[-1].diff_id

@@ -1,0 +1,145 @@
+import pytest
+
+from builder.errors import BuildError
+from builder.execute.tree_writer import TreeWriter
+from builder.oci.errors import LayerError
+from builder.oci.tar_entry import Entry, EntryKind
+from builder.trees import FILE, FOLDER, LINK, EmptyTree, Node
+
+
+class KeptLayer:
+    """Keeps the entries instead of writing them."""
+
+    def __init__(self):
+        self.entries = []
+
+    def add(self, entry, data=None):
+        self.entries.append(entry)
+
+    @property
+    def paths(self):
+        return [entry.path for entry in self.entries]
+
+
+class DictTree:
+    def __init__(self, **nodes):
+        self.nodes = {path.replace("__", "/"): node for path, node in nodes.items()}
+        self.asked = []
+
+    def lstat(self, path):
+        self.asked.append(path)
+        return Node(FOLDER) if not path else self.nodes.get(path)
+
+
+def writer_on(tree=None, **fields):
+    return TreeWriter(layer=KeptLayer(), tree=tree or EmptyTree(), **fields)
+
+
+def file(path, **fields):
+    return Entry(path=path, kind=EntryKind.FILE, **fields)
+
+
+def folder(path, **fields):
+    return Entry(path=path, kind=EntryKind.DIRECTORY, **fields)
+
+
+def test_new_parents_are_plain_folders_of_the_given_owner():
+    writer = writer_on(owner=(5, 6), now=9)
+    writer.put(file("a/b/f"))
+    assert writer.layer.paths == ["a", "a/b", "a/b/f"]
+    made = writer.layer.entries[0]
+    assert (made.kind, made.mode, made.uid, made.gid, made.mtime) == (EntryKind.DIRECTORY, 0o755, 5, 6, 9)
+
+
+def test_parents_that_exist_are_repeated_as_they_are():
+    writer = writer_on(DictTree(tmp=Node(FOLDER, 0o1777, 1, 2, 3)), owner=(5, 6))
+    writer.put(file("tmp/f"))
+    assert writer.layer.entries[0] == folder("tmp", mode=0o1777, uid=1, gid=2, mtime=3)
+
+
+def test_a_parent_is_written_once():
+    writer = writer_on()
+    writer.put(file("a/f"))
+    writer.put(file("a/g"))
+    assert writer.layer.paths == ["a", "a/f", "a/g"]
+
+
+def test_the_root_is_never_written():
+    writer = writer_on()
+    writer.folder("")
+    writer.put(file("f"))
+    assert writer.layer.paths == ["f"]
+
+
+def test_a_folder_that_exists_keeps_its_owner_when_it_is_only_made_sure_of():
+    writer = writer_on(DictTree(d=Node(FOLDER, 0o750, 1, 1, 1)), owner=(5, 6))
+    writer.folder("d")
+    writer.folder("d")
+    assert writer.layer.entries == [folder("d", mode=0o750, uid=1, gid=1, mtime=1)]
+
+
+def test_a_folder_that_is_put_takes_over_owner_and_mode():
+    writer = writer_on(DictTree(d=Node(FOLDER, 0o750, 1, 1, 1)))
+    writer.put(folder("d", mode=0o700, uid=2))
+    assert writer.layer.entries == [folder("d", mode=0o700, uid=2)]
+
+
+@pytest.mark.parametrize("kind", [FILE, LINK])
+def test_a_folder_cannot_take_the_place_of_something_else(kind):
+    writer = writer_on(DictTree(d=Node(kind)))
+    with pytest.raises(BuildError, match="cannot copy to non-directory: /d"):
+        writer.put(folder("d"))
+    with pytest.raises(BuildError, match="cannot copy to non-directory: /d"):
+        writer.folder("d")
+    with pytest.raises(BuildError, match="cannot copy to non-directory: /d"):
+        writer.put(file("d/f"))
+
+
+def test_a_file_cannot_take_the_place_of_a_folder():
+    with pytest.raises(BuildError, match="cannot replace to directory /d with file"):
+        writer_on(DictTree(d=Node(FOLDER))).put(file("d"))
+
+
+def test_an_archive_may_replace_anything():
+    writer = writer_on(DictTree(d=Node(FOLDER), f=Node(FILE)))
+    writer.put(file("d"), over=True)
+    writer.put(folder("f"), over=True)
+    assert writer.layer.paths == ["d", "f"]
+
+
+def test_a_file_takes_the_place_of_a_file_or_link():
+    writer = writer_on(DictTree(f=Node(FILE), l=Node(LINK, link="x")))
+    writer.put(file("f"))
+    writer.put(file("l"))
+    assert writer.layer.paths == ["f", "l"]
+
+
+def test_nothing_is_looked_up_below_a_folder_that_the_layer_made():
+    tree = DictTree()
+    writer = writer_on(tree)
+    writer.put(folder("new"))
+    tree.asked.clear()
+    for number in range(3):
+        writer.put(file(f"new/{number}"))
+    assert tree.asked == []
+
+
+def test_what_was_written_is_seen_when_links_are_resolved():
+    writer = writer_on()
+    writer.put(folder("real"))
+    writer.put(Entry(path="link", kind=EntryKind.SYMLINK, linkname="real"))
+    path, node = writer.resolve("link")
+    assert (path, node.kind) == ("real", FOLDER)
+
+
+def test_no_time_is_later_than_the_epoch():
+    writer = writer_on(now=100, latest=50)
+    writer.put(file("d/old", mtime=10))
+    writer.put(file("d/new", mtime=70))
+    assert [entry.mtime for entry in writer.layer.entries] == [50, 10, 50]
+
+
+@pytest.mark.parametrize("path", [".wh.f", "d/.wh.f", "d/.wh..wh..opq"])
+def test_a_name_that_means_a_deletion_is_refused(path):
+    with pytest.raises(LayerError, match="cannot be stored in a layer"):
+        writer_on().put(file(path))

@@ -1,0 +1,48 @@
+"""Plain records and their form on the wire."""
+
+import errno
+
+import pytest
+
+from runtime.errors import SandboxError
+from runtime.mounts import BindRoot, DirectoryRoot, FileMount, OverlayRoot
+from runtime.wire import Operation, Record, decode, encode
+
+
+def same(one: object, other: object) -> bool:
+    if isinstance(one, Record):
+        return type(one) is type(other) and all(same(getattr(one, n), getattr(other, n)) for n in one.__slots__)
+    return one == other
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        FileMount(b"\0\xff" * 70000, 2, 0o400, b"/run/s", 1),
+        BindRoot(True, OverlayRoot((b"/a", b"/b"), b"/u", b"/w"), b"/", b"/m"),
+        BindRoot(False, DirectoryRoot(b"/caf\xc3\xa9\xff", False), b"/", b"/m"),
+        OverlayRoot((), b"", b""),
+    ],
+)
+def test_a_record_comes_back_as_it_was_sent(record: Record) -> None:
+    assert same(decode(encode(record)), record)
+
+
+def test_what_is_no_record_is_refused() -> None:
+    import marshal
+
+    with pytest.raises(TypeError):
+        decode(marshal.dumps((b"a", 1)))
+    with pytest.raises(KeyError):
+        decode(marshal.dumps(("NoSuchRecord", 1)))
+
+
+def test_an_os_error_becomes_one_that_says_what_was_being_done() -> None:
+    with (
+        pytest.raises(SandboxError, match=r"^mount tmpfs /x\udcff: No space left on device$") as caught,
+        Operation("mount tmpfs", b"/x\xff"),
+    ):
+        raise OSError(errno.ENOSPC, "no space")
+    assert caught.value.errno == errno.ENOSPC
+    with pytest.raises(ZeroDivisionError), Operation("anything"):
+        raise ZeroDivisionError
