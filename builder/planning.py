@@ -45,6 +45,7 @@ def _key(file: DockerfileText, request: Request) -> Digest:
         request.platform,
         request.network,
         request.add_hosts,
+        tuple(sorted(request.allow)),
     )
 
 

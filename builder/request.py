@@ -25,6 +25,28 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """What ``RUN --mount=type=secret`` gives to a step: the content of a file, or of an environment variable."""
+
+    id: str
+    file: Path | None = None
+    variable: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """Limits of every RUN, in bytes and microseconds; None means no limit of our own. They are part of no key."""
+
+    shm_size: int | None = None
+    ulimits: tuple[tuple[str, int, int], ...] = ()
+    """(name, soft, hard)."""
+    memory: int | None = None
+    cpu_quota: int | None = None
+    cpu_period: int | None = None
+    pids: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A build. Paths are the user's own and are opened by name; everything below the context is not."""
 
@@ -44,3 +66,9 @@ class Request:
     compression: Compression = Compression()
     outputs: tuple[Output, ...] = ()
     source_date_epoch: int | None = None
+    secrets: tuple[Secret, ...] = ()
+    ssh: tuple[tuple[str, Path], ...] = ()
+    """(id, socket of an agent)."""
+    allow: frozenset[str] = frozenset()
+    """Entitlements that steps may ask for: ``security.insecure``, ``network.host``."""
+    resources: Resources = Resources()

@@ -27,6 +27,9 @@ def run_step(
     resolve: Callable[[nodes.Word], Input],
 ) -> Step:
     """Return the step of a RUN and record it in the history of *state*."""
+    if node.security == "insecure" and "security.insecure" not in request.allow:
+        hint = "permit it with --allow security.insecure"
+        raise ResolveError("entitlement security.insecure is not allowed", span=node.span, hint=hint)
     args, scripts = _command(node, state)
     inputs: list[Input] = []
     mounts = tuple(_mount(flag, state, resolve, inputs) for flag in node.mounts)

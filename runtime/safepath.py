@@ -79,8 +79,7 @@ class Root:
         """
         if flags & os.O_CREAT:
             raise ValueError("Root.open creates nothing")
-        if not flags & os.O_PATH:
-            flags |= os.O_NOCTTY | os.O_NONBLOCK
+        flags |= 0 if flags & os.O_PATH else os.O_NOCTTY | os.O_NONBLOCK
         try:
             return _resolve(self.fd, path, flags | os.O_CLOEXEC)
         except OSError as error:

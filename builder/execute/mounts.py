@@ -8,7 +8,10 @@ from pathlib import Path, PurePosixPath
 from builder.errors import BuildError, Cancelled
 from builder.execute.job import Job
 from builder.ops import Run, RunMount
+from builder.request import Request
 from runtime.spec import Bind, BindRoot, FileMount, Mount, Root, Tmpfs
+
+_AGENT = "/run/buildkit/ssh_agent.0"
 
 
 def mounts(op: Run, job: Job, stack: ExitStack) -> tuple[Mount, ...]:
@@ -39,10 +42,27 @@ def _mount(mount: RunMount, job: Job, stack: ExitStack) -> Mount | None:
             return Bind(host_path=_cache_folder(mount, job, stack), target=target, read_only=mount.read_only)
         case "tmpfs":
             return Tmpfs(target=target, size=mount.size)
+        case "ssh":
+            return _agent(mount, job)
         case _:
-            if mount.required:
-                raise BuildError(f"{mount.kind} {mount.id or target.name}: not found")
             return None
+
+
+def agent_env(op: Run, request: Request) -> tuple[tuple[str, str], ...]:
+    """Return the variable by which ssh finds the agent that is mounted first."""
+    agents = dict(request.ssh)
+    targets = [mount.target for mount in op.mounts if mount.kind == "ssh" and (mount.id or "default") in agents]
+    return (("SSH_AUTH_SOCK", targets[0] or _AGENT),) if targets else ()
+
+
+def _agent(mount: RunMount, job: Job) -> Mount | None:
+    name = mount.id or "default"
+    socket = dict(job.request.ssh).get(name)
+    if socket is not None:
+        return Bind(host_path=socket, target=PurePosixPath(mount.target or _AGENT))
+    if mount.required:
+        raise BuildError(f"ssh agent {name}: not found", hint=f"forward one with --ssh {name}")
+    return None
 
 
 def _tree(mount: RunMount, job: Job, stack: ExitStack) -> Root:

@@ -5,16 +5,18 @@ from contextlib import ExitStack
 from builder.cache import BuiltLayer
 from builder.errors import BuildError, Cancelled
 from builder.execute.job import Job
-from builder.execute.mounts import mounts
+from builder.execute.mounts import agent_env, mounts
+from builder.execute.secrets import Redactor, find_secrets
 from builder.oci.digest import Digest
 from builder.oci.model import chain_ids
 from builder.oci.pack import pack_changes
 from builder.ops import Run
+from builder.request import Resources
 from runtime.errors import SandboxError
 from runtime.launcher import run as run_sandbox
 from runtime.safepath import Root
 from runtime.snapshots import Active
-from runtime.spec import ExitStatus, Network, Process, Spec
+from runtime.spec import ExitStatus, Limits, Network, Process, Spec
 
 _USER_MISTAKES = frozenset({"find user", "find group", "enter working directory", "find mount source"})
 """Operations of the sandbox that fail because of what the Dockerfile or the image says, not because of the host."""
@@ -41,16 +43,19 @@ def run(op: Run, job: Job) -> BuiltLayer:
     active = snapshots.prepare(job.unpack(job.root))
     try:
         with ExitStack() as stack:
+            secrets = find_secrets(op, job.request)
+            env = (*op.proxies, *op.env, *secrets.env, *agent_env(op, job.request))
             spec = Spec(
                 root=snapshots.root(active),
-                process=Process(args=op.args, env=(*op.proxies, *op.env), cwd=op.cwd, user=op.user),
-                mounts=mounts(op, job, stack),
+                process=Process(args=op.args, env=env, cwd=op.cwd, user=op.user),
+                mounts=(*mounts(op, job, stack), *secrets.mounts),
+                limits=_limits(job.request.resources),
                 network=Network.NONE if op.network == "none" else Network.HOST,
                 hostname=op.hostname,
                 hosts=op.hosts,
                 insecure=op.security == "insecure",
             )
-            status = _sandboxed(spec, job)
+            status = _sandboxed(spec, job, secrets.values)
         if job.cancel.is_set():
             raise Cancelled("interrupted")
         if status != ExitStatus(code=0):
@@ -60,13 +65,28 @@ def run(op: Run, job: Job) -> BuiltLayer:
         snapshots.discard(active)
 
 
-def _sandboxed(spec: Spec, job: Job) -> ExitStatus:
+def _limits(resources: Resources) -> Limits:
+    return Limits(
+        shm_size=64 << 20 if resources.shm_size is None else resources.shm_size,
+        ulimits=resources.ulimits,
+        memory=resources.memory,
+        cpu_quota=resources.cpu_quota,
+        cpu_period=resources.cpu_period,
+        pids=resources.pids,
+    )
+
+
+def _sandboxed(spec: Spec, job: Job, secrets: tuple[bytes, ...]) -> ExitStatus:
+    output = Redactor(secrets, job.output) if secrets else None
     try:
-        return run_sandbox(spec, output=job.output, cancel=job.cancel)
+        return run_sandbox(spec, output=output or job.output, cancel=job.cancel)
     except SandboxError as error:
         if error.operation in _USER_MISTAKES:
             raise BuildError(f"unable to {error}") from error
         raise
+    finally:
+        if output is not None:
+            output.finish()
 
 
 def _commit(job: Job, active: Active) -> BuiltLayer:

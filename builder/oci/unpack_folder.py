@@ -5,8 +5,8 @@ class Folder:
     """A folder that the layer has something to do with. `Tree` makes them; compared by identity."""
 
     __slots__ = (
-        "children", "copied", "explicit", "fd", "in_lower", "links", "made", "mtime_ns", "name", "opaque", "ours", "parent", "reset",
-        "whiteouts",
+        "children", "copied", "explicit", "fd", "in_lower", "links", "made", "mtime_ns", "name", "opaque", "ours",
+        "parent", "reset", "whiteouts",
     )  # fmt: skip
 
     def __init__(self, parent: "Folder | None", name: str) -> None:

@@ -1,0 +1,123 @@
+"""Secrets of a RUN: given to the process as files in memory or variables, kept out of everything that is stored.
+
+Values never enter an op, a key, a layer or the store. What a step prints is searched for them, so that a careless
+``set -x`` does not put them into a log.
+"""
+
+import base64
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+from builder.errors import BuildError
+from builder.ops import Run, RunMount
+from builder.request import Request, Secret
+from runtime.spec import FileMount
+
+_FOLDER = PurePosixPath("/run/secrets")
+_LIMIT = 500 << 10
+_SHORTEST = 4
+"""Shorter values would be found by chance everywhere."""
+_SHORTEST_LINE = 8
+_MASK = b"****"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The secrets of one step."""
+
+    mounts: tuple[FileMount, ...]
+    env: tuple[tuple[str, str], ...]
+    values: tuple[bytes, ...]
+
+
+def find_secrets(op: Run, request: Request) -> Found:
+    """Read the secrets that *op* mounts.
+
+    Raises:
+        BuildError: one that is required was not given, or cannot be read.
+    """
+    given = {secret.id: secret for secret in request.secrets}
+    mounts, env, values = [], [], []
+    for mount in op.mounts:
+        if mount.kind != "secret":
+            continue
+        name = mount.id or PurePosixPath(mount.target).name
+        if name not in given:
+            if mount.required:
+                raise BuildError(f"secret {name}: not found", hint=f"give it with --secret id={name},src=FILE")
+            continue
+        value = _read(given[name])
+        values.append(value)
+        if mount.env:
+            env.append((mount.env, os.fsdecode(value)))
+        if mount.target or not mount.env:
+            mounts.append(_file(mount, name, value))
+    return Found(mounts=tuple(mounts), env=tuple(env), values=tuple(values))
+
+
+def _file(mount: RunMount, name: str, value: bytes) -> FileMount:
+    target = PurePosixPath(mount.target) if mount.target else _FOLDER / name
+    mode = 0o400 if mount.mode is None else mount.mode
+    return FileMount(target=target, content=value, mode=mode, uid=mount.uid, gid=mount.gid)
+
+
+def _read(secret: Secret) -> bytes:
+    if secret.file is None:
+        value = os.environb.get(os.fsencode(secret.variable))
+        if value is None:
+            raise BuildError(f"secret {secret.id}: the variable {secret.variable} is not set")
+        return value
+    try:
+        with secret.file.open("rb") as file:
+            value = file.read(_LIMIT + 1)
+    except OSError as error:
+        raise BuildError(f"secret {secret.id}: {secret.file}: {os.strerror(error.errno or 0).lower()}") from error
+    if len(value) > _LIMIT:
+        raise BuildError(f"secret {secret.id}: larger than {_LIMIT >> 10} KiB")
+    return value
+
+
+class Redactor:
+    """Passes output on with the values of secrets masked, wherever the output is cut into pieces."""
+
+    def __init__(self, values: tuple[bytes, ...], output: Callable[[int, bytes], None]) -> None:
+        forms = {form for value in values for form in _forms(value.strip())}
+        self._values = sorted(forms, key=len, reverse=True)
+        self._output = output
+        self._held: dict[int, bytes] = {}
+
+    def __call__(self, stream: int, data: bytes) -> None:
+        """Take a piece of output; what could be the beginning of a value is held back."""
+        text = self._held.pop(stream, b"") + data
+        for value in self._values:
+            text = text.replace(value, _MASK)
+        keep = max((_overlap(text, value) for value in self._values), default=0)
+        if keep:
+            self._held[stream] = text[-keep:]
+            text = text[:-keep]
+        if text:
+            self._output(stream, text)
+
+    def finish(self) -> None:
+        """Pass on what was held back: the output is complete."""
+        for stream, text in self._held.items():
+            self._output(stream, text)
+        self._held.clear()
+
+
+def _forms(value: bytes) -> Iterator[bytes]:
+    """Yield what *value* may be printed as: whole, line by line, in base64, quoted for a URL."""
+    if len(value) >= _SHORTEST:
+        yield from (value, base64.b64encode(value), quote(value, safe="").encode())
+    yield from (line for line in value.splitlines() if len(line) >= _SHORTEST_LINE)
+
+
+def _overlap(text: bytes, value: bytes) -> int:
+    """Return the length of the longest end of *text* that *value* begins with."""
+    for length in range(min(len(text), len(value) - 1), 0, -1):
+        if value.startswith(text[-length:]):
+            return length
+    return 0
