@@ -41,7 +41,7 @@ def read_directives(rows: Sequence[str], offset: int) -> Opening:
     found: list[Directive] = []
     shebang = bool(rows) and rows[0].startswith("#!")
     for count, row in enumerate(rows):
-        directive = _directive(row, offset)
+        directive = match_directive(row, offset)
         offset += len(row) + 1
         if directive is None and not (shebang and count == 0):
             return Opening(tuple(found), count)
@@ -51,7 +51,8 @@ def read_directives(rows: Sequence[str], offset: int) -> Opening:
     return Opening(tuple(found), len(rows))
 
 
-def _directive(row: str, offset: int) -> Directive | None:
+def match_directive(row: str, offset: int) -> Directive | None:
+    """Return the directive that *row* is, wherever it stands, None when it is none."""
     text = row.strip(SPACE)
     match = _FORM.fullmatch(text)
     if match is None or match[1].lower() not in _KEYS:

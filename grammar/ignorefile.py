@@ -61,6 +61,11 @@ class IgnoreFile:
         """
         return cls(tuple(_rules(text)))
 
+    @property
+    def has_exceptions(self) -> bool:
+        """Whether a ``!`` line takes something back."""
+        return any(rule.negated for rule in self._rules)
+
     def ignores(self, path: str, *, is_dir: bool = False) -> bool:  # noqa: ARG002 - no pattern depends on it
         """Tell whether *path* is left out; a folder and a file of that name are treated alike, as in Docker."""
         if path in {"", "."}:

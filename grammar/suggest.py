@@ -5,8 +5,8 @@ from collections.abc import Iterable
 _FARTHEST = 2
 
 
-def closest(word: str, candidates: Iterable[str]) -> str | None:
-    """Return the candidate at most two edits away from *word*, the first of the nearest; case does not count.
+def closest(word: str, candidates: Iterable[str], *, fold: bool = True) -> str | None:
+    """Return the candidate at most two edits away from *word*, the first of the nearest; *fold*: case does not count.
 
     None when nothing is near, and when *word* is itself a candidate: then the mistake lies elsewhere.
     """
@@ -15,7 +15,7 @@ def closest(word: str, candidates: Iterable[str]) -> str | None:
         return None
     best, limit = None, _FARTHEST
     for name in names:
-        distance = _distance(word.lower(), name.lower(), limit)
+        distance = _distance(*((word.lower(), name.lower()) if fold else (word, name)), limit)
         if distance <= limit:
             best, limit = name, distance - 1
     return best

@@ -47,9 +47,12 @@ def expand_body(text: str, scope: Mapping[str, str], span: Span, *, escape: str 
     return _join(_resolve(text, scope.get, span, escape=escape, quotes=False))
 
 
-def variables(text: str, *, escape: str = "\\") -> frozenset[str]:
-    """Return the names that *text* asks for, also inside substitutions; up to the first mistake in it."""
-    lexer = Lexer(text, None, escape=escape)
+def variables(text: str, *, escape: str = "\\", quotes: bool = True) -> frozenset[str]:
+    """Return the names that *text* asks for, also inside substitutions; up to the first mistake in it.
+
+    Without *quotes* the text is a heredoc body, where quotes mean nothing.
+    """
+    lexer = Lexer(text, None, escape=escape, quotes=quotes)
     with suppress(BadWordError, TooMuchError):
         lexer.parts()
     return frozenset(lexer.names)

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 
 class Network(Enum):
-    """The network of a process: the host's, or none but a loopback that is down."""
+    """The network of a process: the host's, or none but a loopback."""
 
     HOST = "host"
     NONE = "none"

@@ -12,7 +12,7 @@ class Limits:
     ratio: int = 2000
     """Uncompressed to compressed, asked once *ratio_after* bytes have come: gzip cannot pass 1032, zstd can."""
     ratio_after: int = 4 << 30
-    members: int = 10_000_000
+    members: int = 1_000_000
     """Gzip members or zstd frames of one stream."""
     entries: int = 10_000_000
     folders: int = 1_000_000
@@ -21,7 +21,7 @@ class Limits:
     """One PAX header, one GNU long name, all PAX global records together."""
     segments: int = 100_000
     """Pieces of one sparse file."""
-    reserve: int = 128 << 20
+    reserve: int = 16 << 20
     """What must stay free on the file system that a layer is unpacked to."""
 
 

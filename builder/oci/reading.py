@@ -63,6 +63,9 @@ class Source:
 
     def peek(self, count: int) -> bytes:
         """Return the next *count* bytes, fewer only at the end, and leave them to be read again."""
+        at = self._at
+        if at + count <= len(self._buffer):
+            return self._buffer[at : at + count]
         head = self.take(count)
         self._buffer = head + self._buffer[self._at :]
         self._at = 0

@@ -145,7 +145,7 @@ class Unpacker:
             return
         self._until_check = _SPACE_CHECK
         found = os.fstatvfs(self._tree.root.fd)
-        if found.f_bavail * found.f_frsize < self._limits.reserve + _SPACE_CHECK:
+        if found.f_bavail * found.f_frsize < self._limits.reserve:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _hard_link(self, folder: Folder, name: str, entry: Entry) -> None:

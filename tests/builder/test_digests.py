@@ -36,9 +36,11 @@ def digests_of(folder, database, *, meanwhile=lambda: None, source_id="here"):
         source = Source(root=root, id=source_id)
         groups = select(source, Pick(path=".", input=1))
         meanwhile()
-        with FileDigests(source, database) as digests:
+        with FileDigests(source, database, Memory()) as digests:
             digests.prefetch(groups)
-            found = {item.path: digests(item) for item in groups[0].items if item.path and stat.S_ISREG(item.stat.st_mode)}
+            found = {
+                item.path: digests(item) for item in groups[0].items if item.path and stat.S_ISREG(item.stat.st_mode)
+            }
             return found, digests.racy
 
 

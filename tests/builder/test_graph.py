@@ -8,7 +8,14 @@ def shapes(plan):
 
 def test_inputs_come_before_what_uses_them_and_the_target_is_last():
     plan = plan_of("FROM base AS a\nRUN x\nFROM scratch\nCOPY --from=a x /\nCOPY y /\n")
-    assert shapes(plan) == [("Base", ()), ("Run", (0,)), ("Scratch", ()), ("Copy", (2, 1)), ("Local", ()), ("Copy", (3, 4))]
+    assert shapes(plan) == [
+        ("Base", ()),
+        ("Run", (0,)),
+        ("Scratch", ()),
+        ("Copy", (2, 1)),
+        ("Local", ()),
+        ("Copy", (3, 4)),
+    ]
 
 
 def test_a_base_is_pinned_and_shown_as_its_from():
@@ -19,7 +26,9 @@ def test_a_base_is_pinned_and_shown_as_its_from():
 
 
 def test_vertices_that_do_the_same_are_one():
-    plan = plan_of("FROM base AS a\nRUN x\nFROM base AS b\nRUN x\nFROM scratch\nCOPY --from=a /1 /\nCOPY --from=b /2 /\n")
+    plan = plan_of(
+        "FROM base AS a\nRUN x\nFROM base AS b\nRUN x\nFROM scratch\nCOPY --from=a /1 /\nCOPY --from=b /2 /\n"
+    )
     assert [name for name, _ in shapes(plan)] == ["Base", "Run", "Scratch", "Copy", "Copy"]
     assert [vertex.inputs[1] for vertex in plan.vertices[3:]] == [1, 1]
 

@@ -88,7 +88,11 @@ def test_who_waits_gets_the_lock_when_it_is_free(locks):
 
 def test_a_wait_can_be_given_up(locks):
     asked = iter([False, False, True])
-    with locks.exclusive("name"), pytest.raises(Cancelled, match="waiting"), locks.exclusive("name", lambda: next(asked)):
+    with (
+        locks.exclusive("name"),
+        pytest.raises(Cancelled, match="waiting"),
+        locks.exclusive("name", lambda: next(asked)),
+    ):
         pass
     assert list(asked) == []
 

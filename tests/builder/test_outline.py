@@ -100,7 +100,9 @@ def test_an_image_is_needed_at_the_place_that_asks_for_it():
 
 def test_a_later_stage_cannot_be_copied_from():
     text = "FROM scratch AS one\nCOPY --from=two a b\nFROM scratch AS two\n"
-    error = refused(text, 'cannot copy from stage "two", it needs to be defined before current stage "one"', target="one")
+    error = refused(
+        text, 'cannot copy from stage "two", it needs to be defined before current stage "one"', target="one"
+    )
     assert marked(text, error.span) == "two"
 
 

@@ -3,6 +3,7 @@ import pytest
 from builder.errors import ResolveError
 from builder.ops import Run, RunMount, Script
 from builder.stages import FromContext, FromStage
+from grammar.errors import DockerfileError
 from tests.helpers.resolving import BASE, base_config, history_of, marked, stage_of, step_of
 
 
@@ -17,7 +18,7 @@ def mount_of(options):
 
 
 def refused(text, message):
-    with pytest.raises(ResolveError) as caught:
+    with pytest.raises((ResolveError, DockerfileError)) as caught:
         stage_of(text)
     assert message in caught.value.message
     return marked(text, caught.value.span)
@@ -130,8 +131,8 @@ def test_sizes_are_spelled_as_in_docker(size, number):
     [
         ("target=/", 'invalid mount target "/"'),
         ("type=cache,target=/x/..", 'invalid mount target "/"'),
-        ("type=cache,target=/m,mode=$v", "invalid value many in --mount"),
-        ("type=tmpfs,target=/m,size=$v", "invalid size: 'many'"),
+        ("type=cache,target=/m,mode=$v", "invalid value many for mode"),
+        ("type=tmpfs,target=/m,size=$v", "invalid value for size: many"),
     ],
 )
 def test_a_wrong_mount_is_refused_where_it_stands(options, message):

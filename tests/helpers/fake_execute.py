@@ -1,10 +1,10 @@
 """A stand-in for the executor: RUN does what its text says, without a sandbox; COPY and WORKDIR are the real ones.
 
-    write PATH TEXT     a layer with one file
-    count PATH          a layer with one file that is different each time: a command that is not reproducible
-    meet                wait until as many such steps run at once as `FakeExecute.meeting` has parties
-    interrupt           as if the user pressed Ctrl-C while the step runs
-    fail                end without success
+write PATH TEXT     a layer with one file
+count PATH          a layer with one file that is different each time: a command that is not reproducible
+meet                wait until as many such steps run at once as `FakeExecute.meeting` has parties
+interrupt           as if the user pressed Ctrl-C while the step runs
+fail                end without success
 """
 
 import os
@@ -61,8 +61,10 @@ class FakeExecute:
                 self.meeting.wait(PATIENCE)
                 return _one_file(job, "met", "")
             case ["interrupt"]:
+                # Again, because Python may miss a signal that comes just as its main thread falls asleep.
                 os.kill(os.getpid(), signal.SIGINT)
-                assert job.cancel.wait(PATIENCE)
+                while not job.cancel.wait(1):
+                    os.kill(os.getpid(), signal.SIGINT)
                 raise Cancelled("stopped")
             case _:
                 raise BuildError("it went wrong", hint="do better")
@@ -119,9 +121,7 @@ class Site:
         asked = Request(context=self.context, **request)
         plan = make_plan(read_dockerfile(asked), asked, self.machine)
         config = ImageConfig.from_json(plan.config.encode())
-        return assemble(
-            config, layers, self.machine.blobs, planned=plan.created, epoch=asked.source_date_epoch
-        )
+        return assemble(config, layers, self.machine.blobs, planned=plan.created, epoch=asked.source_date_epoch)
 
     def ran(self, dockerfile: str = "", **request: Any) -> list[str]:
         """Build, and return what had to be carried out for it."""

@@ -49,11 +49,14 @@ COPIES = st.builds(
     exclude=st.lists(TEXTS, max_size=2).map(tuple),
 )
 BASES = st.builds(Base, diff_ids=st.lists(TEXTS, max_size=2).map(tuple), manifest=TEXTS)
-OPS = RUNS | COPIES | BASES | st.builds(Mkdir, path=TEXTS, user=TEXTS) | st.just(Scratch()) | st.builds(Local, name=TEXTS)
+OPS = (
+    RUNS | COPIES | BASES | st.builds(Mkdir, path=TEXTS, user=TEXTS) | st.just(Scratch()) | st.builds(Local, name=TEXTS)
+)
 PLANS = st.builds(
     Plan,
-    vertices=st.lists(st.builds(Vertex, op=OPS, inputs=st.lists(st.integers(0, 9), max_size=2).map(tuple), name=TEXTS))
-    .map(tuple),
+    vertices=st.lists(
+        st.builds(Vertex, op=OPS, inputs=st.lists(st.integers(0, 9), max_size=2).map(tuple), name=TEXTS)
+    ).map(tuple),
     config=TEXTS,
     pins=PAIRS,
     warnings=st.lists(st.tuples(TEXTS, st.integers()), max_size=2).map(tuple),

@@ -286,6 +286,16 @@ def test_a_device_that_is_a_whiteout_to_overlayfs_is_not_made(ground: Ground) ->
     assert [text.partition(":")[0] for text in ground.skipped] == ["a", "c"]
 
 
+def test_devices_are_left_out_where_they_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object, **_more: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "mknod", refuse)
+    done = into(tmp_path / "root", archive(header("n", b"3", device=(1, 3)), file("f")))
+    assert done == Unpacked(2, ("n: a device node",))
+    assert os.listdir(tmp_path / "root") == ["f"]
+
+
 # B10: capabilities and attributes
 
 

@@ -1,5 +1,6 @@
 """Deletions (B07, B08): the same tree in both formats, whatever the order of the entries of a layer."""
 
+import io
 import os
 from itertools import permutations
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from builder.oci.errors import LayerError
+from builder.oci.unpack import unpack
+from runtime.safepath import Root
 from tests.helpers.hosts import need_root
 from tests.helpers.rawtar import archive, file, folder, hardlink, pax, symlink
 from tests.helpers.trees import Tree
@@ -59,6 +62,26 @@ def test_an_opaque_folder_keeps_itself_and_loses_what_it_had(ground: Ground) -> 
     assert paths(tree) == ["/d", "/d/new", "/f", "/link"]
     assert tree["/d"].describe() == "drwxr-x--- 3:0"
     assert tree["/d"].mtime == 5
+
+
+def test_a_user_namespace_marks_opaque_folders_its_own_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = []
+
+    def refuse_trusted(_fd: int, name: str, value: bytes) -> None:
+        names.append((name, value))
+        if name.startswith("trusted."):
+            raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "setxattr", refuse_trusted)
+    (tmp_path / "lower/d").mkdir(parents=True)
+    (tmp_path / "upper").mkdir()
+    fd = os.open(tmp_path / "upper", os.O_RDONLY)
+    try:
+        with Root.open_host(tmp_path / "lower") as lower:
+            unpack(io.BytesIO(archive(file(f"d/{OPAQUE}"))), fd, overlay=True, diff_id=None, lower=lower)
+    finally:
+        os.close(fd)
+    assert names == [("trusted.overlay.opaque", b"y"), ("user.overlay.opaque", b"y")]
 
 
 def test_an_opaque_root_loses_everything(ground: Ground) -> None:

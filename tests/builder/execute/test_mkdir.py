@@ -1,0 +1,63 @@
+import pytest
+
+from builder.errors import StepFailed
+from builder.machine import open_machine
+from tests.builder.execute.test_copy import archive_of, base_of, owner
+from tests.builder.test_trees import folder, member
+from tests.helpers.fake_execute import Site
+
+
+@pytest.fixture
+def site(tmp_path):
+    machine = open_machine(tmp_path / "store")
+    context = tmp_path / "context"
+    context.mkdir()
+    yield Site(machine=machine, context=context)
+    machine.close()
+
+
+def made(site, instructions, base="base"):
+    with archive_of(site, site.solve(f"FROM {base}\n{instructions}\n")) as layer:
+        return {entry.name: entry for entry in layer}
+
+
+def test_a_folder_is_made_with_its_parents_for_root(site):
+    entries = made(site, "WORKDIR /a/b", base="scratch")
+    assert {(path, entry.mode, owner(entry)) for path, entry in entries.items()} == {
+        ("a", 0o755, (0, 0)),
+        ("a/b", 0o755, (0, 0)),
+    }
+
+
+def test_new_folders_belong_to_the_user_and_existing_ones_stay_as_they_are(site):
+    base_of(site, folder("home", mode=0o711, uid=9))
+    entries = made(site, "USER 5:6\nWORKDIR /home/a/b")
+    assert {path: owner(entry) for path, entry in entries.items()} == {
+        "home": (9, 0),
+        "home/a": (5, 6),
+        "home/a/b": (5, 6),
+    }
+
+
+def test_a_folder_that_exists_makes_an_empty_layer(site):
+    base_of(site, folder("d", mode=0o700))
+    assert made(site, "USER 5\nWORKDIR /d") == {}
+
+
+def test_a_link_on_the_way_is_followed_inside_the_image(site):
+    base_of(site, folder("real"), member("link", b"2", linkname="/../real"))
+    assert list(made(site, "WORKDIR /link/x")) == ["real", "real/x"]
+
+
+@pytest.mark.parametrize("path", ["/file", "/file/x"])
+def test_what_is_no_folder_cannot_become_one(site, path):
+    base_of(site, member("file"))
+    with pytest.raises(StepFailed) as caught:
+        made(site, f"WORKDIR {path}")
+    assert caught.value.lines == (2, 2)
+
+
+def test_no_base_is_unpacked_for_it(site):
+    base_of(site, folder("d"))
+    made(site, "WORKDIR /d/x")
+    assert site.machine.snapshots.names() == ()

@@ -1,0 +1,91 @@
+import os
+
+import pytest
+
+from builder.context import Sources, open_context
+from builder.errors import RequestError
+from builder.machine import open_machine
+from builder.request import Request
+from tests.helpers.contexts import write_context
+
+
+@pytest.fixture
+def machine(tmp_path):
+    opened = open_machine(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+def ignored(machine, tmp_path, files, dockerfile=None):
+    """Which of a, b, c and d the ignore file of a context hides."""
+    context = write_context(tmp_path / "context", files | {"x": ""})
+    request = Request(context=context, dockerfile=dockerfile)
+    with Sources(request, machine, lambda: False) as sources:
+        source = sources.context()
+        return {name for name in "abcd" if source.hides(name)}
+
+
+def test_without_an_ignore_file_nothing_is_hidden(machine, tmp_path):
+    assert ignored(machine, tmp_path, {}) == set()
+
+
+def test_the_ignore_file_of_the_context_counts(machine, tmp_path):
+    assert ignored(machine, tmp_path, {".dockerignore": "a\nb\n!b"}) == {"a"}
+
+
+def test_the_ignore_file_of_the_dockerfile_wins(machine, tmp_path):
+    files = {".dockerignore": "a", "Dockerfile.dockerignore": "b"}
+    assert ignored(machine, tmp_path, files) == {"b"}
+
+
+def test_the_ignore_file_beside_a_dockerfile_elsewhere_wins(machine, tmp_path):
+    elsewhere = write_context(tmp_path / "elsewhere", {"my.df": "", "my.df.dockerignore": "c"})
+    assert ignored(machine, tmp_path, {".dockerignore": "a"}, elsewhere / "my.df") == {"c"}
+    (elsewhere / "my.df.dockerignore").unlink()
+    assert ignored(machine, tmp_path, {".dockerignore": "a"}, elsewhere / "my.df") == {"a"}
+
+
+def test_a_link_out_of_the_context_is_no_ignore_file(machine, tmp_path):
+    (tmp_path / "outside").write_text("a")
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / ".dockerignore").symlink_to("../outside")
+    assert ignored(machine, tmp_path, {}) == set()
+
+
+def test_a_pipe_is_no_ignore_file(machine, tmp_path):
+    (tmp_path / "context").mkdir()
+    os.mkfifo(tmp_path / "context" / ".dockerignore")
+    assert ignored(machine, tmp_path, {}) == set()
+
+
+def test_the_context_is_opened_once_owned_by_root_and_closed_at_the_end(machine, tmp_path):
+    (tmp_path / "context").mkdir()
+    with Sources(Request(context=tmp_path / "context"), machine, lambda: False) as sources:
+        source = sources.context()
+        assert sources.context() is source
+        assert source.owner(os.stat(tmp_path)) == (0, 0)
+    assert source.root.fd == -1
+
+
+def test_two_folders_have_two_identities(machine, tmp_path):
+    found = set()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        with Sources(Request(context=tmp_path / name), machine, lambda: False) as sources:
+            found.add(sources.context().id)
+    assert len(found) == 2
+
+
+def test_the_tree_of_no_layers_is_empty(machine, tmp_path):
+    with Sources(Request(context=tmp_path), machine, lambda: False) as sources:
+        source = sources.of(())
+        with source.root:
+            assert list(source.root.scan("")) == []
+
+
+def test_a_context_that_is_not_there_or_no_folder_is_refused(tmp_path):
+    with pytest.raises(RequestError, match='nowhere" not found'):
+        open_context(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(RequestError, match='file" is not a directory'):
+        open_context(tmp_path / "file")

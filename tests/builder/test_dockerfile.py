@@ -1,0 +1,53 @@
+import os
+
+import pytest
+
+from builder.dockerfile import DockerfileText, read_dockerfile
+from builder.errors import RequestError
+from builder.request import Request
+
+
+def read(context, dockerfile=None):
+    return read_dockerfile(Request(context=context, dockerfile=dockerfile))
+
+
+def refused(message, context, dockerfile=None):
+    with pytest.raises(RequestError, match=message) as caught:
+        read(context, dockerfile)
+    return caught.value
+
+
+def test_the_dockerfile_of_the_context_is_read_in_either_spelling(tmp_path):
+    (tmp_path / "dockerfile").write_text("small")
+    assert read(tmp_path) == DockerfileText("dockerfile", "small")
+    (tmp_path / "Dockerfile").write_text("great")
+    assert read(tmp_path) == DockerfileText("Dockerfile", "great")
+
+
+def test_another_one_may_be_named_wherever_it_is(tmp_path):
+    (tmp_path / "my.df").write_text("x")
+    assert read(tmp_path / "nowhere", tmp_path / "my.df") == DockerfileText("my.df", "x")
+
+
+def test_a_missing_one_is_refused_with_the_way_to_name_another(tmp_path):
+    assert "-f" in refused("open Dockerfile: no such file or directory", tmp_path).hint
+    refused("my.df: no such file or directory", tmp_path, tmp_path / "my.df")
+    refused("is a directory", tmp_path, tmp_path)
+
+
+def test_a_link_out_of_the_context_is_not_followed(tmp_path):
+    context = tmp_path / "context"
+    context.mkdir()
+    (tmp_path / "outside").write_text("secret")
+    (context / "Dockerfile").symlink_to("../outside")
+    refused("no such file", context)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "Dockerfile")
+    refused("failed to read dockerfile", tmp_path)
+
+
+def test_text_that_is_not_utf_8_is_refused_with_its_line(tmp_path):
+    (tmp_path / "Dockerfile").write_bytes(b"FROM x\nRUN \xff\n")
+    refused("Dockerfile:2: the Dockerfile is not valid UTF-8", tmp_path)

@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from builder import bases
+from builder.dockerfile import DockerfileText
+from builder.errors import BuildError
+from builder.fresh import fresh_plan
+from builder.machine import open_machine
+from builder.oci.model import ContainerConfig
+from builder.ops import Base, Run
+from builder.request import Request
+from tests.helpers.images import tiny_image
+from tests.helpers.resolving import BASE, marked
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    def nowhere(reference, *_):
+        raise BuildError(f"{reference}: not found", hint="bring it in")
+
+    monkeypatch.setattr(bases, "_pulled", nowhere)
+    opened = open_machine(tmp_path / "store")
+    opened.layout.tag(BASE, tiny_image(opened.blobs, {"f": b"1"}).descriptor)
+    yield opened
+    opened.close()
+
+
+def plan_of(machine, text, **request):
+    return fresh_plan(DockerfileText("Dockerfile", text), Request(context=Path(), **request), machine)
+
+
+def test_a_plan_has_the_work_the_config_and_the_pins(machine):
+    plan = plan_of(machine, "FROM base\nENV a=1\nRUN x\n")
+    assert [type(vertex.op) for vertex in plan.vertices] == [Base, Run]
+    config = json.loads(plan.config)
+    assert "a=1" in config["config"]["Env"]
+    assert config["history"][-1]["created_by"] == "RUN /bin/sh -c x # buildkit"
+    assert config["rootfs"]["diff_ids"] in ([], None)
+    assert [name for name, _ in plan.pins] == [BASE]
+
+
+def test_images_that_only_triggers_ask_for_are_pinned_too(machine):
+    other = tiny_image(machine.blobs, {"x": b"1"})
+    machine.layout.tag("docker.io/library/other:latest", other.descriptor)
+    parent = tiny_image(machine.blobs, {}, container=ContainerConfig(on_build=("COPY --from=other /x /",)))
+    machine.layout.tag("docker.io/library/parent:latest", parent.descriptor)
+    plan = plan_of(machine, "FROM parent\n")
+    assert [name for name, _ in plan.pins] == ["docker.io/library/other:latest", "docker.io/library/parent:latest"]
+
+
+def test_an_image_of_an_unused_stage_is_not_asked_for(machine):
+    assert plan_of(machine, "FROM missing AS a\nFROM base\n").vertices
+
+
+def test_a_missing_image_is_told_where_it_is_asked_for_with_the_stage_that_was_meant(machine):
+    text = "FROM base AS builder\nFROM scratch\nCOPY --from=bulder /f /\n"
+    with pytest.raises(BuildError, match="/bulder:latest: not found") as caught:
+        plan_of(machine, text)
+    assert marked(text, caught.value.span) == "bulder"
+    assert "builder" in caught.value.hint
+
+
+def test_a_missing_image_that_is_like_no_stage_keeps_its_own_hint(machine):
+    with pytest.raises(BuildError) as caught:
+        plan_of(machine, "FROM elsewhere\n")
+    assert caught.value.hint == "bring it in"
+
+
+def test_an_empty_platform_is_refused_where_it_stands(machine):
+    text = "FROM --platform=$nothing base\n"
+    with pytest.raises(BuildError, match=r"empty platform value from expression \$nothing") as caught:
+        plan_of(machine, text)
+    assert marked(text, caught.value.span) == "$nothing"
+
+
+def test_warnings_go_with_the_plan(machine):
+    plan = plan_of(machine, "FROM base\n", build_args=(("unused", "1"),))
+    assert "unused" in plan.warnings[0][0]
