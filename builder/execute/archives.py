@@ -24,19 +24,14 @@ _IN_MEMORY = 1 << 20
 _BLOCK = 512
 
 
-def open_archive(file: BinaryIO) -> BinaryIO | None:
-    """Return the tar stream that *file* holds, to be closed by the caller; None when it is no archive.
-
-    The file is closed with the stream, or at once.
-    """
-    try:
-        if _is_tar(file):
-            return _decompressed(file)
-    except BaseException:
-        file.close()
-        raise
-    file.close()
-    return None
+@contextmanager
+def opened_archive(file: BinaryIO) -> Iterator[BinaryIO | None]:
+    """Give the tar stream that *file* holds, None when it is no archive. The file stays the caller's."""
+    if _is_tar(file):
+        with _decompressed(file) as stream:
+            yield stream
+    else:
+        yield None
 
 
 def _is_tar(file: BinaryIO) -> bool:

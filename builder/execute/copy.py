@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from builder.cache import BuiltLayer
 from builder.errors import BuildError
-from builder.execute.archives import open_archive, unpack_archive
+from builder.execute.archives import opened_archive, unpack_archive
 from builder.execute.job import Job
 from builder.execute.owner import owner_of
 from builder.execute.tree_writer import TreeWriter
@@ -101,10 +101,9 @@ class _Copier:
         if not stat.S_ISREG(item.stat.st_mode):
             return False
         handle = self._open(item, source)
-        archive = open_archive(os.fdopen(handle, "rb"))
-        if archive is None:
-            return False
-        with archive:
+        with os.fdopen(handle, "rb") as file, opened_archive(file) as archive:
+            if archive is None:
+                return False
             self.writer.folder(destination)
             unpack_archive(archive, destination, self.writer, self.owner)
         return True

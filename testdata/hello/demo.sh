@@ -3,6 +3,7 @@
 set -eu
 pybuild=$1
 here=$(dirname "$0")
+exec 2>&1
 PYBUILD_ROOT=$(mktemp -d)
 export PYBUILD_ROOT
 trap 'rm -rf "$PYBUILD_ROOT"' EXIT

@@ -7,6 +7,7 @@ programs="sh bash cat chmod chown cp cut date echo env false grep head id ln ls 
 tail tee test touch tr true uname uniq wc"
 
 root=$(mktemp -d)
+chmod 755 "$root"
 trap 'rm -rf "$root"' EXIT
 trap 'exit 1' HUP INT TERM
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from builder.database import Database
-from builder.digests import FileDigests
+from builder.digests import FileDigests, Memory
 from builder.errors import BuildError
 from builder.ops import Pick
 from builder.selection import Source, select
