@@ -74,16 +74,15 @@ def _kind(mode: int) -> str:
 
 
 class IndexTree:
-    """The tree of layers that nobody unpacked: each layer is listed once, the upper ones hide the lower ones."""
+    """The tree of layers that nobody unpacked: each layer is listed once, the upper ones hide what is *below*."""
 
-    def __init__(self, layers: Layers, database: Database, blobs: BlobStore) -> None:
+    def __init__(self, layers: Layers, database: Database, blobs: BlobStore, below: Tree) -> None:
         self._database = database
+        self._below = below
         self._layers = [_layer_number(layer, database, blobs) for layer in reversed(layers)]
 
     def lstat(self, path: str) -> Node | None:
         """Ask layer by layer from the top, until one has the path or hides it."""
-        if not path:
-            return Node(FOLDER)
         above = list(_parents(path))
         opaque = [f"{folder}/{_OPAQUE_NAME}".lstrip("/") for folder in above]
         names = [os.fsencode(name) for name in (path, *above, *opaque)]
@@ -96,7 +95,7 @@ class IndexTree:
                 return None if node.kind == _WHITEOUT else node
             if any(found[name].kind != FOLDER for name in found):
                 return None
-        return None
+        return self._below.lstat(path)
 
 
 def _node(row: tuple[Any, ...]) -> Node:
@@ -104,9 +103,10 @@ def _node(row: tuple[Any, ...]) -> Node:
 
 
 def _parents(path: str) -> Iterator[str]:
-    while path := dirname(path):
+    """Yield the folders above *path*, the root last; nothing is above the root."""
+    while path:
+        path = dirname(path)
         yield path
-    yield ""
 
 
 def _layer_number(layer: BuiltLayer, database: Database, blobs: BlobStore) -> int:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from builder.cache import BuiltLayer, Layers
@@ -48,16 +48,17 @@ class Job:
 
     @contextmanager
     def tree(self) -> Iterator[Tree]:
-        """Look into the root file system, without unpacking it unless it is unpacked already."""
-        if not self.root:
-            yield EmptyTree()
-            return
-        name = chain_ids(tuple(Digest.parse(layer.diff_id) for layer in self.root))[-1]
-        if not self.machine.snapshots.exists(name):
-            yield IndexTree(self.root, self.machine.database, self.machine.blobs)
-            return
-        with self.unpacked() as root:
-            yield SnapshotTree(root)
+        """Look into the root file system, without unpacking more of it than is unpacked already."""
+        names = chain_ids(tuple(Digest.parse(layer.diff_id) for layer in self.root))
+        snapshots = self.machine.snapshots
+        known = next((count for count in range(len(names), 0, -1) if snapshots.exists(names[count - 1])), 0)
+        with ExitStack() as stack:
+            tree: Tree = EmptyTree()
+            if known:
+                tree = SnapshotTree(stack.enter_context(Root(snapshots.open(names[known - 1]))))
+            if known < len(names):
+                tree = IndexTree(self.root[known:], self.machine.database, self.machine.blobs, tree)
+            yield tree
 
     @contextmanager
     def unpacked(self) -> Iterator[Root]:

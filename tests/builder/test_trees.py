@@ -119,7 +119,7 @@ def machine(tmp_path):
 
 
 def index_of(machine, *layers):
-    return IndexTree(layers, machine.database, machine.blobs)
+    return IndexTree(layers, machine.database, machine.blobs, EmptyTree())
 
 
 def test_an_index_knows_what_a_layer_says_of_each_path(machine):

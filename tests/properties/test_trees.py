@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.machine import open_machine
-from builder.trees import IndexTree, SnapshotTree
+from builder.trees import EmptyTree, IndexTree, SnapshotTree
 from runtime.safepath import Root
 from tests.builder.test_trees import folder, layer_of, member
 
@@ -56,7 +56,7 @@ def test_the_index_and_the_snapshot_of_a_stack_agree(stack, opaque):
         for number, tree in enumerate(map(completed, stack)):
             layers.append(layer_of(machine, *changes(old, tree, number, opaque)))
             old = tree
-        index = IndexTree(tuple(layers), machine.database, machine.blobs)
+        index = IndexTree(tuple(layers), machine.database, machine.blobs, EmptyTree())
         with Root(machine.snapshots.open(machine.unpack(tuple(layers)))) as root:
             snapshot = SnapshotTree(root)
             for path in PATHS:
