@@ -99,7 +99,7 @@ def _ports(word: str) -> list[str]:
         raise ResolveError(f"no port specified: {word}<empty>")
     low, dash, high = container.partition("-")
     numbers = [low, high] if dash else [low]
-    if not all(n.isascii() and n.isdigit() and int(n) <= 65535 for n in numbers):
+    if not all(n.isascii() and n.isdigit() and len(n) <= 5 and int(n) <= 65535 for n in numbers):
         raise ResolveError(f"invalid containerPort: {container}", hint="a port is a number from 0 to 65535, or a range")
     if int(numbers[-1]) < int(low):
         raise ResolveError(f"invalid range specified for port: {container}")

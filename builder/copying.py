@@ -8,6 +8,7 @@ from builder.ops import Copy, Inline, Pick
 from builder.stages import FromContext, Input, Step
 from builder.state import StageState
 from grammar import nodes
+from grammar.golang import parse_uint32
 from grammar.words import expand_body
 
 
@@ -58,7 +59,7 @@ def _check(op: Copy, node: nodes.Copy | nodes.Add) -> None:
     """Refuse a mode that is no octal number, as BuildKit does."""
     if op.chmod and node.chmod is not None:
         try:
-            valid = 0 <= int(op.chmod, 8) <= 0o7777
+            valid = parse_uint32(op.chmod, 8) <= 0o7777
         except ValueError:
             valid = False
         if not valid:

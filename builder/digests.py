@@ -51,6 +51,7 @@ class FileDigests:
         self._folders: dict[str, int] = {}
         self._large: dict[str, Future[bytes]] = {}
         self._pool: ThreadPoolExecutor | None = None
+        self._began_ns = time.time_ns()
         self.racy = False
         """True once a file was too young to be remembered."""
 
@@ -85,7 +86,7 @@ class FileDigests:
         if len(wanted) > 1:
             self._pool = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1))
             for item in wanted:
-                self._large[item.path] = self._pool.submit(self._read_large, self._open(item), item)
+                self._large[item.path] = self._pool.submit(self._read_alone, item)
 
     def _is_large(self, item: Item) -> bool:
         return stat.S_ISREG(item.stat.st_mode) and item.stat.st_size >= _LARGE and not self._remembered(item)
@@ -99,15 +100,15 @@ class FileDigests:
             return known
         future = self._large.pop(item.path, None)
         digest = future.result() if future is not None else self._read(item)
-        if item.stat.st_ctime_ns < time.time_ns() - _TICK_NS:
-            self._learnt[item.path] = (_state(item.stat), digest)
+        if item.stat.st_ctime_ns < self._began_ns - _TICK_NS:
+            self._learnt[item.path] = (state_of(item.stat), digest)
         else:
             self.racy = True
         return digest
 
     def _remembered(self, item: Item) -> bytes:
         state, digest = self._known.get(item.path, ((), b""))
-        return digest if state == _state(item.stat) else b""
+        return digest if state == state_of(item.stat) else b""
 
     def _read(self, item: Item) -> bytes:
         handle = self._open(item)
@@ -116,8 +117,8 @@ class FileDigests:
             return self._read_large(handle, item)
         try:
             data = os.read(handle, size + 1) if size else b""
-            if len(data) != size:
-                raise _changed(item)
+            if len(data) != size or state_of(os.fstat(handle)) != state_of(item.stat):
+                raise changed(item)
             item.xattrs = tuple(read_xattrs(handle).items())
         finally:
             os.close(handle)
@@ -125,6 +126,16 @@ class FileDigests:
             self._memory.left -= size
             item.data = data
         return hashlib.sha256(data).digest() + _xattr_digest(item)
+
+    def _read_alone(self, item: Item) -> bytes:
+        """Read a large file in a thread of the pool, which opens it only now: there may be thousands."""
+        folder, _, name = item.path.rpartition("/")
+        parent = self._source.root.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            handle = open_selected(parent, name, item)
+        finally:
+            os.close(parent)
+        return self._read_large(handle, item)
 
     def _read_large(self, handle: int, item: Item) -> bytes:
         total, length = hashlib.sha256(), 0
@@ -134,8 +145,9 @@ class FileDigests:
             while count := file.readinto(buffer):
                 total.update(memoryview(buffer)[:count])
                 length += count
-        if length != item.stat.st_size:
-            raise _changed(item)
+            same = state_of(os.fstat(handle)) == state_of(item.stat)
+        if not same or length != item.stat.st_size:
+            raise changed(item)
         return total.digest() + _xattr_digest(item)
 
     def _open(self, item: Item) -> int:
@@ -145,12 +157,7 @@ class FileDigests:
             if len(self._folders) >= 32:
                 self._close_folders()
             self._folders[folder] = self._source.root.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        handle = os.open(name, _OPEN, dir_fd=self._folders[folder])
-        status = os.fstat(handle)
-        if status.st_ino != item.stat.st_ino or not stat.S_ISREG(status.st_mode):
-            os.close(handle)
-            raise _changed(item)
-        return handle
+        return open_selected(self._folders[folder], name, item)
 
     def _close_folders(self) -> None:
         for handle in self._folders.values():
@@ -158,7 +165,17 @@ class FileDigests:
         self._folders.clear()
 
 
-def _state(status: os.stat_result) -> tuple[int, ...]:
+def open_selected(folder: int, name: str, item: Item) -> int:
+    """Open the file that was selected; one that was replaced or written to meanwhile is an error."""
+    handle = os.open(name, _OPEN, dir_fd=folder)
+    if state_of(os.fstat(handle)) != state_of(item.stat):
+        os.close(handle)
+        raise changed(item)
+    return handle
+
+
+def state_of(status: os.stat_result) -> tuple[int, ...]:
+    """Return what changes with every write to a file."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
@@ -168,5 +185,6 @@ def _xattr_digest(item: Item) -> bytes:
     return hashlib.sha256(repr(sorted(item.xattrs)).encode()).digest()
 
 
-def _changed(item: Item) -> BuildError:
+def changed(item: Item) -> BuildError:
+    """Return the error for a file that did not stay as it was selected."""
     return BuildError(f'"/{item.path}" changed while it was read', hint="build again when nothing writes to it")

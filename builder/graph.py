@@ -31,7 +31,7 @@ def plan(stages: Stages, pins: Mapping[str, BasePin]) -> Plan:
     for stage in stages.stages:
         top = planner.input(stage.base, name=stage.base_name, lines=stage.base_lines)
         for step in stage.steps:
-            sources = tuple(planner.source(source, step.op) for source in step.inputs)
+            sources = tuple(planner.source(source, step.op, number) for number, source in enumerate(step.inputs, 1))
             top = planner.add(step.op, (top, *sources), step.name, step.lines)
         planner.tops[stage.index] = top
     return planner.ordered(planner.tops[stages.target])
@@ -56,13 +56,13 @@ class _Planner:
                 op = Base(diff_ids=pin.diff_ids, manifest=pin.manifest, reference=reference)
                 return self.add(op, (), name or f"FROM {reference}", lines)
 
-    def source(self, source: Input, op: Op) -> str:
+    def source(self, source: Input, op: Op, number: int) -> str:
         """Return the vertex of a source of *op*. A RUN mounts no folder of the host, but a copy of what it may see."""
         if not isinstance(source, FromContext) or not isinstance(op, Run):
             return self.input(source)
         context = self.input(source)
         top = self.input(FromScratch())
-        for path in sorted({mount.source or "/" for mount in op.mounts if mount.kind == "bind"}):
+        for path in sorted({mount.source or "/" for mount in op.mounts if mount.input == number}):
             copied = Copy(sources=(Pick(path=path, input=1),), destination=absolute("/", path))
             top = self.add(copied, (top, context), "", (0, 0))
         return top

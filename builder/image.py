@@ -47,6 +47,9 @@ def _dated(history: tuple[History, ...], layers: Layers, epoch: int | None) -> t
     together at the end.
     """
     count = sum(not entry.empty_layer for entry in history)
+    if count > len(layers):
+        # As BuildKit does: a history that tells of more layers than there are cannot be matched to them.
+        history, count = tuple(replace(entry, empty_layer=True) for entry in history), 0
     missing = tuple(History(created_by="imported") for _ in range(len(layers) - count))
     pending = iter(layers)
     dated = []

@@ -111,7 +111,7 @@ def _arg(node: nodes.Arg, state: StageState, around: Surroundings) -> None:
 
 
 def _env(node: nodes.Env, state: StageState) -> None:
-    pairs = _pairs(node.pairs, state)
+    pairs = _pairs("ENV", node.pairs, state)
     for name, value in pairs:
         state.configure(rules.with_env(state.config, name, value))
         state.scope[name] = value
@@ -119,18 +119,18 @@ def _env(node: nodes.Env, state: StageState) -> None:
 
 
 def _label(node: nodes.Label, state: StageState) -> None:
-    pairs = _pairs(node.pairs, state)
+    pairs = _pairs("LABEL", node.pairs, state)
     state.configure(rules.with_labels(state.config, dict(pairs)))
     state.record("LABEL " + " ".join(f"{name}={value}" for name, value in pairs))
 
 
-def _pairs(pairs: tuple[tuple[nodes.Word, nodes.Word], ...], state: StageState) -> list[tuple[str, str]]:
+def _pairs(keyword: str, pairs: tuple[tuple[nodes.Word, nodes.Word], ...], state: StageState) -> list[tuple[str, str]]:
     """Expand all pairs with the values from before the instruction."""
     expanded = []
     for name, value in pairs:
         key = state.expand(name)
         if not key:
-            raise ResolveError("names can not be blank", span=name.span)
+            raise ResolveError(f"{keyword} names can not be blank", span=name.span)
         expanded.append((key, state.expand(value)))
     return expanded
 

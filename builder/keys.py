@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from builder import codec
 from builder.oci.digest import Digest
-from builder.ops import Copy, Op, Pick, Run
+from builder.ops import Base, Copy, Op, Pick, Run, Scratch
 
 
 def picks(op: Op) -> tuple[Pick, ...]:
@@ -31,9 +31,11 @@ def excluded(op: Op) -> tuple[str, ...]:
     return op.exclude if isinstance(op, Copy) else ()
 
 
-def key(op: Op, root: Digest | None, contents: tuple[Digest, ...]) -> Digest:
-    """Return the key of a vertex; *contents* are the digests of its picks, in order."""
-    return codec.digest("vertex", _without_paths(op), str(root or ""), tuple(str(content) for content in contents))
+def key(op: Op, root: Digest | None, contents: tuple[Digest, ...], epoch: int | None = None) -> Digest:
+    """Return the key of a vertex; *contents* are the digests of its picks, in order; no time is after *epoch*."""
+    limit = None if isinstance(op, Base | Scratch) else epoch
+    found = tuple(str(content) for content in contents)
+    return codec.digest("vertex", _without_paths(op), str(root or ""), found, limit)
 
 
 def selection_key(op: Op, pick: Pick, source: Digest) -> Digest:

@@ -79,7 +79,9 @@ class _Resolver:
             state.configure(replace(state.config, on_build=()))
         body = (*triggers, *section.body)
         around = self._surroundings(section, body)
-        for node in body:
+        for node in triggers:
+            apply(replace(node, original=f"ONBUILD {node.original}"), state, around)
+        for node in section.body:
             apply(node, state, around)
         self.states[section.index] = state
         return Stage(

@@ -136,7 +136,12 @@ def _group(source: Source, path: str, exclude: IgnoreFile | None) -> Group | Non
     real = source.root.real(path)
     base = path.rpartition("/")[2]
     if not stat.S_ISDIR(status.st_mode):
-        if source.hides(path) or source.hides(real) or (exclude is not None and exclude.ignores(base)):
+        if (
+            stat.S_ISSOCK(status.st_mode)
+            or source.hides(path)
+            or source.hides(real)
+            or (exclude is not None and exclude.ignores(base))
+        ):
             return None
         return Group(base, False, [Item(base, real, status)])
     if source.hides(path) and (source.ignore is None or not source.ignore.may_descend(path)):
@@ -238,13 +243,18 @@ def content_digest(source: Source, groups: Iterable[Group], file_digest: FileDig
     """Return the digest of the content of *groups*; *file_digest* stands for a regular file's bytes and xattrs."""
     total = hashlib.sha256()
     for group in groups:
-        total.update(os.fsencode(f"group\0{group.base}\0{group.is_folder}\0{len(group.items)}\n"))
+        total.update(
+            os.fsencode(f"group\0{'' if group.is_folder else group.base}\0{group.is_folder}\0{len(group.items)}\n")
+        )
         for item in group.items:
             total.update(_fingerprint(source, item, file_digest))
     return Digest("sha256", total.hexdigest())
 
 
 def _fingerprint(source: Source, item: Item, file_digest: FileDigest) -> bytes:
+    if source.owned_by_root and item.name == "":
+        # A folder of the context lends its content, never its own mode: see `execute.copy`.
+        return b"\0folder\0"
     st = item.stat
     uid, gid = source.owner(st)
     head = os.fsencode(f"{item.name}\0{st.st_mode}\0{uid}\0{gid}\0")

@@ -16,7 +16,7 @@ from typing import Any
 from builder.cache import BuiltLayer, Layers
 from builder.contents import Contents
 from builder.context import Sources
-from builder.errors import BuildError, Cancelled
+from builder.errors import BuildError, Cancelled, StepFailed
 from builder.keys import key, picks
 from builder.machine import Machine
 from builder.oci.digest import Digest
@@ -26,6 +26,7 @@ from builder.request import Request
 from builder.steps import Reporter, Steps
 
 _WORKERS = 4
+_WAKE_UP = 0.5
 
 Executor = Callable[[Op, Any], BuiltLayer]
 """Carries out one op with a `builder.execute.Job` and returns its layer."""
@@ -45,7 +46,10 @@ def solve(
         steps = Steps(plan, reporter)
         solver = _Solver(plan, request, machine, steps=steps, sources=sources, cancel=cancel)
         solver.execute = execute
-        return solver.solve()
+        try:
+            return solver.solve()
+        except KeyboardInterrupt:
+            raise Cancelled("the build was interrupted") from None
 
 
 class _Solver:
@@ -64,6 +68,7 @@ class _Solver:
         self.contents = Contents(plan, machine, sources)
         self.keys: dict[int, Digest] = {}
         self.results: dict[int, Layers] = {}
+        self._bases: dict[Base, Layers] = {}
         self.execute: Executor | None = None
 
     def solve(self) -> Layers:
@@ -87,7 +92,7 @@ class _Solver:
             contents = self._known_contents(place)
             if contents is not None:
                 root = self.keys[vertex.inputs[0]] if vertex.inputs else None
-                self.keys[place] = key(vertex.op, root, contents)
+                self.keys[place] = key(vertex.op, root, contents, self.request.source_date_epoch)
 
     def _known_contents(self, place: int) -> tuple[Digest, ...] | None:
         """Return the digests of what a vertex selects, None when one of them is not known yet."""
@@ -113,25 +118,31 @@ class _Solver:
                 raise self.steps.failed(place, error) from error
 
     def _needs(self, target: int) -> set[int]:
-        """Return the vertices that must be run, or at least looked at again when their inputs are there."""
+        """Return the vertices that must be run, or at least looked at again when their inputs are there.
+
+        Layers of a base come with it, even when what stands on the base came from the cache: they are unpacked below
+        what runs, and they are part of the image.
+        """
         needed: set[int] = set()
-        waiting = [target]
+        waiting = [target, self._base_of(target)]
         while waiting:
             place = waiting.pop()
             vertex = self.plan.vertices[place]
             if place in needed or isinstance(vertex.op, Local) or self._satisfied(place):
                 continue
             needed.add(place)
-            waiting.extend(vertex.inputs)
-        return needed | self._missing_base(target)
+            waiting.extend(self._waits_for(place))
+        return needed
 
-    def _missing_base(self, target: int) -> set[int]:
-        """Return the base of the target when its blobs are not in the store: an image needs them even on a hit."""
-        place = target
+    def _waits_for(self, place: int) -> tuple[int, ...]:
+        inputs = self.plan.vertices[place].inputs
+        return (*inputs, *(self._base_of(source) for source in inputs))
+
+    def _base_of(self, place: int) -> int:
+        """Return the vertex that the root file system of *place* began with."""
         while self.plan.vertices[place].inputs:
             place = self.plan.vertices[place].inputs[0]
-        op = self.plan.vertices[place].op
-        return {place} if isinstance(op, Base) and not self._satisfied(place) else set()
+        return place
 
     def _satisfied(self, place: int) -> bool:
         """Tell whether a vertex needs no work; its result is known then."""
@@ -152,7 +163,9 @@ class _Solver:
     def _base_layers(self, op: Base) -> Layers:
         from builder.bases import base_layers
 
-        return base_layers(op, self.machine)
+        if op not in self._bases:
+            self._bases[op] = base_layers(op, self.machine)
+        return self._bases[op]
 
     def _recorded(self, place: int) -> bool:
         """Take the result of a vertex from the cache, when it is there with all blobs that this store made."""
@@ -160,11 +173,17 @@ class _Solver:
         if layers is None or not all(self.machine.blobs.has(layer.descriptor) for layer in layers if layer.created):
             return False
         self.machine.cache.touch(self.keys[place])
-        self.results[place] = layers
+        self.results[place] = self._on_this_base(place, layers)
         return True
 
+    def _on_this_base(self, place: int, layers: Layers) -> Layers:
+        """Return *layers* with the blobs that the base has now: it may have been compressed anew since the record."""
+        op = self.plan.vertices[self._base_of(place)].op
+        below = self._base_layers(op) if isinstance(op, Base) else ()
+        return (*below, *layers[len(below) :])
+
     def _run(self, needed: set[int]) -> None:
-        sorter = TopologicalSorter({p: [i for i in self.plan.vertices[p].inputs if i in needed] for p in needed})
+        sorter = TopologicalSorter({place: needed.intersection(self._waits_for(place)) for place in needed})
         sorter.prepare()
         running: dict[Future[None], int] = {}
         with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
@@ -172,15 +191,14 @@ class _Solver:
                 while sorter.is_active():
                     for place in sorter.get_ready():
                         running[pool.submit(self._solve_one, place)] = place
-                    done, _ = wait(running, return_when=FIRST_COMPLETED)
+                    # Waking up now and then lets a signal in that came just before the thread went to sleep.
+                    done, _ = wait(running, timeout=_WAKE_UP, return_when=FIRST_COMPLETED)
                     _raise_first_failure(done)
                     for future in done:
                         sorter.done(running.pop(future))
-            except BaseException as error:
+            except BaseException:
                 self.cancel.set()
                 pool.shutdown(cancel_futures=True)
-                if isinstance(error, KeyboardInterrupt):
-                    raise Cancelled("the build was interrupted") from None
                 raise
 
     def _solve_one(self, place: int) -> None:
@@ -192,9 +210,15 @@ class _Solver:
             self._pull(place, vertex.op)
             return
         with ExitStack() as stack:
-            selected = self.contents.open(place, self.results, self.keys, stack)
-            if place not in self.keys:
-                self.keys[place] = key(vertex.op, self.keys[vertex.inputs[0]], tuple(s.content for s in selected))
+            try:
+                selected = self.contents.open(place, self.results, self.keys, stack)
+            except BuildError as error:
+                if isinstance(error, StepFailed | Cancelled):
+                    raise
+                raise self.steps.failed(place, error) from error
+            # What the inputs turned out to hold counts, not what an earlier build remembered of them.
+            root, contents = self.keys[vertex.inputs[0]], tuple(item.content for item in selected)
+            self.keys[place] = key(vertex.op, root, contents, self.request.source_date_epoch)
             stack.enter_context(self.machine.locks.exclusive(str(self.keys[place]), self.cancel.is_set))
             if not self.request.no_cache and self._recorded(place):
                 self.steps.cached(place)

@@ -55,4 +55,4 @@ class StageState:
 
     def used_arguments(self) -> Mapping[str, str]:
         """Return the declared arguments that have a value, with the value that RUN sees."""
-        return {name: self.scope.get(name, value) for name, value in self.arguments.items() if value is not None}
+        return {name: self.scope.get(name, value or "") for name, value in self.arguments.items()}

@@ -17,7 +17,7 @@ from builder.oci.blobs import BlobStore
 from runtime.safepath import Root
 
 FOLDER, FILE, LINK, OTHER = "folder", "file", "link", "other"
-_WHITEOUT, _OPAQUE = "whiteout", "opaque"
+_WHITEOUT, _OPAQUE, _IMPLIED = "whiteout", "opaque", "implied"
 _OPAQUE_NAME = ".wh..wh..opq"
 _MAX_LINKS = 40
 
@@ -88,14 +88,18 @@ class IndexTree:
         names = [os.fsencode(name) for name in (path, *above, *opaque)]
         marks = ",".join("?" * len(names))
         query = f"SELECT path, kind, mode, uid, gid, mtime, link FROM layer_paths WHERE layer = ? AND path IN ({marks})"  # noqa: S608
+        implied = None
         for layer in self._layers:
             found = {row[0]: _node(row) for row in self._database.all(query, (layer, *names))}
             node = found.get(names[0])
+            if node is not None and node.kind != _IMPLIED:
+                return node if node.kind == FOLDER else implied or (None if node.kind == _WHITEOUT else node)
             if node is not None:
-                return None if node.kind == _WHITEOUT else node
-            if any(found[name].kind != FOLDER for name in found):
-                return None
-        return self._below.lstat(path)
+                implied = Node(FOLDER)
+            if any(found[name].kind not in {FOLDER, _IMPLIED} for name in found):
+                return implied
+        below = self._below.lstat(path)
+        return below if below is not None and below.kind == FOLDER else implied or below
 
 
 def _node(row: tuple[Any, ...]) -> Node:
@@ -119,7 +123,8 @@ def _layer_number(layer: BuiltLayer, database: Database, blobs: BlobStore) -> in
             "REPLACE INTO layers VALUES (?, ?)",
             (layer.diff_id, number),
             "REPLACE INTO layer_paths VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            _rows(layer, number, blobs),
+            # Read first: others must not wait for the database while a large layer is decompressed.
+            list(_rows(layer, number, blobs)),
         )
         return number
     return int(str(row[0]))
@@ -130,8 +135,17 @@ def _rows(layer: BuiltLayer, number: int, blobs: BlobStore) -> Iterator[tuple[ob
     from builder.oci.unpack import entries
 
     kinds = {EntryKind.DIRECTORY: FOLDER, EntryKind.FILE: FILE, EntryKind.HARDLINK: FILE, EntryKind.SYMLINK: LINK}
+    folders = {""}
     with blobs.open(layer.descriptor) as stream:
         for entry in entries(stream):
+            # An archive need not have entries for the folders above what it holds.
+            for above in _parents(entry.path):
+                if above in folders:
+                    break
+                folders.add(above)
+                yield number, os.fsencode(above), _IMPLIED, 0o755, 0, 0, 0, b""
+            if entry.kind is EntryKind.DIRECTORY:
+                folders.add(entry.path)
             folder, _, name = entry.path.rpartition("/")
             path, kind = entry.path, kinds.get(entry.kind, OTHER)
             if name == _OPAQUE_NAME:

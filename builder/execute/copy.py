@@ -8,9 +8,12 @@ slash, an existing folder).
 import os
 import stat
 import time
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from builder.cache import BuiltLayer
+from builder.contents import Selected
+from builder.digests import changed, open_selected, state_of
 from builder.errors import BuildError
 from builder.execute.archives import opened_archive, unpack_archive
 from builder.execute.job import Job
@@ -22,7 +25,6 @@ from builder.selection import Group, Item, Source, inline_group
 from builder.trees import FOLDER
 from runtime.safepath import read_xattrs
 
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _KINDS = {
     stat.S_IFREG: EntryKind.FILE,
     stat.S_IFDIR: EntryKind.DIRECTORY,
@@ -46,15 +48,8 @@ def copy(op: Copy, job: Job) -> BuiltLayer:
             latest=job.request.source_date_epoch,
         )
         copier = _Copier(op=op, writer=writer, owner=owner, mode=mode)
-        selected = iter(job.selected)
-        for source in op.sources:
-            if isinstance(source, Inline):
-                copier.group(inline_group(source), None)
-                continue
-            chosen = next(selected)
-            for group in chosen.groups:
-                copier.group(group, chosen.source)
-        copier.close()
+        with closing(copier):
+            copier.all(job.selected)
         return job.built(layer.commit())
 
 
@@ -72,6 +67,17 @@ class _Copier:
             os.close(self._folder[1])
             self._folder = ("", -1)
 
+    def all(self, selected: tuple[Selected, ...]) -> None:
+        """Copy every source of the op; *selected* are its picks, in order."""
+        picks = iter(selected)
+        for source in self.op.sources:
+            if isinstance(source, Inline):
+                self.group(inline_group(source), None)
+                continue
+            chosen = next(picks)
+            for group in chosen.groups:
+                self.group(group, chosen.source)
+
     def group(self, group: Group, source: Source | None) -> None:
         """Copy one group to where it belongs. Names of one file stay names of one file within the group."""
         self._links.clear()
@@ -86,8 +92,7 @@ class _Copier:
             return
         if is_folder or self.op.destination.endswith("/"):
             self.writer.folder(destination)
-            inner = f"{destination}/{group.base}".lstrip("/")
-            destination, node = self.writer.resolve(inner)
+            destination = f"{destination}/{group.base}".lstrip("/")
         self._item(group.items[0], source, destination)
 
     def _tree(self, group: Group, source: Source | None, destination: str) -> None:
@@ -126,6 +131,8 @@ class _Copier:
         try:
             found = tuple(read_xattrs(handle).items()) if item.xattrs is None else item.xattrs
             self.writer.put(_with_xattrs(entry, found), handle)
+            if state_of(os.fstat(handle)) != state_of(item.stat):
+                raise changed(item)
         finally:
             os.close(handle)
 
@@ -135,11 +142,7 @@ class _Copier:
         if self._folder[1] < 0 or self._folder[0] != folder:
             self.close()
             self._folder = (folder, source.root.open(folder, os.O_RDONLY | os.O_DIRECTORY))
-        handle = os.open(name, _OPEN, dir_fd=self._folder[1])
-        if os.fstat(handle).st_ino != item.stat.st_ino:
-            os.close(handle)
-            raise BuildError(f'"/{item.path}" changed while it was read', hint="build again when nothing writes to it")
-        return handle
+        return open_selected(self._folder[1], name, item)
 
     def _entry(self, item: Item, source: Source | None, path: str) -> Entry:
         st = item.stat

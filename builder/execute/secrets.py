@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 from builder.errors import BuildError
 from builder.ops import Run, RunMount
-from builder.request import Request, Secret
+from builder.request import Request
+from builder.secret_values import read_secret
 from runtime.spec import FileMount
 
 _FOLDER = PurePosixPath("/run/secrets")
-_LIMIT = 500 << 10
 _SHORTEST = 4
 """Shorter values would be found by chance everywhere."""
 _SHORTEST_LINE = 8
@@ -49,7 +49,7 @@ def find_secrets(op: Run, request: Request) -> Found:
             if mount.required:
                 raise BuildError(f"secret {name}: not found", hint=f"give it with --secret id={name},src=FILE")
             continue
-        value = _read(given[name])
+        value = read_secret(given[name])
         values.append(value)
         if mount.env:
             env.append((mount.env, os.fsdecode(value)))
@@ -62,22 +62,6 @@ def _file(mount: RunMount, name: str, value: bytes) -> FileMount:
     target = PurePosixPath(mount.target) if mount.target else _FOLDER / name
     mode = 0o400 if mount.mode is None else mount.mode
     return FileMount(target=target, content=value, mode=mode, uid=mount.uid, gid=mount.gid)
-
-
-def _read(secret: Secret) -> bytes:
-    if secret.file is None:
-        value = os.environb.get(os.fsencode(secret.variable))
-        if value is None:
-            raise BuildError(f"secret {secret.id}: the variable {secret.variable} is not set")
-        return value
-    try:
-        with secret.file.open("rb") as file:
-            value = file.read(_LIMIT + 1)
-    except OSError as error:
-        raise BuildError(f"secret {secret.id}: {secret.file}: {os.strerror(error.errno or 0).lower()}") from error
-    if len(value) > _LIMIT:
-        raise BuildError(f"secret {secret.id}: larger than {_LIMIT >> 10} KiB")
-    return value
 
 
 class Redactor:

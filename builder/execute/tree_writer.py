@@ -82,7 +82,7 @@ class TreeWriter:
                 raise BuildError(f"cannot copy to non-directory: /{entry.path}")
             raise BuildError(f"cannot replace to directory /{entry.path} with file")
         self.parents(entry.path)
-        if existing is None and is_folder:
+        if is_folder and (existing is None or existing.kind != FOLDER):
             self._new.add(entry.path)
         self._add(entry, data)
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from tests.helpers import bases
 
-INSIDE = "/srv"
+INSIDE = Path("/srv")
 Ran = subprocess.CompletedProcess[str]
 Stream = int | IO[Any] | None
 _START = """
@@ -39,11 +39,13 @@ _PATIENCE = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Docker:
-    """A daemon that runs, with *folder* as its place in the world; whatever it reads must lie below that."""
+    """A daemon that runs. Contexts lie below *folder*, which the client, started by *client*, knows as *inside*."""
 
     folder: Path
-    root: Path
-    pid: int
+    inside: Path
+    client: tuple[str, ...]
+    pid: int | None
+    """None for a daemon that is not ours."""
 
     def import_tar(self, tar: Path, name: str) -> None:
         """Make an image of one layer out of *tar*."""
@@ -56,8 +58,7 @@ class Docker:
         Raises:
             subprocess.CalledProcessError: the build failed; its stderr says why.
         """
-        place = ["-f", self.inside(dockerfile), "-t", tag, self.inside(context)]
-        return self.command("build", "--network=host", "--progress=plain", *options, *place).stderr
+        return self.command(*self.build_words(context, dockerfile, tag, options)).stderr
 
     def save(self, name: str, archive: Path) -> Path:
         """Write the image as an archive to *archive*, which need not lie below the daemon's folder."""
@@ -75,30 +76,26 @@ class Docker:
         return self.command("run", "--rm", "--network=none", *options, image, *command).stdout
 
     def command(self, *arguments: str, stdin: Stream = subprocess.DEVNULL, stdout: Stream = subprocess.PIPE) -> Ran:
-        """Run the docker client beside the daemon."""
-        client = [
-            "chroot",
-            self.root,
-            "env",
-            "DOCKER_BUILDKIT=1",
-            "HOME=/run",
-            "docker",
-            "-H",
-            "unix:///srv/docker.sock",
-        ]
-        enter = ["nsenter", f"--mount=/proc/{self.pid}/ns/mnt", "--"]
-        return subprocess.run(
-            [*enter, *client, *arguments], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, text=True, check=True
-        )
+        """Run the docker client."""
+        words = [*self.client, *arguments]
+        return subprocess.run(words, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, text=True, check=True)
 
-    def inside(self, path: Path) -> str:
-        """How the daemon and its client call *path*."""
-        return os.path.join(INSIDE, path.relative_to(self.folder))
+    def build_words(self, context: Path, dockerfile: Path, tag: str, options: Sequence[str] = ()) -> list[str]:
+        """The words that build *context* as *tag*."""
+        place = ["-f", self._seen(dockerfile), "-t", tag, self._seen(context)]
+        return ["build", "--network=host", "--progress=plain", *options, *place]
 
-    @property
-    def peak_memory(self) -> int:
-        """The largest resident size the daemon had so far, in bytes."""
-        return _status_bytes(self.pid, "VmHWM")
+    def _seen(self, path: Path) -> str:
+        return os.fspath(self.inside / path.relative_to(self.folder))
+
+
+def installed_docker(folder: Path) -> Docker | None:
+    """The daemon that this host runs already, if it does."""
+    if shutil.which("docker") is None:
+        return None
+    if subprocess.run(["docker", "info"], check=False, capture_output=True, stdin=subprocess.DEVNULL).returncode:
+        return None
+    return Docker(folder=folder, inside=folder, client=("env", "DOCKER_BUILDKIT=1", "docker"), pid=None)
 
 
 @contextmanager
@@ -114,7 +111,9 @@ def docker(folder: Path) -> Iterator[Docker]:
             stderr=log,
         )
     try:
-        running = Docker(folder=folder, root=root, pid=daemon.pid)
+        enter = ("nsenter", f"--mount=/proc/{daemon.pid}/ns/mnt", "--", "chroot", os.fspath(root))
+        client = (*enter, "env", "DOCKER_BUILDKIT=1", "HOME=/run", "docker", "-H", f"unix://{INSIDE}/docker.sock")
+        running = Docker(folder=folder, inside=INSIDE, client=client, pid=daemon.pid)
         _wait_until_ready(running, daemon)
         yield running
     finally:
@@ -141,10 +140,3 @@ def _stop(daemon: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         daemon.kill()
         daemon.wait()
-
-
-def _status_bytes(pid: int, name: str) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    raise LookupError(name)

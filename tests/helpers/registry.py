@@ -19,8 +19,8 @@ from builder.oci.blobs import BlobStore
 from builder.oci.image import Image, reachable
 from builder.oci.media import INDEXES, MANIFESTS
 from builder.oci.model import Descriptor
-from builder.oci.registry import Registry, Resolved
-from builder.oci.retry import Retry
+from builder.oci.registry.registry import Registry, Resolved
+from builder.oci.registry.retry import Retry
 
 APP = "team/app"
 TAG = f"/v2/{APP}/manifests/1.0"

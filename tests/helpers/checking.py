@@ -1,0 +1,48 @@
+"""The checks of a Dockerfile on base images that are nothing but configs, and what they found as text."""
+
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+from builder.checks.warnings import Known, line_of, warnings
+from builder.oci.digest import Digest
+from builder.oci.model import ImageConfig
+from builder.outline import Outline
+from builder.request import Request
+from builder.resolve import global_scope
+from grammar import parser
+from grammar.lint_rules import Violation
+from grammar.source import Source
+from tests.helpers.resolving import base_config
+
+_LAYERS = (Digest.of(b"layer"),)
+
+BASES = {
+    "docker.io/library/base:latest": base_config(env=("PATH=/bin", "FROM_BASE=1")),
+    "docker.io/library/with-shell:latest": base_config(shell=("/bin/bash", "-c")),
+    "docker.io/library/with-triggers:latest": base_config(on_build=("ENV a b", "CMD on build", "COPY $undefined /x")),
+    "docker.io/library/arm:latest": ImageConfig(architecture="arm", os="linux", variant="v7", diff_ids=_LAYERS),
+}
+
+
+def violations_of(source: Source, context: Path, **request: Any) -> tuple[Violation, ...]:
+    """The violations in all stages of a Dockerfile."""
+    asked = Request(context=context, **({"platform": "linux/amd64"} | request))
+    dockerfile = parser.parse(source)
+    outline = Outline(dockerfile, global_scope(dockerfile, asked), asked.target)
+    known = Known(outline=outline, configs=BASES)
+    return warnings(dockerfile, source, asked, known, range(len(outline.sections)))
+
+
+def shown(source: Source, found: tuple[Violation, ...]) -> str:
+    """Violations as the golden files have them."""
+    return "".join(
+        f"{line_of(item, source)}: {item.rule.name}: {item.message}\n   hint: {item.hint}\n" for item in found
+    )
+
+
+def checked(text: str, context: Path = Path("/nonexistent"), **request: Any) -> list[str]:
+    """The violations in *text*, one line each without its hint."""
+    source = Source("Dockerfile", dedent(text).lstrip("\n"))
+    found = violations_of(source, context, **request)
+    return [f"{line_of(item, source)}: {item.rule.name}: {item.message}" for item in found]
