@@ -28,7 +28,7 @@ lint: $(VENV)/tests
 	$(BIN)/lint-imports
 
 bench: $(VENV)/tests
-	@sh tests/setup/debian.sh buildah
+	@sh tests/setup/debian.sh buildah runc
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
 $(VENV)/runs: pyproject.toml tests/setup/venv.sh

@@ -1,16 +1,16 @@
 """Base images: from references to pinned images, and their layers when something needs them.
 
-A reference is looked up in the store first, then in its registry (with ``--pull`` always there). What a registry
-gave is kept under its name, so the next build works without a network. Only manifest and config are fetched here;
-layers come when a step must read them or the image is written.
+A reference is looked up in the store first, then in its registry (with ``--pull`` always there), with the mirrors and
+credentials that this user has configured. What a registry gave is kept under its name, so the next build works without
+a network. Only manifest and config are fetched here; layers come when a step must read them or the image is written.
 """
 
+import threading
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 
 from builder.cache import Layers
-from builder.errors import BuildError
+from builder.errors import BuildError, Cancelled, PullFailed
 from builder.machine import Machine, image_layers
 from builder.oci.digest import Digest
 from builder.oci.documents import describe
@@ -19,6 +19,8 @@ from builder.oci.image import Image, read_image
 from builder.oci.json_text import DOCUMENT_LIMIT
 from builder.oci.model import Descriptor, ImageConfig, Platform
 from builder.ops import Base
+
+_LAYOUT = "oci-layout://"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +45,27 @@ def pin(reference: str, platform: Platform, machine: Machine, *, pull: bool) -> 
     """Return what *reference* (a full name) stands for.
 
     Raises:
-        BuildError: neither the store nor the registry has it for this platform.
+        PullFailed: neither the store nor the registry has it for this platform.
     """
+    if reference.startswith(_LAYOUT):
+        from builder.remote.oci_layout import resolve
+
+        return Pinned(reference=reference, image=resolve(reference, platform, machine))
     local = None if pull else stored(reference, platform, machine)
     return Pinned(reference=reference, image=local or _pulled(reference, platform, machine))
 
 
 def stored(reference: str, platform: Platform, machine: Machine) -> Image | None:
-    """Return the image that the store has under *reference* for *platform*."""
+    """Return the image that the store, or a layout of the host, has under *reference* for *platform*."""
     from grammar.reference import parse_reference
 
+    if reference.startswith(_LAYOUT):
+        from builder.remote.oci_layout import resolve
+
+        try:
+            return resolve(reference, platform, machine)
+        except BuildError:
+            return None
     descriptor = machine.layout.resolve(reference)
     digest = parse_reference(reference).digest if descriptor is None and "@" in reference else None
     if digest is not None and machine.blobs.exists(Digest.parse(digest)):
@@ -66,19 +79,19 @@ def stored(reference: str, platform: Platform, machine: Machine) -> Image | None
 
 
 def _pulled(reference: str, platform: Platform, machine: Machine) -> Image:
-    from builder.oci.registry import Registry
+    from builder.oci.registry.registry import open_registry
     from grammar.reference import parse_reference
 
     name = parse_reference(reference)
     target = name.digest or name.tag or "latest"
     try:
-        with closing(Registry(name.registry)) as registry:
+        with open_registry(name.registry) as registry:
             resolved = registry.resolve(name.repository, target, machine.blobs, platform)
     except ImageNotFound as error:
-        raise BuildError(f"{reference}: not found", hint="bring it in with pybuild import or load") from error
+        raise PullFailed(f"{reference}: not found", hint="bring it in with pybuild import or load") from error
     except OciError as error:
         hint = error.hint or "bring it in with pybuild import or load to build without a registry"
-        raise BuildError(f"failed to resolve source metadata for {reference}: {error}", hint=hint) from error
+        raise PullFailed(f"failed to resolve source metadata for {reference}: {error}", hint=hint) from error
     machine.layout.tag(reference, resolved.pinned)
     return resolved.image
 
@@ -98,18 +111,32 @@ def _describe(digest: Digest, machine: Machine) -> Descriptor:
         return describe(file.read(DOCUMENT_LIMIT), digest)
 
 
-def pull_layers(op: Base, machine: Machine, progress: Callable[[str, int, int], None]) -> None:
-    """Bring the layers of a base that are not in the store. Raises BuildError."""
-    from builder.oci.registry import Registry
+def pull_layers(
+    op: Base, machine: Machine, progress: Callable[[str, int, int], None], cancel: threading.Event | None = None
+) -> None:
+    """Bring the layers of a base that are not in the store; what is cut off goes on with the next build.
+
+    Raises:
+        PullFailed: the registry does not give them.
+        Cancelled: *cancel* was set.
+    """
+    from builder.oci.registry.registry import open_registry
     from grammar.reference import parse_reference
 
     image = _image(op, machine)
     missing = tuple(layer for layer in image.manifest.layers if not machine.blobs.has(layer))
     if not missing:
         return
+    if op.reference.startswith(_LAYOUT):
+        from builder.remote.oci_layout import fetch
+
+        fetch(op.reference, missing, machine)
+        return
     name = parse_reference(op.reference)
     try:
-        with closing(Registry(name.registry)) as registry:
-            registry.fetch(name.repository, missing, machine.blobs, progress)
+        with open_registry(name.registry) as registry:
+            registry.fetch(name.repository, missing, machine.blobs, progress, cancel)
     except OciError as error:
-        raise BuildError(f"failed to pull {op.reference}: {error}", hint=error.hint) from error
+        if cancel is not None and cancel.is_set():
+            raise Cancelled("cancelled") from error
+        raise PullFailed(f"failed to pull {op.reference}: {error}", hint=error.hint) from error

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from builder.cache import Layers
-from builder.dockerfile import read_dockerfile
+from builder.definition import load_definition
+from builder.errors import BuildError
 from builder.image import assemble
 from builder.machine import Machine
 from builder.names import full_names
@@ -13,6 +14,7 @@ from builder.oci.model import Descriptor, ImageConfig
 from builder.plan import Plan
 from builder.planning import make_plan
 from builder.progress import Progress, Warned, silent
+from builder.remote.pins import Remotes
 from builder.request import Request
 from builder.solver import solve
 from builder.steps import Reporter, RunningStep
@@ -39,11 +41,15 @@ def build(request: Request, machine: Machine, progress: Progress = silent) -> Ou
     """
     names = full_names(request.tags)
     reporter = Reporter(progress)
+    remotes = Remotes(request, machine, reporter)
     with machine.in_use():
         with reporter.step("[internal] load build definition from Dockerfile"):
-            plan = make_plan(read_dockerfile(request), request, machine)
+            file = load_definition(request, machine, remotes, reporter)
+            plan = make_plan(file, request, machine, remotes)
         for message, line in plan.warnings:
             progress(Warned(message=message, line=line))
+        if plan.refusal:
+            raise BuildError(plan.refusal, hint="the warnings are errors because the Dockerfile says check=error=true")
         layers = solve(plan, request, machine, reporter)
         with reporter.step("exporting to image") as step:
             image = _export(plan, layers, request, machine, step)
@@ -64,5 +70,5 @@ def _export(plan: Plan, layers: Layers, request: Request, machine: Machine, step
     if request.outputs:
         from builder.outputs.write import write
 
-        write(image.descriptor, names, request.outputs, machine)
+        write(image.descriptor, names, request.outputs, machine, step.status)
     return image

@@ -81,7 +81,16 @@ class Cache:
         """Keep a plan document."""
         self._database.run("REPLACE INTO plans VALUES (?, ?, ?)", (str(key), document, time.time()))
 
+    def download(self, url: str) -> str | None:
+        """Return what is known of the file that *url* led to."""
+        row = self._database.one("SELECT document FROM downloads WHERE url = ?", (url,))
+        return None if row is None else str(row[0])
+
+    def put_download(self, url: str, document: str) -> None:
+        """Remember what *url* led to."""
+        self._database.run("REPLACE INTO downloads VALUES (?, ?)", (url, document))
+
     def forget_all(self) -> None:
         """Drop everything that can be computed again, records included."""
-        for table in ("records", "selections", "plans", "file_digests", "layers", "layer_paths"):
+        for table in ("records", "selections", "plans", "downloads", "file_digests", "layers", "layer_paths"):
             self._database.run(f"DELETE FROM {table}")  # noqa: S608 - names from the line above

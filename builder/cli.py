@@ -4,6 +4,7 @@ Commands live in `builder.commands`, one module each, imported when used: a buil
 pay for what other commands need. Nothing but this module and the commands prints, and nothing else ends the process.
 
     0 done   1 a step failed, or something asked for is not there   2 usage or Dockerfile   3 the host cannot
+    4 a registry did not give what was asked for   5 a registry did not take what was pushed
     70 a bug   130 interrupted
 """
 

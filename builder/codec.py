@@ -19,6 +19,8 @@ _CLASSES = {
         ops.Scratch,
         ops.Base,
         ops.Local,
+        ops.Http,
+        ops.Git,
         ops.Inline,
         ops.Pick,
         ops.Copy,

@@ -39,9 +39,12 @@ class Contents:
         self._context = {key: found for key, found in self._context.items() if key[0] in places}
 
     def of_context(self, place: int, number: int) -> Digest:
-        """Return the digest of what a pick selects from the build context, reading only what changed."""
-        op = self._plan.vertices[place].op
-        selected = self._read(self._sources.context(), op, picks(op)[number])
+        """Return the digest of what a pick selects from a folder of the host, reading only what changed."""
+        vertex = self._plan.vertices[place]
+        pick = picks(vertex.op)[number]
+        local = self._plan.vertices[vertex.inputs[pick.input]].op
+        assert isinstance(local, Local)  # noqa: S101 - the caller looks
+        selected = self._read(self._sources.context(local.name), vertex.op, pick)
         self._context[place, number] = selected
         return selected.content
 

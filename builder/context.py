@@ -10,12 +10,14 @@ from typing import Self
 from builder.cache import Layers
 from builder.errors import RequestError
 from builder.machine import Machine
+from builder.ops import Local
 from builder.request import Request
 from builder.selection import Source
 from grammar.ignorefile import IgnoreFile
 from runtime.errors import UnsafePathError
 from runtime.safepath import Root
 
+MAIN = Local().name
 _IGNORE_LIMIT = 4 << 20
 
 
@@ -26,27 +28,32 @@ class Sources:
         self._request = request
         self._machine = machine
         self._cancelled = cancelled
-        self._context: Source | None = None
+        self._contexts: dict[str, Source] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if self._context is not None:
-            self._context.root.close()
+        for source in self._contexts.values():
+            source.root.close()
 
-    def context(self) -> Source:
-        """Return the build context. Raises RequestError when it is not a folder."""
-        if self._context is None:
-            root = open_context(self._request.context)
+    def context(self, name: str = MAIN) -> Source:
+        """Return the build context, or a named one. Raises RequestError when it is not a folder."""
+        if name not in self._contexts:
+            path = self._folder(name)
+            root = open_context(path)
             status = os.fstat(root.fd)
-            self._context = Source(
+            self._contexts[name] = Source(
                 root=root,
-                ignore=_ignore_file(root, self._request.dockerfile),
+                ignore=_ignore_file(root, self._request.dockerfile) if name == MAIN else _own_ignore_file(root),
                 owned_by_root=True,
-                id=f"{status.st_dev}:{status.st_ino}:{self._request.context.absolute()}",
+                where="the build context" if name == MAIN else f"the context {name}",
+                id=f"{status.st_dev}:{status.st_ino}:{os.path.abspath(path)}",
             )
-        return self._context
+        return self._contexts[name]
+
+    def _folder(self, name: str) -> Path | str:
+        return self._request.context if name == MAIN else Path(dict(self._request.contexts)[name])
 
     def of(self, layers: Layers) -> Source:
         """Return the tree of *layers*, unpacking what is missing; the caller closes its root."""
@@ -54,8 +61,10 @@ class Sources:
         return Source(root=Root(self._machine.snapshots.open(name)), where="that stage or image")
 
 
-def open_context(path: Path) -> Root:
-    """Open the folder of a build context. Raises RequestError."""
+def open_context(path: Path | str) -> Root:
+    """Open the folder of a build context. Raises RequestError, also for one that is elsewhere."""
+    if isinstance(path, str):
+        raise RequestError(f"the build context is not a folder of this host: {path}")
     try:
         return Root.open_host(path)
     except FileNotFoundError as error:
@@ -64,20 +73,30 @@ def open_context(path: Path) -> Root:
         raise RequestError(f'unable to prepare context: path "{path}" is not a directory') from error
 
 
-def _ignore_file(root: Root, dockerfile: Path | None) -> IgnoreFile | None:
-    """Read ``<Dockerfile>.dockerignore`` beside the Dockerfile, else ``.dockerignore`` of the context.
+def ignore_text(root: Root, dockerfile: Path | None) -> str | None:
+    """Read ``<Dockerfile>.dockerignore`` beside the Dockerfile, else ``.dockerignore`` of the context *root*.
 
     A link in place of the file is not followed out of the context, and anything but a regular file is no ignore file.
     """
     if dockerfile is not None:
         beside = dockerfile.with_name(dockerfile.name + ".dockerignore")
         if beside.is_file():
-            return IgnoreFile.parse(beside.read_text("utf-8", "surrogateescape"))
+            return beside.read_text("utf-8", "surrogateescape")
     for name in ("Dockerfile.dockerignore",) if dockerfile is None else ():
         text = _read(root, name)
         if text is not None:
-            return IgnoreFile.parse(text)
+            return text
+    return _read(root, ".dockerignore")
+
+
+def _own_ignore_file(root: Root) -> IgnoreFile | None:
+    """Read the ``.dockerignore`` of a named context."""
     text = _read(root, ".dockerignore")
+    return None if text is None else IgnoreFile.parse(text)
+
+
+def _ignore_file(root: Root, dockerfile: Path | None) -> IgnoreFile | None:
+    text = ignore_text(root, dockerfile)
     return None if text is None else IgnoreFile.parse(text)
 
 

@@ -9,7 +9,8 @@ from builder.errors import RequestError
 from builder.request import Request
 from runtime.errors import UnsafePathError
 
-_LIMIT = 16 << 20
+LIMIT = 16 << 20
+"""More is no Dockerfile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,9 @@ def read_dockerfile(request: Request) -> DockerfileText:
         except OSError as error:
             reason = os.strerror(error.errno or 0).lower()
             raise RequestError(f"failed to read dockerfile: open {request.dockerfile}: {reason}") from error
-        return _decoded(request.dockerfile.name, content)
+        return decoded(request.dockerfile.name, content)
+    if isinstance(request.context, str):
+        raise RequestError(f"the context {request.context} is elsewhere: only a build reads its Dockerfile")
     return _from_context(request.context)
 
 
@@ -40,18 +43,19 @@ def _from_context(context: Path) -> DockerfileText:
     with open_context(context) as root:
         for name in ("Dockerfile", "dockerfile"):
             try:
-                content = root.read_file(name, _LIMIT)
+                content = root.read_file(name, LIMIT)
             except UnsafePathError as error:
                 raise RequestError(f"failed to read dockerfile: {error}") from error
             if content is not None:
-                return _decoded(name, content)
+                return decoded(name, content)
     raise RequestError(
         "failed to read dockerfile: open Dockerfile: no such file or directory",
         hint=f"there is no Dockerfile in {context}; name another one with -f",
     )
 
 
-def _decoded(name: str, content: bytes) -> DockerfileText:
+def decoded(name: str, content: bytes) -> DockerfileText:
+    """Return the text of a Dockerfile. Raises RequestError when it is not UTF-8."""
     try:
         return DockerfileText(name, content.decode())
     except UnicodeDecodeError as error:

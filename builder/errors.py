@@ -43,5 +43,13 @@ class StepFailed(BuildError):
         """The last lines that the step printed, each with its time: ``0.206 text``."""
 
 
+class PullFailed(BuildError):
+    """A registry did not give what it was asked for."""
+
+
+class PushFailed(BuildError):
+    """A registry did not take what it was to get. The image is in the store."""
+
+
 class Cancelled(BuildError):
     """The build was interrupted."""

@@ -3,42 +3,77 @@
 from dataclasses import replace
 
 from builder import bases
+from builder.checks.warnings import Known, planned_warnings
 from builder.dockerfile import DockerfileText
 from builder.errors import BuildError
 from builder.graph import BasePin, plan
 from builder.image import timestamp
 from builder.machine import Machine
+from builder.ops import Git, Http
 from builder.outline import Outline
 from builder.plan import Plan
 from builder.platforms import parse_platform, wanted_platform
+from builder.remote.address import Source
+from builder.remote.pins import Remotes, pin_name, pin_of
 from builder.request import Request
-from builder.resolve import global_scope, resolve
+from builder.resolve import outline_of, resolve
+from builder.stages import FromImage, FromRemote, Stages
 from grammar import parser
 from grammar.nodes import Dockerfile
-from grammar.source import Source
+from grammar.source import Source as Text
+from grammar.source import Span
 from grammar.words import expand
 
 
-def fresh_plan(file: DockerfileText, request: Request, machine: Machine) -> Plan:
+def fresh_plan(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes | None = None) -> Plan:
     """Parse, pin, resolve and plan. Raises DockerfileError and BuildError with the span of the mistake."""
-    source = Source(file.name, file.text)
+    asked = remotes or Remotes(request, machine)
+    source = Text(file.name, file.text)
     dockerfile = parser.parse(source)
-    outline = Outline(dockerfile, global_scope(dockerfile, request), request.target)
+    outline = outline_of(dockerfile, request)
     pinned = _pin_bases(dockerfile, outline, request, machine)
     configs = {reference: pin.config for reference, pin in pinned.items()}
     stages = resolve(dockerfile, source, outline, configs, request)
+    found, refusal = planned_warnings(dockerfile, source, request, Known(outline=outline, configs=configs))
     pins = {
         reference: BasePin(pin.manifest, tuple(str(diff_id) for diff_id in pin.config.diff_ids))
         for reference, pin in pinned.items()
     }
     config = stages.by_index(stages.target).config
+    sources = remote_sources(stages)
     return replace(
-        plan(stages, pins),
+        plan(stages, pins, _pin_remotes(sources, asked)),
         created=timestamp(),
         config=replace(config, diff_ids=()).to_json().decode(),
-        pins=tuple((reference, pin.manifest) for reference, pin in sorted(pinned.items())),
-        warnings=stages.warnings,
+        pins=(
+            *((reference, pin.manifest) for reference, pin in sorted(pinned.items())),
+            *((name, pin_of(asked.pin(source))) for source in sources if (name := pin_name(source))),
+        ),
+        warnings=(*stages.warnings, *found),
+        refusal=refusal,
     )
+
+
+def remote_sources(stages: Stages) -> dict[Source, Span | None]:
+    """Return what the stages take from the network, each with the place that asks for it first."""
+    found: dict[Source, Span | None] = {}
+    for stage in stages.stages:
+        for item in (stage.base, *(source for step in stage.steps for source in step.inputs)):
+            if isinstance(item, FromRemote):
+                found.setdefault(item.source, item.span)
+    return found
+
+
+def _pin_remotes(sources: dict[Source, Span | None], remotes: Remotes) -> dict[Source, Http | Git]:
+    remotes.pin_all(sources)
+    pinned = {}
+    for source, span in sources.items():
+        try:
+            pinned[source] = remotes.pin(source)
+        except BuildError as error:
+            error.span = error.span or span
+            raise
+    return pinned
 
 
 def _pin_bases(dockerfile: Dockerfile, outline: Outline, request: Request, machine: Machine) -> dict[str, bases.Pinned]:
@@ -65,8 +100,6 @@ def _pin_bases(dockerfile: Dockerfile, outline: Outline, request: Request, machi
 
 def _platforms(dockerfile: Dockerfile, outline: Outline) -> dict[str, str]:
     """Return the platforms that FROM lines ask for, by reference."""
-    from builder.stages import FromImage
-
     found = {}
     for section in outline.sections:
         if isinstance(section.base, FromImage) and section.head.platform is not None:

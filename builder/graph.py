@@ -12,9 +12,11 @@ import networkx as nx
 
 from builder import codec
 from builder.config import absolute
-from builder.ops import Base, Copy, Local, Op, Pick, Run, Scratch
+from builder.ops import Base, Copy, Git, Http, Local, Op, Pick, Run, Scratch
 from builder.plan import Plan, Vertex
-from builder.stages import FromContext, FromImage, FromScratch, FromStage, Input, Stages
+from builder.remote.address import Source
+from builder.remote.tree import tree_vertices
+from builder.stages import FromContext, FromImage, FromRemote, FromScratch, FromStage, Input, Stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,11 @@ class BasePin:
     diff_ids: tuple[str, ...]
 
 
-def plan(stages: Stages, pins: Mapping[str, BasePin]) -> Plan:
-    """Return the vertices that the target needs, inputs first."""
-    planner = _Planner(pins)
+def plan(stages: Stages, pins: Mapping[str, BasePin], remotes: Mapping[Source, Http | Git] | None = None) -> Plan:
+    """Return the vertices that the target needs, inputs first. *remotes* says what brings each remote source."""
+    planner = _Planner(pins, remotes or {})
     for stage in stages.stages:
-        top = planner.input(stage.base, name=stage.base_name, lines=stage.base_lines)
+        top = planner.root(stage.base, name=stage.base_name, lines=stage.base_lines)
         for step in stage.steps:
             sources = tuple(planner.source(source, step.op, number) for number, source in enumerate(step.inputs, 1))
             top = planner.add(step.op, (top, *sources), step.name, step.lines)
@@ -40,6 +42,7 @@ def plan(stages: Stages, pins: Mapping[str, BasePin]) -> Plan:
 @dataclass(slots=True)
 class _Planner:
     pins: Mapping[str, BasePin]
+    remotes: Mapping[Source, Http | Git]
     graph: "nx.DiGraph[str]" = field(default_factory=nx.DiGraph)
     tops: dict[int, str] = field(default_factory=dict)
 
@@ -50,11 +53,33 @@ class _Planner:
             case FromScratch():
                 return self.add(Scratch(), (), "", lines)
             case FromContext(folder):
-                return self.add(Local(name=folder), (), "[internal] load build context", lines)
+                what = "build context" if folder == Local().name else f"context {folder}"
+                return self.add(Local(name=folder), (), f"[internal] load {what}", lines)
+            case FromRemote():
+                return self.remote(source, lines)
             case FromImage(reference):
                 pin = self.pins[reference]
                 op = Base(diff_ids=pin.diff_ids, manifest=pin.manifest, reference=reference)
                 return self.add(op, (), name or f"FROM {reference}", lines)
+
+    def remote(self, wanted: FromRemote, lines: tuple[int, int]) -> str:
+        """Return the vertex of something from the network: as it came, or unpacked."""
+        op = self.remotes[wanted.source]
+        name = wanted.source.label if isinstance(op, Http) else f"[internal] load git source {wanted.source.label}"
+        if not wanted.as_tree:
+            return self.add(op, (), name, lines)
+        added: list[str] = []
+        for vertex in tree_vertices(op, name, lines):
+            added.append(self.add(vertex.op, tuple(added[i] for i in vertex.inputs), vertex.name, vertex.lines))
+        return added[-1]
+
+    def root(self, base: Input, name: str, lines: tuple[int, int]) -> str:
+        """Return the vertex that a stage starts from; a folder of the host is copied into an empty root."""
+        source = self.input(base, name, lines)
+        if not isinstance(base, FromContext):
+            return source
+        copied = Copy(sources=(Pick(path="/", input=1),), destination="/")
+        return self.add(copied, (self.input(FromScratch()), source), name, lines)
 
     def source(self, source: Input, op: Op, number: int) -> str:
         """Return the vertex of a source of *op*. A RUN mounts no folder of the host, but a copy of what it may see."""

@@ -30,8 +30,8 @@ class Surroundings:
     globals: Mapping[str, str]
     """Values of global and platform arguments; an ARG without default takes them over."""
     build_args: Mapping[str, str]
-    input: Callable[[nodes.Word], Input]
-    """The meaning of a ``from=`` word in this stage."""
+    input: Callable[[nodes.Word | None], Input]
+    """The meaning of a ``from=`` word in this stage; None is the build context."""
     prefix: Callable[[], str]
     """The next ``[stage 2/5] `` of a step name."""
     lines: Callable[[nodes.Instruction], tuple[int, int]]

@@ -8,11 +8,14 @@ What a selection from a stage contains is known before the stage runs when the s
 cache maps the definition of a selection (pick, key of the stage) to the digest of its content.
 """
 
+import re
 from dataclasses import replace
 
 from builder import codec
 from builder.oci.digest import Digest
 from builder.ops import Base, Copy, Op, Pick, Run, Scratch
+
+_NAMES = re.compile(r"[^0-9:]")
 
 
 def picks(op: Op) -> tuple[Pick, ...]:
@@ -36,6 +39,20 @@ def key(op: Op, root: Digest | None, contents: tuple[Digest, ...], epoch: int | 
     limit = None if isinstance(op, Base | Scratch) else epoch
     found = tuple(str(content) for content in contents)
     return codec.digest("vertex", _without_paths(op), str(root or ""), found, limit)
+
+
+def own_key(op: Op, contents: tuple[Digest, ...], epoch: int | None = None) -> Digest | None:
+    """Return the key of the layer of a vertex whose layer is the same on every root; None for all others.
+
+    This is COPY --link. Its record holds that one layer, which goes on top of whatever the root is: when the base
+    changed, nothing is copied again. An owner that is named is looked up in the root, so that it stays an input.
+    """
+    return key(op, None, contents, epoch) if is_independent(op) else None
+
+
+def is_independent(op: Op) -> bool:
+    """Tell whether the layer of *op* is the same on every root."""
+    return isinstance(op, Copy) and op.link and not _NAMES.search(op.chown)
 
 
 def selection_key(op: Op, pick: Pick, source: Digest) -> Digest:

@@ -36,6 +36,33 @@ class Local:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Http:
+    """A file from the web, pinned by its content: a root with this one file, called *name*."""
+
+    digest: str
+    """Digest of the content, a blob of the store; it is brought again from *url* when it is not there."""
+    name: str
+    mtime: int = 0
+    mode: int = 0o600
+    url: str = field(default="", metadata=ASIDE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Git:
+    """A commit of a git repository, checked out: a root with the files of folder *subdir*, all as old as the commit."""
+
+    commit: str
+    subdir: str = ""
+    keep_git_dir: bool = False
+    submodules: bool = True
+    tag: str = ""
+    """The full name of the tag that ``.git`` has, when it is kept."""
+    url: str = field(default="", metadata=ASIDE)
+    ref: str = field(default="", metadata=ASIDE)
+    """What leads to the commit, for servers that hand out nothing but what has a name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inline:
     """A file whose content stands in the Dockerfile (a heredoc)."""
 
@@ -45,10 +72,14 @@ class Inline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pick:
-    """Files selected from input number *input*: a path or a pattern relative to its root."""
+    """Files selected from input number *input*: a path or a pattern relative to its root.
+
+    *unpack* makes an archive among them unpack (ADD).
+    """
 
     path: str
     input: int
+    unpack: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +87,14 @@ class Copy:
     """COPY and ADD of files: *sources* go to *destination* of input 0, as one layer.
 
     *destination* is absolute; a trailing slash says that it is a folder. *chown* is as written, resolved with the user
-    files of the root file system. *unpack* makes local archives among the sources unpack (ADD).
+    files of the root file system; *chmod* is octal or symbolic. With *link* nothing of the root file system is looked
+    at: no link is followed, and the folders on the way are made (see `keys.own_key`).
     """
 
     sources: tuple[Pick | Inline, ...]
     destination: str
     chown: str = ""
     chmod: str = ""
-    unpack: bool = False
     link: bool = False
     parents: bool = False
     exclude: tuple[str, ...] = ()
@@ -121,4 +152,4 @@ class Run:
     proxies: tuple[tuple[str, str], ...] = field(default=(), metadata=ASIDE)
 
 
-Op = Scratch | Base | Local | Copy | Mkdir | Run
+Op = Scratch | Base | Local | Http | Git | Copy | Mkdir | Run

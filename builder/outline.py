@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from builder.errors import ResolveError
+from builder.named import Contexts
 from builder.oci.model import ImageConfig
-from builder.stages import FromContext, FromImage, FromScratch, FromStage, Input
+from builder.stages import FromContext, FromImage, FromRemote, FromScratch, FromStage, Input
 from grammar.nodes import Arg, Copy, Dockerfile, From, Instruction, Onbuild, Run, Word
 from grammar.parser import parse_trigger
 from grammar.reference import InvalidReference, parse_reference
@@ -26,6 +27,8 @@ class Section:
     head: From
     body: tuple[Instruction, ...]
     base: Input
+    replaced: bool = False
+    """A named context stands in for the stage."""
 
     @property
     def label(self) -> str:
@@ -42,12 +45,15 @@ class Needs:
 
 
 class Outline:
-    """Sections, global scope and target of one Dockerfile."""
+    """Sections, global scope and target of one Dockerfile. A stage that *contexts* replace has no instructions."""
 
-    def __init__(self, dockerfile: Dockerfile, scope: Mapping[str, str], target: str | None) -> None:
+    def __init__(
+        self, dockerfile: Dockerfile, scope: Mapping[str, str], target: str | None, contexts: Contexts | None = None
+    ) -> None:
         self.escape = dockerfile.escape
         self.scope = scope
-        self.sections = _sections(dockerfile, scope)
+        self.contexts = contexts or Contexts()
+        self.sections = _sections(dockerfile, scope, self.contexts)
         self.target = self._find_target(target)
 
     def _find_target(self, name: str | None) -> int:
@@ -65,8 +71,13 @@ class Outline:
     def _named(self, name: str, before: int) -> int | None:
         return _last_named(self.sections[:before], name)
 
-    def input(self, word: Word, current: int) -> Input:
-        """Return what ``--from=`` or ``from=`` means in section *current*: a stage by name or index, or an image."""
+    def input(self, word: Word | None, current: int) -> Input:
+        """Return what ``--from=`` or ``from=`` means in section *current*; without it, the build context.
+
+        A stage by name or index, a named context, or an image.
+        """
+        if word is None:
+            return self.contexts.main
         text = expand(word, self.scope, escape=self.escape)
         if text.isascii() and text.isdigit():
             if int(text) >= current:
@@ -81,6 +92,8 @@ class Outline:
             raise ResolveError(message, span=word.span)
         if text.lower() == "scratch":
             return FromScratch()
+        if (context := self.contexts.image(text)) is not None:
+            return context
         guess = closest(text.lower(), [s.head.name for s in self.sections[:current] if s.head.name])
         return _image(text, word, guess)
 
@@ -93,7 +106,9 @@ class Outline:
         return f"stages before this one are numbered 0 to {current - 1}" if current else "there is no earlier stage"
 
     def triggers(self, section: Section, configs: Mapping[str, ImageConfig]) -> tuple[Instruction, ...]:
-        """Return the ONBUILD triggers that the base of *section* brings, parsed."""
+        """Return the ONBUILD triggers that the base of *section* brings, parsed; one that is replaced runs none."""
+        if section.replaced:
+            return ()
         match section.base:
             case FromStage(index):
                 body = self.sections[index].body
@@ -120,7 +135,7 @@ class Outline:
                         waiting.append(other)
                     case FromImage(reference):
                         images.setdefault(reference, word)
-                    case FromScratch() | FromContext():
+                    case FromScratch() | FromContext() | FromRemote():
                         pass
         return Needs(stages=frozenset(stages), images=images)
 
@@ -151,7 +166,7 @@ def global_arguments(dockerfile: Dockerfile) -> tuple[Arg, ...]:
     return tuple(found)
 
 
-def _sections(dockerfile: Dockerfile, scope: Mapping[str, str]) -> tuple[Section, ...]:
+def _sections(dockerfile: Dockerfile, scope: Mapping[str, str], contexts: Contexts) -> tuple[Section, ...]:
     nodes = dockerfile.instructions
     starts = [i for i, node in enumerate(nodes) if isinstance(node, From)]
     sections: list[Section] = []
@@ -159,25 +174,45 @@ def _sections(dockerfile: Dockerfile, scope: Mapping[str, str]) -> tuple[Section
         end = starts[number + 1] if number + 1 < len(starts) else len(nodes)
         head = nodes[start]
         if isinstance(head, From):
-            base = _base(head, scope, dockerfile.escape, sections)
+            stand_in = contexts.stage(head.name) if head.name else None
+            if stand_in is not None:
+                sections.append(Section(index=number, head=head, body=(), base=stand_in, replaced=True))
+                continue
+            base = _base(_Names(scope, dockerfile.escape, sections, contexts), head)
             sections.append(Section(index=number, head=head, body=nodes[start + 1 : end], base=base))
     return tuple(sections)
 
 
-def _base(head: From, scope: Mapping[str, str], escape: str, earlier: list[Section]) -> Input:
-    text = expand(head.image, scope, escape=escape)
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What a FROM may name."""
+
+    scope: Mapping[str, str]
+    escape: str
+    earlier: list[Section]
+    contexts: Contexts
+
+    def expand(self, word: Word | None) -> str:
+        return "" if word is None else expand(word, self.scope, escape=self.escape)
+
+
+def _base(names: _Names, head: From) -> Input:
+    text = names.expand(head.image)
     if not text:
         raise ResolveError(
             f"base name ({head.image.text}) should not be blank",
             span=head.image.span,
             hint="give the argument a default before the first FROM, or pass --build-arg",
         )
-    found = _last_named(earlier, text)
+    found = _last_named(names.earlier, text)
     if found is not None:
         return FromStage(found)
     if text == "scratch":
         return FromScratch()
-    guess = closest(text.lower(), [s.head.name for s in earlier if s.head.name])
+    context = names.contexts.image(text, names.expand(head.platform))
+    if context is not None:
+        return context
+    guess = closest(text.lower(), [s.head.name for s in names.earlier if s.head.name])
     return _image(text, head.image, guess)
 
 

@@ -33,3 +33,6 @@ class Plan:
     """When the plan was made: the time of an image that has no layer of its own to go by."""
     pins: tuple[tuple[str, str], ...] = ()
     warnings: tuple[tuple[str, int], ...] = ()
+    """(message, line); line 0 is no place in the Dockerfile."""
+    refusal: str = ""
+    """Why nothing is built although the plan stands: warnings that the Dockerfile calls errors."""

@@ -5,30 +5,36 @@ the same. Looking it up imports neither the parser nor the graph.
 """
 
 import json
+from pathlib import Path
 
 from builder import codec
+from builder.context import ignore_text, open_context
 from builder.dockerfile import DockerfileText
 from builder.machine import Machine
 from builder.oci.digest import Digest
 from builder.plan import Plan
+from builder.remote.pins import Remotes, is_pin
 from builder.request import Request
 
-_PLAN_FORMAT = 1
+_PLAN_FORMAT = 3
 
 
-def make_plan(file: DockerfileText, request: Request, machine: Machine) -> Plan:
+def make_plan(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes | None = None) -> Plan:
     """Return the plan of a build, from an earlier build when nothing that it depends on has changed.
+
+    *remotes* are the pins of this build, when something was pinned before its plan.
 
     Raises:
         DockerfileError, BuildError: what is wrong, with its span where it has one.
     """
     key = _key(file, request)
-    remembered = None if request.pull else _remembered(key, request, machine)
+    asked = remotes or Remotes(request, machine)
+    remembered = None if request.pull else _remembered(key, request, machine, asked)
     if remembered is not None:
         return remembered
     from builder.fresh import fresh_plan
 
-    plan = fresh_plan(file, request, machine)
+    plan = fresh_plan(file, request, machine, asked)
     machine.cache.put_plan(key, json.dumps(codec.encode(plan)))
     return plan
 
@@ -39,8 +45,11 @@ def _key(file: DockerfileText, request: Request) -> Digest:
         _PLAN_FORMAT,
         file.name,
         file.text,
+        _ignored(request),
         request.build_args,
         request.target,
+        request.context if isinstance(request.context, str) else "",
+        request.contexts,
         request.labels,
         request.platform,
         request.network,
@@ -49,14 +58,25 @@ def _key(file: DockerfileText, request: Request) -> Digest:
     )
 
 
-def _remembered(key: Digest, request: Request, machine: Machine) -> Plan | None:
+def _ignored(request: Request) -> str:
+    """Return the text of the ignore file: warnings about what it leaves out are part of the plan."""
+    if not isinstance(request.context, Path):
+        return ""
+    with open_context(request.context) as root:
+        return ignore_text(root, request.dockerfile) or ""
+
+
+def _remembered(key: Digest, request: Request, machine: Machine, remotes: Remotes) -> Plan | None:
     document = machine.cache.plan(key)
     if document is None:
         return None
     plan = codec.decode(json.loads(document))
-    if not isinstance(plan, Plan) or not all(_still(name, pin, request, machine) for name, pin in plan.pins):
+    if not isinstance(plan, Plan):
         return None
-    return plan
+    images = ((name, pin) for name, pin in plan.pins if not is_pin(name))
+    if not all(_still(name, pin, request, machine) for name, pin in images):
+        return None
+    return plan if all(remotes.holds(name, pin) for name, pin in plan.pins if is_pin(name)) else None
 
 
 def _still(reference: str, pin: str, request: Request, machine: Machine) -> bool:

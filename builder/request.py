@@ -14,7 +14,7 @@ class Compression:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One ``-o``: *type* is oci, docker, tar or local; *dest* None means standard output.
+    """One ``-o``: *type* is oci, docker, tar, local or registry; *dest* None means standard output, or no file at all.
 
     The store always keeps the image as well.
     """
@@ -50,9 +50,12 @@ class Resources:
 class Request:
     """A build. Paths are the user's own and are opened by name; everything below the context is not."""
 
-    context: Path
+    context: Path | str
+    """A folder; text is the address of a git repository, an archive or a Dockerfile."""
     dockerfile: Path | None = None
-    """None: ``Dockerfile`` (else ``dockerfile``) in the context."""
+    """None: ``Dockerfile`` (else ``dockerfile``) in the context. A relative path is of a context that is elsewhere."""
+    contexts: tuple[tuple[str, str], ...] = ()
+    """(name, value) of named contexts, names as `builder.named.context_name` spells them."""
     tags: tuple[str, ...] = ()
     build_args: tuple[tuple[str, str], ...] = ()
     target: str | None = None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from builder.config import with_default_path, with_labels
 from builder.instructions import Surroundings, apply
+from builder.named import contexts_of
 from builder.oci.image import host_platform
 from builder.oci.model import ContainerConfig, ImageConfig, Platform
 from builder.outline import Outline, Section, global_arguments
@@ -33,6 +34,11 @@ def global_scope(dockerfile: nodes.Dockerfile, request: Request) -> dict[str, st
             elif default is not None:
                 scope[name] = expand(default, scope, escape=dockerfile.escape)
     return scope
+
+
+def outline_of(dockerfile: nodes.Dockerfile, request: Request) -> Outline:
+    """Return the outline of a Dockerfile as *request* means it: its arguments, its target, its contexts."""
+    return Outline(dockerfile, global_scope(dockerfile, request), request.target, contexts_of(request))
 
 
 def resolve(

@@ -7,7 +7,7 @@ from builder.config import absolute
 from builder.errors import ResolveError
 from builder.ops import Run, RunMount, Script
 from builder.request import Request
-from builder.stages import FromContext, Input, Step
+from builder.stages import Input, Step
 from builder.state import StageState
 from grammar import nodes
 from grammar.golang import parse_size
@@ -24,7 +24,7 @@ def run_step(
     state: StageState,
     request: Request,
     build_args: Mapping[str, str],
-    resolve: Callable[[nodes.Word], Input],
+    resolve: Callable[[nodes.Word | None], Input],
 ) -> Step:
     """Return the step of a RUN and record it in the history of *state*."""
     if node.security == "insecure" and "security.insecure" not in request.allow:
@@ -90,7 +90,7 @@ def _proxies(build_args: Mapping[str, str], state: StageState) -> tuple[tuple[st
 
 
 def _mount(
-    flag: nodes.MountFlag, state: StageState, resolve: Callable[[nodes.Word], Input], inputs: list[Input]
+    flag: nodes.MountFlag, state: StageState, resolve: Callable[[nodes.Word | None], Input], inputs: list[Input]
 ) -> RunMount:
     kept = tuple((key, word) for key, word in flag.options if key != "from")
     settled = settle(replace(flag, options=kept), state.expand)
@@ -118,12 +118,12 @@ def _mount(
     )
 
 
-def _mount_input(flag: nodes.MountFlag, resolve: Callable[[nodes.Word], Input], inputs: list[Input]) -> int:
+def _mount_input(flag: nodes.MountFlag, resolve: Callable[[nodes.Word | None], Input], inputs: list[Input]) -> int:
     """Return the number of the input that the mount shows, adding it when it is new; -1 for none."""
     word = flag.get("from")
     if word is None and flag.kind is not nodes.MountKind.BIND:
         return -1
-    source = FromContext() if word is None else resolve(word)
+    source = resolve(word)
     if source not in inputs:
         inputs.append(source)
     return inputs.index(source) + 1

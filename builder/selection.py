@@ -146,49 +146,58 @@ def _group(source: Source, path: str, exclude: IgnoreFile | None) -> Group | Non
         return Group(base, False, [Item(base, real, status)])
     if source.hides(path) and (source.ignore is None or not source.ignore.may_descend(path)):
         return None
-    folder = source.root.open(real, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        items = [Item("", real, status), *_walk(source, folder, real, "", exclude)]
-    finally:
-        os.close(folder)
+    items = [Item("", real, status), *_walk(source, real, exclude)]
     return Group(base, True, items)
 
 
-def _walk(source: Source, folder: int, path: str, name: str, exclude: IgnoreFile | None) -> Iterator[Item]:
-    """Yield what is in the folder behind *folder*, parents first, names in byte order; links are not followed."""
-    ignore = source.ignore
-    for entry_name, status in scan_folder(folder):
-        inner = f"{path}/{entry_name}" if path else entry_name
-        item_name = f"{name}/{entry_name}" if name else entry_name
-        is_folder = stat.S_ISDIR(status.st_mode)
-        hidden = ignore is not None and ignore.ignores(inner, is_dir=is_folder)
-        if exclude is not None and exclude.ignores(item_name, is_dir=is_folder):
-            hidden = True
-        if not is_folder:
-            if not hidden and not stat.S_ISSOCK(status.st_mode):
-                yield Item(item_name, inner, status)
-            continue
-        if hidden and (ignore is None or not ignore.may_descend(inner)):
-            continue
-        below = os.open(entry_name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-        try:
-            items = _walk(source, below, inner, item_name, exclude)
+def _walk(source: Source, path: str, exclude: IgnoreFile | None) -> Iterator[Item]:
+    """Yield what is below the folder at *path*; each folder comes before what it holds, links are not followed.
+
+    One folder is open at a time, so a tree may be as deep as a path can be long.
+    """
+    waiting: list[tuple[str, str, tuple[Item, ...]]] = [(path, "", ())]
+    shown: set[str] = set()
+    while waiting:
+        folder, name, hidden_above = waiting.pop()
+        below = []
+        for item in _entries(source, folder, name):
+            is_folder = stat.S_ISDIR(item.stat.st_mode)
+            hidden = _is_hidden(source, item, exclude, is_folder=is_folder)
             if not hidden:
-                yield Item(item_name, inner, status)
-                yield from items
-            else:
-                yield from _with_parent(Item(item_name, inner, status), items)
-        finally:
-            os.close(below)
+                # A hidden folder shows when something below it is selected again.
+                owed = [above for above in hidden_above if above.name not in shown]
+                shown.update(above.name for above in owed)
+                yield from owed
+                yield item
+            if is_folder and (not hidden or _may_descend(source, item, exclude)):
+                below.append((item.path, item.name, (*hidden_above, item) if hidden else hidden_above))
+        waiting.extend(reversed(below))
 
 
-def _with_parent(parent: Item, items: Iterator[Item]) -> Iterator[Item]:
-    """Yield a hidden folder only when something below it is selected again."""
-    first = next(items, None)
-    if first is not None:
-        yield parent
-        yield first
-        yield from items
+def _entries(source: Source, path: str, name: str) -> Iterator[Item]:
+    """Yield the entries of one folder, names in byte order, sockets left out."""
+    folder = source.root.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        entries = scan_folder(folder)
+    finally:
+        os.close(folder)
+    for entry, status in entries:
+        if not stat.S_ISSOCK(status.st_mode):
+            inner = f"{path}/{entry}" if path else entry
+            yield Item(f"{name}/{entry}" if name else entry, inner, status)
+
+
+def _is_hidden(source: Source, item: Item, exclude: IgnoreFile | None, *, is_folder: bool) -> bool:
+    if exclude is not None and exclude.ignores(item.name, is_dir=is_folder):
+        return True
+    return source.ignore is not None and source.ignore.ignores(item.path, is_dir=is_folder)
+
+
+def _may_descend(source: Source, item: Item, exclude: IgnoreFile | None) -> bool:
+    """Tell whether a ``!`` pattern could take back something below a hidden folder."""
+    if exclude is not None and exclude.ignores(item.name) and not exclude.may_descend(item.name):
+        return False
+    return source.ignore is None or not source.ignore.ignores(item.path) or source.ignore.may_descend(item.path)
 
 
 def _matches(source: Source, pattern: str) -> Iterator[str]:

@@ -14,10 +14,10 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from builder.cache import BuiltLayer, Layers
-from builder.contents import Contents
+from builder.contents import Contents, Selected
 from builder.context import Sources
 from builder.errors import BuildError, Cancelled, StepFailed
-from builder.keys import key, picks
+from builder.keys import is_independent, key, own_key, picks
 from builder.machine import Machine
 from builder.oci.digest import Digest
 from builder.ops import Base, Local, Op, Scratch
@@ -67,6 +67,10 @@ class _Solver:
         self.steps, self.sources, self.cancel = steps, sources, cancel
         self.contents = Contents(plan, machine, sources)
         self.keys: dict[int, Digest] = {}
+        self.known: dict[int, tuple[Digest, ...]] = {}
+        """What vertices select, as far as it was known before anything ran."""
+        self.made: set[int] = set()
+        """Vertices whose layer is there, and is the same on any root (`keys.own_key`)."""
         self.results: dict[int, Layers] = {}
         self._bases: dict[Base, Layers] = {}
         self.execute: Executor | None = None
@@ -85,14 +89,24 @@ class _Solver:
     def _early_keys(self) -> None:
         """Compute the keys that follow from the plan, the context and what the cache knows of earlier builds."""
         for place, vertex in enumerate(self.plan.vertices):
-            if isinstance(vertex.op, Local):
-                continue
-            if vertex.inputs and vertex.inputs[0] not in self.keys:
+            rooted = not vertex.inputs or vertex.inputs[0] in self.keys
+            if isinstance(vertex.op, Local) or not (rooted or is_independent(vertex.op)):
                 continue
             contents = self._known_contents(place)
-            if contents is not None:
-                root = self.keys[vertex.inputs[0]] if vertex.inputs else None
-                self.keys[place] = key(vertex.op, root, contents, self.request.source_date_epoch)
+            if contents is None:
+                continue
+            self.known[place] = contents
+            if rooted:
+                self.keys[place] = self._key(place, contents)
+
+    def _key(self, place: int, contents: tuple[Digest, ...]) -> Digest:
+        """Return the key of a vertex; that of its root file system is known."""
+        inputs = self.plan.vertices[place].inputs
+        root = self.keys[inputs[0]] if inputs else None
+        return key(self.plan.vertices[place].op, root, contents, self.request.source_date_epoch)
+
+    def _own_key(self, place: int, contents: tuple[Digest, ...]) -> Digest | None:
+        return own_key(self.plan.vertices[place].op, contents, self.request.source_date_epoch)
 
     def _known_contents(self, place: int) -> tuple[Digest, ...] | None:
         """Return the digests of what a vertex selects, None when one of them is not known yet."""
@@ -131,11 +145,15 @@ class _Solver:
             if place in needed or isinstance(vertex.op, Local) or self._satisfied(place):
                 continue
             needed.add(place)
+            if place in self.known and self._own_layer(self._own_key(place, self.known[place])):
+                self.made.add(place)
             waiting.extend(self._waits_for(place))
         return needed
 
     def _waits_for(self, place: int) -> tuple[int, ...]:
+        """Return the inputs that *place* needs: a layer that is made already needs only the root to stand on."""
         inputs = self.plan.vertices[place].inputs
+        inputs = inputs[:1] if place in self.made else inputs
         return (*inputs, *(self._base_of(source) for source in inputs))
 
     def _base_of(self, place: int) -> int:
@@ -169,12 +187,22 @@ class _Solver:
 
     def _recorded(self, place: int) -> bool:
         """Take the result of a vertex from the cache, when it is there with all blobs that this store made."""
-        layers = self.machine.cache.record(self.keys[place])
-        if layers is None or not all(self.machine.blobs.has(layer.descriptor) for layer in layers if layer.created):
+        layers = self._usable(self.keys[place])
+        if layers is None:
             return False
-        self.machine.cache.touch(self.keys[place])
         self.results[place] = self._on_this_base(place, layers)
         return True
+
+    def _usable(self, wanted: Digest) -> Layers | None:
+        layers = self.machine.cache.record(wanted)
+        if layers is None or not all(self.machine.blobs.has(layer.descriptor) for layer in layers if layer.created):
+            return None
+        self.machine.cache.touch(wanted)
+        return layers
+
+    def _own_layer(self, own: Digest | None) -> Layers | None:
+        """Return the layer that is recorded under its own key: it goes on any root."""
+        return None if own is None or self.request.no_cache else self._usable(own)
 
     def _on_this_base(self, place: int, layers: Layers) -> Layers:
         """Return *layers* with the blobs that the base has now: it may have been compressed anew since the record."""
@@ -209,6 +237,8 @@ class _Solver:
         if isinstance(vertex.op, Base):
             self._pull(place, vertex.op)
             return
+        if place in self.made and self._stacked(place, self.known[place]):
+            return
         with ExitStack() as stack:
             try:
                 selected = self.contents.open(place, self.results, self.keys, stack)
@@ -217,33 +247,61 @@ class _Solver:
                     raise
                 raise self.steps.failed(place, error) from error
             # What the inputs turned out to hold counts, not what an earlier build remembered of them.
-            root, contents = self.keys[vertex.inputs[0]], tuple(item.content for item in selected)
-            self.keys[place] = key(vertex.op, root, contents, self.request.source_date_epoch)
-            stack.enter_context(self.machine.locks.exclusive(str(self.keys[place]), self.cancel.is_set))
+            contents = tuple(item.content for item in selected)
+            self.keys[place] = self._key(place, contents)
+            own = self._own_key(place, contents)
+            stack.enter_context(self.machine.locks.exclusive(str(own or self.keys[place]), self.cancel.is_set))
             if not self.request.no_cache and self._recorded(place):
                 self.steps.cached(place)
                 return
-            with self.steps.running(place):
-                from builder.execute import Job, execute
+            if self._stacked(place, contents):
+                return
+            layer = self._executed(place, selected)
+            if own is not None:
+                self.machine.cache.put_record(own, (layer,))
+            self._keep(place, (layer,))
 
-                job = Job(
-                    machine=self.machine,
-                    request=self.request,
-                    root=self.results[vertex.inputs[0]],
-                    inputs=tuple(self.results.get(source) for source in vertex.inputs),
-                    selected=selected,
-                    output=self.steps.output(place),
-                    cancel=self.cancel,
-                )
-                layers = (*job.root, (self.execute or execute)(vertex.op, job))
-            self.machine.cache.put_record(self.keys[place], layers)
-            self.results[place] = layers
+    def _executed(self, place: int, selected: tuple[Selected, ...]) -> BuiltLayer:
+        from builder.execute import Job, execute
+
+        vertex = self.plan.vertices[place]
+        with self.steps.running(place):
+            job = Job(
+                machine=self.machine,
+                request=self.request,
+                root=self._root(place),
+                inputs=tuple(self.results.get(source) for source in vertex.inputs),
+                selected=selected,
+                output=self.steps.output(place),
+                status=self.steps.status(place),
+                cancel=self.cancel,
+            )
+            return (self.execute or execute)(vertex.op, job)
+
+    def _stacked(self, place: int, contents: tuple[Digest, ...]) -> bool:
+        """Put the layer that a vertex has on every root on top of this one; tell whether it was there."""
+        layers = self._own_layer(self._own_key(place, contents))
+        if layers is None:
+            return False
+        self.keys[place] = self._key(place, contents)
+        self._keep(place, layers)
+        self.steps.cached(place)
+        return True
+
+    def _root(self, place: int) -> Layers:
+        inputs = self.plan.vertices[place].inputs
+        return self.results[inputs[0]] if inputs else ()
+
+    def _keep(self, place: int, layers: Layers) -> None:
+        """Record *layers* on top of the root of a vertex as its result."""
+        self.results[place] = (*self._root(place), *layers)
+        self.machine.cache.put_record(self.keys[place], self.results[place])
 
     def _pull(self, place: int, op: Base) -> None:
         from builder.bases import pull_layers
 
         with self.steps.running(place):
-            pull_layers(op, self.machine, self.steps.status(place))
+            pull_layers(op, self.machine, self.steps.status(place), self.cancel)
         self.results[place] = self._base_layers(op)
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from builder.oci.model import ImageConfig
 from builder.ops import Copy, Mkdir, Run
+from builder.remote.address import Source
+from grammar.source import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,21 @@ class FromImage:
 
 @dataclass(frozen=True, slots=True)
 class FromContext:
-    """A folder of the host: the build context."""
+    """A folder of the host: the build context, or a named one."""
 
     name: str = "context"
 
 
-Input = FromScratch | FromStage | FromImage | FromContext
+@dataclass(frozen=True, slots=True)
+class FromRemote:
+    """Something from the network; pinned in the plan. *as_tree*: an archive is unpacked, as for a build context."""
+
+    source: Source
+    as_tree: bool = False
+    span: Span | None = field(default=None, compare=False)
+
+
+Input = FromScratch | FromStage | FromImage | FromContext | FromRemote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,28 +78,27 @@ def _from_as_casing(dockerfile: Dockerfile, _: Source) -> Iterator[Violation]:
 
 
 def _no_empty_continuation(dockerfile: Dockerfile, source: Source) -> Iterator[Violation]:
-    found: dict[Span, None] = {}
+    covered = -1
     for name, span in dockerfile.warnings:
-        if name == rules.NO_EMPTY_CONTINUATION.name:
-            found[_last_row(source, source.position(span.start)[0], dockerfile.escape)] = None
-    for span in found:
-        hint = "remove the empty lines above, or make them comments"
-        yield Violation(rule=rules.NO_EMPTY_CONTINUATION, message="Empty continuation line", span=span, hint=hint)
+        # One report for an instruction, however many empty lines it has.
+        if name == rules.NO_EMPTY_CONTINUATION.name and span.start > covered:
+            place = _last_row(source.text, span.start, dockerfile.escape)
+            covered = place.end
+            hint = "remove the empty lines above, or make them comments"
+            yield Violation(rule=rules.NO_EMPTY_CONTINUATION, message="Empty continuation line", span=place, hint=hint)
 
 
-def _last_row(source: Source, number: int, escape: str) -> Span:
-    """Return the row that ends the instruction which row *number* continues: the place that BuildKit reports."""
-    rows = source.text.split("\n")
-    start = sum(len(row) + 1 for row in rows[: number - 1])
+def _last_row(text: str, start: int, escape: str) -> Span:
+    """Return the row that ends the instruction whose row at *start* is empty: the place that BuildKit reports."""
     place = Span(start, start)
-    for row in rows[number - 1 :]:
-        bare = row.strip(SPACE)
-        if start < len(source.text):
-            place = Span(start, start + len(row))
-        start += len(row) + 1
+    while start < len(text):
+        end = text.find("\n", start)
+        place = Span(start, end if end >= 0 else len(text))
+        bare = text[place.start : place.end].strip(SPACE)
         continued = bare.endswith(escape) and not bare.endswith(escape * 2)
         if bare and not bare.startswith("#") and not continued:
             break
+        start = place.end + 1
     return place
 
 
@@ -150,7 +149,7 @@ def _invalid_definition_description(dockerfile: Dockerfile, _: Source) -> Iterat
         example = names[0] if len(names) == 1 else "<arg_key>"
         name = "FROM" if isinstance(node, From) else "ARG"
         message = f"Comment for {name} should follow the format: `# {example} <description>`"
-        hint = f"begin the comment with {example}, or put an empty line below it"
+        hint = f"begin the comment with {' or '.join(names)}, or put an empty line below it"
         yield _broken(rules.INVALID_DEFINITION_DESCRIPTION, message, node, hint)
 
 

@@ -11,11 +11,12 @@ def closest(word: str, candidates: Iterable[str], *, fold: bool = True) -> str |
     None when nothing is near, and when *word* is itself a candidate: then the mistake lies elsewhere.
     """
     names = tuple(candidates)
+    spelled = str.lower if fold else str
     if word in names:
         return None
     best, limit = None, _FARTHEST
     for name in names:
-        distance = _distance(*((word.lower(), name.lower()) if fold else (word, name)), limit)
+        distance = _distance(spelled(word), spelled(name), limit)
         if distance <= limit:
             best, limit = name, distance - 1
     return best

@@ -55,7 +55,7 @@ def variables(text: str, *, escape: str = "\\", quotes: bool = True) -> frozense
     lexer = Lexer(text, None, escape=escape, quotes=quotes)
     with suppress(BadWordError, TooMuchError):
         lexer.parts()
-    return frozenset(lexer.names)
+    return frozenset(filter(None, lexer.names))
 
 
 def _is_plain(word: Word, escape: str) -> bool:

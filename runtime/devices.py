@@ -17,6 +17,7 @@ from runtime.syscalls import (
     RESOLVE_NO_SYMLINKS,
     mount_setattr,
     move_mount,
+    open_peer,
     openat2,
 )
 from runtime.wire import Operation
@@ -28,9 +29,9 @@ _LINKS = {
     "stdin": "/proc/self/fd/0",
     "stdout": "/proc/self/fd/1",
     "stderr": "/proc/self/fd/2",
-    "core": "/proc/kcore",
     "ptmx": "pts/ptmx",
 }
+_CORE = "/proc/kcore"
 
 _PROC_COVERED = (
     *("acpi", "asound", "interrupts", "kcore", "keys", "latency_stats"),
@@ -97,7 +98,7 @@ def _open_plain(tree: int, path: str) -> int:
 
 
 def make_dev(target: int, nodes: Nodes, *, shm_size: int, insecure: bool) -> int:
-    """Mount a fresh /dev on *target*: nodes, links, pts, shm and mqueue. Return a descriptor of its null device."""
+    """Mount a fresh /dev on *target*: nodes, links, pts, shm and mqueue. Return a descriptor of it."""
     nodev = 0 if insecure else MOUNT_ATTR_NODEV
     with Operation("mount tmpfs", b"/dev"):
         attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME | nodev
@@ -111,11 +112,22 @@ def make_dev(target: int, nodes: Nodes, *, shm_size: int, insecure: bool) -> int
     with Operation("make links", b"/dev"):
         for name, aim in _LINKS.items():
             os.symlink(aim, name, dir_fd=dev)
+        if os.path.exists(_CORE):  # as runc does it: not every kernel has it
+            os.symlink(_CORE, "core", dir_fd=dev)
     _mount_in_dev(dev, "pts", "devpts", (("mode", "0620"), ("ptmxmode", "0666"), ("gid", "5")), nodev=0)
     _mount_in_dev(dev, "shm", "tmpfs", (("mode", "1777"), ("size", str(shm_size))))
     _mount_in_dev(dev, "mqueue", "mqueue", ())
-    with Operation("open", b"/dev/null"):
-        return os.open("null", os.O_RDWR, dir_fd=dev)
+    return dev
+
+
+def open_terminal(dev: int) -> tuple[int, int]:
+    """Return both ends of a new pseudo terminal of the /dev that `make_dev` made: what controls it, and the terminal.
+
+    The terminal is opened through the other end and never by a name, which an image could have replaced.
+    """
+    with Operation("open terminal", b"/dev/ptmx"):
+        master = os.open("pts/ptmx", os.O_RDWR | os.O_NOCTTY, dir_fd=dev)
+        return master, open_peer(master)
 
 
 def _attach_node(node: int, dev: int, name: str) -> None:

@@ -27,6 +27,15 @@ class SandboxUnavailable(RuntimeHostError):
         self.hint = hint
 
 
+class UnknownUser(RuntimeHostError):
+    """A user or group (*kind*) is not in the files of its root, or its number is out of range."""
+
+    def __init__(self, kind: str, name: bytes, reason: str) -> None:
+        # A number of any length may be asked for; its beginning is enough to recognise it.
+        self.kind, self.name, self.reason = kind, name[:64], reason
+        super().__init__(f"unable to find {kind} {self.name.decode(errors='surrogateescape')}: {reason}")
+
+
 class SnapshotError(RuntimeHostError):
     """A snapshot is missing, has no committed parent, or cannot be changed in this state."""
 

@@ -41,20 +41,6 @@ def shared(path: Path) -> Iterator[int]:
         os.close(lock)
 
 
-@contextmanager
-def try_exclusive(path: Path) -> Iterator[bool]:
-    """Hold the lock file *path* alone if nobody else has it now; yields whether it is held."""
-    try:
-        lock = _lock_file(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        os.close(lock)
-
-
 def new_locked_folder(folder: Path, prefix: str) -> tuple[Path, int]:
     """Make a folder of mode 0700 with a fresh name in *folder*; return it and the descriptor that holds its lock."""
     while True:

@@ -7,6 +7,7 @@ read-only bind mount that is attached nowhere: the link then leads through a mou
 
 import os
 import sys
+import threading
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,11 +15,18 @@ from runtime.syscalls import AT_FDCWD, MOUNT_ATTR_RDONLY, OPEN_TREE_CLONE, mount
 
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, SHRINK, GROW, WRITE
 _F_ADD_SEALS = 1033
+_FIRST = threading.Lock()
+
+
+def interpreter() -> int:
+    """Return a descriptor to execute as ``/proc/self/fd/N``; always the same, open as long as this process lives."""
+    # The cache alone would let two threads that come first make one each.
+    with _FIRST:
+        return _open_interpreter()
 
 
 @lru_cache(maxsize=1)
-def interpreter() -> int:
-    """Return a descriptor to execute as ``/proc/self/fd/N``; it stays open as long as this process lives."""
+def _open_interpreter() -> int:
     try:
         return read_only_mount(program())
     except OSError:  # no privilege for mounts

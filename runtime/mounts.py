@@ -8,8 +8,9 @@ records here are the child's form of the values of the same name in `runtime.spe
 import os
 from stat import S_ISDIR
 
-from runtime.overlay_mount import mount_overlay
-from runtime.stubs import make_folder, open_inside
+from runtime.inside import open_inside
+from runtime.overlay_mount import MAX_LOWERS, UNSUPPORTED, Layers, mount_classic, mount_detached
+from runtime.stubs import make_folder
 from runtime.syscalls import (
     AT_FDCWD,
     AT_RECURSIVE,
@@ -110,10 +111,63 @@ class OverlayRoot(Record):
 
     def make(self, scratch: Scratch, stubs: int, attributes: int) -> int:
         """Return the detached mount; the folder *stubs* becomes its lowest layer."""
-        layers = (*reversed(self.lowers),)
-        writable = (self.upper, self.work) if self.upper else ()
-        os.close(scratch.folder("overlay"))
-        return mount_overlay(layers, writable, attributes, stubs, scratch.fd)
+        opened = [_open_layer(path) for path in (*reversed(self.lowers), *self._writable())]
+        try:
+            lowers, writable = opened[: len(self.lowers)], opened[len(self.lowers) :]
+            if len(lowers) < MAX_LOWERS:
+                # The kernel takes no more; in that case missing mount points are made in the upper and removed again.
+                lowers.append(stubs)
+            if writable:
+                _forget_volatile(self.work)
+            with Operation("mount overlay"):
+                return _mount_overlay(Layers((*lowers,), (*writable,)), attributes, scratch)
+        finally:
+            for fd in opened:
+                os.close(fd)
+
+    def _writable(self) -> tuple[bytes, ...]:
+        return (self.upper, self.work) if self.upper else ()
+
+
+def _open_layer(path: bytes) -> int:
+    with Operation("open layer", path):
+        return os.open(path, os.O_PATH | os.O_DIRECTORY)
+
+
+def _forget_volatile(work: bytes) -> None:
+    """Let a second run use *work*: the mark warns of a crash, after which active snapshots are dropped anyway."""
+    mark = work + b"/work/incompat/volatile"
+    with Operation("clear the volatile mark", mark):
+        try:
+            os.unlink(mark + b"/dirty")
+            os.rmdir(mark)
+        except FileNotFoundError:
+            return
+
+
+def _mount_overlay(layers: Layers, attributes: int, scratch: Scratch) -> int:
+    try:
+        return mount_detached(layers, attributes)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        try:
+            return _mount_in_scratch(layers, attributes, scratch)
+        except OSError:
+            # The first error has the kernel's explanation.
+            raise error from None
+
+
+def _mount_in_scratch(layers: Layers, attributes: int, scratch: Scratch) -> int:
+    place = scratch.folder("overlay")
+    os.chdir("/proc/self/fd")
+    try:
+        mount_classic(layers, attributes, f"/proc/self/fd/{place}", names="")
+    finally:
+        os.chdir("/")
+        os.close(place)
+    # Looked up again by name, to end on top of the new mount.
+    return scratch.folder("overlay")
 
 
 class DirectoryRoot(Record):
@@ -163,7 +217,11 @@ class BindRoot(Record):
         with Operation("bind from another root", self.source):
             scratch.attach(root)
             source = open_inside(root, self.source)
-            return clone(source, attributes=MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if self.read_only else 0))
+            os.close(root)
+            try:
+                return clone(source, attributes=MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if self.read_only else 0))
+            finally:
+                os.close(source)
 
     def describe(self) -> str:
         """Say what is mounted."""

@@ -4,7 +4,6 @@ A whole tree is looked at through a mount that is attached nowhere: it lives as 
 that is killed leaves no mount behind.
 """
 
-import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -15,17 +14,14 @@ from runtime.changes import Change, overlay_changes, overlay_xattr_prefix
 from runtime.copying import copy_status
 from runtime.errors import SnapshotError
 from runtime.filelock import new_locked_folder, remove_tree
+from runtime.overlay_mount import MAX_LOWERS, UNSUPPORTED, Layers, mount_classic, mount_detached
 from runtime.safepath import Root as SafeRoot
 from runtime.snapshots import Active, DiskFormat, SnapshotFolder
 from runtime.spec import DirectoryRoot, OverlayRoot, Root
 
-MAX_LOWERS = 500
-"""The kernel's limit."""
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _INERT = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOEXEC
-# What a lower folder says of another place (a redirect) or of another file's data (metacopy) is never believed.
-_OPTIONS = {"index": "off", "metacopy": "off", "redirect_dir": "nofollow"}
 
 
 class OverlaySnapshotter(SnapshotFolder):
@@ -140,53 +136,28 @@ def _mount(lowers: Sequence[Path], scratch: Path, *, upper: Path | None = None, 
     """
     with ExitStack() as stack:
 
-        def handle(path: Path) -> str:
+        def opened(path: Path) -> int:
             fd = os.open(path, _FOLDER)
             stack.callback(os.close, fd)
-            return f"/proc/self/fd/{fd}"
+            return fd
 
-        options = [("lowerdir+", handle(path)) for path in lowers]
-        if upper is not None and work is not None:
-            # Without "volatile" the end of the mount writes out the whole file system (Linux 5.10).
-            options += [("upperdir", handle(upper)), ("workdir", handle(work)), ("volatile", "")]
-        options += _OPTIONS.items()
-        if overlay_xattr_prefix().startswith("user."):
-            options.append(("userxattr", ""))
+        writable = (opened(upper), opened(work)) if upper and work else ()
+        user = overlay_xattr_prefix().startswith("user.")
+        layers = Layers(tuple(map(opened, lowers)), writable, userxattr=user)
         attributes = _INERT if upper else _INERT | syscalls.MOUNT_ATTR_RDONLY
         try:
-            return _mount_detached(options, attributes)
+            return mount_detached(layers, attributes)
         except OSError as error:
-            # Linux 6.7 added "lowerdir+"; before 5.2, and under some filters, there is no fsopen at all.
-            if error.errno not in {errno.EINVAL, errno.ENOSYS}:
+            if error.errno not in UNSUPPORTED:
                 raise
-            return _mount_and_detach(options, attributes, scratch)
+            return _mount_and_detach(layers, attributes, scratch)
 
 
-def _mount_detached(options: list[tuple[str, str]], attributes: int) -> int:
-    config = syscalls.fsopen("overlay")
-    try:
-        for key, value in options:
-            if value:
-                syscalls.fsconfig_string(config, key, value)
-            else:
-                syscalls.fsconfig_flag(config, key)
-        syscalls.fsconfig_cmd_create(config)
-        return syscalls.fsmount(config, attributes)
-    finally:
-        os.close(config)
-
-
-def _mount_and_detach(options: list[tuple[str, str]], attributes: int, scratch: Path) -> int:
-    """Mount in the classic way and detach at once; the descriptor keeps the mount alive.
-
-    The options must fit into a page, which is enough for some 200 folders.
-    """
-    lowers = ":".join(value for key, value in options if key == "lowerdir+")
-    others = [f"{key}={value}" if value else key for key, value in options if key not in {"lowerdir+", "volatile"}]
+def _mount_and_detach(layers: Layers, attributes: int, scratch: Path) -> int:
+    """Mount in the classic way and detach at once; the descriptor keeps the mount alive."""
     point, lock = new_locked_folder(scratch, "tmp-")
     try:
-        # MS_RDONLY, MS_NOSUID, MS_NODEV and MS_NOEXEC have the same values as the attributes.
-        syscalls.mount("overlay", os.fspath(point), "overlay", attributes, ",".join([f"lowerdir={lowers}", *others]))
+        mount_classic(layers, attributes, os.fspath(point))
         try:
             return os.open(point, _FOLDER)
         finally:

@@ -1,94 +1,74 @@
-"""Mounts an overlay from descriptors: by fsconfig where the kernel has ``lowerdir+`` (6.8), else by mount(2)."""
+"""Mounts overlays from descriptors, for the builder and for the sandbox child: by fsconfig, else by mount(2).
+
+What fsconfig makes is attached nowhere. Older kernels cannot take lower folders one by one (``lowerdir+``), and some
+filters know no fsopen; there the classic call needs a place, which the caller finds, because the builder lets go of it
+at once and the sandbox keeps it. Errors are OSErrors.
+"""
 
 import os
-from errno import EINVAL
+from errno import EINVAL, ENOSYS
 
-from runtime.errors import SandboxError
-from runtime.syscalls import (
-    MOUNT_ATTR_NODEV,
-    MS_NODEV,
-    fsconfig_cmd_create,
-    fsconfig_flag,
-    fsconfig_string,
-    fsmount,
-    fsopen,
-    mount,
-)
-from runtime.wire import Operation
+from runtime.syscalls import fsconfig_cmd_create, fsconfig_flag, fsconfig_string, fsmount, fsopen, mount
 
 MAX_LOWERS = 500
+"""The kernel's limit."""
+UNSUPPORTED = (EINVAL, ENOSYS)
+"""What `mount_detached` fails with where `mount_classic` may still work."""
 # redirect_dir and metacopy would let a layer name other paths of its lower layers, and changes would no longer lie
-# where they show. xino keeps one st_dev and stable inode numbers although the stubs are on another file system.
+# where they show. xino keeps one st_dev and stable inode numbers when the layers are on several file systems.
 _OPTIONS = (("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off"), ("xino", "on"))
 
 
-def mount_overlay(
-    layers: tuple[bytes, ...], writable: tuple[bytes, ...], attributes: int, stubs: int, scratch: int
-) -> int:
-    """Return a mount of *layers* (topmost first) over the folder *stubs*; *writable* is () or (upper, work).
+class Layers:
+    """The open folders of an overlay: *lowers* topmost first, *writable* is () or (upper, work)."""
 
-    *scratch* is a folder that is attached somewhere; the classic way mounts on its subfolder "overlay".
-    """
-    lowers = [_open_layer(layer) for layer in layers]
-    if len(lowers) < MAX_LOWERS:
-        # The kernel takes no more; in that case missing mount points are made in the upper and removed again.
-        lowers.append(stubs)
-    upper = [_open_layer(path) for path in writable]
-    if writable:
-        _forget_volatile(writable[1])
-    try:
-        return mount_by_fsconfig(lowers, upper, attributes)
-    except SandboxError as error:
-        if error.errno != EINVAL:
-            raise
-        try:
-            return mount_classic(lowers, upper, attributes, scratch)
-        except OSError:
-            # The first error has the kernel's explanation.
-            raise error from None
-    finally:
-        for fd in (*upper, *lowers[: len(layers)]):
-            os.close(fd)
+    __slots__ = ("_userxattr", "lowers", "writable")
+
+    def __init__(self, lowers: tuple[int, ...], writable: tuple[int, ...] = (), *, userxattr: bool = False) -> None:
+        self.lowers, self.writable, self._userxattr = lowers, writable, userxattr
+
+    def folders(self) -> list[tuple[str, int]]:
+        """Return the options that name the writable folders."""
+        return list(zip(("upperdir", "workdir"), self.writable, strict=False))
+
+    def flags(self) -> list[str]:
+        """Return the options without a value."""
+        # Volatile (Linux 5.10): nothing is synced, neither inside nor for the whole file system when it is unmounted;
+        # what survives a crash unflushed is dropped by its boot id, not trusted.
+        return [*(["volatile"] if self.writable else []), *(["userxattr"] if self._userxattr else [])]
 
 
-def _open_layer(path: bytes) -> int:
-    with Operation("open layer", path):
-        return os.open(path, os.O_PATH | os.O_DIRECTORY)
-
-
-def _forget_volatile(work: bytes) -> None:
-    """Let a second run use *work*: the mark warns of a crash, after which active snapshots are dropped anyway."""
-    mark = work + b"/work/incompat/volatile"
-    with Operation("clear the volatile mark", mark):
-        try:
-            os.unlink(mark + b"/dirty")
-            os.rmdir(mark)
-        except FileNotFoundError:
-            return
-
-
-def mount_by_fsconfig(lowers: list[int], upper: list[int], attributes: int) -> int:
-    """Return a detached overlay mount."""
-    operation = Operation("mount overlay")
-    with operation:
-        fs = fsopen("overlay")
+def mount_detached(layers: Layers, attributes: int) -> int:
+    """Return a mount of *layers* that is attached nowhere. The error has the kernel's own words."""
+    fs = fsopen("overlay")
     try:
         fsconfig_string(fs, "source", "overlay")
-        for lower in lowers:
-            fsconfig_string(fs, "lowerdir+", _magic(lower))
-        for key, fd in zip(("upperdir", "workdir"), upper, strict=False):
+        for fd in layers.lowers:
+            fsconfig_string(fs, "lowerdir+", _magic(fd))
+        for key, fd in layers.folders():
             fsconfig_string(fs, key, _magic(fd))
         for key, value in (*_OPTIONS, ("uuid", "null")):
             fsconfig_string(fs, key, value)
-        if upper:
-            # Nothing is synced inside: what survives a crash unflushed is dropped by its boot id, not trusted.
-            fsconfig_flag(fs, "volatile")
+        for key in layers.flags():
+            fsconfig_flag(fs, key)
         fsconfig_cmd_create(fs)
         return fsmount(fs, attributes)
     except OSError as error:
-        raise operation.failed(error.errno or 0, _explain(fs, error)) from error
+        raise OSError(error.errno, _explain(fs, error)) from error
     finally:
         os.close(fs)
+
+
+def mount_classic(layers: Layers, attributes: int, place: str, *, names: str = "/proc/self/fd/") -> None:
+    """Mount *layers* on *place*. *names* is what descriptors are found by; "" for a caller that stands among them.
+
+    The options must fit into a page: some 200 folders by their whole names, 1000 by their numbers alone.
+    """
+    options = ["lowerdir=" + ":".join(f"{names}{fd}" for fd in layers.lowers)]
+    options += (f"{key}={names}{fd}" for key, fd in layers.folders())
+    options += (f"{key}={value}" for key, value in _OPTIONS)
+    # MS_RDONLY, MS_NOSUID, MS_NODEV and MS_NOEXEC have the same values as the attributes.
+    mount("overlay", place, "overlay", attributes, ",".join((*options, *layers.flags())))
 
 
 def _magic(fd: int) -> str:
@@ -102,20 +82,3 @@ def _explain(fs: int, error: OSError) -> str:
         return f"{text} ({os.read(fs, 512).decode(errors='replace').strip()})"
     except OSError:  # the kernel logged nothing
         return text
-
-
-def mount_classic(lowers: list[int], upper: list[int], attributes: int, scratch: int) -> int:
-    """Return an overlay mount, attached below *scratch*. Its options must fit in one page, hence the short names."""
-    names = "lowerdir=" + ":".join(str(fd) for fd in lowers)
-    if upper:
-        names += f",upperdir={upper[0]},workdir={upper[1]}"
-    options = ",".join((names, *(f"{key}={value}" for key, value in _OPTIONS)))
-    place = os.open("overlay", os.O_PATH | os.O_DIRECTORY, dir_fd=scratch)
-    os.chdir("/proc/self/fd")
-    try:
-        mount("overlay", _magic(place), "overlay", MS_NODEV if attributes & MOUNT_ATTR_NODEV else 0, options)
-    finally:
-        os.chdir("/")
-        os.close(place)
-    # Looked up again by name, to end on top of the new mount.
-    return os.open("overlay", os.O_PATH | os.O_DIRECTORY, dir_fd=scratch)

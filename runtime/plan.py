@@ -11,22 +11,30 @@ NAMESPACES = "make namespaces"
 """The operation whose failure means that this host permits no sandbox at all."""
 
 
-class World(Record):
-    """The surroundings of the process. *cgroups* are the ``cgroup.procs`` files to join."""
+NULL, CALLER, TERMINAL = b"null", b"caller", b"terminal"
+"""What the process gets for its stdio: nothing to read and pipes, what the builder has, a terminal of its own."""
 
-    __slots__ = ("cgroups", "hostname", "insecure", "interactive", "private_network", "shm_size")
+
+class World(Record):
+    """The surroundings of the process. *cgroups* are the ``cgroup.procs`` files to join.
+
+    With *stdio* TERMINAL the child's standard input is a Unix socket, over which it sends the controlling end of the
+    terminal; it goes on when the builder has closed its own end of the socket.
+    """
+
+    __slots__ = ("cgroups", "hostname", "insecure", "private_network", "shm_size", "stdio")
 
     def __init__(  # noqa: PLR0917 - the wire passes slots by position
         self,
         cgroups: tuple[bytes, ...],
         hostname: bytes,
         insecure: bool,
-        interactive: bool,
         private_network: bool,
         shm_size: int,
+        stdio: bytes,
     ) -> None:
         self.cgroups, self.hostname, self.shm_size = cgroups, hostname, shm_size
-        self.insecure, self.interactive, self.private_network = insecure, interactive, private_network
+        self.insecure, self.private_network, self.stdio = insecure, private_network, stdio
 
 
 class Plan(Record):

@@ -8,8 +8,7 @@ import sys
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from runtime.mounts import Scratch, filesystem
-from runtime.overlay_mount import mount_overlay
+from runtime.mounts import OverlayRoot, Scratch, filesystem
 from runtime.stubs import make_folder
 from runtime.syscalls import (
     CLONE_NEWIPC,
@@ -43,8 +42,7 @@ def try_overlay() -> None:
     lower, upper, work, stubs = (make_folder(scratch.fd, name) for name in ("lower", "upper", "work", "stubs"))
     os.mkdir("folder", dir_fd=lower)
     paths = [f"/proc/self/fd/{fd}".encode() for fd in (lower, upper, work)]
-    os.close(scratch.folder("overlay"))
-    root = mount_overlay((paths[0],), (paths[1], paths[2]), 0, stubs, scratch.fd)
+    root = OverlayRoot((paths[0],), paths[1], paths[2]).make(scratch, stubs, 0)
     os.rmdir("folder", dir_fd=root)
     os.mkdir("folder", dir_fd=root)
 

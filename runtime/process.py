@@ -4,7 +4,7 @@ import os
 from errno import EACCES, EINVAL, ENOENT, ENOTDIR
 
 from runtime.identity import Identity, resolve_identity
-from runtime.stubs import open_inside
+from runtime.inside import open_inside
 from runtime.syscalls import (
     CLOSE_RANGE_CLOEXEC,
     LAST_DESCRIPTOR,
@@ -21,6 +21,7 @@ from runtime.syscalls import (
     reset_signals,
     set_seccomp_filter,
     setrlimit,
+    take_terminal,
 )
 from runtime.wire import Operation, Record
 
@@ -40,12 +41,8 @@ class Confinement(Record):
     def __init__(
         self, insecure: bool, no_new_privileges: bool, rlimits: tuple[tuple[bytes, int, int, int], ...], seccomp: bytes
     ) -> None:
-        self.insecure, self.no_new_privileges, self.rlimits, self.seccomp = (
-            insecure,
-            no_new_privileges,
-            rlimits,
-            seccomp,
-        )
+        self.insecure, self.no_new_privileges = insecure, no_new_privileges
+        self.rlimits, self.seccomp = rlimits, seccomp
 
 
 class Process(Record):
@@ -64,25 +61,35 @@ class Process(Record):
         self.args, self.env, self.cwd, self.user, self.confinement = args, env, cwd, user, confinement
 
 
-def become(process: Process, root: int, stdin: int) -> None:
+def become(process: Process, root: int, terminal: int = -1) -> None:
     """Turn this process, which stands in the new *root*, into *process*. Returns only with an exception.
 
-    *stdin* replaces standard input, -1 leaves it. The order is the kernel's: the filter needs CAP_SYS_ADMIN when
-    no_new_privs stays off, group ids need CAP_SETGID, and the user id takes all capabilities with it.
+    *terminal* replaces its three streams, -1 leaves them. The order is the kernel's: the filter needs CAP_SYS_ADMIN
+    when no_new_privs stays off, group ids need CAP_SETGID, and the user id takes all capabilities with it.
     """
     # Nothing below needs another descriptor by inheritance, so what this code forgot to close is closed by exec.
     close_range(3, LAST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC)
     os.setsid()
     os.umask(0o022)
-    if stdin >= 0:
-        os.dup2(stdin, 0)
+    if terminal >= 0:
+        _take_terminal(terminal)
     _set_rlimits(process.confinement)
     _enter(root, process.cwd)
     _leave_keyring()
     identity = resolve_identity(root, process.user)
+    if terminal >= 0:
+        # A program may open its terminal again by name, /dev/stdout for instance.
+        os.fchown(0, identity.uid, -1)
     confine(process.confinement, identity)
     reset_signals()
     _execute(process.args, _environment(process.env, identity))
+
+
+def _take_terminal(terminal: int) -> None:
+    with Operation("take terminal"):
+        take_terminal(terminal)
+        for stream in (0, 1, 2):
+            os.dup2(terminal, stream)
 
 
 def _set_rlimits(confinement: Confinement) -> None:

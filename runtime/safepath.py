@@ -2,7 +2,7 @@
 
 A *root* is a folder that somebody else may have filled: an unpacked image, a build context. A path in it is resolved
 as a process chrooted there would: an absolute link starts again at the root, ``..`` stops at the root. The kernel does
-it (openat2 with RESOLVE_IN_ROOT); where it cannot, a walk component by component gives the same answers.
+it (openat2 with RESOLVE_IN_ROOT); where it cannot, a walk component by component does: see `runtime.walk`.
 
 Microseconds, measured: `Root.open` and `Root.stat` of a path 5, of a single name not followed 2, one entry of
 `scan_folder` 2, `Root.real` 20. To go through a big tree, open each folder once and use `scan_folder` and the functions
@@ -13,19 +13,16 @@ import errno
 import os
 import stat
 from contextlib import closing
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from runtime import syscalls
 from runtime.errors import UnsafePathError
+from runtime.walk import FOLDER, Walk, names_of, open_beneath, reopen, resolve
 
-_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-_RETRIES, _MAX_LINKS, _PATH_MAX = 32, 40, 4096
+__all__ = ["Entry", "Root", "open_beneath", "read_xattrs", "scan_folder"]
+
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
 _UNSAFE = (errno.ELOOP, errno.ENOTDIR, errno.EXDEV, errno.EAGAIN)
-_IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
-_REAL = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
 _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 
 
@@ -52,7 +49,7 @@ class Root:
     @classmethod
     def open_host(cls, path: Path) -> Self:
         """Open the folder at a *path* of the host, which is trusted and may contain links."""
-        return cls(os.open(path, _FOLDER))
+        return cls(os.open(path, FOLDER))
 
     @classmethod
     def at(cls, fd: int) -> Self:
@@ -81,7 +78,7 @@ class Root:
             raise ValueError("Root.open creates nothing")
         flags |= 0 if flags & os.O_PATH else os.O_NOCTTY | os.O_NONBLOCK
         try:
-            return _resolve(self.fd, path, flags | os.O_CLOEXEC)
+            return resolve(self.fd, path, flags | os.O_CLOEXEC)
         except OSError as error:
             raise _named(error, path) from error
 
@@ -91,7 +88,7 @@ class Root:
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise UnsafePathError(f"{path}: not a regular file")
-            return _reopen(handle, os.O_RDONLY | os.O_CLOEXEC)
+            return reopen(handle, os.O_RDONLY | os.O_CLOEXEC)
         finally:
             os.close(handle)
 
@@ -127,7 +124,7 @@ class Root:
     def real(self, path: str) -> str:
         """Return *path* with every link resolved, without leading slash; components at its end may be missing."""
         try:
-            with closing(_Walk(self.fd, missing_ok=True)) as walk:
+            with closing(Walk(self.fd, missing_ok=True)) as walk:
                 walk.run(path, follow=True)
                 return "/".join(walk.names)
         except OSError as error:
@@ -138,9 +135,9 @@ class Root:
 
         The last component is not followed and need not exist. For the root itself the name is "".
         """
-        names = _names(path)
+        names = names_of(path)
         if names and names[-1] == "..":
-            names = _names(self.real(path))
+            names = names_of(self.real(path))
         if not names:
             return os.dup(self.fd), ""
         return self.open("/".join(names[:-1]), os.O_PATH | os.O_DIRECTORY), names[-1]
@@ -151,7 +148,7 @@ class Root:
         It is `real` of *path* that is made: links are followed inside the root, a dangling one at its target. *mode* is
         exact, the umask has no say. Folders that exist stay as they are; another creator at the same time is no error.
         """
-        created, names, current = [], _names(self.real(path)), os.dup(self.fd)
+        created, names, current = [], names_of(self.real(path)), os.dup(self.fd)
         try:
             for depth, name in enumerate(names, 1):
                 made, inner = _enter_or_make(current, name, (mode, uid, gid))
@@ -164,10 +161,6 @@ class Root:
         finally:
             os.close(current)
         return created
-
-    def make_parents(self, path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> list[str]:
-        """Create the missing folders above *path*, as `make_folders` does."""
-        return self.make_folders("/".join(_names(path)[:-1]), mode, uid, gid)
 
     def scan(self, path: str = "") -> list[Entry]:
         """Return the entries of the folder at *path*, names in byte order."""
@@ -203,7 +196,7 @@ class Root:
 
     def _look_up(self, path: str, flags: int) -> int | None:
         try:
-            return _resolve(self.fd, path, flags | os.O_CLOEXEC)
+            return resolve(self.fd, path, flags | os.O_CLOEXEC)
         except OSError as error:
             if error.errno in _MISSING:
                 return None
@@ -241,126 +234,12 @@ def read_xattrs(target: int | str) -> dict[str, bytes]:
     return {name: os.getxattr(target, name) for name in sorted(names) if not name.startswith(_OVERLAY_XATTRS)}
 
 
-def open_beneath(fd: int, path: str, flags: int = os.O_RDONLY | os.O_DIRECTORY) -> int:
-    """Open *path* below *fd* where no component may be a link or ``..``; the path may be longer than PATH_MAX.
-
-    It leads back to a place that a scan has found, so that a deep tree needs no descriptor per level.
-    """
-    names = _names(path) or ["."]
-    if ".." in names:
-        raise UnsafePathError(f"{path}: has a parent component")
-    # 15 names of 255 bytes fit into one path for the kernel; without openat2 each name is a step of its own.
-    width = 1 if not kernel_resolves() else len(names) if len(path) < _PATH_MAX // 4 else 15
-    current = fd
-    for start in range(0, len(names), width):
-        part = "/".join(names[start : start + width])
-        step = (flags if start + width >= len(names) else _FOLDER) | os.O_NOFOLLOW | os.O_CLOEXEC
-        outer = current
-        try:
-            current = os.open(part, step, dir_fd=outer) if width == 1 else syscalls.openat2(outer, part, step, 0, _REAL)
-        finally:
-            if outer != fd:
-                os.close(outer)
-    return current
-
-
-def _resolve(root: int, path: str, flags: int) -> int:
-    """Open *path* inside *root*; OSError as the kernel gives it."""
-    raw = os.fsencode(path)
-    if b"\0" in raw:
-        raise OSError(errno.ENOENT, "a name cannot contain a null byte", path)
-    if len(raw) >= _PATH_MAX or not kernel_resolves():
-        with closing(_Walk(root)) as walk:
-            walk.run(path, follow=not flags & os.O_NOFOLLOW)
-            return _reopen(walk.fd, flags)
-    for _ in range(_RETRIES):
-        try:
-            return syscalls.openat2(root, path or ".", flags, resolve=_IN_ROOT)
-        except BlockingIOError:
-            # A rename or mount somewhere on the system made ".." ambiguous for a moment.
-            continue
-    raise OSError(errno.EAGAIN, "", path)
-
-
-class _Walk:
-    """A resolution component by component: `names` lead from the root to `fd`, an O_PATH descriptor, -1 if missing.
-
-    Each name is opened without following it, links are read and their text is walked in turn. ``..`` goes down from
-    the root again through the names so far: one descriptor serves for any depth, and a folder that is moved away
-    meanwhile leads to an error, never out of the root.
-    """
-
-    __slots__ = ("_links", "_missing_ok", "_root", "fd", "names")
-
-    def __init__(self, root: int, *, missing_ok: bool = False) -> None:
-        self._root = root
-        self._missing_ok = missing_ok
-        self._links = 0
-        self.names: list[str] = []
-        self.fd = os.dup(root)
-
-    def close(self) -> None:
-        """Close the descriptor."""
-        self._move_to(-1)
-
-    def run(self, path: str, *, follow: bool) -> None:
-        """Walk *path*; the link at its end is followed only when *follow* is set or a slash comes after it."""
-        todo = _reversed_components(path)
-        while todo:
-            name = todo.pop()
-            if name not in {".", ".."}:
-                self._enter(name, todo, follow_last=follow)
-            elif self.fd >= 0 and not stat.S_ISDIR(os.fstat(self.fd).st_mode):
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
-            elif name == "..":
-                del self.names[-1:]
-                self._move_to(self._open("/".join(self.names), self._root))
-            if self.fd < 0 and not self._missing_ok:
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-
-    def _open(self, path: str, dir_fd: int) -> int:
-        try:
-            return open_beneath(dir_fd, path, os.O_PATH)
-        except FileNotFoundError:
-            return -1
-
-    def _enter(self, name: str, todo: list[str], *, follow_last: bool) -> None:
-        inner = self._open(name, self.fd) if self.fd >= 0 else -1
-        if inner >= 0 and (todo or follow_last) and stat.S_ISLNK(os.fstat(inner).st_mode):
-            target = os.readlink("", dir_fd=inner)
-            os.close(inner)
-            self._follow(target, todo)
-        else:
-            self.names.append(name)
-            self._move_to(inner)
-
-    def _follow(self, target: str, todo: list[str]) -> None:
-        self._links += 1
-        if self._links > _MAX_LINKS:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), target)
-        if target.startswith("/"):
-            self.names.clear()
-            self._move_to(os.dup(self._root))
-        todo.extend(_reversed_components(target))
-
-    def _move_to(self, fd: int) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-        self.fd = fd
-
-
-def _reversed_components(path: str) -> list[str]:
-    """The components of *path*, last first; a slash at its end asks for a folder, which "." does as well."""
-    names = [name for name in path.split("/") if name]
-    return [".", *names[::-1]] if path.endswith("/") else names[::-1]
-
-
 def _enter_or_make(dir_fd: int, name: str, status: tuple[int, int, int]) -> tuple[bool, int]:
     mode, uid, gid = status
     try:
         os.mkdir(name, 0o700, dir_fd=dir_fd)
     except FileExistsError:
-        return False, os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=dir_fd)
+        return False, os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=dir_fd)
     folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
     try:
         os.fchown(folder, uid, gid)
@@ -371,30 +250,9 @@ def _enter_or_make(dir_fd: int, name: str, status: tuple[int, int, int]) -> tupl
     return True, folder
 
 
-def _names(path: str) -> list[str]:
-    return [name for name in path.split("/") if name not in {"", "."}]
-
-
 def _named(error: OSError, path: str) -> Exception:
     """The error to raise for *path*: what the kernel says of an unsafe path, else the same error with the path."""
     if error.errno in _UNSAFE:
         reason = "changes while it is resolved" if error.errno == errno.EAGAIN else os.strerror(error.errno).lower()
         return UnsafePathError(f"{path}: {reason}")
     return OSError(error.errno, os.strerror(error.errno or 0), path)
-
-
-def _reopen(handle: int, flags: int) -> int:
-    """Open the very file behind an O_PATH descriptor: no name is resolved again, so nobody can swap it."""
-    return os.open(f"/proc/self/fd/{handle}", flags & ~os.O_NOFOLLOW)
-
-
-@cache
-def kernel_resolves() -> bool:
-    """Tell whether openat2 can be used: Linux before 5.6 lacks it, filters of old container engines deny it."""
-    try:
-        os.close(syscalls.openat2(syscalls.AT_FDCWD, ".", _FOLDER))
-    except OSError as error:
-        if error.errno not in {errno.ENOSYS, errno.EPERM}:
-            raise
-        return False
-    return True

@@ -9,7 +9,8 @@ import os
 import sys
 from errno import EINVAL, EPERM
 
-from runtime.plan import NAMESPACES, Plan, Status, World
+from runtime.devices import open_terminal
+from runtime.plan import CALLER, NAMESPACES, TERMINAL, Plan, Status, World
 from runtime.process import become
 from runtime.stage import Stage
 from runtime.stubs import Stubs
@@ -33,6 +34,7 @@ from runtime.syscalls import (
     mount,
     prctl,
     reset_signals,
+    send_descriptor,
     sethostname,
     setns,
     unshare,
@@ -83,7 +85,7 @@ def _keep(plan: Plan, status: Status) -> None:
     """Be the keeper: build, fork init, wait, tidy up."""
     reset_signals()
     block_signals()
-    if not plan.world.interactive:
+    if plan.world.stdio != CALLER:
         os.setsid()  # Ctrl-C is for the builder, which decides what becomes of the sandbox
     _join_cgroups(plan.world.cgroups)
     home = os.open("/proc/self/ns/mnt", os.O_RDONLY)
@@ -125,14 +127,37 @@ def _enter_namespaces(world: World) -> None:
             bring_up_loopback()
 
 
+def _make_stdio(stdio: bytes, dev: int) -> int:
+    """Make standard input what the sandbox is to have, and return the terminal of its process, -1 for none."""
+    terminal = _hand_over_terminal(dev) if stdio == TERMINAL else -1
+    if stdio != CALLER:
+        with Operation("open", b"/dev/null"):
+            os.dup2(os.open("null", os.O_RDWR, dir_fd=dev), 0)
+    return terminal
+
+
+def _hand_over_terminal(dev: int) -> int:
+    """Make a terminal, give the builder the end that controls it, and return the other one."""
+    master, terminal = open_terminal(dev)
+    with Operation("hand over the terminal"):
+        send_descriptor(0, master)
+        os.close(master)
+        os.read(0, 1)  # ends when the builder has given the terminal the size of its window
+    return terminal
+
+
 def _fork_init(plan: Plan, stage: Stage, status: Status) -> int:
+    terminal = _make_stdio(plan.world.stdio, stage.dev)
     alive, lifeline = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     init = os.fork()
     if init == 0:
         with Status(status.fd) as own_status:
             os.close(lifeline)
-            _init(plan, stage, own_status, alive)
+            _init(plan, stage, own_status, alive, terminal)
     os.close(alive)
+    if terminal >= 0:
+        # Who reads the other end learns by this that nobody inside has the terminal any more.
+        os.close(terminal)
     return init
 
 
@@ -146,7 +171,7 @@ def _await_end(init: int) -> None:
             return
 
 
-def _init(plan: Plan, stage: Stage, status: Status, alive: int) -> None:
+def _init(plan: Plan, stage: Stage, status: Status, alive: int, terminal: int) -> None:
     """Be pid 1: enter the root, start the process, look after it."""
     prctl(PR_SET_PDEATHSIG, SIGKILL)
     try:
@@ -158,7 +183,7 @@ def _init(plan: Plan, stage: Stage, status: Status, alive: int) -> None:
     process = os.fork()
     if process == 0:
         with Status(status.fd):
-            become(plan.process, stage.root, -1 if plan.world.interactive else stage.null)
+            become(plan.process, stage.root, terminal)
     # The host's files stay open in nobody: a process may get at what its pid 1 holds, if all else fails.
     os.dup2(status.fd, 3, inheritable=False)
     close_range(4)

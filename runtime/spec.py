@@ -134,3 +134,6 @@ class Spec:
     no_new_privileges: bool = False
     interactive: bool = False
     """Standard input, output and error of the caller are handed to the process instead of pipes."""
+    terminal: bool = False
+    """The process gets a terminal of its own. With *interactive*, what the caller has as standard input is typed into
+    it, and a terminal that the caller has there is raw meanwhile."""

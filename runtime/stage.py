@@ -2,12 +2,11 @@
 
 import os
 from errno import EBUSY, EINVAL, ENOTDIR
-from stat import S_IFDIR, S_ISDIR
 
 from runtime.devices import Nodes, make_dev, make_proc, make_sys
-from runtime.mounts import Mount, Scratch, is_folder
+from runtime.mounts import Mount, OverlayRoot, Scratch, is_folder
 from runtime.plan import Plan
-from runtime.stubs import Stubs, plant
+from runtime.stubs import Stubs
 from runtime.syscalls import MNT_DETACH, MOUNT_ATTR_NODEV, move_mount, pivot_root, umount2
 from runtime.wire import Operation
 
@@ -18,7 +17,7 @@ _OPEN_TO_MOUNTS = (b"/dev/shm", b"/dev/pipes")
 class Stage:
     """A root, attached in the mount namespace of whoever made it; reached by descriptors only."""
 
-    __slots__ = ("_insecure", "_nodes", "_place", "_proc", "_stubs", "null", "root")
+    __slots__ = ("_insecure", "_nodes", "_place", "_proc", "_stubs", "dev", "root")
 
     def __init__(self, plan: Plan, stubs: Stubs) -> None:
         """Mount everything except /proc, which shows the PID namespace of its maker. *stubs* collects what was made."""
@@ -32,12 +31,13 @@ class Stage:
         trees = [(mount, mount.make(scratch)) for mount in sorted(plan.mounts, key=_depth)]
         planted = scratch.folder("stubs")
         folders = tuple((path, True) for path in _SYSTEM_FOLDERS)
-        plant(planted, (*folders, *((mount.target, is_folder(tree)) for mount, tree in trees)))
+        upper = plan.root.upper if isinstance(plan.root, OverlayRoot) else b""
+        stubs.plant(planted, (*folders, *((mount.target, is_folder(tree)) for mount, tree in trees)), upper)
         # Device nodes of an image, or made by the process, do nothing: no devices cgroup is needed to keep it so.
         self.root = plan.root.make(scratch, planted, 0 if self._insecure else MOUNT_ATTR_NODEV)
         self._place = scratch.attach(self.root)
         self._proc, sys, dev = (self._system_folder(path) for path in _SYSTEM_FOLDERS)
-        self.null = make_dev(dev, self._nodes, shm_size=plan.world.shm_size, insecure=self._insecure)
+        self.dev = make_dev(dev, self._nodes, shm_size=plan.world.shm_size, insecure=self._insecure)
         make_sys(sys, self._nodes, insecure=self._insecure)
         for mount, tree in trees:
             self._attach(mount, tree)
@@ -47,12 +47,11 @@ class Stage:
         operation = Operation("find mount point", path)
         with operation:
             try:
-                mode = os.stat(path[1:], dir_fd=self.root, follow_symlinks=False).st_mode
+                return os.open(path[1:], os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self.root)
             except FileNotFoundError:
-                mode = S_IFDIR
-            if not S_ISDIR(mode):
-                raise operation.failed(ENOTDIR, "the image has something else than a folder there")
-            return self._stubs.open(self.root, path, folder=True)
+                return self._stubs.make(self.root, path[1:], folder=True)
+            except NotADirectoryError:
+                raise operation.failed(ENOTDIR, "the image has something else than a folder there") from None
 
     def _attach(self, mount: Mount, tree: int) -> None:
         operation = _attaching(mount)

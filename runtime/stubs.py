@@ -1,23 +1,18 @@
-"""Mount points: found or made inside a root by descriptor, and taken away again without following a single link."""
+"""Mount points: found or made inside a root by descriptor, and taken away again without following a single link.
+
+The root of an overlay gets them from a lowest layer of their own (`Stubs.plant`). What that cannot provide, and every
+mount point of a plain folder, is made in the root itself (`Stubs.open`, `Stubs.make`) and removed after the run.
+"""
 
 import os
-from errno import EAGAIN, EISDIR, ELOOP, ENOENT, ENOTDIR
+from errno import EISDIR, ELOOP, ENOENT, ENOTDIR
 from stat import S_ISDIR
 
-from runtime.syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
+from runtime.inside import open_inside
+from runtime.syscalls import RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2
 
-_RACES = 32
 _MAX_LINKS = 40
-
-
-def open_inside(root: int, path: bytes, flags: int = os.O_PATH) -> int:
-    """Open *path* with *root* as its root: links lead nowhere else, and none of /proc's magic links is followed."""
-    for _ in range(_RACES):
-        try:
-            return openat2(root, path, flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
-        except BlockingIOError:  # a rename elsewhere in the tree; the kernel cannot tell whether it mattered
-            continue
-    raise OSError(EAGAIN, os.strerror(EAGAIN), path)
+_STRICT = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
 
 
 class Stub:
@@ -36,7 +31,7 @@ class Stub:
     def remove(self) -> None:
         """Remove the stub if it is still the same empty file or folder; give its folder the earlier times back."""
         inode, mtime = self.found
-        unchanged = os.fstat(self.parent)
+        now = os.fstat(self.parent)
         try:
             if self._look() != inode:
                 return
@@ -47,17 +42,36 @@ class Stub:
         except OSError:  # gone, or in use by the image now: then it is no stub any more
             return
         # What the process changed itself in this folder keeps its own time.
-        times = self.before if unchanged.st_mtime_ns == mtime else unchanged
-        os.utime(".", ns=(times.st_atime_ns, times.st_mtime_ns), dir_fd=self.parent)
+        _set_times(self.parent, self.before if now.st_mtime_ns == mtime else now)
+
+    def close(self) -> None:
+        """Close the descriptor of its folder."""
+        os.close(self.parent)
 
 
 class Stubs:
-    """The mount points that one run had to make in its root."""
+    """The mount points that one run needs and that its root does not have."""
 
-    __slots__ = ("_made",)
+    __slots__ = ("_made", "_planted", "_upper")
 
     def __init__(self) -> None:
         self._made: list[Stub] = []
+        self._planted: list[tuple[bytes, os.stat_result]] = []
+        self._upper = b""
+
+    def plant(self, layer: int, targets: tuple[tuple[bytes, bool], ...], upper: bytes) -> None:
+        """Make each of the (path, is a folder) *targets* in *layer*, the lowest one of an overlay with this *upper*.
+
+        The layer is an empty folder that nobody else can reach. Targets that exclude each other (one below another,
+        which is a file) are left to `open`, which reports them. *upper* is empty for a root that has none.
+        """
+        for path, is_folder in targets:
+            try:
+                _plant_one(layer, path, is_folder)
+            except (NotADirectoryError, IsADirectoryError):
+                continue
+        self._upper = upper
+        self._planted = _folders_in(layer, targets) if upper else []
 
     def open(self, root: int, path: bytes, *, folder: bool) -> int:
         """Return an O_PATH descriptor of the mount point *path* in *root*, made with its parents if it is missing.
@@ -74,24 +88,11 @@ class Stubs:
             raise OSError(number, os.strerror(number), path)
         return fd
 
-    def _make(self, root: int, path: bytes, folder: bool, links: int) -> int:
-        above, _, name = path.rstrip(b"/").rpartition(b"/")
-        try:
-            parent = open_inside(root, above or b"/", os.O_PATH | os.O_DIRECTORY)
-        except FileNotFoundError:
-            parent = self._make(root, above, True, links)
-        try:
-            return self._make_in(parent, name, folder)
-        except FileExistsError:
-            # Opening failed and making as well: a symbolic link whose target is missing. The target is made, as runc
-            # does it, because images point /etc/resolv.conf into /run.
-            if links == 0:
-                raise OSError(ELOOP, os.strerror(ELOOP), path) from None
-            aim = os.readlink(name, dir_fd=parent)
-            os.close(parent)
-            return self._make(root, aim if aim.startswith(b"/") else above + b"/" + aim, folder, links - 1)
+    def make(self, parent: int, name: bytes, *, folder: bool) -> int:
+        """Make the mount point *name* in the folder *parent* and return an O_PATH descriptor of it.
 
-    def _make_in(self, parent: int, name: bytes, folder: bool) -> int:
+        Raises FileExistsError when anything is there, be it a dangling link.
+        """
         if name in {b"", b".", b".."}:
             raise OSError(ENOENT, os.strerror(ENOENT), name)
         before = os.fstat(parent)
@@ -99,43 +100,99 @@ class Stubs:
             os.mkdir(name, 0o755, dir_fd=parent)
         else:
             os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=parent))
-        self._made.append(Stub(parent, name, before))
+        self._made.append(Stub(os.dup(parent), name, before))
         return os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=parent)
+
+    def _make(self, root: int, path: bytes, folder: bool, links: int) -> int:
+        above, _, name = path.rstrip(b"/").rpartition(b"/")
+        try:
+            parent = open_inside(root, above or b"/", os.O_PATH | os.O_DIRECTORY)
+        except FileNotFoundError:
+            parent = self._make(root, above, True, links)
+        try:
+            return self.make(parent, name, folder=folder)
+        except FileExistsError:
+            # Opening failed and making as well: a symbolic link whose target is missing. The target is made, as runc
+            # does it, because images point /etc/resolv.conf into /run.
+            if links == 0:
+                raise OSError(ELOOP, os.strerror(ELOOP), path) from None
+            aim = os.readlink(name, dir_fd=parent)
+            return self._make(root, aim if aim.startswith(b"/") else above + b"/" + aim, folder, links - 1)
+        finally:
+            os.close(parent)
 
     def remove(self) -> None:
         """Remove what was made, last first. Call this outside the mount namespace in which mounts lie on the stubs."""
         while self._made:
-            self._made.pop().remove()
+            stub = self._made.pop()
+            stub.remove()
+            stub.close()
+        if self._planted:
+            upper = os.open(self._upper, os.O_PATH | os.O_DIRECTORY)
+            for path, status in self._planted:
+                _remove_copy(upper, path, status)
+            os.close(upper)
 
 
-def plant(folder: int, targets: tuple[tuple[bytes, bool], ...]) -> None:
-    """Make each of the (path, is a folder) *targets* below *folder*, an empty folder that nobody else can reach.
+def _remove_copy(upper: int, path: bytes, planted: os.stat_result) -> None:
+    """Remove the folder *path* from *upper* if it is a planted one that was copied up, and empty.
 
-    Targets that exclude each other (one below another, which is a file) are left to `Stubs`, which reports them.
+    That happens to the parent of a mount point when something is made in it, by `Stubs.open` or by the process. Its
+    time tells it from a folder that the image or the process made.
     """
-    for path, is_folder in targets:
+    above, _, name = path.rpartition(b"/")
+    try:
+        parent = openat2(upper, above or b".", os.O_PATH | os.O_DIRECTORY, 0, _STRICT)
+    except OSError:  # not copied up
+        return
+    try:
+        found, before = os.stat(name, dir_fd=parent, follow_symlinks=False), os.fstat(parent)
+        if _essence(found) == _essence(planted):
+            os.rmdir(name, dir_fd=parent)
+            _set_times(parent, before)
+    except OSError:  # not copied up, or not empty
+        return
+    finally:
+        os.close(parent)
+
+
+def _essence(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns
+
+
+def _set_times(folder: int, times: os.stat_result) -> None:
+    os.utime(".", ns=(times.st_atime_ns, times.st_mtime_ns), dir_fd=folder)
+
+
+def _folders_in(layer: int, targets: tuple[tuple[bytes, bool], ...]) -> list[tuple[bytes, os.stat_result]]:
+    """Return the planted folders, inner ones first."""
+    paths: set[bytes] = set()
+    for target, _ in targets:
+        names = target.strip(b"/").split(b"/")
+        paths.update(b"/".join(names[:depth]) for depth in range(1, len(names) + 1))
+    found = []
+    for path in sorted(paths, reverse=True):
         try:
-            _plant_one(folder, path, is_folder)
-        except (NotADirectoryError, IsADirectoryError):
+            status = os.stat(path, dir_fd=layer)
+        except (FileNotFoundError, NotADirectoryError):  # a contradiction, left out
             continue
+        if S_ISDIR(status.st_mode):
+            found.append((path, status))
+    return found
 
 
 def _plant_one(folder: int, path: bytes, is_folder: bool) -> None:
     *parents, name = path.strip(b"/").split(b"/")
     current = os.open(".", os.O_PATH | os.O_DIRECTORY, dir_fd=folder)
-    for parent in parents:
-        current = _descend(current, parent)
-    if is_folder:
-        current = _descend(current, name)
-    else:
-        os.close(os.open(name, os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=current))
-    os.close(current)
-
-
-def _descend(folder: int, name: bytes) -> int:
-    below = make_folder(folder, name)
-    os.close(folder)
-    return below
+    try:
+        for parent in (*parents, name) if is_folder else parents:
+            below = make_folder(current, parent)
+            os.close(current)
+            current = below
+        if not is_folder:
+            os.close(os.open(name, os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=current))
+    finally:
+        os.close(current)
 
 
 def make_folder(parent: int, name: str | bytes) -> int:

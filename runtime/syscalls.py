@@ -6,8 +6,8 @@ Every descriptor made here is close-on-exec. Paths may be str or bytes; an empty
 
 import ctypes
 import os
+import sys
 
-RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
@@ -15,7 +15,6 @@ RESOLVE_IN_ROOT = 0x10
 
 AT_FDCWD = -100
 AT_SYMLINK_NOFOLLOW = 0x100
-AT_NO_AUTOMOUNT = 0x800
 AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
 OPEN_TREE_CLONE = 1
@@ -49,8 +48,6 @@ PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 
-RENAME_NOREPLACE = 1
-RENAME_EXCHANGE = 2
 CLOSE_RANGE_CLOEXEC = 4
 LAST_DESCRIPTOR = 0xFFFFFFFF
 
@@ -60,15 +57,18 @@ _CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 436, 437, 442
 _KEYCTL = {"x86_64": 250, "i686": 288, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280}
 
 _FSOPEN_CLOEXEC = _FSMOUNT_CLOEXEC = 1
-_FSCONFIG_SET_FLAG, _FSCONFIG_SET_STRING, _FSCONFIG_SET_FD, _FSCONFIG_CMD_CREATE = 0, 1, 5, 6
+_FSCONFIG_SET_FLAG, _FSCONFIG_SET_STRING, _FSCONFIG_CMD_CREATE = 0, 1, 6
 _MOVE_MOUNT_F_EMPTY_PATH, _MOVE_MOUNT_T_EMPTY_PATH = 0x04, 0x40
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _SECCOMP_MODE_FILTER = 2
+_TIOCSPTLCK, _TIOCGPTPEER, _TIOCSCTTY, _SIOCSIFFLAGS = 0x40045431, 0x5441, 0x540E, 0x8914
+_AF_INET, _SOCK_DGRAM, _SOL_SOCKET, _SCM_RIGHTS = 2, 2, 1, 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 _libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
+_libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
 _ALL_SIGNALS = ctypes.create_string_buffer(b"\xff" * 128, 128)
 _SIG_SETMASK = 2
 
@@ -136,11 +136,6 @@ def fsconfig_string(fd: int, key: str, value: str | bytes) -> None:
     _call(_FSCONFIG, fd, _FSCONFIG_SET_STRING, key.encode(), os.fsencode(value), 0, path=key)
 
 
-def fsconfig_fd(fd: int, key: str, value: int) -> None:
-    """Set an option to a file descriptor."""
-    _call(_FSCONFIG, fd, _FSCONFIG_SET_FD, key.encode(), None, value, path=key)
-
-
 def fsconfig_cmd_create(fd: int) -> None:
     """Make the file system from the options given so far."""
     _call(_FSCONFIG, fd, _FSCONFIG_CMD_CREATE, None, None, 0)
@@ -203,14 +198,13 @@ def setns(fd: int, kind: int = 0) -> None:
 
 def prctl(option: int, *args: int) -> int:
     """Change or read one property of the calling process."""
-    wide = [ctypes.c_ulong(arg) for arg in (*args, 0, 0, 0, 0)[:4]]
-    return _check(_libc.prctl(option, *wide))
+    return _check(_libc.prctl(option, *args, *(0, 0, 0, 0)[len(args) :]))
 
 
 def set_seccomp_filter(program: bytes) -> None:
     """Install a BPF *program* (8 bytes per instruction) for the rest of the life of this process."""
     fprog = _SockFprog(len(program) // 8, program)
-    _check(_libc.prctl(PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), ctypes.byref(fprog), None, None))
+    prctl(PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(fprog))
 
 
 def capget() -> tuple[int, int, int]:
@@ -254,24 +248,39 @@ def keyctl_join_session_keyring() -> None:
     _call(_KEYCTL.get(os.uname().machine, -1), _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
-def syncfs(fd: int) -> None:
-    """Write out everything of the file system that holds *fd*."""
-    _check(_libc.syncfs(fd))
-
-
-def renameat2(old_dirfd: int, old: str | bytes, new_dirfd: int, new: str | bytes, flags: int = 0) -> None:
-    """Rename with RENAME_NOREPLACE or RENAME_EXCHANGE."""
-    _check(_libc.renameat2(old_dirfd, os.fsencode(old), new_dirfd, os.fsencode(new), flags), new)
-
-
 def bring_up_loopback() -> None:
     """Switch on the interface ``lo`` of the network namespace (SIOCSIFFLAGS on any socket of it)."""
-    fd = _check(_libc.socket(2, 2 | os.O_CLOEXEC, 0))
+    fd = _check(_libc.socket(_AF_INET, _SOCK_DGRAM | os.O_CLOEXEC, 0))
     try:
         ifreq = ctypes.create_string_buffer(b"lo".ljust(16, b"\0") + (1).to_bytes(2, "little"), 40)
-        _check(_libc.ioctl(fd, ctypes.c_ulong(0x8914), ifreq))
+        _check(_libc.ioctl(fd, ctypes.c_ulong(_SIOCSIFFLAGS), ifreq))
     finally:
         os.close(fd)
+
+
+def open_peer(master: int) -> int:
+    """Unlock the pseudo terminal of *master* and open its other end, without looking up any name."""
+    _check(_libc.ioctl(master, ctypes.c_ulong(_TIOCSPTLCK), ctypes.byref(ctypes.c_int(0))))
+    flags = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
+    return _check(_libc.ioctl(master, ctypes.c_ulong(_TIOCGPTPEER), ctypes.c_ulong(flags)))
+
+
+def take_terminal(fd: int) -> None:
+    """Make the terminal *fd* the controlling one of the session that the calling process leads."""
+    _check(_libc.ioctl(fd, ctypes.c_ulong(_TIOCSCTTY), ctypes.c_ulong(0)))
+
+
+def send_descriptor(socket: int, fd: int) -> None:
+    """Send *fd* over the Unix *socket*, with one byte."""
+    # All fields of these structures are as wide as a pointer, or zero and padded to that.
+    word, size = ctypes.c_size_t, ctypes.sizeof(ctypes.c_size_t)
+    # The length is that of the fields, CMSG_LEN, without the padding at the end.
+    fields = ((size + 12, size), (_SOL_SOCKET, 4), (_SCM_RIGHTS, 4), (fd, 4))
+    rights = b"".join(number.to_bytes(width, sys.byteorder) for number, width in fields)
+    byte, control = ctypes.create_string_buffer(1), ctypes.create_string_buffer(rights, size + 16)
+    vector = (word * 2)(ctypes.addressof(byte), 1)
+    message = (word * 7)(0, 0, ctypes.addressof(vector), 1, ctypes.addressof(control), len(control), 0)
+    _check(_libc.sendmsg(socket, message, 0))
 
 
 def block_signals() -> None:

@@ -65,7 +65,7 @@ class Operation:
 
     def __exit__(self, _kind: object, error: object, _traceback: object) -> None:
         if isinstance(error, OSError):
-            raise self.failed(error.errno or 0) from error
+            raise self.failed(error.errno or 0, error.strerror or "") from error
 
     def failed(self, errno: int, detail: str = "") -> SandboxError:
         """Return the error for this operation."""

@@ -1,6 +1,7 @@
 """What holds for every test: markers by folder, groups for parallel runs, and no skips where CI runs."""
 
 import os
+import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -27,12 +28,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skip into a failure on a machine that is meant to have everything."""
+    """Turn a skip into a failure on a machine that is meant to have everything.
+
+    A failure that shows a name of arbitrary bytes is made printable: workers hand reports over as UTF-8.
+    """
     report = yield
+    if report.failed and not report.longreprtext.isascii():
+        report.longrepr = report.longreprtext.encode(errors="backslashreplace").decode()
     if NO_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped where nothing may be: {report.longrepr}"
     return report
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """pytest's folder, emptied at once: stores are large, and trees may be deeper than Python can remove."""
+    yield tmp_path
+    if tmp_path.is_dir() and any(tmp_path.iterdir()):
+        subprocess.run(["rm", "-rf", "--one-file-system", tmp_path], check=True)
 
 
 @pytest.fixture(scope="session")

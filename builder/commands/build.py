@@ -12,6 +12,7 @@ import click
 from builder.commands import build_flags as values
 from builder.commands.foreign_flags import foreign_flags
 from builder.commands.stdin_context import prepared
+from builder.commands.step_flags import step_flags, step_values
 from builder.commands.tools import Command, is_terminal, machine, root_option, say, tools
 from builder.display.choose import MODES, OpenDisplay, open_display
 from builder.errors import BuildError, RequestError
@@ -24,14 +25,15 @@ _EPILOG = """\b
 Differences from docker build:
   - There is no daemon. Images stay in pybuild's store; "pybuild save", or -o
     type=docker, hands them to Docker.
-  - --load is what always happens; --push, --secret, --ssh, attestations and
-    several platforms in one build are refused; --memory and other limits of
-    the old builder, --rm, --cache-from and --cache-to are ignored with a warning.
+  - --load is what always happens; attestations and several platforms in one build
+    are refused; --rm, --cache-from and --cache-to are ignored with a warning.
   - -o type=local leaves out set-user-id bits, device nodes and pipes, and never
     removes a folder of yours to put a file in its place.
-  - Exit codes: 1 a step failed, 2 usage or Dockerfile, 3 the host cannot.
+  - Exit codes: 1 a step failed, 2 usage or Dockerfile, 3 the host cannot, 4 a
+    registry did not give a base, 5 a registry did not take the image.
 
-CONTEXT is a folder, or - for a Dockerfile or a tar archive on standard input.
+CONTEXT is a folder, the URL of a git repository, of an archive or of a
+Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 """
 
 
@@ -42,6 +44,13 @@ CONTEXT is a folder, or - for a Dockerfile or a tar archive on standard input.
 @click.option(
     "--build-arg", "build_args", multiple=True, metavar="NAME[=VALUE]", help="Build argument; a NAME alone from env."
 )
+@click.option(
+    "--build-context",
+    "build_contexts",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Use a folder, URL, docker-image:// or oci-layout:// for a stage or image; repeatable.",
+)
 @click.option("--target", metavar="STAGE", help="Stage to build (default: the last).")
 @click.option("--no-cache", is_flag=True, help="Run every step, whatever the cache has.")
 @click.option("--pull", is_flag=True, help="Look up base images in their registry even when the store has them.")
@@ -50,7 +59,12 @@ CONTEXT is a folder, or - for a Dockerfile or a tar archive on standard input.
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Platform of the image (also DOCKER_DEFAULT_PLATFORM).")
 @click.option("--add-host", "add_hosts", multiple=True, metavar="NAME:ADDRESS", help="Line of /etc/hosts for RUN.")
 @click.option(
-    "-o", "--output", "outputs", multiple=True, metavar="SPEC", help="Also write: type=oci|docker|tar|local,dest=PATH."
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="SPEC",
+    help="Also write: type=oci|docker|tar|local,dest=PATH, or push: type=registry.",
 )
 @click.option("--compression", metavar="TYPE[,LEVEL]", help="Of new layers: gzip (default), zstd or uncompressed.")
 @click.option("--iidfile", type=click.Path(path_type=Path), metavar="FILE", help="Write the image ID to FILE.")
@@ -59,12 +73,25 @@ CONTEXT is a folder, or - for a Dockerfile or a tar archive on standard input.
     "--progress", type=click.Choice(MODES), help="How progress is shown (default: BUILDKIT_PROGRESS or auto)."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors; print the image ID.")
+@click.option("--check", is_flag=True, help="Build nothing, check the Dockerfile; exit 1 on any warning.")
+@click.option(
+    "--call", metavar="METHOD[,format=FORMAT]", help="Build nothing, show: check, outline (parameters) or targets."
+)
+@click.option("--format", "output_format", metavar="FORMAT", help="Of --check: text, json, sarif or junit.")
 @click.option("--load", is_flag=True, help="Keep the image in the store, which is always done.")
+@click.option("--push", is_flag=True, help="Push the image under its names when it is built: -o type=registry.")
+@step_flags
 @root_option
 @foreign_flags
-def command(**flags: Any) -> None:
+def command(**flags: Any) -> int:
     """Build an image from a Dockerfile and the files in CONTEXT."""
     request = request_from(flags, os.environ)
+    if flags["check"] or flags["call"] or flags["output_format"]:
+        from builder.commands.build_call import answer, call_of, dockerfile_path
+
+        if (call := call_of(flags)) is not None:
+            with prepared(request) as ready:
+                return answer(call, ready, dockerfile_path(request))
     _check_outputs(request, quiet=flags["quiet"])
     with _display(flags, os.environ) as display, prepared(request) as ready:
         outcome = _built(ready, display)
@@ -74,17 +101,19 @@ def command(**flags: Any) -> None:
         replace_file(flags["metadata_file"], metadata(outcome))
     if flags["quiet"]:
         say(str(outcome.image_id))
+    return 0
 
 
 def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
     """Return the request that *flags* and *env* make. Raises RequestError."""
     build_args = values.build_arguments(flags["build_args"], env)
-    outputs = tuple(values.output(item) for item in flags["outputs"])
+    outputs = tuple(values.output(item) for item in (*flags["outputs"], *(["type=registry"] if flags["push"] else [])))
     named = flags["compression"]
     compression = values.compression(named) if named else values.output_compression(outputs) or Compression()
     names = [name for item in outputs for name in dict(item.options).get("name", "").split(",") if name]
     return Request(
-        context=Path(flags["context"]),
+        context=values.context(flags["context"]),
+        contexts=values.contexts(flags["build_contexts"]),
         dockerfile=Path(flags["file"]) if flags["file"] else None,
         tags=full_names((*flags["tags"], *names)),
         build_args=build_args,
@@ -98,6 +127,7 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         compression=compression,
         outputs=tuple(item for item in outputs if item.type != "image"),
         source_date_epoch=values.source_date_epoch(dict(build_args)),
+        **step_values(flags, env),
     )
 
 
@@ -118,7 +148,9 @@ def metadata(outcome: Any) -> bytes:
 
 
 def _check_outputs(request: Request, *, quiet: bool) -> None:
-    streams = [item for item in request.outputs if item.dest is None]
+    streams = [item for item in request.outputs if item.dest is None and item.type != "registry"]
+    if any(item.type == "registry" for item in request.outputs) and not request.tags:
+        raise RequestError("tag is needed when pushing to registry", hint="give -t NAME")
     if len(streams) > 1:
         raise RequestError("only one --output can go to standard output")
     if streams and quiet:

@@ -40,6 +40,37 @@ def source_date_epoch(arguments: Mapping[str, str]) -> int | None:
     return int(text)
 
 
+def context(given: str) -> Path | str:
+    """Return the folder that is the build context, or the address that it has elsewhere."""
+    from builder.errors import ResolveError
+    from builder.remote.address import parse_context
+
+    if Path(given).is_dir():
+        return Path(given)
+    try:
+        return Path(given) if parse_context(given) is None else given
+    except ResolveError as error:
+        raise RequestError(f"invalid build context: {error.message}", hint=error.hint) from error
+
+
+def contexts(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return (name, value) of named contexts, folders as absolute paths; the last one of a name counts."""
+    found: dict[str, str] = {}
+    for item in given:
+        from builder.named import context_name, is_folder
+
+        name, equals, value = item.partition("=")
+        if not equals or not value:
+            raise RequestError(f"invalid context value: {item!r}, expected key=value")
+        folder = is_folder(value)
+        if folder and not Path(value).is_dir():
+            raise RequestError(
+                f"failed to get build context path {value}: not a folder", hint=f"--build-context {item}"
+            )
+        found[context_name(name)] = str(Path(value).absolute()) if folder else value
+    return tuple(found.items())
+
+
 def labels(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Return ``NAME=value`` pairs; a name alone has an empty value."""
     pairs: dict[str, str] = {}
@@ -130,14 +161,17 @@ def output(given: str) -> Output:
 
 
 def _output(kind: str, options: dict[str, str]) -> Output:
-    if kind == "registry" or _flag(options, "push"):
-        raise RequestError("pushing to a registry is not supported", hint="save the image and push it with skopeo")
+    pushed = kind == "registry" or _flag(options, "push")
+    if pushed and kind not in {"registry", "image"}:
+        raise RequestError(f"--output type={kind} cannot push", hint="use type=registry")
     dest = options.pop("dest", "")
     rest = tuple(options.items())
+    if pushed:
+        return Output(type="registry", dest=None, options=rest)
     if kind in _STORED or (kind == "docker" and not dest):
         return Output(type="image", dest=None, options=rest)
     if kind not in {"oci", "docker", "tar", "local"}:
-        raise RequestError(f"unknown --output type {kind!r}", hint="use oci, docker, tar, local or image")
+        raise RequestError(f"unknown --output type {kind!r}", hint="use oci, docker, tar, local, registry or image")
     if kind == "local" and not dest:
         raise RequestError("--output type=local needs dest=FOLDER")
     folder = not _flag(options, "tar", default=True)

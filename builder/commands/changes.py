@@ -58,5 +58,5 @@ def _apply(change: str, state: StageState) -> None:
     apply(node, state, around)
 
 
-def _no_input(word: nodes.Word) -> Input:
-    raise RequestError(f"--change: {word.text!r} cannot be used here")
+def _no_input(word: nodes.Word | None) -> Input:
+    raise RequestError(f"--change: {word.text if word else 'the build context'!r} cannot be used here")

@@ -11,7 +11,7 @@ import click
 from builder.display.failure import plain_failure
 from builder.display.sanitize import clean
 
-DONE, FAILED, USAGE, HOST, BUG, INTERRUPTED = 0, 1, 2, 3, 70, 130
+DONE, FAILED, USAGE, HOST, PULL, PUSH, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,19 @@ def _ours(error: BaseException) -> Failure | None:
     if isinstance(error, RequestError | ResolveError | DockerfileError | InvalidReference):
         return Failure(plain_failure(message, hint), USAGE)
     if isinstance(error, BuildError | OciError):
-        return Failure(plain_failure(message, hint), FAILED)
+        return Failure(plain_failure(message, hint), failed_code(error))
     return Failure(plain_failure(message, hint), HOST) if isinstance(error, RuntimeHostError) else None
+
+
+def failed_code(error: BaseException) -> int:
+    """Return how the process ends with a failure that is not the user's: it says which side did not do its part."""
+    from builder.errors import PullFailed, PushFailed
+    from builder.oci.errors import RegistryError
+
+    if isinstance(error, PushFailed):
+        return PUSH
+    # A step that failed because its base could not be had is the registry's failure, too.
+    return PULL if isinstance(error, PullFailed | RegistryError) or isinstance(error.__cause__, PullFailed) else FAILED
 
 
 def _host(error: BaseException) -> Failure | None:

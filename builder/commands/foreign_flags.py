@@ -23,37 +23,24 @@ _NOT_USED = (
     "--cache-to",
     "--cgroup-parent",
     "--cgroupns",
-    "--cpu-period",
-    "--cpu-quota",
     "--cpu-shares",
     "--cpuset-cpus",
     "--cpuset-mems",
     "--isolation",
-    "--memory",
     "--memory-swap",
     "--security-opt",
-    "--shm-size",
-    "--ulimit",
 )
-_SHORT = {"--memory": "-m", "--cpu-shares": "-c"}
+_SHORT = {"--cpu-shares": "-c"}
 _REFUSED = {
-    "--allow": "entitlements are not supported",
     "--annotation": "annotations are not supported",
     "--attest": "attestations are not supported",
-    "--build-context": "named contexts are not supported; use FROM or COPY --from with an image",
     "--cache-mount": "exporting cache mounts is not supported",
-    "--call": "frontend methods are not supported",
     "--no-cache-filter": "use --no-cache",
     "--policy": "policies are not supported",
     "--provenance": "attestations are not supported",
-    "--resource": "limits for steps are not supported",
     "--sbom": "attestations are not supported",
-    "--secret": "secrets are not supported",
-    "--ssh": "forwarding of an SSH agent is not supported",
 }
 _REFUSED_SWITCHES = {
-    "--check": "checking without building is not supported",
-    "--push": "pushing is not supported; save the image and push it with skopeo",
     "--squash": "squashing is not supported",
 }
 _OFF = frozenset({"false", "0", "mode=disabled", "disabled=true"})

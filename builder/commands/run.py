@@ -28,7 +28,8 @@ Differences from docker run:
   - There is no daemon and no container: nothing is left when the command ends,
     as with --rm, which is accepted.
   - The network is the host's, or with --network none a loopback that is down.
-  - -i and -t both hand over the terminal or pipes of pybuild itself.
+  - -i alone hands over the standard streams of pybuild itself. -t gives the
+    command a terminal of its own, and with -i what is typed goes there.
   - Exit codes are Docker's: 125 pybuild failed, 126 the command cannot be
     executed, 127 it is not there, else its own.
 """
@@ -59,7 +60,7 @@ Differences from docker run:
 @click.option("-h", "--hostname", default="pybuild", metavar="NAME", help="Host name inside.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an image for several platforms, which one.")
 @click.option("-i", "--interactive", is_flag=True, help="Hand over standard input.")
-@click.option("-t", "--tty", is_flag=True, help="Hand over the terminal.")
+@click.option("-t", "--tty", is_flag=True, help="Give it a terminal.")
 @click.option("--rm", is_flag=True, help="Has no effect: nothing is ever kept.")
 @root_option
 def command(**flags: Any) -> int:
@@ -73,6 +74,8 @@ def command(**flags: Any) -> int:
 def _run(flags: Mapping[str, Any]) -> int:
     from runtime.launcher import run
 
+    if flags["interactive"] and flags["tty"] and not os.isatty(0):
+        raise RequestError("the input device is not a terminal", hint="leave out -t")
     opened = machine()
     try:
         with opened.in_use():
@@ -96,7 +99,6 @@ def _root(opened: Machine, image: Image) -> Iterator[Root]:
 def spec(image: Image, root: Root, flags: Mapping[str, Any], env: Mapping[str, str]) -> Spec:
     """Return what the sandbox has to do. Raises RequestError."""
     config = image.config.config
-    interactive = flags["interactive"] or flags["tty"]
     return Spec(
         root=root,
         process=Process(
@@ -109,7 +111,8 @@ def spec(image: Image, root: Root, flags: Mapping[str, Any], env: Mapping[str, s
         network=Network(flags["network"]),
         hostname=flags["hostname"],
         hosts=hosts(flags["add_hosts"]),
-        interactive=interactive,
+        interactive=flags["interactive"],
+        terminal=flags["tty"],
     )
 
 

@@ -18,14 +18,13 @@ from runtime.safepath import Root
 _STDIN = Path("-")
 _DOCKERFILE_LIMIT = 16 << 20
 _MAGICS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")
-_SCHEMES = {"http:", "https:", "git:", "ssh:"}
 
 
 @contextmanager
 def prepared(request: Request) -> Iterator[Request]:
     """Give *request* with folders and files in place of ``-``; what was made for it is gone afterwards."""
     if _STDIN not in {request.context, request.dockerfile}:
-        if not request.context.is_dir():
+        if isinstance(request.context, Path) and not request.context.is_dir():
             raise _no_context(request.context)
         yield request
         return
@@ -43,9 +42,6 @@ def prepared(request: Request) -> Iterator[Request]:
 def _no_context(path: Path) -> RequestError:
     if path.exists():
         return RequestError(f'context must be a folder: "{path}"')
-    # A Path has taken one of the slashes of a URL away.
-    if path.parts[0] in _SCHEMES or str(path).startswith("git@"):
-        return RequestError("a URL as the context is not supported", hint="fetch it and give the folder")
     return RequestError(f'path "{path}" not found', hint=did_you_mean(str(path), COMMANDS, "pybuild "))
 
 

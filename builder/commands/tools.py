@@ -35,7 +35,7 @@ class Command(click.Command):
             name
             for option in self.params
             if isinstance(option, click.Option) and option.is_flag
-            for name in option.opts
+            for name in (*option.opts, *option.secondary_opts)
         }
         end = args.index("--") if "--" in args else len(args)
         plain: list[str] = []

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from builder.cache import BuiltLayer
 from builder.execute.job import Job
-from builder.ops import Base, Copy, Local, Mkdir, Op, Run, Scratch
+from builder.ops import Base, Copy, Git, Http, Local, Mkdir, Op, Run, Scratch
 
 __all__ = ["Job", "execute"]
 
@@ -29,6 +29,14 @@ def execute(op: Op, job: Job) -> BuiltLayer:
             from builder.execute.mkdir import mkdir
 
             return mkdir(op, job)
+        case Http():
+            from builder.execute.http import http
+
+            return http(op, job)
+        case Git():
+            from builder.execute.git import git
+
+            return git(op, job)
         case Scratch() | Base() | Local():
             raise ValueError(f"{type(op).__name__} makes no layer")
         case _:

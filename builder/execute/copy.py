@@ -8,7 +8,7 @@ slash, an existing folder).
 import os
 import stat
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 
 from builder.cache import BuiltLayer
@@ -19,10 +19,11 @@ from builder.execute.archives import opened_archive, unpack_archive
 from builder.execute.job import Job
 from builder.execute.owner import owner_of
 from builder.execute.tree_writer import TreeWriter
+from builder.modes import Mode, parse_mode
 from builder.oci.tar_entry import Entry, EntryKind, kept_xattr
 from builder.ops import Copy, Inline
 from builder.selection import Group, Item, Source, inline_group
-from builder.trees import FOLDER
+from builder.trees import FOLDER, EmptyTree
 from runtime.safepath import read_xattrs
 
 _KINDS = {
@@ -38,8 +39,9 @@ _KINDS = {
 def copy(op: Copy, job: Job) -> BuiltLayer:
     """Write the layer of a COPY or ADD. Raises BuildError when source and destination do not go together."""
     owner = owner_of(op.chown, job) if op.chown else None
-    mode = int(op.chmod, 8) if op.chmod else None
-    with job.tree() as tree, job.writer() as layer:
+    mode = parse_mode(op.chmod) if op.chmod else None
+    # With --link the layer goes on any root, so that nothing of this one is looked at.
+    with nullcontext(EmptyTree()) if op.link else job.tree() as tree, job.writer() as layer:
         writer = TreeWriter(
             layer=layer,
             tree=tree,
@@ -58,7 +60,7 @@ class _Copier:
     op: Copy
     writer: TreeWriter
     owner: tuple[int, int] | None
-    mode: int | None
+    mode: Mode | None
     _links: dict[tuple[int, int], str] = field(default_factory=dict)
     _folder: tuple[str, int] = ("", -1)
 
@@ -76,9 +78,9 @@ class _Copier:
                 continue
             chosen = next(picks)
             for group in chosen.groups:
-                self.group(group, chosen.source)
+                self.group(group, chosen.source, unpack=source.unpack)
 
-    def group(self, group: Group, source: Source | None) -> None:
+    def group(self, group: Group, source: Source | None, *, unpack: bool = False) -> None:
         """Copy one group to where it belongs. Names of one file stay names of one file within the group."""
         self._links.clear()
         destination, node = self.writer.resolve(self.op.destination.lstrip("/"))
@@ -88,7 +90,7 @@ class _Copier:
         if group.is_folder:
             self._tree(group, source, destination)
             return
-        if self.op.unpack and source is not None and self._unpacked(group.items[0], source, destination):
+        if unpack and source is not None and self._unpacked(group.items[0], source, destination):
             return
         if is_folder or self.op.destination.endswith("/"):
             self.writer.folder(destination)
@@ -149,7 +151,9 @@ class _Copier:
         kind = _KINDS[stat.S_IFMT(st.st_mode)]
         uid, gid = self.owner or (source.owner(st) if source else (0, 0))
         is_link = kind is EntryKind.SYMLINK
-        mode = stat.S_IMODE(st.st_mode) if self.mode is None or is_link else self.mode
+        mode = stat.S_IMODE(st.st_mode)
+        if self.mode is not None and not is_link:
+            mode = self.mode(mode, kind is EntryKind.DIRECTORY)
         is_device = kind in {EntryKind.CHAR, EntryKind.BLOCK}
         link = (source.root.readlink(item.path) or "") if is_link and source else ""
         return Entry(

@@ -28,6 +28,8 @@ class Job:
     """Layers of all inputs, None for a folder of the host."""
     selected: tuple[Selected, ...]
     output: Callable[[int, bytes], None]
+    status: Callable[[str, int, int], None]
+    """Takes the progress of a part: (id, bytes done, bytes in all)."""
     cancel: threading.Event
 
     def writer(self) -> LayerWriter:

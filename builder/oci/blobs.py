@@ -132,10 +132,11 @@ class BlobStore:
 class BlobWriter:
     """A blob that is being written: a context manager. What is not committed at its end is gone."""
 
-    def __init__(self, root: Path, algorithm: str) -> None:
+    def __init__(self, root: Path, algorithm: str, resume: tuple[Path, int] | None = None) -> None:
         self._root, self._algorithm = root, algorithm
         self._hash = hashlib.new(algorithm)
-        self._path, self._fd = _new_file(root / "tmp")
+        self._path, self._fd = resume or _new_file(root / "tmp")
+        self._keep = resume is not None
         self.size = 0
         """Bytes written so far."""
 
@@ -143,7 +144,22 @@ class BlobWriter:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        if self._keep and self.size and self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
         self.discard()
+
+    def recall(self, piece: bytes) -> None:
+        """Count what is in the file already, before anything is written (`builder.oci.partial`)."""
+        self._hash.update(piece)
+        self.size += len(piece)
+
+    def rewind(self) -> None:
+        """Forget everything written so far."""
+        os.ftruncate(self._fd, 0)
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        self._hash = hashlib.new(self._algorithm)
+        self.size = 0
 
     def write(self, piece: bytes | memoryview) -> None:
         """Add *piece* to the end."""

@@ -38,11 +38,16 @@ class LayerError(InvalidImage):
 
 
 class RegistryError(OciError):
-    """A registry refused, failed or spoke nonsense. *status* is that of its answer, 0 when there is none to name."""
+    """A registry refused, failed or spoke nonsense.
 
-    def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
+    *status* is that of its answer, 0 when there is none to name; *code* is the registry's own word for it
+    (distribution-spec, "Error Codes"), empty when it gave none.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 0, code: str = "") -> None:
         super().__init__(message, hint=hint)
         self.status = status
+        self.code = code
 
 
 class RegistryDenied(RegistryError):
@@ -55,6 +60,10 @@ class RegistryUnavailable(RegistryError):
     *retry_after* is how many seconds it asked to wait, None when it did not say.
     """
 
-    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, hint: str = "", status: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint, status=status)
         self.retry_after = retry_after
+
+
+class CredentialsError(OciError):
+    """A file or a helper program that holds credentials cannot be used."""

@@ -1,7 +1,7 @@
 """Write a finished image to every place that was asked for."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,9 +13,20 @@ from builder.outputs.files import destination, sink
 from builder.request import Output
 
 
-def write(descriptor: Descriptor, names: tuple[str, ...], outputs: tuple[Output, ...], machine: Machine) -> None:
+def _no_status(_what: str, _current: int = 0, _total: int = 0) -> None:
+    """Nobody looks."""
+
+
+def write(
+    descriptor: Descriptor,
+    names: tuple[str, ...],
+    outputs: tuple[Output, ...],
+    machine: Machine,
+    status: Callable[..., None] = _no_status,
+) -> None:
     """Write the image to each of *outputs*, in order. Its blobs must be in the store.
 
+    *status* is told how far a push is: (what, bytes done, bytes in all), or of what is done without the numbers.
     A file or new folder appears when it is complete; an error leaves what was there before.
     """
     for output in outputs:
@@ -32,8 +43,22 @@ def write(descriptor: Descriptor, names: tuple[str, ...], outputs: tuple[Output,
 
                 with _tree(descriptor, machine) as root_fd:
                     write_folder(root_fd, _folder(output))
+            case "registry":
+                _push(descriptor, names, output, machine, status)
             case _:
                 raise RequestError(f"unknown output type {output.type!r}")
+
+
+def _push(
+    descriptor: Descriptor, names: tuple[str, ...], output: Output, machine: Machine, status: Callable[..., None]
+) -> None:
+    from builder.outputs.registry import Watch, push
+
+    insecure = dict(output.options).get("registry.insecure", "false").lower() in {"true", "1"}
+    by_digest = dict(output.options).get("push-by-digest", "false").lower() in {"true", "1"}
+    push(machine, descriptor, names, Watch(status=status), verify=not insecure, by_digest=by_digest)
+    for name in names:
+        status(f"pushing manifest for {name}@{descriptor.digest}")
 
 
 def _write_archive(descriptor: Descriptor, names: tuple[str, ...], output: Output, machine: Machine) -> None:

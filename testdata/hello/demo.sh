@@ -1,6 +1,11 @@
 #!/bin/sh
 # Show pybuild at work, with a store of its own that is gone afterwards: demo.sh PYBUILD
 set -eu
+if [ "$(id -u)" != 0 ]; then
+    echo "You are not root. Steps that keep files of several owners and run in a sandbox need root for now: sudo make demo"
+    exit 3
+fi
+
 pybuild=$1
 here=$(dirname "$0")
 exec 2>&1
@@ -14,10 +19,6 @@ show() {
     "$pybuild" "$@"
 }
 
-if [ "$(id -u)" != 0 ]; then
-    echo "You are not root. Building then needs user namespaces, and subordinate ids for images with several owners;"
-    echo "pybuild says below what this machine lacks, if anything."
-fi
 echo "A base image, made of this machine's own shell and core utilities (no network, no registry):"
 printf '\n$ make-base.sh | pybuild import - hello-base\n'
 sh "$here/make-base.sh" | "$pybuild" import - hello-base

@@ -1,9 +1,10 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from builder import codec
-from builder.ops import Base, Copy, Inline, Mkdir, Pick, Run, RunMount, Scratch, Script
+from builder.ops import Base, Copy, Git, Http, Inline, Mkdir, Pick, Run, RunMount, Scratch, Script
 from builder.plan import Plan, Vertex
 
 RUN = Run(
@@ -13,10 +14,16 @@ RUN = Run(
     scripts=(Script(path="/s", content="#!"),),
     proxies=(("HTTP_PROXY", "p"),),
 )
-COPY = Copy(sources=(Pick(path="a\udcff", input=1), Inline(name="i", content='"x"')), destination="/d/", unpack=True)
+COPY = Copy(
+    sources=(Pick(path="a\udcff", input=1, unpack=True), Inline(name="i", content='"x"')), destination="/d/", link=True
+)
+HTTP = Http(digest="sha256:x", name="f", mtime=1, url="https://host/f")
+GIT = Git(commit="0" * 40, subdir="d", url="https://host/x.git", ref="refs/heads/main")
 
 
-@pytest.mark.parametrize("value", [RUN, COPY, Scratch(), Mkdir(path="/x"), Base(diff_ids=("a",), manifest="m")])
+@pytest.mark.parametrize(
+    "value", [RUN, COPY, HTTP, GIT, Scratch(), Mkdir(path="/x"), Base(diff_ids=("a",), manifest="m")]
+)
 def test_an_op_comes_back_from_json_as_it_was(value):
     assert codec.decode(json.loads(json.dumps(codec.encode(value)))) == value
 
@@ -31,6 +38,13 @@ def test_what_is_aside_is_kept_in_a_plan_but_is_no_part_of_the_canonical_bytes()
     assert b"HTTP_PROXY" not in codec.canonical(RUN)
     assert "HTTP_PROXY" in json.dumps(codec.encode(RUN))
     assert codec.canonical(Base(diff_ids=("a",), manifest="m")) == codec.canonical(Base(diff_ids=("a",), reference="r"))
+
+
+def test_where_a_remote_source_is_does_not_count_what_it_holds_does():
+    assert codec.canonical(HTTP) == codec.canonical(replace(HTTP, url="https://mirror/f"))
+    assert codec.canonical(GIT) == codec.canonical(replace(GIT, url="git@host:x.git", ref=""))
+    assert codec.canonical(HTTP) != codec.canonical(replace(HTTP, mtime=2))
+    assert codec.canonical(GIT) != codec.canonical(replace(GIT, subdir=""))
 
 
 def test_the_class_of_an_op_is_part_of_its_bytes():

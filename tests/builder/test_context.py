@@ -89,3 +89,19 @@ def test_a_context_that_is_not_there_or_no_folder_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(RequestError, match='file" is not a directory'):
         open_context(tmp_path / "file")
+
+
+def test_a_named_context_has_an_ignore_file_of_its_own(machine, tmp_path):
+    main = write_context(tmp_path / "context", {".dockerignore": "a"})
+    named = write_context(tmp_path / "named", {".dockerignore": "b", "Dockerfile.dockerignore": "c"})
+    request = Request(context=main, contexts=(("other", str(named)),))
+    with Sources(request, machine, lambda: False) as sources:
+        assert {name for name in "abc" if sources.context("other").hides(name)} == {"b"}
+        assert {name for name in "abc" if sources.context().hides(name)} == {"a"}
+        assert sources.context("other") is sources.context("other")
+        assert sources.context("other").where == "the context other"
+
+
+def test_a_context_that_is_elsewhere_is_no_folder():
+    with pytest.raises(RequestError, match="not a folder of this host"):
+        open_context("https://h.invalid/x.git")

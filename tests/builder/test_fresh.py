@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,13 @@ from builder.dockerfile import DockerfileText
 from builder.errors import BuildError
 from builder.fresh import fresh_plan
 from builder.machine import open_machine
+from builder.oci.digest import Digest
 from builder.oci.model import ContainerConfig
-from builder.ops import Base, Run
+from builder.ops import Base, Copy, Http, Local, Run, Scratch
 from builder.request import Request
 from tests.helpers.images import tiny_image
 from tests.helpers.resolving import BASE, marked
+from tests.helpers.web import Web
 
 
 @pytest.fixture
@@ -78,3 +81,33 @@ def test_an_empty_platform_is_refused_where_it_stands(machine):
 def test_warnings_go_with_the_plan(machine):
     plan = plan_of(machine, "FROM base\n", build_args=(("unused", "1"),))
     assert "unused" in plan.warnings[0][0]
+
+
+def test_remote_sources_are_pinned_and_told_where_they_stand(machine):
+    with Web() as web:
+        web.files["/a"] = b"1"
+        plan = plan_of(machine, f"FROM base\nARG u={web.url('/a')}\nADD $u {web.url('/a')} /d/\n")
+        (source,) = [vertex.op for vertex in plan.vertices if isinstance(vertex.op, Http)]
+        assert source.url == web.url("/a")
+        assert plan.pins[-1] == (f"http {web.url('/a')}", f"{source.digest} {source.mtime}")
+        text = f"FROM base\nADD {web.url('/b')} /d/\n"
+        with pytest.raises(BuildError, match="status 404") as caught:
+            plan_of(machine, text)
+        assert marked(text, caught.value.span) == web.url("/b")
+
+
+def test_what_a_checksum_names_has_no_pin(machine):
+    digest = Digest.of(b"1")
+    with Web() as web:
+        web.files["/a"] = b"1"
+        text = f"FROM scratch\nADD --checksum={digest} {web.url('/a')} /d/\n"
+        assert plan_of(machine, text).pins == ()
+    assert plan_of(machine, text).vertices, "not even the server is needed again"
+
+
+def test_a_named_context_is_a_base_a_source_or_a_folder(machine, tmp_path):
+    contexts = (("one", str(tmp_path)), ("img", "docker-image://base"))
+    plan = plan_of(machine, "FROM one AS x\nFROM img\nCOPY --from=x / /\nCOPY --from=one / /\n", contexts=contexts)
+    assert Counter(type(vertex.op) for vertex in plan.vertices) == {Base: 1, Scratch: 1, Local: 1, Copy: 3}
+    assert [vertex.op.name for vertex in plan.vertices if isinstance(vertex.op, Local)] == ["one"]
+    assert [name for name, _ in plan.pins] == [BASE]

@@ -2,7 +2,8 @@ import pytest
 
 from builder.errors import ResolveError
 from builder.outline import global_arguments
-from builder.stages import FromImage, FromScratch, FromStage
+from builder.remote.address import GitSource
+from builder.stages import FromContext, FromImage, FromRemote, FromScratch, FromStage
 from grammar import parser
 from grammar.errors import DockerfileError
 from tests.helpers.resolving import BASE, base_config, marked, outline_of, source_of
@@ -152,3 +153,50 @@ def test_a_mistake_in_a_trigger_stands_at_the_from_that_brought_it():
 def test_global_arguments_are_those_before_the_first_from():
     dockerfile = parser.parse(source_of("ARG a\nARG b=1\nFROM scratch\nARG c\n"))
     assert [name for arg in global_arguments(dockerfile) for name, _ in arg.items] == ["a", "b"]
+
+
+CONTEXTS = (("one", "/folder"), ("base", "docker-image://other"))
+
+
+def test_a_named_context_stands_in_for_a_whole_stage():
+    text = "FROM gone AS one\nRUN x\nFROM ONE AS two\nCOPY --from=one a /\nCOPY --from=0 a /\n"
+    outline = outline_of(text, contexts=CONTEXTS)
+    assert [(section.base, len(section.body)) for section in outline.sections] == [
+        (FromContext("one"), 0),
+        (FromStage(0), 2),
+    ]
+    assert dict(outline.needs({}).images) == {}
+
+
+def test_a_named_context_stands_in_for_an_image():
+    outline = outline_of("FROM base\nCOPY --from=docker.io/library/base:latest a /\n", contexts=CONTEXTS)
+    assert outline.sections[0].base == FromImage(OTHER)
+    assert set(outline.needs({}).images) == {OTHER}
+    assert outline_of("FROM base:2\n", contexts=CONTEXTS).sections[0].base == FromImage("docker.io/library/base:2")
+
+
+def test_a_stage_hides_the_context_that_is_called_like_its_base():
+    outline = outline_of("FROM base AS x\nFROM x\n", contexts=(("x", "/folder"),))
+    assert [section.base for section in outline.sections] == [FromContext("x"), FromStage(0)]
+    assert outline_of("FROM scratch\n", contexts=(("y", "/folder"),)).sections[0].base == FromScratch()
+
+
+def test_a_context_may_be_for_one_platform():
+    contexts = (("base::linux/arm64", "/arm"), ("base", "/any"))
+    text = "FROM base\nFROM --platform=linux/arm64 base\nFROM --platform=linux/386 base\n"
+    outline = outline_of(text, contexts=contexts, platform="linux/amd64")
+    assert [section.base for section in outline.sections] == [
+        FromContext("base"), FromContext("base::linux/arm64"), FromContext("base"),
+    ]  # fmt: skip
+
+
+def test_the_triggers_of_an_image_do_not_run_where_it_stands_in_for_a_stage():
+    outline = outline_of("FROM base AS one\nFROM base\n", contexts=(("one", "docker-image://base"),))
+    configs = {BASE: base_config(on_build=("RUN x",))}
+    assert [len(outline.triggers(section, configs)) for section in outline.sections] == [0, 1]
+
+
+def test_a_build_context_from_elsewhere_is_what_a_copy_without_from_reads():
+    outline = outline_of("FROM base\n", context="https://h.invalid/x.git#main")
+    assert outline.input(None, 0) == FromRemote(GitSource(url="https://h.invalid/x.git", ref="main"), as_tree=True)
+    assert outline_of("FROM base\n").input(None, 0) == FromContext()

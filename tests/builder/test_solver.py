@@ -194,3 +194,62 @@ def test_steps_are_announced_once_and_end_once(site):
     finished = [event.step for event in site.events if isinstance(event, StepFinished)]
     assert started == list(range(1, len(started) + 1))
     assert sorted(finished) == started
+
+
+LINK = "FROM base\nRUN write /own {0}\nCOPY --link f /d/f\nRUN write /last x\n"
+
+
+def test_a_linked_copy_is_not_made_again_on_another_root(site):
+    site.write({"f": "1"})
+    first = site.solve(LINK.format(1))
+    assert site.ran(LINK.format(2)) == ["write /own 2", "write /last x"]
+    second = site.solve()
+    assert second[2] == first[2]
+    assert second[1] != first[1]
+    assert site.ran() == []
+
+
+def test_a_linked_copy_is_made_again_when_its_files_change(site):
+    site.write({"f": "1"})
+    site.solve(LINK.format(1))
+    site.write({"f": "2"})
+    assert site.ran(LINK.format(1)) == ["copy to /d/f", "write /last x"]
+
+
+def test_what_stands_on_a_linked_copy_depends_on_the_whole_root(site):
+    site.write({"f": "1"})
+    text = "FROM base\nRUN write /own {0}\nCOPY --link f /d/f\nRUN count /n\n"
+    first, second = site.solve(text.format(1)), site.solve(text.format(2))
+    assert first[3] != second[3]
+
+
+def test_the_stage_that_a_linked_copy_reads_is_not_run_for_another_root(site):
+    text = "FROM base AS made\nRUN write /out 1\nFROM base\nRUN write /own {0}\nCOPY --link --from=made /out /d/\n"
+    site.solve(text.format(1))
+    made = site.solve(target="made")[1]
+    site.machine.database.run("DELETE FROM records WHERE layers LIKE ?", (f"%{made.diff_id}%",))
+    assert site.ran(text.format(2)) == ["write /own 2"]
+
+
+def test_a_linked_copy_with_a_named_owner_is_made_for_each_root(site):
+    site.write({"f": "1"})
+    text = "FROM base\nRUN write /own {0}\nCOPY --link --chown={1} f /d/f\n"
+    for owner, again in (("root", ["write /own 2", "copy to /d/f"]), ("0:0", ["write /own 2"])):
+        site.machine.cache.forget_all()
+        site.solve(text.format(1, owner))
+        assert site.ran(text.format(2, owner)) == again
+
+
+def test_a_linked_copy_is_made_again_when_its_layer_is_gone_or_nothing_may_be_taken(site):
+    site.write({"f": "1"})
+    layers = site.solve(LINK.format(1))
+    assert "copy to /d/f" in site.ran(LINK.format(1), no_cache=True)
+    site.machine.blobs.remove(layers[2].descriptor.digest)
+    assert "copy to /d/f" in site.ran(LINK.format(2))
+
+
+def test_a_linked_copy_goes_on_an_empty_root_as_well(site):
+    site.write({"f": "1"})
+    first = site.solve("FROM base\nCOPY --link f /d/f\n")
+    assert site.ran("FROM scratch\nCOPY --link f /d/f\n") == []
+    assert site.solve() == first[1:]

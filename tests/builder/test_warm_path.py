@@ -1,5 +1,6 @@
 """A build in which nothing changed imports little and reads no file of its context."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.web import Web
+
 HEAVY = {"lark", "networkx", "requests", "zstandard", "isal", "grammar.parser", "builder.graph", "runtime.seccomp"}
+HEAVY |= {"builder.checks", "grammar.lint", "grammar.lint_rules"}
 
 PROGRAM = """
 import json, os, sys
@@ -71,3 +75,15 @@ def test_an_unchanged_build_reads_no_file_of_the_context(tmp_path: Path, context
     names = {path.name for path in (context / "src").rglob("*") if path.is_file()}
     assert names.intersection(Path(str(path)).name for path in cold["opened"])
     assert not names.intersection(Path(str(path)).name for path in warm["opened"])
+
+
+def test_a_file_with_a_known_checksum_costs_no_http_client_and_no_server(tmp_path: Path, context: Path) -> None:
+    with Web() as web:
+        web.files["/a"] = b"content"
+        digest = hashlib.sha256(b"content").hexdigest()
+        (context / "Dockerfile").write_text(f"FROM scratch\nADD --checksum=sha256:{digest} {web.url('/a')} /a\n")
+        cold = build(tmp_path / "store", context)
+    warm = build(tmp_path / "store", context)
+    assert cold["stdout"] == warm["stdout"]
+    assert "requests" in cold["modules"]
+    assert HEAVY.intersection(warm["modules"]) == set()

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.xdist_group("cases")
 
 NAMES = cases.names()
 SUCCEED = [name for name in NAMES if not cases.load(name).fails]
+NOT_THE_USERS_FAULT = {0, 3, 70}
 RUN = [name for name in SUCCEED if cases.load(name).prints]
 
 
@@ -20,7 +21,7 @@ RUN = [name for name in SUCCEED if cases.load(name).prints]
 def test_build_gives_what_is_expected(lab: Lab, name: str) -> None:
     built = lab.case(name)
     if built.case.fails:
-        assert built.first.exit_code in {1, 2}, built.first.printed
+        assert built.first.exit_code not in NOT_THE_USERS_FAULT, built.first.printed
         assert built.case.fails in built.first.printed
         return
     assert built.image is not None, built.first.printed

@@ -3,7 +3,7 @@
 A case is a folder with a Dockerfile, a ``context/`` and an ``expect.toml``:
 
     about = "one sentence: the rule"
-    options = ["--build-arg", "A=1"]      further words for the build command
+    options = ["--build-arg", "A=1"]      further words for the build command; {folder} is where the case stands
     dockerfile = "context/Dockerfile"     when it is not the one beside expect.toml
     bases = ["python-app-base"]           cases built first; each is then an image of its name
     base = "bookworm"                     the root file system it starts from; "small" if not said, or "scratch"
@@ -54,6 +54,10 @@ class Case:
     prints: str = ""
     config: Mapping[str, Any]
     tree: Mapping[str, str]
+
+    def options_in(self, folder: Path) -> tuple[str, ...]:
+        """The further words for the build command, when the case stands in *folder*."""
+        return tuple(option.replace("{folder}", os.fspath(folder)) for option in self.options)
 
     def copy_to(self, folder: Path) -> Path:
         """Make the case in *folder*, contexts finished; return the path of its Dockerfile.

@@ -69,7 +69,7 @@ class Lab:
         return BuiltCase(case=case, folder=folder, dockerfile=dockerfile, first=first, image=image, archive=archive)
 
     def _run(self, case: cases.Case, folder: Path, dockerfile: Path) -> Built:
-        options = ("-f", os.fspath(dockerfile), *case.options)
+        options = ("-f", os.fspath(dockerfile), *case.options_in(folder))
         return self.program.build(folder / "context", *options, tag=case.name, check=False)
 
     def _bring(self, base: str) -> None:

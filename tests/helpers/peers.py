@@ -83,7 +83,8 @@ class Docker:
     def build_words(self, context: Path, dockerfile: Path, tag: str, options: Sequence[str] = ()) -> list[str]:
         """The words that build *context* as *tag*."""
         place = ["-f", self._seen(dockerfile), "-t", tag, self._seen(context)]
-        return ["build", "--network=host", "--progress=plain", *options, *place]
+        seen = [option.replace(os.fspath(self.folder), os.fspath(self.inside)) for option in options]
+        return ["build", "--network=host", "--progress=plain", *seen, *place]
 
     def _seen(self, path: Path) -> str:
         return os.fspath(self.inside / path.relative_to(self.folder))
@@ -111,7 +112,7 @@ def docker(folder: Path) -> Iterator[Docker]:
             stderr=log,
         )
     try:
-        enter = ("nsenter", f"--mount=/proc/{daemon.pid}/ns/mnt", "--", "chroot", os.fspath(root))
+        enter = ("nsenter", "--target", str(daemon.pid), "--mount", "--root", "--wd", "--")
         client = (*enter, "env", "DOCKER_BUILDKIT=1", "HOME=/run", "docker", "-H", f"unix://{INSIDE}/docker.sock")
         running = Docker(folder=folder, inside=INSIDE, client=client, pid=daemon.pid)
         _wait_until_ready(running, daemon)

@@ -37,7 +37,7 @@ def _record(case: cases.Case, peer: Docker, base: trees.Tree) -> None:
     folder.parent.mkdir(exist_ok=True)
     dockerfile = case.copy_to(folder)
     try:
-        peer.build(folder / "context", dockerfile, case.name, case.options)
+        peer.build(folder / "context", dockerfile, case.name, case.options_in(folder))
     except subprocess.CalledProcessError as error:
         message = error.stderr.strip().splitlines()[-1]
         sys.stdout.write(f"{'ok  ' if case.fails and case.fails in message else 'BAD '} {case.name}: {message}\n")

@@ -10,7 +10,8 @@ from builder.oci.model import ContainerConfig, ImageConfig
 from builder.outline import Outline
 from builder.plan import Plan
 from builder.request import Request
-from builder.resolve import global_scope, resolve
+from builder.resolve import outline_of as resolve_outline
+from builder.resolve import resolve
 from builder.stages import Stage, Stages, Step
 from grammar import parser
 from grammar.source import Source, Span
@@ -35,17 +36,17 @@ def source_of(text: str) -> Source:
 
 def outline_of(text: str, **request: Any) -> Outline:
     """The outline of a Dockerfile."""
-    asked = Request(context=Path(), **request)
+    asked = Request(**{"context": Path()} | request)
     dockerfile = parser.parse(source_of(text))
-    return Outline(dockerfile, global_scope(dockerfile, asked), asked.target)
+    return resolve_outline(dockerfile, asked)
 
 
 def stages_of(text: str, bases: Bases | None = None, **request: Any) -> Stages:
     """The stages that the target needs; ``base`` is an image unless *bases* says otherwise."""
-    asked = Request(context=Path(), **request)
+    asked = Request(**{"context": Path()} | request)
     source = source_of(text)
     dockerfile = parser.parse(source)
-    outline = Outline(dockerfile, global_scope(dockerfile, asked), asked.target)
+    outline = resolve_outline(dockerfile, asked)
     return resolve(dockerfile, source, outline, {BASE: base_config()} | dict(bases or {}), asked)
 
 

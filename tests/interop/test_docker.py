@@ -40,7 +40,7 @@ class DockerLab:
             self._brought.add(base)
         folder = self._copy(mine)
         dockerfile = folder / mine.dockerfile.relative_to(mine.folder)
-        self.peer.build(folder / "context", dockerfile, name, mine.case.options)
+        self.peer.build(folder / "context", dockerfile, name, mine.case.options_in(folder))
         self._built.add(name)
 
     def image(self, name: str) -> trees.SavedImage:

@@ -1,5 +1,6 @@
 """Laws of changes: they lead from the old tree to the new one, and every snapshotter tells the same ones."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from runtime import overlay
 from runtime.changes import Change, ChangeKind, tree_changes
-from runtime.copying import CopyingSnapshotter
+from runtime.copying import CopyingSnapshotter, copy_tree
 from runtime.overlay import OverlaySnapshotter
 from runtime.safepath import Root
 from runtime.spec import OverlayRoot
@@ -78,9 +79,23 @@ def one(root: Path, verb: str, place: str, value: str) -> None:
         case "attribute" if path.is_file() and not path.is_symlink():
             os.setxattr(path, "user.test", value.encode())
         case "rename":
-            shutil.move(path, root / value) if not (root / value).exists() else path.rename(root / value)
+            rename(path, root / value)
         case "fifo":
             os.mkfifo(path)
+
+
+def rename(old: Path, new: Path) -> None:
+    """Rename as mv does it: overlayfs refuses to rename a folder of a lower layer, so that is copied with all it has."""
+    try:
+        old.rename(new)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with suppress(FileNotFoundError):
+            new.rmdir()
+        new.mkdir()
+        copy_tree(old, new)
+        shutil.rmtree(old)
 
 
 def apply(changes: Iterable[Change], source: Path, target: Path) -> None:

@@ -10,7 +10,7 @@ from builder import codec
 from builder.graph import BasePin, plan
 from builder.keys import key
 from builder.oci.digest import Digest
-from builder.ops import Base, Copy, Inline, Local, Mkdir, Op, Pick, Run, RunMount, Scratch, Script
+from builder.ops import Base, Copy, Git, Http, Inline, Local, Mkdir, Op, Pick, Run, RunMount, Scratch, Script
 from builder.plan import Plan, Vertex
 from builder.stages import Stages
 from tests.helpers.resolving import BASE, DIFF_ID, stages_of
@@ -18,7 +18,7 @@ from tests.helpers.resolving import BASE, DIFF_ID, stages_of
 TEXTS = st.text(max_size=4)
 NAMES = st.text(alphabet=st.characters(codec=None, exclude_categories=()), max_size=4)
 PAIRS = st.lists(st.tuples(TEXTS, TEXTS), max_size=2).map(tuple)
-PICKS = st.builds(Pick, path=NAMES, input=st.integers(1, 3))
+PICKS = st.builds(Pick, path=NAMES, input=st.integers(1, 3), unpack=st.booleans())
 INLINES = st.builds(Inline, name=TEXTS, content=NAMES)
 MOUNTS = st.builds(
     RunMount,
@@ -45,12 +45,18 @@ COPIES = st.builds(
     sources=st.lists(PICKS | INLINES, max_size=3).map(tuple),
     destination=TEXTS,
     chown=TEXTS,
-    unpack=st.booleans(),
     exclude=st.lists(TEXTS, max_size=2).map(tuple),
 )
 BASES = st.builds(Base, diff_ids=st.lists(TEXTS, max_size=2).map(tuple), manifest=TEXTS)
 OPS = (
-    RUNS | COPIES | BASES | st.builds(Mkdir, path=TEXTS, user=TEXTS) | st.just(Scratch()) | st.builds(Local, name=TEXTS)
+    RUNS
+    | COPIES
+    | BASES
+    | st.builds(Mkdir, path=TEXTS, user=TEXTS)
+    | st.just(Scratch())
+    | st.builds(Local, name=TEXTS)
+    | st.builds(Http, digest=TEXTS, name=TEXTS, mtime=st.integers(), url=TEXTS)
+    | st.builds(Git, commit=TEXTS, subdir=TEXTS, submodules=st.booleans(), url=TEXTS, ref=TEXTS)
 )
 PLANS = st.builds(
     Plan,

@@ -2,8 +2,7 @@
 
 import os
 import socket
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from runtime.changes import Change, ChangeKind, overlay_changes, overlay_xattr_prefix, tree_changes
 from runtime.safepath import Root
 from tests.helpers.hosts import need_root
+from tests.runtime.deep import go_down
 
 OLD = 1_000_000_000 * 10**9
 
@@ -214,23 +214,10 @@ def test_files_older_than_the_copy_are_not_read_unless_their_folder_moved(tmp_pa
     assert of_trees(old, new) == ["modify d1/f", "modify d2/f"]
 
 
-@pytest.fixture
-def deep_place(tmp_path: Path) -> Iterator[Path]:
-    """A folder for trees that pytest itself is not able to remove."""
-    yield tmp_path
-    subprocess.run(["rm", "-rf", *tmp_path.iterdir()], check=True)
-
-
-def test_a_tree_deeper_than_descriptors_and_paths_allow_is_compared(deep_place: Path) -> None:
-    (deep_place / "new").mkdir()
-    current = os.open(deep_place / "new", os.O_PATH)
-    for _ in range(600):
-        os.mkdir("deep-folder", dir_fd=current)
-        inner = os.open("deep-folder", os.O_PATH, dir_fd=current)
-        os.close(current)
-        current = inner
-    os.close(current)
-    found = of_trees(None, deep_place / "new")
+def test_a_tree_deeper_than_descriptors_and_paths_allow_is_compared(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    os.close(go_down(tmp_path / "new", 600, make=True))
+    found = of_trees(None, tmp_path / "new")
     assert len(found) == 600
     assert found[-1] == "add " + "/".join(["deep-folder"] * 600)
 

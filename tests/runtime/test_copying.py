@@ -4,8 +4,6 @@ import errno
 import fcntl
 import os
 import socket
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from runtime.snapshots import DiskFormat
 from runtime.spec import DirectoryRoot
 from tests.helpers.hosts import need_root
 from tests.helpers.trees import read_folder
+from tests.runtime.deep import go_down
 
 NS = 1_234_567_890_123_456_789
 
@@ -135,31 +134,15 @@ def test_a_full_disk_is_told_and_leaves_no_snapshot(tmp_path: Path, monkeypatch:
     assert list((tmp_path / "snapshots").glob("tmp-*")) == []
 
 
-@pytest.fixture
-def deep_place(tmp_path: Path) -> Iterator[Path]:
-    """A folder for trees that pytest itself is not able to remove."""
-    yield tmp_path
-    subprocess.run(["rm", "-rf", *tmp_path.iterdir()], check=True)
-
-
-def test_a_tree_deeper_than_descriptors_and_paths_allow_is_copied(deep_place: Path) -> None:
-    for top in (deep_place / "old", deep_place / "copy"):
+def test_a_tree_deeper_than_descriptors_and_paths_allow_is_copied(tmp_path: Path) -> None:
+    for top in (tmp_path / "old", tmp_path / "copy"):
         top.mkdir(exist_ok=True)
-    current = os.open(deep_place / "old", os.O_PATH)
-    for _ in range(500):
-        os.mkdir("deep-folder", dir_fd=current)
-        inner = os.open("deep-folder", os.O_PATH, dir_fd=current)
-        os.close(current)
-        current = inner
+    current = go_down(tmp_path / "old", 500, make=True)
     os.close(os.open("last", os.O_CREAT | os.O_WRONLY, dir_fd=current))
     os.link("last", "linked", src_dir_fd=current, dst_dir_fd=current)
     os.close(current)
-    copy_tree(deep_place / "old", deep_place / "copy")
-    current = os.open(deep_place / "copy", os.O_PATH)
-    for _ in range(500):
-        inner = os.open("deep-folder", os.O_PATH, dir_fd=current)
-        os.close(current)
-        current = inner
+    copy_tree(tmp_path / "old", tmp_path / "copy")
+    current = go_down(tmp_path / "copy", 500, make=False)
     assert os.stat("last", dir_fd=current).st_nlink == 2
     os.close(current)
 

@@ -1,12 +1,38 @@
 """The rules of USER, on file contents alone; test_sandbox.py has them with real files."""
 
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
 import pytest
 
-from runtime.errors import SandboxError
-from runtime.identity import match_identity
+from runtime.errors import UnknownUser
+from runtime.identity import MAX_ID, match_identity
 
-PASSWD = b"root:x:0:0:root:/root:/bin/sh\n# c:x:7:7::/c:\n\nshort:x:5\nann:x:1000:1001:Ann:/home/ann:/bin/sh\nbad:x:y:1::/:\n12:x:77:78::/n:\n"
-GROUP = b"root:x:0:\nann:x:1001:\nwheel:x:10:root,ann\nstaff:x:50:ann,\nodd:x:z:ann\n"
+PASSWD = b"""\
+root:x:0:0:root:/root:/bin/sh
+# c:x:7:7::/c:
+
+short:x:5
+ann:x:1000:1001:Ann:/home/ann:/bin/sh
+ann:x:9999:9999::/second:
+homeless:x:1002:1002:::
+bad:x:y:1::/:
+badgroup:x:8:y::/:
+wide:x:4294967295:1:::
+12:x:77:78::/n:
+caf\xe9:x:3:4::/caf\xe9:\r
+"""
+GROUP = b"""\
+root:x:0:
+ann:x:1001:ann
+wheel:x:10:root,ann
+staff:x:50:ann,
+again:x:50:ann
+odd:x:z:ann
+#ann:x:66:ann
+"""
 
 
 @pytest.mark.parametrize(
@@ -20,7 +46,12 @@ GROUP = b"root:x:0:\nann:x:1001:\nwheel:x:10:root,ann\nstaff:x:50:ann,\nodd:x:z:
         (b"ann", b"4", 1000, 4, (4,), b"/home/ann"),
         (b"short", b"", 5, 0, (0,), b"/"),
         (b"12", b"", 12, 0, (0,), b"/"),  # a number is an id, although someone has it as a name
-        (b"4294967294", b"", 4294967294, 0, (0,), b"/"),
+        (b"+12", b"", 12, 0, (0,), b"/"),
+        (b"1000", b"1000", 1000, 1000, (1000,), b"/home/ann"),
+        (b"", b"wheel", 0, 10, (10,), b"/root"),
+        (b"homeless", b"", 1002, 1002, (1002,), b"/"),
+        (b"caf\xe9", b"", 3, 4, (4,), b"/caf\xe9"),
+        (b"4294967294", b"4294967294", MAX_ID, MAX_ID, (MAX_ID,), b"/"),
     ],
 )
 def test_names_and_numbers_become_ids(
@@ -35,7 +66,12 @@ def test_names_and_numbers_become_ids(
     [
         (b"ghost", b""),
         (b"ann", b"ghost"),
+        (b"ann", b"odd"),
         (b"bad", b""),
+        (b"badgroup", b""),
+        (b"wide", b""),
+        (b"#ann", b""),
+        (b"9" * 5000, b""),
         (b"-1", b""),
         (b"4294967295", b""),
         (b"1", b"9" * 5000),
@@ -43,10 +79,28 @@ def test_names_and_numbers_become_ids(
     ],
 )
 def test_what_is_not_there_or_out_of_range_is_an_error(user: bytes, group: bytes) -> None:
-    with pytest.raises(SandboxError):
+    with pytest.raises(UnknownUser):
         match_identity(user, group, PASSWD, GROUP)
 
 
 def test_without_files_there_is_only_root() -> None:
     found = match_identity(b"", b"", b"", b"")
     assert (found.uid, found.gid, found.groups, found.home) == (0, 0, (0,), b"/")
+
+
+def test_a_database_of_many_short_lines_costs_its_size_a_few_times_at_most() -> None:
+    passwd = b":" * (1 << 20) + b"\n" + b"a:::\n" * 50_000 + b"last:x:3:4\n"
+    tracemalloc.start()
+    try:
+        assert match_identity(b"last", b"", passwd, passwd).uid == 3
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(passwd)
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_child_can_load_the_rules_without_the_modules_that_take_time() -> None:
+    script = "import sys; sys.path.append(sys.argv[1]); import runtime.identity; print(*sys.modules)"
+    command = [sys.executable, "-I", "-S", "-c", script, str(Path(__file__).parents[2])]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert "runtime.identity" in loaded
+    assert not {"re", "dataclasses", "enum", "typing", "collections", "contextlib", "functools"} & set(loaded)

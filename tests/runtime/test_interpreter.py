@@ -47,7 +47,7 @@ def test_without_the_right_to_mount_the_copy_is_used(monkeypatch: pytest.MonkeyP
         raise PermissionError
 
     monkeypatch.setattr(interpreter, "read_only_mount", refuse)
-    interpreter.interpreter.cache_clear()
+    interpreter._open_interpreter.cache_clear()
     fd = interpreter.interpreter()
     command = interpreter.child_argv()[:3]
     done = subprocess.run(
@@ -60,7 +60,7 @@ def test_without_the_right_to_mount_the_copy_is_used(monkeypatch: pytest.MonkeyP
     )
     assert done.stdout == b"1\n"
     os.close(fd)
-    interpreter.interpreter.cache_clear()
+    interpreter._open_interpreter.cache_clear()
 
 
 def test_the_interpreter_is_opened_once_and_is_not_inherited() -> None:

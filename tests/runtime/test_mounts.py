@@ -1,5 +1,6 @@
 """Mounts as values, made in a mount namespace of the test's own."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import pytest
 from runtime import mounts
 from runtime.errors import SandboxError
 from runtime.mounts import Scratch
-from runtime.overlay_mount import mount_overlay
 from tests.runtime.namespaces import in_mount_namespace
 
 
@@ -69,11 +69,11 @@ def test_both_ways_to_mount_an_overlay_give_the_same_root(
     lowers = tuple(bytes(tmp_path / name) for name in (*names[:2], *names[4:]))
 
     def no_lowerdir_option(*_: object) -> int:
-        raise SandboxError("mount overlay", "", 22)
+        raise OSError(errno.EINVAL, "")
 
     def work() -> object:
         if classic:
-            monkeypatch.setattr("runtime.overlay_mount.mount_by_fsconfig", no_lowerdir_option)
+            monkeypatch.setattr(mounts, "mount_detached", no_lowerdir_option)
         scratch = Scratch()
         root = mounts.OverlayRoot(lowers, bytes(tmp_path / "upper"), bytes(tmp_path / "work"))
         tree = root.make(scratch, scratch.folder("stubs"), 4)
@@ -91,15 +91,18 @@ def test_both_ways_to_mount_an_overlay_give_the_same_root(
     assert sorted(os.listdir(tmp_path / "upper")) == ["new"]
 
 
-def test_a_failing_fallback_reports_the_first_error(tmp_path: Path) -> None:
-    def work() -> object:
-        scratch = Scratch()
-        os.close(scratch.folder("overlay"))
-        files = [tmp_path / "lower", tmp_path / "upper"]
-        for path in files:
-            path.mkdir()
-        with pytest.raises(SandboxError) as caught:
-            mount_overlay((bytes(files[0]),), (bytes(files[1]), bytes(files[1])), 0, scratch.folder("s"), scratch.fd)
-        return caught.value.operation
+def test_a_failing_fallback_reports_the_first_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lower").mkdir()
+    (tmp_path / "upper").mkdir()
 
-    assert in_mount_namespace(work) == "mount overlay"
+    def first(*_: object) -> int:
+        raise OSError(errno.EINVAL, "first")
+
+    def work() -> object:
+        monkeypatch.setattr(mounts, "mount_detached", first)
+        scratch, upper = Scratch(), bytes(tmp_path / "upper")
+        with pytest.raises(SandboxError) as caught:  # one folder cannot be upper and work
+            mounts.OverlayRoot((bytes(tmp_path / "lower"),), upper, upper).make(scratch, scratch.folder("s"), 0)
+        return caught.value
+
+    assert in_mount_namespace(work) == "mount overlay: first"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime import changes, overlay, syscalls
+from runtime import changes, overlay, overlay_mount
 from runtime.errors import SnapshotError
 from runtime.overlay import OverlaySnapshotter, overlay_works
 from runtime.safepath import Root
@@ -159,7 +159,7 @@ def test_kernels_without_detached_overlays_mount_for_a_moment_only(
     def denied(*_: object) -> int:
         raise OSError(number, "")
 
-    monkeypatch.setattr(syscalls, "fsconfig_string" if number == errno.EINVAL else "fsopen", denied)
+    monkeypatch.setattr(overlay_mount, "fsconfig_string" if number == errno.EINVAL else "fsopen", denied)
     with Root(keeper.open(top)) as root:
         assert len(root.scan()) == 100
         assert root.real("../f1") == "f1"
@@ -178,7 +178,7 @@ def test_the_probe_says_no_where_the_kernel_does(tmp_path: Path, monkeypatch: py
     def denied(*_: object) -> int:
         raise PermissionError(errno.EPERM, "")
 
-    monkeypatch.setattr(syscalls, "fsopen", denied)
+    monkeypatch.setattr(overlay_mount, "fsopen", denied)
     assert not overlay_works(tmp_path)
     assert not overlay_works(tmp_path / "missing")
     assert list(tmp_path.iterdir()) == []

@@ -1,30 +1,15 @@
-"""Paths inside a root: the kernel's resolution and the walk by hand agree, with each other and with chroot."""
+"""Paths inside a root, resolved by the kernel and by hand."""
 
-import errno
-import json
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from runtime import safepath, syscalls
 from runtime.errors import UnsafePathError
-from runtime.safepath import Root, open_beneath, read_xattrs, scan_folder
+from runtime.safepath import Root, read_xattrs, scan_folder
 from tests.helpers.hosts import need_root
-
-
-@pytest.fixture(params=["kernel", "walk"])
-def resolver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(safepath, "kernel_resolves", lambda: request.param == "kernel")
-    return request.param
+from tests.runtime.exchanging import exchanging
 
 
 @pytest.fixture
@@ -162,16 +147,15 @@ def test_the_parent_of_a_path_is_open_and_the_last_name_is_left(root: Root, path
 def test_missing_folders_are_made_inside_with_exact_mode_and_reported(root: Root) -> None:
     umask = os.umask(0o077)
     try:
-        assert root.make_parents("abs/x/y/file", mode=0o751) == ["a/x", "a/x/y"]
+        assert root.make_folders("abs/x/y", mode=0o751) == ["a/x", "a/x/y"]
         assert root.make_folders("dangling/z") == ["new", "new/folder", "new/folder/z"]
         assert root.make_folders("dangling/z") == []
-        assert root.make_parents("top") == []
+        assert root.make_folders("") == []
     finally:
         os.umask(umask)
     made = root.stat("a/x/y")
     assert made is not None
     assert made.st_mode & 0o7777 == 0o751
-    assert root.stat("a/x/y/file") is None
 
 
 def test_made_folders_get_an_owner(root: Root) -> None:
@@ -266,68 +250,9 @@ def test_attributes_are_those_of_the_link_and_without_overlay_bookkeeping(root: 
         assert read_xattrs(file.fileno()) == {"user.mine": b"1"}
 
 
-def test_a_path_longer_than_the_kernel_takes_is_walked(root: Root) -> None:
-    names = ["n" * 200] * 30
-    root.make_folders("/".join(names))
-    with Root(open_beneath(root.fd, "/".join(names[:-1]), os.O_PATH)) as deep:
-        assert deep.exists(names[-1])
-    assert root.exists("/".join(names))
-    assert root.exists("/".join([*names, "..", names[-1]]))
-    assert not root.exists("/".join([*names, "more"]))
-
-
-def test_going_down_strictly_refuses_links_and_parents(root: Root) -> None:
-    for path in ("abs", "abs/b", "a/back"):
-        with pytest.raises(OSError, match=r"."):
-            open_beneath(root.fd, path)
-    with pytest.raises(UnsafePathError):
-        open_beneath(root.fd, "a/../a")
-    handle = open_beneath(root.fd, "a/b")
-    assert os.listdir(handle) == ["file"]
-    os.close(handle)
-
-
 def test_magic_links_of_proc_lead_nowhere() -> None:
     with Root.open_host(Path("/proc/self")) as root, pytest.raises(UnsafePathError):
         root.open("exe")
-
-
-@pytest.mark.parametrize(("number", "works"), [(errno.ENOSYS, False), (errno.EPERM, False), (0, True)])
-def test_the_walk_is_used_where_the_kernel_or_a_filter_denies_openat2(
-    monkeypatch: pytest.MonkeyPatch, number: int, works: bool
-) -> None:
-    genuine = syscalls.openat2
-
-    def openat2(*args: object, **kwargs: object) -> int:
-        if number:
-            raise OSError(number, "")
-        return genuine(*args, **kwargs)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(syscalls, "openat2", openat2)
-    assert safepath.kernel_resolves.__wrapped__() is works
-
-
-@pytest.mark.parametrize(("races", "error"), [(31, None), (32, UnsafePathError)])
-def test_a_resolution_that_races_with_renames_is_tried_again_up_to_a_limit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, races: int, error: type[Exception] | None
-) -> None:
-    genuine = syscalls.openat2
-    left = [races]
-
-    def openat2(*args: object, **kwargs: object) -> int:
-        if left[0]:
-            left[0] -= 1
-            raise BlockingIOError(errno.EAGAIN, "")
-        return genuine(*args, **kwargs)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(safepath, "kernel_resolves", lambda: True)
-    monkeypatch.setattr(syscalls, "openat2", openat2)
-    with Root.open_host(tmp_path) as root:
-        if error:
-            with pytest.raises(error, match="changes while"):
-                root.stat("../x")
-        else:
-            assert root.stat("../x") is None
 
 
 def test_swapping_a_folder_for_a_link_never_leads_outside(tmp_path: Path, resolver: str) -> None:
@@ -337,129 +262,15 @@ def test_swapping_a_folder_for_a_link_never_leads_outside(tmp_path: Path, resolv
     (outside / "file").write_text("outside")
     (inside / "d/file").write_text("inside")
     (inside / "link").symlink_to(outside)
-    done = threading.Event()
-
-    def swap() -> None:
-        fd = os.open(inside, os.O_PATH)
-        while not done.is_set():
-            syscalls.renameat2(fd, "d", fd, "link", syscalls.RENAME_EXCHANGE)
-        os.close(fd)
-
-    thread = threading.Thread(target=swap)
-    thread.start()
     seen = set()
-    try:
-        with Root.open_host(inside) as root:
-            for _ in range(1500):
-                for path in ("d/file", "stash/../d/file", "d/../d/file"):
-                    try:
-                        seen.add(root.read_file(path, 100))
-                        root.make_parents("d/made/x")
-                    except UnsafePathError:
-                        seen.add(b"unsafe")
-    finally:
-        done.set()
-        thread.join()
+    with exchanging(inside, ("d", "link")), Root.open_host(inside) as root:
+        for _ in range(1500):
+            for path in ("d/file", "stash/../d/file", "d/../d/file"):
+                try:
+                    seen.add(root.read_file(path, 100))
+                    root.make_folders("d/made")
+                except UnsafePathError:
+                    seen.add(b"unsafe")
     assert b"inside" in seen
     assert b"outside" not in seen
     assert sorted(os.listdir(outside)) == ["file"]
-
-
-# Answers, for a path in a folder it is chrooted to: the identity of the file or the error, and the real path.
-ORACLE = """
-import errno, json, os, sys
-home = os.open("/", os.O_PATH)
-for line in sys.stdin:
-    folder, path = json.loads(line)
-    os.chroot(folder)
-    os.chdir("/")
-    try:
-        found = os.stat("/" + path)
-        answer = [found.st_ino, os.path.realpath("/" + path)[1:]]
-    except OSError as error:
-        answer = [errno.errorcode[error.errno], ""]
-    os.fchdir(home)
-    os.chroot(".")
-    print(json.dumps(answer), flush=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def oracle() -> Iterator["subprocess.Popen[str]"]:
-    need_root()
-    command = [sys.executable, "-I", "-S", "-c", ORACLE]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield process
-        assert process.stdin is not None
-        process.stdin.close()
-
-
-NAMES = st.sampled_from(["a", "b", "c"])
-COMPONENTS = st.lists(st.sampled_from(["a", "b", "c", "..", "."]), min_size=1, max_size=5)
-PATHS = st.builds(
-    lambda lead, parts, tail: lead + "/".join(parts) + tail,
-    st.sampled_from(["", "/"]),
-    COMPONENTS,
-    st.sampled_from(["", "/"]),
-)
-NODES = st.lists(
-    st.tuples(st.lists(NAMES, min_size=1, max_size=3), st.one_of(st.just("dir"), st.just("file"), PATHS)), max_size=8
-)
-
-
-def plant(folder: Path, nodes: list[tuple[list[str], str]]) -> None:
-    with Root.open_host(folder) as root:
-        for names, kind in nodes:
-            try:
-                root.make_parents("/".join(names))
-                if kind == "dir":
-                    root.make_folders("/".join(names))
-                elif kind == "file":
-                    parent, name = root.parent("/".join(names))
-                    os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, dir_fd=parent))
-                    os.close(parent)
-                else:
-                    parent, name = root.parent("/".join(names))
-                    try:
-                        os.symlink(kind, name, dir_fd=parent)
-                    finally:
-                        os.close(parent)
-            except (UnsafePathError, FileExistsError, FileNotFoundError):
-                continue  # the path was used by an earlier node in another way
-
-
-def ask(root: Root, path: str) -> list[object]:
-    try:
-        handle = root.open(path, os.O_PATH)
-    except UnsafePathError as error:
-        return ["ELOOP" if "symbolic" in str(error) else "ENOTDIR", ""]
-    except FileNotFoundError:
-        return ["ENOENT", ""]
-    try:
-        return [os.fstat(handle).st_ino, root.real(path)]
-    finally:
-        os.close(handle)
-
-
-@settings(max_examples=120)
-@given(nodes=NODES, paths=st.lists(PATHS, min_size=1, max_size=6))
-def test_kernel_walk_and_chroot_agree_on_any_tree(
-    oracle: "subprocess.Popen[str]", nodes: list[tuple[list[str], str]], paths: list[str]
-) -> None:
-    assert oracle.stdin is not None
-    assert oracle.stdout is not None
-    folder = Path(tempfile.mkdtemp(prefix="safepath-"))
-    resolves = safepath.kernel_resolves
-    try:
-        plant(folder, nodes)
-        with Root.open_host(folder) as root:
-            for path in paths:
-                oracle.stdin.write(json.dumps([str(folder), path]) + "\n")
-                oracle.stdin.flush()
-                expected = json.loads(oracle.stdout.readline())
-                for kernel in (True, False):
-                    safepath.kernel_resolves = lambda kernel=kernel: kernel  # type: ignore[assignment,misc]
-                    assert ask(root, path) == expected, (kernel, path)
-    finally:
-        safepath.kernel_resolves = resolves
-        shutil.rmtree(folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.stubs import Stubs, open_inside, plant
+from runtime.stubs import Stubs
 
 
 @pytest.fixture
@@ -25,9 +25,11 @@ def listed(root: Path) -> list[str]:
 
 def make(root: Path, *paths: str, folder: bool = True) -> Stubs:
     stubs, fd = Stubs(), opened(root)
-    for path in paths:
-        os.close(stubs.open(fd, path.encode(), folder=folder))
-    os.close(fd)
+    try:
+        for path in paths:
+            os.close(stubs.open(fd, path.encode(), folder=folder))
+    finally:
+        os.close(fd)
     return stubs
 
 
@@ -109,22 +111,75 @@ def test_a_stub_that_was_replaced_or_filled_stays(root: Path) -> None:
     assert (root / "file").read_text() == "x"
 
 
-def test_a_link_cannot_lead_out_and_magic_links_lead_nowhere(root: Path, tmp_path: Path) -> None:
-    (tmp_path / "canary").touch()
-    (root / "up").symlink_to("../../../.." + str(tmp_path / "canary"))
-    fd = opened(root)
-    for path in (b"up", b"../canary", b"/../canary"):
-        with pytest.raises(FileNotFoundError):
-            open_inside(fd, path)
-    host = os.open("/", os.O_PATH)
-    with pytest.raises(OSError, match="symbolic links"):
-        open_inside(host, b"/proc/self/root/etc")
-    os.close(fd)
-    os.close(host)
+def test_descriptors_are_closed_with_the_last_stub(root: Path) -> None:
+    (root / "link").symlink_to("missing/inner")
+    before = os.listdir("/proc/self/fd")
+    stubs = make(root, "/a/b/c", "/link")
+    assert len(os.listdir("/proc/self/fd")) > len(before)
+    stubs.remove()
+    assert os.listdir("/proc/self/fd") == before
 
 
-def test_planting_makes_what_it_can_and_leaves_contradictions_to_others(root: Path) -> None:
-    fd = opened(root)
-    plant(fd, ((b"/a/b", True), (b"/a/file", False), (b"/a/file/below", False), (b"/a/b", False), (b"/a", True)))
+def test_one_that_is_made_is_never_made_through_a_link(root: Path) -> None:
+    (root / "proc").symlink_to("elsewhere")
+    stubs, fd = Stubs(), opened(root)
+    with pytest.raises(FileExistsError):
+        stubs.make(fd, b"proc", folder=True)
     os.close(fd)
-    assert listed(root) == ["a", "a/b", "a/file"]
+    assert listed(root) == ["proc"]
+
+
+@pytest.fixture
+def layer(tmp_path: Path) -> Path:
+    (tmp_path / "layer").mkdir()
+    return tmp_path / "layer"
+
+
+def planted(layer: Path, upper: Path, *targets: tuple[bytes, bool]) -> Stubs:
+    stubs, fd = Stubs(), opened(layer)
+    stubs.plant(fd, targets, bytes(upper))
+    os.close(fd)
+    return stubs
+
+
+def test_planting_makes_what_it_can_and_leaves_contradictions_to_others(layer: Path, root: Path) -> None:
+    targets = ((b"/a/b", True), (b"/a/file", False), (b"/a/file/below", False), (b"/a/b", False), (b"/a", True))
+    planted(layer, root, *targets).remove()
+    assert listed(layer) == ["a", "a/b", "a/file"]
+
+
+def copy_up(layer: Path, root: Path, path: str) -> None:
+    (root / path).mkdir(0o755)
+    times = (layer / path).stat()
+    os.utime(root / path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_planted_folders_that_were_only_copied_up_are_removed_and_leave_no_time_behind(layer: Path, root: Path) -> None:
+    stubs = planted(layer, root, (b"/run/secrets/key", False), (b"/proc", True))
+    for path in ("run", "run/secrets"):
+        copy_up(layer, root, path)
+    os.utime(root / "run", ns=(10**18, (layer / "run").stat().st_mtime_ns))
+    os.utime(root, ns=(10**18, 10**18))
+    stubs.remove()
+    assert (listed(root), root.stat().st_mtime_ns) == ([], 10**18)
+
+
+def test_planted_folders_that_the_process_changed_or_used_stay(layer: Path, root: Path) -> None:
+    stubs = planted(layer, root, (b"/touched", True), (b"/used", True), (b"/closed", True))
+    for path in ("touched", "used", "closed"):
+        copy_up(layer, root, path)
+    os.utime(root / "touched", ns=(10**18, 10**18))
+    (root / "used/file").touch()
+    (root / "closed").chmod(0o700)
+    stubs.remove()
+    assert listed(root) == ["closed", "touched", "used", "used/file"]
+
+
+def test_links_in_the_upper_are_not_followed_when_planted_folders_are_looked_for(layer: Path, root: Path) -> None:
+    outside = root.parent / "outside"
+    (outside / "b").mkdir(parents=True)
+    stubs = planted(layer, root, (b"/a/b", True))
+    os.utime(outside / "b", ns=(0, (layer / "a/b").stat().st_mtime_ns))
+    (root / "a").symlink_to(outside)
+    stubs.remove()
+    assert listed(outside) == ["b"]

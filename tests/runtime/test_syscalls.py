@@ -2,7 +2,6 @@
 
 import os
 import signal
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,17 +42,6 @@ def test_descriptors_of_mounts_are_not_inherited(tmp_path: Path) -> None:
         os.mkdir("x", dir_fd=made[1])
     for fd in made:
         os.close(fd)
-
-
-def test_a_descriptor_can_be_given_as_the_value_of_a_mount_option(tmp_path: Path) -> None:
-    need_root()
-    fs, folder = syscalls.fsopen("overlay"), os.open(tmp_path, os.O_PATH)
-    with suppress(OSError):  # taken by Linux 6.13 and later
-        syscalls.fsconfig_fd(fs, "lowerdir+", folder)
-    with pytest.raises(OSError, match="Invalid argument"):
-        syscalls.fsconfig_string(fs, "nonsense", "x")
-    os.close(fs)
-    os.close(folder)
 
 
 def test_mounts_are_made_moved_changed_and_taken_off(tmp_path: Path) -> None:
@@ -139,18 +127,6 @@ def test_a_namespace_can_be_left_and_entered_again() -> None:
         return before != inside, before == os.readlink("/proc/self/ns/uts")
 
     assert in_mount_namespace(work) == "(True, True)"
-
-
-def test_renameat2_refuses_to_replace_and_can_exchange(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / name).write_text(name)
-    fd = os.open(tmp_path, os.O_RDONLY)
-    with pytest.raises(FileExistsError):
-        syscalls.renameat2(fd, "a", fd, "b", syscalls.RENAME_NOREPLACE)
-    syscalls.renameat2(fd, b"a", fd, b"b", syscalls.RENAME_EXCHANGE)
-    syscalls.syncfs(fd)
-    os.close(fd)
-    assert (tmp_path / "a").read_text() == "b"
 
 
 def test_closing_a_range_leaves_what_is_below_it() -> None:

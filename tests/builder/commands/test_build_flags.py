@@ -69,6 +69,8 @@ def test_a_host_without_an_address_is_refused(given: str) -> None:
             Output(type="docker", dest=Path("x"), options=(("compression", "zstd"),)),
         ),
         ("type=docker", Output(type="image", dest=None)),
+        ("type=registry", Output(type="registry", dest=None)),
+        ("type=image,push=true,name=a", Output(type="registry", dest=None, options=(("push", "true"), ("name", "a")))),
         ("type=image,name=a/b", Output(type="image", dest=None, options=(("name", "a/b"),))),
         ("type=oci,dest=d,tar=false", Output(type="oci", dest=Path("d"), options=(("tar", "false"),))),
         ("a=b", None),
@@ -87,8 +89,7 @@ def test_outputs_have_the_grammar_of_docker(given: str, expected: Output | None)
         ("type=oci,dest", "invalid value 'dest'"),
         ("type=nope,dest=x", "unknown --output type"),
         ("type=local", "needs dest"),
-        ("type=registry", "pushing"),
-        ("type=image,push=true", "pushing"),
+        ("type=oci,dest=x,push=true", "type=oci cannot push"),
         ("type=oci,tar=false", "tar=false"),
         ("type=tar,dest=x,tar=false", "tar=false"),
         ("type=oci,dest=x,tar=maybe", "tar=maybe"),
@@ -126,3 +127,25 @@ def test_networks_are_three() -> None:
     assert build_flags.network("none") == "none"
     with pytest.raises(RequestError, match="not supported"):
         build_flags.network("bridge")
+
+
+def test_a_build_context_is_a_folder_or_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "github.com" / "team").mkdir(parents=True)
+    assert build_flags.context("github.com/team") == Path("github.com/team")
+    assert build_flags.context("github.com/team/x.git") == "github.com/team/x.git"
+    assert build_flags.context("https://h.invalid/x.git#main") == "https://h.invalid/x.git#main"
+    assert build_flags.context("nowhere") == Path("nowhere")
+    with pytest.raises(RequestError, match="invalid build context: an address must not hold"):
+        build_flags.context("https://me:word@h.invalid/x.git")
+
+
+def test_named_contexts_have_one_spelling_and_absolute_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    given = ["One=folder", "docker.io/library/two=docker-image://x", "web=https://h.invalid/a=b.tgz", "one=."]
+    assert build_flags.contexts(given) == (
+        ("one", str(tmp_path)),
+        ("two", "docker-image://x"),
+        ("web", "https://h.invalid/a=b.tgz"),
+    )

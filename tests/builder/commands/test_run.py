@@ -65,7 +65,8 @@ def test_variables_come_from_the_image_files_and_flags_in_this_order(shop: Shop,
 def test_flags_win_over_the_image(shop: Shop) -> None:
     chosen = asked(shop, workdir="/w", user="0", network="none", hostname="h", add_hosts=("a:1.2.3.4",), tty=True)
     assert (chosen.process.cwd, chosen.process.user, chosen.network) == ("/w", "0", Network.NONE)
-    assert (chosen.hostname, chosen.hosts, chosen.interactive) == ("h", (("a", "1.2.3.4"),), True)
+    assert (chosen.hostname, chosen.hosts) == ("h", (("a", "1.2.3.4"),))
+    assert (chosen.interactive, chosen.terminal) == (False, True)
 
 
 def test_volumes_and_tmpfs_become_mounts(shop: Shop, tmp_path: Path) -> None:
@@ -114,6 +115,13 @@ def test_a_command_that_cannot_start_has_dockers_exit_code(box: Shop, word: str,
 def test_standard_input_is_handed_over_only_when_asked_for(box: Shop) -> None:
     assert run(box, "-i", "box", "cat", stdin="data").stdout == "data"
     assert run(box, "box", "cat", stdin="data").stdout == ""
+
+
+def test_a_terminal_is_made_when_asked_for_and_typing_into_it_needs_one(box: Shop) -> None:
+    script = "[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo terminal"
+    assert run(box, "-t", "box", "sh", "-c", script).stdout == "terminal\n"
+    done = run(box, "-i", "-t", "box", "sh")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (125, "ERROR: the input device is not a terminal")
 
 
 def test_volumes_are_shown_and_what_is_written_elsewhere_is_gone(box: Shop, tmp_path: Path) -> None:

@@ -235,3 +235,33 @@ def test_a_layer_is_the_same_whenever_it_is_written(site):
     first = site.solve("FROM scratch\nCOPY src /\n")
     again = site.solve(no_cache=True)
     assert first[-1].diff_id == again[-1].diff_id
+
+
+def test_a_symbolic_mode_is_worked_out_for_each_entry(site):
+    site.write({"src/run": "1", "src/text": "2", "src/d/x": "3"})
+    for name, mode in {"run": 0o700, "text": 0o600, "d": 0o700, "d/x": 0o4711}.items():
+        os.chmod(site.context / "src" / name, mode)
+    os.symlink("run", site.context / "src" / "link")
+    entries = made(site, "COPY --chmod=u=rwX,go=rX src /o/")
+    modes = {name: oct(entry.mode) for name, entry in entries.items()}
+    assert modes == {
+        "o": "0o755", "o/run": "0o755", "o/text": "0o644", "o/d": "0o755", "o/d/x": "0o755", "o/link": "0o777",
+    }  # fmt: skip
+    assert made(site, "COPY --chmod=+x <<f /g\nx\nf")["g"].mode == 0o755
+
+
+def test_a_linked_copy_makes_its_own_folders_and_follows_no_link(site):
+    base_of(site, folder("real", mode=0o700), member("lib", b"2", linkname="real"), folder("kept", mode=0o1777))
+    site.write({"f": "1"})
+    assert sorted(made(site, "COPY f /lib/f", base="base")) == ["real", "real/f"]
+    entries = made(site, "COPY --link f /lib/f", base="base")
+    assert {name: entry.isdir() for name, entry in entries.items()} == {"lib": True, "lib/f": False}
+    assert made(site, "COPY --link f /kept/", base="base")["kept"].mode == 0o755
+    assert owner(made(site, "COPY --link --chown=5:6 f /kept/", base="base")["kept"]) == (5, 6)
+
+
+@pytest.mark.parametrize(("flag", "names"), [("", ["d", "d/x"]), ("--unpack=false", ["d", "d/a.tar"])])
+def test_add_unpacks_a_local_archive_unless_it_must_not(site, flag, names):
+    with tarfile.open(site.context / "a.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("x"))
+    assert sorted(made(site, f"ADD {flag} a.tar /d/")) == names

@@ -1,13 +1,13 @@
 """A store with a tiny image in it, a registry that serves it, and an empty store to bring it to."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from builder.oci.blobs import BlobStore
 from builder.oci.image import Image
-from builder.oci.registry import Registry
+from builder.oci.registry.registry import Registry
 from tests.helpers.images import tiny_image
 from tests.helpers.registry import APP, FakeRegistry, Patience
 
@@ -44,3 +44,9 @@ def registry(server: FakeRegistry, patience: Patience) -> Iterator[Registry]:
     client = Registry(server.name, retry=patience.retry)
     yield client
     client.close()
+
+
+@pytest.fixture
+def many() -> Callable[[BlobStore], Image]:
+    """Makes an image of many layers."""
+    return lambda store: tiny_image(store, *({f"f{n}": bytes([n])} for n in range(12)))

@@ -8,7 +8,7 @@ from builder.oci.errors import (
     InvalidImage,
 )
 from builder.oci.image import Image
-from builder.oci.registry import Registry
+from builder.oci.registry.registry import Registry
 from tests.helpers.registry import APP, TAG, Answer, FakeRegistry
 
 

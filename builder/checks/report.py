@@ -1,0 +1,70 @@
+"""A report of the checks as BuildKit's ``--call=check`` prints it: as text, and as JSON."""
+
+import base64
+from typing import Any
+
+from builder.checks.check import Report
+from builder.display.failure import excerpt
+from builder.display.sanitize import clean
+from grammar.lint_rules import Violation
+from grammar.source import Source, Span
+
+
+def text(report: Report) -> str:
+    """Return the report for a reader: each violation with its place and the way out, then how many there are."""
+    blocks = [_block(violation, report.source) for violation in report.violations]
+    return "".join(blocks) + ("\n" if blocks else "") + _verdict(report)
+
+
+def _block(violation: Violation, source: Source) -> str:
+    rule = violation.rule
+    hint = [f"hint: {clean(violation.hint)}"] if violation.hint else []
+    lines = source.lines(violation.span)
+    head = [f"\nWARNING: {rule.name} - {rule.url}", clean(violation.message), *hint]
+    return "\n".join([*head, *excerpt(source, lines.start, lines.stop - 1)]) + "\n"
+
+
+def _verdict(report: Report) -> str:
+    if report.error is not None:
+        return ""
+    count = len(report.violations)
+    if not count:
+        return "Check complete, no warnings found.\n"
+    return f"Check complete, {count} {'warning has' if count == 1 else 'warnings have'} been found!\n"
+
+
+def document(report: Report) -> dict[str, Any]:
+    """Return the report with the names of BuildKit; ``hint`` is the one name that it does not have."""
+    warnings = [
+        {
+            "ruleName": violation.rule.name,
+            "description": violation.rule.description,
+            "url": violation.rule.url,
+            "detail": violation.message,
+            **({"hint": violation.hint} if violation.hint else {}),
+            "location": location(violation.span, report.source),
+        }
+        for violation in report.violations
+    ]
+    source = {"filename": report.source.name, "language": "Dockerfile", "data": encoded(report.source)}
+    return {"warnings": warnings, "sources": [source], **_error(report)}
+
+
+def _error(report: Report) -> dict[str, Any]:
+    error = report.error
+    if error is None:
+        # BuildKit counts violations that are errors as a failed build.
+        return {"buildError": {"message": report.refusal}} if report.refusal else {}
+    place = {"location": location(error.span, report.source)} if error.span is not None else {}
+    return {"buildError": {"message": error.message, **place}}
+
+
+def location(span: Span, source: Source) -> dict[str, Any]:
+    """Return the lines of *span* in the form of BuildKit."""
+    lines = source.lines(span)
+    return {"ranges": [{"start": {"line": lines.start}, "end": {"line": lines.stop - 1}}]}
+
+
+def encoded(source: Source) -> str:
+    """Return the text of a Dockerfile in base64."""
+    return base64.b64encode(source.text.encode(errors="surrogatepass")).decode()

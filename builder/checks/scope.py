@@ -1,0 +1,87 @@
+"""What is known of a stage at one of its instructions, as far as the checks ask for it."""
+
+import posixpath
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from builder.checks.variables import Guesses
+from builder.config import split_env, with_default_path
+from builder.oci.model import ContainerConfig, ImageConfig
+from grammar.errors import DockerfileError
+from grammar.nodes import Arg, Env, Instruction, Shell, Word, Workdir
+from grammar.words import expand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Globals:
+    """What every stage of a file shares: the global scope, the build arguments given, the escape character."""
+
+    scope: Mapping[str, str]
+    build_args: Mapping[str, str]
+    escape: str
+    guesses: Guesses = field(default_factory=Guesses)
+
+
+@dataclass(slots=True, kw_only=True)
+class StageScope:
+    """Follows the instructions of a stage. Mistakes in words are left to whoever resolves the stage."""
+
+    around: Globals
+    known: bool = True
+    """False when the base image could not be looked up, so that any variable may come from it."""
+    variables: dict[str, str] = field(default_factory=dict)
+    declared: set[str] = field(default_factory=set)
+    """The names of ARG, with a value or without one."""
+    has_shell: bool = False
+    workdir_is_set: bool = False
+
+    @classmethod
+    def start(cls, around: Globals, base: ImageConfig | None) -> "StageScope":
+        """Return the scope at the top of a stage on *base*; None: an image that could not be looked up."""
+        config = with_default_path(base.config if base is not None else ContainerConfig())
+        return cls(around=around, known=base is not None, variables=split_env(config.env), has_shell=bool(config.shell))
+
+    def copy(self) -> "StageScope":
+        """Return the scope at the top of a stage on this one."""
+        return replace(self, variables=dict(self.variables), declared=set(self.declared))
+
+    def expand(self, word: Word) -> str | None:
+        """Return *word* with the variables so far, None when it is malformed."""
+        with suppress(DockerfileError):
+            return expand(word, self.variables, escape=self.around.escape)
+        return None
+
+    def defines(self, name: str) -> bool:
+        """Tell whether a word may use *name*."""
+        return not self.known or name in self.variables or name in self.declared
+
+    def follow(self, node: Instruction) -> None:
+        """Take in what *node* leaves behind."""
+        match node:
+            case Arg(items=items):
+                for name, default in items:
+                    self.declare(name, default)
+            case Env(pairs=pairs):
+                found = [(self.expand(key), self.expand(value)) for key, value in pairs]
+                self.variables |= {key: value or "" for key, value in found if key}
+            case Shell():
+                self.has_shell = True
+            case Workdir():
+                self.workdir_is_set = True
+            case _:
+                pass
+
+    def declare(self, name: str, default: Word | None) -> None:
+        """Take in one ``name=default`` of ARG."""
+        value = self.around.build_args.get(name)
+        if value is None:
+            value = self.expand(default) if default is not None else self.around.scope.get(name)
+        if value is not None:
+            self.variables[name] = value
+        self.declared.add(name)
+
+
+def clean_source(text: str) -> str:
+    """Return the source of a COPY as a path of the context."""
+    return posixpath.normpath(text).lstrip("/") or "."

@@ -1,0 +1,64 @@
+"""``build --call=targets``: the stages that can be built, with what the comments above them say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from builder.checks.report import encoded, location
+from grammar.nodes import Dockerfile, From
+from grammar.source import Source, Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A stage; *base* and *platform* are as written."""
+
+    name: str
+    description: str
+    base: str
+    platform: str
+    default: bool
+    span: Span
+
+    @property
+    def title(self) -> str:
+        """The name for a reader."""
+        return f"{self.name}{' (default)' if self.default else ''}".strip()
+
+
+def targets(dockerfile: Dockerfile) -> tuple[Target, ...]:
+    """Return the stages of a file in order; the last one is the default."""
+    heads = [node for node in dockerfile.instructions if isinstance(node, From)]
+    return tuple(
+        Target(
+            name=node.name or "",
+            description=description(node.comment, node.name or ""),
+            base=node.image.text,
+            platform=node.platform.text if node.platform is not None else "",
+            default=node is heads[-1],
+            span=node.span,
+        )
+        for node in heads
+    )
+
+
+def description(comment: str, name: str) -> str:
+    """Return what the comment above a definition says of *name*: the rest of the first line that begins with it."""
+    lines = comment.split("\n") if name else []
+    return next((line.removeprefix(f"{name} ") for line in lines if line.startswith(f"{name} ")), "")
+
+
+def document(found: Sequence[Target], source: Source) -> dict[str, Any]:
+    """Return the stages with the names of BuildKit."""
+    stages = [
+        {
+            **({"name": target.name} if target.name else {}),
+            **({"default": True} if target.default else {}),
+            **({"description": target.description} if target.description else {}),
+            "base": target.base,
+            **({"platform": target.platform} if target.platform else {}),
+            "location": location(target.span, source),
+        }
+        for target in found
+    ]
+    return {"targets": stages, "sources": [encoded(source)]}

@@ -1,0 +1,123 @@
+"""All checks of one Dockerfile, with what it says about which of them count."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from builder.checks.from_rules import base_violations, from_violations
+from builder.checks.scope import Globals, StageScope
+from builder.checks.stage_rules import check_stage
+from builder.context import ignore_text, open_context
+from builder.errors import BuildError
+from builder.oci.model import ImageConfig
+from builder.outline import Outline, Section
+from builder.request import Request
+from builder.stages import FromImage, FromStage
+from grammar.errors import DockerfileError
+from grammar.ignorefile import IgnoreFile
+from grammar.lint import file_violations
+from grammar.lint_options import Options, counted, file_options
+from grammar.lint_rules import Violation
+from grammar.nodes import Dockerfile
+from grammar.source import Source
+
+BUILD_ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
+"""The build argument that takes the place of the ``check`` directive."""
+
+_TRIGGER = "the instruction is a trigger that the base brings in with ONBUILD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known beside the text: the stages, and the configs of base images by full name."""
+
+    outline: Outline
+    configs: Mapping[str, ImageConfig]
+
+
+def options_of(dockerfile: Dockerfile, request: Request) -> Options:
+    """Return which checks count. Raises DockerfileError when that cannot be read."""
+    return file_options(dockerfile, dict(request.build_args).get(BUILD_ARGUMENT) or None)
+
+
+def warnings(
+    dockerfile: Dockerfile, source: Source, request: Request, known: Known, stages: Iterable[int]
+) -> tuple[Violation, ...]:
+    """Return the violations that count, in the order of the file: those of all FROM lines, and in *stages*.
+
+    Raises:
+        DockerfileError: the ``check`` directive cannot be read.
+    """
+    options = options_of(dockerfile, request)
+    found = [*text_violations(dockerfile, source, request), *stage_violations(request, known, stages)]
+    return counted(found, dockerfile, options)
+
+
+def text_violations(dockerfile: Dockerfile, source: Source, request: Request) -> Iterator[Violation]:
+    """Give the violations that text and request tell."""
+    yield from file_violations(dockerfile, source)
+    yield from from_violations(dockerfile, request)
+
+
+def stage_violations(request: Request, known: Known, stages: Iterable[int]) -> Iterator[Violation]:
+    """Give the violations in *stages*; those that they are built on are followed as well, but not reported."""
+    outline, wanted, ignore = known.outline, frozenset(stages), _ignore_file(request)
+    around = Globals(scope=outline.scope, build_args=dict(request.build_args), escape=outline.escape)
+    scopes: dict[int, StageScope] = {}
+    for section in outline.sections:
+        scope = scopes[section.index] = _start(section, scopes, around, known.configs)
+        body = (*outline.triggers(section, known.configs), *section.body)
+        found = tuple(check_stage(body, scope, ignore))
+        if section.index in wanted:
+            yield from base_violations(section, outline, known.configs, request)
+            # A trigger stands at the FROM that brings it in.
+            yield from (replace(item, hint=_TRIGGER) if item.span == section.head.span else item for item in found)
+
+
+def _start(
+    section: Section, scopes: Mapping[int, StageScope], around: Globals, configs: Mapping[str, ImageConfig]
+) -> StageScope:
+    match section.base:
+        case FromStage(index):
+            return scopes[index].copy()
+        case FromImage(reference):
+            return StageScope.start(around, configs.get(reference))
+        case _:
+            return StageScope.start(around, ImageConfig(architecture="", os=""))
+
+
+def _ignore_file(request: Request) -> IgnoreFile | None:
+    """Return the ignore file of the context; a build reports what is wrong with either."""
+    if not isinstance(request.context, Path):
+        # What comes from a server is taken whole.
+        return None
+    try:
+        with open_context(request.context) as root:
+            text = ignore_text(root, request.dockerfile)
+        return None if text is None else IgnoreFile.parse(text)
+    except (BuildError, DockerfileError, OSError):
+        return None
+
+
+def planned_warnings(
+    dockerfile: Dockerfile, source: Source, request: Request, known: Known
+) -> tuple[tuple[tuple[str, int], ...], str]:
+    """Return the warnings of a build as (message, line), and why it must not go on, "" when it may.
+
+    Raises:
+        DockerfileError: the ``check`` directive cannot be read.
+    """
+    found = warnings(dockerfile, source, request, known, known.outline.needs(known.configs).stages)
+    lines = tuple((f"{item.rule.name}: {item.message}", line_of(item, source)) for item in found)
+    return lines, refusal(found) if options_of(dockerfile, request).error else ""
+
+
+def refusal(found: Iterable[Violation]) -> str:
+    """Return what ``error=true`` makes of *found*, "" when there is nothing."""
+    names = ", ".join(dict.fromkeys(violation.rule.name for violation in found))
+    return f"lint violation found for rules: {names}" if names else ""
+
+
+def line_of(violation: Violation, source: Source) -> int:
+    """Return the line of the Dockerfile that is named for *violation*."""
+    return source.position(violation.span.start)[0]

@@ -1,0 +1,172 @@
+"""``build --check`` and ``build --call``: questions about a Dockerfile that are answered without building it."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from builder.checks import parameters, targets
+from builder.checks.check import Report, check
+from builder.commands.build_failures import told
+from builder.commands.listing import table
+from builder.commands.tools import machine, warn
+from builder.display.sanitize import clean, clean_line
+from builder.dockerfile import DockerfileText, read_dockerfile
+from builder.errors import BuildError, RequestError
+from builder.outline import Outline
+from builder.request import Request
+from builder.resolve import global_scope
+from grammar import parser
+from grammar.errors import DockerfileError
+from grammar.source import Source
+from grammar.suggest import did_you_mean
+
+_METHODS = ("build", "check", "outline", "targets")
+_TEXT, _JSON = "text", "json"
+_FORMATS = {"check": (_TEXT, _JSON, "sarif", "junit"), "outline": (_TEXT, _JSON), "targets": (_TEXT, _JSON)}
+_TRUE, _FALSE = frozenset({"true", "1", ""}), frozenset({"false", "0"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A question: *method* is check, outline or targets; with *ignore_status* warnings are no failure."""
+
+    method: str
+    format: str = _TEXT
+    ignore_status: bool = False
+
+
+def call_of(flags: Mapping[str, Any]) -> Call | None:
+    """Return what ``--call``, ``--check`` and ``--format`` ask for, None for a build. Raises RequestError."""
+    name, *options = (flags["call"] or "").split(",")
+    method = name.strip() or ("check" if flags["check"] else "build")
+    if method not in _METHODS:
+        hint = did_you_mean(method, _METHODS) or f"use one of {', '.join(_METHODS)}"
+        raise RequestError(f"--call: unknown method {method!r}", hint=hint)
+    if flags["check"] and method != "check":
+        raise RequestError(f"--check and --call={method} exclude each other")
+    given = dict(_option(item) for item in options)
+    form = flags["output_format"] or given.get("format") or _TEXT
+    if method == "build":
+        if flags["output_format"] or given:
+            raise RequestError("--format is for --check and --call")
+        return None
+    if form not in _FORMATS[method]:
+        hint = did_you_mean(form, _FORMATS[method]) or f"use one of {', '.join(_FORMATS[method])}"
+        raise RequestError(f"--call={method}: unknown format {form!r}", hint=hint)
+    return Call(method=method, format=form, ignore_status=given.get("ignorestatus") == "true")
+
+
+def _option(item: str) -> tuple[str, str]:
+    name, _, value = item.partition("=")
+    if name == "ignorestatus" and value.lower() in _TRUE | _FALSE:
+        return name, str(value.lower() in _TRUE).lower()
+    if name != "format":
+        raise RequestError(f"--call: invalid option {item!r}", hint="the options are format and ignorestatus")
+    return name, value
+
+
+def answer(call: Call, request: Request, path: str) -> int:
+    """Print the answer on standard output and return the exit code; *path* names the Dockerfile in a report."""
+    if call.method == "check":
+        return _check(call, request, path)
+    file = read_dockerfile(request)
+    with _told(request):
+        click.echo(_ANSWERS[call.method](file, request, as_json=call.format == _JSON), nl=False)
+    return 0
+
+
+def dockerfile_path(request: Request) -> str:
+    """Return how the user finds the Dockerfile of *request*, from where the command runs."""
+    named, context = request.dockerfile, request.context
+    if named is not None and str(named) != "-":
+        return named.as_posix()
+    if named is not None or not isinstance(context, Path) or str(context) == "-":
+        return "Dockerfile"
+    lower = (context / "dockerfile").is_file() and not (context / "Dockerfile").is_file()
+    return os.path.normpath(context / ("dockerfile" if lower else "Dockerfile"))
+
+
+@contextmanager
+def _told(request: Request) -> Iterator[None]:
+    try:
+        yield
+    except (BuildError, DockerfileError) as error:
+        raise told(error, request) from error
+
+
+def _check(call: Call, request: Request, path: str) -> int:
+    opened = machine()
+    try:
+        with _told(request):
+            report = check(request, opened)
+    finally:
+        opened.close()
+    click.echo(_written(report, call.format, path), nl=False)
+    for note in report.notes:
+        warn(note)
+    if report.error is not None:
+        raise told(report.error, request) from report.error
+    if report.refusal:
+        raise BuildError(report.refusal)
+    return 1 if report.violations and not call.ignore_status else 0
+
+
+def _written(report: Report, form: str, path: str) -> str:
+    from builder.checks import junit, sarif
+    from builder.checks import report as buildkit
+
+    if form == "junit":
+        return junit.document(report, path)
+    if form == _TEXT:
+        return buildkit.text(report)
+    return _json(sarif.document(report, path) if form == "sarif" else buildkit.document(report))
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _targets(file: DockerfileText, _request: Request, *, as_json: bool) -> str:
+    source = Source(file.name, file.text)
+    found = targets.targets(parser.parse(source))
+    if as_json:
+        return _json(targets.document(found, source))
+    return _table("TARGET", "DESCRIPTION", rows=[[target.title, target.description] for target in found])
+
+
+def _outline(file: DockerfileText, request: Request, *, as_json: bool) -> str:
+    source = Source(file.name, file.text)
+    dockerfile = parser.parse(source)
+    outline = Outline(dockerfile, global_scope(dockerfile, request), request.target)
+    found = parameters.parameters(dockerfile, outline, request)
+    return _json(parameters.document(found, source)) if as_json else _outline_text(found)
+
+
+def _outline_text(found: parameters.Parameters) -> str:
+    blocks: list[str] = []
+    if found.target or found.description:
+        lines = [f"TARGET:      {found.target or '(default)'}"]
+        lines += [f"DESCRIPTION: {clean_line(found.description)}"] if found.description else []
+        blocks.append("\n".join(lines) + "\n")
+    if found.arguments:
+        rows = [[item.name, item.value, item.description] for item in found.arguments]
+        blocks.append(_table("BUILD ARG", "VALUE", "DESCRIPTION", rows=rows))
+    for title, accesses in (("SECRET", found.secrets), ("SSH", found.agents)):
+        if accesses:
+            rows = [[access.name, "true" if access.required else ""] for access in accesses]
+            blocks.append(_table(title, "REQUIRED", rows=rows))
+    return "\n".join(blocks)
+
+
+def _table(*titles: str, rows: list[list[str]]) -> str:
+    text = table([list(titles), *([clean_line(cell) for cell in row] for row in rows)])
+    return clean("\n".join(line.rstrip() for line in text.split("\n"))) + "\n"
+
+
+_ANSWERS: Mapping[str, Callable[..., str]] = {"targets": _targets, "outline": _outline}

@@ -1,0 +1,21 @@
+"""``pybuild logout``: forget the credentials for a registry."""
+
+import click
+
+from builder.commands.login import credential_files, registry_of
+from builder.commands.tools import Command, say, warn
+from builder.oci.registry.auth_file import server_key
+
+
+@click.command("logout", cls=Command, short_help="Log out from a registry.")
+@click.argument("server", required=False, metavar="[SERVER]")
+def command(server: str | None) -> None:
+    """Forget the credentials for SERVER, Docker Hub when none is named."""
+    registry = registry_of(server)
+    files = credential_files()
+    if files.forget(registry):
+        say(f"Removing login credentials for {server_key(registry)}")
+    else:
+        say(f"Not logged in to {server_key(registry)}")
+    if files.find(registry) is not None:
+        warn("credentials for it are still in another file, of containers or in DOCKER_AUTH_CONFIG")

@@ -1,0 +1,96 @@
+"""``pybuild push``: an image of the store to its registry."""
+
+from dataclasses import replace
+
+import click
+
+from builder.commands.catalog import find
+from builder.commands.tools import Command, machine, root_option, say, warn
+from builder.commands.transfer import Meter, short
+from builder.errors import RequestError
+from builder.machine import Machine
+from builder.oci.errors import ImageNotFound
+from builder.oci.image import choose_manifest
+from builder.oci.model import Descriptor, Platform
+from builder.outputs.registry import Watch, push, what_to_push
+from builder.platforms import parse_platform
+from grammar.reference import DEFAULT_TAG, InvalidReference, Reference, parse_reference
+
+
+@click.command("push", cls=Command, short_help="Upload an image to a registry.")
+@click.argument("name", metavar="NAME[:TAG]")
+@click.option("-a", "--all-tags", is_flag=True, help="Upload all images of the repository.")
+@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an image for several platforms, this one only.")
+@click.option("--tls-verify/--no-tls-verify", default=True, help="Refuse http and unknown certificates (default).")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the full name.")
+@root_option
+def command(name: str, platform: str | None, *, all_tags: bool, tls_verify: bool, quiet: bool) -> None:
+    """Upload the image NAME to the registry that its name begins with (Docker Hub when it begins with none).
+
+    What the registry has already is not uploaded again. The tag appears when everything that it needs is there. An
+    image for several platforms is pushed as a whole when the store has all of it.
+    """
+    reference = parse_reference(name)
+    if reference.digest:
+        raise RequestError("cannot push a digest reference", hint="push a tag")
+    tagged = name.endswith(f":{reference.tag}")
+    if all_tags and tagged:
+        raise RequestError("tag can't be used with --all-tags/-a")
+    opened = machine()
+    try:
+        with opened.in_use():
+            if not all_tags and not tagged and not quiet:
+                say(f"Using default tag: {DEFAULT_TAG}")
+            wanted = parse_platform(platform) if platform else None
+            for item in _tags(opened, reference) if all_tags else [reference]:
+                _push(opened, item, wanted, verify=tls_verify, quiet=quiet)
+    finally:
+        opened.close()
+
+
+def _tags(opened: Machine, reference: Reference) -> list[Reference]:
+    """Return the names in the store that are of this repository."""
+    found = []
+    for name, _ in opened.layout.entries():
+        try:
+            other = parse_reference(name)
+        except InvalidReference:
+            continue
+        if other.tag and not other.digest and replace(other, tag=reference.tag) == reference:
+            found.append(other)
+    if not found:
+        text = f"An image does not exist locally with the tag: {reference.registry}/{reference.repository}"
+        raise ImageNotFound(text, hint="pybuild images lists what there is")
+    return found
+
+
+def _listed(opened: Machine, reference: Reference) -> Descriptor:
+    try:
+        return find(opened, str(reference)).descriptor
+    except ImageNotFound as error:
+        text = f"An image does not exist locally with the tag: {reference.registry}/{reference.repository}"
+        raise ImageNotFound(text, hint=error.hint) from error
+
+
+def _push(opened: Machine, reference: Reference, platform: Platform | None, *, verify: bool, quiet: bool) -> None:
+    listed = _listed(opened, reference)
+    descriptor = choose_manifest(opened.blobs, listed, platform) if platform else what_to_push(opened.blobs, listed)
+    if descriptor.digest != listed.digest and not platform:
+        warn("the store does not have the images for all platforms; pushing the one for this machine")
+    meter = Meter("uploading", quiet=quiet)
+
+    def ended(blob: Descriptor, outcome: str) -> None:
+        if not quiet:
+            meter.clear()
+            say(f"{short(str(blob.digest))}: {outcome}")
+
+    if not quiet:
+        say(f"The push refers to repository [{reference.registry}/{reference.repository}]")
+    try:
+        push(opened, descriptor, [str(reference)], Watch(status=meter, ended=ended), verify=verify)
+    finally:
+        meter.clear()
+    if quiet:
+        say(str(reference))
+    else:
+        say(f"{reference.tag}: digest: {descriptor.digest} size: {descriptor.size}")

@@ -1,0 +1,79 @@
+"""A checkout of a git repository as a layer; what git does not keep (owner, time, most of the mode) is uniform."""
+
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.cache import BuiltLayer
+from builder.errors import BuildError
+from builder.execute.job import Job
+from builder.oci.layer import LayerWriter, check_name
+from builder.oci.tar_entry import Entry, EntryKind
+from builder.ops import Git, Pick
+from builder.remote.checkout import Checkout
+from builder.remote.git import Git as Program
+from builder.selection import Item, Source, select
+from runtime.errors import UnsafePathError
+from runtime.safepath import Root, open_beneath
+
+
+def git(op: Git, job: Job) -> BuiltLayer:
+    """Check out the commit of *op* and write its files as a layer: 0644 or 0755, owned by root, as old as the commit.
+
+    Raises:
+        BuildError: it cannot be fetched, or the folder that is asked for is not there.
+    """
+    program = Program(job.request, op.url, job.cancel.is_set)
+    with tempfile.TemporaryDirectory(prefix="git-", dir=job.machine.root / "tmp") as scratch:
+        folder, seconds = Checkout(op, program, Path(scratch)).run()
+        epoch = job.request.source_date_epoch
+        mtime = seconds if epoch is None else min(seconds, epoch)
+        with _subdir(folder, op) as root, job.writer() as layer:
+            _Writer(layer=layer, root=root, mtime=mtime).run()
+            return job.built(layer.commit())
+
+
+def _subdir(folder: Path, op: Git) -> Root:
+    """Open the folder of the repository that is asked for; every name on the way is a real folder (SECURITY C03)."""
+    with Root.open_host(folder) as top:
+        try:
+            return Root(open_beneath(top.fd, op.subdir))
+        except (OSError, UnsafePathError) as error:
+            raise BuildError(f'subdir "{op.subdir}" of {op.url} is not a folder of the repository') from error
+
+
+@dataclass(slots=True, kw_only=True)
+class _Writer:
+    layer: LayerWriter
+    root: Root
+    mtime: int
+
+    def run(self) -> None:
+        """Write all files, folders before what they hold."""
+        for group in select(Source(root=self.root), Pick(path="/", input=0)):
+            for item in group.items[1:]:
+                check_name(item.name)
+                self._write(item)
+
+    def _write(self, item: Item) -> None:
+        mode = item.stat.st_mode
+        if stat.S_ISDIR(mode):
+            self.layer.add(Entry(path=item.name, kind=EntryKind.DIRECTORY, mode=0o755, mtime=self.mtime))
+        elif stat.S_ISLNK(mode):
+            link = self.root.readlink(item.path) or ""
+            self.layer.add(Entry(path=item.name, kind=EntryKind.SYMLINK, mode=0o777, mtime=self.mtime, linkname=link))
+        elif stat.S_ISREG(mode):
+            handle = self.root.open_file(item.path)
+            try:
+                entry = Entry(
+                    path=item.name,
+                    kind=EntryKind.FILE,
+                    mode=0o755 if mode & 0o100 else 0o644,
+                    size=item.stat.st_size,
+                    mtime=self.mtime,
+                )
+                self.layer.add(entry, handle)
+            finally:
+                os.close(handle)

@@ -1,0 +1,23 @@
+"""A file from the web as a layer: one entry, written from the blob that planning has brought."""
+
+import os
+
+from builder.cache import BuiltLayer
+from builder.execute.job import Job
+from builder.oci.digest import Digest
+from builder.oci.layer import check_name
+from builder.oci.tar_entry import Entry, EntryKind
+from builder.ops import Http
+from builder.remote.http import bring
+
+
+def http(op: Http, job: Job) -> BuiltLayer:
+    """Write the layer with the one file of *op*. Raises BuildError when its blob is gone and cannot be brought."""
+    check_name(op.name)
+    bring(op, job.request, job.machine, job.status, job.cancel)
+    epoch = job.request.source_date_epoch
+    with job.machine.blobs.open(Digest.parse(op.digest)) as file, job.writer() as layer:
+        size = os.fstat(file.fileno()).st_size
+        mtime = op.mtime if epoch is None else min(op.mtime, epoch)
+        layer.add(Entry(path=op.name, kind=EntryKind.FILE, mode=op.mode, size=size, mtime=mtime), file.fileno())
+        return job.built(layer.commit())

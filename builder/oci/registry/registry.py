@@ -1,0 +1,249 @@
+"""Images from and to a registry (OCI distribution-spec), each byte verified.
+
+A pull has two halves, because a build needs the documents of its base at once and the layers only when something reads
+them: `Registry.resolve` brings manifest and config and pins what the tag stood for; `Registry.fetch` brings blobs.
+What a manifest says about other places for its content (``urls``) is ignored.
+"""
+
+import os
+import re
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Self
+from urllib.parse import urljoin, urlsplit
+
+from builder.oci.blobs import BlobStore
+from builder.oci.digest import Digest
+from builder.oci.errors import InvalidImage, RegistryError
+from builder.oci.fields import parse_object
+from builder.oci.image import Image, host_platform, read_image
+from builder.oci.json_text import DOCUMENT_LIMIT
+from builder.oci.model import Descriptor, Manifest, Platform
+from builder.oci.registry.certificates import Tls
+from builder.oci.registry.client import Call, Client
+from builder.oci.registry.documents import Documents, as_digest
+from builder.oci.registry.download import fetch_blobs
+from builder.oci.registry.http import Timing
+from builder.oci.registry.mirrors import Place
+from builder.oci.registry.origin import Origin
+from builder.oci.registry.parallel import Lanes, Stop
+from builder.oci.registry.push import PushOptions, push_image
+from builder.oci.registry.referrers import list_referrers
+from builder.oci.registry.remote import Remote, TransferProgress, first_good, no_progress
+from builder.oci.registry.retry import Retry
+from builder.oci.registry.settings import Settings, host_settings
+from builder.oci.registry.tokens import Credentials, Scope
+
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*\Z")
+_NEXT = re.compile(r'<([^<>]*)>\s*;\s*rel="?next"?\s*(?:,|\Z)')
+_PAGES = 1000
+_MIRROR_ATTEMPTS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """What a name stood for: *pinned* is what the registry has under it, an index or a manifest."""
+
+    pinned: Descriptor
+    image: Image
+
+
+class Registry:
+    """One registry, named as in references: ``docker.io``, ``localhost:5000``. May be used by several threads.
+
+    *credentials* count instead of those that *settings* know. Images are looked for in mirrors first, pushed to the
+    registry itself.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings | None = None,
+        *,
+        credentials: Credentials | None = None,
+        retry: Retry | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        self._name, self._settings = name, settings or Settings()
+        self._credentials, self._retry = credentials, retry or Retry()
+        self._timing = timing or Timing()
+        self._lock = threading.Lock()
+        self._clients: dict[Place, tuple[Client, Lanes]] = {}
+        self._insecure: frozenset[str] = frozenset()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        for client, _ in list(self._clients.values()):
+            client.close()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the servers wanted their users to know, in ``Warning`` headers."""
+        return tuple(text for client, _ in list(self._clients.values()) for text in client.warnings)
+
+    def resolve(self, repository: str, target: str, blobs: BlobStore, platform: Platform | None = None) -> Resolved:
+        """Bring the documents of the image that *target*, a tag or a digest, names. Its layers are not touched.
+
+        Raises:
+            ImageNotFound: the registry does not have it, or not for this platform.
+            InvalidImage, DigestMismatch, SizeMismatch: what it has is wrong; it was not stored.
+            RegistryError: the registry failed more often than patience lasts.
+            CredentialsError: it wants to know who asks, and the user's credentials cannot be read.
+        """
+        by_digest = as_digest(target) is not None
+
+        def at(remote: Remote) -> Resolved:
+            documents = Documents(remote, blobs)
+            pinned = documents.pin(target)
+            descriptor = documents.select(pinned, platform or host_platform())
+            manifest = Manifest.from_json(blobs.read(descriptor), f"manifest {descriptor.digest}")
+            if manifest.config.size > DOCUMENT_LIMIT:
+                raise InvalidImage(f"config {manifest.config.digest} is larger than {DOCUMENT_LIMIT} bytes")
+            fetch_blobs((remote,), (manifest.config,), blobs, no_progress, Stop())
+            return Resolved(pinned=pinned, image=read_image(blobs, descriptor, platform))
+
+        return first_good(self._remotes(repository, by_digest=by_digest), at)
+
+    def resolve_all(self, repository: str, target: str, blobs: BlobStore) -> tuple[Descriptor, tuple[Descriptor, ...]]:
+        """Bring all documents below *target*, for every platform; return what it names and the blobs to fetch.
+
+        Raises as `resolve` does.
+        """
+        by_digest = as_digest(target) is not None
+
+        def at(remote: Remote) -> tuple[Descriptor, tuple[Descriptor, ...]]:
+            documents = Documents(remote, blobs)
+            pinned = documents.pin(target)
+            return pinned, documents.everything(pinned)
+
+        return first_good(self._remotes(repository, by_digest=by_digest), at)
+
+    def fetch(
+        self,
+        repository: str,
+        descriptors: Sequence[Descriptor],
+        blobs: BlobStore,
+        progress: TransferProgress = no_progress,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Bring all of these blobs that are not there yet. When one fails for good, the others are given up.
+
+        What had come of them is kept and gone on with by the next call, also of another process.
+
+        Raises:
+            DigestMismatch, SizeMismatch: the registry sent something else; it was not stored.
+            RegistryError: the registry failed more often than patience lasts, or *stop* was set.
+        """
+        fetch_blobs(self._remotes(repository, by_digest=True), descriptors, blobs, progress, Stop(stop))
+
+    def push(
+        self,
+        repository: str,
+        tags: Sequence[str],
+        descriptor: Descriptor,
+        blobs: BlobStore,
+        options: PushOptions | None = None,
+    ) -> None:
+        """Bring an image or an index with all that it leads to into a repository, and name it there.
+
+        Interrupted at any point, the registry shows no image that is not complete; what it had got by then is not
+        sent again by the next push.
+
+        Raises:
+            BlobNotFound, DigestMismatch, SizeMismatch: the image is not complete in the store, or damaged.
+            RegistryError: the registry does not take it, or failed more often than patience lasts.
+        """
+        for tag in tags:
+            if as_digest(tag) is not None:
+                raise RegistryError(f"cannot push to a digest: {tag}")
+        push_image(self._remotes(repository)[-1], descriptor, tags, blobs, options or PushOptions())
+
+    def tags(self, repository: str) -> tuple[str, ...]:
+        """Return the tags of a repository, following the pages of the list."""
+        remote = self._remotes(repository)[-1]
+        found: dict[str, None] = {}
+        path = "tags/list"
+        for _ in range(_PAGES):
+            names, path = self._retry.run(partial(_tags_page, remote, path))
+            found.update(dict.fromkeys(names))
+            if not path:
+                break
+        return tuple(found)
+
+    def referrers(self, repository: str, subject: Digest, artifact_type: str = "") -> tuple[Descriptor, ...]:
+        """Return the manifests that refer to *subject*, of one type or of all."""
+        return list_referrers(self._remotes(repository)[-1], subject, artifact_type)
+
+    def log_in(self) -> None:
+        """Ask for nothing but to be let in. Raises RegistryDenied when the credentials are not the right ones."""
+        place = self._settings.places(self._name, "", by_digest=False)[-1]
+        client, _ = self._client(Place(place.registry, "", place.insecure))
+        call = Call(method="GET", url="", scope=Scope())
+        self._retry.run(lambda: client.send(call).close())
+
+    def _remotes(self, repository: str, *, by_digest: bool = False) -> tuple[Remote, ...]:
+        """Return where to ask for a repository, the registry itself last; the mirrors get less patience."""
+        _check_name(repository)
+        found = self._settings.places(self._name, repository, by_digest=by_digest)
+        for place in found:
+            _check_name(place.repository)
+        brief = replace(self._retry, attempts=min(_MIRROR_ATTEMPTS, self._retry.attempts))
+        return tuple(self._remote(place, self._retry if place is found[-1] else brief) for place in found)
+
+    def _remote(self, place: Place, retry: Retry) -> Remote:
+        client, lanes = self._client(place)
+        return Remote(client=client, repository=place.repository, retry=retry, lanes=lanes)
+
+    def _client(self, place: Place) -> tuple[Client, Lanes]:
+        with self._lock:
+            if place not in self._clients:
+                origins = self._settings.origins(place)
+                if place.insecure:
+                    self._insecure |= {f"{origin.host}:{origin.port}" for origin in origins}
+                self._clients[place] = (Client(origins, self._tls, self._timing, lambda: self._who(place)), Lanes())
+            return self._clients[place]
+
+    def _who(self, place: Place) -> Credentials | None:
+        if self._credentials is not None and place.registry == self._name:
+            return self._credentials
+        return self._settings.credentials(place.registry, place.repository)
+
+    def _tls(self, origin: Origin) -> Tls:
+        return self._settings.tls(origin, self._insecure)
+
+
+def open_registry(name: str, *, credentials: Credentials | None = None, verify: bool = True) -> Registry:
+    """Open a registry as this host and this user have configured it; *verify* false permits any certificate, and http.
+
+    Raises:
+        RegistryError: a file of the configuration cannot be used.
+    """
+    return Registry(name, replace(host_settings(os.environ), verify=verify), credentials=credentials)
+
+
+def _tags_page(remote: Remote, path: str) -> tuple[tuple[str, ...], str]:
+    """Return the tags of one page, and the path of the next one, if there is one."""
+    with remote.get(path) as reply:
+        raw = reply.content(DOCUMENT_LIMIT)
+        link = _NEXT.search(reply.headers.get("Link", ""))
+    if raw is None:
+        raise RegistryError(f"{remote.repository}: the list of tags is larger than {DOCUMENT_LIMIT} bytes")
+    try:
+        names = parse_object(raw, "tags").texts("tags") or ()
+    except InvalidImage as error:
+        raise RegistryError(f"{remote.repository}: {error}") from None
+    return names, f"tags/list?{urlsplit(urljoin(reply.url, link[1])).query}" if link else ""
+
+
+def _check_name(repository: str) -> None:
+    if not _REPOSITORY.match(repository):
+        raise RegistryError(f"invalid repository name {repository[:200]!r}")

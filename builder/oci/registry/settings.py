@@ -1,0 +1,89 @@
+"""All that a user has configured about registries, as one value; read from the host when a registry is needed."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from builder.oci.registry.certificates import Tls, tls_from
+from builder.oci.registry.configuration import Configuration, merged, read_own, read_registries_conf
+from builder.oci.registry.credentials import CredentialFiles
+from builder.oci.registry.mirrors import Place, places
+from builder.oci.registry.origin import Origin, registry_origin
+from builder.oci.registry.tokens import Credentials
+
+
+def _nobody(_registry: str, _repository: str) -> Credentials | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The defaults are those of a host on which nothing is configured."""
+
+    configuration: Configuration = field(default_factory=Configuration)
+    certificates: tuple[Path, ...] = ()
+    """Folders called ``certs.d``."""
+    credentials: Callable[[str, str], Credentials | None] = _nobody
+    """Asked for (registry, repository), when a registry wants to know who asks."""
+    verify: bool = True
+    """False: the user said that no certificate matters, and that plain http is good enough."""
+
+    def places(self, registry: str, repository: str, *, by_digest: bool) -> tuple[Place, ...]:
+        """Return where to ask for an image, in order. Raises RegistryError when the image is blocked."""
+        found = places(self.configuration.entries, registry, repository, by_digest=by_digest)
+        if self.verify:
+            return found
+        return (*found[:-1], replace(found[-1], insecure=True))
+
+    def origins(self, place: Place) -> tuple[Origin, ...]:
+        """Return where the server of a place may be: one origin, or https and then http when it is insecure."""
+        plain, encrypted = (registry_origin(place.registry, scheme=scheme) for scheme in ("http", "https"))
+        if place.registry in self.configuration.plain:
+            return (plain,)
+        if place.insecure:
+            return (encrypted, plain)
+        if encrypted.is_loopback and self._certificates(encrypted) is not None:
+            return (encrypted,)
+        return (registry_origin(place.registry),)
+
+    def tls(self, origin: Origin, insecure: frozenset[str]) -> Tls:
+        """Return how to speak TLS with a server; *insecure* are hosts whose certificates do not matter."""
+        found = self._certificates(origin) or Tls()
+        return replace(found, verify=False) if f"{origin.host}:{origin.port}" in insecure else found
+
+    def _certificates(self, origin: Origin) -> Tls | None:
+        for name, tls in self.configuration.tls.items():
+            if registry_origin(name, scheme="https") == origin:
+                return tls
+        return tls_from(self.certificates, origin)
+
+
+def host_settings(env: Mapping[str, str], home: Path | None = None, etc: Path = Path("/etc")) -> Settings:
+    """Return what this host and this user have configured. Raises RegistryError for a file that cannot be used."""
+    home = home or Path(env.get("HOME") or Path.home())
+    config = Path(env.get("XDG_CONFIG_HOME") or home / ".config")
+    own = [Path(env["PYBUILD_CONFIG"])] if env.get("PYBUILD_CONFIG") else []
+    own += [config / "pybuild" / "pybuild.toml", etc / "pybuild" / "pybuild.toml"]
+    return Settings(
+        configuration=merged(read_own(own), read_registries_conf(_registries_conf(env, config, etc))),
+        certificates=(
+            config / "containers" / "certs.d",
+            config / "docker" / "certs.d",
+            etc / "containers" / "certs.d",
+            etc / "docker" / "certs.d",
+        ),
+        credentials=CredentialFiles(env=env, home=home).find,
+    )
+
+
+def _registries_conf(env: Mapping[str, str], config: Path, etc: Path) -> list[Path]:
+    """Return the files in the order in which they are read (containers-registries.conf, "FILES")."""
+    chosen = env.get("CONTAINERS_REGISTRIES_CONF") or env.get("REGISTRIES_CONFIG_PATH")
+    if chosen:
+        return [Path(chosen)]
+    own = config / "containers" / "registries.conf"
+    main = own if own.exists() else etc / "containers" / "registries.conf"
+    folders = (etc / "containers" / "registries.conf.d", config / "containers" / "registries.conf.d")
+    dropped = [folder / name for folder in folders if folder.is_dir() for name in sorted(os.listdir(folder))]
+    return [main, *(path for path in dropped if path.suffix == ".conf")]

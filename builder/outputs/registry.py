@@ -1,0 +1,121 @@
+"""An image to the registries that its names are of."""
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from builder.errors import PushFailed
+from builder.machine import Machine
+from builder.oci import media
+from builder.oci.blobs import BlobStore
+from builder.oci.digest import Digest
+from builder.oci.errors import BlobNotFound, OciError, RegistryError
+from builder.oci.image import children, choose_manifest, reachable
+from builder.oci.model import Descriptor
+from builder.oci.registry.push import PushOptions
+from builder.oci.registry.registry import open_registry
+from grammar.reference import InvalidReference, Reference, parse_reference
+
+Status = Callable[[str, int, int], None]
+"""Takes (what, bytes done, bytes in all), from several threads at once."""
+
+
+def _nobody(_blob: Descriptor, _outcome: str) -> None:
+    """Nobody wants to know."""
+
+
+def _no_status(_what: str, _current: int, _total: int) -> None:
+    """Nobody looks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who wants to know how a push goes, and may end it."""
+
+    status: Status = _no_status
+    ended: Callable[[Descriptor, str], None] = _nobody
+    stop: threading.Event | None = None
+
+
+def push(
+    machine: Machine,
+    descriptor: Descriptor,
+    names: Iterable[str],
+    watch: Watch,
+    *,
+    verify: bool = True,
+    by_digest: bool = False,
+) -> None:
+    """Push an image under each of *names*, which are full names with a tag; what several have in common goes once.
+
+    *by_digest*: to the repositories of these names, but without a tag.
+
+    Raises:
+        PushFailed: a registry does not take it.
+        OciError: the image is not complete in the store.
+    """
+    for (registry, repository), tags in _grouped(names).items():
+        options = PushOptions(
+            sources=mount_sources(machine, registry), progress=watch.status, ended=watch.ended, stop=watch.stop
+        )
+        try:
+            with open_registry(registry, verify=verify) as opened:
+                opened.push(repository, () if by_digest else tags, descriptor, machine.blobs, options)
+        except RegistryError as error:
+            raise PushFailed(f"failed to push {registry}/{repository}: {error}", hint=error.hint) from error
+
+
+def _grouped(names: Iterable[str]) -> dict[tuple[str, str], list[str]]:
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name in names:
+        reference = parse_reference(name)
+        groups.setdefault((reference.registry, reference.repository), []).append(reference.tag or "")
+    return groups
+
+
+def what_to_push(blobs: BlobStore, descriptor: Descriptor) -> Descriptor:
+    """Return *descriptor*, or of an index that was pulled for one platform only, the image for this machine.
+
+    Raises:
+        ImageNotFound, BlobNotFound: the store has no image of it that could be pushed.
+    """
+    if descriptor.media_type not in media.INDEXES:
+        return descriptor
+    try:
+        reachable(blobs, descriptor)
+    except BlobNotFound:
+        return choose_manifest(blobs, descriptor)
+    return descriptor
+
+
+def mount_sources(machine: Machine, registry: str) -> dict[Digest, list[str]]:
+    """Return the repositories of a registry in which blobs of the store may be already, going by its names."""
+    found: dict[Digest, list[str]] = {}
+    for name, descriptor in machine.layout.entries():
+        reference = _reference(name)
+        if reference is None or reference.registry != registry:
+            continue
+        for blob in _blobs(machine.blobs, descriptor):
+            repositories = found.setdefault(blob.digest, [])
+            if reference.repository not in repositories:
+                repositories.append(reference.repository)
+    return found
+
+
+def _reference(name: str) -> Reference | None:
+    try:
+        return parse_reference(name) if name else None
+    except InvalidReference:
+        return None
+
+
+def _blobs(blobs: BlobStore, descriptor: Descriptor) -> list[Descriptor]:
+    """Return what an image is made of, as far as the store can tell."""
+    try:
+        below = children(blobs, descriptor)
+    except OciError:
+        return []
+    if descriptor.media_type not in media.INDEXES:
+        return list(below)
+    # An index in an index is not looked into: this is no more than a guess that saves an upload.
+    return [blob for item in below if item.media_type in media.MANIFESTS for blob in _blobs(blobs, item)]

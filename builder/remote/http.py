@@ -1,0 +1,87 @@
+"""Files over HTTP, pinned: what an address leads to now is stored as a blob, and known again by what the server said.
+
+A server that is asked again gets the remembered ETag and Last-Modified, and need not send what did not change. With a
+checksum nobody is asked as long as the blob is there.
+"""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from urllib.parse import urlsplit
+
+from builder.errors import BuildError, Cancelled
+from builder.machine import Machine
+from builder.oci.digest import Digest
+from builder.oci.download import Wanted, download
+from builder.oci.errors import DigestMismatch, OciError
+from builder.ops import Http
+from builder.remote.address import HttpSource
+from builder.remote.credentials import http_authorization
+from builder.remote.facts import Known
+from builder.request import Request
+
+ReportBytes = Callable[[str, int, int], None]
+"""Takes the progress of a download: (what, bytes so far, bytes in all)."""
+
+
+def known_by_checksum(source: HttpSource, machine: Machine) -> Known | None:
+    """Return what *source* leads to when its checksum is that of a blob which came from there."""
+    known = _remembered(source.url, machine)
+    return known if known is not None and known.digest == source.checksum else None
+
+
+def ask(source: HttpSource, request: Request, machine: Machine, report: ReportBytes, stop: threading.Event) -> Known:
+    """Bring the file, unless it is there and still the same, and return what it is.
+
+    Raises:
+        BuildError: it cannot be brought, or is not what the checksum says.
+    """
+    old = None if source.checksum else _remembered(source.url, machine)
+    fresh = _downloaded(_wanted(source, old, request), machine, report, stop)
+    if fresh is None and old is not None:
+        return old
+    if fresh is None:
+        raise BuildError(f"failed to load {source.url}: the server sent nothing")
+    machine.cache.put_download(source.url, json.dumps(asdict(fresh)))
+    return fresh
+
+
+def bring(op: Http, request: Request, machine: Machine, report: ReportBytes, stop: threading.Event) -> None:
+    """Bring the content of *op* when its blob is gone. Raises BuildError when the address leads elsewhere by now."""
+    if not machine.blobs.exists(Digest.parse(op.digest)):
+        ask(HttpSource(url=op.url, checksum=op.digest, name=op.name), request, machine, report, stop)
+
+
+def _remembered(url: str, machine: Machine) -> Known | None:
+    """Return what is known of *url*, if its content is still in the store."""
+    document = machine.cache.download(url)
+    if document is None:
+        return None
+    known = Known(**json.loads(document))
+    return known if machine.blobs.exists(Digest.parse(known.digest)) else None
+
+
+def _wanted(source: HttpSource, old: Known | None, request: Request) -> Wanted:
+    return Wanted(
+        url=source.url,
+        etag=old.etag if old else "",
+        last_modified=old.last_modified if old else "",
+        authorization=http_authorization(urlsplit(source.url).hostname or "", request),
+        expected=Digest.parse(source.checksum) if source.checksum else None,
+    )
+
+
+def _downloaded(wanted: Wanted, machine: Machine, report: ReportBytes, stop: threading.Event) -> Known | None:
+    url = wanted.url
+    try:
+        done = download(wanted, machine.blobs, lambda now, total: report(url, now, total), stop=stop)
+    except DigestMismatch as error:
+        raise BuildError(f"digest mismatch of {url}: {error}") from error
+    except OciError as error:
+        if stop.is_set():
+            raise Cancelled("cancelled") from error
+        raise BuildError(f"failed to load {url}: {error}", hint=error.hint) from error
+    if done is None:
+        return None
+    return Known(digest=str(done.digest), etag=done.etag, last_modified=done.last_modified)

@@ -1,0 +1,83 @@
+"""Images in OCI layouts of the host as bases: ``oci-layout://path[:tag][@digest]``.
+
+Documents are copied into the store when the reference is pinned, layers when something needs them, all of it verified.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.errors import BuildError
+from builder.machine import Machine
+from builder.oci.blobs import BlobStore
+from builder.oci.digest import Digest
+from builder.oci.documents import describe
+from builder.oci.errors import InvalidDigest, OciError
+from builder.oci.image import Image, read_image
+from builder.oci.json_text import DOCUMENT_LIMIT
+from builder.oci.layout import Layout
+from builder.oci.model import Descriptor, Platform
+
+SCHEME = "oci-layout://"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    path: Path
+    tag: str = ""
+    digest: str = ""
+
+
+def resolve(reference: str, platform: Platform, machine: Machine) -> Image:
+    """Return the image behind *reference*, its documents in the store. Raises BuildError when there is none."""
+    place = _place(reference)
+    try:
+        theirs = BlobStore(place.path)
+        image = read_image(theirs, _descriptor(place, theirs), platform)
+        _copy(theirs, (image.manifest.config, image.descriptor), machine)
+    except (OciError, OSError) as error:
+        raise BuildError(f"failed to load {reference}: {error}") from error
+    return image
+
+
+def fetch(reference: str, layers: Iterable[Descriptor], machine: Machine) -> None:
+    """Copy *layers* into the store. Raises BuildError."""
+    try:
+        _copy(BlobStore(_place(reference).path), layers, machine)
+    except (OciError, OSError) as error:
+        raise BuildError(f"failed to load {reference}: {error}") from error
+
+
+def _place(reference: str) -> _Place:
+    named, _, digest = reference.removeprefix(SCHEME).partition("@")
+    path, colon, tag = named.rpartition(":")
+    if not colon or "/" in tag:
+        path, tag = named, ""
+    return _Place(path=Path(path).absolute(), tag=tag, digest=digest)
+
+
+def _descriptor(place: _Place, blobs: BlobStore) -> Descriptor:
+    """Return what the reference names: a digest, a tag, or the only image that there is."""
+    if place.digest:
+        try:
+            digest = Digest.parse(place.digest)
+        except InvalidDigest as error:
+            raise BuildError(f"{place.path}: {error}") from error
+        with blobs.open(digest) as file:
+            return describe(file.read(DOCUMENT_LIMIT), digest)
+    entries = Layout(place.path).entries()
+    if not place.tag and len(entries) == 1:
+        return entries[0][1]
+    wanted = place.tag or "latest"
+    found = next((descriptor for name, descriptor in entries if name == wanted), None)
+    if found is None:
+        names = ", ".join(sorted(name for name, _ in entries if name)) or "nothing with a name"
+        raise BuildError(f"{place.path} has no image {wanted!r}", hint=f"it has {names}")
+    return found
+
+
+def _copy(theirs: BlobStore, descriptors: Iterable[Descriptor], machine: Machine) -> None:
+    for descriptor in descriptors:
+        if not machine.blobs.has(descriptor):
+            with theirs.open(descriptor) as stream:
+                machine.blobs.put_stream(stream, descriptor, descriptor.media_type)

@@ -1,0 +1,92 @@
+"""Measure and print the table.
+
+Builders take turns within each run, so that a slow moment of the machine hits all of them. Figures are medians; the
+ratio is pybuild's time to Docker's, or to the best of the others where the budget says so. Peak memory is that of the
+one largest process; for Docker that is the daemon, with all it keeps from earlier rows.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.benchmarks.builders import Builder, present_builders
+from tests.benchmarks.measure import Measured, measure
+from tests.benchmarks.rows import ROWS, Place, Row
+
+COLUMNS = ("docker", "buildah", "pybuild")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure what *arguments* ask for."""
+    asked = _parse(arguments)
+    with (
+        tempfile.TemporaryDirectory(prefix="pybuild-bench-", dir=asked.folder, ignore_cleanup_errors=True) as scratch,
+        present_builders(Path(scratch), frozenset(asked.without)) as (shared, builders),
+    ):
+        place = Place(folder=shared, scale=asked.scale)
+        _head(builders, asked.scale)
+        for row in ROWS:
+            if not asked.rows or row.name in asked.rows:
+                _say(_line(row, _measure_row(row, builders, place, asked.runs)))
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    names = [row.name for row in ROWS]
+    parser.add_argument("--rows", nargs="+", choices=names, metavar="ROW", help=f"of {', '.join(names)}")
+    parser.add_argument("--runs", type=int, help="times that each row is measured, instead of its own number")
+    parser.add_argument("--scale", type=float, default=1, help="of all sizes; 0.01 for a try")
+    parser.add_argument("--without", nargs="+", choices=COLUMNS, default=[], help="leave out a builder")
+    parser.add_argument("--folder", help="where to work: a disk of the kind that is asked about")
+    return parser.parse_args(arguments)
+
+
+def _measure_row(row: Row, builders: list[Builder], place: Place, runs: int | None) -> dict[str, list[Measured]]:
+    found: dict[str, list[Measured]] = {builder.name: [] for builder in builders}
+    for attempt in range(runs or row.runs):
+        for builder in builders:
+            found[builder.name].append(measure(row.arrange(builder, place, attempt)))
+    return found
+
+
+def _head(builders: list[Builder], scale: float) -> None:
+    system = f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
+    _say(f"{', '.join(builder.version() for builder in builders)}; {system}; sizes x {scale:g}\n")
+    heads = ["work", *COLUMNS, "ratio", "budget", *(f"{name} peak" for name in COLUMNS)]
+    _say(f"| {' | '.join(heads)} |")
+    _say("|" + "---|" * len(heads))
+
+
+def _line(row: Row, found: dict[str, list[Measured]]) -> str:
+    medians = {name: statistics.median(one.seconds for one in all_of) for name, all_of in found.items()}
+    peaks = {name: max(one.peak for one in all_of) for name, all_of in found.items()}
+    cells = [
+        row.title,
+        *(f"{medians[name]:.3g} s" if name in medians else "-" for name in COLUMNS),
+        _ratio(row, medians),
+        f"<= {row.budget}",
+        *(f"{peaks[name] / 1e6:.0f} MB" if name in peaks else "-" for name in COLUMNS),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _ratio(row: Row, medians: dict[str, float]) -> str:
+    others = [seconds for name, seconds in medians.items() if name != "pybuild"]
+    reference = min(others, default=None) if "best" in row.budget else medians.get("docker")
+    if reference is None or "pybuild" not in medians:
+        return "-"
+    return f"{medians['pybuild'] / reference:.2f}"
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,190 @@
+"""The rows of the table: what is built, and what is different each time it is built.
+
+*Cold* means that no step can be answered by a cache: files are new ones at a new place, one of them with a content
+never seen before. Sizes shrink with `Place.scale`.
+"""
+
+import os
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks.builders import Builder
+from tests.benchmarks.measure import Command, measure
+
+TWO_STAGES = """FROM small AS one
+COPY . /in/
+RUN ls /in | wc -l > /out
+FROM small
+COPY --from=one /out /out
+RUN wc /out > /count
+"""
+ONE_COPY = "FROM small\nCOPY . /in/\n"
+MEBIBYTE = 1 << 20
+GIGABYTE = 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where contexts are made, and how large."""
+
+    folder: Path
+    scale: float
+
+    def count(self, number: int) -> int:
+        return max(1, int(number * self.scale))
+
+    def context(self, name: str, dockerfile: str, fill: Callable[[Path], None]) -> Path:
+        """The context called *name*, made if it is not there yet."""
+        path = self.folder / "contexts" / name
+        if not path.exists():
+            path.mkdir(parents=True)
+            (path / "Dockerfile").write_text(dockerfile)
+            fill(path)
+        return path
+
+    def fresh(self, template: Path, name: str) -> Path:
+        """A copy of *template* with new files and one that is like no other."""
+        path = self.folder / "contexts" / f"{template.name}-{name}"
+        shutil.copytree(template, path, copy_function=shutil.copyfile)
+        (path / "nonce").write_text(name)
+        return path
+
+
+Arrange = Callable[[Builder, Place, int], Command]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A line of the table. *budget* is the time that pybuild may take, as part of what Docker takes."""
+
+    name: str
+    title: str
+    budget: str
+    arrange: Arrange
+    runs: int
+
+
+def _fill(count: int, size: int = 100) -> Callable[[Path], None]:
+    def fill(path: Path) -> None:
+        for number in range(count):
+            place = path / f"folder-{number % 50}"
+            place.mkdir(exist_ok=True)
+            (place / f"file-{number}").write_text(f"{number}\n" * (size // 5))
+
+    return fill
+
+
+def _fill_large(size: int) -> Callable[[Path], None]:
+    """Four files; every other piece of them can be compressed."""
+
+    def fill(path: Path) -> None:
+        noise = random.Random(1)
+        for number in range(4):
+            with (path / f"large-{number}").open("wb") as stream:
+                for piece in range(max(1, size // 4 // MEBIBYTE)):
+                    stream.write(noise.randbytes(MEBIBYTE) if piece % 2 else f"{piece:064}".encode() * (MEBIBYTE // 64))
+
+    return fill
+
+
+def _unchanged(files: int) -> Arrange:
+    def arrange(builder: Builder, place: Place, _attempt: int) -> Command:
+        context = place.context(f"unchanged-{files}", TWO_STAGES, _fill(place.count(files)))
+        command = builder.build(context, f"unchanged-{files}")
+        measure(command)
+        return command
+
+    return arrange
+
+
+def _cold(name: str, dockerfile: str, fill: Callable[[Place], Callable[[Path], None]]) -> Arrange:
+    def arrange(builder: Builder, place: Place, attempt: int) -> Command:
+        template = place.context(name, dockerfile, fill(place))
+        for old in template.parent.glob(f"{template.name}-*"):
+            shutil.rmtree(old)
+        context = place.fresh(template, f"{builder.name}-{attempt}-{os.getpid()}")
+        return builder.build(context, name)
+
+    return arrange
+
+
+def _many_runs(builder: Builder, place: Place, attempt: int) -> Command:
+    steps = "".join(f"RUN echo {number} > /file-{number}\n" for number in range(place.count(50)))
+    name = f"runs-{builder.name}-{attempt}"
+    context = place.context(name, f"FROM small\nENV NONCE={name}-{os.getpid()}\n{steps}", lambda _path: None)
+    return builder.build(context, "runs")
+
+
+def _touched(builder: Builder, place: Place, attempt: int) -> Command:
+    context = place.context(f"touched-{builder.name}", ONE_COPY, _fill(place.count(20000)))
+    if attempt == 0:
+        measure(builder.build(context, "touched"))
+    (context / "folder-0" / "file-0").write_text(f"touched {attempt}\n")
+    return builder.build(context, "touched")
+
+
+def _large(builder: Builder, place: Place) -> None:
+    context = place.context("large", ONE_COPY, _fill_large(int(GIGABYTE * place.scale)))
+    measure(builder.build(context, "large"))
+
+
+def _archive(builder: Builder, place: Place) -> Path:
+    return place.folder / f"large-{builder.name}.tar"
+
+
+def _save(builder: Builder, place: Place, _attempt: int) -> Command:
+    _large(builder, place)
+    _archive(builder, place).unlink(missing_ok=True)
+    return builder.save("large", _archive(builder, place))
+
+
+def _load(builder: Builder, place: Place, attempt: int) -> Command:
+    if attempt == 0:
+        measure(_save(builder, place, attempt))
+    return builder.load(_archive(builder, place), "large")
+
+
+ROWS = (
+    Row(
+        name="unchanged-200",
+        title="nothing changed, 200-file context, 2 stages",
+        budget="0.5",
+        arrange=_unchanged(200),
+        runs=7,
+    ),
+    Row(
+        name="unchanged-20000",
+        title="nothing changed, 20,000-file context",
+        budget="0.5",
+        arrange=_unchanged(20000),
+        runs=5,
+    ),
+    Row(
+        name="cold",
+        title="cold, 2 stages, 2 RUN, 2 COPY",
+        budget="0.4",
+        arrange=_cold("cold", TWO_STAGES, lambda place: _fill(place.count(200))),
+        runs=7,
+    ),
+    Row(name="runs-50", title="50 trivial RUN steps, cold", budget="0.4", arrange=_many_runs, runs=3),
+    Row(
+        name="copy-20000",
+        title="COPY of 20,000 small files, cold",
+        budget="0.15",
+        arrange=_cold("small-files", ONE_COPY, lambda place: _fill(place.count(20000))),
+        runs=3,
+    ),
+    Row(name="touched", title="one of 20,000 files touched", budget="0.1", arrange=_touched, runs=3),
+    Row(
+        name="copy-1g",
+        title="COPY of 1 GB in 4 files, cold",
+        budget="0.5",
+        arrange=_cold("large-files", ONE_COPY, lambda place: _fill_large(int(GIGABYTE * place.scale))),
+        runs=3,
+    ),
+    Row(name="save-1g", title="save of 1 GB", budget="0.25 of the best", arrange=_save, runs=3),
+    Row(name="load-1g", title="load of 1 GB", budget="0.25 of the best", arrange=_load, runs=3),
+)

@@ -1,0 +1,88 @@
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+from builder.checks.parameters import Parameters, document, parameters
+from builder.outline import Outline
+from builder.request import Request
+from builder.resolve import global_scope
+from grammar import parser
+from grammar.source import Source
+
+
+def source_of(text: str) -> Source:
+    return Source("Dockerfile", dedent(text).lstrip("\n"))
+
+
+def parameters_of(text: str, **request: Any) -> Parameters:
+    asked = Request(context=Path(), **request)
+    dockerfile = parser.parse(source_of(text))
+    return parameters(dockerfile, Outline(dockerfile, global_scope(dockerfile, asked), asked.target), asked)
+
+
+def arguments_of(text: str, **request: Any) -> list[tuple[str, str, str]]:
+    return [(item.name, item.value, item.description) for item in parameters_of(text, **request).arguments]
+
+
+TEXT = """
+    # VERSION of the base
+    ARG VERSION=1
+    ARG FULL=${VERSION}.0
+    ARG UNUSED=x
+    FROM base:$FULL AS first
+    # one is a number
+    # two is another
+    ARG one=1 two=$one
+    FROM scratch AS other
+    ARG only_here
+    # last is the whole
+    FROM first AS last
+    ARG VERSION
+    ARG TARGETARCH
+    ARG one=3
+    """
+
+
+def test_arguments_are_those_that_the_target_and_its_stages_use() -> None:
+    assert arguments_of(TEXT) == [
+        ("VERSION", "1", "of the base"),
+        ("FULL", "1.0", ""),
+        ("two", "1", "is another"),
+        ("one", "3", ""),
+    ]
+    assert parameters_of(TEXT).description == "is the whole"
+
+
+def test_the_target_chooses() -> None:
+    assert arguments_of(TEXT, target="other") == [("only_here", "", "")]
+    assert ("one", "1", "is a number") in arguments_of(TEXT, target="first")
+
+
+def test_values_are_those_of_the_build() -> None:
+    given = (("VERSION", "2"), ("two", "b"))
+    values = {name: value for name, value, _ in arguments_of(TEXT, build_args=given)}
+    assert values == {"VERSION": "2", "FULL": "2.0", "one": "3", "two": "b"}
+
+
+def test_secrets_and_agents_of_all_needed_stages_count_once() -> None:
+    found = parameters_of("""
+        FROM scratch AS unused
+        RUN --mount=type=secret,id=no true
+        FROM scratch AS used
+        RUN --mount=type=secret,id=a,required=true --mount=type=ssh true
+        FROM scratch
+        COPY --from=used / /
+        RUN --mount=type=secret,target=/etc/b --mount=type=secret,id=a true
+        RUN --mount=type=ssh,id=work,required true
+        """)
+    assert {(item.name, item.required) for item in found.secrets} == {("a", False), ("b", False)}
+    assert [(item.name, item.required) for item in found.agents] == [("default", False), ("work", True)]
+
+
+def test_the_document_leaves_out_what_is_empty() -> None:
+    source = source_of("FROM scratch\nRUN --mount=type=ssh,required x\n")
+    found = document(parameters_of(source.text), source)
+    assert found.keys() == {"ssh", "sources"}
+    assert found["ssh"] == [
+        {"name": "default", "required": True, "location": {"ranges": [{"start": {"line": 2}, "end": {"line": 2}}]}}
+    ]

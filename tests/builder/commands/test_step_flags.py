@@ -1,0 +1,98 @@
+"""What --secret, --ssh, --allow and the limits make of their values."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.commands.step_flags import step_values
+from builder.errors import RequestError
+from builder.request import Resources, Secret
+
+NOTHING: dict[str, Any] = {
+    "secrets": (),
+    "agents": (),
+    "allow": (),
+    "shm_size": None,
+    "ulimits": (),
+    "memory": None,
+    "cpu_period": None,
+    "cpu_quota": None,
+    "resources": (),
+}
+
+
+def values(env: dict[str, str] | None = None, **flags: Any) -> dict[str, Any]:
+    return step_values(NOTHING | flags, env or {})
+
+
+@pytest.mark.parametrize(
+    ("given", "secret"),
+    [
+        ("id=a,src=/k", Secret(id="a", file=Path("/k"))),
+        ("id=a,source=/k,type=file", Secret(id="a", file=Path("/k"))),
+        ("src=/folder/k", Secret(id="k", file=Path("/folder/k"))),
+        ("id=a,env=B", Secret(id="a", variable="B")),
+        ("id=a,type=env,src=B", Secret(id="a", variable="B")),
+        ("id=TOKEN", Secret(id="TOKEN", variable="TOKEN")),
+        ("id=other", Secret(id="other", file=Path("other"))),
+        ('"id=a","src=/a,b"', Secret(id="a", file=Path("/a,b"))),
+    ],
+)
+def test_a_secret_is_a_file_or_a_variable(given: str, secret: Secret) -> None:
+    assert values({"TOKEN": "x"}, secrets=(given,))["secrets"] == (secret,)
+
+
+@pytest.mark.parametrize("given", ["id=a,foo=b", "type=file", "id", "id=a,type=vault"])
+def test_a_malformed_secret_is_refused(given: str) -> None:
+    with pytest.raises(RequestError, match="invalid --secret"):
+        values(secrets=(given,))
+
+
+def test_an_agent_is_a_socket(tmp_path: Path) -> None:
+    path = tmp_path / "agent"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        assert values({"SSH_AUTH_SOCK": str(path)}, agents=("default",))["ssh"] == (("default", path),)
+        assert values(agents=(f"git={path}",))["ssh"] == (("git", path),)
+
+
+def test_an_agent_that_is_none_is_refused(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.touch()
+    for given, env in (("default", {}), (f"a={key}", {}), (f"a={tmp_path}/none", {})):
+        with pytest.raises(RequestError, match="invalid --ssh"):
+            values(env, agents=(given,))
+
+
+def test_entitlements_are_a_closed_list() -> None:
+    assert values(allow=("network.host,security.insecure",))["allow"] == {"network.host", "security.insecure"}
+    for given in ("security.Insecure", "", "device"):
+        with pytest.raises(RequestError, match="invalid --allow"):
+            values(allow=(given,))
+
+
+def test_limits_come_from_their_own_flags_and_from_resource() -> None:
+    found = values(shm_size="1g", memory="64m", ulimits=("nofile=10:20", "core=0"), resources=("pids=7,cpu-quota=9",))
+    assert found["resources"] == Resources(
+        shm_size=1 << 30, memory=64 << 20, pids=7, cpu_quota=9, ulimits=(("nofile", 10, 20), ("core", 0, 0))
+    )
+    assert values()["resources"] == Resources()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"shm_size": "much"},
+        {"memory": "-1"},
+        {"ulimits": ("files=1",)},
+        {"ulimits": ("nofile=2:1",)},
+        {"ulimits": ("nofile=a",)},
+        {"resources": ("speed=1",)},
+        {"cpu_quota": "1.5"},
+    ],
+)
+def test_a_limit_that_means_nothing_is_refused(flags: dict[str, Any]) -> None:
+    with pytest.raises(RequestError):
+        values(**flags)

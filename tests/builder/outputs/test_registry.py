@@ -1,0 +1,87 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builder.errors import PushFailed
+from builder.machine import Machine, open_machine
+from builder.oci.image import Image
+from builder.outputs.registry import mount_sources
+from builder.outputs.write import write
+from builder.request import Output
+from tests.helpers.images import tiny_image, tiny_index
+from tests.helpers.registry import Answer, FakeRegistry
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "none.conf"))
+    machine = open_machine(tmp_path / "store")
+    yield machine
+    machine.close()
+
+
+@pytest.fixture
+def image(machine: Machine) -> Image:
+    return tiny_image(machine.blobs, {"a": b"1"}, {"b": b"2"})
+
+
+@pytest.fixture
+def server() -> Iterator[FakeRegistry]:
+    with FakeRegistry() as fake:
+        yield fake
+
+
+OUTPUT = Output(type="registry", dest=None)
+
+
+def test_an_image_goes_to_the_registry_of_each_name(machine: Machine, image: Image, server: FakeRegistry) -> None:
+    told: list[tuple[object, ...]] = []
+    with FakeRegistry() as other:
+        names = (f"{server.name}/a:1", f"{server.name}/a:2", f"{other.name}/b:1")
+        write(image.descriptor, names, (OUTPUT,), machine, lambda *what: told.append(what))
+        assert other.has("b", machine.blobs, "1", image.descriptor)
+    assert server.has("a", machine.blobs, "1", image.descriptor)
+    assert server.has("a", machine.blobs, "2", image.descriptor)
+    assert [what for what in told if len(what) == 1] == [
+        (f"pushing manifest for {name}@{image.descriptor.digest}",) for name in names
+    ]
+    layer = image.manifest.layers[0]
+    assert (str(layer.digest), layer.size, layer.size) in told
+
+
+def test_an_image_may_be_pushed_without_a_tag(machine: Machine, image: Image, server: FakeRegistry) -> None:
+    output = Output(type="registry", dest=None, options=(("push-by-digest", "true"),))
+    write(image.descriptor, (f"{server.name}/a:1",), (output,), machine)
+    assert f"/v2/a/manifests/{image.descriptor.digest}" in server.content
+    assert "/v2/a/manifests/1" not in server.content
+
+
+def test_a_registry_may_be_called_insecure(machine: Machine, image: Image, server: FakeRegistry) -> None:
+    output = Output(type="registry", dest=None, options=(("registry.insecure", "true"),))
+    write(image.descriptor, (f"{server.name}/a:1",), (output,), machine)
+    assert server.has("a", machine.blobs, "1", image.descriptor)
+
+
+def test_a_refusal_is_the_failure_of_a_push(machine: Machine, image: Image, server: FakeRegistry) -> None:
+    server.answer("/v2/a/manifests/1", Answer(status=403))
+    with pytest.raises(PushFailed, match=f"failed to push {server.name}/a: PUT .* status 403"):
+        write(image.descriptor, (f"{server.name}/a:1",), (OUTPUT,), machine)
+
+
+def test_sources_of_mounts_are_names_in_the_same_registry(machine: Machine, image: Image) -> None:
+    index = tiny_index(machine.blobs, tiny_image(machine.blobs, {"a": b"1"}))
+    for name, descriptor in [
+        ("a.com/base:1", image.descriptor),
+        ("a.com/base:2", image.descriptor),
+        ("b.com/other:1", image.descriptor),
+        ("a.com/multi:1", index),
+        ("not a name", image.descriptor),
+    ]:
+        machine.layout.tag(name, descriptor)
+    sources = mount_sources(machine, "a.com")
+    assert sources[image.manifest.layers[0].digest] == ["base", "multi"]
+    assert sources[image.manifest.layers[1].digest] == ["base"]
+    assert mount_sources(machine, "c.com") == {}

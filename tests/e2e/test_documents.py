@@ -1,0 +1,84 @@
+"""What README and demo tell people to do works."""
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import bases
+from tests.helpers.hosts import need_small_base
+from tests.helpers.program import Program
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+DEMO = ROOT / "testdata" / "hello" / "demo.sh"
+
+
+@pytest.fixture
+def shims(tmp_path: Path) -> Path:
+    """Programs that the examples call: ours as it stands here, and a base from the cache instead of the network."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    texts = {
+        "pybuild": f'exec "{sys.executable}" -m builder "$@"',
+        "pip": "exit 0",
+        "mmdebstrap": f'for word; do last=$word; done; cp "{bases.small()}" "$last"',
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(stat.S_IRWXU)
+    return folder
+
+
+def _example(language: str, word: str) -> str:
+    """The first block of README in *language* that has *word* in it."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return next(block for block in blocks if word in block)
+
+
+def _run(command: list[str], folder: Path, shims: Path) -> str:
+    program = Program(store=folder / "store")
+    environment = {
+        **program.environment,
+        "PATH": f"{shims}:{os.environ['PATH']}",
+        "PYTHONPATH": os.fspath(ROOT),
+        "TMPDIR": os.fspath(folder),
+    }
+    result = subprocess.run(
+        command, cwd=folder, env=environment, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_first_build_of_the_readme_works_as_pasted(tmp_path: Path, shims: Path) -> None:
+    need_small_base()
+    text = _example("sh", "pybuild import").replace("/tmp/first", os.fspath(tmp_path / "first"))
+    assert "built on Linux" in _run(["sh", "-euc", text], tmp_path, shims)
+
+
+def test_library_example_of_the_readme_works(tmp_path: Path, shims: Path) -> None:
+    need_small_base()
+    shell = _example("sh", "pybuild import").replace("/tmp/first", os.fspath(tmp_path / "first"))
+    _run(["sh", "-euc", shell], tmp_path, shims)
+    (tmp_path / "Dockerfile").write_text("FROM bookworm\nLABEL made=by-library\n")
+    printed = _run([sys.executable, "-c", _example("python", "builder")], tmp_path, shims)
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}\n", printed)
+
+
+def test_demo_builds_and_runs_its_image(tmp_path: Path, shims: Path) -> None:
+    printed = _run(["sh", os.fspath(DEMO), os.fspath(shims / "pybuild")], tmp_path, shims)
+    assert "Hello, world." in printed
+    assert "Hello, reader." in printed
+    assert printed.count("RUN sed") == 3
+    assert list(tmp_path.glob("tmp.*")) == [], "the demo left its store"
+
+
+def test_files_that_the_readme_points_to_exist() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []

@@ -1,0 +1,121 @@
+"""Debian's ``docker-registry`` on a loopback port: plain, with a password, with TLS from an authority of our own."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+USER, PASSWORD = "tester", "interop-password"
+# What `htpasswd -nbB` says of the two; a cheap cost, because each request is checked.
+_HTPASSWD = f"{USER}:$2b$05$abcdefghijklmnopqrstuuwUEJiP5oj5tqIHQ2.VBmuih2Ur5XVl2\n"
+_PATIENCE = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerRegistry:
+    """A registry that runs. *name* is how references call it; *certificates* is a ``certs.d`` that knows it."""
+
+    name: str
+    storage: Path
+    guarded: bool
+    encrypted: bool
+    certificates: Path
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.encrypted else 'http'}://{self.name}"
+
+    @property
+    def own_certificates(self) -> Path:
+        """The folder of this one server below *certificates*."""
+        return self.certificates / self.name
+
+
+@contextmanager
+def docker_registry(folder: Path, *, guarded: bool = False, encrypted: bool = False) -> Iterator[DockerRegistry]:
+    """A registry that runs while the block does, with all its files in *folder*."""
+    folder.mkdir(parents=True)
+    port = _free_port()
+    registry = DockerRegistry(
+        name=f"localhost:{port}",
+        storage=folder / "storage",
+        guarded=guarded,
+        encrypted=encrypted,
+        certificates=folder / "certs.d",
+    )
+    (folder / "htpasswd").write_text(_HTPASSWD)
+    registry.own_certificates.mkdir(parents=True)
+    if encrypted:
+        _make_certificates(folder)
+        shutil.copy(folder / "ca.pem", registry.own_certificates / "ca.crt")
+    (folder / "config.yml").write_text(_configuration(folder, registry, port))
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            ["docker-registry", "serve", folder / "config.yml"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        _wait_for(port, server)
+        yield registry
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _configuration(folder: Path, registry: DockerRegistry, port: int) -> str:
+    lines = [
+        "version: 0.1",
+        "log: {level: error, accesslog: {disabled: true}}",
+        f"storage: {{filesystem: {{rootdirectory: {registry.storage}}}, delete: {{enabled: true}}}}",
+        f"http: {{addr: '127.0.0.1:{port}'{_tls(folder) if registry.encrypted else ''}}}",
+    ]
+    if registry.guarded:
+        lines.append(f"auth: {{htpasswd: {{realm: tests, path: {folder / 'htpasswd'}}}}}")
+    return "\n".join(lines) + "\n"
+
+
+def _tls(folder: Path) -> str:
+    return f", tls: {{certificate: {folder / 'server.pem'}, key: {folder / 'server.key'}}}"
+
+
+def _make_certificates(folder: Path) -> None:
+    """Make an authority, and a certificate of it for this host."""
+    request = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    _openssl(
+        *(*request, "-x509", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test authority"),
+        *("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"),
+        folder=folder,
+    )
+    _openssl(*request[:6], "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost", folder=folder)
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    _openssl(
+        *("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-set_serial", "1", "-days", "2"),
+        *("-extfile", "names", "-out", "server.pem"),
+        folder=folder,
+    )
+
+
+def _openssl(*arguments: str, folder: Path) -> None:
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+        else:
+            return
+    raise RuntimeError("docker-registry does not answer")

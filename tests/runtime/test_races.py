@@ -1,0 +1,75 @@
+"""Races that an image or a cache mount could run against the making of a sandbox: bounded, against the real code."""
+
+import os
+from pathlib import Path
+
+from runtime import mounts, plan
+from runtime.errors import SandboxError
+from runtime.process import Confinement, Process
+from runtime.stage import Stage
+from runtime.stubs import Stubs
+from tests.runtime.exchanging import exchanging
+from tests.runtime.namespaces import in_mount_namespace
+
+WORLD = plan.World((), b"box", False, False, 1 << 20, plan.NULL)
+PROCESS = Process((b"true",), Confinement(False, False, (), b""), b"/", (), b"")
+
+
+def test_a_source_that_is_exchanged_for_a_link_never_shows_the_host(tmp_path: Path) -> None:
+    """CVE-2024-23651, SECURITY A08."""
+    cache = tmp_path / "cache"
+    (cache / "d").mkdir(parents=True)
+    (cache / "d/inside").touch()
+    (cache / "root").symlink_to("/")
+    (tmp_path / "canary").touch()
+    (cache / "out").symlink_to("../../../../../" + str(tmp_path))
+    mount = mounts.BindRoot(False, mounts.DirectoryRoot(bytes(cache), False), b"d", b"/m")
+
+    def work() -> object:
+        scratch, seen, failures = mounts.Scratch(), set(), 0
+        with exchanging(cache, ("d", "root"), ("d", "out")):
+            for _ in range(600):
+                try:
+                    tree = mount.make(scratch)
+                except SandboxError:
+                    failures += 1
+                    continue
+                seen.add(tuple(sorted(os.listdir(f"/proc/self/fd/{tree}"))))
+                os.close(tree)
+        return ("inside",) in seen, seen - {("inside",), ("d", "out", "root")}
+
+    assert in_mount_namespace(work) == "(True, set())"
+
+
+def test_system_folders_and_targets_that_are_exchanged_for_links_never_lead_a_mount_out(tmp_path: Path) -> None:
+    """CVE-2025-52881 and CVE-2021-30465, SECURITY A05: the root is shared with somebody who is at work in it."""
+    root, victim = tmp_path / "root", tmp_path / "victim"
+    names = ("proc", "sys", "dev", "cache")
+    for name in names:
+        (root / name / "in").mkdir(parents=True)
+        (root / f"{name}-link").symlink_to(victim if name != "cache" else f"../../../../../{victim}")
+    (victim / "in").mkdir(parents=True)
+    (victim / "ptmx").write_text("keep")
+    target = mounts.Tmpfs(0o755, 0, b"/cache/in/new")
+    wanted = plan.Plan((target,), os.getpid(), PROCESS, mounts.DirectoryRoot(bytes(root), False), WORLD)
+    core_pattern = Path("/proc/sys/kernel/core_pattern").read_text()
+
+    def work() -> object:
+        first = max(map(int, os.listdir("/proc/self/fd")))
+        made = refused = 0
+        with exchanging(root, *((name, f"{name}-link") for name in names)):
+            for _ in range(250):
+                stubs = Stubs()
+                try:
+                    Stage(wanted, stubs)
+                    made += 1
+                except SandboxError:
+                    refused += 1
+                os.closerange(first, first + 200)  # a keeper makes one stage and ends
+        mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        return made + refused, [path for path in mounted if path.startswith(str(tmp_path))]
+
+    assert in_mount_namespace(work) == "(250, [])"
+    assert sorted(str(path.relative_to(victim)) for path in victim.rglob("*")) == ["in", "ptmx"]
+    assert (victim / "ptmx").read_text() == "keep"
+    assert Path("/proc/sys/kernel/core_pattern").read_text() == core_pattern
