@@ -1,14 +1,16 @@
 # make demo    what pybuild does, shown on a small image of this machine's own programs
 # make test    all tests, with the Debian packages that they need
 # make check   format, lint, types, imports and the fast tests; what to run before a commit
+# make fuzz    everything that reads what a user wrote, each reader for FUZZ seconds
 # make bench   the table of builder/README.md, beside Docker and Buildah; make bench BENCH="--help" for choices
 
 VENV = .venv
 BIN = $(VENV)/bin
 JOBS = 2
 BENCH =
+FUZZ = 30
 
-.PHONY: demo test check lint bench clean
+.PHONY: demo test check lint bench fuzz clean
 .NOTPARALLEL:
 
 demo: $(VENV)/runs
@@ -30,6 +32,12 @@ lint: $(VENV)/tests
 bench: $(VENV)/tests
 	@sh tests/setup/debian.sh buildah runc
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
+
+fuzz: $(VENV)/tests
+	$(BIN)/pip install --quiet atheris
+	for reader in parser words ignorefile mounts reference patterns; do \
+	    $(BIN)/python -m tests.fuzz $$reader -max_total_time=$(FUZZ) -verbosity=0 || exit 1; \
+	done
 
 $(VENV)/runs: pyproject.toml tests/setup/venv.sh
 	@sh tests/setup/venv.sh $(VENV) .

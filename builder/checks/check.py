@@ -16,7 +16,7 @@ from builder.machine import Machine
 from builder.oci.model import ImageConfig, Platform
 from builder.outline import Outline, Section
 from builder.request import Request
-from builder.resolve import global_scope, resolve
+from builder.resolve import outline_of, resolve
 from builder.stages import FromImage
 from grammar import parser
 from grammar.errors import DockerfileError
@@ -79,7 +79,7 @@ class _Search:
         """Collect violations up to the first mistake, and return that."""
         try:
             self._keep(text_violations(self.dockerfile, self.source, self.request))
-            outline = Outline(self.dockerfile, global_scope(self.dockerfile, self.request), self.request.target)
+            outline = outline_of(self.dockerfile, self.request)
             stages = self._stages(outline)
             self._keep(stage_violations(self.request, Known(outline=outline, configs=self.configs), stages))
             if not self.missing:

@@ -18,9 +18,8 @@ from builder.commands.tools import machine, warn
 from builder.display.sanitize import clean, clean_line
 from builder.dockerfile import DockerfileText, read_dockerfile
 from builder.errors import BuildError, RequestError
-from builder.outline import Outline
 from builder.request import Request
-from builder.resolve import global_scope
+from builder.resolve import outline_of
 from grammar import parser
 from grammar.errors import DockerfileError
 from grammar.source import Source
@@ -143,7 +142,7 @@ def _targets(file: DockerfileText, _request: Request, *, as_json: bool) -> str:
 def _outline(file: DockerfileText, request: Request, *, as_json: bool) -> str:
     source = Source(file.name, file.text)
     dockerfile = parser.parse(source)
-    outline = Outline(dockerfile, global_scope(dockerfile, request), request.target)
+    outline = outline_of(dockerfile, request)
     found = parameters.parameters(dockerfile, outline, request)
     return _json(parameters.document(found, source)) if as_json else _outline_text(found)
 
