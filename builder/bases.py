@@ -17,6 +17,7 @@ from builder.oci.documents import describe
 from builder.oci.errors import ImageNotFound, OciError
 from builder.oci.image import Image, read_image
 from builder.oci.json_text import DOCUMENT_LIMIT
+from builder.oci.media import INDEXES
 from builder.oci.model import Descriptor, ImageConfig, Platform
 from builder.ops import Base
 
@@ -73,7 +74,8 @@ def stored(reference: str, platform: Platform, machine: Machine) -> Image | None
     if descriptor is None:
         return None
     try:
-        return read_image(machine.blobs, descriptor, platform)
+        # An image that is for one platform is taken for any, as Docker does; the check InvalidBaseImagePlatform warns.
+        return read_image(machine.blobs, descriptor, platform if descriptor.media_type in INDEXES else None)
     except OciError:
         return None
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from builder.cache import Layers
 from builder.context import Sources
 from builder.digests import FileDigests, Memory
+from builder.errors import BuildError
 from builder.keys import excluded, listing_key, picks, selection_key
 from builder.machine import Machine
 from builder.oci.digest import Digest
 from builder.ops import Copy, Local, Op, Pick
 from builder.plan import Plan
 from builder.selection import Group, Source, content_digest, listing_digest, select
+from grammar.errors import DockerfileError
 from grammar.ignorefile import IgnoreFile
 
 
@@ -79,8 +81,7 @@ class Contents:
         return tuple(found)
 
     def _read(self, source: Source, op: Op, pick: Pick) -> Selected:
-        patterns = excluded(op)
-        exclude = IgnoreFile.parse("\n".join(patterns)) if patterns else None
+        exclude = _exclusions(excluded(op))
         groups = select(source, pick, exclude, parents=isinstance(op, Copy) and op.parents)
         listing = listing_key(listing_digest(groups))
         content = self._machine.cache.selection(listing) if source.id else None
@@ -92,3 +93,10 @@ class Contents:
             if source.id and not racy:
                 self._machine.cache.put_selection(listing, content)
         return Selected(source, groups, content)
+
+
+def _exclusions(patterns: tuple[str, ...]) -> IgnoreFile | None:
+    try:
+        return IgnoreFile.parse("\n".join(patterns)) if patterns else None
+    except DockerfileError as error:
+        raise BuildError(f"invalid --exclude: {error.message}", hint=error.hint) from error

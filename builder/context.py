@@ -13,6 +13,7 @@ from builder.machine import Machine
 from builder.ops import Local
 from builder.request import Request
 from builder.selection import Source
+from grammar.errors import DockerfileError
 from grammar.ignorefile import IgnoreFile
 from runtime.errors import UnsafePathError
 from runtime.safepath import Root
@@ -91,13 +92,19 @@ def ignore_text(root: Root, dockerfile: Path | None) -> str | None:
 
 def _own_ignore_file(root: Root) -> IgnoreFile | None:
     """Read the ``.dockerignore`` of a named context."""
-    text = _read(root, ".dockerignore")
-    return None if text is None else IgnoreFile.parse(text)
+    return _parsed(_read(root, ".dockerignore"))
 
 
 def _ignore_file(root: Root, dockerfile: Path | None) -> IgnoreFile | None:
-    text = ignore_text(root, dockerfile)
-    return None if text is None else IgnoreFile.parse(text)
+    return _parsed(ignore_text(root, dockerfile))
+
+
+def _parsed(text: str | None) -> IgnoreFile | None:
+    try:
+        return None if text is None else IgnoreFile.parse(text)
+    except DockerfileError as error:
+        line = text.count("\n", 0, error.span.start) + 1 if text and error.span else 1
+        raise RequestError(f"line {line} of the ignore file: {error.message}", hint=error.hint) from error
 
 
 def _read(root: Root, name: str) -> str | None:

@@ -12,17 +12,15 @@ from builder.machine import Machine
 from builder.ops import Git, Http
 from builder.outline import Outline
 from builder.plan import Plan
-from builder.platforms import parse_platform, wanted_platform
+from builder.platforms import wanted_platform
 from builder.remote.address import Source
 from builder.remote.pins import Remotes, pin_name, pin_of
 from builder.request import Request
 from builder.resolve import outline_of, resolve
-from builder.stages import FromImage, FromRemote, Stages
+from builder.stages import FromRemote, Stages
 from grammar import parser
-from grammar.nodes import Dockerfile
 from grammar.source import Source as Text
 from grammar.source import Span
-from grammar.words import expand
 
 
 def fresh_plan(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes | None = None) -> Plan:
@@ -31,7 +29,7 @@ def fresh_plan(file: DockerfileText, request: Request, machine: Machine, remotes
     source = Text(file.name, file.text)
     dockerfile = parser.parse(source)
     outline = outline_of(dockerfile, request)
-    pinned = _pin_bases(dockerfile, outline, request, machine)
+    pinned = _pin_bases(outline, request, machine)
     configs = {reference: pin.config for reference, pin in pinned.items()}
     stages = resolve(dockerfile, source, outline, configs, request)
     found, refusal = planned_warnings(dockerfile, source, request, Known(outline=outline, configs=configs))
@@ -76,36 +74,22 @@ def _pin_remotes(sources: dict[Source, Span | None], remotes: Remotes) -> dict[S
     return pinned
 
 
-def _pin_bases(dockerfile: Dockerfile, outline: Outline, request: Request, machine: Machine) -> dict[str, bases.Pinned]:
+def _pin_bases(outline: Outline, request: Request, machine: Machine) -> dict[str, bases.Pinned]:
     """Pin every image that the target needs; triggers of one image may ask for others, so ask until none is new."""
-    platforms = _platforms(dockerfile, outline)
     pinned: dict[str, bases.Pinned] = {}
     while True:
-        needs = outline.needs({reference: pin.config for reference, pin in pinned.items()})
-        missing = [reference for reference in needs.images if reference not in pinned]
+        needs = outline.needs({key: pin.config for key, pin in pinned.items()})
+        missing = [key for key in needs.images if key not in pinned]
         if not missing:
             return pinned
-        for reference in missing:
-            platform = parse_platform(platforms[reference]) if reference in platforms else None
-            wanted = platform or wanted_platform(request.platform)
+        for key in missing:
+            reference, _, platform = key.partition(" ")
+            wanted = wanted_platform(platform or request.platform)
             try:
-                pinned[reference] = bases.pin(reference, wanted, machine, pull=request.pull)
+                pinned[key] = bases.pin(reference, wanted, machine, pull=request.pull)
             except BuildError as error:
-                word = needs.images[reference]
+                word = needs.images[key]
                 error.span = error.span or word.span
                 guess = outline.similar_stage(word)
                 error.hint = f'did you mean the stage "{guess}"?' if guess else error.hint
                 raise
-
-
-def _platforms(dockerfile: Dockerfile, outline: Outline) -> dict[str, str]:
-    """Return the platforms that FROM lines ask for, by reference."""
-    found = {}
-    for section in outline.sections:
-        if isinstance(section.base, FromImage) and section.head.platform is not None:
-            text = expand(section.head.platform, outline.scope, escape=dockerfile.escape)
-            if not text:
-                message = f"empty platform value from expression {section.head.platform.text}"
-                raise BuildError(message, span=section.head.platform.span)
-            found[section.base.reference] = text
-    return found

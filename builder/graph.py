@@ -57,8 +57,8 @@ class _Planner:
                 return self.add(Local(name=folder), (), f"[internal] load {what}", lines)
             case FromRemote():
                 return self.remote(source, lines)
-            case FromImage(reference):
-                pin = self.pins[reference]
+            case FromImage(reference, key=key):
+                pin = self.pins[key]
                 op = Base(diff_ids=pin.diff_ids, manifest=pin.manifest, reference=reference)
                 return self.add(op, (), name or f"FROM {reference}", lines)
 

@@ -6,11 +6,12 @@ and may name more images than before.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from builder.errors import ResolveError
 from builder.named import Contexts
 from builder.oci.model import ImageConfig
+from builder.platforms import parse_platform
 from builder.stages import FromContext, FromImage, FromRemote, FromScratch, FromStage, Input
 from grammar.nodes import Arg, Copy, Dockerfile, From, Instruction, Onbuild, Run, Word
 from grammar.parser import parse_trigger
@@ -113,8 +114,8 @@ class Outline:
             case FromStage(index):
                 body = self.sections[index].body
                 texts = tuple(node.trigger for node in body if isinstance(node, Onbuild))
-            case FromImage(reference) if reference in configs:
-                texts = configs[reference].config.on_build
+            case FromImage(key=key) if key in configs:
+                texts = configs[key].config.on_build
             case _:
                 texts = ()
         return tuple(parse_trigger(text, section.head.span, self.escape) for text in texts)
@@ -133,8 +134,8 @@ class Outline:
                 match wanted:
                     case FromStage(other):
                         waiting.append(other)
-                    case FromImage(reference):
-                        images.setdefault(reference, word)
+                    case FromImage(key=key):
+                        images.setdefault(key, word)
                     case FromScratch() | FromContext() | FromRemote():
                         pass
         return Needs(stages=frozenset(stages), images=images)
@@ -213,7 +214,22 @@ def _base(names: _Names, head: From) -> Input:
     if context is not None:
         return context
     guess = closest(text.lower(), [s.head.name for s in names.earlier if s.head.name])
-    return _image(text, head.image, guess)
+    return replace(_image(text, head.image, guess), platform=_platform(names, head))
+
+
+def _platform(names: _Names, head: From) -> str:
+    """Return the platform that FROM names, in normal form; "" when it is that of the whole build."""
+    if head.platform is None:
+        return ""
+    text = names.expand(head.platform)
+    if not text:
+        raise ResolveError(f"empty platform value from expression {head.platform.text}", span=head.platform.span)
+    try:
+        platform = str(parse_platform(text))
+    except ResolveError as error:
+        error.span = head.platform.span
+        raise
+    return "" if platform == names.scope.get("TARGETPLATFORM") else platform
 
 
 def _last_named(sections: "list[Section] | tuple[Section, ...]", name: str) -> int | None:

@@ -70,7 +70,10 @@ def _remembered(key: Digest, request: Request, machine: Machine, remotes: Remote
     document = machine.cache.plan(key)
     if document is None:
         return None
-    plan = codec.decode(json.loads(document))
+    try:
+        plan = codec.decode(json.loads(document))
+    except (KeyError, TypeError, ValueError):
+        return None  # another version wrote it
     if not isinstance(plan, Plan):
         return None
     images = ((name, pin) for name, pin in plan.pins if not is_pin(name))
@@ -79,10 +82,11 @@ def _remembered(key: Digest, request: Request, machine: Machine, remotes: Remote
     return plan if all(remotes.holds(name, pin) for name, pin in plan.pins if is_pin(name)) else None
 
 
-def _still(reference: str, pin: str, request: Request, machine: Machine) -> bool:
-    """Tell whether *reference* still stands for the manifest that the plan was made for."""
+def _still(name: str, pin: str, request: Request, machine: Machine) -> bool:
+    """Tell whether *name*, a reference with or without a platform, still stands for the manifest planned with."""
     from builder.bases import stored
     from builder.platforms import wanted_platform
 
-    image = stored(reference, wanted_platform(request.platform), machine)
+    reference, _, platform = name.partition(" ")
+    image = stored(reference, wanted_platform(platform or request.platform), machine)
     return image is not None and str(image.descriptor.digest) == pin

@@ -1,9 +1,10 @@
 """From the syntax tree to stages: every name, variable and base settled. Pure: all it needs is handed in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from builder.config import with_default_path, with_labels
+from builder.errors import ResolveError
 from builder.instructions import Surroundings, apply
 from builder.named import contexts_of
 from builder.oci.image import host_platform
@@ -56,11 +57,13 @@ def resolve(
     resolver = _Resolver(dockerfile=dockerfile, source=source, outline=outline, bases=bases, request=request)
     needed = sorted(outline.needs(bases).stages)
     stages = tuple(resolver.stage(outline.sections[index]) for index in needed)
-    return Stages(stages=stages, target=outline.target, warnings=_unused(dockerfile, request, outline))
+    triggers = [node for index in needed for node in outline.triggers(outline.sections[index], bases)]
+    unused = _unused((*dockerfile.instructions, *triggers), request, outline)
+    return Stages(stages=stages, target=outline.target, warnings=unused)
 
 
-def _unused(dockerfile: nodes.Dockerfile, request: Request, outline: Outline) -> tuple[tuple[str, int], ...]:
-    declared = {name for node in dockerfile.instructions if isinstance(node, nodes.Arg) for name, _ in node.items}
+def _unused(body: Iterable[nodes.Instruction], request: Request, outline: Outline) -> tuple[tuple[str, int], ...]:
+    declared = {name for node in body if isinstance(node, nodes.Arg) for name, _ in node.items}
     declared |= set(outline.scope)
     names = [name for name, _ in request.build_args if name not in declared]
     unused = [n for n in names if not n.startswith(_ALWAYS_ACCEPTED) and n.lower() not in _PROXIES]
@@ -109,8 +112,8 @@ class _Resolver:
         match section.base:
             case FromStage(index):
                 return self.states[index].copy()
-            case FromImage(reference):
-                image = replace(self.bases[reference], created="")
+            case FromImage(key=key):
+                image = replace(self.bases[key], created="")
             case _:
                 image = _empty_image(self._platform(section))
         config = with_default_path(image.config)
@@ -119,9 +122,14 @@ class _Resolver:
         return StageState.start(replace(image, config=config), self.dockerfile.escape)
 
     def _platform(self, section: Section) -> Platform:
-        if section.head.platform is not None:
-            return parse_platform(expand(section.head.platform, self.outline.scope, escape=self.dockerfile.escape))
-        return wanted_platform(self.request.platform)
+        word = section.head.platform
+        if word is None:
+            return wanted_platform(self.request.platform)
+        try:
+            return parse_platform(expand(word, self.outline.scope, escape=self.dockerfile.escape))
+        except ResolveError as error:
+            error.span = word.span
+            raise
 
     def _surroundings(self, section: Section, body: tuple[nodes.Instruction, ...]) -> Surroundings:
         prefix = self._prefix(section, body)

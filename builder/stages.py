@@ -27,9 +27,15 @@ class FromStage:
 
 @dataclass(frozen=True, slots=True)
 class FromImage:
-    """An image by its full name; pinned in `Bases`."""
+    """An image by its full name, for a platform of its own when FROM named one."""
 
     reference: str
+    platform: str = ""
+
+    @property
+    def key(self) -> str:
+        """What the image is pinned under: one reference may stand for several platforms in one build."""
+        return f"{self.reference} {self.platform}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,15 +106,15 @@ class _Search:
         new = False
         for section in sections:
             match section.base:
-                case FromImage(reference) if reference not in self.configs and reference not in self.missing:
-                    self._pin(reference, section_platform(section, outline, self.request))
+                case FromImage(reference, key=key) if key not in self.configs and key not in self.missing:
+                    self._pin(key, reference, section_platform(section, outline, self.request))
                     new = True
                 case _:
                     pass
         return new
 
-    def _pin(self, reference: str, platform: Platform) -> None:
+    def _pin(self, key: str, reference: str, platform: Platform) -> None:
         try:
-            self.configs[reference] = bases.pin(reference, platform, self.machine, pull=self.request.pull).config
+            self.configs[key] = bases.pin(reference, platform, self.machine, pull=self.request.pull).config
         except BuildError as error:
-            self.missing[reference] = f"{error}; checks that need this image are left out"
+            self.missing[key] = f"{error}; checks that need this image are left out"

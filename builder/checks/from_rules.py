@@ -128,9 +128,9 @@ def base_violations(
     section: Section, outline: Outline, configs: Mapping[str, ImageConfig], request: Request
 ) -> Iterator[Violation]:
     """Give InvalidBaseImagePlatform when the image of *section* is for another platform than was asked for."""
-    if not isinstance(section.base, FromImage) or section.base.reference not in configs:
+    if not isinstance(section.base, FromImage) or section.base.key not in configs:
         return
-    config = configs[section.base.reference]
+    config = configs[section.base.key]
     try:
         expected = section_platform(section, outline, request)
     except ResolveError:

@@ -80,8 +80,8 @@ def _start(
     match section.base:
         case FromStage(index):
             return scopes[index].copy()
-        case FromImage(reference):
-            return StageScope.start(around, configs.get(reference))
+        case FromImage(key=key):
+            return StageScope.start(around, configs.get(key))
         case _:
             return StageScope.start(around, ImageConfig(architecture="", os=""))
 

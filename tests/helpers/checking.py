@@ -22,6 +22,9 @@ BASES = {
     "docker.io/library/with-shell:latest": base_config(shell=("/bin/bash", "-c")),
     "docker.io/library/with-triggers:latest": base_config(on_build=("ENV a b", "CMD on build", "COPY $undefined /x")),
     "docker.io/library/arm:latest": ImageConfig(architecture="arm", os="linux", variant="v7", diff_ids=_LAYERS),
+    "docker.io/library/arm:latest linux/386": ImageConfig(
+        architecture="arm", os="linux", variant="v7", diff_ids=_LAYERS
+    ),
 }
 
 
