@@ -30,7 +30,7 @@ lint: $(VENV)/tests
 	$(BIN)/lint-imports
 
 bench: $(VENV)/tests
-	@sh tests/setup/debian.sh buildah runc
+	@sh tests/setup/debian.sh
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
 fuzz: $(VENV)/tests

@@ -119,6 +119,6 @@ def check_signal(text: str) -> str:
     name = text.upper().removeprefix("SIG")
     realtime = re.fullmatch(r"RT(MIN\+(\d|1[0-5])|MAX-(\d|1[0-4]))", name)
     is_number = text.isascii() and text.isdigit()
-    if not (0 < int(text) <= 64 if is_number else name in _SIGNALS or realtime):
+    if not (0 < int(text[:9]) <= 64 if is_number else name in _SIGNALS or realtime):
         raise ResolveError(f"invalid signal: {text}", hint="use a name such as SIGTERM or a number from 1 to 64")
     return text

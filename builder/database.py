@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS layer_paths (
     PRIMARY KEY (layer, path)
 ) WITHOUT ROWID;
 """
-_VERSION = 2
+_VERSION = 3
 
 
 class Database:

@@ -85,7 +85,8 @@ class IndexTree:
         """Ask layer by layer from the top, until one has the path or hides it."""
         above = list(_parents(path))
         opaque = [f"{folder}/{_OPAQUE_NAME}".lstrip("/") for folder in above]
-        names = [os.fsencode(name) for name in (path, *above, *opaque)]
+        hiding = [_whiteout(name) for name in (path, *above) if name]
+        names = [os.fsencode(name) for name in (path, *above, *opaque, *hiding)]
         marks = ",".join("?" * len(names))
         query = f"SELECT path, kind, mode, uid, gid, mtime, link FROM layer_paths WHERE layer = ? AND path IN ({marks})"  # noqa: S608
         implied = None
@@ -93,7 +94,7 @@ class IndexTree:
             found = {row[0]: _node(row) for row in self._database.all(query, (layer, *names))}
             node = found.get(names[0])
             if node is not None and node.kind != _IMPLIED:
-                return node if node.kind == FOLDER else implied or (None if node.kind == _WHITEOUT else node)
+                return node if node.kind == FOLDER else implied or node
             if node is not None:
                 implied = Node(FOLDER)
             if any(found[name].kind not in {FOLDER, _IMPLIED} for name in found):
@@ -111,6 +112,12 @@ def _parents(path: str) -> Iterator[str]:
     while path:
         path = dirname(path)
         yield path
+
+
+def _whiteout(path: str) -> str:
+    """Return the path of the marker that hides *path* in the layers below."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/.wh.{name}".lstrip("/")
 
 
 def _layer_number(layer: BuiltLayer, database: Database, blobs: BlobStore) -> int:
@@ -146,13 +153,12 @@ def _rows(layer: BuiltLayer, number: int, blobs: BlobStore) -> Iterator[tuple[ob
                 yield number, os.fsencode(above), _IMPLIED, 0o755, 0, 0, 0, b""
             if entry.kind is EntryKind.DIRECTORY:
                 folders.add(entry.path)
-            folder, _, name = entry.path.rpartition("/")
-            path, kind = entry.path, kinds.get(entry.kind, OTHER)
-            if name == _OPAQUE_NAME:
-                kind = _OPAQUE
-            elif name.startswith(".wh."):
-                path, kind = f"{folder}/{name[4:]}".lstrip("/"), _WHITEOUT
-            names = os.fsencode(path), kind, entry.mode, entry.uid, entry.gid, entry.mtime
+            name = entry.path.rpartition("/")[2]
+            kind = kinds.get(entry.kind, OTHER)
+            if name.startswith(".wh."):
+                # Markers stand under their own names: a layer may hide a folder and bring a new one in its place.
+                kind = _OPAQUE if name == _OPAQUE_NAME else _WHITEOUT
+            names = os.fsencode(entry.path), kind, entry.mode, entry.uid, entry.gid, entry.mtime
             yield number, *names, os.fsencode(entry.linkname)
 
 

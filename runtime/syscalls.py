@@ -54,6 +54,9 @@ LAST_DESCRIPTOR = 0xFFFFFFFF
 # Calls made since Linux 5.1 have one number on every machine that Python runs on, except alpha.
 _OPEN_TREE, _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 428, 429, 430, 431, 432
 _CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 436, 437, 442
+_RT_SIGACTION = {"x86_64": 13, "aarch64": 134, "riscv64": 134}
+_SIGNALS_OF_LIBC = (32, 33)
+_SIGSET_SIZE = 8
 _KEYCTL = {"x86_64": 250, "i686": 288, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280}
 
 _FSOPEN_CLOEXEC = _FSMOUNT_CLOEXEC = 1
@@ -299,4 +302,9 @@ def reset_signals() -> None:
     """Give every signal its default action and let all of them through, as a fresh program expects."""
     for number in range(1, 65):
         _libc.signal(number, None)
+    # libc keeps two signals to itself and refuses to touch them, but what ignores them is inherited all the same.
+    action = ctypes.create_string_buffer(64)
+    for number in _SIGNALS_OF_LIBC:
+        call = ctypes.c_long(_RT_SIGACTION.get(os.uname().machine, -1))
+        _libc.syscall(call, ctypes.c_long(number), action, None, ctypes.c_long(_SIGSET_SIZE))
     _check(_libc.sigprocmask(_SIG_SETMASK, ctypes.create_string_buffer(128), None))

@@ -110,6 +110,7 @@ def test_ports_are_spelled_out_sorted_and_unique(words, ports):
         ("80/icmp", 'invalid port: "80/icmp": invalid proto: icmp'),
         ("80:", "no port specified"),
         ("٣", "invalid containerPort: ٣"),
+        pytest.param("9" * 5000, "invalid containerPort: 999", id="thousands of digits"),
     ],
 )
 def test_what_is_no_port_is_refused(word, message):

@@ -105,3 +105,8 @@ def test_a_named_context_has_an_ignore_file_of_its_own(machine, tmp_path):
 def test_a_context_that_is_elsewhere_is_no_folder():
     with pytest.raises(RequestError, match="not a folder of this host"):
         open_context("https://h.invalid/x.git")
+
+
+def test_a_mistake_in_an_ignore_file_names_its_line(machine, tmp_path):
+    with pytest.raises(RequestError, match="line 2 of the ignore file"):
+        ignored(machine, tmp_path, {".dockerignore": "a\n!\n"})

@@ -82,7 +82,7 @@ def test_a_mode_is_an_octal_number(mode):
     assert copy_of(f"COPY --chmod={mode} a /\n").chmod == mode
 
 
-@pytest.mark.parametrize("mode", ["64a", "10000", "8"])
+@pytest.mark.parametrize("mode", ["64a", "10000", "8", "0o755", "7_5"])
 def test_a_mode_that_is_no_octal_number_is_refused_where_it_stands(mode):
     message = f"invalid chmod parameter: '{mode}'. it should be octal string and between 0 and 07777"
     assert refused(f"FROM base\nCOPY --chmod={mode} a /\n", message) == mode

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import resource
 import stat
 import time
 
@@ -167,3 +168,23 @@ def test_no_descriptor_is_left_open(folder, database):
     before = len(os.listdir("/proc/self/fd"))
     digests_of(folder, database)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.fixture
+def few_descriptors():
+    """Leave room for two dozen open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(number) for number in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 24, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("few_descriptors")
+def test_large_files_are_not_all_open_at_once(folder, database):
+    for number in range(60):
+        write(folder, f"f{number}", b"")
+        os.truncate(folder / f"f{number}", 1 << 20)
+    found, _ = digests_of(folder, database)
+    assert set(found.values()) == {hashlib.sha256(bytes(1 << 20)).digest()}
+    assert len(found) == 60

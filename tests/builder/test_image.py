@@ -86,6 +86,15 @@ def test_a_base_with_fewer_entries_than_layers_keeps_entry_and_layer_together(bl
     assert times(image)[-1] == T3
 
 
+def test_a_history_that_tells_of_more_layers_than_there_are_belongs_to_none(blobs):
+    history = [step(text, created=T0) for text in ("a", "b", "c")]
+    image = assembled(blobs, history, [layer(1)])
+    assert [(entry.created_by, entry.empty_layer) for entry in image.config.history][-3:] == [
+        ("a", True), ("b", True), ("c", True),
+    ]  # fmt: skip
+    assert sum(not entry.empty_layer for entry in image.config.history) == len(image.config.diff_ids) == 1
+
+
 def test_an_epoch_is_the_time_of_everything_that_is_new(blobs):
     history = [step("base", created=T0), step("env", empty=True), step("run")]
     image = assembled(blobs, history, [layer(1), layer(2, T2)], epoch=1)

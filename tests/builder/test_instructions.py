@@ -20,6 +20,7 @@ PREFIX = "FROM base\n"
         ("COPY --from=other a .", "COPY a . # buildkit"),
         ("ADD a.tar /", "ADD a.tar / # buildkit"),
         ("COPY <<EOF /f\nx\nEOF\n", "COPY <<EOF /f # buildkit"),
+        ("COPY <<EOF a /d/\nx\nEOF\n", "COPY a <<EOF /d/ # buildkit"),
         ("WORKDIR /a", "WORKDIR /a"),
         ("WORKDIR a", "WORKDIR /a"),
         ("WORKDIR /", "WORKDIR /"),
@@ -135,6 +136,10 @@ def test_arguments_that_were_declared_stand_before_the_command_in_the_history():
     history = history_of("ARG b=1 a=2\nRUN x\nARG b=3\nENV a=4\nRUN y\n")
     assert "RUN |2 b=1 a=2 /bin/sh -c x # buildkit" in history
     assert history[-1] == "RUN |2 b=3 a=4 /bin/sh -c y # buildkit"
+
+
+def test_an_argument_without_a_value_stands_in_the_history_as_an_empty_one():
+    assert history_of("ARG a\nARG b=1\nARG b\nRUN x\n")[-1] == "RUN |2 a= b=1 /bin/sh -c x # buildkit"
 
 
 def test_labels_of_the_base_are_kept_and_later_ones_win():

@@ -99,6 +99,11 @@ def test_an_image_is_needed_at_the_place_that_asks_for_it():
     assert marked(text, needs_of(text).images[OTHER].span) == "other"
 
 
+def test_an_image_is_needed_once_for_each_platform():
+    text = "FROM --platform=linux/arm64 base AS a\nFROM base\nCOPY --from=a / /\n"
+    assert set(needs_of(text, platform="linux/amd64").images) == {BASE, f"{BASE} linux/arm64"}
+
+
 def test_a_later_stage_cannot_be_copied_from():
     text = "FROM scratch AS one\nCOPY --from=two a b\nFROM scratch AS two\n"
     error = refused(

@@ -45,6 +45,21 @@ def test_the_platform_of_a_from_is_that_of_its_image():
     assert stage.config.architecture == "riscv64"
 
 
+def test_one_reference_may_stand_for_two_platforms():
+    text = "FROM --platform=linux/arm64 base AS a\nFROM base\nCOPY --from=a / /\n"
+    bases = {BASE: base_config(user="own"), f"{BASE} linux/arm64": base_config(user="arm")}
+    stages = stages_of(text, bases, platform="linux/amd64").stages
+    assert [stage.base for stage in stages] == [FromImage(BASE, "linux/arm64"), FromImage(BASE)]
+    assert [stage.config.config.user for stage in stages] == ["arm", "own"]
+
+
+def test_a_wrong_platform_is_refused_where_it_stands():
+    text = "FROM --platform=a/b/c/d scratch\n"
+    with pytest.raises(ResolveError, match="failed to parse platform") as caught:
+        stage_of(text)
+    assert marked(text, caught.value.span) == "a/b/c/d"
+
+
 def test_history_and_settings_of_the_base_are_kept_but_not_its_time():
     base = base_config(user="alice", cmd=("x",), working_dir="rel")
     stage = stage_of("FROM base\nENV a=1\n", {BASE: base})
@@ -89,6 +104,10 @@ def test_triggers_of_a_base_image_run_first_and_are_cleared():
     assert stage.config.config.on_build == ("RUN own",)
 
 
+def test_the_step_of_a_trigger_is_named_as_one():
+    assert names_of(stage_of("FROM base\n", {BASE: base_config(on_build=("RUN x",))})) == ["[2/2] ONBUILD RUN x"]
+
+
 def test_triggers_of_a_base_stage_run_once():
     text = "FROM base AS a\nONBUILD RUN t\nFROM a AS b\nRUN x\nFROM b AS c\nRUN y\n"
     stages = stages_of(text)
@@ -126,6 +145,11 @@ def test_numbers_are_as_wide_as_the_last_one():
 )
 def test_a_given_argument_that_means_something_is_no_reason_to_warn(name):
     assert stages_of("FROM base\nARG declared\n", build_args=((name, "1"),)).warnings == ()
+
+
+def test_an_argument_that_a_trigger_declares_is_no_reason_to_warn():
+    bases = {BASE: base_config(on_build=("ARG x",))}
+    assert stages_of("FROM base\n", bases, build_args=(("x", "1"),)).warnings == ()
 
 
 def test_a_given_argument_that_nobody_declares_is_worth_a_warning():

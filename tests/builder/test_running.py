@@ -138,3 +138,8 @@ def test_sizes_are_spelled_as_in_docker(size, number):
 def test_a_wrong_mount_is_refused_where_it_stands(options, message):
     text = f"FROM base\nENV v=many\nRUN --mount={options} true\n"
     assert refused(text, message).endswith(options)
+
+
+def test_insecure_is_refused_unless_the_request_permits_it():
+    instruction = "RUN --security=insecure x"
+    assert refused(f"FROM base\n{instruction}\n", "entitlement security.insecure is not allowed") == instruction

@@ -130,6 +130,13 @@ def test_sockets_in_a_folder_are_left_out(folder):
     assert files_of(folder, "d") == ["", "f", "pipe"]
 
 
+def test_a_socket_that_is_named_is_not_found(folder):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.fspath(folder / "s"))
+    with pytest.raises(BuildError, match='"/s": not found'):
+        picked(folder, "s")
+
+
 @pytest.mark.parametrize(
     ("ignore", "names"),
     [
@@ -164,6 +171,11 @@ def test_excluded_patterns_are_relative_to_the_folder_that_is_copied(folder):
     assert files_of(folder, "d", exclude="*.md\n**/cache") == ["", "a.c", "e", "e/b.md"]
 
 
+def test_excluded_patterns_hold_for_the_files_that_a_pattern_matches(folder):
+    write(folder, "one.txt", "two.txt")
+    assert files_of(folder, "*.txt", exclude="one.txt") == ["two.txt"]
+
+
 def test_the_content_of_a_heredoc_is_a_group_of_one_file():
     group = inline_group(Inline(name="EOF", content="é\udcff"))
     assert (group.base, group.is_folder) == ("EOF", False)
@@ -176,6 +188,14 @@ def test_neither_times_nor_places_are_part_of_the_content(folder):
     (folder / "b" / "f").write_text("a/f")
     os.utime(folder / "b" / "f", (1, 1))
     assert digest_of(folder, "a/f") == digest_of(folder, "b/f")
+
+
+def test_a_folder_of_the_context_lends_neither_its_name_nor_its_mode(folder):
+    write(folder, "d/f")
+    before = digest_of(folder, "d", owned_by_root=True)
+    (folder / "d").rename(folder / "e")
+    (folder / "e").chmod(0o700)
+    assert digest_of(folder, "e", owned_by_root=True) == before
 
 
 @pytest.mark.parametrize(

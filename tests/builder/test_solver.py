@@ -1,3 +1,4 @@
+import tarfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -32,6 +33,13 @@ def site(tmp_path):
 def cached_steps(site):
     names = {event.step: event.name for event in site.events if isinstance(event, StepStarted)}
     return [names[event.step] for event in site.events if isinstance(event, StepFinished) and event.cached]
+
+
+def text_in(site, layer):
+    """The text of the only file of a layer."""
+    with site.machine.blobs.open(layer.descriptor) as blob, tarfile.open(fileobj=blob, mode="r:gz") as archive:
+        (member,) = archive
+        return archive.extractfile(member).read().decode()
 
 
 def test_a_build_runs_every_step_once_and_a_second_one_none(site):
@@ -178,6 +186,21 @@ def test_a_missing_source_fails_before_anything_runs(site):
     assert site.execute.calls == []
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("FROM base\nRUN write /a 1\nCOPY nowhere /\n", 3),
+        ("FROM base\nCOPY there /\nCOPY nowhere /\n", 3),
+        ("FROM base AS one\nRUN write /a 1\nFROM base\nCOPY --from=one /nowhere /\n", 4),
+    ],
+)
+def test_a_missing_source_is_the_fault_of_the_step_that_names_it(site, text, line):
+    site.write({"there": "1"})
+    with pytest.raises(StepFailed, match='"/nowhere": not found') as caught:
+        site.solve(text)
+    assert caught.value.lines == (line, line)
+
+
 def test_a_mount_of_the_context_makes_its_content_count(site):
     site.write({"src/f": "1", "other": "1"})
     text = "FROM base\nRUN --mount=source=src,target=/m write /x 1\n"
@@ -253,3 +276,38 @@ def test_a_linked_copy_goes_on_an_empty_root_as_well(site):
     first = site.solve("FROM base\nCOPY --link f /d/f\n")
     assert site.ran("FROM scratch\nCOPY --link f /d/f\n") == []
     assert site.solve() == first[1:]
+
+
+COUNTED = "FROM base AS one\nRUN count /out\nFROM base\nCOPY --from=one /out /copied\n"
+
+
+def test_what_a_command_made_anew_is_never_recorded_under_the_key_of_what_it_made_before(site):
+    old = text_in(site, site.solve(COUNTED)[-1])
+    assert text_in(site, site.solve(no_cache=True)[-1]) != old
+    assert text_in(site, site.solve(COUNTED.replace("count /out", f"write /out {old}"))[-1]) == old
+
+
+def test_what_a_command_made_in_place_of_a_lost_layer_is_never_recorded_as_the_lost_one(site):
+    copied = site.solve(COUNTED + "RUN write /last x\n")[1]
+    old = text_in(site, copied)
+    for lost in (copied, site.solve(target="one")[-1]):
+        site.machine.blobs.remove(lost.descriptor.digest)
+    assert text_in(site, site.solve()[1]) != old
+    assert text_in(site, site.solve(COUNTED.replace("count /out", f"write /out {old}"))[-1]) == old
+
+
+def test_a_step_may_mount_the_context_and_a_stage_at_once(site):
+    site.write({"f": "1"})
+    text = "FROM base AS one\nRUN write /out 1\nFROM base\n"
+    text += "RUN --mount=source=f,target=/f --mount=from=one,source=out,target=/m write /x 1\n"
+    assert site.ran(text)[-1] == "write /x 1"
+    assert site.ran() == []
+    site.write({"f": "2"})
+    assert site.ran()[-1] == "write /x 1"
+
+
+def test_an_epoch_makes_other_layers(site):
+    site.write({"f": "1"})
+    site.solve("FROM base\nCOPY f /f\n")
+    assert site.ran(source_date_epoch=1000) == ["copy to /f"]
+    assert site.ran(source_date_epoch=1000) == []

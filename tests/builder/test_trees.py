@@ -152,6 +152,22 @@ def test_an_upper_layer_hides_what_it_replaces_or_deletes(machine):
     assert tree.lstat("c/new").kind == FILE
 
 
+def test_folders_that_a_layer_has_no_entry_for_are_there(machine):
+    tree = index_of(machine, layer_of(machine, member("a/dir/x"), member("a/l", tarfile.SYMTYPE, linkname="/real")))
+    assert (tree.lstat("a"), tree.lstat("a/dir")) == (Node(FOLDER), Node(FOLDER))
+    assert resolve(tree, "a/l/f") == ("real/f", None)
+
+
+@pytest.mark.parametrize("names", [("d/keep", ".wh.d"), (".wh.d", "d/keep")])
+def test_a_whiteout_hides_what_is_below_its_layer_and_nothing_of_the_layer_itself(machine, names):
+    below = layer_of(machine, member("d/sub/x"))
+    above = layer_of(machine, *(member(name) for name in names))
+    tree = index_of(machine, below, above)
+    assert tree.lstat("d/sub") is None
+    assert tree.lstat("d").kind == FOLDER
+    assert tree.lstat("d/keep").kind == FILE
+
+
 def test_a_layer_is_listed_once(machine):
     layer = layer_of(machine, member("f"))
     assert index_of(machine, layer).lstat("f") is not None

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -62,7 +61,6 @@ def test_umoci_unpacks_the_same_tree(lab: Lab, name: str, tmp_path: Path) -> Non
 
 def test_archive_is_an_oci_layout(lab: Lab, tmp_path: Path) -> None:
     built = lab.case("stages-diamond")
-    with tarfile.open(built.archive) as tar:
-        tar.extractall(tmp_path, filter="data")
+    _output("tar", "--extract", "--file", os.fspath(built.archive), "--directory", os.fspath(tmp_path))
     assert json.loads((tmp_path / "oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
     assert _output("umoci", "list", "--layout", os.fspath(tmp_path)).split() != []

@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -99,8 +101,13 @@ class Scene:
         assert done.returncode == 0, f"{tool} {' '.join(arguments)}: {done.stderr}"
         return done.stdout
 
+    @property
+    def run_root(self) -> Path:
+        """A short path: podman refuses one of more than 50 characters, which pytest's folders easily have."""
+        return Path(tempfile.gettempdir()) / f"run-{os.getpid()}-{self.registry.name.rpartition(':')[2]}"
+
     def _storage(self) -> list[str]:
-        return [f"--root={self.folder}/containers", f"--runroot={self.folder}/run"]
+        return [f"--root={self.folder}/containers", f"--runroot={self.run_root}"]
 
     def digest(self, name: str) -> str:
         """The digest that the registry has under a name, as skopeo sees it."""
@@ -140,6 +147,7 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         if guarded:
             assert "Login Succeeded" in made.pybuild(*LOGIN, registry.name, stdin=PASSWORD)
         yield made
+        shutil.rmtree(made.run_root, ignore_errors=True)
         assert validate_store(made.store) == []
 
 

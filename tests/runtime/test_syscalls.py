@@ -107,14 +107,14 @@ def test_names_limits_keyrings_and_loopback_are_set_in_new_namespaces() -> None:
         syscalls.sethostname(b"box")
         syscalls.bring_up_loopback()
         syscalls.keyctl_join_session_keyring()
-        syscalls.setrlimit(7, 50, 60)
+        syscalls.setrlimit(7, 900, 950)
         limits = [
             line.split()[-3:-1] for line in Path("/proc/self/limits").read_text().splitlines() if "open files" in line
         ]
         flags = [line.split()[0] for line in Path("/proc/net/dev").read_text().splitlines()[2:]]
         return os.uname().nodename, limits, flags
 
-    assert in_mount_namespace(work) == "('box', [['50', '60']], ['lo:'])"
+    assert in_mount_namespace(work) == "('box', [['900', '950']], ['lo:'])"
 
 
 def test_a_namespace_can_be_left_and_entered_again() -> None:

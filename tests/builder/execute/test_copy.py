@@ -6,6 +6,7 @@ import tarfile
 import pytest
 
 from builder.errors import StepFailed
+from builder.execute import execute
 from builder.machine import open_machine
 from builder.oci.digest import Digest
 from builder.oci.image import write_image
@@ -265,3 +266,44 @@ def test_add_unpacks_a_local_archive_unless_it_must_not(site, flag, names):
     with tarfile.open(site.context / "a.tar", "w") as archive:
         archive.addfile(tarfile.TarInfo("x"))
     assert sorted(made(site, f"ADD {flag} a.tar /d/")) == names
+
+
+def test_a_link_that_an_earlier_step_copied_is_replaced_by_a_file(site):
+    site.write({"links/other": "1", "f": "new"})
+    os.symlink("elsewhere", site.context / "links" / "f")
+    assert made(site, "COPY links /links\nCOPY f /links/")["links/f"].isfile()
+
+
+def test_a_second_name_of_a_file_keeps_its_content_when_the_first_is_overwritten(site):
+    site.write({"1/a": "linked", "2/a": "other"})
+    os.link(site.context / "1" / "a", site.context / "2" / "b")
+    assert text_of(site, "COPY 1 2 /d/", "d/a") == "other"
+    assert text_of(site, "COPY 1 2 /d/", "d/b") == "linked"
+
+
+def test_a_folder_may_be_deeper_than_python_recurses(site):
+    for depth in range(1, 1101):
+        (site.context / "/".join("d" * depth)).mkdir()
+    assert len(made(site, "COPY d /d")) == 1100
+
+
+def test_parents_are_kept_when_asked(site):
+    site.write({"a/b/f": "1", "a/other": "1"})
+    assert list(made(site, "COPY --parents a/b/f /d/")) == ["d", "d/a", "d/a/b", "d/a/b/f"]
+
+
+def test_a_file_that_is_written_to_before_it_is_copied_is_an_error_that_leaves_nothing_behind(site):
+    old, new = "a" * 200_000, "b" * 200_000
+    site.write({"f": old})
+    os.utime(site.context / "f", (1, 1))
+
+    def write_first(op, job):
+        site.write({"f": new})
+        return execute(op, job)
+
+    usual, site.execute = site.execute, write_first
+    with pytest.raises(StepFailed, match='"/f" changed while it was read'):
+        made(site, "COPY f /f")
+    site.execute = usual
+    site.write({"f": old})
+    assert text_of(site, "COPY f /f", "f") == old
