@@ -31,7 +31,7 @@ mount -t tmpfs tmpfs "$1/run"
 mount -t tmpfs tmpfs "$1/tmp"
 cp -L /etc/resolv.conf "$1/run/resolv.conf"
 mount --bind "$1/run/resolv.conf" "$1/etc/resolv.conf"
-exec chroot "$1" dockerd --data-root /srv/data --exec-root /srv/exec --pidfile /srv/dockerd.pid \
+exec setpriv --pdeathsig TERM chroot "$1" dockerd --data-root /srv/data --exec-root /srv/exec --pidfile /srv/dockerd.pid \
     -H unix:///srv/docker.sock --bridge=none --iptables=false --storage-driver overlay2
 """
 _PATIENCE = 60
