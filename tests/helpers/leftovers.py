@@ -1,9 +1,23 @@
-"""What a build may leave on a host after it ended: processes and mounts."""
+"""What a build may leave behind: open descriptors in this process, processes and mounts on the host."""
 
+import os
 import time
 from pathlib import Path
 
 _PATIENCE = 10
+
+
+def descriptors_below(folder: Path) -> list[str]:
+    """Files below *folder* that this process has open; those of other tests and of pytest do not count."""
+    found = []
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            name = os.readlink(f"/proc/self/fd/{number}")
+        except FileNotFoundError:  # the descriptor of the listing itself
+            continue
+        if name.removesuffix(" (deleted)").startswith(str(folder)):
+            found.append(name)
+    return found
 
 
 def mounts_below(folder: Path) -> list[str]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime.changes import Change, ChangeKind, overlay_changes, overlay_xattr_prefix, tree_changes
+from runtime.changes import overlay_changes, overlay_xattr_prefix, tree_changes
 from runtime.safepath import Root
 from tests.helpers.hosts import need_root
+from tests.helpers.leftovers import descriptors_below
 from tests.runtime.deep import go_down
 
 OLD = 1_000_000_000 * 10**9
@@ -222,11 +223,9 @@ def test_a_tree_deeper_than_descriptors_and_paths_allow_is_compared(tmp_path: Pa
     assert found[-1] == "add " + "/".join(["deep-folder"] * 600)
 
 
-def test_an_abandoned_stream_closes_what_it_opened(tmp_path: Path) -> None:
+def test_a_stream_holds_no_descriptor_between_its_steps(tmp_path: Path) -> None:
     new = fill(tmp_path / "new", "a/b/c", "d")
-    before = len(os.listdir("/proc/self/fd"))
     with Root.open_host(new) as root:
-        stream = tree_changes(None, root.fd)
-        assert next(stream) == Change(ChangeKind.ADD, "a")
-        del stream
-    assert len(os.listdir("/proc/self/fd")) == before
+        held = [descriptors_below(tmp_path) for _ in tree_changes(None, root.fd)]
+    assert held == [[str(new)]] * 4
+    assert descriptors_below(tmp_path) == []

@@ -16,6 +16,7 @@ from builder.oci.limits import Limits
 from builder.oci.tar import Entry, EntryKind
 from builder.oci.unpack import Unpacked, entries, unpack
 from tests.helpers.hosts import need_root
+from tests.helpers.leftovers import descriptors_below
 from tests.helpers.rawtar import (
     END,
     archive,
@@ -393,13 +394,12 @@ def test_an_index_can_be_made_without_or_while_unpacking(tmp_path: Path) -> None
 
 
 def test_descriptors_are_closed_and_few_are_needed(tmp_path: Path) -> None:
-    before = os.listdir("/proc/self/fd")
     deep = "/".join("d" for _ in range(1200))
     layer = archive(gnu_long(deep + "/f"), file("x", b"end"), *[file(f"w{n}/f") for n in range(400)], file("d/late"))
     into(tmp_path / "root", layer)
     with pytest.raises(LayerError):
         into(tmp_path / "root", archive(file("a/b/c"), file("a/b/c/d")))
-    assert os.listdir("/proc/self/fd") == before
+    assert descriptors_below(tmp_path) == []
     assert len(list((tmp_path / "root").glob("w*/f"))) == 400
     subprocess.run(["rm", "-r", tmp_path / "root"], check=True)  # too deep for the clean-up of pytest
 
