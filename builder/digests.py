@@ -11,8 +11,8 @@ import os
 import stat
 import sys
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
 
@@ -30,6 +30,8 @@ _FORMAT = f"{sys.version_info.major}.{sys.version_info.minor}"
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 Remembered = dict[str, tuple[tuple[int, ...], bytes]]
+Begun = Callable[[], bytes]
+"""Waits for the digest of a file that is being read."""
 
 
 class Memory:
@@ -49,8 +51,9 @@ class FileDigests:
         self._known: Remembered = self._load()
         self._learnt: Remembered = {}
         self._folders: dict[str, int] = {}
-        self._large: dict[str, Future[bytes]] = {}
-        self._pool: ThreadPoolExecutor | None = None
+        self._ahead = ExitStack()
+        self._large: dict[str, Begun] = {}
+        """Digests that threads are working on, by path; a call waits for one."""
         self._began_ns = time.time_ns()
         self.racy = False
         """True once a file was too young to be remembered."""
@@ -59,8 +62,7 @@ class FileDigests:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        self._ahead.close()
         self._close_folders()
         if kind is None and self._learnt and self._source.id:
             data = marshal.dumps(self._known | self._learnt)
@@ -84,9 +86,11 @@ class FileDigests:
         """Start to read the large files among *groups* that are not known, several at a time."""
         wanted = [item for group in groups for item in group.items if self._is_large(item)]
         if len(wanted) > 1:
-            self._pool = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1))
+            from builder.readahead import ReadAhead
+
+            threads = self._ahead.enter_context(ReadAhead())
             for item in wanted:
-                self._large[item.path] = self._pool.submit(self._read_alone, item)
+                self._large[item.path] = threads.begin(self._read_alone, item)
 
     def _is_large(self, item: Item) -> bool:
         return stat.S_ISREG(item.stat.st_mode) and item.stat.st_size >= _LARGE and not self._remembered(item)
@@ -98,8 +102,8 @@ class FileDigests:
         known = self._remembered(item)
         if known:
             return known
-        future = self._large.pop(item.path, None)
-        digest = future.result() if future is not None else self._read(item)
+        begun = self._large.pop(item.path, None)
+        digest = begun() if begun is not None else self._read(item)
         if item.stat.st_ctime_ns < self._began_ns - _TICK_NS:
             self._learnt[item.path] = (state_of(item.stat), digest)
         else:

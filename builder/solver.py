@@ -8,9 +8,7 @@ the cache. A key that two builds need at once is worked on by one of them; the o
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from graphlib import TopologicalSorter
 from typing import Any
 
 from builder.cache import BuiltLayer, Layers
@@ -24,9 +22,6 @@ from builder.ops import Base, Local, Op, Scratch
 from builder.plan import Plan
 from builder.request import Request
 from builder.steps import Reporter, Steps
-
-_WORKERS = 4
-_WAKE_UP = 0.5
 
 Executor = Callable[[Op, Any], BuiltLayer]
 """Carries out one op with a `builder.execute.Job` and returns its layer."""
@@ -211,23 +206,11 @@ class _Solver:
         return (*below, *layers[len(below) :])
 
     def _run(self, needed: set[int]) -> None:
-        sorter = TopologicalSorter({place: needed.intersection(self._waits_for(place)) for place in needed})
-        sorter.prepare()
-        running: dict[Future[None], int] = {}
-        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-            try:
-                while sorter.is_active():
-                    for place in sorter.get_ready():
-                        running[pool.submit(self._solve_one, place)] = place
-                    # Waking up now and then lets a signal in that came just before the thread went to sleep.
-                    done, _ = wait(running, timeout=_WAKE_UP, return_when=FIRST_COMPLETED)
-                    _raise_first_failure(done)
-                    for future in done:
-                        sorter.done(running.pop(future))
-            except BaseException:
-                self.cancel.set()
-                pool.shutdown(cancel_futures=True)
-                raise
+        if needed:
+            from builder.schedule import run_in_order
+
+            waits_for = {place: needed.intersection(self._waits_for(place)) for place in needed}
+            run_in_order(waits_for, self._solve_one, self.cancel)
 
     def _solve_one(self, place: int) -> None:
         """Give one vertex its result. Runs in a worker; its inputs are solved."""
@@ -303,10 +286,3 @@ class _Solver:
         with self.steps.running(place):
             pull_layers(op, self.machine, self.steps.status(place), self.cancel)
         self.results[place] = self._base_layers(op)
-
-
-def _raise_first_failure(done: set[Future[None]]) -> None:
-    """Raise what one of these ended with; that a step was stopped says less than why another one failed."""
-    failures = [error for future in done if (error := future.exception()) is not None]
-    for error in sorted(failures, key=lambda error: isinstance(error, Cancelled)):
-        raise error

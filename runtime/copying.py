@@ -12,9 +12,9 @@ from pathlib import Path
 
 from runtime.changes import Change, tree_changes
 from runtime.errors import SnapshotError
+from runtime.roots import DirectoryRoot, Root
 from runtime.safepath import Entry, open_beneath, read_xattrs, scan_folder
 from runtime.snapshots import Active, DiskFormat, SnapshotFolder
-from runtime.spec import DirectoryRoot, Root
 
 _FICLONE = 0x40049409
 _PIECE = 64 << 20

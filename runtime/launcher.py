@@ -5,7 +5,7 @@ import subprocess
 import threading
 from posixpath import normpath
 
-from runtime import mounts, plan, process, spec
+from runtime import mounts, plan, process, roots, spec
 from runtime.cgroups import limited
 from runtime.child import Child, Output
 from runtime.errors import RuntimeHostError, SandboxError
@@ -124,15 +124,15 @@ def _rlimits(limits: spec.Limits) -> tuple[tuple[bytes, int, int, int], ...]:
     return tuple((name.encode(), _RLIMITS.index(name), soft, hard) for name, (soft, hard) in wanted.items())
 
 
-def _root(root: spec.Root) -> mounts.OverlayRoot | mounts.DirectoryRoot:
+def _root(root: roots.Root) -> mounts.OverlayRoot | mounts.DirectoryRoot:
     match root:
-        case spec.OverlayRoot(lowers=lowers, upper=upper, work=work):
+        case roots.OverlayRoot(lowers=lowers, upper=upper, work=work):
             return mounts.OverlayRoot(
                 lowers=tuple(os.fsencode(lower) for lower in lowers),
                 upper=os.fsencode(upper) if upper else b"",
                 work=os.fsencode(work) if work else b"",
             )
-        case spec.DirectoryRoot(path=path, read_only=read_only):
+        case roots.DirectoryRoot(path=path, read_only=read_only):
             return mounts.DirectoryRoot(path=os.fsencode(path), read_only=read_only)
 
 

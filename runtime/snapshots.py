@@ -27,7 +27,7 @@ from typing import Protocol
 from runtime.changes import Change
 from runtime.errors import SnapshotError
 from runtime.filelock import exclusive, new_locked_folder, remove_tree, sweep
-from runtime.spec import Root
+from runtime.roots import Root
 
 _NAME = re.compile(r"sha(?:256|512):[0-9a-f]{64,128}")
 _KEY = re.compile(r"tmp-[0-9a-f]{16}")

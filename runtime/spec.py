@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
+from runtime.roots import Root
+
 
 class Network(Enum):
     """The network of a process: the host's, or none but a loopback."""
@@ -53,26 +55,6 @@ class Limits:
     cpu_quota: int | None = None
     cpu_period: int | None = None
     pids: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverlayRoot:
-    """A root made by overlayfs: *lowers* from the bottom up; without *upper* it is read-only."""
-
-    lowers: tuple[Path, ...]
-    upper: Path | None = None
-    work: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DirectoryRoot:
-    """A root that is one plain folder."""
-
-    path: Path
-    read_only: bool = False
-
-
-Root = OverlayRoot | DirectoryRoot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

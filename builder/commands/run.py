@@ -20,7 +20,8 @@ from builder.oci.errors import OciError
 from builder.oci.image import Image
 from builder.platforms import wanted_platform
 from runtime.errors import RuntimeHostError
-from runtime.spec import Bind, Mount, Network, Process, Root, Spec, Tmpfs
+from runtime.roots import Root
+from runtime.spec import Bind, Mount, Network, Process, Spec, Tmpfs
 
 OUR_FAULT = 125
 _EPILOG = """\b

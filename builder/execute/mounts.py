@@ -9,7 +9,8 @@ from builder.errors import BuildError, Cancelled
 from builder.execute.job import Job
 from builder.ops import Run, RunMount
 from builder.request import Request
-from runtime.spec import Bind, BindRoot, FileMount, Mount, Root, Tmpfs
+from runtime.roots import Root
+from runtime.spec import Bind, BindRoot, FileMount, Mount, Tmpfs
 
 _AGENT = "/run/buildkit/ssh_agent.0"
 

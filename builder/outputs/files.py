@@ -1,7 +1,6 @@
 """Files that a user asked for by name: whole or not there at all, and nothing else is touched on the way."""
 
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,7 +23,7 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
         with path.open("wb") as file:
             yield file
         return
-    new = path.with_name(f".{path.name[:200]}.{secrets.token_hex(6)}")
+    new = path.with_name(f".{path.name[:200]}.{os.urandom(6).hex()}")
     handle = os.open(new, _NEW, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -6,7 +6,6 @@ that is named by its content (a checksum that is known, a full commit) needs no 
 
 import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 from builder.errors import BuildError
@@ -61,6 +60,8 @@ class Remotes:
         missing = {_question(source): source for source in sources if _question(source) not in self._answers}
         if len(missing) < 2:
             return
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(_PARALLEL) as threads:
             try:
                 for future in [threads.submit(self._try, source) for source in missing.values()]:

@@ -16,9 +16,9 @@ from runtime.changes import overlay_xattr_prefix
 from runtime.copying import CopyingSnapshotter
 from runtime.errors import SnapshotError
 from runtime.overlay import OverlaySnapshotter
+from runtime.roots import DirectoryRoot, OverlayRoot
 from runtime.safepath import Root
 from runtime.snapshots import Active, Snapshotter
-from runtime.spec import DirectoryRoot, OverlayRoot
 from tests.helpers.hosts import need_root
 from tests.helpers.trees import Tree, read_folder
 

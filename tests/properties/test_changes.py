@@ -15,8 +15,8 @@ from runtime import overlay
 from runtime.changes import Change, ChangeKind, tree_changes
 from runtime.copying import CopyingSnapshotter, copy_tree
 from runtime.overlay import OverlaySnapshotter
+from runtime.roots import OverlayRoot
 from runtime.safepath import Root
-from runtime.spec import OverlayRoot
 from tests.helpers.hosts import need_root
 from tests.helpers.trees import Tree, read_folder
 

@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from runtime.interpreter import interpreter
 from runtime.launcher import run
-from runtime.spec import OverlayRoot, Process, Spec
+from runtime.roots import OverlayRoot
+from runtime.spec import Process, Spec
 from runtime.syscalls import prctl
 
 PR_SET_CHILD_SUBREAPER = 36

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from runtime.launcher import run
-from runtime.spec import Bind, ExitStatus, Mount, OverlayRoot, Process, Root, Spec
+from runtime.roots import OverlayRoot, Root
+from runtime.spec import Bind, ExitStatus, Mount, Process, Spec
 from tests.helpers.hosts import need_root
 
 APPLETS = "sh ls cat true id echo sleep ps env stat grep chmod chown find mknod rm mkdir ln touch mv ip wc sort ulimit"

@@ -26,7 +26,8 @@ import fcntl, os, sys, termios
 from pathlib import Path
 from runtime.errors import SandboxError
 from runtime.launcher import run
-from runtime.spec import OverlayRoot, Process, Spec
+from runtime.roots import OverlayRoot
+from runtime.spec import Process, Spec
 lower, upper, work, user, script = sys.argv[1:]
 root = OverlayRoot(lowers=(Path(lower),), upper=Path(upper), work=Path(work))
 process = Process(args=("sh", "-c", script), env=(("PATH", "/bin"),), user=user)

@@ -10,8 +10,8 @@ import pytest
 
 from runtime import copying
 from runtime.copying import CopyingSnapshotter, copy_tree
+from runtime.roots import DirectoryRoot
 from runtime.snapshots import DiskFormat
-from runtime.spec import DirectoryRoot
 from tests.helpers.hosts import need_root
 from tests.helpers.trees import read_folder
 from tests.runtime.deep import go_down

@@ -3,7 +3,8 @@
 from pathlib import Path, PurePosixPath
 
 from runtime.hostfiles import host_files
-from runtime.spec import DirectoryRoot, FileMount, Process, Spec
+from runtime.roots import DirectoryRoot
+from runtime.spec import FileMount, Process, Spec
 
 ROOT = DirectoryRoot(path=Path("/nowhere"))
 PROCESS = Process(args=("true",))

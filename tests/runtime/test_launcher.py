@@ -185,7 +185,7 @@ def test_resource_limits_are_set_and_raising_one_needs_the_right(image: Image) -
 
 def test_an_interactive_process_has_the_stdio_of_the_caller(image: Image, tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from runtime.launcher import run; from runtime.spec import *\n"
+        "import sys; from pathlib import Path; from runtime.launcher import run; from runtime.roots import *; from runtime.spec import *\n"
         "root = DirectoryRoot(path=Path(sys.argv[1]))\n"
         "process = Process(args=('sh', '-c', 'read x; echo got $x; exit 3'), env=(('PATH', '/bin'),))\n"
         "print(run(Spec(root=root, process=process, interactive=True), output=print).code)\n"

@@ -10,9 +10,9 @@ import pytest
 from runtime import changes, overlay, overlay_mount
 from runtime.errors import SnapshotError
 from runtime.overlay import OverlaySnapshotter, overlay_works
+from runtime.roots import DirectoryRoot, OverlayRoot
 from runtime.safepath import Root
 from runtime.snapshots import DiskFormat
-from runtime.spec import DirectoryRoot, OverlayRoot
 from tests.helpers.hosts import need_root
 
 

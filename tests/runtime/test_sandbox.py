@@ -11,7 +11,8 @@ import pytest
 
 from runtime.errors import SandboxError
 from runtime.interpreter import program
-from runtime.spec import Bind, BindRoot, DirectoryRoot, FileMount, Limits, Network, OverlayRoot, Tmpfs
+from runtime.roots import DirectoryRoot, OverlayRoot
+from runtime.spec import Bind, BindRoot, FileMount, Limits, Network, Tmpfs
 from tests.runtime.sandboxes import Image, base, image, python, python_image
 
 __all__ = ["base", "image"]

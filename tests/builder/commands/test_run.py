@@ -8,7 +8,8 @@ import pytest
 from builder.commands.run import spec
 from builder.errors import RequestError
 from builder.oci.model import ContainerConfig
-from runtime.spec import Bind, DirectoryRoot, Network, Process, Spec, Tmpfs
+from runtime.roots import DirectoryRoot
+from runtime.spec import Bind, Network, Process, Spec, Tmpfs
 from tests.builder.commands.conftest import Shop
 from tests.helpers.hosts import need_root, need_small_base
 from tests.helpers.images import tiny_image
