@@ -8,6 +8,7 @@ import sys
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from runtime.chroot import make_private
 from runtime.mounts import OverlayRoot, Scratch, filesystem
 from runtime.stubs import make_folder
 from runtime.syscalls import (
@@ -16,9 +17,6 @@ from runtime.syscalls import (
     CLONE_NEWPID,
     CLONE_NEWUSER,
     CLONE_NEWUTS,
-    MS_PRIVATE,
-    MS_REC,
-    mount,
     unshare,
 )
 
@@ -26,7 +24,7 @@ from runtime.syscalls import (
 def try_namespaces() -> None:
     """Make the namespaces of a sandbox without a user namespace, and mount something."""
     unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
-    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    make_private()
     filesystem("tmpfs")
 
 

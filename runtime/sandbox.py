@@ -9,6 +9,7 @@ import os
 import sys
 from errno import EINVAL, EPERM
 
+from runtime.chroot import Home, make_private
 from runtime.devices import open_terminal
 from runtime.plan import CALLER, NAMESPACES, TERMINAL, Plan, Status, World
 from runtime.process import become
@@ -23,20 +24,16 @@ from runtime.syscalls import (
     CLONE_NEWUTS,
     CLOSE_RANGE_CLOEXEC,
     LAST_DESCRIPTOR,
-    MS_PRIVATE,
-    MS_REC,
     PR_SET_DUMPABLE,
     PR_SET_PDEATHSIG,
     block_signals,
     bring_up_loopback,
     capset,
     close_range,
-    mount,
     prctl,
     reset_signals,
     send_descriptor,
     sethostname,
-    setns,
     unshare,
     wait_signal,
 )
@@ -88,7 +85,7 @@ def _keep(plan: Plan, status: Status) -> None:
     if plan.world.stdio != CALLER:
         os.setsid()  # Ctrl-C is for the builder, which decides what becomes of the sandbox
     _join_cgroups(plan.world.cgroups)
-    home = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    home = Home()
     _enter_namespaces(plan.world)
     stubs = Stubs()
     try:
@@ -96,7 +93,7 @@ def _keep(plan: Plan, status: Status) -> None:
             init = _fork_init(plan, Stage(plan, stubs), status)
         finally:
             # The kernel refuses to remove a folder on which something is mounted in the caller's own namespace.
-            setns(home, CLONE_NEWNS)
+            home.enter()
         _await_end(init)
     finally:
         stubs.remove()
@@ -113,7 +110,7 @@ def _enter_namespaces(world: World) -> None:
     with Operation(NAMESPACES):
         unshare(CLONE_NEWNS)
         # Before the first mount: with shared propagation it would appear on the host.
-        mount("none", "/", None, MS_REC | MS_PRIVATE)
+        make_private()
         unshare(CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (CLONE_NEWNET if world.private_network else 0))
         try:
             unshare(CLONE_NEWCGROUP)

@@ -16,18 +16,22 @@ def build_arguments(given: Iterable[str], env: Mapping[str, str]) -> tuple[tuple
 
     SOURCE_DATE_EPOCH of *env* is handed on unless given.
     """
-    arguments: dict[str, str] = {}
-    if "SOURCE_DATE_EPOCH" in env:
-        arguments["SOURCE_DATE_EPOCH"] = env["SOURCE_DATE_EPOCH"]
+    own = {name: env[name] for name in ("SOURCE_DATE_EPOCH",) if name in env}
+    return tuple({**own, **variables(given, env, "--build-arg")}.items())
+
+
+def variables(given: Iterable[str], env: Mapping[str, str], what: str) -> dict[str, str]:
+    """Return the values of ``NAME=value``; a NAME alone has that of *env*, or none. *what* they are is for errors."""
+    found: dict[str, str] = {}
     for item in given:
         name, equals, value = item.partition("=")
         if not name:
-            raise RequestError(f"invalid --build-arg {item!r}: no name before the equals sign")
+            raise RequestError(f"invalid {what} {item!r}: no name before the equals sign")
         if equals:
-            arguments[name] = value
+            found[name] = value
         elif name in env:
-            arguments[name] = env[name]
-    return tuple(arguments.items())
+            found[name] = env[name]
+    return found
 
 
 def source_date_epoch(arguments: Mapping[str, str]) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from builder.commands.build_flags import hosts
+from builder.commands.build_flags import hosts, variables
 from builder.commands.catalog import find_image
 from builder.commands.failures import Failure, Told, describe
 from builder.commands.tools import Command, machine, root_option
@@ -136,14 +136,7 @@ def _environment(image: Image, flags: Mapping[str, Any], env: Mapping[str, str])
     if flags["tty"]:
         chosen["TERM"] = env.get("TERM", "xterm")
     given = [line for path in flags["env_files"] for line in _lines(path)]
-    for item in (*image.config.config.env, *given, *flags["variables"]):
-        name, equals, value = item.partition("=")
-        if not name:
-            raise RequestError(f"invalid environment variable: {item!r}")
-        if equals:
-            chosen[name] = value
-        elif name in env:
-            chosen[name] = env[name]
+    chosen |= variables((*image.config.config.env, *given, *flags["variables"]), env, "environment variable")
     return tuple(chosen.items())
 
 

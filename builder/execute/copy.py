@@ -20,20 +20,11 @@ from builder.execute.job import Job
 from builder.execute.owner import owner_of
 from builder.execute.tree_writer import TreeWriter
 from builder.modes import Mode, parse_mode
-from builder.oci.tar_entry import Entry, EntryKind, kept_xattr
+from builder.oci.host_entry import entry_of, image_xattrs, portable_xattrs
+from builder.oci.tar_entry import Entry, EntryKind
 from builder.ops import Copy, Inline
 from builder.selection import Group, Item, Source, inline_group
 from builder.trees import FOLDER, EmptyTree
-from runtime.safepath import read_xattrs
-
-_KINDS = {
-    stat.S_IFREG: EntryKind.FILE,
-    stat.S_IFDIR: EntryKind.DIRECTORY,
-    stat.S_IFLNK: EntryKind.SYMLINK,
-    stat.S_IFCHR: EntryKind.CHAR,
-    stat.S_IFBLK: EntryKind.BLOCK,
-    stat.S_IFIFO: EntryKind.FIFO,
-}
 
 
 def copy(op: Copy, job: Job) -> BuiltLayer:
@@ -117,6 +108,8 @@ class _Copier:
 
     def _item(self, item: Item, source: Source | None, path: str) -> None:
         entry = self._entry(item, source, path)
+        if entry is None:
+            return
         if entry.kind is not EntryKind.FILE:
             self.writer.put(entry)
             return
@@ -127,12 +120,12 @@ class _Copier:
         if item.stat.st_nlink > 1:
             self._links[item.stat.st_dev, item.stat.st_ino] = path
         if item.data is not None or source is None:
-            self.writer.put(_with_xattrs(entry, item.xattrs or ()), item.data)
+            self.writer.put(replace(entry, xattrs=portable_xattrs(item.xattrs or ())), item.data)
             return
         handle = self._open(item, source)
         try:
-            found = tuple(read_xattrs(handle).items()) if item.xattrs is None else item.xattrs
-            self.writer.put(_with_xattrs(entry, found), handle)
+            xattrs = image_xattrs(handle) if item.xattrs is None else portable_xattrs(item.xattrs)
+            self.writer.put(replace(entry, xattrs=xattrs), handle)
             if state_of(os.fstat(handle)) != state_of(item.stat):
                 raise changed(item)
         finally:
@@ -146,30 +139,14 @@ class _Copier:
             self._folder = (folder, source.root.open(folder, os.O_RDONLY | os.O_DIRECTORY))
         return open_selected(self._folder[1], name, item)
 
-    def _entry(self, item: Item, source: Source | None, path: str) -> Entry:
-        st = item.stat
-        kind = _KINDS[stat.S_IFMT(st.st_mode)]
-        uid, gid = self.owner or (source.owner(st) if source else (0, 0))
-        is_link = kind is EntryKind.SYMLINK
-        mode = stat.S_IMODE(st.st_mode)
-        if self.mode is not None and not is_link:
-            mode = self.mode(mode, kind is EntryKind.DIRECTORY)
-        is_device = kind in {EntryKind.CHAR, EntryKind.BLOCK}
+    def _entry(self, item: Item, source: Source | None, path: str) -> Entry | None:
+        is_link = stat.S_ISLNK(item.stat.st_mode)
         link = (source.root.readlink(item.path) or "") if is_link and source else ""
-        return Entry(
-            path=path,
-            kind=kind,
-            mode=mode,
-            uid=uid,
-            gid=gid,
-            size=st.st_size if kind is EntryKind.FILE else 0,
-            mtime=st.st_mtime_ns // 1_000_000_000 if source else self.writer.now,
-            linkname=link,
-            dev_major=os.major(st.st_rdev) if is_device else 0,
-            dev_minor=os.minor(st.st_rdev) if is_device else 0,
-        )
-
-
-def _with_xattrs(entry: Entry, xattrs: tuple[tuple[str, bytes], ...]) -> Entry:
-    kept = tuple((name, value) for name, value in xattrs if kept_xattr(name))
-    return replace(entry, xattrs=kept) if kept else entry
+        entry = entry_of(path, item.stat, linkname=link)
+        if entry is None:
+            return None
+        uid, gid = self.owner or (source.owner(item.stat) if source else (0, 0))
+        mode = entry.mode
+        if self.mode is not None and not is_link:
+            mode = self.mode(mode, entry.kind is EntryKind.DIRECTORY)
+        return replace(entry, mode=mode, uid=uid, gid=gid, mtime=entry.mtime if source else self.writer.now)

@@ -5,7 +5,6 @@ from https to http, and a server of the public network does not lead to addresse
 trust whoever can reach them. What counts is the address that was connected to, not what a name is said to stand for.
 """
 
-import ipaddress
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ from builder.oci.digest import Digest
 from builder.oci.errors import OciError, RegistryDenied, RegistryError, RegistryUnavailable, SizeMismatch
 from builder.oci.registry.certificates import Tls
 from builder.oci.registry.http import Reply, Timing, Transport
-from builder.oci.registry.origin import Origin, origin_of
+from builder.oci.registry.origin import Origin, is_link_local, is_private, origin_of
 from builder.oci.registry.retry import RETRIED_STATUS, Retry, retry_after
 
 REDIRECTS = 10
@@ -136,14 +135,14 @@ class _Journey:
 
     def _note(self, peer: str) -> None:
         """Remember whether the place that the caller named is itself on a private network."""
-        self._began_private = self._began_private or _is_private(peer)
+        self._began_private = self._began_private or is_private(peer)
 
     def _check(self, peer: str) -> None:
-        if _is_private(peer):
+        if is_private(peer):
             self._refuse(peer)
 
     def _refuse(self, place: str) -> None:
-        if not self._began_private or _is_link_local(place):
+        if not self._began_private or is_link_local(place):
             raise RegistryError(f"{self._first} leads to {place}, an address of a private network")
 
 
@@ -175,22 +174,3 @@ def _failure(reply: Reply, url: str) -> RegistryError:
 def _length(headers: Mapping[str, str]) -> int:
     text = headers.get("Content-Length", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
-
-
-def _is_private(address: str) -> bool:
-    found = _address(address)
-    return found is None or not found.is_global
-
-
-def _is_link_local(place: str) -> bool:
-    found = _address(place)
-    return found is not None and found.is_link_local
-
-
-def _address(text: str) -> "ipaddress.IPv4Address | ipaddress.IPv6Address | None":
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address

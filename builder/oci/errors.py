@@ -57,12 +57,22 @@ class RegistryDenied(RegistryError):
 class RegistryUnavailable(RegistryError):
     """A registry could not be reached or could not answer now; the same request may succeed later.
 
-    *retry_after* is how many seconds it asked to wait, None when it did not say.
+    *retry_after* is how many seconds it asked to wait, None when it did not say. *absent* tells that nobody is there:
+    its name stands for no address, or the machine refuses connections; patience helps little then.
     """
 
-    def __init__(self, message: str, *, hint: str = "", status: int = 0, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int = 0,
+        retry_after: float | None = None,
+        absent: bool = False,
+    ) -> None:
         super().__init__(message, hint=hint, status=status)
         self.retry_after = retry_after
+        self.absent = absent
 
 
 class CredentialsError(OciError):

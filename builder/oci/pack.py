@@ -1,6 +1,5 @@
 """Turning the changes of a tree into the entries of a layer: by descriptor, in the order given, the same every time."""
 
-import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -9,25 +8,15 @@ from types import TracebackType
 from typing import Self
 
 from builder.oci.errors import LayerError
+from builder.oci.host_entry import entry_of, image_xattrs
 from builder.oci.layer import LayerWriter, check_name
-from builder.oci.tar_entry import Entry, EntryKind, kept_xattr, portable_xattr
+from builder.oci.tar_entry import Entry, EntryKind
 from runtime.changes import Change, ChangeKind
 from runtime.safepath import open_beneath
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_OPEN = 100
-_NS = 10**9
-_KINDS = {
-    stat.S_IFREG: EntryKind.FILE,
-    stat.S_IFDIR: EntryKind.DIRECTORY,
-    stat.S_IFLNK: EntryKind.SYMLINK,
-    stat.S_IFCHR: EntryKind.CHAR,
-    stat.S_IFBLK: EntryKind.BLOCK,
-    stat.S_IFIFO: EntryKind.FIFO,
-}
-
-Xattrs = tuple[tuple[str, bytes], ...]
 
 
 def pack_changes(
@@ -45,38 +34,6 @@ def pack_changes(
     with _Packer(writer, root_fd, epoch_limit) as packer:
         for change in changes:
             packer.pack(change)
-
-
-def entry_of(path: str, found: os.stat_result, *, linkname: str = "", xattrs: Xattrs = ()) -> Entry | None:
-    """Return the entry for what has the status *found*; None for what no layer can hold."""
-    kind = _KINDS.get(stat.S_IFMT(found.st_mode))
-    if kind is None or (kind is EntryKind.CHAR and found.st_rdev == 0):
-        return None
-    device = found.st_rdev if kind in {EntryKind.CHAR, EntryKind.BLOCK} else 0
-    return Entry(
-        path=path,
-        kind=kind,
-        mode=found.st_mode & 0o7777,
-        uid=found.st_uid,
-        gid=found.st_gid,
-        size=found.st_size if kind is EntryKind.FILE else 0,
-        mtime=found.st_mtime_ns // _NS,
-        linkname=linkname,
-        dev_major=os.major(device),
-        dev_minor=os.minor(device),
-        xattrs=xattrs,
-    )
-
-
-def image_xattrs(fd: int) -> Xattrs:
-    """Return the extended attributes of an open file or folder that belong to an image, by name."""
-    try:
-        names = os.listxattr(fd)
-    except OSError as error:
-        if error.errno == errno.ENOTSUP:
-            return ()
-        raise
-    return tuple((name, portable_xattr(name, os.getxattr(fd, name))) for name in sorted(names) if kept_xattr(name))
 
 
 class _Level:

@@ -3,21 +3,13 @@
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 
-from builder.oci.tar_entry import Entry, EntryKind, kept_xattr, portable_xattr
+from builder.oci.host_entry import entry_of, image_xattrs
+from builder.oci.tar_entry import EntryKind
 from builder.oci.tar_writer import TarWriter
 from builder.outputs.tree import Folder, folders, open_file
-from runtime import safepath
-from runtime.safepath import read_xattrs
-
-_KINDS = {
-    stat.S_IFREG: EntryKind.FILE,
-    stat.S_IFDIR: EntryKind.DIRECTORY,
-    stat.S_IFLNK: EntryKind.SYMLINK,
-    stat.S_IFCHR: EntryKind.CHAR,
-    stat.S_IFBLK: EntryKind.BLOCK,
-    stat.S_IFIFO: EntryKind.FIFO,
-}
+from runtime.safepath import Entry
 
 
 def write_tree(root_fd: int, sink: Callable[[bytes | memoryview], None]) -> None:
@@ -30,51 +22,20 @@ def write_tree(root_fd: int, sink: Callable[[bytes | memoryview], None]) -> None
     writer.close()
 
 
-def _add(writer: TarWriter, folder: Folder, found: safepath.Entry, links: dict[tuple[int, int], str]) -> None:
-    kind = _KINDS.get(stat.S_IFMT(found.stat.st_mode))
-    if kind is None:
-        return
+def _add(writer: TarWriter, folder: Folder, found: Entry, links: dict[tuple[int, int], str]) -> None:
     path = folder.inner(found.name)
+    is_link = stat.S_ISLNK(found.stat.st_mode)
+    entry = entry_of(path, found.stat, linkname=os.readlink(found.name, dir_fd=folder.fd) if is_link else "")
+    if entry is None:
+        return
     first = links.setdefault((found.stat.st_dev, found.stat.st_ino), path) if found.stat.st_nlink > 1 else path
-    if kind is not EntryKind.DIRECTORY and first != path:
-        writer.add(_entry(path, EntryKind.HARDLINK, found.stat, linkname=first))
-    elif kind is EntryKind.FILE:
+    if entry.kind is not EntryKind.DIRECTORY and first != path:
+        writer.add(replace(entry, kind=EntryKind.HARDLINK, size=0, linkname=first))
+    elif entry.kind is EntryKind.FILE:
         fd = open_file(folder.fd, found.name)
         try:
-            status = os.fstat(fd)
-            writer.add(_entry(path, kind, status, size=status.st_size, xattrs=_xattrs(fd)), fd)
+            writer.add(replace(entry, size=os.fstat(fd).st_size, xattrs=image_xattrs(fd)), fd)
         finally:
             os.close(fd)
-    elif kind is EntryKind.SYMLINK:
-        writer.add(_entry(path, kind, found.stat, linkname=os.readlink(found.name, dir_fd=folder.fd)))
     else:
-        writer.add(_entry(path, kind, found.stat))
-
-
-def _entry(
-    path: str,
-    kind: EntryKind,
-    status: os.stat_result,
-    *,
-    size: int = 0,
-    linkname: str = "",
-    xattrs: tuple[tuple[str, bytes], ...] = (),
-) -> Entry:
-    device = kind in {EntryKind.CHAR, EntryKind.BLOCK}
-    return Entry(
-        path=path,
-        kind=kind,
-        mode=stat.S_IMODE(status.st_mode),
-        uid=status.st_uid,
-        gid=status.st_gid,
-        size=size,
-        mtime=status.st_mtime_ns // 1_000_000_000,
-        linkname=linkname,
-        dev_major=os.major(status.st_rdev) if device else 0,
-        dev_minor=os.minor(status.st_rdev) if device else 0,
-        xattrs=xattrs,
-    )
-
-
-def _xattrs(fd: int) -> tuple[tuple[str, bytes], ...]:
-    return tuple((name, portable_xattr(name, value)) for name, value in read_xattrs(fd).items() if kept_xattr(name))
+        writer.add(entry)

@@ -6,6 +6,7 @@ Proxies come from the usual environment variables, certificate authorities from 
 """
 
 import os
+import socket
 import ssl
 import threading
 import time
@@ -240,7 +241,8 @@ def _failure(origin: Origin, error: Exception) -> RegistryError:
         )
     if isinstance(cause, ssl.SSLError) and cause.reason in _NOT_TLS:
         return RegistryError(f"{origin}: the server does not speak TLS", code=NOT_TLS)
-    return RegistryUnavailable(f"{origin}: {_reason(error)}")
+    absent = isinstance(cause, socket.gaierror | ConnectionRefusedError)
+    return RegistryUnavailable(f"{origin}: {_reason(error)}", absent=absent)
 
 
 UNTRUSTED = "untrusted certificate"

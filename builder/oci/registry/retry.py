@@ -26,6 +26,9 @@ class Retry:
     longest_wait: float = 30.0
     budget: float = 120.0
     """No wait is begun that would end later than this after the first attempt, or after the last progress."""
+    absent_attempts: int = 3
+    absent_budget: float = 2.0
+    """The same two where nobody is there: mostly a name is misspelt, and at times a server starts anew."""
     pause: Callable[[threading.Event, float], object] = threading.Event.wait
     clock: Callable[[], float] = time.monotonic
 
@@ -64,7 +67,10 @@ class Attempts:
         retry = self._retry
         pause = self._pause(error.retry_after)
         self._failed += 1
-        if self._failed == retry.attempts or retry.clock() - self._start + pause > retry.budget:
+        most, budget = retry.attempts, retry.budget
+        if error.absent:
+            most, budget = min(most, retry.absent_attempts), min(budget, retry.absent_budget)
+        if self._failed >= most or retry.clock() - self._start + pause > budget:
             raise error
         retry.pause(self._stop, pause)
 

@@ -29,7 +29,21 @@ def test_a_registry_that_is_not_there_is_an_error(blobs: BlobStore, patience: Pa
         name = f"127.0.0.1:{unused.getsockname()[1]}"
         with pytest.raises(RegistryUnavailable, match=f"^http://{name}: Connection refused$"):
             Registry(name, retry=patience.retry).resolve(APP, "1.0", blobs)
-    assert len(patience.waits) == 7
+    assert len(patience.waits) == 2
+    assert sum(patience.waits) <= 2
+
+
+def test_a_registry_whose_name_is_unknown_is_given_up_soon(
+    blobs: BlobStore, patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_arguments: object, **_options: object) -> object:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(RegistryUnavailable, match=r"^https://nowhere\.example: Name or service not known$"):
+        Registry("nowhere.example", retry=patience.retry).resolve(APP, "1.0", blobs)
+    assert len(patience.waits) == 2
+    assert sum(patience.waits) <= 2
 
 
 def test_passwords_of_netrc_are_sent_to_nobody(

@@ -74,6 +74,28 @@ def test_the_budget_counts_from_the_first_attempt() -> None:
     assert script.waits == [10]
 
 
+def test_where_nobody_is_there_patience_is_short() -> None:
+    script = Script(*[RegistryUnavailable("refused", absent=True)] * 7)
+    with pytest.raises(RegistryUnavailable, match="refused"):
+        Retry(pause=script.pause).run(script)
+    assert len(script.waits) == 2
+    assert sum(script.waits) <= 2
+
+
+def test_a_slow_answer_that_nobody_is_there_is_the_last() -> None:
+    times = iter([0.0, 5.0])
+    script = Script(*[RegistryUnavailable("unknown", absent=True)] * 2)
+    with pytest.raises(RegistryUnavailable, match="unknown"):
+        Retry(pause=script.pause, clock=lambda: next(times)).run(script)
+    assert script.waits == []
+
+
+def test_a_server_that_starts_anew_amid_other_failures_is_waited_for() -> None:
+    script = Script(RegistryUnavailable("refused", absent=True), *[RegistryUnavailable("busy")] * 3)
+    assert Retry(pause=script.pause).run(script) == "done"
+    assert len(script.waits) == 4
+
+
 def test_a_wait_ends_when_told_to_stop() -> None:
     stop = threading.Event()
     stop.set()
