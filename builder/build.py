@@ -1,5 +1,6 @@
 """A build, in one sentence: text to Dockerfile to stages to graph to layers to image to outputs."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from builder.cache import Layers
@@ -16,7 +17,7 @@ from builder.planning import make_plan
 from builder.progress import Progress, Warned, silent
 from builder.remote.pins import Remotes
 from builder.request import Request
-from builder.solver import solve
+from builder.solver import solve_with_keys
 from builder.steps import Reporter, RunningStep
 
 
@@ -50,10 +51,24 @@ def build(request: Request, machine: Machine, progress: Progress = silent) -> Ou
             progress(Warned(message=message, line=line))
         if plan.refusal:
             raise BuildError(plan.refusal, hint="the warnings are errors because the Dockerfile says check=error=true")
-        layers = solve(plan, request, machine, reporter)
-        with reporter.step("exporting to image") as step:
-            image = _export(plan, layers, request, machine, step)
+        with _caches(request, machine, reporter):
+            solved = solve_with_keys(plan, request, machine, reporter)
+            with reporter.step("exporting to image") as step:
+                image = _export(plan, solved.layers, request, machine, step)
+            if request.cache_to:
+                from builder.caches.export import export
+
+                export(plan, solved.keys, request, machine, reporter)
     return Outcome(image_id=image.id, descriptor=image.descriptor, names=names)
+
+
+def _caches(request: Request, machine: Machine, reporter: Reporter) -> AbstractContextManager[None]:
+    """Let the cache ask other caches, when there are any to ask."""
+    if not request.cache_from:
+        return nullcontext()
+    from builder.caches.imported import imported
+
+    return imported(request, machine, reporter)
 
 
 def _export(plan: Plan, layers: Layers, request: Request, machine: Machine, step: RunningStep) -> Image:

@@ -1,0 +1,133 @@
+"""Stores that share nothing but a cache."""
+
+import os
+import shutil
+from pathlib import Path
+
+from builder.oci.validate import validate_store
+from tests.helpers.contexts import write_context
+from tests.helpers.docker_registry import docker_registry
+from tests.helpers.hosts import need_programs, need_small_base
+from tests.helpers.program import Program
+
+TEXT = """
+    FROM small AS made
+    COPY one.txt /src/
+    RUN cp /src/one.txt /out.txt
+    FROM small
+    COPY --from=made /out.txt /
+    COPY two.txt /
+    WORKDIR /work
+    RUN cat /out.txt /two.txt > both.txt
+"""
+
+
+def write_stages(folder: Path) -> Path:
+    return write_context(folder, {"Dockerfile": TEXT, "one.txt": "1\n", "two.txt": "2\n"})
+
+
+def other_store(folder: Path) -> Program:
+    program = Program(store=folder / "other")
+    program.import_tar(need_small_base(), "small")
+    return program
+
+
+def test_a_store_with_a_cache_in_a_folder_executes_nothing(program: Program, tmp_path: Path) -> None:
+    context, cache = write_stages(tmp_path / "context"), tmp_path / "cache"
+    first = program.build(context, f"--cache-to=type=local,dest={cache}")
+    assert f"exporting cache to {cache}" in first.printed
+    other = other_store(tmp_path)
+    again = other.build(context, f"--cache-from=type=local,src={cache}")
+    assert (again.executed, len(again.cached)) == ([], 6)
+    assert other.run("run", "--rm", "built", "cat", "/work/both.txt").stdout == "1\n2\n"
+    assert validate_store(other.store) == []
+    assert other.build(context).executed == [], "what was brought is remembered"
+
+
+def test_a_cache_of_mode_max_has_the_stages_that_the_image_does_not_contain(program: Program, tmp_path: Path) -> None:
+    context = write_stages(tmp_path / "context")
+    program.build(
+        context,
+        f"--cache-to=type=local,dest={tmp_path / 'min'}",
+        f"--cache-to=type=local,dest={tmp_path / 'max'},mode=max",
+    )
+    other = other_store(tmp_path)
+    (context / "two.txt").write_text("changed\n")
+    (context / "Dockerfile").write_text((context / "Dockerfile").read_text().replace("cp /src", "cp -p /src"))
+    ran = [
+        step.rpartition("] ")[2]
+        for step in other.build(context, f"--cache-from=type=local,src={tmp_path / 'max'}").executed
+    ]
+    assert "COPY one.txt /src/" not in ran
+    third = Program(store=tmp_path / "third")
+    third.import_tar(need_small_base(), "small")
+    ran = [
+        step.rpartition("] ")[2]
+        for step in third.build(context, f"--cache-from=type=local,src={tmp_path / 'min'}").executed
+    ]
+    assert "COPY one.txt /src/" in ran
+
+
+def test_a_damaged_cache_is_a_warning_and_the_steps_run(program: Program, tmp_path: Path) -> None:
+    context, cache = write_stages(tmp_path / "context"), tmp_path / "cache"
+    program.build(context, f"--cache-to=type=local,dest={cache},mode=max")
+    for blob in (cache / "blobs" / "sha256").iterdir():
+        if not blob.read_bytes().startswith(b"{"):
+            content = bytearray(blob.read_bytes())
+            content[len(content) // 2] ^= 1
+            blob.write_bytes(content)
+    other = other_store(tmp_path)
+    again = other.build(context, f"--cache-from=type=local,src={cache}")
+    assert f"failed to import cache {cache}" in again.printed
+    assert len(again.executed) == 6
+    assert other.run("run", "--rm", "built", "cat", "/work/both.txt").stdout == "1\n2\n"
+    assert validate_store(other.store) == []
+
+
+def test_a_cache_that_is_not_there_is_a_warning(program: Program, tmp_path: Path) -> None:
+    context = write_stages(tmp_path / "context")
+    result = program.build(context, f"--cache-from=type=local,src={tmp_path / 'nowhere'}")
+    assert f"failed to import cache {tmp_path / 'nowhere'}" in result.printed
+    assert len(result.executed) == 6
+
+
+def test_a_cache_that_cannot_be_written_is_an_error_unless_it_may_be_ignored(program: Program, tmp_path: Path) -> None:
+    context = write_stages(tmp_path / "context")
+    (tmp_path / "file").write_text("")
+    failed = program.build(context, f"--cache-to=type=local,dest={tmp_path / 'file'}", check=False)
+    assert failed.exit_code == 1
+    assert "failed to export cache" in failed.printed
+    ignored = program.build(context, f"--cache-to=type=local,dest={tmp_path / 'file'},ignore-error=true")
+    assert "failed to export cache" in ignored.printed
+
+
+def test_a_cache_that_is_written_again_still_has_what_this_build_did_not_need(program: Program, tmp_path: Path) -> None:
+    context, cache = write_stages(tmp_path / "context"), tmp_path / "cache"
+    program.build(context, f"--cache-to=type=local,dest={cache},mode=max")
+    blobs = sorted(os.listdir(cache / "blobs" / "sha256"))
+    copy = shutil.copytree(cache, tmp_path / "copy")
+    other = other_store(tmp_path)
+    other.build(
+        context, f"--cache-from=type=local,src={copy}", f"--cache-to=type=local,dest={tmp_path / 'new'},mode=max"
+    )
+    assert sorted(os.listdir(tmp_path / "new" / "blobs" / "sha256")) == blobs
+
+
+def test_a_store_with_a_cache_in_a_registry_executes_nothing(program: Program, tmp_path: Path) -> None:
+    need_programs(["docker-registry"])
+    context = write_stages(tmp_path / "context")
+    with docker_registry(tmp_path / "registry") as registry:
+        names = [f"{registry.name}/team/{name}" for name in ("cache", "cache-2:min")]
+        program.build(
+            context,
+            f"--cache-to=type=registry,ref={names[0]},mode=max,image-manifest=true,oci-mediatypes=true",
+            f"--cache-to=type=registry,ref={names[1]}",
+        )
+        other = other_store(tmp_path)
+        again = other.build(context, "--cache-from", f"{registry.name}/not/there", "--cache-from", names[1])
+        assert (again.executed, len(again.cached)) == ([], 6)
+        assert f"failed to import cache {registry.name}/not/there" in again.printed
+        (context / "two.txt").write_text("changed\n")
+        changed = other.build(context, f"--cache-from=type=registry,ref={names[0]}")
+        assert changed.executed[0].endswith("COPY two.txt /")
+    assert validate_store(other.store) == []
