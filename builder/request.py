@@ -48,7 +48,7 @@ class Resources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheSpec:
-    """One ``--cache-from`` or ``--cache-to``: *type* is local or registry, the options are as written."""
+    """One ``--cache-from`` or ``--cache-to``: *type* is local, registry or inline, the options are as written."""
 
     type: str
     options: tuple[tuple[str, str], ...] = ()

@@ -24,10 +24,17 @@ def export(plan: Plan, keys: Mapping[int, Digest], request: Request, machine: Ma
     Raises:
         BuildError: one could not be written, and ``ignore-error`` is not set for it. The image is in the store.
     """
-    work = [(spec, _remembered(spec, plan, keys, machine)) for spec in request.cache_to]
+    work = [(spec, _remembered(spec, plan, keys, machine)) for spec in request.cache_to if spec.type != "inline"]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         for end in [pool.submit(_keep, *item, machine, reporter) for item in work]:
             end.result()
+
+
+def inline(plan: Plan, keys: Mapping[int, Digest], request: Request, machine: Machine) -> str:
+    """Return the document that goes into the config of the image, "" when ``type=inline`` is not asked for."""
+    if not any(spec.type == "inline" for spec in request.cache_to):
+        return ""
+    return gather(plan, keys, machine, everything=False).to_json().decode()
 
 
 def _remembered(spec: CacheSpec, plan: Plan, keys: Mapping[int, Digest], machine: Machine) -> Remembered:

@@ -12,6 +12,9 @@ from builder.oci.blobs import BlobStore
 from builder.oci.digest import Digest
 from builder.oci.documents import describe
 from builder.oci.errors import ImageNotFound, InvalidImage
+from builder.oci.fields import parse_object
+from builder.oci.image import reachable
+from builder.oci.image_config import BUILD_CACHE
 from builder.oci.json_text import DOCUMENT_LIMIT as MANIFEST_LIMIT
 from builder.oci.layout import Layout
 from builder.oci.model import Descriptor, Manifest
@@ -56,14 +59,32 @@ def write_manifest(remembered: Remembered, blobs: BlobStore) -> Descriptor:
     return blobs.put(manifest.to_json(), manifest.media_type)
 
 
-def read_manifest(descriptor: Descriptor, blobs: BlobStore) -> Remembered:
-    """Return the cache that *descriptor* names. Raises InvalidImage when its layers are not those of its records."""
-    if descriptor.media_type not in media.MANIFESTS:
-        raise InvalidImage(f"{descriptor.digest} is not a cache")
+def read_caches(descriptor: Descriptor, blobs: BlobStore) -> Remembered:
+    """Return the cache that *descriptor* names: one of its own, or what images have in their configs.
+
+    Raises:
+        InvalidImage: there is none, or its layers are not those of its records.
+    """
+    documents = [item for item in reachable(blobs, descriptor) if item.media_type in media.MANIFESTS]
+    found = [cache for item in documents if (cache := _read_manifest(item, blobs)) is not None]
+    if not found:
+        raise InvalidImage("there is no cache of pybuild in it", hint="write it with --cache-to")
+    records = {key: layers for cache in found for key, layers in cache.records.items()}
+    selections = {key: content for cache in found for key, content in cache.selections.items()}
+    return Remembered(records=records, selections=selections, mounts=tuple(m for cache in found for m in cache.mounts))
+
+
+def _read_manifest(descriptor: Descriptor, blobs: BlobStore) -> Remembered | None:
     manifest = Manifest.from_json(blobs.read(descriptor), f"manifest {descriptor.digest}")
-    if manifest.config.media_type != CONFIG_TYPE:
-        raise InvalidImage(f"{descriptor.digest} is not a cache of pybuild")
-    remembered = Remembered.from_json(blobs.read(manifest.config, DOCUMENT_LIMIT))
+    if manifest.config.media_type == CONFIG_TYPE:
+        remembered = Remembered.from_json(blobs.read(manifest.config, DOCUMENT_LIMIT))
+    elif manifest.config.media_type in media.CONFIGS:
+        text = parse_object(blobs.read(manifest.config), "config").text(BUILD_CACHE)
+        if not text:
+            return None
+        remembered = Remembered.from_json(text.encode())
+    else:
+        return None
     listed = {(layer.digest, layer.size) for layer in manifest.layers}
     for blob in remembered.blobs:
         if (blob.digest, blob.size) not in listed:
@@ -85,7 +106,7 @@ class LocalPlace:
         """Read the documents where they are; *machine* is not written to."""
         del machine
         blobs = BlobStore(self._folder)
-        return read_manifest(self._descriptor(blobs), blobs)
+        return read_caches(self._descriptor(blobs), blobs)
 
     def bring(self, blobs: Iterable[Descriptor], machine: Machine, status: Status) -> None:
         """Copy layers into the store."""

@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 
 from builder.caches.document import CONFIG_TYPE, DOCUMENT_LIMIT, Remembered
-from builder.caches.places import Status, read_manifest, write_manifest
+from builder.caches.places import Status, read_caches, write_manifest
 from builder.machine import Machine
+from builder.oci import media
 from builder.oci.model import Descriptor
 from builder.oci.registry.push import PushOptions
 from builder.oci.registry.registry import Registry, open_registry
 from builder.request import CacheSpec
 from grammar.reference import DEFAULT_TAG, parse_reference
+
+_READ = {CONFIG_TYPE} | media.CONFIGS
 
 
 class RegistryPlace:
@@ -25,9 +28,9 @@ class RegistryPlace:
         name = self._reference
         with self._open() as registry:
             pinned, blobs = registry.resolve_all(name.repository, name.digest or name.tag or DEFAULT_TAG, machine.blobs)
-            documents = [blob for blob in blobs if blob.media_type == CONFIG_TYPE and blob.size <= DOCUMENT_LIMIT]
+            documents = [blob for blob in blobs if blob.media_type in _READ and blob.size <= DOCUMENT_LIMIT]
             registry.fetch(name.repository, documents, machine.blobs)
-        return read_manifest(pinned, machine.blobs)
+        return read_caches(pinned, machine.blobs)
 
     def bring(self, blobs: Iterable[Descriptor], machine: Machine, status: Status) -> None:
         """Download layers."""

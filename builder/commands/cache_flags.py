@@ -16,7 +16,10 @@ _FROM = {"local": ("src", "tag", "digest"), "registry": _COMMON}
 _TO = {
     "local": ("dest", "tag", "mode", "ignore-error"),
     "registry": (*_COMMON, "mode", "ignore-error"),
+    "inline": (),
 }
+_INLINE = frozenset({"BUILDKIT_INLINE_CACHE=1", "BUILDKIT_INLINE_CACHE=true"})
+"""Build arguments that ask for ``type=inline``."""
 _ONLY_TRUE = frozenset({"image-manifest", "oci-mediatypes"})
 _NEEDED = {"local": {True: "dest", False: "src"}, "registry": {True: "ref", False: "ref"}}
 _VALUES = {"mode": ("min", "max"), **dict.fromkeys(("ignore-error", "registry.insecure"), ("true", "false", "1", "0"))}
@@ -35,7 +38,7 @@ def cache_flags(function: Callable[..., Any]) -> Callable[..., Any]:
             "--cache-to",
             multiple=True,
             metavar="SPEC",
-            help="Cache to write: type=local,dest=DIR, type=registry,ref=NAME, and mode=min|max.",
+            help="Cache to write: type=local,dest=DIR, type=registry,ref=NAME or type=inline, and mode=min|max.",
         ),
     )
     for option in reversed(options):
@@ -45,9 +48,10 @@ def cache_flags(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def cache_values(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a request that these flags set."""
+    inline = [] if _INLINE.isdisjoint(flags["build_args"]) else ["type=inline"]
     return {
         "cache_from": _specs(flags["cache_from"], "--cache-from", _FROM),
-        "cache_to": _specs(flags["cache_to"], "--cache-to", _TO),
+        "cache_to": _specs((*flags["cache_to"], *inline), "--cache-to", _TO),
     }
 
 

@@ -131,3 +131,28 @@ def test_a_store_with_a_cache_in_a_registry_executes_nothing(program: Program, t
         changed = other.build(context, f"--cache-from=type=registry,ref={names[0]}")
         assert changed.executed[0].endswith("COPY two.txt /")
     assert validate_store(other.store) == []
+
+
+def test_an_image_is_the_cache_of_the_next_build_elsewhere(program: Program, tmp_path: Path) -> None:
+    need_programs(["docker-registry"])
+    context = write_stages(tmp_path / "context")
+    with docker_registry(tmp_path / "registry") as registry:
+        name = f"{registry.name}/team/app"
+        program.build(context, "--cache-to=type=inline", "--push", tag=name)
+        other = other_store(tmp_path)
+        again = other.build(context, "--cache-from", name, "--push", tag=f"{name}:plain")
+        assert (again.executed, len(again.cached)) == ([], 6)
+        none = program.build(context, "--no-cache", "--cache-from", f"{name}:plain")
+        assert f"failed to import cache {name}:plain: there is no cache of pybuild in it" in none.printed
+    assert validate_store(other.store) == []
+
+
+def test_an_image_does_not_hand_its_cache_on(program: Program, tmp_path: Path) -> None:
+    context = write_context(tmp_path / "context", {"Dockerfile": "FROM small\nRUN echo 1 > /1\n"})
+    program.build(context, "--build-arg=BUILDKIT_INLINE_CACHE=1", tag="with")
+    (context / "Dockerfile").write_text("FROM with\nRUN echo 2 > /2\n")
+    program.build(context, tag="without")
+    configs = [
+        path.read_bytes() for path in (program.store / "blobs" / "sha256").iterdir() if path.stat().st_size < 100_000
+    ]
+    assert sum(b"pybuild.cache.v1" in raw for raw in configs) == 1

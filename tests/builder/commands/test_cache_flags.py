@@ -7,8 +7,15 @@ from builder.errors import RequestError
 from builder.request import CacheSpec
 
 
-def values(cache_from: Sequence[str] = (), cache_to: Sequence[str] = ()) -> dict[str, object]:
-    return cache_values({"cache_from": cache_from, "cache_to": cache_to})
+def values(
+    cache_from: Sequence[str] = (), cache_to: Sequence[str] = (), build_args: Sequence[str] = ()
+) -> dict[str, object]:
+    return cache_values({"cache_from": cache_from, "cache_to": cache_to, "build_args": build_args})
+
+
+def test_a_build_argument_asks_for_an_inline_cache() -> None:
+    assert values(build_args=["BUILDKIT_INLINE_CACHE=1"])["cache_to"] == (CacheSpec(type="inline"),)
+    assert values(build_args=["BUILDKIT_INLINE_CACHE=0"])["cache_to"] == ()
 
 
 def test_a_name_alone_is_a_registry() -> None:
