@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
+from pathlib import Path
 from typing import Protocol
 
 from builder.database import Database
@@ -43,6 +44,10 @@ class Elsewhere(Protocol):
 
     def selection(self, key: Digest) -> Digest | None:
         """Return the content digest of a selection."""
+        ...
+
+    def fill_mount(self, name: str, folder: Path) -> bool:
+        """Make *folder*, which is not there, with what a cache mount held; tell whether that was known."""
         ...
 
 

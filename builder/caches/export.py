@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from builder.caches.document import Remembered
+from builder.caches.document import Mount, Remembered
 from builder.caches.gather import gather
 from builder.caches.places import place_of
 from builder.errors import BuildError
@@ -24,7 +24,9 @@ def export(plan: Plan, keys: Mapping[int, Digest], request: Request, machine: Ma
     Raises:
         BuildError: one could not be written, and ``ignore-error`` is not set for it. The image is in the store.
     """
-    work = [(spec, _remembered(spec, plan, keys, machine)) for spec in request.cache_to if spec.type != "inline"]
+    work = [
+        (spec, _remembered(spec, plan, keys, machine, reporter)) for spec in request.cache_to if spec.type != "inline"
+    ]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         for end in [pool.submit(_keep, *item, machine, reporter) for item in work]:
             end.result()
@@ -37,8 +39,18 @@ def inline(plan: Plan, keys: Mapping[int, Digest], request: Request, machine: Ma
     return gather(plan, keys, machine, everything=False).to_json().decode()
 
 
-def _remembered(spec: CacheSpec, plan: Plan, keys: Mapping[int, Digest], machine: Machine) -> Remembered:
-    return gather(plan, keys, machine, everything=spec.option("mode") == "max")
+def _remembered(
+    spec: CacheSpec, plan: Plan, keys: Mapping[int, Digest], machine: Machine, reporter: Reporter
+) -> Remembered:
+    mounts: tuple[Mount, ...] = ()
+    if (wanted := spec.option("mounts")) not in {"", "false", "0"}:
+        from builder.caches.mounts import mount_names, packed
+
+        ids = None if spec.flag("mounts") else frozenset(wanted.split(";"))
+        names = mount_names(plan, lambda name: ids is None or name in ids)
+        with reporter.step(f"packing {len(names)} cache mounts"):
+            mounts = tuple(packed(names, machine, lambda text: reporter.progress(Warned(message=text))))
+    return gather(plan, keys, machine, everything=spec.option("mode") == "max", mounts=mounts)
 
 
 def _keep(spec: CacheSpec, remembered: Remembered, machine: Machine, reporter: Reporter) -> None:

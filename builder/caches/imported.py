@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 from builder.cache import BuiltLayer, Layers
 from builder.caches.document import Mount, Remembered
@@ -59,13 +60,23 @@ class Imported:
         """Return what a selection contains."""
         return next((found for _, known in self._caches if (found := known.selections.get(key))), None)
 
-    def mount(self, name: str) -> Mount | None:
-        """Return what the cache mount held elsewhere, its layer in the store."""
+    def fill_mount(self, name: str, folder: Path) -> bool:
+        """Make *folder* with what the cache mount held elsewhere; tell whether any cache has it."""
         for place, remembered in self._caches:
             for mount in remembered.mounts:
                 if mount.name == name and self._brought(place, [mount.layer]):
-                    return mount
-        return None
+                    return self._unpacked(place, mount, folder)
+        return False
+
+    def _unpacked(self, place: Place, mount: Mount, folder: Path) -> bool:
+        from builder.caches.mounts import unpack_mount
+
+        try:
+            unpack_mount(mount, folder, self._machine)
+        except (OciError, OSError) as error:
+            self._warn(place, error)
+            return False
+        return True
 
     def _load(self, place: Place) -> tuple[Place, Remembered] | None:
         step = self._reporter.begin(f"importing cache manifest from {place.name}")
@@ -84,7 +95,7 @@ class Imported:
             missing = [layer for layer in layers if not self._machine.blobs.has(layer.descriptor)]
             if not missing:
                 return True
-            step = self._reporter.begin(f"bring {len(missing)} layers from cache {place.name}")
+            step = self._reporter.begin(f"importing layers from cache {place.name}")
             try:
                 self._fetch(place, missing, step.status)
             except (OciError, OSError) as error:

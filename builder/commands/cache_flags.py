@@ -14,8 +14,8 @@ from grammar.suggest import did_you_mean
 _COMMON = ("ref", "registry.insecure")
 _FROM = {"local": ("src", "tag", "digest"), "registry": _COMMON}
 _TO = {
-    "local": ("dest", "tag", "mode", "ignore-error"),
-    "registry": (*_COMMON, "mode", "ignore-error"),
+    "local": ("dest", "tag", "mode", "mounts", "ignore-error"),
+    "registry": (*_COMMON, "mode", "mounts", "ignore-error"),
     "inline": (),
 }
 _INLINE = frozenset({"BUILDKIT_INLINE_CACHE=1", "BUILDKIT_INLINE_CACHE=true"})
@@ -38,7 +38,7 @@ def cache_flags(function: Callable[..., Any]) -> Callable[..., Any]:
             "--cache-to",
             multiple=True,
             metavar="SPEC",
-            help="Cache to write: type=local,dest=DIR, type=registry,ref=NAME or type=inline, and mode=min|max.",
+            help="Cache to write: type=local,dest=DIR, type=registry,ref=NAME or type=inline; mode=max, mounts=true.",
         ),
     )
     for option in reversed(options):

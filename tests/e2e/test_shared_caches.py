@@ -156,3 +156,45 @@ def test_an_image_does_not_hand_its_cache_on(program: Program, tmp_path: Path) -
         path.read_bytes() for path in (program.store / "blobs" / "sha256").iterdir() if path.stat().st_size < 100_000
     ]
     assert sum(b"pybuild.cache.v1" in raw for raw in configs) == 1
+
+
+MOUNTING = """
+    FROM small
+    RUN --mount=type=cache,id=packages,target=/c,mode=0750,uid=1000,gid=50 mkdir /c/d && echo mine > /c/d/f && chmod 4755 /c/d/f && ln -s d/f /c/l
+    RUN --mount=type=cache,target=/other echo other > /other/f
+    RUN --mount=type=cache,id=packages,target=/c ls -R /c > /list
+"""
+
+
+def test_cache_mounts_come_with_the_cache(program: Program, tmp_path: Path) -> None:
+    need_programs(["docker-registry"])
+    context = write_context(tmp_path / "context", {"Dockerfile": MOUNTING})
+    with docker_registry(tmp_path / "registry") as registry:
+        name = f"{registry.name}/team/cache"
+        program.build(context, f"--cache-to=type=registry,ref={name},mounts=packages;unknown")
+        other = other_store(tmp_path)
+        assert other.build(context, "--cache-from", name).executed == []
+        last = "RUN --mount=type=cache,id=packages,target=/c stat -c '%a %u %g %n' /c /c/d/f /c/l > /list; cat /c/l >> /list"
+        text = (context / "Dockerfile").read_text()
+        (context / "Dockerfile").write_text(
+            f"{text[: text.rindex('RUN')]}{last}\nRUN --mount=type=cache,target=/other ls /other > /others\n"
+        )
+        changed = other.build(context, "--cache-from", name)
+        assert len(changed.executed) == 2
+        found = other.run("run", "--rm", "built", "cat", "/list").stdout.splitlines()
+        assert found == ["750 1000 50 /c", "4755 0 0 /c/d/f", "777 0 0 /c/l", "mine"]
+        assert other.run("run", "--rm", "built", "cat", "/others").stdout == "", "only named ids are exported"
+    assert validate_store(other.store) == []
+
+
+def test_cache_mounts_that_a_build_did_not_need_are_exported_again(program: Program, tmp_path: Path) -> None:
+    context = write_context(tmp_path / "context", {"Dockerfile": MOUNTING})
+    program.build(context, f"--cache-to=type=local,dest={tmp_path / 'one'},mounts=true")
+    other = other_store(tmp_path)
+    again = other.build(
+        context,
+        f"--cache-from=type=local,src={tmp_path / 'one'}",
+        f"--cache-to=type=local,dest={tmp_path / 'two'},mounts=true",
+    )
+    assert again.executed == []
+    assert sorted(os.listdir(tmp_path / "one/blobs/sha256")) == sorted(os.listdir(tmp_path / "two/blobs/sha256"))
