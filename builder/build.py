@@ -1,8 +1,8 @@
 """A build, in one sentence: text to Dockerfile to stages to graph to layers to image to outputs."""
 
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 
-from builder.cache import Layers
 from builder.definition import load_definition
 from builder.errors import BuildError
 from builder.image import assemble
@@ -16,7 +16,7 @@ from builder.planning import make_plan
 from builder.progress import Progress, Warned, silent
 from builder.remote.pins import Remotes
 from builder.request import Request
-from builder.solver import solve
+from builder.solver import Solved, solve_with_keys
 from builder.steps import Reporter, RunningStep
 
 
@@ -50,17 +50,35 @@ def build(request: Request, machine: Machine, progress: Progress = silent) -> Ou
             progress(Warned(message=message, line=line))
         if plan.refusal:
             raise BuildError(plan.refusal, hint="the warnings are errors because the Dockerfile says check=error=true")
-        layers = solve(plan, request, machine, reporter)
-        with reporter.step("exporting to image") as step:
-            image = _export(plan, layers, request, machine, step)
+        with _caches(request, machine, reporter):
+            solved = solve_with_keys(plan, request, machine, reporter)
+            with reporter.step("exporting to image") as step:
+                image = _export(plan, solved, request, machine, step)
+            if request.cache_to:
+                from builder.caches.export import export
+
+                export(plan, solved.keys, request, machine, reporter)
     return Outcome(image_id=image.id, descriptor=image.descriptor, names=names)
 
 
-def _export(plan: Plan, layers: Layers, request: Request, machine: Machine, step: RunningStep) -> Image:
+def _caches(request: Request, machine: Machine, reporter: Reporter) -> AbstractContextManager[None]:
+    """Let the cache ask other caches, when there are any to ask."""
+    if not request.cache_from:
+        return nullcontext()
+    from builder.caches.imported import imported
+
+    return imported(request, machine, reporter)
+
+
+def _export(plan: Plan, solved: Solved, request: Request, machine: Machine, step: RunningStep) -> Image:
     """Write the image to the store under its names, then to the outputs."""
     names = full_names(request.tags)
     config = ImageConfig.from_json(plan.config.encode())
-    image = assemble(config, layers, machine.blobs, planned=plan.created, epoch=request.source_date_epoch)
+    if request.cache_to:
+        from builder.caches.export import inline
+
+        config = replace(config, build_cache=inline(plan, solved.keys, request, machine))
+    image = assemble(config, solved.layers, machine.blobs, planned=plan.created, epoch=request.source_date_epoch)
     step.status(f"writing image {image.id}")
     for name in names:
         machine.layout.tag(name, image.descriptor)

@@ -8,6 +8,8 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Protocol
 
 from builder.database import Database
 from builder.oci.digest import Digest
@@ -33,16 +35,41 @@ class BuiltLayer:
 Layers = tuple[BuiltLayer, ...]
 
 
+class Elsewhere(Protocol):
+    """What other stores remember. A miss is None, and so is a failure."""
+
+    def record(self, key: Digest) -> Layers | None:
+        """Return the layers under *key*; the blobs of those that steps have made are in this store."""
+        ...
+
+    def selection(self, key: Digest) -> Digest | None:
+        """Return the content digest of a selection."""
+        ...
+
+    def fill_mount(self, name: str, folder: Path) -> bool:
+        """Make *folder*, which is not there, with what a cache mount held; tell whether that was known."""
+        ...
+
+
 class Cache:
     """Records, selections and plans in the store's database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.elsewhere: Elsewhere | None = None
+        """Who is asked for what is not known here (`builder.caches`)."""
 
     def record(self, key: Digest) -> Layers | None:
         """Return what is recorded under *key*. Whether the blobs are still there is the caller's question."""
         row = self._database.one("SELECT layers FROM records WHERE key = ?", (str(key),))
         return None if row is None else tuple(BuiltLayer(*layer) for layer in json.loads(str(row[0])))
+
+    def brought(self, key: Digest) -> Layers | None:
+        """Return what another store has under *key*, as a record of this one from now on."""
+        layers = None if self.elsewhere is None else self.elsewhere.record(key)
+        if layers is not None:
+            self.put_record(key, layers)
+        return layers
 
     def put_record(self, key: Digest, layers: Layers) -> None:
         """Record *layers*, whose blobs must be on disk, under *key*."""
@@ -66,7 +93,12 @@ class Cache:
     def selection(self, key: Digest) -> Digest | None:
         """Return the content digest that is known for a definition of a selection."""
         row = self._database.one("SELECT content FROM selections WHERE key = ?", (str(key),))
-        return None if row is None else Digest.parse(str(row[0]))
+        if row is not None:
+            return Digest.parse(str(row[0]))
+        found = None if self.elsewhere is None else self.elsewhere.selection(key)
+        if found is not None:
+            self.put_selection(key, found)
+        return found
 
     def put_selection(self, key: Digest, content: Digest) -> None:
         """Remember the content digest of a selection."""

@@ -47,6 +47,22 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSpec:
+    """One ``--cache-from`` or ``--cache-to``: *type* is local, registry or inline, the options are as written."""
+
+    type: str
+    options: tuple[tuple[str, str], ...] = ()
+
+    def option(self, key: str) -> str:
+        """Return the value of an option, "" when it is not given."""
+        return dict(self.options).get(key, "")
+
+    def flag(self, key: str) -> bool:
+        """Tell whether an option is switched on."""
+        return self.option(key).lower() in {"true", "1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A build. Paths are the user's own and are opened by name; everything below the context is not."""
 
@@ -75,3 +91,5 @@ class Request:
     allow: frozenset[str] = frozenset()
     """Entitlements that steps may ask for: ``security.insecure``, ``network.host``."""
     resources: Resources = Resources()
+    cache_from: tuple[CacheSpec, ...] = ()
+    cache_to: tuple[CacheSpec, ...] = ()

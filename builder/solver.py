@@ -7,8 +7,9 @@ the cache. A key that two builds need at once is worked on by one of them; the o
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from builder.cache import BuiltLayer, Layers
@@ -27,10 +28,25 @@ Executor = Callable[[Op, Any], BuiltLayer]
 """Carries out one op with a `builder.execute.Job` and returns its layer."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solved:
+    """What solving gives: the layers of the target, and the keys of all vertices that have one."""
+
+    layers: Layers
+    keys: Mapping[int, Digest]
+
+
 def solve(
     plan: Plan, request: Request, machine: Machine, reporter: Reporter, execute: Executor | None = None
 ) -> Layers:
-    """Return the layers of the target; *execute* carries out one op, `builder.execute.execute` by default.
+    """Return the layers of the target; see `solve_with_keys`."""
+    return solve_with_keys(plan, request, machine, reporter, execute).layers
+
+
+def solve_with_keys(
+    plan: Plan, request: Request, machine: Machine, reporter: Reporter, execute: Executor | None = None
+) -> Solved:
+    """Solve the target; *execute* carries out one op, `builder.execute.execute` by default.
 
     Raises:
         StepFailed: a step did not succeed; what was finished before is in the cache.
@@ -42,7 +58,7 @@ def solve(
         solver = _Solver(plan, request, machine, steps=steps, sources=sources, cancel=cancel)
         solver.execute = execute
         try:
-            return solver.solve()
+            return Solved(layers=solver.solve(), keys=solver.keys)
         except KeyboardInterrupt:
             raise Cancelled("the build was interrupted") from None
 
@@ -191,6 +207,8 @@ class _Solver:
     def _usable(self, wanted: Digest) -> Layers | None:
         layers = self.machine.cache.record(wanted)
         if layers is None or not all(self.machine.blobs.has(layer.descriptor) for layer in layers if layer.created):
+            layers = self.machine.cache.brought(wanted)
+        if layers is None:
             return None
         self.machine.cache.touch(wanted)
         return layers

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from builder.commands import build_flags as values
+from builder.commands.cache_flags import cache_flags, cache_values
 from builder.commands.foreign_flags import foreign_flags
 from builder.commands.stdin_context import prepared
 from builder.commands.step_flags import step_flags, step_values
@@ -26,7 +27,7 @@ Differences from docker build:
   - There is no daemon. Images stay in pybuild's store; "pybuild save", or -o
     type=docker, hands them to Docker.
   - --load is what always happens; attestations and several platforms in one build
-    are refused; --rm, --cache-from and --cache-to are ignored with a warning.
+    are refused; --rm is ignored with a warning.
   - -o type=local leaves out set-user-id bits, device nodes and pipes, and never
     removes a folder of yours to put a file in its place.
   - Exit codes: 1 a step failed, 2 usage or Dockerfile, 3 the host cannot, 4 a
@@ -80,6 +81,7 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 @click.option("--format", "output_format", metavar="FORMAT", help="Of --check: text, json, sarif or junit.")
 @click.option("--load", is_flag=True, help="Keep the image in the store, which is always done.")
 @click.option("--push", is_flag=True, help="Push the image under its names when it is built: -o type=registry.")
+@cache_flags
 @step_flags
 @root_option
 @foreign_flags
@@ -128,6 +130,7 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         outputs=tuple(item for item in outputs if item.type != "image"),
         source_date_epoch=values.source_date_epoch(dict(build_args)),
         **step_values(flags, env),
+        **cache_values(flags),
     )
 
 

@@ -19,8 +19,6 @@ _NOTHING_TO_DO = (
 )
 _NOT_USED = (
     "--builder",
-    "--cache-from",
-    "--cache-to",
     "--cgroup-parent",
     "--cgroupns",
     "--cpu-shares",

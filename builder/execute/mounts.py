@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from builder.errors import BuildError, Cancelled
 from builder.execute.job import Job
+from builder.machine import Machine
 from builder.ops import Run, RunMount
 from builder.request import Request
 from runtime.roots import Root
@@ -26,7 +27,7 @@ def mounts(op: Run, job: Job, stack: ExitStack) -> tuple[Mount, ...]:
         for script in op.scripts
     )
     # One order for everybody: two steps that lock the same two mounts must not wait for each other.
-    for name in sorted({_cache_name(mount) for mount in op.mounts if mount.sharing == "locked"}):
+    for name in sorted({cache_name(mount) for mount in op.mounts if mount.sharing == "locked"}):
         stack.enter_context(job.machine.locks.exclusive(name, job.cancel.is_set))
     found = (_mount(mount, job, stack) for mount in op.mounts)
     return (*scripts, *(mount for mount in found if mount is not None))
@@ -82,7 +83,7 @@ def _tree(mount: RunMount, job: Job, stack: ExitStack) -> Root:
 
 def _cache_folder(mount: RunMount, job: Job, stack: ExitStack) -> Path:
     """Return the folder of a cache mount; a private one is the first that is free. The id is hashed: it is no path."""
-    name = _cache_name(mount)
+    name = cache_name(mount)
     number = 0
     while mount.sharing == "private":
         try:
@@ -90,18 +91,30 @@ def _cache_folder(mount: RunMount, job: Job, stack: ExitStack) -> Path:
             break
         except Cancelled:
             number += 1
-            name = f"{_cache_name(mount)} #{number}"
-    folder = job.machine.root / "cache-mounts" / hashlib.sha256(name.encode()).hexdigest()
-    if not folder.exists():
-        _make_cache_folder(folder, mount)
-    return folder
+            name = f"{cache_name(mount)} #{number}"
+    with job.machine.locks.exclusive(f"make {name}", job.cancel.is_set):
+        return present_mount(name, job.machine) or _make_cache_folder(_mount_folder(name, job.machine), mount)
 
 
-def _cache_name(mount: RunMount) -> str:
+def present_mount(name: str, machine: Machine) -> Path | None:
+    """Return the folder of a cache mount, filled by another store when it is not here; None when nobody has it."""
+    folder, elsewhere = _mount_folder(name, machine), machine.cache.elsewhere
+    if folder.exists() or (elsewhere is not None and elsewhere.fill_mount(name, folder)):
+        return folder
+    return None
+
+
+def _mount_folder(name: str, machine: Machine) -> Path:
+    return machine.root / "cache-mounts" / hashlib.sha256(name.encode()).hexdigest()
+
+
+def cache_name(mount: RunMount) -> str:
+    """Return the name of a cache mount, which is the name of its lock, too."""
     return f"cache mount {mount.id or mount.target}"
 
 
-def _make_cache_folder(folder: Path, mount: RunMount) -> None:
+def _make_cache_folder(folder: Path, mount: RunMount) -> Path:
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755 if mount.mode is None else mount.mode)
     os.chown(folder, mount.uid, mount.gid)
+    return folder

@@ -64,6 +64,10 @@ class ContainerConfig:
     shell: tuple[str, ...] | None = None
 
 
+BUILD_CACHE = "pybuild.cache.v1"
+"""The member of a config that holds `ImageConfig.build_cache`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageConfig:
     """The document that an image ID is the digest of. *created* is RFC 3339 or empty."""
@@ -78,6 +82,8 @@ class ImageConfig:
     config: ContainerConfig = ContainerConfig()
     diff_ids: tuple[Digest, ...] = ()
     history: tuple[History, ...] = ()
+    build_cache: str = ""
+    """A document for builders, written but never read here: an image does not hand it on to what is built on it."""
 
     def to_json(self) -> bytes:
         """Return the document: members sorted at the top as Docker and BuildKit leave them, below in Go's order."""
@@ -91,6 +97,7 @@ class ImageConfig:
                 "os": self.os,
                 **_present("os.features", list(self.os_features)),
                 **_present("os.version", self.os_version),
+                **_present(BUILD_CACHE, self.build_cache),
                 "rootfs": {"type": "layers", "diff_ids": [str(diff_id) for diff_id in self.diff_ids]},
                 **_present("variant", self.variant),
             }

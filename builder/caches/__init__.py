@@ -1,0 +1,1 @@
+"""Build caches that stores share: in a folder, in a registry, inside an image."""

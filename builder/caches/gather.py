@@ -1,0 +1,60 @@
+"""What a finished build has to tell other stores: the records of its vertices, and what their selections contain."""
+
+from collections.abc import Iterator, Mapping
+
+from builder.cache import Layers
+from builder.caches.document import Mount, Remembered
+from builder.keys import picks, selection_key
+from builder.machine import Machine
+from builder.oci.digest import Digest
+from builder.ops import Base, Local, Scratch
+from builder.plan import Plan
+
+
+def gather(
+    plan: Plan, keys: Mapping[int, Digest], machine: Machine, *, everything: bool, mounts: tuple[Mount, ...] = ()
+) -> Remembered:
+    """Return what is remembered of a plan that has been solved with these *keys*.
+
+    With *everything* (``mode=max``) that is every vertex, else those whose layers the image has. What this build did
+    not need, and another cache has, is brought from there: a cache that is exported stands on its own.
+    """
+    target = len(plan.vertices) - 1
+    places = range(target + 1) if everything else sorted(_chain(plan, target))
+    records = {}
+    for place in places:
+        if place not in keys or isinstance(plan.vertices[place].op, Base | Local | Scratch):
+            continue
+        layers = _record(keys[place], machine)
+        if layers is not None:
+            records[keys[place]] = layers
+    return Remembered(records=records, selections=_selections(plan, keys, machine), mounts=mounts)
+
+
+def _chain(plan: Plan, place: int) -> Iterator[int]:
+    """Yield *place* and the vertices that its root file system was before."""
+    yield place
+    while plan.vertices[place].inputs:
+        place = plan.vertices[place].inputs[0]
+        yield place
+
+
+def _record(key: Digest, machine: Machine) -> Layers | None:
+    layers = machine.cache.record(key)
+    if layers is not None and all(machine.blobs.has(layer.descriptor) for layer in layers if layer.created):
+        return layers
+    return machine.cache.brought(key)
+
+
+def _selections(plan: Plan, keys: Mapping[int, Digest], machine: Machine) -> dict[Digest, Digest]:
+    found = {}
+    for vertex in plan.vertices:
+        for pick in picks(vertex.op):
+            source = vertex.inputs[pick.input]
+            if source not in keys:
+                continue
+            key = selection_key(vertex.op, pick, keys[source])
+            content = machine.cache.selection(key)
+            if content is not None:
+                found[key] = content
+    return found

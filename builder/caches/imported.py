@@ -1,0 +1,131 @@
+"""Caches of other stores while a build runs: asked for what this store does not know.
+
+Only the documents are read at the beginning. The layers of a record come when a step hits it; then it becomes a
+record of this store. Whatever is wrong with a cache is a warning, and the build goes on without that part of it.
+"""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from builder.cache import BuiltLayer, Layers
+from builder.caches.document import Mount, Remembered
+from builder.caches.places import Place, place_of
+from builder.machine import Machine
+from builder.oci.blobs import BlobStore
+from builder.oci.digest import Digest
+from builder.oci.errors import DigestMismatch, OciError
+from builder.oci.model import Descriptor
+from builder.progress import Warned
+from builder.request import Request
+from builder.steps import Reporter
+
+_AT_ONCE = 4
+
+
+@contextmanager
+def imported(request: Request, machine: Machine, reporter: Reporter) -> Iterator[None]:
+    """Let the cache ask those of ``--cache-from``, in their order, as long as the block runs."""
+    places = [place_of(spec) for spec in request.cache_from]
+    machine.cache.elsewhere = Imported(places, machine, reporter)
+    try:
+        yield
+    finally:
+        machine.cache.elsewhere = None
+
+
+class Imported:
+    """Several caches as one. May be used by several threads."""
+
+    def __init__(self, places: Iterable[Place], machine: Machine, reporter: Reporter) -> None:
+        self._machine, self._reporter = machine, reporter
+        self._lock = threading.Lock()
+        self._warned: set[str] = set()
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            loaded = list(pool.map(self._load, places))
+        self._caches = [item for item in loaded if item is not None]
+
+    def record(self, key: Digest) -> Layers | None:
+        """Return the layers under *key*, all that steps have made being in the store; None when no cache has them."""
+        for place, remembered in self._caches:
+            layers = remembered.records.get(key)
+            if layers is not None and self._brought(place, [layer for layer in layers if layer.created]):
+                return layers
+        return None
+
+    def selection(self, key: Digest) -> Digest | None:
+        """Return what a selection contains."""
+        return next((found for _, known in self._caches if (found := known.selections.get(key))), None)
+
+    def fill_mount(self, name: str, folder: Path) -> bool:
+        """Make *folder* with what the cache mount held elsewhere; tell whether any cache has it."""
+        for place, remembered in self._caches:
+            for mount in remembered.mounts:
+                if mount.name == name and self._brought(place, [mount.layer]):
+                    return self._unpacked(place, mount, folder)
+        return False
+
+    def _unpacked(self, place: Place, mount: Mount, folder: Path) -> bool:
+        from builder.caches.mounts import unpack_mount
+
+        try:
+            unpack_mount(mount, folder, self._machine)
+        except (OciError, OSError) as error:
+            self._warn(place, error)
+            return False
+        return True
+
+    def _load(self, place: Place) -> tuple[Place, Remembered] | None:
+        step = self._reporter.begin(f"importing cache manifest from {place.name}")
+        try:
+            found = place.load(self._machine)
+        except (OciError, OSError) as error:
+            step.fail(error)
+            self._warn(place, error)
+            return None
+        step.finish()
+        return place, found
+
+    def _brought(self, place: Place, layers: list[BuiltLayer]) -> bool:
+        """Bring what is missing of *layers*; tell whether they are there now and are what they are said to be."""
+        with self._lock:
+            missing = [layer for layer in layers if not self._machine.blobs.has(layer.descriptor)]
+            if not missing:
+                return True
+            step = self._reporter.begin(f"importing layers from cache {place.name}")
+            try:
+                self._fetch(place, missing, step.status)
+            except (OciError, OSError) as error:
+                step.fail(error)
+                self._warn(place, error)
+                return False
+            step.finish()
+            return True
+
+    def _fetch(self, place: Place, layers: list[BuiltLayer], status: Callable[[str, int, int], None]) -> None:
+        blobs = self._machine.blobs
+        place.bring([layer.descriptor for layer in layers], self._machine, status)
+        for layer in layers:
+            if diff_id(blobs, layer.descriptor) != Digest.parse(layer.diff_id):
+                raise DigestMismatch(f"layer {layer.digest} does not unpack to {layer.diff_id}")
+
+    def _warn(self, place: Place, error: Exception) -> None:
+        text = f"failed to import cache {place.name}: {error}"
+        if text not in self._warned:
+            self._warned.add(text)
+            self._reporter.progress(Warned(message=text))
+
+
+def diff_id(blobs: BlobStore, layer: Descriptor) -> Digest:
+    """Return the digest of what a layer holds uncompressed. Raises LayerError when it cannot be uncompressed."""
+    from builder.oci.compression import decompressing
+    from builder.oci.verified import pieces
+
+    digest = hashlib.sha256()
+    with blobs.open(layer) as file, decompressing(file) as content:
+        for piece in pieces(content):
+            digest.update(piece)
+    return Digest("sha256", digest.hexdigest())

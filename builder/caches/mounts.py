@@ -1,0 +1,76 @@
+"""Cache mounts between stores: packed as a layer when a cache is exported, unpacked where a store has none yet.
+
+What a cache mount holds is part of no key, so this changes how fast a step is, never whether it runs.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from builder.cache import BuiltLayer
+from builder.caches.document import Mount
+from builder.machine import Machine
+from builder.oci.digest import Digest
+from builder.oci.errors import OciError
+from builder.oci.layer import LayerWriter
+from builder.oci.pack import pack_changes
+from builder.oci.unpack import unpack
+from builder.ops import Run
+from builder.plan import Plan
+from runtime.changes import tree_changes
+from runtime.safepath import Root
+
+
+def mount_names(plan: Plan, wanted: Callable[[str], bool]) -> tuple[str, ...]:
+    """Return the names of the cache mounts of a plan whose ids are *wanted*, each once."""
+    from builder.execute.mounts import cache_name
+
+    runs = (vertex.op for vertex in plan.vertices if isinstance(vertex.op, Run))
+    mounts = (mount for op in runs for mount in op.mounts if mount.kind == "cache")
+    return tuple(dict.fromkeys(cache_name(mount) for mount in mounts if wanted(mount.id or mount.target)))
+
+
+def packed(names: Iterable[str], machine: Machine, warn: Callable[[str], None]) -> Iterator[Mount]:
+    """Yield what these cache mounts hold; what cannot be packed, or changes meanwhile, is left out with a warning.
+
+    One that this store does not have, because no step needed it, is taken from the caches that the build imports.
+    """
+    from builder.execute.mounts import present_mount
+
+    for name in names:
+        try:
+            folder = present_mount(name, machine)
+            if folder is not None:
+                yield _pack(name, folder, machine)
+        except (OciError, OSError) as error:
+            warn(f"{name} is not exported: {error}")
+
+
+def _pack(name: str, folder: Path, machine: Machine) -> Mount:
+    with machine.locks.exclusive(name), Root.open_host(folder) as root, LayerWriter(machine.blobs) as writer:
+        found = os.fstat(root.fd)
+        pack_changes(writer, root.fd, tree_changes(None, root.fd))
+        layer = writer.commit()
+    descriptor = layer.descriptor
+    built = BuiltLayer(str(layer.diff_id), str(descriptor.digest), descriptor.size, descriptor.media_type)
+    return Mount(name=name, layer=built, mode=found.st_mode & 0o7777, uid=found.st_uid, gid=found.st_gid)
+
+
+def unpack_mount(mount: Mount, folder: Path, machine: Machine) -> None:
+    """Let *folder*, which is not there, be what the cache mount held.
+
+    Raises:
+        OciError, OSError: the layer cannot be unpacked; nothing is there then.
+    """
+    new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".new-"))
+    try:
+        handle = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with Root(handle) as root, machine.blobs.open(mount.layer.descriptor) as stream:
+            unpack(stream, root.fd, overlay=False, diff_id=Digest.parse(mount.layer.diff_id))
+            os.fchown(root.fd, mount.uid, mount.gid)
+            os.fchmod(root.fd, mount.mode)
+        new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)

@@ -1,0 +1,146 @@
+"""Where a cache is kept: each place reads and writes the same OCI image manifest."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+from builder.caches.document import CONFIG_TYPE, DOCUMENT_LIMIT, Remembered
+from builder.machine import Machine
+from builder.oci import media
+from builder.oci.blobs import BlobStore
+from builder.oci.digest import Digest
+from builder.oci.documents import describe
+from builder.oci.errors import ImageNotFound, InvalidImage
+from builder.oci.fields import parse_object
+from builder.oci.image import reachable
+from builder.oci.image_config import BUILD_CACHE
+from builder.oci.json_text import DOCUMENT_LIMIT as MANIFEST_LIMIT
+from builder.oci.layout import Layout
+from builder.oci.model import Descriptor, Manifest
+from builder.request import CacheSpec
+
+Status = Callable[[str, int, int], None]
+"""Takes (what, bytes done, bytes in all)."""
+
+
+class Place(Protocol):
+    """One cache. Failures are OciError and OSError."""
+
+    name: str
+    """For messages."""
+
+    def load(self, machine: Machine) -> Remembered:
+        """Return what the cache knows; no layer is brought."""
+        ...
+
+    def bring(self, blobs: Iterable[Descriptor], machine: Machine, status: Status) -> None:
+        """Bring layers of the cache into the store, verified."""
+        ...
+
+    def keep(self, remembered: Remembered, machine: Machine, status: Status) -> None:
+        """Make the cache hold this, instead of what it held."""
+        ...
+
+
+def place_of(spec: CacheSpec) -> Place:
+    """Return the place that *spec* names."""
+    if spec.type == "local":
+        return LocalPlace(spec)
+    from builder.caches.registry import RegistryPlace
+
+    return RegistryPlace(spec)
+
+
+def write_manifest(remembered: Remembered, blobs: BlobStore) -> Descriptor:
+    """Store the documents of a cache whose layers are in *blobs*, and return what names it."""
+    config = blobs.put(remembered.to_json(), CONFIG_TYPE)
+    manifest = Manifest(config=config, layers=remembered.blobs)
+    return blobs.put(manifest.to_json(), manifest.media_type)
+
+
+def read_caches(descriptor: Descriptor, blobs: BlobStore) -> Remembered:
+    """Return the cache that *descriptor* names: one of its own, or what images have in their configs.
+
+    Raises:
+        InvalidImage: there is none, or its layers are not those of its records.
+    """
+    documents = [item for item in reachable(blobs, descriptor) if item.media_type in media.MANIFESTS]
+    found = [cache for item in documents if (cache := _read_manifest(item, blobs)) is not None]
+    if not found:
+        raise InvalidImage("there is no cache of pybuild in it", hint="write it with --cache-to")
+    records = {key: layers for cache in found for key, layers in cache.records.items()}
+    selections = {key: content for cache in found for key, content in cache.selections.items()}
+    return Remembered(records=records, selections=selections, mounts=tuple(m for cache in found for m in cache.mounts))
+
+
+def _read_manifest(descriptor: Descriptor, blobs: BlobStore) -> Remembered | None:
+    manifest = Manifest.from_json(blobs.read(descriptor), f"manifest {descriptor.digest}")
+    if manifest.config.media_type == CONFIG_TYPE:
+        remembered = Remembered.from_json(blobs.read(manifest.config, DOCUMENT_LIMIT))
+    elif manifest.config.media_type in media.CONFIGS:
+        text = parse_object(blobs.read(manifest.config), "config").text(BUILD_CACHE)
+        if not text:
+            return None
+        remembered = Remembered.from_json(text.encode())
+    else:
+        return None
+    listed = {(layer.digest, layer.size) for layer in manifest.layers}
+    for blob in remembered.blobs:
+        if (blob.digest, blob.size) not in listed:
+            raise InvalidImage(f"{descriptor.digest}: layer {blob.digest} of a record is not in the manifest")
+    return remembered
+
+
+class LocalPlace:
+    """An OCI image layout in a folder: ``dest=`` or ``src=``, ``tag=`` (default: latest), ``digest=``."""
+
+    def __init__(self, spec: CacheSpec) -> None:
+        options = dict(spec.options)
+        self._folder = Path(options.get("dest") or options["src"])
+        self._tag = options.get("tag", "latest")
+        self._digest = options.get("digest", "")
+        self.name = str(self._folder)
+
+    def load(self, machine: Machine) -> Remembered:
+        """Read the documents where they are; *machine* is not written to."""
+        del machine
+        blobs = BlobStore(self._folder)
+        return read_caches(self._descriptor(blobs), blobs)
+
+    def bring(self, blobs: Iterable[Descriptor], machine: Machine, status: Status) -> None:
+        """Copy layers into the store."""
+        _copy(BlobStore(self._folder), machine.blobs, blobs, status)
+
+    def keep(self, remembered: Remembered, machine: Machine, status: Status) -> None:
+        """Copy what is not there; the tag moves when all of it is."""
+        with _layout_folder(self._folder):
+            there = BlobStore(self._folder)
+            _copy(machine.blobs, there, remembered.blobs, status)
+            Layout(self._folder).tag(self._tag, write_manifest(remembered, there))
+
+    def _descriptor(self, blobs: BlobStore) -> Descriptor:
+        if self._digest:
+            digest = Digest.parse(self._digest)
+            with blobs.open(digest) as file:
+                return describe(file.read(MANIFEST_LIMIT), digest)
+        found = Layout(self._folder).resolve(self._tag)
+        if found is None:
+            raise ImageNotFound(f"{self._folder} has no cache {self._tag!r}")
+        return found
+
+
+@contextmanager
+def _layout_folder(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    yield
+    with suppress(OSError):
+        (folder / "tmp").rmdir()
+
+
+def _copy(source: BlobStore, target: BlobStore, blobs: Iterable[Descriptor], status: Status) -> None:
+    for blob in blobs:
+        if not target.has(blob):
+            with source.open(blob) as stream:
+                target.put_stream(stream, blob, blob.media_type)
+        status(str(blob.digest), blob.size, blob.size)

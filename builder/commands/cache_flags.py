@@ -1,0 +1,106 @@
+"""Flags of ``build`` about caches. Raises RequestError."""
+
+import csv
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import click
+
+from builder.errors import RequestError
+from builder.request import CacheSpec
+from grammar.reference import InvalidReference, parse_reference
+from grammar.suggest import did_you_mean
+
+_COMMON = ("ref", "registry.insecure")
+_FROM = {"local": ("src", "tag", "digest"), "registry": _COMMON}
+_TO = {
+    "local": ("dest", "tag", "mode", "mounts", "ignore-error"),
+    "registry": (*_COMMON, "mode", "mounts", "ignore-error"),
+    "inline": (),
+}
+_INLINE = frozenset({"BUILDKIT_INLINE_CACHE=1", "BUILDKIT_INLINE_CACHE=true"})
+"""Build arguments that ask for ``type=inline``."""
+_ONLY_TRUE = frozenset({"image-manifest", "oci-mediatypes"})
+_NEEDED = {"local": {True: "dest", False: "src"}, "registry": {True: "ref", False: "ref"}}
+_VALUES = {"mode": ("min", "max"), **dict.fromkeys(("ignore-error", "registry.insecure"), ("true", "false", "1", "0"))}
+
+
+def cache_flags(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add these flags to a command."""
+    options = (
+        click.option(
+            "--cache-from",
+            multiple=True,
+            metavar="SPEC",
+            help="Cache to ask: type=local,src=DIR or type=registry,ref=NAME, or NAME alone; repeatable.",
+        ),
+        click.option(
+            "--cache-to",
+            multiple=True,
+            metavar="SPEC",
+            help="Cache to write: type=local,dest=DIR, type=registry,ref=NAME or type=inline; mode=max, mounts=true.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def cache_values(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a request that these flags set."""
+    inline = [] if _INLINE.isdisjoint(flags["build_args"]) else ["type=inline"]
+    return {
+        "cache_from": _specs(flags["cache_from"], "--cache-from", _FROM),
+        "cache_to": _specs((*flags["cache_to"], *inline), "--cache-to", _TO),
+    }
+
+
+def _specs(given: Iterable[str], flag: str, types: Mapping[str, tuple[str, ...]]) -> tuple[CacheSpec, ...]:
+    # An empty value, as scripts leave behind when a variable is not set, asks for nothing.
+    return tuple(_spec(text, flag, types) for text in given if text)
+
+
+def _spec(text: str, flag: str, types: Mapping[str, tuple[str, ...]]) -> CacheSpec:
+    options = _options(text, flag)
+    kind = options.pop("type", "registry")
+    if kind not in types:
+        hint = did_you_mean(kind, tuple(types)) or f"use one of {', '.join(types)}"
+        raise RequestError(f"{flag}: cache type {kind!r} is not supported", hint=hint)
+    for key, value in options.items():
+        _check(flag, key, value, types[kind])
+    needed = _NEEDED.get(kind, {}).get(flag == "--cache-to")
+    if needed and not options.get(needed):
+        raise RequestError(f"{flag}: type={kind} needs {needed}=")
+    if "ref" in options:
+        try:
+            parse_reference(options["ref"])
+        except InvalidReference as error:
+            raise RequestError(f"{flag}: invalid ref: {error}") from error
+    return CacheSpec(type=kind, options=tuple((key, options[key]) for key in options if key not in _ONLY_TRUE))
+
+
+def _options(text: str, flag: str) -> dict[str, str]:
+    """Return the fields of one record of CSV; a text without an equals sign is a reference."""
+    try:
+        fields = next(csv.reader([text], strict=True), [])
+    except csv.Error as error:
+        raise RequestError(f"{flag}: invalid value {text!r}: {error}") from error
+    if fields == [text] and "=" not in text:
+        return {"type": "registry", "ref": text}
+    pairs = [field.partition("=") for field in fields]
+    for key, equals, _ in pairs:
+        if not equals:
+            raise RequestError(f"{flag}: invalid field {key!r}", hint="write it as key=value")
+    return {key.strip().lower(): value for key, _, value in pairs}
+
+
+def _check(flag: str, key: str, value: str, known: tuple[str, ...]) -> None:
+    if key in _ONLY_TRUE:
+        if value.lower() not in {"true", "1"}:
+            raise RequestError(f"{flag}: {key}={value} is not supported", hint="a cache is an OCI image manifest")
+        return
+    if key not in known:
+        hint = did_you_mean(key, known) or f"there is: {', '.join(known) or 'no option'}"
+        raise RequestError(f"{flag}: unknown option {key!r}", hint=hint)
+    if key in _VALUES and value.lower() not in _VALUES[key]:
+        raise RequestError(f"{flag}: invalid {key}={value}", hint=f"use one of {', '.join(_VALUES[key])}")

@@ -1,0 +1,72 @@
+import json
+from typing import Any
+
+import pytest
+
+from builder.cache import BuiltLayer
+from builder.caches.document import Mount, Remembered
+from builder.oci import media
+from builder.oci.digest import Digest
+from builder.oci.errors import InvalidImage
+
+A, B, C = (Digest.of(text) for text in (b"a", b"b", b"c"))
+BASE = BuiltLayer(str(A), str(B), 3, media.OCI_LAYER)
+MADE = BuiltLayer(str(B), str(C), 6, media.OCI_LAYER_GZIP, "2024-01-02T03:04:05.5Z")
+MOUNT = Mount(
+    name="cache mount /x",
+    layer=BuiltLayer(str(C), str(A), 1, media.OCI_LAYER_ZSTD, "2024-01-02T03:04:05Z"),
+    mode=0o700,
+    uid=5,
+    gid=6,
+)
+KNOWN = Remembered(records={A: (BASE, MADE), B: (BASE,)}, selections={C: A}, mounts=(MOUNT,))
+
+
+def test_a_document_comes_back_as_it_was() -> None:
+    assert Remembered.from_json(KNOWN.to_json()) == KNOWN
+    assert Remembered.from_json(Remembered().to_json()) == Remembered()
+
+
+def test_layers_of_the_base_are_no_blobs_of_the_cache() -> None:
+    assert [blob.digest for blob in KNOWN.blobs] == [C, A]
+
+
+def changed(path: str, value: Any) -> bytes:
+    document = json.loads(KNOWN.to_json())
+    *way, last = path.split(".")
+    place = document
+    for step in way:
+        place = place[int(step) if step.isdigit() else step]
+    place[last] = value
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("version", 2),
+        ("layers.0.digest", "sha256:../../etc"),
+        ("layers.0.size", -1),
+        ("layers.0.mediaType", "text/plain"),
+        ("layers.1.created", "yesterday"),
+        ("records.0.key", "x"),
+        ("records.0.layers", [0, 9]),
+        ("records.0.layers", [-1]),
+        ("records.0.layers", [True]),
+        ("records.0.layers", "0"),
+        ("selections.0.content", None),
+        ("mounts.0.layer", 7),
+        ("mounts.0.mode", 0o10000),
+        ("mounts.0.uid", -1),
+        ("mounts.0.name", ""),
+    ],
+)
+def test_what_is_wrong_in_a_document_is_refused(path: str, value: Any) -> None:
+    with pytest.raises(InvalidImage):
+        Remembered.from_json(changed(path, value))
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b"\xff", b'{"version": 1, "version": 1}'])
+def test_what_is_no_document_is_refused(raw: bytes) -> None:
+    with pytest.raises(InvalidImage):
+        Remembered.from_json(raw)

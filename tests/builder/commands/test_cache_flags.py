@@ -1,0 +1,54 @@
+from collections.abc import Sequence
+
+import pytest
+
+from builder.commands.cache_flags import cache_values
+from builder.errors import RequestError
+from builder.request import CacheSpec
+
+
+def values(
+    cache_from: Sequence[str] = (), cache_to: Sequence[str] = (), build_args: Sequence[str] = ()
+) -> dict[str, object]:
+    return cache_values({"cache_from": cache_from, "cache_to": cache_to, "build_args": build_args})
+
+
+def test_a_build_argument_asks_for_an_inline_cache() -> None:
+    assert values(build_args=["BUILDKIT_INLINE_CACHE=1"])["cache_to"] == (CacheSpec(type="inline"),)
+    assert values(build_args=["BUILDKIT_INLINE_CACHE=0"])["cache_to"] == ()
+
+
+def test_a_name_alone_is_a_registry() -> None:
+    wanted = CacheSpec(type="registry", options=(("ref", "example.com/a:b"),))
+    assert values(["example.com/a:b", ""])["cache_from"] == (wanted,)
+    assert values(["type=registry,ref=example.com/a:b"])["cache_from"] == (wanted,)
+
+
+def test_options_are_read_as_one_record_of_csv() -> None:
+    (spec,) = values(cache_to=['type=local,"dest=a,b",MODE=max,oci-mediatypes=true,ignore-error=1'])["cache_to"]
+    assert spec == CacheSpec(type="local", options=(("dest", "a,b"), ("mode", "max"), ("ignore-error", "1")))
+    assert spec.flag("ignore-error")
+    assert not spec.flag("mode")
+
+
+@pytest.mark.parametrize(
+    ("cache_from", "cache_to", "message"),
+    [
+        ("type=gha", "", "--cache-from: cache type 'gha' is not supported"),
+        ("", "type=s3,bucket=x", "--cache-to: cache type 's3' is not supported"),
+        ("type=inline", "", "--cache-from: cache type 'inline' is not supported"),
+        ("type=local", "", "--cache-from: type=local needs src="),
+        ("", "type=local", "--cache-to: type=local needs dest="),
+        ("", "type=registry,mode=max", "--cache-to: type=registry needs ref="),
+        ("", "type=local,dest=x,mode=most", "--cache-to: invalid mode=most"),
+        ("", "type=local,dest=x,mod=max", "--cache-to: unknown option 'mod'"),
+        ("", "type=local,dest=x,oci-mediatypes=false", "--cache-to: oci-mediatypes=false is not supported"),
+        ("type=local,src", "", "--cache-from: invalid field 'src'"),
+        ("Not/A:Name:", "", "--cache-from: invalid ref"),
+        ('type=local,"src="a', "", "--cache-from: invalid value"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(cache_from: str, cache_to: str, message: str) -> None:
+    with pytest.raises(RequestError) as raised:
+        values([cache_from], [cache_to])
+    assert raised.value.message.startswith(message)
