@@ -94,11 +94,16 @@ def copy_tree(source: Path, target: Path) -> None:
     try:
         new = os.open(target, _FOLDER)
         try:
-            _Copy(old, new).run()
+            copy_open_tree(old, new)
         finally:
             os.close(new)
     finally:
         os.close(old)
+
+
+def copy_open_tree(source: int, target: int) -> None:
+    """Do what `copy_tree` does with two open folders."""
+    _Copy(source, target).run()
 
 
 def copy_status(source: int, target: int, status: os.stat_result) -> None:
@@ -207,10 +212,21 @@ def _copy_data(old: int, new: int, status: os.stat_result) -> None:
 
 def _copy_range(old: int, new: int, start: int, end: int) -> None:
     while start < end:
-        copied = os.copy_file_range(old, new, min(end - start, _PIECE), start, start)
+        copied = _copy_piece(old, new, start, min(end - start, _PIECE))
         if not copied:
             raise OSError(errno.EIO, "a file became shorter while it was copied")
         start += copied
+
+
+def _copy_piece(old: int, new: int, start: int, length: int) -> int:
+    try:
+        return os.copy_file_range(old, new, length, start, start)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    # The kernel shares blocks within one file system only, and an overlay is another than the one it lies on.
+    os.lseek(new, start, os.SEEK_SET)
+    return os.sendfile(new, old, start, length)
 
 
 def _copy_special(entry: Entry, source: int, target: int) -> None:

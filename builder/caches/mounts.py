@@ -25,7 +25,7 @@ from runtime.safepath import Root
 
 def mount_names(plan: Plan, wanted: Callable[[str], bool]) -> tuple[str, ...]:
     """Return the names of the cache mounts of a plan whose ids are *wanted*, each once."""
-    from builder.execute.mounts import cache_name
+    from builder.execute.cache_mounts import cache_name
 
     runs = (vertex.op for vertex in plan.vertices if isinstance(vertex.op, Run))
     mounts = (mount for op in runs for mount in op.mounts if mount.kind == "cache")
@@ -37,7 +37,7 @@ def packed(names: Iterable[str], machine: Machine, warn: Callable[[str], None]) 
 
     One that this store does not have, because no step needed it, is taken from the caches that the build imports.
     """
-    from builder.execute.mounts import present_mount
+    from builder.execute.cache_mounts import present_mount
 
     for name in names:
         try:

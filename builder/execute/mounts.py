@@ -1,13 +1,12 @@
 """The mounts of a RUN as values for the sandbox. What they need lives until the command has ended."""
 
-import hashlib
 import os
 from contextlib import ExitStack
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from builder.errors import BuildError, Cancelled
+from builder.errors import BuildError
+from builder.execute.cache_mounts import cache_folder, cache_name
 from builder.execute.job import Job
-from builder.machine import Machine
 from builder.ops import Run, RunMount
 from builder.request import Request
 from runtime.roots import Root
@@ -41,7 +40,7 @@ def _mount(mount: RunMount, job: Job, stack: ExitStack) -> Mount | None:
             source = PurePosixPath("/", mount.source)
             return BindRoot(root=root, source=source, target=target, read_only=mount.read_only)
         case "cache":
-            return Bind(host_path=_cache_folder(mount, job, stack), target=target, read_only=mount.read_only)
+            return Bind(host_path=cache_folder(mount, job, stack), target=target, read_only=mount.read_only)
         case "tmpfs":
             return Tmpfs(target=target, size=mount.size)
         case "ssh":
@@ -79,42 +78,3 @@ def _tree(mount: RunMount, job: Job, stack: ExitStack) -> Root:
     active = snapshots.prepare(name)
     stack.callback(snapshots.discard, active)
     return snapshots.root(active)
-
-
-def _cache_folder(mount: RunMount, job: Job, stack: ExitStack) -> Path:
-    """Return the folder of a cache mount; a private one is the first that is free. The id is hashed: it is no path."""
-    name = cache_name(mount)
-    number = 0
-    while mount.sharing == "private":
-        try:
-            stack.enter_context(job.machine.locks.exclusive(name, lambda: True))
-            break
-        except Cancelled:
-            number += 1
-            name = f"{cache_name(mount)} #{number}"
-    with job.machine.locks.exclusive(f"make {name}", job.cancel.is_set):
-        return present_mount(name, job.machine) or _make_cache_folder(_mount_folder(name, job.machine), mount)
-
-
-def present_mount(name: str, machine: Machine) -> Path | None:
-    """Return the folder of a cache mount, filled by another store when it is not here; None when nobody has it."""
-    folder, elsewhere = _mount_folder(name, machine), machine.cache.elsewhere
-    if folder.exists() or (elsewhere is not None and elsewhere.fill_mount(name, folder)):
-        return folder
-    return None
-
-
-def _mount_folder(name: str, machine: Machine) -> Path:
-    return machine.root / "cache-mounts" / hashlib.sha256(name.encode()).hexdigest()
-
-
-def cache_name(mount: RunMount) -> str:
-    """Return the name of a cache mount, which is the name of its lock, too."""
-    return f"cache mount {mount.id or mount.target}"
-
-
-def _make_cache_folder(folder: Path, mount: RunMount) -> Path:
-    folder.mkdir(exist_ok=True)
-    folder.chmod(0o755 if mount.mode is None else mount.mode)
-    os.chown(folder, mount.uid, mount.gid)
-    return folder

@@ -1,0 +1,112 @@
+"""Cache mounts: folders of the store that steps with the same id share. What they hold is part of no key.
+
+A cache is named by its id, by what it begins with (``from`` and ``source``) and by the owner and mode that its first
+user gave it: with another beginning it is another cache, as in BuildKit. ``--no-cache`` leaves it alone, as there.
+"""
+
+import hashlib
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+from builder.errors import BuildError, Cancelled
+from builder.execute.job import Job
+from builder.machine import Machine
+from builder.oci.digest import Digest
+from builder.oci.model import chain_ids
+from builder.ops import RunMount
+from runtime.copying import copy_open_tree
+from runtime.errors import UnsafePathError
+from runtime.filelock import remove_tree
+from runtime.safepath import Root
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def cache_name(mount: RunMount) -> str:
+    """Return the name of a cache mount that begins empty, which is the name of its lock, too."""
+    owner = f" {mount.mode} {mount.uid}:{mount.gid}" if (mount.mode, mount.uid, mount.gid) != (None, 0, 0) else ""
+    return f"cache mount {mount.id or mount.target}{owner}"
+
+
+def cache_folder(mount: RunMount, job: Job, stack: ExitStack) -> Path:
+    """Return the folder of a cache mount; a private one is the first that is free.
+
+    Raises:
+        BuildError: what the cache begins with is not there.
+    """
+    first = cache_name(mount) + _origin(mount, job)
+    name, number = first, 0
+    while mount.sharing == "private":
+        try:
+            stack.enter_context(job.machine.locks.exclusive(name, lambda: True))
+            break
+        except Cancelled:
+            number += 1
+            name = f"{first} #{number}"
+    with job.machine.locks.exclusive(f"make {name}", job.cancel.is_set):
+        return present_mount(name, job.machine) or _made(name, mount, job)
+
+
+def present_mount(name: str, machine: Machine) -> Path | None:
+    """Return the folder of a cache mount, filled by another store when it is not here; None when nobody has it."""
+    folder, elsewhere = _mount_folder(name, machine), machine.cache.elsewhere
+    if folder.exists() or (elsewhere is not None and elsewhere.fill_mount(name, folder)):
+        return folder
+    return None
+
+
+def _mount_folder(name: str, machine: Machine) -> Path:
+    """Return where a cache mount is. The name is hashed: an id is no path."""
+    return machine.root / "cache-mounts" / hashlib.sha256(name.encode()).hexdigest()
+
+
+def _origin(mount: RunMount, job: Job) -> str:
+    if mount.input < 0:
+        return ""
+    layers = job.inputs[mount.input] or ()
+    names = chain_ids(tuple(Digest.parse(layer.diff_id) for layer in layers))
+    return f" from {names[-1] if names else 'nothing'} /{mount.source.strip('/')}"
+
+
+def _made(name: str, mount: RunMount, job: Job) -> Path:
+    """Make the folder; it appears whole. The caller has the lock for it."""
+    folder = _mount_folder(name, job.machine)
+    new = folder.with_name(f"new-{folder.name}")
+    folders = os.open(folder.parent, _FOLDER)
+    try:
+        remove_tree(folders, new.name)  # what a killed builder left
+        new.mkdir(mode=0o755)
+        _filled(new, mount, job)
+        new.rename(folder)
+    finally:
+        os.close(folders)
+    return folder
+
+
+def _filled(folder: Path, mount: RunMount, job: Job) -> None:
+    if mount.input >= 0:
+        _copy(mount, job, folder)
+    if mount.input < 0 or mount.mode is not None:
+        folder.chmod(0o755 if mount.mode is None else mount.mode)
+    if mount.input < 0 or mount.uid or mount.gid:
+        os.chown(folder, mount.uid, mount.gid)
+
+
+def _copy(mount: RunMount, job: Job, folder: Path) -> None:
+    name = job.unpack(job.inputs[mount.input] or ())
+    target = os.open(folder, _FOLDER)
+    try:
+        with Root(job.machine.snapshots.open(name)) as tree:
+            source = tree.open(mount.source or "/", _FOLDER)
+            try:
+                copy_open_tree(source, target)
+            finally:
+                os.close(source)
+    except (FileNotFoundError, NotADirectoryError, UnsafePathError) as error:
+        raise BuildError(
+            f'the source "/{mount.source.strip("/")}" of the cache mount at {mount.target} is no folder of what it '
+            "comes from"
+        ) from error
+    finally:
+        os.close(target)
