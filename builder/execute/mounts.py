@@ -44,7 +44,7 @@ def _mount(mount: RunMount, job: Job, stack: ExitStack) -> Mount | None:
         case "tmpfs":
             return Tmpfs(target=target, size=mount.size)
         case "ssh":
-            return _agent(mount, job)
+            return _agent(mount, job, stack)
         case _:
             return None
 
@@ -56,11 +56,14 @@ def agent_env(op: Run, request: Request) -> tuple[tuple[str, str], ...]:
     return (("SSH_AUTH_SOCK", targets[0] or _AGENT),) if targets else ()
 
 
-def _agent(mount: RunMount, job: Job) -> Mount | None:
+def _agent(mount: RunMount, job: Job, stack: ExitStack) -> Mount | None:
     name = mount.id or "default"
     socket = dict(job.request.ssh).get(name)
     if socket is not None:
-        return Bind(host_path=socket, target=PurePosixPath(mount.target or _AGENT))
+        from builder.execute.agent import agent_socket
+
+        path = stack.enter_context(agent_socket(socket, mount, job.machine.root / "tmp"))
+        return Bind(host_path=path, target=PurePosixPath(mount.target or _AGENT))
     if mount.required:
         raise BuildError(f"ssh agent {name}: not found", hint=f"forward one with --ssh {name}")
     return None

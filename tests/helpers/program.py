@@ -54,6 +54,8 @@ class Program:
     """The command line of pybuild on one store."""
 
     store: Path
+    variables: tuple[tuple[str, str], ...] = ()
+    """Environment variables beside the usual ones."""
 
     def command(self, *arguments: str) -> list[str]:
         """The words that start it."""
@@ -63,7 +65,7 @@ class Program:
     def environment(self) -> Mapping[str, str]:
         """A small environment that names the store and nothing of the session that runs the tests."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-        return {**kept, "PYBUILD_ROOT": os.fspath(self.store), "NO_COLOR": "1"}
+        return {**kept, "PYBUILD_ROOT": os.fspath(self.store), "NO_COLOR": "1", **dict(self.variables)}
 
     def run(
         self, *arguments: str, stdin: int | IO[Any] | None = subprocess.DEVNULL, check: bool = True

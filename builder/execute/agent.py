@@ -1,0 +1,107 @@
+"""An SSH agent as a step sees it: a socket of ours that passes on two kinds of requests and refuses all others.
+
+A step may list the keys and have something signed, which is what ssh needs. It cannot add or remove keys, lock the
+agent or use its extensions. Messages are those of draft-ietf-sshm-ssh-agent, section 3: a length of four bytes, a type
+of one byte, and what belongs to it.
+"""
+
+import os
+import shutil
+import socket
+import socketserver
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from builder.ops import RunMount
+
+_REQUEST_IDENTITIES, _SIGN_REQUEST = 11, 13
+_ALLOWED = (_REQUEST_IDENTITIES, _SIGN_REQUEST)
+_FAILURE = b"\0\0\0\1\5"
+_LONGEST = 256 << 10  # what OpenSSH's agent takes
+_PATIENCE = 60.0
+
+
+@contextmanager
+def agent_socket(agent: Path, mount: RunMount, folder: Path) -> Iterator[Path]:
+    """Serve a socket in a new folder below *folder*, with the owner and mode of *mount*, as long as the block runs.
+
+    Raises:
+        OSError: the socket cannot be made.
+    """
+    own = tempfile.mkdtemp(prefix="ssh-", dir=folder)
+    try:
+        handle = os.open(own, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # The kernel takes names of sockets up to 107 bytes; a store may lie deeper.
+            server = _Server(f"/proc/self/fd/{handle}/agent", agent)
+        finally:
+            os.close(handle)
+        with server, _serving(server):
+            path = Path(own, "agent")
+            os.chown(path, mount.uid, mount.gid)
+            path.chmod(0o600 if mount.mode is None else mount.mode)
+            yield path
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+@contextmanager
+def _serving(server: socketserver.BaseServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, path: str, agent: Path) -> None:
+        self.agent = agent
+        super().__init__(path, _Handler)
+
+
+class _Handler(socketserver.BaseRequestHandler):
+    server: _Server
+
+    def handle(self) -> None:
+        """Answer the requests of one connection until it ends or says what is no message."""
+        # A peer that breaks off, and an agent that is gone, end the connection: that is all that ssh has to know.
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as agent:
+            self.request.settimeout(_PATIENCE)
+            agent.settimeout(_PATIENCE)
+            agent.connect(os.fspath(self.server.agent))
+            while message := _message(self.request):
+                if message[0] not in _ALLOWED:
+                    self.request.sendall(_FAILURE)
+                    continue
+                agent.sendall(_framed(message))
+                self.request.sendall(_framed(_message(agent)))
+
+
+def _framed(message: bytes) -> bytes:
+    return len(message).to_bytes(4, "big") + message
+
+
+def _message(source: socket.socket) -> bytes:
+    """Read one message; empty at the end, and for a length that no message has."""
+    length = int.from_bytes(_exactly(source, 4), "big")
+    return _exactly(source, length) if length <= _LONGEST else b""
+
+
+def _exactly(source: socket.socket, length: int) -> bytes:
+    """Read this many bytes; empty when the other side ended before."""
+    data = bytearray()
+    while len(data) < length:
+        piece = source.recv(min(length - len(data), 1 << 16))
+        if not piece:
+            return b""
+        data += piece
+    return bytes(data)

@@ -1,0 +1,92 @@
+"""The agent that a step sees: keys are listed and used, everything else is refused."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from builder.execute.agent import agent_socket
+from builder.ops import RunMount
+
+REFUSED = b"\0\0\0\1\5"
+
+
+def mount(**options: int) -> RunMount:
+    return RunMount(kind="ssh", target="/agent", **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Path]:
+    """A real ssh-agent with one key."""
+    path = tmp_path / "real"
+    started = subprocess.run(["ssh-agent", "-s", "-a", path], check=True, capture_output=True, text=True)
+    number = int(started.stdout.split("SSH_AGENT_PID=")[1].split(";")[0])
+    try:
+        key = tmp_path / "key"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "a key", "-f", key], check=True)
+        assert program(path, "ssh-add", "-q", key).returncode == 0
+        yield path
+    finally:
+        os.kill(number, signal.SIGTERM)
+
+
+def program(path: Path, *command: str | Path, data: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SSH_AUTH_SOCK": str(path)}
+    return subprocess.run(command, env=environment, input=data, capture_output=True, text=True, check=False)
+
+
+def answer(path: Path, message: bytes) -> bytes:
+    """Return what comes back until the connection ends; one that is cut off ends, too."""
+    with socket.socket(socket.AF_UNIX) as client, suppress(ConnectionResetError, BrokenPipeError):
+        client.settimeout(20)
+        client.connect(str(path))
+        client.sendall(message)
+        client.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: client.recv(4096), b""))
+    return b""
+
+
+def test_keys_are_listed_and_sign(agent: Path, tmp_path: Path) -> None:
+    with agent_socket(agent, mount(), tmp_path) as path:
+        assert "a key" in program(path, "ssh-add", "-l").stdout
+        signing = ("ssh-keygen", "-Y", "sign", "-n", "file", "-f", tmp_path / "key.pub")
+        (tmp_path / "key").unlink()
+        assert program(path, *signing, data="text").stdout.startswith("-----BEGIN SSH SIGNATURE-----")
+
+
+def test_keys_cannot_be_added_removed_or_locked(agent: Path, tmp_path: Path) -> None:
+    with agent_socket(agent, mount(), tmp_path) as path:
+        assert program(path, "ssh-add", "-D").returncode != 0
+        assert program(path, "ssh-add", "-q", tmp_path / "key").returncode != 0
+        for kind in (9, 17, 18, 19, 20, 22, 25, 27, 255):
+            assert answer(path, b"\0\0\0\1" + bytes([kind])) == REFUSED
+    assert "a key" in program(agent, "ssh-add", "-l").stdout
+
+
+@pytest.mark.parametrize("message", [b"\xff\xff\xff\xff\x0b", b"\0\0\0\0", b"\0\0\0\5\x0b", b""])
+def test_what_is_no_message_ends_the_connection(agent: Path, tmp_path: Path, message: bytes) -> None:
+    with agent_socket(agent, mount(), tmp_path) as path:
+        assert answer(path, message) == b""
+
+
+def test_the_socket_has_the_owner_and_mode_of_the_mount_and_goes_with_the_step(tmp_path: Path) -> None:
+    folder = tmp_path / ("deep" * 40)
+    folder.mkdir()
+    with agent_socket(tmp_path / "none", mount(uid=7, gid=8, mode=0o660), folder) as path:
+        found = path.stat()
+        assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o660, 7, 8)
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    with agent_socket(tmp_path / "none", mount(), folder) as path:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(folder.iterdir()) == []
+
+
+def test_an_agent_that_is_gone_ends_the_connection(tmp_path: Path) -> None:
+    with agent_socket(tmp_path / "none", mount(), tmp_path) as path:
+        assert answer(path, b"\0\0\0\1\x0b") == b""
