@@ -31,6 +31,11 @@ class OverlaySnapshotter(SnapshotFolder):
     tree: there is nothing below it that a whiteout could hide.
     """
 
+    def __init__(self, folder: Path) -> None:
+        """Use *folder*, which is made when it is missing."""
+        super().__init__(folder)
+        self._chains: dict[str, tuple[Path, ...]] = {}
+
     def exists(self, name: str) -> bool:
         """See `Snapshotter.exists`; a snapshot whose chain of parents is broken does not exist."""
         try:
@@ -85,7 +90,16 @@ class OverlaySnapshotter(SnapshotFolder):
         _remove(path, "work")
 
     def _chain(self, name: str) -> tuple[Path, ...]:
-        """Return the ``fs`` folders of *name* and its parents, topmost first."""
+        """Return the ``fs`` folders of *name* and its parents, topmost first.
+
+        What was found once holds as long as the topmost folder is there: its parents cannot go before it.
+        """
+        known = self._chains.get(name)
+        if known is None or not known[0].exists():
+            known = self._chains[name] = self._found_chain(name)
+        return known
+
+    def _found_chain(self, name: str) -> tuple[Path, ...]:
         chain: list[Path] = []
         following: str | None = name
         while following is not None:
