@@ -7,6 +7,7 @@ import click
 
 from builder import gc
 from builder.commands.failures import FAILED
+from builder.commands.housekeeping import store_limits
 from builder.commands.prune_flags import policy, prune_flags
 from builder.commands.tools import Command, machine, root_option, say
 from builder.display.units import human_size
@@ -30,16 +31,18 @@ def command(*, everything: bool, force: bool, quiet: bool, **flags: Any) -> int 
     """Remove images without a name and everything in the store that nothing needs.
 
     Images with a name always stay. With -a the build cache goes, too: the next build runs every step again; with a
-    filter or a size, only as much of it as these say. Waits for builds that use the store.
+    filter or a size, only as much of it as these say. Limits may also stand in config.toml of the store, under [gc];
+    they are kept after builds, too. Waits for builds that use the store.
     """
     wanted = policy(flags)
-    if everything and not wanted.is_empty:
-        # As in Docker, -a widens what may go; what must stay is said by the limits.
-        everything = False
-    if not force and not _agreed(_WARNING[everything] if wanted.is_empty else _LIMITED):
-        return FAILED
     opened = machine()
     try:
+        if wanted.is_empty and not everything:
+            wanted = policy(store_limits(opened.root / "config.toml"))
+        # As in Docker, -a says what may go; with limits of size or age only as much goes as they ask for.
+        everything = everything and wanted.is_empty
+        if not force and not _agreed(_WARNING[everything] if wanted.is_empty else _LIMITED):
+            return FAILED
         with opened.collecting():
             images = [str(descriptor.digest) for name, descriptor in opened.layout.entries() if not name]
             opened.layout.untag("")
