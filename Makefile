@@ -35,7 +35,7 @@ bench: $(VENV)/tests
 
 fuzz: $(VENV)/tests
 	$(BIN)/pip install --quiet atheris
-	for reader in parser words ignorefile mounts reference patterns; do \
+	for reader in parser words ignorefile mounts reference patterns cachedocument; do \
 	    $(BIN)/python -m tests.fuzz $$reader -max_total_time=$(FUZZ) -verbosity=0 || exit 1; \
 	done
 

@@ -31,6 +31,7 @@ def plan(stages: Stages, pins: Mapping[str, BasePin], remotes: Mapping[Source, H
     """Return the vertices that the target needs, inputs first. *remotes* says what brings each remote source."""
     planner = _Planner(pins, remotes or {})
     for stage in stages.stages:
+        planner.stage = stage.name.lower()
         top = planner.root(stage.base, name=stage.base_name, lines=stage.base_lines)
         for step in stage.steps:
             sources = tuple(planner.source(source, step.op, number) for number, source in enumerate(step.inputs, 1))
@@ -45,6 +46,7 @@ class _Planner:
     remotes: Mapping[Source, Http | Git]
     graph: "nx.DiGraph[str]" = field(default_factory=nx.DiGraph)
     tops: dict[int, str] = field(default_factory=dict)
+    stage: str = ""
 
     def input(self, source: Input, name: str = "", lines: tuple[int, int] = (0, 0)) -> str:
         match source:
@@ -97,8 +99,11 @@ class _Planner:
         vertex = str(codec.digest(op, inputs))
         if vertex not in self.graph:
             number = self.graph.number_of_nodes()
-            self.graph.add_node(vertex, op=op, inputs=inputs, name=name, lines=lines, number=number)
+            self.graph.add_node(vertex, op=op, inputs=inputs, name=name, lines=lines, number=number, stages=[])
             self.graph.add_edges_from((source, vertex) for source in inputs)
+        stages = self.graph.nodes[vertex]["stages"]
+        if self.stage not in stages:
+            stages.append(self.stage)
         return vertex
 
     def ordered(self, target: str) -> Plan:
@@ -110,5 +115,13 @@ class _Planner:
         for vertex in order:
             data = needed.nodes[vertex]
             inputs = tuple(places[source] for source in data["inputs"])
-            vertices.append(Vertex(op=data["op"], inputs=inputs, name=data["name"], lines=data["lines"]))
+            vertices.append(
+                Vertex(
+                    op=data["op"],
+                    inputs=inputs,
+                    name=data["name"],
+                    lines=data["lines"],
+                    stages=tuple(data["stages"]),
+                )
+            )
         return Plan(vertices=tuple(vertices))

@@ -17,6 +17,8 @@ class Vertex:
     inputs: tuple[int, ...] = ()
     name: str = ""
     lines: tuple[int, int] = (0, 0)
+    stages: tuple[str, ...] = ()
+    """The stages that have it as a step, by name in lower case; ``stage-1`` is the second when it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,6 +81,10 @@ class Request:
     add_hosts: tuple[tuple[str, str], ...] = ()
     """(name, address)."""
     no_cache: bool = False
+    no_cache_filter: tuple[str, ...] = ()
+    """Stages whose steps run whatever the cache has."""
+    cache_ttl: float | None = None
+    """Seconds after which a layer of the cache does not count; None is no limit."""
     pull: bool = False
     compression: Compression = Compression()
     outputs: tuple[Output, ...] = ()

@@ -16,6 +16,7 @@ from builder.cache import BuiltLayer, Layers
 from builder.contents import Contents, Selected
 from builder.context import Sources
 from builder.errors import BuildError, Cancelled, StepFailed
+from builder.freshness import is_young, to_run, unsettled
 from builder.keys import is_independent, key, own_key, picks
 from builder.machine import Machine
 from builder.oci.digest import Digest
@@ -80,6 +81,8 @@ class _Solver:
         self.keys: dict[int, Digest] = {}
         self.known: dict[int, tuple[Digest, ...]] = {}
         """What vertices select, as far as it was known before anything ran."""
+        self.to_run = to_run(plan, request)
+        self.unsettled = unsettled(plan, self.to_run)
         self.made: set[int] = set()
         """Vertices whose layer is there, and is the same on any root (`keys.own_key`)."""
         self.results: dict[int, Layers] = {}
@@ -156,7 +159,7 @@ class _Solver:
             if place in needed or isinstance(vertex.op, Local) or self._satisfied(place):
                 continue
             needed.add(place)
-            if place in self.known and self._own_layer(self._own_key(place, self.known[place])):
+            if place in self.known and place not in self.unsettled and self._own_layer(place, self.known[place]):
                 self.made.add(place)
             waiting.extend(self._waits_for(place))
         return needed
@@ -185,7 +188,7 @@ class _Solver:
             if not all(self.machine.blobs.has(layer.descriptor) for layer in layers):
                 return False
             self.results[place] = layers
-        elif self.request.no_cache or place not in self.keys or not self._recorded(place):
+        elif place in self.unsettled or place not in self.keys or not self._recorded(place):
             return False
         return True
 
@@ -206,16 +209,21 @@ class _Solver:
 
     def _usable(self, wanted: Digest) -> Layers | None:
         layers = self.machine.cache.record(wanted)
-        if layers is None or not all(self.machine.blobs.has(layer.descriptor) for layer in layers if layer.created):
+        if layers is None or not self._counts(layers):
             layers = self.machine.cache.brought(wanted)
-        if layers is None:
-            return None
+            if layers is None or not self._counts(layers):
+                return None
         self.machine.cache.touch(wanted)
         return layers
 
-    def _own_layer(self, own: Digest | None) -> Layers | None:
+    def _counts(self, layers: Layers) -> bool:
+        there = all(self.machine.blobs.has(layer.descriptor) for layer in layers if layer.created)
+        return there and is_young(layers, self.request.cache_ttl)
+
+    def _own_layer(self, place: int, contents: tuple[Digest, ...]) -> Layers | None:
         """Return the layer that is recorded under its own key: it goes on any root."""
-        return None if own is None or self.request.no_cache else self._usable(own)
+        own = self._own_key(place, contents)
+        return None if own is None or place in self.to_run else self._usable(own)
 
     def _on_this_base(self, place: int, layers: Layers) -> Layers:
         """Return *layers* with the blobs that the base has now: it may have been compressed anew since the record."""
@@ -252,7 +260,7 @@ class _Solver:
             self.keys[place] = self._key(place, contents)
             own = self._own_key(place, contents)
             stack.enter_context(self.machine.locks.exclusive(str(own or self.keys[place]), self.cancel.is_set))
-            if not self.request.no_cache and self._recorded(place):
+            if place not in self.to_run and self._recorded(place):
                 self.steps.cached(place)
                 return
             if self._stacked(place, contents):
@@ -281,7 +289,7 @@ class _Solver:
 
     def _stacked(self, place: int, contents: tuple[Digest, ...]) -> bool:
         """Put the layer that a vertex has on every root on top of this one; tell whether it was there."""
-        layers = self._own_layer(self._own_key(place, contents))
+        layers = self._own_layer(place, contents)
         if layers is None:
             return False
         self.keys[place] = self._key(place, contents)

@@ -44,6 +44,8 @@ class Imported:
         self._machine, self._reporter = machine, reporter
         self._lock = threading.Lock()
         self._warned: set[str] = set()
+        self._seen: set[tuple[str, str]] = set()
+        """(digest, diff ID) of layers that are in the store and are what they are said to be."""
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             loaded = list(pool.map(self._load, places))
         self._caches = [item for item in loaded if item is not None]
@@ -92,12 +94,12 @@ class Imported:
     def _brought(self, place: Place, layers: list[BuiltLayer]) -> bool:
         """Bring what is missing of *layers*; tell whether they are there now and are what they are said to be."""
         with self._lock:
-            missing = [layer for layer in layers if not self._machine.blobs.has(layer.descriptor)]
-            if not missing:
+            unseen = [layer for layer in layers if (layer.digest, layer.diff_id) not in self._seen]
+            if not unseen:
                 return True
             step = self._reporter.begin(f"importing layers from cache {place.name}")
             try:
-                self._fetch(place, missing, step.status)
+                self._fetch(place, unseen, step.status)
             except (OciError, OSError) as error:
                 step.fail(error)
                 self._warn(place, error)
@@ -107,10 +109,14 @@ class Imported:
 
     def _fetch(self, place: Place, layers: list[BuiltLayer], status: Callable[[str, int, int], None]) -> None:
         blobs = self._machine.blobs
-        place.bring([layer.descriptor for layer in layers], self._machine, status)
+        missing = [layer.descriptor for layer in layers if not blobs.has(layer.descriptor)]
+        if missing:
+            place.bring(missing, self._machine, status)
         for layer in layers:
+            # Also of a blob that was here before: what it unpacks to is the word of the cache.
             if diff_id(blobs, layer.descriptor) != Digest.parse(layer.diff_id):
                 raise DigestMismatch(f"layer {layer.digest} does not unpack to {layer.diff_id}")
+            self._seen.add((layer.digest, layer.diff_id))
 
     def _warn(self, place: Place, error: Exception) -> None:
         text = f"failed to import cache {place.name}: {error}"

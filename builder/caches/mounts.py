@@ -4,8 +4,6 @@ What a cache mount holds is part of no key, so this changes how fast a step is, 
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -20,15 +18,21 @@ from builder.oci.unpack import unpack
 from builder.ops import Run
 from builder.plan import Plan
 from runtime.changes import tree_changes
+from runtime.filelock import remove_tree
 from runtime.safepath import Root
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def mount_names(plan: Plan, wanted: Callable[[str], bool]) -> tuple[str, ...]:
-    """Return the names of the cache mounts of a plan whose ids are *wanted*, each once."""
+    """Return the names of the cache mounts of a plan whose ids are *wanted*, each once.
+
+    One that begins with files of an image or a stage (``from``) is not among them: it is not shared.
+    """
     from builder.execute.cache_mounts import cache_name
 
     runs = (vertex.op for vertex in plan.vertices if isinstance(vertex.op, Run))
-    mounts = (mount for op in runs for mount in op.mounts if mount.kind == "cache")
+    mounts = (mount for op in runs for mount in op.mounts if mount.kind == "cache" and mount.input < 0)
     return tuple(dict.fromkeys(cache_name(mount) for mount in mounts if wanted(mount.id or mount.target)))
 
 
@@ -41,7 +45,8 @@ def packed(names: Iterable[str], machine: Machine, warn: Callable[[str], None]) 
 
     for name in names:
         try:
-            folder = present_mount(name, machine)
+            with machine.locks.exclusive(f"make {name}"):
+                folder = present_mount(name, machine)
             if folder is not None:
                 yield _pack(name, folder, machine)
         except (OciError, OSError) as error:
@@ -59,18 +64,22 @@ def _pack(name: str, folder: Path, machine: Machine) -> Mount:
 
 
 def unpack_mount(mount: Mount, folder: Path, machine: Machine) -> None:
-    """Let *folder*, which is not there, be what the cache mount held.
+    """Let *folder*, which is not there, be what the cache mount held. The caller has the lock for it.
 
     Raises:
         OciError, OSError: the layer cannot be unpacked; nothing is there then.
     """
-    new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".new-"))
+    new = folder.with_name(f"new-{folder.name}")
+    folders = os.open(folder.parent, _FOLDER)
     try:
-        handle = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        remove_tree(folders, new.name)  # what a killed builder left
+        new.mkdir(mode=0o700)
+        handle = os.open(new, _FOLDER)
         with Root(handle) as root, machine.blobs.open(mount.layer.descriptor) as stream:
             unpack(stream, root.fd, overlay=False, diff_id=Digest.parse(mount.layer.diff_id))
             os.fchown(root.fd, mount.uid, mount.gid)
             os.fchmod(root.fd, mount.mode)
         new.rename(folder)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        remove_tree(folders, new.name)
+        os.close(folders)

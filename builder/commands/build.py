@@ -12,6 +12,7 @@ import click
 from builder.commands import build_flags as values
 from builder.commands.cache_flags import cache_flags, cache_values
 from builder.commands.foreign_flags import foreign_flags
+from builder.commands.housekeeping import tidy
 from builder.commands.stdin_context import prepared
 from builder.commands.step_flags import step_flags, step_values
 from builder.commands.tools import Command, is_terminal, machine, root_option, say, tools
@@ -184,10 +185,13 @@ def _build() -> Callable[..., Any]:
 def _built(request: Request, display: OpenDisplay) -> Any:
     opened = machine()
     try:
-        return _build()(request, opened, display)
+        outcome = _build()(request, opened, display)
     except (BuildError, DockerfileError) as error:
         from builder.commands.build_failures import told
 
         raise told(error, request) from error
+    else:
+        tidy(opened)
+        return outcome
     finally:
         opened.close()

@@ -8,6 +8,7 @@ import click
 
 from builder.errors import RequestError
 from builder.request import CacheSpec
+from grammar.golang import parse_duration
 from grammar.reference import InvalidReference, parse_reference
 from grammar.suggest import did_you_mean
 
@@ -40,6 +41,13 @@ def cache_flags(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="SPEC",
             help="Cache to write: type=local,dest=DIR, type=registry,ref=NAME or type=inline; mode=max, mounts=true.",
         ),
+        click.option(
+            *("--no-cache-filter", "no_cache_filter"),
+            multiple=True,
+            metavar="STAGE[,STAGE]",
+            help="Run every step of these stages; repeatable.",
+        ),
+        click.option("--cache-ttl", metavar="DURATION", help="Run steps again whose layers are older: 24h, 90m."),
     )
     for option in reversed(options):
         function = option(function)
@@ -51,8 +59,21 @@ def cache_values(flags: Mapping[str, Any]) -> dict[str, Any]:
     inline = [] if _INLINE.isdisjoint(flags["build_args"]) else ["type=inline"]
     return {
         "cache_from": _specs(flags["cache_from"], "--cache-from", _FROM),
+        "no_cache_filter": tuple(name for item in flags["no_cache_filter"] for name in item.split(",") if name),
+        "cache_ttl": None if flags["cache_ttl"] is None else duration("--cache-ttl", flags["cache_ttl"]),
         "cache_to": _specs((*flags["cache_to"], *inline), "--cache-to", _TO),
     }
+
+
+def duration(flag: str, text: str) -> float:
+    """Return the seconds of a duration in Go's notation."""
+    try:
+        seconds = parse_duration(text) / 1e9
+    except ValueError as error:
+        raise RequestError(f"{flag}: {error}", hint="write it as 24h or 1h30m") from error
+    if seconds < 0:
+        raise RequestError(f"{flag}: a duration cannot be negative")
+    return seconds
 
 
 def _specs(given: Iterable[str], flag: str, types: Mapping[str, tuple[str, ...]]) -> tuple[CacheSpec, ...]:

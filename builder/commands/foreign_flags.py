@@ -32,8 +32,7 @@ _SHORT = {"--cpu-shares": "-c"}
 _REFUSED = {
     "--annotation": "annotations are not supported",
     "--attest": "attestations are not supported",
-    "--cache-mount": "exporting cache mounts is not supported",
-    "--no-cache-filter": "use --no-cache",
+    "--cache-mount": "use --cache-to with mounts=true",
     "--policy": "policies are not supported",
     "--provenance": "attestations are not supported",
     "--sbom": "attestations are not supported",

@@ -1,39 +1,54 @@
 """``pybuild prune``: give back the space of what nothing needs."""
 
 import sys
+from typing import Any
 
 import click
 
 from builder import gc
 from builder.commands.failures import FAILED
+from builder.commands.housekeeping import store_limits
+from builder.commands.prune_flags import policy, prune_flags
 from builder.commands.tools import Command, machine, root_option, say
 from builder.display.units import human_size
+from builder.eviction import evict
 
 _WARNING = {
     False: "images without a name, and what neither an image nor the build cache needs",
     True: "images without a name, the whole build cache, and unpacked layers that no image needs",
 }
 
+_LIMITED = "images without a name, and the build cache beyond the limits that are given"
+
 
 @click.command("prune", cls=Command, short_help="Remove what nothing needs.")
 @click.option("-a", "--all", "everything", is_flag=True, help="Also the whole build cache.")
 @click.option("-f", "--force", is_flag=True, help="Do not ask.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only how much was reclaimed.")
+@prune_flags
 @root_option
-def command(*, everything: bool, force: bool, quiet: bool) -> int | None:
+def command(*, everything: bool, force: bool, quiet: bool, **flags: Any) -> int | None:
     """Remove images without a name and everything in the store that nothing needs.
 
-    Images with a name always stay. With -a the build cache goes, too: the next build runs every step again. Waits for
-    builds that use the store.
+    Images with a name always stay. With -a the build cache goes, too: the next build runs every step again; with a
+    filter or a size, only as much of it as these say. Limits may also stand in config.toml of the store, under [gc];
+    they are kept after builds, too. Waits for builds that use the store.
     """
-    if not force and not _agreed(_WARNING[everything]):
-        return FAILED
+    wanted = policy(flags)
     opened = machine()
     try:
+        if wanted.is_empty and not everything:
+            wanted = policy(store_limits(opened.root / "config.toml"))
+        # As in Docker, -a says what may go; with limits of size or age only as much goes as they ask for.
+        everything = everything and wanted.is_empty
+        if not force and not _agreed(_WARNING[everything] if wanted.is_empty else _LIMITED):
+            return FAILED
         with opened.collecting():
             images = [str(descriptor.digest) for name, descriptor in opened.layout.entries() if not name]
             opened.layout.untag("")
+            evicted = 0 if wanted.is_empty else evict(opened, wanted)
             freed = gc.collect(opened, everything=everything)
+            freed.records += evicted
     finally:
         opened.close()
     if not quiet:

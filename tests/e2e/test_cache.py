@@ -137,6 +137,32 @@ def test_no_cache_runs_everything(program: Program, tmp_path: Path) -> None:
     assert len(again.executed) == 6
 
 
+def test_steps_of_a_stage_run_although_the_cache_has_them(program: Program, tmp_path: Path) -> None:
+    context = _two_stages(tmp_path / "context")
+    program.build(context)
+    again = program.build(context, "--no-cache-filter=Made")
+    assert [step.split()[0] for step in again.executed] == ["[made"] * 3, "the copied files are the same"
+    assert len(again.cached) == 3
+    last = program.build(context, "--no-cache-filter=1")
+    assert len(last.executed) == 3
+    assert program.build(context).executed == []
+
+
+def test_what_stands_on_a_stage_runs_after_it(program: Program, tmp_path: Path) -> None:
+    text = "FROM small AS one\nRUN date +%s%N > /one\nFROM one\nRUN cp /one /two\n"
+    context = write_context(tmp_path / "context", {"Dockerfile": text})
+    program.build(context)
+    assert len(program.build(context, "--no-cache-filter", "one").executed) == 2
+    assert program.run("run", "--rm", "built", "cmp", "/one", "/two").returncode == 0
+
+
+def test_layers_that_are_too_old_do_not_count(program: Program, tmp_path: Path) -> None:
+    context = _two_stages(tmp_path / "context")
+    program.build(context)
+    assert program.build(context, "--cache-ttl=1h").executed == []
+    assert len(program.build(context, "--cache-ttl=0s").executed) == 6
+
+
 def test_steps_before_a_failure_are_kept(program: Program, tmp_path: Path) -> None:
     text = "FROM small\nRUN echo one > /one\nRUN test -e /two\nRUN echo three > /three\n"
     context = write_context(tmp_path / "context", {"Dockerfile": text})

@@ -162,7 +162,7 @@ MOUNTING = """
     FROM small
     RUN --mount=type=cache,id=packages,target=/c,mode=0750,uid=1000,gid=50 mkdir /c/d && echo mine > /c/d/f && chmod 4755 /c/d/f && ln -s d/f /c/l
     RUN --mount=type=cache,target=/other echo other > /other/f
-    RUN --mount=type=cache,id=packages,target=/c ls -R /c > /list
+    RUN --mount=type=cache,id=packages,target=/c,mode=0750,uid=1000,gid=50 ls -R /c > /list
 """
 
 
@@ -174,7 +174,7 @@ def test_cache_mounts_come_with_the_cache(program: Program, tmp_path: Path) -> N
         program.build(context, f"--cache-to=type=registry,ref={name},mounts=packages;unknown")
         other = other_store(tmp_path)
         assert other.build(context, "--cache-from", name).executed == []
-        last = "RUN --mount=type=cache,id=packages,target=/c stat -c '%a %u %g %n' /c /c/d/f /c/l > /list; cat /c/l >> /list"
+        last = "RUN --mount=type=cache,id=packages,target=/c,mode=0750,uid=1000,gid=50 stat -c '%a %u %g %n' /c /c/d/f /c/l > /list; cat /c/l >> /list"
         text = (context / "Dockerfile").read_text()
         (context / "Dockerfile").write_text(
             f"{text[: text.rindex('RUN')]}{last}\nRUN --mount=type=cache,target=/other ls /other > /others\n"

@@ -6,6 +6,8 @@ it accepts again after printing it. `tests/properties/test_fuzz_targets.py` runs
 
 from collections.abc import Callable
 
+from builder.caches.document import Remembered
+from builder.oci.errors import InvalidImage
 from grammar.errors import DockerfileError
 from grammar.ignorefile import IgnoreFile
 from grammar.mounts import read_mount
@@ -98,6 +100,15 @@ def fuzz_pattern(text: str) -> None:
         return
 
 
+def fuzz_cache_document(text: str) -> None:
+    """Read the document of a shared cache."""
+    try:
+        remembered = Remembered.from_json(text.encode("utf-8", "surrogatepass"))
+    except InvalidImage:
+        return
+    assert Remembered.from_json(remembered.to_json()) == remembered
+
+
 TARGETS: dict[str, Callable[[str], None]] = {
     "parser": fuzz_parser,
     "words": fuzz_words,
@@ -105,4 +116,5 @@ TARGETS: dict[str, Callable[[str], None]] = {
     "mounts": fuzz_mount,
     "reference": fuzz_reference,
     "patterns": fuzz_pattern,
+    "cachedocument": fuzz_cache_document,
 }

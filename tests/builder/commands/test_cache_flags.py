@@ -7,10 +7,21 @@ from builder.errors import RequestError
 from builder.request import CacheSpec
 
 
-def values(
-    cache_from: Sequence[str] = (), cache_to: Sequence[str] = (), build_args: Sequence[str] = ()
-) -> dict[str, object]:
-    return cache_values({"cache_from": cache_from, "cache_to": cache_to, "build_args": build_args})
+def values(cache_from: Sequence[str] = (), cache_to: Sequence[str] = (), **flags: object) -> dict[str, object]:
+    defaults = {"build_args": (), "no_cache_filter": (), "cache_ttl": None}
+    return cache_values({"cache_from": cache_from, "cache_to": cache_to, **defaults, **flags})
+
+
+def test_stages_and_an_age_limit_the_cache() -> None:
+    given = values(no_cache_filter=("a,B", "c", ""), cache_ttl="1h30m")
+    assert (given["no_cache_filter"], given["cache_ttl"]) == (("a", "B", "c"), 5400)
+    assert (values()["no_cache_filter"], values()["cache_ttl"]) == ((), None)
+
+
+@pytest.mark.parametrize("text", ["", "1", "tomorrow", "-1h", "1d"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(RequestError, match="--cache-ttl"):
+        values(cache_ttl=text)
 
 
 def test_a_build_argument_asks_for_an_inline_cache() -> None:

@@ -71,3 +71,26 @@ def test_without_force_it_asks_first(shop: Shop, monkeypatch: pytest.MonkeyPatch
     result = shop.run("prune")
     assert result.out.startswith("WARNING! This will remove images without a name")
     assert (result.code, len(blobs(shop))) == (left, left)
+
+
+def test_limits_of_the_cache_are_kept(shop: Shop) -> None:
+    image = shop.image(layers=(BASE,))
+    shop.machine.cache.put_record(Digest.of(b"key"), image_layers(image))
+    for flags in (["--filter", "until=1h"], ["--max-used-space=1g", "-a"], ["--keep-storage=1g"]):
+        assert "Deleted build cache records: 0" in shop.run("prune", "-f", *flags).lines
+    assert "Deleted build cache records: 1" in shop.run("prune", "-f", "--max-used-space=10").lines
+    assert blobs(shop) == set()
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--filter=id=x", "--filter: 'id' is not supported"),
+        ("--filter=until=x", "--filter until: "),
+        ("--max-used-space=many", "invalid --max-used-space"),
+    ],
+)
+def test_limits_that_mean_nothing_are_refused(shop: Shop, flag: str, message: str) -> None:
+    result = shop.run("prune", "-f", flag)
+    assert result.code == 2
+    assert message in result.err

@@ -1,0 +1,103 @@
+"""Which records of the build cache go, when it may not grow without end.
+
+What a record costs is what nothing else needs: blobs and unpacked layers of images count for nothing. A record is as
+recently used as any record that stands on it, so the steps of a build that is still in use stay together.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from builder.cache import Layers
+from builder.gc import mark, snapshot_size
+from builder.machine import Machine
+from builder.oci.digest import Digest
+from builder.oci.model import chain_ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What may go, and how much must; sizes in bytes. Without any limit of size all of what may go goes."""
+
+    until: float | None = None
+    """Only what was not used for this many seconds."""
+    reserved_space: int | None = None
+    """The cache is never made smaller than this."""
+    max_used_space: int | None = None
+    min_free_space: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing is asked for."""
+        return self == Policy()
+
+    def room(self, used: int, free: int) -> int:
+        """Return how many bytes the cache may keep of the *used* ones, when *free* are left on the disk."""
+        limits = []
+        if self.max_used_space is not None:
+            limits.append(self.max_used_space)
+        if self.min_free_space is not None:
+            limits.append(used - max(0, self.min_free_space - free))
+        return max(min(limits, default=0), self.reserved_space or 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    key: str
+    layers: Layers
+    used: float
+    costs: frozenset[str]
+
+
+def evict(machine: Machine, policy: Policy) -> int:
+    """Forget records as *policy* says, those that were used longest ago first; return how many.
+
+    What they named goes with the next `builder.gc.collect`. The caller holds `Machine.collecting`.
+    """
+    sizes: dict[str, int] = {}
+    records = sorted(_records(machine, sizes), key=lambda record: record.used)
+    needed = Counter(cost for record in records for cost in record.costs)
+    used = sum(sizes[cost] for cost in needed)
+    status = os.statvfs(machine.root)
+    room = policy.room(used, status.f_bavail * status.f_frsize)
+    limit = time.time() - (policy.until or 0)
+    gone = []
+    for record in records:
+        if used <= room or (policy.until is not None and record.used > limit):
+            break
+        gone.append(record.key)
+        needed.subtract(record.costs)
+        used -= sum(sizes[cost] for cost in record.costs if needed[cost] == 0)
+    machine.cache.forget(gone)
+    return len(gone)
+
+
+def _records(machine: Machine, sizes: dict[str, int]) -> Iterator[_Record]:
+    """Yield all records with what they alone keep in the store; *sizes* takes the bytes of that."""
+    marked = mark(machine)
+    found = list(machine.cache.records())
+    latest: dict[str, float] = {}
+    for _, layers, used in found:
+        for chain in _chain(layers):
+            latest[chain] = max(used, latest.get(chain, 0))
+    for key, layers, used in found:
+        costs = set()
+        for layer in layers:
+            if Digest.parse(layer.digest) not in marked.blobs:
+                costs.add(layer.digest)
+                sizes[layer.digest] = layer.size
+        chains = _chain(layers)
+        for chain in chains:
+            if chain not in marked.snapshots:
+                # A name of its own: an uncompressed layer at the bottom has the same digest for blob and snapshot.
+                costs.add(f"snapshot {chain}")
+                if f"snapshot {chain}" not in sizes:
+                    sizes[f"snapshot {chain}"] = snapshot_size(machine, chain)
+        recent = latest[chains[-1]] if chains else used
+        yield _Record(key=key, layers=layers, used=recent, costs=frozenset(costs))
+
+
+def _chain(layers: Layers) -> tuple[str, ...]:
+    return chain_ids(tuple(Digest.parse(layer.diff_id) for layer in layers))

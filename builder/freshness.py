@@ -1,0 +1,46 @@
+"""Which results of earlier builds count, when the user does not want all of them to."""
+
+import time
+from datetime import datetime
+
+from builder.cache import Layers
+from builder.ops import Base, Local, Scratch
+from builder.plan import Plan
+from builder.request import Request
+
+
+def to_run(plan: Plan, request: Request) -> frozenset[int]:
+    """Return what no record may answer: steps of ``--no-cache`` and ``--no-cache-filter``, and what stands on them.
+
+    What only copies from them is not among these: when the files turn out to be the same, its record counts.
+    """
+    if request.no_cache:
+        return frozenset(range(len(plan.vertices)))
+    wanted = frozenset(f"stage-{name}" if name.isdecimal() else name.lower() for name in request.no_cache_filter)
+    found: set[int] = set()
+    for place, vertex in enumerate(plan.vertices if wanted else ()):
+        named = not isinstance(vertex.op, Base | Local | Scratch) and not wanted.isdisjoint(vertex.stages)
+        if named or (vertex.inputs and vertex.inputs[0] in found):
+            found.add(place)
+    return frozenset(found)
+
+
+def unsettled(plan: Plan, running: frozenset[int]) -> frozenset[int]:
+    """Return *running* and what depends on it: only when that has run, a record of theirs may be taken."""
+    found = set(running)
+    for place, vertex in enumerate(plan.vertices if running else ()):
+        if not found.isdisjoint(vertex.inputs):
+            found.add(place)
+    return frozenset(found)
+
+
+def is_young(layers: Layers, ttl: float | None) -> bool:
+    """Tell whether every layer that a step has made was made within the last *ttl* seconds; None is no limit."""
+    if ttl is None:
+        return True
+    limit = time.time() - ttl
+    return all(_seconds(layer.created) >= limit for layer in layers if layer.created)
+
+
+def _seconds(created: str) -> float:
+    return datetime.fromisoformat(f"{created[:19]}+00:00").timestamp()

@@ -1,0 +1,133 @@
+"""What a cache says is not believed, but looked at."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builder.cache import BuiltLayer, Layers
+from builder.caches.document import CONFIG_TYPE, Mount, Remembered
+from builder.caches.imported import imported
+from builder.caches.places import LocalPlace
+from builder.machine import Machine, image_layers, open_machine
+from builder.oci.blobs import BlobStore
+from builder.oci.digest import Digest
+from builder.oci.layout import Layout
+from builder.oci.model import Manifest
+from builder.progress import Event, Warned
+from builder.request import CacheSpec, Request
+from builder.steps import Reporter
+from tests.helpers.images import tiny_image
+
+KEY, OTHER = Digest.of(b"key"), Digest.of(b"other")
+NAME = "cache mount /c"
+
+
+@pytest.fixture
+def machine(tmp_path: Path):
+    opened = open_machine(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def layer(tmp_path: Path) -> BuiltLayer:
+    """A layer that only the folder of the cache has."""
+    (made,) = image_layers(tiny_image(BlobStore(tmp_path / "cache"), {"f": b"content"}))
+    return replace(made, created="2024-01-02T03:04:05Z")
+
+
+def spec(tmp_path: Path) -> CacheSpec:
+    return CacheSpec(type="local", options=(("src", str(tmp_path / "cache")),))
+
+
+def written(tmp_path: Path, remembered: Remembered, layers: Layers | None = None) -> None:
+    """Write the cache; *layers* are those of the manifest when they are not those of the records."""
+    blobs = BlobStore(tmp_path / "cache")
+    config = blobs.put(remembered.to_json(), CONFIG_TYPE)
+    listed = remembered.blobs if layers is None else tuple(item.descriptor for item in layers)
+    manifest = Manifest(config=config, layers=listed)
+    Layout(tmp_path / "cache").tag("latest", blobs.put(manifest.to_json(), manifest.media_type))
+
+
+def asked(tmp_path: Path, machine: Machine, question: Callable[[Machine], object]) -> tuple[object, list[str]]:
+    events: list[Event] = []
+    request = Request(context=tmp_path, cache_from=(spec(tmp_path),))
+    with imported(request, machine, Reporter(events.append)):
+        answer = question(machine)
+    return answer, [event.message for event in events if isinstance(event, Warned)]
+
+
+def test_a_record_comes_with_its_layers_and_stays(tmp_path: Path, machine: Machine, layer: BuiltLayer) -> None:
+    written(tmp_path, Remembered(records={KEY: (layer,)}, selections={OTHER: KEY}))
+    answer, warnings = asked(
+        tmp_path, machine, lambda opened: (opened.cache.brought(KEY), opened.cache.selection(OTHER))
+    )
+    assert (answer, warnings) == (((layer,), KEY), [])
+    assert machine.cache.record(KEY) == (layer,)
+    assert machine.blobs.has(layer.descriptor)
+    assert machine.cache.elsewhere is None
+
+
+def test_layers_are_not_brought_before_something_needs_them(
+    tmp_path: Path, machine: Machine, layer: BuiltLayer
+) -> None:
+    written(tmp_path, Remembered(records={KEY: (layer,)}))
+    assert asked(tmp_path, machine, lambda opened: opened.cache.brought(OTHER)) == (None, [])
+    assert list(machine.blobs.digests()) == []
+
+
+def test_a_layer_with_another_diff_id_is_a_miss(tmp_path: Path, machine: Machine, layer: BuiltLayer) -> None:
+    written(tmp_path, Remembered(records={KEY: (replace(layer, diff_id=str(OTHER)),)}))
+    answer, (warning,) = asked(tmp_path, machine, lambda opened: [opened.cache.brought(KEY) for _ in range(2)])
+    assert answer == [None, None], "the blob is there the second time"
+    assert "does not unpack to" in warning
+    assert machine.cache.record(KEY) is None
+
+
+def test_a_layer_that_the_manifest_does_not_list_is_refused(
+    tmp_path: Path, machine: Machine, layer: BuiltLayer
+) -> None:
+    written(tmp_path, Remembered(records={KEY: (layer,)}), layers=())
+    answer, (warning,) = asked(tmp_path, machine, lambda opened: opened.cache.brought(KEY))
+    assert answer is None
+    assert "is not in the manifest" in warning
+
+
+def test_an_image_without_a_cache_is_a_warning(tmp_path: Path, machine: Machine) -> None:
+    image = tiny_image(BlobStore(tmp_path / "cache"), {"f": b"content"})
+    Layout(tmp_path / "cache").tag("latest", image.descriptor)
+    _, (warning,) = asked(tmp_path, machine, lambda opened: opened.cache.brought(KEY))
+    assert "there is no cache of pybuild in it" in warning
+
+
+def test_a_cache_mount_is_unpacked_where_there_is_none(tmp_path: Path, machine: Machine, layer: BuiltLayer) -> None:
+    mount = Mount(name=NAME, layer=layer, mode=0o700)
+    written(tmp_path, Remembered(mounts=(mount,)))
+    folder = machine.root / "cache-mounts" / "x"
+    assert asked(tmp_path, machine, lambda opened: opened.cache.elsewhere.fill_mount(NAME, folder)) == (True, [])
+    assert (folder / "f").read_bytes() == b"content"
+    assert folder.stat().st_mode & 0o7777 == 0o700
+
+
+def test_a_cache_mount_that_is_damaged_leaves_nothing(tmp_path: Path, machine: Machine, layer: BuiltLayer) -> None:
+    written(tmp_path, Remembered(mounts=(Mount(name=NAME, layer=layer),)))
+    BlobStore(tmp_path / "cache").path(layer.descriptor.digest).write_bytes(b"x" * layer.size)
+    folder = machine.root / "cache-mounts" / "x"
+    answer, (warning,) = asked(tmp_path, machine, lambda opened: opened.cache.elsewhere.fill_mount(NAME, folder))
+    assert answer is False
+    assert "has the digest" in warning
+    assert list((machine.root / "cache-mounts").iterdir()) == []
+
+
+def test_a_place_is_chosen_by_its_tag_or_digest(tmp_path: Path, machine: Machine, layer: BuiltLayer) -> None:
+    with BlobStore(tmp_path / "cache").open(layer.descriptor) as stream:
+        machine.blobs.put_stream(stream, layer.descriptor, layer.media_type)
+    folder = ("dest", str(tmp_path / "new"))
+    known = Remembered(records={KEY: (layer,)})
+    LocalPlace(CacheSpec(type="local", options=(folder, ("tag", "v1")))).keep(known, machine, lambda *_: None)
+    digest = Layout(tmp_path / "new").resolve("v1").digest
+    for option in (("tag", "v1"), ("digest", str(digest))):
+        assert LocalPlace(CacheSpec(type="local", options=(folder, option))).load(machine) == known
+    assert not (tmp_path / "new" / "tmp").exists()

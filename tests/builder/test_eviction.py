@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+
+from builder import gc
+from builder.eviction import Policy, evict
+from builder.machine import Machine, image_layers, open_machine
+from builder.oci.digest import Digest
+from tests.helpers.images import tiny_image
+
+KEYS = [Digest.of(str(number).encode()) for number in range(3)]
+
+
+@pytest.fixture
+def machine(tmp_path: Path):
+    opened = open_machine(tmp_path)
+    yield opened
+    opened.close()
+
+
+def remember(machine: Machine, key: Digest, *names: str, age: float) -> int:
+    """Record layers with a file of each name; return the size of the last one."""
+    layers = image_layers(tiny_image(machine.blobs, *({name: name.encode() * 1000} for name in names)))
+    machine.cache.put_record(key, layers)
+    machine.database.run("UPDATE records SET used = used - ? WHERE key = ?", (age, str(key)))
+    return layers[-1].size
+
+
+def left(machine: Machine) -> set[str]:
+    return {key for key, _, _ in machine.cache.records()}
+
+
+@pytest.mark.parametrize(
+    ("policy", "room"),
+    [
+        (Policy(until=5), 0),
+        (Policy(reserved_space=30), 30),
+        (Policy(max_used_space=60), 60),
+        (Policy(max_used_space=60, reserved_space=80), 80),
+        (Policy(min_free_space=10), 100),
+        (Policy(min_free_space=70), 50),
+        (Policy(min_free_space=70, max_used_space=40), 40),
+        (Policy(min_free_space=1000, reserved_space=10), 10),
+    ],
+)
+def test_room_follows_from_all_limits(policy: Policy, room: int) -> None:
+    assert policy.room(used=100, free=20) == room
+
+
+def test_what_was_used_longest_ago_goes_first(machine: Machine) -> None:
+    sizes = [remember(machine, key, str(key), age=age) for key, age in zip(KEYS, (10, 30, 20), strict=True)]
+    assert evict(machine, Policy(max_used_space=sum(sizes) - 1)) == 1
+    assert left(machine) == {str(KEYS[0]), str(KEYS[2])}
+    assert evict(machine, Policy(max_used_space=sizes[0])) == 1
+    assert left(machine) == {str(KEYS[0])}
+    assert evict(machine, Policy(max_used_space=sizes[0])) == 0
+
+
+def test_only_what_is_old_enough_goes(machine: Machine) -> None:
+    for key, age in zip(KEYS, (100, 4000, 8000), strict=True):
+        remember(machine, key, str(key), age=age)
+    assert evict(machine, Policy(until=3600)) == 2
+    assert left(machine) == {str(KEYS[0])}
+    gc.collect(machine)
+    assert sum(1 for _ in machine.blobs.digests()) == 1
+
+
+def test_a_record_that_others_stand_on_is_as_recent_as_they_are(machine: Machine) -> None:
+    remember(machine, KEYS[0], "below", age=9000)
+    remember(machine, KEYS[1], "below", "above", age=10)
+    remember(machine, KEYS[2], "alone", age=5000)
+    assert evict(machine, Policy(until=3600)) == 1
+    assert left(machine) == {str(KEYS[0]), str(KEYS[1])}
+
+
+def test_what_an_image_needs_costs_the_cache_nothing(machine: Machine) -> None:
+    image = tiny_image(machine.blobs, {"x": b"x" * 1000})
+    machine.layout.tag("docker.io/library/x:1", image.descriptor)
+    machine.cache.put_record(KEYS[0], image_layers(image))
+    assert evict(machine, Policy(max_used_space=0)) == 0
+    assert left(machine) == {str(KEYS[0])}
+
+
+def test_unpacked_layers_count(machine: Machine) -> None:
+    size = remember(machine, KEYS[0], "x", age=0)
+    machine.unpack(next(layers for _, layers, _ in machine.cache.records()))
+    assert evict(machine, Policy(max_used_space=size)) == 1
