@@ -78,6 +78,11 @@ def absolute(working_dir: str, path: str) -> str:
     return "/" + clean.lstrip("/")
 
 
+def working_dir(current: str, path: str) -> str:
+    """Return the working folder that WORKDIR *path* sets: an absolute one as it is written, as Docker keeps it."""
+    return path if path.startswith("/") else absolute(current, path)
+
+
 def destination(working_dir: str, path: str) -> str:
     """Return the destination of a COPY: absolute, with a trailing slash when *path* names a folder."""
     is_folder = path in {"", "."} or path.endswith(("/", "/."))

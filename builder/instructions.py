@@ -136,12 +136,13 @@ def _pairs(keyword: str, pairs: tuple[tuple[nodes.Word, nodes.Word], ...], state
 
 
 def _workdir(node: nodes.Workdir, state: StageState, around: Surroundings) -> None:
-    path = rules.absolute(state.config.working_dir, state.expand(node.path))
-    state.configure(replace(state.config, working_dir=path))
+    written = rules.working_dir(state.config.working_dir, state.expand(node.path))
+    state.configure(replace(state.config, working_dir=written))
+    path = rules.absolute("/", written)
     if path != "/":
         op = Mkdir(path=path, user=state.config.user)
         _add(state, Step(op=op, name=node.original, lines=(0, 0)), node, around)
-    state.record(f"WORKDIR {path}", layer=path != "/")
+    state.record(f"WORKDIR {written}", layer=path != "/")
 
 
 def _user(node: nodes.User, state: StageState) -> None:

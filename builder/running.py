@@ -36,7 +36,7 @@ def run_step(
     op = Run(
         args=args,
         env=tuple(state.scope.items()),
-        cwd=state.config.working_dir or "/",
+        cwd=absolute("/", state.config.working_dir),
         user=state.config.user,
         network=request.network if node.network == "default" else node.network,
         security=node.security,

@@ -19,7 +19,7 @@ from builder.errors import BuildError
 from builder.oci.digest import Digest
 from builder.ops import Inline, Pick
 from grammar.ignorefile import IgnoreFile
-from grammar.patterns import has_wildcard, match
+from grammar.patterns import BadPattern, has_wildcard, match, parse_pattern
 from grammar.suggest import did_you_mean
 from runtime.safepath import Root, scan_folder
 
@@ -72,7 +72,7 @@ def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None, *, par
     With *parents* there is one group, which keeps the folders above what is selected (COPY --parents).
 
     Raises:
-        BuildError: a path without wildcards is missing, or the ignore file hides it.
+        BuildError: a path without wildcards is missing, or the ignore file hides it, or a pattern is malformed.
     """
     if parents:
         return _with_parents(source, pick.path, exclude)
@@ -202,7 +202,18 @@ def _may_descend(source: Source, item: Item, exclude: IgnoreFile | None) -> bool
 
 def _matches(source: Source, pattern: str) -> Iterator[str]:
     """Yield the paths that a pattern matches, each element on its own, in byte order."""
+    _refuse_malformed(pattern)
     yield from _match_below(source, "", pattern.split("/"))
+
+
+def _refuse_malformed(pattern: str) -> None:
+    """Parse the whole pattern, whose last elements are never tried when the first ones match nothing."""
+    try:
+        for element in pattern.split("/"):
+            parse_pattern(element)
+    except BadPattern as error:
+        message = f'"{pattern}": {error}'
+        raise BuildError(message, hint="a backslash before a bracket takes it as it stands") from error
 
 
 def _match_below(source: Source, path: str, elements: list[str]) -> Iterator[str]:

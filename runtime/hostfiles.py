@@ -31,9 +31,6 @@ def _hosts(spec: Spec) -> str:
     lines = [
         ("127.0.0.1", f"localhost {spec.hostname}"),
         ("::1", "localhost ip6-localhost ip6-loopback"),
-        ("fe00::0", "ip6-localnet"),
-        ("ff02::1", "ip6-allnodes"),
-        ("ff02::2", "ip6-allrouters"),
         *((address, name) for name, address in spec.hosts),
     ]
     return "".join(f"{address}\t{names}\n" for address, names in lines)

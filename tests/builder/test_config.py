@@ -127,3 +127,11 @@ def test_a_signal_stays_as_it_was_written(text):
 def test_what_is_no_signal_is_refused(text):
     with pytest.raises(ResolveError, match=f"invalid signal: {re.escape(text)}$"):
         config.check_signal(text)
+
+
+@pytest.mark.parametrize(
+    ("current", "path", "result"),
+    [("", "/app/", "/app/"), ("/a", "/b//c/../d", "/b//c/../d"), ("/app/", "x/", "/app/x"), ("", "x/../y", "/y")],
+)
+def test_an_absolute_working_folder_is_kept_as_written_and_a_relative_one_is_joined_and_cleaned(current, path, result):
+    assert config.working_dir(current, path) == result

@@ -245,3 +245,9 @@ def test_a_listing_changes_when_a_file_is_written_even_if_its_times_are_set_back
     (folder / "f").write_text("F")
     os.utime(folder / "f", ns=(status.st_atime_ns, status.st_mtime_ns))
     assert listing_of(folder) != before
+
+
+@pytest.mark.parametrize("pattern", ["a[b", "nothing*/[", "[]x*"])
+def test_a_malformed_pattern_is_refused_even_where_nothing_would_be_tried(folder, pattern):
+    with pytest.raises(BuildError, match="syntax error in pattern"):
+        picked(folder, pattern)
