@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
+from builder.annotations import check_annotations, manifest_annotations
 from builder.definition import load_definition
 from builder.errors import BuildError
 from builder.image import assemble
@@ -40,6 +41,7 @@ def build(request: Request, machine: Machine, progress: Progress = silent) -> Ou
         OciError, RuntimeHostError: the store or the host failed.
     """
     names = full_names(request.tags)
+    check_annotations(request)
     reporter = Reporter(progress)
     remotes = Remotes(request, machine, reporter)
     with machine.in_use():
@@ -78,7 +80,14 @@ def _export(plan: Plan, solved: Solved, request: Request, machine: Machine, step
         from builder.caches.export import inline
 
         config = replace(config, build_cache=inline(plan, solved.keys, request, machine))
-    image = assemble(config, solved.layers, machine.blobs, planned=plan.created, epoch=request.source_date_epoch)
+    image = assemble(
+        config,
+        solved.layers,
+        machine.blobs,
+        planned=plan.created,
+        epoch=request.source_date_epoch,
+        annotations=manifest_annotations(request, config),
+    )
     step.status(f"writing image {image.id}")
     for name in names:
         machine.layout.tag(name, image.descriptor)

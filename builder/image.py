@@ -1,6 +1,7 @@
 """The image of a target: its config with times and layers filled in, its documents written to the store."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -19,7 +20,15 @@ def timestamp(nanoseconds: int | None = None) -> str:
     return f"{text}{fraction}Z"
 
 
-def assemble(config: ImageConfig, layers: Layers, blobs: BlobStore, *, planned: str, epoch: int | None = None) -> Image:
+def assemble(
+    config: ImageConfig,
+    layers: Layers,
+    blobs: BlobStore,
+    *,
+    planned: str,
+    epoch: int | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> Image:
     """Write the image of *layers* with *config*, whose history has one entry that is not empty per layer.
 
     The same arguments give the same image: times come from the layers, never from the clock; an image that has no time
@@ -33,7 +42,7 @@ def assemble(config: ImageConfig, layers: Layers, blobs: BlobStore, *, planned: 
         diff_ids=tuple(Digest.parse(layer.diff_id) for layer in layers),
         history=tuple(replace(entry, created=entry.created or _epoch(epoch) or planned) for entry in history),
     )
-    return write_image(blobs, document, tuple(layer.descriptor for layer in layers))
+    return write_image(blobs, document, tuple(layer.descriptor for layer in layers), annotations)
 
 
 def _epoch(epoch: int | None) -> str:

@@ -63,6 +63,16 @@ class CacheSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """A line of text beside an image: of its manifest, for one platform or all (""), or of the index above it."""
+
+    kind: str
+    platform: str = ""
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A build. Paths are the user's own and are opened by name; everything below the context is not."""
 
@@ -76,6 +86,7 @@ class Request:
     build_args: tuple[tuple[str, str], ...] = ()
     target: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[Annotation, ...] = ()
     platform: str | None = None
     network: str = "default"
     add_hosts: tuple[tuple[str, str], ...] = ()

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from builder.commands import build_flags as values
+from builder.commands.annotation_flags import annotations
 from builder.commands.cache_flags import cache_flags, cache_values
 from builder.commands.foreign_flags import foreign_flags
 from builder.commands.housekeeping import tidy
@@ -57,6 +58,13 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 @click.option("--no-cache", is_flag=True, help="Run every step, whatever the cache has.")
 @click.option("--pull", is_flag=True, help="Look up base images in their registry even when the store has them.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Label of the image.")
+@click.option(
+    "--annotation",
+    "annotations",
+    multiple=True,
+    metavar="[KIND:]KEY=VALUE",
+    help="Annotate the manifest (KIND manifest[PLATFORM], the default) or the index (KIND index).",
+)
 @click.option("--network", default="default", metavar="MODE", help="Network of RUN: default, none or host.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Platform of the image (also DOCKER_DEFAULT_PLATFORM).")
 @click.option("--add-host", "add_hosts", multiple=True, metavar="NAME:ADDRESS", help="Line of /etc/hosts for RUN.")
@@ -122,6 +130,7 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         build_args=build_args,
         target=flags["target"] or None,
         labels=values.labels(flags["labels"]),
+        annotations=annotations(flags["annotations"]),
         platform=values.platform(flags["platform"], env),
         network=values.network(flags["network"]),
         add_hosts=values.hosts(flags["add_hosts"]),

@@ -30,7 +30,6 @@ _NOT_USED = (
 )
 _SHORT = {"--cpu-shares": "-c"}
 _REFUSED = {
-    "--annotation": "annotations are not supported",
     "--attest": "attestations are not supported",
     "--cache-mount": "use --cache-to with mounts=true",
     "--policy": "policies are not supported",
