@@ -3,11 +3,14 @@
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from builder.annotations import check_annotations, manifest_annotations
+from builder import multi
+from builder.annotations import manifest_annotations
 from builder.definition import load_definition
+from builder.dockerfile import DockerfileText
 from builder.errors import BuildError
 from builder.image import assemble
 from builder.machine import Machine
+from builder.multi import Plans, PlatformImage
 from builder.names import full_names
 from builder.oci.digest import Digest
 from builder.oci.image import Image
@@ -28,6 +31,9 @@ class Outcome:
     image_id: Digest
     descriptor: Descriptor
     names: tuple[str, ...]
+    platforms: tuple[PlatformImage, ...] = ()
+    """Of a build for several platforms, the image for each; *descriptor* is then that of the index, *image_id* its
+    digest."""
 
 
 def build(request: Request, machine: Machine, progress: Progress = silent) -> Outcome:
@@ -40,27 +46,58 @@ def build(request: Request, machine: Machine, progress: Progress = silent) -> Ou
         BuildError: RequestError, ResolveError, StepFailed, Cancelled.
         OciError, RuntimeHostError: the store or the host failed.
     """
-    names = full_names(request.tags)
-    check_annotations(request)
+    full_names(request.tags)
+    multi.check_request(request)
     reporter = Reporter(progress)
     remotes = Remotes(request, machine, reporter)
     with machine.in_use():
         with reporter.step("[internal] load build definition from Dockerfile"):
             file = load_definition(request, machine, remotes, reporter)
-            plan = make_plan(file, request, machine, remotes)
-        for message, line in plan.warnings:
+            plans = _plans(file, request, machine, remotes)
+        for message, line in dict.fromkeys(warning for _, plan in plans for warning in plan.warnings):
             progress(Warned(message=message, line=line))
-        if plan.refusal:
-            raise BuildError(plan.refusal, hint="the warnings are errors because the Dockerfile says check=error=true")
+        refusal = next((plan.refusal for _, plan in plans if plan.refusal), "")
+        if refusal:
+            raise BuildError(refusal, hint="the warnings are errors because the Dockerfile says check=error=true")
         with _caches(request, machine, reporter):
-            solved = solve_with_keys(plan, request, machine, reporter)
-            with reporter.step("exporting to image") as step:
-                image = _export(plan, solved, request, machine, step)
-            if request.cache_to:
-                from builder.caches.export import export
+            if request.platforms:
+                return _for_platforms(plans, request, machine, reporter)
+            return _for_one(plans[0][1], request, machine, reporter)
 
-                export(plan, solved.keys, request, machine, reporter)
-    return Outcome(image_id=image.id, descriptor=image.descriptor, names=names)
+
+def _plans(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes) -> Plans:
+    """Return the plan of the build, or of a build for several platforms those of all."""
+    if request.platforms:
+        return multi.make_plans(file, request, machine, remotes)
+    return (("", make_plan(file, request, machine, remotes)),)
+
+
+def _for_one(plan: Plan, request: Request, machine: Machine, reporter: Reporter) -> Outcome:
+    solved = solve_with_keys(plan, request, machine, reporter)
+    with reporter.step("exporting to image") as step:
+        image = _image(plan, solved, request, machine)
+        step.status(f"writing image {image.id}")
+        outcome = Outcome(image_id=image.id, descriptor=image.descriptor, names=full_names(request.tags))
+        _export(outcome, request, machine, step)
+    if request.cache_to:
+        from builder.caches.export import export
+
+        export(plan, solved.keys, request, machine, reporter)
+    return outcome
+
+
+def _for_platforms(plans: Plans, request: Request, machine: Machine, reporter: Reporter) -> Outcome:
+    layers = multi.solve_plans(plans, request, machine, reporter)
+    with reporter.step("exporting to image") as step:
+        images = multi.assemble_all(plans, layers, request, machine)
+        for image in images:
+            step.status(f"writing image {image.image_id}")
+        index = multi.write_index(images, request, machine)
+        step.status(f"exporting manifest list {index.digest}")
+        names = full_names(request.tags)
+        outcome = Outcome(image_id=index.digest, descriptor=index, names=names, platforms=images)
+        _export(outcome, request, machine, step)
+    return outcome
 
 
 def _caches(request: Request, machine: Machine, reporter: Reporter) -> AbstractContextManager[None]:
@@ -72,15 +109,14 @@ def _caches(request: Request, machine: Machine, reporter: Reporter) -> AbstractC
     return imported(request, machine, reporter)
 
 
-def _export(plan: Plan, solved: Solved, request: Request, machine: Machine, step: RunningStep) -> Image:
-    """Write the image to the store under its names, then to the outputs."""
-    names = full_names(request.tags)
+def _image(plan: Plan, solved: Solved, request: Request, machine: Machine) -> Image:
+    """Write the image to the store, without a name."""
     config = ImageConfig.from_json(plan.config.encode())
     if request.cache_to:
         from builder.caches.export import inline
 
         config = replace(config, build_cache=inline(plan, solved.keys, request, machine))
-    image = assemble(
+    return assemble(
         config,
         solved.layers,
         machine.blobs,
@@ -88,14 +124,17 @@ def _export(plan: Plan, solved: Solved, request: Request, machine: Machine, step
         epoch=request.source_date_epoch,
         annotations=manifest_annotations(request, config),
     )
-    step.status(f"writing image {image.id}")
+
+
+def _export(outcome: Outcome, request: Request, machine: Machine, step: RunningStep) -> None:
+    """Name the image, or the index of several, in the store, then write it to the outputs."""
+    names = outcome.names
     for name in names:
-        machine.layout.tag(name, image.descriptor)
+        machine.layout.tag(name, outcome.descriptor)
         step.status(f"naming to {name}")
     if not names:
-        machine.layout.keep(image.descriptor)
+        machine.layout.keep(outcome.descriptor)
     if request.outputs:
         from builder.outputs.write import write
 
-        write(image.descriptor, names, request.outputs, machine, step.status)
-    return image
+        write(outcome.descriptor, names, request.outputs, machine, step.status)

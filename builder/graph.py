@@ -6,7 +6,7 @@ the next build.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import networkx as nx
 
@@ -14,6 +14,7 @@ from builder import codec
 from builder.config import absolute
 from builder.ops import Base, Copy, Git, Http, Local, Op, Pick, Run, Scratch
 from builder.plan import Plan, Vertex
+from builder.platforms import platform_of
 from builder.remote.address import Source
 from builder.remote.tree import tree_vertices
 from builder.stages import FromContext, FromImage, FromRemote, FromScratch, FromStage, Input, Stages
@@ -32,10 +33,12 @@ def plan(stages: Stages, pins: Mapping[str, BasePin], remotes: Mapping[Source, H
     planner = _Planner(pins, remotes or {})
     for stage in stages.stages:
         planner.stage = stage.name.lower()
+        planner.platform = platform_of(stage.config)
         top = planner.root(stage.base, name=stage.base_name, lines=stage.base_lines)
         for step in stage.steps:
             sources = tuple(planner.source(source, step.op, number) for number, source in enumerate(step.inputs, 1))
-            top = planner.add(step.op, (top, *sources), step.name, step.lines)
+            op = replace(step.op, platform=planner.platform) if isinstance(step.op, Run) else step.op
+            top = planner.add(op, (top, *sources), step.name, step.lines)
         planner.tops[stage.index] = top
     return planner.ordered(planner.tops[stages.target])
 
@@ -47,6 +50,8 @@ class _Planner:
     graph: "nx.DiGraph[str]" = field(default_factory=nx.DiGraph)
     tops: dict[int, str] = field(default_factory=dict)
     stage: str = ""
+    platform: str = ""
+    """Of the stage at hand, like *stage*."""
 
     def input(self, source: Input, name: str = "", lines: tuple[int, int] = (0, 0)) -> str:
         match source:
@@ -99,7 +104,8 @@ class _Planner:
         vertex = str(codec.digest(op, inputs))
         if vertex not in self.graph:
             number = self.graph.number_of_nodes()
-            self.graph.add_node(vertex, op=op, inputs=inputs, name=name, lines=lines, number=number, stages=[])
+            shown = {"name": name, "lines": lines, "platform": self.platform}
+            self.graph.add_node(vertex, op=op, inputs=inputs, number=number, stages=[], **shown)
             self.graph.add_edges_from((source, vertex) for source in inputs)
         stages = self.graph.nodes[vertex]["stages"]
         if self.stage not in stages:
@@ -115,13 +121,6 @@ class _Planner:
         for vertex in order:
             data = needed.nodes[vertex]
             inputs = tuple(places[source] for source in data["inputs"])
-            vertices.append(
-                Vertex(
-                    op=data["op"],
-                    inputs=inputs,
-                    name=data["name"],
-                    lines=data["lines"],
-                    stages=tuple(data["stages"]),
-                )
-            )
+            shown = {key: data[key] for key in ("name", "lines", "platform")}
+            vertices.append(Vertex(op=data["op"], inputs=inputs, stages=tuple(data["stages"]), **shown))
         return Plan(vertices=tuple(vertices))

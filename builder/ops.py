@@ -150,6 +150,8 @@ class Run:
     mounts: tuple[RunMount, ...] = ()
     scripts: tuple[Script, ...] = ()
     proxies: tuple[tuple[str, str], ...] = field(default=(), metadata=ASIDE)
+    platform: str = field(default="", metadata=ASIDE)
+    """What the programs of input 0 are for; the files themselves are what the key goes by. "": this machine."""
 
 
 Op = Scratch | Base | Local | Http | Git | Copy | Mkdir | Run

@@ -11,11 +11,15 @@ from builder.ops import Op
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vertex:
-    """An op with its inputs, as numbers of earlier vertices. *name* and *lines* are for display; "" is not shown."""
+    """An op with its inputs, as numbers of earlier vertices. *name* and *lines* are for display; "" is not shown.
+
+    *platform* is that of the stage.
+    """
 
     op: Op
     inputs: tuple[int, ...] = ()
     name: str = ""
+    platform: str = ""
     lines: tuple[int, int] = (0, 0)
     stages: tuple[str, ...] = ()
     """The stages that have it as a step, by name in lower case; ``stage-1`` is the second when it has none."""

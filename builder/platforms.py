@@ -2,7 +2,7 @@
 
 from builder.errors import ResolveError
 from builder.oci.image import host_platform
-from builder.oci.model import Platform
+from builder.oci.model import ImageConfig, Platform
 
 _ARCHITECTURES = {
     "x86_64": ("amd64", ""),
@@ -56,6 +56,14 @@ def platform_arguments(target: Platform, build: Platform, stage: str) -> dict[st
         "TARGETVARIANT": target.variant,
         "TARGETSTAGE": stage,
     }
+
+
+def platform_of(config: ImageConfig) -> str:
+    """Return the platform that an image is for, in normal form; "" when its config does not say."""
+    if not config.os or not config.architecture:
+        return ""
+    variant = "" if (config.architecture, config.variant) == ("arm64", "v8") else config.variant
+    return str(Platform(os=config.os, architecture=config.architecture, variant=variant))
 
 
 def wanted_platform(text: str | None) -> Platform:

@@ -88,6 +88,8 @@ class Request:
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[Annotation, ...] = ()
     platform: str | None = None
+    platforms: tuple[str, ...] = ()
+    """Several platforms: an image for each of them, and an index. Empty for the image of *platform* alone."""
     network: str = "default"
     add_hosts: tuple[tuple[str, str], ...] = ()
     """(name, address)."""

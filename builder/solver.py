@@ -53,13 +53,26 @@ def solve_with_keys(
         StepFailed: a step did not succeed; what was finished before is in the cache.
         Cancelled: a KeyboardInterrupt came; the steps that were running have been stopped.
     """
+    return solve_all(plan, (len(plan.vertices) - 1,), request, machine, reporter, execute=execute)[0]
+
+
+def solve_all(
+    plan: Plan,
+    targets: tuple[int, ...],
+    request: Request,
+    machine: Machine,
+    reporter: Reporter,
+    *,
+    execute: Executor | None = None,
+) -> tuple[Solved, ...]:
+    """Solve each of *targets*, which are places in the plan; see `solve_with_keys`."""
     cancel = threading.Event()
     with Sources(request, machine, cancel.is_set) as sources:
         steps = Steps(plan, reporter)
         solver = _Solver(plan, request, machine, steps=steps, sources=sources, cancel=cancel)
         solver.execute = execute
         try:
-            return Solved(layers=solver.solve(), keys=solver.keys)
+            return tuple(Solved(layers=layers, keys=solver.keys) for layers in solver.solve(targets))
         except KeyboardInterrupt:
             raise Cancelled("the build was interrupted") from None
 
@@ -89,16 +102,15 @@ class _Solver:
         self._bases: dict[Base, Layers] = {}
         self.execute: Executor | None = None
 
-    def solve(self) -> Layers:
-        target = len(self.plan.vertices) - 1
+    def solve(self, targets: tuple[int, ...]) -> tuple[Layers, ...]:
         self._early_keys()
-        needed = self._needs(target)
+        needed = self._needs(targets)
         self.contents.keep_only(needed)
-        for place in range(target + 1):
+        for place in range(len(self.plan.vertices)):
             if place not in needed and not isinstance(self.plan.vertices[place].op, Local):
                 self.steps.cached(place)
         self._run(needed)
-        return self.results[target]
+        return tuple(self.results[target] for target in targets)
 
     def _early_keys(self) -> None:
         """Compute the keys that follow from the plan, the context and what the cache knows of earlier builds."""
@@ -145,14 +157,14 @@ class _Solver:
             except BuildError as error:
                 raise self.steps.failed(place, error) from error
 
-    def _needs(self, target: int) -> set[int]:
+    def _needs(self, targets: tuple[int, ...]) -> set[int]:
         """Return the vertices that must be run, or at least looked at again when their inputs are there.
 
         Layers of a base come with it, even when what stands on the base came from the cache: they are unpacked below
         what runs, and they are part of the image.
         """
         needed: set[int] = set()
-        waiting = [target, self._base_of(target)]
+        waiting = [place for target in targets for place in (target, self._base_of(target))]
         while waiting:
             place = waiting.pop()
             vertex = self.plan.vertices[place]

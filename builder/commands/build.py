@@ -28,8 +28,11 @@ _EPILOG = """\b
 Differences from docker build:
   - There is no daemon. Images stay in pybuild's store; "pybuild save", or -o
     type=docker, hands them to Docker.
-  - --load is what always happens; attestations and several platforms in one build
-    are refused; --rm is ignored with a warning.
+  - --load is what always happens; attestations are refused; --rm is ignored with a
+    warning.
+  - With several platforms the index of their images is kept and written; --iidfile
+    and -q give its digest; -o type=docker, local and tar take one platform only,
+    --cache-to, too.
   - -o type=local leaves out set-user-id bits, device nodes and pipes, and never
     removes a folder of yours to put a file in its place.
   - Exit codes: 1 a step failed, 2 usage or Dockerfile, 3 the host cannot, 4 a
@@ -66,7 +69,13 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
     help="Annotate the manifest (KIND manifest[PLATFORM], the default) or the index (KIND index).",
 )
 @click.option("--network", default="default", metavar="MODE", help="Network of RUN: default, none or host.")
-@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Platform of the image (also DOCKER_DEFAULT_PLATFORM).")
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="OS/ARCH[/VARIANT][,...]",
+    help="Platform of the image (also DOCKER_DEFAULT_PLATFORM); several make an index of images.",
+)
 @click.option("--add-host", "add_hosts", multiple=True, metavar="NAME:ADDRESS", help="Line of /etc/hosts for RUN.")
 @click.option(
     "-o",
@@ -122,6 +131,7 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
     named = flags["compression"]
     compression = values.compression(named) if named else values.output_compression(outputs) or Compression()
     names = [name for item in outputs for name in dict(item.options).get("name", "").split(",") if name]
+    platforms = values.platforms(flags["platforms"], env)
     return Request(
         context=values.context(flags["context"]),
         contexts=values.contexts(flags["build_contexts"]),
@@ -131,7 +141,8 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         target=flags["target"] or None,
         labels=values.labels(flags["labels"]),
         annotations=annotations(flags["annotations"]),
-        platform=values.platform(flags["platform"], env),
+        platform=platforms[0] if len(platforms) == 1 else None,
+        platforms=platforms if len(platforms) > 1 else (),
         network=values.network(flags["network"]),
         add_hosts=values.hosts(flags["add_hosts"]),
         no_cache=flags["no_cache"],
@@ -147,8 +158,9 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
 def metadata(outcome: Any) -> bytes:
     """Return the document of ``--metadata-file``."""
     descriptor = outcome.descriptor
+    configs = {f"containerimage.config.digest/{image.platform}": str(image.image_id) for image in outcome.platforms}
     document = {
-        "containerimage.config.digest": str(outcome.image_id),
+        **(configs or {"containerimage.config.digest": str(outcome.image_id)}),
         "containerimage.descriptor": {
             "mediaType": descriptor.media_type,
             "digest": str(descriptor.digest),

@@ -115,14 +115,19 @@ def network(given: str) -> str:
     return given
 
 
-def platform(given: str | None, env: Mapping[str, str]) -> str | None:
-    """Return the one platform to build for, None for this machine's."""
-    text = given or env.get("DOCKER_DEFAULT_PLATFORM") or None
-    if text is not None and "," in text:
-        raise RequestError(
-            "--platform: several platforms in one build are not supported", hint="build one after another"
-        )
-    return text
+def platforms(given: Iterable[str], env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the platforms to build for, in normal form, each once; none for this machine's."""
+    from builder.errors import ResolveError
+    from builder.platforms import parse_platform
+
+    texts = [part.strip() for item in given for part in item.split(",")]
+    found: dict[str, None] = {}
+    for text in texts or filter(None, [env.get("DOCKER_DEFAULT_PLATFORM")]):
+        try:
+            found.setdefault(str(parse_platform(text)))
+        except ResolveError as error:
+            raise RequestError(f"--platform: {error.message}", hint=error.hint) from error
+    return tuple(found)
 
 
 def compression(given: str) -> Compression:

@@ -36,3 +36,13 @@ def test_a_build_for_one_platform_has_no_index_to_annotate(context: Path, tmp_pa
     built = Program(store=tmp_path / "store").build(context, "--annotation=index:a=b", check=False)
     assert built.exit_code == 2
     assert "index annotations not supported for single platform export" in built.printed
+
+
+def test_an_index_is_annotated_and_a_manifest_only_for_its_platform(context: Path, tmp_path: Path) -> None:
+    program, about = Program(store=tmp_path / "store"), tmp_path / "metadata.json"
+    options = ("--platform=linux/amd64,linux/arm64", "--annotation=index:a=i", "--annotation=manifest[linux/arm64]:a=m")
+    program.build(context, *options, f"--metadata-file={about}")
+    index = manifest_of(program, json.loads(about.read_text())["containerimage.digest"])
+    assert index["annotations"] == {"a": "i"}
+    manifests = [manifest_of(program, item["digest"]) for item in index["manifests"]]  # type: ignore[attr-defined]
+    assert [item.get("annotations") for item in manifests] == [None, {"a": "m"}]

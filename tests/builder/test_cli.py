@@ -31,6 +31,7 @@ class Outcome:
     image_id = IMAGE_ID
     descriptor = MANIFEST
     names = ("docker.io/library/a:b",)
+    platforms = ()
 
 
 class Fake:

@@ -114,13 +114,15 @@ def test_an_unknown_compression_is_refused(given: str) -> None:
         build_flags.compression(given)
 
 
-def test_the_platform_comes_from_the_flag_or_the_environment_and_is_one() -> None:
-    env = {"DOCKER_DEFAULT_PLATFORM": "linux/arm64"}
-    assert build_flags.platform(None, env) == "linux/arm64"
-    assert build_flags.platform("linux/amd64", env) == "linux/amd64"
-    assert build_flags.platform(None, {}) is None
-    with pytest.raises(RequestError, match="several platforms"):
-        build_flags.platform("linux/amd64,linux/arm64", {})
+def test_platforms_come_from_the_flags_or_the_environment_in_normal_form() -> None:
+    env = {"DOCKER_DEFAULT_PLATFORM": "linux/aarch64"}
+    assert build_flags.platforms([], env) == ("linux/arm64",)
+    assert build_flags.platforms(["linux/amd64"], env) == ("linux/amd64",)
+    assert build_flags.platforms([], {}) == ()
+    given = ["linux/amd64,linux/arm64/v8", "arm64"]
+    assert build_flags.platforms(given, {}) == ("linux/amd64", "linux/arm64")
+    with pytest.raises(RequestError, match="failed to parse platform"):
+        build_flags.platforms(["linux/amd64,"], {})
 
 
 def test_networks_are_three() -> None:

@@ -1,0 +1,90 @@
+"""A build for several platforms: one plan and one image for each, one solution of all, one index."""
+
+from dataclasses import dataclass, replace
+
+from builder.annotations import index_annotations, manifest_annotations
+from builder.cache import Layers
+from builder.dockerfile import DockerfileText
+from builder.errors import RequestError
+from builder.image import assemble
+from builder.machine import Machine
+from builder.merge import merge
+from builder.oci.digest import Digest
+from builder.oci.model import Descriptor, ImageConfig, Index
+from builder.plan import Plan
+from builder.planning import make_plan
+from builder.platforms import wanted_platform
+from builder.remote.pins import Remotes
+from builder.request import Request
+from builder.solver import solve_all
+from builder.steps import Reporter
+
+Plans = tuple[tuple[str, Plan], ...]
+"""(platform, plan); of a build for this machine or one platform there is one, its platform is not named."""
+
+_ONE_PLATFORM = {
+    "docker": "docker exporter does not currently support exporting manifest lists",
+    "local": "--output type=local does not support several platforms",
+    "tar": "--output type=tar does not support several platforms",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformImage:
+    """The image that a build made for one platform; *descriptor* names its manifest and says for which one."""
+
+    platform: str
+    image_id: Digest
+    descriptor: Descriptor
+
+
+def check_request(request: Request) -> None:
+    """Raise RequestError for an output, a cache or an annotation that the number of platforms rules out."""
+    if not request.platforms:
+        check_annotations(request)
+        return
+    if request.cache_to:
+        raise RequestError("--cache-to does not support several platforms", hint="build one platform after another")
+    for output in request.outputs:
+        if output.type in _ONE_PLATFORM:
+            raise RequestError(_ONE_PLATFORM[output.type], hint="build one platform, or use -o type=oci")
+
+
+def make_plans(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes) -> Plans:
+    """Return (platform, plan) for each platform of *request*, platforms in normal form and each once."""
+    names = dict.fromkeys(str(wanted_platform(text)) for text in request.platforms)
+    return tuple(
+        (name, make_plan(file, replace(request, platform=name, platforms=()), machine, remotes)) for name in names
+    )
+
+
+def solve_plans(plans: Plans, request: Request, machine: Machine, reporter: Reporter) -> tuple[Layers, ...]:
+    """Return the layers of the target of each plan; what several plans share is done once."""
+    merged = merge(plans)
+    solved = solve_all(merged.plan, merged.targets, request, machine, reporter)
+    return tuple(each.layers for each in solved)
+
+
+def assemble_all(
+    plans: Plans, layers: tuple[Layers, ...], request: Request, machine: Machine
+) -> tuple[PlatformImage, ...]:
+    """Write the image of each plan to the store."""
+    images = []
+    for (platform, plan), own in zip(plans, layers, strict=True):
+        config = ImageConfig.from_json(plan.config.encode())
+        image = assemble(
+            config,
+            own,
+            machine.blobs,
+            planned=plan.created,
+            epoch=request.source_date_epoch,
+            annotations=manifest_annotations(request, config),
+        )
+        images.append(PlatformImage(platform=platform, image_id=image.id, descriptor=image.descriptor))
+    return tuple(images)
+
+
+def write_index(images: tuple[PlatformImage, ...], request: Request, machine: Machine) -> Descriptor:
+    """Write the index that lists *images*, in their order."""
+    index = Index(manifests=tuple(image.descriptor for image in images), annotations=index_annotations(request))
+    return machine.blobs.put(index.to_json(), index.media_type)

@@ -1,0 +1,110 @@
+import json
+
+import pytest
+
+from builder import execute
+from builder.build import build
+from builder.errors import RequestError
+from builder.machine import open_machine
+from builder.oci import media
+from builder.oci.image import read_image
+from builder.oci.model import Index
+from builder.oci.validate import validate
+from builder.platforms import parse_platform
+from builder.progress import StepStarted
+from builder.request import Output, Request
+from tests.helpers.contexts import write_context
+from tests.helpers.fake_execute import FakeExecute
+from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
+from tests.helpers.resolving import BASE
+
+TEXT = """FROM --platform=$BUILDPLATFORM base AS tools
+RUN write /tool 1
+FROM base
+ARG TARGETARCH
+COPY --from=tools /tool /tool
+RUN write /arch $TARGETARCH
+"""
+BOTH = ("linux/amd64", "linux/arm64")
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    made = FakeExecute()
+    monkeypatch.setattr(execute, "execute", made)
+    return made
+
+
+@pytest.fixture
+def machine(tmp_path):
+    opened = open_machine(tmp_path / "store")
+    images = [
+        tiny_image(opened.blobs, {"arch": platform.architecture.encode()}, platform=platform)
+        for platform in (AMD64, ARM64)
+    ]
+    opened.layout.tag(BASE, tiny_index(opened.blobs, *images))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def context(tmp_path):
+    return write_context(tmp_path / "context", {"Dockerfile": TEXT})
+
+
+def test_a_build_for_several_platforms_makes_an_index_with_an_image_for_each(machine, context, fake):
+    outcome = build(Request(context=context, platforms=BOTH, tags=("a",)), machine)
+    assert outcome.descriptor.media_type == media.OCI_INDEX
+    assert machine.layout.resolve("docker.io/library/a:latest").digest == outcome.descriptor.digest
+    index = Index.from_json(machine.blobs.read(outcome.descriptor))
+    assert [str(entry.platform) for entry in index.manifests] == list(BOTH)
+    assert [image.platform for image in outcome.platforms] == list(BOTH)
+    for platform, image in zip(BOTH, outcome.platforms, strict=True):
+        found = read_image(machine.blobs, outcome.descriptor, parse_platform(platform))
+        assert (found.id, found.config.architecture) == (image.image_id, platform.partition("/")[2])
+    assert validate(machine.blobs, outcome.descriptor) == []
+
+
+def test_each_platform_has_the_base_that_the_index_gives_it(machine, context, fake):
+    outcome = build(Request(context=context, platforms=BOTH), machine)
+    first = [read_image(machine.blobs, image.descriptor).config.diff_ids[0] for image in outcome.platforms]
+    base = machine.layout.resolve(BASE)
+    assert first == [read_image(machine.blobs, base, platform).config.diff_ids[0] for platform in (AMD64, ARM64)]
+    assert first[0] != first[1]
+
+
+def test_a_stage_of_the_build_platform_is_built_once_even_without_a_cache(machine, context, fake):
+    events = []
+    build(Request(context=context, platforms=BOTH, no_cache=True), machine, events.append)
+    names = [event.name for event in events if isinstance(event, StepStarted)]
+    assert sum("RUN write /tool" in name for name in names) == 1
+    assert sum("RUN write /arch" in name for name in names) == 2
+
+
+def test_steps_are_named_after_their_platform(machine, context, fake):
+    events = []
+    build(Request(context=context, platforms=BOTH), machine, events.append)
+    names = {event.name for event in events if isinstance(event, StepStarted)}
+    assert "[linux/amd64 tools 2/2] RUN write /tool 1" in names
+    assert {f"[{platform} stage-1 3/3] RUN write /arch $TARGETARCH" for platform in BOTH} <= names
+
+
+def test_the_same_build_gives_the_same_index_and_runs_nothing(machine, context, fake):
+    first = build(Request(context=context, platforms=BOTH), machine)
+    events = []
+    assert build(Request(context=context, platforms=BOTH), machine, events.append) == first
+
+
+def test_docker_archives_take_one_platform(machine, context, fake, tmp_path):
+    outputs = (Output(type="docker", dest=tmp_path / "image.tar"),)
+    with pytest.raises(RequestError, match="does not currently support exporting manifest lists"):
+        build(Request(context=context, platforms=BOTH, outputs=outputs), machine)
+
+
+def test_an_oci_folder_has_the_index_and_all_images(machine, context, fake, tmp_path):
+    outputs = (Output(type="oci", dest=tmp_path / "oci", options=(("tar", "false"),)),)
+    outcome = build(Request(context=context, platforms=BOTH, outputs=outputs), machine)
+    table = json.loads((tmp_path / "oci/index.json").read_bytes())
+    assert table["manifests"][0]["digest"] == str(outcome.descriptor.digest)
+    for image in outcome.platforms:
+        assert (tmp_path / "oci/blobs/sha256" / image.image_id.hex).exists()
