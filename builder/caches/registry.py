@@ -7,6 +7,7 @@ from builder.caches.places import Status, read_caches, write_manifest
 from builder.machine import Machine
 from builder.oci import media
 from builder.oci.model import Descriptor
+from builder.oci.registry.access import Access
 from builder.oci.registry.push import PushOptions
 from builder.oci.registry.registry import Registry, open_registry
 from builder.request import CacheSpec
@@ -45,4 +46,4 @@ class RegistryPlace:
             registry.push(self._reference.repository, (tag,), descriptor, machine.blobs, PushOptions(progress=status))
 
     def _open(self) -> Registry:
-        return open_registry(self._reference.registry, verify=self._verify)
+        return open_registry(self._reference.registry, Access(verify=self._verify))

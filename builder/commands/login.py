@@ -9,6 +9,7 @@ import click
 from builder.commands.tools import Command, is_terminal, say
 from builder.errors import RequestError
 from builder.oci.errors import RegistryDenied
+from builder.oci.registry.access import Access
 from builder.oci.registry.auth_file import server_key
 from builder.oci.registry.credentials import CredentialFiles
 from builder.oci.registry.registry import open_registry
@@ -40,7 +41,7 @@ def command(
         click.echo("WARNING! Using --password via the CLI is insecure. Use --password-stdin.", err=True)
     credentials = _given(username, password, stdin=password_stdin)
     credentials = credentials or (None if username else _known(files, registry)) or _asked(username)
-    with open_registry(registry, credentials=credentials, verify=tls_verify) as opened:
+    with open_registry(registry, Access(credentials=credentials, verify=tls_verify)) as opened:
         try:
             opened.log_in()
         except RegistryDenied as error:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import click
 
+from builder.commands.access import access_options
 from builder.commands.catalog import familiar
 from builder.commands.tools import Command, machine, root_option, say, warn
 from builder.commands.transfer import Meter, short
@@ -11,6 +12,7 @@ from builder.errors import PullFailed, RequestError
 from builder.machine import Machine
 from builder.oci.errors import OciError
 from builder.oci.model import Descriptor, Platform
+from builder.oci.registry.access import Access
 from builder.oci.registry.registry import Registry, open_registry
 from builder.platforms import parse_platform
 from grammar.reference import DEFAULT_TAG, Reference, parse_reference
@@ -21,11 +23,11 @@ from grammar.reference import DEFAULT_TAG, Reference, parse_reference
 @click.option("-a", "--all-tags", is_flag=True, help="Download all images of the repository.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of images for several platforms, this one.")
 @click.option("--all-platforms", is_flag=True, help="The whole index, with the images for every platform.")
-@click.option("--tls-verify/--no-tls-verify", default=True, help="Refuse http and unknown certificates (default).")
+@access_options
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the full name.")
 @root_option
 def command(
-    name: str, platform: str | None, *, all_tags: bool, all_platforms: bool, tls_verify: bool, quiet: bool
+    name: str, platform: str | None, *, all_tags: bool, all_platforms: bool, access: Access, quiet: bool
 ) -> None:
     """Download an image and keep it in the store under its name.
 
@@ -39,7 +41,7 @@ def command(
         raise RequestError("--platform can't be used with --all-platforms")
     opened = machine()
     try:
-        with opened.in_use(), open_registry(reference.registry, verify=tls_verify) as registry:
+        with opened.in_use(), open_registry(reference.registry, access) as registry:
             tags = registry.tags(reference.repository) if all_tags else ()
             if not all_tags and not reference.digest and not _has_tag(name, reference) and not quiet:
                 say(f"Using default tag: {DEFAULT_TAG}")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import click
 
+from builder.commands.access import access_options
 from builder.commands.catalog import find
 from builder.commands.tools import Command, machine, root_option, say, warn
 from builder.commands.transfer import Meter, short
@@ -12,6 +13,7 @@ from builder.machine import Machine
 from builder.oci.errors import ImageNotFound
 from builder.oci.image import choose_manifest
 from builder.oci.model import Descriptor, Platform
+from builder.oci.registry.access import Access
 from builder.outputs.registry import Watch, push, what_to_push
 from builder.platforms import parse_platform
 from grammar.reference import DEFAULT_TAG, InvalidReference, Reference, parse_reference
@@ -21,10 +23,10 @@ from grammar.reference import DEFAULT_TAG, InvalidReference, Reference, parse_re
 @click.argument("name", metavar="NAME[:TAG]")
 @click.option("-a", "--all-tags", is_flag=True, help="Upload all images of the repository.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an image for several platforms, this one only.")
-@click.option("--tls-verify/--no-tls-verify", default=True, help="Refuse http and unknown certificates (default).")
+@access_options
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the full name.")
 @root_option
-def command(name: str, platform: str | None, *, all_tags: bool, tls_verify: bool, quiet: bool) -> None:
+def command(name: str, platform: str | None, *, all_tags: bool, access: Access, quiet: bool) -> None:
     """Upload the image NAME to the registry that its name begins with (Docker Hub when it begins with none).
 
     What the registry has already is not uploaded again. The tag appears when everything that it needs is there. An
@@ -43,7 +45,7 @@ def command(name: str, platform: str | None, *, all_tags: bool, tls_verify: bool
                 say(f"Using default tag: {DEFAULT_TAG}")
             wanted = parse_platform(platform) if platform else None
             for item in _tags(opened, reference) if all_tags else [reference]:
-                _push(opened, item, wanted, verify=tls_verify, quiet=quiet)
+                _push(opened, item, wanted, access, quiet=quiet)
     finally:
         opened.close()
 
@@ -72,7 +74,7 @@ def _listed(opened: Machine, reference: Reference) -> Descriptor:
         raise ImageNotFound(text, hint=error.hint) from error
 
 
-def _push(opened: Machine, reference: Reference, platform: Platform | None, *, verify: bool, quiet: bool) -> None:
+def _push(opened: Machine, reference: Reference, platform: Platform | None, access: Access, *, quiet: bool) -> None:
     listed = _listed(opened, reference)
     descriptor = choose_manifest(opened.blobs, listed, platform) if platform else what_to_push(opened.blobs, listed)
     if descriptor.digest != listed.digest and not platform:
@@ -87,7 +89,7 @@ def _push(opened: Machine, reference: Reference, platform: Platform | None, *, v
     if not quiet:
         say(f"The push refers to repository [{reference.registry}/{reference.repository}]")
     try:
-        push(opened, descriptor, [str(reference)], Watch(status=meter, ended=ended), verify=verify)
+        push(opened, descriptor, [str(reference)], Watch(status=meter, ended=ended), access=access)
     finally:
         meter.clear()
     if quiet:

@@ -12,6 +12,7 @@ from builder.oci.digest import Digest
 from builder.oci.errors import BlobNotFound, OciError, RegistryError
 from builder.oci.image import children, choose_manifest, reachable
 from builder.oci.model import Descriptor
+from builder.oci.registry.access import AS_CONFIGURED, Access
 from builder.oci.registry.push import PushOptions
 from builder.oci.registry.registry import open_registry
 from grammar.reference import InvalidReference, Reference, parse_reference
@@ -43,7 +44,7 @@ def push(
     names: Iterable[str],
     watch: Watch,
     *,
-    verify: bool = True,
+    access: Access = AS_CONFIGURED,
     by_digest: bool = False,
 ) -> None:
     """Push an image under each of *names*, which are full names with a tag; what several have in common goes once.
@@ -59,7 +60,7 @@ def push(
             sources=mount_sources(machine, registry), progress=watch.status, ended=watch.ended, stop=watch.stop
         )
         try:
-            with open_registry(registry, verify=verify) as opened:
+            with open_registry(registry, access) as opened:
                 opened.push(repository, () if by_digest else tags, descriptor, machine.blobs, options)
         except RegistryError as error:
             raise PushFailed(f"failed to push {registry}/{repository}: {error}", hint=error.hint) from error

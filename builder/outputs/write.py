@@ -52,11 +52,12 @@ def write(
 def _push(
     descriptor: Descriptor, names: tuple[str, ...], output: Output, machine: Machine, status: Callable[..., None]
 ) -> None:
+    from builder.oci.registry.access import Access
     from builder.outputs.registry import Watch, push
 
     insecure = dict(output.options).get("registry.insecure", "false").lower() in {"true", "1"}
     by_digest = dict(output.options).get("push-by-digest", "false").lower() in {"true", "1"}
-    push(machine, descriptor, names, Watch(status=status), verify=not insecure, by_digest=by_digest)
+    push(machine, descriptor, names, Watch(status=status), access=Access(verify=not insecure), by_digest=by_digest)
     for name in names:
         status(f"pushing manifest for {name}@{descriptor.digest}")
 

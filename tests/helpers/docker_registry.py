@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.helpers.certificates import make_authority, sign
+
 USER, PASSWORD = "tester", "interop-password"
 # What `htpasswd -nbB` says of the two; a cheap cost, because each request is checked.
 _HTPASSWD = f"{USER}:$2b$05$abcdefghijklmnopqrstuuwUEJiP5oj5tqIHQ2.VBmuih2Ur5XVl2\n"
@@ -50,7 +52,8 @@ def docker_registry(folder: Path, *, guarded: bool = False, encrypted: bool = Fa
     (folder / "htpasswd").write_text(_HTPASSWD)
     registry.own_certificates.mkdir(parents=True)
     if encrypted:
-        _make_certificates(folder)
+        make_authority(folder)
+        sign(folder, "server", "localhost", "DNS:localhost,IP:127.0.0.1")
         shutil.copy(folder / "ca.pem", registry.own_certificates / "ca.crt")
     (folder / "config.yml").write_text(_configuration(folder, registry, port))
     with (folder / "log").open("wb") as log:
@@ -79,27 +82,6 @@ def _configuration(folder: Path, registry: DockerRegistry, port: int) -> str:
 
 def _tls(folder: Path) -> str:
     return f", tls: {{certificate: {folder / 'server.pem'}, key: {folder / 'server.key'}}}"
-
-
-def _make_certificates(folder: Path) -> None:
-    """Make an authority, and a certificate of it for this host."""
-    request = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    _openssl(
-        *(*request, "-x509", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test authority"),
-        *("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"),
-        folder=folder,
-    )
-    _openssl(*request[:6], "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost", folder=folder)
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-    _openssl(
-        *("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-set_serial", "1", "-days", "2"),
-        *("-extfile", "names", "-out", "server.pem"),
-        folder=folder,
-    )
-
-
-def _openssl(*arguments: str, folder: Path) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, stdin=subprocess.DEVNULL)
 
 
 def _free_port() -> int:

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import struct
 import threading
 from collections import defaultdict
@@ -102,7 +103,14 @@ class Request:
 class FakeRegistry:
     """Content by path, scripted answers before it, and a record of all requests."""
 
-    def __init__(self, *, token: str | None = None, referrers: bool = True, chunk_limit: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        token: str | None = None,
+        referrers: bool = True,
+        chunk_limit: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.content: dict[str, tuple[str, bytes, str]] = {}
         self.sessions: dict[str, bytearray] = {}
         self.requests: list[Request] = []
@@ -122,7 +130,10 @@ class FakeRegistry:
         self._server.daemon_threads = True
         self.port = self._server.server_port
         self.name = f"127.0.0.1:{self.port}"
-        self.url = f"http://{self.name}"
+        self.url = f"{'https' if tls else 'http'}://{self.name}"
+        if tls:
+            # The handshake is for the thread of the connection: it may fail there without an end of the server.
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         if token:
             self.challenge = f'Bearer realm="{self.url}/token",service="fake"'
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.002})
@@ -408,8 +419,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle(self) -> None:
         """Serve one connection; that the client breaks it off is nothing to talk about."""
-        with suppress(ConnectionError):
+        try:
             super().handle()
+        except ssl.SSLError:
+            # Closing with unread data would take back the word that says why.
+            socket.socket.shutdown(self.connection, socket.SHUT_WR)
+            while socket.socket.recv(self.connection, 65536):
+                pass
+        except ConnectionError:
+            return
 
     def log_message(self, *_arguments: object) -> None:
         """Say nothing: tests look at `FakeRegistry.requests`."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runtime.privileges import probe
-from runtime.spec import DirectoryRoot
+from runtime.roots import DirectoryRoot
 from runtime.syscalls import mount
 from tests.runtime.namespaces import in_mount_namespace
 from tests.runtime.sandboxes import Image, base, image

@@ -13,7 +13,8 @@ from builder.oci.errors import InvalidImage, RegistryDenied, RegistryError, Regi
 from builder.oci.fields import parse_object
 from builder.oci.registry.body import FileBody
 from builder.oci.registry.certificates import Tls
-from builder.oci.registry.http import NOT_TLS, Reply, Timing, Transport
+from builder.oci.registry.failures import NOT_TLS
+from builder.oci.registry.http import Reply, Timing, Transport
 from builder.oci.registry.origin import Origin, check_reachable, is_link_local, is_private, origin_of
 from builder.oci.registry.retry import RETRIED_STATUS, retry_after
 from builder.oci.registry.tokens import Credentials, Scope, Tokens

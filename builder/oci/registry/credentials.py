@@ -1,6 +1,7 @@
 """Where credentials are looked for, and where ``login`` keeps them.
 
-In this order, the first that has any for the image counts:
+Those of the command line (``--creds``, ``--authfile``) come before all others. Then in this order, the first that has
+any for the image counts:
 
     $DOCKER_AUTH_CONFIG                     the content of a file, as CI systems hand it over
     $REGISTRY_AUTH_FILE                     when set, this file and no other
@@ -29,6 +30,8 @@ class CredentialFiles:
     env: Mapping[str, str]
     home: Path
     run: Path = Path("/run")
+    chosen: Path | None = None
+    """The file that the command line names, in place of all others."""
 
     def find(self, registry: str, repository: str = "") -> Credentials | None:
         """Return the credentials for a repository; None when there are none.
@@ -67,7 +70,7 @@ class CredentialFiles:
         return self._only() or self.home / ".docker" / "config.json"
 
     def _files(self) -> Iterator[AuthFile]:
-        if inline := self.env.get(_INLINE):
+        if self.chosen is None and (inline := self.env.get(_INLINE)):
             yield AuthFile(inline.encode(), f"${_INLINE}", self.env)
         for path in self._paths():
             file = read_auth_file(path, self.env)
@@ -89,7 +92,9 @@ class CredentialFiles:
         )
 
     def _only(self) -> Path | None:
-        """Return the one file that the environment names, if it does."""
+        """Return the one file that the command line or the environment names, if they do."""
+        if self.chosen is not None:
+            return self.chosen
         if chosen := self.env.get("REGISTRY_AUTH_FILE"):
             return Path(chosen)
         folder = self.env.get("DOCKER_CONFIG")

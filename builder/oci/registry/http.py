@@ -6,7 +6,6 @@ Proxies come from the usual environment variables, certificate authorities from 
 """
 
 import os
-import socket
 import ssl
 import threading
 import time
@@ -24,6 +23,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 from builder.oci.errors import RegistryError, RegistryUnavailable
 from builder.oci.registry.body import FileBody
 from builder.oci.registry.certificates import Tls
+from builder.oci.registry.failures import failure_of, reason_of
 from builder.oci.registry.origin import Origin, origin_of
 from builder.oci.registry.peers import TellPeer, watch
 from builder.oci.verified import PIECE
@@ -83,7 +83,7 @@ class Reply:
             while piece := pace.measure(lambda: read(PIECE, decode_content=False)):
                 yield piece
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise RegistryUnavailable(f"{self.origin}: the connection broke: {_reason(error)}") from error
+            raise RegistryUnavailable(f"{self.origin}: the connection broke: {reason_of(error)}") from error
 
     def content(self, limit: int) -> bytes | None:
         """Return the body of a document, unpacked if it came as gzip; None when it is larger than *limit*."""
@@ -158,7 +158,7 @@ class Transport:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             if isinstance(body, FileBody) and body.failure is not None:
                 raise body.failure from error
-            raise _failure(origin, error) from error
+            raise failure_of(origin, error) from error
         return Reply(response, origin, self._timing)
 
     def close(self) -> None:
@@ -229,39 +229,3 @@ def _tls_context(tls: Tls) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _failure(origin: Origin, error: Exception) -> RegistryError:
-    cause = _innermost(error)
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return RegistryError(
-            f"{origin}: {cause.verify_message or cause}",
-            hint=f"put the authority into certs.d/{origin.host}:{origin.port}/ca.crt",
-            code=UNTRUSTED,
-        )
-    if isinstance(cause, ssl.SSLError) and cause.reason in _NOT_TLS:
-        return RegistryError(f"{origin}: the server does not speak TLS", code=NOT_TLS)
-    absent = isinstance(cause, socket.gaierror | ConnectionRefusedError)
-    return RegistryUnavailable(f"{origin}: {_reason(error)}", absent=absent)
-
-
-UNTRUSTED = "untrusted certificate"
-NOT_TLS = "not TLS"
-_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
-
-
-def _reason(error: BaseException) -> str:
-    """Return the innermost cause: requests wraps what the kernel said in several layers of object addresses."""
-    error = _innermost(error)
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__)[:200]
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while inner := _cause(error):
-        error = inner
-    return error
-
-
-def _cause(error: BaseException) -> BaseException | None:
-    candidates = (getattr(error, "reason", None), *error.args, error.__cause__)
-    return next((candidate for candidate in candidates if isinstance(candidate, BaseException)), None)

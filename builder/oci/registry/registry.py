@@ -21,6 +21,7 @@ from builder.oci.fields import parse_object
 from builder.oci.image import Image, host_platform, read_image
 from builder.oci.json_text import DOCUMENT_LIMIT
 from builder.oci.model import Descriptor, Manifest, Platform
+from builder.oci.registry.access import AS_CONFIGURED, Access
 from builder.oci.registry.certificates import Tls
 from builder.oci.registry.client import Call, Client
 from builder.oci.registry.documents import Documents, as_digest
@@ -221,13 +222,14 @@ class Registry:
         return self._settings.tls(origin, self._insecure)
 
 
-def open_registry(name: str, *, credentials: Credentials | None = None, verify: bool = True) -> Registry:
-    """Open a registry as this host and this user have configured it; *verify* false permits any certificate, and http.
+def open_registry(name: str, access: Access = AS_CONFIGURED) -> Registry:
+    """Open a registry as this host and this user have configured it, except for what *access* says.
 
     Raises:
         RegistryError: a file of the configuration cannot be used.
     """
-    return Registry(name, replace(host_settings(os.environ), verify=verify), credentials=credentials)
+    settings = replace(host_settings(os.environ, auth_file=access.auth_file), verify=access.verify)
+    return Registry(name, settings, credentials=access.credentials)
 
 
 def _tags_page(remote: Remote, path: str) -> tuple[tuple[str, ...], str]:

@@ -59,8 +59,13 @@ class Settings:
         return tls_from(self.certificates, origin)
 
 
-def host_settings(env: Mapping[str, str], home: Path | None = None, etc: Path = Path("/etc")) -> Settings:
-    """Return what this host and this user have configured. Raises RegistryError for a file that cannot be used."""
+def host_settings(
+    env: Mapping[str, str], home: Path | None = None, etc: Path = Path("/etc"), auth_file: Path | None = None
+) -> Settings:
+    """Return what this host and this user have configured; with *auth_file* only this one has credentials.
+
+    Raises RegistryError for a file that cannot be used.
+    """
     home = home or Path(env.get("HOME") or Path.home())
     config = Path(env.get("XDG_CONFIG_HOME") or home / ".config")
     own = [Path(env["PYBUILD_CONFIG"])] if env.get("PYBUILD_CONFIG") else []
@@ -73,7 +78,7 @@ def host_settings(env: Mapping[str, str], home: Path | None = None, etc: Path = 
             etc / "containers" / "certs.d",
             etc / "docker" / "certs.d",
         ),
-        credentials=CredentialFiles(env=env, home=home).find,
+        credentials=CredentialFiles(env=env, home=home, chosen=auth_file).find,
     )
 
 
