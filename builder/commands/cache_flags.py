@@ -94,9 +94,11 @@ def _spec(text: str, flag: str, types: Mapping[str, tuple[str, ...]]) -> CacheSp
         raise RequestError(f"{flag}: type={kind} needs {needed}=")
     if "ref" in options:
         try:
-            parse_reference(options["ref"])
+            pinned = parse_reference(options["ref"]).digest
         except InvalidReference as error:
             raise RequestError(f"{flag}: invalid ref: {error}") from error
+        if pinned and flag == "--cache-to":
+            raise RequestError(f"{flag}: a cache cannot be written to a digest", hint="give a tag")
     return CacheSpec(type=kind, options=tuple((key, options[key]) for key in options if key not in _ONLY_TRUE))
 
 

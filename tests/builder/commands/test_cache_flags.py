@@ -55,6 +55,7 @@ def test_options_are_read_as_one_record_of_csv() -> None:
         ("", "type=local,dest=x,mod=max", "--cache-to: unknown option 'mod'"),
         ("", "type=local,dest=x,oci-mediatypes=false", "--cache-to: oci-mediatypes=false is not supported"),
         ("type=local,src", "", "--cache-from: invalid field 'src'"),
+        ("", f"a@sha256:{'0' * 64}", "--cache-to: a cache cannot be written to a digest"),
         ("Not/A:Name:", "", "--cache-from: invalid ref"),
         ('type=local,"src="a', "", "--cache-from: invalid value"),
     ],
