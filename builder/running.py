@@ -44,7 +44,7 @@ def run_step(
         hosts=request.add_hosts,
         mounts=mounts,
         scripts=scripts,
-        proxies=_proxies(build_args, state),
+        proxies=_proxies(build_args),
     )
     state.record(_history(args, state), layer=True)
     return Step(op=op, inputs=tuple(inputs), name=_name(node), lines=(0, 0))
@@ -83,10 +83,13 @@ def _history(args: tuple[str, ...], state: StageState) -> str:
     return " ".join(["RUN", *prefix, *args, "# buildkit"])
 
 
-def _proxies(build_args: Mapping[str, str], state: StageState) -> tuple[tuple[str, str], ...]:
-    """Return the predefined proxy arguments: given to the process, but no part of its key unless declared."""
-    names = [name for proxy in _PROXIES for name in (proxy, proxy.lower())]
-    return tuple((name, build_args[name]) for name in names if name in build_args and name not in state.scope)
+def _proxies(build_args: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the predefined proxy arguments in both spellings: given to the process, but no part of its key.
+
+    They are given however their letters are cased; when several name one proxy, the last of them in byte order counts.
+    """
+    given = {name.upper(): value for name, value in sorted(build_args.items())}
+    return tuple((name, given[proxy]) for proxy in _PROXIES if given.get(proxy) for name in (proxy, proxy.lower()))
 
 
 def _mount(

@@ -44,7 +44,7 @@ def run(op: Run, job: Job) -> BuiltLayer:
     try:
         with ExitStack() as stack:
             secrets = find_secrets(op, job.request)
-            env = (*op.proxies, *op.env, *secrets.env, *agent_env(op, job.request))
+            env = (*op.env, *op.proxies, *secrets.env, *agent_env(op, job.request))
             spec = Spec(
                 root=snapshots.root(active),
                 process=Process(args=op.args, env=env, cwd=op.cwd, user=op.user),

@@ -57,17 +57,22 @@ def test_the_hostname_can_be_given_as_a_build_argument():
     assert run_of("RUN x\n", build_args=(("BUILDKIT_SANDBOX_HOSTNAME", "h"),)).hostname == "h"
 
 
-def test_a_proxy_reaches_the_process_without_being_declared_and_leaves_no_history():
-    given = (("HTTP_PROXY", "p"), ("no_proxy", "q"), ("other", "r"))
+def test_a_proxy_reaches_the_process_in_both_spellings_without_being_declared_and_leaves_no_history():
+    given = (("HTTP_PROXY", "p"), ("no_proxy", "q"), ("FTP_PROXY", ""), ("other", "r"))
     op = run_of("RUN x\n", build_args=given)
-    assert op.proxies == (("HTTP_PROXY", "p"), ("no_proxy", "q"))
+    assert op.proxies == (("HTTP_PROXY", "p"), ("http_proxy", "p"), ("NO_PROXY", "q"), ("no_proxy", "q"))
     assert "HTTP_PROXY" not in dict(op.env)
     assert history_of("RUN x\n", build_args=given) == ["RUN /bin/sh -c x # buildkit"]
 
 
-def test_a_proxy_that_is_declared_is_an_argument_like_any_other():
+def test_of_two_spellings_of_a_proxy_the_lower_case_one_counts():
+    op = run_of("RUN x\n", build_args=(("http_proxy", "low"), ("HTTP_PROXY", "up"), ("Http_Proxy", "mixed")))
+    assert op.proxies == (("HTTP_PROXY", "low"), ("http_proxy", "low"))
+
+
+def test_a_proxy_that_is_declared_is_an_argument_too():
     op = run_of("ARG HTTP_PROXY\nRUN x\n", build_args=(("HTTP_PROXY", "p"),))
-    assert op.proxies == ()
+    assert op.proxies == (("HTTP_PROXY", "p"), ("http_proxy", "p"))
     assert dict(op.env)["HTTP_PROXY"] == "p"
 
 
