@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from builder.annotations import index_annotations, manifest_annotations
+from builder.annotations import check_annotations, index_annotations, manifest_annotations
 from builder.cache import Layers
 from builder.dockerfile import DockerfileText
 from builder.errors import RequestError
