@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 from builder.cache import BuiltLayer
 from builder.errors import BuildError, Cancelled
+from builder.execute.foreign import need_emulator
 from builder.execute.job import Job
 from builder.execute.mounts import agent_env, mounts
 from builder.execute.secrets import Redactor, find_secrets
@@ -37,8 +38,10 @@ def run(op: Run, job: Job) -> BuiltLayer:
     Raises:
         CommandFailed: it ended without success; nothing is kept.
         SandboxError: the sandbox could not be made.
+        SandboxUnavailable: the programs are for another platform, and nothing here runs them.
         Cancelled: the build was interrupted meanwhile.
     """
+    need_emulator(op.platform)
     snapshots = job.machine.snapshots
     active = snapshots.prepare(job.unpack(job.root))
     try:
