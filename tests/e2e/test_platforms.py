@@ -1,0 +1,57 @@
+"""Images for several platforms through the command line."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.contexts import write_context
+from tests.helpers.program import Program
+
+TEXT = """FROM --platform=$BUILDPLATFORM small AS tools
+ARG BUILDARCH
+RUN echo "built on $BUILDARCH" > /made
+FROM scratch
+ARG TARGETARCH TARGETPLATFORM
+COPY --from=tools /made /made
+COPY $TARGETARCH /arch
+LABEL platform=$TARGETPLATFORM
+"""
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    return write_context(tmp_path / "context", {"Dockerfile": TEXT, "amd64": "amd64\n", "arm64": "arm64\n"})
+
+
+def test_one_call_builds_for_two_platforms_and_the_commands_show_each(
+    program: Program, context: Path, tmp_path: Path
+) -> None:
+    archive = tmp_path / "both.tar"
+    done = program.build(context, "--platform=linux/amd64,linux/arm64", "-o", f"type=oci,dest={archive}")
+    assert sum("RUN echo" in step.name for step in done.steps) == 1
+    for architecture in ("amd64", "arm64"):
+        shown = json.loads(program.run("inspect", f"--platform=linux/{architecture}", "built").stdout)[0]
+        assert shown["Architecture"] == architecture
+        assert shown["Config"]["Labels"] == {"platform": f"linux/{architecture}"}
+    with tarfile.open(archive) as tar:
+        table = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
+        index = json.load(tar.extractfile("blobs/sha256/" + table["manifests"][0]["digest"][7:]))  # type: ignore[arg-type]
+    assert [entry["platform"]["architecture"] for entry in index["manifests"]] == ["amd64", "arm64"]
+
+
+def test_a_tag_of_an_index_is_a_base_by_platform(program: Program, context: Path, tmp_path: Path) -> None:
+    program.build(context, "--platform=linux/amd64,linux/arm64")
+    above = write_context(tmp_path / "above", {"Dockerfile": "FROM --platform=linux/arm64 built\n"})
+    program.build(above, tag="above")
+    shown = json.loads(program.run("inspect", "above").stdout)[0]
+    assert shown["Config"]["Labels"] == {"platform": "linux/arm64"}
+
+
+def test_a_step_that_nothing_here_can_run_is_refused_with_the_remedy(program: Program, tmp_path: Path) -> None:
+    context = write_context(tmp_path / "context", {"Dockerfile": 'FROM scratch\nCOPY f /f\nRUN ["/f"]\n', "f": "x"})
+    done = program.build(context, "--platform=linux/unheardof", check=False)
+    assert done.exit_code == 3
+    assert "cannot run programs for linux/unheardof" in done.printed
+    assert "qemu-user-static" in done.printed
