@@ -313,3 +313,23 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(scene: Scene) -> None:
         assert "Warning" not in printed
     finally:
         known.rmdir()
+
+
+def test_a_build_for_several_platforms_is_pushed_as_an_index_that_others_read(scene: Scene) -> None:
+    name = scene.name()
+    context = scene.folder / f"context-{next(scene.numbers)}"
+    context.mkdir()
+    (context / "Dockerfile").write_text("FROM scratch\nARG TARGETARCH\nCOPY Dockerfile /$TARGETARCH\n")
+    scene.pybuild("build", "--platform=linux/amd64,linux/arm64", "--push", "-t", name, str(context))
+    raw = scene.tool("skopeo", "inspect", "--raw", *scene.flags("skopeo"), f"docker://{name}")
+    entries = json.loads(raw)["manifests"]
+    platforms = [(entry["platform"]["os"], entry["platform"]["architecture"]) for entry in entries]
+    assert platforms == [("linux", "amd64"), ("linux", "arm64")]
+    copied = scene.folder / f"copied-{next(scene.numbers)}"
+    scene.tool("skopeo", "copy", "--all", *scene.flags("skopeo", "src"), f"docker://{name}", f"oci:{copied}:all")
+    for entry in entries:
+        assert (copied / "blobs/sha256" / entry["digest"].removeprefix("sha256:")).exists()
+    for platform in ("linux/amd64", "linux/arm64"):
+        scene.tool("podman", "pull", f"--platform={platform}", *scene.flags("podman"), name)
+        shown = scene.tool("podman", "image", "inspect", "--format={{.Os}}/{{.Architecture}}", name)
+        assert shown.strip() == platform
