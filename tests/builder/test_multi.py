@@ -12,7 +12,7 @@ from builder.oci.model import Index
 from builder.oci.validate import validate
 from builder.platforms import parse_platform
 from builder.progress import StepStarted
-from builder.request import Output, Request
+from builder.request import Annotation, Output, Request
 from tests.helpers.contexts import write_context
 from tests.helpers.fake_execute import FakeExecute
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
@@ -108,3 +108,14 @@ def test_an_oci_folder_has_the_index_and_all_images(machine, context, fake, tmp_
     assert table["manifests"][0]["digest"] == str(outcome.descriptor.digest)
     for image in outcome.platforms:
         assert (tmp_path / "oci/blobs/sha256" / image.image_id.hex).exists()
+
+
+def test_annotations_go_to_the_manifest_of_their_platform_and_to_the_index(machine, context, fake):
+    annotations = (
+        Annotation(key="k", value="index", kind="index"),
+        Annotation(key="k", value="arm", kind="manifest", platform="linux/arm64"),
+    )
+    outcome = build(Request(context=context, platforms=BOTH, annotations=annotations), machine)
+    assert Index.from_json(machine.blobs.read(outcome.descriptor)).annotations == {"k": "index"}
+    found = [read_image(machine.blobs, image.descriptor).manifest.annotations for image in outcome.platforms]
+    assert found == [{}, {"k": "arm"}]
