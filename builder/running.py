@@ -30,6 +30,9 @@ def run_step(
     if node.security == "insecure" and "security.insecure" not in request.allow:
         hint = "permit it with --allow security.insecure"
         raise ResolveError("entitlement security.insecure is not allowed", span=node.span, hint=hint)
+    if node.network == "host" and request.network != "host" and "network.host" not in request.allow:
+        hint = "permit it with --allow network.host, or --network=host for all steps"
+        raise ResolveError("entitlement network.host is not allowed", span=node.span, hint=hint)
     args, scripts = _command(node, state)
     inputs: list[Input] = []
     mounts = tuple(_mount(flag, state, resolve, inputs) for flag in node.mounts)

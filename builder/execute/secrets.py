@@ -96,6 +96,9 @@ def _forms(value: bytes) -> Iterator[bytes]:
     """Yield what *value* may be printed as: whole, line by line, in base64, quoted for a URL."""
     if len(value) >= _SHORTEST:
         yield from (value, base64.b64encode(value), quote(value, safe="").encode())
+    if len(value) >= _SHORTEST_LINE:
+        # What follows the value, as the line break of `echo "$SECRET" | base64`, changes the last characters only.
+        yield base64.b64encode(value[: len(value) // 3 * 3])
     yield from (line for line in value.splitlines() if len(line) >= _SHORTEST_LINE)
 
 

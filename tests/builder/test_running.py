@@ -148,3 +148,10 @@ def test_a_wrong_mount_is_refused_where_it_stands(options, message):
 def test_insecure_is_refused_unless_the_request_permits_it():
     instruction = "RUN --security=insecure x"
     assert refused(f"FROM base\n{instruction}\n", "entitlement security.insecure is not allowed") == instruction
+
+
+def test_the_network_of_the_host_is_refused_unless_the_request_permits_it():
+    text, instruction = "FROM base\nRUN --network=host x\n", "RUN --network=host x"
+    assert refused(text, "entitlement network.host is not allowed") == instruction
+    assert run_of(f"{instruction}\n", allow=frozenset({"network.host"})).network == "host"
+    assert run_of(f"{instruction}\n", network="host").network == "host"

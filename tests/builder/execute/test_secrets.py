@@ -76,6 +76,13 @@ def test_values_are_masked_whole_in_base64_and_line_by_line() -> None:
     assert redacted(value, [text]) == b"a **** b **** c **** d"
 
 
+@pytest.mark.parametrize("value", [b"hunter2-12", b"hunter2-123", b"hunter2-1234"])
+def test_a_line_break_behind_the_value_does_not_undo_the_mask_of_base64(value: bytes) -> None:
+    shown = redacted(value, [base64.b64encode(value + b"\n")])
+    assert shown.startswith(b"****")
+    assert len(shown) <= 4 + 4
+
+
 @given(st.lists(st.integers(0, 40), max_size=6), st.binary(max_size=12))
 def test_masking_does_not_depend_on_where_the_output_is_cut(cuts: list[int], noise: bytes) -> None:
     text = noise + b"hunter2hunter2" + noise + b"hunter2" + noise
