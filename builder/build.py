@@ -34,6 +34,8 @@ class Outcome:
     platforms: tuple[PlatformImage, ...] = ()
     """Of a build for several platforms, the image for each; *descriptor* is then that of the index, *image_id* its
     digest."""
+    targets: tuple[tuple[str, "Outcome"], ...] = ()
+    """Of a build of several targets, (stage, outcome) of each; the rest is that of the last."""
 
 
 def build(request: Request, machine: Machine, progress: Progress = silent) -> Outcome:
@@ -60,13 +62,17 @@ def build(request: Request, machine: Machine, progress: Progress = silent) -> Ou
         if refusal:
             raise BuildError(refusal, hint="the warnings are errors because the Dockerfile says check=error=true")
         with _caches(request, machine, reporter):
+            if request.targets:
+                return _for_targets(plans, request, machine, reporter)
             if request.platforms:
                 return _for_platforms(plans, request, machine, reporter)
             return _for_one(plans[0][1], request, machine, reporter)
 
 
 def _plans(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes) -> Plans:
-    """Return the plan of the build, or of a build for several platforms those of all."""
+    """Return the plan of the build, or of a build of several targets or platforms those of all."""
+    if request.targets:
+        return multi.make_target_plans(file, request, machine, remotes)
     if request.platforms:
         return multi.make_plans(file, request, machine, remotes)
     return (("", make_plan(file, request, machine, remotes)),)
@@ -98,6 +104,20 @@ def _for_platforms(plans: Plans, request: Request, machine: Machine, reporter: R
         outcome = Outcome(image_id=index.digest, descriptor=index, names=names, platforms=images)
         _export(outcome, request, machine, step)
     return outcome
+
+
+def _for_targets(plans: Plans, request: Request, machine: Machine, reporter: Reporter) -> Outcome:
+    layers = multi.solve_plans(plans, request, machine, reporter)
+    images = multi.assemble_all(plans, layers, request, machine)
+    outcomes = []
+    for target, image in zip(request.targets, images, strict=True):
+        with reporter.step(f"exporting {target.stage} to image") as step:
+            step.status(f"writing image {image.image_id}")
+            names = full_names(target.tags)
+            outcome = Outcome(image_id=image.image_id, descriptor=image.descriptor, names=names)
+            _export(outcome, request, machine, step)
+            outcomes.append((target.stage, outcome))
+    return replace(outcomes[-1][1], targets=tuple(outcomes))
 
 
 def _caches(request: Request, machine: Machine, reporter: Reporter) -> AbstractContextManager[None]:

@@ -38,8 +38,8 @@ def merge(plans: Sequence[tuple[str, Plan]]) -> Merged:
 
 
 def step_name(vertex: Vertex, platform: str) -> str:
-    """Return the name of a step in a build for several platforms, *platform* being that of its image."""
-    if not vertex.name.startswith("[") or vertex.name.startswith("[internal]"):
+    """Return the name of a step in a build for several platforms, *platform* being that of its image; "" for one."""
+    if not platform or not vertex.name.startswith("[") or vertex.name.startswith("[internal]"):
         return vertex.name
     own = vertex.platform or platform
     arrow = "" if own == platform else f"->{platform.removeprefix('linux/')}"

@@ -1,4 +1,7 @@
-"""A build for several platforms: one plan and one image for each, one solution of all, one index."""
+"""A build for several platforms or of several targets: one plan and one image for each, one solution of all.
+
+The images of several platforms are listed in one index.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -40,6 +43,8 @@ class PlatformImage:
 
 def check_request(request: Request) -> None:
     """Raise RequestError for an output, a cache or an annotation that the number of platforms rules out."""
+    if request.targets:
+        _check_targets(request)
     if not request.platforms:
         check_annotations(request)
         return
@@ -48,6 +53,21 @@ def check_request(request: Request) -> None:
     for output in request.outputs:
         if output.type in _ONE_PLATFORM:
             raise RequestError(_ONE_PLATFORM[output.type], hint="build one platform, or use -o type=oci")
+
+
+def _check_targets(request: Request) -> None:
+    if request.platforms or request.cache_to:
+        what = "several platforms" if request.platforms else "--cache-to"
+        raise RequestError(f"several targets do not go with {what}", hint="build one target after another")
+    for output in request.outputs:
+        if output.type != "registry":
+            raise RequestError(f"--output type={output.type} takes one target", hint="save the images afterwards")
+
+
+def make_target_plans(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes) -> Plans:
+    """Return the plan of each target of *request*; no platform is named."""
+    requests = (replace(request, target=target.stage, targets=()) for target in request.targets)
+    return tuple(("", make_plan(file, each, machine, remotes)) for each in requests)
 
 
 def make_plans(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes) -> Plans:

@@ -73,6 +73,14 @@ class Annotation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One of several targets: a stage and the names of its image."""
+
+    stage: str
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A build. Paths are the user's own and are opened by name; everything below the context is not."""
 
@@ -85,6 +93,8 @@ class Request:
     tags: tuple[str, ...] = ()
     build_args: tuple[tuple[str, str], ...] = ()
     target: str | None = None
+    targets: tuple[Target, ...] = ()
+    """Several targets of one build, in place of *target* and *tags*."""
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[Annotation, ...] = ()
     platform: str | None = None

@@ -16,6 +16,7 @@ from builder.commands.foreign_flags import foreign_flags
 from builder.commands.housekeeping import tidy
 from builder.commands.stdin_context import prepared
 from builder.commands.step_flags import step_flags, step_values
+from builder.commands.target_flags import targets
 from builder.commands.tools import Command, is_terminal, machine, root_option, say, tools
 from builder.display.choose import MODES, OpenDisplay, open_display
 from builder.errors import BuildError, RequestError
@@ -30,6 +31,7 @@ Differences from docker build:
     type=docker, hands them to Docker.
   - --load is what always happens; attestations are refused; --rm is ignored with a
     warning.
+  - With several targets --iidfile has a line for each, --metadata-file a key.
   - With several platforms the index of their images is kept and written; --iidfile
     and -q give its digest; -o type=docker, local and tar take one platform only,
     --cache-to, too.
@@ -57,7 +59,13 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
     metavar="NAME=VALUE",
     help="Use a folder, URL, docker-image:// or oci-layout:// for a stage or image; repeatable.",
 )
-@click.option("--target", metavar="STAGE", help="Stage to build (default: the last).")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="STAGE[=NAME]",
+    help="Stage to build (default: the last); several, each with its names: a=x:1 b=y:1.",
+)
 @click.option("--no-cache", is_flag=True, help="Run every step, whatever the cache has.")
 @click.option("--pull", is_flag=True, help="Look up base images in their registry even when the store has them.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Label of the image.")
@@ -115,12 +123,13 @@ def command(**flags: Any) -> int:
     _check_outputs(request, quiet=flags["quiet"])
     with _display(flags, os.environ) as display, prepared(request) as ready:
         outcome = _built(ready, display)
+    ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
     if flags["iidfile"] is not None:
-        replace_file(flags["iidfile"], str(outcome.image_id).encode())
+        replace_file(flags["iidfile"], ids.encode())
     if flags["metadata_file"] is not None:
         replace_file(flags["metadata_file"], metadata(outcome))
     if flags["quiet"]:
-        say(str(outcome.image_id))
+        say(ids)
     return 0
 
 
@@ -132,13 +141,16 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
     compression = values.compression(named) if named else values.output_compression(outputs) or Compression()
     names = [name for item in outputs for name in dict(item.options).get("name", "").split(",") if name]
     platforms = values.platforms(flags["platforms"], env)
+    tags = full_names((*flags["tags"], *names))
+    wanted = targets([item for item in flags["targets"] if item], tags)
     return Request(
         context=values.context(flags["context"]),
         contexts=values.contexts(flags["build_contexts"]),
         dockerfile=Path(flags["file"]) if flags["file"] else None,
-        tags=full_names((*flags["tags"], *names)),
+        tags=wanted[0].tags if len(wanted) == 1 else tags,
         build_args=build_args,
-        target=flags["target"] or None,
+        target=wanted[0].stage if len(wanted) == 1 else None,
+        targets=wanted if len(wanted) > 1 else (),
         labels=values.labels(flags["labels"]),
         annotations=annotations(flags["annotations"]),
         platform=platforms[0] if len(platforms) == 1 else None,
@@ -156,10 +168,15 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
 
 
 def metadata(outcome: Any) -> bytes:
-    """Return the document of ``--metadata-file``."""
+    """Return the document of ``--metadata-file``: of several targets, one below the name of each."""
+    document = {stage: _metadata(each) for stage, each in outcome.targets} or _metadata(outcome)
+    return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def _metadata(outcome: Any) -> dict[str, Any]:
     descriptor = outcome.descriptor
     configs = {f"containerimage.config.digest/{image.platform}": str(image.image_id) for image in outcome.platforms}
-    document = {
+    return {
         **(configs or {"containerimage.config.digest": str(outcome.image_id)}),
         "containerimage.descriptor": {
             "mediaType": descriptor.media_type,
@@ -169,12 +186,12 @@ def metadata(outcome: Any) -> bytes:
         "containerimage.digest": str(descriptor.digest),
         **({"image.name": ",".join(outcome.names)} if outcome.names else {}),
     }
-    return json.dumps(document, indent=2).encode() + b"\n"
 
 
 def _check_outputs(request: Request, *, quiet: bool) -> None:
     streams = [item for item in request.outputs if item.dest is None and item.type != "registry"]
-    if any(item.type == "registry" for item in request.outputs) and not request.tags:
+    named = all(target.tags for target in request.targets) if request.targets else bool(request.tags)
+    if any(item.type == "registry" for item in request.outputs) and not named:
         raise RequestError("tag is needed when pushing to registry", hint="give -t NAME")
     if len(streams) > 1:
         raise RequestError("only one --output can go to standard output")

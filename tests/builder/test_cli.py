@@ -32,6 +32,7 @@ class Outcome:
     descriptor = MANIFEST
     names = ("docker.io/library/a:b",)
     platforms = ()
+    targets = ()
 
 
 class Fake:
