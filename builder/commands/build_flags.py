@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from builder.commands.output_options import check_options
 from builder.errors import RequestError
 from builder.request import Compression, Output
 
@@ -174,6 +175,7 @@ def _output(kind: str, options: dict[str, str]) -> Output:
     if pushed and kind not in {"registry", "image"}:
         raise RequestError(f"--output type={kind} cannot push", hint="use type=registry")
     dest = options.pop("dest", "")
+    check_options(options)
     rest = tuple(options.items())
     if pushed:
         return Output(type="registry", dest=None, options=rest)

@@ -1,0 +1,33 @@
+"""Options of ``-o`` that pybuild knows: a misspelt one, or one that would change the result, is never passed over."""
+
+from collections.abc import Mapping
+
+from builder.errors import RequestError
+from grammar.suggest import did_you_mean
+
+_USED = ("name", "push", "compression", "compression-level", "tar", "push-by-digest", "registry.insecure")
+# What each of these would do without being given; `unpack` is about an image store of the daemon's.
+_SETTLED = {
+    "oci-mediatypes": "true",
+    "store": "true",
+    "unpack": "",
+    "force-compression": "false",
+    "platform-split": "false",
+    "rewrite-timestamp": "false",
+    "mode": "copy",
+}
+_SPELLINGS = {"1": "true", "t": "true", "0": "false", "f": "false"}
+
+
+def check_options(options: Mapping[str, str]) -> None:
+    """Raise RequestError for an option that is unknown, or that asks for what pybuild does not do."""
+    for key, given in options.items():
+        if key in _USED:
+            continue
+        if key.startswith("annotation"):
+            raise RequestError(f"--output {key} is not supported", hint="use --annotation")
+        if key not in _SETTLED:
+            raise RequestError(f"unknown --output option {key!r}", hint=did_you_mean(key, (*_USED, *_SETTLED)))
+        value = given.lower()
+        if _SETTLED[key] not in {"", _SPELLINGS.get(value, value)}:
+            raise RequestError(f"--output {key}={given} is not supported")
