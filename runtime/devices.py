@@ -158,13 +158,22 @@ def _mount_in_dev(
 def make_sys(target: int, nodes: Nodes, *, insecure: bool) -> None:
     """Mount /sys on *target*, read-only and without what tells about the hardware's power and heat."""
     with Operation("mount sysfs", b"/sys"):
-        sysfs = filesystem("sysfs", (), INERT | (0 if insecure else MOUNT_ATTR_RDONLY))
+        try:
+            sysfs = filesystem("sysfs", (), INERT | (0 if insecure else MOUNT_ATTR_RDONLY))
+        except PermissionError:
+            sysfs = _host_sys()
         move_mount(sysfs, target)
-    _mount_cgroup(sysfs)
+    _mount_cgroup(sysfs, nodes)
     if insecure:
         return
     for path in (*_SYS_COVERED, *_throttle_counters(sysfs)):
         nodes.cover(sysfs, path)
+
+
+def _host_sys() -> int:
+    # A sysfs shows a network namespace, and only the owner of that may mount one: a user namespace that is on the
+    # host's network gets the host's, with all that is mounted there, because that cannot be taken off either.
+    return clone(AT_FDCWD, b"/sys", INERT | MOUNT_ATTR_RDONLY, recursive=True)
 
 
 def _throttle_counters(sysfs: int) -> list[str]:
@@ -177,9 +186,11 @@ def _throttle_counters(sysfs: int) -> list[str]:
     return [f"{_CPUS}/{name}/thermal_throttle" for name in cpus]
 
 
-def _mount_cgroup(sysfs: int) -> None:
+def _mount_cgroup(sysfs: int, nodes: Nodes) -> None:
     # Only the unified hierarchy, whose namespace shows nothing above the sandbox's own group; with cgroup v1 a
-    # release_agent file would come with it (CVE-2022-0492), so there the folder stays empty.
+    # release_agent file would come with it (CVE-2022-0492), so there the folder is empty.
+    if os.listdir(f"/proc/self/fd/{sysfs}/fs/cgroup"):
+        nodes.cover(sysfs, "fs/cgroup")
     if not os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
         return
     with Operation("mount cgroup2", b"/sys/fs/cgroup"):

@@ -7,6 +7,7 @@ from posixpath import normpath
 
 from runtime import mounts, plan, process, roots, spec
 from runtime.cgroups import limited
+from runtime.changes import overlay_xattr_prefix
 from runtime.child import Child, Output
 from runtime.errors import RuntimeHostError, SandboxError
 from runtime.hostfiles import host_files
@@ -130,6 +131,7 @@ def _root(root: roots.Root) -> mounts.OverlayRoot | mounts.DirectoryRoot:
             return mounts.OverlayRoot(
                 lowers=tuple(os.fsencode(lower) for lower in lowers),
                 upper=os.fsencode(upper) if upper else b"",
+                userxattr=overlay_xattr_prefix().startswith("user."),
                 work=os.fsencode(work) if work else b"",
             )
         case roots.DirectoryRoot(path=path, read_only=read_only):

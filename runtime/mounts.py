@@ -104,10 +104,10 @@ class Scratch:
 class OverlayRoot(Record):
     """An overlay of *lowers* (bottom first), read-only when *upper* is empty."""
 
-    __slots__ = ("lowers", "upper", "work")
+    __slots__ = ("lowers", "upper", "userxattr", "work")
 
-    def __init__(self, lowers: tuple[bytes, ...], upper: bytes, work: bytes) -> None:
-        self.lowers, self.upper, self.work = lowers, upper, work
+    def __init__(self, lowers: tuple[bytes, ...], upper: bytes, userxattr: bool, work: bytes) -> None:
+        self.lowers, self.upper, self.work, self.userxattr = lowers, upper, work, userxattr
 
     def make(self, scratch: Scratch, stubs: int, attributes: int) -> int:
         """Return the detached mount; the folder *stubs* becomes its lowest layer."""
@@ -120,7 +120,7 @@ class OverlayRoot(Record):
             if writable:
                 _forget_volatile(self.work)
             with Operation("mount overlay"):
-                return _mount_overlay(Layers((*lowers,), (*writable,)), attributes, scratch)
+                return _mount_overlay(Layers((*lowers,), (*writable,), userxattr=self.userxattr), attributes, scratch)
         finally:
             for fd in opened:
                 os.close(fd)

@@ -27,8 +27,8 @@ class IdMap:
 class Privileges:
     """The answer of `probe`. What was not asked for is False.
 
-    *rootful* is the mode that `launcher.run` uses: namespaces and mounts without a user namespace. The id maps are what
-    a user namespace of this user could have; no sandbox uses them yet.
+    *rootful* is what `launcher.run` needs: namespaces and mounts, by root of the host or of the user namespace that the
+    caller is in. The id maps are those that `user_namespace.become_root` would get.
     """
 
     euid: int
@@ -76,7 +76,7 @@ def explain(errno: int) -> SandboxUnavailable:
     """Return the error for a host that refuses namespaces or mounts with *errno*."""
     if os.geteuid() != 0:
         reason = f"sandboxes need root, and this is user {os.geteuid()}"
-        return SandboxUnavailable(reason, "run the build as root")
+        return SandboxUnavailable(reason, "begin with runtime.user_namespace.become_root(), or run the build as root")
     if errno in {ENOSYS, EINVAL}:
         return SandboxUnavailable("this kernel lacks namespaces or the mount calls of Linux 5.12", "use a newer kernel")
     if errno == ENOSPC:

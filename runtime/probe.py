@@ -40,7 +40,7 @@ def try_overlay() -> None:
     lower, upper, work, stubs = (make_folder(scratch.fd, name) for name in ("lower", "upper", "work", "stubs"))
     os.mkdir("folder", dir_fd=lower)
     paths = [f"/proc/self/fd/{fd}".encode() for fd in (lower, upper, work)]
-    root = OverlayRoot((paths[0],), paths[1], paths[2]).make(scratch, stubs, 0)
+    root = OverlayRoot((paths[0],), paths[1], False, paths[2]).make(scratch, stubs, 0)
     os.rmdir("folder", dir_fd=root)
     os.mkdir("folder", dir_fd=root)
 

@@ -17,7 +17,7 @@ from builder.commands.housekeeping import tidy
 from builder.commands.stdin_context import prepared
 from builder.commands.step_flags import step_flags, step_values
 from builder.commands.target_flags import targets
-from builder.commands.tools import Command, is_terminal, machine, root_option, say, tools
+from builder.commands.tools import Command, be_root, is_terminal, machine, root_option, say, tools
 from builder.display.choose import MODES, OpenDisplay, open_display
 from builder.errors import BuildError, RequestError
 from builder.names import full_names
@@ -121,6 +121,7 @@ def command(**flags: Any) -> int:
             with prepared(request) as ready:
                 return answer(call, ready, dockerfile_path(request))
     _check_outputs(request, quiet=flags["quiet"])
+    be_root()
     with _display(flags, os.environ) as display, prepared(request) as ready:
         outcome = _built(ready, display)
     ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from builder.display.sanitize import clean
-from builder.machine import Machine, open_machine
+from builder.machine import Machine, default_root, open_machine
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _TRUE = frozenset({"true", "t", "1"})
@@ -79,8 +79,24 @@ def tools() -> Tools:
 
 def machine() -> Machine:
     """Open the machine on the store that the command line names."""
+    be_root()
     root = click.get_current_context().meta.get("builder.root")
     return tools().open_machine(Path(root) if root else None)
+
+
+def be_root() -> None:
+    """Let an ordinary user be root of a user namespace, which owns what images contain; before any thread is started.
+
+    Raises:
+        SandboxUnavailable: this host does not permit it.
+    """
+    if os.geteuid() != 0:
+        from runtime.user_namespace import become_root
+
+        # Which store is this user's own must be known before it is root.
+        chosen = click.get_current_context().meta
+        chosen["builder.root"] = chosen.get("builder.root") or os.fspath(default_root())
+        become_root()
 
 
 def say(text: str) -> None:

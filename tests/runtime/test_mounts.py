@@ -42,7 +42,7 @@ def test_the_kernels_own_words_come_with_the_error_of_an_overlay(tmp_path: Path)
     def work() -> object:
         scratch = Scratch()
         with pytest.raises(SandboxError) as caught:
-            mounts.OverlayRoot((bytes(tmp_path),) * 501, b"", b"").make(scratch, scratch.folder("stubs"), 0)
+            mounts.OverlayRoot((bytes(tmp_path),) * 501, b"", False, b"").make(scratch, scratch.folder("stubs"), 0)
         return caught.value
 
     assert "too many lower directories, limit is 500" in in_mount_namespace(work)
@@ -51,7 +51,7 @@ def test_the_kernels_own_words_come_with_the_error_of_an_overlay(tmp_path: Path)
 def test_a_missing_layer_is_named() -> None:
     def work() -> object:
         with pytest.raises(SandboxError) as caught:
-            mounts.OverlayRoot((b"/no/layer",), b"", b"").make(Scratch(), 0, 0)
+            mounts.OverlayRoot((b"/no/layer",), b"", False, b"").make(Scratch(), 0, 0)
         return caught.value
 
     assert in_mount_namespace(work) == "open layer /no/layer: No such file or directory"
@@ -75,7 +75,7 @@ def test_both_ways_to_mount_an_overlay_give_the_same_root(
         if classic:
             monkeypatch.setattr(mounts, "mount_detached", no_lowerdir_option)
         scratch = Scratch()
-        root = mounts.OverlayRoot(lowers, bytes(tmp_path / "upper"), bytes(tmp_path / "work"))
+        root = mounts.OverlayRoot(lowers, bytes(tmp_path / "upper"), False, bytes(tmp_path / "work"))
         tree = root.make(scratch, scratch.folder("stubs"), 4)
         place = scratch.attach(tree)
         os.close(os.open("new", os.O_CREAT, dir_fd=tree))
@@ -102,7 +102,7 @@ def test_a_failing_fallback_reports_the_first_error(tmp_path: Path, monkeypatch:
         monkeypatch.setattr(mounts, "mount_detached", first)
         scratch, upper = Scratch(), bytes(tmp_path / "upper")
         with pytest.raises(SandboxError) as caught:  # one folder cannot be upper and work
-            mounts.OverlayRoot((bytes(tmp_path / "lower"),), upper, upper).make(scratch, scratch.folder("s"), 0)
+            mounts.OverlayRoot((bytes(tmp_path / "lower"),), upper, False, upper).make(scratch, scratch.folder("s"), 0)
         return caught.value
 
     assert in_mount_namespace(work) == "mount overlay: first"

@@ -31,7 +31,8 @@ def test_an_ordinary_user_is_told_what_is_missing(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(privileges, "_try", lambda _: {"namespaces": errno.EPERM, "user": 0})
     found = probe()
     assert (found.sandbox, found.rootful, found.user_namespaces, found.overlay) == (False, False, True, False)
-    assert (found.reason, found.hint) == ("sandboxes need root, and this is user 65534", "run the build as root")
+    assert found.reason == "sandboxes need root, and this is user 65534"
+    assert "become_root" in found.hint
     assert found.uid_map[0] == IdMap(0, 65534, 1)
 
 

@@ -19,9 +19,9 @@ def same(one: object, other: object) -> bool:
     "record",
     [
         FileMount(b"\0\xff" * 70000, 2, 0o400, b"/run/s", 1),
-        BindRoot(True, OverlayRoot((b"/a", b"/b"), b"/u", b"/w"), b"/", b"/m"),
+        BindRoot(True, OverlayRoot((b"/a", b"/b"), b"/u", True, b"/w"), b"/", b"/m"),
         BindRoot(False, DirectoryRoot(b"/caf\xc3\xa9\xff", False), b"/", b"/m"),
-        OverlayRoot((), b"", b""),
+        OverlayRoot((), b"", False, b""),
     ],
 )
 def test_a_record_comes_back_as_it_was_sent(record: Record) -> None:

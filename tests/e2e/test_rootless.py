@@ -1,0 +1,83 @@
+"""Builds without root: the same images, for a user who has subordinate ids and no privilege."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import bases, cases, configs, trees
+from tests.helpers.hosts import need_programs
+from tests.helpers.lab import Lab
+from tests.helpers.ordinary import UID, OrdinaryUser, ordinary_user
+
+pytestmark = pytest.mark.xdist_group("cases")
+
+# Device nodes, and ids beyond the 65536 that the user owns.
+REFUSED = ("copy-special-files", "run-special-files", "user-forms")
+# A device node that is made if possible; capabilities in the context, which giving it to the user takes away.
+OTHERWISE = ("run-rewrites-lower-layers", "copy-capabilities")
+
+
+def _cases() -> list[str]:
+    loaded = map(cases.load, cases.names())
+    fit = [case.name for case in loaded if not case.fails and not case.bases and case.base != "bookworm"]
+    return [name for name in fit if name not in {*REFUSED, *OTHERWISE}][::3]
+
+
+@pytest.fixture(scope="session")
+def user(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
+    need_programs(["busybox", "newuidmap", "setpriv", "unshare"])
+    made = ordinary_user(tmp_path_factory.mktemp("ordinary") / "home")
+    shutil.copy(bases.small(), made.folder / "small.tar")
+    made.import_tar(made.seen(made.folder / "small.tar"), "small")
+    return made
+
+
+@pytest.mark.parametrize("name", _cases())
+def test_the_image_is_that_of_root(lab: Lab, user: OrdinaryUser, name: str) -> None:
+    expected = lab.case(name)
+    folder = user.folder / "cases" / name
+    folder.parent.mkdir(exist_ok=True)
+    dockerfile = user.seen(expected.case.copy_to(folder))
+    subprocess.run(["chown", "-RhP", str(UID), folder], check=True)
+    seen = user.seen(folder)
+    options = ("-f", os.fspath(dockerfile), *expected.case.options_in(seen))
+    built = user.build(seen / "context", *options, tag=name, check=False)
+    assert built.exit_code == 0, built.printed
+    archive = user.folder / f"{name}.tar"
+    user.save(name, user.seen(archive))
+    image = trees.read_archive(archive)
+    assert expected.image is not None
+    assert list(trees.differences(image.tree, expected.image.tree, started=0)) == []
+    assert configs.settings(image.config) == configs.settings(expected.image.config)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_needs_root_fails_without_harm(user: OrdinaryUser, name: str) -> None:
+    folder = user.folder / "refused" / name
+    folder.parent.mkdir(exist_ok=True)
+    case = cases.load(name)
+    dockerfile = user.seen(case.copy_to(folder))
+    built = user.build(user.seen(folder) / "context", "-f", os.fspath(dockerfile), tag=f"{name}-refused", check=False)
+    assert built.exit_code in {1, 3}
+    assert "Traceback" not in built.printed
+    assert f"{name}-refused" not in user.run("images").stdout
+
+
+def test_the_store_is_the_users_own_and_root_inside_owns_what_images_contain(user: OrdinaryUser) -> None:
+    status = (user.folder / "store").stat()
+    assert (status.st_uid, status.st_mode & 0o777) == (UID, 0o700)
+    result = user.run("run", "--rm", "--network=none", "small", "sh", "-c", "id -u; ls /sys/class/net; ls -ld /root")
+    lines = result.stdout.splitlines()
+    assert lines[:2] == ["0", "lo"]
+    assert "root     root" in lines[2]
+
+
+def test_without_subordinate_ids_the_error_says_what_to_add(tmp_path: Path) -> None:
+    stranger = ordinary_user(tmp_path / "home", subordinate="")
+    result = stranger.run("images", check=False)
+    assert result.returncode == 3
+    assert "user 4242 has no 65536 subordinate ids in /etc/subuid" in result.stderr
+    assert "usermod --add-subuids" in result.stderr

@@ -1,0 +1,42 @@
+"""pybuild as a user of no privilege has it, with subordinate ids and a home that exist for its processes alone."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.helpers.program import Program
+
+UID = 4242
+HOME = Path("/mnt/home")
+_SCRIPT = Path(__file__).with_name("ordinary_user.sh")
+_REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrdinaryUser(Program):
+    """The program on the store ``/mnt/home/store`` of a user whose home is *folder* of the host.
+
+    Arguments name files as the user sees them: `seen` tells how.
+    """
+
+    store: Path = HOME / "store"
+    folder: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        """The words that start it."""
+        readable = ":".join(map(os.fspath, (_REPOSITORY, sys.prefix, sys.base_prefix)))
+        ahead = ["unshare", "--mount", "sh", os.fspath(_SCRIPT), os.fspath(self.folder), readable]
+        # The names of super() do not reach a class that slots made anew.
+        return [*ahead, "env", f"HOME={HOME}", f"PYTHONPATH={_REPOSITORY}", *Program.command(self, *arguments)]
+
+    def seen(self, path: Path) -> Path:
+        """What the user calls *path*, which is below the home."""
+        return HOME / path.relative_to(self.folder)
+
+
+def ordinary_user(folder: Path, *, subordinate: str = "tester:500000:65536") -> OrdinaryUser:
+    """A user with the new home *folder* and the line *subordinate* in /etc/subuid and /etc/subgid."""
+    folder.mkdir(parents=True)
+    os.chown(folder, UID, UID)
+    return OrdinaryUser(folder=folder, variables=(("SUBORDINATE", subordinate),))
