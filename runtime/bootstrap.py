@@ -1,4 +1,4 @@
-"""Where the sandbox child starts: ``python -I -S bootstrap.py PLAN STATUS``, two inherited file descriptors.
+"""Where the fork server starts: ``python -I -S bootstrap.py``, with a Unix socket as standard input.
 
 Kept this small because the file that Python is started with is compiled anew each time; what it imports is not.
 """
@@ -7,11 +7,11 @@ import gc
 import os
 import sys
 
-# What the child makes it keeps to its end; looking for garbage costs 0.2 ms (measured) and finds none.
+# What a child makes it keeps to its end; looking for garbage costs 0.2 ms (measured) and finds none.
 gc.disable()
 # Behind the standard library, so that nothing installed beside this package can shadow it.
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from runtime.sandbox import main  # noqa: E402 - after the two lines that it needs
+from runtime.children import serve  # noqa: E402 - after the two lines that it needs
 
-main(int(sys.argv[1]), int(sys.argv[2]))
+serve()

@@ -2,13 +2,12 @@
 
 import os
 import select
-import subprocess
+import signal
 import threading
 from collections.abc import Callable
 
 from runtime import plan
-from runtime.errors import SandboxError
-from runtime.interpreter import child_argv, child_environment, interpreter
+from runtime.forkserver import fork_child
 
 Output = Callable[[int, bytes], None]
 
@@ -21,32 +20,23 @@ _LAST_PIECES = 16  # the most that a pipe can hold
 class Child:
     """A running sandbox child and the pipes to it."""
 
-    def __init__(self, data: bytes, *, stdin: int | None, output: int | None) -> None:
-        """Start the child on the plan *data*; *stdin* and *output* are what `subprocess` takes, None for our own."""
-        self._status, child_status = os.pipe()
-        plan_fd = os.memfd_create("plan", os.MFD_CLOEXEC)
+    def __init__(self, data: bytes, *, stdin: int | None = None, piped: bool = True) -> None:
+        """Start the child on the plan *data*. It reads *stdin*, and without *piped* it writes to our own streams."""
+        pipes = [os.pipe() for _ in range(3 if piped else 1)]
+        self._status, *streams = (reader for reader, _ in pipes)
+        self._streams = dict(zip(streams, (1, 2), strict=False))
+        written = [writer for _, writer in pipes]
+        given = [_memory(data), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
         try:
-            with open(plan_fd, "wb", closefd=False) as file:
-                file.write(data)
-            # PDEATHSIG is bound to this thread, which waits here until the child is gone.
-            self._process = subprocess.Popen(
-                child_argv(plan_fd, child_status),
-                executable=f"/proc/self/fd/{interpreter()}",
-                env=child_environment(),
-                cwd="/",
-                stdin=stdin,
-                stdout=output,
-                stderr=output,
-                pass_fds=(plan_fd, child_status, interpreter()),
-            )
-        except OSError as error:
-            os.close(self._status)
-            raise SandboxError("start", "the sandbox child", error.errno or 0) from error
+            plan_fd, null = given
+            status, out, err = written if piped else (*written, 1, 2)
+            self._process = fork_child((plan_fd, status, null if stdin is None else stdin, out, err))
+        except BaseException:
+            self._close_pipes()
+            raise
         finally:
-            os.close(plan_fd)
-            os.close(child_status)
-        streams = ((1, self._process.stdout), (2, self._process.stderr))
-        self._streams = {stream.fileno(): number for number, stream in streams if stream}
+            for fd in (*given, *written):
+                os.close(fd)
         self._poller = select.poll()
         for fd in (self._status, *self._streams):
             self._poller.register(fd, select.POLLIN)
@@ -83,16 +73,27 @@ class Child:
     def _stop(self, patience: int) -> None:
         # The keeper kills init and tidies up; one that is stuck in the kernel is killed with everything below it.
         if patience == _CANCEL_PATIENCE:
-            self._process.terminate()
+            signal.pidfd_send_signal(self._process, signal.SIGTERM)
         elif patience == 0:
-            self._process.kill()
+            signal.pidfd_send_signal(self._process, signal.SIGKILL)
 
     def close(self) -> None:
         """End the child if an exception came in between, and close the pipes."""
-        if self._process.poll() is None:
-            self._process.terminate()
-        self._process.wait()
-        os.close(self._status)
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream:
-                stream.close()
+        ended = select.poll()
+        ended.register(self._process, select.POLLIN)
+        if not ended.poll(0):
+            signal.pidfd_send_signal(self._process, signal.SIGTERM)
+            ended.poll()
+        os.close(self._process)
+        self._close_pipes()
+
+    def _close_pipes(self) -> None:
+        for fd in (self._status, *self._streams):
+            os.close(fd)
+
+
+def _memory(data: bytes) -> int:
+    fd = os.memfd_create("plan", os.MFD_CLOEXEC)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(data)
+    return fd

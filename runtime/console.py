@@ -9,7 +9,6 @@ import os
 import select
 import signal
 import socket
-import subprocess
 import termios
 import tty
 from contextlib import closing, suppress
@@ -32,7 +31,7 @@ class TerminalChild(Child):
         self._channel, far_end = socket.socketpair()
         with closing(far_end):
             try:
-                super().__init__(data, stdin=far_end.fileno(), output=subprocess.PIPE)
+                super().__init__(data, stdin=far_end.fileno())
             except BaseException:
                 self._channel.close()
                 raise

@@ -1,7 +1,6 @@
 """Runs a `Spec`: translates it to the plan of a sandbox child, and turns the child's reports into a result."""
 
 import os
-import subprocess
 import threading
 from posixpath import normpath
 
@@ -50,8 +49,8 @@ def _start(data: bytes, what: spec.Spec) -> Child:
 
         return TerminalChild(data, typed=what.interactive)
     if what.interactive:
-        return Child(data, stdin=None, output=None)
-    return Child(data, stdin=subprocess.DEVNULL, output=subprocess.PIPE)
+        return Child(data, stdin=0, piped=False)
+    return Child(data)
 
 
 def _result(reports: list[plan.Report]) -> spec.ExitStatus:
@@ -86,7 +85,6 @@ def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = ()) -> plan.Pla
     )
     return plan.Plan(
         mounts=tuple(_mount(mount) for mount in (*host_files(what), *what.mounts)),
-        parent=os.getpid(),
         process=_process(what),
         root=_root(what.root),
         world=world,

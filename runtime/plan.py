@@ -38,19 +38,18 @@ class World(Record):
 
 
 class Plan(Record):
-    """All that the child needs. *parent* is the builder's process id: without it the child must not live."""
+    """All that the child needs."""
 
-    __slots__ = ("mounts", "parent", "process", "root", "world")
+    __slots__ = ("mounts", "process", "root", "world")
 
     def __init__(
         self,
         mounts: tuple[Mount, ...],
-        parent: int,
         process: Process,
         root: OverlayRoot | DirectoryRoot,
         world: World,
     ) -> None:
-        self.parent, self.root, self.mounts, self.world, self.process = parent, root, mounts, world, process
+        self.root, self.mounts, self.world, self.process = root, mounts, world, process
 
 
 class Status:

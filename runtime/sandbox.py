@@ -43,13 +43,11 @@ SIGKILL, SIGTERM, SIGCHLD = 9, 15, 17
 _CAP_KILL = 1 << 5
 
 
-def main(plan_fd: int, status_fd: int) -> None:
-    """Run the child to its end. Never returns."""
+def keep(plan_fd: int, status_fd: int, parent: int) -> None:
+    """Be the child of the process *parent*, to the end. Never returns."""
     with Status(status_fd) as status:
-        plan = _receive(plan_fd)
-        cut_imports()
-        _depend_on(plan.parent)
-        _keep(plan, status)
+        _depend_on(parent)
+        _keep(_receive(plan_fd), status)
 
 
 def _receive(fd: int) -> Plan:
@@ -70,7 +68,7 @@ def cut_imports() -> None:
 
 
 def _depend_on(parent: int) -> None:
-    """Die with the builder, even with one that is killed, and let nobody look into this process or its children."""
+    """Die with the fork server, which dies with the builder, and let nobody look into this process or its children."""
     prctl(PR_SET_PDEATHSIG, SIGKILL)
     prctl(PR_SET_DUMPABLE, 0)
     close_range(3, LAST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC)

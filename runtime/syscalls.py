@@ -66,7 +66,7 @@ _KEYCTL_JOIN_SESSION_KEYRING = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _SECCOMP_MODE_FILTER = 2
 _TIOCSPTLCK, _TIOCGPTPEER, _TIOCSCTTY, _SIOCSIFFLAGS = 0x40045431, 0x5441, 0x540E, 0x8914
-_AF_INET, _SOCK_DGRAM, _SOL_SOCKET, _SCM_RIGHTS = 2, 2, 1, 1
+_AF_INET, _SOCK_DGRAM, _SOL_SOCKET, _SCM_RIGHTS, _MSG_CMSG_CLOEXEC = 2, 2, 1, 1, 0x40000000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -284,6 +284,18 @@ def send_descriptor(socket: int, fd: int) -> None:
     vector = (word * 2)(ctypes.addressof(byte), 1)
     message = (word * 7)(0, 0, ctypes.addressof(vector), 1, ctypes.addressof(control), len(control), 0)
     _check(_libc.sendmsg(socket, message, 0))
+
+
+def receive_descriptors(socket: int, most: int) -> tuple[int, ...]:
+    """Wait for a message on the Unix *socket* and return the descriptors that came with it, none at its end."""
+    word, size = ctypes.c_size_t, ctypes.sizeof(ctypes.c_size_t)
+    byte, control = ctypes.create_string_buffer(1), ctypes.create_string_buffer(size + 8 + 4 * (most + most % 2))
+    vector = (word * 2)(ctypes.addressof(byte), 1)
+    message = (word * 7)(0, 0, ctypes.addressof(vector), 1, ctypes.addressof(control), len(control), 0)
+    _check(_libc.recvmsg(socket, message, _MSG_CMSG_CLOEXEC))
+    length = int.from_bytes(control.raw[:size], sys.byteorder) if message[5] else size + 8
+    numbers = control.raw[size + 8 : length]
+    return tuple(int.from_bytes(numbers[at : at + 4], sys.byteorder) for at in range(0, len(numbers), 4))
 
 
 def block_signals() -> None:

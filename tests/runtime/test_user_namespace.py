@@ -67,13 +67,20 @@ def test_each_refusal_of_the_kernel_is_explained_and_leaves_no_process(
     def refuse(_: int) -> None:
         raise OSError(number, os.strerror(number))
 
+    def fork() -> int:
+        forked.append(real())
+        return forked[-1]
+
     assert ordinary
+    forked: list[int] = []
+    real = os.fork
+    monkeypatch.setattr(os, "fork", fork)
     monkeypatch.setattr(user_namespace, "unshare", refuse)
     with pytest.raises(SandboxUnavailable, match=reason) as caught:
         become_root()
     assert hint in caught.value.hint
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(forked[0], os.WNOHANG)
 
 
 def test_a_map_that_is_refused_is_an_error(ordinary: Path) -> None:
