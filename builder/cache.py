@@ -7,13 +7,16 @@ are gone is a miss. A miss is None, never an error.
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
 
 from builder.database import Database
 from builder.oci.digest import Digest
 from builder.oci.model import Descriptor
+
+_FIELDS = attrgetter("diff_id", "digest", "size", "media_type", "created")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Cache:
 
     def put_record(self, key: Digest, layers: Layers) -> None:
         """Record *layers*, whose blobs must be on disk, under *key*."""
-        text = json.dumps([astuple(layer) for layer in layers], separators=(",", ":"))
+        text = json.dumps([_FIELDS(layer) for layer in layers], separators=(",", ":"))
         self._database.run("REPLACE INTO records VALUES (?, ?, ?)", (str(key), text, time.time()))
 
     def touch(self, key: Digest) -> None:
