@@ -55,18 +55,24 @@ def build(request: Request, machine: Machine, progress: Progress = silent) -> Ou
     with machine.in_use():
         with reporter.step("[internal] load build definition from Dockerfile"):
             file = load_definition(request, machine, remotes, reporter)
-            plans = _plans(file, request, machine, remotes)
-        for message, line in dict.fromkeys(warning for _, plan in plans for warning in plan.warnings):
-            progress(Warned(message=message, line=line))
-        refusal = next((plan.refusal for _, plan in plans if plan.refusal), "")
-        if refusal:
-            raise BuildError(refusal, hint="the warnings are errors because the Dockerfile says check=error=true")
-        with _caches(request, machine, reporter):
+            with file.located():
+                plans = _plans(file, request, machine, remotes)
+        _warn(plans, progress)
+        with file.located(), _caches(request, machine, reporter):
             if request.targets:
                 return _for_targets(plans, request, machine, reporter)
             if request.platforms:
                 return _for_platforms(plans, request, machine, reporter)
             return _for_one(plans[0][1], request, machine, reporter)
+
+
+def _warn(plans: Plans, progress: Progress) -> None:
+    """Tell each warning once. Raises BuildError when the Dockerfile says that they are errors."""
+    for message, line in dict.fromkeys(warning for _, plan in plans for warning in plan.warnings):
+        progress(Warned(message=message, line=line))
+    refusal = next((plan.refusal for _, plan in plans if plan.refusal), "")
+    if refusal:
+        raise BuildError(refusal, hint="the warnings are errors because the Dockerfile says check=error=true")
 
 
 def _plans(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes) -> Plans:

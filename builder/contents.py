@@ -97,6 +97,6 @@ class Contents:
 
 def _exclusions(patterns: tuple[str, ...]) -> IgnoreFile | None:
     try:
-        return IgnoreFile.parse("\n".join(patterns)) if patterns else None
+        return IgnoreFile.of(patterns) if patterns else None
     except DockerfileError as error:
         raise BuildError(f"invalid --exclude: {error.message}", hint=error.hint) from error

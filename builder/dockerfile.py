@@ -1,12 +1,16 @@
 """Reading the Dockerfile: where it is, and its bytes as text."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.context import open_context
-from builder.errors import RequestError
+from builder.errors import BuildError, RequestError
 from builder.request import Request
+from grammar.errors import DockerfileError
+from grammar.source import Source
 from runtime.errors import UnsafePathError
 
 LIMIT = 16 << 20
@@ -19,6 +23,15 @@ class DockerfileText:
 
     name: str
     text: str
+
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Give the failures that leave this block the text that their places are in."""
+        try:
+            yield
+        except (BuildError, DockerfileError) as error:
+            error.source = error.source or Source(self.name, self.text)
+            raise
 
 
 def read_dockerfile(request: Request) -> DockerfileText:

@@ -1,6 +1,6 @@
 """The builder's own failures. User mistakes carry a span, environment failures keep the OSError as their cause."""
 
-from grammar.source import Span
+from grammar.source import Source, Span
 
 
 class BuildError(Exception):
@@ -11,6 +11,8 @@ class BuildError(Exception):
         self.message = message
         self.hint = hint
         self.span = span
+        self.source: Source | None = None
+        """The Dockerfile that the span, or the lines of a step, are places of."""
 
 
 class RequestError(BuildError):

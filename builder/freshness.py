@@ -1,5 +1,6 @@
 """Which results of earlier builds count, when the user does not want all of them to."""
 
+import threading
 import time
 from datetime import datetime
 
@@ -7,6 +8,21 @@ from builder.cache import Layers
 from builder.ops import Base, Local, Scratch
 from builder.plan import Plan
 from builder.request import Request
+
+
+class FirstTimes:
+    """Tells who asks for a name first in this build. May be used by several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._names: set[str] = set()
+
+    def is_first(self, name: str) -> bool:
+        """Tell whether nobody has asked for *name* before."""
+        with self._lock:
+            known = len(self._names)
+            self._names.add(name)
+            return len(self._names) > known
 
 
 def to_run(plan: Plan, request: Request) -> frozenset[int]:

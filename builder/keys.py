@@ -6,14 +6,23 @@ that changed, but whose copied files did not, changes no key behind it.
 
 What a selection from a stage contains is known before the stage runs when the same definition was solved before: the
 cache maps the definition of a selection (pick, key of the stage) to the digest of its content.
+
+`MEANING` says which release of its meaning each kind of op is at: it is part of the key.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from builder import codec
 from builder.oci.digest import Digest
-from builder.ops import Base, Copy, Op, Pick, Run, Scratch
+from builder.ops import Base, Copy, Git, Http, Mkdir, Op, Pick, Run, Scratch
+
+MEANING: Mapping[type, int] = {Scratch: 1, Base: 1, Http: 1, Git: 1, Copy: 1, Mkdir: 1, Run: 1, Pick: 1}
+"""What an op results in has a number. Raise that of the kind by one when the same op gives something else than before.
+
+`Pick` stands for what counts as content of a selection. The version of the package is no part of any key.
+"""
 
 _NAMES = re.compile(r"[^0-9:]")
 
@@ -38,7 +47,7 @@ def key(op: Op, root: Digest | None, contents: tuple[Digest, ...], epoch: int | 
     """Return the key of a vertex; *contents* are the digests of its picks, in order; no time is after *epoch*."""
     limit = None if isinstance(op, Base | Scratch) else epoch
     found = tuple(str(content) for content in contents)
-    return codec.digest("vertex", _without_paths(op), str(root or ""), found, limit)
+    return codec.digest("vertex", MEANING[type(op)], _without_paths(op), str(root or ""), found, limit)
 
 
 def own_key(op: Op, contents: tuple[Digest, ...], epoch: int | None = None) -> Digest | None:
@@ -58,12 +67,12 @@ def is_independent(op: Op) -> bool:
 def selection_key(op: Op, pick: Pick, source: Digest) -> Digest:
     """Return the definition of what *op* selects with *pick* from an input with the key *source*."""
     parents = isinstance(op, Copy) and op.parents
-    return codec.digest("selection", pick.path, excluded(op), parents, str(source))
+    return codec.digest("selection", MEANING[Pick], pick.path, excluded(op), parents, str(source))
 
 
 def listing_key(listing: Digest) -> Digest:
     """Return the definition of what is selected from a folder of the host, by the digest of its listing."""
-    return codec.digest("listing", str(listing))
+    return codec.digest("listing", MEANING[Pick], str(listing))
 
 
 def _without_paths(op: Op) -> Op:

@@ -96,7 +96,7 @@ def _with_parents(source: Source, path: str, exclude: IgnoreFile | None) -> list
     whole = _group(source, top, exclude)
     if whole is None or not whole.is_folder:
         raise _missing(source, top)
-    wanted = IgnoreFile.parse(rest)
+    wanted = IgnoreFile.of([rest])
     kept: dict[str, Item] = {"": whole.items[0]}
     folders: dict[str, Item] = {}
     for item in whole.items[1:]:

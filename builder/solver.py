@@ -16,7 +16,7 @@ from builder.cache import BuiltLayer, Layers
 from builder.contents import Contents, Selected
 from builder.context import Sources
 from builder.errors import BuildError, Cancelled, StepFailed
-from builder.freshness import is_young, to_run, unsettled
+from builder.freshness import FirstTimes, is_young, to_run, unsettled
 from builder.keys import is_independent, key, own_key, picks
 from builder.machine import Machine
 from builder.oci.digest import Digest
@@ -95,6 +95,7 @@ class _Solver:
         self.known: dict[int, tuple[Digest, ...]] = {}
         """What vertices select, as far as it was known before anything ran."""
         self.to_run = to_run(plan, request)
+        self.fresh_mounts = FirstTimes()
         self.unsettled = unsettled(plan, self.to_run)
         self.made: set[int] = set()
         """Vertices whose layer is there, and is the same on any root (`keys.own_key`)."""
@@ -296,6 +297,7 @@ class _Solver:
                 output=self.steps.output(place),
                 status=self.steps.status(place),
                 cancel=self.cancel,
+                fresh_mounts=self.fresh_mounts if place in self.to_run else None,
             )
             return (self.execute or execute)(vertex.op, job)
 

@@ -17,6 +17,8 @@ class DockerfileError(Exception):
         super().__init__(self.message)
         self.span = span
         self.hint = hint
+        self.source: Source | None = None
+        """The text that the span is a place of, when whoever passed the error on knew it."""
 
     def render(self, source: Source) -> str:
         """Return ``name:line:column: message``, the excerpt with a marker, and the hint."""

@@ -8,7 +8,7 @@ slash means nothing.
 import operator
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -60,6 +60,16 @@ class IgnoreFile:
             DockerfileError: a pattern is malformed; the span is that of the line in *text*.
         """
         return cls(tuple(_rules(text)))
+
+    @classmethod
+    def of(cls, patterns: Iterable[str]) -> "IgnoreFile":
+        """Take *patterns* as they are: where they stand, in a flag, nothing is a comment.
+
+        Raises:
+            DockerfileError: a pattern is malformed; there is no span.
+        """
+        bare = (pattern.strip(SPACE) for pattern in patterns)
+        return cls(tuple(_rule(pattern, None) for pattern in bare if pattern))
 
     @property
     def has_exceptions(self) -> bool:
@@ -118,7 +128,7 @@ def _rules(text: str) -> Iterator[_Rule]:
         offset += len(row) + 1
 
 
-def _rule(line: str, span: Span) -> _Rule:
+def _rule(line: str, span: Span | None) -> _Rule:
     negated = line.startswith("!")
     pattern = _cleaned(line[1:].strip(SPACE) if negated else line)
     if negated and pattern in {"", "/"}:

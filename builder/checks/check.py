@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from builder import bases
 from builder.checks.from_rules import section_platform
 from builder.checks.warnings import Known, options_of, refusal, stage_violations, text_violations
-from builder.dockerfile import read_dockerfile
+from builder.dockerfile import DockerfileText
 from builder.errors import BuildError
 from builder.machine import Machine
 from builder.oci.model import ImageConfig, Platform
@@ -45,9 +45,8 @@ class Report:
         return refusal(self.violations) if self.options.error else ""
 
 
-def check(request: Request, machine: Machine) -> Report:
-    """Check a Dockerfile. Raises RequestError when there is none to read."""
-    file = read_dockerfile(request)
+def check(file: DockerfileText, request: Request, machine: Machine) -> Report:
+    """Check a Dockerfile."""
     source = Source(file.name, file.text)
     try:
         dockerfile = parser.parse(source)

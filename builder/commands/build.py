@@ -48,7 +48,9 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 @click.command("build", cls=Command, epilog=_EPILOG, short_help="Build an image from a Dockerfile.")
 @click.argument("context", metavar="CONTEXT")
 @click.option("-t", "--tag", "tags", multiple=True, metavar="NAME[:TAG]", help="Name of the image; may be repeated.")
-@click.option("-f", "--file", metavar="PATH", help="Dockerfile (default: CONTEXT/Dockerfile); - reads standard input.")
+@click.option(
+    "-f", "--file", metavar="PATH|URL", help="Dockerfile (default: CONTEXT/Dockerfile); - reads standard input."
+)
 @click.option(
     "--build-arg", "build_args", multiple=True, metavar="NAME[=VALUE]", help="Build argument; a NAME alone from env."
 )
@@ -114,15 +116,16 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 def command(**flags: Any) -> int:
     """Build an image from a Dockerfile and the files in CONTEXT."""
     request = request_from(flags, os.environ)
+    address = values.dockerfile_address(flags["file"])
     if flags["check"] or flags["call"] or flags["output_format"]:
         from builder.commands.build_call import answer, call_of, dockerfile_path
 
         if (call := call_of(flags)) is not None:
-            with prepared(request) as ready:
+            with prepared(request, address) as ready:
                 return answer(call, ready, dockerfile_path(request))
     _check_outputs(request, quiet=flags["quiet"])
     be_root()
-    with _display(flags, os.environ) as display, prepared(request) as ready:
+    with _display(flags, os.environ) as display, prepared(request, address) as ready:
         outcome = _built(ready, display)
     ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
     if flags["iidfile"] is not None:
@@ -147,7 +150,7 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
     return Request(
         context=values.context(flags["context"]),
         contexts=values.contexts(flags["build_contexts"]),
-        dockerfile=Path(flags["file"]) if flags["file"] else None,
+        dockerfile=values.dockerfile(flags["file"]),
         tags=wanted[0].tags if len(wanted) == 1 else tags,
         build_args=build_args,
         target=wanted[0].stage if len(wanted) == 1 else None,
@@ -228,7 +231,7 @@ def _built(request: Request, display: OpenDisplay) -> Any:
     except (BuildError, DockerfileError) as error:
         from builder.commands.build_failures import told
 
-        raise told(error, request) from error
+        raise told(error) from error
     else:
         tidy(opened)
         return outcome

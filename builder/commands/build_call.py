@@ -15,11 +15,15 @@ from builder.checks.check import Report, check
 from builder.commands.build_failures import told
 from builder.commands.listing import table
 from builder.commands.tools import machine, warn
+from builder.definition import load_definition
 from builder.display.sanitize import clean, clean_line
-from builder.dockerfile import DockerfileText, read_dockerfile
+from builder.dockerfile import DockerfileText
 from builder.errors import BuildError, RequestError
+from builder.progress import silent
+from builder.remote.pins import Remotes
 from builder.request import Request
 from builder.resolve import outline_of
+from builder.steps import Reporter
 from grammar import parser
 from grammar.errors import DockerfileError
 from grammar.source import Source
@@ -72,11 +76,17 @@ def _option(item: str) -> tuple[str, str]:
 
 def answer(call: Call, request: Request, path: str) -> int:
     """Print the answer on standard output and return the exit code; *path* names the Dockerfile in a report."""
-    if call.method == "check":
-        return _check(call, request, path)
-    file = read_dockerfile(request)
-    with _told(request):
-        click.echo(_ANSWERS[call.method](file, request, as_json=call.format == _JSON), nl=False)
+    opened = machine()
+    try:
+        with _told():
+            reporter = Reporter(silent)
+            file = load_definition(request, opened, Remotes(request, opened, reporter), reporter)
+            with file.located():
+                if call.method == "check":
+                    return _check(call, check(file, request, opened), path)
+                click.echo(_ANSWERS[call.method](file, request, as_json=call.format == _JSON), nl=False)
+    finally:
+        opened.close()
     return 0
 
 
@@ -92,25 +102,19 @@ def dockerfile_path(request: Request) -> str:
 
 
 @contextmanager
-def _told(request: Request) -> Iterator[None]:
+def _told() -> Iterator[None]:
     try:
         yield
     except (BuildError, DockerfileError) as error:
-        raise told(error, request) from error
+        raise told(error) from error
 
 
-def _check(call: Call, request: Request, path: str) -> int:
-    opened = machine()
-    try:
-        with _told(request):
-            report = check(request, opened)
-    finally:
-        opened.close()
+def _check(call: Call, report: Report, path: str) -> int:
     click.echo(_written(report, call.format, path), nl=False)
     for note in report.notes:
         warn(note)
     if report.error is not None:
-        raise told(report.error, request) from report.error
+        raise report.error
     if report.refusal:
         raise BuildError(report.refusal)
     return 1 if report.violations and not call.ignore_status else 0

@@ -45,6 +45,16 @@ def source_date_epoch(arguments: Mapping[str, str]) -> int | None:
     return int(text)
 
 
+def dockerfile_address(given: str | None) -> str:
+    """Return the address of the web that ``-f`` names, "" for a path."""
+    return given if given and given.lower().startswith(("http://", "https://")) else ""
+
+
+def dockerfile(given: str | None) -> Path | None:
+    """Return the path that ``-f`` names; None for an address of the web, which is fetched first."""
+    return Path(given) if given and not dockerfile_address(given) else None
+
+
 def context(given: str) -> Path | str:
     """Return the folder that is the build context, or the address that it has elsewhere."""
     from builder.errors import ResolveError

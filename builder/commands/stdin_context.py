@@ -1,4 +1,7 @@
-"""``-`` as the build context or the Dockerfile: what comes on standard input becomes a folder for this build."""
+"""Definitions that are no files of the user's yet: ``-`` as build context or Dockerfile, and a Dockerfile of the web.
+
+What comes becomes a folder for this build.
+"""
 
 import os
 from collections.abc import Iterator
@@ -21,8 +24,25 @@ _MAGICS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")
 
 
 @contextmanager
-def prepared(request: Request) -> Iterator[Request]:
-    """Give *request* with folders and files in place of ``-``; what was made for it is gone afterwards."""
+def prepared(request: Request, address: str = "") -> Iterator[Request]:
+    """Give *request* with folders and files in place of ``-``; what was made for it is gone afterwards.
+
+    With *address* the Dockerfile is brought from there.
+    """
+    with _without_stdin(request) as ready:
+        if not address:
+            yield ready
+            return
+        import tempfile
+
+        from builder.commands.dockerfile_url import fetched
+
+        with tempfile.TemporaryDirectory(prefix="pybuild-") as folder:
+            yield replace(ready, dockerfile=fetched(address, ready, Path(folder)))
+
+
+@contextmanager
+def _without_stdin(request: Request) -> Iterator[Request]:
     if _STDIN not in {request.context, request.dockerfile}:
         if isinstance(request.context, Path) and not request.context.is_dir():
             raise _no_context(request.context)

@@ -1,12 +1,13 @@
 """Cache mounts: folders of the store that steps with the same id share. What they hold is part of no key.
 
 A cache is named by its id, by what it begins with (``from`` and ``source``) and by the owner and mode that its first
-user gave it: with another beginning it is another cache, as in BuildKit. ``--no-cache`` leaves it alone, as there.
+user gave it: with another beginning it is another cache, as in BuildKit. With ``--no-cache`` it begins anew, as there.
 """
 
 import hashlib
 import os
-from contextlib import ExitStack
+import secrets
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from builder.errors import BuildError, Cancelled
@@ -45,7 +46,27 @@ def cache_folder(mount: RunMount, job: Job, stack: ExitStack) -> Path:
             number += 1
             name = f"{first} #{number}"
     with job.machine.locks.exclusive(f"make {name}", job.cancel.is_set):
-        return present_mount(name, job.machine) or _made(name, mount, job)
+        if job.fresh_mounts is not None and job.fresh_mounts.is_first(name):
+            _set_aside(name, job.machine)
+            folder = _made(name, mount, job)
+        else:
+            folder = present_mount(name, job.machine) or _made(name, mount, job)
+        stack.enter_context(job.machine.locks.shared(f"use {name}", job.cancel.is_set))
+        return folder
+
+
+def _set_aside(name: str, machine: Machine) -> None:
+    """Take a cache mount away; what another build works with right now stays until nobody does."""
+    folder = _mount_folder(name, machine)
+    with suppress(FileNotFoundError):
+        folder.rename(folder.with_name(f"old-{folder.name}-{secrets.token_hex(8)}"))
+    with suppress(Cancelled), machine.locks.exclusive(f"use {name}", lambda: True):
+        folders = os.open(folder.parent, _FOLDER)
+        try:
+            for old in folder.parent.glob(f"old-{folder.name}-*"):
+                remove_tree(folders, old.name)
+        finally:
+            os.close(folders)
 
 
 def present_mount(name: str, machine: Machine) -> Path | None:

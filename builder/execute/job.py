@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from builder.cache import BuiltLayer, Layers
 from builder.contents import Selected
+from builder.freshness import FirstTimes
 from builder.image import timestamp
 from builder.machine import Machine
 from builder.oci.digest import Digest
@@ -31,6 +32,8 @@ class Job:
     status: Callable[[str, int, int], None]
     """Takes the progress of a part: (id, bytes done, bytes in all)."""
     cancel: threading.Event
+    fresh_mounts: FirstTimes | None = None
+    """Given to a step that runs because of ``--no-cache``: the cache mounts that begin anew in this build."""
 
     def writer(self) -> LayerWriter:
         """Begin the layer."""

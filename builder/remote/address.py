@@ -37,6 +37,8 @@ class HttpSource:
     url: str
     checksum: str = ""
     name: str = UNNAMED
+    limit: int = 0
+    """The most bytes that it may have; 0 is what any file may have."""
 
     @property
     def label(self) -> str:

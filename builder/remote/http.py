@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from builder.errors import BuildError, Cancelled
 from builder.machine import Machine
 from builder.oci.digest import Digest
-from builder.oci.download import Wanted, download
+from builder.oci.download import SIZE_LIMIT, Wanted, download
 from builder.oci.errors import DigestMismatch, OciError
 from builder.ops import Http
 from builder.remote.address import HttpSource
@@ -69,6 +69,7 @@ def _wanted(source: HttpSource, old: Known | None, request: Request) -> Wanted:
         last_modified=old.last_modified if old else "",
         authorization=http_authorization(urlsplit(source.url).hostname or "", request),
         expected=Digest.parse(source.checksum) if source.checksum else None,
+        limit=source.limit or SIZE_LIMIT,
     )
 
 

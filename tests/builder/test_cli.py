@@ -12,6 +12,7 @@ import pytest
 from builder import cli
 from builder.commands import COMMANDS
 from builder.commands.tools import Tools
+from builder.dockerfile import DockerfileText
 from builder.errors import BuildError, Cancelled, RequestError, ResolveError, StepFailed
 from builder.machine import Machine
 from builder.oci.digest import Digest
@@ -24,6 +25,7 @@ from grammar.source import Span
 from runtime.errors import SandboxError, SandboxUnavailable
 
 IMAGE_ID = Digest.of(b"config")
+DOCKERFILE = "FROM scratch\nRUN x\n"
 MANIFEST = Descriptor(media_type="application/vnd.oci.image.manifest.v1+json", digest=Digest.of(b"manifest"), size=8)
 
 
@@ -57,7 +59,8 @@ class Fake:
         progress(StepStarted(step=1, name="[1/1] RUN x", at=0.0))
         progress(StepFinished(step=1, at=1.0, error=str(self.error or "")))
         if self.error is not None:
-            raise self.error
+            with DockerfileText("Dockerfile", DOCKERFILE).located():
+                raise self.error
         return Outcome()
 
 
@@ -66,7 +69,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     for name in ("SOURCE_DATE_EPOCH", "BUILDKIT_PROGRESS", "DOCKER_DEFAULT_PLATFORM", "PYBUILD_DEBUG", "PYBUILD_ROOT"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "context").mkdir()
-    (tmp_path / "context" / "Dockerfile").write_text("FROM scratch\nRUN x\n")
+    (tmp_path / "context" / "Dockerfile").write_text(DOCKERFILE)
     monkeypatch.chdir(tmp_path)
     return Fake(tmp_path / "store")
 

@@ -3,8 +3,10 @@ import os
 import pytest
 
 from builder.dockerfile import DockerfileText, read_dockerfile
-from builder.errors import RequestError
+from builder.errors import BuildError, RequestError
 from builder.request import Request
+from grammar.errors import DockerfileError
+from grammar.source import Source
 
 
 def read(context, dockerfile=None):
@@ -51,3 +53,18 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
 def test_text_that_is_not_utf_8_is_refused_with_its_line(tmp_path):
     (tmp_path / "Dockerfile").write_bytes(b"FROM x\nRUN \xff\n")
     refused("Dockerfile:2: the Dockerfile is not valid UTF-8", tmp_path)
+
+
+@pytest.mark.parametrize("error", [BuildError("x"), DockerfileError("x")])
+def test_a_failure_takes_the_text_along_that_its_place_is_in(error):
+    with pytest.raises(type(error)) as caught, DockerfileText("a.df", "FROM x").located():
+        raise error
+    assert caught.value.source == Source("a.df", "FROM x")
+
+
+def test_a_failure_that_knows_its_text_keeps_it():
+    error = DockerfileError("x")
+    error.source = Source("b.df", "")
+    with pytest.raises(DockerfileError) as caught, DockerfileText("a.df", "FROM x").located():
+        raise error
+    assert caught.value.source == Source("b.df", "")

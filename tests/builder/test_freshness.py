@@ -3,7 +3,7 @@ import time
 import pytest
 
 from builder.cache import BuiltLayer
-from builder.freshness import is_young, to_run, unsettled
+from builder.freshness import FirstTimes, is_young, to_run, unsettled
 from builder.image import timestamp
 from builder.ops import Copy, Pick, Run, Scratch
 from builder.plan import Plan, Vertex
@@ -47,3 +47,8 @@ def test_a_record_is_as_old_as_its_oldest_layer_of_a_step():
     assert is_young((base, old), None)
     assert is_young((base, new), 100)
     assert not is_young((base, old, new), 100)
+
+
+def test_the_first_who_asks_for_a_name_is_told_so():
+    times = FirstTimes()
+    assert [times.is_first(name) for name in ("a", "b", "a", "b")] == [True, True, False, False]

@@ -1,10 +1,11 @@
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
-from builder.keys import excluded, key, listing_key, picks, selection_key
+from builder.keys import MEANING, excluded, key, listing_key, picks, selection_key
 from builder.oci.digest import Digest
-from builder.ops import Base, Copy, Inline, Mkdir, Pick, Run, RunMount, Script
+from builder.ops import Base, Copy, Inline, Local, Mkdir, Op, Pick, Run, RunMount, Script
 
 ROOT, OTHER, CONTENT = (Digest.of(text) for text in (b"root", b"other", b"content"))
 PICK = Pick(path="a/b", input=1)
@@ -101,3 +102,22 @@ def test_what_is_selected_is_defined_by_path_patterns_and_source():
 
 def test_a_listing_is_no_key_of_a_stage():
     assert listing_key(ROOT) != selection_key(COPY, PICK, ROOT)
+
+
+@pytest.mark.parametrize("kind", [Copy, Run, Mkdir])
+def test_a_new_meaning_of_one_kind_of_op_changes_the_keys_of_that_kind_alone(monkeypatch, kind):
+    ops = (COPY, RUN, Mkdir(path="/x"))
+    before = [key(op, ROOT, ()) for op in ops]
+    monkeypatch.setitem(MEANING, kind, MEANING[kind] + 1)
+    assert [key(op, ROOT, ()) != old for op, old in zip(ops, before, strict=True)] == [type(op) is kind for op in ops]
+
+
+def test_a_new_meaning_of_selections_forgets_what_they_were(monkeypatch):
+    before = selection_key(COPY, PICK, ROOT), listing_key(CONTENT)
+    monkeypatch.setitem(MEANING, Pick, MEANING[Pick] + 1)
+    assert selection_key(COPY, PICK, ROOT) != before[0]
+    assert listing_key(CONTENT) != before[1]
+
+
+def test_every_op_that_has_a_key_has_a_meaning():
+    assert set(get_args(Op)) - {Local} <= set(MEANING)

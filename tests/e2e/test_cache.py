@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from tests.helpers.contexts import write_context
-from tests.helpers.program import Program
+from tests.helpers.program import Program, build_arguments
 from tests.helpers.watch import opened_files
 
 TWO_STAGES = """
@@ -203,3 +203,51 @@ def test_same_tree_by_another_way_is_kept_once(program: Program, tmp_path: Path)
     program.build(context, "--label", "x=y")
     fresh = {path for path in (program.store / "blobs" / "sha256").iterdir() if path.name not in blobs}
     assert all(path.read_bytes().startswith(b"{") for path in fresh), "a second layer for the same files"
+
+
+def _lists(name: str) -> str:
+    return f"RUN --mount=type=cache,id=shelf,target=/c,mode=0750 ls /c > /{name}; touch /c/{name}\n"
+
+
+def _found(program: Program, name: str) -> list[str]:
+    return program.run("run", "--rm", "built", "cat", f"/{name}").stdout.split()
+
+
+def test_no_cache_begins_with_an_empty_cache_mount_once_in_a_build(program: Program, tmp_path: Path) -> None:
+    first = write_context(tmp_path / "first", {"Dockerfile": "FROM small\n" + _lists("one")})
+    second = write_context(tmp_path / "second", {"Dockerfile": "FROM small\n" + _lists("two") + _lists("three")})
+    third = write_context(tmp_path / "third", {"Dockerfile": "FROM small\n" + _lists("four")})
+    program.build(first)
+    program.build(second, "--no-cache")
+    assert (_found(program, "two"), _found(program, "three")) == ([], ["two"])
+    program.build(third)
+    assert _found(program, "four") == ["three", "two"], "what the build without a cache left is kept"
+    assert len(list((program.store / "cache-mounts").iterdir())) == 1
+
+
+def test_a_stage_without_a_cache_empties_the_cache_mounts_of_its_own_steps(program: Program, tmp_path: Path) -> None:
+    other = "RUN --mount=type=cache,id=other,target=/o ls /o > /other; touch /o/x\n"
+    text = "FROM small AS one\n" + other + "FROM small AS two\nCOPY --from=one /other /before\n" + _lists("here")
+    context = write_context(tmp_path / "context", {"Dockerfile": text})
+    program.build(context)
+    program.build(context, "--no-cache-filter=two")
+    assert _found(program, "here") == []
+    assert len(program.build(context, "--no-cache-filter=one").executed) >= 1
+    assert _found(program, "before") == []
+
+
+def test_a_cache_mount_in_use_is_not_emptied_under_its_user(program: Program, tmp_path: Path) -> None:
+    mounts = "--mount=type=cache,id=shelf,target=/c,mode=0750 --mount=type=cache,id=door,target=/d"
+    text = f"RUN {mounts} touch /c/mine /d/up; echo up; until test -e /d/open; do sleep 0.1; done; ls /c"
+    slow = program.start(*build_arguments(write_context(tmp_path / "slow", {"Dockerfile": f"FROM small\n{text}\n"})))
+    assert slow.stderr is not None
+    while not slow.stderr.readline().endswith(" up\n"):
+        assert slow.poll() is None
+    other = write_context(tmp_path / "other", {"Dockerfile": "FROM small\n" + _lists("one")})
+    program.build(other, "--no-cache")
+    assert _found(program, "one") == []
+    (door,) = (program.store / "cache-mounts").glob("*/up")
+    door.with_name("open").touch()
+    assert slow.communicate()[1].count(" mine\n") == 1
+    program.build(other, "--no-cache")
+    assert len(list((program.store / "cache-mounts").iterdir())) == 2, "what was set aside is gone"

@@ -188,3 +188,11 @@ def _matches(pattern: str, path: str) -> bool:
                 token[0], token[0] if token[0][0] in "[\\" else re.escape(token[0])
             )
     return re.fullmatch(regex, path) is not None
+
+
+def test_patterns_of_a_flag_are_no_lines_of_a_file() -> None:
+    rules = IgnoreFile.of(["#a", "  b ", "", "*.md", "!c.md"])
+    assert [path for path in ("#a", "b", "x.md", "c.md", "d") if rules.ignores(path)] == ["#a", "b", "x.md"]
+    with pytest.raises(DockerfileError, match="illegal exclusion pattern") as caught:
+        IgnoreFile.of(["!"])
+    assert caught.value.span is None
