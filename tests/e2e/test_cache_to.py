@@ -1,0 +1,102 @@
+"""What ``--cache-to`` writes beside the steps of one image: several platforms and targets, links, mounts of stages."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from builder.oci.validate import validate_store
+from tests.helpers.contexts import write_context
+from tests.helpers.docker_registry import docker_registry
+from tests.helpers.hosts import need_programs, need_small_base
+from tests.helpers.program import Program
+
+BOTH = "--platform=linux/amd64,linux/arm64"
+PLATFORMS = """
+    FROM --platform=$BUILDPLATFORM small AS tools
+    ARG TARGETARCH
+    RUN echo $TARGETARCH > /made
+    FROM scratch
+    COPY --from=tools /made /made
+    COPY note /note
+"""
+
+
+def store(folder: Path) -> Program:
+    program = Program(store=folder)
+    program.import_tar(need_small_base(), "small")
+    return program
+
+
+def names(executed: list[str]) -> set[str]:
+    return {step.rpartition("] ")[2] for step in executed}
+
+
+def test_a_cache_has_the_steps_of_all_platforms(program: Program, tmp_path: Path) -> None:
+    context = write_context(tmp_path / "context", {"Dockerfile": PLATFORMS, "note": "1"})
+    first = program.build(context, BOTH, f"--cache-to=type=local,dest={tmp_path / 'cache'},mode=max")
+    assert len(first.executed) == 6
+    other = store(tmp_path / "other")
+    again = other.build(context, BOTH, f"--cache-from=type=local,src={tmp_path / 'cache'}")
+    assert again.executed == []
+    assert validate_store(other.store) == []
+    one = store(tmp_path / "one")
+    alone = one.build(context, "--platform=linux/arm64", f"--cache-from=type=local,src={tmp_path / 'cache'}")
+    assert alone.executed == []
+
+
+def test_an_index_is_the_cache_of_the_next_build_elsewhere(program: Program, tmp_path: Path) -> None:
+    need_programs(["docker-registry"])
+    context = write_context(tmp_path / "context", {"Dockerfile": PLATFORMS, "note": "1"})
+    with docker_registry(tmp_path / "registry") as registry:
+        name = f"{registry.name}/team/app"
+        program.build(context, BOTH, "--cache-to=type=inline", "--push", tag=name)
+        other = store(tmp_path / "other")
+        again = other.build(context, BOTH, "--cache-from", name)
+    assert names(again.executed) <= {"RUN echo $TARGETARCH > /made"}
+
+
+def test_a_cache_has_the_steps_of_all_targets(program: Program, tmp_path: Path) -> None:
+    text = "FROM small AS a\nRUN echo a > /a\nFROM small AS b\nRUN echo b > /b\n"
+    context = write_context(tmp_path / "context", {"Dockerfile": text})
+    targets = ("--target=a=first", "--target=b=second")
+    program.run(
+        "build", "--network=host", *targets, f"--cache-to=type=local,dest={tmp_path / 'cache'}", os.fspath(context)
+    )
+    other = store(tmp_path / "other")
+    for target in ("a", "b"):
+        again = other.build(context, f"--target={target}", f"--cache-from=type=local,src={tmp_path / 'cache'}")
+        assert (again.executed, len(again.cached)) == ([], 1)
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_a_linked_copy_comes_from_the_cache_on_another_base(program: Program, tmp_path: Path, mode: str) -> None:
+    text = "FROM small AS made\nRUN echo made > /made\nFROM small\nENV A=1\nRUN echo {} > /base\nCOPY --link --from=made /made /here\nCOPY --link note /\n"
+    context = write_context(tmp_path / "context", {"Dockerfile": text.format(1), "note": "1"})
+    program.build(context)
+    # The second time the results come from the store, where only the keys on this base are looked up.
+    program.build(context, f"--cache-to=type=local,dest={tmp_path / 'cache'},mode={mode}")
+    (context / "Dockerfile").write_text(text.format(2))
+    other = store(tmp_path / "other")
+    again = other.build(context, f"--cache-from=type=local,src={tmp_path / 'cache'}")
+    assert names(again.executed) == {"RUN echo 2 > /base"}
+    assert other.run("run", "built", "cat", "/base", "/here", "/note").stdout == "2\nmade\n1"
+
+
+MOUNTS = """
+    FROM small AS seed
+    RUN mkdir /seed && echo seed > /seed/f
+    FROM small
+    RUN --mount=type=cache,target=/c,from=seed,source=/seed echo {} >> /c/f && cat /c/f > /seen
+    RUN --mount=type=cache,target=/i,from=small,source=/etc echo {} >> /i/motd && cat /i/motd > /motd
+"""
+
+
+def test_a_cache_mount_that_began_with_files_comes_with_the_cache(program: Program, tmp_path: Path) -> None:
+    context = write_context(tmp_path / "context", {"Dockerfile": MOUNTS.format("first", "first")})
+    program.build(context, f"--cache-to=type=local,dest={tmp_path / 'cache'},mode=max,mounts=true")
+    (context / "Dockerfile").write_text((context / "Dockerfile").read_text().replace("echo first", "echo second"))
+    other = store(tmp_path / "other")
+    other.build(context, f"--cache-from=type=local,src={tmp_path / 'cache'}")
+    assert other.run("run", "built", "cat", "/seen").stdout == "seed\nfirst\nsecond\n"
+    assert other.run("run", "built", "cat", "/motd").stdout == "welcome\nfirst\nsecond\n"
