@@ -18,13 +18,17 @@ from builder.oci.model import Descriptor
 
 @dataclass(frozen=True, slots=True)
 class BuiltLayer:
-    """A layer as a record keeps it; *created* is RFC 3339, "" for a layer of a base image."""
+    """A layer as a record keeps it; *created* is RFC 3339, "" for a layer of a base image.
+
+    *made* is when that was in truth, where SOURCE_DATE_EPOCH decides what images say; "" where it is the same.
+    """
 
     diff_id: str
     digest: str
     size: int
     media_type: str
     created: str = ""
+    made: str = ""
 
     @property
     def descriptor(self) -> Descriptor:

@@ -1,6 +1,7 @@
 """``--cache-to``: what a finished build knows, to the places where other stores look for it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from builder.caches.document import Mount, Remembered
 from builder.caches.gather import gather
@@ -37,7 +38,10 @@ def inline(finished: Finished, request: Request, machine: Machine) -> str:
     """
     if not any(spec.type == "inline" for spec in request.cache_to):
         return ""
-    return gather(finished, machine, everything=False).to_json().decode()
+    remembered = gather(finished, machine, everything=False)
+    # The same image must come out whenever it is made: nothing in it says more than SOURCE_DATE_EPOCH.
+    records = {key: tuple(replace(layer, made="") for layer in layers) for key, layers in remembered.records.items()}
+    return replace(remembered, records=records).to_json().decode()
 
 
 def _remembered(spec: CacheSpec, finished: Finished, machine: Machine, reporter: Reporter) -> Remembered:

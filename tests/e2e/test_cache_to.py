@@ -100,3 +100,24 @@ def test_a_cache_mount_that_began_with_files_comes_with_the_cache(program: Progr
     other.build(context, f"--cache-from=type=local,src={tmp_path / 'cache'}")
     assert other.run("run", "built", "cat", "/seen").stdout == "seed\nfirst\nsecond\n"
     assert other.run("run", "built", "cat", "/motd").stdout == "welcome\nfirst\nsecond\n"
+
+
+def test_source_date_epoch_is_no_age_for_cache_ttl_here_or_elsewhere(program: Program, tmp_path: Path) -> None:
+    context = write_context(tmp_path / "context", {"Dockerfile": "FROM small\nRUN echo 1 > /1\n"})
+    epoch = "--build-arg=SOURCE_DATE_EPOCH=981173106"
+    program.build(context, epoch, f"--cache-to=type=local,dest={tmp_path / 'cache'}")
+    assert program.build(context, epoch, "--cache-ttl=1h").executed == []
+    other = store(tmp_path / "other")
+    again = other.build(context, epoch, "--cache-ttl=1h", f"--cache-from=type=local,src={tmp_path / 'cache'}")
+    assert again.executed == []
+    assert len(other.build(context, epoch, "--cache-ttl=0s").executed) == 1
+
+
+def test_an_inline_cache_leaves_the_image_reproducible(program: Program, tmp_path: Path) -> None:
+    context = write_context(tmp_path / "context", {"Dockerfile": "FROM scratch\nCOPY note /\n", "note": "1"})
+    flags = ("--build-arg=SOURCE_DATE_EPOCH=981173106", "--cache-to=type=inline")
+    ids = []
+    for fresh in (program, store(tmp_path / "other")):
+        fresh.build(context, *flags)
+        ids.append(fresh.run("inspect", "--format={{.Id}}", "built").stdout)
+    assert ids[0] == ids[1]
