@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from builder.caches.compress import compressed
 from builder.caches.document import Mount, Remembered
 from builder.caches.gather import gather
 from builder.caches.places import place_of
@@ -60,7 +61,7 @@ def _keep(spec: CacheSpec, remembered: Remembered, machine: Machine, reporter: R
     place = place_of(spec)
     step = reporter.begin(f"exporting cache to {place.name}")
     try:
-        place.keep(remembered, machine, step.status)
+        place.keep(compressed(remembered, spec, machine.blobs), machine, step.status)
     except (OciError, OSError) as error:
         step.fail(error)
         text = f"failed to export cache to {place.name}: {error}"

@@ -1,5 +1,6 @@
 """What ``--cache-to`` writes beside the steps of one image: several platforms and targets, links, mounts of stages."""
 
+import json
 import os
 from pathlib import Path
 
@@ -121,3 +122,54 @@ def test_an_inline_cache_leaves_the_image_reproducible(program: Program, tmp_pat
         fresh.build(context, *flags)
         ids.append(fresh.run("inspect", "--format={{.Id}}", "built").stdout)
     assert ids[0] == ids[1]
+
+
+def types_of(cache: Path) -> set[str]:
+    (entry,) = json.loads((cache / "index.json").read_text())["manifests"]
+    manifest = json.loads((cache / "blobs/sha256" / entry["digest"][7:]).read_text())
+    return {layer["mediaType"].rpartition(".")[2] for layer in manifest["layers"]}
+
+
+def test_a_cache_is_compressed_as_it_is_told(program: Program, tmp_path: Path) -> None:
+    text = "FROM small\nRUN --mount=type=cache,target=/c echo c > /c/c && echo 1 > /1\nCOPY note /\n"
+    context = write_context(tmp_path / "context", {"Dockerfile": text, "note": "1"})
+    for algorithm, media_type in (("zstd", "tar+zstd"), ("uncompressed", "tar"), ("gzip", "tar+gzip")):
+        cache = tmp_path / algorithm
+        program.build(context, f"--cache-to=type=local,dest={cache},compression={algorithm},mounts=true")
+        assert types_of(cache) == {media_type}
+        other = store(tmp_path / f"other-{algorithm}")
+        again = other.build(context, f"--cache-from=type=local,src={cache}")
+        assert again.executed == []
+        assert other.run("run", "built", "cat", "/1", "/note").stdout == "1\n1"
+
+
+def test_layers_are_compressed_anew_only_when_they_are_forced_to_be(program: Program, tmp_path: Path) -> None:
+    context = write_context(tmp_path / "context", {"Dockerfile": "FROM small\nCOPY note /\n", "note": "1\n" * 50_000})
+    blobs = []
+    for number, extra in enumerate(
+        ("", ",compression=gzip,compression-level=9", ",compression=gzip,compression-level=9,force-compression=true")
+    ):
+        cache = tmp_path / str(number)
+        program.build(context, f"--cache-to=type=local,dest={cache}{extra}")
+        blobs.append({path.name for path in (cache / "blobs/sha256").iterdir()})
+    assert blobs[0] == blobs[1] != blobs[2]
+
+
+def test_reset_removes_what_no_tag_of_the_folder_names(program: Program, tmp_path: Path) -> None:
+    context = write_context(tmp_path / "context", {"Dockerfile": "FROM small\nCOPY note /\n", "note": "1"})
+    cache = tmp_path / "cache"
+
+    def blobs() -> int:
+        return len(list((cache / "blobs/sha256").iterdir()))
+
+    program.build(context, f"--cache-to=type=local,dest={cache},tag=kept")
+    for number in range(2, 5):
+        (context / "note").write_text(str(number))
+        program.build(context, f"--cache-to=type=local,dest={cache}")
+    assert blobs() == 12
+    program.build(context, f"--cache-to=type=local,dest={cache},reset=true")
+    assert blobs() == 6
+    other = store(tmp_path / "other")
+    assert other.build(context, f"--cache-from=type=local,src={cache}").executed == []
+    (context / "note").write_text("1")
+    assert other.build(context, f"--cache-from=type=local,src={cache},tag=kept").executed == []
