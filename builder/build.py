@@ -4,23 +4,20 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from builder import multi
-from builder.annotations import manifest_annotations
 from builder.definition import load_definition
 from builder.dockerfile import DockerfileText
 from builder.errors import BuildError
-from builder.image import assemble
 from builder.machine import Machine
 from builder.multi import Plans, PlatformImage
 from builder.names import full_names
 from builder.oci.digest import Digest
-from builder.oci.image import Image
-from builder.oci.model import Descriptor, ImageConfig
+from builder.oci.model import Descriptor
 from builder.plan import Plan
 from builder.planning import make_plan
 from builder.progress import Progress, Warned, silent
 from builder.remote.pins import Remotes
 from builder.request import Request
-from builder.solver import Solved, solve_with_keys
+from builder.solver import solve_with_keys
 from builder.steps import Reporter, RunningStep
 
 
@@ -87,21 +84,18 @@ def _plans(file: DockerfileText, request: Request, machine: Machine, remotes: Re
 def _for_one(plan: Plan, request: Request, machine: Machine, reporter: Reporter) -> Outcome:
     solved = solve_with_keys(plan, request, machine, reporter)
     with reporter.step("exporting to image") as step:
-        image = _image(plan, solved, request, machine)
+        image = multi.assemble_one(plan, solved, request, machine)
         step.status(f"writing image {image.id}")
         outcome = Outcome(image_id=image.id, descriptor=image.descriptor, names=full_names(request.tags))
         _export(outcome, request, machine, step)
-    if request.cache_to:
-        from builder.caches.export import export
-
-        export(plan, solved.keys, request, machine, reporter)
+    multi.export_caches((solved,), request, machine, reporter)
     return outcome
 
 
 def _for_platforms(plans: Plans, request: Request, machine: Machine, reporter: Reporter) -> Outcome:
-    layers = multi.solve_plans(plans, request, machine, reporter)
+    solved = multi.solve_plans(plans, request, machine, reporter)
     with reporter.step("exporting to image") as step:
-        images = multi.assemble_all(plans, layers, request, machine)
+        images = multi.assemble_all(plans, solved, request, machine)
         for image in images:
             step.status(f"writing image {image.image_id}")
         index = multi.write_index(images, request, machine)
@@ -109,12 +103,13 @@ def _for_platforms(plans: Plans, request: Request, machine: Machine, reporter: R
         names = full_names(request.tags)
         outcome = Outcome(image_id=index.digest, descriptor=index, names=names, platforms=images)
         _export(outcome, request, machine, step)
+    multi.export_caches(solved, request, machine, reporter)
     return outcome
 
 
 def _for_targets(plans: Plans, request: Request, machine: Machine, reporter: Reporter) -> Outcome:
-    layers = multi.solve_plans(plans, request, machine, reporter)
-    images = multi.assemble_all(plans, layers, request, machine)
+    solved = multi.solve_plans(plans, request, machine, reporter)
+    images = multi.assemble_all(plans, solved, request, machine)
     outcomes = []
     for target, image in zip(request.targets, images, strict=True):
         with reporter.step(f"exporting {target.stage} to image") as step:
@@ -123,6 +118,7 @@ def _for_targets(plans: Plans, request: Request, machine: Machine, reporter: Rep
             outcome = Outcome(image_id=image.image_id, descriptor=image.descriptor, names=names)
             _export(outcome, request, machine, step)
             outcomes.append((target.stage, outcome))
+    multi.export_caches(solved, request, machine, reporter)
     return replace(outcomes[-1][1], targets=tuple(outcomes))
 
 
@@ -133,23 +129,6 @@ def _caches(request: Request, machine: Machine, reporter: Reporter) -> AbstractC
     from builder.caches.imported import imported
 
     return imported(request, machine, reporter)
-
-
-def _image(plan: Plan, solved: Solved, request: Request, machine: Machine) -> Image:
-    """Write the image to the store, without a name."""
-    config = ImageConfig.from_json(plan.config.encode())
-    if request.cache_to:
-        from builder.caches.export import inline
-
-        config = replace(config, build_cache=inline(plan, solved.keys, request, machine))
-    return assemble(
-        config,
-        solved.layers,
-        machine.blobs,
-        planned=plan.created,
-        epoch=request.source_date_epoch,
-        annotations=manifest_annotations(request, config),
-    )
 
 
 def _export(outcome: Outcome, request: Request, machine: Machine, step: RunningStep) -> None:

@@ -7,7 +7,7 @@ are gone is a miss. A miss is None, never an error.
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
@@ -16,18 +16,20 @@ from builder.database import Database
 from builder.oci.digest import Digest
 from builder.oci.model import Descriptor
 
-_FIELDS = attrgetter("diff_id", "digest", "size", "media_type", "created")
-
 
 @dataclass(frozen=True, slots=True)
 class BuiltLayer:
-    """A layer as a record keeps it; *created* is RFC 3339, "" for a layer of a base image."""
+    """A layer as a record keeps it; *created* is RFC 3339, "" for a layer of a base image.
+
+    *made* is when that was in truth, where SOURCE_DATE_EPOCH decides what images say; "" where it is the same.
+    """
 
     diff_id: str
     digest: str
     size: int
     media_type: str
     created: str = ""
+    made: str = ""
 
     @property
     def descriptor(self) -> Descriptor:
@@ -35,6 +37,7 @@ class BuiltLayer:
         return Descriptor(media_type=self.media_type, digest=Digest.parse(self.digest), size=self.size)
 
 
+_FIELDS = attrgetter(*(field.name for field in fields(BuiltLayer)))
 Layers = tuple[BuiltLayer, ...]
 
 

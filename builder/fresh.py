@@ -12,7 +12,7 @@ from builder.machine import Machine
 from builder.ops import Git, Http
 from builder.outline import Outline
 from builder.plan import Plan
-from builder.platforms import wanted_platform
+from builder.platforms import claimed, wanted_platform
 from builder.remote.address import Source
 from builder.remote.pins import Remotes, pin_name, pin_of
 from builder.request import Request
@@ -37,7 +37,7 @@ def fresh_plan(file: DockerfileText, request: Request, machine: Machine, remotes
         reference: BasePin(pin.manifest, tuple(str(diff_id) for diff_id in pin.config.diff_ids))
         for reference, pin in pinned.items()
     }
-    config = stages.by_index(stages.target).config
+    config = claimed(stages.by_index(stages.target).config, request.platform)
     sources = remote_sources(stages)
     return replace(
         plan(stages, pins, _pin_remotes(sources, asked)),

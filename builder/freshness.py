@@ -55,7 +55,7 @@ def is_young(layers: Layers, ttl: float | None) -> bool:
     if ttl is None:
         return True
     limit = time.time() - ttl
-    return all(_seconds(layer.created) >= limit for layer in layers if layer.created)
+    return all(_seconds(layer.made or layer.created) >= limit for layer in layers if layer.created)
 
 
 def _seconds(created: str) -> float:

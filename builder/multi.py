@@ -6,20 +6,20 @@ The images of several platforms are listed in one index.
 from dataclasses import dataclass, replace
 
 from builder.annotations import check_annotations, index_annotations, manifest_annotations
-from builder.cache import Layers
 from builder.dockerfile import DockerfileText
 from builder.errors import RequestError
 from builder.image import assemble
 from builder.machine import Machine
 from builder.merge import merge
 from builder.oci.digest import Digest
+from builder.oci.image import Image
 from builder.oci.model import Descriptor, ImageConfig, Index
 from builder.plan import Plan
 from builder.planning import make_plan
 from builder.platforms import wanted_platform
 from builder.remote.pins import Remotes
 from builder.request import Request
-from builder.solver import solve_all
+from builder.solver import Solved, solve_all
 from builder.steps import Reporter
 
 Plans = tuple[tuple[str, Plan], ...]
@@ -42,23 +42,20 @@ class PlatformImage:
 
 
 def check_request(request: Request) -> None:
-    """Raise RequestError for an output, a cache or an annotation that the number of platforms rules out."""
+    """Raise RequestError for an output or an annotation that the number of platforms rules out."""
     if request.targets:
         _check_targets(request)
     if not request.platforms:
         check_annotations(request)
         return
-    if request.cache_to:
-        raise RequestError("--cache-to does not support several platforms", hint="build one platform after another")
     for output in request.outputs:
         if output.type in _ONE_PLATFORM:
             raise RequestError(_ONE_PLATFORM[output.type], hint="build one platform, or use -o type=oci")
 
 
 def _check_targets(request: Request) -> None:
-    if request.platforms or request.cache_to:
-        what = "several platforms" if request.platforms else "--cache-to"
-        raise RequestError(f"several targets do not go with {what}", hint="build one target after another")
+    if request.platforms:
+        raise RequestError("several targets do not go with several platforms", hint="build one target after another")
     for output in request.outputs:
         if output.type != "registry":
             raise RequestError(f"--output type={output.type} takes one target", hint="save the images afterwards")
@@ -78,30 +75,47 @@ def make_plans(file: DockerfileText, request: Request, machine: Machine, remotes
     )
 
 
-def solve_plans(plans: Plans, request: Request, machine: Machine, reporter: Reporter) -> tuple[Layers, ...]:
-    """Return the layers of the target of each plan; what several plans share is done once."""
+def solve_plans(plans: Plans, request: Request, machine: Machine, reporter: Reporter) -> tuple[Solved, ...]:
+    """Solve the target of each plan; what several plans share is done once."""
     merged = merge(plans)
-    solved = solve_all(merged.plan, merged.targets, request, machine, reporter)
-    return tuple(each.layers for each in solved)
+    return solve_all(merged.plan, merged.targets, request, machine, reporter)
 
 
 def assemble_all(
-    plans: Plans, layers: tuple[Layers, ...], request: Request, machine: Machine
+    plans: Plans, solved: tuple[Solved, ...], request: Request, machine: Machine
 ) -> tuple[PlatformImage, ...]:
     """Write the image of each plan to the store."""
     images = []
-    for (platform, plan), own in zip(plans, layers, strict=True):
-        config = ImageConfig.from_json(plan.config.encode())
-        image = assemble(
-            config,
-            own,
-            machine.blobs,
-            planned=plan.created,
-            epoch=request.source_date_epoch,
-            annotations=manifest_annotations(request, config),
-        )
+    for (platform, plan), own in zip(plans, solved, strict=True):
+        image = assemble_one(plan, own, request, machine)
         images.append(PlatformImage(platform=platform, image_id=image.id, descriptor=image.descriptor))
     return tuple(images)
+
+
+def assemble_one(plan: Plan, solved: Solved, request: Request, machine: Machine) -> Image:
+    """Write the image of *plan* to the store, without a name."""
+    config = ImageConfig.from_json(plan.config.encode())
+    if request.cache_to:
+        from builder.caches.export import inline
+
+        config = replace(config, build_cache=inline(solved.finished, request, machine))
+    return assemble(
+        config,
+        solved.layers,
+        machine.blobs,
+        planned=plan.created,
+        epoch=request.source_date_epoch,
+        annotations=manifest_annotations(request, config),
+    )
+
+
+def export_caches(solved: tuple[Solved, ...], request: Request, machine: Machine, reporter: Reporter) -> None:
+    """Write the caches that were asked for; each has the steps of all images. Raises BuildError."""
+    if request.cache_to:
+        from builder.caches.export import export
+
+        targets = tuple(target for each in solved for target in each.finished.targets)
+        export(replace(solved[0].finished, targets=targets), request, machine, reporter)
 
 
 def write_index(images: tuple[PlatformImage, ...], request: Request, machine: Machine) -> Descriptor:

@@ -1,5 +1,7 @@
 """Platforms: what this host is, what a user may write, and the build arguments that follow from both."""
 
+from dataclasses import replace
+
 from builder.errors import ResolveError
 from builder.oci.image import host_platform
 from builder.oci.model import ImageConfig, Platform
@@ -69,3 +71,24 @@ def platform_of(config: ImageConfig) -> str:
 def wanted_platform(text: str | None) -> Platform:
     """Return the platform that a request asks for, else this machine's."""
     return parse_platform(text) if text else host_platform()
+
+
+def claimed(config: ImageConfig, text: str | None) -> ImageConfig:
+    """Return *config* as that of an image for the platform that a request names; with None it stays what it is.
+
+    What was built for a platform is for that one, as in BuildKit, even on a base that says that it is for another: the
+    check InvalidBaseImagePlatform warns of that. An index must not list one platform twice.
+    """
+    if text is None:
+        return config
+    wanted = parse_platform(text)
+    if (config.os, config.architecture) == (wanted.os, wanted.architecture):
+        return replace(config, variant=wanted.variant or config.variant)
+    return replace(
+        config,
+        os=wanted.os,
+        architecture=wanted.architecture,
+        variant=wanted.variant,
+        os_version=wanted.os_version,
+        os_features=(),
+    )

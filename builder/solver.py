@@ -7,15 +7,16 @@ the cache. A key that two builds need at once is worked on by one of them; the o
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from builder.cache import BuiltLayer, Layers
 from builder.contents import Contents, Selected
 from builder.context import Sources
 from builder.errors import BuildError, Cancelled, StepFailed
+from builder.finished import Finished
 from builder.freshness import FirstTimes, is_young, to_run, unsettled
 from builder.keys import is_independent, key, own_key, picks
 from builder.machine import Machine
@@ -34,7 +35,7 @@ class Solved:
     """What solving gives: the layers of the target, and the keys of all vertices that have one."""
 
     layers: Layers
-    keys: Mapping[int, Digest]
+    finished: Finished
 
 
 def solve(
@@ -72,7 +73,12 @@ def solve_all(
         solver = _Solver(plan, request, machine, steps=steps, sources=sources, cancel=cancel)
         solver.execute = execute
         try:
-            return tuple(Solved(layers=layers, keys=solver.keys) for layers in solver.solve(targets))
+            layers = solver.solve(targets)
+            finished = Finished(plan=plan, targets=(), keys=solver.keys, own_keys=solver.own_keys())
+            return tuple(
+                Solved(layers=own, finished=replace(finished, targets=(target,)))
+                for own, target in zip(layers, targets, strict=True)
+            )
         except KeyboardInterrupt:
             raise Cancelled("the build was interrupted") from None
 
@@ -93,7 +99,7 @@ class _Solver:
         self.contents = Contents(plan, machine, sources)
         self.keys: dict[int, Digest] = {}
         self.known: dict[int, tuple[Digest, ...]] = {}
-        """What vertices select, as far as it was known before anything ran."""
+        """What vertices select, as far as it was known before anything ran, or turned out when they were solved."""
         self.to_run = to_run(plan, request)
         self.fresh_mounts = FirstTimes()
         self.unsettled = unsettled(plan, self.to_run)
@@ -134,6 +140,11 @@ class _Solver:
 
     def _own_key(self, place: int, contents: tuple[Digest, ...]) -> Digest | None:
         return own_key(self.plan.vertices[place].op, contents, self.request.source_date_epoch)
+
+    def own_keys(self) -> dict[int, Digest]:
+        """Return the own key of each vertex that has one and whose selections are known."""
+        found = {place: self._own_key(place, contents) for place, contents in self.known.items()}
+        return {place: own for place, own in found.items() if own is not None}
 
     def _known_contents(self, place: int) -> tuple[Digest, ...] | None:
         """Return the digests of what a vertex selects, None when one of them is not known yet."""
@@ -269,7 +280,7 @@ class _Solver:
                     raise
                 raise self.steps.failed(place, error) from error
             # What the inputs turned out to hold counts, not what an earlier build remembered of them.
-            contents = tuple(item.content for item in selected)
+            contents = self.known[place] = tuple(item.content for item in selected)
             self.keys[place] = self._key(place, contents)
             own = self._own_key(place, contents)
             stack.enter_context(self.machine.locks.exclusive(str(own or self.keys[place]), self.cancel.is_set))

@@ -5,6 +5,7 @@ millisecond. It is never a fork of the builder, which has threads. The server en
 socket is closed, which the kernel does for a builder that is killed, and every sandbox ends with the server.
 """
 
+import atexit
 import os
 import socket
 import threading
@@ -38,6 +39,7 @@ class _Server:
     def __init__(self) -> None:
         self.gone = False
         self._channel, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        atexit.register(self._channel.close)
         with far_end:
             null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
             try:

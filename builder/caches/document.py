@@ -1,7 +1,7 @@
 """The document of a shared cache: records, selections and cache mounts, as the config of an OCI image manifest.
 
     {"version": 1,
-     "layers": [{"diffID": ..., "digest": ..., "size": ..., "mediaType": ..., "created": ...}, ...],
+     "layers": [{"diffID": ..., "digest": ..., "size": ..., "mediaType": ..., "created": ..., "made": ...}, ...],
      "records": [{"key": ..., "layers": [0, 1]}, ...],
      "selections": [{"key": ..., "content": ...}, ...],
      "mounts": [{"name": ..., "layer": 2, "mode": 493, "uid": 0, "gid": 0}, ...]}
@@ -98,6 +98,7 @@ def _layer_json(layer: BuiltLayer) -> dict[str, object]:
         "size": layer.size,
         "mediaType": layer.media_type,
         **({"created": layer.created} if layer.created else {}),
+        **({"made": layer.made} if layer.made else {}),
     }
 
 
@@ -106,15 +107,21 @@ def _mount_json(mount: Mount, place: int) -> dict[str, object]:
 
 
 def _layer(fields: Fields) -> BuiltLayer:
-    created, media_type = fields.text("created"), fields.text("mediaType", required=True)
+    created, made = (_time(fields, key) for key in ("created", "made"))
+    media_type = fields.text("mediaType", required=True)
     size = fields.integer("size", required=True)
-    if created and not _TIME.match(created):
-        raise fields.error("created", f"not a time: {created[:80]!r}")
     if media.layer_compression(media_type) is None:
         raise fields.error("mediaType", f"not a layer: {media_type[:100]!r}")
     if not 0 <= size < 1 << 63:
         raise fields.error("size", "out of range")
-    return BuiltLayer(str(fields.digest("diffID")), str(fields.digest("digest")), size, media_type, created)
+    return BuiltLayer(str(fields.digest("diffID")), str(fields.digest("digest")), size, media_type, created, made)
+
+
+def _time(fields: Fields, key: str) -> str:
+    found = fields.text(key)
+    if found and not _TIME.match(found):
+        raise fields.error(key, f"not a time: {found[:80]!r}")
+    return found
 
 
 def _chosen(fields: Fields, layers: Layers) -> Layers:

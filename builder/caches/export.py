@@ -1,16 +1,16 @@
 """``--cache-to``: what a finished build knows, to the places where other stores look for it."""
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+from builder.caches.compress import compressed
 from builder.caches.document import Mount, Remembered
 from builder.caches.gather import gather
 from builder.caches.places import place_of
 from builder.errors import BuildError
+from builder.finished import Finished
 from builder.machine import Machine
-from builder.oci.digest import Digest
 from builder.oci.errors import OciError
-from builder.plan import Plan
 from builder.progress import Warned
 from builder.request import CacheSpec, Request
 from builder.steps import Reporter
@@ -18,46 +18,50 @@ from builder.steps import Reporter
 _AT_ONCE = 4
 
 
-def export(plan: Plan, keys: Mapping[int, Digest], request: Request, machine: Machine, reporter: Reporter) -> None:
+def export(finished: Finished, request: Request, machine: Machine, reporter: Reporter) -> None:
     """Write the caches that were asked for, at the same time.
 
     Raises:
         BuildError: one could not be written, and ``ignore-error`` is not set for it. The image is in the store.
     """
     work = [
-        (spec, _remembered(spec, plan, keys, machine, reporter)) for spec in request.cache_to if spec.type != "inline"
+        (spec, _remembered(spec, finished, machine, reporter)) for spec in request.cache_to if spec.type != "inline"
     ]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         for end in [pool.submit(_keep, *item, machine, reporter) for item in work]:
             end.result()
 
 
-def inline(plan: Plan, keys: Mapping[int, Digest], request: Request, machine: Machine) -> str:
-    """Return the document that goes into the config of the image, "" when ``type=inline`` is not asked for."""
+def inline(finished: Finished, request: Request, machine: Machine) -> str:
+    """Return the document that goes into the config of the image, "" when ``type=inline`` is not asked for.
+
+    Of a build for several platforms *finished* has one target, that of this image.
+    """
     if not any(spec.type == "inline" for spec in request.cache_to):
         return ""
-    return gather(plan, keys, machine, everything=False).to_json().decode()
+    remembered = gather(finished, machine, everything=False)
+    # The same image must come out whenever it is made: nothing in it says more than SOURCE_DATE_EPOCH.
+    records = {key: tuple(replace(layer, made="") for layer in layers) for key, layers in remembered.records.items()}
+    return replace(remembered, records=records).to_json().decode()
 
 
-def _remembered(
-    spec: CacheSpec, plan: Plan, keys: Mapping[int, Digest], machine: Machine, reporter: Reporter
-) -> Remembered:
+def _remembered(spec: CacheSpec, finished: Finished, machine: Machine, reporter: Reporter) -> Remembered:
     mounts: tuple[Mount, ...] = ()
     if (wanted := spec.option("mounts")) not in {"", "false", "0"}:
         from builder.caches.mounts import mount_names, packed
 
         ids = None if spec.flag("mounts") else frozenset(wanted.split(";"))
-        names = mount_names(plan, lambda name: ids is None or name in ids)
+        names = mount_names(finished, machine, lambda name: ids is None or name in ids)
         with reporter.step(f"packing {len(names)} cache mounts"):
             mounts = tuple(packed(names, machine, lambda text: reporter.progress(Warned(message=text))))
-    return gather(plan, keys, machine, everything=spec.option("mode") == "max", mounts=mounts)
+    return gather(finished, machine, everything=spec.option("mode") == "max", mounts=mounts)
 
 
 def _keep(spec: CacheSpec, remembered: Remembered, machine: Machine, reporter: Reporter) -> None:
     place = place_of(spec)
     step = reporter.begin(f"exporting cache to {place.name}")
     try:
-        place.keep(remembered, machine, step.status)
+        place.keep(compressed(remembered, spec, machine.blobs), machine, step.status)
     except (OciError, OSError) as error:
         step.fail(error)
         text = f"failed to export cache to {place.name}: {error}"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from builder.cache import Layers
 from builder.caches.document import Mount, Remembered
+from builder.finished import Finished
 from builder.keys import picks, selection_key
 from builder.machine import Machine
 from builder.oci.digest import Digest
@@ -11,23 +12,24 @@ from builder.ops import Base, Local, Scratch
 from builder.plan import Plan
 
 
-def gather(
-    plan: Plan, keys: Mapping[int, Digest], machine: Machine, *, everything: bool, mounts: tuple[Mount, ...] = ()
-) -> Remembered:
-    """Return what is remembered of a plan that has been solved with these *keys*.
+def gather(finished: Finished, machine: Machine, *, everything: bool, mounts: tuple[Mount, ...] = ()) -> Remembered:
+    """Return what is remembered of a plan that has been solved.
 
-    With *everything* (``mode=max``) that is every vertex, else those whose layers the image has. What this build did
+    With *everything* (``mode=max``) that is every vertex, else those whose layers the images have. What this build did
     not need, and another cache has, is brought from there: a cache that is exported stands on its own.
     """
-    target = len(plan.vertices) - 1
-    places = range(target + 1) if everything else sorted(_chain(plan, target))
-    records = {}
-    for place in places:
+    plan, keys = finished.plan, finished.keys
+    chains = {place for target in finished.targets for place in _chain(plan, target)}
+    records: dict[Digest, Layers] = {}
+    for place in range(len(plan.vertices)) if everything else sorted(chains):
         if place not in keys or isinstance(plan.vertices[place].op, Base | Local | Scratch):
             continue
         layers = _record(keys[place], machine)
         if layers is not None:
             records[keys[place]] = layers
+            if place in finished.own_keys:
+                # On another root this layer is the same; the record of its own may not be in this store.
+                records[finished.own_keys[place]] = layers[-1:]
     return Remembered(records=records, selections=_selections(plan, keys, machine), mounts=mounts)
 
 

@@ -7,16 +7,17 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from builder.cache import BuiltLayer
+from builder.bases import base_layers
+from builder.cache import BuiltLayer, Layers
 from builder.caches.document import Mount
+from builder.finished import Finished
 from builder.machine import Machine
 from builder.oci.digest import Digest
 from builder.oci.errors import OciError
 from builder.oci.layer import LayerWriter
 from builder.oci.pack import pack_changes
 from builder.oci.unpack import unpack
-from builder.ops import Run
-from builder.plan import Plan
+from builder.ops import Base, Local, Run, Scratch
 from runtime.changes import tree_changes
 from runtime.filelock import remove_tree
 from runtime.safepath import Root
@@ -24,16 +25,34 @@ from runtime.safepath import Root
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def mount_names(plan: Plan, wanted: Callable[[str], bool]) -> tuple[str, ...]:
+def mount_names(finished: Finished, machine: Machine, wanted: Callable[[str], bool]) -> tuple[str, ...]:
     """Return the names of the cache mounts of a plan whose ids are *wanted*, each once.
 
-    One that begins with files of an image or a stage (``from``) is not among them: it is not shared.
+    One that begins with files of an image or a stage (``from``) has their layers in its name; it is left out when
+    these are not known, because no step of this build needed them.
     """
-    from builder.execute.cache_mounts import cache_name
+    from builder.execute.cache_mounts import cache_name, origin
 
-    runs = (vertex.op for vertex in plan.vertices if isinstance(vertex.op, Run))
-    mounts = (mount for op in runs for mount in op.mounts if mount.kind == "cache" and mount.input < 0)
-    return tuple(dict.fromkeys(cache_name(mount) for mount in mounts if wanted(mount.id or mount.target)))
+    names: dict[str, None] = {}
+    for vertex in finished.plan.vertices:
+        mounts = vertex.op.mounts if isinstance(vertex.op, Run) else ()
+        for mount in mounts:
+            if mount.kind != "cache" or not wanted(mount.id or mount.target):
+                continue
+            layers = () if mount.input < 0 else _layers(finished, vertex.inputs[mount.input], machine)
+            if layers is not None:
+                names[cache_name(mount) + origin(mount, layers)] = None
+    return tuple(names)
+
+
+def _layers(finished: Finished, place: int, machine: Machine) -> Layers | None:
+    match finished.plan.vertices[place].op:
+        case Base() as op:
+            return base_layers(op, machine)
+        case Scratch() | Local():
+            return ()
+        case _:
+            return machine.cache.record(finished.keys[place]) if place in finished.keys else None
 
 
 def packed(names: Iterable[str], machine: Machine, warn: Callable[[str], None]) -> Iterator[Mount]:

@@ -19,6 +19,10 @@ from builder.oci.json_text import DOCUMENT_LIMIT as MANIFEST_LIMIT
 from builder.oci.layout import Layout
 from builder.oci.model import Descriptor, Manifest
 from builder.request import CacheSpec
+from runtime.filelock import exclusive, shared
+
+_WRITERS = ".writers"
+"""The lock of a folder: shared by those who write to it, had alone by one that removes."""
 
 Status = Callable[[str, int, int], None]
 """Takes (what, bytes done, bytes in all)."""
@@ -93,13 +97,17 @@ def _read_manifest(descriptor: Descriptor, blobs: BlobStore) -> Remembered | Non
 
 
 class LocalPlace:
-    """An OCI image layout in a folder: ``dest=`` or ``src=``, ``tag=`` (default: latest), ``digest=``."""
+    """An OCI image layout in a folder: ``dest=`` or ``src=``, ``tag=`` (default: latest), ``digest=``.
+
+    With ``reset=true`` what no tag names any more is removed from it, once nobody else writes to it.
+    """
 
     def __init__(self, spec: CacheSpec) -> None:
         options = dict(spec.options)
         self._folder = Path(options.get("dest") or options["src"])
         self._tag = options.get("tag", "latest")
         self._digest = options.get("digest", "")
+        self._reset = spec.flag("reset")
         self.name = str(self._folder)
 
     def load(self, machine: Machine) -> Remembered:
@@ -114,10 +122,13 @@ class LocalPlace:
 
     def keep(self, remembered: Remembered, machine: Machine, status: Status) -> None:
         """Copy what is not there; the tag moves when all of it is."""
-        with _layout_folder(self._folder):
-            there = BlobStore(self._folder)
+        there = BlobStore(self._folder)
+        with _layout_folder(self._folder), shared(self._folder / _WRITERS):
             _copy(machine.blobs, there, remembered.blobs, status)
             Layout(self._folder).tag(self._tag, write_manifest(remembered, there))
+        if self._reset:
+            with exclusive(self._folder / _WRITERS):
+                _sweep(there, [descriptor for _, descriptor in Layout(self._folder).entries()])
 
     def _descriptor(self, blobs: BlobStore) -> Descriptor:
         if self._digest:
@@ -128,6 +139,14 @@ class LocalPlace:
         if found is None:
             raise ImageNotFound(f"{self._folder} has no cache {self._tag!r}")
         return found
+
+
+def _sweep(blobs: BlobStore, tagged: list[Descriptor]) -> None:
+    """Remove the blobs that nothing *tagged* leads to. What cannot be read leads nowhere, and nothing is removed."""
+    needed = {item.digest for descriptor in tagged for item in reachable(blobs, descriptor)}
+    for digest in list(blobs.digests()):
+        if digest not in needed:
+            blobs.remove(digest)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from builder.commands.build_flags import compression
 from builder.errors import RequestError
 from builder.request import CacheSpec
 from grammar.golang import parse_duration
@@ -14,16 +15,18 @@ from grammar.suggest import did_you_mean
 
 _COMMON = ("ref", "registry.insecure")
 _FROM = {"local": ("src", "tag", "digest"), "registry": _COMMON}
+_WRITTEN = ("mode", "mounts", "ignore-error", "compression", "compression-level", "force-compression")
 _TO = {
-    "local": ("dest", "tag", "mode", "mounts", "ignore-error"),
-    "registry": (*_COMMON, "mode", "mounts", "ignore-error"),
+    "local": ("dest", "tag", "reset", *_WRITTEN),
+    "registry": (*_COMMON, *_WRITTEN),
     "inline": (),
 }
 _INLINE = frozenset({"BUILDKIT_INLINE_CACHE=1", "BUILDKIT_INLINE_CACHE=true"})
 """Build arguments that ask for ``type=inline``."""
 _ONLY_TRUE = frozenset({"image-manifest", "oci-mediatypes"})
 _NEEDED = {"local": {True: "dest", False: "src"}, "registry": {True: "ref", False: "ref"}}
-_VALUES = {"mode": ("min", "max"), **dict.fromkeys(("ignore-error", "registry.insecure"), ("true", "false", "1", "0"))}
+_SWITCHES = ("ignore-error", "registry.insecure", "force-compression", "reset")
+_VALUES = {"mode": ("min", "max"), **dict.fromkeys(_SWITCHES, ("true", "false", "1", "0"))}
 
 
 def cache_flags(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,6 +95,7 @@ def _spec(text: str, flag: str, types: Mapping[str, tuple[str, ...]]) -> CacheSp
     needed = _NEEDED.get(kind, {}).get(flag == "--cache-to")
     if needed and not options.get(needed):
         raise RequestError(f"{flag}: type={kind} needs {needed}=")
+    _check_compression(flag, options)
     if "ref" in options:
         try:
             pinned = parse_reference(options["ref"]).digest
@@ -115,6 +119,14 @@ def _options(text: str, flag: str) -> dict[str, str]:
         if not equals:
             raise RequestError(f"{flag}: invalid field {key!r}", hint="write it as key=value")
     return {key.strip().lower(): value for key, _, value in pairs}
+
+
+def _check_compression(flag: str, options: Mapping[str, str]) -> None:
+    """Raise RequestError for a compression that there is not, or for details without one."""
+    if "compression" in options:
+        compression(",".join(options[key] for key in ("compression", "compression-level") if key in options))
+    elif detail := next((key for key in ("compression-level", "force-compression") if key in options), ""):
+        raise RequestError(f"{flag}: {detail} needs compression=", hint="such as compression=zstd")
 
 
 def _check(flag: str, key: str, value: str, known: tuple[str, ...]) -> None:

@@ -15,10 +15,11 @@ from builder.commands.failures import Failure, Told, describe
 from builder.commands.tools import Command, machine, root_option
 from builder.config import DEFAULT_PATH
 from builder.errors import BuildError, RequestError
+from builder.execute.foreign import need_emulator
 from builder.machine import Machine
 from builder.oci.errors import OciError
 from builder.oci.image import Image
-from builder.platforms import wanted_platform
+from builder.platforms import platform_of, wanted_platform
 from runtime.errors import RuntimeHostError
 from runtime.roots import Root
 from runtime.spec import Bind, Mount, Network, Process, Spec, Tmpfs
@@ -82,6 +83,7 @@ def _run(flags: Mapping[str, Any]) -> int:
         with opened.in_use():
             platform = wanted_platform(flags["platform"]) if flags["platform"] else None
             image = find_image(opened, flags["image"], platform)
+            need_emulator(platform_of(image.config), opened.root / "tmp")
             with _root(opened, image) as root:
                 return run(spec(image, root, flags, os.environ), output=_pass_on).shell_code
     finally:

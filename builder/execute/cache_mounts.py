@@ -10,6 +10,7 @@ import secrets
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from builder.cache import Layers
 from builder.errors import BuildError, Cancelled
 from builder.execute.job import Job
 from builder.machine import Machine
@@ -36,7 +37,7 @@ def cache_folder(mount: RunMount, job: Job, stack: ExitStack) -> Path:
     Raises:
         BuildError: what the cache begins with is not there.
     """
-    first = cache_name(mount) + _origin(mount, job)
+    first = cache_name(mount) + origin(mount, job.inputs[mount.input] or () if mount.input >= 0 else ())
     name, number = first, 0
     while mount.sharing == "private":
         try:
@@ -82,10 +83,10 @@ def _mount_folder(name: str, machine: Machine) -> Path:
     return machine.root / "cache-mounts" / hashlib.sha256(name.encode()).hexdigest()
 
 
-def _origin(mount: RunMount, job: Job) -> str:
+def origin(mount: RunMount, layers: Layers) -> str:
+    """Return what the name of a cache mount says of its beginning; *layers* are those of its ``from``."""
     if mount.input < 0:
         return ""
-    layers = job.inputs[mount.input] or ()
     names = chain_ids(tuple(Digest.parse(layer.diff_id) for layer in layers))
     return f" from {names[-1] if names else 'nothing'} /{mount.source.strip('/')}"
 

@@ -1,31 +1,41 @@
 """Programs of another platform: the kernel hands them to an emulator that is registered with binfmt_misc."""
 
+import shutil
 from pathlib import Path
 
 from builder.oci.model import Platform
 from builder.platforms import parse_platform, wanted_platform
+from runtime.emulation import Emulation, emulation
 from runtime.errors import SandboxUnavailable
 
-BINFMT = Path("/proc/sys/fs/binfmt_misc")
-_HINT = "install qemu-user-static, or run: docker run --privileged --rm tonistiigi/binfmt --install {}"
+_FILE_SYSTEMS = Path("/proc/filesystems")
+_INSTALL = "install qemu-user-static, or run: docker run --privileged --rm tonistiigi/binfmt --install {}"
+_MODULE = "load the kernel module binfmt_misc (modprobe binfmt_misc), then {}"
+_REGISTER = (
+    "{} is installed, so register it, on the host when this is a container: systemctl restart systemd-binfmt, "
+    "or update-binfmts --enable"
+)
 
-# Byte 18 and 19 of an ELF file, in its byte order (ELF specification, e_machine).
-_MACHINES = {
-    "386": "0300",
-    "amd64": "3e00",
-    "arm": "2800",
-    "arm64": "b700",
-    "loong64": "0201",
-    "mips64le": "0800",
-    "ppc64le": "1500",
-    "riscv64": "f300",
-    "s390x": "0016",
+_EMULATORS = {
+    "386": "i386",
+    "amd64": "x86_64",
+    "arm": "arm",
+    "arm64": "aarch64",
+    "loong64": "loongarch64",
+    "mips64le": "mips64el",
+    "ppc64le": "ppc64le",
+    "riscv64": "riscv64",
+    "s390x": "s390x",
 }
+"""What QEMU calls an architecture, by its name in an image."""
+
 _ALSO_RUNS = {"amd64": {"386"}, "arm64": {"arm"}}
 
 
-def need_emulator(text: str, folder: Path = BINFMT) -> None:
+def need_emulator(text: str, folder: Path) -> None:
     """Do nothing when programs for the platform *text* can run here, be it by an emulator; "" is this machine's.
+
+    *folder* is for a small file, which is executed: `runtime.emulation`.
 
     Raises:
         SandboxUnavailable: they cannot; the hint says what to install.
@@ -33,16 +43,10 @@ def need_emulator(text: str, folder: Path = BINFMT) -> None:
     platform = wanted_platform(text)
     if _native(platform):
         return
-    hint = _HINT.format(platform.architecture)
-    if not (folder / "status").exists():
-        problem = f"binfmt_misc is not mounted at {folder}"
-        raise SandboxUnavailable(f"cannot run programs for {platform}: {problem}", f"mount it; {hint}")
-    flags = _flags(_MACHINES.get(platform.architecture, ""), folder)
-    if flags is None:
-        raise SandboxUnavailable(f"cannot run programs for {platform}: no emulator is registered", hint)
-    if "F" not in flags:
-        problem = "its emulator is registered without the flag F, so that it is not there in the sandbox"
-        raise SandboxUnavailable(f"cannot run programs for {platform}: {problem}", hint)
+    found = emulation(platform.architecture, folder)
+    if found is not Emulation.RUNS:
+        reason = f"cannot run programs for {platform}: {found.value}"
+        raise SandboxUnavailable(reason, remedy(platform.architecture, found))
 
 
 def _native(platform: Platform) -> bool:
@@ -50,14 +54,19 @@ def _native(platform: Platform) -> bool:
     return platform.architecture == host or platform.architecture in _ALSO_RUNS.get(host, set())
 
 
-def _flags(machine: str, folder: Path) -> str | None:
-    """Return the flags of the emulator that is registered for ELF files of *machine*; None when there is none."""
-    for entry in sorted(folder.iterdir()):
-        if entry.name in {"register", "status"}:
-            continue
-        enabled, *lines = entry.read_text(errors="replace").splitlines() or [""]
-        values = {key: value for key, _, value in (line.partition(" ") for line in lines)}
-        magic = values.get("magic", "")
-        if enabled == "enabled" and magic.startswith("7f454c46") and machine and magic[36:40] == machine:
-            return values.get("flags:", "")
-    return None
+def remedy(architecture: str, found: Emulation, file_systems: Path = _FILE_SYSTEMS) -> str:
+    """Return what whoever owns this machine has to do, given what is missing."""
+    name = f"qemu-{_EMULATORS.get(architecture, architecture)}"
+    installed = next((each for each in (f"{name}-static", name) if shutil.which(each)), "")
+    if installed and found is Emulation.UNKNOWN:
+        return _with_module(_REGISTER.format(installed), file_systems)
+    return _with_module(_INSTALL.format(architecture), file_systems)
+
+
+def _with_module(text: str, file_systems: Path) -> str:
+    """Put the module first, where the kernel does not have it yet."""
+    try:
+        known = "binfmt_misc" in file_systems.read_text(encoding="ascii")
+    except OSError:
+        known = True
+    return text if known else _MODULE.format(text)

@@ -43,9 +43,16 @@ class Job:
     def built(self, layer: Layer) -> BuiltLayer:
         """Return the record of a finished layer."""
         epoch = self.request.source_date_epoch
-        created = timestamp(None if epoch is None else epoch * 1_000_000_000)
+        now = timestamp()
         descriptor = layer.descriptor
-        return BuiltLayer(str(layer.diff_id), str(descriptor.digest), descriptor.size, descriptor.media_type, created)
+        return BuiltLayer(
+            str(layer.diff_id),
+            str(descriptor.digest),
+            descriptor.size,
+            descriptor.media_type,
+            now if epoch is None else timestamp(epoch * 1_000_000_000),
+            made="" if epoch is None else now,
+        )
 
     def unpack(self, layers: Layers) -> str | None:
         """Return the snapshot of *layers*, unpacking what is missing."""

@@ -41,7 +41,7 @@ def run(op: Run, job: Job) -> BuiltLayer:
         SandboxUnavailable: the programs are for another platform, and nothing here runs them.
         Cancelled: the build was interrupted meanwhile.
     """
-    need_emulator(op.platform)
+    need_emulator(op.platform, job.machine.root / "tmp")
     snapshots = job.machine.snapshots
     active = snapshots.prepare(job.unpack(job.root))
     try:

@@ -52,3 +52,11 @@ def test_a_record_is_as_old_as_its_oldest_layer_of_a_step():
 def test_the_first_who_asks_for_a_name_is_told_so():
     times = FirstTimes()
     assert [times.is_first(name) for name in ("a", "b", "a", "b")] == [True, True, False, False]
+
+
+def test_what_source_date_epoch_has_a_layer_say_is_not_its_age():
+    new, old = (timestamp(time.time_ns() - age * 10**9) for age in (10, 1000))
+    epoch = "2001-02-03T04:05:06Z"
+    assert is_young((BuiltLayer("a", "b", 1, "t", epoch, new),), 100)
+    assert not is_young((BuiltLayer("a", "b", 1, "t", epoch, old),), 100)
+    assert not is_young((BuiltLayer("a", "b", 1, "t", epoch),), 100)

@@ -11,7 +11,7 @@ from builder.oci.image import read_image
 from builder.oci.model import Index
 from builder.oci.validate import validate
 from builder.platforms import parse_platform
-from builder.progress import StepStarted
+from builder.progress import StepStarted, Warned
 from builder.request import Annotation, Output, Request
 from tests.helpers.contexts import write_context
 from tests.helpers.fake_execute import FakeExecute
@@ -119,3 +119,23 @@ def test_annotations_go_to_the_manifest_of_their_platform_and_to_the_index(machi
     assert Index.from_json(machine.blobs.read(outcome.descriptor)).annotations == {"k": "index"}
     found = [read_image(machine.blobs, image.descriptor).manifest.annotations for image in outcome.platforms]
     assert found == [{}, {"k": "arm"}]
+
+
+def test_a_base_for_one_platform_gives_an_image_for_each_that_was_asked_for_with_a_warning(machine, context, fake):
+    only = tiny_image(machine.blobs, {"arch": b"amd64"}, platform=AMD64)
+    machine.layout.tag(BASE, only.descriptor)
+    events = []
+    outcome = build(Request(context=context, platforms=BOTH), machine, events.append)
+    index = Index.from_json(machine.blobs.read(outcome.descriptor))
+    assert [str(entry.platform) for entry in index.manifests] == list(BOTH)
+    assert validate(machine.blobs, outcome.descriptor) == []
+    warnings = [event.message for event in events if isinstance(event, Warned)]
+    assert sum("InvalidBaseImagePlatform" in text and "linux/arm64" in text for text in warnings) == 1
+
+
+def test_a_stage_of_the_build_platform_as_target_is_for_the_platform_that_was_asked_for(machine, context, fake):
+    outcome = build(Request(context=context, platform="linux/arm64", target="tools"), machine)
+    config = read_image(machine.blobs, outcome.descriptor).config
+    assert (config.os, config.architecture) == ("linux", "arm64")
+    base = read_image(machine.blobs, machine.layout.resolve(BASE), AMD64)
+    assert config.diff_ids[0] == base.config.diff_ids[0]

@@ -2,8 +2,8 @@ import pytest
 
 from builder.errors import ResolveError
 from builder.oci.image import host_platform
-from builder.oci.model import Platform
-from builder.platforms import parse_platform, platform_arguments, wanted_platform
+from builder.oci.model import ImageConfig, Platform
+from builder.platforms import claimed, parse_platform, platform_arguments, wanted_platform
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,17 @@ def test_every_platform_argument_has_its_value():
         "TARGETVARIANT": "v7",
         "TARGETSTAGE": "default",
     }
+
+
+def test_an_image_is_for_the_platform_that_it_was_built_for_whatever_its_base_says():
+    base = ImageConfig(os="linux", architecture="arm", variant="v6", os_version="1", os_features=("x",))
+    assert claimed(base, None) == base
+    assert claimed(base, "linux/arm/v7") == ImageConfig(
+        os="linux", architecture="arm", variant="v7", os_version="1", os_features=("x",)
+    )
+    assert claimed(base, "linux/amd64") == ImageConfig(os="linux", architecture="amd64")
+
+
+def test_a_variant_that_is_not_asked_for_stays_that_of_the_base():
+    base = ImageConfig(os="linux", architecture="arm64", variant="v9")
+    assert claimed(base, "linux/arm64") == base

@@ -1,6 +1,7 @@
 """The root file systems that tests build on, made once and kept between runs.
 
 ``small``      static busybox with a link for each applet, a few users; made by code, byte for byte the same each time
+``small_arm64``  the same with the busybox of Debian's package for arm64
 ``bookworm``   a minimal Debian made by mmdebstrap
 `docker_root`  a folder with a newer Docker than the host may have, to be entered with chroot
 
@@ -70,6 +71,11 @@ def small() -> Path:
     return _kept("small", recipe, ".tar", _write_small)
 
 
+def small_arm64() -> Path:
+    """The tar of the busybox base for arm64."""
+    return _kept("small_arm64", f"{_RECIPE}{PASSWD}{GROUP}{_FOLDERS}{_FILES}bookworm", ".tar", _write_small_arm64)
+
+
 def bookworm() -> Path:
     """The tar of a minimal Debian 12."""
     return _kept("bookworm", "minbase", ".tar", lambda path: _mmdebstrap(path, "bookworm", ()))
@@ -80,12 +86,19 @@ def docker_root() -> Path:
     return _kept("docker", " ".join(DOCKER_PACKAGES), "", lambda path: _mmdebstrap(path, "trixie", DOCKER_PACKAGES))
 
 
-def _write_small(path: Path) -> None:
+def _write_small_arm64(path: Path) -> None:
+    packages = path.with_name("packages")
+    _mmdebstrap(packages, "bookworm", ("busybox-static",), ("--variant=extract", "--architectures=arm64"))
+    _write_small(path, packages / "bin/busybox")
+
+
+def _write_small(path: Path, program: Path = BUSYBOX) -> None:
+    # Both have the applets of the same version.
     applets = subprocess.run([BUSYBOX, "--list"], check=True, capture_output=True, text=True).stdout.split()
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
         for name, mode in _FOLDERS.items():
             tar.addfile(_entry(name, tarfile.DIRTYPE, mode))
-        busybox = BUSYBOX.read_bytes()
+        busybox = program.read_bytes()
         tar.addfile(_entry("bin/busybox", tarfile.REGTYPE, 0o755, size=len(busybox)), io.BytesIO(busybox))
         for name in sorted(set(applets) - {"busybox"}):
             tar.addfile(_entry(f"bin/{name}", tarfile.SYMTYPE, 0o777, linkname="busybox"))
@@ -101,10 +114,12 @@ def _entry(name: str, kind: bytes, mode: int, *, size: int = 0, linkname: str = 
     return entry
 
 
-def _mmdebstrap(path: Path, suite: str, packages: tuple[str, ...]) -> None:
+def _mmdebstrap(
+    path: Path, suite: str, packages: tuple[str, ...], options: tuple[str, ...] = ("--variant=minbase",)
+) -> None:
     include = [f"--include={','.join(packages)}"] if packages else []
     kind = "tar" if path.suffix else "directory"
-    command = ["mmdebstrap", "--variant=minbase", f"--format={kind}", *include, suite, os.fspath(path)]
+    command = ["mmdebstrap", *options, f"--format={kind}", *include, suite, os.fspath(path)]
     result = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if result.returncode:
         raise RuntimeError(f"mmdebstrap {suite}: {result.stderr[-2000:]}")

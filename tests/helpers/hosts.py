@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import bases
+from tests.helpers.emulator import QEMU
 
 
 def need_root() -> None:
@@ -28,3 +29,13 @@ def need_small_base() -> Path:
     if not bases.BUSYBOX.exists():
         pytest.skip(f"needs {bases.BUSYBOX}, a static one; see tests/setup/debian.sh")
     return bases.small()
+
+
+def need_emulator() -> None:
+    """Skip unless there is an emulator for arm64 that could be registered, on a machine of another kind."""
+    if not QEMU.exists():
+        pytest.skip(f"needs {QEMU}; see tests/setup/debian.sh")
+    if "binfmt_misc" not in Path("/proc/filesystems").read_text(encoding="ascii"):
+        pytest.skip("needs a kernel with binfmt_misc")
+    if os.uname().machine == "aarch64":
+        pytest.skip("needs a machine that arm64 is foreign to")

@@ -1,46 +1,52 @@
-from pathlib import Path
+import shutil
 
 import pytest
 
-from builder.execute.foreign import need_emulator
+from builder.execute import foreign
+from builder.execute.foreign import need_emulator, remedy
 from builder.platforms import parse_platform
+from runtime.emulation import Emulation
 from runtime.errors import SandboxUnavailable
 
-FOREIGN, MACHINE = ("linux/arm64", "b700") if parse_platform("local").architecture != "arm64" else ("amd64", "3e00")
+FOREIGN = "linux/arm64" if parse_platform("local").architecture != "arm64" else "linux/amd64"
 
 
-def registered(folder: Path, state: str = "enabled", flags: str = "OCF", machine: str = MACHINE) -> Path:
-    folder.joinpath("status").write_text("enabled\n")
-    folder.joinpath("register").write_text("")
-    magic = "7f454c46020101000000000000000000" + "0200" + machine
-    text = f"{state}\ninterpreter /usr/bin/qemu\nflags: {flags}\noffset 0\nmagic {magic}\nmask ffff\n"
-    folder.joinpath("emulator").write_text(text)
-    return folder
+@pytest.fixture
+def file_systems(tmp_path):
+    path = tmp_path / "filesystems"
+    path.write_text("nodev\tbinfmt_misc\n")
+    return path
 
 
 def test_this_machine_needs_no_emulator(tmp_path):
-    need_emulator("", tmp_path)
-    need_emulator(str(parse_platform("local")), tmp_path)
+    missing = tmp_path / "nothing is written here"
+    need_emulator("", missing)
+    need_emulator(str(parse_platform("local")), missing)
 
 
-def test_a_registered_emulator_is_found_by_the_machine_that_it_is_for(tmp_path):
-    need_emulator(FOREIGN, registered(tmp_path))
+def test_an_emulator_that_runs_is_enough(tmp_path, monkeypatch):
+    monkeypatch.setattr(foreign, "emulation", lambda architecture, folder: Emulation.RUNS)
+    need_emulator(FOREIGN, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"state": "disabled"}, "no emulator is registered"),
-        ({"machine": "f300"}, "no emulator is registered"),
-        ({"flags": "OC"}, "without the flag F"),
-    ],
-)
-def test_an_emulator_that_cannot_help_is_refused_with_the_remedy(tmp_path, change, reason):
-    with pytest.raises(SandboxUnavailable, match=reason) as caught:
-        need_emulator(FOREIGN, registered(tmp_path, **change))
-    assert "qemu-user-static" in caught.value.hint
-
-
-def test_a_file_system_that_is_not_mounted_is_named(tmp_path):
-    with pytest.raises(SandboxUnavailable, match="binfmt_misc is not mounted"):
+@pytest.mark.parametrize("found", [Emulation.UNKNOWN, Emulation.UNREACHABLE, Emulation.BROKEN])
+def test_an_emulator_that_cannot_help_is_refused_with_the_reason_and_the_remedy(tmp_path, monkeypatch, found):
+    monkeypatch.setattr(foreign, "emulation", lambda architecture, folder: found)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(SandboxUnavailable, match=f"cannot run programs for {FOREIGN}: {found.value}") as caught:
         need_emulator(FOREIGN, tmp_path)
+    assert "install qemu-user-static" in caught.value.hint
+
+
+def test_an_emulator_that_is_installed_only_has_to_be_registered(monkeypatch, file_systems):
+    monkeypatch.setattr(shutil, "which", lambda name: name if name == "qemu-aarch64" else None)
+    text = remedy("arm64", Emulation.UNKNOWN, file_systems)
+    assert text.startswith("qemu-aarch64 is installed, so register it")
+    assert "install qemu-user-static" in remedy("arm64", Emulation.UNREACHABLE, file_systems)
+
+
+def test_a_kernel_without_binfmt_misc_needs_its_module_first(monkeypatch, file_systems):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert remedy("arm64", Emulation.UNKNOWN, file_systems).startswith("install qemu-user-static")
+    file_systems.write_text("\text4\n")
+    assert remedy("arm64", Emulation.UNKNOWN, file_systems).startswith("load the kernel module binfmt_misc")
