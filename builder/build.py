@@ -1,12 +1,13 @@
 """A build, in one sentence: text to Dockerfile to stages to graph to layers to image to outputs."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 from builder import multi
 from builder.definition import load_definition
 from builder.dockerfile import DockerfileText
-from builder.errors import BuildError
+from builder.errors import BuildError, ResolveError
 from builder.machine import Machine
 from builder.multi import Plans, PlatformImage
 from builder.names import full_names
@@ -19,6 +20,7 @@ from builder.remote.pins import Remotes
 from builder.request import Request
 from builder.solver import solve_with_keys
 from builder.steps import Reporter, RunningStep
+from grammar.errors import DockerfileError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ def build(request: Request, machine: Machine, progress: Progress = silent) -> Ou
     with machine.in_use():
         with reporter.step("[internal] load build definition from Dockerfile"):
             file = load_definition(request, machine, remotes, reporter)
-            with file.located():
+            with file.located(), _early_warnings(file, request, progress):
                 plans = _plans(file, request, machine, remotes)
         _warn(plans, progress)
         with file.located(), _caches(request, machine, reporter):
@@ -61,6 +63,19 @@ def build(request: Request, machine: Machine, progress: Progress = silent) -> Ou
             if request.platforms:
                 return _for_platforms(plans, request, machine, reporter)
             return _for_one(plans[0][1], request, machine, reporter)
+
+
+@contextmanager
+def _early_warnings(file: DockerfileText, request: Request, progress: Progress) -> Iterator[None]:
+    """When a mistake in the Dockerfile ends the block, tell what there is to say of the rest."""
+    try:
+        yield
+    except (DockerfileError, ResolveError):
+        from builder.checks.early import early_warnings
+
+        for message, line in early_warnings(file, request):
+            progress(Warned(message=message, line=line))
+        raise
 
 
 def _warn(plans: Plans, progress: Progress) -> None:

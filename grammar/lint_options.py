@@ -112,6 +112,8 @@ def check_of(line: str) -> str | None:
 def counted(found: Iterable[Violation], dockerfile: Dockerfile, options: Options) -> tuple[Violation, ...]:
     """Return those of *found* that are reported, each once, in the order of the file."""
     nodes = dockerfile.instructions
+    if not nodes:
+        return ()
     starts = [node.span.start for node in nodes]
 
     def counts(violation: Violation) -> bool:

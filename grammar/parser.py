@@ -1,4 +1,6 @@
-"""A Dockerfile: from text to the syntax tree of `grammar.nodes`. The two functions here are all that others call."""
+"""A Dockerfile: from text to the syntax tree of `grammar.nodes`. The functions here are all that others call."""
+
+from collections.abc import Iterator
 
 from grammar.errors import DockerfileError
 from grammar.lines import read_lines
@@ -18,18 +20,35 @@ def parse(source: Source) -> Dockerfile:
     Raises:
         DockerfileError: the first mistake, with its place. No other exception comes out, whatever the text.
     """
+    dockerfile, mistake = parse_prefix(source)
+    if mistake is not None:
+        raise mistake
+    return dockerfile
+
+
+def parse_prefix(source: Source) -> tuple[Dockerfile, DockerfileError | None]:
+    """Parse as far as there is no mistake; return what stands before it, and the mistake."""
     if not source.text:
-        raise DockerfileError("the Dockerfile cannot be empty")
-    reading = read_lines(source.text)
+        return Dockerfile(instructions=()), DockerfileError("the Dockerfile cannot be empty")
+    try:
+        reading = read_lines(source.text)
+    except DockerfileError as mistake:
+        return Dockerfile(instructions=()), mistake
     if not reading.lines:
-        raise DockerfileError("file with no instructions")
-    instructions = _read_all(reading.lines, reading.escape)
-    return Dockerfile(
-        instructions=instructions,
+        return Dockerfile(instructions=()), DockerfileError("file with no instructions")
+    instructions: list[Instruction] = []
+    found: DockerfileError | None = None
+    try:
+        instructions.extend(_read_all(reading.lines, reading.escape))
+    except DockerfileError as mistake:
+        found = mistake
+    whole = Dockerfile(
+        instructions=tuple(instructions),
         directives=reading.directives,
         escape=reading.escape,
         warnings=reading.warnings,
     )
+    return whole, found
 
 
 def parse_trigger(text: str, span: Span, escape: str = "\\") -> Instruction:
@@ -49,8 +68,7 @@ def parse_trigger(text: str, span: Span, escape: str = "\\") -> Instruction:
     return _read_trigger(line, escape)
 
 
-def _read_all(lines: tuple[Line, ...], escape: str) -> tuple[Instruction, ...]:
-    instructions: list[Instruction] = []
+def _read_all(lines: tuple[Line, ...], escape: str) -> Iterator[Instruction]:
     stages = 0
     for line in lines:
         instruction = _read(line, escape)
@@ -59,10 +77,9 @@ def _read_all(lines: tuple[Line, ...], escape: str) -> tuple[Instruction, ...]:
             raise DockerfileError("no build stage in current context", line.span, "begin with FROM")
         if stages > MAX_STAGES:
             raise DockerfileError(f"the Dockerfile has more than {MAX_STAGES} stages", line.span)
-        instructions.append(instruction)
+        yield instruction
     if not stages:
         raise DockerfileError("dockerfile contains no stages to build")
-    return tuple(instructions)
 
 
 def _read(line: Line, escape: str) -> Instruction:

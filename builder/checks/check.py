@@ -4,20 +4,17 @@ Without a target every stage is checked, with one those that it needs. An image 
 the checks: what depends on it is left out and the report says so.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from builder import bases
-from builder.checks.from_rules import section_platform
+from builder.checks.base_configs import BaseConfigs
+from builder.checks.early import violations_before
 from builder.checks.warnings import Known, options_of, refusal, stage_violations, text_violations
 from builder.dockerfile import DockerfileText
 from builder.errors import BuildError
 from builder.machine import Machine
-from builder.oci.model import ImageConfig, Platform
-from builder.outline import Outline, Section
 from builder.request import Request
 from builder.resolve import outline_of, resolve
-from builder.stages import FromImage
 from grammar import parser
 from grammar.errors import DockerfileError
 from grammar.lint_options import Options, counted
@@ -48,19 +45,23 @@ class Report:
 def check(file: DockerfileText, request: Request, machine: Machine) -> Report:
     """Check a Dockerfile."""
     source = Source(file.name, file.text)
+    dockerfile, mistake = parser.parse_prefix(source)
     try:
-        dockerfile = parser.parse(source)
         options = options_of(dockerfile, request)
     except DockerfileError as error:
         return Report(source=source, error=error)
-    search = _Search(dockerfile=dockerfile, source=source, request=request, machine=machine)
-    mistake = search.run()
+    if mistake is not None:
+        before = violations_before(dockerfile, source, options)
+        return Report(source=source, options=options, violations=before, error=mistake)
+    known = BaseConfigs(request=request, machine=machine)
+    search = _Search(dockerfile=dockerfile, source=source, request=request, bases=known)
+    found = search.run()
     return Report(
         source=source,
         options=options,
         violations=counted(search.violations, dockerfile, options),
-        notes=tuple(search.missing.values()),
-        error=mistake,
+        notes=tuple(f"{note}; checks that need this image are left out" for note in known.missing.values()),
+        error=found,
     )
 
 
@@ -69,20 +70,20 @@ class _Search:
     dockerfile: Dockerfile
     source: Source
     request: Request
-    machine: Machine
+    bases: BaseConfigs
     violations: list[Violation] = field(default_factory=list)
-    configs: dict[str, ImageConfig] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> Mistake | None:
         """Collect violations up to the first mistake, and return that."""
         try:
             self._keep(text_violations(self.dockerfile, self.source, self.request))
             outline = outline_of(self.dockerfile, self.request)
-            stages = self._stages(outline)
-            self._keep(stage_violations(self.request, Known(outline=outline, configs=self.configs), stages))
-            if not self.missing:
-                resolve(self.dockerfile, self.source, outline, self.configs, self.request)
+            # Without a target every stage is checked.
+            stages = self.bases.look_up(outline, every_stage=not self.request.target)
+            configs = self.bases.configs
+            self._keep(stage_violations(self.request, Known(outline=outline, configs=configs), stages))
+            if not self.bases.missing:
+                resolve(self.dockerfile, self.source, outline, configs, self.request)
         except (DockerfileError, BuildError) as error:
             return error
         return None
@@ -91,29 +92,3 @@ class _Search:
         # One by one: what was found before a mistake is reported with it.
         for violation in found:
             self.violations.append(violation)
-
-    def _stages(self, outline: Outline) -> frozenset[int]:
-        """Return the stages to check, with the configs of their images; a trigger may bring in other stages."""
-        while True:
-            needed = outline.needs(self.configs).stages
-            stages = needed if self.request.target else frozenset(range(len(outline.sections)))
-            if not self._look_up((outline.sections[index] for index in sorted(stages)), outline):
-                return stages
-
-    def _look_up(self, sections: Iterable[Section], outline: Outline) -> bool:
-        """Look up the images of *sections*; tell whether one was new."""
-        new = False
-        for section in sections:
-            match section.base:
-                case FromImage(reference, key=key) if key not in self.configs and key not in self.missing:
-                    self._pin(key, reference, section_platform(section, outline, self.request))
-                    new = True
-                case _:
-                    pass
-        return new
-
-    def _pin(self, key: str, reference: str, platform: Platform) -> None:
-        try:
-            self.configs[key] = bases.pin(reference, platform, self.machine, pull=self.request.pull).config
-        except BuildError as error:
-            self.missing[key] = f"{error}; checks that need this image are left out"

@@ -12,11 +12,12 @@ from builder.checks.variables import names_in
 from builder.oci.model import ImageConfig
 from builder.outline import Outline, Section, global_arguments
 from builder.request import Request
-from builder.stages import FromStage
-from grammar.nodes import Arg, Dockerfile, MountFlag, MountKind, Run, Word
+from builder.stages import FromImage, FromStage
+from grammar.nodes import Arg, Dockerfile, Instruction, MountFlag, MountKind, Run, Word
 from grammar.source import Source, Span
 
 _NOTHING = ImageConfig(architecture="", os="")
+_NO_CONFIGS: Mapping[str, ImageConfig] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +51,13 @@ class Parameters:
     agents: tuple[Access, ...]
 
 
-def parameters(dockerfile: Dockerfile, outline: Outline, request: Request) -> Parameters:
-    """Return what the target takes. Triggers of base images are not known here and ask for nothing."""
-    survey = _Survey(dockerfile, outline, request)
+def parameters(
+    dockerfile: Dockerfile, outline: Outline, request: Request, configs: Mapping[str, ImageConfig] = _NO_CONFIGS
+) -> Parameters:
+    """Return what the target takes. Triggers of base images ask for theirs as far as the *configs* are known."""
+    survey = _Survey(dockerfile, outline, request, configs)
     # The target first: of an argument that several stages define, its definition counts.
-    needed = [outline.sections[index] for index in sorted(outline.needs({}).stages, reverse=True)]
+    needed = [outline.sections[index] for index in sorted(outline.needs(configs).stages, reverse=True)]
     head = outline.sections[outline.target].head
     found: dict[str, Argument] = {}
     for section in needed:
@@ -63,16 +66,18 @@ def parameters(dockerfile: Dockerfile, outline: Outline, request: Request) -> Pa
         target=head.name or "",
         description=description(head.comment, head.name or ""),
         arguments=tuple(sorted(found.values(), key=lambda argument: argument.span.start)),
-        secrets=_accesses(needed, MountKind.SECRET),
-        agents=_accesses(needed, MountKind.SSH),
+        secrets=survey.accesses(needed, MountKind.SECRET),
+        agents=survey.accesses(needed, MountKind.SSH),
     )
 
 
 class _Survey:
     """The arguments of every stage: those it declares, and the global ones that its FROM uses."""
 
-    def __init__(self, dockerfile: Dockerfile, outline: Outline, request: Request) -> None:
-        self._outline = outline
+    def __init__(
+        self, dockerfile: Dockerfile, outline: Outline, request: Request, configs: Mapping[str, ImageConfig]
+    ) -> None:
+        self._outline, self._configs = outline, configs
         self._around = Globals(scope=outline.scope, build_args=dict(request.build_args), escape=outline.escape)
         self._globals = {
             name: self._argument(node, name, default, outline.scope.get(name, ""))
@@ -102,16 +107,32 @@ class _Survey:
         match section.base:
             case FromStage(base):
                 scope, known = self._scopes[base].copy(), dict(self._known[base])
+            case FromImage(key=key):
+                scope, known = StageScope.start(self._around, self._configs.get(key, _NOTHING)), dict(self._globals)
             case _:
                 scope, known = StageScope.start(self._around, _NOTHING), dict(self._globals)
         words = [word for word in (head.image, head.platform) if word is not None]
         used = {name: None for word in words for name in names_in(word, self._around.escape)}
-        for node in section.body:
+        for node in self._body(section):
             scope.follow(node)
             if isinstance(node, Arg):
                 used |= dict.fromkeys(name for name, _ in node.items)
                 known |= self._declared(node, scope)
         self._scopes[index], self._known[index], self._used[index] = scope, known, used
+
+    def _body(self, section: Section) -> tuple[Instruction, ...]:
+        """Return the instructions of *section*, those of its base's triggers among them."""
+        return (*self._outline.triggers(section, self._configs), *section.body)
+
+    def accesses(self, sections: Sequence[Section], kind: MountKind) -> tuple[Access, ...]:
+        """Return the secrets or the agents that *sections* ask for."""
+        found: dict[str, Access] = {}
+        for section in sections:
+            for node in self._body(section):
+                for mount in node.mounts if isinstance(node, Run) else ():
+                    if mount.kind is kind:
+                        found.setdefault(_id(mount), _access(mount, node.span))
+        return tuple(sorted(found.values(), key=lambda access: access.span.start))
 
     def _declared(self, node: Arg, scope: StageScope) -> Mapping[str, Argument]:
         # An ARG that only takes over a global one leaves that one's description and place.
@@ -133,19 +154,9 @@ class _Survey:
         )
 
 
-def _accesses(sections: Sequence[Section], kind: MountKind) -> tuple[Access, ...]:
-    found: dict[str, Access] = {}
-    for section in sections:
-        for node in section.body:
-            for mount in node.mounts if isinstance(node, Run) else ():
-                if mount.kind is kind:
-                    name = _id(mount)
-                    required = mount.get("required")
-                    access = Access(
-                        name=name, required=required is not None and required.text == "true", span=node.span
-                    )
-                    found.setdefault(name, access)
-    return tuple(sorted(found.values(), key=lambda access: access.span.start))
+def _access(mount: MountFlag, span: Span) -> Access:
+    required = mount.get("required")
+    return Access(name=_id(mount), required=required is not None and required.text == "true", span=span)
 
 
 def _id(mount: MountFlag) -> str:
@@ -174,13 +185,13 @@ def document(found: Parameters, source: Source) -> dict[str, Any]:
         "name": found.target,
         "description": found.description,
         "args": arguments,
-        "secrets": [_access(secret, source) for secret in found.secrets],
-        "ssh": [_access(agent, source) for agent in found.agents],
+        "secrets": [_shown(secret, source) for secret in found.secrets],
+        "ssh": [_shown(agent, source) for agent in found.agents],
         "sources": [encoded(source)],
     }
     return {name: value for name, value in whole.items() if value}
 
 
-def _access(access: Access, source: Source) -> dict[str, Any]:
+def _shown(access: Access, source: Source) -> dict[str, Any]:
     required = {"required": True} if access.required else {}
     return {"name": access.name, **required, "location": location(access.span, source)}

@@ -104,7 +104,9 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors; print the image ID.")
 @click.option("--check", is_flag=True, help="Build nothing, check the Dockerfile; exit 1 on any warning.")
 @click.option(
-    "--call", metavar="METHOD[,format=FORMAT]", help="Build nothing, show: check, outline (parameters) or targets."
+    "--call",
+    metavar="METHOD[,format=FORMAT]",
+    help="Show only: check (or lint), outline (parameters), targets, subrequests.describe.",
 )
 @click.option("--format", "output_format", metavar="FORMAT", help="Of --check: text, json, sarif or junit.")
 @click.option("--load", is_flag=True, help="Keep the image in the store, which is always done.")

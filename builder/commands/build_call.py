@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from builder.checks import parameters, targets
+from builder.checks import parameters, subrequests, targets
+from builder.checks.base_configs import BaseConfigs
 from builder.checks.check import Report, check
 from builder.commands.build_failures import told
 from builder.commands.listing import table
@@ -19,6 +20,7 @@ from builder.definition import load_definition
 from builder.display.sanitize import clean, clean_line
 from builder.dockerfile import DockerfileText
 from builder.errors import BuildError, RequestError
+from builder.machine import Machine
 from builder.progress import silent
 from builder.remote.pins import Remotes
 from builder.request import Request
@@ -29,15 +31,21 @@ from grammar.errors import DockerfileError
 from grammar.source import Source
 from grammar.suggest import did_you_mean
 
-_METHODS = ("build", "check", "outline", "targets")
+_DESCRIBE = "subrequests.describe"
+_METHODS = ("build", "check", "lint", "outline", "targets", _DESCRIBE)
 _TEXT, _JSON = "text", "json"
-_FORMATS = {"check": (_TEXT, _JSON, "sarif", "junit"), "outline": (_TEXT, _JSON), "targets": (_TEXT, _JSON)}
+_FORMATS = {
+    "check": (_TEXT, _JSON, "sarif", "junit"),
+    "outline": (_TEXT, _JSON),
+    "targets": (_TEXT, _JSON),
+    _DESCRIBE: (_TEXT, _JSON),
+}
 _TRUE, _FALSE = frozenset({"true", "1", ""}), frozenset({"false", "0"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A question: *method* is check, outline or targets; with *ignore_status* warnings are no failure."""
+    """A question: *method* is one of `_FORMATS`; with *ignore_status* warnings are no failure."""
 
     method: str
     format: str = _TEXT
@@ -51,6 +59,7 @@ def call_of(flags: Mapping[str, Any]) -> Call | None:
     if method not in _METHODS:
         hint = did_you_mean(method, _METHODS) or f"use one of {', '.join(_METHODS)}"
         raise RequestError(f"--call: unknown method {method!r}", hint=hint)
+    method = "check" if method == "lint" else method
     if flags["check"] and method != "check":
         raise RequestError(f"--check and --call={method} exclude each other")
     given = dict(_option(item) for item in options)
@@ -76,6 +85,9 @@ def _option(item: str) -> tuple[str, str]:
 
 def answer(call: Call, request: Request, path: str) -> int:
     """Print the answer on standard output and return the exit code; *path* names the Dockerfile in a report."""
+    if call.method == _DESCRIBE:
+        click.echo(_described(as_json=call.format == _JSON), nl=False)
+        return 0
     opened = machine()
     try:
         with _told():
@@ -84,7 +96,7 @@ def answer(call: Call, request: Request, path: str) -> int:
             with file.located():
                 if call.method == "check":
                     return _check(call, check(file, request, opened), path)
-                click.echo(_ANSWERS[call.method](file, request, as_json=call.format == _JSON), nl=False)
+                click.echo(_ANSWERS[call.method](file, request, opened, as_json=call.format == _JSON), nl=False)
     finally:
         opened.close()
     return 0
@@ -131,11 +143,17 @@ def _written(report: Report, form: str, path: str) -> str:
     return _json(sarif.document(report, path) if form == "sarif" else buildkit.document(report))
 
 
-def _json(document: Mapping[str, Any]) -> str:
+def _json(document: Mapping[str, Any] | Sequence[Any]) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _targets(file: DockerfileText, _request: Request, *, as_json: bool) -> str:
+def _described(*, as_json: bool) -> str:
+    if as_json:
+        return _json(subrequests.document())
+    return _table("NAME", "VERSION", "DESCRIPTION", rows=subrequests.rows())
+
+
+def _targets(file: DockerfileText, _request: Request, _machine: Machine, *, as_json: bool) -> str:
     source = Source(file.name, file.text)
     found = targets.targets(parser.parse(source))
     if as_json:
@@ -143,11 +161,15 @@ def _targets(file: DockerfileText, _request: Request, *, as_json: bool) -> str:
     return _table("TARGET", "DESCRIPTION", rows=[[target.title, target.description] for target in found])
 
 
-def _outline(file: DockerfileText, request: Request, *, as_json: bool) -> str:
+def _outline(file: DockerfileText, request: Request, opened: Machine, *, as_json: bool) -> str:
     source = Source(file.name, file.text)
     dockerfile = parser.parse(source)
     outline = outline_of(dockerfile, request)
-    found = parameters.parameters(dockerfile, outline, request)
+    known = BaseConfigs(request=request, machine=opened)
+    known.look_up(outline, every_stage=False)
+    for note in known.missing.values():
+        warn(f"{note}; what its triggers take is left out")
+    found = parameters.parameters(dockerfile, outline, request, known.configs)
     return _json(parameters.document(found, source)) if as_json else _outline_text(found)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from grammar.errors import DockerfileError
 from grammar.nodes import Copy, Env, Onbuild, Run
-from grammar.parser import MAX_STAGES, parse, parse_trigger
+from grammar.parser import MAX_STAGES, parse, parse_prefix, parse_trigger
 from grammar.source import Source, Span
 from tests.grammar.dump import dump
 from tests.grammar.texts import dockerfiles
@@ -143,3 +143,23 @@ def _spans(value: object) -> Iterator[Span]:
     elif is_dataclass(value):
         for field in fields(value):
             yield from _spans(getattr(value, field.name))
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "message"),
+    [
+        ("", 0, "the Dockerfile cannot be empty"),
+        ("# nothing\n", 0, "file with no instructions"),
+        ("FROM a\nRUN <<E\n", 0, "unterminated heredoc"),
+        ("FROM a\nUSER b\nBAD\nUSER c\n", 2, "unknown instruction: BAD"),
+        ("ARG a\n", 1, "dockerfile contains no stages to build"),
+    ],
+)
+def test_what_stands_before_a_mistake_can_be_had(text: str, count: int, message: str) -> None:
+    dockerfile, mistake = parse_prefix(Source("Dockerfile", text))
+    assert (len(dockerfile.instructions), mistake and mistake.message) == (count, message)
+
+
+def test_a_file_without_mistakes_is_its_own_prefix() -> None:
+    source = Source("Dockerfile", "FROM a\nUSER b\n")
+    assert parse_prefix(source) == (parse(source), None)

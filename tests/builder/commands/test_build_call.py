@@ -34,6 +34,8 @@ def asked(call: str | None = None, form: str | None = None, *, check: bool = Fal
 def test_a_call_has_the_grammar_of_docker() -> None:
     assert asked(check=True) == asked("check") == Call(method="check")
     assert asked("check,format=json") == asked("check", "json") == Call(method="check", format="json")
+    assert asked("lint,format=json") == asked("check,format=json")
+    assert asked("subrequests.describe") == Call(method="subrequests.describe")
     assert asked("outline") == Call(method="outline")
     assert asked("targets,format=json") == Call(method="targets", format="json")
     assert asked("check,ignorestatus") == asked("check,ignorestatus=1") == Call(method="check", ignore_status=True)
@@ -44,7 +46,13 @@ def test_a_call_has_the_grammar_of_docker() -> None:
     ("call", "form", "check", "message", "hint"),
     [
         ("chekc", None, False, "--call: unknown method 'chekc'", 'did you mean "check"?'),
-        ("describe", None, False, "--call: unknown method 'describe'", "use one of build, check, outline, targets"),
+        (
+            "describe",
+            None,
+            False,
+            "--call: unknown method 'describe'",
+            "use one of build, check, lint, outline, targets, subrequests.describe",
+        ),
         ("outline", "sarif", False, "--call=outline: unknown format 'sarif'", "use one of text, json"),
         ("check", "sariff", False, "--call=check: unknown format 'sariff'", 'did you mean "sarif"?'),
         ("check,x=1", None, False, "--call: invalid option 'x=1'", "the options are format and ignorestatus"),
@@ -132,6 +140,72 @@ def test_a_mistake_ends_the_check_after_what_was_found_before_it(shop: Shop, con
     result = shop.run("build", "--check", str(context))
     assert (result.code, result.out) == (2, "")
     assert "unknown instruction: BADCMD" in result.err
+
+
+def test_what_stands_before_a_mistake_is_checked_and_a_build_shows_it_too(shop: Shop, context: Path) -> None:
+    dockerfile(context, "FROM scratch as a\nMAINTAINER me\nBADCMD\nFROM scratch as late\n")
+    result = shop.run("build", "--check", str(context))
+    assert result.code == 2
+    assert [line.split()[1] for line in result.lines if line.startswith("WARNING:")] == [
+        "FromAsCasing",
+        "MaintainerDeprecated",
+    ]
+    assert "unknown instruction: BADCMD" in result.err
+    found = json.loads(shop.run("build", "--call=lint,format=json", str(context)).out)
+    assert [item["location"]["ranges"][0]["start"]["line"] for item in found["warnings"]] == [1, 2]
+    assert found["buildError"]["location"] == {"ranges": [{"start": {"line": 3}, "end": {"line": 3}}]}
+    result = shop.run("build", "--progress=plain", str(context))
+    assert result.code == 2
+    assert " 2 warnings found:\n" in result.err
+    assert result.err.index(f" - {AS} (line 1)") < result.err.index("Dockerfile:3:1: unknown instruction")
+
+
+def test_a_build_that_cannot_be_planned_shows_its_warnings(shop: Shop, context: Path) -> None:
+    dockerfile(context, "FROM scratch as a\nCOPY --from=5 x /\n")
+    result = shop.run("build", "--progress=plain", str(context))
+    assert (result.code, f" - {AS} (line 1)" in result.err) == (2, True)
+    dockerfile(context, "# check=skip=FromAsCasing\nFROM scratch as a\nBADCMD\n")
+    result = shop.run("build", "--progress=plain", str(context))
+    assert (result.code, AS in result.err) == (2, False)
+
+
+def test_triggers_of_a_base_are_part_of_the_outline(shop: Shop, context: Path) -> None:
+    (context.parent / "base").mkdir()
+    triggers = "ONBUILD ARG flavour=plain\nONBUILD RUN --mount=type=secret,id=token,required=true true\n"
+    dockerfile(context.parent / "base", f"FROM scratch\n{triggers}ONBUILD RUN --mount=type=ssh true\n")
+    assert shop.run("build", "-t", "base:1", str(context.parent / "base")).code == 0
+    dockerfile(context, "ARG one=1\nFROM base:1\nARG one\n")
+    result = shop.run("build", "--call=outline", str(context))
+    assert [line.split() for line in result.lines] == [
+        ["BUILD", "ARG", "VALUE", "DESCRIPTION"],
+        ["one", "1"],
+        ["flavour", "plain"],
+        [],
+        ["SECRET", "REQUIRED"],
+        ["token", "true"],
+        [],
+        ["SSH", "REQUIRED"],
+        ["default"],
+    ]
+    found = json.loads(shop.run("build", "--call=outline,format=json", str(context)).out)
+    assert [item["location"]["ranges"][0]["start"]["line"] for item in found["args"]] == [1, 2]
+
+
+def test_the_questions_that_may_be_asked_are_described(shop: Shop, context: Path) -> None:
+    result = shop.run("build", "--call=subrequests.describe", str(context))
+    assert result.lines[0].split() == ["NAME", "VERSION", "DESCRIPTION"]
+    assert [line.split()[0] for line in result.lines[1:]] == ["outline", "targets", "lint", "subrequests.describe"]
+    found = json.loads(shop.run("build", "--call=subrequests.describe,format=json", str(context)).out)
+    assert found[0] == {
+        "name": "frontend.outline",
+        "version": "1.0.0",
+        "type": "rpc",
+        "description": "List all parameters current build target supports",
+        "opts": [{"name": "target", "description": "Target build stage"}],
+        "inputs": None,
+        "metadata": [{"name": "result.json", "description": ""}, {"name": "result.txt", "description": ""}],
+        "refs": None,
+    }
 
 
 def test_options_that_cannot_be_read_are_a_mistake(shop: Shop, context: Path) -> None:

@@ -1,0 +1,52 @@
+"""What can be known of base images without building: their configs, as far as they can be looked up."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from builder import bases
+from builder.checks.from_rules import section_platform
+from builder.errors import BuildError
+from builder.machine import Machine
+from builder.oci.model import ImageConfig, Platform
+from builder.outline import Outline, Section
+from builder.request import Request
+from builder.stages import FromImage
+
+
+@dataclass(slots=True, kw_only=True)
+class BaseConfigs:
+    """The configs of the images that stages start from. An image that cannot be looked up is *missing*, with a note."""
+
+    request: Request
+    machine: Machine
+    configs: dict[str, ImageConfig] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def look_up(self, outline: Outline, *, every_stage: bool) -> frozenset[int]:
+        """Look up the images of every stage, or of those that the target needs; return these stages.
+
+        A trigger of an image may bring in other stages.
+        """
+        while True:
+            needed = outline.needs(self.configs).stages
+            stages = frozenset(range(len(outline.sections))) if every_stage else needed
+            if not self._look_up((outline.sections[index] for index in sorted(stages)), outline):
+                return stages
+
+    def _look_up(self, sections: Iterable[Section], outline: Outline) -> bool:
+        """Look up the images of *sections*; tell whether one was new."""
+        new = False
+        for section in sections:
+            match section.base:
+                case FromImage(reference, key=key) if key not in self.configs and key not in self.missing:
+                    self._pin(key, reference, section_platform(section, outline, self.request))
+                    new = True
+                case _:
+                    pass
+        return new
+
+    def _pin(self, key: str, reference: str, platform: Platform) -> None:
+        try:
+            self.configs[key] = bases.pin(reference, platform, self.machine, pull=self.request.pull).config
+        except BuildError as error:
+            self.missing[key] = str(error)

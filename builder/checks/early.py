@@ -1,0 +1,42 @@
+"""The warnings about a Dockerfile that cannot be built: those that come before its mistake, as BuildKit shows them."""
+
+from builder.checks.warnings import line_of, options_of, text_violations
+from builder.dockerfile import DockerfileText
+from builder.errors import BuildError
+from builder.request import Request
+from grammar.errors import DockerfileError
+from grammar.lint import file_violations
+from grammar.lint_options import Options, counted
+from grammar.lint_rules import Violation
+from grammar.nodes import Dockerfile
+from grammar.parser import parse_prefix
+from grammar.source import Source
+
+
+def early_warnings(file: DockerfileText, request: Request) -> tuple[tuple[str, int], ...]:
+    """Return the warnings, as (message, line), about a Dockerfile whose plan could not be made."""
+    source = Source(file.name, file.text)
+    dockerfile, mistake = parse_prefix(source)
+    try:
+        options = options_of(dockerfile, request)
+    except DockerfileError:
+        return ()
+    if mistake is not None:
+        found = violations_before(dockerfile, source, options)
+    else:
+        found = counted(_as_far_as_possible(dockerfile, source, request), dockerfile, options)
+    return tuple((f"{item.rule.name}: {item.message}", line_of(item, source)) for item in found)
+
+
+def violations_before(dockerfile: Dockerfile, source: Source, options: Options) -> tuple[Violation, ...]:
+    """Return the violations in *dockerfile*, which is what could be parsed of *source*."""
+    return counted(file_violations(dockerfile, source), dockerfile, options)
+
+
+def _as_far_as_possible(dockerfile: Dockerfile, source: Source, request: Request) -> tuple[Violation, ...]:
+    found: list[Violation] = []
+    try:
+        found.extend(text_violations(dockerfile, source, request))
+    except (DockerfileError, BuildError):
+        return tuple(found)
+    return tuple(found)
