@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from builder import multi
 from builder.definition import load_definition
 from builder.dockerfile import DockerfileText
+from builder.epoch import with_epoch
 from builder.errors import BuildError, ResolveError
 from builder.machine import Machine
 from builder.multi import Plans, PlatformImage
@@ -55,6 +56,7 @@ def build(request: Request, machine: Machine, progress: Progress = silent) -> Ou
         with reporter.step("[internal] load build definition from Dockerfile"):
             file = load_definition(request, machine, remotes, reporter)
             with file.located(), _early_warnings(file, request, progress):
+                request = with_epoch(file, request, machine, remotes, reporter)
                 plans = _plans(file, request, machine, remotes)
         _warn(plans, progress)
         with file.located(), _caches(request, machine, reporter):

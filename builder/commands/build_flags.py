@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from builder.commands.output_options import check_options
+from builder.epoch_value import EPOCH, seconds_of
 from builder.errors import RequestError
 from builder.request import Compression, Output
 
@@ -17,7 +18,7 @@ def build_arguments(given: Iterable[str], env: Mapping[str, str]) -> tuple[tuple
 
     SOURCE_DATE_EPOCH of *env* is handed on unless given.
     """
-    own = {name: env[name] for name in ("SOURCE_DATE_EPOCH",) if name in env}
+    own = {name: env[name] for name in (EPOCH,) if name in env}
     return tuple({**own, **variables(given, env, "--build-arg")}.items())
 
 
@@ -36,13 +37,8 @@ def variables(given: Iterable[str], env: Mapping[str, str], what: str) -> dict[s
 
 
 def source_date_epoch(arguments: Mapping[str, str]) -> int | None:
-    """Return the time that SOURCE_DATE_EPOCH sets, in seconds."""
-    text = arguments.get("SOURCE_DATE_EPOCH", "")
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit()) or len(text) > 12:
-        raise RequestError(f"invalid SOURCE_DATE_EPOCH {text!r}: expected seconds since 1970")
-    return int(text)
+    """Return the time that SOURCE_DATE_EPOCH sets, in seconds; a name in it is looked up by the build."""
+    return seconds_of(arguments.get(EPOCH, ""))
 
 
 def dockerfile_address(given: str | None) -> str:
