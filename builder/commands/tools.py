@@ -13,6 +13,7 @@ from builder.display.sanitize import clean
 from builder.machine import Machine, default_root, open_machine
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_HANDLES = "/proc/self/fd"
 _TRUE = frozenset({"true", "t", "1"})
 _FALSE = frozenset({"false", "f", "0"})
 
@@ -88,8 +89,12 @@ def be_root() -> None:
     """Let an ordinary user be root of a user namespace, which owns what images contain; before any thread is started.
 
     Raises:
-        SandboxUnavailable: this host does not permit it.
+        SandboxUnavailable: this host does not permit it, or has no /proc, without which no file of a store is opened.
     """
+    if not os.path.exists(_HANDLES):
+        from runtime.errors import SandboxUnavailable
+
+        raise SandboxUnavailable("/proc is not mounted here", "mount it: mount -t proc proc /proc")
     if os.geteuid() != 0:
         from runtime.user_namespace import become_root
 
