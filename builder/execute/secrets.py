@@ -21,6 +21,8 @@ _FOLDER = PurePosixPath("/run/secrets")
 _SHORTEST = 4
 """Shorter values would be found by chance everywhere."""
 _SHORTEST_LINE = 8
+_LINE = 76
+"""What base64(1) writes in a line."""
 _MASK = b"****"
 
 
@@ -93,13 +95,28 @@ class Redactor:
 
 
 def _forms(value: bytes) -> Iterator[bytes]:
-    """Yield what *value* may be printed as: whole, line by line, in base64, quoted for a URL."""
+    """Yield what *value* may be printed as: whole, line by line, quoted for a URL, in base64, in hexadecimal."""
     if len(value) >= _SHORTEST:
-        yield from (value, base64.b64encode(value), quote(value, safe="").encode())
+        yield from (value, base64.b64encode(value), quote(value, safe="").encode(), value.hex().encode())
+        yield from (base64.urlsafe_b64encode(value), value.hex().upper().encode())
     if len(value) >= _SHORTEST_LINE:
-        # What follows the value, as the line break of `echo "$SECRET" | base64`, changes the last characters only.
-        yield base64.b64encode(value[: len(value) // 3 * 3])
-    yield from (line for line in value.splitlines() if len(line) >= _SHORTEST_LINE)
+        yield from (form for ahead in range(3) for form in _in_base64(value, ahead))
+    for line in value.splitlines():
+        if len(line) >= _SHORTEST_LINE:
+            yield from (line, line.hex().encode())
+
+
+def _in_base64(value: bytes, ahead: int) -> Iterator[bytes]:
+    """Yield how *value* looks in the base64 of a longer text, *ahead* bytes behind the beginning of a group of three.
+
+    What stands before and behind it, as the line break of `echo "$SECRET" | base64`, changes the outer characters only.
+    """
+    bits = 8 * ahead
+    form = base64.b64encode(bytes(ahead) + value)[-(-bits // 6) : (bits + 8 * len(value)) // 6]
+    yield from (form, form.translate(bytes.maketrans(b"+/", b"-_")))
+    if not ahead:
+        # base64(1) breaks lines; of a value that does not begin the text nobody knows where.
+        yield from (form[place : place + _LINE] for place in range(0, len(form) - _SHORTEST_LINE, _LINE))
 
 
 def _overlap(text: bytes, value: bytes) -> int:

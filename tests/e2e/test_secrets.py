@@ -2,11 +2,15 @@
 
 import base64
 import gzip
+import json
 import socket
+import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from tests.helpers.contexts import write_context
 from tests.helpers.program import Program
@@ -54,6 +58,58 @@ def test_a_secret_is_in_no_file_and_no_output(program: Program, tmp_path: Path) 
     looked_at = [(path, data) for folder in (program.store, results) for path, data in texts(folder)]
     assert {path.name for path, _ in looked_at} >= {"image.tar", "metadata.json", "size"}
     assert [path for path, data in looked_at if any(spelling in data for spelling in SPELLINGS)] == []
+
+
+SHOWS = """
+    FROM small
+    RUN --mount=type=secret,id=one,env=ONE set -x; echo "$ONE"; echo "user:$ONE" | base64; echo "$ONE" | base64; \\
+        printf %s "$ONE" | od -An -v -tx1 | tr -d ' \\n'; echo; printf %s "$ONE" | od -An -v -tx1 | tr -d ' \\n' | tr a-f A-F; \\
+        echo "$ONE" >&2; {end}
+"""
+
+
+def _blobs(archive: Path) -> Iterator[bytes]:
+    """The members of an image archive, layers in clear."""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            file = tar.extractfile(member)
+            data = file.read() if file is not None else b""
+            yield gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+
+
+@pytest.mark.parametrize(("end", "code"), [("true", 0), ("exit 3", 1)])
+@pytest.mark.parametrize("progress", ["plain", "rawjson"])
+def test_what_a_step_prints_of_a_secret_is_masked(
+    program: Program, tmp_path: Path, end: str, code: int, progress: str
+) -> None:
+    context = write_context(tmp_path / "context", {"Dockerfile": SHOWS.format(end=end)})
+    lent = replace(program, variables=(("ONE", SECRET),))
+    arguments = ("build", f"--progress={progress}", "--secret=id=one,env=ONE", str(context))
+    result = lent.run(*arguments, check=False)
+    assert result.returncode == code
+    printed = result.stderr.encode()
+    if progress == "rawjson":
+        documents = [json.loads(line) for line in result.stderr.splitlines() if line.startswith("{")]
+        printed += b"".join(base64.b64decode(log["data"]) for item in documents for log in item.get("logs", ()))
+    assert printed.count(b"****") >= 5
+    kept = [base64.b64encode(b"user:" + SECRET.encode())[8:-4], SECRET.encode().hex().upper().encode()]
+    assert [form for form in (*SPELLINGS, *kept) if form in printed] == []
+
+
+def test_a_secret_is_in_no_layer_of_an_exported_image(program: Program, tmp_path: Path) -> None:
+    dockerfile = """
+        FROM small
+        RUN --mount=type=secret,id=one wc -c < /run/secrets/one > /size
+        RUN --mount=type=secret,id=one,target=/etc/one,env=ONE test "$ONE" = "$(cat /etc/one)"
+    """
+    context = write_context(tmp_path / "context", {"Dockerfile": dockerfile})
+    lent = replace(program, variables=(("ONE", SECRET),))
+    lent.build(context, "--secret=id=one,env=ONE", f"--output=type=docker,dest={tmp_path / 'image.tar'}")
+    program.save("built", tmp_path / "saved.tar")
+    for archive in ("image.tar", "saved.tar"):
+        blobs = list(_blobs(tmp_path / archive))
+        assert any(b"size" in blob for blob in blobs)
+        assert [blob for blob in blobs if any(form in blob for form in SPELLINGS)] == []
 
 
 def test_an_agent_is_there_for_its_step_alone(program: Program, tmp_path: Path) -> None:

@@ -94,3 +94,30 @@ def test_masking_does_not_depend_on_where_the_output_is_cut(cuts: list[int], noi
 
 def test_output_without_a_secret_passes_unchanged_and_complete() -> None:
     assert redacted(b"hunter2", [b"hunt", b"er", b" hunter"]) == b"hunter hunter"
+
+
+@pytest.mark.parametrize("before", [b"", b"a", b"ab", b"abc", b"user:"])
+@pytest.mark.parametrize("value", [b"hunter2-12345678", b"\xfb\xff\xfe\xfa-12345678-\xff\xff\xff"])
+def test_a_value_inside_a_longer_text_in_base64_is_masked(before: bytes, value: bytes) -> None:
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        shown = redacted(value, [encode(before + value + b"\n")])
+        outer, _, rest = shown.partition(b"****")
+        assert (len(outer) <= 4 * (len(before) // 3 + 1), len(rest) <= 4) == (True, True), shown
+
+
+def test_hexadecimal_is_masked() -> None:
+    value = b"first-line-of-key\nsecond-line-of-key"
+    text = value.hex() + " " + value.hex().upper() + " " + b"second-line-of-key".hex()
+    assert redacted(value, [text.encode()]) == b"**** **** ****"
+
+
+def test_a_long_value_is_masked_also_where_base64_breaks_lines() -> None:
+    value = bytes(range(33, 126)) * 3
+    assert redacted(value, [base64.encodebytes(value)]).split() == [b"****"] * 5
+
+
+def test_the_short_end_of_a_long_value_is_no_form_of_its_own() -> None:
+    value = bytes(range(33, 126))[:58]
+    assert redacted(value, [b"all that is other text: ABCDEFGHIJKLMNOPQRSTUVWXYZ"]).startswith(
+        b"all that is other text: ABC"
+    )
