@@ -24,12 +24,25 @@ def export(finished: Finished, request: Request, machine: Machine, reporter: Rep
     Raises:
         BuildError: one could not be written, and ``ignore-error`` is not set for it. The image is in the store.
     """
-    work = [
-        (spec, _remembered(spec, finished, machine, reporter)) for spec in request.cache_to if spec.type != "inline"
-    ]
+    work = [(spec, _remembered(spec, finished, machine, reporter)) for spec in _active(request, reporter)]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         for end in [pool.submit(_keep, *item, machine, reporter) for item in work]:
             end.result()
+
+
+def _active(request: Request, reporter: Reporter) -> list[CacheSpec]:
+    """Return what is to be written now: not what goes into the image, and as with buildx no `gha` outside of a job."""
+    active = []
+    for spec in request.cache_to:
+        if spec.type == "gha":
+            from builder.caches.gha import access_of
+
+            if access_of(spec) is None:
+                reporter.progress(Warned(message="type=gha: no cache is written: this is no job of GitHub Actions"))
+                continue
+        if spec.type != "inline":
+            active.append(spec)
+    return active
 
 
 def inline(finished: Finished, request: Request, machine: Machine) -> str:

@@ -51,6 +51,10 @@ def place_of(spec: CacheSpec) -> Place:
     """Return the place that *spec* names."""
     if spec.type == "local":
         return LocalPlace(spec)
+    if spec.type == "gha":
+        from builder.caches.gha import GhaPlace
+
+        return GhaPlace(spec)
     from builder.caches.registry import RegistryPlace
 
     return RegistryPlace(spec)

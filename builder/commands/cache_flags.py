@@ -14,11 +14,13 @@ from grammar.reference import InvalidReference, parse_reference
 from grammar.suggest import did_you_mean
 
 _COMMON = ("ref", "registry.insecure")
-_FROM = {"local": ("src", "tag", "digest"), "registry": _COMMON}
+_GHA = ("scope", "timeout", "url", "url_v2", "token", "version")
+_FROM = {"local": ("src", "tag", "digest"), "registry": _COMMON, "gha": _GHA}
 _WRITTEN = ("mode", "mounts", "ignore-error", "compression", "compression-level", "force-compression")
 _TO = {
     "local": ("dest", "tag", "reset", *_WRITTEN),
     "registry": (*_COMMON, *_WRITTEN),
+    "gha": (*_GHA, *_WRITTEN),
     "inline": (),
 }
 _INLINE = frozenset({"BUILDKIT_INLINE_CACHE=1", "BUILDKIT_INLINE_CACHE=true"})
@@ -26,7 +28,7 @@ _INLINE = frozenset({"BUILDKIT_INLINE_CACHE=1", "BUILDKIT_INLINE_CACHE=true"})
 _ONLY_TRUE = frozenset({"image-manifest", "oci-mediatypes"})
 _NEEDED = {"local": {True: "dest", False: "src"}, "registry": {True: "ref", False: "ref"}}
 _SWITCHES = ("ignore-error", "registry.insecure", "force-compression", "reset")
-_VALUES = {"mode": ("min", "max"), **dict.fromkeys(_SWITCHES, ("true", "false", "1", "0"))}
+_VALUES = {"mode": ("min", "max"), "version": ("1", "2"), **dict.fromkeys(_SWITCHES, ("true", "false", "1", "0"))}
 
 
 def cache_flags(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,13 +38,14 @@ def cache_flags(function: Callable[..., Any]) -> Callable[..., Any]:
             "--cache-from",
             multiple=True,
             metavar="SPEC",
-            help="Cache to ask: type=local,src=DIR or type=registry,ref=NAME, or NAME alone; repeatable.",
+            help="Cache to ask: type=local,src=DIR, type=registry,ref=NAME or NAME alone, type=gha; repeatable.",
         ),
         click.option(
             "--cache-to",
             multiple=True,
             metavar="SPEC",
-            help="Cache to write: type=local,dest=DIR, type=registry,ref=NAME or type=inline; mode=max, mounts=true.",
+            help="Cache to write: type=local,dest=DIR, type=registry,ref=NAME, type=gha or type=inline; mode=max, "
+            "mounts=true.",
         ),
         click.option(
             *("--no-cache-filter", "no_cache_filter"),
@@ -96,6 +99,7 @@ def _spec(text: str, flag: str, types: Mapping[str, tuple[str, ...]]) -> CacheSp
     if needed and not options.get(needed):
         raise RequestError(f"{flag}: type={kind} needs {needed}=")
     _check_compression(flag, options)
+    _check_gha(flag, options)
     if "ref" in options:
         try:
             pinned = parse_reference(options["ref"]).digest
@@ -127,6 +131,14 @@ def _check_compression(flag: str, options: Mapping[str, str]) -> None:
         compression(",".join(options[key] for key in ("compression", "compression-level") if key in options))
     elif detail := next((key for key in ("compression-level", "force-compression") if key in options), ""):
         raise RequestError(f"{flag}: {detail} needs compression=", hint="such as compression=zstd")
+
+
+def _check_gha(flag: str, options: Mapping[str, str]) -> None:
+    if "timeout" in options:
+        duration(f"{flag}: timeout", options["timeout"])
+    # The service separates keys by commas and takes 512 characters, some of which are ours.
+    if "," in options.get("scope", "") or len(options.get("scope", "")) > 400:
+        raise RequestError(f"{flag}: invalid scope", hint="a scope has no commas and at most 400 characters")
 
 
 def _check(flag: str, key: str, value: str, known: tuple[str, ...]) -> None:

@@ -45,7 +45,10 @@ def test_options_are_read_as_one_record_of_csv() -> None:
 @pytest.mark.parametrize(
     ("cache_from", "cache_to", "message"),
     [
-        ("type=gha", "", "--cache-from: cache type 'gha' is not supported"),
+        ("type=gha,timeout=soon", "", "--cache-from: timeout"),
+        ("type=gha,version=3", "", "--cache-from: invalid version=3"),
+        ('type=gha,"scope=a,b"', "", "--cache-from: invalid scope"),
+        ("type=gha,mode=max", "", "--cache-from: unknown option 'mode'"),
         ("", "type=s3,bucket=x", "--cache-to: cache type 's3' is not supported"),
         ("type=inline", "", "--cache-from: cache type 'inline' is not supported"),
         ("type=local", "", "--cache-from: type=local needs src="),

@@ -1,0 +1,196 @@
+"""``type=gha``: a cache in the cache service of GitHub Actions.
+
+The document is an entry ``pybuild-index-<scope>-1-<branch>#<number>``, of which the highest number counts, as entries
+are never changed; each layer is an entry ``pybuild-blob-1-<digest>``. What a token may read and write is in it: an
+entry belongs to a branch, and a job sees those of its own branch and of those that it came from, so each of these is
+asked for its document.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from builder.caches.document import DOCUMENT_LIMIT, Remembered
+from builder.caches.gha_service import AlreadyThere, Content, Entry, Service, ServiceV1, ServiceV2, Wire
+from builder.caches.places import Status
+from builder.machine import Machine
+from builder.oci.errors import ImageNotFound, OciError, SizeMismatch
+from builder.oci.model import Descriptor
+from builder.request import CacheSpec
+from grammar.golang import parse_duration
+
+_AT_ONCE = 4
+_TIMEOUT = "10m"
+_TRUE = frozenset({"1", "t", "T", "true", "True", "TRUE"})
+_WRITE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Where the service is and who asks."""
+
+    version: int
+    url: str
+    token: str = field(repr=False)
+
+
+def access_of(spec: CacheSpec, env: Mapping[str, str] = os.environ) -> Access | None:
+    """Return how the service is reached by *spec* and the environment of the job; None outside of one."""
+    token = spec.option("token") or env.get("ACTIONS_RUNTIME_TOKEN", "")
+    new = spec.option("url_v2") or env.get("ACTIONS_RESULTS_URL", "")
+    old = spec.option("url") or env.get("ACTIONS_CACHE_URL", "")
+    wanted = spec.option("version")
+    if not wanted and not spec.option("url_v2"):
+        prefers_new = env.get("ACTIONS_CACHE_SERVICE_V2", "") in _TRUE and not spec.option("url")
+        wanted = "2" if prefers_new or not old else "1"
+    version = 1 if wanted == "1" else 2
+    url = old if version == 1 else new
+    return Access(version=version, url=url, token=token) if url and token else None
+
+
+class GhaPlace:
+    """The cache of one ``scope=``, within what the token of the job may see."""
+
+    def __init__(self, spec: CacheSpec, env: Mapping[str, str] = os.environ) -> None:
+        self._access = access_of(spec, env)
+        self._scope = spec.option("scope") or "pybuild"
+        self._seconds = parse_duration(spec.option("timeout") or _TIMEOUT) / 1e9
+        self.name = f"GitHub Actions Cache, scope {self._scope}"
+
+    def load(self, machine: Machine) -> Remembered:
+        """Return what is known in the branches that the token may read, the first of them before the others."""
+        del machine
+        found = []
+        with self._open() as (service, wire):
+            for branch, _ in branches(self._token):
+                entry = service.find(self._index_key(branch))
+                if entry is not None:
+                    found.append(Remembered.from_json(_document(entry, wire), "cache"))
+        if not found:
+            raise ImageNotFound("there is no cache of this scope yet")
+        records = {key: layers for cache in reversed(found) for key, layers in cache.records.items()}
+        selections = {key: content for cache in reversed(found) for key, content in cache.selections.items()}
+        return Remembered(records=records, selections=selections, mounts=tuple(m for c in found for m in c.mounts))
+
+    def bring(self, blobs: Iterable[Descriptor], machine: Machine, status: Status) -> None:
+        """Download layers, verified."""
+        with self._open() as (service, wire), ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            for end in [pool.submit(_fetch, blob, service, wire, machine, status) for blob in blobs]:
+                end.result()
+
+    def keep(self, remembered: Remembered, machine: Machine, status: Status) -> None:
+        """Upload the layers that the service does not have, then the document under the next number."""
+        writable = [branch for branch, permission in branches(self._token) if permission & _WRITE]
+        with self._open() as (service, _):
+            with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+                for end in [pool.submit(_upload, blob, service, machine, status) for blob in remembered.blobs]:
+                    end.result()
+            self._save_document(service, writable[-1] if writable else "", remembered.to_json())
+
+    @property
+    def _token(self) -> str:
+        return self._access.token if self._access else ""
+
+    @contextmanager
+    def _open(self) -> Iterator[tuple[Service, Wire]]:
+        access = self._access
+        if access is None:
+            raise OciError(
+                "there is no cache service: ACTIONS_RESULTS_URL or ACTIONS_RUNTIME_TOKEN is not set",
+                hint="in a job of GitHub Actions, hand both on to this step: crazy-max/ghaction-github-runtime does",
+            )
+        with closing(Wire(access.token, self._seconds)) as wire:
+            yield (ServiceV2 if access.version == 2 else ServiceV1)(access.url, wire), wire
+
+    def _index_key(self, branch: str) -> str:
+        return f"pybuild-index-{self._scope}-1-{hashlib.sha256(branch.encode()).hexdigest()[:8]}#"
+
+    def _save_document(self, service: Service, branch: str, document: bytes) -> None:
+        prefix = self._index_key(branch)
+        latest = service.find(prefix)
+        number = _number(latest, prefix)
+        while True:
+            number += 1
+            try:
+                with tempfile.TemporaryFile() as file:
+                    file.write(document)
+                    file.flush()
+                    service.save(f"{prefix}{number}", Content(file=file, size=len(document), sent=lambda _: None))
+            except AlreadyThere:
+                # Another job is writing this number, or was ended while it did.
+                if number > _number(latest, prefix) + 100:
+                    raise
+            else:
+                return
+
+
+def _number(entry: Entry | None, prefix: str) -> int:
+    text = entry.key.removeprefix(prefix) if entry else ""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+
+
+def branches(token: str) -> tuple[tuple[str, int], ...]:
+    """Return (branch, permission: 1 to read, 2 to write) that a token speaks of, ("", 2) for another kind of token."""
+    try:
+        payload = token.split(".")[1]
+        claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        listed = json.loads(claims["ac"])
+        found = tuple((str(item["Scope"]), int(item["Permission"])) for item in listed)
+    except (IndexError, KeyError, TypeError, ValueError):
+        found = ()
+    return found or (("", _WRITE),)
+
+
+def _blob_key(blob: Descriptor) -> str:
+    return f"pybuild-blob-1-{blob.digest}"
+
+
+def _document(entry: Entry, wire: Wire) -> bytes:
+    body = bytearray()
+
+    def read() -> None:
+        body.clear()
+        with wire.reading(entry.url) as pieces:
+            for piece in pieces:
+                body.extend(piece)
+                if len(body) > DOCUMENT_LIMIT:
+                    raise SizeMismatch(f"{entry.key}: more than the {DOCUMENT_LIMIT} bytes permitted")
+
+    wire.again(read)
+    return bytes(body)
+
+
+def _fetch(blob: Descriptor, service: Service, wire: Wire, machine: Machine, status: Status) -> None:
+    """Bring one layer; what comes must have its digest and size."""
+    entry = service.find(_blob_key(blob))
+    if entry is None or entry.key != _blob_key(blob):
+        raise ImageNotFound(f"layer {blob.digest} is not in the cache any more")
+
+    def read() -> None:
+        with wire.reading(entry.url) as pieces, machine.blobs.writer(blob.digest.algorithm) as writer:
+            for piece in pieces:
+                writer.write(piece)
+                if writer.size > blob.size:
+                    raise SizeMismatch(f"{blob.digest} is longer than the {blob.size} bytes it should have")
+                status(str(blob.digest), writer.size, blob.size)
+            writer.commit(blob.digest)
+
+    wire.again(read)
+
+
+def _upload(blob: Descriptor, service: Service, machine: Machine, status: Status) -> None:
+    """Write one layer, unless it is there or somebody else is writing it."""
+    key = _blob_key(blob)
+    if service.find(key) is not None:
+        status(str(blob.digest), blob.size, blob.size)
+        return
+    with machine.blobs.open(blob) as file, suppress(AlreadyThere):
+        content = Content(file=file, size=blob.size, sent=lambda count: status(str(blob.digest), count, blob.size))
+        service.save(key, content)

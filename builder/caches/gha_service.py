@@ -1,0 +1,247 @@
+"""The cache service of GitHub Actions: entries that are written once, each under a key.
+
+Version 2 answers Twirp calls below ``ACTIONS_RESULTS_URL`` and has the content itself in Azure's blob storage, at
+addresses that carry their permission; version 1 has a REST interface below ``ACTIONS_CACHE_URL``. Both look a key up by
+its beginning and answer with the newest entry. No address that carries a permission is ever part of a message.
+"""
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Protocol
+from urllib.parse import urlencode
+
+from builder.oci.errors import OciError, RegistryDenied, RegistryError, RegistryUnavailable
+from builder.oci.registry.body import FileBody
+from builder.oci.registry.certificates import Tls
+from builder.oci.registry.http import Reply, Timing, Transport
+from builder.oci.registry.origin import origin_of
+from builder.oci.registry.retry import RETRIED_STATUS, Retry, retry_after
+
+BLOCK = 32 << 20
+"""Bytes that are sent at once, and again when that fails."""
+
+_ANSWER_LIMIT = 32 << 10
+_VERSION = hashlib.sha256(b"pybuild cache 1").hexdigest()
+"""What other tools mean by a key is not what we mean by it: entries of another version are never found."""
+_TWIRP = "twirp/github.actions.results.api.v1.CacheService/"
+_REST = "/_apis/artifactcache/"
+_JSON = {"Content-Type": "application/json"}
+_AZURE = {"x-ms-version": "2020-10-02"}
+
+Sent = Callable[[int], None]
+
+
+class AlreadyThere(OciError):
+    """Somebody has, or is about to have, an entry under this key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """The bytes of an entry that is to be written; *sent* is told how many are on their way."""
+
+    file: BinaryIO
+    size: int
+    sent: Sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An entry that was found; its address carries a permission."""
+
+    key: str
+    url: str = field(repr=False)
+
+
+class Service(Protocol):
+    """What both versions can do. Failures are OciError; those of the network are tried again."""
+
+    def find(self, key: str) -> Entry | None:
+        """Return the newest entry whose key begins with *key*."""
+        ...
+
+    def save(self, key: str, content: Content) -> None:
+        """Write an entry. Raises AlreadyThere."""
+        ...
+
+
+class Wire:
+    """Requests, with patience until a moment. May be used by several threads."""
+
+    def __init__(self, token: str, seconds: float, retry: Retry | None = None) -> None:
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._end = time.monotonic() + seconds
+        self._seconds = seconds
+        self._retry = retry or Retry(budget=seconds)
+        self._transport = Transport(lambda _origin: Tls(), Timing())
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._transport.close()
+
+    def check(self) -> None:
+        """Raise OciError when the time is over."""
+        if time.monotonic() > self._end:
+            raise OciError(f"it takes longer than {self._seconds:g} seconds", hint="allow more with timeout=")
+
+    def call(self, method: str, url: str, headers: Mapping[str, str], body: object = None) -> dict[str, Any]:
+        """Ask the service and return its answer, which is an object of JSON; {} for an empty one."""
+        data = None if body is None else json.dumps(body).encode()
+        return self.ask(method, url, {**self._headers, **headers}, lambda: data)
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], part: tuple[Content, int, int]) -> None:
+        """Send bytes of a file: (content, offset, size). No authorization goes along unless *headers* have it."""
+        content, offset, size = part
+
+        def sent(count: int) -> None:
+            self.check()
+            content.sent(count)
+
+        self.ask(method, url, headers, lambda: FileBody(file=content.file, offset=offset, size=size, sent=sent))
+
+    @property
+    def authorization(self) -> Mapping[str, str]:
+        """The header that tells the service who asks."""
+        return self._headers
+
+    def ask(
+        self, method: str, url: str, headers: Mapping[str, str], body: Callable[[], bytes | FileBody | None]
+    ) -> dict[str, Any]:
+        """Send a request until it is answered; *body* is made anew each time."""
+
+        def once() -> dict[str, Any]:
+            self.check()
+            with self._transport.exchange(method, url, headers, body()) as reply:
+                raw = reply.content(_ANSWER_LIMIT) or b""
+                if not 200 <= reply.status < 300:
+                    raise _failure(reply, raw)
+                return _object(raw) if raw.lstrip()[:1] == b"{" else {}
+
+        return self._retry.run(once)
+
+    @contextmanager
+    def reading(self, url: str) -> Iterator[Iterator[bytes]]:
+        """Give what is at an address that carries its permission, in pieces. Not tried again from here."""
+        with self._transport.exchange("GET", url, {}) as reply:
+            if reply.status != 200:
+                raise _failure(reply, b"")
+            yield self._timely(reply)
+
+    def again(self, action: Callable[[], None]) -> None:
+        """Do *action* until it does not fail for reasons of the network."""
+        self._retry.run(action)
+
+    def _timely(self, reply: Reply) -> Iterator[bytes]:
+        for piece in reply.pieces():
+            self.check()
+            yield piece
+
+
+class ServiceV2:
+    """Twirp, and content in Azure's blob storage."""
+
+    def __init__(self, url: str, wire: Wire) -> None:
+        self._url, self._wire = url.rstrip("/") + "/" + _TWIRP, wire
+
+    def find(self, key: str) -> Entry | None:
+        """Return the newest entry whose key begins with *key*."""
+        found = self._call("GetCacheEntryDownloadURL", {"key": key, "restore_keys": [key], "version": _VERSION})
+        if not found.get("ok"):
+            return None
+        return Entry(key=_text(found, "matched_key"), url=_text(found, "signed_download_url"))
+
+    def save(self, key: str, content: Content) -> None:
+        """Write an entry. Raises AlreadyThere."""
+        made = self._call("CreateCacheEntry", {"key": key, "version": _VERSION})
+        if not made.get("ok"):
+            raise AlreadyThere(f"{key}: the service does not take it")
+        self._upload(_text(made, "signed_upload_url"), content)
+        wanted = {"key": key, "version": _VERSION, "size_bytes": content.size}
+        if not self._call("FinalizeCacheEntryUpload", wanted).get("ok"):
+            raise RegistryError(f"{key}: the service does not keep what it was sent")
+
+    def _call(self, name: str, body: Mapping[str, object]) -> dict[str, Any]:
+        return self._wire.call("POST", self._url + name, _JSON, body)
+
+    def _upload(self, url: str, content: Content) -> None:
+        """Put a block blob: in one request, or in blocks and the list of them."""
+        if content.size <= BLOCK:
+            self._wire.send("PUT", url, {**_AZURE, "x-ms-blob-type": "BlockBlob"}, (content, 0, content.size))
+            return
+        names = []
+        for offset in range(0, content.size, BLOCK):
+            # All names have one length, as Azure wants it.
+            names.append(base64.b64encode(b"%012d" % offset).decode())
+            address = f"{url}&{urlencode({'comp': 'block', 'blockid': names[-1]})}"
+            self._wire.send("PUT", address, _AZURE, (content, offset, min(BLOCK, content.size - offset)))
+        listed = "".join(f"<Latest>{name}</Latest>" for name in names)
+        body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{listed}</BlockList>'.encode()
+        self._wire.ask("PUT", f"{url}&comp=blocklist", {**_AZURE, "Content-Type": "application/xml"}, lambda: body)
+
+
+class ServiceV1:
+    """REST: reserve, send ranges, commit."""
+
+    def __init__(self, url: str, wire: Wire) -> None:
+        self._url, self._wire = url.rstrip("/") + _REST, wire
+        self._accept = {"Accept": "application/json;api-version=6.0-preview.1"}
+
+    def find(self, key: str) -> Entry | None:
+        """Return the newest entry whose key begins with *key*."""
+        query = urlencode({"keys": key, "version": _VERSION})
+        found = self._wire.call("GET", f"{self._url}cache?{query}", self._accept)
+        if not found.get("cacheKey"):
+            return None
+        return Entry(key=_text(found, "cacheKey"), url=_text(found, "archiveLocation"))
+
+    def save(self, key: str, content: Content) -> None:
+        """Write an entry. Raises AlreadyThere."""
+        headers = {**self._accept, **_JSON}
+        made = self._wire.call("POST", f"{self._url}caches", headers, {"key": key, "version": _VERSION})
+        number = made.get("cacheId")
+        if type(number) is not int:
+            raise RegistryError(f"{key}: the service gives no number for the new entry")
+        place = f"{self._url}caches/{number}"
+        for offset in range(0, content.size, BLOCK):
+            size = min(BLOCK, content.size - offset)
+            span = {
+                **self._accept,
+                **self._wire.authorization,
+                "Content-Type": "application/octet-stream",
+                "Content-Range": f"bytes {offset}-{offset + size - 1}/*",
+            }
+            self._wire.send("PATCH", place, span, (content, offset, size))
+        self._wire.call("POST", place, headers, {"size": content.size})
+
+
+def _failure(reply: Reply, raw: bytes) -> OciError:
+    told = _object(raw) if raw.lstrip()[:1] == b"{" else {}
+    text = next((str(told[key]) for key in ("msg", "message", "code") if told.get(key)), "")
+    message = f"{origin_of(reply.url)}: status {reply.status}" + (f": {text[:300]}" if text else "")
+    exists = "AlreadyExists" in str(told.get("typeKey")) or told.get("code") == "already_exists"
+    if exists or reply.status == 409:
+        return AlreadyThere(message)
+    if reply.status in RETRIED_STATUS:
+        return RegistryUnavailable(message, retry_after=retry_after(reply.headers.get("Retry-After")))
+    if reply.status in {401, 403}:
+        return RegistryDenied(message, hint="the token of a job, ACTIONS_RUNTIME_TOKEN, ends with the job")
+    return RegistryError(message, status=reply.status)
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(raw)
+    except ValueError as error:
+        raise RegistryError("the answer of the cache service is no JSON") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _text(found: Mapping[str, Any], key: str) -> str:
+    value = found.get(key)
+    if not isinstance(value, str) or not value:
+        raise RegistryError(f"the answer of the cache service has no {key}")
+    return value
