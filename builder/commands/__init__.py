@@ -11,6 +11,7 @@ COMMANDS = {
     "load": "load",
     "login": "login",
     "logout": "logout",
+    "mutate": "mutate",
     "prune": "prune",
     "pull": "pull",
     "push": "push",
