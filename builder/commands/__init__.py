@@ -15,6 +15,7 @@ COMMANDS = {
     "prune": "prune",
     "pull": "pull",
     "push": "push",
+    "rebase": "rebase",
     "rmi": "rmi",
     "run": "run",
     "save": "save",
