@@ -1,0 +1,31 @@
+"""The names that commands give to the images they make."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from builder.machine import Machine
+from builder.oci.model import Descriptor
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def name_image(opened: Machine, descriptor: Descriptor, names: tuple[str, ...]) -> None:
+    """Let all *names* stand for an image from now on; without any it is kept under its ID."""
+    for name in names:
+        opened.layout.tag(name, descriptor)
+    if not names:
+        opened.layout.keep(descriptor)
+
+
+def tag_option(function: _F) -> _F:
+    """Add ``-t``; *function* gets what was given as ``tags``."""
+    text = "Name of the new image; repeatable. Without one it is listed by its ID."
+    return click.option("-t", "--tag", "tags", multiple=True, metavar="NAME[:TAG]", help=text)(function)
+
+
+def platform_option(function: _F) -> _F:
+    """Add ``--platform``: which image of one for several platforms is meant."""
+    text = "Of an image for several platforms, take this one (default: this machine's)."
+    return click.option("--platform", metavar="OS/ARCH[/VARIANT]", help=text)(function)

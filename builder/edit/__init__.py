@@ -1,0 +1,1 @@
+"""Images made of other images without a build, and images compared."""

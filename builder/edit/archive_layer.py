@@ -1,0 +1,53 @@
+"""An archive of the user's as a layer of the store."""
+
+import hashlib
+from typing import BinaryIO
+
+from builder.errors import RequestError
+from builder.oci import media
+from builder.oci.blobs import BlobStore
+from builder.oci.compression import decompressing, open_compressor
+from builder.oci.digest import Digest
+from builder.oci.layer import Layer
+from builder.oci.model import Descriptor
+from builder.oci.pipeline import Stage
+from builder.oci.unpack import entries
+from builder.oci.verified import pieces
+from builder.request import Compression
+
+
+def store_archive(blobs: BlobStore, stream: BinaryIO, compression: Compression, what: str) -> Layer:
+    """Store the archive as a layer, as it is but compressed anew; the diff ID is taken on the way.
+
+    *what* says in an error what an archive without entries should have been.
+
+    Raises:
+        LayerError: it is no archive, or one that would not be unpacked.
+        RequestError: it is empty.
+    """
+    digest = hashlib.sha256()
+    with blobs.writer() as blob:
+        compressor = open_compressor(compression.algorithm, compression.level, blob.write)
+        hasher = Stage[bytes](digest.update)
+        try:
+            for piece in pieces(decompressing(stream)):
+                hasher.put(piece)
+                compressor.write(piece)
+            compressor.close()
+            hasher.close()
+        finally:
+            compressor.abort()
+            hasher.abort()
+        name, size = blob.commit()
+    media_type = media.oci_layer(compression.algorithm)
+    layer = Descriptor(media_type=media_type, digest=name, size=size)
+    _check(blobs, layer, what)
+    return Layer(descriptor=layer, diff_id=Digest("sha256", digest.hexdigest()))
+
+
+def _check(blobs: BlobStore, layer: Descriptor, what: str) -> None:
+    """Read the layer as unpacking would, so that a bad one is refused now and not in a build."""
+    with blobs.open(layer) as stream:
+        count = sum(1 for _ in entries(stream))
+    if not count:
+        raise RequestError(f"the archive is empty: {what} is expected")

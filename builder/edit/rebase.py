@@ -1,0 +1,121 @@
+"""The layers of an image on another base, without a build.
+
+Nothing is run again, so what the layers say must still be true on the new base; that the image stood on the old base at
+all is checked by diff IDs, and that alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import fstat
+
+from builder.edit.documents import Documents, Members
+from builder.errors import RequestError
+from builder.oci.blobs import BlobStore
+from builder.oci.digest import Digest
+from builder.oci.documents import describe
+from builder.oci.errors import BlobNotFound, InvalidDigest, OciError
+from builder.oci.image import Image
+from builder.oci.json_text import DOCUMENT_LIMIT
+from builder.oci.model import Descriptor
+
+BASE_NAME = "org.opencontainers.image.base.name"
+BASE_DIGEST = "org.opencontainers.image.base.digest"
+
+_PLATFORM = ("architecture", "os", "os.features", "os.version", "variant")
+_BUILD_CACHES = ("pybuild.cache.v1", "moby.buildkit.cache.v0")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """An image to stand on, as the user named it; *name* is its full name, "" when it has none."""
+
+    text: str
+    name: str
+    image: Image
+    documents: Documents
+
+
+def rebased(image: Documents, old: Base, new: Base, *, text: str) -> Documents:
+    """Return *image*, which the user calls *text*, with *new* in the place of *old*.
+
+    The config is the image's own, but for the platform, which is that of *new*. Annotations name the new base. A build
+    cache in the config goes: what it tells of are the old layers.
+
+    Raises:
+        RequestError: the image does not begin with the layers of *old*.
+    """
+    count = len(old.documents.diff_ids)
+    _check(image.diff_ids, old, text)
+    own = image.history[_own_history(image.history, old.documents.history, count) :]
+    moved = image.with_layers(
+        (*new.documents.layers, *image.layers[count:]),
+        (*new.documents.diff_ids, *image.diff_ids[count:]),
+        (*new.documents.history, *own),
+    )
+    platform = {key: new.documents.config[key] for key in _PLATFORM if key in new.documents.config}
+    kept = {key: value for key, value in moved.config.items() if key not in {*_PLATFORM, *_BUILD_CACHES}}
+    annotations = {**(image.manifest.get("annotations") or {}), **_annotations(new)}
+    if not new.name:
+        annotations.pop(BASE_NAME, None)
+    return replace(moved, config={**platform, **kept}).with_annotations(annotations)
+
+
+def recorded_base(blobs: BlobStore, annotations: Mapping[str, str]) -> Descriptor | None:
+    """Return what the annotations of a manifest say by digest that its image stands on; None when they do not.
+
+    Raises:
+        RequestError: the store does not have it, or it is no image.
+    """
+    text = annotations.get(BASE_DIGEST, "")
+    if not text:
+        return None
+    try:
+        digest = Digest.parse(text)
+        with blobs.open(digest) as file:
+            found = Descriptor(media_type="", digest=digest, size=fstat(file.fileno()).st_size)
+        return describe(blobs.read(found, DOCUMENT_LIMIT), digest)
+    except InvalidDigest as error:
+        raise RequestError(f"annotation {BASE_DIGEST}: {error}", hint="name the old base with --old-base") from error
+    except BlobNotFound as error:
+        name = annotations.get(BASE_NAME, "")
+        pull = f"pybuild pull {name.partition('@')[0]}@{digest}" if name else "pull it"
+        message = f"the store does not have the old base {name or digest}"
+        raise RequestError(message, hint=f"{pull}, or name it with --old-base") from error
+    except OciError as error:
+        raise RequestError(f"annotation {BASE_DIGEST} names no image: {error}", hint="use --old-base") from error
+
+
+def _check(diff_ids: Sequence[str], old: Base, text: str) -> None:
+    below = old.documents.diff_ids
+    if len(below) > len(diff_ids):
+        reason = f"it has {len(diff_ids)} layers, its base would have {len(below)}"
+        raise RequestError(f"{text} does not stand on {old.text}: {reason}", hint=_HINT)
+    for number, (mine, other) in enumerate(zip(diff_ids, below, strict=False), 1):
+        if mine != other:
+            reason = f"layer {number} is {mine[:19]} instead of {other[:19]}"
+            raise RequestError(f"{text} does not stand on {old.text}: {reason}", hint=_HINT)
+
+
+_HINT = "name the very image that it was built on with --old-base, as name@digest when the name has moved"
+
+
+def _own_history(mine: Sequence[Members], base: Sequence[Members], layers: int) -> int:
+    """Return where the image's own entries begin, behind those of its base.
+
+    When the image does not tell the history of its base as the base does, that is behind the last entry of its layers.
+    """
+    if [_gist(entry) for entry in mine[: len(base)]] == [_gist(entry) for entry in base]:
+        return len(base)
+    place = 0
+    while layers:
+        layers -= not mine[place].get("empty_layer")
+        place += 1
+    return place
+
+
+def _gist(entry: Members) -> tuple[object, bool]:
+    return entry.get("created_by") or "", bool(entry.get("empty_layer"))
+
+
+def _annotations(new: Base) -> dict[str, str]:
+    return {BASE_DIGEST: str(new.image.descriptor.digest), **({BASE_NAME: new.name} if new.name else {})}
