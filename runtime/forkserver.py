@@ -7,6 +7,7 @@ socket is closed, which the kernel does for a builder that is killed, and every 
 
 import atexit
 import os
+import select
 import socket
 import threading
 from errno import EPIPE
@@ -26,18 +27,20 @@ def fork_child(descriptors: tuple[int, int, int, int, int]) -> int:
     """
     # A builder that was itself forked has a server of its own: the other one belongs to its parent.
     own = os.getpid()
-    with _LOCK:
-        server = _SERVERS.get(own)
-        if server is None or server.gone:
-            server = _SERVERS[own] = _Server()
-        return server.fork(descriptors)
+    try:
+        with _LOCK:
+            server = _SERVERS.get(own)
+            if server is None or not server.lives():
+                server = _SERVERS[own] = _Server()
+            return server.fork(descriptors)
+    except OSError as error:
+        raise SandboxError("start", "the sandbox child", error.errno or EPIPE) from error
 
 
 class _Server:
     """The process and the socket to it."""
 
     def __init__(self) -> None:
-        self.gone = False
         self._channel, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         atexit.register(self._channel.close)
         with far_end:
@@ -55,15 +58,15 @@ class _Server:
             finally:
                 os.close(null)
 
+    def lives(self) -> bool:
+        """Tell whether the process is there; one that somebody killed has closed its end."""
+        poller = select.poll()
+        poller.register(self._channel, 0)
+        return not poller.poll(0)
+
     def fork(self, descriptors: tuple[int, int, int, int, int]) -> int:
-        try:
-            socket.send_fds(self._channel, [b"1"], descriptors)
-            message, received, _, _ = socket.recv_fds(self._channel, 64, 1)
-        except OSError as error:
-            message, received = str(error.errno or EPIPE).encode(), []
-        if received:
-            return received[0]
-        self.gone = not message
-        if self.gone:
-            self._channel.close()
-        raise SandboxError("start", "the sandbox child", int(message or EPIPE))
+        socket.send_fds(self._channel, [b"1"], descriptors)
+        message, received, _, _ = socket.recv_fds(self._channel, 64, 1)
+        if not received:
+            raise OSError(int(message or EPIPE), "the fork server could not fork")
+        return received[0]
