@@ -4,6 +4,7 @@ COMMANDS = {
     "build": "build",
     "completion": "completion",
     "df": "df",
+    "flatten": "flatten",
     "history": "history",
     "images": "images",
     "import": "import_",
