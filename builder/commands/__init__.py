@@ -4,6 +4,7 @@ COMMANDS = {
     "build": "build",
     "completion": "completion",
     "df": "df",
+    "diff": "diff",
     "flatten": "flatten",
     "history": "history",
     "images": "images",

@@ -1,8 +1,10 @@
 """Images that are changed without a build: what others see in them, and that they run."""
 
+import json
 import os
 import subprocess
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -57,3 +59,18 @@ def test_a_changed_image_runs_as_it_says(program: Program, tmp_path: Path) -> No
     flags = ["-e", "A=1", "--workdir", "/etc", "--cmd", '["sh", "-c", "echo $A; cat greeting"]']
     program.run("mutate", "small", "-t", "new", *flags, "--append", os.fspath(archive))
     assert program.run("run", "new").stdout == "1\nhello\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_diff_names_what_the_archives_of_both_images_differ_in(lab: Lab, name: str) -> None:
+    built = lab.case(name)
+    assert built.image is not None, built.first.printed
+    printed = lab.program.run("diff", "--only", "files", "--format", "json", built.case.base, name).stdout
+    found = {change["path"]: change["kind"] for change in json.loads(printed)["files"]}
+    base = {path: replace(node, same="") for path, node in lab.base_tree(built.case).items() if path != "/"}
+    tree = {path: replace(node, same="") for path, node in built.image.tree.items() if path != "/"}
+    gone = trees.removed(tree, base)
+    expected = {path: "C" if path in base else "A" for path in trees.changed(tree, base)} | dict.fromkeys(gone, "D")
+    above = {str(folder) for path in expected for folder in PurePosixPath(path).parents}
+    marked = dict.fromkeys(above & base.keys(), "C")
+    assert found == marked | expected
