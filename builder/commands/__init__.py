@@ -4,6 +4,8 @@ COMMANDS = {
     "build": "build",
     "completion": "completion",
     "df": "df",
+    "diff": "diff",
+    "flatten": "flatten",
     "history": "history",
     "images": "images",
     "import": "import_",

@@ -1,13 +1,12 @@
 """``pybuild images``: what the store has."""
 
 import time
-from collections.abc import Iterable
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 
 import click
 
 from builder.commands.catalog import Listed, catalog, content_size, familiar
+from builder.commands.image_filters import KEYS, created, image_filter, named
 from builder.commands.listing import Row, listing
 from builder.commands.tools import Command, format_option, machine, root_option, say
 from builder.display.units import human_duration, human_size
@@ -22,14 +21,13 @@ _HEADERS = {
     "CreatedAt": "CREATED AT",
     "Size": "SIZE",
 }
-_FILTERS = ("dangling", "label", "reference")
 
 
 @click.command("images", cls=Command, short_help="List images.")
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)
 @click.option("-a", "--all", "everything", is_flag=True, help="The same: there are no intermediate images.")
 @click.option("--digests", is_flag=True, help="Show the digests of manifests.")
-@click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="dangling, label or reference.")
+@click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help=f"Keys: {', '.join(KEYS)}.")
 @click.option("--no-trunc", is_flag=True, help="Show whole IDs.")
 @click.option("-q", "--quiet", is_flag=True, help="Show IDs only.")
 @format_option
@@ -38,10 +36,14 @@ def command(name: str | None, filters: tuple[str, ...], template: str | None, **
     """List the images of the store, the newest first.
 
     SIZE is what an image takes in the store: its layers as they are, compressed.
+
+    Filters: before=IMAGE and since=IMAGE compare times of creation; until=TIME takes 24h, a date or seconds since
+    1970; label=NAME[=VALUE], dangling=true and reference=PATTERN, of which one must fit.
     """
     opened = machine()
     try:
-        entries = [entry for entry in catalog(opened) if _named(entry, name) and _passes(entry, filters)]
+        passes = image_filter(opened, filters)
+        entries = [entry for entry in catalog(opened) if (name is None or named(entry, name)) and passes(entry)]
     finally:
         opened.close()
     entries.sort(key=lambda entry: created(entry) or 0.0, reverse=True)
@@ -63,19 +65,6 @@ def short_id(identity: str) -> str:
     return identity.partition(":")[2][:12]
 
 
-def created(entry: Listed) -> float | None:
-    """Return when an image was made, in seconds since 1970; None when it does not tell."""
-    return seconds(entry.image.config.created) if entry.image is not None else None
-
-
-def seconds(time_text: str) -> float | None:
-    """Return the seconds since 1970 of a time of RFC 3339."""
-    try:
-        return datetime.fromisoformat(time_text).timestamp() if time_text else None
-    except ValueError:
-        return None
-
-
 def ago(moment: float | None) -> str:
     """Return how long ago *moment* was."""
     return "N/A" if moment is None else f"{human_duration(max(0.0, time.time() - moment))} ago"
@@ -95,28 +84,3 @@ def _row(entry: Listed, *, whole: bool) -> Row:
         "CreatedAt": at,
         "Size": human_size(content_size(entry.image)) if entry.image is not None else "N/A",
     }
-
-
-def _named(entry: Listed, name: str | None) -> bool:
-    if name is None:
-        return True
-    shown = familiar(entry.name)
-    return entry.name != "" and (fnmatchcase(shown, name) or fnmatchcase(shown.rpartition(":")[0], name))
-
-
-def _passes(entry: Listed, filters: Iterable[str]) -> bool:
-    return all(_passes_one(entry, *item.partition("=")[::2]) for item in filters)
-
-
-def _passes_one(entry: Listed, key: str, value: str) -> bool:
-    match key:
-        case "dangling":
-            return (not entry.name) == (value.lower() in {"true", "1"})
-        case "reference":
-            return _named(entry, value)
-        case "label":
-            name, equals, wanted = value.partition("=")
-            labels = dict(entry.image.config.config.labels) if entry.image is not None else {}
-            return name in labels and (not equals or labels[name] == wanted)
-        case _:
-            raise click.UsageError(f"invalid filter {key!r}; there is: {', '.join(_FILTERS)}")

@@ -33,6 +33,8 @@ Values:
   - --entrypoint and --cmd take a JSON list, or a text for the image's shell, as
     in a Dockerfile. A new entrypoint removes the command, unless --cmd is given.
   - Flags of one name apply from left to right; -c comes after all of them.
+  - What is removed stays readable in the history and in the layers: pybuild
+    flatten leaves both out.
   - A layer that is added makes the image as new as itself: now, or the time of
     SOURCE_DATE_EPOCH.
 """

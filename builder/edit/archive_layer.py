@@ -12,6 +12,7 @@ from builder.oci.layer import Layer
 from builder.oci.model import Descriptor
 from builder.oci.pipeline import Stage
 from builder.oci.unpack import entries
+from builder.oci.unpack_whiteouts import whiteout_target
 from builder.oci.verified import pieces
 from builder.request import Compression
 
@@ -48,6 +49,10 @@ def store_archive(blobs: BlobStore, stream: BinaryIO, compression: Compression, 
 def _check(blobs: BlobStore, layer: Descriptor, what: str) -> None:
     """Read the layer as unpacking would, so that a bad one is refused now and not in a build."""
     with blobs.open(layer) as stream:
-        count = sum(1 for _ in entries(stream))
+        count = 0
+        for entry in entries(stream):
+            count += 1
+            if ".wh." in entry.path:
+                whiteout_target(entry.path)
     if not count:
         raise RequestError(f"the archive is empty: {what} is expected")

@@ -21,8 +21,10 @@ from builder.oci.model import Descriptor
 BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
 
+BUILD_CACHES = ("pybuild.cache.v1", "moby.buildkit.cache.v0")
+"""Members of a config that tell builders of the layers of the image."""
+
 _PLATFORM = ("architecture", "os", "os.features", "os.version", "variant")
-_BUILD_CACHES = ("pybuild.cache.v1", "moby.buildkit.cache.v0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def rebased(image: Documents, old: Base, new: Base, *, text: str) -> Documents:
         (*new.documents.history, *own),
     )
     platform = {key: new.documents.config[key] for key in _PLATFORM if key in new.documents.config}
-    kept = {key: value for key, value in moved.config.items() if key not in {*_PLATFORM, *_BUILD_CACHES}}
+    kept = {key: value for key, value in moved.config.items() if key not in {*_PLATFORM, *BUILD_CACHES}}
     annotations = {**(image.manifest.get("annotations") or {}), **_annotations(new)}
     if not new.name:
         annotations.pop(BASE_NAME, None)

@@ -54,6 +54,15 @@ def test_the_image_is_that_of_root(lab: Lab, user: OrdinaryUser, name: str) -> N
     assert configs.settings(image.config) == configs.settings(expected.image.config)
 
 
+def test_a_flat_image_has_the_layer_that_it_has_for_root(lab: Lab, user: OrdinaryUser) -> None:
+    lab.case("run-deletes")  # brings the base "small"
+    for program in (lab.program, user):
+        program.run("flatten", "small", "-t", "small:flat")
+        assert program.run("diff", "--only", "files", "--times", "small", "small:flat").stdout == ""
+    layers = [program.run("inspect", "-f", "{{json .RootFS}}", "small:flat").stdout for program in (lab.program, user)]
+    assert layers[0] == layers[1]
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_needs_root_fails_without_harm(user: OrdinaryUser, name: str) -> None:
     folder = user.folder / "refused" / name

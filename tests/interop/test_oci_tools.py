@@ -64,3 +64,20 @@ def test_archive_is_an_oci_layout(lab: Lab, tmp_path: Path) -> None:
     _output("tar", "--extract", "--file", os.fspath(built.archive), "--directory", os.fspath(tmp_path))
     assert json.loads((tmp_path / "oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
     assert _output("umoci", "list", "--layout", os.fspath(tmp_path)).split() != []
+
+
+@pytest.mark.parametrize("command", [("mutate", "-e", "ADDED=1", "--annotation", "a=b"), ("flatten",)])
+def test_others_read_what_is_made_without_a_build(lab: Lab, command: tuple[str, ...], tmp_path: Path) -> None:
+    built = lab.case("web-site")
+    assert built.image is not None, built.first.printed
+    name = f"web-site:{command[0]}"
+    lab.program.run(command[0], "web-site", "-t", name, *command[1:])
+    source = f"oci:{lab.program.store}:docker.io/library/{name}"
+    config = json.loads(_output("skopeo", "inspect", "--config", source))
+    expected = built.image.config["config"]["Env"]
+    assert config["config"]["Env"] == ([*expected, "ADDED=1"] if command[0] == "mutate" else expected)
+    layout = tmp_path / "layout"
+    _output("skopeo", "copy", "--insecure-policy", source, f"oci:{layout}:it")
+    _output("umoci", "unpack", "--image", f"{layout}:it", os.fspath(tmp_path / "bundle"))
+    unpacked = trees.read_folder(tmp_path / "bundle" / "rootfs")
+    assert list(trees.differences(built.image.tree, unpacked, started=1 << 62)) == []

@@ -5,6 +5,7 @@ from dataclasses import replace
 from builder.oci.image import write_image
 from builder.oci.model import History
 from tests.builder.commands.conftest import Shop
+from tests.helpers.images import ARM64, tiny_image, tiny_index
 
 
 def with_history(shop: Shop, *entries: History) -> None:
@@ -43,3 +44,12 @@ def test_a_history_that_names_more_layers_than_there_are_is_shown(shop: Shop) ->
     with_history(shop, History(created_by="one"), History(created_by="two"))
     assert shop.run("history", "--format", "{{.Size}}", "tiny:1").lines[-1] == "0B"
     shop.run("rmi", "tiny:1")
+
+
+def test_one_image_of_several_platforms_is_chosen(shop: Shop) -> None:
+    blobs = shop.machine.blobs
+    images = tiny_image(blobs, {"x": b""}), tiny_image(blobs, {"x": b""}, {"y": b""}, platform=ARM64)
+    shop.machine.layout.tag("docker.io/library/both:latest", tiny_index(blobs, *images))
+    assert len(shop.run("history", "-q", "both", "--platform", "linux/arm64").lines) == 2
+    assert len(shop.run("history", "-q", "both").lines) == 1
+    assert shop.run("history", "both", "--platform", "s390x").code == 1

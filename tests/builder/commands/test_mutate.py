@@ -102,7 +102,10 @@ def test_a_layer_has_the_time_of_source_date_epoch(shop: Shop, tmp_path: Path, m
     assert inspected(shop, "new")["Created"] == "1970-01-02T00:00:00Z"
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive at all", gzip.compress(b"x" * 2000, mtime=0), tar_of({})])
+NO_LAYERS = [tar_of({}), tar_of({".wh.x/y": b""}), tar_of({"a/.wh..": b""}), tar_of({"a": b"1"})[:600]]
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"x" * 2000, mtime=0), *NO_LAYERS])
 def test_what_is_no_layer_is_refused(shop: Shop, tmp_path: Path, content: bytes) -> None:
     shop.image("tiny:1")
     (tmp_path / "x").write_bytes(content)

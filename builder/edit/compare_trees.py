@@ -1,0 +1,117 @@
+"""What differs between the trees of two images, as docker diff lists it, with the status of both sides."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from builder.oci.host_entry import portable_xattrs
+from runtime.changes import Change, ChangeKind, tree_changes
+from runtime.safepath import open_beneath, read_xattrs
+
+_PIECE = 1 << 20
+_TYPES = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "folder",
+    stat.S_IFLNK: "link",
+    stat.S_IFCHR: "character device",
+    stat.S_IFBLK: "block device",
+    stat.S_IFIFO: "pipe",
+}
+_LETTERS = {ChangeKind.ADD: "A", ChangeKind.MODIFY: "C", ChangeKind.DELETE: "D"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """What is at a path. *digest* is that of a file's content, "" for other kinds and where nobody asked."""
+
+    type: str
+    mode: int
+    uid: int
+    gid: int
+    size: int = 0
+    mtime: int = 0
+    digest: str = ""
+    link: str = ""
+    device: str = ""
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A path that differs: *kind* is A, C or D; *path* begins with a slash and is surrogate-escaped."""
+
+    kind: str
+    path: str
+    before: Node | None
+    after: Node | None
+
+
+def tree_differences(before: int, after: int, *, digests: bool, times: bool) -> Iterator[FileChange]:
+    """Yield what differs between the trees behind two descriptors, parents first.
+
+    A folder in which something differs is listed as changed, as in docker diff; of a folder that is gone nothing
+    below is listed. Times of whole seconds count only with *times*, those of folders never: every builder touches
+    folders in its own order. Files that are on one side alone are read only for their *digests*.
+    """
+    listed: set[str] = set()
+    for change in tree_changes(before, after):
+        old = None if change.kind is ChangeKind.ADD else node_at(before, change.path, digest=_reads(change, digests))
+        new = None if change.kind is ChangeKind.DELETE else node_at(after, change.path, digest=_reads(change, digests))
+        if old and new and _essence(old, times=times) == _essence(new, times=times):
+            continue
+        for folder in _parents(change.path):
+            if folder not in listed:
+                listed.add(folder)
+                sides = node_at(before, folder, digest=False), node_at(after, folder, digest=False)
+                yield FileChange("C", f"/{folder}", *sides)
+        listed.add(change.path)
+        yield FileChange(_LETTERS[change.kind], f"/{change.path}", old, new)
+
+
+def node_at(root: int, path: str, *, digest: bool) -> Node:
+    """Return what is at *path* below *root*; no component of it may be a link."""
+    handle = open_beneath(root, path, os.O_PATH)
+    try:
+        found = os.fstat(handle)
+        kind = stat.S_IFMT(found.st_mode)
+        special = kind in {stat.S_IFCHR, stat.S_IFBLK}
+        is_file = kind == stat.S_IFREG
+        return Node(
+            type=_TYPES.get(kind, "unknown"),
+            mode=stat.S_IMODE(found.st_mode),
+            uid=found.st_uid,
+            gid=found.st_gid,
+            size=found.st_size if is_file else 0,
+            mtime=int(found[stat.ST_MTIME]),
+            digest=_digest(handle) if is_file and digest else "",
+            link=os.readlink("", dir_fd=handle) if kind == stat.S_IFLNK else "",
+            device=f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}" if special else "",
+            xattrs=portable_xattrs(read_xattrs(f"/proc/self/fd/{handle}").items()),
+        )
+    finally:
+        os.close(handle)
+
+
+def _reads(change: Change, digests: bool) -> bool:
+    return digests or change.kind is ChangeKind.MODIFY
+
+
+def _essence(node: Node, *, times: bool) -> Node:
+    return node if times and node.type != "folder" else replace(node, mtime=0)
+
+
+def _parents(path: str) -> Iterator[str]:
+    """Yield the folders above *path*, the topmost first and the root not at all."""
+    names = path.split("/")[:-1]
+    return ("/".join(names[:count]) for count in range(1, len(names) + 1))
+
+
+def _digest(handle: int) -> str:
+    """Hash the regular file behind an O_PATH descriptor."""
+    hasher = hashlib.sha256()
+    with open(f"/proc/self/fd/{handle}", "rb", buffering=0) as file:
+        while piece := file.read(_PIECE):
+            hasher.update(piece)
+    return f"sha256:{hasher.hexdigest()}"

@@ -1,0 +1,55 @@
+"""The whole tree of an image as one layer."""
+
+import os
+from dataclasses import replace
+
+from builder.edit.documents import Documents, Members, layer_members
+from builder.edit.rebase import BASE_DIGEST, BASE_NAME, BUILD_CACHES
+from builder.machine import Machine
+from builder.oci.host_entry import entry_of, image_xattrs
+from builder.oci.image import Image
+from builder.oci.layer import Layer, LayerWriter
+from builder.oci.pack import pack_changes
+from builder.request import Compression
+from runtime.changes import tree_changes
+from runtime.safepath import open_beneath
+
+
+def flattened(documents: Documents, layer: Layer) -> Documents:
+    """Return the documents of the image with *layer* in the place of all its layers, as old as the image is.
+
+    Annotations that name a base and build caches in the config go: they tell of layers that are not there any more.
+    """
+    entry = {"created": documents.config.get("created"), "created_by": "pybuild flatten"}
+    history = [{key: value for key, value in entry.items() if value}]
+    made = documents.with_layers([layer_members(layer)], [str(layer.diff_id)], history)
+    annotations: Members = documents.manifest.get("annotations") or {}
+    kept = {key: value for key, value in annotations.items() if key not in {BASE_DIGEST, BASE_NAME}}
+    config = {key: value for key, value in made.config.items() if key not in BUILD_CACHES}
+    return replace(made, config=config).with_annotations(kept)
+
+
+def write_tree(machine: Machine, image: Image, compression: Compression) -> Layer:
+    """Store the tree of *image* as a layer; the same tree gives the same layer.
+
+    Names are in byte order, of several hard links the first is the file. The root folder has no time: an image need not
+    tell it, and the file system's would be that of this store.
+    """
+    tree = machine.snapshots.open(machine.snapshot(image))
+    try:
+        with LayerWriter(machine.blobs, compression.algorithm, compression.level) as writer:
+            _add_root(writer, tree)
+            pack_changes(writer, tree, tree_changes(None, tree))
+            return writer.commit()
+    finally:
+        os.close(tree)
+
+
+def _add_root(writer: LayerWriter, tree: int) -> None:
+    fd = open_beneath(tree, "")
+    try:
+        entry = entry_of("", os.fstat(fd), xattrs=image_xattrs(fd))
+    finally:
+        os.close(fd)
+    if entry is not None:
+        writer.add(replace(entry, mtime=0))
