@@ -14,8 +14,8 @@ from builder.commands.annotation_flags import annotations
 from builder.commands.cache_flags import cache_flags, cache_values
 from builder.commands.foreign_flags import foreign_flags
 from builder.commands.housekeeping import tidy
-from builder.commands.stdin_context import prepared
-from builder.commands.step_flags import step_flags, step_values
+from builder.commands.stdin_context import Elsewhere, prepared
+from builder.commands.step_flags import ssh_keys, step_flags, step_values
 from builder.commands.target_flags import targets
 from builder.commands.tools import Command, be_root, is_terminal, machine, root_option, say, tools
 from builder.display.choose import MODES, OpenDisplay, open_display
@@ -118,16 +118,18 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 def command(**flags: Any) -> int:
     """Build an image from a Dockerfile and the files in CONTEXT."""
     request = request_from(flags, os.environ)
-    address = values.dockerfile_address(flags["file"])
+    elsewhere = Elsewhere(
+        dockerfile=values.dockerfile_address(flags["file"]), keys=ssh_keys(flags["agents"], os.environ)
+    )
     if flags["check"] or flags["call"] or flags["output_format"]:
         from builder.commands.build_call import answer, call_of, dockerfile_path
 
         if (call := call_of(flags)) is not None:
-            with prepared(request, address) as ready:
+            with prepared(request, elsewhere) as ready:
                 return answer(call, ready, dockerfile_path(request))
     _check_outputs(request, quiet=flags["quiet"])
     be_root()
-    with _display(flags, os.environ) as display, prepared(request, address) as ready:
+    with _display(flags, os.environ) as display, prepared(request, elsewhere) as ready:
         outcome = _built(ready, display)
     ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
     if flags["iidfile"] is not None:

@@ -4,9 +4,9 @@ What comes becomes a folder for this build.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
@@ -23,22 +23,34 @@ _DOCKERFILE_LIMIT = 16 << 20
 _MAGICS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """What a request lacks until its build begins: the Dockerfile at an address, agents for keys in files, by id."""
+
+    dockerfile: str = ""
+    keys: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+
+
 @contextmanager
-def prepared(request: Request, address: str = "") -> Iterator[Request]:
-    """Give *request* with folders and files in place of ``-``; what was made for it is gone afterwards.
+def prepared(request: Request, elsewhere: Elsewhere | None = None) -> Iterator[Request]:
+    """Give *request* with folders and files in place of ``-``, and with what is *elsewhere*.
 
-    With *address* the Dockerfile is brought from there.
+    What was made for it is gone afterwards.
     """
-    with _without_stdin(request) as ready:
-        if not address:
-            yield ready
-            return
-        import tempfile
+    with _without_stdin(request) as local, ExitStack() as stack:
+        ready = local
+        if elsewhere is not None and elsewhere.keys:
+            from builder.ssh_keys import key_agents
 
-        from builder.commands.dockerfile_url import fetched
+            ready = replace(ready, ssh=(*ready.ssh, *stack.enter_context(key_agents(elsewhere.keys))))
+        if elsewhere is not None and elsewhere.dockerfile:
+            import tempfile
 
-        with tempfile.TemporaryDirectory(prefix="pybuild-") as folder:
-            yield replace(ready, dockerfile=fetched(address, ready, Path(folder)))
+            from builder.commands.dockerfile_url import fetched
+
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pybuild-")))
+            ready = replace(ready, dockerfile=fetched(elsewhere.dockerfile, ready, folder))
+        yield ready
 
 
 @contextmanager

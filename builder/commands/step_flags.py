@@ -1,7 +1,7 @@
 """Flags of ``build`` about what RUN steps get: secrets, SSH agents, entitlements, limits. Raises RequestError."""
 
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,13 @@ def step_flags(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="id=ID[,src=FILE|,env=NAME]",
             help="Secret for RUN --mount=type=secret; never stored.",
         ),
-        click.option("--ssh", "agents", multiple=True, metavar="ID[=SOCKET]", help="Agent for RUN --mount=type=ssh."),
+        click.option(
+            "--ssh",
+            "agents",
+            multiple=True,
+            metavar="ID[=SOCKET|KEY,...]",
+            help="Agent or keys for RUN --mount=type=ssh, git.",
+        ),
         click.option("--allow", multiple=True, metavar="NAME", help="Permit security.insecure or network.host."),
         click.option("--shm-size", metavar="SIZE", help="Size of /dev/shm in steps (default: 64m)."),
         click.option("--ulimit", "ulimits", multiple=True, metavar="NAME=SOFT[:HARD]", help="Limit of processes."),
@@ -48,7 +54,7 @@ def step_values(flags: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, A
     """Return the fields of a request that these flags set."""
     return {
         "secrets": tuple(_secret(item, env) for item in flags["secrets"]),
-        "ssh": tuple(_agent(item, env) for item in flags["agents"]),
+        "ssh": tuple((name, paths[0]) for name, paths in _agents(flags["agents"], env) if _is_socket(paths[0])),
         "allow": frozenset(_entitlement(item) for given in flags["allow"] for item in given.split(",")),
         "resources": _resources(flags),
     }
@@ -83,18 +89,38 @@ def _secret(given: str, env: Mapping[str, str]) -> Secret:
     return Secret(id=name, file=Path(path or name))
 
 
-def _agent(given: str, env: Mapping[str, str]) -> tuple[str, Path]:
-    name, _, path = given.partition("=")
-    path = path or env.get("SSH_AUTH_SOCK", "")
-    if not path:
-        raise RequestError(f"invalid --ssh {given!r}: SSH_AUTH_SOCK is not set", hint="start an agent")
+def ssh_keys(given: Iterable[str], env: Mapping[str, str]) -> dict[str, tuple[Path, ...]]:
+    """Return the files of private keys that ``--ssh`` names, by id."""
+    return {name: paths for name, paths in _agents(given, env) if not _is_socket(paths[0])}
+
+
+def _agents(given: Iterable[str], env: Mapping[str, str]) -> Iterator[tuple[str, tuple[Path, ...]]]:
+    """Give (id, paths), one for each id: one path of a socket, or paths of keys."""
+    ids: set[str] = set()
+    for item in given:
+        name, _, value = item.partition("=")
+        name = name or "default"
+        if name in ids:
+            raise RequestError(f"invalid --ssh {item!r}: {name} is given twice", hint="list its keys: ID=KEY,KEY")
+        ids.add(name)
+        yield name, _agent_paths(item, value or env.get("SSH_AUTH_SOCK", ""))
+
+
+def _agent_paths(item: str, value: str) -> tuple[Path, ...]:
+    if not value:
+        raise RequestError(f"invalid --ssh {item!r}: SSH_AUTH_SOCK is not set", hint="start an agent")
+    paths = tuple(Path(path) for path in value.split(","))
     try:
-        is_socket = stat.S_ISSOCK(Path(path).stat().st_mode)
+        sockets = sum(_is_socket(path) for path in paths)
     except OSError as error:
-        raise RequestError(f"invalid --ssh {given!r}: {path}: {(error.strerror or '').lower()}") from error
-    if not is_socket:
-        raise RequestError(f"invalid --ssh {given!r}: {path} is not a socket", hint="use ssh-add for keys")
-    return name or "default", Path(path)
+        raise RequestError(f"invalid --ssh {item!r}: {error.filename}: {(error.strerror or '').lower()}") from error
+    if sockets and len(paths) > 1:
+        raise RequestError(f"invalid --ssh {item!r}: only single socket allowed", hint="one agent may have many keys")
+    return paths
+
+
+def _is_socket(path: Path) -> bool:
+    return stat.S_ISSOCK(path.stat().st_mode)
 
 
 def _entitlement(given: str) -> str:

@@ -112,7 +112,8 @@ class Git:
                 _kill(process)
                 raise
         if process.returncode:
-            raise BuildError(f"git {arguments[0]}{f' of {url}' if url else ''} failed: {_last_words(words)}")
+            message = f"git {arguments[0]}{f' of {url}' if url else ''} failed: {_last_words(words)}"
+            raise BuildError(message, hint=_hint(words, url))
         return output
 
     def _environment(self, folder: Path | None, url: str) -> dict[str, str]:
@@ -213,6 +214,13 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
     """End git with the programs that it started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _hint(words: bytes, url: str) -> str:
+    """Return the way out when it was ssh that failed."""
+    if b"Host key verification failed" in words:
+        return f"compare the keys that ssh-keyscan {git_host(url)} shows, and put them into ~/.ssh/known_hosts"
+    return "give a key or an agent with --ssh default" if b"Permission denied (publickey" in words else ""
 
 
 def _last_words(words: bytes) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from builder.commands.step_flags import step_values
+from builder.commands.step_flags import ssh_keys, step_values
 from builder.errors import RequestError
 from builder.request import Resources, Secret
 
@@ -59,11 +59,25 @@ def test_an_agent_is_a_socket(tmp_path: Path) -> None:
 
 
 def test_an_agent_that_is_none_is_refused(tmp_path: Path) -> None:
-    key = tmp_path / "key"
-    key.touch()
-    for given, env in (("default", {}), (f"a={key}", {}), (f"a={tmp_path}/none", {})):
+    for given, env in (("default", {}), (f"a={tmp_path}/none", {})):
         with pytest.raises(RequestError, match="invalid --ssh"):
             values(env, agents=(given,))
+
+
+def test_what_is_no_socket_is_a_list_of_keys(tmp_path: Path) -> None:
+    one, two, agent = tmp_path / "one", tmp_path / "two", tmp_path / "agent"
+    one.touch()
+    two.touch()
+    given = (f"git={one},{two}", f"={one}")
+    assert values(agents=given)["ssh"] == ()
+    assert ssh_keys(given, {}) == {"git": (one, two), "default": (one,)}
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(agent))
+        assert ssh_keys((f"x={agent}",), {}) == {}
+        with pytest.raises(RequestError, match="only single socket allowed"):
+            ssh_keys((f"x={one},{agent}",), {})
+    with pytest.raises(RequestError, match="git is given twice"):
+        ssh_keys((f"git={one}", f"git={two}"), {})
 
 
 def test_entitlements_are_a_closed_list() -> None:

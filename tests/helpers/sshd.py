@@ -1,0 +1,75 @@
+"""A real sshd on port 22 of a network of its own, and a host that knows its key: what a command run inside meets."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.helpers.program import Program
+
+_ALONE = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
+_SCRIPT = """
+mount -t tmpfs none /run
+mkdir -m 755 /run/sshd
+mount -t tmpfs none /etc/ssh
+cp "$1" /etc/ssh/ssh_known_hosts
+busybox ifconfig lo 127.0.0.1 up
+/usr/sbin/sshd -f "$2"
+until ssh-keyscan 127.0.0.1 2> /dev/null | grep -q .; do sleep 0.05; done
+shift 2
+exec "$@"
+"""
+_CONFIG = """
+Port 22
+ListenAddress 127.0.0.1
+HostKey {folder}/host
+AuthorizedKeysFile {folder}/user.pub
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+PermitRootLogin yes
+PidFile none
+"""
+PROGRAMS = ("unshare", "busybox", "sshd", "ssh", "ssh-keygen", "ssh-agent", "ssh-add", "git")
+
+
+def make_key(path: Path, passphrase: str = "") -> Path:
+    """Make a private key at *path*, and the public one beside it."""
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", path.name, "-f", os.fspath(path)]
+    subprocess.run(command, check=True)
+    return path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshServer:
+    """Keys and settings of a server below *folder*; it runs for one command at a time."""
+
+    folder: Path
+
+    @property
+    def key(self) -> Path:
+        """The private key that may log in as root."""
+        return self.folder / "user"
+
+    @classmethod
+    def made(cls, folder: Path, *, known: bool = True) -> "SshServer":
+        """Make the keys; *known* says whether the host has the key of the server."""
+        folder.mkdir()
+        make_key(folder / "user")
+        host = make_key(folder / "host").with_name("host.pub").read_text()
+        (folder / "known").write_text(f"127.0.0.1 {host}" if known else "")
+        (folder / "config").write_text(_CONFIG.format(folder=folder))
+        return cls(folder=folder)
+
+    def run(self, program: Program, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        """Run pybuild beside the server."""
+        files = [os.fspath(self.folder / name) for name in ("known", "config")]
+        return subprocess.run(
+            [*_ALONE, "sh", "-euc", _SCRIPT, "sh", *files, *program.command(*arguments)],
+            env=program.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
