@@ -2,7 +2,7 @@
 # make test    all tests, with the Debian packages that they need
 # make check   format, lint, types, imports and the fast tests; what to run before a commit
 # make fuzz    everything that reads what a user wrote, each reader for FUZZ seconds
-# make bench   the table of builder/README.md, beside Docker and Buildah; make bench BENCH="--help" for choices
+# make bench   the table of builder/README.md, beside Docker, Buildah and skopeo; make bench BENCH="--help" for choices
 
 VENV = .venv
 BIN = $(VENV)/bin

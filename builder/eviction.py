@@ -1,4 +1,4 @@
-"""Which records of the build cache go, when it may not grow without end.
+"""Which records of the build cache, and which cache mounts, go when it may not grow without end.
 
 What a record costs is what nothing else needs: blobs and unpacked layers of images count for nothing. A record is as
 recently used as any record that stands on it, so the steps of a build that is still in use stay together.
@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from builder.cache import Layers
-from builder.gc import mark, snapshot_size
+from builder.gc import Freed, disk_usage, mark, remove_mount, snapshot_size
 from builder.machine import Machine
+from builder.mount_store import CacheMount, cache_mounts
 from builder.oci.digest import Digest
 from builder.oci.model import chain_ids
+
+REGULAR, CACHE_MOUNT = "regular", "exec.cachemount"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,12 @@ class Policy:
     """The cache is never made smaller than this."""
     max_used_space: int | None = None
     min_free_space: int | None = None
+    kind: str = ""
+    """Only ``regular``, results of steps, or ``exec.cachemount``, cache mounts; "" is both."""
+
+    def takes(self, is_mount: bool) -> bool:
+        """Tell whether what is a cache mount, or what is none, may go."""
+        return not self.kind or self.kind == (CACHE_MOUNT if is_mount else REGULAR)
 
     @property
     def is_empty(self) -> bool:
@@ -49,29 +58,43 @@ class _Record:
     layers: Layers
     used: float
     costs: frozenset[str]
+    mount: CacheMount | None = None
+    """What it is, when it is no record of a step."""
 
 
-def evict(machine: Machine, policy: Policy) -> int:
-    """Forget records as *policy* says, those that were used longest ago first; return how many.
+def evict(machine: Machine, policy: Policy) -> Freed:
+    """Forget records and remove cache mounts as *policy* says, those that were used longest ago first.
 
-    What they named goes with the next `builder.gc.collect`. The caller holds `Machine.collecting`.
+    What records named goes with the next `builder.gc.collect`. The caller holds `Machine.collecting`.
     """
     sizes: dict[str, int] = {}
-    records = sorted(_records(machine, sizes), key=lambda record: record.used)
-    needed = Counter(cost for record in records for cost in record.costs)
+    found = sorted((*_records(machine, sizes), *_mounts(machine, sizes)), key=lambda record: record.used)
+    needed = Counter(cost for record in found for cost in record.costs)
     used = sum(sizes[cost] for cost in needed)
     status = os.statvfs(machine.root)
     room = policy.room(used, status.f_bavail * status.f_frsize)
     limit = time.time() - (policy.until or 0)
     gone = []
-    for record in records:
+    for record in found:
         if used <= room or (policy.until is not None and record.used > limit):
             break
-        gone.append(record.key)
-        needed.subtract(record.costs)
-        used -= sum(sizes[cost] for cost in record.costs if needed[cost] == 0)
-    machine.cache.forget(gone)
-    return len(gone)
+        if policy.takes(record.mount is not None):
+            gone.append(record)
+            needed.subtract(record.costs)
+            used -= sum(sizes[cost] for cost in record.costs if needed[cost] == 0)
+    freed = Freed(records=sum(record.mount is None for record in gone))
+    machine.cache.forget([record.key for record in gone if record.mount is None])
+    for record in gone:
+        if record.mount is not None:
+            remove_mount(record.mount, freed)
+    return freed
+
+
+def _mounts(machine: Machine, sizes: dict[str, int]) -> Iterator[_Record]:
+    for mount in cache_mounts(machine):
+        cost = f"mount {mount.folder.name}"
+        sizes[cost] = disk_usage(mount.folder)
+        yield _Record(key="", layers=(), used=mount.used, costs=frozenset({cost}), mount=mount)
 
 
 def _records(machine: Machine, sizes: dict[str, int]) -> Iterator[_Record]:

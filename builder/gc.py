@@ -12,6 +12,7 @@ from pathlib import Path
 
 from builder.cache import Layers
 from builder.machine import Machine
+from builder.mount_store import CacheMount, cache_mounts, remove, sweep
 from builder.oci.digest import Digest
 from builder.oci.errors import OciError
 from builder.oci.image import children, read_image
@@ -40,8 +41,17 @@ class Freed:
 
     blobs: list[Digest] = field(default_factory=list)
     snapshots: list[str] = field(default_factory=list)
+    mounts: list[str] = field(default_factory=list)
     records: int = 0
     size: int = 0
+
+    def add(self, other: "Freed") -> None:
+        """Count what *other* has as removed, too."""
+        self.blobs += other.blobs
+        self.snapshots += other.snapshots
+        self.mounts += other.mounts
+        self.records += other.records
+        self.size += other.size
 
 
 def mark_images(machine: Machine, descriptors: Iterable[Descriptor]) -> Marked:
@@ -60,7 +70,7 @@ def mark(machine: Machine) -> Marked:
 
 
 def collect(machine: Machine, *, everything: bool = False) -> Freed:
-    """Remove what nothing needs. With *everything*, cache records count for nothing and are dropped, too.
+    """Remove what nothing needs. With *everything*, cache records and cache mounts count for nothing and go, too.
 
     The caller holds `Machine.collecting`. Interrupted at any point, the store is whole: records go before their blobs,
     snapshots before their parents.
@@ -70,6 +80,8 @@ def collect(machine: Machine, *, everything: bool = False) -> Freed:
     if everything:
         freed.records = sum(1 for _ in machine.cache.records())
         machine.cache.forget_all()
+        for mount in list(cache_mounts(machine)):
+            remove_mount(mount, freed)
     else:
         freed.records = _forget_broken(machine, marked)
     _sweep_snapshots(machine, marked.snapshots, freed)
@@ -77,7 +89,15 @@ def collect(machine: Machine, *, everything: bool = False) -> Freed:
         if digest not in marked.blobs:
             _remove_blob(machine, digest, freed)
     machine.blobs.sweep()
+    sweep(machine)
     return freed
+
+
+def remove_mount(mount: CacheMount, freed: Freed) -> None:
+    """Remove a cache mount. The caller holds `Machine.collecting`: no builder works with it."""
+    freed.size += disk_usage(mount.folder)
+    remove(mount)
+    freed.mounts.append(mount.name)
 
 
 def drop_image(machine: Machine, descriptor: Descriptor) -> Freed:

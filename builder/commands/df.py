@@ -1,5 +1,6 @@
 """``pybuild df``: what the store takes on the disk, and how much of it prune would give back."""
 
+import time
 from collections.abc import Iterable
 
 import click
@@ -7,8 +8,10 @@ import click
 from builder import gc
 from builder.commands.listing import Row, listing
 from builder.commands.tools import Command, format_option, machine, root_option, say
-from builder.display.units import human_size
+from builder.display.sanitize import clean_line
+from builder.display.units import human_duration, human_size
 from builder.machine import Machine
+from builder.mount_store import cache_mounts, in_use
 from builder.oci.digest import Digest
 from builder.oci.model import Descriptor
 
@@ -19,23 +22,30 @@ _HEADERS = {
     "Size": "SIZE",
     "Reclaimable": "RECLAIMABLE",
 }
+_MOUNT_HEADERS = {"Name": "CACHE MOUNT", "Size": "SIZE", "LastUsed": "LAST USED", "InUse": "IN USE"}
 
 
 @click.command("df", cls=Command, short_help="Show what the store takes on the disk.")
+@click.option("-v", "--verbose", is_flag=True, help="List each cache mount.")
 @format_option
 @root_option
-def command(template: str | None) -> None:
+def command(*, template: str | None, verbose: bool) -> None:
     """Show what the store takes on the disk.
 
-    ACTIVE is what images with a name need. What "prune -a" would remove is RECLAIMABLE.
+    ACTIVE is what images with a name need, and cache mounts that a step works with right now. What "prune -a" would
+    remove is RECLAIMABLE. With -v each cache mount is listed instead.
     """
     opened = machine()
     try:
         with opened.in_use():
-            rows = [_images(opened), _cache(opened), _snapshots(opened)]
+            rows = [_images(opened), _cache(opened), _mounts(opened), _snapshots(opened)]
+            each = _each_mount(opened) if verbose else []
     finally:
         opened.close()
-    say(listing(rows, _HEADERS, tuple(_HEADERS), template))
+    if not verbose:
+        say(listing(rows, _HEADERS, tuple(_HEADERS), template))
+    else:
+        say(listing(each, _MOUNT_HEADERS, tuple(_MOUNT_HEADERS), template))
 
 
 def _images(opened: Machine) -> Row:
@@ -53,6 +63,24 @@ def _cache(opened: Machine) -> Row:
     needed = _named_blobs(opened)
     active = sum(all(Digest.parse(layer.digest) in needed for layer in layers) for layers in records)
     return _row("Build Cache", (len(records), active), size, 0)
+
+
+def _mounts(opened: Machine) -> Row:
+    sizes = {mount: gc.disk_usage(mount.folder) for mount in cache_mounts(opened)}
+    active = [mount for mount in sizes if in_use(mount, opened)]
+    return _row("Cache Mounts", (len(sizes), len(active)), sum(sizes.values()), sum(sizes[mount] for mount in active))
+
+
+def _each_mount(opened: Machine) -> list[Row]:
+    return [
+        {
+            "Name": clean_line(mount.name.removeprefix("cache mount ")),
+            "Size": human_size(gc.disk_usage(mount.folder)),
+            "LastUsed": f"{human_duration(max(0.0, time.time() - mount.used))} ago",
+            "InUse": str(in_use(mount, opened)).lower(),
+        }
+        for mount in cache_mounts(opened)
+    ]
 
 
 def _snapshots(opened: Machine) -> Row:

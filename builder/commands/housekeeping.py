@@ -39,7 +39,7 @@ def tidy(machine: Machine) -> None:
         warn(error.message)
         return
     with suppress(Cancelled), machine.locks.exclusive("gc", lambda: True):
-        if evict(machine, wanted):
+        if evict(machine, wanted).records:
             gc.collect(machine)
         stamp.touch(mode=0o600)
 

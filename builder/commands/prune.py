@@ -10,19 +10,20 @@ from builder.commands.failures import FAILED
 from builder.commands.housekeeping import store_limits
 from builder.commands.prune_flags import policy, prune_flags
 from builder.commands.tools import Command, machine, root_option, say
+from builder.display.sanitize import clean_line
 from builder.display.units import human_size
 from builder.eviction import evict
 
 _WARNING = {
     False: "images without a name, and what neither an image nor the build cache needs",
-    True: "images without a name, the whole build cache, and unpacked layers that no image needs",
+    True: "images without a name, the whole build cache with all cache mounts, and unpacked layers that no image needs",
 }
 
 _LIMITED = "images without a name, and the build cache beyond the limits that are given"
 
 
 @click.command("prune", cls=Command, short_help="Remove what nothing needs.")
-@click.option("-a", "--all", "everything", is_flag=True, help="Also the whole build cache.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Also the whole build cache and all cache mounts.")
 @click.option("-f", "--force", is_flag=True, help="Do not ask.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only how much was reclaimed.")
 @prune_flags
@@ -30,9 +31,10 @@ _LIMITED = "images without a name, and the build cache beyond the limits that ar
 def command(*, everything: bool, force: bool, quiet: bool, **flags: Any) -> int | None:
     """Remove images without a name and everything in the store that nothing needs.
 
-    Images with a name always stay. With -a the build cache goes, too: the next build runs every step again; with a
-    filter or a size, only as much of it as these say. Limits may also stand in config.toml of the store, under [gc];
-    they are kept after builds, too. Waits for builds that use the store.
+    Images with a name always stay. With -a the build cache goes, too, and cache mounts with it: the next build runs
+    every step again; with a filter or a size, only as much of it as these say. The filter type=exec.cachemount takes
+    cache mounts only, type=regular all but these. Limits may also stand in config.toml of the store, under [gc]; they
+    are kept after builds, too. Waits for builds that use the store.
     """
     wanted = policy(flags)
     opened = machine()
@@ -46,14 +48,15 @@ def command(*, everything: bool, force: bool, quiet: bool, **flags: Any) -> int 
         with opened.collecting():
             images = [str(descriptor.digest) for name, descriptor in opened.layout.entries() if not name]
             opened.layout.untag("")
-            evicted = 0 if wanted.is_empty else evict(opened, wanted)
+            evicted = gc.Freed() if wanted.is_empty else evict(opened, wanted)
             freed = gc.collect(opened, everything=everything)
-            freed.records += evicted
+            freed.add(evicted)
     finally:
         opened.close()
     if not quiet:
         _list("Deleted Images", images)
         _list("Deleted unpacked layers", freed.snapshots)
+        _list("Deleted cache mounts", [clean_line(name.removeprefix("cache mount ")) for name in freed.mounts])
         _list("Deleted blobs", [str(digest) for digest in freed.blobs])
         say(f"Deleted build cache records: {freed.records}\n")
     say(f"Total reclaimed space: {human_size(freed.size)}")

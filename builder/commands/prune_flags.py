@@ -7,9 +7,10 @@ import click
 
 from builder.commands.cache_flags import duration
 from builder.errors import RequestError
-from builder.eviction import Policy
+from builder.eviction import CACHE_MOUNT, REGULAR, Policy
 from grammar.golang import parse_size
 
+_KINDS = (REGULAR, CACHE_MOUNT)
 _SIZES = ("reserved-space", "max-used-space", "min-free-space")
 
 
@@ -17,7 +18,10 @@ def prune_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add these flags to a command."""
     options = (
         click.option(
-            "--filter", "filters", multiple=True, metavar="until=24h", help="Only cache not used for so long."
+            *("--filter", "filters"),
+            multiple=True,
+            metavar="until=24h|type=KIND",
+            help="Only cache not used for so long, or of a kind: regular, exec.cachemount.",
         ),
         click.option("--reserved-space", metavar="SIZE", help="Keep this much of the cache in any case."),
         click.option("--max-used-space", metavar="SIZE", help="Make the cache smaller than this, oldest use first."),
@@ -34,7 +38,7 @@ def policy(flags: Mapping[str, Any]) -> Policy:
     given = {name: _size(name, flags[name.replace("-", "_")]) for name in (*_SIZES, "keep-storage")}
     kept, older = given["reserved-space"], given["keep-storage"]
     return Policy(
-        until=_until(flags["filters"]),
+        **_filters(flags["filters"]),
         reserved_space=older if kept is None else kept,
         max_used_space=given["max-used-space"],
         min_free_space=given["min-free-space"],
@@ -50,11 +54,16 @@ def _size(name: str, text: str | None) -> int | None:
         raise RequestError(f"invalid --{name}: {error}", hint="write it as 512m or 20g") from error
 
 
-def _until(filters: Iterable[str]) -> float | None:
-    until = None
+def _filters(filters: Iterable[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for item in filters:
         key, _, value = item.partition("=")
-        if key != "until":
-            raise RequestError(f"--filter: {key!r} is not supported", hint="use until=24h")
-        until = duration("--filter until", value)
-    return until
+        if key == "type":
+            if value not in _KINDS:
+                raise RequestError(f"--filter: there is no type {value!r}", hint=f"use one of {', '.join(_KINDS)}")
+            found["kind"] = value
+        elif key == "until":
+            found["until"] = duration("--filter until", value)
+        else:
+            raise RequestError(f"--filter: {key!r} is not supported", hint="use until=24h or type=exec.cachemount")
+    return found

@@ -4,7 +4,6 @@ A cache is named by its id, by what it begins with (``from`` and ``source``) and
 user gave it: with another beginning it is another cache, as in BuildKit. With ``--no-cache`` it begins anew, as there.
 """
 
-import hashlib
 import os
 import secrets
 from contextlib import ExitStack, suppress
@@ -14,6 +13,7 @@ from builder.cache import Layers
 from builder.errors import BuildError, Cancelled
 from builder.execute.job import Job
 from builder.machine import Machine
+from builder.mount_store import mount_folder, note_use
 from builder.oci.digest import Digest
 from builder.oci.model import chain_ids
 from builder.ops import RunMount
@@ -53,12 +53,13 @@ def cache_folder(mount: RunMount, job: Job, stack: ExitStack) -> Path:
         else:
             folder = present_mount(name, job.machine) or _made(name, mount, job)
         stack.enter_context(job.machine.locks.shared(f"use {name}", job.cancel.is_set))
+        note_use(name, job.machine)
         return folder
 
 
 def _set_aside(name: str, machine: Machine) -> None:
     """Take a cache mount away; what another build works with right now stays until nobody does."""
-    folder = _mount_folder(name, machine)
+    folder = mount_folder(name, machine)
     with suppress(FileNotFoundError):
         folder.rename(folder.with_name(f"old-{folder.name}-{secrets.token_hex(8)}"))
     with suppress(Cancelled), machine.locks.exclusive(f"use {name}", lambda: True):
@@ -72,15 +73,10 @@ def _set_aside(name: str, machine: Machine) -> None:
 
 def present_mount(name: str, machine: Machine) -> Path | None:
     """Return the folder of a cache mount, filled by another store when it is not here; None when nobody has it."""
-    folder, elsewhere = _mount_folder(name, machine), machine.cache.elsewhere
+    folder, elsewhere = mount_folder(name, machine), machine.cache.elsewhere
     if folder.exists() or (elsewhere is not None and elsewhere.fill_mount(name, folder)):
         return folder
     return None
-
-
-def _mount_folder(name: str, machine: Machine) -> Path:
-    """Return where a cache mount is. The name is hashed: an id is no path."""
-    return machine.root / "cache-mounts" / hashlib.sha256(name.encode()).hexdigest()
 
 
 def origin(mount: RunMount, layers: Layers) -> str:
@@ -93,7 +89,7 @@ def origin(mount: RunMount, layers: Layers) -> str:
 
 def _made(name: str, mount: RunMount, job: Job) -> Path:
     """Make the folder; it appears whole. The caller has the lock for it."""
-    folder = _mount_folder(name, job.machine)
+    folder = mount_folder(name, job.machine)
     new = folder.with_name(f"new-{folder.name}")
     folders = os.open(folder.parent, _FOLDER)
     try:

@@ -2,23 +2,29 @@
 
 Builders take turns within each run, so that a slow moment of the machine hits all of them. Figures are medians; the
 ratio is pybuild's time to Docker's, or to the best of the others where the budget says so. Peak memory is that of the
-one largest process; for Docker that is the daemon, with all it keeps from earlier rows.
+one largest process; for Docker that is the daemon, with all it keeps from earlier rows. Rows with a registry need
+Debian's docker-registry; skopeo copies there what pybuild has built, and compresses nothing.
 """
 
 import argparse
 import os
 import platform
+import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.benchmarks.builders import Builder, present_builders
+from tests.benchmarks.builders import Builder, Skopeo, present_builders
 from tests.benchmarks.measure import Measured, measure
-from tests.benchmarks.rows import ROWS, Place, Row
+from tests.benchmarks.remote import REMOTE_ROWS
+from tests.benchmarks.rows import BUILDERS, ROWS, Place, Registry, Row
+from tests.helpers.docker_registry import docker_registry
 
-COLUMNS = ("docker", "buildah", "pybuild")
+COLUMNS = (*BUILDERS, "skopeo")
+ALL_ROWS = (*ROWS, *REMOTE_ROWS)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -28,16 +34,28 @@ def main(arguments: Sequence[str]) -> None:
         tempfile.TemporaryDirectory(prefix="pybuild-bench-", dir=asked.folder, ignore_cleanup_errors=True) as scratch,
         present_builders(Path(scratch), frozenset(asked.without)) as (shared, builders),
     ):
-        place = Place(folder=shared, scale=asked.scale)
+        rows = [row for row in ALL_ROWS if not asked.rows or row.name in asked.rows]
         _head(builders, asked.scale)
-        for row in ROWS:
-            if not asked.rows or row.name in asked.rows:
-                _say(_line(row, _measure_row(row, builders, place, asked.runs)))
+        with _registry(Path(scratch) / "registry", rows) as registry:
+            place = Place(folder=shared, scale=asked.scale, registry=registry)
+            for row in rows:
+                if registry.name or not row.remote:
+                    _say(_line(row, _measure_row(row, builders, place, asked.runs)))
+
+
+@contextmanager
+def _registry(folder: Path, rows: Sequence[Row]) -> Iterator[Registry]:
+    """A registry on this machine, when a row needs one and the program is there."""
+    if not any(row.remote for row in rows) or shutil.which("docker-registry") is None:
+        yield Registry()
+        return
+    with docker_registry(folder) as running:
+        yield Registry(name=running.name, storage=running.storage)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    names = [row.name for row in ROWS]
+    names = [row.name for row in ALL_ROWS]
     parser.add_argument("--rows", nargs="+", choices=names, metavar="ROW", help=f"of {', '.join(names)}")
     parser.add_argument("--runs", type=int, help="times that each row is measured, instead of its own number")
     parser.add_argument("--scale", type=float, default=1, help="of all sizes; 0.01 for a try")
@@ -46,15 +64,18 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _measure_row(row: Row, builders: list[Builder], place: Place, runs: int | None) -> dict[str, list[Measured]]:
-    found: dict[str, list[Measured]] = {builder.name: [] for builder in builders}
+def _measure_row(
+    row: Row, builders: list[Builder | Skopeo], place: Place, runs: int | None
+) -> dict[str, list[Measured]]:
+    able = [builder for builder in builders if builder.name in row.builders]
+    found: dict[str, list[Measured]] = {builder.name: [] for builder in able}
     for attempt in range(runs or row.runs):
-        for builder in builders:
+        for builder in able:
             found[builder.name].append(measure(row.arrange(builder, place, attempt)))
     return found
 
 
-def _head(builders: list[Builder], scale: float) -> None:
+def _head(builders: list[Builder | Skopeo], scale: float) -> None:
     system = f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
     _say(f"{', '.join(builder.version() for builder in builders)}; {system}; sizes x {scale:g}\n")
     heads = ["work", *COLUMNS, "ratio", "budget", *(f"{name} peak" for name in COLUMNS)]

@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,26 @@ class Builder(Protocol):
 
     def load(self, archive: Path, tag: str) -> Command:
         """The command that reads *archive* where nothing of its image is left; the removal is done by this call."""
+
+    def export_cache(self, context: Path, name: str) -> Sequence[Command]:
+        """The commands that build *context* and put what they know into a registry."""
+
+    def import_cache(self, context: Path, name: str) -> Command:
+        """The command that builds *context* with that alone; what is known otherwise is removed by this call."""
+
+
+class Transferring(Protocol):
+    """What rows with a registry need."""
+
+    @property
+    def name(self) -> str:
+        """The head of its column."""
+
+    def push(self, tag: str, name: str) -> Command:
+        """The command that pushes an image; it is given its *name* by this call."""
+
+    def pull(self, name: str) -> Command:
+        """The command that pulls an image where nothing of it is left; the removal is done by this call."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,6 +84,25 @@ class Pybuild:
         words = other.command("load", "-i", os.fspath(archive))
         return Command(words=words, environment=other.environment)
 
+    def push(self, tag: str, name: str) -> Command:
+        self._program.run("tag", tag, name)
+        return self._command("push", name)
+
+    def pull(self, name: str) -> Command:
+        shutil.rmtree(self.folder / "other", ignore_errors=True)
+        other = Program(store=self.folder / "other")
+        return Command(words=other.command("pull", name), environment=other.environment)
+
+    def export_cache(self, context: Path, name: str) -> Sequence[Command]:
+        return (self._command(*build_arguments(context, (f"--cache-to=type=registry,ref={name}",), "cached")),)
+
+    def import_cache(self, context: Path, name: str) -> Command:
+        shutil.rmtree(self.folder / "other", ignore_errors=True)
+        other = Program(store=self.folder / "other")
+        other.import_tar(bases.small(), "small")
+        words = other.command(*build_arguments(context, ("--cache-from", name), "cached"))
+        return Command(words=words, environment=other.environment)
+
     def _command(self, *arguments: str) -> Command:
         return Command(words=self._program.command(*arguments), environment=self._program.environment)
 
@@ -88,6 +127,31 @@ class DockerBuilder:
         self.peer.command("rmi", "--force", tag)
         self.peer.command("builder", "prune", "--all", "--force")
         return self._command("load", source=archive)
+
+    def push(self, tag: str, name: str) -> Command:
+        self.peer.command("tag", tag, name)
+        return self._command("push", name)
+
+    def pull(self, name: str) -> Command:
+        listed = self.peer.command(
+            "images", "--quiet", "--filter", "reference=large", "--filter", "reference=*/*/large"
+        )
+        for image in set(listed.stdout.split()):
+            self.peer.command("rmi", "--force", image)
+        self.peer.command("builder", "prune", "--all", "--force")
+        return self._command("pull", name)
+
+    def export_cache(self, context: Path, name: str) -> Sequence[Command]:
+        # Without containerd's image store, this is the one kind of cache that it writes.
+        options = ("--build-arg=BUILDKIT_INLINE_CACHE=1",)
+        words = self.peer.build_words(context, context / "Dockerfile", name, options)
+        return self._command(*words), self._command("push", name)
+
+    def import_cache(self, context: Path, name: str) -> Command:
+        self.peer.command("rmi", "--force", name)
+        self.peer.command("builder", "prune", "--all", "--force")
+        options = ("--cache-from", name, "--build-arg=BUILDKIT_INLINE_CACHE=1")
+        return self._command(*self.peer.build_words(context, context / "Dockerfile", name, options))
 
     def _command(self, *arguments: str, source: Path | None = None, output: Path | None = None) -> Command:
         words = [*self.peer.client, *arguments]
@@ -125,6 +189,30 @@ class Buildah:
             subprocess.run([*self._words(other), "rmi", "--all", "--force"], check=True, capture_output=True)
         return self._command(other, "pull", "--quiet", f"docker-archive:{archive}")
 
+    def push(self, tag: str, name: str) -> Command:
+        return self._command(self.folder, "push", "--quiet", "--tls-verify=false", tag, f"docker://{name}")
+
+    def pull(self, name: str) -> Command:
+        other = self.folder / "other"
+        if other.exists():
+            subprocess.run([*self._words(other), "rmi", "--all", "--force"], check=True, capture_output=True)
+        return self._command(other, "pull", "--quiet", "--tls-verify=false", f"docker://{name}")
+
+    def export_cache(self, context: Path, name: str) -> Sequence[Command]:
+        return (self._cached(self.folder, context, "--cache-to", name),)
+
+    def import_cache(self, context: Path, name: str) -> Command:
+        other = self.folder / "cached"
+        if other.exists():
+            subprocess.run([*self._words(other), "rmi", "--all", "--force"], check=True, capture_output=True)
+        Buildah(folder=other).bring_base(bases.small())
+        return self._cached(other, context, "--cache-from", name)
+
+    def _cached(self, folder: Path, context: Path, *options: str) -> Command:
+        build = self.build(context, "cached").words
+        *words, last = build[len(self._words(folder)) :]
+        return self._command(folder, *words, "--tls-verify=false", *options, last)
+
     def close(self) -> None:
         """Unmount what the storage library keeps mounted, and what a failed build left."""
         for line in reversed(mounts_below(self.folder)):
@@ -142,11 +230,33 @@ class Buildah:
         return Command(words=[*self._words(folder), *arguments], environment=os.environ)
 
 
+@dataclass(slots=True, kw_only=True)
+class Skopeo:
+    """Copies what pybuild has in its store, which is an OCI layout, and back into another layout."""
+
+    folder: Path
+    name: str = "skopeo"
+
+    def version(self) -> str:
+        return subprocess.run(["skopeo", "--version"], check=True, capture_output=True, text=True).stdout.strip()
+
+    def push(self, tag: str, name: str) -> Command:
+        source = f"oci:{self.folder}/pybuild/store:docker.io/library/{tag}:latest"
+        return self._copy("--dest-tls-verify=false", source, f"docker://{name}")
+
+    def pull(self, name: str) -> Command:
+        shutil.rmtree(self.folder / "copied", ignore_errors=True)
+        return self._copy("--src-tls-verify=false", f"docker://{name}", f"oci:{self.folder}/copied:it")
+
+    def _copy(self, *arguments: str) -> Command:
+        return Command(words=["skopeo", "--insecure-policy", "copy", "--quiet", *arguments], environment=os.environ)
+
+
 @contextmanager
-def present_builders(folder: Path, without: frozenset[str]) -> Iterator[tuple[Path, list[Builder]]]:
+def present_builders(folder: Path, without: frozenset[str]) -> Iterator[tuple[Path, list[Builder | Skopeo]]]:
     """A folder that all builders can read, and those that this host has; each knows the base ``small``."""
     with ExitStack() as stack:
-        found: list[Builder] = []
+        found: list[Builder | Skopeo] = []
         shared = folder
         if "docker" not in without and (peer := _docker(folder, stack)) is not None:
             peer.import_tar(bases.small(), "small")
@@ -161,6 +271,8 @@ def present_builders(folder: Path, without: frozenset[str]) -> Iterator[tuple[Pa
             pybuild = Pybuild(folder=folder / "pybuild")
             pybuild.bring_base(bases.small())
             found.append(pybuild)
+            if "skopeo" not in without and shutil.which("skopeo") is not None:
+                found.append(Skopeo(folder=folder))
         yield shared, found
 
 

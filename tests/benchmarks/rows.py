@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.builders import Builder
 from tests.benchmarks.measure import Command, measure
@@ -22,8 +23,21 @@ COPY --from=one /out /out
 RUN wc /out > /count
 """
 ONE_COPY = "FROM small\nCOPY . /in/\n"
+BUILDERS = ("docker", "buildah", "pybuild")
 MEBIBYTE = 1 << 20
 GIGABYTE = 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """A registry that runs while the table is made; *name* is "" when there is none."""
+
+    name: str = ""
+    storage: Path = Path("/nonexistent")
+
+    def empty(self) -> None:
+        """Forget everything: its files are all that it has."""
+        shutil.rmtree(self.storage, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +46,7 @@ class Place:
 
     folder: Path
     scale: float
+    registry: Registry
 
     def count(self, number: int) -> int:
         return max(1, int(number * self.scale))
@@ -53,7 +68,7 @@ class Place:
         return path
 
 
-Arrange = Callable[[Builder, Place, int], Command]
+Arrange = Callable[[Any, Place, int], Command]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +80,9 @@ class Row:
     budget: str
     arrange: Arrange
     runs: int
+    builders: tuple[str, ...] = BUILDERS
+    remote: bool = False
+    """Whether a registry is needed."""
 
 
 def _fill(count: int, size: int = 100) -> Callable[[Path], None]:
@@ -77,7 +95,7 @@ def _fill(count: int, size: int = 100) -> Callable[[Path], None]:
     return fill
 
 
-def _fill_large(size: int) -> Callable[[Path], None]:
+def fill_large(size: int) -> Callable[[Path], None]:
     """Four files; every other piece of them can be compressed."""
 
     def fill(path: Path) -> None:
@@ -126,8 +144,8 @@ def _touched(builder: Builder, place: Place, attempt: int) -> Command:
     return builder.build(context, "touched")
 
 
-def _large(builder: Builder, place: Place) -> None:
-    context = place.context("large", ONE_COPY, _fill_large(int(GIGABYTE * place.scale)))
+def large(builder: Builder, place: Place) -> None:
+    context = place.context("large", ONE_COPY, fill_large(int(GIGABYTE * place.scale)))
     measure(builder.build(context, "large"))
 
 
@@ -136,7 +154,7 @@ def _archive(builder: Builder, place: Place) -> Path:
 
 
 def _save(builder: Builder, place: Place, _attempt: int) -> Command:
-    _large(builder, place)
+    large(builder, place)
     _archive(builder, place).unlink(missing_ok=True)
     return builder.save("large", _archive(builder, place))
 
@@ -182,7 +200,7 @@ ROWS = (
         name="copy-1g",
         title="COPY of 1 GB in 4 files, cold",
         budget="0.5",
-        arrange=_cold("large-files", ONE_COPY, lambda place: _fill_large(int(GIGABYTE * place.scale))),
+        arrange=_cold("large-files", ONE_COPY, lambda place: fill_large(int(GIGABYTE * place.scale))),
         runs=3,
     ),
     Row(name="save-1g", title="save of 1 GB", budget="0.25 of the best", arrange=_save, runs=3),

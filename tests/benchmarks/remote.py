@@ -1,0 +1,68 @@
+"""Rows with a registry on this machine: what is pushed to it, pulled from it, and imported from a cache in it."""
+
+import itertools
+import os
+
+from tests.benchmarks.builders import Builder, Skopeo, Transferring
+from tests.benchmarks.measure import Command, measure
+from tests.benchmarks.rows import BUILDERS, GIGABYTE, Place, Row, fill_large, large
+
+CACHED = "FROM small\nCOPY . /in/\n" + "".join(f"RUN echo {number} > /file-{number}\n" for number in range(20))
+_NUMBERS = itertools.count()
+
+
+def _push(builder: Transferring, place: Place, attempt: int) -> Command:
+    """To a repository that has nothing of it, nor another of the same registry that it could be mounted from."""
+    if attempt == 0 and not isinstance(builder, Skopeo):
+        large(builder, place)
+    place.registry.empty()
+    return builder.push("large", f"{place.registry.name}/{builder.name}-{next(_NUMBERS)}/large:1")
+
+
+def _pull(builder: Transferring, place: Place, attempt: int) -> Command:
+    name = f"{place.registry.name}/pulled-{builder.name}/large:1"
+    if attempt == 0:
+        if not isinstance(builder, Skopeo):
+            large(builder, place)
+        measure(builder.push("large", name))
+    return builder.pull(name)
+
+
+def _import(builder: Builder, place: Place, attempt: int) -> Command:
+    """By a builder that knows the base and nothing else."""
+    context = place.context("cached", CACHED, fill_large(int(GIGABYTE / 5 * place.scale)))
+    name = f"{place.registry.name}/cache-{builder.name}-{os.getpid()}"
+    if attempt == 0:
+        for command in builder.export_cache(context, name):
+            measure(command)
+    return builder.import_cache(context, name)
+
+
+REMOTE_ROWS = (
+    Row(
+        name="push-1g",
+        title="push of 1 GB",
+        budget="0.25 of the best",
+        arrange=_push,
+        runs=3,
+        builders=(*BUILDERS, "skopeo"),
+        remote=True,
+    ),
+    Row(
+        name="pull-1g",
+        title="pull of 1 GB",
+        budget="0.25 of the best",
+        arrange=_pull,
+        runs=3,
+        builders=(*BUILDERS, "skopeo"),
+        remote=True,
+    ),
+    Row(
+        name="cache-import",
+        title="all from a cache in a registry: 200 MB, 20 RUN",
+        budget="0.5",
+        arrange=_import,
+        runs=3,
+        remote=True,
+    ),
+)
