@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import click
 
-from builder.commands.catalog import find_image
+from builder.commands.catalog import find_present
 from builder.commands.images import ago, seconds, short_id
 from builder.commands.listing import Row, listing
 from builder.commands.tools import Command, format_option, machine, root_option, say
 from builder.display.sanitize import clean_line
 from builder.display.units import human_size
 from builder.oci.image import Image
+from builder.platforms import parse_platform
 
 _HEADERS = {
     "ID": "IMAGE",
@@ -30,16 +31,20 @@ _WIDTH = 45
 @click.option("--no-human", "human", flag_value=False, hidden=True)
 @click.option("--no-trunc", is_flag=True, help="Show whole instructions and IDs.")
 @click.option("-q", "--quiet", is_flag=True, help="Show IDs only.")
+@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an image for several platforms, which one.")
 @format_option
 @root_option
-def command(image: str, template: str | None, *, human: bool, no_trunc: bool, quiet: bool) -> None:
+def command(
+    image: str, template: str | None, platform: str | None, *, human: bool, no_trunc: bool, quiet: bool
+) -> None:
     """Show the history of IMAGE, the newest step first.
 
     SIZE is that of the layer as it is stored, compressed.
     """
+    wanted = parse_platform(platform) if platform else None
     opened = machine()
     try:
-        rows = list(_rows(find_image(opened, image), human=human, whole=no_trunc))
+        rows = list(_rows(find_present(opened, image, wanted), human=human, whole=no_trunc))
     finally:
         opened.close()
     text = "\n".join(row["ID"] for row in rows) if quiet else listing(rows, _HEADERS, _COLUMNS, template)
