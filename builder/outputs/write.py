@@ -10,7 +10,7 @@ from builder.machine import Machine
 from builder.oci.image import read_image
 from builder.oci.model import Descriptor
 from builder.outputs.files import destination, sink
-from builder.request import Output
+from builder.request import Output, Shape
 
 
 def _no_status(_what: str, _current: int = 0, _total: int = 0) -> None:
@@ -32,7 +32,7 @@ def write(
     for output in outputs:
         match output.type:
             case "oci" | "docker":
-                _write_archive(descriptor, names, output, machine)
+                _write_archive(shaped(machine, descriptor, output.shape), names, output, machine)
             case "tar":
                 from builder.outputs.tar import write_tree
 
@@ -44,9 +44,21 @@ def write(
                 with _tree(descriptor, machine) as root_fd:
                     write_folder(root_fd, _folder(output))
             case "registry":
-                _push(descriptor, names, output, machine, status)
+                _push(shaped(machine, descriptor, output.shape), names, output, machine, status)
             case _:
                 raise RequestError(f"unknown output type {output.type!r}")
+
+
+def shaped(machine: Machine, descriptor: Descriptor, shape: Shape) -> Descriptor:
+    """Return the image in this *shape*, which is in the store from then on."""
+    if not shape.docker and shape.compression is None:
+        return descriptor
+    from builder.oci.convert import Form, convert
+
+    if shape.compression is None:
+        return convert(machine.blobs, descriptor, Form(docker=shape.docker))
+    form = Form(docker=shape.docker, algorithm=shape.compression.algorithm, level=shape.compression.level)
+    return convert(machine.blobs, descriptor, form)
 
 
 def _push(
