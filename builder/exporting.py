@@ -58,7 +58,7 @@ def export(
     if request.outputs:
         from builder.outputs.write import write
 
-        write(descriptor, names, request.outputs, machine, step.status)
+        write(descriptor, names, request.outputs, machine, step.status, epoch=request.source_date_epoch)
     return Exported(descriptor=kept, names=names)
 
 

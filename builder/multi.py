@@ -27,8 +27,6 @@ Plans = tuple[tuple[str, Plan], ...]
 
 _ONE_PLATFORM = {
     "docker": "docker exporter does not currently support exporting manifest lists",
-    "local": "--output type=local does not support several platforms",
-    "tar": "--output type=tar does not support several platforms",
 }
 
 

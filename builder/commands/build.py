@@ -34,8 +34,8 @@ Differences from docker build:
     warning.
   - With several targets --iidfile has a line for each, --metadata-file a key.
   - With several platforms the index of their images is kept and written; --iidfile
-    and -q give its digest; -o type=docker, local and tar take one platform only,
-    --cache-to, too.
+    and -q give its digest; -o type=local and tar have a folder for each platform,
+    like linux_arm64, unless platform-split=false; -o type=docker takes one platform.
   - The options of -o are Docker's, with oci-mediatypes, compression, force-compression,
     annotation.KEY and source-date-epoch. What the first one that is an image asks
     for, the image in the store has, too. With SOURCE_DATE_EPOCH no file of a new
