@@ -22,6 +22,8 @@ class Exported:
 
 def check_forms(request: Request) -> None:
     """Raise RequestError for a form that cannot hold what the build is to write."""
+    if request.squash and any(spec.type == "inline" for spec in request.cache_to):
+        raise RequestError("--squash does not go with --cache-to type=inline", hint="use type=registry or type=local")
     for shape in (request.stored.shape, *(output.shape for output in request.outputs)):
         if not shape.docker:
             continue

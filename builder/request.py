@@ -141,6 +141,8 @@ class Request:
     compression: Compression = Compression()
     outputs: tuple[Output, ...] = ()
     stored: Stored = Stored()
+    squash: str = ""
+    """``new``: one layer for all above the base; ``all``: one for the whole image."""
     source_date_epoch: int | None = None
     secrets: tuple[Secret, ...] = ()
     ssh: tuple[tuple[str, Path], ...] = ()

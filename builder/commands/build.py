@@ -119,6 +119,8 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
     metavar="FORMAT",
     help="Media types of the image: oci (default) or docker; of --check: text, json, sarif or junit.",
 )
+@click.option("--squash", is_flag=True, help="Make one layer of all that the build adds to its base.")
+@click.option("--squash-all", is_flag=True, help="Make one layer of the whole image, its base included.")
 @click.option("--load", is_flag=True, help="Keep the image in the store, which is always done.")
 @click.option("--push", is_flag=True, help="Push the image under its names when it is built: -o type=registry.")
 @cache_flags
@@ -180,6 +182,7 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         pull=flags["pull"],
         compression=compression,
         outputs=tuple(item for item in outputs if item.type != "image"),
+        squash="all" if flags["squash_all"] else "new" if flags["squash"] else "",
         stored=stored(outputs, flags["output_format"] or ""),
         source_date_epoch=values.source_date_epoch(dict(build_args)),
         **step_values(flags, env),
