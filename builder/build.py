@@ -9,6 +9,7 @@ from builder.definition import load_definition
 from builder.dockerfile import DockerfileText
 from builder.epoch import with_epoch
 from builder.errors import BuildError, ResolveError
+from builder.exporting import check_forms, export, timed
 from builder.machine import Machine
 from builder.multi import Plans, PlatformImage
 from builder.names import full_names
@@ -20,7 +21,7 @@ from builder.progress import Progress, Warned, silent
 from builder.remote.pins import Remotes
 from builder.request import Request
 from builder.solver import solve_with_keys
-from builder.steps import Reporter, RunningStep
+from builder.steps import Reporter
 from grammar.errors import DockerfileError
 
 
@@ -50,13 +51,14 @@ def build(request: Request, machine: Machine, progress: Progress = silent) -> Ou
     """
     full_names(request.tags)
     multi.check_request(request)
+    check_forms(request)
     reporter = Reporter(progress)
     remotes = Remotes(request, machine, reporter)
     with machine.in_use():
         with reporter.step("[internal] load build definition from Dockerfile"):
             file = load_definition(request, machine, remotes, reporter)
             with file.located(), _early_warnings(file, request, progress):
-                request = with_epoch(file, request, machine, remotes, reporter)
+                request = timed(with_epoch(file, request, machine, remotes, reporter))
                 plans = _plans(file, request, machine, remotes)
         _warn(plans, progress)
         with file.located(), _caches(request, machine, reporter):
@@ -103,8 +105,8 @@ def _for_one(plan: Plan, request: Request, machine: Machine, reporter: Reporter)
     with reporter.step("exporting to image") as step:
         image = multi.assemble_one(plan, solved, request, machine)
         step.status(f"writing image {image.id}")
-        outcome = Outcome(image_id=image.id, descriptor=image.descriptor, names=full_names(request.tags))
-        _export(outcome, request, machine, step)
+        kept = export(image.descriptor, request.tags, request, machine, step)
+        outcome = Outcome(image_id=image.id, descriptor=kept.descriptor, names=kept.names)
     multi.export_caches((solved,), request, machine, reporter)
     return outcome
 
@@ -116,10 +118,9 @@ def _for_platforms(plans: Plans, request: Request, machine: Machine, reporter: R
         for image in images:
             step.status(f"writing image {image.image_id}")
         index = multi.write_index(images, request, machine)
-        step.status(f"exporting manifest list {index.digest}")
-        names = full_names(request.tags)
-        outcome = Outcome(image_id=index.digest, descriptor=index, names=names, platforms=images)
-        _export(outcome, request, machine, step)
+        kept = export(index, request.tags, request, machine, step)
+        found = kept.descriptor
+        outcome = Outcome(image_id=found.digest, descriptor=found, names=kept.names, platforms=images)
     multi.export_caches(solved, request, machine, reporter)
     return outcome
 
@@ -131,9 +132,8 @@ def _for_targets(plans: Plans, request: Request, machine: Machine, reporter: Rep
     for target, image in zip(request.targets, images, strict=True):
         with reporter.step(f"exporting {target.stage} to image") as step:
             step.status(f"writing image {image.image_id}")
-            names = full_names(target.tags)
-            outcome = Outcome(image_id=image.image_id, descriptor=image.descriptor, names=names)
-            _export(outcome, request, machine, step)
+            kept = export(image.descriptor, target.tags, request, machine, step)
+            outcome = Outcome(image_id=image.image_id, descriptor=kept.descriptor, names=kept.names)
             outcomes.append((target.stage, outcome))
     multi.export_caches(solved, request, machine, reporter)
     return replace(outcomes[-1][1], targets=tuple(outcomes))
@@ -146,17 +146,3 @@ def _caches(request: Request, machine: Machine, reporter: Reporter) -> AbstractC
     from builder.caches.imported import imported
 
     return imported(request, machine, reporter)
-
-
-def _export(outcome: Outcome, request: Request, machine: Machine, step: RunningStep) -> None:
-    """Name the image, or the index of several, in the store, then write it to the outputs."""
-    names = outcome.names
-    for name in names:
-        machine.layout.tag(name, outcome.descriptor)
-        step.status(f"naming to {name}")
-    if not names:
-        machine.layout.keep(outcome.descriptor)
-    if request.outputs:
-        from builder.outputs.write import write
-
-        write(outcome.descriptor, names, request.outputs, machine, step.status)

@@ -27,8 +27,6 @@ Plans = tuple[tuple[str, Plan], ...]
 
 _ONE_PLATFORM = {
     "docker": "docker exporter does not currently support exporting manifest lists",
-    "local": "--output type=local does not support several platforms",
-    "tar": "--output type=tar does not support several platforms",
 }
 
 
@@ -99,9 +97,14 @@ def assemble_one(plan: Plan, solved: Solved, request: Request, machine: Machine)
         from builder.caches.export import inline
 
         config = replace(config, build_cache=inline(solved.finished, request, machine))
+    layers = solved.layers
+    if request.squash:
+        from builder.squash import squashed
+
+        config, layers = squashed(config, layers, request, machine)
     return assemble(
         config,
-        solved.layers,
+        layers,
         machine.blobs,
         planned=plan.created,
         epoch=request.source_date_epoch,

@@ -13,6 +13,34 @@ class Compression:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """How an image is written: Docker's media types or OCI's, and how all of its layers are compressed, base included.
+
+    *compression* None leaves each layer as it is.
+    """
+
+    docker: bool = False
+    compression: Compression | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What the store keeps of a build beside its cache.
+
+    *canonical* also names the image by its digest; *dangling* is the prefix of such a name for one without any other.
+    """
+
+    image: bool = True
+    shape: Shape = Shape()
+    canonical: bool = False
+    dangling: str = ""
+    epoch: int | None = None
+    """The time of the image, in seconds, whatever SOURCE_DATE_EPOCH says."""
+    rewrite: bool = False
+    """There must be such a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """One ``-o``: *type* is oci, docker, tar, local or registry; *dest* None means standard output, or no file at all.
 
@@ -22,6 +50,7 @@ class Output:
     type: str
     dest: Path | None
     options: tuple[tuple[str, str], ...] = ()
+    shape: Shape = Shape()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +140,9 @@ class Request:
     pull: bool = False
     compression: Compression = Compression()
     outputs: tuple[Output, ...] = ()
+    stored: Stored = Stored()
+    squash: str = ""
+    """``new``: one layer for all above the base; ``all``: one for the whole image."""
     source_date_epoch: int | None = None
     secrets: tuple[Secret, ...] = ()
     ssh: tuple[tuple[str, Path], ...] = ()

@@ -6,9 +6,8 @@ from builder.cache import BuiltLayer, Layers
 from builder.caches.document import Remembered
 from builder.oci import media
 from builder.oci.blobs import BlobStore
-from builder.oci.compression import check_level, decompressing, open_compressor
-from builder.oci.model import Descriptor
-from builder.oci.verified import pieces
+from builder.oci.compression import check_level
+from builder.oci.convert import recompress
 from builder.request import CacheSpec
 
 
@@ -22,13 +21,13 @@ def compressed(remembered: Remembered, spec: CacheSpec, blobs: BlobStore) -> Rem
     if not algorithm:
         return remembered
     level = check_level(algorithm, int(spec.option("compression-level")) if spec.option("compression-level") else None)
-    done: dict[str, Descriptor] = {}
+    done = {}
 
     def one(layer: BuiltLayer) -> BuiltLayer:
         if media.layer_compression(layer.media_type) == algorithm and not spec.flag("force-compression"):
             return layer
         if layer.digest not in done:
-            done[layer.digest] = _anew(layer.descriptor, algorithm, level, blobs)
+            done[layer.digest] = recompress(blobs, layer.descriptor, algorithm, level)
         new = done[layer.digest]
         return replace(layer, digest=str(new.digest), size=new.size, media_type=new.media_type)
 
@@ -40,16 +39,3 @@ def compressed(remembered: Remembered, spec: CacheSpec, blobs: BlobStore) -> Rem
         records={key: all_of(layers) for key, layers in remembered.records.items()},
         mounts=tuple(replace(mount, layer=one(mount.layer)) for mount in remembered.mounts),
     )
-
-
-def _anew(layer: Descriptor, algorithm: str, level: int, blobs: BlobStore) -> Descriptor:
-    with blobs.open(layer) as packed, decompressing(packed) as content, blobs.writer() as blob:
-        compressor = open_compressor(algorithm, level, blob.write)
-        try:
-            for piece in pieces(content):
-                compressor.write(piece)
-            compressor.close()
-        finally:
-            compressor.abort()
-        digest, size = blob.commit()
-    return Descriptor(media_type=media.oci_layer(algorithm), digest=digest, size=size)

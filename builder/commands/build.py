@@ -14,6 +14,7 @@ from builder.commands.annotation_flags import annotations
 from builder.commands.cache_flags import cache_flags, cache_values
 from builder.commands.foreign_flags import foreign_flags
 from builder.commands.housekeeping import tidy
+from builder.commands.output_shape import output_annotations, shaped_outputs, stored
 from builder.commands.stdin_context import Elsewhere, prepared
 from builder.commands.step_flags import ssh_keys, step_flags, step_values
 from builder.commands.target_flags import targets
@@ -33,8 +34,12 @@ Differences from docker build:
     warning.
   - With several targets --iidfile has a line for each, --metadata-file a key.
   - With several platforms the index of their images is kept and written; --iidfile
-    and -q give its digest; -o type=docker, local and tar take one platform only,
-    --cache-to, too.
+    and -q give its digest; -o type=local and tar have a folder for each platform,
+    like linux_arm64, unless platform-split=false; -o type=docker takes one platform.
+  - The options of -o are Docker's, with oci-mediatypes, compression, force-compression,
+    annotation.KEY and source-date-epoch. What the first one that is an image asks
+    for, the image in the store has, too. With SOURCE_DATE_EPOCH no file of a new
+    layer is younger: rewrite-timestamp is always on, and leaves base layers alone.
   - -o type=local leaves out set-user-id bits, device nodes and pipes, and never
     removes a folder of yours to put a file in its place.
   - Exit codes: 1 a step failed, 2 usage or Dockerfile, 3 the host cannot, 4 a
@@ -108,7 +113,14 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
     metavar="METHOD[,format=FORMAT]",
     help="Show only: check (or lint), outline (parameters), targets, subrequests.describe.",
 )
-@click.option("--format", "output_format", metavar="FORMAT", help="Of --check: text, json, sarif or junit.")
+@click.option(
+    "--format",
+    "output_format",
+    metavar="FORMAT",
+    help="Media types of the image: oci (default) or docker; of --check: text, json, sarif or junit.",
+)
+@click.option("--squash", is_flag=True, help="Make one layer of all that the build adds to its base.")
+@click.option("--squash-all", is_flag=True, help="Make one layer of the whole image, its base included.")
 @click.option("--load", is_flag=True, help="Keep the image in the store, which is always done.")
 @click.option("--push", is_flag=True, help="Push the image under its names when it is built: -o type=registry.")
 @cache_flags
@@ -144,9 +156,10 @@ def command(**flags: Any) -> int:
 def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
     """Return the request that *flags* and *env* make. Raises RequestError."""
     build_args = values.build_arguments(flags["build_args"], env)
-    outputs = tuple(values.output(item) for item in (*flags["outputs"], *(["type=registry"] if flags["push"] else [])))
+    given = tuple(values.output(item) for item in (*flags["outputs"], *(["type=registry"] if flags["push"] else [])))
     named = flags["compression"]
-    compression = values.compression(named) if named else values.output_compression(outputs) or Compression()
+    compression = values.compression(named) if named else values.output_compression(given) or Compression()
+    outputs = shaped_outputs(given, flags["output_format"] or "", compression)
     names = [name for item in outputs for name in dict(item.options).get("name", "").split(",") if name]
     platforms = values.platforms(flags["platforms"], env)
     tags = full_names((*flags["tags"], *names))
@@ -160,7 +173,7 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         target=wanted[0].stage if len(wanted) == 1 else None,
         targets=wanted if len(wanted) > 1 else (),
         labels=values.labels(flags["labels"]),
-        annotations=annotations(flags["annotations"]),
+        annotations=(*annotations(flags["annotations"]), *output_annotations(outputs)),
         platform=platforms[0] if len(platforms) == 1 else None,
         platforms=platforms if len(platforms) > 1 else (),
         network=values.network(flags["network"]),
@@ -169,6 +182,8 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         pull=flags["pull"],
         compression=compression,
         outputs=tuple(item for item in outputs if item.type != "image"),
+        squash="all" if flags["squash_all"] else "new" if flags["squash"] else "",
+        stored=stored(outputs, flags["output_format"] or ""),
         source_date_epoch=values.source_date_epoch(dict(build_args)),
         **step_values(flags, env),
         **cache_values(flags),

@@ -40,6 +40,7 @@ _FORMATS = {
     "targets": (_TEXT, _JSON),
     _DESCRIBE: (_TEXT, _JSON),
 }
+_IMAGE_FORMATS = frozenset({"oci", "docker"})
 _TRUE, _FALSE = frozenset({"true", "1", ""}), frozenset({"false", "0"})
 
 
@@ -65,8 +66,10 @@ def call_of(flags: Mapping[str, Any]) -> Call | None:
     given = dict(_option(item) for item in options)
     form = flags["output_format"] or given.get("format") or _TEXT
     if method == "build":
-        if flags["output_format"] or given:
-            raise RequestError("--format is for --check and --call")
+        if given or flags["output_format"] not in {None, "", *_IMAGE_FORMATS}:
+            raise RequestError(
+                f"unknown --format {form!r}", hint="use oci or docker; others are for --check and --call"
+            )
         return None
     if form not in _FORMATS[method]:
         hint = did_you_mean(form, _FORMATS[method]) or f"use one of {', '.join(_FORMATS[method])}"

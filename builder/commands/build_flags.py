@@ -10,7 +10,7 @@ from builder.request import Compression, Output
 
 _LEVELS = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
 _STORED = {"image", "cacheonly"}
-_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
 def build_arguments(given: Iterable[str], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -177,7 +177,7 @@ def output(given: str) -> Output:
 
 
 def _output(kind: str, options: dict[str, str]) -> Output:
-    pushed = kind == "registry" or _flag(options, "push")
+    pushed = kind == "registry" or flag(options, "push")
     if pushed and kind not in {"registry", "image"}:
         raise RequestError(f"--output type={kind} cannot push", hint="use type=registry")
     dest = options.pop("dest", "")
@@ -191,13 +191,14 @@ def _output(kind: str, options: dict[str, str]) -> Output:
         raise RequestError(f"unknown --output type {kind!r}", hint="use oci, docker, tar, local, registry or image")
     if kind == "local" and not dest:
         raise RequestError("--output type=local needs dest=FOLDER")
-    folder = not _flag(options, "tar", default=True)
+    folder = not flag(options, "tar", default=True)
     if folder and (kind not in {"oci", "docker"} or dest in {"", "-"}):
         raise RequestError("--output tar=false is for type=oci with dest=FOLDER")
     return Output(type=kind, dest=None if dest in {"", "-"} else Path(dest), options=rest)
 
 
-def _flag(options: Mapping[str, str], key: str, *, default: bool = False) -> bool:
+def flag(options: Mapping[str, str], key: str, *, default: bool = False) -> bool:
+    """Return whether an option of ``-o`` is switched on. Raises RequestError for what is neither."""
     text = options.get(key, str(default)).lower()
     if text not in _BOOLEANS:
         raise RequestError(f"invalid --output: {key}={text}", hint="use true or false")

@@ -36,9 +36,6 @@ _REFUSED = {
     "--provenance": "attestations are not supported",
     "--sbom": "attestations are not supported",
 }
-_REFUSED_SWITCHES = {
-    "--squash": "squashing is not supported",
-}
 _OFF = frozenset({"false", "0", "mode=disabled", "disabled=true"})
 
 
@@ -51,8 +48,6 @@ def foreign_flags(function: Callable[..., Any]) -> Callable[..., Any]:
         function = click.option(*names, multiple=True, hidden=True, expose_value=False, callback=_ignore)(function)
     for name in _REFUSED:
         function = click.option(name, multiple=True, hidden=True, expose_value=False, callback=_refuse)(function)
-    for name in _REFUSED_SWITCHES:
-        function = click.option(name, is_flag=True, hidden=True, expose_value=False, callback=_refuse)(function)
     return function
 
 
@@ -64,9 +59,8 @@ def _ignore(_ctx: click.Context, option: click.Parameter, value: object) -> None
 def _refuse(_ctx: click.Context, option: click.Parameter, value: object) -> None:
     name = option.opts[0]
     # --provenance=false and the like ask for what is done anyway.
-    asked = value if isinstance(value, bool) else any(item not in _OFF for item in _items(value))
-    if asked:
-        raise RequestError(f"{name}: {(_REFUSED | _REFUSED_SWITCHES)[name]}")
+    if any(item not in _OFF for item in _items(value)):
+        raise RequestError(f"{name}: {_REFUSED[name]}")
 
 
 def _items(value: object) -> tuple[str, ...]:

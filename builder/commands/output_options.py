@@ -5,16 +5,20 @@ from collections.abc import Mapping
 from builder.errors import RequestError
 from grammar.suggest import did_you_mean
 
-_USED = ("name", "push", "compression", "compression-level", "tar", "push-by-digest", "registry.insecure")
-# What each of these would do without being given; `unpack` is about an image store of the daemon's.
+_USED = (
+    *("name", "push", "push-by-digest", "registry.insecure", "store", "name-canonical", "dangling-name-prefix"),
+    *("compression", "compression-level", "force-compression", "oci-mediatypes", "tar"),
+    *("platform-split", "rewrite-timestamp", "source-date-epoch"),
+)
+# What each of these would do without being given; `unpack` is about an image store of the daemon's, and names that are
+# for images without a name are given to no other here.
 _SETTLED = {
-    "oci-mediatypes": "true",
-    "store": "true",
     "unpack": "",
-    "force-compression": "false",
-    "platform-split": "false",
-    "rewrite-timestamp": "false",
+    "danging-name-empty-only": "true",
     "mode": "copy",
+    "prefer-nondist-layers": "false",
+    "attestation-inline": "",
+    "oci-artifact": "",
 }
 _SPELLINGS = {"1": "true", "t": "true", "0": "false", "f": "false"}
 
@@ -22,10 +26,8 @@ _SPELLINGS = {"1": "true", "t": "true", "0": "false", "f": "false"}
 def check_options(options: Mapping[str, str]) -> None:
     """Raise RequestError for an option that is unknown, or that asks for what pybuild does not do."""
     for key, given in options.items():
-        if key in _USED:
+        if key in _USED or key.startswith("annotation"):
             continue
-        if key.startswith("annotation"):
-            raise RequestError(f"--output {key} is not supported", hint="use --annotation")
         if key not in _SETTLED:
             raise RequestError(f"unknown --output option {key!r}", hint=did_you_mean(key, (*_USED, *_SETTLED)))
         value = given.lower()

@@ -42,6 +42,9 @@ _COMPRESSIONS = {
     "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip": _GZIP,
 }
 _OCI_LAYERS = {_PLAIN: OCI_LAYER, _GZIP: OCI_LAYER_GZIP, _ZSTD: OCI_LAYER_ZSTD}
+_DOCKER_LAYERS = {_PLAIN: DOCKER_LAYER, _GZIP: DOCKER_LAYER_GZIP, _ZSTD: DOCKER_LAYER_ZSTD}
+_TO_OCI = {DOCKER_INDEX: OCI_INDEX, DOCKER_MANIFEST: OCI_MANIFEST, DOCKER_CONFIG: OCI_CONFIG}
+_TO_DOCKER = {ours: theirs for theirs, ours in _TO_OCI.items()}
 
 
 def layer_compression(media_type: str) -> str | None:
@@ -59,6 +62,12 @@ def to_oci(media_type: str) -> str:
     compression = layer_compression(media_type)
     if compression is not None:
         return oci_layer(compression)
-    return {DOCKER_INDEX: OCI_INDEX, DOCKER_MANIFEST: OCI_MANIFEST, DOCKER_CONFIG: OCI_CONFIG}.get(
-        media_type, media_type
-    )
+    return _TO_OCI.get(media_type, media_type)
+
+
+def to_docker(media_type: str) -> str:
+    """Return Docker's name for what an OCI media type means; any other is returned as it is."""
+    compression = layer_compression(media_type)
+    if compression is not None:
+        return _DOCKER_LAYERS[compression]
+    return _TO_DOCKER.get(media_type, media_type)

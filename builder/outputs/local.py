@@ -8,11 +8,12 @@ caller; set-user-id bits, device nodes, pipes and sockets are left out: outside 
 import os
 import secrets
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from builder.errors import RequestError
-from builder.outputs.tree import Folder, folders, open_file, open_folder
+from builder.outputs.tree import Folder, Tree, folders, open_file, open_folder
 from runtime.filelock import remove_tree
 from runtime.safepath import Entry, Root
 
@@ -21,15 +22,15 @@ _FILE_MODE, _FOLDER_MODE = 0o777, 0o1777
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def write_folder(root_fd: int, dest: Path) -> None:
-    """Copy the tree behind *root_fd* to *dest*.
+def write_folder(trees: Sequence[Tree], dest: Path, epoch: int | None = None) -> None:
+    """Copy *trees* to *dest*. All times are *epoch*, in seconds, when it is given.
 
     A folder that is not there yet appears as a whole. One that exists keeps what it has besides; files and links of
     the same name are replaced. Raises RequestError when a folder stands where the image has a file.
     """
     if dest.exists():
         with Root.open_host(dest) as target:
-            _Copy(root_fd, target.fd).run()
+            _copy_all(trees, target.fd, epoch)
         return
     dest.parent.mkdir(parents=True, exist_ok=True)
     with Root.open_host(dest.parent) as parent:
@@ -37,19 +38,36 @@ def write_folder(root_fd: int, dest: Path) -> None:
         os.mkdir(new, 0o755, dir_fd=parent.fd)
         try:
             with Root.open_host(dest.parent / new) as target:
-                _Copy(root_fd, target.fd).run()
+                _copy_all(trees, target.fd, epoch)
             os.rename(new, dest.name, src_dir_fd=parent.fd, dst_dir_fd=parent.fd)
         except BaseException:
             remove_tree(parent.fd, new)
             raise
 
 
+def _copy_all(trees: Sequence[Tree], target: int, epoch: int | None) -> None:
+    for tree in trees:
+        if not tree.folder:
+            _Copy(tree.fd, target, epoch).run()
+            continue
+        _make_folder(target, tree.folder)
+        below = open_folder(target, tree.folder)
+        try:
+            _Copy(tree.fd, below, epoch).run()
+            os.fchmod(below, 0o755)
+            if epoch is not None:
+                os.utime(below, (epoch, epoch))
+        finally:
+            os.close(below)
+
+
 class _Copy:
     """One copy under way; *target* is the folder that nothing leaves."""
 
-    def __init__(self, source: int, target: int) -> None:
+    def __init__(self, source: int, target: int, epoch: int | None) -> None:
         self._source = source
         self._target = target
+        self._time = None if epoch is None else epoch * 1_000_000_000
         self._links: dict[tuple[int, int], str] = {}
         self._modes: list[tuple[str, os.stat_result]] = []
 
@@ -66,9 +84,13 @@ class _Copy:
             fd = open_folder(self._target, path)
             try:
                 os.fchmod(fd, status.st_mode & _FOLDER_MODE)
-                os.utime(fd, ns=(status.st_mtime_ns, status.st_mtime_ns))
+                time = self._time_of(status)
+                os.utime(fd, ns=(time, time))
             finally:
                 os.close(fd)
+
+    def _time_of(self, status: os.stat_result) -> int:
+        return status.st_mtime_ns if self._time is None else self._time
 
     def _copy(self, folder: Folder, entry: Entry, into: int) -> None:
         path = folder.inner(entry.name)
@@ -86,7 +108,7 @@ class _Copy:
         new = f".pybuild-{secrets.token_hex(8)}"
         try:
             if not self._linked(entry, into, path, new):
-                _make(folder.fd, entry, into, new)
+                _make(folder.fd, entry, into, new, self._time_of(entry.stat))
             os.rename(new, entry.name, src_dir_fd=into, dst_dir_fd=into)
         except IsADirectoryError:
             raise RequestError(f"{path}: is a folder in the destination, but not in the image") from None
@@ -130,8 +152,8 @@ def _unlock(into: int, name: str) -> None:
         os.close(handle)
 
 
-def _make(source: int, entry: Entry, into: int, new: str) -> None:
-    times = (entry.stat.st_mtime_ns, entry.stat.st_mtime_ns)
+def _make(source: int, entry: Entry, into: int, new: str, time: int) -> None:
+    times = (time, time)
     if stat.S_ISLNK(entry.stat.st_mode):
         os.symlink(os.readlink(entry.name, dir_fd=source), new, dir_fd=into)
         os.utime(new, ns=times, dir_fd=into, follow_symlinks=False)

@@ -1,41 +1,69 @@
-"""The root file system of an image as one tar archive."""
+"""The root file system of an image, or those of several platforms, as one tar archive."""
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from builder.oci.host_entry import entry_of, image_xattrs
-from builder.oci.tar_entry import EntryKind
+from builder.oci.tar_entry import Entry, EntryKind
 from builder.oci.tar_writer import TarWriter
-from builder.outputs.tree import Folder, folders, open_file
-from runtime.safepath import Entry
+from builder.outputs.tree import Folder, Tree, folders, open_file
+from runtime.safepath import Entry as Found
 
 
-def write_tree(root_fd: int, sink: Callable[[bytes | memoryview], None]) -> None:
-    """Write everything below the folder behind *root_fd*; sockets are left out, they mean nothing in an archive."""
-    writer = TarWriter(sink)
-    links: dict[tuple[int, int], str] = {}
-    for folder in folders(root_fd):
-        for entry in folder.entries:
-            _add(writer, folder, entry, links)
-    writer.close()
+def write_trees(trees: Sequence[Tree], sink: Callable[[bytes | memoryview], None], epoch: int | None = None) -> None:
+    """Write everything below the folders of *trees*; sockets are left out, they mean nothing in an archive.
+
+    All times are *epoch*, in seconds, when it is given. A folder that several trees have stands there once.
+    """
+    archive = _Archive(sink, epoch, several=len(trees) > 1)
+    for tree in trees:
+        archive.add(tree)
+    archive.close()
 
 
-def _add(writer: TarWriter, folder: Folder, found: Entry, links: dict[tuple[int, int], str]) -> None:
-    path = folder.inner(found.name)
-    is_link = stat.S_ISLNK(found.stat.st_mode)
-    entry = entry_of(path, found.stat, linkname=os.readlink(found.name, dir_fd=folder.fd) if is_link else "")
-    if entry is None:
-        return
-    first = links.setdefault((found.stat.st_dev, found.stat.st_ino), path) if found.stat.st_nlink > 1 else path
-    if entry.kind is not EntryKind.DIRECTORY and first != path:
-        writer.add(replace(entry, kind=EntryKind.HARDLINK, size=0, linkname=first))
-    elif entry.kind is EntryKind.FILE:
-        fd = open_file(folder.fd, found.name)
-        try:
-            writer.add(replace(entry, size=os.fstat(fd).st_size, xattrs=image_xattrs(fd)), fd)
-        finally:
-            os.close(fd)
-    else:
-        writer.add(entry)
+class _Archive:
+    def __init__(self, sink: Callable[[bytes | memoryview], None], epoch: int | None, *, several: bool) -> None:
+        self._writer = TarWriter(sink)
+        self.close = self._writer.close
+        self._epoch = epoch
+        self._folders: set[str] | None = set() if several else None
+        self._links: dict[tuple[int, int], str] = {}
+
+    def add(self, tree: Tree) -> None:
+        self._links.clear()
+        if tree.folder:
+            self._put(Entry(path=tree.folder, kind=EntryKind.DIRECTORY, mode=0o755))
+        for folder in folders(tree.fd):
+            for found in folder.entries:
+                self._add(tree.folder, folder, found)
+
+    def _add(self, above: str, folder: Folder, found: Found) -> None:
+        path = f"{above}/{folder.inner(found.name)}" if above else folder.inner(found.name)
+        is_link = stat.S_ISLNK(found.stat.st_mode)
+        entry = entry_of(path, found.stat, linkname=os.readlink(found.name, dir_fd=folder.fd) if is_link else "")
+        if entry is None:
+            return
+        if entry.kind is EntryKind.DIRECTORY:
+            self._put(entry)
+            return
+        key = (found.stat.st_dev, found.stat.st_ino)
+        first = self._links.setdefault(key, path) if found.stat.st_nlink > 1 else path
+        if first != path:
+            self._put(replace(entry, kind=EntryKind.HARDLINK, size=0, linkname=first))
+        elif entry.kind is EntryKind.FILE:
+            fd = open_file(folder.fd, found.name)
+            try:
+                self._put(replace(entry, size=os.fstat(fd).st_size, xattrs=image_xattrs(fd)), fd)
+            finally:
+                os.close(fd)
+        else:
+            self._put(entry)
+
+    def _put(self, entry: Entry, data: int | None = None) -> None:
+        if entry.kind is EntryKind.DIRECTORY and self._folders is not None:
+            if entry.path in self._folders:
+                return
+            self._folders.add(entry.path)
+        self._writer.add(entry if self._epoch is None else replace(entry, mtime=self._epoch), data)

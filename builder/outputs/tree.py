@@ -9,6 +9,14 @@ from runtime.safepath import Entry, open_beneath, scan_folder
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
+class Tree(NamedTuple):
+    """A root file system to write: where in the output it goes ("" is the top), its platform, a descriptor."""
+
+    folder: str
+    platform: str
+    fd: int
+
+
 class Folder(NamedTuple):
     """A folder of a tree: its path ("" is the root), a descriptor that is open during its turn, and what it holds."""
 

@@ -1,16 +1,14 @@
 """Write a finished image to every place that was asked for."""
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from builder.errors import RequestError
 from builder.machine import Machine
-from builder.oci.image import read_image
 from builder.oci.model import Descriptor
 from builder.outputs.files import destination, sink
-from builder.request import Output
+from builder.outputs.platforms import open_trees
+from builder.request import Output, Shape
 
 
 def _no_status(_what: str, _current: int = 0, _total: int = 0) -> None:
@@ -23,30 +21,45 @@ def write(
     outputs: tuple[Output, ...],
     machine: Machine,
     status: Callable[..., None] = _no_status,
+    *,
+    epoch: int | None = None,
 ) -> None:
     """Write the image to each of *outputs*, in order. Its blobs must be in the store.
 
     *status* is told how far a push is: (what, bytes done, bytes in all), or of what is done without the numbers.
+    *epoch*, in seconds, is the time of all that is in a tree.
     A file or new folder appears when it is complete; an error leaves what was there before.
     """
     for output in outputs:
         match output.type:
             case "oci" | "docker":
-                _write_archive(descriptor, names, output, machine)
+                _write_archive(shaped(machine, descriptor, output.shape), names, output, machine)
             case "tar":
-                from builder.outputs.tar import write_tree
+                from builder.outputs.tar import write_trees
 
-                with _tree(descriptor, machine) as root_fd, destination(output.dest) as file:
-                    write_tree(root_fd, sink(file))
+                with open_trees(descriptor, output, machine) as trees, destination(output.dest) as file:
+                    write_trees(trees, sink(file), epoch)
             case "local":
                 from builder.outputs.local import write_folder
 
-                with _tree(descriptor, machine) as root_fd:
-                    write_folder(root_fd, _folder(output))
+                with open_trees(descriptor, output, machine) as trees:
+                    write_folder(trees, _folder(output), epoch)
             case "registry":
-                _push(descriptor, names, output, machine, status)
+                _push(shaped(machine, descriptor, output.shape), names, output, machine, status)
             case _:
                 raise RequestError(f"unknown output type {output.type!r}")
+
+
+def shaped(machine: Machine, descriptor: Descriptor, shape: Shape) -> Descriptor:
+    """Return the image in this *shape*, which is in the store from then on."""
+    if not shape.docker and shape.compression is None:
+        return descriptor
+    from builder.oci.convert import Form, convert
+
+    if shape.compression is None:
+        return convert(machine.blobs, descriptor, Form(docker=shape.docker))
+    form = Form(docker=shape.docker, algorithm=shape.compression.algorithm, level=shape.compression.level)
+    return convert(machine.blobs, descriptor, form)
 
 
 def _push(
@@ -80,12 +93,3 @@ def _folder(output: Output) -> Path:
     if output.dest.exists() and not output.dest.is_dir():
         raise RequestError(f"{output.dest}: is not a folder")
     return output.dest
-
-
-@contextmanager
-def _tree(descriptor: Descriptor, machine: Machine) -> Iterator[int]:
-    fd = machine.snapshots.open(machine.snapshot(read_image(machine.blobs, descriptor)))
-    try:
-        yield fd
-    finally:
-        os.close(fd)

@@ -57,7 +57,7 @@ def test_a_call_has_the_grammar_of_docker() -> None:
         ("check", "sariff", False, "--call=check: unknown format 'sariff'", 'did you mean "sarif"?'),
         ("check,x=1", None, False, "--call: invalid option 'x=1'", "the options are format and ignorestatus"),
         ("outline", None, True, "--check and --call=outline exclude each other", ""),
-        (None, "json", False, "--format is for --check and --call", ""),
+        (None, "json", False, "unknown --format 'json'", "use oci or docker; others are for --check and --call"),
     ],
 )
 def test_what_is_no_call_is_refused_with_the_way_out(

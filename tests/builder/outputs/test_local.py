@@ -6,6 +6,7 @@ import pytest
 
 from builder.errors import RequestError
 from builder.outputs.local import write_folder
+from builder.outputs.tree import Tree
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def image(tmp_path: Path) -> Path:
 def write(image: Path, dest: Path) -> None:
     fd = os.open(image, os.O_PATH | os.O_DIRECTORY)
     try:
-        write_folder(fd, dest)
+        write_folder((Tree("", "", fd),), dest)
     finally:
         os.close(fd)
 

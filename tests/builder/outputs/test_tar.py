@@ -4,14 +4,15 @@ import tarfile
 from pathlib import Path
 
 from builder.outputs.files import sink
-from builder.outputs.tar import write_tree
+from builder.outputs.tar import write_trees
+from builder.outputs.tree import Tree
 
 
 def packed(root: Path) -> bytes:
     buffer = io.BytesIO()
     fd = os.open(root, os.O_PATH | os.O_DIRECTORY)
     try:
-        write_tree(fd, sink(buffer))
+        write_trees((Tree("", "", fd),), sink(buffer))
     finally:
         os.close(fd)
     return buffer.getvalue()

@@ -1,0 +1,82 @@
+"""The end of a build: the image gets its form and its names in the store, then it goes to the outputs."""
+
+from dataclasses import dataclass, replace
+
+from builder.errors import RequestError
+from builder.machine import Machine
+from builder.names import full_names
+from builder.oci import media
+from builder.oci.digest import Digest
+from builder.oci.model import Descriptor
+from builder.request import Request, Shape, Stored
+from builder.steps import RunningStep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """An image as the store has it."""
+
+    descriptor: Descriptor
+    names: tuple[str, ...]
+
+
+def check_forms(request: Request) -> None:
+    """Raise RequestError for a form that cannot hold what the build is to write."""
+    if request.squash and any(spec.type == "inline" for spec in request.cache_to):
+        raise RequestError("--squash does not go with --cache-to type=inline", hint="use type=registry or type=local")
+    for shape in (request.stored.shape, *(output.shape for output in request.outputs)):
+        if not shape.docker:
+            continue
+        if request.annotations:
+            raise RequestError("annotations need OCI media types", hint="leave out oci-mediatypes=false")
+        if (shape.compression or request.compression).algorithm == "zstd":
+            raise RequestError("compression=zstd needs OCI media types", hint="leave out oci-mediatypes=false")
+
+
+def timed(request: Request) -> Request:
+    """Return *request* with the time that an output names. Raises RequestError when one is needed and there is none."""
+    if request.stored.epoch is not None:
+        return replace(request, source_date_epoch=request.stored.epoch)
+    if request.stored.rewrite and request.source_date_epoch is None:
+        hint = "set SOURCE_DATE_EPOCH, or give source-date-epoch=SECONDS"
+        raise RequestError("rewrite-timestamp is specified, but no source-date-epoch was found", hint=hint)
+    return request
+
+
+def export(
+    descriptor: Descriptor, tags: tuple[str, ...], request: Request, machine: Machine, step: RunningStep
+) -> Exported:
+    """Name the image, or the index of several, in the store, then write it to the outputs."""
+    stored = request.stored
+    kept = descriptor if stored.shape == Shape() else _shaped(machine, descriptor, stored.shape)
+    if kept.media_type in media.INDEXES:
+        step.status(f"exporting manifest list {kept.digest}")
+    names = full_names(tags)
+    for name in names_of(names, stored, kept.digest) if stored.image else ():
+        machine.layout.tag(name, kept)
+        step.status(f"naming to {name}")
+    if stored.image and not names and not stored.dangling:
+        machine.layout.keep(kept)
+    if request.outputs:
+        from builder.outputs.write import write
+
+        write(descriptor, names, request.outputs, machine, step.status, epoch=request.source_date_epoch)
+    return Exported(descriptor=kept, names=names)
+
+
+def _shaped(machine: Machine, descriptor: Descriptor, shape: Shape) -> Descriptor:
+    from builder.outputs.write import shaped
+
+    return shaped(machine, descriptor, shape)
+
+
+def names_of(names: tuple[str, ...], stored: Stored, digest: Digest) -> tuple[str, ...]:
+    """Return the names of an image in the store: *names*, and those with its digest."""
+    if not names:
+        return (f"{stored.dangling}@{digest}",) if stored.dangling else ()
+    return (*names, *(f"{_repository(name)}@{digest}" for name in names if stored.canonical))
+
+
+def _repository(name: str) -> str:
+    folder, slash, last = name.rpartition("/")
+    return f"{folder}{slash}{last.partition(':')[0]}"

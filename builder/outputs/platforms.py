@@ -1,0 +1,53 @@
+"""The root file systems of an image, or of an index with one for each platform, and where in an output each goes."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from builder.errors import RequestError
+from builder.machine import Machine
+from builder.oci import media
+from builder.oci.image import children, read_image
+from builder.oci.model import Descriptor
+from builder.outputs.tree import Tree, folders, is_folder
+from builder.request import Output
+
+_TRUE = frozenset({"true", "t", "1"})
+
+
+@contextmanager
+def open_trees(descriptor: Descriptor, output: Output, machine: Machine) -> Iterator[Sequence[Tree]]:
+    """Open what *output* writes. With ``platform-split`` each platform has a folder like ``linux_arm_v7``.
+
+    That is the default for an index. Without, all go to one place, which no two of them may put a file to.
+
+    Raises:
+        RequestError: two platforms have the same file.
+    """
+    is_index = descriptor.media_type in media.INDEXES
+    split = dict(output.options).get("platform-split", str(is_index)).lower() in _TRUE
+    found = []
+    with ExitStack() as stack:
+        for each in children(machine.blobs, descriptor) if is_index else (descriptor,):
+            image = read_image(machine.blobs, each, each.platform)
+            fd = machine.snapshots.open(machine.snapshot(image))
+            stack.callback(os.close, fd)
+            config = image.config
+            platform = "/".join(filter(None, (config.os, config.architecture, config.variant)))
+            found.append(Tree(folder=platform.replace("/", "_") if split else "", platform=platform, fd=fd))
+        if not split and len(found) > 1:
+            _check_apart(found)
+        yield found
+
+
+def _check_apart(trees: Sequence[Tree]) -> None:
+    owners: dict[str, str] = {}
+    for tree in trees:
+        for folder in folders(tree.fd):
+            for path in (folder.inner(entry.name) for entry in folder.entries if not is_folder(entry)):
+                other = owners.setdefault(path, tree.platform)
+                if other != tree.platform:
+                    raise RequestError(
+                        f"cannot overwrite {path} from {other} with {tree.platform} when split option is disabled",
+                        hint="leave out platform-split=false",
+                    )

@@ -1,0 +1,49 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builder.errors import RequestError
+from builder.machine import Machine, open_machine
+from builder.oci.model import Descriptor
+from builder.outputs.platforms import open_trees
+from builder.request import Output
+from tests.helpers.images import ARM64, tiny_image, tiny_index
+from tests.helpers.leftovers import descriptors_below
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    monkeypatch.setenv("PYBUILD_SNAPSHOTTER", "copying")
+    machine = open_machine(tmp_path / "store")
+    yield machine
+    machine.close()
+
+
+def index_of(machine: Machine, second: str) -> Descriptor:
+    images = (tiny_image(machine.blobs, {"a/f": b"1"}), tiny_image(machine.blobs, {second: b"2"}, platform=ARM64))
+    return tiny_index(machine.blobs, *images)
+
+
+def opened(machine: Machine, descriptor: Descriptor, **options: str) -> list[tuple[str, str]]:
+    output = Output(
+        type="tar", dest=None, options=tuple((key.replace("_", "-"), text) for key, text in options.items())
+    )
+    with open_trees(descriptor, output, machine) as trees:
+        return [(tree.folder, tree.platform) for tree in trees]
+
+
+def test_an_index_has_a_folder_for_each_platform_and_an_image_has_none(machine: Machine) -> None:
+    index = index_of(machine, "a/f")
+    assert opened(machine, index) == [("linux_amd64", "linux/amd64"), ("linux_arm64", "linux/arm64")]
+    image = tiny_image(machine.blobs, {"a": b"1"}).descriptor
+    assert opened(machine, image) == [("", "linux/amd64")]
+    assert opened(machine, image, platform_split="true") == [("linux_amd64", "linux/amd64")]
+
+
+def test_one_place_holds_no_file_of_two_platforms(machine: Machine) -> None:
+    apart = [("", "linux/amd64"), ("", "linux/arm64")]
+    assert opened(machine, index_of(machine, "a/g"), platform_split="false") == apart
+    with pytest.raises(RequestError, match="cannot overwrite a/f from linux/amd64 with linux/arm64"):
+        opened(machine, index_of(machine, "a/f"), platform_split="false")
+    assert [path for path in descriptors_below(machine.root) if "trees" in path] == []
