@@ -14,6 +14,7 @@ from builder.commands.annotation_flags import annotations
 from builder.commands.cache_flags import cache_flags, cache_values
 from builder.commands.foreign_flags import foreign_flags
 from builder.commands.housekeeping import tidy
+from builder.commands.log_flag import log_flag, logged
 from builder.commands.output_shape import output_annotations, shaped_outputs, stored
 from builder.commands.stdin_context import Elsewhere, prepared
 from builder.commands.step_flags import ssh_keys, step_flags, step_values
@@ -23,6 +24,7 @@ from builder.display.choose import MODES, OpenDisplay, open_display
 from builder.errors import BuildError, RequestError
 from builder.names import full_names
 from builder.outputs.files import replace_file
+from builder.progress import Progress
 from builder.request import Compression, Request
 from grammar.errors import DockerfileError
 
@@ -123,6 +125,7 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 @click.option("--squash-all", is_flag=True, help="Make one layer of the whole image, its base included.")
 @click.option("--load", is_flag=True, help="Keep the image in the store, which is always done.")
 @click.option("--push", is_flag=True, help="Push the image under its names when it is built: -o type=registry.")
+@log_flag
 @cache_flags
 @step_flags
 @root_option
@@ -141,8 +144,12 @@ def command(**flags: Any) -> int:
                 return answer(call, ready, dockerfile_path(request))
     _check_outputs(request, quiet=flags["quiet"])
     be_root()
-    with _display(flags, os.environ) as display, prepared(request, elsewhere) as ready:
-        outcome = _built(ready, display)
+    with (
+        logged(flags["log_file"]) as logging,
+        _display(flags, os.environ) as display,
+        prepared(request, elsewhere) as ready,
+    ):
+        outcome = _built(ready, logging(display))
     ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
     if flags["iidfile"] is not None:
         replace_file(flags["iidfile"], ids.encode())
@@ -243,7 +250,7 @@ def _build() -> Callable[..., Any]:
     return build
 
 
-def _built(request: Request, display: OpenDisplay) -> Any:
+def _built(request: Request, display: Progress) -> Any:
     opened = machine()
     try:
         outcome = _build()(request, opened, display)
