@@ -176,11 +176,16 @@ class ServiceV2:
         for offset in range(0, content.size, BLOCK):
             # All names have one length, as Azure wants it.
             names.append(base64.b64encode(b"%012d" % offset).decode())
-            address = f"{url}&{urlencode({'comp': 'block', 'blockid': names[-1]})}"
+            address = _with(url, comp="block", blockid=names[-1])
             self._wire.send("PUT", address, _AZURE, (content, offset, min(BLOCK, content.size - offset)))
         listed = "".join(f"<Latest>{name}</Latest>" for name in names)
         body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{listed}</BlockList>'.encode()
-        self._wire.ask("PUT", f"{url}&comp=blocklist", {**_AZURE, "Content-Type": "application/xml"}, lambda: body)
+        self._wire.ask("PUT", _with(url, comp="blocklist"), {**_AZURE, "Content-Type": "application/xml"}, lambda: body)
+
+
+def _with(url: str, **query: str) -> str:
+    """Add to the query of an address, which those that carry a permission have."""
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
 
 
 class ServiceV1:

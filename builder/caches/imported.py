@@ -112,11 +112,13 @@ class Imported:
         missing = [layer.descriptor for layer in layers if not blobs.has(layer.descriptor)]
         if missing:
             place.bring(missing, self._machine, status)
-        for layer in layers:
-            # Also of a blob that was here before: what it unpacks to is the word of the cache.
-            if diff_id(blobs, layer.descriptor) != Digest.parse(layer.diff_id):
-                raise DigestMismatch(f"layer {layer.digest} does not unpack to {layer.diff_id}")
-            self._seen.add((layer.digest, layer.diff_id))
+        # Also of a blob that was here before: what it unpacks to is the word of the cache.
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            found = pool.map(lambda layer: diff_id(blobs, layer.descriptor), layers)
+            for layer, digest in zip(layers, found, strict=True):
+                if digest != Digest.parse(layer.diff_id):
+                    raise DigestMismatch(f"layer {layer.digest} does not unpack to {layer.diff_id}")
+                self._seen.add((layer.digest, layer.diff_id))
 
     def _warn(self, place: Place, error: Exception) -> None:
         text = f"failed to import cache {place.name}: {error}"

@@ -1,6 +1,7 @@
 """Where a cache is kept: each place reads and writes the same OCI image manifest."""
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +22,7 @@ from builder.oci.model import Descriptor, Manifest
 from builder.request import CacheSpec
 from runtime.filelock import exclusive, shared
 
+_AT_ONCE = 4
 _WRITERS = ".writers"
 """The lock of a folder: shared by those who write to it, had alone by one that removes."""
 
@@ -162,8 +164,14 @@ def _layout_folder(folder: Path) -> Iterator[None]:
 
 
 def _copy(source: BlobStore, target: BlobStore, blobs: Iterable[Descriptor], status: Status) -> None:
-    for blob in blobs:
+    """Copy several blobs at once: what comes is hashed on the way."""
+
+    def one(blob: Descriptor) -> None:
         if not target.has(blob):
             with source.open(blob) as stream:
                 target.put_stream(stream, blob, blob.media_type)
         status(str(blob.digest), blob.size, blob.size)
+
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        for end in [pool.submit(one, blob) for blob in blobs]:
+            end.result()

@@ -7,6 +7,7 @@ from builder.oci.model import Platform
 from builder.platforms import parse_platform, wanted_platform
 from runtime.emulation import Emulation, emulation
 from runtime.errors import SandboxUnavailable
+from runtime.own_emulators import register_own
 
 _FILE_SYSTEMS = Path("/proc/filesystems")
 _INSTALL = "install qemu-user-static, or run: docker run --privileged --rm tonistiigi/binfmt --install {}"
@@ -44,6 +45,9 @@ def need_emulator(text: str, folder: Path) -> None:
     if _native(platform):
         return
     found = emulation(platform.architecture, folder)
+    if found is Emulation.UNKNOWN and _registered(platform.architecture, folder):
+        emulation.cache_clear()
+        found = emulation(platform.architecture, folder)
     if found is not Emulation.RUNS:
         reason = f"cannot run programs for {platform}: {found.value}"
         raise SandboxUnavailable(reason, remedy(platform.architecture, found))
@@ -54,12 +58,32 @@ def _native(platform: Platform) -> bool:
     return platform.architecture == host or platform.architecture in _ALSO_RUNS.get(host, set())
 
 
+def _registered(architecture: str, folder: Path) -> bool:
+    """Register what is installed for this builder alone, where it may and where that takes nothing away."""
+    programs = {
+        name: path
+        for name in _EMULATORS
+        if not _native(Platform(os="linux", architecture=name)) and (path := _installed(name))
+    }
+    if architecture not in programs:
+        return False
+    others = (name for name in _EMULATORS if not _native(Platform(os="linux", architecture=name)))
+    if any(emulation(name, folder) is not Emulation.UNKNOWN for name in others):
+        return False
+    return register_own({name: path for name, path in programs.items() if path.endswith("-static")})
+
+
+def _installed(architecture: str) -> str:
+    """Return the path of QEMU for an architecture, "" when it is not installed; a static one is taken first."""
+    name = f"qemu-{_EMULATORS.get(architecture, architecture)}"
+    return next((path for each in (f"{name}-static", name) if (path := shutil.which(each))), "")
+
+
 def remedy(architecture: str, found: Emulation, file_systems: Path = _FILE_SYSTEMS) -> str:
     """Return what whoever owns this machine has to do, given what is missing."""
-    name = f"qemu-{_EMULATORS.get(architecture, architecture)}"
-    installed = next((each for each in (f"{name}-static", name) if shutil.which(each)), "")
+    installed = _installed(architecture)
     if installed and found is Emulation.UNKNOWN:
-        return _with_module(_REGISTER.format(installed), file_systems)
+        return _with_module(_REGISTER.format(installed.rpartition("/")[2]), file_systems)
     return _with_module(_INSTALL.format(architecture), file_systems)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import bases, cases, configs, trees
-from tests.helpers.hosts import need_programs
+from tests.helpers.contexts import write_context
+from tests.helpers.hosts import need_emulator, need_programs
 from tests.helpers.lab import Lab
 from tests.helpers.ordinary import UID, OrdinaryUser, ordinary_user
 
@@ -90,3 +91,14 @@ def test_without_subordinate_ids_the_error_says_what_to_add(tmp_path: Path) -> N
     assert result.returncode == 3
     assert "user 4242 has no 65536 subordinate ids in /etc/subuid" in result.stderr
     assert "usermod --add-subuids" in result.stderr
+
+
+def test_an_emulator_that_is_installed_needs_no_registration_on_the_host(user: OrdinaryUser) -> None:
+    need_emulator()
+    shutil.copy(bases.small_arm64(), user.folder / "arm64.tar")
+    user.run("import", "--platform=linux/arm64", os.fspath(user.seen(user.folder / "arm64.tar")), "small-arm64")
+    context = write_context(
+        user.folder / "foreign", {"Dockerfile": "FROM small-arm64\nRUN busybox uname -m > /machine\n"}
+    )
+    user.build(user.seen(context), "--platform=linux/arm64", tag="foreign")
+    assert user.run("run", "--rm", "foreign", "cat", "/machine").stdout == "aarch64\n"
