@@ -7,7 +7,6 @@ a network. Only manifest and config are fetched here; layers come when a step mu
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from builder.cache import Layers
 from builder.errors import BuildError, Cancelled, PullFailed
@@ -20,11 +19,12 @@ from builder.oci.json_text import DOCUMENT_LIMIT
 from builder.oci.media import INDEXES
 from builder.oci.model import Descriptor, ImageConfig, Platform
 from builder.ops import Base
+from builder.values import frozen
 
 _LAYOUT = "oci-layout://"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pinned:
     """What a reference stood for when the build began."""
 

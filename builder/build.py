@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from builder import multi
 from builder.definition import load_definition
@@ -22,10 +22,11 @@ from builder.remote.pins import Remotes
 from builder.request import Request
 from builder.solver import solve_with_keys
 from builder.steps import Reporter
+from builder.values import frozen
 from grammar.errors import DockerfileError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Outcome:
     """What a build made: the image ID, the descriptor of its manifest, and the names it has in the store."""
 

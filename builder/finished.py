@@ -1,13 +1,13 @@
 """A plan that has been solved, as those who keep what it knows take it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from builder.oci.digest import Digest
 from builder.plan import Plan
+from builder.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Finished:
     """The keys of all vertices that have one, by place; and which places are the targets.
 

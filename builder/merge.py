@@ -5,13 +5,14 @@ The steps of a plan for one platform are named after it as BuildKit does: ``[lin
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from builder import codec
 from builder.plan import Plan, Vertex
+from builder.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Merged:
     """One plan, and which of its vertices is the target of each of those that it was made of."""
 

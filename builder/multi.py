@@ -3,7 +3,7 @@
 The images of several platforms are listed in one index.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from builder.annotations import check_annotations, index_annotations, manifest_annotations
 from builder.dockerfile import DockerfileText
@@ -21,6 +21,7 @@ from builder.remote.pins import Remotes
 from builder.request import Request
 from builder.solver import Solved, solve_all
 from builder.steps import Reporter
+from builder.values import frozen
 
 Plans = tuple[tuple[str, Plan], ...]
 """(platform, plan); of a build for this machine or one platform there is one, its platform is not named."""
@@ -30,7 +31,7 @@ _ONE_PLATFORM = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PlatformImage:
     """The image that a build made for one platform; *descriptor* names its manifest and says for which one."""
 

@@ -7,18 +7,20 @@ a cache key lie; what must not change the key (names for display, proxies) is ma
 Inputs are numbered: input 0 of Run, Copy and Mkdir is the root file system that they change.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from builder.values import frozen
 
 ASIDE = {"aside": True}
 """Metadata of a field that is carried along but is no part of any key."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Scratch:
     """The empty root file system."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Base:
     """The layers of an image, pinned. Its identity is the diff IDs: the same content under another name is the same."""
 
@@ -28,14 +30,14 @@ class Base:
     reference: str = field(default="", metadata=ASIDE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Local:
     """A folder of the host, filtered by its ignore file. It has no key of its own: only selected content counts."""
 
     name: str = "context"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Http:
     """A file from the web, pinned by its content: a root with this one file, called *name*."""
 
@@ -47,7 +49,7 @@ class Http:
     url: str = field(default="", metadata=ASIDE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Git:
     """A commit of a git repository, checked out: a root with the files of folder *subdir*, all as old as the commit."""
 
@@ -62,7 +64,7 @@ class Git:
     """What leads to the commit, for servers that hand out nothing but what has a name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Inline:
     """A file whose content stands in the Dockerfile (a heredoc)."""
 
@@ -70,7 +72,7 @@ class Inline:
     content: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pick:
     """Files selected from input number *input*: a path or a pattern relative to its root.
 
@@ -82,7 +84,7 @@ class Pick:
     unpack: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Copy:
     """COPY and ADD of files: *sources* go to *destination* of input 0, as one layer.
 
@@ -100,7 +102,7 @@ class Copy:
     exclude: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Mkdir:
     """Make folder *path* with its parents, mode 0755, owned by *user* (WORKDIR); what exists is left alone."""
 
@@ -108,7 +110,7 @@ class Mkdir:
     user: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RunMount:
     """One mount of a Run. *input* is the number of the input whose tree is mounted, -1 for none."""
 
@@ -127,7 +129,7 @@ class RunMount:
     env: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Script:
     """A read-only file that exists only while a Run runs (a heredoc with a #! line)."""
 
@@ -135,7 +137,7 @@ class Script:
     content: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Run:
     """RUN: a process in input 0; what it changes is one layer."""
 

@@ -4,12 +4,11 @@ An unchanged build neither parses nor plans: the plan is remembered under the di
 request, together with the pinned bases that it was made for.
 """
 
-from dataclasses import dataclass
-
 from builder.ops import Op
+from builder.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Vertex:
     """An op with its inputs, as numbers of earlier vertices. *name* and *lines* are for display; "" is not shown.
 
@@ -25,7 +24,7 @@ class Vertex:
     """The stages that have it as a step, by name in lower case; ``stage-1`` is the second when it has none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Plan:
     """Vertices in an order in which inputs come first; the last one is the target.
 

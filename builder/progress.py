@@ -5,10 +5,11 @@ monotonic clock.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from builder.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StepStarted:
     """A step begins; *step* numbers it from 1 in order of first appearance and never changes."""
 
@@ -17,7 +18,7 @@ class StepStarted:
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StepOutput:
     """A piece of what a step printed, as it came: any bytes, cut anywhere. *stream* is 1 or 2."""
 
@@ -27,7 +28,7 @@ class StepOutput:
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StepStatus:
     """How far a part of a step is (a layer that is downloaded, a context that is read); sizes in bytes, 0 unknown."""
 
@@ -39,7 +40,7 @@ class StepStatus:
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StepFinished:
     """A step ended: from the cache, by running, with an *error* text, or *cancelled* because another one failed."""
 
@@ -50,7 +51,7 @@ class StepFinished:
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Warned:
     """Something the user should know; *line* is 0 when it has no place in the Dockerfile."""
 

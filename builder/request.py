@@ -1,10 +1,11 @@
 """What the user asked for: one frozen value, complete before anything runs."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from builder.values import frozen
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@frozen
 class Compression:
     """How new layers are compressed: ``gzip``, ``zstd`` or ``uncompressed``; level None is the default of each."""
 
@@ -12,7 +13,7 @@ class Compression:
     level: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Shape:
     """How an image is written: Docker's media types or OCI's, and how all of its layers are compressed, base included.
 
@@ -23,7 +24,7 @@ class Shape:
     compression: Compression | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Stored:
     """What the store keeps of a build beside its cache.
 
@@ -40,7 +41,7 @@ class Stored:
     """There must be such a time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Output:
     """One ``-o``: *type* is oci, docker, tar, local or registry; *dest* None means standard output, or no file at all.
 
@@ -53,7 +54,7 @@ class Output:
     shape: Shape = Shape()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Secret:
     """What ``RUN --mount=type=secret`` gives to a step: the content of a file, or of an environment variable."""
 
@@ -62,7 +63,7 @@ class Secret:
     variable: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Resources:
     """Limits of every RUN, in bytes and microseconds; None means no limit of our own. They are part of no key."""
 
@@ -75,7 +76,7 @@ class Resources:
     pids: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CacheSpec:
     """One ``--cache-from`` or ``--cache-to``: *type* is local, registry or inline, the options are as written."""
 
@@ -91,7 +92,7 @@ class CacheSpec:
         return self.option(key).lower() in {"true", "1"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Annotation:
     """A line of text beside an image: of its manifest, for one platform or all (""), or of the index above it."""
 
@@ -101,7 +102,7 @@ class Annotation:
     value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Target:
     """One of several targets: a stage and the names of its image."""
 
@@ -109,7 +110,7 @@ class Target:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Request:
     """A build. Paths are the user's own and are opened by name; everything below the context is not."""
 

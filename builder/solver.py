@@ -9,7 +9,7 @@ the cache. A key that two builds need at once is worked on by one of them; the o
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from builder.cache import BuiltLayer, Layers
@@ -25,12 +25,13 @@ from builder.ops import Base, Local, Op, Scratch
 from builder.plan import Plan
 from builder.request import Request
 from builder.steps import Reporter, Steps
+from builder.values import frozen
 
 Executor = Callable[[Op, Any], BuiltLayer]
 """Carries out one op with a `builder.execute.Job` and returns its layer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Solved:
     """What solving gives: the layers of the target, and the keys of all vertices that have one."""
 

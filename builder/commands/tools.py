@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +10,7 @@ import click
 
 from builder.display.sanitize import clean
 from builder.machine import Machine, default_root, open_machine
+from builder.values import frozen
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _HANDLES = "/proc/self/fd"
@@ -18,7 +18,7 @@ _TRUE = frozenset({"true", "t", "1"})
 _FALSE = frozenset({"false", "f", "0"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Tools:
     """The ports of the commands; tests hand in others."""
 

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from builder.oci import media
 from builder.oci.blobs import BlobStore
 from builder.oci.digest import Digest
 from builder.oci.errors import ImageNotFound, InvalidImage
 from builder.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
+from builder.values import frozen
 
 INDEX_DEPTH = 3
 """How many indexes may stand in one another; more has no use and may be an attack."""
@@ -20,7 +21,7 @@ _MACHINE_VARIANTS = {"armv7l": "v7", "armv6l": "v6"}
 _VERSIONS = {"arm": (5, 7), "arm64": (8, 8), "amd64": (1, 1)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Image:
     """One image for one platform. *descriptor* names its manifest."""
 

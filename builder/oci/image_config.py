@@ -6,19 +6,19 @@ images, too.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from builder.oci.digest import Digest
 from builder.oci.errors import InvalidImage
 from builder.oci.fields import Fields, parse_object
 from builder.oci.json_text import encode
+from builder.values import frozen
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PATH_LIMIT = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class History:
     """How one step made the image; *created* is RFC 3339 or empty. An empty layer has no diff ID."""
 
@@ -29,7 +29,7 @@ class History:
     empty_layer: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Healthcheck:
     """How to ask whether a container works; times in nanoseconds, 0 for Docker's default."""
 
@@ -41,7 +41,7 @@ class Healthcheck:
     retries: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ContainerConfig:
     """The defaults of a container.
 
@@ -68,7 +68,7 @@ BUILD_CACHE = "pybuild.cache.v1"
 """The member of a config that holds `ImageConfig.build_cache`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ImageConfig:
     """The document that an image ID is the digest of. *created* is RFC 3339 or empty."""
 

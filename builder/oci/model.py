@@ -7,7 +7,7 @@ is kept as the bytes that its digest names; writing a parsed one again need not 
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from builder.oci import media
 from builder.oci.digest import Digest
@@ -15,6 +15,7 @@ from builder.oci.errors import InvalidImage
 from builder.oci.fields import Fields, parse_object
 from builder.oci.image_config import ContainerConfig, Healthcheck, History, ImageConfig
 from builder.oci.json_text import DOCUMENT_LIMIT, encode
+from builder.values import frozen
 
 __all__ = [
     "ContainerConfig",
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Platform:
     """What an image runs on, in Go's names: ``linux``, ``amd64``."""
 
@@ -43,7 +44,7 @@ class Platform:
         return "/".join(filter(None, (self.os, self.architecture, self.variant)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Descriptor:
     """Names a blob: its kind, digest and exact size."""
 
@@ -57,7 +58,7 @@ class Descriptor:
     artifact_type: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Manifest:
     """One image for one platform: its config and its layers, the lowest first."""
 
@@ -97,7 +98,7 @@ class Manifest:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Index:
     """Manifests to choose from, usually one per platform; the entry point of a layout, too."""
 

@@ -9,13 +9,14 @@ What may follow is decided here as well: nothing that git or ssh could take for 
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from posixpath import basename
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from builder.errors import ResolveError
 from builder.oci.digest import Digest
 from builder.oci.errors import InvalidDigest, RegistryError
+from builder.values import frozen
 
 UNNAMED = "__unnamed__"
 """The name of a file whose address has none."""
@@ -30,7 +31,7 @@ _TRUE, _FALSE = frozenset({"1", "t", "true"}), frozenset({"0", "f", "false"})
 _HINT = "it would be kept in the cache and in the history; give it with --secret id={}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HttpSource:
     """A file behind a URL. *checksum* is what its content must have, "" when anything will do."""
 
@@ -46,7 +47,7 @@ class HttpSource:
         return self.url
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class GitSource:
     """A git repository. *ref* is a branch, a tag, a full name or a full commit, "" for what the server offers first.
 

@@ -1,10 +1,11 @@
 """What servers said of remote sources."""
 
-from dataclasses import dataclass
 from datetime import UTC
 
+from builder.values import frozen
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@frozen
 class Known:
     """What the address of a file led to, and what its server said of it."""
 
@@ -24,7 +25,7 @@ class Known:
         return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Resolved:
     """What a repository has under a name: the commit, the full name, and the tag object that leads there, if any."""
 

@@ -1,0 +1,89 @@
+"""`frozen` makes what ``dataclass(frozen=True, slots=True, kw_only=True)`` makes."""
+
+from dataclasses import FrozenInstanceError, field, fields, is_dataclass, replace
+
+import pytest
+
+from builder.values import frozen
+
+
+@frozen
+class Point:
+    """A value with everything that a field can have."""
+
+    x: int
+    y: int = 2
+    names: list[str] = field(default_factory=list, compare=False)
+    notes: list[str] = field(default_factory=list, hash=False)
+    secret: str = field(default="", repr=False, metadata={"aside": True})
+
+
+@frozen
+class Other:
+    """The same fields."""
+
+    x: int
+    y: int = 2
+
+
+@frozen
+class Empty:
+    """No fields."""
+
+
+def test_fields_have_what_was_given_and_defaults_elsewhere() -> None:
+    point = Point(x=1, secret="s")
+    assert (point.x, point.y, point.names, point.secret) == (1, 2, [], "s")
+
+
+def test_a_factory_makes_a_default_for_each_value() -> None:
+    assert Point(x=1).names is not Point(x=1).names
+
+
+def test_values_are_equal_by_class_and_by_the_fields_that_count() -> None:
+    assert Point(x=1) == Point(x=1, names=["n"])
+    assert hash(Point(x=1)) == hash(Point(x=1, names=["n"]))
+    assert Point(x=1) != Point(x=1, secret="s")
+    assert Point(x=1) != Point(x=1, notes=["n"])
+    assert hash(Point(x=1)) == hash(Point(x=1, notes=["n"]))
+    assert Other(x=1) != Point(x=1)
+    assert Empty() == Empty()
+    assert len({Empty(), Empty(), Other(x=1), Other(x=1), Other(x=2)}) == 3
+
+
+@pytest.mark.parametrize("change", [lambda point: setattr(point, "x", 2), lambda point: delattr(point, "x")])
+def test_nothing_can_be_changed(change) -> None:  # type: ignore[no-untyped-def]
+    point = Point(x=1)
+    with pytest.raises(FrozenInstanceError, match="'x' of Point"):
+        change(point)
+    assert point.x == 1
+
+
+def test_there_is_no_room_for_more_than_the_fields() -> None:
+    assert not hasattr(Point(x=1), "__dict__")
+
+
+def test_the_text_of_a_value_leaves_out_what_it_should() -> None:
+    assert repr(Point(x=1, secret="s")) == "Point(x=1, y=2, names=[], notes=[])"
+    assert repr(Empty()) == "Empty()"
+
+
+@pytest.mark.parametrize("given", [{}, {"y": 1}, {"x": 1, "z": 2}])
+def test_a_field_that_is_missing_or_not_known_is_an_error(given: dict[str, int]) -> None:
+    with pytest.raises(TypeError, match=r"Other: fields missing or not known: [xz]$"):
+        Other(**given)
+
+
+def test_the_functions_for_dataclasses_take_values() -> None:
+    assert is_dataclass(Point)
+    assert [each.name for each in fields(Point)] == ["x", "y", "names", "notes", "secret"]
+    assert fields(Point)[4].metadata["aside"]
+    assert replace(Point(x=1, secret="s"), x=5) == Point(x=5, secret="s")
+
+
+def test_patterns_match_by_field() -> None:
+    match Point(x=1):
+        case Point(x=1, y=y):
+            assert y == 2
+        case _:
+            pytest.fail("no match")
