@@ -5,6 +5,7 @@ A record whose blobs are gone is a miss already and is dropped. Everything here 
 (`Machine.collecting`): a builder that runs meanwhile has blobs that nothing names yet.
 """
 
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -90,6 +91,8 @@ def collect(machine: Machine, *, everything: bool = False) -> Freed:
             _remove_blob(machine, digest, freed)
     machine.blobs.sweep()
     sweep(machine)
+    # Of images that passed through the store; who copies holds the lock of those that use it.
+    shutil.rmtree(machine.root / "copying", ignore_errors=True)
     return freed
 
 

@@ -4,6 +4,7 @@
     <root>/pybuild.db                       what can be computed again (`builder.database`)
     <root>/snapshots/                       unpacked layers (`runtime.snapshots`)
     <root>/cache-mounts/ locks/ tmp/
+    <root>/copying/                         what passes through from one place to another (`builder.transports`)
 
 The root is private to its owner: a layer may hold set-user-id programs.
 """

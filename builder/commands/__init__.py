@@ -3,6 +3,7 @@
 COMMANDS = {
     "build": "build",
     "completion": "completion",
+    "copy": "copy",
     "df": "df",
     "diff": "diff",
     "flatten": "flatten",

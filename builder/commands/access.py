@@ -1,6 +1,7 @@
 """The flags by which ``pull`` and ``push`` are told how to get at a registry."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,6 +33,36 @@ def access_options(function: Callable[..., _R]) -> Callable[..., _R]:
         return function(*arguments, access=access, **flags)
 
     return with_access
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """The ways to two registries: that of the source and that of the target."""
+
+    source: Access
+    target: Access
+
+
+def two_sides_options(function: Callable[..., _R]) -> Callable[..., _R]:
+    """Add the flags for both registries and those for one; *function* gets what they say as ``sides``."""
+
+    @click.option("--src-creds", metavar="NAME:PASSWORD", help="As --creds, for the source only.")
+    @click.option("--dest-creds", metavar="NAME:PASSWORD", help="As --creds, for the target only.")
+    @click.option("--src-tls-verify/--no-src-tls-verify", default=None, help="As --tls-verify, for the source only.")
+    @click.option("--dest-tls-verify/--no-dest-tls-verify", default=None, help="As --tls-verify, for the target only.")
+    @access_options
+    @wraps(function)
+    def with_sides(*arguments: Any, access: Access, **flags: Any) -> _R:
+        source = _side(access, flags.pop("src_creds"), flags.pop("src_tls_verify"))
+        target = _side(access, flags.pop("dest_creds"), flags.pop("dest_tls_verify"))
+        return function(*arguments, sides=Sides(source=source, target=target), **flags)
+
+    return with_sides
+
+
+def _side(common: Access, creds: str | None, verify: bool | None) -> Access:
+    who = common.credentials if creds is None else credentials(creds)
+    return replace(common, credentials=who, verify=common.verify if verify is None else verify)
 
 
 def credentials(given: str) -> Credentials:

@@ -89,7 +89,7 @@ class _Intake:
         """Put a file where its content belongs."""
         if path in self._files.documents or path in self._files.layers:
             raise InvalidImage(f"the archive holds {path!r} twice")
-        expected = _named_digest(path)
+        expected = named_digest(path)
         head = _read_full(data, BLOCK)
         source = _Chained(head, data)
         plain = _is_tar(head)
@@ -168,7 +168,7 @@ def _layer(media_type: str, digest: Digest, size: int, diff_id: str) -> Layer:
     return Layer(descriptor=descriptor, diff_id=Digest("sha256", diff_id))
 
 
-def _named_digest(path: str) -> Digest | None:
+def named_digest(path: str) -> Digest | None:
     """Return the digest that a path in ``blobs/`` promises; None for any other path."""
     folder, _, rest = path.partition("/")
     try:

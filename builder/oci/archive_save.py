@@ -15,7 +15,7 @@ from builder.oci.blobs import BlobStore
 from builder.oci.errors import ImageNotFound
 from builder.oci.image import reachable, read_image
 from builder.oci.json_text import encode
-from builder.oci.layout import CONTAINERD_NAME, LAYOUT, REF_NAME
+from builder.oci.layout import LAYOUT, name_annotations
 from builder.oci.model import Descriptor, Index
 from builder.oci.pipeline import Stage
 from builder.oci.tar_entry import Entry, EntryKind
@@ -29,8 +29,8 @@ Named = tuple[tuple[str, ...], Descriptor]
 _END = bytes(1024)
 
 
-def save(blobs: BlobStore, images: Sequence[Named], sink: Sink) -> None:
-    """Write *images* as an archive to *sink*, every blob verified on its way out.
+def save(blobs: BlobStore, images: Sequence[Named], sink: Sink, *, for_docker: bool = True) -> None:
+    """Write *images* as an archive to *sink*, every blob verified on its way out; not *for_docker*: without its table.
 
     When this raises, what the sink has got is no archive and must be thrown away.
 
@@ -40,7 +40,8 @@ def save(blobs: BlobStore, images: Sequence[Named], sink: Sink) -> None:
     content = {item.digest: item for _, descriptor in images for item in reachable(blobs, descriptor)}
     _add_bytes(sink, "oci-layout", LAYOUT)
     _add_bytes(sink, "index.json", Index(manifests=tuple(_index_entries(images))).to_json())
-    _add_bytes(sink, "manifest.json", encode(_docker_entries(blobs, images)))
+    if for_docker:
+        _add_bytes(sink, "manifest.json", encode(_docker_entries(blobs, images)))
     for folder in ("blobs", *sorted({f"blobs/{digest.algorithm}" for digest in content})):
         sink(encode_header(Entry(path=folder, kind=EntryKind.DIRECTORY, mode=0o755)))
     for descriptor in sorted(content.values(), key=_documents_first):
@@ -50,14 +51,10 @@ def save(blobs: BlobStore, images: Sequence[Named], sink: Sink) -> None:
 
 def _index_entries(images: Sequence[Named]) -> list[Descriptor]:
     return [
-        replace(descriptor, annotations={**descriptor.annotations, **_name_annotations(name)})
+        replace(descriptor, annotations={**descriptor.annotations, **name_annotations(name)})
         for names, descriptor in images
         for name in names or ("",)
     ]
-
-
-def _name_annotations(name: str) -> dict[str, str]:
-    return {CONTAINERD_NAME: name, REF_NAME: name} if name else {}
 
 
 def _docker_entries(blobs: BlobStore, images: Sequence[Named]) -> list[dict[str, object]]:

@@ -45,7 +45,8 @@ class Layout:
         entry = _named(name, descriptor)
 
         def stays(old: Descriptor) -> bool:
-            return name_of(old) != name and bool(name_of(old) or old.digest != entry.digest)
+            called = name in {name_of(old), old.annotations.get(REF_NAME)}
+            return not called and bool(name_of(old) or old.digest != entry.digest)
 
         self._change(lambda entries: (*filter(stays, entries), entry))
 
@@ -58,6 +59,13 @@ class Layout:
         """List an image without a name, unless it is listed already."""
         entry = _unnamed(descriptor)
         self._change(lambda entries: entries if _lists(entries, entry.digest) else (*entries, entry))
+
+    def name(self, name: str, descriptor: Descriptor) -> None:
+        """List an image under *name*; as one without a name when that is empty."""
+        if name:
+            self.tag(name, descriptor)
+        else:
+            self.keep(descriptor)
 
     def drop(self, digest: Digest) -> bool:
         """Remove all entries of an image; tell whether there was one. Its blobs stay."""
@@ -109,8 +117,15 @@ def name_of(descriptor: Descriptor) -> str:
     return descriptor.annotations.get(CONTAINERD_NAME) or descriptor.annotations.get(REF_NAME, "")
 
 
+def name_annotations(name: str) -> dict[str, str]:
+    """Return the annotations that give *name* to an image; a mere tag is no name for containerd."""
+    if not name:
+        return {}
+    return {CONTAINERD_NAME: name, REF_NAME: name} if "/" in name else {REF_NAME: name}
+
+
 def _named(name: str, descriptor: Descriptor) -> Descriptor:
-    return replace(_unnamed(descriptor), annotations={**_own(descriptor), CONTAINERD_NAME: name, REF_NAME: name})
+    return replace(_unnamed(descriptor), annotations={**_own(descriptor), **name_annotations(name)})
 
 
 def _unnamed(descriptor: Descriptor) -> Descriptor:

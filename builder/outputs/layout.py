@@ -1,29 +1,49 @@
-"""An image as an OCI image layout in a folder."""
+"""Images into an OCI image layout in a folder of the user."""
 
-from contextlib import suppress
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from builder.errors import RequestError
 from builder.oci.blobs import BlobStore
 from builder.oci.image import reachable
 from builder.oci.layout import Layout
 from builder.oci.model import Descriptor
 
 
-def write_layout(blobs: BlobStore, descriptor: Descriptor, names: tuple[str, ...], dest: Path) -> None:
-    """Add the image, or an index with all its images, to the layout in *dest*, making it when it is not there.
+@contextmanager
+def added_to(dest: Path) -> Iterator[tuple[BlobStore, Layout]]:
+    """Open the layout in *dest* for adding to it, making it when it is not there.
 
-    It is listed when it is complete.
+    Raises:
+        RequestError: a part of it is a link, through which something else would be written to.
     """
     dest.mkdir(parents=True, exist_ok=True)
-    there = BlobStore(dest)
-    for blob in reversed(reachable(blobs, descriptor)):
-        if not there.has(blob):
-            with blobs.open(blob) as content:
-                there.put_stream(content, blob, blob.media_type)
-    layout = Layout(dest)
-    for name in names:
-        layout.tag(name, descriptor)
-    if not names:
-        layout.keep(descriptor)
+    _refuse_links(dest)
+    yield BlobStore(dest), Layout(dest)
     with suppress(OSError):
         (dest / "tmp").rmdir()
+
+
+def write_layout(blobs: BlobStore, descriptor: Descriptor, names: tuple[str, ...], dest: Path) -> None:
+    """Add the image, or an index with all its images, to the layout in *dest*.
+
+    It is listed when it is complete. Raises as `added_to` does.
+    """
+    with added_to(dest) as (there, layout):
+        for blob in reversed(reachable(blobs, descriptor)):
+            if not there.has(blob):
+                with blobs.open(blob) as content:
+                    there.put_stream(content, blob, blob.media_type)
+        for name in names or ("",):
+            layout.name(name, descriptor)
+
+
+def _refuse_links(dest: Path) -> None:
+    """Look at every name below *dest* that is written to by its path."""
+    parts = [dest / name for name in ("oci-layout", "index.json", ".index.json.new", "tmp", "blobs")]
+    for part in (*parts, *dest.glob("blobs/*")):
+        with suppress(FileNotFoundError):
+            if stat.S_ISLNK(part.lstat().st_mode):
+                raise RequestError(f"{part}: is a link; an image is written to real files and folders only")

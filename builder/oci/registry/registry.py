@@ -114,17 +114,20 @@ class Registry:
 
         return first_good(self._remotes(repository, by_digest=by_digest), at)
 
-    def resolve_all(self, repository: str, target: str, blobs: BlobStore) -> tuple[Descriptor, tuple[Descriptor, ...]]:
-        """Bring all documents below *target*, for every platform; return what it names and the blobs to fetch.
+    def resolve_all(
+        self, repository: str, target: str, blobs: BlobStore, only: Platform | None = None
+    ) -> tuple[Descriptor, tuple[Descriptor, ...]]:
+        """Bring all documents below *target*, or of an index *only* the manifest for a platform.
 
-        Raises as `resolve` does.
+        Returns what they hang on, and the blobs to fetch. Raises as `resolve` does.
         """
         by_digest = as_digest(target) is not None
 
         def at(remote: Remote) -> tuple[Descriptor, tuple[Descriptor, ...]]:
             documents = Documents(remote, blobs)
-            pinned = documents.pin(target)
-            return pinned, documents.everything(pinned)
+            found = documents.pin(target)
+            found = documents.select(found, only) if only else found
+            return found, documents.everything(found)
 
         return first_good(self._remotes(repository, by_digest=by_digest), at)
 

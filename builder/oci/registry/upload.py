@@ -65,6 +65,7 @@ class Upload:
         self._remote, self._wanted, self._blobs = remote, wanted, blobs
         self._sources, self._progress, self._stop = list(sources), progress, stop
         self._session: _Session | None = None
+        self._file: BinaryIO | None = None
         self._chunk = 0
         self._least = 0
         self._doubtful = False
@@ -80,17 +81,20 @@ class Upload:
         if self._remote.retry.run(self._exists, self._stop.event):
             self._progress(str(self._wanted.digest), self._wanted.size, self._wanted.size)
             return EXISTED
-        with self._blobs.open(self._wanted) as file:
-            return self._send(file)
+        try:
+            return self._send()
+        finally:
+            if self._file is not None:
+                self._file.close()
 
-    def _send(self, file: BinaryIO) -> str:
+    def _send(self) -> str:
         attempts = self._remote.retry.begin(self._stop.event)
         farthest = 0
         while True:
             self._stop.check()
             try:
                 with self._remote.lanes.one():
-                    return self._attempt(file)
+                    return self._attempt()
             except RegistryUnavailable as error:
                 if isinstance(error, _Lost):
                     self._session = None
@@ -101,7 +105,7 @@ class Upload:
                 self._doubtful = True
                 attempts.wait(error)
 
-    def _attempt(self, file: BinaryIO) -> str:
+    def _attempt(self) -> str:
         if self._doubtful:
             # It may be the answer that got lost, and not the blob.
             if self._exists():
@@ -112,7 +116,9 @@ class Upload:
             mounted = self._open()
             if mounted:
                 return mounted
-        self._transmit(self._open_session(), file)
+        # Only now: what can be mounted need not be brought from elsewhere first.
+        self._file = self._file or self._blobs.open(self._wanted)
+        self._transmit(self._open_session(), self._file)
         return PUSHED
 
     def _exists(self) -> bool:

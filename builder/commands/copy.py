@@ -1,0 +1,91 @@
+"""``pybuild copy``: an image from one place to another, without unpacking it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from builder.commands.access import Sides, two_sides_options
+from builder.commands.catalog import find
+from builder.commands.tools import Command, machine, root_option, say
+from builder.commands.transfer import Meter, short
+from builder.errors import RequestError
+from builder.oci.model import Descriptor
+from builder.outputs.files import replace_file
+from builder.platforms import parse_platform
+from builder.transports.copy import copy
+from builder.transports.places import parse_place
+from builder.transports.source import Choice, Reading
+from builder.transports.target import Writing
+
+
+@click.command("copy", cls=Command, short_help="Copy an image between registries, folders, archives and the store.")
+@click.argument("source", metavar="SOURCE")
+@click.argument("target", metavar="TARGET")
+@click.option("-a", "--all", "everything", is_flag=True, help="Of an index, all images and the index itself.")
+@click.option(
+    "--platform", metavar="OS/ARCH[/VARIANT]", help="Of an index, the image for this platform (default: this machine)."
+)
+@click.option(
+    "--digestfile", type=click.Path(path_type=Path), metavar="FILE", help="Write the digest of what was copied to FILE."
+)
+@two_sides_options
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+@root_option
+def command(
+    source: str,
+    target: str,
+    platform: str | None,
+    digestfile: Path | None,
+    *,
+    everything: bool,
+    sides: Sides,
+    quiet: bool,
+) -> None:
+    """Copy an image as it is from SOURCE to TARGET.
+
+    \b
+    Both are one of
+      docker://REGISTRY/NAME[:TAG]          an image of a registry
+      oci:FOLDER[:NAME]                     an OCI layout in a folder, which may hold others
+      oci-archive:FILE[:NAME]               an OCI layout in an archive
+      docker-archive:FILE[:NAME[:TAG]]      an archive that docker load reads
+      NAME[:TAG]                            an image of the store
+
+    Layers are not unpacked, and digests stay the same; so does the index with --all. Without it the image for one
+    platform is taken out of an index, as skopeo does. Two things change digests: layers of a docker-archive that
+    are not compressed are compressed, and an image that comes without a manifest gets one. Image IDs never change.
+
+    A target appears, or names the image, when it has all of it. A file is replaced, a folder added to. Between two
+    registries nothing is kept in the store; within one registry layers are mounted. What was cut off goes on when the
+    same copy is asked for again.
+    """  # noqa: D301 - click's mark for a paragraph that keeps its lines
+    if everything and platform:
+        raise RequestError("--platform can't be used with --all")
+    choice = Choice(everything=everything, platform=parse_platform(platform) if platform else None)
+    opened = machine()
+    meter = Meter("copying", quiet=quiet)
+    try:
+        with opened.in_use():
+            reading = Reading(
+                machine=opened, find=lambda text: find(opened, text).descriptor, access=sides.source, progress=meter
+            )
+            writing = Writing(machine=opened, access=sides.target, progress=meter, ended=_teller(meter, quiet=quiet))
+            copied = copy(parse_place(source), parse_place(target), choice, reading, writing)
+    finally:
+        meter.clear()
+        opened.close()
+    if digestfile is not None:
+        replace_file(digestfile, f"{copied.digest}\n".encode())
+    if not quiet:
+        say(f"Copied {source} to {target}")
+        say(f"Digest: {copied.digest}")
+
+
+def _teller(meter: Meter, *, quiet: bool) -> Callable[[Descriptor, str], None]:
+    def tell(blob: Descriptor, outcome: str) -> None:
+        if not quiet:
+            meter.clear()
+            say(f"{short(str(blob.digest))}: {outcome}")
+
+    return tell

@@ -1,0 +1,20 @@
+"""An image from one place to another, its layers as they are."""
+
+from dataclasses import replace
+
+from builder.oci.model import Descriptor
+from builder.transports.places import InArchive, InStore, Place
+from builder.transports.source import Choice, Reading, open_source
+from builder.transports.target import Writing, write_to
+
+
+def copy(source: Place, target: Place, choice: Choice, reading: Reading, writing: Writing) -> Descriptor:
+    """Copy what *choice* says of *source* and return what it is at its target.
+
+    Raises as `open_source` and `write_to` do; the target is then as it was, except for content that nothing names.
+    """
+    if isinstance(source, InArchive) and isinstance(target, InStore):
+        reading = replace(reading, into=writing.machine.blobs)
+    with open_source(source, choice, reading) as opened:
+        write_to(target, opened, writing)
+        return opened.descriptor

@@ -1,0 +1,76 @@
+"""Images in files: OCI layouts and archives."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from builder.errors import RequestError
+from builder.machine import Machine
+from builder.oci.archive_blobs import take_blobs
+from builder.oci.archive_load import Loaded, load
+from builder.oci.blobs import BlobStore
+from builder.oci.layout import INDEX_LIMIT
+from builder.oci.model import Descriptor, Index
+from builder.transports.listed import pick
+from builder.transports.places import InArchive, InFolder
+from grammar.reference import InvalidReference, parse_reference
+
+
+def copying_folder(machine: Machine) -> Path:
+    """Return the folder of the store for what passes through; collecting garbage empties it."""
+    folder = machine.root / "copying"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def archive_blobs(machine: Machine, into: BlobStore | None) -> Iterator[BlobStore]:
+    """Where an archive is taken out: *into*, else blobs that are there for the time of the block."""
+    if into is not None:
+        yield into
+        return
+    with tempfile.TemporaryDirectory(prefix="archive-", dir=copying_folder(machine)) as folder:
+        yield BlobStore(Path(folder))
+
+
+def in_folder(place: InFolder) -> Descriptor:
+    """Return what the place means. Raises RequestError, or InvalidImage for a layout that is none."""
+    try:
+        with (place.path / "index.json").open("rb") as file:
+            raw = file.read(INDEX_LIMIT + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise RequestError(f"{place.path}: is not an OCI layout: it has no index.json") from None
+    index = Index.from_json(raw, f"{place.path}/index.json", limit=INDEX_LIMIT)
+    return pick(index.manifests, place.name, str(place.path))
+
+
+def in_archive(place: InArchive, blobs: BlobStore) -> Descriptor:
+    """Put what an archive holds into *blobs* and return what the place means.
+
+    Raises:
+        RequestError: it has no such image.
+        OciError: it is no image archive, or damaged.
+    """
+    with place.path.open("rb") as stream:
+        if not place.docker:
+            return pick(take_blobs(blobs, stream).manifests, place.name, str(place.path))
+        return _pick_loaded(load(blobs, stream), place)
+
+
+def _pick_loaded(images: tuple[Loaded, ...], place: InArchive) -> Descriptor:
+    named = [image for image in images if not place.name or place.name in map(_full, image.names)]
+    if len(named) == 1:
+        return named[0].descriptor
+    names = ", ".join([name for image in images for name in image.names][:20])
+    hint = f"it has {names}" if names else ""
+    if named:
+        raise RequestError(f"{place.path} has several images: say which, with a colon and its name", hint=hint)
+    raise RequestError(f"{place.path} has no image {place.name}", hint=hint)
+
+
+def _full(name: str) -> str:
+    try:
+        return str(parse_reference(name))
+    except InvalidReference:
+        return name

@@ -1,0 +1,118 @@
+"""Where an image comes from, opened: what it is, and a way to its content."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import assert_never
+
+from builder.errors import PullFailed
+from builder.machine import Machine
+from builder.oci.blobs import BlobStore
+from builder.oci.errors import OciError
+from builder.oci.image import choose_manifest, host_platform, read_image
+from builder.oci.model import Descriptor, Platform
+from builder.oci.registry.access import AS_CONFIGURED, Access
+from builder.oci.registry.registry import Registry, open_registry
+from builder.oci.registry.remote import TransferProgress, no_progress
+from builder.transports.files import archive_blobs, copying_folder, in_archive, in_folder
+from builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place
+from builder.transports.remote_blobs import RemoteBlobs
+from grammar.reference import DEFAULT_TAG, Reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What of an index is meant: *everything*, or the image for *platform*, None being this machine's."""
+
+    everything: bool = False
+    platform: Platform | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How sources are read. *find* is how the store finds what a user names; *into* where archives are taken out."""
+
+    machine: Machine
+    find: Callable[[str], Descriptor]
+    access: Access = AS_CONFIGURED
+    progress: TransferProgress = no_progress
+    into: BlobStore | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """An image that can be copied: all that *descriptor* leads to can be opened in *blobs*, documents at once."""
+
+    descriptor: Descriptor
+    blobs: BlobStore
+    fetch: Callable[[Sequence[Descriptor], BlobStore], None]
+    """Brings content other than documents into a store, verified; a faster way than one by one."""
+    registry: str = ""
+    repository: str = ""
+
+
+@contextmanager
+def open_source(place: Place, choice: Choice, reading: Reading) -> Iterator[Source]:
+    """Open *place* for the time of the block.
+
+    Raises:
+        ImageNotFound, RequestError: there is no such image, or not for this platform.
+        PullFailed: a registry does not give it.
+        OciError: what is there is no image, or damaged.
+    """
+    match place:
+        case InStore():
+            yield _local(reading.machine.blobs, reading.find(place.name), choice)
+        case InFolder():
+            yield _local(BlobStore(place.path), in_folder(place), choice)
+        case InArchive():
+            with archive_blobs(reading.machine, reading.into) as blobs:
+                yield _local(blobs, in_archive(place, blobs), choice)
+        case InRegistry():
+            with open_registry(place.reference.registry, reading.access) as registry:
+                yield _remote(registry, place.reference, choice, reading)
+        case _:
+            assert_never(place)
+
+
+def copy_blobs(source: BlobStore, items: Sequence[Descriptor], into: BlobStore) -> None:
+    """Bring *items* that are missing in *into*, each verified."""
+    for item in items:
+        if not into.has(item):
+            with source.open(item) as content:
+                into.put_stream(content, item, item.media_type)
+
+
+def _local(blobs: BlobStore, descriptor: Descriptor, choice: Choice) -> Source:
+    chosen = descriptor if choice.everything else choose_manifest(blobs, descriptor, choice.platform)
+    if choice.platform is not None:
+        read_image(blobs, chosen, choice.platform)
+
+    def fetch(items: Sequence[Descriptor], into: BlobStore) -> None:
+        copy_blobs(blobs, items, into)
+
+    return Source(descriptor=chosen, blobs=blobs, fetch=fetch)
+
+
+def _remote(registry: Registry, reference: Reference, choice: Choice, reading: Reading) -> Source:
+    repository = reference.repository
+
+    def fetch(items: Sequence[Descriptor], into: BlobStore) -> None:
+        try:
+            registry.fetch(repository, items, into, reading.progress)
+        except OciError as error:
+            raise PullFailed(f"failed to read docker://{reference}: {error}", hint=error.hint) from error
+
+    parts = BlobStore(copying_folder(reading.machine) / "parts")
+    blobs = RemoteBlobs(reading.machine.root, parts, fetch)
+    wanted = None if choice.everything else choice.platform or host_platform()
+    try:
+        target = reference.digest or reference.tag or DEFAULT_TAG
+        found, _ = registry.resolve_all(repository, target, reading.machine.blobs, wanted)
+        if choice.platform is not None:
+            read_image(blobs, found, choice.platform)
+    except OciError as error:
+        raise PullFailed(f"failed to read docker://{reference}: {error}", hint=error.hint) from error
+    return Source(
+        descriptor=found, blobs=blobs, fetch=fetch, registry=reference.registry, repository=reference.repository
+    )

@@ -1,0 +1,96 @@
+"""Where an image goes to. Whatever the place, it shows the image when it has all of it, and nothing before."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from builder.errors import PushFailed, RequestError
+from builder.machine import Machine
+from builder.names import full_names
+from builder.oci import media
+from builder.oci.archive_save import save
+from builder.oci.blobs import BlobStore
+from builder.oci.digest import Digest
+from builder.oci.errors import RegistryError
+from builder.oci.image import reachable
+from builder.oci.model import Descriptor
+from builder.oci.registry.access import AS_CONFIGURED, Access
+from builder.oci.registry.push import PushOptions
+from builder.oci.registry.registry import open_registry
+from builder.oci.registry.remote import TransferProgress, no_progress
+from builder.outputs.files import destination, sink
+from builder.outputs.layout import added_to
+from builder.outputs.registry import mount_sources
+from builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place
+from builder.transports.source import Source, copy_blobs
+from grammar.reference import DEFAULT_TAG
+
+_DOCUMENTS = media.INDEXES | media.MANIFESTS
+
+
+def _nobody(_blob: Descriptor, _outcome: str) -> None:
+    """Nobody wants to know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """How targets are written, and who wants to know of each blob what became of it."""
+
+    machine: Machine
+    access: Access = AS_CONFIGURED
+    progress: TransferProgress = no_progress
+    ended: Callable[[Descriptor, str], None] = _nobody
+
+
+def write_to(place: Place, source: Source, writing: Writing) -> None:
+    """Write the image to *place*.
+
+    Raises:
+        RequestError: the place cannot be written to.
+        PullFailed, PushFailed: the registry of the source does not give it, or that of the target does not take it.
+        OciError: the source lacks something, or is damaged.
+    """
+    match place:
+        case InStore():
+            (name,) = full_names((place.name,))
+            _bring(source, writing.machine.blobs)
+            writing.machine.layout.tag(name, source.descriptor)
+        case InFolder():
+            with added_to(place.path) as (blobs, layout):
+                _bring(source, blobs)
+                layout.name(place.name, source.descriptor)
+        case InArchive():
+            with destination(place.path) as file:
+                named = ((place.name,) if place.name else (), source.descriptor)
+                save(source.blobs, [named], sink(file), for_docker=place.docker)
+        case InRegistry():
+            _push(place, source, writing)
+        case _:
+            assert_never(place)
+
+
+def _bring(source: Source, into: BlobStore) -> None:
+    """Bring all of the image, content first, so that a document that is there has what it names."""
+    items = reachable(source.blobs, source.descriptor)
+    source.fetch([item for item in items if item.media_type not in _DOCUMENTS], into)
+    copy_blobs(source.blobs, [item for item in reversed(items) if item.media_type in _DOCUMENTS], into)
+
+
+def _push(place: InRegistry, source: Source, writing: Writing) -> None:
+    reference = place.reference
+    if reference.digest:
+        raise RequestError(f"docker://{reference}: cannot copy to a digest", hint="name a tag")
+    options = PushOptions(sources=_mounts(place, source, writing), progress=writing.progress, ended=writing.ended)
+    try:
+        with open_registry(reference.registry, writing.access) as registry:
+            tags = [reference.tag or DEFAULT_TAG]
+            registry.push(reference.repository, tags, source.descriptor, source.blobs, options)
+    except RegistryError as error:
+        raise PushFailed(f"failed to write docker://{reference}: {error}", hint=error.hint) from error
+
+
+def _mounts(place: InRegistry, source: Source, writing: Writing) -> Mapping[Digest, Sequence[str]]:
+    """Return where the registry may have the content already: where it comes from, or what the store knows."""
+    if source.registry != place.reference.registry:
+        return mount_sources(writing.machine, place.reference.registry)
+    return {item.digest: [source.repository] for item in reachable(source.blobs, source.descriptor)}
