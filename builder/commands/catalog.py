@@ -8,6 +8,7 @@ from builder.machine import Machine
 from builder.oci.errors import ImageNotFound, OciError
 from builder.oci.image import Image, read_image
 from builder.oci.model import Descriptor, Platform
+from builder.oci.present import choose_present
 from grammar.reference import InvalidReference, Reference, parse_reference
 
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{2,64})\Z")
@@ -17,7 +18,7 @@ _ID = re.compile(r"(?:sha256:)?([0-9a-f]{2,64})\Z")
 class Listed:
     """An entry of the store: a full *name*, "" for an image without one, and what it stands for.
 
-    *image* is None when the image is not for this platform, or damaged.
+    *image* is that for this machine, else the first one that is there; None when there is none, or it is damaged.
     """
 
     name: str
@@ -26,7 +27,7 @@ class Listed:
 
     @property
     def id(self) -> str:
-        """The image ID; that of the index when there is no image for this platform."""
+        """The image ID; the digest of the index when there is no image."""
         return str(self.image.id if self.image is not None else self.descriptor.digest)
 
     @property
@@ -41,7 +42,7 @@ class Listed:
 def catalog(machine: Machine) -> list[Listed]:
     """Return all entries of the store, in the order of their names."""
     entries = sorted(machine.layout.entries(), key=lambda entry: (not entry[0], entry[0]))
-    return [Listed(name, descriptor, _image(machine, descriptor)) for name, descriptor in entries]
+    return [Listed(name, descriptor, image_of(machine, descriptor)) for name, descriptor in entries]
 
 
 def find(machine: Machine, text: str) -> Listed:
@@ -49,7 +50,7 @@ def find(machine: Machine, text: str) -> Listed:
     name = _full_name(text)
     descriptor = machine.layout.resolve(name) if name else None
     if descriptor is not None:
-        return Listed(name, descriptor, _image(machine, descriptor))
+        return Listed(name, descriptor, image_of(machine, descriptor))
     found = by_digest(catalog(machine), text)
     if len({entry.id for entry in found}) > 1:
         raise ImageNotFound(f"more than one image has an ID that begins with {text}", hint="give more of it")
@@ -76,6 +77,12 @@ def by_digest(entries: Iterable[Listed], text: str) -> list[Listed]:
 def find_image(machine: Machine, text: str, platform: Platform | None = None) -> Image:
     """Return the image that *text* names, for *platform* or this machine's."""
     return read_image(machine.blobs, find(machine, text).descriptor, platform)
+
+
+def find_present(machine: Machine, text: str, platform: Platform | None = None) -> Image:
+    """As `find_image`; without a *platform*, when there is no image for this machine, the first that is there."""
+    found = find(machine, text).descriptor
+    return read_image(machine.blobs, found if platform else choose_present(machine.blobs, found), platform)
 
 
 def familiar(name: str) -> str:
@@ -106,8 +113,9 @@ def _repository(name: str) -> str:
     return f"{reference.registry}/{reference.repository}"
 
 
-def _image(machine: Machine, descriptor: Descriptor) -> Image | None:
+def image_of(machine: Machine, descriptor: Descriptor) -> Image | None:
+    """Return what `Listed.image` is for *descriptor*."""
     try:
-        return read_image(machine.blobs, descriptor)
+        return read_image(machine.blobs, choose_present(machine.blobs, descriptor))
     except OciError:
         return None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from builder.commands.catalog import find_image
+from builder.commands.catalog import find_present
 from builder.commands.image_filters import seconds
 from builder.commands.images import ago, short_id
 from builder.commands.listing import Row, listing
@@ -46,7 +46,7 @@ def command(
     wanted = parse_platform(platform) if platform else None
     opened = machine()
     try:
-        rows = list(_rows(find_image(opened, image, wanted), human=human, whole=no_trunc))
+        rows = list(_rows(find_present(opened, image, wanted), human=human, whole=no_trunc))
     finally:
         opened.close()
     text = "\n".join(row["ID"] for row in rows) if quiet else listing(rows, _HEADERS, _COLUMNS, template)

@@ -1,15 +1,19 @@
 """``pybuild images``: what the store has."""
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import click
 
-from builder.commands.catalog import Listed, catalog, content_size, familiar
+from builder.commands.catalog import Listed, catalog, familiar, image_of
 from builder.commands.image_filters import KEYS, created, image_filter, named
 from builder.commands.listing import Row, listing
 from builder.commands.tools import Command, format_option, machine, root_option, say
 from builder.display.units import human_duration, human_size
+from builder.machine import Machine
+from builder.oci import media
+from builder.oci.present import disk_size, listed_manifests
 
 NONE = "<none>"
 _HEADERS = {
@@ -30,12 +34,14 @@ _HEADERS = {
 @click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help=f"Keys: {', '.join(KEYS)}.")
 @click.option("--no-trunc", is_flag=True, help="Show whole IDs.")
 @click.option("-q", "--quiet", is_flag=True, help="Show IDs only.")
+@click.option("--tree", is_flag=True, help="Below an index, show its images by platform.")
 @format_option
 @root_option
 def command(name: str | None, filters: tuple[str, ...], template: str | None, **switches: bool) -> None:
     """List the images of the store, the newest first.
 
-    SIZE is what an image takes in the store: its layers as they are, compressed.
+    SIZE is what an image takes in the store: its layers as they are, compressed; of an index, all images of it that
+    are there. --tree lists these below it.
 
     Filters: before=IMAGE and since=IMAGE compare times of creation; until=TIME takes 24h, a date or seconds since
     1970; label=NAME[=VALUE], dangling=true and reference=PATTERN, of which one must fit.
@@ -44,10 +50,10 @@ def command(name: str | None, filters: tuple[str, ...], template: str | None, **
     try:
         passes = image_filter(opened, filters)
         entries = [entry for entry in catalog(opened) if (name is None or named(entry, name)) and passes(entry)]
+        entries.sort(key=lambda entry: created(entry) or 0.0, reverse=True)
+        rows = [row for entry in entries for row in _rows(opened, entry, **switches)]
     finally:
         opened.close()
-    entries.sort(key=lambda entry: created(entry) or 0.0, reverse=True)
-    rows = [_row(entry, whole=switches["no_trunc"]) for entry in entries]
     if switches["quiet"]:
         _print("\n".join(dict.fromkeys(row["ID"] for row in rows)))
         return
@@ -70,7 +76,19 @@ def ago(moment: float | None) -> str:
     return "N/A" if moment is None else f"{human_duration(max(0.0, time.time() - moment))} ago"
 
 
-def _row(entry: Listed, *, whole: bool) -> Row:
+def _rows(opened: Machine, entry: Listed, **switches: bool) -> Iterator[Row]:
+    """Yield the row of an entry, and with ``tree`` those of the images below an index."""
+    whole = switches["no_trunc"]
+    size = disk_size(opened.blobs, entry.descriptor) if entry.image is not None else None
+    yield _row(entry, size, whole=whole)
+    if switches["tree"] and not switches["quiet"] and entry.descriptor.media_type in media.INDEXES:
+        for manifest in listed_manifests(opened.blobs, entry.descriptor):
+            below = Listed(entry.name, manifest, image_of(opened, manifest))
+            size = disk_size(opened.blobs, manifest) if below.image is not None else None
+            yield {**_row(below, size, whole=whole), "Repository": f"  {manifest.platform or NONE}", "Tag": ""}
+
+
+def _row(entry: Listed, size: int | None, *, whole: bool) -> Row:
     moment = created(entry)
     reference = entry.reference
     at = "N/A" if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
@@ -82,5 +100,5 @@ def _row(entry: Listed, *, whole: bool) -> Row:
         "ID": entry.id if whole else short_id(entry.id),
         "CreatedSince": ago(moment),
         "CreatedAt": at,
-        "Size": human_size(content_size(entry.image)) if entry.image is not None else "N/A",
+        "Size": human_size(size) if size is not None else "N/A",
     }

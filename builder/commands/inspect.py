@@ -12,6 +12,7 @@ from builder.commands.tools import Command, machine, root_option, say
 from builder.machine import Machine
 from builder.oci.image import Image, read_image
 from builder.oci.model import Platform
+from builder.oci.present import choose_present
 
 _CONFIG_DEFAULTS: dict[str, Any] = {
     "User": "",
@@ -32,7 +33,10 @@ _CONFIG_DEFAULTS: dict[str, Any] = {
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an image for several platforms, which one.")
 @root_option
 def command(images: tuple[str, ...], template: str | None, platform: str | None) -> int | None:
-    """Show all about images, as a JSON array with the members of docker inspect."""
+    """Show all about images, as a JSON array with the members of docker inspect.
+
+    Of an image for several platforms it is the one for this machine, else the first that the store has.
+    """
     opened = machine()
     try:
         documents, problems = _documents(opened, images, platform)
@@ -65,7 +69,8 @@ def _documents(opened: Machine, names: tuple[str, ...], platform: str | None) ->
 
 
 def _document(opened: Machine, found: Listed, entries: list[Listed], platform: Platform | None) -> dict[str, Any]:
-    image = read_image(opened.blobs, found.descriptor, platform)
+    chosen = found.descriptor if platform else choose_present(opened.blobs, found.descriptor)
+    image = read_image(opened.blobs, chosen, platform)
     same = [entry for entry in entries if entry.name and entry.descriptor.digest == found.descriptor.digest]
     names = [familiar(entry.name) for entry in same]
     digest = found.descriptor.digest

@@ -1,5 +1,6 @@
 """``pybuild load``: images from an archive into the store."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,6 +11,9 @@ from builder.machine import Machine
 from builder.oci.archive_load import Loaded, load
 from builder.oci.errors import OciError
 from builder.oci.image import read_image
+from builder.oci.model import Platform
+from builder.oci.present import choose_present
+from builder.platforms import parse_platform
 from grammar.reference import InvalidReference, parse_reference
 
 
@@ -17,22 +21,29 @@ from grammar.reference import InvalidReference, parse_reference
 @click.option(
     "-i", "--input", "source", type=click.Path(path_type=Path), metavar="FILE", help="Default: standard input."
 )
+@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of images for several platforms, this one only.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
 @root_option
-def command(source: Path | None, *, quiet: bool) -> None:
+def command(source: Path | None, platform: str | None, *, quiet: bool) -> None:
     """Load images from an archive of docker save, podman save or an OCI layout, plain or compressed.
 
     The names in the archive are given to its images. Everything is verified before anything is named.
     """
+    wanted = parse_platform(platform) if platform else None
     opened = machine()
     try:
         with opened.in_use(), source.open("rb") if source else binary_stdin() as stream:
-            for image in load(opened.blobs, stream):
+            images = [_only(opened, image, wanted) if wanted else image for image in load(opened.blobs, stream)]
+            for image in images:
                 told = _name(opened, image)
                 if not quiet:
                     say("\n".join(told))
     finally:
         opened.close()
+
+
+def _only(opened: Machine, image: Loaded, platform: Platform) -> Loaded:
+    return replace(image, descriptor=read_image(opened.blobs, image.descriptor, platform).descriptor)
 
 
 def _name(opened: Machine, image: Loaded) -> list[str]:
@@ -43,8 +54,8 @@ def _name(opened: Machine, image: Loaded) -> list[str]:
         return [f"Loaded image: {familiar(name)}" for name in names]
     opened.layout.keep(image.descriptor)
     try:
-        identity = str(read_image(opened.blobs, image.descriptor).id)
-    except OciError:  # an index without an image for this machine
+        identity = str(read_image(opened.blobs, choose_present(opened.blobs, image.descriptor)).id)
+    except OciError:  # an index without any image
         identity = str(image.descriptor.digest)
     return [f"Loaded image ID: {identity}"]
 

@@ -13,8 +13,9 @@ from builder.machine import Machine
 from builder.oci.errors import ImageNotFound
 from builder.oci.image import choose_manifest
 from builder.oci.model import Descriptor, Platform
+from builder.oci.present import whole_or_present
 from builder.oci.registry.access import Access
-from builder.outputs.registry import Watch, push, what_to_push
+from builder.outputs.registry import Watch, push
 from builder.platforms import parse_platform
 from grammar.reference import DEFAULT_TAG, InvalidReference, Reference, parse_reference
 
@@ -76,9 +77,9 @@ def _listed(opened: Machine, reference: Reference) -> Descriptor:
 
 def _push(opened: Machine, reference: Reference, platform: Platform | None, access: Access, *, quiet: bool) -> None:
     listed = _listed(opened, reference)
-    descriptor = choose_manifest(opened.blobs, listed, platform) if platform else what_to_push(opened.blobs, listed)
+    descriptor = choose_manifest(opened.blobs, listed, platform) if platform else whole_or_present(opened.blobs, listed)
     if descriptor.digest != listed.digest and not platform:
-        warn("the store does not have the images for all platforms; pushing the one for this machine")
+        warn(f"the store does not have the images for all platforms; pushing the one for {descriptor.platform}")
     meter = Meter("uploading", quiet=quiet)
 
     def ended(blob: Descriptor, outcome: str) -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from builder.commands.catalog import find
-from builder.commands.tools import Command, machine, root_option
+from builder.commands.tools import Command, machine, root_option, warn
 from builder.machine import Machine
 from builder.oci.archive_save import Named, save
 from builder.oci.image import choose_manifest
-from builder.oci.model import Platform
+from builder.oci.model import Descriptor, Platform
+from builder.oci.present import whole_or_present
 from builder.outputs.files import destination, sink
 
 
@@ -22,7 +23,7 @@ def command(images: tuple[str, ...], output: Path | None, platform: str | None) 
     """Save images to one archive that Docker and OCI tools read.
 
     Layers are written as they are stored, compressed. An image given by ID has no name in the archive. FILE appears
-    when it is complete.
+    when it is complete. Of an index of which the store has one image, that image is saved.
     """
     from builder.platforms import parse_platform
 
@@ -43,7 +44,16 @@ def _chosen(opened: Machine, texts: tuple[str, ...], platform: Platform | None) 
     descriptors = {}
     for text in texts:
         found = find(opened, text)
-        descriptor = choose_manifest(opened.blobs, found.descriptor, platform) if platform else found.descriptor
+        descriptor = _what(opened, text, found.descriptor, platform)
         descriptors[str(descriptor.digest)] = descriptor
         names.setdefault(str(descriptor.digest), []).extend([found.name] if found.name else [])
     return [(tuple(dict.fromkeys(names[key])), descriptor) for key, descriptor in descriptors.items()]
+
+
+def _what(opened: Machine, text: str, listed: Descriptor, platform: Platform | None) -> Descriptor:
+    if platform:
+        return choose_manifest(opened.blobs, listed, platform)
+    found = whole_or_present(opened.blobs, listed)
+    if found.digest != listed.digest:
+        warn(f"{text}: the store does not have the images for all platforms; saving the one for {found.platform}")
+    return found

@@ -9,8 +9,8 @@ from builder.machine import Machine
 from builder.oci import media
 from builder.oci.blobs import BlobStore
 from builder.oci.digest import Digest
-from builder.oci.errors import BlobNotFound, OciError, RegistryError
-from builder.oci.image import children, choose_manifest, reachable
+from builder.oci.errors import OciError, RegistryError
+from builder.oci.image import children
 from builder.oci.model import Descriptor
 from builder.oci.registry.access import AS_CONFIGURED, Access
 from builder.oci.registry.push import PushOptions
@@ -72,21 +72,6 @@ def _grouped(names: Iterable[str]) -> dict[tuple[str, str], list[str]]:
         reference = parse_reference(name)
         groups.setdefault((reference.registry, reference.repository), []).append(reference.tag or "")
     return groups
-
-
-def what_to_push(blobs: BlobStore, descriptor: Descriptor) -> Descriptor:
-    """Return *descriptor*, or of an index that was pulled for one platform only, the image for this machine.
-
-    Raises:
-        ImageNotFound, BlobNotFound: the store has no image of it that could be pushed.
-    """
-    if descriptor.media_type not in media.INDEXES:
-        return descriptor
-    try:
-        reachable(blobs, descriptor)
-    except BlobNotFound:
-        return choose_manifest(blobs, descriptor)
-    return descriptor
 
 
 def mount_sources(machine: Machine, registry: str) -> dict[Digest, list[str]]:

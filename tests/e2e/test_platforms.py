@@ -55,3 +55,11 @@ def test_a_step_that_nothing_here_can_run_is_refused_with_the_remedy(program: Pr
     assert done.exit_code == 3
     assert "cannot run programs for linux/unheardof" in done.printed
     assert "qemu-user-static" in done.printed
+
+
+@pytest.mark.parametrize("option", ["--load", "--output=type=docker"])
+def test_what_is_built_for_one_platform_is_in_the_store(program: Program, context: Path, option: str) -> None:
+    program.build(context, "--platform=linux/arm64", option, tag="loaded")
+    shown = json.loads(program.run("inspect", "loaded").stdout)[0]
+    assert (shown["Architecture"], shown["RepoTags"]) == ("arm64", ["loaded:latest"])
+    assert "vnd.oci.image.manifest" in shown["Descriptor"]["mediaType"]

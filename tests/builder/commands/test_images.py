@@ -1,10 +1,16 @@
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 
+from builder.commands.catalog import content_size
 from builder.commands.images import ago
+from builder.display.units import human_size
+from builder.oci.image import Image
+from builder.oci.model import Platform
 from tests.builder.commands.conftest import Shop
+from tests.helpers.images import ARM64, tiny_image, tiny_index
 
 
 def test_images_are_listed_in_the_columns_of_docker(shop: Shop) -> None:
@@ -51,3 +57,46 @@ def test_a_damaged_image_is_listed_too(shop: Shop) -> None:
 @pytest.mark.parametrize(("moment", "text"), [(None, "N/A"), (0.0, " years ago"), (1e12, "Less than a second ago")])
 def test_the_age_of_an_image(moment: float | None, text: str) -> None:
     assert ago(moment).endswith(text)
+
+
+@pytest.fixture
+def images(shop: Shop) -> Iterator[list[Image]]:
+    """An index under the name ``multi:1``, of which the image for arm64 is there and that for s390x is not."""
+    blobs = shop.machine.blobs
+    arm = tiny_image(blobs, {"x": b"1" * 5000}, {"shared": b"y" * 300}, platform=ARM64)
+    other = tiny_image(blobs, {"z": b"2"}, platform=Platform(os="linux", architecture="s390x"))
+    shop.machine.layout.tag("docker.io/library/multi:1", tiny_index(blobs, arm, other))
+    blobs.remove(other.descriptor.digest)
+    yield [arm, other]
+    shop.machine.layout.untag("docker.io/library/multi:1")
+
+
+def test_an_index_shows_the_image_that_is_there_and_what_all_of_it_takes(shop: Shop, images: list[Image]) -> None:
+    index = shop.machine.layout.resolve("docker.io/library/multi:1")
+    assert index is not None
+    size = index.size + content_size(images[0])
+    row = json.loads(shop.run("images", "--format", "json", "--no-trunc").out)
+    assert (row["ID"], row["Size"]) == (str(images[0].id), human_size(size))
+    assert row["CreatedAt"].startswith("2024-01-02")
+
+
+def test_a_tree_shows_the_platforms_of_an_index(shop: Shop, images: list[Image]) -> None:
+    shop.image("tiny:1")
+    rows = [line.split() for line in shop.run("images", "--tree").lines[1:]]
+    assert [row[0] for row in rows] in (
+        ["multi", "linux/arm64", "linux/s390x", "tiny"],
+        ["tiny", "multi", "linux/arm64", "linux/s390x"],
+    )
+    below = {row[0]: row for row in rows}
+    assert below["linux/arm64"][1] == images[0].id.hex[:12]
+    assert below["linux/s390x"][1] == images[1].descriptor.digest.hex[:12]
+    assert below["linux/s390x"][-1] == "N/A"
+    assert len(shop.run("images", "--tree", "-q").lines) == 2
+
+
+def test_inspect_and_history_show_the_image_that_is_there(shop: Shop, images: list[Image]) -> None:
+    assert shop.run("inspect", "-f", "{{.Id}}", "multi:1").out == f"{images[0].id}\n"
+    assert (
+        len(shop.run("history", "multi:1").lines) == len(shop.run("history", "--platform=arm64", "multi:1").lines) == 3
+    )
+    assert shop.run("history", "--platform=amd64", "multi:1").code == 1

@@ -6,6 +6,9 @@ import sys
 import tarfile
 from pathlib import Path
 
+import pytest
+
+from builder.oci.image import Image
 from tests.builder.commands.conftest import BASE, Shop
 from tests.helpers.images import AMD64, ARM64, docker_archive, tiny_image, tiny_index
 
@@ -75,3 +78,31 @@ def test_archives_go_through_pipes(shop: Shop) -> None:
     loaded = subprocess.run([*command, "load"], input=saved.stdout, capture_output=True, check=True, timeout=60)
     assert loaded.stdout == b"Loaded image: tiny:1\n"
     assert shop.run("images", "-q", "--no-trunc").lines == [str(image.id)]
+
+
+def multi(shop: Shop) -> list[Image]:
+    """An index of the store under the name ``multi:1``."""
+    images = [tiny_image(shop.machine.blobs, {"x": p.architecture.encode()}, platform=p) for p in (AMD64, ARM64)]
+    shop.machine.layout.tag("docker.io/library/multi:1", tiny_index(shop.machine.blobs, *images))
+    return images
+
+
+def test_one_platform_of_an_archive_can_be_loaded(shop: Shop, tmp_path: Path) -> None:
+    images = multi(shop)
+    assert shop.run("save", "-o", str(tmp_path / "x.tar"), "multi:1").code == 0
+    loaded = shop.run("load", "--platform=linux/arm64", "-i", str(tmp_path / "x.tar"))
+    assert loaded.lines == ["Loaded image: multi:1"]
+    assert shop.run("inspect", "-f", "{{.Id}} {{.Architecture}}", "multi:1").out == f"{images[1].id} arm64\n"
+    result = shop.run("load", "--platform=s390x", "-i", str(tmp_path / "x.tar"))
+    assert (result.code, "no image for linux/s390x" in result.err) == (1, True)
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_of_an_index_that_is_not_whole_the_image_that_is_there_is_saved(shop: Shop, tmp_path: Path, kept: int) -> None:
+    images = multi(shop)
+    shop.machine.blobs.remove(images[1 - kept].descriptor.digest)
+    result = shop.run("save", "-o", str(tmp_path / "x.tar"), "multi:1")
+    platform = ("linux/amd64", "linux/arm64")[kept]
+    assert (result.code, f"saving the one for {platform}" in result.err) == (0, True)
+    assert shop.run("load", "-i", str(tmp_path / "x.tar")).lines == ["Loaded image: multi:1"]
+    assert shop.run("inspect", "-f", "{{.Id}}", "multi:1").out == f"{images[kept].id}\n"

@@ -166,6 +166,19 @@ def test_of_an_index_that_is_not_complete_the_image_for_this_machine_is_pushed(
     shop.run("rmi", f"{server.name}/{APP}:1", f"{server.name}/copy:1")
 
 
+def test_what_was_pulled_for_another_platform_is_pushed_for_it(
+    shop: Shop, server: FakeRegistry, source: BlobStore
+) -> None:
+    arm = tiny_image(source, {"arm": b""}, platform=ARM64)
+    server.add(source, APP, "1", tiny_index(source, tiny_image(source, {"amd": b""}), arm))
+    shop.run("pull", "--platform=linux/arm64", f"{server.name}/{APP}:1")
+    shop.run("tag", f"{server.name}/{APP}:1", f"{server.name}/copy:1")
+    result = shop.run("push", f"{server.name}/copy:1")
+    assert result.lines[-1] == f"1: digest: {arm.descriptor.digest} size: {arm.descriptor.size}"
+    assert "pushing the one for linux/arm64" in result.err
+    shop.run("rmi", f"{server.name}/{APP}:1", f"{server.name}/copy:1")
+
+
 def test_a_push_that_the_registry_refuses_is_its_failure(shop: Shop, server: FakeRegistry) -> None:
     name = f"{server.name}/{APP}:1"
     shop.image("tiny:1")

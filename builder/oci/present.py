@@ -1,0 +1,69 @@
+"""What a store has of an index: who pulls for one platform has one image of it, and the index."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from builder.oci import media
+from builder.oci.blobs import BlobStore
+from builder.oci.errors import BlobNotFound, ImageNotFound, OciError
+from builder.oci.image import INDEX_DEPTH, children, choose_manifest, reachable
+from builder.oci.model import Descriptor
+
+
+def is_whole(blobs: BlobStore, descriptor: Descriptor) -> bool:
+    """Tell whether all documents below *descriptor* are there. Layers are not looked at."""
+    try:
+        reachable(blobs, descriptor)
+    except BlobNotFound:
+        return False
+    return True
+
+
+def listed_manifests(blobs: BlobStore, descriptor: Descriptor, depth: int = 0) -> Iterator[Descriptor]:
+    """Yield the manifests below *descriptor* in their order, those that are not there, too; a manifest is its own."""
+    if descriptor.media_type not in media.INDEXES:
+        yield descriptor
+    elif depth <= INDEX_DEPTH and blobs.has(descriptor):
+        for entry in children(blobs, descriptor):
+            yield from listed_manifests(blobs, entry, depth + 1)
+
+
+def choose_present(blobs: BlobStore, descriptor: Descriptor) -> Descriptor:
+    """Return the manifest for this machine below *descriptor*, or when it is not there, the first that is.
+
+    Raises:
+        ImageNotFound: there is none at all.
+    """
+    if descriptor.media_type not in media.INDEXES:
+        return descriptor
+    try:
+        chosen = choose_manifest(blobs, descriptor)
+    except ImageNotFound:
+        chosen = None
+    if chosen is not None and blobs.has(chosen):
+        return chosen
+    for entry in listed_manifests(blobs, descriptor):
+        # "unknown" is the platform of what is no image, as attestations are.
+        if blobs.has(entry) and entry.platform is not None and entry.platform.os != "unknown":
+            return entry
+    raise ImageNotFound(f"the store has no image of index {descriptor.digest}", hint="pull it for a platform")
+
+
+def whole_or_present(blobs: BlobStore, descriptor: Descriptor) -> Descriptor:
+    """Return *descriptor*, or of an index that is not whole, the image that `choose_present` says."""
+    if descriptor.media_type not in media.INDEXES or is_whole(blobs, descriptor):
+        return descriptor
+    return choose_present(blobs, descriptor)
+
+
+def disk_size(blobs: BlobStore, descriptor: Descriptor) -> int:
+    """Return the bytes of what is there of an image or an index, each blob once; what is damaged names nothing."""
+    sizes = {}
+    waiting = [descriptor]
+    while waiting:
+        item = waiting.pop()
+        if item.digest not in sizes and blobs.has(item):
+            sizes[item.digest] = item.size
+            with suppress(OciError):
+                waiting += children(blobs, item)
+    return sum(sizes.values())
