@@ -14,6 +14,7 @@ COMMANDS = {
     "load": "load",
     "login": "login",
     "logout": "logout",
+    "manifest": "manifest",
     "mutate": "mutate",
     "prune": "prune",
     "pull": "pull",
