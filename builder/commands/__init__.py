@@ -2,10 +2,12 @@
 
 COMMANDS = {
     "build": "build",
+    "commit": "commit",
     "completion": "completion",
     "copy": "copy",
     "df": "df",
     "diff": "diff",
+    "export": "export",
     "flatten": "flatten",
     "history": "history",
     "images": "images",
