@@ -2,10 +2,12 @@
 
 COMMANDS = {
     "build": "build",
+    "commit": "commit",
     "completion": "completion",
     "copy": "copy",
     "df": "df",
     "diff": "diff",
+    "export": "export",
     "flatten": "flatten",
     "history": "history",
     "images": "images",
@@ -14,6 +16,7 @@ COMMANDS = {
     "load": "load",
     "login": "login",
     "logout": "logout",
+    "manifest": "manifest",
     "mutate": "mutate",
     "prune": "prune",
     "pull": "pull",

@@ -8,6 +8,7 @@ from typing import assert_never
 from builder.errors import PullFailed
 from builder.machine import Machine
 from builder.oci.blobs import BlobStore
+from builder.oci.digest import Digest
 from builder.oci.errors import OciError
 from builder.oci.image import choose_manifest, host_platform, read_image
 from builder.oci.model import Descriptor, Platform
@@ -18,6 +19,13 @@ from builder.transports.files import archive_blobs, copying_folder, in_archive, 
 from builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place
 from builder.transports.remote_blobs import RemoteBlobs
 from grammar.reference import DEFAULT_TAG, Reference
+
+Origin = tuple[str, str]
+
+
+def _nowhere(_digest: Digest) -> Origin:
+    """In no registry that anybody knows of."""
+    return ("", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +55,8 @@ class Source:
     blobs: BlobStore
     fetch: Callable[[Sequence[Descriptor], BlobStore], None]
     """Brings content other than documents into a store, verified; a faster way than one by one."""
-    registry: str = ""
-    repository: str = ""
+    origin: Callable[[Digest], Origin] = _nowhere
+    """The registry and the repository that a blob is known to be in."""
 
 
 @contextmanager
@@ -113,6 +121,5 @@ def _remote(registry: Registry, reference: Reference, choice: Choice, reading: R
             read_image(blobs, found, choice.platform)
     except OciError as error:
         raise PullFailed(f"failed to read docker://{reference}: {error}", hint=error.hint) from error
-    return Source(
-        descriptor=found, blobs=blobs, fetch=fetch, registry=reference.registry, repository=reference.repository
-    )
+    origin = (reference.registry, repository)
+    return Source(descriptor=found, blobs=blobs, fetch=fetch, origin=lambda _digest: origin)

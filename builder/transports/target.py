@@ -91,6 +91,10 @@ def _push(place: InRegistry, source: Source, writing: Writing) -> None:
 
 def _mounts(place: InRegistry, source: Source, writing: Writing) -> Mapping[Digest, Sequence[str]]:
     """Return where the registry may have the content already: where it comes from, or what the store knows."""
-    if source.registry != place.reference.registry:
-        return mount_sources(writing.machine, place.reference.registry)
-    return {item.digest: [source.repository] for item in reachable(source.blobs, source.descriptor)}
+    registry = place.reference.registry
+    found = dict[Digest, Sequence[str]](mount_sources(writing.machine, registry))
+    for item in reachable(source.blobs, source.descriptor):
+        there, repository = source.origin(item.digest)
+        if there == registry:
+            found[item.digest] = [repository]
+    return found

@@ -131,6 +131,11 @@ class Registry:
 
         return first_good(self._remotes(repository, by_digest=by_digest), at)
 
+    def document(self, repository: str, target: str, blobs: BlobStore) -> Descriptor:
+        """Bring what *target* names, an index or a manifest, and nothing that it leads to. Raises as `resolve` does."""
+        remotes = self._remotes(repository, by_digest=as_digest(target) is not None)
+        return first_good(remotes, lambda remote: Documents(remote, blobs).pin(target))
+
     def fetch(
         self,
         repository: str,

@@ -1,0 +1,116 @@
+"""``pybuild manifest``: indexes, which list images for several platforms under one name."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from builder.commands.access import Sides, two_sides_options
+from builder.commands.catalog import find
+from builder.commands.manifest_entries import annotate, inspect, pairs
+from builder.commands.tools import Command, machine, root_option, say
+from builder.commands.transfer import Meter
+from builder.errors import RequestError
+from builder.machine import Machine
+from builder.names import full_names
+from builder.oci import media
+from builder.oci.model import Index
+from builder.outputs.files import replace_file
+from builder.transports.combine import open_index
+from builder.transports.copy import copy
+from builder.transports.places import InStore, parse_place
+from builder.transports.source import Choice, Reading
+from builder.transports.target import Writing, write_to
+
+
+@click.group("manifest", short_help="Make, change and show indexes: images for several platforms under one name.")
+def command() -> None:
+    """Make, change and show indexes, which list images for several platforms under one name.
+
+    An index is an image like any other: push, copy, save, tag and rmi take it, too.
+    """
+
+
+@command.command("create", cls=Command, short_help="Make an index of images.")
+@click.argument("name", metavar="NAME|PLACE")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("-a", "--amend", is_flag=True, help="Add to the index NAME; a platform is replaced.")
+@click.option("--annotation", "annotations", multiple=True, metavar="KEY=VALUE", help="Of the index; repeatable.")
+@two_sides_options
+@root_option
+def create(name: str, images: tuple[str, ...], annotations: tuple[str, ...], *, amend: bool, sides: Sides) -> None:
+    """Make the index NAME of images and print its digest.
+
+    Each IMAGE is a name in the store, docker://NAME of a registry, or any other source of pybuild copy; of an index
+    all images are listed. NAME is in the store, which then has all of them; a target of pybuild copy such as
+    docker://NAME makes the index there, and images of the same registry are not even downloaded.
+    """
+    place = parse_place(name)
+    opened = machine()
+    try:
+        with opened.in_use():
+            begun = _begun(opened, name, amend=amend) if isinstance(place, InStore) else Index(manifests=())
+            if amend and not isinstance(place, InStore):
+                raise RequestError("--amend changes indexes of the store only", hint="list the index as an IMAGE")
+            begun = replace(begun, annotations={**begun.annotations, **pairs(annotations)})
+            meter = Meter("copying", quiet=False)
+            reading = _reading(opened, sides, meter)
+            writing = Writing(machine=opened, access=sides.target, progress=meter)
+            with open_index(begun, [parse_place(image) for image in images], reading) as source:
+                write_to(place, source, writing)
+            meter.clear()
+            say(str(source.descriptor.digest))
+    finally:
+        opened.close()
+
+
+@command.command("push", cls=Command, short_help="Upload an index with all its images.")
+@click.argument("name")
+@click.argument("target", metavar="[TARGET]", required=False)
+@click.option("-p", "--purge", is_flag=True, help="Afterwards forget the name in the store.")
+@click.option(
+    "--digestfile", type=click.Path(path_type=Path), metavar="FILE", help="Write the digest of the index to FILE."
+)
+@two_sides_options
+@root_option
+def push(name: str, target: str | None, digestfile: Path | None, *, purge: bool, sides: Sides) -> None:
+    """Upload the index NAME of the store with all its images and print its digest.
+
+    It goes to the registry that NAME begins with, or to TARGET, which may be any target of pybuild copy.
+    """
+    (full,) = full_names((name,))
+    place = parse_place(target or f"docker://{full}")
+    opened = machine()
+    meter = Meter("uploading", quiet=False)
+    try:
+        with opened.in_use():
+            reading = _reading(opened, sides, meter)
+            writing = Writing(machine=opened, access=sides.target, progress=meter)
+            pushed = copy(InStore(name=name), place, Choice(everything=True), reading, writing)
+            if purge:
+                opened.layout.untag(full)
+    finally:
+        meter.clear()
+        opened.close()
+    if digestfile is not None:
+        replace_file(digestfile, f"{pushed.digest}\n".encode())
+    say(str(pushed.digest))
+
+
+def _reading(opened: Machine, sides: Sides, meter: Meter) -> Reading:
+    return Reading(machine=opened, find=lambda text: find(opened, text).descriptor, access=sides.source, progress=meter)
+
+
+def _begun(opened: Machine, name: str, *, amend: bool) -> Index:
+    """Return the index to begin with. Raises RequestError when there is one that was not to be touched."""
+    (full,) = full_names((name,))
+    there = opened.layout.resolve(full)
+    if there is None or there.media_type not in media.INDEXES:
+        return Index(manifests=())
+    if not amend:
+        raise RequestError(f"{name} is an index already", hint="--amend adds to it, pybuild rmi removes it")
+    return Index.from_json(opened.blobs.read(there), f"index {there.digest}")
+
+
+command.add_command(annotate)
+command.add_command(inspect)

@@ -1,0 +1,81 @@
+"""What a tree of files changes over an image, as a layer."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain
+from typing import BinaryIO
+
+from builder.edit.documents import Documents, layer_members
+from builder.errors import BuildError, RequestError
+from builder.machine import Machine
+from builder.oci.errors import LayerError
+from builder.oci.image import Image
+from builder.oci.layer import Layer, LayerWriter
+from builder.oci.pack import pack_changes
+from builder.oci.unpack import unpack
+from builder.request import Compression
+from runtime.changes import tree_changes
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+@contextmanager
+def unpacked_archive(machine: Machine, stream: BinaryIO) -> Iterator[int]:
+    """Give a descriptor of the tree that a tar archive holds, which is gone after the block.
+
+    Raises:
+        BuildError: it is no archive, a hostile one, or empty.
+    """
+    active = machine.snapshots.prepare(None)
+    try:
+        fd = os.open(active.folder, _FOLDER)
+        try:
+            _unpack(stream, fd)
+            yield fd
+        finally:
+            os.close(fd)
+    finally:
+        machine.snapshots.discard(active)
+
+
+def _unpack(stream: BinaryIO, folder: int) -> None:
+    try:
+        count = unpack(stream, folder, overlay=False, diff_id=None).entries
+    except LayerError as error:
+        raise BuildError(f"failed to unpack the archive: {error}") from error
+    if not count:
+        raise RequestError("the archive is empty: a root file system is expected")
+
+
+def difference(machine: Machine, image: Image, tree: int, compression: Compression) -> Layer | None:
+    """Store what the tree behind the descriptor *tree* changes over that of *image*; None when it is the same.
+
+    What the tree lacks is deleted. Compared are type, mode, owner, time, attributes and content.
+
+    Raises:
+        LayerError: a file changes meanwhile, or has a name that no layer can hold.
+    """
+    old = machine.snapshots.open(machine.snapshot(image))
+    try:
+        changes = tree_changes(old, tree)
+        first = next(changes, None)
+        if first is None:
+            return None
+        with LayerWriter(machine.blobs, compression.algorithm, compression.level) as writer:
+            pack_changes(writer, tree, chain([first], changes))
+            return writer.commit()
+    finally:
+        os.close(old)
+
+
+def with_difference(documents: Documents, layer: Layer | None, entry: Mapping[str, str]) -> Documents:
+    """Return the documents with *layer* on top, if there is one, and *entry* in the history, as new as that says."""
+    layers, diff_ids = documents.layers, documents.diff_ids
+    told: dict[str, object] = {**entry, "empty_layer": True}
+    if layer is not None:
+        layers, diff_ids, told = [*layers, layer_members(layer)], [*diff_ids, str(layer.diff_id)], dict(entry)
+    made = documents.with_layers(layers, diff_ids, (*documents.history, told))
+    author = {"author": entry["author"]} if entry.get("author") else {}
+    return replace(made, config={**made.config, "created": entry["created"], **author})

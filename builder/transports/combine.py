@@ -1,0 +1,73 @@
+"""Images from several places as one: an index of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from builder.machine import Machine
+from builder.oci import media
+from builder.oci.blobs import BlobStore
+from builder.oci.digest import Digest
+from builder.oci.image import children, reachable, read_image
+from builder.oci.model import Descriptor, Index
+from builder.oci.present import whole_or_present
+from builder.transports.entries import entry_of, with_entries
+from builder.transports.places import Place
+from builder.transports.source import Choice, Reading, Source, copy_blobs, open_source
+
+
+@contextmanager
+def open_index(begun: Index, members: Sequence[Place], reading: Reading) -> Iterator[Source]:
+    """Open the index that lists, after what *begun* lists, the images of *members*; of an index all that it lists.
+
+    Raises:
+        RequestError: two of them are for one platform.
+        PullFailed, OciError: a member cannot be read.
+    """
+    with ExitStack() as opened:
+        sources = [opened.enter_context(open_source(place, Choice(everything=True), reading)) for place in members]
+        entries = [entry for source in sources for entry in _entries(source)]
+        index = with_entries(begun, entries)
+        yield _combined(reading.machine, index, sources)
+
+
+def _entries(source: Source) -> Sequence[Descriptor]:
+    found = whole_or_present(source.blobs, source.descriptor)
+    if found.media_type in media.INDEXES:
+        return children(source.blobs, found)
+    return [entry_of(found, read_image(source.blobs, found).config)]
+
+
+def _combined(machine: Machine, index: Index, sources: Sequence[Source]) -> Source:
+    owners: dict[Digest, Source] = {}
+    for source in sources:
+        for entry in _entries(source):
+            owners.update({item.digest: source for item in reachable(source.blobs, entry)})
+    blobs = _Blobs(machine.root, owners)
+
+    def fetch(items: Sequence[Descriptor], into: BlobStore) -> None:
+        for source in sources:
+            source.fetch([item for item in items if owners.get(item.digest) is source], into)
+        copy_blobs(blobs, [item for item in items if item.digest not in owners], into)
+
+    def origin(digest: Digest) -> tuple[str, str]:
+        return owners[digest].origin(digest) if digest in owners else ("", "")
+
+    descriptor = machine.blobs.put(index.to_json(), index.media_type)
+    return Source(descriptor=descriptor, blobs=blobs, fetch=fetch, origin=origin)
+
+
+class _Blobs(BlobStore):
+    """What is in the store, and what each of *owners* has."""
+
+    def __init__(self, root: Path, owners: Mapping[Digest, Source]) -> None:
+        super().__init__(root)
+        self._owners = owners
+
+    def open(self, blob: Descriptor | Digest) -> BinaryIO:
+        """Open a blob where it is."""
+        owner = self._owners.get(blob.digest if isinstance(blob, Descriptor) else blob)
+        if owner is None or (isinstance(blob, Descriptor) and self.has(blob)):
+            return super().open(blob)
+        return owner.blobs.open(blob)

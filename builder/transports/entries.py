@@ -1,0 +1,77 @@
+"""What an index lists, and how that changes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from builder.errors import RequestError
+from builder.oci.digest import Digest
+from builder.oci.model import Descriptor, ImageConfig, Index, Platform
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What an index is to say of one of its images; an empty text leaves what it says."""
+
+    os: str = ""
+    architecture: str = ""
+    variant: str = ""
+    os_version: str = ""
+    os_features: tuple[str, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+def entry_of(descriptor: Descriptor, config: ImageConfig) -> Descriptor:
+    """Return how an index lists an image: for the platform that its config says."""
+    platform = Platform(
+        os=config.os,
+        architecture=config.architecture,
+        variant=config.variant,
+        os_version=config.os_version,
+        os_features=config.os_features,
+    )
+    return Descriptor(
+        media_type=descriptor.media_type, digest=descriptor.digest, size=descriptor.size, platform=platform
+    )
+
+
+def with_entries(index: Index, entries: Iterable[Descriptor]) -> Index:
+    """Add *entries*; one takes the place of an earlier one of *index* for its platform.
+
+    Raises:
+        RequestError: two of *entries* are for one platform.
+    """
+    new = {entry.digest: entry for entry in entries}
+    platforms: dict[Platform, Digest] = {}
+    for entry in new.values():
+        # "unknown" is the platform of what is no image, as attestations are.
+        if entry.platform is None or entry.platform.os == "unknown":
+            continue
+        if platforms.setdefault(entry.platform, entry.digest) != entry.digest:
+            raise RequestError(f"two of the images are for {entry.platform}", hint="an index lists each once")
+    kept = [old for old in index.manifests if old.digest not in new and old.platform not in platforms]
+    return replace(index, manifests=(*kept, *new.values()))
+
+
+def changed_entry(index: Index, digest: Digest, change: Change) -> Index:
+    """Return *index* with what *change* says of the image *digest*. Raises RequestError when it is not listed."""
+    if digest not in {entry.digest for entry in index.manifests}:
+        raise RequestError(f"{digest} is not in the index", hint=f"it has {listed(index.manifests)}")
+    entries = [_changed(entry, change) if entry.digest == digest else entry for entry in index.manifests]
+    return replace(index, manifests=tuple(entries))
+
+
+def listed(entries: Sequence[Descriptor]) -> str:
+    """Return what an index lists, for a message."""
+    return ", ".join(f"{entry.platform or 'no platform'}" for entry in entries[:20])
+
+
+def _changed(entry: Descriptor, change: Change) -> Descriptor:
+    old = entry.platform or Platform(os="", architecture="")
+    platform = Platform(
+        os=change.os or old.os,
+        architecture=change.architecture or old.architecture,
+        variant=change.variant or old.variant,
+        os_version=change.os_version or old.os_version,
+        os_features=change.os_features or old.os_features,
+    )
+    return replace(entry, platform=platform, annotations={**entry.annotations, **change.annotations})
