@@ -38,6 +38,7 @@ class BuiltLayer:
 
 
 _FIELDS = attrgetter(*(field.name for field in fields(BuiltLayer)))
+_SAME_USE = 60  # seconds; a build that changes nothing in the database waits for no disk
 Layers = tuple[BuiltLayer, ...]
 
 
@@ -83,8 +84,10 @@ class Cache:
         self._database.run("REPLACE INTO records VALUES (?, ?, ?)", (str(key), text, time.time()))
 
     def touch(self, key: Digest) -> None:
-        """Note that the record under *key* was used now."""
-        self._database.run("UPDATE records SET used = ? WHERE key = ?", (time.time(), str(key)))
+        """Note that the record under *key* was used now, unless that was noted within the last minute."""
+        now = time.time()
+        statement = "UPDATE records SET used = ? WHERE key = ? AND used NOT BETWEEN ? AND ?"
+        self._database.run(statement, (now, str(key), now - _SAME_USE, now))
 
     def records(self) -> Iterator[tuple[str, Layers, float]]:
         """Yield (key, layers, time of last use) of every record."""

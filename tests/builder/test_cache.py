@@ -47,13 +47,15 @@ def test_a_record_is_replaced_by_a_newer_one(cache):
     assert cache.record(A) == LAYERS[:1]
 
 
-def test_use_of_a_record_is_noted(cache):
+@pytest.mark.parametrize(("age", "noted"), [(0, False), (50, False), (70, True), (-3600, True)])
+def test_use_of_a_record_is_noted_to_the_minute(cache, databases, age, noted):
     cache.put_record(A, LAYERS)
+    databases[0].run("UPDATE records SET used = used - ?", (age,))
     ((_, _, before),) = cache.records()
     cache.touch(A)
     ((key, layers, used),) = cache.records()
     assert (key, layers) == (str(A), LAYERS)
-    assert used > before
+    assert (used != before) is noted
 
 
 def test_records_can_be_forgotten(cache):
