@@ -38,6 +38,7 @@ class PlatformImage:
     platform: str
     image_id: Digest
     descriptor: Descriptor
+    created: str
 
 
 def check_request(request: Request) -> None:
@@ -87,7 +88,8 @@ def assemble_all(
     images = []
     for (platform, plan), own in zip(plans, solved, strict=True):
         image = assemble_one(plan, own, request, machine)
-        images.append(PlatformImage(platform=platform, image_id=image.id, descriptor=image.descriptor))
+        created = image.config.created
+        images.append(PlatformImage(platform=platform, image_id=image.id, descriptor=image.descriptor, created=created))
     return tuple(images)
 
 
