@@ -9,7 +9,7 @@ from builder.definition import load_definition
 from builder.dockerfile import DockerfileText
 from builder.epoch import with_epoch
 from builder.errors import BuildError, ResolveError
-from builder.exporting import check_forms, export, timed
+from builder.exporting import check_forms, export, export_together, timed
 from builder.machine import Machine
 from builder.multi import Plans, PlatformImage
 from builder.names import full_names
@@ -141,6 +141,7 @@ def _for_targets(plans: Plans, request: Request, machine: Machine, reporter: Rep
                 image_id=image.image_id, descriptor=kept.descriptor, names=kept.names, created=image.created
             )
             outcomes.append((target.stage, outcome))
+    export_together([image.descriptor for image in images], request, machine, reporter)
     multi.export_caches(solved, request, machine, reporter)
     return replace(outcomes[-1][1], targets=tuple(outcomes))
 

@@ -57,8 +57,8 @@ def _check_targets(request: Request) -> None:
     if request.platforms:
         raise RequestError("several targets do not go with several platforms", hint="build one target after another")
     for output in request.outputs:
-        if output.type != "registry":
-            raise RequestError(f"--output type={output.type} takes one target", hint="save the images afterwards")
+        if output.type in {"local", "tar"}:
+            raise RequestError(f"--output type={output.type} takes one target", hint="build one after another")
 
 
 def make_target_plans(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes) -> Plans:

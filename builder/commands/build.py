@@ -34,7 +34,8 @@ Differences from docker build:
     type=docker, hands them to Docker.
   - --load is what always happens; attestations are refused; --rm is ignored with a
     warning.
-  - With several targets --iidfile has a line for each, --metadata-file a key.
+  - With several targets --iidfile has a line for each, --metadata-file a key; -o
+    type=oci and docker write one archive with all images, local and tar take one.
   - With several platforms the index of their images is kept and written; --iidfile
     and -q give its digest; -o type=local and tar have a folder for each platform,
     like linux_arm64, unless platform-split=false; -o type=docker takes one platform.
