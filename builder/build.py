@@ -9,7 +9,7 @@ from builder.definition import load_definition
 from builder.dockerfile import DockerfileText
 from builder.epoch import with_epoch
 from builder.errors import BuildError, ResolveError
-from builder.exporting import check_forms, export, timed
+from builder.exporting import check_forms, export, export_together, timed
 from builder.machine import Machine
 from builder.multi import Plans, PlatformImage
 from builder.names import full_names
@@ -33,6 +33,8 @@ class Outcome:
     image_id: Digest
     descriptor: Descriptor
     names: tuple[str, ...]
+    created: str = ""
+    """When the image was made, RFC 3339; of an index, when the last of its images was."""
     platforms: tuple[PlatformImage, ...] = ()
     """Of a build for several platforms, the image for each; *descriptor* is then that of the index, *image_id* its
     digest."""
@@ -107,7 +109,7 @@ def _for_one(plan: Plan, request: Request, machine: Machine, reporter: Reporter)
         image = multi.assemble_one(plan, solved, request, machine)
         step.status(f"writing image {image.id}")
         kept = export(image.descriptor, request.tags, request, machine, step)
-        outcome = Outcome(image_id=image.id, descriptor=kept.descriptor, names=kept.names)
+        outcome = Outcome(image_id=image.id, descriptor=kept.descriptor, names=kept.names, created=image.config.created)
     multi.export_caches((solved,), request, machine, reporter)
     return outcome
 
@@ -121,7 +123,8 @@ def _for_platforms(plans: Plans, request: Request, machine: Machine, reporter: R
         index = multi.write_index(images, request, machine)
         kept = export(index, request.tags, request, machine, step)
         found = kept.descriptor
-        outcome = Outcome(image_id=found.digest, descriptor=found, names=kept.names, platforms=images)
+        created = max(image.created for image in images)
+        outcome = Outcome(image_id=found.digest, descriptor=found, names=kept.names, created=created, platforms=images)
     multi.export_caches(solved, request, machine, reporter)
     return outcome
 
@@ -134,8 +137,11 @@ def _for_targets(plans: Plans, request: Request, machine: Machine, reporter: Rep
         with reporter.step(f"exporting {target.stage} to image") as step:
             step.status(f"writing image {image.image_id}")
             kept = export(image.descriptor, target.tags, request, machine, step)
-            outcome = Outcome(image_id=image.image_id, descriptor=kept.descriptor, names=kept.names)
+            outcome = Outcome(
+                image_id=image.image_id, descriptor=kept.descriptor, names=kept.names, created=image.created
+            )
             outcomes.append((target.stage, outcome))
+    export_together([image.descriptor for image in images], request, machine, reporter)
     multi.export_caches(solved, request, machine, reporter)
     return replace(outcomes[-1][1], targets=tuple(outcomes))
 

@@ -1,5 +1,6 @@
 """The end of a build: the image gets its form and its names in the store, then it goes to the outputs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from builder.errors import RequestError
@@ -9,7 +10,9 @@ from builder.oci import media
 from builder.oci.digest import Digest
 from builder.oci.model import Descriptor
 from builder.request import Request, Shape, Stored
-from builder.steps import RunningStep
+from builder.steps import Reporter, RunningStep
+
+_ARCHIVES = frozenset({"oci", "docker"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +60,25 @@ def export(
         step.status(f"naming to {name}")
     if stored.image and not names and not stored.dangling:
         machine.layout.keep(kept)
-    if request.outputs:
+    # Of several targets an archive holds all images, and is written when they are there.
+    outputs = tuple(item for item in request.outputs if not (request.targets and item.type in _ARCHIVES))
+    if outputs:
         from builder.outputs.write import write
 
-        write(descriptor, names, request.outputs, machine, step.status, epoch=request.source_date_epoch)
+        write(descriptor, names, outputs, machine, step.status, epoch=request.source_date_epoch)
     return Exported(descriptor=kept, names=names)
+
+
+def export_together(images: Sequence[Descriptor], request: Request, machine: Machine, reporter: Reporter) -> None:
+    """Write the archives of a build of several targets: each has the image of every one."""
+    archives = [output for output in request.outputs if output.type in _ARCHIVES]
+    if archives:
+        from builder.outputs.write import write_archive
+
+        named = [(full_names(target.tags), image) for target, image in zip(request.targets, images, strict=True)]
+        with reporter.step("exporting all targets"):
+            for output in archives:
+                write_archive(named, output, machine)
 
 
 def _shaped(machine: Machine, descriptor: Descriptor, shape: Shape) -> Descriptor:

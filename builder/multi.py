@@ -38,6 +38,7 @@ class PlatformImage:
     platform: str
     image_id: Digest
     descriptor: Descriptor
+    created: str
 
 
 def check_request(request: Request) -> None:
@@ -56,8 +57,8 @@ def _check_targets(request: Request) -> None:
     if request.platforms:
         raise RequestError("several targets do not go with several platforms", hint="build one target after another")
     for output in request.outputs:
-        if output.type != "registry":
-            raise RequestError(f"--output type={output.type} takes one target", hint="save the images afterwards")
+        if output.type in {"local", "tar"}:
+            raise RequestError(f"--output type={output.type} takes one target", hint="build one after another")
 
 
 def make_target_plans(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes) -> Plans:
@@ -87,7 +88,8 @@ def assemble_all(
     images = []
     for (platform, plan), own in zip(plans, solved, strict=True):
         image = assemble_one(plan, own, request, machine)
-        images.append(PlatformImage(platform=platform, image_id=image.id, descriptor=image.descriptor))
+        created = image.config.created
+        images.append(PlatformImage(platform=platform, image_id=image.id, descriptor=image.descriptor, created=created))
     return tuple(images)
 
 

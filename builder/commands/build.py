@@ -1,6 +1,5 @@
 """``pybuild build``: from flags to a request, from a request to an image and the files that name it."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from builder.commands.cache_flags import cache_flags, cache_values
 from builder.commands.foreign_flags import foreign_flags
 from builder.commands.housekeeping import tidy
 from builder.commands.log_flag import log_flag, logged
+from builder.commands.metadata import Warnings, metadata
 from builder.commands.output_shape import output_annotations, shaped_outputs, stored
 from builder.commands.stdin_context import Elsewhere, prepared
 from builder.commands.step_flags import ssh_keys, step_flags, step_values
@@ -34,7 +34,8 @@ Differences from docker build:
     type=docker, hands them to Docker.
   - --load is what always happens; attestations are refused; --rm is ignored with a
     warning.
-  - With several targets --iidfile has a line for each, --metadata-file a key.
+  - With several targets --iidfile has a line for each, --metadata-file a key; -o
+    type=oci and docker write one archive with all images, local and tar take one.
   - With several platforms the index of their images is kept and written; --iidfile
     and -q give its digest; -o type=local and tar have a folder for each platform,
     like linux_arm64, unless platform-split=false; -o type=docker takes one platform.
@@ -149,12 +150,13 @@ def command(**flags: Any) -> int:
         _display(flags, os.environ) as display,
         prepared(request, elsewhere) as ready,
     ):
-        outcome = _built(ready, logging(display))
+        watched = Warnings(logging(display))
+        outcome = _built(ready, watched)
     ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
     if flags["iidfile"] is not None:
         replace_file(flags["iidfile"], ids.encode())
     if flags["metadata_file"] is not None:
-        replace_file(flags["metadata_file"], metadata(outcome))
+        replace_file(flags["metadata_file"], metadata(outcome, watched.found, os.environ))
     if flags["quiet"]:
         say(ids)
     return 0
@@ -197,27 +199,6 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
     )
 
 
-def metadata(outcome: Any) -> bytes:
-    """Return the document of ``--metadata-file``: of several targets, one below the name of each."""
-    document = {stage: _metadata(each) for stage, each in outcome.targets} or _metadata(outcome)
-    return json.dumps(document, indent=2).encode() + b"\n"
-
-
-def _metadata(outcome: Any) -> dict[str, Any]:
-    descriptor = outcome.descriptor
-    configs = {f"containerimage.config.digest/{image.platform}": str(image.image_id) for image in outcome.platforms}
-    return {
-        **(configs or {"containerimage.config.digest": str(outcome.image_id)}),
-        "containerimage.descriptor": {
-            "mediaType": descriptor.media_type,
-            "digest": str(descriptor.digest),
-            "size": descriptor.size,
-        },
-        "containerimage.digest": str(descriptor.digest),
-        **({"image.name": ",".join(outcome.names)} if outcome.names else {}),
-    }
-
-
 def _check_outputs(request: Request, *, quiet: bool) -> None:
     streams = [item for item in request.outputs if item.dest is None and item.type != "registry"]
     named = all(target.tags for target in request.targets) if request.targets else bool(request.tags)
@@ -250,10 +231,10 @@ def _build() -> Callable[..., Any]:
     return build
 
 
-def _built(request: Request, display: Progress) -> Any:
+def _built(request: Request, progress: Progress) -> Any:
     opened = machine()
     try:
-        outcome = _build()(request, opened, display)
+        outcome = _build()(request, opened, progress)
     except (BuildError, DockerfileError) as error:
         from builder.commands.build_failures import told
 

@@ -1,6 +1,6 @@
 """Write a finished image to every place that was asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from builder.errors import RequestError
@@ -9,6 +9,9 @@ from builder.oci.model import Descriptor
 from builder.outputs.files import destination, sink
 from builder.outputs.platforms import open_trees
 from builder.request import Output, Shape
+
+Named = tuple[tuple[str, ...], Descriptor]
+"""An image and its names, spelled in full."""
 
 
 def _no_status(_what: str, _current: int = 0, _total: int = 0) -> None:
@@ -33,7 +36,7 @@ def write(
     for output in outputs:
         match output.type:
             case "oci" | "docker":
-                _write_archive(shaped(machine, descriptor, output.shape), names, output, machine)
+                write_archive([(names, descriptor)], output, machine)
             case "tar":
                 from builder.outputs.tar import write_trees
 
@@ -75,16 +78,19 @@ def _push(
         status(f"pushing manifest for {name}@{descriptor.digest}")
 
 
-def _write_archive(descriptor: Descriptor, names: tuple[str, ...], output: Output, machine: Machine) -> None:
+def write_archive(images: Sequence[Named], output: Output, machine: Machine) -> None:
+    """Write (names, descriptor) of each of *images* to the one archive or layout that *output* is."""
+    images = [(names, shaped(machine, descriptor, output.shape)) for names, descriptor in images]
     if dict(output.options).get("tar", "true").lower() in {"false", "0"}:
         from builder.outputs.layout import write_layout
 
-        write_layout(machine.blobs, descriptor, names, _folder(output))
+        for names, descriptor in images:
+            write_layout(machine.blobs, descriptor, names, _folder(output))
         return
     from builder.oci.archive import save
 
     with destination(output.dest) as file:
-        save(machine.blobs, [(names, descriptor)], sink(file))
+        save(machine.blobs, images, sink(file))
 
 
 def _folder(output: Output) -> Path:

@@ -25,6 +25,7 @@ from grammar.source import Span
 from runtime.errors import SandboxError, SandboxUnavailable
 
 IMAGE_ID = Digest.of(b"config")
+CREATED = "2020-09-13T12:26:40Z"
 DOCKERFILE = "FROM scratch\nRUN x\n"
 MANIFEST = Descriptor(media_type="application/vnd.oci.image.manifest.v1+json", digest=Digest.of(b"manifest"), size=8)
 
@@ -33,6 +34,7 @@ class Outcome:
     image_id = IMAGE_ID
     descriptor = MANIFEST
     names = ("docker.io/library/a:b",)
+    created = CREATED
     platforms = ()
     targets = ()
 
@@ -150,9 +152,16 @@ def test_files_that_name_the_image_are_written(fake: Fake, tmp_path: Path) -> No
     asked(fake, "--iidfile", "id", "--metadata-file", "meta", "context")
     assert (tmp_path / "id").read_text() == str(IMAGE_ID)
     assert target.read_text() == "mine"
-    assert json.loads((tmp_path / "meta").read_text()) == {
+    about = json.loads((tmp_path / "meta").read_text())
+    assert re.fullmatch(r"pybuild/pybuild/[0-9a-z]{25}", about.pop("buildx.build.ref"))
+    assert about == {
         "containerimage.config.digest": str(IMAGE_ID),
-        "containerimage.descriptor": {"mediaType": MANIFEST.media_type, "digest": str(MANIFEST.digest), "size": 8},
+        "containerimage.descriptor": {
+            "annotations": {"config.digest": str(IMAGE_ID), "org.opencontainers.image.created": CREATED},
+            "mediaType": MANIFEST.media_type,
+            "digest": str(MANIFEST.digest),
+            "size": 8,
+        },
         "containerimage.digest": str(MANIFEST.digest),
         "image.name": "docker.io/library/a:b",
     }

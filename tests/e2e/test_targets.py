@@ -44,9 +44,29 @@ def test_stages_that_several_targets_share_are_built_once(
     assert (again.executed, len(again.cached)) == ([], 3)
 
 
-def test_what_takes_one_image_takes_one_target(program: Program, context: Path, tmp_path: Path) -> None:
-    place = f"--output=type=oci,dest={tmp_path / 'x.tar'}"
+def test_a_tree_is_that_of_one_target(program: Program, context: Path, tmp_path: Path) -> None:
+    place = f"--output=type=tar,dest={tmp_path / 'x.tar'}"
     built = program.build(context, "--target=one", "--target=two=other:1", place, check=False)
     assert built.exit_code == 2
-    assert "--output type=oci takes one target" in built.printed
+    assert "--output type=tar takes one target" in built.printed
     assert not (tmp_path / "x.tar").exists()
+
+
+@pytest.mark.parametrize("kind", ["oci", "docker"])
+def test_an_archive_holds_the_images_of_all_targets(program: Program, context: Path, tmp_path: Path, kind: str) -> None:
+    archive, other = tmp_path / "x.tar", Program(store=tmp_path / "other")
+    options = f"type={kind},dest={archive},oci-mediatypes=false"
+    program.build(context, "--target=one", "--target=two=other:1", "-o", options)
+    other.run("load", "-i", str(archive))
+    shown = [
+        other.run("run", "--rm", name, "cat", path).stdout for name, path in (("built", "/one"), ("other:1", "/two"))
+    ]
+    assert shown[0] == shown[1]
+
+
+def test_a_layout_holds_the_images_of_all_targets(program: Program, context: Path, tmp_path: Path) -> None:
+    layout = tmp_path / "layout"
+    program.build(context, "--target=one", "--target=two=other:1", "-o", f"type=oci,tar=false,dest={layout}")
+    entries = json.loads((layout / "index.json").read_text())["manifests"]
+    names = [entry["annotations"]["org.opencontainers.image.ref.name"] for entry in entries]
+    assert names == ["docker.io/library/built:latest", "docker.io/library/other:1"]
