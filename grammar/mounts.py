@@ -40,7 +40,7 @@ def read_mount(flag: Word) -> MountFlag:
     options: dict[str, Word] = {}
     for written, value in fields:
         key = _ALIASES.get(written, written)
-        if key != "type":
+        if key != "type" and (key, value) != ("from", ""):  # an empty from= says nothing
             _check_kind(kind, key, flag.span)
             word = Word(_checked(written, value, flag.span), flag.span)
             options["readonly" if key == "readwrite" else key] = word

@@ -16,7 +16,14 @@ from builder.oci.pipeline import PIECE
 from builder.oci.tar_entry import Entry, EntryKind
 from builder.oci.tar_reader import EntryData
 from builder.oci.unpack_folder import Folder, join
-from builder.oci.unpack_status import clear_xattrs, copy_status, set_status, set_status_of_name, time_pair
+from builder.oci.unpack_status import (
+    clear_xattrs,
+    copy_status,
+    set_status,
+    set_status_of_hard_link,
+    set_status_of_name,
+    time_pair,
+)
 from builder.oci.unpack_tree import Tree
 from builder.oci.unpack_whiteouts import apply_whiteout, finish, whiteout_target
 from runtime.errors import UnsafePathError
@@ -164,6 +171,7 @@ class Unpacker:
             self._replacing(folder, name, link)
         except FileNotFoundError:  # it stood below what gave way to the link
             raise LayerError(f"{entry.path!r}: a hard link to something inside itself") from None
+        self._skip(entry, set_status_of_hard_link(self._tree.fd(folder), name, entry))
 
     def _linkable(self, origin: Folder, source: str) -> bool:
         """Tell whether a hard link may lead there; what only the parent snapshot has is fetched."""

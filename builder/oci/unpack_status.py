@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Iterable
 
 from builder.oci.tar_entry import Entry, kept_xattr, portable_xattr
@@ -21,7 +22,7 @@ def set_status(fd: int, entry: Entry) -> tuple[str, ...]:
     return skipped
 
 
-def _set_xattrs(fd: int, xattrs: Iterable[tuple[str, bytes]]) -> tuple[str, ...]:
+def _set_xattrs(fd: int | str, xattrs: Iterable[tuple[str, bytes]]) -> tuple[str, ...]:
     """Set the attributes that belong to an image; return the names that this file system or user cannot have."""
     skipped = []
     for name, value in xattrs:
@@ -70,6 +71,32 @@ def set_status_of_name(dir_fd: int, name: str, entry: Entry) -> None:
         finally:
             os.close(handle)
     os.utime(name, ns=time_pair(entry), dir_fd=dir_fd, follow_symlinks=False)
+
+
+def set_status_of_hard_link(dir_fd: int, name: str, entry: Entry) -> tuple[str, ...]:
+    """Give the file that the hard link *name* leads to the status of the link's *entry*; return attributes left out.
+
+    A file has one status and the last header that tells it counts, as for Docker. Nearly always all of them agree.
+    """
+    found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    told = (entry.uid, entry.gid, time_pair(entry)[1])
+    if stat.S_ISLNK(found.st_mode) or (*told, entry.mode) == (
+        found.st_uid,
+        found.st_gid,
+        found.st_mtime_ns,
+        stat.S_IMODE(found.st_mode),
+    ):
+        return ()
+    handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+    try:
+        itself = f"/proc/self/fd/{handle}"
+        os.chown(itself, entry.uid, entry.gid)
+        skipped = _set_xattrs(itself, entry.xattrs)
+        os.chmod(itself, entry.mode)
+        os.utime(itself, ns=time_pair(entry))
+    finally:
+        os.close(handle)
+    return skipped
 
 
 def time_pair(entry: Entry) -> tuple[int, int]:

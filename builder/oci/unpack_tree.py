@@ -33,6 +33,10 @@ _MAX_LINKS = 40
 _MAX_ALIASES = 4096
 
 
+class _NoFolderError(LayerError):
+    """Something on the way to an entry is no folder."""
+
+
 class Tree:
     """The folders below *root_fd*; closes what it opens with `close`, never *root_fd* itself."""
 
@@ -89,10 +93,10 @@ class Tree:
         return self._known.get(path) or self._walk(path, missing=self.make_folder)
 
     def find(self, path: str) -> Folder | None:
-        """Return the folder that *path* leads to, None when neither this layer nor a lower one has it."""
+        """Return the folder that *path* leads to, None when neither this layer nor a lower one has it as a folder."""
         try:
             return self._known.get(path) or self._walk(path, missing=_not_found)
-        except FileNotFoundError:
+        except (FileNotFoundError, _NoFolderError):
             return None
 
     def _walk(self, path: str, missing: Callable[[Folder, str], Folder]) -> Folder:
@@ -129,7 +133,7 @@ class Tree:
         if stat.S_ISLNK(found.st_mode):
             return os.readlink(name, dir_fd=self.fd(here))
         if not stat.S_ISDIR(found.st_mode):
-            raise LayerError(f"{join(here, name)!r} is no folder, but there are entries below it")
+            raise _NoFolderError(f"{join(here, name)!r} is no folder, but there are entries below it")
         return self._adopt(here, name, found.st_mtime_ns)
 
     def _look_below(self, here: Folder, name: str) -> Folder | str | None:
@@ -143,7 +147,7 @@ class Tree:
             here.links.add(name)
             return self.lower.readlink(join(here, name))
         if not stat.S_ISDIR(found.st_mode):
-            raise LayerError(f"{join(here, name)!r} is no folder, but there are entries below it")
+            raise _NoFolderError(f"{join(here, name)!r} is no folder, but there are entries below it")
         return self.make_folder(here, name)
 
     def lower_stat(self, folder: Folder, name: str = "") -> os.stat_result | None:

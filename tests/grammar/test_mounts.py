@@ -105,3 +105,8 @@ def test_wrong_mount_is_refused(text: str, message: str) -> None:
 
 def test_a_dollar_at_the_end_of_from_is_no_variable() -> None:
     assert _options(_read("from=a$,target=/x"))["from"] == "a$"
+
+
+def test_an_empty_from_is_as_none() -> None:
+    assert "from" not in _options(_read("type=bind,from=,target=/x"))
+    assert "from" not in _options(_read("type=secret,from=,id=x"))

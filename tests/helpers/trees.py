@@ -272,10 +272,24 @@ def _add(tree: Tree, member: tarfile.TarInfo, content: tuple[str, bytes]) -> Non
     path = _name(member)
     if os.path.basename(path).startswith(WHITEOUT):
         return
-    node = tree[_linked(member)] if member.islnk() else _node(member, content)
+    node = _hard_linked(tree, member) if member.islnk() else _node(member, content)
     if path in tree and not (tree[path].is_folder and node.is_folder):
         _remove(tree, path)
     tree[path] = node
+
+
+def _hard_linked(tree: Tree, member: tarfile.TarInfo) -> Node:
+    """The node that the link leads to; the owner, mode and time in its header count for all of its names."""
+    old = tree[_linked(member)]
+    told = (member.mode, member.uid, member.gid, int(member.mtime))
+    if stat.S_ISLNK(old.mode) or told == (stat.S_IMODE(old.mode), old.uid, old.gid, old.mtime):
+        return old
+    new = replace(
+        old, mode=stat.S_IFMT(old.mode) | member.mode, uid=member.uid, gid=member.gid, mtime=int(member.mtime)
+    )
+    for path in [path for path, node in tree.items() if node.inode is old.inode]:
+        tree[path] = new
+    return new
 
 
 def _linked(member: tarfile.TarInfo) -> str:

@@ -66,7 +66,8 @@ def test_everything_that_a_layer_says_is_done(ground: Ground) -> None:
             pax(("SCHILY.xattr.user.note", b"n\0te"), ("mtime", "-5")),
             file("d/f", b"data", mode=0o4755, uid=1000, gid=70),
             symlink("d/s", "/nowhere", uid=9, gid=9, mtime=11),
-            hardlink("h", "d/f"),
+            pax(("mtime", "-5")),
+            hardlink("h", "d/f", mode=0o4755, uid=1000, gid=70),
             header("c", b"3", mode=0o620, device=(5, 1)),
             header("b", b"4", mode=0o660, device=(8, 0)),
             header("p", b"6", mode=0o7600, mtime=4),
@@ -227,11 +228,20 @@ def test_a_hard_link_may_lead_to_what_a_lower_layer_has(ground: Ground) -> None:
     lower = archive(
         pax(("SCHILY.xattr.user.a", "1")), file("d/a", b"data", mode=0o4711, uid=3, mtime=5), symlink("d/l", "a")
     )
-    tree = ground.apply(lower, archive(hardlink("b", "d/a"), hardlink("m", "d/l")))
+    same = {"mode": 0o4711, "uid": 3, "mtime": 5}
+    tree = ground.apply(lower, archive(hardlink("b", "d/a", **same), hardlink("m", "d/l")))
     assert tree["/b"].same == tree["/d/a"].same == "/b"
     assert tree["/d/a"].describe() == "-rws--x--x 3:0 data"
     assert (tree["/d/a"].mtime, tree["/d/a"].xattrs) == (5, (("user.a", b"1"),))
     assert tree["/m"].link == "a"
+
+
+def test_the_last_header_of_a_file_counts_though_it_is_that_of_a_hard_link(ground: Ground) -> None:
+    link = pax(("SCHILY.xattr.user.b", "2")) + hardlink("b", "a", mode=0o4750, uid=7, gid=8, mtime=9)
+    tree = ground.apply(archive(file("a", b"data", uid=3, mtime=5), link))
+    assert tree["/a"] == tree["/b"]
+    assert tree["/a"].describe() == "-rwsr-x--- 7:8 data"
+    assert (tree["/a"].mtime, tree["/a"].xattrs) == (9, (("user.b", b"2"),))
 
 
 def test_a_hard_link_does_not_find_what_its_layer_deletes(ground: Ground) -> None:

@@ -57,6 +57,14 @@ def test_a_whiteout_of_nothing_leaves_no_trace(ground: Ground) -> None:
     ]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_whiteout_below_what_is_no_folder_any_more_deletes_nothing(ground: Ground, order: tuple[int, int]) -> None:
+    entries = (file("d", b"no folder"), file("d/.wh.a"))
+    tree = ground.apply(LOWER, archive(*(entries[number] for number in order)))
+    assert paths(tree) == ["/d", "/f", "/link"]
+    assert paths(ground.apply(LOWER, archive(file("f/.wh.x")))) == paths(ground.apply(LOWER))
+
+
 def test_an_opaque_folder_keeps_itself_and_loses_what_it_had(ground: Ground) -> None:
     tree = ground.apply(LOWER, archive(file(f"d/{OPAQUE}"), file("d/new")))
     assert paths(tree) == ["/d", "/d/new", "/f", "/link"]
