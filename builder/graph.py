@@ -1,4 +1,4 @@
-"""The graph: vertices are ops, edges lead from an input to the vertex that uses it.
+"""The graph: vertices are ops, edges lead from an input to the vertex that uses it. The only import of networkx.
 
 `plan` builds it from the stages; two vertices that would do the same work are one. The result of planning is a `Plan`:
 the vertices in an order in which every input comes first, which is all that the solver needs and all that is kept for
@@ -7,6 +7,8 @@ the next build.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+
+import networkx as nx
 
 from builder import codec
 from builder.config import absolute
@@ -42,30 +44,10 @@ def plan(stages: Stages, pins: Mapping[str, BasePin], remotes: Mapping[Source, H
 
 
 @dataclass(slots=True)
-class _Vertex:
-    op: Op
-    inputs: tuple[str, ...]
-    name: str
-    lines: tuple[int, int]
-    platform: str
-    stages: list[str] = field(default_factory=list)
-
-    def placed(self, places: Mapping[str, int]) -> Vertex:
-        return Vertex(
-            op=self.op,
-            inputs=tuple(places[key] for key in self.inputs),
-            name=self.name,
-            stages=tuple(self.stages),
-            lines=self.lines,
-            platform=self.platform,
-        )
-
-
-@dataclass(slots=True)
 class _Planner:
     pins: Mapping[str, BasePin]
     remotes: Mapping[Source, Http | Git]
-    vertices: dict[str, _Vertex] = field(default_factory=dict)
+    graph: "nx.DiGraph[str]" = field(default_factory=nx.DiGraph)
     tops: dict[int, str] = field(default_factory=dict)
     stage: str = ""
     platform: str = ""
@@ -119,25 +101,26 @@ class _Planner:
 
     def add(self, op: Op, inputs: tuple[str, ...], name: str, lines: tuple[int, int]) -> str:
         """Add a vertex, or return the one that does the same work already."""
-        key = str(codec.digest(op, inputs))
-        vertex = self.vertices.get(key)
-        if vertex is None:
-            vertex = self.vertices[key] = _Vertex(op, inputs, name, lines, self.platform)
-        if self.stage not in vertex.stages:
-            vertex.stages.append(self.stage)
-        return key
+        vertex = str(codec.digest(op, inputs))
+        if vertex not in self.graph:
+            number = self.graph.number_of_nodes()
+            shown = {"name": name, "lines": lines, "platform": self.platform}
+            self.graph.add_node(vertex, op=op, inputs=inputs, number=number, stages=[], **shown)
+            self.graph.add_edges_from((source, vertex) for source in inputs)
+        stages = self.graph.nodes[vertex]["stages"]
+        if self.stage not in stages:
+            stages.append(self.stage)
+        return vertex
 
     def ordered(self, target: str) -> Plan:
         """Return the ancestors of *target* in a stable topological order, the order of writing where free."""
-        order = self._order(target)
-        places = {key: place for place, key in enumerate(order)}
-        return Plan(vertices=tuple(self.vertices[key].placed(places) for key in order))
-
-    def _order(self, target: str) -> list[str]:
-        # Inputs are added before what uses them, and a stage adds nothing that it does not use. Only where stages meet
-        # is there a graph to ask, and networkx takes longer to import than a small build takes.
-        if len(self.tops) == 1:
-            return list(self.vertices)
-        from builder.order import needed_in_order
-
-        return needed_in_order({key: vertex.inputs for key, vertex in self.vertices.items()}, target)
+        needed = self.graph.subgraph(nx.ancestors(self.graph, target) | {target})
+        order = list(nx.lexicographical_topological_sort(needed, key=lambda v: needed.nodes[v]["number"]))
+        places = {vertex: place for place, vertex in enumerate(order)}
+        vertices = []
+        for vertex in order:
+            data = needed.nodes[vertex]
+            inputs = tuple(places[source] for source in data["inputs"])
+            shown = {key: data[key] for key in ("name", "lines", "platform")}
+            vertices.append(Vertex(op=data["op"], inputs=inputs, stages=tuple(data["stages"]), **shown))
+        return Plan(vertices=tuple(vertices))

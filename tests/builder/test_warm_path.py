@@ -69,14 +69,6 @@ def test_an_unchanged_build_imports_no_parser_graph_compressor_or_http_client(tm
     assert HEAVY.intersection(warm["modules"]) == set()
 
 
-def test_a_dockerfile_of_one_stage_needs_no_graph(tmp_path: Path, context: Path) -> None:
-    (context / "Dockerfile").write_text("FROM scratch\nCOPY src /data/\nENV A=b\n")
-    built = build(tmp_path / "store", context)
-    assert built["code"] == 0
-    assert HEAVY.intersection(built["modules"]) >= {"lark", "builder.graph"}
-    assert "networkx" not in built["modules"]
-
-
 def test_an_unchanged_build_reads_no_file_of_the_context(tmp_path: Path, context: Path) -> None:
     cold = build(tmp_path / "store", context)
     warm = build(tmp_path / "store", context)
