@@ -6,6 +6,7 @@ from builder import bases
 from builder.checks.warnings import Known, planned_warnings
 from builder.dockerfile import DockerfileText
 from builder.errors import BuildError
+from builder.frontend import check_frontend
 from builder.graph import BasePin, plan
 from builder.image import timestamp
 from builder.machine import Machine
@@ -27,7 +28,10 @@ def fresh_plan(file: DockerfileText, request: Request, machine: Machine, remotes
     """Parse, pin, resolve and plan. Raises DockerfileError and BuildError with the span of the mistake."""
     asked = remotes or Remotes(request, machine)
     source = Text(file.name, file.text)
-    dockerfile = parser.parse(source)
+    dockerfile, mistake = parser.parse_prefix(source)
+    check_frontend(dockerfile.directives, request)
+    if mistake is not None:
+        raise mistake
     outline = outline_of(dockerfile, request)
     pinned = _pin_bases(outline, request, machine)
     configs = {reference: pin.config for reference, pin in pinned.items()}

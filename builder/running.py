@@ -35,7 +35,7 @@ def run_step(
         raise ResolveError("entitlement network.host is not allowed", span=node.span, hint=hint)
     args, scripts = _command(node, state)
     inputs: list[Input] = []
-    mounts = tuple(_mount(flag, state, resolve, inputs) for flag in node.mounts)
+    mounts = tuple(_within(_mount(flag, state, resolve, inputs), build_args) for flag in node.mounts)
     op = Run(
         args=args,
         env=tuple(state.scope.items()),
@@ -122,6 +122,14 @@ def _mount(
         required=options.get("required", "false") == "true",
         env=options.get("env", ""),
     )
+
+
+def _within(mount: RunMount, build_args: Mapping[str, str]) -> RunMount:
+    """Return *mount*; a cache mount as one of the name space that BUILDKIT_CACHE_MOUNT_NS sets."""
+    space = build_args.get("BUILDKIT_CACHE_MOUNT_NS", "")
+    if mount.kind != "cache" or not space:
+        return mount
+    return replace(mount, id=f"{space}/{mount.id or mount.target}")
 
 
 def _mount_input(flag: nodes.MountFlag, resolve: Callable[[nodes.Word | None], Input], inputs: list[Input]) -> int:

@@ -12,6 +12,7 @@ from builder.checks.early import violations_before
 from builder.checks.warnings import Known, options_of, refusal, stage_violations, text_violations
 from builder.dockerfile import DockerfileText
 from builder.errors import BuildError
+from builder.frontend import check_frontend
 from builder.machine import Machine
 from builder.request import Request
 from builder.resolve import outline_of, resolve
@@ -47,8 +48,9 @@ def check(file: DockerfileText, request: Request, machine: Machine) -> Report:
     source = Source(file.name, file.text)
     dockerfile, mistake = parser.parse_prefix(source)
     try:
+        check_frontend(dockerfile.directives, request)
         options = options_of(dockerfile, request)
-    except DockerfileError as error:
+    except (DockerfileError, BuildError) as error:
         return Report(source=source, error=error)
     if mistake is not None:
         before = violations_before(dockerfile, source, options)

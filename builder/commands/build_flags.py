@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from builder.commands.output_options import check_options
 from builder.epoch_value import EPOCH, seconds_of
@@ -10,6 +11,7 @@ from builder.request import Compression, Output
 
 _LEVELS = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
 _STORED = {"image", "cacheonly"}
+_MULTI = "BUILDKIT_MULTI_PLATFORM"
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
@@ -135,6 +137,21 @@ def platforms(given: Iterable[str], env: Mapping[str, str]) -> tuple[str, ...]:
         except ResolveError as error:
             raise RequestError(f"--platform: {error.message}", hint=error.hint) from error
     return tuple(found)
+
+
+def platform_fields(wanted: tuple[str, ...], arguments: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of a request for platforms; BUILDKIT_MULTI_PLATFORM=1 makes an index also of one."""
+    text = arguments.get(_MULTI, "")
+    if text.lower() not in {"", *_BOOLEANS}:
+        raise RequestError(f"invalid boolean value for {_MULTI}: {text}", hint="use true or false")
+    index = _BOOLEANS[text.lower()] if text else len(wanted) > 1
+    if len(wanted) > 1 and not index:
+        raise RequestError("conflicting config: returning multiple target platforms is not allowed", hint=f"{_MULTI}=1")
+    if not index:
+        return {"platform": wanted[0] if wanted else None}
+    from builder.platforms import wanted_platform
+
+    return {"platforms": wanted or (str(wanted_platform(None)),)}
 
 
 def compression(given: str) -> Compression:

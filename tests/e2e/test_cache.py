@@ -209,6 +209,10 @@ def _lists(name: str) -> str:
     return f"RUN --mount=type=cache,id=shelf,target=/c,mode=0750 ls /c > /{name}; touch /c/{name}\n"
 
 
+def _mounts(program: Program) -> int:
+    return sum(path.is_dir() for path in (program.store / "cache-mounts").iterdir())
+
+
 def _found(program: Program, name: str) -> list[str]:
     return program.run("run", "--rm", "built", "cat", f"/{name}").stdout.split()
 
@@ -222,7 +226,7 @@ def test_no_cache_begins_with_an_empty_cache_mount_once_in_a_build(program: Prog
     assert (_found(program, "two"), _found(program, "three")) == ([], ["two"])
     program.build(third)
     assert _found(program, "four") == ["three", "two"], "what the build without a cache left is kept"
-    assert len(list((program.store / "cache-mounts").iterdir())) == 1
+    assert _mounts(program) == 1
 
 
 def test_a_stage_without_a_cache_empties_the_cache_mounts_of_its_own_steps(program: Program, tmp_path: Path) -> None:
@@ -250,4 +254,12 @@ def test_a_cache_mount_in_use_is_not_emptied_under_its_user(program: Program, tm
     door.with_name("open").touch()
     assert slow.communicate()[1].count(" mine\n") == 1
     program.build(other, "--no-cache")
-    assert len(list((program.store / "cache-mounts").iterdir())) == 2, "what was set aside is gone"
+    assert _mounts(program) == 2, "what was set aside is gone"
+
+
+def test_cache_mounts_of_another_name_space_are_others(program: Program, tmp_path: Path) -> None:
+    context = write_context(tmp_path / "context", {"Dockerfile": "FROM small\n" + _lists("one")})
+    program.build(context)
+    program.build(context, "--build-arg=BUILDKIT_CACHE_MOUNT_NS=other")
+    assert _found(program, "one") == []
+    assert _mounts(program) == 2

@@ -41,6 +41,16 @@ def test_one_call_builds_for_two_platforms_and_the_commands_show_each(
     assert [entry["platform"]["architecture"] for entry in index["manifests"]] == ["amd64", "arm64"]
 
 
+def test_an_index_of_one_platform_is_made_when_asked_for(program: Program, context: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "one.tar"
+    flags = ("--platform=linux/arm64", "--build-arg=BUILDKIT_MULTI_PLATFORM=1")
+    program.build(context, *flags, "-o", f"type=oci,dest={archive}")
+    with tarfile.open(archive) as tar:
+        table = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
+        index = json.load(tar.extractfile("blobs/sha256/" + table["manifests"][0]["digest"][7:]))  # type: ignore[arg-type]
+    assert [entry["platform"]["architecture"] for entry in index["manifests"]] == ["arm64"]
+
+
 def test_a_tag_of_an_index_is_a_base_by_platform(program: Program, context: Path, tmp_path: Path) -> None:
     program.build(context, "--platform=linux/amd64,linux/arm64")
     above = write_context(tmp_path / "above", {"Dockerfile": "FROM --platform=linux/arm64 built\n"})

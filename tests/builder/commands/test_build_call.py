@@ -290,3 +290,13 @@ def test_a_changed_ignore_file_changes_the_warnings(shop: Shop, context: Path) -
     result = shop.run("build", str(context))
     assert result.code == 0
     assert "CopyIgnoredFile" not in result.err
+
+
+def test_a_file_in_another_language_is_neither_built_nor_checked(shop: Shop, context: Path) -> None:
+    dockerfile(context, "# syntax=evil/frontend\n!this is no Dockerfile\n")
+    for flags in (("--check",), ()):
+        result = shop.run("build", *flags, str(context))
+        assert result.code == 2
+        assert "Dockerfile:1:1: frontend evil/frontend is not supported" in result.err
+    dockerfile(context, "# syntax=evil/frontend\nFROM scratch\nCOPY a.txt /\n")
+    assert shop.run("build", "--build-arg=BUILDKIT_SYNTAX=dockerfile.v0", str(context)).code == 0

@@ -4,6 +4,7 @@ import pytest
 
 from builder.commands import build_flags
 from builder.errors import RequestError
+from builder.oci.image import host_platform
 from builder.request import Compression, Output
 
 
@@ -145,3 +146,20 @@ def test_named_contexts_have_one_spelling_and_absolute_folders(tmp_path: Path, m
         ("two", "docker-image://x"),
         ("web", "https://h.invalid/a=b.tgz"),
     )
+
+
+def test_one_platform_is_an_image_and_several_are_an_index() -> None:
+    assert build_flags.platform_fields((), {}) == {"platform": None}
+    assert build_flags.platform_fields(("linux/arm64",), {}) == {"platform": "linux/arm64"}
+    assert build_flags.platform_fields(("linux/386", "linux/arm64"), {}) == {"platforms": ("linux/386", "linux/arm64")}
+
+
+def test_a_build_argument_asks_for_an_index_of_one_platform() -> None:
+    given = {"BUILDKIT_MULTI_PLATFORM": "True"}
+    assert build_flags.platform_fields(("linux/arm64",), given) == {"platforms": ("linux/arm64",)}
+    assert build_flags.platform_fields((), given) == {"platforms": (str(host_platform()),)}
+    assert build_flags.platform_fields((), {"BUILDKIT_MULTI_PLATFORM": "0"}) == {"platform": None}
+    with pytest.raises(RequestError, match="returning multiple target platforms is not allowed"):
+        build_flags.platform_fields(("linux/386", "linux/arm64"), {"BUILDKIT_MULTI_PLATFORM": "0"})
+    with pytest.raises(RequestError, match="invalid boolean value for BUILDKIT_MULTI_PLATFORM: many"):
+        build_flags.platform_fields((), {"BUILDKIT_MULTI_PLATFORM": "many"})
