@@ -5,6 +5,7 @@ import json
 import random
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,3 +132,27 @@ def test_a_docker_archive_of_skopeo_keeps_the_image_id(program: Program, index: 
         (entry,) = json.load(tar.extractfile("manifest.json"))
     found = program.run("inspect", "--format={{.Id}}", "other:2").stdout.strip()
     assert entry["Config"] == f"{found.removeprefix('sha256:')}.json"
+
+
+@pytest.mark.parametrize("onto", ["registry", "folder"])
+def test_a_copy_that_is_killed_goes_on(program: Program, registry: DockerRegistry, tmp_path: Path, onto: str) -> None:
+    blobs = BlobStore(program.store)
+    image = tiny_image(blobs, {"big": random.Random(5).randbytes(64 << 20)})
+    Layout(program.store).tag("docker.io/library/big:1", image.descriptor)
+    source = f"docker://{registry.name}/big/app:1"
+    program.run("copy", "big:1", source)
+    other = Program(store=tmp_path / "other", variables=program.variables)
+    with docker_registry(tmp_path / "second") as second:
+        target = f"docker://{second.name}/app:1" if onto == "registry" else f"oci:{tmp_path / 'folder'}:1"
+        parts = other.store / "copying" / "parts" if onto == "registry" else tmp_path / "folder"
+        process = other.start("copy", source, target)
+        while process.poll() is None and sum(part.stat().st_size for part in parts.glob("tmp/blob-part-*")) < 1 << 20:
+            time.sleep(0.001)
+        process.kill()
+        process.communicate()
+        left = sum(part.stat().st_size for part in parts.glob("tmp/blob-part-*"))
+        assert onto == "registry" or not (tmp_path / "folder" / "index.json").exists()
+        assert 1 << 20 <= left < 64 << 20
+        other.run("copy", source, target)
+        assert raw_digest(target) == str(image.descriptor.digest)
+    assert list(parts.glob("tmp/*")) == []
