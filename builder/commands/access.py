@@ -1,6 +1,6 @@
 """The flags by which ``pull`` and ``push`` are told how to get at a registry."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -11,8 +11,10 @@ import click
 from builder.errors import RequestError
 from builder.oci.registry.access import Access
 from builder.oci.registry.tokens import Credentials
+from builder.transports.places import InRegistry, Place
 
 _R = TypeVar("_R")
+_LOGIN = "pybuild login keeps credentials for each"
 
 
 def access_options(function: Callable[..., _R]) -> Callable[..., _R]:
@@ -41,6 +43,16 @@ class Sides:
 
     source: Access
     target: Access
+
+    def check(self, sources: Iterable[Place], target: Place) -> None:
+        """Raise RequestError when credentials that were given for one registry would be shown to another one."""
+        ours = {place.reference.registry for place in sources if isinstance(place, InRegistry)}
+        theirs = {target.reference.registry} if isinstance(target, InRegistry) else set()
+        if self.source.credentials is not None and len(ours) > 1:
+            raise RequestError(f"credentials for one registry, but there are {', '.join(sorted(ours))}", hint=_LOGIN)
+        same = self.source.credentials is not None and self.source.credentials is self.target.credentials
+        if same and len(ours | theirs) > 1:
+            raise RequestError("--creds with two registries", hint="say whose: --src-creds and --dest-creds")
 
 
 def two_sides_options(function: Callable[..., _R]) -> Callable[..., _R]:

@@ -62,6 +62,8 @@ def command(
     """  # noqa: D301 - click's mark for a paragraph that keeps its lines
     if everything and platform:
         raise RequestError("--platform can't be used with --all")
+    before, after = parse_place(source), parse_place(target)
+    sides.check([before], after)
     choice = Choice(everything=everything, platform=parse_platform(platform) if platform else None)
     opened = machine()
     meter = Meter("copying", quiet=quiet)
@@ -71,7 +73,7 @@ def command(
                 machine=opened, find=lambda text: find(opened, text).descriptor, access=sides.source, progress=meter
             )
             writing = Writing(machine=opened, access=sides.target, progress=meter, ended=_teller(meter, quiet=quiet))
-            copied = copy(parse_place(source), parse_place(target), choice, reading, writing)
+            copied = copy(before, after, choice, reading, writing)
     finally:
         meter.clear()
         opened.close()

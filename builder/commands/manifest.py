@@ -45,7 +45,8 @@ def create(name: str, images: tuple[str, ...], annotations: tuple[str, ...], *, 
     all images are listed. NAME is in the store, which then has all of them; a target of pybuild copy such as
     docker://NAME makes the index there, and images of the same registry are not even downloaded.
     """
-    place = parse_place(name)
+    place, members = parse_place(name), [parse_place(image) for image in images]
+    sides.check(members, place)
     opened = machine()
     try:
         with opened.in_use():
@@ -56,7 +57,7 @@ def create(name: str, images: tuple[str, ...], annotations: tuple[str, ...], *, 
             meter = Meter("copying", quiet=False)
             reading = _reading(opened, sides, meter)
             writing = Writing(machine=opened, access=sides.target, progress=meter)
-            with open_index(begun, [parse_place(image) for image in images], reading) as source:
+            with open_index(begun, members, reading) as source:
                 write_to(place, source, writing)
             meter.clear()
             say(str(source.descriptor.digest))

@@ -138,7 +138,7 @@ def select(index: Index, wanted: Platform, name: Digest) -> Descriptor:
     """
     for candidate in _acceptable(wanted):
         for entry in index.manifests:
-            if entry.platform and _normal(entry.platform) == candidate:
+            if entry.platform and normal_platform(entry.platform) == candidate:
                 return entry
     if len(index.manifests) == 1 and index.manifests[0].platform is None:
         return index.manifests[0]
@@ -156,14 +156,15 @@ def check_media_type(descriptor: Descriptor, found: str) -> None:
 
 def _acceptable(wanted: Platform) -> list[tuple[str, str, str]]:
     """What may run on *wanted*, the best first."""
-    os_name, architecture, variant = _normal(wanted)
+    os_name, architecture, variant = normal_platform(wanted)
     if architecture not in _VERSIONS or not variant[1:].isdecimal():
         return [(os_name, architecture, variant)]
     oldest = _VERSIONS[architecture][0]
     return [(os_name, architecture, f"v{version}") for version in range(int(variant[1:]), oldest - 1, -1)]
 
 
-def _normal(platform: Platform) -> tuple[str, str, str]:
+def normal_platform(platform: Platform) -> tuple[str, str, str]:
+    """Return (os, architecture, variant), with the variant that is meant when none is named."""
     assumed = _VERSIONS.get(platform.architecture)
     variant = platform.variant or (f"v{assumed[1]}" if assumed else "")
     return platform.os, platform.architecture, variant

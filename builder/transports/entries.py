@@ -5,7 +5,13 @@ from dataclasses import dataclass, field, replace
 
 from builder.errors import RequestError
 from builder.oci.digest import Digest
+from builder.oci.image import normal_platform
 from builder.oci.model import Descriptor, ImageConfig, Index, Platform
+
+_SUBJECT = "vnd.docker.reference.digest"
+"""By this annotation BuildKit says which image an attestation is about."""
+
+_Kind = tuple[str, str, str, str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,20 +41,20 @@ def entry_of(descriptor: Descriptor, config: ImageConfig) -> Descriptor:
 
 
 def with_entries(index: Index, entries: Iterable[Descriptor]) -> Index:
-    """Add *entries*; one takes the place of an earlier one of *index* for its platform.
+    """Add *entries*; one takes the place of an earlier one of *index* for its platform, and of what was said of that.
 
     Raises:
         RequestError: two of *entries* are for one platform.
     """
     new = {entry.digest: entry for entry in entries}
-    platforms: dict[Platform, Digest] = {}
+    platforms: dict[_Kind, Digest] = {}
     for entry in new.values():
-        # "unknown" is the platform of what is no image, as attestations are.
-        if entry.platform is None or entry.platform.os == "unknown":
-            continue
-        if platforms.setdefault(entry.platform, entry.digest) != entry.digest:
+        kind = _kind(entry)
+        if kind is not None and platforms.setdefault(kind, entry.digest) != entry.digest:
             raise RequestError(f"two of the images are for {entry.platform}", hint="an index lists each once")
-    kept = [old for old in index.manifests if old.digest not in new and old.platform not in platforms]
+    gone = {str(old.digest) for old in index.manifests if _kind(old) in platforms and old.digest not in new}
+    kept = [old for old in index.manifests if old.digest not in new]
+    kept = [old for old in kept if not {str(old.digest), old.annotations.get(_SUBJECT)} & gone]
     return replace(index, manifests=(*kept, *new.values()))
 
 
@@ -75,3 +81,11 @@ def _changed(entry: Descriptor, change: Change) -> Descriptor:
         os_features=change.os_features or old.os_features,
     )
     return replace(entry, platform=platform, annotations={**entry.annotations, **change.annotations})
+
+
+def _kind(entry: Descriptor) -> _Kind | None:
+    """Return what an entry is for; None for what is no image, as attestations are, or does not say."""
+    platform = entry.platform
+    if platform is None or platform.os == "unknown":
+        return None
+    return (*normal_platform(platform), platform.os_version, platform.os_features)

@@ -5,6 +5,7 @@ import json
 import random
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from builder.oci.validate import validate_store
 from tests.helpers.docker_registry import DockerRegistry, docker_registry
 from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
+from tests.helpers.peers import Docker
 from tests.helpers.program import Program
 
 pytestmark = pytest.mark.xdist_group("registry")
@@ -131,3 +133,64 @@ def test_a_docker_archive_of_skopeo_keeps_the_image_id(program: Program, index: 
         (entry,) = json.load(tar.extractfile("manifest.json"))
     found = program.run("inspect", "--format={{.Id}}", "other:2").stdout.strip()
     assert entry["Config"] == f"{found.removeprefix('sha256:')}.json"
+
+
+@pytest.mark.parametrize("onto", ["registry", "folder"])
+def test_a_copy_that_is_killed_goes_on(program: Program, registry: DockerRegistry, tmp_path: Path, onto: str) -> None:
+    blobs = BlobStore(program.store)
+    image = tiny_image(blobs, {"big": random.Random(5).randbytes(64 << 20)})
+    Layout(program.store).tag("docker.io/library/big:1", image.descriptor)
+    source = f"docker://{registry.name}/big/app:1"
+    program.run("copy", "big:1", source)
+    other = Program(store=tmp_path / "other", variables=program.variables)
+    with docker_registry(tmp_path / "second") as second:
+        target = f"docker://{second.name}/app:1" if onto == "registry" else f"oci:{tmp_path / 'folder'}:1"
+        parts = other.store / "copying" / "parts" if onto == "registry" else tmp_path / "folder"
+        process = other.start("copy", source, target)
+        while process.poll() is None and sum(part.stat().st_size for part in parts.glob("tmp/blob-part-*")) < 1 << 20:
+            time.sleep(0.001)
+        process.kill()
+        process.communicate()
+        left = sum(part.stat().st_size for part in parts.glob("tmp/blob-part-*"))
+        assert onto == "registry" or not (tmp_path / "folder" / "index.json").exists()
+        assert 1 << 20 <= left < 64 << 20
+        other.run("copy", source, target)
+        assert raw_digest(target) == str(image.descriptor.digest)
+    assert list(parts.glob("tmp/*")) == []
+
+
+def test_docker_loads_an_archive_and_what_docker_saves_is_copied(
+    program: Program, index: Descriptor, tmp_path: Path, docker: Docker
+) -> None:
+    del index
+    program.run("copy", "multi:1", f"docker-archive:{tmp_path / 'x.tar'}:from-a-copy:1")
+    assert "from-a-copy:1" in docker.load(tmp_path / "x.tar")
+    saved = docker.save("from-a-copy:1", tmp_path / "saved.tar")
+    program.run("copy", f"docker-archive:{saved}:from-a-copy:1", f"oci:{tmp_path / 'layout'}:it")
+    program.run("copy", f"oci:{tmp_path / 'layout'}:it", "back:1")
+    assert validate_store(tmp_path / "layout") == []
+    ids = {
+        program.run("inspect", "--format={{.Id}}", *words).stdout
+        for words in (("--platform=linux/amd64", "multi:1"), ("back:1",))
+    }
+    assert len(ids) == 1
+
+
+def test_docker_exports_a_container_and_commit_adds_what_it_changed(
+    program: Program, tmp_path: Path, docker: Docker
+) -> None:
+    files = {"kept": b"1", "gone": b"2", "changed": b"3"}
+    image = tiny_image(BlobStore(program.store), files)
+    Layout(program.store).tag("docker.io/library/base:1", image.descriptor)
+    program.run("copy", "base:1", f"docker-archive:{tmp_path / 'x.tar'}:base-of-a-copy:1")
+    docker.load(tmp_path / "x.tar")
+    container = docker.command("create", "base-of-a-copy:1", "none").stdout.strip()
+    with (tmp_path / "tree.tar").open("wb") as stream:
+        docker.command("export", container, stdout=stream)
+    docker.command("rm", container)
+    program.run("commit", "base:1", str(tmp_path / "tree.tar"), "out:1")
+    program.run("export", "-o", str(tmp_path / "out.tar"), "out:1")
+    with tarfile.open(tmp_path / "out.tar") as tar:
+        found = {member.name: tar.extractfile(member).read() for member in tar if member.name in files}
+    assert found == files
+    assert validate_store(program.store) == []

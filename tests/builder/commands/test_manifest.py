@@ -172,6 +172,11 @@ def test_an_index_is_pushed_whole(shop: Shop, server: FakeRegistry, members: lis
         (("annotate", "made", "linux/none", "--variant=v2"), 1, "no such image"),
         (("annotate", "made", "arm64:1", "--variant=v2"), 2, "is not in the index"),
         (("push", "none"), 1, "no such image"),
+        (
+            ("create", "--src-creds=me:x", "multi", "docker://a.example/x", "docker://b.example/x"),
+            2,
+            "credentials for one registry, but there are a.example, b.example",
+        ),
         (("unknown",), 2, "no such command"),
     ],
 )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from builder.errors import RequestError
@@ -17,6 +19,14 @@ def entry(content: bytes, platform: Platform | None) -> Descriptor:
 def test_a_new_image_takes_the_place_of_that_for_its_platform() -> None:
     old, arm, new, plain = entry(b"a", AMD64), entry(b"b", ARM64), entry(b"c", AMD64), entry(b"d", None)
     assert with_entries(Index(manifests=(old, arm, plain)), [new, new]).manifests == (arm, plain, new)
+
+
+def test_what_was_said_of_an_image_goes_with_it() -> None:
+    old = entry(b"a", replace(ARM64, variant="v8"))
+    said = replace(entry(b"b", UNKNOWN), annotations={"vnd.docker.reference.digest": str(old.digest)})
+    other = replace(entry(b"c", UNKNOWN), annotations={"vnd.docker.reference.digest": str(Digest.of(b"d"))})
+    new = entry(b"e", ARM64)
+    assert with_entries(Index(manifests=(old, said, other)), [new]).manifests == (other, new)
 
 
 def test_two_new_images_for_one_platform_are_refused_but_attestations_are_no_images() -> None:
