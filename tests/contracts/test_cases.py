@@ -1,0 +1,34 @@
+"""The table of rules in testdata/README.md names cases and tests that exist, and at least 250 cases are there."""
+
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+FOLDERS = [REPOSITORY / "testdata" / name for name in ("dockerfiles", "builds", "checks")]
+CASES = {path.name for folder in FOLDERS for path in folder.iterdir()}
+TABLE = (REPOSITORY / "testdata" / "README.md").read_text().splitlines()
+ROWS = {
+    cells[1].strip(): re.findall(r"`([^`]+)`", cells[2])
+    for cells in (line.split("|") for line in TABLE if line.startswith("| "))
+    if cells[1].strip() != "rule"
+}
+
+
+@pytest.mark.parametrize("rule", ROWS)
+def test_every_rule_has_its_cases(rule: str) -> None:
+    missing = [name for name in ROWS[rule] if not _there(name)]
+    assert ROWS[rule]
+    assert missing == []
+
+
+def test_the_language_has_at_least_250_cases() -> None:
+    assert len(CASES) - len(list(FOLDERS[2].iterdir())) >= 250
+
+
+def _there(name: str) -> bool:
+    if name.startswith("tests/"):
+        return (REPOSITORY / name).exists()
+    return any(fnmatchcase(case, name) for case in CASES)
