@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from builder.errors import RequestError
 from builder.machine import Machine
@@ -9,7 +10,7 @@ from builder.names import full_names
 from builder.oci import media
 from builder.oci.digest import Digest
 from builder.oci.model import Descriptor
-from builder.request import Request, Shape, Stored
+from builder.request import Output, Request, Shape, Stored
 from builder.steps import Reporter, RunningStep
 
 _ARCHIVES = frozenset({"oci", "docker"})
@@ -27,6 +28,8 @@ def check_forms(request: Request) -> None:
     """Raise RequestError for a form that cannot hold what the build is to write."""
     if request.squash and any(spec.type == "inline" for spec in request.cache_to):
         raise RequestError("--squash does not go with --cache-to type=inline", hint="use type=registry or type=local")
+    for output in request.outputs:
+        _check_deleting(output, request.context)
     for shape in (request.stored.shape, *(output.shape for output in request.outputs)):
         if not shape.docker:
             continue
@@ -34,6 +37,17 @@ def check_forms(request: Request) -> None:
             raise RequestError("annotations need OCI media types", hint="leave out oci-mediatypes=false")
         if (shape.compression or request.compression).algorithm == "zstd":
             raise RequestError("compression=zstd needs OCI media types", hint="leave out oci-mediatypes=false")
+
+
+def _check_deleting(output: Output, context: Path | str) -> None:
+    """Refuse to empty the root folder of the host, or a folder that the build context is in."""
+    mode = dict(output.options).get("mode", "copy")
+    if mode not in {"copy", "delete"} or (mode == "delete" and output.type != "local"):
+        raise RequestError(f"--output type={output.type} has no mode={mode}", hint="type=local has copy and delete")
+    if mode == "delete" and output.dest is not None:
+        dest = output.dest.resolve()
+        if dest == Path("/") or (isinstance(context, Path) and context.resolve().is_relative_to(dest)):
+            raise RequestError(f"mode=delete would remove the build context in {dest}", hint="name another folder")
 
 
 def timed(request: Request) -> Request:

@@ -8,14 +8,13 @@ from grammar.suggest import did_you_mean
 _USED = (
     *("name", "push", "push-by-digest", "registry.insecure", "store", "name-canonical", "dangling-name-prefix"),
     *("compression", "compression-level", "force-compression", "oci-mediatypes", "tar"),
-    *("platform-split", "rewrite-timestamp", "source-date-epoch"),
+    *("platform-split", "mode", "rewrite-timestamp", "source-date-epoch"),
 )
 # What each of these would do without being given; `unpack` is about an image store of the daemon's, and names that are
 # for images without a name are given to no other here.
 _SETTLED = {
     "unpack": "",
     "danging-name-empty-only": "true",
-    "mode": "copy",
     "prefer-nondist-layers": "false",
     "attestation-inline": "",
     "oci-artifact": "",

@@ -112,7 +112,7 @@ class _Gzip:
 class _Zstd:
     def __init__(self, level: int, sink: Sink, threads: int) -> None:
         self._empty = True
-        self._pool = Pool(_zstd_block(level), sink, threads)
+        self._pool = Pool(_zstd_block(level), sink, threads, spare=0)
         self._blocks = Blocks(self._take, _ZSTD_BLOCK)
         self.write = self._blocks.write
         self.abort = self._pool.abort

@@ -139,14 +139,15 @@ class Stage(Generic[T]):
 class Pool(Generic[T, R]):
     """Calls *work* for items in several threads and *deliver* with the results, in the order of the items."""
 
-    def __init__(self, work: Callable[[T], R], deliver: Callable[[R], None], threads: int) -> None:
+    def __init__(self, work: Callable[[T], R], deliver: Callable[[R], None], threads: int, *, spare: int = 2) -> None:
+        """*spare* items more than there are *threads* may wait for their turn: large ones cost memory."""
         self._work, self._deliver = work, deliver
         self._count = threads
         self._jobs: queue.SimpleQueue[_Job[T, R] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._first: tuple[T] | None = None
         # The depth of this queue bounds the blocks that are under way.
-        self._results: Stage[_Job[T, R]] = Stage(self._collect, depth=threads + 2)
+        self._results: Stage[_Job[T, R]] = Stage(self._collect, depth=threads + spare)
 
     def put(self, item: T) -> None:
         """Give *item* to the pool; waits while too many are under way. Raises what earlier work has raised."""
@@ -192,7 +193,7 @@ class Pool(Generic[T, R]):
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             try:
-                job.result.put((self._work(job.item),))
+                job.result.put((self._work(job.take()),))
             except BaseException as error:  # noqa: BLE001 - it is raised again by the stage that collects
                 job.result.put(error)
 
@@ -204,11 +205,15 @@ class Pool(Generic[T, R]):
 
 
 class _Job(Generic[T, R]):
-    __slots__ = ("item", "result")
+    __slots__ = ("_item", "result")
 
     def __init__(self, item: T) -> None:
-        self.item = item
+        self._item = [item]
         self.result: queue.SimpleQueue[tuple[R] | BaseException] = queue.SimpleQueue()
+
+    def take(self) -> T:
+        """Return the item, once: it may be large, and is of no use after the work."""
+        return self._item.pop()
 
 
 def read_ahead(pieces: Iterator[T], depth: int = 4) -> Generator[T]:

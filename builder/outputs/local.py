@@ -45,6 +45,28 @@ def write_folder(trees: Sequence[Tree], dest: Path, epoch: int | None = None) ->
             raise
 
 
+def replace_content(trees: Sequence[Tree], dest: Path, epoch: int | None = None) -> None:
+    """Let *dest* hold *trees* and nothing else: the output ``mode=delete``. A folder that is not there yet is made.
+
+    What is new is complete before anything of the old is removed; the folder itself stays, it may be a mount point.
+    """
+    if not dest.exists():
+        write_folder(trees, dest, epoch)
+        return
+    with Root.open_host(dest) as target:
+        new = f".pybuild-{secrets.token_hex(8)}"
+        os.mkdir(new, 0o700, dir_fd=target.fd)
+        try:
+            with Root(open_folder(target.fd, new)) as inside:
+                _copy_all(trees, inside.fd, epoch)
+                for name in filter(new.__ne__, _names(target.fd)):
+                    remove_tree(target.fd, name)
+                for name in _names(inside.fd):
+                    os.rename(name, name, src_dir_fd=inside.fd, dst_dir_fd=target.fd)
+        finally:
+            remove_tree(target.fd, new)
+
+
 def _copy_all(trees: Sequence[Tree], target: int, epoch: int | None) -> None:
     for tree in trees:
         if not tree.folder:
@@ -59,6 +81,11 @@ def _copy_all(trees: Sequence[Tree], target: int, epoch: int | None) -> None:
                 os.utime(below, (epoch, epoch))
         finally:
             os.close(below)
+
+
+def _names(folder: int) -> list[str]:
+    with Root(open_folder(folder, "")) as readable:
+        return os.listdir(readable.fd)
 
 
 class _Copy:

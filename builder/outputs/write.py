@@ -43,10 +43,11 @@ def write(
                 with open_trees(descriptor, output, machine) as trees, destination(output.dest) as file:
                     write_trees(trees, sink(file), epoch)
             case "local":
-                from builder.outputs.local import write_folder
+                from builder.outputs.local import replace_content, write_folder
 
+                put = replace_content if dict(output.options).get("mode") == "delete" else write_folder
                 with open_trees(descriptor, output, machine) as trees:
-                    write_folder(trees, _folder(output), epoch)
+                    put(trees, _folder(output), epoch)
             case "registry":
                 _push(shaped(machine, descriptor, output.shape), names, output, machine, status)
             case _:

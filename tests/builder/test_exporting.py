@@ -53,3 +53,20 @@ def test_the_time_of_an_output_counts_for_more_than_the_argument() -> None:
     assert timed(Request(context=Path(), source_date_epoch=5, stored=Stored(rewrite=True))).source_date_epoch == 5
     with pytest.raises(RequestError, match="no source-date-epoch was found"):
         timed(Request(context=Path(), stored=Stored(rewrite=True)))
+
+
+@pytest.mark.parametrize(
+    ("output", "problem"),
+    [
+        (Output(type="local", dest=Path("context"), options=(("mode", "delete"),)), "would remove the build context"),
+        (Output(type="local", dest=Path(), options=(("mode", "delete"),)), "would remove the build context"),
+        (Output(type="local", dest=Path("/"), options=(("mode", "delete"),)), "would remove the build context"),
+        (Output(type="tar", dest=Path("x"), options=(("mode", "delete"),)), "type=tar has no mode=delete"),
+        (Output(type="local", dest=Path("x"), options=(("mode", "move"),)), "type=local has no mode=move"),
+    ],
+)
+def test_only_a_folder_of_its_own_is_emptied(output: Output, problem: str) -> None:
+    with pytest.raises(RequestError, match=problem):
+        check_forms(Request(context=Path("context"), outputs=(output,)))
+    inside = Output(type="local", dest=Path("context/out"), options=(("mode", "delete"),))
+    check_forms(Request(context=Path("context"), outputs=(inside,)))

@@ -90,3 +90,14 @@ def test_an_archive_for_docker_holds_one_platform(program: Program, context: Pat
     done = program.build(context, BOTH, "-o", f"type=docker,dest={tmp_path / 'x'}", check=False)
     assert done.exit_code == 2
     assert "docker exporter does not currently support exporting manifest lists" in done.printed
+
+
+def test_mode_delete_leaves_nothing_else_in_the_folder(program: Program, context: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    (dest / "old").mkdir(parents=True)
+    (dest / "old" / "file").write_text("old")
+    program.build(context, "-o", f"type=local,dest={dest},mode=delete")
+    assert paths(dest) == ["bin/tool-amd64", "doc/s"]
+    assert sorted(os.listdir(dest)) == ["bin", "doc"]
+    done = program.build(context, "-o", f"type=local,dest={context.parent},mode=delete", check=False)
+    assert (done.exit_code, (context / "Dockerfile").exists()) == (2, True)

@@ -29,7 +29,6 @@ def test_what_is_done_anyway_may_be_asked_for(options: str) -> None:
         ("compresion=zstd", "unknown --output option 'compresion'", "compression"),
         ("nothing-like-it=1", "unknown --output option", ""),
         ("prefer-nondist-layers=true", "prefer-nondist-layers=true is not supported", ""),
-        ("mode=delete", "mode=delete is not supported", ""),
     ],
 )
 def test_an_option_that_would_be_passed_over_is_refused(options: str, reason: str, hint: str) -> None:

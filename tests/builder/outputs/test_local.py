@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from builder.errors import RequestError
-from builder.outputs.local import write_folder
+from builder.outputs.local import replace_content, write_folder
 from builder.outputs.tree import Tree
 
 
@@ -93,3 +93,30 @@ def test_a_new_folder_appears_whole_or_not_at_all(image: Path, tmp_path: Path, m
     with pytest.raises(OSError, match="No space"):
         write(image, tmp_path / "dest")
     assert names(tmp_path) == before
+
+
+def test_a_folder_is_emptied_of_what_the_image_has_not_and_no_link_is_followed(image: Path, tmp_path: Path) -> None:
+    dest, victim = tmp_path / "dest", tmp_path / "victim"
+    (dest / "old" / "deep").mkdir(parents=True)
+    victim.mkdir()
+    (victim / "precious").write_text("mine")
+    (dest / "away").symlink_to(victim)
+    (dest / "a").symlink_to(victim)
+    (dest / "link").mkdir()
+    before = dest.stat().st_ino
+    fd = os.open(image, os.O_PATH | os.O_DIRECTORY)
+    try:
+        replace_content((Tree("", "", fd),), dest)
+        replace_content((Tree("", "", fd),), tmp_path / "fresh" / "dest")
+    finally:
+        os.close(fd)
+    assert names(dest) == names(tmp_path / "fresh" / "dest") == ["a", "a/b", "a/b/same", "a/file", "link"]
+    assert (dest.stat().st_ino, (victim / "precious").read_text()) == (before, "mine")
+
+
+def test_what_cannot_be_read_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    (dest / "old").mkdir(parents=True)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        replace_content((Tree("", "", 9999),), dest)
+    assert os.listdir(dest) == ["old"]
