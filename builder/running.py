@@ -35,7 +35,8 @@ def run_step(
         raise ResolveError("entitlement network.host is not allowed", span=node.span, hint=hint)
     args, scripts = _command(node, state)
     inputs: list[Input] = []
-    mounts = tuple(_mount(flag, state, resolve, inputs) for flag in node.mounts)
+    space = build_args.get("BUILDKIT_CACHE_MOUNT_NS", "")
+    mounts = tuple(_in_namespace(_mount(flag, state, resolve, inputs), space) for flag in node.mounts)
     op = Run(
         args=args,
         env=tuple(state.scope.items()),
@@ -122,6 +123,13 @@ def _mount(
         required=options.get("required", "false") == "true",
         env=options.get("env", ""),
     )
+
+
+def _in_namespace(mount: RunMount, space: str) -> RunMount:
+    """Give a cache mount an id of its own for all builds that say the same BUILDKIT_CACHE_MOUNT_NS."""
+    if mount.kind != "cache" or not space:
+        return mount
+    return replace(mount, id=f"{space}/{mount.id or mount.target}")
 
 
 def _mount_input(flag: nodes.MountFlag, resolve: Callable[[nodes.Word | None], Input], inputs: list[Input]) -> int:

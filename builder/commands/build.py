@@ -171,6 +171,7 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
     outputs = shaped_outputs(given, flags["output_format"] or "", compression)
     names = [name for item in outputs for name in dict(item.options).get("name", "").split(",") if name]
     platforms = values.platforms(flags["platforms"], env)
+    indexed = len(platforms) > 1 or values.wants_index(dict(build_args))
     tags = full_names((*flags["tags"], *names))
     wanted = targets([item for item in flags["targets"] if item], tags)
     return Request(
@@ -183,8 +184,8 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         targets=wanted if len(wanted) > 1 else (),
         labels=values.labels(flags["labels"]),
         annotations=(*annotations(flags["annotations"]), *output_annotations(outputs)),
-        platform=platforms[0] if len(platforms) == 1 else None,
-        platforms=platforms if len(platforms) > 1 else (),
+        platform=platforms[0] if platforms and not indexed else None,
+        platforms=(platforms or values.platforms(("local",), env)) if indexed else (),
         network=values.network(flags["network"]),
         add_hosts=values.hosts(flags["add_hosts"]),
         no_cache=flags["no_cache"],

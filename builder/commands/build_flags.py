@@ -11,6 +11,8 @@ from builder.request import Compression, Output
 _LEVELS = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
 _STORED = {"image", "cacheonly"}
 _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+_TRUE = frozenset({"1", "t", "T", "true", "True", "TRUE"})
+_FALSE = frozenset({"0", "f", "F", "false", "False", "FALSE"})
 
 
 def build_arguments(given: Iterable[str], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -120,6 +122,14 @@ def network(given: str) -> str:
     if given not in {"default", "none", "host"}:
         raise RequestError(f"network mode {given!r} not supported by pybuild", hint="use default, none or host")
     return given
+
+
+def wants_index(build_args: Mapping[str, str]) -> bool:
+    """Tell whether BUILDKIT_MULTI_PLATFORM asks for an index although there is one platform."""
+    text = build_args.get("BUILDKIT_MULTI_PLATFORM", "") or "false"
+    if text not in _TRUE | _FALSE:
+        raise RequestError(f"invalid boolean value for BUILDKIT_MULTI_PLATFORM: {text!r}", hint="use true or false")
+    return text in _TRUE
 
 
 def platforms(given: Iterable[str], env: Mapping[str, str]) -> tuple[str, ...]:
