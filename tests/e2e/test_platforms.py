@@ -73,3 +73,18 @@ def test_what_is_built_for_one_platform_is_in_the_store(program: Program, contex
     shown = json.loads(program.run("inspect", "loaded").stdout)[0]
     assert (shown["Architecture"], shown["RepoTags"]) == ("arm64", ["loaded:latest"])
     assert "vnd.oci.image.manifest" in shown["Descriptor"]["mediaType"]
+
+
+def test_one_platform_gives_an_index_when_the_build_argument_asks_for_it(program: Program, context: Path) -> None:
+    for flags in (("--platform=linux/arm64",), ()):
+        program.build(context, "--build-arg=BUILDKIT_MULTI_PLATFORM=1", *flags)
+        listed = json.loads((program.store / "index.json").read_text())["manifests"]
+        built = next(
+            item for item in listed if item["annotations"]["io.containerd.image.name"].endswith("/built:latest")
+        )
+        index = json.loads((program.store / "blobs/sha256" / built["digest"][7:]).read_text())
+        wanted = "arm64" if flags else "amd64"
+        assert [item["platform"]["architecture"] for item in index["manifests"]] == [wanted]
+    done = program.build(context, "--build-arg=BUILDKIT_MULTI_PLATFORM=perhaps", check=False)
+    assert done.exit_code == 2
+    assert "invalid boolean value for BUILDKIT_MULTI_PLATFORM" in done.printed
