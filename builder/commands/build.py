@@ -141,6 +141,7 @@ def command(**flags: Any) -> int:
         from builder.commands.build_call import answer, call_of, dockerfile_path
 
         if (call := call_of(flags)) is not None:
+            be_root()
             with prepared(request, elsewhere) as ready:
                 return answer(call, ready, dockerfile_path(request))
     _check_outputs(request, quiet=flags["quiet"])

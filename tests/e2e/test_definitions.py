@@ -136,6 +136,16 @@ def test_a_call_reads_the_dockerfile_of_a_context_that_is_elsewhere(program: Pro
     assert EXCERPT in program.run("build", "--check", address, check=False).stderr
 
 
+def test_a_dockerfile_from_standard_input_goes_with_a_context_that_is_elsewhere(
+    program: Program, tmp_path: Path
+) -> None:
+    Repository(tmp_path / "served").commit({"Dockerfile": BROKEN, "file": "of the repository\n"})
+    (tmp_path / "given").write_text("FROM small\nCOPY file /\n")
+    with daemon(tmp_path / "served") as address, (tmp_path / "given").open() as stdin:
+        program.run("build", "-f", "-", "-t", "built", f"{address}/x.git", stdin=stdin)
+    assert program.run("run", "--rm", "built", "cat", "/file").stdout == "of the repository\n"
+
+
 def test_both_definition_and_context_from_standard_input_are_refused(program: Program) -> None:
     refused = program.run("build", "-f", "-", "-", stdin=subprocess.DEVNULL, check=False)
     assert (refused.returncode, "can't use stdin for both" in refused.stderr) == (2, True)

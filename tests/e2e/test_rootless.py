@@ -12,6 +12,7 @@ from tests.helpers.contexts import write_context
 from tests.helpers.hosts import need_emulator, need_programs
 from tests.helpers.lab import Lab
 from tests.helpers.ordinary import UID, OrdinaryUser, ordinary_user
+from tests.helpers.sshd import PROGRAMS, make_key, with_ssh_add
 
 pytestmark = pytest.mark.xdist_group("cases")
 
@@ -102,3 +103,15 @@ def test_an_emulator_that_is_installed_needs_no_registration_on_the_host(user: O
     )
     user.build(user.seen(context), "--platform=linux/arm64", tag="foreign")
     assert user.run("run", "--rm", "foreign", "cat", "/machine").stdout == "aarch64\n"
+
+
+def test_a_key_in_a_file_is_served_to_a_step_and_the_log_is_kept(user: OrdinaryUser) -> None:
+    need_programs(PROGRAMS)
+    folder = user.folder / "keys"
+    context = with_ssh_add(folder)
+    key = make_key(folder / "mine")
+    subprocess.run(["chown", "-RhP", str(UID), folder], check=True)
+    flags = (f"--ssh=default={user.seen(key)}", f"--log-file={user.seen(folder / 'log')}")
+    built = user.build(user.seen(context), *flags)
+    assert " mine (ED25519)" in built.printed
+    assert " mine (ED25519)" in (folder / "log").read_text()

@@ -1,7 +1,6 @@
 """Real agents, keys in files, and repositories behind a real sshd."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,27 +12,12 @@ from tests.helpers.hosts import need_programs
 from tests.helpers.leftovers import wait_until_no_process
 from tests.helpers.program import Program, build_arguments
 from tests.helpers.repositories import Repository
-from tests.helpers.sshd import PROGRAMS, SshServer, make_key
-
-LISTS = "FROM small\nCOPY root/ /\nRUN --mount=type=ssh ssh-add -l && ! ssh-add -D\n"
+from tests.helpers.sshd import LISTS, PROGRAMS, SshServer, make_key, with_ssh_add
 
 
 @pytest.fixture(autouse=True)
 def _needs_openssh() -> None:
     need_programs(PROGRAMS)
-
-
-def with_ssh_add(folder: Path, dockerfile: str = LISTS) -> Path:
-    """A context that has ssh-add of this host with the libraries that it needs, below ``root``."""
-    context = write_context(folder, {"Dockerfile": dockerfile})
-    program = shutil.which("ssh-add")
-    assert program is not None
-    needed = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout.split()
-    for path in (program, *(word for word in needed if word.startswith("/"))):
-        place = context / "root" / path.lstrip("/")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, place)
-    return context
 
 
 @pytest.fixture

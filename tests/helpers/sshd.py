@@ -1,11 +1,13 @@
 """A real sshd on port 22 of a network of its own, and a host that knows its key: what a command run inside meets."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.helpers.contexts import write_context
 from tests.helpers.program import Program
 
 _ALONE = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -31,6 +33,7 @@ PasswordAuthentication no
 PermitRootLogin yes
 PidFile none
 """
+LISTS = "FROM small\nCOPY root/ /\nRUN --mount=type=ssh ssh-add -l && ! ssh-add -D\n"
 PROGRAMS = ("unshare", "busybox", "sshd", "ssh", "ssh-keygen", "ssh-agent", "ssh-add", "git")
 
 
@@ -39,6 +42,19 @@ def make_key(path: Path, passphrase: str = "") -> Path:
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", path.name, "-f", os.fspath(path)]
     subprocess.run(command, check=True)
     return path
+
+
+def with_ssh_add(folder: Path, dockerfile: str = LISTS) -> Path:
+    """A context that has ssh-add of this host with the libraries that it needs, below ``root``."""
+    context = write_context(folder, {"Dockerfile": dockerfile})
+    program = shutil.which("ssh-add")
+    assert program is not None
+    needed = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout.split()
+    for path in (program, *(word for word in needed if word.startswith("/"))):
+        place = context / "root" / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
+    return context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
