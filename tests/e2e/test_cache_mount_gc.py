@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.helpers.contexts import write_context
@@ -70,7 +71,12 @@ def waits_for_builders(program: Program, pid: int) -> bool:
     """Whether a process has the file of the lock open that builders share."""
     lock = os.fspath(program.store / "locks" / hashlib.sha256(b"gc").hexdigest()[:32])
     folder = Path("/proc", str(pid), "fd")
-    return any(os.path.realpath(folder / name) == lock for name in os.listdir(folder))
+    for name in os.listdir(folder):
+        # It opens and closes files meanwhile.
+        with suppress(FileNotFoundError):
+            if os.readlink(folder / name) == lock:
+                return True
+    return False
 
 
 def test_one_that_a_step_of_another_process_works_with_stays(program: Program, tmp_path: Path) -> None:
