@@ -11,7 +11,7 @@ from builder.plan import Plan
 
 
 class Answers:
-    """Answers for the vertices of *plan*: those in *to_run* are run all the same, records older than *ttl* seconds too."""
+    """Answers for the vertices of *plan*: those in *to_run* are run anyway, records older than *ttl* seconds too."""
 
     def __init__(self, plan: Plan, machine: Machine, to_run: Collection[int], ttl: float | None) -> None:
         self._plan, self._machine, self._to_run, self._ttl = plan, machine, to_run, ttl

@@ -8,14 +8,15 @@ from dataclasses import replace
 from builder.oci.host_entry import entry_of, image_xattrs
 from builder.oci.tar_entry import Entry, EntryKind
 from builder.oci.tar_writer import TarWriter
-from builder.outputs.tree import Folder, Tree, folders, open_file
+from builder.outputs.tree import Folder, Tree, folders, is_folder, open_file
 from runtime.safepath import Entry as Found
 
 
 def write_trees(trees: Sequence[Tree], sink: Callable[[bytes | memoryview], None], epoch: int | None = None) -> None:
     """Write everything below the folders of *trees*; sockets are left out, they mean nothing in an archive.
 
-    All times are *epoch*, in seconds, when it is given. A folder that several trees have stands there once.
+    All times are *epoch*, in seconds, when it is given. A folder that several trees have stands there once. What is in
+    a folder follows it at once: tar(1) sets the time of a folder when it sees that it has left it.
     """
     archive = _Archive(sink, epoch, several=len(trees) > 1)
     for tree in trees:
@@ -36,17 +37,22 @@ class _Archive:
         if tree.folder:
             self._put(Entry(path=tree.folder, kind=EntryKind.DIRECTORY, mode=0o755))
         for folder in folders(tree.fd):
+            self._add_folder(tree.folder, folder)
             for found in folder.entries:
-                self._add(tree.folder, folder, found)
+                if not is_folder(found):
+                    self._add(tree.folder, folder, found)
+
+    def _add_folder(self, above: str, folder: Folder) -> None:
+        path = f"{above}/{folder.path}" if above else folder.path
+        entry = entry_of(path, os.fstat(folder.fd), xattrs=image_xattrs(folder.fd))
+        if entry is not None and folder.path:
+            self._put(entry)
 
     def _add(self, above: str, folder: Folder, found: Found) -> None:
         path = f"{above}/{folder.inner(found.name)}" if above else folder.inner(found.name)
         is_link = stat.S_ISLNK(found.stat.st_mode)
         entry = entry_of(path, found.stat, linkname=os.readlink(found.name, dir_fd=folder.fd) if is_link else "")
         if entry is None:
-            return
-        if entry.kind is EntryKind.DIRECTORY:
-            self._put(entry)
             return
         key = (found.stat.st_dev, found.stat.st_ino)
         first = self._links.setdefault(key, path) if found.stat.st_nlink > 1 else path

@@ -115,3 +115,19 @@ def test_a_key_in_a_file_is_served_to_a_step_and_the_log_is_kept(user: OrdinaryU
     built = user.build(user.seen(context), *flags)
     assert " mine (ED25519)" in built.printed
     assert " mine (ED25519)" in (folder / "log").read_text()
+
+
+def test_an_image_is_exported_changed_committed_and_copied(user: OrdinaryUser) -> None:
+    at = user.seen(user.folder)
+    user.run("export", "-o", f"{at}/tree.tar", "small")
+    tree = user.folder / "tree"
+    subprocess.run(["mkdir", tree], check=True)
+    subprocess.run(["tar", "-xf", user.folder / "tree.tar", "-C", tree], check=True)
+    (tree / "added").write_text("by hand\n")
+    subprocess.run(["chown", "-RhP", f"{UID}:{UID}", tree], check=True)
+    user.run("commit", "small", f"{at}/tree", "small:more")
+    # In the folder all files are the user's own, also those that were another's in the image.
+    found = user.run("diff", "--only", "files", "small", "small:more").stdout
+    assert found.split("\n")[:-1] == ["A /added", "C /home", "C /home/alice"]
+    digest = user.run("copy", "small:more", f"oci:{at}/layout:it").stdout.split()[-1]
+    assert user.run("copy", f"oci:{at}/layout:it", "small:back").stdout.split()[-1] == digest

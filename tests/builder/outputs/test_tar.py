@@ -31,7 +31,7 @@ def test_a_tree_becomes_an_archive_with_all_it_has(tmp_path: Path) -> None:
     (tmp_path / "soft").symlink_to("../../etc/passwd")
     os.mkfifo(tmp_path / "pipe")
     with archive(tmp_path) as tar:
-        assert tar.getnames() == ["etc", "pipe", "soft", "zlink", "etc/file"]
+        assert tar.getnames() == ["pipe", "soft", "zlink", "etc", "etc/file"]
         assert tar.getmember("etc").mode == 0o750
         first, second = tar.getmember("zlink"), tar.getmember("etc/file")
         assert (first.mode, first.size, first.mtime) == (0o4755, 100_000, 5)
@@ -58,3 +58,11 @@ def test_sockets_are_left_out(tmp_path: Path) -> None:
         listening.bind(str(tmp_path / "s"))
         with archive(tmp_path) as tar:
             assert tar.getnames() == []
+
+
+def test_what_is_in_a_folder_follows_it_at_once(tmp_path: Path) -> None:
+    for folder in ("a", "a/b", "c"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "file").write_text("")
+    with archive(tmp_path) as tar:
+        assert tar.getnames() == ["a", "a/file", "a/b", "a/b/file", "c", "c/file"]
