@@ -1,4 +1,7 @@
-"""Which of a build's annotations go where: a manifest's are for its platform, an index's for what lists them."""
+"""Which of a build's annotations go where.
+
+A manifest's are for its platform, an index's for what lists them; those of a descriptor stand where it names either.
+"""
 
 from builder.errors import RequestError
 from builder.oci.model import ImageConfig, Platform
@@ -6,23 +9,26 @@ from builder.platforms import parse_platform
 from builder.request import Request
 
 
-def manifest_annotations(request: Request, config: ImageConfig) -> dict[str, str]:
-    """Return the annotations of the manifest of an image with this *config*."""
+def manifest_annotations(request: Request, config: ImageConfig, kind: str = "manifest") -> dict[str, str]:
+    """Return the annotations of the manifest of an image with this *config*, or of its descriptor."""
     own = Platform(os=config.os, architecture=config.architecture, variant=config.variant)
     return {
         item.key: item.value
         for item in request.annotations
-        if item.kind == "manifest" and (not item.platform or parse_platform(item.platform) == own)
+        if item.kind == kind and (not item.platform or parse_platform(item.platform) == own)
     }
 
 
-def index_annotations(request: Request) -> dict[str, str]:
-    """Return the annotations of the index."""
-    return {item.key: item.value for item in request.annotations if item.kind == "index"}
+def index_annotations(request: Request, kind: str = "index") -> dict[str, str]:
+    """Return the annotations of the index, or of its descriptor."""
+    return {item.key: item.value for item in request.annotations if item.kind == kind}
 
 
 def check_annotations(request: Request) -> None:
     """Raise RequestError when an index is annotated and the build makes none."""
-    if index_annotations(request):
-        hint = "an index lists several platforms; annotate the manifest, without index:"
-        raise RequestError("index annotations not supported for single platform export", hint=hint)
+    for kind in ("index", "index-descriptor"):
+        if index_annotations(request, kind):
+            hint = "an index lists several platforms; annotate the manifest, without index:"
+            raise RequestError(
+                f"{kind.replace('-', ' ')} annotations not supported for single platform export", hint=hint
+            )

@@ -104,7 +104,7 @@ def _shaped(machine: Machine, descriptor: Descriptor, shape: Shape) -> Descripto
 def names_of(names: tuple[str, ...], stored: Stored, digest: Digest) -> tuple[str, ...]:
     """Return the names of an image in the store: *names*, and those with its digest."""
     if not names:
-        return (f"{stored.dangling}@{digest}",) if stored.dangling else ()
+        return (f"{_repository(stored.dangling)}@{digest}",) if stored.dangling else ()
     return (*names, *(f"{_repository(name)}@{digest}" for name in names if stored.canonical))
 
 

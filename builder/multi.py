@@ -105,7 +105,7 @@ def assemble_one(plan: Plan, solved: Solved, request: Request, machine: Machine)
         from builder.squash import squashed
 
         config, layers = squashed(config, layers, request, machine)
-    return assemble(
+    image = assemble(
         config,
         layers,
         machine.blobs,
@@ -113,6 +113,8 @@ def assemble_one(plan: Plan, solved: Solved, request: Request, machine: Machine)
         epoch=request.source_date_epoch,
         annotations=manifest_annotations(request, config),
     )
+    noted = replace(image.descriptor, annotations=manifest_annotations(request, config, "manifest-descriptor"))
+    return replace(image, descriptor=noted)
 
 
 def export_caches(solved: tuple[Solved, ...], request: Request, machine: Machine, reporter: Reporter) -> None:
@@ -127,4 +129,5 @@ def export_caches(solved: tuple[Solved, ...], request: Request, machine: Machine
 def write_index(images: tuple[PlatformImage, ...], request: Request, machine: Machine) -> Descriptor:
     """Write the index that lists *images*, in their order."""
     index = Index(manifests=tuple(image.descriptor for image in images), annotations=index_annotations(request))
-    return machine.blobs.put(index.to_json(), index.media_type)
+    descriptor = machine.blobs.put(index.to_json(), index.media_type)
+    return replace(descriptor, annotations=index_annotations(request, "index-descriptor"))

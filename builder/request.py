@@ -28,7 +28,7 @@ class Shape:
 class Stored:
     """What the store keeps of a build beside its cache.
 
-    *canonical* also names the image by its digest; *dangling* is the prefix of such a name for one without any other.
+    *canonical* also names the image by its digest; one without any name gets such a one from the full name *dangling*.
     """
 
     image: bool = True

@@ -8,7 +8,6 @@ from builder.request import Annotation
 from grammar.suggest import did_you_mean
 
 _KINDS = ("manifest", "index", "manifest-descriptor", "index-descriptor")
-_BUILT = ("manifest", "index")
 _KIND = re.compile(r"([a-z-]+)(?:\[([A-Za-z0-9_/.-]+)\])?")
 
 
@@ -34,8 +33,6 @@ def _annotation(text: str, key: str, value: str) -> Annotation:
     kind, platform = found.groups() if found else (text, None)
     if kind not in _KINDS:
         raise RequestError(f"unknown annotation type {kind!r}", hint=did_you_mean(kind, _KINDS))
-    if kind not in _BUILT:
-        raise RequestError(f"annotations of type {kind} are not supported", hint="use manifest: or index:")
-    if kind == "index" and platform:
-        raise RequestError("an index has no platform", hint=f"use index:{key}={value}")
+    if kind.startswith("index") and platform:
+        raise RequestError("an index has no platform", hint=f"use {kind}:{key}={value}")
     return Annotation(kind=kind, platform=platform or "", key=key, value=value)

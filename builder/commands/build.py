@@ -84,7 +84,7 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
     "annotations",
     multiple=True,
     metavar="[KIND:]KEY=VALUE",
-    help="Annotate the manifest (KIND manifest[PLATFORM], the default) or the index (KIND index).",
+    help="Annotate the manifest (KIND manifest[PLATFORM], the default), the index, or with -descriptor what names it.",
 )
 @click.option("--network", default="default", metavar="MODE", help="Network of RUN: default, none or host.")
 @click.option(

@@ -51,7 +51,7 @@ def _image(outcome: Any) -> dict[str, Any]:
     return {
         **(configs or {"containerimage.config.digest": str(outcome.image_id)}),
         "containerimage.descriptor": {
-            "annotations": {**own, **created},
+            "annotations": {**descriptor.annotations, **own, **created},
             "mediaType": descriptor.media_type,
             "digest": str(descriptor.digest),
             "size": descriptor.size,

@@ -8,10 +8,12 @@ from builder.commands.annotation_flags import annotations
 from builder.commands.build_flags import flag, output_compression
 from builder.epoch_value import seconds_of
 from builder.errors import RequestError
+from builder.names import full_names
 from builder.request import Annotation, Compression, Output, Shape, Stored
 
 _IMAGES = frozenset({"image", "registry", "oci", "docker"})
 _FORMATS = {"oci": False, "docker": True}
+_PREFIX = "dangling-name-prefix"
 _ANNOTATION = re.compile(r"annotation(?:-(?P<kind>[a-z-]+))?(?P<platform>\[[^\]]*\])?\.(?P<key>.+)")
 
 
@@ -32,7 +34,7 @@ def stored(outputs: tuple[Output, ...], form: str) -> Stored:
         image=not images or any(flag(item, "store", default=True) for item in options),
         shape=images[0].shape if images else Shape(docker=_FORMATS.get(form, False)),
         canonical=any(flag(item, "name-canonical") for item in options),
-        dangling=next((item["dangling-name-prefix"] for item in options if "dangling-name-prefix" in item), ""),
+        dangling=next(iter(full_names(tuple(filter(None, (item.get(_PREFIX) for item in options))))), ""),
         epoch=next((_seconds(item["source-date-epoch"]) for item in options if "source-date-epoch" in item), None),
         rewrite=any(flag(item, "rewrite-timestamp") for item in options),
     )

@@ -19,8 +19,8 @@ def test_a_canonical_name_has_the_digest_in_place_of_the_tag() -> None:
 
 
 def test_the_prefix_is_for_images_without_a_name() -> None:
-    stored = Stored(dangling="loose")
-    assert names_of((), stored, DIGEST) == (f"loose@{DIGEST}",)
+    stored = Stored(dangling="host:5000/loose:latest")
+    assert names_of((), stored, DIGEST) == (f"host:5000/loose@{DIGEST}",)
     assert names_of(("docker.io/library/a:1",), stored, DIGEST) == ("docker.io/library/a:1",)
     assert names_of((), Stored(), DIGEST) == ()
 

@@ -153,10 +153,29 @@ def test_the_digest_is_a_name_when_asked_for(program: Program, context: Path, tm
 
 def test_an_image_without_a_name_gets_the_prefix(program: Program, context: Path) -> None:
     program.run("build", "-o", "type=image,dangling-name-prefix=loose", str(context))
-    assert [name for name in listed(program) if name.startswith("loose@sha256:")]
+    (name,) = (name for name in listed(program) if "@" in name)
+    assert name.startswith("docker.io/library/loose@sha256:")
+    program.run("run", "--rm", name.removeprefix("docker.io/library/"), "cat", "/f")
+    done = program.run("build", "-o", "type=image,dangling-name-prefix=A B", str(context), check=False)
+    assert (done.returncode, "invalid tag" in done.stderr) == (2, True)
 
 
 def test_store_false_leaves_no_image_in_the_store(program: Program, context: Path, tmp_path: Path) -> None:
     program.build(context, "-o", f"type=oci,dest={tmp_path / 'archive.tar'},store=false")
     assert "docker.io/library/built:latest" not in listed(program)
     assert documents(tmp_path / "archive.tar")[0]["annotations"]["io.containerd.image.name"].endswith("built:latest")
+
+
+def test_descriptors_are_annotated_where_they_name_an_image(program: Program, context: Path, tmp_path: Path) -> None:
+    archive, layout = tmp_path / "one.tar", tmp_path / "two"
+    program.build(context, "-o", f"type=oci,dest={archive}", "--annotation=manifest-descriptor:a=one")
+    entry, manifest = documents(archive)
+    assert (entry["annotations"]["a"], manifest.get("annotations")) == ("one", None)
+    scratch = write_context(tmp_path / "scratch", {"Dockerfile": "FROM scratch\nCOPY f /\n", "f": "f"})
+    words = ("--annotation=index-descriptor:a=i", "--annotation=manifest-descriptor[linux/arm64]:a=m")
+    program.build(scratch, "--platform=linux/amd64,linux/arm64", *words, "-o", f"type=oci,tar=false,dest={layout}")
+    entry, index = documents(layout)
+    assert entry["annotations"]["a"] == "i"
+    assert [item.get("annotations") for item in index["manifests"]] == [None, {"a": "m"}]
+    done = program.build(context, "--annotation=index-descriptor:a=b", check=False)
+    assert "index descriptor annotations not supported for single platform export" in done.printed

@@ -1,4 +1,4 @@
-"""skopeo and podman read images in Docker's media types, and zstd layers, that pybuild writes and pushes."""
+"""skopeo, podman and Docker read images in Docker's media types, and zstd layers, that pybuild writes and pushes."""
 
 import json
 import os
@@ -13,6 +13,7 @@ import pytest
 from tests.helpers.contexts import write_context
 from tests.helpers.docker_registry import DockerRegistry, docker_registry
 from tests.helpers.hosts import need_programs, need_root, need_small_base
+from tests.helpers.peers import Docker
 from tests.helpers.program import Program
 
 pytestmark = pytest.mark.xdist_group("registry")
@@ -86,6 +87,16 @@ def test_a_pushed_list_of_docker_is_read_by_platform(scene: Scene) -> None:
     flags = ("--override-os=linux", "--override-arch=arm64", "--tls-verify=false")
     shown = json.loads(scene.output("skopeo", "inspect", "--config", *flags, f"docker://{name}"))
     assert shown["architecture"] == "arm64"
+
+
+def test_docker_loads_and_runs_an_archive_of_its_own_types(scene: Scene, docker: Docker, tmp_path: Path) -> None:
+    archive = tmp_path / "archive.tar"
+    options = f"type=docker,dest={archive},oci-mediatypes=false"
+    scene.program.build(scene.context, "--squash-all", "-o", options, tag="loaded:1")
+    with archive.open("rb") as file:
+        docker.command("load", stdin=file)
+    assert docker.run("loaded:1") == "read back\n"
+    docker.command("rmi", "--force", "loaded:1")
 
 
 @pytest.mark.parametrize("options", ["oci-mediatypes=false", "compression=zstd,force-compression=true"])

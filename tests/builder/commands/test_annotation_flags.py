@@ -28,7 +28,7 @@ def test_several_kinds_and_platforms_may_be_named() -> None:
         ("=b", "expected"),
         ("index:=b", "expected"),
         ("manifset:a=b", "unknown annotation type 'manifset'"),
-        ("index-descriptor:a=b", "not supported"),
+        ("index-descriptor[linux/amd64]:a=b", "an index has no platform"),
         ("index[linux/amd64]:a=b", "an index has no platform"),
     ],
 )

@@ -35,7 +35,7 @@ def test_forced_compression_is_that_of_the_output_or_of_the_build() -> None:
 
 def test_names_and_keeping_are_asked_for() -> None:
     asked = outputs("type=image,name-canonical=true,dangling-name-prefix=p", "type=oci,dest=x,store=false")
-    assert stored(asked, "") == Stored(canonical=True, dangling="p")
+    assert stored(asked, "") == Stored(canonical=True, dangling="docker.io/library/p:latest")
     assert not stored(outputs("type=oci,dest=x,store=false"), "").image
 
 
