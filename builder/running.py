@@ -64,7 +64,7 @@ def _command(node: nodes.Run, state: StageState) -> tuple[tuple[str, ...], tuple
         case nodes.ShellForm(text):
             script = lone_heredoc(node)
             if script is None:
-                bodies = "".join(f"\n{doc.body}{doc.name}" for doc in node.heredocs)
+                bodies = "".join(f"\n{doc.raw}{doc.name}" for doc in node.heredocs)
                 return (*shell, text + bodies), ()
             if script.body.startswith("#!"):
                 path = _PIPES + script.name

@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from posixpath import normpath
 
 from builder.errors import BuildError
@@ -85,7 +86,17 @@ def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None, *, par
             raise _missing(source, path)
         if group is not None:
             groups.append(group)
+    if not groups:
+        _need_folder_of(source, path)
     return groups
+
+
+def _need_folder_of(source: Source, pattern: str) -> None:
+    """Refuse a pattern that matches nothing when what it says before its first wildcard does not exist."""
+    plain = list(takewhile(lambda element: not has_wildcard(element), pattern.split("/")))
+    folder = "/".join(plain)
+    if source.root.stat(folder) is None or source.hides(folder):
+        raise _missing(source, folder)
 
 
 def _with_parents(source: Source, path: str, exclude: IgnoreFile | None) -> list[Group]:

@@ -169,6 +169,7 @@ def _body(line: Line, marker: Marker, raw: str) -> Body:
     heredoc = Heredoc(
         name=marker.name,
         body=marker.body(raw),
+        raw=raw,
         expand=marker.expand,
         strip_tabs=marker.strip_tabs,
         fd=marker.fd,

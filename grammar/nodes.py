@@ -33,6 +33,8 @@ class Heredoc:
 
     name: str
     body: str
+    raw: str = field(compare=False, default="")
+    """The body as it is written, with its tabs."""
     expand: bool
     strip_tabs: bool = False
     fd: int = 0

@@ -14,14 +14,15 @@ def resolve_owner(root: Root, chown: str) -> tuple[int, int]:
     """Resolve the value of ``--chown``, ``user[:group]``, to a uid and gid as BuildKit does.
 
     Without a group, a number is used for both ids and a name brings its primary group (the documentation of Docker
-    promises the uid's number there as well, the program never did so). ``root`` is 0 whatever the files say, so that it
-    works without any. Without a user, as in ``:staff``, the uid is 0.
+    promises the uid's number there as well, the program never did so); with a colon and no group behind it, the gid
+    is 0. ``root`` is 0 whatever the files say, so that it works without any. Without a user, as in ``:staff``, the
+    uid is 0.
 
     Raises:
         UnknownUser: a name is not in the files, or a number is out of range.
         UnsafePathError: a file that is needed cannot be trusted.
     """
-    who, _, group = os.fsencode(chown).partition(b":")
+    who, colon, group = os.fsencode(chown).partition(b":")
     number = _number("user", who or b"0")
     if number is None:
         user = find_user(who, _read(root, "etc/passwd"))
@@ -31,6 +32,8 @@ def resolve_owner(root: Root, chown: str) -> tuple[int, int]:
     if group:
         explicit = _number("group", group)
         gid = find_group(group, _read(root, "etc/group")) if explicit is None else explicit
+    elif colon:
+        gid = 0
     return uid, gid
 
 

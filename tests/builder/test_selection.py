@@ -73,7 +73,6 @@ def test_no_path_climbs_above_the_context(folder, path):
         ("*/c.txt", ["c.txt"]),
         ("d1/*", ["c.txt", "deep"]),
         ("*.md", []),
-        ("nowhere/*", []),
         ("a.txt/*", []),
     ],
 )
@@ -156,6 +155,15 @@ def test_the_ignore_file_decides_what_is_in_a_folder(folder, ignore, names):
 def test_a_pattern_finds_nothing_that_is_ignored(folder):
     write(folder, "a.txt", "b.txt")
     assert files_of(folder, "*.txt", ignore="a.txt") == ["b.txt"]
+
+
+@pytest.mark.parametrize("pattern", ["nowhere/*", "d/none/*.txt", "gone/*", "hidden/x*"])
+def test_a_pattern_that_matches_nothing_needs_the_folder_that_it_begins_with(folder, pattern):
+    write(folder, "d/a", "hidden/y")
+    (folder / "gone").symlink_to("nowhere")
+    with pytest.raises(BuildError, match=f'"/{pattern.rpartition("/")[0]}": not found'):
+        picked(folder, pattern, ignore="hidden")
+    assert picked(folder, "d/*.none") == picked(folder, "none*/x") == []
 
 
 def test_an_alias_of_an_ignored_folder_shows_nothing_of_it(folder):

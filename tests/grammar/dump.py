@@ -21,7 +21,7 @@ def _fields(node: object, source: Source, indent: str) -> list[str]:
     rows: list[str] = []
     for field in fields(node):  # type: ignore[arg-type]
         value = getattr(node, field.name)
-        if field.name != "span" and value not in (None, "", (), False, 0):
+        if field.name not in {"span", "raw"} and value not in (None, "", (), False, 0):
             rows += _show(field.name, value, source, indent)
     return rows
 
