@@ -19,7 +19,7 @@ from builder.oci.json_text import DOCUMENT_LIMIT
 from builder.oci.media import INDEXES
 from builder.oci.model import Descriptor, ImageConfig, Platform
 from builder.ops import Base
-from builder.values import frozen
+from runtime.values import frozen
 
 _LAYOUT = "oci-layout://"
 

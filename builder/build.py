@@ -22,8 +22,8 @@ from builder.remote.pins import Remotes
 from builder.request import Request
 from builder.solver import solve_with_keys
 from builder.steps import Reporter
-from builder.values import frozen
 from grammar.errors import DockerfileError
+from runtime.values import frozen
 
 
 @frozen

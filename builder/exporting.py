@@ -1,7 +1,7 @@
 """The end of a build: the image gets its form and its names in the store, then it goes to the outputs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from builder.errors import RequestError
@@ -12,11 +12,12 @@ from builder.oci.digest import Digest
 from builder.oci.model import Descriptor
 from builder.request import Output, Request, Shape, Stored
 from builder.steps import Reporter, RunningStep
+from runtime.values import frozen
 
 _ARCHIVES = frozenset({"oci", "docker"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Exported:
     """An image as the store has it."""
 

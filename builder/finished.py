@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from builder.oci.digest import Digest
 from builder.plan import Plan
-from builder.values import frozen
+from runtime.values import frozen
 
 
 @frozen

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from builder import codec
 from builder.plan import Plan, Vertex
-from builder.values import frozen
+from runtime.values import frozen
 
 
 @frozen

@@ -10,18 +10,18 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import Cancelled
 from builder.machine import Machine
 from runtime.filelock import remove_tree
+from runtime.values import frozen
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NAME = ".name"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CacheMount:
     """A cache mount; *name* is that of `builder.execute.cache_mounts`, *used* the time of its last use."""
 

@@ -21,7 +21,7 @@ from builder.remote.pins import Remotes
 from builder.request import Request
 from builder.solver import Solved, solve_all
 from builder.steps import Reporter
-from builder.values import frozen
+from runtime.values import frozen
 
 Plans = tuple[tuple[str, Plan], ...]
 """(platform, plan); of a build for this machine or one platform there is one, its platform is not named."""

@@ -9,7 +9,7 @@ Inputs are numbered: input 0 of Run, Copy and Mkdir is the root file system that
 
 from dataclasses import field
 
-from builder.values import frozen
+from runtime.values import frozen
 
 ASIDE = {"aside": True}
 """Metadata of a field that is carried along but is no part of any key."""

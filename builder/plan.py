@@ -5,7 +5,7 @@ request, together with the pinned bases that it was made for.
 """
 
 from builder.ops import Op
-from builder.values import frozen
+from runtime.values import frozen
 
 
 @frozen

@@ -6,7 +6,7 @@ monotonic clock.
 
 from collections.abc import Callable
 
-from builder.values import frozen
+from runtime.values import frozen
 
 
 @frozen

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from builder.values import frozen
+from runtime.values import frozen
 
 
 @frozen

@@ -24,8 +24,8 @@ from builder.ops import Base, Local, Op, Scratch
 from builder.plan import Plan
 from builder.request import Request
 from builder.steps import Reporter, Steps
-from builder.values import frozen
 from builder.vertex_keys import VertexKeys
+from runtime.values import frozen
 
 Executor = Callable[[Op, Any], BuiltLayer]
 """Carries out one op with a `builder.execute.Job` and returns its layer."""

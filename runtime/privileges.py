@@ -10,6 +10,7 @@ from pathlib import Path
 from runtime.cgroups import hierarchies
 from runtime.errors import SandboxUnavailable
 from runtime.interpreter import child_environment, program
+from runtime.values import frozen
 
 TRIALS = ("namespaces", "overlay", "user")
 
@@ -23,7 +24,7 @@ class IdMap:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Privileges:
     """The answer of `probe`. What was not asked for is False.
 

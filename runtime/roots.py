@@ -1,10 +1,11 @@
 """What a root file system is made of; apart from `runtime.spec`, because stores need it where nothing is run."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.values import frozen
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@frozen
 class OverlayRoot:
     """A root made by overlayfs: *lowers* from the bottom up; without *upper* it is read-only."""
 
@@ -13,7 +14,7 @@ class OverlayRoot:
     work: Path | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DirectoryRoot:
     """A root that is one plain folder."""
 

@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path, PurePosixPath
 
 from runtime.roots import Root
+from runtime.values import frozen
 
 
 class Network(Enum):
@@ -31,7 +32,7 @@ class ExitStatus:
         return self.code if self.code is not None else 128 + (self.signal or 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Process:
     """A program to start inside a root file system.
 
@@ -45,7 +46,7 @@ class Process:
     user: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Limits:
     """Resource limits; sizes in bytes, None means inherited."""
 
@@ -57,7 +58,7 @@ class Limits:
     pids: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Bind:
     """A host file or folder at *target*. *host_path* must already be safe to open by its name."""
 
@@ -66,7 +67,7 @@ class Bind:
     read_only: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BindRoot:
     """A folder or file *source* inside another root (a stage, an image, the build context) at *target*."""
 
@@ -76,7 +77,7 @@ class BindRoot:
     read_only: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Tmpfs:
     """An empty tmpfs at *target*; *size* in bytes, 0 for the kernel's default."""
 
@@ -85,7 +86,7 @@ class Tmpfs:
     mode: int = 0o1777
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FileMount:
     """A small read-only file made of *content*, on a tmpfs of its own: resolv.conf, hosts, heredoc scripts, secrets."""
 
@@ -99,7 +100,7 @@ class FileMount:
 Mount = Bind | BindRoot | Tmpfs | FileMount
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Spec:
     """Everything that one sandbox needs."""
 

@@ -6,7 +6,7 @@ What comes becomes a folder for this build.
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
@@ -17,13 +17,14 @@ from builder.errors import RequestError
 from builder.request import Request
 from grammar.suggest import did_you_mean
 from runtime.safepath import Root
+from runtime.values import frozen
 
 _STDIN = Path("-")
 _DOCKERFILE_LIMIT = 16 << 20
 _MAGICS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Elsewhere:
     """What a request lacks until its build begins: the Dockerfile at an address, agents for keys in files, by id."""
 

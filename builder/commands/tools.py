@@ -10,7 +10,7 @@ import click
 
 from builder.display.sanitize import clean
 from builder.machine import Machine, default_root, open_machine
-from builder.values import frozen
+from runtime.values import frozen
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _HANDLES = "/proc/self/fd"

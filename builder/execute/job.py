@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 from builder.cache import BuiltLayer, Layers
 from builder.contents import Selected
@@ -16,9 +15,10 @@ from builder.oci.model import chain_ids
 from builder.request import Request
 from builder.trees import EmptyTree, IndexTree, SnapshotTree, Tree
 from runtime.safepath import Root
+from runtime.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Job:
     """One op at work. *root* is the root file system it changes, *selected* what its picks select, in order."""
 

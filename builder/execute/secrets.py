@@ -7,7 +7,6 @@ Values never enter an op, a key, a layer or the store. What a step prints is sea
 import base64
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from builder.ops import Run, RunMount
 from builder.request import Request
 from builder.secret_values import read_secret
 from runtime.spec import FileMount
+from runtime.values import frozen
 
 _FOLDER = PurePosixPath("/run/secrets")
 _SHORTEST = 4
@@ -26,7 +26,7 @@ _LINE = 76
 _MASK = b"****"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Found:
     """The secrets of one step."""
 

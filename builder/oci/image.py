@@ -9,7 +9,7 @@ from builder.oci.blobs import BlobStore
 from builder.oci.digest import Digest
 from builder.oci.errors import ImageNotFound, InvalidImage
 from builder.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
-from builder.values import frozen
+from runtime.values import frozen
 
 INDEX_DEPTH = 3
 """How many indexes may stand in one another; more has no use and may be an attack."""

@@ -3,7 +3,6 @@
 import hashlib
 import posixpath
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
 from typing import Protocol, Self
 
 from builder.oci import media
@@ -14,12 +13,13 @@ from builder.oci.model import Descriptor
 from builder.oci.pipeline import Stage
 from builder.oci.tar_entry import Entry, EntryKind
 from builder.oci.tar_writer import TarWriter
+from runtime.values import frozen
 
 WHITEOUT_PREFIX = ".wh."
 OPAQUE_WHITEOUT = ".wh..wh..opq"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Layer:
     """A stored layer: the blob, and the digest of what the blob holds uncompressed."""
 

@@ -1,9 +1,9 @@
 """How much a layer may ask of the machine before it is refused (decompression bombs, header bombs)."""
 
-from dataclasses import dataclass
+from runtime.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Limits:
     """Sizes in bytes. The defaults let every honest image pass."""
 

@@ -15,7 +15,7 @@ from builder.oci.errors import InvalidImage
 from builder.oci.fields import Fields, parse_object
 from builder.oci.image_config import ContainerConfig, Healthcheck, History, ImageConfig
 from builder.oci.json_text import DOCUMENT_LIMIT, encode
-from builder.values import frozen
+from runtime.values import frozen
 
 __all__ = [
     "ContainerConfig",

@@ -16,6 +16,7 @@ PIECE = 1 << 20
 
 T = TypeVar("T")
 R = TypeVar("R")
+_NO_BLOCK = memoryview(b"")
 _Ready = queue.Queue[tuple[T] | BaseException | None]
 
 
@@ -27,18 +28,24 @@ class Blocks:
 
     def __init__(self, sink: Callable[[bytes | memoryview], None], size: int = PIECE) -> None:
         self._sink, self._size = sink, size
-        self._begin()
+        self._end()
 
-    def _begin(self) -> None:
-        self._view = memoryview(bytearray(self._size))
-        self._used = 0
+    def _end(self) -> None:
+        # The next block is made when something comes for it: most layers of a RUN are one block, and to make one of
+        # 1 MiB takes as long as to fill it.
+        self._view, self._used = _NO_BLOCK, 0
+
+    def _open(self) -> memoryview:
+        if not self._view:
+            self._view = memoryview(bytearray(self._size))
+        return self._view
 
     def write(self, piece: bytes | memoryview) -> None:
         """Add *piece*, of any length."""
         used = self._used
         end = used + len(piece)
         if end < self._size:
-            self._view[used:end] = piece
+            self._open()[used:end] = piece
             self._used = end
         elif used == 0 and end == self._size:
             self._sink(piece)
@@ -55,21 +62,21 @@ class Blocks:
 
     def room(self) -> memoryview:
         """Return the free part of the current block, for filling it in place; `advance` tells how much was filled."""
-        return self._view[self._used :]
+        return self._open()[self._used :]
 
     def advance(self, count: int) -> None:
         """Take *count* bytes that were put into `room`."""
         self._used += count
         if self._used == self._size:
             full = self._view
-            self._begin()
+            self._end()
             self._sink(full)
 
     def flush(self) -> None:
         """Hand on the last block, if there is one."""
         if self._used:
             last = self._view[: self._used]
-            self._begin()
+            self._end()
             self._sink(last)
 
 

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from builder.errors import ResolveError
 from builder.oci.digest import Digest
 from builder.oci.errors import InvalidDigest, RegistryError
-from builder.values import frozen
+from runtime.values import frozen
 
 UNNAMED = "__unnamed__"
 """The name of a file whose address has none."""

@@ -2,7 +2,7 @@
 
 from datetime import UTC
 
-from builder.values import frozen
+from runtime.values import frozen
 
 
 @frozen

@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError, field, fields, is_dataclass, replac
 
 import pytest
 
-from builder.values import frozen
+from runtime.values import frozen
 
 
 @frozen
