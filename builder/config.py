@@ -79,7 +79,12 @@ def absolute(working_dir: str, path: str) -> str:
 
 
 def working_dir(current: str, path: str) -> str:
-    """Return the working folder that WORKDIR *path* sets: an absolute one as it is written, as Docker keeps it."""
+    """Return the working folder that WORKDIR *path* sets: an absolute one as it is written, as Docker keeps it.
+
+    Nothing at all leaves it as it was.
+    """
+    if not path and current:
+        return current
     return path if path.startswith("/") else absolute(current, path)
 
 
