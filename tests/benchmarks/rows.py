@@ -136,6 +136,19 @@ def _many_runs(builder: Builder, place: Place, attempt: int) -> Command:
     return builder.build(context, "runs")
 
 
+def _many_stages(builder: Builder, place: Place, attempt: int) -> Command:
+    """500 stages, each on the one before, of 4 instructions without a layer: reading and planning is all there is."""
+    count = place.count(500)
+    name = f"stages-{builder.name}-{attempt}"
+    first = f"FROM small AS stage-0\nENV NONCE={name}-{os.getpid()}\n"
+    others = (
+        f"FROM stage-{number - 1} AS stage-{number}\nARG number={number}\nENV LAST=$number\nLABEL last=$number\n"
+        for number in range(1, count)
+    )
+    context = place.context(name, first + "".join(others), lambda _path: None)
+    return builder.build(context, "stages")
+
+
 def _touched(builder: Builder, place: Place, attempt: int) -> Command:
     context = place.context(f"touched-{builder.name}", ONE_COPY, _fill(place.count(20000)))
     if attempt == 0:
@@ -186,6 +199,13 @@ ROWS = (
         budget="0.4",
         arrange=_cold("cold", TWO_STAGES, lambda place: _fill(place.count(200))),
         runs=7,
+    ),
+    Row(
+        name="stages-500",
+        title="2,000 instructions in 500 stages, settings only, cold",
+        budget="0.5",
+        arrange=_many_stages,
+        runs=5,
     ),
     Row(name="runs-50", title="50 trivial RUN steps, cold", budget="0.4", arrange=_many_runs, runs=3),
     Row(
