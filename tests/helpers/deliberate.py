@@ -1,8 +1,8 @@
 """The differences to Docker that are meant: tests/interop/differences.toml.
 
 Each entry names a case (``*`` for all), a kind (tree, config, history) and a place (path, field or
-instruction; shell patterns), and gives the reason. Of kind ``behaviour`` is what no comparison of images can show. An entry for one case that no longer shows is a mistake, as is a difference that no
-entry names.
+instruction; shell patterns), and gives the reason. Of kind ``behaviour`` is what no comparison of images shows. An
+entry for one case that no longer shows is a mistake, as is a difference that no entry names.
 """
 
 import tomllib
