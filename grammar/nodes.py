@@ -38,8 +38,6 @@ class Heredoc:
     expand: bool
     strip_tabs: bool = False
     fd: int = 0
-    raw: str = field(default="", compare=False)
-    """The body with its tabs, as a shell gets it that reads the heredoc itself."""
     span: Span = field(compare=False)
 
 
