@@ -173,7 +173,6 @@ def _body(line: Line, marker: Marker, raw: str) -> Body:
         expand=marker.expand,
         strip_tabs=marker.strip_tabs,
         fd=marker.fd,
-        raw=raw,
         span=line.place(marker.start, marker.end),
     )
     return Body(heredoc=heredoc, start=marker.start, end=marker.end, raw=raw)
