@@ -34,7 +34,7 @@ class Heredoc:
     name: str
     body: str
     raw: str = field(compare=False, default="")
-    """The body as it is written, with its tabs."""
+    """The body as it is written, with its tabs: as a shell gets it that reads the heredoc itself."""
     expand: bool
     strip_tabs: bool = False
     fd: int = 0
