@@ -69,7 +69,10 @@ def test_next_build_succeeds_after_a_kill_at_any_moment(program: Program, tmp_pa
     killed = 0
     for number in range(MOMENTS):
         victim = _fresh_store(program, tmp_path / f"store-{number}")
-        killed += _kill_after(victim, context, moments.uniform(0, whole))
+        in_time = _kill_after(victim, context, moments.uniform(0, whole))
+        killed += in_time
+        # The machine may be faster now than it was when the build was measured.
+        whole *= 1 if in_time else 0.9
         assert wait_until_no_process(str(victim.store)) == []
         assert mounts_below(victim.store) == []
         assert validate_store(victim.store) == []
