@@ -1,6 +1,6 @@
 """Base images: from references to pinned images, and their layers when something needs them.
 
-A reference is looked up in the store first, then in its registry (with ``--pull`` always there), with the mirrors and
+A reference is looked up in the store first, then in its registry (``--pull`` decides otherwise), with the mirrors and
 credentials that this user has configured. What a registry gave is kept under its name, so the next build works without
 a network. Only manifest and config are fetched here; layers come when a step must read them or the image is written.
 """
@@ -42,8 +42,8 @@ class Pinned:
         return str(self.image.descriptor.digest)
 
 
-def pin(reference: str, platform: Platform, machine: Machine, *, pull: bool) -> Pinned:
-    """Return what *reference* (a full name) stands for.
+def pin(reference: str, platform: Platform, machine: Machine, *, pull: str) -> Pinned:
+    """Return what *reference* (a full name) stands for; *pull* is `builder.request.Request.pull`.
 
     Raises:
         PullFailed: neither the store nor the registry has it for this platform.
@@ -52,8 +52,21 @@ def pin(reference: str, platform: Platform, machine: Machine, *, pull: bool) -> 
         from builder.remote.oci_layout import resolve
 
         return Pinned(reference=reference, image=resolve(reference, platform, machine))
-    local = None if pull else stored(reference, platform, machine)
-    return Pinned(reference=reference, image=local or _pulled(reference, platform, machine))
+    return Pinned(reference=reference, image=_found(reference, platform, machine, pull))
+
+
+def _found(reference: str, platform: Platform, machine: Machine, pull: str) -> Image:
+    local = None if pull == "always" else stored(reference, platform, machine)
+    if pull == "newer" and local is not None:
+        try:
+            return _pulled(reference, platform, machine)
+        except PullFailed:
+            return local
+    if pull == "never" and local is None:
+        raise PullFailed(
+            f"{reference}: not found in the store", hint="--pull=never asks no registry; pull it, or load it"
+        )
+    return local or _pulled(reference, platform, machine)
 
 
 def stored(reference: str, platform: Platform, machine: Machine) -> Image | None:

@@ -29,7 +29,7 @@ def make_plan(file: DockerfileText, request: Request, machine: Machine, remotes:
     """
     key = _key(file, request)
     asked = remotes or Remotes(request, machine)
-    remembered = None if request.pull else _remembered(key, request, machine, asked)
+    remembered = None if request.pull in {"always", "newer"} else _remembered(key, request, machine, asked)
     if remembered is not None:
         return remembered
     from builder.fresh import fresh_plan

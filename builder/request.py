@@ -138,7 +138,8 @@ class Request:
     """Stages whose steps run whatever the cache has."""
     cache_ttl: float | None = None
     """Seconds after which a layer of the cache does not count; None is no limit."""
-    pull: bool = False
+    pull: str = "missing"
+    """When registries are asked for bases: if ``missing``, ``always``, ``never``; ``newer``: always, if they answer."""
     compression: Compression = Compression()
     outputs: tuple[Output, ...] = ()
     stored: Stored = Stored()

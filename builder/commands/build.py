@@ -16,6 +16,7 @@ from builder.commands.housekeeping import tidy
 from builder.commands.log_flag import log_flag, logged
 from builder.commands.metadata import Warnings, metadata
 from builder.commands.output_shape import output_annotations, shaped_outputs, stored
+from builder.commands.pull_flag import pull_flag
 from builder.commands.stdin_context import Elsewhere, prepared
 from builder.commands.step_flags import ssh_keys, step_flags, step_values
 from builder.commands.target_flags import targets
@@ -77,7 +78,7 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
     help="Stage to build (default: the last); several, each with its names: a=x:1 b=y:1.",
 )
 @click.option("--no-cache", is_flag=True, help="Run every step, whatever the cache has.")
-@click.option("--pull", is_flag=True, help="Look up base images in their registry even when the store has them.")
+@pull_flag
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Label of the image.")
 @click.option(
     "--annotation",
@@ -187,7 +188,7 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         network=values.network(flags["network"]),
         add_hosts=values.hosts(flags["add_hosts"]),
         no_cache=flags["no_cache"],
-        pull=flags["pull"],
+        pull=flags["pull_policy"] or ("always" if flags["pull"] else "missing"),
         compression=compression,
         outputs=tuple(item for item in outputs if item.type != "image"),
         squash="all" if flags["squash_all"] else "new" if flags["squash"] else "",

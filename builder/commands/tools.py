@@ -28,7 +28,10 @@ class Tools:
 
 
 class Command(click.Command):
-    """A command whose flags may be written ``--flag=true`` and ``--flag=false``, as in Go programs."""
+    """A command whose flags may be written ``--flag=true`` and ``--flag=false``, as in Go programs.
+
+    Another value of ``--flag`` is one of ``--flag-policy``, if there is such an option.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Turn such values into the flag alone, or into nothing."""
@@ -38,6 +41,7 @@ class Command(click.Command):
             if isinstance(option, click.Option) and option.is_flag
             for name in (*option.opts, *option.secondary_opts)
         }
+        policies = {name for option in self.params for name in option.opts if name.endswith("-policy")}
         end = args.index("--") if "--" in args else len(args)
         plain: list[str] = []
         for word in args[:end]:
@@ -45,6 +49,8 @@ class Command(click.Command):
             if equals and name in flags and value.lower() in _TRUE | _FALSE:
                 opposite = name.replace("--", "--no-", 1)
                 plain.extend([name] if value.lower() in _TRUE else {opposite} & flags)
+            elif equals and f"{name}-policy" in policies:
+                plain.append(f"{name}-policy={value}")
             else:
                 plain.append(word)
         return super().parse_args(ctx, [*plain, *args[end:]])

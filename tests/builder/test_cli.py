@@ -110,7 +110,7 @@ def test_every_flag_reaches_the_request(fake: Fake, monkeypatch: pytest.MonkeyPa
         network="none",
         add_hosts=(("h", "1.2.3.4"),),
         no_cache=True,
-        pull=True,
+        pull="always",
         compression=Compression(algorithm="zstd", level=9),
         outputs=(
             Output(type="oci", dest=Path("x.tar"), options=(("name", "c"),)),
@@ -121,7 +121,12 @@ def test_every_flag_reaches_the_request(fake: Fake, monkeypatch: pytest.MonkeyPa
 
 def test_switches_take_values_as_in_go(fake: Fake) -> None:
     assert asked(fake, "--no-cache=true", "--pull=false", "context").no_cache is True
-    assert fake.requests[-1].pull is False
+    assert fake.requests[-1].pull == "missing"
+
+
+@pytest.mark.parametrize("policy", ["always", "missing", "never", "newer"])
+def test_pull_takes_a_policy(fake: Fake, policy: str) -> None:
+    assert asked(fake, f"--pull={policy}", "context").pull == policy
 
 
 def test_the_compression_of_an_output_is_that_of_the_layers(fake: Fake) -> None:
