@@ -5,6 +5,7 @@ import select
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from runtime import plan
 from runtime.forkserver import fork_child
@@ -73,16 +74,20 @@ class Child:
     def _stop(self, patience: int) -> None:
         # The keeper kills init and tidies up; one that is stuck in the kernel is killed with everything below it.
         if patience == _CANCEL_PATIENCE:
-            signal.pidfd_send_signal(self._process, signal.SIGTERM)
+            self._signal(signal.SIGTERM)
         elif patience == 0:
-            signal.pidfd_send_signal(self._process, signal.SIGKILL)
+            self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):  # it has just ended
+            signal.pidfd_send_signal(self._process, number)
 
     def close(self) -> None:
         """End the child if an exception came in between, and close the pipes."""
         ended = select.poll()
         ended.register(self._process, select.POLLIN)
         if not ended.poll(0):
-            signal.pidfd_send_signal(self._process, signal.SIGTERM)
+            self._signal(signal.SIGTERM)
             ended.poll()
         os.close(self._process)
         self._close_pipes()

@@ -67,6 +67,8 @@ class Workshop:
     """Makes each of them once, in *folder*."""
 
     folder: Path
+    run_root: Path
+    """A short path: podman refuses one of over 50 characters."""
     docker: Docker
     _made: dict[str, Foreign] = field(default_factory=dict)
 
@@ -118,7 +120,7 @@ class Workshop:
 
     def _with_engine(self, program: str, form: str) -> Foreign:
         state = self.folder / program
-        engine = [program, "--root", f"{state}/root", "--runroot", f"{state}/run", *_STATES]
+        engine = [program, "--root", f"{state}/root", "--runroot", f"{self.run_root}/{program}", *_STATES]
         if not state.exists():
             state.mkdir()
             self._fill(engine)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +37,10 @@ OF_A_CONTAINER = ("/.dockerenv", "/dev", "/etc/hosts", "/etc/hostname", "/etc/re
 def workshop(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     need_root()
     need_programs(["buildah", "podman", "skopeo", "umoci"])
-    shop = Workshop(folder=tmp_path_factory.mktemp("workshop"), docker=docker)
-    yield shop
-    shutil.rmtree(shop.folder)
+    folder = tmp_path_factory.mktemp("workshop")
+    with tempfile.TemporaryDirectory(prefix="run-") as run_root:
+        yield Workshop(folder=folder, run_root=Path(run_root), docker=docker)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

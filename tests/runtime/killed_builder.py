@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -20,16 +21,15 @@ from runtime.spec import Process, Spec
 from runtime.syscalls import prctl
 
 PR_SET_CHILD_SUBREAPER = 36
-base, upper, work = map(Path, sys.argv[1:])
-spec = Spec(
-    root=OverlayRoot(lowers=(base,), upper=upper, work=work),
-    process=Process(args=("sh", "-c", "sleep 1000 & true"), env=(("PATH", "/bin"),)),
-)
+base, folder = map(Path, sys.argv[1:])
 
 
 def build() -> None:
+    # New folders each time, as in a build: the kernel may take an overlay apart after its last process has ended.
     while True:
-        run(spec, output=lambda *_: None)
+        upper, work = (Path(tempfile.mkdtemp(dir=folder)) for _ in "uw")
+        process = Process(args=("sh", "-c", "sleep 1000 & true"), env=(("PATH", "/bin"),))
+        run(Spec(root=OverlayRoot(lowers=(base,), upper=upper, work=work), process=process), output=lambda *_: None)
 
 
 def reap_all() -> None:

@@ -199,8 +199,7 @@ def test_an_interactive_process_has_the_stdio_of_the_caller(image: Image, tmp_pa
 
 def test_forty_kills_of_the_builder_leave_no_process_and_no_mount(image: Image) -> None:
     script = Path(__file__).with_name("killed_builder.py")
-    roots = [str(path) for path in (image.base, image.upper, image.folder / "work")]
-    command = [sys.executable, str(script), *roots]
+    command = [sys.executable, str(script), str(image.base), str(image.folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split() == ["40"]
