@@ -8,6 +8,7 @@ pay for what other commands need. Nothing but this module and the commands print
     70 a bug   130 interrupted
 """
 
+import gc
 import importlib
 import io
 import signal
@@ -22,6 +23,8 @@ from builder.commands import COMMANDS
 
 _GLOBAL_FLAGS = ("-D", "--debug")
 _GROUP_ONLY = ("--help", "-h", "--version")
+_GC_THRESHOLD = 20_000
+"""New objects between two searches for unreachable ones: most of what a short-lived process makes stays in use."""
 
 
 class Commands(click.Group):
@@ -82,7 +85,11 @@ def main() -> NoReturn:
         # A character that the locale cannot show is no reason to fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    gc.set_threshold(_GC_THRESHOLD)
+    exit_code = run(sys.argv[1:])
+    # Else the interpreter looks through all that it is about to drop: a sixth of the time of a cached build.
+    gc.freeze()
+    sys.exit(exit_code)
 
 
 def run(arguments: Sequence[str], tools: object = None) -> int:

@@ -23,7 +23,7 @@ from builder.oci.digest import Digest
 from builder.oci.image import Image
 from builder.oci.layout import Layout
 from builder.oci.model import chain_ids
-from runtime.snapshots import Snapshotter
+from runtime.snapshotter import Snapshotter
 
 
 def default_root() -> Path:
@@ -93,7 +93,7 @@ class Machine:
     def _unpack_one(self, layer: BuiltLayer, parent: str | None, name: str) -> None:
         from builder.oci.unpack import unpack
         from runtime.safepath import Root
-        from runtime.snapshots import DiskFormat
+        from runtime.snapshotter import DiskFormat
 
         active = self.snapshots.prepare(parent)
         try:

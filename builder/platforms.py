@@ -25,6 +25,7 @@ _ARCHITECTURES = {
     "loong64": ("loong64", ""),
     "mips64le": ("mips64le", ""),
 }
+_ALSO_RUNS = {"amd64": {"386"}, "arm64": {"arm"}}
 
 
 def parse_platform(text: str) -> Platform:
@@ -41,6 +42,12 @@ def parse_platform(text: str) -> Platform:
     if (architecture, variant) == ("arm64", "v8"):
         variant = ""
     return Platform(os=parts[0], architecture=architecture, variant=variant)
+
+
+def is_native(platform: Platform) -> bool:
+    """Tell whether this machine runs programs for *platform* by itself."""
+    host = host_platform().architecture
+    return platform.architecture == host or platform.architecture in _ALSO_RUNS.get(host, set())
 
 
 def platform_arguments(target: Platform, build: Platform, stage: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ from builder.errors import BuildError, Cancelled, StepFailed
 from builder.finished import Finished
 from builder.freshness import FirstTimes, to_run, unsettled
 from builder.machine import Machine
-from builder.ops import Base, Local, Op, Scratch
+from builder.ops import Base, Local, Op, Run, Scratch
 from builder.plan import Plan
 from builder.request import Request
 from builder.steps import Reporter, Steps
@@ -171,6 +171,10 @@ class _Solver:
         if needed:
             from builder.schedule import run_in_order
 
+            if self.execute is None and any(isinstance(self.plan.vertices[place].op, Run) for place in needed):
+                from builder.execute import get_ready
+
+                get_ready()
             waits_for = {place: needed.intersection(self._waits_for(place)) for place in needed}
             run_in_order(waits_for, self._solve_one, self.cancel)
 

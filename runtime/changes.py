@@ -15,32 +15,14 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from enum import Enum
 from functools import cache
 from typing import NamedTuple
 
+from runtime.change import Change, ChangeKind
 from runtime.safepath import Entry, Root, open_beneath, read_xattrs, scan_folder
 
 _PIECE = 1 << 20
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-class ChangeKind(Enum):
-    """What happened to a path."""
-
-    ADD = "add"
-    MODIFY = "modify"
-    DELETE = "delete"
-    OPAQUE = "opaque"
-    """The folder at this path hides everything that its parent snapshot has below it (comes right after the folder)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One path that differs. *path* is relative to the root, without a leading slash, surrogate-escaped."""
-
-    kind: ChangeKind
-    path: str
 
 
 def overlay_changes(upper: int, lower: Root | None = None) -> Iterator[Change]:

@@ -10,11 +10,13 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from runtime.changes import Change, tree_changes
+from runtime.change import Change
+from runtime.changes import tree_changes
 from runtime.errors import SnapshotError
 from runtime.roots import DirectoryRoot, Root
 from runtime.safepath import Entry, open_beneath, read_xattrs, scan_folder
-from runtime.snapshots import Active, DiskFormat, SnapshotFolder
+from runtime.snapshots import SnapshotFolder
+from runtime.snapshotter import Active, DiskFormat
 
 _FICLONE = 0x40049409
 _PIECE = 64 << 20

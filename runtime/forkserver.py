@@ -10,6 +10,8 @@ import os
 import select
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from errno import EPIPE
 
 from runtime.errors import SandboxError
@@ -19,20 +21,39 @@ _LOCK = threading.Lock()
 _SERVERS: dict[int, "_Server"] = {}
 
 
+def start() -> None:
+    """Start the server when it is not there. It comes up while the caller goes on.
+
+    Raises:
+        SandboxError: there can be no more processes.
+    """
+    with _LOCK, _sandbox_errors():
+        _server()
+
+
 def fork_child(descriptors: tuple[int, int, int, int, int]) -> int:
     """Fork a sandbox child with these as plan, status pipe and its three streams; return a pidfd of it.
 
     Raises:
         SandboxError: there can be no more processes.
     """
+    with _LOCK, _sandbox_errors():
+        return _server().fork(descriptors)
+
+
+def _server() -> "_Server":
     # A builder that was itself forked has a server of its own: the other one belongs to its parent.
     own = os.getpid()
+    server = _SERVERS.get(own)
+    if server is None or not server.lives():
+        server = _SERVERS[own] = _Server()
+    return server
+
+
+@contextmanager
+def _sandbox_errors() -> Iterator[None]:
     try:
-        with _LOCK:
-            server = _SERVERS.get(own)
-            if server is None or not server.lives():
-                server = _SERVERS[own] = _Server()
-            return server.fork(descriptors)
+        yield
     except OSError as error:
         raise SandboxError("start", "the sandbox child", error.errno or EPIPE) from error
 

@@ -10,14 +10,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from runtime import syscalls
-from runtime.changes import Change, overlay_changes, overlay_xattr_prefix
+from runtime.change import Change
+from runtime.changes import overlay_changes, overlay_xattr_prefix
 from runtime.copying import copy_status
 from runtime.errors import SnapshotError
 from runtime.filelock import new_locked_folder, remove_tree
 from runtime.overlay_mount import MAX_LOWERS, UNSUPPORTED, Layers, mount_classic, mount_detached
 from runtime.roots import DirectoryRoot, OverlayRoot, Root
 from runtime.safepath import Root as SafeRoot
-from runtime.snapshots import Active, DiskFormat, SnapshotFolder
+from runtime.snapshots import SnapshotFolder
+from runtime.snapshotter import Active, DiskFormat
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

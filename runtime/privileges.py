@@ -1,7 +1,6 @@
 """What this host permits: whether a sandbox can be made, by which means, and what to change when it cannot."""
 
 import os
-import subprocess
 from collections.abc import Collection
 from dataclasses import dataclass
 from errno import EINVAL, ENOSPC, ENOSYS, EPERM
@@ -67,6 +66,8 @@ def probe(ask: Collection[str] = TRIALS) -> Privileges:
 
 
 def _try(ask: Collection[str]) -> dict[str, int]:
+    import subprocess
+
     script = str(Path(__file__).with_name("probe.py"))
     command = [program(), "-I", "-S", script, *ask]
     done = subprocess.run(command, env=child_environment(), cwd="/", capture_output=True, text=True, check=True)

@@ -7,7 +7,7 @@ the tables do not know gets ENOSYS, never EPERM, because C libraries fall back t
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from runtime.errors import SandboxUnavailable
 from runtime.seccomp_tables import AARCH64, I386, X86_64, Table
@@ -81,6 +81,7 @@ class Instruction:
 Code = tuple[Instruction, ...]
 
 
+@cache
 def _return(verdict: int) -> Code:
     return (Instruction(_RET, verdict),)
 

@@ -1,7 +1,6 @@
 """What ``--metadata-file`` is told of a build, in the words of ``docker buildx build``."""
 
 import json
-import secrets
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,9 +30,10 @@ def metadata(outcome: Any, warnings: Sequence[Warned], env: Mapping[str, str]) -
 
     Warnings are told when BUILDX_METADATA_WARNINGS is set.
     """
-    about: dict[str, Any] = {
-        "buildx.build.ref": f"pybuild/pybuild/{''.join(secrets.choice(_ALPHABET) for _ in range(_REF))}"
-    }
+    import secrets
+
+    ref = "".join(secrets.choice(_ALPHABET) for _ in range(_REF))
+    about: dict[str, Any] = {"buildx.build.ref": f"pybuild/pybuild/{ref}"}
     told = [_warning(warning) for warning in warnings]
     if env.get("BUILDX_METADATA_WARNINGS", "").lower() in {"1", "t", "true"}:
         document: dict[str, Any] = {"buildx.build.warnings": told}

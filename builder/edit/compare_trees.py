@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from builder.oci.host_entry import portable_xattrs
-from runtime.changes import Change, ChangeKind, tree_changes
+from runtime.change import Change, ChangeKind
+from runtime.changes import tree_changes
 from runtime.safepath import open_beneath, read_xattrs
 
 _PIECE = 1 << 20

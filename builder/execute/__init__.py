@@ -1,12 +1,22 @@
 """How each op changes a root file system. `execute` carries out one op and returns the layer that it made."""
 
+from contextlib import suppress
 from typing import assert_never
 
 from builder.cache import BuiltLayer
 from builder.execute.job import Job
 from builder.ops import Base, Copy, Git, Http, Local, Mkdir, Op, Run, Scratch
 
-__all__ = ["Job", "execute"]
+__all__ = ["Job", "execute", "get_ready"]
+
+
+def get_ready() -> None:
+    """Start what a RUN needs and what takes a moment to come up. That it cannot start is for the RUN to tell."""
+    from runtime.errors import SandboxError
+    from runtime.forkserver import start
+
+    with suppress(SandboxError):
+        start()
 
 
 def execute(op: Op, job: Job) -> BuiltLayer:

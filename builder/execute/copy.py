@@ -15,7 +15,6 @@ from builder.cache import BuiltLayer
 from builder.contents import Selected
 from builder.digests import changed, open_selected, state_of
 from builder.errors import BuildError
-from builder.execute.archives import opened_archive, unpack_archive
 from builder.execute.job import Job
 from builder.execute.owner import owner_of
 from builder.execute.tree_writer import TreeWriter
@@ -98,6 +97,8 @@ class _Copier:
         """Unpack *item* when it is an archive; tell whether it was one."""
         if not stat.S_ISREG(item.stat.st_mode):
             return False
+        from builder.execute.archives import opened_archive, unpack_archive
+
         handle = self._open(item, source)
         with os.fdopen(handle, "rb") as file, opened_archive(file) as archive:
             if archive is None:

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from builder.oci.model import Platform
-from builder.platforms import parse_platform, wanted_platform
+from builder.platforms import is_native, wanted_platform
 from runtime.emulation import Emulation, emulation
 from runtime.errors import SandboxUnavailable
 from runtime.own_emulators import register_own
@@ -30,8 +30,6 @@ _EMULATORS = {
 }
 """What QEMU calls an architecture, by its name in an image."""
 
-_ALSO_RUNS = {"amd64": {"386"}, "arm64": {"arm"}}
-
 
 def need_emulator(text: str, folder: Path) -> None:
     """Do nothing when programs for the platform *text* can run here, be it by an emulator; "" is this machine's.
@@ -42,7 +40,7 @@ def need_emulator(text: str, folder: Path) -> None:
         SandboxUnavailable: they cannot; the hint says what to install.
     """
     platform = wanted_platform(text)
-    if _native(platform):
+    if is_native(platform):
         return
     found = emulation(platform.architecture, folder)
     if found is Emulation.UNKNOWN and _registered(platform.architecture, folder):
@@ -53,21 +51,16 @@ def need_emulator(text: str, folder: Path) -> None:
         raise SandboxUnavailable(reason, remedy(platform.architecture, found))
 
 
-def _native(platform: Platform) -> bool:
-    host = parse_platform("local").architecture
-    return platform.architecture == host or platform.architecture in _ALSO_RUNS.get(host, set())
-
-
 def _registered(architecture: str, folder: Path) -> bool:
     """Register what is installed for this builder alone, where it may and where that takes nothing away."""
     programs = {
         name: path
         for name in _EMULATORS
-        if not _native(Platform(os="linux", architecture=name)) and (path := _installed(name))
+        if not is_native(Platform(os="linux", architecture=name)) and (path := _installed(name))
     }
     if architecture not in programs:
         return False
-    others = (name for name in _EMULATORS if not _native(Platform(os="linux", architecture=name)))
+    others = (name for name in _EMULATORS if not is_native(Platform(os="linux", architecture=name)))
     if any(emulation(name, folder) is not Emulation.UNKNOWN for name in others):
         return False
     return register_own({name: path for name, path in programs.items() if path.endswith("-static")})

@@ -4,7 +4,6 @@ from contextlib import ExitStack
 
 from builder.cache import BuiltLayer
 from builder.errors import BuildError, Cancelled
-from builder.execute.foreign import need_emulator
 from builder.execute.job import Job
 from builder.execute.mounts import agent_env, mounts
 from builder.execute.secrets import Redactor, find_secrets
@@ -12,11 +11,12 @@ from builder.oci.digest import Digest
 from builder.oci.model import chain_ids
 from builder.oci.pack import pack_changes
 from builder.ops import Run
+from builder.platforms import is_native, wanted_platform
 from builder.request import Resources
 from runtime.errors import SandboxError
 from runtime.launcher import run as run_sandbox
 from runtime.safepath import Root
-from runtime.snapshots import Active
+from runtime.snapshotter import Active
 from runtime.spec import ExitStatus, Limits, Network, Process, Spec
 
 _USER_MISTAKES = frozenset({"find user", "find group", "enter working directory", "find mount source"})
@@ -41,7 +41,10 @@ def run(op: Run, job: Job) -> BuiltLayer:
         SandboxUnavailable: the programs are for another platform, and nothing here runs them.
         Cancelled: the build was interrupted meanwhile.
     """
-    need_emulator(op.platform, job.machine.root / "tmp")
+    if not is_native(wanted_platform(op.platform)):
+        from builder.execute.foreign import need_emulator
+
+        need_emulator(op.platform, job.machine.root / "tmp")
     snapshots = job.machine.snapshots
     active = snapshots.prepare(job.unpack(job.root))
     try:

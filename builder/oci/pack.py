@@ -11,7 +11,7 @@ from builder.oci.errors import LayerError
 from builder.oci.host_entry import entry_of, image_xattrs
 from builder.oci.layer import LayerWriter, check_name
 from builder.oci.tar_entry import Entry, EntryKind
-from runtime.changes import Change, ChangeKind
+from runtime.change import Change, ChangeKind
 from runtime.safepath import open_beneath
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

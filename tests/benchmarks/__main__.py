@@ -7,6 +7,7 @@ Debian's docker-registry; skopeo copies there what pybuild has built, and compre
 """
 
 import argparse
+import compileall
 import os
 import platform
 import shutil
@@ -30,6 +31,7 @@ ALL_ROWS = (*ROWS, *REMOTE_ROWS)
 def main(arguments: Sequence[str]) -> None:
     """Measure what *arguments* ask for."""
     asked = _parse(arguments)
+    _compile()
     with (
         tempfile.TemporaryDirectory(prefix="pybuild-bench-", dir=asked.folder, ignore_cleanup_errors=True) as scratch,
         present_builders(Path(scratch), frozenset(asked.without)) as (shared, builders),
@@ -41,6 +43,12 @@ def main(arguments: Sequence[str]) -> None:
             for row in rows:
                 if registry.name or not row.remote:
                     _say(_line(row, _measure_row(row, builders, place, asked.runs)))
+
+
+def _compile() -> None:
+    """Compile pybuild's modules as an installation does: in an editable one each start may do so again."""
+    for package in ("builder", "grammar", "runtime"):
+        compileall.compile_dir(package, quiet=2)
 
 
 @contextmanager

@@ -205,6 +205,7 @@ ROWS = (
         title="2,000 instructions in 500 stages, settings only, cold",
         budget="0.5",
         arrange=_many_stages,
+        builders=("docker", "pybuild"),  # Buildah takes minutes
         runs=5,
     ),
     Row(name="runs-50", title="50 trivial RUN steps, cold", budget="0.4", arrange=_many_runs, runs=3),

@@ -18,7 +18,7 @@ from runtime.errors import SnapshotError
 from runtime.overlay import OverlaySnapshotter
 from runtime.roots import DirectoryRoot, OverlayRoot
 from runtime.safepath import Root
-from runtime.snapshots import Active, Snapshotter
+from runtime.snapshotter import Active, Snapshotter
 from tests.helpers.hosts import need_root
 from tests.helpers.trees import Tree, read_folder
 

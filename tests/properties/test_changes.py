@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime import overlay
-from runtime.changes import Change, ChangeKind, tree_changes
+from runtime.change import Change, ChangeKind
+from runtime.changes import tree_changes
 from runtime.copying import CopyingSnapshotter, copy_tree
 from runtime.overlay import OverlaySnapshotter
 from runtime.roots import OverlayRoot

@@ -11,7 +11,7 @@ import pytest
 from runtime import copying
 from runtime.copying import CopyingSnapshotter, copy_tree
 from runtime.roots import DirectoryRoot
-from runtime.snapshots import DiskFormat
+from runtime.snapshotter import DiskFormat
 from tests.helpers.hosts import need_root
 from tests.helpers.trees import read_folder
 from tests.runtime.deep import go_down

@@ -12,7 +12,7 @@ from runtime.errors import SnapshotError
 from runtime.overlay import OverlaySnapshotter, overlay_works
 from runtime.roots import DirectoryRoot, OverlayRoot
 from runtime.safepath import Root
-from runtime.snapshots import DiskFormat
+from runtime.snapshotter import DiskFormat
 from tests.helpers.hosts import need_root
 
 

@@ -33,3 +33,5 @@ if ! fits "$folder/bin/python"; then
     "$python" -m venv --clear "$folder"
 fi
 "$folder/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --editable "$what"
+# An editable installation compiles nothing, and where PYTHONDONTWRITEBYTECODE is set each start would do it again.
+"$folder/bin/python" -m compileall -qq builder grammar runtime

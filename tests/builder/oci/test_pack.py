@@ -13,7 +13,7 @@ from builder.oci.blobs import BlobStore
 from builder.oci.errors import LayerError
 from builder.oci.layer import Layer, LayerWriter
 from builder.oci.pack import pack_changes
-from runtime.changes import Change, ChangeKind
+from runtime.change import Change, ChangeKind
 from tests.helpers.hosts import need_root
 
 

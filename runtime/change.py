@@ -1,0 +1,22 @@
+"""One path that differs between a snapshot and its parent."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class ChangeKind(Enum):
+    """What happened to a path."""
+
+    ADD = "add"
+    MODIFY = "modify"
+    DELETE = "delete"
+    OPAQUE = "opaque"
+    """The folder at this path hides everything that its parent snapshot has below it (comes right after the folder)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path that differs. *path* is relative to the root, without a leading slash, surrogate-escaped."""
+
+    kind: ChangeKind
+    path: str
