@@ -52,4 +52,4 @@ def _add_root(writer: LayerWriter, tree: int) -> None:
     finally:
         os.close(fd)
     if entry is not None:
-        writer.add(replace(entry, mtime=0))
+        writer.add(entry._replace(mtime=0))

@@ -10,7 +10,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import BinaryIO, cast
 
 from builder.errors import BuildError
@@ -74,11 +73,11 @@ def unpack_archive(stream: BinaryIO, folder: str, writer: TreeWriter, owner: tup
 
 
 def _member(entry: Entry, data: EntryData, folder: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:
-    placed = replace(entry, path=_place(entry.path, folder, writer))
+    placed = entry._replace(path=_place(entry.path, folder, writer))
     if owner is not None:
-        placed = replace(placed, uid=owner[0], gid=owner[1])
+        placed = placed._replace(uid=owner[0], gid=owner[1])
     if entry.kind is EntryKind.HARDLINK:
-        placed = replace(placed, linkname=_place(entry.linkname, folder, writer))
+        placed = placed._replace(linkname=_place(entry.linkname, folder, writer))
     if entry.kind is not EntryKind.FILE or entry.size <= _IN_MEMORY:
         writer.put(placed, data.read() if entry.kind is EntryKind.FILE else None, over=True)
         return

@@ -9,7 +9,7 @@ import os
 import stat
 import time
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from builder.cache import BuiltLayer
 from builder.contents import Selected
@@ -116,17 +116,17 @@ class _Copier:
             return
         first = self._links.get((item.stat.st_dev, item.stat.st_ino)) if item.stat.st_nlink > 1 else None
         if first is not None:
-            self.writer.put(replace(entry, kind=EntryKind.HARDLINK, size=0, linkname=first, xattrs=()))
+            self.writer.put(entry._replace(kind=EntryKind.HARDLINK, size=0, linkname=first, xattrs=()))
             return
         if item.stat.st_nlink > 1:
             self._links[item.stat.st_dev, item.stat.st_ino] = path
         if item.data is not None or source is None:
-            self.writer.put(replace(entry, xattrs=portable_xattrs(item.xattrs or ())), item.data)
+            self.writer.put(entry._replace(xattrs=portable_xattrs(item.xattrs or ())), item.data)
             return
         handle = self._open(item, source)
         try:
             xattrs = image_xattrs(handle) if item.xattrs is None else portable_xattrs(item.xattrs)
-            self.writer.put(replace(entry, xattrs=xattrs), handle)
+            self.writer.put(entry._replace(xattrs=xattrs), handle)
             if state_of(os.fstat(handle)) != state_of(item.stat):
                 raise changed(item)
         finally:
@@ -150,4 +150,4 @@ class _Copier:
         mode = entry.mode
         if self.mode is not None and not is_link:
             mode = self.mode(mode, entry.kind is EntryKind.DIRECTORY)
-        return replace(entry, mode=mode, uid=uid, gid=gid, mtime=entry.mtime if source else self.writer.now)
+        return entry._replace(mode=mode, uid=uid, gid=gid, mtime=entry.mtime if source else self.writer.now)

@@ -4,7 +4,7 @@ A layer repeats the folders above what it changes, with the owner and mode that 
 its own (Docker's overlay2 driver) would otherwise make them anew, and ``/tmp`` would lose its mode.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from builder.errors import BuildError
 from builder.oci.layer import LayerWriter, check_name
@@ -90,7 +90,7 @@ class TreeWriter:
         if "/.wh." in entry.path or entry.path.startswith(".wh."):
             check_name(entry.path)
         if self.latest is not None and entry.mtime > self.latest:
-            entry = replace(entry, mtime=self.latest)
+            entry = entry._replace(mtime=self.latest)
         self.layer.add(entry, data)
         kind = _KINDS.get(entry.kind, OTHER)
         self._written[entry.path] = Node(kind, entry.mode, entry.uid, entry.gid, entry.mtime, entry.linkname)

@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -91,7 +90,7 @@ class _Packer:
             first = self._first_links.setdefault((found.st_dev, found.st_ino), path)
         if first != path:
             entry = entry_of(path, found, linkname=first)
-            self._add(replace(entry, kind=EntryKind.HARDLINK, size=0) if entry else None)
+            self._add(entry._replace(kind=EntryKind.HARDLINK, size=0) if entry else None)
         elif stat.S_ISREG(found.st_mode):
             self._file(dir_fd, name, path)
         else:
@@ -112,7 +111,7 @@ class _Packer:
         if entry is None:
             return
         if entry.mtime > self._latest:
-            entry = replace(entry, mtime=self._latest)
+            entry = entry._replace(mtime=self._latest)
         self._writer.add(entry, data)
 
     def _write_folders(self) -> None:

@@ -1,8 +1,8 @@
 """What an archive says of one path: a frozen value, the same for reading and for writing."""
 
 import os
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 BLOCK = 512
 """Headers and data of a tar archive come in blocks of this size."""
@@ -10,6 +10,8 @@ BLOCK = 512
 
 class EntryKind(Enum):
     """The type flag of the header."""
+
+    __hash__ = object.__hash__  # that of Enum is written in Python, and several times slower
 
     FILE = b"0"
     HARDLINK = b"1"
@@ -20,9 +22,8 @@ class EntryKind(Enum):
     FIFO = b"6"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One path of an archive.
+class Entry(NamedTuple):
+    """One path of an archive. A tuple, since a layer may have a million of them; use the names.
 
     *path* is relative to the root of the archive, lexically clean, without a slash at either end; "" is the root.
     *linkname* is the text of a symbolic link as it stands, or the clean path that a hard link goes to. Names are

@@ -1,7 +1,6 @@
 """Writing a tar archive as a stream of blocks of 1 MiB."""
 
 import os
-from dataclasses import replace
 
 from builder.oci.compression import Sink
 from builder.oci.errors import LayerError
@@ -29,7 +28,7 @@ class TarWriter:
         """
         path = entry.path
         if "/." in path or "//" in path or path[:1] in {"/", "."} or path[-1:] == "/":
-            entry = replace(entry, path=clean_path(path))
+            entry = entry._replace(path=clean_path(path))
         header = encode_header(entry)
         size = entry.size
         if isinstance(data, int) and size > _SMALL:

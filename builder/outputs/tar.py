@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from builder.oci.host_entry import entry_of, image_xattrs
 from builder.oci.tar_entry import Entry, EntryKind
@@ -57,11 +56,11 @@ class _Archive:
         key = (found.stat.st_dev, found.stat.st_ino)
         first = self._links.setdefault(key, path) if found.stat.st_nlink > 1 else path
         if first != path:
-            self._put(replace(entry, kind=EntryKind.HARDLINK, size=0, linkname=first))
+            self._put(entry._replace(kind=EntryKind.HARDLINK, size=0, linkname=first))
         elif entry.kind is EntryKind.FILE:
             fd = open_file(folder.fd, found.name)
             try:
-                self._put(replace(entry, size=os.fstat(fd).st_size, xattrs=image_xattrs(fd)), fd)
+                self._put(entry._replace(size=os.fstat(fd).st_size, xattrs=image_xattrs(fd)), fd)
             finally:
                 os.close(fd)
         else:
@@ -72,4 +71,4 @@ class _Archive:
             if entry.path in self._folders:
                 return
             self._folders.add(entry.path)
-        self._writer.add(entry if self._epoch is None else replace(entry, mtime=self._epoch), data)
+        self._writer.add(entry if self._epoch is None else entry._replace(mtime=self._epoch), data)

@@ -1,6 +1,5 @@
 import io
 import tarfile
-from dataclasses import replace
 
 import pytest
 
@@ -39,7 +38,7 @@ def test_an_ordinary_file_takes_one_block_that_says_all() -> None:
     ],
 )
 def test_each_kind_has_its_flag(kind: EntryKind, flag: bytes) -> None:
-    found = seen_by_tarfile(replace(FILE, kind=kind, dev_major=8, dev_minor=17))
+    found = seen_by_tarfile(FILE._replace(kind=kind, dev_major=8, dev_minor=17))
     assert found.type == flag
     device = (8, 17) if kind in {EntryKind.CHAR, EntryKind.BLOCK} else (0, 0)
     assert (found.devmajor, found.devminor) == device
@@ -65,10 +64,10 @@ def test_folders_end_with_a_slash_and_the_root_is_a_dot() -> None:
     ],
 )
 def test_long_and_foreign_names_need_a_pax_header_only_if_they_do_not_fit(path: str, pax: bool) -> None:
-    entry = replace(FILE, path=path)
+    entry = FILE._replace(path=path)
     assert seen_by_tarfile(entry).name == path
     assert (len(encode_header(entry)) > 512) == pax
-    folder = replace(entry, kind=EntryKind.DIRECTORY)
+    folder = entry._replace(kind=EntryKind.DIRECTORY)
     assert seen_by_tarfile(folder).name == path
 
 
@@ -83,20 +82,20 @@ def test_link_targets_are_kept_whole(kind: EntryKind, target: str) -> None:
     [("uid", 0o7777777), ("uid", 0o10000000), ("gid", 4_000_000_000), ("mtime", -1), ("mtime", 1 << 36)],
 )
 def test_numbers_that_do_not_fit_go_to_the_pax_header(field: str, value: int) -> None:
-    entry = replace(FILE, **{field: value})  # type: ignore[arg-type]
+    entry = FILE._replace(**{field: value})  # type: ignore[arg-type]
     assert getattr(seen_by_tarfile(entry), field) == value
     assert (len(encode_header(entry)) > 512) == (value != 0o7777777)
 
 
 def test_a_size_of_more_than_8_gib_goes_to_the_pax_header() -> None:
-    header = encode_header(replace(FILE, size=1 << 33))
+    header = encode_header(FILE._replace(size=1 << 33))
     assert b"18 size=8589934592\n"[3:] in header
     assert len(header) == 1536
 
 
 def test_attributes_are_records_in_order_of_their_names() -> None:
-    one = replace(FILE, xattrs=(("user.b", b"\0binary\n="), ("security.capability", b"x" * 200)))
-    other = replace(FILE, xattrs=one.xattrs[::-1])
+    one = FILE._replace(xattrs=(("user.b", b"\0binary\n="), ("security.capability", b"x" * 200)))
+    other = FILE._replace(xattrs=one.xattrs[::-1])
     assert encode_header(one) == encode_header(other)
     records = seen_by_tarfile(one).pax_headers
     assert records["SCHILY.xattr.user.b"] == "\0binary\n="
@@ -105,7 +104,7 @@ def test_attributes_are_records_in_order_of_their_names() -> None:
 
 @pytest.mark.parametrize("length", [*range(1, 12), *range(85, 105), *range(985, 1003)])
 def test_a_record_counts_its_own_length(length: int) -> None:
-    entry = replace(FILE, xattrs=(("user.k", b"v" * length),))
+    entry = FILE._replace(xattrs=(("user.k", b"v" * length),))
     assert seen_by_tarfile(entry).pax_headers["SCHILY.xattr.user.k"] == "v" * length
 
 
