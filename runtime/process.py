@@ -19,6 +19,7 @@ from runtime.syscalls import (
     keyctl_join_session_keyring,
     prctl,
     reset_signals,
+    scope_abstract_sockets,
     set_seccomp_filter,
     setrlimit,
     take_terminal,
@@ -116,6 +117,15 @@ def _leave_keyring() -> None:
         return
 
 
+def _leave_abstract_sockets() -> None:
+    # On the host's network those of the host are in reach, and daemons listen there (CVE-2020-15257). An older kernel
+    # cannot hide them.
+    try:
+        scope_abstract_sockets()
+    except OSError:
+        return
+
+
 def confine(confinement: Confinement, identity: Identity) -> None:
     """Give up groups, capabilities and user id for good."""
     held = capget()[1]
@@ -124,6 +134,8 @@ def confine(confinement: Confinement, identity: Identity) -> None:
         if confinement.no_new_privileges:
             prctl(PR_SET_NO_NEW_PRIVS, 1)
         _bound_capabilities(keep)
+        if not confinement.insecure:
+            _leave_abstract_sockets()
         if confinement.seccomp:
             set_seccomp_filter(confinement.seccomp)
         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)

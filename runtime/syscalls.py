@@ -54,6 +54,7 @@ LAST_DESCRIPTOR = 0xFFFFFFFF
 # Calls made since Linux 5.1 have one number on every machine that Python runs on, except alpha.
 _OPEN_TREE, _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 428, 429, 430, 431, 432
 _CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 436, 437, 442
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446
 _RT_SIGACTION = {"x86_64": 13, "aarch64": 134, "riscv64": 134}
 _SIGNALS_OF_LIBC = (32, 33)
 _SIGSET_SIZE = 8
@@ -65,6 +66,7 @@ _MOVE_MOUNT_F_EMPTY_PATH, _MOVE_MOUNT_T_EMPTY_PATH = 0x04, 0x40
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _SECCOMP_MODE_FILTER = 2
+_LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET = 1
 _TIOCSPTLCK, _TIOCGPTPEER, _TIOCSCTTY, _SIOCSIFFLAGS = 0x40045431, 0x5441, 0x540E, 0x8914
 _AF_INET, _SOCK_DGRAM, _SOL_SOCKET, _SCM_RIGHTS, _MSG_CMSG_CLOEXEC = 2, 2, 1, 1, 0x40000000
 
@@ -99,6 +101,10 @@ class _CapData(ctypes.Structure):
 
 class _SockFprog(ctypes.Structure):
     _fields_ = (("len", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+
+class _LandlockRuleset(ctypes.Structure):
+    _fields_ = (("fs", ctypes.c_uint64), ("net", ctypes.c_uint64), ("scoped", ctypes.c_uint64))
 
 
 class _Rlimit(ctypes.Structure):
@@ -249,6 +255,19 @@ def setrlimit(resource: int, soft: int, hard: int) -> None:
 def keyctl_join_session_keyring() -> None:
     """Give the process a new, empty session keyring. Raises ENOSYS on machines whose number is not known here."""
     _call(_KEYCTL.get(os.uname().machine, -1), _KEYCTL_JOIN_SESSION_KEYRING, None)
+
+
+def scope_abstract_sockets() -> None:
+    """Let this process and its children connect to no abstract socket but their own, by Landlock.
+
+    Raises E2BIG or EINVAL on kernels before 6.12, ENOSYS and EOPNOTSUPP on those without Landlock.
+    """
+    ruleset = _LandlockRuleset(0, 0, _LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET)
+    fd = _call(_LANDLOCK_CREATE_RULESET, ctypes.byref(ruleset), ctypes.sizeof(ruleset), 0)
+    try:
+        _call(_LANDLOCK_RESTRICT_SELF, fd, 0)
+    finally:
+        os.close(fd)
 
 
 def bring_up_loopback() -> None:

@@ -39,3 +39,10 @@ def need_emulator() -> None:
         pytest.skip("needs a kernel with binfmt_misc")
     if os.uname().machine == "aarch64":
         pytest.skip("needs a machine that arm64 is foreign to")
+
+
+def need_kernel(major: int, minor: int) -> None:
+    """Skip unless the kernel is Linux *major*.*minor* or later."""
+    release = tuple(int(number) for number in os.uname().release.split("-")[0].split(".")[:2])
+    if release < (major, minor):
+        pytest.skip(f"needs Linux {major}.{minor}")

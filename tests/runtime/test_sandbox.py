@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import socket
 import struct
 import sys
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,7 @@ from runtime.errors import SandboxError
 from runtime.interpreter import program
 from runtime.roots import DirectoryRoot, OverlayRoot
 from runtime.spec import Bind, BindRoot, FileMount, Limits, Network, Tmpfs
+from tests.helpers.hosts import need_kernel
 from tests.runtime.sandboxes import Image, base, image, python, python_image
 
 __all__ = ["base", "image"]
@@ -115,6 +117,24 @@ def test_capabilities_are_dockers_and_none_is_inheritable(image: Image, user: st
 
 def test_privilege_gain_can_be_switched_off(image: Image) -> None:
     assert "NoNewPrivs:\t1" in image.shell("cat /proc/self/status", no_new_privileges=True).out
+
+
+def test_abstract_sockets_of_the_host_are_out_of_reach_on_its_network(tmp_path: Path, base: Path) -> None:
+    need_kernel(6, 12)
+    name = f"\0{tmp_path}"
+    script = (
+        "import socket, sys\n"
+        "own = socket.socket(socket.AF_UNIX); own.bind('\\0own'); own.listen()\n"
+        "socket.socket(socket.AF_UNIX).connect('\\0own')\n"
+        f"print(socket.socket(socket.AF_UNIX).connect_ex({name!r}))\n"
+    )
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(name)
+        listening.listen()
+        image = python_image(tmp_path, base)
+        confined = python(image, script, network=Network.HOST)
+        insecure = python(image, script, network=Network.HOST, insecure=True)
+    assert (confined.out, insecure.out) == (f"{errno.EPERM}\n", "0\n")
 
 
 def test_insecure_means_all_capabilities_and_no_filter(image: Image) -> None:
