@@ -13,7 +13,8 @@ from builder.machine import Machine
 from builder.oci.digest import Digest
 from builder.ops import Copy, Local, Op, Pick
 from builder.plan import Plan
-from builder.selection import Group, Source, content_digest, listing_digest, select
+from builder.selected import content_digest, listing_digest
+from builder.selection import Group, Source, select
 from grammar.errors import DockerfileError
 from grammar.ignorefile import IgnoreFile
 

@@ -1,23 +1,18 @@
-"""Selecting files from a source tree: what COPY, ADD and bind mounts read, and the digest of its content.
+"""Selecting files from a source tree: what COPY, ADD and bind mounts read.
 
 A *source* is a tree that somebody else filled: the build context behind its ignore file, a stage, an image. Each pick
 (a path or a pattern) gives *groups*; a group is one file, or one folder with everything below it, under names relative
 to the place where it goes.
-
-The digest of a selection covers names, types, modes, owners, link targets, xattrs and content, not times: a checkout of
-the same commit on another machine selects the same content. Files of the build context count as owned by root.
 """
 
-import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from posixpath import normpath
 
 from builder.errors import BuildError
-from builder.oci.digest import Digest
 from builder.ops import Inline, Pick
 from grammar.ignorefile import IgnoreFile
 from grammar.patterns import BadPattern, has_wildcard, match, parse_pattern
@@ -79,11 +74,11 @@ def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None, *, par
         return _with_parents(source, pick.path, exclude)
     path = normpath("/" + pick.path).lstrip("/")
     groups = []
-    matches = _matches(source, path) if has_wildcard(path) else iter((path,))
-    for found in matches:
+    pattern = has_wildcard(path)
+    for found in _matches(source, path) if pattern else (path,):
         group = _group(source, found, exclude)
-        if group is None and found == path and not has_wildcard(path):
-            raise _missing(source, path)
+        if group is None and (not pattern or _leads_nowhere(source, found)):
+            raise _missing(source, found)
         if group is not None:
             groups.append(group)
     if not groups:
@@ -92,11 +87,20 @@ def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None, *, par
 
 
 def _need_folder_of(source: Source, pattern: str) -> None:
-    """Refuse a pattern that matches nothing when what it says before its first wildcard does not exist."""
+    """Refuse a pattern that matches nothing when what it says before its first wildcard is no folder."""
     plain = list(takewhile(lambda element: not has_wildcard(element), pattern.split("/")))
     folder = "/".join(plain)
-    if source.root.stat(folder) is None or source.hides(folder):
+    status = source.root.stat(folder)
+    if status is None or not stat.S_ISDIR(status.st_mode) or source.hides(folder):
         raise _missing(source, folder)
+
+
+def _leads_nowhere(source: Source, path: str) -> bool:
+    """Tell whether *path* is a link that shows, to something that is not there or is hidden."""
+    status = source.root.stat(path, follow=False)
+    if status is None or not stat.S_ISLNK(status.st_mode) or source.hides(path):
+        return False
+    return source.root.stat(path) is None or source.hides(source.root.real(path))
 
 
 def _with_parents(source: Source, path: str, exclude: IgnoreFile | None) -> list[Group]:
@@ -130,8 +134,11 @@ def _above(name: str) -> Iterator[str]:
 
 def _missing(source: Source, path: str) -> BuildError:
     folder, _, name = path.rpartition("/")
-    if source.hides(path) or source.hides(source.root.real(path)):
+    real = source.root.real(path)
+    if source.hides(path):
         hint = "it is excluded by the ignore file"
+    elif real != path and source.root.stat(path, follow=False) is not None:
+        hint = f'it is a link to "/{real}", ' + ("excluded by the ignore file" if source.hides(real) else "not there")
     else:
         there = source.root.stat(folder)
         names = [entry.name for entry in source.root.scan(folder)] if there and stat.S_ISDIR(there.st_mode) else []
@@ -155,10 +162,16 @@ def _group(source: Source, path: str, exclude: IgnoreFile | None) -> Group | Non
         ):
             return None
         return Group(base, False, [Item(base, real, status)])
-    if source.hides(path) and (source.ignore is None or not source.ignore.may_descend(path)):
+    if source.hides(path) and not _shows_below(source, path, real):
         return None
     items = [Item("", real, status), *_walk(source, real, exclude)]
     return Group(base, True, items)
+
+
+def _shows_below(source: Source, path: str, real: str) -> bool:
+    """Tell whether a hidden folder is there nevertheless, because something in it is selected again."""
+    may_show = source.ignore is not None and source.ignore.may_descend(path)
+    return may_show and next(_walk(source, real, None), None) is not None
 
 
 def _walk(source: Source, path: str, exclude: IgnoreFile | None) -> Iterator[Item]:
@@ -250,49 +263,3 @@ def inline_group(inline: Inline) -> Group:
     data = os.fsencode(inline.content)
     status = os.stat_result((stat.S_IFREG | 0o644, 0, 0, 1, 0, 0, len(data), 0, 0, 0))
     return Group(inline.name, False, [Item(inline.name, "", status, data, ())])
-
-
-FileDigest = Callable[[Item], bytes]
-
-
-def listing_digest(groups: Iterable[Group]) -> Digest:
-    """Return a digest of everything that shows without reading a file; equal listings have equal content.
-
-    The change time is in it, which nobody can set: a file that was written to has another one.
-    """
-    total = hashlib.sha256()
-    for group in groups:
-        lines = [f"{group.base}\0{group.is_folder}\n"]
-        for item in group.items:
-            st = item.stat
-            lines.append(f"{item.name}\0{st.st_mode}\0{st.st_ino}\0{st.st_size}\0{st.st_mtime_ns}\0{st.st_ctime_ns}\n")
-        total.update(os.fsencode("".join(lines)))
-    return Digest("sha256", total.hexdigest())
-
-
-def content_digest(source: Source, groups: Iterable[Group], file_digest: FileDigest) -> Digest:
-    """Return the digest of the content of *groups*; *file_digest* stands for a regular file's bytes and xattrs."""
-    total = hashlib.sha256()
-    for group in groups:
-        total.update(
-            os.fsencode(f"group\0{'' if group.is_folder else group.base}\0{group.is_folder}\0{len(group.items)}\n")
-        )
-        for item in group.items:
-            total.update(_fingerprint(source, item, file_digest))
-    return Digest("sha256", total.hexdigest())
-
-
-def _fingerprint(source: Source, item: Item, file_digest: FileDigest) -> bytes:
-    if source.owned_by_root and item.name == "":
-        # A folder of the context lends its content, never its own mode: see `execute.copy`.
-        return b"\0folder\0"
-    st = item.stat
-    uid, gid = source.owner(st)
-    head = os.fsencode(f"{item.name}\0{st.st_mode}\0{uid}\0{gid}\0")
-    if stat.S_ISREG(st.st_mode):
-        body = file_digest(item)
-    elif stat.S_ISLNK(st.st_mode):
-        body = os.fsencode(source.root.readlink(item.path) or "")
-    else:
-        body = str(st.st_rdev if stat.S_ISCHR(st.st_mode) or stat.S_ISBLK(st.st_mode) else 0).encode()
-    return head + len(body).to_bytes(8, "big") + body

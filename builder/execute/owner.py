@@ -1,10 +1,11 @@
 """Who owns what an op makes: ``--chown``, and the user of a WORKDIR."""
 
+import os
 import re
 
 from builder.errors import BuildError
 from builder.execute.job import Job
-from runtime.errors import RuntimeHostError
+from runtime.errors import RuntimeHostError, UnknownUser
 from runtime.users import resolve_owner
 
 _NUMBERS = re.compile(r"(\d{1,10})(?::(\d{1,10}))?\Z", re.ASCII)
@@ -14,8 +15,10 @@ _LAST_ID = 2**32 - 2
 def owner_of(text: str, job: Job) -> tuple[int, int]:
     """Return (uid, gid) for ``user[:group]``; names are looked up in the user files of the root file system.
 
+    One that is not there is taken for root, as BuildKit does, and the output of the step says so.
+
     Raises:
-        BuildError: a name is not there, a number is out of range.
+        BuildError: a number is out of range, or the files cannot be trusted.
     """
     numbers = _NUMBERS.match(text)
     if numbers is not None:
@@ -26,6 +29,11 @@ def owner_of(text: str, job: Job) -> tuple[int, int]:
         return uid, gid
     try:
         with job.unpacked() as root:
-            return resolve_owner(root, text)
+            return resolve_owner(root, text, lambda unknown: job.output(2, _warning(unknown)))
     except RuntimeHostError as error:
         raise BuildError(str(error), hint="names are looked up in /etc/passwd and /etc/group of the image") from error
+
+
+def _warning(unknown: UnknownUser) -> bytes:
+    instead = "root" if unknown.kind == "user" else "the group of the user"
+    return os.fsencode(f"warning: {unknown}; it is taken for {instead}\n")

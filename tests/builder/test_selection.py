@@ -6,7 +6,8 @@ import pytest
 
 from builder.errors import BuildError
 from builder.ops import Inline, Pick
-from builder.selection import Source, content_digest, inline_group, listing_digest, select
+from builder.selected import content_digest, listing_digest
+from builder.selection import Source, inline_group, select
 from grammar.ignorefile import IgnoreFile
 from runtime.safepath import Root
 
@@ -73,7 +74,6 @@ def test_no_path_climbs_above_the_context(folder, path):
         ("*/c.txt", ["c.txt"]),
         ("d1/*", ["c.txt", "deep"]),
         ("*.md", []),
-        ("a.txt/*", []),
     ],
 )
 def test_a_pattern_matches_each_element_on_its_own_in_byte_order(folder, pattern, bases):
@@ -84,6 +84,22 @@ def test_a_pattern_matches_each_element_on_its_own_in_byte_order(folder, pattern
 def test_a_folder_that_a_pattern_matches_gives_its_content(folder):
     write(folder, "d1/x", "d2/y")
     assert picked(folder, "d*") == [("d1", True, ["", "x"]), ("d2", True, ["", "y"])]
+
+
+def test_a_pattern_that_matches_a_link_to_nothing_is_an_error_that_names_its_target(folder):
+    write(folder, "a.txt")
+    (folder / "b.txt").symlink_to("gone")
+    with pytest.raises(BuildError, match=r'"/b\.txt": not found') as caught:
+        picked(folder, "*.txt")
+    assert caught.value.hint == 'it is a link to "/gone", not there'
+
+
+def test_a_hidden_folder_is_there_only_with_something_selected_again(folder):
+    write(folder, "a/f", "b/g", "b/h")
+    ignore = "?\n!b/g\n!*/c\n"
+    assert picked(folder, "?", ignore) == [("b", True, ["", "g"])]
+    with pytest.raises(BuildError, match='"/a": not found'):
+        picked(folder, "a", ignore)
 
 
 def test_a_path_that_is_not_there_is_an_error_that_names_it(folder):
