@@ -19,7 +19,7 @@ from builder.running import run_step
 from builder.stages import Input, Step
 from builder.state import StageState
 from grammar import nodes
-from grammar.words import expand, expand_all
+from grammar.words import expand_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +96,10 @@ def _add(state: StageState, step: Step, node: nodes.Instruction, around: Surroun
 
 def _arg(node: nodes.Arg, state: StageState, around: Surroundings) -> None:
     shown = []
-    before = dict(state.scope)
     for name, default in node.items:
         value = around.build_args.get(name)
         if value is None and default is not None:
-            value = expand(default, before, escape=state.escape)
+            value = state.expand(default)
         if value is None:
             value = around.globals.get(name)
         if value is not None:

@@ -12,6 +12,8 @@ from grammar.syntax import read_instruction
 MAX_STAGES = 1000
 
 _NO_TRIGGERS = ("FROM", "MAINTAINER")
+_TRIGGER_ESCAPE = "\\"
+"""A trigger is text of an image: whoever reads it later does not know what escape its file chose."""
 
 
 def parse(source: Source) -> Dockerfile:
@@ -51,8 +53,8 @@ def parse_prefix(source: Source) -> tuple[Dockerfile, DockerfileError | None]:
     return whole, found
 
 
-def parse_trigger(text: str, span: Span, escape: str = "\\") -> Instruction:
-    """Parse the text of an ONBUILD trigger of a base image; it and its mistakes stand at *span*.
+def parse_trigger(text: str, span: Span, escape: str = _TRIGGER_ESCAPE) -> Instruction:
+    """Parse the text of an ONBUILD trigger of a base; it and its mistakes stand at *span*.
 
     Raises:
         DockerfileError: the text is not one instruction, or one that may not be a trigger.

@@ -113,10 +113,23 @@ def test_a_later_stage_cannot_be_copied_from():
 
 
 def test_a_stage_cannot_be_copied_from_itself():
-    refused("FROM scratch AS one\nCOPY --from=one a b\n", 'cannot copy from stage "one"')
+    refused("FROM scratch AS one\nCOPY --from=one a b\n", "circular dependency detected on stage: one")
+    refused("FROM scratch\nRUN --mount=from=0,target=/m true\n", "circular dependency detected on stage: stage-0")
 
 
-@pytest.mark.parametrize("index", ["1", "2", "99"])
+def test_a_later_stage_cannot_be_mounted():
+    text = "FROM scratch AS one\nRUN --mount=from=1,target=/m true\nFROM scratch AS two\n"
+    message = 'cannot mount from stage "1" to "/m", stage needs to be defined before current command'
+    error = refused(text, message, target="one")
+    assert marked(text, error.span) == "RUN --mount=from=1,target=/m true"[12:28]
+
+
+def test_stages_that_need_each_other_are_a_circle_also_over_others():
+    text = "FROM scratch AS a\nCOPY --from=c x x\nFROM a AS b\nFROM scratch AS c\nCOPY --from=b x x\n"
+    assert marked(text, refused(text, "circular dependency detected on stage: a").span) == "c"
+
+
+@pytest.mark.parametrize("index", ["-1", "2", "99"])
 def test_an_index_that_is_not_of_an_earlier_stage_is_refused(index):
     text = f"FROM scratch\nFROM scratch\nCOPY --from={index} a b\n"
     error = refused(text, f"invalid stage index {index}")
