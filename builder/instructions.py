@@ -21,6 +21,9 @@ from builder.state import StageState
 from grammar import nodes
 from grammar.words import expand_all
 
+_NO_VARIABLES = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"})
+"""Arguments that speak to the builder: no word and no step sees them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
@@ -102,7 +105,7 @@ def _arg(node: nodes.Arg, state: StageState, around: Surroundings) -> None:
             value = state.expand(default)
         if value is None:
             value = around.globals.get(name)
-        if value is not None:
+        if value is not None and name not in _NO_VARIABLES:
             state.scope[name] = value
         state.arguments[name] = value
         shown.append(name if value is None else f"{name}={value}")

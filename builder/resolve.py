@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from builder.config import with_default_path, with_labels
-from builder.errors import ResolveError
 from builder.instructions import Surroundings, apply
 from builder.named import contexts_of
 from builder.oci.image import host_platform
@@ -13,7 +12,7 @@ from builder.outline import Outline, global_arguments
 from builder.platforms import parse_platform, platform_arguments, wanted_platform
 from builder.request import Request
 from builder.sections import Section
-from builder.stages import FromImage, FromStage, Stage, Stages
+from builder.stages import FromImage, FromScratch, FromStage, Stage, Stages
 from builder.state import StageState
 from grammar import nodes
 from grammar.source import Source
@@ -129,14 +128,11 @@ class _Resolver:
         return StageState.start(replace(image, config=config), self.dockerfile.escape)
 
     def _platform(self, section: Section) -> Platform:
+        """Return the platform of a base that says nothing of it; scratch is for any, so for that of the build."""
         word = section.head.platform
-        if word is None:
+        if word is None or isinstance(section.base, FromScratch):
             return wanted_platform(self.request.platform)
-        try:
-            return parse_platform(expand(word, self.outline.scope, escape=self.dockerfile.escape))
-        except ResolveError as error:
-            error.span = word.span
-            raise
+        return parse_platform(expand(word, self.outline.scope, escape=self.dockerfile.escape))
 
     def _surroundings(self, section: Section, body: tuple[nodes.Instruction, ...]) -> Surroundings:
         prefix = self._prefix(section, body)
