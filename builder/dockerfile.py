@@ -61,9 +61,11 @@ def _from_context(context: Path) -> DockerfileText:
                 raise RequestError(f"failed to read dockerfile: {error}") from error
             if content is not None:
                 return decoded(name, content)
+    other = "Containerfile"
+    meant = f"there is a {other}: give it with -f {context / other}" if (context / other).is_file() else ""
     raise RequestError(
         "failed to read dockerfile: open Dockerfile: no such file or directory",
-        hint=f"there is no Dockerfile in {context}; name another one with -f",
+        hint=meant or f"there is no Dockerfile in {context}; name another one with -f",
     )
 
 
