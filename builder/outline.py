@@ -54,7 +54,7 @@ class Outline:
         if found is None:
             guess = closest(name.lower(), [s.head.name for s in self.sections if s.head.name])
             meant = f" (did you mean {guess}?)" if guess else ""
-            names = ", ".join(s.label for s in self.sections[:_SHOWN])
+            names = ", ".join(s.head.name or str(s.index) for s in self.sections[:_SHOWN])
             raise ResolveError(f'target stage "{name}" could not be found{meant}', hint=f"there are the stages {names}")
         return found
 

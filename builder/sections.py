@@ -119,5 +119,13 @@ def image_called(text: str, word: Word, guess: str | None) -> FromImage:
     try:
         return FromImage(str(parse_reference(text)))
     except InvalidReference as error:
-        hint = f'did you mean the stage "{guess}"?' if guess else ""
+        hint = f'did you mean the stage "{guess}"?' if guess else _way_out(text, word)
         raise ResolveError(f'failed to parse stage name "{text}": {error}', span=word.span, hint=hint) from error
+
+
+def _way_out(text: str, word: Word) -> str:
+    if text != word.text:
+        return f"{word.text} is not the name of an image with the values that its variables have here"
+    if text != text.lower():
+        return "write the name in lower case"
+    return "an image is written as NAME:TAG, HOST/NAME:TAG or NAME@DIGEST"

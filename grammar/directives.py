@@ -100,6 +100,7 @@ def match_directive(row: str, offset: int) -> Directive | None:
 
 def _check(directive: Directive, earlier: Sequence[Directive]) -> None:
     if any(directive.key == other.key for other in earlier):
-        raise DockerfileError(f"only one {directive.key} parser directive can be used", directive.span)
+        raise DockerfileError(f"only one {directive.key} parser directive can be used", directive.span, "remove it")
     if directive.key == "escape" and directive.value not in _ESCAPES:
-        raise DockerfileError(f"invalid escape token '{directive.value}' does not match ` or \\", directive.span)
+        message = f"invalid escape token '{directive.value}' does not match ` or \\"
+        raise DockerfileError(message, directive.span, "write # escape=` or # escape=\\")
