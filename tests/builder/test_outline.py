@@ -218,3 +218,30 @@ def test_a_build_context_from_elsewhere_is_what_a_copy_without_from_reads():
     outline = outline_of("FROM base\n", context="https://h.invalid/x.git#main")
     assert outline.input(None, 0) == FromRemote(GitSource(url="https://h.invalid/x.git", ref="main"), as_tree=True)
     assert outline_of("FROM base\n").input(None, 0) == FromContext()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("biuld", 'did you mean the stage "build"?'),
+        ("alpin", 'did you mean "alpine"?'),
+        ("ubunut:22.04", 'did you mean "ubuntu:22.04"?'),
+        ("something-else", ""),
+    ],
+)
+def test_an_image_that_nobody_has_may_have_been_meant_to_be_another(name, hint):
+    outline = outline_of(f"FROM scratch AS build\nFROM {name}\n")
+    assert outline.similar(outline.sections[1].head.image) == hint
+
+
+def test_a_variable_of_a_stage_names_no_source():
+    text = "FROM scratch AS one\nFROM scratch\nARG s=one\nCOPY --from=$s a b\n"
+    error = refused(text, "variable expansion is not supported for --from")
+    assert marked(text, error.span) == "$s"
+    assert "ARG s=... before the first FROM" in error.hint
+    mounted = text.replace("COPY --from=$s a b", "RUN --mount=from=$s,target=/m true")
+    refused(mounted, "'from' doesn't support variable expansion, define alias stage instead")
+
+
+def test_a_global_argument_without_a_value_may_name_a_source():
+    assert needs_of("ARG s\nFROM scratch AS one\nFROM scratch\nCOPY --from=${s:-one} a b\n").stages == {0, 1}
