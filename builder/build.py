@@ -91,7 +91,9 @@ def _warn(plans: Plans, progress: Progress) -> None:
         progress(Warned(message=message, line=line))
     refusal = next((plan.refusal for _, plan in plans if plan.refusal), "")
     if refusal:
-        raise BuildError(refusal, hint="the warnings are errors because the Dockerfile says check=error=true")
+        raise BuildError(
+            refusal, hint="the warnings above are errors here, since error=true is among the options of the check"
+        )
 
 
 def _plans(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes) -> Plans:

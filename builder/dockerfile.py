@@ -61,16 +61,26 @@ def _from_context(context: Path) -> DockerfileText:
                 raise RequestError(f"failed to read dockerfile: {error}") from error
             if content is not None:
                 return decoded(name, content)
+    other = "Containerfile"
+    meant = f"there is a {other}: give it with -f {context / other}" if (context / other).is_file() else ""
     raise RequestError(
         "failed to read dockerfile: open Dockerfile: no such file or directory",
-        hint=f"there is no Dockerfile in {context}; name another one with -f",
+        hint=meant or f"there is no Dockerfile in {context}; name another one with -f",
     )
 
 
 def decoded(name: str, content: bytes) -> DockerfileText:
-    """Return the text of a Dockerfile. Raises RequestError when it is not UTF-8."""
+    """Return the text of a Dockerfile; comments may be in any encoding. Raises RequestError when it is not UTF-8."""
     try:
         return DockerfileText(name, content.decode())
+    except UnicodeDecodeError:
+        rows = content.split(b"\n")
+        return DockerfileText(name, "\n".join(_row(name, number, row) for number, row in enumerate(rows, 1)))
+
+
+def _row(name: str, number: int, row: bytes) -> str:
+    try:
+        return row.decode(errors="replace" if row.lstrip().startswith(b"#") else "strict")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise RequestError(f"{name}:{line}: the Dockerfile is not valid UTF-8") from error
+        hint = "save it as UTF-8; only comments may be in another encoding"
+        raise RequestError(f"{name}:{number}: the Dockerfile is not valid UTF-8", hint=hint) from error

@@ -11,13 +11,14 @@ from builder.named import contexts_of
 from builder.oci.digest import Digest
 from builder.oci.errors import LayerError
 from builder.oci.tar import EntryKind, TarReader
+from builder.outline import global_arguments
 from builder.remote import address
 from builder.request import Request
 from builder.resolve import global_scope
 from builder.stages import FromRemote, Input
 from grammar import nodes, parser
 from grammar.lint import keyword
-from grammar.source import Source
+from grammar.source import Source, Span
 from grammar.words import expand
 
 _ONE = f"{EPOCH} stage must contain exactly one remote ADD"
@@ -42,12 +43,21 @@ def named_source(file: DockerfileText, request: Request) -> tuple[str, address.S
         return value, _remote(context)
     body = _stage(dockerfile, value)
     if not body:
-        raise ResolveError(f"invalid {EPOCH}: {value}", hint="use seconds since 1970, context, or the name of a stage")
+        hint = "use seconds since 1970, context, or the name of a stage"
+        raise ResolveError(f"invalid {EPOCH}: {value}", hint=hint, span=_written(dockerfile, request))
     try:
         return value, _added(body, _Scope(scope, dict(request.build_args), dockerfile.escape))
     except ResolveError as error:
         error.span = error.span or body[0].span
         raise
+
+
+def _written(dockerfile: nodes.Dockerfile, request: Request) -> Span | None:
+    """Return where the default stands that the value is; None when the command line gives it."""
+    if EPOCH in dict(request.build_args):
+        return None
+    items = [item for node in global_arguments(dockerfile) for item in node.items]
+    return next((word.span for name, word in reversed(items) if name == EPOCH and word is not None), None)
 
 
 def _remote(context: Input) -> address.Source | None:

@@ -94,6 +94,5 @@ def _pin_bases(outline: Outline, request: Request, machine: Machine) -> dict[str
             except BuildError as error:
                 word = needs.images[key]
                 error.span = error.span or word.span
-                guess = outline.similar_stage(word)
-                error.hint = f'did you mean the stage "{guess}"?' if guess else error.hint
+                error.hint = outline.similar(word) or error.hint
                 raise

@@ -19,7 +19,10 @@ from builder.running import run_step
 from builder.stages import Input, Step
 from builder.state import StageState
 from grammar import nodes
-from grammar.words import expand, expand_all
+from grammar.words import expand_all
+
+_NO_VARIABLES = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"})
+"""Arguments that speak to the builder: no word and no step sees them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,14 +99,13 @@ def _add(state: StageState, step: Step, node: nodes.Instruction, around: Surroun
 
 def _arg(node: nodes.Arg, state: StageState, around: Surroundings) -> None:
     shown = []
-    before = dict(state.scope)
     for name, default in node.items:
         value = around.build_args.get(name)
         if value is None and default is not None:
-            value = expand(default, before, escape=state.escape)
+            value = state.expand(default)
         if value is None:
             value = around.globals.get(name)
-        if value is not None:
+        if value is not None and name not in _NO_VARIABLES:
             state.scope[name] = value
         state.arguments[name] = value
         shown.append(name if value is None else f"{name}={value}")

@@ -33,15 +33,17 @@ class Contexts:
     named: Mapping[str, Input] = field(default_factory=dict)
     platform: str = ""
 
-    def stage(self, name: str) -> Input | None:
-        """Return what stands in for the stage called *name*."""
-        return self.named.get(name.lower())
+    def stage(self, name: str, platform: str = "") -> Input | None:
+        """Return what stands in for the stage called *name*; *platform*, in normal form, if FROM names one."""
+        return self._found(name.lower(), platform)
 
     def image(self, text: str, platform: str = "") -> Input | None:
-        """Return what stands in for the image that is called *text*."""
+        """Return what stands in for the image that is called *text*, for *platform* if one is named."""
         name = _normal(text)
-        asked = str(parse_platform(platform)) if platform else self.platform
-        return None if name is None else self.named.get(f"{name}::{asked}", self.named.get(name))
+        return None if name is None else self._found(name, str(parse_platform(platform)) if platform else "")
+
+    def _found(self, name: str, platform: str) -> Input | None:
+        return self.named.get(f"{name}::{platform or self.platform}", self.named.get(name))
 
 
 def contexts_of(request: Request) -> Contexts:

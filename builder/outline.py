@@ -6,35 +6,21 @@ and may name more images than before.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from builder.errors import ResolveError
 from builder.named import Contexts
 from builder.oci.model import ImageConfig
-from builder.platforms import parse_platform
+from builder.references import Finder, Reference, references
+from builder.sections import Section, image_called, last_named, sections_of
 from builder.stages import FromContext, FromImage, FromRemote, FromScratch, FromStage, Input
-from grammar.nodes import Arg, Copy, Dockerfile, From, Instruction, Onbuild, Run, Word
+from grammar.nodes import Arg, Dockerfile, Instruction, Onbuild, Word
 from grammar.parser import parse_trigger
-from grammar.reference import InvalidReference, parse_reference
 from grammar.suggest import closest
 from grammar.words import expand
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A FROM with the instructions up to the next one."""
-
-    index: int
-    head: From
-    body: tuple[Instruction, ...]
-    base: Input
-    replaced: bool = False
-    """A named context stands in for the stage."""
-
-    @property
-    def label(self) -> str:
-        """The name for messages: the alias, else ``stage-N``."""
-        return self.head.name or f"stage-{self.index}"
+_SHOWN = 10
+_COMMON = ("alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora", "node", "python", "nginx", "redis")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,57 +40,49 @@ class Outline:
         self.escape = dockerfile.escape
         self.scope = scope
         self.contexts = contexts or Contexts()
-        self.sections = _sections(dockerfile, scope, self.contexts)
+        self.sections = sections_of(dockerfile, scope, self.contexts)
+        declared = frozenset(name for node in global_arguments(dockerfile) for name, _ in node.items)
+        self.finder = Finder(sections=self.sections, scope=scope, declared=declared, escape=self.escape)
         self.target = self._find_target(target)
 
     def _find_target(self, name: str | None) -> int:
         if name is None:
             return len(self.sections) - 1
-        found = self._named(name, len(self.sections))
+        found = last_named(self.sections, name)
         if found is None and name.isascii() and name.isdigit() and int(name) < len(self.sections):
             found = int(name)
         if found is None:
             guess = closest(name.lower(), [s.head.name for s in self.sections if s.head.name])
-            hint = f" (did you mean {guess}?)" if guess else ""
-            raise ResolveError(f'target stage "{name}" could not be found{hint}')
+            meant = f" (did you mean {guess}?)" if guess else ""
+            names = ", ".join(s.head.name or str(s.index) for s in self.sections[:_SHOWN])
+            raise ResolveError(f'target stage "{name}" could not be found{meant}', hint=f"there are the stages {names}")
         return found
 
-    def _named(self, name: str, before: int) -> int | None:
-        return _last_named(self.sections[:before], name)
-
     def input(self, word: Word | None, current: int) -> Input:
-        """Return what ``--from=`` or ``from=`` means in section *current*; without it, the build context.
+        """Return what ``--from=`` or ``from=`` means in section *current*; without it, the build context."""
+        return self.contexts.main if word is None else self._meant(Reference(word=word), current)
 
-        A stage by name or index, a named context, or an image.
-        """
-        if word is None:
-            return self.contexts.main
-        text = expand(word, self.scope, escape=self.escape)
-        if text.isascii() and text.isdigit():
-            if int(text) >= current:
-                raise ResolveError(f"invalid stage index {text}", span=word.span, hint=self._earlier(current))
-            return FromStage(int(text))
-        found = self._named(text, current)
+    def _meant(self, reference: Reference, current: int) -> Input:
+        found = self.finder.stage(reference, current)
         if found is not None:
             return FromStage(found)
-        if self._named(text, len(self.sections)) is not None:
-            label = self.sections[current].label
-            message = f'cannot copy from stage "{text}", it needs to be defined before current stage "{label}"'
-            raise ResolveError(message, span=word.span)
+        text = self.finder.text(reference)
         if text.lower() == "scratch":
             return FromScratch()
         if (context := self.contexts.image(text)) is not None:
             return context
         guess = closest(text.lower(), [s.head.name for s in self.sections[:current] if s.head.name])
-        return _image(text, word, guess)
+        return image_called(text, reference.word, guess)
 
-    def similar_stage(self, word: Word) -> str | None:
-        """Return the name of a stage that *word*, which names an image nobody has, may have been meant to be."""
-        text = expand(word, self.scope, escape=self.escape)
-        return closest(text.lower(), [s.head.name for s in self.sections if s.head.name])
-
-    def _earlier(self, current: int) -> str:
-        return f"stages before this one are numbered 0 to {current - 1}" if current else "there is no earlier stage"
+    def similar(self, word: Word) -> str:
+        """Return a hint at what *word*, which names an image nobody has, may have been meant to be, or nothing."""
+        text = expand(word, self.scope, escape=self.escape).lower()
+        stage = closest(text, [s.head.name for s in self.sections if s.head.name])
+        name, colon, tag = text.partition(":")
+        image = closest(name, _COMMON)
+        if stage is None and image:
+            return f'did you mean "{image}{colon}{tag}"?'
+        return f'did you mean the stage "{stage}"?' if stage else ""
 
     def triggers(self, section: Section, configs: Mapping[str, ImageConfig]) -> tuple[Instruction, ...]:
         """Return the ONBUILD triggers that the base of *section* brings, parsed; one that is replaced runs none."""
@@ -118,7 +96,7 @@ class Outline:
                 texts = configs[key].config.on_build
             case _:
                 texts = ()
-        return tuple(parse_trigger(text, section.head.span, self.escape) for text in texts)
+        return tuple(parse_trigger(text, section.head.span) for text in texts)
 
     def needs(self, configs: Mapping[str, ImageConfig]) -> Needs:
         """Return what the target needs, as far as the *configs* of the base images are known."""
@@ -143,18 +121,8 @@ class Outline:
     def _inputs(self, section: Section, configs: Mapping[str, ImageConfig]) -> Iterator[tuple[Word, Input]]:
         yield section.head.image, section.base
         for node in (*self.triggers(section, configs), *section.body):
-            for word in _from_words(node):
-                yield word, self.input(word, section.index)
-
-
-def _from_words(node: Instruction) -> Iterator[Word]:
-    match node:
-        case Copy(from_=Word() as word):
-            yield word
-        case Run(mounts=mounts):
-            yield from filter(None, (mount.get("from") for mount in mounts))
-        case _:
-            return
+            for reference in references(node):
+                yield reference.word, self._meant(reference, section.index)
 
 
 def global_arguments(dockerfile: Dockerfile) -> tuple[Arg, ...]:
@@ -165,80 +133,3 @@ def global_arguments(dockerfile: Dockerfile) -> tuple[Arg, ...]:
             break
         found.append(node)
     return tuple(found)
-
-
-def _sections(dockerfile: Dockerfile, scope: Mapping[str, str], contexts: Contexts) -> tuple[Section, ...]:
-    nodes = dockerfile.instructions
-    starts = [i for i, node in enumerate(nodes) if isinstance(node, From)]
-    sections: list[Section] = []
-    for number, start in enumerate(starts):
-        end = starts[number + 1] if number + 1 < len(starts) else len(nodes)
-        head = nodes[start]
-        if isinstance(head, From):
-            stand_in = contexts.stage(head.name) if head.name else None
-            if stand_in is not None:
-                sections.append(Section(index=number, head=head, body=(), base=stand_in, replaced=True))
-                continue
-            base = _base(_Names(scope, dockerfile.escape, sections, contexts), head)
-            sections.append(Section(index=number, head=head, body=nodes[start + 1 : end], base=base))
-    return tuple(sections)
-
-
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """What a FROM may name."""
-
-    scope: Mapping[str, str]
-    escape: str
-    earlier: list[Section]
-    contexts: Contexts
-
-    def expand(self, word: Word | None) -> str:
-        return "" if word is None else expand(word, self.scope, escape=self.escape)
-
-
-def _base(names: _Names, head: From) -> Input:
-    text = names.expand(head.image)
-    if not text:
-        raise ResolveError(
-            f"base name ({head.image.text}) should not be blank",
-            span=head.image.span,
-            hint="give the argument a default before the first FROM, or pass --build-arg",
-        )
-    found = _last_named(names.earlier, text)
-    if found is not None:
-        return FromStage(found)
-    if text == "scratch":
-        return FromScratch()
-    context = names.contexts.image(text, names.expand(head.platform))
-    if context is not None:
-        return context
-    guess = closest(text.lower(), [s.head.name for s in names.earlier if s.head.name])
-    return replace(_image(text, head.image, guess), platform=_platform(names, head))
-
-
-def _platform(names: _Names, head: From) -> str:
-    """Return the platform that FROM names, in normal form; "" when it is that of the whole build."""
-    if head.platform is None:
-        return ""
-    text = names.expand(head.platform)
-    if not text:
-        raise ResolveError(f"empty platform value from expression {head.platform.text}", span=head.platform.span)
-    try:
-        platform = str(parse_platform(text))
-    except ResolveError as error:
-        error.span = head.platform.span
-        raise
-    return "" if platform == names.scope.get("TARGETPLATFORM") else platform
-
-
-def _last_named(sections: "list[Section] | tuple[Section, ...]", name: str) -> int | None:
-    return next((s.index for s in reversed(sections) if s.head.name == name.lower()), None)
-
-
-def _image(text: str, word: Word, guess: str | None) -> FromImage:
-    try:
-        return FromImage(str(parse_reference(text)))
-    except InvalidReference as error:
-        hint = f'did you mean the stage "{guess}"?' if guess else ""
-        raise ResolveError(f'failed to parse stage name "{text}": {error}', span=word.span, hint=hint) from error

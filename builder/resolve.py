@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from builder.config import with_default_path, with_labels
-from builder.errors import ResolveError
 from builder.instructions import Surroundings, apply
 from builder.named import contexts_of
 from builder.oci.image import host_platform
 from builder.oci.model import ContainerConfig, ImageConfig, Platform
-from builder.outline import Outline, Section, global_arguments
+from builder.outline import Outline, global_arguments
 from builder.platforms import parse_platform, platform_arguments, wanted_platform
 from builder.request import Request
-from builder.stages import FromImage, FromStage, Stage, Stages
+from builder.sections import Section
+from builder.stages import FromImage, FromScratch, FromStage, Stage, Stages
 from builder.state import StageState
 from grammar import nodes
 from grammar.source import Source
@@ -26,7 +26,7 @@ def global_scope(dockerfile: nodes.Dockerfile, request: Request) -> dict[str, st
     """Return the variables that FROM may use: platform arguments and the ARGs before the first FROM."""
     given = dict(request.build_args)
     target = wanted_platform(request.platform)
-    defaults = platform_arguments(target, host_platform(), request.target or "default")
+    defaults = platform_arguments(target, host_platform(), _target_stage(dockerfile, request))
     scope = {name: given.get(name, value) for name, value in defaults.items()}
     for node in global_arguments(dockerfile):
         for name, default in node.items:
@@ -35,6 +35,12 @@ def global_scope(dockerfile: nodes.Dockerfile, request: Request) -> dict[str, st
             elif default is not None:
                 scope[name] = expand(default, scope, escape=dockerfile.escape)
     return scope
+
+
+def _target_stage(dockerfile: nodes.Dockerfile, request: Request) -> str:
+    """Return the value of TARGETSTAGE: the target as it was asked for, else the name of the last stage."""
+    last = next((node for node in reversed(dockerfile.instructions) if isinstance(node, nodes.From)), None)
+    return request.target or (last and last.name) or "default"
 
 
 def outline_of(dockerfile: nodes.Dockerfile, request: Request) -> Outline:
@@ -122,14 +128,11 @@ class _Resolver:
         return StageState.start(replace(image, config=config), self.dockerfile.escape)
 
     def _platform(self, section: Section) -> Platform:
+        """Return the platform of a base that says nothing of it; scratch is for any, so for that of the build."""
         word = section.head.platform
-        if word is None:
+        if word is None or isinstance(section.base, FromScratch):
             return wanted_platform(self.request.platform)
-        try:
-            return parse_platform(expand(word, self.outline.scope, escape=self.dockerfile.escape))
-        except ResolveError as error:
-            error.span = word.span
-            raise
+        return parse_platform(expand(word, self.outline.scope, escape=self.dockerfile.escape))
 
     def _surroundings(self, section: Section, body: tuple[nodes.Instruction, ...]) -> Surroundings:
         prefix = self._prefix(section, body)

@@ -101,7 +101,7 @@ def _mount(
     kept = tuple((key, word) for key, word in flag.options if key != "from")
     settled = settle(replace(flag, options=kept), state.expand)
     options = {key: word.text for key, word in settled.options}
-    kind = flag.kind.value
+    kind = settled.kind.value
     target = options.get("target", "")
     if target or kind in {"bind", "cache", "tmpfs"}:
         target = absolute(state.config.working_dir, target)
@@ -111,7 +111,7 @@ def _mount(
         kind=kind,
         target=target,
         source=options.get("source", ""),
-        input=_mount_input(flag, resolve, inputs),
+        input=_mount_input(replace(flag, kind=settled.kind), resolve, inputs),
         read_only=options.get("readonly", "true" if kind == "bind" else "false") == "true",
         id=options.get("id", ""),
         sharing=options.get("sharing", "shared"),

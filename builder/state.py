@@ -33,7 +33,9 @@ class StageState:
 
     def copy(self) -> "StageState":
         """Return the state in which a stage on top of this one begins."""
-        return replace(self, scope=dict(self.scope), arguments=dict(self.arguments), steps=[], cmd_is_set=False)
+        # What the image says holds again: an ARG outdoes the ENV of an earlier line in its own stage only.
+        scope = self.scope | split_env(self.config.env)
+        return replace(self, scope=scope, arguments=dict(self.arguments), steps=[], cmd_is_set=False)
 
     @property
     def config(self) -> ContainerConfig:

@@ -8,6 +8,7 @@ from grammar import forms
 from grammar.errors import DockerfileError
 from grammar.flags import Flags
 from grammar.golang import parse_duration, parse_int32, quote
+from grammar.hints import form
 from grammar.nodes import CommandLine, Heredoc, ShellForm, Word
 from grammar.pieces import Line, Piece, split_first
 from grammar.source import Span
@@ -84,7 +85,7 @@ class Arguments:
         rest = self.rest(self.pieces[0])
         key, start = split_first(rest.text)
         if start == len(rest.text):
-            raise self.error(f"{self.keyword} must have two arguments", rest.span)
+            raise self.error(f"{self.keyword} must have two arguments", rest.span, form(self.keyword.lower()))
         value = Piece(rest.text[start:], rest.start + start, self.line)
         return Piece(key, rest.start, self.line).word(), value.word()
 
@@ -94,7 +95,7 @@ class Arguments:
             message = f"Syntax error - can't find = in {quote(piece.text)}. Must be of the form: name=value"
             raise self.error(message, piece.span, "put quotes around a value that holds spaces")
         if not key.text:
-            raise self.error(f"{self.keyword} names can not be blank", piece.span)
+            raise self.error(f"{self.keyword} names can not be blank", piece.span, form(self.keyword.lower()))
         return key.word(), value.word()
 
     def duration(self, name: str) -> int:

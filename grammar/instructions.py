@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from grammar import mounts
+from grammar import hints, mounts
 from grammar.arguments import Arguments
 from grammar.golang import SPACE, quote
 from grammar.nodes import (
@@ -36,7 +36,7 @@ def from_(given: Arguments) -> From:
         message = (
             f"invalid name for build stage: {quote(names[0].text)}, name can't start with a number or contain symbols"
         )
-        raise given.error(message, names[0].span)
+        raise given.error(message, names[0].span, hints.STAGE_NAME)
     return From(image=image.word(), platform=given.flags.text("platform"), name=name, **given.facts)
 
 
@@ -46,7 +46,7 @@ def arg(given: Arguments) -> Arg:
     for piece in given.pieces:
         name, value = piece.cut("=")
         if not name.text:
-            raise given.error("ARG names can not be blank", piece.span)
+            raise given.error("ARG names can not be blank", piece.span, "write name=value without spaces between")
         items.append((name.text, value.word() if value else None))
     return Arg(items=tuple(items), **given.facts)
 
@@ -55,7 +55,7 @@ def run(given: Arguments) -> Run:
     """Build RUN."""
     command = given.command()
     if command == ExecForm(()):
-        raise given.error("RUN requires at least one argument")
+        raise given.error("RUN requires at least one argument", hint=hints.form(given.keyword.lower()))
     return Run(
         command=command,
         heredocs=tuple(body.heredoc for body in given.line.bodies),
@@ -113,7 +113,7 @@ def add(given: Arguments) -> Add:
 def _ways(given: Arguments) -> tuple[tuple[Word | Heredoc, ...], Word]:
     found = given.sources()
     if len(found) < 2:
-        raise given.error(two_arguments(given.keyword))
+        raise given.error(two_arguments(given.keyword), hint=hints.form(given.keyword.lower()))
     *sources, destination = found
     if isinstance(destination, Heredoc):
         raise given.error(f"{given.keyword} cannot accept a heredoc as a destination", destination.span)
@@ -134,7 +134,7 @@ def volume(given: Arguments) -> Volume:
     """Build VOLUME."""
     pieces = given.list()
     if not pieces:
-        raise given.error("VOLUME requires at least one argument")
+        raise given.error("VOLUME requires at least one argument", hint=hints.form(given.keyword.lower()))
     for piece in pieces:
         if not piece.text.strip(SPACE):
             raise given.error("VOLUME specified can not be an empty string", piece.span)
@@ -149,7 +149,7 @@ def shell(given: Arguments) -> Shell:
         hint = "a backslash in JSON is written twice" if escaped else 'write SHELL ["executable", "parameter"]'
         raise given.error("SHELL requires the arguments to be in JSON form", given.text().span, hint)
     if not command.args:
-        raise given.error("SHELL requires at least one argument")
+        raise given.error("SHELL requires at least one argument", hint=hints.form(given.keyword.lower()))
     return Shell(args=command.args, **given.facts)
 
 
@@ -164,7 +164,7 @@ def healthcheck(given: Arguments) -> Healthcheck:
         raise given.error(f"Unknown type {quote(kind)} in HEALTHCHECK (try CMD)", given.text().span)
     command = given.command(skip=1)
     if command in (ExecForm(()), ShellForm("")):
-        raise given.error("Missing command after HEALTHCHECK CMD")
+        raise given.error("Missing command after HEALTHCHECK CMD", hint=hints.form(given.keyword.lower()))
     return Healthcheck(
         command=command,
         interval=given.duration("interval"),

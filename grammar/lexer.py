@@ -9,12 +9,15 @@ from collections.abc import Callable
 from enum import Enum
 from functools import lru_cache
 
+from grammar import hints
 from grammar.substitution import RESULT_LIMIT, BadWordError, TooMuchError, choose, replaced, stripped
 
 _DEPTH_LIMIT = 100
 _WORK_LIMIT = 16 * RESULT_LIMIT
 _SPECIAL_NAMES = "@*#?-$!0"
 _MODIFIERS = "-+?#%"
+
+_KNOWN = f"there are {hints.SUBSTITUTIONS}"
 
 Lookup = Callable[[str], str | None]
 
@@ -104,7 +107,10 @@ class Lexer:
         end = self._text.find("'", start)
         if end < 0:
             self._position = len(self._text)
-            raise BadWordError("unexpected end of statement while looking for matching single-quote")
+            raise BadWordError(
+                "unexpected end of statement while looking for matching single-quote",
+                hints.quote_mark("'", self._escape),
+            )
         self._position = end + 1
         return self._text[start:end]
 
@@ -119,7 +125,8 @@ class Lexer:
                 raise TooMuchError("the result is larger than 1 MiB")
             parts.append(part)
         if not char:
-            raise BadWordError("unexpected end of statement while looking for matching double-quote")
+            message = "unexpected end of statement while looking for matching double-quote"
+            raise BadWordError(message, hints.quote_mark('"', self._escape))
         self._position += 1
         return "".join(parts)
 
@@ -170,15 +177,15 @@ class Lexer:
 
     def _braced(self) -> str:
         if not (char := self._peek()):
-            raise BadWordError("syntax error: missing '}'")
+            raise BadWordError("syntax error: missing '}'", hints.brace(self._escape))
         if char in "{}:":
-            raise BadWordError("syntax error: bad substitution")
+            raise BadWordError("syntax error: bad substitution", hints.brace(self._escape))
         name = self._name()
         modifier = self._take()
         if modifier == "}":
             return self._value(name) or ""
         if not modifier:
-            raise BadWordError("syntax error: missing '}'")
+            raise BadWordError("syntax error: missing '}'", hints.brace(self._escape))
         if modifier == "/":
             return self._replaced(name)
         return self._modified(name, modifier)
@@ -188,10 +195,10 @@ class Lexer:
         kind = self._take() if colon else modifier
         shown = f":{kind}" if colon else kind
         if (colon and kind and kind in "#%") or (not colon and kind not in _MODIFIERS):
-            raise BadWordError(f"unsupported modifier ({shown}) in substitution")
+            raise BadWordError(f"unsupported modifier ({shown}) in substitution", _KNOWN)
         word = self._nested("}", "syntax error: missing '}'", keep_escapes=kind in {"#", "%"})
         if not kind or kind not in _MODIFIERS:
-            raise BadWordError(f"unsupported modifier ({shown}) in substitution")
+            raise BadWordError(f"unsupported modifier ({shown}) in substitution", _KNOWN)
         value = self._value(name)
         if self._lookup is None:
             return ""
@@ -209,7 +216,7 @@ class Lexer:
         except BadWordError:
             # Whatever went wrong, at the end of the word the missing stop is what the user should hear of.
             if self._position >= len(self._text):
-                raise BadWordError(at_the_end) from None
+                raise BadWordError(at_the_end, _KNOWN) from None
             raise
         self._depth -= 1
         return "".join(text for _, text, _ in found)

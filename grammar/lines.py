@@ -102,8 +102,9 @@ class _Reader:
         self._offset += len(row) + 1
         # Counting characters first keeps the common case cheap.
         if len(row) * 4 > MAX_ROW and (size := len(row.encode(errors="surrogatepass"))) > MAX_ROW:
-            hint = f"line {self._next} has {size} bytes"
-            raise DockerfileError(f"dockerfile line greater than max allowed size of {MAX_ROW}", hint=hint)
+            hint = f"line {self._next} has {size} bytes; go on in a new line behind a {self._escape}"
+            message = f"dockerfile line greater than max allowed size of {MAX_ROW}"
+            raise DockerfileError(message, Span(offset, offset + len(row)), hint)
         return row.rstrip("\r"), offset
 
     def _read_instruction(self, row: str, offset: int, comment: str) -> None:

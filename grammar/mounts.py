@@ -36,16 +36,16 @@ def read_mount(flag: Word) -> MountFlag:
         DockerfileError: an unknown type or key, a malformed value, or keys that do not go together.
     """
     fields = [_field(field, flag.span) for field in _split_csv(flag)]
-    kind = _kind(fields, flag.span)
-    options: dict[str, Word] = {}
+    written_kind = next((value for key, value in reversed(fields) if key == "type"), MountKind.BIND.value)
+    open_kind = "$" in written_kind
+    options = {"type": Word(written_kind, flag.span)} if open_kind else {}
     for written, value in fields:
         key = _ALIASES.get(written, written)
         if key != "type" and (key, value) != ("from", ""):  # an empty from= says nothing
-            _check_kind(kind, key, flag.span)
             word = Word(_checked(written, value, flag.span), flag.span)
             options["readonly" if key == "readwrite" else key] = word
-    _check_together(kind, options, flag.span)
-    return MountFlag(kind=kind, options=tuple(options.items()), span=flag.span)
+    mount = MountFlag(kind=MountKind.BIND, options=tuple(options.items()), span=flag.span)
+    return mount if open_kind else _of_kind(mount, written_kind)
 
 
 def settle(mount: MountFlag, expand: Callable[[Word], str]) -> MountFlag:
@@ -54,9 +54,18 @@ def settle(mount: MountFlag, expand: Callable[[Word], str]) -> MountFlag:
     Raises:
         DockerfileError: a value is wrong now that its variables are known.
     """
-    options = tuple((key, Word(_value(key, expand(word), word.span, key), word.span)) for key, word in mount.options)
-    _check_together(mount.kind, dict(options), mount.span)
-    return replace(mount, options=options)
+    options = {key: Word(_value(key, expand(word), word.span, key), word.span) for key, word in mount.options}
+    kind = options.pop("type", Word(mount.kind.value, mount.span))
+    return _of_kind(replace(mount, options=tuple(options.items())), kind.text)
+
+
+def _of_kind(mount: MountFlag, text: str) -> MountFlag:
+    """Return *mount* as one of the type that *text* names, if its keys suit that."""
+    kind = _kind(text, mount.span)
+    for key, _ in mount.options:
+        _check_kind(kind, key, mount.span)
+    _check_together(kind, dict(mount.options), mount.span)
+    return replace(mount, kind=kind)
 
 
 def _field(field: str, span: Span) -> tuple[str, str]:
@@ -69,16 +78,11 @@ def _field(field: str, span: Span) -> tuple[str, str]:
     return key, value if equals else "true"
 
 
-def _kind(fields: list[tuple[str, str]], span: Span) -> MountKind:
-    """Return the type, wherever among the keys it stands; a mount without one is a bind mount."""
-    found = [value for key, value in fields if key == "type"]
-    if not found:
-        return MountKind.BIND
+def _kind(text: str, span: Span) -> MountKind:
     kinds = [kind.value for kind in MountKind]
-    if found[-1].lower() not in kinds:
-        hint = did_you_mean(found[-1], kinds)
-        raise DockerfileError(f"unsupported mount type {quote(found[-1])}", span, hint)
-    return MountKind(found[-1].lower())
+    if text.lower() not in kinds:
+        raise DockerfileError(f"unsupported mount type {quote(text)}", span, did_you_mean(text, kinds))
+    return MountKind(text.lower())
 
 
 def _checked(written: str, value: str, span: Span) -> str:

@@ -72,6 +72,8 @@ class MountKind(Enum):
 class MountFlag:
     """One ``--mount=``: keys in normal spelling; a value with a variable in it is checked by `grammar.mounts.settle`.
 
+    A type with a variable in it is a key of its own until then, and *kind* means nothing.
+
     Keys kept in *options*: target, source, from, id, readonly ("true"/"false"), sharing, mode, uid, gid, size (bytes),
     required ("true"/"false"), env. Aliases (dst, destination, src, ro, rw, readwrite) are folded by the parser. A key
     that was not given is missing: the defaults belong to whoever mounts.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from grammar.errors import DockerfileError
+from grammar.hints import TRIGGER
 from grammar.lines import read_lines
 from grammar.nodes import Arg, Dockerfile, From, Instruction, Onbuild
 from grammar.pieces import Line, split_first
@@ -11,7 +12,10 @@ from grammar.syntax import read_instruction
 
 MAX_STAGES = 1000
 
+_BEGIN = "begin with FROM"
 _NO_TRIGGERS = ("FROM", "MAINTAINER")
+_TRIGGER_ESCAPE = "\\"
+"""A trigger is text of an image: whoever reads it later does not know what escape its file chose."""
 
 
 def parse(source: Source) -> Dockerfile:
@@ -29,13 +33,13 @@ def parse(source: Source) -> Dockerfile:
 def parse_prefix(source: Source) -> tuple[Dockerfile, DockerfileError | None]:
     """Parse as far as there is no mistake; return what stands before it, and the mistake."""
     if not source.text:
-        return Dockerfile(instructions=()), DockerfileError("the Dockerfile cannot be empty")
+        return Dockerfile(instructions=()), DockerfileError("the Dockerfile cannot be empty", hint=_BEGIN)
     try:
         reading = read_lines(source.text)
     except DockerfileError as mistake:
         return Dockerfile(instructions=()), mistake
     if not reading.lines:
-        return Dockerfile(instructions=()), DockerfileError("file with no instructions")
+        return Dockerfile(instructions=()), DockerfileError("file with no instructions", hint=_BEGIN)
     instructions: list[Instruction] = []
     found: DockerfileError | None = None
     try:
@@ -51,8 +55,8 @@ def parse_prefix(source: Source) -> tuple[Dockerfile, DockerfileError | None]:
     return whole, found
 
 
-def parse_trigger(text: str, span: Span, escape: str = "\\") -> Instruction:
-    """Parse the text of an ONBUILD trigger of a base image; it and its mistakes stand at *span*.
+def parse_trigger(text: str, span: Span, escape: str = _TRIGGER_ESCAPE) -> Instruction:
+    """Parse the text of an ONBUILD trigger of a base; it and its mistakes stand at *span*.
 
     Raises:
         DockerfileError: the text is not one instruction, or one that may not be a trigger.
@@ -74,12 +78,12 @@ def _read_all(lines: tuple[Line, ...], escape: str) -> Iterator[Instruction]:
         instruction = _read(line, escape)
         stages += isinstance(instruction, From)
         if not stages and not isinstance(instruction, Arg):
-            raise DockerfileError("no build stage in current context", line.span, "begin with FROM")
+            raise DockerfileError("no build stage in current context", line.span, _BEGIN)
         if stages > MAX_STAGES:
             raise DockerfileError(f"the Dockerfile has more than {MAX_STAGES} stages", line.span)
         yield instruction
     if not stages:
-        raise DockerfileError("dockerfile contains no stages to build")
+        raise DockerfileError("dockerfile contains no stages to build", hint=_BEGIN)
 
 
 def _read(line: Line, escape: str) -> Instruction:
@@ -93,8 +97,8 @@ def _read(line: Line, escape: str) -> Instruction:
 def _read_trigger(line: Line, escape: str) -> Instruction:
     name, _ = split_first(line.text)
     if name.upper() == "ONBUILD":
-        raise DockerfileError("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed", line.place(0, len(name)))
+        raise DockerfileError("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed", line.place(0, len(name)), TRIGGER)
     if name.upper() in _NO_TRIGGERS:
         message = f"{name.upper()} isn't allowed as an ONBUILD trigger"
-        raise DockerfileError(message, line.place(0, len(name)))
+        raise DockerfileError(message, line.place(0, len(name)), TRIGGER)
     return read_instruction(line, escape)

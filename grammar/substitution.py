@@ -7,7 +7,11 @@ RESULT_LIMIT = 1 << 20
 
 
 class BadWordError(Exception):
-    """The word breaks a rule; the text says which."""
+    """The word breaks a rule; the text says which, the hint what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class TooMuchError(Exception):
@@ -27,7 +31,8 @@ def choose(name: str, value: str | None, kind: str, word: str, *, empty_is_unset
         return "" if missing else word
     if missing:
         state = "unset" if value is None else "empty"
-        raise BadWordError(f"{name}: {word or f'is not allowed to be {state}'}")
+        hint = f"give {name} a value above with ARG or ENV, or an argument with --build-arg {name}=..."
+        raise BadWordError(f"{name}: {word or f'is not allowed to be {state}'}", hint)
     return value or ""
 
 
@@ -62,4 +67,5 @@ def replaced(value: str, pattern: str, replacement: str, *, every: bool) -> str:
 
 
 def _bad_pattern(pattern: str, error: ValueError) -> BadWordError:
-    return BadWordError(f"invalid pattern ({pattern}) in substitution: {error}")
+    hint = "in a pattern, a backslash stands before * ? / } or another one"
+    return BadWordError(f"invalid pattern ({pattern}) in substitution: {error}", hint)

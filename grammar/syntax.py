@@ -10,6 +10,7 @@ from grammar import instructions
 from grammar.arguments import Arguments
 from grammar.errors import DockerfileError
 from grammar.flags import read_flags
+from grammar.hints import form
 from grammar.nodes import (
     Add,
     Arg,
@@ -119,9 +120,9 @@ def _translated(error: UnexpectedInput, line: Line, keyword: str, base: int) -> 
     start = base + (offset or 0)
     missing = isinstance(error, UnexpectedToken) and error.token.type == "$END"
     if missing or start >= len(line.text):
-        return DockerfileError(message, line.span)
+        return DockerfileError(message, line.span, form(keyword))
     word, _ = split_first(line.text[start:])
-    return DockerfileError(message, line.place(start, start + len(word)))
+    return DockerfileError(message, line.place(start, start + len(word)), form(keyword))
 
 
 class _Builder(Transformer[Token, Instruction]):

@@ -67,7 +67,8 @@ def _resolve(text: str, lookup: Lookup, span: Span, *, escape: str, quotes: bool
     try:
         return Lexer(text, lookup, escape=escape, quotes=quotes).parts()
     except (BadWordError, TooMuchError) as error:
-        raise DockerfileError(f"failed to process {quote(text)}: {error}", span) from None
+        hint = error.hint if isinstance(error, BadWordError) else ""
+        raise DockerfileError(f"failed to process {quote(text)}: {error}", span, hint) from None
 
 
 def _join(parts: list[Part]) -> str:

@@ -8,8 +8,9 @@ from builder.checks.from_rules import section_platform
 from builder.errors import BuildError
 from builder.machine import Machine
 from builder.oci.model import ImageConfig, Platform
-from builder.outline import Outline, Section
+from builder.outline import Outline
 from builder.request import Request
+from builder.sections import Section
 from builder.stages import FromImage
 
 

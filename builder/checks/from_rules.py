@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from builder.checks.variables import Guesses, names_in
 from builder.errors import ResolveError
 from builder.oci.model import ImageConfig, Platform
-from builder.outline import Outline, Section, global_arguments
+from builder.outline import Outline, global_arguments
 from builder.platforms import parse_platform, wanted_platform
 from builder.request import Request
 from builder.resolve import global_scope
+from builder.sections import Section
 from builder.stages import FromImage
 from grammar import lint_rules as rules
 from grammar.errors import DockerfileError
@@ -31,8 +32,8 @@ class Head:
     scope: Mapping[str, str]
     declared: frozenset[str]
     """The names of the scope and those of global ARGs that have no value."""
-    defaults: Mapping[str, str]
-    """The scope as it is without build arguments."""
+    defaults: Mapping[str, str] | None
+    """The scope as it is without build arguments; None when a default is malformed that a build argument replaces."""
     escape: str
     guesses: Guesses
 
@@ -51,7 +52,7 @@ def from_violations(dockerfile: Dockerfile, request: Request) -> Iterator[Violat
         DockerfileError: a default of a global ARG is malformed.
     """
     scope = global_scope(dockerfile, request)
-    defaults = global_scope(dockerfile, replace(request, build_args=()))
+    defaults = _defaults(dockerfile, request)
     declared = frozenset({name for node in global_arguments(dockerfile) for name, _ in node.items} | scope.keys())
     guesses = Guesses()
     for node in dockerfile.instructions:
@@ -69,7 +70,15 @@ def from_violations(dockerfile: Dockerfile, request: Request) -> Iterator[Violat
                     yield from rule(head)
 
 
+def _defaults(dockerfile: Dockerfile, request: Request) -> Mapping[str, str] | None:
+    with suppress(DockerfileError):
+        return global_scope(dockerfile, replace(request, build_args=()))
+    return None
+
+
 def _invalid_default_arg_in_from(head: Head) -> Iterator[Violation]:
+    if head.defaults is None:
+        return
     image = head.node.image
     text = expand(image, head.defaults, escape=head.escape)
     try:

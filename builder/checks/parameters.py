@@ -10,8 +10,9 @@ from builder.checks.scope import Globals, StageScope
 from builder.checks.targets import description
 from builder.checks.variables import names_in
 from builder.oci.model import ImageConfig
-from builder.outline import Outline, Section, global_arguments
+from builder.outline import Outline, global_arguments
 from builder.request import Request
+from builder.sections import Section
 from builder.stages import FromImage, FromStage
 from grammar.nodes import Arg, Dockerfile, Instruction, MountFlag, MountKind, Run, Word
 from grammar.source import Source, Span

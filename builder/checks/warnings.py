@@ -10,8 +10,9 @@ from builder.checks.stage_rules import check_stage
 from builder.context import ignore_text, open_context
 from builder.errors import BuildError
 from builder.oci.model import ImageConfig
-from builder.outline import Outline, Section
+from builder.outline import Outline
 from builder.request import Request
+from builder.sections import Section
 from builder.stages import FromImage, FromStage
 from grammar.errors import DockerfileError
 from grammar.ignorefile import IgnoreFile

@@ -51,9 +51,14 @@ def _is_tar(file: BinaryIO) -> bool:
 def _decompressed(file: BinaryIO) -> BinaryIO:
     magic = file.read(6)
     file.seek(0)
+    return decompressed(file, magic)
+
+
+def decompressed(file: BinaryIO, magic: bytes) -> BinaryIO:
+    """Return the content of *file*, which begins with the six bytes *magic*; what is not compressed comes as it is."""
     if magic.startswith(b"BZh"):
         return cast("BinaryIO", bz2.BZ2File(file))
-    if magic == b"\xfd7zXZ\0":
+    if magic.startswith(b"\xfd7zXZ\0"):
         return cast("BinaryIO", lzma.LZMAFile(file))
     return decompressing(file)
 

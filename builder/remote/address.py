@@ -16,6 +16,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from builder.errors import ResolveError
 from builder.oci.digest import Digest
 from builder.oci.errors import InvalidDigest, RegistryError
+from grammar.golang import parse_bool
+from grammar.suggest import did_you_mean
 from runtime.values import frozen
 
 UNNAMED = "__unnamed__"
@@ -27,7 +29,10 @@ _SCP = re.compile(r"(?P<user>\w[\w.-]*)@(?P<host>\w[\w.-]*):(?P<path>[^-\s\\][^\
 _REF = re.compile(r"[A-Za-z0-9][\w./+@-]{0,250}\Z", re.ASCII)
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 _PREFIX = re.compile(r"[0-9a-f]{4,64}\Z")
-_TRUE, _FALSE = frozenset({"1", "t", "true"}), frozenset({"0", "f", "false"})
+_SWITCHES = ("keep-git-dir", "submodules")
+"""Queries that may go without a value."""
+_QUERY = ("ref", "tag", "branch", "subdir", "commit", "checksum", *_SWITCHES, "mtime", "fetch-by-commit")
+_QUERY_HINT = f"a query may have {', '.join(_QUERY)}"
 _HINT = "it would be kept in the cache and in the history; give it with --secret id={}"
 
 
@@ -92,7 +97,9 @@ def parse(text: str) -> Source | None:
 
 def parse_context(text: str) -> Source | None:
     """Return the source that *text* means as a build context: its file, which is no archive, is called ``context``."""
-    source = parse(f"https://{text}" if text.startswith("github.com/") else text)
+    if text.startswith("github.com/"):
+        return _git(f"https://{text}")
+    source = parse(text)
     return replace(source, name="context") if isinstance(source, HttpSource) else source
 
 
@@ -145,11 +152,11 @@ def _git(text: str) -> GitSource:
 def _with_query(source: GitSource, query: str) -> GitSource:
     pairs = parse_qsl(query, keep_blank_values=True)
     given = dict(pairs)
-    for key, value in pairs:
-        if not value:
+    for number, (key, value) in enumerate(pairs):
+        if not value and key not in _SWITCHES:
             raise ResolveError(f'query "{key}" has no value')
-    if len(given) < len(pairs):
-        raise ResolveError("a query of a git repository names every key once")
+        if key in dict(pairs[:number]):
+            raise ResolveError(f'query "{key}" has multiple values')
     if "tag" in given and "branch" in given:
         raise ResolveError("branch conflicts with tag")
     for key, value in given.items():
@@ -179,7 +186,8 @@ def _with_pair(source: GitSource, key: str, value: str) -> GitSource:
             _boolean(key, value)
             return source  # always tried first
         case _:
-            raise ResolveError(f'unexpected query "{key}"' + (f' with value "{value}"' if key == "mtime" else ""))
+            shown = f' with value "{value}"' if key == "mtime" else ""
+            raise ResolveError(f'unexpected query "{key}"{shown}', hint=did_you_mean(key, _QUERY) or _QUERY_HINT)
 
 
 def _merged(name: str, old: str, new: str) -> str:
@@ -189,9 +197,10 @@ def _merged(name: str, old: str, new: str) -> str:
 
 
 def _boolean(key: str, value: str) -> bool:
-    if value.lower() not in _TRUE | _FALSE:
-        raise ResolveError(f'query "{key}": expected true or false, not "{value}"')
-    return value.lower() in _TRUE
+    try:
+        return parse_bool(value) if value else True
+    except ValueError:
+        raise ResolveError(f'invalid {key} value: "{value}"', hint="write true or false") from None
 
 
 def _checked(source: GitSource) -> GitSource:

@@ -1,4 +1,7 @@
+import bz2
+import gzip
 import json
+import lzma
 import os
 import re
 import subprocess
@@ -394,6 +397,17 @@ def test_a_dockerfile_on_standard_input_with_a_folder(
     (tmp_path / "context").mkdir()
     (tmp_path / "context" / "file").touch()
     assert from_stdin(b"FROM a\n", ["-f", "-", "context"]) == "FROM a\n ['file']\n0 [True, False]\n"
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_an_archive_on_standard_input_may_be_compressed(
+    from_stdin: Callable[[bytes, list[str]], str], compress: Callable[[bytes], bytes]
+) -> None:
+    from tests.helpers.images import tar_of
+
+    archive = compress(tar_of({"Dockerfile": b"FROM a\n"}))
+    assert from_stdin(archive, ["-"]) == "None ['Dockerfile']\n0 [False, True]\n"
+    assert "ERROR: " in from_stdin(archive[: len(archive) // 2], ["-"])
 
 
 def test_an_archive_on_standard_input_is_the_context(

@@ -50,6 +50,13 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     refused("failed to read dockerfile", tmp_path)
 
 
+def test_a_containerfile_is_named_when_it_is_all_there_is(tmp_path):
+    (tmp_path / "Containerfile").write_text("FROM x\n")
+    with pytest.raises(RequestError, match="failed to read dockerfile") as caught:
+        read_dockerfile(Request(context=tmp_path))
+    assert caught.value.hint == f"there is a Containerfile: give it with -f {tmp_path}/Containerfile"
+
+
 def test_text_that_is_not_utf_8_is_refused_with_its_line(tmp_path):
     (tmp_path / "Dockerfile").write_bytes(b"FROM x\nRUN \xff\n")
     refused("Dockerfile:2: the Dockerfile is not valid UTF-8", tmp_path)

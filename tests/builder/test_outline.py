@@ -113,10 +113,23 @@ def test_a_later_stage_cannot_be_copied_from():
 
 
 def test_a_stage_cannot_be_copied_from_itself():
-    refused("FROM scratch AS one\nCOPY --from=one a b\n", 'cannot copy from stage "one"')
+    refused("FROM scratch AS one\nCOPY --from=one a b\n", "circular dependency detected on stage: one")
+    refused("FROM scratch\nRUN --mount=from=0,target=/m true\n", "circular dependency detected on stage: stage-0")
 
 
-@pytest.mark.parametrize("index", ["1", "2", "99"])
+def test_a_later_stage_cannot_be_mounted():
+    text = "FROM scratch AS one\nRUN --mount=from=1,target=/m true\nFROM scratch AS two\n"
+    message = 'cannot mount from stage "1" to "/m", stage needs to be defined before current command'
+    error = refused(text, message, target="one")
+    assert marked(text, error.span) == "RUN --mount=from=1,target=/m true"[12:28]
+
+
+def test_stages_that_need_each_other_are_a_circle_also_over_others():
+    text = "FROM scratch AS a\nCOPY --from=c x x\nFROM a AS b\nFROM scratch AS c\nCOPY --from=b x x\n"
+    assert marked(text, refused(text, "circular dependency detected on stage: a").span) == "c"
+
+
+@pytest.mark.parametrize("index", ["-1", "2", "99"])
 def test_an_index_that_is_not_of_an_earlier_stage_is_refused(index):
     text = f"FROM scratch\nFROM scratch\nCOPY --from={index} a b\n"
     error = refused(text, f"invalid stage index {index}")
@@ -205,3 +218,30 @@ def test_a_build_context_from_elsewhere_is_what_a_copy_without_from_reads():
     outline = outline_of("FROM base\n", context="https://h.invalid/x.git#main")
     assert outline.input(None, 0) == FromRemote(GitSource(url="https://h.invalid/x.git", ref="main"), as_tree=True)
     assert outline_of("FROM base\n").input(None, 0) == FromContext()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("biuld", 'did you mean the stage "build"?'),
+        ("alpin", 'did you mean "alpine"?'),
+        ("ubunut:22.04", 'did you mean "ubuntu:22.04"?'),
+        ("something-else", ""),
+    ],
+)
+def test_an_image_that_nobody_has_may_have_been_meant_to_be_another(name, hint):
+    outline = outline_of(f"FROM scratch AS build\nFROM {name}\n")
+    assert outline.similar(outline.sections[1].head.image) == hint
+
+
+def test_a_variable_of_a_stage_names_no_source():
+    text = "FROM scratch AS one\nFROM scratch\nARG s=one\nCOPY --from=$s a b\n"
+    error = refused(text, "variable expansion is not supported for --from")
+    assert marked(text, error.span) == "$s"
+    assert "ARG s=... before the first FROM" in error.hint
+    mounted = text.replace("COPY --from=$s a b", "RUN --mount=from=$s,target=/m true")
+    refused(mounted, "'from' doesn't support variable expansion, define alias stage instead")
+
+
+def test_a_global_argument_without_a_value_may_name_a_source():
+    assert needs_of("ARG s\nFROM scratch AS one\nFROM scratch\nCOPY --from=${s:-one} a b\n").stages == {0, 1}

@@ -6,7 +6,7 @@ from builder.request import Request
 from builder.resolve import global_scope
 from builder.stages import FromImage, FromScratch, FromStage
 from grammar import parser
-from tests.helpers.resolving import BASE, PATH, base_config, marked, source_of, stage_of, stages_of
+from tests.helpers.resolving import BASE, PATH, after, base_config, marked, source_of, stage_of, stages_of
 
 
 def scope_of(text, context, **request):
@@ -39,10 +39,17 @@ def test_scratch_gives_an_empty_config_for_the_platform_with_a_path():
     assert stage.config.history == ()
 
 
-def test_the_platform_of_a_from_is_that_of_its_image():
-    text = "FROM --platform=$BUILDPLATFORM scratch\n"
-    stage = stage_of(text, platform="linux/s390x", build_args=(("BUILDPLATFORM", "linux/riscv64"),))
-    assert stage.config.architecture == "riscv64"
+def test_the_platform_of_a_from_is_that_of_a_base_that_says_none():
+    text = "FROM --platform=$BUILDPLATFORM folder\n"
+    given = {"platform": "linux/s390x", "build_args": (("BUILDPLATFORM", "linux/riscv64"),)}
+    assert stage_of(text, contexts=(("folder", "/here"),), **given).config.architecture == "riscv64"
+    assert stage_of(text.replace("folder", "scratch"), **given).config.architecture == "s390x"
+
+
+def test_arguments_that_speak_to_the_builder_are_no_variables():
+    stage = after("ARG BUILDKIT_SBOM_SCAN_STAGE=true\nLABEL seen=$BUILDKIT_SBOM_SCAN_STAGE\n")
+    assert dict(stage.config.config.labels) == {"seen": ""}
+    assert stage.config.history[0].created_by == "ARG BUILDKIT_SBOM_SCAN_STAGE=true"
 
 
 def test_one_reference_may_stand_for_two_platforms():

@@ -44,3 +44,25 @@ def test_escape_is_a_backslash_or_a_backtick(value: str) -> None:
         _read(f"# escape={value}")
 
     assert caught.value.message == f"invalid escape token '{value}' does not match ` or \\"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("// syntax=foo/bar:1 -x\nhello\n", "foo/bar:1 -x"),
+        ("#!/usr/bin/env x\n//syntax = foo/bar\n", "foo/bar"),
+        ("// check=skip=all\n//Syntax=foo\n", "foo"),
+        ('{"syntax": "foo/bar", "a": [1]}', "foo/bar"),
+        (' {\n  "a": 1,\n  "syntax": "foo/bar"\n}\n', "foo/bar"),
+    ],
+)
+def test_other_languages_say_theirs_in_their_own_way(text: str, value: str) -> None:
+    assert _read(text) == [("syntax", value)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["// a\n// syntax=b\n", " // syntax=b\n", '{"syntax": 1}', '{"syntax": "b"', "{" * 100_000, '"syntax"', "//"],
+)
+def test_what_only_looks_like_another_language_says_none(text: str) -> None:
+    assert _read(text) == []

@@ -56,6 +56,7 @@ def test_longer_line_is_refused(before: str, row: str) -> None:
 
     assert caught.value.message == "dockerfile line greater than max allowed size of 65535"
     assert caught.value.hint.startswith("line ")
+    assert caught.value.span is not None
 
 
 def test_instruction_of_many_lines_is_limited() -> None:

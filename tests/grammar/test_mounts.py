@@ -87,7 +87,7 @@ def test_settling_finds_what_the_variables_hid(text: str, message: str) -> None:
         ("foo", "invalid field 'foo' must be a key=value pair"),
         ("foo=1", "unexpected key 'foo' in 'foo=1'"),
         ("type=Foo", 'unsupported mount type "Foo"'),
-        ("type=$T", 'unsupported mount type "$T"'),
+        ("type=", 'unsupported mount type ""'),
         ("type=cache,required=1", "unexpected key 'required' for mount type 'cache'"),
         ("type=secret,id=a,size=1", "unexpected key 'size' for mount type 'secret'"),
         ("rw=$A", "invalid value for rw: $A"),
@@ -110,3 +110,16 @@ def test_a_dollar_at_the_end_of_from_is_no_variable() -> None:
 def test_an_empty_from_is_as_none() -> None:
     assert "from" not in _options(_read("type=bind,from=,target=/x"))
     assert "from" not in _options(_read("type=secret,from=,id=x"))
+
+
+def test_a_type_may_be_a_variable_and_keys_are_checked_once_it_is_known() -> None:
+    mount = _read("type=$T,target=/x,size=1k")
+
+    settled = settle(mount, lambda word: expand(word, {"T": "TMPFS"}))
+
+    assert (settled.kind, _options(settled)) == (MountKind.TMPFS, {"target": "/x", "size": "1024"})
+    with pytest.raises(DockerfileError, match="unexpected key 'size' for mount type 'cache'"):
+        settle(mount, lambda word: expand(word, {"T": "cache"}))
+    with pytest.raises(DockerfileError, match='unsupported mount type "tmpf"') as caught:
+        settle(mount, lambda word: expand(word, {"T": "tmpf"}))
+    assert caught.value.hint == 'did you mean "tmpfs"?'

@@ -58,6 +58,10 @@ def test_a_file_from_the_web_is_called_after_the_end_of_its_address(text, name):
         ("https://h.invalid/x.git?ref=r#r", GitSource(url="https://h.invalid/x.git", ref="r")),
         (f"https://h.invalid/x.git?commit={COMMIT}", GitSource(url="https://h.invalid/x.git", checksum=COMMIT)),
         ("https://h.invalid/x.git?checksum=abcd", GitSource(url="https://h.invalid/x.git", checksum="abcd")),
+        (
+            "https://h.invalid/x.git?keep-git-dir&submodules=",
+            GitSource(url="https://h.invalid/x.git", keep_git_dir=True),
+        ),
         ("https://h.invalid/x.git?keep-git-dir=1", GitSource(url="https://h.invalid/x.git", keep_git_dir=True)),
         ("https://h.invalid/x.git?submodules=false", GitSource(url="https://h.invalid/x.git", submodules=False)),
         ("https://h.invalid/x.git?mtime=commit", GitSource(url="https://h.invalid/x.git")),
@@ -85,8 +89,9 @@ def test_anything_else_is_a_path(text):
         ("https://h.invalid/x.git?branch=a&tag=b", "branch conflicts with tag"),
         ("https://h.invalid/x.git?subdir=a#:b", 'subdir conflicts: "b" vs "a"'),
         ("https://h.invalid/x.git?ref=", 'query "ref" has no value'),
-        ("https://h.invalid/x.git?ref=a&ref=b", "names every key once"),
-        ("https://h.invalid/x.git?keep-git-dir=maybe", 'query "keep-git-dir": expected true or false'),
+        ("https://h.invalid/x.git?ref=a&ref=b", 'query "ref" has multiple values'),
+        ("https://h.invalid/x.git?keep-git-dir=maybe", 'invalid keep-git-dir value: "maybe"'),
+        ("https://h.invalid/x.git?submodules=2", 'invalid submodules value: "2"'),
         ("https://h.invalid/x.git?mtime=now", 'unexpected query "mtime" with value "now"'),
         ("https://h.invalid/x.git#--upload-pack=touch", "invalid git reference"),
         ("https://h.invalid/x.git#a b", "invalid git reference"),
@@ -141,7 +146,14 @@ def test_a_full_commit_needs_no_question():
 
 def test_a_context_may_leave_out_the_scheme_of_one_well_known_host():
     assert parse_context("github.com/team/x.git#main") == GitSource(url="https://github.com/team/x.git", ref="main")
+    assert parse_context("github.com/team/x") == GitSource(url="https://github.com/team/x")
     assert parse("github.com/team/x.git") is None
+
+
+def test_a_query_that_is_misspelt_is_refused_with_the_one_that_was_meant():
+    with pytest.raises(ResolveError, match='unexpected query "subdr"') as caught:
+        parse("https://h.invalid/x.git?subdr=a")
+    assert caught.value.hint == 'did you mean "subdir"?'
 
 
 def test_the_file_of_a_context_has_a_name_of_its_own():
