@@ -41,9 +41,16 @@ class TreeWriter:
 
     def folder(self, path: str) -> None:
         """Make sure that *path*, which has no links in it, is a folder; one that exists keeps its owner and mode."""
+        waiting = [path]
+        while (path := waiting[-1]) and path.rpartition("/")[0] not in self._written:
+            waiting.append(path.rpartition("/")[0])
+        while waiting:
+            self._pass_through(waiting.pop())
+
+    def _pass_through(self, path: str) -> None:
+        """Do what `folder` does, when the folders above are in the layer already."""
         node = self._written.get(path)
         if node is None:
-            self.parents(path)
             node = self.lstat(path)
             made = self._folder_entry(path, node)
             if path or node is None:
