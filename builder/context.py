@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -77,7 +76,10 @@ def open_context(path: Path | str) -> Root:
 def ignore_text(root: Root, dockerfile: Path | None) -> str | None:
     """Read ``<Dockerfile>.dockerignore`` beside the Dockerfile, else ``.dockerignore`` of the context *root*.
 
-    A link in place of the file is not followed out of the context, and anything but a regular file is no ignore file.
+    A link in place of the file is not followed out of the context.
+
+    Raises:
+        RequestError: it is no regular file, or too long. Going on without it would show what it hides.
     """
     if dockerfile is not None:
         beside = dockerfile.with_name(dockerfile.name + ".dockerignore")
@@ -108,7 +110,8 @@ def _parsed(text: str | None) -> IgnoreFile | None:
 
 
 def _read(root: Root, name: str) -> str | None:
-    with suppress(UnsafePathError):
+    try:
         content = root.read_file(name, _IGNORE_LIMIT)
-        return None if content is None else content.decode("utf-8", "surrogateescape")
-    return None
+    except UnsafePathError as error:
+        raise RequestError(f"failed to read the ignore file: {error}") from error
+    return None if content is None else content.decode("utf-8", "surrogateescape")

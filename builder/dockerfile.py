@@ -42,10 +42,13 @@ def read_dockerfile(request: Request) -> DockerfileText:
     """
     if request.dockerfile is not None:
         try:
-            content = request.dockerfile.read_bytes()
+            with request.dockerfile.open("rb") as file:
+                content = file.read(LIMIT + 1)
         except OSError as error:
             reason = os.strerror(error.errno or 0).lower()
             raise RequestError(f"failed to read dockerfile: open {request.dockerfile}: {reason}") from error
+        if len(content) > LIMIT:
+            raise RequestError(f"failed to read dockerfile: {request.dockerfile}: longer than {LIMIT} bytes")
         return decoded(request.dockerfile.name, content)
     if isinstance(request.context, str):
         raise RequestError(f"the context {request.context} is elsewhere: only a build reads its Dockerfile")

@@ -23,13 +23,21 @@ def command(piece: Piece, *, exec_form: bool) -> CommandLine:
 
 
 def elements(array: Piece) -> tuple[Piece, ...]:
-    """Return the strings of a JSON array, each with the place of its literal."""
+    """Return the strings of a JSON array, each with the place of its literal.
+
+    Raises:
+        DockerfileError: one of them has a NUL, which is as little part of a Dockerfile escaped as it is plain.
+    """
     places = _STRING.finditer(array.text)
     values = json.loads(array.text)
-    return tuple(
+    found = tuple(
         Piece(_clean(value), array.start + place.start(), array.line, len(place[0]))
         for value, place in zip(values, places, strict=True)
     )
+    for piece in found:
+        if "\0" in piece.text:
+            raise DockerfileError("invalid character NUL", piece.span)
+    return found
 
 
 def is_exec_form(text: str) -> bool:

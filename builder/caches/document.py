@@ -13,6 +13,7 @@ among them: whoever builds has the base, or pulls it. What is read comes from el
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from builder.cache import BuiltLayer, Layers
 from builder.oci import media
@@ -119,9 +120,17 @@ def _layer(fields: Fields) -> BuiltLayer:
 
 def _time(fields: Fields, key: str) -> str:
     found = fields.text(key)
-    if found and not _TIME.match(found):
+    if found and not (_TIME.match(found) and _is_date(found[:19])):
         raise fields.error(key, f"not a time: {found[:80]!r}")
     return found
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _chosen(fields: Fields, layers: Layers) -> Layers:

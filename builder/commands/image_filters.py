@@ -17,6 +17,8 @@ Test = Callable[[Listed], bool]
 
 KEYS = ("before", "dangling", "label", "reference", "since", "until")
 _TIMESTAMP = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
+_FIRST, _LAST = -62135596800.0, 253402300799.0
+"""From the beginning of the year 1 to the last second of the year 9999 there are dates."""
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d(:\d\d(:\d\d(\.\d+)?)?)?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 
 
@@ -47,10 +49,10 @@ def created(entry: Listed) -> float | None:
 
 
 def seconds(time_text: str) -> float | None:
-    """Return the seconds since 1970 of a time of RFC 3339."""
+    """Return the seconds since 1970 of a time of RFC 3339, None when there is no such time."""
     try:
-        return datetime.fromisoformat(time_text).timestamp() if time_text else None
-    except ValueError:
+        return min(max(datetime.fromisoformat(time_text).timestamp(), _FIRST), _LAST) if time_text else None
+    except (ValueError, OverflowError):
         return None
 
 

@@ -18,6 +18,7 @@ from builder.oci.compression import decompressing
 from builder.oci.errors import LayerError
 from builder.oci.tar import Entry, EntryData, EntryKind, TarReader
 from builder.oci.tar_fields import parse_header
+from builder.trees import FOLDER
 
 _IN_MEMORY = 1 << 20
 _BLOCK = 512
@@ -82,11 +83,11 @@ def _member(entry: Entry, data: EntryData, folder: str, writer: TreeWriter, owne
     if owner is not None:
         placed = placed._replace(uid=owner[0], gid=owner[1])
     if entry.kind is EntryKind.HARDLINK:
-        placed = placed._replace(linkname=_place(entry.linkname, folder, writer))
+        placed = placed._replace(linkname=_link_target(entry, placed.path, folder, writer))
     if entry.kind is not EntryKind.FILE or entry.size <= _IN_MEMORY:
         writer.put(placed, data.read() if entry.kind is EntryKind.FILE else None, over=True)
         return
-    with _spooled(data) as handle:
+    with _spooled(data, entry.size) as handle:
         writer.put(placed, handle, over=True)
 
 
@@ -97,11 +98,21 @@ def _place(path: str, folder: str, writer: TreeWriter) -> str:
     return f"{real}/{name}".lstrip("/")
 
 
+def _link_target(entry: Entry, path: str, folder: str, writer: TreeWriter) -> str:
+    """Return what the hard link at *path* leads to: a layer with one that leads nowhere could not be unpacked."""
+    target = _place(entry.linkname, folder, writer)
+    found = writer.lstat(target)
+    if found is None or found.kind == FOLDER or target == path:
+        raise BuildError(f"failed to unpack the archive: {entry.path!r}: a hard link to {entry.linkname!r}, no file")
+    return target
+
+
 @contextmanager
-def _spooled(data: EntryData) -> Iterator[int]:
+def _spooled(data: EntryData, size: int) -> Iterator[int]:
     """Give the content of a large member as a file, so that it is never in memory as a whole."""
     with tempfile.TemporaryFile() as file:
         for offset, piece in data.pieces():
             os.pwrite(file.fileno(), piece, offset)
+        os.ftruncate(file.fileno(), size)  # a file with holes may end with one
         file.seek(0)
         yield file.fileno()

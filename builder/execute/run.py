@@ -19,7 +19,12 @@ from runtime.safepath import Root
 from runtime.snapshotter import Active
 from runtime.spec import ExitStatus, Limits, Network, Process, Spec
 
-_USER_MISTAKES = frozenset({"find user", "find group", "enter working directory", "find mount source"})
+_USER_MISTAKES = frozenset(
+    {
+        *("find user", "find group", "read users", "read groups"),
+        *("enter working directory", "find mount source", "find mount point"),
+    }
+)
 """Operations of the sandbox that fail because of what the Dockerfile or the image says, not because of the host."""
 
 

@@ -26,7 +26,7 @@ class TreeWriter:
     """No time in the layer is later than this."""
     _written: dict[str, Node] = field(default_factory=dict)
     _new: set[str] = field(default_factory=set)
-    """Folders that this layer made: nothing below lies in the tree."""
+    """Folders that this layer made, and what took the place of one: nothing below lies in the tree."""
 
     def lstat(self, path: str) -> Node | None:
         """Return what is at *path* with the layer on top."""
@@ -41,9 +41,16 @@ class TreeWriter:
 
     def folder(self, path: str) -> None:
         """Make sure that *path*, which has no links in it, is a folder; one that exists keeps its owner and mode."""
+        waiting = [path]
+        while (path := waiting[-1]) and path.rpartition("/")[0] not in self._written:
+            waiting.append(path.rpartition("/")[0])
+        while waiting:
+            self._pass_through(waiting.pop())
+
+    def _pass_through(self, path: str) -> None:
+        """Do what `folder` does, when the folders above are in the layer already."""
         node = self._written.get(path)
         if node is None:
-            self.parents(path)
             node = self.lstat(path)
             made = self._folder_entry(path, node)
             if path or node is None:
@@ -66,8 +73,11 @@ class TreeWriter:
         """Make sure that the folder above *path* exists, in the layer too."""
         if path:
             above = path.rpartition("/")[0]
-            if above not in self._written:
+            node = self._written.get(above)
+            if node is None:
                 self.folder(above)
+            elif node.kind != FOLDER:
+                raise BuildError(f"cannot copy to non-directory: /{above}")
 
     def put(self, entry: Entry, data: int | bytes | None = None, *, over: bool = False) -> None:
         """Add *entry*, whose path has no links in it. A folder overrides owner and mode of the one that is there.
@@ -82,9 +92,16 @@ class TreeWriter:
                 raise BuildError(f"cannot copy to non-directory: /{entry.path}")
             raise BuildError(f"cannot replace to directory /{entry.path} with file")
         self.parents(entry.path)
-        if is_folder and (existing is None or existing.kind != FOLDER):
+        was_folder = existing is not None and existing.kind == FOLDER
+        if is_folder != was_folder:
             self._new.add(entry.path)
+        if was_folder and not is_folder:
+            self._forget_below(entry.path)
         self._add(entry, data)
+
+    def _forget_below(self, path: str) -> None:
+        for below in [name for name in self._written if name.startswith(f"{path}/")]:
+            del self._written[below]
 
     def _add(self, entry: Entry, data: int | bytes | None = None) -> None:
         if "/.wh." in entry.path or entry.path.startswith(".wh."):

@@ -52,10 +52,18 @@ def test_a_link_out_of_the_context_is_no_ignore_file(machine, tmp_path):
     assert ignored(machine, tmp_path, {}) == set()
 
 
-def test_a_pipe_is_no_ignore_file(machine, tmp_path):
+def too_long(path):
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+@pytest.mark.parametrize("name", [".dockerignore", "Dockerfile.dockerignore"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, too_long, lambda path: path.symlink_to(path.name)])
+def test_what_cannot_be_read_as_an_ignore_file_hides_nothing_silently(machine, tmp_path, name, make):
     (tmp_path / "context").mkdir()
-    os.mkfifo(tmp_path / "context" / ".dockerignore")
-    assert ignored(machine, tmp_path, {}) == set()
+    make(tmp_path / "context" / name)
+    with pytest.raises(RequestError, match="failed to read the ignore file"):
+        ignored(machine, tmp_path, {})
 
 
 def test_the_context_is_opened_once_owned_by_root_and_closed_at_the_end(machine, tmp_path):

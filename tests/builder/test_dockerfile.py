@@ -37,6 +37,11 @@ def test_a_missing_one_is_refused_with_the_way_to_name_another(tmp_path):
     refused("is a directory", tmp_path, tmp_path)
 
 
+def test_a_named_one_without_end_is_left_at_the_limit(tmp_path):
+    (tmp_path / "my.df").symlink_to("/dev/zero")
+    refused("my.df: longer than 16777216 bytes", tmp_path, tmp_path / "my.df")
+
+
 def test_a_link_out_of_the_context_is_not_followed(tmp_path):
     context = tmp_path / "context"
     context.mkdir()

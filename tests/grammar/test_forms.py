@@ -42,3 +42,9 @@ def test_text_that_is_no_json_is_shell_form(text: str) -> None:
 
 def test_what_no_argument_can_hold_is_replaced() -> None:
     assert command(_piece('["\\ud800x\\ud83d\\udc33"]'), exec_form=True) == ExecForm(("\ufffdx🐳",))
+
+
+def test_a_nul_is_refused_where_it_is_spelled_as_an_escape_too() -> None:
+    with pytest.raises(DockerfileError, match="invalid character NUL") as caught:
+        elements(_piece('["a", "b\\u0000"]'))
+    assert caught.value.span == Span(6, 15)

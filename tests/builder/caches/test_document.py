@@ -49,6 +49,7 @@ def changed(path: str, value: Any) -> bytes:
         ("layers.0.size", -1),
         ("layers.0.mediaType", "text/plain"),
         ("layers.1.created", "yesterday"),
+        ("layers.1.created", "2024-13-32T25:61:00Z"),
         ("records.0.key", "x"),
         ("records.0.layers", [0, 9]),
         ("records.0.layers", [-1]),

@@ -1,13 +1,14 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from builder.commands.catalog import content_size
 from builder.commands.images import ago
 from builder.display.units import human_size
-from builder.oci.image import Image
+from builder.oci.image import Image, write_image
 from builder.oci.model import Platform
 from tests.builder.commands.conftest import Shop
 from tests.helpers.images import ARM64, tiny_image, tiny_index
@@ -52,6 +53,24 @@ def test_a_damaged_image_is_listed_too(shop: Shop) -> None:
     assert shop.run("images", "--format", "{{.Repository}} {{.Size}}").lines == ["tiny N/A"]
     shop.machine.layout.untag("docker.io/library/tiny:1")
     shop.machine.blobs.remove(image.descriptor.digest)
+
+
+@pytest.mark.parametrize(
+    "created",
+    [
+        "9999-12-31T23:59:59.999999999Z",
+        "9999-12-31T23:59:59-23:59",
+        "0001-01-01T00:00:00+23:59",
+        "2024-13-32T25:61:61Z",
+    ],
+)
+def test_an_image_of_an_impossible_time_does_not_spoil_the_list(shop: Shop, created: str) -> None:
+    image = shop.image("tiny:1")
+    odd = write_image(shop.machine.blobs, replace(image.config, created=created), image.manifest.layers)
+    shop.machine.layout.tag("docker.io/library/odd:1", odd.descriptor)
+    for words in (("images",), ("images", "--tree"), ("images", "--filter", "before=tiny:1"), ("history", "odd:1")):
+        assert (shop.run(*words).code, shop.run(*words).err) == (0, "")
+    assert {line.split()[0] for line in shop.run("images").lines[1:]} == {"odd", "tiny"}
 
 
 @pytest.mark.parametrize(("moment", "text"), [(None, "N/A"), (0.0, " years ago"), (1e12, "Less than a second ago")])

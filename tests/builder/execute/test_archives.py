@@ -11,9 +11,10 @@ from builder.errors import BuildError, StepFailed
 from builder.machine import open_machine
 from tests.builder.execute.test_copy import archive_of, base_of, owner
 from tests.builder.test_trees import folder, member
+from tests.helpers import rawtar
 from tests.helpers.fake_execute import Site
 from tests.helpers.images import tar_of
-from tests.helpers.rawtar import archive, file, hardlink, symlink
+from tests.helpers.rawtar import archive, file, hardlink, padded, pax, symlink
 
 COMPRESSORS = {
     "plain": lambda data: data,
@@ -38,6 +39,31 @@ def added(site, content, instruction="ADD a /d/", base="scratch"):
     (site.context / "a").write_bytes(content)
     with archive_of(site, site.solve(f"FROM {base}\n{instruction}\n")) as layer:
         return {entry.name: entry for entry in layer}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        (hardlink("h", "/etc/passwd"),),
+        (hardlink("h", "../../etc/passwd"),),
+        (hardlink("h", "later"), file("later")),
+        (rawtar.folder("sub"), hardlink("h", "sub")),
+        (hardlink("h", "h"),),
+        (file("h"), hardlink("h", "h")),
+        (rawtar.folder("sub"), file("sub/x"), file("sub"), hardlink("h", "sub/x")),
+        (file("x"), file("x/y")),
+    ],
+)
+def test_an_archive_whose_layer_could_not_be_unpacked_fails_the_step(site, members):
+    with pytest.raises(StepFailed, match=r"a hard link to|cannot copy to non-directory"):
+        added(site, archive(*members))
+
+
+@pytest.mark.parametrize("size", [100, 5 << 20])
+def test_a_file_may_end_with_a_hole(site, size):
+    sparse = (("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.realsize", str(size)))
+    entries = added(site, archive(pax(("GNU.sparse.name", "x"), *sparse), file("x", padded(b"1\n0\n0\n"))))
+    assert entries["d/x"].size == size
 
 
 @pytest.mark.parametrize("compression", COMPRESSORS)

@@ -143,3 +143,10 @@ def test_no_time_is_later_than_the_epoch():
 def test_a_name_that_means_a_deletion_is_refused(path):
     with pytest.raises(LayerError, match="cannot be stored in a layer"):
         writer_on().put(file(path))
+
+
+def test_a_folder_may_be_deeper_than_python_recurses():
+    writer = writer_on()
+    writer.folder("a/" * 2500 + "a")
+    assert len(writer.layer.paths) == 2501
+    assert writer.layer.paths[:2] == ["a", "a/a"]
