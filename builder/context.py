@@ -104,7 +104,7 @@ def _parsed(text: str | None) -> IgnoreFile | None:
         return None if text is None else IgnoreFile.parse(text)
     except DockerfileError as error:
         line = text.count("\n", 0, error.span.start) + 1 if text and error.span else 1
-        raise RequestError(f"line {line} of the ignore file: {error.message}", hint=error.hint) from error
+        raise RequestError(f".dockerignore:{line}: {error.message}", hint=error.hint) from error
 
 
 def _read(root: Root, name: str) -> str | None:

@@ -73,6 +73,13 @@ class Resources:
     memory: int | None = None
     cpu_quota: int | None = None
     cpu_period: int | None = None
+    cpu_shares: int | None = None
+    memory_swap: int | None = None
+    """Memory and swap together, -1 for no limit."""
+    cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+    cgroup_parent: str = ""
+    """Path of the group that those of the steps are made in; "" for the builder's own."""
     pids: int | None = None
 
 

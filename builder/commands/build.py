@@ -13,18 +13,19 @@ from builder.commands.annotation_flags import annotations
 from builder.commands.cache_flags import cache_flags, cache_values
 from builder.commands.foreign_flags import foreign_flags
 from builder.commands.housekeeping import tidy
+from builder.commands.limit_flags import limit_flags, limit_values
 from builder.commands.log_flag import log_flag, logged
 from builder.commands.metadata import Warnings, metadata
 from builder.commands.output_shape import output_annotations, shaped_outputs, stored
 from builder.commands.pull_flag import pull_flag
 from builder.commands.stdin_context import Elsewhere, prepared
-from builder.commands.step_flags import ssh_keys, step_flags, step_values
+from builder.commands.step_flags import check_secrets, ssh_keys, step_flags, step_values
 from builder.commands.target_flags import targets
 from builder.commands.tools import Command, be_root, is_terminal, machine, root_option, say, tools
 from builder.display.choose import MODES, OpenDisplay, open_display
 from builder.errors import BuildError, RequestError
 from builder.names import full_names
-from builder.outputs.files import replace_file
+from builder.outputs.files import check_destination, replace_file
 from builder.progress import Progress
 from builder.request import Compression, Request
 from grammar.errors import DockerfileError
@@ -130,6 +131,7 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 @log_flag
 @cache_flags
 @step_flags
+@limit_flags
 @root_option
 @foreign_flags
 def command(**flags: Any) -> int:
@@ -146,6 +148,9 @@ def command(**flags: Any) -> int:
             with prepared(request, elsewhere) as ready:
                 return answer(call, ready, dockerfile_path(request))
     _check_outputs(request, quiet=flags["quiet"])
+    check_secrets(request.secrets)
+    for name in ("iidfile", "metadata_file"):
+        check_destination(flags[name])
     be_root()
     with (
         logged(flags["log_file"]) as logging,
@@ -194,6 +199,7 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         squash="all" if flags["squash_all"] else "new" if flags["squash"] else "",
         stored=stored(outputs, flags["output_format"] or ""),
         source_date_epoch=values.source_date_epoch(dict(build_args)),
+        resources=limit_values(flags),
         **step_values(flags, env),
         **cache_values(flags),
     )

@@ -78,6 +78,11 @@ def _limits(resources: Resources) -> Limits:
         memory=resources.memory,
         cpu_quota=resources.cpu_quota,
         cpu_period=resources.cpu_period,
+        cpu_shares=resources.cpu_shares,
+        memory_swap=resources.memory_swap,
+        cpuset_cpus=resources.cpuset_cpus,
+        cpuset_mems=resources.cpuset_mems,
+        cgroup_parent=resources.cgroup_parent,
         pids=resources.pids,
     )
 

@@ -284,12 +284,23 @@ def test_dead_flags_of_docker_are_accepted_with_a_warning(fake: Fake, capsys: py
         fake,
         "--rm",
         "--force-rm=true",
-        "--cpu-shares=2",
+        "--isolation=process",
         "--progress=quiet",
         "context",
     )
     warned = re.findall("WARNING: (.*) has no effect", capsys.readouterr().err)
-    assert sorted(warned) == ["--cpu-shares", "--force-rm", "--rm"]
+    assert sorted(warned) == ["--force-rm", "--isolation", "--rm"]
+
+
+def test_a_file_that_could_not_be_written_is_found_out_before_the_build(
+    fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for flag in ("--iidfile", "--metadata-file"):
+        assert run(fake, flag, "missing/file", "context") == 2
+        assert "ERROR: open missing/file: no such file or directory" in capsys.readouterr().err
+        assert run(fake, flag, "context", "context") == 2
+        assert "ERROR: open context: is a directory" in capsys.readouterr().err
+    assert fake.requests == []
 
 
 def test_turning_off_what_is_not_there_is_no_mistake(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:

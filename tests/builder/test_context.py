@@ -108,5 +108,5 @@ def test_a_context_that_is_elsewhere_is_no_folder():
 
 
 def test_a_mistake_in_an_ignore_file_names_its_line(machine, tmp_path):
-    with pytest.raises(RequestError, match="line 2 of the ignore file"):
+    with pytest.raises(RequestError, match="dockerignore:2: "):
         ignored(machine, tmp_path, {".dockerignore": "a\n!\n"})
