@@ -46,7 +46,7 @@ class Sources:
             status = os.fstat(root.fd)
             self._contexts[name] = Source(
                 root=root,
-                ignore=_ignore_file(root, self._request.dockerfile) if name == MAIN else _own_ignore_file(root),
+                ignore=_parsed(ignore_text(root, self._request)) if name == MAIN else _own_ignore_file(root),
                 owned_by_root=True,
                 where="the build context" if name == MAIN else f"the context {name}",
                 id=f"{status.st_dev}:{status.st_ino}:{os.path.abspath(path)}",
@@ -74,11 +74,15 @@ def open_context(path: Path | str) -> Root:
         raise RequestError(f'unable to prepare context: path "{path}" is not a directory') from error
 
 
-def ignore_text(root: Root, dockerfile: Path | None) -> str | None:
-    """Read ``<Dockerfile>.dockerignore`` beside the Dockerfile, else ``.dockerignore`` of the context *root*.
+def ignore_text(root: Root, request: Request) -> str | None:
+    """Read the ignore file of *request*: the one it names, else that of its Dockerfile or of the context *root*.
 
     A link in place of the file is not followed out of the context, and anything but a regular file is no ignore file.
+    Raises RequestError when the one that is named cannot be read.
     """
+    if request.ignore_file is not None:
+        return _named_ignore_file(request.ignore_file)
+    dockerfile = request.dockerfile
     if dockerfile is not None:
         beside = dockerfile.with_name(dockerfile.name + ".dockerignore")
         if beside.is_file():
@@ -87,16 +91,25 @@ def ignore_text(root: Root, dockerfile: Path | None) -> str | None:
         text = _read(root, name)
         if text is not None:
             return text
-    return _read(root, ".dockerignore")
+    return _of_context(root)
+
+
+def _named_ignore_file(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "surrogateescape")
+    except OSError as error:
+        raise RequestError(f"failed to read ignore file: open {path}: {(error.strerror or '').lower()}") from error
+
+
+def _of_context(root: Root) -> str | None:
+    """Read the ignore file of a context: ``.dockerignore``, else the one that Buildah has."""
+    text = _read(root, ".dockerignore")
+    return _read(root, ".containerignore") if text is None else text
 
 
 def _own_ignore_file(root: Root) -> IgnoreFile | None:
-    """Read the ``.dockerignore`` of a named context."""
-    return _parsed(_read(root, ".dockerignore"))
-
-
-def _ignore_file(root: Root, dockerfile: Path | None) -> IgnoreFile | None:
-    return _parsed(ignore_text(root, dockerfile))
+    """Read the ignore file of a named context."""
+    return _parsed(_of_context(root))
 
 
 def _parsed(text: str | None) -> IgnoreFile | None:

@@ -159,5 +159,14 @@ class Request:
     allow: frozenset[str] = frozenset()
     """Entitlements that steps may ask for: ``security.insecure``, ``network.host``."""
     resources: Resources = Resources()
+    environment: tuple[tuple[str, str], ...] = ()
+    """Variables that every base is taken to have."""
+    unset_env: tuple[str, ...] = ()
+    unset_labels: tuple[str, ...] = ()
+    """Variables and labels that the image is not to have, wherever they come from."""
+    ignore_file: Path | None = None
+    """In place of the ignore files of the Dockerfile and the context."""
+    jobs: int | None = None
+    """How many steps run at the same time, None for a number that suits most builds."""
     cache_from: tuple[CacheSpec, ...] = ()
     cache_to: tuple[CacheSpec, ...] = ()

@@ -65,14 +65,6 @@ def _secret(given: str, env: Mapping[str, str]) -> Secret:
     return Secret(id=name, file=Path(path or name))
 
 
-def check_secrets(secrets: Iterable[Secret]) -> None:
-    """Raise RequestError for a secret whose file is not there."""
-    for secret in secrets:
-        if secret.file is not None and not secret.file.exists():
-            hint = f"--secret id={secret.id},src=FILE or id={secret.id},env=NAME"
-            raise RequestError(f"failed to stat {secret.file}: no such file or directory", hint=hint)
-
-
 def ssh_keys(given: Iterable[str], env: Mapping[str, str]) -> dict[str, tuple[Path, ...]]:
     """Return the files of private keys that ``--ssh`` names, by id."""
     return {name: paths for name, paths in _agents(given, env) if not _is_socket(paths[0])}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from builder.commands.step_flags import check_secrets, ssh_keys, step_values
+from builder.commands.step_flags import ssh_keys, step_values
 from builder.errors import RequestError
 from builder.request import Secret
 
@@ -42,13 +42,6 @@ def test_a_secret_is_a_file_or_a_variable(given: str, secret: Secret) -> None:
 def test_a_malformed_secret_is_refused(given: str) -> None:
     with pytest.raises(RequestError, match="invalid --secret"):
         values(secrets=(given,))
-
-
-def test_a_secret_without_its_file_is_found_out_before_the_build(tmp_path: Path) -> None:
-    (tmp_path / "there").touch()
-    check_secrets([Secret(id="a", variable="NOBODY"), Secret(id="b", file=tmp_path / "there")])
-    with pytest.raises(RequestError, match=f"failed to stat {tmp_path}/none: no such file or directory"):
-        check_secrets([Secret(id="a", file=tmp_path / "none")])
 
 
 def test_an_agent_is_a_socket(tmp_path: Path) -> None:
