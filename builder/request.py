@@ -1,6 +1,6 @@
 """What the user asked for: one frozen value, complete before anything runs."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from runtime.values import frozen
 
@@ -84,6 +84,15 @@ class Resources:
 
 
 @frozen
+class Volume:
+    """A file or folder of the host that each RUN sees at *target*. It is part of no key and of no layer."""
+
+    host_path: Path
+    target: PurePosixPath
+    read_only: bool = False
+
+
+@frozen
 class CacheSpec:
     """One ``--cache-from`` or ``--cache-to``: *type* is local, registry or inline, the options are as written."""
 
@@ -159,6 +168,9 @@ class Request:
     allow: frozenset[str] = frozenset()
     """Entitlements that steps may ask for: ``security.insecure``, ``network.host``."""
     resources: Resources = Resources()
+    volumes: tuple[Volume, ...] = ()
+    resolv_conf: str = ""
+    """What steps have as /etc/resolv.conf; "" for the host's."""
     environment: tuple[tuple[str, str], ...] = ()
     """Variables that every base is taken to have."""
     unset_env: tuple[str, ...] = ()

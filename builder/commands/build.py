@@ -14,6 +14,7 @@ from builder.commands.beforehand import check_beforehand
 from builder.commands.buildah_flags import as_docker_has_it, buildah_flags, buildah_values
 from builder.commands.cache_flags import cache_flags, cache_values
 from builder.commands.foreign_flags import foreign_flags
+from builder.commands.host_flags import host_flags, host_values
 from builder.commands.housekeeping import tidy
 from builder.commands.limit_flags import limit_flags, limit_values
 from builder.commands.log_flag import log_flag, logged
@@ -134,6 +135,7 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 @cache_flags
 @step_flags
 @limit_flags
+@host_flags
 @buildah_flags
 @root_option
 @foreign_flags
@@ -203,6 +205,7 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         stored=stored(outputs, flags["output_format"] or ""),
         **{"source_date_epoch": values.source_date_epoch(dict(build_args)), **buildah_values(flags, env)},
         resources=limit_values(flags),
+        **host_values(flags),
         **step_values(flags, env),
         **cache_values(flags),
     )

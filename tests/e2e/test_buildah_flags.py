@@ -43,3 +43,14 @@ def test_another_value_of_env_is_another_build(program: Program, tmp_path: Path)
     program.build(context, "--env", "A=1")
     assert program.build(context, "--env", "A=2").executed == ["[2/2] RUN echo $A"]
     assert program.build(context, "--env", "A=1").cached == ["[2/2] RUN echo $A"]
+
+
+def test_what_steps_see_of_the_host_is_in_no_layer_and_in_no_key(program: Program, tmp_path: Path) -> None:
+    dockerfile = "FROM small\nRUN cat /deep/shown/file /etc/resolv.conf > /said; touch /deep/shown/new || true\n"
+    context = write_context(tmp_path / "context", {"Dockerfile": dockerfile})
+    shown = write_context(tmp_path / "shown", {"file": "of the host\n"})
+    program.build(context, "-v", f"{shown}:/deep/shown:ro", "--dns", "192.0.2.1", "--dns-search", "lan")
+    said = program.run("run", "--rm", "built", "sh", "-c", "cat /said; ls -d /deep || echo none").stdout
+    assert said == "of the host\nnameserver 192.0.2.1\nsearch lan\nnone\n"
+    assert [path.name for path in shown.iterdir()] == ["file"]
+    assert program.build(context).executed == []
