@@ -6,7 +6,7 @@ from typing import Any
 from builder.commands.tools import is_terminal
 from builder.errors import RequestError
 from builder.outputs.files import check_destination
-from builder.request import Request, Secret
+from builder.request import Output, Request, Secret
 
 _WRITTEN = ("iidfile", "iidfile_raw", "metadata_file")
 
@@ -19,6 +19,11 @@ def check_beforehand(request: Request, flags: Mapping[str, Any]) -> None:
         check_destination(flags[name])
 
 
+def streams(request: Request) -> list[Output]:
+    """Return what goes to standard output."""
+    return [item for item in request.outputs if item.dest is None and item.type != "registry"]
+
+
 def check_secrets(secrets: Iterable[Secret]) -> None:
     """Raise RequestError for a secret whose file is not there."""
     for secret in secrets:
@@ -28,13 +33,13 @@ def check_secrets(secrets: Iterable[Secret]) -> None:
 
 
 def _check_outputs(request: Request, *, quiet: bool) -> None:
-    streams = [item for item in request.outputs if item.dest is None and item.type != "registry"]
+    found = streams(request)
     named = all(target.tags for target in request.targets) if request.targets else bool(request.tags)
     if any(item.type == "registry" for item in request.outputs) and not named:
         raise RequestError("tag is needed when pushing to registry", hint="give -t NAME")
-    if len(streams) > 1:
+    if len(found) > 1:
         raise RequestError("only one --output can go to standard output")
-    if streams and quiet:
+    if found and quiet:
         raise RequestError("-q prints the image ID on standard output, where --output should go", hint="give dest=FILE")
-    if streams and is_terminal(1):
+    if found and is_terminal(1):
         raise RequestError("refusing to write an archive to a terminal", hint="redirect it, or give dest=FILE")

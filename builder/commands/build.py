@@ -10,7 +10,7 @@ import click
 
 from builder.commands import build_flags as values
 from builder.commands.annotation_flags import annotations
-from builder.commands.beforehand import check_beforehand
+from builder.commands.beforehand import check_beforehand, streams
 from builder.commands.buildah_flags import as_docker_has_it, buildah_flags, buildah_values
 from builder.commands.cache_flags import cache_flags, cache_values
 from builder.commands.foreign_flags import foreign_flags
@@ -168,7 +168,7 @@ def command(**flags: Any) -> int:
         replace_file(flags["iidfile_raw"], ids.replace("sha256:", "").encode())
     if flags["metadata_file"] is not None:
         replace_file(flags["metadata_file"], metadata(outcome, watched.found, os.environ))
-    if flags["quiet"]:
+    if flags["quiet"] or (_mode(flags, os.environ) == "quiet" and not streams(request)):
         say(ids)
     return 0
 
@@ -211,8 +211,12 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
     )
 
 
+def _mode(flags: Mapping[str, Any], env: Mapping[str, str]) -> str:
+    return "quiet" if flags["quiet"] else flags["progress"] or env.get("BUILDKIT_PROGRESS") or "auto"
+
+
 def _display(flags: Mapping[str, Any], env: Mapping[str, str]) -> OpenDisplay:
-    mode = "quiet" if flags["quiet"] else flags["progress"] or env.get("BUILDKIT_PROGRESS") or "auto"
+    mode = _mode(flags, env)
     if mode not in MODES:
         raise RequestError(f"invalid BUILDKIT_PROGRESS {mode!r}", hint=f"use one of {', '.join(MODES)}")
     try:

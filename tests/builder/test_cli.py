@@ -178,6 +178,16 @@ def test_quiet_prints_the_image_id_alone(fake: Fake, capsys: pytest.CaptureFixtu
     assert capsys.readouterr() == (f"{IMAGE_ID}\n", "")
 
 
+def test_quiet_progress_prints_it_too_unless_an_archive_goes_there(
+    fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked(fake, "--progress=quiet", "context")
+    assert capsys.readouterr() == (f"{IMAGE_ID}\n", "")
+    asked(fake, "--progress=none", "context")
+    asked(fake, "--progress=quiet", "-o", "-", "context")
+    assert capsys.readouterr() == ("", "")
+
+
 def test_progress_goes_to_standard_error(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     asked(fake, "context")
     assert capsys.readouterr() == ("", "#1 [1/1] RUN x\n#1 DONE 1.0s\n")
