@@ -5,7 +5,7 @@ Pure functions over `ContainerConfig`. The rules and texts are those of BuildKit
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from posixpath import join, normpath
 
@@ -38,6 +38,14 @@ def with_default_path(config: ContainerConfig) -> ContainerConfig:
 def with_labels(config: ContainerConfig, labels: Mapping[str, str]) -> ContainerConfig:
     """Set labels; later ones win."""
     return replace(config, labels=tuple(sorted((dict(config.labels) | dict(labels)).items())))
+
+
+def without(config: ContainerConfig, variables: Collection[str], labels: Collection[str]) -> ContainerConfig:
+    """Leave out variables and labels by name."""
+    if not variables and not labels:
+        return config
+    env = tuple(item for item in config.env if item.partition("=")[0] not in variables)
+    return replace(config, env=env, labels=tuple(pair for pair in config.labels if pair[0] not in labels))
 
 
 def command_args(config: ContainerConfig, command: CommandLine) -> tuple[str, ...]:

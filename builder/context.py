@@ -45,7 +45,7 @@ class Sources:
             status = os.fstat(root.fd)
             self._contexts[name] = Source(
                 root=root,
-                ignore=_ignore_file(root, self._request.dockerfile) if name == MAIN else _own_ignore_file(root),
+                ignore=_parsed(ignore_text(root, self._request)) if name == MAIN else _own_ignore_file(root),
                 owned_by_root=True,
                 where="the build context" if name == MAIN else f"the context {name}",
                 id=f"{status.st_dev}:{status.st_ino}:{os.path.abspath(path)}",
@@ -73,14 +73,18 @@ def open_context(path: Path | str) -> Root:
         raise RequestError(f'unable to prepare context: path "{path}" is not a directory') from error
 
 
-def ignore_text(root: Root, dockerfile: Path | None) -> str | None:
-    """Read ``<Dockerfile>.dockerignore`` beside the Dockerfile, else ``.dockerignore`` of the context *root*.
+def ignore_text(root: Root, request: Request) -> str | None:
+    """Read the ignore file of *request*: the one it names, else that of its Dockerfile or of the context *root*.
 
     A link in place of the file is not followed out of the context.
 
     Raises:
-        RequestError: it is no regular file, or too long. Going on without it would show what it hides.
+        RequestError: it is no regular file, too long, or the one that is named and cannot be read. Going on without it
+            would show what it hides.
     """
+    if request.ignore_file is not None:
+        return _named_ignore_file(request.ignore_file)
+    dockerfile = request.dockerfile
     if dockerfile is not None:
         beside = dockerfile.with_name(dockerfile.name + ".dockerignore")
         if beside.is_file():
@@ -89,16 +93,25 @@ def ignore_text(root: Root, dockerfile: Path | None) -> str | None:
         text = _read(root, name)
         if text is not None:
             return text
-    return _read(root, ".dockerignore")
+    return _of_context(root)
+
+
+def _named_ignore_file(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "surrogateescape")
+    except OSError as error:
+        raise RequestError(f"failed to read ignore file: open {path}: {(error.strerror or '').lower()}") from error
+
+
+def _of_context(root: Root) -> str | None:
+    """Read the ignore file of a context: ``.dockerignore``, else the one that Buildah has."""
+    text = _read(root, ".dockerignore")
+    return _read(root, ".containerignore") if text is None else text
 
 
 def _own_ignore_file(root: Root) -> IgnoreFile | None:
-    """Read the ``.dockerignore`` of a named context."""
-    return _parsed(_read(root, ".dockerignore"))
-
-
-def _ignore_file(root: Root, dockerfile: Path | None) -> IgnoreFile | None:
-    return _parsed(ignore_text(root, dockerfile))
+    """Read the ignore file of a named context."""
+    return _parsed(_of_context(root))
 
 
 def _parsed(text: str | None) -> IgnoreFile | None:
@@ -106,7 +119,7 @@ def _parsed(text: str | None) -> IgnoreFile | None:
         return None if text is None else IgnoreFile.parse(text)
     except DockerfileError as error:
         line = text.count("\n", 0, error.span.start) + 1 if text and error.span else 1
-        raise RequestError(f"line {line} of the ignore file: {error.message}", hint=error.hint) from error
+        raise RequestError(f".dockerignore:{line}: {error.message}", hint=error.hint) from error
 
 
 def _read(root: Root, name: str) -> str | None:

@@ -55,6 +55,9 @@ def _key(file: DockerfileText, request: Request) -> Digest:
         request.network,
         request.add_hosts,
         tuple(sorted(request.allow)),
+        request.environment,
+        request.unset_env,
+        request.unset_labels,
     )
 
 
@@ -63,7 +66,7 @@ def _ignored(request: Request) -> str:
     if not isinstance(request.context, Path):
         return ""
     with open_context(request.context) as root:
-        return ignore_text(root, request.dockerfile) or ""
+        return ignore_text(root, request) or ""
 
 
 def _remembered(key: Digest, request: Request, machine: Machine, remotes: Remotes) -> Plan | None:

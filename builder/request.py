@@ -1,6 +1,6 @@
 """What the user asked for: one frozen value, complete before anything runs."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from runtime.values import frozen
 
@@ -73,7 +73,23 @@ class Resources:
     memory: int | None = None
     cpu_quota: int | None = None
     cpu_period: int | None = None
+    cpu_shares: int | None = None
+    memory_swap: int | None = None
+    """Memory and swap together, -1 for no limit."""
+    cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+    cgroup_parent: str = ""
+    """Path of the group that those of the steps are made in; "" for the builder's own."""
     pids: int | None = None
+
+
+@frozen
+class Volume:
+    """A file or folder of the host that each RUN sees at *target*. It is part of no key and of no layer."""
+
+    host_path: Path
+    target: PurePosixPath
+    read_only: bool = False
 
 
 @frozen
@@ -152,5 +168,17 @@ class Request:
     allow: frozenset[str] = frozenset()
     """Entitlements that steps may ask for: ``security.insecure``, ``network.host``."""
     resources: Resources = Resources()
+    volumes: tuple[Volume, ...] = ()
+    resolv_conf: str = ""
+    """What steps have as /etc/resolv.conf; "" for the host's."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """Variables that every base is taken to have."""
+    unset_env: tuple[str, ...] = ()
+    unset_labels: tuple[str, ...] = ()
+    """Variables and labels that the image is not to have, wherever they come from."""
+    ignore_file: Path | None = None
+    """In place of the ignore files of the Dockerfile and the context."""
+    jobs: int | None = None
+    """How many steps run at the same time, None for a number that suits most builds."""
     cache_from: tuple[CacheSpec, ...] = ()
     cache_to: tuple[CacheSpec, ...] = ()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from builder.config import with_default_path, with_labels
+from builder.config import with_default_path, with_env, with_labels, without
 from builder.instructions import Surroundings, apply
 from builder.named import contexts_of
 from builder.oci.image import host_platform
@@ -110,9 +110,10 @@ class _Resolver:
         )
 
     def _labelled(self, image: ImageConfig, section: Section) -> ImageConfig:
-        if section.index != self.outline.target or not self.request.labels:
+        if section.index != self.outline.target:
             return image
-        return replace(image, config=with_labels(image.config, dict(self.request.labels)))
+        config = without(image.config, self.request.unset_env, self.request.unset_labels)
+        return replace(image, config=with_labels(config, dict(self.request.labels)) if self.request.labels else config)
 
     def _start(self, section: Section) -> StageState:
         match section.base:
@@ -123,6 +124,8 @@ class _Resolver:
             case _:
                 image = _empty_image(self._platform(section))
         config = with_default_path(image.config)
+        for name, value in self.request.environment:
+            config = with_env(config, name, value)
         if config.working_dir and not config.working_dir.startswith("/"):
             config = replace(config, working_dir="/" + config.working_dir)
         return StageState.start(replace(image, config=config), self.dockerfile.escape)

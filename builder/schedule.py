@@ -15,8 +15,10 @@ _WORKERS = 4
 _WAKE_UP = 0.5
 
 
-def run_in_order(waits_for: Mapping[int, Iterable[int]], work: Callable[[int], None], cancel: Event) -> None:
-    """Call *work* for each key of *waits_for*, after it ended for the values, from several threads.
+def run_in_order(
+    waits_for: Mapping[int, Iterable[int]], work: Callable[[int], None], cancel: Event, jobs: int | None = None
+) -> None:
+    """Call *work* for each key of *waits_for*, after it ended for the values, from several threads: *jobs* of them.
 
     When one call fails, or this thread is interrupted, *cancel* is set, nothing new is begun, and what runs is waited
     for. Raises what the first call that failed raised.
@@ -24,7 +26,7 @@ def run_in_order(waits_for: Mapping[int, Iterable[int]], work: Callable[[int], N
     sorter = TopologicalSorter(waits_for)
     sorter.prepare()
     running: dict[Future[None], int] = {}
-    with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+    with ThreadPoolExecutor(max_workers=jobs or _WORKERS) as pool:
         try:
             while sorter.is_active():
                 for place in sorter.get_ready():

@@ -176,7 +176,7 @@ class _Solver:
 
                 get_ready()
             waits_for = {place: needed.intersection(self._waits_for(place)) for place in needed}
-            run_in_order(waits_for, self._solve_one, self.cancel)
+            run_in_order(waits_for, self._solve_one, self.cancel, self.request.jobs)
 
     def _solve_one(self, place: int) -> None:
         """Give one vertex its result. Runs in a worker; its inputs are solved."""

@@ -1,4 +1,4 @@
-"""Memory, CPU and process limits by control groups, as far as this host lets the builder make groups.
+"""Limits of memory, processors and processes by control groups, as far as this host lets the builder make groups.
 
 Best effort by design: a build never fails because cgroups are missing. A group lives as long as one sandbox; what a
 killed builder leaves behind is an empty group, and the next builder that makes one removes it.
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
+from runtime.cgroup_settings import settings
 from runtime.spec import Limits
 
 _PREFIX = "pybuild-"
-_CONTROLLERS = ("memory", "cpu", "pids")
+_CONTROLLERS = ("memory", "cpu", "cpuset", "pids")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +27,18 @@ class Hierarchy:
     unified: bool
 
 
-def hierarchies(proc: Path = Path("/proc/self")) -> tuple[Hierarchy, ...]:
-    """Return the hierarchies in which this process may make groups, by its own place in each of them."""
+def hierarchies(proc: Path = Path("/proc/self"), *, parent: str = "") -> tuple[Hierarchy, ...]:
+    """Return the hierarchies in which this process may make groups: in its own group, or in the one called *parent*.
+
+    A parent that is not there yet is made.
+    """
     with suppress(OSError):
-        found = (_hierarchy(line, proc) for line in (proc / "cgroup").read_text().splitlines())
+        found = (_hierarchy(line, proc, parent) for line in (proc / "cgroup").read_text().splitlines())
         return tuple(each for each in found if each is not None and os.access(each.folder, os.W_OK))
     return ()
 
 
-def _hierarchy(line: str, proc: Path) -> Hierarchy | None:
+def _hierarchy(line: str, proc: Path, parent: str) -> Hierarchy | None:
     _, names, path = line.split(":", 2)
     wanted = frozenset(names.split(",")).intersection(_CONTROLLERS)
     if names and not wanted:
@@ -42,11 +46,13 @@ def _hierarchy(line: str, proc: Path) -> Hierarchy | None:
     mount = _mount_point(proc, names)
     if mount is None:
         return None
-    folder = mount / path.lstrip("/")
+    folder = mount / (parent or path).lstrip("/")
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
     if not names:
         with suppress(OSError):
             wanted = frozenset((folder / "cgroup.subtree_control").read_text().split()).intersection(_CONTROLLERS)
-    return Hierarchy(folder, wanted, unified=not names) if wanted else None
+    return Hierarchy(folder, wanted, unified=not names) if wanted or parent else None
 
 
 def _mount_point(proc: Path, names: str) -> Path | None:
@@ -66,9 +72,9 @@ def limited(limits: Limits) -> Iterator[tuple[Path, ...]]:
     """Make groups that hold *limits* and yield the files by which a process joins them; remove them afterwards."""
     made: list[Path] = []
     try:
-        for hierarchy in hierarchies() if _wanted(limits) else ():
+        for hierarchy in hierarchies(parent=limits.cgroup_parent) if limits.cgroup_parent or _any(limits) else ():
             with suppress(OSError):
-                made.append(_make_group(hierarchy, limits))
+                made += _made(hierarchy, limits)
         yield tuple(group / "cgroup.procs" for group in made)
     finally:
         for group in made:
@@ -76,19 +82,34 @@ def limited(limits: Limits) -> Iterator[tuple[Path, ...]]:
                 group.rmdir()
 
 
-def _wanted(limits: Limits) -> bool:
-    return any(value is not None for value in (limits.memory, limits.cpu_quota, limits.pids))
+def _any(limits: Limits) -> bool:
+    return any(True for _ in settings(limits, unified=True))
 
 
-def _make_group(hierarchy: Hierarchy, limits: Limits) -> Path:
+def _made(hierarchy: Hierarchy, limits: Limits) -> Iterator[Path]:
+    """Make a group, if the hierarchy can hold one of the limits, or is to count what its *parent* has."""
+    wanted = [each for each in settings(limits, unified=hierarchy.unified) if each[0] in hierarchy.controllers]
+    if not wanted and not limits.cgroup_parent:
+        return
     _sweep(hierarchy.folder)
     group = hierarchy.folder / f"{_PREFIX}{os.getpid()}-{token_hex(4)}"
     group.mkdir()
-    for controller, name, value in _settings(limits, unified=hierarchy.unified):
-        if controller in hierarchy.controllers:
-            with suppress(OSError):
-                (group / name).write_text(value)
-    return group
+    yield group
+    if "cpuset" in hierarchy.controllers and not hierarchy.unified:
+        _inherit_cpuset(group)
+    for _, name, value in wanted:
+        with suppress(OSError):
+            (group / name).write_text(value)
+
+
+def _inherit_cpuset(group: Path) -> None:
+    """Give a group the processors and memory nodes of the one above: without any, nothing could join it."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        with suppress(OSError):
+            above = group.parent / name
+            if not above.read_text().strip():
+                above.write_text((above.parent.parent / name).read_text())
+            (group / name).write_text(above.read_text())
 
 
 def _sweep(folder: Path) -> None:
@@ -97,16 +118,3 @@ def _sweep(folder: Path) -> None:
         if not Path("/proc", owner).exists():
             with suppress(OSError):  # the kernel removes empty groups only
                 group.rmdir()
-
-
-def _settings(limits: Limits, *, unified: bool) -> Iterator[tuple[str, str, str]]:
-    period = limits.cpu_period or 100_000
-    if limits.memory is not None:
-        yield "memory", "memory.max" if unified else "memory.limit_in_bytes", str(limits.memory)
-    if limits.pids is not None:
-        yield "pids", "pids.max", str(limits.pids)
-    if limits.cpu_quota is not None and unified:
-        yield "cpu", "cpu.max", f"{limits.cpu_quota} {period}"
-    elif limits.cpu_quota is not None:
-        yield "cpu", "cpu.cfs_period_us", str(period)
-        yield "cpu", "cpu.cfs_quota_us", str(limits.cpu_quota)

@@ -55,6 +55,13 @@ class Limits:
     memory: int | None = None
     cpu_quota: int | None = None
     cpu_period: int | None = None
+    cpu_shares: int | None = None
+    memory_swap: int | None = None
+    """Memory and swap together, -1 for no limit."""
+    cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+    cgroup_parent: str = ""
+    """Path of the control group to make the sandbox's own in, "" for that of this process."""
     pids: int | None = None
 
 

@@ -94,7 +94,7 @@ def _ignore_file(request: Request) -> IgnoreFile | None:
         return None
     try:
         with open_context(request.context) as root:
-            text = ignore_text(root, request.dockerfile)
+            text = ignore_text(root, request)
         return None if text is None else IgnoreFile.parse(text)
     except (BuildError, DockerfileError, OSError):
         return None

@@ -10,9 +10,13 @@ import click
 
 from builder.commands import build_flags as values
 from builder.commands.annotation_flags import annotations
+from builder.commands.beforehand import check_beforehand, streams
+from builder.commands.buildah_flags import as_docker_has_it, buildah_flags, buildah_values
 from builder.commands.cache_flags import cache_flags, cache_values
 from builder.commands.foreign_flags import foreign_flags
+from builder.commands.host_flags import host_flags, host_values
 from builder.commands.housekeeping import tidy
+from builder.commands.limit_flags import limit_flags, limit_values
 from builder.commands.log_flag import log_flag, logged
 from builder.commands.metadata import Warnings, metadata
 from builder.commands.output_shape import output_annotations, shaped_outputs, stored
@@ -20,7 +24,7 @@ from builder.commands.pull_flag import pull_flag
 from builder.commands.stdin_context import Elsewhere, prepared
 from builder.commands.step_flags import ssh_keys, step_flags, step_values
 from builder.commands.target_flags import targets
-from builder.commands.tools import Command, be_root, is_terminal, machine, root_option, say, tools
+from builder.commands.tools import Command, be_root, machine, root_option, say, tools
 from builder.display.choose import MODES, OpenDisplay, open_display
 from builder.errors import BuildError, RequestError
 from builder.names import full_names
@@ -130,6 +134,9 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 @log_flag
 @cache_flags
 @step_flags
+@limit_flags
+@host_flags
+@buildah_flags
 @root_option
 @foreign_flags
 def command(**flags: Any) -> int:
@@ -145,10 +152,10 @@ def command(**flags: Any) -> int:
             be_root()
             with prepared(request, elsewhere) as ready:
                 return answer(call, ready, dockerfile_path(request))
-    _check_outputs(request, quiet=flags["quiet"])
+    check_beforehand(request, flags)
     be_root()
     with (
-        logged(flags["log_file"]) as logging,
+        logged(flags["log_file"] or flags["logfile"]) as logging,
         _display(flags, os.environ) as display,
         prepared(request, elsewhere) as ready,
     ):
@@ -157,15 +164,18 @@ def command(**flags: Any) -> int:
     ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
     if flags["iidfile"] is not None:
         replace_file(flags["iidfile"], ids.encode())
+    if flags["iidfile_raw"] is not None:
+        replace_file(flags["iidfile_raw"], ids.replace("sha256:", "").encode())
     if flags["metadata_file"] is not None:
         replace_file(flags["metadata_file"], metadata(outcome, watched.found, os.environ))
-    if flags["quiet"]:
+    if flags["quiet"] or (_mode(flags, os.environ) == "quiet" and not streams(request)):
         say(ids)
     return 0
 
 
 def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
     """Return the request that *flags* and *env* make. Raises RequestError."""
+    flags = as_docker_has_it(flags, env)
     build_args = values.build_arguments(flags["build_args"], env)
     given = tuple(values.output(item) for item in (*flags["outputs"], *(["type=registry"] if flags["push"] else [])))
     named = flags["compression"]
@@ -193,27 +203,20 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         outputs=tuple(item for item in outputs if item.type != "image"),
         squash="all" if flags["squash_all"] else "new" if flags["squash"] else "",
         stored=stored(outputs, flags["output_format"] or ""),
-        source_date_epoch=values.source_date_epoch(dict(build_args)),
+        **{"source_date_epoch": values.source_date_epoch(dict(build_args)), **buildah_values(flags, env)},
+        resources=limit_values(flags),
+        **host_values(flags),
         **step_values(flags, env),
         **cache_values(flags),
     )
 
 
-def _check_outputs(request: Request, *, quiet: bool) -> None:
-    streams = [item for item in request.outputs if item.dest is None and item.type != "registry"]
-    named = all(target.tags for target in request.targets) if request.targets else bool(request.tags)
-    if any(item.type == "registry" for item in request.outputs) and not named:
-        raise RequestError("tag is needed when pushing to registry", hint="give -t NAME")
-    if len(streams) > 1:
-        raise RequestError("only one --output can go to standard output")
-    if streams and quiet:
-        raise RequestError("-q prints the image ID on standard output, where --output should go", hint="give dest=FILE")
-    if streams and is_terminal(1):
-        raise RequestError("refusing to write an archive to a terminal", hint="redirect it, or give dest=FILE")
+def _mode(flags: Mapping[str, Any], env: Mapping[str, str]) -> str:
+    return "quiet" if flags["quiet"] else flags["progress"] or env.get("BUILDKIT_PROGRESS") or "auto"
 
 
 def _display(flags: Mapping[str, Any], env: Mapping[str, str]) -> OpenDisplay:
-    mode = "quiet" if flags["quiet"] else flags["progress"] or env.get("BUILDKIT_PROGRESS") or "auto"
+    mode = _mode(flags, env)
     if mode not in MODES:
         raise RequestError(f"invalid BUILDKIT_PROGRESS {mode!r}", hint=f"use one of {', '.join(MODES)}")
     try:

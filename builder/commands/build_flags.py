@@ -104,16 +104,16 @@ def _host(item: str) -> tuple[str, str]:
     import ipaddress
 
     name, mark, address = item.partition("=" if "=" in item else ":")
+    if not name or not mark or any(char.isspace() for char in name):
+        raise RequestError(f'bad format for add-host: "{item}"', hint="write it as name:address")
     address = address.removeprefix("[").removesuffix("]")
     if address == "host-gateway":
         # Steps share the network of the host, so it is reached as itself.
-        address = "127.0.0.1"
+        return name, "127.0.0.1"
     try:
         ipaddress.ip_address(address)
-    except ValueError:
-        name = ""
-    if not name or not mark or any(char.isspace() for char in name):
-        raise RequestError(f"invalid --add-host {item!r}", hint="write it as name:address")
+    except ValueError as error:
+        raise RequestError(f'invalid IP address in add-host: "{address}"', hint="or host-gateway") from error
     return name, address
 
 

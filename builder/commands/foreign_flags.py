@@ -19,16 +19,10 @@ _NOTHING_TO_DO = (
 )
 _NOT_USED = (
     "--builder",
-    "--cgroup-parent",
     "--cgroupns",
-    "--cpu-shares",
-    "--cpuset-cpus",
-    "--cpuset-mems",
     "--isolation",
-    "--memory-swap",
     "--security-opt",
 )
-_SHORT = {"--cpu-shares": "-c"}
 _REFUSED = {
     "--attest": "attestations are not supported",
     "--cache-mount": "use --cache-to with mounts=true",
@@ -44,8 +38,7 @@ def foreign_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     for name in _NOTHING_TO_DO:
         function = click.option(name, is_flag=True, hidden=True, expose_value=False, callback=_ignore)(function)
     for name in _NOT_USED:
-        names = [name, *([_SHORT[name]] if name in _SHORT else [])]
-        function = click.option(*names, multiple=True, hidden=True, expose_value=False, callback=_ignore)(function)
+        function = click.option(name, multiple=True, hidden=True, expose_value=False, callback=_ignore)(function)
     for name in _REFUSED:
         function = click.option(name, multiple=True, hidden=True, expose_value=False, callback=_refuse)(function)
     return function

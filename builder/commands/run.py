@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +12,7 @@ import click
 from builder.commands.build_flags import hosts, variables
 from builder.commands.catalog import find_image
 from builder.commands.failures import Failure, Told, describe
+from builder.commands.host_flags import mount_target, volume
 from builder.commands.tools import Command, machine, root_option
 from builder.config import DEFAULT_PATH
 from builder.errors import BuildError, RequestError
@@ -110,7 +111,7 @@ def spec(image: Image, root: Root, flags: Mapping[str, Any], env: Mapping[str, s
             cwd=flags["workdir"] or config.working_dir or "/",
             user=config.user if flags["user"] is None else flags["user"],
         ),
-        mounts=(*map(_volume, flags["volumes"]), *(Tmpfs(target=_target(item)) for item in flags["tmpfs"])),
+        mounts=(*map(_volume, flags["volumes"]), *(Tmpfs(target=mount_target(item)) for item in flags["tmpfs"])),
         network=Network(flags["network"]),
         hostname=flags["hostname"],
         hosts=hosts(flags["add_hosts"]),
@@ -148,22 +149,8 @@ def _lines(path: Path) -> list[str]:
 
 
 def _volume(given: str) -> Mount:
-    host, _, rest = given.partition(":")
-    target, _, mode = rest.partition(":")
-    if not host or not target or mode not in {"", "ro", "rw"}:
-        raise RequestError(f"invalid --volume {given!r}", hint="write it as HOST:TARGET or HOST:TARGET:ro")
-    path = Path(host)
-    if "/" not in host and not path.exists():
-        raise RequestError(f"--volume {given!r}: named volumes are not supported", hint="give a path of the host")
-    if not path.exists():
-        raise RequestError(f"--volume {given!r}: {host} does not exist")
-    return Bind(host_path=path.absolute(), target=_target(target), read_only=mode == "ro")
-
-
-def _target(text: str) -> PurePosixPath:
-    if not text.startswith("/") or text.strip("/") == "":
-        raise RequestError(f"invalid target {text!r}: expected an absolute path other than /")
-    return PurePosixPath(text)
+    shown = volume(given)
+    return Bind(host_path=shown.host_path, target=shown.target, read_only=shown.read_only)
 
 
 def _pass_on(stream: int, data: bytes) -> None:

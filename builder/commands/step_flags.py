@@ -1,24 +1,18 @@
-"""Flags of ``build`` about what RUN steps get: secrets, SSH agents, entitlements, limits. Raises RequestError."""
+"""Flags of ``build`` about what RUN steps get: secrets, SSH agents, entitlements. Raises RequestError."""
 
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from builder.commands.fields import fields
 from builder.errors import RequestError
-from builder.request import Resources, Secret
-from grammar.golang import parse_size
+from builder.request import Secret
 
+_FIELDS = "use id=, src=, env= and type="
 _ENTITLEMENTS = ("network.host", "security.insecure")
-_MICROSECONDS = ("cpu-period", "cpu-quota")
-_LIMITS = (
-    *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss"),
-    *("rtprio", "rttime", "sigpending", "stack"),
-)
-_UNLIMITED = 2**64 - 1
 
 
 def step_flags(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,12 +32,6 @@ def step_flags(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Agent or keys for RUN --mount=type=ssh, git.",
         ),
         click.option("--allow", multiple=True, metavar="NAME", help="Permit security.insecure or network.host."),
-        click.option("--shm-size", metavar="SIZE", help="Size of /dev/shm in steps (default: 64m)."),
-        click.option("--ulimit", "ulimits", multiple=True, metavar="NAME=SOFT[:HARD]", help="Limit of processes."),
-        click.option("-m", "--memory", metavar="SIZE", help="Memory of each step."),
-        click.option("--cpu-period", metavar="MICROSECONDS", hidden=True),
-        click.option("--cpu-quota", metavar="MICROSECONDS", hidden=True),
-        click.option("--resource", "resources", multiple=True, metavar="KEY=VALUE,...", help="Limits of each step."),
     )
     for option in reversed(options):
         function = option(function)
@@ -56,31 +44,19 @@ def step_values(flags: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, A
         "secrets": tuple(_secret(item, env) for item in flags["secrets"]),
         "ssh": tuple((name, paths[0]) for name, paths in _agents(flags["agents"], env) if _is_socket(paths[0])),
         "allow": frozenset(_entitlement(item) for given in flags["allow"] for item in given.split(",")),
-        "resources": _resources(flags),
     }
-
-
-def _fields(given: str, flag: str) -> dict[str, str]:
-    import csv
-
-    fields: dict[str, str] = {}
-    for field in next(csv.reader([given], strict=True), []):
-        key, equals, value = field.partition("=")
-        if not equals:
-            raise RequestError(f"invalid {flag} {given!r}: {field!r} must be a key=value pair")
-        fields[key.strip().lower()] = value
-    return fields
 
 
 def _secret(given: str, env: Mapping[str, str]) -> Secret:
     """Return a secret; an id alone is a variable when there is one of its name, else a file."""
-    fields = _fields(given, "--secret")
-    kind, name = fields.pop("type", ""), fields.pop("id", "")
-    path = fields.pop("src", "") or fields.pop("source", "")
-    variable = fields.pop("env", "")
-    if fields or kind not in {"", "file", "env"}:
-        wrong = next(iter(fields), f"type={kind}")
-        raise RequestError(f"invalid --secret {given!r}: unexpected {wrong!r}", hint="use id=, src=, env= and type=")
+    options = fields(given, "--secret")
+    kind, name = options.pop("type", ""), options.pop("id", "")
+    path = options.pop("src", "") or options.pop("source", "")
+    variable = options.pop("env", "")
+    for key, value in options.items():
+        raise RequestError(f"invalid --secret {given!r}: unexpected key '{key}' in '{key}={value}'", hint=_FIELDS)
+    if kind not in {"", "file", "env"}:
+        raise RequestError(f'invalid --secret {given!r}: unsupported secret type "{kind}"', hint=_FIELDS)
     name = name or Path(path).name
     if not name:
         raise RequestError(f"invalid --secret {given!r}: id is required")
@@ -108,7 +84,10 @@ def _agents(given: Iterable[str], env: Mapping[str, str]) -> Iterator[tuple[str,
 
 def _agent_paths(item: str, value: str) -> tuple[Path, ...]:
     if not value:
-        raise RequestError(f"invalid --ssh {item!r}: SSH_AUTH_SOCK is not set", hint="start an agent")
+        raise RequestError(
+            f"invalid --ssh {item!r}: invalid empty ssh agent socket, make sure SSH_AUTH_SOCK is set",
+            hint="start an agent, or name a socket or keys: ID=PATH",
+        )
     paths = tuple(Path(path) for path in value.split(","))
     try:
         sockets = sum(_is_socket(path) for path in paths)
@@ -127,54 +106,3 @@ def _entitlement(given: str) -> str:
     if given not in _ENTITLEMENTS:
         raise RequestError(f"invalid --allow {given!r}", hint=f"use {' or '.join(_ENTITLEMENTS)}")
     return given
-
-
-def _resources(flags: Mapping[str, Any]) -> Resources:
-    limits: dict[str, int] = {}
-    given = [("memory", flags["memory"]), ("cpu-period", flags["cpu_period"]), ("cpu-quota", flags["cpu_quota"])]
-    for text in flags["resources"]:
-        given += _fields(text, "--resource").items()
-    for key, value in given:
-        if value is not None:
-            limits |= {key.replace("-", "_"): _limit(key, value)}
-    resources = Resources(ulimits=_ulimits(flags["ulimits"]), **limits)
-    if flags["shm_size"] is None:
-        return resources
-    return replace(resources, shm_size=_size("--shm-size", flags["shm_size"]))
-
-
-def _limit(key: str, value: str) -> int:
-    if key == "memory":
-        return _size("memory", value)
-    if key in (*_MICROSECONDS, "pids"):
-        if not (value.isascii() and value.isdigit()) or len(value) > 12:
-            raise RequestError(f"invalid {key} {value!r}: expected a number")
-        return int(value)
-    raise RequestError(f"limit {key!r} is not supported", hint="use memory, cpu-period, cpu-quota or pids")
-
-
-def _size(name: str, text: str) -> int:
-    try:
-        return parse_size(text)
-    except ValueError as error:
-        raise RequestError(f"invalid {name}: {error}", hint="write it as 512m or 2g") from error
-
-
-def _ulimits(given: Iterable[str]) -> tuple[tuple[str, int, int], ...]:
-    return tuple(_ulimit(item) for item in given)
-
-
-def _ulimit(item: str) -> tuple[str, int, int]:
-    name, _, values = item.partition("=")
-    soft, colon, hard = values.partition(":")
-    if name not in _LIMITS:
-        hint = f"use one of {', '.join(_LIMITS)}"
-        raise RequestError(f"invalid --ulimit {item!r}: unknown limit {name!r}", hint=hint)
-    try:
-        low = int(soft)
-        high = int(hard) if colon else low
-    except ValueError as error:
-        raise RequestError(f"invalid --ulimit {item!r}", hint="write it as nofile=1024:2048") from error
-    if -1 not in {low, high} and low > high:
-        raise RequestError(f"invalid --ulimit {item!r}: the soft limit is above the hard limit")
-    return name, low % (_UNLIMITED + 1), high % (_UNLIMITED + 1)

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 from builder.cache import BuiltLayer
 from builder.errors import BuildError, Cancelled
+from builder.execute.host_mounts import host_mounts
 from builder.execute.job import Job
 from builder.execute.mounts import agent_env, mounts
 from builder.execute.secrets import Redactor, find_secrets
@@ -59,7 +60,7 @@ def run(op: Run, job: Job) -> BuiltLayer:
             spec = Spec(
                 root=snapshots.root(active),
                 process=Process(args=op.args, env=env, cwd=op.cwd, user=op.user),
-                mounts=(*mounts(op, job, stack), *secrets.mounts),
+                mounts=(*mounts(op, job, stack), *secrets.mounts, *host_mounts(job.request)),
                 limits=_limits(job.request.resources),
                 network=Network.NONE if op.network == "none" else Network.HOST,
                 hostname=op.hostname,
@@ -83,6 +84,11 @@ def _limits(resources: Resources) -> Limits:
         memory=resources.memory,
         cpu_quota=resources.cpu_quota,
         cpu_period=resources.cpu_period,
+        cpu_shares=resources.cpu_shares,
+        memory_swap=resources.memory_swap,
+        cpuset_cpus=resources.cpuset_cpus,
+        cpuset_mems=resources.cpuset_mems,
+        cgroup_parent=resources.cgroup_parent,
         pids=resources.pids,
     )
 

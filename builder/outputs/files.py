@@ -41,6 +41,14 @@ def replace_file(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def check_destination(path: Path | None) -> None:
+    """Raise RequestError when *path* cannot be written for want of its folder; before long work, not after it."""
+    if path is not None and not path.parent.is_dir():
+        raise RequestError(f"open {path}: no such file or directory", hint=f"there is no folder {path.parent}")
+    if path is not None and path.is_dir():
+        raise RequestError(f"open {path}: is a directory")
+
+
 @contextmanager
 def standard_output() -> Iterator[BinaryIO]:
     """Open standard output for an archive; refuses a terminal."""

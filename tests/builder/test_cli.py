@@ -181,6 +181,16 @@ def test_quiet_prints_the_image_id_alone(fake: Fake, capsys: pytest.CaptureFixtu
     assert capsys.readouterr() == (f"{IMAGE_ID}\n", "")
 
 
+def test_quiet_progress_prints_it_too_unless_an_archive_goes_there(
+    fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked(fake, "--progress=quiet", "context")
+    assert capsys.readouterr() == (f"{IMAGE_ID}\n", "")
+    asked(fake, "--progress=none", "context")
+    asked(fake, "--progress=quiet", "-o", "-", "context")
+    assert capsys.readouterr() == ("", "")
+
+
 def test_progress_goes_to_standard_error(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     asked(fake, "context")
     assert capsys.readouterr() == ("", "#1 [1/1] RUN x\n#1 DONE 1.0s\n")
@@ -287,12 +297,23 @@ def test_dead_flags_of_docker_are_accepted_with_a_warning(fake: Fake, capsys: py
         fake,
         "--rm",
         "--force-rm=true",
-        "--cpu-shares=2",
+        "--isolation=process",
         "--progress=quiet",
         "context",
     )
     warned = re.findall("WARNING: (.*) has no effect", capsys.readouterr().err)
-    assert sorted(warned) == ["--cpu-shares", "--force-rm", "--rm"]
+    assert sorted(warned) == ["--force-rm", "--isolation", "--rm"]
+
+
+def test_a_file_that_could_not_be_written_is_found_out_before_the_build(
+    fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for flag in ("--iidfile", "--metadata-file"):
+        assert run(fake, flag, "missing/file", "context") == 2
+        assert "ERROR: open missing/file: no such file or directory" in capsys.readouterr().err
+        assert run(fake, flag, "context", "context") == 2
+        assert "ERROR: open context: is a directory" in capsys.readouterr().err
+    assert fake.requests == []
 
 
 def test_turning_off_what_is_not_there_is_no_mistake(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,5 +116,20 @@ def test_a_context_that_is_elsewhere_is_no_folder():
 
 
 def test_a_mistake_in_an_ignore_file_names_its_line(machine, tmp_path):
-    with pytest.raises(RequestError, match="line 2 of the ignore file"):
+    with pytest.raises(RequestError, match="dockerignore:2: "):
         ignored(machine, tmp_path, {".dockerignore": "a\n!\n"})
+
+
+def test_an_ignore_file_that_is_named_comes_before_all_others(machine, tmp_path):
+    context = write_context(tmp_path / "context", {".dockerignore": "a", "Dockerfile.dockerignore": "b"})
+    (tmp_path / "mine").write_text("c\n")
+    with Sources(Request(context=context, ignore_file=tmp_path / "mine"), machine, lambda: False) as sources:
+        assert {name for name in "abc" if sources.context().hides(name)} == {"c"}
+    missing = Request(context=context, ignore_file=tmp_path / "none")
+    with Sources(missing, machine, lambda: False) as sources, pytest.raises(RequestError, match="none: no such file"):
+        sources.context()
+
+
+def test_the_ignore_file_of_buildah_counts_where_there_is_no_other(machine, tmp_path):
+    assert ignored(machine, tmp_path / "one", {".containerignore": "a\n"}) == {"a"}
+    assert ignored(machine, tmp_path / "two", {".containerignore": "a\n", ".dockerignore": "b\n"}) == {"b"}

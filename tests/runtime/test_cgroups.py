@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from runtime import cgroups
+from runtime.cgroup_settings import settings
 from runtime.cgroups import Hierarchy, hierarchies, limited
 from runtime.spec import ExitStatus, Limits
 from tests.runtime.sandboxes import Image, base, image
@@ -53,17 +54,54 @@ def test_limits_are_written_to_a_group_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unified: bool, files: dict[str, str]
 ) -> None:
     place = Hierarchy(tmp_path, frozenset({"memory", "pids", "cpu"}), unified=unified)
-    monkeypatch.setattr(cgroups, "hierarchies", lambda: (place,))
+    monkeypatch.setattr(cgroups, "hierarchies", lambda **_: (place,))
     with limited(Limits(memory=64, pids=9, cpu_quota=5, cpu_period=7)) as (procs,):
         assert {path.name: path.read_text() for path in procs.parent.iterdir()} == files
         assert procs.name == "cgroup.procs"
+
+
+@pytest.mark.parametrize(
+    ("unified", "files"),
+    [
+        (True, {"memory.max": "64", "memory.swap.max": "36", "cpu.weight": "39", "cpuset.cpus": "0-1"}),
+        (
+            False,
+            {"memory.limit_in_bytes": "64", "memory.memsw.limit_in_bytes": "100", "cpu.shares": "1024"}
+            | {"cpuset.cpus": "0-1", "cpuset.mems": "0"},
+        ),
+    ],
+)
+def test_swap_weight_and_processors_are_limits_too_below_a_parent_of_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unified: bool, files: dict[str, str]
+) -> None:
+    (tmp_path / "cpuset.cpus").write_text("0-3")
+    (tmp_path / "cpuset.mems").write_text("0")
+    place = Hierarchy(tmp_path, frozenset({"memory", "cpu", "cpuset"}), unified=unified)
+    monkeypatch.setattr(cgroups, "hierarchies", lambda *, parent: (place,) if parent == "/builds" else ())
+    limits = Limits(memory=64, memory_swap=100, cpu_shares=1024, cpuset_cpus="0-1", cgroup_parent="/builds")
+    with limited(limits) as (procs,):
+        assert {path.name: path.read_text() for path in procs.parent.iterdir()} == files
+
+
+def test_swap_without_a_limit() -> None:
+    limits = Limits(memory=64, memory_swap=-1)
+    assert ("memory", "memory.swap.max", "max") in list(settings(limits, unified=True))
+    assert ("memory", "memory.memsw.limit_in_bytes", "-1") in list(settings(limits, unified=False))
+
+
+def test_a_parent_is_made_where_it_is_missing_and_counts_what_runs_without_limits(tmp_path: Path) -> None:
+    (tmp_path / "mem").mkdir()
+    proc = fake_proc(tmp_path, "4:memory:/own\n", f"1 0 0:1 / {tmp_path}/mem rw - cgroup cgroup rw,memory\n")
+    (place,) = hierarchies(proc, parent="/builds/a")
+    assert place == Hierarchy(tmp_path / "mem/builds/a", frozenset({"memory"}), unified=False)
+    assert place.folder.is_dir()
 
 
 def test_no_group_is_made_without_limits_and_no_failure_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = Hierarchy(tmp_path / "missing", frozenset({"memory"}), unified=True)
-    monkeypatch.setattr(cgroups, "hierarchies", lambda: (place,))
+    monkeypatch.setattr(cgroups, "hierarchies", lambda **_: (place,))
     with limited(Limits(memory=64)) as files:
         assert files == ()
     place.folder.mkdir()
@@ -76,8 +114,8 @@ def test_empty_groups_of_dead_builders_are_swept_and_those_of_living_ones_kept(
 ) -> None:
     for name in ("pybuild-999999999-dead", "pybuild-1-alive"):
         (tmp_path / name).mkdir()
-    monkeypatch.setattr(cgroups, "hierarchies", lambda: (Hierarchy(tmp_path, frozenset(), unified=True),))
-    with limited(Limits(memory=1)):
+    monkeypatch.setattr(cgroups, "hierarchies", lambda **_: (Hierarchy(tmp_path, frozenset(), unified=True),))
+    with limited(Limits(cgroup_parent="/")):
         assert "pybuild-999999999-dead" not in [path.name for path in tmp_path.iterdir()]
     assert [path.name for path in tmp_path.iterdir()] == ["pybuild-1-alive"]
 

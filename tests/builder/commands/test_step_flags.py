@@ -8,18 +8,12 @@ import pytest
 
 from builder.commands.step_flags import ssh_keys, step_values
 from builder.errors import RequestError
-from builder.request import Resources, Secret
+from builder.request import Secret
 
 NOTHING: dict[str, Any] = {
     "secrets": (),
     "agents": (),
     "allow": (),
-    "shm_size": None,
-    "ulimits": (),
-    "memory": None,
-    "cpu_period": None,
-    "cpu_quota": None,
-    "resources": (),
 }
 
 
@@ -85,28 +79,3 @@ def test_entitlements_are_a_closed_list() -> None:
     for given in ("security.Insecure", "", "device"):
         with pytest.raises(RequestError, match="invalid --allow"):
             values(allow=(given,))
-
-
-def test_limits_come_from_their_own_flags_and_from_resource() -> None:
-    found = values(shm_size="1g", memory="64m", ulimits=("nofile=10:20", "core=0"), resources=("pids=7,cpu-quota=9",))
-    assert found["resources"] == Resources(
-        shm_size=1 << 30, memory=64 << 20, pids=7, cpu_quota=9, ulimits=(("nofile", 10, 20), ("core", 0, 0))
-    )
-    assert values()["resources"] == Resources()
-
-
-@pytest.mark.parametrize(
-    "flags",
-    [
-        {"shm_size": "much"},
-        {"memory": "-1"},
-        {"ulimits": ("files=1",)},
-        {"ulimits": ("nofile=2:1",)},
-        {"ulimits": ("nofile=a",)},
-        {"resources": ("speed=1",)},
-        {"cpu_quota": "1.5"},
-    ],
-)
-def test_a_limit_that_means_nothing_is_refused(flags: dict[str, Any]) -> None:
-    with pytest.raises(RequestError):
-        values(**flags)

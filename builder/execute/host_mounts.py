@@ -1,0 +1,18 @@
+"""What the command line shows of the host to each RUN: folders, and name servers of its own."""
+
+from pathlib import PurePosixPath
+
+from builder.request import Request
+from runtime.spec import Bind, FileMount, Mount
+
+_RESOLV_CONF = PurePosixPath("/etc/resolv.conf")
+
+
+def host_mounts(request: Request) -> tuple[Mount, ...]:
+    """Return the mounts that *request* asks for beside those of the Dockerfile."""
+    binds = (
+        Bind(host_path=volume.host_path, target=volume.target, read_only=volume.read_only) for volume in request.volumes
+    )
+    if not request.resolv_conf:
+        return tuple(binds)
+    return (*binds, FileMount(target=_RESOLV_CONF, content=request.resolv_conf.encode()))
