@@ -16,6 +16,7 @@ from grammar.golang import parse_duration
 Test = Callable[[Listed], bool]
 
 KEYS = ("before", "dangling", "label", "reference", "since", "until")
+_TRUE, _FALSE = frozenset({"true", "t", "1"}), frozenset({"false", "f", "0"})
 _TIMESTAMP = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d(:\d\d(:\d\d(\.\d+)?)?)?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 
@@ -27,7 +28,7 @@ def image_filter(opened: Machine, filters: Iterable[str]) -> Test:
         ImageNotFound: ``before`` or ``since`` names no image.
         RequestError: a time is none.
     """
-    given = [item.partition("=")[::2] for item in filters]
+    given = [_pair(item) for item in filters]
     patterns = [value for key, value in given if key == "reference"]
     tests = [_test(opened, key, value) for key, value in given if key != "reference"]
     return lambda entry: (
@@ -54,10 +55,18 @@ def seconds(time_text: str) -> float | None:
         return None
 
 
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"--filter {text}: bad format of filter (expected name=value)")
+    return key.strip().lower(), value.strip()
+
+
 def _test(opened: Machine, key: str, value: str) -> Test:
     match key:
         case "dangling":
-            return lambda entry: (not entry.name) == (value.lower() in {"true", "1"})
+            wanted = _truth(value)
+            return lambda entry: (not entry.name) == wanted
         case "label":
             return lambda entry: _labelled(entry, value)
         case "before":
@@ -69,6 +78,12 @@ def _test(opened: Machine, key: str, value: str) -> Test:
             return lambda entry: (created(entry) or 0.0) > start
         case _:
             raise click.UsageError(f"invalid filter {key!r}; there is: {', '.join(KEYS)}")
+
+
+def _truth(value: str) -> bool:
+    if value.lower() not in _TRUE | _FALSE:
+        raise click.UsageError(f"invalid filter 'dangling={value}': use true or false")
+    return value.lower() in _TRUE
 
 
 def _older(limit: float) -> Test:

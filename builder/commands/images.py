@@ -24,6 +24,10 @@ _HEADERS = {
     "CreatedSince": "CREATED",
     "CreatedAt": "CREATED AT",
     "Size": "SIZE",
+    "VirtualSize": "SIZE",
+    "Containers": "CONTAINERS",
+    "SharedSize": "SHARED SIZE",
+    "UniqueSize": "UNIQUE SIZE",
 }
 
 
@@ -54,7 +58,7 @@ def command(name: str | None, filters: tuple[str, ...], template: str | None, **
         rows = [row for entry in entries for row in _rows(opened, entry, **switches)]
     finally:
         opened.close()
-    if switches["quiet"]:
+    if switches["quiet"] and template in {None, "", "table"}:
         _print("\n".join(dict.fromkeys(row["ID"] for row in rows)))
         return
     columns = ["Repository", "Tag", *(["Digest"] if switches["digests"] else []), "ID", "CreatedSince", "Size"]
@@ -92,13 +96,18 @@ def _row(entry: Listed, size: int | None, *, whole: bool) -> Row:
     moment = created(entry)
     reference = entry.reference
     at = "N/A" if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
-    repository, _, tag = familiar(entry.name).rpartition(":") if reference is not None else (entry.name, "", "")
+    whole_name = familiar(entry.name).partition("@")[0]
+    tag = reference.tag if reference is not None else ""
+    shown_size = human_size(size) if size is not None else "N/A"
     return {
-        "Repository": repository or NONE,
+        "Repository": (whole_name.removesuffix(f":{tag}") if tag else whole_name) or NONE,
         "Tag": tag or NONE,
         "Digest": str(entry.descriptor.digest),
         "ID": entry.id if whole else short_id(entry.id),
         "CreatedSince": ago(moment),
         "CreatedAt": at,
-        "Size": human_size(size) if size is not None else "N/A",
+        "Size": shown_size,
+        "VirtualSize": shown_size,
+        # There are no containers, and these two Docker does not tell in its listing, either.
+        **dict.fromkeys(("Containers", "SharedSize", "UniqueSize"), "N/A"),
     }

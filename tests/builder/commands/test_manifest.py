@@ -164,14 +164,14 @@ def test_an_index_is_pushed_whole(shop: Shop, server: FakeRegistry, members: lis
     ("words", "code", "problem"),
     [
         (("create", "multi", "amd64:1", "again:1"), 2, "two of the images are for linux/amd64"),
-        (("create", "multi", "none:1"), 1, "no such image"),
+        (("create", "multi", "none:1"), 1, "No such image"),
         (("create", "multi"), 2, "missing argument"),
         (("create", "--annotation=x", "multi", "amd64:1"), 2, "expected KEY=VALUE"),
         (("create", "--amend", "oci:x", "amd64:1"), 2, "indexes of the store only"),
         (("annotate", "amd64:1", "linux/amd64", "--variant=v2"), 2, "not an index"),
-        (("annotate", "made", "linux/none", "--variant=v2"), 1, "no such image"),
+        (("annotate", "made", "linux/none", "--variant=v2"), 1, "No such image"),
         (("annotate", "made", "arm64:1", "--variant=v2"), 2, "is not in the index"),
-        (("push", "none"), 1, "no such image"),
+        (("push", "none"), 1, "No such image"),
         (
             ("create", "--src-creds=me:x", "multi", "docker://a.example/x", "docker://b.example/x"),
             2,

@@ -49,7 +49,7 @@ def test_a_name_that_is_not_there_fails_and_the_others_are_removed(shop: Shop) -
     shop.image("tiny:1")
     result = shop.run("rmi", "nope", "tiny:1")
     assert result.code == 1
-    assert "no such image: nope" in result.err
+    assert "No such image: nope" in result.err
     assert shop.names() == []
 
 
