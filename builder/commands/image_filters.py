@@ -36,6 +36,12 @@ def image_filter(opened: Machine, filters: Iterable[str]) -> Test:
     )
 
 
+def prune_filter(filters: Iterable[str]) -> Test:
+    """Return the test that an image must pass to be pruned: all of ``until``, ``label`` and ``label!``."""
+    tests = [_prune_test(*_pair(item)) for item in filters]
+    return lambda entry: all(test(entry) for test in tests)
+
+
 def named(entry: Listed, name: str) -> bool:
     """Tell whether the name of an image, with or without its tag, fits a pattern."""
     shown = familiar(entry.name)
@@ -53,6 +59,18 @@ def seconds(time_text: str) -> float | None:
         return datetime.fromisoformat(time_text).timestamp() if time_text else None
     except ValueError:
         return None
+
+
+def _prune_test(key: str, value: str) -> Test:
+    match key:
+        case "label":
+            return lambda entry: _labelled(entry, value)
+        case "label!":
+            return lambda entry: not _labelled(entry, value)
+        case "until":
+            return _older(_moment(value))
+        case _:
+            raise click.UsageError(f"invalid filter {key!r}; there is: label, label!, until")
 
 
 def _pair(text: str) -> tuple[str, str]:

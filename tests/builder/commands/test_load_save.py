@@ -44,6 +44,16 @@ def test_one_platform_can_be_saved_alone(shop: Shop, tmp_path: Path) -> None:
         assert [entry["digest"] for entry in json.load(index)["manifests"]] == [str(images[1].descriptor.digest)]
 
 
+def test_a_name_without_a_tag_means_all_images_of_it(shop: Shop, tmp_path: Path) -> None:
+    shop.image("tiny:1", "other:1")
+    shop.image("tiny:2", layers=({"y": b""},))
+    assert shop.run("save", "-o", str(tmp_path / "x.tar"), "tiny").code == 0
+    with tarfile.open(tmp_path / "x.tar") as tar:
+        table = tar.extractfile("manifest.json")
+        assert table is not None
+        assert [entry["RepoTags"] for entry in json.load(table)] == [["tiny:1"], ["tiny:2"]]
+
+
 def test_archives_of_docker_are_loaded_compressed_or_not(shop: Shop, tmp_path: Path) -> None:
     path = tmp_path / "docker.tar.gz"
     path.write_bytes(gzip.compress(docker_archive(["app:3", "Not A Name"], BASE)))
