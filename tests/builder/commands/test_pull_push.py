@@ -91,7 +91,10 @@ def test_certificates_need_not_be_checked(shop: Shop, server: FakeRegistry, sour
 def test_an_image_that_is_not_there_is_the_failure_of_the_registry(shop: Shop, server: FakeRegistry) -> None:
     result = shop.run("pull", f"{server.name}/{APP}:gone")
     assert result.code == 4
-    assert f"failed to pull {server.name}/{APP}:gone: {server.url} has no gone in {APP}" in result.err
+    assert (
+        f"failed to pull {server.name}/{APP}:gone: manifest for {server.name}/{APP}:gone not found: manifest unknown"
+        in result.err
+    )
 
 
 def test_warnings_of_the_registry_are_shown(shop: Shop, server: FakeRegistry, source: BlobStore) -> None:
