@@ -26,7 +26,10 @@ def tls_options(function: Callable[..., _R]) -> Callable[..., _R]:
         help="Certificates for the registry (*.crt, *.cert, *.key), in place of those in certs.d.",
     )
     verify = click.option(
-        "--tls-verify/--no-tls-verify", default=True, help="Refuse http and unknown certificates (default)."
+        "--tls-verify/--no-tls-verify",
+        " /--insecure",
+        default=True,
+        help="Refuse http and unknown certificates (default).",
     )
     return folder(verify(function))
 
