@@ -145,7 +145,7 @@ def command(**flags: Any) -> int:
             be_root()
             with prepared(request, elsewhere) as ready:
                 return answer(call, ready, dockerfile_path(request))
-    _check_outputs(request, quiet=flags["quiet"])
+    streams = _check_outputs(request)
     be_root()
     with (
         logged(flags["log_file"]) as logging,
@@ -159,7 +159,8 @@ def command(**flags: Any) -> int:
         replace_file(flags["iidfile"], ids.encode())
     if flags["metadata_file"] is not None:
         replace_file(flags["metadata_file"], metadata(outcome, watched.found, os.environ))
-    if flags["quiet"]:
+    # What went to standard output is all that is wanted there.
+    if flags["quiet"] and not streams:
         say(ids)
     return 0
 
@@ -170,7 +171,8 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
     given = tuple(values.output(item) for item in (*flags["outputs"], *(["type=registry"] if flags["push"] else [])))
     named = flags["compression"]
     compression = values.compression(named) if named else values.output_compression(given) or Compression()
-    outputs = shaped_outputs(given, flags["output_format"] or "", compression)
+    annotated = annotations(flags["annotations"]), output_annotations(given)
+    outputs = shaped_outputs(given, flags["output_format"] or "", compression, annotated=any(annotated))
     names = [name for item in outputs for name in dict(item.options).get("name", "").split(",") if name]
     tags = full_names((*flags["tags"], *names))
     wanted = targets([item for item in flags["targets"] if item], tags)
@@ -183,7 +185,7 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         target=wanted[0].stage if len(wanted) == 1 else None,
         targets=wanted if len(wanted) > 1 else (),
         labels=values.labels(flags["labels"]),
-        annotations=(*annotations(flags["annotations"]), *output_annotations(outputs)),
+        annotations=(*annotated[0], *annotated[1]),
         **values.platform_fields(values.platforms(flags["platforms"], env), dict(build_args)),
         network=values.network(flags["network"]),
         add_hosts=values.hosts(flags["add_hosts"]),
@@ -199,17 +201,17 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
     )
 
 
-def _check_outputs(request: Request, *, quiet: bool) -> None:
+def _check_outputs(request: Request) -> bool:
+    """Tell whether an output goes to standard output. Raises RequestError for what cannot be."""
     streams = [item for item in request.outputs if item.dest is None and item.type != "registry"]
     named = all(target.tags for target in request.targets) if request.targets else bool(request.tags)
     if any(item.type == "registry" for item in request.outputs) and not named:
         raise RequestError("tag is needed when pushing to registry", hint="give -t NAME")
     if len(streams) > 1:
         raise RequestError("only one --output can go to standard output")
-    if streams and quiet:
-        raise RequestError("-q prints the image ID on standard output, where --output should go", hint="give dest=FILE")
     if streams and is_terminal(1):
         raise RequestError("refusing to write an archive to a terminal", hint="redirect it, or give dest=FILE")
+    return bool(streams)
 
 
 def _display(flags: Mapping[str, Any], env: Mapping[str, str]) -> OpenDisplay:

@@ -263,7 +263,6 @@ WRONG = [
     (["--secret", "id=x,colour=red", "context"], "invalid --secret"),
     (["--push", "context"], "tag is needed when pushing to registry"),
     (["--progress", "tty", "context"], "not a terminal"),
-    (["-q", "-o", "-", "context"], "-q prints the image ID on standard output"),
     (["-o", "-", "-o", "type=oci", "context"], "only one --output"),
     (["images", "--format", "{{.Nope}}", "x"], ""),
     (["--network", "bridge", "context"], "not supported"),
