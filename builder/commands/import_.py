@@ -9,6 +9,7 @@ import click
 
 from builder.commands.build_flags import compression as parse_compression
 from builder.commands.naming import name_image
+from builder.commands.silent_flags import taken
 from builder.commands.tools import Command, binary_stdin, machine, root_option, say
 from builder.edit.archive_layer import store_archive
 from builder.image import timestamp
@@ -31,6 +32,7 @@ from builder.request import Request
 @click.option("-m", "--message", default="", metavar="TEXT", help="Comment in the history.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="What the files are for (default: this machine).")
 @click.option("--compression", "packed", default="gzip", metavar="TYPE[,LEVEL]", help="Of the layer in the store.")
+@taken("-q/--quiet")
 @root_option
 def command(
     source: str, name: str | None, *, changes: tuple[str, ...], message: str, platform: str | None, packed: str

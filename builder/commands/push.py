@@ -9,6 +9,7 @@ import click
 from builder.commands.access import access_options
 from builder.commands.catalog import find
 from builder.commands.push_form import PushForm, form_options
+from builder.commands.silent_flags import RETRY, TRUST, taken
 from builder.commands.tools import Command, machine, root_option, say, warn
 from builder.commands.transfer import Meter, short
 from builder.errors import RequestError
@@ -32,6 +33,7 @@ from grammar.reference import DEFAULT_TAG, InvalidReference, Reference, parse_re
 @click.option(
     "--digestfile", type=click.Path(path_type=Path), metavar="FILE", help="Write the digest of what was pushed to FILE."
 )
+@taken(*RETRY, *TRUST, "--remove-signatures")
 @form_options
 @access_options
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the full name.")

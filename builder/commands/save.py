@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from builder.commands.catalog import Listed, catalog, familiar, find
+from builder.commands.silent_flags import taken
 from builder.commands.tools import Command, machine, root_option, warn
 from builder.machine import Machine
 from builder.oci.archive_save import Named, save
@@ -18,6 +19,13 @@ from builder.outputs.files import destination, sink
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Default: standard output.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of images for several platforms, save this one only.")
+@click.option(
+    "--format",
+    type=click.Choice(["docker-archive", "oci-archive"]),
+    expose_value=False,
+    help="The same: the archive is both.",
+)
+@taken("-q/--quiet", "-m/--multi-image-archive", "--compress")
 @root_option
 def command(images: tuple[str, ...], output: Path | None, platform: str | None) -> None:
     """Save images to one archive that Docker and OCI tools read.
