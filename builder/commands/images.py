@@ -84,15 +84,16 @@ def _rows(opened: Machine, entry: Listed, **switches: bool) -> Iterator[Row]:
     """Yield the row of an entry, and with ``tree`` those of the images below an index."""
     whole = switches["no_trunc"]
     size = disk_size(opened.blobs, entry.descriptor) if entry.image is not None else None
-    yield _row(entry, size, whole=whole)
+    yield image_row(entry, size, whole=whole)
     if switches["tree"] and not switches["quiet"] and entry.descriptor.media_type in media.INDEXES:
         for manifest in listed_manifests(opened.blobs, entry.descriptor):
             below = Listed(entry.name, manifest, image_of(opened, manifest))
             size = disk_size(opened.blobs, manifest) if below.image is not None else None
-            yield {**_row(below, size, whole=whole), "Repository": f"  {manifest.platform or NONE}", "Tag": ""}
+            yield {**image_row(below, size, whole=whole), "Repository": f"  {manifest.platform or NONE}", "Tag": ""}
 
 
-def _row(entry: Listed, size: int | None, *, whole: bool) -> Row:
+def image_row(entry: Listed, size: int | None, *, whole: bool) -> Row:
+    """Return the fields of an entry that takes *size* bytes; *whole*: with the ID in full."""
     moment = created(entry)
     reference = entry.reference
     at = "N/A" if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
