@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import click
 
 from builder.commands import COMMANDS
+from builder.commands.aliases import spelled_out
 
 _GLOBAL_FLAGS = ("-D", "--debug")
 _GROUP_ONLY = ("--help", "-h", "--version")
@@ -45,10 +46,10 @@ class Commands(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put ``build`` where a command is missing."""
         ahead = _leading_flags(args)
-        rest = args[ahead:]
+        rest = spelled_out(args[ahead:])
         if rest and rest[0] not in COMMANDS and rest[0] not in _GROUP_ONLY:
-            args = [*args[:ahead], "build", *rest]
-        return super().parse_args(ctx, args)
+            rest = ["build", *rest]
+        return super().parse_args(ctx, [*args[:ahead], *rest])
 
 
 def _leading_flags(args: Sequence[str]) -> int:
@@ -73,7 +74,8 @@ def cli(ctx: click.Context, root: str | None, *, debug: bool) -> None:
     """Build images from Dockerfiles, without a daemon.
 
     "pybuild -t NAME FOLDER" is short for "pybuild build -t NAME FOLDER". Flags are spelled as in docker build; the
-    images stay in pybuild's own store, which is a standard OCI image layout.
+    images stay in pybuild's own store, which is a standard OCI image layout. Docker's longer names are taken, too:
+    "image ls", "image rm", "buildx build", "builder prune", "system df" and so on.
     """
     ctx.meta["builder.root"] = root
     ctx.meta["builder.debug"] = debug

@@ -116,6 +116,21 @@ def drop_image(machine: Machine, descriptor: Descriptor) -> Freed:
     return freed
 
 
+def drop_platform(machine: Machine, manifest: Descriptor) -> Freed:
+    """Remove the blobs of one image of an index that stays listed, except those that other images or records need."""
+    freed = Freed()
+    below = [blob.digest for blob in _present(machine, manifest)]
+    # Once the manifest is gone, the index no longer leads to what it names.
+    _remove_blob(machine, manifest.digest, freed)
+    marked = mark(machine)
+    for _, layers, _ in machine.cache.records():
+        marked.add_layers(layers)
+    for digest in below:
+        if digest not in marked.blobs:
+            _remove_blob(machine, digest, freed)
+    return freed
+
+
 def _forget_broken(machine: Machine, marked: Marked) -> int:
     broken = []
     for key, layers, _ in machine.cache.records():

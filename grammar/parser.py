@@ -61,15 +61,27 @@ def parse_trigger(text: str, span: Span, escape: str = _TRIGGER_ESCAPE) -> Instr
     Raises:
         DockerfileError: the text is not one instruction, or one that may not be a trigger.
     """
+    return _read_trigger(_only_line(text, span, escape, "onbuild trigger should be a single expression"), escape)
+
+
+def parse_change(text: str, span: Span, escape: str = "\\") -> Instruction:
+    """Parse one instruction that stands alone, ONBUILD among them; it and its mistakes stand at *span*.
+
+    Raises:
+        DockerfileError: the text is not one instruction.
+    """
+    return _read(_only_line(text, span, escape, "a single instruction is expected"), escape)
+
+
+def _only_line(text: str, span: Span, escape: str, problem: str) -> Line:
+    """Return the one line of *text*, without marks: every place in it is *span*. Raises DockerfileError."""
     try:
         lines = read_lines(text, escape).lines
     except DockerfileError as error:
         raise DockerfileError(error.message, span, error.hint) from None
     if len(lines) != 1:
-        raise DockerfileError("onbuild trigger should be a single expression", span)
-    # Without marks every place in the line is the span of the line.
-    line = Line(text=lines[0].text, span=span, comment=lines[0].comment, bodies=lines[0].bodies)
-    return _read_trigger(line, escape)
+        raise DockerfileError(problem, span)
+    return Line(text=lines[0].text, span=span, comment=lines[0].comment, bodies=lines[0].bodies)
 
 
 def _read_all(lines: tuple[Line, ...], escape: str) -> Iterator[Instruction]:

@@ -10,6 +10,7 @@ COMMANDS = {
     "export": "export",
     "flatten": "flatten",
     "history": "history",
+    "image prune": "image_prune",
     "images": "images",
     "import": "import_",
     "inspect": "inspect",

@@ -17,6 +17,34 @@ _R = TypeVar("_R")
 _LOGIN = "pybuild login keeps credentials for each"
 
 
+def tls_options(function: Callable[..., _R]) -> Callable[..., _R]:
+    """Add the flags about certificates; *function* gets ``cert_dir`` and ``tls_verify``."""
+    folder = click.option(
+        "--cert-dir",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        metavar="FOLDER",
+        help="Certificates for the registry (*.crt, *.cert, *.key), in place of those in certs.d.",
+    )
+    verify = click.option(
+        "--tls-verify/--no-tls-verify",
+        " /--insecure",
+        default=True,
+        help="Refuse http and unknown certificates (default).",
+    )
+    return folder(verify(function))
+
+
+def auth_file_option(function: Callable[..., _R]) -> Callable[..., _R]:
+    """Add ``--authfile``, of a file that need not be there yet."""
+    option = click.option(
+        "--authfile",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Keep credentials in this file.",
+    )
+    return option(function)
+
+
 def access_options(function: Callable[..., _R]) -> Callable[..., _R]:
     """Add the flags; *function* gets what they say as ``access``."""
 
@@ -27,11 +55,12 @@ def access_options(function: Callable[..., _R]) -> Callable[..., _R]:
         metavar="FILE",
         help="Look for credentials in this file only.",
     )
-    @click.option("--tls-verify/--no-tls-verify", default=True, help="Refuse http and unknown certificates (default).")
+    @tls_options
     @wraps(function)
-    def with_access(*arguments: Any, creds: str | None, authfile: Path | None, tls_verify: bool, **flags: Any) -> _R:
+    def with_access(*arguments: Any, creds: str | None, authfile: Path | None, **flags: Any) -> _R:
         who = None if creds is None else credentials(creds)
-        access = Access(credentials=who, auth_file=authfile, verify=tls_verify)
+        verify, folder = flags.pop("tls_verify"), flags.pop("cert_dir")
+        access = Access(credentials=who, auth_file=authfile, verify=verify, certificates=folder)
         return function(*arguments, access=access, **flags)
 
     return with_access

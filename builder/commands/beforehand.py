@@ -13,7 +13,7 @@ _WRITTEN = ("iidfile", "iidfile_raw", "metadata_file")
 
 def check_beforehand(request: Request, flags: Mapping[str, Any]) -> None:
     """Look at what *request* is to read and to write, of which *flags* name files of their own."""
-    _check_outputs(request, quiet=flags["quiet"])
+    _check_outputs(request)
     check_secrets(request.secrets)
     for name in _WRITTEN:
         check_destination(flags[name])
@@ -32,14 +32,12 @@ def check_secrets(secrets: Iterable[Secret]) -> None:
             raise RequestError(f"failed to stat {secret.file}: no such file or directory", hint=hint)
 
 
-def _check_outputs(request: Request, *, quiet: bool) -> None:
+def _check_outputs(request: Request) -> None:
     found = streams(request)
     named = all(target.tags for target in request.targets) if request.targets else bool(request.tags)
     if any(item.type == "registry" for item in request.outputs) and not named:
         raise RequestError("tag is needed when pushing to registry", hint="give -t NAME")
     if len(found) > 1:
         raise RequestError("only one --output can go to standard output")
-    if found and quiet:
-        raise RequestError("-q prints the image ID on standard output, where --output should go", hint="give dest=FILE")
     if found and is_terminal(1):
         raise RequestError("refusing to write an archive to a terminal", hint="redirect it, or give dest=FILE")

@@ -168,7 +168,8 @@ def command(**flags: Any) -> int:
         replace_file(flags["iidfile_raw"], ids.replace("sha256:", "").encode())
     if flags["metadata_file"] is not None:
         replace_file(flags["metadata_file"], metadata(outcome, watched.found, os.environ))
-    if flags["quiet"] or (_mode(flags, os.environ) == "quiet" and not streams(request)):
+    # What went to standard output is all that is wanted there.
+    if _mode(flags, os.environ) == "quiet" and not streams(request):
         say(ids)
     return 0
 
@@ -180,7 +181,8 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
     given = tuple(values.output(item) for item in (*flags["outputs"], *(["type=registry"] if flags["push"] else [])))
     named = flags["compression"]
     compression = values.compression(named) if named else values.output_compression(given) or Compression()
-    outputs = shaped_outputs(given, flags["output_format"] or "", compression)
+    annotated = annotations(flags["annotations"]), output_annotations(given)
+    outputs = shaped_outputs(given, flags["output_format"] or "", compression, annotated=any(annotated))
     names = [name for item in outputs for name in dict(item.options).get("name", "").split(",") if name]
     tags = full_names((*flags["tags"], *names))
     wanted = targets([item for item in flags["targets"] if item], tags)
@@ -193,7 +195,7 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         target=wanted[0].stage if len(wanted) == 1 else None,
         targets=wanted if len(wanted) > 1 else (),
         labels=values.labels(flags["labels"]),
-        annotations=(*annotations(flags["annotations"]), *output_annotations(outputs)),
+        annotations=(*annotated[0], *annotated[1]),
         **values.platform_fields(values.platforms(flags["platforms"], env), dict(build_args)),
         network=values.network(flags["network"]),
         add_hosts=values.hosts(flags["add_hosts"]),

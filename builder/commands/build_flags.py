@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.commands.output_options import check_options
+from builder.commands.proxy_config import proxy_arguments
 from builder.epoch_value import EPOCH, seconds_of
 from builder.errors import RequestError
 from builder.request import Compression, Output
@@ -18,10 +19,11 @@ _BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0"
 def build_arguments(given: Iterable[str], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return ``NAME=value`` pairs; a NAME alone takes its value from *env* and is left out when it has none there.
 
-    SOURCE_DATE_EPOCH of *env* is handed on unless given.
+    SOURCE_DATE_EPOCH of *env* is handed on unless given, and so are the proxies of Docker's ``config.json``.
     """
     own = {name: env[name] for name in (EPOCH,) if name in env}
-    return tuple({**own, **variables(given, env, "--build-arg")}.items())
+    named = variables(given, env, "--build-arg")
+    return tuple({**proxy_arguments(named, env), **own, **named}.items())
 
 
 def variables(given: Iterable[str], env: Mapping[str, str], what: str) -> dict[str, str]:

@@ -55,7 +55,8 @@ def find(machine: Machine, text: str) -> Listed:
     if len({entry.id for entry in found}) > 1:
         raise ImageNotFound(f"more than one image has an ID that begins with {text}", hint="give more of it")
     if not found:
-        raise ImageNotFound(f"no such image: {text}", hint="pybuild images lists what there is")
+        # In Docker's words, which scripts look for.
+        raise ImageNotFound(f"No such image: {familiar(name or text)}", hint="pybuild images lists what there is")
     return Listed("", found[0].descriptor, found[0].image)
 
 

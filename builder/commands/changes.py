@@ -12,7 +12,7 @@ from builder.stages import Input
 from builder.state import StageState
 from grammar import nodes
 from grammar.errors import DockerfileError
-from grammar.parser import parse_trigger
+from grammar.parser import parse_change
 from grammar.source import Span
 
 _ESCAPE = "\\"
@@ -42,7 +42,7 @@ def changed(config: ImageConfig, changes: Iterable[str]) -> ImageConfig:
 
 def _apply(change: str, state: StageState) -> None:
     try:
-        node = parse_trigger(change, Span(0, len(change)), _ESCAPE)
+        node = parse_change(change, Span(0, len(change)), _ESCAPE)
     except DockerfileError as error:
         raise RequestError(f"--change {change!r}: {error.message}", hint=error.hint) from error
     if not isinstance(node, _CONFIG_ONLY):

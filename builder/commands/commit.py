@@ -11,6 +11,7 @@ from builder.commands.build_flags import compression as parse_compression
 from builder.commands.build_flags import source_date_epoch
 from builder.commands.catalog import find_image
 from builder.commands.naming import name_image, platform_option
+from builder.commands.silent_flags import taken
 from builder.commands.tools import Command, binary_stdin, machine, root_option, say
 from builder.edit.difference import difference, unpacked_archive, with_difference
 from builder.edit.documents import Documents
@@ -18,6 +19,7 @@ from builder.image import timestamp
 from builder.machine import Machine
 from builder.names import full_names
 from builder.oci.image import Image
+from builder.outputs.files import replace_file
 from builder.platforms import parse_platform
 
 
@@ -31,6 +33,8 @@ from builder.platforms import parse_platform
 @click.option("-m", "--message", default="", metavar="TEXT", help="Comment in the history.")
 @click.option("-a", "--author", default="", metavar="TEXT", help="Who made it.")
 @click.option("--compression", "packed", default="gzip", metavar="TYPE[,LEVEL]", help="Of the layer that is added.")
+@click.option("--iidfile", metavar="FILE", help="Write the image ID to FILE.")
+@taken("-p/--pause", "--no-pause", "-q/--quiet")
 @platform_option
 @root_option
 def command(image: str, tree: str, name: str | None, changes: tuple[str, ...], **flags: str | None) -> None:
@@ -54,6 +58,8 @@ def command(image: str, tree: str, name: str | None, changes: tuple[str, ...], *
             name_image(opened, made.descriptor, names)
     finally:
         opened.close()
+    if flags["iidfile"]:
+        replace_file(Path(flags["iidfile"]), str(made.id).encode())
     say(str(made.id))
 
 

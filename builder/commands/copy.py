@@ -29,6 +29,9 @@ from builder.transports.target import Writing
 @click.option(
     "--digestfile", type=click.Path(path_type=Path), metavar="FILE", help="Write the digest of what was copied to FILE."
 )
+@click.option("--multi-arch", type=click.Choice(["system", "all"]), hidden=True)
+@click.option("--preserve-digests", is_flag=True, expose_value=False, hidden=True)
+@click.option("--retry-times", type=int, expose_value=False, hidden=True)
 @two_sides_options
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
 @root_option
@@ -37,6 +40,7 @@ def command(
     target: str,
     platform: str | None,
     digestfile: Path | None,
+    multi_arch: str | None,
     *,
     everything: bool,
     sides: Sides,
@@ -60,6 +64,7 @@ def command(
     registries nothing is kept in the store; within one registry layers are mounted. What was cut off goes on when the
     same copy is asked for again.
     """  # noqa: D301 - click's mark for a paragraph that keeps its lines
+    everything = everything or multi_arch == "all"
     if everything and platform:
         raise RequestError("--platform can't be used with --all")
     before, after = parse_place(source), parse_place(target)

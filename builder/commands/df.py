@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import click
 
 from builder import gc
+from builder.commands.df_images import HEADERS, image_usage
 from builder.commands.listing import Row, listing
 from builder.commands.tools import Command, format_option, machine, root_option, say
 from builder.display.sanitize import clean_line
@@ -26,26 +27,32 @@ _MOUNT_HEADERS = {"Name": "CACHE MOUNT", "Size": "SIZE", "LastUsed": "LAST USED"
 
 
 @click.command("df", cls=Command, short_help="Show what the store takes on the disk.")
-@click.option("-v", "--verbose", is_flag=True, help="List each cache mount.")
+@click.option("-v", "--verbose", is_flag=True, help="List each image and each cache mount.")
 @format_option
 @root_option
 def command(*, template: str | None, verbose: bool) -> None:
     """Show what the store takes on the disk.
 
     ACTIVE is what images with a name need, and cache mounts that a step works with right now. What "prune -a" would
-    remove is RECLAIMABLE. With -v each cache mount is listed instead.
+    remove is RECLAIMABLE. With -v all images and cache mounts are listed instead; --format is then of cache mounts.
     """
     opened = machine()
     try:
         with opened.in_use():
             rows = [_images(opened), _cache(opened), _mounts(opened), _snapshots(opened)]
             each = _each_mount(opened) if verbose else []
+            images = image_usage(opened) if verbose and not template else []
     finally:
         opened.close()
     if not verbose:
         say(listing(rows, _HEADERS, tuple(_HEADERS), template))
-    else:
-        say(listing(each, _MOUNT_HEADERS, tuple(_MOUNT_HEADERS), template))
+        return
+    mounts = listing(each, _MOUNT_HEADERS, tuple(_MOUNT_HEADERS), template)
+    if not template:
+        cache = next(row["Size"] for row in rows if row["Type"] == "Build Cache")
+        say(f"Images space usage:\n\n{listing(images, HEADERS, tuple(HEADERS), None)}\n")
+        say(f"Build cache usage: {cache}\n\nCache mounts space usage:\n")
+    say(mounts)
 
 
 def _images(opened: Machine) -> Row:

@@ -49,7 +49,8 @@ def command(
         rows = list(_rows(find_present(opened, image, wanted), human=human, whole=no_trunc))
     finally:
         opened.close()
-    text = "\n".join(row["ID"] for row in rows) if quiet else listing(rows, _HEADERS, _COLUMNS, template)
+    columns = [name if human or name != "CreatedSince" else "CreatedAt" for name in _COLUMNS]
+    text = "\n".join(row["ID"] for row in rows) if quiet else listing(rows, _HEADERS, columns, template)
     if text:
         say(text)
 

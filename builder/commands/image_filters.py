@@ -16,6 +16,7 @@ from grammar.golang import parse_duration
 Test = Callable[[Listed], bool]
 
 KEYS = ("before", "dangling", "label", "reference", "since", "until")
+_TRUE, _FALSE = frozenset({"true", "t", "1"}), frozenset({"false", "f", "0"})
 _TIMESTAMP = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
 _FIRST, _LAST = -62135596800.0, 253402300799.0
 """From the beginning of the year 1 to the last second of the year 9999 there are dates."""
@@ -29,12 +30,18 @@ def image_filter(opened: Machine, filters: Iterable[str]) -> Test:
         ImageNotFound: ``before`` or ``since`` names no image.
         RequestError: a time is none.
     """
-    given = [item.partition("=")[::2] for item in filters]
+    given = [_pair(item) for item in filters]
     patterns = [value for key, value in given if key == "reference"]
     tests = [_test(opened, key, value) for key, value in given if key != "reference"]
     return lambda entry: (
         (not patterns or any(named(entry, pattern) for pattern in patterns)) and all(test(entry) for test in tests)
     )
+
+
+def prune_filter(filters: Iterable[str]) -> Test:
+    """Return the test that an image must pass to be pruned: all of ``until``, ``label`` and ``label!``."""
+    tests = [_prune_test(*_pair(item)) for item in filters]
+    return lambda entry: all(test(entry) for test in tests)
 
 
 def named(entry: Listed, name: str) -> bool:
@@ -56,10 +63,30 @@ def seconds(time_text: str) -> float | None:
         return None
 
 
+def _prune_test(key: str, value: str) -> Test:
+    match key:
+        case "label":
+            return lambda entry: _labelled(entry, value)
+        case "label!":
+            return lambda entry: not _labelled(entry, value)
+        case "until":
+            return _older(_moment(value))
+        case _:
+            raise click.UsageError(f"invalid filter {key!r}; there is: label, label!, until")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"--filter {text}: bad format of filter (expected name=value)")
+    return key.strip().lower(), value.strip()
+
+
 def _test(opened: Machine, key: str, value: str) -> Test:
     match key:
         case "dangling":
-            return lambda entry: (not entry.name) == (value.lower() in {"true", "1"})
+            wanted = _truth(value)
+            return lambda entry: (not entry.name) == wanted
         case "label":
             return lambda entry: _labelled(entry, value)
         case "before":
@@ -71,6 +98,12 @@ def _test(opened: Machine, key: str, value: str) -> Test:
             return lambda entry: (created(entry) or 0.0) > start
         case _:
             raise click.UsageError(f"invalid filter {key!r}; there is: {', '.join(KEYS)}")
+
+
+def _truth(value: str) -> bool:
+    if value.lower() not in _TRUE | _FALSE:
+        raise click.UsageError(f"invalid filter 'dangling={value}': use true or false")
+    return value.lower() in _TRUE
 
 
 def _older(limit: float) -> Test:

@@ -24,6 +24,10 @@ _HEADERS = {
     "CreatedSince": "CREATED",
     "CreatedAt": "CREATED AT",
     "Size": "SIZE",
+    "VirtualSize": "SIZE",
+    "Containers": "CONTAINERS",
+    "SharedSize": "SHARED SIZE",
+    "UniqueSize": "UNIQUE SIZE",
 }
 
 
@@ -54,7 +58,7 @@ def command(name: str | None, filters: tuple[str, ...], template: str | None, **
         rows = [row for entry in entries for row in _rows(opened, entry, **switches)]
     finally:
         opened.close()
-    if switches["quiet"]:
+    if switches["quiet"] and template in {None, "", "table"}:
         _print("\n".join(dict.fromkeys(row["ID"] for row in rows)))
         return
     columns = ["Repository", "Tag", *(["Digest"] if switches["digests"] else []), "ID", "CreatedSince", "Size"]
@@ -80,25 +84,31 @@ def _rows(opened: Machine, entry: Listed, **switches: bool) -> Iterator[Row]:
     """Yield the row of an entry, and with ``tree`` those of the images below an index."""
     whole = switches["no_trunc"]
     size = disk_size(opened.blobs, entry.descriptor) if entry.image is not None else None
-    yield _row(entry, size, whole=whole)
+    yield image_row(entry, size, whole=whole)
     if switches["tree"] and not switches["quiet"] and entry.descriptor.media_type in media.INDEXES:
         for manifest in listed_manifests(opened.blobs, entry.descriptor):
             below = Listed(entry.name, manifest, image_of(opened, manifest))
             size = disk_size(opened.blobs, manifest) if below.image is not None else None
-            yield {**_row(below, size, whole=whole), "Repository": f"  {manifest.platform or NONE}", "Tag": ""}
+            yield {**image_row(below, size, whole=whole), "Repository": f"  {manifest.platform or NONE}", "Tag": ""}
 
 
-def _row(entry: Listed, size: int | None, *, whole: bool) -> Row:
+def image_row(entry: Listed, size: int | None, *, whole: bool) -> Row:
+    """Return the fields of an entry that takes *size* bytes; *whole*: with the ID in full."""
     moment = created(entry)
     reference = entry.reference
     at = "N/A" if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
-    repository, _, tag = familiar(entry.name).rpartition(":") if reference is not None else (entry.name, "", "")
+    whole_name = familiar(entry.name).partition("@")[0]
+    tag = reference.tag if reference is not None else ""
+    shown_size = human_size(size) if size is not None else "N/A"
     return {
-        "Repository": repository or NONE,
+        "Repository": (whole_name.removesuffix(f":{tag}") if tag else whole_name) or NONE,
         "Tag": tag or NONE,
         "Digest": str(entry.descriptor.digest),
         "ID": entry.id if whole else short_id(entry.id),
         "CreatedSince": ago(moment),
         "CreatedAt": at,
-        "Size": human_size(size) if size is not None else "N/A",
+        "Size": shown_size,
+        "VirtualSize": shown_size,
+        # There are no containers, and these two Docker does not tell in its listing, either.
+        **dict.fromkeys(("Containers", "SharedSize", "UniqueSize"), "N/A"),
     }

@@ -1,25 +1,30 @@
 """``pybuild import``: a root file system in a tar archive becomes an image of one layer."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
 from builder.commands.build_flags import compression as parse_compression
 from builder.commands.naming import name_image
+from builder.commands.silent_flags import taken
 from builder.commands.tools import Command, binary_stdin, machine, root_option, say
 from builder.edit.archive_layer import store_archive
 from builder.image import timestamp
 from builder.machine import Machine
 from builder.names import full_names
+from builder.oci.digest import Digest
 from builder.oci.image import Image, write_image
 from builder.oci.layer import Layer
 from builder.oci.model import History, ImageConfig, Platform
 from builder.platforms import wanted_platform
+from builder.request import Request
 
 
 @click.command("import", cls=Command, short_help="Make an image of a root file system.")
-@click.argument("source", metavar="FILE|-")
+@click.argument("source", metavar="FILE|URL|-")
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)
 @click.option(
     "-c", "--change", "changes", multiple=True, metavar="INSTRUCTION", help='Such as "CMD /bin/sh"; repeatable.'
@@ -27,13 +32,14 @@ from builder.platforms import wanted_platform
 @click.option("-m", "--message", default="", metavar="TEXT", help="Comment in the history.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="What the files are for (default: this machine).")
 @click.option("--compression", "packed", default="gzip", metavar="TYPE[,LEVEL]", help="Of the layer in the store.")
+@taken("-q/--quiet")
 @root_option
 def command(
     source: str, name: str | None, *, changes: tuple[str, ...], message: str, platform: str | None, packed: str
 ) -> None:
-    """Make an image of one layer from the tar archive FILE, plain or compressed, and print its ID.
+    """Make an image of one layer from a tar archive, plain or compressed, and print its ID.
 
-    Other than docker import, no URL is taken.
+    The archive is a file, standard input (-), or what a URL of http or https leads to.
     """
     names = full_names((name,)) if name else ()
     config = _config(wanted_platform(platform), message or f"Imported from {source}")
@@ -44,13 +50,25 @@ def command(
     compression = parse_compression(packed)
     opened = machine()
     try:
-        with opened.in_use(), binary_stdin() if source == "-" else Path(source).open("rb") as stream:
+        with opened.in_use(), _opened(opened, source) as stream:
             image = _named(
                 opened, config, store_archive(opened.blobs, stream, compression, "a root file system"), names
             )
     finally:
         opened.close()
     say(str(image.id))
+
+
+def _opened(opened: Machine, source: str) -> BinaryIO:
+    if source == "-":
+        return binary_stdin()
+    if not source.lower().startswith(("http://", "https://")):
+        return Path(source).open("rb")
+    from builder.remote.address import HttpSource
+    from builder.remote.http import ask
+
+    known = ask(HttpSource(url=source), Request(context=Path()), opened, lambda *_: None, threading.Event())
+    return opened.blobs.open(Digest.parse(known.digest))
 
 
 def _config(platform: Platform, comment: str) -> ImageConfig:

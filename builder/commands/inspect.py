@@ -8,7 +8,8 @@ import click
 from builder.commands.catalog import Listed, catalog, content_size, familiar, find
 from builder.commands.failures import FAILED
 from builder.commands.listing import parsed, rendered
-from builder.commands.tools import Command, machine, root_option, say
+from builder.commands.template_functions import NO_LIST, NO_MAP, NO_POINTER, Loose, Typed, as_json
+from builder.commands.tools import Command, machine, root_option, say, warn
 from builder.machine import Machine
 from builder.oci.image import Image, read_image
 from builder.oci.model import Platform
@@ -25,31 +26,56 @@ _CONFIG_DEFAULTS: dict[str, Any] = {
     "OnBuild": None,
     "Labels": None,
 }
+_MAPS = ("ExposedPorts", "Volumes", "Labels")
+# What templates see of members that are null or not there.
+_IN_TEMPLATES: dict[str, Any] = {
+    **dict.fromkeys(_MAPS, NO_MAP),
+    **dict.fromkeys(("Env", "Cmd", "Entrypoint", "OnBuild", "Shell"), NO_LIST),
+    **dict.fromkeys(("User", "WorkingDir", "StopSignal"), ""),
+    "Healthcheck": NO_POINTER,
+    "StopTimeout": NO_POINTER,
+    "ArgsEscaped": False,
+}
 
 
 @click.command("inspect", cls=Command, short_help="Show all about images, as JSON.")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("-f", "--format", "template", metavar="FORMAT", help='"json", or a Go template: "{{.Config.Env}}".')
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an image for several platforms, which one.")
+@click.option("--type", "kind", type=click.Choice(["image"]), hidden=True)
+@click.option("-s", "--size", is_flag=True, hidden=True)
 @root_option
-def command(images: tuple[str, ...], template: str | None, platform: str | None) -> int | None:
+def command(
+    images: tuple[str, ...], template: str | None, platform: str | None, *, kind: str | None, size: bool
+) -> int | None:
     """Show all about images, as a JSON array with the members of docker inspect.
 
     Of an image for several platforms it is the one for this machine, else the first that the store has.
     """
+    if size and kind is None:
+        warn("--size ignored for images")
     opened = machine()
     try:
         documents, problems = _documents(opened, images, platform)
     finally:
         opened.close()
-    if template is None:
+    if template == "json":
+        say(as_json(documents))
+    elif not template:
         say(json.dumps(documents, indent=4, ensure_ascii=False))
-    for document in documents if template is not None else ():
-        asked = parsed("{{json .}}" if template == "json" else str(template))
-        say(rendered(asked, document))
+    else:
+        asked = parsed(template)
+        for document in documents:
+            say(rendered(asked, _in_template(document)))
     for problem in problems:
         click.echo(problem, err=True, nl=False)
     return FAILED if problems else None
+
+
+def _in_template(document: dict[str, Any]) -> Typed:
+    config = document["Config"]
+    loose = {name: Loose(config[name]) for name in _MAPS if config.get(name) is not None}
+    return Typed({**document, "Config": Typed({**config, **loose}, _IN_TEMPLATES)}, {"Variant": "", "OsVersion": ""})
 
 
 def _documents(opened: Machine, names: tuple[str, ...], platform: str | None) -> tuple[list[dict[str, Any]], list[str]]:

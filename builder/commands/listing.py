@@ -1,11 +1,12 @@
 """Rows of a listing, as a table, as JSON or through a template."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from builder.commands.template import Template, TemplateError
+from builder.commands.template import Template
+from builder.commands.template_functions import Record, as_json
+from builder.commands.template_text import TemplateError
 from builder.display.columns import width
 
 Row = Mapping[str, str]
@@ -22,13 +23,14 @@ def listing(rows: Iterable[Row], headers: Mapping[str, str], columns: Sequence[s
     if template in {None, "", "table"}:
         return table([[headers[name] for name in columns], *([row[name] for name in columns] for row in rows)])
     if template == "json":
-        return "\n".join(json.dumps(dict(row), separators=(",", ":"), ensure_ascii=False) for row in rows)
+        return "\n".join(as_json(Record(row)) for row in rows)
     text = str(template).replace("\\t", "\t").replace("\\n", "\n")
     if text.startswith("table "):
         line = parsed(text.removeprefix("table ").strip())
-        return table([rendered(line, row).split("\t") for row in (headers, *rows)])
+        titles = line.render_titles(headers)
+        return table([titles.split("\t"), *(rendered(line, Record(row)).split("\t") for row in rows)])
     line = parsed(text)
-    return "\n".join(rendered(line, row) for row in rows)
+    return "\n".join(rendered(line, Record(row)) for row in rows)
 
 
 def rendered(template: Template, value: object) -> str:

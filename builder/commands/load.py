@@ -22,9 +22,9 @@ from grammar.reference import InvalidReference, parse_reference
     "-i", "--input", "source", type=click.Path(path_type=Path), metavar="FILE", help="Default: standard input."
 )
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of images for several platforms, this one only.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="The same: only the names are printed.")
 @root_option
-def command(source: Path | None, platform: str | None, *, quiet: bool) -> None:
+def command(source: Path | None, platform: str | None, **_quiet: bool) -> None:
     """Load images from an archive of docker save, podman save or an OCI layout, plain or compressed.
 
     The names in the archive are given to its images. Everything is verified before anything is named.
@@ -35,9 +35,7 @@ def command(source: Path | None, platform: str | None, *, quiet: bool) -> None:
         with opened.in_use(), source.open("rb") if source else binary_stdin() as stream:
             images = [_only(opened, image, wanted) if wanted else image for image in load(opened.blobs, stream)]
             for image in images:
-                told = _name(opened, image)
-                if not quiet:
-                    say("\n".join(told))
+                say("\n".join(_name(opened, image)))
     finally:
         opened.close()
 

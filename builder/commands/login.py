@@ -2,13 +2,16 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
+from builder.commands.access import auth_file_option, tls_options
 from builder.commands.tools import Command, is_terminal, say
 from builder.errors import RequestError
-from builder.oci.errors import RegistryDenied
+from builder.oci.errors import CredentialsError, RegistryDenied
 from builder.oci.registry.access import Access
 from builder.oci.registry.auth_file import server_key
 from builder.oci.registry.credentials import CredentialFiles
@@ -27,21 +30,26 @@ Configure a credential helper (credsStore) to remove this warning.
 @click.option("-u", "--username", metavar="NAME", help="Name of the user.")
 @click.option("-p", "--password", metavar="PASSWORD", help="Password or token; better use --password-stdin.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-@click.option("--tls-verify/--no-tls-verify", default=True, help="Refuse http and unknown certificates (default).")
+@click.option("--get-login", is_flag=True, help="Print who is logged in to SERVER, and do nothing else.")
+@auth_file_option
+@tls_options
 def command(
-    server: str | None, username: str | None, password: str | None, *, password_stdin: bool, tls_verify: bool
+    server: str | None, username: str | None, password: str | None, *, password_stdin: bool, **flags: Any
 ) -> None:
     """Log in to SERVER (Docker Hub when none is named) and keep the credentials for pull, push and build.
 
     They are kept where Docker keeps them: by a credential helper if config.json names one, else in the file.
     """
     registry = registry_of(server)
-    files = credential_files()
+    files = credential_files(flags["authfile"])
+    if flags["get_login"]:
+        say(_who(files, registry))
+        return
     if password is not None:
         click.echo("WARNING! Using --password via the CLI is insecure. Use --password-stdin.", err=True)
     credentials = _given(username, password, stdin=password_stdin)
     credentials = credentials or (None if username else _known(files, registry)) or _asked(username)
-    with open_registry(registry, Access(credentials=credentials, verify=tls_verify)) as opened:
+    with open_registry(registry, _access(credentials, flags)) as opened:
         try:
             opened.log_in()
         except RegistryDenied as error:
@@ -60,9 +68,20 @@ def registry_of(server: str | None) -> str:
     return DEFAULT_REGISTRY if server_key(host) != host else host
 
 
-def credential_files() -> CredentialFiles:
-    """Return the files of the user who runs this."""
-    return CredentialFiles(env=os.environ, home=Path.home())
+def credential_files(chosen: Path | None) -> CredentialFiles:
+    """Return the files of the user who runs this, or the one that the command line names."""
+    return CredentialFiles(env=os.environ, home=Path.home(), chosen=chosen)
+
+
+def _access(credentials: Credentials, flags: Mapping[str, Any]) -> Access:
+    return Access(credentials=credentials, verify=flags["tls_verify"], certificates=flags["cert_dir"])
+
+
+def _who(files: CredentialFiles, registry: str) -> str:
+    found = files.find(registry)
+    if found is None:
+        raise CredentialsError(f"not logged into {registry}")
+    return found.username
 
 
 def _given(username: str | None, password: str | None, *, stdin: bool) -> Credentials | None:

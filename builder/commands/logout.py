@@ -1,7 +1,10 @@
 """``pybuild logout``: forget the credentials for a registry."""
 
+from pathlib import Path
+
 import click
 
+from builder.commands.access import auth_file_option
 from builder.commands.login import credential_files, registry_of
 from builder.commands.tools import Command, say, warn
 from builder.oci.registry.auth_file import server_key
@@ -9,10 +12,11 @@ from builder.oci.registry.auth_file import server_key
 
 @click.command("logout", cls=Command, short_help="Log out from a registry.")
 @click.argument("server", required=False, metavar="[SERVER]")
-def command(server: str | None) -> None:
+@auth_file_option
+def command(server: str | None, authfile: Path | None) -> None:
     """Forget the credentials for SERVER, Docker Hub when none is named."""
     registry = registry_of(server)
-    files = credential_files()
+    files = credential_files(authfile)
     if files.forget(registry):
         say(f"Removing login credentials for {server_key(registry)}")
     else:

@@ -7,18 +7,21 @@ import click
 
 from builder.commands.access import Sides, two_sides_options
 from builder.commands.catalog import find
-from builder.commands.manifest_entries import annotate, inspect, pairs
+from builder.commands.manifest_entries import annotate, pairs
+from builder.commands.manifest_inspect import elsewhere, inspect
+from builder.commands.manifest_lists import exists, remove, rm
 from builder.commands.tools import Command, machine, root_option, say
 from builder.commands.transfer import Meter
 from builder.errors import RequestError
 from builder.machine import Machine
 from builder.names import full_names
 from builder.oci import media
+from builder.oci.errors import ImageNotFound
 from builder.oci.model import Index
 from builder.outputs.files import replace_file
 from builder.transports.combine import open_index
 from builder.transports.copy import copy
-from builder.transports.places import InStore, parse_place
+from builder.transports.places import InRegistry, InStore, Place, parse_place
 from builder.transports.source import Choice, Reading
 from builder.transports.target import Writing, write_to
 
@@ -31,6 +34,10 @@ def command() -> None:
     """
 
 
+_ALL = click.option("--all", "_all", is_flag=True, hidden=True)
+"""Podman's flag for what is always done."""
+
+
 @command.command("create", cls=Command, short_help="Make an index of images.")
 @click.argument("name", metavar="NAME|PLACE")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
@@ -41,15 +48,21 @@ def command() -> None:
 def create(name: str, images: tuple[str, ...], annotations: tuple[str, ...], *, amend: bool, sides: Sides) -> None:
     """Make the index NAME of images and print its digest.
 
-    Each IMAGE is a name in the store, docker://NAME of a registry, or any other source of pybuild copy; of an index
-    all images are listed. NAME is in the store, which then has all of them; a target of pybuild copy such as
-    docker://NAME makes the index there, and images of the same registry are not even downloaded.
+    Each IMAGE is a name in the store, a name of a registry, or any other source of pybuild copy; of an index all images
+    are listed. What the store has under a name is taken from there, docker://NAME always from its registry. NAME is in
+    the store, which then has all of them; a target of pybuild copy such as docker://NAME makes the index there, and
+    images of the same registry are not even downloaded.
     """
-    place, members = parse_place(name), [parse_place(image) for image in images]
-    sides.check(members, place)
+    _create(name, images, annotations, amend=amend, sides=sides)
+
+
+def _create(name: str, images: tuple[str, ...], annotations: tuple[str, ...], *, amend: bool, sides: Sides) -> None:
+    place = parse_place(name)
     opened = machine()
     try:
         with opened.in_use():
+            members = [_member(opened, image) for image in images]
+            sides.check(members, place)
             begun = _begun(opened, name, amend=amend) if isinstance(place, InStore) else Index(manifests=())
             if amend and not isinstance(place, InStore):
                 raise RequestError("--amend changes indexes of the store only", hint="list the index as an IMAGE")
@@ -65,16 +78,28 @@ def create(name: str, images: tuple[str, ...], annotations: tuple[str, ...], *, 
         opened.close()
 
 
+@click.command("add", cls=Command, short_help="Add images to an index.")
+@click.argument("name")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@_ALL
+@two_sides_options
+@root_option
+def add(name: str, images: tuple[str, ...], *, sides: Sides, **_all: bool) -> None:
+    """Add images to the index NAME of the store, as create --amend does, and print its digest."""
+    _create(name, images, (), amend=True, sides=sides)
+
+
 @command.command("push", cls=Command, short_help="Upload an index with all its images.")
 @click.argument("name")
 @click.argument("target", metavar="[TARGET]", required=False)
 @click.option("-p", "--purge", is_flag=True, help="Afterwards forget the name in the store.")
+@_ALL
 @click.option(
     "--digestfile", type=click.Path(path_type=Path), metavar="FILE", help="Write the digest of the index to FILE."
 )
 @two_sides_options
 @root_option
-def push(name: str, target: str | None, digestfile: Path | None, *, purge: bool, sides: Sides) -> None:
+def push(name: str, target: str | None, digestfile: Path | None, *, purge: bool, sides: Sides, **_all: bool) -> None:
     """Upload the index NAME of the store with all its images and print its digest.
 
     It goes to the registry that NAME begins with, or to TARGET, which may be any target of pybuild copy.
@@ -98,6 +123,19 @@ def push(name: str, target: str | None, digestfile: Path | None, *, purge: bool,
     say(str(pushed.digest))
 
 
+def _member(opened: Machine, text: str) -> Place:
+    """Return where an image is: in its registry when it is only there, as Docker has it."""
+    place = parse_place(text)
+    reference = elsewhere(text) if isinstance(place, InStore) else None
+    if reference is None:
+        return place
+    try:
+        find(opened, text)
+    except ImageNotFound:
+        return InRegistry(reference=reference)
+    return place
+
+
 def _reading(opened: Machine, sides: Sides, meter: Meter) -> Reading:
     return Reading(machine=opened, find=lambda text: find(opened, text).descriptor, access=sides.source, progress=meter)
 
@@ -113,5 +151,5 @@ def _begun(opened: Machine, name: str, *, amend: bool) -> Index:
     return Index.from_json(opened.blobs.read(there), f"index {there.digest}")
 
 
-command.add_command(annotate)
-command.add_command(inspect)
+for subcommand in (add, annotate, exists, inspect, remove, rm):
+    command.add_command(subcommand)

@@ -1,15 +1,14 @@
-"""``pybuild manifest annotate`` and ``inspect``: what an index says."""
+"""``pybuild manifest annotate``: what an index says."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 
 import click
 
-from builder.commands.access import access_options
 from builder.commands.catalog import find
+from builder.commands.manifest_inspect import elsewhere, remote_document
 from builder.commands.tools import Command, machine, root_option, say, warn
-from builder.errors import PullFailed, RequestError
+from builder.errors import RequestError
 from builder.machine import Machine
 from builder.names import full_names
 from builder.oci import media
@@ -17,12 +16,8 @@ from builder.oci.digest import Digest
 from builder.oci.errors import ImageNotFound, OciError
 from builder.oci.image import read_image
 from builder.oci.model import Descriptor, Index
-from builder.oci.registry.access import Access
-from builder.oci.registry.registry import open_registry
+from builder.oci.registry.access import AS_CONFIGURED
 from builder.transports.entries import Change, changed_entry
-from grammar.reference import DEFAULT_TAG, Reference, parse_reference
-
-_REMOTE = "docker://"
 
 
 @click.command("annotate", cls=Command, short_help="Change what an index says of one of its images.")
@@ -32,22 +27,22 @@ _REMOTE = "docker://"
 @click.option("--arch", "architecture", default="", metavar="ARCH")
 @click.option("--variant", default="", metavar="VARIANT")
 @click.option("--os-version", default="", metavar="VERSION")
-@click.option("--os-features", multiple=True, metavar="FEATURE", help="Repeatable.")
+@click.option("--os-features", multiple=True, metavar="FEATURE", help="Repeatable, or a,b.")
 @click.option("--annotation", "annotations", multiple=True, metavar="KEY=VALUE", help="Of the entry; repeatable.")
 @root_option
 def annotate(name: str, image: str, annotations: tuple[str, ...], os_features: tuple[str, ...], **texts: str) -> None:
     """Change what the index NAME of the store says of one of its images, and print the new digest.
 
-    The image is named by what the index says of its platform, by its digest, or by a name in the store. The image
-    itself stays as it is.
+    The image is named by what the index says of its platform, by its digest, or by a name in the store or a registry.
+    The image itself stays as it is.
     """
     (full,) = full_names((name,))
-    change = Change(annotations=pairs(annotations), os_features=os_features, **texts)
+    change = Change(annotations=pairs(annotations), os_features=_each(os_features), **texts)
     opened = machine()
     try:
         with opened.in_use():
-            index = _index(opened, find(opened, full).descriptor, name)
-            digest = _meant(opened, index, image)
+            index = index_of(opened, find(opened, full).descriptor, name)
+            digest = meant(opened, index, image)
             changed = changed_entry(index, digest, change)
             written = opened.blobs.put(changed.to_json(), changed.media_type)
             opened.layout.tag(full, written)
@@ -55,28 +50,6 @@ def annotate(name: str, image: str, annotations: tuple[str, ...], os_features: t
     finally:
         opened.close()
     say(str(written.digest))
-
-
-@click.command("inspect", cls=Command, short_help="Show an index, or a manifest, as JSON.")
-@click.argument("name", metavar="NAME|docker://NAME")
-@click.option("--raw", is_flag=True, help="The bytes as they are.")
-@access_options
-@root_option
-def inspect(name: str, *, raw: bool, access: Access) -> None:
-    """Show the index or the manifest behind NAME: that of the store, or if it has none, that of the registry.
-
-    docker://NAME asks the registry at once. Nothing of the image itself is downloaded.
-    """
-    opened = machine()
-    try:
-        with opened.in_use():
-            content = opened.blobs.read(_descriptor(opened, name, access))
-    finally:
-        opened.close()
-    if raw:
-        click.echo(content, nl=False)
-    else:
-        say(json.dumps(json.loads(content), indent=4, ensure_ascii=False))
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:
@@ -90,20 +63,31 @@ def pairs(texts: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _index(opened: Machine, descriptor: Descriptor, name: str) -> Index:
+def _each(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(filter(None, ",".join(texts).split(",")))
+
+
+def index_of(opened: Machine, descriptor: Descriptor, name: str) -> Index:
+    """Return the index that *descriptor* names. Raises RequestError when it is none."""
     if descriptor.media_type not in media.INDEXES:
         raise RequestError(f"{name} is an image for one platform, not an index", hint="pybuild manifest create")
     return Index.from_json(opened.blobs.read(descriptor), f"index {descriptor.digest}")
 
 
-def _meant(opened: Machine, index: Index, text: str) -> Digest:
+def meant(opened: Machine, index: Index, text: str) -> Digest:
     """Return which image of an index is meant; that it is listed remains to be seen."""
     named = [entry.digest for entry in index.manifests if text in {str(entry.platform), str(entry.digest)}]
     if len(named) == 1:
         return named[0]
     if named:
         raise RequestError(f"the index has several images for {text}", hint="name a digest")
-    return find(opened, text).descriptor.digest
+    try:
+        return find(opened, text).descriptor.digest
+    except ImageNotFound:
+        reference = elsewhere(text)
+        if reference is None:
+            raise
+        return remote_document(opened, reference, AS_CONFIGURED).digest
 
 
 def _compare(opened: Machine, entry: Descriptor) -> None:
@@ -115,21 +99,3 @@ def _compare(opened: Machine, entry: Descriptor) -> None:
     if entry.platform and (config.os, config.architecture) != (entry.platform.os, entry.platform.architecture):
         said = f"{config.os}/{config.architecture}"
         warn(f"the image itself says that it is for {said}; pybuild mutate --set-platform changes that")
-
-
-def _descriptor(opened: Machine, name: str, access: Access) -> Descriptor:
-    if name.startswith(_REMOTE):
-        return _remote(opened, parse_reference(name.removeprefix(_REMOTE)), access)
-    try:
-        return find(opened, name).descriptor
-    except ImageNotFound:
-        return _remote(opened, parse_reference(name), access)
-
-
-def _remote(opened: Machine, reference: Reference, access: Access) -> Descriptor:
-    target = reference.digest or reference.tag or DEFAULT_TAG
-    try:
-        with open_registry(reference.registry, access) as registry:
-            return registry.document(reference.repository, target, opened.blobs)
-    except OciError as error:
-        raise PullFailed(f"failed to read docker://{reference}: {error}", hint=error.hint) from error

@@ -18,7 +18,9 @@ _SETTLED = {
     "prefer-nondist-layers": "false",
     "attestation-inline": "",
     "oci-artifact": "",
+    "compatibility-version": "30",
 }
+_HINTS = {"compatibility-version": "30 is what is done; for Docker's media types there is oci-mediatypes=false"}
 _SPELLINGS = {"1": "true", "t": "true", "0": "false", "f": "false"}
 
 
@@ -27,8 +29,12 @@ def check_options(options: Mapping[str, str]) -> None:
     for key, given in options.items():
         if key in _USED or key.startswith("annotation"):
             continue
+        if key == "context":
+            raise RequestError(
+                "--output context= is not supported", hint="there is no daemon: pipe it into docker load"
+            )
         if key not in _SETTLED:
             raise RequestError(f"unknown --output option {key!r}", hint=did_you_mean(key, (*_USED, *_SETTLED)))
         value = given.lower()
         if _SETTLED[key] not in {"", _SPELLINGS.get(value, value)}:
-            raise RequestError(f"--output {key}={given} is not supported")
+            raise RequestError(f"--output {key}={given} is not supported", hint=_HINTS.get(key, ""))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from builder.commands.annotation_flags import annotations
 from builder.commands.build_flags import flag, output_compression
+from builder.commands.tools import warn
 from builder.epoch_value import seconds_of
 from builder.errors import RequestError
 from builder.names import full_names
@@ -17,13 +18,18 @@ _PREFIX = "dangling-name-prefix"
 _ANNOTATION = re.compile(r"annotation(?:-(?P<kind>[a-z-]+))?(?P<platform>\[[^\]]*\])?\.(?P<key>.+)")
 
 
-def shaped_outputs(outputs: Iterable[Output], form: str, default: Compression) -> tuple[Output, ...]:
+def shaped_outputs(
+    outputs: Iterable[Output], form: str, default: Compression, *, annotated: bool = False
+) -> tuple[Output, ...]:
     """Return *outputs* with their shapes; *form* is that of ``--format``, *default* how new layers are compressed.
+
+    zstd and annotations (*annotated* says that there are any) need OCI media types: as in Docker, an output that asks
+    for others gets these, and a warning.
 
     Raises:
         RequestError: two outputs ask for different compressions, and neither to have all layers made anew.
     """
-    return tuple(replace(item, shape=_shape(item, form, default)) for item in outputs)
+    return tuple(replace(item, shape=_shape(item, form, default, annotated=annotated)) for item in outputs)
 
 
 def stored(outputs: tuple[Output, ...], form: str) -> Stored:
@@ -51,7 +57,7 @@ def output_annotations(outputs: Iterable[Output]) -> tuple[Annotation, ...]:
     return annotations(given)
 
 
-def _shape(output: Output, form: str, default: Compression) -> Shape:
+def _shape(output: Output, form: str, default: Compression, *, annotated: bool) -> Shape:
     options = dict(output.options)
     docker = not flag(options, "oci-mediatypes", default=not _FORMATS.get(form, False))
     own = output_compression([output])
@@ -60,6 +66,9 @@ def _shape(output: Output, form: str, default: Compression) -> Shape:
         raise RequestError(
             f"compression={own.algorithm} is not that of the other outputs", hint="add force-compression=true"
         )
+    if docker and form != "docker" and ((own or default).algorithm == "zstd" or annotated):
+        warn(f"forcibly turning on oci-mediatype mode for {'annotations' if annotated else 'zstd'}")
+        docker = False
     return Shape(docker=docker, compression=(own or default) if forced else None)
 
 

@@ -13,6 +13,7 @@ from builder.commands.tools import Command, machine, root_option, say
 from builder.display.sanitize import clean_line
 from builder.display.units import human_size
 from builder.eviction import evict
+from builder.machine import Machine
 
 _WARNING = {
     False: "images without a name, and what neither an image nor the build cache needs",
@@ -26,9 +27,10 @@ _LIMITED = "images without a name, and the build cache beyond the limits that ar
 @click.option("-a", "--all", "everything", is_flag=True, help="Also the whole build cache and all cache mounts.")
 @click.option("-f", "--force", is_flag=True, help="Do not ask.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only how much was reclaimed.")
+@click.option("--build-cache", "only_cache", is_flag=True, help="Leave images without a name alone.")
 @prune_flags
 @root_option
-def command(*, everything: bool, force: bool, quiet: bool, **flags: Any) -> int | None:
+def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, **flags: Any) -> int | None:
     """Remove images without a name and everything in the store that nothing needs.
 
     Images with a name always stay. With -a the build cache goes, too, and cache mounts with it: the next build runs
@@ -46,8 +48,7 @@ def command(*, everything: bool, force: bool, quiet: bool, **flags: Any) -> int 
         if not force and not _agreed(_WARNING[everything] if wanted.is_empty else _LIMITED):
             return FAILED
         with opened.collecting():
-            images = [str(descriptor.digest) for name, descriptor in opened.layout.entries() if not name]
-            opened.layout.untag("")
+            images = [] if only_cache else _drop_unnamed(opened)
             evicted = gc.Freed() if wanted.is_empty else evict(opened, wanted)
             freed = gc.collect(opened, everything=everything)
             freed.add(evicted)
@@ -61,6 +62,12 @@ def command(*, everything: bool, force: bool, quiet: bool, **flags: Any) -> int 
         say(f"Deleted build cache records: {freed.records}\n")
     say(f"Total reclaimed space: {human_size(freed.size)}")
     return None
+
+
+def _drop_unnamed(opened: Machine) -> list[str]:
+    images = [str(descriptor.digest) for name, descriptor in opened.layout.entries() if not name]
+    opened.layout.untag("")
+    return images
 
 
 def _list(title: str, names: list[str]) -> None:

@@ -6,11 +6,12 @@ import click
 
 from builder.commands.access import access_options
 from builder.commands.catalog import familiar
+from builder.commands.silent_flags import RETRY, TRUST, taken
 from builder.commands.tools import Command, machine, root_option, say, warn
 from builder.commands.transfer import Meter, short
 from builder.errors import PullFailed, RequestError
 from builder.machine import Machine
-from builder.oci.errors import OciError
+from builder.oci.errors import ImageNotFound, OciError
 from builder.oci.model import Descriptor, Platform
 from builder.oci.registry.access import Access
 from builder.oci.registry.registry import Registry, open_registry
@@ -23,11 +24,18 @@ from grammar.reference import DEFAULT_TAG, Reference, parse_reference
 @click.option("-a", "--all-tags", is_flag=True, help="Download all images of the repository.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of images for several platforms, this one.")
 @click.option("--all-platforms", is_flag=True, help="The whole index, with the images for every platform.")
+@click.option(
+    "--policy",
+    type=click.Choice(["always", "missing", "never", "newer"]),
+    default="always",
+    help="When to ask the registry; newer is content with what the store has when nobody answers.",
+)
+@taken(*RETRY, *TRUST)
 @access_options
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the full name.")
 @root_option
 def command(
-    name: str, platform: str | None, *, all_tags: bool, all_platforms: bool, access: Access, quiet: bool
+    name: str, platform: str | None, policy: str, *, all_tags: bool, all_platforms: bool, access: Access, quiet: bool
 ) -> None:
     """Download an image and keep it in the store under its name.
 
@@ -41,17 +49,33 @@ def command(
         raise RequestError("--platform can't be used with --all-platforms")
     opened = machine()
     try:
+        if not all_tags and _is_enough(opened, reference, policy):
+            say(str(reference))
+            return
         with opened.in_use(), open_registry(reference.registry, access) as registry:
             tags = registry.tags(reference.repository) if all_tags else ()
             if not all_tags and not reference.digest and not _has_tag(name, reference) and not quiet:
                 say(f"Using default tag: {DEFAULT_TAG}")
             for wanted in [replace(reference, tag=tag) for tag in tags] or [reference]:
                 pull = _Pull(opened, registry, wanted, quiet=quiet)
-                pull.run(parse_platform(platform) if platform else None, everything=all_platforms)
+                try:
+                    pull.run(parse_platform(platform) if platform else None, everything=all_platforms)
+                except PullFailed as error:
+                    if policy != "newer" or opened.layout.resolve(str(wanted)) is None:
+                        raise
+                    warn(f"{error}; the store has one")
             for text in registry.warnings:
                 warn(text)
     finally:
         opened.close()
+
+
+def _is_enough(opened: Machine, reference: Reference, policy: str) -> bool:
+    """Tell whether the store has what is asked for, so that no registry is. Raises ImageNotFound."""
+    found = opened.layout.resolve(str(reference)) is not None
+    if policy == "never" and not found:
+        raise ImageNotFound(f"No such image: {familiar(str(reference))}", hint="--policy=never asks no registry")
+    return found and policy in {"missing", "never"}
 
 
 def _has_tag(text: str, reference: Reference) -> bool:

@@ -1,20 +1,26 @@
 """``pybuild push``: an image of the store to its registry."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import click
 
 from builder.commands.access import access_options
 from builder.commands.catalog import find
+from builder.commands.push_form import PushForm, form_options
+from builder.commands.silent_flags import RETRY, TRUST, taken
 from builder.commands.tools import Command, machine, root_option, say, warn
 from builder.commands.transfer import Meter, short
 from builder.errors import RequestError
 from builder.machine import Machine
+from builder.oci.digest import Digest
 from builder.oci.errors import ImageNotFound
 from builder.oci.image import choose_manifest
 from builder.oci.model import Descriptor, Platform
 from builder.oci.present import whole_or_present
 from builder.oci.registry.access import Access
+from builder.outputs.files import replace_file
 from builder.outputs.registry import Watch, push
 from builder.platforms import parse_platform
 from grammar.reference import DEFAULT_TAG, InvalidReference, Reference, parse_reference
@@ -24,14 +30,20 @@ from grammar.reference import DEFAULT_TAG, InvalidReference, Reference, parse_re
 @click.argument("name", metavar="NAME[:TAG]")
 @click.option("-a", "--all-tags", is_flag=True, help="Upload all images of the repository.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an image for several platforms, this one only.")
+@click.option(
+    "--digestfile", type=click.Path(path_type=Path), metavar="FILE", help="Write the digest of what was pushed to FILE."
+)
+@taken(*RETRY, *TRUST, "--remove-signatures")
+@form_options
 @access_options
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the full name.")
 @root_option
-def command(name: str, platform: str | None, *, all_tags: bool, access: Access, quiet: bool) -> None:
+def command(name: str, platform: str | None, digestfile: Path | None, *, all_tags: bool, **flags: Any) -> None:
     """Upload the image NAME to the registry that its name begins with (Docker Hub when it begins with none).
 
     What the registry has already is not uploaded again. The tag appears when everything that it needs is there. An
-    image for several platforms is pushed as a whole when the store has all of it.
+    image for several platforms is pushed as a whole when the store has all of it. With --format and
+    --compression-format the digest is another one than in the store.
     """
     reference = parse_reference(name)
     if reference.digest:
@@ -42,13 +54,15 @@ def command(name: str, platform: str | None, *, all_tags: bool, access: Access, 
     opened = machine()
     try:
         with opened.in_use():
-            if not all_tags and not tagged and not quiet:
+            if not all_tags and not tagged and not flags["quiet"]:
                 say(f"Using default tag: {DEFAULT_TAG}")
             wanted = parse_platform(platform) if platform else None
             for item in _tags(opened, reference) if all_tags else [reference]:
-                _push(opened, item, wanted, access, quiet=quiet)
+                digest = _push(opened, item, wanted, **flags)
     finally:
         opened.close()
+    if digestfile is not None:
+        replace_file(digestfile, f"{digest}\n".encode())
 
 
 def _tags(opened: Machine, reference: Reference) -> list[Reference]:
@@ -75,11 +89,14 @@ def _listed(opened: Machine, reference: Reference) -> Descriptor:
         raise ImageNotFound(text, hint=error.hint) from error
 
 
-def _push(opened: Machine, reference: Reference, platform: Platform | None, access: Access, *, quiet: bool) -> None:
+def _push(
+    opened: Machine, reference: Reference, platform: Platform | None, *, form: PushForm, access: Access, quiet: bool
+) -> Digest:
     listed = _listed(opened, reference)
     descriptor = choose_manifest(opened.blobs, listed, platform) if platform else whole_or_present(opened.blobs, listed)
     if descriptor.digest != listed.digest and not platform:
         warn(f"the store does not have the images for all platforms; pushing the one for {descriptor.platform}")
+    descriptor = form.of(opened, descriptor)
     meter = Meter("uploading", quiet=quiet)
 
     def ended(blob: Descriptor, outcome: str) -> None:
@@ -97,3 +114,4 @@ def _push(opened: Machine, reference: Reference, platform: Platform | None, acce
         say(str(reference))
     else:
         say(f"{reference.tag}: digest: {descriptor.digest} size: {descriptor.size}")
+    return descriptor.digest

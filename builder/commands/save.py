@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from builder.commands.catalog import find
+from builder.commands.catalog import Listed, catalog, familiar, find
+from builder.commands.silent_flags import taken
 from builder.commands.tools import Command, machine, root_option, warn
 from builder.machine import Machine
 from builder.oci.archive_save import Named, save
@@ -18,12 +19,20 @@ from builder.outputs.files import destination, sink
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Default: standard output.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of images for several platforms, save this one only.")
+@click.option(
+    "--format",
+    type=click.Choice(["docker-archive", "oci-archive"]),
+    expose_value=False,
+    help="The same: the archive is both.",
+)
+@taken("-q/--quiet", "-m/--multi-image-archive", "--compress")
 @root_option
 def command(images: tuple[str, ...], output: Path | None, platform: str | None) -> None:
     """Save images to one archive that Docker and OCI tools read.
 
-    Layers are written as they are stored, compressed. An image given by ID has no name in the archive. FILE appears
-    when it is complete. Of an index of which the store has one image, that image is saved.
+    Layers are written as they are stored, compressed. An image given by ID has no name in the archive, a name without
+    a tag means all images of this name. FILE appears when it is complete. Of an index of which the store has one image,
+    that image is saved.
     """
     from builder.platforms import parse_platform
 
@@ -42,12 +51,22 @@ def _chosen(opened: Machine, texts: tuple[str, ...], platform: Platform | None) 
     """Return each image once, with the names by which it was asked for."""
     names: dict[str, list[str]] = {}
     descriptors = {}
-    for text in texts:
-        found = find(opened, text)
+    for text, found in [(asked, each) for asked in texts for each in _meant(opened, asked)]:
         descriptor = _what(opened, text, found.descriptor, platform)
         descriptors[str(descriptor.digest)] = descriptor
         names.setdefault(str(descriptor.digest), []).extend([found.name] if found.name else [])
     return [(tuple(dict.fromkeys(names[key])), descriptor) for key, descriptor in descriptors.items()]
+
+
+def _meant(opened: Machine, text: str) -> list[Listed]:
+    """Return what *text* names; the name of a repository alone, as in Docker, is all that it has."""
+    entries = catalog(opened)
+    repository = [
+        entry
+        for entry in entries
+        if entry.reference is not None and entry.reference.tag and familiar(entry.name).rpartition(":")[0] == text
+    ]
+    return repository or [find(opened, text)]
 
 
 def _what(opened: Machine, text: str, listed: Descriptor, platform: Platform | None) -> Descriptor:

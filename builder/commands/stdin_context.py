@@ -117,15 +117,13 @@ def _kept(stream: BinaryIO, folder: Path) -> Path:
 
 
 def _unpack(stream: BufferedReader, folder: Path) -> None:
-    from lzma import LZMAError
-
-    from builder.execute.archives import decompressed
+    from builder.oci.errors import LayerError
     from builder.oci.unpack import unpack
 
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        unpack(decompressed(stream, stream.peek(6)[:6]), handle, overlay=False, diff_id=None)
-    except (EOFError, ValueError, LZMAError) as error:
+        unpack(stream, handle, overlay=False, diff_id=None)
+    except LayerError as error:
         raise RequestError(f"the archive on standard input is damaged: {error}") from error
     finally:
         os.close(handle)

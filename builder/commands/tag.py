@@ -4,6 +4,7 @@ import click
 
 from builder.commands.catalog import find
 from builder.commands.tools import Command, machine, root_option
+from builder.errors import RequestError
 from builder.names import full_names
 
 
@@ -14,6 +15,8 @@ from builder.names import full_names
 def command(source: str, target: str) -> None:
     """Let TARGET name the image SOURCE from now on, whatever it named before."""
     (name,) = full_names((target,))
+    if target.partition(":")[0] == "sha256":
+        raise RequestError("refusing to create an ambiguous tag using digest algorithm as name")
     opened = machine()
     try:
         with opened.in_use():

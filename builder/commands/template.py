@@ -1,261 +1,231 @@
 """The part of Go's text/template that people use with ``--format``.
 
-Fields (``.Config.Env``), ``json``, ``join``, ``split``, ``index``, ``len``, ``lower``, ``upper``, ``println``, ``eq``,
-``ne``, ``not``, ``and``, ``or``, pipes, parentheses, ``range``, ``if``, ``else``, ``end``, trim markers and comments.
-Values are what JSON has; they are printed as Go prints them: ``[a b]``, ``map[k:v]``, ``true``, ``<no value>``.
+Fields (``.Config.Env``), variables (``$name := ...``, ``range $key, $value := ...``), the functions of
+`builder.commands.template_functions`, pipes, parentheses, ``range``, ``if``, ``with``, ``else``, ``break``,
+``continue``, trim markers and comments. What is printed looks as in Go: ``[a b]``, ``map[k:v]``, ``<no value>``.
 """
 
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-_ACTION = re.compile(r"\{\{(-\s)?(.*?)(\s-)?\}\}", re.DOTALL)
-_TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|`[^`]*`|-?\d+|\$?\.?[\w.]*\w|\.|\$|[|()])')
-_NAME = re.compile(r"\$?((?:\.\w+)*)\.?\Z")
+from builder.commands.template_functions import (
+    FUNCTIONS,
+    HEADER_FUNCTIONS,
+    NO_POINTER,
+    NO_VALUE,
+    Loose,
+    Nil,
+    Typed,
+    shown,
+)
+from builder.commands.template_text import Action, Block, Part, TemplateError, parse
 
-
-class TemplateError(ValueError):
-    """A template cannot be read, or asks for what is not there."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Action:
-    words: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """``range`` or ``if``: what it asks, what stands inside, what stands behind ``else``."""
-
-    kind: str
-    words: tuple[str, ...]
-    body: tuple["_Part", ...]
-    otherwise: tuple["_Part", ...]
-
-
-_Part = str | _Action | _Block
+_LITERALS: Mapping[str, Any] = {"true": True, "false": False, "nil": NO_POINTER}
 
 
 class Template:
     """A template that is known to be well formed. Raises TemplateError."""
 
     def __init__(self, text: str) -> None:
-        parts = _split(text)
-        self._parts, end = _parse(parts, 0, ())
-        if end != len(parts):
-            raise TemplateError("template: unexpected {{end}} or {{else}}")
+        self._parts = parse(text)
 
     def render(self, value: Any) -> str:
         """Return the text for *value*. Raises TemplateError."""
-        return _render(self._parts, value, value)
+        return self._render(_Run, value)
 
+    def render_titles(self, titles: Mapping[str, str]) -> str:
+        """Return the line of titles of a table, on which functions have no effect."""
+        return self._render(_Titles, titles)
 
-def _split(text: str) -> list[str | _Action]:
-    """Return texts and actions in turn; trim markers have eaten the white space beside them."""
-    parts: list[str | _Action] = []
-    position, trim = 0, False
-    for found in _ACTION.finditer(text):
-        before = text[position : found.start()]
-        before = before.lstrip() if trim else before
-        parts.append(before.rstrip() if found.group(1) else before)
-        inner = found.group(2).strip()
-        if not inner.startswith("/*"):
-            parts.append(_Action(tuple(_tokens(inner))))
-        position, trim = found.end(), bool(found.group(3))
-    rest = text[position:]
-    if "{{" in rest:
-        raise TemplateError("template: unclosed action")
-    return [*parts, rest.lstrip() if trim else rest]
-
-
-def _tokens(text: str) -> list[str]:
-    words, position = [], 0
-    while position < len(text):
-        found = _TOKEN.match(text, position)
-        if found is None:
-            raise TemplateError(f"template: unexpected {text[position : position + 10]!r}")
-        words.append(found.group(1))
-        position = found.end()
-    return words
-
-
-def _parse(parts: Sequence[str | _Action], at: int, until: tuple[str, ...]) -> tuple[tuple[_Part, ...], int]:
-    done: list[_Part] = []
-    while at < len(parts):
-        part = parts[at]
-        word = part.words[0] if isinstance(part, _Action) and part.words else ""
-        if word in {"end", "else"}:
-            if word not in until:
-                break
-            return tuple(done), at
-        at += 1
-        if isinstance(part, _Action) and word in {"range", "if", "with"}:
-            block, at = _parse_block(parts, at, part)
-            done.append(block)
-        else:
-            done.append(part)
-    if until:
-        raise TemplateError("template: missing {{end}}")
-    return tuple(done), at
-
-
-def _parse_block(parts: Sequence[str | _Action], at: int, head: _Action) -> tuple[_Block, int]:
-    body, at = _parse(parts, at, ("end", "else"))
-    otherwise: tuple[_Part, ...] = ()
-    turn = parts[at]
-    at += 1
-    if isinstance(turn, _Action) and turn.words[0] == "else":
-        if turn.words[1:2] == ("if",):
-            inner, at = _parse_block(parts, at, _Action(turn.words[1:]))
-            return _Block(head.words[0], head.words[1:], body, (inner,)), at
-        otherwise, at = _parse(parts, at, ("end",))
-        at += 1
-    return _Block(head.words[0], head.words[1:], body, otherwise), at
-
-
-def _render(parts: Sequence[_Part], dot: Any, root: Any) -> str:
-    out = []
-    for part in parts:
-        match part:
-            case str():
-                out.append(part)
-            case _Action():
-                out.append(shown(_pipeline(part.words, dot, root)))
-            case _Block():
-                out.append(_render_block(part, dot, root))
-    return "".join(out)
-
-
-def _render_block(block: _Block, dot: Any, root: Any) -> str:
-    value = _pipeline(block.words, dot, root)
-    if not value:
-        return _render(block.otherwise, dot, root)
-    if block.kind == "if":
-        return _render(block.body, dot, root)
-    if block.kind == "with":
-        return _render(block.body, value, root)
-    items = [value[key] for key in sorted(value)] if isinstance(value, Mapping) else value
-    return "".join(_render(block.body, item, root) for item in items)
-
-
-def _pipeline(words: Sequence[str], dot: Any, root: Any) -> Any:
-    """Evaluate commands joined by ``|``: the value of each is the last argument of the next."""
-    commands: list[list[str]] = [[]]
-    depth = 0
-    for word in words:
-        depth += (word == "(") - (word == ")")
-        if word == "|" and depth == 0:
-            commands.append([])
-        else:
-            commands[-1].append(word)
-    value: tuple[Any, ...] = ()
-    for command in commands:
-        value = (_command(command, dot, root, value),)
-    return value[0]
-
-
-def _command(words: Sequence[str], dot: Any, root: Any, piped: tuple[Any, ...]) -> Any:
-    if not words:
-        raise TemplateError("template: missing value for command")
-    if words[0] in _FUNCTIONS:
-        arguments = (*_operands(words[1:], dot, root), *piped)
+    def _render(self, kind: "type[_Run]", value: Any) -> str:
+        run = kind()
         try:
-            return _FUNCTIONS[words[0]](*arguments)
-        except (TypeError, LookupError, AttributeError) as error:
-            raise TemplateError(f"template: {words[0]}: wrong arguments") from error
-    operands = _operands(words, dot, root)
-    if len(operands) != 1 or piped:
-        raise TemplateError(f"template: {words[0]!r} is not a function")
-    return operands[0]
+            run.render(self._parts, value, ChainMap({"$": value}))
+        except _Jump as jump:
+            raise TemplateError(f"template: {{{{{jump}}}}} outside {{{{range}}}}") from jump
+        return "".join(run.out)
 
 
-def _operands(words: Sequence[str], dot: Any, root: Any) -> list[Any]:
-    values, at = [], 0
-    while at < len(words):
-        if words[at] == "(":
-            end = _closing(words, at)
-            values.append(_pipeline(words[at + 1 : end], dot, root))
-            at = end
+class _Jump(Exception):
+    """``break`` or ``continue``."""
+
+
+_Scope = ChainMap[str, Any]
+
+
+class _Run:
+    """One rendering: what was written so far in *out*."""
+
+    functions = FUNCTIONS
+
+    def __init__(self) -> None:
+        self.out: list[str] = []
+
+    def render(self, parts: Sequence[Part], dot: Any, scope: _Scope) -> None:
+        for part in parts:
+            match part:
+                case str():
+                    self.out.append(part)
+                case Action():
+                    self._act(part.words, dot, scope)
+                case Block():
+                    self._block(part, dot, scope.new_child())
+
+    def _act(self, words: Sequence[str], dot: Any, scope: _Scope) -> None:
+        if words[:1] in {("break",), ("continue",)}:
+            raise _Jump(words[0])
+        names, operator, rest = _assigned(words)
+        value = self._pipeline(rest, dot, scope)
+        if not names:
+            self.out.append(shown(value))
+        elif operator == ":=":
+            scope[names[0]] = value
         else:
-            values.append(_operand(words[at], dot, root))
-        at += 1
-    return values
+            next(part for part in scope.maps if names[0] in part or part is scope.maps[-1])[names[0]] = value
+
+    def _block(self, block: Block, dot: Any, scope: _Scope) -> None:
+        names, _, words = _assigned(block.words)
+        value = self._pipeline(words, dot, scope)
+        if block.kind == "range":
+            self._range(block, names, (value, dot), scope)
+            return
+        if names:
+            scope[names[0]] = value
+        inner = value if block.kind == "with" and value else dot
+        self.render(block.body if value else block.otherwise, inner, scope)
+
+    def _range(self, block: Block, names: Sequence[str], values: tuple[Any, Any], scope: _Scope) -> None:
+        pairs = _pairs(values[0])
+        if not pairs:
+            self.render(block.otherwise, values[1], scope)
+        for pair in pairs:
+            inner = scope.new_child()
+            inner.update(zip(names, pair if len(names) > 1 else pair[1:], strict=False))
+            try:
+                self.render(block.body, pair[1], inner)
+            except _Jump as jump:
+                if str(jump) == "break":
+                    break
+
+    def _pipeline(self, words: Sequence[str], dot: Any, scope: _Scope) -> Any:
+        """Evaluate commands joined by ``|``: the value of each is the last argument of the next."""
+        commands: list[list[str]] = [[]]
+        depth = 0
+        for word in words:
+            depth += (word == "(") - word.startswith(")")
+            if word == "|" and depth == 0:
+                commands.append([])
+            else:
+                commands[-1].append(word)
+        value: tuple[Any, ...] = ()
+        for command in commands:
+            value = (self._command(command, dot, scope, value),)
+        return value[0]
+
+    def _command(self, words: Sequence[str], dot: Any, scope: _Scope, piped: tuple[Any, ...]) -> Any:
+        if not words:
+            raise TemplateError("template: missing value for command")
+        if words[0] in self.functions:
+            arguments = (*self._operands(words[1:], dot, scope), *piped)
+            try:
+                return self.functions[words[0]](*arguments)
+            except (TypeError, LookupError, AttributeError, ValueError) as error:
+                raise TemplateError(f"template: {words[0]}: wrong arguments") from error
+        operands = self._operands(words, dot, scope)
+        if len(operands) != 1 or piped:
+            raise TemplateError(f"template: {words[0]!r} is not a function")
+        return operands[0]
+
+    def _operands(self, words: Sequence[str], dot: Any, scope: _Scope) -> list[Any]:
+        values, at = [], 0
+        while at < len(words):
+            if words[at] == "(":
+                end = _closing(words, at)
+                value = self._pipeline(words[at + 1 : end], dot, scope)
+                values.append(_fields(value, words[end][1:]))
+                at = end
+            elif words[at] in self.functions:
+                values.append(self._command([words[at]], dot, scope, ()))
+            else:
+                values.append(_operand(words[at], dot, scope))
+            at += 1
+        return values
+
+
+class _Titles(_Run):
+    functions = HEADER_FUNCTIONS
+
+
+def _assigned(words: Sequence[str]) -> tuple[Sequence[str], str, Sequence[str]]:
+    """Split ``$a, $b := value``: the names, the operator, the rest."""
+    at = next((place for place, word in enumerate(words) if word in {":=", "="}), None)
+    if at is None:
+        return (), "", words
+    names = [word for word in words[:at] if word != ","]
+    if not names or len(names) > 2 or not all(name.startswith("$") for name in names):
+        raise TemplateError(f"template: unexpected {words[at]!r}")
+    return names, words[at], words[at + 1 :]
+
+
+def _pairs(value: Any) -> list[tuple[Any, Any]]:
+    match value:
+        case Mapping():
+            return [(key, value[key]) for key in sorted(value)]
+        case list() | tuple() | Nil():
+            return list(enumerate(value))
+        case None:
+            return []
+        case int():
+            return [(item, item) for item in range(value)]
+        case _:
+            raise TemplateError(f"template: range can't iterate over {shown(value)}")
 
 
 def _closing(words: Sequence[str], at: int) -> int:
     depth = 0
     for place in range(at, len(words)):
-        depth += (words[place] == "(") - (words[place] == ")")
+        depth += (words[place] == "(") - words[place].startswith(")")
         if depth == 0:
             return place
     raise TemplateError("template: unclosed left parenthesis")
 
 
-def _operand(word: str, dot: Any, root: Any) -> Any:
+def _operand(word: str, dot: Any, scope: _Scope) -> Any:
     if word.startswith('"'):
         return json.loads(word)
     if word.startswith("`"):
         return word[1:-1]
-    if word in {"true", "false"}:
-        return word == "true"
-    if word.lstrip("-").isdigit():
-        return int(word)
-    found = _NAME.match(word)
-    if found is None or not word.startswith((".", "$")):
-        raise TemplateError(f"template: function {word!r} not defined")
-    value = root if word.startswith("$") else dot
-    for name in found.group(1).split(".")[1:]:
+    if word in _LITERALS:
+        return _LITERALS[word]
+    if word.lstrip("-").replace(".", "", 1).isdigit():
+        return float(word) if "." in word else int(word)
+    name, dotted, rest = word.partition(".")
+    if name.startswith("$"):
+        if name not in scope:
+            raise TemplateError(f'template: undefined variable "{name}"')
+        return _fields(scope[name], dotted + rest)
+    if name or not dotted:
+        raise TemplateError(f"template: unexpected {word!r}")
+    return _fields(dot, word)
+
+
+def _fields(value: Any, names: str) -> Any:
+    """Return what ``.A.B`` says in *value*; ``.`` and nothing at all are *value* itself."""
+    for name in filter(None, names.split(".")):
         value = _field(value, name)
     return value
 
 
 def _field(value: Any, name: str) -> Any:
-    if value is None:
-        return None
+    if value is None or isinstance(value, Nil):
+        return NO_VALUE
+    if isinstance(value, Typed) and value.get(name) is None and name in value.defaults:
+        return value.defaults[name]
+    if isinstance(value, Loose) and name not in value:
+        return NO_VALUE
     if not isinstance(value, Mapping) or name not in value:
         known = ", ".join(sorted(value)[:40]) if isinstance(value, Mapping) else "nothing"
         raise TemplateError(f"template: no field {name!r}: there is {known or 'nothing'}")
     return value[name]
-
-
-def shown(value: Any) -> str:
-    """Return *value* as Go prints it."""
-    match value:
-        case None:
-            return "<no value>"
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return value
-        case Mapping():
-            return "map[" + " ".join(f"{key}:{shown(value[key])}" for key in sorted(value)) + "]"
-        case list() | tuple():
-            return "[" + " ".join(map(shown, value)) + "]"
-        case _:
-            return str(value)
-
-
-def _index(value: Any, *keys: Any) -> Any:
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else value[key]
-    return value
-
-
-_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    "json": lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
-    "join": lambda items, separator: separator.join(map(shown, items or ())),
-    "split": lambda text, separator: text.split(separator),
-    "index": _index,
-    "len": lambda value: len(value or ()),
-    "lower": lambda text: text.lower(),
-    "upper": lambda text: text.upper(),
-    "println": lambda *values: " ".join(map(shown, values)) + "\n",
-    "print": lambda *values: "".join(map(shown, values)),
-    "eq": lambda value, *others: value in others,
-    "ne": lambda value, other: value != other,
-    "not": lambda value: not value,
-    "and": lambda *values: next((value for value in values if not value), values[-1]),
-    "or": lambda *values: next((value for value in values if value), values[-1]),
-}

@@ -35,19 +35,17 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Turn such values into the flag alone, or into nothing."""
-        flags = {
-            name
-            for option in self.params
-            if isinstance(option, click.Option) and option.is_flag
-            for name in (*option.opts, *option.secondary_opts)
-        }
+        options = [option for option in self.params if isinstance(option, click.Option) and option.is_flag]
+        flags = {name for option in options for name in (*option.opts, *option.secondary_opts)}
+        # Only a long name has an opposite.
+        long = {name: option.opts[-1] for option in options for name in option.opts}
         policies = {name for option in self.params for name in option.opts if name.endswith("-policy")}
         end = args.index("--") if "--" in args else len(args)
         plain: list[str] = []
         for word in args[:end]:
             name, equals, value = word.partition("=")
             if equals and name in flags and value.lower() in _TRUE | _FALSE:
-                opposite = name.replace("--", "--no-", 1)
+                opposite = long.get(name, name).replace("--", "--no-", 1)
                 plain.extend([name] if value.lower() in _TRUE else {opposite} & flags)
             elif equals and f"{name}-policy" in policies:
                 plain.append(f"{name}-policy={value}")

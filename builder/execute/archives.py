@@ -4,13 +4,11 @@ Whether a file is an archive is decided by its content alone: a tar archive, pla
 zstd. Members cannot leave the root file system: names are cleaned, and links in it are followed inside it.
 """
 
-import bz2
-import lzma
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from builder.errors import BuildError
 from builder.execute.tree_writer import TreeWriter
@@ -28,7 +26,7 @@ _BLOCK = 512
 def opened_archive(file: BinaryIO) -> Iterator[BinaryIO | None]:
     """Give the tar stream that *file* holds, None when it is no archive. The file stays the caller's."""
     if _is_tar(file):
-        with _decompressed(file) as stream:
+        with decompressing(file) as stream:
             yield stream
     else:
         yield None
@@ -37,8 +35,8 @@ def opened_archive(file: BinaryIO) -> Iterator[BinaryIO | None]:
 def _is_tar(file: BinaryIO) -> bool:
     """Tell whether the first block of the content is the header of a tar member."""
     head = b""
-    with suppress(LayerError, OSError, EOFError, lzma.LZMAError, ValueError):
-        head = _decompressed(file).read(_BLOCK)
+    with suppress(LayerError, OSError):
+        head = decompressing(file).read(_BLOCK)
     file.seek(0)
     if len(head) < _BLOCK or not any(head):
         return False
@@ -47,21 +45,6 @@ def _is_tar(file: BinaryIO) -> bool:
     except LayerError:
         return False
     return True
-
-
-def _decompressed(file: BinaryIO) -> BinaryIO:
-    magic = file.read(6)
-    file.seek(0)
-    return decompressed(file, magic)
-
-
-def decompressed(file: BinaryIO, magic: bytes) -> BinaryIO:
-    """Return the content of *file*, which begins with the six bytes *magic*; what is not compressed comes as it is."""
-    if magic.startswith(b"BZh"):
-        return cast("BinaryIO", bz2.BZ2File(file))
-    if magic.startswith(b"\xfd7zXZ\0"):
-        return cast("BinaryIO", lzma.LZMAFile(file))
-    return decompressing(file)
 
 
 def unpack_archive(stream: BinaryIO, folder: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:
@@ -74,7 +57,7 @@ def unpack_archive(stream: BinaryIO, folder: str, writer: TreeWriter, owner: tup
         for entry, data in TarReader(stream):
             if entry.path:
                 _member(entry, data, folder, writer, owner)
-    except (LayerError, OSError, EOFError, lzma.LZMAError) as error:
+    except (LayerError, OSError) as error:
         raise BuildError(f"failed to unpack the archive: {error}") from error
 
 

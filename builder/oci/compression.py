@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Protocol, cast
 from builder.oci import zstd_frames
 from builder.oci.errors import LayerError, OciError
 from builder.oci.limits import DEFAULT_LIMITS, Limits
+from builder.oci.older_compression import HEAD, older_pieces
 from builder.oci.pipeline import PIECE, Blocks, Pool, Stage
 from builder.oci.reading import PieceReader, Readable, Source
 
@@ -150,7 +151,7 @@ def _zstd_block(level: int) -> Callable[[bytes | memoryview], bytes]:
 
 
 def decompressing(stream: Readable, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
-    """Return the content of *stream*, which is gzip, zstd or plain by its first bytes; *stream* stays the caller's.
+    """Return the content of *stream*: gzip, zstd, bzip2, xz or plain by its first bytes; *stream* stays the caller's.
 
     One layer of compression is taken off, no more. Memory stays bounded whatever the content; ``read`` may return less
     than was asked for, nothing only at the end.
@@ -173,11 +174,13 @@ def _metered(source: Source, limits: Limits) -> Generator[bytes | memoryview]:
 
 
 def _pieces(source: Source, limits: Limits) -> Iterator[bytes | memoryview]:
-    head = source.peek(4)
+    head = source.peek(HEAD)
     if head.startswith(_GZIP_MAGIC):
         return _gunzip(source, limits)
-    if zstd_frames.is_zstd(head):
+    if zstd_frames.is_zstd(head[:4]):
         return _unzstd(source, limits)
+    if (older := older_pieces(source, head, limits.members)) is not None:
+        return older
     return iter(lambda: source.view(PIECE), b"")
 
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from builder.oci import media
 from builder.oci.blobs import BlobStore
+from builder.oci.digest import Digest
 from builder.oci.errors import BlobNotFound, ImageNotFound, OciError
 from builder.oci.image import INDEX_DEPTH, children, choose_manifest, reachable
 from builder.oci.model import Descriptor
@@ -58,7 +59,12 @@ def whole_or_present(blobs: BlobStore, descriptor: Descriptor) -> Descriptor:
 
 def disk_size(blobs: BlobStore, descriptor: Descriptor) -> int:
     """Return the bytes of what is there of an image or an index, each blob once; what is damaged names nothing."""
-    sizes = {}
+    return sum(present_sizes(blobs, descriptor).values())
+
+
+def present_sizes(blobs: BlobStore, descriptor: Descriptor) -> dict[Digest, int]:
+    """Return the size of each blob that is there of an image or an index."""
+    sizes: dict[Digest, int] = {}
     waiting = [descriptor]
     while waiting:
         item = waiting.pop()
@@ -66,4 +72,4 @@ def disk_size(blobs: BlobStore, descriptor: Descriptor) -> int:
             sizes[item.digest] = item.size
             with suppress(OciError):
                 waiting += children(blobs, item)
-    return sum(sizes.values())
+    return sizes

@@ -24,7 +24,12 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
             yield file
         return
     new = path.with_name(f".{path.name[:200]}.{os.urandom(6).hex()}")
-    handle = os.open(new, _NEW, 0o666)
+    try:
+        handle = os.open(new, _NEW, 0o666)
+    except OSError as error:
+        # The user knows the name that was given, not this one.
+        error.filename = os.fspath(path)
+        raise
     try:
         with os.fdopen(handle, "wb") as file:
             yield file

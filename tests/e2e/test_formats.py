@@ -105,6 +105,29 @@ def test_outputs_differ_when_their_compression_is_forced(program: Program, conte
 
 
 @pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("oci-mediatypes=false,compression=zstd,force-compression=true",), "zstd"),
+        (("oci-mediatypes=false", "--annotation=a=b"), "annotations"),
+    ],
+)
+def test_what_needs_oci_media_types_gets_them_with_a_warning(
+    program: Program, context: Path, tmp_path: Path, options: tuple[str, ...], reason: str
+) -> None:
+    archive = tmp_path / "archive.tar"
+    done = program.build(context, "-o", f"type=oci,dest={archive},{options[0]}", *options[1:])
+    assert f"WARNING: forcibly turning on oci-mediatype mode for {reason}" in done.printed
+    assert not any("docker" in kind for kind in kinds(archive))
+
+
+def test_a_quiet_build_prints_nothing_besides_an_archive(program: Program, context: Path) -> None:
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY f /f\n")
+    done = program.run("build", "-q", "-o", "type=tar,dest=-", str(context))
+    assert (done.stdout[:2], done.stdout.rstrip("\0")[-2:], done.stdout[-1]) == ("f\0", "f\n", "\0")
+    assert "sha256:" not in done.stdout
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--format=docker", "--compression=zstd"), "compression=zstd needs OCI media types"),

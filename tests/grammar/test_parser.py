@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from grammar.errors import DockerfileError
 from grammar.nodes import Copy, Env, Onbuild, Run
-from grammar.parser import MAX_STAGES, parse, parse_prefix, parse_trigger
+from grammar.parser import MAX_STAGES, parse, parse_change, parse_prefix, parse_trigger
 from grammar.source import Source, Span
 from tests.grammar.dump import dump
 from tests.grammar.texts import dockerfiles
@@ -72,6 +72,25 @@ def test_wrong_trigger_is_refused_at_the_place_given(text: str, message: str) ->
     with pytest.raises(DockerfileError) as caught:
         parse_trigger(text, Span(5, 11))
 
+    assert (caught.value.message, caught.value.span) == (message, Span(5, 11))
+
+
+@pytest.mark.parametrize("text", ["ONBUILD RUN x", "USER a", "LABEL a=b"])
+def test_instruction_that_stands_alone_may_be_a_trigger(text: str) -> None:
+    assert parse_change(text, Span(0, 1)).original == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("USER a\nUSER b", "a single instruction is expected"),
+        ("ONBUILD ONBUILD USER a", "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"),
+        ("NONSENSE", "unknown instruction: NONSENSE"),
+    ],
+)
+def test_wrong_instruction_that_stands_alone_is_refused(text: str, message: str) -> None:
+    with pytest.raises(DockerfileError) as caught:
+        parse_change(text, Span(5, 11))
     assert (caught.value.message, caught.value.span) == (message, Span(5, 11))
 
 

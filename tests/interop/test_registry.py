@@ -313,6 +313,12 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(scene: Scene) -> None:
         assert "Warning" not in printed
     finally:
         known.rmdir()
+    # With no folder at all, an address of this machine is spoken to without TLS.
+    assert "--cert-dir" in scene.pybuild("push", by_address, code=5)
+    folder = f"--cert-dir={scene.registry.own_certificates}"
+    assert ("wants to know who asks" if guarded else "1: digest: sha256:") in scene.pybuild(
+        "push", folder, by_address, code=5 if guarded else 0
+    )
 
 
 def test_a_build_for_several_platforms_is_pushed_as_an_index_that_others_read(scene: Scene) -> None:

@@ -14,6 +14,8 @@ class Access:
     """For this registry; its mirrors never see them."""
     auth_file: Path | None = None
     """Where credentials are looked for, and nowhere else."""
+    certificates: Path | None = None
+    """A folder with ``*.crt``, ``*.cert`` and ``*.key`` for the registry, in place of those in ``certs.d``."""
     verify: bool = True
     """False permits any certificate, and plain http."""
 

@@ -44,7 +44,7 @@ class AuthFile:
             self._helpers = self._fields.text_map("credHelpers")
             self._store = self._fields.text("credsStore")
         except InvalidImage as error:
-            raise CredentialsError(f"{place}: {error}") from None
+            raise CredentialsError(f"{place}: {str(error).lstrip(': ')}") from None
 
     def find(self, registry: str, repository: str = "") -> Credentials | None:
         """Return the credentials for a repository, those of the longest name first.
@@ -158,7 +158,7 @@ def _document(path: Path) -> dict[str, object]:
     try:
         return dict(parse_object(raw or b"{}", "", limit=_FILE_LIMIT).values)
     except InvalidImage as error:
-        raise CredentialsError(f"{path}: {error}") from None
+        raise CredentialsError(f"{path}: {str(error).lstrip(': ')}") from None
 
 
 def _auths(document: dict[str, object]) -> dict[str, object]:

@@ -33,7 +33,7 @@ def tls_from(folders: Iterable[Path], origin: Origin) -> Tls | None:
         for name in _names(origin):
             found = folder / name
             if found.is_dir():
-                return _read(found)
+                return tls_in(found)
     return None
 
 
@@ -43,7 +43,8 @@ def _names(origin: Origin) -> tuple[str, ...]:
     return (named, origin.host) if origin.port == origin.default_port else (named,)
 
 
-def _read(folder: Path) -> Tls:
+def tls_in(folder: Path) -> Tls:
+    """Return what a folder of one server says. Raises RegistryError as `tls_from` does."""
     names = sorted(os.listdir(folder))
     keys = {name.removesuffix(".key") for name in names if name.endswith(".key")}
     certificates = {name.removesuffix(".cert") for name in names if name.endswith(".cert")}

@@ -185,7 +185,12 @@ def failure(reply: Reply, request: str) -> RegistryError:
     if reply.status in {401, 403}:
         hint = "it may not exist, or you may need to log in with pybuild login"
         return RegistryDenied(message, hint=hint, status=reply.status, code=code)
-    return RegistryError(message, status=reply.status, code=code)
+    # What servers answer to plain http where they expect TLS, which is not tried on loopback.
+    plain = reply.status == 400 and reply.url.startswith("http://") and not code
+    hint = (
+        "if it speaks TLS, name the folder with its certificate by --cert-dir, or put it into certs.d" if plain else ""
+    )
+    return RegistryError(message, status=reply.status, code=code, hint=hint)
 
 
 def _target(url: str, reply: Reply) -> str:
@@ -208,7 +213,8 @@ def _words(reply: Reply) -> tuple[str, str]:
         code, message = (errors[0].text("code"), errors[0].text("message")) if errors else ("", "")
     except (InvalidImage, RegistryUnavailable):
         return "", ""
-    return _printable(code), _printable(": ".join(filter(None, (code, message))))
+    # Programs look for Docker's spelling: "unauthorized: authentication required".
+    return _printable(code), _printable(": ".join(filter(None, (code.lower().replace("_", " "), message))))
 
 
 def _printable(text: str) -> str:

@@ -113,11 +113,16 @@ def get_document(remote: Remote, target: str) -> tuple[bytes, Mapping[str, str]]
             content = reply.content(DOCUMENT_LIMIT)
     except RegistryError as error:
         if error.status == 404:
-            raise ImageNotFound(f"{remote.client.origin} has no {target} in {remote.repository}") from error
+            raise ImageNotFound(f"manifest for {_named(remote, target)} not found: manifest unknown") from error
         raise
     if content is None:
         raise InvalidImage(f"{remote.repository}: manifest {target} is larger than {DOCUMENT_LIMIT} bytes")
     return content, reply.headers
+
+
+def _named(remote: Remote, target: str) -> str:
+    origin = remote.client.origin
+    return f"{str(origin).partition('://')[2]}/{remote.repository}{'@' if ':' in target else ':'}{target}"
 
 
 def put_document(remote: Remote, target: str, descriptor: Descriptor, raw: bytes) -> Mapping[str, str]:

@@ -236,7 +236,11 @@ def open_registry(name: str, access: Access = AS_CONFIGURED) -> Registry:
     Raises:
         RegistryError: a file of the configuration cannot be used.
     """
-    settings = replace(host_settings(os.environ, auth_file=access.auth_file), verify=access.verify)
+    settings = replace(
+        host_settings(os.environ, auth_file=access.auth_file),
+        verify=access.verify,
+        chosen_certificates=access.certificates,
+    )
     return Registry(name, settings, credentials=access.credentials)
 
 

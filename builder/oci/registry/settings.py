@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from builder.oci.registry.certificates import Tls, tls_from
+from builder.oci.registry.certificates import Tls, tls_from, tls_in
 from builder.oci.registry.configuration import Configuration, merged, read_own, read_registries_conf
 from builder.oci.registry.credentials import CredentialFiles
 from builder.oci.registry.mirrors import Place, places
@@ -24,6 +24,8 @@ class Settings:
     configuration: Configuration = field(default_factory=Configuration)
     certificates: tuple[Path, ...] = ()
     """Folders called ``certs.d``."""
+    chosen_certificates: Path | None = None
+    """A folder of the command line, which counts for every server."""
     credentials: Callable[[str, str], Credentials | None] = _nobody
     """Asked for (registry, repository), when a registry wants to know who asks."""
     verify: bool = True
@@ -53,6 +55,8 @@ class Settings:
         return replace(found, verify=False) if f"{origin.host}:{origin.port}" in insecure else found
 
     def _certificates(self, origin: Origin) -> Tls | None:
+        if self.chosen_certificates is not None:
+            return tls_in(self.chosen_certificates)
         for name, tls in self.configuration.tls.items():
             if registry_origin(name, scheme="https") == origin:
                 return tls

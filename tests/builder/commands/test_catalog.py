@@ -18,7 +18,7 @@ def test_an_image_is_found_by_its_id_and_digests(shop: Shop) -> None:
     identity, digest = str(image.id), str(image.descriptor.digest)
     for text in (identity, identity[7:], identity[7:19], identity[:12], digest, f"tiny@{digest}"):
         assert find(shop.machine, text).descriptor.digest == image.descriptor.digest
-    with pytest.raises(ImageNotFound, match="no such image"):
+    with pytest.raises(ImageNotFound, match="No such image"):
         find(shop.machine, f"other@{digest}")
 
 
@@ -35,7 +35,7 @@ def test_the_start_of_an_id_must_be_enough(shop: Shop) -> None:
 @pytest.mark.parametrize("text", ["nothing", "UPPER", "", "sha256:", "@", "../../etc", "a" * 300])
 def test_what_names_nothing_is_not_found(shop: Shop, text: str) -> None:
     shop.image("tiny:latest")
-    with pytest.raises(ImageNotFound, match="no such image"):
+    with pytest.raises(ImageNotFound, match="No such image"):
         find(shop.machine, text)
 
 

@@ -319,7 +319,7 @@ def test_the_credentials_of_each_side_go_to_that_side_only(shop: Shop, source: B
         (("--all", "--platform=arm64", "a:1", "b:1"), 2, "can't be used with --all"),
         (("--creds=me:x", "docker://a.example/x", "docker://b.example/x"), 2, "--creds with two registries"),
         (("--creds=me", "docker://a.example/x", "b:1"), 2, "expected NAME:PASSWORD"),
-        (("none:1", "b:1"), 1, "no such image"),
+        (("none:1", "b:1"), 1, "No such image"),
         (("oci:/nowhere", "b:1"), 2, "is not an OCI layout"),
         (("oci-archive:/nowhere", "b:1"), 3, "no such file"),
         (("a:1", "oci-archive:/nowhere/x"), 3, "no such file"),

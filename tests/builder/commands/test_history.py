@@ -34,6 +34,8 @@ def test_nothing_is_cut_when_asked_for(shop: Shop) -> None:
 
 def test_sizes_and_dates_for_programs(shop: Shop) -> None:
     with_history(shop, History(created="2024-01-02T03:04:05Z", created_by="COPY layer"))
+    assert "CREATED AT" in shop.run("history", "-H=false", "tiny:1").lines[0]
+    assert "CREATED AT" not in shop.run("history", "-H=true", "tiny:1").lines[0]
     row = json.loads(shop.run("history", "--human=false", "--format", "json", "tiny:1").out)
     assert row["CreatedSince"] == "2024-01-02T03:04:05Z"
     assert row["Size"].isdigit()

@@ -47,6 +47,27 @@ def test_ids_digests_and_json(shop: Shop) -> None:
     assert (row["Repository"], row["Tag"], row["CreatedAt"]) == ("tiny", "1", "2024-01-02 03:04:05 +0000 UTC")
 
 
+def test_templates_have_the_placeholders_and_functions_of_docker(shop: Shop) -> None:
+    shop.image("tiny:1")
+    form = '{{.Containers}} {{.SharedSize}} {{.UniqueSize}} {{printf "%s:%s" .Repository .Tag}} {{.Repository | title}}'
+    assert shop.run("images", "--format", form).lines == ["N/A N/A N/A tiny:1 Tiny"]
+    assert shop.run("images", "-q", "--format", "{{.Repository}}").lines == ["tiny"]
+    assert shop.run("images", "--format", "table {{upper .Repository}}").lines == ["REPOSITORY", "TINY"]
+    assert shop.run("images", "--format", "{{nope .ID}}").err.startswith('ERROR: template: function "nope" not defined')
+
+
+def test_an_image_pulled_by_digest_has_no_tag(shop: Shop) -> None:
+    image = shop.image("tiny:1")
+    shop.machine.layout.tag(f"registry.example/app@{image.descriptor.digest}", image.descriptor)
+    rows = shop.run("images", "--format", "{{.Repository}} {{.Tag}}").lines
+    assert rows == ["tiny 1", "registry.example/app <none>"]
+
+
+@pytest.mark.parametrize("text", ["label", "dangling=perhaps", "nope=1"])
+def test_filters_that_are_none_are_refused(shop: Shop, text: str) -> None:
+    assert shop.run("images", "--filter", text).code == 2
+
+
 def test_a_damaged_image_is_listed_too(shop: Shop) -> None:
     image = shop.image("tiny:1")
     shop.machine.blobs.remove(image.id)

@@ -1,11 +1,13 @@
 import gzip
 import json
+import lzma
 from pathlib import Path
 
 import pytest
 
 from tests.builder.commands.conftest import BASE, Shop
 from tests.helpers.images import tar_of
+from tests.helpers.web import Answer, Web
 
 
 @pytest.fixture
@@ -26,6 +28,17 @@ def test_a_root_file_system_becomes_an_image_of_one_layer(shop: Shop, archive: P
     assert result.lines == shop.run("images", "-q", "--no-trunc", "base").lines
     document = inspected(shop, "base")
     assert (document["Comment"], document["Os"]) == ("from a test", "linux")
+
+
+def test_the_archive_may_come_from_the_web_in_any_compression(shop: Shop, archive: Path) -> None:
+    with Web() as web:
+        web.files["/root.tar.xz"] = lzma.compress(archive.read_bytes())
+        web.answers["/gone"] = Answer(status=404)
+        assert shop.run("import", web.url("/root.tar.xz"), "base").code == 0
+        missing = shop.run("import", web.url("/gone"), "other")
+    assert (missing.code, missing.out) == (1, "")
+    assert missing.err.startswith(f"ERROR: failed to load {web.url('/gone')}")
+    assert len(shop.run("history", "-q", "base").lines) == 1
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd,3", "uncompressed"])

@@ -15,7 +15,7 @@ def test_columns_are_as_wide_as_their_widest_cell_and_at_least_ten() -> None:
 
 
 def test_json_is_one_document_per_row() -> None:
-    assert listing(ROWS[:1], HEADERS, (), "json") == '{"ID":"abc","Tag":"latest","Size":"1MB"}'
+    assert listing(ROWS[:1], HEADERS, (), "json") == '{"ID":"abc","Size":"1MB","Tag":"latest"}'
 
 
 def test_a_template_is_applied_to_each_row() -> None:

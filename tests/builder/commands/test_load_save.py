@@ -1,9 +1,12 @@
+import bz2
 import gzip
 import json
+import lzma
 import os
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,11 +47,36 @@ def test_one_platform_can_be_saved_alone(shop: Shop, tmp_path: Path) -> None:
         assert [entry["digest"] for entry in json.load(index)["manifests"]] == [str(images[1].descriptor.digest)]
 
 
+def test_a_name_without_a_tag_means_all_images_of_it(shop: Shop, tmp_path: Path) -> None:
+    shop.image("tiny:1", "other:1")
+    shop.image("tiny:2", layers=({"y": b""},))
+    assert shop.run("save", "-o", str(tmp_path / "x.tar"), "tiny").code == 0
+    with tarfile.open(tmp_path / "x.tar") as tar:
+        table = tar.extractfile("manifest.json")
+        assert table is not None
+        assert [entry["RepoTags"] for entry in json.load(table)] == [["tiny:1"], ["tiny:2"]]
+
+
 def test_archives_of_docker_are_loaded_compressed_or_not(shop: Shop, tmp_path: Path) -> None:
     path = tmp_path / "docker.tar.gz"
     path.write_bytes(gzip.compress(docker_archive(["app:3", "Not A Name"], BASE)))
     assert shop.run("load", "-i", str(path)).lines == ["Loaded image: app:3"]
-    assert shop.run("load", "-q", "-i", str(path)).out == ""
+    assert shop.run("load", "-q", "-i", str(path)).out == "Loaded image: app:3\n"
+
+
+@pytest.mark.parametrize("compress", [bz2.compress, lzma.compress])
+def test_archives_are_loaded_in_older_compressions_too(
+    shop: Shop, tmp_path: Path, compress: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "docker.tar"
+    path.write_bytes(compress(docker_archive(["app:3"], BASE)))
+    assert shop.run("load", "-i", str(path)).lines == ["Loaded image: app:3"]
+
+
+def test_a_folder_that_is_not_there_is_told_by_the_name_that_was_given(shop: Shop, tmp_path: Path) -> None:
+    shop.image("tiny:1")
+    result = shop.run("save", "-o", str(tmp_path / "none/x.tar"), "tiny:1")
+    assert (result.code, result.err) == (3, f"ERROR: {tmp_path}/none/x.tar: no such file or directory\n")
 
 
 def test_a_failed_save_leaves_no_file(shop: Shop, tmp_path: Path) -> None:

@@ -107,3 +107,24 @@ def test_credentials_of_another_file_are_mentioned_at_logout(
 )
 def test_a_registry_may_be_given_as_an_address(server: str | None, registry: str) -> None:
     assert registry_of(server) == registry
+
+
+def test_a_file_of_ones_own_keeps_credentials_and_tells_whose(
+    shop: Shop, server: FakeRegistry, config: Path, tmp_path: Path
+) -> None:
+    own = str(tmp_path / "own.json")
+    assert shop.run("login", "-u", "me", "-p", "pw", "--authfile", own, server.name).out == "Login Succeeded\n"
+    assert not config.exists()
+    assert shop.run("login", "--get-login", "--authfile", own, server.name).out == "me\n"
+    other = shop.run("login", "--get-login", server.name)
+    assert (other.code, other.err) == (1, f"ERROR: not logged into {server.name}\n")
+    removed = shop.run("logout", "--authfile", own, server.name)
+    assert removed.out == f"Removing login credentials for {server.name}\n"
+    assert shop.run("login", "--get-login", "--authfile", own, server.name).code == 1
+
+
+def test_a_file_that_is_damaged_is_named(shop: Shop, config: Path) -> None:
+    config.parent.mkdir()
+    config.write_text("not json")
+    result = shop.run("login", "--get-login", "registry.example")
+    assert (result.code, result.err.startswith(f"ERROR: {config}: Expecting value")) == (1, True)

@@ -164,14 +164,14 @@ def test_an_index_is_pushed_whole(shop: Shop, server: FakeRegistry, members: lis
     ("words", "code", "problem"),
     [
         (("create", "multi", "amd64:1", "again:1"), 2, "two of the images are for linux/amd64"),
-        (("create", "multi", "none:1"), 1, "no such image"),
+        (("create", "multi", "none:1"), 1, "No such image"),
         (("create", "multi"), 2, "missing argument"),
         (("create", "--annotation=x", "multi", "amd64:1"), 2, "expected KEY=VALUE"),
         (("create", "--amend", "oci:x", "amd64:1"), 2, "indexes of the store only"),
         (("annotate", "amd64:1", "linux/amd64", "--variant=v2"), 2, "not an index"),
-        (("annotate", "made", "linux/none", "--variant=v2"), 1, "no such image"),
+        (("annotate", "made", "linux/none", "--variant=v2"), 1, "No such image"),
         (("annotate", "made", "arm64:1", "--variant=v2"), 2, "is not in the index"),
-        (("push", "none"), 1, "no such image"),
+        (("push", "none"), 1, "No such image"),
         (
             ("create", "--src-creds=me:x", "multi", "docker://a.example/x", "docker://b.example/x"),
             2,
@@ -188,3 +188,54 @@ def test_what_cannot_be_done_is_told(
     shop.machine.layout.tag("docker.io/library/made:latest", tiny_index(shop.machine.blobs, members[0]))
     result = shop.run("manifest", *words)
     assert (result.code, problem in result.err) == (code, True), result.err
+
+
+def test_names_of_a_registry_are_taken_as_docker_takes_them(
+    shop: Shop, server: FakeRegistry, members: list[Image], tmp_path: Path
+) -> None:
+    name = f"{server.name}/team/app"
+    for image in members:
+        own = f"{name}:1-{image.config.architecture}"
+        shop.run("tag", f"{image.config.architecture}:1", own)
+        assert shop.run("push", own).code == 0
+        shop.run("rmi", own, f"{image.config.architecture}:1")
+    assert shop.run("manifest", "create", f"{name}:1", f"{name}:1-amd64", f"{name}:1-arm64").code == 0
+    annotated = shop.run("manifest", "annotate", "--os-features=a,b", f"{name}:1", f"{name}:1-arm64")
+    assert annotated.code == 0, annotated.err
+    assert shop.run("manifest", "push", "--insecure", "--all", "-p", f"{name}:1").code == 0
+    document = json.loads(shop.run("manifest", "inspect", "--insecure", f"{name}:1").out)
+    assert document["manifests"][1]["platform"]["os.features"] == ["a", "b"]
+
+
+def test_verbose_shows_each_manifest_with_its_descriptor(
+    shop: Shop, server: FakeRegistry, members: list[Image]
+) -> None:
+    name = f"{server.name}/team/app"
+    shop.run("manifest", "create", f"{name}:1", "amd64:1", "arm64:1")
+    assert shop.run("manifest", "push", "--purge", f"{name}:1").code == 0
+    shop.run("rmi", "amd64:1", "arm64:1")
+    shop.run("prune", "-f")
+    entries = json.loads(shop.run("manifest", "inspect", "-v", f"{name}:1").out)
+    assert [entry["Ref"] for entry in entries] == [f"{name}:1@{image.descriptor.digest}" for image in members]
+    assert [entry["Descriptor"]["platform"]["architecture"] for entry in entries] == ["amd64", "arm64"]
+    assert entries[0]["OCIManifest"]["config"]["digest"] == str(members[0].id)
+    one = json.loads(shop.run("manifest", "inspect", "-v", entries[1]["Ref"].replace(":1@", "@")).out)
+    assert (one["Descriptor"]["platform"]["architecture"], one["Raw"]) == ("arm64", entries[1]["Raw"])
+
+
+def test_an_index_grows_shrinks_and_is_forgotten(shop: Shop, members: list[Image]) -> None:
+    assert shop.run("manifest", "exists", "multi").code == 1
+    shop.run("manifest", "create", "multi", "amd64:1")
+    assert shop.run("manifest", "exists", "multi").code == 0
+    assert shop.run("manifest", "exists", "amd64:1").code == 1
+    shop.run("manifest", "add", "--all", "multi", "arm64:1")
+    assert [entry.digest for entry in index_of(shop)[1].manifests] == [image.descriptor.digest for image in members]
+    shop.run("manifest", "remove", "multi", "linux/amd64")
+    descriptor, index = index_of(shop)
+    assert [entry.digest for entry in index.manifests] == [members[1].descriptor.digest]
+    assert shop.run("manifest", "remove", "multi", "amd64:1").code == 2
+    assert shop.run("manifest", "rm", "amd64:1").code == 2
+    assert shop.run("manifest", "rm", "multi").lines == ["Untagged: multi:latest", f"Deleted: {descriptor.digest}"]
+    assert shop.run("manifest", "rm", "multi").code == 1
+    assert shop.run("inspect", "arm64:1").code == 0
+    shop.run("prune", "-f")

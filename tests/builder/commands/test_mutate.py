@@ -132,10 +132,18 @@ def test_the_platform_of_an_image_is_set(shop: Shop) -> None:
     assert (document["Os"], document["Architecture"], document["Variant"]) == ("linux", "arm", "v6")
 
 
+def test_triggers_can_be_added(shop: Shop) -> None:
+    shop.image("tiny:1")
+    assert shop.run("mutate", "tiny:1", "-t", "new", "-c", "ONBUILD RUN x").code == 0
+    assert shop.run("inspect", "-f", "{{.Config.OnBuild}}", "new").out == "[RUN x]\n"
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
         (["nope"], 1),
+        (["tiny:1", "-c", "ONBUILD ONBUILD RUN x"], 2),
+        (["tiny:1", "-c", "USER a\nUSER b"], 2),
         (["tiny:1", "--env", "A"], 2),
         (["tiny:1", "--user", "a\nb"], 1),
         (["tiny:1", "--cmd", "[1]"], 2),

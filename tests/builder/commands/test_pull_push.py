@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,7 +92,10 @@ def test_certificates_need_not_be_checked(shop: Shop, server: FakeRegistry, sour
 def test_an_image_that_is_not_there_is_the_failure_of_the_registry(shop: Shop, server: FakeRegistry) -> None:
     result = shop.run("pull", f"{server.name}/{APP}:gone")
     assert result.code == 4
-    assert f"failed to pull {server.name}/{APP}:gone: {server.url} has no gone in {APP}" in result.err
+    assert (
+        f"failed to pull {server.name}/{APP}:gone: manifest for {server.name}/{APP}:gone not found: manifest unknown"
+        in result.err
+    )
 
 
 def test_warnings_of_the_registry_are_shown(shop: Shop, server: FakeRegistry, source: BlobStore) -> None:
@@ -195,3 +199,46 @@ def test_a_push_of_what_is_not_there_is_ours(shop: Shop, server: FakeRegistry) -
     assert f"An image does not exist locally with the tag: {server.name}/{APP}" in result.err
     assert shop.run("push", f"{server.name}/{APP}@sha256:{'0' * 64}").code == 2
     assert server.requests == []
+
+
+def test_an_image_is_pushed_in_another_form(shop: Shop, server: FakeRegistry, tmp_path: Path) -> None:
+    name = f"{server.name}/{APP}:1"
+    shop.image("tiny:1")
+    shop.run("tag", "tiny:1", name)
+    own = shop.machine.layout.resolve(name)
+    written = tmp_path / "digest"
+
+    def pushed(*words: str) -> tuple[str, str]:
+        result = shop.run("push", "--digestfile", str(written), *words, name)
+        assert result.code == 0, result.err
+        assert f"1: digest: {written.read_text().strip()} size: " in result.lines[-1]
+        raw = json.loads(shop.run("manifest", "inspect", f"docker://{name}").out)
+        return raw["mediaType"], raw["layers"][0]["mediaType"]
+
+    docker = "application/vnd.docker"
+    assert pushed("--format", "v2s2") == (
+        f"{docker}.distribution.manifest.v2+json",
+        f"{docker}.image.rootfs.diff.tar.gzip",
+    )
+    assert pushed("--compression-format=zstd", "--compression-level=5", "--force-compression") == (
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.layer.v1.tar+zstd",
+    )
+    assert shop.machine.layout.resolve(name) == own
+    assert pushed()[0] == "application/vnd.oci.image.manifest.v1+json"
+    assert written.read_text().strip() == str(own.digest if own else None)
+    shop.run("prune", "-f")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--format=v2s2", "--compression-format=zstd"),
+        ("--compression-level=5",),
+        ("--compression-format=lzma",),
+        ("--format=v1",),
+    ],
+)
+def test_forms_that_there_are_not_are_refused(shop: Shop, words: tuple[str, ...]) -> None:
+    shop.image("tiny:1")
+    assert shop.run("push", *words, "tiny:1").code == 2

@@ -1,6 +1,7 @@
 from builder.cache import BuiltLayer
 from builder.oci.digest import Digest
 from tests.builder.commands.conftest import BASE, Shop
+from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
 
 
 def test_taking_one_of_two_names_keeps_the_image(shop: Shop) -> None:
@@ -31,7 +32,8 @@ def test_an_id_stands_for_an_image_and_several_names_need_force(shop: Shop) -> N
     image = shop.image("tiny:1", "tiny:2")
     refused = shop.run("rmi", image.id.hex[:12])
     assert refused.code == 1
-    assert "several names: tiny:1, tiny:2" in refused.err
+    assert "(must be forced) - image is referenced in multiple repositories" in refused.err
+    assert "tiny:1, tiny:2" in refused.err
     assert shop.run("rmi", "-f", image.id.hex[:12]).lines == [
         "Untagged: tiny:1",
         "Untagged: tiny:2",
@@ -49,7 +51,7 @@ def test_a_name_that_is_not_there_fails_and_the_others_are_removed(shop: Shop) -
     shop.image("tiny:1")
     result = shop.run("rmi", "nope", "tiny:1")
     assert result.code == 1
-    assert "no such image: nope" in result.err
+    assert "No such image: nope" in result.err
     assert shop.names() == []
 
 
@@ -57,3 +59,26 @@ def test_blobs_can_be_left_to_the_next_prune(shop: Shop) -> None:
     shop.image("tiny:1")
     shop.run("rmi", "--no-prune", "tiny:1")
     assert len(list(shop.machine.blobs.digests())) == 3
+
+
+def test_with_force_it_is_no_failure_that_there_is_no_such_image(shop: Shop) -> None:
+    result = shop.run("rmi", "-f", "nope")
+    assert (result.code, result.err.splitlines()[0]) == (0, "ERROR: No such image: nope:latest")
+
+
+def test_the_image_for_one_platform_is_taken_out_of_an_index(shop: Shop) -> None:
+    here, there = (tiny_image(shop.machine.blobs, {"x": b""}, platform=platform) for platform in (AMD64, ARM64))
+    shop.machine.layout.tag("docker.io/library/multi:1", tiny_index(shop.machine.blobs, here, there))
+    result = shop.run("rmi", "--platform", "linux/arm64", "multi:1")
+    assert (result.code, result.lines) == (0, [f"Deleted: {there.descriptor.digest}"])
+    assert not shop.machine.blobs.exists(there.id)
+    assert shop.run("inspect", "-f", "{{.Architecture}}", "multi:1").out == "amd64\n"
+    assert shop.run("rmi", "--platform", "linux/s390x", "multi:1").code == 1
+    assert shop.run("rmi", "--platform", "linux/amd64", "multi:1").lines[0] == "Untagged: multi:1"
+    assert list(shop.machine.blobs.digests()) == []
+
+
+def test_an_image_for_another_platform_is_not_removed(shop: Shop) -> None:
+    shop.image("tiny:1")
+    assert shop.run("rmi", "--platform", "linux/arm64", "tiny:1").code == 1
+    assert shop.names() == ["docker.io/library/tiny:1"]

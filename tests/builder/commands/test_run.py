@@ -87,7 +87,7 @@ def test_a_volume_that_cannot_be_is_refused(shop: Shop, volume: str) -> None:
 
 def test_what_fails_before_the_command_has_dockers_exit_code(shop: Shop) -> None:
     result = shop.run("run", "nope", "true")
-    assert (result.code, result.err.splitlines()[0]) == (125, "ERROR: no such image: nope")
+    assert (result.code, result.err.splitlines()[0]) == (125, "ERROR: No such image: nope:latest")
 
 
 @pytest.fixture

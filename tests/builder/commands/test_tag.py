@@ -16,7 +16,9 @@ def test_a_name_moves(shop: Shop) -> None:
     assert shop.run("images", "-q", "--no-trunc", "tiny:1").lines == [str(other.id)]
 
 
-@pytest.mark.parametrize(("words", "code"), [(["nope", "x"], 1), (["tiny:1", "UPPER"], 2), (["tiny:1"], 2)])
+@pytest.mark.parametrize(
+    ("words", "code"), [(["nope", "x"], 1), (["tiny:1", "UPPER"], 2), (["tiny:1"], 2), (["tiny:1", "sha256:abc"], 2)]
+)
 def test_what_cannot_be_is_refused(shop: Shop, words: list[str], code: int) -> None:
     shop.image("tiny:1")
     assert shop.run("tag", *words).code == code

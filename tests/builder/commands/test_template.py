@@ -1,12 +1,16 @@
 import pytest
 
-from builder.commands.template import Template, TemplateError
+from builder.commands.template import Template
+from builder.commands.template_functions import NO_LIST, Loose, Record, Typed
+from builder.commands.template_text import TemplateError
 
 IMAGE = {
     "ID": "abc",
     "Config": {"Env": ["A=1", "B=2"], "Labels": {"b": "2", "a": "1"}, "Cmd": None, "Tty": False, "Dotted.key": 1},
     "Size": 12,
     "Names": [],
+    "Typed": Typed({"Free": Loose({"k": "v"}), "Cmd": None}, {"Cmd": NO_LIST, "Shell": NO_LIST, "Stop": ""}),
+    "Row": Record({"b": "<none>", "a": "x"}),
 }
 
 
@@ -43,6 +47,32 @@ IMAGE = {
         ('{{"a\\tb"}}', "a\tb"),
         ("{{and .ID .Size}} {{or .Names .ID}}", "12 abc"),
         ('{{join (split "a,b" ",") "+"}}', "a+b"),
+        ("{{range $k, $v := .Config.Labels}}{{$k}}={{$v}};{{end}}", "a=1;b=2;"),
+        ("{{range $i, $e := .Config.Env}}{{if $i}}, {{end}}{{$e}}{{end}}", "A=1, B=2"),
+        ("{{range $e := .Config.Env}}{{$e}}{{.}}{{end}}", "A=1A=1B=2B=2"),
+        ("{{$x := .ID}}{{with .Config}}{{$x}}{{$.Size}}{{end}}", "abc12"),
+        ("{{$x := 1}}{{range .Config.Env}}{{$x = .}}{{end}}{{$x}}", "B=2"),
+        ("{{with $c := .Config}}{{$c.Tty}}{{else}}no{{end}}", "false"),
+        ("{{with .Names}}a{{else with .ID}}{{.}}{{end}}", "abc"),
+        ("{{range .Config.Env}}{{.}}{{break}}{{end}}", "A=1"),
+        ('{{range .Config.Env}}{{if eq . "A=1"}}{{continue}}{{end}}{{.}}{{end}}', "B=2"),
+        ('{{printf "%s-%d %5s|%-5s|%q %v %%" .ID .Size .ID .ID .ID .Config.Tty}}', 'abc-12   abc|abc  |"abc" false %'),
+        ('{{printf "%.2f %05d" 1.5 .Size}}', "1.50 00012"),
+        (
+            '{{title "ab cd"}} {{truncate .ID 2}} [{{pad .ID 1 2}}] {{slice .ID 1}} {{slice .ID 0 1}}',
+            "Ab Cd ab [ abc  ] bc a",
+        ),
+        ('{{html "<a>"}} {{urlquery "a b"}} {{js `a"b`}}', '&lt;a&gt; a+b a\\"b'),
+        ("{{if gt .Size 10}}big{{end}}{{if and (lt .Size 20) (le .Size 12) (ge .Size 12)}}!{{end}}", "big!"),
+        ('{{(index .Config.Env 0)}}{{(.Config).Tty}}{{"}}"}}', "A=1false}}"),
+        ("{{.Typed.Cmd}} {{.Typed.Shell}} {{json .Typed.Cmd}} {{len .Typed.Shell}}", "[] [] null 0"),
+        ("{{json .Typed}}", '{"Free":{"k":"v"},"Cmd":null}'),
+        (
+            '{{.Typed.Free.k}} {{.Typed.Free.z}} "{{index .Typed.Free "z"}}" "{{index .Typed.Cmd "z"}}"',
+            'v <no value> "" ""',
+        ),
+        ("{{json .Row}}", '{"a":"x","b":"\\u003cnone\\u003e"}'),
+        ("{{json .Row.b}}", '"<none>"'),
     ],
 )
 def test_templates_print_as_in_go(template: str, text: str) -> None:
@@ -65,6 +95,11 @@ def test_templates_print_as_in_go(template: str, text: str) -> None:
         ("{{index .Config.Env 9}}", "wrong arguments"),
         ("{{;}}", "unexpected"),
         ("{{.ID .Size}}", "not a function"),
+        ("{{$x}}", "undefined variable"),
+        ("{{range .ID}}{{end}}", "range can't iterate"),
+        ("{{break}}", "outside"),
+        ("{{.ID := 1}}", "unexpected"),
+        ('{{printf "%d" .ID}}', "wrong arguments"),
     ],
 )
 def test_what_cannot_be_carried_out_is_said(template: str, problem: str) -> None:

@@ -33,7 +33,7 @@ def test_the_words_of_the_registry_are_shown_without_control_characters(
 ) -> None:
     body = json.dumps({"errors": [{"code": "DENIED", "message": "quota \x1b[2J used"}]}).encode()
     server.answer(blob_path(image), Answer(status=403, body=body))
-    with pytest.raises(RegistryDenied, match=r"status 403: DENIED: quota \?\[2J used"):
+    with pytest.raises(RegistryDenied, match=r"status 403: denied: quota \?\[2J used"):
         registry.fetch(APP, image.manifest.layers[:1], blobs)
 
 

@@ -213,7 +213,7 @@ def test_a_push_that_is_not_allowed_is_told(
         return Answer(status=403, body=body) if request.kind == kind else honest(request)
 
     guarded._honest = deny
-    with client(guarded, patience) as registry, pytest.raises(RegistryDenied, match="status 403: DENIED: read only"):
+    with client(guarded, patience) as registry, pytest.raises(RegistryDenied, match="status 403: denied: read only"):
         registry.push(APP, ["1.0"], image.descriptor, source)
     assert patience.waits == []
     assert f"/v2/{APP}/manifests/1.0" not in guarded.content

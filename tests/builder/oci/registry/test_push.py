@@ -83,7 +83,7 @@ def test_a_registry_that_loses_everything_is_told(
     path = f"/v2/{APP}/manifests/1.0"
     body = b'{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"gone"}]}'
     server.answer(path, *[Answer(status=404, body=body)] * 5)
-    with pytest.raises(RegistryError, match="MANIFEST_BLOB_UNKNOWN: gone"):
+    with pytest.raises(RegistryError, match="manifest blob unknown: gone"):
         registry.push(APP, ["1.0"], image.descriptor, source)
     assert puts(server) == ["1.0"] * 3
 

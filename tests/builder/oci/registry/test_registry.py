@@ -97,7 +97,7 @@ def test_documents_of_docker_are_understood(
 
 
 def test_a_missing_image_is_named(registry: Registry, blobs: BlobStore, server: FakeRegistry) -> None:
-    with pytest.raises(ImageNotFound, match=f"{server.url} has no gone in {APP}"):
+    with pytest.raises(ImageNotFound, match=f"manifest for {server.name}/{APP}:gone not found: manifest unknown"):
         registry.resolve(APP, "gone", blobs)
     with pytest.raises(ImageNotFound):
         registry.resolve(APP, str(Digest.of(b"gone")), blobs)

@@ -1,0 +1,23 @@
+"""Docker's longer names of commands, such as ``image ls`` and ``system df``: two words for one command of ours."""
+
+from collections.abc import Mapping, Sequence
+
+_IMAGE = ("build", "history", "import", "inspect", "load", "pull", "push", "save", "tag")
+ALIASES: Mapping[tuple[str, str], tuple[str, ...]] = {
+    **{("image", name): (name,) for name in _IMAGE},
+    **dict.fromkeys((("image", "ls"), ("image", "list")), ("images",)),
+    **dict.fromkeys((("image", "rm"), ("image", "remove")), ("rmi",)),
+    ("image", "prune"): ("image prune",),
+    ("builder", "build"): ("build",),
+    ("buildx", "build"): ("build",),
+    ("builder", "prune"): ("prune", "--build-cache"),
+    ("buildx", "prune"): ("prune", "--build-cache"),
+    ("system", "df"): ("df",),
+    ("system", "prune"): ("prune",),
+}
+
+
+def spelled_out(words: Sequence[str]) -> list[str]:
+    """Return *words* with the name of the command that they begin with as pybuild has it."""
+    ours = ALIASES.get((words[0], words[1])) if len(words) > 1 else None
+    return [*ours, *words[2:]] if ours else list(words)
