@@ -87,11 +87,10 @@ def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None, *, par
 
 
 def _need_folder_of(source: Source, pattern: str) -> None:
-    """Refuse a pattern that matches nothing when what it says before its first wildcard is no folder."""
+    """Refuse a pattern that matches nothing when what it says before its first wildcard does not exist."""
     plain = list(takewhile(lambda element: not has_wildcard(element), pattern.split("/")))
     folder = "/".join(plain)
-    status = source.root.stat(folder)
-    if status is None or not stat.S_ISDIR(status.st_mode) or source.hides(folder):
+    if source.root.stat(folder) is None or source.hides(folder):
         raise _missing(source, folder)
 
 

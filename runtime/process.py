@@ -4,7 +4,7 @@ import os
 from errno import EACCES, EINVAL, ENOENT, ENOTDIR
 
 from runtime.identity import Identity, resolve_identity
-from runtime.inside import open_inside
+from runtime.inside import make_folder_inside
 from runtime.syscalls import (
     CLOSE_RANGE_CLOEXEC,
     LAST_DESCRIPTOR,
@@ -75,9 +75,9 @@ def become(process: Process, root: int, terminal: int = -1) -> None:
     if terminal >= 0:
         _take_terminal(terminal)
     _set_rlimits(process.confinement)
-    _enter(root, process.cwd)
-    _leave_keyring()
     identity = resolve_identity(root, process.user)
+    _enter(root, process.cwd, identity)
+    _leave_keyring()
     if terminal >= 0:
         # A program may open its terminal again by name, /dev/stdout for instance.
         os.fchown(0, identity.uid, -1)
@@ -99,11 +99,11 @@ def _set_rlimits(confinement: Confinement) -> None:
             setrlimit(number, soft, hard)
 
 
-def _enter(root: int, cwd: bytes) -> None:
+def _enter(root: int, cwd: bytes, identity: Identity) -> None:
     operation = Operation("enter working directory", cwd)
     with operation:
-        folder = open_inside(root, cwd, os.O_PATH | os.O_DIRECTORY)
-        os.fchdir(folder)
+        # One that is not there is made for the user, as by BuildKit and runc.
+        os.fchdir(make_folder_inside(root, cwd, identity.uid, identity.gid))
         # A folder outside of the root has no absolute name; the kernel says "(unreachable)" (CVE-2024-21626).
         if not os.getcwdb().startswith(b"/"):
             raise operation.failed(ENOENT, "it is outside of the root")

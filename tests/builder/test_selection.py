@@ -74,6 +74,7 @@ def test_no_path_climbs_above_the_context(folder, path):
         ("*/c.txt", ["c.txt"]),
         ("d1/*", ["c.txt", "deep"]),
         ("*.md", []),
+        ("a.txt/*", []),
     ],
 )
 def test_a_pattern_matches_each_element_on_its_own_in_byte_order(folder, pattern, bases):

@@ -75,6 +75,12 @@ def test_a_program_is_looked_up_in_the_path_of_its_own_environment(image: Image)
     assert image.run("./id", env=(), cwd="/opt").out == "mine\n"
 
 
+def test_a_working_directory_that_is_missing_is_made_for_the_user(image: Image) -> None:
+    (image.layer / "link").symlink_to("made/by/link")
+    result = image.run("sh", "-c", "pwd; stat -c %a:%u:%g . /made /made/by", cwd="/link/in", user="7:8")
+    assert result.out == "/made/by/link/in\n755:7:8\n755:7:8\n755:7:8\n"
+
+
 def test_the_first_argument_is_what_the_program_sees_as_its_name(image: Image) -> None:
     assert (
         image.run("sh", "-c", "cat /proc/$$/cmdline | busybox tr '\\0' ,").out
@@ -85,7 +91,7 @@ def test_the_first_argument_is_what_the_program_sees_as_its_name(image: Image) -
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cwd": "/nowhere"}, "enter working directory /nowhere: No such file or directory"),
+        ({"cwd": "/proc/nowhere"}, "enter working directory /proc/nowhere: No such file or directory"),
         ({"cwd": "/etc/passwd"}, "enter working directory /etc/passwd: Not a directory"),
         ({"env": (("A\0B", "x"),)}, "execute true: embedded null byte"),
         ({"env": (("A=B", "x"),)}, "execute true: illegal environment variable name"),
@@ -173,7 +179,7 @@ def test_descriptors_of_the_builder_are_all_closed_again(image: Image) -> None:
     before = os.listdir("/proc/self/fd")
     image.run("true")
     with pytest.raises(SandboxError):
-        image.run("true", cwd="/nowhere")
+        image.run("true", cwd="/proc/nowhere")
     assert os.listdir("/proc/self/fd") == before
 
 

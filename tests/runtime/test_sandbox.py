@@ -276,7 +276,7 @@ def test_modules_of_the_image_at_our_own_import_paths_never_run(image: Image, tm
         (image.layer / folder).mkdir(parents=True, exist_ok=True)
         for name in ("traceback", "colorsys", "idna", "enum", "linecache", "warnings", "sitecustomize", "pwd"):
             (image.layer / folder / f"{name}.py").write_text(poison)
-    for fault in ({"user": "ghost"}, {"cwd": "/nowhere"}, {"mounts": (Tmpfs(target=at("/proc/x")),)}):
+    for fault in ({"user": "ghost"}, {"cwd": "/proc/nowhere"}, {"mounts": (Tmpfs(target=at("/proc/x")),)}):
         with pytest.raises(SandboxError):
             image.run("true", **fault)
     assert "poisoned" not in image.run("missing").err
