@@ -8,6 +8,7 @@ and may name more images than before.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from builder import triggers
 from builder.errors import ResolveError
 from builder.named import Contexts
 from builder.oci.model import ImageConfig
@@ -15,7 +16,6 @@ from builder.references import Finder, Reference, references
 from builder.sections import Section, image_called, last_named, sections_of
 from builder.stages import FromContext, FromImage, FromRemote, FromScratch, FromStage, Input
 from grammar.nodes import Arg, Dockerfile, Instruction, Onbuild, Word
-from grammar.parser import parse_trigger
 from grammar.suggest import closest
 from grammar.words import expand
 
@@ -96,7 +96,7 @@ class Outline:
                 texts = configs[key].config.on_build
             case _:
                 texts = ()
-        return tuple(parse_trigger(text, section.head.span) for text in texts)
+        return triggers.parsed(texts, section.head.span)
 
     def needs(self, configs: Mapping[str, ImageConfig]) -> Needs:
         """Return what the target needs, as far as the *configs* of the base images are known."""
@@ -120,9 +120,15 @@ class Outline:
 
     def _inputs(self, section: Section, configs: Mapping[str, ImageConfig]) -> Iterator[tuple[Word, Input]]:
         yield section.head.image, section.base
-        for node in (*self.triggers(section, configs), *section.body):
-            for reference in references(node):
-                yield reference.word, self._meant(reference, section.index)
+        for node in self.triggers(section, configs):
+            with triggers.named(node.original):
+                yield from self._referred(node, section)
+        for node in section.body:
+            yield from self._referred(node, section)
+
+    def _referred(self, node: Instruction, section: Section) -> Iterator[tuple[Word, Input]]:
+        for reference in references(node):
+            yield reference.word, self._meant(reference, section.index)
 
 
 def global_arguments(dockerfile: Dockerfile) -> tuple[Arg, ...]:

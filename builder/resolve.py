@@ -14,6 +14,7 @@ from builder.request import Request
 from builder.sections import Section
 from builder.stages import FromImage, FromScratch, FromStage, Stage, Stages
 from builder.state import StageState
+from builder.triggers import named
 from grammar import nodes
 from grammar.source import Source
 from grammar.words import expand
@@ -95,7 +96,8 @@ class _Resolver:
         body = (*triggers, *section.body)
         around = self._surroundings(section, body)
         for node in triggers:
-            apply(replace(node, original=f"ONBUILD {node.original}"), state, around)
+            with named(node.original):
+                apply(replace(node, original=f"ONBUILD {node.original}"), state, around)
         for node in section.body:
             apply(node, state, around)
         self.states[section.index] = state

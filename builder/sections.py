@@ -123,7 +123,13 @@ def image_called(text: str, word: Word, guess: str | None) -> FromImage:
         raise ResolveError(f'failed to parse stage name "{text}": {error}', span=word.span, hint=hint) from error
 
 
+_ARCHIVES = frozenset({"oci", "oci-archive", "docker-archive", "dir"})
+"""What stands before the first colon where other builders take archives and layouts of the host."""
+
+
 def _way_out(text: str, word: Word) -> str:
+    if text.partition(":")[0] in _ARCHIVES:
+        return "bring it in with pybuild load, or give a layout with --build-context NAME=oci-layout://FOLDER"
     if text != word.text:
         return f"{word.text} is not the name of an image with the values that its variables have here"
     if text != text.lower():
