@@ -308,6 +308,8 @@ def test_a_file_that_could_not_be_written_is_found_out_before_the_build(
     fake: Fake, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for flag in ("--iidfile", "--metadata-file"):
+        assert run(fake, "-o", "type=oci,dest=missing/file", "context") == 2
+        assert "ERROR: open missing/file: no such file or directory" in capsys.readouterr().err
         assert run(fake, flag, "missing/file", "context") == 2
         assert "ERROR: open missing/file: no such file or directory" in capsys.readouterr().err
         assert run(fake, flag, "context", "context") == 2
