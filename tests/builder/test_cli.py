@@ -279,6 +279,8 @@ WRONG = [
     (["-o", "-", "-o", "type=oci", "context"], "only one --output"),
     (["images", "--format", "{{.Nope}}", "x"], ""),
     (["--network", "bridge", "context"], "not supported"),
+    (["--cap-add=SYS_ADMIN", "context"], "--cap-add: a step has the usual capabilities"),
+    (["--device=/dev/fuse", "context"], "--device: a step has the usual devices"),
 ]
 
 
@@ -297,11 +299,12 @@ def test_dead_flags_of_docker_are_accepted_with_a_warning(fake: Fake, capsys: py
         "--rm",
         "--force-rm=true",
         "--isolation=process",
+        "--retry=3",
         "--progress=quiet",
         "context",
     )
     warned = re.findall("WARNING: (.*) has no effect", capsys.readouterr().err)
-    assert sorted(warned) == ["--force-rm", "--isolation", "--rm"]
+    assert sorted(warned) == ["--force-rm", "--isolation", "--retry", "--rm"]
 
 
 def test_a_file_that_could_not_be_written_is_found_out_before_the_build(
