@@ -279,6 +279,7 @@ WRONG = [
     (["-o", "-", "-o", "type=oci", "context"], "only one --output"),
     (["images", "--format", "{{.Nope}}", "x"], ""),
     (["--network", "bridge", "context"], "not supported"),
+    (["--pull=often", "context"], "invalid value for --pull: 'often'"),
     (["--cap-add=SYS_ADMIN", "context"], "--cap-add: a step has the usual capabilities"),
     (["--device=/dev/fuse", "context"], "--device: a step has the usual devices"),
 ]
