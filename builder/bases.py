@@ -95,12 +95,13 @@ def stored(reference: str, platform: Platform, machine: Machine) -> Image | None
 
 def _pulled(reference: str, platform: Platform, machine: Machine) -> Image:
     from builder.oci.registry.registry import open_registry
+    from builder.registry_access import access_of
     from grammar.reference import parse_reference
 
     name = parse_reference(reference)
     target = name.digest or name.tag or "latest"
     try:
-        with open_registry(name.registry) as registry:
+        with open_registry(name.registry, access_of(machine)) as registry:
             resolved = registry.resolve(name.repository, target, machine.blobs, platform)
     except ImageNotFound as error:
         raise PullFailed(f"{reference}: not found", hint="bring it in with pybuild import or load") from error
@@ -136,6 +137,7 @@ def pull_layers(
         Cancelled: *cancel* was set.
     """
     from builder.oci.registry.registry import open_registry
+    from builder.registry_access import access_of
     from grammar.reference import parse_reference
 
     image = _image(op, machine)
@@ -149,7 +151,7 @@ def pull_layers(
         return
     name = parse_reference(op.reference)
     try:
-        with open_registry(name.registry) as registry:
+        with open_registry(name.registry, access_of(machine)) as registry:
             registry.fetch(name.repository, missing, machine.blobs, progress, cancel)
     except OciError as error:
         if cancel is not None and cancel.is_set():

@@ -46,6 +46,10 @@ class Machine:
         self.database = Database(root / "pybuild.db")
         self.cache = Cache(self.database)
         self.locks = Locks(root / "locks")
+        self.auth_file: Path | None = None
+        """Where credentials of registries are looked for, in place of the usual files."""
+        self.tls_verify = True
+        """False permits registries any certificate, and plain http."""
 
     def close(self) -> None:
         """Close the database."""

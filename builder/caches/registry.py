@@ -7,9 +7,9 @@ from builder.caches.places import Status, read_caches, write_manifest
 from builder.machine import Machine
 from builder.oci import media
 from builder.oci.model import Descriptor
-from builder.oci.registry.access import Access
 from builder.oci.registry.push import PushOptions
 from builder.oci.registry.registry import Registry, open_registry
+from builder.registry_access import access_of
 from builder.request import CacheSpec
 from grammar.reference import DEFAULT_TAG, parse_reference
 
@@ -22,12 +22,12 @@ class RegistryPlace:
     def __init__(self, spec: CacheSpec) -> None:
         self.name = spec.option("ref")
         self._reference = parse_reference(self.name)
-        self._verify = not spec.flag("registry.insecure")
+        self._insecure = spec.flag("registry.insecure")
 
     def load(self, machine: Machine) -> Remembered:
         """Bring the documents of the cache."""
         name = self._reference
-        with self._open() as registry:
+        with self._open(machine) as registry:
             pinned, blobs = registry.resolve_all(name.repository, name.digest or name.tag or DEFAULT_TAG, machine.blobs)
             documents = [blob for blob in blobs if blob.media_type in _READ and blob.size <= DOCUMENT_LIMIT]
             registry.fetch(name.repository, documents, machine.blobs)
@@ -35,15 +35,15 @@ class RegistryPlace:
 
     def bring(self, blobs: Iterable[Descriptor], machine: Machine, status: Status) -> None:
         """Download layers."""
-        with self._open() as registry:
+        with self._open(machine) as registry:
             registry.fetch(self._reference.repository, tuple(blobs), machine.blobs, status)
 
     def keep(self, remembered: Remembered, machine: Machine, status: Status) -> None:
         """Upload what the registry does not have; the tag comes last."""
         descriptor = write_manifest(remembered, machine.blobs)
         tag = self._reference.tag or DEFAULT_TAG
-        with self._open() as registry:
+        with self._open(machine) as registry:
             registry.push(self._reference.repository, (tag,), descriptor, machine.blobs, PushOptions(progress=status))
 
-    def _open(self) -> Registry:
-        return open_registry(self._reference.registry, Access(verify=self._verify))
+    def _open(self, machine: Machine) -> Registry:
+        return open_registry(self._reference.registry, access_of(machine, insecure=self._insecure))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from builder.commands.build_flags import flag
 from builder.commands.tools import is_terminal
 from builder.errors import RequestError
 from builder.outputs.files import check_destination
@@ -17,6 +18,9 @@ def check_beforehand(request: Request, flags: Mapping[str, Any]) -> None:
     check_secrets(request.secrets)
     for name in _WRITTEN:
         check_destination(flags[name])
+    for output in request.outputs:
+        if output.type != "local" and flag(dict(output.options), "tar", default=True):
+            check_destination(output.dest)
 
 
 def streams(request: Request) -> list[Output]:

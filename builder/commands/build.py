@@ -21,6 +21,7 @@ from builder.commands.log_flag import log_flag, logged
 from builder.commands.metadata import Warnings, metadata
 from builder.commands.output_shape import output_annotations, shaped_outputs, stored
 from builder.commands.pull_flag import pull_flag
+from builder.commands.registry_flags import with_access
 from builder.commands.stdin_context import Elsewhere, prepared
 from builder.commands.step_flags import ssh_keys, step_flags, step_values
 from builder.commands.target_flags import targets
@@ -160,7 +161,7 @@ def command(**flags: Any) -> int:
         prepared(request, elsewhere) as ready,
     ):
         watched = Warnings(logging(display))
-        outcome = _built(ready, watched)
+        outcome = _built(ready, watched, flags)
     ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
     if flags["iidfile"] is not None:
         replace_file(flags["iidfile"], ids.encode())
@@ -236,8 +237,8 @@ def _build() -> Callable[..., Any]:
     return build
 
 
-def _built(request: Request, progress: Progress) -> Any:
-    opened = machine()
+def _built(request: Request, progress: Progress, flags: Mapping[str, Any]) -> Any:
+    opened = with_access(machine(), flags)
     try:
         outcome = _build()(request, opened, progress)
     except (BuildError, DockerfileError) as error:

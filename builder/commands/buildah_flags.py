@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from builder.commands.build_flags import variables
+from builder.commands.registry_flags import registry_flags
 from builder.epoch_value import EPOCH, seconds_of
 from builder.errors import RequestError
 
@@ -48,7 +49,7 @@ def buildah_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     for option in reversed(options):
         function = option(function)
-    return function
+    return registry_flags(function)
 
 
 def as_docker_has_it(flags: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:

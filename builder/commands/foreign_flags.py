@@ -1,4 +1,4 @@
-"""Flags of ``docker build`` that pybuild does not carry out, so that scripts get an answer instead of a surprise.
+"""Flags of ``docker build`` and ``buildah build`` that pybuild does not carry out: scripts get an answer, no surprise.
 
 Those that change nothing in the image are accepted with a warning; those that would change it are refused.
 """
@@ -20,12 +20,25 @@ _NOTHING_TO_DO = (
 _NOT_USED = (
     "--builder",
     "--cgroupns",
+    "--hooks-dir",
+    "--ipc",
+    "--pid",
+    "--retry",
+    "--retry-delay",
+    "--runtime",
+    "--runtime-flag",
+    "--userns",
+    "--uts",
     "--isolation",
     "--security-opt",
 )
+_CAPABILITIES = "a step has the usual capabilities; RUN --security=insecure has all"
 _REFUSED = {
     "--attest": "attestations are not supported",
+    "--cap-add": _CAPABILITIES,
+    "--cap-drop": _CAPABILITIES,
     "--cache-mount": "use --cache-to with mounts=true",
+    "--device": "a step has the usual devices; RUN --security=insecure may make others",
     "--policy": "policies are not supported",
     "--provenance": "attestations are not supported",
     "--sbom": "attestations are not supported",

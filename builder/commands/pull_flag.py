@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import click
 
+from builder.errors import RequestError
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 _POLICIES = ("always", "missing", "never", "newer")
 
@@ -15,5 +17,11 @@ def pull_flag(function: _F) -> _F:
         "Ask registries for base images even when the store has them; --pull=always is the same, =missing the default,"
         " =never asks none, =newer takes what the store has when no registry answers."
     )
-    policy = click.option("--pull-policy", type=click.Choice(_POLICIES), hidden=True)
+    policy = click.option("--pull-policy", hidden=True, callback=_policy)
     return click.option("--pull", is_flag=True, help=text)(policy(function))
+
+
+def _policy(_ctx: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value not in {None, *_POLICIES}:
+        raise RequestError(f"invalid value for --pull: {value!r}", hint=f"use one of {', '.join(_POLICIES)}")
+    return value

@@ -69,12 +69,13 @@ def shaped(machine: Machine, descriptor: Descriptor, shape: Shape) -> Descriptor
 def _push(
     descriptor: Descriptor, names: tuple[str, ...], output: Output, machine: Machine, status: Callable[..., None]
 ) -> None:
-    from builder.oci.registry.access import Access
     from builder.outputs.registry import Watch, push
+    from builder.registry_access import access_of
 
     insecure = dict(output.options).get("registry.insecure", "false").lower() in {"true", "1"}
     by_digest = dict(output.options).get("push-by-digest", "false").lower() in {"true", "1"}
-    push(machine, descriptor, names, Watch(status=status), access=Access(verify=not insecure), by_digest=by_digest)
+    access = access_of(machine, insecure=insecure)
+    push(machine, descriptor, names, Watch(status=status), access=access, by_digest=by_digest)
     for name in names:
         status(f"pushing manifest for {name}@{descriptor.digest}")
 

@@ -279,6 +279,9 @@ WRONG = [
     (["-o", "-", "-o", "type=oci", "context"], "only one --output"),
     (["images", "--format", "{{.Nope}}", "x"], ""),
     (["--network", "bridge", "context"], "not supported"),
+    (["--pull=often", "context"], "invalid value for --pull: 'often'"),
+    (["--cap-add=SYS_ADMIN", "context"], "--cap-add: a step has the usual capabilities"),
+    (["--device=/dev/fuse", "context"], "--device: a step has the usual devices"),
 ]
 
 
@@ -297,17 +300,20 @@ def test_dead_flags_of_docker_are_accepted_with_a_warning(fake: Fake, capsys: py
         "--rm",
         "--force-rm=true",
         "--isolation=process",
+        "--retry=3",
         "--progress=quiet",
         "context",
     )
     warned = re.findall("WARNING: (.*) has no effect", capsys.readouterr().err)
-    assert sorted(warned) == ["--force-rm", "--isolation", "--rm"]
+    assert sorted(warned) == ["--force-rm", "--isolation", "--retry", "--rm"]
 
 
 def test_a_file_that_could_not_be_written_is_found_out_before_the_build(
     fake: Fake, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for flag in ("--iidfile", "--metadata-file"):
+        assert run(fake, "-o", "type=oci,dest=missing/file", "context") == 2
+        assert "ERROR: open missing/file: no such file or directory" in capsys.readouterr().err
         assert run(fake, flag, "missing/file", "context") == 2
         assert "ERROR: open missing/file: no such file or directory" in capsys.readouterr().err
         assert run(fake, flag, "context", "context") == 2

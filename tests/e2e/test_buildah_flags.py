@@ -1,9 +1,12 @@
 """Builds with the flags that scripts for Buildah have."""
 
 import json
+from base64 import b64encode
 from pathlib import Path
 
 from tests.helpers.contexts import write_context
+from tests.helpers.docker_registry import PASSWORD, USER, docker_registry
+from tests.helpers.hosts import need_programs
 from tests.helpers.program import Program
 
 DOCKERFILE = """FROM small
@@ -54,3 +57,21 @@ def test_what_steps_see_of_the_host_is_in_no_layer_and_in_no_key(program: Progra
     assert said == "of the host\nnameserver 192.0.2.1\nsearch lan\nnone\n"
     assert [path.name for path in shown.iterdir()] == ["file"]
     assert program.build(context).executed == []
+
+
+def test_a_registry_with_a_password_and_a_certificate_of_nobody(program: Program, tmp_path: Path) -> None:
+    need_programs(["docker-registry"])
+    (tmp_path / "mine").mkdir()
+    with docker_registry(tmp_path / "registry", guarded=True, encrypted=True) as registry:
+        secret = b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        (tmp_path / "auth.json").write_text(json.dumps({"auths": {registry.name: {"auth": secret}}}))
+        base, result, cache = (f"{registry.name}/team/{name}:1" for name in ("base", "result", "cache"))
+        access = ("--authfile", str(tmp_path / "auth.json"), "--tls-verify=false")
+        program.run("tag", "small", base)
+        program.run("push", *access, base)
+        other = Program(store=tmp_path / "other", variables=(("HOME", str(tmp_path / "mine")),))
+        context = write_context(tmp_path / "context", {"Dockerfile": f"FROM {base}\nRUN echo 1 > /1\n"})
+        assert other.build(context, *access[:2], check=False).exit_code == 4
+        other.build(context, *access, "--push", "--cache-to", f"type=registry,ref={cache}", tag=result)
+        program.run("pull", *access, result)
+        assert program.run("run", "--rm", result, "cat", "/1").stdout == "1\n"
