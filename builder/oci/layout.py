@@ -122,10 +122,11 @@ def read_index(folder: Path) -> bytes | None:
         fd = os.open(folder / "index.json", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > INDEX_LIMIT:
+        os.close(fd)
+        raise InvalidImage(f"{folder}/index.json: not a regular file of at most {INDEX_LIMIT} bytes")
     with os.fdopen(fd, "rb") as file:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > INDEX_LIMIT:
-            raise InvalidImage(f"{folder}/index.json: not a regular file of at most {INDEX_LIMIT} bytes")
         return file.read(INDEX_LIMIT + 1)
 
 
