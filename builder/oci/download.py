@@ -9,14 +9,13 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from urllib.parse import urljoin
 
 from builder.oci.blobs import BlobStore
 from builder.oci.digest import Digest
 from builder.oci.errors import OciError, RegistryDenied, RegistryError, RegistryUnavailable, SizeMismatch
 from builder.oci.registry.certificates import Tls
 from builder.oci.registry.http import Reply, Timing, Transport
-from builder.oci.registry.origin import Origin, is_link_local, is_private, origin_of
+from builder.oci.registry.origin import Origin, is_link_local, is_private, joined, origin_of
 from builder.oci.registry.retry import RETRIED_STATUS, Retry, retry_after
 
 REDIRECTS = 10
@@ -155,7 +154,7 @@ def _target(url: str, reply: Reply) -> str:
     location = reply.headers.get("Location")
     if not location:
         raise RegistryError(f"{origin_of(url)} redirects without saying where to")
-    target = urljoin(url, location)
+    target = joined(url, location)
     if origin_of(url).scheme == "https" and origin_of(target).scheme == "http":
         raise RegistryError(f"{origin_of(url)} leads to {origin_of(target)}, which is not encrypted")
     return target

@@ -6,6 +6,7 @@ Changes are made one at a time under a lock on ``oci-layout`` and appear at once
 """
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -73,11 +74,8 @@ class Layout:
         return _lists(before, digest)
 
     def _read(self) -> Index:
-        try:
-            raw = (self.root / "index.json").read_bytes()
-        except FileNotFoundError:
-            return Index(manifests=())
-        return Index.from_json(raw, "index.json", limit=INDEX_LIMIT)
+        raw = read_index(self.root)
+        return Index(manifests=()) if raw is None else Index.from_json(raw, "index.json", limit=INDEX_LIMIT)
 
     def _change(self, edit: Callable[[_Entries], _Entries]) -> _Entries:
         """Replace the entries by what *edit* makes of them and return those that were there before."""
@@ -91,7 +89,9 @@ class Layout:
     def _write(self, content: bytes) -> None:
         # One name is enough for the new file: the lock is held, and what a crash left is overwritten.
         new = self.root / ".index.json.new"
-        with new.open("wb") as file:
+        # In a folder that others write to it may be a link to somewhere else.
+        new.unlink(missing_ok=True)
+        with new.open("xb") as file:
             os.fchmod(file.fileno(), 0o644)
             file.write(content)
             file.flush()
@@ -110,6 +110,24 @@ class Layout:
         with exclusive(self.root / "oci-layout") as fd:
             _complete(fd)
             yield
+
+
+def read_index(folder: Path) -> bytes | None:
+    """Return the ``index.json`` of a layout, None when there is none.
+
+    Raises:
+        InvalidImage: it is a pipe or another thing that is no file, or longer than any index.
+    """
+    try:
+        fd = os.open(folder / "index.json", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > INDEX_LIMIT:
+        os.close(fd)
+        raise InvalidImage(f"{folder}/index.json: not a regular file of at most {INDEX_LIMIT} bytes")
+    with os.fdopen(fd, "rb") as file:
+        return file.read(INDEX_LIMIT + 1)
 
 
 def name_of(descriptor: Descriptor) -> str:

@@ -10,7 +10,7 @@ from builder.machine import Machine
 from builder.oci.archive_blobs import take_blobs
 from builder.oci.archive_load import Loaded, load
 from builder.oci.blobs import BlobStore
-from builder.oci.layout import INDEX_LIMIT
+from builder.oci.layout import INDEX_LIMIT, read_index
 from builder.oci.model import Descriptor, Index
 from builder.transports.listed import pick
 from builder.transports.places import InArchive, InFolder
@@ -36,11 +36,9 @@ def archive_blobs(machine: Machine, into: BlobStore | None) -> Iterator[BlobStor
 
 def in_folder(place: InFolder) -> Descriptor:
     """Return what the place means. Raises RequestError, or InvalidImage for a layout that is none."""
-    try:
-        with (place.path / "index.json").open("rb") as file:
-            raw = file.read(INDEX_LIMIT + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        raise RequestError(f"{place.path}: is not an OCI layout: it has no index.json") from None
+    raw = read_index(place.path)
+    if raw is None:
+        raise RequestError(f"{place.path}: is not an OCI layout: it has no index.json")
     index = Index.from_json(raw, f"{place.path}/index.json", limit=INDEX_LIMIT)
     return pick(index.manifests, place.name, str(place.path))
 

@@ -15,7 +15,7 @@ from builder.oci.registry.body import FileBody
 from builder.oci.registry.certificates import Tls
 from builder.oci.registry.failures import NOT_TLS
 from builder.oci.registry.http import Reply, Timing, Transport
-from builder.oci.registry.origin import Origin, check_reachable, is_link_local, is_private, origin_of
+from builder.oci.registry.origin import Origin, check_reachable, is_link_local, is_private, joined, origin_of
 from builder.oci.registry.retry import RETRIED_STATUS, retry_after
 from builder.oci.registry.tokens import Credentials, Scope, Tokens
 
@@ -197,7 +197,7 @@ def _target(url: str, reply: Reply) -> str:
     location = reply.headers.get("Location")
     if not location:
         raise RegistryError(f"{origin_of(url)} redirects without saying where to")
-    return urljoin(url, location)
+    return joined(url, location)
 
 
 def _shown(url: str) -> str:

@@ -182,7 +182,7 @@ class Transport:
 
 def _new_session(tls: Tls | None, peer: TellPeer | None = None) -> requests.Session:
     """Return a session for https as *tls* says, or for http without it: reading the authorities takes a while."""
-    session = requests.Session()
+    session = _Session()
     # Otherwise requests would send the passwords of .netrc to whoever asks.
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -192,6 +192,13 @@ def _new_session(tls: Tls | None, peer: TellPeer | None = None) -> requests.Sess
         watch(adapter.poolmanager, peer)
     session.mount("https://" if tls else "http://", adapter)
     return session
+
+
+class _Session(requests.Session):
+    """A session that never looks where a redirect leads: requests would, also when told not to follow it."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the signature of requests
+        return None
 
 
 class _TlsAdapter(HTTPAdapter):

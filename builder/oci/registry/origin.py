@@ -2,7 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from builder.oci.errors import RegistryError
 
@@ -64,6 +64,14 @@ def origin_of(url: str) -> Origin:
     if host.rsplit(".", 1)[-1][:1].isdecimal() and _address(host) is None:
         raise RegistryError(f"unusable address {url[:200]!r}")
     return Origin(parts.scheme, host, _port(parts, url) or _PORTS[parts.scheme])
+
+
+def joined(url: str, location: str) -> str:
+    """Return where *location*, the word of a server, leads from *url*. Raises RegistryError when that is no address."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise RegistryError(f"{origin_of(url)} leads to an unusable address {location[:200]!r}") from None
 
 
 def check_reachable(target: Origin, registry: Origin) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from builder.oci.blobs import BlobStore
 from builder.oci.digest import Digest
@@ -28,7 +28,7 @@ from builder.oci.registry.documents import Documents, as_digest
 from builder.oci.registry.download import fetch_blobs
 from builder.oci.registry.http import Timing
 from builder.oci.registry.mirrors import Place
-from builder.oci.registry.origin import Origin
+from builder.oci.registry.origin import Origin, joined
 from builder.oci.registry.parallel import Lanes, Stop
 from builder.oci.registry.push import PushOptions, push_image
 from builder.oci.registry.referrers import list_referrers
@@ -255,7 +255,7 @@ def _tags_page(remote: Remote, path: str) -> tuple[tuple[str, ...], str]:
         names = parse_object(raw, "tags").texts("tags") or ()
     except InvalidImage as error:
         raise RegistryError(f"{remote.repository}: {error}") from None
-    return names, f"tags/list?{urlsplit(urljoin(reply.url, link[1])).query}" if link else ""
+    return names, f"tags/list?{urlsplit(joined(reply.url, link[1])).query}" if link else ""
 
 
 def _check_name(repository: str) -> None:

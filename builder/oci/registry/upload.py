@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 from builder.oci.blobs import BlobStore
 from builder.oci.errors import RegistryError, RegistryUnavailable
@@ -17,6 +17,7 @@ from builder.oci.model import Descriptor
 from builder.oci.registry.body import FileBody
 from builder.oci.registry.download import PROGRESS
 from builder.oci.registry.http import Reply
+from builder.oci.registry.origin import joined
 from builder.oci.registry.parallel import Stop
 from builder.oci.registry.remote import Remote, TransferProgress
 from builder.oci.verified import pieces, verifying
@@ -257,4 +258,4 @@ def _location(reply: Reply) -> str:
     location = reply.headers.get("Location")
     if not location:
         raise RegistryError(f"{reply.origin} begins an upload without saying where to")
-    return urljoin(reply.url, location)
+    return joined(reply.url, location)

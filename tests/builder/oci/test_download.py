@@ -88,7 +88,10 @@ def test_redirects_come_to_an_end(blobs, web):
     assert content(blobs, get(blobs, web.url("/r1"))) == b"x"
 
 
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1/", "//", "http://"])
+@pytest.mark.parametrize(
+    "target",
+    ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1/", "//", "http://", "http://[", "\x9b://x"],
+)
 def test_a_redirect_leads_to_the_web_and_nowhere_else(blobs, web, target):
     web.answers["/b"] = moved(target)
     with pytest.raises(RegistryError):

@@ -1,6 +1,8 @@
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,28 @@ def test_a_folder_that_is_something_else_is_refused(layout: Layout) -> None:
     with pytest.raises(InvalidImage):
         layout.tag(APP, named("a"))
     assert (layout.root / "oci-layout").read_text() == "my notes"
+
+
+def too_long(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, too_long, lambda path: path.symlink_to("/dev/zero")])
+def test_an_index_that_is_no_file_is_refused_at_once(layout: Layout, make: Callable[[Path], None]) -> None:
+    layout.root.mkdir()
+    make(layout.root / "index.json")
+    with pytest.raises(InvalidImage, match="not a regular file of at most"):
+        layout.entries()
+
+
+def test_no_link_in_the_folder_is_written_through(layout: Layout, tmp_path: Path) -> None:
+    layout.root.mkdir()
+    (tmp_path / "victim").write_text("kept")
+    (layout.root / ".index.json.new").symlink_to(tmp_path / "victim")
+    layout.tag(APP, named("a"))
+    assert (tmp_path / "victim").read_text() == "kept"
+    assert layout.resolve(APP) == named("a")
 
 
 def test_a_change_that_was_cut_off_is_as_if_it_had_not_begun(layout: Layout) -> None:
