@@ -132,7 +132,8 @@ class _Run:
             try:
                 return self.functions[words[0]](*arguments)
             except (TypeError, LookupError, AttributeError, ValueError) as error:
-                raise TemplateError(f"template: {words[0]}: wrong arguments") from error
+                reason = error if type(error) is LookupError else "wrong arguments"
+                raise TemplateError(f"template: error calling {words[0]}: {reason}") from error
         operands = self._operands(words, dot, scope)
         if len(operands) != 1 or piped:
             raise TemplateError(f"template: {words[0]!r} is not a function")

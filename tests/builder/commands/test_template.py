@@ -92,7 +92,7 @@ def test_templates_print_as_in_go(template: str, text: str) -> None:
         ("{{}}", "missing value"),
         ("{{(.ID}}", "unclosed left parenthesis"),
         ("{{join .ID}}", "wrong arguments"),
-        ("{{index .Config.Env 9}}", "wrong arguments"),
+        ("{{index .Config.Env 9}}", "error calling index: index out of range: 9"),
         ("{{;}}", "unexpected"),
         ("{{.ID .Size}}", "not a function"),
         ("{{$x}}", "undefined variable"),
