@@ -195,7 +195,7 @@ def _closing(words: Sequence[str], at: int) -> int:
 
 def _operand(word: str, dot: Any, scope: _Scope) -> Any:
     if word.startswith('"'):
-        return json.loads(word)
+        return _quoted(word)
     if word.startswith("`"):
         return word[1:-1]
     if word in _LITERALS:
@@ -210,6 +210,13 @@ def _operand(word: str, dot: Any, scope: _Scope) -> Any:
     if name or not dotted:
         raise TemplateError(f"template: unexpected {word!r}")
     return _fields(dot, word)
+
+
+def _quoted(word: str) -> Any:
+    try:
+        return json.loads(word)
+    except ValueError as error:
+        raise TemplateError(f"template: invalid syntax in {word}") from error
 
 
 def _fields(value: Any, names: str) -> Any:

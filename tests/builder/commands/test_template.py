@@ -96,6 +96,7 @@ def test_templates_print_as_in_go(template: str, text: str) -> None:
         ("{{;}}", "unexpected"),
         ("{{.ID .Size}}", "not a function"),
         ("{{$x}}", "undefined variable"),
+        ('{{"\\q"}}', "invalid syntax"),
         ("{{range .ID}}{{end}}", "range can't iterate"),
         ("{{break}}", "outside"),
         ("{{.ID := 1}}", "unexpected"),
