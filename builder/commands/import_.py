@@ -30,7 +30,12 @@ from builder.request import Request
     "-c", "--change", "changes", multiple=True, metavar="INSTRUCTION", help='Such as "CMD /bin/sh"; repeatable.'
 )
 @click.option("-m", "--message", default="", metavar="TEXT", help="Comment in the history.")
-@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="What the files are for (default: this machine).")
+@click.option(
+    "--platform",
+    metavar="OS/ARCH[/VARIANT]",
+    envvar="DOCKER_DEFAULT_PLATFORM",
+    help="What the files are for (default: this machine).",
+)
 @click.option("--compression", "packed", default="gzip", metavar="TYPE[,LEVEL]", help="Of the layer in the store.")
 @taken("-q/--quiet")
 @root_option

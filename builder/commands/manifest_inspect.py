@@ -65,6 +65,8 @@ def remote_document(opened: Machine, reference: Reference, access: Access) -> De
     try:
         with open_registry(reference.registry, access) as registry:
             return registry.document(reference.repository, target, opened.blobs)
+    except ImageNotFound as error:
+        raise PullFailed(f"no such manifest: {reference}", hint=str(error)) from error
     except OciError as error:
         raise PullFailed(f"failed to read docker://{reference}: {error}", hint=error.hint) from error
 

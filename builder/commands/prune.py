@@ -9,6 +9,7 @@ from builder import gc
 from builder.commands.failures import FAILED
 from builder.commands.housekeeping import store_limits
 from builder.commands.prune_flags import policy, prune_flags
+from builder.commands.silent_flags import taken
 from builder.commands.tools import Command, machine, root_option, say
 from builder.display.sanitize import clean_line
 from builder.display.units import human_size
@@ -29,6 +30,7 @@ _LIMITED = "images without a name, and the build cache beyond the limits that ar
 @click.option("-q", "--quiet", is_flag=True, help="Print only how much was reclaimed.")
 @click.option("--build-cache", "only_cache", is_flag=True, help="Leave images without a name alone.")
 @prune_flags
+@taken("--volumes")
 @root_option
 def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, **flags: Any) -> int | None:
     """Remove images without a name and everything in the store that nothing needs.

@@ -7,7 +7,7 @@ import click
 from builder.commands.access import access_options
 from builder.commands.catalog import familiar
 from builder.commands.silent_flags import RETRY, TRUST, taken
-from builder.commands.tools import Command, machine, root_option, say, warn
+from builder.commands.tools import Command, is_written, machine, root_option, say, warn
 from builder.commands.transfer import Meter, short
 from builder.errors import PullFailed, RequestError
 from builder.machine import Machine
@@ -22,7 +22,12 @@ from grammar.reference import DEFAULT_TAG, Reference, parse_reference
 @click.command("pull", cls=Command, short_help="Download an image from a registry.")
 @click.argument("name", metavar="NAME[:TAG|@DIGEST]")
 @click.option("-a", "--all-tags", is_flag=True, help="Download all images of the repository.")
-@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of images for several platforms, this one.")
+@click.option(
+    "--platform",
+    metavar="OS/ARCH[/VARIANT]",
+    envvar="DOCKER_DEFAULT_PLATFORM",
+    help="Of images for several platforms, this one (also DOCKER_DEFAULT_PLATFORM).",
+)
 @click.option("--all-platforms", is_flag=True, help="The whole index, with the images for every platform.")
 @click.option(
     "--policy",
@@ -45,8 +50,9 @@ def command(
     reference = parse_reference(name)
     if all_tags and (reference.digest or _has_tag(name, reference)):
         raise RequestError("tag can't be used with --all-tags/-a")
-    if all_platforms and platform:
+    if all_platforms and platform and is_written("platform"):
         raise RequestError("--platform can't be used with --all-platforms")
+    platform = None if all_platforms else platform
     opened = machine()
     try:
         if not all_tags and _is_enough(opened, reference, policy):

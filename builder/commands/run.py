@@ -61,7 +61,12 @@ Differences from docker run:
 @click.option("--tmpfs", "tmpfs", multiple=True, metavar="TARGET", help="Mount an empty tmpfs.")
 @click.option("--add-host", "add_hosts", multiple=True, metavar="NAME:ADDRESS", help="Line of /etc/hosts.")
 @click.option("-h", "--hostname", default="pybuild", metavar="NAME", help="Host name inside.")
-@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an image for several platforms, which one.")
+@click.option(
+    "--platform",
+    metavar="OS/ARCH[/VARIANT]",
+    envvar="DOCKER_DEFAULT_PLATFORM",
+    help="Of an image for several platforms, which one.",
+)
 @click.option("-i", "--interactive", is_flag=True, help="Hand over standard input.")
 @click.option("-t", "--tty", is_flag=True, help="Give it a terminal.")
 @click.option("--rm", is_flag=True, help="Has no effect: nothing is ever kept.")

@@ -132,7 +132,8 @@ class _Run:
             try:
                 return self.functions[words[0]](*arguments)
             except (TypeError, LookupError, AttributeError, ValueError) as error:
-                raise TemplateError(f"template: {words[0]}: wrong arguments") from error
+                reason = error if type(error) is LookupError else "wrong arguments"
+                raise TemplateError(f"template: error calling {words[0]}: {reason}") from error
         operands = self._operands(words, dot, scope)
         if len(operands) != 1 or piped:
             raise TemplateError(f"template: {words[0]!r} is not a function")
@@ -194,7 +195,7 @@ def _closing(words: Sequence[str], at: int) -> int:
 
 def _operand(word: str, dot: Any, scope: _Scope) -> Any:
     if word.startswith('"'):
-        return json.loads(word)
+        return _quoted(word)
     if word.startswith("`"):
         return word[1:-1]
     if word in _LITERALS:
@@ -209,6 +210,13 @@ def _operand(word: str, dot: Any, scope: _Scope) -> Any:
     if name or not dotted:
         raise TemplateError(f"template: unexpected {word!r}")
     return _fields(dot, word)
+
+
+def _quoted(word: str) -> Any:
+    try:
+        return json.loads(word)
+    except ValueError as error:
+        raise TemplateError(f"template: invalid syntax in {word}") from error
 
 
 def _fields(value: Any, names: str) -> Any:

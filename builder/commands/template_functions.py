@@ -87,7 +87,11 @@ def _index(value: Any, *keys: Any) -> Any:
 
 
 def _at(value: Any, key: Any) -> Any:
-    return value.get(key, "") if isinstance(value, Mapping) else value[key]
+    if isinstance(value, Mapping):
+        return value.get(key, "")
+    if isinstance(key, int) and not 0 <= key < len(value):
+        raise LookupError(f"index out of range: {key}")
+    return value[key]
 
 
 def _printf(form: str, *values: Any) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from builder.display.sanitize import clean
 from builder.machine import Machine, default_root, open_machine
@@ -106,6 +107,11 @@ def be_root() -> None:
         chosen = click.get_current_context().meta
         chosen["builder.root"] = chosen.get("builder.root") or os.fspath(default_root())
         become_root()
+
+
+def is_written(parameter: str) -> bool:
+    """Tell whether the command line itself says what *parameter* is, not the environment or a default."""
+    return click.get_current_context().get_parameter_source(parameter) is ParameterSource.COMMANDLINE
 
 
 def say(text: str) -> None:

@@ -207,6 +207,11 @@ def test_names_of_a_registry_are_taken_as_docker_takes_them(
     assert document["manifests"][1]["platform"]["os.features"] == ["a", "b"]
 
 
+def test_a_manifest_that_is_nowhere_is_told_as_docker_does(shop: Shop, server: FakeRegistry) -> None:
+    result = shop.run("manifest", "inspect", f"{server.name}/team/none:1")
+    assert (result.code, result.err.splitlines()[0]) == (4, f"ERROR: no such manifest: {server.name}/team/none:1")
+
+
 def test_verbose_shows_each_manifest_with_its_descriptor(
     shop: Shop, server: FakeRegistry, members: list[Image]
 ) -> None:

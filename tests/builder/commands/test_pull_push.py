@@ -84,6 +84,19 @@ def test_a_platform_can_be_chosen(shop: Shop, server: FakeRegistry, source: Blob
     shop.run("rmi", f"{server.name}/{APP}:1")
 
 
+def test_the_environment_names_the_platform_too(
+    shop: Shop, server: FakeRegistry, source: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = tiny_index(source, *(tiny_image(source, {p.architecture: b""}, platform=p) for p in (AMD64, ARM64)))
+    server.add(source, APP, "a", index)
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    assert shop.run("pull", f"{server.name}/{APP}:a").code == 0
+    assert shop.run("inspect", "-f", "{{.Architecture}}", f"{server.name}/{APP}:a").out == "arm64\n"
+    assert shop.run("pull", "--platform=linux/amd64", f"{server.name}/{APP}:a").code == 0
+    assert shop.run("inspect", "-f", "{{.Architecture}}", f"{server.name}/{APP}:a").out == "amd64\n"
+    assert shop.run("pull", "--all-platforms", f"{server.name}/{APP}:a").code == 0
+
+
 def test_certificates_need_not_be_checked(shop: Shop, server: FakeRegistry, source: BlobStore) -> None:
     server.add(source, APP, "1", tiny_image(source, BASE).descriptor)
     assert shop.run("pull", "-q", "--tls-verify=false", f"{server.name}/{APP}:1").code == 0
