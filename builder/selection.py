@@ -65,7 +65,7 @@ class Source:
 def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None, *, parents: bool = False) -> list[Group]:
     """Return the groups that *pick* selects. A pattern that matches nothing selects nothing.
 
-    With *parents* there is one group, which keeps the folders above what is selected (COPY --parents).
+    With *parents* a group keeps the folders above what is selected (COPY --parents).
 
     Raises:
         BuildError: a path without wildcards is missing, or the ignore file hides it, or a pattern is malformed.
@@ -103,13 +103,24 @@ def _leads_nowhere(source: Source, path: str) -> bool:
 
 
 def _with_parents(source: Source, path: str, exclude: IgnoreFile | None) -> list[Group]:
-    """Select below the folder before ``/./`` of *path*, else below the root; here ``**`` matches any depth."""
-    above, pivot, below = ("/" + path).partition("/./")
+    """Select below each folder before ``/./`` of *path*, else below the root; here ``**`` matches any depth."""
+    above, pivot, below = path.partition("/./")
     top = normpath("/" + above).lstrip("/") if pivot else ""
     rest = normpath("/" + (below if pivot else path)).lstrip("/")
+    if has_wildcard(top):
+        wholes = [_group(source, found, exclude) for found in _matches(source, top)]
+        return [_kept_below(whole, rest) for whole in wholes if whole is not None and whole.is_folder]
     whole = _group(source, top, exclude)
     if whole is None or not whole.is_folder:
         raise _missing(source, top)
+    kept = _kept_below(whole, rest)
+    if len(kept.items) == 1 and rest and not has_wildcard(rest):
+        raise _missing(source, f"{top}/{rest}".lstrip("/"))
+    return [kept]
+
+
+def _kept_below(whole: Group, rest: str) -> Group:
+    """Return what the pattern *rest* matches below the folder *whole*, with the folders above; all for no pattern."""
     wanted = IgnoreFile.of([rest])
     kept: dict[str, Item] = {"": whole.items[0]}
     folders: dict[str, Item] = {}
@@ -119,9 +130,7 @@ def _with_parents(source: Source, path: str, exclude: IgnoreFile | None) -> list
         if not rest or wanted.ignores(item.name):
             kept |= {name: folders[name] for name in _above(item.name) if name not in kept}
             kept[item.name] = item
-    if len(kept) == 1 and rest and not has_wildcard(rest):
-        raise _missing(source, f"{top}/{rest}".lstrip("/"))
-    return [Group("", True, list(kept.values()))]
+    return Group("", True, list(kept.values()))
 
 
 def _above(name: str) -> Iterator[str]:
@@ -226,7 +235,7 @@ def _may_descend(source: Source, item: Item, exclude: IgnoreFile | None) -> bool
 def _matches(source: Source, pattern: str) -> Iterator[str]:
     """Yield the paths that a pattern matches, each element on its own, in byte order."""
     _refuse_malformed(pattern)
-    yield from _match_below(source, "", pattern.split("/"))
+    yield from _match_below(source, pattern.split("/"))
 
 
 def _refuse_malformed(pattern: str) -> None:
@@ -239,22 +248,25 @@ def _refuse_malformed(pattern: str) -> None:
         raise BuildError(message, hint="a backslash before a bracket takes it as it stands") from error
 
 
-def _match_below(source: Source, path: str, elements: list[str]) -> Iterator[str]:
-    element, rest = elements[0], elements[1:]
-    if not has_wildcard(element):
-        inner = f"{path}/{element}" if path else element
-        names = [inner] if source.root.stat(inner) is not None else []
-    else:
-        status = source.root.stat(path)
-        if status is None or not stat.S_ISDIR(status.st_mode):
-            return
-        found = (entry.name for entry in source.root.scan(path) if match(element, entry.name))
-        names = [f"{path}/{name}" if path else name for name in found]
-    for name in names:
-        if rest:
-            yield from _match_below(source, name, rest)
-        else:
-            yield name
+def _match_below(source: Source, elements: list[str]) -> Iterator[str]:
+    """Yield the matches of *elements*: links are followed before the first wildcard, and none behind it."""
+    plain = list(takewhile(lambda element: not has_wildcard(element), elements))
+    top = "/".join(plain)
+    status = source.root.stat(top)
+    if status is not None and stat.S_ISDIR(status.st_mode):
+        yield from _match_in(source, top, source.root.real(top), elements[len(plain) :])
+
+
+def _match_in(source: Source, path: str, real: str, elements: list[str]) -> Iterator[str]:
+    """Yield matches of *elements* in the folder at *path*, which is at *real* without links."""
+    for entry in _entries(source, real, ""):
+        if not match(elements[0], entry.name):
+            continue
+        found = f"{path}/{entry.name}" if path else entry.name
+        if len(elements) == 1:
+            yield found
+        elif stat.S_ISDIR(entry.stat.st_mode):
+            yield from _match_in(source, found, entry.path, elements[1:])
 
 
 def inline_group(inline: Inline) -> Group:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.xdist_group("cases")
 # Device nodes, and ids beyond the 65536 that the user owns.
 REFUSED = ("copy-special-files", "run-special-files", "user-forms")
 # A device node that is made if possible; capabilities and set-id bits in the context, which giving it to the user takes away.
-OTHERWISE = ("run-rewrites-lower-layers", "copy-capabilities", "copy-modes-and-times")
+OTHERWISE = ("run-rewrites-lower-layers", "copy-capabilities", "copy-chmod-of-trees", "copy-modes-and-times")
 
 
 def _cases() -> list[str]:
