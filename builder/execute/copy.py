@@ -35,7 +35,7 @@ def copy(op: Copy, job: Job) -> BuiltLayer:
         writer = TreeWriter(
             layer=layer,
             tree=tree,
-            owner=owner or (0, 0),
+            owner=owner,
             now=int(time.time()),
             latest=job.request.source_date_epoch,
         )

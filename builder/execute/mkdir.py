@@ -13,7 +13,7 @@ from builder.trees import FOLDER
 
 def mkdir(op: Mkdir, job: Job) -> BuiltLayer:
     """Make ``op.path``; when it exists the layer changes nothing. Raises BuildError when something else is there."""
-    owner = owner_of(op.user, job) if op.user else (0, 0)
+    owner = owner_of(op.user, job) if op.user else None
     epoch = job.request.source_date_epoch
     with job.tree() as tree, job.writer() as layer:
         writer = TreeWriter(layer=layer, tree=tree, owner=owner, now=int(time.time()), latest=epoch)

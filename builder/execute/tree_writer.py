@@ -4,6 +4,7 @@ A layer repeats the folders above what it changes, with the owner and mode that 
 its own (Docker's overlay2 driver) would otherwise make them anew, and ``/tmp`` would lose its mode.
 """
 
+import stat
 from dataclasses import dataclass, field
 
 from builder.errors import BuildError
@@ -16,11 +17,11 @@ _KINDS = {EntryKind.DIRECTORY: FOLDER, EntryKind.FILE: FILE, EntryKind.HARDLINK:
 
 @dataclass(slots=True, kw_only=True)
 class TreeWriter:
-    """Adds entries to *layer*; *tree* is what lies below it. *owner* and *now* are those of implicit parents."""
+    """Adds entries to *layer*; *tree* is what lies below it. *owner* (None: root) and *now* are for implied folders."""
 
     layer: LayerWriter
     tree: Tree
-    owner: tuple[int, int] = (0, 0)
+    owner: tuple[int, int] | None = None
     now: int = 0
     latest: int | None = None
     """No time in the layer is later than this."""
@@ -64,10 +65,18 @@ class TreeWriter:
         kind = EntryKind.DIRECTORY
         if node is None:
             self._new.add(path)
-            return Entry(path=path, kind=kind, mode=0o755, uid=self.owner[0], gid=self.owner[1], mtime=self.now)
+            mode, uid, gid = self._inherited(path)
+            return Entry(path=path, kind=kind, mode=mode, uid=uid, gid=gid, mtime=self.now)
         if node.kind != FOLDER:
             raise BuildError(f"cannot copy to non-directory: /{path}")
         return Entry(path=path, kind=kind, mode=node.mode, uid=node.uid, gid=node.gid, mtime=node.mtime)
+
+    def _inherited(self, path: str) -> tuple[int, int, int]:
+        """Return mode, uid and gid of a folder made at *path*: the kernel hands set-group-id and the group down."""
+        above = self._written.get(path.rpartition("/")[0]) if path else None
+        if above is None or not above.mode & stat.S_ISGID:
+            return 0o755, *(self.owner or (0, 0))
+        return 0o2755, *(self.owner or (0, above.gid))
 
     def parents(self, path: str) -> None:
         """Make sure that the folder above *path* exists, in the layer too."""
