@@ -17,6 +17,7 @@ from builder.ops import Inline, Pick
 from grammar.ignorefile import IgnoreFile
 from grammar.patterns import BadPattern, has_wildcard, match, parse_pattern
 from grammar.suggest import did_you_mean
+from runtime.errors import UnsafePathError
 from runtime.safepath import Root, scan_folder
 
 
@@ -70,9 +71,18 @@ def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None, *, par
     Raises:
         BuildError: a path without wildcards is missing, or the ignore file hides it, or a pattern is malformed.
     """
-    if parents:
-        return _with_parents(source, pick.path, exclude)
-    path = normpath("/" + pick.path).lstrip("/")
+    try:
+        return _with_parents(source, pick.path, exclude) if parents else _selected(source, pick.path, exclude)
+    except UnsafePathError as error:
+        # A file where a folder should be, or links in a circle.
+        path = normpath("/" + pick.path)
+        raise BuildError(
+            f'failed to calculate checksum: "{path}": not found in {source.where}', hint=str(error)
+        ) from error
+
+
+def _selected(source: Source, pick: str, exclude: IgnoreFile | None) -> list[Group]:
+    path = normpath("/" + pick).lstrip("/")
     groups = []
     pattern = has_wildcard(path)
     for found in _matches(source, path) if pattern else (path,):

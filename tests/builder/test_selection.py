@@ -95,6 +95,22 @@ def test_a_pattern_that_matches_a_link_to_nothing_is_an_error_that_names_its_tar
     assert caught.value.hint == 'it is a link to "/gone", not there'
 
 
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("f/x", "f/x: not a directory"),
+        ("loop", "loop: too many levels of symbolic links"),
+        ("l*", "loop: too many levels of symbolic links"),
+    ],
+)
+def test_a_path_that_cannot_be_followed_is_not_there(folder, path, hint):
+    write(folder, "f")
+    (folder / "loop").symlink_to("loop")
+    with pytest.raises(BuildError, match="not found in the build context") as caught:
+        picked(folder, path)
+    assert caught.value.hint == hint
+
+
 def test_a_hidden_folder_is_there_only_with_something_selected_again(folder):
     write(folder, "a/f", "b/g", "b/h")
     ignore = "?\n!b/g\n!*/c\n"
