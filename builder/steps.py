@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from builder.errors import BuildError, Cancelled, StepFailed
-from builder.plan import Plan
+from builder.plan import Plan, Vertex
 from builder.progress import Progress, StepFinished, StepOutput, StepStarted, StepStatus
 
 _TAIL = 64 << 10
@@ -139,9 +139,17 @@ class Steps:
                 self._steps[place] = self._reporter.begin(name)
             return self._steps[place]
 
+    def _shown(self, place: int) -> Vertex:
+        """Return the vertex at *place*, or the first that uses it when it has no name: a copy made to be mounted."""
+        vertices = self._plan.vertices
+        for user in range(place + 1, len(vertices)):
+            if not vertices[place].name and place in vertices[user].inputs:
+                place = user
+        return vertices[place]
+
     def failed(self, place: int, error: BuildError) -> StepFailed:
         """Return *error* as the failure of a vertex, with its name, its lines and the end of its output."""
-        vertex = self._plan.vertices[place]
+        vertex = self._shown(place)
         return StepFailed(
             error.message,
             step=vertex.name,

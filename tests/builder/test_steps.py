@@ -23,6 +23,13 @@ def told(events):
     return [(type(event).__name__, event.step) for event in events]
 
 
+def test_what_is_made_to_be_mounted_fails_for_the_step_that_mounts_it():
+    users = (Vertex(op=Scratch()), Vertex(op=Scratch(), inputs=(0,)), Vertex(op=Scratch(), name="other"))
+    mounting = Vertex(op=Scratch(), name="RUN", inputs=(2, 1), lines=(3, 4))
+    failed = Steps(Plan(vertices=(*users, mounting)), Reporter(lambda _: None)).failed(0, BuildError("missing"))
+    assert (failed.step, failed.lines) == ("RUN", (3, 4))
+
+
 def test_steps_are_numbered_as_they_appear(steps, events):
     with steps.running(2):
         pass
