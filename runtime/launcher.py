@@ -144,6 +144,6 @@ def _mount(mount: spec.Mount) -> mounts.Mount:
         case spec.BindRoot():
             return mounts.BindRoot(mount.read_only, _root(mount.root), os.fsencode(mount.source), target)
         case spec.Tmpfs():
-            return mounts.Tmpfs(mount.mode, mount.size, target)
+            return mounts.Tmpfs(mount.mode, mount.read_only, mount.size, target)
         case spec.FileMount():
             return mounts.FileMount(mount.content, mount.gid, mount.mode, target, mount.uid)

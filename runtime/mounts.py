@@ -231,16 +231,17 @@ class BindRoot(Record):
 class Tmpfs(Record):
     """An empty tmpfs; programs on it may be run, as builds do under /tmp."""
 
-    __slots__ = ("mode", "size", "target")
+    __slots__ = ("mode", "read_only", "size", "target")
 
-    def __init__(self, mode: int, size: int, target: bytes) -> None:
-        self.target, self.size, self.mode = target, size, mode
+    def __init__(self, mode: int, read_only: bool, size: int, target: bytes) -> None:
+        self.target, self.size, self.mode, self.read_only = target, size, mode, read_only
 
     def make(self, _scratch: Scratch) -> int:
         """Return the detached mount."""
         size = (("size", str(self.size)),) if self.size else ()
+        attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if self.read_only else 0)
         with Operation("mount tmpfs", self.target):
-            return filesystem("tmpfs", (("mode", f"{self.mode:o}"), *size), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+            return filesystem("tmpfs", (("mode", f"{self.mode:o}"), *size), attributes)
 
     def describe(self) -> str:
         """Say what is mounted."""

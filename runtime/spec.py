@@ -91,6 +91,7 @@ class Tmpfs:
     target: PurePosixPath
     size: int = 0
     mode: int = 0o1777
+    read_only: bool = False
 
 
 @frozen

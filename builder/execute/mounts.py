@@ -42,7 +42,7 @@ def _mount(mount: RunMount, job: Job, stack: ExitStack) -> Mount | None:
         case "cache":
             return Bind(host_path=cache_folder(mount, job, stack), target=target, read_only=mount.read_only)
         case "tmpfs":
-            return Tmpfs(target=target, size=mount.size)
+            return Tmpfs(target=target, size=mount.size, read_only=mount.read_only)
         case "ssh":
             return _agent(mount, job, stack)
         case _:

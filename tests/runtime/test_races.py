@@ -50,7 +50,7 @@ def test_system_folders_and_targets_that_are_exchanged_for_links_never_lead_a_mo
         (root / f"{name}-link").symlink_to(victim if name != "cache" else f"../../../../../{victim}")
     (victim / "in").mkdir(parents=True)
     (victim / "ptmx").write_text("keep")
-    target = mounts.Tmpfs(0o755, 0, b"/cache/in/new")
+    target = mounts.Tmpfs(0o755, False, 0, b"/cache/in/new")
     wanted = plan.Plan((target,), PROCESS, mounts.DirectoryRoot(bytes(root), False), WORLD)
     core_pattern = Path("/proc/sys/kernel/core_pattern").read_text()
 
