@@ -140,7 +140,9 @@ def test_c01_no_member_of_a_context_on_standard_input_leaves_its_folder(
     outside = str(tmp_path / "outside")
     dockerfile = rawtar.file("Dockerfile", EVERYTHING.encode())
     through = rawtar.symlink("d", outside), rawtar.file("d/canary", b"evil"), rawtar.file("d/new")
-    climbing = rawtar.file("../" * 20 + outside[1:] + "/new"), rawtar.file(outside + "/new")
+    # Names of any length, wherever the tests run.
+    names = "../" * 20 + outside[1:] + "/new", outside + "/new"
+    climbing = (rawtar.pax(("path", name)) + rawtar.file("new") for name in names)
     (context / "evil.tar").write_bytes(rawtar.archive(dockerfile, *through, *climbing))
     with (context / "evil.tar").open("rb") as stream:
         assert "Traceback" not in program.run("build", "-t", "built", "-", stdin=stream).stderr
