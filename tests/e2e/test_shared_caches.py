@@ -15,10 +15,10 @@ TEXT = """
     COPY one.txt /src/
     RUN cp /src/one.txt /out.txt
     FROM small
-    COPY --from=made /out.txt /
+    COPY --from=made /out.txt /made.txt
     COPY two.txt /
     WORKDIR /work
-    RUN cat /out.txt /two.txt > both.txt
+    RUN cat /made.txt /two.txt > both.txt
 """
 
 
