@@ -11,8 +11,11 @@ _CLAUSE = re.compile(r"(?P<who>[ugoa]*)(?P<actions>(?:[-+=](?:[rwxXst]*|[ugo]))+
 _ACTION = re.compile(r"(?P<sign>[-+=])(?P<what>[rwxXstugo]*)")
 _SHIFTS = {"u": 6, "g": 3, "o": 0}
 _BITS = {"r": 0o444, "w": 0o222, "x": 0o111, "s": 0o6000, "t": 0o1000}
-_REACH = {"u": 0o4700, "g": 0o2070, "o": 0o1007, "a": _ALL}
-"""The bits that each letter before the sign lets a clause change."""
+_STICKY = 0o1000
+_REACH = {"u": 0o4700, "g": 0o2070, "o": 0o007, "a": 0o6777}
+"""The bits that each letter before the sign lets a clause change. The sticky bit belongs to nobody: see `_reach`."""
+MADE = 0o755
+"""The mode of a directory that a copy makes on the way, unless an octal ``--chmod`` says otherwise."""
 
 _Action = tuple[int, str, str]
 Mode = Callable[[int, bool], int]
@@ -30,11 +33,31 @@ def parse_mode(text: str) -> Mode:
             raise ResolveError(
                 f"invalid chmod parameter: '{text}'. it should be octal or symbolic, such as 0644 or u=rwX,go=rX"
             )
-        reach = 0
-        for letter in found["who"] or "a":
-            reach |= _REACH[letter]
-        actions += [(reach, action["sign"], action["what"]) for action in _ACTION.finditer(found["actions"])]
+        who, steps = found["who"], _ACTION.finditer(found["actions"])
+        actions += [(_reach(who, step["what"]), step["sign"], step["what"]) for step in steps]
     return lambda mode, is_folder: _applied(actions, mode & _ALL, is_folder=is_folder)
+
+
+def mode_of_made(text: str) -> int:
+    """Return the mode of the directories that a copy with ``--chmod=text`` makes, its destination and those above.
+
+    mkdir(2) takes nine bits. BuildKit makes them before it looks at a symbolic mode, which has nothing to start from.
+    """
+    return parse_mode(text)(0, True) & 0o777 if text[:1].isdigit() else MADE
+
+
+def _reach(who: str, what: str) -> int:
+    """Return the bits that an action changes, by the rules of BSD's setmode(3), which BuildKit has.
+
+    The sticky bit is reached by who writes ``t`` and means more than the others. Nobody at all, as in ``+t``, reaches
+    everything, but that bit alone as soon as there is a ``t``.
+    """
+    if not who:
+        return _STICKY if "t" in what else _REACH["a"]
+    reach = 0
+    for letter in who:
+        reach |= _REACH[letter]
+    return reach | _STICKY if "t" in what and set(who) != {"o"} else reach
 
 
 def _octal(text: str) -> Mode:

@@ -18,7 +18,7 @@ from builder.errors import BuildError
 from builder.execute.job import Job
 from builder.execute.owner import owner_of
 from builder.execute.tree_writer import TreeWriter
-from builder.modes import Mode, parse_mode
+from builder.modes import Mode, mode_of_made, parse_mode
 from builder.oci.host_entry import entry_of, image_xattrs, portable_xattrs
 from builder.oci.tar_entry import Entry, EntryKind
 from builder.ops import Copy, Inline
@@ -39,7 +39,7 @@ def copy(op: Copy, job: Job) -> BuiltLayer:
             now=int(time.time()),
             latest=job.request.source_date_epoch,
         )
-        copier = _Copier(op=op, writer=writer, owner=owner, mode=mode)
+        copier = _Copier(op=op, writer=writer, owner=owner, mode=mode, made=mode_of_made(op.chmod))
         with closing(copier):
             copier.all(job.selected)
         return job.built(layer.commit())
@@ -51,6 +51,8 @@ class _Copier:
     writer: TreeWriter
     owner: tuple[int, int] | None
     mode: Mode | None
+    made: int
+    """The mode of directories that the copy makes, its destination and those above."""
     _links: dict[tuple[int, int], str] = field(default_factory=dict)
     _folder: tuple[str, int] = ("", -1)
 
@@ -83,13 +85,13 @@ class _Copier:
         if unpack and source is not None and self._unpacked(group.items[0], source, destination):
             return
         if is_folder or self.op.destination.endswith("/"):
-            self.writer.folder(destination)
             destination = f"{destination}/{group.base}".lstrip("/")
+        self.writer.folder(destination.rpartition("/")[0], self.made)
         self._item(group.items[0], source, destination)
 
     def _tree(self, group: Group, source: Source | None, destination: str) -> None:
-        """Copy what a folder holds; the destination does not take over owner or mode of the folder itself."""
-        self.writer.folder(destination)
+        """Copy what a directory holds; the destination takes over its time, neither owner nor mode."""
+        self.writer.folder(destination, self.made, _time_of(group, source))
         for item in group.items[1:]:
             self._item(item, source, f"{destination}/{item.name}" if destination else item.name)
 
@@ -151,3 +153,15 @@ class _Copier:
         if self.mode is not None and not is_link:
             mode = self.mode(mode, entry.kind is EntryKind.DIRECTORY)
         return entry._replace(mode=mode, uid=uid, gid=gid, mtime=entry.mtime if source else self.writer.now)
+
+
+def _time_of(group: Group, source: Source | None) -> int:
+    """Return the time of the directory that *group* was selected from.
+
+    No layer holds a time of its root, so that of a stage is not the same when the stage is unpacked again: there the
+    latest time of what lies in the root stands for it.
+    """
+    top = group.items[0]
+    if source is None or top.path or source.id:
+        return int(top.stat[stat.ST_MTIME])
+    return max((int(item.stat[stat.ST_MTIME]) for item in group.items[1:] if "/" not in item.name), default=0)

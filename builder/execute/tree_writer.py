@@ -8,6 +8,7 @@ import stat
 from dataclasses import dataclass, field
 
 from builder.errors import BuildError
+from builder.modes import MADE
 from builder.oci.layer import LayerWriter, check_name
 from builder.oci.tar_entry import Entry, EntryKind
 from builder.trees import FILE, FOLDER, LINK, OTHER, Node, Tree, resolve
@@ -40,43 +41,46 @@ class TreeWriter:
         """Return *path* with links resolved, the layer on top, and what is there."""
         return resolve(self, path)
 
-    def folder(self, path: str) -> None:
-        """Make sure that *path*, which has no links in it, is a folder; one that exists keeps its owner and mode."""
+    def folder(self, path: str, mode: int = MADE, mtime: int | None = None) -> None:
+        """Make sure that *path*, which has no symlinks in it, is a directory.
+
+        What exists keeps its owner and mode; what is made gets *mode*. The directory itself, not those above it, gets
+        the time *mtime* if there is one. The root of a layer has no entry, so its time is never changed.
+        """
         waiting = [path]
-        while (path := waiting[-1]) and path.rpartition("/")[0] not in self._written:
-            waiting.append(path.rpartition("/")[0])
+        while (above := waiting[-1]) and above.rpartition("/")[0] not in self._written:
+            waiting.append(above.rpartition("/")[0])
         while waiting:
-            self._pass_through(waiting.pop())
+            self._pass_through(waiting.pop(), mode, None if waiting else mtime)
 
-    def _pass_through(self, path: str) -> None:
-        """Do what `folder` does, when the folders above are in the layer already."""
-        node = self._written.get(path)
-        if node is None:
-            node = self.lstat(path)
-            made = self._folder_entry(path, node)
-            if path or node is None:
-                self._add(made)
-            else:
-                self._written[""] = node
-        elif node.kind != FOLDER:
-            raise BuildError(f"cannot copy to non-directory: /{path}")
+    def _pass_through(self, path: str, mode: int, mtime: int | None) -> None:
+        """Do what `folder` does, when the directories above are in the layer already."""
+        written = self._written.get(path)
+        node = written or self.lstat(path)
+        entry = self._folder_entry(path, node, mode)
+        if node is not None and not path:
+            self._written[""] = node
+            return
+        if mtime is not None:
+            entry = entry._replace(mtime=mtime)
+        if written is None or entry.mtime != written.mtime:
+            self._add(entry)
 
-    def _folder_entry(self, path: str, node: Node | None) -> Entry:
-        kind = EntryKind.DIRECTORY
+    def _folder_entry(self, path: str, node: Node | None, mode: int) -> Entry:
         if node is None:
             self._new.add(path)
-            mode, uid, gid = self._inherited(path)
-            return Entry(path=path, kind=kind, mode=mode, uid=uid, gid=gid, mtime=self.now)
+            mode, uid, gid = self._inherited(path, mode)
+            return Entry(path=path, kind=EntryKind.DIRECTORY, mode=mode, uid=uid, gid=gid, mtime=self.now)
         if node.kind != FOLDER:
             raise BuildError(f"cannot copy to non-directory: /{path}")
-        return Entry(path=path, kind=kind, mode=node.mode, uid=node.uid, gid=node.gid, mtime=node.mtime)
+        return Entry(path, EntryKind.DIRECTORY, node.mode, node.uid, node.gid, mtime=node.mtime)
 
-    def _inherited(self, path: str) -> tuple[int, int, int]:
+    def _inherited(self, path: str, mode: int) -> tuple[int, int, int]:
         """Return mode, uid and gid of a folder made at *path*: the kernel hands set-group-id and the group down."""
         above = self._written.get(path.rpartition("/")[0]) if path else None
         if above is None or not above.mode & stat.S_ISGID:
-            return 0o755, *(self.owner or (0, 0))
-        return 0o2755, *(self.owner or (0, above.gid))
+            return mode, *(self.owner or (0, 0))
+        return mode | stat.S_ISGID, *(self.owner or (0, above.gid))
 
     def parents(self, path: str) -> None:
         """Make sure that the folder above *path* exists, in the layer too."""

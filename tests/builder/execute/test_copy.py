@@ -2,14 +2,17 @@ import gzip
 import io
 import os
 import tarfile
+import time
 
 import pytest
 
 from builder.errors import StepFailed
 from builder.execute import execute
+from builder.keys import MEANING
 from builder.machine import open_machine
 from builder.oci.digest import Digest
 from builder.oci.image import write_image
+from builder.ops import Copy
 from tests.builder.test_trees import folder, layer_of, member
 from tests.helpers.fake_execute import Site
 from tests.helpers.images import tiny_config
@@ -122,7 +125,7 @@ def test_an_owner_holds_for_everything_and_a_mode_for_what_is_copied(site):
     entries = made(site, "COPY --chown=5:6 --chmod=0640 src /a/b")
     assert {owner(entry) for entry in entries.values()} == {(5, 6)}
     modes = {path: entry.mode for path, entry in entries.items()}
-    assert modes == {"a": 0o755, "a/b": 0o755, "a/b/l": 0o777, "a/b/sub": 0o640, "a/b/sub/f": 0o640}
+    assert modes == {"a": 0o640, "a/b": 0o640, "a/b/l": 0o777, "a/b/sub": 0o640, "a/b/sub/f": 0o640}
 
 
 def test_an_owner_without_a_group_has_the_group_of_its_number(site):
@@ -241,6 +244,55 @@ def test_a_layer_is_the_same_whenever_it_is_written(site):
     first = site.solve("FROM scratch\nCOPY src /\n")
     again = site.solve(no_cache=True)
     assert first[-1].diff_id == again[-1].diff_id
+
+
+@pytest.mark.parametrize(
+    ("instruction", "path"),
+    [
+        ("COPY src/ /new/", "new"),
+        ("COPY src /there", "there"),
+        ("COPY src/. /made/up", "made/up"),
+        ("COPY --link src /linked", "linked"),
+        ("COPY --parents ./src/./in/f /with", "with"),
+        ("COPY in src /both/", "both"),
+        ("COPY --chmod=711 --chown=1:2 src /there", "there"),
+    ],
+)
+def test_a_directory_has_the_time_of_the_one_it_was_copied_from(site, instruction, path):
+    base_of(site, folder("there", mode=0o750, mtime=7))
+    site.write({"src/in/f": "1", "in/g": "2"})
+    os.utime(site.context / "src/in", (1, 3000))
+    os.utime(site.context / "src", (1, 1234567890))
+    entries = made(site, instruction, base="base")
+    assert entries[path].mtime == 1234567890
+    assert entries[path].mode == (0o750 if path == "there" else 0o755)
+
+
+def test_an_uncached_copy_of_the_same_sources_is_the_same_layer_whenever_it_is_made(site, monkeypatch):
+    site.write({"a/f": "1"})
+    base_of(site, folder("app"))
+    first = site.solve("FROM base\nCOPY . /app\nCOPY a /new\n")
+    monkeypatch.setattr(time, "time", lambda: 2_000_000_000.5)
+    again = site.solve(no_cache=True)
+    assert [layer.diff_id for layer in again] == [layer.diff_id for layer in first]
+
+
+def test_the_root_of_a_stage_has_the_time_of_the_latest_that_lies_in_it(site):
+    site.write({"f": "1", "d/late": "2"})
+    for name, seconds in {"f": 1000, "d/late": 9000, "d": 2000}.items():
+        os.utime(site.context / name, (1, seconds))
+    text = "FROM scratch AS stage\nCOPY f /\nCOPY d /d\nFROM scratch\nCOPY --from=stage / /new\n"
+    with archive_of(site, site.solve(text)) as archive:
+        assert archive.getmember("new").mtime == 2000
+
+
+def test_a_copy_of_before_directories_had_times_and_modes_of_their_own_is_made_again(site, monkeypatch):
+    site.write({"src/f": "1"})
+    with monkeypatch.context() as before:
+        before.setitem(MEANING, Copy, 1)
+        site.solve("FROM scratch\nCOPY --chmod=700 src /d\n")
+    assert site.ran() == ["copy to /d"]
+    assert site.ran() == []
 
 
 def test_a_symbolic_mode_is_worked_out_for_each_entry(site):
