@@ -83,10 +83,18 @@ def cli(ctx: click.Context, root: str | None, *, debug: bool) -> None:
 
 def main() -> NoReturn:
     """Run the command line of this process and exit."""
+    if sys.getfilesystemencoding() != "utf-8":
+        from builder.utf8 import start_again
+
+        start_again()
     for stream in (sys.stdout, sys.stderr):
         # A character that the locale cannot show is no reason to fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if "utf8" in sys._xoptions and isinstance(sys.stderr, io.TextIOWrapper):  # noqa: SLF001 - documented
+        from builder.utf8 import follow_the_locale
+
+        follow_the_locale(sys.stderr)
     gc.set_threshold(_GC_THRESHOLD)
     exit_code = run(sys.argv[1:])
     # Else the interpreter looks through all that it is about to drop: a sixth of the time of a cached build.

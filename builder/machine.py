@@ -10,6 +10,7 @@ The root is private to its owner: a layer may hold set-user-id programs.
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -123,7 +124,15 @@ def image_layers(image: Image) -> Layers:
 
 
 def open_machine(root: Path | None = None) -> Machine:
-    """Open the store at *root*, making it when it is not there."""
+    """Open the store at *root*, making it when it is not there.
+
+    Raises:
+        RequestError: this Python encodes file names as something else than UTF-8.
+    """
+    if sys.getfilesystemencoding() != "utf-8":
+        from builder.utf8 import need_utf8
+
+        need_utf8()
     folder = root or default_root()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("locks", "tmp", "cache-mounts"):

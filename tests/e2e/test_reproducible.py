@@ -10,12 +10,13 @@ import os
 import subprocess
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.hosts import need_small_base
+from tests.helpers.hosts import need_programs, need_small_base
+from tests.helpers.locales import JAPANESE, LATIN, variables_for
 from tests.helpers.program import Program
 
 EPOCH = "1600000000"
@@ -30,9 +31,23 @@ ADD packed.tar /packed/
 COPY --from=tools /out /out
 RUN env | sort > /seen; umask >> /seen; date +%Z >> /seen; hostname >> /seen; mkdir /late; touch /late/z /late/a
 RUN rm /tree/c && echo more >> /tree/b && mkfifo /late/pipe
-LABEL made=reproducibly
+LABEL made=reproducibly wörd=é€
+ENV WÖRD=é€
+WORKDIR /wörk
+COPY été /
+RUN echo é€ > "$PWD/é€" && printf %s "$WÖRD" > /word
+COPY <<END /é
+ü€
+END
 """
-FILES = {"tree/a/one": "1\n", "tree/a/two": "2\n", "tree/b": "b\n", "tree/c": "c\n", "tree/d/e/f": "f\n"}
+FILES = {
+    "été": "é\n",
+    "tree/a/one": "1\n",
+    "tree/a/two": "2\n",
+    "tree/b": "b\n",
+    "tree/c": "c\n",
+    "tree/d/e/f": "f\n",
+}
 OUTPUTS = ("oci", "docker", "tar", "local")
 
 
@@ -63,14 +78,14 @@ def write_context(folder: Path, habits: Habits, files: Mapping[str, str]) -> Pat
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(files[name])
+        path.write_text(files[name], encoding="utf-8")
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         entry = tarfile.TarInfo("inner/file")
         entry.size, entry.mtime = 3, 1690000000
         tar.addfile(entry, io.BytesIO(b"abc"))
     (folder / "packed.tar").write_bytes(buffer.getvalue())
-    (folder / "Dockerfile").write_text(TEXT)
+    (folder / "Dockerfile").write_text(TEXT, encoding="utf-8")
     for path in folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
         os.utime(path, (habits.time, habits.time))
@@ -136,6 +151,15 @@ def test_two_builds_of_the_same_input_give_the_same_bytes(tmp_path: Path, base: 
     one, two = Site(tmp_path, ONE, base), Site(tmp_path, TWO, base)
     assert one.build(kind, *options) == two.build(kind, *options)
     assert one.image() == two.image()
+
+
+@pytest.mark.parametrize("name", [LATIN, JAPANESE])
+def test_a_locale_of_another_encoding_gives_the_same_bytes(tmp_path: Path, base: Path, name: str) -> None:
+    need_programs(["localedef"])
+    habits = replace(TWO, variables=(*TWO.variables, *variables_for(name, tmp_path / "locales")))
+    one, two = Site(tmp_path, ONE, base), Site(tmp_path, habits, base)
+    options = (f"--build-arg=SOURCE_DATE_EPOCH={EPOCH}",)
+    assert one.build("oci", *options) == two.build("oci", *options)
 
 
 def test_the_time_may_come_from_the_environment_or_an_option_of_the_output(tmp_path: Path, base: Path) -> None:

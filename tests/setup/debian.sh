@@ -5,7 +5,7 @@
 # missing program skip, each with its reason.
 set -eu
 
-wanted="buildah busybox-static bzip2 docker-registry git mmdebstrap openssh-client openssh-server openssl podman qemu-user-static skopeo uidmap umoci util-linux xz-utils zstd $*"
+wanted="buildah busybox-static bzip2 docker-registry git locales mmdebstrap openssh-client openssh-server openssl podman qemu-user-static skopeo uidmap umoci util-linux xz-utils zstd $*"
 
 if ! command -v apt-get > /dev/null || ! command -v dpkg-query > /dev/null; then
     echo "no apt here: tests that need one of these skip: $wanted"
