@@ -47,7 +47,15 @@ def key(op: Op, root: Digest | None, contents: tuple[Digest, ...], epoch: int | 
     """Return the key of a vertex; *contents* are the digests of its picks, in order; no time is after *epoch*."""
     limit = None if isinstance(op, Base | Scratch) else epoch
     found = tuple(str(content) for content in contents)
-    return codec.digest("vertex", MEANING[type(op)], _without_paths(op), str(root or ""), found, limit)
+    return codec.digest("vertex", _meaning(op), _without_paths(op), str(root or ""), found, limit)
+
+
+def _meaning(op: Op) -> int | tuple[int, int]:
+    """Return the release of what *op* means; a pair where only ops of its form have changed, and not their kind."""
+    if isinstance(op, Run) and any(mount.env and not mount.required for mount in op.mounts):
+        # The variable of a secret that was not given used to be unset; it is empty.
+        return MEANING[Run], 1
+    return MEANING[type(op)]
 
 
 def own_key(op: Op, contents: tuple[Digest, ...], epoch: int | None = None) -> Digest | None:

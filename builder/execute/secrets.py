@@ -50,6 +50,8 @@ def find_secrets(op: Run, request: Request) -> Found:
         if name not in given:
             if mount.required:
                 raise BuildError(f"secret {name}: not found", hint=f"give it with --secret id={name},src=FILE")
+            if mount.env:
+                env.append((mount.env, ""))
             continue
         value = read_secret(given[name])
         values.append(value)

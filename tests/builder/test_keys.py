@@ -112,6 +112,17 @@ def test_a_new_meaning_of_one_kind_of_op_changes_the_keys_of_that_kind_alone(mon
     assert [key(op, ROOT, ()) != old for op, old in zip(ops, before, strict=True)] == [type(op) is kind for op in ops]
 
 
+def test_only_steps_whose_secret_may_be_missing_have_a_newer_meaning(monkeypatch):
+    def step(**mount):
+        return Run(args=("x",), mounts=(RunMount(kind="secret", target="", id="s", **mount),))
+
+    ops = (step(env="A"), step(env="A", required=True), step())
+    now = [key(op, ROOT, ()) for op in ops]
+    # As the release before wrote its records.
+    monkeypatch.setattr("builder.keys._meaning", lambda op: MEANING[type(op)])
+    assert [key(op, ROOT, ()) == found for op, found in zip(ops, now, strict=True)] == [False, True, True]
+
+
 def test_a_new_meaning_of_selections_forgets_what_they_were(monkeypatch):
     before = selection_key(COPY, PICK, ROOT), listing_key(CONTENT)
     monkeypatch.setitem(MEANING, Pick, MEANING[Pick] + 1)
