@@ -21,6 +21,7 @@ from runtime.values import frozen
 
 _STDIN = Path("-")
 _DOCKERFILE_LIMIT = 16 << 20
+_AMBIGUOUS = "ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles"
 _MAGICS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")
 
 
@@ -38,7 +39,10 @@ def prepared(request: Request, elsewhere: Elsewhere | None = None) -> Iterator[R
 
     What was made for it is gone afterwards.
     """
-    with _without_stdin(request) as local, ExitStack() as stack:
+    with (
+        _without_stdin(request, named=elsewhere is not None and bool(elsewhere.dockerfile)) as local,
+        ExitStack() as stack,
+    ):
         ready = local
         if elsewhere is not None and elsewhere.keys:
             from builder.ssh_keys import key_agents
@@ -55,7 +59,8 @@ def prepared(request: Request, elsewhere: Elsewhere | None = None) -> Iterator[R
 
 
 @contextmanager
-def _without_stdin(request: Request) -> Iterator[Request]:
+def _without_stdin(request: Request, *, named: bool) -> Iterator[Request]:
+    """Give *request* without ``-``; *named*: its Dockerfile is at an address, and comes later."""
     if _STDIN not in {request.context, request.dockerfile}:
         if isinstance(request.context, Path) and not request.context.is_dir():
             raise _no_context(request.context)
@@ -68,7 +73,7 @@ def _without_stdin(request: Request) -> Iterator[Request]:
 
     with tempfile.TemporaryDirectory(prefix="pybuild-") as folder:
         with binary_stdin() as stream:
-            ready = _taken(request, stream, Path(folder))
+            ready = _taken(request, stream, Path(folder), named=named or request.dockerfile is not None)
         yield ready
 
 
@@ -78,12 +83,14 @@ def _no_context(path: Path) -> RequestError:
     return RequestError(f'path "{path}" not found', hint=did_you_mean(str(path), COMMANDS, "pybuild "))
 
 
-def _taken(request: Request, stream: BufferedReader, folder: Path) -> Request:
+def _taken(request: Request, stream: BufferedReader, folder: Path, *, named: bool) -> Request:
     if request.dockerfile == _STDIN:
         return replace(request, dockerfile=_kept(stream, folder))
     context = folder / "context"
     context.mkdir()
     if not _is_archive(stream):
+        if named:
+            raise RequestError(_AMBIGUOUS, hint="standard input is no archive: leave out -f, or pipe a tar archive")
         return replace(request, context=context, dockerfile=_kept(stream, folder))
     _unpack(stream, context)
     if request.dockerfile is None:

@@ -417,6 +417,16 @@ def test_a_dockerfile_on_standard_input_has_an_empty_context(from_stdin: Callabl
     assert from_stdin(b"FROM a\n", ["-t", "x", "-"]) == "FROM a\n []\n0 [False, False]\n"
 
 
+@pytest.mark.parametrize("file", ["Other", "http://a.invalid/Dockerfile"])
+def test_a_dockerfile_on_standard_input_and_another_one_are_ambiguous(
+    from_stdin: Callable[[bytes, list[str]], str], file: str
+) -> None:
+    assert "ERROR: ambiguous Dockerfile source: both stdin and flag" in from_stdin(b"FROM a\n", ["-f", file, "-"])
+    assert "ERROR: ambiguous Dockerfile source: both stdin and flag" in from_stdin(
+        b"FROM a\n", ["--check", "-f", file, "-"]
+    )
+
+
 def test_a_dockerfile_on_standard_input_with_a_folder(
     from_stdin: Callable[[bytes, list[str]], str], tmp_path: Path
 ) -> None:
