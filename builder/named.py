@@ -1,7 +1,7 @@
 """Named contexts: what ``--build-context name=value`` puts in the place of stages and images.
 
     path  or  ./path                     a folder of the host, with an ignore file of its own
-    docker-image://name[:tag][@digest]   an image, as if the name stood behind FROM
+    docker-image://name[:tag][@digest]   an image, as if the name stood behind FROM, ``scratch`` too
     oci-layout://path[:tag][@digest]     an image in an OCI layout of the host
     https://...git  https://...tar.gz    a git repository, an archive
 
@@ -16,11 +16,12 @@ from builder.errors import RequestError, ResolveError
 from builder.platforms import parse_platform, wanted_platform
 from builder.remote.address import GitSource, parse_context
 from builder.request import Request
-from builder.stages import FromContext, FromImage, FromRemote, Input
+from builder.stages import FromContext, FromImage, FromRemote, FromScratch, Input
 from grammar.reference import InvalidReference, parse_reference
 
 _IMAGE, _LAYOUT = "docker-image://", "oci-layout://"
-_RESERVED = frozenset({"context", "scratch"})
+_NOTHING = "scratch"
+_RESERVED = frozenset({"context", _NOTHING})
 _MAIN = FromContext()
 _KEEP = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
 
@@ -80,7 +81,8 @@ def _normal(text: str) -> str | None:
 def _value(name: str, value: str) -> Input:
     if value.startswith(_IMAGE):
         try:
-            return FromImage(str(parse_reference(value.removeprefix(_IMAGE))))
+            image = value.removeprefix(_IMAGE)
+            return FromScratch() if image == _NOTHING else FromImage(str(parse_reference(image)))
         except InvalidReference as error:
             raise RequestError(f"invalid --build-context {name}={value}: {error}") from error
     if value.startswith(_LAYOUT):

@@ -13,7 +13,7 @@ from builder.errors import ResolveError
 from builder.named import Contexts
 from builder.oci.model import ImageConfig
 from builder.references import Finder, Reference, references
-from builder.sections import Section, image_called, last_named, sections_of
+from builder.sections import NOTHING, Section, heads_of, image_called, last_named, sections_of
 from builder.stages import FromContext, FromImage, FromRemote, FromScratch, FromStage, Input
 from grammar.nodes import Arg, Dockerfile, Instruction, Onbuild, Word
 from grammar.suggest import closest
@@ -48,7 +48,7 @@ class Outline:
     def _find_target(self, name: str | None) -> int:
         if name is None:
             return len(self.sections) - 1
-        found = last_named(self.sections, name)
+        found = last_named(heads_of(self.sections), name)
         if found is None and name.isascii() and name.isdigit() and int(name) < len(self.sections):
             found = int(name)
         if found is None:
@@ -67,7 +67,7 @@ class Outline:
         if found is not None:
             return FromStage(found)
         text = self.finder.text(reference)
-        if text.lower() == "scratch":
+        if text == NOTHING:
             return FromScratch()
         if (context := self.contexts.image(text)) is not None:
             return context

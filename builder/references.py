@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from builder.errors import ResolveError
-from builder.sections import Section, last_named
+from builder.sections import Section, heads_of, last_named
 from builder.stages import FromStage
 from grammar.nodes import Copy, Instruction, Run, Word
 from grammar.words import expand, variables
@@ -87,8 +87,9 @@ class Finder:
     def _find(self, text: str, current: int) -> int | None:
         if _NUMBER.fullmatch(text):
             return int(text) if 0 <= int(text) < len(self.sections) else None
-        found = last_named(self.sections[:current], text)
-        return last_named(self.sections, text) if found is None else found
+        heads = heads_of(self.sections)
+        found = last_named(heads[:current], text)
+        return last_named(heads, text) if found is None else found
 
     def _check_number(self, text: str, found: int | None, word: Word, current: int) -> None:
         if found is None and _NUMBER.fullmatch(text):

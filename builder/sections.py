@@ -12,6 +12,9 @@ from grammar.reference import InvalidReference, parse_reference
 from grammar.suggest import closest
 from grammar.words import expand, variables
 
+NOTHING = "scratch"
+"""The name of the empty image, in this spelling alone, behind FROM, ``--from=`` and ``from=``."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
@@ -84,10 +87,10 @@ class _Names:
 
     def base(self, head: From, text: str, platform: str) -> Input:
         """Return what *text* means on *platform*: an earlier stage, nothing, a named context or an image."""
-        found = last_named(self.earlier, text)
+        found = last_named(heads_of(self.earlier), text)
         if found is not None:
             return FromStage(found)
-        if text == "scratch":
+        if text == NOTHING:
             return FromScratch()
         context = self.contexts.image(text, platform)
         if context is not None:
@@ -105,9 +108,15 @@ class _Names:
         return "give the argument a default before the first FROM, or pass --build-arg"
 
 
-def last_named(sections: Sequence[Section], name: str) -> int | None:
-    """Return the number of the last of *sections* that is called *name*, in any case."""
-    return next((s.index for s in reversed(sections) if s.head.name == name.lower()), None)
+def heads_of(sections: Sequence[Section]) -> tuple[From, ...]:
+    """Return the FROM of each of *sections*."""
+    return tuple(section.head for section in sections)
+
+
+def last_named(heads: Sequence[From], name: str) -> int | None:
+    """Return the place of the last of the first FROMs of a file, *heads*, whose stage is called *name*, in any case."""
+    wanted = name.lower()
+    return next((place for place in reversed(range(len(heads))) if heads[place].name == wanted), None)
 
 
 def image_called(text: str, word: Word, guess: str | None) -> FromImage:

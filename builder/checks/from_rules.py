@@ -1,6 +1,6 @@
 """The checks of FROM: what its words use, and what its image is."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ from builder.outline import Outline, global_arguments
 from builder.platforms import parse_platform, wanted_platform
 from builder.request import Request
 from builder.resolve import global_scope
-from builder.sections import Section
+from builder.sections import Section, last_named
 from builder.stages import FromImage
 from grammar import lint_rules as rules
 from grammar.errors import DockerfileError
@@ -36,6 +36,7 @@ class Head:
     """The scope as it is without build arguments; None when a default is malformed that a build argument replaces."""
     escape: str
     guesses: Guesses
+    earlier: Sequence[From]
 
     def broken(self, rule: Rule, message: str, hint: str = "") -> Violation:
         """Return the violation of *rule* by this FROM."""
@@ -55,19 +56,20 @@ def from_violations(dockerfile: Dockerfile, request: Request) -> Iterator[Violat
     defaults = _defaults(dockerfile, request)
     declared = frozenset({name for node in global_arguments(dockerfile) for name, _ in node.items} | scope.keys())
     guesses = Guesses()
-    for node in dockerfile.instructions:
-        if isinstance(node, From):
-            head = Head(
-                node=node,
-                scope=scope,
-                declared=declared,
-                defaults=defaults,
-                escape=dockerfile.escape,
-                guesses=guesses,
-            )
-            for rule in _RULES:
-                with suppress(DockerfileError):
-                    yield from rule(head)
+    nodes = [node for node in dockerfile.instructions if isinstance(node, From)]
+    for number, node in enumerate(nodes):
+        head = Head(
+            node=node,
+            scope=scope,
+            declared=declared,
+            defaults=defaults,
+            escape=dockerfile.escape,
+            guesses=guesses,
+            earlier=nodes[:number],
+        )
+        for rule in _RULES:
+            with suppress(DockerfileError):
+                yield from rule(head)
 
 
 def _defaults(dockerfile: Dockerfile, request: Request) -> Mapping[str, str] | None:
@@ -81,6 +83,8 @@ def _invalid_default_arg_in_from(head: Head) -> Iterator[Violation]:
         return
     image = head.node.image
     text = expand(image, head.defaults, escape=head.escape)
+    if last_named(head.earlier, text) is not None:
+        return
     try:
         parse_reference(text)
     except InvalidReference:

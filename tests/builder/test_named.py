@@ -6,7 +6,7 @@ from builder.errors import RequestError
 from builder.named import Contexts, context_name, contexts_of, is_folder
 from builder.remote.address import GitSource, HttpSource
 from builder.request import Request
-from builder.stages import FromContext, FromImage, FromRemote
+from builder.stages import FromContext, FromImage, FromRemote, FromScratch
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,7 @@ def test_what_can_be_no_name_of_a_stage_or_image_is_refused(name):
     [
         ("/some/folder", FromContext("n")),
         ("docker-image://alpine", FromImage("docker.io/library/alpine:latest")),
+        ("docker-image://scratch", FromScratch()),
         ("oci-layout:///path:v1", FromImage("oci-layout:///path:v1")),
         ("https://h.invalid/x.git", FromRemote(GitSource(url="https://h.invalid/x.git"), as_tree=True)),
         (

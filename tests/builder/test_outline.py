@@ -137,6 +137,12 @@ def test_an_index_that_is_not_of_an_earlier_stage_is_refused(index):
     assert "0 to 0" in error.hint
 
 
+def test_only_scratch_in_small_letters_is_the_empty_image():
+    assert outline_of("FROM scratch\n").sections[0].base == FromScratch()
+    refused("FROM Scratch\n", 'failed to parse stage name "Scratch"')
+    refused("FROM scratch\nCOPY --from=Scratch a b\n", 'failed to parse stage name "Scratch"')
+
+
 def test_scratch_is_no_image():
     assert needs_of("FROM scratch\nCOPY --from=scratch a b\n").images == {}
 
