@@ -13,17 +13,23 @@ from tests.helpers.lab import Lab
 
 TESTS = Path(__file__).parent
 MARKED_FOLDERS = ("e2e", "interop")
+# Seconds that one test may take, with its fixtures, on a machine that is slow and busy. The folders in the list build
+# whole images, and the first test there makes the bases of all.
+_TIMEOUT, _LONG_TIMEOUT = 120, 1200
 NO_SKIPS = bool(os.environ.get("PYBUILD_TESTS_NO_SKIPS"))
 
 settings.register_profile("pybuild", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("pybuild")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    limited = config.pluginmanager.hasplugin("timeout") and config.getoption("timeout") is None
     for item in items:
         folder = item.path.relative_to(TESTS).parts[0]
         if folder in MARKED_FOLDERS:
             item.add_marker(folder)
+        if limited and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_LONG_TIMEOUT if folder in MARKED_FOLDERS else _TIMEOUT))
 
 
 @pytest.hookimpl(wrapper=True)
