@@ -1,6 +1,7 @@
 # make demo    what pybuild does, shown on a small image of this machine's own programs
 # make test    all tests, with the Debian packages that they need
 # make check   format, lint, types, imports and the fast tests; what to run before a commit
+# make mutants  takes out one defence after another and expects a test to fail; choices: make mutants MUTANTS="--help"
 # make fuzz    everything that reads what a user wrote, each reader for FUZZ seconds
 # make bench   the table of builder/README.md, beside Docker, Buildah and skopeo; make bench BENCH="--help" for choices
 
@@ -8,9 +9,10 @@ VENV = .venv
 BIN = $(VENV)/bin
 JOBS = 2
 BENCH =
+MUTANTS =
 FUZZ = 30
 
-.PHONY: demo test check lint bench fuzz clean
+.PHONY: demo test check lint bench mutants fuzz clean
 .NOTPARALLEL:
 
 demo: $(VENV)/runs
@@ -32,6 +34,10 @@ lint: $(VENV)/tests
 bench: $(VENV)/tests
 	@sh tests/setup/debian.sh
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
+
+mutants: $(VENV)/tests
+	@sh tests/setup/debian.sh
+	@$(BIN)/python -m tests.mutants $(MUTANTS)
 
 fuzz: $(VENV)/tests
 	$(BIN)/pip install --quiet atheris
