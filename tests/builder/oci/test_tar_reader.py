@@ -118,7 +118,7 @@ def test_what_is_not_read_is_passed_over() -> None:
 
 
 def test_the_stream_is_read_to_its_very_end() -> None:
-    for more in (b"", bytes(10240), b"junk" * 1000):
+    for more in (b"", bytes(10240), b"junk" * 1000, bytes(5 << 20)):
         stream = io.BytesIO(archive(file("a")) + more)
         assert len(list(TarReader(stream))) == 1
         assert stream.read() == b""
@@ -157,15 +157,20 @@ def test_an_archive_may_lack_its_end_mark_but_not_half_an_entry() -> None:
         ("zero byte in a pax name", archive(pax(("path", b"a\0b")), file("x"))),
         ("long component", archive(gnu_long("n" * 256), file("x"))),
         ("long name", archive(gnu_long("a/" * 2100), file("x"))),
+        ("zero byte in a target", archive(pax(("linkpath", b"a\0b")), symlink("x", "t"))),
         ("long target", archive(gnu_long("t" * 4096, b"K"), symlink("x", "t"))),
         ("record without length", archive(header("p", b"x", size=4) + rawtar.padded(b"abc\n"), file("x"))),
         ("record too long", archive(header("p", b"x", size=9) + rawtar.padded(b"99 a=bcd\n"), file("x"))),
         ("record of length 0", archive(header("p", b"x", size=6) + rawtar.padded(b"0 a=b\n"), file("x"))),
         ("record of length 3", archive(header("p", b"x", size=6) + rawtar.padded(b"3 a=b\n"), file("x"))),
         ("record without newline", archive(header("p", b"x", size=6) + rawtar.padded(b"6 a=bc"), file("x"))),
+        ("record without equals sign", archive(header("p", b"x", size=6) + rawtar.padded(b"6 abc\n"), file("x"))),
+        ("record of a signed length", archive(header("p", b"x", size=7) + rawtar.padded(b"+7 a=b\n"), file("x"))),
         ("record without key", archive(header("p", b"x", size=5) + rawtar.padded(b"5 =b\n"), file("x"))),
+        ("record with a zero byte in its key", archive(header("p", b"x", size=7) + rawtar.padded(b"7 a\0=b\n"), file("x"))),
         ("record of huge length", archive(header("p", b"x", size=40) + rawtar.padded(b"9" * 38 + b" a"), file("x"))),
         ("bad pax number", archive(pax(("size", "-1")), file("x"))),
+        ("pax size of 2^63", archive(pax(("size", str(1 << 63))), file("x"))),
         ("bad pax time", archive(pax(("mtime", "1e9")), file("x"))),
         ("pax header of 8 GiB", archive(header("p", b"x", size=base256(8 << 30, 12)), file("x"))),
         ("long name of 8 GiB", archive(header("p", b"L", size=base256(8 << 30, 12)), file("x"))),
@@ -178,6 +183,25 @@ def test_an_archive_may_lack_its_end_mark_but_not_half_an_entry() -> None:
 def test_malformed_archives_are_refused(name: str, data: bytes) -> None:
     with pytest.raises(LayerError):
         read(data)
+
+
+def test_a_file_that_is_cut_is_never_taken_for_a_whole_one() -> None:
+    whole = file("a", b"x" * 700)
+    for cut in (513, 700, 1211):
+        _, data = next(iter(TarReader(io.BytesIO(whole[:cut]))))
+        with pytest.raises(LayerError, match="in the middle of a file"):
+            data.read()
+
+
+def test_times_that_no_system_call_takes_are_cut_to_what_it_takes() -> None:
+    for given, kept in ((1 << 62, 1 << 40), (-(1 << 62), -(1 << 40))):
+        assert only(archive(header("f", mtime=base256(given, 12)))).mtime == kept
+        assert only(archive(pax(("mtime", f"{given}.5")), file("f"))).mtime == kept
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "./..//x", "/../../x"])
+def test_targets_of_hard_links_are_cleaned_as_names_are(name: str) -> None:
+    assert only(archive(hardlink("h", name))).linkname == "x"
 
 
 def test_bombs_of_headers_end_at_the_limit() -> None:
@@ -274,6 +298,23 @@ def test_sparse_bombs_are_refused() -> None:
         read(archive(records + file("f", numbers)))
     with pytest.raises(LayerError):
         read(archive(records + file("f", b"7" * 5000)))
+
+
+MAJOR = pax(("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.realsize", "9"))
+
+
+def test_a_sparse_map_does_not_go_on_in_the_next_entry() -> None:
+    # The file is one block; its map of 300 pieces needs three.
+    numbers = b"300\n" + b"0\n0\n" * 300
+    with pytest.raises(LayerError, match="malformed sparse map"):
+        read(archive(MAJOR + header("f", size=512) + numbers.ljust(1536, b"\0")))
+
+
+def test_a_sparse_map_of_one_line_ends_early() -> None:
+    stream = io.BytesIO(MAJOR + header("f", size=base256(1 << 40, 12)) + b"7" * (8 << 20))
+    with pytest.raises(LayerError, match="malformed sparse map"):
+        next(iter(TarReader(stream)))
+    assert stream.tell() <= 2 << 20
 
 
 def test_signed_checksums_of_old_programs_are_accepted() -> None:

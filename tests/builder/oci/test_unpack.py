@@ -175,6 +175,34 @@ def test_links_to_the_outside_are_resolved_inside(ground: Ground, way: str) -> N
         ground.apply(archive(*links), archive(attack[3]))
 
 
+def test_a_file_in_the_place_of_a_link_does_not_follow_it(ground: Ground) -> None:
+    for target in (os.fspath(ground.canary), "../" * 40 + os.fspath(ground.canary), os.fspath(ground.outside / "new")):
+        tree = ground.apply(archive(symlink("a", target), file("a", b"own")))
+        assert tree["/a"].describe() == "-rw-r--r-- 0:0 own"
+        tree = ground.apply(archive(symlink("a", target)), archive(file("a", b"own")))
+        assert tree["/a"].text == b"own"
+
+
+def test_a_folder_that_became_a_link_is_not_entered_again(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "root").mkdir()
+    fd = os.open(tmp_path / "root", os.O_RDONLY)
+
+    def swap(entry: Entry) -> None:
+        # Two hundred folders later its descriptor is closed, and it has to be opened once more.
+        if entry.path == "d/late":
+            os.rmdir(tmp_path / "root/d")
+            (tmp_path / "root/d").symlink_to(tmp_path / "outside")
+
+    layer = archive(folder("d"), *[file(f"w{n}/f") for n in range(200)], file("d/late", b"planted"))
+    try:
+        with pytest.raises(LayerError, match="cannot unpack 'd/late'"):
+            unpack(io.BytesIO(layer), fd, overlay=True, diff_id=None, on_entry=swap)
+    finally:
+        os.close(fd)
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
 def test_links_in_a_circle_are_refused(ground: Ground) -> None:
     for links in ([symlink("a", "a")], [symlink("a", "b"), symlink("b", "a")], [symlink("a", "a/a")]):
         with pytest.raises(LayerError, match="symbolic links"):
@@ -242,6 +270,13 @@ def test_the_last_header_of_a_file_counts_though_it_is_that_of_a_hard_link(groun
     assert tree["/a"] == tree["/b"]
     assert tree["/a"].describe() == "-rwsr-x--- 7:8 data"
     assert (tree["/a"].mtime, tree["/a"].xattrs) == (9, (("user.b", b"2"),))
+
+
+def test_a_hard_link_to_a_link_is_one_to_the_link_itself(ground: Ground) -> None:
+    tree = ground.apply(archive(file("f", b"data"), symlink("l", "f"), hardlink("h", "l")))
+    assert (tree["/h"].link, tree["/l"].link) == ("f", "f")
+    tree = ground.apply(archive(symlink("l", os.fspath(ground.canary)), hardlink("h", "l")))
+    assert tree["/h"].link == os.fspath(ground.canary)
 
 
 def test_a_hard_link_does_not_find_what_its_layer_deletes(ground: Ground) -> None:
