@@ -1,0 +1,76 @@
+"""The pass tells a test that notices a missing defence from one that does not."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.mutants.mutant import Edit, Mutant
+from tests.mutants.run import Case, Ran, Verdict, judge, never_passing, verdict_on
+from tests.mutants.tree import Copy, EditDoesNotApply
+
+SAFE = "def is_safe(name):\n    return '/' not in name\n"
+TEST = "from safe import is_safe\n\ndef test_it():\n    assert not is_safe('a/b')\n"
+
+
+def mutant(old: str = "'/' not in name", new: str = "True", says: str = "") -> Mutant:
+    return Mutant(
+        id="m",
+        rows=(),
+        edits=(Edit(file="safe.py", old=old, new=new),),
+        test="test_safe.py::test_it",
+        says=says,
+        limit=60,
+    )
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Copy:
+    (tmp_path / "source/tests").mkdir(parents=True)
+    (tmp_path / "source/safe.py").write_text(SAFE)
+    (tmp_path / "source/tests/test_safe.py").write_text(TEST)
+    (tmp_path / "copy").mkdir()
+    return Copy(tmp_path / "copy", tmp_path / "source")
+
+
+def ran(kind: str, text: str) -> Ran:
+    return Ran(True, (Case("tests.test_safe::test_it", kind, text),), "")
+
+
+@pytest.mark.parametrize(
+    ("what", "says", "verdict"),
+    [
+        (ran("failure", "AssertionError: assert not True"), "", Verdict.KILLED),
+        (ran("failure", "assert 1 == 2"), "", Verdict.KILLED),
+        (ran("failure", "Failed: DID NOT RAISE <class 'OSError'>"), "", Verdict.KILLED),
+        (ran("failure", "Failed: Timeout (>60.0s) from pytest-timeout."), "", Verdict.KILLED),
+        (ran("failure", "OSError: found"), "OSError: found", Verdict.KILLED),
+        (ran("failure", "AssertionError: assert not True"), "OSError", Verdict.ELSEWHERE),
+        (ran("failure", "NameError: name 'x' is not defined"), "", Verdict.ELSEWHERE),
+        (ran("error", "AssertionError: of a fixture"), "", Verdict.ELSEWHERE),
+        (ran("", ""), "", Verdict.SURVIVED),
+        (Ran(True, (), "no tests ran"), "", Verdict.ELSEWHERE),
+        (Ran(False, (), ""), "", Verdict.HUNG),
+    ],
+)
+def test_only_a_failure_for_the_right_reason_counts(what: Ran, says: str, verdict: Verdict) -> None:
+    assert verdict_on(mutant(says=says), what)[0] is verdict
+
+
+@pytest.mark.parametrize(("old", "new"), [("not there", "x"), ("name", "x"), ("'/' not in name", "(")])
+def test_an_edit_that_does_not_apply_is_a_failure_of_the_pass(copy: Copy, old: str, new: str) -> None:
+    assert judge(copy, mutant(old, new)).verdict is Verdict.STALE
+    with pytest.raises(EditDoesNotApply), copy.mutated(mutant(old, new)):
+        pass
+    assert (copy.root / "safe.py").read_text() == SAFE
+
+
+def test_a_mutant_is_made_judged_and_taken_back(copy: Copy) -> None:
+    assert never_passing(copy, [mutant()], 1) == {}
+    assert judge(copy, mutant()).verdict is Verdict.KILLED
+    assert (copy.root / "safe.py").read_text() == SAFE
+    assert judge(copy, mutant(new="'/' not in str(name)")).verdict is Verdict.SURVIVED
+
+
+def test_a_test_that_fails_without_the_edit_is_told(copy: Copy) -> None:
+    (copy.root / "tests/test_safe.py").write_text(TEST.replace("not ", ""))
+    assert "assert" in never_passing(copy, [mutant()], 1)["test_safe.py::test_it"]
