@@ -77,3 +77,7 @@ class RegistryUnavailable(RegistryError):
 
 class CredentialsError(OciError):
     """A file or a helper program that holds credentials cannot be used."""
+
+
+class HelperMissing(CredentialsError):
+    """A helper program that is to hold credentials is not installed."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from builder.oci.errors import CredentialsError, InvalidImage
+from builder.oci.errors import CredentialsError, HelperMissing, InvalidImage
 from builder.oci.fields import Fields, parse_object
 from builder.oci.registry.helpers import Helper
 from builder.oci.registry.tokens import Credentials
@@ -50,15 +50,22 @@ class AuthFile:
         """Return the credentials for a repository, those of the longest name first.
 
         Raises:
+            HelperMissing: there are none, but a helper that is not installed may have some.
             CredentialsError: they cannot be read, or a helper fails.
         """
+        missing: HelperMissing | None = None
         for key in _names(registry, repository):
-            if key in self._helpers and (found := self._helper(self._helpers[key]).get(server_key(key))):
-                return found
-            if self._store and key == registry and (found := self._helper(self._store).get(server_key(key))):
-                return found
+            store = self._store if key == registry else ""
+            for name in filter(None, (self._helpers.get(key), store)):
+                try:
+                    if found := self._helper(name).get(server_key(key)):
+                        return found
+                except HelperMissing as error:
+                    missing = error
             if found := self._inline(key):
                 return found
+        if missing is not None:
+            raise missing
         return None
 
     def helper_for(self, registry: str) -> Helper | None:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.oci.errors import HelperMissing
 from builder.oci.registry.auth_file import AuthFile, forget, keep, read_auth_file, server_key
 from builder.oci.registry.tokens import Credentials
 
@@ -37,11 +38,18 @@ class CredentialFiles:
         """Return the credentials for a repository; None when there are none.
 
         Raises:
+            HelperMissing: there are none, but a helper that is not installed may have some.
             CredentialsError: a file or a helper that is asked for them cannot be used.
         """
+        missing: HelperMissing | None = None
         for file in self._files():
-            if found := file.find(registry, repository):
-                return found
+            try:
+                if found := file.find(registry, repository):
+                    return found
+            except HelperMissing as error:
+                missing = error
+        if missing is not None:
+            raise missing
         return None
 
     def keep(self, registry: str, credentials: Credentials) -> Path | None:

@@ -1,14 +1,16 @@
 """Credential helpers: programs called ``docker-credential-<name>`` that keep passwords in a safe place.
 
 They speak one line of JSON on standard input and output (Docker's credential-helper protocol). The name comes from a
-file that others may have written, so it is a word and never a path; the program gets an environment of known
-variables, a time limit, and is read up to a limit.
+file that others may have written, so it is a word and never a path, and is looked for in absolute directories of PATH
+only. The program gets the variables of the user's shell, as it has to find keys, agents and windows there. It has a
+time limit and is read up to a limit.
 """
 
 import json
 import os
 import re
 import selectors
+import shutil
 import signal
 import subprocess
 import time
@@ -16,23 +18,34 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from builder.oci.errors import CredentialsError, InvalidImage
+from builder.oci.errors import CredentialsError, HelperMissing, InvalidImage
 from builder.oci.fields import parse_object
 from builder.oci.registry.tokens import Credentials
 
-_NAME = re.compile(r"[a-z0-9-]+\Z")
+_NAME = re.compile(r"[\w+@-][\w+@.-]{0,99}\Z", re.ASCII)
 _LIMIT = 1024 * 1024
 _TOKEN_USER = "<token>"  # noqa: S105 - a name, not a secret
 """The user name under which a helper keeps an identity token."""
 _NOT_FOUND = "credentials not found in native keychain"
 
-# What desktops and clouds need to find their keys; nothing else of the environment is a helper's business.
-_VARIABLES = frozenset(
-    "PATH HOME USER LOGNAME LANG TMPDIR DISPLAY WAYLAND_DISPLAY XAUTHORITY DBUS_SESSION_BUS_ADDRESS XDG_RUNTIME_DIR "
-    "XDG_CONFIG_HOME XDG_DATA_HOME XDG_CACHE_HOME GNUPGHOME GPG_TTY PASSWORD_STORE_DIR "
-    "HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy".split()
-)
-_PREFIXES = ("AWS_", "AZURE_", "CLOUDSDK_", "GOOGLE_", "DOCKER_CREDENTIAL_")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """How a helper ended, and what it printed."""
+
+    code: int
+    output: str
+    complaints: str
+
+    @property
+    def lacks_it(self) -> bool:
+        """Whether it failed only because it keeps nothing for this server."""
+        return bool(self.code) and _NOT_FOUND in self.output + self.complaints
+
+    @property
+    def reason(self) -> str:
+        """Why it failed: by the protocol that is on standard output, but many write to standard error instead."""
+        return _line(self.output) or _line(self.complaints) or f"exit code {self.code} and no reason given"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +58,13 @@ class Helper:
 
     def get(self, server: str) -> Credentials | None:
         """Return what the helper keeps for *server*; None when it keeps nothing. Raises CredentialsError."""
-        code, output = self._run("get", server)
-        if code:
-            if _NOT_FOUND in output:
-                return None
-            raise self._error(f"failed for {server}: {_line(output)}")
+        answer = self._run("get", server)
+        if answer.lacks_it:
+            return None
+        if answer.code:
+            raise self._error(f"failed for {server}: {answer.reason}")
         try:
-            fields = parse_object(output.encode("utf-8", "surrogateescape"), "credentials")
+            fields = parse_object(answer.output.encode("utf-8", "surrogateescape"), "credentials")
             username, secret = fields.text("Username"), fields.text("Secret")
         except InvalidImage as error:
             raise self._error(f"answered with something else than credentials: {error}") from None
@@ -67,72 +80,98 @@ class Helper:
             "Username": _TOKEN_USER if token else credentials.username,
             "Secret": token or credentials.password,
         }
-        code, output = self._run("store", json.dumps(entry))
-        if code:
-            raise self._error(f"cannot keep the credentials: {_line(output)}")
+        answer = self._run("store", json.dumps(entry))
+        if answer.code:
+            raise self._error(f"cannot keep the credentials: {answer.reason}")
 
     def erase(self, server: str) -> None:
         """Let the helper forget what it keeps for *server*, if anything. Raises CredentialsError."""
-        code, output = self._run("erase", server)
-        if code and _NOT_FOUND not in output:
-            raise self._error(f"cannot forget the credentials: {_line(output)}")
+        answer = self._run("erase", server)
+        if answer.code and not answer.lacks_it:
+            raise self._error(f"cannot forget the credentials: {answer.reason}")
 
-    def _run(self, action: str, text: str) -> tuple[int, str]:
-        if not _NAME.match(self.name):
-            raise CredentialsError(f"invalid name of a credential helper {self.name[:100]!r}")
-        env = {key: value for key, value in self.env.items() if key in _VARIABLES or key.startswith(_PREFIXES)}
+    def _run(self, action: str, text: str) -> _Answer:
         try:
             process = subprocess.Popen(
-                [f"docker-credential-{self.name}", action],
+                [self._program(), action],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=env,
+                stderr=subprocess.PIPE,
+                env=self.env,
                 start_new_session=True,
             )
         except OSError as error:
-            reason = "is not installed" if isinstance(error, FileNotFoundError) else str(error.strerror)
-            raise self._error(reason) from error
+            raise self._error(str(error.strerror)) from error
         with process:
             try:
                 return self._converse(process, text)
             finally:
-                # Also what it started and left behind, which would hold the pipe open.
+                # Also what it started and left behind, which would hold the pipes open.
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
 
-    def _converse(self, process: "subprocess.Popen[bytes]", text: str) -> tuple[int, str]:
-        assert process.stdin is not None  # noqa: S101 - both are pipes
+    def _program(self) -> str:
+        if not _NAME.match(self.name):
+            raise CredentialsError(f"invalid name of a credential helper {self.name[:100]!r}")
+        folders = [folder for folder in self.env.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]
+        found = shutil.which(f"docker-credential-{self.name}", path=os.pathsep.join(folders)) if folders else None
+        if found is None:
+            raise HelperMissing(f"credential helper docker-credential-{self.name}: is not installed")
+        return found
+
+    def _converse(self, process: "subprocess.Popen[bytes]", text: str) -> _Answer:
+        assert process.stdin is not None  # noqa: S101 - all three are pipes
         assert process.stdout is not None  # noqa: S101
+        assert process.stderr is not None  # noqa: S101
         with suppress(BrokenPipeError):
             process.stdin.write(text.encode())
             process.stdin.close()
-        output = self._read(process.stdout.fileno())
+        pieces = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
+        self._read(pieces, process.stdout.fileno())
         try:
             code = process.wait(self.timeout)
         except subprocess.TimeoutExpired:
             raise self._error(f"did not end within {self.timeout:g} seconds") from None
-        return code, output.decode("utf-8", "surrogateescape")
+        # An agent that the helper has started may hold standard error open: take what is there.
+        _take(pieces, 0)
+        output, complaints = map(_text, pieces.values())
+        return _Answer(code=code, output=output, complaints=complaints)
 
-    def _read(self, fd: int) -> bytes:
+    def _read(self, pieces: dict[int, bytearray], until: int) -> None:
+        """Add to *pieces* what comes from each descriptor, until one of them has come to its end."""
         deadline = time.monotonic() + self.timeout
-        output = bytearray()
-        with selectors.DefaultSelector() as selector:
-            selector.register(fd, selectors.EVENT_READ)
-            while selector.select(max(0.0, deadline - time.monotonic())):
-                piece = os.read(fd, 65536)
-                if not piece:
-                    return bytes(output)
-                output += piece
-                if len(output) > _LIMIT:
-                    raise self._error(f"printed more than {_LIMIT} bytes")
-        raise self._error(f"did not answer within {self.timeout:g} seconds")
+        open_ = dict(pieces)
+        while until in open_:
+            ended = _take(open_, max(0.0, deadline - time.monotonic()))
+            if ended is None:
+                told = "".join(f": {line}" for raw in pieces.values() if (line := _line(_text(raw))))
+                raise self._error(f"did not answer within {self.timeout:g} seconds{told}")
+            if any(len(found) > _LIMIT for found in pieces.values()):
+                raise self._error(f"printed more than {_LIMIT} bytes")
+            for fd in ended:
+                del open_[fd]
 
     def _error(self, reason: str) -> CredentialsError:
         return CredentialsError(f"credential helper docker-credential-{self.name}: {reason}")
 
 
+def _take(pieces: dict[int, bytearray], timeout: float) -> list[int] | None:
+    """Add what the descriptors have to *pieces*, and return those that have ended; None when there was nothing."""
+    with selectors.DefaultSelector() as selector:
+        for fd in pieces:
+            selector.register(fd, selectors.EVENT_READ)
+        ready = [key.fd for key, _ in selector.select(timeout)]
+    found = {fd: os.read(fd, 65536) for fd in ready}
+    for fd, piece in found.items():
+        pieces[fd] += piece
+    return [fd for fd, piece in found.items() if not piece] if ready else None
+
+
+def _text(raw: bytearray) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
 def _line(output: str) -> str:
     """Return the first line of what a helper printed, without control characters."""
     line = output.strip().partition("\n")[0]
-    return "".join(letter if letter.isprintable() else "?" for letter in line)[:200] or "no reason given"
+    return "".join(letter if letter.isprintable() else "?" for letter in line)[:200]

@@ -1,10 +1,11 @@
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from builder.oci.errors import CredentialsError
+from builder.oci.errors import CredentialsError, HelperMissing
 from builder.oci.registry.auth_file import DOCKER_HUB, AuthFile
 from builder.oci.registry.helpers import Helper
 from builder.oci.registry.tokens import Credentials
@@ -16,7 +17,10 @@ get) read -r server; echo "$server" >> {log}; env > {log}.env
      token*) echo '{{"Username":"<token>","Secret":"it"}}';;
      none*) echo "credentials not found in native keychain"; exit 1;;
      odd*) echo 'no json';;
-     slow*) exec sleep 60;;
+     agent*) sleep 60 >/dev/null & echo '{{"Username":"me","Secret":"pw"}}';;
+     quiet*) echo "no D-Bus" >&2; exit 3;;
+     mute*) exit 7;;
+     slow*) echo "waiting for a key" >&2; exec sleep 60;;
      deaf*) exec > /dev/null; exec sleep 60;;
      much*) exec cat /dev/zero;;
      *) printf 'locked \\033[2J\\nmore'; exit 1;; esac;;
@@ -41,8 +45,8 @@ def helper(tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> Helper
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
         "HOME": "/h",
         "AWS_PROFILE": "p",
-        "LD_PRELOAD": "x",
-        "SECRET": "s",
+        "VAULT_ADDR": "https://vault.test",
+        "WSL_INTEROP": "/run/WSL/8_interop",
     }
     return Helper(name="test", env=env, timeout=0.3)
 
@@ -54,11 +58,14 @@ def test_a_helper_is_asked_for_a_server(helper: Helper, log: Path) -> None:
     assert log.read_text().split() == ["known.com", "token.com", "none.com"]
 
 
-def test_a_helper_sees_known_variables_only(helper: Helper, log: Path) -> None:
+def test_a_helper_sees_the_variables_of_the_shell(helper: Helper, log: Path) -> None:
     helper.get("known.com")
-    names = {line.partition("=")[0] for line in Path(f"{log}.env").read_text().splitlines()}
-    assert {"PATH", "HOME", "AWS_PROFILE"} <= names
-    assert not {"LD_PRELOAD", "SECRET"} & names
+    seen = dict(line.partition("=")[::2] for line in Path(f"{log}.env").read_text().splitlines())
+    assert {key: seen[key] for key in helper.env} == dict(helper.env)
+
+
+def test_a_helper_that_leaves_an_agent_behind_is_not_waited_for(helper: Helper) -> None:
+    assert helper.get("agent.com") == Credentials("me", "pw")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +73,9 @@ def test_a_helper_sees_known_variables_only(helper: Helper, log: Path) -> None:
     [
         ("broken.com", r"docker-credential-test: failed for broken\.com: locked \?\[2J$"),
         ("odd.com", "answered with something else than credentials"),
-        ("slow.com", "did not answer within 0.3 seconds"),
+        ("quiet.com", r"failed for quiet\.com: no D-Bus$"),
+        ("mute.com", "exit code 7 and no reason given"),
+        ("slow.com", "did not answer within 0.3 seconds: waiting for a key"),
         ("deaf.com", "did not end within 0.3 seconds"),
         ("much.com", "printed more than"),
     ],
@@ -76,15 +85,39 @@ def test_a_helper_that_misbehaves_is_told_and_ended(helper: Helper, server: str,
         helper.get(server)
 
 
-@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a b", "A", "", "x\n", "$(id)"])
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a b", ".a", "..", "", "x\n", "$(id)", "a/b", "é", "a" * 101])
 def test_the_name_of_a_helper_is_a_word(name: str) -> None:
     with pytest.raises(CredentialsError, match="invalid name of a credential helper"):
         Helper(name=name, env={}).get("a.com")
 
 
+@pytest.mark.parametrize("name", ["desktop.exe", "Wincred", "my_helper", "ecr-login", "gcr", "v1.2"])
+def test_a_name_may_have_dots_capitals_and_underscores(helper: Helper, tmp_path: Path, name: str) -> None:
+    (tmp_path / f"docker-credential-{name}").symlink_to(tmp_path / "docker-credential-test")
+    assert replace(helper, name=name).get("known.com") == Credentials("me", "pw")
+
+
 def test_a_helper_that_is_not_installed_is_told() -> None:
-    with pytest.raises(CredentialsError, match="docker-credential-none-such: is not installed"):
+    with pytest.raises(HelperMissing, match="docker-credential-none-such: is not installed"):
         Helper(name="none-such", env={}).get("a.com")
+
+
+@pytest.mark.parametrize("path", [".", "", "bin", ":"])
+def test_a_helper_is_not_looked_for_where_the_build_happens_to_run(
+    helper: Helper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    (tmp_path / "bin").symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(HelperMissing):
+        replace(helper, env={"PATH": path}).get("known.com")
+
+
+def test_another_place_counts_when_a_helper_is_not_installed() -> None:
+    named = {"credHelpers": {"a.com": "none-such"}, "auths": {"a.com": {"auth": "bWU6cHc="}}}
+    assert AuthFile(json.dumps(named).encode(), "config.json", {}).find("a.com") == Credentials("me", "pw")
+    del named["auths"]
+    with pytest.raises(HelperMissing):
+        AuthFile(json.dumps(named).encode(), "config.json", {}).find("a.com")
 
 
 def test_credentials_are_stored_and_erased(helper: Helper, log: Path) -> None:
