@@ -53,6 +53,8 @@ def command(
         try:
             opened.log_in()
         except RegistryDenied as error:
+            if error.status not in {401, 403}:
+                raise
             raise RegistryDenied(f"{error}", hint="the name or the password is not the right one") from error
     path = files.keep(registry, credentials)
     if path is not None:

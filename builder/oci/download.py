@@ -15,7 +15,7 @@ from builder.oci.digest import Digest
 from builder.oci.errors import OciError, RegistryDenied, RegistryError, RegistryUnavailable, SizeMismatch
 from builder.oci.registry.certificates import Tls
 from builder.oci.registry.http import Reply, Timing, Transport
-from builder.oci.registry.origin import Origin, is_link_local, is_private, joined, origin_of
+from builder.oci.registry.origin import Origin, is_metadata, is_private, joined, origin_of
 from builder.oci.registry.retry import RETRIED_STATUS, Retry, retry_after
 
 REDIRECTS = 10
@@ -112,7 +112,7 @@ class _Journey:
         for _ in range(REDIRECTS + 1):
             origin = origin_of(url)
             transport = self._own if origin.host == self._first.host else self._others
-            if transport is self._others and origin.is_private:
+            if transport is self._others and (origin.is_private or is_metadata(origin.host)):
                 self._refuse(origin.host)
             reply = transport.exchange("GET", url, self._headers(origin))
             if reply.status not in _REDIRECT_STATUS:
@@ -137,11 +137,11 @@ class _Journey:
         self._began_private = self._began_private or is_private(peer)
 
     def _check(self, peer: str) -> None:
-        if is_private(peer):
+        if is_private(peer) or is_metadata(peer):
             self._refuse(peer)
 
     def _refuse(self, place: str) -> None:
-        if not self._began_private or is_link_local(place):
+        if not self._began_private or is_metadata(place):
             raise RegistryError(f"{self._first} leads to {place}, an address of a private network")
 
 

@@ -1,33 +1,29 @@
-"""Requests to one server: redirects, authorization and the meaning of failures (distribution-spec).
+"""Requests to one registry: authorization, and the meaning of failures (distribution-spec).
 
 The server is not trusted with more than it needs: an Authorization header goes to the registry itself and to nobody
-else, tokens are kept per repository, credentials go only to an authority that belongs to the registry.
+else, tokens are kept per repository, and `trust` says to which authority the user's credentials may go.
 """
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin
 
-from builder.oci.errors import InvalidImage, RegistryDenied, RegistryError, RegistryUnavailable
-from builder.oci.fields import parse_object
-from builder.oci.registry.body import FileBody
+from builder.oci.errors import RegistryDenied, RegistryError
 from builder.oci.registry.certificates import Tls
-from builder.oci.registry.failures import NOT_TLS
-from builder.oci.registry.http import Reply, Timing, Transport
-from builder.oci.registry.origin import Origin, check_reachable, is_link_local, is_private, joined, origin_of
-from builder.oci.registry.retry import RETRIED_STATUS, retry_after
-from builder.oci.registry.tokens import Credentials, Scope, Tokens
+from builder.oci.registry.challenge import parse_challenges
+from builder.oci.registry.http import Reply, Timing
+from builder.oci.registry.origin import Origin, origin_of
+from builder.oci.registry.reasons import failure, printable
+from builder.oci.registry.retry import RETRIED_STATUS
+from builder.oci.registry.routes import Body, Insecure, Message, Routes
+from builder.oci.registry.tokens import LookUp, Scope, Tokens
+from builder.oci.registry.trust import Purpose, reason_to_withhold
 
-REDIRECTS = 5
 _RENEWALS = 3
 """How often a request asks for a newer token: of many that share one, the last may get it when it is old again."""
 
-_REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
-_ERROR_LIMIT = 64 * 1024
 _WARNING = '299 - "'
-
-Body = bytes | FileBody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +39,15 @@ class Call:
     """Statuses that are answers; any other is raised as an error."""
 
 
+def _none(_origin: Origin) -> bool:
+    return False
+
+
 class Client:
     """Requests to one server, without repeating any. May be used by several threads.
 
     Of several *origins* the first that speaks its protocol is taken: https before plain http, where a user permits it.
+    *insecure* tells of which servers the user says that they may be plain or have any certificate.
     """
 
     def __init__(
@@ -54,29 +55,38 @@ class Client:
         origins: tuple[Origin, ...],
         tls: Callable[[Origin], Tls],
         timing: Timing,
-        credentials: Callable[[], Credentials | None],
+        credentials: LookUp,
+        insecure: Insecure = _none,
     ) -> None:
-        self._origins, self._credentials = origins, credentials
-        self._own = Transport(tls, timing, self._note_peer)
-        self._others = Transport(tls, timing, self._check_peer)
-        self._private = any(origin.is_private for origin in origins)
+        self._credentials = credentials
+        self._routes = Routes(origins, tls, timing, insecure)
         self._lock = threading.Lock()
         self._settled: tuple[Origin, Tokens] | None = None
-        self.warnings: dict[str, None] = {}
-        """What the server wants its users to know, each once."""
+        self._warned: dict[str, None] = {}
 
     @property
     def origin(self) -> Origin:
         """Where the server is; asks which of the origins answers when there are several."""
         return self._settle()[0]
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the server wants its users to know, and what was kept from it, each once."""
+        return (*self._warned, *filter(None, [self.withheld]))
+
+    @property
+    def withheld(self) -> str:
+        """Why the user's credentials were not used when somebody asked for them; "" when they were."""
+        return self._settled[1].withheld if self._settled else ""
+
     def close(self) -> None:
         """Close all connections."""
-        self._own.close()
-        self._others.close()
+        self._routes.close()
 
     def send(self, call: Call) -> Reply:
         """Send a request and return an answer of an expected status; the caller closes it.
+
+        An answer to HEAD has no body, so where it fails for a while GET is asked for the reason, and may succeed.
 
         Raises:
             RegistryUnavailable: it may succeed later.
@@ -85,56 +95,74 @@ class Client:
         """
         origin, tokens = self._settle()
         url = urljoin(f"{origin}/v2/", call.url)
-        authorization = tokens.get(call.scope)
-        reply = self._send(call, url, authorization)
+        reply = self._authorized(call, url, tokens)
+        if reply.status == 401 and reply.origin != origin and call.method in _READING:
+            reply = self._as_guest(call, reply)
+        self._note_warning(reply)
+        if reply.status in call.expected:
+            return reply
+        if reply.status in RETRIED_STATUS and call.method == "HEAD":
+            reply.close()
+            return self.send(replace(call, method="GET"))
+        error = failure(reply, f"{call.method} {_shown(url)}")
+        if isinstance(error, RegistryDenied) and tokens.withheld:
+            error.hint = tokens.withheld
+        raise error
+
+    def check_credentials(self) -> None:
+        """Ask for nothing but to be let in, as the user.
+
+        Raises:
+            RegistryDenied: the credentials are not the right ones.
+            RegistryError: they must not be sent to the server that wants them.
+        """
+        origin, tokens = self._settle()
+        call = Call(method="GET", url="", scope=Scope())
+        self.send(call).close()
+        if tokens.withheld:
+            raise RegistryError(tokens.withheld)
+        header = None if tokens.used else tokens.own_header()
+        if header is not None:
+            # It lets anybody in. One that knows its users all the same tells whether this is one of them.
+            message = Message(method="GET", url=f"{origin}/v2/", purpose=Purpose.TOKEN, authorization=header)
+            reply = self._routes.send(message)
+            if reply.status >= 400:
+                raise failure(reply, f"GET {origin}/v2/")
+            reply.close()
+
+    def _authorized(self, call: Call, url: str, tokens: Tokens) -> Reply:
+        """Send a request as often as the registry itself wants another token for it."""
+        ours = origin_of(url) == self.origin
+        authorization = tokens.get(call.scope) if ours else None
+        reply = self._routes.send(_message(call, url, authorization))
         for renewals in range(_RENEWALS):
+            # The challenge of a server that the registry has led to is not about the user.
+            if reply.status != 401 or reply.origin != self.origin or not ours:
+                break
             # A name and a password do not become better by being sent again.
-            if reply.status != 401 or (renewals and not str(authorization).startswith("Bearer")):
+            if renewals and not str(authorization).startswith("Bearer"):
                 break
             reply.close()
             authorization = tokens.renew(call.scope, authorization, reply.headers.get("WWW-Authenticate", ""))
-            reply = self._send(call, url, authorization)
-        self._note_warning(reply)
-        if reply.status not in call.expected:
-            raise failure(reply, f"{call.method} {_shown(url)}")
+            reply = self._routes.send(_message(call, url, authorization))
         return reply
 
-    def _send(self, call: Call, url: str, authorization: str | None) -> Reply:
-        if call.method in {"GET", "HEAD"}:
-            return self._follow(call.method, url, call.headers, authorization)
-        if origin_of(url) != self.origin:
-            # A redirect of a download leads to content that is verified; an upload would just hand it out.
-            raise RegistryError(f"{self.origin} wants an upload to go to {origin_of(url)}, another server")
-        return self._exchange(call.method, url, call.headers, authorization, call.body)
-
-    def _follow(self, method: str, url: str, headers: Mapping[str, str], authorization: str | None) -> Reply:
-        """Send a request and follow redirects by hand; *authorization* goes to the first origin only."""
-        first = origin_of(url)
-        for _ in range(REDIRECTS + 1):
-            own = authorization if origin_of(url) == first else None
-            reply = self._exchange(method, url, headers, own)
-            if reply.status not in _REDIRECT_STATUS:
-                return reply
-            reply.close()
-            url = _target(url, reply)
-        raise RegistryError(f"{first} redirects more than {REDIRECTS} times")
-
-    def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], authorization: str | None, body: Body | None = None
-    ) -> Reply:
-        origin = origin_of(url)
-        check_reachable(origin, self.origin)
-        transport = self._own if origin.host == self.origin.host else self._others
-        own = {"Authorization": authorization} if authorization else {}
-        return transport.exchange(method, url, {**headers, **own}, body)
+    def _as_guest(self, call: Call, reply: Reply) -> Reply:
+        """Go on at another server with a token that it gives to anybody, if it has such tokens."""
+        challenge = reply.headers.get("WWW-Authenticate", "")
+        if not any(found.scheme == "bearer" for found in parse_challenges(challenge)):
+            return reply
+        reply.close()
+        guest = Tokens(reply.origin, _nobody, self._ask_authority, _no_reason)
+        return self._routes.send(_message(call, reply.url, guest.renew(Scope(), None, challenge)))
 
     def _ask_authority(
         self, method: str, url: str, headers: Mapping[str, str], authorization: str | None, body: bytes | None = None
     ) -> Reply:
-        if method == "GET":
-            reply = self._follow(method, url, headers, authorization)
-        else:
-            reply = self._exchange(method, url, headers, authorization, body)
+        message = Message(
+            method=method, url=url, purpose=Purpose.TOKEN, headers=headers, authorization=authorization, body=body
+        )
+        reply = self._routes.send(message)
         if reply.status != 200:
             raise failure(reply, f"{method} {_shown(url)}")
         return reply
@@ -142,80 +170,51 @@ class Client:
     def _settle(self) -> tuple[Origin, Tokens]:
         with self._lock:
             if self._settled is None:
-                origin = next(filter(self._speaks, self._origins[:-1]), self._origins[-1])
+                origin = self._routes.settle()
                 # The tokens ask for nothing before they are used, so the lock is free again then.
-                self._settled = (origin, Tokens(origin, self._credentials, self._ask_authority))
+                self._settled = (origin, Tokens(origin, self._credentials, self._ask_authority, self._withhold))
             return self._settled
 
-    def _speaks(self, origin: Origin) -> bool:
-        """Tell whether a server speaks TLS; one that closes at once does not, one that is not there might."""
-        try:
-            self._own.exchange("GET", f"{origin}/v2/", {}).close()
-        except RegistryUnavailable:
-            return False
-        except RegistryError as error:
-            if error.code == NOT_TLS:
-                return False
-            raise
-        return True
-
-    def _note_peer(self, address: str) -> None:
-        """Remember whether the registry itself is on a private network, whatever its name."""
-        self._private = self._private or is_private(address)
-
-    def _check_peer(self, address: str) -> None:
-        """Refuse to talk to a server of a private network that a registry of the public one has led to."""
-        if is_link_local(address) or (is_private(address) and not self._private):
-            raise RegistryError(f"{self.origin} leads to {address}, an address of a private network")
+    def _withhold(self, authority: Origin) -> str:
+        """Return why an authority must not get the credentials, "" when it may."""
+        routes = self._routes
+        registry = routes.registry
+        return reason_to_withhold(
+            authority,
+            registry,
+            verified=routes.is_verified(registry.origin) and routes.is_verified(authority),
+            insecure=routes.is_insecure(authority),
+        )
 
     def _note_warning(self, reply: Reply) -> None:
         text = reply.headers.get("Warning", "")
         if text.startswith(_WARNING):
-            self.warnings.setdefault(_printable(text.removeprefix(_WARNING).rstrip('"')))
+            self._warned.setdefault(printable(text.removeprefix(_WARNING).rstrip('"')))
 
 
-def failure(reply: Reply, request: str) -> RegistryError:
-    """Return what a status other than success means, with the registry's own words. Closes the answer."""
-    with reply:
-        code, words = _words(reply)
-    message = f"{request}: status {reply.status}" + (f": {words}" if words else "")
-    if reply.status in RETRIED_STATUS:
-        patience = retry_after(reply.headers.get("Retry-After"))
-        return RegistryUnavailable(message, status=reply.status, retry_after=patience)
-    if reply.status in {401, 403}:
-        hint = "it may not exist, or you may need to log in with pybuild login"
-        return RegistryDenied(message, hint=hint, status=reply.status, code=code)
-    # What servers answer to plain http where they expect TLS, which is not tried on loopback.
-    plain = reply.status == 400 and reply.url.startswith("http://") and not code
-    hint = (
-        "if it speaks TLS, name the folder with its certificate by --cert-dir, or put it into certs.d" if plain else ""
+_READING = frozenset({"GET", "HEAD"})
+
+
+def _message(call: Call, url: str, authorization: str | None) -> Message:
+    purpose = Purpose.DOWNLOAD if call.method in _READING else Purpose.UPLOAD
+    return Message(
+        method=call.method,
+        url=url,
+        purpose=purpose,
+        headers=call.headers,
+        authorization=authorization,
+        body=call.body,
     )
-    return RegistryError(message, status=reply.status, code=code, hint=hint)
 
 
-def _target(url: str, reply: Reply) -> str:
-    location = reply.headers.get("Location")
-    if not location:
-        raise RegistryError(f"{origin_of(url)} redirects without saying where to")
-    return joined(url, location)
+def _nobody() -> None:
+    """Return no credentials."""
+
+
+def _no_reason(_authority: Origin) -> str:
+    return ""
 
 
 def _shown(url: str) -> str:
     """Return a URL for a message: what follows the question mark may be a secret."""
     return url.partition("?")[0]
-
-
-def _words(reply: Reply) -> tuple[str, str]:
-    """Return code and text of the first error of the body (distribution-spec, "Error Codes"), made harmless."""
-    try:
-        body = reply.content(_ERROR_LIMIT)
-        errors = parse_object(body or b"{}", "error").objects("errors")
-        code, message = (errors[0].text("code"), errors[0].text("message")) if errors else ("", "")
-    except (InvalidImage, RegistryUnavailable):
-        return "", ""
-    # Programs look for Docker's spelling: "unauthorized: authentication required".
-    return _printable(code), _printable(": ".join(filter(None, (code.lower().replace("_", " "), message))))
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:300]

@@ -29,7 +29,12 @@ def failure_of(origin: Origin, error: Exception) -> RegistryError:
             code=UNTRUSTED,
         )
     if isinstance(cause, ssl.SSLError) and cause.reason in _NOT_TLS:
-        return RegistryError(f"{origin}: the server does not speak TLS", code=NOT_TLS)
+        return RegistryError(
+            f"{origin}: the server does not speak TLS",
+            hint=f"if plain http is good enough, pass --tls-verify=false, or say http = true for "
+            f'[registry."{origin.name}"] in pybuild.toml',
+            code=NOT_TLS,
+        )
     if isinstance(cause, ssl.SSLError) and cause.reason in _REFUSED_BY_SERVER:
         place = f"certs.d/{origin.host}:{origin.port}"
         return RegistryError(

@@ -1,4 +1,4 @@
-"""Where a request goes: scheme, host and port, and which of them may be talked to in which way."""
+"""Where a request goes: scheme, host and port, and what their addresses are of."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -9,7 +9,10 @@ from builder.oci.errors import RegistryError
 _PORTS = {"https": 443, "http": 80}
 # The name that references use for Docker Hub is not the host that serves it.
 _DOCKER_HUB = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
-_AUTHORITIES = {"registry-1.docker.io": "auth.docker.io"}
+# Where clouds hand their machines secrets, besides link-local addresses: EC2 by IPv6, Azure's wire server, Alibaba,
+# Oracle's older one. The names are for requests through a proxy, whose connections we do not see.
+_METADATA = frozenset({"fd00:ec2::254", "168.63.129.16", "100.100.100.200", "192.0.0.192"})
+_METADATA_NAMES = frozenset({"metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"})
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -25,6 +28,11 @@ class Origin:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}" + ("" if _PORTS[self.scheme] == self.port else f":{self.port}")
+
+    @property
+    def name(self) -> str:
+        """The name of a registry here, as references and configuration files have it."""
+        return str(self).partition("://")[2]
 
     @property
     def default_port(self) -> int:
@@ -74,44 +82,18 @@ def joined(url: str, location: str) -> str:
         raise RegistryError(f"{origin_of(url)} leads to an unusable address {location[:200]!r}") from None
 
 
-def check_reachable(target: Origin, registry: Origin) -> None:
-    """Refuse what a registry must not make this machine request (by a redirect, or as the place of its tokens).
-
-    Plain http is for loopback, and for a registry that the user calls insecure, whose host it does not leave; a
-    registry of the public network cannot lead to private addresses, where services trust whoever can reach them.
-    """
-    plain = registry.scheme == "http" and (target.is_loopback or target.host == registry.host)
-    if target.scheme == "http" and not plain:
-        raise RegistryError(f"{registry} leads to {target}, which is not encrypted")
-    if target.is_private and not registry.is_private:
-        raise RegistryError(f"{registry} leads to {target}, an address of a private network")
-
-
-def may_have_credentials(authority: Origin, registry: Origin) -> bool:
-    """Tell whether the user's credentials for *registry* may be sent to *authority*, which gives out its tokens.
-
-    The same host, a host below it, the domain that it is in, or the known authority of Docker Hub.
-    """
-    if authority.host == registry.host:
-        # Several servers of one loopback address have nothing to do with one another.
-        return not registry.is_loopback or authority.port == registry.port
-    if _address(authority.host) or _address(registry.host):
-        return False
-    within = authority.host.endswith(f".{registry.host}")
-    around = "." in authority.host and registry.host.endswith(f".{authority.host}")
-    return within or around or _AUTHORITIES.get(registry.host) == authority.host
-
-
 def is_private(address: str) -> bool:
     """Tell whether *address* is one that the public network does not lead to; a name is not."""
     found = _address(address)
     return found is not None and not found.is_global
 
 
-def is_link_local(address: str) -> bool:
-    """Tell whether *address* is of the kind at which clouds tell their machines secrets."""
-    found = _address(address)
-    return found is not None and found.is_link_local
+def is_metadata(host: str) -> bool:
+    """Tell whether *host*, a name or an address, is of the kind at which clouds tell their machines secrets."""
+    found = _address(host)
+    if found is None:
+        return host in _METADATA_NAMES
+    return found.is_link_local or str(found) in _METADATA
 
 
 def _split(url: str) -> SplitResult:

@@ -23,7 +23,7 @@ from builder.oci.json_text import DOCUMENT_LIMIT
 from builder.oci.model import Descriptor, Manifest, Platform
 from builder.oci.registry.access import AS_CONFIGURED, Access
 from builder.oci.registry.certificates import Tls
-from builder.oci.registry.client import Call, Client
+from builder.oci.registry.client import Client
 from builder.oci.registry.documents import Documents, as_digest
 from builder.oci.registry.download import fetch_blobs
 from builder.oci.registry.http import Timing
@@ -35,7 +35,7 @@ from builder.oci.registry.referrers import list_referrers
 from builder.oci.registry.remote import Remote, TransferProgress, first_good, no_progress
 from builder.oci.registry.retry import Retry
 from builder.oci.registry.settings import Settings, host_settings
-from builder.oci.registry.tokens import Credentials, Scope
+from builder.oci.registry.tokens import Credentials
 
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*\Z")
@@ -193,11 +193,15 @@ class Registry:
         return list_referrers(self._remotes(repository)[-1], subject, artifact_type)
 
     def log_in(self) -> None:
-        """Ask for nothing but to be let in. Raises RegistryDenied when the credentials are not the right ones."""
+        """Ask for nothing but to be let in.
+
+        Raises:
+            RegistryDenied: the credentials are not the right ones.
+            RegistryError: they must not be sent to the server that wants them, or the registry fails.
+        """
         place = self._settings.places(self._name, "", by_digest=False)[-1]
         client, _ = self._client(Place(place.registry, "", place.insecure))
-        call = Call(method="GET", url="", scope=Scope())
-        self._retry.run(lambda: client.send(call).close())
+        self._retry.run(client.check_credentials)
 
     def _remotes(self, repository: str, *, by_digest: bool = False) -> tuple[Remote, ...]:
         """Return where to ask for a repository, the registry itself last; the mirrors get less patience."""
@@ -218,7 +222,10 @@ class Registry:
                 origins = self._settings.origins(place)
                 if place.insecure:
                     self._insecure |= {f"{origin.host}:{origin.port}" for origin in origins}
-                self._clients[place] = (Client(origins, self._tls, self._timing, lambda: self._who(place)), Lanes())
+                client = Client(
+                    origins, self._tls, self._timing, lambda: self._who(place), self._settings.calls_insecure
+                )
+                self._clients[place] = (client, Lanes())
             return self._clients[place]
 
     def _who(self, place: Place) -> Credentials | None:

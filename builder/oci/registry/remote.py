@@ -13,10 +13,11 @@ from builder.oci.errors import (
     RegistryUnavailable,
     SizeMismatch,
 )
-from builder.oci.registry.client import Body, Call, Client
+from builder.oci.registry.client import Call, Client
 from builder.oci.registry.http import Reply
 from builder.oci.registry.parallel import Lanes
 from builder.oci.registry.retry import Retry
+from builder.oci.registry.routes import Body
 from builder.oci.registry.tokens import Scope
 
 _T = TypeVar("_T")

@@ -8,7 +8,7 @@ from pathlib import Path
 from builder.oci.registry.certificates import Tls, tls_from, tls_in
 from builder.oci.registry.configuration import Configuration, merged, read_own, read_registries_conf
 from builder.oci.registry.credentials import CredentialFiles
-from builder.oci.registry.mirrors import Place, places
+from builder.oci.registry.mirrors import Place, find_entry, places
 from builder.oci.registry.origin import Origin, registry_origin
 from builder.oci.registry.tokens import Credentials
 
@@ -53,6 +53,13 @@ class Settings:
         """Return how to speak TLS with a server; *insecure* are hosts whose certificates do not matter."""
         found = self._certificates(origin) or Tls()
         return replace(found, verify=False) if f"{origin.host}:{origin.port}" in insecure else found
+
+    def calls_insecure(self, origin: Origin) -> bool:
+        """Tell whether a file names a server as one that may be plain or have any certificate."""
+        if origin.name in self.configuration.plain:
+            return True
+        entry = find_entry(self.configuration.entries, origin.name)
+        return entry is not None and entry.insecure
 
     def _certificates(self, origin: Origin) -> Tls | None:
         if self.chosen_certificates is not None:

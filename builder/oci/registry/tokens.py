@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlencode
 
-from builder.oci.errors import InvalidImage, RegistryDenied, RegistryError
+from builder.oci.errors import HelperMissing, InvalidImage, RegistryDenied, RegistryError
 from builder.oci.fields import parse_object
 from builder.oci.registry.challenge import Challenge, parse_challenges
 from builder.oci.registry.http import Reply
-from builder.oci.registry.origin import Origin, may_have_credentials, origin_of
+from builder.oci.registry.origin import Origin, origin_of
 
 _TOKEN_LIMIT = 1024 * 1024
 _CLIENT = "pybuild"
@@ -61,24 +61,39 @@ class Ask(Protocol):
         ...
 
 
+LookUp = Callable[[], Credentials | None]
+"""Looks for the user's credentials for one registry."""
+Withhold = Callable[[Origin], str]
+"""Returns why a server must not get them, "" when it may."""
+
+
 class Tokens:
     """The headers for one registry, by scope. May be used by several threads: many may ask, one renews."""
 
-    def __init__(self, registry: Origin, credentials: Callable[[], Credentials | None], ask: Ask) -> None:
-        self._registry, self._credentials, self._ask = registry, credentials, ask
+    def __init__(self, registry: Origin, credentials: LookUp, ask: Ask, withhold: Withhold) -> None:
+        self._registry, self._look_up, self._ask, self._withhold = registry, credentials, ask, withhold
         self._known: dict[Scope, str] = {}
         self._lock = threading.Lock()
+        self.used = False
+        """Whether the user's credentials were asked for, and sent."""
+        self.withheld = ""
+        """Why they were not sent when they were asked for; "" when they were, or when there are none."""
 
     def get(self, scope: Scope) -> str | None:
         """Return the header that was last good for *scope*."""
         return self._known.get(scope)
+
+    def own_header(self) -> str | None:
+        """Return the header with the user's name and password, for the registry itself; None without both."""
+        found = self._credentials()
+        return found.header()
 
     def renew(self, scope: Scope, used: str | None, challenge: str) -> str:
         """Return a header that is newer than the *used* one, as *challenge* (a WWW-Authenticate header) asks for.
 
         Raises:
             RegistryDenied: nothing that we have is what it wants.
-            RegistryError: the challenge leads to where credentials must not go, or the answer is no token.
+            RegistryError: the challenge leads to where no request must go, or the answer is no token.
         """
         with self._lock:
             current = self._known.get(scope)
@@ -87,27 +102,39 @@ class Tokens:
                 self._known[scope] = current
             return current
 
+    def _credentials(self) -> Credentials:
+        """Return what there is; a helper that is not installed keeps nothing, and what is public needs nothing."""
+        try:
+            return self._look_up() or Credentials()
+        except HelperMissing as error:
+            self.withheld = str(error)
+            return Credentials()
+
     def _authorize(self, scope: Scope, challenges: tuple[Challenge, ...]) -> str:
-        credentials = self._credentials() or Credentials()
+        credentials = self._credentials()
         if credentials.registry_token:
+            self.used = True
             return f"Bearer {_checked(credentials.registry_token, self._registry)}"
         for challenge in challenges:
             if challenge.scheme == "bearer":
                 return f"Bearer {self._token(scope, challenge, credentials)}"
             header = credentials.header()
             if challenge.scheme == "basic" and header:
+                self.used = True
                 return header
-        raise RegistryDenied(f"{self._registry} wants to know who asks", hint="log in to it with pybuild login")
+        raise RegistryDenied(
+            f"{self._registry} wants to know who asks", hint=self.withheld or "log in to it with pybuild login"
+        )
 
     def _token(self, scope: Scope, challenge: Challenge, credentials: Credentials) -> str:
         """Ask the authority that the registry names for a token, anonymously where it must not know more."""
         realm = challenge.parameters.get("realm", "")
         authority = origin_of(realm)
-        if not may_have_credentials(authority, self._registry):
-            credentials = Credentials()
+        credentials = self._for_authority(authority, credentials)
         named = challenge.parameters.get("scope", "")
         query = [("service", challenge.parameters.get("service", ""))]
         query += [("scope", text) for text in scope.texts() or (named,)]
+        query += [("account", credentials.username)]
         query = [(key, value) for key, value in query if value]
         if credentials.identity_token:
             reply = self._exchange_identity(realm, query, credentials)
@@ -116,6 +143,20 @@ class Tokens:
             reply = self._ask("GET", url, {"Accept": "application/json"}, credentials.header())
         with reply:
             return _read_token(reply, authority)
+
+    def _for_authority(self, authority: Origin, credentials: Credentials) -> Credentials:
+        """Return the credentials that *authority* may have, and remember what became of them."""
+        if credentials == Credentials():
+            return credentials
+        reason = self._withhold(authority)
+        if reason:
+            self.withheld = (
+                f"the credentials for {self._registry.name} were not sent to {authority}, which it names for tokens: "
+                f"{reason}"
+            )
+            return Credentials()
+        self.used = True
+        return credentials
 
     def _exchange_identity(self, realm: str, query: list[tuple[str, str]], credentials: Credentials) -> Reply:
         scopes = " ".join(value for key, value in query if key == "scope")

@@ -31,7 +31,8 @@ SMALLEST = 64 * 1024
 
 _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,19})\Z")
 _TYPE = {"Content-Type": "application/octet-stream"}
-_MADE = frozenset({201, 204})
+_MADE = frozenset({200, 201, 202, 204})
+"""The specification has 201 alone. Whoever takes less than it says misses a blob when the manifest comes."""
 _TAKEN = frozenset({201, 202, 204})
 _GONE = frozenset({404, 410, 416})
 _GONE_CODES = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "RANGE_INVALID"})

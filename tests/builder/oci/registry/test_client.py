@@ -8,10 +8,6 @@ from builder.oci.errors import (
     RegistryError,
 )
 from builder.oci.image import Image
-from builder.oci.registry.certificates import Tls
-from builder.oci.registry.client import Client
-from builder.oci.registry.http import Timing
-from builder.oci.registry.origin import origin_of
 from builder.oci.registry.registry import Registry
 from builder.oci.registry.tokens import Credentials
 from tests.helpers.images import tiny_image
@@ -208,39 +204,8 @@ def test_a_challenge_that_leads_nowhere_is_refused(blobs: BlobStore, challenge: 
         assert {request.path for request in guarded.requests} == {TAG}
 
 
-def test_credentials_go_to_the_authority_of_the_registry_only(
-    source: BlobStore, blobs: BlobStore, image: Image
-) -> None:
-    me = Credentials("me", "pw")
-    with FakeRegistry(token="secret") as guarded, FakeRegistry(token="secret") as stranger:
-        guarded.add(source, APP, "1.0", image.descriptor)
-        assert pull(Registry(guarded.name, credentials=me), blobs).image.id == image.id
-        asked = [r.headers.get("Authorization") for r in guarded.requests if r.path == "/token"]
-        assert asked == [me.header()]
-        guarded.challenge = f'Bearer realm="{stranger.url}/token"'
-        blobs.remove(image.manifest.layers[0].digest)
-        pull(Registry(guarded.name, credentials=me), blobs)
-        assert [request.path for request in stranger.requests] == ["/token"]
-        assert "Authorization" not in stranger.requests[0].headers
-
-
 def test_credentials_are_not_shown() -> None:
     assert "pw" not in repr(Credentials("me", "pw"))
-
-
-def test_a_registry_of_the_public_network_leads_to_no_private_address_by_whatever_name() -> None:
-    def client() -> Client:
-        return Client((origin_of("https://registry.example.com"),), lambda _origin: Tls(), Timing(), lambda: None)
-
-    for address in ("10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "fe80::1%eth0", "::ffff:192.168.0.1"):
-        with pytest.raises(RegistryError, match="an address of a private network"):
-            client()._check_peer(address)
-    client()._check_peer("93.184.216.34")
-    inner = client()
-    inner._note_peer("10.0.0.5")
-    inner._check_peer("10.0.0.1")
-    with pytest.raises(RegistryError):
-        inner._check_peer("169.254.169.254")
 
 
 def test_an_answer_that_asks_twice_for_a_token_gets_the_newest(

@@ -5,7 +5,7 @@ import pytest
 
 from builder.oci import media
 from builder.oci.blobs import BlobStore
-from builder.oci.errors import BlobNotFound, DigestMismatch, RegistryError
+from builder.oci.errors import BlobNotFound, DigestMismatch, RegistryError, RegistryUnavailable
 from builder.oci.model import Descriptor
 from builder.oci.registry import upload
 from builder.oci.registry.parallel import Lanes, Stop
@@ -159,14 +159,100 @@ def test_a_registry_that_takes_nothing_is_told(
         send(blob)
 
 
-def test_an_upload_to_another_server_is_refused(
-    server: FakeRegistry, send: Callable[..., str], blob: Descriptor
+@pytest.mark.parametrize("large", [False, True])
+def test_an_upload_may_go_to_another_server_but_without_authorization(
+    source: BlobStore, blob: Descriptor, large: bool
+) -> None:
+    session = f"/v2/{APP}/blobs/uploads/s"
+    with FakeRegistry(token="secret") as guarded, FakeRegistry() as storage, Registry(guarded.name) as registry:
+        storage.sessions["s"] = bytearray()
+        storage.chunk_limit = 10_000 if large else 0
+        challenge = Answer(status=401, headers={"WWW-Authenticate": guarded.challenge})
+        guarded.answer(START, challenge, Answer(status=202, headers={"Location": f"{storage.url}{session}"}))
+        guarded.answer(START, *[Answer(status=202, headers={"Location": f"{storage.url}{session}"})] * large)
+        (remote,) = registry._remotes(APP)
+        upload_ = Upload(remote, blob, source, sources=(), progress=no_progress, stop=Stop())
+        assert upload_.run() == PUSHED
+        assert is_there(storage, source, blob)
+        assert all("Authorization" not in request.headers for request in storage.requests)
+        assert "Authorization" in of(guarded, "POST")[-1].headers
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_an_upload_follows_redirects(
+    server: FakeRegistry, send: Callable[..., str], source: BlobStore, blob: Descriptor, method: str, status: int
 ) -> None:
     with FakeRegistry() as other:
-        server.answer(START, Answer(status=202, headers={"Location": f"{other.url}/v2/{APP}/blobs/uploads/x"}))
-        with pytest.raises(RegistryError, match=r"wants an upload to go to .*, another server"):
+        redirect = Answer(status=status, headers={"Location": f"{other.url}{START}"})
+        if method == "PUT":
+            other.sessions["s"] = bytearray()
+            server.sessions["s"] = bytearray()
+            session = f"{START}s"
+            server.answer(START, Answer(status=202, headers={"Location": session}))
+            query = f"digest={blob.digest}"
+            redirect = Answer(status=status, headers={"Location": f"{other.url}{session}?{query}"})
+            server.answer(session, redirect)
+        else:
+            server.answer(START, redirect)
+        assert send(blob) == PUSHED
+        assert is_there(other, source, blob)
+
+
+def test_an_upload_that_is_sent_to_a_get_is_refused(
+    server: FakeRegistry, send: Callable[..., str], blob: Descriptor
+) -> None:
+    server.answer(START, Answer(status=303, headers={"Location": "/x"}))
+    with pytest.raises(RegistryError, match="status 303"):
+        send(blob)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_what_a_registry_says_in_place_of_201_is_good_enough(
+    server: FakeRegistry, send: Callable[..., str], blob: Descriptor, status: int
+) -> None:
+    session = f"{START}s"
+    server.answer(START, Answer(status=202, headers={"Location": session}))
+    server.answer(session, Answer(status=status))
+    assert send(blob) == PUSHED
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["http://10.0.0.1/x", "http://storage.example/x", "https://169.254.169.254/x", "https://[fd00:ec2::254]/x"],
+)
+@pytest.mark.parametrize("kind", ["Location", "redirect"])
+def test_an_upload_does_not_go_where_nothing_should_go(
+    server: FakeRegistry, send: Callable[..., str], blob: Descriptor, location: str, kind: str
+) -> None:
+    server.answer(START, Answer(status=202 if kind == "Location" else 307, headers={"Location": location}))
+    with pytest.raises(RegistryError, match="leads to"):
+        send(blob)
+
+
+def test_the_address_that_was_connected_to_counts_for_uploads(
+    server: FakeRegistry, send: Callable[..., str], blob: Descriptor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The registry itself shall be one of the public network, and the storage behind a name a private one.
+    monkeypatch.setattr("builder.oci.registry.routes.is_private", lambda _address: False)
+    monkeypatch.setattr("builder.oci.registry.origin.Origin.is_private", property(lambda _origin: False))
+    with FakeRegistry() as inner:
+        place = f"http://localhost:{inner.port}{START}s"
+        server.answer(START, Answer(status=202, headers={"Location": place}))
+        with pytest.raises(RegistryError, match=r"leads to (127\.0\.0\.1|::1), an address of a private network"):
             send(blob)
-        assert other.requests == []
+        assert inner.requests == []
+
+
+def test_the_reason_why_a_registry_is_busy_is_asked_for(
+    server: FakeRegistry, send: Callable[..., str], blob: Descriptor, patience: Patience
+) -> None:
+    path = f"/v2/{APP}/blobs/{blob.digest}"
+    told = Answer(status=429, body=b'{"errors":[{"code":"TOOMANYREQUESTS","message":"wait an hour"}]}')
+    server.answer(path, *[Answer(status=429), told] * 8)
+    with pytest.raises(RegistryUnavailable, match="status 429: toomanyrequests: wait an hour"):
+        send(blob)
+    assert [request.method for request in server.requests] == ["HEAD", "GET"] * 8
 
 
 @pytest.mark.parametrize("location", [None, "file:///x", "http://169.254.169.254/x"])

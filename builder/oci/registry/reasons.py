@@ -1,0 +1,125 @@
+"""What an answer other than success means, in the words of the server, made harmless."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from html import unescape
+
+from builder.oci.errors import RegistryDenied, RegistryError, RegistryUnavailable
+from builder.oci.registry.http import Reply
+from builder.oci.registry.retry import RETRIED_STATUS, retry_after
+
+_BODY_LIMIT = 64 * 1024
+_PAGE = 8 * 1024
+"""Of a page of HTML that much is looked at: the patterns below are slow on hostile ones."""
+_LENGTH = 300
+_ERRORS = 3
+_LOG_IN = "it may not exist, or you may need to log in with pybuild login"
+_TLS = "if it speaks TLS, name the directory with its certificate by --cert-dir, or put it into certs.d"
+# Registries refuse what is over a limit with 403 as well, and then a login changes nothing.
+_QUOTA = re.compile(r"quota|limit|exceed|too ?many|storage|billing|payment", re.IGNORECASE)
+_UNREAD = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<(?:title|h1|message)\b[^>]*>([^<]*)<", re.IGNORECASE)
+_PAGE_START = re.compile(r"<(?:!doctype|html|head|body|\?xml|h1|error)\b", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]{0,1000}>")
+
+
+def failure(reply: Reply, request: str) -> RegistryError:
+    """Return what a status other than success means, with the server's own words. Closes the answer."""
+    with reply:
+        code, words = _told(reply)
+    message = f"{request}: status {reply.status}" + (f": {words}" if words else "")
+    if reply.status in RETRIED_STATUS:
+        patience = retry_after(reply.headers.get("Retry-After"))
+        return RegistryUnavailable(message, status=reply.status, retry_after=patience)
+    if reply.status in {401, 403}:
+        hint = "" if reply.status == 403 and _QUOTA.search(words) else _LOG_IN
+        return RegistryDenied(message, hint=hint, status=reply.status, code=code)
+    # What servers answer to plain http where they expect TLS, which is not tried on loopback.
+    plain = reply.status == 400 and reply.url.startswith("http://") and not code
+    return RegistryError(message, status=reply.status, code=code, hint=_TLS if plain else "")
+
+
+def words_of(body: bytes) -> tuple[str, str]:
+    """Return the first error code and the text of the body of a failure; never raises.
+
+    Registries send the errors of the distribution specification, those in front of them and beside them whatever they
+    like: ``{"message"}``, ``{"detail"}``, ``{"error", "error_description"}``, a page of HTML, a line of text.
+    """
+    text = body.decode("utf-8", "replace").strip()
+    if not text:
+        return "", ""
+    try:
+        document = json.loads(text, strict=False) if text[:1] in '{["' else None
+    except (ValueError, RecursionError):
+        document = None
+    if isinstance(document, dict):
+        told = [entry for entry in _entries(document) if any(entry)]
+        code = next((code for code, _ in told if code), "")
+        lines = dict.fromkeys(_joined(entry) for entry in told)
+        more = [f"and {len(lines) - _ERRORS} more"] if len(lines) > _ERRORS else []
+        return printable(code), "; ".join([*list(lines)[:_ERRORS], *more])
+    if document is not None:
+        return "", printable(document) if isinstance(document, str) else ""
+    return "", printable(" ".join(_plain(text).split()))
+
+
+def printable(text: str) -> str:
+    """Return text of a server as it may be shown: no control characters, and not too long."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return shown if len(shown) <= _LENGTH else f"{shown[:_LENGTH]}..."
+
+
+def _told(reply: Reply) -> tuple[str, str]:
+    try:
+        body = reply.content(_BODY_LIMIT)
+    except RegistryUnavailable:
+        return "", ""
+    return words_of(body or b"")
+
+
+def _entries(document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield (code, text) of each error of a document."""
+    errors = document.get("errors")
+    if isinstance(errors, list) and errors:
+        for error in errors:
+            yield _entry(error) if isinstance(error, dict) else ("", _text(error))
+        return
+    error = document.get("error")
+    yield _entry(error if isinstance(error, dict) else document)
+
+
+def _entry(error: Mapping[str, object]) -> tuple[str, str]:
+    """Return what one error says; a detail is worth telling where the message is none or a mere repetition."""
+    code = error.get("code") if isinstance(error.get("code"), str) else error.get("error")
+    message = _text(error.get("message")) or _text(error.get("error_description")) or _text(error.get("msg"))
+    detail = _text(error.get("detail")) or _text(error.get("details"))
+    parts = [message, detail if detail.lower() not in message.lower() else ""]
+    return _text(code), ": ".join(filter(None, parts))
+
+
+def _joined(entry: tuple[str, str]) -> str:
+    # Programs look for Docker's spelling: "unauthorized: authentication required".
+    code, message = entry
+    return printable(": ".join(filter(None, (code.lower().replace("_", " "), message))))
+
+
+def _text(value: object) -> str:
+    """Return what a value says: of a nested one the texts in it, as details are often lists or objects."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, dict):
+        inner = value.get("message") or value.get("reason") or value.get("error")
+        return inner.strip() if isinstance(inner, str) else ""
+    if isinstance(value, list):
+        return ", ".join(filter(None, (item.strip() for item in value if isinstance(item, str))))
+    return ""
+
+
+def _plain(text: str) -> str:
+    """Return the title of a page, or else the text between its tags; any other text as it is."""
+    if not _PAGE_START.match(text):
+        return text
+    text = text[:_PAGE]
+    title = _TITLE.search(text)
+    return unescape(title[1] if title else _TAG.sub(" ", _UNREAD.sub(" ", text)))
