@@ -1,56 +1,29 @@
-r"""`.dockerignore`: which paths of a build context stay away from the build, in the way of moby/patternmatcher.
+"""`.dockerignore`: which paths of a build context stay away from the build, in the way of moby/patternmatcher.
 
-Patterns are anchored at the root of the context. ``*`` and ``?`` stay within a name, ``**`` spans folders, ``!`` takes
-back what an earlier line ignored; the last line that matches a path *or one of its parent folders* decides. A trailing
-slash means nothing.
+Patterns are anchored at the root of the context. ``!`` takes back what an earlier line ignored; the last line that
+matches a path *or one of its parent folders* decides. A trailing slash means nothing.
 """
 
-import operator
-import posixpath
-import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Iterable, Iterator
 from functools import partial
 
-from grammar.errors import DockerfileError
 from grammar.golang import SPACE
-from grammar.patterns import BadPattern, CharClass, Token, Wild, accepts, parse_pattern
+from grammar.ignorerule import Passed, Rule, read_rule
+from grammar.patterns import Matches
 from grammar.source import Span
 
 _BOM = "\ufeff"
-# Above these a pattern is matched state by state: Python's regular expressions could take exponential time.
-_MOST_STARS = 3
-_MOST_SPANS = 1
-
-
-class _Span(Enum):
-    """What ``**`` becomes: any number of whole folders, or at the end of a pattern simply everything."""
-
-    FOLDERS = "(?:.*/)?"
-    REST = ".*"
-
-
-_Token = Token | _Span
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rule:
-    """One line; *prefix* is what its paths begin with, all of the pattern when *literal*."""
-
-    negated: bool
-    prefix: str
-    literal: bool
-    matches: Callable[[str], bool]
+# So many folders are remembered; a walk asks for the same few again and again.
+_MOST_FOLDERS = 4096
 
 
 class IgnoreFile:
     """The rules of one file. Paths are relative to the context, with slashes, without ``.`` and ``..``."""
 
-    def __init__(self, rules: tuple[_Rule, ...] = ()) -> None:
+    def __init__(self, rules: tuple[Rule, ...] = ()) -> None:
         self._rules = rules
-        self._nothing = (False,) * len(rules)
-        self._folders = {"": self._nothing}
+        self._top = _Folder("", tuple((rule, rule.start) for rule in rules))
+        self._folders = {"": self._top}
 
     @classmethod
     def parse(cls, text: str) -> "IgnoreFile":
@@ -69,7 +42,7 @@ class IgnoreFile:
             DockerfileError: a pattern is malformed; there is no span.
         """
         bare = (pattern.strip(SPACE) for pattern in patterns)
-        return cls(tuple(_rule(pattern, None) for pattern in bare if pattern))
+        return cls(tuple(read_rule(pattern, None) for pattern in bare if pattern))
 
     @property
     def has_exceptions(self) -> bool:
@@ -80,158 +53,85 @@ class IgnoreFile:
         """Tell whether *path* is left out; a folder and a file of that name are treated alike, as in Docker."""
         if path in {"", "."}:
             return False
-        parent, _, _ = path.rpartition("/")
-        return self._decide(path, self._hits(parent))[0]
+        parent, _, name = path.rpartition("/")
+        return (self._folders.get(parent) or self._entered(parent)).ignores(name)
 
     def may_descend(self, path: str) -> bool:
         """Tell whether something below the ignored folder *path* could still be taken back by a ``!`` line."""
-        inside = path + "/"
-        return any(rule.negated and _could_reach(rule, inside) for rule in self._rules)
+        return any(rule.negated and rule.could_reach(path) for rule in self._rules)
 
-    def _hits(self, folder: str) -> tuple[bool, ...]:
-        """Return which rules hit *folder* or a parent of it; remembered, so that a walk asks each folder once."""
-        if folder in self._folders:
-            return self._folders[folder]
-        hits, path = self._nothing, ""
-        for name in folder.split("/"):
-            path = f"{path}/{name}" if path else name
-            if path not in self._folders:
-                self._folders[path] = self._decide(path, hits)[1]
-            hits = self._folders[path]
-        return hits
+    def _entered(self, path: str) -> "_Folder":
+        """Return what is left of the rules in the folder at *path*; remembered, so that a walk finds it out once."""
+        if len(self._folders) >= _MOST_FOLDERS:
+            self._folders = {"": self._top}
+        folder, here = self._top, ""
+        for name in path.split("/"):
+            here = f"{here}/{name}" if here else name
+            known = self._folders.get(here)
+            folder = self._folders[here] = folder.below(name, here + "/") if known is None else known
+        return folder
 
-    def _decide(self, path: str, inherited: tuple[bool, ...]) -> tuple[bool, tuple[bool, ...]]:
-        # A rule that could change nothing is not asked and counts as no hit, also for what is below. That is the
-        # behaviour of the original: "a/x" and then "!a" does not take back a/x.
+
+class _Folder:
+    """What is left of the rules in one folder: those that can still match something there or below.
+
+    *rules* come with the places of their rows that are reached; None for one that matches the folder or one above it.
+    """
+
+    __slots__ = ("_path", "_rules", "_tests")
+
+    def __init__(self, path: str, rules: tuple[tuple[Rule, Passed | None], ...]) -> None:
+        self._path, self._rules = path, rules
+        tests = ((rule.negated, self._test(rule, passed)) for rule, passed in rules)
+        self._tests = [(negated, matches) for negated, matches in tests if matches is not None]
+
+    def ignores(self, name: str) -> bool:
+        """Tell whether the entry *name* of this folder is left out."""
         ignored = False
-        hits: list[bool] = []
-        for rule, above in zip(self._rules, inherited, strict=True):
-            hit = above or (rule.negated is ignored and rule.matches(path))
-            hits.append(hit)
-            if hit:
+        for negated, matches in self._tests:
+            # A rule that could change nothing is not asked and counts as no match, also for what is below. That is the
+            # behaviour of the original: "a/x" and then "!a" does not take back a/x.
+            if negated is ignored and matches(name):
+                ignored = not ignored
+        return ignored
+
+    def below(self, name: str, path: str) -> "_Folder":
+        """Return what is left in the folder *name* of this one, whose path with a slash behind is *path*."""
+        ignored = False
+        left: list[tuple[Rule, Passed | None]] = []
+        for rule, passed in self._rules:
+            matches = self._test(rule, passed)
+            if passed is None or (rule.negated is ignored and matches is not None and matches(name)):
                 ignored = not rule.negated
-        return ignored, tuple(hits)
+                # What stands before it can change nothing any more.
+                left = [(rule, None)]
+            elif not rule.row:
+                left.append((rule, passed))
+            elif after := rule.below(passed, name):
+                left.append((rule, after))
+        return _Folder(path, tuple(left))
+
+    def _test(self, rule: Rule, passed: Passed | None) -> Matches | None:
+        """Return what tells from the name of an entry whether *rule* matches it; None when it cannot."""
+        if passed is None:
+            return _always
+        if rule.whole is not None:
+            return partial(_below, rule.whole, self._path)
+        return rule.last(passed)
 
 
-def _could_reach(rule: _Rule, inside: str) -> bool:
-    if rule.literal:
-        return f"{rule.prefix}/".startswith(inside)
-    return rule.prefix.startswith(inside) or inside.startswith(rule.prefix)
+def _below(whole: Matches, folder: str, name: str) -> bool:
+    return whole(folder + name)
 
 
-def _rules(text: str) -> Iterator[_Rule]:
+def _always(_name: str) -> bool:
+    return True
+
+
+def _rules(text: str) -> Iterator[Rule]:
     offset = len(_BOM) if text.startswith(_BOM) else 0
     for row in text[offset:].split("\n"):
         pattern = row.strip(SPACE)
         if pattern and not row.startswith("#"):
-            yield _rule(pattern, Span(offset, offset + len(row.rstrip("\r"))))
+            yield read_rule(pattern, Span(offset, offset + len(row.rstrip("\r"))))
         offset += len(row) + 1
-
-
-def _rule(line: str, span: Span | None) -> _Rule:
-    negated = line.startswith("!")
-    pattern = _cleaned(line[1:].strip(SPACE) if negated else line)
-    if negated and pattern in {"", "/"}:
-        raise DockerfileError('illegal exclusion pattern: "!"', span)
-    try:
-        tokens = tuple(_with_spans(parse_pattern(pattern)))
-    except BadPattern as error:
-        raise DockerfileError(str(error), span) from None
-    plain = _leading_text(tokens)
-    return _Rule(negated=negated, prefix=plain, literal=len(plain) == len(tokens), matches=_matcher(pattern, tokens))
-
-
-def _cleaned(pattern: str) -> str:
-    if not pattern:
-        return ""
-    clean = posixpath.normpath(pattern)
-    return clean.lstrip("/") or "/" if clean.startswith("/") else clean
-
-
-def _with_spans(tokens: tuple[Token, ...]) -> Iterator[_Token]:
-    position = 0
-    while position < len(tokens):
-        token: _Token = tokens[position]
-        position += 1
-        if token is Wild.STAR and tokens[position : position + 1] == (Wild.STAR,):
-            # The slash behind ** belongs to it.
-            position += 1 + (tokens[position + 1 : position + 2] == ("/",))
-            token = _Span.FOLDERS if position < len(tokens) else _Span.REST
-        yield token
-
-
-def _leading_text(tokens: tuple[_Token, ...]) -> str:
-    count = next((at for at, token in enumerate(tokens) if not isinstance(token, str)), len(tokens))
-    return _text(tokens[:count])
-
-
-def _text(tokens: tuple[_Token, ...]) -> str:
-    return "".join(token for token in tokens if isinstance(token, str))
-
-
-def _matcher(pattern: str, tokens: tuple[_Token, ...]) -> Callable[[str], bool]:
-    """Choose the cheapest way to match; most lines of real files are plain names or ``**/name``."""
-    text = _text(tokens)
-    wild = [token for token in tokens if not isinstance(token, str)]
-    if not wild:
-        return partial(operator.eq, text)
-    if wild == [_Span.REST]:
-        return partial(_starts_with, text)
-    # **name without a slash matches the end of a name: a quirk of the original.
-    if wild == [_Span.FOLDERS] and tokens[0] is _Span.FOLDERS and "\\" not in pattern:
-        return partial(_ends_with, pattern[2:])
-    if wild.count(Wild.STAR) > _MOST_STARS or wild.count(_Span.FOLDERS) > _MOST_SPANS:
-        return partial(_walk_states, tokens)
-    return partial(_fully, re.compile("".join(map(_regex, tokens)), re.DOTALL))
-
-
-def _starts_with(prefix: str, path: str) -> bool:
-    return path.startswith(prefix)
-
-
-def _ends_with(suffix: str, path: str) -> bool:
-    return path.endswith(suffix) or (suffix.startswith("/") and path == suffix[1:])
-
-
-def _fully(regex: re.Pattern[str], path: str) -> bool:
-    return regex.fullmatch(path) is not None
-
-
-def _regex(token: _Token) -> str:
-    if isinstance(token, str):
-        return re.escape(token)
-    if isinstance(token, _Span):
-        return token.value
-    if isinstance(token, CharClass):
-        ranges = "".join(f"{re.escape(low)}-{re.escape(high)}" for low, high in token.ranges if low <= high)
-        return f"[{'^' if token.negated else ''}{ranges}]" if ranges else ("." if token.negated else "(?!)")
-    return "[^/]*" if token is Wild.STAR else "[^/]"
-
-
-def _walk_states(tokens: tuple[_Token, ...], path: str) -> bool:
-    """Follow all ways through the pattern at once: time is length of pattern times length of path at most."""
-    states = set(_entered(tokens, 0))
-    for char in path:
-        states = {after for state in states for after in _step(tokens, state, char)}
-    return len(tokens) in states
-
-
-def _entered(tokens: tuple[_Token, ...], state: int) -> Iterator[int]:
-    """Return *state* and those that follow without a character."""
-    yield state
-    while state < len(tokens) and (tokens[state] is Wild.STAR or isinstance(tokens[state], _Span)):
-        state += 1
-        yield state
-
-
-def _step(tokens: tuple[_Token, ...], state: int, char: str) -> Iterator[int]:
-    token = tokens[state] if state < len(tokens) else ""
-    if token is _Span.FOLDERS:
-        # Inside a row of folders only a slash leads on.
-        yield state
-        if char == "/":
-            yield from _entered(tokens, state + 1)
-    elif token is _Span.REST or (token is Wild.STAR and char != "/"):
-        yield from _entered(tokens, state)
-    elif not isinstance(token, _Span) and token is not Wild.STAR and accepts(token, char):
-        yield from _entered(tokens, state + 1)

@@ -4,9 +4,12 @@ r"""File name patterns as in Go's ``filepath.Match``: the wildcards of COPY and 
 retried, so no pattern costs more than length of pattern times length of name.
 """
 
+import operator
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 
 
 class BadPattern(ValueError):
@@ -36,6 +39,7 @@ class CharClass:
 
 
 Token = str | Wild | CharClass
+Matches = Callable[[str], bool]
 
 
 def match(pattern: str, name: str) -> bool:
@@ -58,6 +62,94 @@ def match(pattern: str, name: str) -> bool:
             at, here = star + 1, retry
         else:
             return False
+    return True
+
+
+def name_matcher(tokens: Sequence[Token]) -> Matches:
+    """Return a function that tells whether *tokens* match all of a name: text without a slash.
+
+    Each star but the last takes as little as it can and is never retried, so no name costs more than its length times
+    that of the pattern.
+    """
+    first, *others = _between_stars(tokens)
+    if not others:
+        return partial(operator.eq, literal(first)) if _is_literal(first) else _whole(first)
+    if len(others) == 1 and _is_literal(first) and _is_literal(others[0]):
+        return _with_ends(literal(first), literal(others[0]))
+    if len(others) == 1:
+        return _whole(tokens)
+    return partial(_in_turn, _compiled(first), [_compiled(part) for part in others[:-1]], _compiled(others[-1]))
+
+
+def literal(tokens: Sequence[object]) -> str:
+    """Return the characters of *tokens* that stand for themselves."""
+    return "".join(token for token in tokens if isinstance(token, str))
+
+
+def regex(token: Token) -> str:
+    """Return the regular expression of a token."""
+    if isinstance(token, str):
+        return re.escape(token)
+    if isinstance(token, CharClass):
+        ranges = "".join(f"{re.escape(low)}-{re.escape(high)}" for low, high in token.ranges if low <= high)
+        return f"[{'^' if token.negated else ''}{ranges}]" if ranges else ("." if token.negated else "(?!)")
+    return "[^/]*" if token is Wild.STAR else "[^/]"
+
+
+def _between_stars(tokens: Sequence[Token]) -> list[list[Token]]:
+    parts: list[list[Token]] = [[]]
+    for token in tokens:
+        if token is Wild.STAR:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts
+
+
+def _is_literal(tokens: Sequence[Token]) -> bool:
+    return all(isinstance(token, str) for token in tokens)
+
+
+def _with_ends(start: str, end: str) -> Matches:
+    if not start:
+        return operator.methodcaller("endswith", end)
+    if not end:
+        return operator.methodcaller("startswith", start)
+    return partial(_has_ends, start, end)
+
+
+def _has_ends(start: str, end: str, name: str) -> bool:
+    return len(name) >= len(start) + len(end) and name.startswith(start) and name.endswith(end)
+
+
+def _whole(tokens: Sequence[Token]) -> Matches:
+    return partial(_fully, re.compile("".join(map(regex, tokens)), re.DOTALL))
+
+
+def _fully(expression: re.Pattern[str], text: str) -> bool:
+    return expression.fullmatch(text) is not None
+
+
+def _compiled(tokens: Sequence[Token]) -> tuple[re.Pattern[str], int]:
+    """Return the expression of tokens without a star, and how many characters it takes."""
+    return re.compile("".join(map(regex, tokens)), re.DOTALL), len(tokens)
+
+
+def _in_turn(
+    first: tuple[re.Pattern[str], int],
+    middle: Sequence[tuple[re.Pattern[str], int]],
+    last: tuple[re.Pattern[str], int],
+    name: str,
+) -> bool:
+    """Match what stands between stars one after the other, each as early as it can be; the last at the end."""
+    here, end = first[1], len(name) - last[1]
+    if here > end or not first[0].match(name) or not last[0].match(name, end):
+        return False
+    for expression, _ in middle:
+        found = expression.search(name, here, end)
+        if found is None:
+            return False
+        here = found.end()
     return True
 
 

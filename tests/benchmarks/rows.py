@@ -23,6 +23,7 @@ COPY --from=one /out /out
 RUN wc /out > /count
 """
 ONE_COPY = "FROM small\nCOPY . /in/\n"
+TWO_SPANS = "**/target/**/*.o\n**/node_modules/**/test\n**/.venv/**/*.pyc\n**/docs/**/*.tmp\n**/build/**/cache\n"
 BUILDERS = ("docker", "buildah", "pybuild")
 MEBIBYTE = 1 << 20
 GIGABYTE = 10**9
@@ -108,10 +109,32 @@ def fill_large(size: int) -> Callable[[Path], None]:
     return fill
 
 
-def _unchanged(files: int) -> Arrange:
+def _fill_ignored(count: int) -> Callable[[Path], None]:
+    def fill(path: Path) -> None:
+        _fill(count)(path)
+        (path / ".dockerignore").write_text(TWO_SPANS)
+
+    return fill
+
+
+def _fill_sparse(size: int) -> Callable[[Path], None]:
+    """One file that is a hole but for a page at each end."""
+
+    def fill(path: Path) -> None:
+        with (path / "sparse").open("wb") as stream:
+            stream.write(b"first" * 800)
+            stream.truncate(max(size, MEBIBYTE))
+            stream.seek(-4000, os.SEEK_END)
+            stream.write(b"last" * 1000)
+
+    return fill
+
+
+def _unchanged(files: int, fill: Callable[[int], Callable[[Path], None]] = _fill) -> Arrange:
     def arrange(builder: Builder, place: Place, _attempt: int) -> Command:
-        context = place.context(f"unchanged-{files}", TWO_STAGES, _fill(place.count(files)))
-        command = builder.build(context, f"unchanged-{files}")
+        name = f"unchanged-{files}"
+        context = place.context(name, TWO_STAGES, fill(place.count(files)))
+        command = builder.build(context, name)
         measure(command)
         return command
 
@@ -127,6 +150,13 @@ def _cold(name: str, dockerfile: str, fill: Callable[[Place], Callable[[Path], N
         return builder.build(context, name)
 
     return arrange
+
+
+def _sparse(builder: Builder, place: Place, attempt: int) -> Command:
+    name = f"sparse-{builder.name}-{attempt}-{os.getpid()}"
+    context = place.context(name, ONE_COPY, _fill_sparse(int(4 * GIGABYTE * place.scale)))
+    (context / "nonce").write_text(name)
+    return builder.build(context, "sparse")
 
 
 def _many_runs(builder: Builder, place: Place, attempt: int) -> Command:
@@ -194,6 +224,14 @@ ROWS = (
         runs=5,
     ),
     Row(
+        name="noop-60k-ignore",
+        title="nothing changed, 60,000 files, five ignore lines with two `**`",
+        budget="0.3",
+        arrange=_unchanged(60000, _fill_ignored),
+        builders=("docker", "pybuild"),
+        runs=3,
+    ),
+    Row(
         name="cold",
         title="cold, 2 stages, 2 RUN, 2 COPY",
         budget="0.4",
@@ -222,6 +260,14 @@ ROWS = (
         title="COPY of 1 GB in 4 files, cold",
         budget="0.5",
         arrange=_cold("large-files", ONE_COPY, lambda place: fill_large(int(GIGABYTE * place.scale))),
+        runs=3,
+    ),
+    Row(
+        name="copy-sparse",
+        title="COPY of a file of 4 GB that is a hole, cold",
+        budget="0.3",
+        arrange=_sparse,
+        builders=("docker", "pybuild"),
         runs=3,
     ),
     Row(name="save-1g", title="save of 1 GB", budget="0.25 of the best", arrange=_save, runs=3),

@@ -1,4 +1,5 @@
 import re
+import sys
 from itertools import accumulate
 
 import pytest
@@ -128,21 +129,71 @@ def test_descending_is_worth_while_where_a_negation_may_reach(text: str, folder:
     assert IgnoreFile.parse(text).may_descend(folder) is descend
 
 
-_patterns = st.lists(st.sampled_from([*"ab*?/", "**", "**/", "/**", "[a]", "[^a]", "\\*"]), min_size=1, max_size=5).map(
-    "".join
-)
+_pieces = [*"ab*?/", "/", "**", "**/", "/**", "/**/", "*a", "*a*b", "[a]", "[^a]", "\\*"]
+_patterns = st.lists(st.sampled_from(_pieces), min_size=1, max_size=6).map("".join)
 _lines = st.lists(st.tuples(st.sampled_from(["", "!"]), _patterns).map("".join), max_size=4)
 _paths = st.lists(st.text("ab*", min_size=1, max_size=3), min_size=1, max_size=4).map("/".join)
 
 
 @settings(max_examples=400)
-@given(_lines, _paths)
-def test_ignoring_agrees_with_a_slow_reading_of_the_rules(lines: list[str], path: str) -> None:
+@given(_lines, st.lists(_paths, min_size=1, max_size=3))
+def test_ignoring_agrees_with_a_slow_reading_of_the_rules(lines: list[str], paths: list[str]) -> None:
     try:
         rules = IgnoreFile.parse("\n".join(lines))
     except DockerfileError:
         return
-    assert rules.ignores(path) is _slowly(lines, path)
+    assert [rules.ignores(path) for path in paths] == [_slowly(lines, path) for path in paths]
+
+
+def test_folders_that_were_forgotten_are_found_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grammar.ignorefile._MOST_FOLDERS", 3)
+    rules = IgnoreFile.parse("**/a/**/*.o\n!x/**/keep.o")
+    paths = [f"{top}/a/{number}/{name}" for number in range(4) for top in "xy" for name in ("keep.o", "b.o", "b.c")]
+
+    assert [path for path in paths if not rules.ignores(path)] == [
+        path for path in paths if path.endswith(".c") or (path[0] == "x" and "keep" in path)
+    ]
+
+
+def _calls(rules: IgnoreFile, paths: list[str]) -> int:
+    """Count the calls that it takes to decide about *paths*."""
+    count = 0
+
+    def note(_frame: object, event: str, _arg: object) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(note)
+    try:
+        for path in paths:
+            rules.ignores(path)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_lines_that_cannot_match_in_a_folder_cost_its_entries_nothing() -> None:
+    paths = [f"src/deep/file-{number}.o" for number in range(1000)]
+    lines = [f"**/build-{number}/**/*.o" for number in range(300)]
+    few, many = (_calls(IgnoreFile.parse("\n".join(some)), paths) for some in (lines[:1], lines))
+
+    # The folders themselves are looked at once.
+    assert many - few < 300 * 40
+
+
+@pytest.mark.parametrize("star", ["*", "**/*"])
+def test_many_stars_are_matched_in_one_go(star: str) -> None:
+    rules = IgnoreFile.parse("\n".join(f"{star}{'a*' * 40}b{number}" for number in range(200)))
+
+    assert not any(rules.ignores(f"{'a' * 240}/{'a' * 240}b{number}x") for number in range(100))
+    assert rules.ignores("a" * 240 + "b7")
+
+
+def test_odd_lines_take_no_time_that_grows_with_the_ways_through_them() -> None:
+    rules = IgnoreFile.parse("a**a**a**a**a**a**a**a**b\n[^x]*[^y]**[^z]*/*[^w]b")
+
+    assert not rules.ignores("/".join(["a" * 200] * 20))
+    assert rules.ignores("a/" * 200 + "b")
 
 
 @settings(max_examples=300)

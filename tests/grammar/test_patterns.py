@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grammar.patterns import BadPattern, CharClass, Wild, has_wildcard, match, parse_pattern
+from grammar.patterns import BadPattern, CharClass, Wild, has_wildcard, match, name_matcher, parse_pattern
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,16 @@ def test_matching_agrees_with_trying_everything(pattern: str, name: str) -> None
     except BadPattern:
         return
     assert match(pattern, name) is _try(tokens, name)
+
+
+@settings(max_examples=400)
+@given(st.text("ab*?[]^-\\", max_size=10), st.text("ab-]", max_size=8))
+def test_a_name_is_matched_as_any_text_without_a_slash(pattern: str, name: str) -> None:
+    try:
+        tokens = parse_pattern(pattern)
+    except BadPattern:
+        return
+    assert name_matcher(tokens)(name) is match(pattern, name)
 
 
 def _try(tokens: tuple[object, ...], name: str) -> bool:

@@ -1,0 +1,221 @@
+r"""One line of `.dockerignore`: a pattern, matched name by name on the way down to a path.
+
+``*`` and ``?`` stay within a name, ``**`` spans folders. A pattern becomes a row of names with gaps; how much of
+the row a folder has passed is computed once for all that it holds. A pattern whose ``**`` begins in the middle of a
+name, or with a class that takes a slash, is no such row: it is matched against whole paths.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from itertools import takewhile
+
+from grammar.errors import DockerfileError
+from grammar.golang import SPACE
+from grammar.patterns import BadPattern, CharClass, Matches, Token, Wild, accepts, literal, name_matcher, parse_pattern
+from grammar.patterns import regex as token_regex
+from grammar.source import Span
+
+
+class _Span(Enum):
+    """What ``**`` becomes: any number of whole folders, or at the end of a pattern simply everything."""
+
+    FOLDERS = "(?:.*/)?"
+    REST = ".*"
+
+
+_Token = Token | _Span
+_Row = tuple[Matches | None, ...]
+"""What the names of a path must match, one after the other; None for any number of folders."""
+
+Passed = tuple[int, ...]
+"""Which places of its row a rule has reached in a folder, in ascending order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One line; *prefix* is what its paths begin with, all of the pattern when *literal*."""
+
+    negated: bool
+    prefix: str
+    literal: bool
+    row: _Row
+    """Empty when only *whole* can tell."""
+    whole: Matches | None
+    """Matches whole paths."""
+
+    @property
+    def start(self) -> Passed:
+        """The places that are reached at the root of the context."""
+        return tuple(_entered(self.row, 0)) if self.row else ()
+
+    def last(self, passed: Passed) -> Matches | None:
+        """Return what the name of an entry must match to end the row; None when the end is not near."""
+        return self.row[-1] if passed and passed[-1] == len(self.row) - 1 else None
+
+    def below(self, passed: Passed, name: str) -> Passed:
+        """Return the places that are reached in the folder *name* of a folder where *passed* are."""
+        if passed == (0, 1) and len(self.row) == 2:
+            return passed  # **/name, which most lines are
+        reached: set[int] = set()
+        for place in passed:
+            matches = self.row[place]
+            if matches is None:
+                reached |= {place, place + 1}
+            elif place + 1 < len(self.row) and matches(name):
+                reached.update(_entered(self.row, place + 1))
+        return tuple(sorted(reached))
+
+    def could_reach(self, folder: str) -> bool:
+        """Tell whether the rule might match something below *folder*."""
+        inside = folder + "/"
+        if self.literal:
+            return f"{self.prefix}/".startswith(inside)
+        return self.prefix.startswith(inside) or inside.startswith(self.prefix)
+
+
+def read_rule(line: str, span: Span | None) -> Rule:
+    """Return the rule of a line without spaces around it.
+
+    Raises:
+        DockerfileError: the pattern is malformed; the error has *span*.
+    """
+    negated = line.startswith("!")
+    pattern = _cleaned(line[1:].strip(SPACE) if negated else line)
+    if negated and pattern in {"", "/"}:
+        raise DockerfileError('illegal exclusion pattern: "!"', span)
+    try:
+        tokens = tuple(_with_spans(parse_pattern(pattern)))
+    except BadPattern as error:
+        raise DockerfileError(str(error), span) from None
+    prefix = literal(tuple(takewhile(lambda token: isinstance(token, str), tokens)))
+    row = _row(_with_quirk(pattern, tokens))
+    return Rule(
+        negated=negated,
+        prefix=prefix,
+        literal=len(prefix) == len(tokens),
+        row=row,
+        whole=None if row else _whole(tokens),
+    )
+
+
+def _cleaned(pattern: str) -> str:
+    if not pattern:
+        return ""
+    clean = posixpath.normpath(pattern)
+    return clean.lstrip("/") or "/" if clean.startswith("/") else clean
+
+
+def _with_spans(tokens: tuple[Token, ...]) -> Iterator[_Token]:
+    position = 0
+    while position < len(tokens):
+        token: _Token = tokens[position]
+        position += 1
+        if token is Wild.STAR and tokens[position : position + 1] == (Wild.STAR,):
+            # The slash behind ** belongs to it.
+            position += 1 + (tokens[position + 1 : position + 2] == ("/",))
+            token = _Span.FOLDERS if position < len(tokens) else _Span.REST
+        yield token
+
+
+def _with_quirk(pattern: str, tokens: tuple[_Token, ...]) -> tuple[_Token, ...]:
+    """Let ``**name`` match the end of a name, as the original does where all of the name is plain."""
+    plain = "\\" not in pattern and all(isinstance(token, str) for token in tokens[1:])
+    if tokens[:1] == (_Span.FOLDERS,) and plain and not pattern.startswith("**/"):
+        return (_Span.FOLDERS, Wild.STAR, *tokens[1:])
+    return tokens
+
+
+def _row(tokens: Sequence[_Token]) -> _Row:
+    row: list[Matches | None] = []
+    name: list[Token] = []
+    for token in tokens:
+        match token:
+            case _Span():
+                if name:
+                    return ()
+                row += [] if row[-1:] == [None] else [None]
+                name += [Wild.STAR] if token is _Span.REST else []
+            case "/":
+                row.append(name_matcher(name))
+                name = []
+            case CharClass() if token.accepts("/"):
+                return ()
+            case _:
+                name.append(token)
+    return (*row, name_matcher(name))
+
+
+def _entered(row: _Row, place: int) -> Iterator[int]:
+    """Yield *place* and the next one when *place* may stand for no folder at all."""
+    yield place
+    if row[place] is None:
+        yield place + 1
+
+
+def _whole(tokens: tuple[_Token, ...]) -> Matches:
+    """Choose a way to match whole paths: Python's regular expressions with more than one choice could take too long."""
+    if sum(isinstance(token, _Span) or token is Wild.STAR for token in tokens) > 1:
+        return _AllWays(tokens)
+    return partial(_fully, re.compile("".join(map(_regex, tokens)), re.DOTALL))
+
+
+def _regex(token: _Token) -> str:
+    return token.value if isinstance(token, _Span) else token_regex(token)
+
+
+def _fully(expression: re.Pattern[str], path: str) -> bool:
+    return expression.fullmatch(path) is not None
+
+
+class _AllWays:
+    """Follows all ways through a pattern at once. A set of places is a number with a bit for each."""
+
+    def __init__(self, tokens: tuple[_Token, ...]) -> None:
+        self._tokens = tokens
+        self._start = literal(tuple(takewhile(lambda token: isinstance(token, str), tokens)))
+        self._end = literal(tuple(takewhile(lambda token: isinstance(token, str), reversed(tokens))))[::-1]
+        self._folders = self._bits(_Span.FOLDERS)
+        self._anything = self._bits(_Span.REST)
+        self._within = self._anything | self._bits(Wild.STAR)
+        self._optional = self._folders | self._within
+        self._taking: dict[str, int] = {}
+
+    def _bits(self, wanted: _Token) -> int:
+        return sum(1 << place for place, token in enumerate(self._tokens) if token is wanted)
+
+    def __call__(self, path: str) -> bool:
+        if not (path.startswith(self._start) and path.endswith(self._end)):
+            return False
+        places = self._entered(1)
+        for char in path:
+            if not places:
+                return False
+            places = self._after(places, char)
+        return bool(places >> len(self._tokens))
+
+    def _after(self, places: int, char: str) -> int:
+        taking = self._taking.get(char)
+        if taking is None:
+            taking = self._taking[char] = self._taking_of(char)
+        staying = places & (self._anything if char == "/" else self._within)
+        # Inside a row of folders only a slash leads on.
+        return self._entered((places & taking) << 1 | staying) | places & self._folders
+
+    def _taking_of(self, char: str) -> int:
+        """Return the places that *char* leads on from."""
+        bits = self._folders if char == "/" else 0
+        for place, token in enumerate(self._tokens):
+            if not isinstance(token, _Span) and token is not Wild.STAR and accepts(token, char):
+                bits |= 1 << place
+        return bits
+
+    def _entered(self, places: int) -> int:
+        """Return *places* and those that follow without a character."""
+        fresh = places
+        while fresh := (fresh & self._optional) << 1 & ~places:
+            places |= fresh
+        return places
