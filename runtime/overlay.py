@@ -80,7 +80,7 @@ class OverlaySnapshotter(SnapshotFolder):
         lowers = (self._folder / "empty",) if name is None else self._chain(name)
         if len(lowers) == 1:  # overlayfs wants two of them
             return os.open(lowers[0], _FOLDER)
-        return _mount(lowers, self._folder)
+        return mount_tree(lowers, self._folder)
 
     def changes(self, active: Active) -> Iterator[Change]:
         """See `Snapshotter.changes`."""
@@ -89,7 +89,7 @@ class OverlaySnapshotter(SnapshotFolder):
             yield from overlay_changes(upper.fd, lower)
 
     def _seal(self, path: Path) -> None:
-        _remove(path, "work")
+        remove_inside(path, "work")
 
     def _chain(self, name: str) -> tuple[Path, ...]:
         """Return the ``fs`` folders of *name* and its parents, topmost first.
@@ -119,37 +119,7 @@ class OverlaySnapshotter(SnapshotFolder):
         return tuple(chain)
 
 
-def overlay_works(folder: Path) -> bool:
-    """Tell whether this process can use overlayfs on the file system of *folder*, by using it.
-
-    A mount that succeeds proves little: in a user namespace without the option userxattr, removing a folder of a lower
-    layer fails afterwards, and some file systems cannot hold whiteouts.
-    """
-    try:
-        path, lock = new_locked_folder(folder, "tmp-")
-        try:
-            return _try_overlay(path)
-        finally:
-            _remove(folder, path.name)
-            os.close(lock)
-    except OSError:
-        return False
-
-
-def _try_overlay(path: Path) -> bool:
-    for name in ("lower/folder/inner", "upper", "work"):
-        (path / name).mkdir(parents=True)
-    merged = _mount([path / "lower"], path, upper=path / "upper", work=path / "work")
-    try:
-        os.rmdir("folder/inner", dir_fd=merged)
-        os.rmdir("folder", dir_fd=merged)
-        os.mkdir("folder", dir_fd=merged)
-        return os.getxattr(path / "upper/folder", f"{overlay_xattr_prefix()}opaque") == b"y"
-    finally:
-        os.close(merged)
-
-
-def _mount(lowers: Sequence[Path], scratch: Path, *, upper: Path | None = None, work: Path | None = None) -> int:
+def mount_tree(lowers: Sequence[Path], scratch: Path, *, upper: Path | None = None, work: Path | None = None) -> int:
     """Mount an overlay of *lowers*, topmost first, attached nowhere; return an O_PATH descriptor of its root.
 
     *scratch* may be used for a moment by kernels that cannot make a detached mount of so many folders.
@@ -183,7 +153,7 @@ def _mount_and_detach(layers: Layers, attributes: int, scratch: Path) -> int:
         finally:
             syscalls.umount2(os.fspath(point), syscalls.MNT_DETACH)
     finally:
-        _remove(scratch, point.name)
+        remove_inside(scratch, point.name)
         os.close(lock)
 
 
@@ -192,6 +162,7 @@ def _copy_folder_status(source: Path, target: Path) -> None:
         copy_status(old.fd, new.fd, os.fstat(old.fd))
 
 
-def _remove(folder: Path, name: str) -> None:
+def remove_inside(folder: Path, name: str) -> None:
+    """Remove what is called *name* in *folder*."""
     with SafeRoot.open_host(folder) as root:
         remove_tree(root.fd, name)

@@ -1,9 +1,9 @@
 """Snapshots on disk: what the snapshotters of this host share. See `runtime.snapshotter` for the words."""
 
 import errno
+import fcntl
 import os
 import re
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -31,11 +31,12 @@ class SnapshotFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Use *folder*, which is made when it is missing."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if folder.stat().st_mode & 0o077:
-            folder.chmod(0o700)
-        (folder / "empty").mkdir(mode=0o755, exist_ok=True)
+        """Use *folder*, which is made when it is missing, unless the file system is read-only."""
+        try:
+            _make_ready(folder)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
         self._folder = folder
         self._held: dict[str, int] = {}
         self._parents: dict[str, str] = {}
@@ -113,7 +114,11 @@ class SnapshotFolder:
         if self._is_current(path):
             return path
         if path.exists():
-            self._drop(path, keep_current=True)
+            try:
+                self._drop(path, keep_current=True)
+            except OSError as error:
+                if error.errno != errno.EROFS:
+                    raise
         return None
 
     def _parent(self, path: Path) -> str | None:
@@ -126,23 +131,38 @@ class SnapshotFolder:
         return parent or None
 
     def _is_current(self, path: Path) -> bool:
-        return _read(path / "boot") == boot_id()
+        """Tell whether a committed folder is of this boot and has all its parts; else it is made again."""
+        return _read(path / "boot") == boot_id() and _read(path / "parent") is not None and (path / "fs").is_dir()
 
     def _names_on_disk(self) -> list[str]:
-        names = (name.replace("-", ":") for name in os.listdir(self._folder))
+        try:
+            names = [name.replace("-", ":") for name in os.listdir(self._folder)]
+        except FileNotFoundError:
+            return []
         return [name for name in names if _NAME.fullmatch(name)]
 
     def _drop(self, path: Path, *, keep_current: bool = False) -> None:
-        """Take a committed folder out of sight by one rename, then remove it."""
-        grave, lock = new_locked_folder(self._folder, _PREFIX)
-        try:
-            # Under the lock nobody else drops, so what is renamed is what was looked at.
-            with exclusive(self._folder / "lock"):
-                if not (keep_current and self._is_current(path)):
-                    with suppress(FileNotFoundError):
-                        path.rename(grave / "dropped")
-        finally:
-            self._remove_held(grave, lock)
+        """Take a committed folder out of sight by one rename, then remove it. A full disk is no hindrance."""
+        grave = self._folder / f"{_PREFIX}{os.urandom(8).hex()}"
+        # Under the lock nobody else drops, so what is renamed is what was looked at.
+        with exclusive(self._folder / "lock"):
+            if keep_current and self._is_current(path):
+                return
+            try:
+                lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return
+            try:
+                # Its own lock, so that no sweep takes it away in the middle.
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                path.rename(grave)
+            except BaseException:
+                os.close(lock)
+                raise
+        self._parents.pop(path.name, None)
+        # Nobody stands in the way of its parent any more.
+        (grave / "parent").unlink(missing_ok=True)
+        self._remove_held(grave, lock)
 
     def _remove_held(self, path: Path, lock: int) -> None:
         folder = os.open(self._folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -151,6 +171,16 @@ class SnapshotFolder:
         finally:
             os.close(folder)
             os.close(lock)
+
+
+def _make_ready(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+    (folder / "empty").mkdir(mode=0o755, exist_ok=True)
+    if not (folder / "lock").exists():
+        # Made now, since a disk that is full later is cleared under it.
+        (folder / "lock").touch(mode=0o600)
 
 
 @cache

@@ -5,13 +5,15 @@ mount point of a plain folder, is made in the root itself (`Stubs.open`, `Stubs.
 """
 
 import os
-from errno import EISDIR, ELOOP, ENOENT, ENOTDIR
+from errno import EBUSY, EEXIST, EISDIR, ELOOP, ENOENT, ENOTDIR, ENOTEMPTY, EXDEV
 from stat import S_ISDIR
 
 from runtime.inside import open_inside
 from runtime.syscalls import RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2
+from runtime.wire import Operation
 
 _MAX_LINKS = 40
+_TAKEN = (ENOENT, ENOTDIR, EISDIR, ENOTEMPTY, EEXIST, EBUSY, ELOOP, EXDEV)
 _STRICT = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
 
 
@@ -39,7 +41,8 @@ class Stub:
                 os.rmdir(self.name, dir_fd=self.parent)
             elif os.stat(self.name, dir_fd=self.parent, follow_symlinks=False).st_size == 0:
                 os.unlink(self.name, dir_fd=self.parent)
-        except OSError:  # gone, or in use by the image now: then it is no stub any more
+        except OSError as error:
+            _check_taken(error, self.name)
             return
         # What the process changed itself in this folder keeps its own time.
         _set_times(self.parent, self.before if now.st_mtime_ns == mtime else now)
@@ -143,17 +146,27 @@ def _remove_copy(upper: int, path: bytes, planted: os.stat_result) -> None:
     above, _, name = path.rpartition(b"/")
     try:
         parent = openat2(upper, above or b".", os.O_PATH | os.O_DIRECTORY, 0, _STRICT)
-    except OSError:  # not copied up
+    except OSError as error:
+        _check_taken(error, path)
         return
     try:
         found, before = os.stat(name, dir_fd=parent, follow_symlinks=False), os.fstat(parent)
         if _essence(found) == _essence(planted):
             os.rmdir(name, dir_fd=parent)
             _set_times(parent, before)
-    except OSError:  # not copied up, or not empty
-        return
+    except OSError as error:
+        _check_taken(error, path)
     finally:
         os.close(parent)
+
+
+def _check_taken(error: OSError, path: bytes) -> None:
+    """Let pass that a stub is gone, or that the image uses it now: then it is none any more.
+
+    A disk that fails does not let it stay: what is left would be in the layer, and in every cache after it.
+    """
+    if error.errno not in _TAKEN:
+        raise Operation("remove the mount point", path).failed(error.errno or 0, error.strerror or "") from error
 
 
 def _essence(status: os.stat_result) -> tuple[int, ...]:

@@ -524,3 +524,17 @@ def test_no_other_user_of_the_host_can_look_into_the_snapshots(keeper: Snapshott
     folder.chmod(0o755)
     type(keeper)(folder)
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("part", ["fs", "parent", "boot"])
+def test_a_committed_snapshot_that_lost_a_part_counts_as_missing_and_is_made_again(
+    keeper: Snapshotter, make: Callable[[], Snapshotter], tmp_path: Path, part: str
+) -> None:
+    layered(keeper, "echo 1 >a")
+    folder = tmp_path / "snapshots" / name(0).replace(":", "-")
+    subprocess.run(["rm", "-r", folder / part], check=True)
+    other = make()
+    assert not other.exists(name(0))
+    assert other.names() == ()
+    layered(other, "echo 2 >b")
+    assert files(other, name(0)) == ["/b"]

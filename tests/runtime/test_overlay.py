@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime import changes, overlay, overlay_mount
+from runtime import changes, overlay, overlay_mount, overlay_probe
 from runtime.errors import SnapshotError
-from runtime.overlay import OverlaySnapshotter, overlay_works
+from runtime.overlay import OverlaySnapshotter
+from runtime.overlay_probe import overlay_refusal
 from runtime.roots import DirectoryRoot, OverlayRoot
 from runtime.safepath import Root
 from runtime.snapshotter import DiskFormat
@@ -146,7 +147,7 @@ def test_500_lower_folders_are_mounted_at_once(tmp_path: Path) -> None:
     for number, lower in enumerate(lowers):
         lower.mkdir()
         (lower / "top").write_text(str(number))
-    with Root(overlay._mount(lowers, tmp_path)) as root:
+    with Root(overlay.mount_tree(lowers, tmp_path)) as root:
         assert root.read_file("top", 10) == b"0"
 
 
@@ -165,12 +166,12 @@ def test_kernels_without_detached_overlays_mount_for_a_moment_only(
         assert root.real("../f1") == "f1"
         assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
         assert list((tmp_path / "snapshots").glob("tmp-*")) == []
-    assert overlay_works(tmp_path)
+    assert overlay_refusal(tmp_path) is None
 
 
 def test_the_probe_uses_an_overlay_and_leaves_nothing(tmp_path: Path) -> None:
     need_root()
-    assert overlay_works(tmp_path)
+    assert overlay_refusal(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -179,8 +180,7 @@ def test_the_probe_says_no_where_the_kernel_does(tmp_path: Path, monkeypatch: py
         raise PermissionError(errno.EPERM, "")
 
     monkeypatch.setattr(overlay_mount, "fsopen", denied)
-    assert not overlay_works(tmp_path)
-    assert not overlay_works(tmp_path / "missing")
+    assert isinstance(overlay_refusal(tmp_path), PermissionError)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -190,5 +190,19 @@ def test_the_attributes_of_a_user_namespace_are_used_there(tmp_path: Path, monke
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert changes.overlay_xattr_prefix.__wrapped__() == "user.overlay."
     monkeypatch.undo()
-    monkeypatch.setattr(overlay, "overlay_xattr_prefix", lambda: "user.overlay.")
-    assert overlay_works(tmp_path)
+    for module in (overlay, overlay_probe):
+        monkeypatch.setattr(module, "overlay_xattr_prefix", lambda: "user.overlay.")
+    assert overlay_refusal(tmp_path) is None
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENOMEM])
+def test_a_probe_that_fails_is_no_proof_against_overlayfs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def failed(*_: object) -> int:
+        raise OSError(number, "")
+
+    monkeypatch.setattr(overlay_mount, "fsopen", failed)
+    with pytest.raises(OSError, check=lambda error: error.errno == number):
+        overlay_refusal(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.errors import SandboxError
 from runtime.stubs import Stubs
 from tests.helpers.leftovers import descriptors_below
 
@@ -184,3 +185,25 @@ def test_links_in_the_upper_are_not_followed_when_planted_folders_are_looked_for
     (root / "a").symlink_to(outside)
     stubs.remove()
     assert listed(outside) == ["b"]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EROFS])
+def test_a_mount_point_that_the_disk_keeps_fails_the_run(
+    root: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    stubs = make(root, "/etc/hosts", folder=False)
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "unlink", broken)
+    with pytest.raises(SandboxError, match="remove the mount point hosts"):
+        stubs.remove()
+
+
+def test_a_mount_point_that_the_image_has_taken_is_left_to_it(root: Path) -> None:
+    stubs = make(root, "/a", "/b")
+    (root / "a/file").touch()
+    (root / "b").rmdir()
+    stubs.remove()
+    assert listed(root) == ["a", "a/file"]
