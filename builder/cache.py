@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
@@ -39,6 +40,7 @@ class BuiltLayer:
 
 _FIELDS = attrgetter(*(field.name for field in fields(BuiltLayer)))
 _SAME_USE = 60  # seconds; a build that changes nothing in the database waits for no disk
+_FORGOTTEN_AT_ONCE = 16
 Layers = tuple[BuiltLayer, ...]
 
 
@@ -96,8 +98,10 @@ class Cache:
 
     def forget(self, keys: Iterator[str] | list[str]) -> None:
         """Drop the records under *keys*."""
-        for key in keys:
-            self._database.run("DELETE FROM records WHERE key = ?", (key,))
+        # A transaction for each would wait for the disk as often; one for all would need a log of the size of all.
+        waiting = iter(keys)
+        while some := [(key,) for key in islice(waiting, _FORGOTTEN_AT_ONCE)]:
+            self._database.run_all("", (), "DELETE FROM records WHERE key = ?", some)
 
     def selection(self, key: Digest) -> Digest | None:
         """Return the content digest that is known for a definition of a selection."""
@@ -132,6 +136,5 @@ class Cache:
         self._database.run("REPLACE INTO downloads VALUES (?, ?)", (url, document))
 
     def forget_all(self) -> None:
-        """Drop everything that can be computed again, records included."""
-        for table in ("records", "selections", "plans", "downloads", "file_digests", "layers", "layer_paths"):
-            self._database.run(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
+        """Drop everything that can be computed again, records included. The caller has the store alone."""
+        self._database.clear()

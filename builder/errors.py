@@ -53,5 +53,9 @@ class PushFailed(BuildError):
     """A registry did not take what it was to get. The image is in the store."""
 
 
+class StoreError(BuildError):
+    """The store cannot be used as it is: its disk is full or read-only, others hold it, another program made it."""
+
+
 class Cancelled(BuildError):
     """The build was interrupted."""

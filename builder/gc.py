@@ -19,8 +19,10 @@ from builder.oci.errors import OciError
 from builder.oci.image import children, read_image
 from builder.oci.model import Descriptor, chain_ids
 from builder.outputs.tree import folders
+from builder.snapshotters import COPYING, OVERLAY, present
 from runtime.errors import SnapshotError
 from runtime.safepath import Root
+from runtime.snapshotter import Snapshotter
 
 
 @dataclass(slots=True)
@@ -162,20 +164,26 @@ def _remove_blob(machine: Machine, digest: Digest, freed: Freed) -> None:
     freed.blobs.append(digest)
 
 
+def snapshot_names(machine: Machine) -> tuple[str, ...]:
+    """Return the names of all snapshots, whichever snapshotter made them."""
+    return tuple(dict.fromkeys(name for keeper in present(machine.root) for name in keeper.names()))
+
+
 def _sweep_snapshots(machine: Machine, needed: set[str], freed: Freed) -> None:
     """Remove snapshots, those that stand on others first: each round removes what nothing stands on any more."""
-    unused = {name: snapshot_size(machine, name) for name in machine.snapshots.names() if name not in needed}
+    keepers = present(machine.root)
+    unused = {name: snapshot_size(machine, name) for name in snapshot_names(machine) if name not in needed}
     while unused:
-        removed = [name for name in unused if _removed(machine, name)]
+        removed = [name for name in unused if all(_removed(keeper, name) for keeper in keepers)]
         if not removed:
             return
         freed.snapshots.extend(removed)
         freed.size += sum(unused.pop(name) for name in removed)
 
 
-def _removed(machine: Machine, name: str) -> bool:
+def _removed(keeper: Snapshotter, name: str) -> bool:
     try:
-        machine.snapshots.remove(name)
+        keeper.remove(name)
     except SnapshotError:
         return False
     return True
@@ -183,7 +191,7 @@ def _removed(machine: Machine, name: str) -> bool:
 
 def snapshot_size(machine: Machine, name: str) -> int:
     """Return the bytes that a snapshot takes on the disk, without those of its parents."""
-    for kind in ("snapshots", "trees"):
+    for kind in (OVERLAY, COPYING):
         with suppress(FileNotFoundError):
             return disk_usage(machine.root / kind / name.replace(":", "-"))
     return 0

@@ -4,6 +4,7 @@
     <root>/pybuild.db                       what can be computed again (`builder.database`)
     <root>/snapshots/                       unpacked layers (`runtime.snapshots`)
     <root>/cache-mounts/ locks/ tmp/
+    <root>/reserve/                         space for the commands that free some (`builder.room`)
     <root>/copying/                         what passes through from one place to another (`builder.transports`)
 
 The root is private to its owner: a layer may hold set-user-id programs.
@@ -12,29 +13,22 @@ The root is private to its owner: a layer may hold set-user-id programs.
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
 from builder.cache import BuiltLayer, Cache, Layers
-from builder.database import Database
-from builder.locks import Locks
+from builder.database import Database, is_suspect, set_aside
+from builder.errors import Cancelled
+from builder.locks import LASTING, Locks
 from builder.oci.blobs import BlobStore
 from builder.oci.digest import Digest
 from builder.oci.image import Image
 from builder.oci.layout import Layout
 from builder.oci.model import chain_ids
+from builder.room import give_up_reserve, is_short, make_reserve, storing
+from builder.store_directory import default_root, prepare
 from runtime.snapshotter import Snapshotter
-
-
-def default_root() -> Path:
-    """Return the store's folder: $PYBUILD_ROOT, else /var/lib/pybuild for root, else below $XDG_DATA_HOME."""
-    chosen = os.environ.get("PYBUILD_ROOT")
-    if chosen:
-        return Path(chosen).absolute()
-    if os.geteuid() == 0:
-        return Path("/var/lib/pybuild")
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "pybuild"
 
 
 class Machine:
@@ -45,8 +39,13 @@ class Machine:
         self.blobs = BlobStore(root)
         self.layout = Layout(root)
         self.database = Database(root / "pybuild.db")
+        self.database.notice = self.tell
         self.cache = Cache(self.database)
         self.locks = Locks(root / "locks")
+        self._listener: Callable[[str], None] | None = None
+        self._untold: list[str] = []
+        self._drawback = ""
+        """Why snapshots are whole copies; told when the first one is made."""
         self.auth_file: Path | None = None
         """Where credentials of registries are looked for, in place of the usual files."""
         self.tls_verify = True
@@ -56,30 +55,52 @@ class Machine:
         """Close the database."""
         self.database.close()
 
+    def hear(self, listener: Callable[[str], None]) -> None:
+        """Have *listener* told what a user should know of the store, from now on and what was to be said so far."""
+        self._listener = listener
+        for text in self._untold:
+            listener(text)
+        self._untold.clear()
+
+    def tell(self, text: str) -> None:
+        """Say what a user should know: who is waited for, what was set aside."""
+        if self._listener is None:
+            self._untold.append(text)
+        else:
+            self._listener(text)
+
     @cached_property
     def snapshots(self) -> Snapshotter:
-        """The snapshotter that this host can use: overlayfs, else whole copies."""
-        from runtime.copying import CopyingSnapshotter
-        from runtime.overlay import OverlaySnapshotter, overlay_works
+        """The snapshotter that this host can use: overlayfs, else whole copies.
 
-        folder = self.root / "snapshots"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        wanted = os.environ.get("PYBUILD_SNAPSHOTTER", "")
-        if wanted == "copying" or (wanted != "overlay" and not overlay_works(folder)):
-            return CopyingSnapshotter(folder.with_name("trees"))
-        return OverlaySnapshotter(folder)
+        Raises:
+            StoreError: the disk of the store is full.
+            OSError: it fails otherwise.
+        """
+        from builder.snapshotters import choose
+
+        with storing(self.root):
+            chosen, self._drawback = choose(self.root, os.environ.get("PYBUILD_SNAPSHOTTER", ""))
+        return chosen
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Keep everything in the store from being collected while a build or a reader uses it."""
-        with self.locks.shared("gc"):
+        with self.locks.shared(LASTING, waiting=lambda: self.tell("waiting for a command that removes from the store")):
             yield
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
-        """Have the store alone, to remove from it; waits for builds to end."""
-        with self.locks.exclusive("gc"):
-            yield
+        """Have the store alone, to remove from it; waits for builds to end. What holds space for this is given up."""
+        with self.locks.exclusive(LASTING, waiting=lambda: self.tell("waiting for builds that use the store")):
+            self.database.make_room = lambda: give_up_reserve(self.root)
+            if is_short(self.root):
+                give_up_reserve(self.root)
+                self.database.save_space()
+            try:
+                yield
+            finally:
+                make_reserve(self.root)
 
     def snapshot(self, image: Image) -> str | None:
         """Return the name of the snapshot of an image, unpacking what is missing; None for one without layers."""
@@ -90,16 +111,22 @@ class Machine:
         names = chain_ids(tuple(Digest.parse(layer.diff_id) for layer in layers))
         known = next((i + 1 for i in range(len(names) - 1, -1, -1) if self.snapshots.exists(names[i])), 0)
         for place in range(known, len(names)):
-            with self.locks.exclusive(names[place], cancelled):
+            with self.locks.exclusive(names[place], cancelled), storing(self.root):
                 if not self.snapshots.exists(names[place]):
                     self._unpack_one(layers[place], names[place - 1] if place else None, names[place])
         return names[-1] if names else None
+
+    def _tell_drawback(self) -> None:
+        reason, self._drawback = self._drawback, ""
+        if reason:
+            self.tell(f"overlayfs cannot be used in {self.root} ({reason}): every snapshot is a whole copy")
 
     def _unpack_one(self, layer: BuiltLayer, parent: str | None, name: str) -> None:
         from builder.oci.unpack import unpack
         from runtime.safepath import Root
         from runtime.snapshotter import DiskFormat
 
+        self._tell_drawback()
         active = self.snapshots.prepare(parent)
         try:
             overlay = active.format is DiskFormat.OVERLAY
@@ -127,14 +154,27 @@ def open_machine(root: Path | None = None) -> Machine:
     """Open the store at *root*, making it when it is not there.
 
     Raises:
+        RequestError, StoreError: see `builder.store_directory.prepare`.
         RequestError: this Python encodes file names as something else than UTF-8.
     """
     if sys.getfilesystemencoding() != "utf-8":
         from builder.utf8 import need_utf8
 
         need_utf8()
-    folder = root or default_root()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("locks", "tmp", "cache-mounts"):
-        (folder / name).mkdir(mode=0o700, exist_ok=True)
-    return Machine(folder)
+    folder = (root or default_root()).absolute()
+    writable = prepare(folder)
+    machine = Machine(folder)
+    if writable and is_suspect(folder / "pybuild.db"):
+        _replace_database(machine)
+    return machine
+
+
+def _replace_database(machine: Machine) -> None:
+    path = machine.root / "pybuild.db"
+    # Who works with it now may still read its rows; it is set aside when nobody does.
+    with suppress(Cancelled), machine.locks.exclusive(LASTING, lambda: True):
+        target = set_aside(path)
+        if target is not None:
+            machine.tell(
+                f"{path} was damaged, or no database of pybuild: it is now {target.name}, and a new one is made"
+            )

@@ -23,6 +23,7 @@ from builder.machine import Machine
 from builder.ops import Base, Local, Op, Run, Scratch
 from builder.plan import Plan
 from builder.request import Request
+from builder.room import storing
 from builder.steps import Reporter, Steps
 from builder.vertex_keys import VertexKeys
 from runtime.values import frozen
@@ -217,7 +218,7 @@ class _Solver:
         from builder.execute import Job, execute
 
         vertex = self.plan.vertices[place]
-        with self.steps.running(place):
+        with self.steps.running(place), storing(self.machine.root):
             job = Job(
                 machine=self.machine,
                 request=self.request,
@@ -253,6 +254,6 @@ class _Solver:
     def _pull(self, place: int, op: Base) -> None:
         from builder.bases import pull_layers
 
-        with self.steps.running(place):
+        with self.steps.running(place), storing(self.machine.root):
             pull_layers(op, self.machine, self.steps.status(place), self.cancel)
         self.results[place] = self.answers.base(op)

@@ -91,7 +91,7 @@ def _each_mount(opened: Machine) -> list[Row]:
 
 
 def _snapshots(opened: Machine) -> Row:
-    sizes = {name: gc.snapshot_size(opened, name) for name in opened.snapshots.names()}
+    sizes = {name: gc.snapshot_size(opened, name) for name in gc.snapshot_names(opened)}
     needed = gc.mark_images(opened, _named_images(opened)).snapshots
     active = {name: size for name, size in sizes.items() if name in needed}
     return _row("Unpacked Layers", (len(sizes), len(active)), sum(sizes.values()), sum(active.values()))

@@ -67,11 +67,13 @@ def _ours(error: BaseException) -> Failure | None:
 
 def failed_code(error: BaseException) -> int:
     """Return how the process ends with a failure that is not the user's: it says which side did not do its part."""
-    from builder.errors import PullFailed, PushFailed, RequestError
+    from builder.errors import PullFailed, PushFailed, RequestError, StoreError
     from builder.oci.errors import RegistryError
 
     if isinstance(error, PushFailed):
         return PUSH
+    if isinstance(error, StoreError) or isinstance(error.__cause__, StoreError):
+        return HOST
     if isinstance(error.__cause__, RequestError):
         return USAGE
     # A step that failed because its base could not be had is the registry's failure, too.

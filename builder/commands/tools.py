@@ -10,7 +10,9 @@ import click
 from click.core import ParameterSource
 
 from builder.display.sanitize import clean
-from builder.machine import Machine, default_root, open_machine
+from builder.machine import Machine, open_machine
+from builder.room import store_failure
+from builder.store_directory import default_root
 from runtime.values import frozen
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -54,6 +56,17 @@ class Command(click.Command):
                 plain.append(word)
         return super().parse_args(ctx, [*plain, *args[end:]])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Carry out the command; what the disk of the store refuses is said of the store."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            root = ctx.meta.get("builder.store")
+            failure = None if root is None else store_failure(error, root)
+            if failure is None:
+                raise
+            raise failure from error
+
 
 def root_option(function: _F) -> _F:
     """Add ``--root``, which may stand before or after the name of the command."""
@@ -87,7 +100,10 @@ def machine() -> Machine:
     """Open the machine on the store that the command line names."""
     be_root()
     root = click.get_current_context().meta.get("builder.root")
-    return tools().open_machine(Path(root) if root else None)
+    opened = tools().open_machine(Path(root) if root else None)
+    opened.hear(warn)
+    click.get_current_context().meta["builder.store"] = opened.root
+    return opened
 
 
 def be_root() -> None:

@@ -166,8 +166,13 @@ class BlobWriter:
         self._hash.update(piece)
         self.size += len(piece)
         rest = memoryview(piece)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
+        try:
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError as error:
+            # A full disk is named by what could not be written.
+            error.filename = os.fspath(self._path)
+            raise
 
     def commit(self, expected: Digest | None = None) -> tuple[Digest, int]:
         """Flush the blob, give it its name and return its digest and size.

@@ -33,6 +33,11 @@ class Layout:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def begin(self) -> None:
+        """Make the folder a layout, when it is none yet."""
+        with self._locked():
+            return
+
     def resolve(self, name: str) -> Descriptor | None:
         """Return what *name*, spelled in full, stands for; None when nothing has this name."""
         return next((_unnamed(entry) for entry in self._read().manifests if name_of(entry) == name), None)

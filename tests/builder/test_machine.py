@@ -3,9 +3,10 @@ import stat
 
 import pytest
 
-from builder.machine import default_root, image_layers, open_machine
+from builder.machine import image_layers, open_machine
 from builder.oci.errors import OciError
 from builder.oci.model import chain_ids
+from builder.store_directory import default_root
 from runtime.safepath import Root
 from tests.helpers.images import tiny_image
 

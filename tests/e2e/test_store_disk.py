@@ -1,0 +1,146 @@
+"""A store whose disk is full to the last byte, has no inode left, or is read-only."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.disks import clear, fill, fill_inodes, make_read_only, small_disk
+from tests.helpers.hosts import need_root
+from tests.helpers.program import Program
+
+READING = (("images",), ("df",), ("history", "one"), ("inspect", "one"), ("save", "-o", "/dev/null", "one"))
+
+
+@pytest.fixture(params=["bytes", "inodes"])
+def filled(request: pytest.FixtureRequest) -> Callable[[Path], None]:
+    return fill if request.param == "bytes" else fill_inodes
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    need_root()
+    with small_disk(tmp_path / "disk", inodes=150) as folder:
+        yield folder
+
+
+@pytest.fixture
+def program(disk: Path, tmp_path: Path) -> Program:
+    """A store on the small disk with the images "one" and "two"."""
+    made = Program(store=disk / "store")
+    for name in ("one", "two"):
+        build(made, tmp_path, name)
+    return made
+
+
+def build(program: Program, tmp_path: Path, name: str, *flags: str) -> tuple[int, str]:
+    context = tmp_path / f"context-{name}"
+    context.mkdir(exist_ok=True)
+    (context / "file").write_bytes(name.encode() * 10_000)
+    (context / "Dockerfile").write_text(f"FROM scratch\nCOPY file /{name}\n")
+    done = program.run("build", "-q", "-t", name, *flags, os.fspath(context), check=False)
+    return done.returncode, done.stderr
+
+
+def no_space(program: Program) -> str:
+    return f"ERROR: no space left in {program.store}\n"
+
+
+def test_a_build_on_a_full_disk_says_so_and_the_store_stays_sound(
+    program: Program, disk: Path, tmp_path: Path, filled: Callable[[Path], None]
+) -> None:
+    filled(disk)
+    code, said = build(program, tmp_path, "three")
+    assert (code, said.startswith(no_space(program))) == (3, True)
+    tagged = program.run("tag", "one", "other", check=False)
+    assert (tagged.returncode, tagged.stderr.startswith(no_space(program))) == (3, True)
+    clear(disk)
+    assert build(program, tmp_path, "three") == (0, "")
+    assert build(program, tmp_path, "one") == (0, "")
+
+
+def test_reading_commands_work_on_a_full_disk(program: Program, disk: Path, filled: Callable[[Path], None]) -> None:
+    filled(disk)
+    for command in READING:
+        program.run(*command)
+
+
+def test_what_frees_space_works_on_a_full_disk(
+    program: Program, disk: Path, tmp_path: Path, filled: Callable[[Path], None]
+) -> None:
+    filled(disk)
+    program.run("prune", "-f")
+    program.run("rmi", "one")
+    assert "two" in program.run("images").stdout
+    assert "one" not in program.run("images").stdout
+    program.run("prune", "-af")
+    clear(disk)
+    assert build(program, tmp_path, "one") == (0, "")
+
+
+def test_many_records_are_forgotten_in_the_space_that_is_held_for_it(
+    program: Program, disk: Path, tmp_path: Path
+) -> None:
+    database = sqlite3.connect(program.store / "pybuild.db", isolation_level=None)
+    rows = [
+        (f"sha256:{number:064x}", f'[["sha256:{number:064x}","sha256:{number:064x}",1,"x"]]') for number in range(4000)
+    ]
+    database.execute("BEGIN")
+    database.executemany("INSERT INTO records VALUES (?, ?, 0)", rows)
+    database.execute("COMMIT")
+    database.close()
+    fill(disk)
+    assert "records: 4000" in program.run("prune", "-f").stdout
+
+
+def test_prune_works_on_a_full_disk_without_the_space_that_is_held_for_it(
+    program: Program, disk: Path, tmp_path: Path, filled: Callable[[Path], None]
+) -> None:
+    shutil.rmtree(program.store / "reserve")
+    filled(disk)
+    assert "records: 2" in program.run("prune", "-af").stdout
+    clear(disk)
+    assert build(program, tmp_path, "one") == (0, "")
+
+
+def test_the_space_that_is_held_is_held_again_after_it_was_needed(program: Program, disk: Path) -> None:
+    before = sorted(os.listdir(program.store / "reserve"))
+    fill(disk)
+    program.run("prune", "-f")
+    clear(disk)
+    program.run("prune", "-f")
+    assert before
+    assert sorted(os.listdir(program.store / "reserve")) == before
+
+
+def test_a_store_that_can_only_be_read_is_read(program: Program, disk: Path) -> None:
+    make_read_only(disk)
+    for command in READING:
+        program.run(*command)
+
+
+def test_the_log_that_a_killed_builder_left_is_read_in_a_store_that_can_only_be_read(
+    program: Program, disk: Path
+) -> None:
+    script = (
+        "import os, sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None); "
+        "db.execute('INSERT INTO records SELECT key || 1, layers, used FROM records'); os._exit(0)"
+    )
+    os.spawnlp(os.P_WAIT, "python3", "python3", "-c", script, os.fspath(program.store / "pybuild.db"))
+    assert (program.store / "pybuild.db-wal").stat().st_size
+    make_read_only(disk)
+    rows = program.run("df", "--format", "{{.Type}} {{.TotalCount}}").stdout
+    assert "Build Cache 4" in rows
+
+
+def test_what_writes_says_that_a_store_is_read_only(program: Program, disk: Path, tmp_path: Path) -> None:
+    make_read_only(disk)
+    expected = f"ERROR: the store {program.store} is read-only\n"
+    code, said = build(program, tmp_path, "three")
+    assert (code, said.startswith(expected)) == (3, True)
+    for command in (("rmi", "one"), ("prune", "-f"), ("tag", "one", "other")):
+        done = program.run(*command, check=False)
+        assert (command, done.returncode, done.stderr.startswith(expected)) == (command, 3, True)
