@@ -21,16 +21,16 @@ _LAST_PIECES = 16  # the most that a pipe can hold
 class Child:
     """A running sandbox child and the pipes to it."""
 
-    def __init__(self, data: bytes, *, stdin: int | None = None, piped: bool = True) -> None:
-        """Start the child on the plan *data*. It reads *stdin*, and without *piped* it writes to our own streams."""
-        pipes = [os.pipe() for _ in range(3 if piped else 1)]
+    def __init__(self, data: bytes, *, stdin: int | None = None) -> None:
+        """Start the child on the plan *data*. It reads *stdin*, and writes to pipes that `pump` empties."""
+        pipes = [os.pipe() for _ in range(3)]
         self._status, *streams = (reader for reader, _ in pipes)
         self._streams = dict(zip(streams, (1, 2), strict=False))
         written = [writer for _, writer in pipes]
         given = [_memory(data), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
         try:
             plan_fd, null = given
-            status, out, err = written if piped else (*written, 1, 2)
+            status, out, err = written
             self._process = fork_child((plan_fd, status, null if stdin is None else stdin, out, err))
         except BaseException:
             self._close_pipes()
@@ -72,13 +72,14 @@ class Child:
                 self._serve(fd, output)
 
     def _stop(self, patience: int) -> None:
-        # The keeper kills init and tidies up; one that is stuck in the kernel is killed with everything below it.
+        # The keeper kills the guard and tidies up; one that is stuck in the kernel is killed with everything below it.
         if patience == _CANCEL_PATIENCE:
-            self._signal(signal.SIGTERM)
+            self.signal(plan.END)
         elif patience == 0:
-            self._signal(signal.SIGKILL)
+            self.signal(signal.SIGKILL)
 
-    def _signal(self, number: int) -> None:
+    def signal(self, number: int) -> None:
+        """Send a signal to the program, or with `plan.END` end everything inside."""
         with suppress(ProcessLookupError):  # it has just ended
             signal.pidfd_send_signal(self._process, number)
 
@@ -87,7 +88,7 @@ class Child:
         ended = select.poll()
         ended.register(self._process, select.POLLIN)
         if not ended.poll(0):
-            self._signal(signal.SIGTERM)
+            self.signal(plan.END)
             ended.poll()
         os.close(self._process)
         self._close_pipes()
@@ -102,3 +103,13 @@ def _memory(data: bytes) -> int:
     with open(fd, "wb", closefd=False) as file:
         file.write(data)
     return fd
+
+
+def read_available(fd: int) -> bytes | None:
+    """Return what there is to read, None for nothing yet, b"" when there will be no more."""
+    try:
+        return os.read(fd, PIECE)
+    except BlockingIOError:
+        return None
+    except OSError:  # a terminal that nobody has open any more gives EIO
+        return b""

@@ -14,6 +14,7 @@ from runtime.syscalls import (
     close_range,
     prctl,
     receive_descriptors,
+    reset_signals,
     send_descriptor,
 )
 
@@ -24,6 +25,8 @@ _DESCRIPTORS = 5
 def serve() -> None:
     """Fork children until the builder's end of the socket is closed. Never returns."""
     # Ctrl-C is for the builder, which decides what becomes of the sandboxes.
+    # Reset first: a SIGCHLD that the builder's parent ignored would leave no child to wait for.
+    reset_signals()
     block_signals()
     prctl(PR_SET_DUMPABLE, 0)
     cut_imports()

@@ -14,7 +14,7 @@ import tty
 from contextlib import closing, suppress
 from typing import Any
 
-from runtime.child import PIECE, Child, Output
+from runtime.child import Child, Output, read_available
 
 _STDIN = 0
 _END_OF_INPUT = b"\x04"
@@ -93,7 +93,7 @@ class Console:
     def serve(self, fd: int, output: Output) -> None:
         """Do what there is to do for *fd*, which this had the poller watch."""
         if fd == _STDIN:
-            data = _read(_STDIN)
+            data = read_available(_STDIN)
             # The end of what comes from a pipe is a Ctrl-D on a terminal.
             self._pending += _END_OF_INPUT if data == b"" else data or b""
             self._typed = data != b""
@@ -101,7 +101,7 @@ class Console:
             with suppress(OSError):  # the terminal is full, or nobody has it open: the next read tells
                 self._pending = self._pending[os.write(self._master, self._pending) :]
         if fd == self._master:
-            data = _read(self._master)
+            data = read_available(self._master)
             self._shows = data != b""
             if data:
                 output(1, data)
@@ -139,13 +139,3 @@ class Console:
         if window is not None:
             size = fcntl.ioctl(window, termios.TIOCGWINSZ, _SIZE)
             fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
-
-
-def _read(fd: int) -> bytes | None:
-    """Return what there is to read, None for nothing yet, b"" when there will be no more."""
-    try:
-        return os.read(fd, PIECE)
-    except BlockingIOError:
-        return None
-    except OSError:  # a terminal that nobody has open any more gives EIO
-        return b""

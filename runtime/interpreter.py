@@ -1,7 +1,7 @@
 """The Python that sandbox children run on, in a form that nobody can write through.
 
-/proc/self/exe of a sandbox's pid 1, and of its process until the exec, is our interpreter; an image that names that
-link as a script interpreter gets it open (CVE-2019-5736). So children are not started from the file itself but from a
+/proc/self/exe of a process until its exec, and of an init, is our interpreter; an image that names that link as a
+script interpreter gets it open (CVE-2019-5736). So children are not started from the file itself but from a
 read-only bind mount that is attached nowhere: the link then leads through a mount on which every write fails.
 """
 

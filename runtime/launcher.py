@@ -49,7 +49,9 @@ def _start(data: bytes, what: spec.Spec) -> Child:
 
         return TerminalChild(data, typed=what.interactive)
     if what.interactive:
-        return Child(data, stdin=0, piped=False)
+        from runtime.feeding import FedChild
+
+        return FedChild(data)
     return Child(data)
 
 
@@ -64,7 +66,7 @@ def _result(reports: list[plan.Report]) -> spec.ExitStatus:
             raise RuntimeHostError(f"sandbox: {report.subject}: {report.message}")
         ended = int(report.subject)
     if ended is None:
-        # Nobody was left to report: init was killed, by cancel, by the kernel for lack of memory, or from outside.
+        # Nobody was left to report: the guard was killed, by cancel, by the kernel for lack of memory, or from outside.
         return spec.ExitStatus(signal=_SIGKILL)
     return spec.ExitStatus(code=ended) if ended >= 0 else spec.ExitStatus(signal=-ended)
 
@@ -78,6 +80,7 @@ def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = ()) -> plan.Pla
     world = plan.World(
         cgroups=cgroup_files,
         hostname=os.fsencode(what.hostname),
+        init=what.init,
         insecure=what.insecure,
         private_network=what.network is spec.Network.NONE,
         shm_size=what.limits.shm_size,
@@ -94,7 +97,7 @@ def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = ()) -> plan.Pla
 def _stdio(what: spec.Spec) -> bytes:
     if what.terminal:
         return plan.TERMINAL
-    return plan.CALLER if what.interactive else plan.NULL
+    return plan.PIPE if what.interactive else plan.NULL
 
 
 def _process(what: spec.Spec) -> process.Process:

@@ -11,29 +11,34 @@ NAMESPACES = "make namespaces"
 """The operation whose failure means that this host permits no sandbox at all."""
 
 
-NULL, CALLER, TERMINAL = b"null", b"caller", b"terminal"
-"""What the process gets for its stdio: nothing to read and pipes, what the builder has, a terminal of its own."""
+NULL, PIPE, TERMINAL = b"null", b"pipe", b"terminal"
+"""What the process gets for its stdin: nothing to read, a pipe of the builder's, a terminal for all three streams."""
+
+END = 64
+"""The signal by which the builder has the keeper end everything; every other one is passed on to the program."""
 
 
 class World(Record):
     """The surroundings of the process. *cgroups* are the ``cgroup.procs`` files to join.
 
     With *stdio* TERMINAL the child's standard input is a Unix socket, over which it sends the controlling end of the
-    terminal; it goes on when the builder has closed its own end of the socket.
+    terminal; it goes on when the builder has closed its own end of the socket. With *init* the program is the child of
+    an init, which is pid 1 in its place.
     """
 
-    __slots__ = ("cgroups", "hostname", "insecure", "private_network", "shm_size", "stdio")
+    __slots__ = ("cgroups", "hostname", "init", "insecure", "private_network", "shm_size", "stdio")
 
     def __init__(  # noqa: PLR0917 - the wire passes slots by position
         self,
         cgroups: tuple[bytes, ...],
         hostname: bytes,
+        init: bool,
         insecure: bool,
         private_network: bool,
         shm_size: int,
         stdio: bytes,
     ) -> None:
-        self.cgroups, self.hostname, self.shm_size = cgroups, hostname, shm_size
+        self.cgroups, self.hostname, self.init, self.shm_size = cgroups, hostname, init, shm_size
         self.insecure, self.private_network, self.stdio = insecure, private_network, stdio
 
 

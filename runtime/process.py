@@ -2,6 +2,7 @@
 
 import os
 from errno import EACCES, EINVAL, ENOENT, ENOTDIR
+from stat import S_ISFIFO
 
 from runtime.identity import Identity, resolve_identity
 from runtime.inside import make_folder_inside
@@ -78,9 +79,7 @@ def become(process: Process, root: int, terminal: int = -1) -> None:
     identity = resolve_identity(root, process.user)
     _enter(root, process.cwd, identity)
     _leave_keyring()
-    if terminal >= 0:
-        # A program may open its terminal again by name, /dev/stdout for instance.
-        os.fchown(0, identity.uid, -1)
+    _give_streams(identity.uid)
     confine(process.confinement, identity)
     reset_signals()
     _execute(process.args, _environment(process.env, identity))
@@ -107,6 +106,19 @@ def _enter(root: int, cwd: bytes, identity: Identity) -> None:
         # A folder outside of the root has no absolute name; the kernel says "(unreachable)" (CVE-2024-21626).
         if not os.getcwdb().startswith(b"/"):
             raise operation.failed(ENOENT, "it is outside of the root")
+
+
+def _give_streams(uid: int) -> None:
+    """Make the user own the pipes or the terminal of the process, so that /dev/stdout can be opened by name.
+
+    All of them were made for this process. /dev/null, which it may have instead, belongs to everyone.
+    """
+    for stream in (0, 1, 2):
+        if S_ISFIFO(os.fstat(stream).st_mode) or os.isatty(stream):
+            try:
+                os.fchown(stream, uid, -1)
+            except OSError:  # no CAP_CHOWN: the open streams work all the same. An id without meaning fails below.
+                continue
 
 
 def _leave_keyring() -> None:

@@ -1,8 +1,7 @@
-"""The sandbox child: two processes that build the sandbox and look after the third, which becomes the user's program.
+"""The keeper of a sandbox: the child of the fork server that builds the sandbox and tidies up after it.
 
-The *keeper* lives outside. It makes namespaces and mounts, forks *init*, goes back to the host's mounts, waits, and
-removes the mount points that it had to make. *init* is pid 1 inside: it enters the root, forks the process, reaps,
-hands signals on and ends with the process, whereupon the kernel kills whatever is left in the PID namespace.
+It lives outside: it makes namespaces and mounts, forks the guard, which starts the program, goes back to the host's
+mounts, hands signals on, waits, and removes the mount points that it had to make.
 """
 
 import os
@@ -11,8 +10,8 @@ from errno import EINVAL, EPERM
 
 from runtime.chroot import Home, make_private
 from runtime.devices import open_terminal
-from runtime.plan import CALLER, NAMESPACES, TERMINAL, Plan, Status, World
-from runtime.process import become
+from runtime.guard import guard
+from runtime.plan import END, NAMESPACES, PIPE, TERMINAL, Plan, Status, World
 from runtime.stage import Stage
 from runtime.stubs import Stubs
 from runtime.syscalls import (
@@ -26,21 +25,17 @@ from runtime.syscalls import (
     LAST_DESCRIPTOR,
     PR_SET_DUMPABLE,
     PR_SET_PDEATHSIG,
-    block_signals,
+    SIGCHLD,
+    SIGKILL,
     bring_up_loopback,
-    capset,
     close_range,
     prctl,
-    reset_signals,
     send_descriptor,
     sethostname,
     unshare,
     wait_signal,
 )
 from runtime.wire import Operation, decode
-
-SIGKILL, SIGTERM, SIGCHLD = 9, 15, 17
-_CAP_KILL = 1 << 5
 
 
 def keep(plan_fd: int, status_fd: int, parent: int) -> None:
@@ -77,22 +72,19 @@ def _depend_on(parent: int) -> None:
 
 
 def _keep(plan: Plan, status: Status) -> None:
-    """Be the keeper: build, fork init, wait, tidy up."""
-    reset_signals()
-    block_signals()
-    if plan.world.stdio != CALLER:
-        os.setsid()  # Ctrl-C is for the builder, which decides what becomes of the sandbox
+    """Be the keeper: build, fork the guard, wait, tidy up."""
+    os.setsid()  # Ctrl-C is for the builder, which decides what becomes of the sandbox
     _join_cgroups(plan.world.cgroups)
     home = Home()
     _enter_namespaces(plan.world)
     stubs = Stubs()
     try:
         try:
-            init = _fork_init(plan, Stage(plan, stubs), status)
+            child = _fork_guard(plan, Stage(plan, stubs), status)
         finally:
             # The kernel refuses to remove a folder on which something is mounted in the caller's own namespace.
             home.enter()
-        _await_end(init)
+        _await_end(child)
     finally:
         stubs.remove()
 
@@ -125,7 +117,7 @@ def _enter_namespaces(world: World) -> None:
 def _make_stdio(stdio: bytes, dev: int) -> int:
     """Make standard input what the sandbox is to have, and return the terminal of its process, -1 for none."""
     terminal = _hand_over_terminal(dev) if stdio == TERMINAL else -1
-    if stdio != CALLER:
+    if stdio != PIPE:
         with Operation("open", b"/dev/null"):
             os.dup2(os.open("null", os.O_RDWR, dir_fd=dev), 0)
     return terminal
@@ -141,79 +133,27 @@ def _hand_over_terminal(dev: int) -> int:
     return terminal
 
 
-def _fork_init(plan: Plan, stage: Stage, status: Status) -> int:
+def _fork_guard(plan: Plan, stage: Stage, status: Status) -> int:
     terminal = _make_stdio(plan.world.stdio, stage.dev)
     alive, lifeline = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    init = os.fork()
-    if init == 0:
+    child = os.fork()
+    if child == 0:
         with Status(status.fd) as own_status:
             os.close(lifeline)
-            _init(plan, stage, own_status, alive, terminal)
+            guard(plan, stage, own_status, alive, terminal)
     os.close(alive)
     if terminal >= 0:
         # Who reads the other end learns by this that nobody inside has the terminal any more.
         os.close(terminal)
-    return init
+    return child
 
 
-def _await_end(init: int) -> None:
-    """Wait until init is gone, and with it every process of its namespace. SIGTERM makes that happen at once."""
-    while True:
-        number = wait_signal()
-        if number == SIGTERM:
-            os.kill(init, SIGKILL)
-        if number == SIGCHLD and os.waitpid(init, os.WNOHANG)[0]:
-            return
-
-
-def _init(plan: Plan, stage: Stage, status: Status, alive: int, terminal: int) -> None:
-    """Be pid 1: enter the root, start the process, look after it."""
-    prctl(PR_SET_PDEATHSIG, SIGKILL)
-    try:
-        if not os.read(alive, 1):  # the keeper died before the line above
-            return
-    except BlockingIOError:
-        pass
-    stage.enter()
-    process = os.fork()
-    if process == 0:
-        with Status(status.fd):
-            become(plan.process, stage.root, terminal)
-    # The host's files stay open in nobody: a process may get at what its pid 1 holds, if all else fails.
-    os.dup2(status.fd, 3, inheritable=False)
-    close_range(4)
-    status.fd = 3
-    capset(_CAP_KILL, _CAP_KILL, 0)
-    status.ended(_look_after(process))
-
-
-def _look_after(process: int) -> int:
-    """Reap every child and pass signals on until *process* ends; return its wait status."""
+def _await_end(child: int) -> None:
+    """Wait until the guard is gone, and with it every process inside. END makes that happen at once."""
     while True:
         number = wait_signal()
         if number == SIGCHLD:
-            ended = _reap(process)
-            if ended is not None:
-                return ended
+            if os.waitpid(child, os.WNOHANG)[0]:
+                return
         else:
-            _signal_group(process, number)
-
-
-def _reap(process: int) -> int | None:
-    found = None
-    while True:
-        try:
-            pid, wait_status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return found
-        if pid == 0:
-            return found
-        if pid == process:
-            found = wait_status
-
-
-def _signal_group(process: int, number: int) -> None:
-    try:
-        os.killpg(process, number)
-    except ProcessLookupError:  # it has not made its session yet, and would miss nothing but the very first moment
-        return
+            os.kill(child, SIGKILL if number == END else number)

@@ -123,8 +123,10 @@ class Spec:
     insecure: bool = False
     """All capabilities, no seccomp filter, no masked paths."""
     no_new_privileges: bool = False
+    init: bool = False
+    """The program is the child of an init, which reaps what it leaves behind; otherwise it is pid 1 itself."""
     interactive: bool = False
-    """Standard input, output and error of the caller are handed to the process instead of pipes."""
+    """The process reads what the caller has as standard input, instead of nothing."""
     terminal: bool = False
     """The process gets a terminal of its own. With *interactive*, what the caller has as standard input is typed into
     it, and a terminal that the caller has there is raw meanwhile."""

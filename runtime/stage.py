@@ -1,4 +1,4 @@
-"""The root of a sandbox with everything mounted in it: built by the keeper, entered by init."""
+"""The root of a sandbox with everything mounted in it: built by the keeper, entered by the first process."""
 
 import os
 from errno import EBUSY, EINVAL, ENOTDIR
@@ -64,7 +64,7 @@ class Stage:
             os.close(target)
 
     def enter(self) -> None:
-        """Make this the root of the calling process, and let go of the host's mounts. Only pid 1 may call this."""
+        """Make this the root of the calling process, and let go of the host's mounts. Only the first process may."""
         make_proc(self._proc, self._nodes, insecure=self._insecure)
         with Operation("enter the root"):
             os.fchdir(self.root)

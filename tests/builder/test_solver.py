@@ -5,7 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from builder.errors import BuildError, Cancelled, StepFailed
+from builder.keys import MEANING
 from builder.machine import open_machine
+from builder.ops import Run
 from builder.progress import StepFinished, StepStarted
 from tests.helpers.fake_execute import FakeExecute, Site
 from tests.helpers.images import tiny_image
@@ -311,3 +313,11 @@ def test_an_epoch_makes_other_layers(site):
     site.solve("FROM base\nCOPY f /f\n")
     assert site.ran(source_date_epoch=1000) == ["copy to /f"]
     assert site.ran(source_date_epoch=1000) == []
+
+
+def test_a_step_of_before_its_process_was_number_one_runs_again(site, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setitem(MEANING, Run, 1)
+        site.solve("FROM base\nRUN write /a 1\n")
+    assert site.ran() == ["write /a 1"]
+    assert site.ran() == []

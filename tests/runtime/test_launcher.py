@@ -13,7 +13,7 @@ from runtime import launcher
 from runtime.errors import RuntimeHostError, SandboxError, SandboxUnavailable
 from runtime.plan import NAMESPACES, Report
 from runtime.spec import Bind, ExitStatus, Limits, Process, Spec, Tmpfs
-from tests.runtime.sandboxes import Image, base, image
+from tests.runtime.sandboxes import Image, base, image, python, python_image
 
 __all__ = ["base", "image"]
 
@@ -30,13 +30,17 @@ def leaked_mounts(image: Image) -> list[str]:
     [
         ("exit 0", ExitStatus(code=0)),
         ("exit 7", ExitStatus(code=7)),
-        ("kill -9 $$", ExitStatus(signal=9)),
-        ("kill -TERM $$", ExitStatus(signal=15)),
+        ("sh -c 'kill -9 $$'; exit $?", ExitStatus(code=137)),
         ("exit 255", ExitStatus(code=255)),
     ],
 )
 def test_the_status_of_the_process_is_returned_as_it_is(image: Image, script: str, status: ExitStatus) -> None:
     assert image.shell(script).status == status
+
+
+def test_a_process_that_the_kernel_kills_ended_by_a_signal(tmp_path: Path, base: Path) -> None:
+    result = python(python_image(tmp_path, base), "import ctypes; ctypes.string_at(0)")
+    assert (result.status, result.status.shell_code) == (ExitStatus(signal=11), 139)
 
 
 @pytest.mark.parametrize(
@@ -126,13 +130,6 @@ def test_background_processes_end_with_the_process(image: Image) -> None:
     assert (result.out, result.status.code) == ("done\n", 0)
 
 
-def test_orphans_are_reaped_while_the_process_runs(image: Image) -> None:
-    # The shell never waits for what its subshells leave behind: only init can reap it.
-    zombies = "grep -l '^State:.Z' /proc/[0-9]*/status 2> /dev/null | wc -l"
-    loop = f"n=0; while [ $({zombies}) != 0 ] && [ $n -lt 500 ]; do n=$((n+1)); done"
-    assert image.shell(f"for i in 1 2 3 4; do (true & ) ; done; {loop}; {zombies}").out.strip() == "0"
-
-
 def test_cancel_kills_everything_and_removes_the_mount_points(image: Image) -> None:
     cancel = threading.Event()
 
@@ -187,20 +184,6 @@ def test_resource_limits_are_set_and_raising_one_needs_the_right(image: Image) -
     limits = Limits(ulimits=(("nofile", 100, 200), ("core", 5 << 10, 5 << 10), ("fsize", 1 << 20, 1 << 20)))
     result = image.shell("grep -E 'open files|core' /proc/self/limits; ulimit -f", limits=limits)
     assert [line.split()[-3:-1] for line in result.out.splitlines()[:2]] == [["5120", "5120"], ["100", "200"]]
-
-
-def test_an_interactive_process_has_the_stdio_of_the_caller(image: Image, tmp_path: Path) -> None:
-    script = (
-        "import sys; from pathlib import Path; from runtime.launcher import run; from runtime.roots import *; from runtime.spec import *\n"
-        "root = DirectoryRoot(path=Path(sys.argv[1]))\n"
-        "process = Process(args=('sh', '-c', 'read x; echo got $x; exit 3'), env=(('PATH', '/bin'),))\n"
-        "print(run(Spec(root=root, process=process, interactive=True), output=print).code)\n"
-    )
-    command = [sys.executable, "-c", script, str(image.base)]
-    done = subprocess.run(
-        command, input="hello\n", capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
-    )
-    assert (done.stdout, done.stderr) == ("got hello\n3\n", "")
 
 
 def test_forty_kills_of_the_builder_leave_no_process_and_no_mount(image: Image) -> None:

@@ -1,0 +1,93 @@
+"""The streams of a process: it owns them, and those of the caller are nobody's but the caller's."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.sandboxes import Image, base, image
+
+__all__ = ["base", "image"]
+
+CALLER = """
+import sys
+from pathlib import Path
+from runtime.launcher import run
+from runtime.roots import OverlayRoot
+from runtime.spec import Process, Spec
+lower, upper, work, user, script = sys.argv[1:]
+root = OverlayRoot(lowers=(Path(lower),), upper=Path(upper), work=Path(work))
+process = Process(args=("sh", "-c", script), env=(("PATH", "/bin"),), user=user)
+def show(stream, data):
+    file = (sys.stdout if stream == 1 else sys.stderr).buffer
+    file.write(data)
+    file.flush()
+sys.exit(run(Spec(root=root, process=process, interactive=True), output=show).shell_code)
+"""
+
+
+def caller(image: Image, script: str, user: str = "") -> list[str]:
+    folders = [str(path) for path in (image.base, image.upper, image.folder / "work")]
+    return [sys.executable, "-c", CALLER, *folders, user, script]
+
+
+@pytest.mark.parametrize("user", ["", "user", "4242:4242"])
+def test_every_user_opens_its_streams_by_name(image: Image, user: str) -> None:
+    script = (
+        "echo 1 > /dev/stdout; echo 2 > /proc/self/fd/1; echo 3 | busybox tee /dev/stderr;"
+        "echo 4 > /dev/stderr; echo 5 > /proc/self/fd/2; cat /dev/stdin"
+    )
+    result = image.shell(script, user=user)
+    assert (result.out, result.err) == ("1\n2\n3\n", "3\n4\n5\n")
+    assert image.run("busybox", "sh", "-c", "exec busybox cp /etc/group /dev/stdout", user=user).out[:4] == "root"
+
+
+def test_a_link_of_a_log_to_a_stream_works_for_a_user(image: Image) -> None:
+    (image.layer / "access.log").symlink_to("/dev/stdout")
+    assert image.shell("echo line >> /access.log", user="user").out == "line\n"
+
+
+def test_the_device_that_a_process_reads_belongs_to_root(image: Image) -> None:
+    assert image.shell("stat -c '%u %a' /dev/null; stat -L -c %u /proc/self/fd/0", user="user").out == "0 666\n0\n"
+
+
+def test_streams_of_the_caller_are_passed_on_and_stay_as_they_are(image: Image, tmp_path: Path) -> None:
+    for name in ("in", "out"):
+        (tmp_path / name).write_text("given\n")
+        (tmp_path / name).chmod(0o600)
+    near, far = socket.socketpair()
+    with near, far, (tmp_path / "in").open("rb") as given, (tmp_path / "out").open("wb") as out:
+        streams = (given.fileno(), out.fileno(), far.fileno())
+        before = [os.fstat(fd) for fd in streams]
+        command = caller(image, "cat /dev/stdin > /dev/stdout; echo 2 > /dev/stderr; stat -L -c %u /dev/stdin", "user")
+        done = subprocess.run(command, stdin=given, stdout=out, stderr=far, check=False, cwd=Path(__file__).parents[2])
+        after = [os.fstat(fd) for fd in streams]
+        assert done.returncode == 0
+        assert near.recv(100) == b"2\n"
+    assert [(s.st_uid, s.st_gid, s.st_mode) for s in after] == [(s.st_uid, s.st_gid, s.st_mode) for s in before]
+    assert (tmp_path / "out").read_text() == "given\n1000\n"
+
+
+def test_input_of_any_size_arrives_whole_and_ends(image: Image) -> None:
+    data = os.urandom(1 << 20)
+    command = caller(image, "sleep 0.1; cat")
+    done = subprocess.run(command, input=data, capture_output=True, check=True, cwd=Path(__file__).parents[2])
+    assert done.stdout == data
+
+
+@pytest.mark.parametrize("script", ["exit 3", "exec 0<&-; sleep 0.1; exit 3", "busybox head -c 1 > /dev/null; exit 3"])
+def test_input_that_is_not_read_holds_nothing_up(image: Image, script: str) -> None:
+    # A pipe that is never closed, and always full.
+    endless = ["sh", "-c", "exec cat /dev/zero"]
+    with subprocess.Popen(endless, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as source:
+        command = caller(image, script)
+        done = subprocess.run(command, stdin=source.stdout, check=False, cwd=Path(__file__).parents[2], timeout=60)
+        source.kill()
+    assert done.returncode == 3
+
+
+def test_a_process_that_is_not_interactive_reads_nothing_of_the_caller(image: Image) -> None:
+    assert image.shell("cat").out == ""
