@@ -83,6 +83,10 @@ def cli(ctx: click.Context, root: str | None, *, debug: bool) -> None:
 
 def main() -> NoReturn:
     """Run the command line of this process and exit."""
+    if None in {sys.stdin, sys.stdout, sys.stderr}:
+        from builder.closed_streams import open_missing
+
+        open_missing()
     if sys.getfilesystemencoding() != "utf-8":
         from builder.utf8 import start_again
 
@@ -124,13 +128,15 @@ def _failed(error: BaseException, *, debug: bool) -> int:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the program as Ctrl-C does: through every ``finally`` on the way."""
-    old: Any = None
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does: through every ``finally`` on the way."""
+    old: list[tuple[signal.Signals, Any]] = []
     # Only the main thread may set handlers; elsewhere the caller has its own.
     with suppress(ValueError):
-        old = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # Under nohup the program goes on when its terminal is gone.
+        ours = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is not signal.SIG_IGN]
+        old = [(each, signal.signal(each, signal.default_int_handler)) for each in ours]
     try:
         yield
     finally:
-        if old is not None:
-            signal.signal(signal.SIGTERM, old)
+        for number, handler in old:
+            signal.signal(number, handler)

@@ -7,10 +7,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from builder.room import is_short
-from builder.schema import make, migrate
+from builder.schema import check_owner, make, migrate
 
 SAY_AFTER = 2.0
 """Seconds that SQLite itself waits for another process."""
+_ALONE = "PRAGMA locking_mode=EXCLUSIVE"
+"""Without others SQLite keeps the index of its log in its own memory."""
 
 
 def connect(path: Path, *settings: str) -> sqlite3.Connection:
@@ -31,12 +33,10 @@ def connect(path: Path, *settings: str) -> sqlite3.Connection:
 
 def _with_less(path: Path) -> sqlite3.Connection:
     """Open the database without shared memory, which a full disk and some file systems do not give."""
-    # Alone, SQLite keeps the index of the log in its own memory.
-    alone = "PRAGMA locking_mode=EXCLUSIVE"
     if not is_short(path.parent):
-        return _prepared(path, alone, "PRAGMA journal_mode=TRUNCATE")
+        return _prepared(path, _ALONE, "PRAGMA journal_mode=TRUNCATE")
     try:
-        return _prepared(path, alone)
+        return _prepared(path, _ALONE)
     except sqlite3.OperationalError:
         # Not even a name for the log is left.
         return _read_only(path)
@@ -52,6 +52,10 @@ def in_memory() -> sqlite3.Connection:
 def _prepared(path: Path, *settings: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=SAY_AFTER, isolation_level=None, check_same_thread=False)
     try:
+        if _ALONE in settings:
+            connection.execute(_ALONE)
+        # Before anything is changed: the file may be somebody else's.
+        check_owner(connection, path)
         for setting in (*settings, "PRAGMA synchronous=NORMAL"):
             connection.execute(setting)
         migrate(connection, path)

@@ -38,6 +38,13 @@ class ForeignDatabase(Exception):
     """The file is a database of another program."""
 
 
+def check_owner(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise ForeignDatabase or StoreError for a database that is not to be touched, as `migrate` does."""
+    application, version = _found(connection)
+    if (application, version) != (_APPLICATION, VERSION):
+        _check(connection, path, application, version)
+
+
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Give a database that was just opened the tables of this schema.
 

@@ -103,7 +103,7 @@ def test_what_a_killed_builder_left_is_swept(program: Program, tmp_path: Path) -
     assert zeros == []
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_build_cleans_up_and_says_so(program: Program, tmp_path: Path, sent: signal.Signals) -> None:
     text = "FROM small\nRUN echo one > /one\nRUN echo ready && sleep 1000\n"
     context = write_context(tmp_path / "context", {"Dockerfile": text})
