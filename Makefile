@@ -1,5 +1,7 @@
 # make demo    what pybuild does, shown on a small image of this machine's own programs
-# make test    all tests, with the Debian packages that they need
+# make test    the tests, quick ones first, with the Debian packages that they need; those marked thorough are left out
+# make test-all  all tests, as CI runs them
+# make release  what is checked before a release: all tests, in a bare Debian 12, on the newest Python, all mutants
 # make check   format, lint, types, imports and the fast tests; what to run before a commit
 # make mutants  takes out one defence after another and expects a test to fail; choices: make mutants MUTANTS="--help"
 # make fuzz    everything that reads what a user wrote, each reader for FUZZ seconds
@@ -11,8 +13,9 @@ JOBS = 2
 BENCH =
 MUTANTS =
 FUZZ = 30
+RUN_TESTS = $(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup
 
-.PHONY: demo test check lint bench mutants fuzz clean
+.PHONY: demo test test-all release check lint bench mutants fuzz clean
 .NOTPARALLEL:
 
 demo: $(VENV)/runs
@@ -20,10 +23,22 @@ demo: $(VENV)/runs
 
 test: $(VENV)/tests
 	@sh tests/setup/debian.sh
-	$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --durations 10 $(PYTEST)
+	@echo "1 of 2: the quick tests"
+	$(RUN_TESTS) -m "not e2e and not interop and not thorough" $(PYTEST)
+	@echo "2 of 2: whole builds, and comparisons with other programs"
+	$(RUN_TESTS) -m "(e2e or interop) and not thorough" $(PYTEST)
+
+test-all: $(VENV)/tests
+	@sh tests/setup/debian.sh
+	$(RUN_TESTS) --durations 20 $(PYTEST)
+
+release: test-all
+	sh tests/setup/chroot.sh bookworm make test
+	sh tests/setup/chroot.sh forky make check
+	$(MAKE) mutants
 
 check: lint
-	$(BIN)/pytest --numprocesses $(JOBS) -q -m "not e2e and not interop" $(PYTEST)
+	$(BIN)/pytest --numprocesses $(JOBS) -q -m "not e2e and not interop and not thorough" $(PYTEST)
 
 lint: $(VENV)/tests
 	$(BIN)/ruff format --check .
