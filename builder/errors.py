@@ -45,6 +45,15 @@ class StepFailed(BuildError):
         """The last lines that the step printed, each with its time: ``0.206 text``."""
 
 
+def reason(error: BaseException) -> str:
+    """Return what *error* says to a user: of a failure of the system the files and the reason, without a number."""
+    if not isinstance(error, OSError):
+        return str(error)
+    names = " ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    text = (error.strerror or str(error)).lower()
+    return f"{names}: {text}" if names else text
+
+
 class PullFailed(BuildError):
     """A registry did not give what it was asked for."""
 

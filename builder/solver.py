@@ -20,12 +20,14 @@ from builder.errors import BuildError, Cancelled, StepFailed
 from builder.finished import Finished
 from builder.freshness import FirstTimes, to_run, unsettled
 from builder.machine import Machine
+from builder.oci.errors import OciError
 from builder.ops import Base, Local, Op, Run, Scratch
 from builder.plan import Plan
 from builder.request import Request
 from builder.room import storing
 from builder.steps import Reporter, Steps
 from builder.vertex_keys import VertexKeys
+from runtime.errors import RuntimeHostError
 from runtime.values import frozen
 
 Executor = Callable[[Op, Any], BuiltLayer]
@@ -209,7 +211,7 @@ class _Solver:
     def _selected(self, place: int, stack: ExitStack) -> tuple[Selected, ...]:
         try:
             return self.contents.open(place, self.results, self.keys.keys, stack)
-        except BuildError as error:
+        except (BuildError, OciError, RuntimeHostError, OSError) as error:
             if isinstance(error, StepFailed | Cancelled):
                 raise
             raise self.steps.failed(place, error) from error

@@ -7,10 +7,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from builder.errors import BuildError, Cancelled, StepFailed
+from builder.errors import BuildError, Cancelled, StepFailed, reason
+from builder.oci.errors import OciError
 from builder.plan import Plan, Vertex
 from builder.progress import Progress, StepFinished, StepOutput, StepStarted, StepStatus
+from runtime.errors import RuntimeHostError
 
+_FAILURES = (BuildError, OciError, RuntimeHostError, OSError)
+_NOT_OF_A_STEP = (StepFailed, Cancelled, BrokenPipeError)
+"""A pipe that nobody reads is one of ours to whoever looks on."""
 _TAIL = 64 << 10
 _LAST_LINES = 10
 
@@ -74,7 +79,7 @@ class RunningStep:
     def fail(self, error: BaseException) -> None:
         """Say that the step ended with *error*, or was stopped."""
         stopped = isinstance(error, Cancelled | KeyboardInterrupt)
-        text = "" if stopped else str(error)
+        text = "" if stopped else reason(error)
         self._end(StepFinished(step=self.number, error=text, cancelled=stopped, at=time.monotonic()))
 
     def _end(self, event: StepFinished) -> None:
@@ -111,13 +116,13 @@ class Steps:
 
     @contextmanager
     def running(self, place: int) -> Iterator[None]:
-        """Show a vertex as running; a BuildError that leaves the block becomes the StepFailed of this step."""
+        """Show a vertex as running; what goes wrong in the block, here or on the host, becomes the StepFailed of it."""
         step = self._step(place)
         try:
             yield
         except BaseException as error:
             step.fail(error)
-            if isinstance(error, BuildError) and not isinstance(error, StepFailed | Cancelled):
+            if isinstance(error, _FAILURES) and not isinstance(error, _NOT_OF_A_STEP):
                 raise self.failed(place, error) from error
             raise
         step.finish()
@@ -147,14 +152,14 @@ class Steps:
                 place = user
         return vertices[place]
 
-    def failed(self, place: int, error: BuildError) -> StepFailed:
+    def failed(self, place: int, error: Exception) -> StepFailed:
         """Return *error* as the failure of a vertex, with its name, its lines and the end of its output."""
         vertex = self._shown(place)
         return StepFailed(
-            error.message,
+            reason(error),
             step=vertex.name,
             lines=vertex.lines,
             exit_code=getattr(error, "exit_code", None),
             output=self._step(place).last_lines(),
-            hint=error.hint,
+            hint=str(getattr(error, "hint", "")),
         )

@@ -7,6 +7,7 @@ from builder.oci.digest import Digest
 from builder.ops import Local
 from builder.plan import Plan
 from builder.steps import Steps
+from runtime.errors import RuntimeHostError
 
 
 class VertexKeys:
@@ -68,5 +69,5 @@ class VertexKeys:
         with self._steps.running(source):
             try:
                 return self._contents.of_context(place, number)
-            except BuildError as error:
+            except (BuildError, RuntimeHostError, OSError) as error:
                 raise self._steps.failed(place, error) from error

@@ -40,5 +40,11 @@ class SnapshotError(RuntimeHostError):
     """A snapshot is missing, has no committed parent, or cannot be changed in this state."""
 
 
+class TooManyLayers(SnapshotError):
+    """More snapshots on top of each other than the kernel mounts at once."""
+
+    hint = "join steps, or copy what they made to a new stage with COPY --from"
+
+
 class UnsafePathError(RuntimeHostError):
     """A path cannot be resolved inside its root (a loop, a non-directory on the way, a race)."""

@@ -13,7 +13,7 @@ from runtime import syscalls
 from runtime.change import Change
 from runtime.changes import overlay_changes, overlay_xattr_prefix
 from runtime.copying import copy_status
-from runtime.errors import SnapshotError
+from runtime.errors import SnapshotError, TooManyLayers
 from runtime.filelock import new_locked_folder, remove_tree
 from runtime.overlay_mount import MAX_LOWERS, UNSUPPORTED, Layers, mount_classic, mount_detached
 from runtime.roots import DirectoryRoot, OverlayRoot, Root
@@ -115,7 +115,7 @@ class OverlaySnapshotter(SnapshotFolder):
                 chain.extend(known)
                 break
         if len(chain) > MAX_LOWERS:
-            raise SnapshotError(f"more than {MAX_LOWERS} snapshots on top of each other: {name}")
+            raise TooManyLayers(f"more than {MAX_LOWERS} layers on top of each other")
         return tuple(chain)
 
 

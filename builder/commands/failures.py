@@ -67,17 +67,25 @@ def _ours(error: BaseException) -> Failure | None:
 
 def failed_code(error: BaseException) -> int:
     """Return how the process ends with a failure that is not the user's: it says which side did not do its part."""
-    from builder.errors import PullFailed, PushFailed, RequestError, StoreError
+    from builder.errors import PullFailed, PushFailed, RequestError, StepFailed, StoreError
     from builder.oci.errors import RegistryError
+    from runtime.errors import RuntimeHostError, TooManyLayers, UnknownUser, UnsafePathError
 
     if isinstance(error, PushFailed):
         return PUSH
     if isinstance(error, StoreError) or isinstance(error.__cause__, StoreError):
         return HOST
+    # A step fails as what stopped it: a base that could not be had, a host that cannot.
+    why = error.__cause__ if isinstance(error, StepFailed) else error
     if isinstance(error.__cause__, RequestError):
         return USAGE
-    # A step that failed because its base could not be had is the registry's failure, too.
-    return PULL if isinstance(error, PullFailed | RegistryError) or isinstance(error.__cause__, PullFailed) else FAILED
+    if isinstance(why, PullFailed | RegistryError):
+        return PULL
+    # Paths, users and the number of layers are what the Dockerfile and its images have made them.
+    is_host = isinstance(why, RuntimeHostError | OSError) and not isinstance(
+        why, UnsafePathError | UnknownUser | TooManyLayers
+    )
+    return HOST if is_host else FAILED
 
 
 def _host(error: BaseException) -> Failure | None:
@@ -85,9 +93,9 @@ def _host(error: BaseException) -> Failure | None:
         # Whoever read the output has seen enough: nothing to say, and nobody to say it to.
         return Failure("", FAILED)
     if isinstance(error, OSError):
-        names = " ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
-        reason = (error.strerror or str(error)).lower()
-        return Failure(plain_failure(f"{names}: {reason}" if names else reason), HOST)
+        from builder.errors import reason
+
+        return Failure(plain_failure(reason(error)), HOST)
     return Failure(plain_failure("out of memory"), HOST) if isinstance(error, MemoryError) else None
 
 

@@ -6,6 +6,8 @@ from grammar.errors import DockerfileError
 from grammar.source import Source
 
 _RULE = "-" * 20
+_MOST_LINES = 30
+_LAST_LINES = 6
 
 
 def step_failure(error: StepFailed, source: Source | None) -> str:
@@ -25,6 +27,10 @@ def excerpt(source: Source, first: int, last: int) -> list[str]:
     last = min(max(first, last), len(lines))
     start, end = _widened(first, last, len(lines))
     shown = [f" {n:3} | {'>>>' if first <= n <= last else '   '} {_kept(lines[n - 1])}" for n in range(start, end + 1)]
+    if len(shown) > _MOST_LINES:
+        # A long script: where it begins is what the user looks for, where it ends shows that all of it is meant.
+        left_out = f"     | ... {len(shown) - _MOST_LINES} lines more ..."
+        shown = [*shown[: _MOST_LINES - _LAST_LINES], left_out, *shown[-_LAST_LINES:]]
     return [f"{clean_line(source.name)}:{first}", _RULE, *shown, _RULE]
 
 

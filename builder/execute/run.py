@@ -6,6 +6,7 @@ from builder.cache import BuiltLayer
 from builder.errors import BuildError, Cancelled
 from builder.execute.host_mounts import host_mounts
 from builder.execute.job import Job
+from builder.execute.mistakes import mistake
 from builder.execute.mounts import agent_env, mounts
 from builder.execute.secrets import Redactor, find_secrets
 from builder.oci.digest import Digest
@@ -14,27 +15,21 @@ from builder.oci.pack import pack_changes
 from builder.ops import Run
 from builder.platforms import is_native, wanted_platform
 from builder.request import Resources
+from grammar.golang import quote
 from runtime.errors import SandboxError
 from runtime.launcher import run as run_sandbox
 from runtime.safepath import Root
 from runtime.snapshotter import Active
 from runtime.spec import ExitStatus, Limits, Network, Process, Spec
 
-_USER_MISTAKES = frozenset(
-    {
-        *("find user", "find group", "read users", "read groups"),
-        *("enter working directory", "find mount source", "find mount point"),
-    }
-)
-"""Operations of the sandbox that fail because of what the Dockerfile or the image says, not because of the host."""
-
 
 class CommandFailed(BuildError):
     """The command of a RUN ended without success."""
 
     def __init__(self, args: tuple[str, ...], status: ExitStatus) -> None:
-        text = " ".join(args)
-        super().__init__(f'process "{text}" did not complete successfully: exit code: {status.shell_code}')
+        # One line, and not the whole of a long script: the excerpt of the Dockerfile shows it.
+        text = quote(" ".join(args))
+        super().__init__(f"process {text} did not complete successfully: exit code: {status.shell_code}")
         self.exit_code = status.shell_code
 
 
@@ -98,8 +93,8 @@ def _sandboxed(spec: Spec, job: Job, secrets: tuple[bytes, ...]) -> ExitStatus:
     try:
         return run_sandbox(spec, output=output or job.output, cancel=job.cancel)
     except SandboxError as error:
-        if error.operation in _USER_MISTAKES:
-            raise BuildError(f"unable to {error}") from error
+        if (found := mistake(error)) is not None:
+            raise found from error
         raise
     finally:
         if output is not None:

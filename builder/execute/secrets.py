@@ -56,10 +56,17 @@ def find_secrets(op: Run, request: Request) -> Found:
         value = read_secret(given[name])
         values.append(value)
         if mount.env:
-            env.append((mount.env, os.fsdecode(value)))
+            env.append((mount.env, _text(name, value)))
         if mount.target or not mount.env:
             mounts.append(_file(mount, name, value))
     return Found(mounts=tuple(mounts), env=tuple(env), values=tuple(values))
+
+
+def _text(name: str, value: bytes) -> str:
+    """Return the value of the secret *name* as that of a variable. Raises BuildError."""
+    if b"\0" in value:
+        raise BuildError(f"secret {name}: it holds a NUL byte, and no variable can", hint="mount it as a file")
+    return os.fsdecode(value)
 
 
 def _file(mount: RunMount, name: str, value: bytes) -> FileMount:

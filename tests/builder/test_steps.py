@@ -1,10 +1,13 @@
 import pytest
 
+from builder.commands.failures import failed_code
 from builder.errors import BuildError, Cancelled, StepFailed
+from builder.oci.errors import LayerError, RegistryError
 from builder.ops import Scratch
 from builder.plan import Plan, Vertex
 from builder.progress import StepFinished, StepOutput, StepStarted, StepStatus
 from builder.steps import Reporter, Steps
+from runtime.errors import SandboxError, SandboxUnavailable, TooManyLayers
 
 
 @pytest.fixture
@@ -28,6 +31,32 @@ def test_what_is_made_to_be_mounted_fails_for_the_step_that_mounts_it():
     mounting = Vertex(op=Scratch(), name="RUN", inputs=(2, 1), lines=(3, 4))
     failed = Steps(Plan(vertices=(*users, mounting)), Reporter(lambda _: None)).failed(0, BuildError("missing"))
     assert (failed.step, failed.lines) == ("RUN", (3, 4))
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "code"),
+    [
+        (SandboxError("mount proc", "/proc", 1), "mount proc /proc: Operation not permitted", 3),
+        (SandboxUnavailable("no namespaces", "allow them"), "no namespaces", 3),
+        (OSError(28, "No space left on device", "/store/x"), "/store/x: no space left on device", 3),
+        (TooManyLayers("more than 500"), "more than 500", 1),
+        (LayerError("cannot be stored"), "cannot be stored", 1),
+        (RegistryError("blob: status 500"), "blob: status 500", 4),
+        (BuildError("wrong"), "wrong", 1),
+    ],
+)
+def test_whatever_stops_a_step_is_told_with_its_place(steps, error, text, code):
+    with pytest.raises(StepFailed) as caught, steps.running(2):
+        raise error
+    assert (caught.value.step, caught.value.lines, caught.value.message) == ("third", (3, 3), text)
+    assert caught.value.hint == getattr(error, "hint", "")
+    assert failed_code(caught.value) == code
+
+
+def test_what_is_no_failure_of_a_step_stays_what_it_is(steps):
+    for error in (BrokenPipeError(32, "Broken pipe"), KeyboardInterrupt(), ValueError("a bug")):
+        with pytest.raises(type(error)), steps.running(0):
+            raise error
 
 
 def test_steps_are_numbered_as_they_appear(steps, events):
@@ -76,9 +105,9 @@ def test_an_interruption_is_no_failure(steps, events):
 
 
 def test_any_other_error_goes_through_as_it_is(steps, events):
-    with pytest.raises(OSError, match="disk"), steps.running(0):
-        raise OSError("disk")
-    assert events[-1].error == "disk"
+    with pytest.raises(MemoryError, match="none left"), steps.running(0):
+        raise MemoryError("none left")
+    assert events[-1].error == "none left"
 
 
 def test_output_and_progress_belong_to_their_step(steps, events):

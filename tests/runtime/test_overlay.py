@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtime import changes, overlay, overlay_mount, overlay_probe
-from runtime.errors import SnapshotError
+from runtime.errors import SnapshotError, TooManyLayers
 from runtime.overlay import OverlaySnapshotter
 from runtime.overlay_probe import overlay_refusal
 from runtime.roots import DirectoryRoot, OverlayRoot
@@ -136,7 +136,7 @@ def test_a_chain_longer_than_the_kernel_takes_is_refused_with_words(
 ) -> None:
     top = stacked(keeper, 4)
     monkeypatch.setattr(overlay, "MAX_LOWERS", 3)
-    with pytest.raises(SnapshotError, match="more than 3 snapshots"):
+    with pytest.raises(TooManyLayers, match="more than 3 layers"):
         keeper.prepare(top)
     assert keeper.exists(name(2))
 

@@ -7,7 +7,6 @@ import pytest
 from builder.errors import BuildError, StepFailed
 from builder.machine import open_machine
 from builder.oci.digest import Digest
-from builder.oci.errors import LayerError
 from tests.builder.execute.test_copy import archive_of, made, text_of
 from tests.helpers.fake_execute import Site
 from tests.helpers.web import MTIME, Web
@@ -94,7 +93,7 @@ def test_a_name_is_no_pattern(site, web, name):
 
 def test_a_name_that_would_be_a_deletion_is_refused(site, web):
     web.files["/.wh.x"] = b"x"
-    with pytest.raises(LayerError, match=r"\.wh\.x"):
+    with pytest.raises(StepFailed, match=r"\.wh\.x"):
         site.solve(f"FROM scratch\nADD {web.url('/.wh.x')} /d/\n")
 
 
