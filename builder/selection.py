@@ -16,7 +16,6 @@ from builder.errors import BuildError
 from builder.ops import Inline, Pick
 from grammar.ignorefile import IgnoreFile
 from grammar.patterns import BadPattern, has_wildcard, match, parse_pattern
-from grammar.suggest import did_you_mean
 from runtime.errors import UnsafePathError
 from runtime.safepath import Root, scan_folder
 
@@ -75,10 +74,10 @@ def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None, *, par
         return _with_parents(source, pick.path, exclude) if parents else _selected(source, pick.path, exclude)
     except UnsafePathError as error:
         # A file where a folder should be, or links in a circle.
+        from builder.missing import not_found
+
         path = normpath("/" + pick.path)
-        raise BuildError(
-            f'failed to calculate checksum: "{path}": not found in {source.where}', hint=str(error)
-        ) from error
+        raise BuildError(not_found(source, path.lstrip("/")), hint=str(error)) from error
 
 
 def _selected(source: Source, pick: str, exclude: IgnoreFile | None) -> list[Group]:
@@ -88,7 +87,7 @@ def _selected(source: Source, pick: str, exclude: IgnoreFile | None) -> list[Gro
     for found in _matches(source, path) if pattern else (path,):
         group = _group(source, found, exclude)
         if group is None and (not pattern or _leads_nowhere(source, found)):
-            raise _missing(source, found)
+            raise _missing(source, found, exclude)
         if group is not None:
             groups.append(group)
     if not groups:
@@ -125,7 +124,8 @@ def _with_parents(source: Source, path: str, exclude: IgnoreFile | None) -> list
         raise _missing(source, top)
     kept = _kept_below(whole, rest)
     if len(kept.items) == 1 and rest and not has_wildcard(rest):
-        raise _missing(source, f"{top}/{rest}".lstrip("/"))
+        path = f"{top}/{rest}".lstrip("/")
+        raise _missing(source, path, exclude, parents=True)
     return [kept]
 
 
@@ -150,18 +150,11 @@ def _above(name: str) -> Iterator[str]:
         yield "/".join(parts[:count])
 
 
-def _missing(source: Source, path: str) -> BuildError:
-    folder, _, name = path.rpartition("/")
-    real = source.root.real(path)
-    if source.hides(path):
-        hint = "it is excluded by the ignore file"
-    elif real != path and source.root.stat(path, follow=False) is not None:
-        hint = f'it is a link to "/{real}", ' + ("excluded by the ignore file" if source.hides(real) else "not there")
-    else:
-        there = source.root.stat(folder)
-        names = [entry.name for entry in source.root.scan(folder)] if there and stat.S_ISDIR(there.st_mode) else []
-        hint = did_you_mean(name, names, f"{folder}/" if folder else "")
-    return BuildError(f'failed to calculate checksum: "/{path}": not found in {source.where}', hint=hint)
+def _missing(source: Source, path: str, exclude: IgnoreFile | None = None, *, parents: bool = False) -> BuildError:
+    # What only a failure needs is imported then: most builds select what is there.
+    from builder.missing import behind_symlink, missing
+
+    return (behind_symlink(source, path) if parents else None) or missing(source, path, exclude)
 
 
 def _group(source: Source, path: str, exclude: IgnoreFile | None) -> Group | None:

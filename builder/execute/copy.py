@@ -23,7 +23,7 @@ from builder.oci.host_entry import entry_of, image_xattrs, portable_xattrs
 from builder.oci.tar_entry import Entry, EntryKind
 from builder.ops import Copy, Inline
 from builder.selection import Group, Item, Source, inline_group
-from builder.trees import FOLDER, EmptyTree
+from builder.trees import FOLDER, LINK, EmptyTree
 
 
 def copy(op: Copy, job: Job) -> BuiltLayer:
@@ -114,7 +114,11 @@ class _Copier:
         if entry is None:
             return
         if entry.kind is not EntryKind.FILE:
-            self.writer.put(entry)
+            try:
+                self.writer.put(entry)
+            except BuildError as error:
+                error.hint = error.hint or self._way_round(item, path)
+                raise
             return
         first = self._links.get((item.stat.st_dev, item.stat.st_ino)) if item.stat.st_nlink > 1 else None
         if first is not None:
@@ -133,6 +137,14 @@ class _Copier:
                 raise changed(item)
         finally:
             os.close(handle)
+
+    def _way_round(self, item: Item, path: str) -> str:
+        """Return what to do about a directory that is a symlink in the image, as on systems with a merged /usr."""
+        node = self.writer.lstat(path)
+        if node is None or node.kind != LINK or not stat.S_ISDIR(item.stat.st_mode):
+            return ""
+        found = f'"/{path}" is a symlink to {node.link} in the image, and "/{item.path}" of the source is a directory'
+        return f"{found}: leave it out with --exclude={item.name}, then COPY {item.path}/ /{path}/ follows the symlink"
 
     def _open(self, item: Item, source: Source) -> int:
         """Open the file that was selected; the folder of the last one stays open for its neighbours."""
