@@ -1,10 +1,11 @@
 """A build, in one sentence: text to Dockerfile to stages to graph to layers to image to outputs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
 from builder import multi
+from builder.context import useless_ignore_files
 from builder.definition import load_definition
 from builder.dockerfile import DockerfileText
 from builder.epoch import with_epoch
@@ -52,6 +53,15 @@ def build(request: Request, machine: Machine, progress: Progress = silent) -> Ou
         BuildError: RequestError, ResolveError, StepFailed, Cancelled.
         OciError, RuntimeHostError: the store or the host failed.
     """
+    if request.ignore_file is not None or request.secrets:
+        from builder.once import read_once
+
+        with read_once(request) as again:
+            return _build(again, machine, progress)
+    return _build(request, machine, progress)
+
+
+def _build(request: Request, machine: Machine, progress: Progress) -> Outcome:
     full_names(request.tags)
     multi.check_request(request)
     check_forms(request)
@@ -63,7 +73,7 @@ def build(request: Request, machine: Machine, progress: Progress = silent) -> Ou
             with file.located(), _early_warnings(file, request, progress):
                 request = timed(with_epoch(file, request, machine, remotes, reporter))
                 plans = _plans(file, request, machine, remotes)
-        _warn(plans, progress)
+        _warn(plans, useless_ignore_files(request), progress)
         with file.located(), _caches(request, machine, reporter):
             if request.targets:
                 return _for_targets(plans, request, machine, reporter)
@@ -85,8 +95,10 @@ def _early_warnings(file: DockerfileText, request: Request, progress: Progress) 
         raise
 
 
-def _warn(plans: Plans, progress: Progress) -> None:
+def _warn(plans: Plans, remarks: Iterable[str], progress: Progress) -> None:
     """Tell each warning once. Raises BuildError when the Dockerfile says that they are errors."""
+    for remark in remarks:
+        progress(Warned(message=remark, line=0))
     for message, line in dict.fromkeys(warning for _, plan in plans for warning in plan.warnings):
         progress(Warned(message=message, line=line))
     refusal = next((plan.refusal for _, plan in plans if plan.refusal), "")

@@ -1,7 +1,9 @@
 """The sources of one build: the build context behind its ignore file, and the trees of solved stages."""
 
+import codecs
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +20,8 @@ from runtime.errors import UnsafePathError
 from runtime.safepath import Root
 
 MAIN = Local().name
+_FILE = ".dockerignore"
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _IGNORE_LIMIT = 4 << 20
 
 
@@ -105,7 +109,7 @@ def _named_ignore_file(path: Path) -> str:
 
 def _of_context(root: Root) -> str | None:
     """Read the ignore file of a context: ``.dockerignore``, else the one that Buildah has."""
-    text = _read(root, ".dockerignore")
+    text = _read(root, _FILE)
     return _read(root, ".containerignore") if text is None else text
 
 
@@ -128,3 +132,38 @@ def _read(root: Root, name: str) -> str | None:
     except UnsafePathError as error:
         raise RequestError(f"failed to read the ignore file: {error}") from error
     return None if content is None else content.decode("utf-8", "surrogateescape")
+
+
+def useless_ignore_files(request: Request) -> Iterator[str]:
+    """Give a remark on each ignore file of *request* that is there and hides nothing: what it names is copied.
+
+    Docker copies it as well, and is silent.
+    """
+    if request.ignore_file is not None:
+        yield from _if_utf16(request.ignore_file, "the ignore file")
+    elif isinstance(request.context, Path):
+        own = Path(f"{request.dockerfile or request.context / 'Dockerfile'}.dockerignore")
+        yield from _remarks(own, None if request.dockerfile else request.context)
+        yield from _remarks(request.context / _FILE, request.context)
+    for name, value in request.contexts:
+        # Of what is no folder there is no such path.
+        yield from (f"context {name}: {remark}" for remark in _remarks(Path(value, _FILE), Path(value)))
+
+
+def _remarks(path: Path, inside: Path | None) -> Iterator[str]:
+    """Give what is wrong with the ignore file at *path*, whose symlinks are not followed out of the folder *inside*."""
+    if path.is_symlink():
+        target, real = os.readlink(path), path.resolve()
+        if inside is not None and not real.is_relative_to(inside.resolve()):
+            yield f"{path.name} is a symlink out of the context, to {target}, and is not followed: it hides nothing"
+        elif not real.exists():
+            yield f"{path.name} is a symlink to {target}, which is not there: it hides nothing"
+    yield from _if_utf16(path, path.name)
+
+
+def _if_utf16(path: Path, name: str) -> Iterator[str]:
+    with suppress(OSError):  # for whoever reads all of it to tell
+        if path.is_file():
+            with path.open("rb") as file:
+                if file.read(2) in _UTF16:
+                    yield f"{name} is UTF-16, so no line of it hides anything: save it as UTF-8"
