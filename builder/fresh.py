@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from builder import bases
-from builder.checks.warnings import Known, planned_warnings
+from builder.checks.warnings import Known, near_misses, planned_warnings
 from builder.dockerfile import DockerfileText
 from builder.errors import BuildError
 from builder.frontend import check_frontend
@@ -51,7 +51,7 @@ def fresh_plan(file: DockerfileText, request: Request, machine: Machine, remotes
             *((reference, pin.manifest) for reference, pin in sorted(pinned.items())),
             *((name, pin_of(asked.pin(source))) for source in sources if (name := pin_name(source))),
         ),
-        warnings=(*stages.warnings, *found),
+        warnings=(*stages.warnings, *near_misses(dockerfile, source), *found),
         refusal=refusal,
     )
 

@@ -40,6 +40,11 @@ def elements(array: Piece) -> tuple[Piece, ...]:
     return found
 
 
+def is_array(text: str) -> bool:
+    """Tell whether *text* as a whole is a JSON array, of strings or of anything."""
+    return text.startswith("[") and _array(text) is not None
+
+
 def is_exec_form(text: str) -> bool:
     """Tell whether *text* as a whole is a JSON array of strings."""
     array = _array(text) if text.startswith("[") else None

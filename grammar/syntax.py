@@ -11,6 +11,7 @@ from grammar.arguments import Arguments
 from grammar.errors import DockerfileError
 from grammar.flags import read_flags
 from grammar.hints import form
+from grammar.near_miss import near_miss
 from grammar.nodes import (
     Add,
     Arg,
@@ -75,6 +76,15 @@ def read_instruction(line: Line, escape: str) -> Instruction:
     keyword = name.lower()
     if keyword not in _ARITY:
         raise DockerfileError(f"unknown instruction: {name}", line.place(0, len(name)), _hint(name, escape))
+    try:
+        return _read(line, keyword, name, escape)
+    except DockerfileError as error:
+        # A dash or a quotation mark of a word processor is behind many a mistake in the number of words.
+        error.hint = near_miss(line.text) or error.hint
+        raise
+
+
+def _read(line: Line, keyword: str, name: str, escape: str) -> Instruction:
     try:
         tree = _language(escape).parse(line.text[len(name) :], start=_rule(keyword))
         return _Builder(line, keyword, len(name)).transform(tree)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from builder.checks.base_configs import BaseConfigs
 from builder.checks.early import violations_before
-from builder.checks.warnings import Known, options_of, refusal, stage_violations, text_violations
+from builder.checks.warnings import Known, near_misses, options_of, refusal, stage_violations, text_violations
 from builder.dockerfile import DockerfileText
 from builder.errors import BuildError
 from builder.frontend import check_frontend
@@ -34,7 +34,7 @@ class Report:
     options: Options = field(default_factory=Options)
     violations: tuple[Violation, ...] = ()
     notes: tuple[str, ...] = ()
-    """Why some checks were left out."""
+    """What is no rule of BuildKit's, and why some checks were left out."""
     error: Mistake | None = None
 
     @property
@@ -62,7 +62,10 @@ def check(file: DockerfileText, request: Request, machine: Machine) -> Report:
         source=source,
         options=options,
         violations=counted(search.violations, dockerfile, options),
-        notes=tuple(f"{note}; checks that need this image are left out" for note in known.missing.values()),
+        notes=(
+            *(f"{source.name}:{line}: {message}" for message, line in near_misses(dockerfile, source)),
+            *(f"{note}; checks that need this image are left out" for note in known.missing.values()),
+        ),
         error=found,
     )
 

@@ -13,6 +13,7 @@ from grammar.golang import quote
 from grammar.ignorefile import IgnoreFile
 from grammar.lint import keyword, stage_violations
 from grammar.lint_rules import Rule, Violation
+from grammar.near_miss import nearly_array
 from grammar.nodes import Add, Arg, Cmd, Copy, Entrypoint, Env, Expose, Instruction, ShellForm, Word, Workdir
 from grammar.words import expand_all
 
@@ -62,6 +63,8 @@ def _json_args_recommended(place: Place) -> Iterator[Violation]:
 
 def _as_array(command: str) -> str:
     """Return a command of the shell form in exec form; one that uses the shell keeps it."""
+    if meant := nearly_array(command):
+        return meant
     args = ["/bin/sh", "-c", command]
     if not _NEEDS_A_SHELL.search(command):
         try:

@@ -19,6 +19,7 @@ from grammar.ignorefile import IgnoreFile
 from grammar.lint import file_violations
 from grammar.lint_options import Options, counted, file_options
 from grammar.lint_rules import Violation
+from grammar.near_miss import near_miss
 from grammar.nodes import Dockerfile
 from grammar.source import Source
 
@@ -85,6 +86,12 @@ def _start(
             return StageScope.start(around, configs.get(key))
         case _:
             return StageScope.start(around, ImageConfig(architecture="", os=""))
+
+
+def near_misses(dockerfile: Dockerfile, source: Source) -> tuple[tuple[str, int], ...]:
+    """Return as (message, line) what means something else than it looks like. These remarks are none of BuildKit's."""
+    found = ((near_miss(node.original), source.position(node.span.start)[0]) for node in dockerfile.instructions)
+    return tuple((message, line) for message, line in found if message)
 
 
 def _ignore_file(request: Request) -> IgnoreFile | None:
