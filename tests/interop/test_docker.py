@@ -84,13 +84,6 @@ def test_docker_refuses_it_too(docker_lab: DockerLab, name: str) -> None:
     assert ALL[name].fails in failure.value.stderr
 
 
-def test_docker_does_not_know_the_cases_that_it_is_not_asked(docker_lab: DockerLab) -> None:
-    for name in ("copy-parents", "copy-exclude"):
-        with pytest.raises(subprocess.CalledProcessError) as failure:
-            docker_lab.build(name)
-        assert "unknown flag" in failure.value.stderr
-
-
 @pytest.mark.parametrize("name", REAL)
 def test_docker_loads_and_runs_our_image(docker: Docker, lab: Lab, name: str) -> None:
     built = lab.case(name)
