@@ -15,7 +15,6 @@ from builder.gc import Freed, disk_usage, mark, remove_mount, snapshot_size
 from builder.machine import Machine
 from builder.mount_store import CacheMount, cache_mounts
 from builder.oci.digest import Digest
-from builder.oci.model import chain_ids
 
 REGULAR, CACHE_MOUNT = "regular", "exec.cachemount"
 
@@ -103,7 +102,7 @@ def _records(machine: Machine, sizes: dict[str, int]) -> Iterator[_Record]:
     found = list(machine.cache.records())
     latest: dict[str, float] = {}
     for _, layers, used in found:
-        for chain in _chain(layers):
+        for chain in machine.snapshot_names(layers):
             latest[chain] = max(used, latest.get(chain, 0))
     for key, layers, used in found:
         costs = set()
@@ -111,7 +110,7 @@ def _records(machine: Machine, sizes: dict[str, int]) -> Iterator[_Record]:
             if Digest.parse(layer.digest) not in marked.blobs:
                 costs.add(layer.digest)
                 sizes[layer.digest] = layer.size
-        chains = _chain(layers)
+        chains = machine.snapshot_names(layers)
         for chain in chains:
             if chain not in marked.snapshots:
                 # A name of its own: an uncompressed layer at the bottom has the same digest for blob and snapshot.
@@ -120,7 +119,3 @@ def _records(machine: Machine, sizes: dict[str, int]) -> Iterator[_Record]:
                     sizes[f"snapshot {chain}"] = snapshot_size(machine, chain)
         recent = latest[chains[-1]] if chains else used
         yield _Record(key=key, layers=layers, used=recent, costs=frozenset(costs))
-
-
-def _chain(layers: Layers) -> tuple[str, ...]:
-    return chain_ids(tuple(Digest.parse(layer.diff_id) for layer in layers))

@@ -6,7 +6,7 @@ A record whose blobs are gone is a miss already and is dropped. Everything here 
 """
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from builder.mount_store import CacheMount, cache_mounts, remove, sweep
 from builder.oci.digest import Digest
 from builder.oci.errors import OciError
 from builder.oci.image import children, read_image
-from builder.oci.model import Descriptor, chain_ids
+from builder.oci.model import Descriptor
 from builder.outputs.tree import folders
 from builder.snapshotters import COPYING, OVERLAY, present
 from runtime.errors import SnapshotError
@@ -27,15 +27,21 @@ from runtime.snapshotter import Snapshotter
 
 @dataclass(slots=True)
 class Marked:
-    """What is needed: blobs, and the chain IDs of snapshots that a build would unpack again."""
+    """What is needed: blobs, snapshots that a build would unpack again, and layers whose times are kept."""
 
     blobs: set[Digest] = field(default_factory=set)
     snapshots: set[str] = field(default_factory=set)
+    diff_ids: set[str] = field(default_factory=set)
 
-    def add_layers(self, layers: Layers) -> None:
+    def add_layers(self, layers: Layers, machine: Machine) -> None:
         """Mark the layers of a record."""
         self.blobs.update(Digest.parse(layer.digest) for layer in layers)
-        self.snapshots.update(chain_ids(tuple(Digest.parse(layer.diff_id) for layer in layers)))
+        self.add_tree([layer.diff_id for layer in layers], machine)
+
+    def add_tree(self, diff_ids: Sequence[str], machine: Machine) -> None:
+        """Mark what stands for a tree beside the blobs of its layers."""
+        self.snapshots.update(machine.times.snapshot_names(diff_ids))
+        self.diff_ids.update(diff_ids)
 
 
 @dataclass(slots=True)
@@ -63,7 +69,7 @@ def mark_images(machine: Machine, descriptors: Iterable[Descriptor]) -> Marked:
     for descriptor in descriptors:
         marked.blobs.update(blob.digest for blob in _present(machine, descriptor))
         with suppress(OciError):
-            marked.snapshots.update(chain_ids(read_image(machine.blobs, descriptor).config.diff_ids))
+            marked.add_tree([str(layer) for layer in read_image(machine.blobs, descriptor).config.diff_ids], machine)
     return marked
 
 
@@ -91,6 +97,7 @@ def collect(machine: Machine, *, everything: bool = False) -> Freed:
     for digest in list(machine.blobs.digests()):
         if digest not in marked.blobs:
             _remove_blob(machine, digest, freed)
+    machine.times.keep_only(marked.diff_ids)
     machine.blobs.sweep()
     sweep(machine)
     # Of images that passed through the store; who copies holds the lock of those that use it.
@@ -110,7 +117,7 @@ def drop_image(machine: Machine, descriptor: Descriptor) -> Freed:
     freed = Freed()
     marked = mark(machine)
     for _, layers, _ in machine.cache.records():
-        marked.add_layers(layers)
+        marked.add_layers(layers, machine)
     # A manifest that is gone no longer tells what it named.
     for blob in list(_present(machine, descriptor)):
         if blob.digest not in marked.blobs:
@@ -126,7 +133,7 @@ def drop_platform(machine: Machine, manifest: Descriptor) -> Freed:
     _remove_blob(machine, manifest.digest, freed)
     marked = mark(machine)
     for _, layers, _ in machine.cache.records():
-        marked.add_layers(layers)
+        marked.add_layers(layers, machine)
     for digest in below:
         if digest not in marked.blobs:
             _remove_blob(machine, digest, freed)
@@ -137,7 +144,7 @@ def _forget_broken(machine: Machine, marked: Marked) -> int:
     broken = []
     for key, layers, _ in machine.cache.records():
         if all(machine.blobs.exists(Digest.parse(layer.digest)) for layer in layers):
-            marked.add_layers(layers)
+            marked.add_layers(layers, machine)
         else:
             broken.append(key)
     machine.cache.forget(broken)

@@ -3,6 +3,7 @@
     <root>/oci-layout index.json blobs/     an OCI image layout (`builder.oci.layout`, `builder.oci.blobs`)
     <root>/pybuild.db                       what can be computed again (`builder.database`)
     <root>/snapshots/                       unpacked layers (`runtime.snapshots`)
+    <root>/times/                           fractions of a second of layers (`builder.layer_times`)
     <root>/cache-mounts/ locks/ tmp/
     <root>/reserve/                         space for the commands that free some (`builder.room`)
     <root>/copying/                         what passes through from one place to another (`builder.transports`)
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder.cache import BuiltLayer, Cache, Layers
 from builder.database import Database, is_suspect, set_aside
@@ -25,10 +27,12 @@ from builder.oci.blobs import BlobStore
 from builder.oci.digest import Digest
 from builder.oci.image import Image
 from builder.oci.layout import Layout
-from builder.oci.model import chain_ids
 from builder.room import give_up_reserve, is_short, make_reserve, storing
 from builder.store_directory import default_root, prepare
 from runtime.snapshotter import Snapshotter
+
+if TYPE_CHECKING:
+    from builder.layer_times import LayerTimes
 
 
 class Machine:
@@ -83,6 +87,13 @@ class Machine:
             chosen, self._drawback = choose(self.root, os.environ.get("PYBUILD_SNAPSHOTTER", ""))
         return chosen
 
+    @cached_property
+    def times(self) -> "LayerTimes":
+        """What times in layers leave over."""
+        from builder.layer_times import LayerTimes
+
+        return LayerTimes(self.root / "times", self.root / "tmp")
+
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Keep everything in the store from being collected while a build or a reader uses it."""
@@ -102,13 +113,17 @@ class Machine:
             finally:
                 make_reserve(self.root)
 
+    def snapshot_names(self, layers: Layers) -> tuple[str, ...]:
+        """Return the name of the snapshot of each layer with those below."""
+        return self.times.snapshot_names(layer.diff_id for layer in layers)
+
     def snapshot(self, image: Image) -> str | None:
         """Return the name of the snapshot of an image, unpacking what is missing; None for one without layers."""
         return self.unpack(image_layers(image))
 
     def unpack(self, layers: Layers, cancelled: Callable[[], bool] = lambda: False) -> str | None:
         """Return the name of the snapshot of *layers*, unpacking those that nobody has unpacked yet."""
-        names = chain_ids(tuple(Digest.parse(layer.diff_id) for layer in layers))
+        names = self.snapshot_names(layers)
         known = next((i + 1 for i in range(len(names) - 1, -1, -1) if self.snapshots.exists(names[i])), 0)
         for place in range(known, len(names)):
             with self.locks.exclusive(names[place], cancelled), storing(self.root):
@@ -135,7 +150,8 @@ class Machine:
                 Root(os.open(active.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as folder,
                 Root(self.snapshots.open(parent)) as lower,
             ):
-                unpack(stream, folder.fd, overlay=overlay, diff_id=Digest.parse(layer.diff_id), lower=lower)
+                diff_id, nanoseconds = Digest.parse(layer.diff_id), self.times.of(layer.diff_id)
+                unpack(stream, folder.fd, overlay=overlay, diff_id=diff_id, lower=lower, nanoseconds=nanoseconds)
             self.snapshots.commit(active, name)
         except BaseException:
             self.snapshots.discard(active)

@@ -275,5 +275,5 @@ def _match_in(source: Source, path: str, real: str, elements: list[str]) -> Iter
 def inline_group(inline: Inline) -> Group:
     """Return the group of a file whose content stands in the Dockerfile: mode 0644, owned by root, no time."""
     data = os.fsencode(inline.content)
-    status = os.stat_result((stat.S_IFREG | 0o644, 0, 0, 1, 0, 0, len(data), 0, 0, 0))
+    status = os.stat_result((stat.S_IFREG | 0o644, 0, 0, 1, 0, 0, len(data), 0, 0, 0), {"st_mtime_ns": 0})
     return Group(inline.name, False, [Item(inline.name, "", status, data, ())])

@@ -36,7 +36,7 @@ def copy(op: Copy, job: Job) -> BuiltLayer:
             layer=layer,
             tree=tree,
             owner=owner,
-            now=int(time.time()),
+            now_ns=time.time_ns(),
             latest=job.request.source_date_epoch,
         )
         copier = _Copier(op=op, writer=writer, owner=owner, mode=mode, made=mode_of_made(op.chmod))
@@ -164,16 +164,17 @@ class _Copier:
         mode = entry.mode
         if self.mode is not None and not is_link:
             mode = self.mode(mode, entry.kind is EntryKind.DIRECTORY)
-        return entry._replace(mode=mode, uid=uid, gid=gid, mtime=entry.mtime if source else self.writer.now)
+        placed = entry._replace(mode=mode, uid=uid, gid=gid)
+        return placed if source else placed.at(self.writer.now_ns)
 
 
 def _time_of(group: Group, source: Source | None) -> int:
-    """Return the time of the directory that *group* was selected from.
+    """Return the time, in nanoseconds, of the directory that *group* was selected from.
 
     No layer holds a time of its root, so that of a stage is not the same when the stage is unpacked again: there the
     latest time of what lies in the root stands for it.
     """
     top = group.items[0]
     if source is None or top.path or source.id:
-        return int(top.stat[stat.ST_MTIME])
-    return max((int(item.stat[stat.ST_MTIME]) for item in group.items[1:] if "/" not in item.name), default=0)
+        return top.stat.st_mtime_ns
+    return max((item.stat.st_mtime_ns for item in group.items[1:] if "/" not in item.name), default=0)

@@ -9,9 +9,7 @@ from builder.contents import Selected
 from builder.freshness import FirstTimes
 from builder.image import timestamp
 from builder.machine import Machine
-from builder.oci.digest import Digest
 from builder.oci.layer import Layer, LayerWriter
-from builder.oci.model import chain_ids
 from builder.request import Request
 from builder.trees import EmptyTree, IndexTree, SnapshotTree, Tree
 from runtime.safepath import Root
@@ -42,6 +40,7 @@ class Job:
 
     def built(self, layer: Layer) -> BuiltLayer:
         """Return the record of a finished layer."""
+        self.machine.times.put(str(layer.diff_id), layer.nanoseconds)
         epoch = self.request.source_date_epoch
         now = timestamp()
         descriptor = layer.descriptor
@@ -61,7 +60,7 @@ class Job:
     @contextmanager
     def tree(self) -> Iterator[Tree]:
         """Look into the root file system, without unpacking more of it than is unpacked already."""
-        names = chain_ids(tuple(Digest.parse(layer.diff_id) for layer in self.root))
+        names = self.machine.snapshot_names(self.root)
         snapshots = self.machine.snapshots
         known = next((count for count in range(len(names), 0, -1) if snapshots.exists(names[count - 1])), 0)
         with ExitStack() as stack:

@@ -16,7 +16,7 @@ def mkdir(op: Mkdir, job: Job) -> BuiltLayer:
     owner = owner_of(op.user, job) if op.user else None
     epoch = job.request.source_date_epoch
     with job.tree() as tree, job.writer() as layer:
-        writer = TreeWriter(layer=layer, tree=tree, owner=owner, now=int(time.time()), latest=epoch)
+        writer = TreeWriter(layer=layer, tree=tree, owner=owner, now_ns=time.time_ns(), latest=epoch)
         path, node = writer.resolve(op.path.lstrip("/"))
         if node is None:
             writer.folder(path)

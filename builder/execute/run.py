@@ -9,8 +9,6 @@ from builder.execute.job import Job
 from builder.execute.mistakes import mistake
 from builder.execute.mounts import agent_env, mounts
 from builder.execute.secrets import Redactor, find_secrets
-from builder.oci.digest import Digest
-from builder.oci.model import chain_ids
 from builder.oci.pack import pack_changes
 from builder.ops import Run
 from builder.platforms import is_native, wanted_platform
@@ -34,7 +32,7 @@ class CommandFailed(BuildError):
 
 
 def run(op: Run, job: Job) -> BuiltLayer:
-    """Run the command and commit what it changed; the new snapshot is kept under its chain ID.
+    """Run the command and commit what it changed; the new snapshot is kept under its name.
 
     Raises:
         CommandFailed: it ended without success; nothing is kept.
@@ -105,7 +103,9 @@ def _commit(job: Job, active: Active) -> BuiltLayer:
     snapshots = job.machine.snapshots
     with Root.open_host(active.folder) as folder, job.writer() as layer:
         pack_changes(layer, folder.fd, snapshots.changes(active), epoch_limit=job.request.source_date_epoch)
-        built = job.built(layer.commit())
-    chain = chain_ids(tuple(Digest.parse(below.diff_id) for below in (*job.root, built)))
-    snapshots.commit(active, chain[-1])
+        packed = layer.commit()
+        built = job.built(packed)
+    # Where the store keeps other fractions of a second for the same layer, the next step unpacks it with those.
+    if job.machine.times.put(built.diff_id, packed.nanoseconds):
+        snapshots.commit(active, job.machine.snapshot_names((*job.root, built))[-1])
     return built

@@ -18,12 +18,15 @@ _KINDS = {EntryKind.DIRECTORY: FOLDER, EntryKind.FILE: FILE, EntryKind.HARDLINK:
 
 @dataclass(slots=True, kw_only=True)
 class TreeWriter:
-    """Adds entries to *layer*; *tree* is what lies below it. *owner* (None: root) and *now* are for implied folders."""
+    """Adds entries to *layer*; *tree* is what lies below it.
+
+    *owner* (None: root) and *now_ns* are those of directories that are made on the way.
+    """
 
     layer: LayerWriter
     tree: Tree
     owner: tuple[int, int] | None = None
-    now: int = 0
+    now_ns: int = 0
     latest: int | None = None
     """No time in the layer is later than this."""
     _written: dict[str, Node] = field(default_factory=dict)
@@ -41,19 +44,19 @@ class TreeWriter:
         """Return *path* with links resolved, the layer on top, and what is there."""
         return resolve(self, path)
 
-    def folder(self, path: str, mode: int = MADE, mtime: int | None = None) -> None:
+    def folder(self, path: str, mode: int = MADE, mtime_ns: int | None = None) -> None:
         """Make sure that *path*, which has no symlinks in it, is a directory.
 
         What exists keeps its owner and mode; what is made gets *mode*. The directory itself, not those above it, gets
-        the time *mtime* if there is one. The root of a layer has no entry, so its time is never changed.
+        the time *mtime_ns* if there is one. The root of a layer has no entry, so its time is never changed.
         """
         waiting = [path]
         while (above := waiting[-1]) and above.rpartition("/")[0] not in self._written:
             waiting.append(above.rpartition("/")[0])
         while waiting:
-            self._pass_through(waiting.pop(), mode, None if waiting else mtime)
+            self._pass_through(waiting.pop(), mode, None if waiting else mtime_ns)
 
-    def _pass_through(self, path: str, mode: int, mtime: int | None) -> None:
+    def _pass_through(self, path: str, mode: int, mtime_ns: int | None) -> None:
         """Do what `folder` does, when the directories above are in the layer already."""
         written = self._written.get(path)
         node = written or self.lstat(path)
@@ -61,16 +64,16 @@ class TreeWriter:
         if node is not None and not path:
             self._written[""] = node
             return
-        if mtime is not None:
-            entry = entry._replace(mtime=mtime)
-        if written is None or entry.mtime != written.mtime:
+        if mtime_ns is not None:
+            entry = entry.at(mtime_ns)
+        if written is None or mtime_ns is not None:
             self._add(entry)
 
     def _folder_entry(self, path: str, node: Node | None, mode: int) -> Entry:
         if node is None:
             self._new.add(path)
             mode, uid, gid = self._inherited(path, mode)
-            return Entry(path=path, kind=EntryKind.DIRECTORY, mode=mode, uid=uid, gid=gid, mtime=self.now)
+            return Entry(path=path, kind=EntryKind.DIRECTORY, mode=mode, uid=uid, gid=gid).at(self.now_ns)
         if node.kind != FOLDER:
             raise BuildError(f"cannot copy to non-directory: /{path}")
         return Entry(path, EntryKind.DIRECTORY, node.mode, node.uid, node.gid, mtime=node.mtime)
@@ -119,8 +122,8 @@ class TreeWriter:
     def _add(self, entry: Entry, data: int | bytes | None = None) -> None:
         if "/.wh." in entry.path or entry.path.startswith(".wh."):
             check_name(entry.path)
-        if self.latest is not None and entry.mtime > self.latest:
-            entry = entry._replace(mtime=self.latest)
+        if self.latest is not None and entry.mtime >= self.latest:
+            entry = entry.at(entry.mtime_ns, self.latest)
         self.layer.add(entry, data)
         kind = _KINDS.get(entry.kind, OTHER)
         self._written[entry.path] = Node(kind, entry.mode, entry.uid, entry.gid, entry.mtime, entry.linkname)

@@ -40,6 +40,7 @@ def entry_of(path: str, found: os.stat_result, *, linkname: str = "", xattrs: Xa
         dev_major=os.major(device),
         dev_minor=os.minor(device),
         xattrs=xattrs,
+        nanoseconds=found.st_mtime_ns % 1_000_000_000,
     )
 
 

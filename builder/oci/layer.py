@@ -2,6 +2,8 @@
 
 import hashlib
 import posixpath
+from array import array
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import Protocol, Self
 
@@ -25,6 +27,8 @@ class Layer:
 
     descriptor: Descriptor
     diff_id: Digest
+    nanoseconds: Sequence[int] = ()
+    """What the times in the archive leave over, for each entry."""
 
 
 class BlobWriter(Protocol):
@@ -58,6 +62,7 @@ class LayerWriter:
         self._blobs = blobs
         self._open = ExitStack()
         self._tar = TarWriter(self._take)
+        self._nanoseconds = array("I")
         self._hash = hashlib.sha256()
         # What is stored uncompressed has its diff ID as digest: the blob writer hashes it already.
         self._hasher = Stage[bytes | memoryview](self._hash.update) if compression != "uncompressed" else None
@@ -81,6 +86,7 @@ class LayerWriter:
     def add(self, entry: Entry, data: int | bytes | None = None) -> None:
         """Write an entry; see `TarWriter.add`. Raises what the threads behind have raised meanwhile."""
         self._tar.add(entry, data)
+        self._nanoseconds.append(entry.nanoseconds)
 
     def whiteout(self, path: str) -> None:
         """Hide what lower layers have at *path* (image-spec, layer.md, "Whiteouts")."""
@@ -92,7 +98,7 @@ class LayerWriter:
         self._add_marker(posixpath.join(path, OPAQUE_WHITEOUT))
 
     def _add_marker(self, path: str) -> None:
-        self._tar.add(Entry(path=path, kind=EntryKind.FILE, mode=0))
+        self.add(Entry(path=path, kind=EntryKind.FILE, mode=0))
 
     def commit(self) -> Layer:
         """Finish the archive and store the blob."""
@@ -103,7 +109,8 @@ class LayerWriter:
         digest, size = self._blob.commit()
         diff_id = Digest("sha256", self._hash.hexdigest()) if self._hasher else digest
         media_type = media.oci_layer(self._compression)
-        return Layer(descriptor=Descriptor(media_type=media_type, digest=digest, size=size), diff_id=diff_id)
+        descriptor = Descriptor(media_type=media_type, digest=digest, size=size)
+        return Layer(descriptor=descriptor, diff_id=diff_id, nanoseconds=self._nanoseconds)
 
 
 def check_name(path: str) -> None:

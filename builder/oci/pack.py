@@ -47,7 +47,7 @@ class _Level:
 class _Packer:
     def __init__(self, writer: LayerWriter, root_fd: int, epoch_limit: int | None) -> None:
         self._writer, self._root_fd = writer, root_fd
-        self._latest = 1 << 62 if epoch_limit is None else epoch_limit
+        self._latest = epoch_limit
         self._levels: list[_Level] = []
         self._first_links: dict[tuple[int, int], str] = {}
 
@@ -110,8 +110,8 @@ class _Packer:
     def _add(self, entry: Entry | None, data: int | None = None) -> None:
         if entry is None:
             return
-        if entry.mtime > self._latest:
-            entry = entry._replace(mtime=self._latest)
+        if self._latest is not None and entry.mtime >= self._latest:
+            entry = entry.at(entry.mtime_ns, self._latest)
         self._writer.add(entry, data)
 
     def _write_folders(self) -> None:

@@ -41,6 +41,20 @@ class Entry(NamedTuple):
     dev_major: int = 0
     dev_minor: int = 0
     xattrs: tuple[tuple[str, bytes], ...] = ()
+    nanoseconds: int = 0
+    """What *mtime* leaves over. Read from PAX times; never written, for layers have whole seconds."""
+
+    @property
+    def mtime_ns(self) -> int:
+        """The whole time."""
+        return self.mtime * 1_000_000_000 + self.nanoseconds
+
+    def at(self, mtime_ns: int, latest: int | None = None) -> "Entry":
+        """Return the entry with another time, which is no later than the second *latest*."""
+        if latest is not None and mtime_ns > latest * 1_000_000_000:
+            return self._replace(mtime=latest, nanoseconds=0)
+        seconds, rest = divmod(mtime_ns, 1_000_000_000)
+        return self._replace(mtime=seconds, nanoseconds=rest)
 
 
 def clean_path(name: str) -> str:

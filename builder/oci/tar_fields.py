@@ -122,6 +122,13 @@ def pax_time(value: bytes) -> int:
     return clamp_time(seconds - 1 if before else seconds)
 
 
+def pax_nanoseconds(value: bytes) -> int:
+    """Return what `pax_time` leaves over; digits beyond nanoseconds do not count."""
+    match = _TIME.match(value)
+    rest = int(((match[2] if match else None) or b"")[:9].ljust(9, b"0"))
+    return -rest % 1_000_000_000 if value.startswith(b"-") else rest
+
+
 def parse_records(content: bytes) -> Records:
     """Return the records ``length key=value newline`` of a PAX header, in order."""
     records: Records = []

@@ -20,6 +20,7 @@ from builder.oci.tar_fields import (
     parse_header,
     parse_records,
     pax_id,
+    pax_nanoseconds,
     pax_time,
     text,
 )
@@ -224,6 +225,7 @@ def _entry(header: RawHeader, kind: EntryKind, records: dict[bytes, bytes], name
         dev_major=header.dev_major,
         dev_minor=header.dev_minor,
         xattrs=xattrs,
+        nanoseconds=pax_nanoseconds(records[b"mtime"]) if b"mtime" in records else 0,
     )
 
 

@@ -4,7 +4,7 @@ Nothing is flushed to the disk: a snapshot can be made again from its blob at an
 """
 
 import hashlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
@@ -45,13 +45,14 @@ def unpack(
     diff_id: Digest | None,
     lower: Root | None = None,
     limits: Limits = DEFAULT_LIMITS,
-    on_entry: Callable[[Entry], None] | None = None,
+    nanoseconds: Sequence[int] = (),
 ) -> Unpacked:
     """Unpack the layer blob *stream* (compressed or not) into a folder.
 
     With *overlay* the folder is empty and becomes the difference to *lower*, the tree of the parent snapshot (None: the
     lowest layer). Otherwise it holds a copy of the parent snapshot and becomes the sum. The stream is read to its
-    end. After an error the folder holds a part of the layer, and the caller discards it.
+    end. *nanoseconds* are what the times of its entries leave over, in order. After an error the folder holds a part of
+    the layer, and the caller discards it.
 
     Raises:
         LayerError: the archive is malformed, hostile or over a limit.
@@ -64,9 +65,9 @@ def unpack(
         unpacker = Unpacker(tree, limits)
         count = 0
         for entry, data in TarReader(content, limits):
+            if count < len(nanoseconds):
+                entry = entry._replace(nanoseconds=nanoseconds[count])  # noqa: PLW2901 - the same, told exactly
             count += 1
-            if on_entry is not None:
-                on_entry(entry)
             unpacker.add(entry, data)
         if hasher and diff_id and hasher.hexdigest() != diff_id.hex:
             raise DigestMismatch(f"layer {diff_id} has the diff ID {diff_id.algorithm}:{hasher.hexdigest()}")

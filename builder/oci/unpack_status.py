@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from builder.oci.tar_entry import Entry, kept_xattr, portable_xattr
 
 _NOT_PERMITTED = frozenset({errno.ENOTSUP, errno.EPERM})
-_NS = 10**9
 
 
 def set_status(fd: int, entry: Entry) -> tuple[str, ...]:
@@ -101,4 +100,4 @@ def set_status_of_hard_link(dir_fd: int, name: str, entry: Entry) -> tuple[str, 
 
 def time_pair(entry: Entry) -> tuple[int, int]:
     """Return the times of access and modification in nanoseconds."""
-    return entry.mtime * _NS, entry.mtime * _NS
+    return entry.mtime_ns, entry.mtime_ns

@@ -44,7 +44,7 @@ def folder(path, **fields):
 
 
 def test_new_parents_are_plain_folders_of_the_given_owner():
-    writer = writer_on(owner=(5, 6), now=9)
+    writer = writer_on(owner=(5, 6), now_ns=9_000_000_000)
     writer.put(file("a/b/f"))
     assert writer.layer.paths == ["a", "a/b", "a/b/f"]
     made = writer.layer.entries[0]
@@ -133,7 +133,7 @@ def test_what_was_written_is_seen_when_links_are_resolved():
 
 
 def test_no_time_is_later_than_the_epoch():
-    writer = writer_on(now=100, latest=50)
+    writer = writer_on(now_ns=100_000_000_000, latest=50)
     writer.put(file("d/old", mtime=10))
     writer.put(file("d/new", mtime=70))
     assert [entry.mtime for entry in writer.layer.entries] == [50, 10, 50]

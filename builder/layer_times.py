@@ -1,0 +1,88 @@
+"""Fractions of a second that stand beside layers: the tar of a layer has whole seconds alone.
+
+Programs such as make compare times of files that were written within one second. So that a step sees the same times
+whether a snapshot is the one that was made from its source, or was unpacked again from its blob, a store keeps the
+nanoseconds of each layer that it made, one number for each entry, in a file ``times/<diff ID>``.
+
+A store keeps one set for a layer, the first that it was given: another build that makes the same layer from files with
+other fractions gets those, as it gets what the cache has, whose keys hold no times. The set goes with its layer. It is
+not exported: layers that were pulled, loaded or imported have whole seconds, as in BuildKit.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+from array import array
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+_NAME = re.compile(r"[a-z0-9]+:[0-9a-f]+\Z")
+_TYPE = "I"
+
+
+class LayerTimes:
+    """The folder *folder*; *scratch* is on the same file system, and swept by others."""
+
+    def __init__(self, folder: Path, scratch: Path) -> None:
+        self._folder, self._scratch = folder, scratch
+        self._digests: dict[str, str] = {}
+
+    def put(self, diff_id: str, nanoseconds: Sequence[int]) -> bool:
+        """Keep what a layer was made with, unless there is a set already; tell whether the set is this one."""
+        new = array(_TYPE, nanoseconds if any(nanoseconds) else ())
+        if new and not self._path(diff_id).exists():
+            self._link(self._path(diff_id), new.tobytes())
+            self._digests.pop(diff_id, None)
+        return self.of(diff_id) == new
+
+    def _link(self, path: Path, data: bytes) -> None:
+        """Write *path*, which appears whole or not at all; a builder that was faster wins."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        new = self._scratch / f"times-{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            new.write_bytes(data)
+            with suppress(FileExistsError):
+                os.link(new, path)
+        finally:
+            new.unlink(missing_ok=True)
+
+    def of(self, diff_id: str) -> "array[int]":
+        """Return the nanoseconds of each entry of a layer, nothing for one that has whole seconds."""
+        found = array(_TYPE)
+        with suppress(FileNotFoundError):
+            data = self._path(diff_id).read_bytes()
+            found.frombytes(data[: len(data) - len(data) % found.itemsize])
+        return found
+
+    def snapshot_names(self, diff_ids: Iterable[object]) -> tuple[str, ...]:
+        """Return the name of the tree after each layer: the chain ID where all below has whole seconds."""
+        names: list[str] = []
+        for diff_id in map(str, diff_ids):
+            own = self._digest(diff_id)
+            parts = [*names[-1:], diff_id, *([own] if own else [])]
+            whole = diff_id if len(parts) == 1 else f"sha256:{hashlib.sha256(' '.join(parts).encode()).hexdigest()}"
+            names.append(whole)
+        return tuple(names)
+
+    def _digest(self, diff_id: str) -> str:
+        """Return what tells two sets of one layer apart; in this process it stays as it was first seen."""
+        if diff_id not in self._digests:
+            digest = ""
+            with suppress(FileNotFoundError):
+                digest = hashlib.sha256(self._path(diff_id).read_bytes()).hexdigest()
+            self._digests[diff_id] = digest
+        return self._digests[diff_id]
+
+    def keep_only(self, diff_ids: set[str]) -> None:
+        """Drop the sets of all other layers. The caller has the store alone."""
+        with suppress(FileNotFoundError):
+            for path in list(self._folder.iterdir()):
+                if path.name not in diff_ids:
+                    path.unlink()
+
+    def _path(self, diff_id: str) -> Path:
+        if not _NAME.match(diff_id):
+            raise ValueError(f"no diff ID: {diff_id!r}")
+        return self._folder / diff_id

@@ -1,0 +1,86 @@
+"""Times to the nanosecond: what a step sees does not depend on how the snapshot below it came about."""
+
+import os
+import shutil
+from pathlib import Path
+
+from tests.helpers.contexts import write_context
+from tests.helpers.hosts import need_small_base
+from tests.helpers.program import Program
+
+SECOND = 1_000_000_000
+OLD, NEW = 1_500_000_000 * SECOND + 123_456_789, 1_500_000_000 * SECOND + 987_654_321
+SHOW = "RUN stat -c '%n %y' /new/a /new/b /added | cut -d. -f2 > /seen"
+COPIED = f"""
+    FROM small
+    COPY src /new
+    ADD src/b /added
+    {SHOW}
+"""
+EXACT = ["123456789 +0000", "987654321 +0000", "987654321 +0000"]
+
+
+def _context(folder: Path, text: str = COPIED) -> Path:
+    write_context(folder, {"Dockerfile": text, "src/a": "1", "src/b": "2"})
+    for name, time in {"a": OLD, "b": NEW, ".": NEW}.items():
+        os.utime(folder / "src" / name, ns=(time, time))
+    return folder
+
+
+def _seen(program: Program, *options: str) -> list[str]:
+    return program.run("run", "--rm", *options, "built", "cat", "/seen").stdout.splitlines()
+
+
+def test_a_step_sees_the_times_of_the_context(program: Program, tmp_path: Path) -> None:
+    program.build(_context(tmp_path / "context"))
+    assert _seen(program) == EXACT
+
+
+def test_a_bind_mount_of_the_context_has_its_times(program: Program, tmp_path: Path) -> None:
+    mounted = "FROM small\nRUN --mount=type=bind,source=src,target=/m stat -c %y /m/a /m/b | cut -d. -f2 > /seen\n"
+    program.build(_context(tmp_path / "context", mounted))
+    assert _seen(program) == EXACT[:2]
+
+
+def test_times_of_steps_and_copies_are_the_same_after_snapshots_are_gone(program: Program, tmp_path: Path) -> None:
+    made = COPIED + "RUN echo > /old && echo > /young && touch -d '2020-01-01 00:00:00' /third && stat -c %y /old > /at\n"
+    context = _context(tmp_path / "context", made)
+    program.build(context)
+    shutil.rmtree(program.store / "snapshots")
+    shutil.rmtree(program.store / "trees", ignore_errors=True)
+    check = 'RUN test "$(stat -c %y /old)" = "$(cat /at)" && stat -c "%n %y" /new/a /new/b /added | cut -d. -f2 > /seen\n'
+    (context / "Dockerfile").write_text("\n".join(line.strip() for line in (made + check).splitlines()))
+    again = program.build(context)
+    assert len(again.executed) == 1
+    assert _seen(program) == EXACT
+
+
+def test_an_image_of_this_store_has_the_times_that_its_steps_saw(program: Program, tmp_path: Path) -> None:
+    program.build(_context(tmp_path / "context"))
+    program.build(write_context(tmp_path / "other", {"Dockerfile": f"FROM built\n{SHOW}\n"}))
+    assert _seen(program) == EXACT
+
+
+def test_a_layer_keeps_the_times_that_it_was_first_made_with(program: Program, tmp_path: Path) -> None:
+    context = _context(tmp_path / "context")
+    program.build(context)
+    os.utime(context / "src/a", ns=(NEW, NEW))
+    program.build(context, "--no-cache")
+    assert _seen(program) == EXACT
+    # Once nothing needs the layer, it is made from its source again.
+    program.run("rmi", "built")
+    program.run("prune", "-a", "-f")
+    program.import_tar(need_small_base(), "small")
+    program.build(context)
+    assert _seen(program) == [EXACT[1], *EXACT[1:]]
+
+
+def test_other_stores_have_whole_seconds(program: Program, tmp_path: Path) -> None:
+    context, cache = _context(tmp_path / "context"), tmp_path / "cache"
+    program.build(context, "--cache-to", f"type=local,dest={cache},mode=max")
+    other = Program(store=tmp_path / "other")
+    other.import_tar(need_small_base(), "small")
+    (context / "Dockerfile").write_text("\n".join(line.strip() for line in (COPIED + SHOW + " # again").splitlines()))
+    done = other.build(context, "--cache-from", f"type=local,src={cache}")
+    assert len(done.executed) == 1
+    assert _seen(other) == ["000000000 +0000"] * 3
