@@ -19,14 +19,13 @@ from typing import Self
 from builder.database import Database
 from builder.errors import BuildError
 from builder.selection import Group, Item, Source
-from runtime.safepath import read_xattrs
 
 _KEEP_FILE = 128 << 10
 _KEEP_TOTAL = 48 << 20
 _LARGE = 1 << 20
 _PIECE = 1 << 20
 _TICK_NS = 20_000_000
-_FORMAT = f"{sys.version_info.major}.{sys.version_info.minor}"
+_FORMAT = f"2 {sys.version_info.major}.{sys.version_info.minor}"
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 Remembered = dict[str, tuple[tuple[int, ...], bytes]]
@@ -123,7 +122,7 @@ class FileDigests:
             data = os.read(handle, size + 1) if size else b""
             if len(data) != size or state_of(os.fstat(handle)) != state_of(item.stat):
                 raise changed(item)
-            item.xattrs = tuple(read_xattrs(handle).items())
+            item.xattrs = self._source.xattrs(handle)
         finally:
             os.close(handle)
         if size <= _KEEP_FILE and size <= self._memory.left:
@@ -144,7 +143,7 @@ class FileDigests:
     def _read_large(self, handle: int, item: Item) -> bytes:
         total, length = hashlib.sha256(), 0
         with os.fdopen(handle, "rb", buffering=0) as file:
-            item.xattrs = tuple(read_xattrs(handle).items())
+            item.xattrs = self._source.xattrs(handle)
             buffer = bytearray(_PIECE)
             while count := file.readinto(buffer):
                 total.update(memoryview(buffer)[:count])

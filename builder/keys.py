@@ -18,7 +18,7 @@ from builder import codec
 from builder.oci.digest import Digest
 from builder.ops import Base, Copy, Git, Http, Mkdir, Op, Pick, Run, Scratch
 
-MEANING: Mapping[type, int] = {Scratch: 1, Base: 1, Http: 1, Git: 1, Copy: 2, Mkdir: 1, Run: 2, Pick: 1}
+MEANING: Mapping[type, int] = {Scratch: 1, Base: 1, Http: 1, Git: 1, Copy: 3, Mkdir: 1, Run: 2, Pick: 2}
 """What an op results in has a number. Raise that of the kind by one when the same op gives something else than before.
 
 `Pick` stands for what counts as content of a selection. The version of the package is no part of any key.

@@ -13,11 +13,12 @@ from itertools import takewhile
 from posixpath import normpath
 
 from builder.errors import BuildError
+from builder.oci.host_entry import portable_xattrs
 from builder.ops import Inline, Pick
 from grammar.ignorefile import IgnoreFile
 from grammar.patterns import BadPattern, has_wildcard, match, parse_pattern
 from runtime.errors import UnsafePathError
-from runtime.safepath import Root, scan_folder
+from runtime.safepath import Root, read_xattrs, scan_folder
 
 
 @dataclass(slots=True)
@@ -30,7 +31,7 @@ class Item:
     data: bytes | None = None
     """The content of a small file that was read for its digest and need not be read again."""
     xattrs: tuple[tuple[str, bytes], ...] | None = None
-    """Extended attributes; None when nobody looked yet."""
+    """Extended attributes that a copy has; None when nobody looked yet."""
 
 
 @dataclass(slots=True)
@@ -56,6 +57,14 @@ class Source:
     def owner(self, status: os.stat_result) -> tuple[int, int]:
         """Return the owner that a copy of an entry has."""
         return (0, 0) if self.owned_by_root else (status.st_uid, status.st_gid)
+
+    def xattrs(self, handle: int) -> tuple[tuple[str, bytes], ...]:
+        """Return the extended attributes of an open file that a copy of it has.
+
+        What a user's programs note on the files of a build context, such as where a browser got them, stays there.
+        """
+        found = portable_xattrs(read_xattrs(handle).items())
+        return tuple(item for item in found if not (self.owned_by_root and item[0].startswith("user.")))
 
     def hides(self, path: str) -> bool:
         """Tell whether the ignore file leaves *path* out."""
@@ -165,14 +174,9 @@ def _group(source: Source, path: str, exclude: IgnoreFile | None) -> Group | Non
     real = source.root.real(path)
     base = path.rpartition("/")[2]
     if not stat.S_ISDIR(status.st_mode):
-        if (
-            stat.S_ISSOCK(status.st_mode)
-            or source.hides(path)
-            or source.hides(real)
-            or (exclude is not None and exclude.ignores(base))
-        ):
+        if source.hides(path) or source.hides(real) or (exclude is not None and exclude.ignores(base)):
             return None
-        return Group(base, False, [Item(base, real, status)])
+        return Group(base, False, [_item(source, base, real, status)])
     if source.hides(path) and not _shows_below(source, path, real):
         return None
     items = [Item("", real, status), *_walk(source, real, exclude)]
@@ -210,16 +214,26 @@ def _walk(source: Source, path: str, exclude: IgnoreFile | None) -> Iterator[Ite
 
 
 def _entries(source: Source, path: str, name: str) -> Iterator[Item]:
-    """Yield the entries of one folder, names in byte order, sockets left out."""
+    """Yield the entries of one folder, names in byte order, without the sockets of a stage: no layer holds them."""
     folder = source.root.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         entries = scan_folder(folder)
     finally:
         os.close(folder)
     for entry, status in entries:
-        if not stat.S_ISSOCK(status.st_mode):
+        if source.owned_by_root or not stat.S_ISSOCK(status.st_mode):
             inner = f"{path}/{entry}" if path else entry
-            yield Item(f"{name}/{entry}" if name else entry, inner, status)
+            yield _item(source, f"{name}/{entry}" if name else entry, inner, status)
+
+
+def _item(source: Source, name: str, path: str, status: os.stat_result) -> Item:
+    """Return what is at *path*; a socket of the build context is an empty file, which BuildKit's client makes of it."""
+    if not source.owned_by_root or not stat.S_ISSOCK(status.st_mode):
+        return Item(name, path, status)
+    mode = stat.S_IFREG | stat.S_IMODE(status.st_mode)
+    times = {"st_mtime_ns": status.st_mtime_ns, "st_ctime_ns": status.st_ctime_ns}
+    plain = os.stat_result((mode, status.st_ino, status.st_dev, 1, 0, 0, 0, 0, int(status.st_mtime), 0), times)
+    return Item(name, path, plain, b"", ())
 
 
 def _is_hidden(source: Source, item: Item, exclude: IgnoreFile | None, *, is_folder: bool) -> bool:

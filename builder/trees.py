@@ -162,20 +162,24 @@ def _rows(layer: BuiltLayer, number: int, blobs: BlobStore) -> Iterator[tuple[ob
             yield number, *names, os.fsencode(entry.linkname)
 
 
-def resolve(tree: Tree, path: str) -> tuple[str, Node | None]:
+def resolve(tree: Tree, path: str, top: str = "") -> tuple[str, Node | None]:
     """Return *path* with every link resolved inside the tree, and what is there; the end of it may be missing.
+
+    *top*, a path without symlinks, stands for the root: *path* and absolute targets are counted from it, and nothing
+    leads above it.
 
     Raises:
         BuildError: links go in circles.
     """
     waiting = [name for name in reversed(path.split("/")) if name not in {"", "."}]
-    real: list[str] = []
-    node = tree.lstat("")
+    above = top.split("/") if top else []
+    real = list(above)
+    node = tree.lstat(top)
     links = 0
     while waiting:
         name = waiting.pop()
         if name == "..":
-            del real[-1:]
+            del real[max(len(above), len(real) - 1) :]
             node = tree.lstat("/".join(real))
             continue
         node = tree.lstat("/".join([*real, name])) if node is not None and node.kind == FOLDER else None
@@ -186,7 +190,7 @@ def resolve(tree: Tree, path: str) -> tuple[str, Node | None]:
         if links > _MAX_LINKS:
             raise BuildError(f"/{path.lstrip('/')}: too many links")
         if node.link.startswith("/"):
-            real = []
+            real = list(above)
         waiting.extend(part for part in reversed(node.link.split("/")) if part not in {"", "."})
         node = tree.lstat("/".join(real))
     return "/".join(real), node

@@ -1,7 +1,8 @@
-"""ADD of an archive: its members as entries of the layer, as ``tar -x`` in the image would leave them.
+"""ADD of an archive: its members as entries of the layer, as ``tar -x`` would leave them after a chroot to the destination.
 
 Whether a file is an archive is decided by its content alone: a tar archive, plain or compressed with gzip, bzip2, xz or
-zstd. Members cannot leave the root file system: names are cleaned, and links in it are followed inside it.
+zstd. Members cannot leave the destination: names are cleaned, and symlinks on the way, those of the archive and those
+that the image has there, are followed with the destination as their root.
 """
 
 import os
@@ -77,7 +78,7 @@ def _member(entry: Entry, data: EntryData, folder: str, writer: TreeWriter, owne
 def _place(path: str, folder: str, writer: TreeWriter) -> str:
     """Return where a member goes: links above it are followed, it takes the place of what is there itself."""
     above, _, name = path.rpartition("/")
-    real, _ = writer.resolve(f"{folder}/{above}")
+    real, _ = writer.resolve(above, folder)
     return f"{real}/{name}".lstrip("/")
 
 

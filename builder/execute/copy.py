@@ -19,7 +19,7 @@ from builder.execute.job import Job
 from builder.execute.owner import owner_of
 from builder.execute.tree_writer import TreeWriter
 from builder.modes import Mode, mode_of_made, parse_mode
-from builder.oci.host_entry import entry_of, image_xattrs, portable_xattrs
+from builder.oci.host_entry import entry_of
 from builder.oci.tar_entry import Entry, EntryKind
 from builder.ops import Copy, Inline
 from builder.selection import Group, Item, Source, inline_group
@@ -97,7 +97,7 @@ class _Copier:
 
     def _unpacked(self, item: Item, source: Source, destination: str) -> bool:
         """Unpack *item* when it is an archive; tell whether it was one."""
-        if not stat.S_ISREG(item.stat.st_mode):
+        if not stat.S_ISREG(item.stat.st_mode) or not item.stat.st_size:
             return False
         from builder.execute.archives import opened_archive, unpack_archive
 
@@ -127,11 +127,11 @@ class _Copier:
         if item.stat.st_nlink > 1:
             self._links[item.stat.st_dev, item.stat.st_ino] = path
         if item.data is not None or source is None:
-            self.writer.put(entry._replace(xattrs=portable_xattrs(item.xattrs or ())), item.data)
+            self.writer.put(entry._replace(xattrs=item.xattrs or ()), item.data)
             return
         handle = self._open(item, source)
         try:
-            xattrs = image_xattrs(handle) if item.xattrs is None else portable_xattrs(item.xattrs)
+            xattrs = source.xattrs(handle) if item.xattrs is None else item.xattrs
             self.writer.put(entry._replace(xattrs=xattrs), handle)
             if state_of(os.fstat(handle)) != state_of(item.stat):
                 raise changed(item)

@@ -40,9 +40,9 @@ class TreeWriter:
             return node
         return self.tree.lstat(path)
 
-    def resolve(self, path: str) -> tuple[str, Node | None]:
-        """Return *path* with links resolved, the layer on top, and what is there."""
-        return resolve(self, path)
+    def resolve(self, path: str, top: str = "") -> tuple[str, Node | None]:
+        """Return *path* below *top* with links resolved, the layer on top, and what is there."""
+        return resolve(self, path, top)
 
     def folder(self, path: str, mode: int = MADE, mtime_ns: int | None = None) -> None:
         """Make sure that *path*, which has no symlinks in it, is a directory.

@@ -8,7 +8,7 @@ import os
 from collections.abc import Generator, Iterator
 
 from builder.oci.errors import LayerError
-from builder.oci.limits import DEFAULT_LIMITS, Limits
+from builder.oci.limits import DEFAULT_LIMITS, MAX_NAME, MAX_PATH, Limits, has_long_name
 from builder.oci.pipeline import PIECE
 from builder.oci.reading import PieceReader, Readable, Source
 from builder.oci.tar_entry import BLOCK, Entry, EntryKind, clean_path
@@ -31,7 +31,6 @@ _KINDS = {kind.value: kind for kind in EntryKind} | {
     b"7": EntryKind.FILE,  # contiguous: means nothing today
     b"S": EntryKind.FILE,
 }
-_MAX_PATH, _MAX_NAME = 4096, 255
 _XATTR = b"SCHILY.xattr."
 _ZEROS = memoryview(bytes(PIECE))
 
@@ -230,10 +229,10 @@ def _entry(header: RawHeader, kind: EntryKind, records: dict[bytes, bytes], name
 
 
 def _path(name: bytes) -> str:
-    if len(name) > _MAX_PATH or b"\0" in name:
+    if len(name.rstrip(b"/")) > MAX_PATH or b"\0" in name:
         raise LayerError(f"invalid name: {_show(name)}")
     path = clean_path(os.fsdecode(name))
-    if len(name) > _MAX_NAME and any(len(part) > _MAX_NAME for part in name.split(b"/")):
+    if len(name) > MAX_NAME and has_long_name(name):
         raise LayerError(f"name too long: {_show(name)}")
     return path
 
@@ -243,7 +242,7 @@ def _link(name: bytes, kind: EntryKind) -> str:
         return _path(name)
     if kind is not EntryKind.SYMLINK:
         return ""
-    if not name or len(name) >= _MAX_PATH or b"\0" in name:
+    if not name or len(name) > MAX_PATH or b"\0" in name:
         raise LayerError(f"invalid target of a symbolic link: {_show(name)}")
     return os.fsdecode(name)
 

@@ -4,11 +4,14 @@ import os
 
 from builder.oci.compression import Sink
 from builder.oci.errors import LayerError
+from builder.oci.limits import MAX_NAME, check_writable
 from builder.oci.pipeline import Blocks
 from builder.oci.tar_entry import BLOCK, Entry, clean_path
 from builder.oci.tar_header import encode_header, padding
 
 _SMALL = 64 << 10
+_SHORT = MAX_NAME // 4
+"""A path of so many characters has no name that is too long, in whatever script."""
 _END = bytes(2 * BLOCK)
 
 
@@ -24,9 +27,12 @@ class TarWriter:
         A path that is not clean is cleaned as `clean_path` does.
 
         Raises:
-            LayerError: the data has not *entry.size* bytes; the file was changed while it was read.
+            LayerError: the data has not *entry.size* bytes, for the file was changed while it was read; or a reader would
+                refuse the entry.
         """
         path = entry.path
+        if len(path) > _SHORT or entry.linkname or entry.xattrs:
+            check_writable(entry)
         if "/." in path or "//" in path or path[:1] in {"/", "."} or path[-1:] == "/":
             entry = entry._replace(path=clean_path(path))
         header = encode_header(entry)

@@ -34,6 +34,7 @@ _MAX_SKIPPED = 100
 # What the names and numbers of an archive can bring about; all else is the machine's failure, not the layer's.
 _FAULTS_OF_ARCHIVE = frozenset(
     {errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EMLINK, errno.EFBIG}
+    | {errno.E2BIG, errno.ERANGE}  # extended attributes
 )
 
 T = TypeVar("T")

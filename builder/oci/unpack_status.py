@@ -31,7 +31,8 @@ def _set_xattrs(fd: int | str, xattrs: Iterable[tuple[str, bytes]]) -> tuple[str
             os.setxattr(fd, name, portable_xattr(name, value))
         except OSError as error:
             if error.errno not in _NOT_PERMITTED:
-                raise
+                text = f"the extended attribute {name} of {len(value)} bytes: {error.strerror}"
+                raise OSError(error.errno, text) from error
             skipped.append(name)
     return tuple(skipped)
 

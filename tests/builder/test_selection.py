@@ -154,7 +154,7 @@ def test_a_link_inside_a_folder_stays_a_link(folder):
     assert files_of(folder, "d") == ["", "f", "l"]
 
 
-def test_sockets_in_a_folder_are_left_out(folder):
+def test_sockets_in_a_directory_of_a_stage_are_left_out(folder):
     write(folder, "d/f")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(os.fspath(folder / "d" / "s"))
@@ -162,11 +162,10 @@ def test_sockets_in_a_folder_are_left_out(folder):
     assert files_of(folder, "d") == ["", "f", "pipe"]
 
 
-def test_a_socket_that_is_named_is_not_found(folder):
+def test_a_socket_of_a_stage_that_is_named_is_found(folder):
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(os.fspath(folder / "s"))
-    with pytest.raises(BuildError, match='"/s": not found'):
-        picked(folder, "s")
+    assert picked(folder, "s") == [("s", False, ["s"])]
 
 
 @pytest.mark.parametrize(

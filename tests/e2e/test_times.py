@@ -43,12 +43,16 @@ def test_a_bind_mount_of_the_context_has_its_times(program: Program, tmp_path: P
 
 
 def test_times_of_steps_and_copies_are_the_same_after_snapshots_are_gone(program: Program, tmp_path: Path) -> None:
-    made = COPIED + "RUN echo > /old && echo > /young && touch -d '2020-01-01 00:00:00' /third && stat -c %y /old > /at\n"
+    made = (
+        COPIED + "RUN echo > /old && echo > /young && touch -d '2020-01-01 00:00:00' /third && stat -c %y /old > /at\n"
+    )
     context = _context(tmp_path / "context", made)
     program.build(context)
     shutil.rmtree(program.store / "snapshots")
     shutil.rmtree(program.store / "trees", ignore_errors=True)
-    check = 'RUN test "$(stat -c %y /old)" = "$(cat /at)" && stat -c "%n %y" /new/a /new/b /added | cut -d. -f2 > /seen\n'
+    check = (
+        'RUN test "$(stat -c %y /old)" = "$(cat /at)" && stat -c "%n %y" /new/a /new/b /added | cut -d. -f2 > /seen\n'
+    )
     (context / "Dockerfile").write_text("\n".join(line.strip() for line in (made + check).splitlines()))
     again = program.build(context)
     assert len(again.executed) == 1

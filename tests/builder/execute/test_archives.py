@@ -104,14 +104,44 @@ def test_a_hostile_name_stays_below_the_destination(site, name):
     assert list(added(site, archive(file(name, b"1")))) == ["d", "d/x"]
 
 
-def test_a_link_in_the_archive_leads_nowhere_outside_the_image(site):
-    entries = added(site, archive(symlink("l", "/../../etc"), file("l/passwd", b"evil")))
-    assert list(entries) == ["d", "d/l", "etc", "etc/passwd"]
+@pytest.mark.parametrize("target", ["/../../etc", "/etc", "..", "../..", "../../etc", "etc", "in/../../etc"])
+def test_a_symlink_of_the_archive_leads_nowhere_outside_the_destination(site, target):
+    entries = added(site, archive(symlink("l", target), file("l/passwd", b"evil")), "ADD a /d/e")
+    assert all(path == "d" or path.startswith("d/e") for path in entries)
+    assert entries["d/e/l"].linkname == target
+    assert sum(path.endswith("passwd") for path in entries) == 1
 
 
-def test_members_go_through_links_of_the_image(site):
-    base_of(site, folder("d"), folder("real"), member("d/l", b"2", linkname="/real"))
-    assert "real/x" in added(site, archive(file("l/x", b"1")), base="base")
+def test_a_symlink_upwards_leads_to_the_destination(site):
+    members = symlink("up", ".."), file("up/conf/one", b"1"), symlink("abs", "/conf"), file("abs/two", b"2")
+    entries = added(site, archive(*members), "ADD a /dest")
+    assert list(entries) == ["dest", "dest/up", "dest/conf", "dest/conf/one", "dest/abs", "dest/conf/two"]
+
+
+@pytest.mark.parametrize("target", ["..", "/", "../..", "../../real"])
+def test_members_go_through_symlinks_of_the_image_below_the_destination_alone(site, target):
+    base_of(site, folder("d"), folder("d/real"), folder("real"), member("d/l", b"2", linkname=target))
+    entries = added(site, archive(file("l/x", b"1")), base="base")
+    assert ("d/real/x" if target.endswith("real") else "d/x") in entries
+    assert not any(path.startswith("real") or path == "x" for path in entries)
+
+
+def test_the_destination_itself_is_found_in_the_image(site):
+    base_of(site, folder("opt"), folder("opt/d"), member("d", b"2", linkname="/opt/../opt/d"))
+    entries = added(site, archive(symlink("up", ".."), file("up/x", b"1")), base="base")
+    assert list(entries) == ["opt", "opt/d", "opt/d/up", "opt/d/x"]
+
+
+def test_a_hard_link_leads_to_what_a_symlink_upwards_leads_to(site):
+    members = file("x", b"1"), symlink("up", "/.."), hardlink("y", "up/x")
+    entries = added(site, archive(*members), "ADD a /d/e")
+    assert entries["d/e/y"].linkname == "d/e/x"
+
+
+def test_a_hard_link_to_a_file_of_the_image_outside_the_destination_is_refused(site):
+    base_of(site, folder("etc"), member("etc/passwd"))
+    with pytest.raises(StepFailed, match="a hard link to 'etc/passwd', no file"):
+        added(site, archive(hardlink("y", "/etc/passwd")), base="base")
 
 
 def test_a_member_takes_the_place_of_what_is_there(site):

@@ -1,6 +1,7 @@
 import gzip
 import io
 import os
+import socket
 import tarfile
 import time
 
@@ -16,6 +17,7 @@ from builder.ops import Copy
 from tests.builder.test_trees import folder, layer_of, member
 from tests.helpers.fake_execute import Site
 from tests.helpers.images import tiny_config
+from tests.helpers.rawtar import archive, file, pax
 
 
 @pytest.fixture
@@ -181,11 +183,49 @@ def test_special_files_are_copied_as_they_are(site):
     assert (entries["d/null"].devmajor, entries["d/null"].devminor) == (1, 3)
 
 
-def test_attributes_of_the_user_are_kept(site):
+@pytest.mark.parametrize("size", [1, 200_000, 3 << 20])
+def test_attributes_of_the_user_stay_in_the_context(site, size):
+    site.write({"f": "1" * size})
+    os.setxattr(site.context / "f", "user.note", b"x")
+    assert made(site, "COPY f /f")["f"].pax_headers == {}
+    os.setxattr(site.context / "f", "user.note", b"y")
+    assert site.ran() == []
+
+
+def test_attributes_of_the_user_that_a_step_has_set_are_kept(site):
+    layer = archive(pax(("SCHILY.xattr.user.note", b"x\xff")), file("f", b"1"))
+    (site.context / "a.tar").write_bytes(layer)
+    text = "FROM scratch AS made\nADD a.tar /\nFROM scratch\nCOPY --from=made /f /g\n"
+    with archive_of(site, site.solve(text)) as copied:
+        note = copied.getmember("g").pax_headers["SCHILY.xattr.user.note"]
+    assert note.encode("utf-8", "surrogateescape") == b"x\xff"
+
+
+@pytest.mark.parametrize("instruction", ["COPY s /d/s", "COPY s /d/", "COPY . /d", "COPY s* /d/", "ADD s /d/s"])
+def test_a_socket_of_the_context_is_an_empty_file(site, instruction):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.fspath(site.context / "s"))
+    os.chmod(site.context / "s", 0o640)
+    os.utime(site.context / "s", (1, 1000))
+    entry = made(site, instruction)["d/s"]
+    assert (entry.isreg(), entry.size, entry.mode, entry.mtime) == (True, 0, 0o640, 1000)
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_path_that_no_reader_takes_is_not_written(site, extra):
     site.write({"f": "1"})
-    os.setxattr(site.context / "f", "user.note", b"x\xff")
-    entry = made(site, "COPY f /f")["f"]
-    assert entry.pax_headers["SCHILY.xattr.user.note"].encode("utf-8", "surrogateescape") == b"x\xff"
+    path = "/".join(["d" * 255] * 16)[: 4095 + extra - len("/f")] + "/f"
+    if not extra:
+        assert path in made(site, f"COPY f /{path}")
+        return
+    with pytest.raises(StepFailed, match="a path of 4096 bytes; a layer holds at most 4095"):
+        site.solve(f"FROM scratch\nCOPY f /{path}\n")
+
+
+def test_a_name_that_no_file_system_takes_is_not_written(site):
+    site.write({"f": "1"})
+    with pytest.raises(StepFailed, match="a name of more than 255 bytes"):
+        site.solve(f"FROM scratch\nCOPY f /d/{'é' * 128}/f\n")
 
 
 def test_a_name_that_is_no_text_survives(site):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder.oci.errors import LayerError
-from builder.oci.tar import Entry, EntryKind, TarWriter
+from builder.oci.tar import Entry, EntryKind, TarReader, TarWriter
 from tests.helpers.hosts import need_programs
 
 MIB = 1 << 20
@@ -24,6 +24,43 @@ def written(*items: tuple[Entry, int | bytes | None]) -> list[bytes]:
 
 def file(path: str, size: int) -> Entry:
     return Entry(path=path, kind=EntryKind.FILE, size=size)
+
+
+LONG = "é" * 128
+DEEP = "/".join(["d" * 255] * 16)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry(path=DEEP + "x", kind=EntryKind.DIRECTORY),
+        Entry(path=f"d/{LONG}/f", kind=EntryKind.DIRECTORY),
+        Entry(path="l", kind=EntryKind.SYMLINK, linkname=DEEP + "x"),
+        Entry(path="l", kind=EntryKind.HARDLINK, linkname=DEEP + "x"),
+        Entry(path="f", kind=EntryKind.FILE, xattrs=(("user.x", bytes(65537)),)),
+        Entry(path="f", kind=EntryKind.FILE, xattrs=(("user." + "x" * 251, b""),)),
+        Entry(path="f", kind=EntryKind.FILE, xattrs=tuple((f"user.{n}", bytes(65536)) for n in range(16))),
+    ],
+)
+def test_what_a_reader_would_refuse_is_not_written(entry: Entry) -> None:
+    with pytest.raises(LayerError):
+        written((entry, None))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry(path=DEEP, kind=EntryKind.DIRECTORY),
+        Entry(path="d/" + "é" * 127 + "x", kind=EntryKind.FILE),
+        Entry(path="d/.wh." + "x" * 255, kind=EntryKind.FILE),
+        Entry(path="l", kind=EntryKind.SYMLINK, linkname=DEEP),
+        Entry(path="l", kind=EntryKind.SYMLINK, linkname="x" * 4095),
+        Entry(path="f", kind=EntryKind.FILE, xattrs=tuple((f"user.{n}", bytes(65536)) for n in range(7))),
+    ],
+)
+def test_what_is_written_up_to_the_limits_is_read(entry: Entry) -> None:
+    blocks = written((entry, None))
+    assert [found for found, _ in TarReader(io.BytesIO(b"".join(blocks)))] == [entry]
 
 
 def test_an_archive_of_nothing_is_the_end_mark() -> None:
