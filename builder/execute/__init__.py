@@ -4,7 +4,9 @@ from contextlib import suppress
 from typing import assert_never
 
 from builder.cache import BuiltLayer
+from builder.errors import BuildError
 from builder.execute.job import Job
+from builder.oci.errors import LayerError
 from builder.ops import Base, Copy, Git, Http, Local, Mkdir, Op, Run, Scratch
 
 __all__ = ["Job", "execute", "get_ready"]
@@ -26,6 +28,13 @@ def execute(op: Op, job: Job) -> BuiltLayer:
         BuildError: the op cannot be done, or its command failed.
         SandboxError, SandboxUnavailable: the host does not let a command run.
     """
+    try:
+        return _executed(op, job)
+    except LayerError as error:
+        raise BuildError(str(error), hint=error.hint) from error
+
+
+def _executed(op: Op, job: Job) -> BuiltLayer:
     match op:
         case Run():
             from builder.execute.run import run

@@ -1,4 +1,4 @@
-"""ADD of an archive: its members as entries of the layer, as ``tar -x`` would leave them after a chroot to the destination.
+"""ADD of an archive: its members as entries of the layer, as ``tar -x`` leaves them after a chroot to the destination.
 
 Whether a file is an archive is decided by its content alone: a tar archive, plain or compressed with gzip, bzip2, xz or
 zstd. Members cannot leave the destination: names are cleaned, and symlinks on the way, those of the archive and those

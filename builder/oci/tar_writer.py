@@ -27,8 +27,8 @@ class TarWriter:
         A path that is not clean is cleaned as `clean_path` does.
 
         Raises:
-            LayerError: the data has not *entry.size* bytes, for the file was changed while it was read; or a reader would
-                refuse the entry.
+            LayerError: the data has not *entry.size* bytes, as the file was changed while it was read; or a reader
+                would refuse the entry.
         """
         path = entry.path
         if len(path) > _SHORT or entry.linkname or entry.xattrs:

@@ -13,8 +13,9 @@ import pytest
 from builder.oci.digest import Digest
 from builder.oci.errors import DigestMismatch, LayerError
 from builder.oci.limits import Limits
-from builder.oci.tar import EntryKind
+from builder.oci.tar import Entry, EntryData, EntryKind
 from builder.oci.unpack import Unpacked, entries, unpack
+from builder.oci.unpack_entry import Unpacker
 from tests.helpers.hosts import need_root
 from tests.helpers.leftovers import descriptors_below
 from tests.helpers.rawtar import (
@@ -183,21 +184,25 @@ def test_a_file_in_the_place_of_a_link_does_not_follow_it(ground: Ground) -> Non
         assert tree["/a"].text == b"own"
 
 
-def test_a_folder_that_became_a_link_is_not_entered_again(tmp_path: Path) -> None:
+def test_a_folder_that_became_a_link_is_not_entered_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "root").mkdir()
     fd = os.open(tmp_path / "root", os.O_RDONLY)
 
-    def swap(entry: Entry) -> None:
+    unswapped = Unpacker.add
+
+    def swap(self: Unpacker, entry: Entry, data: EntryData) -> None:
         # Two hundred folders later its descriptor is closed, and it has to be opened once more.
         if entry.path == "d/late":
             os.rmdir(tmp_path / "root/d")
             (tmp_path / "root/d").symlink_to(tmp_path / "outside")
+        unswapped(self, entry, data)
 
+    monkeypatch.setattr(Unpacker, "add", swap)
     layer = archive(folder("d"), *[file(f"w{n}/f") for n in range(200)], file("d/late", b"planted"))
     try:
         with pytest.raises(LayerError, match="cannot unpack 'd/late'"):
-            unpack(io.BytesIO(layer), fd, overlay=True, diff_id=None, on_entry=swap)
+            unpack(io.BytesIO(layer), fd, overlay=True, diff_id=None)
     finally:
         os.close(fd)
     assert list((tmp_path / "outside").iterdir()) == []
