@@ -63,7 +63,8 @@ def unpack_archive(stream: BinaryIO, folder: str, writer: TreeWriter, owner: tup
 
 
 def _member(entry: Entry, data: EntryData, folder: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:
-    placed = entry._replace(path=_place(entry.path, folder, writer))
+    # No member is older than 1970, as in Docker.
+    placed = entry._replace(path=_place(entry.path, folder, writer)).at(max(entry.mtime_ns, 0))
     if owner is not None:
         placed = placed._replace(uid=owner[0], gid=owner[1])
     if entry.kind is EntryKind.HARDLINK:

@@ -102,7 +102,8 @@ def _sandboxed(spec: Spec, job: Job, secrets: tuple[bytes, ...]) -> ExitStatus:
 def _commit(job: Job, active: Active) -> BuiltLayer:
     snapshots = job.machine.snapshots
     with Root.open_host(active.folder) as folder, job.writer() as layer:
-        pack_changes(layer, folder.fd, snapshots.changes(active), epoch_limit=job.request.source_date_epoch)
+        limit = job.request.source_date_epoch
+        pack_changes(layer, folder.fd, snapshots.changes(active), epoch_limit=limit, clamp_tree=True)
         packed = layer.commit()
         built = job.built(packed)
     # Where the store keeps other fractions of a second for the same layer, the next step unpacks it with those.

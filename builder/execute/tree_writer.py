@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from builder.errors import BuildError
 from builder.modes import MADE
 from builder.oci.layer import LayerWriter, check_name
-from builder.oci.tar_entry import Entry, EntryKind
+from builder.oci.tar_entry import AS_BELOW, Entry, EntryKind
 from builder.trees import FILE, FOLDER, LINK, OTHER, Node, Tree, resolve
 
 _KINDS = {EntryKind.DIRECTORY: FOLDER, EntryKind.FILE: FILE, EntryKind.HARDLINK: FILE, EntryKind.SYMLINK: LINK}
@@ -76,7 +76,8 @@ class TreeWriter:
             return Entry(path=path, kind=EntryKind.DIRECTORY, mode=mode, uid=uid, gid=gid).at(self.now_ns)
         if node.kind != FOLDER:
             raise BuildError(f"cannot copy to non-directory: /{path}")
-        return Entry(path, EntryKind.DIRECTORY, node.mode, node.uid, node.gid, mtime=node.mtime)
+        entry = Entry(path, EntryKind.DIRECTORY, node.mode, node.uid, node.gid, mtime=node.mtime)
+        return entry._replace(nanoseconds=AS_BELOW)
 
     def _inherited(self, path: str, mode: int) -> tuple[int, int, int]:
         """Return mode, uid and gid of a folder made at *path*: the kernel hands set-group-id and the group down."""

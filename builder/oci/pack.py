@@ -19,18 +19,24 @@ _MAX_OPEN = 100
 
 
 def pack_changes(
-    writer: LayerWriter, root_fd: int, changes: Iterable[Change], *, epoch_limit: int | None = None
+    writer: LayerWriter,
+    root_fd: int,
+    changes: Iterable[Change],
+    *,
+    epoch_limit: int | None = None,
+    clamp_tree: bool = False,
 ) -> None:
     """Write *changes*, which must come parents first, as entries; content and status come from the tree at *root_fd*.
 
     The folders above a change are written too, changed or not: tools that unpack a layer on its own (Docker's overlay2
     driver) would give them a status of their own making. Of several hard links the first in order is the file.
-    Sockets and character devices 0:0 are left out. No time is later than *epoch_limit*.
+    Sockets and character devices 0:0 are left out. No time is later than *epoch_limit*; with *clamp_tree* that holds in
+    the tree as well, so that who reads it sees what the layer has.
 
     Raises:
         LayerError: a file changes while it is read, or has a name that no layer can hold.
     """
-    with _Packer(writer, root_fd, epoch_limit) as packer:
+    with _Packer(writer, root_fd, epoch_limit, clamp_tree=clamp_tree) as packer:
         for change in changes:
             packer.pack(change)
 
@@ -45,9 +51,10 @@ class _Level:
 
 
 class _Packer:
-    def __init__(self, writer: LayerWriter, root_fd: int, epoch_limit: int | None) -> None:
+    def __init__(self, writer: LayerWriter, root_fd: int, epoch_limit: int | None, *, clamp_tree: bool) -> None:
         self._writer, self._root_fd = writer, root_fd
-        self._latest = epoch_limit
+        self._latest, self._clamp_tree = epoch_limit, clamp_tree and epoch_limit is not None
+        self._limits_ns = ((epoch_limit or 0) * 1_000_000_000,) * 2
         self._levels: list[_Level] = []
         self._first_links: dict[tuple[int, int], str] = {}
 
@@ -96,6 +103,8 @@ class _Packer:
         else:
             link = os.readlink(name, dir_fd=dir_fd) if stat.S_ISLNK(found.st_mode) else ""
             self._add(entry_of(path, found, linkname=link))
+        if self._is_late(found):
+            os.utime(name, ns=self._limits_ns, dir_fd=dir_fd, follow_symlinks=False)
 
     def _file(self, dir_fd: int, name: str, path: str) -> None:
         fd = os.open(name, _FILE, dir_fd=dir_fd)
@@ -114,6 +123,10 @@ class _Packer:
             entry = entry.at(entry.mtime_ns, self._latest)
         self._writer.add(entry, data)
 
+    def _is_late(self, found: os.stat_result) -> bool:
+        """Tell whether what has the status *found* is to get the time of its entry."""
+        return self._clamp_tree and found.st_mtime_ns > self._limits_ns[1]
+
     def _write_folders(self) -> None:
         """Write the folder where the packer is, and those above it, unless that has been done."""
         count = len(self._levels)
@@ -121,7 +134,10 @@ class _Packer:
             count -= 1
         for level in self._levels[count:]:
             fd = self._fd(level)
-            self._add(entry_of(level.path, os.fstat(fd), xattrs=image_xattrs(fd)))
+            found = os.fstat(fd)
+            self._add(entry_of(level.path, found, xattrs=image_xattrs(fd)))
+            if self._is_late(found):
+                os.utime(fd, ns=self._limits_ns)
             level.written = True
 
     def _enter(self, path: str) -> int:

@@ -8,6 +8,10 @@ BLOCK = 512
 """Headers and data of a tar archive come in blocks of this size."""
 
 
+AS_BELOW = 0xFFFF_FFFF
+"""In place of nanoseconds: those of the directory that lower layers have there, which an entry only repeats."""
+
+
 class EntryKind(Enum):
     """The type flag of the header."""
 
@@ -42,12 +46,12 @@ class Entry(NamedTuple):
     dev_minor: int = 0
     xattrs: tuple[tuple[str, bytes], ...] = ()
     nanoseconds: int = 0
-    """What *mtime* leaves over. Read from PAX times; never written, for layers have whole seconds."""
+    """What *mtime* leaves over, or `AS_BELOW`. Read from PAX times; never written, for layers have whole seconds."""
 
     @property
     def mtime_ns(self) -> int:
         """The whole time."""
-        return self.mtime * 1_000_000_000 + self.nanoseconds
+        return self.mtime * 1_000_000_000 + (0 if self.nanoseconds == AS_BELOW else self.nanoseconds)
 
     def at(self, mtime_ns: int, latest: int | None = None) -> "Entry":
         """Return the entry with another time, which is no later than the second *latest*."""

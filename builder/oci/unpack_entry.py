@@ -13,7 +13,7 @@ from typing import TypeVar, assert_never
 from builder.oci.errors import LayerError
 from builder.oci.limits import Limits
 from builder.oci.pipeline import PIECE
-from builder.oci.tar_entry import Entry, EntryKind
+from builder.oci.tar_entry import AS_BELOW, Entry, EntryKind
 from builder.oci.tar_reader import EntryData
 from builder.oci.unpack_folder import Folder, join
 from builder.oci.unpack_status import (
@@ -89,8 +89,17 @@ class Unpacker:
         clear_xattrs(fd)
         self._skip(entry, set_status(fd, entry))
         folder.explicit = True
-        folder.mtime_ns = time_pair(entry)[1]
+        folder.mtime_ns = self._time(folder, entry)
         folder.claim()
+
+    def _time(self, folder: Folder, entry: Entry) -> int:
+        """Return the time that the directory of *entry* gets: where it repeats one of below, exactly that one's."""
+        before = folder.mtime_ns
+        if entry.nanoseconds == AS_BELOW and self._tree.overlay:
+            found = self._tree.lower_stat(folder)
+            before = None if found is None else found.st_mtime_ns
+        same = entry.nanoseconds == AS_BELOW and before is not None and before // 1_000_000_000 == entry.mtime
+        return before if same and before is not None else entry.mtime_ns
 
     def _non_folder(self, folder: Folder, name: str, entry: Entry, data: EntryData) -> None:
         match entry.kind:

@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.contexts import write_context
 from tests.helpers.hosts import need_small_base
 from tests.helpers.program import Program
@@ -88,3 +90,33 @@ def test_other_stores_have_whole_seconds(program: Program, tmp_path: Path) -> No
     done = other.build(context, "--cache-from", f"type=local,src={cache}")
     assert len(done.executed) == 1
     assert _seen(other) == ["000000000 +0000"] * 3
+
+
+@pytest.mark.parametrize("snapshotter", ["overlay", "copying"])
+def test_a_directory_that_a_copy_passes_through_keeps_its_time(tmp_path: Path, snapshotter: str) -> None:
+    program = Program(store=tmp_path / "store", variables=(("PYBUILD_SNAPSHOTTER", snapshotter),))
+    program.import_tar(need_small_base(), "small")
+    text = """
+        FROM small
+        RUN mkdir -p /d/in && stat -c %y /d > /at
+        COPY src /d/in
+        RUN stat -c %y /d | cmp - /at
+    """
+    context = _context(tmp_path / "context", text)
+    program.build(context)
+    # Nothing is unpacked any more: the copy learns from the layers alone what lies on its way.
+    shutil.rmtree(program.store / ("trees" if snapshotter == "copying" else "snapshots"))
+    (context / "src" / "c").write_text("3")
+    assert len(program.build(context).executed) == 2
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_with_an_epoch_a_step_sees_the_times_that_the_layers_have(program: Program, tmp_path: Path, gone: bool) -> None:
+    text, epoch = "FROM small\nRUN mkdir /d && echo > /d/f && ln -s f /d/l\n", "SOURCE_DATE_EPOCH=1600000000"
+    context = write_context(tmp_path / "context", {"Dockerfile": text})
+    program.build(context, "--build-arg", epoch)
+    if gone:
+        shutil.rmtree(program.store / "snapshots")
+    (context / "Dockerfile").write_text(text + "RUN stat -c %Y /d /d/f /d/l > /seen\n")
+    assert len(program.build(context, "--build-arg", epoch).executed) == 1
+    assert _seen(program) == ["1600000000"] * 3
