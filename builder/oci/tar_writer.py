@@ -31,7 +31,7 @@ class TarWriter:
                 would refuse the entry.
         """
         path = entry.path
-        if len(path) > _SHORT or entry.linkname or entry.xattrs:
+        if len(path) > (MAX_NAME if path.isascii() else _SHORT) or entry.linkname or entry.xattrs:
             check_writable(entry)
         if "/." in path or "//" in path or path[:1] in {"/", "."} or path[-1:] == "/":
             entry = entry._replace(path=clean_path(path))
