@@ -11,7 +11,7 @@ import pytest
 
 from builder.oci.validate import validate_store
 from tests.helpers.contexts import write_context
-from tests.helpers.leftovers import mounts_below, wait_until_no_process
+from tests.helpers.leftovers import mounts_below, now, wait_until_no_process
 from tests.helpers.program import Program, build_arguments, built
 
 MOMENTS = 50
@@ -69,11 +69,12 @@ def test_next_build_succeeds_after_a_kill_at_any_moment(program: Program, tmp_pa
     killed = 0
     for number in range(MOMENTS):
         victim = _fresh_store(program, tmp_path / f"store-{number}")
+        begin = now()
         in_time = _kill_after(victim, context, moments.uniform(0, whole))
         killed += in_time
         # The machine may be faster now than it was when the build was measured.
         whole *= 1 if in_time else 0.9
-        assert wait_until_no_process(str(victim.store)) == []
+        assert wait_until_no_process(str(victim.store), begin) == []
         assert mounts_below(victim.store) == []
         assert validate_store(victim.store) == []
         victim.build(context)
@@ -86,11 +87,20 @@ def test_next_build_succeeds_after_a_kill_at_any_moment(program: Program, tmp_pa
 def test_many_kills_on_one_store(program: Program, tmp_path: Path) -> None:
     context = _context(tmp_path / "context")
     moments = random.Random(SEED + 1)
+    begin = now()
     for _ in range(10):
         _kill_after(program, context, moments.uniform(0, 0.7))
     program.build(context)
     assert validate_store(program.store) == []
-    assert wait_until_no_process(str(program.store)) == []
+    assert wait_until_no_process(str(program.store), begin) == []
+
+
+def test_a_step_that_never_ends_ends_with_its_killed_builder(program: Program, tmp_path: Path) -> None:
+    text = "FROM small\nRUN (sleep 1000 &); setsid sleep 1000 & echo ready; sleep 1000\n"
+    context = write_context(tmp_path / "context", {"Dockerfile": text})
+    begin = now()
+    _kill_when_it_prints(program, context, "ready")
+    assert wait_until_no_process(str(program.store), begin) == []
 
 
 def test_what_a_killed_builder_left_is_swept(program: Program, tmp_path: Path) -> None:
@@ -107,13 +117,14 @@ def test_what_a_killed_builder_left_is_swept(program: Program, tmp_path: Path) -
 def test_interrupted_build_cleans_up_and_says_so(program: Program, tmp_path: Path, sent: signal.Signals) -> None:
     text = "FROM small\nRUN echo one > /one\nRUN echo ready && sleep 1000\n"
     context = write_context(tmp_path / "context", {"Dockerfile": text})
+    begin = now()
     process = program.start(*build_arguments(context))
     printed = _read_until(process, "ready")
     process.send_signal(sent)
     _, rest = process.communicate(timeout=30)
     assert process.returncode == 130, printed + rest
     assert "Traceback" not in printed + rest
-    assert wait_until_no_process(str(program.store)) == []
+    assert wait_until_no_process(str(program.store), begin) == []
     assert mounts_below(program.store) == []
     again = program.start(*build_arguments(context))
     printed = _read_until(again, "ready")

@@ -25,23 +25,86 @@ def mounts_below(folder: Path) -> list[str]:
     return [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(folder) in line]
 
 
+def now() -> float:
+    """The time that `strays` counts in."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def processes_of(mark: str) -> list[str]:
-    """Processes with *mark* in their arguments, variables or mounts, one line each; not this one."""
+    """Processes with *mark* in their arguments, variables or mounts, one line each; not this one.
+
+    A process in a sandbox names no path of the host, so it is not among them: see `strays`.
+    """
     found = []
     mine = Path("/proc/self").resolve().name
-    for folder in Path("/proc").glob("[0-9]*"):
+    for folder in _processes():
         if folder.name != mine and any(
             mark.encode() in _read(folder / name) for name in ("cmdline", "environ", "mountinfo")
         ):
-            found.append(f"{folder.name}: {_read(folder / 'cmdline').replace(bytes(1), b' ').decode(errors='replace')}")
+            found.append(_line(folder))
     return found
 
 
-def wait_until_no_process(mark: str) -> list[str]:
-    """Give the kernel the time that it takes to end a process; return those that do not end."""
+def strays(since: float) -> list[str]:
+    """Processes in another PID namespace that began after *since* and have no builder of a test above them any more.
+
+    Those of tests that run at the same time descend from this process or from its parent, which started them all.
+    """
+    own = _namespace(Path("/proc/self"))
+    above = {os.getpid(), os.getppid()}
+    found = []
+    for folder in _processes():
+        if _namespace(folder) in {own, ""} or _began(folder) < since:
+            continue
+        if not above & set(_ancestors(int(folder.name))):
+            found.append(_line(folder))
+    return found
+
+
+def wait_until_no_process(mark: str, since: float | None = None) -> list[str]:
+    """Give the kernel the time that it takes to end a process; return those that do not end.
+
+    With *since*, those in sandboxes that began after that time are waited for as well.
+    """
     deadline = time.monotonic() + _PATIENCE
-    while (found := processes_of(mark)) and time.monotonic() < deadline:
+    while found := [*processes_of(mark), *(strays(since) if since is not None else ())]:
+        if time.monotonic() > deadline:
+            return found
         time.sleep(0.02)
+    return []
+
+
+def _processes() -> list[Path]:
+    return list(Path("/proc").glob("[0-9]*"))
+
+
+def _line(folder: Path) -> str:
+    return f"{folder.name}: {_read(folder / 'cmdline').replace(bytes(1), b' ').decode(errors='replace')}"
+
+
+def _namespace(folder: Path) -> str:
+    """The PID namespace of a process, "" where it cannot be seen or the process has ended."""
+    try:
+        return os.readlink(folder / "ns/pid")
+    except OSError:
+        return ""
+
+
+def _stat(folder: Path) -> list[str]:
+    """The fields of /proc/PID/stat behind the name, which may have blanks in it: the state comes first."""
+    return _read(folder / "stat").decode(errors="replace").rpartition(")")[2].split()
+
+
+def _began(folder: Path) -> float:
+    fields = _stat(folder)
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+
+
+def _ancestors(pid: int) -> list[int]:
+    found = []
+    while pid and (fields := _stat(Path(f"/proc/{pid}"))):
+        pid = int(fields[1])
+        found.append(pid)
     return found
 
 
