@@ -1,10 +1,11 @@
 """Limits by control groups: what is written where, and that nothing is left; where this host has them, also for real."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from runtime import cgroups
+from runtime import cgroups, sandbox
 from runtime.cgroup_settings import settings
 from runtime.cgroups import Hierarchy, hierarchies, limited
 from runtime.spec import ExitStatus, Limits
@@ -138,3 +139,9 @@ def test_a_fork_bomb_is_stopped(image: Image) -> None:
     result = image.shell("i=0; while [ $i -lt 60 ]; do sleep 100 & i=$((i+1)); done; echo all", limits=Limits(pids=20))
     assert "can't fork" in result.err
     assert result.out == ""
+
+
+def test_a_group_is_joined_by_its_file(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("memory", "pids")]
+    sandbox._join_cgroups(tuple(os.fsencode(file) for file in files))
+    assert [file.read_text() for file in files] == ["0", "0"]

@@ -12,7 +12,7 @@ from tests.runtime.sandboxes import Image, base, image
 
 __all__ = ["base", "image"]
 
-_MS_BIND, _MS_REC = 0x1000, 0x4000
+_MS_BIND, _MS_REC, _MS_SHARED = 0x1000, 0x4000, 1 << 20
 
 
 def enter_plain_folder(place: Path) -> None:
@@ -78,3 +78,13 @@ def test_a_plain_root_is_left_without_the_mount_points_that_were_made(
 
     assert in_mount_namespace(work) == "0"
     assert os.listdir(root) == ["bin"]
+
+
+def test_no_mount_appears_on_a_host_that_shares_its_mounts(image: Image) -> None:
+    def work() -> object:
+        mount("none", "/", None, _MS_REC | _MS_SHARED)
+        before = Path("/proc/self/mountinfo").read_text()
+        assert image.shell("echo ran").out == "ran\n"
+        return Path("/proc/self/mountinfo").read_text() == before
+
+    assert in_mount_namespace(work) == "True"

@@ -7,7 +7,8 @@ import pytest
 
 from runtime import devices
 from runtime.devices import Nodes, host_node
-from runtime.mounts import Scratch
+from runtime.mounts import Scratch, clone
+from runtime.syscalls import AT_FDCWD
 from tests.runtime.namespaces import in_mount_namespace
 
 
@@ -77,3 +78,45 @@ def test_a_cover_never_follows_a_link(tmp_path: Path) -> None:
         return (tmp_path / "victim").read_text()
 
     assert in_mount_namespace(work) == "shown"
+
+
+COVERED = {
+    "proc": "acpi asound interrupts kcore keys latency_stats sched_debug scsi timer_list timer_stats",
+    "sys": (
+        "firmware devices/virtual/powercap devices/system/cpu/cpu0/thermal_throttle"
+        " devices/system/cpu/cpu12/thermal_throttle"
+    ),
+}
+READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+
+
+def machine(folder: Path) -> None:
+    """Make what a kernel with everything shows below /proc and /sys, each a folder with a file that tells something."""
+    for top, names in COVERED.items():
+        for name in names.split():
+            (folder / top / name).mkdir(parents=True)
+            (folder / top / name / "told").touch()
+    for name in READ_ONLY:
+        (folder / "proc" / name).mkdir()
+    (folder / "sys/fs/cgroup/release_agent").mkdir(parents=True)
+    for name in ("proc", "sys"):
+        (folder / f"at-{name}").mkdir()
+
+
+def test_everything_that_docker_covers_is_covered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(tmp_path)
+
+    def show(kind: str, _options: object = (), _attributes: int = 0) -> int:
+        return clone(AT_FDCWD, os.fsencode(tmp_path / kind.removesuffix("fs")))
+
+    def work() -> object:
+        monkeypatch.setattr(devices, "filesystem", show)
+        monkeypatch.setattr(os.path, "exists", lambda _path: False)  # a host without the unified hierarchy
+        nodes = Nodes(Scratch())
+        devices.make_proc(os.open(tmp_path / "at-proc", os.O_PATH), nodes, insecure=False)
+        devices.make_sys(os.open(tmp_path / "at-sys", os.O_PATH), nodes, insecure=False)
+        seen = ["sys/fs/cgroup", *(f"{top}/{name}" for top in COVERED for name in COVERED[top].split())]
+        writable = [name for name in READ_ONLY if not os.statvfs(tmp_path / "at-proc" / name).f_flag & os.ST_RDONLY]
+        return [name for name in seen if os.listdir(tmp_path / f"at-{name}")], writable
+
+    assert in_mount_namespace(work) == "([], [])"

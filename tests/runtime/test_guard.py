@@ -95,3 +95,21 @@ def test_orphans_are_children_of_the_process_and_reaped_by_an_init(image: Image)
 def test_an_init_ends_with_the_program_and_its_status(image: Image, script: str, code: int) -> None:
     result = image.shell(f"echo $$ $PPID; sleep 1000 & {script}", init=True)
     assert (result.out, result.status) == ("2 1\n", ExitStatus(code=code))
+
+
+def held(pid: int) -> tuple[list[str], str, str]:
+    """The descriptors and the capabilities of a process."""
+    lines = dict(line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return sorted(os.listdir(f"/proc/{pid}/fd")), lines["CapPrm"], lines["CapEff"]
+
+
+def test_what_looks_after_the_program_holds_nothing_that_is_worth_having(image: Image) -> None:
+    with running(image, "sh", "-c", "echo up; exec sleep 1000") as chain:
+        kill_alone = f"{1 << 5:016x}"
+        assert held(chain.guard) == (["0", "1", "2", "3"], kill_alone, kill_alone)
+        assert os.readlink(f"/proc/{chain.guard}/fd/3").startswith("pipe:")
+
+
+def test_an_init_holds_nothing_that_is_worth_having(image: Image) -> None:
+    status = image.shell("grep -E 'CapPrm|CapEff' /proc/1/status; ls /proc/1/fd", init=True)
+    assert status.out == f"CapPrm:\t{1 << 5:016x}\nCapEff:\t{1 << 5:016x}\n0\n1\n2\n3\n"

@@ -1,5 +1,6 @@
 """The rules of USER, on file contents alone; test_sandbox.py has them with real files."""
 
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from runtime import identity
 from runtime.errors import UnknownUser
-from runtime.identity import MAX_ID, match_identity
+from runtime.identity import MAX_ID, match_identity, read_bounded
 
 PASSWD = b"""\
 root:x:0:0:root:/root:/bin/sh
@@ -104,3 +106,20 @@ def test_the_child_can_load_the_rules_without_the_modules_that_take_time() -> No
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert "runtime.identity" in loaded
     assert not {"re", "dataclasses", "enum", "typing", "collections", "contextlib", "functools"} & set(loaded)
+
+
+def test_a_file_that_grows_is_read_to_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "passwd"
+    path.write_bytes(b"x" * 10)
+
+    def grow(_mode: int) -> bool:
+        path.write_bytes(b"x" * 1000)
+        return True
+
+    # Between the look at its status and the first byte.
+    monkeypatch.setattr(identity, "S_ISREG", grow)
+    root = os.open(tmp_path, os.O_PATH)
+    try:
+        assert read_bounded(root, b"passwd", 100) == b"x" * 100
+    finally:
+        os.close(root)

@@ -13,7 +13,7 @@ from runtime.overlay import OverlaySnapshotter
 from runtime.overlay_probe import overlay_refusal
 from runtime.roots import DirectoryRoot, OverlayRoot
 from runtime.safepath import Root
-from runtime.snapshotter import DiskFormat
+from runtime.snapshotter import Active, DiskFormat
 from tests.helpers.hosts import need_root
 
 
@@ -123,12 +123,60 @@ def test_a_broken_chain_does_not_exist(keeper: OverlaySnapshotter, tmp_path: Pat
         keeper.open(top)
 
 
-def test_a_parent_that_is_no_name_breaks_the_chain_and_leads_nowhere(
-    keeper: OverlaySnapshotter, tmp_path: Path
+@pytest.fixture
+def outside(keeper: OverlaySnapshotter, tmp_path: Path) -> Path:
+    """A whole snapshot beside the folder of snapshots: a name that is a path would lead to it."""
+    shutil.copytree(tmp_path / "snapshots" / stacked(keeper, 1).replace(":", "-"), tmp_path / "outside")
+    return tmp_path / "outside"
+
+
+@pytest.mark.parametrize("path", ["../outside", "./../outside", "{}", "../snapshots/../outside", "", ".", "sha256:"])
+def test_a_name_that_is_a_path_is_refused_although_a_snapshot_is_there(
+    keeper: OverlaySnapshotter, outside: Path, path: str
+) -> None:
+    wrong = path.format(outside)
+    assert not keeper.exists(wrong)
+    for use in (keeper.view, keeper.open, keeper.prepare, keeper.remove):
+        with pytest.raises(SnapshotError, match="not the name of a snapshot"):
+            use(wrong)
+    assert sorted(os.listdir(outside)) == ["boot", "fs", "parent"]
+
+
+def test_a_parent_that_is_a_path_breaks_the_chain_although_a_snapshot_is_there(
+    keeper: OverlaySnapshotter, outside: Path, tmp_path: Path
 ) -> None:
     top = stacked(keeper, 2)
-    (tmp_path / "snapshots" / top.replace(":", "-") / "parent").write_text("../../etc")
-    assert not OverlaySnapshotter(tmp_path / "snapshots").exists(top)
+    (tmp_path / "snapshots" / top.replace(":", "-") / "parent").write_text("../outside")
+    other = OverlaySnapshotter(tmp_path / "snapshots")
+    assert not other.exists(top)
+    with pytest.raises(SnapshotError):
+        other.open(top)
+    assert outside.exists()
+
+
+def test_a_key_that_is_a_path_is_refused_although_a_folder_is_there(keeper: OverlaySnapshotter, outside: Path) -> None:
+    for key in ("../outside", os.fspath(outside), "tmp-0123456789abcdef"):
+        active = Active(key=key, parent=None, folder=outside / "fs", format=DiskFormat.TREE)
+        for use in (
+            lambda active: keeper.commit(active, name(9)),
+            keeper.root,
+            lambda active: [*keeper.changes(active)],
+        ):
+            with pytest.raises(SnapshotError, match="not active here"):
+                use(active)
+    assert sorted(os.listdir(outside)) == ["boot", "fs", "parent"]
+
+
+def test_nobody_else_reaches_what_an_image_holds(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old").chmod(0o755)
+    before = os.umask(0)
+    try:
+        for folder in ("old", "new"):
+            OverlaySnapshotter(tmp_path / folder)
+            assert (tmp_path / folder).stat().st_mode & 0o777 == 0o700
+    finally:
+        os.umask(before)
 
 
 def test_a_chain_longer_than_the_kernel_takes_is_refused_with_words(

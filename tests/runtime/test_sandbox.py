@@ -3,13 +3,15 @@
 import errno
 import hashlib
 import os
+import shutil
 import socket
-import struct
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 import pytest
 
+from runtime import forkserver, interpreter
 from runtime.errors import SandboxError
 from runtime.interpreter import program
 from runtime.roots import DirectoryRoot, OverlayRoot
@@ -44,6 +46,9 @@ def test_the_root_has_nothing_above_it_and_names_no_host_path(image: Image, tmp_
 def test_a_process_has_three_descriptors_and_its_standard_input_is_empty(image: Image) -> None:
     result = image.shell("ls /proc/self/fd; cat; stat -L -c %t:%T /proc/self/fd/0")
     assert result.out.split() == ["0", "1", "2", "3", "1:3"]  # 3 is the folder that ls lists
+    # The node of this sandbox: a change of that of the host would be one of the host.
+    own, there = image.shell("stat -L -c %d:%i /proc/self/fd/0; stat -c %d:%i /dev/null").out.split()
+    assert own == there
 
 
 def test_devices_links_and_special_file_systems_are_as_docker_has_them(image: Image) -> None:
@@ -57,6 +62,14 @@ def test_devices_links_and_special_file_systems_are_as_docker_has_them(image: Im
 
 def test_the_process_is_number_one_and_all_that_there_is(image: Image) -> None:
     assert image.shell("echo $$ $PPID /proc/[0-9]*").out == "1 0 /proc/1\n"
+
+
+def test_each_namespace_is_its_own(image: Image) -> None:
+    kinds = ("mnt", "pid", "ipc", "uts", "cgroup", "net")
+    script = "; ".join(f"busybox readlink /proc/self/ns/{kind}" for kind in kinds)
+    inside = image.shell(script, network=Network.NONE).out.split()
+    outside = [os.readlink(f"/proc/self/ns/{kind}") for kind in kinds]
+    assert [kind for kind, own, host in zip(kinds, inside, outside, strict=True) if own == host] == []
 
 
 def test_the_host_name_and_hosts_file_are_those_of_the_spec(image: Image) -> None:
@@ -159,23 +172,27 @@ def plant_sparse(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "plant",
+    ("plant", "reason"),
     [
-        plant_sparse,
-        os.mkfifo,
-        lambda path: path.symlink_to("/dev/zero"),
-        lambda path: path.symlink_to("/proc/kmsg"),
-        lambda path: os.mknod(path, 0o020666, os.makedev(1, 5)),
-        lambda path: path.symlink_to("../../../../../proc/1/environ"),
-        lambda path: path.mkdir(),
+        (plant_sparse, "File too large"),
+        (os.mkfifo, "Invalid argument"),
+        (lambda path: path.symlink_to("/dev/zero"), "Invalid argument"),
+        (lambda path: path.symlink_to("/proc/kmsg"), ""),
+        (lambda path: os.mknod(path, 0o020666, os.makedev(1, 5)), "Permission denied"),
+        (lambda path: path.symlink_to("../../../../../proc/1/environ"), ""),
+        (lambda path: path.mkdir(), "Is a directory"),
     ],
     ids=["sparse", "fifo", "zero", "kmsg", "device", "environ", "folder"],
 )
-def test_a_user_database_that_is_no_small_file_is_refused(image: Image, plant: object) -> None:
+@pytest.mark.parametrize("name", ["passwd", "group"])
+def test_a_user_database_that_is_no_small_file_is_refused(
+    image: Image, plant: Callable[[Path], None], reason: str, name: str
+) -> None:
     (image.layer / "etc").mkdir()
-    plant(image.layer / "etc/passwd")  # type: ignore[operator]
-    with pytest.raises(SandboxError):
-        image.run("true", user="user")
+    plant(image.layer / "etc" / name)
+    kind = "users" if name == "passwd" else "groups"
+    with pytest.raises(SandboxError, match=f"read {kind} /etc/{name}: {reason}" if reason else "."):
+        image.run("true", user="user:nobodies")
 
 
 def test_a_root_without_user_database_runs_as_root_at_home_in_the_root(image: Image, tmp_path: Path) -> None:
@@ -204,9 +221,26 @@ def test_a_working_directory_is_resolved_inside_the_root(image: Image) -> None:
     assert image.shell("pwd -P", cwd="/away").out == "/home\n"
 
 
-def interpreter_state() -> tuple[str, os.stat_result]:
-    path = Path(program())
-    return hashlib.sha256(path.read_bytes()).hexdigest(), path.stat()
+@pytest.fixture
+def own_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An interpreter for the sandboxes of this test alone, so that an attack that succeeds harms no other program."""
+    path = tmp_path / "python/bin" / Path(program()).name
+    path.parent.mkdir(parents=True)
+    shutil.copy(program(), path)
+    (tmp_path / "python/lib").symlink_to(f"{sys.base_prefix}/lib")
+    monkeypatch.setattr(interpreter, "program", lambda: os.fspath(path))
+    monkeypatch.setattr(forkserver, "_SERVERS", {})
+    interpreter._open_interpreter.cache_clear()
+    yield path
+    for server in forkserver._SERVERS.values():
+        server._channel.close()
+    os.close(interpreter.interpreter())
+    interpreter._open_interpreter.cache_clear()
+
+
+def state(path: Path) -> tuple[str, int, int, int]:
+    found = path.stat()
+    return hashlib.sha256(path.read_bytes()).hexdigest(), found.st_mode, found.st_uid, found.st_ctime_ns
 
 
 ATTACK_ON_INTERPRETER = """#!/proc/self/exe
@@ -227,36 +261,43 @@ for act in (
 """
 
 
-def test_a_script_that_gets_hold_of_our_interpreter_cannot_change_it(tmp_path: Path, base: Path) -> None:
+def test_a_script_that_gets_hold_of_our_interpreter_cannot_change_it(
+    tmp_path: Path, base: Path, own_interpreter: Path
+) -> None:
     image = python_image(tmp_path, base)
     (image.layer / "x").write_text(ATTACK_ON_INTERPRETER)
     (image.layer / "x").chmod(0o755)
-    before = interpreter_state()
+    before = state(own_interpreter)
     result = image.run("/x", env=(*image.env, ("PYTHONHOME", sys.base_prefix)))
     # Read-only wherever the mount is asked; a busy program is refused even earlier.
     assert set(result.out.split()) <= {str(errno.EROFS), str(errno.ETXTBSY)}
     assert result.out.split()[:2] == [str(errno.EROFS)] * 2
-    after = interpreter_state()
-    assert after[0] == before[0]
-    assert (after[1].st_mode, after[1].st_uid, after[1].st_ctime_ns) == (
-        before[1].st_mode,
-        before[1].st_uid,
-        before[1].st_ctime_ns,
-    )
+    assert state(own_interpreter) == before
 
 
-def test_a_program_that_names_our_interpreter_as_its_loader_changes_nothing(image: Image) -> None:
-    loader = b"/proc/self/exe\0"
-    header = struct.pack(
-        "<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01" + b"\0" * 9, 3, 62, 1, 0x1000, 64, 0, 0, 64, 56, 2, 0, 0, 0
-    )
-    interp = struct.pack("<IIQQQQQQ", 3, 4, 176, 176, 176, len(loader), len(loader), 1)
-    load = struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, 4096, 4096, 4096)
-    (image.layer / "x").write_bytes((header + interp + load + loader).ljust(8192, b"\0"))
+SECOND_STEP_ON_INTERPRETER = """#!/proc/self/exe
+import os
+held = os.open("/proc/self/exe", os.O_RDONLY)
+os.set_inheritable(held, True)
+# The program that has it open now is another one: the kernel does not call the file busy for its sake any more.
+attack = f"for word in '>' '>>' '<>'; do eval \\"echo x $word /proc/self/fd/{held}\\" && echo WRITTEN; done"
+attack += f"; chmod 4777 /proc/self/fd/{held} && echo CHANGED; head -c 4 /proc/self/fd/{held} | tail -c 3"
+os.execve("/bin/busybox", ["sh", "-c", attack.replace("head", "busybox head").replace("tail", "busybox tail")], os.environ)
+"""
+
+
+def test_an_open_interpreter_cannot_be_changed_by_a_second_program(
+    tmp_path: Path, base: Path, own_interpreter: Path
+) -> None:
+    image = python_image(tmp_path, base)
+    (image.layer / "x").write_text(SECOND_STEP_ON_INTERPRETER)
     (image.layer / "x").chmod(0o755)
-    before = interpreter_state()[0]
-    image.run("/x")
-    assert interpreter_state()[0] == before
+    before = state(own_interpreter)
+    result = image.run("/x", env=(*image.env, ("PYTHONHOME", sys.base_prefix)))
+    # It had the file open, and could do nothing but read it.
+    assert result.out == "ELF"
+    assert len(result.err.splitlines()) == 4
+    assert state(own_interpreter) == before
 
 
 @pytest.mark.parametrize("user", ["", "user"])
@@ -315,7 +356,8 @@ def test_links_of_an_image_in_dev_have_no_effect(image: Image) -> None:
     ["/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/sys/vm/drop_caches", "/sys/kernel/uevent_helper"],
 )
 def test_knobs_of_the_kernel_cannot_be_written(image: Image, path: str) -> None:
-    result = image.shell(f"echo h > {path}")
+    # What is there is written back, so that the machine stays as it is should it work.
+    result = image.shell(f'old=$(cat {path} 2> /dev/null || echo h); echo "$old" > {path}')
     assert (result.status.code, "Read-only" in result.err or "can't create" in result.err) == (1, True)
 
 
