@@ -3,6 +3,7 @@
 import hashlib
 import json
 import socket
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -74,14 +75,6 @@ def test_a23_abstract_sockets_of_the_host_are_not_there_without_network(program:
         assert attack(program, tmp_path, text).exit_code == 1
 
 
-def test_a28_variables_of_an_image_are_not_those_of_the_builder(program: Program, tmp_path: Path) -> None:
-    mark = tmp_path / "mark"
-    (tmp_path / "sitecustomize.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
-    text = f"FROM small\nENV PYTHONPATH={tmp_path} LD_PRELOAD={tmp_path}/x.so PYTHONSTARTUP={tmp_path}\nRUN true\n"
-    assert attack(program, tmp_path, text).exit_code == 0
-    assert not mark.exists()
-
-
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
@@ -115,3 +108,23 @@ def evil_archive(setting: str, value: object) -> bytes:
     name = f"{hashlib.sha256(config).hexdigest()}.json"
     table = json.dumps([{"Config": name, "RepoTags": ["evil:latest"], "Layers": ["layer.tar"]}]).encode()
     return tar_of({name: config, "layer.tar": layer, "manifest.json": table})
+
+
+def test_b23_the_history_of_an_image_answers_for_no_step(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context/step").write_text("planted")
+    attack(program, tmp_path, "FROM small\nCOPY step /step\n")
+    # The same image, but by its own word the result of the step that the victim will run on this very base.
+    with tarfile.open(program.save("built", tmp_path / "built.tar")) as archive:
+        files = {member.name: archive.extractfile(member).read() for member in archive if member.isfile()}  # type: ignore[union-attr]
+    [table] = json.loads(files["manifest.json"])
+    config = json.loads(files[table["Config"]])
+    config["history"][-1]["created_by"] = "RUN /bin/sh -c echo honest > /step # buildkit"
+    name = f"{hashlib.sha256(json.dumps(config).encode()).hexdigest()}.json"
+    layers = {layer: files[layer] for layer in table["Layers"]}
+    table = json.dumps([{**table, "Config": name, "RepoTags": ["evil:latest"]}]).encode()
+    (tmp_path / "evil.tar").write_bytes(tar_of({name: json.dumps(config).encode(), **layers, "manifest.json": table}))
+    program.run("load", "-i", str(tmp_path / "evil.tar"))
+    done = attack(program, tmp_path, "FROM small\nRUN echo honest > /step\n")
+    assert (done.cached, len(done.executed)) == ([], 1)
+    assert trees.read_archive(program.save("built", tmp_path / "own.tar")).tree["/step"].text == b"honest\n"

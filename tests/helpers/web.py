@@ -24,7 +24,7 @@ MTIME = 1234567890
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What to send. With *length* other than that of the body, the connection is closed after the body."""
+    """What to send. With *length* other than that of the body, the connection is closed after the body; a negative one is not said."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -130,8 +130,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        if answer.status != 304:
-            self.send_header("Content-Length", str(len(answer.body) if answer.length is None else answer.length))
+        length = len(answer.body) if answer.length is None else answer.length
+        if answer.status != 304 and length >= 0:
+            self.send_header("Content-Length", str(length))
         self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(answer.body)

@@ -1,3 +1,5 @@
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,3 +36,14 @@ def test_streams_are_decoded_apart() -> None:
     log = StepLog()
     assert log.feed(1, b"\xe2\x82") + log.feed(2, b"err\n") + log.feed(1, b"\xac\n") == "err\n€\n"
     assert log.feed(1, b"\xe2") + log.finish() == "\ufffd"
+
+
+def test_a_flood_of_lines_takes_bounded_memory() -> None:
+    tail = LogTail(10)
+    tracemalloc.start()
+    for _ in range(200):
+        tail.feed("a line of a step that never ends\n" * 1000, 0.0)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(tail.lines()) == 10
+    assert most < 1 << 20

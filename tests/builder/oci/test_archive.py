@@ -12,6 +12,7 @@ import zstandard
 
 from builder.oci import media
 from builder.oci.archive import Loaded, load, save
+from builder.oci.archive_files import take_files
 from builder.oci.blobs import BlobStore
 from builder.oci.digest import Digest
 from builder.oci.errors import BlobNotFound, DigestMismatch, InvalidImage, OciError
@@ -245,6 +246,22 @@ def test_links_lead_nowhere_but_into_the_archive(source: BlobStore, blobs: BlobS
     with pytest.raises(BlobNotFound):
         load(blobs, Pipe(tar_of(files, {path: "../../elsewhere"})))
     assert list(blobs.digests()) in ([], [image.manifest.layers[0].digest])
+
+
+def test_links_in_a_circle_lead_nowhere(blobs: BlobStore) -> None:
+    files = {"manifest.json": json.dumps([{"Config": "c.json", "Layers": ["x.tar"]}]).encode()}
+    for links in ({"c.json": "c.json", "x.tar": "x.tar"}, {"c.json": "d", "d": "c.json", "x.tar": "y", "y": "x.tar"}):
+        with pytest.raises(BlobNotFound):
+            load(blobs, Pipe(tar_of(files, links)))
+
+
+def test_each_file_of_a_layout_is_compared_with_its_name(blobs: BlobStore) -> None:
+    digest = Digest.of(b"{}")
+    assert take_files(blobs, Pipe(tar_of({f"blobs/{digest.algorithm}/{digest.hex}": b"{}"}))).documents
+    for content in (b"[]", gzip.compress(b"{}"), tar_of({"f": b"x"})):
+        with pytest.raises(DigestMismatch):
+            take_files(blobs, Pipe(tar_of({f"blobs/{digest.algorithm}/{digest.hex}": content})))
+    assert list(blobs.digests()) == []
 
 
 @pytest.mark.parametrize("name", ["../../index.json", "/index.json", "./index.json"])

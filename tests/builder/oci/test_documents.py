@@ -35,6 +35,18 @@ def test_a_hostile_manifest_is_never_stored(
     assert list(blobs.digests()) == []
 
 
+@pytest.mark.parametrize("kind", ["text/html", media.OCI_CONFIG, media.OCI_LAYER_GZIP])
+def test_a_document_of_an_unknown_kind_is_never_stored(
+    registry: Registry, server: FakeRegistry, source: BlobStore, blobs: BlobStore, image: Image, kind: str
+) -> None:
+    body = json.dumps({**json.loads(source.read(image.descriptor)), "mediaType": kind}).encode()
+    for content_type in ("text/plain", kind):
+        server.answer(TAG, Answer(status=405), Answer(body=body, headers={"Content-Type": content_type}))
+        with pytest.raises(InvalidImage, match="unknown kind of document"):
+            registry.resolve(APP, "1.0", blobs)
+    assert list(blobs.digests()) == []
+
+
 def test_the_announced_kind_and_the_document_must_agree(
     registry: Registry, server: FakeRegistry, source: BlobStore, blobs: BlobStore, image: Image
 ) -> None:

@@ -158,6 +158,12 @@ def test_a_path_of_links_longer_than_the_kernel_resolves_stays_inside(tmp_path: 
 # B02: links on the way
 
 
+def test_an_absolute_link_counts_from_the_root_wherever_it_stands(ground: Ground) -> None:
+    tree = ground.apply(archive(folder("d/e"), symlink("d/e/a", "/t"), file("d/e/a/f"), hardlink("h", "d/e/a/f")))
+    assert paths(tree) == ["/d", "/d/e", "/d/e/a", "/h", "/t", "/t/f"]
+    assert "/t/g" in ground.apply(archive(folder("d"), symlink("d/a", "/t")), archive(file("d/a/g")))
+
+
 @pytest.mark.parametrize("way", ["absolute", "relative", "chain"])
 def test_links_to_the_outside_are_resolved_inside(ground: Ground, way: str) -> None:
     outside = os.fspath(ground.outside)

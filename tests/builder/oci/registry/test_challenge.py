@@ -31,6 +31,8 @@ def test_challenges_are_parsed(header: str, challenges: tuple[Challenge, ...]) -
 
 def test_a_header_without_end_is_read_to_a_limit() -> None:
     assert parse_challenges("a " * 1_000_000)[0] == Challenge("a", {})
+    found = parse_challenges('Basic realm="x",' + " " * 8192 + 'Bearer realm="https://a.com"')
+    assert found == (Challenge("basic", {"realm": "x"}),)
     assert parse_challenges('Bearer realm="' + "\\" * 1_000_000) is not None
 
 

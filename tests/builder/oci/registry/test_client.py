@@ -169,6 +169,15 @@ def test_a_token_that_is_none_is_refused(blobs: BlobStore, body: bytes) -> None:
             Registry(guarded.name).resolve(APP, "1.0", blobs)
 
 
+def test_an_answer_of_an_authority_is_read_to_a_limit(source: BlobStore, blobs: BlobStore, image: Image) -> None:
+    with FakeRegistry(token="right") as guarded:
+        guarded.add(source, APP, "1.0", image.descriptor)
+        guarded.answer("/token", *[Answer(body=b'{"token":"right"' + b" " * 2_000_000 + b"}")] * 2)
+        with pytest.raises(RegistryError, match="not a token"):
+            Registry(guarded.name).resolve(APP, "1.0", blobs)
+        assert Registry(guarded.name).resolve(APP, "1.0", blobs).image.id == image.id
+
+
 def test_an_authority_that_is_busy_is_waited_for(
     source: BlobStore, blobs: BlobStore, image: Image, patience: Patience
 ) -> None:

@@ -16,7 +16,7 @@ from builder.oci.errors import (
 )
 from builder.oci.image import Image
 from builder.oci.registry.configuration import Configuration
-from builder.oci.registry.http import Timing, _Pace
+from builder.oci.registry.http import Reply, Timing, _Pace
 from builder.oci.registry.origin import origin_of
 from builder.oci.registry.registry import Registry
 from builder.oci.registry.settings import Settings
@@ -72,6 +72,40 @@ def test_a_document_that_was_compressed_on_the_way_is_unpacked(
     headers = {"Content-Type": media.OCI_MANIFEST, "Content-Encoding": "gzip"}
     server.answer(TAG, Answer(status=405), Answer(body=body, headers=headers))
     assert registry.resolve(APP, "1.0", blobs).image.id == image.id
+
+
+class Wire:
+    """An answer of *body*, again and again when it has no *end*, as `requests` shows it."""
+
+    status_code, url = 200, ""
+
+    def __init__(self, body: bytes, *, end: bool = True, encoding: str = "") -> None:
+        self.headers = {"Content-Encoding": encoding} if encoding else {}
+        self.came, self._body, self._end = 0, body, end
+
+    @property
+    def raw(self) -> "Wire":
+        return self
+
+    def read(self, size: int, **_options: bool) -> bytes:
+        piece = self._body[self.came : self.came + size] if self._end else self._body
+        self.came += len(piece)
+        return piece
+
+    def content(self, limit: int) -> bytes | None:
+        return Reply(self, origin_of("https://a.com"), Timing()).content(limit)  # type: ignore[arg-type]
+
+
+def test_a_document_is_read_to_a_limit() -> None:
+    wire = Wire(bytes(1 << 20), end=False)
+    assert wire.content(5 << 20) is None
+    assert wire.came <= 8 << 20
+
+
+def test_a_compressed_document_is_unpacked_to_a_limit() -> None:
+    packed = gzip.compress(bytes(50_000_000))
+    assert Wire(packed, encoding="gzip").content(5 << 20) is None
+    assert Wire(packed, encoding="gzip").content(50_000_000) == bytes(50_000_000)
 
 
 def test_a_compressed_document_has_the_same_limit(registry: Registry, server: FakeRegistry, blobs: BlobStore) -> None:

@@ -211,6 +211,21 @@ def test_a_server_that_a_redirect_leads_to_does_not_get_a_password(
         assert [request.headers.get("Authorization") for request in storage.requests] == [None]
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_secret_in_a_request_for_a_token_does_not_follow_a_redirect(
+    source: BlobStore, blobs: BlobStore, image: Image, status: int
+) -> None:
+    with FakeRegistry(token="secret") as server, FakeRegistry(token="secret") as stranger:
+        server.add(source, APP, "1.0", image.descriptor)
+        server.answer("/token", *[Answer(status=status, headers={"Location": f"{stranger.url}/token"})] * 4)
+        with (
+            Registry(server.name, credentials=Credentials(identity_token="it")) as registry,
+            pytest.raises(RegistryError, match=f"status {status}"),
+        ):
+            registry.resolve(APP, "1.0", blobs)
+        assert stranger.requests == []
+
+
 def test_a_registry_that_lets_anybody_in_is_asked_whether_it_knows_the_user(server: FakeRegistry) -> None:
     server.answer("/v2/", Answer(body=b"{}"), Answer(status=401, body=b'{"message":"bad password"}'))
     with Registry(server.name, credentials=ME) as registry:

@@ -85,7 +85,7 @@ def test_a_registry_that_was_reached_on_a_private_network_leads_into_it() -> Non
     inner = standing("https://registry.corp.test", private=True)
     check_peer("10.0.0.1", inner)
     check_reachable(origin_of("https://10.0.0.1"), inner, Purpose.UPLOAD)
-    for address in ("169.254.169.254", "fd00:ec2::254", "168.63.129.16"):
+    for address in ("169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254", "168.63.129.16"):
         with pytest.raises(RegistryError):
             check_peer(address, inner)
         with pytest.raises(RegistryError):
