@@ -23,6 +23,8 @@ settings.load_profile("pybuild")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if NO_SKIPS and not config.pluginmanager.hasplugin("timeout"):
+        raise pytest.UsageError("pytest-timeout is not installed: a test that hangs would never end")
     limited = config.pluginmanager.hasplugin("timeout") and config.getoption("timeout") is None
     for item in items:
         folder = item.path.relative_to(TESTS).parts[0]

@@ -40,6 +40,8 @@ class Mutant:
     """One defence, the edits that take it out, and the test that must notice."""
 
     id: str
+    area: str
+    """The name of the file that it is listed in."""
     rows: tuple[str, ...]
     edits: tuple[Edit, ...]
     test: str
@@ -64,16 +66,17 @@ def _read(path: Path) -> Iterator[Mutant]:
         if unknown:
             raise ValueError(f"{path.name}: unknown keys {sorted(unknown)}")
         for word in table.get("each", [""]):
-            yield _mutant(table, word)
+            yield _mutant(path.stem, table, word)
 
 
-def _mutant(table: dict[str, Any], word: str) -> Mutant:
+def _mutant(area: str, table: dict[str, Any], word: str) -> Mutant:
     def text(key: str, fields: dict[str, Any] = table) -> str:
         return str(fields.get(key, "")).replace("{each}", word)
 
     edits = [Edit(**{key: text(key, fields) for key in ("file", "old", "new")}) for fields in [table, *_also(table)]]
     return Mutant(
         id=text("id"),
+        area=area,
         rows=tuple(table.get("rows", ())),
         edits=tuple(edits),
         test=text("test"),

@@ -19,6 +19,7 @@ from tests.mutants.tree import Copy, EditDoesNotApply
 # What a test says that has looked at something and found it otherwise.
 _FOUND_OUT = re.compile(r"AssertionError|assert |Failed: DID NOT RAISE|Failed: Timeout")
 _BACKSTOP = 30
+_CONFINE = Path(__file__).with_name("confine.sh")
 _OUTPUT_LINES = 15
 
 
@@ -120,7 +121,7 @@ def pytest(copy: Copy, tests: Sequence[str], *options: str, limit: int) -> Ran:
     own = ("-q", "-p", "no:randomly", f"--junitxml={report}", f"--basetemp={copy.scratch}")
     words = [sys.executable, "-m", "pytest", *own, *options, *(f"tests/{test}" for test in tests)]
     with subprocess.Popen(
-        [*_confined(), *words],
+        [*_confined(copy), *words],
         cwd=copy.root,
         env=_environment(copy),
         stdin=subprocess.DEVNULL,
@@ -141,16 +142,18 @@ def pytest(copy: Copy, tests: Sequence[str], *options: str, limit: int) -> Ran:
     return Ran(ended, tuple(_cases(report)), last)
 
 
-def _confined() -> tuple[str, ...]:
-    """What a mutant leaves running, or mounted, ends with the namespaces of its test."""
-    if os.geteuid() != 0 or shutil.which("unshare") is None:
+def _confined(copy: Copy) -> tuple[str, ...]:
+    """What a mutant leaves running, or mounted, ends with the namespaces of its test; it writes to its copy only."""
+    if os.geteuid() != 0:
         return ()
-    return ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+    namespaces = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+    return (*namespaces, "sh", os.fspath(_CONFINE), os.fspath(copy.root.parent))
 
 
 def _environment(copy: Copy) -> dict[str, str]:
     # A skip would be taken for a pass; random examples would make a pass that differs each time.
-    settings = {"PYBUILD_TESTS_NO_SKIPS": "1", "CI": "1", "PYTHONPATH": os.fspath(copy.root)}
+    own = {"PYTHONPATH": os.fspath(copy.root), "TMPDIR": os.fspath(copy.root.parent)}
+    settings = {"PYBUILD_TESTS_NO_SKIPS": "1", "CI": "1", **own}
     # Compiled code is kept, in the copy: without it each run would compile all modules, at twice the cost.
     return {**{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}, **settings}
 

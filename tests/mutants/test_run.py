@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.hosts import need_root
 from tests.mutants.mutant import Edit, Mutant
 from tests.mutants.run import Case, Ran, Verdict, judge, never_passing, verdict_on
 from tests.mutants.tree import Copy, EditDoesNotApply
@@ -15,6 +16,7 @@ TEST = "from safe import is_safe\n\ndef test_it():\n    assert not is_safe('a/b'
 def mutant(old: str = "'/' not in name", new: str = "True", says: str = "") -> Mutant:
     return Mutant(
         id="m",
+        area="a",
         rows=(),
         edits=(Edit(file="safe.py", old=old, new=new),),
         test="test_safe.py::test_it",
@@ -74,3 +76,18 @@ def test_a_mutant_is_made_judged_and_taken_back(copy: Copy) -> None:
 def test_a_test_that_fails_without_the_edit_is_told(copy: Copy) -> None:
     (copy.root / "tests/test_safe.py").write_text(TEST.replace("not ", ""))
     assert "assert" in never_passing(copy, [mutant()], 1)["test_safe.py::test_it"]
+
+
+def test_what_a_mutant_lets_through_cannot_reach_the_disk_of_the_host(copy: Copy) -> None:
+    need_root()
+    canary = Path(__file__).parents[2] / ".mutant-was-here"
+    (copy.root / "tests/test_safe.py").write_text(
+        "from pathlib import Path\n"
+        "def test_it(tmp_path):\n"
+        "    (tmp_path / 'own').touch()\n"
+        f"    for path in ('/.mutant-was-here', '/etc/.mutant-was-here', {str(canary)!r}):\n"
+        "        try:\n            Path(path).touch()\n        except OSError as error:\n            assert error.errno == 30\n"
+        "        else:\n            assert False, path\n"
+    )
+    assert never_passing(copy, [mutant()], 1) == {}
+    assert not canary.exists()
