@@ -97,7 +97,8 @@ def _stat(folder: Path) -> list[str]:
 
 def _began(folder: Path) -> float:
     fields = _stat(folder)
-    return int(fields[19]) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+    # The kernel counts whole ticks: one that begins in the tick of the question has begun after it.
+    return (int(fields[19]) + 1) / os.sysconf("SC_CLK_TCK") if fields else 0.0
 
 
 def _ancestors(pid: int) -> list[int]:
