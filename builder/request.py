@@ -53,6 +53,13 @@ class Output:
     options: tuple[tuple[str, str], ...] = ()
     shape: Shape = Shape()
 
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        """Tell whether an option is switched on. Raises ValueError for what is neither true nor false."""
+        from grammar.golang import parse_bool
+
+        text = dict(self.options).get(key)
+        return default if text is None else parse_bool(text)
+
 
 @frozen
 class Secret:

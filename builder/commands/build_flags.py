@@ -4,16 +4,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from builder.commands.output_options import check_options
+from builder.commands.output_options import FLAGS, check_options
 from builder.commands.proxy_config import proxy_arguments
 from builder.epoch_value import EPOCH, seconds_of
 from builder.errors import RequestError
 from builder.request import Compression, Output
+from grammar.golang import parse_bool
 
 _LEVELS = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
 _STORED = {"image", "cacheonly"}
 _MULTI = "BUILDKIT_MULTI_PLATFORM"
-_BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
 def build_arguments(given: Iterable[str], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -144,9 +144,10 @@ def platforms(given: Iterable[str], env: Mapping[str, str]) -> tuple[str, ...]:
 def platform_fields(wanted: tuple[str, ...], arguments: Mapping[str, str]) -> dict[str, Any]:
     """Return the fields of a request for platforms; BUILDKIT_MULTI_PLATFORM=1 makes an index also of one."""
     text = arguments.get(_MULTI, "")
-    if text.lower() not in {"", *_BOOLEANS}:
-        raise RequestError(f"invalid boolean value for {_MULTI}: {text}", hint="use true or false")
-    index = _BOOLEANS[text.lower()] if text else len(wanted) > 1
+    try:
+        index = parse_bool(text) if text else len(wanted) > 1
+    except ValueError as error:
+        raise RequestError(f"invalid boolean value for {_MULTI}: {text}", hint="use true or false") from error
     if len(wanted) > 1 and not index:
         raise RequestError("conflicting config: returning multiple target platforms is not allowed", hint=f"{_MULTI}=1")
     if not index:
@@ -201,6 +202,8 @@ def _output(kind: str, options: dict[str, str]) -> Output:
         raise RequestError(f"--output type={kind} cannot push", hint="use type=registry")
     dest = options.pop("dest", "")
     check_options(options)
+    for key in FLAGS:
+        flag(options, key)
     rest = tuple(options.items())
     if pushed:
         return Output(type="registry", dest=None, options=rest)
@@ -218,10 +221,11 @@ def _output(kind: str, options: dict[str, str]) -> Output:
 
 def flag(options: Mapping[str, str], key: str, *, default: bool = False) -> bool:
     """Return whether an option of ``-o`` is switched on. Raises RequestError for what is neither."""
-    text = options.get(key, str(default)).lower()
-    if text not in _BOOLEANS:
-        raise RequestError(f"invalid --output: {key}={text}", hint="use true or false")
-    return _BOOLEANS[text]
+    text = options.get(key)
+    try:
+        return default if text is None else parse_bool(text)
+    except ValueError as error:
+        raise RequestError(f"invalid --output: {key}={text}", hint="use true or false") from error
 
 
 def output_compression(outputs: Iterable[Output]) -> Compression | None:

@@ -3,12 +3,18 @@
 from collections.abc import Mapping
 
 from builder.errors import RequestError
+from grammar.golang import parse_bool
 from grammar.suggest import did_you_mean
 
+FLAGS = (
+    *("push", "push-by-digest", "registry.insecure", "store", "name-canonical", "force-compression"),
+    *("oci-mediatypes", "tar", "platform-split", "rewrite-timestamp"),
+)
+"""The options that are true or false."""
+
 _USED = (
-    *("name", "push", "push-by-digest", "registry.insecure", "store", "name-canonical", "dangling-name-prefix"),
-    *("compression", "compression-level", "force-compression", "oci-mediatypes", "tar"),
-    *("platform-split", "mode", "rewrite-timestamp", "source-date-epoch"),
+    *FLAGS,
+    *("name", "dangling-name-prefix", "compression", "compression-level", "mode", "source-date-epoch"),
 )
 # What each of these would do without being given; `unpack` is about an image store of the daemon's, and names that are
 # for images without a name are given to no other here.
@@ -21,7 +27,6 @@ _SETTLED = {
     "compatibility-version": "30",
 }
 _HINTS = {"compatibility-version": "30 is what is done; for Docker's media types there is oci-mediatypes=false"}
-_SPELLINGS = {"1": "true", "t": "true", "0": "false", "f": "false"}
 
 
 def check_options(options: Mapping[str, str]) -> None:
@@ -35,6 +40,12 @@ def check_options(options: Mapping[str, str]) -> None:
             )
         if key not in _SETTLED:
             raise RequestError(f"unknown --output option {key!r}", hint=did_you_mean(key, (*_USED, *_SETTLED)))
-        value = given.lower()
-        if _SETTLED[key] not in {"", _SPELLINGS.get(value, value)}:
+        if _SETTLED[key] not in {"", _spelled_out(given)}:
             raise RequestError(f"--output {key}={given} is not supported", hint=_HINTS.get(key, ""))
+
+
+def _spelled_out(given: str) -> str:
+    try:
+        return str(parse_bool(given)).lower()
+    except ValueError:
+        return given

@@ -12,8 +12,6 @@ from builder.oci.model import Descriptor
 from builder.outputs.tree import Tree, folders, is_folder
 from builder.request import Output
 
-_TRUE = frozenset({"true", "t", "1"})
-
 
 @contextmanager
 def open_trees(descriptor: Descriptor, output: Output, machine: Machine) -> Iterator[Sequence[Tree]]:
@@ -25,7 +23,7 @@ def open_trees(descriptor: Descriptor, output: Output, machine: Machine) -> Iter
         RequestError: two platforms have the same file.
     """
     is_index = descriptor.media_type in media.INDEXES
-    split = dict(output.options).get("platform-split", str(is_index)).lower() in _TRUE
+    split = output.flag("platform-split", default=is_index)
     found = []
     with ExitStack() as stack:
         for each in children(machine.blobs, descriptor) if is_index else (descriptor,):

@@ -72,9 +72,8 @@ def _push(
     from builder.outputs.registry import Watch, push
     from builder.registry_access import access_of
 
-    insecure = dict(output.options).get("registry.insecure", "false").lower() in {"true", "1"}
-    by_digest = dict(output.options).get("push-by-digest", "false").lower() in {"true", "1"}
-    access = access_of(machine, insecure=insecure)
+    by_digest = output.flag("push-by-digest")
+    access = access_of(machine, insecure=output.flag("registry.insecure"))
     push(machine, descriptor, names, Watch(status=status), access=access, by_digest=by_digest)
     for name in names:
         status(f"pushing manifest for {name}@{descriptor.digest}")
@@ -83,7 +82,7 @@ def _push(
 def write_archive(images: Sequence[Named], output: Output, machine: Machine) -> None:
     """Write (names, descriptor) of each of *images* to the one archive or layout that *output* is."""
     images = [(names, shaped(machine, descriptor, output.shape)) for names, descriptor in images]
-    if dict(output.options).get("tar", "true").lower() in {"false", "0"}:
+    if not output.flag("tar", default=True):
         from builder.outputs.layout import write_layout
 
         for names, descriptor in images:

@@ -88,6 +88,10 @@ def test_outputs_have_the_grammar_of_docker(given: str, expected: Output | None)
         ("type=oci,tar=false", "tar=false"),
         ("type=tar,dest=x,tar=false", "tar=false"),
         ("type=oci,dest=x,tar=maybe", "tar=maybe"),
+        ("type=oci,dest=x,tar=fALSE", "tar=fALSE"),
+        ("type=registry,push-by-digest=maybe", "push-by-digest=maybe"),
+        ("type=registry,registry.insecure=yes", "registry.insecure=yes"),
+        ("type=local,dest=x,platform-split=no", "platform-split=no"),
     ],
 )
 def test_an_output_that_cannot_be_is_refused(given: str, problem: str) -> None:
@@ -163,3 +167,10 @@ def test_a_build_argument_asks_for_an_index_of_one_platform() -> None:
         build_flags.platform_fields(("linux/386", "linux/arm64"), {"BUILDKIT_MULTI_PLATFORM": "0"})
     with pytest.raises(RequestError, match="invalid boolean value for BUILDKIT_MULTI_PLATFORM: many"):
         build_flags.platform_fields((), {"BUILDKIT_MULTI_PLATFORM": "many"})
+
+
+@pytest.mark.parametrize("text", ["f", "F", "0", "false", "False", "FALSE"])
+def test_all_spellings_of_a_boolean_mean_the_same_to_whoever_reads_it(text: str) -> None:
+    assert not build_flags.output(f"type=oci,dest=d,tar={text}").flag("tar", default=True)
+    assert not build_flags.output(f"type=registry,push-by-digest={text}").flag("push-by-digest", default=True)
+    assert build_flags.output("type=oci,dest=d").flag("tar", default=True)

@@ -45,8 +45,9 @@ def test_an_archive_has_the_documents_of_docker_and_of_oci(
     assert (loaded.names, loaded.descriptor.digest) == (NAMES, image.descriptor.digest)
 
 
-def test_an_oci_folder_is_a_layout_that_grows(machine: Machine, image: Image, tmp_path: Path) -> None:
-    output = Output(type="oci", dest=tmp_path / "layout", options=(("tar", "false"),))
+@pytest.mark.parametrize("false", ["false", "F"])
+def test_an_oci_folder_is_a_layout_that_grows(machine: Machine, image: Image, tmp_path: Path, false: str) -> None:
+    output = Output(type="oci", dest=tmp_path / "layout", options=(("tar", false),))
     write(image.descriptor, NAMES, (output,), machine)
     second = tiny_image(machine.blobs, {"c": b""})
     write(second.descriptor, (), (output,), machine)
