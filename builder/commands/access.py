@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from builder.commands.values import FilePath
 from builder.errors import RequestError
 from builder.oci.registry.access import Access
 from builder.oci.registry.tokens import Credentials
@@ -21,7 +22,7 @@ def tls_options(function: Callable[..., _R]) -> Callable[..., _R]:
     """Add the flags about certificates; *function* gets ``cert_dir`` and ``tls_verify``."""
     folder = click.option(
         "--cert-dir",
-        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        type=FilePath(exists=True, file_okay=False),
         metavar="FOLDER",
         help="Certificates for the registry (*.crt, *.cert, *.key), in place of those in certs.d.",
     )
@@ -38,7 +39,7 @@ def auth_file_option(function: Callable[..., _R]) -> Callable[..., _R]:
     """Add ``--authfile``, of a file that need not be there yet."""
     option = click.option(
         "--authfile",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=FilePath(dir_okay=False),
         metavar="FILE",
         help="Keep credentials in this file.",
     )
@@ -51,7 +52,7 @@ def access_options(function: Callable[..., _R]) -> Callable[..., _R]:
     @click.option("--creds", metavar="NAME:PASSWORD", help="Who asks, whatever the files of credentials say.")
     @click.option(
         "--authfile",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=FilePath(exists=True, dir_okay=False),
         metavar="FILE",
         help="Look for credentials in this file only.",
     )

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -26,6 +25,7 @@ from builder.commands.stdin_context import Elsewhere, prepared
 from builder.commands.step_flags import ssh_keys, step_flags, step_values
 from builder.commands.target_flags import targets
 from builder.commands.tools import Command, be_root, machine, root_option, say, tools
+from builder.commands.values import FilePath, OneOf, without_empty
 from builder.display.choose import MODES, OpenDisplay, open_display
 from builder.errors import BuildError, RequestError
 from builder.names import full_names
@@ -110,11 +110,9 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
     help="Also write: type=oci|docker|tar|local,dest=PATH, or push: type=registry.",
 )
 @click.option("--compression", metavar="TYPE[,LEVEL]", help="Of new layers: gzip (default), zstd or uncompressed.")
-@click.option("--iidfile", type=click.Path(path_type=Path), metavar="FILE", help="Write the image ID to FILE.")
-@click.option("--metadata-file", type=click.Path(path_type=Path), metavar="FILE", help="Write digests as JSON to FILE.")
-@click.option(
-    "--progress", type=click.Choice(MODES), help="How progress is shown (default: BUILDKIT_PROGRESS or auto)."
-)
+@click.option("--iidfile", type=FilePath(), metavar="FILE", help="Write the image ID to FILE.")
+@click.option("--metadata-file", type=FilePath(), metavar="FILE", help="Write digests as JSON to FILE.")
+@click.option("--progress", type=OneOf(MODES), help="How progress is shown (default: BUILDKIT_PROGRESS or auto).")
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors; print the image ID.")
 @click.option("--check", is_flag=True, help="Build nothing, check the Dockerfile; exit 1 on any warning.")
 @click.option(
@@ -142,6 +140,7 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 @foreign_flags
 def command(**flags: Any) -> int:
     """Build an image from a Dockerfile and the files in CONTEXT."""
+    flags = without_empty(flags)
     request = request_from(flags, os.environ)
     elsewhere = Elsewhere(
         dockerfile=values.dockerfile_address(flags["file"]), keys=ssh_keys(flags["agents"], os.environ)
@@ -198,7 +197,7 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         labels=values.labels(flags["labels"]),
         annotations=(*annotated[0], *annotated[1]),
         **values.platform_fields(values.platforms(flags["platforms"], env), dict(build_args)),
-        network=values.network(flags["network"]),
+        network=values.network(flags["network"] or "default"),
         add_hosts=values.hosts(flags["add_hosts"]),
         no_cache=flags["no_cache"],
         pull=flags["pull_policy"] or ("always" if flags["pull"] else "missing"),

@@ -8,10 +8,11 @@ import click
 
 from builder.commands.build_flags import variables
 from builder.commands.registry_flags import registry_flags
+from builder.commands.values import FilePath
 from builder.epoch_value import EPOCH, seconds_of
 from builder.errors import RequestError
 
-_FILE = click.Path(path_type=Path)
+_FILE = FilePath()
 _PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
 
 

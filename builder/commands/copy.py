@@ -9,6 +9,7 @@ from builder.commands.access import Sides, two_sides_options
 from builder.commands.catalog import find
 from builder.commands.tools import Command, machine, root_option, say
 from builder.commands.transfer import Meter, short
+from builder.commands.values import FilePath
 from builder.errors import RequestError
 from builder.oci.model import Descriptor
 from builder.outputs.files import replace_file
@@ -26,9 +27,7 @@ from builder.transports.target import Writing
 @click.option(
     "--platform", metavar="OS/ARCH[/VARIANT]", help="Of an index, the image for this platform (default: this machine)."
 )
-@click.option(
-    "--digestfile", type=click.Path(path_type=Path), metavar="FILE", help="Write the digest of what was copied to FILE."
-)
+@click.option("--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of what was copied to FILE.")
 @click.option("--multi-arch", type=click.Choice(["system", "all"]), hidden=True)
 @click.option("--preserve-digests", is_flag=True, expose_value=False, hidden=True)
 @click.option("--retry-times", type=int, expose_value=False, hidden=True)

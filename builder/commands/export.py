@@ -7,6 +7,7 @@ import click
 from builder.commands.catalog import find_image
 from builder.commands.naming import platform_option
 from builder.commands.tools import Command, machine, root_option
+from builder.commands.values import FilePath
 from builder.outputs.write import write
 from builder.platforms import parse_platform
 from builder.request import Output
@@ -14,7 +15,7 @@ from builder.request import Output
 
 @click.command("export", cls=Command, short_help="Write the root file system of an image as a tar archive.")
 @click.argument("image")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Default, or -: standard output.")
+@click.option("-o", "--output", type=FilePath(), metavar="FILE", help="Default, or -: standard output.")
 @platform_option
 @root_option
 def command(image: str, output: Path | None, platform: str | None) -> None:

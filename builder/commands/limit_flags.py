@@ -39,7 +39,7 @@ def limit_flags(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--shm-size", metavar="SIZE", help="Size of /dev/shm in steps (default: 64m)."),
         click.option("--ulimit", "ulimits", multiple=True, metavar="NAME=SOFT[:HARD]", help="Limit of processes."),
         *keyed,
-        click.option("--cgroup-parent", metavar="PATH", default="", help="Control group to make those of steps in."),
+        click.option("--cgroup-parent", metavar="PATH", help="Control group to make those of steps in."),
         click.option(
             *("--resource", "resources"),
             multiple=True,
@@ -59,7 +59,9 @@ def limit_values(flags: Mapping[str, Any]) -> Resources:
     swap, memory = limits.get("memory_swap"), limits.get("memory")
     if swap not in {None, -1} and (memory is None or swap < memory):
         raise RequestError("minimum memory-swap limit should be larger than memory limit", hint="it counts both")
-    resources = Resources(ulimits=_ulimits(flags["ulimits"]), cgroup_parent=_group(flags["cgroup_parent"]), **limits)
+    resources = Resources(
+        ulimits=_ulimits(flags["ulimits"]), cgroup_parent=_group(flags["cgroup_parent"]), **limits
+    )
     if flags["shm_size"] is None:
         return resources
     return replace(resources, shm_size=_size("--shm-size", flags["shm_size"]))
@@ -97,7 +99,8 @@ def _size(name: str, text: str) -> int:
         raise RequestError(f"invalid {name}: {error}", hint="write it as 512m or 2g") from error
 
 
-def _group(path: str) -> str:
+def _group(path: str | None) -> str:
+    path = path or ""
     if ".." in path.split("/") or "\0" in path:
         raise RequestError(f"invalid --cgroup-parent {path!r}", hint="write it as the path of a group: /builds")
     return path

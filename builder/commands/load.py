@@ -7,6 +7,7 @@ import click
 
 from builder.commands.catalog import familiar
 from builder.commands.tools import Command, binary_stdin, machine, root_option, say
+from builder.commands.values import FilePath
 from builder.machine import Machine
 from builder.oci.archive_load import Loaded, load
 from builder.oci.errors import OciError
@@ -18,9 +19,7 @@ from grammar.reference import InvalidReference, parse_reference
 
 
 @click.command("load", cls=Command, short_help="Load images from an archive.")
-@click.option(
-    "-i", "--input", "source", type=click.Path(path_type=Path), metavar="FILE", help="Default: standard input."
-)
+@click.option("-i", "--input", "source", type=FilePath(), metavar="FILE", help="Default: standard input.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of images for several platforms, this one only.")
 @click.option("-q", "--quiet", is_flag=True, help="The same: only the names are printed.")
 @root_option

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from builder.commands.values import FilePath
 from builder.progress import Progress
 
 
@@ -14,7 +15,7 @@ def log_flag(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flag to a command."""
     return click.option(
         "--log-file",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=FilePath(dir_okay=False),
         metavar="FILE",
         help="Also write the whole plain log to FILE.",
     )(function)

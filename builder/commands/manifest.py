@@ -12,6 +12,7 @@ from builder.commands.manifest_inspect import elsewhere, inspect
 from builder.commands.manifest_lists import exists, remove, rm
 from builder.commands.tools import Command, machine, root_option, say
 from builder.commands.transfer import Meter
+from builder.commands.values import FilePath
 from builder.errors import RequestError
 from builder.machine import Machine
 from builder.names import full_names
@@ -27,6 +28,7 @@ from builder.transports.target import Writing, write_to
 
 
 @click.group("manifest", short_help="Make, change and show indexes: images for several platforms under one name.")
+@click.option("-D", "--debug", is_flag=True, hidden=True, expose_value=False)
 def command() -> None:
     """Make, change and show indexes, which list images for several platforms under one name.
 
@@ -94,9 +96,7 @@ def add(name: str, images: tuple[str, ...], *, sides: Sides, **_all: bool) -> No
 @click.argument("target", metavar="[TARGET]", required=False)
 @click.option("-p", "--purge", is_flag=True, help="Afterwards forget the name in the store.")
 @_ALL
-@click.option(
-    "--digestfile", type=click.Path(path_type=Path), metavar="FILE", help="Write the digest of the index to FILE."
-)
+@click.option("--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of the index to FILE.")
 @two_sides_options
 @root_option
 def push(name: str, target: str | None, digestfile: Path | None, *, purge: bool, sides: Sides, **_all: bool) -> None:

@@ -12,6 +12,7 @@ from builder.commands.push_form import PushForm, form_options
 from builder.commands.silent_flags import RETRY, TRUST, taken
 from builder.commands.tools import Command, machine, root_option, say, warn
 from builder.commands.transfer import Meter, short
+from builder.commands.values import FilePath
 from builder.errors import RequestError
 from builder.machine import Machine
 from builder.oci.digest import Digest
@@ -30,9 +31,7 @@ from grammar.reference import DEFAULT_TAG, InvalidReference, Reference, parse_re
 @click.argument("name", metavar="NAME[:TAG]")
 @click.option("-a", "--all-tags", is_flag=True, help="Upload all images of the repository.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an image for several platforms, this one only.")
-@click.option(
-    "--digestfile", type=click.Path(path_type=Path), metavar="FILE", help="Write the digest of what was pushed to FILE."
-)
+@click.option("--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of what was pushed to FILE.")
 @taken(*RETRY, *TRUST, "--remove-signatures")
 @form_options
 @access_options

@@ -1,11 +1,11 @@
 """Flags of ``build`` about registries: for bases, pushes and caches alike."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
+from builder.commands.values import FilePath
 from builder.machine import Machine
 
 
@@ -14,7 +14,7 @@ def registry_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.option(
             "--authfile",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            type=FilePath(exists=True, dir_okay=False),
             metavar="FILE",
             help="Look for credentials of registries in this file only.",
         ),

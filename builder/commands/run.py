@@ -14,6 +14,7 @@ from builder.commands.catalog import find_image
 from builder.commands.failures import Failure, Told, describe
 from builder.commands.host_flags import mount_target, volume
 from builder.commands.tools import Command, machine, root_option
+from builder.commands.values import FilePath, OneOf, without_empty
 from builder.config import DEFAULT_PATH
 from builder.errors import BuildError, RequestError
 from builder.execute.foreign import need_emulator
@@ -50,13 +51,11 @@ Differences from docker run:
 @click.option(
     "-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="Variable; a NAME alone from env."
 )
-@click.option(
-    "--env-file", "env_files", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="The same."
-)
+@click.option("--env-file", "env_files", multiple=True, type=FilePath(), metavar="FILE", help="The same.")
 @click.option("-w", "--workdir", metavar="DIR", help="Folder to start in.")
 @click.option("-u", "--user", metavar="USER[:GROUP]", help="Who to run as.")
 @click.option("--entrypoint", metavar="PROGRAM", help="In place of the image's entrypoint and command.")
-@click.option("--network", type=click.Choice(["host", "none"]), default="host", help="Network (default: host).")
+@click.option("--network", type=OneOf(["host", "none"]), default="host", help="Network (default: host).")
 @click.option("-v", "--volume", "volumes", multiple=True, metavar="HOST:TARGET[:ro]", help="Show a file or folder.")
 @click.option("--tmpfs", "tmpfs", multiple=True, metavar="TARGET", help="Mount an empty tmpfs.")
 @click.option("--add-host", "add_hosts", multiple=True, metavar="NAME:ADDRESS", help="Line of /etc/hosts.")
@@ -73,6 +72,8 @@ Differences from docker run:
 @root_option
 def command(**flags: Any) -> int:
     """Run COMMAND, or what the image says, in a sandbox on top of IMAGE."""
+    # An empty --entrypoint means something of its own.
+    flags = {**without_empty(flags), "entrypoint": flags["entrypoint"]}
     try:
         return _run(flags)
     except (BuildError, OciError, RuntimeHostError, OSError) as error:
@@ -117,8 +118,8 @@ def spec(image: Image, root: Root, flags: Mapping[str, Any], env: Mapping[str, s
             user=config.user if flags["user"] is None else flags["user"],
         ),
         mounts=(*map(_volume, flags["volumes"]), *(Tmpfs(target=mount_target(item)) for item in flags["tmpfs"])),
-        network=Network(flags["network"]),
-        hostname=flags["hostname"],
+        network=Network(flags["network"] or "host"),
+        hostname=flags["hostname"] or "pybuild",
         hosts=hosts(flags["add_hosts"]),
         interactive=flags["interactive"],
         terminal=flags["tty"],
