@@ -20,16 +20,17 @@ from typing import Any, NoReturn
 import click
 
 from builder.commands import COMMANDS
-from builder.commands.aliases import spelled_out
+from builder.commands.aliases import FAMILIES, spelled_out
 
-_GLOBAL_FLAGS = ("-D", "--debug")
-_GROUP_ONLY = ("--help", "-h", "--version")
+_GLOBAL_FLAGS = frozenset({"-D", "--debug"})
+_HELP = ("--help", "-h")
+_GROUP_ONLY = (*_HELP, "--version")
 _GC_THRESHOLD = 20_000
 """New objects between two searches for unreachable ones: most of what a short-lived process makes stays in use."""
 
 
 class Commands(click.Group):
-    """The commands by name. What does not begin with a command is a build: ``pybuild -t name .``."""
+    """The commands by name. What begins with an option, a path or an address is a build: ``pybuild -t name .``."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of all commands."""
@@ -48,8 +49,21 @@ class Commands(click.Group):
         ahead = _leading_flags(args)
         rest = spelled_out(args[ahead:])
         if rest and rest[0] not in COMMANDS and rest[0] not in _GROUP_ONLY:
-            rest = ["build", *rest]
-        return super().parse_args(ctx, [*args[:ahead], *rest])
+            rest = _understood(rest, refuse=not ctx.resilient_parsing)
+        return super().parse_args(ctx, [*args[:ahead], *(rest or ["--help"])])
+
+
+def _understood(words: list[str], *, refuse: bool) -> list[str]:
+    """Return what *words* without a command mean: help, or a build. Raises RequestError when *refuse* and neither."""
+    first = words[0]
+    if first in FAMILIES and (len(words) == 1 or words[1] in _HELP):
+        return ["help", first]
+    # A word alone is a slip in the name of a command more often than it is a folder.
+    if refuse and not first.startswith(("-", ".", "~")) and not {"/", ":"} & set(first):
+        from builder.commands.unknown import unknown_command
+
+        raise unknown_command(words)
+    return ["build", *words]
 
 
 def _leading_flags(args: Sequence[str]) -> int:
@@ -65,7 +79,7 @@ def _leading_flags(args: Sequence[str]) -> int:
     return at
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--root", metavar="DIR", help="Folder of the store (default: $PYBUILD_ROOT, else one per user).")
 @click.option("-D", "--debug", is_flag=True, help="Show a traceback when pybuild itself fails (also PYBUILD_DEBUG=1).")
 @click.version_option(None, package_name="pybuild", message="pybuild version %(version)s")
@@ -73,9 +87,9 @@ def _leading_flags(args: Sequence[str]) -> int:
 def cli(ctx: click.Context, root: str | None, *, debug: bool) -> None:
     """Build images from Dockerfiles, without a daemon.
 
-    "pybuild -t NAME FOLDER" is short for "pybuild build -t NAME FOLDER". Flags are spelled as in docker build; the
-    images stay in pybuild's own store, which is a standard OCI image layout. Docker's longer names are taken, too:
-    "image ls", "image rm", "buildx build", "builder prune", "system df" and so on.
+    "pybuild -t NAME FOLDER" is short for "pybuild build -t NAME FOLDER"; a FOLDER that stands first is written as a
+    path: ./FOLDER. Flags are spelled as in docker build; the images stay in pybuild's own store, which is a standard
+    OCI image layout. Docker's longer names are taken, too: "image ls", "buildx build", "system df" and so on.
     """
     ctx.meta["builder.root"] = root
     ctx.meta["builder.debug"] = debug
@@ -114,7 +128,7 @@ def run(arguments: Sequence[str], tools: object = None) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except BaseException as error:  # noqa: BLE001 - whatever it is, the user gets a message, not a traceback
-        return _failed(error, debug=bool({"-D", "--debug"} & set(arguments[: _leading_flags(arguments)])))
+        return _failed(error, debug=not _GLOBAL_FLAGS.isdisjoint(arguments))
     return result if isinstance(result, int) else 0
 
 

@@ -9,6 +9,7 @@ COMMANDS = {
     "diff": "diff",
     "export": "export",
     "flatten": "flatten",
+    "help": "help",
     "history": "history",
     "image prune": "image_prune",
     "images": "images",

@@ -15,6 +15,8 @@ ALIASES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("system", "df"): ("df",),
     ("system", "prune"): ("prune",),
 }
+FAMILIES = frozenset(family for family, _ in ALIASES)
+"""First words that are nothing without a second."""
 
 
 def spelled_out(words: Sequence[str]) -> list[str]:

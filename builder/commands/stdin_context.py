@@ -11,11 +11,9 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
-from builder.commands import COMMANDS
 from builder.commands.tools import binary_stdin
 from builder.errors import RequestError
 from builder.request import Request
-from grammar.suggest import did_you_mean
 from runtime.safepath import Root
 from runtime.values import frozen
 
@@ -80,7 +78,7 @@ def _without_stdin(request: Request, *, named: bool) -> Iterator[Request]:
 def _no_context(path: Path) -> RequestError:
     if path.exists():
         return RequestError(f'context must be a folder: "{path}"')
-    return RequestError(f'path "{path}" not found', hint=did_you_mean(str(path), COMMANDS, "pybuild "))
+    return RequestError(f'path "{path}" not found')
 
 
 def _taken(request: Request, stream: BufferedReader, folder: Path, *, named: bool) -> Request:

@@ -34,7 +34,12 @@ class Command(click.Command):
     """A command whose flags may be written ``--flag=true`` and ``--flag=false``, as in Go programs.
 
     Another value of ``--flag`` is one of ``--flag-policy``, if there is such an option.
+    ``-D`` is an option of the program that may also stand behind the name of the command.
     """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.params.append(click.Option(["-D", "--debug"], is_flag=True, hidden=True, expose_value=False))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Turn such values into the flag alone, or into nothing."""

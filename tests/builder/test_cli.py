@@ -90,7 +90,7 @@ def asked(fake: Fake, *arguments: str) -> Request:
 
 
 @pytest.mark.parametrize(
-    "words", [["-t", "a:b", "context"], ["build", "-t", "a:b", "context"], ["context", "-t", "a:b"]]
+    "words", [["-t", "a:b", "context"], ["build", "-t", "a:b", "context"], ["./context", "-t", "a:b"]]
 )
 def test_build_is_what_is_meant_when_no_command_is_named(fake: Fake, words: list[str]) -> None:
     assert asked(fake, *words) == Request(context=Path("context"), tags=("docker.io/library/a:b",))
@@ -141,12 +141,12 @@ def test_source_date_epoch_of_the_environment_is_an_argument_and_a_time(
     fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "12")
-    request = asked(fake, "context")
+    request = asked(fake, "./context")
     assert (request.build_args, request.source_date_epoch) == ((("SOURCE_DATE_EPOCH", "12"),), 12)
 
 
 @pytest.mark.parametrize(
-    "words", [["--root", "r", "context"], ["--root=r", "build", "context"], ["build", "context", "--root", "r"]]
+    "words", [["--root", "r", "./context"], ["--root=r", "build", "context"], ["build", "context", "--root", "r"]]
 )
 def test_the_store_can_be_named_before_or_after_the_command(fake: Fake, words: list[str]) -> None:
     asked(fake, *words)
@@ -192,7 +192,7 @@ def test_quiet_progress_prints_it_too_unless_an_archive_goes_there(
 
 
 def test_progress_goes_to_standard_error(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    asked(fake, "context")
+    asked(fake, "./context")
     assert capsys.readouterr() == ("", "#1 [1/1] RUN x\n#1 DONE 1.0s\n")
 
 
@@ -200,12 +200,12 @@ def test_the_mode_of_progress_comes_from_the_flag_before_the_environment(
     fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("BUILDKIT_PROGRESS", "rawjson")
-    asked(fake, "context")
+    asked(fake, "./context")
     assert json.loads(capsys.readouterr().err.splitlines()[0])["vertexes"][0]["name"] == "[1/1] RUN x"
     asked(fake, "--progress", "quiet", "context")
     assert capsys.readouterr().err == ""
     monkeypatch.setenv("BUILDKIT_PROGRESS", "fancy")
-    assert run(fake, "context") == 2
+    assert run(fake, "./context") == 2
     assert "invalid BUILDKIT_PROGRESS 'fancy'" in capsys.readouterr().err
 
 
@@ -262,7 +262,7 @@ def test_a_bug_is_told_in_one_line_and_its_traceback_only_when_asked_for(
 WRONG = [
     (["--taag", "x", "context"], "--tag"),
     (["build"], "missing argument 'CONTEXT'"),
-    (["nowhere"], 'path "nowhere" not found'),
+    (["build", "nowhere"], 'path "nowhere" not found'),
     (["imags"], 'did you mean "pybuild images"?'),
     (["context/Dockerfile"], "context must be a folder"),
     (["https://me:word@host/x.git"], "must not hold a user name or a password"),

@@ -34,6 +34,9 @@ def test_each_leads_to_a_command(words: tuple[str, str]) -> None:
     assert spelled_out([*words, "x"])[0] in COMMANDS
 
 
-def test_a_folder_called_image_is_still_built(shop: Shop) -> None:
+def test_the_first_word_of_such_a_name_alone_lists_what_goes_with_it(shop: Shop) -> None:
     assert spelled_out(["image"]) == ["image"]
-    assert "image" in shop.run("image").err
+    for words in (["image"], ["image", "--help"], ["help", "image"]):
+        shown = shop.run(*words)
+        assert shown.code == 0
+        assert "image ls           images" in shown.out
