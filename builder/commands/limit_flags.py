@@ -59,9 +59,7 @@ def limit_values(flags: Mapping[str, Any]) -> Resources:
     swap, memory = limits.get("memory_swap"), limits.get("memory")
     if swap not in {None, -1} and (memory is None or swap < memory):
         raise RequestError("minimum memory-swap limit should be larger than memory limit", hint="it counts both")
-    resources = Resources(
-        ulimits=_ulimits(flags["ulimits"]), cgroup_parent=_group(flags["cgroup_parent"]), **limits
-    )
+    resources = Resources(ulimits=_ulimits(flags["ulimits"]), cgroup_parent=_group(flags["cgroup_parent"]), **limits)
     if flags["shm_size"] is None:
         return resources
     return replace(resources, shm_size=_size("--shm-size", flags["shm_size"]))
