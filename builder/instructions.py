@@ -19,6 +19,7 @@ from builder.running import run_step
 from builder.stages import Input, Step
 from builder.state import StageState
 from grammar import nodes
+from grammar.shown import shown
 from grammar.words import expand_all
 
 _NO_VARIABLES = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"})
@@ -94,7 +95,8 @@ def _apply(node: nodes.Instruction, state: StageState, around: Surroundings) -> 
 
 
 def _add(state: StageState, step: Step, node: nodes.Instruction, around: Surroundings) -> None:
-    state.steps.append(replace(step, name=around.prefix() + step.name, lines=around.lines(node)))
+    name = around.prefix() + shown(step.name, state.scope, escape=state.escape)
+    state.steps.append(replace(step, name=name, lines=around.lines(node)))
 
 
 def _arg(node: nodes.Arg, state: StageState, around: Surroundings) -> None:

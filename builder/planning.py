@@ -16,7 +16,7 @@ from builder.plan import Plan
 from builder.remote.pins import Remotes, is_pin
 from builder.request import Request
 
-_PLAN_FORMAT = 7
+_PLAN_FORMAT = 8
 
 
 def make_plan(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes | None = None) -> Plan:

@@ -16,6 +16,7 @@ from builder.stages import FromImage, FromScratch, FromStage, Stage, Stages
 from builder.state import StageState
 from builder.triggers import named
 from grammar import nodes
+from grammar.shown import shown
 from grammar.source import Source
 from grammar.words import expand
 
@@ -106,10 +107,16 @@ class _Resolver:
             name=section.label,
             base=section.base,
             base_lines=self._lines(section.head),
-            base_name=self._prefix(section, body)() + section.head.original,
+            base_name=self._prefix(section, body)() + self._from(section),
             steps=tuple(state.steps),
             config=self._labelled(state.image, section),
         )
+
+    def _from(self, section: Section) -> str:
+        """Return FROM as it is shown: with the image that it came to, which a named context may have given."""
+        if isinstance(section.base, FromImage):
+            return f"FROM {section.base.reference}"
+        return shown(section.head.original, self.outline.scope, escape=self.dockerfile.escape)
 
     def _labelled(self, image: ImageConfig, section: Section) -> ImageConfig:
         if section.index != self.outline.target:

@@ -13,13 +13,15 @@ from builder.display.sanitize import clean_line
 from builder.display.tail import StepLog
 from builder.display.units import clock, progress_size
 from builder.display.warnings import summary
-from builder.progress import Event, StepFinished, StepOutput, StepStarted, StepStatus, Warned
+from builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus, Warned
 
 _QUIET_DELAY = 5.0
 _MAX_DELAY = 10.0
 _PENDING_LIMIT = 64 << 10
 _STATUS_DELAY = 5.0
 _STATUS_SHARE = 0.05
+_OPEN_DELAY = 2.0
+"""Seconds of silence after which an unfinished line is shown: a prompt, or the dots of something slow."""
 
 
 @dataclass(slots=True)
@@ -32,6 +34,8 @@ class _Step:
     pending_size: int = 0
     waiting_since: float | None = None
     mid_line: bool = False
+    heard: float = 0.0
+    open_since: float | None = None
     status_starts: dict[str, float] = field(default_factory=dict)
     status_shown: dict[str, StepStatus] = field(default_factory=dict)
     status_news: dict[str, StepStatus] = field(default_factory=dict)
@@ -66,6 +70,8 @@ class PlainDisplay:
                     self._finish(event)
                 case Warned():
                     self._warnings.append(event)
+                case StepsPlanned():
+                    pass
                 case _:
                     assert_never(event)
             self._stream.flush()
@@ -73,6 +79,9 @@ class PlainDisplay:
     def refresh(self, now: float) -> None:
         """Let a waiting step have its turn; called about seven times a second."""
         with self._lock:
+            for each in self._open.values():
+                if now - each.heard > _OPEN_DELAY:
+                    self._add(each, each.log.flush(), now)
             step = self._next(now)
             if step is not None:
                 self._show(step, now)
@@ -105,11 +114,23 @@ class PlainDisplay:
         step = self._open.get(event.step)
         if step is None:
             return
-        text = step.log.feed(event.stream, event.data)
+        step.heard = event.at
+        self._add(step, step.log.feed(event.stream, event.data), event.at)
+
+    def _add(self, step: _Step, text: str, at: float) -> None:
+        since, open_line = step.open_since, step.log.held()
+        if "\n" in text or not open_line:
+            step.open_since = at if open_line else None
+        elif since is None:
+            step.open_since = at
         if text:
-            step.pending.append((event.at - step.started, text))
+            # The line that was open has the time at which it began.
+            first, newline, rest = text.partition("\n")
+            step.pending.append(((at if since is None else since) - step.started, first + newline))
+            if rest:
+                step.pending.append((at - step.started, rest))
             step.pending_size += len(text)
-            self._arrived(step, event.at)
+            self._arrived(step, at)
 
     def _status(self, event: StepStatus) -> None:
         step = self._open.get(event.step)
@@ -135,9 +156,7 @@ class PlainDisplay:
         step = self._open.pop(event.step, None)
         if step is None:
             return
-        rest = step.log.finish()
-        if rest:
-            step.pending.append((event.at - step.started, rest))
+        self._add(step, step.log.finish(), event.at)
         self._show(step, event.at)
         self._end_line()
         self._stream.write(f"#{step.number} {_result(step, event)}\n")

@@ -2,8 +2,9 @@
 
 from collections import deque
 
-from builder.display.sanitize import Sanitizer
+from builder.display.sanitize import Sanitizer, clean
 from builder.display.units import clock
+from builder.overwriting import Overwriting
 
 _LINE_LIMIT = 2000
 
@@ -51,18 +52,28 @@ class LogTail:
 
 
 class StepLog:
-    """What a step prints, as harmless text: one incremental filter for each of its streams."""
+    """What a step prints, as harmless text in whole lines: incremental filters for each of its streams."""
 
     def __init__(self) -> None:
-        self._streams: dict[int, Sanitizer] = {}
+        self._streams: dict[int, tuple[Overwriting, Sanitizer]] = {}
+        self._open = Overwriting()
 
     def feed(self, stream: int, data: bytes) -> str:
-        """Return the harmless text of a piece of *stream*."""
-        sanitizer = self._streams.get(stream)
-        if sanitizer is None:
-            sanitizer = self._streams[stream] = Sanitizer()
-        return sanitizer.feed(data)
+        """Return the harmless text that a piece of *stream* completes."""
+        if stream not in self._streams:
+            self._streams[stream] = (Overwriting(), Sanitizer())
+        self._open, sanitizer = self._streams[stream]
+        return sanitizer.feed(self._open.feed(data))
+
+    def held(self) -> str:
+        """Return the unfinished line of the stream that was written to last, as far as it is held back."""
+        held = self._open.held()
+        return clean(held.decode("utf-8", "replace")).rstrip("\n") if held else ""
+
+    def flush(self) -> str:
+        """Return the unfinished lines."""
+        return "".join(sanitizer.feed(lines.flush()) for lines, sanitizer in self._streams.values())
 
     def finish(self) -> str:
-        """Return what the streams held back."""
-        return "".join(sanitizer.finish() for sanitizer in self._streams.values())
+        """Return all that the streams held back."""
+        return self.flush() + "".join(sanitizer.finish() for _, sanitizer in self._streams.values())

@@ -132,7 +132,7 @@ def test_triggers_are_expanded_where_they_run():
 def test_steps_are_numbered_within_their_stage_the_base_being_the_first():
     stages = stages_of("FROM base AS a\nRUN x\nFROM scratch\nWORKDIR /w\nCOPY --from=a a b\nENV c=1\n")
     first, second = stages.stages
-    assert first.base_name == "[a 1/2] FROM base AS a"
+    assert first.base_name == "[a 1/2] FROM docker.io/library/base:latest"
     assert names_of(first) == ["[a 2/2] RUN x"]
     assert names_of(second) == ["[stage-1 1/2] WORKDIR /w", "[stage-1 2/2] COPY --from=a a b"]
 
@@ -169,3 +169,25 @@ def test_a_mistake_in_an_instruction_stands_at_the_instruction():
     with pytest.raises(ResolveError, match="invalid containerPort") as caught:
         stage_of(text)
     assert marked(text, caught.value.span) == "EXPOSE 99999"
+
+
+def test_names_of_steps_have_the_values_of_variables_as_in_buildkit():
+    text = """\
+ARG BASE=base
+FROM ${BASE} AS first
+ENV FOO=bar OUT=/out
+ARG X=1
+RUN echo $FOO ${X} "$OUT" $UNSET '${FOO}' \\$FOO ${NONE:-none}
+WORKDIR ${OUT}
+COPY d/$X* ${OUT}/
+RUN echo "
+FROM $BASE-x AS $X
+"""
+    stage = stage_of(text.rsplit("FROM", 1)[0])
+    assert stage.base_name == "[first 1/5] FROM docker.io/library/base:latest"
+    assert names_of(stage) == [
+        "[first 2/5] RUN echo bar 1 \"/out\" $UNSET '${FOO}' $FOO none",
+        "[first 3/5] WORKDIR /out",
+        "[first 4/5] COPY d/1* /out/",
+        '[first 5/5] RUN echo "',
+    ]

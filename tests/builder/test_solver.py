@@ -49,7 +49,7 @@ def test_a_build_runs_every_step_once_and_a_second_one_none(site):
     site.events.clear()
     assert site.ran() == []
     assert cached_steps(site) == [
-        "[one 1/2] FROM base AS one",
+        "[one 1/2] FROM docker.io/library/base:latest",
         "[one 2/2] RUN write /out first",
         "[stage-1 2/3] COPY --from=one /out /copied",
         "[stage-1 3/3] RUN write /last x",

@@ -71,9 +71,9 @@ def test_switching_away_leaves_a_mark_and_no_output_is_lost() -> None:
         StepFinished(step=1, error="exit code: 1", at=0.8),
     )
     assert text == (
-        "#1 a\n#1 0.100 a1\n#1 0.100 part\n#1 ...\n\n"
+        "#1 a\n#1 0.100 a1\n#1 ...\n\n"
         "#2 b\n#2 0.200 b1\n#2 DONE 0.5s\n\n"
-        "#1 a\n#1 0.700 ial\n#1 ERROR: exit code: 1\n"
+        "#1 a\n#1 0.100 partial\n#1 ERROR: exit code: 1\n"
     )
 
 
@@ -136,3 +136,14 @@ def test_warnings_are_listed_once_in_the_order_of_the_file() -> None:
         shown(twice, Warned(message="no place"), twice)
         == "\n 2 warnings found:\n - no place\n - LegacyKeyValueFormat: x (line 9)\n"
     )
+
+
+def test_of_a_line_that_is_written_over_the_last_text_is_shown() -> None:
+    bar = b"".join(b"\rfetched %d%%" % n for n in range(100))
+    text = shown(start(1, "a"), out(1, b"begin\n" + bar[:300], 0.1), out(1, bar[300:] + b"\rdone\r\n", 0.2))
+    assert text == "#1 a\n#1 0.100 begin\n#1 0.100 done\n"
+
+
+def test_an_unfinished_line_is_shown_when_its_step_falls_silent() -> None:
+    text = shown(start(1, "a"), out(1, b"loading...", 0.1), 1.0, 2.5, out(1, b"\rloaded\n", 3.0), close=False)
+    assert text == "#1 a\n#1 0.100 loading...\n#1 3.000 loaded\n"
