@@ -68,7 +68,7 @@ def _build(request: Request, machine: Machine, progress: Progress) -> Outcome:
     reporter = Reporter(progress)
     remotes = Remotes(request, machine, reporter)
     with machine.in_use():
-        with reporter.step("[internal] load build definition from Dockerfile"):
+        with reporter.step(f"[internal] load build definition from {_definition(request)}"):
             file = load_definition(request, machine, remotes, reporter)
             with file.located(), _early_warnings(file, request, progress):
                 request = timed(with_epoch(file, request, machine, remotes, reporter))
@@ -80,6 +80,10 @@ def _build(request: Request, machine: Machine, progress: Progress) -> Outcome:
             if request.platforms:
                 return _for_platforms(plans, request, machine, reporter)
             return _for_one(plans[0][1], request, machine, reporter)
+
+
+def _definition(request: Request) -> str:
+    return request.dockerfile.name if request.dockerfile is not None else "Dockerfile"
 
 
 @contextmanager
@@ -118,6 +122,7 @@ def _plans(file: DockerfileText, request: Request, machine: Machine, remotes: Re
 
 
 def _for_one(plan: Plan, request: Request, machine: Machine, reporter: Reporter) -> Outcome:
+    reporter.expect(plan, multi.last_steps(request))
     solved = solve_with_keys(plan, request, machine, reporter)
     with reporter.step("exporting to image") as step:
         image = multi.assemble_one(plan, solved, request, machine)

@@ -78,7 +78,14 @@ def make_plans(file: DockerfileText, request: Request, machine: Machine, remotes
 def solve_plans(plans: Plans, request: Request, machine: Machine, reporter: Reporter) -> tuple[Solved, ...]:
     """Solve the target of each plan; what several plans share is done once."""
     merged = merge(plans)
+    reporter.expect(merged.plan, last_steps(request))
     return solve_all(merged.plan, merged.targets, request, machine, reporter)
+
+
+def last_steps(request: Request) -> int:
+    """Return how many steps of the builder's own follow those of the plan: images and caches that are written."""
+    archives = request.targets and any(output.type in {"oci", "docker"} for output in request.outputs)
+    return (len(request.targets) or 1) + bool(archives) + sum(spec.type != "inline" for spec in request.cache_to)
 
 
 def assemble_all(

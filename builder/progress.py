@@ -10,6 +10,13 @@ from runtime.values import frozen
 
 
 @frozen
+class StepsPlanned:
+    """It is known how many steps the build has, *total* in all, unless one fails."""
+
+    total: int
+
+
+@frozen
 class StepStarted:
     """A step begins; *step* numbers it from 1 in order of first appearance and never changes."""
 
@@ -59,7 +66,7 @@ class Warned:
     line: int = 0
 
 
-Event = StepStarted | StepOutput | StepStatus | StepFinished | Warned
+Event = StepsPlanned | StepStarted | StepOutput | StepStatus | StepFinished | Warned
 Progress = Callable[[Event], None]
 
 

@@ -1,6 +1,5 @@
 """The steps of a build as its user sees them: numbers, times, output, and how each one ends."""
 
-import itertools
 import threading
 import time
 from collections import deque
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from builder.errors import BuildError, Cancelled, StepFailed, reason
 from builder.oci.errors import OciError
 from builder.plan import Plan, Vertex
-from builder.progress import Progress, StepFinished, StepOutput, StepStarted, StepStatus
+from builder.progress import Progress, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus
 from runtime.errors import RuntimeHostError
 
 _FAILURES = (BuildError, OciError, RuntimeHostError, OSError)
@@ -25,15 +24,22 @@ class Reporter:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self._numbers = itertools.count(1)
+        self._begun = 0
         self._lock = threading.Lock()
 
     def begin(self, name: str) -> "RunningStep":
         """Announce a step."""
         with self._lock:
-            step = RunningStep(next(self._numbers), self.progress)
+            self._begun += 1
+            step = RunningStep(self._begun, self.progress)
             self.progress(StepStarted(step=step.number, name=name, at=step.started))
         return step
+
+    def expect(self, plan: Plan, more: int) -> None:
+        """Say how many steps are to come: those of *plan*, and *more* of the builder's own."""
+        with self._lock:
+            named = sum(bool(vertex.name) for vertex in plan.vertices)
+            self.progress(StepsPlanned(total=self._begun + named + more))
 
     @contextmanager
     def step(self, name: str) -> Iterator["RunningStep"]:
@@ -89,6 +95,8 @@ class RunningStep:
 
     def last_lines(self) -> tuple[str, ...]:
         """Return the last lines of output, each behind the time at which it was complete."""
+        from builder.overwriting import overwritten
+
         lines: deque[tuple[float, bytes]] = deque(maxlen=_LAST_LINES)
         rest = b""
         at = self.started
@@ -97,7 +105,9 @@ class RunningStep:
             lines.extend((at, line) for line in complete)
         if rest:
             lines.append((at, rest))
-        return tuple(f"{when - self.started:.3f} {line.decode('utf-8', 'replace')}" for when, line in lines)
+        return tuple(
+            f"{when - self.started:.3f} {overwritten(line).decode('utf-8', 'replace')}" for when, line in lines
+        )
 
 
 class Steps:

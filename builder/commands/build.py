@@ -160,7 +160,7 @@ def command(**flags: Any) -> int:
         prepared(request, elsewhere) as ready,
     ):
         watched = Warnings(logging(display))
-        outcome = _built(ready, watched, flags)
+        outcome = _built(ready, watched, flags, display.tells_log)
     ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
     if flags["iidfile"] is not None:
         replace_file(flags["iidfile"], ids.encode())
@@ -236,14 +236,14 @@ def _build() -> Callable[..., Any]:
     return build
 
 
-def _built(request: Request, progress: Progress, flags: Mapping[str, Any]) -> Any:
+def _built(request: Request, progress: Progress, flags: Mapping[str, Any], logged: Callable[[], bool]) -> Any:
     opened = with_access(machine(), flags)
     try:
         outcome = _build()(request, opened, progress)
     except (BuildError, DockerfileError) as error:
         from builder.commands.build_failures import told
 
-        raise told(error) from error
+        raise told(error, logged=logged()) from error
     else:
         tidy(opened)
         return outcome

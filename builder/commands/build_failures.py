@@ -6,11 +6,11 @@ from builder.errors import BuildError, Cancelled, ResolveError, StepFailed
 from grammar.errors import DockerfileError
 
 
-def told(error: BuildError | DockerfileError) -> Told:
-    """Return the failure to raise in place of *error*."""
+def told(error: BuildError | DockerfileError, *, logged: bool = False) -> Told:
+    """Return the failure to raise in place of *error*; *logged* tells that the log of a step was shown."""
     source = error.source
     if isinstance(error, StepFailed):
-        return Told(Failure(step_failure(error, source), failed_code(error)))
+        return Told(Failure(step_failure(error, source, logged=logged), failed_code(error)))
     if isinstance(error, Cancelled) or source is None or error.span is None:
         return Told(describe(error))
     if isinstance(error, DockerfileError):

@@ -1,7 +1,7 @@
 """Which display shows a build."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
@@ -27,9 +27,13 @@ class Display(Protocol):
 class OpenDisplay:
     """A display with the thread that keeps it moving, as a context manager."""
 
-    def __init__(self, display: Display, ticker: Ticker | None = None) -> None:
+    def __init__(
+        self, display: Display, ticker: Ticker | None = None, *, tells_log: Callable[[], bool] = lambda: False
+    ) -> None:
         self._display = display
         self._ticker = ticker
+        self.tells_log = tells_log
+        """Whether it will show the whole log of a step that failed when it is closed."""
 
     def __call__(self, event: Event) -> None:
         """Take in one event."""
@@ -44,14 +48,6 @@ class OpenDisplay:
         if self._ticker is not None:
             self._ticker.close()
         self._display.close()
-
-
-class _Quiet:
-    def __call__(self, event: Event) -> None:
-        """Show nothing."""
-
-    def close(self) -> None:
-        """Show nothing."""
 
 
 def open_display(mode: str, stream: TextIO, env: Mapping[str, str]) -> OpenDisplay:
@@ -73,7 +69,10 @@ def open_display(mode: str, stream: TextIO, env: Mapping[str, str]) -> OpenDispl
         from builder.display.rawjson import JsonDisplay
 
         return OpenDisplay(JsonDisplay(stream))
-    return OpenDisplay(_Quiet())
+    from builder.display.quiet import QuietDisplay
+
+    quiet = QuietDisplay(stream)
+    return OpenDisplay(quiet, tells_log=lambda: bool(quiet.failed))
 
 
 def _tty(stream: TextIO, env: Mapping[str, str]) -> OpenDisplay:
@@ -88,7 +87,7 @@ def _tty(stream: TextIO, env: Mapping[str, str]) -> OpenDisplay:
         measure=lambda: terminal_size(stream),
     )
     rate = _number(env.get("TTY_DISPLAY_RATE"), 100) / 1000
-    return OpenDisplay(display, Ticker(display.refresh, max(rate, 0.02)))
+    return OpenDisplay(display, Ticker(display.refresh, max(rate, 0.02)), tells_log=lambda: bool(display.failed))
 
 
 def _plain(stream: TextIO, env: Mapping[str, str]) -> OpenDisplay:

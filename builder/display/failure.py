@@ -10,10 +10,13 @@ _MOST_LINES = 30
 _LAST_LINES = 6
 
 
-def step_failure(error: StepFailed, source: Source | None) -> str:
-    """Return the block for a step that failed, in BuildKit's shape; *source* is the Dockerfile."""
+def step_failure(error: StepFailed, source: Source | None, *, logged: bool = False) -> str:
+    """Return the block for a step that failed, in BuildKit's shape; *source* is the Dockerfile.
+
+    *logged* tells that the log of the step stands above already.
+    """
     log = [_kept(line) for line in error.output]
-    head = ["------", f" > {clean_line(error.step)}:", *log, "------"]
+    head = [] if logged else ["------", f" > {clean_line(error.step)}:", *log, "------"]
     place = excerpt(source, *error.lines) if source is not None else []
     problem = f"ERROR: failed to build: failed to solve: {clean(error.message)}"
     return "\n".join([*head, *place, problem, *_hint(error.hint)]) + "\n"

@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any, TextIO, assert_never
 
-from builder.progress import Event, StepFinished, StepOutput, StepStarted, StepStatus, Warned
+from builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus, Warned
 
 
 class JsonDisplay:
@@ -23,6 +23,8 @@ class JsonDisplay:
 
     def __call__(self, event: Event) -> None:
         """Write *event*."""
+        if isinstance(event, StepsPlanned):
+            return  # BuildKit's documents have no place for it
         with self._lock:
             if isinstance(event, StepStarted):
                 self._steps[event.step] = event
@@ -33,7 +35,7 @@ class JsonDisplay:
     def close(self) -> None:
         """Nothing is held back."""
 
-    def _document(self, event: Event) -> dict[str, Any]:
+    def _document(self, event: StepStarted | StepFinished | StepOutput | StepStatus | Warned) -> dict[str, Any]:
         match event:
             case StepStarted():
                 return {"vertexes": [self._vertex(event.step)]}

@@ -16,11 +16,12 @@ from typing import TextIO, assert_never
 
 from builder.display.colors import Colors
 from builder.display.columns import aligned, cut, width
+from builder.display.failed_logs import WholeLog, log_block
 from builder.display.sanitize import clean_line
 from builder.display.tail import LogTail, StepLog
 from builder.display.units import progress_size
 from builder.display.warnings import summary
-from builder.progress import Event, StepFinished, StepOutput, StepStarted, StepStatus, Warned
+from builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus, Warned
 
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 _CLEAR_LINE, _CLEAR_BELOW = "\x1b[K", "\x1b[J"
@@ -33,6 +34,7 @@ class _Step:
     started: float
     tail: LogTail
     log: StepLog = field(default_factory=StepLog)
+    whole: WholeLog = field(default_factory=WholeLog)
     statuses: dict[str, tuple[float, StepStatus]] = field(default_factory=dict)
     finished: StepFinished | None = None
 
@@ -77,6 +79,9 @@ class TtyDisplay:
         self._steps: dict[int, _Step] = {}
         self._warnings: list[Warned] = []
         self._painted: list[int] = []
+        self._planned = 0
+        self.failed = ""
+        """The log of what failed, as far as that is known."""
 
     def __call__(self, event: Event) -> None:
         """Take in one event; it becomes visible with the next refresh."""
@@ -85,36 +90,48 @@ class TtyDisplay:
                 case StepStarted():
                     tail = LogTail(self._log_lines)
                     self._steps[event.step] = _Step(clean_line(event.name), event.at, tail)
+                case StepsPlanned():
+                    self._planned = event.total
                 case StepOutput(step=number):
                     if number in self._steps:
                         step = self._steps[number]
                         step.tail.feed(step.log.feed(event.stream, event.data), event.at - step.started)
+                        step.whole.feed(event, step.started)
                 case StepStatus(step=number):
                     if number in self._steps:
                         started, _ = self._steps[number].statuses.get(event.id, (event.at, None))
                         self._steps[number].statuses[event.id] = (started, event)
                 case StepFinished(step=number):
                     if number in self._steps:
-                        self._steps[number].finished = event
+                        self._finish(self._steps[number], event)
                 case Warned():
                     self._warnings.append(event)
                 case _:
                     assert_never(event)
 
+    def _finish(self, step: _Step, event: StepFinished) -> None:
+        step.finished = event
+        if event.error:
+            self.failed += log_block(step.name, step.whole.text(event, step.started))
+        step.whole.close()
+
     def refresh(self, now: float) -> None:
         """Paint the steps, as many as the terminal has lines for."""
         with self._lock:
+            if not self._steps:
+                return  # a mistake on the command line has no build to show
             columns, lines = self._measure()
             self._paint(self._frame(now, columns - 1, lines - 1), columns)
 
     def close(self) -> None:
-        """Paint all steps a last time and leave the cursor below them."""
+        """Paint all steps a last time and leave the cursor below them, and below the whole log of one that failed."""
         with self._lock:
-            columns, _ = self._measure()
-            self._paint(self._frame(self._clock(), columns - 1, None), columns)
+            if self._steps:
+                columns, _ = self._measure()
+                self._paint(self._frame(self._clock(), columns - 1, None), columns)
             text = summary(self._warnings)
             self._stream.write(self._colors.paint(text, self._colors.warning) if text else "")
-            self._stream.write(_SHOW_CURSOR)
+            self._stream.write((_SHOW_CURSOR if self._steps else "") + self.failed)
             self._stream.flush()
 
     def _paint(self, frame: list[tuple[str, str]], columns: int) -> None:
@@ -128,10 +145,20 @@ class TtyDisplay:
 
     def _frame(self, now: float, columns: int, lines: int | None) -> list[tuple[str, str]]:
         columns = max(columns, _SMALLEST)
-        done = sum(step.finished is not None for step in self._steps.values())
-        end = " FINISHED" if lines is None and done == len(self._steps) else ""
-        head = f"[+] Building {now - self._begun:.1f}s ({done}/{len(self._steps)}){end}"
+        head = f"[+] Building {now - self._begun:.1f}s{self._count(last=lines is None)}"
         return [(cut(head, columns), ""), *self._body(now, columns, lines)]
+
+    def _count(self, *, last: bool) -> str:
+        """Return how many steps are done, and of how many; nothing while that is not known."""
+        ends = [step.finished for step in self._steps.values()]
+        failed = any(end is not None and end.error for end in ends)
+        done = sum(end is not None and not end.error and not end.cancelled for end in ends)
+        total = max(self._planned, len(ends))
+        if last and not failed and done == len(ends):
+            # Steps of the plan that nothing needed were never begun.
+            return f" ({done}/{done}) FINISHED"
+        count = f" ({done}/{total})" if self._planned else ""
+        return count + (" FAILED" if failed else " CANCELED" if last else "")
 
     def _body(self, now: float, columns: int, lines: int | None) -> list[tuple[str, str]]:
         blocks = [(step, self._step_lines(step, now, columns)) for step in self._steps.values()]
@@ -156,18 +183,27 @@ class TtyDisplay:
         lines = [(aligned(f" => {step.title()}", _timer(until - step.started), columns), color)]
         for started, status in step.statuses.values():
             until = status.at if status.done or step.finished is not None else now
-            text = f" => => {clean_line(status.id)} {_amount(status)}".rstrip()
-            lines.append((aligned(text, _timer(until - started), columns), self._colors.run if status.done else color))
+            text = _status_row(clean_line(status.id), _amount(status), _timer(until - started), columns)
+            lines.append((text, self._colors.run if status.done else color))
         return lines
 
     def _log(self, step: _Step, columns: int) -> list[tuple[str, str]]:
-        lines = [line.expandtabs() for line in step.tail.lines()]
+        held = step.log.held()
+        found = [*step.tail.lines(), *([held] if held else [])][-self._log_lines :]
+        lines = [line.expandtabs() for line in found]
         return [(cut(f" => => # {line}", columns), self._colors.faint) for line in lines if line.strip()]
 
 
 def _timer(seconds: float) -> str:
     # What takes no time is shown as 0.0s, not as a jitter of the clock.
     return f" {seconds if seconds >= 0.05 else 0.0:.1f}s"
+
+
+def _status_row(name: str, amount: str, timer: str, columns: int) -> str:
+    """Return a row whose name is cut before its numbers are."""
+    amount = f" {amount}" if amount else ""
+    start = cut(f" => => {name}", columns - width(amount) - width(timer))
+    return aligned(start + amount, timer, columns)
 
 
 def _amount(status: StepStatus) -> str:

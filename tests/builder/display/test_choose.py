@@ -35,8 +35,14 @@ def test_auto_is_plain_without_a_terminal_and_live_with_one() -> None:
 
 
 @pytest.mark.parametrize("mode", ["quiet", "none"])
-def test_quiet_shows_nothing(mode: str) -> None:
-    assert shown(mode, io.StringIO()) == ""
+def test_quiet_shows_nothing_but_the_log_of_a_step_that_failed(mode: str) -> None:
+    printed = StepOutput(step=1, stream=1, data=b"x\n", at=1.0)
+    for error, expected in (("no", "------\n > a:\n0.000 x\n------\n"), ("", "")):
+        stream = io.StringIO()
+        with open_display(mode, stream, {}) as display:
+            for event in (EVENTS[0], printed, StepFinished(step=1, error=error, at=2.5)):
+                display(event)
+        assert stream.getvalue() == expected
 
 
 def test_the_live_view_needs_a_terminal() -> None:

@@ -1,9 +1,11 @@
 import io
 import re
 
+import pytest
+
 from builder.display.colors import NO_COLORS, Colors, colors_from
 from builder.display.tty import TtyDisplay
-from builder.progress import Event, StepFinished, StepOutput, StepStarted, StepStatus, Warned
+from builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus, Warned
 
 
 class Screen:
@@ -39,6 +41,7 @@ class Screen:
         return re.sub(r"\x1b\[[?0-9;]*[A-Za-z]|\r", "", self.raw())
 
 
+PLAN = StepsPlanned(total=4)
 START = StepStarted(step=1, name="[1/2] FROM debian", at=0.0)
 CACHED = StepFinished(step=1, cached=True, at=0.01)
 RUN = StepStarted(step=2, name="[2/2] RUN make", at=1.0)
@@ -46,8 +49,8 @@ RUN = StepStarted(step=2, name="[2/2] RUN make", at=1.0)
 
 def test_a_running_build_shows_a_line_per_step_with_its_time_at_the_right() -> None:
     output = StepOutput(step=2, stream=1, data=b"cc a.c\n\x1b[2Jcc\tb.c\n", at=2.0)
-    assert Screen().frame(START, CACHED, RUN, output, now=4.2) == (
-        "[+] Building 4.2s (1/2)\n"
+    assert Screen().frame(PLAN, START, CACHED, RUN, output, now=4.2) == (
+        "[+] Building 4.2s (1/4)\n"
         " => CACHED [1/2] FROM debian                  0.0s\n"
         " => [2/2] RUN make                            3.2s\n"
         " => => # cc a.c\n"
@@ -57,22 +60,66 @@ def test_a_running_build_shows_a_line_per_step_with_its_time_at_the_right() -> N
 
 def test_the_last_frame_says_that_it_is_finished() -> None:
     screen = Screen()
-    screen.frame(
-        START, CACHED, RUN, StepFinished(step=2, error="exit code: 1", at=3.5), Warned(message="old", line=2), now=4.0
-    )
+    screen.frame(PLAN, START, CACHED, RUN, StepFinished(step=2, at=3.5), Warned(message="old", line=2), now=4.0)
     assert screen.closed() == (
         "[+] Building 4.0s (2/2) FINISHED\n"
         " => CACHED [1/2] FROM debian                  0.0s\n"
-        " => ERROR [2/2] RUN make                      2.5s\n"
+        " => [2/2] RUN make                            2.5s\n"
         "\n 1 warning found:\n - old (line 2)\n"
     )
     assert screen.raw().endswith("\x1b[?25h")
 
 
+def test_a_failed_build_says_so_and_shows_the_whole_log_of_the_step() -> None:
+    screen = Screen()
+    printed = StepOutput(step=2, stream=1, data=b"".join(b"line %d\n" % n for n in range(40)) + b"last", at=2.0)
+    failed = StepFinished(step=2, error="exit code: 1", at=3.5)
+    screen.frame(PLAN, START, CACHED, RUN, printed, failed, now=4.0)
+    log = "".join(f"1.000 line {n}\n" for n in range(40)) + "2.500 last\n"
+    assert screen.closed() == (
+        "[+] Building 4.0s (1/4) FAILED\n"
+        " => CACHED [1/2] FROM debian                  0.0s\n"
+        " => ERROR [2/2] RUN make                      2.5s\n"
+        f"------\n > [2/2] RUN make:\n{log}------\n"
+    )
+
+
+def test_an_interrupted_build_is_not_finished() -> None:
+    screen = Screen()
+    screen.frame(PLAN, START, CACHED, RUN, StepFinished(step=2, cancelled=True, at=3.5), now=4.0)
+    assert screen.closed().startswith("[+] Building 4.0s (1/4) CANCELED\n")
+
+
+def test_nothing_is_painted_when_nothing_was_begun() -> None:
+    screen = Screen()
+    assert screen.after(now=1.0) == ""
+    assert screen.closed() == ""
+
+
+def test_no_count_is_shown_before_the_steps_are_known() -> None:
+    screen = Screen()
+    assert screen.frame(START, now=1.0).splitlines()[0] == "[+] Building 1.0s"
+    assert screen.frame(PLAN, now=2.0).splitlines()[0] == "[+] Building 2.0s (0/4)"
+
+
+def test_what_a_carriage_return_overwrites_is_not_shown() -> None:
+    output = StepOutput(step=2, stream=1, data=b"one\nbar 10%\rbar 20%\rbar 30%", at=2.0)
+    assert Screen().frame(START, CACHED, RUN, output, now=2.0).splitlines()[3:] == [" => => # one", " => => # bar 30%"]
+
+
+@pytest.mark.parametrize("columns", [41, 80, 90, 120])
+def test_names_are_cut_before_the_numbers_of_a_row(columns: int) -> None:
+    status = StepStatus(step=1, id="sha256:" + "a" * 64, current=36_080_000, total=72_160_000, done=False, at=0.2)
+    row = Screen(columns=columns).frame(START, status, now=1.0).splitlines()[2]
+    assert len(row) == columns - 1
+    assert row.startswith(" => => sha256:a")
+    assert re.search(r"a 36\.08MB / 72\.16MB +0\.8s$", row)
+
+
 def test_parts_of_a_step_have_lines_of_their_own() -> None:
     status = StepStatus(step=1, id="sha256:abc", current=1_500_000, total=3_000_000, done=False, at=0.2)
     assert Screen().frame(START, status, now=1.0) == (
-        "[+] Building 1.0s (0/1)\n"
+        "[+] Building 1.0s\n"
         " => [1/2] FROM debian                         1.0s\n"
         " => => sha256:abc 1.50MB / 3.00MB             0.8s\n"
     )
@@ -97,14 +144,14 @@ def test_a_low_terminal_shows_what_runs_and_fewer_log_lines() -> None:
     screen = Screen(lines=5)
     output = StepOutput(step=2, stream=1, data=b"1\n2\n3\n4\n", at=2.0)
     assert screen.frame(START, CACHED, RUN, output, now=2.0).splitlines() == [
-        "[+] Building 2.0s (1/2)",
+        "[+] Building 2.0s",
         " => CACHED [1/2] FROM debian                  0.0s",
         " => [2/2] RUN make                            1.0s",
         " => => # 4",
     ]
     screen.size = (51, 3)
     assert screen.frame(now=2.0).splitlines() == [
-        "[+] Building 2.0s (1/2)",
+        "[+] Building 2.0s",
         " => [2/2] RUN make                            1.0s",
     ]
 

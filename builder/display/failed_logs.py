@@ -1,0 +1,89 @@
+"""The whole log of a step that failed, for displays that have shown at most its last lines."""
+
+import os
+import tempfile
+from collections import deque
+from contextlib import suppress
+from typing import IO
+
+from builder.display.sanitize import clean_line
+from builder.display.tail import StepLog
+from builder.display.units import clock
+from builder.progress import StepFinished, StepOutput
+
+_LIMIT = 2 << 20
+"""Characters of a log that are shown: as much as BuildKit keeps of one."""
+
+
+class WholeLog:
+    """What a step printed, as harmless text with times: in memory up to a limit, beyond it also in a file."""
+
+    def __init__(self, limit: int = _LIMIT) -> None:
+        self._limit = limit
+        self._log = StepLog()
+        self._parts: deque[str] = deque()
+        self._size = self._dropped = 0
+        self._spilled: IO[str] | None = None
+
+    def feed(self, event: StepOutput, started: float) -> None:
+        """Add what the step printed."""
+        self._add(self._log.feed(event.stream, event.data), event.at - started)
+
+    def text(self, end: StepFinished, started: float) -> str:
+        """Return the log, or its end behind a line that says where all of it is."""
+        self._add(self._log.finish(), end.at - started)
+        shown = "".join(self._parts)
+        return f"{self._told()}\n{shown}" if self._dropped else shown
+
+    def close(self) -> None:
+        """Give up the file."""
+        if self._spilled is not None:
+            self._spilled.close()
+
+    def _add(self, text: str, at: float) -> None:
+        if not text:
+            return
+        prefix = f"{clock(at)} "
+        part = prefix + text.removesuffix("\n").replace("\n", "\n" + prefix) + "\n"
+        self._parts.append(part)
+        self._size += len(part)
+        if self._spilled is not None or self._size > self._limit:
+            self._spill(part)
+        while self._size > self._limit and len(self._parts) > 1:
+            gone = self._parts.popleft()
+            self._size -= len(gone)
+            self._dropped += gone.count("\n")
+
+    def _spill(self, part: str) -> None:
+        try:
+            if self._spilled is None and not self._dropped:
+                # Without a name: what kills the builder leaves nothing behind.
+                self._spilled = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed by close
+                part = "".join(self._parts)
+            if self._spilled is not None:
+                self._spilled.write(part)
+        except OSError:
+            # A full disk is no reason to end a build: the end of the log is in memory.
+            self._spilled = None
+
+    def _told(self) -> str:
+        path = ""
+        with suppress(OSError):
+            path = self._kept_file()
+        where = f"are in {path}" if path else "are lost: --log-file FILE keeps all of them"
+        return f"[{self._dropped} lines before these {where}]"
+
+    def _kept_file(self) -> str:
+        if self._spilled is None:
+            return ""
+        self._spilled.seek(0)
+        handle, path = tempfile.mkstemp(prefix="build-log-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            while piece := self._spilled.read(1 << 20):
+                file.write(piece)
+        return path
+
+
+def log_block(name: str, log: str) -> str:
+    """Return the log of the step *name* in the frame that BuildKit gives it; nothing for one that printed nothing."""
+    return f"------\n > {clean_line(name)}:\n{log}------\n" if log else ""
