@@ -1,5 +1,7 @@
 """``pybuild load``: images from an archive into the store."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from builder.commands.catalog import familiar
 from builder.commands.tools import Command, binary_stdin, machine, root_option, say
 from builder.commands.values import FilePath
 from builder.machine import Machine
-from builder.oci.archive_load import Loaded, load
+from builder.oci.archive_load import Loaded, load, load_files
 from builder.oci.errors import OciError
 from builder.oci.image import read_image
 from builder.oci.model import Platform
@@ -24,19 +26,40 @@ from grammar.reference import InvalidReference, parse_reference
 @click.option("-q", "--quiet", is_flag=True, help="The same: only the names are printed.")
 @root_option
 def command(source: Path | None, platform: str | None, **_quiet: bool) -> None:
-    """Load images from an archive of docker save, podman save or an OCI layout, plain or compressed.
+    """Load images from an archive of docker save, podman save or an OCI layout, plain or compressed, or from a folder.
 
     The names in the archive are given to its images. Everything is verified before anything is named.
     """
     wanted = parse_platform(platform) if platform else None
     opened = machine()
     try:
-        with opened.in_use(), source.open("rb") if source else binary_stdin() as stream:
-            images = [_only(opened, image, wanted) if wanted else image for image in load(opened.blobs, stream)]
+        with opened.in_use(), _named(source):
+            images = [_only(opened, image, wanted) if wanted else image for image in _loaded(opened, source)]
             for image in images:
                 say("\n".join(_name(opened, image)))
     finally:
         opened.close()
+
+
+def _loaded(opened: Machine, source: Path | None) -> tuple[Loaded, ...]:
+    if source is not None and source.is_dir():
+        from builder.oci.archive_files import take_entries
+        from builder.oci.folder_entries import folder_entries
+        from runtime.safepath import Root
+
+        with Root.open_host(source) as root:
+            return load_files(opened.blobs, take_entries(opened.blobs, folder_entries(root.fd)))
+    with source.open("rb") if source else binary_stdin() as stream:
+        return load(opened.blobs, stream)
+
+
+@contextmanager
+def _named(source: Path | None) -> Iterator[None]:
+    """Let failures of the block name what is loaded."""
+    try:
+        yield
+    except OciError as error:
+        raise type(error)(f"failed to load {source or 'standard input'}: {error}", hint=error.hint) from error
 
 
 def _only(opened: Machine, image: Loaded, platform: Platform) -> Loaded:

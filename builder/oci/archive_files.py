@@ -7,6 +7,7 @@ in memory; everything else is passed over. Links are remembered as what they say
 
 import hashlib
 import posixpath
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from builder.oci import media
@@ -19,7 +20,7 @@ from builder.oci.layer import Layer
 from builder.oci.model import Descriptor
 from builder.oci.pipeline import Stage
 from builder.oci.reading import Readable
-from builder.oci.tar_entry import BLOCK, EntryKind, clean_path
+from builder.oci.tar_entry import BLOCK, Entry, EntryKind, clean_path
 from builder.oci.tar_reader import TarReader
 from builder.oci.verified import PIECE
 
@@ -27,6 +28,9 @@ DOCUMENTS_LIMIT = 64 * 1024 * 1024
 """All documents of one archive together: they are in memory until it ends."""
 
 _LINKS = 40
+_ROOT = frozenset("bin boot dev etc home lib lib64 media mnt opt proc root run sbin srv sys tmp usr var".split())
+_ENOUGH = 3
+"""So many of these folders make a root file system; image archives have none of them."""
 _OVERHEAD = 1024  # what a name costs besides its content
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
@@ -62,11 +66,17 @@ def take_files(blobs: BlobStore, stream: Readable) -> ArchiveFiles:
     Raises:
         LayerError: it is no tar archive, is damaged or goes over a limit.
         DigestMismatch: a file in ``blobs/`` is not what its name says.
-        InvalidImage: two files have one path.
+        InvalidImage: two files have one path, or these are the files of a root file system.
     """
+    return take_entries(blobs, TarReader(decompressing(stream)))
+
+
+def take_entries(blobs: BlobStore, entries: Iterable[tuple[Entry, Readable]]) -> ArchiveFiles:
+    """Take (entry, content) pairs; see `take_files`."""
     files = ArchiveFiles()
     intake = _Intake(blobs, files)
-    for entry, data in TarReader(decompressing(stream)):
+    for entry, data in entries:
+        intake.look(entry.path)
         match entry.kind:
             case EntryKind.FILE:
                 intake.file(entry.path, data)
@@ -84,6 +94,15 @@ class _Intake:
     def __init__(self, blobs: BlobStore, files: ArchiveFiles) -> None:
         self._blobs, self._files = blobs, files
         self._room = DOCUMENTS_LIMIT
+        self._tops: set[str] = set()
+
+    def look(self, path: str) -> None:
+        """Raise InvalidImage when the archive, with *path* in it, must be a root file system."""
+        self._tops.update({path.partition("/")[0]} & _ROOT)
+        if len(self._tops) >= _ENOUGH:
+            raise InvalidImage(
+                "this is a root file system, not an image archive", hint="pybuild import makes an image of it"
+            )
 
     def file(self, path: str, data: Readable) -> None:
         """Put a file where its content belongs."""

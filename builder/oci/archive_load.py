@@ -35,7 +35,11 @@ def load(blobs: BlobStore, stream: Readable) -> tuple[Loaded, ...]:
         InvalidImage, DigestMismatch: it is no image archive, or is wrong in itself; no document was stored.
         BlobNotFound: it lacks something that its images need.
     """
-    files = take_files(blobs, stream)
+    return load_files(blobs, take_files(blobs, stream))
+
+
+def load_files(blobs: BlobStore, files: ArchiveFiles) -> tuple[Loaded, ...]:
+    """Store the images of what an archive held; see `load`."""
     if (index := files.document("index.json")) is not None:
         return _from_layout(blobs, files, index)
     if (table := files.document("manifest.json")) is not None:

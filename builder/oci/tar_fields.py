@@ -1,5 +1,6 @@
 """Reading the fields of tar headers: numbers and names of one block, records of a PAX header. Trusts nothing."""
 
+import os
 import re
 from dataclasses import dataclass
 
@@ -57,13 +58,16 @@ def parse_header(block: bytes) -> RawHeader:
 
 
 def _verify_checksum(block: bytes) -> None:
-    claimed = number(block[148:156], "checksum", _MAX_SIZE)
+    try:
+        claimed = number(block[148:156], "checksum", _MAX_SIZE)
+    except LayerError as error:
+        raise LayerError("this is not a tar archive, or it is damaged") from error
     total = sum(block) - sum(block[148:156]) + 8 * ord(" ")
     if claimed == total:
         return
     # Some old programs added signed characters.
     if claimed != total - 256 * sum(byte > 0x7F for byte in block[:148] + block[156:]):
-        raise LayerError("the checksum of a header is wrong: not a tar archive, or a damaged one")
+        raise LayerError("this is not a tar archive, or it is damaged: the checksum of a header is wrong")
 
 
 def number(field: bytes, what: str, limit: int) -> int:
@@ -87,7 +91,12 @@ def _signed_number(field: bytes, what: str) -> int:
             return int(digits, 8)
     except ValueError:
         pass
-    raise LayerError(f"invalid {what}: {field!r}")
+    raise LayerError(f"invalid {what}: {shown(field)}")
+
+
+def shown(field: bytes) -> str:
+    """Return the beginning of a field for a message."""
+    return repr(os.fsdecode(field[:40]))
 
 
 def text(field: bytes) -> bytes:
@@ -103,7 +112,7 @@ def clamp_time(seconds: int) -> int:
 def decimal(value: bytes, what: str, limit: int = _MAX_SIZE) -> int:
     """Return the number of a PAX record."""
     if not _DECIMAL.match(value) or int(value) > limit:
-        raise LayerError(f"invalid {what}: {value[:40]!r}")
+        raise LayerError(f"invalid {what}: {shown(value)}")
     return int(value)
 
 
@@ -116,7 +125,7 @@ def pax_time(value: bytes) -> int:
     """Return the whole seconds of a PAX time, rounded down."""
     match = _TIME.match(value)
     if not match:
-        raise LayerError(f"invalid time: {value[:40]!r}")
+        raise LayerError(f"invalid time: {shown(value)}")
     seconds = int(match[1])
     before = value.startswith(b"-") and (match[2] or b"").strip(b"0")
     return clamp_time(seconds - 1 if before else seconds)

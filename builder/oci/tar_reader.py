@@ -22,6 +22,7 @@ from builder.oci.tar_fields import (
     pax_id,
     pax_nanoseconds,
     pax_time,
+    shown,
     text,
 )
 from builder.oci.tar_sparse import Segments, SparseMap, read_gnu, read_pax
@@ -202,7 +203,7 @@ class TarReader:
 def _kind(header: RawHeader) -> EntryKind:
     kind = _KINDS.get(header.flag)
     if kind is None:
-        raise LayerError(f"{_show(header.name)}: unknown type of entry {header.flag!r}")
+        raise LayerError(f"{_show(header.name)}: unknown type of entry {shown(header.flag)}")
     # Before ustar a slash at the end was the only sign of a folder.
     return EntryKind.DIRECTORY if header.flag == b"\0" and header.name.endswith(b"/") else kind
 

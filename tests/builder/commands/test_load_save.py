@@ -134,3 +134,35 @@ def test_of_an_index_that_is_not_whole_the_image_that_is_there_is_saved(shop: Sh
     assert (result.code, f"saving the one for {platform}" in result.err) == (0, True)
     assert shop.run("load", "-i", str(tmp_path / "x.tar")).lines == ["Loaded image: multi:1"]
     assert shop.run("inspect", "-f", "{{.Id}}", "multi:1").out == f"{images[kept].id}\n"
+
+
+def test_what_cannot_be_loaded_is_named_with_what_it_is(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "noise").write_bytes(bytes(range(255, 0, -1)) * 20)
+    shop.image("tiny:1")
+    shop.run("save", "-o", str(tmp_path / "whole.tar"), "tiny:1")
+    whole = (tmp_path / "whole.tar").read_bytes()
+    (tmp_path / "cut.tar").write_bytes(whole[: len(whole) // 2 - 700])
+    with tarfile.open(tmp_path / "root.tar", "w") as tar:
+        for name in ("etc", "etc/passwd", "usr", "bin", "bin/sh"):
+            tar.addfile(tarfile.TarInfo(f"./{name}"))
+    (tmp_path / "empty").mkdir()
+    for name, reason in (
+        ("noise", "this is not a tar archive, or it is damaged"),
+        ("cut.tar", "the archive ends in the middle of a"),
+        ("root.tar", "this is a root file system, not an image archive\nhint: pybuild import makes an image of it"),
+        ("empty", "this is not an image archive: it has no index.json"),
+    ):
+        failed = shop.run("load", "-i", str(tmp_path / name))
+        assert failed.code == 1
+        assert failed.err.startswith(f"ERROR: failed to load {tmp_path / name}: {reason}"), failed.err
+        assert "b'" not in failed.err
+
+
+def test_a_folder_is_loaded_when_it_is_a_layout(shop: Shop, tmp_path: Path) -> None:
+    image = shop.image("tiny:1")
+    shop.run("save", "-o", str(tmp_path / "x.tar"), "tiny:1")
+    (tmp_path / "layout").mkdir()
+    subprocess.run(["tar", "-xf", tmp_path / "x.tar", "-C", tmp_path / "layout"], check=True)
+    shop.run("rmi", "tiny:1")
+    assert shop.run("load", "-i", str(tmp_path / "layout")).lines == ["Loaded image: tiny:1"]
+    assert shop.run("images", "-q", "--no-trunc").lines == [str(image.id)]
