@@ -121,6 +121,11 @@ class Machine:
         """Return the name of the snapshot of an image, unpacking what is missing; None for one without layers."""
         return self.unpack(image_layers(image))
 
+    def is_unpacked(self, layers: Layers) -> bool:
+        """Tell whether there is a snapshot of *layers*; of none there is always one."""
+        names = chain_ids(tuple(Digest.parse(layer.diff_id) for layer in layers))
+        return not names or self.snapshots.exists(names[-1])
+
     def unpack(self, layers: Layers, cancelled: Callable[[], bool] = lambda: False) -> str | None:
         """Return the name of the snapshot of *layers*, unpacking those that nobody has unpacked yet."""
         names = self.snapshot_names(layers)

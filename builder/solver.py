@@ -21,7 +21,7 @@ from builder.finished import Finished
 from builder.freshness import FirstTimes, to_run, unsettled
 from builder.machine import Machine
 from builder.oci.errors import OciError
-from builder.ops import Base, Local, Op, Run, Scratch
+from builder.ops import Base, Copy, Local, Op, Run, Scratch
 from builder.plan import Plan
 from builder.request import Request
 from builder.room import storing
@@ -110,6 +110,8 @@ class _Solver:
         """Vertices whose layer is there, and is the same on any root (`keys.own_key`)."""
         self.results: dict[int, Layers] = {}
         self.execute: Executor | None = None
+        self.unpacking: dict[int, threading.Lock] = {}
+        """Held, by base, while it is unpacked."""
 
     def solve(self, targets: tuple[int, ...]) -> tuple[Layers, ...]:
         self.keys.compute()
@@ -209,6 +211,9 @@ class _Solver:
             self._keep(place, (layer,))
 
     def _selected(self, place: int, stack: ExitStack) -> tuple[Selected, ...]:
+        vertex = self.plan.vertices[place]
+        for source in vertex.inputs[1:] if isinstance(vertex.op, Copy) else ():
+            self._unpack_base(place, source)
         try:
             return self.contents.open(place, self.results, self.keys.keys, stack)
         except (BuildError, OciError, RuntimeHostError, OSError) as error:
@@ -220,6 +225,9 @@ class _Solver:
         from builder.execute import Job, execute
 
         vertex = self.plan.vertices[place]
+        if isinstance(vertex.op, Run):
+            for source in vertex.inputs:
+                self._unpack_base(place, source)
         with self.steps.running(place), storing(self.machine.root):
             job = Job(
                 machine=self.machine,
@@ -233,6 +241,18 @@ class _Solver:
                 fresh_mounts=self.fresh_mounts if place in self.to_run else None,
             )
             return (self.execute or execute)(vertex.op, job)
+
+    def _unpack_base(self, place: int, source: int) -> None:
+        """Unpack the base of an input of *place* as a step of its own: its time is no part of that of *place*."""
+        base = self.answers.base_of(source)
+        op = self.plan.vertices[base].op
+        if not isinstance(op, Base):
+            return
+        layers = self.answers.base(op)
+        with self.unpacking.setdefault(base, threading.Lock()):
+            if not self.machine.is_unpacked(layers):
+                with self.steps.aside(f"unpacking {op.reference}", place), storing(self.machine.root):
+                    self.machine.unpack(layers, self.cancel.is_set)
 
     def _stacked(self, place: int) -> bool:
         """Put the layer that a vertex has on every root on top of this one; tell whether it was there."""

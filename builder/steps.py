@@ -137,6 +137,21 @@ class Steps:
             raise
         step.finish()
 
+    @contextmanager
+    def aside(self, name: str, place: int) -> Iterator[None]:
+        """Show work that is done for a vertex under a name of its own; an error becomes the failure of the vertex.
+
+        Raises:
+            StepFailed: the block failed.
+        """
+        try:
+            with self._reporter.step(name):
+                yield
+        except _FAILURES as error:
+            if isinstance(error, _NOT_OF_A_STEP):
+                raise
+            raise self.failed(place, error) from error
+
     def output(self, place: int) -> Callable[[int, bytes], None]:
         """Return what takes the output of a vertex: (stream, bytes)."""
         return self._step(place).output

@@ -321,3 +321,23 @@ def test_a_step_of_before_its_process_was_number_one_runs_again(site, monkeypatc
         site.solve("FROM base\nRUN write /a 1\n")
     assert site.ran() == ["write /a 1"]
     assert site.ran() == []
+
+
+def test_a_base_is_unpacked_as_a_step_of_its_own_before_the_first_that_runs_on_it(site):
+    site.solve("FROM base\nRUN write /a 1\nRUN write /b 1\n")
+    names = [event.name for event in site.events if isinstance(event, StepStarted)]
+    assert names == [
+        "[1/3] FROM docker.io/library/base:latest",
+        "unpacking docker.io/library/base:latest",
+        "[2/3] RUN write /a 1",
+        "[3/3] RUN write /b 1",
+    ]
+    site.events.clear()
+    site.solve("FROM base\nRUN write /c 1\n")
+    assert not [event for event in site.events if isinstance(event, StepStarted) and "unpacking" in event.name]
+
+
+def test_an_image_that_files_are_copied_from_is_unpacked_before_they_are(site):
+    site.solve("FROM scratch\nCOPY --from=base /bin/sh /\n")
+    names = [event.name for event in site.events if isinstance(event, StepStarted)]
+    assert names.index("unpacking docker.io/library/base:latest") < names.index("[1/1] COPY --from=base /bin/sh /")
