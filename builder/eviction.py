@@ -41,6 +41,11 @@ class Policy:
         """Tell whether nothing is asked for."""
         return self == Policy()
 
+    @property
+    def is_sized(self) -> bool:
+        """Tell whether there is a limit of size."""
+        return (self.reserved_space, self.max_used_space, self.min_free_space) != (None, None, None)
+
     def room(self, used: int, free: int) -> int:
         """Return how many bytes the cache may keep of the *used* ones, when *free* are left on the disk."""
         limits = []
@@ -77,6 +82,8 @@ def evict(machine: Machine, policy: Policy) -> Freed:
     for record in found:
         if used <= room or (policy.until is not None and record.used > limit):
             break
+        if policy.is_sized and not record.costs:
+            continue  # an image needs all of it: forgetting the record would free nothing
         if policy.takes(record.mount is not None):
             gone.append(record)
             needed.subtract(record.costs)

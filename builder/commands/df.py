@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import click
 
 from builder import gc
 from builder.commands.df_images import HEADERS, image_usage
+from builder.commands.housekeeping import limits, shown
 from builder.commands.listing import Row, listing
 from builder.commands.tools import Command, format_option, machine, root_option, say
 from builder.display.sanitize import clean_line
@@ -26,6 +28,15 @@ _HEADERS = {
 _MOUNT_HEADERS = {"Name": "CACHE MOUNT", "Size": "SIZE", "LastUsed": "LAST USED", "InUse": "IN USE"}
 
 
+class _Usage(NamedTuple):
+    """What one kind of thing takes: (all, active ones), and bytes of both."""
+
+    kind: str
+    counts: tuple[int, int]
+    size: int
+    active: int
+
+
 @click.command("df", cls=Command, short_help="Show what the store takes on the disk.")
 @click.option("-v", "--verbose", is_flag=True, help="List each image and each cache mount.")
 @format_option
@@ -39,13 +50,16 @@ def command(*, template: str | None, verbose: bool) -> None:
     opened = machine()
     try:
         with opened.in_use():
-            rows = [_images(opened), _cache(opened), _mounts(opened), _snapshots(opened)]
+            rows = [_row(usage) for usage in _usages(opened)]
+            kept = shown(limits(opened.root))
             each = _each_mount(opened) if verbose else []
             images = image_usage(opened) if verbose and not template else []
     finally:
         opened.close()
     if not verbose:
         say(listing(rows, _HEADERS, tuple(_HEADERS), template))
+        if not template:
+            _tell(kept)
         return
     mounts = listing(each, _MOUNT_HEADERS, tuple(_MOUNT_HEADERS), template)
     if not template:
@@ -55,27 +69,45 @@ def command(*, template: str | None, verbose: bool) -> None:
     say(mounts)
 
 
-def _images(opened: Machine) -> Row:
+def _tell(kept: str) -> None:
+    """Say on standard error how to get space back: scripts read the table."""
+    click.echo(
+        "\npybuild prune removes what neither an image nor the build cache needs, pybuild prune -a the cache, too: all"
+        f" that is RECLAIMABLE.\nBuild cache {kept}.",
+        err=True,
+    )
+
+
+def reclaimable(opened: Machine) -> int:
+    """Return how many bytes ``prune -a`` would give back."""
+    return sum(usage.size - usage.active for usage in _usages(opened))
+
+
+def _usages(opened: Machine) -> list[_Usage]:
+    return [_images(opened), _cache(opened), _mounts(opened), _snapshots(opened)]
+
+
+def _images(opened: Machine) -> _Usage:
     entries = opened.layout.entries()
     digests = {descriptor.digest for _, descriptor in entries}
     named = {descriptor.digest for name, descriptor in entries if name}
     active = _sizes(opened, _named_blobs(opened))
-    return _row("Images", (len(digests), len(named)), _sizes(opened, gc.mark(opened).blobs), active)
+    return _Usage("Images", (len(digests), len(named)), _sizes(opened, gc.mark(opened).blobs), active)
 
 
-def _cache(opened: Machine) -> Row:
+def _cache(opened: Machine) -> _Usage:
     """The cache has what records name, besides what images need."""
     records = [layers for _, layers, _ in opened.cache.records()]
     size = _sizes(opened, set(opened.blobs.digests()) - gc.mark(opened).blobs)
     needed = _named_blobs(opened)
     active = sum(all(Digest.parse(layer.digest) in needed for layer in layers) for layers in records)
-    return _row("Build Cache", (len(records), active), size, 0)
+    return _Usage("Build Cache", (len(records), active), size, 0)
 
 
-def _mounts(opened: Machine) -> Row:
+def _mounts(opened: Machine) -> _Usage:
     sizes = {mount: gc.disk_usage(mount.folder) for mount in cache_mounts(opened)}
     active = [mount for mount in sizes if in_use(mount, opened)]
-    return _row("Cache Mounts", (len(sizes), len(active)), sum(sizes.values()), sum(sizes[mount] for mount in active))
+    return _Usage("Cache Mounts", (len(sizes), len(active)), sum(sizes.values()), sum(sizes[mount] for mount in active))
 
 
 def _each_mount(opened: Machine) -> list[Row]:
@@ -90,11 +122,11 @@ def _each_mount(opened: Machine) -> list[Row]:
     ]
 
 
-def _snapshots(opened: Machine) -> Row:
+def _snapshots(opened: Machine) -> _Usage:
     sizes = {name: gc.snapshot_size(opened, name) for name in gc.snapshot_names(opened)}
     needed = gc.mark_images(opened, _named_images(opened)).snapshots
     active = {name: size for name, size in sizes.items() if name in needed}
-    return _row("Unpacked Layers", (len(sizes), len(active)), sum(sizes.values()), sum(active.values()))
+    return _Usage("Unpacked Layers", (len(sizes), len(active)), sum(sizes.values()), sum(active.values()))
 
 
 def _named_images(opened: Machine) -> list[Descriptor]:
@@ -109,13 +141,13 @@ def _sizes(opened: Machine, digests: Iterable[Digest]) -> int:
     return sum(opened.blobs.path(digest).stat().st_size for digest in digests if opened.blobs.exists(digest))
 
 
-def _row(kind: str, counts: tuple[int, int], size: int, active: int) -> Row:
-    free = size - active
-    share = f" ({100 * free // size}%)" if size else ""
+def _row(usage: _Usage) -> Row:
+    free = usage.size - usage.active
+    share = f" ({100 * free // usage.size}%)" if usage.size else ""
     return {
-        "Type": kind,
-        "TotalCount": str(counts[0]),
-        "Active": str(counts[1]),
-        "Size": human_size(size),
+        "Type": usage.kind,
+        "TotalCount": str(usage.counts[0]),
+        "Active": str(usage.counts[1]),
+        "Size": human_size(usage.size),
         "Reclaimable": human_size(free) + share,
     }

@@ -6,19 +6,23 @@
     max-used-space = "20g"
     min-free-space = "10g"
 
-All are optional and mean what the flags of ``prune`` mean. They are kept by ``prune`` without limits of its own, and
-after builds, at most once an hour and only when nobody else uses the store.
+All are optional and mean what the flags of ``prune`` mean. Without ``[gc]`` there are those of `cache_limits`, with an
+empty one none. They are kept by ``prune`` without limits of its own, and after builds, at most once an hour and only
+when nobody else uses the store.
 """
 
 import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from builder.commands.tools import warn
 from builder.errors import Cancelled, RequestError
 from builder.machine import Machine
+
+if TYPE_CHECKING:
+    from builder.eviction import Policy
 
 _EVERY = 3600
 _KEYS = ("until", "reserved-space", "max-used-space", "min-free-space")
@@ -26,43 +30,90 @@ _KEYS = ("until", "reserved-space", "max-used-space", "min-free-space")
 
 def tidy(machine: Machine) -> None:
     """Keep the limits of the store after a build. A mistake in the file is a warning: the image is made."""
-    path, stamp = machine.root / "config.toml", machine.root / "locks" / "tidied"
-    if not path.exists() or _is_recent(stamp):
+    stamp = machine.root / "locks" / "tidied"
+    if _is_recent(stamp) or (not (machine.root / "config.toml").exists() and not _is_tight(machine.root)):
         return
-    from builder import gc
-    from builder.commands.prune_flags import policy
-    from builder.eviction import evict
-
     try:
-        wanted = policy(store_limits(path))
+        wanted = limits(machine.root)
     except RequestError as error:
         warn(error.message)
         return
+    if wanted.is_empty:
+        return
     with suppress(Cancelled), machine.locks.exclusive("gc", lambda: True):
-        if evict(machine, wanted).records:
-            gc.collect(machine)
+        _keep(machine, wanted)
         stamp.touch(mode=0o600)
 
 
-def store_limits(path: Path) -> dict[str, Any]:
-    """Return the limits in *path* as flags of ``prune``; without a file there are none. Raises RequestError."""
+def _is_tight(root: Path) -> bool:
+    from builder.commands.cache_limits import may_be_exceeded
+
+    return may_be_exceeded(root)
+
+
+def _keep(machine: Machine, wanted: "Policy") -> None:
+    from builder import gc
+    from builder.display.units import human_size
+    from builder.eviction import evict
+
+    freed = evict(machine, wanted)
+    if freed.records:
+        freed.add(gc.collect(machine))
+    told = machine.root / "locks" / "limits-told"
+    if (freed.records or freed.mounts) and not told.exists():
+        # Said once: earlier versions kept everything, so nobody expects it.
+        gone = f"{freed.records} results of steps and {len(freed.mounts)} cache mounts, {human_size(freed.size)}"
+        warn(
+            f"the build cache is limited: {gone}, used longest ago, were removed; images are whole; "
+            f"{shown(wanted)}; other limits go into {machine.root / 'config.toml'}, [gc]"
+        )
+        told.touch(mode=0o600)
+
+
+def limits(root: Path) -> "Policy":
+    """Return the limits of the store at *root*: its own, else the default ones. Raises RequestError."""
+    from builder.commands.cache_limits import default_limits
+    from builder.commands.prune_flags import policy
+
+    path = root / "config.toml"
+    own = store_limits(path)
+    return default_limits(root) if own is None else policy(own)
+
+
+def shown(wanted: "Policy") -> str:
+    """Return limits in words."""
+    from builder.display.units import human_size
+
+    parts = (
+        ("at most {}", wanted.max_used_space),
+        ("{} left free on the disk", wanted.min_free_space),
+        ("{} kept in any case", wanted.reserved_space),
+    )
+    found = ", ".join(text.format(human_size(size)) for text, size in parts if size is not None)
+    return f"limits: {found or 'no size'}"
+
+
+def store_limits(path: Path) -> dict[str, Any] | None:
+    """Return the limits in *path* as flags of ``prune``, None when it says nothing of them. Raises RequestError."""
     import tomllib
 
     try:
         text = path.read_text(encoding="utf-8")
-        found = tomllib.loads(text).get("gc", {})
+        found = tomllib.loads(text).get("gc")
     except FileNotFoundError:
-        found = {}
+        return None
     except (OSError, ValueError) as error:
         raise RequestError(f"{path}: {error}") from error
+    if found is None:
+        return None
     unknown = [key for key in found if key not in _KEYS] if isinstance(found, dict) else ["gc"]
     if unknown:
         raise RequestError(f"{path}: unknown setting {unknown[0]!r}", hint=f"[gc] has {', '.join(_KEYS)}")
     for key, value in found.items():
         if not isinstance(value, str):
             raise RequestError(f"{path}: {key}: expected a text", hint='write it as "20g" or "168h"')
-    limits = {key.replace("-", "_"): found.get(key) for key in (*_KEYS[1:], "keep-storage")}
-    return {"filters": [f"until={found['until']}"] if "until" in found else [], **limits}
+    sizes = {key.replace("-", "_"): found.get(key) for key in (*_KEYS[1:], "keep-storage")}
+    return {"filters": [f"until={found['until']}"] if "until" in found else [], **sizes}
 
 
 def _is_recent(stamp: Path) -> bool:

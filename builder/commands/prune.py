@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from builder import gc
+from builder.commands.df import reclaimable
 from builder.commands.failures import FAILED
-from builder.commands.housekeeping import store_limits
+from builder.commands.housekeeping import limits
 from builder.commands.prune_flags import policy, prune_flags
 from builder.commands.silent_flags import taken
 from builder.commands.tools import Command, machine, root_option, say
@@ -37,14 +38,15 @@ def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, **f
 
     Images with a name always stay. With -a the build cache goes, too, and cache mounts with it: the next build runs
     every step again; with a filter or a size, only as much of it as these say. The filter type=exec.cachemount takes
-    cache mounts only, type=regular all but these. Limits may also stand in config.toml of the store, under [gc]; they
-    are kept after builds, too. Waits for builds that use the store.
+    cache mounts only, type=regular all but these. Limits may also stand in config.toml of the store, under [gc];
+    without, the cache is kept below 60 % of the disk and 100 GB, with 20 % of the disk free. They are kept after
+    builds, too. Waits for builds that use the store.
     """
     wanted = policy(flags)
     opened = machine()
     try:
         if wanted.is_empty and not everything:
-            wanted = policy(store_limits(opened.root / "config.toml"))
+            wanted = limits(opened.root)
         # As in Docker, -a says what may go; with limits of size or age only as much goes as they ask for.
         everything = everything and wanted.is_empty
         if not force and not _agreed(_WARNING[everything] if wanted.is_empty else _LIMITED):
@@ -54,6 +56,7 @@ def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, **f
             evicted = gc.Freed() if wanted.is_empty else evict(opened, wanted)
             freed = gc.collect(opened, everything=everything)
             freed.add(evicted)
+            left = 0 if everything or quiet else reclaimable(opened)
     finally:
         opened.close()
     if not quiet:
@@ -63,6 +66,8 @@ def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, **f
         _list("Deleted blobs", [str(digest) for digest in freed.blobs])
         say(f"Deleted build cache records: {freed.records}\n")
     say(f"Total reclaimed space: {human_size(freed.size)}")
+    if left:
+        click.echo(f"hint: the build cache has {human_size(left)} more; pybuild prune -a removes it", err=True)
     return None
 
 
