@@ -123,7 +123,7 @@ class Machine:
 
     def is_unpacked(self, layers: Layers) -> bool:
         """Tell whether there is a snapshot of *layers*; of none there is always one."""
-        names = chain_ids(tuple(Digest.parse(layer.diff_id) for layer in layers))
+        names = self.snapshot_names(layers)
         return not names or self.snapshots.exists(names[-1])
 
     def unpack(self, layers: Layers, cancelled: Callable[[], bool] = lambda: False) -> str | None:
