@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from runtime.change import Change, ChangeKind
 from runtime.safepath import Entry, Root, open_beneath, read_xattrs, scan_folder
+from runtime.stopping import check
 
 _PIECE = 1 << 20
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -133,6 +134,7 @@ class _Comparison:
             before = {entry.name: entry.stat for entry in scan_folder(folders[0]) if _is_present(entry.stat)}
         steps = []
         for entry, there in entries:
+            check()
             if there:
                 steps.append(self._step(place, entry, before.pop(entry.name, None), folders))
         steps += [_Step(name, Change(ChangeKind.DELETE, place.below(name))) for name in before]
@@ -240,6 +242,7 @@ def _is_same_inside(name: str, kind: int, folders: tuple[int, int]) -> bool:
 def _is_same_content(name: str, folders: tuple[int, int]) -> bool:
     with _both(name, _FILE, folders) as (old, new):
         while True:
+            check()
             piece = os.read(new, _PIECE)
             if os.read(old, _PIECE) != piece:
                 return False

@@ -17,9 +17,10 @@ from runtime.roots import DirectoryRoot, Root
 from runtime.safepath import Entry, open_beneath, read_xattrs, scan_folder
 from runtime.snapshots import SnapshotFolder
 from runtime.snapshotter import Active, DiskFormat
+from runtime.sparse import copy_data
+from runtime.stopping import check
 
 _FICLONE = 0x40049409
-_PIECE = 64 << 20
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -145,6 +146,7 @@ class _Copy:
         """Copy the entries of one folder and its own status; return the folders in it, made but empty."""
         inner = []
         for entry in scan_folder(source):
+            check()
             mode = entry.stat.st_mode
             if stat.S_ISDIR(mode):
                 os.mkdir(entry.name, 0o700, dir_fd=target)
@@ -177,7 +179,7 @@ class _Copy:
             new = os.open(entry.name, _CREATE, 0o600, dir_fd=target)
             try:
                 if entry.stat.st_size and not (self._clone and self._cloned(old, new)):
-                    _copy_data(old, new, entry.stat)
+                    copy_data(old, new, entry.stat)
                 copy_status(old, new, entry.stat)
             finally:
                 os.close(new)
@@ -192,43 +194,6 @@ class _Copy:
                 raise
             self._clone = False
         return self._clone
-
-
-def _copy_data(old: int, new: int, status: os.stat_result) -> None:
-    """Copy the data of a file and keep its holes."""
-    os.truncate(new, status.st_size)
-    if status.st_blocks * 512 >= status.st_size:
-        _copy_range(old, new, 0, status.st_size)
-        return
-    end = 0
-    while end < status.st_size:
-        try:
-            start = os.lseek(old, end, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # only a hole is left
-                return
-            raise
-        end = os.lseek(old, start, os.SEEK_HOLE)
-        _copy_range(old, new, start, end)
-
-
-def _copy_range(old: int, new: int, start: int, end: int) -> None:
-    while start < end:
-        copied = _copy_piece(old, new, start, min(end - start, _PIECE))
-        if not copied:
-            raise OSError(errno.EIO, "a file became shorter while it was copied")
-        start += copied
-
-
-def _copy_piece(old: int, new: int, start: int, length: int) -> int:
-    try:
-        return os.copy_file_range(old, new, length, start, start)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-    # The kernel shares blocks within one file system only, and an overlay is another than the one it lies on.
-    os.lseek(new, start, os.SEEK_SET)
-    return os.sendfile(new, old, start, length)
 
 
 def _copy_special(entry: Entry, source: int, target: int) -> None:
