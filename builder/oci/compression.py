@@ -17,7 +17,7 @@ from builder.oci import zstd_frames
 from builder.oci.errors import LayerError, OciError
 from builder.oci.limits import DEFAULT_LIMITS, Limits
 from builder.oci.older_compression import HEAD, older_pieces
-from builder.oci.pipeline import PIECE, Blocks, Pool, Stage
+from builder.oci.pipeline import PIECE, ZEROS, Blocks, Pool, Stage
 from builder.oci.reading import PieceReader, Readable, Source
 
 Sink = Callable[[bytes | memoryview], None]
@@ -90,8 +90,11 @@ class _Plain:
 
 class _Gzip:
     def __init__(self, level: int, sink: Sink, threads: int) -> None:
+        from isal import isal_zlib
+
         self._sink = sink
         self._crc = self._size = 0
+        self._crc32: Callable[[bytes | memoryview, int], int] = isal_zlib.crc32
         self._pool = Pool(_deflate_block(level), sink, threads)
         self._blocks = Blocks(self._take)
         self.write = self._blocks.write
@@ -99,7 +102,7 @@ class _Gzip:
         sink(_GZIP_HEADER)
 
     def _take(self, block: bytes | memoryview) -> None:
-        self._crc = zlib.crc32(block, self._crc)
+        self._crc = self._crc32(block, self._crc)
         self._size += len(block)
         self._pool.put(block)
 
@@ -141,7 +144,16 @@ def _deflate_block(level: int) -> Callable[[bytes | memoryview], bytes]:
         compressor = library.compressobj(level, zlib.DEFLATED, -15)
         return bytes(compressor.compress(block) + compressor.flush(zlib.Z_SYNC_FLUSH))
 
-    return deflate
+    hole: list[bytes] = []
+
+    def deflate_or_recall(block: bytes | memoryview) -> bytes:
+        if block is not ZEROS:
+            return deflate(block)
+        if not hole:
+            hole.append(deflate(block))
+        return hole[0]
+
+    return deflate_or_recall
 
 
 def _zstd_block(level: int) -> Callable[[bytes | memoryview], bytes]:

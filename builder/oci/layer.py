@@ -14,7 +14,7 @@ from builder.oci.errors import LayerError
 from builder.oci.model import Descriptor
 from builder.oci.pipeline import Stage
 from builder.oci.tar_entry import Entry, EntryKind
-from builder.oci.tar_writer import TarWriter
+from builder.oci.tar_writer import Parts, TarWriter
 from runtime.values import frozen
 
 WHITEOUT_PREFIX = ".wh."
@@ -83,7 +83,7 @@ class LayerWriter:
             self._hasher.put(block)
         self._compressor.write(block)
 
-    def add(self, entry: Entry, data: int | bytes | None = None) -> None:
+    def add(self, entry: Entry, data: int | bytes | Parts | None = None) -> None:
         """Write an entry; see `TarWriter.add`. Raises what the threads behind have raised meanwhile."""
         self._tar.add(entry, data)
         self._nanoseconds.append(entry.nanoseconds)

@@ -17,6 +17,8 @@ PIECE = 1 << 20
 T = TypeVar("T")
 R = TypeVar("R")
 _NO_BLOCK = memoryview(b"")
+ZEROS = bytes(PIECE)
+"""A whole piece of zeros: the one that stands for the holes of files."""
 _Ready = queue.Queue[tuple[T] | BaseException | None]
 
 
@@ -51,6 +53,18 @@ class Blocks:
             self._sink(piece)
         else:
             self._write_across(memoryview(piece))
+
+    def zeros(self, count: int) -> None:
+        """Add *count* zeros; whole blocks of them are always the same object."""
+        while count:
+            if self._used == 0 and count >= self._size == PIECE:
+                self._sink(ZEROS)
+                count -= PIECE
+            else:
+                part = min(count, self._size - self._used)
+                self.room()[:part] = ZEROS[:part]
+                self.advance(part)
+                count -= part
 
     def _write_across(self, rest: memoryview) -> None:
         while rest:

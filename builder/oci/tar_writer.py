@@ -1,6 +1,7 @@
 """Writing a tar archive as a stream of blocks of 1 MiB."""
 
 import os
+from collections.abc import Iterator
 
 from builder.oci.compression import Sink
 from builder.oci.errors import LayerError
@@ -8,11 +9,17 @@ from builder.oci.limits import MAX_NAME, check_writable
 from builder.oci.pipeline import Blocks
 from builder.oci.tar_entry import BLOCK, Entry, clean_path
 from builder.oci.tar_header import encode_header, padding
+from runtime.sparse import data_ranges, has_holes
+from runtime.stopping import check
 
 _SMALL = 64 << 10
+_HOLE_STEP = 16 << 20
 _SHORT = MAX_NAME // 4
 """A path of so many characters has no name that is too long, in whatever script."""
 _END = bytes(2 * BLOCK)
+
+Parts = Iterator[tuple[int, memoryview]]
+"""(offset in the file, data) in ascending order; what is left out between them is zero."""
 
 
 class TarWriter:
@@ -21,8 +28,8 @@ class TarWriter:
     def __init__(self, sink: Sink) -> None:
         self._blocks = Blocks(sink)
 
-    def add(self, entry: Entry, data: int | bytes | None = None) -> None:
-        """Write *entry* and, for a file, its data: bytes, or a descriptor that is read from its position on.
+    def add(self, entry: Entry, data: int | bytes | Parts | None = None) -> None:
+        """Write *entry* and, for a file, its data: bytes, parts, or a descriptor that is read from its beginning on.
 
         A path that is not clean is cleaned as `clean_path` does.
 
@@ -37,28 +44,62 @@ class TarWriter:
             entry = entry._replace(path=clean_path(path))
         header = encode_header(entry)
         size = entry.size
-        if isinstance(data, int) and size > _SMALL:
+        if data is not None and not isinstance(data, bytes) and (size > _SMALL or not isinstance(data, int)):
             self._blocks.write(header)
-            self._copy(entry, data)
+            if not isinstance(data, int):
+                self._join(entry, data)
+            elif has_holes(os.fstat(data)):
+                self._copy_sparse(entry, data)
+            else:
+                self._copy(entry, data, size)
             self._blocks.write(padding(size))
             return
+        check()
         # One byte more than expected is asked for, to notice a file that has grown.
         content = os.read(data, size + 1) if isinstance(data, int) else data or b""
         if len(content) != size:
             raise _changed(entry)
         self._blocks.write(header + content + padding(size) if size else header)
 
-    def _copy(self, entry: Entry, fd: int) -> None:
+    def _copy(self, entry: Entry, fd: int, end: int, start: int = 0) -> None:
         """Read the data straight into the blocks."""
-        blocks, rest = self._blocks, entry.size
-        while rest:
-            count = os.readv(fd, [blocks.room()[:rest]])
+        blocks = self._blocks
+        while start < end:
+            check()
+            count = os.preadv(fd, [blocks.room()[: end - start]], start)
             if not count:
                 raise _changed(entry)
             blocks.advance(count)
-            rest -= count
-        if os.read(fd, 1):
+            start += count
+        if end == entry.size and os.pread(fd, 1, end):
             raise _changed(entry)
+
+    def _copy_sparse(self, entry: Entry, fd: int) -> None:
+        """Read what is not a hole: the archive is the same as if all were data."""
+        at = 0
+        for start, end in data_ranges(fd, entry.size):
+            self._hole(start - at)
+            self._copy(entry, fd, end, start)
+            at = end
+        self._hole(entry.size - at)
+        if os.fstat(fd).st_size != entry.size:
+            raise _changed(entry)
+
+    def _join(self, entry: Entry, parts: Parts) -> None:
+        at = 0
+        for offset, part in parts:
+            check()
+            self._hole(offset - at)
+            self._blocks.write(part)
+            at = offset + len(part)
+        self._hole(entry.size - at)
+
+    def _hole(self, size: int) -> None:
+        while size:
+            check()
+            part = min(size, _HOLE_STEP)
+            self._blocks.zeros(part)
+            size -= part
 
     def close(self) -> None:
         """Write the end of the archive; everything has reached the sink afterwards."""

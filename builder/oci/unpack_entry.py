@@ -12,10 +12,10 @@ from typing import TypeVar, assert_never
 
 from builder.oci.errors import LayerError
 from builder.oci.limits import Limits
-from builder.oci.pipeline import PIECE
 from builder.oci.tar_entry import AS_BELOW, Entry, EntryKind
 from builder.oci.tar_reader import EntryData
 from builder.oci.unpack_folder import Folder, join
+from builder.oci.unpack_holes import written_parts
 from builder.oci.unpack_status import (
     clear_xattrs,
     copy_status,
@@ -27,6 +27,8 @@ from builder.oci.unpack_status import (
 from builder.oci.unpack_tree import Tree
 from builder.oci.unpack_whiteouts import apply_whiteout, finish, whiteout_target
 from runtime.errors import UnsafePathError
+from runtime.sparse import copy_data
+from runtime.stopping import check
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPACE_CHECK = 64 << 20
@@ -56,6 +58,7 @@ class Unpacker:
             LayerError: the entry is malformed or hostile.
             OSError: the host failed; names the path.
         """
+        check()
         try:
             self._add(entry, data)
         except (OSError, UnsafePathError) as error:
@@ -146,7 +149,8 @@ class Unpacker:
     def _write(self, fd: int, size: int, data: EntryData) -> None:
         """Write the pieces to their places; what lies between them stays a hole."""
         at = 0
-        for offset, piece in data.pieces():
+        for offset, piece in written_parts(data.pieces()):
+            check()
             if offset != at:
                 os.lseek(fd, offset, os.SEEK_SET)
             self._check_space(len(piece))
@@ -208,8 +212,7 @@ class Unpacker:
         old = tree.lower.open_file(path)
         new = os.open(source, _CREATE, 0o600, dir_fd=dir_fd)
         try:
-            while os.sendfile(new, old, None, PIECE):
-                pass
+            copy_data(old, new, os.fstat(old))
             copy_status(new, found, tree.lower.xattrs(path).items())
         finally:
             os.close(old)

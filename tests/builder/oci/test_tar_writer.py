@@ -8,7 +8,9 @@ import pytest
 
 from builder.oci.errors import LayerError
 from builder.oci.tar import Entry, EntryKind, TarReader, TarWriter
+from runtime.stopping import stoppable
 from tests.helpers.hosts import need_programs
+from tests.helpers.sparse import sparse_file
 
 MIB = 1 << 20
 
@@ -117,3 +119,66 @@ def test_a_file_that_changes_its_size_is_an_error_that_names_it(tmp_path: Path, 
         written((file("some/file", size), data.fileno()))
     with pytest.raises(LayerError, match="some/file"):
         written((file("some/file", size), bytes(size + difference)))
+
+
+def sparse_and_dense(tmp_path: Path, size: int, *data: tuple[int, bytes]) -> tuple[list[bytes], list[bytes]]:
+    sparse = sparse_file(tmp_path / "sparse", size, *data)
+    (tmp_path / "dense").write_bytes(sparse.read_bytes())
+    found = []
+    for name in ("sparse", "dense"):
+        with (tmp_path / name).open("rb") as content:
+            found.append(
+                written((file("before", 3), b"abc"), (file("f", size), content.fileno()), (file("g", 0), None))
+            )
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize(
+    ("size", "data"),
+    [
+        (5 * MIB, ()),
+        (5 * MIB + 1, ((0, b"x"),)),
+        (7 * MIB + 513, ((MIB - 1, b"xy"), (3 * MIB, b"z" * 300_000), (7 * MIB + 512, b"!"))),
+        (100_000, ((50_000, b"q"),)),
+    ],
+)
+def test_an_archive_of_a_file_with_holes_is_that_of_one_without(
+    tmp_path: Path, size: int, data: tuple[tuple[int, bytes], ...]
+) -> None:
+    sparse, dense = sparse_and_dense(tmp_path, size, *data)
+
+    assert sparse == dense
+
+
+def test_holes_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = 0
+    preadv = os.preadv
+
+    def note(fd: int, buffers: list[memoryview], offset: int) -> int:
+        nonlocal read
+        count = preadv(fd, buffers, offset)
+        read += count
+        return count
+
+    monkeypatch.setattr(os, "preadv", note)
+    with sparse_file(tmp_path / "f", 50 * MIB, (9 * MIB, b"x")).open("rb") as content:
+        blocks = written((file("f", 50 * MIB), content.fileno()))
+
+    assert len(b"".join(blocks)) == 50 * MIB + 512 + 1024
+    assert read < MIB
+
+
+def test_what_comes_in_parts_is_filled_with_zeros() -> None:
+    parts = iter([(5, memoryview(b"abc")), (20, memoryview(b"d"))])
+
+    blocks = written((file("f", 30), parts))  # type: ignore[arg-type]
+
+    assert b"".join(blocks)[512:542] == b"\0" * 5 + b"abc" + b"\0" * 12 + b"d" + b"\0" * 9
+
+
+def test_writing_stops_when_it_is_told_to(tmp_path: Path) -> None:
+    def stop() -> None:
+        raise InterruptedError
+
+    with sparse_file(tmp_path / "f", 1 << 40).open("rb") as content, stoppable(stop), pytest.raises(InterruptedError):
+        written((file("f", 1 << 40), content.fileno()))

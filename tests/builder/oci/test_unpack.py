@@ -1,5 +1,6 @@
 """Hostile layers; the numbers are those of the attack classes in the notes on security (B01 to B14, B18)."""
 
+import errno
 import gzip
 import io
 import os
@@ -16,6 +17,7 @@ from builder.oci.limits import Limits
 from builder.oci.tar import Entry, EntryData, EntryKind
 from builder.oci.unpack import Unpacked, entries, unpack
 from builder.oci.unpack_entry import Unpacker
+from runtime.stopping import stoppable
 from tests.helpers.hosts import need_root
 from tests.helpers.leftovers import descriptors_below
 from tests.helpers.rawtar import (
@@ -33,6 +35,7 @@ from tests.helpers.rawtar import (
     symlink,
     watched,
 )
+from tests.helpers.sparse import on_disk
 from tests.helpers.trees import Tree
 from tests.helpers.unpacking import Ground
 
@@ -463,3 +466,22 @@ def test_trees_deeper_than_a_path_can_be_long_are_made(ground: Ground, tmp_path:
     links = [symlink("a", "x" * 250 + "/" + "y" * 250), gnu_long("a/" + "z" * 250), symlink("s", "/a/" + "w" * 250)]
     into(tmp_path / "root", archive(*links, gnu_long("a/" + "z" * 250 + "/f"), file("f")))
     assert watched(ground.outside) == before
+
+
+def test_zeros_become_holes(ground: Ground, tmp_path: Path) -> None:
+    content = b"x" + bytes(8 << 20) + b"y" * 70_000 + bytes(4 << 20)
+    into(tmp_path / "out", archive(file("f", content), file("zeros", bytes(1 << 20))))
+
+    assert (tmp_path / "out" / "f").read_bytes() == content
+    assert on_disk(tmp_path / "out" / "f") < 1 << 20
+    assert (tmp_path / "out" / "zeros").read_bytes() == bytes(1 << 20)
+    assert on_disk(tmp_path / "out" / "zeros") < 1 << 18
+
+
+def test_unpacking_stops_when_it_is_told_to(ground: Ground, tmp_path: Path) -> None:
+    def stop() -> None:
+        raise InterruptedError(errno.EINTR, "stopped")
+
+    with stoppable(stop), pytest.raises(InterruptedError, match="stopped"):
+        into(tmp_path / "out", archive(file("f", b"content")))
+    assert not (tmp_path / "out" / "f").exists()
