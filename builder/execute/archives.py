@@ -5,8 +5,6 @@ zstd. Members cannot leave the destination: names are cleaned, and symlinks on t
 that the image has there, are followed with the destination as their root.
 """
 
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
@@ -19,7 +17,7 @@ from builder.oci.tar import Entry, EntryData, EntryKind, TarReader
 from builder.oci.tar_fields import parse_header
 from builder.trees import FOLDER
 
-_IN_MEMORY = 1 << 20
+_SMALL = 64 << 10
 _BLOCK = 512
 
 
@@ -69,11 +67,12 @@ def _member(entry: Entry, data: EntryData, folder: str, writer: TreeWriter, owne
         placed = placed._replace(uid=owner[0], gid=owner[1])
     if entry.kind is EntryKind.HARDLINK:
         placed = placed._replace(linkname=_link_target(entry, placed.path, folder, writer))
-    if entry.kind is not EntryKind.FILE or entry.size <= _IN_MEMORY:
-        writer.put(placed, data.read() if entry.kind is EntryKind.FILE else None, over=True)
-        return
-    with _spooled(data, entry.size) as handle:
-        writer.put(placed, handle, over=True)
+    if entry.kind is not EntryKind.FILE:
+        writer.put(placed, over=True)
+    elif entry.size <= _SMALL:
+        writer.put(placed, data.read(), over=True)
+    else:
+        writer.put(placed, data.pieces(), over=True)
 
 
 def _place(path: str, folder: str, writer: TreeWriter) -> str:
@@ -90,14 +89,3 @@ def _link_target(entry: Entry, path: str, folder: str, writer: TreeWriter) -> st
     if found is None or found.kind == FOLDER or target == path:
         raise BuildError(f"failed to unpack the archive: {entry.path!r}: a hard link to {entry.linkname!r}, no file")
     return target
-
-
-@contextmanager
-def _spooled(data: EntryData, size: int) -> Iterator[int]:
-    """Give the content of a large member as a file, so that it is never in memory as a whole."""
-    with tempfile.TemporaryFile() as file:
-        for offset, piece in data.pieces():
-            os.pwrite(file.fileno(), piece, offset)
-        os.ftruncate(file.fileno(), size)  # a file with holes may end with one
-        file.seek(0)
-        yield file.fileno()

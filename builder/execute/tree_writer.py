@@ -11,6 +11,7 @@ from builder.errors import BuildError
 from builder.modes import MADE
 from builder.oci.layer import LayerWriter, check_name
 from builder.oci.tar_entry import AS_BELOW, Entry, EntryKind
+from builder.oci.tar_writer import Parts
 from builder.trees import FILE, FOLDER, LINK, OTHER, Node, Tree, resolve
 
 _KINDS = {EntryKind.DIRECTORY: FOLDER, EntryKind.FILE: FILE, EntryKind.HARDLINK: FILE, EntryKind.SYMLINK: LINK}
@@ -96,7 +97,7 @@ class TreeWriter:
             elif node.kind != FOLDER:
                 raise BuildError(f"cannot copy to non-directory: /{above}")
 
-    def put(self, entry: Entry, data: int | bytes | None = None, *, over: bool = False) -> None:
+    def put(self, entry: Entry, data: int | bytes | Parts | None = None, *, over: bool = False) -> None:
         """Add *entry*, whose path has no links in it. A folder overrides owner and mode of the one that is there.
 
         Raises:
@@ -120,7 +121,7 @@ class TreeWriter:
         for below in [name for name in self._written if name.startswith(f"{path}/")]:
             del self._written[below]
 
-    def _add(self, entry: Entry, data: int | bytes | None = None) -> None:
+    def _add(self, entry: Entry, data: int | bytes | Parts | None = None) -> None:
         if "/.wh." in entry.path or entry.path.startswith(".wh."):
             check_name(entry.path)
         if self.latest is not None and entry.mtime >= self.latest:

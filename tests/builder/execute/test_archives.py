@@ -185,3 +185,13 @@ def test_an_archive_in_a_heredoc_is_text(site):
     with tarfile.open(fileobj=buffer, mode="w"):
         pass
     assert list(added(site, buffer.getvalue(), "ADD <<a /d/\ntext\na")) == ["d", "d/a"]
+
+
+def test_a_large_member_needs_no_room_beside_the_layer(site, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
+    content = bytes(300_000) + b"x" * 3_000_000
+
+    found = added(site, archive(file("large", content), file("small", b"s")))
+
+    assert found["d/large"].size == len(content)
+    assert found["d/small"].size == 1
