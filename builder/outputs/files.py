@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from builder.errors import RequestError
+from builder.outputs.space import Space
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -72,8 +73,10 @@ def destination(path: Path | None) -> Iterator[BinaryIO]:
 
 def sink(file: BinaryIO) -> Callable[[bytes | memoryview], None]:
     """Return the function that writes a whole piece to *file*."""
+    space = Space(file.fileno())
 
     def put(piece: bytes | memoryview) -> None:
+        space.take(len(piece))
         file.write(piece)
 
     return put

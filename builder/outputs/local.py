@@ -13,11 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from builder.errors import RequestError
+from builder.outputs.space import Space
 from builder.outputs.tree import Folder, Tree, folders, open_file, open_folder
 from runtime.filelock import remove_tree
 from runtime.safepath import Entry, Root
+from runtime.sparse import copy_data
 
-_COPY_STEP = 1 << 30
 _FILE_MODE, _FOLDER_MODE = 0o777, 0o1777
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -97,6 +98,7 @@ class _Copy:
         self._time = None if epoch is None else epoch * 1_000_000_000
         self._links: dict[tuple[int, int], str] = {}
         self._modes: list[tuple[str, os.stat_result]] = []
+        self._space = Space(target)
 
     def run(self) -> None:
         for folder in folders(self._source):
@@ -135,6 +137,7 @@ class _Copy:
         new = f".pybuild-{secrets.token_hex(8)}"
         try:
             if not self._linked(entry, into, path, new):
+                self._space.take(_room_for(entry))
                 _make(folder.fd, entry, into, new, self._time_of(entry.stat))
             os.rename(new, entry.name, src_dir_fd=into, dst_dir_fd=into)
         except IsADirectoryError:
@@ -156,6 +159,11 @@ class _Copy:
         finally:
             os.close(beside)
         return True
+
+
+def _room_for(entry: Entry) -> int:
+    """Return what a copy takes on the disk, at most: holes take nothing."""
+    return min(entry.stat.st_size, entry.stat.st_blocks * 512)
 
 
 def _make_folder(into: int, name: str) -> None:
@@ -189,8 +197,7 @@ def _make(source: int, entry: Entry, into: int, new: str, time: int) -> None:
     try:
         file = os.open(new, _NEW, 0o600, dir_fd=into)
         try:
-            while os.sendfile(file, data, None, _COPY_STEP):
-                pass
+            copy_data(data, file, os.fstat(data))
             os.fchmod(file, entry.stat.st_mode & _FILE_MODE)
             os.utime(file, ns=times)
         finally:

@@ -88,7 +88,7 @@ def test_a_new_folder_appears_whole_or_not_at_all(image: Path, tmp_path: Path, m
         assert not (tmp_path / "dest").exists()
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "sendfile", fail)
+    monkeypatch.setattr("builder.outputs.local.copy_data", fail)
     before = names(tmp_path)
     with pytest.raises(OSError, match="No space"):
         write(image, tmp_path / "dest")

@@ -3,19 +3,18 @@ import os
 import tarfile
 from pathlib import Path
 
-from builder.outputs.files import sink
 from builder.outputs.tar import write_trees
 from builder.outputs.tree import Tree
 
 
 def packed(root: Path) -> bytes:
-    buffer = io.BytesIO()
+    blocks: list[bytes] = []
     fd = os.open(root, os.O_PATH | os.O_DIRECTORY)
     try:
-        write_trees((Tree("", "", fd),), sink(buffer))
+        write_trees((Tree("", "", fd),), lambda piece: blocks.append(bytes(piece)))
     finally:
         os.close(fd)
-    return buffer.getvalue()
+    return b"".join(blocks)
 
 
 def archive(root: Path) -> tarfile.TarFile:

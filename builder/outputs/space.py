@@ -1,0 +1,29 @@
+"""Room on the file system that an output goes to: its last megabytes stay free for whoever else writes there."""
+
+import errno
+import os
+import stat
+
+from builder.oci.limits import DEFAULT_LIMITS
+
+_STEP = 64 << 20
+
+
+class Space:
+    """Counts what is written to the file system of *fd*; pipes and devices have no end."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._counts = stat.S_IFMT(os.fstat(fd).st_mode) in {stat.S_IFREG, stat.S_IFDIR}
+        self._until_look = 0
+
+    def take(self, count: int) -> None:
+        """Raise OSError when *count* bytes more would leave less free than `Limits.reserve`."""
+        self._until_look -= count
+        if self._until_look > 0 or not self._counts:
+            return
+        found = os.fstatvfs(self._fd)
+        free = found.f_bavail * found.f_frsize - count - DEFAULT_LIMITS.reserve
+        if free < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.readlink(f"/proc/self/fd/{self._fd}"))
+        self._until_look = min(_STEP, free // 2)
