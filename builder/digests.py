@@ -11,19 +11,18 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
 
 from builder.database import Database
-from builder.errors import BuildError
+from builder.errors import BuildError, Cancelled
 from builder.selection import Group, Item, Source
 
 _KEEP_FILE = 128 << 10
 _KEEP_TOTAL = 48 << 20
 _LARGE = 1 << 20
-_PIECE = 1 << 20
 _TICK_NS = 20_000_000
 _FORMAT = f"2 {sys.version_info.major}.{sys.version_info.minor}"
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -51,6 +50,8 @@ class FileDigests:
         self._learnt: Remembered = {}
         self._folders: dict[str, int] = {}
         self._ahead = ExitStack()
+        self._stopped = False
+        """True when nobody waits any more for what the threads read."""
         self._large: dict[str, Begun] = {}
         """Digests that threads are working on, by path; a call waits for one."""
         self._began_ns = time.time_ns()
@@ -61,6 +62,7 @@ class FileDigests:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._stopped = True
         self._ahead.close()
         self._close_folders()
         if kind is None and self._learnt and self._source.id:
@@ -144,14 +146,21 @@ class FileDigests:
         total, length = hashlib.sha256(), 0
         with os.fdopen(handle, "rb", buffering=0) as file:
             item.xattrs = self._source.xattrs(handle)
-            buffer = bytearray(_PIECE)
-            while count := file.readinto(buffer):
-                total.update(memoryview(buffer)[:count])
-                length += count
+            for piece in self._pieces(file.fileno(), item):
+                total.update(piece)
+                length += len(piece)
             same = state_of(os.fstat(handle)) == state_of(item.stat)
         if not same or length != item.stat.st_size:
             raise changed(item)
         return total.digest() + _xattr_digest(item)
+
+    def _pieces(self, handle: int, item: Item) -> Iterator[bytes | memoryview]:
+        from builder.large_files import pieces
+
+        for piece in pieces(handle, item.stat):
+            if self._stopped:
+                raise Cancelled("cancelled")
+            yield piece
 
     def _open(self, item: Item) -> int:
         """Open the very file that was selected: same folder, no link followed, same inode."""

@@ -38,8 +38,18 @@ def run_in_order(
                     sorter.done(running.pop(future))
         except BaseException:
             cancel.set()
-            pool.shutdown(cancel_futures=True)
+            _shut_down(pool)
             raise
+
+
+def _shut_down(pool: ThreadPoolExecutor) -> None:
+    """Wait for what runs, whatever signals come: it cleans up, and is gone in a moment."""
+    while True:
+        try:
+            pool.shutdown(cancel_futures=True)
+        except KeyboardInterrupt:
+            continue
+        return
 
 
 def _raise_first_failure(done: set[Future[None]]) -> None:

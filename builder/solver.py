@@ -28,6 +28,7 @@ from builder.room import storing
 from builder.steps import Reporter, Steps
 from builder.vertex_keys import VertexKeys
 from runtime.errors import RuntimeHostError
+from runtime.stopping import stoppable
 from runtime.values import frozen
 
 Executor = Callable[[Op, Any], BuiltLayer]
@@ -183,11 +184,18 @@ class _Solver:
             waits_for = {place: needed.intersection(self._waits_for(place)) for place in needed}
             run_in_order(waits_for, self._solve_one, self.cancel, self.request.jobs)
 
-    def _solve_one(self, place: int) -> None:
-        """Give one vertex its result. Runs in a worker; its inputs are solved."""
-        vertex = self.plan.vertices[place]
+    def _check(self) -> None:
         if self.cancel.is_set():
             raise Cancelled("cancelled")
+
+    def _solve_one(self, place: int) -> None:
+        """Give one vertex its result. Runs in a worker; its inputs are solved."""
+        with stoppable(self._check):
+            self._check()
+            self._solve_vertex(place)
+
+    def _solve_vertex(self, place: int) -> None:
+        vertex = self.plan.vertices[place]
         if isinstance(vertex.op, Base):
             self._pull(place, vertex.op)
             return

@@ -12,6 +12,7 @@ from builder.errors import BuildError
 from builder.ops import Pick
 from builder.selection import Source, select
 from runtime.safepath import Root
+from tests.helpers.sparse import MIB, sparse_file
 from tests.helpers.watch import opened_files
 
 LARGE = 3 << 20
@@ -189,3 +190,30 @@ def test_large_files_are_not_all_open_at_once(folder, database):
     found, _ = digests_of(folder, database)
     assert set(found.values()) == {hashlib.sha256(bytes(1 << 20)).digest()}
     assert len(found) == 60
+
+
+def test_holes_count_as_zeros_and_are_not_read(folder, database, monkeypatch):
+    path = sparse_file(folder / "sparse", 40 * MIB, (3, b"abc"), (20 * MIB + 5, b"def"))
+    expected = hashlib.sha256(path.read_bytes()).digest()
+    sizes = []
+    preadv = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda *given: sizes.append(preadv(*given)) or sizes[-1])
+
+    assert digests_of(folder, database)[0] == {"sparse": expected}
+    assert sum(sizes) < MIB
+
+
+def test_threads_that_read_ahead_end_with_the_build(folder, database):
+    for name in ("a", "b"):
+        sparse_file(folder / name, 1 << 42)
+
+    def interrupted():
+        with Root.open_host(folder) as root:
+            source = Source(root=root, id="here")
+            groups = select(source, Pick(path=".", input=1))
+            with FileDigests(source, database, Memory()) as digests:
+                digests.prefetch(groups)
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()

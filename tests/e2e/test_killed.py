@@ -134,6 +134,23 @@ def test_interrupted_build_cleans_up_and_says_so(program: Program, tmp_path: Pat
     assert validate_store(program.store) == []
 
 
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_build_that_packs_a_large_file_stops_at_once(program: Program, tmp_path: Path, signals: int) -> None:
+    text = "FROM small\nRUN truncate -s 60G /large\n"
+    context = write_context(tmp_path / "context", {"Dockerfile": text})
+    process = program.start(*build_arguments(context))
+    while not list((program.store / "tmp").glob("blob-*")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    for _ in range(signals):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+    _, printed = process.communicate(timeout=30)
+
+    assert process.returncode == 130, printed
+    assert list((program.store / "tmp").iterdir()) == []
+
+
 def _kill_when_it_prints(program: Program, context: Path, word: str) -> None:
     process = program.start(*build_arguments(context))
     _read_until(process, word)
