@@ -84,16 +84,23 @@ class Contents:
     def _read(self, source: Source, op: Op, pick: Pick) -> Selected:
         exclude = _exclusions(excluded(op))
         groups = select(source, pick, exclude, parents=isinstance(op, Copy) and op.parents)
-        listing = listing_key(listing_digest(groups))
-        content = self._machine.cache.selection(listing) if source.id else None
+        listed = listing_digest(source, groups) if source.id else None
+        listing = None if listed is None else listing_key(listed)
+        content = None if listing is None else self._machine.cache.selection(listing)
         if content is None:
             with self._lock, FileDigests(source, self._machine.database, self._memory) as digests:
                 digests.prefetch(groups)
                 content = content_digest(source, groups, digests)
                 racy = digests.racy
-            if source.id and not racy:
+            if listing is not None and not racy:
                 self._machine.cache.put_selection(listing, content)
         return Selected(source, groups, content)
+
+
+def read_again(selected: tuple[Selected, ...]) -> str:
+    """Return what to say of files that are read in every build, because nothing tells whether they changed."""
+    places = dict.fromkeys(each.source.where for each in selected if None in each.source.mounts.values())
+    return "".join(f"{where}: the file system keeps no change times, all files are read again\n" for where in places)
 
 
 def _exclusions(patterns: tuple[str, ...]) -> IgnoreFile | None:

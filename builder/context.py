@@ -52,7 +52,7 @@ class Sources:
                 ignore=_parsed(ignore_text(root, self._request)) if name == MAIN else _own_ignore_file(root),
                 owned_by_root=True,
                 where="the build context" if name == MAIN else f"the context {name}",
-                id=f"{status.st_dev}:{status.st_ino}:{os.path.abspath(path)}",
+                id=f"{status.st_ino}:{os.path.abspath(path)}",
             )
         return self._contexts[name]
 

@@ -1,4 +1,4 @@
-"""Digests of source files: read once, remembered by (path, size, mtime, ctime, inode).
+"""Digests of source files: read once, remembered by (path, size, mtime, ctime, inode, file system).
 
 What is remembered is one row per source folder. A file whose change time is younger than the clock's tick when it is
 read is not remembered: it could be written again without a trace. Small files keep their content in the item, within
@@ -24,10 +24,10 @@ _KEEP_FILE = 128 << 10
 _KEEP_TOTAL = 48 << 20
 _LARGE = 1 << 20
 _TICK_NS = 20_000_000
-_FORMAT = f"2 {sys.version_info.major}.{sys.version_info.minor}"
+_FORMAT = f"3 {sys.version_info.major}.{sys.version_info.minor}"
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
-Remembered = dict[str, tuple[tuple[int, ...], bytes]]
+Remembered = dict[str, tuple[tuple[int | str, ...], bytes]]
 Begun = Callable[[], bytes]
 """Waits for the digest of a file that is being read."""
 
@@ -43,6 +43,7 @@ class FileDigests:
     """Digests of the regular files of one source; a context manager that writes back what it learnt."""
 
     def __init__(self, source: Source, database: Database, memory: Memory) -> None:
+        self._began_ns = time.time_ns()
         self._source = source
         self._memory = memory
         self._database = database
@@ -54,7 +55,6 @@ class FileDigests:
         """True when nobody waits any more for what the threads read."""
         self._large: dict[str, Begun] = {}
         """Digests that threads are working on, by path; a call waits for one."""
-        self._began_ns = time.time_ns()
         self.racy = False
         """True once a file was too young to be remembered."""
 
@@ -105,15 +105,21 @@ class FileDigests:
             return known
         begun = self._large.pop(item.path, None)
         digest = begun() if begun is not None else self._read(item)
-        if item.stat.st_ctime_ns < self._began_ns - _TICK_NS:
-            self._learnt[item.path] = (state_of(item.stat), digest)
+        if self._is_true(item) and item.stat.st_ctime_ns < self._began_ns - _TICK_NS:
+            self._learnt[item.path] = (self._state(item), digest)
         else:
             self.racy = True
         return digest
 
     def _remembered(self, item: Item) -> bytes:
         state, digest = self._known.get(item.path, ((), b""))
-        return digest if state == state_of(item.stat) else b""
+        return digest if digest and self._is_true(item) and state == self._state(item) else b""
+
+    def _is_true(self, item: Item) -> bool:
+        return bool(self._source.id) and self._source.file_system(item) is not None
+
+    def _state(self, item: Item) -> tuple[int | str, ...]:
+        return *state_of(item.stat), self._source.file_system(item) or ""
 
     def _read(self, item: Item) -> bytes:
         handle = self._open(item)

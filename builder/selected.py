@@ -15,16 +15,24 @@ from builder.selection import Group, Item, Source
 FileDigest = Callable[[Item], bytes]
 
 
-def listing_digest(groups: Iterable[Group]) -> Digest:
+def listing_digest(source: Source, groups: Iterable[Group]) -> Digest | None:
     """Return a digest of everything that shows without reading a file; equal listings have equal content.
+
+    None when that cannot be said: a file is on a file system whose change times are not true.
 
     The change time is in it, which nobody can set: a file that was written to has another one.
     """
     total = hashlib.sha256()
+    device = None
     for group in groups:
         lines = [f"{group.base}\0{group.is_folder}\n"]
         for item in group.items:
             st = item.stat
+            if st.st_dev != device:
+                device, mounted = st.st_dev, source.file_system(item)
+                if mounted is None:
+                    return None
+                lines.append(f"{mounted}\n")
             lines.append(f"{item.name}\0{st.st_mode}\0{st.st_ino}\0{st.st_size}\0{st.st_mtime_ns}\0{st.st_ctime_ns}\n")
         total.update(os.fsencode("".join(lines)))
     return Digest("sha256", total.hexdigest())

@@ -8,7 +8,7 @@ to the place where it goes.
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from posixpath import normpath
 
@@ -18,6 +18,7 @@ from builder.ops import Inline, Pick
 from grammar.ignorefile import IgnoreFile
 from grammar.patterns import BadPattern, has_wildcard, match, parse_pattern
 from runtime.errors import UnsafePathError
+from runtime.filesystems import identity
 from runtime.safepath import Root, read_xattrs, scan_folder
 
 
@@ -53,10 +54,23 @@ class Source:
     where: str = "the build context"
     id: str = ""
     """Identity of the folder between runs, for remembered digests; "" when nothing is to be remembered."""
+    mounts: dict[int, str | None] = field(default_factory=dict)
+    """Identity of each file system, by device number; None for one whose change times are not true."""
 
     def owner(self, status: os.stat_result) -> tuple[int, int]:
         """Return the owner that a copy of an entry has."""
         return (0, 0) if self.owned_by_root else (status.st_uid, status.st_gid)
+
+    def file_system(self, item: "Item") -> str | None:
+        """Return the identity of the file system that *item* is on, None when it must be read each time."""
+        device = item.stat.st_dev
+        if device not in self.mounts:
+            handle = self.root.open(item.path, os.O_PATH | os.O_NOFOLLOW)
+            try:
+                self.mounts[device] = identity(handle)
+            finally:
+                os.close(handle)
+        return self.mounts[device]
 
     def xattrs(self, handle: int) -> tuple[tuple[str, bytes], ...]:
         """Return the extended attributes of an open file that a copy of it has.

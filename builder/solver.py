@@ -14,7 +14,7 @@ from typing import Any
 
 from builder.answers import Answers
 from builder.cache import BuiltLayer, Layers
-from builder.contents import Contents, Selected
+from builder.contents import Contents, Selected, read_again
 from builder.context import Sources
 from builder.errors import BuildError, Cancelled, StepFailed
 from builder.finished import Finished
@@ -237,6 +237,8 @@ class _Solver:
             for source in vertex.inputs:
                 self._unpack_base(place, source)
         with self.steps.running(place), storing(self.machine.root):
+            if note := read_again(selected):
+                self.steps.output(place)(2, note.encode())
             job = Job(
                 machine=self.machine,
                 request=self.request,

@@ -167,6 +167,7 @@ def test_what_is_remembered_and_cannot_be_read_is_forgotten(folder, database, mo
 def test_no_descriptor_is_left_open(folder, database):
     for number in range(40):
         write(folder, f"d{number}/f", b"1")
+    database.one("SELECT 1")
     before = len(os.listdir("/proc/self/fd"))
     digests_of(folder, database)
     assert len(os.listdir("/proc/self/fd")) == before
@@ -217,3 +218,16 @@ def test_threads_that_read_ahead_end_with_the_build(folder, database):
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
+
+
+def test_files_of_another_file_system_at_the_same_place_are_read(folder, database, monkeypatch):
+    later(monkeypatch)
+    write(folder, "f", b"1")
+    opened = []
+    for mounted in ("one", "one", "two", None, None):
+        monkeypatch.setattr("builder.selection.identity", lambda _fd, mounted=mounted: mounted)
+        with opened_files(folder) as now:
+            digests_of(folder, database)
+        opened.append(now)
+
+    assert opened == [{"f"}, set(), {"f"}, {"f"}, {"f"}]

@@ -274,7 +274,8 @@ def test_names_that_run_together_differ(folder):
 
 def listing_of(folder):
     with Root.open_host(folder) as root:
-        return listing_digest(select(Source(root=root), Pick(path=".", input=1)))
+        source = Source(root=root)
+        return listing_digest(source, select(source, Pick(path=".", input=1)))
 
 
 def test_a_listing_changes_when_a_file_is_written_even_if_its_times_are_set_back(folder):

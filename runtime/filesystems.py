@@ -1,0 +1,63 @@
+"""Which file system a file is on, so that another one in its place is not taken for it.
+
+An inode number and a change time tell files of one file system apart. Two images that are mounted in turn at one place
+may have the same numbers, and a file system that others write to may show any change time.
+"""
+
+import ctypes
+import os
+import struct
+from functools import cache
+
+_EXT, _XFS, _BTRFS = 0xEF53, 0x58465342, 0x9123683E
+_FUSE, _NFS, _9P, _CEPH = 0x65735546, 0x6969, 0x01021997, 0xC36400
+_SMB, _SMB2, _VBOX = 0xFF534D42, 0xFE534D42, 0x786F4256
+_WITH_ID = frozenset({_EXT, _XFS, _BTRFS})
+"""The id of these is written on the disk when they are made."""
+_UNTRUE = frozenset({_FUSE, _NFS, _SMB, _SMB2, _9P, _CEPH, _VBOX})
+"""The change time of these is what somebody else says."""
+_AT_EMPTY_PATH = 0x1000
+_STATX_MNT_ID_UNIQUE = 0x4000
+_MASK_AT, _MOUNT_AT = 0, 144  # struct statx: stx_mask, stx_mnt_id
+_TYPE_AT, _ID_AT = 0, 56  # struct statfs of machines of 64 bits: f_type, f_fsid
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def identity(fd: int) -> str | None:
+    """Return what names the file system of an open file; None when its change times cannot be trusted.
+
+    ext4, xfs and btrfs have an id of their own. Of all others the mount counts too: its number is never used again
+    before the machine is started anew (Linux 6.8).
+    """
+    buffer = ctypes.create_string_buffer(256)
+    if _libc.fstatfs(fd, buffer):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    kind = struct.unpack_from("l", buffer.raw, _TYPE_AT)[0] & 0xFFFFFFFF
+    if kind in _UNTRUE:
+        return None
+    number = struct.unpack_from("Q", buffer.raw, _ID_AT)[0]
+    if kind in _WITH_ID:
+        return f"{kind:x}:{number:x}"
+    return f"{kind:x}:{number:x}:{os.fstat(fd).st_dev:x}:{_mount(fd)}"
+
+
+def _mount(fd: int) -> str:
+    """Return the number of the mount and the boot it belongs to; nothing where the number is new in every process."""
+    buffer = ctypes.create_string_buffer(512)
+    if not hasattr(_libc, "statx") or _has_own_mounts():
+        return ""
+    if _libc.statx(fd, b"", _AT_EMPTY_PATH, _STATX_MNT_ID_UNIQUE, buffer):
+        return ""
+    if not struct.unpack_from("I", buffer.raw, _MASK_AT)[0] & _STATX_MNT_ID_UNIQUE:
+        return ""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return f"{struct.unpack_from('Q', buffer.raw, _MOUNT_AT)[0]:x}:{file.read().strip()}"
+
+
+@cache
+def _has_own_mounts() -> bool:
+    """Tell whether this process has copies of all mounts, with new numbers: so it is in a user namespace of its own."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return file.read().split() != ["0", "0", "4294967295"]
