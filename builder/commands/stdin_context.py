@@ -67,11 +67,11 @@ def _without_stdin(request: Request, *, named: bool) -> Iterator[Request]:
     if request.context == request.dockerfile:
         raise RequestError("invalid argument: can't use stdin for both build context and dockerfile")
     # Imported here because it brings random, shutil and three compressors.
-    import tempfile
+    from runtime.scratch import scratch
 
-    with tempfile.TemporaryDirectory(prefix="pybuild-") as folder:
+    with scratch("pybuild-") as folder:
         with binary_stdin() as stream:
-            ready = _taken(request, stream, Path(folder), named=named or request.dockerfile is not None)
+            ready = _taken(request, stream, folder, named=named or request.dockerfile is not None)
         yield ready
 
 

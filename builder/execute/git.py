@@ -2,7 +2,6 @@
 
 import os
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from builder.remote.git import Git as Program
 from builder.selection import Item, Source, select
 from runtime.errors import UnsafePathError
 from runtime.safepath import Root, open_beneath
+from runtime.scratch import scratch
 
 
 def git(op: Git, job: Job) -> BuiltLayer:
@@ -26,8 +26,8 @@ def git(op: Git, job: Job) -> BuiltLayer:
         BuildError: it cannot be fetched, or the folder that is asked for is not there.
     """
     program = Program(job.request, op.url, job.cancel.is_set)
-    with tempfile.TemporaryDirectory(prefix="git-", dir=job.machine.root / "tmp") as scratch:
-        folder, seconds = Checkout(op, program, Path(scratch)).run()
+    with scratch("git-", job.machine.root / "tmp") as place:
+        folder, seconds = Checkout(op, program, place).run()
         epoch = job.request.source_date_epoch
         mtime = seconds if epoch is None else min(seconds, epoch)
         with _subdir(folder, op) as root, job.writer() as layer:

@@ -1,0 +1,27 @@
+"""A directory for the time of a block, below a directory that others use too."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runtime.filelock import new_locked_folder, remove_tree
+
+
+@contextmanager
+def scratch(prefix: str, above: Path | None = None) -> Iterator[Path]:
+    """Make a directory that nobody else enters in *above*, $TMPDIR by default; it is locked, and gone afterwards.
+
+    The standard library's removal calls itself for each level, and a tree may be deeper than that can go.
+    """
+    path, lock = new_locked_folder(above or Path(tempfile.gettempdir()), prefix)
+    try:
+        yield path
+    finally:
+        top = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            remove_tree(top, path.name)
+        finally:
+            os.close(top)
+            os.close(lock)
