@@ -211,7 +211,7 @@ def _container(fields: Fields) -> ContainerConfig:
         cmd=fields.texts("Cmd"),
         volumes=fields.names("Volumes"),
         working_dir=_one_line(fields, "WorkingDir"),
-        labels=tuple(fields.text_map("Labels").items()),
+        labels=tuple(sorted(fields.text_map("Labels").items())),
         stop_signal=_one_line(fields, "StopSignal"),
         args_escaped=fields.flag("ArgsEscaped"),
         healthcheck=_healthcheck(check) if check else None,

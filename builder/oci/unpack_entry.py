@@ -14,7 +14,7 @@ from builder.oci.errors import LayerError
 from builder.oci.limits import Limits
 from builder.oci.tar_entry import AS_BELOW, Entry, EntryKind
 from builder.oci.tar_reader import EntryData
-from builder.oci.unpack_folder import Folder, join
+from builder.oci.unpack_folder import Folder, added, join
 from builder.oci.unpack_holes import written_parts
 from builder.oci.unpack_status import (
     clear_xattrs,
@@ -123,7 +123,7 @@ class Unpacker:
             case _:
                 assert_never(entry.kind)
         if not self._tree.overlay:
-            folder.made.add(name)
+            folder.made = added(folder.made, name)
         self._tree.cover(folder, name)
         folder.claim()
 
@@ -203,7 +203,7 @@ class Unpacker:
         found, path, dir_fd = tree.lower_stat(origin, source), join(origin, source), tree.fd(origin)
         if found is None or not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
             return False
-        origin.copied.add(source)
+        origin.copied = added(origin.copied, source)
         if stat.S_ISLNK(found.st_mode):
             os.symlink(tree.lower.readlink(path) or "", source, dir_fd=dir_fd)
             os.chown(source, found.st_uid, found.st_gid, dir_fd=dir_fd, follow_symlinks=False)

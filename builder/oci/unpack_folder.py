@@ -1,5 +1,8 @@
 """What is remembered of a folder while a layer is unpacked, beyond what the disk says."""
 
+_NOTHING: set[str] = set()
+"""What a folder has of most things: one empty set for all, since a layer may have a million folders."""
+
 
 class Folder:
     """A folder that the layer has something to do with. `Tree` makes them; compared by identity."""
@@ -20,12 +23,12 @@ class Folder:
         self.mtime_ns: int | None = None
         """The time to give it at the end; None when it is not known yet."""
         self.opaque = False
-        self.whiteouts: set[str] = set()
-        self.links: set[str] = set()
+        self.whiteouts = _NOTHING
+        self.links = _NOTHING
         """Overlay: names in it that are links of the parent snapshot and were followed."""
-        self.copied: set[str] = set()
+        self.copied = _NOTHING
         """Overlay: names in it that were copied from the parent snapshot only for a hard link to lead there."""
-        self.made: set[str] = set()
+        self.made = _NOTHING
         """Tree: names in it, other than folders, that this layer has made."""
         self.ours = False
         """Something in it or below it comes from this layer."""
@@ -61,6 +64,14 @@ class Folder:
         while folder is not None and not folder.ours:
             folder.ours = True
             folder = folder.parent
+
+
+def added(names: set[str], name: str) -> set[str]:
+    """Return *names* of a folder with one more."""
+    if names is _NOTHING:
+        return {name}
+    names.add(name)
+    return names
 
 
 def join(folder: Folder, name: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from builder.oci.tar_entry import Entry, kept_xattr, portable_xattr
 
 _NOT_PERMITTED = frozenset({errno.ENOTSUP, errno.EPERM})
+_TOO_LARGE = frozenset({errno.E2BIG, errno.ERANGE, errno.ENOSPC})
 
 
 def set_status(fd: int, entry: Entry) -> tuple[str, ...]:
@@ -30,11 +31,19 @@ def _set_xattrs(fd: int | str, xattrs: Iterable[tuple[str, bytes]]) -> tuple[str
         try:
             os.setxattr(fd, name, portable_xattr(name, value))
         except OSError as error:
+            if error.errno in _TOO_LARGE and _has_room(fd):
+                text = f"the attribute {name!r} of {len(value)} bytes is more than this file system keeps"
+                raise OSError(errno.EINVAL, text) from error
             if error.errno not in _NOT_PERMITTED:
                 text = f"the extended attribute {name} of {len(value)} bytes: {error.strerror}"
                 raise OSError(error.errno, text) from error
             skipped.append(name)
     return tuple(skipped)
+
+
+def _has_room(target: int | str) -> bool:
+    """Tell whether the file system is not full: ENOSPC of an attribute may also mean that it is too long."""
+    return isinstance(target, str) or os.fstatvfs(target).f_bavail > 0
 
 
 def clear_xattrs(fd: int) -> None:

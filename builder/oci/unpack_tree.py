@@ -23,7 +23,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
 from builder.oci.errors import LayerError
-from builder.oci.unpack_folder import Folder, join
+from builder.oci.unpack_folder import Folder, added, join
 from runtime.filelock import remove_tree
 from runtime.safepath import Root
 
@@ -144,7 +144,7 @@ class Tree:
         if found is None:
             return None
         if stat.S_ISLNK(found.st_mode):
-            here.links.add(name)
+            here.links = added(here.links, name)
             return self.lower.readlink(join(here, name))
         if not stat.S_ISDIR(found.st_mode):
             raise _NoFolderError(f"{join(here, name)!r} is no folder, but there are entries below it")

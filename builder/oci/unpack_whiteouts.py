@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from builder.oci.errors import LayerError
 from builder.oci.layer import OPAQUE_WHITEOUT, WHITEOUT_PREFIX
-from builder.oci.unpack_folder import Folder
+from builder.oci.unpack_folder import Folder, added
 from builder.oci.unpack_status import copy_status, set_default_status
 from builder.oci.unpack_tree import Tree
 
@@ -59,7 +59,7 @@ def _note(tree: Tree, folder: Folder, target: str) -> None:
     for name in names:
         if name not in folder.whiteouts:
             tree.count_one()
-            folder.whiteouts.add(name)
+            folder.whiteouts = added(folder.whiteouts, name)
 
 
 def _drop_copies(tree: Tree, folder: Folder, target: str) -> None:

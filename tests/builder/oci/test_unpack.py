@@ -17,6 +17,7 @@ from builder.oci.limits import Limits
 from builder.oci.tar import Entry, EntryData, EntryKind
 from builder.oci.unpack import Unpacked, entries, unpack
 from builder.oci.unpack_entry import Unpacker
+from builder.oci.unpack_folder import Folder, added
 from runtime.stopping import stoppable
 from tests.helpers.hosts import need_root
 from tests.helpers.leftovers import descriptors_below
@@ -485,3 +486,20 @@ def test_unpacking_stops_when_it_is_told_to(ground: Ground, tmp_path: Path) -> N
     with stoppable(stop), pytest.raises(InterruptedError, match="stopped"):
         into(tmp_path / "out", archive(file("f", b"content")))
     assert not (tmp_path / "out" / "f").exists()
+
+
+@pytest.mark.parametrize(("name", "size"), [("note", 70_000), ("n" * 300, 1)])
+def test_an_attribute_over_the_limits_of_the_kernel_is_named(ground: Ground, name: str, size: int) -> None:
+    layer = archive(pax((f"SCHILY.xattr.user.{name}", b"x" * size)), file("f"))
+
+    with pytest.raises(LayerError, match=f"cannot unpack 'f': the attribute 'user.{name}' of {size} bytes"):
+        ground.apply(layer)
+
+
+def test_a_folder_without_anything_takes_little_memory() -> None:
+    empty = Folder(None, "d")
+    own = {id(value) for value in (empty.whiteouts, empty.links, empty.copied, empty.made)}
+
+    assert len(own) == 1
+    empty.made = added(empty.made, "a")
+    assert (empty.made, Folder(None, "e").made) == ({"a"}, set())
