@@ -26,8 +26,16 @@ def split_env(pairs: Iterable[str]) -> dict[str, str]:
 def with_env(config: ContainerConfig, name: str, value: str) -> ContainerConfig:
     """Set a variable; one that exists keeps its place in the list."""
     pair = f"{name}={value}"
+    if not _mentions(config.env, name):
+        return replace(config, env=(*config.env, pair))
     kept = [pair if item.partition("=")[0] == name else item for item in config.env]
     return replace(config, env=tuple(kept) if pair in kept else (*kept, pair))
+
+
+def _mentions(env: tuple[str, ...], name: str) -> bool:
+    """Tell whether *name* may be in *env*: one search of the whole text, as there may be a variable per instruction."""
+    text = "\0".join(("", *env, ""))
+    return f"\0{name}=" in text or f"\0{name}\0" in text
 
 
 def with_default_path(config: ContainerConfig) -> ContainerConfig:
@@ -36,8 +44,15 @@ def with_default_path(config: ContainerConfig) -> ContainerConfig:
 
 
 def with_labels(config: ContainerConfig, labels: Mapping[str, str]) -> ContainerConfig:
-    """Set labels; later ones win."""
-    return replace(config, labels=tuple(sorted((dict(config.labels) | dict(labels)).items())))
+    """Set labels; later ones win. They stay in order of their names, in which a new one is found its place quickly."""
+    from bisect import bisect_left
+
+    kept = list(config.labels)
+    for pair in labels.items():
+        place = bisect_left(kept, (pair[0],))
+        same = place < len(kept) and kept[place][0] == pair[0]
+        kept[place : place + same] = [pair]
+    return replace(config, labels=tuple(kept))
 
 
 def without(config: ContainerConfig, variables: Collection[str], labels: Collection[str]) -> ContainerConfig:

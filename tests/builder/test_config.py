@@ -135,3 +135,16 @@ def test_what_is_no_signal_is_refused(text):
 )
 def test_an_absolute_working_folder_is_kept_as_written_and_a_relative_one_is_joined_and_cleaned(current, path, result):
     assert config.working_dir(current, path) == result
+
+
+def test_labels_of_a_base_and_new_ones_are_in_order():
+    before = ContainerConfig(labels=(("b", "1"), ("d", "2")))
+
+    assert config.with_labels(before, {"e": "5", "a": "0", "d": "3", "c": "4"}).labels == (
+        ("a", "0"), ("b", "1"), ("c", "4"), ("d", "3"), ("e", "5")
+    )  # fmt: skip
+
+
+def test_a_variable_without_a_value_is_replaced():
+    assert config.with_env(ContainerConfig(env=("A", "AB=1")), "A", "2").env == ("A=2", "AB=1")
+    assert config.with_env(ContainerConfig(env=("AB=1", "C=A=0")), "A", "2").env == ("AB=1", "C=A=0", "A=2")
