@@ -92,7 +92,7 @@ def evict(machine: Machine, policy: Policy) -> Freed:
     machine.cache.forget([record.key for record in gone if record.mount is None])
     for record in gone:
         if record.mount is not None:
-            remove_mount(record.mount, freed)
+            remove_mount(machine, record.mount, freed)
     return freed
 
 

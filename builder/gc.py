@@ -1,19 +1,21 @@
 """What in the store is still needed, and removing the rest.
 
 Kept are the images that are listed in the layout, with all their documents and layers, and what cache records name.
-A record whose blobs are gone is a miss already and is dropped. Everything here needs the store alone
-(`Machine.collecting`): a builder that runs meanwhile has blobs that nothing names yet.
+A record whose blobs are gone is a miss already and is dropped. Who removes is alone in that (`Machine.collecting`), not
+in the store: what builders and other users rely on they have claimed (`builder.leases`), and it stays.
 """
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.cache import Layers
+from builder.errors import Cancelled
+from builder.leases import is_used, removing
 from builder.machine import Machine
-from builder.mount_store import CacheMount, cache_mounts, remove, sweep
+from builder.mount_store import CacheMount, cache_mounts, remove, sweep, unused
 from builder.oci.digest import Digest
 from builder.oci.errors import OciError
 from builder.oci.image import children, read_image
@@ -85,67 +87,81 @@ def collect(machine: Machine, *, everything: bool = False) -> Freed:
     snapshots before their parents.
     """
     freed = Freed()
-    marked = mark(machine)
     if everything:
         freed.records = sum(1 for _ in machine.cache.records())
         machine.cache.forget_all()
         for mount in list(cache_mounts(machine)):
-            remove_mount(mount, freed)
+            remove_mount(machine, mount, freed)
     else:
-        freed.records = _forget_broken(machine, marked)
-    _sweep_snapshots(machine, marked.snapshots, freed)
-    for digest in list(machine.blobs.digests()):
-        if digest not in marked.blobs:
-            _remove_blob(machine, digest, freed)
-    machine.times.keep_only(marked.diff_ids)
-    machine.blobs.sweep()
-    sweep(machine)
-    # Of images that passed through the store; who copies holds the lock of those that use it.
-    shutil.rmtree(machine.root / "copying", ignore_errors=True)
+        freed.records = _forget_broken(machine)
+    _sweep_snapshots(machine, freed)
+    _remove_unneeded(machine, list(machine.blobs.digests()), freed)
+    machine.locks.sweep()
+    _sweep_unused(machine)
     return freed
 
 
-def remove_mount(mount: CacheMount, freed: Freed) -> None:
-    """Remove a cache mount. The caller holds `Machine.collecting`: no builder works with it."""
-    freed.size += disk_usage(mount.folder)
-    remove(mount)
-    freed.mounts.append(mount.name)
+def _sweep_unused(machine: Machine) -> None:
+    """Remove what is of no use to anybody when the store has no user; nobody becomes one meanwhile."""
+    with removing(machine.root / "locks"):
+        if not is_used(machine.root / "locks"):
+            machine.times.keep_only(_mark_all(machine).diff_ids)
+            machine.blobs.sweep()
+            sweep(machine)
+            # Of images that passed through the store.
+            shutil.rmtree(machine.root / "copying", ignore_errors=True)
+
+
+def remove_mount(machine: Machine, mount: CacheMount, freed: Freed) -> None:
+    """Remove a cache mount, unless a step works with it."""
+    with suppress(Cancelled), unused(mount, machine):
+        freed.size += disk_usage(mount.folder)
+        remove(mount)
+        freed.mounts.append(mount.name)
 
 
 def drop_image(machine: Machine, descriptor: Descriptor) -> Freed:
-    """Remove the blobs of an image that is listed no more, except those that other images or records need."""
+    """Remove the blobs of an image that is listed no more, except those that somebody needs."""
     freed = Freed()
-    marked = mark(machine)
-    for _, layers, _ in machine.cache.records():
-        marked.add_layers(layers, machine)
-    # A manifest that is gone no longer tells what it named.
-    for blob in list(_present(machine, descriptor)):
-        if blob.digest not in marked.blobs:
-            _remove_blob(machine, blob.digest, freed)
+    _remove_unneeded(machine, [blob.digest for blob in _present(machine, descriptor)], freed)
     return freed
 
 
 def drop_platform(machine: Machine, manifest: Descriptor) -> Freed:
-    """Remove the blobs of one image of an index that stays listed, except those that other images or records need."""
+    """Remove the blobs of one image of an index that stays listed, except those that somebody needs."""
     freed = Freed()
     below = [blob.digest for blob in _present(machine, manifest)]
-    # Once the manifest is gone, the index no longer leads to what it names.
-    _remove_blob(machine, manifest.digest, freed)
-    marked = mark(machine)
-    for _, layers, _ in machine.cache.records():
-        marked.add_layers(layers, machine)
-    for digest in below:
-        if digest not in marked.blobs:
-            _remove_blob(machine, digest, freed)
+    with removing(machine.root / "locks") as claimed:
+        # Once the manifest is gone, the index no longer leads to what it names.
+        if str(manifest.digest) not in claimed:
+            _retire(machine, manifest.digest, freed)
+    _remove_unneeded(machine, below, freed)
     return freed
 
 
-def _forget_broken(machine: Machine, marked: Marked) -> int:
+def _remove_unneeded(machine: Machine, digests: Iterable[Digest], freed: Freed) -> None:
+    """Remove those of *digests* that no image, no record and no user of the store needs."""
+    with removing(machine.root / "locks") as claimed:
+        # Read after the claims: what a user has named or recorded before it ended is found here.
+        needed = _mark_all(machine).blobs
+        for digest in digests:
+            if digest not in needed and str(digest) not in claimed:
+                _retire(machine, digest, freed)
+    machine.blobs.bury()
+
+
+def _mark_all(machine: Machine) -> Marked:
+    """Return what images and records need."""
+    marked = mark(machine)
+    for _, layers, _ in machine.cache.records():
+        marked.add_layers(layers, machine)
+    return marked
+
+
+def _forget_broken(machine: Machine) -> int:
     broken = []
     for key, layers, _ in machine.cache.records():
-        if all(machine.blobs.exists(Digest.parse(layer.digest)) for layer in layers):
-            marked.add_layers(layers, machine)
-        else:
+        if not all(machine.blobs.exists(Digest.parse(layer.digest)) for layer in layers):
             broken.append(key)
     machine.cache.forget(broken)
     return len(broken)
@@ -165,9 +181,8 @@ def _present(machine: Machine, descriptor: Descriptor) -> Iterator[Descriptor]:
             waiting.extend(children(machine.blobs, item))
 
 
-def _remove_blob(machine: Machine, digest: Digest, freed: Freed) -> None:
-    freed.size += machine.blobs.path(digest).stat().st_size if machine.blobs.exists(digest) else 0
-    machine.blobs.remove(digest)
+def _retire(machine: Machine, digest: Digest, freed: Freed) -> None:
+    freed.size += machine.blobs.retire(digest)
     freed.blobs.append(digest)
 
 
@@ -176,24 +191,31 @@ def snapshot_names(machine: Machine) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for keeper in present(machine.root) for name in keeper.names()))
 
 
-def _sweep_snapshots(machine: Machine, needed: set[str], freed: Freed) -> None:
-    """Remove snapshots, those that stand on others first: each round removes what nothing stands on any more."""
-    keepers = present(machine.root)
-    unused = {name: snapshot_size(machine, name) for name in snapshot_names(machine) if name not in needed}
+def _sweep_snapshots(machine: Machine, freed: Freed) -> None:
+    """Remove the snapshots that nobody needs."""
+    found = [(keeper, name) for keeper in present(machine.root) for name in keeper.names()]
+    sizes = {name: snapshot_size(machine, name) for _, name in found}
+    with removing(machine.root / "locks") as claimed:
+        needed = _mark_all(machine).snapshots | claimed
+        retired = list(_retired([(keeper, name) for keeper, name in found if name not in needed]))
+    for name, bury in retired:
+        bury()
+        freed.snapshots.append(name)
+        freed.size += sizes.pop(name, 0)
+
+
+def _retired(unused: list[tuple[Snapshotter, str]]) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Take snapshots out of sight, those that stand on others first; yield what removes each."""
     while unused:
-        removed = [name for name in unused if all(_removed(keeper, name) for keeper in keepers)]
-        if not removed:
+        left = []
+        for keeper, name in unused:
+            try:
+                yield name, keeper.retire(name)
+            except SnapshotError:
+                left.append((keeper, name))
+        if len(left) == len(unused):
             return
-        freed.snapshots.extend(removed)
-        freed.size += sum(unused.pop(name) for name in removed)
-
-
-def _removed(keeper: Snapshotter, name: str) -> bool:
-    try:
-        keeper.remove(name)
-    except SnapshotError:
-        return False
-    return True
+        unused = left
 
 
 def snapshot_size(machine: Machine, name: str) -> int:

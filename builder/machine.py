@@ -13,12 +13,14 @@ The root is private to its owner: a layer may hold set-user-id programs.
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder import leases
 from builder.cache import BuiltLayer, Cache, Layers
 from builder.database import Database, is_suspect, set_aside
 from builder.errors import Cancelled
@@ -48,6 +50,10 @@ class Machine:
         self.locks = Locks(root / "locks")
         self._listener: Callable[[str], None] | None = None
         self._untold: list[str] = []
+        self._users = 0
+        self._users_lock = threading.Lock()
+        self._lease = ExitStack()
+        self._claims: Callable[[str], None] = _nothing
         self._drawback = ""
         """Why snapshots are whole copies; told when the first one is made."""
         self.auth_file: Path | None = None
@@ -85,6 +91,7 @@ class Machine:
 
         with storing(self.root):
             chosen, self._drawback = choose(self.root, os.environ.get("PYBUILD_SNAPSHOTTER", ""))
+        chosen.begin_use(self._claims)
         return chosen
 
     @cached_property
@@ -97,13 +104,37 @@ class Machine:
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Keep everything in the store from being collected while a build or a reader uses it."""
-        with self.locks.shared(LASTING, waiting=lambda: self.tell("waiting for a command that removes from the store")):
+        with self._users_lock:
+            if self._users == 0:
+                self._claim(
+                    self._lease.enter_context(leases.using(self.locks, self.root / "locks", self._wait_for_removals))
+                )
+            self._users += 1
+        try:
             yield
+        finally:
+            with self._users_lock:
+                self._users -= 1
+                if self._users == 0:
+                    self._claim(_nothing)
+                    self._lease.close()
+
+    def _wait_for_removals(self) -> None:
+        self.tell("waiting for a command that removes from the store")
+
+    def _claim(self, claim: Callable[[str], None]) -> None:
+        self.blobs.claim = claim
+        self._claims = claim
+        if "snapshots" in self.__dict__:
+            self.snapshots.begin_use(claim)
 
     @contextmanager
-    def collecting(self) -> Iterator[None]:
-        """Have the store alone, to remove from it; waits for builds to end. What holds space for this is given up."""
-        with self.locks.exclusive(LASTING, waiting=lambda: self.tell("waiting for builds that use the store")):
+    def collecting(self, cancelled: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Be the only one who removes from the store, beside those who use it. What holds space for this is given up.
+
+        What is removed must be nobody's: see `builder.leases.removing`.
+        """
+        with self.locks.exclusive(LASTING, cancelled, lambda: self.tell("waiting for another command in the store")):
             self.database.make_room = lambda: give_up_reserve(self.root)
             if is_short(self.root):
                 give_up_reserve(self.root)
@@ -163,6 +194,10 @@ class Machine:
             raise
 
 
+def _nothing(_name: str) -> None:
+    """Claim nothing."""
+
+
 def image_layers(image: Image) -> Layers:
     """Return the layers of an image as records keep them."""
     return tuple(
@@ -185,16 +220,25 @@ def open_machine(root: Path | None = None) -> Machine:
     folder = (root or default_root()).absolute()
     writable = prepare(folder)
     machine = Machine(folder)
-    if writable and is_suspect(folder / "pybuild.db"):
-        _replace_database(machine)
+    if writable:
+        _sweep(machine)
+        if is_suspect(folder / "pybuild.db"):
+            _replace_database(machine)
     return machine
+
+
+def _sweep(machine: Machine) -> None:
+    """Remove what killed users of the store left; downloads that were cut off stay, to be gone on with."""
+    machine.blobs.sweep(parts=False)
+    machine.locks.sweep()
+    leases.sweep(machine.root / "locks")
 
 
 def _replace_database(machine: Machine) -> None:
     path = machine.root / "pybuild.db"
     # Who works with it now may still read its rows; it is set aside when nobody does.
     with suppress(Cancelled), machine.locks.exclusive(LASTING, lambda: True):
-        target = set_aside(path)
+        target = None if leases.is_used(machine.root / "locks") else set_aside(path)
         if target is not None:
             machine.tell(
                 f"{path} was damaged, or no database of pybuild: it is now {target.name}, and a new one is made"

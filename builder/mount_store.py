@@ -9,7 +9,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from builder.errors import Cancelled
@@ -64,8 +64,18 @@ def in_use(mount: CacheMount, machine: Machine) -> bool:
         return True
 
 
+@contextmanager
+def unused(mount: CacheMount, machine: Machine) -> Iterator[None]:
+    """Keep steps from a cache mount. Raises Cancelled when one works with it, or is about to."""
+    with (
+        machine.locks.exclusive(f"make {mount.name}", lambda: True),
+        machine.locks.exclusive(f"use {mount.name}", lambda: True),
+    ):
+        yield
+
+
 def remove(mount: CacheMount) -> None:
-    """Remove a cache mount; it is gone at once or not at all. The caller has the store alone."""
+    """Remove a cache mount; it is gone at once or not at all. The caller holds it `unused`."""
     aside = mount.folder.with_name(f"old-{mount.folder.name}-{secrets.token_hex(8)}")
     mount.folder.rename(aside)
     with suppress(FileNotFoundError):

@@ -61,11 +61,15 @@ def new_locked_file(folder: Path, prefix: str) -> tuple[Path, int]:
             return path, lock
 
 
-def sweep(folder: Path, prefix: str) -> list[str]:
-    """Remove the files and folders in *folder* that begin with *prefix* and that nobody holds; return their names."""
+def sweep(folder: Path, prefix: str, spared: str = "") -> list[str]:
+    """Remove the files and folders in *folder* that begin with *prefix* and that nobody holds; return their names.
+
+    Those that begin with *spared* stay, unless that is empty.
+    """
     top = os.open(folder, _FOLDER)
     try:
-        return [name for name in os.listdir(top) if name.startswith(prefix) and _remove_unheld(top, name)]
+        names = [name for name in os.listdir(top) if name.startswith(prefix)]
+        return [name for name in names if not (spared and name.startswith(spared)) and _remove_unheld(top, name)]
     finally:
         os.close(top)
 

@@ -5,7 +5,7 @@ that is killed leaves no mount behind.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -37,6 +37,11 @@ class OverlaySnapshotter(SnapshotFolder):
         """Use *folder*, which is made when it is missing."""
         super().__init__(folder)
         self._chains: dict[str, tuple[Path, ...]] = {}
+
+    def begin_use(self, claim: Callable[[str], None]) -> None:
+        """See `SnapshotFolder.begin_use`."""
+        super().begin_use(claim)
+        self._chains.clear()
 
     def exists(self, name: str) -> bool:
         """See `Snapshotter.exists`; a snapshot whose chain of parents is broken does not exist."""

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -41,6 +42,8 @@ class SnapshotFolder:
         self._held: dict[str, int] = {}
         self._parents: dict[str, str] = {}
         self._swept = False
+        self.claim: Callable[[str], None] = _nothing
+        """Told the name of each snapshot before it is looked for: what is relied on must not be removed meanwhile."""
 
     def commit(self, active: Active, name: str) -> None:
         """See `Snapshotter.commit`."""
@@ -62,12 +65,20 @@ class SnapshotFolder:
 
     def remove(self, name: str) -> None:
         """See `Snapshotter.remove`."""
+        self.retire(name)()
+
+    def retire(self, name: str) -> Callable[[], None]:
+        """See `Snapshotter.retire`."""
         path = self._place(name)
         self._sweep_once()
         for other in os.listdir(self._folder):
             if self._parent(self._folder / other) == name:
                 raise SnapshotError(f"snapshot {name} is the parent of {other}")
-        self._drop(path)
+        return self._retired(path)
+
+    def begin_use(self, claim: Callable[[str], None]) -> None:
+        """Claim what is used from now on, also what was found already."""
+        self.claim = claim
 
     def names(self) -> tuple[str, ...]:
         """See `Snapshotter.names`."""
@@ -106,6 +117,7 @@ class SnapshotFolder:
     def _place(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
             raise SnapshotError(f"not the name of a snapshot: {name!r}")
+        self.claim(name)
         return self._folder / name.replace(":", "-")
 
     def _committed(self, name: str) -> Path | None:
@@ -115,7 +127,7 @@ class SnapshotFolder:
             return path
         if path.exists():
             try:
-                self._drop(path, keep_current=True)
+                self._drop(path)
             except OSError as error:
                 if error.errno != errno.EROFS:
                     raise
@@ -141,17 +153,21 @@ class SnapshotFolder:
             return []
         return [name for name in names if _NAME.fullmatch(name)]
 
-    def _drop(self, path: Path, *, keep_current: bool = False) -> None:
-        """Take a committed folder out of sight by one rename, then remove it. A full disk is no hindrance."""
+    def _drop(self, path: Path) -> None:
+        """Take a committed folder that is not current out of sight, then remove it."""
+        self._retired(path, keep_current=True)()
+
+    def _retired(self, path: Path, *, keep_current: bool = False) -> Callable[[], None]:
+        """Take a committed folder out of sight by one rename; return what removes it. A full disk is no hindrance."""
         grave = self._folder / f"{_PREFIX}{os.urandom(8).hex()}"
         # Under the lock nobody else drops, so what is renamed is what was looked at.
         with exclusive(self._folder / "lock"):
             if keep_current and self._is_current(path):
-                return
+                return _done
             try:
                 lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             except FileNotFoundError:
-                return
+                return _done
             try:
                 # Its own lock, so that no sweep takes it away in the middle.
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -162,7 +178,7 @@ class SnapshotFolder:
         self._parents.pop(path.name, None)
         # Nobody stands in the way of its parent any more.
         (grave / "parent").unlink(missing_ok=True)
-        self._remove_held(grave, lock)
+        return lambda: self._remove_held(grave, lock)
 
     def _remove_held(self, path: Path, lock: int) -> None:
         folder = os.open(self._folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -171,6 +187,14 @@ class SnapshotFolder:
         finally:
             os.close(folder)
             os.close(lock)
+
+
+def _nothing(_name: str) -> None:
+    """Claim nothing."""
+
+
+def _done() -> None:
+    """Nothing is left to be removed."""
 
 
 def _make_ready(folder: Path) -> None:

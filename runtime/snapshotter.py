@@ -13,7 +13,7 @@ dropped. Committed snapshots are derived data: each can be made again by unpacki
 survives the loss of any of them, and after an unclean boot they are dropped rather than trusted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -82,6 +82,14 @@ class Snapshotter(Protocol):
 
     def remove(self, name: str) -> None:
         """Drop a committed snapshot. Idempotent. Raises SnapshotError while others stand on it: they go first."""
+        ...
+
+    def retire(self, name: str) -> Callable[[], None]:
+        """Do the part of `remove` that takes no time: it is out of sight; return what frees the space."""
+        ...
+
+    def begin_use(self, claim: Callable[[str], None]) -> None:
+        """Have *claim* told the name of each snapshot before it is looked for."""
         ...
 
     def names(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@
 
 All are optional and mean what the flags of ``prune`` mean. Without ``[gc]`` there are those of `cache_limits`, with an
 empty one none. They are kept by ``prune`` without limits of its own, and after builds, at most once an hour and only
-when nobody else uses the store.
+when nobody else removes from it.
 """
 
 import os
@@ -40,7 +40,7 @@ def tidy(machine: Machine) -> None:
         return
     if wanted.is_empty:
         return
-    with suppress(Cancelled), machine.locks.exclusive("gc", lambda: True):
+    with suppress(Cancelled), machine.collecting(lambda: True):
         _keep(machine, wanted)
         stamp.touch(mode=0o600)
 

@@ -20,7 +20,7 @@ from builder.transports.entries import listed
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @root_option
 def rm(names: tuple[str, ...]) -> None:
-    """Forget the indexes NAME; images of them that have names of their own stay. Waits for builds."""
+    """Forget the indexes NAME; images of them that have names of their own stay."""
     opened = machine()
     try:
         with opened.collecting():

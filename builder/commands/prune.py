@@ -40,7 +40,7 @@ def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, **f
     every step again; with a filter or a size, only as much of it as these say. The filter type=exec.cachemount takes
     cache mounts only, type=regular all but these. Limits may also stand in config.toml of the store, under [gc];
     without, the cache is kept below 60 % of the disk and 100 GB, with 20 % of the disk free. They are kept after
-    builds, too. Waits for builds that use the store.
+    builds, too. What a build uses meanwhile stays.
     """
     wanted = policy(flags)
     opened = machine()

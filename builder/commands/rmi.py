@@ -24,7 +24,7 @@ from builder.platforms import parse_platform
 def command(images: tuple[str, ...], *, force: bool, no_prune: bool, platform: str | None) -> int | None:
     """Remove names and, with its last name, an image; layers that the build cache knows stay until "prune -a".
 
-    As in Docker, -f also makes it no failure that there is no such image. Waits for builds that use the store.
+    As in Docker, -f also makes it no failure that there is no such image. What a build uses stays until the next prune.
     """
     wanted = parse_platform(platform) if platform else None
     opened = machine()

@@ -12,8 +12,9 @@ What holds for any number of processes at once, and after ``kill -9`` or a power
 
 import hashlib
 import os
+import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -26,14 +27,18 @@ from builder.oci.verified import Verifier, pieces
 from runtime import filelock
 
 _TEMP_PREFIX = "blob-"
+_RETIRED_PREFIX = "blob-gone-"
+_PARTS_PREFIX = "blob-part-"
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class BlobStore:
-    """The blobs below *root*. The folders are made when first written to; the object holds no state of its own."""
+    """The blobs below *root*. The folders are made when first written to."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.claim: Callable[[str], None] = _nothing
+        """Told the digest of each blob before it is looked for: what is relied on must not be removed meanwhile."""
 
     def path(self, digest: Digest) -> Path:
         """Return where the blob is, or would be."""
@@ -48,6 +53,7 @@ class BlobStore:
         return self._size(descriptor.digest) == descriptor.size
 
     def _size(self, digest: Digest) -> int | None:
+        self.claim(str(digest))
         try:
             found = os.lstat(self.path(digest))
         except FileNotFoundError:
@@ -62,6 +68,7 @@ class BlobStore:
             SizeMismatch: it does not have the size that the descriptor says.
         """
         digest = blob.digest if isinstance(blob, Descriptor) else blob
+        self.claim(str(digest))
         fd = _open_regular(self.path(digest), digest)
         size = os.fstat(fd).st_size
         if isinstance(blob, Descriptor) and size != blob.size:
@@ -108,12 +115,25 @@ class BlobStore:
 
     def writer(self, algorithm: str = "sha256") -> "BlobWriter":
         """Begin a new blob."""
-        return BlobWriter(self.root, algorithm)
+        return BlobWriter(self.root, algorithm, claim=self.claim)
 
     def remove(self, digest: Digest) -> None:
         """Drop a blob. Idempotent; who has it open reads on."""
         with suppress(FileNotFoundError):
             self.path(digest).unlink()
+
+    def retire(self, digest: Digest) -> int:
+        """Take a blob out of sight by a rename and return its size; `bury` removes it. Idempotent."""
+        aside = self.root / "tmp" / f"{_RETIRED_PREFIX}{secrets.token_hex(8)}"
+        try:
+            self.path(digest).rename(aside)
+        except FileNotFoundError:
+            return 0
+        return aside.stat().st_size
+
+    def bury(self) -> None:
+        """Remove what was retired."""
+        filelock.sweep(self.root / "tmp", _RETIRED_PREFIX)
 
     def digests(self) -> Iterator[Digest]:
         """Yield the digests of all blobs, in no order; what does not look like a blob is passed over."""
@@ -123,17 +143,27 @@ class BlobStore:
                     with suppress(InvalidDigest):
                         yield Digest.parse(f"{folder}:{name}")
 
-    def sweep(self) -> int:
-        """Remove what crashed writers left behind and return how many files that were."""
+    def sweep(self, *, parts: bool = True) -> int:
+        """Remove what crashed writers left behind and return how many files that were.
+
+        Without *parts* downloads that were cut off stay; whoever wants the same blob goes on with them.
+        """
         folder = self.root / "tmp"
-        return len(filelock.sweep(folder, _TEMP_PREFIX)) if folder.is_dir() else 0
+        spared = "" if parts else _PARTS_PREFIX
+        return len(filelock.sweep(folder, _TEMP_PREFIX, spared)) if folder.is_dir() else 0
 
 
 class BlobWriter:
     """A blob that is being written: a context manager. What is not committed at its end is gone."""
 
-    def __init__(self, root: Path, algorithm: str, resume: tuple[Path, int] | None = None) -> None:
-        self._root, self._algorithm = root, algorithm
+    def __init__(
+        self,
+        root: Path,
+        algorithm: str,
+        resume: tuple[Path, int] | None = None,
+        claim: "Callable[[str], None] | None" = None,
+    ) -> None:
+        self._root, self._algorithm, self._claim = root, algorithm, claim or _nothing
         self._hash = hashlib.new(algorithm)
         self._path, self._fd = resume or _new_file(root / "tmp")
         self._keep = resume is not None
@@ -183,6 +213,7 @@ class BlobWriter:
         digest = Digest(self._algorithm, self._hash.hexdigest())
         if expected not in {None, digest}:
             raise DigestMismatch(f"content of {expected} has the digest {digest}")
+        self._claim(str(digest))
         os.fsync(self._fd)
         self._publish(digest)
         return digest, self.size
@@ -209,6 +240,10 @@ class BlobWriter:
         os.close(self._fd)
         self._fd = -1
         _flush_folder(folder)
+
+
+def _nothing(_digest: str) -> None:
+    """Claim nothing."""
 
 
 def _open_regular(path: Path, digest: Digest) -> int:

@@ -59,6 +59,8 @@ def read_image(blobs: BlobStore, descriptor: Descriptor, platform: Platform | No
     if manifest.config.media_type not in media.CONFIGS:
         raise InvalidImage(f"{chosen.digest} is not an image: its config has the type {manifest.config.media_type!r}")
     config = ImageConfig.from_json(blobs.read(manifest.config), f"config {manifest.config.digest}")
+    for layer in manifest.layers:
+        blobs.claim(str(layer.digest))
     if len(config.diff_ids) != len(manifest.layers):
         raise InvalidImage(
             f"image {chosen.digest}: the manifest has {len(manifest.layers)} layers, the config {len(config.diff_ids)}"
@@ -120,12 +122,15 @@ def reachable(blobs: BlobStore, descriptor: Descriptor) -> tuple[Descriptor, ...
 
 def children(blobs: BlobStore, descriptor: Descriptor) -> tuple[Descriptor, ...]:
     """Return what a document names; nothing for a blob that is not a manifest or an index."""
+    found: tuple[Descriptor, ...] = ()
     if descriptor.media_type in media.INDEXES:
-        return Index.from_json(blobs.read(descriptor), f"index {descriptor.digest}").manifests
-    if descriptor.media_type in media.MANIFESTS:
+        found = Index.from_json(blobs.read(descriptor), f"index {descriptor.digest}").manifests
+    elif descriptor.media_type in media.MANIFESTS:
         manifest = Manifest.from_json(blobs.read(descriptor), f"manifest {descriptor.digest}")
-        return (manifest.config, *manifest.layers)
-    return ()
+        found = (manifest.config, *manifest.layers)
+    for child in found:
+        blobs.claim(str(child.digest))
+    return found
 
 
 def select(index: Index, wanted: Platform, name: Digest) -> Descriptor:

@@ -33,7 +33,7 @@ def resumed(blobs: BlobStore, digest: Digest) -> BlobWriter:
         os.close(fd)
         return blobs.writer(digest.algorithm)
     os.fchmod(fd, 0o644)  # as of every blob
-    writer = BlobWriter(blobs.root, digest.algorithm, resume=(path, fd))
+    writer = BlobWriter(blobs.root, digest.algorithm, resume=(path, fd), claim=blobs.claim)
     with os.fdopen(os.dup(fd), "rb") as written:
         while piece := written.read(PIECE):
             writer.recall(piece)

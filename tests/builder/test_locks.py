@@ -1,3 +1,5 @@
+import errno
+import hashlib
 import os
 import signal
 import subprocess
@@ -6,8 +8,9 @@ import threading
 
 import pytest
 
-from builder.errors import Cancelled
-from builder.locks import Locks
+from builder import locks as locks_module
+from builder.errors import Cancelled, StoreError
+from builder.locks import LASTING, Locks
 
 HOLDER = """
 import sys
@@ -100,3 +103,63 @@ def test_a_wait_can_be_given_up(locks):
 def test_any_text_is_a_name(locks, tmp_path):
     with locks.exclusive("../../etc/passwd\n"):
         assert [len(name) for name in os.listdir(tmp_path)] == [32]
+
+
+def test_the_file_of_a_lock_goes_with_its_last_holder_and_that_of_removals_stays(locks, tmp_path):
+    with locks.exclusive("a step"), locks.exclusive(LASTING):
+        assert len(os.listdir(tmp_path)) == 2
+    assert os.listdir(tmp_path) == [hashlib.sha256(LASTING.encode()).hexdigest()[:32]]
+    locks.sweep()
+    assert len(os.listdir(tmp_path)) == 1
+
+
+def test_who_waited_for_a_file_that_is_gone_excludes_who_makes_it_anew(locks):
+    waits, done = threading.Event(), threading.Event()
+    free = []
+
+    def hold():
+        with locks.exclusive("name", lambda: waits.set() or False):
+            free.append(is_free(locks))
+        done.set()
+
+    waiting = threading.Thread(target=hold)
+    with locks.exclusive("name"):
+        waiting.start()
+        assert waits.wait(20)
+    assert done.wait(20)
+    waiting.join()
+    assert free == [False]
+
+
+def test_a_sweep_removes_what_nobody_holds(locks, tmp_path):
+    left = tmp_path / ("0" * 32)
+    left.touch()
+    (tmp_path / "tidied").touch()
+    with locks.exclusive("held"):
+        locks.sweep()
+        assert len(os.listdir(tmp_path)) == 2
+        assert not is_free(locks, "held")
+    assert not left.exists()
+
+
+def test_a_long_wait_is_told_once(locks, monkeypatch):
+    monkeypatch.setattr(locks_module, "_SAY_AFTER", 0.05)
+    said = []
+    asked = iter([False] * 12 + [True])
+    with (
+        locks.exclusive("name"),
+        pytest.raises(Cancelled),
+        locks.shared("name", lambda: next(asked), lambda: said.append("waiting")),
+    ):
+        pass
+    assert said == ["waiting"]
+
+
+def test_a_file_system_without_locks_is_named(locks, tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.ENOLCK, "")
+
+    monkeypatch.setattr(locks_module.fcntl, "flock", refused)
+    with pytest.raises(StoreError, match="this file system has no file locks") as caught, locks.exclusive("name"):
+        pass
+    assert str(tmp_path) in str(caught.value)

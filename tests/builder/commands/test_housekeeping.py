@@ -140,10 +140,10 @@ def test_limits_are_kept_after_a_build_but_not_after_each(shop: Shop) -> None:
     assert records(shop) == 0
 
 
-def test_nothing_goes_while_another_builder_is_at_work(shop: Shop) -> None:
+def test_nothing_goes_while_another_command_removes(shop: Shop) -> None:
     (shop.machine.root / "config.toml").write_text('[gc]\nuntil = "1h"\n')
     remember(shop)
-    with shop.machine.in_use():
+    with shop.machine.collecting():
         tidy(shop.machine)
     assert records(shop) == 1
     tidy(shop.machine)
