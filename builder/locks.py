@@ -71,6 +71,13 @@ class Locks:
             if handle is not None:
                 os.close(handle)
 
+    def make_lasting(self) -> None:
+        """Make the file that stays, while the disk has room for its name."""
+        path = self._path(LASTING)
+        if not path.exists():
+            with suppress(OSError):
+                path.touch(mode=0o600)
+
     def sweep(self) -> None:
         """Remove the files of locks that nobody holds."""
         for name in os.listdir(self._folder):

@@ -134,10 +134,13 @@ class Machine:
 
         What is removed must be nobody's: see `builder.leases.removing`.
         """
+        short = is_short(self.root)
+        if short:
+            # Before the lock, which may need a name.
+            give_up_reserve(self.root)
         with self.locks.exclusive(LASTING, cancelled, lambda: self.tell("waiting for another command in the store")):
             self.database.make_room = lambda: give_up_reserve(self.root)
-            if is_short(self.root):
-                give_up_reserve(self.root)
+            if short:
                 self.database.save_space()
             try:
                 yield
@@ -229,6 +232,7 @@ def open_machine(root: Path | None = None) -> Machine:
 
 def _sweep(machine: Machine) -> None:
     """Remove what killed users of the store left; downloads that were cut off stay, to be gone on with."""
+    machine.locks.make_lasting()
     machine.blobs.sweep(parts=False)
     machine.locks.sweep()
     leases.sweep(machine.root / "locks")

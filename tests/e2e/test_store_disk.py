@@ -71,6 +71,8 @@ def test_reading_commands_work_on_a_full_disk(program: Program, disk: Path, fill
 def test_what_frees_space_works_on_a_full_disk(
     program: Program, disk: Path, tmp_path: Path, filled: Callable[[Path], None]
 ) -> None:
+    for path in (program.store / "locks").iterdir():
+        path.unlink()
     filled(disk)
     program.run("prune", "-f")
     program.run("rmi", "one")
