@@ -15,7 +15,7 @@ from builder.oci.blobs import BlobStore
 from builder.oci.errors import ImageNotFound
 from builder.oci.image import reachable, read_image
 from builder.oci.json_text import encode
-from builder.oci.layout import LAYOUT, name_annotations
+from builder.oci.layout import LAYOUT, exported_annotations
 from builder.oci.model import Descriptor, Index
 from builder.oci.pipeline import Stage
 from builder.oci.tar_entry import Entry, EntryKind
@@ -51,7 +51,7 @@ def save(blobs: BlobStore, images: Sequence[Named], sink: Sink, *, for_docker: b
 
 def _index_entries(images: Sequence[Named]) -> list[Descriptor]:
     return [
-        replace(descriptor, annotations={**descriptor.annotations, **name_annotations(name)})
+        replace(descriptor, annotations={**descriptor.annotations, **exported_annotations(name)})
         for names, descriptor in images
         for name in names or ("",)
     ]

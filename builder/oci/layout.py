@@ -2,6 +2,8 @@
 
 ``index.json`` is the table of images. A name stands in two annotations, because OCI tools look for the first and
 containerd for the second; an image with several names has several entries, one without a name has an entry of its own.
+The store has the full name in both. In a layout that is written for other tools the first has the tag alone, as with
+containerd and BuildKit: that is what ``skopeo copy oci:dir:1`` and ``oci-layout://dir:1`` look for.
 Changes are made one at a time under a lock on ``oci-layout`` and appear at once by a rename; readers need no lock.
 """
 
@@ -28,10 +30,14 @@ _Entries = tuple[Descriptor, ...]
 
 
 class Layout:
-    """The named images below *root*. Many processes may use one layout at once."""
+    """The named images below *root*. Many processes may use one layout at once.
 
-    def __init__(self, root: Path) -> None:
+    *exported*: names that are given are written for other tools.
+    """
+
+    def __init__(self, root: Path, *, exported: bool = False) -> None:
         self.root = root
+        self._annotations = exported_annotations if exported else name_annotations
 
     def begin(self) -> None:
         """Make the folder a layout, when it is none yet."""
@@ -42,13 +48,18 @@ class Layout:
         """Return what *name*, spelled in full, stands for; None when nothing has this name."""
         return next((_unnamed(entry) for entry in self._read().manifests if name_of(entry) == name), None)
 
+    def named(self, name: str) -> tuple[Descriptor, ...]:
+        """Return the images that *name*, a tag or a full name, may mean, each once."""
+        found = [entry for entry in self._read().manifests if name in names_of(entry)]
+        return tuple({entry.digest: _unnamed(entry) for entry in found}.values())
+
     def entries(self) -> tuple[tuple[str, Descriptor], ...]:
         """Return (name, descriptor) of all entries; the name is empty for an image that is kept without one."""
         return tuple((name_of(entry), _unnamed(entry)) for entry in self._read().manifests)
 
     def tag(self, name: str, descriptor: Descriptor) -> None:
         """Let *name* stand for *descriptor* from now on, whatever it stood for."""
-        entry = _named(name, descriptor)
+        entry = replace(_unnamed(descriptor), annotations={**_own(descriptor), **self._annotations(name)})
 
         def stays(old: Descriptor) -> bool:
             called = name in {name_of(old), old.annotations.get(REF_NAME)}
@@ -140,15 +151,25 @@ def name_of(descriptor: Descriptor) -> str:
     return descriptor.annotations.get(CONTAINERD_NAME) or descriptor.annotations.get(REF_NAME, "")
 
 
+def names_of(descriptor: Descriptor) -> frozenset[str]:
+    """Return all that tools may call the image of an entry by: a full name, the tag alone, or both."""
+    return frozenset(descriptor.annotations.get(key, "") for key in (CONTAINERD_NAME, REF_NAME)) - {""}
+
+
+def exported_annotations(name: str) -> dict[str, str]:
+    """Return the annotations that give *name* to an image for other tools, as containerd writes them."""
+    if "/" not in name:
+        return name_annotations(name)
+    named, at, digest = name.partition("@")
+    tag = named.rpartition("/")[2].partition(":")[2]
+    return {CONTAINERD_NAME: name, REF_NAME: f"{tag}{at}{digest}"}
+
+
 def name_annotations(name: str) -> dict[str, str]:
     """Return the annotations that give *name* to an image; a mere tag is no name for containerd."""
     if not name:
         return {}
     return {CONTAINERD_NAME: name, REF_NAME: name} if "/" in name else {REF_NAME: name}
-
-
-def _named(name: str, descriptor: Descriptor) -> Descriptor:
-    return replace(_unnamed(descriptor), annotations={**_own(descriptor), **name_annotations(name)})
 
 
 def _unnamed(descriptor: Descriptor) -> Descriptor:

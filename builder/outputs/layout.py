@@ -21,7 +21,7 @@ def added_to(dest: Path) -> Iterator[tuple[BlobStore, Layout]]:
     """
     dest.mkdir(parents=True, exist_ok=True)
     _refuse_links(dest)
-    yield BlobStore(dest), Layout(dest)
+    yield BlobStore(dest), Layout(dest, exported=True)
     with suppress(OSError):
         (dest / "tmp").rmdir()
 

@@ -65,15 +65,19 @@ def _descriptor(place: _Place, blobs: BlobStore) -> Descriptor:
             raise BuildError(f"{place.path}: {error}") from error
         with blobs.open(digest) as file:
             return describe(file.read(DOCUMENT_LIMIT), digest)
-    entries = Layout(place.path).entries()
+    layout = Layout(place.path)
+    entries = layout.entries()
     if not place.tag and len(entries) == 1:
         return entries[0][1]
     wanted = place.tag or "latest"
-    found = next((descriptor for name, descriptor in entries if name == wanted), None)
-    if found is None:
-        names = ", ".join(sorted(name for name, _ in entries if name)) or "nothing with a name"
-        raise BuildError(f"{place.path} has no image {wanted!r}", hint=f"it has {names}")
-    return found
+    found = layout.named(wanted)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        hint = f"name one by its digest: {SCHEME}{place.path}@{found[0].digest}"
+        raise BuildError(f"{place.path} has {len(found)} images {wanted!r}", hint=hint)
+    names = ", ".join(sorted(name for name, _ in entries if name)) or "nothing with a name"
+    raise BuildError(f"{place.path} has no image {wanted!r}", hint=f"it has {names}")
 
 
 def _copy(theirs: BlobStore, descriptors: Iterable[Descriptor], machine: Machine) -> None:

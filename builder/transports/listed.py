@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from builder.errors import RequestError
-from builder.oci.layout import CONTAINERD_NAME, REF_NAME
+from builder.oci.layout import names_of
 from builder.oci.model import Descriptor
 
 
@@ -16,18 +16,13 @@ def pick(entries: Sequence[Descriptor], name: str, where: str) -> Descriptor:
     Raises:
         RequestError: there is none, or more than one.
     """
-    named = [entry for entry in entries if name in _names(entry)] if name else list(entries)
+    named = [entry for entry in entries if name in names_of(entry)] if name else list(entries)
     images = {entry.digest: entry for entry in named}
     if len(images) == 1:
         (found,) = images.values()
         return replace(found, annotations={})
-    names = ", ".join(sorted({known for entry in entries for known in _names(entry)})[:20])
+    names = ", ".join(sorted({known for entry in entries for known in names_of(entry)})[:20])
     hint = f"it has {names}" if names else ""
     if not images:
         raise RequestError(f"{where} has no image {name!r}" if name else f"{where} has no image", hint=hint)
     raise RequestError(f"{where} has several images: say which, with a colon and its name", hint=hint)
-
-
-def _names(entry: Descriptor) -> set[str]:
-    found = {entry.annotations.get(key, "") for key in (CONTAINERD_NAME, REF_NAME)}
-    return found - {""}

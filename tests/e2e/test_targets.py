@@ -68,5 +68,6 @@ def test_a_layout_holds_the_images_of_all_targets(program: Program, context: Pat
     layout = tmp_path / "layout"
     program.build(context, "--target=one", "--target=two=other:1", "-o", f"type=oci,tar=false,dest={layout}")
     entries = json.loads((layout / "index.json").read_text())["manifests"]
-    names = [entry["annotations"]["org.opencontainers.image.ref.name"] for entry in entries]
+    names = [entry["annotations"]["io.containerd.image.name"] for entry in entries]
     assert names == ["docker.io/library/built:latest", "docker.io/library/other:1"]
+    assert [entry["annotations"]["org.opencontainers.image.ref.name"] for entry in entries] == ["latest", "1"]

@@ -95,8 +95,8 @@ def test_an_archive_holds_each_blob_once_and_the_tables_of_both_worlds(source: B
     ]
     entries = json.loads(files["index.json"])["manifests"]
     assert [entry.get("annotations") for entry in entries] == [
-        {CONTAINERD_NAME: APP, REF_NAME: APP},
-        {CONTAINERD_NAME: OTHER, REF_NAME: OTHER},
+        {CONTAINERD_NAME: APP, REF_NAME: "latest"},
+        {CONTAINERD_NAME: OTHER, REF_NAME: "1.0"},
         None,
     ]
 
@@ -328,7 +328,7 @@ def test_skopeo_reads_what_was_saved_and_the_store_itself(source: BlobStore, tmp
     from builder.oci.layout import Layout
 
     Layout(source.root).tag(APP, image.descriptor)
-    for place in (f"docker-archive:{archive}:app:latest", f"oci-archive:{archive}:{APP}", f"oci:{source.root}:{APP}"):
+    for place in (f"docker-archive:{archive}:app:latest", f"oci-archive:{archive}:latest", f"oci:{source.root}:{APP}"):
         ran = subprocess.run(["skopeo", "inspect", "--no-tags", place], capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
         assert len(json.loads(ran.stdout)["Layers"]) == 2
@@ -342,7 +342,7 @@ def test_what_skopeo_writes_is_loaded(source: BlobStore, blobs: BlobStore, tmp_p
     (tmp_path / "image.tar").write_bytes(saved(source, ((APP,), image.descriptor)))
     policy = tmp_path / "policy.json"
     policy.write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
-    places = [f"oci-archive:{tmp_path / 'image.tar'}:{APP}", f"{kind}:{tmp_path / 'copy.tar'}:app:latest"]
+    places = [f"oci-archive:{tmp_path / 'image.tar'}:latest", f"{kind}:{tmp_path / 'copy.tar'}:app:latest"]
     subprocess.run(["skopeo", "--policy", policy, "copy", *places], check=True, capture_output=True)
     with (tmp_path / "copy.tar").open("rb") as stream:
         (loaded,) = load(blobs, stream)

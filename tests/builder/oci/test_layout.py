@@ -79,6 +79,40 @@ def test_the_files_are_those_of_the_specification(layout: Layout) -> None:
     assert {path.name for path in layout.root.iterdir()} == {"oci-layout", "index.json"}
 
 
+@pytest.mark.parametrize(
+    ("name", "ref"),
+    [
+        ("docker.io/library/app:1", "1"),
+        ("localhost:5000/team/app:v1.2-x", "v1.2-x"),
+        (f"docker.io/library/app@sha256:{'0' * 64}", f"@sha256:{'0' * 64}"),
+        (f"docker.io/library/app:1@sha256:{'0' * 64}", f"1@sha256:{'0' * 64}"),
+    ],
+)
+def test_a_layout_for_other_tools_names_images_by_tag(tmp_path: Path, name: str, ref: str) -> None:
+    layout = Layout(tmp_path / "out", exported=True)
+    layout.tag(name, named("old"))
+    layout.tag(name, named("a"))
+    index = json.loads((layout.root / "index.json").read_bytes())
+    assert [entry["annotations"] for entry in index["manifests"]] == [{CONTAINERD_NAME: name, REF_NAME: ref}]
+    assert layout.named(ref) == layout.named(name) == (named("a"),)
+
+
+def test_a_mere_tag_is_no_name_for_containerd(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "out", exported=True)
+    layout.tag("1", named("a"))
+    index = json.loads((layout.root / "index.json").read_bytes())
+    assert index["manifests"][0]["annotations"] == {REF_NAME: "1"}
+
+
+def test_images_of_several_repositories_may_have_one_tag(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "out", exported=True)
+    layout.tag("docker.io/library/app:1", named("a"))
+    layout.tag("docker.io/library/other:1", named("b"))
+    layout.tag("example.com/app:1", named("b"))
+    assert layout.named("1") == (named("a"), named("b"))
+    assert layout.named("docker.io/library/app:1") == (named("a"),)
+
+
 def test_what_other_tools_put_in_stays(layout: Layout) -> None:
     layout.tag(APP, named("a"))
     index = json.loads((layout.root / "index.json").read_bytes())

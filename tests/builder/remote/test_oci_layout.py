@@ -4,8 +4,11 @@ from builder.errors import BuildError
 from builder.oci.blobs import BlobStore
 from builder.oci.image import host_platform
 from builder.oci.layout import Layout
+from builder.outputs.layout import write_layout
 from builder.remote.oci_layout import SCHEME, fetch, resolve
 from tests.helpers.images import tiny_image
+
+NAME = "docker.io/library/x"
 
 
 @pytest.fixture
@@ -35,6 +38,23 @@ def test_the_only_image_needs_no_tag(machine, tmp_path):
     image = tiny_image(BlobStore(tmp_path / "one"), {"f": b"1"})
     Layout(tmp_path / "one").tag("docker.io/library/x:latest", image.descriptor)
     assert resolve(f"{SCHEME}{tmp_path / 'one'}", host_platform(), machine).id == image.id
+
+
+def test_what_was_written_out_is_found_by_its_tag(machine, tmp_path):
+    image = tiny_image(BlobStore(tmp_path / "store"), {"f": b"1"})
+    write_layout(BlobStore(tmp_path / "store"), image.descriptor, (f"{NAME}:1", f"{NAME}:2"), tmp_path / "out")
+    assert resolve(f"{SCHEME}{tmp_path / 'out'}:1", host_platform(), machine).id == image.id
+
+
+def test_a_tag_of_several_images_is_not_clear(machine, tmp_path):
+    store = BlobStore(tmp_path / "store")
+    images = [tiny_image(store, {"f": content}) for content in (b"1", b"2")]
+    for image, name in zip(images, ("docker.io/library/a:1", "docker.io/library/b:1"), strict=True):
+        write_layout(store, image.descriptor, (name,), tmp_path / "out")
+    with pytest.raises(BuildError, match="has 2 images '1'") as caught:
+        resolve(f"{SCHEME}{tmp_path / 'out'}:1", host_platform(), machine)
+    named = caught.value.hint.partition(": ")[2]
+    assert resolve(named, host_platform(), machine).id == images[0].id
 
 
 def test_a_tag_that_is_not_there_is_told_with_those_that_are(machine, layout):
