@@ -19,9 +19,13 @@ from builder.oci.json_text import DOCUMENT_LIMIT
 from builder.oci.media import INDEXES
 from builder.oci.model import Descriptor, ImageConfig, Platform
 from builder.ops import Base
+from builder.progress import silent
+from builder.steps import Reporter, RunningStep
 from runtime.values import frozen
 
 _LAYOUT = "oci-layout://"
+UNSEEN = Reporter(silent)
+"""Steps that nobody sees."""
 
 
 @frozen
@@ -42,8 +46,10 @@ class Pinned:
         return str(self.image.descriptor.digest)
 
 
-def pin(reference: str, platform: Platform, machine: Machine, *, pull: str) -> Pinned:
+def pin(reference: str, platform: Platform, machine: Machine, reporter: Reporter = UNSEEN, *, pull: str) -> Pinned:
     """Return what *reference* (a full name) stands for; *pull* is `builder.request.Request.pull`.
+
+    Asking a registry is a step of its own for *reporter*.
 
     Raises:
         PullFailed: neither the store nor the registry has it for this platform.
@@ -52,21 +58,21 @@ def pin(reference: str, platform: Platform, machine: Machine, *, pull: str) -> P
         from builder.remote.oci_layout import resolve
 
         return Pinned(reference=reference, image=resolve(reference, platform, machine))
-    return Pinned(reference=reference, image=_found(reference, platform, machine, pull))
+    return Pinned(reference=reference, image=_found(reference, platform, machine, reporter, pull))
 
 
-def _found(reference: str, platform: Platform, machine: Machine, pull: str) -> Image:
+def _found(reference: str, platform: Platform, machine: Machine, reporter: Reporter, pull: str) -> Image:
     local = None if pull == "always" else stored(reference, platform, machine)
     if pull == "newer" and local is not None:
         try:
-            return _pulled(reference, platform, machine)
+            return _pulled(reference, platform, machine, reporter)
         except PullFailed:
             return local
     if pull == "never" and local is None:
         raise PullFailed(
             f"{reference}: not found in the store", hint="--pull=never asks no registry; pull it, or load it"
         )
-    return local or _pulled(reference, platform, machine)
+    return local or _pulled(reference, platform, machine, reporter)
 
 
 def stored(reference: str, platform: Platform, machine: Machine) -> Image | None:
@@ -93,7 +99,12 @@ def stored(reference: str, platform: Platform, machine: Machine) -> Image | None
         return None
 
 
-def _pulled(reference: str, platform: Platform, machine: Machine) -> Image:
+def _pulled(reference: str, platform: Platform, machine: Machine, reporter: Reporter) -> Image:
+    with reporter.step(f"[internal] load metadata for {reference}") as step:
+        return _asked(reference, platform, machine, step)
+
+
+def _asked(reference: str, platform: Platform, machine: Machine, step: RunningStep) -> Image:
     from builder.oci.registry.registry import open_registry
     from builder.registry_access import access_of
     from grammar.reference import parse_reference
@@ -101,8 +112,10 @@ def _pulled(reference: str, platform: Platform, machine: Machine) -> Image:
     name = parse_reference(reference)
     target = name.digest or name.tag or "latest"
     try:
-        with open_registry(name.registry, access_of(machine)) as registry:
+        with open_registry(name.registry, access_of(machine, step.say)) as registry:
             resolved = registry.resolve(name.repository, target, machine.blobs, platform)
+            for text in registry.warnings:
+                step.say(f"warning: {text}")
     except ImageNotFound as error:
         raise PullFailed(f"{reference}: not found", hint="bring it in with pybuild import or load") from error
     except OciError as error:
@@ -128,7 +141,11 @@ def _describe(digest: Digest, machine: Machine) -> Descriptor:
 
 
 def pull_layers(
-    op: Base, machine: Machine, progress: Callable[[str, int, int], None], cancel: threading.Event | None = None
+    op: Base,
+    machine: Machine,
+    progress: Callable[[str, int, int], None],
+    tell: Callable[[str], None],
+    cancel: threading.Event | None = None,
 ) -> None:
     """Bring the layers of a base that are not in the store; what is cut off goes on with the next build.
 
@@ -151,7 +168,7 @@ def pull_layers(
         return
     name = parse_reference(op.reference)
     try:
-        with open_registry(name.registry, access_of(machine)) as registry:
+        with open_registry(name.registry, access_of(machine, tell)) as registry:
             registry.fetch(name.repository, missing, machine.blobs, progress, cancel)
     except OciError as error:
         if cancel is not None and cancel.is_set():

@@ -68,11 +68,10 @@ def _build(request: Request, machine: Machine, progress: Progress) -> Outcome:
     reporter = Reporter(progress)
     remotes = Remotes(request, machine, reporter)
     with machine.in_use():
-        with reporter.step(f"[internal] load build definition from {_definition(request)}"):
-            file = load_definition(request, machine, remotes, reporter)
-            with file.located(), _early_warnings(file, request, progress):
-                request = timed(with_epoch(file, request, machine, remotes, reporter))
-                plans = _plans(file, request, machine, remotes)
+        file = load_definition(request, machine, remotes, reporter)
+        with file.located(), _early_warnings(file, request, progress):
+            request = timed(with_epoch(file, request, machine, remotes, reporter))
+            plans = _plans(file, request, machine, remotes)
         _warn(plans, useless_ignore_files(request), progress)
         with file.located(), _caches(request, machine, reporter):
             if request.targets:
@@ -80,10 +79,6 @@ def _build(request: Request, machine: Machine, progress: Progress) -> Outcome:
             if request.platforms:
                 return _for_platforms(plans, request, machine, reporter)
             return _for_one(plans[0][1], request, machine, reporter)
-
-
-def _definition(request: Request) -> str:
-    return request.dockerfile.name if request.dockerfile is not None else "Dockerfile"
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from builder.steps import Reporter
 from runtime.errors import UnsafePathError
 from runtime.safepath import Root
 
-
 def load_definition(request: Request, machine: Machine, remotes: Remotes, reporter: Reporter) -> DockerfileText:
     """Read the Dockerfile, wherever the context is.
 
@@ -28,7 +27,8 @@ def load_definition(request: Request, machine: Machine, remotes: Remotes, report
     """
     path = request.dockerfile
     if isinstance(request.context, Path) or (path is not None and path.is_absolute()):
-        return read_dockerfile(request)
+        with reporter.step(_name(request)):
+            return read_dockerfile(request)
     from builder.named import contexts_of
     from builder.stages import FromRemote
 
@@ -39,8 +39,13 @@ def load_definition(request: Request, machine: Machine, remotes: Remotes, report
     name = f"[internal] load git source {source.label}" if isinstance(op, Git) else source.label
     # What is pinned is the same however often it is brought: --no-cache is for the build itself.
     layers = solve(Plan(vertices=tree_vertices(op, name)), replace(request, no_cache=False), machine, reporter)
-    with Root(machine.snapshots.open(machine.unpack(layers))) as root:
+    with reporter.step(_name(request)), Root(machine.snapshots.open(machine.unpack(layers))) as root:
         return _read(root, path, source.label)
+
+
+def _name(request: Request) -> str:
+    name = request.dockerfile.name if request.dockerfile is not None else "Dockerfile"
+    return f"[internal] load build definition from {name}"
 
 
 def _read(root: Root, path: Path | None, where: str) -> DockerfileText:

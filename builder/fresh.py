@@ -19,6 +19,7 @@ from builder.remote.pins import Remotes, pin_name, pin_of
 from builder.request import Request
 from builder.resolve import outline_of, resolve
 from builder.stages import FromRemote, Stages
+from builder.steps import Reporter
 from grammar import parser
 from grammar.source import Source as Text
 from grammar.source import Span
@@ -33,7 +34,7 @@ def fresh_plan(file: DockerfileText, request: Request, machine: Machine, remotes
     if mistake is not None:
         raise mistake
     outline = outline_of(dockerfile, request)
-    pinned = _pin_bases(outline, request, machine)
+    pinned = _pin_bases(outline, request, machine, asked.reporter)
     configs = {reference: pin.config for reference, pin in pinned.items()}
     stages = resolve(dockerfile, source, outline, configs, request)
     found, refusal = planned_warnings(dockerfile, source, request, Known(outline=outline, configs=configs))
@@ -78,7 +79,7 @@ def _pin_remotes(sources: dict[Source, Span | None], remotes: Remotes) -> dict[S
     return pinned
 
 
-def _pin_bases(outline: Outline, request: Request, machine: Machine) -> dict[str, bases.Pinned]:
+def _pin_bases(outline: Outline, request: Request, machine: Machine, reporter: Reporter) -> dict[str, bases.Pinned]:
     """Pin every image that the target needs; triggers of one image may ask for others, so ask until none is new."""
     pinned: dict[str, bases.Pinned] = {}
     while True:
@@ -90,7 +91,7 @@ def _pin_bases(outline: Outline, request: Request, machine: Machine) -> dict[str
             reference, _, platform = key.partition(" ")
             wanted = wanted_platform(platform or request.platform)
             try:
-                pinned[key] = bases.pin(reference, wanted, machine, pull=request.pull)
+                pinned[key] = bases.pin(reference, wanted, machine, reporter, pull=request.pull)
             except BuildError as error:
                 word = needs.images[key]
                 error.span = error.span or word.span

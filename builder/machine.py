@@ -60,6 +60,8 @@ class Machine:
         """Where credentials of registries are looked for, in place of the usual files."""
         self.tls_verify = True
         """False permits registries any certificate, and plain http."""
+        self.passed_over: set[str] = set()
+        """Mirrors of registries that gave no answer to this process."""
 
     def close(self) -> None:
         """Close the database."""

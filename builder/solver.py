@@ -287,5 +287,5 @@ class _Solver:
         from builder.bases import pull_layers
 
         with self.steps.running(place), storing(self.machine.root):
-            pull_layers(op, self.machine, self.steps.status(place), self.cancel)
+            pull_layers(op, self.machine, self.steps.status(place), self.steps.say(place), self.cancel)
         self.results[place] = self.answers.base(op)

@@ -73,6 +73,10 @@ class RunningStep:
             self._size -= len(self._tail.popleft()[1])
         self._progress(StepOutput(step=self.number, stream=stream, data=data, at=now))
 
+    def say(self, text: str) -> None:
+        """Pass on a line of the builder itself."""
+        self.output(2, f"{text}\n".encode())
+
     def status(self, name: str, current: int = 0, total: int = 0) -> None:
         """Tell how far a part of the step is, in bytes; without sizes, that it is done."""
         done, at = current >= total, time.monotonic()
@@ -155,6 +159,10 @@ class Steps:
     def output(self, place: int) -> Callable[[int, bytes], None]:
         """Return what takes the output of a vertex: (stream, bytes)."""
         return self._step(place).output
+
+    def say(self, place: int) -> Callable[[str], None]:
+        """Return what takes lines of the builder itself, to be shown with those of a vertex."""
+        return self._step(place).say
 
     def status(self, place: int) -> Callable[[str, int, int], None]:
         """Return what takes the progress of a part of a vertex: (id, bytes done, bytes in all)."""

@@ -16,6 +16,10 @@ from grammar.reference import DEFAULT_TAG, parse_reference
 _READ = {CONFIG_TYPE} | media.CONFIGS
 
 
+def _no_status(_what: str, _current: int, _total: int) -> None:
+    """Nobody looks."""
+
+
 class RegistryPlace:
     """A tag of a repository."""
 
@@ -35,15 +39,16 @@ class RegistryPlace:
 
     def bring(self, blobs: Iterable[Descriptor], machine: Machine, status: Status) -> None:
         """Download layers."""
-        with self._open(machine) as registry:
+        with self._open(machine, status) as registry:
             registry.fetch(self._reference.repository, tuple(blobs), machine.blobs, status)
 
     def keep(self, remembered: Remembered, machine: Machine, status: Status) -> None:
         """Upload what the registry does not have; the tag comes last."""
         descriptor = write_manifest(remembered, machine.blobs)
         tag = self._reference.tag or DEFAULT_TAG
-        with self._open(machine) as registry:
+        with self._open(machine, status) as registry:
             registry.push(self._reference.repository, (tag,), descriptor, machine.blobs, PushOptions(progress=status))
 
-    def _open(self, machine: Machine) -> Registry:
-        return open_registry(self._reference.registry, access_of(machine, insecure=self._insecure))
+    def _open(self, machine: Machine, status: Status = _no_status) -> Registry:
+        access = access_of(machine, lambda text: status(text, 0, 0), insecure=self._insecure)
+        return open_registry(self._reference.registry, access)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from builder.commands.tools import note
 from builder.commands.values import FilePath
 from builder.errors import RequestError
 from builder.oci.registry.access import Access
@@ -61,7 +62,7 @@ def access_options(function: Callable[..., _R]) -> Callable[..., _R]:
     def with_access(*arguments: Any, creds: str | None, authfile: Path | None, **flags: Any) -> _R:
         who = None if creds is None else credentials(creds)
         verify, folder = flags.pop("tls_verify"), flags.pop("cert_dir")
-        access = Access(credentials=who, auth_file=authfile, verify=verify, certificates=folder)
+        access = Access(credentials=who, auth_file=authfile, verify=verify, certificates=folder, tell=note)
         return function(*arguments, access=access, **flags)
 
     return with_access

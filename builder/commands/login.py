@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from builder.commands.access import auth_file_option, tls_options
-from builder.commands.tools import Command, is_terminal, say
+from builder.commands.tools import Command, is_terminal, note, say
 from builder.errors import RequestError
 from builder.oci.errors import CredentialsError, RegistryDenied
 from builder.oci.registry.access import Access
@@ -76,7 +76,7 @@ def credential_files(chosen: Path | None) -> CredentialFiles:
 
 
 def _access(credentials: Credentials, flags: Mapping[str, Any]) -> Access:
-    return Access(credentials=credentials, verify=flags["tls_verify"], certificates=flags["cert_dir"])
+    return Access(credentials=credentials, verify=flags["tls_verify"], certificates=flags["cert_dir"], tell=note)
 
 
 def _who(files: CredentialFiles, registry: str) -> str:

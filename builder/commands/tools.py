@@ -140,6 +140,11 @@ def say(text: str) -> None:
     click.echo(clean(text))
 
 
+def note(text: str) -> None:
+    """Print on standard error what is no result and no mistake, such as what is waited for."""
+    click.echo(clean(text), err=True)
+
+
 def warn(text: str) -> None:
     """Print a warning on standard error."""
     click.echo(f"WARNING: {clean(text)}", err=True)

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 from builder.oci.blobs import BlobStore
 from builder.oci.digest import Digest
-from builder.oci.errors import OciError, RegistryDenied, RegistryError, RegistryUnavailable, SizeMismatch
+from builder.oci.errors import OciError, RegistryDenied, RegistryError, SizeMismatch
 from builder.oci.registry.certificates import Tls
 from builder.oci.registry.http import Reply, Timing, Transport
 from builder.oci.registry.origin import Origin, is_metadata, is_private, joined, origin_of
-from builder.oci.registry.retry import RETRIED_STATUS, Retry, retry_after
+from builder.oci.registry.reasons import failure
+from builder.oci.registry.retry import Retry
 
 REDIRECTS = 10
 SIZE_LIMIT = 16 << 30
@@ -73,7 +74,7 @@ def _once(
         if reply.status == 304 and (wanted.etag or wanted.last_modified):
             return None
         if reply.status != 200:
-            raise _failure(reply, wanted.url)
+            raise _failure(reply, f"GET {wanted.url.partition('?')[0]}")
         total = _length(reply.headers)
         if total > wanted.limit:
             raise SizeMismatch(f"{wanted.url}: {total} bytes, more than the {wanted.limit} permitted")
@@ -160,14 +161,11 @@ def _target(url: str, reply: Reply) -> str:
     return target
 
 
-def _failure(reply: Reply, url: str) -> RegistryError:
-    message = f"{url}: status {reply.status}"
-    if reply.status in RETRIED_STATUS:
-        return RegistryUnavailable(message, retry_after=retry_after(reply.headers.get("Retry-After")))
-    if reply.status in {401, 403}:
-        hint = "give a token with --secret id=HTTP_AUTH_TOKEN_<host>"
-        return RegistryDenied(message, hint=hint)
-    return RegistryError(message, status=reply.status)
+def _failure(reply: Reply, request: str) -> RegistryError:
+    error = failure(reply, request)
+    if isinstance(error, RegistryDenied):
+        error.hint = "give a token with --secret id=HTTP_AUTH_TOKEN_<host>"
+    return error
 
 
 def _length(headers: Mapping[str, str]) -> int:

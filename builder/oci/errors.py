@@ -58,7 +58,8 @@ class RegistryUnavailable(RegistryError):
     """A registry could not be reached or could not answer now; the same request may succeed later.
 
     *retry_after* is how many seconds it asked to wait, None when it did not say. *absent* tells that nobody is there:
-    its name stands for no address, or the machine refuses connections; patience helps little then.
+    its name stands for no address, or the machine refuses connections; patience helps little then. *hung* tells that
+    a connection, or an answer, did not come in time. Without a *status* there was no answer at all.
     """
 
     def __init__(
@@ -69,10 +70,12 @@ class RegistryUnavailable(RegistryError):
         status: int = 0,
         retry_after: float | None = None,
         absent: bool = False,
+        hung: bool = False,
     ) -> None:
         super().__init__(message, hint=hint, status=status)
         self.retry_after = retry_after
         self.absent = absent
+        self.hung = hung
 
 
 class CredentialsError(OciError):

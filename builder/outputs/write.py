@@ -73,7 +73,7 @@ def _push(
     from builder.registry_access import access_of
 
     by_digest = output.flag("push-by-digest")
-    access = access_of(machine, insecure=output.flag("registry.insecure"))
+    access = access_of(machine, status, insecure=output.flag("registry.insecure"))
     push(machine, descriptor, names, Watch(status=status), access=access, by_digest=by_digest)
     for name in names:
         status(f"pushing manifest for {name}@{descriptor.digest}")

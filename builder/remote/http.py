@@ -15,6 +15,7 @@ from builder.machine import Machine
 from builder.oci.digest import Digest
 from builder.oci.download import SIZE_LIMIT, Wanted, download
 from builder.oci.errors import DigestMismatch, OciError
+from builder.oci.registry.retry import Retry
 from builder.ops import Http
 from builder.remote.address import HttpSource
 from builder.remote.credentials import http_authorization
@@ -76,7 +77,8 @@ def _wanted(source: HttpSource, old: Known | None, request: Request) -> Wanted:
 def _downloaded(wanted: Wanted, machine: Machine, report: ReportBytes, stop: threading.Event) -> Known | None:
     url = wanted.url
     try:
-        done = download(wanted, machine.blobs, lambda now, total: report(url, now, total), stop=stop)
+        retry = Retry(tell=lambda text: report(text, 0, 0))
+        done = download(wanted, machine.blobs, lambda now, total: report(url, now, total), retry, stop)
     except DigestMismatch as error:
         raise BuildError(f"digest mismatch of {url}: {error}") from error
     except OciError as error:

@@ -27,7 +27,7 @@ class Remotes:
 
     def __init__(self, request: Request, machine: Machine, reporter: Reporter | None = None) -> None:
         self._request, self._machine = request, machine
-        self._reporter = reporter or Reporter(silent)
+        self.reporter = reporter or Reporter(silent)
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._answers: dict[str, Known | Resolved | BuildError] = {}
@@ -109,7 +109,7 @@ class Remotes:
             return Program(self._request, source.url, self._stop.is_set).resolve(source)
 
     def _step(self, source: Source) -> AbstractContextManager[RunningStep]:
-        return self._reporter.step(f"[internal] load metadata for {source.label}")
+        return self.reporter.step(f"[internal] load metadata for {source.label}")
 
 
 def _question(source: Source) -> str:

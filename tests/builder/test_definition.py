@@ -131,6 +131,29 @@ def test_the_second_build_from_elsewhere_asks_and_does_nothing_more(machine, web
     assert [asked.method for asked in web.requests] == ["GET", "GET"]
 
 
+def test_a_failing_registry_is_a_step_of_its_own_and_told_there_alone(machine, tmp_path):
+    (tmp_path / "Dockerfile").write_text("FROM 127.0.0.1:1/a/b:1\n")
+    events = []
+    with pytest.raises(BuildError, match="Connection refused"):
+        build(Request(context=tmp_path), machine, events.append)
+    names = {event.step: event.name for event in events if isinstance(event, StepStarted)}
+    told = {names[event.step]: event.error for event in events if isinstance(event, StepFinished)}
+    assert told == {
+        "[internal] load build definition from Dockerfile": "",
+        "[internal] load metadata for 127.0.0.1:1/a/b:1": told["[internal] load metadata for 127.0.0.1:1/a/b:1"],
+    }
+    assert "Connection refused" in told["[internal] load metadata for 127.0.0.1:1/a/b:1"]
+
+
+@pytest.mark.parametrize("context", ["http://127.0.0.1:1/c.tar", "http://127.0.0.1:1/c.git"])
+def test_a_context_that_cannot_be_reached_is_no_failure_of_the_definition(machine, context):
+    events = []
+    with pytest.raises(BuildError, match=r"127\.0\.0\.1"):
+        build(Request(context=context), machine, events.append)
+    started = [event.name for event in events if isinstance(event, StepStarted)]
+    assert started == [f"[internal] load metadata for {context}"]
+
+
 def test_a_context_that_cannot_be_brought_is_an_error(machine, web):
     with pytest.raises(BuildError, match="status 404"):
         text_of(machine, web.url("/nothing.tgz"))

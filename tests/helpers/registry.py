@@ -362,7 +362,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def parse_request(self) -> bool:
         """Read the header without the standard library's parser of mail, which takes most of the time of a test."""
-        self.command, self.path, self.request_version = self.raw_requestline.decode().split()
+        try:
+            self.command, self.path, self.request_version = self.raw_requestline.decode().split()
+        except ValueError:
+            # Such as the first message of TLS.
+            self.wfile.write(b"HTTP/1.0 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            self.wfile.flush()
+            return False
         self.close_connection = False
         self.headers = {}
         while line := self.rfile.readline().decode("latin-1").strip():

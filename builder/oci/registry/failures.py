@@ -42,7 +42,7 @@ def failure_of(origin: Origin, error: Exception) -> RegistryError:
             hint=f"if it wants a certificate, put one into {place}/client.cert and its key into {place}/client.key",
         )
     absent = isinstance(cause, socket.gaierror | ConnectionRefusedError)
-    return RegistryUnavailable(f"{origin}: {reason_of(error)}", absent=absent)
+    return RegistryUnavailable(f"{origin}: {reason_of(error)}", absent=absent, hung=isinstance(cause, TimeoutError))
 
 
 def reason_of(error: BaseException) -> str:

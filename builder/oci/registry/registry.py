@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from builder.oci.blobs import BlobStore
 from builder.oci.digest import Digest
-from builder.oci.errors import InvalidImage, RegistryError
+from builder.oci.errors import InvalidImage, RegistryError, RegistryUnavailable
 from builder.oci.fields import parse_object
 from builder.oci.image import Image, host_platform, read_image
 from builder.oci.json_text import DOCUMENT_LIMIT
@@ -64,13 +64,17 @@ class Registry:
         name: str,
         settings: Settings | None = None,
         *,
+        access: Access = AS_CONFIGURED,
         credentials: Credentials | None = None,
         retry: Retry | None = None,
         timing: Timing | None = None,
     ) -> None:
-        self._name, self._settings = name, settings or Settings()
-        self._credentials, self._retry = credentials, retry or Retry()
+        self._name, self._settings, self._access = name, settings or Settings(), access
+        self._credentials = credentials or access.credentials
+        self._retry = replace(retry or Retry(), tell=access.tell)
         self._timing = timing or Timing()
+        # Without an access of its own a registry remembers for itself.
+        self._passed_over = set[str]() if access is AS_CONFIGURED else access.passed_over
         self._lock = threading.Lock()
         self._clients: dict[Place, tuple[Client, Lanes]] = {}
         self._insecure: frozenset[str] = frozenset()
@@ -206,15 +210,28 @@ class Registry:
     def _remotes(self, repository: str, *, by_digest: bool = False) -> tuple[Remote, ...]:
         """Return where to ask for a repository, the registry itself last; the mirrors get less patience."""
         _check_name(repository)
-        found = self._settings.places(self._name, repository, by_digest=by_digest)
+        *mirrors, own = self._settings.places(self._name, repository, by_digest=by_digest)
+        found = (*(place for place in mirrors if place.registry not in self._passed_over), own)
         for place in found:
             _check_name(place.repository)
-        brief = replace(self._retry, attempts=min(_MIRROR_ATTEMPTS, self._retry.attempts))
+        brief = replace(self._retry, attempts=min(_MIRROR_ATTEMPTS, self._retry.attempts), hung_attempts=1)
         return tuple(self._remote(place, self._retry if place is found[-1] else brief) for place in found)
 
     def _remote(self, place: Place, retry: Retry) -> Remote:
         client, lanes = self._client(place)
-        return Remote(client=client, repository=place.repository, retry=retry, lanes=lanes)
+        return Remote(
+            client=client,
+            repository=place.repository,
+            retry=retry,
+            lanes=lanes,
+            no_answer=partial(self._pass_over, place.registry),
+        )
+
+    def _pass_over(self, mirror: str, error: RegistryUnavailable) -> None:
+        """Ask a mirror that gave no answer no more: it would be waited for again with each stage of a build."""
+        if mirror not in self._passed_over:
+            self._passed_over.add(mirror)
+            self._access.tell(f"the mirror {mirror} is passed over from now on: {error}")
 
     def _client(self, place: Place) -> tuple[Client, Lanes]:
         with self._lock:
@@ -248,7 +265,7 @@ def open_registry(name: str, access: Access = AS_CONFIGURED) -> Registry:
         verify=access.verify,
         chosen_certificates=access.certificates,
     )
-    return Registry(name, settings, credentials=access.credentials)
+    return Registry(name, settings, access=access)
 
 
 def _tags_page(remote: Remote, path: str) -> tuple[tuple[str, ...], str]:

@@ -40,6 +40,8 @@ class Remote:
     repository: str
     retry: Retry
     lanes: Lanes
+    no_answer: Callable[[RegistryUnavailable], None] = lambda _error: None
+    """Called when it gave none and the next one is asked in its place."""
 
     def get(
         self,
@@ -92,6 +94,7 @@ def first_good(remotes: Sequence[Remote], action: Callable[[Remote], _T]) -> _T:
     for remote in remotes[:-1]:
         try:
             return action(remote)
-        except _FALLS_THROUGH:
-            continue
+        except _FALLS_THROUGH as error:
+            if isinstance(error, RegistryUnavailable) and not error.status:
+                remote.no_answer(error)
     return action(remotes[-1])

@@ -14,6 +14,8 @@ from builder.oci.errors import RegistryUnavailable
 _T = TypeVar("_T")
 _RANDOM = secrets.SystemRandom()
 
+_MOMENT = 1.0
+
 RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -29,6 +31,10 @@ class Retry:
     absent_attempts: int = 3
     absent_budget: float = 2.0
     """The same two where nobody is there: mostly a name is misspelt, and at times a server starts anew."""
+    hung_attempts: int = 8
+    """The same for a server that stays silent until a time is over."""
+    tell: Callable[[str], None] = lambda _text: None
+    """Takes what is waited for, and how long, when that is longer than a moment."""
     pause: Callable[[threading.Event, float], object] = threading.Event.wait
     clock: Callable[[], float] = time.monotonic
 
@@ -70,8 +76,12 @@ class Attempts:
         most, budget = retry.attempts, retry.budget
         if error.absent:
             most, budget = min(most, retry.absent_attempts), min(budget, retry.absent_budget)
+        if error.hung:
+            most = min(most, retry.hung_attempts)
         if self._failed >= most or retry.clock() - self._start + pause > budget:
             raise error
+        if pause >= _MOMENT:
+            retry.tell(f"waiting {pause:.0f} s before attempt {self._failed + 1} of {most}: {error}")
         retry.pause(self._stop, pause)
 
     def _pause(self, asked: float | None) -> float:

@@ -4,8 +4,10 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -24,7 +26,9 @@ from builder.oci.image import Image, reachable
 from builder.oci.layout import Layout
 from builder.oci.model import Index, Manifest
 from builder.oci.partial import resumed
+from builder.oci.registry.access import Access
 from builder.oci.registry.configuration import Configuration
+from builder.oci.registry.http import Timing
 from builder.oci.registry.mirrors import Entry, Mirror
 from builder.oci.registry.registry import Registry
 from builder.oci.registry.settings import Settings
@@ -256,7 +260,32 @@ def _wait_for(port: int) -> None:
     pytest.fail("the registry does not answer")
 
 
-def mirrored(server: FakeRegistry, *mirrors: FakeRegistry) -> Settings:
+class Mute:
+    """A server that takes connections and says nothing; *asked* counts them."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.name = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self._open: list[socket.socket] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._socket.close()
+        for connection in self._open:
+            connection.close()
+
+    @property
+    def asked(self) -> int:
+        self._socket.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                self._open.append(self._socket.accept()[0])
+        return len(self._open)
+
+
+def mirrored(server: FakeRegistry, *mirrors: FakeRegistry | Mute) -> Settings:
     """Settings in which *server* has these mirrors."""
     entry = Entry(prefix=server.name, mirrors=tuple(Mirror(location=f"{mirror.name}/hub") for mirror in mirrors))
     return Settings(configuration=Configuration(entries=(entry,)))
@@ -269,6 +298,29 @@ def test_a_mirror_is_asked_before_the_registry(
         mirror.add(source, f"hub/{APP}", "1.0", image.descriptor)
         assert validate(blobs, pull(registry, blobs).pinned) == []
         assert server.requests == []
+
+
+def test_a_mirror_that_hangs_is_asked_once_in_a_build(server: FakeRegistry, blobs: BlobStore, image: Image) -> None:
+    told: list[str] = []
+    access = Access(tell=told.append)
+    with Mute() as mirror:
+        settings = mirrored(server, mirror)
+        for _stage in range(3):
+            with Registry(server.name, settings, access=access, timing=Timing(stall=0.1)) as registry:
+                assert pull(registry, blobs).image.id == image.id
+                blobs.remove(image.manifest.layers[0].digest)
+                blobs.remove(image.descriptor.digest)
+        assert mirror.asked == 1
+    (text,) = told
+    assert text.startswith(f"the mirror {mirror.name} is passed over from now on: http://{mirror.name}: ")
+
+
+def test_another_build_asks_the_mirror_again(server: FakeRegistry, blobs: BlobStore) -> None:
+    with Mute() as mirror:
+        for _build in range(2):
+            with Registry(server.name, mirrored(server, mirror), timing=Timing(stall=0.1)) as registry:
+                registry.resolve(APP, "1.0", blobs)
+        assert mirror.asked == 2
 
 
 @pytest.mark.parametrize("damage", ["gone", "busy", "other", "short"])

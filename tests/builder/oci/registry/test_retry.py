@@ -38,6 +38,13 @@ def test_what_may_work_later_is_repeated_with_growing_patience() -> None:
         assert 0 <= wait <= min(30, 0.5 * 2**number)
 
 
+def test_a_wait_is_told_when_it_is_more_than_a_moment() -> None:
+    told: list[str] = []
+    script = Script(RegistryUnavailable("busy", retry_after=0.4), RegistryUnavailable("full", retry_after=12.0))
+    assert Retry(pause=script.pause, tell=told.append).run(script) == "done"
+    assert told == ["waiting 12 s before attempt 3 of 8: full"]
+
+
 def test_patience_ends_with_the_last_error() -> None:
     errors = [RegistryUnavailable(f"busy {n}") for n in range(8)]
     script = Script(*errors)

@@ -79,6 +79,20 @@ def test_without_the_certificate_it_is_said_at_once_where_it_belongs(
     assert patience.waits == []
 
 
+def test_a_server_that_speaks_plain_http_is_told_with_the_flag(
+    pki: Path, tmp_path: Path, blobs: BlobStore, patience: Patience
+) -> None:
+    with (
+        FakeRegistry() as server,
+        Registry(server.name, settings(tmp_path, pki, server.name), retry=patience.retry) as registry,
+        pytest.raises(RegistryError, match="the server does not speak TLS") as caught,
+    ):
+        registry.resolve(APP, "1.0", blobs)
+    assert "--tls-verify=false" in caught.value.hint
+    assert f'http = true for [registry."{server.name}"]' in caught.value.hint
+    assert patience.waits == []
+
+
 @pytest.mark.parametrize("variable", ["https_proxy", "HTTPS_PROXY", "ALL_PROXY"])
 def test_a_proxy_leads_to_a_server_that_speaks_tls(
     context: ssl.SSLContext,
