@@ -79,6 +79,8 @@ class Attempts:
         if error.hung:
             most = min(most, retry.hung_attempts)
         if self._failed >= most or retry.clock() - self._start + pause > budget:
+            if pause > budget:
+                error.hint = error.hint or f"it asks to be left alone for {pause:.0f} s, longer than is waited here"
             raise error
         if pause >= _MOMENT:
             retry.tell(f"waiting {pause:.0f} s before attempt {self._failed + 1} of {most}: {error}")

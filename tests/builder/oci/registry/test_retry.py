@@ -45,6 +45,14 @@ def test_a_wait_is_told_when_it_is_more_than_a_moment() -> None:
     assert told == ["waiting 12 s before attempt 3 of 8: full"]
 
 
+def test_a_wait_that_is_too_long_is_told_instead() -> None:
+    script = Script(RegistryUnavailable("quota for today used", retry_after=86400.0))
+    with pytest.raises(RegistryUnavailable, match="quota for today used") as caught:
+        Retry(pause=script.pause).run(script)
+    assert "86400 s" in caught.value.hint
+    assert script.waits == []
+
+
 def test_patience_ends_with_the_last_error() -> None:
     errors = [RegistryUnavailable(f"busy {n}") for n in range(8)]
     script = Script(*errors)
