@@ -116,7 +116,7 @@ class Helper:
         folders = [folder for folder in self.env.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]
         found = shutil.which(f"docker-credential-{self.name}", path=os.pathsep.join(folders)) if folders else None
         if found is None:
-            raise HelperMissing(f"credential helper docker-credential-{self.name}: is not installed")
+            raise HelperMissing(f"credential helper docker-credential-{self.name} is not installed")
         return found
 
     def _converse(self, process: "subprocess.Popen[bytes]", text: str) -> _Answer:

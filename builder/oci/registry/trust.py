@@ -35,7 +35,9 @@ class Standing:
 def check_reachable(target: Origin, registry: Standing, purpose: Purpose) -> None:
     """Raise RegistryError when *registry* must not make this machine send a request to *target*."""
     if target.scheme == "http" and not _may_be_plain(target, registry, purpose):
-        raise RegistryError(f"{registry.origin} leads to {target}, which is not encrypted", hint=_hint(registry))
+        raise RegistryError(
+            f"{registry.origin} leads to {target}, which is not encrypted", hint=_way_out(target, registry, purpose)
+        )
     if target.host == registry.origin.host:
         return
     if is_metadata(target.host):
@@ -69,7 +71,9 @@ def reason_to_withhold(authority: Origin, registry: Standing, *, verified: bool,
         return ""
     if registry.insecure and insecure:
         return ""
-    return "the registry was not reached by https with a certificate that is trusted"
+    return (
+        "not both have a certificate that is trusted, nor are both called insecure in pybuild.toml or registries.conf"
+    )
 
 
 def _may_be_plain(target: Origin, registry: Standing, purpose: Purpose) -> bool:
@@ -80,8 +84,11 @@ def _may_be_plain(target: Origin, registry: Standing, purpose: Purpose) -> bool:
     return same or registry.insecure
 
 
-def _hint(registry: Standing) -> str:
-    if registry.insecure:
+def _way_out(target: Origin, registry: Standing, purpose: Purpose) -> str:
+    """Return what a user can do about a plain *target*; "" where nothing would help."""
+    origin = registry.origin
+    if origin.scheme == "https" and target.host == origin.host:
+        return "a proxy in front of the registry may not tell it of https; that is done by X-Forwarded-Proto"
+    if registry.insecure or (origin.scheme == "https" and purpose is not Purpose.DOWNLOAD):
         return ""
-    name = registry.origin.name
-    return f'if plain http is good enough for {name}, say insecure = true for [registry."{name}"] in pybuild.toml'
+    return f'if that is good enough, say insecure = true for [registry."{origin.name}"] in pybuild.toml'

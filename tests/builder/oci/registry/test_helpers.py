@@ -98,7 +98,7 @@ def test_a_name_may_have_dots_capitals_and_underscores(helper: Helper, tmp_path:
 
 
 def test_a_helper_that_is_not_installed_is_told() -> None:
-    with pytest.raises(HelperMissing, match="docker-credential-none-such: is not installed"):
+    with pytest.raises(HelperMissing, match="docker-credential-none-such is not installed"):
         Helper(name="none-such", env={}).get("a.com")
 
 

@@ -239,15 +239,15 @@ def test_a_helper_that_is_not_installed_is_no_reason_to_fail_where_nobody_need_b
     source: BlobStore, blobs: BlobStore, image: Image
 ) -> None:
     def look_up(_registry: str, _repository: str) -> Credentials | None:
-        raise HelperMissing("credential helper docker-credential-x: is not installed")
+        raise HelperMissing("credential helper docker-credential-x is not installed")
 
     with FakeRegistry(token="secret") as server, Registry(server.name, Settings(credentials=look_up)) as registry:
         server.add(source, APP, "1.0", image.descriptor)
         assert pull(registry, blobs).image.id == image.id
-        assert registry.warnings == ("credential helper docker-credential-x: is not installed",)
+        assert registry.warnings == ("credential helper docker-credential-x is not installed",)
         assert shown(server) == [None]
         server.token = "for-nobody"
         server.answer("/token", *[Answer(body=b'{"token":"x"}')] * 9)
         with pytest.raises(RegistryDenied) as caught:
             registry.resolve("team/other", "1.0", blobs)
-        assert "docker-credential-x: is not installed" in caught.value.hint
+        assert "docker-credential-x is not installed" in caught.value.hint

@@ -68,10 +68,21 @@ def test_an_insecure_registry_may_have_its_storage_at_a_plain_server(
             check_reachable(origin_of(target), standing(registry, insecure=True), purpose)
 
 
-def test_a_way_out_is_named_for_a_plain_server() -> None:
+@pytest.mark.parametrize(
+    ("target", "registry", "purpose", "hint"),
+    [
+        ("http://s.test", "https://a.test:5000", Purpose.DOWNLOAD, 'insecure = true for [registry."a.test:5000"]'),
+        ("http://s.test", "http://127.0.0.1:5000", Purpose.UPLOAD, 'insecure = true for [registry."127.0.0.1:5000"]'),
+        ("http://a.test", "https://a.test", Purpose.UPLOAD, "X-Forwarded-Proto"),
+        ("http://s.test", "https://a.test", Purpose.UPLOAD, ""),
+        ("http://s.test", "https://a.test", Purpose.TOKEN, ""),
+    ],
+)
+def test_a_way_out_is_named_where_there_is_one(target: str, registry: str, purpose: Purpose, hint: str) -> None:
     with pytest.raises(RegistryError) as caught:
-        check_reachable(origin_of("http://s.test"), standing("https://registry.corp.test:5000"), Purpose.DOWNLOAD)
-    assert '[registry."registry.corp.test:5000"]' in caught.value.hint
+        check_reachable(origin_of(target), standing(registry), purpose)
+    assert hint in caught.value.hint
+    assert bool(hint) is bool(caught.value.hint)
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "fe80::1", "::ffff:10.0.0.1"])
