@@ -10,7 +10,7 @@ import click
 from builder.commands.build_flags import compression as parse_compression
 from builder.commands.naming import name_image
 from builder.commands.silent_flags import taken
-from builder.commands.tools import Command, binary_stdin, machine, root_option, say
+from builder.commands.tools import Command, binary_stdin, machine, note, root_option, say
 from builder.edit.archive_layer import store_archive
 from builder.image import timestamp
 from builder.machine import Machine
@@ -72,7 +72,7 @@ def _opened(opened: Machine, source: str) -> BinaryIO:
     from builder.remote.address import HttpSource
     from builder.remote.http import ask
 
-    known = ask(HttpSource(url=source), Request(context=Path()), opened, lambda *_: None, threading.Event())
+    known = ask(HttpSource(url=source), Request(context=Path()), opened, lambda *_: None, threading.Event(), tell=note)
     return opened.blobs.open(Digest.parse(known.digest))
 
 

@@ -15,6 +15,8 @@ from builder.machine import Machine
 from builder.oci.digest import Digest
 from builder.oci.download import SIZE_LIMIT, Wanted, download
 from builder.oci.errors import DigestMismatch, OciError
+from builder.oci.registry.access import nobody
+from builder.oci.registry.origin import origin_of
 from builder.oci.registry.retry import Retry
 from builder.ops import Http
 from builder.remote.address import HttpSource
@@ -32,20 +34,41 @@ def known_by_checksum(source: HttpSource, machine: Machine) -> Known | None:
     return known if known is not None and known.digest == source.checksum else None
 
 
-def ask(source: HttpSource, request: Request, machine: Machine, report: ReportBytes, stop: threading.Event) -> Known:
-    """Bring the file, unless it is there and still the same, and return what it is.
+def ask(
+    source: HttpSource,
+    request: Request,
+    machine: Machine,
+    report: ReportBytes,
+    stop: threading.Event,
+    *,
+    tell: Callable[[str], None] = nobody,
+) -> Known:
+    """Bring the file, unless it is there and still the same, and return what it is. *tell* is told of waits.
 
     Raises:
         BuildError: it cannot be brought, or is not what the checksum says.
     """
     old = None if source.checksum else _remembered(source.url, machine)
-    fresh = _downloaded(_wanted(source, old, request), machine, report, stop)
+    wanted = _wanted(source, old, request)
+    try:
+        fresh = download(
+            wanted,
+            machine.blobs,
+            lambda now, total: report(source.url, now, total),
+            Retry(tell=tell),
+            stop,
+        )
+    except OciError as error:
+        if stop.is_set():
+            raise Cancelled("cancelled") from error
+        raise _failed(source.url, error) from error
     if fresh is None and old is not None:
         return old
     if fresh is None:
         raise BuildError(f"failed to load {source.url}: the server sent nothing")
-    machine.cache.put_download(source.url, json.dumps(asdict(fresh)))
-    return fresh
+    known = Known(digest=str(fresh.digest), etag=fresh.etag, last_modified=fresh.last_modified)
+    machine.cache.put_download(source.url, json.dumps(asdict(known)))
+    return known
 
 
 def bring(op: Http, request: Request, machine: Machine, report: ReportBytes, stop: threading.Event) -> None:
@@ -74,17 +97,11 @@ def _wanted(source: HttpSource, old: Known | None, request: Request) -> Wanted:
     )
 
 
-def _downloaded(wanted: Wanted, machine: Machine, report: ReportBytes, stop: threading.Event) -> Known | None:
-    url = wanted.url
-    try:
-        retry = Retry(tell=lambda text: report(text, 0, 0))
-        done = download(wanted, machine.blobs, lambda now, total: report(url, now, total), retry, stop)
-    except DigestMismatch as error:
-        raise BuildError(f"digest mismatch of {url}: {error}") from error
-    except OciError as error:
-        if stop.is_set():
-            raise Cancelled("cancelled") from error
-        raise BuildError(f"failed to load {url}: {error}", hint=error.hint) from error
-    if done is None:
-        return None
-    return Known(digest=str(done.digest), etag=done.etag, last_modified=done.last_modified)
+def _failed(url: str, error: OciError) -> BuildError:
+    """Return what to tell of a failure; the address stands in it once, unless it was another one that failed."""
+    if isinstance(error, DigestMismatch):
+        return BuildError(f"digest mismatch of {url}: {error}")
+    reason = str(error)
+    for known in (f"GET {url.partition('?')[0]}: ", f"{url}: ", f"{origin_of(url)}: "):
+        reason = reason.removeprefix(known)
+    return BuildError(f"failed to load {url}: {reason}", hint=error.hint)

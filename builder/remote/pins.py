@@ -97,7 +97,7 @@ class Remotes:
         known = known_by_checksum(source, self._machine)
         if known is None:
             with self._step(source) as step:
-                known = ask(source, self._request, self._machine, step.status, self._stop)
+                known = ask(source, self._request, self._machine, step.status, self._stop, tell=step.say)
         return known
 
     def _ask_repository(self, source: GitSource) -> Resolved:

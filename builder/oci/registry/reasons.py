@@ -20,7 +20,7 @@ _TLS = "if it speaks TLS, name the directory with its certificate by --cert-dir,
 _QUOTA = re.compile(r"quota|limit|exceed|too ?many|storage|billing|payment", re.IGNORECASE)
 _UNREAD = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(r"<(?:title|h1|message)\b[^>]*>([^<]*)<", re.IGNORECASE)
-_PAGE_START = re.compile(r"<(?:!doctype|html|head|body|\?xml|h1|error)\b", re.IGNORECASE)
+_PAGE_START = re.compile(r"<(?:!doctype|html|head|title|body|\?xml|h1|error)\b", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,1000}>")
 
 

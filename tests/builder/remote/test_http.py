@@ -1,5 +1,6 @@
 import hashlib
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,13 @@ import pytest
 from builder.errors import BuildError, Cancelled
 from builder.oci.digest import Digest
 from builder.ops import Http
+from builder.remote import http
 from builder.remote.address import HttpSource
 from builder.remote.facts import Known
 from builder.remote.http import ask, bring, known_by_checksum
 from builder.request import Request, Secret
+from tests.helpers.registry import Answer as Said
+from tests.helpers.registry import FakeRegistry
 from tests.helpers.web import MTIME, Answer
 
 CONTENT = str(Digest.of(b"content"))
@@ -84,7 +88,7 @@ def test_a_secret_for_the_host_is_sent(asked, web, monkeypatch):
 
 
 def test_a_failure_names_the_address(asked, web):
-    with pytest.raises(BuildError, match=r"failed to load http://127\.0\.0\.1:\d+/nothing: .*status 404"):
+    with pytest.raises(BuildError, match=r"failed to load http://127\.0\.0\.1:\d+/nothing: status 404$"):
         asked("/nothing")
 
 
@@ -122,3 +126,17 @@ def test_content_that_is_gone_is_brought_again_if_it_still_is_the_same(asked, we
     web.answers["/a"] = Answer(body=b"other")
     with pytest.raises(BuildError, match="digest mismatch"):
         bring(op, Request(context=Path()), machine, lambda *_: None, threading.Event())
+
+
+def test_a_wait_is_told_in_the_words_of_the_server(machine, monkeypatch):
+    told = []
+    monkeypatch.setattr(http, "Retry", partial(http.Retry, pause=lambda _stop, _seconds: None))
+    with FakeRegistry() as server:
+        server.answer("/f", Said(status=503, headers={"Retry-After": "9"}, body=b"<title>Maintenance</title>"))
+        server.answer("/f", Said(status=403, body=b'{"message":"token expired"}'))
+        source = HttpSource(url=f"{server.url}/f")
+        with pytest.raises(BuildError, match=r"/f: status 403: token expired$"):
+            ask(source, Request(context=Path()), machine, lambda *_: None, threading.Event(), tell=told.append)
+    (text,) = told
+    assert text.startswith("waiting 9 s before attempt 2 of 8: ")
+    assert text.endswith("/f: status 503: Maintenance")
