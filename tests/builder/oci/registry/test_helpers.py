@@ -48,7 +48,7 @@ def helper(tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> Helper
         "VAULT_ADDR": "https://vault.test",
         "WSL_INTEROP": "/run/WSL/8_interop",
     }
-    return Helper(name="test", env=env, timeout=0.3)
+    return Helper(name="test", env=env, timeout=20)
 
 
 def test_a_helper_is_asked_for_a_server(helper: Helper, log: Path) -> None:
@@ -75,14 +75,16 @@ def test_a_helper_that_leaves_an_agent_behind_is_not_waited_for(helper: Helper) 
         ("odd.com", "answered with something else than credentials"),
         ("quiet.com", r"failed for quiet\.com: no D-Bus$"),
         ("mute.com", "exit code 7 and no reason given"),
-        ("slow.com", "did not answer within 0.3 seconds: waiting for a key"),
-        ("deaf.com", "did not end within 0.3 seconds"),
+        ("slow.com", "did not answer within 1 seconds: waiting for a key"),
+        ("deaf.com", "did not end within 1 seconds"),
         ("much.com", "printed more than"),
     ],
 )
 def test_a_helper_that_misbehaves_is_told_and_ended(helper: Helper, server: str, message: str) -> None:
+    # Only those that would never end are not waited for: a busy machine takes its time with the others.
+    patience = 1 if server.startswith(("slow", "deaf")) else helper.timeout
     with pytest.raises(CredentialsError, match=message):
-        helper.get(server)
+        replace(helper, timeout=patience).get(server)
 
 
 @pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a b", ".a", "..", "", "x\n", "$(id)", "a/b", "é", "a" * 101])
