@@ -19,6 +19,7 @@ from builder.steps import Reporter
 from runtime.errors import UnsafePathError
 from runtime.safepath import Root
 
+
 def load_definition(request: Request, machine: Machine, remotes: Remotes, reporter: Reporter) -> DockerfileText:
     """Read the Dockerfile, wherever the context is.
 
