@@ -122,11 +122,12 @@ def test_descriptors_are_closed_with_the_last_stub(root: Path) -> None:
     assert len(descriptors_below(root)) == before
 
 
-def test_one_that_is_made_is_never_made_through_a_link(root: Path) -> None:
+@pytest.mark.parametrize("folder", [True, False])
+def test_one_that_is_made_is_never_made_through_a_link(root: Path, folder: bool) -> None:
     (root / "proc").symlink_to("elsewhere")
     stubs, fd = Stubs(), opened(root)
     with pytest.raises(FileExistsError):
-        stubs.make(fd, b"proc", folder=True)
+        stubs.make(fd, b"proc", folder=folder)
     os.close(fd)
     assert listed(root) == ["proc"]
 
