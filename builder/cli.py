@@ -11,20 +11,25 @@ pay for what other commands need. Nothing but this module and the commands print
 import gc
 import importlib
 import io
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from builder.commands import COMMANDS
 from builder.commands.aliases import FAMILIES, spelled_out
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 _GLOBAL_FLAGS = frozenset({"-D", "--debug"})
 _HELP = ("--help", "-h")
 _GROUP_ONLY = (*_HELP, "--version")
+_COMPLETING = "_PYBUILD_COMPLETE"
 _GC_THRESHOLD = 20_000
 """New objects between two searches for unreachable ones: most of what a short-lived process makes stays in use."""
 
@@ -43,6 +48,14 @@ class Commands(click.Group):
         module = importlib.import_module(f"builder.commands.{COMMANDS[cmd_name]}")
         command = module.command
         return command if isinstance(command, click.Command) else None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Return the commands that begin so, for a path what stands there."""
+        if incomplete.startswith((".", "/", "~")):
+            from click.shell_completion import CompletionItem
+
+            return [CompletionItem(incomplete, type="dir")]
+        return super().shell_complete(ctx, incomplete)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put ``build`` where a command is missing."""
@@ -113,6 +126,10 @@ def main() -> NoReturn:
         from builder.utf8 import follow_the_locale
 
         follow_the_locale(sys.stderr)
+    if _COMPLETING in os.environ:
+        from builder.commands.completion import register
+
+        register()
     gc.set_threshold(_GC_THRESHOLD)
     exit_code = run(sys.argv[1:])
     # Else the interpreter looks through all that it is about to drop: a sixth of the time of a cached build.

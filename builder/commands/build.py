@@ -26,6 +26,7 @@ from builder.commands.step_flags import ssh_keys, step_flags, step_values
 from builder.commands.target_flags import targets
 from builder.commands.tools import Command, be_root, machine, root_option, say, tools
 from builder.commands.values import FilePath, OneOf, without_empty
+from builder.commands.words import FILE, FOLDER, STAGE
 from builder.display.choose import MODES, OpenDisplay, open_display
 from builder.errors import BuildError, RequestError
 from builder.names import full_names
@@ -60,10 +61,14 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 
 
 @click.command("build", cls=Command, epilog=_EPILOG, short_help="Build an image from a Dockerfile.")
-@click.argument("context", metavar="CONTEXT")
+@click.argument("context", metavar="CONTEXT", type=FOLDER)
 @click.option("-t", "--tag", "tags", multiple=True, metavar="NAME[:TAG]", help="Name of the image; may be repeated.")
 @click.option(
-    "-f", "--file", metavar="PATH|URL", help="Dockerfile (default: CONTEXT/Dockerfile); - reads standard input."
+    "-f",
+    "--file",
+    type=FILE,
+    metavar="PATH|URL",
+    help="Dockerfile (default: CONTEXT/Dockerfile); - reads standard input.",
 )
 @click.option(
     "--build-arg", "build_args", multiple=True, metavar="NAME[=VALUE]", help="Build argument; a NAME alone from env."
@@ -79,6 +84,7 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
     "--target",
     "targets",
     multiple=True,
+    type=STAGE,
     metavar="STAGE[=NAME]",
     help="Stage to build (default: the last); several, each with its names: a=x:1 b=y:1.",
 )

@@ -13,6 +13,7 @@ from builder.commands.catalog import find_image
 from builder.commands.naming import name_image, platform_option
 from builder.commands.silent_flags import taken
 from builder.commands.tools import Command, binary_stdin, machine, root_option, say
+from builder.commands.words import FILE, IMAGE
 from builder.edit.difference import difference, unpacked_archive, with_difference
 from builder.edit.documents import Documents
 from builder.image import timestamp
@@ -24,8 +25,8 @@ from builder.platforms import parse_platform
 
 
 @click.command("commit", cls=Command, short_help="Make an image of another one and a changed root file system.")
-@click.argument("image")
-@click.argument("tree", metavar="FOLDER|FILE|-")
+@click.argument("image", type=IMAGE)
+@click.argument("tree", metavar="FOLDER|FILE|-", type=FILE)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)
 @click.option(
     "-c", "--change", "changes", multiple=True, metavar="INSTRUCTION", help='Such as "CMD /bin/sh"; repeatable.'

@@ -13,6 +13,7 @@ from builder.commands.failures import FAILED
 from builder.commands.images import short_id
 from builder.commands.naming import platform_option
 from builder.commands.tools import Command, machine, root_option, say
+from builder.commands.words import IMAGE
 from builder.display.sanitize import clean_line
 from builder.display.units import human_size
 from builder.edit.compare import LayerSets, Setting, layers, settings
@@ -40,8 +41,8 @@ class _Differences:
 
 
 @click.command("diff", cls=Command, short_help="Show what differs between two images.")
-@click.argument("before", metavar="A")
-@click.argument("after", metavar="B")
+@click.argument("before", metavar="A", type=IMAGE)
+@click.argument("after", metavar="B", type=IMAGE)
 @click.option("--only", type=click.Choice(_PARTS), help="Compare this alone; files are then printed as by docker diff.")
 @click.option("--times", is_flag=True, help="List files that differ in their time alone, too.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Default: text.")

@@ -8,13 +8,14 @@ from builder.commands.catalog import find_image
 from builder.commands.naming import platform_option
 from builder.commands.tools import Command, machine, root_option
 from builder.commands.values import FilePath
+from builder.commands.words import IMAGE
 from builder.outputs.write import write
 from builder.platforms import parse_platform
 from builder.request import Output
 
 
 @click.command("export", cls=Command, short_help="Write the root file system of an image as a tar archive.")
-@click.argument("image")
+@click.argument("image", type=IMAGE)
 @click.option("-o", "--output", type=FilePath(), metavar="FILE", help="Default, or -: standard output.")
 @platform_option
 @root_option

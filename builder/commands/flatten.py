@@ -6,6 +6,7 @@ from builder.commands.build_flags import compression as parse_compression
 from builder.commands.catalog import find_image
 from builder.commands.naming import name_image, platform_option, tag_option
 from builder.commands.tools import Command, machine, root_option, say
+from builder.commands.words import IMAGE
 from builder.edit.documents import Documents
 from builder.edit.flatten import flattened, write_tree
 from builder.names import full_names
@@ -13,7 +14,7 @@ from builder.platforms import parse_platform
 
 
 @click.command("flatten", cls=Command, short_help="Make one layer of all layers of an image.")
-@click.argument("image")
+@click.argument("image", type=IMAGE)
 @tag_option
 @click.option("--compression", "packed", default="gzip", metavar="TYPE[,LEVEL]", help="Of the layer in the store.")
 @platform_option

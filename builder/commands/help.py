@@ -2,13 +2,21 @@
 
 import click
 
+from builder.commands import COMMANDS
 from builder.commands.aliases import ALIASES, FAMILIES, spelled_out
 from builder.commands.tools import Command, say
 from builder.commands.unknown import unknown_command
 
 
+def _complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the commands that begin so; behind ``image`` and its like the second words of Docker's names."""
+    given = ctx.params.get("words") or ()
+    words = [second for first, second in ALIASES if given == (first,)] if given else [*COMMANDS, *sorted(FAMILIES)]
+    return [word for word in words if word.startswith(incomplete) and " " not in word]
+
+
 @click.command("help", cls=Command, short_help="Show what a command takes.")
-@click.argument("words", metavar="[COMMAND]", nargs=-1)
+@click.argument("words", metavar="[COMMAND]", nargs=-1, shell_complete=_complete)
 @click.pass_context
 def command(ctx: click.Context, words: tuple[str, ...]) -> None:
     """Show what COMMAND takes, or which commands there are."""

@@ -10,6 +10,7 @@ from builder.commands.images import ago, short_id
 from builder.commands.listing import Row, listing
 from builder.commands.naming import platform_option
 from builder.commands.tools import Command, format_option, machine, root_option, say
+from builder.commands.words import IMAGE
 from builder.display.sanitize import clean_line
 from builder.display.units import human_size
 from builder.oci.image import Image
@@ -28,7 +29,7 @@ _WIDTH = 45
 
 
 @click.command("history", cls=Command, short_help="Show how an image was made.")
-@click.argument("image")
+@click.argument("image", type=IMAGE)
 @click.option("-H", "--human", is_flag=True, default=True, help="Sizes and dates for people (default; --human=false).")
 @click.option("--no-human", "human", flag_value=False, hidden=True)
 @click.option("--no-trunc", is_flag=True, help="Show whole instructions and IDs.")

@@ -10,6 +10,7 @@ from builder.commands.catalog import Listed, catalog, familiar, image_of
 from builder.commands.image_filters import KEYS, created, image_filter, named
 from builder.commands.listing import Row, listing
 from builder.commands.tools import Command, format_option, machine, root_option, say
+from builder.commands.words import IMAGE
 from builder.display.units import human_duration, human_size
 from builder.machine import Machine
 from builder.oci import media
@@ -32,7 +33,7 @@ _HEADERS = {
 
 
 @click.command("images", cls=Command, short_help="List images.")
-@click.argument("name", metavar="[NAME[:TAG]]", required=False)
+@click.argument("name", metavar="[NAME[:TAG]]", required=False, type=IMAGE)
 @click.option("-a", "--all", "everything", is_flag=True, help="The same: there are no intermediate images.")
 @click.option("--digests", is_flag=True, help="Show the digests of manifests.")
 @click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help=f"Keys: {', '.join(KEYS)}.")

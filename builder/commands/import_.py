@@ -11,6 +11,7 @@ from builder.commands.build_flags import compression as parse_compression
 from builder.commands.naming import name_image
 from builder.commands.silent_flags import taken
 from builder.commands.tools import Command, binary_stdin, machine, note, root_option, say
+from builder.commands.words import FILE
 from builder.edit.archive_layer import store_archive
 from builder.image import timestamp
 from builder.machine import Machine
@@ -24,7 +25,7 @@ from builder.request import Request
 
 
 @click.command("import", cls=Command, short_help="Make an image of a root file system.")
-@click.argument("source", metavar="FILE|URL|-")
+@click.argument("source", metavar="FILE|URL|-", type=FILE)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)
 @click.option(
     "-c", "--change", "changes", multiple=True, metavar="INSTRUCTION", help='Such as "CMD /bin/sh"; repeatable.'

@@ -10,6 +10,7 @@ from builder.commands.failures import FAILED
 from builder.commands.listing import parsed, rendered
 from builder.commands.template_functions import NO_LIST, NO_MAP, NO_POINTER, Loose, Typed, as_json
 from builder.commands.tools import Command, machine, root_option, say, warn
+from builder.commands.words import IMAGE
 from builder.machine import Machine
 from builder.oci.image import Image, read_image
 from builder.oci.model import Platform
@@ -39,7 +40,7 @@ _IN_TEMPLATES: dict[str, Any] = {
 
 
 @click.command("inspect", cls=Command, short_help="Show all about images, as JSON.")
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=IMAGE)
 @click.option("-f", "--format", "template", metavar="FORMAT", help='"json", or a Go template: "{{.Config.Env}}".')
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an image for several platforms, which one.")
 @click.option("--type", "kind", type=click.Choice(["image"]), hidden=True)

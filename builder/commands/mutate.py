@@ -14,6 +14,7 @@ from builder.commands.build_flags import source_date_epoch
 from builder.commands.catalog import find_image
 from builder.commands.naming import name_image, platform_option, tag_option
 from builder.commands.tools import Command, binary_stdin, machine, root_option, say
+from builder.commands.words import IMAGE
 from builder.edit.archive_layer import store_archive
 from builder.edit.documents import Documents, layer_members
 from builder.edit.settings import Settings, configured, edited
@@ -41,7 +42,7 @@ Values:
 
 
 @click.command("mutate", cls=Command, epilog=_EPILOG, short_help="Change an image without a build.")
-@click.argument("image")
+@click.argument("image", type=IMAGE)
 @tag_option
 @click.option("-e", "--env", multiple=True, metavar="NAME=VALUE|NAME-", help="Set or remove a variable.")
 @click.option("-l", "--label", "labels", multiple=True, metavar="NAME=VALUE|NAME-", help="Set or remove a label.")

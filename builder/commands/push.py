@@ -13,6 +13,7 @@ from builder.commands.silent_flags import RETRY, TRUST, taken
 from builder.commands.tools import Command, machine, root_option, say, warn
 from builder.commands.transfer import Meter, short
 from builder.commands.values import FilePath
+from builder.commands.words import IMAGE
 from builder.errors import RequestError
 from builder.machine import Machine
 from builder.oci.digest import Digest
@@ -28,7 +29,7 @@ from grammar.reference import DEFAULT_TAG, InvalidReference, Reference, parse_re
 
 
 @click.command("push", cls=Command, short_help="Upload an image to a registry.")
-@click.argument("name", metavar="NAME[:TAG]")
+@click.argument("name", metavar="NAME[:TAG]", type=IMAGE)
 @click.option("-a", "--all-tags", is_flag=True, help="Upload all images of the repository.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an image for several platforms, this one only.")
 @click.option("--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of what was pushed to FILE.")

@@ -5,6 +5,7 @@ import click
 from builder.commands.catalog import Listed, find
 from builder.commands.naming import name_image, platform_option, tag_option
 from builder.commands.tools import Command, machine, root_option, say
+from builder.commands.words import IMAGE
 from builder.edit.documents import Documents
 from builder.edit.rebase import BASE_NAME, Base, rebased, recorded_base
 from builder.errors import RequestError
@@ -26,7 +27,7 @@ What the new image has:
 
 
 @click.command("rebase", cls=Command, epilog=_EPILOG, short_help="Put an image on another base.")
-@click.argument("image")
+@click.argument("image", type=IMAGE)
 @click.option("--onto", required=True, metavar="NEWBASE", help="The image to stand on from now on.")
 @click.option("--old-base", metavar="OLD", help="The image that IMAGE was built on (default: as annotated).")
 @tag_option

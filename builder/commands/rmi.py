@@ -6,6 +6,7 @@ from builder import gc
 from builder.commands.catalog import Listed, catalog, familiar, find
 from builder.commands.failures import FAILED, describe
 from builder.commands.tools import Command, machine, root_option, say
+from builder.commands.words import IMAGE
 from builder.errors import RequestError
 from builder.machine import Machine
 from builder.oci.errors import ImageNotFound, OciError
@@ -16,7 +17,7 @@ from builder.platforms import parse_platform
 
 
 @click.command("rmi", cls=Command, short_help="Remove images.")
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=IMAGE)
 @click.option("-f", "--force", is_flag=True, help="Remove an image given by ID with all its names.")
 @click.option("--no-prune", is_flag=True, help="Keep the blobs until the next prune.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an index, remove the image for this one only.")

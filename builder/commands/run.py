@@ -15,6 +15,7 @@ from builder.commands.failures import Failure, Told, describe
 from builder.commands.host_flags import mount_target, volume
 from builder.commands.tools import Command, machine, root_option
 from builder.commands.values import FilePath, OneOf, without_empty
+from builder.commands.words import IMAGE
 from builder.config import DEFAULT_PATH
 from builder.errors import BuildError, RequestError
 from builder.execute.foreign import need_emulator
@@ -46,7 +47,7 @@ Differences from docker run:
     short_help="Run a command in an image.",
     context_settings={"allow_interspersed_args": False},
 )
-@click.argument("image")
+@click.argument("image", type=IMAGE)
 @click.argument("words", nargs=-1, metavar="[COMMAND [ARG...]]", type=click.UNPROCESSED)
 @click.option(
     "-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="Variable; a NAME alone from env."

@@ -8,6 +8,7 @@ from builder.commands.catalog import Listed, catalog, familiar, find
 from builder.commands.silent_flags import taken
 from builder.commands.tools import Command, machine, root_option, warn
 from builder.commands.values import FilePath
+from builder.commands.words import IMAGE
 from builder.machine import Machine
 from builder.oci.archive_save import Named, save
 from builder.oci.image import choose_manifest
@@ -17,7 +18,7 @@ from builder.outputs.files import destination, sink
 
 
 @click.command("save", cls=Command, short_help="Save images to an archive.")
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=IMAGE)
 @click.option("-o", "--output", type=FilePath(), metavar="FILE", help="Default: standard output.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of images for several platforms, save this one only.")
 @click.option(

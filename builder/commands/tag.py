@@ -4,12 +4,13 @@ import click
 
 from builder.commands.catalog import find
 from builder.commands.tools import Command, machine, root_option
+from builder.commands.words import IMAGE
 from builder.errors import RequestError
 from builder.names import full_names
 
 
 @click.command("tag", cls=Command, short_help="Give an image another name.")
-@click.argument("source", metavar="SOURCE")
+@click.argument("source", metavar="SOURCE", type=IMAGE)
 @click.argument("target", metavar="TARGET[:TAG]")
 @root_option
 def command(source: str, target: str) -> None:

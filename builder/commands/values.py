@@ -21,7 +21,7 @@ class FilePath(click.Path):
         return super().convert(value, param, ctx) if value else None
 
 
-class OneOf(click.Choice[str]):
+class OneOf(click.Choice):  # type: ignore[type-arg] # click 8.1 knows no arguments
     """One of a few words; an empty one is none."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
