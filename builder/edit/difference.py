@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import BinaryIO
 
+from builder.edit.container_files import is_container, without_container_files
 from builder.edit.documents import Documents, layer_members
 from builder.errors import BuildError, RequestError
 from builder.machine import Machine
@@ -52,7 +53,8 @@ def _unpack(stream: BinaryIO, folder: int) -> None:
 def difference(machine: Machine, image: Image, tree: int, compression: Compression) -> Layer | None:
     """Store what the tree behind the descriptor *tree* changes over that of *image*; None when it is the same.
 
-    What the tree lacks is deleted. Compared are type, mode, owner, time, attributes and content.
+    What the tree lacks is deleted. What an engine puts into every container is no change of one. Compared are type,
+    mode, owner, time, attributes and content.
 
     Raises:
         LayerError: a file changes meanwhile, or has a name that no layer can hold.
@@ -60,6 +62,8 @@ def difference(machine: Machine, image: Image, tree: int, compression: Compressi
     old = machine.snapshots.open(machine.snapshot(image))
     try:
         changes = tree_changes(old, tree)
+        if is_container(tree):
+            changes = without_container_files(changes, old, tree)
         first = next(changes, None)
         if first is None:
             return None

@@ -124,3 +124,30 @@ def test_what_cannot_be_done_is_told(shop: Shop, words: tuple[str, ...], code: i
 
 def test_the_help_says_that_there_are_no_containers(shop: Shop) -> None:
     assert "pybuild has no containers" in shop.run("commit", "--help").out
+
+
+def test_what_an_engine_puts_into_every_container_is_no_change(shop: Shop, tmp_path: Path) -> None:
+    base = shop.image("tiny:1", layers=(BASE,))
+    tree = exported(shop, "tiny:1", tmp_path / "tree")
+    for name in ("dev/pts", "dev/shm", "proc", "sys"):
+        (tree / name).mkdir(parents=True)
+    for name in (".dockerenv", "dev/console", "etc/hosts", "etc/hostname", "etc/resolv.conf"):
+        (tree / name).write_text("generated\n" if name == "etc/hosts" else "")
+    (tree / "etc" / "mtab").symlink_to("/proc/mounts")
+    assert shop.run("commit", "tiny:1", str(tree), "same:1").code == 0
+    assert named(shop, "same:1").config.diff_ids == base.config.diff_ids
+    (tree / "etc" / "motd").write_bytes(b"changed\n")
+    (tree / "dev" / "mine").mkdir()
+    assert shop.run("commit", "tiny:1", str(tree), "other:1").code == 0
+    assert [path for path in top(shop, named(shop, "other:1")) if path not in {"", "dev", "etc"}] == [
+        "dev/mine",
+        "etc/motd",
+    ]
+
+
+def test_files_of_these_names_count_where_no_container_was(shop: Shop, tmp_path: Path) -> None:
+    shop.image("tiny:1", layers=(BASE,))
+    tree = exported(shop, "tiny:1", tmp_path / "tree")
+    (tree / "etc" / "hosts").write_text("127.0.0.1 here\n")
+    shop.run("commit", "tiny:1", str(tree), "new:1")
+    assert "etc/hosts" in top(shop, named(shop, "new:1"))
