@@ -7,7 +7,7 @@ from builder.caches.compress import compressed
 from builder.caches.document import Mount, Remembered
 from builder.caches.gather import gather
 from builder.caches.places import place_of
-from builder.errors import BuildError
+from builder.errors import BuildError, reason
 from builder.finished import Finished
 from builder.machine import Machine
 from builder.oci.errors import OciError
@@ -77,7 +77,7 @@ def _keep(spec: CacheSpec, remembered: Remembered, machine: Machine, reporter: R
         place.keep(compressed(remembered, spec, machine.blobs), machine, step.status)
     except (OciError, OSError) as error:
         step.fail(error)
-        text = f"failed to export cache to {place.name}: {error}"
+        text = f"failed to export cache to {place.name}: {reason(error)}"
         if not spec.flag("ignore-error"):
             raise BuildError(text, hint=getattr(error, "hint", "")) from error
         reporter.progress(Warned(message=text))

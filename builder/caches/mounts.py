@@ -10,6 +10,7 @@ from pathlib import Path
 from builder.bases import base_layers
 from builder.cache import BuiltLayer, Layers
 from builder.caches.document import Mount
+from builder.errors import reason
 from builder.finished import Finished
 from builder.machine import Machine
 from builder.oci.digest import Digest
@@ -69,7 +70,7 @@ def packed(names: Iterable[str], machine: Machine, warn: Callable[[str], None]) 
             if folder is not None:
                 yield _pack(name, folder, machine)
         except (OciError, OSError) as error:
-            warn(f"{name} is not exported: {error}")
+            warn(f"{name} is not exported: {reason(error)}")
 
 
 def _pack(name: str, folder: Path, machine: Machine) -> Mount:

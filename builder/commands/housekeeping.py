@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder.commands.tools import warn
-from builder.errors import Cancelled, RequestError
+from builder.errors import Cancelled, RequestError, reason
 from builder.machine import Machine
 
 if TYPE_CHECKING:
@@ -102,7 +102,9 @@ def store_limits(path: Path) -> dict[str, Any] | None:
         found = tomllib.loads(text).get("gc")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise RequestError(reason(error)) from error
+    except ValueError as error:
         raise RequestError(f"{path}: {error}") from error
     if found is None:
         return None

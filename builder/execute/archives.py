@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from builder.errors import BuildError
+from builder.errors import BuildError, reason
 from builder.execute.tree_writer import TreeWriter
 from builder.oci.compression import decompressing
 from builder.oci.errors import LayerError
@@ -57,7 +57,7 @@ def unpack_archive(stream: BinaryIO, folder: str, writer: TreeWriter, owner: tup
             if entry.path:
                 _member(entry, data, folder, writer, owner)
     except (LayerError, OSError) as error:
-        raise BuildError(f"failed to unpack the archive: {error}") from error
+        raise BuildError(f"failed to unpack the archive: {reason(error)}") from error
 
 
 def _member(entry: Entry, data: EntryData, folder: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:

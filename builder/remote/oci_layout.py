@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.errors import BuildError
+from builder.errors import BuildError, reason
 from builder.machine import Machine
 from builder.oci.blobs import BlobStore
 from builder.oci.digest import Digest
@@ -36,7 +36,7 @@ def resolve(reference: str, platform: Platform, machine: Machine) -> Image:
         image = read_image(theirs, _descriptor(place, theirs), platform)
         _copy(theirs, (image.manifest.config, image.descriptor), machine)
     except (OciError, OSError) as error:
-        raise BuildError(f"failed to load {reference}: {error}") from error
+        raise BuildError(f"failed to load {reference}: {reason(error)}") from error
     return image
 
 
@@ -45,7 +45,7 @@ def fetch(reference: str, layers: Iterable[Descriptor], machine: Machine) -> Non
     try:
         _copy(BlobStore(_place(reference).path), layers, machine)
     except (OciError, OSError) as error:
-        raise BuildError(f"failed to load {reference}: {error}") from error
+        raise BuildError(f"failed to load {reference}: {reason(error)}") from error
 
 
 def _place(reference: str) -> _Place:

@@ -154,3 +154,10 @@ def test_a_mistake_in_the_limits_is_a_warning_after_a_build(shop: Shop, capfd: p
     (shop.machine.root / "config.toml").write_text('[gc]\nuntil = "soon"\n')
     tidy(shop.machine)
     assert "WARNING: --filter until" in capfd.readouterr().err
+
+
+def test_a_file_that_cannot_be_read_is_told_without_a_number(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").mkdir()
+    with pytest.raises(RequestError) as caught:
+        limits(tmp_path)
+    assert str(caught.value) == f"{tmp_path}/config.toml: is a directory"
