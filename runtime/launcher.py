@@ -11,6 +11,7 @@ from runtime.child import Child, Output
 from runtime.errors import RuntimeHostError, SandboxError
 from runtime.hostfiles import host_files
 from runtime.privileges import explain
+from runtime.relay import SignalRelay
 from runtime.seccomp import default_filter
 from runtime.wire import encode
 
@@ -21,13 +22,16 @@ _RLIMITS = (
 )
 
 
-def run(what: spec.Spec, *, output: Output, cancel: threading.Event | None = None) -> spec.ExitStatus:
+def run(
+    what: spec.Spec, *, output: Output, cancel: threading.Event | None = None, signals: SignalRelay | None = None
+) -> spec.ExitStatus:
     """Run the process of *what* in a new sandbox and return how it ended. Blocks; any number of threads may call it.
 
     *output* gets (1 or 2, bytes) as they come, in the calling thread; all that a terminal shows is stream 1. Setting
     *cancel* kills everything inside; the status is then that of SIGKILL. When this returns or raises, no process of the
     sandbox is left. A program that does not exist gives 127, one that cannot be executed 126, both with a line on
-    stream 2.
+    stream 2. With *signals*, which must be entered, signals of this process reach the program, and its `killed` is
+    *cancel*.
 
     Raises:
         SandboxUnavailable: this host permits no sandbox.
@@ -37,6 +41,9 @@ def run(what: spec.Spec, *, output: Output, cancel: threading.Event | None = Non
         data = encode(make_plan(what, tuple(os.fsencode(file) for file in cgroup_files)))
         child = _start(data, what)
         try:
+            if signals is not None:
+                signals.connect(child.signal)
+                cancel = signals.killed
             reports = child.pump(output, cancel)
         finally:
             child.close()

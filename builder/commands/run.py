@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import click
@@ -25,16 +25,18 @@ from builder.oci.image import Image
 from builder.platforms import platform_of, wanted_platform
 from runtime.errors import RuntimeHostError
 from runtime.roots import Root
-from runtime.spec import Bind, Mount, Network, Process, Spec, Tmpfs
+from runtime.spec import Bind, FileMount, Mount, Network, Process, Spec, Tmpfs
 
 OUR_FAULT = 125
+_HOSTNAME = PurePosixPath("/etc/hostname")
 _EPILOG = """\b
 Differences from docker run:
   - There is no daemon and no container: nothing is left when the command ends,
     as with --rm, which is accepted.
-  - The network is the host's, or with --network none a loopback that is down.
-  - -i alone hands over the standard streams of pybuild itself. -t gives the
-    command a terminal of its own, and with -i what is typed goes there.
+  - The network is the host's, or with --network none a loopback of its own.
+  - SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 of pybuild reach the
+    command, with -t as well. The third Ctrl-C kills it, and --stop-timeout
+    counts from a SIGTERM, because there is no docker stop.
   - Exit codes are Docker's: 125 pybuild failed, 126 the command cannot be
     executed, 127 it is not there, else its own.
 """
@@ -56,7 +58,12 @@ Differences from docker run:
 @click.option("-w", "--workdir", metavar="DIR", help="Folder to start in.")
 @click.option("-u", "--user", metavar="USER[:GROUP]", help="Who to run as.")
 @click.option("--entrypoint", metavar="PROGRAM", help="In place of the image's entrypoint and command.")
-@click.option("--network", type=OneOf(["host", "none"]), default="host", help="Network (default: host).")
+@click.option(
+    "--network",
+    type=OneOf(["host", "none"]),
+    default="host",
+    help="The host's network (default), or none but a loopback of its own, which is up.",
+)
 @click.option("-v", "--volume", "volumes", multiple=True, metavar="HOST:TARGET[:ro]", help="Show a file or folder.")
 @click.option("--tmpfs", "tmpfs", multiple=True, metavar="TARGET", help="Mount an empty tmpfs.")
 @click.option("--add-host", "add_hosts", multiple=True, metavar="NAME:ADDRESS", help="Line of /etc/hosts.")
@@ -67,7 +74,15 @@ Differences from docker run:
     envvar="DOCKER_DEFAULT_PLATFORM",
     help="Of an image for several platforms, which one.",
 )
-@click.option("-i", "--interactive", is_flag=True, help="Hand over standard input.")
+@click.option("--init", is_flag=True, help="Start the command below an init, which reaps what it leaves behind.")
+@click.option(
+    "--stop-timeout",
+    type=int,
+    default=10,
+    metavar="SECONDS",
+    help="From a SIGTERM of pybuild to the end of the command by force (default: 10; -1: never).",
+)
+@click.option("-i", "--interactive", is_flag=True, help="Pass standard input on.")
 @click.option("-t", "--tty", is_flag=True, help="Give it a terminal.")
 @click.option("--rm", is_flag=True, help="Has no effect: nothing is ever kept.")
 @root_option
@@ -83,6 +98,7 @@ def command(**flags: Any) -> int:
 
 def _run(flags: Mapping[str, Any]) -> int:
     from runtime.launcher import run
+    from runtime.relay import SignalRelay
 
     if flags["interactive"] and flags["tty"] and not os.isatty(0):
         raise RequestError("the input device is not a terminal", hint="leave out -t")
@@ -92,8 +108,8 @@ def _run(flags: Mapping[str, Any]) -> int:
             platform = wanted_platform(flags["platform"]) if flags["platform"] else None
             image = find_image(opened, flags["image"], platform)
             need_emulator(platform_of(image.config), opened.root / "tmp")
-            with _root(opened, image) as root:
-                return run(spec(image, root, flags, os.environ), output=_pass_on).shell_code
+            with _root(opened, image) as root, SignalRelay(flags["stop_timeout"]) as signals:
+                return run(spec(image, root, flags, os.environ), output=_pass_on, signals=signals).shell_code
     finally:
         opened.close()
 
@@ -118,13 +134,18 @@ def spec(image: Image, root: Root, flags: Mapping[str, Any], env: Mapping[str, s
             cwd=flags["workdir"] or config.working_dir or "/",
             user=config.user if flags["user"] is None else flags["user"],
         ),
-        mounts=(*map(_volume, flags["volumes"]), *(Tmpfs(target=mount_target(item)) for item in flags["tmpfs"])),
+        mounts=_mounts(flags),
         network=Network(flags["network"] or "host"),
-        hostname=flags["hostname"] or "pybuild",
+        hostname=_hostname(flags),
         hosts=hosts(flags["add_hosts"]),
+        init=flags["init"],
         interactive=flags["interactive"],
         terminal=flags["tty"],
     )
+
+
+def _hostname(flags: Mapping[str, Any]) -> str:
+    return str(flags["hostname"] or "pybuild")
 
 
 def _arguments(image: Image, flags: Mapping[str, Any]) -> tuple[str, ...]:
@@ -142,7 +163,7 @@ def _arguments(image: Image, flags: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _environment(image: Image, flags: Mapping[str, Any], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    chosen = {"PATH": DEFAULT_PATH}
+    chosen = {"PATH": DEFAULT_PATH, "HOSTNAME": _hostname(flags)}
     if flags["tty"]:
         chosen["TERM"] = env.get("TERM", "xterm")
     given = [line for path in flags["env_files"] for line in _lines(path)]
@@ -153,6 +174,12 @@ def _environment(image: Image, flags: Mapping[str, Any], env: Mapping[str, str])
 def _lines(path: Path) -> list[str]:
     lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def _mounts(flags: Mapping[str, Any]) -> tuple[Mount, ...]:
+    asked = (*map(_volume, flags["volumes"]), *(Tmpfs(target=mount_target(item)) for item in flags["tmpfs"]))
+    name = FileMount(target=_HOSTNAME, content=f"{_hostname(flags)}\n".encode())
+    return asked if any(mount.target == _HOSTNAME for mount in asked) else (name, *asked)
 
 
 def _volume(given: str) -> Mount:

@@ -9,11 +9,13 @@ from builder.commands.run import spec
 from builder.errors import RequestError
 from builder.oci.model import ContainerConfig
 from runtime.roots import DirectoryRoot
-from runtime.spec import Bind, Network, Process, Spec, Tmpfs
+from runtime.spec import Bind, FileMount, Network, Process, Spec, Tmpfs
 from tests.builder.commands.conftest import Shop
 from tests.helpers.hosts import need_root, need_small_base
 from tests.helpers.images import tiny_image
 
+NAME = ("HOSTNAME", "pybuild")
+NAME_FILE = FileMount(target=PurePosixPath("/etc/hostname"), content=b"pybuild\n")
 ROOT = DirectoryRoot(path=Path("/nonexistent"))
 CONFIG = ContainerConfig(
     env=("PATH=/bin", "A=image"), entrypoint=("/entry",), cmd=("default",), working_dir="/srv", user="alice"
@@ -30,6 +32,7 @@ NOTHING: dict[str, Any] = {
     "tmpfs": (),
     "add_hosts": (),
     "hostname": "pybuild",
+    "init": False,
     "interactive": False,
     "tty": False,
 }
@@ -43,7 +46,10 @@ def asked(shop: Shop, env: dict[str, str] | None = None, container: ContainerCon
 def test_the_image_says_what_to_run(shop: Shop) -> None:
     assert asked(shop) == Spec(
         root=ROOT,
-        process=Process(args=("/entry", "default"), env=(("PATH", "/bin"), ("A", "image")), cwd="/srv", user="alice"),
+        process=Process(
+            args=("/entry", "default"), env=(("PATH", "/bin"), NAME, ("A", "image")), cwd="/srv", user="alice"
+        ),
+        mounts=(NAME_FILE,),
         hostname="pybuild",
     )
 
@@ -59,7 +65,7 @@ def test_words_replace_the_command_and_a_new_entrypoint_drops_it(shop: Shop) -> 
 def test_variables_come_from_the_image_files_and_flags_in_this_order(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "env").write_text("# comment\n\nA=file\nB=file\nFROM_HOST\nUNSET\n")
     env = asked(shop, {"FROM_HOST": "h"}, env_files=(tmp_path / "env",), variables=("B=flag", "UNSET")).process.env
-    assert dict(env) == {"PATH": "/bin", "A": "file", "B": "flag", "FROM_HOST": "h"}
+    assert dict(env) == {"PATH": "/bin", "HOSTNAME": "pybuild", "A": "file", "B": "flag", "FROM_HOST": "h"}
     assert dict(asked(shop, container=ContainerConfig(cmd=("x",))).process.env)["PATH"].endswith(":/bin")
 
 
@@ -73,10 +79,20 @@ def test_flags_win_over_the_image(shop: Shop) -> None:
 def test_volumes_and_tmpfs_become_mounts(shop: Shop, tmp_path: Path) -> None:
     given = asked(shop, volumes=(f"{tmp_path}:/in", f"{tmp_path}:/ro:ro"), tmpfs=("/t",)).mounts
     assert given == (
+        NAME_FILE,
         Bind(host_path=tmp_path, target=PurePosixPath("/in"), read_only=False),
         Bind(host_path=tmp_path, target=PurePosixPath("/ro"), read_only=True),
         Tmpfs(target=PurePosixPath("/t")),
     )
+
+
+def test_the_name_of_the_host_is_a_variable_and_a_file_unless_the_user_has_others(shop: Shop) -> None:
+    chosen = asked(shop, hostname="box")
+    assert dict(chosen.process.env)["HOSTNAME"] == "box"
+    assert chosen.mounts == (FileMount(target=PurePosixPath("/etc/hostname"), content=b"box\n"),)
+    own = asked(shop, volumes=("/etc/passwd:/etc/hostname",), variables=("HOSTNAME=mine",))
+    assert dict(own.process.env)["HOSTNAME"] == "mine"
+    assert own.mounts == (Bind(host_path=Path("/etc/passwd"), target=PurePosixPath("/etc/hostname"), read_only=False),)
 
 
 @pytest.mark.parametrize("volume", ["/etc", "name:/x", "/nonexistent/x:/x", "/etc:rel", "/etc:/", "/etc:/x:rx", ":/x"])
@@ -106,6 +122,17 @@ def test_output_and_exit_code_are_those_of_the_command(box: Shop) -> None:
     done = run(box, "box", "sh", "-c", "echo $A; echo err >&2; exit 7")
     assert (done.returncode, done.stdout, done.stderr) == (7, "image\n", "err\n")
     assert run(box, "box", "sh", "-c", "sh -c 'kill -9 $$'; exit $?").returncode == 137
+
+
+def test_the_command_is_the_first_process_or_a_child_of_an_init(box: Shop) -> None:
+    script = "echo $$ $PPID; cat /etc/hostname; echo $HOSTNAME"
+    assert run(box, "-h", "name", "box", "sh", "-c", script).stdout == "1 0\nname\nname\n"
+    assert run(box, "--init", "box", "sh", "-c", script).stdout == "2 1\npybuild\npybuild\n"
+
+
+def test_a_user_writes_to_its_streams_by_name(box: Shop) -> None:
+    done = run(box, "-u", "1001", "box", "sh", "-c", "echo 1 > /dev/stdout; echo 2 > /dev/stderr")
+    assert (done.stdout, done.stderr) == ("1\n", "2\n")
 
 
 @pytest.mark.parametrize(("word", "code"), [("nosuch", 127), ("/etc/passwd", 126)])
