@@ -11,13 +11,13 @@ from runtime.syscalls import MNT_DETACH, MOUNT_ATTR_NODEV, move_mount, pivot_roo
 from runtime.wire import Operation
 
 _SYSTEM_FOLDERS = (b"/proc", b"/sys", b"/dev")
-_OPEN_TO_MOUNTS = (b"/dev/shm", b"/dev/pipes")
+_SHARED_MEMORY = b"/dev/shm"
 
 
 class Stage:
     """A root, attached in the mount namespace of whoever made it; reached by descriptors only."""
 
-    __slots__ = ("_insecure", "_nodes", "_place", "_proc", "_stubs", "dev", "root")
+    __slots__ = ("_devices", "_insecure", "_nodes", "_place", "_proc", "_stubs", "dev", "root")
 
     def __init__(self, plan: Plan, stubs: Stubs) -> None:
         """Mount everything except /proc, which shows the PID namespace of its maker. *stubs* collects what was made."""
@@ -26,7 +26,7 @@ class Stage:
         self._insecure = plan.world.insecure
         self._stubs = stubs
         for mount in plan.mounts:
-            _refuse_system_folder(_attaching(mount), mount.target)
+            _refuse_system_folder(_attaching(mount), mount.target, ())
         # Sources first: a folder or a file decides what kind of mount point it needs.
         trees = [(mount, mount.make(scratch)) for mount in sorted(plan.mounts, key=_depth)]
         planted = scratch.folder("stubs")
@@ -38,6 +38,7 @@ class Stage:
         self._place = scratch.attach(self.root)
         self._proc, sys, dev = (self._system_folder(path) for path in _SYSTEM_FOLDERS)
         self.dev = make_dev(dev, self._nodes, shm_size=plan.world.shm_size, insecure=self._insecure)
+        self._devices = _names_in(self.dev)
         make_sys(sys, self._nodes, insecure=self._insecure)
         for mount, tree in trees:
             self._attach(mount, tree)
@@ -55,11 +56,12 @@ class Stage:
 
     def _attach(self, mount: Mount, tree: int) -> None:
         operation = _attaching(mount)
+        _refuse_system_folder(operation, mount.target, self._devices)
         with operation:
             target = self._stubs.open(self.root, mount.target, folder=is_folder(tree))
             # Once more, by the place where the links of the image led to.
             place = os.readlink(b"/proc/self/fd/%d" % target)
-            _refuse_system_folder(operation, place.removeprefix(self._place))
+            _refuse_system_folder(operation, place.removeprefix(self._place), self._devices)
             move_mount(tree, target)
             os.close(target)
 
@@ -87,12 +89,23 @@ def _depth(mount: Mount) -> int:
     return len([part for part in mount.target.split(b"/") if part])
 
 
-def _refuse_system_folder(operation: Operation, path: bytes) -> None:
+def _names_in(folder: int) -> tuple[bytes, ...]:
+    opened = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder)
+    try:
+        return tuple(map(os.fsencode, os.listdir(opened)))
+    finally:
+        os.close(opened)
+
+
+def _refuse_system_folder(operation: Operation, path: bytes, devices: tuple[bytes, ...]) -> None:
+    """Refuse mounts on what the sandbox brings itself; new names in its /dev, which has *devices*, are nobody's."""
     if path.strip(b"/") == b"":
         raise operation.failed(EINVAL, "the root itself cannot be a mount target")
-    taken = any(_is_below(path, folder) for folder in _SYSTEM_FOLDERS)
-    if taken and not any(_is_below(path, folder) for folder in _OPEN_TO_MOUNTS):
-        raise operation.failed(EINVAL, "mounts in /proc, /sys and /dev are not allowed")
+    if path in _SYSTEM_FOLDERS or _is_below(path, b"/proc") or _is_below(path, b"/sys"):
+        raise operation.failed(EINVAL, "mounts on /dev, in /proc and in /sys are not allowed")
+    own = any(_is_below(path, b"/dev/" + name) for name in devices)
+    if own and not _is_below(path, _SHARED_MEMORY):
+        raise operation.failed(EINVAL, "the sandbox has something of its own there")
 
 
 def _is_below(path: bytes, folder: bytes) -> bool:

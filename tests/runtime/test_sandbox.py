@@ -391,11 +391,41 @@ def test_changing_a_device_node_changes_nothing_of_the_host(image: Image) -> Non
 
 
 @pytest.mark.parametrize(
-    "target", ["/proc", "/proc/../proc/", "/proc/self/fd/7", "/sys", "/sys/fs", "/dev", "/dev/pts", "/"]
+    "target", ["/proc", "/proc/../proc/", "/proc/self/fd/7", "/sys", "/sys/fs", "/dev", "/dev/../dev/", "/"]
 )
 def test_nothing_is_mounted_over_system_folders_or_the_root(image: Image, target: str) -> None:
     with pytest.raises(SandboxError, match=r"not allowed|cannot be a mount target"):
         image.run("true", mounts=(Tmpfs(target=at(target)),))
+    assert image.left() == []
+
+
+OWN_IN_DEV = ("null", "fd", "fd/7", "stdout", "ptmx", "pts", "pts/x", "mqueue", "mqueue/x", "tty", "urandom/x")
+
+
+@pytest.mark.parametrize("name", OWN_IN_DEV)
+@pytest.mark.parametrize("folder", ["/dev", "/link"])
+def test_nothing_is_mounted_over_what_the_sandbox_has_in_dev(image: Image, folder: str, name: str) -> None:
+    (image.layer / "link").symlink_to("/dev")
+    with pytest.raises(SandboxError):
+        image.run("true", mounts=(Tmpfs(target=at(f"{folder}/{name}")),))
+    with pytest.raises(SandboxError):
+        image.run("true", mounts=(FileMount(target=at(f"{folder}/{name}"), content=b"x"),))
+    assert image.left() == []
+
+
+def test_new_names_in_dev_are_mount_targets_and_leave_nothing(image: Image) -> None:
+    (image.layer / "link").symlink_to("/dev")
+    mounts = (
+        Tmpfs(target=at("/dev/foo"), mode=0o750),
+        Tmpfs(target=at("/dev/a/b")),
+        Tmpfs(target=at("/dev/shm"), mode=0o700),
+        Tmpfs(target=at("/link/c")),
+        FileMount(target=at("/dev/key"), content=b"secret"),
+    )
+    result = image.shell(
+        "stat -c %a /dev/foo /dev/shm; echo > /dev/a/b/x; echo > /dev/c/x; cat /dev/key", mounts=mounts
+    )
+    assert (result.out, result.err) == ("750\n700\nsecret", "")
     assert image.left() == []
 
 
