@@ -98,7 +98,12 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
     metavar="[KIND:]KEY=VALUE",
     help="Annotate the manifest (KIND manifest[PLATFORM], the default), the index, or with -descriptor what names it.",
 )
-@click.option("--network", default="default", metavar="MODE", help="Network of RUN: default, none or host.")
+@click.option(
+    "--network",
+    default="default",
+    metavar="MODE",
+    help="Network of RUN: default and host are the host's; none is a loopback of its own.",
+)
 @click.option(
     "--platform",
     "platforms",
