@@ -37,6 +37,7 @@ _PROC_COVERED = (
     *("acpi", "asound", "interrupts", "kcore", "keys", "latency_stats"),
     *("sched_debug", "scsi", "timer_list", "timer_stats"),
 )
+_PROC_CLOSED = "tty/driver"
 _PROC_READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 _SYS_COVERED = ("firmware", "devices/virtual/powercap")
 _CPUS = "devices/system/cpu"
@@ -158,11 +159,14 @@ def _mount_in_dev(
 def make_sys(target: int, nodes: Nodes, *, insecure: bool) -> None:
     """Mount /sys on *target*, read-only and without what tells about the hardware's power and heat."""
     with Operation("mount sysfs", b"/sys"):
+        mounted_there: tuple[str, ...] = ()
         try:
             sysfs = filesystem("sysfs", (), INERT | (0 if insecure else MOUNT_ATTR_RDONLY))
         except PermissionError:
-            sysfs = _host_sys()
+            sysfs, mounted_there = _host_sys(), _mounted_below("/sys/")
         move_mount(sysfs, target)
+    for path in mounted_there:
+        nodes.cover(sysfs, path)
     _mount_cgroup(sysfs, nodes)
     if insecure:
         return
@@ -174,6 +178,17 @@ def _host_sys() -> int:
     # A sysfs shows a network namespace, and only the owner of that may mount one: a user namespace that is on the
     # host's network gets the host's, with all that is mounted there, because that cannot be taken off either.
     return clone(AT_FDCWD, b"/sys", INERT | MOUNT_ATTR_RDONLY, recursive=True)
+
+
+def _mounted_below(folder: str) -> tuple[str, ...]:
+    """Return what is mounted below *folder* of the host, as paths in it: root alone may read most of that."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        places = sorted({line.split(" ")[4] for line in file})
+    outer: list[str] = []
+    for place in places:
+        if place.startswith(folder) and not (outer and place.startswith(outer[-1] + "/")):
+            outer.append(place)
+    return tuple(place.removeprefix(folder) for place in outer)
 
 
 def _throttle_counters(sysfs: int) -> list[str]:
@@ -208,8 +223,21 @@ def make_proc(target: int, nodes: Nodes, *, insecure: bool) -> None:
         return
     for name in _PROC_COVERED:
         nodes.cover(proc, name)
+    if not _is_readable(proc, _PROC_CLOSED):
+        # It belongs to root of the host; one that is root here only would fail in the middle of a walk.
+        nodes.cover(proc, _PROC_CLOSED)
     for name in _PROC_READ_ONLY:
         _make_read_only(proc, name)
+
+
+def _is_readable(tree: int, folder: str) -> bool:
+    try:
+        os.close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY, dir_fd=tree))
+    except PermissionError:
+        return False
+    except FileNotFoundError:
+        return True
+    return True
 
 
 def _make_read_only(tree: int, path: str) -> None:

@@ -131,3 +131,15 @@ def test_an_image_is_exported_changed_committed_and_copied(user: OrdinaryUser) -
     assert found.split("\n")[:-1] == ["A /added", "C /home", "C /home/alice"]
     digest = user.run("copy", "small:more", f"oci:{at}/layout:it").stdout.split()[-1]
     assert user.run("copy", f"oci:{at}/layout:it", "small:back").stdout.split()[-1] == digest
+
+
+@pytest.mark.parametrize("network", ["host", "none"])
+def test_root_inside_may_walk_through_all_that_it_sees(user: OrdinaryUser, network: str) -> None:
+    script = "find / > /dev/null && cat /proc/1/environ /proc/1/maps > /dev/null"
+    assert user.run("run", f"--network={network}", "small", "sh", "-c", script).stderr == ""
+
+
+def test_other_users_inside_open_their_streams_by_name(user: OrdinaryUser) -> None:
+    script = "echo $$ > /dev/stdout; echo 2 > /dev/stderr; cat /dev/stdin"
+    done = user.run("run", "-i", "-u", "1001", "small", "sh", "-c", script)
+    assert (done.stdout, done.stderr) == ("1\n", "2\n")

@@ -120,3 +120,27 @@ def test_everything_that_docker_covers_is_covered(tmp_path: Path, monkeypatch: p
         return [name for name in seen if os.listdir(tmp_path / f"at-{name}")], writable
 
     assert in_mount_namespace(work) == "([], [])"
+
+
+def test_what_is_mounted_on_the_sys_of_the_host_is_found_from_outside_in() -> None:
+    found = devices._mounted_below("/")
+    assert {"dev", "proc", "sys"} <= set(found)
+    assert all(os.path.ismount(f"/{path}") for path in found)
+    assert not [path for path in found if path.startswith(("dev/", "proc/", "sys/"))]
+    assert devices._mounted_below("/sys/nothing/") == ()
+
+
+def test_what_is_closed_to_the_caller_is_told_from_what_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "closed").mkdir(mode=0)
+    folder = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    child = os.fork()
+    if child == 0:
+        os.chmod(tmp_path, 0o755)
+        os.fchdir(folder)
+        os.setresuid(1000, 1000, 1000)
+        found = [devices._is_readable(folder, name) for name in ("open", "closed")]
+        os._exit(0 if found == [True, False] else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert devices._is_readable(folder, "missing")
+    os.close(folder)
