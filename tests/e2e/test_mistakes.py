@@ -11,7 +11,7 @@ from tests.helpers.program import Program
 LOOP = "RUN ln -s b /a && ln -s a /b\n"
 FILE = "a file is in the way, where a directory is needed"
 DIRECTORY = "a directory is in the way, where a file is needed"
-SYSTEM = "mounts in /proc, /sys and /dev are not allowed"
+SYSTEM = "mounts on /dev, in /proc and in /sys are not allowed"
 MISTAKES = {
     "a directory on a file": ("RUN --mount=source=d,target=/etc/passwd true", FILE),
     "a file on a directory": ("RUN --mount=source=f,target=/etc true", DIRECTORY),
@@ -21,6 +21,7 @@ MISTAKES = {
     "a file below a file": ("RUN --mount=source=f,target=/etc/passwd/x true", FILE),
     "in /proc": ("RUN --mount=type=tmpfs,target=/proc/x true", SYSTEM),
     "on /sys": ("RUN --mount=type=tmpfs,target=/sys true", SYSTEM),
+    "on a device": ("RUN --mount=type=cache,target=/dev/null true", "the sandbox has something of its own there"),
     "a loop": (f"{LOOP}RUN --mount=type=tmpfs,target=/a true", "too many symlinks on the way"),
     "a loop on the way": (f"{LOOP}RUN --mount=type=tmpfs,target=/a/x true", "too many symlinks on the way"),
     "resolv.conf is a directory": (
