@@ -24,7 +24,7 @@ class Reporter:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self._begun = 0
+        self._begun = self._planned = 0
         self._lock = threading.Lock()
 
     def begin(self, name: str) -> "RunningStep":
@@ -39,7 +39,17 @@ class Reporter:
         """Say how many steps are to come: those of *plan*, and *more* of the builder's own."""
         with self._lock:
             named = sum(bool(vertex.name) for vertex in plan.vertices)
-            self.progress(StepsPlanned(total=self._begun + named + more))
+            self._planned = self._begun + named + more
+            self.progress(StepsPlanned(total=self._planned))
+
+    @contextmanager
+    def unplanned(self, name: str) -> Iterator[None]:
+        """Show a step that nobody counted beforehand."""
+        with self._lock:
+            self._planned += 1
+            self.progress(StepsPlanned(total=self._planned))
+        with self.step(name):
+            yield
 
     @contextmanager
     def step(self, name: str) -> Iterator["RunningStep"]:
@@ -149,7 +159,7 @@ class Steps:
             StepFailed: the block failed.
         """
         try:
-            with self._reporter.step(name):
+            with self._reporter.unplanned(name):
                 yield
         except _FAILURES as error:
             if isinstance(error, _NOT_OF_A_STEP):

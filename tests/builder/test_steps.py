@@ -5,7 +5,7 @@ from builder.errors import BuildError, Cancelled, StepFailed
 from builder.oci.errors import LayerError, RegistryError
 from builder.ops import Scratch
 from builder.plan import Plan, Vertex
-from builder.progress import StepFinished, StepOutput, StepStarted, StepStatus
+from builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus
 from builder.steps import Reporter, Steps
 from runtime.errors import SandboxError, SandboxUnavailable, TooManyLayers
 
@@ -127,3 +127,13 @@ def test_only_the_end_of_long_output_is_kept(steps):
         raise BuildError("x")
     assert len(caught.value.output) == 10
     assert caught.value.output[-1].split(" ")[1] == "4999"
+
+
+def test_the_number_of_steps_is_told_with_the_plan_and_grows_by_what_comes_unplanned() -> None:
+    events: list[Event] = []
+    reporter = Reporter(events.append)
+    with reporter.step("load"):
+        reporter.expect(Plan(vertices=(Vertex(op=Scratch()), Vertex(op=Scratch(), name="FROM"))), 1)
+    with reporter.unplanned("unpacking"):
+        pass
+    assert [event.total for event in events if isinstance(event, StepsPlanned)] == [3, 4]
