@@ -98,6 +98,9 @@ class Database:
             self.close()
             for suffix in ("-wal", "-shm", ""):
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            # A new file would want the space that is only about to be freed.
+            with self._lock:
+                self._connection = in_memory()
 
     def close(self) -> None:
         """Close the connection."""
