@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs a command where a missing defence can harm nobody: confine.sh FOLDER COMMAND..., in a mount namespace of its own.
-# Disks are read-only but for FOLDER: a test may attack the root of the host, and the mutant lets it through.
+# Disks are read-only but for FOLDER, memory is bounded: a test may attack the host, and the mutant lets it through.
 set -eu
 folder=$1
 shift
@@ -17,4 +17,6 @@ if touch / 2> /dev/null; then
     echo "the disk of this host could not be made read-only" >&2
     exit 1
 fi
+# What is read without end ends here.
+ulimit -v 6291456
 exec "$@"

@@ -18,6 +18,7 @@ from tests.mutants.tree import Copy, EditDoesNotApply
 
 # What a test says that has looked at something and found it otherwise.
 _FOUND_OUT = re.compile(r"AssertionError|assert |Failed: DID NOT RAISE|Failed: Timeout")
+_ERROR = re.compile(r"^E +(.*)", re.MULTILINE)
 _BACKSTOP = 30
 _CONFINE = Path(__file__).with_name("confine.sh")
 _OUTPUT_LINES = 15
@@ -172,6 +173,9 @@ def _case(element: ET.Element) -> Case:
         found = element.find(kind)
         if found is not None:
             # The message is cut short; the text behind it has all, and what the test printed.
-            text = f"{found.get('message')}\n{found.text}"
+            # A long message is left out altogether, and stands behind an E in the text.
+            error = _ERROR.search(found.text or "")
+            message = found.get("message") or (error[1] if error else "")
+            text = f"{message}\n{found.text}"
             return Case(name, "failure" if kind == "failure" else "error", text)
     return Case(name, "", "")

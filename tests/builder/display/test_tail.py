@@ -41,8 +41,8 @@ def test_streams_are_decoded_apart() -> None:
 def test_a_flood_of_lines_takes_bounded_memory() -> None:
     tail = LogTail(10)
     tracemalloc.start()
-    for _ in range(200):
-        tail.feed("a line of a step that never ends\n" * 1000, 0.0)
+    for _ in range(20_000):
+        tail.feed("a line of a step that never ends, one of very many\n" * 12, 0.0)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(tail.lines()) == 10

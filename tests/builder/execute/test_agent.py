@@ -75,6 +75,15 @@ def test_what_is_no_message_ends_the_connection(agent: Path, tmp_path: Path, mes
         assert answer(path, message) == b""
 
 
+def test_a_message_longer_than_any_is_not_waited_for(agent: Path, tmp_path: Path) -> None:
+    with agent_socket(agent, mount(), tmp_path) as path, socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(str(path))
+        client.sendall(b"\xff\xff\xff\xff")
+        # Our side stays open: only the length can have ended it.
+        assert client.recv(1) == b""
+
+
 def test_the_socket_has_the_owner_and_mode_of_the_mount_and_goes_with_the_step(tmp_path: Path) -> None:
     folder = tmp_path / ("deep" * 40)
     folder.mkdir()

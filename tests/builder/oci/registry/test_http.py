@@ -90,6 +90,7 @@ class Wire:
     def read(self, size: int, **_options: bool) -> bytes:
         piece = self._body[self.came : self.came + size] if self._end else self._body
         self.came += len(piece)
+        assert self.came <= 64 << 20, "it is read on and on"
         return piece
 
     def content(self, limit: int) -> bytes | None:
