@@ -167,15 +167,19 @@ def _cases(report: Path) -> list[Case]:
     return [_case(each) for each in tree.iter("testcase")]
 
 
+def _message(found: ET.Element) -> str:
+    """What an exception says. In place of a long text the report has the source around it, with E before the text."""
+    message = found.get("message") or ""
+    error = _ERROR.search(message)
+    return error[1] if error else message
+
+
 def _case(element: ET.Element) -> Case:
     name = f"{element.get('classname')}::{element.get('name')}"
     for kind in ("failure", "error", "skipped"):
         found = element.find(kind)
         if found is not None:
             # The message is cut short; the text behind it has all, and what the test printed.
-            # A long message is left out altogether, and stands behind an E in the text.
-            error = _ERROR.search(found.text or "")
-            message = found.get("message") or (error[1] if error else "")
-            text = f"{message}\n{found.text}"
+            text = f"{_message(found)}\n{found.text}"
             return Case(name, "failure" if kind == "failure" else "error", text)
     return Case(name, "", "")
