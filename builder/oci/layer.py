@@ -5,6 +5,7 @@ import posixpath
 from array import array
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import field
 from typing import Protocol, Self
 
 from builder.oci import media
@@ -27,8 +28,8 @@ class Layer:
 
     descriptor: Descriptor
     diff_id: Digest
-    nanoseconds: Sequence[int] = ()
-    """What the times in the archive leave over, for each entry."""
+    nanoseconds: Sequence[int] = field(default=(), compare=False)
+    """What the times in the archive leave over, for each entry: beside the layer, and no part of what it is."""
 
 
 class BlobWriter(Protocol):

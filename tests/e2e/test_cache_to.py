@@ -54,7 +54,7 @@ def test_an_index_is_the_cache_of_the_next_build_elsewhere(program: Program, tmp
         program.build(context, BOTH, "--cache-to=type=inline", "--push", tag=name)
         other = store(tmp_path / "other")
         again = other.build(context, BOTH, "--cache-from", name)
-    assert names(again.executed) <= {"RUN echo $TARGETARCH > /made"}
+    assert names(again.executed) <= {"RUN echo amd64 > /made", "RUN echo arm64 > /made"}
 
 
 def test_a_cache_has_the_steps_of_all_targets(program: Program, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ import pytest
 from builder.errors import BuildError
 from builder.execute.tree_writer import TreeWriter
 from builder.oci.errors import LayerError
-from builder.oci.tar_entry import Entry, EntryKind
+from builder.oci.tar_entry import AS_BELOW, Entry, EntryKind
 from builder.trees import FILE, FOLDER, LINK, EmptyTree, Node
 
 
@@ -54,7 +54,7 @@ def test_new_parents_are_plain_folders_of_the_given_owner():
 def test_parents_that_exist_are_repeated_as_they_are():
     writer = writer_on(DictTree(tmp=Node(FOLDER, 0o1777, 1, 2, 3)), owner=(5, 6))
     writer.put(file("tmp/f"))
-    assert writer.layer.entries[0] == folder("tmp", mode=0o1777, uid=1, gid=2, mtime=3)
+    assert writer.layer.entries[0] == folder("tmp", mode=0o1777, uid=1, gid=2, mtime=3, nanoseconds=AS_BELOW)
 
 
 def test_a_parent_is_written_once():
@@ -75,7 +75,7 @@ def test_a_folder_that_exists_keeps_its_owner_when_it_is_only_made_sure_of():
     writer = writer_on(DictTree(d=Node(FOLDER, 0o750, 1, 1, 1)), owner=(5, 6))
     writer.folder("d")
     writer.folder("d")
-    assert writer.layer.entries == [folder("d", mode=0o750, uid=1, gid=1, mtime=1)]
+    assert writer.layer.entries == [folder("d", mode=0o750, uid=1, gid=1, mtime=1, nanoseconds=AS_BELOW)]
 
 
 def test_a_folder_that_is_put_takes_over_owner_and_mode():
