@@ -9,6 +9,7 @@ not UTF-8 pass through that mode unchanged.
 import os
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 
 from builder.errors import RequestError
 
@@ -16,7 +17,16 @@ from builder.errors import RequestError
 def start_again() -> None:
     """Replace this process by the same command in UTF-8 mode. Returns only when the interpreter is not known."""
     if sys.executable:
-        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - this very program
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *_arguments()])  # noqa: S606 - this very program
+
+
+def _arguments() -> list[bytes] | list[str]:
+    """Return what this interpreter was started with, as bytes: not every codec can encode what mbstowcs(3) decoded."""
+    try:
+        given = Path("/proc/self/cmdline").read_bytes().split(b"\0")[:-1]
+    except OSError:
+        given = []
+    return given[1:] if len(given) == len(sys.orig_argv) else sys.orig_argv[1:]
 
 
 def follow_the_locale(stream: TextIOWrapper) -> None:
