@@ -82,6 +82,10 @@ class Database:
 
         self._do(lambda connection: _all_or_nothing(connection, both))
 
+    def check(self) -> None:
+        """Open the database: one that cannot be used is refused before anything else of the store is changed."""
+        self.one("SELECT 1")
+
     def save_space(self) -> None:
         """Write the log back as soon as it has some pages, so that it stays small."""
         self._settings = _SMALL_LOG

@@ -144,6 +144,7 @@ class Machine:
             self.database.make_room = lambda: give_up_reserve(self.root)
             if short:
                 self.database.save_space()
+            self.database.check()
             try:
                 yield
             finally:

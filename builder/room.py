@@ -84,6 +84,20 @@ def storing(root: Path) -> Iterator[None]:
         raise failure from error
 
 
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Let an OSError that says that a disk is full leave the block as one about *path*, which is written to in it.
+
+    A write to an open file does not say which file it is, and what has no name is taken for the store's.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            error.filename, error.filename2 = os.path.abspath(path), None
+        raise
+
+
 def make_reserve(root: Path) -> None:
     """Make the reserve, unless it is there or space is short already."""
     folder = root / "reserve"

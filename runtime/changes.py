@@ -38,14 +38,15 @@ def overlay_changes(upper: int, lower: Root | None = None) -> Iterator[Change]:
     return _Comparison(lower.fd if lower else None, upper, overlay=True).stream()
 
 
-def tree_changes(old: int | None, new: int, *, copied_ns: int = 0) -> Iterator[Change]:
+def tree_changes(old: int | None, new: int, *, copied_ns: int = 0, whole_seconds: bool = False) -> Iterator[Change]:
     """Yield what the tree *new* changes over the tree *old*; None is an empty tree.
 
     *copied_ns* may tell the moment by which *new* was a faithful copy of *old*, by the clock of its file system. Then
     a file that has an older change time is not read, unless a folder above it may have come from elsewhere: renaming a
-    folder leaves no trace on what is in it.
+    folder leaves no trace on what is in it. With *whole_seconds* the fractions of times do not count: a tree that went
+    through an archive has lost them.
     """
-    return _Comparison(old, new, overlay=False, copied_ns=copied_ns).stream()
+    return _Comparison(old, new, overlay=False, copied_ns=copied_ns, whole_seconds=whole_seconds).stream()
 
 
 @cache
@@ -86,11 +87,14 @@ class _Step(NamedTuple):
 class _Comparison:
     """Two trees by descriptor: no descriptor is held per level, and in memory is only the rest of each folder."""
 
-    def __init__(self, old: int | None, new: int, *, overlay: bool, copied_ns: int = 0) -> None:
+    def __init__(
+        self, old: int | None, new: int, *, overlay: bool, copied_ns: int = 0, whole_seconds: bool = False
+    ) -> None:
         self._old = old
         self._new = new
         self._overlay = overlay
         self._copied_ns = copied_ns
+        self._grain = 1_000_000_000 if whole_seconds else 1
 
     def stream(self) -> Iterator[Change]:
         stack = [iter(self._steps(_Place(merged=self._overlay, moved=not self._copied_ns)))]
@@ -157,7 +161,7 @@ class _Comparison:
 
     def _is_same(self, place: _Place, entry: Entry, before: os.stat_result, folders: tuple[int, int]) -> bool:
         now = entry.stat
-        if _essence(now) != _essence(before):
+        if _essence(now, self._grain) != _essence(before, self._grain):
             return False
         # A file that overlayfs copied up keeps no links but those made since.
         links = 1 if place.merged else before.st_nlink
@@ -221,12 +225,12 @@ def _status(folder: int, name: str) -> os.stat_result | None:
     return status if _is_present(status) else None
 
 
-def _essence(status: os.stat_result) -> tuple[int, ...]:
-    """What a layer keeps of a status; the size of a folder is the file system's own affair."""
+def _essence(status: os.stat_result, grain: int) -> tuple[int, ...]:
+    """What a layer keeps of a status, times in units of *grain* nanoseconds; folders have no size."""
     mode = status.st_mode
     size = 0 if stat.S_ISDIR(mode) else status.st_size
     device = status.st_rdev if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else 0
-    return mode, status.st_uid, status.st_gid, size, status.st_mtime_ns, device
+    return mode, status.st_uid, status.st_gid, size, status.st_mtime_ns // grain, device
 
 
 def _is_same_inside(name: str, kind: int, folders: tuple[int, int]) -> bool:

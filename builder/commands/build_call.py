@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
 from builder.checks import parameters, subrequests, targets
 from builder.checks.base_configs import BaseConfigs
 from builder.checks.check import Report, check
 from builder.commands.build_failures import told
 from builder.commands.listing import table
-from builder.commands.tools import machine, warn
+from builder.commands.tools import machine, put, warn
 from builder.definition import load_definition
 from builder.display.sanitize import clean, clean_line
 from builder.dockerfile import DockerfileText
@@ -89,7 +87,7 @@ def _option(item: str) -> tuple[str, str]:
 def answer(call: Call, request: Request, path: str) -> int:
     """Print the answer on standard output and return the exit code; *path* names the Dockerfile in a report."""
     if call.method == _DESCRIBE:
-        click.echo(_described(as_json=call.format == _JSON), nl=False)
+        put(_described(as_json=call.format == _JSON))
         return 0
     opened = machine()
     try:
@@ -99,7 +97,7 @@ def answer(call: Call, request: Request, path: str) -> int:
             with file.located():
                 if call.method == "check":
                     return _check(call, check(file, request, opened), path)
-                click.echo(_ANSWERS[call.method](file, request, opened, as_json=call.format == _JSON), nl=False)
+                put(_ANSWERS[call.method](file, request, opened, as_json=call.format == _JSON))
     finally:
         opened.close()
     return 0
@@ -125,7 +123,7 @@ def _told() -> Iterator[None]:
 
 
 def _check(call: Call, report: Report, path: str) -> int:
-    click.echo(_written(report, call.format, path), nl=False)
+    put(_written(report, call.format, path))
     for note in report.notes:
         warn(note)
     if report.error is not None:

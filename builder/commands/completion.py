@@ -6,7 +6,7 @@ import shlex
 import click
 from click.shell_completion import BashComplete, CompletionItem, add_completion_class, get_completion_class
 
-from builder.commands.tools import Command
+from builder.commands.tools import Command, put
 
 VARIABLE = "_PYBUILD_COMPLETE"
 
@@ -26,7 +26,7 @@ def command(ctx: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is not None:
         # The script goes to a shell as it stands: its control characters are its own.
-        click.echo(kind(ctx.find_root().command, {}, "pybuild", VARIABLE).source())
+        put(kind(ctx.find_root().command, {}, "pybuild", VARIABLE).source() + "\n")
 
 
 def register() -> None:

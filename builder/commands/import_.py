@@ -8,7 +8,7 @@ from typing import BinaryIO
 import click
 
 from builder.commands.build_flags import compression as parse_compression
-from builder.commands.naming import name_image
+from builder.commands.naming import loading, name_image
 from builder.commands.silent_flags import taken
 from builder.commands.tools import Command, binary_stdin, machine, note, root_option, say
 from builder.commands.words import FILE
@@ -56,7 +56,7 @@ def command(
     compression = parse_compression(packed)
     opened = machine()
     try:
-        with opened.in_use(), _opened(opened, source) as stream:
+        with opened.in_use(), _opened(opened, source) as stream, loading(None if source == "-" else source):
             image = _named(
                 opened, config, store_archive(opened.blobs, stream, compression, "a root file system"), names
             )

@@ -1,13 +1,12 @@
 """``pybuild load``: images from an archive into the store."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from builder.commands.catalog import familiar
+from builder.commands.naming import loading
 from builder.commands.tools import Command, binary_stdin, machine, root_option, say
 from builder.commands.values import FilePath
 from builder.machine import Machine
@@ -33,7 +32,7 @@ def command(source: Path | None, platform: str | None, **_quiet: bool) -> None:
     wanted = parse_platform(platform) if platform else None
     opened = machine()
     try:
-        with opened.in_use(), _named(source):
+        with opened.in_use(), loading(source):
             images = [_only(opened, image, wanted) if wanted else image for image in _loaded(opened, source)]
             for image in images:
                 say("\n".join(_name(opened, image)))
@@ -51,15 +50,6 @@ def _loaded(opened: Machine, source: Path | None) -> tuple[Loaded, ...]:
             return load_files(opened.blobs, take_entries(opened.blobs, folder_entries(root.fd)))
     with source.open("rb") if source else binary_stdin() as stream:
         return load(opened.blobs, stream)
-
-
-@contextmanager
-def _named(source: Path | None) -> Iterator[None]:
-    """Let failures of the block name what is loaded."""
-    try:
-        yield
-    except OciError as error:
-        raise type(error)(f"failed to load {source or 'standard input'}: {error}", hint=error.hint) from error
 
 
 def _only(opened: Machine, image: Loaded, platform: Platform) -> Loaded:

@@ -10,7 +10,7 @@ import click
 
 from builder.commands.access import access_options
 from builder.commands.catalog import find
-from builder.commands.tools import Command, machine, root_option, say
+from builder.commands.tools import Command, machine, put, root_option, say
 from builder.errors import PullFailed
 from builder.machine import Machine
 from builder.oci import media
@@ -44,7 +44,7 @@ def inspect(name: str, *, raw: bool, verbose: bool, access: Access) -> None:
     finally:
         opened.close()
     if raw:
-        click.echo(content, nl=False)
+        put(content)
     else:
         say(json.dumps(found or json.loads(content), indent=4, ensure_ascii=False))
 

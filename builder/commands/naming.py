@@ -1,11 +1,14 @@
 """The names that commands give to the images they make."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from builder.machine import Machine
+from builder.oci.errors import OciError
 from builder.oci.model import Descriptor
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -17,6 +20,15 @@ def name_image(opened: Machine, descriptor: Descriptor, names: tuple[str, ...]) 
         opened.layout.tag(name, descriptor)
     if not names:
         opened.layout.keep(descriptor)
+
+
+@contextmanager
+def loading(source: Path | str | None) -> Iterator[None]:
+    """Let failures of the block name what is loaded: the file *source*, or standard input when it is None."""
+    try:
+        yield
+    except OciError as error:
+        raise type(error)(f"failed to load {source or 'standard input'}: {error}", hint=error.hint) from error
 
 
 def tag_option(function: _F) -> _F:

@@ -23,6 +23,7 @@ from builder.machine import Machine
 from builder.oci.errors import OciError
 from builder.oci.image import Image
 from builder.platforms import platform_of, wanted_platform
+from builder.room import storing, writing
 from runtime.errors import RuntimeHostError
 from runtime.roots import Root
 from runtime.spec import Bind, FileMount, Mount, Network, Process, Spec, Tmpfs
@@ -116,7 +117,8 @@ def _run(flags: Mapping[str, Any]) -> int:
 
 @contextmanager
 def _root(opened: Machine, image: Image) -> Iterator[Root]:
-    active = opened.snapshots.prepare(opened.snapshot(image))
+    with storing(opened.root):
+        active = opened.snapshots.prepare(opened.snapshot(image))
     try:
         yield opened.snapshots.root(active)
     finally:
@@ -190,5 +192,6 @@ def _volume(given: str) -> Mount:
 def _pass_on(stream: int, data: bytes) -> None:
     """Hand on what the command prints, byte for byte: it is the user's own command, as in a shell."""
     file = (sys.stdout if stream == 1 else sys.stderr).buffer
-    file.write(data)
-    file.flush()
+    with writing("/dev/stdout" if stream == 1 else "/dev/stderr"):
+        file.write(data)
+        file.flush()

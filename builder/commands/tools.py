@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from builder.display.sanitize import clean
 from builder.machine import Machine, open_machine
-from builder.room import store_failure
+from builder.room import store_failure, writing
 from builder.store_directory import default_root
 from runtime.values import frozen
 
@@ -137,7 +137,13 @@ def is_written(parameter: str) -> bool:
 
 def say(text: str) -> None:
     """Print one line of result; foreign text in it is made harmless."""
-    click.echo(clean(text))
+    put(clean(text) + "\n")
+
+
+def put(text: str | bytes) -> None:
+    """Write *text* to standard output as it stands."""
+    with writing("/dev/stdout"):
+        click.echo(text, nl=False)
 
 
 def note(text: str) -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from builder.display.plain import PlainDisplay
 from builder.progress import Event, Progress
+from builder.room import writing
 
 Logging = Callable[[Progress], Progress]
 """Returns a progress that goes to the log first."""
@@ -18,20 +20,33 @@ def log_file(path: Path, describe: Callable[[BaseException], str]) -> Iterator[L
     Raises:
         OSError: the file cannot be written.
     """
-    with path.open("w", encoding="utf-8", errors="backslashreplace") as stream:
+    with _opened(path) as stream:
         log = PlainDisplay(stream)
         try:
-            yield lambda shown: _both(log, shown)
+            yield lambda shown: _both(log, path, shown)
         except BaseException as error:
             log.close()
             stream.write(describe(error))
             raise
-        log.close()
+        with writing(path):
+            log.close()
 
 
-def _both(first: Progress, second: Progress) -> Progress:
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    with writing(path):
+        stream = path.open("w", encoding="utf-8", errors="backslashreplace")
+    try:
+        yield stream
+    finally:
+        with writing(path):
+            stream.close()
+
+
+def _both(log: PlainDisplay, path: Path, shown: Progress) -> Progress:
     def progress(event: Event) -> None:
-        first(event)
-        second(event)
+        with writing(path):
+            log(event)
+        shown(event)
 
     return progress

@@ -54,14 +54,14 @@ def difference(machine: Machine, image: Image, tree: int, compression: Compressi
     """Store what the tree behind the descriptor *tree* changes over that of *image*; None when it is the same.
 
     What the tree lacks is deleted. What an engine puts into every container is no change of one. Compared are type,
-    mode, owner, time, attributes and content.
+    mode, owner, time in whole seconds, attributes and content.
 
     Raises:
         LayerError: a file changes meanwhile, or has a name that no layer can hold.
     """
     old = machine.snapshots.open(machine.snapshot(image))
     try:
-        changes = tree_changes(old, tree)
+        changes = tree_changes(old, tree, whole_seconds=True)
         if is_container(tree):
             changes = without_container_files(changes, old, tree)
         first = next(changes, None)

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from builder.errors import RequestError
 from builder.outputs.space import Space
+from builder.room import writing
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -21,7 +22,7 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
     replaced and is written to.
     """
     if _is_special(path):
-        with path.open("wb") as file:
+        with writing(path), path.open("wb") as file:
             yield file
         return
     new = path.with_name(f".{path.name[:200]}.{os.urandom(6).hex()}")
@@ -32,7 +33,7 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
         error.filename = os.fspath(path)
         raise
     try:
-        with os.fdopen(handle, "wb") as file:
+        with writing(path), os.fdopen(handle, "wb") as file:
             yield file
         new.rename(path)
     except BaseException:
@@ -60,7 +61,7 @@ def standard_output() -> Iterator[BinaryIO]:
     """Open standard output for an archive; refuses a terminal."""
     if os.isatty(1):
         raise RequestError("refusing to write an archive to a terminal", hint="redirect it, or name a file")
-    with os.fdopen(os.dup(1), "wb") as file:
+    with writing("/dev/stdout"), os.fdopen(os.dup(1), "wb") as file:
         yield file
 
 

@@ -10,6 +10,7 @@ from builder.oci.blobs import BlobStore
 from builder.oci.image import reachable
 from builder.oci.layout import Layout
 from builder.oci.model import Descriptor
+from builder.room import writing
 
 
 @contextmanager
@@ -19,9 +20,10 @@ def added_to(dest: Path) -> Iterator[tuple[BlobStore, Layout]]:
     Raises:
         RequestError: a part of it is a link, through which something else would be written to.
     """
-    dest.mkdir(parents=True, exist_ok=True)
-    _refuse_links(dest)
-    yield BlobStore(dest), Layout(dest, exported=True)
+    with writing(dest):
+        dest.mkdir(parents=True, exist_ok=True)
+        _refuse_links(dest)
+        yield BlobStore(dest), Layout(dest, exported=True)
     with suppress(OSError):
         (dest / "tmp").rmdir()
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -146,3 +147,39 @@ def test_what_writes_says_that_a_store_is_read_only(program: Program, disk: Path
     for command in (("rmi", "one"), ("prune", "-f"), ("tag", "one", "other")):
         done = program.run(*command, check=False)
         assert (command, done.returncode, done.stderr.startswith(expected)) == (command, 3, True)
+
+
+def test_another_disk_that_is_full_is_not_taken_for_that_of_the_store(disk: Path, tmp_path: Path) -> None:
+    program = Program(store=tmp_path / "store")
+    build(program, tmp_path, "one")
+    fill(disk)
+    for flag in ("--iidfile", "--metadata-file"):
+        code, said = build(program, tmp_path, "one", flag, f"{disk}/file")
+        assert (flag, code, said) == (flag, 3, f"ERROR: {disk}/file: no space left on device\n")
+    for command in (("save", "-o", f"{disk}/file", "one"), ("copy", "one", f"oci:{disk}/file:1")):
+        done = program.run(*command, check=False)
+        assert (done.returncode, done.stderr) == (3, f"ERROR: {disk}/file: no space left on device\n")
+    code, said = build(program, tmp_path, "one", "--log-file", f"{disk}/log")
+    assert (code, said) == (3, f"ERROR: {disk}/log: no space left on device\n")
+
+
+@pytest.mark.parametrize("command", [("images",), ("save", "one"), ("completion", "bash"), ("inspect", "one")])
+def test_output_that_cannot_be_written_is_named_as_such(tmp_path: Path, command: tuple[str, ...]) -> None:
+    program = Program(store=tmp_path / "store")
+    build(program, tmp_path, "one")
+    with Path("/dev/full").open("wb") as full:
+        command_line, env = program.command(*command), program.environment
+        done = subprocess.run(
+            command_line, env=env, stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (3, "ERROR: /dev/stdout: no space left on device\n")
+
+
+def test_run_says_which_store_is_full_or_read_only(program: Program, disk: Path) -> None:
+    fill(disk)
+    done = program.run("run", "one", "/one", check=False)
+    assert (done.returncode, done.stderr.startswith(no_space(program))) == (125, True)
+    clear(disk)
+    make_read_only(disk)
+    done = program.run("run", "one", "/one", check=False)
+    assert (done.returncode, done.stderr.startswith(f"ERROR: the store {program.store} is read-only\n")) == (125, True)

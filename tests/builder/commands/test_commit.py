@@ -151,3 +151,16 @@ def test_files_of_these_names_count_where_no_container_was(shop: Shop, tmp_path:
     (tree / "etc" / "hosts").write_text("127.0.0.1 here\n")
     shop.run("commit", "tiny:1", str(tree), "new:1")
     assert "etc/hosts" in top(shop, named(shop, "new:1"))
+
+
+def test_a_time_that_lost_its_fraction_in_an_archive_is_no_change(shop: Shop, tmp_path: Path) -> None:
+    shop.image("tiny:1", layers=(BASE, {"file": b"1"}))
+    tree = exported(shop, "tiny:1", tmp_path / "tree")
+    snapshot = shop.machine.snapshot(named(shop, "tiny:1"))
+    assert snapshot is not None
+    for path in (shop.machine.root / "snapshots" / snapshot).rglob("file"):
+        # As in a snapshot that a step of this machine made.
+        os.utime(path, ns=(0, path.stat().st_mtime_ns + 123_456_789))
+    (tree / "new").write_bytes(b"2")
+    assert shop.run("commit", "tiny:1", str(tree), "tiny:2").code == 0
+    assert top(shop, named(shop, "tiny:2")) == ["new"]

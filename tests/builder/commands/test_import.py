@@ -82,3 +82,10 @@ def test_without_a_name_the_image_is_listed_by_its_id(shop: Shop, archive: Path)
     result = shop.run("import", str(archive))
     assert shop.run("images", "-q", "--no-trunc").lines == result.lines
     assert shop.names() == [""]
+
+
+def test_an_archive_that_is_broken_is_named(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "noise").write_bytes(bytes(range(1, 256)) * 9)
+    refused = shop.run("import", str(tmp_path / "noise"))
+    assert refused.code == 1
+    assert refused.err.startswith(f"ERROR: failed to load {tmp_path / 'noise'}: this is not a tar archive")

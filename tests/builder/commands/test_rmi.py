@@ -1,5 +1,6 @@
 from builder.cache import BuiltLayer
 from builder.oci.digest import Digest
+from builder.schema import VERSION
 from tests.builder.commands.conftest import BASE, Shop
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
 
@@ -81,4 +82,14 @@ def test_the_image_for_one_platform_is_taken_out_of_an_index(shop: Shop) -> None
 def test_an_image_for_another_platform_is_not_removed(shop: Shop) -> None:
     shop.image("tiny:1")
     assert shop.run("rmi", "--platform", "linux/arm64", "tiny:1").code == 1
+    assert shop.names() == ["docker.io/library/tiny:1"]
+
+
+def test_nothing_is_removed_from_a_store_of_a_newer_pybuild(shop: Shop) -> None:
+    shop.image("tiny:1")
+    shop.machine.database.run(f"PRAGMA user_version={VERSION + 1}")
+    shop.machine.database.close()
+    refused = shop.run("rmi", "tiny:1")
+    assert (refused.code, refused.out) == (3, "")
+    assert "a newer pybuild made this store" in refused.err
     assert shop.names() == ["docker.io/library/tiny:1"]
