@@ -44,8 +44,14 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Let *path* be a file with this content; a reader sees the old file or the new one, never a part."""
-    with replaced(path) as file:
-        file.write(content)
+    try:
+        with replaced(path) as file:
+            file.write(content)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # write(2) names no file, and a full disk without a name is taken for that of the store.
+        raise OSError(error.errno, error.strerror, str(path.absolute())) from error
 
 
 def check_destination(path: Path | None) -> None:

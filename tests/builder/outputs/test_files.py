@@ -104,3 +104,9 @@ def test_a_terminal_gets_no_archive() -> None:
         os.close(master)
         os.close(slave)
     assert b"refusing to write an archive to a terminal" in done.stderr
+
+
+def test_a_full_disk_is_said_of_the_file_that_was_written() -> None:
+    with pytest.raises(OSError, match="No space left") as failed:
+        replace_file(Path("/dev/full"), b"x")
+    assert failed.value.filename == "/dev/full"
