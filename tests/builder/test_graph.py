@@ -22,7 +22,7 @@ def test_a_base_is_pinned_and_shown_as_its_from():
     vertex = plan_of("FROM base\n").vertices[0]
     assert isinstance(vertex.op, Base)
     assert (vertex.op.reference, vertex.op.diff_ids) == (BASE, (DIFF_ID,))
-    assert (vertex.name, vertex.lines) == ("[1/1] FROM base", (1, 1))
+    assert (vertex.name, vertex.lines) == ("[1/1] FROM docker.io/library/base:latest", (1, 1))
 
 
 def test_vertices_that_do_the_same_are_one():
