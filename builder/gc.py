@@ -193,7 +193,11 @@ def snapshot_names(machine: Machine) -> tuple[str, ...]:
 
 def _sweep_snapshots(machine: Machine, freed: Freed) -> None:
     """Remove the snapshots that nobody needs."""
-    found = [(keeper, name) for keeper in present(machine.root) for name in keeper.names()]
+    keepers = tuple(present(machine.root))
+    for keeper in keepers:
+        # What a killed builder left may be most of what there is to free.
+        keeper.sweep()
+    found = [(keeper, name) for keeper in keepers for name in keeper.names()]
     sizes = {name: snapshot_size(machine, name) for _, name in found}
     with removing(machine.root / "locks") as claimed:
         needed = _mark_all(machine).snapshots | claimed

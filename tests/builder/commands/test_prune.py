@@ -94,3 +94,12 @@ def test_limits_that_mean_nothing_are_refused(shop: Shop, flag: str, message: st
     result = shop.run("prune", "-f", flag)
     assert result.code == 2
     assert message in result.err
+
+
+def test_the_snapshot_that_a_killed_builder_was_making_is_removed(shop: Shop) -> None:
+    shop.image("tiny:1")
+    left = shop.machine.root / "snapshots" / "tmp-0123456789abcdef"
+    (left / "fs").mkdir(parents=True)
+    (left / "fs" / "file").write_bytes(b"1")
+    assert shop.run("prune", "-f").code == 0
+    assert not left.exists()
