@@ -95,9 +95,15 @@ def _from_layout(blobs: BlobStore, files: ArchiveFiles, index: bytes) -> tuple[L
     names: dict[Descriptor, list[str]] = {}
     for entry in Index.from_json(index, "index.json").manifests:
         descriptor = layout.complete(entry)
-        names.setdefault(descriptor, []).append(name_of(entry))
+        names.setdefault(descriptor, []).append(_image_name(entry))
     layout.store(blobs)
     return tuple(
         Loaded(names=tuple(dict.fromkeys(filter(None, found))), descriptor=descriptor)
         for descriptor, found in names.items()
     )
+
+
+def _image_name(entry: Descriptor) -> str:
+    """Return the name of the image of an entry; "" where it has a tag alone, as those of skopeo do."""
+    name = name_of(entry)
+    return name if {"/", ":"} & set(name) else ""

@@ -166,3 +166,29 @@ def test_a_folder_is_loaded_when_it_is_a_layout(shop: Shop, tmp_path: Path) -> N
     shop.run("rmi", "tiny:1")
     assert shop.run("load", "-i", str(tmp_path / "layout")).lines == ["Loaded image: tiny:1"]
     assert shop.run("images", "-q", "--no-trunc").lines == [str(image.id)]
+
+
+@pytest.mark.parametrize(
+    ("ref", "name"),
+    [
+        ("1", ""),
+        ("latest", ""),
+        ("tiny:1", "tiny:1"),
+        ("docker.io/library/tiny:1", "tiny:1"),
+        ("here/tiny", "here/tiny:latest"),
+    ],
+)
+def test_a_mere_tag_in_a_layout_names_no_image(shop: Shop, tmp_path: Path, ref: str, name: str) -> None:
+    image = shop.image("tiny:1")
+    shop.run("save", "-o", str(tmp_path / "x.tar"), "tiny:1")
+    layout = tmp_path / "layout"
+    layout.mkdir()
+    subprocess.run(["tar", "-xf", tmp_path / "x.tar", "-C", layout], check=True)
+    (layout / "manifest.json").unlink()
+    index = json.loads((layout / "index.json").read_text())
+    index["manifests"][0]["annotations"] = {"org.opencontainers.image.ref.name": ref}
+    (layout / "index.json").write_text(json.dumps(index))
+    shop.run("rmi", "tiny:1")
+    expected = f"Loaded image: {name}" if name else f"Loaded image ID: {image.id}"
+    assert shop.run("load", "-i", str(layout)).lines == [expected]
+    assert [bool(known) for known in shop.names()] == [bool(name)]
