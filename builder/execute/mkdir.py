@@ -10,6 +10,8 @@ from builder.execute.tree_writer import TreeWriter
 from builder.ops import Mkdir
 from builder.trees import FOLDER
 
+_HINT = "something that is no folder has this path"
+
 
 def mkdir(op: Mkdir, job: Job) -> BuiltLayer:
     """Make ``op.path``; when it exists the layer changes nothing. Raises BuildError when something else is there."""
@@ -19,7 +21,17 @@ def mkdir(op: Mkdir, job: Job) -> BuiltLayer:
         writer = TreeWriter(layer=layer, tree=tree, owner=owner, now_ns=time.time_ns(), latest=epoch)
         path, node = writer.resolve(op.path.lstrip("/"))
         if node is None:
+            _check_above(writer, path)
             writer.folder(path)
         elif node.kind != FOLDER:
-            raise BuildError(f"mkdir /{path}: not a directory", hint="something that is no folder has this path")
+            raise BuildError(f"mkdir /{path}: not a directory", hint=_HINT)
         return job.built(layer.commit())
+
+
+def _check_above(writer: TreeWriter, path: str) -> None:
+    """Raise BuildError when *path*, which is not there, leads through something that is no directory."""
+    above = path.rpartition("/")[0]
+    while above and (node := writer.lstat(above)) is None:
+        above = above.rpartition("/")[0]
+    if above and node is not None and node.kind != FOLDER:
+        raise BuildError(f"mkdir /{path}: /{above} is not a directory", hint=_HINT)

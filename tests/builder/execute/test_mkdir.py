@@ -49,11 +49,19 @@ def test_a_link_on_the_way_is_followed_inside_the_image(site):
     assert list(made(site, "WORKDIR /link/x")) == ["real", "real/x"]
 
 
-@pytest.mark.parametrize("path", ["/file", "/file/x"])
-def test_what_is_no_folder_cannot_become_one(site, path):
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/file", "mkdir /file: not a directory"),
+        ("/file/x", "mkdir /file/x: /file is not a directory"),
+        ("/file/x/y", "mkdir /file/x/y: /file is not a directory"),
+    ],
+)
+def test_what_is_no_folder_cannot_become_one(site, path, message):
     base_of(site, member("file"))
     with pytest.raises(StepFailed) as caught:
         made(site, f"WORKDIR {path}")
+    assert message in str(caught.value)
     assert caught.value.lines == (2, 2)
 
 
