@@ -40,7 +40,9 @@ class _Stage(_Text):
     def shell_complete(self, ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the stages of the Dockerfile that the command line names, as far as it is typed."""
         given = ctx.params.get("file")
-        path = Path(given) if given else Path(ctx.params.get("context") or ".") / "Dockerfile"
+        # An option that still waits for its value ends click's reading: words that are no options are in args then.
+        context = ctx.params.get("context") or next(iter(ctx.args), ".")
+        path = Path(given) if given else Path(context) / "Dockerfile"
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:

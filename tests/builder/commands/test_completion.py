@@ -31,6 +31,8 @@ _LINES = (
     ("pybuild tag other:la", "other:latest"),
     ("pybuild build --target com", "compiled"),
     ("pybuild build -f Docker.slow --target sec", "second"),
+    ("pybuild build contexts/inner --target nes", "nested"),
+    ("pybuild -t x contexts/inner --target nes", "nested"),
     ("pybuild images --no-tr", "--no-trunc"),
     ("pybuild image hist", "history"),
 )
@@ -42,6 +44,7 @@ def home(shop: Shop, tmp_path: Path) -> Path:
     shop.image("tiny:1", "other:latest")
     folder = tmp_path / "home"
     (folder / "contexts" / "inner").mkdir(parents=True)
+    (folder / "contexts" / "inner" / "Dockerfile").write_text("FROM scratch AS nested\n")
     (folder / "Docker.slow").write_text("FROM scratch AS first\nFROM first AS second\n")
     (folder / "Dockerfile").write_text("FROM scratch AS compiled\nfrom scratch as final\n")
     program = tmp_path / "bin" / "pybuild"
