@@ -71,6 +71,8 @@ def _understood(words: list[str], *, refuse: bool) -> list[str]:
     first = words[0]
     if first in FAMILIES and (len(words) == 1 or words[1] in _HELP):
         return ["help", first]
+    if first in FAMILIES and words[1] == "help":
+        return ["help", first, *words[2:]]
     # A word alone is a slip in the name of a command more often than it is a folder.
     if refuse and not first.startswith(("-", ".", "~")) and not {"/", ":"} & set(first):
         from builder.commands.unknown import unknown_command

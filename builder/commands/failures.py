@@ -44,8 +44,32 @@ def describe(error: BaseException, *, debug: bool = False) -> Failure:
 def _usage(error: click.ClickException) -> Failure:
     context = error.ctx if isinstance(error, click.UsageError) else None
     hint = f"see '{context.command_path} --help'" if context is not None else ""
-    message = error.format_message().rstrip(".")
+    message = error.format_message()
+    if isinstance(error, click.NoSuchOption):
+        near = _nearest_option(error)
+        message, hint = error.message, f"did you mean {near}?" if near else hint
+    message = message.rstrip(".")
     return Failure(plain_failure(message[:1].lower() + message[1:], hint), USAGE)
+
+
+def _nearest_option(error: click.NoSuchOption) -> str:
+    """Return the option most like the unknown one, with the command in front when it is one of a parent; else ""."""
+    from grammar.suggest import closest
+
+    names: dict[str, str] = {}
+    context = error.ctx
+    while context is not None:
+        before = "" if context is error.ctx else f"{context.command_path} "
+        for parameter in context.command.get_params(context):
+            for name in (*parameter.opts, *parameter.secondary_opts):
+                names.setdefault(name, f"{before}{name}")
+        context = context.parent
+    word = error.option_name
+    if not word.startswith("--"):
+        return ""  # any two letters are near each other
+    near = word if word in names else closest(word, names)
+    # click's own list is sorted, its best first, and also has options that are farther away.
+    return names[near] if near else next(iter(error.possibilities or ()), "")
 
 
 def _ours(error: BaseException) -> Failure | None:

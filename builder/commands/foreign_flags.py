@@ -43,7 +43,7 @@ _REFUSED = {
     "--provenance": "attestations are not supported",
     "--sbom": "attestations are not supported",
 }
-_OFF = frozenset({"false", "0", "mode=disabled", "disabled=true"})
+_OFF = frozenset({"", "false", "0", "mode=disabled", "disabled=true"})
 
 
 def foreign_flags(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,13 +58,13 @@ def foreign_flags(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _ignore(_ctx: click.Context, option: click.Parameter, value: object) -> None:
-    if value:
+    if value is True or any(_items(value)):
         warn(f"{option.opts[0]} has no effect in pybuild")
 
 
 def _refuse(_ctx: click.Context, option: click.Parameter, value: object) -> None:
     name = option.opts[0]
-    # --provenance=false and the like ask for what is done anyway.
+    # --provenance=false and the like ask for what is done anyway; an empty value is that of an unset shell variable.
     if any(item not in _OFF for item in _items(value)):
         raise RequestError(f"{name}: {_REFUSED[name]}")
 

@@ -27,7 +27,15 @@ from builder.transports.source import Choice, Reading
 from builder.transports.target import Writing, write_to
 
 
-@click.group("manifest", short_help="Make, change and show indexes: images for several platforms under one name.")
+class _Family(click.Group):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take no words, and ``help``, for a wish to see the help; click takes no words for a mistake."""
+        return super().parse_args(ctx, ["--help"] if args in ([], ["help"]) else args)
+
+
+@click.group(
+    "manifest", cls=_Family, short_help="Make, change and show indexes: images for several platforms under one name."
+)
 @click.option("-D", "--debug", is_flag=True, hidden=True, expose_value=False)
 def command() -> None:
     """Make, change and show indexes, which list images for several platforms under one name.

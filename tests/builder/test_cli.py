@@ -323,6 +323,7 @@ def test_a_file_that_could_not_be_written_is_found_out_before_the_build(
 
 def test_turning_off_what_is_not_there_is_no_mistake(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     asked(fake, "--provenance=false", "--sbom=false", "--push=false", "--progress=quiet", "context")
+    asked(fake, "--provenance=", "--sbom", "", "--isolation=", "--builder=", "--progress=quiet", "context")
     assert capsys.readouterr().err == ""
 
 

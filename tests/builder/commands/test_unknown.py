@@ -74,3 +74,39 @@ def test_the_flag_for_tracebacks_stands_anywhere(shop: Shop, words: list[str], m
     monkeypatch.setattr("builder.commands.images.catalog", broken)
     failed = shop.run(*words)
     assert (failed.code, "Traceback" in failed.err) == (70, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        (["manifest"], "Usage: pybuild manifest [OPTIONS] COMMAND"),
+        (["manifest", "help"], "Usage: pybuild manifest [OPTIONS] COMMAND"),
+        (["image"], "Usage: pybuild image COMMAND"),
+        (["image", "help"], "Usage: pybuild image COMMAND"),
+        (["image", "help", "ls"], "Usage: pybuild images [OPTIONS]"),
+        (["builder", "help"], "Usage: pybuild builder COMMAND"),
+    ],
+)
+def test_a_family_alone_shows_its_help(shop: Shop, words: list[str], first: str) -> None:
+    result = shop.run(*words)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(first)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--versoin"], "did you mean pybuild --version?"),
+        (["build", "--version", "."], "did you mean pybuild --version?"),
+        (["build", "--no-cahce", "."], "did you mean --no-cache?"),
+        (["images", "--no-trnc"], "did you mean --no-trunc?"),
+        (["build", "--network-of-steps", "."], "did you mean --network?"),
+        (["images", "--zzzz"], "see 'pybuild images --help'"),
+        (["images", "-Z"], "see 'pybuild images --help'"),
+    ],
+)
+def test_an_unknown_option_has_the_nearest_as_its_hint(shop: Shop, words: list[str], hint: str) -> None:
+    result = shop.run(*words)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("ERROR: no such option")
+    assert result.err.splitlines()[1:] == [f"hint: {hint}"]
