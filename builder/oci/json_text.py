@@ -19,6 +19,10 @@ _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028",
 _ESCAPED = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 
 
+class _AmbiguousError(ValueError):
+    """The document means different things to different parsers."""
+
+
 def encode(document: object) -> bytes:
     """Return *document* without spaces, keys in the order of the dict, special characters as Go escapes them."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -38,16 +42,28 @@ def decode(raw: bytes, context: str, *, limit: int = DOCUMENT_LIMIT) -> object:
         return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except RecursionError:
         raise InvalidImage(f"{context}: the document is nested too deeply") from None
-    except ValueError as error:
+    except _AmbiguousError as error:
         raise InvalidImage(f"{context}: {str(error)[:200]}") from None
+    except ValueError as error:
+        raise InvalidImage(f"{context}: is not valid JSON ({_why(error)})") from None
+
+
+def _why(error: ValueError) -> str:
+    """Return where a document is wrong, or what is: the texts of Python's parser are for programmers."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start + 1} is not UTF-8"
+    # What is left is Python's own limit on the digits of a number.
+    return "a number is too long"
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     values = dict(pairs)
     if len(values) != len(pairs):
-        raise ValueError("a key occurs twice in one object")
+        raise _AmbiguousError("a key occurs twice in one object")
     return values
 
 
 def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
+    raise _AmbiguousError(f"{name} is not JSON")

@@ -26,6 +26,8 @@ LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 INDEX_LIMIT = 64 * 1024 * 1024
 """Our own table is not a document of the network: it may hold many thousand names."""
 
+_DAMAGED = "it has the names of the images; restore it, or move it away and begin without names"
+
 _Entries = tuple[Descriptor, ...]
 
 
@@ -91,7 +93,12 @@ class Layout:
 
     def _read(self) -> Index:
         raw = read_index(self.root)
-        return Index(manifests=()) if raw is None else Index.from_json(raw, "index.json", limit=INDEX_LIMIT)
+        if raw is None:
+            return Index(manifests=())
+        try:
+            return Index.from_json(raw, f"{self.root}/index.json", limit=INDEX_LIMIT)
+        except InvalidImage as error:
+            raise InvalidImage(str(error), hint=_DAMAGED) from error
 
     def _change(self, edit: Callable[[_Entries], _Entries]) -> _Entries:
         """Replace the entries by what *edit* makes of them and return those that were there before."""

@@ -145,12 +145,16 @@ def test_what_cannot_be_loaded_is_named_with_what_it_is(shop: Shop, tmp_path: Pa
     with tarfile.open(tmp_path / "root.tar", "w") as tar:
         for name in ("etc", "etc/passwd", "usr", "bin", "bin/sh"):
             tar.addfile(tarfile.TarInfo(f"./{name}"))
+    (tmp_path / "table").write_text('[\n{"Config":')
+    with tarfile.open(tmp_path / "table.tar", "w") as tar:
+        tar.add(tmp_path / "table", "manifest.json")
     (tmp_path / "empty").mkdir()
     for name, reason in (
         ("noise", "this is not a tar archive, or it is damaged"),
         ("cut.tar", "the archive ends in the middle of a"),
         ("root.tar", "this is a root file system, not an image archive\nhint: pybuild import makes an image of it"),
         ("empty", "this is not an image archive: it has no index.json"),
+        ("table.tar", "manifest.json: is not valid JSON (line 2, column 11)\n"),
     ):
         failed = shop.run("load", "-i", str(tmp_path / name))
         assert failed.code == 1

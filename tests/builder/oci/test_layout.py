@@ -159,6 +159,15 @@ def test_an_index_that_is_no_file_is_refused_at_once(layout: Layout, make: Calla
         layout.entries()
 
 
+def test_a_damaged_index_is_named_with_a_way_out(layout: Layout) -> None:
+    layout.root.mkdir()
+    (layout.root / "index.json").write_text("{\n")
+    with pytest.raises(InvalidImage) as caught:
+        layout.entries()
+    assert str(caught.value) == f"{layout.root}/index.json: is not valid JSON (line 2, column 1)"
+    assert "restore it, or move it away" in caught.value.hint
+
+
 def test_no_link_in_the_folder_is_written_through(layout: Layout, tmp_path: Path) -> None:
     layout.root.mkdir()
     (tmp_path / "victim").write_text("kept")
