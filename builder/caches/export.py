@@ -77,7 +77,8 @@ def _keep(spec: CacheSpec, remembered: Remembered, machine: Machine, reporter: R
         place.keep(compressed(remembered, spec, machine.blobs), machine, step.status)
     except (OciError, OSError) as error:
         step.fail(error)
-        text = f"failed to export cache to {place.name}: {reason(error)}"
+        why = reason(error).removeprefix(f"{place.name}: ")
+        text = f"failed to export cache to {place.name}: {why}"
         if not spec.flag("ignore-error"):
             raise BuildError(text, hint=getattr(error, "hint", "")) from error
         reporter.progress(Warned(message=text))

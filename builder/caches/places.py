@@ -20,6 +20,7 @@ from builder.oci.json_text import DOCUMENT_LIMIT as MANIFEST_LIMIT
 from builder.oci.layout import Layout
 from builder.oci.model import Descriptor, Manifest
 from builder.request import CacheSpec
+from builder.room import writing
 from runtime.filelock import exclusive, shared
 
 _AT_ONCE = 4
@@ -128,6 +129,10 @@ class LocalPlace:
 
     def keep(self, remembered: Remembered, machine: Machine, status: Status) -> None:
         """Copy what is not there; the tag moves when all of it is."""
+        with writing(self._folder):
+            self._write(remembered, machine, status)
+
+    def _write(self, remembered: Remembered, machine: Machine, status: Status) -> None:
         there = BlobStore(self._folder)
         with _layout_folder(self._folder), shared(self._folder / _WRITERS):
             _copy(machine.blobs, there, remembered.blobs, status)

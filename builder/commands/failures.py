@@ -93,6 +93,7 @@ def failed_code(error: BaseException) -> int:
     """Return how the process ends with a failure that is not the user's: it says which side did not do its part."""
     from builder.errors import PullFailed, PushFailed, RequestError, StepFailed, StoreError
     from builder.oci.errors import RegistryError
+    from builder.room import FULL
     from runtime.errors import RuntimeHostError, TooManyLayers, UnknownUser, UnsafePathError
 
     if isinstance(error, PushFailed):
@@ -103,6 +104,8 @@ def failed_code(error: BaseException) -> int:
     why = error.__cause__ if isinstance(error, StepFailed) else error
     if isinstance(error.__cause__, RequestError):
         return USAGE
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
+        return HOST
     if isinstance(why, PullFailed | RegistryError):
         return PULL
     # Paths, users and the number of layers are what the Dockerfile and its images have made them.

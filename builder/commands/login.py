@@ -17,6 +17,7 @@ from builder.oci.registry.auth_file import server_key
 from builder.oci.registry.credentials import CredentialFiles
 from builder.oci.registry.registry import open_registry
 from builder.oci.registry.tokens import Credentials
+from builder.room import writing
 from grammar.reference import DEFAULT_REGISTRY
 
 _UNENCRYPTED = """
@@ -56,7 +57,8 @@ def command(
             if error.status not in {401, 403}:
                 raise
             raise RegistryDenied(f"{error}", hint="the name or the password is not the right one") from error
-    path = files.keep(registry, credentials)
+    with writing(files.own_file()):
+        path = files.keep(registry, credentials)
     if path is not None:
         click.echo(_UNENCRYPTED.format(path=path), err=True)
     say("Login Succeeded")

@@ -8,6 +8,7 @@ from builder.commands.access import auth_file_option
 from builder.commands.login import credential_files, registry_of
 from builder.commands.tools import Command, say, warn
 from builder.oci.registry.auth_file import server_key
+from builder.room import writing
 
 
 @click.command("logout", cls=Command, short_help="Log out from a registry.")
@@ -17,7 +18,9 @@ def command(server: str | None, authfile: Path | None) -> None:
     """Forget the credentials for SERVER, Docker Hub when none is named."""
     registry = registry_of(server)
     files = credential_files(authfile)
-    if files.forget(registry):
+    with writing(files.own_file()):
+        known = files.forget(registry)
+    if known:
         say(f"Removing login credentials for {server_key(registry)}")
     else:
         say(f"Not logged in to {server_key(registry)}")

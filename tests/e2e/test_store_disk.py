@@ -12,6 +12,7 @@ import pytest
 from tests.helpers.disks import clear, fill, fill_inodes, make_read_only, small_disk
 from tests.helpers.hosts import need_root
 from tests.helpers.program import Program
+from tests.helpers.registry import FakeRegistry
 
 READING = (("images",), ("df",), ("history", "one"), ("inspect", "one"), ("save", "-o", "/dev/null", "one"))
 
@@ -162,6 +163,9 @@ def test_another_disk_that_is_full_is_not_taken_for_that_of_the_store(disk: Path
     code, said = build(program, tmp_path, "one", "--log-file", f"{disk}/log")
     assert (code, said) == (3, f"ERROR: {disk}/log: no space left on device\n")
 
+    code, said = build(program, tmp_path, "one", "--cache-to", f"type=local,dest={disk}/cache")
+    assert (code, said) == (3, f"ERROR: failed to export cache to {disk}/cache: no space left on device\n")
+
 
 @pytest.mark.parametrize("command", [("images",), ("save", "one"), ("completion", "bash"), ("inspect", "one")])
 def test_output_that_cannot_be_written_is_named_as_such(tmp_path: Path, command: tuple[str, ...]) -> None:
@@ -183,3 +187,18 @@ def test_run_says_which_store_is_full_or_read_only(program: Program, disk: Path)
     make_read_only(disk)
     done = program.run("run", "one", "/one", check=False)
     assert (done.returncode, done.stderr.startswith(f"ERROR: the store {program.store} is read-only\n")) == (125, True)
+
+
+def test_a_login_that_cannot_be_kept_names_the_file(
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (disk / ".docker").mkdir()
+    fill(disk)
+    monkeypatch.setenv("HOME", os.fspath(disk))
+    for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    program = Program(store=tmp_path / "store")
+    with FakeRegistry(token="secret") as server:
+        done = program.run("login", "-u", "me", "-p", "pw", server.name, check=False)
+    assert done.returncode == 3
+    assert done.stderr.endswith(f"ERROR: {disk}/.docker/config.json: no space left on device\n")

@@ -127,4 +127,4 @@ def test_a_file_that_is_damaged_is_named(shop: Shop, config: Path) -> None:
     config.parent.mkdir()
     config.write_text("not json")
     result = shop.run("login", "--get-login", "registry.example")
-    assert (result.code, result.err.startswith(f"ERROR: {config}: Expecting value")) == (1, True)
+    assert (result.code, result.err.startswith(f"ERROR: {config}: is not valid JSON (line 1, column 1)")) == (1, True)
