@@ -15,6 +15,7 @@ from runtime.errors import UnsafePathError
 
 LIMIT = 16 << 20
 """More is no Dockerfile."""
+DEFAULT_NAMES = ("Dockerfile", "dockerfile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +58,23 @@ def read_dockerfile(request: Request) -> DockerfileText:
 
 def _from_context(context: Path) -> DockerfileText:
     with open_context(context) as root:
-        for name in ("Dockerfile", "dockerfile"):
+        for name in DEFAULT_NAMES:
             try:
                 content = root.read_file(name, LIMIT)
             except UnsafePathError as error:
                 raise RequestError(f"failed to read dockerfile: {error}") from error
             if content is not None:
                 return decoded(name, content)
+    raise no_dockerfile(context, str(context), context)
+
+
+def no_dockerfile(context: Path, where: str, base: Path) -> RequestError:
+    """Return the failure of a context without a Dockerfile. *where* names it, and -f means a path below *base*."""
     other = "Containerfile"
-    meant = f"there is a {other}: give it with -f {context / other}" if (context / other).is_file() else ""
-    raise RequestError(
+    meant = f"there is a {other}: give it with -f {base / other}" if (context / other).is_file() else ""
+    return RequestError(
         "failed to read dockerfile: open Dockerfile: no such file or directory",
-        hint=meant or f"there is no Dockerfile in {context}; name another one with -f",
+        hint=meant or f"there is no Dockerfile in {where}; name another one with -f",
     )
 
 

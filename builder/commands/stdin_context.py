@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from builder.commands.tools import binary_stdin
+from builder.dockerfile import DEFAULT_NAMES, no_dockerfile
 from builder.errors import RequestError
 from builder.request import Request
 from runtime.safepath import Root
@@ -92,6 +93,10 @@ def _taken(request: Request, stream: BufferedReader, folder: Path, *, named: boo
         return replace(request, context=context, dockerfile=_kept(stream, folder))
     _unpack(stream, context)
     if request.dockerfile is None:
+        # With an address the Dockerfile comes later. Else it is looked for now, while it is known that the directory
+        # is not the user's, who must not be told its path.
+        if not named and not any(os.path.lexists(context / name) for name in DEFAULT_NAMES):
+            raise no_dockerfile(context, "the archive", Path())
         return replace(request, context=context)
     return replace(request, context=context, dockerfile=_inside(context, request.dockerfile, folder))
 

@@ -149,3 +149,21 @@ def test_a_dockerfile_from_standard_input_goes_with_a_context_that_is_elsewhere(
 def test_both_definition_and_context_from_standard_input_are_refused(program: Program) -> None:
     refused = program.run("build", "-f", "-", "-", stdin=subprocess.DEVNULL, check=False)
     assert (refused.returncode, "can't use stdin for both" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("Containerfile", "there is a Containerfile: give it with -f Containerfile"),
+        ("file", "there is no Dockerfile in the archive; name another one with -f"),
+    ],
+)
+def test_an_archive_on_standard_input_without_a_dockerfile_is_told_as_that(
+    program: Program, tmp_path: Path, name: str, hint: str
+) -> None:
+    with tarfile.open(tmp_path / "given", "w") as tar:
+        tar.addfile(tarfile.TarInfo(name))
+    with (tmp_path / "given").open("rb") as stdin:
+        refused = program.run("build", "-", stdin=stdin, check=False)
+    reason = "failed to read dockerfile: open Dockerfile: no such file or directory"
+    assert (refused.returncode, refused.stderr) == (2, f"ERROR: {reason}\nhint: {hint}\n")
