@@ -15,7 +15,7 @@ from builder.oci.documents import describe
 from builder.oci.errors import InvalidDigest, OciError
 from builder.oci.image import Image, read_image
 from builder.oci.json_text import DOCUMENT_LIMIT
-from builder.oci.layout import Layout
+from builder.oci.layout import Layout, read_index
 from builder.oci.model import Descriptor, Platform
 
 SCHEME = "oci-layout://"
@@ -58,6 +58,8 @@ def _place(reference: str) -> _Place:
 
 def _descriptor(place: _Place, blobs: BlobStore) -> Descriptor:
     """Return what the reference names: a digest, a tag, or the only image that there is."""
+    if not place.path.is_dir():
+        raise BuildError(f"{place.path}: there is no OCI layout: no such directory")
     if place.digest:
         try:
             digest = Digest.parse(place.digest)
@@ -65,6 +67,8 @@ def _descriptor(place: _Place, blobs: BlobStore) -> Descriptor:
             raise BuildError(f"{place.path}: {error}") from error
         with blobs.open(digest) as file:
             return describe(file.read(DOCUMENT_LIMIT), digest)
+    if read_index(place.path) is None:
+        raise BuildError(f"{place.path}: is not an OCI layout: it has no index.json")
     layout = Layout(place.path)
     entries = layout.entries()
     if not place.tag and len(entries) == 1:

@@ -63,6 +63,18 @@ def test_a_tag_that_is_not_there_is_told_with_those_that_are(machine, layout):
     assert caught.value.hint == "it has latest, v1"
 
 
+@pytest.mark.parametrize("suffix", ["", ":1", "@sha256:" + "0" * 64])
+def test_a_layout_that_is_not_there_is_told_as_that(machine, tmp_path, suffix):
+    with pytest.raises(BuildError, match=f"^{tmp_path}/nope: there is no OCI layout: no such directory$"):
+        resolve(f"{SCHEME}{tmp_path}/nope{suffix}", host_platform(), machine)
+
+
+def test_a_directory_that_is_no_layout_is_told_as_that(machine, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BuildError, match="is not an OCI layout: it has no index"):
+        resolve(f"{SCHEME}{tmp_path}/empty:1", host_platform(), machine)
+
+
 @pytest.mark.parametrize("suffix", ["/nowhere", "@sha256:1", "@sha256:" + "0" * 64])
 def test_what_is_not_there_is_an_error(machine, layout, suffix):
     with pytest.raises(BuildError):
