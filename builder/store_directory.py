@@ -11,7 +11,8 @@ from builder.oci.layout import Layout
 from builder.room import make_reserve, not_writable, store_failure
 
 _PARTS = ("locks", "tmp", "cache-mounts")
-_MARKS = ("pybuild.db", "locks")
+_DATABASE = "pybuild.db"
+_MARKS = (_DATABASE, "locks")
 """What every store has and no image layout of another program does."""
 _OF_THE_FILE_SYSTEM = frozenset({"lost+found"})
 _ELSEWHERE = "choose the directory of the store with $PYBUILD_ROOT or --root"
@@ -56,6 +57,7 @@ def prepare(root: Path) -> bool:
 
 def _prepared(root: Path) -> bool:
     known = _is_store(root)
+    _check_database(root / _DATABASE)
     if not known:
         _check_foreign(root)
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,6 +76,13 @@ def _prepared(root: Path) -> bool:
 
 def _is_store(root: Path) -> bool:
     return any((root / name).exists() for name in _MARKS)
+
+
+def _check_database(path: Path) -> None:
+    """Refuse what is no file: to open a pipe would wait for ever."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise StoreError(f"{path} is not a regular file", hint="move it away: a new one is made")
 
 
 def _check_foreign(root: Path) -> None:

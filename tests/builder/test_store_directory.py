@@ -1,5 +1,6 @@
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,14 @@ def test_the_layout_of_another_program_is_no_store(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     with pytest.raises(RequestError, match="no store of pybuild"):
         prepare(tmp_path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_database_that_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    prepare(tmp_path / "store")
+    make(tmp_path / "store" / "pybuild.db")
+    with pytest.raises(StoreError, match="is not a regular file"):
+        open_machine(tmp_path / "store")
 
 
 @pytest.mark.parametrize("path", ["file", "file/below"])
