@@ -62,6 +62,7 @@ def _kill_after(program: Program, context: Path, delay: float) -> bool:
     return False
 
 
+@pytest.mark.thorough
 def test_next_build_succeeds_after_a_kill_at_any_moment(program: Program, tmp_path: Path) -> None:
     context = _context(tmp_path / "context")
     whole = _duration(_fresh_store(program, tmp_path / "measured"), context)

@@ -22,6 +22,7 @@ from builder.transports.target import Writing
 from grammar.reference import parse_reference
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
 from tests.helpers.registry import Answer, FakeRegistry, Fault, Patience, Request
+from tests.helpers.thorough import first_is_quick
 
 SEEDS, BATCH = 200, 10
 FAULTS = 4
@@ -98,7 +99,7 @@ def any_index(chance: random.Random, source: BlobStore) -> Descriptor:
     return tiny_index(source, *images)
 
 
-@pytest.mark.parametrize("batch", range(SEEDS // BATCH))
+@pytest.mark.parametrize("batch", first_is_quick(range(SEEDS // BATCH)))
 def test_any_mixture_of_faults_on_both_sides_is_survived(
     machine: Machine, servers: tuple[FakeRegistry, FakeRegistry], tmp_path: Path, batch: int
 ) -> None:

@@ -18,6 +18,7 @@ from builder.oci.registry.tokens import Credentials
 from builder.oci.validate import validate
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
 from tests.helpers.registry import APP, Answer, FakeRegistry, Fault, Patience, Request, blob_path, pull
+from tests.helpers.thorough import first_is_quick
 
 ME = Credentials("me", "secret-password")
 KINDS = (
@@ -142,7 +143,7 @@ def any_image(seed: int, source: BlobStore) -> Descriptor:
     return tiny_index(source, one(AMD64), one(ARM64)) if chance.random() < 0.3 else one(AMD64).descriptor
 
 
-@pytest.mark.parametrize("batch", range(SEEDS // BATCH))
+@pytest.mark.parametrize("batch", first_is_quick(range(SEEDS // BATCH)))
 def test_any_mixture_of_faults_is_survived(
     guarded: FakeRegistry, cdn: FakeRegistry, tmp_path: Path, patience: Patience, batch: int
 ) -> None:
