@@ -94,11 +94,12 @@ def _read_only(path: Path) -> sqlite3.Connection:
 def _copied(*files: Path) -> sqlite3.Connection:
     """Return a database in memory with the content of the one that *files* make up."""
     import shutil
-    import tempfile
+
+    from runtime.scratch import temporary
 
     memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    with tempfile.TemporaryDirectory(prefix="pybuild-db-") as folder:
-        copies = [Path(shutil.copyfile(file, Path(folder) / file.name)) for file in files]
+    with temporary() as folder:
+        copies = [Path(shutil.copyfile(file, folder / file.name)) for file in files]
         with closing(_prepared(copies[0])) as found:
             found.backup(memory)
     return memory

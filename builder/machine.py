@@ -31,6 +31,7 @@ from builder.oci.image import Image
 from builder.oci.layout import Layout
 from builder.room import give_up_reserve, is_short, make_reserve, storing
 from builder.store_directory import default_root, prepare
+from runtime.filelock import sweep_marked
 from runtime.snapshotter import Snapshotter
 
 if TYPE_CHECKING:
@@ -239,6 +240,8 @@ def _sweep(machine: Machine) -> None:
     machine.blobs.sweep(parts=False)
     machine.locks.sweep()
     leases.sweep(machine.root / "locks")
+    # Not asked of tempfile, which is slow to import.
+    sweep_marked(Path(os.environ.get("TMPDIR") or "/tmp"), "pybuild-")  # noqa: S108 - only marked ones of this user
 
 
 def _replace_database(machine: Machine) -> None:

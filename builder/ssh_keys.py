@@ -6,12 +6,12 @@ the end of a pipe that only the builder holds.
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from builder.errors import RequestError
+from runtime.scratch import temporary
 
 _LIMIT = 100 << 10
 """More is no key."""
@@ -31,8 +31,8 @@ def key_agents(keys: Mapping[str, tuple[Path, ...]]) -> Iterator[tuple[tuple[str
 
 @contextmanager
 def _agent(paths: tuple[Path, ...]) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="pybuild-ssh-") as folder:
-        socket = Path(folder, "agent")
+    with temporary() as folder:
+        socket = folder / "agent"
         with _started(socket):
             for path in paths:
                 _add(path, socket)

@@ -19,6 +19,8 @@ from pathlib import Path
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+MARK = ".pybuild-scratch"
+"""The file that tells a directory of ours where other programs have theirs, such as /tmp; made when it is locked."""
 
 
 @contextmanager
@@ -72,6 +74,27 @@ def sweep(folder: Path, prefix: str, spared: str = "") -> list[str]:
         return [name for name in names if not (spared and name.startswith(spared)) and _remove_unheld(top, name)]
     finally:
         os.close(top)
+
+
+def sweep_marked(folder: Path, prefix: str) -> list[str]:
+    """Remove as `sweep` does, but only directories of this user that have the file `MARK`; failures are no errors.
+
+    Nothing is removed where another user could exchange a directory between the look at it and its removal.
+    """
+    try:
+        top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return []
+    removed = []
+    try:
+        names = os.listdir(top) if _is_safe(os.fstat(top)) else []
+        for name in names:
+            with suppress(OSError):
+                if name.startswith(prefix) and _is_marked(top, name) and _remove_unheld(top, name):
+                    removed.append(name)
+    finally:
+        os.close(top)
+    return removed
 
 
 def remove_tree(dir_fd: int, name: str) -> None:
@@ -143,6 +166,18 @@ def _remove_unheld(top: int, name: str) -> bool:
     finally:
         os.close(held)
     return True
+
+
+def _is_safe(folder: os.stat_result) -> bool:
+    return folder.st_uid in {0, os.geteuid()} and bool(folder.st_mode & stat.S_ISVTX or not folder.st_mode & 0o022)
+
+
+def _is_marked(top: int, name: str) -> bool:
+    found = os.stat(name, dir_fd=top, follow_symlinks=False)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        return False
+    mark = os.stat(f"{name}/{MARK}", dir_fd=top, follow_symlinks=False)
+    return stat.S_ISREG(mark.st_mode) and mark.st_uid == found.st_uid
 
 
 def _empty_once(folder: int, top: int, numbers: Iterator[int]) -> bool:

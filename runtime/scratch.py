@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runtime.filelock import new_locked_folder, remove_tree
+from runtime.filelock import MARK, new_locked_folder, remove_tree
 
 
 @contextmanager
@@ -25,3 +25,13 @@ def scratch(prefix: str, above: Path | None = None) -> Iterator[Path]:
         finally:
             os.close(top)
             os.close(lock)
+
+
+@contextmanager
+def temporary() -> Iterator[Path]:
+    """Make an empty directory in $TMPDIR that is gone afterwards; when the process is killed, another one sweeps it."""
+    with scratch("pybuild-") as place:
+        (place / MARK).touch(mode=0o600)
+        inner = place / "d"  # short: names of sockets are limited
+        inner.mkdir(mode=0o700)
+        yield inner

@@ -48,11 +48,10 @@ def prepared(request: Request, elsewhere: Elsewhere | None = None) -> Iterator[R
 
             ready = replace(ready, ssh=(*ready.ssh, *stack.enter_context(key_agents(elsewhere.keys))))
         if elsewhere is not None and elsewhere.dockerfile:
-            import tempfile
-
             from builder.commands.dockerfile_url import fetched
+            from runtime.scratch import temporary
 
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pybuild-")))
+            folder = stack.enter_context(temporary())
             ready = replace(ready, dockerfile=fetched(elsewhere.dockerfile, ready, folder))
         yield ready
 
@@ -68,9 +67,9 @@ def _without_stdin(request: Request, *, named: bool) -> Iterator[Request]:
     if request.context == request.dockerfile:
         raise RequestError("invalid argument: can't use stdin for both build context and dockerfile")
     # Imported here because it brings random, shutil and three compressors.
-    from runtime.scratch import scratch
+    from runtime.scratch import temporary
 
-    with scratch("pybuild-") as folder:
+    with temporary() as folder:
         with binary_stdin() as stream:
             ready = _taken(request, stream, folder, named=named or request.dockerfile is not None)
         yield ready

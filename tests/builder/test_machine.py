@@ -7,6 +7,7 @@ from builder.machine import image_layers, open_machine
 from builder.oci.errors import OciError
 from builder.oci.model import chain_ids
 from builder.store_directory import default_root
+from runtime.filelock import MARK
 from runtime.safepath import Root
 from tests.helpers.images import tiny_image
 
@@ -81,3 +82,13 @@ def test_builds_share_a_store_and_a_collection_has_it_alone(machine):
         pass
     with machine.collecting():
         pass
+
+
+def test_opening_a_store_removes_what_killed_builders_left_in_the_temporary_directory(monkeypatch, tmp_path):
+    place = tmp_path / "temporary"
+    monkeypatch.setenv("TMPDIR", str(place))
+    for name in ("pybuild-killed", "pybuild-of-a-user"):
+        (place / name / "d").mkdir(parents=True)
+    (place / "pybuild-killed" / MARK).touch()
+    open_machine(tmp_path / "store").close()
+    assert [left.name for left in place.iterdir()] == ["pybuild-of-a-user"]
