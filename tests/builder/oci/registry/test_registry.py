@@ -151,6 +151,18 @@ def test_a_document_without_end_is_refused(registry: Registry, server: FakeRegis
         registry.resolve(APP, "1.0", blobs)
 
 
+def test_a_manifest_that_is_cut_off_is_told_with_its_digest(
+    registry: Registry, server: FakeRegistry, source: BlobStore, blobs: BlobStore, image: Image
+) -> None:
+    cut = source.read(image.descriptor)[:-1]
+    server.answer(TAG, Answer(status=405), Answer(body=cut, headers={"Content-Type": media.OCI_MANIFEST}))
+    with pytest.raises(InvalidImage) as caught:
+        registry.resolve(APP, "1.0", blobs)
+    place = f"line 1, column {len(cut) + 1}"
+    assert str(caught.value) == f"document {Digest.of(cut)}: is not valid JSON ({place})"
+    assert list(blobs.digests()) == []
+
+
 def test_a_config_that_claims_to_be_large_is_not_asked_for(
     registry: Registry, server: FakeRegistry, source: BlobStore, blobs: BlobStore, image: Image
 ) -> None:
