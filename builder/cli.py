@@ -31,6 +31,7 @@ _HELP = ("--help", "-h")
 _GROUP_ONLY = (*_HELP, "--version")
 _COMPLETING = "_PYBUILD_COMPLETE"
 _GC_THRESHOLD = 20_000
+_INTERRUPTED = 130
 """New objects between two searches for unreachable ones: most of what a short-lived process makes stays in use."""
 
 
@@ -133,7 +134,7 @@ def main() -> NoReturn:
 
         register()
     gc.set_threshold(_GC_THRESHOLD)
-    exit_code = run(sys.argv[1:])
+    exit_code = _run_to_its_end()
     try:
         sys.stdout.flush()
     except OSError:
@@ -142,6 +143,19 @@ def main() -> NoReturn:
     # Else the interpreter looks through all that it is about to drop: a sixth of the time of a cached build.
     gc.freeze()
     sys.exit(exit_code)
+
+
+def _run_to_its_end() -> int:
+    """Return the exit code of this process. Once it was interrupted, no further signal changes that."""
+    try:
+        exit_code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        # A second one, while the first was reported.
+        exit_code = _INTERRUPTED
+    if exit_code == _INTERRUPTED:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+    return exit_code
 
 
 def run(arguments: Sequence[str], tools: object = None) -> int:

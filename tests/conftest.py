@@ -1,6 +1,7 @@
 """What holds for every test: markers by folder, groups for parallel runs, and no skips where CI runs."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ MARKED_FOLDERS = ("e2e", "interop")
 # whole images, and the first test there makes the bases of all.
 _TIMEOUT, _LONG_TIMEOUT = 120, 1200
 NO_SKIPS = bool(os.environ.get("PYBUILD_TESTS_NO_SKIPS"))
+
+# Under nohup SIGHUP is ignored, and the programs that tests start would inherit that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 settings.register_profile("pybuild", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("pybuild")

@@ -15,6 +15,7 @@ from builder.oci.blobs import BlobStore
 from builder.oci.layout import Layout
 from builder.oci.model import Descriptor
 from builder.oci.validate import validate_store
+from builder.store_directory import prepare
 from tests.helpers.docker_registry import DockerRegistry, docker_registry
 from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
@@ -35,6 +36,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistr
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
     nothing = (("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "none.conf")), ("HOME", str(tmp_path)))
+    prepare(tmp_path / "store")
     return Program(store=tmp_path / "store", variables=nothing)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from builder.oci.blobs import BlobStore
 from builder.oci.layout import Layout
+from builder.store_directory import prepare
 from tests.helpers.docker_registry import DockerRegistry, docker_registry
 from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.images import AMD64, ARM64, tiny_image
@@ -49,6 +50,7 @@ def test_an_index_in_a_registry_of_images_in_it_is_what_skopeo_and_podman_see(
 ) -> None:
     conf = f'[[registry]]\nlocation = "{registry.name}"\ninsecure = true\n'
     (tmp_path / "registries.conf").write_text(conf)
+    prepare(tmp_path / "store")
     program = Program(store=tmp_path / "store", variables=(("HOME", str(tmp_path)),))
     for platform in (AMD64, ARM64):
         image = tiny_image(BlobStore(program.store), {"x": str(platform).encode()}, platform=platform)

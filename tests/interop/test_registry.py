@@ -19,6 +19,7 @@ from builder.oci.blobs import BlobStore
 from builder.oci.layout import Layout
 from builder.oci.model import Descriptor
 from builder.oci.validate import validate, validate_store
+from builder.store_directory import prepare
 from tests.helpers.docker_registry import PASSWORD, USER, DockerRegistry, docker_registry
 from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
@@ -143,6 +144,7 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             (folder / "config" / "containers").mkdir(parents=True)
             (folder / "config" / "containers" / "certs.d").symlink_to(registry.certificates)
         made = Scene(registry=registry, folder=folder)
+        prepare(made.store)
         made.authfile.write_text("{}")
         if guarded:
             assert "Login Succeeded" in made.pybuild(*LOGIN, registry.name, stdin=PASSWORD)
