@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.lab import Lab
@@ -22,7 +22,13 @@ NO_SKIPS = bool(os.environ.get("PYBUILD_TESTS_NO_SKIPS"))
 # Under nohup SIGHUP is ignored, and the programs that tests start would inherit that.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-settings.register_profile("pybuild", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.register_profile(
+    "pybuild",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    # A machine that is busy draws examples slowly: no reason to fail.
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("pybuild")
 
 
