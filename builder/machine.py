@@ -14,11 +14,11 @@ The root is private to its owner: a layer may hold set-user-id programs.
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from builder import leases
 from builder.cache import BuiltLayer, Cache, Layers
@@ -32,7 +32,7 @@ from builder.oci.layout import Layout
 from builder.room import give_up_reserve, is_short, make_reserve, storing
 from builder.store_directory import default_root, prepare
 from runtime.filelock import sweep_marked
-from runtime.snapshotter import Snapshotter
+from runtime.snapshotter import Active, Snapshotter
 
 if TYPE_CHECKING:
     from builder.layer_times import LayerTimes
@@ -180,25 +180,39 @@ class Machine:
             self.tell(f"overlayfs cannot be used in {self.root} ({reason}): every snapshot is a whole copy")
 
     def _unpack_one(self, layer: BuiltLayer, parent: str | None, name: str) -> None:
+        with self.unpacking(parent) as unpacking:
+            with self.blobs.open(layer.descriptor) as stream:
+                unpacking.layer(stream, Digest.parse(layer.diff_id), self.times.of(layer.diff_id))
+            self.snapshots.commit(unpacking.active, name)
+
+    @contextmanager
+    def unpacking(self, parent: str | None) -> "Iterator[Unpacking]":
+        """Prepare a snapshot on *parent* that a layer is unpacked into. What is not committed is discarded."""
+        self._tell_drawback()
+        active = self.snapshots.prepare(parent)
+        try:
+            yield Unpacking(self.snapshots, active, parent)
+        finally:
+            self.snapshots.discard(active)
+
+
+class Unpacking:
+    """A snapshot, not committed yet, that a layer is unpacked into."""
+
+    def __init__(self, snapshots: Snapshotter, active: Active, parent: str | None) -> None:
+        self.active = active
+        self._snapshots, self._parent = snapshots, parent
+
+    def layer(self, stream: BinaryIO, diff_id: Digest | None, nanoseconds: Sequence[int]) -> None:
+        """Unpack a layer, once. Raises what `builder.oci.unpack.unpack` raises."""
         from builder.oci.unpack import unpack
         from runtime.safepath import Root
         from runtime.snapshotter import DiskFormat
 
-        self._tell_drawback()
-        active = self.snapshots.prepare(parent)
-        try:
-            overlay = active.format is DiskFormat.OVERLAY
-            with (
-                self.blobs.open(layer.descriptor) as stream,
-                Root(os.open(active.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as folder,
-                Root(self.snapshots.open(parent)) as lower,
-            ):
-                diff_id, nanoseconds = Digest.parse(layer.diff_id), self.times.of(layer.diff_id)
-                unpack(stream, folder.fd, overlay=overlay, diff_id=diff_id, lower=lower, nanoseconds=nanoseconds)
-            self.snapshots.commit(active, name)
-        except BaseException:
-            self.snapshots.discard(active)
-            raise
+        overlay = self.active.format is DiskFormat.OVERLAY
+        folder_fd = os.open(self.active.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with Root(folder_fd) as folder, Root(self._snapshots.open(self._parent)) as lower:
+            unpack(stream, folder.fd, overlay=overlay, diff_id=diff_id, lower=lower, nanoseconds=nanoseconds)
 
 
 def _nothing(_name: str) -> None:

@@ -17,6 +17,7 @@ from builder.digests import changed, open_selected, state_of
 from builder.errors import BuildError
 from builder.execute.job import Job
 from builder.execute.owner import owner_of
+from builder.execute.repeats import without_repeats
 from builder.execute.tree_writer import TreeWriter
 from builder.modes import Mode, mode_of_made, parse_mode
 from builder.oci.host_entry import entry_of
@@ -42,7 +43,7 @@ def copy(op: Copy, job: Job) -> BuiltLayer:
         copier = _Copier(op=op, writer=writer, owner=owner, mode=mode, made=mode_of_made(op.chmod))
         with closing(copier):
             copier.all(job.selected)
-        return job.built(layer.commit())
+        return job.built(without_repeats(layer, job, on_root=not op.link) if writer.repeated else layer.commit())
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,6 +56,8 @@ class _Copier:
     """The mode of directories that the copy makes, its destination and those above."""
     _links: dict[tuple[int, int], str] = field(default_factory=dict)
     _folder: tuple[str, int] = ("", -1)
+    _time: int | None = None
+    """The time, in nanoseconds, that the destination ends up with: that of the last directory that is copied to it."""
 
     def close(self) -> None:
         if self._folder[1] >= 0:
@@ -63,6 +66,9 @@ class _Copier:
 
     def all(self, selected: tuple[Selected, ...]) -> None:
         """Copy every source of the op; *selected* are its picks, in order."""
+        folders = [(group, chosen.source) for chosen in selected for group in chosen.groups if group.is_folder]
+        if folders:
+            self._time = _time_of(*folders[-1])
         picks = iter(selected)
         for source in self.op.sources:
             if isinstance(source, Inline):
@@ -86,12 +92,12 @@ class _Copier:
             return
         if is_folder or self.op.destination.endswith("/"):
             destination = f"{destination}/{group.base}".lstrip("/")
-        self.writer.folder(destination.rpartition("/")[0], self.made)
+        self.writer.folder(destination.rpartition("/")[0], self.made, self._time)
         self._item(group.items[0], source, destination)
 
     def _tree(self, group: Group, source: Source | None, destination: str) -> None:
         """Copy what a directory holds; the destination takes over its time, neither owner nor mode."""
-        self.writer.folder(destination, self.made, _time_of(group, source))
+        self.writer.folder(destination, self.made, self._time)
         for item in group.items[1:]:
             self._item(item, source, f"{destination}/{item.name}" if destination else item.name)
 
@@ -105,7 +111,7 @@ class _Copier:
         with os.fdopen(handle, "rb") as file, opened_archive(file) as archive:
             if archive is None:
                 return False
-            self.writer.folder(destination)
+            self.writer.folder(destination, mtime_ns=self._time)
             unpack_archive(archive, destination, self.writer, self.owner)
         return True
 

@@ -30,6 +30,8 @@ class TreeWriter:
     now_ns: int = 0
     latest: int | None = None
     """No time in the layer is later than this."""
+    repeated: bool = False
+    """Whether a path was added a second time."""
     _written: dict[str, Node] = field(default_factory=dict)
     _new: set[str] = field(default_factory=set)
     """Folders that this layer made, and what took the place of one: nothing below lies in the tree."""
@@ -49,7 +51,8 @@ class TreeWriter:
         """Make sure that *path*, which has no symlinks in it, is a directory.
 
         What exists keeps its owner and mode; what is made gets *mode*. The directory itself, not those above it, gets
-        the time *mtime_ns* if there is one. The root of a layer has no entry, so its time is never changed.
+        the time *mtime_ns* if there is one, unless it is in the layer already. The root of a layer has no entry, so
+        its time is never changed.
         """
         waiting = [path]
         while (above := waiting[-1]) and above.rpartition("/")[0] not in self._written:
@@ -65,10 +68,9 @@ class TreeWriter:
         if node is not None and not path:
             self._written[""] = node
             return
-        if mtime_ns is not None:
-            entry = entry.at(mtime_ns)
-        if written is None or mtime_ns is not None:
-            self._add(entry)
+        if written is not None:
+            return
+        self._add(entry if mtime_ns is None else entry.at(mtime_ns))
 
     def _folder_entry(self, path: str, node: Node | None, mode: int) -> Entry:
         if node is None:
@@ -126,6 +128,7 @@ class TreeWriter:
             check_name(entry.path)
         if self.latest is not None and entry.mtime >= self.latest:
             entry = entry.at(entry.mtime_ns, self.latest)
+        self.repeated = self.repeated or entry.path in self._written
         self.layer.add(entry, data)
         kind = _KINDS.get(entry.kind, OTHER)
         self._written[entry.path] = Node(kind, entry.mode, entry.uid, entry.gid, entry.mtime, entry.linkname)

@@ -204,6 +204,10 @@ class BlobWriter:
             error.filename = os.fspath(self._path)
             raise
 
+    def reread(self) -> BinaryIO:
+        """Open what was written so far for reading, from its beginning."""
+        return self._path.open("rb")
+
     def commit(self, expected: Digest | None = None) -> tuple[Digest, int]:
         """Flush the blob, give it its name and return its digest and size.
 

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import field
-from typing import Protocol, Self
+from typing import BinaryIO, Protocol, Self
 
 from builder.oci import media
 from builder.oci.compression import check_level, open_compressor
@@ -39,6 +39,10 @@ class BlobWriter(Protocol):
         """Add *piece* to the end."""
         ...
 
+    def reread(self) -> BinaryIO:
+        """Open what was written so far for reading, from its beginning."""
+        ...
+
     def commit(self, expected: Digest | None = None) -> tuple[Digest, int]:
         """Flush the blob, give it its name and return its digest and size."""
         ...
@@ -63,7 +67,8 @@ class LayerWriter:
         self._blobs = blobs
         self._open = ExitStack()
         self._tar = TarWriter(self._take)
-        self._nanoseconds = array("I")
+        self.nanoseconds = array("I")
+        """What the times of the entries leave over, in order."""
         self._hash = hashlib.sha256()
         # What is stored uncompressed has its diff ID as digest: the blob writer hashes it already.
         self._hasher = Stage[bytes | memoryview](self._hash.update) if compression != "uncompressed" else None
@@ -87,7 +92,7 @@ class LayerWriter:
     def add(self, entry: Entry, data: int | bytes | Parts | None = None) -> None:
         """Write an entry; see `TarWriter.add`. Raises what the threads behind have raised meanwhile."""
         self._tar.add(entry, data)
-        self._nanoseconds.append(entry.nanoseconds)
+        self.nanoseconds.append(entry.nanoseconds)
 
     def whiteout(self, path: str) -> None:
         """Hide what lower layers have at *path* (image-spec, layer.md, "Whiteouts")."""
@@ -103,15 +108,23 @@ class LayerWriter:
 
     def commit(self) -> Layer:
         """Finish the archive and store the blob."""
-        self._tar.close()
-        self._compressor.close()
-        if self._hasher:
-            self._hasher.close()
+        self._finish()
         digest, size = self._blob.commit()
         diff_id = Digest("sha256", self._hash.hexdigest()) if self._hasher else digest
         media_type = media.oci_layer(self._compression)
         descriptor = Descriptor(media_type=media_type, digest=digest, size=size)
-        return Layer(descriptor=descriptor, diff_id=diff_id, nanoseconds=self._nanoseconds)
+        return Layer(descriptor=descriptor, diff_id=diff_id, nanoseconds=self.nanoseconds)
+
+    def reread(self) -> BinaryIO:
+        """Finish the archive and open the blob, which is not stored, for reading. Nothing can be added afterwards."""
+        self._finish()
+        return self._blob.reread()
+
+    def _finish(self) -> None:
+        self._tar.close()
+        self._compressor.close()
+        if self._hasher:
+            self._hasher.close()
 
 
 def check_name(path: str) -> None:

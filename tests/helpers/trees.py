@@ -11,6 +11,7 @@ import json
 import os
 import stat
 import tarfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -93,10 +94,12 @@ def read_archive(archive: Path) -> SavedImage:
         config = json.loads(_member(tar, record["Config"]))
         tree: Tree = {}
         diff_ids: list[str] = []
+        repeated: list[str] = []
         for name in record["Layers"]:
             stream = tar.extractfile(name)
             assert stream is not None
-            diff_ids.append(_apply(tree, stream))
+            diff_ids.append(_apply(tree, stream, repeated))
+    assert not repeated, "docker load refuses a layer that has a path twice"
     assert diff_ids == config["rootfs"]["diff_ids"], "layers are not those of the config"
     return SavedImage(
         config=config, tree=_grouped(tree), diff_ids=tuple(diff_ids), names=tuple(record.get("RepoTags") or ())
@@ -211,8 +214,8 @@ def _plain(stream: IO[bytes]) -> IO[bytes] | gzip.GzipFile:
     return gzip.GzipFile(fileobj=stream) if start == b"\x1f\x8b" else stream
 
 
-def _apply(tree: Tree, stream: IO[bytes]) -> str:
-    """Put one layer on *tree*; return its diff ID.
+def _apply(tree: Tree, stream: IO[bytes], repeated: list[str] | None = None) -> str:
+    """Put one layer on *tree*; return its diff ID. Paths that the layer has more than once are added to *repeated*.
 
     Whiteouts act on the layers below only, wherever they stand in their own layer (OCI layer specification,
     "Whiteouts"), so the lower tree is cut before anything is added.
@@ -223,6 +226,9 @@ def _apply(tree: Tree, stream: IO[bytes]) -> str:
         while hashing.read(1 << 20):
             pass
         diff_id = "sha256:" + hashing.hash.hexdigest()
+    if repeated is not None:
+        counts = Counter(_name(member) for member, _ in members)
+        repeated += [name for name, count in counts.items() if count > 1]
     for member, _ in members:
         _cut(tree, _name(member))
     for member, content in members:

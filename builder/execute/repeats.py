@@ -1,0 +1,22 @@
+"""A layer whose archive names a path twice, written again with each path once.
+
+A copy of several sources, or an archive, may bring one path more than once; the last one counts. Every program that
+unpacks such a layer gets that right, but ``docker load`` refuses it: the record that it keeps of an archive
+(tar-split) holds a path once. So the layer is unpacked, and what it changed becomes the layer, as after a RUN.
+"""
+
+from builder.execute.job import Job
+from builder.oci.layer import Layer, LayerWriter
+from builder.oci.pack import pack_changes
+from runtime.safepath import Root
+
+
+def without_repeats(layer: LayerWriter, job: Job, *, on_root: bool) -> Layer:
+    """Write what *layer*, which is not committed, changes in the root file system of the step, or in an empty one."""
+    snapshots = job.machine.snapshots
+    with job.machine.unpacking(job.unpack(job.root) if on_root else None) as unpacking, job.writer() as again:
+        with layer.reread() as stream:
+            unpacking.layer(stream, None, layer.nanoseconds)
+        with Root.open_host(unpacking.active.folder) as folder:
+            pack_changes(again, folder.fd, snapshots.changes(unpacking.active))
+        return again.commit()
