@@ -78,7 +78,11 @@ class Docker:
     def command(self, *arguments: str, stdin: Stream = subprocess.DEVNULL, stdout: Stream = subprocess.PIPE) -> Ran:
         """Run the docker client."""
         words = [*self.client, *arguments]
-        return subprocess.run(words, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, text=True, check=True)
+        try:
+            return subprocess.run(words, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, text=True, check=True)
+        except subprocess.CalledProcessError as error:
+            error.add_note(error.stderr)
+            raise
 
     def build_words(self, context: Path, dockerfile: Path, tag: str, options: Sequence[str] = ()) -> list[str]:
         """The words that build *context* as *tag*."""

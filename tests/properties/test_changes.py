@@ -11,11 +11,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime import overlay
 from runtime.change import Change, ChangeKind
 from runtime.changes import tree_changes
 from runtime.copying import CopyingSnapshotter, copy_tree
-from runtime.overlay import OverlaySnapshotter
+from runtime.overlay import OverlaySnapshotter, mount_tree
 from runtime.roots import OverlayRoot
 from runtime.safepath import Root
 from tests.helpers.hosts import need_root
@@ -162,7 +161,7 @@ def test_overlay_and_copies_tell_the_same_changes_and_hold_the_same_trees(
                 active = keeper.prepare(parent)
                 root = keeper.root(active)
                 if isinstance(root, OverlayRoot):
-                    mounted = overlay._mount(root.lowers[::-1], folder, upper=root.upper, work=root.work)
+                    mounted = mount_tree(root.lowers[::-1], folder, upper=root.upper, work=root.work)
                     perform(Path(f"/proc/self/fd/{mounted}"), script)
                     os.close(mounted)
                 else:

@@ -18,7 +18,7 @@ def _tell(_plan: int, status: int, _parent: int) -> None:
     """Stand in for the keeper: say what there is, and end."""
     found = [f"open {os.listdir('/proc/self/fd')}", f"cwd {os.getcwd()}", f"dumpable {prctl(_PR_GET_DUMPABLE, 0)}"]
     found.append(f"blocked {signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])}")
-    for module in ("colorsys", "antigravity", "tests.fuzz.targets"):
+    for module in ("colorsys", "antigravity", "never_imported_before"):
         try:
             __import__(module)
         except (ImportError, ImportWarning):
@@ -33,6 +33,8 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """What a child of the fork server says of itself."""
     monkeypatch.setattr(children, "keep", _tell)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "never_imported_before.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server = os.fork()
     if server == 0:
