@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from builder.oci.compression import Sink
 from builder.oci.errors import LayerError
-from builder.oci.limits import MAX_NAME, check_writable
+from builder.oci.limits import DEFAULT_LIMITS, MAX_NAME, MAX_PATH, MAX_XATTR, MAX_XATTR_NAME, has_long_name
 from builder.oci.pipeline import Blocks
-from builder.oci.tar_entry import BLOCK, Entry, clean_path
+from builder.oci.tar_entry import BLOCK, Entry, clean_path, path_bytes
 from builder.oci.tar_header import encode_header, padding
 from runtime.sparse import data_ranges, has_holes
 from runtime.stopping import check
@@ -39,7 +39,7 @@ class TarWriter:
         """
         path = entry.path
         if len(path) > (MAX_NAME if path.isascii() else _SHORT) or entry.linkname or entry.xattrs:
-            check_writable(entry)
+            _check_writable(entry)
         if "/." in path or "//" in path or path[:1] in {"/", "."} or path[-1:] == "/":
             entry = entry._replace(path=clean_path(path))
         header = encode_header(entry)
@@ -109,3 +109,18 @@ class TarWriter:
 
 def _changed(entry: Entry) -> LayerError:
     return LayerError(f"{entry.path!r} does not have the {entry.size} bytes it had: it changes while it is packed")
+
+
+def _check_writable(entry: Entry) -> None:
+    """Raise LayerError when a layer with *entry* could not be read again, here or by others."""
+    for path in (entry.path, entry.linkname):
+        raw = path_bytes(path)
+        if len(raw) > MAX_PATH:
+            raise LayerError(f"{path[:60]!r}...: a path of {len(raw)} bytes; a layer holds at most {MAX_PATH}")
+        if len(raw) > MAX_NAME and path is entry.path and has_long_name(raw):
+            raise LayerError(f"{path[:60]!r}...: it has a name of more than {MAX_NAME} bytes, which no layer holds")
+    total = 0
+    for name, value in entry.xattrs:
+        total += len(name) + len(value)
+        if len(path_bytes(name)) > MAX_XATTR_NAME or len(value) > MAX_XATTR or total > DEFAULT_LIMITS.header // 2:
+            raise LayerError(f"{entry.path!r}: the extended attribute {name[:60]!r} of {len(value)} bytes is too large")
