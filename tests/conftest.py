@@ -19,8 +19,9 @@ MARKED_FOLDERS = ("e2e", "interop")
 _TIMEOUT, _LONG_TIMEOUT = 120, 1200
 NO_SKIPS = bool(os.environ.get("PYBUILD_TESTS_NO_SKIPS"))
 
-# Under nohup SIGHUP is ignored, and the programs that tests start would inherit that.
+# Under nohup SIGHUP is ignored, in the background of a script SIGINT, and programs that tests start would inherit that.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "pybuild",

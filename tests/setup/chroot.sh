@@ -34,6 +34,12 @@ unshare --mount --pid --fork --kill-child --propagation private sh -euc '
     mount --rbind /sys "$root/sys"
     mount --rbind /dev "$root/dev"
     mount -t tmpfs tmpfs "$root/run"
-    exec chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+    # Not chroot: a process in a chroot may make no user namespace (user_namespaces(7)).
+    mkdir "$root/run/host"
+    cd "$root"
+    pivot_root . run/host
+    umount --lazy /run/host
+    rmdir /run/host
+    exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
         PYBUILD_TESTS_NO_SKIPS="${PYBUILD_TESTS_NO_SKIPS:-}" sh -c "cd /src && exec \"\$@\"" sh "$@"
 ' sh "$root" "$@"
