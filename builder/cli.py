@@ -12,16 +12,15 @@ import gc
 import importlib
 import io
 import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from builder.commands import COMMANDS
 from builder.commands.aliases import FAMILIES, spelled_out
+from builder.interrupts import INTERRUPTED, Interrupts
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -31,7 +30,6 @@ _HELP = ("--help", "-h")
 _GROUP_ONLY = (*_HELP, "--version")
 _COMPLETING = "_PYBUILD_COMPLETE"
 _GC_THRESHOLD = 20_000
-_INTERRUPTED = 130
 """New objects between two searches for unreachable ones: most of what a short-lived process makes stays in use."""
 
 
@@ -148,21 +146,16 @@ def main() -> NoReturn:
 def _run_to_its_end() -> int:
     """Return the exit code of this process. Once it was interrupted, no further signal changes that."""
     try:
-        exit_code = run(sys.argv[1:])
+        with Interrupts():
+            return run(sys.argv[1:])
     except KeyboardInterrupt:
-        # A second one, while the first was reported.
-        exit_code = _INTERRUPTED
-    if exit_code == _INTERRUPTED:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-    return exit_code
+        return INTERRUPTED  # it came while another failure was reported
 
 
 def run(arguments: Sequence[str], tools: object = None) -> int:
     """Carry out *arguments* and return the exit code. *tools* replaces what commands work with, for tests."""
     try:
-        with _terminable():
-            result = cli.main(list(arguments), prog_name="pybuild", standalone_mode=False, obj=tools)
+        result = cli.main(list(arguments), prog_name="pybuild", standalone_mode=False, obj=tools)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except BaseException as error:  # noqa: BLE001 - whatever it is, the user gets a message, not a traceback
@@ -176,19 +169,3 @@ def _failed(error: BaseException, *, debug: bool) -> int:
     failure = describe(error, debug=debug)
     click.echo(failure.text, err=True, nl=False)
     return failure.exit_code
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the program as Ctrl-C does: through every ``finally`` on the way."""
-    old: list[tuple[signal.Signals, Any]] = []
-    # Only the main thread may set handlers; elsewhere the caller has its own.
-    with suppress(ValueError):
-        # Under nohup the program goes on when its terminal is gone.
-        ours = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is not signal.SIG_IGN]
-        old = [(each, signal.signal(each, signal.default_int_handler)) for each in ours]
-    try:
-        yield
-    finally:
-        for number, handler in old:
-            signal.signal(number, handler)

@@ -5,14 +5,20 @@ a tenth of its time to import.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from graphlib import TopologicalSorter
+from queue import Empty, SimpleQueue
 from threading import Event
 
 from builder.errors import Cancelled
+from builder.interrupts import noticed
 
 _WORKERS = 4
 _WAKE_UP = 0.5
+_Ended = SimpleQueue["Future[None] | None"]
+"""What has ended, in order; None for a signal that wants the rest to end."""
 
 
 def run_in_order(
@@ -26,33 +32,39 @@ def run_in_order(
     sorter = TopologicalSorter(waits_for)
     sorter.prepare()
     running: dict[Future[None], int] = {}
-    with ThreadPoolExecutor(max_workers=jobs or _WORKERS) as pool:
+    ended: _Ended = SimpleQueue()
+    with noticed(partial(ended.put, None)), ThreadPoolExecutor(max_workers=jobs or _WORKERS) as pool:
         try:
             while sorter.is_active():
                 for place in sorter.get_ready():
-                    running[pool.submit(work, place)] = place
-                # Waking up now and then lets a signal in that came just before the thread went to sleep.
-                done, _ = wait(running, timeout=_WAKE_UP, return_when=FIRST_COMPLETED)
-                _raise_first_failure(done)
-                for future in done:
+                    future = pool.submit(work, place)
+                    running[future] = place
+                    future.add_done_callback(ended.put)
+                for future in _some(ended):
                     sorter.done(running.pop(future))
         except BaseException:
             cancel.set()
-            _shut_down(pool)
+            pool.shutdown(cancel_futures=True)
             raise
 
 
-def _shut_down(pool: ThreadPoolExecutor) -> None:
-    """Wait for what runs, whatever signals come: it cleans up, and is gone in a moment."""
-    while True:
-        try:
-            pool.shutdown(cancel_futures=True)
-        except KeyboardInterrupt:
-            continue
-        return
+def _some(ended: _Ended) -> "list[Future[None]]":
+    """Wait for calls that end and return them. Raises what the most telling one of those that failed raised."""
+    found: list[Future[None] | None] = []
+    while not found:
+        # Waking up now and then lets a signal in that came just before the thread went to sleep.
+        with suppress(Empty):
+            found.append(ended.get(timeout=_WAKE_UP))
+    while not ended.empty():
+        found.append(ended.get())
+    done = [future for future in found if future is not None]
+    if len(done) < len(found):
+        raise KeyboardInterrupt
+    _raise_first_failure(done)
+    return done
 
 
-def _raise_first_failure(done: set[Future[None]]) -> None:
+def _raise_first_failure(done: "list[Future[None]]") -> None:
     """Raise what one of these ended with; that a step was stopped says less than why another one failed."""
     failures = [error for future in done if (error := future.exception()) is not None]
     for error in sorted(failures, key=lambda error: isinstance(error, Cancelled)):

@@ -17,6 +17,7 @@ from builder.commands import COMMANDS
 from builder.commands.tools import Tools
 from builder.dockerfile import DockerfileText
 from builder.errors import BuildError, Cancelled, RequestError, ResolveError, StepFailed
+from builder.interrupts import Interrupts
 from builder.machine import Machine
 from builder.oci.digest import Digest
 from builder.oci.errors import RegistryError
@@ -26,6 +27,7 @@ from builder.request import Compression, Output, Request
 from grammar.errors import DockerfileError
 from grammar.source import Span
 from runtime.errors import SandboxError, SandboxUnavailable
+from tests.helpers.handlers import default_handlers
 
 IMAGE_ID = Digest.of(b"config")
 CREATED = "2020-09-13T12:26:40Z"
@@ -333,7 +335,8 @@ def test_sigterm_ends_a_build_as_an_interrupt_does(fake: Fake, capsys: pytest.Ca
         raise AssertionError("the signal came too late")
 
     tools = Tools(open_machine=fake.open_machine, build=build)
-    assert cli.run(["--progress=quiet", "context"], tools) == 130
+    with default_handlers(), Interrupts():
+        assert cli.run(["--progress=quiet", "context"], tools) == 130
     assert capsys.readouterr().err == "\nERROR: interrupted\n"
 
 
@@ -384,9 +387,10 @@ def test_commands_import_none_of_the_heavy_libraries(module: str) -> None:
     assert (done.stdout, done.stderr) == (b"[]\n", b"")
 
 
-def test_the_command_line_alone_imports_nothing_of_ours_but_the_list_of_commands() -> None:
+def test_the_command_line_alone_imports_nothing_of_ours_but_the_list_of_commands_and_signals() -> None:
     done = python("import sys, builder.cli; print(sorted(name for name in sys.modules if name.startswith('builder')))")
-    assert done.stdout.decode() == "['builder', 'builder.cli', 'builder.commands', 'builder.commands.aliases']\n"
+    ours = ["builder", "builder.cli", "builder.commands", "builder.commands.aliases", "builder.interrupts"]
+    assert done.stdout.decode() == f"{ours}\n"
 
 
 FROM_STDIN = """

@@ -1,0 +1,82 @@
+"""The signals that end the program: the first one is a KeyboardInterrupt, those that follow leave its clean-up alone.
+
+A KeyboardInterrupt within the clean-up of another cuts that short, wherever it has come to. It does so even where the
+second one is caught and the wait begun again: up to Python 3.12 ``Thread.join``, when it is interrupted, takes the
+thread for one that has ended, and what that thread still has to remove stays when the process is gone.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Self
+
+INTERRUPTED = 130
+_REQUESTS_TO_END = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE = 3  # the number of requests after which the docker command waits no longer
+
+
+class Interrupts:
+    """SIGINT, SIGTERM and SIGHUP of this process as long as it is entered. Only the main thread may."""
+
+    current: "Interrupts | None" = None
+    """The one that is entered."""
+
+    def __init__(self) -> None:
+        self.came = False
+        """Whether the first signal has come."""
+        self.wake: Callable[[], None] | None = None
+        """What the first signal calls in place of the KeyboardInterrupt."""
+        self._requests = 0
+        self._taken: tuple[signal.Signals, ...] = ()
+
+    def __enter__(self) -> Self:
+        """Set the handlers."""
+        Interrupts.current = self
+        signals = (*_REQUESTS_TO_END, signal.SIGHUP)
+        # Under nohup, or in the background of a script, the program goes on.
+        self._taken = tuple(each for each in signals if signal.getsignal(each) is not signal.SIG_IGN)
+        for number in self._taken:
+            signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Let the next signal end the process at once; after an interrupt nothing changes its exit code any more."""
+        for number in self._taken:
+            # Else the interpreter, when it ends, would give the signal its default back: death without an exit code.
+            signal.signal(number, signal.SIG_IGN if self.came else signal.SIG_DFL)
+        Interrupts.current = None
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self._requests += number in _REQUESTS_TO_END
+        if self._requests >= _PATIENCE:
+            os._exit(INTERRUPTED)
+        if self.came:
+            return
+        self.came = True
+        if self.wake is None:
+            raise KeyboardInterrupt
+        self.wake()
+
+
+@contextmanager
+def noticed(wake: Callable[[], None]) -> Iterator[None]:
+    """Have the first signal call *wake* while the block runs, and be raised by the block, at its end at the latest.
+
+    For a block that begins threads: one that an exception cuts off from its thread just then is waited for by nobody.
+    """
+    interrupts = Interrupts.current
+    if interrupts is None or interrupts.came or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupts.wake = wake
+    try:
+        yield
+    finally:
+        interrupts.wake = None
+    if interrupts.came:
+        raise KeyboardInterrupt
