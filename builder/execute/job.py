@@ -1,6 +1,7 @@
 """What an op may use while it is carried out."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -14,6 +15,27 @@ from builder.request import Request
 from builder.trees import EmptyTree, IndexTree, SnapshotTree, Tree
 from runtime.safepath import Root
 from runtime.values import frozen
+
+_MOMENT = 2.0
+"""Seconds for which nothing is shown."""
+_PAUSE = 0.25
+
+
+class SlowFiles:
+    """Shows how far files are that take longer than a moment to pack, as parts of a step."""
+
+    def __init__(self, status: Callable[[str, int, int], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._status, self._clock = status, clock
+        self._path, self._shown, self._next = "", False, 0.0
+
+    def __call__(self, path: str, done: int, size: int) -> None:
+        """Note that *done* of *size* bytes of *path* are packed."""
+        now = self._clock()
+        if path != self._path:
+            self._path, self._next, self._shown = path, now + _MOMENT, False
+        if now >= self._next or (self._shown and done == size):
+            self._next, self._shown = now + _PAUSE, True
+            self._status(f"packing /{path}", done, size)
 
 
 @frozen
@@ -33,10 +55,15 @@ class Job:
     fresh_mounts: FirstTimes | None = None
     """Given to a step that runs because of ``--no-cache``: the cache mounts that begin anew in this build."""
 
+    def say(self, text: str) -> None:
+        """Show a line of the builder itself with what the step prints."""
+        self.output(2, f"{text}\n".encode())
+
     def writer(self) -> LayerWriter:
         """Begin the layer."""
         compression = self.request.compression
-        return LayerWriter(self.machine.blobs, compression.algorithm, compression.level)
+        watch = SlowFiles(self.status)
+        return LayerWriter(self.machine.blobs, compression.algorithm, compression.level, watch=watch)
 
     def built(self, layer: Layer) -> BuiltLayer:
         """Return the record of a finished layer."""

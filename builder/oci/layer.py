@@ -15,7 +15,7 @@ from builder.oci.errors import LayerError
 from builder.oci.model import Descriptor
 from builder.oci.pipeline import Stage
 from builder.oci.tar_entry import Entry, EntryKind
-from builder.oci.tar_writer import Parts, TarWriter
+from builder.oci.tar_writer import Parts, TarWriter, Watch, unwatched
 from runtime.values import frozen
 
 WHITEOUT_PREFIX = ".wh."
@@ -62,11 +62,14 @@ class LayerWriter:
     The bytes depend on the entries, their order and the compression, never on the machine's cores or the time.
     """
 
-    def __init__(self, blobs: Blobs, compression: str = "gzip", level: int | None = None) -> None:
+    def __init__(
+        self, blobs: Blobs, compression: str = "gzip", level: int | None = None, *, watch: Watch = unwatched
+    ) -> None:
+        """*watch* is told how far each larger file is."""
         self._compression, self._level = compression, check_level(compression, level)
         self._blobs = blobs
         self._open = ExitStack()
-        self._tar = TarWriter(self._take)
+        self._tar = TarWriter(self._take, watch)
         self.nanoseconds = array("I")
         """What the times of the entries leave over, in order."""
         self._hash = hashlib.sha256()

@@ -1,7 +1,7 @@
 """Writing a tar archive as a stream of blocks of 1 MiB."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from builder.oci.compression import Sink
 from builder.oci.errors import LayerError
@@ -22,11 +22,20 @@ Parts = Iterator[tuple[int, memoryview]]
 """(offset in the file, data) in ascending order; what is left out between them is zero."""
 
 
+Watch = Callable[[str, int, int], None]
+"""Takes how far a file that is not small has been written: (path, bytes done, bytes in all)."""
+
+
+def unwatched(_path: str, _done: int, _size: int) -> None:
+    """Nobody looks."""
+
+
 class TarWriter:
     """Writes entries in the order given. Each block that reaches the sink is the sink's to keep."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, watch: Watch = unwatched) -> None:
         self._blocks = Blocks(sink)
+        self._watch = watch
 
     def add(self, entry: Entry, data: int | bytes | Parts | None = None) -> None:
         """Write *entry* and, for a file, its data: bytes, parts, or a descriptor that is read from its beginning on.
@@ -53,6 +62,7 @@ class TarWriter:
             else:
                 self._copy(entry, data, size)
             self._blocks.write(padding(size))
+            self._watch(entry.path, size, size)
             return
         check()
         # One byte more than expected is asked for, to notice a file that has grown.
@@ -65,7 +75,7 @@ class TarWriter:
         """Read the data straight into the blocks."""
         blocks = self._blocks
         while start < end:
-            check()
+            self._check(entry, start)
             count = os.preadv(fd, [blocks.room()[: end - start]], start)
             if not count:
                 raise _changed(entry)
@@ -78,28 +88,33 @@ class TarWriter:
         """Read what is not a hole: the archive is the same as if all were data."""
         at = 0
         for start, end in data_ranges(fd, entry.size):
-            self._hole(start - at)
+            self._hole(entry, at, start)
             self._copy(entry, fd, end, start)
             at = end
-        self._hole(entry.size - at)
+        self._hole(entry, at, entry.size)
         if os.fstat(fd).st_size != entry.size:
             raise _changed(entry)
 
     def _join(self, entry: Entry, parts: Parts) -> None:
         at = 0
         for offset, part in parts:
-            check()
-            self._hole(offset - at)
+            self._check(entry, at)
+            self._hole(entry, at, offset)
             self._blocks.write(part)
             at = offset + len(part)
-        self._hole(entry.size - at)
+        self._hole(entry, at, entry.size)
 
-    def _hole(self, size: int) -> None:
-        while size:
-            check()
-            part = min(size, _HOLE_STEP)
+    def _hole(self, entry: Entry, at: int, end: int) -> None:
+        while at < end:
+            self._check(entry, at)
+            part = min(end - at, _HOLE_STEP)
             self._blocks.zeros(part)
-            size -= part
+            at += part
+
+    def _check(self, entry: Entry, at: int) -> None:
+        """Tell that *entry* is written as far as *at*, and stop when that is not wanted any more."""
+        check()
+        self._watch(entry.path, at, entry.size)
 
     def close(self) -> None:
         """Write the end of the archive; everything has reached the sink afterwards."""

@@ -69,6 +69,23 @@ def test_an_archive_of_nothing_is_the_end_mark() -> None:
     assert b"".join(written()) == bytes(1024)
 
 
+def test_how_far_a_large_file_is_can_be_watched(tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    writer = TarWriter(lambda _block: None, lambda *event: seen.append(event))
+    size = 40 * MIB
+    with (tmp_path / "f").open("w+b") as sparse:
+        os.pwrite(sparse.fileno(), b"1" * MIB, 20 * MIB)
+        sparse.truncate(size)
+        writer.add(file("d/f", size), sparse.fileno())
+    writer.add(file("d/parts", size), iter([(20 * MIB, memoryview(b"1"))]))
+    writer.add(file("d/small", 1), b"1")
+    for path in ("d/f", "d/parts"):
+        done = [at for name, at, _ in seen if name == path]
+        assert len(done) >= 4
+        assert (done, done[0], done[-1]) == (sorted(done), 0, size)
+    assert {(name, most) for name, _, most in seen} == {("d/f", size), ("d/parts", size)}
+
+
 def test_tarfile_and_gnu_tar_read_what_is_written(tmp_path: Path) -> None:
     need_programs(["tar"])
     big = os.urandom(2 * MIB + 7)
