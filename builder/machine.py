@@ -125,6 +125,9 @@ class Machine:
     def _wait_for_removals(self) -> None:
         self.tell("waiting for a command that removes from the store")
 
+    def _wait_for_unpacking(self) -> None:
+        self.tell("waiting for another command that unpacks the same layer")
+
     def _claim(self, claim: Callable[[str], None]) -> None:
         self.blobs.claim = claim
         self._claims = claim
@@ -169,7 +172,7 @@ class Machine:
         names = self.snapshot_names(layers)
         known = next((i + 1 for i in range(len(names) - 1, -1, -1) if self.snapshots.exists(names[i])), 0)
         for place in range(known, len(names)):
-            with self.locks.exclusive(names[place], cancelled), storing(self.root):
+            with self.locks.exclusive(names[place], cancelled, self._wait_for_unpacking), storing(self.root):
                 if not self.snapshots.exists(names[place]):
                     self._unpack_one(layers[place], names[place - 1] if place else None, names[place])
         return names[-1] if names else None

@@ -31,6 +31,7 @@ from runtime.errors import RuntimeHostError
 from runtime.stopping import stoppable
 from runtime.values import frozen
 
+_WAITING = "waiting for another build that is at the same step"
 Executor = Callable[[Op, Any], BuiltLayer]
 """Carries out one op with a `builder.execute.Job` and returns its layer."""
 
@@ -207,7 +208,9 @@ class _Solver:
             self.keys.settle(place, tuple(item.content for item in selected))
             own = self.keys.own(place)
             lock = str(own or self.keys.keys[place])
-            stack.enter_context(self.machine.locks.exclusive(lock, self.cancel.is_set))
+            stack.enter_context(
+                self.machine.locks.exclusive(lock, self.cancel.is_set, lambda: self.steps.say(place)(_WAITING))
+            )
             if place not in self.to_run and self._recorded(place):
                 self.steps.cached(place)
                 return

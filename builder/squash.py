@@ -14,6 +14,7 @@ from runtime.changes import tree_changes
 from runtime.safepath import Root
 
 _COMMENT = "squashed by pybuild"
+_WAITING = "waiting for another build that squashes the same layers"
 
 
 def squashed(config: ImageConfig, layers: Layers, request: Request, machine: Machine) -> tuple[ImageConfig, Layers]:
@@ -27,7 +28,7 @@ def squashed(config: ImageConfig, layers: Layers, request: Request, machine: Mac
     if len(merged) < 2:
         return config, layers
     key = _key(layers, first, request)
-    with machine.locks.exclusive(str(key)):
+    with machine.locks.exclusive(str(key), waiting=lambda: machine.tell(_WAITING)):
         found = machine.cache.record(key)
         if found is None or not all(machine.blobs.has(layer.descriptor) for layer in found):
             found = (_merged(layers, first, request, machine),)

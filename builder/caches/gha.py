@@ -19,10 +19,11 @@ from typing import Any
 
 from builder.caches.document import DOCUMENT_LIMIT, Remembered
 from builder.caches.gha_service import AlreadyThere, Content, Entry, Service, ServiceV1, ServiceV2, Wire
-from builder.caches.places import Status
+from builder.caches.places import Status, Tell, telling, untold
 from builder.machine import Machine
 from builder.oci.errors import ImageNotFound, OciError, SizeMismatch
 from builder.oci.model import Descriptor
+from builder.oci.registry.retry import Retry
 from builder.request import CacheSpec
 from grammar.golang import parse_duration
 
@@ -64,11 +65,11 @@ class GhaPlace:
         self._seconds = parse_duration(spec.option("timeout") or _TIMEOUT) / 1e9
         self.name = f"GitHub Actions Cache, scope {self._scope}"
 
-    def load(self, machine: Machine) -> Remembered:
+    def load(self, machine: Machine, tell: Tell = untold) -> Remembered:
         """Return what is known in the branches that the token may read, the first of them before the others."""
         del machine
         found = []
-        with self._open() as (service, wire):
+        with self._open(tell) as (service, wire):
             for branch, _ in branches(self._token):
                 entry = service.find(self._index_key(branch))
                 if entry is not None:
@@ -81,14 +82,14 @@ class GhaPlace:
 
     def bring(self, blobs: Iterable[Descriptor], machine: Machine, status: Status) -> None:
         """Download layers, verified."""
-        with self._open() as (service, wire), ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        with self._open(telling(status)) as (service, wire), ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             for end in [pool.submit(_fetch, blob, service, wire, machine, status) for blob in blobs]:
                 end.result()
 
     def keep(self, remembered: Remembered, machine: Machine, status: Status) -> None:
         """Upload the layers that the service does not have, then the document under the next number."""
         writable = [branch for branch, permission in branches(self._token) if permission & _WRITE]
-        with self._open() as (service, _):
+        with self._open(telling(status)) as (service, _):
             with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
                 for end in [pool.submit(_upload, blob, service, machine, status) for blob in remembered.blobs]:
                     end.result()
@@ -99,14 +100,15 @@ class GhaPlace:
         return self._access.token if self._access else ""
 
     @contextmanager
-    def _open(self) -> Iterator[tuple[Service, Wire]]:
+    def _open(self, tell: Tell) -> Iterator[tuple[Service, Wire]]:
         access = self._access
         if access is None:
             raise OciError(
                 "there is no cache service: ACTIONS_RESULTS_URL or ACTIONS_RUNTIME_TOKEN is not set",
                 hint="in a job of GitHub Actions, hand both on to this step: crazy-max/ghaction-github-runtime does",
             )
-        with closing(Wire(access.token, self._seconds)) as wire:
+        retry = Retry(budget=self._seconds, tell=tell)
+        with closing(Wire(access.token, self._seconds, retry)) as wire:
             yield (ServiceV2 if access.version == 2 else ServiceV1)(access.url, wire), wire
 
     def _index_key(self, branch: str) -> str:

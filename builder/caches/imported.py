@@ -83,7 +83,7 @@ class Imported:
     def _load(self, place: Place) -> tuple[Place, Remembered] | None:
         step = self._reporter.begin(f"importing cache manifest from {place.name}")
         try:
-            found = place.load(self._machine)
+            found = place.load(self._machine, step.say)
         except (OciError, OSError) as error:
             step.fail(error)
             self._warn(place, error)

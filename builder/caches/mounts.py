@@ -5,6 +5,7 @@ What a cache mount holds is part of no key, so this changes how fast a step is, 
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from builder.bases import base_layers
@@ -65,7 +66,7 @@ def packed(names: Iterable[str], machine: Machine, warn: Callable[[str], None]) 
 
     for name in names:
         try:
-            with machine.locks.exclusive(f"make {name}"):
+            with machine.locks.exclusive(f"make {name}", waiting=partial(_wait, machine, name)):
                 folder = present_mount(name, machine)
             if folder is not None:
                 yield _pack(name, folder, machine)
@@ -74,13 +75,21 @@ def packed(names: Iterable[str], machine: Machine, warn: Callable[[str], None]) 
 
 
 def _pack(name: str, folder: Path, machine: Machine) -> Mount:
-    with machine.locks.exclusive(name), Root.open_host(folder) as root, LayerWriter(machine.blobs) as writer:
+    with (
+        machine.locks.exclusive(name, waiting=partial(_wait, machine, name)),
+        Root.open_host(folder) as root,
+        LayerWriter(machine.blobs) as writer,
+    ):
         found = os.fstat(root.fd)
         pack_changes(writer, root.fd, tree_changes(None, root.fd))
         layer = writer.commit()
     descriptor = layer.descriptor
     built = BuiltLayer(str(layer.diff_id), str(descriptor.digest), descriptor.size, descriptor.media_type)
     return Mount(name=name, layer=built, mode=found.st_mode & 0o7777, uid=found.st_uid, gid=found.st_gid)
+
+
+def _wait(machine: Machine, name: str) -> None:
+    machine.tell(f"waiting for a step that uses the {name}")
 
 
 def unpack_mount(mount: Mount, folder: Path, machine: Machine) -> None:

@@ -30,6 +30,17 @@ _WRITERS = ".writers"
 Status = Callable[[str, int, int], None]
 """Takes (what, bytes done, bytes in all)."""
 
+Tell = Callable[[str], None]
+
+
+def untold(_text: str) -> None:
+    """Nobody listens."""
+
+
+def telling(status: Status) -> Tell:
+    """Return what hands a text on to *status*."""
+    return lambda text: status(text, 0, 0)
+
 
 class Place(Protocol):
     """One cache. Failures are OciError and OSError."""
@@ -37,8 +48,8 @@ class Place(Protocol):
     name: str
     """For messages."""
 
-    def load(self, machine: Machine) -> Remembered:
-        """Return what the cache knows; no layer is brought."""
+    def load(self, machine: Machine, tell: Tell = untold) -> Remembered:
+        """Return what the cache knows; no layer is brought. *tell* takes what is waited for."""
         ...
 
     def bring(self, blobs: Iterable[Descriptor], machine: Machine, status: Status) -> None:
@@ -117,9 +128,9 @@ class LocalPlace:
         self._reset = spec.flag("reset")
         self.name = str(self._folder)
 
-    def load(self, machine: Machine) -> Remembered:
+    def load(self, machine: Machine, tell: Tell = untold) -> Remembered:
         """Read the documents where they are; *machine* is not written to."""
-        del machine
+        del machine, tell
         blobs = BlobStore(self._folder)
         return read_caches(self._descriptor(blobs), blobs)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from builder.caches.document import CONFIG_TYPE, DOCUMENT_LIMIT, Remembered
-from builder.caches.places import Status, read_caches, write_manifest
+from builder.caches.places import Status, Tell, read_caches, telling, untold, write_manifest
 from builder.machine import Machine
 from builder.oci import media
 from builder.oci.model import Descriptor
@@ -16,10 +16,6 @@ from grammar.reference import DEFAULT_TAG, parse_reference
 _READ = {CONFIG_TYPE} | media.CONFIGS
 
 
-def _no_status(_what: str, _current: int, _total: int) -> None:
-    """Nobody looks."""
-
-
 class RegistryPlace:
     """A tag of a repository."""
 
@@ -28,10 +24,10 @@ class RegistryPlace:
         self._reference = parse_reference(self.name)
         self._insecure = spec.flag("registry.insecure")
 
-    def load(self, machine: Machine) -> Remembered:
+    def load(self, machine: Machine, tell: Tell = untold) -> Remembered:
         """Bring the documents of the cache."""
         name = self._reference
-        with self._open(machine) as registry:
+        with self._open(machine, tell) as registry:
             pinned, blobs = registry.resolve_all(name.repository, name.digest or name.tag or DEFAULT_TAG, machine.blobs)
             documents = [blob for blob in blobs if blob.media_type in _READ and blob.size <= DOCUMENT_LIMIT]
             registry.fetch(name.repository, documents, machine.blobs)
@@ -39,16 +35,15 @@ class RegistryPlace:
 
     def bring(self, blobs: Iterable[Descriptor], machine: Machine, status: Status) -> None:
         """Download layers."""
-        with self._open(machine, status) as registry:
+        with self._open(machine, telling(status)) as registry:
             registry.fetch(self._reference.repository, tuple(blobs), machine.blobs, status)
 
     def keep(self, remembered: Remembered, machine: Machine, status: Status) -> None:
         """Upload what the registry does not have; the tag comes last."""
         descriptor = write_manifest(remembered, machine.blobs)
         tag = self._reference.tag or DEFAULT_TAG
-        with self._open(machine, status) as registry:
+        with self._open(machine, telling(status)) as registry:
             registry.push(self._reference.repository, (tag,), descriptor, machine.blobs, PushOptions(progress=status))
 
-    def _open(self, machine: Machine, status: Status = _no_status) -> Registry:
-        access = access_of(machine, lambda text: status(text, 0, 0), insecure=self._insecure)
-        return open_registry(self._reference.registry, access)
+    def _open(self, machine: Machine, tell: Tell) -> Registry:
+        return open_registry(self._reference.registry, access_of(machine, tell, insecure=self._insecure))

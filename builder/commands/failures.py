@@ -3,6 +3,7 @@
 Imports the modules that define the errors only here, when something has failed.
 """
 
+import errno
 import os
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ import click
 from builder.display.failure import plain_failure
 from builder.display.sanitize import clean
 
+_NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 DONE, FAILED, USAGE, HOST, PULL, PUSH, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 130
 
 
@@ -104,7 +106,7 @@ def failed_code(error: BaseException) -> int:
     why = error.__cause__ if isinstance(error, StepFailed) else error
     if isinstance(error.__cause__, RequestError):
         return USAGE
-    if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno in {*FULL, *_NOT_WRITABLE}:
         return HOST
     if isinstance(why, PullFailed | RegistryError):
         return PULL

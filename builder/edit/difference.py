@@ -11,6 +11,7 @@ from builder.edit.container_files import is_container, without_container_files
 from builder.edit.documents import Documents, layer_members
 from builder.errors import BuildError, RequestError
 from builder.machine import Machine
+from builder.oci.archive_files import are_of_images
 from builder.oci.errors import LayerError
 from builder.oci.image import Image
 from builder.oci.layer import Layer, LayerWriter
@@ -57,8 +58,13 @@ def difference(machine: Machine, image: Image, tree: int, compression: Compressi
     mode, owner, time in whole seconds, attributes and content.
 
     Raises:
+        RequestError: the tree is that of an image archive.
         LayerError: a file changes meanwhile, or has a name that no layer can hold.
     """
+    if are_of_images(_names(tree)):
+        raise RequestError(
+            "this is an image archive or layout, not a root file system", hint="pybuild load takes the images out of it"
+        )
     old = machine.snapshots.open(machine.snapshot(image))
     try:
         changes = tree_changes(old, tree, whole_seconds=True)
@@ -72,6 +78,14 @@ def difference(machine: Machine, image: Image, tree: int, compression: Compressi
             return writer.commit()
     finally:
         os.close(old)
+
+
+def _names(tree: int) -> list[str]:
+    fd = os.open(".", _FOLDER, dir_fd=tree)  # the one that is given may be for finding paths alone
+    try:
+        return os.listdir(fd)
+    finally:
+        os.close(fd)
 
 
 def with_difference(documents: Documents, layer: Layer | None, entry: Mapping[str, str]) -> Documents:

@@ -7,6 +7,7 @@ user gave it: with another beginning it is another cache, as in BuildKit. With `
 import os
 import secrets
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 from builder.cache import Layers
@@ -46,7 +47,8 @@ def cache_folder(mount: RunMount, job: Job, stack: ExitStack) -> Path:
         except Cancelled:
             number += 1
             name = f"{first} #{number}"
-    with job.machine.locks.exclusive(f"make {name}", job.cancel.is_set):
+    waiting = partial(job.say, f"waiting for another step that makes the {name}")
+    with job.machine.locks.exclusive(f"make {name}", job.cancel.is_set, waiting):
         if job.fresh_mounts is not None and job.fresh_mounts.is_first(name):
             _set_aside(name, job.machine)
             folder = _made(name, mount, job)

@@ -2,6 +2,7 @@
 
 import os
 from contextlib import ExitStack
+from functools import partial
 from pathlib import PurePosixPath
 
 from builder.errors import BuildError
@@ -27,7 +28,8 @@ def mounts(op: Run, job: Job, stack: ExitStack) -> tuple[Mount, ...]:
     )
     # One order for everybody: two steps that lock the same two mounts must not wait for each other.
     for name in sorted({cache_name(mount) for mount in op.mounts if mount.sharing == "locked"}):
-        stack.enter_context(job.machine.locks.exclusive(name, job.cancel.is_set))
+        waiting = partial(job.say, f"waiting for another step that uses the {name}")
+        stack.enter_context(job.machine.locks.exclusive(name, job.cancel.is_set, waiting))
     found = (_mount(mount, job, stack) for mount in op.mounts)
     return (*scripts, *(mount for mount in found if mount is not None))
 

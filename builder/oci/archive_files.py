@@ -7,7 +7,8 @@ in memory; everything else is passed over. Links are remembered as what they say
 
 import hashlib
 import posixpath
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from builder.oci import media
@@ -31,8 +32,19 @@ _LINKS = 40
 _ROOT = frozenset("bin boot dev etc home lib lib64 media mnt opt proc root run sbin srv sys tmp usr var".split())
 _ENOUGH = 3
 """So many of these folders make a root file system; image archives have none of them."""
+_NAMED_BY_DIGEST = re.compile(r"(sha256:)?[0-9a-f]{64}(\..*)?\Z")
 _OVERHEAD = 1024  # what a name costs besides its content
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+def are_of_images(names: Collection[str]) -> bool:
+    """Tell whether *names*, all at the top of a tree, are those of an image archive or layout: no root file system.
+
+    A file ``manifest.json`` alone does not make one: web applications have theirs.
+    """
+    table = "manifest.json" in names or "repositories" in names
+    marked = "oci-layout" in names or (table and any(_NAMED_BY_DIGEST.match(name) for name in names))
+    return marked and _ROOT.isdisjoint(names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,13 @@ def test_another_disk_that_is_full_is_not_taken_for_that_of_the_store(disk: Path
     assert (code, said) == (3, f"ERROR: failed to export cache to {disk}/cache: no space left on device\n")
 
 
+def test_a_cache_is_not_written_to_a_disk_that_can_only_be_read(disk: Path, tmp_path: Path) -> None:
+    program = Program(store=tmp_path / "store")
+    make_read_only(disk)
+    code, said = build(program, tmp_path, "one", "--cache-to", f"type=local,dest={disk}/cache")
+    assert (code, said) == (3, f"ERROR: failed to export cache to {disk}/cache: {disk}/cache: read-only file system\n")
+
+
 @pytest.mark.parametrize("command", [("images",), ("save", "one"), ("completion", "bash"), ("inspect", "one")])
 def test_output_that_cannot_be_written_is_named_as_such(tmp_path: Path, command: tuple[str, ...]) -> None:
     program = Program(store=tmp_path / "store")

@@ -9,13 +9,13 @@ import pytest
 from builder.cache import BuiltLayer, Layers
 from builder.caches.document import CONFIG_TYPE, Mount, Remembered
 from builder.caches.imported import imported
-from builder.caches.places import LocalPlace
+from builder.caches.places import LocalPlace, untold
 from builder.machine import Machine, image_layers, open_machine
 from builder.oci.blobs import BlobStore
 from builder.oci.digest import Digest
 from builder.oci.layout import Layout
 from builder.oci.model import Manifest
-from builder.progress import Event, Warned
+from builder.progress import Event, StepOutput, Warned
 from builder.request import CacheSpec, Request
 from builder.steps import Reporter
 from tests.helpers.images import tiny_image
@@ -57,6 +57,27 @@ def asked(tmp_path: Path, machine: Machine, question: Callable[[Machine], object
     with imported(request, machine, Reporter(events.append)):
         answer = question(machine)
     return answer, [event.message for event in events if isinstance(event, Warned)]
+
+
+class SlowPlace:
+    """A cache whose server wants to be asked again later."""
+
+    name = "slow"
+
+    def load(self, _machine: Machine, tell: Callable[[str], None] = untold) -> Remembered:
+        tell("waiting 9 s before attempt 2 of 8: full")
+        return Remembered()
+
+
+def test_a_wait_for_the_documents_of_a_cache_is_told(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builder.caches.imported.place_of", lambda _spec: SlowPlace())
+    events: list[Event] = []
+    with imported(Request(context=tmp_path, cache_from=(spec(tmp_path),)), machine, Reporter(events.append)):
+        pass
+    (said,) = (event for event in events if isinstance(event, StepOutput))
+    assert said.data == b"waiting 9 s before attempt 2 of 8: full\n"
 
 
 def test_a_record_comes_with_its_layers_and_stays(tmp_path: Path, machine: Machine, layer: BuiltLayer) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.oci.archive_files import are_of_images
 from builder.oci.image import Image, read_image
 from builder.oci.unpack import entries
 from tests.builder.commands.conftest import BASE, Shop
@@ -120,6 +121,38 @@ def test_what_cannot_be_done_is_told(shop: Shop, words: tuple[str, ...], code: i
     result = shop.run("commit", *words)
     assert (result.code, problem in result.err) == (code, True), result.err
     assert shop.names() == ["docker.io/library/tiny:1"]
+
+
+@pytest.mark.parametrize("kind", ["archive", "directory"])
+def test_an_image_archive_is_no_root_file_system(shop: Shop, tmp_path: Path, kind: str) -> None:
+    shop.image("tiny:1")
+    saved = tmp_path / "saved"
+    assert shop.run("save", "-o", str(saved), "tiny:1").code == 0
+    if kind == "directory":
+        (tmp_path / "layout").mkdir()
+        subprocess.run(["tar", "-xf", saved, "-C", tmp_path / "layout"], check=True)
+        saved = tmp_path / "layout"
+    result = shop.run("commit", "tiny:1", str(saved), "out:1")
+    problem, hint = result.err.splitlines()
+    assert (result.code, problem) == (2, "ERROR: this is an image archive or layout, not a root file system")
+    assert hint == "hint: pybuild load takes the images out of it"
+    assert shop.names() == ["docker.io/library/tiny:1"]
+
+
+@pytest.mark.parametrize(
+    ("names", "images"),
+    [
+        (("blobs", "index.json", "oci-layout"), True),
+        ((f"{'0' * 64}.json", f"{'1' * 64}", "manifest.json"), True),
+        ((f"sha256:{'0' * 64}", f"{'1' * 64}.tar.gz", "manifest.json"), True),
+        ((f"{'1' * 64}", "repositories"), True),
+        (("app", "index.html", "manifest.json"), False),
+        (("bin", "etc", "index.json", "oci-layout"), False),
+        ((f"{'1' * 64}",), False),
+    ],
+)
+def test_what_stands_at_the_top_tells_images_from_files(names: tuple[str, ...], images: bool) -> None:
+    assert are_of_images(names) == images
 
 
 def test_the_help_says_that_there_are_no_containers(shop: Shop) -> None:
