@@ -8,7 +8,16 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+from runtime import plan
+
+_NEVER_SEEN = frozenset({signal.SIGKILL, signal.SIGSTOP})
+_OUR_OWN = frozenset({signal.SIGCHLD, signal.SIGPIPE, signal.SIGURG})
+"""What the docker command keeps, too: its children, its pipes, and what it has of its own runtime."""
+_OF_OUR_TERMINAL = frozenset({signal.SIGTTIN, signal.SIGTTOU})
+"""Sent again for as long as a process of the background uses its terminal: who goes on all the same never rests."""
+_FAULTS = frozenset({signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS})
+"""Sent again when the handler returns, as the instruction that made them is carried out once more."""
+PASSED_ON = tuple(sorted(signal.valid_signals() - _NEVER_SEEN - _OUR_OWN - _OF_OUR_TERMINAL - _FAULTS - {plan.END}))
 _REQUESTS_TO_END = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE = 3  # the number of requests after which the docker command waits no longer
 _STDIN = 0

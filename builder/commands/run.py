@@ -35,9 +35,9 @@ Differences from docker run:
   - There is no daemon and no container: nothing is left when the command ends,
     as with --rm, which is accepted.
   - The network is the host's, or with --network none a loopback of its own.
-  - SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 of pybuild reach the
-    command, with -t as well. The third Ctrl-C kills it, and --stop-timeout
-    counts from a SIGTERM, because there is no docker stop.
+  - Signals of pybuild reach the command as with --sig-proxy, with -t as well.
+    The third Ctrl-C kills it, and --stop-timeout counts from a SIGTERM, because
+    there is no docker stop.
   - Exit codes are Docker's: 125 pybuild failed, 126 the command cannot be
     executed, 127 it is not there, else its own.
 """

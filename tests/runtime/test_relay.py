@@ -21,6 +21,11 @@ def test_handlers_are_put_back() -> None:
     assert [signal.getsignal(number) for number in PASSED_ON] == before
 
 
+def test_what_is_meant_for_this_process_is_not_passed_on() -> None:
+    kept = {"CHLD", "PIPE", "URG", "TTIN", "TTOU", "BUS", "FPE", "ILL", "SEGV", "SYS", "KILL", "STOP", "RTMAX"}
+    assert signal.valid_signals() - set(PASSED_ON) == {getattr(signal, f"SIG{name}") for name in kept}
+
+
 def test_signals_that_come_before_the_program_wait_for_it() -> None:
     sent: list[int] = []
     with SignalRelay(-1) as relay:

@@ -51,6 +51,13 @@ def test_signals_reach_the_program(box: Shop, flags: tuple[str, ...]) -> None:
         assert process.wait() == 7
 
 
+@pytest.mark.parametrize("name", ["WINCH", "TSTP", "CONT", "ALRM", "IO"])
+def test_all_signals_that_docker_passes_on_reach_the_program(box: Shop, name: str) -> None:
+    with running(box, f"trap 'exit 7' {name}; {WAIT}") as process:
+        process.send_signal(getattr(signal, f"SIG{name}"))
+        assert process.wait() == 7
+
+
 def test_a_program_shuts_down_in_its_own_time_and_with_its_own_status(box: Shop) -> None:
     with running(box, f"trap 'sleep 0.3; echo saved; exit 5' TERM; {WAIT}") as process:
         process.send_signal(signal.SIGTERM)
