@@ -80,7 +80,8 @@ def export(
     if outputs:
         from builder.outputs.write import write
 
-        write(descriptor, names, outputs, machine, step.status, epoch=request.source_date_epoch)
+        epoch = request.source_date_epoch
+        write(descriptor, names, outputs, machine, step.status, epoch=epoch, nearest_second=True)
     return Exported(descriptor=kept, names=names)
 
 

@@ -10,24 +10,35 @@ from builder.oci.tar_writer import TarWriter
 from builder.outputs.tree import Folder, Tree, folders, is_folder, open_file
 from runtime.safepath import Entry as Found
 
+_HALF_SECOND = 500_000_000
 
-def write_trees(trees: Sequence[Tree], sink: Callable[[bytes | memoryview], None], epoch: int | None = None) -> None:
+
+def write_trees(
+    trees: Sequence[Tree],
+    sink: Callable[[bytes | memoryview], None],
+    epoch: int | None = None,
+    *,
+    nearest_second: bool = False,
+) -> None:
     """Write everything below the folders of *trees*; sockets are left out, they mean nothing in an archive.
 
-    All times are *epoch*, in seconds, when it is given. A folder that several trees have stands there once. What is in
-    a folder follows it at once: tar(1) sets the time of a folder when it sees that it has left it.
+    All times are *epoch*, in seconds, when it is given; else they are cut to whole seconds, as in layers, or with
+    *nearest_second* rounded. A folder that several trees have stands there once. What is in a folder follows it at
+    once: tar(1) sets the time of a folder when it sees that it has left it.
     """
-    archive = _Archive(sink, epoch, several=len(trees) > 1)
+    archive = _Archive(sink, epoch, several=len(trees) > 1, nearest_second=nearest_second)
     for tree in trees:
         archive.add(tree)
     archive.close()
 
 
 class _Archive:
-    def __init__(self, sink: Callable[[bytes | memoryview], None], epoch: int | None, *, several: bool) -> None:
+    def __init__(
+        self, sink: Callable[[bytes | memoryview], None], epoch: int | None, *, several: bool, nearest_second: bool
+    ) -> None:
         self._writer = TarWriter(sink)
         self.close = self._writer.close
-        self._epoch = epoch
+        self._epoch, self._half = epoch, _HALF_SECOND if nearest_second else 0
         self._folders: set[str] | None = set() if several else None
         self._links: dict[tuple[int, int], str] = {}
 
@@ -71,4 +82,6 @@ class _Archive:
             if entry.path in self._folders:
                 return
             self._folders.add(entry.path)
-        self._writer.add(entry if self._epoch is None else entry._replace(mtime=self._epoch), data)
+        self._writer.add(
+            entry.at(entry.mtime_ns + self._half) if self._epoch is None else entry._replace(mtime=self._epoch), data
+        )

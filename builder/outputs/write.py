@@ -26,11 +26,13 @@ def write(
     status: Callable[..., None] = _no_status,
     *,
     epoch: int | None = None,
+    nearest_second: bool = False,
 ) -> None:
     """Write the image to each of *outputs*, in order. Its blobs must be in the store.
 
     *status* is told how far a push is: (what, bytes done, bytes in all), or of what is done without the numbers.
-    *epoch*, in seconds, is the time of all that is in a tree.
+    *epoch*, in seconds, is the time of all that is in a tree. With *nearest_second* times are rounded in a tar archive
+    of a tree, as BuildKit's exporter does it, and not cut to whole seconds, as docker export does.
     A file or new folder appears when it is complete; an error leaves what was there before.
     """
     for output in outputs:
@@ -41,7 +43,7 @@ def write(
                 from builder.outputs.tar import write_trees
 
                 with open_trees(descriptor, output, machine) as trees, destination(output.dest) as file:
-                    write_trees(trees, sink(file), epoch)
+                    write_trees(trees, sink(file), epoch, nearest_second=nearest_second)
             case "local":
                 from builder.outputs.local import replace_content, write_folder
 

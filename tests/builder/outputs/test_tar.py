@@ -3,15 +3,17 @@ import os
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from builder.outputs.tar import write_trees
 from builder.outputs.tree import Tree
 
 
-def packed(root: Path) -> bytes:
+def packed(root: Path, *, nearest_second: bool = False) -> bytes:
     blocks: list[bytes] = []
     fd = os.open(root, os.O_PATH | os.O_DIRECTORY)
     try:
-        write_trees((Tree("", "", fd),), lambda piece: blocks.append(bytes(piece)))
+        write_trees((Tree("", "", fd),), lambda piece: blocks.append(bytes(piece)), nearest_second=nearest_second)
     finally:
         os.close(fd)
     return b"".join(blocks)
@@ -48,6 +50,17 @@ def test_the_same_tree_gives_the_same_archive(tmp_path: Path) -> None:
     before = packed(tmp_path)
     (tmp_path / "a").chmod(0o600)
     assert packed(tmp_path) != before
+
+
+@pytest.mark.parametrize(("nanoseconds", "cut", "rounded"), [(0, 5, 5), (499_999_999, 5, 5), (500_000_000, 5, 6)])
+def test_times_are_cut_or_rounded_to_seconds(tmp_path: Path, nanoseconds: int, cut: int, rounded: int) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/file").write_text("")
+    for path in (tmp_path / "folder/file", tmp_path / "folder"):
+        os.utime(path, ns=(0, 5_000_000_000 + nanoseconds))
+    for seconds, nearest_second in ((cut, False), (rounded, True)):
+        with tarfile.open(fileobj=io.BytesIO(packed(tmp_path, nearest_second=nearest_second))) as tar:
+            assert [member.mtime for member in tar.getmembers()] == [seconds, seconds]
 
 
 def test_sockets_are_left_out(tmp_path: Path) -> None:
