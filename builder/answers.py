@@ -31,12 +31,12 @@ class Answers:
 
     def of_root(self, place: int, key: Digest) -> Layers | None:
         """Return what is recorded under the key of a vertex, on its base as that is now."""
-        layers = self._record(key)
+        layers = self._record(key, place)
         return None if layers is None else self._on_this_base(place, layers)
 
     def of_layer(self, place: int, own: Digest | None) -> Layers | None:
         """Return the layer that is recorded under the own key of a vertex: it goes on any root."""
-        return None if own is None or place in self._to_run else self._record(own)
+        return None if own is None or place in self._to_run else self._record(own, place)
 
     def base_of(self, place: int) -> int:
         """Return the vertex that the root file system of *place* began with."""
@@ -44,10 +44,13 @@ class Answers:
             place = self._plan.vertices[place].inputs[0]
         return place
 
-    def _record(self, wanted: Digest) -> Layers | None:
+    def _record(self, wanted: Digest, place: int) -> Layers | None:
         cache = self._machine.cache
         layers = cache.record(wanted)
         if layers is None or not self._counts(layers):
+            if self._plan.is_mounted_context(place):
+                # Another store has its files with whole seconds; here they are at hand with their times.
+                return None
             layers = cache.brought(wanted)
             if layers is None or not self._counts(layers):
                 return None

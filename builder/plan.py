@@ -4,7 +4,7 @@ An unchanged build neither parses nor plans: the plan is remembered under the di
 request, together with the pinned bases that it was made for.
 """
 
-from builder.ops import Op
+from builder.ops import Copy, Local, Op
 from runtime.values import frozen
 
 
@@ -41,3 +41,9 @@ class Plan:
     """(message, line); line 0 is no place in the Dockerfile."""
     refusal: str = ""
     """Why nothing is built although the plan stands: warnings that the Dockerfile calls errors."""
+
+    def is_mounted_context(self, place: int) -> bool:
+        """Tell whether a vertex is the copy of a folder of the host that a RUN mounts, and no step of a stage."""
+        vertex = self.vertices[place]
+        is_copy = isinstance(vertex.op, Copy) and not vertex.name
+        return is_copy and any(isinstance(self.vertices[source].op, Local) for source in vertex.inputs)

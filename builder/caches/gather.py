@@ -24,6 +24,8 @@ def gather(finished: Finished, machine: Machine, *, everything: bool, mounts: tu
     for place in range(len(plan.vertices)) if everything else sorted(chains):
         if place not in keys or isinstance(plan.vertices[place].op, Base | Local | Scratch):
             continue
+        if plan.is_mounted_context(place):
+            continue  # who builds has these files, with their exact times
         layers = _record(keys[place], machine)
         if layers is not None:
             records[keys[place]] = layers

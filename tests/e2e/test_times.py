@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,28 @@ def test_other_stores_have_whole_seconds(program: Program, tmp_path: Path) -> No
     done = other.build(context, "--cache-from", f"type=local,src={cache}")
     assert len(done.executed) == 1
     assert _seen(other) == ["000000000 +0000"] * 3
+
+
+def test_a_bind_mount_of_the_context_has_its_times_beside_an_imported_cache(program: Program, tmp_path: Path) -> None:
+    mounted = "FROM small\nRUN --mount=type=bind,source=src,target=/m stat -c %y /m/a /m/b | cut -d. -f2 > /seen\n"
+    context, cache = _context(tmp_path / "context", mounted), tmp_path / "cache"
+    program.build(context, "--cache-to", f"type=local,dest={cache},mode=max")
+    other = Program(store=tmp_path / "other")
+    other.import_tar(need_small_base(), "small")
+    (context / "Dockerfile").write_text(mounted.replace("stat", "true; stat"))
+    done = other.build(context, "--cache-from", f"type=local,src={cache}")
+    assert len(done.executed) == 1
+    assert _seen(other) == EXACT[:2]
+
+
+def test_an_archive_of_the_tree_has_the_nearest_second(program: Program, tmp_path: Path) -> None:
+    tree, exported = tmp_path / "tree.tar", tmp_path / "exported.tar"
+    program.build(_context(tmp_path / "context"), "-o", f"type=tar,dest={tree}")
+    program.run("export", "-o", str(exported), "built")
+    for path, more in ((tree, 1), (exported, 0)):
+        with tarfile.open(path) as archive:
+            assert archive.getmember("new/a").mtime == OLD // SECOND
+            assert archive.getmember("new/b").mtime == NEW // SECOND + more
 
 
 @pytest.mark.parametrize("snapshotter", ["overlay", "copying"])
