@@ -46,10 +46,12 @@ class Pinned:
         return str(self.image.descriptor.digest)
 
 
-def pin(reference: str, platform: Platform, machine: Machine, reporter: Reporter = UNSEEN, *, pull: str) -> Pinned:
+def pin(
+    reference: str, platform: Platform, machine: Machine, reporter: Reporter = UNSEEN, *, pull: str, context: str = ""
+) -> Pinned:
     """Return what *reference* (a full name) stands for; *pull* is `builder.request.Request.pull`.
 
-    Asking a registry is a step of its own for *reporter*.
+    Asking a registry is a step of its own for *reporter*, named after the *context* that the reference is given by.
 
     Raises:
         PullFailed: neither the store nor the registry has it for this platform.
@@ -58,21 +60,28 @@ def pin(reference: str, platform: Platform, machine: Machine, reporter: Reporter
         from builder.remote.oci_layout import resolve
 
         return Pinned(reference=reference, image=resolve(reference, platform, machine))
-    return Pinned(reference=reference, image=_found(reference, platform, machine, reporter, pull))
+
+    def pulled() -> Image:
+        with reporter.step(
+            f"[{f'context {context}' if context else 'internal'}] load metadata for {reference}"
+        ) as step:
+            return _asked(reference, platform, machine, step)
+
+    return Pinned(reference=reference, image=_found(reference, platform, machine, pulled, pull))
 
 
-def _found(reference: str, platform: Platform, machine: Machine, reporter: Reporter, pull: str) -> Image:
+def _found(reference: str, platform: Platform, machine: Machine, pulled: Callable[[], Image], pull: str) -> Image:
     local = None if pull == "always" else stored(reference, platform, machine)
     if pull == "newer" and local is not None:
         try:
-            return _pulled(reference, platform, machine, reporter)
+            return pulled()
         except PullFailed:
             return local
     if pull == "never" and local is None:
         raise PullFailed(
             f"{reference}: not found in the store", hint="--pull=never asks no registry; pull it, or load it"
         )
-    return local or _pulled(reference, platform, machine, reporter)
+    return local or pulled()
 
 
 def stored(reference: str, platform: Platform, machine: Machine) -> Image | None:
@@ -97,11 +106,6 @@ def stored(reference: str, platform: Platform, machine: Machine) -> Image | None
         return read_image(machine.blobs, descriptor, platform if descriptor.media_type in INDEXES else None)
     except OciError:
         return None
-
-
-def _pulled(reference: str, platform: Platform, machine: Machine, reporter: Reporter) -> Image:
-    with reporter.step(f"[internal] load metadata for {reference}") as step:
-        return _asked(reference, platform, machine, step)
 
 
 def _asked(reference: str, platform: Platform, machine: Machine, step: RunningStep) -> Image:

@@ -91,7 +91,8 @@ def _pin_bases(outline: Outline, request: Request, machine: Machine, reporter: R
             reference, _, platform = key.partition(" ")
             wanted = wanted_platform(platform or request.platform)
             try:
-                pinned[key] = bases.pin(reference, wanted, machine, reporter, pull=request.pull)
+                context = outline.contexts.name_of(reference)
+                pinned[key] = bases.pin(reference, wanted, machine, reporter, pull=request.pull, context=context)
             except BuildError as error:
                 word = needs.images[key]
                 error.span = error.span or word.span

@@ -60,8 +60,9 @@ class _Planner:
             case FromScratch():
                 return self.add(Scratch(), (), "", lines)
             case FromContext(folder):
-                what = "build context" if folder == Local().name else f"context {folder}"
-                return self.add(Local(name=folder), (), f"[internal] load {what}", lines)
+                shown = f"[context {folder}] load from client"
+                shown = "[internal] load build context" if folder == Local().name else shown
+                return self.add(Local(name=folder), (), shown, lines)
             case FromRemote():
                 return self.remote(source, lines)
             case FromImage(reference, key=key):

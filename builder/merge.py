@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from builder import codec
+from builder.ops import Local
 from builder.plan import Plan, Vertex
 from runtime.values import frozen
 
@@ -40,7 +41,8 @@ def merge(plans: Sequence[tuple[str, Plan]]) -> Merged:
 
 def step_name(vertex: Vertex, platform: str) -> str:
     """Return the name of a step in a build for several platforms, *platform* being that of its image; "" for one."""
-    if not platform or not vertex.name.startswith("[") or vertex.name.startswith("[internal]"):
+    of_no_platform = isinstance(vertex.op, Local) or vertex.name.startswith("[internal]")
+    if not platform or not vertex.name.startswith("[") or of_no_platform:
         return vertex.name
     own = vertex.platform or platform
     arrow = "" if own == platform else f"->{platform.removeprefix('linux/')}"

@@ -43,6 +43,15 @@ class Contexts:
         name = _normal(text)
         return None if name is None else self._found(name, str(parse_platform(platform)) if platform else "")
 
+    def name_of(self, reference: str) -> str:
+        """Return the name of the context that stands for the image *reference*, "" when there is none."""
+        given = (
+            name
+            for name, source in self.named.items()
+            if isinstance(source, FromImage) and source.reference == reference
+        )
+        return next(given, "")
+
     def _found(self, name: str, platform: str) -> Input | None:
         return self.named.get(f"{name}::{platform or self.platform}", self.named.get(name))
 

@@ -10,6 +10,8 @@ from builder.errors import PullFailed
 from builder.machine import Machine, open_machine
 from builder.oci.image import Image, host_platform, write_image
 from builder.oci.model import ImageConfig
+from builder.progress import Event, StepStarted
+from builder.steps import Reporter
 
 NAME = "docker.io/library/base:latest"
 
@@ -38,7 +40,7 @@ def test_the_policy_decides_between_store_and_registry(
 ) -> None:
     machine.layout.tag(NAME, image(machine, "store").descriptor)
     theirs = image(machine, "registry")
-    monkeypatch.setattr(bases, "_pulled", lambda *_: theirs)
+    monkeypatch.setattr(bases, "_asked", lambda *_: theirs)
     assert author(machine, pull) == found
 
 
@@ -48,7 +50,7 @@ def test_without_a_registry_a_newer_one_is_the_one_of_the_store(
     def fail(*_: object) -> Image:
         raise PullFailed("nobody answers")
 
-    monkeypatch.setattr(bases, "_pulled", fail)
+    monkeypatch.setattr(bases, "_asked", fail)
     machine.layout.tag(NAME, image(machine, "store").descriptor)
     assert author(machine, "newer") == "store"
     with pytest.raises(PullFailed, match="nobody answers"):
@@ -56,7 +58,18 @@ def test_without_a_registry_a_newer_one_is_the_one_of_the_store(
 
 
 def test_never_asks_no_registry(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bases, "_pulled", lambda *_: pytest.fail("a registry was asked"))
+    monkeypatch.setattr(bases, "_asked", lambda *_: pytest.fail("a registry was asked"))
     with pytest.raises(PullFailed, match="not found in the store") as caught:
         author(machine, "never")
     assert "--pull=never" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(("context", "shown"), [("", "internal"), ("tools", "context tools")])
+def test_a_question_is_a_step_named_after_who_asks(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, context: str, shown: str
+) -> None:
+    monkeypatch.setattr(bases, "_asked", lambda *_: image(machine, "registry"))
+    events: list[Event] = []
+    bases.pin(NAME, host_platform(), machine, Reporter(events.append), pull="missing", context=context)
+    (begun,) = (event for event in events if isinstance(event, StepStarted))
+    assert begun.name == f"[{shown}] load metadata for {NAME}"

@@ -78,3 +78,10 @@ def test_the_git_folder_of_the_build_context_is_kept_when_an_argument_says_so():
     arguments = (("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "1"),)
     found = contexts_of(Request(context="git@h.invalid:x.git", build_args=arguments)).main
     assert found == FromRemote(GitSource(url="git@h.invalid:x.git", keep_git_dir=True), as_tree=True)
+
+
+def test_an_image_is_called_after_the_context_that_gives_it():
+    given = (("n", "docker-image://alpine"), ("d", "."))
+    contexts = contexts_of(Request(context=Path(), contexts=given))
+    assert contexts.name_of("docker.io/library/alpine:latest") == "n"
+    assert contexts.name_of("docker.io/library/debian:latest") == ""
