@@ -1,14 +1,17 @@
 import tarfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
 from builder.errors import BuildError, Cancelled, StepFailed
 from builder.keys import MEANING
 from builder.machine import open_machine
-from builder.ops import Run
-from builder.progress import StepFinished, StepStarted
+from builder.oci.digest import Digest
+from builder.ops import Pick, Run
+from builder.progress import StepFinished, StepOutput, StepStarted
 from tests.helpers.fake_execute import FakeExecute, Site
 from tests.helpers.images import tiny_image
 
@@ -308,6 +311,53 @@ def test_a_step_may_mount_the_context_and_a_stage_at_once(site):
     assert site.ran()[-1] == "write /x 1"
 
 
+class OtherStore:
+    """Another store, with its *records* by key, whose blobs are here."""
+
+    def __init__(self, records):
+        self.record = records.get
+
+    def selection(self, _key):
+        return None
+
+    def fill_mount(self, _name, _folder):
+        return False
+
+
+def test_a_context_that_is_mounted_is_never_that_of_another_store(site):
+    site.write({"f": "1", "g": "2"})
+    text = "FROM base\nCOPY g /g\nRUN --mount=source=f,target=/f write /x 1\n"
+    assert site.ran(text) == ["copy to /g", "copy to /f", "write /x 1"]
+    site.machine.cache.elsewhere = OtherStore({Digest.parse(key): layers for key, layers, _ in records(site)})
+    site.machine.cache.forget([key for key, _, _ in records(site)])
+    assert site.ran(text.replace("write /x 1", "write /x 2")) == ["copy to /f", "write /x 2"]
+
+
+def records(site):
+    return list(site.machine.cache.records())
+
+
+def test_a_wait_for_another_build_at_the_same_step_is_told(site, monkeypatch):
+    monkeypatch.setattr("builder.locks._SAY_AFTER", 0.0)
+    other = open_machine(site.machine.root)
+    site.solve("FROM base\nRUN write /x 1\n")
+    key = str(max(site.machine.cache.records(), key=lambda record: record[2])[0])
+    site.machine.cache.forget([key])
+    with ThreadPoolExecutor(1) as pool, ExitStack() as held:
+        held.enter_context(other.locks.exclusive(key))
+        build = pool.submit(site.ran)
+        while not any(b"waiting for another build" in event.data for event in outputs(site)):
+            assert not build.done()
+            time.sleep(0.01)
+        held.close()
+        assert build.result() == ["write /x 1"]
+    other.close()
+
+
+def outputs(site):
+    return [event for event in list(site.events) if isinstance(event, StepOutput)]
+
+
 def test_an_epoch_makes_other_layers(site):
     site.write({"f": "1"})
     site.solve("FROM base\nCOPY f /f\n")
@@ -320,6 +370,23 @@ def test_a_step_of_before_its_process_was_number_one_runs_again(site, monkeypatc
         before.setitem(MEANING, Run, 1)
         site.solve("FROM base\nRUN write /a 1\n")
     assert site.ran() == ["write /a 1"]
+    assert site.ran() == []
+
+
+@pytest.mark.parametrize(
+    "text", ["FROM base\nCOPY f /copied\n", "FROM base AS one\nRUN write /f 1\nFROM base\nCOPY --from=one /f /copied\n"]
+)
+def test_what_selections_held_when_other_things_counted_as_content_is_looked_at_again(site, monkeypatch, text):
+    # Files as young as the clock are not remembered.
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + 10_000_000_000)
+    site.write({"f": "1"})
+    with monkeypatch.context() as before:
+        before.setitem(MEANING, Pick, 1)
+        site.solve(text)
+    database = site.machine.database
+    assert database.one("SELECT count(*) FROM selections") != (0,)
+    database.run("UPDATE selections SET content = ?", (str(Digest.of(b"as it was")),))
     assert site.ran() == []
 
 

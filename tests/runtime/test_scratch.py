@@ -8,6 +8,7 @@ import pytest
 
 from runtime.filelock import MARK, sweep, sweep_marked
 from runtime.scratch import scratch, temporary
+from tests.helpers.hosts import need_root
 
 
 def test_a_tree_of_any_depth_is_gone_afterwards(tmp_path: Path) -> None:
@@ -86,6 +87,12 @@ def test_what_others_have_in_the_same_place_is_never_swept(tmp_path: Path, monke
         assert sweep_marked(tmp_path, "pybuild-") == []
     assert sweep_marked(tmp_path, "pybuild-") == ["pybuild-theirs"]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_directory_that_another_user_has_marked_is_not_swept(tmp_path: Path) -> None:
+    need_root()
+    os.chown(marked(tmp_path / "pybuild-planted") / MARK, 1, 1)
+    assert sweep_marked(tmp_path, "pybuild-") == []
 
 
 @pytest.mark.parametrize(("mode", "swept"), [(0o777, []), (0o1777, ["pybuild-a"]), (0o755, ["pybuild-a"])])
