@@ -4,27 +4,27 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
-from builder import multi
-from builder.context import useless_ignore_files
-from builder.definition import load_definition
-from builder.dockerfile import DockerfileText
-from builder.epoch import with_epoch
-from builder.errors import BuildError, ResolveError
-from builder.exporting import check_forms, export, export_together, timed
-from builder.machine import Machine
-from builder.multi import Plans, PlatformImage
-from builder.names import full_names
-from builder.oci.digest import Digest
-from builder.oci.model import Descriptor
-from builder.plan import Plan
-from builder.planning import make_plan
-from builder.progress import Progress, Warned, silent
-from builder.remote.pins import Remotes
-from builder.request import Request
-from builder.solver import solve_with_keys
-from builder.steps import Reporter
-from grammar.errors import DockerfileError
-from runtime.values import frozen
+from pybuild.builder import multi
+from pybuild.builder.content.context import useless_ignore_files
+from pybuild.builder.definition.epoch import with_epoch
+from pybuild.builder.definition.load import load_definition
+from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.errors import BuildError, ResolveError
+from pybuild.builder.graph.planning import make_plan
+from pybuild.builder.image.names import full_names
+from pybuild.builder.multi import Plans, PlatformImage
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.outputs.export import check_forms, export, export_together, timed
+from pybuild.builder.plan.plan import Plan
+from pybuild.builder.progress import Progress, Warned, silent
+from pybuild.builder.reporter import Reporter
+from pybuild.builder.request import Request
+from pybuild.builder.solve.solver import solve_with_keys
+from pybuild.builder.sources.pins import Remotes
+from pybuild.builder.store.machine import Machine
+from pybuild.grammar.errors import DockerfileError
+from pybuild.runtime.values import frozen
 
 
 @frozen
@@ -54,7 +54,7 @@ def build(request: Request, machine: Machine, progress: Progress = silent) -> Ou
         OciError, RuntimeHostError: the store or the host failed.
     """
     if request.ignore_file is not None or request.secrets:
-        from builder.once import read_once
+        from pybuild.builder.definition.once import read_once
 
         with read_once(request) as again:
             return _build(again, machine, progress)
@@ -87,7 +87,7 @@ def _early_warnings(file: DockerfileText, request: Request, progress: Progress) 
     try:
         yield
     except (DockerfileError, ResolveError):
-        from builder.checks.early import early_warnings
+        from pybuild.builder.checks.early import early_warnings
 
         for message, line in early_warnings(file, request):
             progress(Warned(message=message, line=line))
@@ -164,6 +164,6 @@ def _caches(request: Request, machine: Machine, reporter: Reporter) -> AbstractC
     """Let the cache ask other caches, when there are any to ask."""
     if not request.cache_from:
         return nullcontext()
-    from builder.caches.imported import imported
+    from pybuild.builder.caches.imported import imported
 
     return imported(request, machine, reporter)

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.context import open_context
-from builder.errors import BuildError, RequestError
-from builder.request import Request
-from grammar.errors import DockerfileError
-from grammar.source import Source
-from runtime.errors import UnsafePathError
+from pybuild.builder.content.context import open_context
+from pybuild.builder.errors import BuildError, RequestError
+from pybuild.builder.request import Request
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.source import Source
+from pybuild.runtime.errors import UnsafePathError
 
 LIMIT = 16 << 20
 """More is no Dockerfile."""

@@ -1,6 +1,6 @@
 """The builder's own failures. User mistakes carry a span, environment failures keep the OSError as their cause."""
 
-from grammar.source import Source, Span
+from pybuild.grammar.source import Source, Span
 
 
 class BuildError(Exception):

@@ -5,23 +5,23 @@ The images of several platforms are listed in one index.
 
 from dataclasses import replace
 
-from builder.annotations import check_annotations, index_annotations, manifest_annotations
-from builder.dockerfile import DockerfileText
-from builder.errors import RequestError
-from builder.image import assemble
-from builder.machine import Machine
-from builder.merge import merge
-from builder.oci.digest import Digest
-from builder.oci.image import Image
-from builder.oci.model import Descriptor, ImageConfig, Index
-from builder.plan import Plan
-from builder.planning import make_plan
-from builder.platforms import wanted_platform
-from builder.remote.pins import Remotes
-from builder.request import Request
-from builder.solver import Solved, solve_all
-from builder.steps import Reporter
-from runtime.values import frozen
+from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.errors import RequestError
+from pybuild.builder.graph.merge import merge
+from pybuild.builder.graph.planning import make_plan
+from pybuild.builder.image.annotations import check_annotations, index_annotations, manifest_annotations
+from pybuild.builder.image.assemble import assemble
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.model import Descriptor, ImageConfig, Index
+from pybuild.builder.plan.plan import Plan
+from pybuild.builder.platforms import wanted_platform
+from pybuild.builder.reporter import Reporter
+from pybuild.builder.request import Request
+from pybuild.builder.solve.solver import Solved, solve_all
+from pybuild.builder.sources.pins import Remotes
+from pybuild.builder.store.machine import Machine
+from pybuild.runtime.values import frozen
 
 Plans = tuple[tuple[str, Plan], ...]
 """(platform, plan); of a build for this machine or one platform there is one, its platform is not named."""
@@ -104,12 +104,12 @@ def assemble_one(plan: Plan, solved: Solved, request: Request, machine: Machine)
     """Write the image of *plan* to the store, without a name."""
     config = ImageConfig.from_json(plan.config.encode())
     if request.cache_to:
-        from builder.caches.export import inline
+        from pybuild.builder.caches.export import inline
 
         config = replace(config, build_cache=inline(solved.finished, request, machine))
     layers = solved.layers
     if request.squash:
-        from builder.squash import squashed
+        from pybuild.builder.image.squash import squashed
 
         config, layers = squashed(config, layers, request, machine)
     image = assemble(
@@ -127,7 +127,7 @@ def assemble_one(plan: Plan, solved: Solved, request: Request, machine: Machine)
 def export_caches(solved: tuple[Solved, ...], request: Request, machine: Machine, reporter: Reporter) -> None:
     """Write the caches that were asked for; each has the steps of all images. Raises BuildError."""
     if request.cache_to:
-        from builder.caches.export import export
+        from pybuild.builder.caches.export import export
 
         targets = tuple(target for each in solved for target in each.finished.targets)
         export(replace(solved[0].finished, targets=targets), request, machine, reporter)

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from builder.errors import ResolveError
-from builder.oci.image import host_platform
-from builder.oci.model import ImageConfig, Platform
+from pybuild.builder.errors import ResolveError
+from pybuild.builder.oci.image import host_platform
+from pybuild.builder.oci.model import ImageConfig, Platform
 
 _ARCHITECTURES = {
     "x86_64": ("amd64", ""),

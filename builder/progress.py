@@ -6,7 +6,7 @@ monotonic clock.
 
 from collections.abc import Callable
 
-from runtime.values import frozen
+from pybuild.runtime.values import frozen
 
 
 @frozen

@@ -2,7 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
-from runtime.values import frozen
+from pybuild.runtime.values import frozen
 
 
 @frozen
@@ -55,7 +55,7 @@ class Output:
 
     def flag(self, key: str, *, default: bool = False) -> bool:
         """Tell whether an option is switched on. Raises ValueError for what is neither true nor false."""
-        from grammar.golang import parse_bool
+        from pybuild.grammar.golang import parse_bool
 
         text = dict(self.options).get(key)
         return default if text is None else parse_bool(text)
@@ -142,7 +142,7 @@ class Request:
     dockerfile: Path | None = None
     """None: ``Dockerfile`` (else ``dockerfile``) in the context. A relative path is of a context that is elsewhere."""
     contexts: tuple[tuple[str, str], ...] = ()
-    """(name, value) of named contexts, names as `builder.named.context_name` spells them."""
+    """(name, value) of named contexts, names as `builder.stages.contexts.context_name` spells them."""
     tags: tuple[str, ...] = ()
     build_args: tuple[tuple[str, str], ...] = ()
     target: str | None = None

@@ -11,7 +11,7 @@ import sys
 from io import TextIOWrapper
 from pathlib import Path
 
-from builder.errors import RequestError
+from pybuild.builder.errors import RequestError
 
 
 def start_again() -> None:

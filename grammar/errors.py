@@ -1,6 +1,6 @@
 """The one error of this package: something that the user wrote is not a Dockerfile."""
 
-from grammar.source import Source, Span
+from pybuild.grammar.source import Source, Span
 
 _LONGEST = 1000
 

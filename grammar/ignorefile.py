@@ -7,10 +7,10 @@ matches a path *or one of its parent folders* decides. A trailing slash means no
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from grammar.golang import SPACE
-from grammar.ignorerule import Passed, Rule, read_rule
-from grammar.patterns import Matches
-from grammar.source import Span
+from pybuild.grammar.golang import SPACE
+from pybuild.grammar.ignorerule import Passed, Rule, read_rule
+from pybuild.grammar.patterns import Matches
+from pybuild.grammar.source import Span
 
 _BOM = "\ufeff"
 # So many folders are remembered; a walk asks for the same few again and again.

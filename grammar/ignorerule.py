@@ -13,11 +13,21 @@ from enum import Enum
 from functools import partial
 from itertools import takewhile
 
-from grammar.errors import DockerfileError
-from grammar.golang import SPACE
-from grammar.patterns import BadPattern, CharClass, Matches, Token, Wild, accepts, literal, name_matcher, parse_pattern
-from grammar.patterns import regex as token_regex
-from grammar.source import Span
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.golang import SPACE
+from pybuild.grammar.patterns import (
+    BadPattern,
+    CharClass,
+    Matches,
+    Token,
+    Wild,
+    accepts,
+    literal,
+    name_matcher,
+    parse_pattern,
+)
+from pybuild.grammar.patterns import regex as token_regex
+from pybuild.grammar.source import Span
 
 
 class _Span(Enum):

@@ -1,13 +1,13 @@
 """The abstract syntax tree: one frozen value per instruction, as written, before any variable is expanded.
 
-A *word* keeps its raw text (quotes, escapes and variables still in it) and its span; `grammar.words` expands it later,
-when the scope is known. Flag values are words too. The tree is complete: nothing later looks at the text again.
+A *word* keeps its raw text (quotes, escapes and variables still in it) and its span; `grammar.words.expand` expands it
+later, when the scope is known. Flag values are words too. The tree is complete: nothing later looks at the text again.
 """
 
 from dataclasses import dataclass, field
 from enum import Enum
 
-from grammar.source import Span
+from pybuild.grammar.source import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class MountKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MountFlag:
-    """One ``--mount=``: keys in normal spelling; a value with a variable in it is checked by `grammar.mounts.settle`.
+    """One ``--mount=``: keys in normal spelling; `grammar.dockerfile.mounts.settle` checks a value with a variable.
 
     A type with a variable in it is a key of its own until then, and *kind* means nothing.
 

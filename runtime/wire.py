@@ -6,7 +6,7 @@ to import than the child takes to build a sandbox. All texts are bytes, as the k
 
 import marshal
 
-from runtime.errors import SandboxError
+from pybuild.runtime.errors import SandboxError
 
 _RECORDS: dict[str, "type[Record]"] = {}
 

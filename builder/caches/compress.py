@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from builder.cache import BuiltLayer, Layers
-from builder.caches.document import Remembered
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.compression import check_level
-from builder.oci.convert import recompress
-from builder.request import CacheSpec
+from pybuild.builder.caches.document import Remembered
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.convert import recompress
+from pybuild.builder.oci.streams.compression import check_level
+from pybuild.builder.request import CacheSpec
+from pybuild.builder.store.cache import BuiltLayer, Layers
 
 
 def compressed(remembered: Remembered, spec: CacheSpec, blobs: BlobStore) -> Remembered:

@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from builder.cache import BuiltLayer, Layers
-from builder.oci import media
-from builder.oci.digest import Digest
-from builder.oci.errors import InvalidImage
-from builder.oci.fields import Fields, parse_object
-from builder.oci.json_text import encode
-from builder.oci.model import Descriptor
+from pybuild.builder.oci import media
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import InvalidImage
+from pybuild.builder.oci.fields import Fields, parse_object
+from pybuild.builder.oci.json_text import encode
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.store.cache import BuiltLayer, Layers
 
 CONFIG_TYPE = "application/vnd.pybuild.cacheconfig.v1+json"
 DOCUMENT_LIMIT = 64 << 20

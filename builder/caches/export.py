@@ -3,17 +3,17 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from builder.caches.compress import compressed
-from builder.caches.document import Mount, Remembered
-from builder.caches.gather import gather
-from builder.caches.places import place_of
-from builder.errors import BuildError, reason
-from builder.finished import Finished
-from builder.machine import Machine
-from builder.oci.errors import OciError
-from builder.progress import Warned
-from builder.request import CacheSpec, Request
-from builder.steps import Reporter
+from pybuild.builder.caches.compress import compressed
+from pybuild.builder.caches.document import Mount, Remembered
+from pybuild.builder.caches.gather import gather
+from pybuild.builder.caches.places import place_of
+from pybuild.builder.errors import BuildError, reason
+from pybuild.builder.oci.errors import OciError
+from pybuild.builder.plan.finished import Finished
+from pybuild.builder.progress import Warned
+from pybuild.builder.reporter import Reporter
+from pybuild.builder.request import CacheSpec, Request
+from pybuild.builder.store.machine import Machine
 
 _AT_ONCE = 4
 
@@ -35,7 +35,7 @@ def _active(request: Request, reporter: Reporter) -> list[CacheSpec]:
     active = []
     for spec in request.cache_to:
         if spec.type == "gha":
-            from builder.caches.gha import access_of
+            from pybuild.builder.caches.gha import access_of
 
             if access_of(spec) is None:
                 reporter.progress(Warned(message="type=gha: no cache is written: this is no job of GitHub Actions"))
@@ -61,7 +61,7 @@ def inline(finished: Finished, request: Request, machine: Machine) -> str:
 def _remembered(spec: CacheSpec, finished: Finished, machine: Machine, reporter: Reporter) -> Remembered:
     mounts: tuple[Mount, ...] = ()
     if (wanted := spec.option("mounts")) not in {"", "false", "0"}:
-        from builder.caches.mounts import mount_names, packed
+        from pybuild.builder.caches.mounts import mount_names, packed
 
         ids = None if spec.flag("mounts") else frozenset(wanted.split(";"))
         names = mount_names(finished, machine, lambda name: ids is None or name in ids)

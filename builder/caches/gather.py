@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 
-from builder.cache import Layers
-from builder.caches.document import Mount, Remembered
-from builder.finished import Finished
-from builder.keys import picks, selection_key
-from builder.machine import Machine
-from builder.oci.digest import Digest
-from builder.ops import Base, Local, Scratch
-from builder.plan import Plan
+from pybuild.builder.caches.document import Mount, Remembered
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.plan.finished import Finished
+from pybuild.builder.plan.keys import picks, selection_key
+from pybuild.builder.plan.ops import Base, Local, Scratch
+from pybuild.builder.plan.plan import Plan
+from pybuild.builder.store.cache import Layers
+from pybuild.builder.store.machine import Machine
 
 
 def gather(finished: Finished, machine: Machine, *, everything: bool, mounts: tuple[Mount, ...] = ()) -> Remembered:

@@ -17,15 +17,15 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from builder.caches.document import DOCUMENT_LIMIT, Remembered
-from builder.caches.gha_service import AlreadyThere, Content, Entry, Service, ServiceV1, ServiceV2, Wire
-from builder.caches.places import Status, Tell, telling, untold
-from builder.machine import Machine
-from builder.oci.errors import ImageNotFound, OciError, SizeMismatch
-from builder.oci.model import Descriptor
-from builder.oci.registry.retry import Retry
-from builder.request import CacheSpec
-from grammar.golang import parse_duration
+from pybuild.builder.caches.document import DOCUMENT_LIMIT, Remembered
+from pybuild.builder.caches.gha_service import AlreadyThere, Content, Entry, Service, ServiceV1, ServiceV2, Wire
+from pybuild.builder.caches.places import Status, Tell, telling, untold
+from pybuild.builder.oci.errors import ImageNotFound, OciError, SizeMismatch
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.registry.wire.retry import Retry
+from pybuild.builder.request import CacheSpec
+from pybuild.builder.store.machine import Machine
+from pybuild.grammar.golang import parse_duration
 
 _AT_ONCE = 4
 _TIMEOUT = "10m"

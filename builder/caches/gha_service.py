@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import urlencode
 
-from builder.oci.errors import OciError, RegistryDenied, RegistryError, RegistryUnavailable
-from builder.oci.registry.body import FileBody
-from builder.oci.registry.certificates import Tls
-from builder.oci.registry.http import Reply, Timing, Transport
-from builder.oci.registry.origin import origin_of
-from builder.oci.registry.retry import RETRIED_STATUS, Retry, retry_after
+from pybuild.builder.oci.errors import OciError, RegistryDenied, RegistryError, RegistryUnavailable
+from pybuild.builder.oci.registry.wire.body import FileBody
+from pybuild.builder.oci.registry.wire.certificates import Tls
+from pybuild.builder.oci.registry.wire.http import Reply, Timing, Transport
+from pybuild.builder.oci.registry.wire.origin import origin_of
+from pybuild.builder.oci.registry.wire.retry import RETRIED_STATUS, Retry, retry_after
 
 BLOCK = 32 << 20
 """Bytes that are sent at once, and again when that fails."""

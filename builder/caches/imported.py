@@ -11,17 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from builder.cache import BuiltLayer, Layers
-from builder.caches.document import Mount, Remembered
-from builder.caches.places import Place, place_of
-from builder.machine import Machine
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.errors import DigestMismatch, OciError
-from builder.oci.model import Descriptor
-from builder.progress import Warned
-from builder.request import Request
-from builder.steps import Reporter
+from pybuild.builder.caches.document import Mount, Remembered
+from pybuild.builder.caches.places import Place, place_of
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import DigestMismatch, OciError
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.progress import Warned
+from pybuild.builder.reporter import Reporter
+from pybuild.builder.request import Request
+from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.store.machine import Machine
 
 _AT_ONCE = 4
 
@@ -71,7 +71,7 @@ class Imported:
         return False
 
     def _unpacked(self, place: Place, mount: Mount, folder: Path) -> bool:
-        from builder.caches.mounts import unpack_mount
+        from pybuild.builder.caches.mounts import unpack_mount
 
         try:
             unpack_mount(mount, folder, self._machine)
@@ -129,8 +129,8 @@ class Imported:
 
 def diff_id(blobs: BlobStore, layer: Descriptor) -> Digest:
     """Return the digest of what a layer holds uncompressed. Raises LayerError when it cannot be uncompressed."""
-    from builder.oci.compression import decompressing
-    from builder.oci.verified import pieces
+    from pybuild.builder.oci.streams.compression import decompressing
+    from pybuild.builder.oci.streams.verified import pieces
 
     digest = hashlib.sha256()
     with blobs.open(layer) as file, decompressing(file) as content:

@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from builder.bases import base_layers
-from builder.cache import BuiltLayer, Layers
-from builder.caches.document import Mount
-from builder.errors import reason
-from builder.finished import Finished
-from builder.machine import Machine
-from builder.oci.digest import Digest
-from builder.oci.errors import OciError
-from builder.oci.layer import LayerWriter
-from builder.oci.pack import pack_changes
-from builder.oci.unpack import unpack
-from builder.ops import Base, Local, Run, Scratch
-from runtime.changes import tree_changes
-from runtime.filelock import remove_tree
-from runtime.safepath import Root
+from pybuild.builder.caches.document import Mount
+from pybuild.builder.errors import reason
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import OciError
+from pybuild.builder.oci.layers.layer import LayerWriter
+from pybuild.builder.oci.layers.pack import pack_changes
+from pybuild.builder.oci.layers.unpack import unpack
+from pybuild.builder.plan.finished import Finished
+from pybuild.builder.plan.ops import Base, Local, Run, Scratch
+from pybuild.builder.sources.bases import base_layers
+from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.store.machine import Machine
+from pybuild.runtime.paths.filelock import remove_tree
+from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.snapshots.changes import tree_changes
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -33,7 +33,7 @@ def mount_names(finished: Finished, machine: Machine, wanted: Callable[[str], bo
     One that begins with files of an image or a stage (``from``) has their layers in its name; it is left out when
     these are not known, because no step of this build needed them.
     """
-    from builder.execute.cache_mounts import cache_name, origin
+    from pybuild.builder.execute.cache_mounts import cache_name, origin
 
     names: dict[str, None] = {}
     for vertex in finished.plan.vertices:
@@ -62,7 +62,7 @@ def packed(names: Iterable[str], machine: Machine, warn: Callable[[str], None]) 
 
     One that this store does not have, because no step needed it, is taken from the caches that the build imports.
     """
-    from builder.execute.cache_mounts import present_mount
+    from pybuild.builder.execute.cache_mounts import present_mount
 
     for name in names:
         try:

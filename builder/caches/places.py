@@ -6,22 +6,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from builder.caches.document import CONFIG_TYPE, DOCUMENT_LIMIT, Remembered
-from builder.machine import Machine
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.documents import describe
-from builder.oci.errors import ImageNotFound, InvalidImage
-from builder.oci.fields import parse_object
-from builder.oci.image import reachable
-from builder.oci.image_config import BUILD_CACHE
-from builder.oci.json_text import DOCUMENT_LIMIT as MANIFEST_LIMIT
-from builder.oci.layout import Layout
-from builder.oci.model import Descriptor, Manifest
-from builder.request import CacheSpec
-from builder.room import writing
-from runtime.filelock import exclusive, shared
+from pybuild.builder.caches.document import CONFIG_TYPE, DOCUMENT_LIMIT, Remembered
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.documents import describe
+from pybuild.builder.oci.errors import ImageNotFound, InvalidImage
+from pybuild.builder.oci.fields import parse_object
+from pybuild.builder.oci.image import reachable
+from pybuild.builder.oci.image_config import BUILD_CACHE
+from pybuild.builder.oci.json_text import DOCUMENT_LIMIT as MANIFEST_LIMIT
+from pybuild.builder.oci.layout import Layout
+from pybuild.builder.oci.model import Descriptor, Manifest
+from pybuild.builder.request import CacheSpec
+from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.room import writing
+from pybuild.runtime.paths.filelock import exclusive, shared
 
 _AT_ONCE = 4
 _WRITERS = ".writers"
@@ -66,10 +66,10 @@ def place_of(spec: CacheSpec) -> Place:
     if spec.type == "local":
         return LocalPlace(spec)
     if spec.type == "gha":
-        from builder.caches.gha import GhaPlace
+        from pybuild.builder.caches.gha import GhaPlace
 
         return GhaPlace(spec)
-    from builder.caches.registry import RegistryPlace
+    from pybuild.builder.caches.registry import RegistryPlace
 
     return RegistryPlace(spec)
 

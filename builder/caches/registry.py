@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable
 
-from builder.caches.document import CONFIG_TYPE, DOCUMENT_LIMIT, Remembered
-from builder.caches.places import Status, Tell, read_caches, telling, untold, write_manifest
-from builder.machine import Machine
-from builder.oci import media
-from builder.oci.model import Descriptor
-from builder.oci.registry.push import PushOptions
-from builder.oci.registry.registry import Registry, open_registry
-from builder.registry_access import access_of
-from builder.request import CacheSpec
-from grammar.reference import DEFAULT_TAG, parse_reference
+from pybuild.builder.caches.document import CONFIG_TYPE, DOCUMENT_LIMIT, Remembered
+from pybuild.builder.caches.places import Status, Tell, read_caches, telling, untold, write_manifest
+from pybuild.builder.oci import media
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.registry.registry import Registry, open_registry
+from pybuild.builder.oci.registry.transfer.push import PushOptions
+from pybuild.builder.request import CacheSpec
+from pybuild.builder.sources.registry_access import access_of
+from pybuild.builder.store.machine import Machine
+from pybuild.grammar.reference import DEFAULT_TAG, parse_reference
 
 _READ = {CONFIG_TYPE} | media.CONFIGS
 

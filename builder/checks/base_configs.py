@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from builder import bases
-from builder.checks.from_rules import section_platform
-from builder.errors import BuildError
-from builder.machine import Machine
-from builder.oci.model import ImageConfig, Platform
-from builder.outline import Outline
-from builder.request import Request
-from builder.sections import Section
-from builder.stages import FromImage
+from pybuild.builder.checks.from_rules import section_platform
+from pybuild.builder.errors import BuildError
+from pybuild.builder.oci.model import ImageConfig, Platform
+from pybuild.builder.request import Request
+from pybuild.builder.sources import bases
+from pybuild.builder.stages.outline import Outline
+from pybuild.builder.stages.sections import Section
+from pybuild.builder.stages.stages import FromImage
+from pybuild.builder.store.machine import Machine
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,21 +7,21 @@ the checks: what depends on it is left out and the report says so.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from builder.checks.base_configs import BaseConfigs
-from builder.checks.early import violations_before
-from builder.checks.warnings import Known, near_misses, options_of, refusal, stage_violations, text_violations
-from builder.dockerfile import DockerfileText
-from builder.errors import BuildError
-from builder.frontend import check_frontend
-from builder.machine import Machine
-from builder.request import Request
-from builder.resolve import outline_of, resolve
-from grammar import parser
-from grammar.errors import DockerfileError
-from grammar.lint_options import Options, counted
-from grammar.lint_rules import Violation
-from grammar.nodes import Dockerfile
-from grammar.source import Source
+from pybuild.builder.checks.base_configs import BaseConfigs
+from pybuild.builder.checks.early import violations_before
+from pybuild.builder.checks.warnings import Known, near_misses, options_of, refusal, stage_violations, text_violations
+from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.errors import BuildError
+from pybuild.builder.request import Request
+from pybuild.builder.stages.frontend import check_frontend
+from pybuild.builder.stages.resolve import outline_of, resolve
+from pybuild.builder.store.machine import Machine
+from pybuild.grammar.dockerfile import parser
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.lint.options import Options, counted
+from pybuild.grammar.lint.rules import Violation
+from pybuild.grammar.nodes import Dockerfile
+from pybuild.grammar.source import Source
 
 Mistake = DockerfileError | BuildError
 

@@ -1,16 +1,16 @@
 """The warnings about a Dockerfile that cannot be built: those that come before its mistake, as BuildKit shows them."""
 
-from builder.checks.warnings import line_of, options_of, text_violations
-from builder.dockerfile import DockerfileText
-from builder.errors import BuildError
-from builder.request import Request
-from grammar.errors import DockerfileError
-from grammar.lint import file_violations
-from grammar.lint_options import Options, counted
-from grammar.lint_rules import Violation
-from grammar.nodes import Dockerfile
-from grammar.parser import parse_prefix
-from grammar.source import Source
+from pybuild.builder.checks.warnings import line_of, options_of, text_violations
+from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.errors import BuildError
+from pybuild.builder.request import Request
+from pybuild.grammar.dockerfile.parser import parse_prefix
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.lint.lint import file_violations
+from pybuild.grammar.lint.options import Options, counted
+from pybuild.grammar.lint.rules import Violation
+from pybuild.grammar.nodes import Dockerfile
+from pybuild.grammar.source import Source
 
 
 def early_warnings(file: DockerfileText, request: Request) -> tuple[tuple[str, int], ...]:

@@ -4,22 +4,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from builder.checks.variables import Guesses, names_in
-from builder.errors import ResolveError
-from builder.oci.model import ImageConfig, Platform
-from builder.outline import Outline, global_arguments
-from builder.platforms import parse_platform, wanted_platform
-from builder.request import Request
-from builder.resolve import global_scope
-from builder.sections import Section, last_named
-from builder.stages import FromImage
-from grammar import lint_rules as rules
-from grammar.errors import DockerfileError
-from grammar.golang import quote
-from grammar.lint_rules import Rule, Violation
-from grammar.nodes import Dockerfile, From, Word
-from grammar.reference import InvalidReference, parse_reference
-from grammar.words import expand
+from pybuild.builder.checks.variables import Guesses, names_in
+from pybuild.builder.errors import ResolveError
+from pybuild.builder.oci.model import ImageConfig, Platform
+from pybuild.builder.platforms import parse_platform, wanted_platform
+from pybuild.builder.request import Request
+from pybuild.builder.stages.outline import Outline, global_arguments
+from pybuild.builder.stages.resolve import global_scope
+from pybuild.builder.stages.sections import Section, last_named
+from pybuild.builder.stages.stages import FromImage
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.golang import quote
+from pybuild.grammar.lint import rules
+from pybuild.grammar.lint.rules import Rule, Violation
+from pybuild.grammar.nodes import Dockerfile, From, Word
+from pybuild.grammar.reference import InvalidReference, parse_reference
+from pybuild.grammar.words.expand import expand
 
 _TARGET = "TARGETPLATFORM"
 

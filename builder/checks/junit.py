@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from builder.checks.check import Report
-from builder.checks.warnings import line_of
-from builder.display.sanitize import clean
-from grammar.lint_rules import RULES, Rule, Violation
+from pybuild.builder.checks.check import Report
+from pybuild.builder.checks.warnings import line_of
+from pybuild.builder.display.sanitize import clean
+from pybuild.grammar.lint.rules import RULES, Rule, Violation
 
 # XML knows no way to write these.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

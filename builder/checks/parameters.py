@@ -5,17 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from builder.checks.report import encoded, location
-from builder.checks.scope import Globals, StageScope
-from builder.checks.targets import description
-from builder.checks.variables import names_in
-from builder.oci.model import ImageConfig
-from builder.outline import Outline, global_arguments
-from builder.request import Request
-from builder.sections import Section
-from builder.stages import FromImage, FromStage
-from grammar.nodes import Arg, Dockerfile, Instruction, MountFlag, MountKind, Run, Word
-from grammar.source import Source, Span
+from pybuild.builder.checks.report import encoded, location
+from pybuild.builder.checks.scope import Globals, StageScope
+from pybuild.builder.checks.targets import description
+from pybuild.builder.checks.variables import names_in
+from pybuild.builder.oci.model import ImageConfig
+from pybuild.builder.request import Request
+from pybuild.builder.stages.outline import Outline, global_arguments
+from pybuild.builder.stages.sections import Section
+from pybuild.builder.stages.stages import FromImage, FromStage
+from pybuild.grammar.nodes import Arg, Dockerfile, Instruction, MountFlag, MountKind, Run, Word
+from pybuild.grammar.source import Source, Span
 
 _NOTHING = ImageConfig(architecture="", os="")
 _NO_CONFIGS: Mapping[str, ImageConfig] = {}

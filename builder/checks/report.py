@@ -3,11 +3,11 @@
 import base64
 from typing import Any
 
-from builder.checks.check import Report
-from builder.display.failure import excerpt
-from builder.display.sanitize import clean
-from grammar.lint_rules import Violation
-from grammar.source import Source, Span
+from pybuild.builder.checks.check import Report
+from pybuild.builder.display.failure import excerpt
+from pybuild.builder.display.sanitize import clean
+from pybuild.grammar.lint.rules import Violation
+from pybuild.grammar.source import Source, Span
 
 
 def text(report: Report) -> str:

@@ -3,9 +3,9 @@
 from typing import Any
 from urllib.parse import quote
 
-from builder.checks.check import Report
-from grammar.lint_rules import RULES, Rule, Violation
-from grammar.source import Source, Span
+from pybuild.builder.checks.check import Report
+from pybuild.grammar.lint.rules import RULES, Rule, Violation
+from pybuild.grammar.source import Source, Span
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from builder.checks.variables import Guesses
-from builder.config import split_env, with_default_path
-from builder.oci.model import ContainerConfig, ImageConfig
-from grammar.errors import DockerfileError
-from grammar.nodes import Arg, Env, Instruction, Shell, Word, Workdir
-from grammar.words import expand
+from pybuild.builder.checks.variables import Guesses
+from pybuild.builder.oci.model import ContainerConfig, ImageConfig
+from pybuild.builder.stages.config import split_env, with_default_path
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.nodes import Arg, Env, Instruction, Shell, Word, Workdir
+from pybuild.grammar.words.expand import expand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

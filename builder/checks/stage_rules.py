@@ -6,16 +6,16 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from builder.checks.scope import StageScope, clean_source
-from builder.checks.variables import names_in, used_names
-from grammar import lint_rules as rules
-from grammar.golang import quote
-from grammar.ignorefile import IgnoreFile
-from grammar.lint import keyword, stage_violations
-from grammar.lint_rules import Rule, Violation
-from grammar.near_miss import nearly_array
-from grammar.nodes import Add, Arg, Cmd, Copy, Entrypoint, Env, Expose, Instruction, ShellForm, Word, Workdir
-from grammar.words import expand_all
+from pybuild.builder.checks.scope import StageScope, clean_source
+from pybuild.builder.checks.variables import names_in, used_names
+from pybuild.grammar.dockerfile.near_miss import nearly_array
+from pybuild.grammar.golang import quote
+from pybuild.grammar.ignorefile import IgnoreFile
+from pybuild.grammar.lint import rules
+from pybuild.grammar.lint.lint import keyword, stage_violations
+from pybuild.grammar.lint.rules import Rule, Violation
+from pybuild.grammar.nodes import Add, Arg, Cmd, Copy, Entrypoint, Env, Expose, Instruction, ShellForm, Word, Workdir
+from pybuild.grammar.words.expand import expand_all
 
 _SECRET = re.compile(
     r"(?:_|^)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)", re.IGNORECASE

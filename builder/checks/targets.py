@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from builder.checks.report import encoded, location
-from grammar.nodes import Dockerfile, From
-from grammar.source import Source, Span
+from pybuild.builder.checks.report import encoded, location
+from pybuild.grammar.nodes import Dockerfile, From
+from pybuild.grammar.source import Source, Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from grammar.nodes import (
+from pybuild.grammar.nodes import (
     Add,
     Copy,
     Env,
@@ -17,8 +17,8 @@ from grammar.nodes import (
     Word,
     Workdir,
 )
-from grammar.suggest import closest
-from grammar.words import variables
+from pybuild.grammar.suggest import closest
+from pybuild.grammar.words.expand import variables
 
 _MOST_NAMES = 300
 

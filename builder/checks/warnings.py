@@ -4,24 +4,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder.checks.from_rules import base_violations, from_violations
-from builder.checks.scope import Globals, StageScope
-from builder.checks.stage_rules import check_stage
-from builder.context import ignore_text, open_context
-from builder.errors import BuildError
-from builder.oci.model import ImageConfig
-from builder.outline import Outline
-from builder.request import Request
-from builder.sections import Section
-from builder.stages import FromImage, FromStage
-from grammar.errors import DockerfileError
-from grammar.ignorefile import IgnoreFile
-from grammar.lint import file_violations
-from grammar.lint_options import Options, counted, file_options
-from grammar.lint_rules import Violation
-from grammar.near_miss import near_miss
-from grammar.nodes import Dockerfile
-from grammar.source import Source
+from pybuild.builder.checks.from_rules import base_violations, from_violations
+from pybuild.builder.checks.scope import Globals, StageScope
+from pybuild.builder.checks.stage_rules import check_stage
+from pybuild.builder.content.context import ignore_text, open_context
+from pybuild.builder.errors import BuildError
+from pybuild.builder.oci.model import ImageConfig
+from pybuild.builder.request import Request
+from pybuild.builder.stages.outline import Outline
+from pybuild.builder.stages.sections import Section
+from pybuild.builder.stages.stages import FromImage, FromStage
+from pybuild.grammar.dockerfile.near_miss import near_miss
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.ignorefile import IgnoreFile
+from pybuild.grammar.lint.lint import file_violations
+from pybuild.grammar.lint.options import Options, counted, file_options
+from pybuild.grammar.lint.rules import Violation
+from pybuild.grammar.nodes import Dockerfile
+from pybuild.grammar.source import Source
 
 BUILD_ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
 """The build argument that takes the place of the ``check`` directive."""

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
-from builder.display.ticker import Ticker
-from builder.progress import Event
+from pybuild.builder.display.ticker import Ticker
+from pybuild.builder.progress import Event
 
 MODES = ("auto", "plain", "tty", "quiet", "none", "rawjson")
 _REFRESH = 0.15
@@ -66,18 +66,18 @@ def open_display(mode: str, stream: TextIO, env: Mapping[str, str]) -> OpenDispl
     if mode == "plain":
         return _plain(stream, env)
     if mode == "rawjson":
-        from builder.display.rawjson import JsonDisplay
+        from pybuild.builder.display.rawjson import JsonDisplay
 
         return OpenDisplay(JsonDisplay(stream))
-    from builder.display.quiet import QuietDisplay
+    from pybuild.builder.display.quiet import QuietDisplay
 
     quiet = QuietDisplay(stream)
     return OpenDisplay(quiet, tells_log=lambda: bool(quiet.failed))
 
 
 def _tty(stream: TextIO, env: Mapping[str, str]) -> OpenDisplay:
-    from builder.display.colors import colors_from
-    from builder.display.tty import TtyDisplay, terminal_size
+    from pybuild.builder.display.colors import colors_from
+    from pybuild.builder.display.tty import TtyDisplay, terminal_size
 
     display = TtyDisplay(
         stream,
@@ -91,7 +91,7 @@ def _tty(stream: TextIO, env: Mapping[str, str]) -> OpenDisplay:
 
 
 def _plain(stream: TextIO, env: Mapping[str, str]) -> OpenDisplay:
-    from builder.display.plain import PlainDisplay
+    from pybuild.builder.display.plain import PlainDisplay
 
     display = PlainDisplay(stream, name_limit=72 if env.get("PROGRESS_NO_TRUNC") == "0" else None)
     return OpenDisplay(display, Ticker(display.refresh, _REFRESH))

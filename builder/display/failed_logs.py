@@ -6,10 +6,10 @@ from collections import deque
 from contextlib import suppress
 from typing import IO
 
-from builder.display.sanitize import clean_line
-from builder.display.tail import StepLog
-from builder.display.units import clock
-from builder.progress import StepFinished, StepOutput
+from pybuild.builder.display.sanitize import clean_line
+from pybuild.builder.display.tail import StepLog
+from pybuild.builder.display.units import clock
+from pybuild.builder.progress import StepFinished, StepOutput
 
 _LIMIT = 2 << 20
 """Characters of a log that are shown: as much as BuildKit keeps of one."""

@@ -1,9 +1,9 @@
 """The block that tells what failed: the step, its last lines, the place in the Dockerfile, the error."""
 
-from builder.display.sanitize import clean, clean_line
-from builder.errors import BuildError, StepFailed
-from grammar.errors import DockerfileError
-from grammar.source import Source
+from pybuild.builder.display.sanitize import clean, clean_line
+from pybuild.builder.errors import BuildError, StepFailed
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.source import Source
 
 _RULE = "-" * 20
 _MOST_LINES = 30

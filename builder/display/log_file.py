@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from builder.display.plain import PlainDisplay
-from builder.progress import Event, Progress
-from builder.room import writing
+from pybuild.builder.display.plain import PlainDisplay
+from pybuild.builder.progress import Event, Progress
+from pybuild.builder.store.room import writing
 
 Logging = Callable[[Progress], Progress]
 """Returns a progress that goes to the log first."""

@@ -9,11 +9,11 @@ import threading
 from dataclasses import dataclass, field
 from typing import TextIO, assert_never
 
-from builder.display.sanitize import clean_line
-from builder.display.tail import StepLog
-from builder.display.units import clock, progress_size
-from builder.display.warnings import summary
-from builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus, Warned
+from pybuild.builder.display.sanitize import clean_line
+from pybuild.builder.display.tail import StepLog
+from pybuild.builder.display.units import clock, progress_size
+from pybuild.builder.display.warnings import summary
+from pybuild.builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus, Warned
 
 _QUIET_DELAY = 5.0
 _MAX_DELAY = 10.0

@@ -3,8 +3,8 @@
 import threading
 from typing import TextIO
 
-from builder.display.failed_logs import WholeLog, log_block
-from builder.progress import Event, StepFinished, StepOutput, StepStarted
+from pybuild.builder.display.failed_logs import WholeLog, log_block
+from pybuild.builder.progress import Event, StepFinished, StepOutput, StepStarted
 
 
 class QuietDisplay:

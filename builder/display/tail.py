@@ -2,9 +2,9 @@
 
 from collections import deque
 
-from builder.display.sanitize import Sanitizer, clean
-from builder.display.units import clock
-from builder.overwriting import Overwriting
+from pybuild.builder.display.overwriting import Overwriting
+from pybuild.builder.display.sanitize import Sanitizer, clean
+from pybuild.builder.display.units import clock
 
 _LINE_LIMIT = 2000
 

@@ -14,14 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO, assert_never
 
-from builder.display.colors import Colors
-from builder.display.columns import aligned, cut, width
-from builder.display.failed_logs import WholeLog, log_block
-from builder.display.sanitize import clean_line
-from builder.display.tail import LogTail, StepLog
-from builder.display.units import progress_size
-from builder.display.warnings import summary
-from builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus, Warned
+from pybuild.builder.display.colors import Colors
+from pybuild.builder.display.columns import aligned, cut, width
+from pybuild.builder.display.failed_logs import WholeLog, log_block
+from pybuild.builder.display.sanitize import clean_line
+from pybuild.builder.display.tail import LogTail, StepLog
+from pybuild.builder.display.units import progress_size
+from pybuild.builder.display.warnings import summary
+from pybuild.builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus, Warned
 
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 _CLEAR_LINE, _CLEAR_BELOW = "\x1b[K", "\x1b[J"

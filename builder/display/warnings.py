@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from builder.display.sanitize import clean_line
-from builder.progress import Warned
+from pybuild.builder.display.sanitize import clean_line
+from pybuild.builder.progress import Warned
 
 
 def summary(warnings: Iterable[Warned]) -> str:

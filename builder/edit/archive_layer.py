@@ -3,18 +3,18 @@
 import hashlib
 from typing import BinaryIO
 
-from builder.errors import RequestError
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.compression import decompressing, open_compressor
-from builder.oci.digest import Digest
-from builder.oci.layer import Layer
-from builder.oci.model import Descriptor
-from builder.oci.pipeline import Stage
-from builder.oci.unpack import entries
-from builder.oci.unpack_whiteouts import whiteout_target
-from builder.oci.verified import pieces
-from builder.request import Compression
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.layers.layer import Layer
+from pybuild.builder.oci.layers.unpack import entries
+from pybuild.builder.oci.layers.unpack_whiteouts import whiteout_target
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.streams.compression import decompressing, open_compressor
+from pybuild.builder.oci.streams.pipeline import Stage
+from pybuild.builder.oci.streams.verified import pieces
+from pybuild.builder.request import Compression
 
 
 def store_archive(blobs: BlobStore, stream: BinaryIO, compression: Compression, what: str) -> Layer:

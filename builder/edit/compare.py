@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from builder.config import split_env
-from builder.edit.documents import Documents, Members
-from builder.oci.image import Image
+from pybuild.builder.edit.documents import Documents, Members
+from pybuild.builder.oci.image import Image
+from pybuild.builder.stages.config import split_env
 
 _ABSENT = object()
 _APART = frozenset({"rootfs", "history"})

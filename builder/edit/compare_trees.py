@@ -6,10 +6,10 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from builder.oci.host_entry import portable_xattrs
-from runtime.change import Change, ChangeKind
-from runtime.changes import tree_changes
-from runtime.safepath import open_beneath, read_xattrs
+from pybuild.builder.oci.layers.host_entry import portable_xattrs
+from pybuild.runtime.paths.safepath import open_beneath, read_xattrs
+from pybuild.runtime.snapshots.change import Change, ChangeKind
+from pybuild.runtime.snapshots.changes import tree_changes
 
 _PIECE = 1 << 20
 _TYPES = {

@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 
-from runtime.change import Change, ChangeKind
+from pybuild.runtime.snapshots.change import Change, ChangeKind
 
 _MARKS = (".dockerenv", "run/.containerenv")
 _FILES = frozenset({*_MARKS, "dev/console", "etc/hosts", "etc/hostname", "etc/resolv.conf"})
@@ -39,7 +39,7 @@ def _is_touched(path: str, old: int, new: int) -> bool:
 
 
 def _status(root: int, path: str) -> os.stat_result | None:
-    from runtime.safepath import Root
+    from pybuild.runtime.paths.safepath import Root
 
     with Root.at(root) as tree:
         return tree.stat(path, follow=False)

@@ -7,18 +7,18 @@ from dataclasses import replace
 from itertools import chain
 from typing import BinaryIO
 
-from builder.edit.container_files import is_container, without_container_files
-from builder.edit.documents import Documents, layer_members
-from builder.errors import BuildError, RequestError
-from builder.machine import Machine
-from builder.oci.archive_files import are_of_images
-from builder.oci.errors import LayerError
-from builder.oci.image import Image
-from builder.oci.layer import Layer, LayerWriter
-from builder.oci.pack import pack_changes
-from builder.oci.unpack import unpack
-from builder.request import Compression
-from runtime.changes import tree_changes
+from pybuild.builder.edit.container_files import is_container, without_container_files
+from pybuild.builder.edit.documents import Documents, layer_members
+from pybuild.builder.errors import BuildError, RequestError
+from pybuild.builder.oci.archive.files import are_of_images
+from pybuild.builder.oci.errors import LayerError
+from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.layers.layer import Layer, LayerWriter
+from pybuild.builder.oci.layers.pack import pack_changes
+from pybuild.builder.oci.layers.unpack import unpack
+from pybuild.builder.request import Compression
+from pybuild.builder.store.machine import Machine
+from pybuild.runtime.snapshots.changes import tree_changes
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 

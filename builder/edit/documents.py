@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.image import Image, read_image
-from builder.oci.json_text import decode, encode
-from builder.oci.layer import Layer
-from builder.oci.model import Descriptor, ImageConfig, Platform
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.image import Image, read_image
+from pybuild.builder.oci.json_text import decode, encode
+from pybuild.builder.oci.layers.layer import Layer
+from pybuild.builder.oci.model import Descriptor, ImageConfig, Platform
 
 Members = Mapping[str, Any]
 

@@ -3,16 +3,16 @@
 import os
 from dataclasses import replace
 
-from builder.edit.documents import Documents, Members, layer_members
-from builder.edit.rebase import BASE_DIGEST, BASE_NAME, BUILD_CACHES
-from builder.machine import Machine
-from builder.oci.host_entry import entry_of, image_xattrs
-from builder.oci.image import Image
-from builder.oci.layer import Layer, LayerWriter
-from builder.oci.pack import pack_changes
-from builder.request import Compression
-from runtime.changes import tree_changes
-from runtime.safepath import open_beneath
+from pybuild.builder.edit.documents import Documents, Members, layer_members
+from pybuild.builder.edit.rebase import BASE_DIGEST, BASE_NAME, BUILD_CACHES
+from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.layers.host_entry import entry_of, image_xattrs
+from pybuild.builder.oci.layers.layer import Layer, LayerWriter
+from pybuild.builder.oci.layers.pack import pack_changes
+from pybuild.builder.request import Compression
+from pybuild.builder.store.machine import Machine
+from pybuild.runtime.paths.safepath import open_beneath
+from pybuild.runtime.snapshots.changes import tree_changes
 
 
 def flattened(documents: Documents, layer: Layer) -> Documents:

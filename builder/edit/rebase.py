@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import fstat
 
-from builder.edit.documents import Documents, Members
-from builder.errors import RequestError
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.documents import describe
-from builder.oci.errors import BlobNotFound, InvalidDigest, OciError
-from builder.oci.image import Image
-from builder.oci.json_text import DOCUMENT_LIMIT
-from builder.oci.model import Descriptor
+from pybuild.builder.edit.documents import Documents, Members
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.documents import describe
+from pybuild.builder.oci.errors import BlobNotFound, InvalidDigest, OciError
+from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.model import Descriptor
 
 BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"

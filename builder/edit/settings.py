@@ -7,10 +7,10 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from builder import config as rules
-from builder.errors import RequestError
-from builder.oci.model import ContainerConfig
-from grammar.nodes import CommandLine, ExecForm, ShellForm
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.model import ContainerConfig
+from pybuild.builder.stages import config as rules
+from pybuild.grammar.nodes import CommandLine, ExecForm, ShellForm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,19 +3,19 @@
 from contextlib import suppress
 from typing import assert_never
 
-from builder.cache import BuiltLayer
-from builder.errors import BuildError
-from builder.execute.job import Job
-from builder.oci.errors import LayerError
-from builder.ops import Base, Copy, Git, Http, Local, Mkdir, Op, Run, Scratch
+from pybuild.builder.errors import BuildError
+from pybuild.builder.execute.job import Job
+from pybuild.builder.oci.errors import LayerError
+from pybuild.builder.plan.ops import Base, Copy, Git, Http, Local, Mkdir, Op, Run, Scratch
+from pybuild.builder.store.cache import BuiltLayer
 
 __all__ = ["Job", "execute", "get_ready"]
 
 
 def get_ready() -> None:
     """Start what a RUN needs and what takes a moment to come up. That it cannot start is for the RUN to tell."""
-    from runtime.errors import SandboxError
-    from runtime.forkserver import start
+    from pybuild.runtime.errors import SandboxError
+    from pybuild.runtime.sandbox.forkserver import start
 
     with suppress(SandboxError):
         start()
@@ -37,23 +37,23 @@ def execute(op: Op, job: Job) -> BuiltLayer:
 def _executed(op: Op, job: Job) -> BuiltLayer:
     match op:
         case Run():
-            from builder.execute.run import run
+            from pybuild.builder.execute.run import run
 
             return run(op, job)
         case Copy():
-            from builder.execute.copy import copy
+            from pybuild.builder.execute.copy import copy
 
             return copy(op, job)
         case Mkdir():
-            from builder.execute.mkdir import mkdir
+            from pybuild.builder.execute.mkdir import mkdir
 
             return mkdir(op, job)
         case Http():
-            from builder.execute.http import http
+            from pybuild.builder.execute.http import http
 
             return http(op, job)
         case Git():
-            from builder.execute.git import git
+            from pybuild.builder.execute.git import git
 
             return git(op, job)
         case Scratch() | Base() | Local():

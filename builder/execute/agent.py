@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from builder.ops import RunMount
+from pybuild.builder.plan.ops import RunMount
 
 _REQUEST_IDENTITIES, _SIGN_REQUEST = 11, 13
 _ALLOWED = (_REQUEST_IDENTITIES, _SIGN_REQUEST)

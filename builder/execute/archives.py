@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from builder.errors import BuildError, reason
-from builder.execute.tree_writer import TreeWriter
-from builder.oci.compression import decompressing
-from builder.oci.errors import LayerError
-from builder.oci.tar import Entry, EntryData, EntryKind, TarReader
-from builder.oci.tar_fields import parse_header
-from builder.trees import FOLDER
+from pybuild.builder.content.trees import FOLDER
+from pybuild.builder.errors import BuildError, reason
+from pybuild.builder.execute.tree_writer import TreeWriter
+from pybuild.builder.oci.errors import LayerError
+from pybuild.builder.oci.streams.compression import decompressing
+from pybuild.builder.oci.tar import Entry, EntryData, EntryKind, TarReader
+from pybuild.builder.oci.tar.fields import parse_header
 
 _SMALL = 64 << 10
 _BLOCK = 512

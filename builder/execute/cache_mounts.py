@@ -10,18 +10,18 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
-from builder.cache import Layers
-from builder.errors import BuildError, Cancelled
-from builder.execute.job import Job
-from builder.machine import Machine
-from builder.mount_store import mount_folder, note_use
-from builder.oci.digest import Digest
-from builder.oci.model import chain_ids
-from builder.ops import RunMount
-from runtime.copying import copy_open_tree
-from runtime.errors import UnsafePathError
-from runtime.filelock import remove_tree
-from runtime.safepath import Root
+from pybuild.builder.errors import BuildError, Cancelled
+from pybuild.builder.execute.job import Job
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.model import chain_ids
+from pybuild.builder.plan.ops import RunMount
+from pybuild.builder.store.cache import Layers
+from pybuild.builder.store.cache_mounts import mount_folder, note_use
+from pybuild.builder.store.machine import Machine
+from pybuild.runtime.errors import UnsafePathError
+from pybuild.runtime.paths.filelock import remove_tree
+from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.snapshots.copying import copy_open_tree
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 

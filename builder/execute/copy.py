@@ -11,20 +11,20 @@ import time
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 
-from builder.cache import BuiltLayer
-from builder.contents import Selected
-from builder.digests import changed, open_selected, state_of
-from builder.errors import BuildError
-from builder.execute.job import Job
-from builder.execute.owner import owner_of
-from builder.execute.repeats import without_repeats
-from builder.execute.tree_writer import TreeWriter
-from builder.modes import Mode, mode_of_made, parse_mode
-from builder.oci.host_entry import entry_of
-from builder.oci.tar_entry import Entry, EntryKind
-from builder.ops import Copy, Inline
-from builder.selection import Group, Item, Source, inline_group
-from builder.trees import FOLDER, LINK, EmptyTree
+from pybuild.builder.content.contents import Selected
+from pybuild.builder.content.digests import changed, open_selected, state_of
+from pybuild.builder.content.selection import Group, Item, Source, inline_group
+from pybuild.builder.content.trees import FOLDER, LINK, EmptyTree
+from pybuild.builder.errors import BuildError
+from pybuild.builder.execute.job import Job
+from pybuild.builder.execute.owner import owner_of
+from pybuild.builder.execute.repeats import without_repeats
+from pybuild.builder.execute.tree_writer import TreeWriter
+from pybuild.builder.oci.layers.host_entry import entry_of
+from pybuild.builder.oci.tar.entry import Entry, EntryKind
+from pybuild.builder.plan.modes import Mode, mode_of_made, parse_mode
+from pybuild.builder.plan.ops import Copy, Inline
+from pybuild.builder.store.cache import BuiltLayer
 
 
 def copy(op: Copy, job: Job) -> BuiltLayer:
@@ -105,7 +105,7 @@ class _Copier:
         """Unpack *item* when it is an archive; tell whether it was one."""
         if not stat.S_ISREG(item.stat.st_mode) or not item.stat.st_size:
             return False
-        from builder.execute.archives import opened_archive, unpack_archive
+        from pybuild.builder.execute.archives import opened_archive, unpack_archive
 
         handle = self._open(item, source)
         with os.fdopen(handle, "rb") as file, opened_archive(file) as archive:

@@ -3,11 +3,11 @@
 import shutil
 from pathlib import Path
 
-from builder.oci.model import Platform
-from builder.platforms import is_native, wanted_platform
-from runtime.emulation import Emulation, emulation
-from runtime.errors import SandboxUnavailable
-from runtime.own_emulators import register_own
+from pybuild.builder.oci.model import Platform
+from pybuild.builder.platforms import is_native, wanted_platform
+from pybuild.runtime.emulation.own_emulators import register_own
+from pybuild.runtime.emulation.probe import Emulation, emulation
+from pybuild.runtime.errors import SandboxUnavailable
 
 _FILE_SYSTEMS = Path("/proc/filesystems")
 _INSTALL = "install qemu-user-static, or run: docker run --privileged --rm tonistiigi/binfmt --install {}"
@@ -34,7 +34,7 @@ _EMULATORS = {
 def need_emulator(text: str, folder: Path) -> None:
     """Do nothing when programs for the platform *text* can run here, be it by an emulator; "" is this machine's.
 
-    *folder* is for a small file, which is executed: `runtime.emulation`.
+    *folder* is for a small file, which is executed: `runtime.emulation.probe`.
 
     Raises:
         SandboxUnavailable: they cannot; the hint says what to install.

@@ -5,18 +5,18 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.cache import BuiltLayer
-from builder.errors import BuildError
-from builder.execute.job import Job
-from builder.oci.layer import LayerWriter, check_name
-from builder.oci.tar_entry import Entry, EntryKind
-from builder.ops import Git, Pick
-from builder.remote.checkout import Checkout
-from builder.remote.git import Git as Program
-from builder.selection import Item, Source, select
-from runtime.errors import UnsafePathError
-from runtime.safepath import Root, open_beneath
-from runtime.scratch import scratch
+from pybuild.builder.content.selection import Item, Source, select
+from pybuild.builder.errors import BuildError
+from pybuild.builder.execute.job import Job
+from pybuild.builder.oci.layers.layer import LayerWriter, check_name
+from pybuild.builder.oci.tar.entry import Entry, EntryKind
+from pybuild.builder.plan.ops import Git, Pick
+from pybuild.builder.sources.checkout import Checkout
+from pybuild.builder.sources.git import Git as Program
+from pybuild.builder.store.cache import BuiltLayer
+from pybuild.runtime.errors import UnsafePathError
+from pybuild.runtime.paths.safepath import Root, open_beneath
+from pybuild.runtime.paths.scratch import scratch
 
 
 def git(op: Git, job: Job) -> BuiltLayer:

@@ -2,8 +2,8 @@
 
 from pathlib import PurePosixPath
 
-from builder.request import Request
-from runtime.spec import Bind, FileMount, Mount
+from pybuild.builder.request import Request
+from pybuild.runtime.sandbox.spec import Bind, FileMount, Mount
 
 _RESOLV_CONF = PurePosixPath("/etc/resolv.conf")
 

@@ -2,13 +2,13 @@
 
 import os
 
-from builder.cache import BuiltLayer
-from builder.execute.job import Job
-from builder.oci.digest import Digest
-from builder.oci.layer import check_name
-from builder.oci.tar_entry import Entry, EntryKind
-from builder.ops import Http
-from builder.remote.http import bring
+from pybuild.builder.execute.job import Job
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.layers.layer import check_name
+from pybuild.builder.oci.tar.entry import Entry, EntryKind
+from pybuild.builder.plan.ops import Http
+from pybuild.builder.sources.http import bring
+from pybuild.builder.store.cache import BuiltLayer
 
 
 def http(op: Http, job: Job) -> BuiltLayer:

@@ -5,16 +5,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from builder.cache import BuiltLayer, Layers
-from builder.contents import Selected
-from builder.freshness import FirstTimes
-from builder.image import timestamp
-from builder.machine import Machine
-from builder.oci.layer import Layer, LayerWriter
-from builder.request import Request
-from builder.trees import EmptyTree, IndexTree, SnapshotTree, Tree
-from runtime.safepath import Root
-from runtime.values import frozen
+from pybuild.builder.content.contents import Selected
+from pybuild.builder.content.trees import EmptyTree, IndexTree, SnapshotTree, Tree
+from pybuild.builder.image.assemble import timestamp
+from pybuild.builder.oci.layers.layer import Layer, LayerWriter
+from pybuild.builder.request import Request
+from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.store.freshness import FirstTimes
+from pybuild.builder.store.machine import Machine
+from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.values import frozen
 
 _MOMENT = 2.0
 """Seconds for which nothing is shown."""

@@ -4,8 +4,8 @@ import os
 import re
 from errno import EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR
 
-from builder.errors import BuildError
-from runtime.errors import SandboxError
+from pybuild.builder.errors import BuildError
+from pybuild.runtime.errors import SandboxError
 
 _OF_THE_IMAGE = frozenset(
     {

@@ -2,13 +2,13 @@
 
 import time
 
-from builder.cache import BuiltLayer
-from builder.errors import BuildError
-from builder.execute.job import Job
-from builder.execute.owner import owner_of
-from builder.execute.tree_writer import TreeWriter
-from builder.ops import Mkdir
-from builder.trees import FOLDER
+from pybuild.builder.content.trees import FOLDER
+from pybuild.builder.errors import BuildError
+from pybuild.builder.execute.job import Job
+from pybuild.builder.execute.owner import owner_of
+from pybuild.builder.execute.tree_writer import TreeWriter
+from pybuild.builder.plan.ops import Mkdir
+from pybuild.builder.store.cache import BuiltLayer
 
 _HINT = "something that is no folder has this path"
 

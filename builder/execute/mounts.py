@@ -5,13 +5,13 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import PurePosixPath
 
-from builder.errors import BuildError
-from builder.execute.cache_mounts import cache_folder, cache_name
-from builder.execute.job import Job
-from builder.ops import Run, RunMount
-from builder.request import Request
-from runtime.roots import Root
-from runtime.spec import Bind, BindRoot, FileMount, Mount, Tmpfs
+from pybuild.builder.errors import BuildError
+from pybuild.builder.execute.cache_mounts import cache_folder, cache_name
+from pybuild.builder.execute.job import Job
+from pybuild.builder.plan.ops import Run, RunMount
+from pybuild.builder.request import Request
+from pybuild.runtime.rootfs.roots import Root
+from pybuild.runtime.sandbox.spec import Bind, BindRoot, FileMount, Mount, Tmpfs
 
 _AGENT = "/run/buildkit/ssh_agent.0"
 
@@ -62,7 +62,7 @@ def _agent(mount: RunMount, job: Job, stack: ExitStack) -> Mount | None:
     name = mount.id or "default"
     socket = dict(job.request.ssh).get(name)
     if socket is not None:
-        from builder.execute.agent import agent_socket
+        from pybuild.builder.execute.agent import agent_socket
 
         path = stack.enter_context(agent_socket(socket, mount, job.machine.root / "tmp"))
         return Bind(host_path=path, target=PurePosixPath(mount.target or _AGENT))

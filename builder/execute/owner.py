@@ -3,10 +3,10 @@
 import os
 import re
 
-from builder.errors import BuildError
-from builder.execute.job import Job
-from runtime.errors import RuntimeHostError, UnknownUser
-from runtime.users import resolve_owner
+from pybuild.builder.errors import BuildError
+from pybuild.builder.execute.job import Job
+from pybuild.runtime.errors import RuntimeHostError, UnknownUser
+from pybuild.runtime.rootfs.users import resolve_owner
 
 _NUMBERS = re.compile(r"(\d{1,10})(?::(\d{1,10}))?\Z", re.ASCII)
 _LAST_ID = 2**32 - 2

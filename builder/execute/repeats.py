@@ -5,10 +5,10 @@ unpacks such a layer gets that right, but ``docker load`` refuses it: the record
 (tar-split) holds a path once. So the layer is unpacked, and what it changed becomes the layer, as after a RUN.
 """
 
-from builder.execute.job import Job
-from builder.oci.layer import Layer, LayerWriter
-from builder.oci.pack import pack_changes
-from runtime.safepath import Root
+from pybuild.builder.execute.job import Job
+from pybuild.builder.oci.layers.layer import Layer, LayerWriter
+from pybuild.builder.oci.layers.pack import pack_changes
+from pybuild.runtime.paths.safepath import Root
 
 
 def without_repeats(layer: LayerWriter, job: Job, *, on_root: bool) -> Layer:

@@ -2,23 +2,23 @@
 
 from contextlib import ExitStack
 
-from builder.cache import BuiltLayer
-from builder.errors import BuildError, Cancelled
-from builder.execute.host_mounts import host_mounts
-from builder.execute.job import Job
-from builder.execute.mistakes import mistake
-from builder.execute.mounts import agent_env, mounts
-from builder.execute.secrets import Redactor, find_secrets
-from builder.oci.pack import pack_changes
-from builder.ops import Run
-from builder.platforms import is_native, wanted_platform
-from builder.request import Resources
-from grammar.golang import quote
-from runtime.errors import SandboxError
-from runtime.launcher import run as run_sandbox
-from runtime.safepath import Root
-from runtime.snapshotter import Active
-from runtime.spec import ExitStatus, Limits, Network, Process, Spec
+from pybuild.builder.errors import BuildError, Cancelled
+from pybuild.builder.execute.host_mounts import host_mounts
+from pybuild.builder.execute.job import Job
+from pybuild.builder.execute.mistakes import mistake
+from pybuild.builder.execute.mounts import agent_env, mounts
+from pybuild.builder.execute.secrets import Redactor, find_secrets
+from pybuild.builder.oci.layers.pack import pack_changes
+from pybuild.builder.plan.ops import Run
+from pybuild.builder.platforms import is_native, wanted_platform
+from pybuild.builder.request import Resources
+from pybuild.builder.store.cache import BuiltLayer
+from pybuild.grammar.golang import quote
+from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.sandbox.launcher import run as run_sandbox
+from pybuild.runtime.sandbox.spec import ExitStatus, Limits, Network, Process, Spec
+from pybuild.runtime.snapshots.snapshotter import Active
 
 
 class CommandFailed(BuildError):
@@ -41,7 +41,7 @@ def run(op: Run, job: Job) -> BuiltLayer:
         Cancelled: the build was interrupted meanwhile.
     """
     if not is_native(wanted_platform(op.platform)):
-        from builder.execute.foreign import need_emulator
+        from pybuild.builder.execute.foreign import need_emulator
 
         need_emulator(op.platform, job.machine.root / "tmp")
     snapshots = job.machine.snapshots

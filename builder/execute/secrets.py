@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from builder.errors import BuildError
-from builder.ops import Run, RunMount
-from builder.request import Request
-from builder.secret_values import read_secret
-from runtime.spec import FileMount
-from runtime.values import frozen
+from pybuild.builder.errors import BuildError
+from pybuild.builder.plan.ops import Run, RunMount
+from pybuild.builder.request import Request
+from pybuild.builder.sources.secrets import read_secret
+from pybuild.runtime.sandbox.spec import FileMount
+from pybuild.runtime.values import frozen
 
 _FOLDER = PurePosixPath("/run/secrets")
 _SHORTEST = 4

@@ -7,12 +7,12 @@ its own (Docker's overlay2 driver) would otherwise make them anew, and ``/tmp`` 
 import stat
 from dataclasses import dataclass, field
 
-from builder.errors import BuildError
-from builder.modes import MADE
-from builder.oci.layer import LayerWriter, check_name
-from builder.oci.tar_entry import AS_BELOW, Entry, EntryKind
-from builder.oci.tar_writer import Parts
-from builder.trees import FILE, FOLDER, LINK, OTHER, Node, Tree, resolve
+from pybuild.builder.content.trees import FILE, FOLDER, LINK, OTHER, Node, Tree, resolve
+from pybuild.builder.errors import BuildError
+from pybuild.builder.oci.layers.layer import LayerWriter, check_name
+from pybuild.builder.oci.tar.entry import AS_BELOW, Entry, EntryKind
+from pybuild.builder.oci.tar.writer import Parts
+from pybuild.builder.plan.modes import MADE
 
 _KINDS = {EntryKind.DIRECTORY: FOLDER, EntryKind.FILE: FILE, EntryKind.HARDLINK: FILE, EntryKind.SYMLINK: LINK}
 

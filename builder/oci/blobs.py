@@ -19,12 +19,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from builder.oci.digest import Digest
-from builder.oci.errors import BlobNotFound, DigestMismatch, InvalidDigest, SizeMismatch
-from builder.oci.json_text import DOCUMENT_LIMIT
-from builder.oci.model import Descriptor
-from builder.oci.verified import Verifier, pieces
-from runtime import filelock
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import BlobNotFound, DigestMismatch, InvalidDigest, SizeMismatch
+from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.streams.verified import Verifier, pieces
+from pybuild.runtime.paths import filelock
 
 _TEMP_PREFIX = "blob-"
 _RETIRED_PREFIX = "blob-gone-"

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.compression import check_level, decompressing, open_compressor
-from builder.oci.model import Descriptor, Index, Manifest
-from builder.oci.verified import pieces
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.model import Descriptor, Index, Manifest
+from pybuild.builder.oci.streams.compression import check_level, decompressing, open_compressor
+from pybuild.builder.oci.streams.verified import pieces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

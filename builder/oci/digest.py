@@ -4,7 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from builder.oci.errors import InvalidDigest
+from pybuild.builder.oci.errors import InvalidDigest
 
 _LENGTHS = {"sha256": 64, "sha512": 128}
 _HEX = re.compile(r"[0-9a-f]+\Z")

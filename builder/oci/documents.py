@@ -1,10 +1,10 @@
 """What a document is, when nothing that can be trusted says so: the answer of a registry, a file of an archive."""
 
-from builder.oci import media
-from builder.oci.digest import Digest
-from builder.oci.errors import InvalidImage
-from builder.oci.fields import parse_object
-from builder.oci.model import Descriptor, Index, Manifest
+from pybuild.builder.oci import media
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import InvalidImage
+from pybuild.builder.oci.fields import parse_object
+from pybuild.builder.oci.model import Descriptor, Index, Manifest
 
 _KNOWN = media.INDEXES | media.MANIFESTS
 

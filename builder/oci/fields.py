@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from builder.oci.digest import Digest
-from builder.oci.errors import InvalidDigest, InvalidImage
-from builder.oci.json_text import DOCUMENT_LIMIT, decode
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import InvalidDigest, InvalidImage
+from pybuild.builder.oci.json_text import DOCUMENT_LIMIT, decode
 
 _T = TypeVar("_T")
 _TYPE_NAMES = {str: "string", int: "int", bool: "bool", list: "list", dict: "object"}

@@ -4,12 +4,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.errors import ImageNotFound, InvalidImage
-from builder.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
-from runtime.values import frozen
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import ImageNotFound, InvalidImage
+from pybuild.builder.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
+from pybuild.runtime.values import frozen
 
 INDEX_DEPTH = 3
 """How many indexes may stand in one another; more has no use and may be an attack."""

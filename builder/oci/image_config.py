@@ -7,11 +7,11 @@ images, too.
 import re
 from collections.abc import Mapping
 
-from builder.oci.digest import Digest
-from builder.oci.errors import InvalidImage
-from builder.oci.fields import Fields, parse_object
-from builder.oci.json_text import encode
-from runtime.values import frozen
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import InvalidImage
+from pybuild.builder.oci.fields import Fields, parse_object
+from pybuild.builder.oci.json_text import encode
+from pybuild.runtime.values import frozen
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

@@ -8,7 +8,7 @@ digest here.
 import json
 import re
 
-from builder.oci.errors import InvalidImage
+from pybuild.builder.oci.errors import InvalidImage
 
 DOCUMENT_LIMIT = 4 * 1024 * 1024
 """The largest manifest that a registry must accept (distribution-spec, "Pushing Manifests")."""

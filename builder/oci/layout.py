@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from builder.oci.digest import Digest
-from builder.oci.errors import InvalidImage
-from builder.oci.model import Descriptor, Index
-from runtime.filelock import exclusive
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import InvalidImage
+from pybuild.builder.oci.model import Descriptor, Index
+from pybuild.runtime.paths.filelock import exclusive
 
 REF_NAME = "org.opencontainers.image.ref.name"
 CONTAINERD_NAME = "io.containerd.image.name"

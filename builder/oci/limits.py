@@ -1,6 +1,6 @@
 """How much a layer may ask of the machine before it is refused (decompression bombs, header bombs)."""
 
-from runtime.values import frozen
+from pybuild.runtime.values import frozen
 
 MAX_PATH, MAX_NAME = 4095, 255
 """Bytes of a path, as the kernel takes it, and of each name in it."""

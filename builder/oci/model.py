@@ -9,13 +9,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import field
 
-from builder.oci import media
-from builder.oci.digest import Digest
-from builder.oci.errors import InvalidImage
-from builder.oci.fields import Fields, parse_object
-from builder.oci.image_config import ContainerConfig, Healthcheck, History, ImageConfig
-from builder.oci.json_text import DOCUMENT_LIMIT, encode
-from runtime.values import frozen
+from pybuild.builder.oci import media
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import InvalidImage
+from pybuild.builder.oci.fields import Fields, parse_object
+from pybuild.builder.oci.image_config import ContainerConfig, Healthcheck, History, ImageConfig
+from pybuild.builder.oci.json_text import DOCUMENT_LIMIT, encode
+from pybuild.runtime.values import frozen
 
 __all__ = [
     "ContainerConfig",

@@ -12,9 +12,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from builder.oci.blobs import BlobStore, BlobWriter
-from builder.oci.digest import Digest
-from builder.oci.verified import PIECE
+from pybuild.builder.oci.blobs import BlobStore, BlobWriter
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.streams.verified import PIECE
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from contextlib import suppress
 
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.errors import BlobNotFound, ImageNotFound, OciError
-from builder.oci.image import INDEX_DEPTH, children, choose_manifest, reachable
-from builder.oci.model import Descriptor
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import BlobNotFound, ImageNotFound, OciError
+from pybuild.builder.oci.image import INDEX_DEPTH, children, choose_manifest, reachable
+from pybuild.builder.oci.model import Descriptor
 
 
 def is_whole(blobs: BlobStore, descriptor: Descriptor) -> bool:

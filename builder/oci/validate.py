@@ -7,15 +7,15 @@ import hashlib
 from pathlib import Path
 from typing import BinaryIO
 
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.compression import decompressing
-from builder.oci.digest import Digest
-from builder.oci.errors import OciError
-from builder.oci.image import INDEX_DEPTH, check_media_type
-from builder.oci.layout import Layout
-from builder.oci.model import Descriptor, ImageConfig, Index, Manifest
-from builder.oci.verified import pieces, verifying
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import OciError
+from pybuild.builder.oci.image import INDEX_DEPTH, check_media_type
+from pybuild.builder.oci.layout import Layout
+from pybuild.builder.oci.model import Descriptor, ImageConfig, Index, Manifest
+from pybuild.builder.oci.streams.compression import decompressing
+from pybuild.builder.oci.streams.verified import pieces, verifying
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
 

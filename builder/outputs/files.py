@@ -7,9 +7,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from builder.errors import RequestError
-from builder.outputs.space import Space
-from builder.room import writing
+from pybuild.builder.errors import RequestError
+from pybuild.builder.outputs.space import Space
+from pybuild.builder.store.room import writing
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from builder.errors import RequestError
-from builder.oci.blobs import BlobStore
-from builder.oci.image import reachable
-from builder.oci.layout import Layout
-from builder.oci.model import Descriptor
-from builder.room import writing
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.image import reachable
+from pybuild.builder.oci.layout import Layout
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.store.room import writing
 
 
 @contextmanager

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from builder.errors import RequestError
-from builder.outputs.space import Space
-from builder.outputs.tree import Folder, Tree, folders, open_file, open_folder
-from runtime.filelock import remove_tree
-from runtime.safepath import Entry, Root
-from runtime.sparse import copy_data
+from pybuild.builder.errors import RequestError
+from pybuild.builder.outputs.space import Space
+from pybuild.builder.outputs.tree import Folder, Tree, folders, open_file, open_folder
+from pybuild.runtime.paths.filelock import remove_tree
+from pybuild.runtime.paths.safepath import Entry, Root
+from pybuild.runtime.paths.sparse import copy_data
 
 _FILE_MODE, _FOLDER_MODE = 0o777, 0o1777
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

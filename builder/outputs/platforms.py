@@ -4,13 +4,13 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from builder.errors import RequestError
-from builder.machine import Machine
-from builder.oci import media
-from builder.oci.image import children, read_image
-from builder.oci.model import Descriptor
-from builder.outputs.tree import Tree, folders, is_folder
-from builder.request import Output
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci import media
+from pybuild.builder.oci.image import children, read_image
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.outputs.tree import Tree, folders, is_folder
+from pybuild.builder.request import Output
+from pybuild.builder.store.machine import Machine
 
 
 @contextmanager

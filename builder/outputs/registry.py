@@ -4,18 +4,18 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from builder.errors import PushFailed
-from builder.machine import Machine
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.errors import OciError, RegistryError
-from builder.oci.image import children
-from builder.oci.model import Descriptor
-from builder.oci.registry.access import AS_CONFIGURED, Access
-from builder.oci.registry.push import PushOptions
-from builder.oci.registry.registry import open_registry
-from grammar.reference import InvalidReference, Reference, parse_reference
+from pybuild.builder.errors import PushFailed
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import OciError, RegistryError
+from pybuild.builder.oci.image import children
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.registry.access import AS_CONFIGURED, Access
+from pybuild.builder.oci.registry.registry import open_registry
+from pybuild.builder.oci.registry.transfer.push import PushOptions
+from pybuild.builder.store.machine import Machine
+from pybuild.grammar.reference import InvalidReference, Reference, parse_reference
 
 Status = Callable[[str, int, int], None]
 """Takes (what, bytes done, bytes in all), from several threads at once."""

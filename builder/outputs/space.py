@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 
-from builder.oci.limits import DEFAULT_LIMITS
+from pybuild.builder.oci.limits import DEFAULT_LIMITS
 
 _STEP = 64 << 20
 

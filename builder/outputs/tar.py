@@ -4,11 +4,11 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 
-from builder.oci.host_entry import entry_of, image_xattrs
-from builder.oci.tar_entry import Entry, EntryKind
-from builder.oci.tar_writer import TarWriter
-from builder.outputs.tree import Folder, Tree, folders, is_folder, open_file
-from runtime.safepath import Entry as Found
+from pybuild.builder.oci.layers.host_entry import entry_of, image_xattrs
+from pybuild.builder.oci.tar.entry import Entry, EntryKind
+from pybuild.builder.oci.tar.writer import TarWriter
+from pybuild.builder.outputs.tree import Folder, Tree, folders, is_folder, open_file
+from pybuild.runtime.paths.safepath import Entry as Found
 
 _HALF_SECOND = 500_000_000
 

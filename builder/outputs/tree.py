@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from runtime.safepath import Entry, open_beneath, scan_folder
+from pybuild.runtime.paths.safepath import Entry, open_beneath, scan_folder
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from builder.errors import RequestError
-from builder.machine import Machine
-from builder.oci.model import Descriptor
-from builder.outputs.files import destination, sink
-from builder.outputs.platforms import open_trees
-from builder.request import Output, Shape
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.outputs.files import destination, sink
+from pybuild.builder.outputs.platforms import open_trees
+from pybuild.builder.request import Output, Shape
+from pybuild.builder.store.machine import Machine
 
 Named = tuple[tuple[str, ...], Descriptor]
 """An image and its names, spelled in full."""
@@ -40,12 +40,12 @@ def write(
             case "oci" | "docker":
                 write_archive([(names, descriptor)], output, machine)
             case "tar":
-                from builder.outputs.tar import write_trees
+                from pybuild.builder.outputs.tar import write_trees
 
                 with open_trees(descriptor, output, machine) as trees, destination(output.dest) as file:
                     write_trees(trees, sink(file), epoch, nearest_second=nearest_second)
             case "local":
-                from builder.outputs.local import replace_content, write_folder
+                from pybuild.builder.outputs.local import replace_content, write_folder
 
                 put = replace_content if dict(output.options).get("mode") == "delete" else write_folder
                 with open_trees(descriptor, output, machine) as trees:
@@ -60,7 +60,7 @@ def shaped(machine: Machine, descriptor: Descriptor, shape: Shape) -> Descriptor
     """Return the image in this *shape*, which is in the store from then on."""
     if not shape.docker and shape.compression is None:
         return descriptor
-    from builder.oci.convert import Form, convert
+    from pybuild.builder.oci.convert import Form, convert
 
     if shape.compression is None:
         return convert(machine.blobs, descriptor, Form(docker=shape.docker))
@@ -71,8 +71,8 @@ def shaped(machine: Machine, descriptor: Descriptor, shape: Shape) -> Descriptor
 def _push(
     descriptor: Descriptor, names: tuple[str, ...], output: Output, machine: Machine, status: Callable[..., None]
 ) -> None:
-    from builder.outputs.registry import Watch, push
-    from builder.registry_access import access_of
+    from pybuild.builder.outputs.registry import Watch, push
+    from pybuild.builder.sources.registry_access import access_of
 
     by_digest = output.flag("push-by-digest")
     access = access_of(machine, status, insecure=output.flag("registry.insecure"))
@@ -85,12 +85,12 @@ def write_archive(images: Sequence[Named], output: Output, machine: Machine) -> 
     """Write (names, descriptor) of each of *images* to the one archive or layout that *output* is."""
     images = [(names, shaped(machine, descriptor, output.shape)) for names, descriptor in images]
     if not output.flag("tar", default=True):
-        from builder.outputs.layout import write_layout
+        from pybuild.builder.outputs.layout import write_layout
 
         for names, descriptor in images:
             write_layout(machine.blobs, descriptor, names, _folder(output))
         return
-    from builder.oci.archive import save
+    from pybuild.builder.oci.archive import save
 
     with destination(output.dest) as file:
         save(machine.blobs, images, sink(file))

@@ -5,16 +5,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from builder.machine import Machine
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.image import children, reachable, read_image
-from builder.oci.model import Descriptor, Index
-from builder.oci.present import whole_or_present
-from builder.transports.entries import entry_of, with_entries
-from builder.transports.places import Place
-from builder.transports.source import Choice, Reading, Source, copy_blobs, open_source
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.image import children, reachable, read_image
+from pybuild.builder.oci.model import Descriptor, Index
+from pybuild.builder.oci.present import whole_or_present
+from pybuild.builder.store.machine import Machine
+from pybuild.builder.transports.entries import entry_of, with_entries
+from pybuild.builder.transports.places import Place
+from pybuild.builder.transports.source import Choice, Reading, Source, copy_blobs, open_source
 
 
 @contextmanager

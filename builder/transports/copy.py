@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from builder.oci.model import Descriptor
-from builder.transports.places import InArchive, InStore, Place
-from builder.transports.source import Choice, Reading, open_source
-from builder.transports.target import Writing, write_to
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.transports.places import InArchive, InStore, Place
+from pybuild.builder.transports.source import Choice, Reading, open_source
+from pybuild.builder.transports.target import Writing, write_to
 
 
 def copy(source: Place, target: Place, choice: Choice, reading: Reading, writing: Writing) -> Descriptor:

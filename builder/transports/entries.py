@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from builder.errors import RequestError
-from builder.oci.digest import Digest
-from builder.oci.image import normal_platform
-from builder.oci.model import Descriptor, ImageConfig, Index, Platform
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.image import normal_platform
+from pybuild.builder.oci.model import Descriptor, ImageConfig, Index, Platform
 
 _SUBJECT = "vnd.docker.reference.digest"
 """By this annotation BuildKit says which image an attestation is about."""

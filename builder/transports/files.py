@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from builder.errors import RequestError
-from builder.machine import Machine
-from builder.oci.archive_blobs import take_blobs
-from builder.oci.archive_load import Loaded, load
-from builder.oci.blobs import BlobStore
-from builder.oci.layout import INDEX_LIMIT, read_index
-from builder.oci.model import Descriptor, Index
-from builder.transports.listed import pick
-from builder.transports.places import InArchive, InFolder
-from grammar.reference import InvalidReference, parse_reference
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.archive.blobs import take_blobs
+from pybuild.builder.oci.archive.load import Loaded, load
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.layout import INDEX_LIMIT, read_index
+from pybuild.builder.oci.model import Descriptor, Index
+from pybuild.builder.store.machine import Machine
+from pybuild.builder.transports.listed import pick
+from pybuild.builder.transports.places import InArchive, InFolder
+from pybuild.grammar.reference import InvalidReference, parse_reference
 
 
 def copying_folder(machine: Machine) -> Path:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from builder.errors import RequestError
-from builder.oci.layout import names_of
-from builder.oci.model import Descriptor
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.layout import names_of
+from pybuild.builder.oci.model import Descriptor
 
 
 def pick(entries: Sequence[Descriptor], name: str, where: str) -> Descriptor:

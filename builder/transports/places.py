@@ -8,8 +8,8 @@ A folder or file ends at the first colon. Anything without a transport is a name
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.errors import RequestError
-from grammar.reference import InvalidReference, Reference, parse_reference
+from pybuild.builder.errors import RequestError
+from pybuild.grammar.reference import InvalidReference, Reference, parse_reference
 
 _OTHERS = ("dir", "docker-daemon", "containers-storage", "sif", "ostree", "tarball")
 _KNOWN = "docker://REFERENCE, oci:FOLDER, oci-archive:FILE, docker-archive:FILE, or the name of an image in the store"

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.errors import BlobNotFound
-from builder.oci.model import Descriptor
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import BlobNotFound
+from pybuild.builder.oci.model import Descriptor
 
 _ATTEMPTS = 5
 

@@ -5,20 +5,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import assert_never
 
-from builder.errors import PullFailed
-from builder.machine import Machine
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.errors import OciError
-from builder.oci.image import choose_manifest, host_platform, read_image
-from builder.oci.model import Descriptor, Platform
-from builder.oci.registry.access import AS_CONFIGURED, Access
-from builder.oci.registry.registry import Registry, open_registry
-from builder.oci.registry.remote import TransferProgress, no_progress
-from builder.transports.files import archive_blobs, copying_folder, in_archive, in_folder
-from builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place
-from builder.transports.remote_blobs import RemoteBlobs
-from grammar.reference import DEFAULT_TAG, Reference
+from pybuild.builder.errors import PullFailed
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import OciError
+from pybuild.builder.oci.image import choose_manifest, host_platform, read_image
+from pybuild.builder.oci.model import Descriptor, Platform
+from pybuild.builder.oci.registry.access import AS_CONFIGURED, Access
+from pybuild.builder.oci.registry.registry import Registry, open_registry
+from pybuild.builder.oci.registry.transfer.remote import TransferProgress, no_progress
+from pybuild.builder.store.machine import Machine
+from pybuild.builder.transports.files import archive_blobs, copying_folder, in_archive, in_folder
+from pybuild.builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place
+from pybuild.builder.transports.remote_blobs import RemoteBlobs
+from pybuild.grammar.reference import DEFAULT_TAG, Reference
 
 Origin = tuple[str, str]
 

@@ -4,26 +4,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from builder.errors import PushFailed, RequestError
-from builder.machine import Machine
-from builder.names import full_names
-from builder.oci import media
-from builder.oci.archive_save import save
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.errors import RegistryError
-from builder.oci.image import reachable
-from builder.oci.model import Descriptor
-from builder.oci.registry.access import AS_CONFIGURED, Access
-from builder.oci.registry.push import PushOptions
-from builder.oci.registry.registry import open_registry
-from builder.oci.registry.remote import TransferProgress, no_progress
-from builder.outputs.files import destination, sink
-from builder.outputs.layout import added_to
-from builder.outputs.registry import mount_sources
-from builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place
-from builder.transports.source import Source, copy_blobs
-from grammar.reference import DEFAULT_TAG
+from pybuild.builder.errors import PushFailed, RequestError
+from pybuild.builder.image.names import full_names
+from pybuild.builder.oci import media
+from pybuild.builder.oci.archive.save import save
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import RegistryError
+from pybuild.builder.oci.image import reachable
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.registry.access import AS_CONFIGURED, Access
+from pybuild.builder.oci.registry.registry import open_registry
+from pybuild.builder.oci.registry.transfer.push import PushOptions
+from pybuild.builder.oci.registry.transfer.remote import TransferProgress, no_progress
+from pybuild.builder.outputs.files import destination, sink
+from pybuild.builder.outputs.layout import added_to
+from pybuild.builder.outputs.registry import mount_sources
+from pybuild.builder.store.machine import Machine
+from pybuild.builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place
+from pybuild.builder.transports.source import Source, copy_blobs
+from pybuild.grammar.reference import DEFAULT_TAG
 
 _DOCUMENTS = media.INDEXES | media.MANIFESTS
 

@@ -1,13 +1,13 @@
 import pytest
 
-from builder import execute
-from builder.build import build
-from builder.errors import BuildError, RequestError
-from builder.machine import open_machine
-from builder.oci.image import read_image
-from builder.oci.validate import validate
-from builder.progress import Warned
-from builder.request import Request
+from pybuild.builder import execute
+from pybuild.builder.build import build
+from pybuild.builder.errors import BuildError, RequestError
+from pybuild.builder.oci.image import read_image
+from pybuild.builder.oci.validate import validate
+from pybuild.builder.progress import Warned
+from pybuild.builder.request import Request
+from pybuild.builder.store.machine import open_machine
 from tests.helpers.contexts import write_context
 from tests.helpers.fake_execute import FakeExecute
 from tests.helpers.images import tiny_image

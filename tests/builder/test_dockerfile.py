@@ -2,11 +2,11 @@ import os
 
 import pytest
 
-from builder.dockerfile import DockerfileText, read_dockerfile
-from builder.errors import BuildError, RequestError
-from builder.request import Request
-from grammar.errors import DockerfileError
-from grammar.source import Source
+from pybuild.builder.dockerfile import DockerfileText, read_dockerfile
+from pybuild.builder.errors import BuildError, RequestError
+from pybuild.builder.request import Request
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.source import Source
 
 
 def read(context, dockerfile=None):

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from builder.interrupts import Interrupts, noticed
-from builder.schedule import run_in_order
+from pybuild.builder.interrupts import Interrupts, noticed
+from pybuild.builder.solve.schedule import run_in_order
 from tests.helpers.handlers import ENDING, default_handlers
 
 

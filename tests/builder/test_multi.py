@@ -2,17 +2,17 @@ import json
 
 import pytest
 
-from builder import execute
-from builder.build import build
-from builder.errors import RequestError
-from builder.machine import open_machine
-from builder.oci import media
-from builder.oci.image import read_image
-from builder.oci.model import Index
-from builder.oci.validate import validate
-from builder.platforms import parse_platform
-from builder.progress import StepStarted, Warned
-from builder.request import Annotation, Output, Request
+from pybuild.builder import execute
+from pybuild.builder.build import build
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci import media
+from pybuild.builder.oci.image import read_image
+from pybuild.builder.oci.model import Index
+from pybuild.builder.oci.validate import validate
+from pybuild.builder.platforms import parse_platform
+from pybuild.builder.progress import StepStarted, Warned
+from pybuild.builder.request import Annotation, Output, Request
+from pybuild.builder.store.machine import open_machine
 from tests.helpers.contexts import write_context
 from tests.helpers.fake_execute import FakeExecute
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index

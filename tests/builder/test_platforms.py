@@ -1,9 +1,9 @@
 import pytest
 
-from builder.errors import ResolveError
-from builder.oci.image import host_platform
-from builder.oci.model import ImageConfig, Platform
-from builder.platforms import claimed, parse_platform, platform_arguments, wanted_platform
+from pybuild.builder.errors import ResolveError
+from pybuild.builder.oci.image import host_platform
+from pybuild.builder.oci.model import ImageConfig, Platform
+from pybuild.builder.platforms import claimed, parse_platform, platform_arguments, wanted_platform
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,17 @@ import pytest
 
 from tests.helpers.web import Web
 
-HEAVY = {"lark", "networkx", "requests", "zstandard", "isal", "grammar.parser", "builder.graph", "runtime.seccomp"}
-HEAVY |= {"builder.checks", "grammar.lint", "grammar.lint_rules"}
+HEAVY = {
+    "lark",
+    "networkx",
+    "requests",
+    "zstandard",
+    "isal",
+    "pybuild.grammar.dockerfile.parser",
+    "pybuild.builder.graph.graph",
+    "pybuild.runtime.sandbox.inside.seccomp",
+}
+HEAVY |= {"pybuild.builder.checks", "pybuild.grammar.lint.lint", "pybuild.grammar.lint.rules"}
 
 PROGRAM = """
 import json, os, sys
@@ -22,7 +31,7 @@ def note(event, args):
     if event == "open" and not args[2] & os.O_PATH:
         opened.append(os.fsdecode(args[0]) if isinstance(args[0], (str, bytes)) else args[0])
 sys.addaudithook(note)
-from builder.cli import main
+from pybuild.builder.cli.main import main
 try:
     sys.argv[:] = ["pybuild", "build", "--root", sys.argv[1], "-q", "-t", "warm:1", sys.argv[2]]
     main()

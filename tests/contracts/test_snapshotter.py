@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from runtime import snapshots
-from runtime.changes import overlay_xattr_prefix
-from runtime.copying import CopyingSnapshotter
-from runtime.errors import SnapshotError
-from runtime.overlay import OverlaySnapshotter
-from runtime.roots import DirectoryRoot, OverlayRoot
-from runtime.safepath import Root
-from runtime.snapshotter import Active, Snapshotter
+from pybuild.runtime.errors import SnapshotError
+from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.rootfs.roots import DirectoryRoot, OverlayRoot
+from pybuild.runtime.snapshots import disk as snapshots
+from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
+from pybuild.runtime.snapshots.copying import CopyingSnapshotter
+from pybuild.runtime.snapshots.overlay import OverlaySnapshotter
+from pybuild.runtime.snapshots.snapshotter import Active, Snapshotter
 from tests.helpers.hosts import need_root
 from tests.helpers.trees import Tree, read_folder
 
@@ -453,8 +453,8 @@ def test_an_open_tree_survives_the_removal_of_nothing_it_needs(keeper: Snapshott
 CRASH = """
 import os, sys
 from pathlib import Path
-from runtime import copying, overlay
-keeper = getattr(sys.modules["runtime." + sys.argv[1]], sys.argv[2])(Path(sys.argv[3]))
+from pybuild.runtime.snapshots import copying, overlay
+keeper = getattr(sys.modules[sys.argv[1]], sys.argv[2])(Path(sys.argv[3]))
 active = keeper.prepare(sys.argv[4])
 (active.folder / "half").write_text("done")
 print(active.key, flush=True)
@@ -469,7 +469,7 @@ def test_what_a_killed_builder_left_is_swept_and_what_a_living_one_has_is_kept(
     mine = keeper.prepare(base)
     folder = tmp_path / "snapshots"
     kind = type(keeper)
-    command = [sys.executable, "-c", CRASH, kind.__module__.split(".")[1], kind.__name__, str(folder), base]
+    command = [sys.executable, "-c", CRASH, kind.__module__, kind.__name__, str(folder), base]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         key = process.stdout.readline().strip()

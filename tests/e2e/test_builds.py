@@ -2,9 +2,9 @@
 
 import pytest
 
-from builder.oci.blobs import BlobStore
-from builder.oci.layout import Layout
-from builder.oci.validate import validate
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.layout import Layout
+from pybuild.builder.oci.validate import validate
 from tests.helpers import cases, configs, trees
 from tests.helpers.lab import BuiltCase, Lab
 from tests.helpers.watch import opened_files

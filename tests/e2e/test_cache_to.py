@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci.validate import validate_store
+from pybuild.builder.oci.validate import validate_store
 from tests.helpers.contexts import write_context
 from tests.helpers.docker_registry import docker_registry
 from tests.helpers.hosts import need_programs, need_small_base

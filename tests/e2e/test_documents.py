@@ -22,7 +22,7 @@ def shims(tmp_path: Path) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "pybuild"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m builder "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pybuild "$@"\n')
     program.chmod(stat.S_IRWXU)
     return folder
 
@@ -39,7 +39,7 @@ def _run(command: list[str], folder: Path, shims: Path, *, place: Path = ROOT) -
     environment = {
         **program.environment,
         "PATH": f"{shims}:{os.environ['PATH']}",
-        "PYTHONPATH": os.fspath(ROOT),
+        "PYTHONPATH": os.fspath(ROOT / ".src"),
         "TMPDIR": os.fspath(folder),
     }
     result = subprocess.run(
@@ -58,7 +58,7 @@ def test_library_example_of_the_readme_works(tmp_path: Path, shims: Path) -> Non
     shell = _example("sh", "pybuild import").replace("/tmp/first", os.fspath(tmp_path / "first"))
     _run(["sh", "-euc", shell], tmp_path, shims)
     (tmp_path / "Dockerfile").write_text("FROM base\nLABEL made=by-library\n")
-    printed = _run([sys.executable, "-c", _example("python", "builder")], tmp_path, shims, place=tmp_path)
+    printed = _run([sys.executable, "-c", _example("python", "pybuild")], tmp_path, shims, place=tmp_path)
     assert re.search(r"^sha256:[0-9a-f]{64}\b", printed, re.MULTILINE)
 
 

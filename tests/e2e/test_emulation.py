@@ -91,7 +91,7 @@ def test_an_emulated_command_that_fails_ends_the_build_with_its_code(bases: Prog
 def test_binfmt_misc_need_not_be_seen(bases: Program, tmp_path: Path, hidden: str) -> None:
     context = write_context(tmp_path / "context", {"Dockerfile": "FROM bases\nRUN uname -m\n"})
     cover = "mount -t tmpfs none /proc/sys/fs/binfmt_misc" if hidden != "not mounted" else "true"
-    command = ["unshare", "--mount", "sh", "-c", f'{cover} && exec "$@"', "sh", sys.executable, "-m", "builder"]
+    command = ["unshare", "--mount", "sh", "-c", f'{cover} && exec "$@"', "sh", sys.executable, "-m", "pybuild"]
     words = [*command, *build_arguments(context, ("--platform=linux/arm64",))]
     result = subprocess.run(words, env=bases.environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci.validate import validate_store
+from pybuild.builder.oci.validate import validate_store
 from tests.helpers.contexts import write_context
 from tests.helpers.gha_server import GhaServer
 from tests.helpers.hosts import need_small_base

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci.validate import validate_store
+from pybuild.builder.oci.validate import validate_store
 from tests.helpers.contexts import write_context
 from tests.helpers.leftovers import mounts_below, now, wait_until_no_process
 from tests.helpers.program import Program, build_arguments, built

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from builder.oci.validate import validate_store
+from pybuild.builder.oci.validate import validate_store
 from tests.helpers.contexts import write_context
 from tests.helpers.docker_registry import docker_registry
 from tests.helpers.hosts import need_programs, need_small_base

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from builder.oci.validate import validate_store
+from pybuild.builder.oci.validate import validate_store
 from tests.helpers.contexts import write_context
 from tests.helpers.program import Built, Program, build_arguments, built
 

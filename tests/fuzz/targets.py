@@ -6,17 +6,17 @@ it accepts again after printing it. `tests/properties/test_fuzz_targets.py` runs
 
 from collections.abc import Callable
 
-from builder.caches.document import Remembered
-from builder.oci.errors import InvalidImage
-from grammar.errors import DockerfileError
-from grammar.ignorefile import IgnoreFile
-from grammar.mounts import read_mount
-from grammar.nodes import Node, Word
-from grammar.parser import parse
-from grammar.patterns import BadPattern, match
-from grammar.reference import InvalidReference, parse_reference
-from grammar.source import Source, Span
-from grammar.words import expand, expand_all, variables
+from pybuild.builder.caches.document import Remembered
+from pybuild.builder.oci.errors import InvalidImage
+from pybuild.grammar.dockerfile.mounts import read_mount
+from pybuild.grammar.dockerfile.parser import parse
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.ignorefile import IgnoreFile
+from pybuild.grammar.nodes import Node, Word
+from pybuild.grammar.patterns import BadPattern, match
+from pybuild.grammar.reference import InvalidReference, parse_reference
+from pybuild.grammar.source import Source, Span
+from pybuild.grammar.words.expand import expand, expand_all, variables
 
 _SCOPE = {"a": "1", "b": "x y", "empty": ""}
 

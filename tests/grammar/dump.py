@@ -3,8 +3,8 @@
 from dataclasses import fields, is_dataclass
 from enum import Enum
 
-from grammar.nodes import Dockerfile, Word
-from grammar.source import Source, Span
+from pybuild.grammar.nodes import Dockerfile, Word
+from pybuild.grammar.source import Source, Span
 
 
 def dump(dockerfile: Dockerfile, source: Source) -> str:

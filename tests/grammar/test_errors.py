@@ -1,5 +1,5 @@
-from grammar.errors import DockerfileError
-from grammar.source import Source, Span
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.source import Source, Span
 
 _SOURCE = Source("Dockerfile", "FROM a\nRUNN b\n")
 

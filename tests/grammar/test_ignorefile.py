@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grammar.errors import DockerfileError
-from grammar.ignorefile import IgnoreFile
-from grammar.source import Span
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.ignorefile import IgnoreFile
+from pybuild.grammar.source import Span
 
 
 def _ignored(text: str, *paths: str) -> list[str]:
@@ -146,7 +146,7 @@ def test_ignoring_agrees_with_a_slow_reading_of_the_rules(lines: list[str], path
 
 
 def test_folders_that_were_forgotten_are_found_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grammar.ignorefile._MOST_FOLDERS", 3)
+    monkeypatch.setattr("pybuild.grammar.ignorefile._MOST_FOLDERS", 3)
     rules = IgnoreFile.parse("**/a/**/*.o\n!x/**/keep.o")
     paths = [f"{top}/a/{number}/{name}" for number in range(4) for top in "xy" for name in ("keep.o", "b.o", "b.c")]
 

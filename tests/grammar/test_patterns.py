@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grammar.patterns import BadPattern, CharClass, Wild, has_wildcard, match, name_matcher, parse_pattern
+from pybuild.grammar.patterns import BadPattern, CharClass, Wild, has_wildcard, match, name_matcher, parse_pattern
 
 
 @pytest.mark.parametrize(

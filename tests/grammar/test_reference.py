@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grammar.reference import InvalidReference, Reference, parse_reference
+from pybuild.grammar.reference import InvalidReference, Reference, parse_reference
 
 _DIGEST = "sha256:" + "0123456789abcdef" * 4
 

@@ -1,4 +1,4 @@
-from grammar.source import Source, Span
+from pybuild.grammar.source import Source, Span
 
 
 def test_position_counts_lines_and_columns_from_one() -> None:

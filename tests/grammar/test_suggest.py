@@ -1,6 +1,6 @@
 import pytest
 
-from grammar.suggest import closest, did_you_mean
+from pybuild.grammar.suggest import closest, did_you_mean
 
 _NAMES = ("from", "run", "copy", "chown", "chmod")
 

@@ -4,15 +4,15 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from builder.checks.warnings import Known, line_of, warnings
-from builder.oci.digest import Digest
-from builder.oci.model import ImageConfig
-from builder.outline import Outline
-from builder.request import Request
-from builder.resolve import global_scope
-from grammar import parser
-from grammar.lint_rules import Violation
-from grammar.source import Source
+from pybuild.builder.checks.warnings import Known, line_of, warnings
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.model import ImageConfig
+from pybuild.builder.request import Request
+from pybuild.builder.stages.outline import Outline
+from pybuild.builder.stages.resolve import global_scope
+from pybuild.grammar.dockerfile import parser
+from pybuild.grammar.lint.rules import Violation
+from pybuild.grammar.source import Source
 from tests.helpers.resolving import base_config
 
 _LAYERS = (Digest.of(b"layer"),)

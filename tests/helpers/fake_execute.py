@@ -15,22 +15,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from builder.cache import BuiltLayer, Layers
-from builder.dockerfile import read_dockerfile
-from builder.errors import BuildError, Cancelled
-from builder.execute import Job
-from builder.execute import execute as real_execute
-from builder.image import assemble
-from builder.machine import Machine
-from builder.oci.image import Image
-from builder.oci.model import ImageConfig
-from builder.oci.tar_entry import Entry, EntryKind
-from builder.ops import Copy, Mkdir, Op, Run
-from builder.planning import make_plan
-from builder.progress import Event
-from builder.request import Request
-from builder.solver import solve
-from builder.steps import Reporter
+from pybuild.builder.dockerfile import read_dockerfile
+from pybuild.builder.errors import BuildError, Cancelled
+from pybuild.builder.execute import Job
+from pybuild.builder.execute import execute as real_execute
+from pybuild.builder.graph.planning import make_plan
+from pybuild.builder.image.assemble import assemble
+from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.model import ImageConfig
+from pybuild.builder.oci.tar.entry import Entry, EntryKind
+from pybuild.builder.plan.ops import Copy, Mkdir, Op, Run
+from pybuild.builder.progress import Event
+from pybuild.builder.reporter import Reporter
+from pybuild.builder.request import Request
+from pybuild.builder.solve.solver import solve
+from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.store.machine import Machine
 from tests.helpers.contexts import write_context
 
 PATIENCE = 20

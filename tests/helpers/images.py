@@ -7,11 +7,11 @@ import json
 import tarfile
 from collections.abc import Mapping, Sequence
 
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.image import Image, write_image
-from builder.oci.model import ContainerConfig, Descriptor, History, ImageConfig, Index, Platform
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.image import Image, write_image
+from pybuild.builder.oci.model import ContainerConfig, Descriptor, History, ImageConfig, Index, Platform
 
 Files = Mapping[str, bytes]
 DEFAULT = ContainerConfig(env=("PATH=/bin",), cmd=("/bin/sh",))

@@ -28,7 +28,7 @@ class OrdinaryUser(Program):
         readable = ":".join(map(os.fspath, (_REPOSITORY, sys.prefix, sys.base_prefix)))
         ahead = ["unshare", "--mount", "sh", os.fspath(_SCRIPT), os.fspath(self.folder), readable]
         # The names of super() do not reach a class that slots made anew.
-        return [*ahead, "env", f"HOME={HOME}", f"PYTHONPATH={_REPOSITORY}", *Program.command(self, *arguments)]
+        return [*ahead, "env", f"HOME={HOME}", f"PYTHONPATH={_REPOSITORY / '.src'}", *Program.command(self, *arguments)]
 
     def seen(self, path: Path) -> Path:
         """What the user calls *path*, which is below the home."""

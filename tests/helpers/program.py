@@ -59,7 +59,7 @@ class Program:
 
     def command(self, *arguments: str) -> list[str]:
         """The words that start it."""
-        return [sys.executable, "-m", "builder", *arguments]
+        return [sys.executable, "-m", "pybuild", *arguments]
 
     @property
     def environment(self) -> Mapping[str, str]:

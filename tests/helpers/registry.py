@@ -25,13 +25,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.image import Image, reachable
-from builder.oci.media import INDEXES, MANIFESTS
-from builder.oci.model import Descriptor
-from builder.oci.registry.registry import Registry, Resolved
-from builder.oci.registry.retry import Retry
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.image import Image, reachable
+from pybuild.builder.oci.media import INDEXES, MANIFESTS
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.registry.registry import Registry, Resolved
+from pybuild.builder.oci.registry.wire.retry import Retry
 
 APP = "team/app"
 TAG = f"/v2/{APP}/manifests/1.0"

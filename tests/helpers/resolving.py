@@ -5,16 +5,16 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from builder.graph import BasePin, plan
-from builder.oci.model import ContainerConfig, ImageConfig
-from builder.outline import Outline
-from builder.plan import Plan
-from builder.request import Request
-from builder.resolve import outline_of as resolve_outline
-from builder.resolve import resolve
-from builder.stages import Stage, Stages, Step
-from grammar import parser
-from grammar.source import Source, Span
+from pybuild.builder.graph.graph import BasePin, plan
+from pybuild.builder.oci.model import ContainerConfig, ImageConfig
+from pybuild.builder.plan.plan import Plan
+from pybuild.builder.request import Request
+from pybuild.builder.stages.outline import Outline
+from pybuild.builder.stages.resolve import outline_of as resolve_outline
+from pybuild.builder.stages.resolve import resolve
+from pybuild.builder.stages.stages import Stage, Stages, Step
+from pybuild.grammar.dockerfile import parser
+from pybuild.grammar.source import Source, Span
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DIFF_ID = "sha256:" + "1" * 64

@@ -9,10 +9,10 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-from builder.oci.errors import LayerError
-from builder.oci.limits import Limits
-from builder.oci.unpack import unpack
-from runtime.safepath import Root
+from pybuild.builder.oci.errors import LayerError
+from pybuild.builder.oci.layers.unpack import unpack
+from pybuild.builder.oci.limits import Limits
+from pybuild.runtime.paths.safepath import Root
 from tests.helpers.rawtar import canary, watched
 from tests.helpers.trees import Tree, read_folder
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci.blobs import BlobStore
-from builder.oci.layout import Layout
-from builder.oci.model import Descriptor
-from builder.oci.validate import validate_store
-from builder.store_directory import prepare
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.layout import Layout
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.validate import validate_store
+from pybuild.builder.store.directory import prepare
 from tests.helpers.docker_registry import DockerRegistry, docker_registry
 from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci.blobs import BlobStore
-from builder.oci.layout import Layout
-from builder.store_directory import prepare
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.layout import Layout
+from pybuild.builder.store.directory import prepare
 from tests.helpers.docker_registry import DockerRegistry, docker_registry
 from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.images import AMD64, ARM64, tiny_image

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci.blobs import BlobStore
-from builder.oci.layout import Layout
-from builder.oci.model import Descriptor
-from builder.oci.validate import validate, validate_store
-from builder.store_directory import prepare
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.layout import Layout
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.validate import validate, validate_store
+from pybuild.builder.store.directory import prepare
 from tests.helpers.docker_registry import PASSWORD, USER, DockerRegistry, docker_registry
 from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
@@ -64,7 +64,7 @@ class Scene:
         """Run pybuild and return what it printed on both streams."""
         where = ["--root", str(store)] if store else []
         done = subprocess.run(
-            [sys.executable, "-m", "builder", *where, *arguments],
+            [sys.executable, "-m", "pybuild", *where, *arguments],
             env=self.environment,
             input=stdin,
             capture_output=True,
@@ -270,7 +270,7 @@ def test_a_pull_that_is_killed_goes_on(scene: Scene) -> None:
     Layout(scene.store).tag(name, descriptor)
     scene.pybuild("push", "-q", name)
     store = scene.folder / f"killed-{next(scene.numbers)}"
-    command = [sys.executable, "-m", "builder", "--root", str(store), "pull", "-q", name]
+    command = [sys.executable, "-m", "pybuild", "--root", str(store), "pull", "-q", name]
     process = subprocess.Popen(command, env=scene.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and sum(part.stat().st_size for part in store.glob("tmp/blob-part-*")) < 1 << 20:
         time.sleep(0.001)

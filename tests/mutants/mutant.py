@@ -5,7 +5,7 @@ A file there is a series of tables:
     [[mutant]]
     id = "keyring-join"                     unique; a word about the defence
     rows = ["A18"]                          rows of SECURITY.md that it belongs to
-    file = "runtime/process.py"
+    file = "runtime/sandbox/inside/process.py"
     old = "_leave_keyring()"                stands exactly once in the file
     new = "pass"
     test = "runtime/test_x.py::test_y"      below tests/; must pass as it is and fail after the edit

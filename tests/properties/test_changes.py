@@ -11,12 +11,12 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.change import Change, ChangeKind
-from runtime.changes import tree_changes
-from runtime.copying import CopyingSnapshotter, copy_tree
-from runtime.overlay import OverlaySnapshotter, mount_tree
-from runtime.roots import OverlayRoot
-from runtime.safepath import Root
+from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.rootfs.roots import OverlayRoot
+from pybuild.runtime.snapshots.change import Change, ChangeKind
+from pybuild.runtime.snapshots.changes import tree_changes
+from pybuild.runtime.snapshots.copying import CopyingSnapshotter, copy_tree
+from pybuild.runtime.snapshots.overlay import OverlaySnapshotter, mount_tree
 from tests.helpers.hosts import need_root
 from tests.helpers.trees import Tree, read_folder
 

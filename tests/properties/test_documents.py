@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.edit.documents import Documents
-from builder.oci.json_text import encode
-from builder.oci.model import ContainerConfig, Healthcheck, ImageConfig
+from pybuild.builder.edit.documents import Documents
+from pybuild.builder.oci.json_text import encode
+from pybuild.builder.oci.model import ContainerConfig, Healthcheck, ImageConfig
 
 NAMES = st.text("abc", min_size=1, max_size=2)
 LISTS = st.none() | st.lists(NAMES, max_size=2).map(tuple)

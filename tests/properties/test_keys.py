@@ -6,13 +6,27 @@ from dataclasses import fields, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder import codec
-from builder.graph import BasePin, plan
-from builder.keys import key
-from builder.oci.digest import Digest
-from builder.ops import Base, Copy, Git, Http, Inline, Local, Mkdir, Op, Pick, Run, RunMount, Scratch, Script
-from builder.plan import Plan, Vertex
-from builder.stages import Stages
+from pybuild.builder.graph.graph import BasePin, plan
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.plan import codec
+from pybuild.builder.plan.keys import key
+from pybuild.builder.plan.ops import (
+    Base,
+    Copy,
+    Git,
+    Http,
+    Inline,
+    Local,
+    Mkdir,
+    Op,
+    Pick,
+    Run,
+    RunMount,
+    Scratch,
+    Script,
+)
+from pybuild.builder.plan.plan import Plan, Vertex
+from pybuild.builder.stages.stages import Stages
 from tests.helpers.resolving import BASE, DIFF_ID, stages_of
 
 TEXTS = st.text(max_size=4)

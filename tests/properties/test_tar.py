@@ -14,15 +14,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from builder.oci.blobs import BlobStore
-from builder.oci.compression import decompressing, open_compressor
-from builder.oci.errors import LayerError
-from builder.oci.layer import Layer, LayerWriter
-from builder.oci.limits import Limits
-from builder.oci.pack import pack_changes
-from builder.oci.tar import Entry, EntryKind, TarReader, TarWriter, clean_path
-from builder.oci.unpack import unpack
-from runtime.changes import tree_changes
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.errors import LayerError
+from pybuild.builder.oci.layers.layer import Layer, LayerWriter
+from pybuild.builder.oci.layers.pack import pack_changes
+from pybuild.builder.oci.layers.unpack import unpack
+from pybuild.builder.oci.limits import Limits
+from pybuild.builder.oci.streams.compression import decompressing, open_compressor
+from pybuild.builder.oci.tar import Entry, EntryKind, TarReader, TarWriter, clean_path
+from pybuild.runtime.snapshots.changes import tree_changes
 from tests.helpers.hosts import need_root
 from tests.helpers.rawtar import END, archive, file, folder, hardlink, header, pax, symlink
 from tests.helpers.trees import read_folder

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.machine import open_machine
-from builder.trees import EmptyTree, IndexTree, SnapshotTree
-from runtime.safepath import Root
-from tests.builder.test_trees import folder, layer_of, member
+from pybuild.builder.content.trees import EmptyTree, IndexTree, SnapshotTree
+from pybuild.builder.store.machine import open_machine
+from pybuild.runtime.paths.safepath import Root
+from tests.builder.content.test_trees import folder, layer_of, member
 
 NAMES = ("a", "b")
 PATHS = [*NAMES, *(f"{one}/{two}" for one in NAMES for two in NAMES)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime import walk
+from pybuild.runtime.paths import walk
 
 
 @pytest.fixture(params=["kernel", "walk"])

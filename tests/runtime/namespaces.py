@@ -4,7 +4,7 @@ import os
 import traceback
 from collections.abc import Callable
 
-from runtime.syscalls import CLONE_NEWNS, MS_PRIVATE, MS_REC, mount, unshare
+from pybuild.runtime.kernel.syscalls import CLONE_NEWNS, MS_PRIVATE, MS_REC, mount, unshare
 from tests.helpers.hosts import need_root
 
 

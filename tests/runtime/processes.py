@@ -14,9 +14,9 @@ from tests.runtime.sandboxes import Image
 _BUILDER = """
 import sys
 from pathlib import Path, PurePosixPath
-from runtime.launcher import run
-from runtime.roots import DirectoryRoot
-from runtime.spec import Bind, Process, Spec
+from pybuild.runtime.sandbox.launcher import run
+from pybuild.runtime.rootfs.roots import DirectoryRoot
+from pybuild.runtime.sandbox.spec import Bind, Process, Spec
 def show(stream, data):
     print(data.decode(), end="", flush=True)
 base, shown, user, *args = sys.argv[1:]

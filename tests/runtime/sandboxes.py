@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.launcher import run
-from runtime.roots import OverlayRoot, Root
-from runtime.spec import Bind, ExitStatus, Mount, Process, Spec
+from pybuild.runtime.rootfs.roots import OverlayRoot, Root
+from pybuild.runtime.sandbox.launcher import run
+from pybuild.runtime.sandbox.spec import Bind, ExitStatus, Mount, Process, Spec
 from tests.helpers.hosts import need_root
 
 APPLETS = "sh ls cat true id echo sleep ps env stat grep chmod chown find mknod rm mkdir ln touch mv ip wc sort ulimit"

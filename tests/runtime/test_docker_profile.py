@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.seccomp import ALLOW
-from tests.runtime.test_seccomp import MACHINES, interpret
+from pybuild.runtime.sandbox.inside.seccomp import ALLOW
+from tests.runtime.sandbox.inside.test_seccomp import MACHINES, interpret
 
 PROFILE = tomllib.loads(Path(__file__).with_name("docker_profile.toml").read_text(encoding="utf-8"))
 NAMES = {"x86_64": MACHINES[0], "i386": MACHINES[1], "aarch64": MACHINES[2]}

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from runtime import process
-from runtime.errors import SandboxError
-from runtime.identity import Identity
-from runtime.process import Confinement, Process, become
-from runtime.syscalls import PR_CAP_AMBIENT, capget, capset
+from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.kernel.syscalls import PR_CAP_AMBIENT, capget, capset
+from pybuild.runtime.rootfs.identity import Identity
+from pybuild.runtime.sandbox.inside import process
+from pybuild.runtime.sandbox.inside.process import Confinement, Process, become
 from tests.helpers.hosts import need_root
 from tests.runtime.sandboxes import base, image, python, python_image
 
@@ -126,9 +126,9 @@ def test_the_session_keyring_of_the_builder_is_left(tmp_path: Path, base: Path) 
 _LIMITS = """
 import sys
 from pathlib import Path
-from runtime.launcher import run
-from runtime.roots import DirectoryRoot
-from runtime.spec import Process, Spec
+from pybuild.runtime.sandbox.launcher import run
+from pybuild.runtime.rootfs.roots import DirectoryRoot
+from pybuild.runtime.sandbox.spec import Process, Spec
 process = Process(args=("sh", "-c", "ulimit -c; ulimit -Hc"), env=(("PATH", "/bin"),))
 run(Spec(root=DirectoryRoot(path=Path(sys.argv[1])), process=process), output=lambda _, data: print(data.decode()))
 """

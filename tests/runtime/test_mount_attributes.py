@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from runtime.spec import Bind, FileMount, Limits, Tmpfs
+from pybuild.runtime.sandbox.spec import Bind, FileMount, Limits, Tmpfs
 from tests.runtime.sandboxes import Image, base, image
 
 __all__ = ["base", "image"]

@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from runtime import mounts, plan
-from runtime.errors import SandboxError
-from runtime.process import Confinement, Process
-from runtime.stage import Stage
-from runtime.stubs import Stubs
+from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.sandbox.inside import mounts, plan
+from pybuild.runtime.sandbox.inside.process import Confinement, Process
+from pybuild.runtime.sandbox.inside.stage import Stage
+from pybuild.runtime.sandbox.inside.stubs import Stubs
 from tests.runtime.exchanging import exchanging
 from tests.runtime.namespaces import in_mount_namespace
 

@@ -15,9 +15,9 @@ __all__ = ["base", "image"]
 CALLER = """
 import sys
 from pathlib import Path
-from runtime.launcher import run
-from runtime.roots import OverlayRoot
-from runtime.spec import Process, Spec
+from pybuild.runtime.sandbox.launcher import run
+from pybuild.runtime.rootfs.roots import OverlayRoot
+from pybuild.runtime.sandbox.spec import Process, Spec
 lower, upper, work, user, script = sys.argv[1:]
 root = OverlayRoot(lowers=(Path(lower),), upper=Path(upper), work=Path(work))
 process = Process(args=("sh", "-c", script), env=(("PATH", "/bin"),), user=user)

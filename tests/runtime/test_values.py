@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError, field, fields, is_dataclass, replac
 
 import pytest
 
-from runtime.values import frozen
+from pybuild.runtime.values import frozen
 
 
 @frozen

@@ -4,9 +4,9 @@ import errno
 
 import pytest
 
-from runtime.errors import SandboxError
-from runtime.mounts import BindRoot, DirectoryRoot, FileMount, OverlayRoot
-from runtime.wire import Operation, Record, decode, encode
+from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.sandbox.inside.mounts import BindRoot, DirectoryRoot, FileMount, OverlayRoot
+from pybuild.runtime.wire import Operation, Record, decode, encode
 
 
 def same(one: object, other: object) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.oci.registry.tokens import Credentials
+from pybuild.builder.oci.registry.auth.tokens import Credentials
 
 
 def nobody(_text: str) -> None:

@@ -9,16 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin
 
-from builder.oci.errors import RegistryDenied, RegistryError
-from builder.oci.registry.certificates import Tls
-from builder.oci.registry.challenge import parse_challenges
-from builder.oci.registry.http import Reply, Timing
-from builder.oci.registry.origin import Origin, origin_of
-from builder.oci.registry.reasons import failure, printable
-from builder.oci.registry.retry import RETRIED_STATUS
-from builder.oci.registry.routes import Body, Insecure, Message, Routes
-from builder.oci.registry.tokens import LookUp, Scope, Tokens
-from builder.oci.registry.trust import Purpose, reason_to_withhold
+from pybuild.builder.oci.errors import RegistryDenied, RegistryError
+from pybuild.builder.oci.registry.auth.challenge import parse_challenges
+from pybuild.builder.oci.registry.auth.tokens import LookUp, Scope, Tokens
+from pybuild.builder.oci.registry.reasons import failure, printable
+from pybuild.builder.oci.registry.routes import Body, Insecure, Message, Routes
+from pybuild.builder.oci.registry.trust import Purpose, reason_to_withhold
+from pybuild.builder.oci.registry.wire.certificates import Tls
+from pybuild.builder.oci.registry.wire.http import Reply, Timing
+from pybuild.builder.oci.registry.wire.origin import Origin, origin_of
+from pybuild.builder.oci.registry.wire.retry import RETRIED_STATUS
 
 _RENEWALS = 3
 """How often a request asks for a newer token: of many that share one, the last may get it when it is old again."""

@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.oci.errors import InvalidImage, RegistryError
-from builder.oci.fields import Fields
-from builder.oci.registry.certificates import Tls
-from builder.oci.registry.mirrors import ALL, BY_DIGEST, BY_TAG, Entry, Mirror
+from pybuild.builder.oci.errors import InvalidImage, RegistryError
+from pybuild.builder.oci.fields import Fields
+from pybuild.builder.oci.registry.mirrors import ALL, BY_DIGEST, BY_TAG, Entry, Mirror
+from pybuild.builder.oci.registry.wire.certificates import Tls
 
 _LIMIT = 1024 * 1024
 

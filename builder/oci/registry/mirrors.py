@@ -6,7 +6,7 @@ Pure: entries come from `configuration`, which reads them from files.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from builder.oci.errors import RegistryError
+from pybuild.builder.oci.errors import RegistryError
 
 ALL, BY_DIGEST, BY_TAG = "all", "digest-only", "tag-only"
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator, Mapping
 from html import unescape
 
-from builder.oci.errors import RegistryDenied, RegistryError, RegistryUnavailable
-from builder.oci.registry.http import Reply
-from builder.oci.registry.retry import RETRIED_STATUS, retry_after
+from pybuild.builder.oci.errors import RegistryDenied, RegistryError, RegistryUnavailable
+from pybuild.builder.oci.registry.wire.http import Reply
+from pybuild.builder.oci.registry.wire.retry import RETRIED_STATUS, retry_after
 
 _BODY_LIMIT = 64 * 1024
 _PAGE = 8 * 1024

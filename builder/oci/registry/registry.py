@@ -14,28 +14,28 @@ from functools import partial
 from typing import Self
 from urllib.parse import urlsplit
 
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.errors import InvalidImage, RegistryError, RegistryUnavailable
-from builder.oci.fields import parse_object
-from builder.oci.image import Image, host_platform, read_image
-from builder.oci.json_text import DOCUMENT_LIMIT
-from builder.oci.model import Descriptor, Manifest, Platform
-from builder.oci.registry.access import AS_CONFIGURED, Access
-from builder.oci.registry.certificates import Tls
-from builder.oci.registry.client import Client
-from builder.oci.registry.documents import Documents, as_digest
-from builder.oci.registry.download import fetch_blobs
-from builder.oci.registry.http import Timing
-from builder.oci.registry.mirrors import Place
-from builder.oci.registry.origin import Origin, joined
-from builder.oci.registry.parallel import Lanes, Stop
-from builder.oci.registry.push import PushOptions, push_image
-from builder.oci.registry.referrers import list_referrers
-from builder.oci.registry.remote import Remote, TransferProgress, first_good, no_progress
-from builder.oci.registry.retry import Retry
-from builder.oci.registry.settings import Settings, host_settings
-from builder.oci.registry.tokens import Credentials
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import InvalidImage, RegistryError, RegistryUnavailable
+from pybuild.builder.oci.fields import parse_object
+from pybuild.builder.oci.image import Image, host_platform, read_image
+from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.model import Descriptor, Manifest, Platform
+from pybuild.builder.oci.registry.access import AS_CONFIGURED, Access
+from pybuild.builder.oci.registry.auth.tokens import Credentials
+from pybuild.builder.oci.registry.client import Client
+from pybuild.builder.oci.registry.mirrors import Place
+from pybuild.builder.oci.registry.settings import Settings, host_settings
+from pybuild.builder.oci.registry.transfer.documents import Documents, as_digest
+from pybuild.builder.oci.registry.transfer.download import fetch_blobs
+from pybuild.builder.oci.registry.transfer.parallel import Lanes, Stop
+from pybuild.builder.oci.registry.transfer.push import PushOptions, push_image
+from pybuild.builder.oci.registry.transfer.referrers import list_referrers
+from pybuild.builder.oci.registry.transfer.remote import Remote, TransferProgress, first_good, no_progress
+from pybuild.builder.oci.registry.wire.certificates import Tls
+from pybuild.builder.oci.registry.wire.http import Timing
+from pybuild.builder.oci.registry.wire.origin import Origin, joined
+from pybuild.builder.oci.registry.wire.retry import Retry
 
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*\Z")

@@ -7,13 +7,13 @@ is sent to another server the rules of `trust` are asked, about its name and abo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from builder.oci.errors import RegistryError, RegistryUnavailable
-from builder.oci.registry.body import FileBody
-from builder.oci.registry.certificates import Tls
-from builder.oci.registry.failures import NOT_TLS
-from builder.oci.registry.http import Reply, Timing, Transport
-from builder.oci.registry.origin import Origin, is_private, joined, origin_of
-from builder.oci.registry.trust import Purpose, Standing, check_peer, check_reachable
+from pybuild.builder.oci.errors import RegistryError, RegistryUnavailable
+from pybuild.builder.oci.registry.trust import Purpose, Standing, check_peer, check_reachable
+from pybuild.builder.oci.registry.wire.body import FileBody
+from pybuild.builder.oci.registry.wire.certificates import Tls
+from pybuild.builder.oci.registry.wire.failures import NOT_TLS
+from pybuild.builder.oci.registry.wire.http import Reply, Timing, Transport
+from pybuild.builder.oci.registry.wire.origin import Origin, is_private, joined, origin_of
 
 REDIRECTS = 5
 _REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})

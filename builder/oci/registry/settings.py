@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from builder.oci.registry.certificates import Tls, tls_from, tls_in
-from builder.oci.registry.configuration import Configuration, merged, read_own, read_registries_conf
-from builder.oci.registry.credentials import CredentialFiles
-from builder.oci.registry.mirrors import Place, find_entry, places
-from builder.oci.registry.origin import Origin, registry_origin
-from builder.oci.registry.tokens import Credentials
+from pybuild.builder.oci.registry.auth.credentials import CredentialFiles
+from pybuild.builder.oci.registry.auth.tokens import Credentials
+from pybuild.builder.oci.registry.configuration import Configuration, merged, read_own, read_registries_conf
+from pybuild.builder.oci.registry.mirrors import Place, find_entry, places
+from pybuild.builder.oci.registry.wire.certificates import Tls, tls_from, tls_in
+from pybuild.builder.oci.registry.wire.origin import Origin, registry_origin
 
 
 def _nobody(_registry: str, _repository: str) -> Credentials | None:

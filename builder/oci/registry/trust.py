@@ -8,8 +8,8 @@ address where a cloud hands its machines their secrets.
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from builder.oci.errors import RegistryError
-from builder.oci.registry.origin import Origin, is_metadata, is_private
+from pybuild.builder.oci.errors import RegistryError
+from pybuild.builder.oci.registry.wire.origin import Origin, is_metadata, is_private
 
 
 class Purpose(Enum):

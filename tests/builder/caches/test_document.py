@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from builder.cache import BuiltLayer
-from builder.caches.document import Mount, Remembered
-from builder.oci import media
-from builder.oci.digest import Digest
-from builder.oci.errors import InvalidImage
+from pybuild.builder.caches.document import Mount, Remembered
+from pybuild.builder.oci import media
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import InvalidImage
+from pybuild.builder.store.cache import BuiltLayer
 
 A, B, C = (Digest.of(text) for text in (b"a", b"b", b"c"))
 BASE = BuiltLayer(str(A), str(B), 3, media.OCI_LAYER)

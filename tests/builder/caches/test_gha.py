@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from builder.cache import BuiltLayer
-from builder.caches import gha_service
-from builder.caches.document import Remembered
-from builder.caches.gha import Access, GhaPlace, access_of, branches
-from builder.caches.gha_service import AlreadyThere, Content, ServiceV1, ServiceV2, Wire
-from builder.machine import Machine, image_layers, open_machine
-from builder.oci.digest import Digest
-from builder.oci.errors import OciError, RegistryDenied, RegistryError
-from builder.oci.registry.retry import Retry
-from builder.request import CacheSpec
+from pybuild.builder.caches import gha_service
+from pybuild.builder.caches.document import Remembered
+from pybuild.builder.caches.gha import Access, GhaPlace, access_of, branches
+from pybuild.builder.caches.gha_service import AlreadyThere, Content, ServiceV1, ServiceV2, Wire
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import OciError, RegistryDenied, RegistryError
+from pybuild.builder.oci.registry.wire.retry import Retry
+from pybuild.builder.request import CacheSpec
+from pybuild.builder.store.cache import BuiltLayer
+from pybuild.builder.store.machine import Machine, image_layers, open_machine
 from tests.helpers.gha_server import GhaServer, token
 from tests.helpers.images import tiny_image
 
@@ -184,8 +184,8 @@ def test_an_answer_that_makes_no_sense_is_an_error_or_a_miss(
     answer: bytes, server: GhaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wire = Wire("", 10, Retry(attempts=1))
-    monkeypatch.setattr("builder.oci.registry.http.Reply.content", lambda self, limit: answer)
-    monkeypatch.setattr("builder.caches.gha_service._failure", lambda reply, raw: AssertionError)
+    monkeypatch.setattr("pybuild.builder.oci.registry.wire.http.Reply.content", lambda self, limit: answer)
+    monkeypatch.setattr("pybuild.builder.caches.gha_service._failure", lambda reply, raw: AssertionError)
     server.failures = [200]
     if b"true" in answer:
         with pytest.raises(RegistryError, match="answer of the cache service has no matched_key"):

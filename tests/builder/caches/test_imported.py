@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from builder.cache import BuiltLayer, Layers
-from builder.caches.document import CONFIG_TYPE, Mount, Remembered
-from builder.caches.imported import imported
-from builder.caches.places import LocalPlace, untold
-from builder.machine import Machine, image_layers, open_machine
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.layout import Layout
-from builder.oci.model import Manifest
-from builder.progress import Event, StepOutput, Warned
-from builder.request import CacheSpec, Request
-from builder.steps import Reporter
+from pybuild.builder.caches.document import CONFIG_TYPE, Mount, Remembered
+from pybuild.builder.caches.imported import imported
+from pybuild.builder.caches.places import LocalPlace, untold
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.layout import Layout
+from pybuild.builder.oci.model import Manifest
+from pybuild.builder.progress import Event, StepOutput, Warned
+from pybuild.builder.reporter import Reporter
+from pybuild.builder.request import CacheSpec, Request
+from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.store.machine import Machine, image_layers, open_machine
 from tests.helpers.images import tiny_image
 
 KEY, OTHER = Digest.of(b"key"), Digest.of(b"other")
@@ -72,7 +72,7 @@ class SlowPlace:
 def test_a_wait_for_the_documents_of_a_cache_is_told(
     tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("builder.caches.imported.place_of", lambda _spec: SlowPlace())
+    monkeypatch.setattr("pybuild.builder.caches.imported.place_of", lambda _spec: SlowPlace())
     events: list[Event] = []
     with imported(Request(context=tmp_path, cache_from=(spec(tmp_path),)), machine, Reporter(events.append)):
         pass

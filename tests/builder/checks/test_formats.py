@@ -4,13 +4,13 @@ import base64
 import json
 from xml.etree import ElementTree as ET
 
-from builder.checks import junit, report, sarif
-from builder.checks.check import Report
-from builder.errors import ResolveError
-from grammar.errors import DockerfileError
-from grammar.lint_options import Options
-from grammar.lint_rules import FROM_AS_CASING, RULES, STAGE_NAME_CASING, Violation
-from grammar.source import Source, Span
+from pybuild.builder.checks import junit, report, sarif
+from pybuild.builder.checks.check import Report
+from pybuild.builder.errors import ResolveError
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.lint.options import Options
+from pybuild.grammar.lint.rules import FROM_AS_CASING, RULES, STAGE_NAME_CASING, Violation
+from pybuild.grammar.source import Source, Span
 
 SOURCE = Source("Dockerfile", "FROM x\nFROM scratch \\\n as \u00c4\n")
 SECOND = Span(7, 27)

@@ -2,12 +2,12 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from builder.checks.parameters import Parameters, document, parameters
-from builder.outline import Outline
-from builder.request import Request
-from builder.resolve import global_scope
-from grammar import parser
-from grammar.source import Source
+from pybuild.builder.checks.parameters import Parameters, document, parameters
+from pybuild.builder.request import Request
+from pybuild.builder.stages.outline import Outline
+from pybuild.builder.stages.resolve import global_scope
+from pybuild.grammar.dockerfile import parser
+from pybuild.grammar.source import Source
 
 
 def source_of(text: str) -> Source:

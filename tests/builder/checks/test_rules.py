@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from grammar.lint_rules import RULES
-from grammar.source import Source
+from pybuild.grammar.lint.rules import RULES
+from pybuild.grammar.source import Source
 from tests.helpers.checking import checked, shown, violations_of
 
 _CASES = Path(__file__).parents[3] / "testdata" / "checks"

@@ -1,6 +1,6 @@
-from builder.checks.targets import description, document, targets
-from grammar.parser import parse
-from grammar.source import Source
+from pybuild.builder.checks.targets import description, document, targets
+from pybuild.grammar.dockerfile.parser import parse
+from pybuild.grammar.source import Source
 
 TEXT = """\
 # build makes it

@@ -3,9 +3,9 @@ import json
 
 import pytest
 
-from builder.display.choose import MODES, open_display
-from builder.display.rawjson import JsonDisplay
-from builder.progress import Event, StepFinished, StepOutput, StepStarted, StepStatus, Warned
+from pybuild.builder.display.choose import MODES, open_display
+from pybuild.builder.display.rawjson import JsonDisplay
+from pybuild.builder.progress import Event, StepFinished, StepOutput, StepStarted, StepStatus, Warned
 
 EVENTS: tuple[Event, ...] = (
     StepStarted(step=1, name="a\x1b", at=1.0),

@@ -1,4 +1,4 @@
-from builder.display.colors import NO_COLORS, Colors, colors_from
+from pybuild.builder.display.colors import NO_COLORS, Colors, colors_from
 
 
 def test_colours_are_named_light_or_three_numbers() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.display.failed_logs import WholeLog, log_block
-from builder.progress import StepFinished, StepOutput
+from pybuild.builder.display.failed_logs import WholeLog, log_block
+from pybuild.builder.progress import StepFinished, StepOutput
 
 _END = StepFinished(step=1, error="no", at=9.0)
 

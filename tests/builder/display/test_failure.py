@@ -1,7 +1,7 @@
-from builder.display.failure import build_failure, excerpt, language_failure, plain_failure, step_failure
-from builder.errors import ResolveError, StepFailed
-from grammar.errors import DockerfileError
-from grammar.source import Source, Span
+from pybuild.builder.display.failure import build_failure, excerpt, language_failure, plain_failure, step_failure
+from pybuild.builder.errors import ResolveError, StepFailed
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.source import Source, Span
 
 
 def test_a_failed_step_is_told_in_the_shape_of_buildkit() -> None:

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.display.log_file import log_file
-from builder.progress import Event, StepFinished, StepOutput, StepStarted, Warned
+from pybuild.builder.display.log_file import log_file
+from pybuild.builder.progress import Event, StepFinished, StepOutput, StepStarted, Warned
 
 
 def test_what_is_shown_is_logged_too(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import io
 
-from builder.display.plain import PlainDisplay
-from builder.progress import Event, StepFinished, StepOutput, StepStarted, StepStatus, Warned
+from pybuild.builder.display.plain import PlainDisplay
+from pybuild.builder.progress import Event, StepFinished, StepOutput, StepStarted, StepStatus, Warned
 
 
 def shown(*events: Event | float, close: bool = True, name_limit: int | None = None) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.display.sanitize import Sanitizer, clean, clean_line
+from pybuild.builder.display.sanitize import Sanitizer, clean, clean_line
 
 
 def whole(data: bytes) -> str:

@@ -3,9 +3,9 @@ import re
 
 import pytest
 
-from builder.display.colors import NO_COLORS, Colors, colors_from
-from builder.display.tty import TtyDisplay
-from builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus, Warned
+from pybuild.builder.display.colors import NO_COLORS, Colors, colors_from
+from pybuild.builder.display.tty import TtyDisplay
+from pybuild.builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus, Warned
 
 
 class Screen:

@@ -1,6 +1,6 @@
 import pytest
 
-from builder.display.units import clock, human_duration, human_size, progress_size
+from pybuild.builder.display.units import clock, human_duration, human_size, progress_size
 
 
 @pytest.mark.parametrize(

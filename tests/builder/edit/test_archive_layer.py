@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from builder.edit.archive_layer import store_archive
-from builder.errors import RequestError
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.errors import LayerError
-from builder.request import Compression
+from pybuild.builder.edit.archive_layer import store_archive
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import LayerError
+from pybuild.builder.request import Compression
 from tests.helpers.images import tar_of
 
 TAR = tar_of({"a": b"x" * 5000, "b/.wh.c": b""})

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from builder.edit.compare import Setting, layers, settings
-from builder.edit.documents import Documents
-from builder.oci.blobs import BlobStore
+from pybuild.builder.edit.compare import Setting, layers, settings
+from pybuild.builder.edit.documents import Documents
+from pybuild.builder.oci.blobs import BlobStore
 from tests.helpers.images import tiny_image
 
 

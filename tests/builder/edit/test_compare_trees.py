@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.edit.compare_trees import FileChange, tree_differences
+from pybuild.builder.edit.compare_trees import FileChange, tree_differences
 
 
 @pytest.fixture

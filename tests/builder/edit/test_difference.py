@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from builder.edit.difference import difference, unpacked_archive, with_difference
-from builder.edit.documents import Documents
-from builder.errors import BuildError
-from builder.machine import Machine, open_machine
-from builder.oci.unpack import entries
-from builder.oci.validate import validate
-from builder.request import Compression
+from pybuild.builder.edit.difference import difference, unpacked_archive, with_difference
+from pybuild.builder.edit.documents import Documents
+from pybuild.builder.errors import BuildError
+from pybuild.builder.oci.layers.unpack import entries
+from pybuild.builder.oci.validate import validate
+from pybuild.builder.request import Compression
+from pybuild.builder.store.machine import Machine, open_machine
 from tests.helpers.hosts import need_root
 from tests.helpers.images import tar_of, tiny_image
 

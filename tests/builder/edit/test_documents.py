@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from builder.edit.documents import Documents
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.image import Image, read_image
-from builder.oci.validate import validate
+from pybuild.builder.edit.documents import Documents
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.image import Image, read_image
+from pybuild.builder.oci.validate import validate
 from tests.helpers.images import tiny_image
 
 

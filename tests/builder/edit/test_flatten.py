@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from builder.edit.documents import Documents
-from builder.edit.flatten import flattened, write_tree
-from builder.edit.rebase import BASE_DIGEST, BASE_NAME
-from builder.machine import Machine, open_machine
-from builder.oci.unpack import entries
-from builder.oci.validate import validate
-from builder.request import Compression
+from pybuild.builder.edit.documents import Documents
+from pybuild.builder.edit.flatten import flattened, write_tree
+from pybuild.builder.edit.rebase import BASE_DIGEST, BASE_NAME
+from pybuild.builder.oci.layers.unpack import entries
+from pybuild.builder.oci.validate import validate
+from pybuild.builder.request import Compression
+from pybuild.builder.store.machine import Machine, open_machine
 from tests.helpers.images import Files, tiny_image
 
 LAYERS: tuple[Files, ...] = (

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from builder.edit.documents import Documents
-from builder.edit.rebase import BASE_DIGEST, BASE_NAME, Base, rebased, recorded_base
-from builder.errors import RequestError
-from builder.oci.blobs import BlobStore
+from pybuild.builder.edit.documents import Documents
+from pybuild.builder.edit.rebase import BASE_DIGEST, BASE_NAME, Base, rebased, recorded_base
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.blobs import BlobStore
 from tests.helpers.images import Files, tiny_image
 
 OLD: tuple[Files, ...] = ({"base": b"1"}, {"base2": b"1"})

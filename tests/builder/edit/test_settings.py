@@ -1,8 +1,8 @@
 import pytest
 
-from builder.edit.settings import Settings, configured, edited
-from builder.errors import BuildError
-from builder.oci.model import ContainerConfig
+from pybuild.builder.edit.settings import Settings, configured, edited
+from pybuild.builder.errors import BuildError
+from pybuild.builder.oci.model import ContainerConfig
 
 CONFIG = ContainerConfig(
     env=("PATH=/bin", "A=1"),

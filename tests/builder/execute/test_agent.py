@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.execute.agent import agent_socket
-from builder.ops import RunMount
+from pybuild.builder.execute.agent import agent_socket
+from pybuild.builder.plan.ops import RunMount
 
 REFUSED = b"\0\0\0\1\5"
 

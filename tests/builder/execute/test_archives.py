@@ -7,10 +7,10 @@ import tarfile
 import pytest
 import zstandard
 
-from builder.errors import BuildError, StepFailed
-from builder.machine import open_machine
+from pybuild.builder.errors import BuildError, StepFailed
+from pybuild.builder.store.machine import open_machine
+from tests.builder.content.test_trees import folder, member
 from tests.builder.execute.test_copy import archive_of, base_of, owner
-from tests.builder.test_trees import folder, member
 from tests.helpers import rawtar
 from tests.helpers.fake_execute import Site
 from tests.helpers.images import tar_of

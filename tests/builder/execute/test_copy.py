@@ -7,14 +7,14 @@ import time
 
 import pytest
 
-from builder.errors import StepFailed
-from builder.execute import execute
-from builder.keys import MEANING
-from builder.machine import open_machine
-from builder.oci.digest import Digest
-from builder.oci.image import write_image
-from builder.ops import Copy
-from tests.builder.test_trees import folder, layer_of, member
+from pybuild.builder.errors import StepFailed
+from pybuild.builder.execute import execute
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.image import write_image
+from pybuild.builder.plan.keys import MEANING
+from pybuild.builder.plan.ops import Copy
+from pybuild.builder.store.machine import open_machine
+from tests.builder.content.test_trees import folder, layer_of, member
 from tests.helpers.fake_execute import Site
 from tests.helpers.images import tiny_config
 from tests.helpers.rawtar import archive, file, pax

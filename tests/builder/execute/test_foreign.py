@@ -2,11 +2,11 @@ import shutil
 
 import pytest
 
-from builder.execute import foreign
-from builder.execute.foreign import need_emulator, remedy
-from builder.platforms import parse_platform
-from runtime.emulation import Emulation
-from runtime.errors import SandboxUnavailable
+from pybuild.builder.execute import foreign
+from pybuild.builder.execute.foreign import need_emulator, remedy
+from pybuild.builder.platforms import parse_platform
+from pybuild.runtime.emulation.probe import Emulation
+from pybuild.runtime.errors import SandboxUnavailable
 
 FOREIGN = "linux/arm64" if parse_platform("local").architecture != "arm64" else "linux/amd64"
 

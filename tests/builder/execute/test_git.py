@@ -1,7 +1,7 @@
 import pytest
 
-from builder.errors import StepFailed
-from builder.machine import open_machine
+from pybuild.builder.errors import StepFailed
+from pybuild.builder.store.machine import open_machine
 from tests.builder.execute.test_copy import made, text_of
 from tests.helpers.fake_execute import Site
 from tests.helpers.repositories import MOMENT, Repository, daemon

@@ -4,9 +4,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from builder.errors import BuildError, StepFailed
-from builder.machine import open_machine
-from builder.oci.digest import Digest
+from pybuild.builder.errors import BuildError, StepFailed
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.store.machine import open_machine
 from tests.builder.execute.test_copy import archive_of, made, text_of
 from tests.helpers.fake_execute import Site
 from tests.helpers.web import MTIME, Web

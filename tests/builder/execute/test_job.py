@@ -1,6 +1,6 @@
 """What is shown of the packing of files."""
 
-from builder.execute.job import SlowFiles
+from pybuild.builder.execute.job import SlowFiles
 
 
 def shown(*calls: tuple[float, str, int, int]) -> list[tuple[str, int, int]]:

@@ -1,9 +1,9 @@
 import pytest
 
-from builder.errors import StepFailed
-from builder.machine import open_machine
+from pybuild.builder.errors import StepFailed
+from pybuild.builder.store.machine import open_machine
+from tests.builder.content.test_trees import folder, member
 from tests.builder.execute.test_copy import archive_of, base_of, owner
-from tests.builder.test_trees import folder, member
 from tests.helpers.fake_execute import Site
 
 

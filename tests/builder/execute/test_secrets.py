@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.errors import BuildError
-from builder.execute.secrets import Redactor, find_secrets
-from builder.ops import Run, RunMount
-from builder.request import Request, Secret
+from pybuild.builder.errors import BuildError
+from pybuild.builder.execute.secrets import Redactor, find_secrets
+from pybuild.builder.plan.ops import Run, RunMount
+from pybuild.builder.request import Request, Secret
 
 
 def run_with(*mounts: RunMount) -> Run:

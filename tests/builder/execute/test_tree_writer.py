@@ -1,10 +1,10 @@
 import pytest
 
-from builder.errors import BuildError
-from builder.execute.tree_writer import TreeWriter
-from builder.oci.errors import LayerError
-from builder.oci.tar_entry import AS_BELOW, Entry, EntryKind
-from builder.trees import FILE, FOLDER, LINK, EmptyTree, Node
+from pybuild.builder.content.trees import FILE, FOLDER, LINK, EmptyTree, Node
+from pybuild.builder.errors import BuildError
+from pybuild.builder.execute.tree_writer import TreeWriter
+from pybuild.builder.oci.errors import LayerError
+from pybuild.builder.oci.tar.entry import AS_BELOW, Entry, EntryKind
 
 
 class KeptLayer:

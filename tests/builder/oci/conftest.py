@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci.blobs import BlobStore
-from builder.oci.image import Image
-from builder.oci.registry.registry import Registry
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.registry.registry import Registry
 from tests.helpers.images import tiny_image
 from tests.helpers.registry import APP, FakeRegistry, Patience
 

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from builder.oci import media
-from builder.oci.archive import Loaded, load, save
-from builder.oci.archive_files import take_files
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.errors import BlobNotFound, DigestMismatch, InvalidImage, OciError
-from builder.oci.image import read_image
-from builder.oci.layout import CONTAINERD_NAME, REF_NAME
-from builder.oci.model import Descriptor, Index, Manifest
-from builder.oci.validate import validate, validate_store
+from pybuild.builder.oci import media
+from pybuild.builder.oci.archive import Loaded, load, save
+from pybuild.builder.oci.archive.files import take_files
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import BlobNotFound, DigestMismatch, InvalidImage, OciError
+from pybuild.builder.oci.image import read_image
+from pybuild.builder.oci.layout import CONTAINERD_NAME, REF_NAME
+from pybuild.builder.oci.model import Descriptor, Index, Manifest
+from pybuild.builder.oci.validate import validate, validate_store
 from tests.helpers.images import ARM64, docker_archive, tar_of, tiny_config, tiny_image, tiny_index
 
 APP, OTHER = "docker.io/library/app:latest", "example.com/team/other:1.0"
@@ -314,7 +314,7 @@ def test_a_file_that_comes_twice_is_refused(blobs: BlobStore) -> None:
 
 
 def test_documents_in_memory_have_a_limit(blobs: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builder.oci.archive_files.DOCUMENTS_LIMIT", 100_000)
+    monkeypatch.setattr("pybuild.builder.oci.archive.files.DOCUMENTS_LIMIT", 100_000)
     with pytest.raises(InvalidImage, match="more than 100000 bytes of documents"):
         load(blobs, Pipe(tar_of({f"{n}.json": b"{}" for n in range(200)})))
 
@@ -325,7 +325,7 @@ def test_skopeo_reads_what_was_saved_and_the_store_itself(source: BlobStore, tmp
     image = tiny_image(source, ONE, TWO)
     archive = tmp_path / "image.tar"
     archive.write_bytes(saved(source, ((APP,), image.descriptor)))
-    from builder.oci.layout import Layout
+    from pybuild.builder.oci.layout import Layout
 
     Layout(source.root).tag(APP, image.descriptor)
     for place in (f"docker-archive:{archive}:app:latest", f"oci-archive:{archive}:latest", f"oci:{source.root}:{APP}"):

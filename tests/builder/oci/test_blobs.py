@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.errors import BlobNotFound, DigestMismatch, SizeMismatch
-from builder.oci.model import Descriptor
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import BlobNotFound, DigestMismatch, SizeMismatch
+from pybuild.builder.oci.model import Descriptor
 
 TYPE = "text/plain"
 
@@ -168,7 +168,7 @@ def test_a_sweep_leaves_what_is_being_written(blobs: BlobStore) -> None:
 CRASH = """
 import os, signal, sys
 from pathlib import Path
-from builder.oci.blobs import BlobStore
+from pybuild.builder.oci.blobs import BlobStore
 writer = BlobStore(Path(sys.argv[1])).writer()
 writer.write(b"half")
 if sys.argv[2] == "sync":
@@ -196,7 +196,7 @@ STORM = """
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from builder.oci.blobs import BlobStore
+from pybuild.builder.oci.blobs import BlobStore
 blobs = BlobStore(Path(sys.argv[1]))
 for number in range(60):
     blobs.put(b"%d" % number, "text/plain")
@@ -217,7 +217,7 @@ def test_a_full_disk_is_an_error_that_leaves_nothing(blobs: BlobStore) -> None:
     code = """
 import resource, signal, sys
 from pathlib import Path
-from builder.oci.blobs import BlobStore
+from pybuild.builder.oci.blobs import BlobStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:

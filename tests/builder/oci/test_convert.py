@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.convert import Form, convert
-from builder.oci.image import Image, read_image
-from builder.oci.model import Descriptor, Index
-from builder.oci.validate import validate
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.convert import Form, convert
+from pybuild.builder.oci.image import Image, read_image
+from pybuild.builder.oci.model import Descriptor, Index
+from pybuild.builder.oci.validate import validate
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
 
 

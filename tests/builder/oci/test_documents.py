@@ -2,13 +2,11 @@ import json
 
 import pytest
 
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.errors import (
-    InvalidImage,
-)
-from builder.oci.image import Image
-from builder.oci.registry.registry import Registry
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.errors import InvalidImage
+from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.registry.registry import Registry
 from tests.helpers.registry import APP, TAG, Answer, FakeRegistry
 
 

@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
-from builder.oci.errors import InvalidImage
-from builder.oci.fields import Fields, parse_object, parse_objects
+from pybuild.builder.oci.errors import InvalidImage
+from pybuild.builder.oci.fields import Fields, parse_object, parse_objects
 
 FIELDS = Fields("doc", {"n": 3, "s": "x", "b": True, "l": ["a", 1], "o": {"k": 1}, "os": [{"k": 1}, 2], "null": None})
 

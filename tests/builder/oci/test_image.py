@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.errors import BlobNotFound, ImageNotFound, InvalidImage
-from builder.oci.image import host_platform, reachable, read_image, write_image
-from builder.oci.model import Descriptor, Index, Manifest, Platform
-from builder.oci.validate import validate
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import BlobNotFound, ImageNotFound, InvalidImage
+from pybuild.builder.oci.image import host_platform, reachable, read_image, write_image
+from pybuild.builder.oci.model import Descriptor, Index, Manifest, Platform
+from pybuild.builder.oci.validate import validate
 from tests.helpers.images import AMD64, ARM64, tar_of, tiny_config, tiny_image, tiny_index
 
 

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from builder.oci.digest import Digest
-from builder.oci.errors import InvalidImage
-from builder.oci.image_config import ContainerConfig, Healthcheck, History, ImageConfig
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import InvalidImage
+from pybuild.builder.oci.image_config import ContainerConfig, Healthcheck, History, ImageConfig
 
 DIFF_ID = Digest.of(b"layer")
 FULL = ImageConfig(

@@ -1,7 +1,7 @@
 import pytest
 
-from builder.oci.errors import InvalidImage
-from builder.oci.json_text import DOCUMENT_LIMIT, decode, encode
+from pybuild.builder.oci.errors import InvalidImage
+from pybuild.builder.oci.json_text import DOCUMENT_LIMIT, decode, encode
 
 
 def test_characters_are_escaped_as_go_escapes_them() -> None:

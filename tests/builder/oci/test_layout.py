@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.errors import InvalidImage
-from builder.oci.layout import CONTAINERD_NAME, REF_NAME, Layout
-from builder.oci.model import Descriptor
-from builder.oci.validate import validate_store
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import InvalidImage
+from pybuild.builder.oci.layout import CONTAINERD_NAME, REF_NAME, Layout
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.validate import validate_store
 from tests.helpers.images import tiny_image
 
 APP, OTHER = "docker.io/library/app:latest", "example.com/other:1.0"
@@ -188,9 +188,9 @@ def test_a_change_that_was_cut_off_is_as_if_it_had_not_begun(layout: Layout) -> 
 STORM = """
 import sys
 from pathlib import Path
-from builder.oci.digest import Digest
-from builder.oci.layout import Layout
-from builder.oci.model import Descriptor
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.layout import Layout
+from pybuild.builder.oci.model import Descriptor
 layout = Layout(Path(sys.argv[1]))
 for number in range(25):
     name = f"{sys.argv[2]}:{number}"

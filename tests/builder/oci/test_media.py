@@ -1,6 +1,6 @@
 import pytest
 
-from builder.oci import media
+from pybuild.builder.oci import media
 
 
 @pytest.mark.parametrize(

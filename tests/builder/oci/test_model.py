@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.oci import media
-from builder.oci.digest import Digest
-from builder.oci.errors import InvalidImage
-from builder.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform, chain_ids
+from pybuild.builder.oci import media
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import InvalidImage
+from pybuild.builder.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform, chain_ids
 
 A, B = Digest.of(b"a"), Digest.of(b"b")
 CONFIG = {"mediaType": media.OCI_CONFIG, "digest": str(A), "size": 1}

@@ -2,10 +2,10 @@ from contextlib import suppress
 
 import pytest
 
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.errors import DigestMismatch
-from builder.oci.partial import resumed
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import DigestMismatch
+from pybuild.builder.oci.partial import resumed
 
 CONTENT = b"0123456789" * 1000
 DIGEST = Digest.of(CONTENT)

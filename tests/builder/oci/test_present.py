@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci.blobs import BlobStore
-from builder.oci.errors import ImageNotFound
-from builder.oci.model import Platform
-from builder.oci.present import choose_present, disk_size, is_whole, listed_manifests, whole_or_present
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.errors import ImageNotFound
+from pybuild.builder.oci.model import Platform
+from pybuild.builder.oci.present import choose_present, disk_size, is_whole, listed_manifests, whole_or_present
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
 
 

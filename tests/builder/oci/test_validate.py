@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.image import Image, write_image
-from builder.oci.layout import Layout
-from builder.oci.model import Descriptor, History, Index, Manifest
-from builder.oci.validate import validate, validate_store
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.image import Image, write_image
+from pybuild.builder.oci.layout import Layout
+from pybuild.builder.oci.model import Descriptor, History, Index, Manifest
+from pybuild.builder.oci.validate import validate, validate_store
 from tests.helpers.images import ARM64, tar_of, tiny_config, tiny_image, tiny_index
 
 

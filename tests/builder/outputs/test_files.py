@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.errors import RequestError
-from builder.outputs.files import destination, replace_file, replaced
+from pybuild.builder.errors import RequestError
+from pybuild.builder.outputs.files import destination, replace_file, replaced
 
 
 def test_a_file_is_replaced_by_a_whole_one(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_kill_in_the_middle_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
     code = (
-        "import os, sys; from pathlib import Path; from builder.outputs.files import replaced\n"
+        "import os, sys; from pathlib import Path; from pybuild.builder.outputs.files import replaced\n"
         "with replaced(Path(sys.argv[1])) as file:\n    file.write(b'half'); file.flush(); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], check=False, timeout=60)
@@ -94,7 +94,7 @@ def test_no_path_means_standard_output(capfdbinary: pytest.CaptureFixture[bytes]
 def test_a_terminal_gets_no_archive() -> None:
     import pty
 
-    code = "from builder.outputs.files import destination\nwith destination(None): pass"
+    code = "from pybuild.builder.outputs.files import destination\nwith destination(None): pass"
     master, slave = pty.openpty()
     try:
         done = subprocess.run(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.errors import RequestError
-from builder.outputs.local import replace_content, write_folder
-from builder.outputs.tree import Tree
+from pybuild.builder.errors import RequestError
+from pybuild.builder.outputs.local import replace_content, write_folder
+from pybuild.builder.outputs.tree import Tree
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_new_folder_appears_whole_or_not_at_all(image: Path, tmp_path: Path, m
         assert not (tmp_path / "dest").exists()
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("builder.outputs.local.copy_data", fail)
+    monkeypatch.setattr("pybuild.builder.outputs.local.copy_data", fail)
     before = names(tmp_path)
     with pytest.raises(OSError, match="No space"):
         write(image, tmp_path / "dest")

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from builder.errors import RequestError
-from builder.machine import Machine, open_machine
-from builder.oci.model import Descriptor
-from builder.outputs.platforms import open_trees
-from builder.request import Output
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.outputs.platforms import open_trees
+from pybuild.builder.request import Output
+from pybuild.builder.store.machine import Machine, open_machine
 from tests.helpers.images import ARM64, tiny_image, tiny_index
 from tests.helpers.leftovers import descriptors_below
 

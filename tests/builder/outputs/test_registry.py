@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from builder.errors import PushFailed
-from builder.machine import Machine, open_machine
-from builder.oci.image import Image
-from builder.outputs.registry import mount_sources
-from builder.outputs.write import write
-from builder.request import Output
+from pybuild.builder.errors import PushFailed
+from pybuild.builder.oci.image import Image
+from pybuild.builder.outputs.registry import mount_sources
+from pybuild.builder.outputs.write import write
+from pybuild.builder.request import Output
+from pybuild.builder.store.machine import Machine, open_machine
 from tests.helpers.images import tiny_image, tiny_index
 from tests.helpers.registry import Answer, FakeRegistry
 

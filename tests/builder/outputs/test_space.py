@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.outputs.files import replaced, sink
-from builder.outputs.local import write_folder
-from builder.outputs.tree import Tree
+from pybuild.builder.outputs.files import replaced, sink
+from pybuild.builder.outputs.local import write_folder
+from pybuild.builder.outputs.tree import Tree
 from tests.helpers.hosts import need_root
 
 MIB = 1 << 20

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.outputs.tar import write_trees
-from builder.outputs.tree import Tree
+from pybuild.builder.outputs.tar import write_trees
+from pybuild.builder.outputs.tree import Tree
 
 
 def packed(root: Path, *, nearest_second: bool = False) -> bytes:

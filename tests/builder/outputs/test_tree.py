@@ -1,8 +1,8 @@
 import os
 from pathlib import Path
 
-from builder.outputs.tree import folders
-from runtime.filelock import remove_tree
+from pybuild.builder.outputs.tree import folders
+from pybuild.runtime.paths.filelock import remove_tree
 
 
 def paths(root: Path) -> list[str]:

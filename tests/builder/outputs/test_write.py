@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from builder.errors import RequestError
-from builder.machine import Machine, open_machine
-from builder.oci.archive_load import load
-from builder.oci.blobs import BlobStore
-from builder.oci.image import Image
-from builder.oci.layout import Layout
-from builder.outputs.write import write
-from builder.request import Output
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.archive.load import load
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.layout import Layout
+from pybuild.builder.outputs.write import write
+from pybuild.builder.request import Output
+from pybuild.builder.store.machine import Machine, open_machine
 from tests.helpers.images import tiny_image
 
 NAMES = ("docker.io/library/tiny:1",)

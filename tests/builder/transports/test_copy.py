@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from builder.errors import PullFailed, PushFailed
-from builder.machine import Machine, open_machine
-from builder.oci.blobs import BlobStore
-from builder.oci.model import Descriptor
-from builder.oci.registry import download, registry, upload
-from builder.oci.registry.access import Access
-from builder.oci.registry.tokens import Credentials
-from builder.oci.validate import validate, validate_store
-from builder.transports.copy import copy
-from builder.transports.places import InFolder, InRegistry, Place
-from builder.transports.source import Choice, Reading
-from builder.transports.target import Writing
-from grammar.reference import parse_reference
+from pybuild.builder.errors import PullFailed, PushFailed
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.registry import registry
+from pybuild.builder.oci.registry.access import Access
+from pybuild.builder.oci.registry.auth.tokens import Credentials
+from pybuild.builder.oci.registry.transfer import download, upload
+from pybuild.builder.oci.validate import validate, validate_store
+from pybuild.builder.store.machine import Machine, open_machine
+from pybuild.builder.transports.copy import copy
+from pybuild.builder.transports.places import InFolder, InRegistry, Place
+from pybuild.builder.transports.source import Choice, Reading
+from pybuild.builder.transports.target import Writing
+from pybuild.grammar.reference import parse_reference
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
 from tests.helpers.registry import Answer, FakeRegistry, Fault, Patience, Request
 from tests.helpers.thorough import first_is_quick

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from builder.errors import RequestError
-from builder.oci import media
-from builder.oci.digest import Digest
-from builder.oci.model import Descriptor, Index, Platform
-from builder.transports.entries import Change, changed_entry, with_entries
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci import media
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.model import Descriptor, Index, Platform
+from pybuild.builder.transports.entries import Change, changed_entry, with_entries
 from tests.helpers.images import AMD64, ARM64
 
 UNKNOWN = Platform(os="unknown", architecture="unknown")

@@ -1,11 +1,11 @@
 import pytest
 
-from builder.errors import RequestError
-from builder.oci import media
-from builder.oci.digest import Digest
-from builder.oci.layout import CONTAINERD_NAME, REF_NAME
-from builder.oci.model import Descriptor
-from builder.transports.listed import pick
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci import media
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.layout import CONTAINERD_NAME, REF_NAME
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.transports.listed import pick
 
 
 def entry(content: bytes, **names: str) -> Descriptor:

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from builder.errors import RequestError
-from builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place, parse_place
-from grammar.reference import parse_reference
+from pybuild.builder.errors import RequestError
+from pybuild.builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place, parse_place
+from pybuild.grammar.reference import parse_reference
 
 PLACES: dict[str, Place] = {
     "docker://debian": InRegistry(reference=parse_reference("docker.io/library/debian:latest")),

@@ -2,14 +2,11 @@ import json
 
 import pytest
 
-from builder.oci.blobs import BlobStore
-from builder.oci.errors import (
-    RegistryDenied,
-    RegistryError,
-)
-from builder.oci.image import Image
-from builder.oci.registry.registry import Registry
-from builder.oci.registry.tokens import Credentials
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.errors import RegistryDenied, RegistryError
+from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.registry.auth.tokens import Credentials
+from pybuild.builder.oci.registry.registry import Registry
 from tests.helpers.images import tiny_image
 from tests.helpers.registry import APP, TAG, Answer, FakeRegistry, Patience, blob_path, pull
 

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci.errors import RegistryError
-from builder.oci.registry.certificates import Tls
-from builder.oci.registry.configuration import Configuration, merged, read_own, read_registries_conf
-from builder.oci.registry.mirrors import BY_DIGEST, BY_TAG, Entry, Mirror
+from pybuild.builder.oci.errors import RegistryError
+from pybuild.builder.oci.registry.configuration import Configuration, merged, read_own, read_registries_conf
+from pybuild.builder.oci.registry.mirrors import BY_DIGEST, BY_TAG, Entry, Mirror
+from pybuild.builder.oci.registry.wire.certificates import Tls
 
 
 def test_the_file_of_containers_is_read(tmp_path: Path) -> None:

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci.blobs import BlobStore
-from builder.oci.errors import DigestMismatch, OciError, RegistryDenied, RegistryError, SizeMismatch
-from builder.oci.image import Image
-from builder.oci.model import Descriptor
-from builder.oci.registry import download, upload
-from builder.oci.registry.http import Timing
-from builder.oci.registry.push import PushOptions
-from builder.oci.registry.registry import Registry
-from builder.oci.registry.tokens import Credentials
-from builder.oci.validate import validate
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.errors import DigestMismatch, OciError, RegistryDenied, RegistryError, SizeMismatch
+from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.registry.auth.tokens import Credentials
+from pybuild.builder.oci.registry.registry import Registry
+from pybuild.builder.oci.registry.transfer import download, upload
+from pybuild.builder.oci.registry.transfer.push import PushOptions
+from pybuild.builder.oci.registry.wire.http import Timing
+from pybuild.builder.oci.validate import validate
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
 from tests.helpers.registry import APP, Answer, FakeRegistry, Fault, Patience, Request, blob_path, pull
 from tests.helpers.thorough import first_is_quick

@@ -1,7 +1,7 @@
 import pytest
 
-from builder.oci.errors import RegistryError
-from builder.oci.registry.mirrors import BY_DIGEST, BY_TAG, Entry, Mirror, Place, find_entry, places
+from pybuild.builder.oci.errors import RegistryError
+from pybuild.builder.oci.registry.mirrors import BY_DIGEST, BY_TAG, Entry, Mirror, Place, find_entry, places
 
 HUB = "docker.io"
 

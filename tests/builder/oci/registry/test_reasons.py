@@ -1,6 +1,6 @@
 import pytest
 
-from builder.oci.registry.reasons import words_of
+from pybuild.builder.oci.registry.reasons import words_of
 
 
 @pytest.mark.parametrize(

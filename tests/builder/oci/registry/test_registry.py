@@ -11,10 +11,10 @@ from typing import Self
 
 import pytest
 
-from builder.oci import media
-from builder.oci.blobs import BlobStore
-from builder.oci.digest import Digest
-from builder.oci.errors import (
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import (
     DigestMismatch,
     ImageNotFound,
     InvalidDigest,
@@ -22,17 +22,17 @@ from builder.oci.errors import (
     OciError,
     RegistryError,
 )
-from builder.oci.image import Image, reachable
-from builder.oci.layout import Layout
-from builder.oci.model import Index, Manifest
-from builder.oci.partial import resumed
-from builder.oci.registry.access import Access
-from builder.oci.registry.configuration import Configuration
-from builder.oci.registry.http import Timing
-from builder.oci.registry.mirrors import Entry, Mirror
-from builder.oci.registry.registry import Registry
-from builder.oci.registry.settings import Settings
-from builder.oci.validate import validate
+from pybuild.builder.oci.image import Image, reachable
+from pybuild.builder.oci.layout import Layout
+from pybuild.builder.oci.model import Index, Manifest
+from pybuild.builder.oci.partial import resumed
+from pybuild.builder.oci.registry.access import Access
+from pybuild.builder.oci.registry.configuration import Configuration
+from pybuild.builder.oci.registry.mirrors import Entry, Mirror
+from pybuild.builder.oci.registry.registry import Registry
+from pybuild.builder.oci.registry.settings import Settings
+from pybuild.builder.oci.registry.wire.http import Timing
+from pybuild.builder.oci.validate import validate
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
 from tests.helpers.registry import APP, TAG, Answer, FakeRegistry, Patience, blob_path, pull
 

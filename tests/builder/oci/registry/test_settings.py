@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci.registry.certificates import Tls
-from builder.oci.registry.configuration import Configuration
-from builder.oci.registry.mirrors import Place
-from builder.oci.registry.origin import origin_of
-from builder.oci.registry.settings import Settings, host_settings
+from pybuild.builder.oci.registry.configuration import Configuration
+from pybuild.builder.oci.registry.mirrors import Place
+from pybuild.builder.oci.registry.settings import Settings, host_settings
+from pybuild.builder.oci.registry.wire.certificates import Tls
+from pybuild.builder.oci.registry.wire.origin import origin_of
 
 
 def origins(settings: Settings, registry: str, *, insecure: bool = False) -> list[str]:

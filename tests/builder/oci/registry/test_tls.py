@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci.blobs import BlobStore
-from builder.oci.errors import RegistryError, RegistryUnavailable
-from builder.oci.image import Image
-from builder.oci.registry.registry import Registry
-from builder.oci.registry.settings import Settings
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.errors import RegistryError, RegistryUnavailable
+from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.registry.registry import Registry
+from pybuild.builder.oci.registry.settings import Settings
 from tests.helpers.certificates import make_authority, sign
 from tests.helpers.hosts import need_programs
 from tests.helpers.proxy import ConnectProxy

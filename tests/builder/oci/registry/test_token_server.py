@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from builder.oci.blobs import BlobStore
-from builder.oci.errors import HelperMissing, RegistryDenied, RegistryError
-from builder.oci.image import Image
-from builder.oci.registry.certificates import Tls
-from builder.oci.registry.configuration import Configuration
-from builder.oci.registry.mirrors import Entry
-from builder.oci.registry.registry import Registry
-from builder.oci.registry.settings import Settings
-from builder.oci.registry.tokens import Credentials
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.errors import HelperMissing, RegistryDenied, RegistryError
+from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.registry.auth.tokens import Credentials
+from pybuild.builder.oci.registry.configuration import Configuration
+from pybuild.builder.oci.registry.mirrors import Entry
+from pybuild.builder.oci.registry.registry import Registry
+from pybuild.builder.oci.registry.settings import Settings
+from pybuild.builder.oci.registry.wire.certificates import Tls
 from tests.helpers.certificates import make_authority, sign
 from tests.helpers.hosts import need_programs
 from tests.helpers.registry import APP, Answer, FakeRegistry, blob_path, pull
 
-# `builder.oci.registry.http` turns this off for users; pytest turns it on again.
+# `pybuild.builder.oci.registry.wire.http` turns this off for users; pytest turns it on again.
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 
 ME = Credentials("me", "pw")

@@ -1,8 +1,8 @@
 import pytest
 
-from builder.oci.errors import RegistryError
-from builder.oci.registry.origin import origin_of
-from builder.oci.registry.trust import Purpose, Standing, check_peer, check_reachable, reason_to_withhold
+from pybuild.builder.oci.errors import RegistryError
+from pybuild.builder.oci.registry.trust import Purpose, Standing, check_peer, check_reachable, reason_to_withhold
+from pybuild.builder.oci.registry.wire.origin import origin_of
 
 
 def standing(url: str, *, insecure: bool = False, private: bool = False) -> Standing:

@@ -1,0 +1,5 @@
+"""``python -m pybuild`` is ``pybuild``."""
+
+from pybuild.builder.cli.main import main
+
+main()

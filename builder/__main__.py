@@ -1,5 +1,0 @@
-"""``python -m builder`` is ``pybuild``."""
-
-from builder.cli import main
-
-main()

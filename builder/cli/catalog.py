@@ -1,0 +1,122 @@
+"""The images of the store, and how a user names one of them: by name, by digest, or by the start of its ID."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pybuild.builder.oci.errors import ImageNotFound, OciError
+from pybuild.builder.oci.image import Image, read_image
+from pybuild.builder.oci.model import Descriptor, Platform
+from pybuild.builder.oci.present import choose_present
+from pybuild.builder.store.machine import Machine
+from pybuild.grammar.reference import InvalidReference, Reference, parse_reference
+
+_ID = re.compile(r"(?:sha256:)?([0-9a-f]{2,64})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An entry of the store: a full *name*, "" for an image without one, and what it stands for.
+
+    *image* is that for this machine, else the first one that is there; None when there is none, or it is damaged.
+    """
+
+    name: str
+    descriptor: Descriptor
+    image: Image | None
+
+    @property
+    def id(self) -> str:
+        """The image ID; the digest of the index when there is no image."""
+        return str(self.image.id if self.image is not None else self.descriptor.digest)
+
+    @property
+    def reference(self) -> Reference | None:
+        """The name, taken apart; None when there is none, or it is not one that Docker would take."""
+        try:
+            return parse_reference(self.name) if self.name else None
+        except InvalidReference:
+            return None
+
+
+def catalog(machine: Machine) -> list[Listed]:
+    """Return all entries of the store, in the order of their names."""
+    entries = sorted(machine.layout.entries(), key=lambda entry: (not entry[0], entry[0]))
+    return [Listed(name, descriptor, image_of(machine, descriptor)) for name, descriptor in entries]
+
+
+def find(machine: Machine, text: str) -> Listed:
+    """Return the entry that *text* names. Raises ImageNotFound when there is none or more than one image."""
+    name = _full_name(text)
+    descriptor = machine.layout.resolve(name) if name else None
+    if descriptor is not None:
+        return Listed(name, descriptor, image_of(machine, descriptor))
+    found = by_digest(catalog(machine), text)
+    if len({entry.id for entry in found}) > 1:
+        raise ImageNotFound(f"more than one image has an ID that begins with {text}", hint="give more of it")
+    if not found:
+        # In Docker's words, which scripts look for.
+        raise ImageNotFound(f"No such image: {familiar(name or text)}", hint="pybuild images lists what there is")
+    return Listed("", found[0].descriptor, found[0].image)
+
+
+def by_digest(entries: Iterable[Listed], text: str) -> list[Listed]:
+    """Return those of *entries* that *text* names by ``name@digest``, by a digest, or by the start of an ID."""
+    repository, at, digest = text.partition("@")
+    found = _ID.match(digest if at else text)
+    if found is None:
+        return []
+    prefix = found.group(1)
+    named = [entry for entry in entries if not at or _repository(entry.name) == _repository(repository)]
+    return [
+        entry
+        for entry in named
+        if entry.id.partition(":")[2].startswith(prefix) or entry.descriptor.digest.hex == prefix
+    ]
+
+
+def find_image(machine: Machine, text: str, platform: Platform | None = None) -> Image:
+    """Return the image that *text* names, for *platform* or this machine's."""
+    return read_image(machine.blobs, find(machine, text).descriptor, platform)
+
+
+def find_present(machine: Machine, text: str, platform: Platform | None = None) -> Image:
+    """As `find_image`; without a *platform*, when there is no image for this machine, the first that is there."""
+    found = find(machine, text).descriptor
+    return read_image(machine.blobs, found if platform else choose_present(machine.blobs, found), platform)
+
+
+def familiar(name: str) -> str:
+    """Return a full name as people write it: ``debian:latest``."""
+    try:
+        return parse_reference(name).familiar()
+    except InvalidReference:
+        return name
+
+
+def content_size(image: Image) -> int:
+    """Return the bytes that the blobs of an image take."""
+    return image.descriptor.size + image.manifest.config.size + sum(layer.size for layer in image.manifest.layers)
+
+
+def _full_name(text: str) -> str:
+    try:
+        return str(parse_reference(text))
+    except InvalidReference:
+        return ""
+
+
+def _repository(name: str) -> str:
+    try:
+        reference = parse_reference(name)
+    except InvalidReference:
+        return name
+    return f"{reference.registry}/{reference.repository}"
+
+
+def image_of(machine: Machine, descriptor: Descriptor) -> Image | None:
+    """Return what `Listed.image` is for *descriptor*."""
+    try:
+        return read_image(machine.blobs, choose_present(machine.blobs, descriptor))
+    except OciError:
+        return None

@@ -1,0 +1,33 @@
+"""The commands of the program, one module each; each has a ``command`` and is imported when it is used."""
+
+COMMANDS = {
+    "build": "build.build",
+    "commit": "image.commit",
+    "completion": "store.completion",
+    "copy": "registry.copy",
+    "df": "store.df",
+    "diff": "image.diff",
+    "export": "image.export",
+    "flatten": "image.flatten",
+    "help": "store.help",
+    "history": "image.history",
+    "image prune": "image.prune",
+    "images": "image.images",
+    "import": "image.import_",
+    "inspect": "image.inspect",
+    "load": "image.load",
+    "login": "registry.login",
+    "logout": "registry.logout",
+    "manifest": "manifest.manifest",
+    "mutate": "image.mutate",
+    "prune": "store.prune",
+    "pull": "registry.pull",
+    "push": "registry.push",
+    "rebase": "image.rebase",
+    "rmi": "image.rmi",
+    "run": "image.run",
+    "save": "image.save",
+    "tag": "image.tag",
+    "version": "store.version",
+}
+"""The module of each command."""

@@ -1,0 +1,1 @@
+"""The command ``build``, and what only it needs."""

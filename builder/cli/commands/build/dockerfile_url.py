@@ -1,0 +1,44 @@
+"""``-f https://host/Dockerfile``: a Dockerfile from the web, brought as carefully as any other remote source."""
+
+import threading
+from pathlib import Path
+
+from pybuild.builder.cli.tools import machine
+from pybuild.builder.dockerfile import LIMIT
+from pybuild.builder.errors import RequestError, ResolveError
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.request import Request
+from pybuild.builder.sources.address import UNNAMED, HttpSource, parse
+from pybuild.builder.sources.http import ask
+
+
+def fetched(address: str, request: Request, folder: Path) -> Path:
+    """Write the Dockerfile at *address* into *folder*, which is empty, and return its path.
+
+    Raises:
+        RequestError: the address is none of a file.
+        BuildError: it cannot be brought, or is too long for a Dockerfile.
+    """
+    source = _source(address)
+    opened = machine()
+    try:
+        known = ask(source, request, opened, lambda *_: None, threading.Event())
+        with opened.blobs.open(Digest.parse(known.digest)) as file:
+            text = file.read(LIMIT + 1)
+    finally:
+        opened.close()
+    if len(text) > LIMIT:
+        raise RequestError(f"{address}: too long for a Dockerfile")
+    path = folder / ("Dockerfile" if source.name == UNNAMED else source.name)
+    path.write_bytes(text)
+    return path
+
+
+def _source(address: str) -> HttpSource:
+    try:
+        source = parse(address)
+    except ResolveError as error:
+        raise RequestError(f"invalid --file: {error.message}", hint=error.hint) from error
+    if not isinstance(source, HttpSource):
+        raise RequestError(f"invalid --file: {address} is a git repository", hint="give it as the build context")
+    return HttpSource(url=source.url, name=source.name, limit=LIMIT)

@@ -1,0 +1,70 @@
+"""What ``--metadata-file`` is told of a build, in the words of ``docker buildx build``."""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pybuild.builder.progress import Event, Progress, Warned
+
+_REF = 25
+_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class Warnings:
+    """Progress that keeps the warnings of a build and hands everything on."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.found: list[Warned] = []
+
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
+        if isinstance(event, Warned):
+            self.found.append(event)
+        self._progress(event)
+
+
+def metadata(outcome: Any, warnings: Sequence[Warned], env: Mapping[str, str]) -> bytes:
+    """Return the document: of several targets, one below the name of each, as bake has it.
+
+    Warnings are told when BUILDX_METADATA_WARNINGS is set.
+    """
+    import secrets
+
+    ref = "".join(secrets.choice(_ALPHABET) for _ in range(_REF))
+    about: dict[str, Any] = {"buildx.build.ref": f"pybuild/pybuild/{ref}"}
+    told = [_warning(warning) for warning in warnings]
+    if env.get("BUILDX_METADATA_WARNINGS", "").lower() in {"1", "t", "true"}:
+        document: dict[str, Any] = {"buildx.build.warnings": told}
+    else:
+        document = {}
+    document |= {stage: {**about, **_image(each)} for stage, each in outcome.targets} or {**about, **_image(outcome)}
+    return json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
+
+
+def _image(outcome: Any) -> dict[str, Any]:
+    descriptor = outcome.descriptor
+    configs = {f"containerimage.config.digest/{image.platform}": str(image.image_id) for image in outcome.platforms}
+    own = {} if configs else {"config.digest": str(outcome.image_id)}
+    created = {"org.opencontainers.image.created": outcome.created} if outcome.created else {}
+    return {
+        **(configs or {"containerimage.config.digest": str(outcome.image_id)}),
+        "containerimage.descriptor": {
+            "annotations": {**descriptor.annotations, **own, **created},
+            "mediaType": descriptor.media_type,
+            "digest": str(descriptor.digest),
+            "size": descriptor.size,
+        },
+        "containerimage.digest": str(descriptor.digest),
+        **({"image.name": ",".join(outcome.names)} if outcome.names else {}),
+    }
+
+
+def _warning(warning: Warned) -> dict[str, Any]:
+    place = {"start": {"line": warning.line}, "end": {"line": warning.line}}
+    return {
+        "level": 1,
+        "short": b64encode(warning.message.encode()).decode(),
+        **({"range": [place]} if warning.line else {}),
+    }

@@ -1,0 +1,47 @@
+"""What a build would fail of in the end, found out before it begins. Raises RequestError."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pybuild.builder.cli.flags.build import flag
+from pybuild.builder.cli.tools import is_terminal
+from pybuild.builder.errors import RequestError
+from pybuild.builder.outputs.files import check_destination
+from pybuild.builder.request import Output, Request, Secret
+
+_WRITTEN = ("iidfile", "iidfile_raw", "metadata_file")
+
+
+def check_beforehand(request: Request, flags: Mapping[str, Any]) -> None:
+    """Look at what *request* is to read and to write, of which *flags* name files of their own."""
+    _check_outputs(request)
+    check_secrets(request.secrets)
+    for name in _WRITTEN:
+        check_destination(flags[name])
+    for output in request.outputs:
+        if output.type != "local" and flag(dict(output.options), "tar", default=True):
+            check_destination(output.dest)
+
+
+def streams(request: Request) -> list[Output]:
+    """Return what goes to standard output."""
+    return [item for item in request.outputs if item.dest is None and item.type != "registry"]
+
+
+def check_secrets(secrets: Iterable[Secret]) -> None:
+    """Raise RequestError for a secret whose file is not there."""
+    for secret in secrets:
+        if secret.file is not None and not secret.file.exists():
+            hint = f"--secret id={secret.id},src=FILE or id={secret.id},env=NAME"
+            raise RequestError(f"failed to stat {secret.file}: no such file or directory", hint=hint)
+
+
+def _check_outputs(request: Request) -> None:
+    found = streams(request)
+    named = all(target.tags for target in request.targets) if request.targets else bool(request.tags)
+    if any(item.type == "registry" for item in request.outputs) and not named:
+        raise RequestError("tag is needed when pushing to registry", hint="give -t NAME")
+    if len(found) > 1:
+        raise RequestError("only one --output can go to standard output")
+    if found and is_terminal(1):
+        raise RequestError("refusing to write an archive to a terminal", hint="redirect it, or give dest=FILE")

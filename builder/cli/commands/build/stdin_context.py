@@ -1,0 +1,138 @@
+"""Definitions that are no files of the user's yet: ``-`` as build context or Dockerfile, and a Dockerfile of the web.
+
+What comes becomes a folder for this build.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import field, replace
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO
+
+from pybuild.builder.cli.tools import binary_stdin
+from pybuild.builder.dockerfile import DEFAULT_NAMES, no_dockerfile
+from pybuild.builder.errors import RequestError
+from pybuild.builder.request import Request
+from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.values import frozen
+
+_STDIN = Path("-")
+_DOCKERFILE_LIMIT = 16 << 20
+_AMBIGUOUS = "ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles"
+_MAGICS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")
+
+
+@frozen
+class Elsewhere:
+    """What a request lacks until its build begins: the Dockerfile at an address, agents for keys in files, by id."""
+
+    dockerfile: str = ""
+    keys: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+
+
+@contextmanager
+def prepared(request: Request, elsewhere: Elsewhere | None = None) -> Iterator[Request]:
+    """Give *request* with folders and files in place of ``-``, and with what is *elsewhere*.
+
+    What was made for it is gone afterwards.
+    """
+    with (
+        _without_stdin(request, named=elsewhere is not None and bool(elsewhere.dockerfile)) as local,
+        ExitStack() as stack,
+    ):
+        ready = local
+        if elsewhere is not None and elsewhere.keys:
+            from pybuild.builder.sources.ssh_keys import key_agents
+
+            ready = replace(ready, ssh=(*ready.ssh, *stack.enter_context(key_agents(elsewhere.keys))))
+        if elsewhere is not None and elsewhere.dockerfile:
+            from pybuild.builder.cli.commands.build.dockerfile_url import fetched
+            from pybuild.runtime.paths.scratch import temporary
+
+            folder = stack.enter_context(temporary())
+            ready = replace(ready, dockerfile=fetched(elsewhere.dockerfile, ready, folder))
+        yield ready
+
+
+@contextmanager
+def _without_stdin(request: Request, *, named: bool) -> Iterator[Request]:
+    """Give *request* without ``-``; *named*: its Dockerfile is at an address, and comes later."""
+    if _STDIN not in {request.context, request.dockerfile}:
+        if isinstance(request.context, Path) and not request.context.is_dir():
+            raise _no_context(request.context)
+        yield request
+        return
+    if request.context == request.dockerfile:
+        raise RequestError("invalid argument: can't use stdin for both build context and dockerfile")
+    # Imported here because it brings random, shutil and three compressors.
+    from pybuild.runtime.paths.scratch import temporary
+
+    with temporary() as folder:
+        with binary_stdin() as stream:
+            ready = _taken(request, stream, folder, named=named or request.dockerfile is not None)
+        yield ready
+
+
+def _no_context(path: Path) -> RequestError:
+    if path.exists():
+        return RequestError(f'context must be a folder: "{path}"')
+    return RequestError(f'path "{path}" not found')
+
+
+def _taken(request: Request, stream: BufferedReader, folder: Path, *, named: bool) -> Request:
+    if request.dockerfile == _STDIN:
+        return replace(request, dockerfile=_kept(stream, folder))
+    context = folder / "context"
+    context.mkdir()
+    if not _is_archive(stream):
+        if named:
+            raise RequestError(_AMBIGUOUS, hint="standard input is no archive: leave out -f, or pipe a tar archive")
+        return replace(request, context=context, dockerfile=_kept(stream, folder))
+    _unpack(stream, context)
+    if request.dockerfile is None:
+        # With an address the Dockerfile comes later. Else it is looked for now, while it is known that the directory
+        # is not the user's, who must not be told its path.
+        if not named and not any(os.path.lexists(context / name) for name in DEFAULT_NAMES):
+            raise no_dockerfile(context, "the archive", Path())
+        return replace(request, context=context)
+    return replace(request, context=context, dockerfile=_inside(context, request.dockerfile, folder))
+
+
+def _inside(context: Path, path: Path, folder: Path) -> Path:
+    """Copy the Dockerfile at *path* in the archive, where ``-f`` means a path in it and no link leads out."""
+    with Root.open_host(context) as root:
+        text = root.read_file(str(path), _DOCKERFILE_LIMIT)
+    if text is None:
+        raise RequestError(f"failed to read dockerfile: open {path}: no such file or directory")
+    copy = folder / "Dockerfile"
+    copy.write_bytes(text)
+    return copy
+
+
+def _is_archive(stream: BufferedReader) -> bool:
+    head = stream.peek(512)
+    return head.startswith(_MAGICS) or head[257:262] == b"ustar"
+
+
+def _kept(stream: BinaryIO, folder: Path) -> Path:
+    text = stream.read(_DOCKERFILE_LIMIT + 1)
+    if len(text) > _DOCKERFILE_LIMIT:
+        raise RequestError("the Dockerfile on standard input is too long")
+    path = folder / "Dockerfile"
+    path.write_bytes(text)
+    return path
+
+
+def _unpack(stream: BufferedReader, folder: Path) -> None:
+    from pybuild.builder.oci.errors import LayerError
+    from pybuild.builder.oci.layers.unpack import unpack
+
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        unpack(stream, handle, overlay=False, diff_id=None)
+    except LayerError as error:
+        raise RequestError(f"the archive on standard input is damaged: {error}") from error
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""Commands about images of the store, one module each."""

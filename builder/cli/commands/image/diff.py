@@ -1,0 +1,156 @@
+"""``pybuild diff``: what differs between two images."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import click
+
+from pybuild.builder.cli.catalog import find_image
+from pybuild.builder.cli.commands.image.images import short_id
+from pybuild.builder.cli.failures import FAILED
+from pybuild.builder.cli.flags.naming import platform_option
+from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.display.sanitize import clean_line
+from pybuild.builder.display.units import human_size
+from pybuild.builder.edit.compare import LayerSets, Setting, layers, settings
+from pybuild.builder.edit.compare_trees import FileChange, Node, tree_differences
+from pybuild.builder.edit.documents import Documents
+from pybuild.builder.oci.image import Image
+from pybuild.builder.platforms import parse_platform
+from pybuild.builder.store.machine import Machine
+
+_PARTS = ("config", "layers", "files")
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Differences:
+    """What was asked for; None is a part that was not."""
+
+    images: tuple[Image, Image]
+    config: list[Setting] | None = None
+    layers: LayerSets | None = None
+    files: list[FileChange] | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.config or self.files or (self.layers and (self.layers.before or self.layers.after)))
+
+
+@click.command("diff", cls=Command, short_help="Show what differs between two images.")
+@click.argument("before", metavar="A", type=IMAGE)
+@click.argument("after", metavar="B", type=IMAGE)
+@click.option("--only", type=click.Choice(_PARTS), help="Compare this alone; files are then printed as by docker diff.")
+@click.option("--times", is_flag=True, help="List files that differ in their time alone, too.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Default: text.")
+@click.option("--exit-code", is_flag=True, help="End with 1 when something differs.")
+@platform_option
+@root_option
+def command(before: str, after: str, form: str, platform: str | None, **flags: Any) -> int | None:
+    """Show what one has to change in image A to get image B: config and annotations, layers, and files.
+
+    Config and layers: - what A alone has, + what B alone has, = layers that both have. Files: A added, C changed,
+    D deleted; a folder counts as changed when something in it is. Type, mode, owner, size, content, links and
+    extended attributes are compared. JSON has all of them for both sides.
+    """
+    wanted = parse_platform(platform) if platform else None
+    parts = (flags["only"],) if flags["only"] else _PARTS
+    opened = machine()
+    try:
+        with opened.in_use():
+            images = find_image(opened, before, wanted), find_image(opened, after, wanted)
+            found = _differences(opened, images, parts, digests=form == "json", times=flags["times"])
+    finally:
+        opened.close()
+    if form == "json":
+        say(json.dumps(_document(found), indent=2))
+    else:
+        for line in _lines(found, titles=len(parts) > 1):
+            say(line)
+    return FAILED if flags["exit_code"] and found else None
+
+
+def _differences(
+    opened: Machine, images: tuple[Image, Image], parts: tuple[str, ...], *, digests: bool, times: bool
+) -> _Differences:
+    documents = [Documents.read(opened.blobs, image) for image in images]
+    return _Differences(
+        images=images,
+        config=settings(documents[0], documents[1]) if "config" in parts else None,
+        layers=layers(*images) if "layers" in parts else None,
+        files=_files(opened, images, digests=digests, times=times) if "files" in parts else None,
+    )
+
+
+def _files(opened: Machine, images: tuple[Image, Image], *, digests: bool, times: bool) -> list[FileChange]:
+    if images[0].config.diff_ids == images[1].config.diff_ids:
+        return []
+    before = opened.snapshots.open(opened.snapshot(images[0]))
+    try:
+        after = opened.snapshots.open(opened.snapshot(images[1]))
+        try:
+            return list(tree_differences(before, after, digests=digests, times=times))
+        finally:
+            os.close(after)
+    finally:
+        os.close(before)
+
+
+def _lines(found: _Differences, *, titles: bool) -> Iterator[str]:
+    sections = {
+        "Config": _setting_lines(found.config or ()),
+        "Layers": _layer_lines(found.layers) if found.layers else iter(()),
+        "Files": (f"{change.kind} {clean_line(change.path)}" for change in found.files or ()),
+    }
+    for title, lines in sections.items():
+        shown = list(lines)
+        if titles and shown:
+            yield f"{title}:"
+        yield from shown
+
+
+def _setting_lines(changes: list[Setting] | tuple[()]) -> Iterator[str]:
+    for change in changes:
+        for sign, value in (("-", change.before), ("+", change.after)):
+            if value is not None:
+                text = json.dumps(value, ensure_ascii=False)
+                yield clean_line(f"{sign} {change.field}: {text if len(text) <= _SHOWN else text[: _SHOWN - 1] + '…'}")
+
+
+def _layer_lines(sets: LayerSets) -> Iterator[str]:
+    for sign, side in (("=", sets.shared), ("-", sets.before), ("+", sets.after)):
+        for layer in side:
+            yield f"{sign} {short_id(layer.diff_id)} {human_size(layer.size)}"
+
+
+def _document(found: _Differences) -> dict[str, Any]:
+    names = ("A", "B")
+    document: dict[str, Any] = {name: str(image.id) for name, image in zip(names, found.images, strict=True)}
+    if found.config is not None:
+        document["config"] = [{"field": item.field, "A": item.before, "B": item.after} for item in found.config]
+    if found.layers is not None:
+        sets = {"shared": found.layers.shared, "A": found.layers.before, "B": found.layers.after}
+        document["layers"] = {name: [asdict(layer) for layer in side] for name, side in sets.items()}
+    if found.files is not None:
+        document["files"] = [
+            {"kind": item.kind, "path": item.path, "A": _status(item.before), "B": _status(item.after)}
+            for item in found.files
+        ]
+    return document
+
+
+def _status(node: Node | None) -> dict[str, Any] | None:
+    """Return the status of a file as JSON, without members that do not apply to its type."""
+    if node is None:
+        return None
+    optional = {
+        **({"size": node.size, "digest": node.digest} if node.digest else {}),
+        **({"link": node.link} if node.link else {}),
+        **({"device": node.device} if node.device else {}),
+        **({"xattrs": {name: value.hex() for name, value in node.xattrs}} if node.xattrs else {}),
+    }
+    owner = {"mode": f"{node.mode:04o}", "uid": node.uid, "gid": node.gid, "mtime": node.mtime}
+    return {"type": node.type, **owner, **optional}

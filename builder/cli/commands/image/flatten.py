@@ -1,0 +1,39 @@
+"""``pybuild flatten``: an image with one layer."""
+
+import click
+
+from pybuild.builder.cli.catalog import find_image
+from pybuild.builder.cli.flags.build import compression as parse_compression
+from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_option
+from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.edit.documents import Documents
+from pybuild.builder.edit.flatten import flattened, write_tree
+from pybuild.builder.image.names import full_names
+from pybuild.builder.platforms import parse_platform
+
+
+@click.command("flatten", cls=Command, short_help="Make one layer of all layers of an image.")
+@click.argument("image", type=IMAGE)
+@tag_option
+@click.option("--compression", "packed", default="gzip", metavar="TYPE[,LEVEL]", help="Of the layer in the store.")
+@platform_option
+@root_option
+def command(image: str, tags: tuple[str, ...], packed: str, platform: str | None) -> None:
+    """Make an image of one layer with the files that IMAGE has in the end, and print its ID.
+
+    What lower layers have and upper ones delete or replace is not in it. The config is kept, with the time of creation;
+    the history has one entry. The same image always gives the same layer. It shares no layer with any other image.
+    """
+    names = full_names(tags)
+    compression = parse_compression(packed)
+    opened = machine()
+    try:
+        with opened.in_use():
+            source = find_image(opened, image, parse_platform(platform) if platform else None)
+            layer = write_tree(opened, source, compression)
+            made = flattened(Documents.read(opened.blobs, source), layer).write(opened.blobs, source)
+            name_image(opened, made.descriptor, names)
+    finally:
+        opened.close()
+    say(str(made.id))

@@ -1,0 +1,115 @@
+"""``pybuild images``: what the store has."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import click
+
+from pybuild.builder.cli.catalog import Listed, catalog, familiar, image_of
+from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.format.image_filters import KEYS, created, image_filter, named
+from pybuild.builder.cli.format.listing import Row, listing
+from pybuild.builder.cli.tools import Command, format_option, machine, root_option, say
+from pybuild.builder.display.units import human_duration, human_size
+from pybuild.builder.oci import media
+from pybuild.builder.oci.present import disk_size, listed_manifests
+from pybuild.builder.store.machine import Machine
+
+NONE = "<none>"
+_HEADERS = {
+    "Repository": "REPOSITORY",
+    "Tag": "TAG",
+    "Digest": "DIGEST",
+    "ID": "IMAGE ID",
+    "CreatedSince": "CREATED",
+    "CreatedAt": "CREATED AT",
+    "Size": "SIZE",
+    "VirtualSize": "SIZE",
+    "Containers": "CONTAINERS",
+    "SharedSize": "SHARED SIZE",
+    "UniqueSize": "UNIQUE SIZE",
+}
+
+
+@click.command("images", cls=Command, short_help="List images.")
+@click.argument("name", metavar="[NAME[:TAG]]", required=False, type=IMAGE)
+@click.option("-a", "--all", "everything", is_flag=True, help="The same: there are no intermediate images.")
+@click.option("--digests", is_flag=True, help="Show the digests of manifests.")
+@click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help=f"Keys: {', '.join(KEYS)}.")
+@click.option("--no-trunc", is_flag=True, help="Show whole IDs.")
+@click.option("-q", "--quiet", is_flag=True, help="Show IDs only.")
+@click.option("--tree", is_flag=True, help="Below an index, show its images by platform.")
+@format_option
+@root_option
+def command(name: str | None, filters: tuple[str, ...], template: str | None, **switches: bool) -> None:
+    """List the images of the store, the newest first.
+
+    SIZE is what an image takes in the store: its layers as they are, compressed; of an index, all images of it that
+    are there. --tree lists these below it.
+
+    Filters: before=IMAGE and since=IMAGE compare times of creation; until=TIME takes 24h, a date or seconds since
+    1970; label=NAME[=VALUE], dangling=true and reference=PATTERN, of which one must fit.
+    """
+    opened = machine()
+    try:
+        passes = image_filter(opened, filters)
+        entries = [entry for entry in catalog(opened) if (name is None or named(entry, name)) and passes(entry)]
+        entries.sort(key=lambda entry: created(entry) or 0.0, reverse=True)
+        rows = [row for entry in entries for row in _rows(opened, entry, **switches)]
+    finally:
+        opened.close()
+    if switches["quiet"] and template in {None, "", "table"}:
+        _print("\n".join(dict.fromkeys(row["ID"] for row in rows)))
+        return
+    columns = ["Repository", "Tag", *(["Digest"] if switches["digests"] else []), "ID", "CreatedSince", "Size"]
+    _print(listing(rows, _HEADERS, columns, template))
+
+
+def _print(text: str) -> None:
+    if text:
+        say(text)
+
+
+def short_id(identity: str) -> str:
+    """Return the twelve digits by which people know an image."""
+    return identity.partition(":")[2][:12]
+
+
+def ago(moment: float | None) -> str:
+    """Return how long ago *moment* was."""
+    return "N/A" if moment is None else f"{human_duration(max(0.0, time.time() - moment))} ago"
+
+
+def _rows(opened: Machine, entry: Listed, **switches: bool) -> Iterator[Row]:
+    """Yield the row of an entry, and with ``tree`` those of the images below an index."""
+    whole = switches["no_trunc"]
+    size = disk_size(opened.blobs, entry.descriptor) if entry.image is not None else None
+    yield image_row(entry, size, whole=whole)
+    if switches["tree"] and not switches["quiet"] and entry.descriptor.media_type in media.INDEXES:
+        for manifest in listed_manifests(opened.blobs, entry.descriptor):
+            below = Listed(entry.name, manifest, image_of(opened, manifest))
+            size = disk_size(opened.blobs, manifest) if below.image is not None else None
+            yield {**image_row(below, size, whole=whole), "Repository": f"  {manifest.platform or NONE}", "Tag": ""}
+
+
+def image_row(entry: Listed, size: int | None, *, whole: bool) -> Row:
+    """Return the fields of an entry that takes *size* bytes; *whole*: with the ID in full."""
+    moment = created(entry)
+    reference = entry.reference
+    at = "N/A" if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
+    whole_name = familiar(entry.name).partition("@")[0]
+    tag = reference.tag if reference is not None else ""
+    shown_size = human_size(size) if size is not None else "N/A"
+    return {
+        "Repository": (whole_name.removesuffix(f":{tag}") if tag else whole_name) or NONE,
+        "Tag": tag or NONE,
+        "Digest": str(entry.descriptor.digest),
+        "ID": entry.id if whole else short_id(entry.id),
+        "CreatedSince": ago(moment),
+        "CreatedAt": at,
+        "Size": shown_size,
+        "VirtualSize": shown_size,
+        # There are no containers, and these two Docker does not tell in its listing, either.
+        **dict.fromkeys(("Containers", "SharedSize", "UniqueSize"), "N/A"),
+    }

@@ -1,0 +1,94 @@
+"""``pybuild import``: a root file system in a tar archive becomes an image of one layer."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from pybuild.builder.cli.flags.build import compression as parse_compression
+from pybuild.builder.cli.flags.naming import loading, name_image
+from pybuild.builder.cli.flags.silent import taken
+from pybuild.builder.cli.flags.words import FILE
+from pybuild.builder.cli.tools import Command, binary_stdin, machine, note, root_option, say
+from pybuild.builder.edit.archive_layer import store_archive
+from pybuild.builder.image.assemble import timestamp
+from pybuild.builder.image.names import full_names
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.image import Image, write_image
+from pybuild.builder.oci.layers.layer import Layer
+from pybuild.builder.oci.model import History, ImageConfig, Platform
+from pybuild.builder.platforms import wanted_platform
+from pybuild.builder.request import Request
+from pybuild.builder.store.machine import Machine
+
+
+@click.command("import", cls=Command, short_help="Make an image of a root file system.")
+@click.argument("source", metavar="FILE|URL|-", type=FILE)
+@click.argument("name", metavar="[NAME[:TAG]]", required=False)
+@click.option(
+    "-c", "--change", "changes", multiple=True, metavar="INSTRUCTION", help='Such as "CMD /bin/sh"; repeatable.'
+)
+@click.option("-m", "--message", default="", metavar="TEXT", help="Comment in the history.")
+@click.option(
+    "--platform",
+    metavar="OS/ARCH[/VARIANT]",
+    envvar="DOCKER_DEFAULT_PLATFORM",
+    help="What the files are for (default: this machine).",
+)
+@click.option("--compression", "packed", default="gzip", metavar="TYPE[,LEVEL]", help="Of the layer in the store.")
+@taken("-q/--quiet")
+@root_option
+def command(
+    source: str, name: str | None, *, changes: tuple[str, ...], message: str, platform: str | None, packed: str
+) -> None:
+    """Make an image of one layer from a tar archive, plain or compressed, and print its ID.
+
+    The archive is a file, standard input (-), or what a URL of http or https leads to.
+    """
+    names = full_names((name,)) if name else ()
+    config = _config(wanted_platform(platform), message or f"Imported from {source}")
+    if changes:
+        from pybuild.builder.cli.flags.changes import changed
+
+        config = changed(config, changes)
+    compression = parse_compression(packed)
+    opened = machine()
+    try:
+        with opened.in_use(), _opened(opened, source) as stream, loading(None if source == "-" else source):
+            image = _named(
+                opened, config, store_archive(opened.blobs, stream, compression, "a root file system"), names
+            )
+    finally:
+        opened.close()
+    say(str(image.id))
+
+
+def _opened(opened: Machine, source: str) -> BinaryIO:
+    if source == "-":
+        return binary_stdin()
+    if not source.lower().startswith(("http://", "https://")):
+        return Path(source).open("rb")
+    from pybuild.builder.sources.address import HttpSource
+    from pybuild.builder.sources.http import ask
+
+    known = ask(HttpSource(url=source), Request(context=Path()), opened, lambda *_: None, threading.Event(), tell=note)
+    return opened.blobs.open(Digest.parse(known.digest))
+
+
+def _config(platform: Platform, comment: str) -> ImageConfig:
+    now = timestamp()
+    return ImageConfig(
+        created=now,
+        architecture=platform.architecture,
+        os=platform.os,
+        variant=platform.variant,
+        history=(History(created=now, comment=comment),),
+    )
+
+
+def _named(opened: Machine, config: ImageConfig, layer: Layer, names: tuple[str, ...]) -> Image:
+    image = write_image(opened.blobs, replace(config, diff_ids=(layer.diff_id,)), (layer.descriptor,))
+    name_image(opened, image.descriptor, names)
+    return image

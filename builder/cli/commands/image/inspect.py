@@ -1,0 +1,134 @@
+"""``pybuild inspect``: all about images, as JSON in Docker's shape."""
+
+import json
+from typing import Any
+
+import click
+
+from pybuild.builder.cli.catalog import Listed, catalog, content_size, familiar, find
+from pybuild.builder.cli.failures import FAILED
+from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.format.listing import parsed, rendered
+from pybuild.builder.cli.format.template_functions import NO_LIST, NO_MAP, NO_POINTER, Loose, Typed, as_json
+from pybuild.builder.cli.tools import Command, machine, root_option, say, warn
+from pybuild.builder.oci.image import Image, read_image
+from pybuild.builder.oci.model import Platform
+from pybuild.builder.oci.present import choose_present
+from pybuild.builder.store.machine import Machine
+
+_CONFIG_DEFAULTS: dict[str, Any] = {
+    "User": "",
+    "ExposedPorts": None,
+    "Env": None,
+    "Cmd": None,
+    "Volumes": None,
+    "WorkingDir": "",
+    "Entrypoint": None,
+    "OnBuild": None,
+    "Labels": None,
+}
+_MAPS = ("ExposedPorts", "Volumes", "Labels")
+# What templates see of members that are null or not there.
+_IN_TEMPLATES: dict[str, Any] = {
+    **dict.fromkeys(_MAPS, NO_MAP),
+    **dict.fromkeys(("Env", "Cmd", "Entrypoint", "OnBuild", "Shell"), NO_LIST),
+    **dict.fromkeys(("User", "WorkingDir", "StopSignal"), ""),
+    "Healthcheck": NO_POINTER,
+    "StopTimeout": NO_POINTER,
+    "ArgsEscaped": False,
+}
+
+
+@click.command("inspect", cls=Command, short_help="Show all about images, as JSON.")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=IMAGE)
+@click.option("-f", "--format", "template", metavar="FORMAT", help='"json", or a Go template: "{{.Config.Env}}".')
+@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an image for several platforms, which one.")
+@click.option("--type", "kind", type=click.Choice(["image"]), hidden=True)
+@click.option("-s", "--size", is_flag=True, hidden=True)
+@root_option
+def command(
+    images: tuple[str, ...], template: str | None, platform: str | None, *, kind: str | None, size: bool
+) -> int | None:
+    """Show all about images, as a JSON array with the members of docker inspect.
+
+    Of an image for several platforms it is the one for this machine, else the first that the store has.
+    """
+    if size and kind is None:
+        warn("--size ignored for images")
+    opened = machine()
+    try:
+        documents, problems = _documents(opened, images, platform)
+    finally:
+        opened.close()
+    if template == "json":
+        say(as_json(documents))
+    elif not template:
+        say(json.dumps(documents, indent=4, ensure_ascii=False))
+    else:
+        asked = parsed(template)
+        for document in documents:
+            say(rendered(asked, _in_template(document)))
+    for problem in problems:
+        click.echo(problem, err=True, nl=False)
+    return FAILED if problems else None
+
+
+def _in_template(document: dict[str, Any]) -> Typed:
+    config = document["Config"]
+    loose = {name: Loose(config[name]) for name in _MAPS if config.get(name) is not None}
+    return Typed({**document, "Config": Typed({**config, **loose}, _IN_TEMPLATES)}, {"Variant": "", "OsVersion": ""})
+
+
+def _documents(opened: Machine, names: tuple[str, ...], platform: str | None) -> tuple[list[dict[str, Any]], list[str]]:
+    from pybuild.builder.cli.failures import describe
+    from pybuild.builder.oci.errors import OciError
+    from pybuild.builder.platforms import parse_platform
+
+    wanted = parse_platform(platform) if platform else None
+    entries = catalog(opened)
+    documents, problems = [], []
+    for name in names:
+        try:
+            documents.append(_document(opened, find(opened, name), entries, wanted))
+        except OciError as error:
+            problems.append(describe(error).text)
+    return documents, problems
+
+
+def _document(opened: Machine, found: Listed, entries: list[Listed], platform: Platform | None) -> dict[str, Any]:
+    chosen = found.descriptor if platform else choose_present(opened.blobs, found.descriptor)
+    image = read_image(opened.blobs, chosen, platform)
+    same = [entry for entry in entries if entry.name and entry.descriptor.digest == found.descriptor.digest]
+    names = [familiar(entry.name) for entry in same]
+    digest = found.descriptor.digest
+    repositories = dict.fromkeys(name.rpartition(":")[0] for name in names)
+    return {
+        "Id": str(image.id),
+        "RepoTags": names,
+        "RepoDigests": [f"{repository}@{digest}" for repository in repositories],
+        "Parent": "",
+        "Comment": image.config.history[-1].comment if image.config.history else "",
+        "Created": image.config.created,
+        "DockerVersion": "",
+        "Author": image.config.author,
+        **_shape(image),
+        "Descriptor": {
+            "mediaType": found.descriptor.media_type,
+            "digest": str(digest),
+            "size": found.descriptor.size,
+        },
+    }
+
+
+def _shape(image: Image) -> dict[str, Any]:
+    document = json.loads(image.config.to_json())
+    variant = {"Variant": image.config.variant} if image.config.variant else {}
+    return {
+        "Config": _CONFIG_DEFAULTS | document.get("config", {}),
+        "Architecture": image.config.architecture,
+        **variant,
+        "Os": image.config.os,
+        "Size": content_size(image),
+        "RootFS": {"Type": "layers", "Layers": [str(diff_id) for diff_id in image.config.diff_ids]},
+        "Metadata": {"LastTagTime": "0001-01-01T00:00:00Z"},
+    }

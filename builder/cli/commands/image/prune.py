@@ -1,0 +1,64 @@
+"""``pybuild image prune``: remove images by what they are, and leave the build cache alone."""
+
+import sys
+
+import click
+
+from pybuild.builder.cli.catalog import Listed, catalog, familiar
+from pybuild.builder.cli.failures import FAILED
+from pybuild.builder.cli.format.image_filters import prune_filter
+from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.display.units import human_size
+from pybuild.builder.prune import gc
+from pybuild.builder.store.machine import Machine
+
+
+@click.command("image prune", cls=Command, short_help="Remove images without a name.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Also images with a name.")
+@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@click.option("--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Keys: label, label!, until.")
+@root_option
+def command(*, everything: bool, force: bool, filters: tuple[str, ...]) -> int | None:
+    """Remove images without a name, with -a all images, and print how much that gave back.
+
+    As in Docker, -a takes all images that no container uses, and pybuild has no containers: give it a filter.
+    until=TIME takes 24h, a date or seconds since 1970 and means images that are older; label=NAME[=VALUE] and
+    label!=NAME[=VALUE] those with and without a label. Layers that the build cache knows stay.
+    """
+    passes = prune_filter(filters)
+    if not force and not _agreed(everything=everything):
+        return FAILED
+    opened = machine()
+    try:
+        with opened.collecting():
+            entries = [entry for entry in catalog(opened) if (everything or not entry.name) and passes(entry)]
+            freed = _remove(opened, entries)
+    finally:
+        opened.close()
+    say(f"Total reclaimed space: {human_size(freed)}")
+    return None
+
+
+def _remove(opened: Machine, entries: list[Listed]) -> int:
+    if entries:
+        say("Deleted Images:")
+    for entry in entries:
+        if entry.name:
+            opened.layout.untag(entry.name)
+            say(f"untagged: {familiar(entry.name)}")
+    freed = 0
+    for entry in {entry.descriptor.digest: entry for entry in entries}.values():
+        left = [name for name, listed in opened.layout.entries() if name and listed.digest == entry.descriptor.digest]
+        if not left:
+            opened.layout.drop(entry.descriptor.digest)
+            freed += gc.drop_image(opened, entry.descriptor).size
+            say(f"deleted: {entry.id}")
+    if entries:
+        say("")
+    return freed
+
+
+def _agreed(*, everything: bool) -> bool:
+    what = "all images" if everything else "all dangling images"
+    click.echo(f"WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ", nl=False)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -1,0 +1,77 @@
+"""``pybuild rebase``: an image on another base, without a build."""
+
+import click
+
+from pybuild.builder.cli.catalog import Listed, find
+from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_option
+from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.edit.documents import Documents
+from pybuild.builder.edit.rebase import BASE_NAME, Base, rebased, recorded_base
+from pybuild.builder.errors import RequestError
+from pybuild.builder.image.names import full_names
+from pybuild.builder.oci.image import Image, read_image
+from pybuild.builder.oci.model import Platform
+from pybuild.builder.platforms import parse_platform
+from pybuild.builder.store.machine import Machine
+
+_EPILOG = """\b
+What the new image has:
+  - of NEWBASE: its layers, its history and its platform;
+  - of IMAGE: the layers above the old base and their history, and the whole of
+    its config and annotations. Variables, labels, user, entrypoint and so on
+    that IMAGE once got from its old base stay as they are; pybuild diff shows
+    what the two bases say, pybuild mutate changes it;
+  - annotations that name NEWBASE, for the next time.
+"""
+
+
+@click.command("rebase", cls=Command, epilog=_EPILOG, short_help="Put an image on another base.")
+@click.argument("image", type=IMAGE)
+@click.option("--onto", required=True, metavar="NEWBASE", help="The image to stand on from now on.")
+@click.option("--old-base", metavar="OLD", help="The image that IMAGE was built on (default: as annotated).")
+@tag_option
+@platform_option
+@root_option
+def command(image: str, onto: str, old_base: str | None, tags: tuple[str, ...], platform: str | None) -> None:
+    """Make an image of the layers that IMAGE has above its base on top of NEWBASE, and print its ID.
+
+    No step is run again: this is for a base with the same programs in newer versions. IMAGE must begin with exactly
+    the layers of the old base, else nothing is made. Without --old-base that is the image which the annotations
+    org.opencontainers.image.base.digest or .name of its manifest name. All images must be in the store.
+    """
+    names = full_names(tags)
+    opened = machine()
+    try:
+        with opened.in_use():
+            found = find(opened, image)
+            source = read_image(opened.blobs, found.descriptor, parse_platform(platform) if platform else None)
+            target = _platform(source)
+            old = _old_base(opened, source, target, old_base)
+            new = _base(opened, find(opened, onto), onto, target)
+            documents = rebased(Documents.read(opened.blobs, source), old, new, text=image)
+            made = documents.write(opened.blobs, source)
+            name_image(opened, made.descriptor, names)
+    finally:
+        opened.close()
+    say(str(made.id))
+
+
+def _platform(image: Image) -> Platform:
+    return Platform(os=image.config.os, architecture=image.config.architecture, variant=image.config.variant)
+
+
+def _base(opened: Machine, listed: Listed, text: str, platform: Platform) -> Base:
+    image = read_image(opened.blobs, listed.descriptor, platform)
+    return Base(text, listed.name, image, Documents.read(opened.blobs, image))
+
+
+def _old_base(opened: Machine, source: Image, platform: Platform, given: str | None) -> Base:
+    annotations = source.manifest.annotations
+    name = annotations.get(BASE_NAME, "")
+    recorded = None if given else recorded_base(opened.blobs, annotations)
+    if recorded is not None:
+        return _base(opened, Listed(name, recorded, None), name or str(recorded.digest), platform)
+    if not given and not name:
+        raise RequestError("the image does not say what it was built on", hint="name the old base with --old-base")
+    return _base(opened, find(opened, given or name), given or name, platform)

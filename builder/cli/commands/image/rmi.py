@@ -1,0 +1,84 @@
+"""``pybuild rmi``: take names away, and images that have none left."""
+
+import click
+
+from pybuild.builder.cli.catalog import Listed, catalog, familiar, find
+from pybuild.builder.cli.failures import FAILED, describe
+from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.errors import ImageNotFound, OciError
+from pybuild.builder.oci.image import read_image
+from pybuild.builder.oci.model import Platform
+from pybuild.builder.oci.present import listed_manifests
+from pybuild.builder.platforms import parse_platform
+from pybuild.builder.prune import gc
+from pybuild.builder.store.machine import Machine
+
+
+@click.command("rmi", cls=Command, short_help="Remove images.")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=IMAGE)
+@click.option("-f", "--force", is_flag=True, help="Remove an image given by ID with all its names.")
+@click.option("--no-prune", is_flag=True, help="Keep the blobs until the next prune.")
+@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an index, remove the image for this one only.")
+@root_option
+def command(images: tuple[str, ...], *, force: bool, no_prune: bool, platform: str | None) -> int | None:
+    """Remove names and, with its last name, an image; layers that the build cache knows stay until "prune -a".
+
+    As in Docker, -f also makes it no failure that there is no such image. What a build uses stays until the next prune.
+    """
+    wanted = parse_platform(platform) if platform else None
+    opened = machine()
+    failed = False
+    try:
+        with opened.collecting():
+            for name in images:
+                try:
+                    if wanted is None or not _remove_platform(opened, find(opened, name), wanted):
+                        _remove(opened, name, force=force, keep_blobs=no_prune)
+                except (OciError, RequestError) as error:
+                    failed = failed or not (force and isinstance(error, ImageNotFound))
+                    click.echo(describe(error).text, err=True, nl=False)
+    finally:
+        opened.close()
+    return FAILED if failed else None
+
+
+def _remove_platform(opened: Machine, found: Listed, platform: Platform) -> bool:
+    """Remove the image for *platform* from an index; False when that is all there is, which goes with its name."""
+    manifest = read_image(opened.blobs, found.descriptor, platform).descriptor
+    others = [
+        other
+        for other in listed_manifests(opened.blobs, found.descriptor)
+        if other.digest != manifest.digest and opened.blobs.exists(other.digest)
+    ]
+    if manifest.digest == found.descriptor.digest or not others:
+        return False
+    gc.drop_platform(opened, manifest)
+    say(f"Deleted: {manifest.digest}")
+    return True
+
+
+def _remove(opened: Machine, text: str, *, force: bool, keep_blobs: bool) -> None:
+    found = find(opened, text)
+    same = [entry for entry in catalog(opened) if entry.descriptor.digest == found.descriptor.digest]
+    names = [found.name] if found.name else [entry.name for entry in same if entry.name]
+    if not found.name and len(names) > 1 and not force:
+        listed = ", ".join(map(familiar, names))
+        raise RequestError(
+            f"conflict: unable to delete {text} (must be forced) - image is referenced in multiple repositories",
+            hint=f"use -f; its names are {listed}",
+        )
+    for name in names:
+        opened.layout.untag(name)
+        say(f"Untagged: {familiar(name)}")
+    if len(names) >= len([entry for entry in same if entry.name]):
+        _delete(opened, found, keep_blobs=keep_blobs)
+
+
+def _delete(opened: Machine, found: Listed, *, keep_blobs: bool) -> None:
+    identity = found.id
+    opened.layout.drop(found.descriptor.digest)
+    if not keep_blobs:
+        gc.drop_image(opened, found.descriptor)
+    say(f"Deleted: {identity}")

@@ -1,0 +1,197 @@
+"""``pybuild run``: a command in the sandbox, on top of an image; what it writes is thrown away."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import click
+
+from pybuild.builder.cli.catalog import find_image
+from pybuild.builder.cli.failures import Failure, Told, describe
+from pybuild.builder.cli.flags.build import hosts, variables
+from pybuild.builder.cli.flags.host import mount_target, volume
+from pybuild.builder.cli.flags.values import FilePath, OneOf, without_empty
+from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.tools import Command, machine, root_option
+from pybuild.builder.errors import BuildError, RequestError
+from pybuild.builder.execute.foreign import need_emulator
+from pybuild.builder.oci.errors import OciError
+from pybuild.builder.oci.image import Image
+from pybuild.builder.platforms import platform_of, wanted_platform
+from pybuild.builder.stages.config import DEFAULT_PATH
+from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.room import storing, writing
+from pybuild.runtime.errors import RuntimeHostError
+from pybuild.runtime.rootfs.roots import Root
+from pybuild.runtime.sandbox.spec import Bind, FileMount, Mount, Network, Process, Spec, Tmpfs
+
+OUR_FAULT = 125
+_HOSTNAME = PurePosixPath("/etc/hostname")
+_EPILOG = """\b
+Differences from docker run:
+  - There is no daemon and no container: nothing is left when the command ends,
+    as with --rm, which is accepted.
+  - The network is the host's, or with --network none a loopback of its own.
+  - Signals of pybuild reach the command as with --sig-proxy, with -t as well.
+    The third Ctrl-C kills it, and --stop-timeout counts from a SIGTERM, because
+    there is no docker stop.
+  - Exit codes are Docker's: 125 pybuild failed, 126 the command cannot be
+    executed, 127 it is not there, else its own.
+"""
+
+
+@click.command(
+    "run",
+    cls=Command,
+    epilog=_EPILOG,
+    short_help="Run a command in an image.",
+    context_settings={"allow_interspersed_args": False},
+)
+@click.argument("image", type=IMAGE)
+@click.argument("words", nargs=-1, metavar="[COMMAND [ARG...]]", type=click.UNPROCESSED)
+@click.option(
+    "-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="Variable; a NAME alone from env."
+)
+@click.option("--env-file", "env_files", multiple=True, type=FilePath(), metavar="FILE", help="The same.")
+@click.option("-w", "--workdir", metavar="DIR", help="Folder to start in.")
+@click.option("-u", "--user", metavar="USER[:GROUP]", help="Who to run as.")
+@click.option("--entrypoint", metavar="PROGRAM", help="In place of the image's entrypoint and command.")
+@click.option(
+    "--network",
+    type=OneOf(["host", "none"]),
+    default="host",
+    help="The host's network (default), or none but a loopback of its own, which is up.",
+)
+@click.option("-v", "--volume", "volumes", multiple=True, metavar="HOST:TARGET[:ro]", help="Show a file or folder.")
+@click.option("--tmpfs", "tmpfs", multiple=True, metavar="TARGET", help="Mount an empty tmpfs.")
+@click.option("--add-host", "add_hosts", multiple=True, metavar="NAME:ADDRESS", help="Line of /etc/hosts.")
+@click.option("-h", "--hostname", default="pybuild", metavar="NAME", help="Host name inside.")
+@click.option(
+    "--platform",
+    metavar="OS/ARCH[/VARIANT]",
+    envvar="DOCKER_DEFAULT_PLATFORM",
+    help="Of an image for several platforms, which one.",
+)
+@click.option("--init", is_flag=True, help="Start the command below an init, which reaps what it leaves behind.")
+@click.option(
+    "--stop-timeout",
+    type=int,
+    default=10,
+    metavar="SECONDS",
+    help="From a SIGTERM of pybuild to the end of the command by force (default: 10; -1: never).",
+)
+@click.option("-i", "--interactive", is_flag=True, help="Pass standard input on.")
+@click.option("-t", "--tty", is_flag=True, help="Give it a terminal.")
+@click.option("--rm", is_flag=True, help="Has no effect: nothing is ever kept.")
+@root_option
+def command(**flags: Any) -> int:
+    """Run COMMAND, or what the image says, in a sandbox on top of IMAGE."""
+    # An empty --entrypoint means something of its own.
+    flags = {**without_empty(flags), "entrypoint": flags["entrypoint"]}
+    try:
+        return _run(flags)
+    except (BuildError, OciError, RuntimeHostError, OSError) as error:
+        raise Told(Failure(describe(error).text, OUR_FAULT)) from error
+
+
+def _run(flags: Mapping[str, Any]) -> int:
+    from pybuild.runtime.sandbox.launcher import run
+    from pybuild.runtime.sandbox.relay import SignalRelay
+
+    if flags["interactive"] and flags["tty"] and not os.isatty(0):
+        raise RequestError("the input device is not a terminal", hint="leave out -t")
+    opened = machine()
+    try:
+        with opened.in_use():
+            platform = wanted_platform(flags["platform"]) if flags["platform"] else None
+            image = find_image(opened, flags["image"], platform)
+            need_emulator(platform_of(image.config), opened.root / "tmp")
+            with _root(opened, image) as root, SignalRelay(flags["stop_timeout"]) as signals:
+                return run(spec(image, root, flags, os.environ), output=_pass_on, signals=signals).shell_code
+    finally:
+        opened.close()
+
+
+@contextmanager
+def _root(opened: Machine, image: Image) -> Iterator[Root]:
+    with storing(opened.root):
+        active = opened.snapshots.prepare(opened.snapshot(image))
+    try:
+        yield opened.snapshots.root(active)
+    finally:
+        opened.snapshots.discard(active)
+
+
+def spec(image: Image, root: Root, flags: Mapping[str, Any], env: Mapping[str, str]) -> Spec:
+    """Return what the sandbox has to do. Raises RequestError."""
+    config = image.config.config
+    return Spec(
+        root=root,
+        process=Process(
+            args=_arguments(image, flags),
+            env=_environment(image, flags, env),
+            cwd=flags["workdir"] or config.working_dir or "/",
+            user=config.user if flags["user"] is None else flags["user"],
+        ),
+        mounts=_mounts(flags),
+        network=Network(flags["network"] or "host"),
+        hostname=_hostname(flags),
+        hosts=hosts(flags["add_hosts"]),
+        init=flags["init"],
+        interactive=flags["interactive"],
+        terminal=flags["tty"],
+    )
+
+
+def _hostname(flags: Mapping[str, Any]) -> str:
+    return str(flags["hostname"] or "pybuild")
+
+
+def _arguments(image: Image, flags: Mapping[str, Any]) -> tuple[str, ...]:
+    config = image.config.config
+    words: tuple[str, ...] = flags["words"]
+    if flags["entrypoint"] is not None:
+        # As in Docker, the image's command belongs to the image's entrypoint; "" means none.
+        entry = (flags["entrypoint"],) if flags["entrypoint"] else ()
+        arguments = (*entry, *words)
+    else:
+        arguments = (*(config.entrypoint or ()), *(words or config.cmd or ()))
+    if not arguments:
+        raise RequestError("no command specified", hint="the image has none of its own")
+    return arguments
+
+
+def _environment(image: Image, flags: Mapping[str, Any], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    chosen = {"PATH": DEFAULT_PATH, "HOSTNAME": _hostname(flags)}
+    if flags["tty"]:
+        chosen["TERM"] = env.get("TERM", "xterm")
+    given = [line for path in flags["env_files"] for line in _lines(path)]
+    chosen |= variables((*image.config.config.env, *given, *flags["variables"]), env, "environment variable")
+    return tuple(chosen.items())
+
+
+def _lines(path: Path) -> list[str]:
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _mounts(flags: Mapping[str, Any]) -> tuple[Mount, ...]:
+    asked = (*map(_volume, flags["volumes"]), *(Tmpfs(target=mount_target(item)) for item in flags["tmpfs"]))
+    name = FileMount(target=_HOSTNAME, content=f"{_hostname(flags)}\n".encode())
+    return asked if any(mount.target == _HOSTNAME for mount in asked) else (name, *asked)
+
+
+def _volume(given: str) -> Mount:
+    shown = volume(given)
+    return Bind(host_path=shown.host_path, target=shown.target, read_only=shown.read_only)
+
+
+def _pass_on(stream: int, data: bytes) -> None:
+    """Hand on what the command prints, byte for byte: it is the user's own command, as in a shell."""
+    file = (sys.stdout if stream == 1 else sys.stderr).buffer
+    with writing("/dev/stdout" if stream == 1 else "/dev/stderr"):
+        file.write(data)
+        file.flush()

@@ -1,0 +1,26 @@
+"""``pybuild tag``: another name for an image."""
+
+import click
+
+from pybuild.builder.cli.catalog import find
+from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.tools import Command, machine, root_option
+from pybuild.builder.errors import RequestError
+from pybuild.builder.image.names import full_names
+
+
+@click.command("tag", cls=Command, short_help="Give an image another name.")
+@click.argument("source", metavar="SOURCE", type=IMAGE)
+@click.argument("target", metavar="TARGET[:TAG]")
+@root_option
+def command(source: str, target: str) -> None:
+    """Let TARGET name the image SOURCE from now on, whatever it named before."""
+    (name,) = full_names((target,))
+    if target.partition(":")[0] == "sha256":
+        raise RequestError("refusing to create an ambiguous tag using digest algorithm as name")
+    opened = machine()
+    try:
+        with opened.in_use():
+            opened.layout.tag(name, find(opened, source).descriptor)
+    finally:
+        opened.close()

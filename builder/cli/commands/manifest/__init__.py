@@ -1,0 +1,1 @@
+"""The command ``manifest``: indexes of the store and of registries."""

@@ -1,0 +1,101 @@
+"""``pybuild manifest annotate``: what an index says."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import click
+
+from pybuild.builder.cli.catalog import find
+from pybuild.builder.cli.commands.manifest.inspect import elsewhere, remote_document
+from pybuild.builder.cli.tools import Command, machine, root_option, say, warn
+from pybuild.builder.errors import RequestError
+from pybuild.builder.image.names import full_names
+from pybuild.builder.oci import media
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import ImageNotFound, OciError
+from pybuild.builder.oci.image import read_image
+from pybuild.builder.oci.model import Descriptor, Index
+from pybuild.builder.oci.registry.access import AS_CONFIGURED
+from pybuild.builder.store.machine import Machine
+from pybuild.builder.transports.entries import Change, changed_entry
+
+
+@click.command("annotate", cls=Command, short_help="Change what an index says of one of its images.")
+@click.argument("name")
+@click.argument("image", metavar="PLATFORM|DIGEST|IMAGE")
+@click.option("--os", default="", metavar="OS")
+@click.option("--arch", "architecture", default="", metavar="ARCH")
+@click.option("--variant", default="", metavar="VARIANT")
+@click.option("--os-version", default="", metavar="VERSION")
+@click.option("--os-features", multiple=True, metavar="FEATURE", help="Repeatable, or a,b.")
+@click.option("--annotation", "annotations", multiple=True, metavar="KEY=VALUE", help="Of the entry; repeatable.")
+@root_option
+def annotate(name: str, image: str, annotations: tuple[str, ...], os_features: tuple[str, ...], **texts: str) -> None:
+    """Change what the index NAME of the store says of one of its images, and print the new digest.
+
+    The image is named by what the index says of its platform, by its digest, or by a name in the store or a registry.
+    The image itself stays as it is.
+    """
+    (full,) = full_names((name,))
+    change = Change(annotations=pairs(annotations), os_features=_each(os_features), **texts)
+    opened = machine()
+    try:
+        with opened.in_use():
+            index = index_of(opened, find(opened, full).descriptor, name)
+            digest = meant(opened, index, image)
+            changed = changed_entry(index, digest, change)
+            written = opened.blobs.put(changed.to_json(), changed.media_type)
+            opened.layout.tag(full, written)
+            _compare(opened, next(entry for entry in changed.manifests if entry.digest == digest))
+    finally:
+        opened.close()
+    say(str(written.digest))
+
+
+def pairs(texts: Iterable[str]) -> dict[str, str]:
+    """Return what ``KEY=VALUE`` texts say. Raises RequestError."""
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise RequestError(f"invalid annotation {text!r}, expected KEY=VALUE")
+        found[key] = value
+    return found
+
+
+def _each(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(filter(None, ",".join(texts).split(",")))
+
+
+def index_of(opened: Machine, descriptor: Descriptor, name: str) -> Index:
+    """Return the index that *descriptor* names. Raises RequestError when it is none."""
+    if descriptor.media_type not in media.INDEXES:
+        raise RequestError(f"{name} is an image for one platform, not an index", hint="pybuild manifest create")
+    return Index.from_json(opened.blobs.read(descriptor), f"index {descriptor.digest}")
+
+
+def meant(opened: Machine, index: Index, text: str) -> Digest:
+    """Return which image of an index is meant; that it is listed remains to be seen."""
+    named = [entry.digest for entry in index.manifests if text in {str(entry.platform), str(entry.digest)}]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        raise RequestError(f"the index has several images for {text}", hint="name a digest")
+    try:
+        return find(opened, text).descriptor.digest
+    except ImageNotFound:
+        reference = elsewhere(text)
+        if reference is None:
+            raise
+        return remote_document(opened, reference, AS_CONFIGURED).digest
+
+
+def _compare(opened: Machine, entry: Descriptor) -> None:
+    """Warn where an index says what the image denies."""
+    try:
+        config = read_image(opened.blobs, replace(entry, platform=None)).config
+    except OciError:
+        return
+    if entry.platform and (config.os, config.architecture) != (entry.platform.os, entry.platform.architecture):
+        said = f"{config.os}/{config.architecture}"
+        warn(f"the image itself says that it is for {said}; pybuild mutate --set-platform changes that")

@@ -1,0 +1,124 @@
+"""``pybuild manifest inspect``: documents as they are, of the store or of a registry."""
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from pybuild.builder.cli.catalog import find
+from pybuild.builder.cli.flags.access import access_options
+from pybuild.builder.cli.tools import Command, machine, put, root_option, say
+from pybuild.builder.errors import PullFailed
+from pybuild.builder.oci import media
+from pybuild.builder.oci.errors import ImageNotFound, OciError
+from pybuild.builder.oci.image import children
+from pybuild.builder.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
+from pybuild.builder.oci.registry.access import Access
+from pybuild.builder.oci.registry.registry import open_registry
+from pybuild.builder.store.machine import Machine
+from pybuild.grammar.reference import DEFAULT_REGISTRY, DEFAULT_TAG, InvalidReference, Reference, parse_reference
+
+_REMOTE = "docker://"
+
+
+@click.command("inspect", cls=Command, short_help="Show an index, or a manifest, as JSON.")
+@click.argument("name", metavar="NAME|docker://NAME")
+@click.option("--raw", is_flag=True, help="The bytes as they are.")
+@click.option("-v", "--verbose", is_flag=True, help="With descriptors; of an index, all of its manifests.")
+@access_options
+@root_option
+def inspect(name: str, *, raw: bool, verbose: bool, access: Access) -> None:
+    """Show the index or the manifest behind NAME: that of the store, or if it has none, that of the registry.
+
+    docker://NAME asks the registry at once. Nothing of the image itself is downloaded.
+    """
+    opened = machine()
+    try:
+        with opened.in_use():
+            descriptor = _descriptor(opened, name, access)
+            content = opened.blobs.read(descriptor)
+            found = _verbose(opened, descriptor, name.removeprefix(_REMOTE), access) if verbose else None
+    finally:
+        opened.close()
+    if raw:
+        put(content)
+    else:
+        say(json.dumps(found or json.loads(content), indent=4, ensure_ascii=False))
+
+
+def elsewhere(text: str) -> Reference | None:
+    """Return the name of an image whose registry is named in it; None when it is not, and a user means the store."""
+    try:
+        reference = parse_reference(text)
+    except InvalidReference:
+        return None
+    named = reference.registry != DEFAULT_REGISTRY or text.startswith(f"{DEFAULT_REGISTRY}/")
+    return reference if named else None
+
+
+def remote_document(opened: Machine, reference: Reference, access: Access) -> Descriptor:
+    """Bring the index or the manifest that *reference* names in its registry. Raises PullFailed."""
+    target = reference.digest or reference.tag or DEFAULT_TAG
+    try:
+        with open_registry(reference.registry, access) as registry:
+            return registry.document(reference.repository, target, opened.blobs)
+    except ImageNotFound as error:
+        raise PullFailed(f"no such manifest: {reference}", hint=str(error)) from error
+    except OciError as error:
+        raise PullFailed(f"failed to read docker://{reference}: {error}", hint=error.hint) from error
+
+
+def _descriptor(opened: Machine, name: str, access: Access) -> Descriptor:
+    if name.startswith(_REMOTE):
+        return remote_document(opened, parse_reference(name.removeprefix(_REMOTE)), access)
+    try:
+        return find(opened, name).descriptor
+    except ImageNotFound:
+        return remote_document(opened, parse_reference(name), access)
+
+
+def _verbose(opened: Machine, descriptor: Descriptor, text: str, access: Access) -> Any:
+    """Return what Docker shows: a document for a manifest, a list of those for an index."""
+    try:
+        reference = parse_reference(text)
+    except InvalidReference:
+        reference = None
+    if descriptor.media_type not in media.INDEXES:
+        raw = opened.blobs.read(descriptor)
+        platform = _platform(opened, Manifest.from_json(raw), reference, access)
+        return _document(str(reference or descriptor.digest), replace(descriptor, platform=platform), raw)
+    return list(_entries(opened, descriptor, reference, access))
+
+
+def _entries(
+    opened: Machine, index: Descriptor, reference: Reference | None, access: Access
+) -> Iterator[dict[str, Any]]:
+    for entry in children(opened.blobs, index):
+        if not opened.blobs.exists(entry.digest) and reference is not None:
+            remote_document(opened, replace(reference, digest=str(entry.digest)), access)
+        name = f"{str(reference or index.digest).partition('@')[0]}@{entry.digest}"
+        yield _document(name, entry, opened.blobs.read(entry))
+
+
+def _platform(opened: Machine, manifest: Manifest, reference: Reference | None, access: Access) -> Platform | None:
+    """Return what the config says that the image is for; it is small, and brought when it is not there."""
+    if manifest.config.media_type not in media.CONFIGS:
+        return None
+    if not opened.blobs.exists(manifest.config.digest) and reference is not None:
+        with open_registry(reference.registry, access) as registry:
+            registry.fetch(reference.repository, [manifest.config], opened.blobs)
+    config = ImageConfig.from_json(opened.blobs.read(manifest.config))
+    return Platform(os=config.os, architecture=config.architecture, variant=config.variant)
+
+
+def _document(name: str, descriptor: Descriptor, raw: bytes) -> dict[str, Any]:
+    kind = "SchemaV2Manifest" if descriptor.media_type == media.DOCKER_MANIFEST else "OCIManifest"
+    return {
+        "Ref": name,
+        "Descriptor": json.loads(Index(manifests=(descriptor,)).to_json())["manifests"][0],
+        "Raw": base64.b64encode(raw).decode(),
+        kind: json.loads(raw),
+    }

@@ -1,0 +1,163 @@
+"""``pybuild manifest``: indexes, which list images for several platforms under one name."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from pybuild.builder.cli.catalog import find
+from pybuild.builder.cli.commands.manifest.entries import annotate, pairs
+from pybuild.builder.cli.commands.manifest.inspect import elsewhere, inspect
+from pybuild.builder.cli.commands.manifest.lists import exists, remove, rm
+from pybuild.builder.cli.flags.access import Sides, two_sides_options
+from pybuild.builder.cli.flags.values import FilePath
+from pybuild.builder.cli.format.transfer import Meter
+from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.errors import RequestError
+from pybuild.builder.image.names import full_names
+from pybuild.builder.oci import media
+from pybuild.builder.oci.errors import ImageNotFound
+from pybuild.builder.oci.model import Index
+from pybuild.builder.outputs.files import replace_file
+from pybuild.builder.store.machine import Machine
+from pybuild.builder.transports.combine import open_index
+from pybuild.builder.transports.copy import copy
+from pybuild.builder.transports.places import InRegistry, InStore, Place, parse_place
+from pybuild.builder.transports.source import Choice, Reading
+from pybuild.builder.transports.target import Writing, write_to
+
+
+class _Family(click.Group):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take no words, and ``help``, for a wish to see the help; click takes no words for a mistake."""
+        return super().parse_args(ctx, ["--help"] if args in ([], ["help"]) else args)
+
+
+@click.group(
+    "manifest", cls=_Family, short_help="Make, change and show indexes: images for several platforms under one name."
+)
+@click.option("-D", "--debug", is_flag=True, hidden=True, expose_value=False)
+def command() -> None:
+    """Make, change and show indexes, which list images for several platforms under one name.
+
+    An index is an image like any other: push, copy, save, tag and rmi take it, too.
+    """
+
+
+_ALL = click.option("--all", "_all", is_flag=True, hidden=True)
+"""Podman's flag for what is always done."""
+
+
+@command.command("create", cls=Command, short_help="Make an index of images.")
+@click.argument("name", metavar="NAME|PLACE")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("-a", "--amend", is_flag=True, help="Add to the index NAME; a platform is replaced.")
+@click.option("--annotation", "annotations", multiple=True, metavar="KEY=VALUE", help="Of the index; repeatable.")
+@two_sides_options
+@root_option
+def create(name: str, images: tuple[str, ...], annotations: tuple[str, ...], *, amend: bool, sides: Sides) -> None:
+    """Make the index NAME of images and print its digest.
+
+    Each IMAGE is a name in the store, a name of a registry, or any other source of pybuild copy; of an index all images
+    are listed. What the store has under a name is taken from there, docker://NAME always from its registry. NAME is in
+    the store, which then has all of them; a target of pybuild copy such as docker://NAME makes the index there, and
+    images of the same registry are not even downloaded.
+    """
+    _create(name, images, annotations, amend=amend, sides=sides)
+
+
+def _create(name: str, images: tuple[str, ...], annotations: tuple[str, ...], *, amend: bool, sides: Sides) -> None:
+    place = parse_place(name)
+    opened = machine()
+    try:
+        with opened.in_use():
+            members = [_member(opened, image) for image in images]
+            sides.check(members, place)
+            begun = _begun(opened, name, amend=amend) if isinstance(place, InStore) else Index(manifests=())
+            if amend and not isinstance(place, InStore):
+                raise RequestError("--amend changes indexes of the store only", hint="list the index as an IMAGE")
+            begun = replace(begun, annotations={**begun.annotations, **pairs(annotations)})
+            meter = Meter("copying", quiet=False)
+            reading = _reading(opened, sides, meter)
+            writing = Writing(machine=opened, access=sides.target, progress=meter)
+            with open_index(begun, members, reading) as source:
+                write_to(place, source, writing)
+            meter.clear()
+            say(str(source.descriptor.digest))
+    finally:
+        opened.close()
+
+
+@click.command("add", cls=Command, short_help="Add images to an index.")
+@click.argument("name")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@_ALL
+@two_sides_options
+@root_option
+def add(name: str, images: tuple[str, ...], *, sides: Sides, **_all: bool) -> None:
+    """Add images to the index NAME of the store, as create --amend does, and print its digest."""
+    _create(name, images, (), amend=True, sides=sides)
+
+
+@command.command("push", cls=Command, short_help="Upload an index with all its images.")
+@click.argument("name")
+@click.argument("target", metavar="[TARGET]", required=False)
+@click.option("-p", "--purge", is_flag=True, help="Afterwards forget the name in the store.")
+@_ALL
+@click.option("--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of the index to FILE.")
+@two_sides_options
+@root_option
+def push(name: str, target: str | None, digestfile: Path | None, *, purge: bool, sides: Sides, **_all: bool) -> None:
+    """Upload the index NAME of the store with all its images and print its digest.
+
+    It goes to the registry that NAME begins with, or to TARGET, which may be any target of pybuild copy.
+    """
+    (full,) = full_names((name,))
+    place = parse_place(target or f"docker://{full}")
+    opened = machine()
+    meter = Meter("uploading", quiet=False)
+    try:
+        with opened.in_use():
+            reading = _reading(opened, sides, meter)
+            writing = Writing(machine=opened, access=sides.target, progress=meter)
+            pushed = copy(InStore(name=name), place, Choice(everything=True), reading, writing)
+            if purge:
+                opened.layout.untag(full)
+    finally:
+        meter.clear()
+        opened.close()
+    if digestfile is not None:
+        replace_file(digestfile, f"{pushed.digest}\n".encode())
+    say(str(pushed.digest))
+
+
+def _member(opened: Machine, text: str) -> Place:
+    """Return where an image is: in its registry when it is only there, as Docker has it."""
+    place = parse_place(text)
+    reference = elsewhere(text) if isinstance(place, InStore) else None
+    if reference is None:
+        return place
+    try:
+        find(opened, text)
+    except ImageNotFound:
+        return InRegistry(reference=reference)
+    return place
+
+
+def _reading(opened: Machine, sides: Sides, meter: Meter) -> Reading:
+    return Reading(machine=opened, find=lambda text: find(opened, text).descriptor, access=sides.source, progress=meter)
+
+
+def _begun(opened: Machine, name: str, *, amend: bool) -> Index:
+    """Return the index to begin with. Raises RequestError when there is one that was not to be touched."""
+    (full,) = full_names((name,))
+    there = opened.layout.resolve(full)
+    if there is None or there.media_type not in media.INDEXES:
+        return Index(manifests=())
+    if not amend:
+        raise RequestError(f"{name} is an index already", hint="--amend adds to it, pybuild rmi removes it")
+    return Index.from_json(opened.blobs.read(there), f"index {there.digest}")
+
+
+for subcommand in (add, annotate, exists, inspect, remove, rm):
+    command.add_command(subcommand)

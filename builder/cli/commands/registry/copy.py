@@ -1,0 +1,97 @@
+"""``pybuild copy``: an image from one place to another, without unpacking it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from pybuild.builder.cli.catalog import find
+from pybuild.builder.cli.flags.access import Sides, two_sides_options
+from pybuild.builder.cli.flags.values import FilePath
+from pybuild.builder.cli.format.transfer import Meter, short
+from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.outputs.files import replace_file
+from pybuild.builder.platforms import parse_platform
+from pybuild.builder.transports.copy import copy
+from pybuild.builder.transports.places import parse_place
+from pybuild.builder.transports.source import Choice, Reading
+from pybuild.builder.transports.target import Writing
+
+
+@click.command("copy", cls=Command, short_help="Copy an image between registries, folders, archives and the store.")
+@click.argument("source", metavar="SOURCE")
+@click.argument("target", metavar="TARGET")
+@click.option("-a", "--all", "everything", is_flag=True, help="Of an index, all images and the index itself.")
+@click.option(
+    "--platform", metavar="OS/ARCH[/VARIANT]", help="Of an index, the image for this platform (default: this machine)."
+)
+@click.option("--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of what was copied to FILE.")
+@click.option("--multi-arch", type=click.Choice(["system", "all"]), hidden=True)
+@click.option("--preserve-digests", is_flag=True, expose_value=False, hidden=True)
+@click.option("--retry-times", type=int, expose_value=False, hidden=True)
+@two_sides_options
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+@root_option
+def command(
+    source: str,
+    target: str,
+    platform: str | None,
+    digestfile: Path | None,
+    multi_arch: str | None,
+    *,
+    everything: bool,
+    sides: Sides,
+    quiet: bool,
+) -> None:
+    """Copy an image as it is from SOURCE to TARGET.
+
+    \b
+    Both are one of
+      docker://REGISTRY/NAME[:TAG]          an image of a registry
+      oci:FOLDER[:NAME]                     an OCI layout in a folder, which may hold others
+      oci-archive:FILE[:NAME]               an OCI layout in an archive
+      docker-archive:FILE[:NAME[:TAG]]      an archive that docker load reads
+      NAME[:TAG]                            an image of the store
+
+    Layers are not unpacked, and digests stay the same; so does the index with --all. Without it the image for one
+    platform is taken out of an index, as skopeo does. Two things change digests: layers of a docker-archive that
+    are not compressed are compressed, and an image that comes without a manifest gets one. Image IDs never change.
+
+    A target appears, or names the image, when it has all of it. A file is replaced, a folder added to. Between two
+    registries nothing is kept in the store; within one registry layers are mounted. What was cut off goes on when the
+    same copy is asked for again.
+    """  # noqa: D301 - click's mark for a paragraph that keeps its lines
+    everything = everything or multi_arch == "all"
+    if everything and platform:
+        raise RequestError("--platform can't be used with --all")
+    before, after = parse_place(source), parse_place(target)
+    sides.check([before], after)
+    choice = Choice(everything=everything, platform=parse_platform(platform) if platform else None)
+    opened = machine()
+    meter = Meter("copying", quiet=quiet)
+    try:
+        with opened.in_use():
+            reading = Reading(
+                machine=opened, find=lambda text: find(opened, text).descriptor, access=sides.source, progress=meter
+            )
+            writing = Writing(machine=opened, access=sides.target, progress=meter, ended=_teller(meter, quiet=quiet))
+            copied = copy(before, after, choice, reading, writing)
+    finally:
+        meter.clear()
+        opened.close()
+    if digestfile is not None:
+        replace_file(digestfile, f"{copied.digest}\n".encode())
+    if not quiet:
+        say(f"Copied {source} to {target}")
+        say(f"Digest: {copied.digest}")
+
+
+def _teller(meter: Meter, *, quiet: bool) -> Callable[[Descriptor, str], None]:
+    def tell(blob: Descriptor, outcome: str) -> None:
+        if not quiet:
+            meter.clear()
+            say(f"{short(str(blob.digest))}: {outcome}")
+
+    return tell

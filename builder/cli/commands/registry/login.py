@@ -1,0 +1,122 @@
+"""``pybuild login``: find out whether a registry knows the user, and keep the credentials."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pybuild.builder.cli.flags.access import auth_file_option, tls_options
+from pybuild.builder.cli.tools import Command, is_terminal, note, say
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.errors import CredentialsError, RegistryDenied
+from pybuild.builder.oci.registry.access import Access
+from pybuild.builder.oci.registry.auth.credentials import CredentialFiles
+from pybuild.builder.oci.registry.auth.file import server_key
+from pybuild.builder.oci.registry.auth.tokens import Credentials
+from pybuild.builder.oci.registry.registry import open_registry
+from pybuild.builder.store.room import writing
+from pybuild.grammar.reference import DEFAULT_REGISTRY
+
+_UNENCRYPTED = """
+WARNING! Your credentials are stored unencrypted in '{path}'.
+Configure a credential helper (credsStore) to remove this warning.
+"""
+
+
+@click.command("login", cls=Command, short_help="Log in to a registry.")
+@click.argument("server", required=False, metavar="[SERVER]")
+@click.option("-u", "--username", metavar="NAME", help="Name of the user.")
+@click.option("-p", "--password", metavar="PASSWORD", help="Password or token; better use --password-stdin.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--get-login", is_flag=True, help="Print who is logged in to SERVER, and do nothing else.")
+@auth_file_option
+@tls_options
+def command(
+    server: str | None, username: str | None, password: str | None, *, password_stdin: bool, **flags: Any
+) -> None:
+    """Log in to SERVER (Docker Hub when none is named) and keep the credentials for pull, push and build.
+
+    They are kept where Docker keeps them: by a credential helper if config.json names one, else in the file.
+    """
+    registry = registry_of(server)
+    files = credential_files(flags["authfile"])
+    if flags["get_login"]:
+        say(_who(files, registry))
+        return
+    if password is not None:
+        click.echo("WARNING! Using --password via the CLI is insecure. Use --password-stdin.", err=True)
+    credentials = _given(username, password, stdin=password_stdin)
+    credentials = credentials or (None if username else _known(files, registry)) or _asked(username)
+    with open_registry(registry, _access(credentials, flags)) as opened:
+        try:
+            opened.log_in()
+        except RegistryDenied as error:
+            if error.status not in {401, 403}:
+                raise
+            raise RegistryDenied(f"{error}", hint="the name or the password is not the right one") from error
+    with writing(files.own_file()):
+        path = files.keep(registry, credentials)
+    if path is not None:
+        click.echo(_UNENCRYPTED.format(path=path), err=True)
+    say("Login Succeeded")
+
+
+def registry_of(server: str | None) -> str:
+    """Return the name of a registry as references have it: users also write the address of its interface."""
+    if not server:
+        return DEFAULT_REGISTRY
+    host = server.removeprefix("https://").removeprefix("http://").partition("/")[0]
+    return DEFAULT_REGISTRY if server_key(host) != host else host
+
+
+def credential_files(chosen: Path | None) -> CredentialFiles:
+    """Return the files of the user who runs this, or the one that the command line names."""
+    return CredentialFiles(env=os.environ, home=Path.home(), chosen=chosen)
+
+
+def _access(credentials: Credentials, flags: Mapping[str, Any]) -> Access:
+    return Access(credentials=credentials, verify=flags["tls_verify"], certificates=flags["cert_dir"], tell=note)
+
+
+def _who(files: CredentialFiles, registry: str) -> str:
+    found = files.find(registry)
+    if found is None:
+        raise CredentialsError(f"not logged into {registry}")
+    return found.username
+
+
+def _given(username: str | None, password: str | None, *, stdin: bool) -> Credentials | None:
+    """Return what the command line says; None when it does not say all of it."""
+    if stdin:
+        if password is not None:
+            raise RequestError("--password and --password-stdin are mutually exclusive")
+        if not username:
+            raise RequestError("Must provide --username with --password-stdin")
+        if is_terminal(0):
+            raise RequestError("--password-stdin: standard input is a terminal", hint="redirect it")
+        password = sys.stdin.read().rstrip("\r\n")
+    if password is not None and (not username or not password):
+        raise RequestError("a password needs a user name, and must not be empty")
+    if username and ":" in username:
+        raise RequestError("a user name must not have a colon")
+    return Credentials(username, password) if username and password else None
+
+
+def _known(files: CredentialFiles, registry: str) -> Credentials | None:
+    """Return what is kept already, unless somebody is there to be asked for something else."""
+    found = files.find(registry)
+    if found is not None:
+        click.echo("Authenticating with existing credentials...", err=True)
+    return found
+
+
+def _asked(username: str | None) -> Credentials:
+    if not is_terminal(0):
+        raise RequestError(
+            "Cannot perform an interactive login from a non TTY device", hint="use --username and --password-stdin"
+        )
+    name = username or click.prompt("Username", err=True)
+    return Credentials(name, click.prompt("Password", hide_input=True, err=True))

@@ -1,0 +1,28 @@
+"""``pybuild logout``: forget the credentials for a registry."""
+
+from pathlib import Path
+
+import click
+
+from pybuild.builder.cli.commands.registry.login import credential_files, registry_of
+from pybuild.builder.cli.flags.access import auth_file_option
+from pybuild.builder.cli.tools import Command, say, warn
+from pybuild.builder.oci.registry.auth.file import server_key
+from pybuild.builder.store.room import writing
+
+
+@click.command("logout", cls=Command, short_help="Log out from a registry.")
+@click.argument("server", required=False, metavar="[SERVER]")
+@auth_file_option
+def command(server: str | None, authfile: Path | None) -> None:
+    """Forget the credentials for SERVER, Docker Hub when none is named."""
+    registry = registry_of(server)
+    files = credential_files(authfile)
+    with writing(files.own_file()):
+        known = files.forget(registry)
+    if known:
+        say(f"Removing login credentials for {server_key(registry)}")
+    else:
+        say(f"Not logged in to {server_key(registry)}")
+    if files.find(registry) is not None:
+        warn("credentials for it are still in another file, of containers or in DOCKER_AUTH_CONFIG")

@@ -1,0 +1,137 @@
+"""``pybuild pull``: an image from its registry into the store."""
+
+from dataclasses import replace
+
+import click
+
+from pybuild.builder.cli.catalog import familiar
+from pybuild.builder.cli.flags.access import access_options
+from pybuild.builder.cli.flags.silent import RETRY, TRUST, taken
+from pybuild.builder.cli.format.transfer import Meter, short
+from pybuild.builder.cli.tools import Command, is_written, machine, root_option, say, warn
+from pybuild.builder.errors import PullFailed, RequestError
+from pybuild.builder.oci.errors import ImageNotFound, OciError
+from pybuild.builder.oci.model import Descriptor, Platform
+from pybuild.builder.oci.registry.access import Access
+from pybuild.builder.oci.registry.registry import Registry, open_registry
+from pybuild.builder.platforms import parse_platform
+from pybuild.builder.store.machine import Machine
+from pybuild.grammar.reference import DEFAULT_TAG, Reference, parse_reference
+
+
+@click.command("pull", cls=Command, short_help="Download an image from a registry.")
+@click.argument("name", metavar="NAME[:TAG|@DIGEST]")
+@click.option("-a", "--all-tags", is_flag=True, help="Download all images of the repository.")
+@click.option(
+    "--platform",
+    metavar="OS/ARCH[/VARIANT]",
+    envvar="DOCKER_DEFAULT_PLATFORM",
+    help="Of images for several platforms, this one (also DOCKER_DEFAULT_PLATFORM).",
+)
+@click.option("--all-platforms", is_flag=True, help="The whole index, with the images for every platform.")
+@click.option(
+    "--policy",
+    type=click.Choice(["always", "missing", "never", "newer"]),
+    default="always",
+    help="When to ask the registry; newer is content with what the store has when nobody answers.",
+)
+@taken(*RETRY, *TRUST)
+@access_options
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the full name.")
+@root_option
+def command(
+    name: str, platform: str | None, policy: str, *, all_tags: bool, all_platforms: bool, access: Access, quiet: bool
+) -> None:
+    """Download an image and keep it in the store under its name.
+
+    What is there already is not downloaded again; what was cut off goes on where it ended. Mirrors, certificates and
+    credentials are those of Docker's and containers' files.
+    """
+    reference = parse_reference(name)
+    if all_tags and (reference.digest or _has_tag(name, reference)):
+        raise RequestError("tag can't be used with --all-tags/-a")
+    if all_platforms and platform and is_written("platform"):
+        raise RequestError("--platform can't be used with --all-platforms")
+    platform = None if all_platforms else platform
+    opened = machine()
+    try:
+        if not all_tags and _is_enough(opened, reference, policy):
+            say(str(reference))
+            return
+        with opened.in_use(), open_registry(reference.registry, access) as registry:
+            tags = registry.tags(reference.repository) if all_tags else ()
+            if not all_tags and not reference.digest and not _has_tag(name, reference) and not quiet:
+                say(f"Using default tag: {DEFAULT_TAG}")
+            for wanted in [replace(reference, tag=tag) for tag in tags] or [reference]:
+                pull = _Pull(opened, registry, wanted, quiet=quiet)
+                try:
+                    pull.run(parse_platform(platform) if platform else None, everything=all_platforms)
+                except PullFailed as error:
+                    if policy != "newer" or opened.layout.resolve(str(wanted)) is None:
+                        raise
+                    warn(f"{error}; the store has one")
+            for text in registry.warnings:
+                warn(text)
+    finally:
+        opened.close()
+
+
+def _is_enough(opened: Machine, reference: Reference, policy: str) -> bool:
+    """Tell whether the store has what is asked for, so that no registry is. Raises ImageNotFound."""
+    found = opened.layout.resolve(str(reference)) is not None
+    if policy == "never" and not found:
+        raise ImageNotFound(f"No such image: {familiar(str(reference))}", hint="--policy=never asks no registry")
+    return found and policy in {"missing", "never"}
+
+
+def _has_tag(text: str, reference: Reference) -> bool:
+    return reference.tag is not None and text.partition("@")[0].endswith(f":{reference.tag}")
+
+
+class _Pull:
+    """One reference on its way into the store, and what is said about it."""
+
+    def __init__(self, opened: Machine, registry: Registry, reference: Reference, *, quiet: bool) -> None:
+        self._machine, self._registry, self._reference = opened, registry, reference
+        self._quiet = quiet
+        self._meter = Meter("downloading", quiet=quiet)
+
+    def run(self, platform: Platform | None, *, everything: bool) -> None:
+        name = self._reference
+        target = name.digest or name.tag or DEFAULT_TAG
+        before = self._machine.layout.resolve(str(name))
+        self._tell(f"{target}: Pulling from {name.repository}")
+        try:
+            if everything:
+                pinned, blobs = self._registry.resolve_all(name.repository, target, self._machine.blobs)
+            else:
+                found = self._registry.resolve(name.repository, target, self._machine.blobs, platform)
+                pinned, blobs = found.pinned, found.image.manifest.layers
+            fetched = self._fetch(blobs)
+        except OciError as error:
+            raise PullFailed(f"failed to pull {familiar(str(name))}: {error}", hint=error.hint) from error
+        self._machine.layout.tag(str(name), pinned)
+        self._tell(f"Digest: {pinned.digest}")
+        newer = fetched or before is None or before.digest != pinned.digest
+        state = "Downloaded newer image for" if newer else "Image is up to date for"
+        self._tell(f"Status: {state} {familiar(str(name))}")
+        say(str(name))
+
+    def _fetch(self, wanted: tuple[Descriptor, ...]) -> bool:
+        """Bring blobs; tell whether there was anything to bring."""
+        each = {blob.digest: blob for blob in wanted}
+        missing = [blob for blob in each.values() if not self._machine.blobs.has(blob)]
+        for blob in each.values():
+            if blob not in missing:
+                self._tell(f"{short(str(blob.digest))}: Already exists")
+        try:
+            self._registry.fetch(self._reference.repository, missing, self._machine.blobs, self._meter)
+        finally:
+            self._meter.clear()
+        for blob in missing:
+            self._tell(f"{short(str(blob.digest))}: Pull complete")
+        return bool(missing)
+
+    def _tell(self, text: str) -> None:
+        if not self._quiet:
+            say(text)

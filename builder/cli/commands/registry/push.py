@@ -1,0 +1,117 @@
+"""``pybuild push``: an image of the store to its registry."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pybuild.builder.cli.catalog import find
+from pybuild.builder.cli.flags.access import access_options
+from pybuild.builder.cli.flags.push_form import PushForm, form_options
+from pybuild.builder.cli.flags.silent import RETRY, TRUST, taken
+from pybuild.builder.cli.flags.values import FilePath
+from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.format.transfer import Meter, short
+from pybuild.builder.cli.tools import Command, machine, root_option, say, warn
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import ImageNotFound
+from pybuild.builder.oci.image import choose_manifest
+from pybuild.builder.oci.model import Descriptor, Platform
+from pybuild.builder.oci.present import whole_or_present
+from pybuild.builder.oci.registry.access import Access
+from pybuild.builder.outputs.files import replace_file
+from pybuild.builder.outputs.registry import Watch, push
+from pybuild.builder.platforms import parse_platform
+from pybuild.builder.store.machine import Machine
+from pybuild.grammar.reference import DEFAULT_TAG, InvalidReference, Reference, parse_reference
+
+
+@click.command("push", cls=Command, short_help="Upload an image to a registry.")
+@click.argument("name", metavar="NAME[:TAG]", type=IMAGE)
+@click.option("-a", "--all-tags", is_flag=True, help="Upload all images of the repository.")
+@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an image for several platforms, this one only.")
+@click.option("--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of what was pushed to FILE.")
+@taken(*RETRY, *TRUST, "--remove-signatures")
+@form_options
+@access_options
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the full name.")
+@root_option
+def command(name: str, platform: str | None, digestfile: Path | None, *, all_tags: bool, **flags: Any) -> None:
+    """Upload the image NAME to the registry that its name begins with (Docker Hub when it begins with none).
+
+    What the registry has already is not uploaded again. The tag appears when everything that it needs is there. An
+    image for several platforms is pushed as a whole when the store has all of it. With --format and
+    --compression-format the digest is another one than in the store.
+    """
+    reference = parse_reference(name)
+    if reference.digest:
+        raise RequestError("cannot push a digest reference", hint="push a tag")
+    tagged = name.endswith(f":{reference.tag}")
+    if all_tags and tagged:
+        raise RequestError("tag can't be used with --all-tags/-a")
+    opened = machine()
+    try:
+        with opened.in_use():
+            if not all_tags and not tagged and not flags["quiet"]:
+                say(f"Using default tag: {DEFAULT_TAG}")
+            wanted = parse_platform(platform) if platform else None
+            for item in _tags(opened, reference) if all_tags else [reference]:
+                digest = _push(opened, item, wanted, **flags)
+    finally:
+        opened.close()
+    if digestfile is not None:
+        replace_file(digestfile, f"{digest}\n".encode())
+
+
+def _tags(opened: Machine, reference: Reference) -> list[Reference]:
+    """Return the names in the store that are of this repository."""
+    found = []
+    for name, _ in opened.layout.entries():
+        try:
+            other = parse_reference(name)
+        except InvalidReference:
+            continue
+        if other.tag and not other.digest and replace(other, tag=reference.tag) == reference:
+            found.append(other)
+    if not found:
+        text = f"An image does not exist locally with the tag: {reference.registry}/{reference.repository}"
+        raise ImageNotFound(text, hint="pybuild images lists what there is")
+    return found
+
+
+def _listed(opened: Machine, reference: Reference) -> Descriptor:
+    try:
+        return find(opened, str(reference)).descriptor
+    except ImageNotFound as error:
+        text = f"An image does not exist locally with the tag: {reference.registry}/{reference.repository}"
+        raise ImageNotFound(text, hint=error.hint) from error
+
+
+def _push(
+    opened: Machine, reference: Reference, platform: Platform | None, *, form: PushForm, access: Access, quiet: bool
+) -> Digest:
+    listed = _listed(opened, reference)
+    descriptor = choose_manifest(opened.blobs, listed, platform) if platform else whole_or_present(opened.blobs, listed)
+    if descriptor.digest != listed.digest and not platform:
+        warn(f"the store does not have the images for all platforms; pushing the one for {descriptor.platform}")
+    descriptor = form.of(opened, descriptor)
+    meter = Meter("uploading", quiet=quiet)
+
+    def ended(blob: Descriptor, outcome: str) -> None:
+        if not quiet:
+            meter.clear()
+            say(f"{short(str(blob.digest))}: {outcome}")
+
+    if not quiet:
+        say(f"The push refers to repository [{reference.registry}/{reference.repository}]")
+    try:
+        push(opened, descriptor, [str(reference)], Watch(status=meter, ended=ended), access=access)
+    finally:
+        meter.clear()
+    if quiet:
+        say(str(reference))
+    else:
+        say(f"{reference.tag}: digest: {descriptor.digest} size: {descriptor.size}")
+    return descriptor.digest

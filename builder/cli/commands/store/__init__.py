@@ -1,0 +1,1 @@
+"""Commands about the store and about the program itself, one module each."""

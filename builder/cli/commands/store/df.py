@@ -1,0 +1,153 @@
+"""``pybuild df``: what the store takes on the disk, and how much of it prune would give back."""
+
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import click
+
+from pybuild.builder.cli.commands.store.df_images import HEADERS, image_usage
+from pybuild.builder.cli.format.listing import Row, listing
+from pybuild.builder.cli.housekeeping import limits, shown
+from pybuild.builder.cli.tools import Command, format_option, machine, root_option, say
+from pybuild.builder.display.sanitize import clean_line
+from pybuild.builder.display.units import human_duration, human_size
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.prune import gc
+from pybuild.builder.store.cache_mounts import cache_mounts, in_use
+from pybuild.builder.store.machine import Machine
+
+_HEADERS = {
+    "Type": "TYPE",
+    "TotalCount": "TOTAL",
+    "Active": "ACTIVE",
+    "Size": "SIZE",
+    "Reclaimable": "RECLAIMABLE",
+}
+_MOUNT_HEADERS = {"Name": "CACHE MOUNT", "Size": "SIZE", "LastUsed": "LAST USED", "InUse": "IN USE"}
+
+
+class _Usage(NamedTuple):
+    """What one kind of thing takes: (all, active ones), and bytes of both."""
+
+    kind: str
+    counts: tuple[int, int]
+    size: int
+    active: int
+
+
+@click.command("df", cls=Command, short_help="Show what the store takes on the disk.")
+@click.option("-v", "--verbose", is_flag=True, help="List each image and each cache mount.")
+@format_option
+@root_option
+def command(*, template: str | None, verbose: bool) -> None:
+    """Show what the store takes on the disk.
+
+    ACTIVE is what images with a name need, and cache mounts that a step works with right now. What "prune -a" would
+    remove is RECLAIMABLE. With -v all images and cache mounts are listed instead; --format is then of cache mounts.
+    """
+    opened = machine()
+    try:
+        with opened.in_use():
+            rows = [_row(usage) for usage in _usages(opened)]
+            kept = shown(limits(opened.root))
+            each = _each_mount(opened) if verbose else []
+            images = image_usage(opened) if verbose and not template else []
+    finally:
+        opened.close()
+    if not verbose:
+        say(listing(rows, _HEADERS, tuple(_HEADERS), template))
+        if not template:
+            _tell(kept)
+        return
+    mounts = listing(each, _MOUNT_HEADERS, tuple(_MOUNT_HEADERS), template)
+    if not template:
+        cache = next(row["Size"] for row in rows if row["Type"] == "Build Cache")
+        say(f"Images space usage:\n\n{listing(images, HEADERS, tuple(HEADERS), None)}\n")
+        say(f"Build cache usage: {cache}\n\nCache mounts space usage:\n")
+    say(mounts)
+
+
+def _tell(kept: str) -> None:
+    """Say on standard error how to get space back: scripts read the table."""
+    click.echo(
+        "\npybuild prune removes what neither an image nor the build cache needs, pybuild prune -a the cache, too: all"
+        f" that is RECLAIMABLE.\nBuild cache {kept}.",
+        err=True,
+    )
+
+
+def reclaimable(opened: Machine) -> int:
+    """Return how many bytes ``prune -a`` would give back."""
+    return sum(usage.size - usage.active for usage in _usages(opened))
+
+
+def _usages(opened: Machine) -> list[_Usage]:
+    return [_images(opened), _cache(opened), _mounts(opened), _snapshots(opened)]
+
+
+def _images(opened: Machine) -> _Usage:
+    entries = opened.layout.entries()
+    digests = {descriptor.digest for _, descriptor in entries}
+    named = {descriptor.digest for name, descriptor in entries if name}
+    active = _sizes(opened, _named_blobs(opened))
+    return _Usage("Images", (len(digests), len(named)), _sizes(opened, gc.mark(opened).blobs), active)
+
+
+def _cache(opened: Machine) -> _Usage:
+    """The cache has what records name, besides what images need."""
+    records = [layers for _, layers, _ in opened.cache.records()]
+    size = _sizes(opened, set(opened.blobs.digests()) - gc.mark(opened).blobs)
+    needed = _named_blobs(opened)
+    active = sum(all(Digest.parse(layer.digest) in needed for layer in layers) for layers in records)
+    return _Usage("Build Cache", (len(records), active), size, 0)
+
+
+def _mounts(opened: Machine) -> _Usage:
+    sizes = {mount: gc.disk_usage(mount.folder) for mount in cache_mounts(opened)}
+    active = [mount for mount in sizes if in_use(mount, opened)]
+    return _Usage("Cache Mounts", (len(sizes), len(active)), sum(sizes.values()), sum(sizes[mount] for mount in active))
+
+
+def _each_mount(opened: Machine) -> list[Row]:
+    return [
+        {
+            "Name": clean_line(mount.name.removeprefix("cache mount ")),
+            "Size": human_size(gc.disk_usage(mount.folder)),
+            "LastUsed": f"{human_duration(max(0.0, time.time() - mount.used))} ago",
+            "InUse": str(in_use(mount, opened)).lower(),
+        }
+        for mount in cache_mounts(opened)
+    ]
+
+
+def _snapshots(opened: Machine) -> _Usage:
+    sizes = {name: gc.snapshot_size(opened, name) for name in gc.snapshot_names(opened)}
+    needed = gc.mark_images(opened, _named_images(opened)).snapshots
+    active = {name: size for name, size in sizes.items() if name in needed}
+    return _Usage("Unpacked Layers", (len(sizes), len(active)), sum(sizes.values()), sum(active.values()))
+
+
+def _named_images(opened: Machine) -> list[Descriptor]:
+    return [descriptor for name, descriptor in opened.layout.entries() if name]
+
+
+def _named_blobs(opened: Machine) -> set[Digest]:
+    return gc.mark_images(opened, _named_images(opened)).blobs
+
+
+def _sizes(opened: Machine, digests: Iterable[Digest]) -> int:
+    return sum(opened.blobs.path(digest).stat().st_size for digest in digests if opened.blobs.exists(digest))
+
+
+def _row(usage: _Usage) -> Row:
+    free = usage.size - usage.active
+    share = f" ({100 * free // usage.size}%)" if usage.size else ""
+    return {
+        "Type": usage.kind,
+        "TotalCount": str(usage.counts[0]),
+        "Active": str(usage.counts[1]),
+        "Size": human_size(usage.size),
+        "Reclaimable": human_size(free) + share,
+    }

@@ -1,0 +1,48 @@
+"""``pybuild help``: what the program, or one command of it, takes."""
+
+import click
+
+from pybuild.builder.cli.aliases import ALIASES, FAMILIES, spelled_out
+from pybuild.builder.cli.commands import COMMANDS
+from pybuild.builder.cli.tools import Command, say
+from pybuild.builder.cli.unknown import unknown_command
+
+
+def _complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the commands that begin so; behind ``image`` and its like the second words of Docker's names."""
+    given = ctx.params.get("words") or ()
+    words = [second for first, second in ALIASES if given == (first,)] if given else [*COMMANDS, *sorted(FAMILIES)]
+    return [word for word in words if word.startswith(incomplete) and " " not in word]
+
+
+@click.command("help", cls=Command, short_help="Show what a command takes.")
+@click.argument("words", metavar="[COMMAND]", nargs=-1, shell_complete=_complete)
+@click.pass_context
+def command(ctx: click.Context, words: tuple[str, ...]) -> None:
+    """Show what COMMAND takes, or which commands there are."""
+    root = ctx.find_root()
+    if not words:
+        say(root.get_help())
+        return
+    if len(words) == 1 and words[0] in FAMILIES:
+        say(family_help(words[0]))
+        return
+    say(_found(root, spelled_out(words)))
+
+
+def _found(root: click.Context, words: list[str]) -> str:
+    at, parent = root.command, root
+    for word in words:
+        if word.startswith("-"):
+            break  # an alias such as "builder prune" stands for a command with a flag
+        below = at.get_command(parent, word) if isinstance(at, click.Group) else None
+        if below is None:
+            raise unknown_command(words)
+        at, parent = below, click.Context(below, parent, info_name=word)
+    return at.get_help(parent)
+
+
+def family_help(family: str) -> str:
+    """Return the list of Docker's longer names that begin with *family*."""
+    rows = [f"  {' '.join(name):18} {' '.join(ours)}" for name, ours in ALIASES.items() if name[0] == family]
+    return "\n".join([f"Usage: pybuild {family} COMMAND", "", "Commands, and what each is short for:", *rows])

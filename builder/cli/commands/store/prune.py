@@ -1,0 +1,91 @@
+"""``pybuild prune``: give back the space of what nothing needs."""
+
+import sys
+from typing import Any
+
+import click
+
+from pybuild.builder.cli.commands.store.df import reclaimable
+from pybuild.builder.cli.failures import FAILED
+from pybuild.builder.cli.flags.prune import policy, prune_flags
+from pybuild.builder.cli.flags.silent import taken
+from pybuild.builder.cli.housekeeping import limits
+from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.display.sanitize import clean_line
+from pybuild.builder.display.units import human_size
+from pybuild.builder.prune import gc
+from pybuild.builder.prune.eviction import evict
+from pybuild.builder.store.machine import Machine
+
+_WARNING = {
+    False: "images without a name, and what neither an image nor the build cache needs",
+    True: "images without a name, the whole build cache with all cache mounts, and unpacked layers that no image needs",
+}
+
+_LIMITED = "images without a name, and the build cache beyond the limits that are given"
+
+
+@click.command("prune", cls=Command, short_help="Remove what nothing needs.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Also the whole build cache and all cache mounts.")
+@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only how much was reclaimed.")
+@click.option("--build-cache", "only_cache", is_flag=True, help="Leave images without a name alone.")
+@prune_flags
+@taken("--volumes")
+@root_option
+def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, **flags: Any) -> int | None:
+    """Remove images without a name and everything in the store that nothing needs.
+
+    Images with a name always stay. With -a the build cache goes, too, and cache mounts with it: the next build runs
+    every step again; with a filter or a size, only as much of it as these say. The filter type=exec.cachemount takes
+    cache mounts only, type=regular all but these. Limits may also stand in config.toml of the store, under [gc];
+    without, the cache is kept below 60 % of the disk and 100 GB, with 20 % of the disk free. They are kept after
+    builds, too. What a build uses meanwhile stays.
+    """
+    wanted = policy(flags)
+    opened = machine()
+    try:
+        if wanted.is_empty and not everything:
+            wanted = limits(opened.root)
+        # As in Docker, -a says what may go; with limits of size or age only as much goes as they ask for.
+        everything = everything and wanted.is_empty
+        if not force and not _agreed(_WARNING[everything] if wanted.is_empty else _LIMITED):
+            return FAILED
+        with opened.collecting():
+            images = [] if only_cache else _drop_unnamed(opened)
+            evicted = gc.Freed() if wanted.is_empty else evict(opened, wanted)
+            freed = gc.collect(opened, everything=everything)
+            freed.add(evicted)
+            left = 0 if everything or quiet else reclaimable(opened)
+    finally:
+        opened.close()
+    if not quiet:
+        _list("Deleted Images", images)
+        _list("Deleted unpacked layers", freed.snapshots)
+        _list("Deleted cache mounts", [clean_line(name.removeprefix("cache mount ")) for name in freed.mounts])
+        _list("Deleted blobs", [str(digest) for digest in freed.blobs])
+        say(f"Deleted build cache records: {freed.records}\n")
+    say(f"Total reclaimed space: {human_size(freed.size)}")
+    if left:
+        click.echo(f"hint: the build cache has {human_size(left)} more; pybuild prune -a removes it", err=True)
+    return None
+
+
+def _drop_unnamed(opened: Machine) -> list[str]:
+    images = [str(descriptor.digest) for name, descriptor in opened.layout.entries() if not name]
+    opened.layout.untag("")
+    return images
+
+
+def _list(title: str, names: list[str]) -> None:
+    if names:
+        say(f"{title}:")
+        for name in names:
+            say(f"deleted: {name}")
+        say("")
+
+
+def _agreed(what: str) -> bool:
+    click.echo(f"WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ", nl=False)
+    answer = sys.stdin.readline()
+    return answer.strip().lower() in {"y", "yes"}

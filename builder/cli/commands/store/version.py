@@ -1,0 +1,29 @@
+"""``pybuild version``."""
+
+import json
+import platform
+from importlib.metadata import version
+
+import click
+
+from pybuild.builder.cli.format.listing import parsed, rendered
+from pybuild.builder.cli.tools import Command, say
+
+
+@click.command("version", cls=Command, short_help="Show the version.")
+@click.option("-f", "--format", "template", metavar="FORMAT", help='"json", or a Go template: "{{.Version}}".')
+def command(template: str | None) -> None:
+    """Show the version of pybuild and of what it runs on."""
+    facts = {
+        "Version": version("pybuild"),
+        "Python": platform.python_version(),
+        "Kernel": platform.release(),
+        "Os": platform.system().lower(),
+        "Arch": platform.machine(),
+    }
+    if template == "json":
+        say(json.dumps(facts))
+    elif template:
+        say(rendered(parsed(template), facts))
+    else:
+        say("\n".join([f"pybuild version {facts['Version']}", *(f" {k}: {v}" for k, v in list(facts.items())[1:])]))

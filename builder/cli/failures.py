@@ -1,0 +1,139 @@
+"""What an exception means to the user: a text without a traceback, and an exit code.
+
+Imports the modules that define the errors only here, when something has failed.
+"""
+
+import errno
+import os
+from dataclasses import dataclass
+
+import click
+
+from pybuild.builder.display.failure import plain_failure
+from pybuild.builder.display.sanitize import clean
+
+_NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+DONE, FAILED, USAGE, HOST, PULL, PUSH, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is printed, as it stands, and how the process ends."""
+
+    text: str
+    exit_code: int
+
+
+class Told(Exception):
+    """A failure that is described already."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
+
+
+def describe(error: BaseException, *, debug: bool = False) -> Failure:
+    """Return what to tell the user about *error*."""
+    if isinstance(error, Told):
+        return error.failure
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return Failure(plain_failure("interrupted"), INTERRUPTED)
+    if isinstance(error, click.ClickException):
+        return _usage(error)
+    return _ours(error) or _host(error) or _bug(error, debug=debug)
+
+
+def _usage(error: click.ClickException) -> Failure:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"see '{context.command_path} --help'" if context is not None else ""
+    message = error.format_message()
+    if isinstance(error, click.NoSuchOption):
+        near = _nearest_option(error)
+        message, hint = error.message, f"did you mean {near}?" if near else hint
+    message = message.rstrip(".")
+    return Failure(plain_failure(message[:1].lower() + message[1:], hint), USAGE)
+
+
+def _nearest_option(error: click.NoSuchOption) -> str:
+    """Return the option most like the unknown one, with the command in front when it is one of a parent; else ""."""
+    from pybuild.grammar.suggest import closest
+
+    names: dict[str, str] = {}
+    context = error.ctx
+    while context is not None:
+        before = "" if context is error.ctx else f"{context.command_path} "
+        for parameter in context.command.get_params(context):
+            for name in (*parameter.opts, *parameter.secondary_opts):
+                names.setdefault(name, f"{before}{name}")
+        context = context.parent
+    word = error.option_name
+    if not word.startswith("--"):
+        return ""  # any two letters are near each other
+    near = word if word in names else closest(word, names)
+    # click's own list is sorted, its best first, and also has options that are farther away.
+    return names[near] if near else next(iter(error.possibilities or ()), "")
+
+
+def _ours(error: BaseException) -> Failure | None:
+    from pybuild.builder.errors import BuildError, Cancelled, RequestError, ResolveError
+    from pybuild.builder.oci.errors import OciError
+    from pybuild.grammar.errors import DockerfileError
+    from pybuild.grammar.reference import InvalidReference
+    from pybuild.runtime.errors import RuntimeHostError
+
+    message, hint = str(error), str(getattr(error, "hint", ""))
+    if isinstance(error, Cancelled):
+        return Failure(plain_failure("interrupted"), INTERRUPTED)
+    if isinstance(error, RequestError | ResolveError | DockerfileError | InvalidReference):
+        return Failure(plain_failure(message, hint), USAGE)
+    if isinstance(error, BuildError | OciError):
+        return Failure(plain_failure(message, hint), failed_code(error))
+    return Failure(plain_failure(message, hint), HOST) if isinstance(error, RuntimeHostError) else None
+
+
+def failed_code(error: BaseException) -> int:
+    """Return how the process ends with a failure that is not the user's: it says which side did not do its part."""
+    from pybuild.builder.errors import PullFailed, PushFailed, RequestError, StepFailed, StoreError
+    from pybuild.builder.oci.errors import RegistryError
+    from pybuild.builder.store.room import FULL
+    from pybuild.runtime.errors import RuntimeHostError, TooManyLayers, UnknownUser, UnsafePathError
+
+    if isinstance(error, PushFailed):
+        return PUSH
+    if isinstance(error, StoreError) or isinstance(error.__cause__, StoreError):
+        return HOST
+    # A step fails as what stopped it: a base that could not be had, a host that cannot.
+    why = error.__cause__ if isinstance(error, StepFailed) else error
+    if isinstance(error.__cause__, RequestError):
+        return USAGE
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno in {*FULL, *_NOT_WRITABLE}:
+        return HOST
+    if isinstance(why, PullFailed | RegistryError):
+        return PULL
+    # Paths, users and the number of layers are what the Dockerfile and its images have made them.
+    is_host = isinstance(why, RuntimeHostError | OSError) and not isinstance(
+        why, UnsafePathError | UnknownUser | TooManyLayers
+    )
+    return HOST if is_host else FAILED
+
+
+def _host(error: BaseException) -> Failure | None:
+    if isinstance(error, BrokenPipeError):
+        # Whoever read the output has seen enough: nothing to say, and nobody to say it to.
+        return Failure("", FAILED)
+    if isinstance(error, OSError):
+        from pybuild.builder.errors import reason
+
+        return Failure(plain_failure(reason(error)), HOST)
+    return Failure(plain_failure("out of memory"), HOST) if isinstance(error, MemoryError) else None
+
+
+def _bug(error: BaseException, *, debug: bool) -> Failure:
+    if debug or os.environ.get("PYBUILD_DEBUG") not in {None, "", "0"}:
+        import traceback
+
+        return Failure(clean("".join(traceback.format_exception(error))), BUG)
+    text = f"pybuild has a bug: {type(error).__name__}: {error}"
+    return Failure(
+        plain_failure(text, "please report it with what PYBUILD_DEBUG=1 shows to pybuild's issue tracker"), BUG
+    )

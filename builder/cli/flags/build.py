@@ -1,0 +1,237 @@
+"""Values of the flags of ``build``: from what the user wrote to what a `Request` holds. Raises RequestError."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pybuild.builder.cli.flags.output_options import FLAGS, check_options
+from pybuild.builder.cli.flags.proxy_config import proxy_arguments
+from pybuild.builder.errors import RequestError
+from pybuild.builder.plan.epoch_value import EPOCH, seconds_of
+from pybuild.builder.request import Compression, Output
+from pybuild.grammar.golang import parse_bool
+
+_LEVELS = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
+_STORED = {"image", "cacheonly"}
+_MULTI = "BUILDKIT_MULTI_PLATFORM"
+
+
+def build_arguments(given: Iterable[str], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return ``NAME=value`` pairs; a NAME alone takes its value from *env* and is left out when it has none there.
+
+    SOURCE_DATE_EPOCH of *env* is handed on unless given, and so are the proxies of Docker's ``config.json``.
+    """
+    own = {name: env[name] for name in (EPOCH,) if name in env}
+    named = variables(given, env, "--build-arg")
+    return tuple({**proxy_arguments(named, env), **own, **named}.items())
+
+
+def variables(given: Iterable[str], env: Mapping[str, str], what: str) -> dict[str, str]:
+    """Return the values of ``NAME=value``; a NAME alone has that of *env*, or none. *what* they are is for errors."""
+    found: dict[str, str] = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not name:
+            raise RequestError(f"invalid {what} {item!r}: no name before the equals sign")
+        if equals:
+            found[name] = value
+        elif name in env:
+            found[name] = env[name]
+    return found
+
+
+def source_date_epoch(arguments: Mapping[str, str]) -> int | None:
+    """Return the time that SOURCE_DATE_EPOCH sets, in seconds; a name in it is looked up by the build."""
+    return seconds_of(arguments.get(EPOCH, ""))
+
+
+def dockerfile_address(given: str | None) -> str:
+    """Return the address of the web that ``-f`` names, "" for a path."""
+    return given if given and given.lower().startswith(("http://", "https://")) else ""
+
+
+def dockerfile(given: str | None) -> Path | None:
+    """Return the path that ``-f`` names; None for an address of the web, which is fetched first."""
+    return Path(given) if given and not dockerfile_address(given) else None
+
+
+def context(given: str) -> Path | str:
+    """Return the folder that is the build context, or the address that it has elsewhere."""
+    from pybuild.builder.errors import ResolveError
+    from pybuild.builder.sources.address import parse_context
+
+    if Path(given).is_dir():
+        return Path(given)
+    try:
+        return Path(given) if parse_context(given) is None else given
+    except ResolveError as error:
+        raise RequestError(f"invalid build context: {error.message}", hint=error.hint) from error
+
+
+def contexts(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return (name, value) of named contexts, folders as absolute paths; the last one of a name counts."""
+    found: dict[str, str] = {}
+    for item in given:
+        from pybuild.builder.stages.contexts import context_name, is_folder
+
+        name, equals, value = item.partition("=")
+        if not equals or not value:
+            raise RequestError(f"invalid context value: {item!r}, expected key=value")
+        folder = is_folder(value)
+        if folder and not Path(value).is_dir():
+            raise RequestError(
+                f"failed to get build context path {value}: not a folder", hint=f"--build-context {item}"
+            )
+        found[context_name(name)] = str(Path(value).absolute()) if folder else value
+    return tuple(found.items())
+
+
+def labels(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return ``NAME=value`` pairs; a name alone has an empty value."""
+    pairs: dict[str, str] = {}
+    for item in given:
+        name, _, value = item.partition("=")
+        if not name.strip():
+            raise RequestError(f"invalid --label {item!r}: no name")
+        pairs[name] = value
+    return tuple(pairs.items())
+
+
+def hosts(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return (name, address) pairs of ``name:address`` or ``name=address``; IPv6 may stand in brackets."""
+    return tuple(_host(item) for item in given)
+
+
+def _host(item: str) -> tuple[str, str]:
+    import ipaddress
+
+    name, mark, address = item.partition("=" if "=" in item else ":")
+    if not name or not mark or any(char.isspace() for char in name):
+        raise RequestError(f'bad format for add-host: "{item}"', hint="write it as name:address")
+    address = address.removeprefix("[").removesuffix("]")
+    if address == "host-gateway":
+        # Steps share the network of the host, so it is reached as itself.
+        return name, "127.0.0.1"
+    try:
+        ipaddress.ip_address(address)
+    except ValueError as error:
+        raise RequestError(f'invalid IP address in add-host: "{address}"', hint="or host-gateway") from error
+    return name, address
+
+
+def network(given: str) -> str:
+    """Return the name of a network: default, none or host."""
+    if given not in {"default", "none", "host"}:
+        raise RequestError(f"network mode {given!r} not supported by pybuild", hint="use default, none or host")
+    return given
+
+
+def platforms(given: Iterable[str], env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the platforms to build for, in normal form, each once; none for this machine's."""
+    from pybuild.builder.errors import ResolveError
+    from pybuild.builder.platforms import parse_platform
+
+    texts = [part.strip() for item in given for part in item.split(",")]
+    found: dict[str, None] = {}
+    for text in texts or filter(None, [env.get("DOCKER_DEFAULT_PLATFORM")]):
+        try:
+            found.setdefault(str(parse_platform(text)))
+        except ResolveError as error:
+            raise RequestError(f"--platform: {error.message}", hint=error.hint) from error
+    return tuple(found)
+
+
+def platform_fields(wanted: tuple[str, ...], arguments: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of a request for platforms; BUILDKIT_MULTI_PLATFORM=1 makes an index also of one."""
+    text = arguments.get(_MULTI, "")
+    try:
+        index = parse_bool(text) if text else len(wanted) > 1
+    except ValueError as error:
+        raise RequestError(f"invalid boolean value for {_MULTI}: {text}", hint="use true or false") from error
+    if len(wanted) > 1 and not index:
+        raise RequestError("conflicting config: returning multiple target platforms is not allowed", hint=f"{_MULTI}=1")
+    if not index:
+        return {"platform": wanted[0] if wanted else None}
+    from pybuild.builder.platforms import wanted_platform
+
+    return {"platforms": wanted or (str(wanted_platform(None)),)}
+
+
+def compression(given: str) -> Compression:
+    """Return the compression that ``TYPE[,LEVEL]`` asks for."""
+    algorithm, comma, level = given.partition(",")
+    return _compression(algorithm, level if comma else None)
+
+
+def _compression(algorithm: str, level: str | None) -> Compression:
+    if algorithm not in _LEVELS:
+        raise RequestError(f"unsupported compression {algorithm!r}", hint="use gzip, zstd or uncompressed")
+    if level is None:
+        return Compression(algorithm=algorithm)
+    if not (level.isascii() and level.isdigit()) or int(level) not in _LEVELS[algorithm]:
+        raise RequestError(f"invalid compression level {level!r} for {algorithm}")
+    return Compression(algorithm=algorithm, level=int(level))
+
+
+def output(given: str) -> Output:
+    """Return what one ``-o`` asks for; type ``image`` stands for the store alone.
+
+    The grammar is Docker's: one record of CSV with ``key=value`` fields, or a path alone for ``type=local``, or ``-``
+    for ``type=tar`` on standard output.
+    """
+    import csv
+
+    fields = next(csv.reader([given], strict=True), []) if given else []
+    if fields == [given] and not given.startswith("type="):
+        return Output(type="tar", dest=None) if given == "-" else Output(type="local", dest=Path(given))
+    options: dict[str, str] = {}
+    for field in fields:
+        key, equals, value = field.partition("=")
+        if not equals:
+            raise RequestError(f"invalid --output {given!r}: invalid value {field!r}")
+        options[key.strip().lower()] = value
+    kind = options.pop("type", "")
+    if not kind:
+        raise RequestError(f"invalid --output {given!r}: type is required")
+    return _output(kind, options)
+
+
+def _output(kind: str, options: dict[str, str]) -> Output:
+    pushed = kind == "registry" or flag(options, "push")
+    if pushed and kind not in {"registry", "image"}:
+        raise RequestError(f"--output type={kind} cannot push", hint="use type=registry")
+    dest = options.pop("dest", "")
+    check_options(options)
+    for key in FLAGS:
+        flag(options, key)
+    rest = tuple(options.items())
+    if pushed:
+        return Output(type="registry", dest=None, options=rest)
+    if kind in _STORED or (kind == "docker" and not dest):
+        return Output(type="image", dest=None, options=rest)
+    if kind not in {"oci", "docker", "tar", "local"}:
+        raise RequestError(f"unknown --output type {kind!r}", hint="use oci, docker, tar, local, registry or image")
+    if kind == "local" and not dest:
+        raise RequestError("--output type=local needs dest=FOLDER")
+    folder = not flag(options, "tar", default=True)
+    if folder and (kind not in {"oci", "docker"} or dest in {"", "-"}):
+        raise RequestError("--output tar=false is for type=oci with dest=FOLDER")
+    return Output(type=kind, dest=None if dest in {"", "-"} else Path(dest), options=rest)
+
+
+def flag(options: Mapping[str, str], key: str, *, default: bool = False) -> bool:
+    """Return whether an option of ``-o`` is switched on. Raises RequestError for what is neither."""
+    text = options.get(key)
+    try:
+        return default if text is None else parse_bool(text)
+    except ValueError as error:
+        raise RequestError(f"invalid --output: {key}={text}", hint="use true or false") from error
+
+
+def output_compression(outputs: Iterable[Output]) -> Compression | None:
+    """Return the compression that an output asks for, which is that of all new layers; None when none does."""
+    for item in outputs:
+        options = dict(item.options)
+        if "compression" in options or "compression-level" in options:
+            return _compression(options.get("compression", "gzip"), options.get("compression-level"))
+    return None

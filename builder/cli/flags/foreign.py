@@ -1,0 +1,73 @@
+"""Flags of ``docker build`` and ``buildah build`` that pybuild does not carry out: scripts get an answer, no surprise.
+
+Those that change nothing in the image are accepted with a warning; those that would change it are refused.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from pybuild.builder.cli.tools import warn
+from pybuild.builder.errors import RequestError
+
+_NOTHING_TO_DO = (
+    "--rm",
+    "--force-rm",
+    "--compress",
+    "--no-trunc",
+)
+_NOT_USED = (
+    "--builder",
+    "--cgroupns",
+    "--hooks-dir",
+    "--ipc",
+    "--pid",
+    "--retry",
+    "--retry-delay",
+    "--runtime",
+    "--runtime-flag",
+    "--userns",
+    "--uts",
+    "--isolation",
+    "--security-opt",
+)
+_CAPABILITIES = "a step has the usual capabilities; RUN --security=insecure has all"
+_REFUSED = {
+    "--attest": "attestations are not supported",
+    "--cap-add": _CAPABILITIES,
+    "--cap-drop": _CAPABILITIES,
+    "--cache-mount": "use --cache-to with mounts=true",
+    "--device": "a step has the usual devices; RUN --security=insecure may make others",
+    "--policy": "policies are not supported",
+    "--provenance": "attestations are not supported",
+    "--sbom": "attestations are not supported",
+}
+_OFF = frozenset({"", "false", "0", "mode=disabled", "disabled=true"})
+
+
+def foreign_flags(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add these flags, hidden from the help, to a command."""
+    for name in _NOTHING_TO_DO:
+        function = click.option(name, is_flag=True, hidden=True, expose_value=False, callback=_ignore)(function)
+    for name in _NOT_USED:
+        function = click.option(name, multiple=True, hidden=True, expose_value=False, callback=_ignore)(function)
+    for name in _REFUSED:
+        function = click.option(name, multiple=True, hidden=True, expose_value=False, callback=_refuse)(function)
+    return function
+
+
+def _ignore(_ctx: click.Context, option: click.Parameter, value: object) -> None:
+    if value is True or any(_items(value)):
+        warn(f"{option.opts[0]} has no effect in pybuild")
+
+
+def _refuse(_ctx: click.Context, option: click.Parameter, value: object) -> None:
+    name = option.opts[0]
+    # --provenance=false and the like ask for what is done anyway; an empty value is that of an unset shell variable.
+    if any(item not in _OFF for item in _items(value)):
+        raise RequestError(f"{name}: {_REFUSED[name]}")
+
+
+def _items(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, tuple) else ()

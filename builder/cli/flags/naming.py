@@ -1,0 +1,43 @@
+"""The names that commands give to the images they make."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from pybuild.builder.oci.errors import OciError
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.store.machine import Machine
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def name_image(opened: Machine, descriptor: Descriptor, names: tuple[str, ...]) -> None:
+    """Let all *names* stand for an image from now on; without any it is kept under its ID."""
+    for name in names:
+        opened.layout.tag(name, descriptor)
+    if not names:
+        opened.layout.keep(descriptor)
+
+
+@contextmanager
+def loading(source: Path | str | None) -> Iterator[None]:
+    """Let failures of the block name what is loaded: the file *source*, or standard input when it is None."""
+    try:
+        yield
+    except OciError as error:
+        raise type(error)(f"failed to load {source or 'standard input'}: {error}", hint=error.hint) from error
+
+
+def tag_option(function: _F) -> _F:
+    """Add ``-t``; *function* gets what was given as ``tags``."""
+    text = "Name of the new image; repeatable. Without one it is listed by its ID."
+    return click.option("-t", "--tag", "tags", multiple=True, metavar="NAME[:TAG]", help=text)(function)
+
+
+def platform_option(function: _F) -> _F:
+    """Add ``--platform``: which image of one for several platforms is meant."""
+    text = "Of an image for several platforms, take this one (default: this machine's)."
+    return click.option("--platform", metavar="OS/ARCH[/VARIANT]", help=text)(function)

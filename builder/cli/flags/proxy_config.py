@@ -1,0 +1,41 @@
+"""``proxies`` of Docker's ``config.json``: build arguments that a user has written down once for all builds."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from pybuild.builder.cli.tools import warn
+
+_MEMBERS = {
+    "httpProxy": "HTTP_PROXY",
+    "httpsProxy": "HTTPS_PROXY",
+    "ftpProxy": "FTP_PROXY",
+    "noProxy": "NO_PROXY",
+    "allProxy": "ALL_PROXY",
+}
+_LIMIT = 4 << 20
+
+
+def proxy_arguments(given: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
+    """Return the arguments of ``proxies.default`` besides those that are *given*, in whichever letters they are.
+
+    A file that cannot be read is no reason to fail: it is warned of, and has no proxies.
+    """
+    folder = env.get("DOCKER_CONFIG") or (f"{env['HOME']}/.docker" if env.get("HOME") else "")
+    if not folder:
+        return {}
+    path = Path(folder) / "config.json"
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_LIMIT)
+        if b'"proxies"' not in raw:
+            return {}
+        proxies = json.loads(raw)["proxies"].get("default", {})
+        found = {name: str(proxies[member]) for member, name in _MEMBERS.items() if proxies.get(member)}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        warn(f"{path}: cannot be read, its proxies are not used")
+        return {}
+    known = {name.upper() for name in given}
+    return {name: value for name, value in found.items() if name not in known}

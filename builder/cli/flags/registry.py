@@ -1,0 +1,33 @@
+"""Flags of ``build`` about registries: for bases, pushes and caches alike."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from pybuild.builder.cli.flags.values import FilePath
+from pybuild.builder.store.machine import Machine
+
+
+def registry_flags(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add these flags to a command."""
+    options = (
+        click.option(
+            "--authfile",
+            type=FilePath(exists=True, dir_okay=False),
+            metavar="FILE",
+            help="Look for credentials of registries in this file only.",
+        ),
+        click.option(
+            "--tls-verify/--no-tls-verify", default=True, help="Refuse http and unknown certificates (default)."
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def with_access(machine: Machine, flags: Mapping[str, Any]) -> Machine:
+    """Let *machine* get at registries as *flags* say."""
+    machine.auth_file, machine.tls_verify = flags["authfile"], flags["tls_verify"]
+    return machine

@@ -1,0 +1,108 @@
+"""Flags of ``build`` about what RUN steps get: secrets, SSH agents, entitlements. Raises RequestError."""
+
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pybuild.builder.cli.flags.fields import fields
+from pybuild.builder.errors import RequestError
+from pybuild.builder.request import Secret
+
+_FIELDS = "use id=, src=, env= and type="
+_ENTITLEMENTS = ("network.host", "security.insecure")
+
+
+def step_flags(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add these flags to a command."""
+    options = (
+        click.option(
+            *("--secret", "secrets"),
+            multiple=True,
+            metavar="id=ID[,src=FILE|,env=NAME]",
+            help="Secret for RUN --mount=type=secret; never stored.",
+        ),
+        click.option(
+            "--ssh",
+            "agents",
+            multiple=True,
+            metavar="ID[=SOCKET|KEY,...]",
+            help="Agent or keys for RUN --mount=type=ssh, git.",
+        ),
+        click.option("--allow", multiple=True, metavar="NAME", help="Permit security.insecure or network.host."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def step_values(flags: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of a request that these flags set."""
+    return {
+        "secrets": tuple(_secret(item, env) for item in flags["secrets"]),
+        "ssh": tuple((name, paths[0]) for name, paths in _agents(flags["agents"], env) if _is_socket(paths[0])),
+        "allow": frozenset(_entitlement(item) for given in flags["allow"] for item in given.split(",")),
+    }
+
+
+def _secret(given: str, env: Mapping[str, str]) -> Secret:
+    """Return a secret; an id alone is a variable when there is one of its name, else a file."""
+    options = fields(given, "--secret")
+    kind, name = options.pop("type", ""), options.pop("id", "")
+    path = options.pop("src", "") or options.pop("source", "")
+    variable = options.pop("env", "")
+    for key, value in options.items():
+        raise RequestError(f"invalid --secret {given!r}: unexpected key '{key}' in '{key}={value}'", hint=_FIELDS)
+    if kind not in {"", "file", "env"}:
+        raise RequestError(f'invalid --secret {given!r}: unsupported secret type "{kind}"', hint=_FIELDS)
+    name = name or Path(path).name
+    if not name:
+        raise RequestError(f"invalid --secret {given!r}: id is required")
+    if kind == "env" or variable or (not kind and not path and name in env):
+        return Secret(id=name, variable=variable or path or name)
+    return Secret(id=name, file=Path(path or name))
+
+
+def ssh_keys(given: Iterable[str], env: Mapping[str, str]) -> dict[str, tuple[Path, ...]]:
+    """Return the files of private keys that ``--ssh`` names, by id."""
+    return {name: paths for name, paths in _agents(given, env) if not _is_socket(paths[0])}
+
+
+def _agents(given: Iterable[str], env: Mapping[str, str]) -> Iterator[tuple[str, tuple[Path, ...]]]:
+    """Give (id, paths), one for each id: one path of a socket, or paths of keys."""
+    ids: set[str] = set()
+    for item in given:
+        name, _, value = item.partition("=")
+        name = name or "default"
+        if name in ids:
+            raise RequestError(f"invalid --ssh {item!r}: {name} is given twice", hint="list its keys: ID=KEY,KEY")
+        ids.add(name)
+        yield name, _agent_paths(item, value or env.get("SSH_AUTH_SOCK", ""))
+
+
+def _agent_paths(item: str, value: str) -> tuple[Path, ...]:
+    if not value:
+        raise RequestError(
+            f"invalid --ssh {item!r}: invalid empty ssh agent socket, make sure SSH_AUTH_SOCK is set",
+            hint="start an agent, or name a socket or keys: ID=PATH",
+        )
+    paths = tuple(Path(path) for path in value.split(","))
+    try:
+        sockets = sum(_is_socket(path) for path in paths)
+    except OSError as error:
+        raise RequestError(f"invalid --ssh {item!r}: {error.filename}: {(error.strerror or '').lower()}") from error
+    if sockets and len(paths) > 1:
+        raise RequestError(f"invalid --ssh {item!r}: only single socket allowed", hint="one agent may have many keys")
+    return paths
+
+
+def _is_socket(path: Path) -> bool:
+    return stat.S_ISSOCK(path.stat().st_mode)
+
+
+def _entitlement(given: str) -> str:
+    if given not in _ENTITLEMENTS:
+        raise RequestError(f"invalid --allow {given!r}", hint=f"use {' or '.join(_ENTITLEMENTS)}")
+    return given

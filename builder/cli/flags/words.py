@@ -1,0 +1,72 @@
+"""Types of words on the command line that a shell can complete: images, stages, folders and Dockerfiles."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+_STAGE = re.compile(r"^\s*FROM\s.*\sAS\s+(\S+)", re.ASCII | re.IGNORECASE | re.MULTILINE)
+
+
+class _Text(click.ParamType):  # type: ignore[type-arg] # click 8.1 knows no arguments
+    """A text that is taken as it is."""
+
+    name = "text"
+
+    def convert(self, value: Any, _param: click.Parameter | None, _ctx: click.Context | None) -> Any:
+        """Return *value*."""
+        return value
+
+
+class _Place(_Text):
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Let the shell look for files, or for folders."""
+        return [CompletionItem(incomplete, type=self._kind)]
+
+
+class _Image(_Text):
+    def shell_complete(self, ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the names in the store that begin so."""
+        return _beginning(incomplete, _names(ctx))
+
+
+class _Stage(_Text):
+    def shell_complete(self, ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the stages of the Dockerfile that the command line names, as far as it is typed."""
+        given = ctx.params.get("file")
+        # An option that still waits for its value ends click's reading: words that are no options are in args then.
+        context = ctx.params.get("context") or next(iter(ctx.args), ".")
+        path = Path(given) if given else Path(context) / "Dockerfile"
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return []
+        return _beginning(incomplete, dict.fromkeys(_STAGE.findall(text)))
+
+
+FILE, FOLDER = _Place("file"), _Place("dir")
+IMAGE, STAGE = _Image(), _Stage()
+
+
+def _beginning(incomplete: str, words: Iterable[str]) -> list[CompletionItem]:
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+def _names(ctx: click.Context) -> list[str]:
+    from pybuild.builder.cli.catalog import familiar
+    from pybuild.builder.oci.errors import OciError
+    from pybuild.builder.oci.layout import Layout
+    from pybuild.builder.store.directory import default_root
+
+    root = ctx.find_root().params.get("root") or ctx.meta.get("builder.root")
+    try:
+        entries = Layout(Path(root) if root else default_root()).entries()
+    except (OSError, RuntimeError, OciError):
+        return []  # a shell has no use for an error
+    return sorted({familiar(name) for name, _ in entries if name})

@@ -1,0 +1,1 @@
+"""What commands print: tables, templates of ``--format``, progress of transfers."""

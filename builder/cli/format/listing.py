@@ -1,0 +1,60 @@
+"""Rows of a listing, as a table, as JSON or through a template."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import click
+
+from pybuild.builder.cli.format.template import Template
+from pybuild.builder.cli.format.template_functions import Record, as_json
+from pybuild.builder.cli.format.template_text import TemplateError
+from pybuild.builder.display.columns import width
+
+Row = Mapping[str, str]
+
+_GAP = 3
+_NARROWEST = 10
+
+
+def listing(rows: Iterable[Row], headers: Mapping[str, str], columns: Sequence[str], template: str | None) -> str:
+    """Return the text of *rows* without a newline at its end.
+
+    *headers* gives each field that a template may use its title, *columns* are the fields of the plain table.
+    """
+    if template in {None, "", "table"}:
+        return table([[headers[name] for name in columns], *([row[name] for name in columns] for row in rows)])
+    if template == "json":
+        return "\n".join(as_json(Record(row)) for row in rows)
+    text = str(template).replace("\\t", "\t").replace("\\n", "\n")
+    if text.startswith("table "):
+        line = parsed(text.removeprefix("table ").strip())
+        titles = line.render_titles(headers)
+        return table([titles.split("\t"), *(rendered(line, Record(row)).split("\t") for row in rows)])
+    line = parsed(text)
+    return "\n".join(rendered(line, Record(row)) for row in rows)
+
+
+def rendered(template: Template, value: object) -> str:
+    """Return what *template* makes of *value*; what it does not find is the user's mistake."""
+    try:
+        return template.render(value)
+    except TemplateError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def parsed(text: str) -> Template:
+    """Return the template that the user wrote."""
+    try:
+        return Template(text)
+    except TemplateError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Return *rows* in columns as wide as their widest cell, at least ten characters, three spaces apart."""
+    count = max(map(len, rows), default=0)
+    widths = [max(width(row[i]) if i < len(row) else 0 for row in rows) for i in range(count)]
+    lines = []
+    for row in rows:
+        cells = [cell + " " * (max(widths[i] + _GAP, _NARROWEST) - width(cell)) for i, cell in enumerate(row[:-1])]
+        lines.append("".join([*cells, *row[-1:]]))
+    return "\n".join(lines)

@@ -1,0 +1,125 @@
+"""Limits of the build cache that a store has of its own: ``config.toml`` in its folder.
+
+    [gc]
+    until = "168h"
+    reserved-space = "5g"
+    max-used-space = "20g"
+    min-free-space = "10g"
+
+All are optional and mean what the flags of ``prune`` mean. Without ``[gc]`` there are those of `cache_limits`, with an
+empty one none. They are kept by ``prune`` without limits of its own, and after builds, at most once an hour and only
+when nobody else removes from it.
+"""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pybuild.builder.cli.tools import warn
+from pybuild.builder.errors import Cancelled, RequestError, reason
+from pybuild.builder.store.machine import Machine
+
+if TYPE_CHECKING:
+    from pybuild.builder.prune.eviction import Policy
+
+_EVERY = 3600
+_KEYS = ("until", "reserved-space", "max-used-space", "min-free-space")
+
+
+def tidy(machine: Machine) -> None:
+    """Keep the limits of the store after a build. A mistake in the file is a warning: the image is made."""
+    stamp = machine.root / "locks" / "tidied"
+    if _is_recent(stamp) or (not (machine.root / "config.toml").exists() and not _is_tight(machine.root)):
+        return
+    try:
+        wanted = limits(machine.root)
+    except RequestError as error:
+        warn(error.message)
+        return
+    if wanted.is_empty:
+        return
+    with suppress(Cancelled), machine.collecting(lambda: True):
+        _keep(machine, wanted)
+        stamp.touch(mode=0o600)
+
+
+def _is_tight(root: Path) -> bool:
+    from pybuild.builder.cli.flags.cache_limits import may_be_exceeded
+
+    return may_be_exceeded(root)
+
+
+def _keep(machine: Machine, wanted: "Policy") -> None:
+    from pybuild.builder.display.units import human_size
+    from pybuild.builder.prune import gc
+    from pybuild.builder.prune.eviction import evict
+
+    freed = evict(machine, wanted)
+    if freed.records:
+        freed.add(gc.collect(machine))
+    told = machine.root / "locks" / "limits-told"
+    if (freed.records or freed.mounts) and not told.exists():
+        # Said once: earlier versions kept everything, so nobody expects it.
+        gone = f"{freed.records} results of steps and {len(freed.mounts)} cache mounts, {human_size(freed.size)}"
+        warn(
+            f"the build cache is limited: {gone}, used longest ago, were removed; images are whole; "
+            f"{shown(wanted)}; other limits go into {machine.root / 'config.toml'}, [gc]"
+        )
+        told.touch(mode=0o600)
+
+
+def limits(root: Path) -> "Policy":
+    """Return the limits of the store at *root*: its own, else the default ones. Raises RequestError."""
+    from pybuild.builder.cli.flags.cache_limits import default_limits
+    from pybuild.builder.cli.flags.prune import policy
+
+    path = root / "config.toml"
+    own = store_limits(path)
+    return default_limits(root) if own is None else policy(own)
+
+
+def shown(wanted: "Policy") -> str:
+    """Return limits in words."""
+    from pybuild.builder.display.units import human_size
+
+    parts = (
+        ("at most {}", wanted.max_used_space),
+        ("{} left free on the disk", wanted.min_free_space),
+        ("{} kept in any case", wanted.reserved_space),
+    )
+    found = ", ".join(text.format(human_size(size)) for text, size in parts if size is not None)
+    return f"limits: {found or 'no size'}"
+
+
+def store_limits(path: Path) -> dict[str, Any] | None:
+    """Return the limits in *path* as flags of ``prune``, None when it says nothing of them. Raises RequestError."""
+    import tomllib
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = tomllib.loads(text).get("gc")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RequestError(reason(error)) from error
+    except ValueError as error:
+        raise RequestError(f"{path}: {error}") from error
+    if found is None:
+        return None
+    unknown = [key for key in found if key not in _KEYS] if isinstance(found, dict) else ["gc"]
+    if unknown:
+        raise RequestError(f"{path}: unknown setting {unknown[0]!r}", hint=f"[gc] has {', '.join(_KEYS)}")
+    for key, value in found.items():
+        if not isinstance(value, str):
+            raise RequestError(f"{path}: {key}: expected a text", hint='write it as "20g" or "168h"')
+    sizes = {key.replace("-", "_"): found.get(key) for key in (*_KEYS[1:], "keep-storage")}
+    return {"filters": [f"until={found['until']}"] if "until" in found else [], **sizes}
+
+
+def _is_recent(stamp: Path) -> bool:
+    try:
+        return os.stat(stamp).st_mtime > time.time() - _EVERY
+    except FileNotFoundError:
+        return False

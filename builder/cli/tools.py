@@ -1,0 +1,171 @@
+"""What every command works with: the machine of the store that the user named, and common flags."""
+
+import os
+from collections.abc import Callable
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from pybuild.builder.display.sanitize import clean
+from pybuild.builder.store.directory import default_root
+from pybuild.builder.store.machine import Machine, open_machine
+from pybuild.builder.store.room import store_failure, writing
+from pybuild.runtime.values import frozen
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_HANDLES = "/proc/self/fd"
+_TRUE = frozenset({"true", "t", "1"})
+_FALSE = frozenset({"false", "f", "0"})
+
+
+@frozen
+class Tools:
+    """The ports of the commands; tests hand in others."""
+
+    open_machine: Callable[[Path | None], Machine] = open_machine
+    build: Callable[..., Any] | None = None
+    """None is `builder.build.build`."""
+
+
+class Command(click.Command):
+    """A command whose flags may be written ``--flag=true`` and ``--flag=false``, as in Go programs.
+
+    Another value of ``--flag`` is one of ``--flag-policy``, if there is such an option.
+    ``-D`` is an option of the program that may also stand behind the name of the command.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.params.append(click.Option(["-D", "--debug"], is_flag=True, hidden=True, expose_value=False))
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Turn such values into the flag alone, or into nothing."""
+        options = [option for option in self.params if isinstance(option, click.Option) and option.is_flag]
+        flags = {name for option in options for name in (*option.opts, *option.secondary_opts)}
+        # Only a long name has an opposite.
+        long = {name: option.opts[-1] for option in options for name in option.opts}
+        policies = {name for option in self.params for name in option.opts if name.endswith("-policy")}
+        end = args.index("--") if "--" in args else len(args)
+        plain: list[str] = []
+        for word in args[:end]:
+            name, equals, value = word.partition("=")
+            if equals and name in flags and value.lower() in _TRUE | _FALSE:
+                opposite = long.get(name, name).replace("--", "--no-", 1)
+                plain.extend([name] if value.lower() in _TRUE else {opposite} & flags)
+            elif equals and f"{name}-policy" in policies:
+                plain.append(f"{name}-policy={value}")
+            else:
+                plain.append(word)
+        return super().parse_args(ctx, [*plain, *args[end:]])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Carry out the command; what the disk of the store refuses is said of the store."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            root = ctx.meta.get("builder.store")
+            failure = None if root is None else store_failure(error, root)
+            if failure is None:
+                raise
+            raise failure from error
+
+
+def root_option(function: _F) -> _F:
+    """Add ``--root``, which may stand before or after the name of the command."""
+
+    def keep(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            ctx.meta["builder.root"] = value
+
+    return click.option(
+        "--root",
+        metavar="DIR",
+        expose_value=False,
+        callback=keep,
+        help="Folder of the store (default: $PYBUILD_ROOT, else one per user).",
+    )(function)
+
+
+def format_option(function: _F) -> _F:
+    """Add ``--format``."""
+    text = 'Print with "table", "json" or a Go template such as "{{.ID}}" (dotted fields, json, join, range, if, ...).'
+    return click.option("--format", "template", metavar="FORMAT", help=text)(function)
+
+
+def tools() -> Tools:
+    """Return the tools of the command that runs."""
+    given = click.get_current_context().find_root().obj
+    return given if isinstance(given, Tools) else Tools()
+
+
+def machine() -> Machine:
+    """Open the machine on the store that the command line names."""
+    be_root()
+    root = click.get_current_context().meta.get("builder.root")
+    opened = tools().open_machine(Path(root) if root else None)
+    opened.hear(warn)
+    click.get_current_context().meta["builder.store"] = opened.root
+    return opened
+
+
+def be_root() -> None:
+    """Let an ordinary user be root of a user namespace, which owns what images contain; before any thread is started.
+
+    Raises:
+        SandboxUnavailable: this host does not permit it, or has no /proc, without which no file of a store is opened.
+    """
+    if not os.path.exists(_HANDLES):
+        from pybuild.runtime.errors import SandboxUnavailable
+
+        raise SandboxUnavailable("/proc is not mounted here", "mount it: mount -t proc proc /proc")
+    if os.geteuid() != 0:
+        from pybuild.runtime.sandbox.user_namespace import become_root
+
+        # Which store is this user's own must be known before it is root.
+        chosen = click.get_current_context().meta
+        chosen["builder.root"] = chosen.get("builder.root") or os.fspath(default_root())
+        become_root()
+
+
+def is_written(parameter: str) -> bool:
+    """Tell whether the command line itself says what *parameter* is, not the environment or a default."""
+    return click.get_current_context().get_parameter_source(parameter) is ParameterSource.COMMANDLINE
+
+
+def say(text: str) -> None:
+    """Print one line of result; foreign text in it is made harmless."""
+    put(clean(text) + "\n")
+
+
+def put(text: str | bytes) -> None:
+    """Write *text* to standard output as it stands."""
+    with writing("/dev/stdout"):
+        click.echo(text, nl=False)
+
+
+def note(text: str) -> None:
+    """Print on standard error what is no result and no mistake, such as what is waited for."""
+    click.echo(clean(text), err=True)
+
+
+def warn(text: str) -> None:
+    """Print a warning on standard error."""
+    click.echo(f"WARNING: {clean(text)}", err=True)
+
+
+def is_terminal(fd: int) -> bool:
+    """Tell whether the standard stream *fd* is a terminal."""
+    try:
+        return os.isatty(fd)
+    except OSError:
+        return False
+
+
+def binary_stdin() -> BufferedReader:
+    """Open standard input for bytes; refuses to wait for someone to type an archive."""
+    if is_terminal(0):
+        raise click.UsageError("standard input is a terminal: give a file, or redirect")
+    return os.fdopen(os.dup(0), "rb")

@@ -1,0 +1,40 @@
+"""What is told of a first word that is no command."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from pybuild.builder.cli.aliases import ALIASES, FAMILIES
+from pybuild.builder.cli.commands import COMMANDS
+from pybuild.builder.errors import RequestError
+from pybuild.grammar.suggest import closest
+
+_SHORT = 4
+_NO_CONTAINERS = "pybuild has no containers: 'pybuild run IMAGE' runs a command and keeps nothing"
+_ELSEWHERE: Mapping[str, str] = {
+    **dict.fromkeys(
+        "attach container cp create exec kill logs ps restart rm start stop top volume wait".split(), _NO_CONTAINERS
+    ),
+    "search": "a registry is asked by name: 'pybuild pull NAME'",
+    "untag": "'pybuild rmi NAME' takes a name away",
+}
+"""What to do in place of well-known commands of container engines."""
+
+
+def unknown_command(words: Sequence[str]) -> RequestError:
+    """Return the error for a command line that begins with *words*, the first of which is no command."""
+    family = words[0] in FAMILIES and len(words) > 1
+    name = " ".join(words[:2]) if family else words[0]
+    hints = [_ELSEWHERE.get(words[0], ""), _suggestion(name)]
+    if os.path.isdir(words[0]) and not family:
+        hints.append(f"to build the folder, write ./{words[0]}")
+    hint = "; ".join(filter(None, hints)) or "see 'pybuild --help'"
+    return RequestError(f"unknown command: pybuild {name}", hint=hint)
+
+
+def _suggestion(name: str) -> str:
+    names = (*COMMANDS, *(" ".join(alias) for alias in ALIASES))
+    if len(name) < _SHORT:
+        # Any two words of two letters are near each other.
+        names = tuple(each for each in names if each[0] == name[:1])
+    near = None if name in _ELSEWHERE else closest(name, names)
+    return f'did you mean "pybuild {near}"?' if near else ""

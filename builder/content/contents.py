@@ -1,0 +1,110 @@
+"""The content that vertices select from their inputs, and its digest, found once and kept until it is copied."""
+
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from pybuild.builder.content.context import Sources
+from pybuild.builder.content.digests import FileDigests, Memory
+from pybuild.builder.content.selected import content_digest, listing_digest
+from pybuild.builder.content.selection import Group, Source, select
+from pybuild.builder.errors import BuildError
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.plan.keys import excluded, listing_key, picks, selection_key
+from pybuild.builder.plan.ops import Copy, Local, Op, Pick
+from pybuild.builder.plan.plan import Plan
+from pybuild.builder.store.cache import Layers
+from pybuild.builder.store.machine import Machine
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.ignorefile import IgnoreFile
+
+
+@dataclass(slots=True)
+class Selected:
+    """What one pick selects: the groups, the source that they can be read from, and the digest of the content."""
+
+    source: Source
+    groups: list[Group]
+    content: Digest
+
+
+class Contents:
+    """Selections of one plan, by vertex and number of the pick."""
+
+    def __init__(self, plan: Plan, machine: Machine, sources: Sources) -> None:
+        self._plan, self._machine, self._sources = plan, machine, sources
+        self._context: dict[tuple[int, int], Selected] = {}
+        self._memory = Memory()
+        self._lock = threading.Lock()
+
+    def keep_only(self, places: set[int]) -> None:
+        """Forget what was selected for other vertices: they came from the cache."""
+        self._context = {key: found for key, found in self._context.items() if key[0] in places}
+
+    def of_context(self, place: int, number: int) -> Digest:
+        """Return the digest of what a pick selects from a folder of the host, reading only what changed."""
+        vertex = self._plan.vertices[place]
+        pick = picks(vertex.op)[number]
+        local = self._plan.vertices[vertex.inputs[pick.input]].op
+        assert isinstance(local, Local)  # noqa: S101 - the caller looks
+        selected = self._read(self._sources.context(local.name), vertex.op, pick)
+        self._context[place, number] = selected
+        return selected.content
+
+    def remembered(self, place: int, number: int, source: Digest | None) -> Digest | None:
+        """Return the digest that an earlier build found for a pick from the stage with key *source*."""
+        if source is None:
+            return None
+        op = self._plan.vertices[place].op
+        return self._machine.cache.selection(selection_key(op, picks(op)[number], source))
+
+    def open(
+        self, place: int, results: dict[int, Layers], keys: dict[int, Digest], stack: ExitStack
+    ) -> tuple[Selected, ...]:
+        """Return the selections of a vertex, ready to be copied; *stack* closes what was opened for them."""
+        vertex = self._plan.vertices[place]
+        trees: dict[int, Source] = {}
+        found: list[Selected] = []
+        for number, pick in enumerate(picks(vertex.op)):
+            source = vertex.inputs[pick.input]
+            if isinstance(self._plan.vertices[source].op, Local):
+                if (place, number) not in self._context:
+                    self.of_context(place, number)
+                found.append(self._context.pop((place, number)))
+                continue
+            if source not in trees:
+                trees[source] = self._sources.of(results[source])
+                stack.callback(trees[source].root.close)
+            selected = self._read(trees[source], vertex.op, pick)
+            if source in keys:
+                self._machine.cache.put_selection(selection_key(vertex.op, pick, keys[source]), selected.content)
+            found.append(selected)
+        return tuple(found)
+
+    def _read(self, source: Source, op: Op, pick: Pick) -> Selected:
+        exclude = _exclusions(excluded(op))
+        groups = select(source, pick, exclude, parents=isinstance(op, Copy) and op.parents)
+        listed = listing_digest(source, groups) if source.id else None
+        listing = None if listed is None else listing_key(listed)
+        content = None if listing is None else self._machine.cache.selection(listing)
+        if content is None:
+            with self._lock, FileDigests(source, self._machine.database, self._memory) as digests:
+                digests.prefetch(groups)
+                content = content_digest(source, groups, digests)
+                racy = digests.racy
+            if listing is not None and not racy:
+                self._machine.cache.put_selection(listing, content)
+        return Selected(source, groups, content)
+
+
+def read_again(selected: tuple[Selected, ...]) -> str:
+    """Return what to say of files that are read in every build, because nothing tells whether they changed."""
+    places = dict.fromkeys(each.source.where for each in selected if None in each.source.mounts.values())
+    return "".join(f"{where}: the file system keeps no change times, all files are read again\n" for where in places)
+
+
+def _exclusions(patterns: tuple[str, ...]) -> IgnoreFile | None:
+    try:
+        return IgnoreFile.of(patterns) if patterns else None
+    except DockerfileError as error:
+        raise BuildError(f"invalid --exclude: {error.message}", hint=error.hint) from error

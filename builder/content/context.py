@@ -1,0 +1,169 @@
+"""The sources of one build: the build context behind its ignore file, and the trees of solved stages."""
+
+import codecs
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pybuild.builder.content.selection import Source
+from pybuild.builder.errors import RequestError
+from pybuild.builder.plan.ops import Local
+from pybuild.builder.request import Request
+from pybuild.builder.store.cache import Layers
+from pybuild.builder.store.machine import Machine
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.ignorefile import IgnoreFile
+from pybuild.runtime.errors import UnsafePathError
+from pybuild.runtime.paths.safepath import Root
+
+MAIN = Local().name
+_FILE = ".dockerignore"
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_IGNORE_LIMIT = 4 << 20
+
+
+class Sources:
+    """Opens each source once and closes them all at the end."""
+
+    def __init__(self, request: Request, machine: Machine, cancelled: Callable[[], bool]) -> None:
+        self._request = request
+        self._machine = machine
+        self._cancelled = cancelled
+        self._contexts: dict[str, Source] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        for source in self._contexts.values():
+            source.root.close()
+
+    def context(self, name: str = MAIN) -> Source:
+        """Return the build context, or a named one. Raises RequestError when it is not a folder."""
+        if name not in self._contexts:
+            path = self._folder(name)
+            root = open_context(path)
+            status = os.fstat(root.fd)
+            self._contexts[name] = Source(
+                root=root,
+                ignore=_parsed(ignore_text(root, self._request)) if name == MAIN else _own_ignore_file(root),
+                owned_by_root=True,
+                where="the build context" if name == MAIN else f"the context {name}",
+                id=f"{status.st_ino}:{os.path.abspath(path)}",
+            )
+        return self._contexts[name]
+
+    def _folder(self, name: str) -> Path | str:
+        return self._request.context if name == MAIN else Path(dict(self._request.contexts)[name])
+
+    def of(self, layers: Layers) -> Source:
+        """Return the tree of *layers*, unpacking what is missing; the caller closes its root."""
+        name = self._machine.unpack(layers, self._cancelled)
+        return Source(root=Root(self._machine.snapshots.open(name)), where="that stage or image")
+
+
+def open_context(path: Path | str) -> Root:
+    """Open the folder of a build context. Raises RequestError, also for one that is elsewhere."""
+    if isinstance(path, str):
+        raise RequestError(f"the build context is not a folder of this host: {path}")
+    try:
+        return Root.open_host(path)
+    except FileNotFoundError as error:
+        raise RequestError(f'unable to prepare context: path "{path}" not found') from error
+    except NotADirectoryError as error:
+        raise RequestError(f'unable to prepare context: path "{path}" is not a directory') from error
+
+
+def ignore_text(root: Root, request: Request) -> str | None:
+    """Read the ignore file of *request*: the one it names, else that of its Dockerfile or of the context *root*.
+
+    A link in place of the file is not followed out of the context.
+
+    Raises:
+        RequestError: it is no regular file, too long, or the one that is named and cannot be read. Going on without it
+            would show what it hides.
+    """
+    if request.ignore_file is not None:
+        return _named_ignore_file(request.ignore_file)
+    dockerfile = request.dockerfile
+    if dockerfile is not None:
+        beside = dockerfile.with_name(dockerfile.name + ".dockerignore")
+        if beside.is_file():
+            return beside.read_text("utf-8", "surrogateescape")
+    for name in ("Dockerfile.dockerignore",) if dockerfile is None else ():
+        text = _read(root, name)
+        if text is not None:
+            return text
+    return _of_context(root)
+
+
+def _named_ignore_file(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "surrogateescape")
+    except OSError as error:
+        raise RequestError(f"failed to read ignore file: open {path}: {(error.strerror or '').lower()}") from error
+
+
+def _of_context(root: Root) -> str | None:
+    """Read the ignore file of a context: ``.dockerignore``, else the one that Buildah has."""
+    text = _read(root, _FILE)
+    return _read(root, ".containerignore") if text is None else text
+
+
+def _own_ignore_file(root: Root) -> IgnoreFile | None:
+    """Read the ignore file of a named context."""
+    return _parsed(_of_context(root))
+
+
+def _parsed(text: str | None) -> IgnoreFile | None:
+    try:
+        return None if text is None else IgnoreFile.parse(text)
+    except DockerfileError as error:
+        line = text.count("\n", 0, error.span.start) + 1 if text and error.span else 1
+        raise RequestError(f".dockerignore:{line}: {error.message}", hint=error.hint) from error
+
+
+def _read(root: Root, name: str) -> str | None:
+    try:
+        content = root.read_file(name, _IGNORE_LIMIT)
+    except UnsafePathError as error:
+        raise RequestError(f"failed to read the ignore file: {error}") from error
+    return None if content is None else content.decode("utf-8", "surrogateescape")
+
+
+def useless_ignore_files(request: Request) -> Iterator[str]:
+    """Give a remark on each ignore file of *request* that is there and hides nothing: what it names is copied.
+
+    Docker copies it as well, and is silent.
+    """
+    if request.ignore_file is not None:
+        yield from _if_utf16(request.ignore_file, "the ignore file")
+    elif isinstance(request.context, Path):
+        own = Path(f"{request.dockerfile or request.context / 'Dockerfile'}.dockerignore")
+        yield from _remarks(own, None if request.dockerfile else request.context)
+        yield from _remarks(request.context / _FILE, request.context)
+    for name, value in request.contexts:
+        # Of what is no folder there is no such path.
+        yield from (f"context {name}: {remark}" for remark in _remarks(Path(value, _FILE), Path(value)))
+
+
+def _remarks(path: Path, inside: Path | None) -> Iterator[str]:
+    """Give what is wrong with the ignore file at *path*, whose symlinks are not followed out of the folder *inside*."""
+    if path.is_symlink():
+        target, real = os.readlink(path), path.resolve()
+        if inside is not None and not real.is_relative_to(inside.resolve()):
+            yield f"{path.name} is a symlink out of the context, to {target}, and is not followed: it hides nothing"
+        elif not real.exists():
+            yield f"{path.name} is a symlink to {target}, which is not there: it hides nothing"
+    yield from _if_utf16(path, path.name)
+
+
+def _if_utf16(path: Path, name: str) -> Iterator[str]:
+    with suppress(OSError):  # for whoever reads all of it to tell
+        if path.is_file():
+            with path.open("rb") as file:
+                if file.read(2) in _UTF16:
+                    yield f"{name} is UTF-16, so no line of it hides anything: save it as UTF-8"

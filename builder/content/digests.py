@@ -1,0 +1,208 @@
+"""Digests of source files: read once, remembered by (path, size, mtime, ctime, inode, file system).
+
+What is remembered is one row per source folder. A file whose change time is younger than the clock's tick when it is
+read is not remembered: it could be written again without a trace. Small files keep their content in the item, within
+one budget for the whole build, so that a copy that follows need not read them again.
+"""
+
+import hashlib
+import marshal
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from types import TracebackType
+from typing import Self
+
+from pybuild.builder.content.selection import Group, Item, Source
+from pybuild.builder.errors import BuildError, Cancelled
+from pybuild.builder.store.database import Database
+
+_KEEP_FILE = 128 << 10
+_KEEP_TOTAL = 48 << 20
+_LARGE = 1 << 20
+_TICK_NS = 20_000_000
+_FORMAT = f"3 {sys.version_info.major}.{sys.version_info.minor}"
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+Remembered = dict[str, tuple[tuple[int | str, ...], bytes]]
+Begun = Callable[[], bytes]
+"""Waits for the digest of a file that is being read."""
+
+
+class Memory:
+    """How many bytes of small files may still be kept in memory for the copy that follows."""
+
+    def __init__(self, size: int = _KEEP_TOTAL) -> None:
+        self.left = size
+
+
+class FileDigests:
+    """Digests of the regular files of one source; a context manager that writes back what it learnt."""
+
+    def __init__(self, source: Source, database: Database, memory: Memory) -> None:
+        self._began_ns = time.time_ns()
+        self._source = source
+        self._memory = memory
+        self._database = database
+        self._known: Remembered = self._load()
+        self._learnt: Remembered = {}
+        self._folders: dict[str, int] = {}
+        self._ahead = ExitStack()
+        self._stopped = False
+        """True when nobody waits any more for what the threads read."""
+        self._large: dict[str, Begun] = {}
+        """Digests that threads are working on, by path; a call waits for one."""
+        self.racy = False
+        """True once a file was too young to be remembered."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._stopped = True
+        self._ahead.close()
+        self._close_folders()
+        if kind is None and self._learnt and self._source.id:
+            data = marshal.dumps(self._known | self._learnt)
+            self._database.run("REPLACE INTO file_digests VALUES (?, ?)", (self._row, data))
+
+    @property
+    def _row(self) -> str:
+        return f"{_FORMAT} {self._source.id}"
+
+    def _load(self) -> Remembered:
+        if not self._source.id:
+            return {}
+        row = self._database.one("SELECT digests FROM file_digests WHERE folder = ?", (self._row,))
+        known: Remembered = {}
+        if row is not None and isinstance(row[0], bytes):
+            with suppress(ValueError, EOFError, TypeError):
+                known = marshal.loads(row[0])  # noqa: S302 - our own row in a store that only we can write
+        return known
+
+    def prefetch(self, groups: list[Group]) -> None:
+        """Start to read the large files among *groups* that are not known, several at a time."""
+        wanted = [item for group in groups for item in group.items if self._is_large(item)]
+        if len(wanted) > 1:
+            from pybuild.builder.content.readahead import ReadAhead
+
+            threads = self._ahead.enter_context(ReadAhead())
+            for item in wanted:
+                self._large[item.path] = threads.begin(self._read_alone, item)
+
+    def _is_large(self, item: Item) -> bool:
+        return stat.S_ISREG(item.stat.st_mode) and item.stat.st_size >= _LARGE and not self._remembered(item)
+
+    def __call__(self, item: Item) -> bytes:
+        """Return the digest of a regular file: 32 bytes of its content, 64 when it has extended attributes."""
+        if item.data is not None:
+            return hashlib.sha256(item.data).digest() + _xattr_digest(item)
+        known = self._remembered(item)
+        if known:
+            return known
+        begun = self._large.pop(item.path, None)
+        digest = begun() if begun is not None else self._read(item)
+        if self._is_true(item) and item.stat.st_ctime_ns < self._began_ns - _TICK_NS:
+            self._learnt[item.path] = (self._state(item), digest)
+        else:
+            self.racy = True
+        return digest
+
+    def _remembered(self, item: Item) -> bytes:
+        state, digest = self._known.get(item.path, ((), b""))
+        return digest if digest and self._is_true(item) and state == self._state(item) else b""
+
+    def _is_true(self, item: Item) -> bool:
+        return bool(self._source.id) and self._source.file_system(item) is not None
+
+    def _state(self, item: Item) -> tuple[int | str, ...]:
+        return *state_of(item.stat), self._source.file_system(item) or ""
+
+    def _read(self, item: Item) -> bytes:
+        handle = self._open(item)
+        size = item.stat.st_size
+        if size >= _LARGE:
+            return self._read_large(handle, item)
+        try:
+            data = os.read(handle, size + 1) if size else b""
+            if len(data) != size or state_of(os.fstat(handle)) != state_of(item.stat):
+                raise changed(item)
+            item.xattrs = self._source.xattrs(handle)
+        finally:
+            os.close(handle)
+        if size <= _KEEP_FILE and size <= self._memory.left:
+            self._memory.left -= size
+            item.data = data
+        return hashlib.sha256(data).digest() + _xattr_digest(item)
+
+    def _read_alone(self, item: Item) -> bytes:
+        """Read a large file in a thread of the pool, which opens it only now: there may be thousands."""
+        folder, _, name = item.path.rpartition("/")
+        parent = self._source.root.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            handle = open_selected(parent, name, item)
+        finally:
+            os.close(parent)
+        return self._read_large(handle, item)
+
+    def _read_large(self, handle: int, item: Item) -> bytes:
+        total, length = hashlib.sha256(), 0
+        with os.fdopen(handle, "rb", buffering=0) as file:
+            item.xattrs = self._source.xattrs(handle)
+            for piece in self._pieces(file.fileno(), item):
+                total.update(piece)
+                length += len(piece)
+            same = state_of(os.fstat(handle)) == state_of(item.stat)
+        if not same or length != item.stat.st_size:
+            raise changed(item)
+        return total.digest() + _xattr_digest(item)
+
+    def _pieces(self, handle: int, item: Item) -> Iterator[bytes | memoryview]:
+        from pybuild.builder.content.large_files import pieces
+
+        for piece in pieces(handle, item.stat):
+            if self._stopped:
+                raise Cancelled("cancelled")
+            yield piece
+
+    def _open(self, item: Item) -> int:
+        """Open the very file that was selected: same folder, no link followed, same inode."""
+        folder, _, name = item.path.rpartition("/")
+        if folder not in self._folders:
+            if len(self._folders) >= 32:
+                self._close_folders()
+            self._folders[folder] = self._source.root.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        return open_selected(self._folders[folder], name, item)
+
+    def _close_folders(self) -> None:
+        for handle in self._folders.values():
+            os.close(handle)
+        self._folders.clear()
+
+
+def open_selected(folder: int, name: str, item: Item) -> int:
+    """Open the file that was selected; one that was replaced or written to meanwhile is an error."""
+    handle = os.open(name, _OPEN, dir_fd=folder)
+    if state_of(os.fstat(handle)) != state_of(item.stat):
+        os.close(handle)
+        raise changed(item)
+    return handle
+
+
+def state_of(status: os.stat_result) -> tuple[int, ...]:
+    """Return what changes with every write to a file."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def _xattr_digest(item: Item) -> bytes:
+    if not item.xattrs:
+        return b""
+    return hashlib.sha256(repr(sorted(item.xattrs)).encode()).digest()
+
+
+def changed(item: Item) -> BuildError:
+    """Return the error for a file that did not stay as it was selected."""
+    return BuildError(f'"/{item.path}" changed while it was read', hint="build again when nothing writes to it")

@@ -1,0 +1,32 @@
+"""The bytes of a large file, of which holes are not read; apart, because only a new large file needs it."""
+
+import os
+from collections.abc import Iterator
+
+from pybuild.runtime.paths.sparse import data_ranges, has_holes
+from pybuild.runtime.stopping import check
+
+_PIECE = 1 << 20
+
+
+def pieces(fd: int, status: os.stat_result) -> Iterator[bytes | memoryview]:
+    """Yield all that the file holds; a piece is good until the next one is asked for."""
+    buffer, zeros, at = memoryview(bytearray(_PIECE)), bytes(_PIECE), 0
+    for start, end in _ranges(fd, status):
+        while at < start:
+            check()
+            yield zeros[: start - at]
+            at += min(_PIECE, start - at)
+        while at < end and (count := os.preadv(fd, [buffer[: end - at]], at)):
+            check()
+            yield buffer[:count]
+            at += count
+
+
+def _ranges(fd: int, status: os.stat_result) -> Iterator[tuple[int, int]]:
+    size = status.st_size
+    if has_holes(status):
+        yield from data_ranges(fd, size)
+        yield size, size
+    else:
+        yield 0, size + 1  # one byte more, to notice a file that has grown

@@ -1,0 +1,66 @@
+"""Digests of what was selected: of the listing, which costs no reading, and of the content, which is what counts.
+
+The content is names, types, modes, owners, link targets, xattrs and data, not times: a checkout of the same commit on
+another machine selects the same content. Files of the build context count as owned by root.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable
+
+from pybuild.builder.content.selection import Group, Item, Source
+from pybuild.builder.oci.digest import Digest
+
+FileDigest = Callable[[Item], bytes]
+
+
+def listing_digest(source: Source, groups: Iterable[Group]) -> Digest | None:
+    """Return a digest of everything that shows without reading a file; equal listings have equal content.
+
+    None when that cannot be said: a file is on a file system whose change times are not true.
+
+    The change time is in it, which nobody can set: a file that was written to has another one.
+    """
+    total = hashlib.sha256()
+    device = None
+    for group in groups:
+        lines = [f"{group.base}\0{group.is_folder}\n"]
+        for item in group.items:
+            st = item.stat
+            if st.st_dev != device:
+                device, mounted = st.st_dev, source.file_system(item)
+                if mounted is None:
+                    return None
+                lines.append(f"{mounted}\n")
+            lines.append(f"{item.name}\0{st.st_mode}\0{st.st_ino}\0{st.st_size}\0{st.st_mtime_ns}\0{st.st_ctime_ns}\n")
+        total.update(os.fsencode("".join(lines)))
+    return Digest("sha256", total.hexdigest())
+
+
+def content_digest(source: Source, groups: Iterable[Group], file_digest: FileDigest) -> Digest:
+    """Return the digest of the content of *groups*; *file_digest* stands for a regular file's bytes and xattrs."""
+    total = hashlib.sha256()
+    for group in groups:
+        total.update(
+            os.fsencode(f"group\0{'' if group.is_folder else group.base}\0{group.is_folder}\0{len(group.items)}\n")
+        )
+        for item in group.items:
+            total.update(_fingerprint(source, item, file_digest))
+    return Digest("sha256", total.hexdigest())
+
+
+def _fingerprint(source: Source, item: Item, file_digest: FileDigest) -> bytes:
+    if source.owned_by_root and item.name == "":
+        # A folder of the context lends its content, never its own mode: see `execute.copy`.
+        return b"\0folder\0"
+    st = item.stat
+    uid, gid = source.owner(st)
+    head = os.fsencode(f"{item.name}\0{st.st_mode}\0{uid}\0{gid}\0")
+    if stat.S_ISREG(st.st_mode):
+        body = file_digest(item)
+    elif stat.S_ISLNK(st.st_mode):
+        body = os.fsencode(source.root.readlink(item.path) or "")
+    else:
+        body = str(st.st_rdev if stat.S_ISCHR(st.st_mode) or stat.S_ISBLK(st.st_mode) else 0).encode()
+    return head + len(body).to_bytes(8, "big") + body

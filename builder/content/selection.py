@@ -1,0 +1,307 @@
+"""Selecting files from a source tree: what COPY, ADD and bind mounts read.
+
+A *source* is a tree that somebody else filled: the build context behind its ignore file, a stage, an image. Each pick
+(a path or a pattern) gives *groups*; a group is one file, or one folder with everything below it, under names relative
+to the place where it goes.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import takewhile
+from posixpath import normpath
+
+from pybuild.builder.errors import BuildError
+from pybuild.builder.oci.layers.host_entry import portable_xattrs
+from pybuild.builder.plan.ops import Inline, Pick
+from pybuild.grammar.ignorefile import IgnoreFile
+from pybuild.grammar.patterns import BadPattern, has_wildcard, match, parse_pattern
+from pybuild.runtime.errors import UnsafePathError
+from pybuild.runtime.paths.filesystems import identity
+from pybuild.runtime.paths.safepath import Root, read_xattrs, scan_folder
+
+
+@dataclass(slots=True)
+class Item:
+    """One selected entry: its *name* below the destination, its *path* in the source, its status."""
+
+    name: str
+    path: str
+    stat: os.stat_result
+    data: bytes | None = None
+    """The content of a small file that was read for its digest and need not be read again."""
+    xattrs: tuple[tuple[str, bytes], ...] | None = None
+    """Extended attributes that a copy has; None when nobody looked yet."""
+
+
+@dataclass(slots=True)
+class Group:
+    """What one match of one pick selects. *base* is its own name; a folder's first item is itself, named ""."""
+
+    base: str
+    is_folder: bool
+    items: list[Item]
+
+
+@dataclass(slots=True, kw_only=True)
+class Source:
+    """A tree to select from. Owns *root*."""
+
+    root: Root
+    ignore: IgnoreFile | None = None
+    owned_by_root: bool = False
+    where: str = "the build context"
+    id: str = ""
+    """Identity of the folder between runs, for remembered digests; "" when nothing is to be remembered."""
+    mounts: dict[int, str | None] = field(default_factory=dict)
+    """Identity of each file system, by device number; None for one whose change times are not true."""
+
+    def owner(self, status: os.stat_result) -> tuple[int, int]:
+        """Return the owner that a copy of an entry has."""
+        return (0, 0) if self.owned_by_root else (status.st_uid, status.st_gid)
+
+    def file_system(self, item: "Item") -> str | None:
+        """Return the identity of the file system that *item* is on, None when it must be read each time."""
+        device = item.stat.st_dev
+        if device not in self.mounts:
+            handle = self.root.open(item.path, os.O_PATH | os.O_NOFOLLOW)
+            try:
+                self.mounts[device] = identity(handle)
+            finally:
+                os.close(handle)
+        return self.mounts[device]
+
+    def xattrs(self, handle: int) -> tuple[tuple[str, bytes], ...]:
+        """Return the extended attributes of an open file that a copy of it has.
+
+        What a user's programs note on the files of a build context, such as where a browser got them, stays there.
+        """
+        found = portable_xattrs(read_xattrs(handle).items())
+        return tuple(item for item in found if not (self.owned_by_root and item[0].startswith("user.")))
+
+    def hides(self, path: str) -> bool:
+        """Tell whether the ignore file leaves *path* out."""
+        return self.ignore is not None and path != "" and self.ignore.ignores(path)
+
+
+def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None, *, parents: bool = False) -> list[Group]:
+    """Return the groups that *pick* selects. A pattern that matches nothing selects nothing.
+
+    With *parents* a group keeps the folders above what is selected (COPY --parents).
+
+    Raises:
+        BuildError: a path without wildcards is missing, or the ignore file hides it, or a pattern is malformed.
+    """
+    try:
+        return _with_parents(source, pick.path, exclude) if parents else _selected(source, pick.path, exclude)
+    except UnsafePathError as error:
+        # A file where a folder should be, or links in a circle.
+        from pybuild.builder.content.missing import not_found
+
+        path = normpath("/" + pick.path)
+        raise BuildError(not_found(source, path.lstrip("/")), hint=str(error)) from error
+
+
+def _selected(source: Source, pick: str, exclude: IgnoreFile | None) -> list[Group]:
+    path = normpath("/" + pick).lstrip("/")
+    groups = []
+    pattern = has_wildcard(path)
+    for found in _matches(source, path) if pattern else (path,):
+        group = _group(source, found, exclude)
+        if group is None and (not pattern or _leads_nowhere(source, found)):
+            raise _missing(source, found, exclude)
+        if group is not None:
+            groups.append(group)
+    if not groups:
+        _need_folder_of(source, path)
+    return groups
+
+
+def _need_folder_of(source: Source, pattern: str) -> None:
+    """Refuse a pattern that matches nothing when what it says before its first wildcard does not exist."""
+    plain = list(takewhile(lambda element: not has_wildcard(element), pattern.split("/")))
+    folder = "/".join(plain)
+    if source.root.stat(folder) is None or source.hides(folder):
+        raise _missing(source, folder)
+
+
+def _leads_nowhere(source: Source, path: str) -> bool:
+    """Tell whether *path* is a link that shows, to something that is not there or is hidden."""
+    status = source.root.stat(path, follow=False)
+    if status is None or not stat.S_ISLNK(status.st_mode) or source.hides(path):
+        return False
+    return source.root.stat(path) is None or source.hides(source.root.real(path))
+
+
+def _with_parents(source: Source, path: str, exclude: IgnoreFile | None) -> list[Group]:
+    """Select below each folder before ``/./`` of *path*, else below the root; here ``**`` matches any depth."""
+    above, pivot, below = path.partition("/./")
+    top = normpath("/" + above).lstrip("/") if pivot else ""
+    rest = normpath("/" + (below if pivot else path)).lstrip("/")
+    if has_wildcard(top):
+        wholes = [_group(source, found, exclude) for found in _matches(source, top)]
+        return [_kept_below(whole, rest) for whole in wholes if whole is not None and whole.is_folder]
+    whole = _group(source, top, exclude)
+    if whole is None or not whole.is_folder:
+        raise _missing(source, top)
+    kept = _kept_below(whole, rest)
+    if len(kept.items) == 1 and rest and not has_wildcard(rest):
+        path = f"{top}/{rest}".lstrip("/")
+        raise _missing(source, path, exclude, parents=True)
+    return [kept]
+
+
+def _kept_below(whole: Group, rest: str) -> Group:
+    """Return what the pattern *rest* matches below the folder *whole*, with the folders above; all for no pattern."""
+    wanted = IgnoreFile.of([rest])
+    kept: dict[str, Item] = {"": whole.items[0]}
+    folders: dict[str, Item] = {}
+    for item in whole.items[1:]:
+        if stat.S_ISDIR(item.stat.st_mode):
+            folders[item.name] = item
+        if not rest or wanted.ignores(item.name):
+            kept |= {name: folders[name] for name in _above(item.name) if name not in kept}
+            kept[item.name] = item
+    return Group("", True, list(kept.values()))
+
+
+def _above(name: str) -> Iterator[str]:
+    """Yield the names of the folders above *name*, outermost first."""
+    parts = name.split("/")
+    for count in range(1, len(parts)):
+        yield "/".join(parts[:count])
+
+
+def _missing(source: Source, path: str, exclude: IgnoreFile | None = None, *, parents: bool = False) -> BuildError:
+    # What only a failure needs is imported then: most builds select what is there.
+    from pybuild.builder.content.missing import behind_symlink, missing
+
+    return (behind_symlink(source, path) if parents else None) or missing(source, path, exclude)
+
+
+def _group(source: Source, path: str, exclude: IgnoreFile | None) -> Group | None:
+    """Return the group at *path*, whose last link is followed inside the source; None when there is nothing."""
+    status = source.root.stat(path)
+    if status is None:
+        return None
+    real = source.root.real(path)
+    base = path.rpartition("/")[2]
+    if not stat.S_ISDIR(status.st_mode):
+        if source.hides(path) or source.hides(real) or (exclude is not None and exclude.ignores(base)):
+            return None
+        return Group(base, False, [_item(source, base, real, status)])
+    if source.hides(path) and not _shows_below(source, path, real):
+        return None
+    items = [Item("", real, status), *_walk(source, real, exclude)]
+    return Group(base, True, items)
+
+
+def _shows_below(source: Source, path: str, real: str) -> bool:
+    """Tell whether a hidden folder is there nevertheless, because something in it is selected again."""
+    may_show = source.ignore is not None and source.ignore.may_descend(path)
+    return may_show and next(_walk(source, real, None), None) is not None
+
+
+def _walk(source: Source, path: str, exclude: IgnoreFile | None) -> Iterator[Item]:
+    """Yield what is below the folder at *path*; each folder comes before what it holds, links are not followed.
+
+    One folder is open at a time, so a tree may be as deep as a path can be long.
+    """
+    waiting: list[tuple[str, str, tuple[Item, ...]]] = [(path, "", ())]
+    shown: set[str] = set()
+    while waiting:
+        folder, name, hidden_above = waiting.pop()
+        below = []
+        for item in _entries(source, folder, name):
+            is_folder = stat.S_ISDIR(item.stat.st_mode)
+            hidden = _is_hidden(source, item, exclude, is_folder=is_folder)
+            if not hidden:
+                # A hidden folder shows when something below it is selected again.
+                owed = [above for above in hidden_above if above.name not in shown]
+                shown.update(above.name for above in owed)
+                yield from owed
+                yield item
+            if is_folder and (not hidden or _may_descend(source, item, exclude)):
+                below.append((item.path, item.name, (*hidden_above, item) if hidden else hidden_above))
+        waiting.extend(reversed(below))
+
+
+def _entries(source: Source, path: str, name: str) -> Iterator[Item]:
+    """Yield the entries of one folder, names in byte order, without the sockets of a stage: no layer holds them."""
+    folder = source.root.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        entries = scan_folder(folder)
+    finally:
+        os.close(folder)
+    for entry, status in entries:
+        if source.owned_by_root or not stat.S_ISSOCK(status.st_mode):
+            inner = f"{path}/{entry}" if path else entry
+            yield _item(source, f"{name}/{entry}" if name else entry, inner, status)
+
+
+def _item(source: Source, name: str, path: str, status: os.stat_result) -> Item:
+    """Return what is at *path*; a socket of the build context is an empty file, which BuildKit's client makes of it."""
+    if not source.owned_by_root or not stat.S_ISSOCK(status.st_mode):
+        return Item(name, path, status)
+    mode = stat.S_IFREG | stat.S_IMODE(status.st_mode)
+    times = {"st_mtime_ns": status.st_mtime_ns, "st_ctime_ns": status.st_ctime_ns}
+    plain = os.stat_result((mode, status.st_ino, status.st_dev, 1, 0, 0, 0, 0, int(status.st_mtime), 0), times)
+    return Item(name, path, plain, b"", ())
+
+
+def _is_hidden(source: Source, item: Item, exclude: IgnoreFile | None, *, is_folder: bool) -> bool:
+    if exclude is not None and exclude.ignores(item.name, is_dir=is_folder):
+        return True
+    return source.ignore is not None and source.ignore.ignores(item.path, is_dir=is_folder)
+
+
+def _may_descend(source: Source, item: Item, exclude: IgnoreFile | None) -> bool:
+    """Tell whether a ``!`` pattern could take back something below a hidden folder."""
+    if exclude is not None and exclude.ignores(item.name) and not exclude.may_descend(item.name):
+        return False
+    return source.ignore is None or not source.ignore.ignores(item.path) or source.ignore.may_descend(item.path)
+
+
+def _matches(source: Source, pattern: str) -> Iterator[str]:
+    """Yield the paths that a pattern matches, each element on its own, in byte order."""
+    _refuse_malformed(pattern)
+    yield from _match_below(source, pattern.split("/"))
+
+
+def _refuse_malformed(pattern: str) -> None:
+    """Parse the whole pattern, whose last elements are never tried when the first ones match nothing."""
+    try:
+        for element in pattern.split("/"):
+            parse_pattern(element)
+    except BadPattern as error:
+        message = f'"{pattern}": {error}'
+        raise BuildError(message, hint="a backslash before a bracket takes it as it stands") from error
+
+
+def _match_below(source: Source, elements: list[str]) -> Iterator[str]:
+    """Yield the matches of *elements*: links are followed before the first wildcard, and none behind it."""
+    plain = list(takewhile(lambda element: not has_wildcard(element), elements))
+    top = "/".join(plain)
+    status = source.root.stat(top)
+    if status is not None and stat.S_ISDIR(status.st_mode):
+        yield from _match_in(source, top, source.root.real(top), elements[len(plain) :])
+
+
+def _match_in(source: Source, path: str, real: str, elements: list[str]) -> Iterator[str]:
+    """Yield matches of *elements* in the folder at *path*, which is at *real* without links."""
+    for entry in _entries(source, real, ""):
+        if not match(elements[0], entry.name):
+            continue
+        found = f"{path}/{entry.name}" if path else entry.name
+        if len(elements) == 1:
+            yield found
+        elif stat.S_ISDIR(entry.stat.st_mode):
+            yield from _match_in(source, found, entry.path, elements[1:])
+
+
+def inline_group(inline: Inline) -> Group:
+    """Return the group of a file whose content stands in the Dockerfile: mode 0644, owned by root, no time."""
+    data = os.fsencode(inline.content)
+    status = os.stat_result((stat.S_IFREG | 0o644, 0, 0, 1, 0, 0, len(data), 0, 0, 0), {"st_mtime_ns": 0})
+    return Group(inline.name, False, [Item(inline.name, "", status, data, ())])

@@ -1,0 +1,196 @@
+"""What is at a path of a root file system, without unpacking it when that can be helped.
+
+`COPY` must know which parents exist at its destination, who owns them, and where links on the way lead. When the
+snapshot is unpacked it is asked directly; otherwise an index of each layer, kept in the database, answers.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from posixpath import dirname
+from typing import Any, NamedTuple, Protocol
+
+from pybuild.builder.errors import BuildError
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.store.database import Database
+from pybuild.runtime.paths.safepath import Root
+
+FOLDER, FILE, LINK, OTHER = "folder", "file", "link", "other"
+_WHITEOUT, _OPAQUE, _IMPLIED = "whiteout", "opaque", "implied"
+_OPAQUE_NAME = ".wh..wh..opq"
+_MAX_LINKS = 40
+
+
+class Node(NamedTuple):
+    """What is at a path: its kind, and what a layer must repeat of a folder that it only passes through."""
+
+    kind: str
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+    mtime: int = 0
+    link: str = ""
+
+
+class Tree(Protocol):
+    """A root file system that can be asked about one path at a time."""
+
+    def lstat(self, path: str) -> Node | None:
+        """Return what is at *path*, no link followed; *path* is relative and its parents are real folders."""
+        ...
+
+
+class EmptyTree:
+    """The tree of an image without layers."""
+
+    def lstat(self, path: str) -> Node | None:
+        """Nothing is there but the root."""
+        return None if path else Node(FOLDER)
+
+
+class SnapshotTree:
+    """The tree of an unpacked snapshot. The root stays the caller's."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+
+    def lstat(self, path: str) -> Node | None:
+        """Ask the file system."""
+        status = self._root.stat(path, follow=False)
+        if status is None:
+            return None
+        link = (self._root.readlink(path) or "") if stat.S_ISLNK(status.st_mode) else ""
+        mtime = status.st_mtime_ns // 1_000_000_000
+        return Node(_kind(status.st_mode), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, mtime, link)
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return FOLDER
+    if stat.S_ISLNK(mode):
+        return LINK
+    return FILE if stat.S_ISREG(mode) else OTHER
+
+
+class IndexTree:
+    """The tree of layers that nobody unpacked: each layer is listed once, the upper ones hide what is *below*."""
+
+    def __init__(self, layers: Layers, database: Database, blobs: BlobStore, below: Tree) -> None:
+        self._database = database
+        self._below = below
+        self._layers = [_layer_number(layer, database, blobs) for layer in reversed(layers)]
+
+    def lstat(self, path: str) -> Node | None:
+        """Ask layer by layer from the top, until one has the path or hides it."""
+        above = list(_parents(path))
+        opaque = [f"{folder}/{_OPAQUE_NAME}".lstrip("/") for folder in above]
+        hiding = [_whiteout(name) for name in (path, *above) if name]
+        names = [os.fsencode(name) for name in (path, *above, *opaque, *hiding)]
+        marks = ",".join("?" * len(names))
+        query = f"SELECT path, kind, mode, uid, gid, mtime, link FROM layer_paths WHERE layer = ? AND path IN ({marks})"  # noqa: S608
+        implied = None
+        for layer in self._layers:
+            found = {row[0]: _node(row) for row in self._database.all(query, (layer, *names))}
+            node = found.get(names[0])
+            if node is not None and node.kind != _IMPLIED:
+                return node if node.kind == FOLDER else implied or node
+            if node is not None:
+                implied = Node(FOLDER)
+            if any(found[name].kind not in {FOLDER, _IMPLIED} for name in found):
+                return implied
+        below = self._below.lstat(path)
+        return below if below is not None and below.kind == FOLDER else implied or below
+
+
+def _node(row: tuple[Any, ...]) -> Node:
+    return Node(row[1], row[2], row[3], row[4], row[5], os.fsdecode(row[6]))
+
+
+def _parents(path: str) -> Iterator[str]:
+    """Yield the folders above *path*, the root last; nothing is above the root."""
+    while path:
+        path = dirname(path)
+        yield path
+
+
+def _whiteout(path: str) -> str:
+    """Return the path of the marker that hides *path* in the layers below."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/.wh.{name}".lstrip("/")
+
+
+def _layer_number(layer: BuiltLayer, database: Database, blobs: BlobStore) -> int:
+    """Return the number of a layer's listing, making it when there is none."""
+    query = "SELECT number FROM layers WHERE diff_id = ?"
+    row = database.one(query, (layer.diff_id,))
+    if row is None:
+        number = int(layer.diff_id[-15:], 16)
+        database.run_all(
+            "REPLACE INTO layers VALUES (?, ?)",
+            (layer.diff_id, number),
+            "REPLACE INTO layer_paths VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            # Read first: others must not wait for the database while a large layer is decompressed.
+            list(_rows(layer, number, blobs)),
+        )
+        return number
+    return int(str(row[0]))
+
+
+def _rows(layer: BuiltLayer, number: int, blobs: BlobStore) -> Iterator[tuple[object, ...]]:
+    from pybuild.builder.oci.layers.unpack import entries
+    from pybuild.builder.oci.tar.entry import EntryKind
+
+    kinds = {EntryKind.DIRECTORY: FOLDER, EntryKind.FILE: FILE, EntryKind.HARDLINK: FILE, EntryKind.SYMLINK: LINK}
+    folders = {""}
+    with blobs.open(layer.descriptor) as stream:
+        for entry in entries(stream):
+            # An archive need not have entries for the folders above what it holds.
+            for above in _parents(entry.path):
+                if above in folders:
+                    break
+                folders.add(above)
+                yield number, os.fsencode(above), _IMPLIED, 0o755, 0, 0, 0, b""
+            if entry.kind is EntryKind.DIRECTORY:
+                folders.add(entry.path)
+            name = entry.path.rpartition("/")[2]
+            kind = kinds.get(entry.kind, OTHER)
+            if name.startswith(".wh."):
+                # Markers stand under their own names: a layer may hide a folder and bring a new one in its place.
+                kind = _OPAQUE if name == _OPAQUE_NAME else _WHITEOUT
+            names = os.fsencode(entry.path), kind, entry.mode, entry.uid, entry.gid, entry.mtime
+            yield number, *names, os.fsencode(entry.linkname)
+
+
+def resolve(tree: Tree, path: str, top: str = "") -> tuple[str, Node | None]:
+    """Return *path* with every link resolved inside the tree, and what is there; the end of it may be missing.
+
+    *top*, a path without symlinks, stands for the root: *path* and absolute targets are counted from it, and nothing
+    leads above it.
+
+    Raises:
+        BuildError: links go in circles.
+    """
+    waiting = [name for name in reversed(path.split("/")) if name not in {"", "."}]
+    above = top.split("/") if top else []
+    real = list(above)
+    node = tree.lstat(top)
+    links = 0
+    while waiting:
+        name = waiting.pop()
+        if name == "..":
+            del real[max(len(above), len(real) - 1) :]
+            node = tree.lstat("/".join(real))
+            continue
+        node = tree.lstat("/".join([*real, name])) if node is not None and node.kind == FOLDER else None
+        if node is None or node.kind != LINK:
+            real.append(name)
+            continue
+        links += 1
+        if links > _MAX_LINKS:
+            raise BuildError(f"/{path.lstrip('/')}: too many links")
+        if node.link.startswith("/"):
+            real = list(above)
+        waiting.extend(part for part in reversed(node.link.split("/")) if part not in {"", "."})
+        node = tree.lstat("/".join(real))
+    return "/".join(real), node

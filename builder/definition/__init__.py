@@ -1,0 +1,1 @@
+"""From a request to the text of its Dockerfile, wherever that is."""

@@ -1,0 +1,62 @@
+"""SOURCE_DATE_EPOCH in all its forms: seconds, or the name of something that has a time.
+
+    1700000000     seconds since 1970
+    context        the build context: the time of its commit, of its server's Last-Modified, of its newest file
+    NAME           the same of a named context, or of a stage that adds one remote source to scratch and does no more
+
+A folder of the host and an image have no such time, and set none. The value is that of the build argument, else the
+default of the global ``ARG SOURCE_DATE_EPOCH=``.
+"""
+
+import re
+from dataclasses import replace
+
+from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.plan.epoch_value import EPOCH, seconds_of
+from pybuild.builder.plan.ops import Git, Http
+from pybuild.builder.plan.plan import Plan
+from pybuild.builder.reporter import Reporter
+from pybuild.builder.request import Request
+from pybuild.builder.solve.solver import solve
+from pybuild.builder.sources.pins import Remotes
+from pybuild.builder.sources.tree import tree_vertices
+from pybuild.builder.store.machine import Machine
+
+_FROM = re.compile(r"^[ \t]*FROM\b", re.IGNORECASE | re.MULTILINE)
+
+
+def with_epoch(
+    file: DockerfileText, request: Request, machine: Machine, remotes: Remotes, reporter: Reporter
+) -> Request:
+    """Return *request* with the time that SOURCE_DATE_EPOCH means, which stages that declare it see, too.
+
+    Raises:
+        DockerfileError, BuildError: it means nothing, or what it names cannot be had.
+    """
+    given = dict(request.build_args).get(EPOCH)
+    if given is None and request.source_date_epoch is not None:
+        return request
+    if given is None and EPOCH not in _FROM.split(file.text, maxsplit=1)[0]:
+        return request
+    if given is not None and (not given or seconds_of(given) is not None):
+        return replace(request, source_date_epoch=seconds_of(given))
+    from pybuild.builder.definition.epoch_sources import named_source
+
+    value, source = named_source(file, request)
+    seconds = seconds_of(value)
+    if source is not None:
+        seconds = _time_of(remotes.pin(source), source.label, request, machine, reporter)
+    arguments = dict(request.build_args) | {EPOCH: "" if seconds is None else str(seconds)}
+    return replace(request, source_date_epoch=seconds, build_args=tuple(arguments.items()))
+
+
+def _time_of(op: Http | Git, label: str, request: Request, machine: Machine, reporter: Reporter) -> int | None:
+    """Return the time of a commit, or that of a file: as its server says, else of its newest member."""
+    from pybuild.builder.definition.epoch_sources import newest
+
+    if isinstance(op, Http):
+        return op.mtime or newest(op.digest, machine)
+    name = f"[internal] resolve {EPOCH} of {label}"
+    layers = solve(Plan(vertices=tree_vertices(op, name)), replace(request, no_cache=False), machine, reporter)
+    # All that a checkout holds is as old as its commit.
+    return newest(layers[-1].digest, machine)

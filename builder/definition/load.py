@@ -1,0 +1,64 @@
+"""The Dockerfile of a build whose context is elsewhere: the context is brought first, and the file is read from it.
+
+The context is made by the same vertex that the plan has for it later, so the work is done once.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from pybuild.builder.dockerfile import LIMIT, DockerfileText, decoded, read_dockerfile
+from pybuild.builder.errors import RequestError
+from pybuild.builder.plan.ops import Git
+from pybuild.builder.plan.plan import Plan
+from pybuild.builder.reporter import Reporter
+from pybuild.builder.request import Request
+from pybuild.builder.solve.solver import solve
+from pybuild.builder.sources.pins import Remotes
+from pybuild.builder.sources.tree import tree_vertices
+from pybuild.builder.store.machine import Machine
+from pybuild.runtime.errors import UnsafePathError
+from pybuild.runtime.paths.safepath import Root
+
+
+def load_definition(request: Request, machine: Machine, remotes: Remotes, reporter: Reporter) -> DockerfileText:
+    """Read the Dockerfile, wherever the context is.
+
+    Raises:
+        BuildError: the context cannot be brought, or has no Dockerfile.
+    """
+    path = request.dockerfile
+    if isinstance(request.context, Path) or (path is not None and path.is_absolute()):
+        with reporter.step(_name(request)):
+            return read_dockerfile(request)
+    from pybuild.builder.stages.contexts import contexts_of
+    from pybuild.builder.stages.stages import FromRemote
+
+    main = contexts_of(request).main
+    assert isinstance(main, FromRemote)  # noqa: S101 - the context is no folder
+    source = main.source
+    op = remotes.pin(source)
+    name = f"[internal] load git source {source.label}" if isinstance(op, Git) else source.label
+    # What is pinned is the same however often it is brought: --no-cache is for the build itself.
+    layers = solve(Plan(vertices=tree_vertices(op, name)), replace(request, no_cache=False), machine, reporter)
+    with reporter.step(_name(request)), Root(machine.snapshots.open(machine.unpack(layers))) as root:
+        return _read(root, path, source.label)
+
+
+def _name(request: Request) -> str:
+    name = request.dockerfile.name if request.dockerfile is not None else "Dockerfile"
+    return f"[internal] load build definition from {name}"
+
+
+def _read(root: Root, path: Path | None, where: str) -> DockerfileText:
+    names = [entry.name for entry in root.scan()]
+    # What is no archive is a Dockerfile: see `builder.sources.address.parse_context`.
+    wanted = ["context"] if names == ["context"] else [str(path)] if path else ["Dockerfile", "dockerfile"]
+    for name in wanted:
+        try:
+            content = root.read_file(name, LIMIT)
+        except UnsafePathError as error:
+            raise RequestError(f"failed to read dockerfile: {error}") from error
+        if content is not None:
+            return decoded("Dockerfile" if name == "context" else Path(name).name, content)
+    hint = f"there is none in {where}; name another one with -f"
+    raise RequestError(f"failed to read dockerfile: open {wanted[0]}: no such file or directory", hint=hint)

@@ -1,0 +1,57 @@
+"""What can be read once only: a pipe of the shell, ``--secret src=<(...)``, is read at the start and held in memory.
+
+A build reads such a file more than once: the ignore file for the plan and for the context, a secret for each step that
+mounts it. From the second time on a pipe would be empty, and an empty ignore file hides nothing.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from stat import S_ISREG
+
+from pybuild.builder.errors import RequestError
+from pybuild.builder.request import Request, Secret
+
+_LIMIT = 4 << 20
+
+
+@contextmanager
+def read_once(request: Request) -> Iterator[Request]:
+    """Give *request* with files that can be read again; regular files are left as they are.
+
+    Raises:
+        RequestError: what is no regular file cannot be read.
+    """
+    with ExitStack() as stack:
+        ignore = request.ignore_file
+        yield replace(
+            request,
+            ignore_file=None if ignore is None else _held(ignore, stack),
+            secrets=tuple(_secret(secret, stack) for secret in request.secrets),
+        )
+
+
+def _secret(secret: Secret, stack: ExitStack) -> Secret:
+    return secret if secret.file is None else replace(secret, file=_held(secret.file, stack))
+
+
+def _held(path: Path, stack: ExitStack) -> Path:
+    """Return *path*, or where its content is until *stack* ends: memory that no other process sees, never a disk."""
+    try:
+        if S_ISREG(path.stat().st_mode):
+            return path
+        with path.open("rb") as file:
+            content = file.read(_LIMIT + 1)
+    except FileNotFoundError:
+        return path  # for whoever needs it to tell
+    except OSError as error:
+        raise RequestError(f"failed to read {path}: {(error.strerror or '').lower()}") from error
+    if len(content) > _LIMIT:
+        raise RequestError(f"failed to read {path}: longer than {_LIMIT >> 20} MiB")
+    held = os.memfd_create("pybuild", os.MFD_CLOEXEC)
+    stack.callback(os.close, held)
+    with os.fdopen(os.dup(held), "wb") as file:
+        file.write(content)
+    return Path(f"/proc/self/fd/{held}")

@@ -1,0 +1,100 @@
+"""Planning from scratch: the sentence from text to plan, for the case that nothing is remembered."""
+
+from dataclasses import replace
+
+from pybuild.builder.checks.warnings import Known, near_misses, planned_warnings
+from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.errors import BuildError
+from pybuild.builder.graph.graph import BasePin, plan
+from pybuild.builder.image.assemble import timestamp
+from pybuild.builder.plan.ops import Git, Http
+from pybuild.builder.plan.plan import Plan
+from pybuild.builder.platforms import claimed, wanted_platform
+from pybuild.builder.reporter import Reporter
+from pybuild.builder.request import Request
+from pybuild.builder.sources import bases
+from pybuild.builder.sources.address import Source
+from pybuild.builder.sources.pins import Remotes, pin_name, pin_of
+from pybuild.builder.stages.frontend import check_frontend
+from pybuild.builder.stages.outline import Outline
+from pybuild.builder.stages.resolve import outline_of, resolve
+from pybuild.builder.stages.stages import FromRemote, Stages
+from pybuild.builder.store.machine import Machine
+from pybuild.grammar.dockerfile import parser
+from pybuild.grammar.source import Source as Text
+from pybuild.grammar.source import Span
+
+
+def fresh_plan(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes | None = None) -> Plan:
+    """Parse, pin, resolve and plan. Raises DockerfileError and BuildError with the span of the mistake."""
+    asked = remotes or Remotes(request, machine)
+    source = Text(file.name, file.text)
+    dockerfile, mistake = parser.parse_prefix(source)
+    check_frontend(dockerfile.directives, request)
+    if mistake is not None:
+        raise mistake
+    outline = outline_of(dockerfile, request)
+    pinned = _pin_bases(outline, request, machine, asked.reporter)
+    configs = {reference: pin.config for reference, pin in pinned.items()}
+    stages = resolve(dockerfile, source, outline, configs, request)
+    found, refusal = planned_warnings(dockerfile, source, request, Known(outline=outline, configs=configs))
+    pins = {
+        reference: BasePin(pin.manifest, tuple(str(diff_id) for diff_id in pin.config.diff_ids))
+        for reference, pin in pinned.items()
+    }
+    config = claimed(stages.by_index(stages.target).config, request.platform)
+    sources = remote_sources(stages)
+    return replace(
+        plan(stages, pins, _pin_remotes(sources, asked)),
+        created=timestamp(),
+        config=replace(config, diff_ids=()).to_json().decode(),
+        pins=(
+            *((reference, pin.manifest) for reference, pin in sorted(pinned.items())),
+            *((name, pin_of(asked.pin(source))) for source in sources if (name := pin_name(source))),
+        ),
+        warnings=(*stages.warnings, *near_misses(dockerfile, source), *found),
+        refusal=refusal,
+    )
+
+
+def remote_sources(stages: Stages) -> dict[Source, Span | None]:
+    """Return what the stages take from the network, each with the place that asks for it first."""
+    found: dict[Source, Span | None] = {}
+    for stage in stages.stages:
+        for item in (stage.base, *(source for step in stage.steps for source in step.inputs)):
+            if isinstance(item, FromRemote):
+                found.setdefault(item.source, item.span)
+    return found
+
+
+def _pin_remotes(sources: dict[Source, Span | None], remotes: Remotes) -> dict[Source, Http | Git]:
+    remotes.pin_all(sources)
+    pinned = {}
+    for source, span in sources.items():
+        try:
+            pinned[source] = remotes.pin(source)
+        except BuildError as error:
+            error.span = error.span or span
+            raise
+    return pinned
+
+
+def _pin_bases(outline: Outline, request: Request, machine: Machine, reporter: Reporter) -> dict[str, bases.Pinned]:
+    """Pin every image that the target needs; triggers of one image may ask for others, so ask until none is new."""
+    pinned: dict[str, bases.Pinned] = {}
+    while True:
+        needs = outline.needs({key: pin.config for key, pin in pinned.items()})
+        missing = [key for key in needs.images if key not in pinned]
+        if not missing:
+            return pinned
+        for key in missing:
+            reference, _, platform = key.partition(" ")
+            wanted = wanted_platform(platform or request.platform)
+            try:
+                context = outline.contexts.name_of(reference)
+                pinned[key] = bases.pin(reference, wanted, machine, reporter, pull=request.pull, context=context)
+            except BuildError as error:
+                word = needs.images[key]
+                error.span = error.span or word.span
+                error.hint = outline.similar(word) or error.hint
+                raise

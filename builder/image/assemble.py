@@ -1,0 +1,81 @@
+"""The image of a target: its config with times and layers filled in, its documents written to the store."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.image import Image, write_image
+from pybuild.builder.oci.model import History, ImageConfig
+from pybuild.builder.store.cache import Layers
+
+
+def timestamp(nanoseconds: int | None = None) -> str:
+    """Return a time (default: now) as Go writes it: RFC 3339, UTC, fractions without trailing zeros."""
+    seconds, rest = divmod(time.time_ns() if nanoseconds is None else nanoseconds, 1_000_000_000)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    fraction = f".{rest:09d}".rstrip("0") if rest else ""
+    return f"{text}{fraction}Z"
+
+
+def assemble(
+    config: ImageConfig,
+    layers: Layers,
+    blobs: BlobStore,
+    *,
+    planned: str,
+    epoch: int | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> Image:
+    """Write the image of *layers* with *config*, whose history has one entry that is not empty per layer.
+
+    The same arguments give the same image: times come from the layers, never from the clock; an image that has no time
+    to go by was made when it was *planned*.
+    """
+    history = _dated(config.history, layers, epoch)
+    created = next((entry.created for entry in reversed(history) if entry.created), "")
+    document = replace(
+        config,
+        created=_epoch(epoch) or created or planned,
+        diff_ids=tuple(Digest.parse(layer.diff_id) for layer in layers),
+        history=tuple(replace(entry, created=entry.created or _epoch(epoch) or planned) for entry in history),
+    )
+    return write_image(blobs, document, tuple(layer.descriptor for layer in layers), annotations)
+
+
+def _epoch(epoch: int | None) -> str:
+    return "" if epoch is None else timestamp(epoch * 1_000_000_000)
+
+
+def _dated(history: tuple[History, ...], layers: Layers, epoch: int | None) -> tuple[History, ...]:
+    """Give every entry a time: its layer's, or that of the layer before it, or that of the first new layer.
+
+    A base image may have fewer entries than layers; what is missing is put in front, so that entry and layer stay
+    together at the end.
+    """
+    count = sum(not entry.empty_layer for entry in history)
+    if count > len(layers):
+        # As BuildKit does: a history that tells of more layers than there are cannot be matched to them.
+        history, count = tuple(replace(entry, empty_layer=True) for entry in history), 0
+    missing = tuple(History(created_by="imported") for _ in range(len(layers) - count))
+    pending = iter(layers)
+    dated = []
+    for entry in (*missing, *history):
+        made = "" if entry.empty_layer else next(pending).created
+        dated.append(replace(entry, created=entry.created or _epoch(epoch) or made))
+    return _filled(dated)
+
+
+def _filled(history: list[History]) -> tuple[History, ...]:
+    """Give entries without a time that of the entry before; those before the first new layer get that layer's."""
+    first_gap = next((i for i, entry in enumerate(history) if not entry.created), len(history))
+    later = next((entry.created for entry in history[first_gap:] if entry.created), "")
+    current = later or next((entry.created for entry in reversed(history[:first_gap]) if entry.created), "")
+    filled = []
+    for place, entry in enumerate(history):
+        if place >= first_gap and entry.created:
+            current = entry.created
+        filled.append(entry if entry.created else replace(entry, created=current))
+    return tuple(filled)

@@ -1,0 +1,74 @@
+"""One layer in place of several: what a build has added to its base, or all of the image."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.layers.layer import LayerWriter
+from pybuild.builder.oci.layers.pack import pack_changes
+from pybuild.builder.oci.model import History, ImageConfig
+from pybuild.builder.request import Request
+from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.store.machine import Machine
+from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.snapshots.changes import tree_changes
+
+_COMMENT = "squashed by pybuild"
+_WAITING = "waiting for another build that squashes the same layers"
+
+
+def squashed(config: ImageConfig, layers: Layers, request: Request, machine: Machine) -> tuple[ImageConfig, Layers]:
+    """Return the image with one layer for those above its base, or with ``all`` for every one.
+
+    The base is what no step of a Dockerfile has made here. The history keeps its lines, as Docker's --squash does: they
+    have no layers any more, and a last one has the layer. What is merged already is taken from the cache.
+    """
+    first = 0 if request.squash == "all" else next((i for i, layer in enumerate(layers) if layer.created), len(layers))
+    merged = layers[first:]
+    if len(merged) < 2:
+        return config, layers
+    key = _key(layers, first, request)
+    with machine.locks.exclusive(str(key), waiting=lambda: machine.tell(_WAITING)):
+        found = machine.cache.record(key)
+        if found is None or not all(machine.blobs.has(layer.descriptor) for layer in found):
+            found = (_merged(layers, first, request, machine),)
+            machine.cache.put_record(key, found)
+        machine.cache.touch(key)
+    return replace(config, history=_history(config.history, len(merged))), (*layers[:first], *found)
+
+
+def _key(layers: Layers, first: int, request: Request) -> Digest:
+    compression = request.compression
+    parts = (first, request.source_date_epoch, compression.algorithm, compression.level)
+    return Digest.of("\n".join(["squash", *map(str, parts), *(layer.diff_id for layer in layers)]).encode())
+
+
+def _merged(layers: Layers, first: int, request: Request, machine: Machine) -> BuiltLayer:
+    below, above = machine.unpack(layers[:first]), machine.unpack(layers)
+    with ExitStack() as stack:
+        old = stack.enter_context(Root(machine.snapshots.open(below))) if below else None
+        new = stack.enter_context(Root(machine.snapshots.open(above)))
+        writer = LayerWriter(machine.blobs, request.compression.algorithm, request.compression.level)
+        stack.enter_context(writer)
+        changes = tree_changes(old.fd if old else None, new.fd)
+        pack_changes(writer, new.fd, changes, epoch_limit=request.source_date_epoch)
+        layer = writer.commit()
+    blob = layer.descriptor
+    return replace(
+        layers[-1],
+        diff_id=str(layer.diff_id),
+        digest=str(blob.digest),
+        size=blob.size,
+        media_type=blob.media_type,
+        created=max(layer.created for layer in layers[first:]),
+    )
+
+
+def _history(entries: tuple[History, ...], count: int) -> tuple[History, ...]:
+    """Return *entries* with the last *count* that have a layer emptied, and one for what they are now."""
+    kept = []
+    for entry in reversed(entries):
+        emptied = count > 0 and not entry.empty_layer
+        count -= emptied
+        kept.append(replace(entry, empty_layer=True) if emptied else entry)
+    return (*reversed(kept), History(comment=_COMMENT))

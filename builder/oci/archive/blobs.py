@@ -1,0 +1,48 @@
+"""An OCI layout in an archive, taken out as it is: no digest of it changes, other than `archive_load` permits.
+
+The archive is read once from its beginning to its end; every file of ``blobs/`` is compared with its name.
+"""
+
+from pybuild.builder.oci.archive.files import named_digest
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import InvalidImage
+from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.model import Index
+from pybuild.builder.oci.streams.compression import decompressing
+from pybuild.builder.oci.streams.reading import Readable
+from pybuild.builder.oci.streams.verified import PIECE
+from pybuild.builder.oci.tar.entry import EntryKind
+from pybuild.builder.oci.tar.reader import TarReader
+
+
+def take_blobs(blobs: BlobStore, stream: Readable) -> Index:
+    """Put the blobs of an archive, itself plain or compressed, into *blobs* and return its ``index.json``.
+
+    Links are passed over: a layout has none.
+
+    Raises:
+        InvalidImage: it is no OCI layout.
+        LayerError: it is no tar archive, or damaged.
+        DigestMismatch: a blob is not what its name says.
+    """
+    index: bytes | None = None
+    for entry, data in TarReader(decompressing(stream)):
+        if entry.kind is not EntryKind.FILE:
+            continue
+        if entry.path == "index.json":
+            index = data.read(DOCUMENT_LIMIT + 1)
+        elif (digest := named_digest(entry.path)) is not None:
+            _take(blobs, data, digest)
+    if index is None:
+        raise InvalidImage(
+            "this is not an OCI archive: it has no index.json", hint="docker-archive: reads what older Dockers save"
+        )
+    return Index.from_json(index, "index.json")
+
+
+def _take(blobs: BlobStore, data: Readable, digest: Digest) -> None:
+    with blobs.writer(digest.algorithm) as writer:
+        while piece := data.read(PIECE):
+            writer.write(piece)
+        writer.commit(digest)

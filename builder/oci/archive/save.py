@@ -1,0 +1,110 @@
+"""Images as one tar archive that Docker and OCI tools read: an OCI layout with Docker's ``manifest.json`` in it.
+
+    oci-layout index.json       for OCI tools
+    manifest.json               for ``docker load``; its paths lead to the same blobs
+    blobs/<algorithm>/<hex>     each blob once, however many images share it; documents before layers
+
+The bytes depend only on the images and their names: no times, no users, a fixed order.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.errors import ImageNotFound
+from pybuild.builder.oci.image import reachable, read_image
+from pybuild.builder.oci.json_text import encode
+from pybuild.builder.oci.layout import LAYOUT, exported_annotations
+from pybuild.builder.oci.model import Descriptor, Index
+from pybuild.builder.oci.streams.pipeline import Stage
+from pybuild.builder.oci.streams.verified import pieces, verifying
+from pybuild.builder.oci.tar.entry import Entry, EntryKind
+from pybuild.builder.oci.tar.header import encode_header, padding
+
+Sink = Callable[[bytes | memoryview], object]
+Named = tuple[tuple[str, ...], Descriptor]
+"""An image and its names, spelled in full."""
+
+_END = bytes(1024)
+
+
+def save(blobs: BlobStore, images: Sequence[Named], sink: Sink, *, for_docker: bool = True) -> None:
+    """Write *images* as an archive to *sink*, every blob verified on its way out; not *for_docker*: without its table.
+
+    When this raises, what the sink has got is no archive and must be thrown away.
+
+    Raises:
+        BlobNotFound, DigestMismatch, SizeMismatch: a blob of the store is missing or damaged.
+    """
+    content = {item.digest: item for _, descriptor in images for item in reachable(blobs, descriptor)}
+    _add_bytes(sink, "oci-layout", LAYOUT)
+    _add_bytes(sink, "index.json", Index(manifests=tuple(_index_entries(images))).to_json())
+    if for_docker:
+        _add_bytes(sink, "manifest.json", encode(_docker_entries(blobs, images)))
+    for folder in ("blobs", *sorted({f"blobs/{digest.algorithm}" for digest in content})):
+        sink(encode_header(Entry(path=folder, kind=EntryKind.DIRECTORY, mode=0o755)))
+    for descriptor in sorted(content.values(), key=_documents_first):
+        _add_blob(sink, blobs, descriptor)
+    sink(_END)
+
+
+def _index_entries(images: Sequence[Named]) -> list[Descriptor]:
+    return [
+        replace(descriptor, annotations={**descriptor.annotations, **exported_annotations(name)})
+        for names, descriptor in images
+        for name in names or ("",)
+    ]
+
+
+def _docker_entries(blobs: BlobStore, images: Sequence[Named]) -> list[dict[str, object]]:
+    """Docker knows no index: of an image for several platforms it gets the one for this machine."""
+    entries: list[dict[str, object]] = []
+    for names, descriptor in images:
+        try:
+            manifest = read_image(blobs, descriptor).manifest
+        except ImageNotFound:
+            continue
+        entries.append(
+            {
+                "Config": _path(manifest.config),
+                "RepoTags": [familiar(name) for name in names if "@" not in name] or None,
+                "Layers": [_path(layer) for layer in manifest.layers],
+            }
+        )
+    return entries
+
+
+def familiar(name: str) -> str:
+    """Return a full name as Docker's users spell it, without the registry that is meant when none is named."""
+    return name.removeprefix("docker.io/library/").removeprefix("docker.io/")
+
+
+def _documents_first(descriptor: Descriptor) -> tuple[bool, str]:
+    return media.layer_compression(descriptor.media_type) is not None, str(descriptor.digest)
+
+
+def _path(descriptor: Descriptor) -> str:
+    return f"blobs/{descriptor.digest.algorithm}/{descriptor.digest.hex}"
+
+
+def _add_bytes(sink: Sink, path: str, content: bytes) -> None:
+    sink(encode_header(Entry(path=path, kind=EntryKind.FILE, size=len(content))) + content + padding(len(content)))
+
+
+def _add_blob(sink: Sink, blobs: BlobStore, descriptor: Descriptor) -> None:
+    """Copy a blob; a thread writes one piece while the next is read and hashed."""
+    sink(encode_header(Entry(path=_path(descriptor), kind=EntryKind.FILE, size=descriptor.size)))
+    output = Stage[bytes](lambda piece: _write(sink, piece))
+    try:
+        with verifying(blobs.open(descriptor), descriptor.digest, descriptor.size) as stream:
+            for piece in pieces(stream):
+                output.put(piece)
+        output.close()
+    finally:
+        output.abort()
+    sink(padding(descriptor.size))
+
+
+def _write(sink: Sink, piece: bytes) -> None:
+    sink(piece)

@@ -1,0 +1,1 @@
+"""Layers: packing changes into an archive, unpacking an archive into a directory."""

@@ -1,0 +1,138 @@
+"""Writing a layer in one pass: tar stream -> (diff-ID hasher, compressor -> blob), each in threads of its own."""
+
+import hashlib
+import posixpath
+from array import array
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import field
+from typing import BinaryIO, Protocol, Self
+
+from pybuild.builder.oci import media
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import LayerError
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.streams.compression import check_level, open_compressor
+from pybuild.builder.oci.streams.pipeline import Stage
+from pybuild.builder.oci.tar.entry import Entry, EntryKind
+from pybuild.builder.oci.tar.writer import Parts, TarWriter, Watch, unwatched
+from pybuild.runtime.values import frozen
+
+WHITEOUT_PREFIX = ".wh."
+OPAQUE_WHITEOUT = ".wh..wh..opq"
+
+
+@frozen
+class Layer:
+    """A stored layer: the blob, and the digest of what the blob holds uncompressed."""
+
+    descriptor: Descriptor
+    diff_id: Digest
+    nanoseconds: Sequence[int] = field(default=(), compare=False)
+    """What the times in the archive leave over, for each entry: beside the layer, and no part of what it is."""
+
+
+class BlobWriter(Protocol):
+    """A blob that is being written (`builder.oci.blobs.BlobWriter`)."""
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """Add *piece* to the end."""
+        ...
+
+    def reread(self) -> BinaryIO:
+        """Open what was written so far for reading, from its beginning."""
+        ...
+
+    def commit(self, expected: Digest | None = None) -> tuple[Digest, int]:
+        """Flush the blob, give it its name and return its digest and size."""
+        ...
+
+
+class Blobs(Protocol):
+    """Where blobs go (`builder.oci.blobs.BlobStore`)."""
+
+    def writer(self) -> AbstractContextManager[BlobWriter]:
+        """Begin a new blob; one that is not committed is discarded."""
+        ...
+
+
+class LayerWriter:
+    """A layer that is being written: a context manager. What is not committed at its end leaves nothing behind.
+
+    The bytes depend on the entries, their order and the compression, never on the machine's cores or the time.
+    """
+
+    def __init__(
+        self, blobs: Blobs, compression: str = "gzip", level: int | None = None, *, watch: Watch = unwatched
+    ) -> None:
+        """*watch* is told how far each larger file is."""
+        self._compression, self._level = compression, check_level(compression, level)
+        self._blobs = blobs
+        self._open = ExitStack()
+        self._tar = TarWriter(self._take, watch)
+        self.nanoseconds = array("I")
+        """What the times of the entries leave over, in order."""
+        self._hash = hashlib.sha256()
+        # What is stored uncompressed has its diff ID as digest: the blob writer hashes it already.
+        self._hasher = Stage[bytes | memoryview](self._hash.update) if compression != "uncompressed" else None
+
+    def __enter__(self) -> Self:
+        self._blob = self._open.enter_context(self._blobs.writer())
+        self._compressor = open_compressor(self._compression, self._level, self._blob.write)
+        self._open.callback(self._compressor.abort)
+        if self._hasher:
+            self._open.callback(self._hasher.abort)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._open.close()
+
+    def _take(self, block: bytes | memoryview) -> None:
+        if self._hasher:
+            self._hasher.put(block)
+        self._compressor.write(block)
+
+    def add(self, entry: Entry, data: int | bytes | Parts | None = None) -> None:
+        """Write an entry; see `TarWriter.add`. Raises what the threads behind have raised meanwhile."""
+        self._tar.add(entry, data)
+        self.nanoseconds.append(entry.nanoseconds)
+
+    def whiteout(self, path: str) -> None:
+        """Hide what lower layers have at *path* (image-spec, layer.md, "Whiteouts")."""
+        folder, name = posixpath.split(path)
+        self._add_marker(posixpath.join(folder, WHITEOUT_PREFIX + name))
+
+    def opaque(self, path: str) -> None:
+        """Hide all that lower layers have below the folder *path*."""
+        self._add_marker(posixpath.join(path, OPAQUE_WHITEOUT))
+
+    def _add_marker(self, path: str) -> None:
+        self.add(Entry(path=path, kind=EntryKind.FILE, mode=0))
+
+    def commit(self) -> Layer:
+        """Finish the archive and store the blob."""
+        self._finish()
+        digest, size = self._blob.commit()
+        diff_id = Digest("sha256", self._hash.hexdigest()) if self._hasher else digest
+        media_type = media.oci_layer(self._compression)
+        descriptor = Descriptor(media_type=media_type, digest=digest, size=size)
+        return Layer(descriptor=descriptor, diff_id=diff_id, nanoseconds=self.nanoseconds)
+
+    def reread(self) -> BinaryIO:
+        """Finish the archive and open the blob, which is not stored, for reading. Nothing can be added afterwards."""
+        self._finish()
+        return self._blob.reread()
+
+    def _finish(self) -> None:
+        self._tar.close()
+        self._compressor.close()
+        if self._hasher:
+            self._hasher.close()
+
+
+def check_name(path: str) -> None:
+    """Raise LayerError when *path* would be read as a whiteout: no layer can hold such a file."""
+    if path.startswith(WHITEOUT_PREFIX) or "/" + WHITEOUT_PREFIX in path:
+        raise LayerError(
+            f"{path!r} cannot be stored in a layer", hint="names that begin with .wh. mark deletions there"
+        )

@@ -1,0 +1,88 @@
+"""Unpacking a layer into the folder of an active snapshot: the stream, its digest, its end.
+
+Nothing is flushed to the disk: a snapshot can be made again from its blob at any time.
+"""
+
+import hashlib
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Protocol
+
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import DigestMismatch
+from pybuild.builder.oci.layers.unpack_entry import Unpacker
+from pybuild.builder.oci.layers.unpack_tree import Tree
+from pybuild.builder.oci.limits import DEFAULT_LIMITS, Limits
+from pybuild.builder.oci.streams.compression import decompressing
+from pybuild.builder.oci.streams.pipeline import PIECE, read_ahead
+from pybuild.builder.oci.streams.reading import PieceReader, Readable
+from pybuild.builder.oci.tar.entry import Entry
+from pybuild.builder.oci.tar.reader import TarReader
+from pybuild.runtime.paths.safepath import Root
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """What came of it. *skipped* names (at most 100) things that the host or the rules did not permit to make."""
+
+    entries: int
+    skipped: tuple[str, ...]
+
+
+def entries(stream: Readable, limits: Limits = DEFAULT_LIMITS) -> Iterator[Entry]:
+    """Yield what the layer blob *stream* (compressed or not) holds, whiteouts as the files they are; read all of it."""
+    with closing(decompressing(stream, limits)) as content:
+        for entry, _ in TarReader(content, limits):
+            yield entry
+
+
+def unpack(
+    stream: Readable,
+    folder_fd: int,
+    *,
+    overlay: bool,
+    diff_id: Digest | None,
+    lower: Root | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    nanoseconds: Sequence[int] = (),
+) -> Unpacked:
+    """Unpack the layer blob *stream* (compressed or not) into a folder.
+
+    With *overlay* the folder is empty and becomes the difference to *lower*, the tree of the parent snapshot (None: the
+    lowest layer). Otherwise it holds a copy of the parent snapshot and becomes the sum. The stream is read to its
+    end. *nanoseconds* are what the times of its entries leave over, in order. After an error the folder holds a part of
+    the layer, and the caller discards it.
+
+    Raises:
+        LayerError: the archive is malformed, hostile or over a limit.
+        DigestMismatch: the archive is not the one that *diff_id* names.
+        OSError: the host failed; names the path.
+    """
+    hasher = hashlib.new(diff_id.algorithm) if diff_id else None
+    content = PieceReader(read_ahead(_hashed(stream, hasher, limits)))
+    with closing(content), closing(Tree(folder_fd, lower, overlay=overlay, limit=limits.folders)) as tree:
+        unpacker = Unpacker(tree, limits)
+        count = 0
+        for entry, data in TarReader(content, limits):
+            if count < len(nanoseconds):
+                entry = entry._replace(nanoseconds=nanoseconds[count])  # noqa: PLW2901 - the same, told exactly
+            count += 1
+            unpacker.add(entry, data)
+        if hasher and diff_id and hasher.hexdigest() != diff_id.hex:
+            raise DigestMismatch(f"layer {diff_id} has the diff ID {diff_id.algorithm}:{hasher.hexdigest()}")
+        unpacker.finish()
+    return Unpacked(count, tuple(unpacker.skipped))
+
+
+class _Hash(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+
+
+def _hashed(stream: Readable, hasher: _Hash | None, limits: Limits) -> Generator[bytes]:
+    """Yield the uncompressed archive piece by piece, through the hasher of the diff ID."""
+    with closing(decompressing(stream, limits)) as content:
+        while piece := content.read(PIECE):
+            if hasher is not None:
+                hasher.update(piece)
+            yield piece

@@ -1,0 +1,247 @@
+"""Making what an entry of a layer describes: always new, by one name in one open folder.
+
+Nothing is opened that is there already: what is in the place gives way first. So no link and no earlier entry can turn
+a write elsewhere. The rules of paths are in `unpack_tree`, those of deletions in `unpack_whiteouts`.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from typing import TypeVar, assert_never
+
+from pybuild.builder.oci.errors import LayerError
+from pybuild.builder.oci.layers.unpack_folder import Folder, added, join
+from pybuild.builder.oci.layers.unpack_holes import written_parts
+from pybuild.builder.oci.layers.unpack_status import (
+    clear_xattrs,
+    copy_status,
+    set_status,
+    set_status_of_hard_link,
+    set_status_of_name,
+    time_pair,
+)
+from pybuild.builder.oci.layers.unpack_tree import Tree
+from pybuild.builder.oci.layers.unpack_whiteouts import apply_whiteout, finish, whiteout_target
+from pybuild.builder.oci.limits import Limits
+from pybuild.builder.oci.tar.entry import AS_BELOW, Entry, EntryKind
+from pybuild.builder.oci.tar.reader import EntryData
+from pybuild.runtime.errors import UnsafePathError
+from pybuild.runtime.paths.sparse import copy_data
+from pybuild.runtime.stopping import check
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_SPACE_CHECK = 64 << 20
+_MAX_SKIPPED = 100
+# What the names and numbers of an archive can bring about; all else is the machine's failure, not the layer's.
+_FAULTS_OF_ARCHIVE = frozenset(
+    {errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EMLINK, errno.EFBIG}
+    | {errno.E2BIG, errno.ERANGE}  # extended attributes
+)
+
+T = TypeVar("T")
+
+
+class Unpacker:
+    """Puts entries into a tree, in the order of the archive; `finish` must come last."""
+
+    def __init__(self, tree: Tree, limits: Limits) -> None:
+        self._tree, self._limits = tree, limits
+        self._until_check = 0
+        self.skipped: list[str] = []
+        """Things that the host or the rules did not permit to make."""
+
+    def add(self, entry: Entry, data: EntryData) -> None:
+        """Make what *entry* describes.
+
+        Raises:
+            LayerError: the entry is malformed or hostile.
+            OSError: the host failed; names the path.
+        """
+        check()
+        try:
+            self._add(entry, data)
+        except (OSError, UnsafePathError) as error:
+            raise _blame(error, entry.path) from error
+
+    def finish(self) -> None:
+        """Carry out what depends on the whole layer: whiteouts, times and implied status of folders."""
+        try:
+            finish(self._tree)
+        except (OSError, UnsafePathError) as error:
+            raise _blame(error, "the folders of a layer") from error
+
+    def _add(self, entry: Entry, data: EntryData) -> None:
+        target = whiteout_target(entry.path) if ".wh." in entry.path else None
+        path, _, name = entry.path.rpartition("/")
+        if target is not None:
+            folder = self._tree.find(path)
+            if folder is not None:  # where nothing is, nothing is deleted
+                apply_whiteout(self._tree, folder, target)
+        elif entry.kind is EntryKind.DIRECTORY:
+            self._folder(path, name, entry)
+        elif not name:
+            raise LayerError("the root of a layer must be a folder")
+        else:
+            self._non_folder(self._tree.folder(path), name, entry, data)
+
+    def _folder(self, path: str, name: str, entry: Entry) -> None:
+        tree = self._tree
+        folder = tree.enter(tree.folder(path), name) if name else tree.root
+        fd = tree.fd(folder)
+        clear_xattrs(fd)
+        self._skip(entry, set_status(fd, entry))
+        folder.explicit = True
+        folder.mtime_ns = self._time(folder, entry)
+        folder.claim()
+
+    def _time(self, folder: Folder, entry: Entry) -> int:
+        """Return the time that the directory of *entry* gets: where it repeats one of below, exactly that one's."""
+        before = folder.mtime_ns
+        if entry.nanoseconds == AS_BELOW and self._tree.overlay:
+            found = self._tree.lower_stat(folder)
+            before = None if found is None else found.st_mtime_ns
+        same = entry.nanoseconds == AS_BELOW and before is not None and before // 1_000_000_000 == entry.mtime
+        return before if same and before is not None else entry.mtime_ns
+
+    def _non_folder(self, folder: Folder, name: str, entry: Entry, data: EntryData) -> None:
+        match entry.kind:
+            case EntryKind.FILE:
+                self._file(folder, name, entry, data)
+            case EntryKind.SYMLINK:
+                dir_fd = self._tree.fd(folder)
+                self._replacing(folder, name, lambda: os.symlink(entry.linkname, name, dir_fd=dir_fd))
+                set_status_of_name(dir_fd, name, entry)
+            case EntryKind.HARDLINK:
+                self._hard_link(folder, name, entry)
+            case EntryKind.CHAR | EntryKind.BLOCK | EntryKind.FIFO:
+                if not self._node(folder, name, entry):
+                    folder.claim()
+                    return
+            case EntryKind.DIRECTORY:
+                raise AssertionError(entry)
+            case _:
+                assert_never(entry.kind)
+        if not self._tree.overlay:
+            folder.made = added(folder.made, name)
+        self._tree.cover(folder, name)
+        folder.claim()
+
+    def _replacing(self, folder: Folder, name: str, make: Callable[[], T]) -> T:
+        """Make something new called *name*; what is there gives way."""
+        try:
+            return make()
+        except FileExistsError:
+            self._tree.remove(folder, name)
+            return make()
+
+    def _file(self, folder: Folder, name: str, entry: Entry, data: EntryData) -> None:
+        dir_fd = self._tree.fd(folder)
+        fd = self._replacing(folder, name, lambda: os.open(name, _CREATE, 0o600, dir_fd=dir_fd))
+        try:
+            if entry.size:
+                self._write(fd, entry.size, data)
+            self._skip(entry, set_status(fd, entry))
+            os.utime(fd, ns=time_pair(entry))
+        finally:
+            os.close(fd)
+
+    def _write(self, fd: int, size: int, data: EntryData) -> None:
+        """Write the pieces to their places; what lies between them stays a hole."""
+        at = 0
+        for offset, piece in written_parts(data.pieces()):
+            check()
+            if offset != at:
+                os.lseek(fd, offset, os.SEEK_SET)
+            self._check_space(len(piece))
+            at = offset + len(piece)
+            while piece:
+                piece = piece[os.write(fd, piece) :]  # noqa: PLW2901 - what is left of it
+        if at < size:
+            os.ftruncate(fd, size)
+
+    def _check_space(self, count: int) -> None:
+        self._until_check -= count
+        if self._until_check > 0:
+            return
+        self._until_check = _SPACE_CHECK
+        found = os.fstatvfs(self._tree.root.fd)
+        if found.f_bavail * found.f_frsize < self._limits.reserve:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _hard_link(self, folder: Folder, name: str, entry: Entry) -> None:
+        path, _, source = entry.linkname.rpartition("/")
+        origin = self._tree.folder(path)
+        if not source or (origin is folder and source == name):
+            raise LayerError(f"{entry.path!r}: a hard link to itself or to the root")
+        if not self._linkable(origin, source):
+            raise LayerError(f"{entry.path!r}: a hard link to {entry.linkname!r}, which is no file")
+
+        def link() -> None:
+            fds = {"src_dir_fd": self._tree.fd(origin), "dst_dir_fd": self._tree.fd(folder)}
+            os.link(source, name, **fds, follow_symlinks=False)
+
+        try:
+            self._replacing(folder, name, link)
+        except FileNotFoundError:  # it stood below what gave way to the link
+            raise LayerError(f"{entry.path!r}: a hard link to something inside itself") from None
+        self._skip(entry, set_status_of_hard_link(self._tree.fd(folder), name, entry))
+
+    def _linkable(self, origin: Folder, source: str) -> bool:
+        """Tell whether a hard link may lead there; what only the parent snapshot has is fetched."""
+        try:
+            found = os.stat(source, dir_fd=self._tree.fd(origin), follow_symlinks=False)
+        except FileNotFoundError:
+            return self._copy_up(origin, source)
+        return not stat.S_ISDIR(found.st_mode)
+
+    def _copy_up(self, origin: Folder, source: str) -> bool:
+        """Copy a file or link of the parent snapshot into the layer, as overlayfs does before it links it."""
+        tree = self._tree
+        if tree.lower is None or source in origin.whiteouts or not origin.shows_lower:
+            return False
+        found, path, dir_fd = tree.lower_stat(origin, source), join(origin, source), tree.fd(origin)
+        if found is None or not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
+            return False
+        origin.copied = added(origin.copied, source)
+        if stat.S_ISLNK(found.st_mode):
+            os.symlink(tree.lower.readlink(path) or "", source, dir_fd=dir_fd)
+            os.chown(source, found.st_uid, found.st_gid, dir_fd=dir_fd, follow_symlinks=False)
+            os.utime(source, ns=(found.st_mtime_ns,) * 2, dir_fd=dir_fd, follow_symlinks=False)
+            return True
+        old = tree.lower.open_file(path)
+        new = os.open(source, _CREATE, 0o600, dir_fd=dir_fd)
+        try:
+            copy_data(old, new, os.fstat(old))
+            copy_status(new, found, tree.lower.xattrs(path).items())
+        finally:
+            os.close(old)
+            os.close(new)
+        return True
+
+    def _node(self, folder: Folder, name: str, entry: Entry) -> bool:
+        """Make a device or a FIFO; False when that is not permitted."""
+        device = os.makedev(entry.dev_major, entry.dev_minor)
+        if entry.kind is EntryKind.CHAR and device == 0:
+            self._skip(entry, ("a character device 0:0",))  # to overlayfs it would be a deletion
+            return False
+        kinds = {EntryKind.CHAR: stat.S_IFCHR, EntryKind.BLOCK: stat.S_IFBLK, EntryKind.FIFO: stat.S_IFIFO}
+        mode, dir_fd = kinds[entry.kind] | 0o600, self._tree.fd(folder)
+        try:
+            self._replacing(folder, name, lambda: os.mknod(name, mode, device, dir_fd=dir_fd))
+        except PermissionError:  # a user namespace; the device could not be used there either
+            self._skip(entry, ("a device node",))
+            return False
+        set_status_of_name(dir_fd, name, entry)
+        return True
+
+    def _skip(self, entry: Entry, what: tuple[str, ...]) -> None:
+        for thing in what:
+            if len(self.skipped) < _MAX_SKIPPED:
+                self.skipped.append(f"{entry.path}: {thing}")
+
+
+def _blame(error: Exception, path: str) -> Exception:
+    if isinstance(error, OSError) and error.errno not in _FAULTS_OF_ARCHIVE:
+        return OSError(error.errno, f"unpacking failed: {error.strerror}", path)
+    return LayerError(f"cannot unpack {path!r}: {getattr(error, 'strerror', None) or error}")

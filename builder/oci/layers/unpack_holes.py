@@ -1,0 +1,30 @@
+"""Zeros of an archive that become holes of the files that are unpacked."""
+
+from collections.abc import Iterator
+
+from pybuild.builder.oci.streams.pipeline import ZEROS
+from pybuild.runtime.stopping import check
+
+_CHUNK = 64 << 10
+_ZERO_CHUNK = ZEROS[:_CHUNK]
+
+
+def written_parts(parts: Iterator[tuple[int, memoryview]]) -> Iterator[tuple[int, memoryview]]:
+    """Yield of (offset, data) what must be written; runs of zeros are left out, shorter ones than 64 KiB are data."""
+    for offset, part in parts:
+        check()
+        begun = 0
+        for start in range(0, len(part), _CHUNK):
+            if _is_hole(part[start : start + _CHUNK]):
+                if start > begun:
+                    yield offset + begun, part[begun:start]
+                begun = min(start + _CHUNK, len(part))
+        if begun < len(part):
+            yield offset + begun, part[begun:]
+
+
+def _is_hole(chunk: memoryview) -> bool:
+    # Three bytes tell of nearly all data that it is none, without a copy.
+    if len(chunk) < _CHUNK or chunk[0] or chunk[-1] or chunk[len(chunk) // 2]:
+        return False
+    return chunk.tobytes() == _ZERO_CHUNK

@@ -1,0 +1,237 @@
+"""The folders of a layer that is being unpacked: finding the one a path means, without ever leaving the root.
+
+Each step of a path is one name looked up in one open folder, links not followed by the kernel; what a link says is
+walked from the root of the tree again. So no name in an archive, no link of a lower layer and no race can lead out.
+
+Two formats (`runtime.snapshots.disk.DiskFormat`):
+
+- *overlay*: the folder holds the layer alone. The tree that paths are resolved in is the union of it and of the
+  parent snapshot, as if the layer were unpacked on the mounted overlay: with ``lib -> usr/lib`` below, an entry
+  ``lib/x`` is put into ``usr/lib``. Folders that the archive passes through without naming them get the status that
+  the parent snapshot gives them, for they would hide it otherwise.
+- *tree*: the folder is a copy of the parent snapshot; whiteouts are carried out on it at once.
+
+A whiteout means what lower layers have and never what its own layer has, whatever their order in the archive
+(image-spec, layer.md, "Whiteouts"). On an overlay they are noted and written at the end; on a tree `Folder.made` and
+`Folder.ours` tell what the layer has brought itself.
+"""
+
+import errno
+import os
+import stat
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+
+from pybuild.builder.oci.errors import LayerError
+from pybuild.builder.oci.layers.unpack_folder import Folder, added, join
+from pybuild.runtime.paths.filelock import remove_tree
+from pybuild.runtime.paths.safepath import Root
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FOLDERS = 128
+_MAX_LINKS = 40
+_MAX_ALIASES = 4096
+
+
+class _NoFolderError(LayerError):
+    """Something on the way to an entry is no folder."""
+
+
+class Tree:
+    """The folders below *root_fd*; closes what it opens with `close`, never *root_fd* itself."""
+
+    def __init__(self, root_fd: int, lower: Root | None, *, overlay: bool, limit: int) -> None:
+        self.overlay, self.lower = overlay, lower if overlay else None
+        self.root = Folder(None, "")
+        self.root.fd, self.root.in_lower = root_fd, self.lower is not None
+        if not overlay:
+            self.root.mtime_ns = os.fstat(root_fd).st_mtime_ns
+        self._limit = limit
+        self._known: dict[str, Folder] = {"": self.root}
+        self._open: OrderedDict[Folder, None] = OrderedDict()
+
+    def close(self) -> None:
+        """Close the folders that are open."""
+        for folder in self._open:
+            os.close(folder.fd)
+        self._open.clear()
+
+    def fd(self, folder: Folder) -> int:
+        """Return an open descriptor of *folder*: good until some 100 others were asked for."""
+        if folder.fd < 0:
+            self._reopen(folder)
+        elif folder.parent is not None:
+            self._open.move_to_end(folder)
+        return folder.fd
+
+    def _reopen(self, folder: Folder) -> None:
+        names: list[str] = []
+        start: Folder = folder
+        while start.fd < 0 and start.parent is not None:
+            names.append(start.name)
+            start = start.parent
+        fd = os.dup(start.fd)
+        while names:
+            outer = fd
+            try:
+                fd = os.open(names.pop(), _FOLDER, dir_fd=outer)
+            finally:
+                os.close(outer)
+        folder.fd = fd
+        self._open[folder] = None
+        if len(self._open) > _OPEN_FOLDERS:
+            oldest, _ = self._open.popitem(last=False)
+            os.close(oldest.fd)
+            oldest.fd = -1
+
+    def folder(self, path: str) -> Folder:
+        """Return the folder that *path* leads to; what is missing on the way is made.
+
+        Raises:
+            LayerError: something on the way is no folder, or links lead in a circle.
+        """
+        return self._known.get(path) or self._walk(path, missing=self.make_folder)
+
+    def find(self, path: str) -> Folder | None:
+        """Return the folder that *path* leads to, None when neither this layer nor a lower one has it as a folder."""
+        try:
+            return self._known.get(path) or self._walk(path, missing=_not_found)
+        except (FileNotFoundError, _NoFolderError):
+            return None
+
+    def _walk(self, path: str, missing: Callable[[Folder, str], Folder]) -> Folder:
+        here, links = self.root, 0
+        todo = path.split("/")[::-1]
+        while todo:
+            name = todo.pop()
+            if name in {"", "."}:
+                continue
+            if name == "..":
+                here = here.parent or here
+                continue
+            found = here.children.get(name) or self._look(here, name) or missing(here, name)
+            if isinstance(found, Folder):
+                here = found
+                continue
+            links += 1
+            if links > _MAX_LINKS:
+                raise LayerError(f"{path!r}: too many levels of symbolic links")
+            todo += found.split("/")[::-1]
+            if found.startswith("/"):
+                here = self.root
+        if len(self._known) > _MAX_ALIASES:
+            self.forget_paths()
+        self._known[path] = here
+        return here
+
+    def _look(self, here: Folder, name: str) -> Folder | str | None:
+        """Return what *name* in *here* is: a folder, the text of a link, or nothing."""
+        try:
+            found = os.stat(name, dir_fd=self.fd(here), follow_symlinks=False)
+        except FileNotFoundError:
+            return self._look_below(here, name)
+        if stat.S_ISLNK(found.st_mode):
+            return os.readlink(name, dir_fd=self.fd(here))
+        if not stat.S_ISDIR(found.st_mode):
+            raise _NoFolderError(f"{join(here, name)!r} is no folder, but there are entries below it")
+        return self._adopt(here, name, found.st_mtime_ns)
+
+    def _look_below(self, here: Folder, name: str) -> Folder | str | None:
+        """Do the same in the parent snapshot, where it is not hidden by this layer."""
+        if self.lower is None or name in here.whiteouts or not here.shows_lower:
+            return None
+        found = self.lower_stat(here, name)
+        if found is None:
+            return None
+        if stat.S_ISLNK(found.st_mode):
+            here.links = added(here.links, name)
+            return self.lower.readlink(join(here, name))
+        if not stat.S_ISDIR(found.st_mode):
+            raise _NoFolderError(f"{join(here, name)!r} is no folder, but there are entries below it")
+        return self.make_folder(here, name)
+
+    def lower_stat(self, folder: Folder, name: str = "") -> os.stat_result | None:
+        """Return the status of *name* in *folder*, or of *folder* itself, in the parent snapshot; None if not there."""
+        if self.lower is None or not folder.in_lower:
+            return None
+        return self.lower.stat(join(folder, name) if name else folder.path, follow=False)
+
+    def _adopt(self, here: Folder, name: str, mtime_ns: int) -> Folder:
+        """Take in a folder that is there already: that of a parent snapshot in a *tree*."""
+        folder = self._add(here, name)
+        folder.mtime_ns = mtime_ns
+        return folder
+
+    def make_folder(self, here: Folder, name: str) -> Folder:
+        """Make a new folder in *here*: 0755, owned by root. FileExistsError when there is something."""
+        if name.startswith(".wh."):
+            raise LayerError(f"{join(here, name)!r} cannot be the name of a folder in a layer")
+        os.mkdir(name, 0o700, dir_fd=self.fd(here))
+        self.cover(here, name)
+        folder = self._add(here, name)
+        below = self.lower_stat(here, name)
+        folder.in_lower = below is not None and stat.S_ISDIR(below.st_mode)
+        fd = self.fd(folder)
+        os.fchown(fd, 0, 0)
+        os.fchmod(fd, 0o755)
+        return folder
+
+    def _add(self, here: Folder, name: str) -> Folder:
+        self.count_one()
+        folder = Folder(here, name)
+        here.children[name] = folder
+        return folder
+
+    def count_one(self) -> None:
+        """Count something that is kept in memory up to the end of the layer."""
+        self._limit -= 1
+        if self._limit < 0:
+            raise LayerError("too many folders and whiteouts in one layer")
+
+    def enter(self, here: Folder, name: str) -> Folder:
+        """Return the folder *name* of *here* itself, links not followed; anything else in its place gives way."""
+        folder = here.children.get(name)
+        if folder is not None:
+            return folder
+        try:
+            return self.make_folder(here, name)
+        except FileExistsError:
+            found = os.stat(name, dir_fd=self.fd(here), follow_symlinks=False)
+        if stat.S_ISDIR(found.st_mode):
+            return self._adopt(here, name, found.st_mtime_ns)
+        self.remove(here, name)
+        folder = self.make_folder(here, name)
+        # What stood here was of this layer (overlay), and hid the folder of lower layers as a whole.
+        folder.opaque = self.overlay
+        return folder
+
+    def cover(self, here: Folder, name: str) -> None:
+        """Note that this layer has something new at *name*: a link of the parent snapshot is not followed any more."""
+        if name in here.links:
+            here.links.discard(name)
+            self.forget_paths()
+
+    def remove(self, here: Folder, name: str) -> None:
+        """Remove *name* in *here* with all below it."""
+        remove_tree(self.fd(here), name)
+        here.children.pop(name, None)
+        here.made.discard(name)
+        here.copied.discard(name)
+        self.forget_paths()
+
+    def forget_paths(self) -> None:
+        """Paths may lead elsewhere now."""
+        self._known.clear()
+        self._known[""] = self.root
+
+    def folders(self, top: Folder | None = None) -> Iterator[Folder]:
+        """Yield *top* (or the root) and all folders below it that are known, each before those inside it."""
+        todo = [top or self.root]
+        while todo:
+            folder = todo.pop()
+            yield folder
+            todo += folder.children.values()
+
+
+def _not_found(_here: Folder, name: str) -> Folder:
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)

@@ -1,0 +1,135 @@
+"""Deletions of a layer: what a whiteout's name says, and carrying it out in each of the two formats."""
+
+import os
+import stat
+from contextlib import suppress
+
+from pybuild.builder.oci.errors import LayerError
+from pybuild.builder.oci.layers.layer import OPAQUE_WHITEOUT, WHITEOUT_PREFIX
+from pybuild.builder.oci.layers.unpack_folder import Folder, added
+from pybuild.builder.oci.layers.unpack_status import copy_status, set_default_status
+from pybuild.builder.oci.layers.unpack_tree import Tree
+
+
+def whiteout_target(path: str) -> str | None:
+    """Return the name that the whiteout at *path* deletes, "" for all names in its folder; None if it is no whiteout.
+
+    Raises:
+        LayerError: the name begins like a whiteout and is none; other readers would understand different things.
+    """
+    folder, _, name = path.rpartition("/")
+    if any(part.startswith(WHITEOUT_PREFIX) for part in folder.split("/")):
+        raise LayerError(f"{path!r}: a whiteout is no folder")
+    if not name.startswith(WHITEOUT_PREFIX):
+        return None
+    if name == OPAQUE_WHITEOUT:
+        return ""
+    target = name.removeprefix(WHITEOUT_PREFIX)
+    if target in {"", ".", ".."} or target.startswith(WHITEOUT_PREFIX):
+        raise LayerError(f"invalid whiteout: {path!r}")
+    return target
+
+
+def apply_whiteout(tree: Tree, folder: Folder, target: str) -> None:
+    """Delete *target* of lower layers in *folder*, all that they have in it when *target* is ""."""
+    if tree.overlay:
+        _note(tree, folder, target)
+    elif not target:
+        _clear(tree, folder)
+    elif target not in folder.made:
+        child = folder.children.get(target)
+        if child is not None and child.ours:
+            child.reset = True
+            _clear(tree, child)
+        else:
+            tree.remove(folder, target)
+
+
+def _note(tree: Tree, folder: Folder, target: str) -> None:
+    """Remember a deletion for the end; what was copied from below goes at once."""
+    _drop_copies(tree, folder, target)
+    tree.forget_paths()
+    if target:
+        names = [target]
+    elif folder.parent is not None or tree.lower is None:
+        folder.opaque = True
+        return
+    else:  # overlayfs knows no opaque root
+        names = [entry.name for entry in tree.lower.scan("")]
+    for name in names:
+        if name not in folder.whiteouts:
+            tree.count_one()
+            folder.whiteouts = added(folder.whiteouts, name)
+
+
+def _drop_copies(tree: Tree, folder: Folder, target: str) -> None:
+    if target in folder.copied:
+        tree.remove(folder, target)
+    top = folder.children.get(target) if target else folder
+    for inner in tree.folders(top) if top is not None else ():
+        for name in sorted(inner.copied):
+            tree.remove(inner, name)
+
+
+def _clear(tree: Tree, top: Folder) -> None:
+    """Remove what the parent snapshot has below *top*, and leave what this layer has put there."""
+    todo = [top]
+    while todo:
+        folder = todo.pop()
+        for name in os.listdir(tree.fd(folder)):
+            child = folder.children.get(name)
+            if child is not None and child.ours:
+                child.reset = True
+                todo.append(child)
+            elif name not in folder.made:
+                tree.remove(folder, name)
+
+
+def finish(tree: Tree) -> None:
+    """Write the whiteouts of an overlay, and give each folder the status and the time that it must have at the end."""
+    for folder in tree.folders():
+        fd = tree.fd(folder)
+        if tree.overlay:
+            _write_whiteouts(tree, folder, fd)
+        if not folder.explicit:
+            _finish_implicit(tree, folder, fd)
+        elif folder.mtime_ns is not None:
+            os.utime(fd, ns=(folder.mtime_ns, folder.mtime_ns))
+
+
+def _write_whiteouts(tree: Tree, folder: Folder, fd: int) -> None:
+    """Write what overlayfs needs, and only where a lower layer has something: elsewhere it would show the markers."""
+    if folder.in_lower and folder.deleted and folder.parent is not None and folder.parent.shows_lower:
+        _set_opaque(fd)
+    if not folder.whiteouts or not folder.shows_lower:
+        return
+    for name in sorted(folder.whiteouts):
+        child = folder.children.get(name)
+        if child is not None and not child.ours:  # only there to hold whiteouts itself
+            tree.remove(folder, name)
+        if tree.lower_stat(folder, name) is not None:
+            with suppress(FileExistsError):  # this layer has something there, which hides as well
+                os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=fd)
+
+
+def _set_opaque(fd: int) -> None:
+    try:
+        os.setxattr(fd, "trusted.overlay.opaque", b"y")
+    except PermissionError:  # in a user namespace, where overlayfs is mounted with userxattr
+        os.setxattr(fd, "user.overlay.opaque", b"y")
+
+
+def _finish_implicit(tree: Tree, folder: Folder, fd: int) -> None:
+    """Let a folder that the archive only passes through look as in the parent snapshot, if it is still there."""
+    if not tree.overlay and folder.mtime_ns is not None and not folder.reset:
+        os.utime(fd, ns=(folder.mtime_ns, folder.mtime_ns))
+    elif tree.lower is not None and _keeps_lower_status(folder) and (found := tree.lower_stat(folder)) is not None:
+        copy_status(fd, found, tree.lower.xattrs(folder.path).items())
+    else:
+        set_default_status(fd)
+
+
+def _keeps_lower_status(folder: Folder) -> bool:
+    if folder.parent is None:
+        return True
+    return folder.name not in folder.parent.whiteouts and folder.parent.shows_lower

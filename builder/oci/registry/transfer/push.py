@@ -1,0 +1,105 @@
+"""An image into a repository: blobs first, then documents from the lowest up, the tag last.
+
+So nothing that the registry shows ever names something that it does not have, wherever a push is cut off.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import RegistryError
+from pybuild.builder.oci.image import reachable
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.registry.transfer.documents import put_document
+from pybuild.builder.oci.registry.transfer.parallel import Stop, run_all
+from pybuild.builder.oci.registry.transfer.referrers import note_referrer
+from pybuild.builder.oci.registry.transfer.remote import Remote, TransferProgress, no_progress
+from pybuild.builder.oci.registry.transfer.upload import Upload
+
+_DOCUMENTS = media.INDEXES | media.MANIFESTS
+_LOST_CODES = frozenset({"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"})
+_ROUNDS = 3
+
+
+def _nobody(_blob: Descriptor, _outcome: str) -> None:
+    """Nobody wants to know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushOptions:
+    """What a push may know and may tell."""
+
+    sources: Mapping[Digest, Sequence[str]] = field(default_factory=dict)
+    """Repositories of the same registry that may have a blob already."""
+    progress: TransferProgress = no_progress
+    ended: Callable[[Descriptor, str], None] = _nobody
+    """Called once for each blob with what became of it, from several threads, one at a time."""
+    stop: threading.Event | None = None
+
+
+def push_image(
+    remote: Remote, descriptor: Descriptor, tags: Sequence[str], blobs: BlobStore, options: PushOptions
+) -> None:
+    """Bring *descriptor* and all that it leads to into the repository; without *tags* it has no name but its digest."""
+    items = reachable(blobs, descriptor)
+    content = [item for item in items if item.media_type not in _DOCUMENTS and not _foreign(item, blobs)]
+    # A document comes before what it names; the other way round, a registry has the parts before the whole.
+    documents = [item for item in reversed(items) if item.media_type in _DOCUMENTS and item != descriptor]
+    ended = _Once(options.ended)
+    for last in (False,) * (_ROUNDS - 1) + (True,):
+        _push_blobs(remote, content, blobs, options, ended)
+        try:
+            for item in documents:
+                _put(remote, str(item.digest), item, blobs)
+            for target in tags or (str(descriptor.digest),):
+                _put(remote, target, descriptor, blobs)
+        except RegistryError as error:
+            # The registry has dropped something that it had a moment ago: what is missing is brought again.
+            if last or error.code not in _LOST_CODES:
+                raise
+        else:
+            return
+
+
+def _push_blobs(
+    remote: Remote, content: Sequence[Descriptor], blobs: BlobStore, options: PushOptions, ended: "_Once"
+) -> None:
+    stop = Stop(options.stop)
+
+    def bring(item: Descriptor) -> None:
+        sources = [source for source in options.sources.get(item.digest, ()) if source != remote.repository]
+        upload = Upload(remote, item, blobs, sources=sources, progress=options.progress, stop=stop)
+        ended.tell(item, upload.run())
+
+    run_all([partial(bring, item) for item in content], stop)
+
+
+def _put(remote: Remote, target: str, descriptor: Descriptor, blobs: BlobStore) -> None:
+    answer = put_document(remote, target, descriptor, blobs.read(descriptor))
+    if descriptor.media_type in media.MANIFESTS:
+        note_referrer(remote, descriptor, blobs, answer)
+
+
+def _foreign(item: Descriptor, blobs: BlobStore) -> bool:
+    """Tell whether a layer must not be distributed; its manifest says where its owner gives it away."""
+    marked = "nondistributable" in item.media_type or ".foreign." in item.media_type
+    return marked and bool(item.urls) and not blobs.has(item)
+
+
+class _Once:
+    """Tells of each blob once, one after another."""
+
+    def __init__(self, ended: Callable[[Descriptor, str], None]) -> None:
+        self._ended = ended
+        self._told: set[Digest] = set()
+        self._lock = threading.Lock()
+
+    def tell(self, item: Descriptor, outcome: str) -> None:
+        with self._lock:
+            if item.digest not in self._told:
+                self._told.add(item.digest)
+                self._ended(item, outcome)

@@ -1,0 +1,262 @@
+"""One blob into a repository (distribution-spec, "Pushing Blobs").
+
+In this order, the first that works: it is there already; it is mounted from another repository of the same server; it
+is sent in one request; it is sent in pieces, where one request was cut off or is too large for the server. What the
+server says it has is where the next piece begins; a session that it has lost is begun anew.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+from urllib.parse import quote
+
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.errors import RegistryError, RegistryUnavailable
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.registry.transfer.download import PROGRESS
+from pybuild.builder.oci.registry.transfer.parallel import Stop
+from pybuild.builder.oci.registry.transfer.remote import Remote, TransferProgress
+from pybuild.builder.oci.registry.wire.body import FileBody
+from pybuild.builder.oci.registry.wire.http import Reply
+from pybuild.builder.oci.registry.wire.origin import joined
+from pybuild.builder.oci.streams.verified import pieces, verifying
+
+PUSHED, EXISTED, MOUNTED = "Pushed", "Layer already exists", "Mounted from"
+
+CHUNK = 32 * 1024 * 1024
+"""What is sent at once after a single request did not get through."""
+SMALLEST = 64 * 1024
+"""No server is asked to take less: it does not want it at all."""
+
+_RANGE = re.compile(r"(?:bytes=)?0-(\d{1,19})\Z")
+_TYPE = {"Content-Type": "application/octet-stream"}
+_MADE = frozenset({200, 201, 202, 204})
+"""The specification has 201 alone. Whoever takes less than it says misses a blob when the manifest comes."""
+_TAKEN = frozenset({201, 202, 204})
+_GONE = frozenset({404, 410, 416})
+_GONE_CODES = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "RANGE_INVALID"})
+_TOO_LARGE = 413
+
+
+class _Lost(RegistryUnavailable):
+    """The server no longer knows the session; another one may succeed."""
+
+
+@dataclass(slots=True)
+class _Session:
+    """Where the next bytes go, and how many the server has said to have."""
+
+    url: str
+    offset: int = 0
+
+
+class Upload:
+    """One blob on its way out of the store. *sources* are other repositories of the server that may have it."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        wanted: Descriptor,
+        blobs: BlobStore,
+        *,
+        sources: Sequence[str],
+        progress: TransferProgress,
+        stop: Stop,
+    ) -> None:
+        self._remote, self._wanted, self._blobs = remote, wanted, blobs
+        self._sources, self._progress, self._stop = list(sources), progress, stop
+        self._session: _Session | None = None
+        self._file: BinaryIO | None = None
+        self._chunk = 0
+        self._least = 0
+        self._doubtful = False
+        self._refused = False
+
+    def run(self) -> str:
+        """Bring the blob there and tell how: `PUSHED`, `EXISTED`, or `MOUNTED` and the repository.
+
+        Raises:
+            BlobNotFound, SizeMismatch, DigestMismatch, OSError: it is needed, and the store's copy cannot be used.
+            RegistryError: the registry does not take it.
+        """
+        if self._remote.retry.run(self._exists, self._stop.event):
+            self._progress(str(self._wanted.digest), self._wanted.size, self._wanted.size)
+            return EXISTED
+        try:
+            return self._send()
+        finally:
+            if self._file is not None:
+                self._file.close()
+
+    def _send(self) -> str:
+        attempts = self._remote.retry.begin(self._stop.event)
+        farthest = 0
+        while True:
+            self._stop.check()
+            try:
+                with self._remote.lanes.one():
+                    return self._attempt()
+            except RegistryUnavailable as error:
+                if isinstance(error, _Lost):
+                    self._session = None
+                    farthest = 0
+                elif self._session and self._session.offset >= farthest + PROGRESS:
+                    attempts.renew()
+                    farthest = self._session.offset
+                self._doubtful = True
+                attempts.wait(error)
+
+    def _attempt(self) -> str:
+        if self._doubtful:
+            # It may be the answer that got lost, and not the blob.
+            if self._exists():
+                return PUSHED
+            self._recover()
+            self._doubtful = False
+        if self._session is None:
+            mounted = self._open()
+            if mounted:
+                return mounted
+        # Only now: what can be mounted need not be brought from elsewhere first.
+        self._file = self._file or self._blobs.open(self._wanted)
+        self._transmit(self._open_session(), self._file)
+        return PUSHED
+
+    def _exists(self) -> bool:
+        """Ask whether the registry has the blob, with the right length if it tells one."""
+        try:
+            with self._remote.get(f"blobs/{self._wanted.digest}", method="HEAD") as reply:
+                length = reply.headers.get("Content-Length", "")
+        except RegistryUnavailable:
+            raise
+        except RegistryError:
+            # Also where HEAD is not known, or only pushing is allowed: the upload itself tells more.
+            return False
+        return not length.isdecimal() or int(length) == self._wanted.size
+
+    def _open_session(self) -> _Session:
+        if self._session is None:
+            raise _Lost(f"no session for {self._wanted.digest}")
+        return self._session
+
+    def _open(self) -> str:
+        """Begin a session; returns how the blob came there when none is needed."""
+        source = self._sources[0] if self._sources else ""
+        try:
+            reply = self._begin(source)
+        except RegistryUnavailable:
+            raise
+        except RegistryError:
+            if not source:
+                raise
+            # That we may not read there, or that there is no such repository, is no reason to fail.
+            self._sources.clear()
+            source, reply = "", self._begin("")
+        self._sources.clear()
+        with reply:
+            if reply.status == 201:
+                return f"{MOUNTED} {source}" if source else PUSHED
+            self._session = _Session(_location(reply))
+            least = reply.headers.get("OCI-Chunk-Min-Length", "")
+            self._least = int(least) if least.isdecimal() and len(least) < 12 else 0
+        return ""
+
+    def _begin(self, source: str) -> Reply:
+        url = self._remote.url("blobs/uploads/")
+        if source:
+            url += f"?mount={quote(str(self._wanted.digest))}&from={quote(source, safe='')}"
+        return self._remote.change("POST", url, expected=frozenset({201, 202}), source=source)
+
+    def _recover(self) -> None:
+        """Ask a session how far it came; forget it when it is gone."""
+        if self._session is None:
+            return
+        # The answer to one large request got lost somewhere: smaller ones can be gone on with.
+        self._chunk = self._chunk or CHUNK
+        try:
+            with self._remote.change("GET", self._session.url, expected=frozenset({200, 204})) as reply:
+                self._advance(reply, known=0)
+        except RegistryUnavailable:
+            raise
+        except RegistryError:
+            self._session = None
+
+    def _transmit(self, session: _Session, file: BinaryIO) -> None:
+        try:
+            if not session.offset and (not self._chunk or self._wanted.size <= self._chunk):
+                self._finish(session, file, self._wanted.size)
+            else:
+                while session.offset < self._wanted.size:
+                    self._patch(session, file)
+                self._finish(session, file, 0)
+        except RegistryUnavailable:
+            raise
+        except RegistryError as error:
+            self._refusal(error, file)
+
+    def _patch(self, session: _Session, file: BinaryIO) -> None:
+        size = min(max(self._chunk, self._least), self._wanted.size - session.offset)
+        end = session.offset + size
+        headers = {**_TYPE, "Content-Range": f"{session.offset}-{end - 1}"}
+        body = self._body(file, session.offset, size)
+        with self._remote.change("PATCH", session.url, body=body, headers=headers, expected=_TAKEN) as reply:
+            before = session.offset
+            self._advance(reply, known=end)
+        if session.offset <= before:
+            raise RegistryUnavailable(f"{reply.origin} takes nothing more of {self._wanted.digest}")
+
+    def _finish(self, session: _Session, file: BinaryIO, size: int) -> None:
+        """Send the last *size* bytes, and what the whole must be."""
+        joint = "&" if "?" in session.url else "?"
+        url = f"{session.url}{joint}digest={quote(str(self._wanted.digest))}"
+        body = self._body(file, session.offset, size) if size else b""
+        with self._remote.change("PUT", url, body=body, headers=_TYPE, expected=_MADE) as reply:
+            found = reply.headers.get("Docker-Content-Digest", str(self._wanted.digest))
+        if found != str(self._wanted.digest):
+            raise RegistryError(f"{reply.origin} calls {self._wanted.digest} {found[:100]!r}")
+
+    def _advance(self, reply: Reply, *, known: int) -> None:
+        """Go on where the server says; *known* is where to go on when it does not say it."""
+        session = self._open_session()
+        found = _RANGE.match(reply.headers.get("Range", ""))
+        # "0-0" is also how registries spell that they have nothing.
+        offset = known if found is None else (int(found[1]) + 1 if int(found[1]) else 0)
+        if offset > self._wanted.size:
+            raise _Lost(f"{reply.origin} has more of {self._wanted.digest} than there is")
+        session.offset = offset
+        if reply.headers.get("Location"):
+            session.url = _location(reply)
+
+    def _body(self, file: BinaryIO, offset: int, size: int) -> FileBody:
+        def sent(at: int) -> None:
+            self._stop.check()
+            self._progress(str(self._wanted.digest), at, self._wanted.size)
+
+        return FileBody(file=file, offset=offset, size=size, sent=sent)
+
+    def _refusal(self, error: RegistryError, file: BinaryIO) -> None:
+        """Decide what a status other than success means; raises always."""
+        if error.status in _GONE or error.code in _GONE_CODES:
+            raise _Lost(str(error), status=error.status) from error
+        if error.status == _TOO_LARGE:
+            before = self._chunk or self._wanted.size
+            self._chunk = min(CHUNK, max(before // 2, self._least))
+            if before > max(SMALLEST, self._least):
+                raise _Lost(f"{error}; trying smaller pieces", status=error.status) from error
+        if error.code == "DIGEST_INVALID":
+            # Which side is to blame? This raises when it is ours.
+            file.seek(0)
+            for _ in pieces(verifying(self._blobs.open(self._wanted), self._wanted.digest, self._wanted.size)):
+                self._stop.check()
+            if not self._refused:
+                self._refused = True
+                raise _Lost(f"{error}; trying once more", status=error.status) from error
+        raise error
+
+
+def _location(reply: Reply) -> str:
+    location = reply.headers.get("Location")
+    if not location:
+        raise RegistryError(f"{reply.origin} begins an upload without saying where to")
+    return joined(reply.url, location)

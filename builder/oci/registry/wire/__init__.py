@@ -1,0 +1,1 @@
+"""Single HTTP exchanges: connections, certificates, retries, and what their failures mean."""

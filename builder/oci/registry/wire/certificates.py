@@ -1,0 +1,58 @@
+"""Which certificates a server must show, and which we show to it: ``certs.d`` of Docker and of containers.
+
+<folder>/<host>[:<port>]/*.crt          authorities that are trusted for this server besides the host's own
+<folder>/<host>[:<port>]/*.cert *.key   a certificate of ours and its key, under the same name
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pybuild.builder.oci.errors import RegistryError
+from pybuild.builder.oci.registry.wire.origin import Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How to speak TLS with one server. Paths are of files in PEM."""
+
+    verify: bool = True
+    authorities: tuple[str, ...] = ()
+    certificate: str = ""
+    key: str = ""
+
+
+def tls_from(folders: Iterable[Path], origin: Origin) -> Tls | None:
+    """Return what the first of *folders* that knows the server says about it; None when none does.
+
+    Raises:
+        RegistryError: a certificate of ours has no key, or a key no certificate.
+    """
+    for folder in folders:
+        for name in _names(origin):
+            found = folder / name
+            if found.is_dir():
+                return tls_in(found)
+    return None
+
+
+def _names(origin: Origin) -> tuple[str, ...]:
+    """Return how the folder of a server may be called. A host is never a path: `Origin` has checked its letters."""
+    named = f"{origin.host}:{origin.port}"
+    return (named, origin.host) if origin.port == origin.default_port else (named,)
+
+
+def tls_in(folder: Path) -> Tls:
+    """Return what a folder of one server says. Raises RegistryError as `tls_from` does."""
+    names = sorted(os.listdir(folder))
+    keys = {name.removesuffix(".key") for name in names if name.endswith(".key")}
+    certificates = {name.removesuffix(".cert") for name in names if name.endswith(".cert")}
+    for name in sorted(keys ^ certificates):
+        raise RegistryError(f"{folder}: {name}.cert and {name}.key belong together, and one of them is missing")
+    ours = min(keys, default="")
+    return Tls(
+        authorities=tuple(str(folder / name) for name in names if name.endswith(".crt")),
+        certificate=str(folder / f"{ours}.cert") if ours else "",
+        key=str(folder / f"{ours}.key") if ours else "",
+    )

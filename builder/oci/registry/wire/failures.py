@@ -1,0 +1,62 @@
+"""What a failed exchange means: the innermost cause decides, whatever the libraries above it have made of it."""
+
+import socket
+import ssl
+
+from pybuild.builder.oci.errors import RegistryError, RegistryUnavailable
+from pybuild.builder.oci.registry.wire.origin import Origin
+
+UNTRUSTED = "untrusted certificate"
+NOT_TLS = "not TLS"
+_REFUSED_BY_SERVER = frozenset(
+    {
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+        "TLSV1_ALERT_UNKNOWN_CA",
+    }
+)
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
+
+
+def failure_of(origin: Origin, error: Exception) -> RegistryError:
+    """Return the error for an exchange with *origin* that ended with *error*."""
+    cause = _innermost(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return RegistryError(
+            f"{origin}: {cause.verify_message or cause}",
+            hint=f"put the authority into certs.d/{origin.host}:{origin.port}/ca.crt",
+            code=UNTRUSTED,
+        )
+    if isinstance(cause, ssl.SSLError) and cause.reason in _NOT_TLS:
+        return RegistryError(
+            f"{origin}: the server does not speak TLS",
+            hint=f"if plain http is good enough, pass --tls-verify=false, or say http = true for "
+            f'[registry."{origin.name}"] in pybuild.toml',
+            code=NOT_TLS,
+        )
+    if isinstance(cause, ssl.SSLError) and cause.reason in _REFUSED_BY_SERVER:
+        place = f"certs.d/{origin.host}:{origin.port}"
+        return RegistryError(
+            f"{origin}: the server refuses to speak TLS with us: {reason_of(error)}",
+            hint=f"if it wants a certificate, put one into {place}/client.cert and its key into {place}/client.key",
+        )
+    absent = isinstance(cause, socket.gaierror | ConnectionRefusedError)
+    return RegistryUnavailable(f"{origin}: {reason_of(error)}", absent=absent, hung=isinstance(cause, TimeoutError))
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the innermost cause: requests wraps what the kernel said in several layers of object addresses."""
+    error = _innermost(error)
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__)[:200]
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while inner := _cause(error):
+        error = inner
+    return error
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    candidates = (getattr(error, "reason", None), *error.args, error.__cause__)
+    return next((candidate for candidate in candidates if isinstance(candidate, BaseException)), None)

@@ -1,0 +1,238 @@
+"""One HTTP exchange: the only module that imports requests.
+
+Nothing happens here by itself: no redirect is followed, no cookie kept, no password taken from .netrc, nothing retried.
+Proxies come from the usual environment variables, certificate authorities from the system (``SSL_CERT_FILE``,
+``SSL_CERT_DIR``, ``REQUESTS_CA_BUNDLE``) and from what `Tls` names.
+"""
+
+import os
+import ssl
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Self
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
+
+from pybuild.builder.oci.errors import RegistryError, RegistryUnavailable
+from pybuild.builder.oci.registry.wire.body import FileBody
+from pybuild.builder.oci.registry.wire.certificates import Tls
+from pybuild.builder.oci.registry.wire.failures import failure_of, reason_of
+from pybuild.builder.oci.registry.wire.origin import Origin, origin_of
+from pybuild.builder.oci.registry.wire.peers import TellPeer, watch
+from pybuild.builder.oci.streams.verified import PIECE
+
+# Whoever turns verification off knows that; a warning for each request would hide everything else.
+urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+
+CONNECTIONS = 8
+"""Kept for each server; more than the transfers of one command, so that its small requests need not wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long a server may take, in seconds. There is no limit for the whole: layers are large."""
+
+    connect: float = 10
+    stall: float = 30
+    """Without a byte, before the header or in the body."""
+    window: float = 60
+    least: int = 64 * 1024
+    """Bytes that must come in each *window* of waiting: a server that dribbles is as bad as one that is silent."""
+    commit: float = 10e6
+    """Bytes in a second with which a registry must be able to check and keep what it was sent."""
+    clock: Callable[[], float] = time.monotonic
+
+
+class Reply:
+    """Status, header and unread body of an answer; a context manager, so that the connection is given back."""
+
+    def __init__(self, response: requests.Response, origin: Origin, timing: Timing) -> None:
+        self._response, self._timing = response, timing
+        self.origin = origin
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        self.url = response.url or ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection up. Idempotent."""
+        self._response.close()
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body as it came over the wire, whatever Content-Encoding says: its digest counts.
+
+        Raises:
+            RegistryUnavailable: the connection broke, stalled, dribbled or ended early.
+        """
+        # read1 returns what is there; read would wait for a whole piece, out of sight of the clock.
+        read = getattr(self._response.raw, "read1", self._response.raw.read)
+        pace = _Pace(self._timing, self.origin)
+        try:
+            while piece := pace.measure(lambda: read(PIECE, decode_content=False)):
+                yield piece
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise RegistryUnavailable(f"{self.origin}: the connection broke: {reason_of(error)}") from error
+
+    def content(self, limit: int) -> bytes | None:
+        """Return the body of a document, unpacked if it came as gzip; None when it is larger than *limit*."""
+        body = bytearray()
+        for piece in self.pieces():
+            body += piece
+            if len(body) > limit:
+                return None
+        if self.headers.get("Content-Encoding", "").strip().lower() not in {"gzip", "x-gzip"}:
+            return bytes(body)
+        try:
+            plain = zlib.decompressobj(31).decompress(bytes(body), limit + 1)
+        except zlib.error as error:
+            raise RegistryUnavailable(f"{self.origin}: the answer is damaged: {error}") from error
+        return None if len(plain) > limit else plain
+
+
+class _Pace:
+    """Watches how much comes while we wait; the time that we take ourselves does not count."""
+
+    def __init__(self, timing: Timing, origin: Origin) -> None:
+        self._timing, self._origin = timing, origin
+        self._waited, self._came = 0.0, 0
+
+    def measure(self, read: Callable[[], bytes]) -> bytes:
+        begin = self._timing.clock()
+        piece = read()
+        self._waited += self._timing.clock() - begin
+        self._came += len(piece)
+        if self._waited > self._timing.window:
+            if piece and self._came < self._timing.least:
+                raise RegistryUnavailable(f"{self._origin}: too slow: {self._came} bytes in {self._waited:.0f} seconds")
+            self._waited, self._came = 0.0, 0
+        return piece
+
+
+class Transport:
+    """Connections that are kept open between requests. May be used by several threads.
+
+    *peer* is told the address of each server that is connected to; a proxy that the user chose is not its business.
+    """
+
+    def __init__(self, tls: Callable[[Origin], Tls], timing: Timing, peer: TellPeer | None = None) -> None:
+        self._tls, self._timing, self._peer = tls, timing, peer
+        self._sessions: dict[Tls | None, requests.Session] = {}
+        self._lock = threading.Lock()
+
+    def exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | FileBody | None = None
+    ) -> Reply:
+        """Send one request and return the answer as soon as its header is there.
+
+        Raises:
+            RegistryUnavailable: nothing that is HTTP came back.
+            RegistryError: the certificate of the server is not one to trust.
+            OSError: *body* could not be read.
+        """
+        origin = origin_of(url)
+        tls = self._tls(origin)
+        try:
+            response = self._session(tls if origin.scheme == "https" else None).request(
+                method,
+                url,
+                headers={"User-Agent": "pybuild", "Accept-Encoding": "identity", **headers},
+                data=body,
+                stream=True,
+                allow_redirects=False,
+                timeout=(self._timing.connect, self._patience(body)),
+                proxies={} if origin.is_loopback else get_environ_proxies(url),
+                verify=tls.verify,
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            if isinstance(body, FileBody) and body.failure is not None:
+                raise body.failure from error
+            raise failure_of(origin, error) from error
+        return Reply(response, origin, self._timing)
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            for session in self._sessions.values():
+                session.close()
+            self._sessions.clear()
+
+    def _patience(self, body: bytes | FileBody | None) -> float:
+        """Return how long to wait for the header: a registry reads a large blob once more before it answers."""
+        size = 0 if body is None else len(body)
+        return self._timing.stall + size / self._timing.commit
+
+    def _session(self, tls: Tls | None) -> requests.Session:
+        with self._lock:
+            if tls not in self._sessions:
+                self._sessions[tls] = _new_session(tls, self._peer)
+            return self._sessions[tls]
+
+
+def _new_session(tls: Tls | None, peer: TellPeer | None = None) -> requests.Session:
+    """Return a session for https as *tls* says, or for http without it: reading the authorities takes a while."""
+    session = _Session()
+    # Otherwise requests would send the passwords of .netrc to whoever asks.
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.clear()
+    adapter = _TlsAdapter(tls) if tls else HTTPAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
+    if peer is not None:
+        watch(adapter.poolmanager, peer)
+    session.mount("https://" if tls else "http://", adapter)
+    return session
+
+
+class _Session(requests.Session):
+    """A session that never looks where a redirect leads: requests would, also when told not to follow it."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the signature of requests
+        return None
+
+
+class _TlsAdapter(HTTPAdapter):
+    """Connections that trust the authorities of the system and those of a `Tls`."""
+
+    def __init__(self, tls: Tls) -> None:
+        self._context = _tls_context(tls)
+        super().__init__(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, ssl_context=self._context, **options)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        return super().proxy_manager_for(proxy, ssl_context=self._context, **options)
+
+    def cert_verify(self, *_arguments: Any) -> None:
+        """Add nothing: requests would trust a list of its own besides."""
+
+
+def _tls_context(tls: Tls) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    system = ssl.get_default_verify_paths()
+    if not system.cafile and not system.capath:
+        context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE")
+    try:
+        for authority in (*tls.authorities, *([bundle] if bundle else [])):
+            context.load_verify_locations(authority)
+        if tls.certificate:
+            context.load_cert_chain(tls.certificate, tls.key)
+    except OSError as error:
+        files = ", ".join(filter(None, (*tls.authorities, tls.certificate, bundle)))
+        raise RegistryError(f"cannot use the certificates {files}: {error.strerror or error}") from error
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

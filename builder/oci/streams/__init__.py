@@ -1,0 +1,1 @@
+"""Streams of bytes: compression, digests on the way, stages in threads."""

@@ -1,0 +1,260 @@
+"""Compressing layers and reading compressed ones: gzip, zstd, or neither. The only import of isal and zstandard.
+
+Blocks of fixed size are compressed on their own in several threads and joined in order, so the bytes depend on the
+algorithm, the level and the version of the library, never on the number of threads:
+
+- gzip: each 1 MiB is a raw deflate stream that ends at a byte boundary (sync flush); one header before all, an empty
+  last block and one checksum after all make ONE member that every gzip reads.
+- zstd: each 4 MiB is a frame; RFC 8878 has a stream of frames decompress to their concatenation.
+"""
+
+import os
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, BinaryIO, Protocol, cast
+
+from pybuild.builder.oci.errors import LayerError, OciError
+from pybuild.builder.oci.limits import DEFAULT_LIMITS, Limits
+from pybuild.builder.oci.streams import zstd_frames
+from pybuild.builder.oci.streams.older_compression import HEAD, older_pieces
+from pybuild.builder.oci.streams.pipeline import PIECE, ZEROS, Blocks, Pool, Stage
+from pybuild.builder.oci.streams.reading import PieceReader, Readable, Source
+
+Sink = Callable[[bytes | memoryview], None]
+
+_MAX_THREADS = 4
+_DEFAULT_LEVELS = {"gzip": 1, "zstd": 3, "uncompressed": 0}
+_LEVELS = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(1)}
+_ZSTD_BLOCK = 4 << 20
+_ZSTD_WINDOW = 128 << 20
+_GZIP_MAGIC = b"\x1f\x8b"
+# Deflate, no flags, no time, no extra flags, operating system unknown (RFC 1952, section 2.3).
+_GZIP_HEADER = _GZIP_MAGIC + b"\x08\0\0\0\0\0\0\xff"
+_GZIP_LAST_BLOCK = b"\x03\0"
+# Members can be tiny: what is handed to the library begins small, so that little of it is given back.
+_GZIP_FIRST_STEP = 4 << 10
+_GZIP_STEP = 256 << 10
+
+
+class Compressor(Protocol):
+    """Takes pieces of any length, gives compressed ones to its sink; the sink is called from one thread at a time."""
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """Take *piece*, which must not be changed any more. Raises what the sink has raised."""
+        ...
+
+    def close(self) -> None:
+        """Compress what is left; everything has reached the sink afterwards."""
+        ...
+
+    def abort(self) -> None:
+        """Give up: the sink is not called any more and no thread is left. Idempotent."""
+        ...
+
+
+def open_compressor(algorithm: str, level: int | None, sink: Sink, *, threads: int | None = None) -> Compressor:
+    """Return a compressor for ``gzip`` (levels 0 to 9), ``zstd`` (1 to 22) or ``uncompressed``.
+
+    Gzip: levels 1 to 3 are ISA-L's, at hundreds of MB/s; 0 and 4 to 9 are zlib's, smaller and 10 to 100 times slower.
+    """
+    level = check_level(algorithm, level)
+    count = threads or min(_MAX_THREADS, len(os.sched_getaffinity(0)))
+    match algorithm:
+        case "gzip":
+            return _Gzip(level, sink, count)
+        case "zstd":
+            return _Zstd(level, sink, count)
+        case _:
+            return _Plain(sink)
+
+
+def check_level(algorithm: str, level: int | None) -> int:
+    """Return the level to use. Raises OciError for an unknown algorithm or a level it does not have."""
+    levels = _LEVELS.get(algorithm)
+    if levels is None:
+        raise OciError(f"unknown compression: {algorithm!r}", hint="use gzip, zstd or uncompressed")
+    if level is None:
+        return _DEFAULT_LEVELS[algorithm]
+    if level not in levels:
+        raise OciError(f"{algorithm} has no compression level {level}", hint=f"use {levels[0]} to {levels[-1]}")
+    return level
+
+
+class _Plain:
+    def __init__(self, sink: Sink) -> None:
+        self._stage = Stage(sink)
+        self.write = self._stage.put
+        self.close = self._stage.close
+        self.abort = self._stage.abort
+
+
+class _Gzip:
+    def __init__(self, level: int, sink: Sink, threads: int) -> None:
+        from isal import isal_zlib
+
+        self._sink = sink
+        self._crc = self._size = 0
+        self._crc32: Callable[[bytes | memoryview, int], int] = isal_zlib.crc32
+        self._pool = Pool(_deflate_block(level), sink, threads)
+        self._blocks = Blocks(self._take)
+        self.write = self._blocks.write
+        self.abort = self._pool.abort
+        sink(_GZIP_HEADER)
+
+    def _take(self, block: bytes | memoryview) -> None:
+        self._crc = self._crc32(block, self._crc)
+        self._size += len(block)
+        self._pool.put(block)
+
+    def close(self) -> None:
+        self._blocks.flush()
+        self._pool.close()
+        trailer = self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little")
+        self._sink(_GZIP_LAST_BLOCK + trailer)
+
+
+class _Zstd:
+    def __init__(self, level: int, sink: Sink, threads: int) -> None:
+        self._empty = True
+        self._pool = Pool(_zstd_block(level), sink, threads, spare=0)
+        self._blocks = Blocks(self._take, _ZSTD_BLOCK)
+        self.write = self._blocks.write
+        self.abort = self._pool.abort
+
+    def _take(self, block: bytes | memoryview) -> None:
+        self._empty = False
+        self._pool.put(block)
+
+    def close(self) -> None:
+        self._blocks.flush()
+        if self._empty:
+            self._pool.put(b"")  # zero frames would be no zstd stream at all
+        self._pool.close()
+
+
+def _deflate_block(level: int) -> Callable[[bytes | memoryview], bytes]:
+    """Return the function that compresses a block to whole bytes of raw deflate without a last block."""
+    library: Any = zlib
+    if 1 <= level <= 3:
+        from isal import isal_zlib
+
+        library = isal_zlib
+
+    def deflate(block: bytes | memoryview) -> bytes:
+        compressor = library.compressobj(level, zlib.DEFLATED, -15)
+        return bytes(compressor.compress(block) + compressor.flush(zlib.Z_SYNC_FLUSH))
+
+    hole: list[bytes] = []
+
+    def deflate_or_recall(block: bytes | memoryview) -> bytes:
+        if block is not ZEROS:
+            return deflate(block)
+        if not hole:
+            hole.append(deflate(block))
+        return hole[0]
+
+    return deflate_or_recall
+
+
+def _zstd_block(level: int) -> Callable[[bytes | memoryview], bytes]:
+    import zstandard
+
+    return lambda block: zstandard.ZstdCompressor(level=level).compress(block)
+
+
+def decompressing(stream: Readable, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
+    """Return the content of *stream*: gzip, zstd, bzip2, xz or plain by its first bytes; *stream* stays the caller's.
+
+    One layer of compression is taken off, no more. Memory stays bounded whatever the content; ``read`` may return less
+    than was asked for, nothing only at the end.
+
+    Raises:
+        LayerError: while reading: the data is damaged, truncated, followed by garbage, or over a limit.
+    """
+    return cast("BinaryIO", PieceReader(_metered(Source(stream), limits)))
+
+
+def _metered(source: Source, limits: Limits) -> Generator[bytes | memoryview]:
+    total = 0
+    for piece in _pieces(source, limits):
+        total += len(piece)
+        if total > limits.total:
+            raise LayerError(f"more than {limits.total} bytes of uncompressed data", hint="a decompression bomb?")
+        if total > limits.ratio_after and total > limits.ratio * source.read_total:
+            raise LayerError(f"compressed more than {limits.ratio} to 1", hint="a decompression bomb?")
+        yield piece
+
+
+def _pieces(source: Source, limits: Limits) -> Iterator[bytes | memoryview]:
+    head = source.peek(HEAD)
+    if head.startswith(_GZIP_MAGIC):
+        return _gunzip(source, limits)
+    if zstd_frames.is_zstd(head[:4]):
+        return _unzstd(source, limits)
+    if (older := older_pieces(source, head, limits.members)) is not None:
+        return older
+    return iter(lambda: source.view(PIECE), b"")
+
+
+def _gunzip(source: Source, limits: Limits) -> Iterator[bytes]:
+    members = 0
+    while members == 0 or not source.at_end():
+        members += 1
+        _check_members(members, limits)
+        if source.peek(2) != _GZIP_MAGIC:
+            raise LayerError("gzip data is followed by something else")
+        yield from _gunzip_member(source)
+
+
+def _gunzip_member(source: Source) -> Iterator[bytes]:
+    from isal import igzip_lib
+
+    damaged = cast("type[Exception]", igzip_lib.IsalError)  # its stub calls the class an instance
+    inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
+    step = _GZIP_FIRST_STEP
+    while not inflater.eof:
+        data = memoryview(b"")
+        if inflater.needs_input:
+            data = source.view(step)
+            step = min(2 * step, _GZIP_STEP)
+            if not data:
+                raise LayerError("gzip data ends in the middle")
+        try:
+            piece = inflater.decompress(data, PIECE)
+        except damaged as error:
+            raise LayerError(f"damaged gzip data: {error}") from error
+        if piece:
+            yield piece
+    source.back(len(inflater.unused_data))
+
+
+def _unzstd(source: Source, limits: Limits) -> Iterator[bytes]:
+    frames = 0
+    while frames == 0 or not source.at_end():
+        frames += 1
+        _check_members(frames, limits)
+        head = source.peek(4)
+        if zstd_frames.is_skippable(head):
+            zstd_frames.skip_frame(source)
+        elif head == zstd_frames.MAGIC:
+            yield from _unzstd_frame(source)
+        else:
+            raise LayerError("zstd data is followed by something else")
+
+
+def _unzstd_frame(source: Source) -> Iterator[bytes]:
+    import zstandard
+
+    inflater = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
+    for part in zstd_frames.frame_parts(source):
+        try:
+            piece = inflater.decompress(part)
+        except zstandard.ZstdError as error:
+            raise LayerError(f"damaged zstd data: {error}") from error
+        if piece:
+            yield piece
+
+
+def _check_members(count: int, limits: Limits) -> None:
+    if count > limits.members:
+        raise LayerError(f"more than {limits.members} compressed members in one stream")

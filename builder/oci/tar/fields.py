@@ -1,0 +1,155 @@
+"""Reading the fields of tar headers: numbers and names of one block, records of a PAX header. Trusts nothing."""
+
+import os
+import re
+from dataclasses import dataclass
+
+from pybuild.builder.oci.errors import LayerError
+from pybuild.builder.oci.tar.entry import BLOCK
+
+ZERO_BLOCK = bytes(BLOCK)
+
+_MAX_SIZE = (1 << 63) - 1
+_MAX_ID = (1 << 32) - 2  # the last one means "unchanged" to chown
+_MAX_MAJOR, _MAX_MINOR = (1 << 12) - 1, (1 << 20) - 1
+_MAX_TIME = 1 << 40
+_DECIMAL = re.compile(rb"[0-9]{1,19}\Z")
+_TIME = re.compile(rb"(-?[0-9]{1,19})(?:\.([0-9]*))?\Z")
+
+Records = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class RawHeader:
+    """One header block with its fields told apart, before any extension is applied."""
+
+    flag: bytes
+    name: bytes
+    link: bytes
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime: int
+    dev_major: int
+    dev_minor: int
+
+
+def parse_header(block: bytes) -> RawHeader:
+    """Take a header block apart: v7, ustar or GNU. Raises LayerError when it is none, or a field is nonsense."""
+    _verify_checksum(block)
+    magic = block[257:263]
+    known = magic in {b"ustar\0", b"ustar "}
+    name = text(block[:100])
+    # GNU's own format (a space in the magic) keeps times where ustar has the prefix.
+    prefix = text(block[345:500]) if magic == b"ustar\0" else b""
+    return RawHeader(
+        flag=block[156:157],
+        name=prefix + b"/" + name if prefix else name,
+        link=text(block[157:257]),
+        mode=number(block[100:108], "mode", _MAX_SIZE) & 0o7777,
+        uid=number(block[108:116], "user id", _MAX_ID),
+        gid=number(block[116:124], "group id", _MAX_ID),
+        size=number(block[124:136], "size", _MAX_SIZE),
+        mtime=clamp_time(_signed_number(block[136:148], "time")),
+        dev_major=number(block[329:337], "device number", _MAX_MAJOR) if known else 0,
+        dev_minor=number(block[337:345], "device number", _MAX_MINOR) if known else 0,
+    )
+
+
+def _verify_checksum(block: bytes) -> None:
+    try:
+        claimed = number(block[148:156], "checksum", _MAX_SIZE)
+    except LayerError as error:
+        raise LayerError("this is not a tar archive, or it is damaged") from error
+    total = sum(block) - sum(block[148:156]) + 8 * ord(" ")
+    if claimed == total:
+        return
+    # Some old programs added signed characters.
+    if claimed != total - 256 * sum(byte > 0x7F for byte in block[:148] + block[156:]):
+        raise LayerError("this is not a tar archive, or it is damaged: the checksum of a header is wrong")
+
+
+def number(field: bytes, what: str, limit: int) -> int:
+    """Return the number in *field*, 0 for an empty one; from 0 to *limit*."""
+    value = _signed_number(field, what)
+    if not 0 <= value <= limit:
+        raise LayerError(f"invalid {what}: {value}")
+    return value
+
+
+def _signed_number(field: bytes, what: str) -> int:
+    """Octal digits, or GNU's base 256: the top bit set, then a number in two's complement of the other bits."""
+    if field[0] & 0x80:
+        value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
+        return value - (1 << (8 * len(field) - 1)) if field[0] & 0x40 else value
+    digits = field.strip(b" \0")
+    if not digits:
+        return 0
+    try:
+        if digits.isdigit():
+            return int(digits, 8)
+    except ValueError:
+        pass
+    raise LayerError(f"invalid {what}: {shown(field)}")
+
+
+def shown(field: bytes) -> str:
+    """Return the beginning of a field for a message."""
+    return repr(os.fsdecode(field[:40]))
+
+
+def text(field: bytes) -> bytes:
+    """Return what stands before the first zero byte."""
+    return field.partition(b"\0")[0]
+
+
+def clamp_time(seconds: int) -> int:
+    """Return a time that every system call accepts."""
+    return max(-_MAX_TIME, min(seconds, _MAX_TIME))
+
+
+def decimal(value: bytes, what: str, limit: int = _MAX_SIZE) -> int:
+    """Return the number of a PAX record."""
+    if not _DECIMAL.match(value) or int(value) > limit:
+        raise LayerError(f"invalid {what}: {shown(value)}")
+    return int(value)
+
+
+def pax_id(value: bytes, what: str) -> int:
+    """Return the user or group id of a PAX record."""
+    return decimal(value, what, _MAX_ID)
+
+
+def pax_time(value: bytes) -> int:
+    """Return the whole seconds of a PAX time, rounded down."""
+    match = _TIME.match(value)
+    if not match:
+        raise LayerError(f"invalid time: {shown(value)}")
+    seconds = int(match[1])
+    before = value.startswith(b"-") and (match[2] or b"").strip(b"0")
+    return clamp_time(seconds - 1 if before else seconds)
+
+
+def pax_nanoseconds(value: bytes) -> int:
+    """Return what `pax_time` leaves over; digits beyond nanoseconds do not count."""
+    match = _TIME.match(value)
+    rest = int(((match[2] if match else None) or b"")[:9].ljust(9, b"0"))
+    return -rest % 1_000_000_000 if value.startswith(b"-") else rest
+
+
+def parse_records(content: bytes) -> Records:
+    """Return the records ``length key=value newline`` of a PAX header, in order."""
+    records: Records = []
+    at = 0
+    while at < len(content):
+        space = content.find(b" ", at, at + 20)
+        if space < 0 or not _DECIMAL.match(content[at:space]):
+            raise LayerError("malformed PAX header")
+        end = at + int(content[at:space])
+        key, equals, value = content[space + 1 : end - 1].partition(b"=")
+        if end > len(content) or content[end - 1 : end] != b"\n" or not key or not equals or b"\0" in key:
+            raise LayerError("malformed PAX header")
+        records.append((key, value))
+        at = end
+    return records

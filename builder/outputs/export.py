@@ -1,0 +1,115 @@
+"""The end of a build: the image gets its form and its names in the store, then it goes to the outputs."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pybuild.builder.errors import RequestError
+from pybuild.builder.image.names import full_names
+from pybuild.builder.oci import media
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.reporter import Reporter, RunningStep
+from pybuild.builder.request import Output, Request, Shape, Stored
+from pybuild.builder.store.machine import Machine
+from pybuild.runtime.values import frozen
+
+_ARCHIVES = frozenset({"oci", "docker"})
+
+
+@frozen
+class Exported:
+    """An image as the store has it."""
+
+    descriptor: Descriptor
+    names: tuple[str, ...]
+
+
+def check_forms(request: Request) -> None:
+    """Raise RequestError for a form that cannot hold what the build is to write."""
+    if request.squash and any(spec.type == "inline" for spec in request.cache_to):
+        raise RequestError("--squash does not go with --cache-to type=inline", hint="use type=registry or type=local")
+    for output in request.outputs:
+        _check_deleting(output, request.context)
+    for shape in (request.stored.shape, *(output.shape for output in request.outputs)):
+        if not shape.docker:
+            continue
+        if request.annotations:
+            raise RequestError("annotations need OCI media types", hint="leave out oci-mediatypes=false")
+        if (shape.compression or request.compression).algorithm == "zstd":
+            raise RequestError("compression=zstd needs OCI media types", hint="leave out oci-mediatypes=false")
+
+
+def _check_deleting(output: Output, context: Path | str) -> None:
+    """Refuse to empty the root folder of the host, or a folder that the build context is in."""
+    mode = dict(output.options).get("mode", "copy")
+    if mode not in {"copy", "delete"} or (mode == "delete" and output.type != "local"):
+        raise RequestError(f"--output type={output.type} has no mode={mode}", hint="type=local has copy and delete")
+    if mode == "delete" and output.dest is not None:
+        dest = output.dest.resolve()
+        if dest == Path("/") or (isinstance(context, Path) and context.resolve().is_relative_to(dest)):
+            raise RequestError(f"mode=delete would remove the build context in {dest}", hint="name another folder")
+
+
+def timed(request: Request) -> Request:
+    """Return *request* with the time that an output names. Raises RequestError when one is needed and there is none."""
+    if request.stored.epoch is not None:
+        return replace(request, source_date_epoch=request.stored.epoch)
+    if request.stored.rewrite and request.source_date_epoch is None:
+        hint = "set SOURCE_DATE_EPOCH, or give source-date-epoch=SECONDS"
+        raise RequestError("rewrite-timestamp is specified, but no source-date-epoch was found", hint=hint)
+    return request
+
+
+def export(
+    descriptor: Descriptor, tags: tuple[str, ...], request: Request, machine: Machine, step: RunningStep
+) -> Exported:
+    """Name the image, or the index of several, in the store, then write it to the outputs."""
+    stored = request.stored
+    kept = descriptor if stored.shape == Shape() else _shaped(machine, descriptor, stored.shape)
+    if kept.media_type in media.INDEXES:
+        step.status(f"exporting manifest list {kept.digest}")
+    names = full_names(tags)
+    for name in names_of(names, stored, kept.digest) if stored.image else ():
+        machine.layout.tag(name, kept)
+        step.status(f"naming to {name}")
+    if stored.image and not names and not stored.dangling:
+        machine.layout.keep(kept)
+    # Of several targets an archive holds all images, and is written when they are there.
+    outputs = tuple(item for item in request.outputs if not (request.targets and item.type in _ARCHIVES))
+    if outputs:
+        from pybuild.builder.outputs.write import write
+
+        epoch = request.source_date_epoch
+        write(descriptor, names, outputs, machine, step.status, epoch=epoch, nearest_second=True)
+    return Exported(descriptor=kept, names=names)
+
+
+def export_together(images: Sequence[Descriptor], request: Request, machine: Machine, reporter: Reporter) -> None:
+    """Write the archives of a build of several targets: each has the image of every one."""
+    archives = [output for output in request.outputs if output.type in _ARCHIVES]
+    if archives:
+        from pybuild.builder.outputs.write import write_archive
+
+        named = [(full_names(target.tags), image) for target, image in zip(request.targets, images, strict=True)]
+        with reporter.step("exporting all targets"):
+            for output in archives:
+                write_archive(named, output, machine)
+
+
+def _shaped(machine: Machine, descriptor: Descriptor, shape: Shape) -> Descriptor:
+    from pybuild.builder.outputs.write import shaped
+
+    return shaped(machine, descriptor, shape)
+
+
+def names_of(names: tuple[str, ...], stored: Stored, digest: Digest) -> tuple[str, ...]:
+    """Return the names of an image in the store: *names*, and those with its digest."""
+    if not names:
+        return (f"{_repository(stored.dangling)}@{digest}",) if stored.dangling else ()
+    return (*names, *(f"{_repository(name)}@{digest}" for name in names if stored.canonical))
+
+
+def _repository(name: str) -> str:
+    folder, slash, last = name.rpartition("/")
+    return f"{folder}{slash}{last.partition(':')[0]}"

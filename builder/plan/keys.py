@@ -1,0 +1,90 @@
+"""Cache keys (DESIGN, "Keys, snapshots, layers").
+
+The key of a vertex covers its op, the key of the root file system that it changes, and the *content* that it selects
+from other inputs: never the name of a source file, the key of the stage it came from, a time or a secret. So a stage
+that changed, but whose copied files did not, changes no key behind it.
+
+What a selection from a stage contains is known before the stage runs when the same definition was solved before: the
+cache maps the definition of a selection (pick, key of the stage) to the digest of its content.
+
+`MEANING` says which release of its meaning each kind of op is at: it is part of the key.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.plan import codec
+from pybuild.builder.plan.ops import Base, Copy, Git, Http, Mkdir, Op, Pick, Run, Scratch
+
+MEANING: Mapping[type, int] = {Scratch: 1, Base: 1, Http: 1, Git: 1, Copy: 3, Mkdir: 1, Run: 2, Pick: 2}
+"""What an op results in has a number. Raise that of the kind by one when the same op gives something else than before.
+
+`Pick` stands for what counts as content of a selection. The version of the package is no part of any key.
+"""
+
+_NAMES = re.compile(r"[^0-9:]")
+
+
+def picks(op: Op) -> tuple[Pick, ...]:
+    """Return what *op* reads from inputs other than its root file system."""
+    match op:
+        case Copy():
+            return tuple(source for source in op.sources if isinstance(source, Pick))
+        case Run():
+            return tuple(Pick(path=mount.source, input=mount.input) for mount in op.mounts if mount.input > 0)
+        case _:
+            return ()
+
+
+def excluded(op: Op) -> tuple[str, ...]:
+    """Return the patterns that *op* leaves out of its picks."""
+    return op.exclude if isinstance(op, Copy) else ()
+
+
+def key(op: Op, root: Digest | None, contents: tuple[Digest, ...], epoch: int | None = None) -> Digest:
+    """Return the key of a vertex; *contents* are the digests of its picks, in order; no time is after *epoch*."""
+    limit = None if isinstance(op, Base | Scratch) else epoch
+    found = tuple(str(content) for content in contents)
+    return codec.digest("vertex", _meaning(op), _without_paths(op), str(root or ""), found, limit)
+
+
+def _meaning(op: Op) -> int | tuple[int, int]:
+    """Return the release of what *op* means; a pair where only ops of its form have changed, and not their kind."""
+    if isinstance(op, Run) and any(mount.env and not mount.required for mount in op.mounts):
+        # The variable of a secret that was not given used to be unset; it is empty.
+        return MEANING[Run], 1
+    return MEANING[type(op)]
+
+
+def own_key(op: Op, contents: tuple[Digest, ...], epoch: int | None = None) -> Digest | None:
+    """Return the key of the layer of a vertex whose layer is the same on every root; None for all others.
+
+    This is COPY --link. Its record holds that one layer, which goes on top of whatever the root is: when the base
+    changed, nothing is copied again. An owner that is named is looked up in the root, so that it stays an input.
+    """
+    return key(op, None, contents, epoch) if is_independent(op) else None
+
+
+def is_independent(op: Op) -> bool:
+    """Tell whether the layer of *op* is the same on every root."""
+    return isinstance(op, Copy) and op.link and not _NAMES.search(op.chown)
+
+
+def selection_key(op: Op, pick: Pick, source: Digest) -> Digest:
+    """Return the definition of what *op* selects with *pick* from an input with the key *source*."""
+    parents = isinstance(op, Copy) and op.parents
+    return codec.digest("selection", MEANING[Pick], pick.path, excluded(op), parents, str(source))
+
+
+def listing_key(listing: Digest) -> Digest:
+    """Return the definition of what is selected from a folder of the host, by the digest of its listing."""
+    return codec.digest("listing", MEANING[Pick], str(listing))
+
+
+def _without_paths(op: Op) -> Op:
+    if isinstance(op, Copy):
+        sources = tuple(replace(item, path="") if isinstance(item, Pick) else item for item in op.sources)
+        return replace(op, sources=sources)
+    return op

@@ -1,0 +1,93 @@
+"""File modes as ``--chmod`` takes them: octal, or symbolic as in chmod(1): ``u=rwX,go=rX``."""
+
+import re
+from collections.abc import Callable
+
+from pybuild.builder.errors import ResolveError
+from pybuild.grammar.golang import parse_uint32
+
+_ALL = 0o7777
+_CLAUSE = re.compile(r"(?P<who>[ugoa]*)(?P<actions>(?:[-+=](?:[rwxXst]*|[ugo]))+)\Z")
+_ACTION = re.compile(r"(?P<sign>[-+=])(?P<what>[rwxXstugo]*)")
+_SHIFTS = {"u": 6, "g": 3, "o": 0}
+_BITS = {"r": 0o444, "w": 0o222, "x": 0o111, "s": 0o6000, "t": 0o1000}
+_STICKY = 0o1000
+_REACH = {"u": 0o4700, "g": 0o2070, "o": 0o007, "a": 0o6777}
+"""The bits that each letter before the sign lets a clause change. The sticky bit belongs to nobody: see `_reach`."""
+MADE = 0o755
+"""The mode of a directory that a copy makes on the way, unless an octal ``--chmod`` says otherwise."""
+
+_Action = tuple[int, str, str]
+Mode = Callable[[int, bool], int]
+"""From the mode that an entry has, and whether it is a folder, to the one that it gets."""
+
+
+def parse_mode(text: str) -> Mode:
+    """Return what *text* makes of a mode. Raises ResolveError when it is no mode."""
+    if text[:1].isdigit() or not text:
+        return _octal(text)
+    actions: list[_Action] = []
+    for clause in text.split(","):
+        found = _CLAUSE.match(clause)
+        if found is None:
+            raise ResolveError(
+                f"invalid chmod parameter: '{text}'. it should be octal or symbolic, such as 0644 or u=rwX,go=rX"
+            )
+        who, steps = found["who"], _ACTION.finditer(found["actions"])
+        actions += [(_reach(who, step["what"]), step["sign"], step["what"]) for step in steps]
+    return lambda mode, is_folder: _applied(actions, mode & _ALL, is_folder=is_folder)
+
+
+def mode_of_made(text: str) -> int:
+    """Return the mode of the directories that a copy with ``--chmod=text`` makes, its destination and those above.
+
+    mkdir(2) takes nine bits. BuildKit makes them before it looks at a symbolic mode, which has nothing to start from.
+    """
+    return parse_mode(text)(0, True) & 0o777 if text[:1].isdigit() else MADE
+
+
+def _reach(who: str, what: str) -> int:
+    """Return the bits that an action changes, by the rules of BSD's setmode(3), which BuildKit has.
+
+    The sticky bit is reached by who writes ``t`` and means more than the others. Nobody at all, as in ``+t``, reaches
+    everything, but that bit alone as soon as there is a ``t``.
+    """
+    if not who:
+        return _STICKY if "t" in what else _REACH["a"]
+    reach = 0
+    for letter in who:
+        reach |= _REACH[letter]
+    return reach | _STICKY if "t" in what and set(who) != {"o"} else reach
+
+
+def _octal(text: str) -> Mode:
+    try:
+        number = parse_uint32(text, 8)
+    except ValueError:
+        number = _ALL + 1
+    if number > _ALL:
+        raise ResolveError(f"invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777")
+    return lambda _mode, _is_folder: number
+
+
+def _applied(actions: list[_Action], mode: int, *, is_folder: bool) -> int:
+    # X looks at the mode from before: "-x,+X" gives nobody back what it took away.
+    runs = is_folder or bool(mode & 0o111)
+    for reach, sign, what in actions:
+        bits = _wanted(what, mode, runs=runs) & reach
+        if sign == "+":
+            mode |= bits
+        elif sign == "-":
+            mode &= ~bits
+        else:
+            mode = mode & ~reach | bits
+    return mode
+
+
+def _wanted(what: str, mode: int, *, runs: bool) -> int:
+    if what in _SHIFTS:
+        return (mode >> _SHIFTS[what] & 0o7) * 0o111
+    bits = 0
+    for letter in what:
+        bits |= _BITS["x"] * runs if letter == "X" else _BITS[letter]
+    return bits

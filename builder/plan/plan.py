@@ -1,0 +1,49 @@
+"""The plan: what the solver carries out, as data that is kept for the next build.
+
+An unchanged build neither parses nor plans: the plan is remembered under the digest of the Dockerfile's text and the
+request, together with the pinned bases that it was made for.
+"""
+
+from pybuild.builder.plan.ops import Copy, Local, Op
+from pybuild.runtime.values import frozen
+
+
+@frozen
+class Vertex:
+    """An op with its inputs, as numbers of earlier vertices. *name* and *lines* are for display; "" is not shown.
+
+    *platform* is that of the stage.
+    """
+
+    op: Op
+    inputs: tuple[int, ...] = ()
+    name: str = ""
+    platform: str = ""
+    lines: tuple[int, int] = (0, 0)
+    stages: tuple[str, ...] = ()
+    """The stages that have it as a step, by name in lower case; ``stage-1`` is the second when it has none."""
+
+
+@frozen
+class Plan:
+    """Vertices in an order in which inputs come first; the last one is the target.
+
+    *config* is the config document of the image, without layers and times. *pins* says which manifest each image
+    reference stood for; a plan holds only as long as they still do.
+    """
+
+    vertices: tuple[Vertex, ...]
+    config: str = ""
+    created: str = ""
+    """When the plan was made: the time of an image that has no layer of its own to go by."""
+    pins: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[tuple[str, int], ...] = ()
+    """(message, line); line 0 is no place in the Dockerfile."""
+    refusal: str = ""
+    """Why nothing is built although the plan stands: warnings that the Dockerfile calls errors."""
+
+    def is_mounted_context(self, place: int) -> bool:
+        """Tell whether a vertex is the copy of a folder of the host that a RUN mounts, and no step of a stage."""
+        vertex = self.vertices[place]
+        is_copy = isinstance(vertex.op, Copy) and not vertex.name
+        return is_copy and any(isinstance(self.vertices[source].op, Local) for source in vertex.inputs)

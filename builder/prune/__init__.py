@@ -1,0 +1,1 @@
+"""Removing from the store what nothing needs."""

@@ -1,0 +1,128 @@
+"""Which records of the build cache, and which cache mounts, go when it may not grow without end.
+
+What a record costs is what nothing else needs: blobs and unpacked layers of images count for nothing. A record is as
+recently used as any record that stands on it, so the steps of a build that is still in use stay together.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.prune.gc import Freed, disk_usage, mark, remove_mount, snapshot_size
+from pybuild.builder.store.cache import Layers
+from pybuild.builder.store.cache_mounts import CacheMount, cache_mounts
+from pybuild.builder.store.machine import Machine
+
+REGULAR, CACHE_MOUNT = "regular", "exec.cachemount"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What may go, and how much must; sizes in bytes. Without any limit of size all of what may go goes."""
+
+    until: float | None = None
+    """Only what was not used for this many seconds."""
+    reserved_space: int | None = None
+    """The cache is never made smaller than this."""
+    max_used_space: int | None = None
+    min_free_space: int | None = None
+    kind: str = ""
+    """Only ``regular``, results of steps, or ``exec.cachemount``, cache mounts; "" is both."""
+
+    def takes(self, is_mount: bool) -> bool:
+        """Tell whether what is a cache mount, or what is none, may go."""
+        return not self.kind or self.kind == (CACHE_MOUNT if is_mount else REGULAR)
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing is asked for."""
+        return self == Policy()
+
+    @property
+    def is_sized(self) -> bool:
+        """Tell whether there is a limit of size."""
+        return (self.reserved_space, self.max_used_space, self.min_free_space) != (None, None, None)
+
+    def room(self, used: int, free: int) -> int:
+        """Return how many bytes the cache may keep of the *used* ones, when *free* are left on the disk."""
+        limits = []
+        if self.max_used_space is not None:
+            limits.append(self.max_used_space)
+        if self.min_free_space is not None:
+            limits.append(used - max(0, self.min_free_space - free))
+        return max(min(limits, default=0), self.reserved_space or 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    key: str
+    layers: Layers
+    used: float
+    costs: frozenset[str]
+    mount: CacheMount | None = None
+    """What it is, when it is no record of a step."""
+
+
+def evict(machine: Machine, policy: Policy) -> Freed:
+    """Forget records and remove cache mounts as *policy* says, those that were used longest ago first.
+
+    What records named goes with the next `builder.prune.gc.collect`. The caller holds `Machine.collecting`.
+    """
+    sizes: dict[str, int] = {}
+    found = sorted((*_records(machine, sizes), *_mounts(machine, sizes)), key=lambda record: record.used)
+    needed = Counter(cost for record in found for cost in record.costs)
+    used = sum(sizes[cost] for cost in needed)
+    status = os.statvfs(machine.root)
+    room = policy.room(used, status.f_bavail * status.f_frsize)
+    limit = time.time() - (policy.until or 0)
+    gone = []
+    for record in found:
+        if used <= room or (policy.until is not None and record.used > limit):
+            break
+        if policy.is_sized and not record.costs:
+            continue  # an image needs all of it: forgetting the record would free nothing
+        if policy.takes(record.mount is not None):
+            gone.append(record)
+            needed.subtract(record.costs)
+            used -= sum(sizes[cost] for cost in record.costs if needed[cost] == 0)
+    freed = Freed(records=sum(record.mount is None for record in gone))
+    machine.cache.forget([record.key for record in gone if record.mount is None])
+    for record in gone:
+        if record.mount is not None:
+            remove_mount(machine, record.mount, freed)
+    return freed
+
+
+def _mounts(machine: Machine, sizes: dict[str, int]) -> Iterator[_Record]:
+    for mount in cache_mounts(machine):
+        cost = f"mount {mount.folder.name}"
+        sizes[cost] = disk_usage(mount.folder)
+        yield _Record(key="", layers=(), used=mount.used, costs=frozenset({cost}), mount=mount)
+
+
+def _records(machine: Machine, sizes: dict[str, int]) -> Iterator[_Record]:
+    """Yield all records with what they alone keep in the store; *sizes* takes the bytes of that."""
+    marked = mark(machine)
+    found = list(machine.cache.records())
+    latest: dict[str, float] = {}
+    for _, layers, used in found:
+        for chain in machine.snapshot_names(layers):
+            latest[chain] = max(used, latest.get(chain, 0))
+    for key, layers, used in found:
+        costs = set()
+        for layer in layers:
+            if Digest.parse(layer.digest) not in marked.blobs:
+                costs.add(layer.digest)
+                sizes[layer.digest] = layer.size
+        chains = machine.snapshot_names(layers)
+        for chain in chains:
+            if chain not in marked.snapshots:
+                # A name of its own: an uncompressed layer at the bottom has the same digest for blob and snapshot.
+                costs.add(f"snapshot {chain}")
+                if f"snapshot {chain}" not in sizes:
+                    sizes[f"snapshot {chain}"] = snapshot_size(machine, chain)
+        recent = latest[chains[-1]] if chains else used
+        yield _Record(key=key, layers=layers, used=recent, costs=frozenset(costs))

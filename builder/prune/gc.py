@@ -1,0 +1,244 @@
+"""What in the store is still needed, and removing the rest.
+
+Kept are the images that are listed in the layout, with all their documents and layers, and what cache records name.
+A record whose blobs are gone is a miss already and is dropped. Who removes is alone in that (`Machine.collecting`), not
+in the store: what builders and other users rely on they have claimed (`builder.store.leases`), and it stays.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pybuild.builder.errors import Cancelled
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import OciError
+from pybuild.builder.oci.image import children, read_image
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.outputs.tree import folders
+from pybuild.builder.store.cache import Layers
+from pybuild.builder.store.cache_mounts import CacheMount, cache_mounts, remove, sweep, unused
+from pybuild.builder.store.leases import is_used, removing
+from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.snapshotters import COPYING, OVERLAY, present
+from pybuild.runtime.errors import SnapshotError
+from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.snapshots.snapshotter import Snapshotter
+
+
+@dataclass(slots=True)
+class Marked:
+    """What is needed: blobs, snapshots that a build would unpack again, and layers whose times are kept."""
+
+    blobs: set[Digest] = field(default_factory=set)
+    snapshots: set[str] = field(default_factory=set)
+    diff_ids: set[str] = field(default_factory=set)
+
+    def add_layers(self, layers: Layers, machine: Machine) -> None:
+        """Mark the layers of a record."""
+        self.blobs.update(Digest.parse(layer.digest) for layer in layers)
+        self.add_tree([layer.diff_id for layer in layers], machine)
+
+    def add_tree(self, diff_ids: Sequence[str], machine: Machine) -> None:
+        """Mark what stands for a tree beside the blobs of its layers."""
+        self.snapshots.update(machine.times.snapshot_names(diff_ids))
+        self.diff_ids.update(diff_ids)
+
+
+@dataclass(slots=True)
+class Freed:
+    """What was removed."""
+
+    blobs: list[Digest] = field(default_factory=list)
+    snapshots: list[str] = field(default_factory=list)
+    mounts: list[str] = field(default_factory=list)
+    records: int = 0
+    size: int = 0
+
+    def add(self, other: "Freed") -> None:
+        """Count what *other* has as removed, too."""
+        self.blobs += other.blobs
+        self.snapshots += other.snapshots
+        self.mounts += other.mounts
+        self.records += other.records
+        self.size += other.size
+
+
+def mark_images(machine: Machine, descriptors: Iterable[Descriptor]) -> Marked:
+    """Return what the images behind *descriptors* need."""
+    marked = Marked()
+    for descriptor in descriptors:
+        marked.blobs.update(blob.digest for blob in _present(machine, descriptor))
+        with suppress(OciError):
+            marked.add_tree([str(layer) for layer in read_image(machine.blobs, descriptor).config.diff_ids], machine)
+    return marked
+
+
+def mark(machine: Machine) -> Marked:
+    """Return what the images of the layout need."""
+    return mark_images(machine, [descriptor for _, descriptor in machine.layout.entries()])
+
+
+def collect(machine: Machine, *, everything: bool = False) -> Freed:
+    """Remove what nothing needs. With *everything*, cache records and cache mounts count for nothing and go, too.
+
+    The caller holds `Machine.collecting`. Interrupted at any point, the store is whole: records go before their blobs,
+    snapshots before their parents.
+    """
+    freed = Freed()
+    if everything:
+        freed.records = sum(1 for _ in machine.cache.records())
+        machine.cache.forget_all()
+        for mount in list(cache_mounts(machine)):
+            remove_mount(machine, mount, freed)
+    else:
+        freed.records = _forget_broken(machine)
+    _sweep_snapshots(machine, freed)
+    _remove_unneeded(machine, list(machine.blobs.digests()), freed)
+    machine.locks.sweep()
+    _sweep_unused(machine)
+    return freed
+
+
+def _sweep_unused(machine: Machine) -> None:
+    """Remove what is of no use to anybody when the store has no user; nobody becomes one meanwhile."""
+    with removing(machine.root / "locks"):
+        if not is_used(machine.root / "locks"):
+            machine.times.keep_only(_mark_all(machine).diff_ids)
+            machine.blobs.sweep()
+            sweep(machine)
+            # Of images that passed through the store.
+            shutil.rmtree(machine.root / "copying", ignore_errors=True)
+
+
+def remove_mount(machine: Machine, mount: CacheMount, freed: Freed) -> None:
+    """Remove a cache mount, unless a step works with it."""
+    with suppress(Cancelled), unused(mount, machine):
+        freed.size += disk_usage(mount.folder)
+        remove(mount)
+        freed.mounts.append(mount.name)
+
+
+def drop_image(machine: Machine, descriptor: Descriptor) -> Freed:
+    """Remove the blobs of an image that is listed no more, except those that somebody needs."""
+    freed = Freed()
+    _remove_unneeded(machine, [blob.digest for blob in _present(machine, descriptor)], freed)
+    return freed
+
+
+def drop_platform(machine: Machine, manifest: Descriptor) -> Freed:
+    """Remove the blobs of one image of an index that stays listed, except those that somebody needs."""
+    freed = Freed()
+    below = [blob.digest for blob in _present(machine, manifest)]
+    with removing(machine.root / "locks") as claimed:
+        # Once the manifest is gone, the index no longer leads to what it names.
+        if str(manifest.digest) not in claimed:
+            _retire(machine, manifest.digest, freed)
+    _remove_unneeded(machine, below, freed)
+    return freed
+
+
+def _remove_unneeded(machine: Machine, digests: Iterable[Digest], freed: Freed) -> None:
+    """Remove those of *digests* that no image, no record and no user of the store needs."""
+    with removing(machine.root / "locks") as claimed:
+        # Read after the claims: what a user has named or recorded before it ended is found here.
+        needed = _mark_all(machine).blobs
+        for digest in digests:
+            if digest not in needed and str(digest) not in claimed:
+                _retire(machine, digest, freed)
+    machine.blobs.bury()
+
+
+def _mark_all(machine: Machine) -> Marked:
+    """Return what images and records need."""
+    marked = mark(machine)
+    for _, layers, _ in machine.cache.records():
+        marked.add_layers(layers, machine)
+    return marked
+
+
+def _forget_broken(machine: Machine) -> int:
+    broken = []
+    for key, layers, _ in machine.cache.records():
+        if not all(machine.blobs.exists(Digest.parse(layer.digest)) for layer in layers):
+            broken.append(key)
+    machine.cache.forget(broken)
+    return len(broken)
+
+
+def _present(machine: Machine, descriptor: Descriptor) -> Iterator[Descriptor]:
+    """Yield an image's blobs as far as they can be told: of an index, a store often has one platform's image only."""
+    seen: set[Digest] = set()
+    waiting = [descriptor]
+    while waiting:
+        item = waiting.pop()
+        if item.digest in seen:
+            continue
+        seen.add(item.digest)
+        yield item
+        with suppress(OciError):
+            waiting.extend(children(machine.blobs, item))
+
+
+def _retire(machine: Machine, digest: Digest, freed: Freed) -> None:
+    freed.size += machine.blobs.retire(digest)
+    freed.blobs.append(digest)
+
+
+def snapshot_names(machine: Machine) -> tuple[str, ...]:
+    """Return the names of all snapshots, whichever snapshotter made them."""
+    return tuple(dict.fromkeys(name for keeper in present(machine.root) for name in keeper.names()))
+
+
+def _sweep_snapshots(machine: Machine, freed: Freed) -> None:
+    """Remove the snapshots that nobody needs."""
+    keepers = tuple(present(machine.root))
+    for keeper in keepers:
+        # What a killed builder left may be most of what there is to free.
+        keeper.sweep()
+    found = [(keeper, name) for keeper in keepers for name in keeper.names()]
+    sizes = {name: snapshot_size(machine, name) for _, name in found}
+    with removing(machine.root / "locks") as claimed:
+        needed = _mark_all(machine).snapshots | claimed
+        retired = list(_retired([(keeper, name) for keeper, name in found if name not in needed]))
+    for name, bury in retired:
+        bury()
+        freed.snapshots.append(name)
+        freed.size += sizes.pop(name, 0)
+
+
+def _retired(unused: list[tuple[Snapshotter, str]]) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Take snapshots out of sight, those that stand on others first; yield what removes each."""
+    while unused:
+        left = []
+        for keeper, name in unused:
+            try:
+                yield name, keeper.retire(name)
+            except SnapshotError:
+                left.append((keeper, name))
+        if len(left) == len(unused):
+            return
+        unused = left
+
+
+def snapshot_size(machine: Machine, name: str) -> int:
+    """Return the bytes that a snapshot takes on the disk, without those of its parents."""
+    for kind in (OVERLAY, COPYING):
+        with suppress(FileNotFoundError):
+            return disk_usage(machine.root / kind / name.replace(":", "-"))
+    return 0
+
+
+def disk_usage(path: Path) -> int:
+    """Return the bytes that a tree takes on the disk, a file with several names once."""
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    with Root.open_host(path) as root:
+        for folder in folders(root.fd):
+            for entry in folder.entries:
+                identity = (entry.stat.st_dev, entry.stat.st_ino)
+                if entry.stat.st_nlink == 1 or identity not in seen:
+                    seen.add(identity)
+                    total += entry.stat.st_blocks * 512
+    return total

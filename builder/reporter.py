@@ -1,0 +1,208 @@
+"""The steps of a build as its user sees them: numbers, times, output, and how each one ends."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pybuild.builder.errors import BuildError, Cancelled, StepFailed, reason
+from pybuild.builder.oci.errors import OciError
+from pybuild.builder.plan.plan import Plan, Vertex
+from pybuild.builder.progress import Progress, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus
+from pybuild.runtime.errors import RuntimeHostError
+
+_FAILURES = (BuildError, OciError, RuntimeHostError, OSError)
+_NOT_OF_A_STEP = (StepFailed, Cancelled, BrokenPipeError)
+"""A pipe that nobody reads is one of ours to whoever looks on."""
+_TAIL = 64 << 10
+_LAST_LINES = 10
+
+
+class Reporter:
+    """Numbers steps in the order in which they first appear. May be used by several threads at once."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self._begun = self._planned = 0
+        self._lock = threading.Lock()
+
+    def begin(self, name: str) -> "RunningStep":
+        """Announce a step."""
+        with self._lock:
+            self._begun += 1
+            step = RunningStep(self._begun, self.progress)
+            self.progress(StepStarted(step=step.number, name=name, at=step.started))
+        return step
+
+    def expect(self, plan: Plan, more: int) -> None:
+        """Say how many steps are to come: those of *plan*, and *more* of the builder's own."""
+        with self._lock:
+            named = sum(bool(vertex.name) for vertex in plan.vertices)
+            self._planned = self._begun + named + more
+            self.progress(StepsPlanned(total=self._planned))
+
+    @contextmanager
+    def unplanned(self, name: str) -> Iterator[None]:
+        """Show a step that nobody counted beforehand."""
+        with self._lock:
+            self._planned += 1
+            self.progress(StepsPlanned(total=self._planned))
+        with self.step(name):
+            yield
+
+    @contextmanager
+    def step(self, name: str) -> Iterator["RunningStep"]:
+        """Show a step of the builder's own for as long as the block runs."""
+        step = self.begin(name)
+        try:
+            yield step
+        except BaseException as error:
+            step.fail(error)
+            raise
+        step.finish()
+
+
+class RunningStep:
+    """One announced step. It ends once; what comes later is ignored."""
+
+    def __init__(self, number: int, progress: Progress) -> None:
+        self.number = number
+        self.started = time.monotonic()
+        self._progress = progress
+        self._ended = False
+        self._tail: deque[tuple[float, bytes]] = deque()
+        self._size = 0
+
+    def output(self, stream: int, data: bytes) -> None:
+        """Pass on what the step printed, and keep the end of it for an error message."""
+        now = time.monotonic()
+        self._tail.append((now, data))
+        self._size += len(data)
+        while self._size > _TAIL and len(self._tail) > 1:
+            self._size -= len(self._tail.popleft()[1])
+        self._progress(StepOutput(step=self.number, stream=stream, data=data, at=now))
+
+    def say(self, text: str) -> None:
+        """Pass on a line of the builder itself."""
+        self.output(2, f"{text}\n".encode())
+
+    def status(self, name: str, current: int = 0, total: int = 0) -> None:
+        """Tell how far a part of the step is, in bytes; without sizes, that it is done."""
+        done, at = current >= total, time.monotonic()
+        self._progress(StepStatus(step=self.number, id=name, current=current, total=total, done=done, at=at))
+
+    def finish(self, *, cached: bool = False) -> None:
+        """Say that the step is done."""
+        self._end(StepFinished(step=self.number, cached=cached, at=time.monotonic()))
+
+    def fail(self, error: BaseException) -> None:
+        """Say that the step ended with *error*, or was stopped."""
+        stopped = isinstance(error, Cancelled | KeyboardInterrupt)
+        text = "" if stopped else reason(error)
+        self._end(StepFinished(step=self.number, error=text, cancelled=stopped, at=time.monotonic()))
+
+    def _end(self, event: StepFinished) -> None:
+        if not self._ended:
+            self._ended = True
+            self._progress(event)
+
+    def last_lines(self) -> tuple[str, ...]:
+        """Return the last lines of output, each behind the time at which it was complete."""
+        from pybuild.builder.display.overwriting import overwritten
+
+        lines: deque[tuple[float, bytes]] = deque(maxlen=_LAST_LINES)
+        rest = b""
+        at = self.started
+        for at, data in self._tail:
+            *complete, rest = (rest + data).split(b"\n")
+            lines.extend((at, line) for line in complete)
+        if rest:
+            lines.append((at, rest))
+        return tuple(
+            f"{when - self.started:.3f} {overwritten(line).decode('utf-8', 'replace')}" for when, line in lines
+        )
+
+
+class Steps:
+    """The vertices of one plan as steps; a vertex is announced once, one without a name never."""
+
+    def __init__(self, plan: Plan, reporter: Reporter) -> None:
+        self._plan = plan
+        self._reporter = reporter
+        self._lock = threading.Lock()
+        self._steps: dict[int, RunningStep] = {}
+        self._unnamed = RunningStep(0, lambda _event: None)
+
+    def cached(self, place: int) -> None:
+        """Say that a vertex came from the cache."""
+        self._step(place).finish(cached=True)
+
+    @contextmanager
+    def running(self, place: int) -> Iterator[None]:
+        """Show a vertex as running; what goes wrong in the block, here or on the host, becomes the StepFailed of it."""
+        step = self._step(place)
+        try:
+            yield
+        except BaseException as error:
+            step.fail(error)
+            if isinstance(error, _FAILURES) and not isinstance(error, _NOT_OF_A_STEP):
+                raise self.failed(place, error) from error
+            raise
+        step.finish()
+
+    @contextmanager
+    def aside(self, name: str, place: int) -> Iterator[None]:
+        """Show work that is done for a vertex under a name of its own; an error becomes the failure of the vertex.
+
+        Raises:
+            StepFailed: the block failed.
+        """
+        try:
+            with self._reporter.unplanned(name):
+                yield
+        except _FAILURES as error:
+            if isinstance(error, _NOT_OF_A_STEP):
+                raise
+            raise self.failed(place, error) from error
+
+    def output(self, place: int) -> Callable[[int, bytes], None]:
+        """Return what takes the output of a vertex: (stream, bytes)."""
+        return self._step(place).output
+
+    def say(self, place: int) -> Callable[[str], None]:
+        """Return what takes lines of the builder itself, to be shown with those of a vertex."""
+        return self._step(place).say
+
+    def status(self, place: int) -> Callable[[str, int, int], None]:
+        """Return what takes the progress of a part of a vertex: (id, bytes done, bytes in all)."""
+        return self._step(place).status
+
+    def _step(self, place: int) -> RunningStep:
+        name = self._plan.vertices[place].name
+        if not name:
+            return self._unnamed
+        with self._lock:
+            if place not in self._steps:
+                self._steps[place] = self._reporter.begin(name)
+            return self._steps[place]
+
+    def _shown(self, place: int) -> Vertex:
+        """Return the vertex at *place*, or the first that uses it when it has no name: a copy made to be mounted."""
+        vertices = self._plan.vertices
+        for user in range(place + 1, len(vertices)):
+            if not vertices[place].name and place in vertices[user].inputs:
+                place = user
+        return vertices[place]
+
+    def failed(self, place: int, error: Exception) -> StepFailed:
+        """Return *error* as the failure of a vertex, with its name, its lines and the end of its output."""
+        vertex = self._shown(place)
+        return StepFailed(
+            reason(error),
+            step=vertex.name,
+            lines=vertex.lines,
+            exit_code=getattr(error, "exit_code", None),
+            output=self._step(place).last_lines(),
+            hint=str(getattr(error, "hint", "")),
+        )

@@ -1,0 +1,1 @@
+"""From a plan to layers: each vertex from the cache or by carrying it out."""

@@ -1,0 +1,68 @@
+"""What the store has of a plan already: layers of bases, and records that may count."""
+
+from collections.abc import Collection
+
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.plan.ops import Base
+from pybuild.builder.plan.plan import Plan
+from pybuild.builder.store.cache import Layers
+from pybuild.builder.store.freshness import is_young
+from pybuild.builder.store.machine import Machine
+
+
+class Answers:
+    """Answers for the vertices of *plan*: those in *to_run* are run anyway, records older than *ttl* seconds too."""
+
+    def __init__(self, plan: Plan, machine: Machine, to_run: Collection[int], ttl: float | None) -> None:
+        self._plan, self._machine, self._to_run, self._ttl = plan, machine, to_run, ttl
+        self._bases: dict[Base, Layers] = {}
+
+    def base(self, op: Base) -> Layers:
+        """Return the layers of a base image, whose blobs need not be there."""
+        from pybuild.builder.sources.bases import base_layers
+
+        if op not in self._bases:
+            self._bases[op] = base_layers(op, self._machine)
+        return self._bases[op]
+
+    def here(self, layers: Layers) -> bool:
+        """Tell whether the blobs of *layers* are all there."""
+        return all(self._machine.blobs.has(layer.descriptor) for layer in layers)
+
+    def of_root(self, place: int, key: Digest) -> Layers | None:
+        """Return what is recorded under the key of a vertex, on its base as that is now."""
+        layers = self._record(key, place)
+        return None if layers is None else self._on_this_base(place, layers)
+
+    def of_layer(self, place: int, own: Digest | None) -> Layers | None:
+        """Return the layer that is recorded under the own key of a vertex: it goes on any root."""
+        return None if own is None or place in self._to_run else self._record(own, place)
+
+    def base_of(self, place: int) -> int:
+        """Return the vertex that the root file system of *place* began with."""
+        while self._plan.vertices[place].inputs:
+            place = self._plan.vertices[place].inputs[0]
+        return place
+
+    def _record(self, wanted: Digest, place: int) -> Layers | None:
+        cache = self._machine.cache
+        layers = cache.record(wanted)
+        if layers is None or not self._counts(layers):
+            if self._plan.is_mounted_context(place):
+                # Another store has its files with whole seconds; here they are at hand with their times.
+                return None
+            layers = cache.brought(wanted)
+            if layers is None or not self._counts(layers):
+                return None
+        cache.touch(wanted)
+        return layers
+
+    def _counts(self, layers: Layers) -> bool:
+        # A layer of a base comes with the base; what this store made must be there.
+        return self.here(tuple(layer for layer in layers if layer.created)) and is_young(layers, self._ttl)
+
+    def _on_this_base(self, place: int, layers: Layers) -> Layers:
+        """Return *layers* with the blobs that the base has now: it may have been compressed anew since the record."""
+        op = self._plan.vertices[self.base_of(place)].op
+        below = self.base(op) if isinstance(op, Base) else ()
+        return (*below, *layers[len(below) :])

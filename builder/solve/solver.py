@@ -1,0 +1,294 @@
+"""Solving a plan: each vertex from the cache or by running it, independent ones at the same time.
+
+Three passes over the plan. *Keys*: compute the key of each vertex as far as that is possible without running anything.
+*Needs*: from the target down, a vertex whose key has a record is satisfied, and what only it needs is not looked at.
+*Run*: the rest in order of their inputs; a vertex whose key was not known gets it now, and may still turn out to be in
+the cache. A key that two builds need at once is worked on by one of them; the other waits and takes the record.
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from pybuild.builder.content.contents import Contents, Selected, read_again
+from pybuild.builder.content.context import Sources
+from pybuild.builder.errors import BuildError, Cancelled, StepFailed
+from pybuild.builder.oci.errors import OciError
+from pybuild.builder.plan.finished import Finished
+from pybuild.builder.plan.ops import Base, Copy, Local, Op, Run, Scratch
+from pybuild.builder.plan.plan import Plan
+from pybuild.builder.reporter import Reporter, Steps
+from pybuild.builder.request import Request
+from pybuild.builder.solve.answers import Answers
+from pybuild.builder.solve.vertex_keys import VertexKeys
+from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.store.freshness import FirstTimes, to_run, unsettled
+from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.room import storing
+from pybuild.runtime.errors import RuntimeHostError
+from pybuild.runtime.stopping import stoppable
+from pybuild.runtime.values import frozen
+
+_WAITING = "waiting for another build that is at the same step"
+Executor = Callable[[Op, Any], BuiltLayer]
+"""Carries out one op with a `builder.execute.Job` and returns its layer."""
+
+
+@frozen
+class Solved:
+    """What solving gives: the layers of the target, and the keys of all vertices that have one."""
+
+    layers: Layers
+    finished: Finished
+
+
+def solve(
+    plan: Plan, request: Request, machine: Machine, reporter: Reporter, execute: Executor | None = None
+) -> Layers:
+    """Return the layers of the target; see `solve_with_keys`."""
+    return solve_with_keys(plan, request, machine, reporter, execute).layers
+
+
+def solve_with_keys(
+    plan: Plan, request: Request, machine: Machine, reporter: Reporter, execute: Executor | None = None
+) -> Solved:
+    """Solve the target; *execute* carries out one op, `builder.execute.execute` by default.
+
+    Raises:
+        StepFailed: a step did not succeed; what was finished before is in the cache.
+        Cancelled: a KeyboardInterrupt came; the steps that were running have been stopped.
+    """
+    return solve_all(plan, (len(plan.vertices) - 1,), request, machine, reporter, execute=execute)[0]
+
+
+def solve_all(
+    plan: Plan,
+    targets: tuple[int, ...],
+    request: Request,
+    machine: Machine,
+    reporter: Reporter,
+    *,
+    execute: Executor | None = None,
+) -> tuple[Solved, ...]:
+    """Solve each of *targets*, which are places in the plan; see `solve_with_keys`."""
+    cancel = threading.Event()
+    with Sources(request, machine, cancel.is_set) as sources:
+        steps = Steps(plan, reporter)
+        solver = _Solver(plan, request, machine, steps=steps, sources=sources, cancel=cancel)
+        solver.execute = execute
+        try:
+            layers = solver.solve(targets)
+            finished = Finished(plan=plan, targets=(), keys=solver.keys.keys, own_keys=solver.keys.all_own())
+            return tuple(
+                Solved(layers=own, finished=replace(finished, targets=(target,)))
+                for own, target in zip(layers, targets, strict=True)
+            )
+        except KeyboardInterrupt:
+            raise Cancelled("the build was interrupted") from None
+
+
+class _Solver:
+    def __init__(
+        self,
+        plan: Plan,
+        request: Request,
+        machine: Machine,
+        *,
+        steps: Steps,
+        sources: Sources,
+        cancel: threading.Event,
+    ) -> None:
+        self.plan, self.request, self.machine = plan, request, machine
+        self.steps, self.cancel = steps, cancel
+        self.contents = Contents(plan, machine, sources)
+        self.keys = VertexKeys(plan, self.contents, steps, request.source_date_epoch)
+        self.to_run = to_run(plan, request)
+        self.unsettled = unsettled(plan, self.to_run)
+        self.answers = Answers(plan, machine, self.to_run, request.cache_ttl)
+        self.fresh_mounts = FirstTimes()
+        self.made: set[int] = set()
+        """Vertices whose layer is there, and is the same on any root (`keys.own_key`)."""
+        self.results: dict[int, Layers] = {}
+        self.execute: Executor | None = None
+        self.unpacking: dict[int, threading.Lock] = {}
+        """Held, by base, while it is unpacked."""
+
+    def solve(self, targets: tuple[int, ...]) -> tuple[Layers, ...]:
+        self.keys.compute()
+        needed = self._needs(targets)
+        self.contents.keep_only(needed)
+        for place in range(len(self.plan.vertices)):
+            if place not in needed and not isinstance(self.plan.vertices[place].op, Local):
+                self.steps.cached(place)
+        self._run(needed)
+        return tuple(self.results[target] for target in targets)
+
+    def _needs(self, targets: tuple[int, ...]) -> set[int]:
+        """Return the vertices that must be run, or at least looked at again when their inputs are there.
+
+        Layers of a base come with it, even when what stands on the base came from the cache: they are unpacked below
+        what runs, and they are part of the image.
+        """
+        needed: set[int] = set()
+        waiting = [place for target in targets for place in (target, self.answers.base_of(target))]
+        while waiting:
+            place = waiting.pop()
+            vertex = self.plan.vertices[place]
+            if place in needed or isinstance(vertex.op, Local) or self._satisfied(place):
+                continue
+            needed.add(place)
+            if place not in self.unsettled and self.answers.of_layer(place, self.keys.own(place)):
+                self.made.add(place)
+            waiting.extend(self._waits_for(place))
+        return needed
+
+    def _waits_for(self, place: int) -> tuple[int, ...]:
+        """Return the inputs that *place* needs: a layer that is made already needs only the root to stand on."""
+        inputs = self.plan.vertices[place].inputs
+        inputs = inputs[:1] if place in self.made else inputs
+        return (*inputs, *(self.answers.base_of(source) for source in inputs))
+
+    def _satisfied(self, place: int) -> bool:
+        """Tell whether a vertex needs no work; its result is known then."""
+        if place in self.results:
+            return True
+        op = self.plan.vertices[place].op
+        if isinstance(op, Scratch):
+            self.results[place] = ()
+        elif isinstance(op, Base):
+            layers = self.answers.base(op)
+            if not self.answers.here(layers):
+                return False
+            self.results[place] = layers
+        elif place in self.unsettled or place not in self.keys.keys or not self._recorded(place):
+            return False
+        return True
+
+    def _recorded(self, place: int) -> bool:
+        """Take the result of a vertex from the cache, when it is there with all blobs that this store made."""
+        layers = self.answers.of_root(place, self.keys.keys[place])
+        if layers is None:
+            return False
+        self.results[place] = layers
+        return True
+
+    def _run(self, needed: set[int]) -> None:
+        if needed:
+            from pybuild.builder.solve.schedule import run_in_order
+
+            if self.execute is None and any(isinstance(self.plan.vertices[place].op, Run) for place in needed):
+                from pybuild.builder.execute import get_ready
+
+                get_ready()
+            waits_for = {place: needed.intersection(self._waits_for(place)) for place in needed}
+            run_in_order(waits_for, self._solve_one, self.cancel, self.request.jobs)
+
+    def _check(self) -> None:
+        if self.cancel.is_set():
+            raise Cancelled("cancelled")
+
+    def _solve_one(self, place: int) -> None:
+        """Give one vertex its result. Runs in a worker; its inputs are solved."""
+        with stoppable(self._check):
+            self._check()
+            self._solve_vertex(place)
+
+    def _solve_vertex(self, place: int) -> None:
+        vertex = self.plan.vertices[place]
+        if isinstance(vertex.op, Base):
+            self._pull(place, vertex.op)
+            return
+        if place in self.made and self._stacked(place):
+            return
+        with ExitStack() as stack:
+            selected = self._selected(place, stack)
+            # What the inputs turned out to hold counts, not what an earlier build remembered of them.
+            self.keys.settle(place, tuple(item.content for item in selected))
+            own = self.keys.own(place)
+            lock = str(own or self.keys.keys[place])
+            stack.enter_context(
+                self.machine.locks.exclusive(lock, self.cancel.is_set, lambda: self.steps.say(place)(_WAITING))
+            )
+            if place not in self.to_run and self._recorded(place):
+                self.steps.cached(place)
+                return
+            if self._stacked(place):
+                return
+            layer = self._executed(place, selected)
+            if own is not None:
+                self.machine.cache.put_record(own, (layer,))
+            self._keep(place, (layer,))
+
+    def _selected(self, place: int, stack: ExitStack) -> tuple[Selected, ...]:
+        vertex = self.plan.vertices[place]
+        for source in vertex.inputs[1:] if isinstance(vertex.op, Copy) else ():
+            self._unpack_base(place, source)
+        try:
+            return self.contents.open(place, self.results, self.keys.keys, stack)
+        except (BuildError, OciError, RuntimeHostError, OSError) as error:
+            if isinstance(error, StepFailed | Cancelled):
+                raise
+            raise self.steps.failed(place, error) from error
+
+    def _executed(self, place: int, selected: tuple[Selected, ...]) -> BuiltLayer:
+        from pybuild.builder.execute import Job, execute
+
+        vertex = self.plan.vertices[place]
+        if isinstance(vertex.op, Run):
+            for source in vertex.inputs:
+                self._unpack_base(place, source)
+        with self.steps.running(place), storing(self.machine.root):
+            if note := read_again(selected):
+                self.steps.output(place)(2, note.encode())
+            job = Job(
+                machine=self.machine,
+                request=self.request,
+                root=self._root(place),
+                inputs=tuple(self.results.get(source) for source in vertex.inputs),
+                selected=selected,
+                output=self.steps.output(place),
+                status=self.steps.status(place),
+                cancel=self.cancel,
+                fresh_mounts=self.fresh_mounts if place in self.to_run else None,
+            )
+            return (self.execute or execute)(vertex.op, job)
+
+    def _unpack_base(self, place: int, source: int) -> None:
+        """Unpack the base of an input of *place* as a step of its own: its time is no part of that of *place*."""
+        base = self.answers.base_of(source)
+        op = self.plan.vertices[base].op
+        if not isinstance(op, Base):
+            return
+        layers = self.answers.base(op)
+        with self.unpacking.setdefault(base, threading.Lock()):
+            if not self.machine.is_unpacked(layers):
+                with self.steps.aside(f"unpacking {op.reference}", place), storing(self.machine.root):
+                    self.machine.unpack(layers, self.cancel.is_set)
+
+    def _stacked(self, place: int) -> bool:
+        """Put the layer that a vertex has on every root on top of this one; tell whether it was there."""
+        layers = self.answers.of_layer(place, self.keys.own(place))
+        if layers is None:
+            return False
+        self.keys.settle(place, self.keys.known[place])
+        self._keep(place, layers)
+        self.steps.cached(place)
+        return True
+
+    def _root(self, place: int) -> Layers:
+        inputs = self.plan.vertices[place].inputs
+        return self.results[inputs[0]] if inputs else ()
+
+    def _keep(self, place: int, layers: Layers) -> None:
+        """Record *layers* on top of the root of a vertex as its result."""
+        self.results[place] = (*self._root(place), *layers)
+        self.machine.cache.put_record(self.keys.keys[place], self.results[place])
+
+    def _pull(self, place: int, op: Base) -> None:
+        from pybuild.builder.sources.bases import pull_layers
+
+        with self.steps.running(place), storing(self.machine.root):
+            pull_layers(op, self.machine, self.steps.status(place), self.steps.say(place), self.cancel)
+        self.results[place] = self.answers.base(op)

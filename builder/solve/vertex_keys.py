@@ -1,0 +1,73 @@
+"""The keys of the vertices of a plan: what follows before anything runs, and what turns out when inputs are there."""
+
+from pybuild.builder.content.contents import Contents
+from pybuild.builder.errors import BuildError
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.plan.keys import is_independent, key, own_key, picks
+from pybuild.builder.plan.ops import Local
+from pybuild.builder.plan.plan import Plan
+from pybuild.builder.reporter import Steps
+from pybuild.runtime.errors import RuntimeHostError
+
+
+class VertexKeys:
+    """Keys by place in the plan. *epoch* is SOURCE_DATE_EPOCH, which decides what a layer holds."""
+
+    def __init__(self, plan: Plan, contents: Contents, steps: Steps, epoch: int | None) -> None:
+        self._plan, self._contents, self._steps, self._epoch = plan, contents, steps, epoch
+        self.keys: dict[int, Digest] = {}
+        self.known: dict[int, tuple[Digest, ...]] = {}
+        """What vertices select, as far as it was known before anything ran, or turned out when they were solved."""
+
+    def compute(self) -> None:
+        """Compute the keys that follow from the plan, the context and what the cache knows of earlier builds."""
+        for place, vertex in enumerate(self._plan.vertices):
+            rooted = not vertex.inputs or vertex.inputs[0] in self.keys
+            if isinstance(vertex.op, Local) or not (rooted or is_independent(vertex.op)):
+                continue
+            contents = self._known_contents(place)
+            if contents is None:
+                continue
+            self.known[place] = contents
+            if rooted:
+                self.settle(place, contents)
+
+    def settle(self, place: int, contents: tuple[Digest, ...]) -> None:
+        """Give a vertex its key, now that it is known what it selects; the key of its root file system is known."""
+        self.known[place] = contents
+        inputs = self._plan.vertices[place].inputs
+        root = self.keys[inputs[0]] if inputs else None
+        self.keys[place] = key(self._plan.vertices[place].op, root, contents, self._epoch)
+
+    def own(self, place: int) -> Digest | None:
+        """Return the key of the layer of a vertex on any root; None when it has none, or it is not known yet."""
+        contents = self.known.get(place)
+        return None if contents is None else own_key(self._plan.vertices[place].op, contents, self._epoch)
+
+    def all_own(self) -> dict[int, Digest]:
+        """Return the own key of each vertex that has one."""
+        found = {place: self.own(place) for place in self.known}
+        return {place: own for place, own in found.items() if own is not None}
+
+    def _known_contents(self, place: int) -> tuple[Digest, ...] | None:
+        """Return the digests of what a vertex selects, None when one of them is not known yet."""
+        vertex = self._plan.vertices[place]
+        found = []
+        for number, pick in enumerate(picks(vertex.op)):
+            source = vertex.inputs[pick.input]
+            if isinstance(self._plan.vertices[source].op, Local):
+                content = self._context_content(place, number, source)
+            else:
+                content = self._contents.remembered(place, number, self.keys.get(source))
+            if content is None:
+                return None
+            found.append(content)
+        return tuple(found)
+
+    def _context_content(self, place: int, number: int, source: int) -> Digest | None:
+        """Return what a vertex selects from the context; a path that is missing there is the fault of the vertex."""
+        with self._steps.running(source):
+            try:
+                return self._contents.of_context(place, number)
+            except (BuildError, RuntimeHostError, OSError) as error:
+                raise self._steps.failed(place, error) from error

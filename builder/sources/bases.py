@@ -1,0 +1,180 @@
+"""Base images: from references to pinned images, and their layers when something needs them.
+
+A reference is looked up in the store first, then in its registry (``--pull`` decides otherwise), with the mirrors and
+credentials that this user has configured. What a registry gave is kept under its name, so the next build works without
+a network. Only manifest and config are fetched here; layers come when a step must read them or the image is written.
+"""
+
+import threading
+from collections.abc import Callable
+
+from pybuild.builder.errors import BuildError, Cancelled, PullFailed
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.documents import describe
+from pybuild.builder.oci.errors import ImageNotFound, OciError
+from pybuild.builder.oci.image import Image, read_image
+from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.media import INDEXES
+from pybuild.builder.oci.model import Descriptor, ImageConfig, Platform
+from pybuild.builder.plan.ops import Base
+from pybuild.builder.progress import silent
+from pybuild.builder.reporter import Reporter, RunningStep
+from pybuild.builder.store.cache import Layers
+from pybuild.builder.store.machine import Machine, image_layers
+from pybuild.runtime.values import frozen
+
+_LAYOUT = "oci-layout://"
+UNSEEN = Reporter(silent)
+"""Steps that nobody sees."""
+
+
+@frozen
+class Pinned:
+    """What a reference stood for when the build began."""
+
+    reference: str
+    image: Image
+
+    @property
+    def config(self) -> ImageConfig:
+        """The config of the image."""
+        return self.image.config
+
+    @property
+    def manifest(self) -> str:
+        """The digest of the image manifest."""
+        return str(self.image.descriptor.digest)
+
+
+def pin(
+    reference: str, platform: Platform, machine: Machine, reporter: Reporter = UNSEEN, *, pull: str, context: str = ""
+) -> Pinned:
+    """Return what *reference* (a full name) stands for; *pull* is `builder.request.Request.pull`.
+
+    Asking a registry is a step of its own for *reporter*, named after the *context* that the reference is given by.
+
+    Raises:
+        PullFailed: neither the store nor the registry has it for this platform.
+    """
+    if reference.startswith(_LAYOUT):
+        from pybuild.builder.sources.oci_layout import resolve
+
+        return Pinned(reference=reference, image=resolve(reference, platform, machine))
+
+    def pulled() -> Image:
+        with reporter.step(
+            f"[{f'context {context}' if context else 'internal'}] load metadata for {reference}"
+        ) as step:
+            return _asked(reference, platform, machine, step)
+
+    return Pinned(reference=reference, image=_found(reference, platform, machine, pulled, pull))
+
+
+def _found(reference: str, platform: Platform, machine: Machine, pulled: Callable[[], Image], pull: str) -> Image:
+    local = None if pull == "always" else stored(reference, platform, machine)
+    if pull == "newer" and local is not None:
+        try:
+            return pulled()
+        except PullFailed:
+            return local
+    if pull == "never" and local is None:
+        raise PullFailed(
+            f"{reference}: not found in the store", hint="--pull=never asks no registry; pull it, or load it"
+        )
+    return local or pulled()
+
+
+def stored(reference: str, platform: Platform, machine: Machine) -> Image | None:
+    """Return the image that the store, or a layout of the host, has under *reference* for *platform*."""
+    from pybuild.grammar.reference import parse_reference
+
+    if reference.startswith(_LAYOUT):
+        from pybuild.builder.sources.oci_layout import resolve
+
+        try:
+            return resolve(reference, platform, machine)
+        except BuildError:
+            return None
+    descriptor = machine.layout.resolve(reference)
+    digest = parse_reference(reference).digest if descriptor is None and "@" in reference else None
+    if digest is not None and machine.blobs.exists(Digest.parse(digest)):
+        descriptor = _describe(Digest.parse(digest), machine)
+    if descriptor is None:
+        return None
+    try:
+        # An image that is for one platform is taken for any, as Docker does; the check InvalidBaseImagePlatform warns.
+        return read_image(machine.blobs, descriptor, platform if descriptor.media_type in INDEXES else None)
+    except OciError:
+        return None
+
+
+def _asked(reference: str, platform: Platform, machine: Machine, step: RunningStep) -> Image:
+    from pybuild.builder.oci.registry.registry import open_registry
+    from pybuild.builder.sources.registry_access import access_of
+    from pybuild.grammar.reference import parse_reference
+
+    name = parse_reference(reference)
+    target = name.digest or name.tag or "latest"
+    try:
+        with open_registry(name.registry, access_of(machine, step.say)) as registry:
+            resolved = registry.resolve(name.repository, target, machine.blobs, platform)
+            for text in registry.warnings:
+                step.say(f"warning: {text}")
+    except ImageNotFound as error:
+        raise PullFailed(f"{reference}: not found", hint="bring it in with pybuild import or load") from error
+    except OciError as error:
+        hint = error.hint or "bring it in with pybuild import or load to build without a registry"
+        raise PullFailed(f"failed to resolve source metadata for {reference}: {error}", hint=hint) from error
+    machine.layout.tag(reference, resolved.pinned)
+    return resolved.image
+
+
+def base_layers(op: Base, machine: Machine) -> Layers:
+    """Return the layers of a pinned base, whether or not their blobs are in the store."""
+    return image_layers(_image(op, machine))
+
+
+def _image(op: Base, machine: Machine) -> Image:
+    return read_image(machine.blobs, _describe(Digest.parse(op.manifest), machine))
+
+
+def _describe(digest: Digest, machine: Machine) -> Descriptor:
+    """Return the descriptor of a document of the store, by what the document says of itself."""
+    with machine.blobs.open(digest) as file:
+        return describe(file.read(DOCUMENT_LIMIT), digest)
+
+
+def pull_layers(
+    op: Base,
+    machine: Machine,
+    progress: Callable[[str, int, int], None],
+    tell: Callable[[str], None],
+    cancel: threading.Event | None = None,
+) -> None:
+    """Bring the layers of a base that are not in the store; what is cut off goes on with the next build.
+
+    Raises:
+        PullFailed: the registry does not give them.
+        Cancelled: *cancel* was set.
+    """
+    from pybuild.builder.oci.registry.registry import open_registry
+    from pybuild.builder.sources.registry_access import access_of
+    from pybuild.grammar.reference import parse_reference
+
+    image = _image(op, machine)
+    missing = tuple(layer for layer in image.manifest.layers if not machine.blobs.has(layer))
+    if not missing:
+        return
+    if op.reference.startswith(_LAYOUT):
+        from pybuild.builder.sources.oci_layout import fetch
+
+        fetch(op.reference, missing, machine)
+        return
+    name = parse_reference(op.reference)
+    try:
+        with open_registry(name.registry, access_of(machine, tell)) as registry:
+            registry.fetch(name.repository, missing, machine.blobs, progress, cancel)
+    except OciError as error:
+        if cancel is not None and cancel.is_set():
+            raise Cancelled("cancelled") from error
+        raise PullFailed(f"failed to pull {op.reference}: {error}", hint=error.hint) from error

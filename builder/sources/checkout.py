@@ -1,0 +1,186 @@
+"""A commit of a repository with its submodules as files in a folder.
+
+Every repository is checked out in a folder of its own, and what a submodule holds is moved to its place when git has
+done its work: git never writes into a tree that another repository has prepared.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from posixpath import dirname
+from urllib.parse import urlsplit
+
+from pybuild.builder.errors import BuildError
+from pybuild.builder.plan.ops import Git as GitOp
+from pybuild.builder.sources.address import check_git_url, git_host
+from pybuild.builder.sources.git import Git, check_commit
+from pybuild.runtime.errors import UnsafePathError
+from pybuild.runtime.paths.safepath import Root, open_beneath
+
+_DEPTH = 10
+_MOST = 1000
+_GITLINK = re.compile(rb"160000 commit ([0-9a-f]{40}|[0-9a-f]{64})\t(.+)\Z", re.DOTALL)
+_KEY = re.compile(r"submodule\.(?P<name>.+)\.(?P<key>path|url)\Z", re.DOTALL)
+_ENCRYPTED = ("https://", "ssh://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Submodule:
+    path: str
+    commit: str
+    url: str
+
+
+class Checkout:
+    """Checks out one op below *scratch*, a folder that is empty and removed by the caller."""
+
+    def __init__(self, op: GitOp, git: Git, scratch: Path) -> None:
+        self._op, self._git, self._scratch = op, git, scratch
+        self._count = 0
+
+    def run(self) -> tuple[Path, int]:
+        """Return the folder of the checkout and the time of the commit. Raises BuildError."""
+        op = self._op
+        folder = self._repository(op.url, op.commit, op.tag or op.ref, tag=op.tag)
+        seconds = self._git.run("show", "-s", "--format=%ct", check_commit(op.commit), folder=folder)
+        if op.submodules:
+            self._submodules(folder, op.url, op.commit, depth=1)
+        if not op.keep_git_dir:
+            _rename(folder / ".git", self._scratch / "git-0")
+        return folder, max(0, int(seconds.split()[-1]))
+
+    def _repository(self, url: str, commit: str, ref: str, *, tag: str = "") -> Path:
+        """Fetch *commit* into a new folder and check it out."""
+        folder = self._scratch / f"tree-{self._count}"
+        self._count += 1
+        form = "sha256" if len(check_commit(commit)) == 64 else "sha1"
+        self._git.run("init", "-q", "--template=", f"--object-format={form}", "--", str(folder))
+        self._fetch(folder, check_git_url(url), commit, ref)
+        if tag:
+            self._fetch_one(folder, url, f"+{tag}:{tag}")
+        self._git.run("checkout", "-q", "--detach", "--force", commit, folder=folder)
+        return folder
+
+    def _fetch(self, folder: Path, url: str, commit: str, ref: str) -> None:
+        """Bring *commit*: by its name, which not every server allows, else by what leads to it, else everything."""
+        failure = BuildError(f"{url} does not have the commit {commit}")
+        for wanted in filter(None, (commit, ref)):
+            try:
+                self._fetch_one(folder, url, wanted)
+            except BuildError as error:
+                failure = error
+            if self._has(folder, commit):
+                return
+        try:
+            self._fetch_one(folder, url, "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*", depth=0)
+        except BuildError:
+            raise failure from None
+        if not self._has(folder, commit):
+            raise failure
+
+    def _fetch_one(self, folder: Path, url: str, *wanted: str, depth: int = 1) -> None:
+        options = ["--progress", "--no-tags", "--no-write-fetch-head", *([f"--depth={depth}"] if depth else [])]
+        self._git.run("fetch", *options, "--", url, *wanted, folder=folder, url=url)
+
+    def _has(self, folder: Path, commit: str) -> bool:
+        try:
+            self._git.run("cat-file", "-e", f"{commit}^{{commit}}", folder=folder)
+        except BuildError:
+            return False
+        return True
+
+    def _submodules(self, folder: Path, url: str, commit: str, depth: int) -> None:
+        found = self._listed(folder, url, commit)
+        if found and depth > _DEPTH:
+            raise BuildError(f"{url}: submodules more than {_DEPTH} deep")
+        for module in found:
+            if self._count > _MOST:
+                raise BuildError(f"{self._op.url}: more than {_MOST} submodules")
+            inner = self._repository(module.url, module.commit, "")
+            self._submodules(inner, module.url, module.commit, depth + 1)
+            _rename(inner / ".git", self._scratch / f"git-{self._count}-{depth}")
+            _place(inner, folder, module.path)
+
+    def _listed(self, folder: Path, url: str, commit: str) -> list[_Submodule]:
+        """Return the submodules that are needed for the folder that is wanted, by path."""
+        links = {}
+        for line in self._git.run("ls-tree", "-r", "-z", "--full-tree", commit, folder=folder).split(b"\0"):
+            match = _GITLINK.match(line)
+            if match is not None:
+                links[os.fsdecode(match[2])] = match[1].decode()
+        if not links:
+            return []
+        urls = self._urls(folder, commit)
+        missing = next((path for path in links if path not in urls), None)
+        if missing is not None:
+            raise BuildError(f"{url}: no url found for submodule path '{missing}' in .gitmodules")
+        return [
+            _Submodule(path=path, commit=link, url=_submodule_url(url, urls[path]))
+            for path, link in sorted(links.items())
+        ]
+
+    def _urls(self, folder: Path, commit: str) -> dict[str, str]:
+        """Return the addresses of ``.gitmodules`` by path, as they are written there."""
+        options = ("--blob", f"{commit}:.gitmodules", "-z", "--get-regexp", r"^submodule\..*\.(path|url)$")
+        try:
+            output = self._git.run("config", *options, folder=folder)
+        except BuildError:
+            return {}
+        named: dict[str, dict[str, str]] = {}
+        for item in os.fsdecode(output).split("\0"):
+            key, _, value = item.partition("\n")
+            match = _KEY.match(key)
+            if match is not None:
+                named.setdefault(match["name"], {})[match["key"]] = value
+        return {entry["path"]: entry["url"] for entry in named.values() if len(entry) == 2}
+
+
+def _submodule_url(parent: str, url: str) -> str:
+    """Return the address of a submodule; a relative one stands beside that of its repository."""
+    if url.startswith(("./", "../")):
+        base = parent.rstrip("/")
+        while url.startswith(("./", "../")):
+            if url.startswith("../"):
+                base = base.rpartition("/")[0] if "/" in base.partition("://")[2] or "://" not in base else ""
+            url = url.partition("/")[2]
+        url = f"{base}/{url}"
+        if git_host(url) != git_host(parent):
+            raise BuildError(f"{parent}: the address of a submodule leaves the host")
+    _check_reachable(parent, check_git_url(url))
+    return url
+
+
+def _check_reachable(parent: str, url: str) -> None:
+    """Refuse what a repository must not make this machine request: weaker protocols, private addresses."""
+    if parent.startswith(_ENCRYPTED) and not url.startswith(_ENCRYPTED) and "://" in url:
+        raise BuildError(f"{parent} has a submodule at {url}, which is not encrypted")
+    if _is_private(url) and not _is_private(parent):
+        raise BuildError(f"{parent} has a submodule at {url}, an address of a private network")
+
+
+def _is_private(url: str) -> bool:
+    from pybuild.builder.oci.registry.wire.origin import origin_of
+
+    host = git_host(url)
+    port = urlsplit(url).port if "://" in url else None
+    return origin_of(f"https://[{host}]" if ":" in host else f"https://{host}:{port or 443}").is_private
+
+
+def _place(inner: Path, folder: Path, path: str) -> None:
+    """Move the checkout of a submodule into the empty folder that git made at *path*; no link is followed."""
+    with Root.open_host(folder) as root:
+        try:
+            parent = open_beneath(root.fd, dirname(path))
+        except (OSError, UnsafePathError) as error:
+            raise BuildError(f"submodule path '{path}' is not a folder of the repository") from error
+        try:
+            os.rename(inner, path.rpartition("/")[2], dst_dir_fd=parent)
+        except OSError as error:
+            raise BuildError(f"submodule path '{path}' is not an empty folder") from error
+        finally:
+            os.close(parent)
+
+
+def _rename(old: Path, new: Path) -> None:
+    os.rename(old, new)

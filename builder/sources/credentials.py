@@ -1,0 +1,46 @@
+"""Secrets that stand for the user towards other hosts: from their ids to the header that is sent.
+
+    HTTP_AUTH_TOKEN_<host>  HTTP_AUTH_HEADER_<host>     for ADD of files and contexts over HTTP
+    GIT_AUTH_TOKEN.<host>   GIT_AUTH_HEADER.<host>      for git over HTTP; without the host: for the repository that the
+    GIT_AUTH_TOKEN          GIT_AUTH_HEADER             user named, not for those of its submodules
+
+A value goes to the host that it is for and to no other, whatever that host redirects to.
+"""
+
+import base64
+
+from pybuild.builder.errors import BuildError
+from pybuild.builder.request import Request
+from pybuild.builder.sources.secrets import read_secret
+
+
+def http_authorization(host: str, request: Request) -> str | None:
+    """Return the value of the Authorization header for *host*, None when there is no secret for it."""
+    header = _secret(f"HTTP_AUTH_HEADER_{host}", request)
+    if header is not None:
+        return header
+    token = _secret(f"HTTP_AUTH_TOKEN_{host}", request)
+    return None if token is None else f"Bearer {token}"
+
+
+def git_authorization(host: str, request: Request, *, own: bool) -> str | None:
+    """Return the value of the Authorization header for git at *host*; *own* when the user named that host."""
+    for suffix in (f".{host}", *([""] if own else [])):
+        header = _secret(f"GIT_AUTH_HEADER{suffix}", request)
+        if header is not None:
+            return header
+        token = _secret(f"GIT_AUTH_TOKEN{suffix}", request)
+        if token is not None:
+            return "basic " + base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    return None
+
+
+def _secret(name: str, request: Request) -> str | None:
+    found = next((secret for secret in request.secrets if secret.id == name), None)
+    if found is None:
+        return None
+    value = read_secret(found).decode("utf-8", "replace").strip()
+    # A line break would begin another header.
+    if not value or not value.isascii() or not value.isprintable():
+        raise BuildError(f"secret {name}: not the text of one header line")
+    return value

@@ -1,0 +1,229 @@
+"""The git program, run so that a repository can make it do nothing but fetch (SECURITY C03).
+
+- The environment is made anew: no settings of the user or the host, no questions, no hooks, no file system monitor.
+- An address has been checked by `builder.sources.address`, names and commits by patterns, before git sees them; ``--``
+  stands before them, so that nothing is taken for an option, not even what a server answers.
+- Only the protocol of the address itself is permitted: no helper programs, no files of this host.
+- Credentials travel in the environment, which only this user can read, and go to one host.
+"""
+
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+from pybuild.builder.errors import BuildError, Cancelled
+from pybuild.builder.request import Request
+from pybuild.builder.sources.address import GitSource, check_git_url, git_host, is_commit
+from pybuild.builder.sources.credentials import git_authorization
+from pybuild.builder.sources.facts import Resolved
+
+_OUTPUT_LIMIT = 64 << 20
+_STALL = 120
+"""Seconds in which a conversation with a server may stay silent."""
+_TICK = 0.1
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_LINE = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64})\t(\S+)\Z")
+_SETTINGS = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.attributesFile": "/dev/null",
+    "core.excludesFile": "/dev/null",
+    "core.logAllRefUpdates": "false",
+    "core.protectHFS": "true",
+    "core.protectNTFS": "true",
+    "credential.helper": "",
+    "init.defaultBranch": "main",
+    "fetch.recurseSubmodules": "false",
+    "submodule.recurse": "false",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "http.lowSpeedLimit": "1",
+    "http.lowSpeedTime": "30",
+    "transfer.bundleURI": "false",
+    "safe.directory": "*",
+    "advice.detachedHead": "false",
+}
+
+
+class Git:
+    """The program, with the secrets and the agent of one request. *own* is the repository that the user named."""
+
+    def __init__(self, request: Request, own: str, cancelled: Callable[[], bool] = lambda: False) -> None:
+        self._request = request
+        self._own = git_host(own)
+        self._cancelled = cancelled
+
+    def resolve(self, source: GitSource) -> Resolved:
+        """Ask the server what *source* stands for. Raises BuildError when it has no such name."""
+        ref = source.ref
+        names = [ref, f"refs/heads/{ref}", f"refs/{ref}", f"refs/tags/{ref}"] if ref else ["HEAD"]
+        found = self._listed(source.url, [*names, *(f"{name}^{{}}" for name in names if ref)])
+        # As git does where a name is ambiguous: a branch wins over a tag.
+        for name in (names[1], names[0], *names[2:]) if ref else names:
+            if name in found:
+                commit = found.get(f"{name}^{{}}", found[name])
+                tag = found[name] if commit != found[name] else ""
+                return Resolved(commit=commit, name=name, tag_object=tag)
+        what = f"ref {ref}" if ref else "commit"
+        raise BuildError(f"repository {source.url} does not contain a {what}", hint="" if ref else "it may be empty")
+
+    def _listed(self, url: str, names: list[str]) -> Mapping[str, str]:
+        """Return the names that the server has, each exactly as it was asked for."""
+        output = self.run("ls-remote", "--", check_git_url(url), *names, url=url)
+        found = {}
+        for line in output.splitlines():
+            match = _LINE.match(line)
+            if match is not None and (name := os.fsdecode(match[2])) in names:
+                found[name] = match[1].decode()
+        return found
+
+    def run(self, *arguments: str, folder: Path | None = None, url: str = "") -> bytes:
+        """Run git on the repository in *folder*, talking to the server of *url* and no other; return its output.
+
+        Raises:
+            BuildError: there is no git, or it failed; its last words are in the message.
+        """
+        try:
+            process = subprocess.Popen(
+                ["git", *arguments],
+                cwd=folder or "/",
+                env=self._environment(folder, url),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                umask=0o022,
+            )
+        except FileNotFoundError as error:
+            hint = "install git, or take the source from an archive over https"
+            raise BuildError("git sources need the program git, which is not installed", hint=hint) from error
+        with process:
+            try:
+                output, words = _collect(process, self._cancelled, _STALL if url else None)
+            except BaseException:
+                _kill(process)
+                raise
+        if process.returncode:
+            message = f"git {arguments[0]}{f' of {url}' if url else ''} failed: {_last_words(words)}"
+            raise BuildError(message, hint=_hint(words, url))
+        return output
+
+    def _environment(self, folder: Path | None, url: str) -> dict[str, str]:
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": "/dev/null",
+            "LC_ALL": "C",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_SYSTEM": "/dev/null",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ASKPASS": "/bin/false",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_ALLOW_PROTOCOL": _protocol(url),
+            "GIT_SSH_COMMAND": "ssh -F /dev/null -o BatchMode=yes -o ClearAllForwardings=yes -a -x",
+        }
+        if folder is not None:
+            environment |= {"GIT_DIR": f"{folder}/.git", "GIT_WORK_TREE": str(folder)}
+        agent = dict(self._request.ssh).get("default")
+        if agent is not None:
+            environment["SSH_AUTH_SOCK"] = str(agent)
+        if not _is_loopback(url):
+            environment |= {name: os.environ[name] for name in _PROXIES if name in os.environ}
+        if "SSL_CERT_FILE" in os.environ:
+            environment["GIT_SSL_CAINFO"] = os.environ["SSL_CERT_FILE"]
+        return environment | _as_variables(_SETTINGS | self._authorization(url))
+
+    def _authorization(self, url: str) -> dict[str, str]:
+        """Return the settings that send the secret for the host of *url* there, and to no place it redirects to."""
+        if not url.lower().startswith(("http://", "https://")):
+            return {}
+        host = git_host(url)
+        header = git_authorization(host, self._request, own=host == self._own)
+        if header is None:
+            return {}
+        parts = urlsplit(url)
+        place = f"{parts.scheme}://{parts.netloc}/"
+        return {f"http.{place}.extraHeader": f"Authorization: {header}", "http.followRedirects": "false"}
+
+
+def check_commit(commit: str) -> str:
+    """Return *commit* when it is the full name of one."""
+    if not is_commit(commit):
+        raise BuildError(f"invalid commit {commit[:80]!r}")
+    return commit
+
+
+def _protocol(url: str) -> str:
+    if not url:
+        return "none"
+    return url.partition("://")[0].lower() if "://" in url else "ssh"
+
+
+def _is_loopback(url: str) -> bool:
+    return git_host(url) in {"localhost", "::1"} or git_host(url).startswith("127.")
+
+
+def _as_variables(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return settings as the variables that git reads instead of ``-c``, which everybody could see."""
+    variables = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings.items()):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return variables
+
+
+def _collect(
+    process: "subprocess.Popen[bytes]", cancelled: Callable[[], bool], stall: float | None
+) -> tuple[bytes, bytes]:
+    """Read both streams of *process* to their ends."""
+    streams: list[IO[bytes]] = [stream for stream in (process.stdout, process.stderr) if stream is not None]
+    taken: dict[IO[bytes], bytearray] = {stream: bytearray() for stream in streams}
+    heard = time.monotonic()
+    with selectors.DefaultSelector() as selector:
+        for stream in streams:
+            selector.register(stream, selectors.EVENT_READ)
+        while selector.get_map():
+            for key, _ in selector.select(_TICK):
+                piece = os.read(key.fd, 1 << 16)
+                heard = time.monotonic()
+                stream = streams[0] if key.fileobj is streams[0] else streams[1]
+                taken[stream] += piece
+                if not piece:
+                    selector.unregister(stream)
+                if stream is streams[1]:
+                    del taken[stream][: -(1 << 16)]
+            if cancelled():
+                raise Cancelled("cancelled")
+            if stall is not None and time.monotonic() - heard > stall:
+                raise BuildError(f"git: the server said nothing for {stall:.0f} seconds")
+            if len(taken[streams[0]]) > _OUTPUT_LIMIT:
+                raise BuildError("git: the repository has too many names")
+    process.wait()
+    return bytes(taken[streams[0]]), bytes(taken[streams[1]])
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """End git with the programs that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _hint(words: bytes, url: str) -> str:
+    """Return the way out when it was ssh that failed."""
+    if b"Host key verification failed" in words:
+        return f"compare the keys that ssh-keyscan {git_host(url)} shows, and put them into ~/.ssh/known_hosts"
+    return "give a key or an agent with --ssh default" if b"Permission denied (publickey" in words else ""
+
+
+def _last_words(words: bytes) -> str:
+    lines = [line.strip() for line in words.decode("utf-8", "replace").replace("\r", "\n").splitlines()]
+    said = [line for line in lines if line.startswith(("fatal:", "error:", "remote:"))] or lines
+    return (said[-1] if said else "it gave no reason")[:300]

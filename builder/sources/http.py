@@ -1,0 +1,107 @@
+"""Files over HTTP, pinned: what an address leads to now is stored as a blob, and known again by what the server said.
+
+A server that is asked again gets the remembered ETag and Last-Modified, and need not send what did not change. With a
+checksum nobody is asked as long as the blob is there.
+"""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from urllib.parse import urlsplit
+
+from pybuild.builder.errors import BuildError, Cancelled
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import DigestMismatch, OciError
+from pybuild.builder.oci.registry.access import nobody
+from pybuild.builder.oci.registry.web import SIZE_LIMIT, Wanted, download
+from pybuild.builder.oci.registry.wire.origin import origin_of
+from pybuild.builder.oci.registry.wire.retry import Retry
+from pybuild.builder.plan.ops import Http
+from pybuild.builder.request import Request
+from pybuild.builder.sources.address import HttpSource
+from pybuild.builder.sources.credentials import http_authorization
+from pybuild.builder.sources.facts import Known
+from pybuild.builder.store.machine import Machine
+
+ReportBytes = Callable[[str, int, int], None]
+"""Takes the progress of a download: (what, bytes so far, bytes in all)."""
+
+
+def known_by_checksum(source: HttpSource, machine: Machine) -> Known | None:
+    """Return what *source* leads to when its checksum is that of a blob which came from there."""
+    known = _remembered(source.url, machine)
+    return known if known is not None and known.digest == source.checksum else None
+
+
+def ask(
+    source: HttpSource,
+    request: Request,
+    machine: Machine,
+    report: ReportBytes,
+    stop: threading.Event,
+    *,
+    tell: Callable[[str], None] = nobody,
+) -> Known:
+    """Bring the file, unless it is there and still the same, and return what it is. *tell* is told of waits.
+
+    Raises:
+        BuildError: it cannot be brought, or is not what the checksum says.
+    """
+    old = None if source.checksum else _remembered(source.url, machine)
+    wanted = _wanted(source, old, request)
+    try:
+        fresh = download(
+            wanted,
+            machine.blobs,
+            lambda now, total: report(source.url, now, total),
+            Retry(tell=tell),
+            stop,
+        )
+    except OciError as error:
+        if stop.is_set():
+            raise Cancelled("cancelled") from error
+        raise _failed(source.url, error) from error
+    if fresh is None and old is not None:
+        return old
+    if fresh is None:
+        raise BuildError(f"failed to load {source.url}: the server sent nothing")
+    known = Known(digest=str(fresh.digest), etag=fresh.etag, last_modified=fresh.last_modified)
+    machine.cache.put_download(source.url, json.dumps(asdict(known)))
+    return known
+
+
+def bring(op: Http, request: Request, machine: Machine, report: ReportBytes, stop: threading.Event) -> None:
+    """Bring the content of *op* when its blob is gone. Raises BuildError when the address leads elsewhere by now."""
+    if not machine.blobs.exists(Digest.parse(op.digest)):
+        ask(HttpSource(url=op.url, checksum=op.digest, name=op.name), request, machine, report, stop)
+
+
+def _remembered(url: str, machine: Machine) -> Known | None:
+    """Return what is known of *url*, if its content is still in the store."""
+    document = machine.cache.download(url)
+    if document is None:
+        return None
+    known = Known(**json.loads(document))
+    return known if machine.blobs.exists(Digest.parse(known.digest)) else None
+
+
+def _wanted(source: HttpSource, old: Known | None, request: Request) -> Wanted:
+    return Wanted(
+        url=source.url,
+        etag=old.etag if old else "",
+        last_modified=old.last_modified if old else "",
+        authorization=http_authorization(urlsplit(source.url).hostname or "", request),
+        expected=Digest.parse(source.checksum) if source.checksum else None,
+        limit=source.limit or SIZE_LIMIT,
+    )
+
+
+def _failed(url: str, error: OciError) -> BuildError:
+    """Return what to tell of a failure; the address stands in it once, unless it was another one that failed."""
+    if isinstance(error, DigestMismatch):
+        return BuildError(f"digest mismatch of {url}: {error}")
+    reason = str(error)
+    for known in (f"GET {url.partition('?')[0]}: ", f"{url}: ", f"{origin_of(url)}: "):
+        reason = reason.removeprefix(known)
+    return BuildError(f"failed to load {url}: {reason}", hint=error.hint)

@@ -1,0 +1,91 @@
+"""Images in OCI layouts of the host as bases: ``oci-layout://path[:tag][@digest]``.
+
+Documents are copied into the store when the reference is pinned, layers when something needs them, all of it verified.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pybuild.builder.errors import BuildError, reason
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.documents import describe
+from pybuild.builder.oci.errors import InvalidDigest, OciError
+from pybuild.builder.oci.image import Image, read_image
+from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.layout import Layout, read_index
+from pybuild.builder.oci.model import Descriptor, Platform
+from pybuild.builder.store.machine import Machine
+
+SCHEME = "oci-layout://"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    path: Path
+    tag: str = ""
+    digest: str = ""
+
+
+def resolve(reference: str, platform: Platform, machine: Machine) -> Image:
+    """Return the image behind *reference*, its documents in the store. Raises BuildError when there is none."""
+    place = _place(reference)
+    try:
+        theirs = BlobStore(place.path)
+        image = read_image(theirs, _descriptor(place, theirs), platform)
+        _copy(theirs, (image.manifest.config, image.descriptor), machine)
+    except (OciError, OSError) as error:
+        raise BuildError(f"failed to load {reference}: {reason(error)}") from error
+    return image
+
+
+def fetch(reference: str, layers: Iterable[Descriptor], machine: Machine) -> None:
+    """Copy *layers* into the store. Raises BuildError."""
+    try:
+        _copy(BlobStore(_place(reference).path), layers, machine)
+    except (OciError, OSError) as error:
+        raise BuildError(f"failed to load {reference}: {reason(error)}") from error
+
+
+def _place(reference: str) -> _Place:
+    named, _, digest = reference.removeprefix(SCHEME).partition("@")
+    path, colon, tag = named.rpartition(":")
+    if not colon or "/" in tag:
+        path, tag = named, ""
+    return _Place(path=Path(path).absolute(), tag=tag, digest=digest)
+
+
+def _descriptor(place: _Place, blobs: BlobStore) -> Descriptor:
+    """Return what the reference names: a digest, a tag, or the only image that there is."""
+    if not place.path.is_dir():
+        raise BuildError(f"{place.path}: there is no OCI layout: no such directory")
+    if place.digest:
+        try:
+            digest = Digest.parse(place.digest)
+        except InvalidDigest as error:
+            raise BuildError(f"{place.path}: {error}") from error
+        with blobs.open(digest) as file:
+            return describe(file.read(DOCUMENT_LIMIT), digest)
+    if read_index(place.path) is None:
+        raise BuildError(f"{place.path}: is not an OCI layout: it has no index.json")
+    layout = Layout(place.path)
+    entries = layout.entries()
+    if not place.tag and len(entries) == 1:
+        return entries[0][1]
+    wanted = place.tag or "latest"
+    found = layout.named(wanted)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        hint = f"name one by its digest: {SCHEME}{place.path}@{found[0].digest}"
+        raise BuildError(f"{place.path} has {len(found)} images {wanted!r}", hint=hint)
+    names = ", ".join(sorted(name for name, _ in entries if name)) or "nothing with a name"
+    raise BuildError(f"{place.path} has no image {wanted!r}", hint=f"it has {names}")
+
+
+def _copy(theirs: BlobStore, descriptors: Iterable[Descriptor], machine: Machine) -> None:
+    for descriptor in descriptors:
+        if not machine.blobs.has(descriptor):
+            with theirs.open(descriptor) as stream:
+                machine.blobs.put_stream(stream, descriptor, descriptor.media_type)

@@ -1,0 +1,153 @@
+"""Pinning remote sources: what each address stands for in this build, asked once, whoever needs it.
+
+A plan remembers its pins under the names that `pin_name` gives, and holds as long as `Remotes.holds` says so. A source
+that is named by its content (a checksum that is known, a full commit) needs no question and has no pin.
+"""
+
+import threading
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+
+from pybuild.builder.errors import BuildError
+from pybuild.builder.plan.ops import Git, Http
+from pybuild.builder.progress import silent
+from pybuild.builder.reporter import Reporter, RunningStep
+from pybuild.builder.request import Request
+from pybuild.builder.sources.address import GitSource, HttpSource, Source, parse
+from pybuild.builder.sources.facts import Known, Resolved
+from pybuild.builder.store.machine import Machine
+
+_PARALLEL = 4
+_HTTP, _GIT = "http ", "git "
+_TAGS = "refs/tags/"
+
+
+class Remotes:
+    """The remote sources of one build. May be used by several threads."""
+
+    def __init__(self, request: Request, machine: Machine, reporter: Reporter | None = None) -> None:
+        self._request, self._machine = request, machine
+        self.reporter = reporter or Reporter(silent)
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._answers: dict[str, Known | Resolved | BuildError] = {}
+
+    def pin(self, source: Source) -> Http | Git:
+        """Return the op that brings what *source* stands for now.
+
+        Raises:
+            BuildError: it cannot be told, or is not what its checksum says.
+        """
+        question = _question(source)
+        with self._lock:
+            answer = self._answers.get(question)
+        if answer is None:
+            answer = self._asked(source)
+            with self._lock:
+                self._answers[question] = answer
+        match source, answer:
+            case _, BuildError():
+                raise answer
+            case HttpSource(), Known():
+                return Http(digest=answer.digest, name=source.name, mtime=answer.mtime, url=source.url)
+            case GitSource(), Resolved():
+                return _git_op(source, answer)
+            case _:
+                raise AssertionError(f"no answer to {question}")
+
+    def pin_all(self, sources: Iterable[Source]) -> None:
+        """Ask for all of *sources* at the same time; `pin` tells what became of each."""
+        missing = {_question(source): source for source in sources if _question(source) not in self._answers}
+        if len(missing) < 2:
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(_PARALLEL) as threads:
+            try:
+                for future in [threads.submit(self._try, source) for source in missing.values()]:
+                    future.result()
+            finally:
+                # When the wait was interrupted, the threads end at their next piece.
+                self._stop.set()
+        self._stop.clear()
+
+    def _try(self, source: Source) -> None:
+        try:
+            self.pin(source)
+        except BuildError:
+            return
+
+    def holds(self, name: str, pin: str) -> bool:
+        """Tell whether the pin *name* of a remembered plan still is *pin*; a fresh plan tells why a question fails."""
+        source = parse(name.removeprefix(_HTTP).removeprefix(_GIT))
+        try:
+            return source is not None and pin_of(self.pin(source)) == pin
+        except BuildError:
+            return False
+
+    def _asked(self, source: Source) -> Known | Resolved | BuildError:
+        try:
+            return self._ask_web(source) if isinstance(source, HttpSource) else self._ask_repository(source)
+        except BuildError as error:
+            return error
+
+    def _ask_web(self, source: HttpSource) -> Known:
+        from pybuild.builder.sources.http import ask, known_by_checksum
+
+        known = known_by_checksum(source, self._machine)
+        if known is None:
+            with self._step(source) as step:
+                known = ask(source, self._request, self._machine, step.status, self._stop, tell=step.say)
+        return known
+
+    def _ask_repository(self, source: GitSource) -> Resolved:
+        if source.commit:
+            return Resolved(commit=source.commit)
+        from pybuild.builder.sources.git import Git as Program
+
+        with self._step(source):
+            return Program(self._request, source.url, self._stop.is_set).resolve(source)
+
+    def _step(self, source: Source) -> AbstractContextManager[RunningStep]:
+        return self.reporter.step(f"[internal] load metadata for {source.label}")
+
+
+def _question(source: Source) -> str:
+    """Return what has to be asked for *source*, without what is done with the answer."""
+    if isinstance(source, HttpSource):
+        return f"{source.url} {source.checksum}"
+    return f"{source.url} {source.commit or source.ref}"
+
+
+def _git_op(source: GitSource, resolved: Resolved) -> Git:
+    known = (resolved.commit, resolved.tag_object)
+    if source.checksum and not any(name.startswith(source.checksum) for name in known if name):
+        raise BuildError(f"expected checksum to match {source.checksum}, got {resolved.commit}")
+    return Git(
+        commit=resolved.commit,
+        subdir=source.subdir,
+        keep_git_dir=source.keep_git_dir,
+        submodules=source.submodules,
+        tag=resolved.name if source.keep_git_dir and resolved.name.startswith(_TAGS) else "",
+        url=source.url,
+        ref=resolved.name,
+    )
+
+
+def pin_name(source: Source) -> str:
+    """Return the name under which a plan remembers what *source* stood for; "" when that cannot change."""
+    if isinstance(source, HttpSource):
+        return "" if source.checksum else f"{_HTTP}{source.url}"
+    if source.commit:
+        return ""
+    return f"{_GIT}{source.url}" + (f"#{source.ref}" if source.ref else "")
+
+
+def pin_of(op: Http | Git) -> str:
+    """Return what must stay the same for a plan to hold."""
+    return op.commit if isinstance(op, Git) else f"{op.digest} {op.mtime}"
+
+
+def is_pin(name: str) -> bool:
+    """Tell whether *name* is that of a remote source, not of an image."""
+    return name.startswith((_HTTP, _GIT))

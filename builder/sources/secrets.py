@@ -1,0 +1,25 @@
+"""Reading the secrets that a request names. Values are handed to whoever needs them and kept nowhere."""
+
+import os
+
+from pybuild.builder.errors import BuildError
+from pybuild.builder.request import Secret
+
+_LIMIT = 500 << 10
+
+
+def read_secret(secret: Secret) -> bytes:
+    """Return the value of a secret. Raises BuildError when its file or variable cannot be read."""
+    if secret.file is None:
+        value = os.environb.get(os.fsencode(secret.variable))
+        if value is None:
+            raise BuildError(f"secret {secret.id}: the variable {secret.variable} is not set")
+        return value
+    try:
+        with secret.file.open("rb") as file:
+            value = file.read(_LIMIT + 1)
+    except OSError as error:
+        raise BuildError(f"secret {secret.id}: {secret.file}: {os.strerror(error.errno or 0).lower()}") from error
+    if len(value) > _LIMIT:
+        raise BuildError(f"secret {secret.id}: larger than {_LIMIT >> 10} KiB")
+    return value

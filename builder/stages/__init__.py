@@ -1,0 +1,1 @@
+"""From a Dockerfile to stages with every name, variable and base settled."""

@@ -1,0 +1,157 @@
+"""What each metadata instruction does to an image config, and the text that it leaves in the history.
+
+Pure functions over `ContainerConfig`. The rules and texts are those of BuildKit's Dockerfile frontend, because
+``docker history`` and ``docker inspect`` of an image must read the same whoever built it.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from posixpath import join, normpath
+
+from pybuild.builder.errors import ResolveError
+from pybuild.builder.oci.model import ContainerConfig, Healthcheck
+from pybuild.builder.stages import golang
+from pybuild.grammar.nodes import CommandLine, ExecForm, ShellForm
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_DEFAULT_SHELL = ("/bin/sh", "-c")
+
+
+def split_env(pairs: Iterable[str]) -> dict[str, str]:
+    """Return ``NAME=value`` strings as a mapping; the last one of a name wins."""
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def with_env(config: ContainerConfig, name: str, value: str) -> ContainerConfig:
+    """Set a variable; one that exists keeps its place in the list."""
+    pair = f"{name}={value}"
+    if not _mentions(config.env, name):
+        return replace(config, env=(*config.env, pair))
+    kept = [pair if item.partition("=")[0] == name else item for item in config.env]
+    return replace(config, env=tuple(kept) if pair in kept else (*kept, pair))
+
+
+def _mentions(env: tuple[str, ...], name: str) -> bool:
+    """Tell whether *name* may be in *env*: one search of the whole text, as there may be a variable per instruction."""
+    text = "\0".join(("", *env, ""))
+    return f"\0{name}=" in text or f"\0{name}\0" in text
+
+
+def with_default_path(config: ContainerConfig) -> ContainerConfig:
+    """Give the config a PATH when it has none."""
+    return config if "PATH" in split_env(config.env) else with_env(config, "PATH", DEFAULT_PATH)
+
+
+def with_labels(config: ContainerConfig, labels: Mapping[str, str]) -> ContainerConfig:
+    """Set labels; later ones win. They stay in order of their names, in which a new one is found its place quickly."""
+    from bisect import bisect_left
+
+    kept = list(config.labels)
+    for pair in labels.items():
+        place = bisect_left(kept, (pair[0],))
+        same = place < len(kept) and kept[place][0] == pair[0]
+        kept[place : place + same] = [pair]
+    return replace(config, labels=tuple(kept))
+
+
+def without(config: ContainerConfig, variables: Collection[str], labels: Collection[str]) -> ContainerConfig:
+    """Leave out variables and labels by name."""
+    if not variables and not labels:
+        return config
+    env = tuple(item for item in config.env if item.partition("=")[0] not in variables)
+    return replace(config, env=env, labels=tuple(pair for pair in config.labels if pair[0] not in labels))
+
+
+def command_args(config: ContainerConfig, command: CommandLine) -> tuple[str, ...]:
+    """Return the arguments of *command*: as written in exec form, behind the shell in shell form."""
+    match command:
+        case ExecForm(args):
+            return args
+        case ShellForm(text):
+            return (*(config.shell or _DEFAULT_SHELL), text)
+
+
+def healthcheck_test(command: CommandLine | None) -> tuple[str, ...]:
+    """Return the ``Test`` field of a HEALTHCHECK; None means NONE."""
+    match command:
+        case None:
+            return ("NONE",)
+        case ExecForm(args):
+            return ("CMD", *args)
+        case ShellForm(text):
+            return ("CMD-SHELL", text)
+
+
+def healthcheck_history(check: Healthcheck) -> str:
+    """Return the history text of a HEALTHCHECK."""
+    times = (
+        ("Interval", check.interval),
+        ("Timeout", check.timeout),
+        ("StartPeriod", check.start_period),
+        ("StartInterval", check.start_interval),
+    )
+    shown = " ".join(f"{name}:{golang.duration(value)}" for name, value in times)
+    return f"HEALTHCHECK {{Test:{golang.plain_list(check.test)} {shown} Retries:{check.retries}}}"
+
+
+def absolute(working_dir: str, path: str) -> str:
+    """Return *path* as an absolute, clean path; a relative one starts from *working_dir*."""
+    clean = normpath(join("/", working_dir or "/", path))
+    return "/" + clean.lstrip("/")
+
+
+def working_dir(current: str, path: str) -> str:
+    """Return the working folder that WORKDIR *path* sets: an absolute one as it is written, as Docker keeps it.
+
+    Nothing at all leaves it as it was.
+    """
+    if not path and current:
+        return current
+    return path if path.startswith("/") else absolute(current, path)
+
+
+def destination(working_dir: str, path: str) -> str:
+    """Return the destination of a COPY: absolute, with a trailing slash when *path* names a folder."""
+    is_folder = path in {"", "."} or path.endswith(("/", "/."))
+    clean = absolute(working_dir, path)
+    return clean.rstrip("/") + "/" if is_folder else clean
+
+
+def ports(words: Iterable[str]) -> tuple[str, ...]:
+    """Parse the words of EXPOSE into sorted ``port/protocol`` texts. Raises ResolveError for one that is no port."""
+    found = {port for word in words for port in _ports(word)}
+    return tuple(sorted(found))
+
+
+def _ports(word: str) -> list[str]:
+    spec, _, protocol = word.partition("/")
+    protocol = (protocol or "tcp").lower()
+    container = spec.rpartition(":")[2]
+    if not container:
+        raise ResolveError(f"no port specified: {word}<empty>")
+    low, dash, high = container.partition("-")
+    numbers = [low, high] if dash else [low]
+    if not all(n.isascii() and n.isdigit() and len(n) <= 5 and int(n) <= 65535 for n in numbers):
+        raise ResolveError(f"invalid containerPort: {container}", hint="a port is a number from 0 to 65535, or a range")
+    if int(numbers[-1]) < int(low):
+        raise ResolveError(f"invalid range specified for port: {container}")
+    if protocol not in {"tcp", "udp", "sctp"}:
+        raise ResolveError(f'invalid port: "{word}": invalid proto: {protocol}')
+    return [f"{number}/{protocol}" for number in range(int(low), int(numbers[-1]) + 1)]
+
+
+_SIGNALS = set(
+    "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP "
+    "TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX".split()
+)
+
+
+def check_signal(text: str) -> str:
+    """Return *text* when it names a signal by number or name. Raises ResolveError otherwise."""
+    name = text.upper().removeprefix("SIG")
+    realtime = re.fullmatch(r"RT(MIN\+(\d|1[0-5])|MAX-(\d|1[0-4]))", name)
+    is_number = text.isascii() and text.isdigit()
+    if not (0 < int(text[:9]) <= 64 if is_number else name in _SIGNALS or realtime):
+        raise ResolveError(f"invalid signal: {text}", hint="use a name such as SIGTERM or a number from 1 to 64")
+    return text

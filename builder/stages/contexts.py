@@ -1,0 +1,117 @@
+"""Named contexts: what ``--build-context name=value`` puts in the place of stages and images.
+
+    path  or  ./path                     a folder of the host, with an ignore file of its own
+    docker-image://name[:tag][@digest]   an image, as if the name stood behind FROM, ``scratch`` too
+    oci-layout://path[:tag][@digest]     an image in an OCI layout of the host
+    https://...git  https://...tar.gz    a git repository, an archive
+
+A context whose name is that of a stage stands in for the whole stage; else it is found by the name of an image, where
+``name::os/arch`` holds for that platform alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from pybuild.builder.errors import RequestError, ResolveError
+from pybuild.builder.platforms import parse_platform, wanted_platform
+from pybuild.builder.request import Request
+from pybuild.builder.sources.address import GitSource, parse_context
+from pybuild.builder.stages.stages import FromContext, FromImage, FromRemote, FromScratch, Input
+from pybuild.grammar.reference import InvalidReference, parse_reference
+
+_IMAGE, _LAYOUT = "docker-image://", "oci-layout://"
+_NOTHING = "scratch"
+_RESERVED = frozenset({"context", _NOTHING})
+_MAIN = FromContext()
+_KEEP = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contexts:
+    """The build context and the named ones. *platform* is that of the image to be built."""
+
+    main: Input = _MAIN
+    named: Mapping[str, Input] = field(default_factory=dict)
+    platform: str = ""
+
+    def stage(self, name: str, platform: str = "") -> Input | None:
+        """Return what stands in for the stage called *name*; *platform*, in normal form, if FROM names one."""
+        return self._found(name.lower(), platform)
+
+    def image(self, text: str, platform: str = "") -> Input | None:
+        """Return what stands in for the image that is called *text*, for *platform* if one is named."""
+        name = _normal(text)
+        return None if name is None else self._found(name, str(parse_platform(platform)) if platform else "")
+
+    def name_of(self, reference: str) -> str:
+        """Return the name of the context that stands for the image *reference*, "" when there is none."""
+        given = (
+            name
+            for name, source in self.named.items()
+            if isinstance(source, FromImage) and source.reference == reference
+        )
+        return next(given, "")
+
+    def _found(self, name: str, platform: str) -> Input | None:
+        return self.named.get(f"{name}::{platform or self.platform}", self.named.get(name))
+
+
+def contexts_of(request: Request) -> Contexts:
+    """Return the contexts of a request. Raises RequestError for a name or a value that cannot be one."""
+    main: Input = _MAIN
+    if isinstance(request.context, str):
+        main = _remote(request.context, keep_git_dir=dict(request.build_args).get(_KEEP, "").lower() in {"1", "true"})
+    named = {name: _value(name, value) for name, value in request.contexts}
+    return Contexts(main=main, named=named, platform=str(wanted_platform(request.platform)))
+
+
+def context_name(given: str) -> str:
+    """Return the one spelling of a name of a context. Raises RequestError."""
+    text, mark, platform = given.partition("::")
+    name = _normal(text)
+    if name is None or name in _RESERVED:
+        raise RequestError(f"invalid context name {given!r}", hint="it is the name of a stage or an image")
+    return f"{name}::{parse_platform(platform)}" if mark else name
+
+
+def is_folder(value: str) -> bool:
+    """Tell whether the value of a named context means a folder of the host."""
+    return not value.startswith((_IMAGE, _LAYOUT)) and _source(value) is None
+
+
+def _normal(text: str) -> str | None:
+    """Return the short name of an image, without the tag that is meant when there is none."""
+    try:
+        return parse_reference(text.lower()).familiar().removesuffix(":latest")
+    except InvalidReference:
+        return None
+
+
+def _value(name: str, value: str) -> Input:
+    if value.startswith(_IMAGE):
+        try:
+            image = value.removeprefix(_IMAGE)
+            return FromScratch() if image == _NOTHING else FromImage(str(parse_reference(image)))
+        except InvalidReference as error:
+            raise RequestError(f"invalid --build-context {name}={value}: {error}") from error
+    if value.startswith(_LAYOUT):
+        return FromImage(value)
+    source = _source(value)
+    return FromContext(name) if source is None else source
+
+
+def _source(value: str) -> FromRemote | None:
+    try:
+        source = parse_context(value)
+    except ResolveError as error:
+        raise RequestError(error.message, hint=error.hint) from error
+    return None if source is None else FromRemote(source, as_tree=True)
+
+
+def _remote(value: str, *, keep_git_dir: bool) -> FromRemote:
+    found = _source(value)
+    if found is None:
+        raise RequestError(f"not an address of a build context: {value!r}")
+    if isinstance(found.source, GitSource) and keep_git_dir:
+        return replace(found, source=replace(found.source, keep_git_dir=True))
+    return found

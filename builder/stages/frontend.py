@@ -1,0 +1,44 @@
+"""``# syntax=``: which language a file is written in.
+
+BuildKit would fetch the image that is named and have it translate the file. Nothing is fetched or run here: what means
+Docker's own language is what we speak, whatever its version and wherever it is mirrored; anything else is refused.
+"""
+
+from collections.abc import Iterable
+
+from pybuild.builder.errors import RequestError, ResolveError
+from pybuild.builder.request import Request
+from pybuild.grammar.nodes import Directive
+from pybuild.grammar.reference import InvalidReference, parse_reference
+
+BUILD_ARGUMENT = "BUILDKIT_SYNTAX"
+"""The build argument that takes the place of the directive."""
+
+_OURS = "dockerfile.v0"
+_NAMES = frozenset({"dockerfile", "dockerfile-upstream"})
+_HINT = f"if it is an ordinary Dockerfile all the same, build with --build-arg {BUILD_ARGUMENT}={_OURS}"
+
+
+def check_frontend(directives: Iterable[Directive], request: Request) -> None:
+    """Raise ResolveError or RequestError when a language is asked for that is not Docker's."""
+    given = dict(request.build_args).get(BUILD_ARGUMENT, "")
+    if given:
+        if not _is_docker(given):
+            raise RequestError(f"frontend {given} is not supported", hint=f"{BUILD_ARGUMENT} may be {_OURS}")
+        return
+    for directive in directives:
+        if directive.key == "syntax" and not _is_docker(directive.value):
+            message = f"frontend {directive.value} is not supported: files are read as Dockerfiles only"
+            raise ResolveError(message, span=directive.span, hint=_HINT)
+
+
+def _is_docker(value: str) -> bool:
+    """Tell whether *value*, an image and what it is to be started with, means Docker's language."""
+    image = value.split(maxsplit=1)[0] if value.split() else _OURS
+    if image == _OURS:
+        return True
+    try:
+        repository = parse_reference(image).repository
+    except InvalidReference:
+        return False
+    return repository.rpartition("/")[2] in _NAMES

@@ -1,0 +1,197 @@
+"""What each instruction does to the state of its stage.
+
+Metadata instructions change config, scope and history; RUN, COPY, ADD and WORKDIR also add a step. The texts of the
+history are BuildKit's.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from pybuild.builder.errors import ResolveError
+from pybuild.builder.oci.model import Healthcheck
+from pybuild.builder.plan.ops import Mkdir
+from pybuild.builder.request import Request
+from pybuild.builder.stages import config as rules
+from pybuild.builder.stages import golang
+from pybuild.builder.stages.copy import copy_step
+from pybuild.builder.stages.run import run_step
+from pybuild.builder.stages.stages import Input, Step
+from pybuild.builder.stages.state import StageState
+from pybuild.grammar import nodes
+from pybuild.grammar.words.expand import expand_all
+from pybuild.grammar.words.shown import shown
+
+_NO_VARIABLES = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"})
+"""Arguments that speak to the builder: no word and no step sees them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every instruction may ask for beside its own stage."""
+
+    request: Request
+    globals: Mapping[str, str]
+    """Values of global and platform arguments; an ARG without default takes them over."""
+    build_args: Mapping[str, str]
+    input: Callable[[nodes.Word | None], Input]
+    """The meaning of a ``from=`` word in this stage; None is the build context."""
+    prefix: Callable[[], str]
+    """The next ``[stage 2/5] `` of a step name."""
+    lines: Callable[[nodes.Instruction], tuple[int, int]]
+
+
+def apply(node: nodes.Instruction, state: StageState, around: Surroundings) -> None:
+    """Carry out one instruction. Raises DockerfileError and ResolveError with the span of the mistake."""
+    try:
+        _apply(node, state, around)
+    except ResolveError as error:
+        error.span = error.span or node.span
+        raise
+
+
+def _apply(node: nodes.Instruction, state: StageState, around: Surroundings) -> None:
+    match node:
+        case nodes.Arg():
+            _arg(node, state, around)
+        case nodes.Env():
+            _env(node, state)
+        case nodes.Label():
+            _label(node, state)
+        case nodes.Run():
+            _add(state, run_step(node, state, around.request, around.build_args, around.input), node, around)
+        case nodes.Copy() | nodes.Add():
+            _add(state, copy_step(node, state, around.input), node, around)
+        case nodes.Workdir():
+            _workdir(node, state, around)
+        case nodes.User():
+            _user(node, state)
+        case nodes.Shell():
+            state.configure(replace(state.config, shell=node.args))
+            state.record(f"SHELL {golang.plain_list(node.args)}")
+        case nodes.Cmd():
+            _cmd(node, state)
+        case nodes.Entrypoint():
+            _entrypoint(node, state)
+        case nodes.Expose():
+            _expose(node, state)
+        case nodes.Volume():
+            _volume(node, state)
+        case nodes.StopSignal():
+            signal = rules.check_signal(state.expand(node.signal))
+            state.configure(replace(state.config, stop_signal=signal))
+            state.record(f"STOPSIGNAL {signal}")
+        case nodes.Healthcheck():
+            _healthcheck(node, state)
+        case nodes.Maintainer():
+            state.image = replace(state.image, author=node.name.text)
+            state.record(f"MAINTAINER {node.name.text}")
+        case nodes.Onbuild():
+            state.configure(replace(state.config, on_build=(*state.config.on_build, node.trigger)))
+        case nodes.From():
+            raise ResolveError("FROM isn't allowed as an ONBUILD trigger", span=node.span)
+        case _:
+            assert_never(node)
+
+
+def _add(state: StageState, step: Step, node: nodes.Instruction, around: Surroundings) -> None:
+    name = around.prefix() + shown(step.name, state.scope, escape=state.escape)
+    state.steps.append(replace(step, name=name, lines=around.lines(node)))
+
+
+def _arg(node: nodes.Arg, state: StageState, around: Surroundings) -> None:
+    shown = []
+    for name, default in node.items:
+        value = around.build_args.get(name)
+        if value is None and default is not None:
+            value = state.expand(default)
+        if value is None:
+            value = around.globals.get(name)
+        if value is not None and name not in _NO_VARIABLES:
+            state.scope[name] = value
+        state.arguments[name] = value
+        shown.append(name if value is None else f"{name}={value}")
+    state.record("ARG " + " ".join(shown))
+
+
+def _env(node: nodes.Env, state: StageState) -> None:
+    pairs = _pairs("ENV", node.pairs, state)
+    for name, value in pairs:
+        state.configure(rules.with_env(state.config, name, value))
+        state.scope[name] = value
+    state.record("ENV " + " ".join(f"{name}={value}" for name, value in pairs))
+
+
+def _label(node: nodes.Label, state: StageState) -> None:
+    pairs = _pairs("LABEL", node.pairs, state)
+    state.configure(rules.with_labels(state.config, dict(pairs)))
+    state.record("LABEL " + " ".join(f"{name}={value}" for name, value in pairs))
+
+
+def _pairs(keyword: str, pairs: tuple[tuple[nodes.Word, nodes.Word], ...], state: StageState) -> list[tuple[str, str]]:
+    """Expand all pairs with the values from before the instruction."""
+    expanded = []
+    for name, value in pairs:
+        key = state.expand(name)
+        if not key:
+            raise ResolveError(f"{keyword} names can not be blank", span=name.span)
+        expanded.append((key, state.expand(value)))
+    return expanded
+
+
+def _workdir(node: nodes.Workdir, state: StageState, around: Surroundings) -> None:
+    written = rules.working_dir(state.config.working_dir, state.expand(node.path))
+    state.configure(replace(state.config, working_dir=written))
+    path = rules.absolute("/", written)
+    if path != "/":
+        op = Mkdir(path=path, user=state.config.user)
+        _add(state, Step(op=op, name=node.original, lines=(0, 0)), node, around)
+    state.record(f"WORKDIR {written}", layer=path != "/")
+
+
+def _user(node: nodes.User, state: StageState) -> None:
+    user = state.expand(node.user)
+    state.configure(replace(state.config, user=user))
+    state.record(f"USER {user}")
+
+
+def _cmd(node: nodes.Cmd, state: StageState) -> None:
+    args = rules.command_args(state.config, node.command)
+    state.configure(replace(state.config, cmd=args, args_escaped=True))
+    state.cmd_is_set = True
+    state.record(f"CMD {golang.quoted_list(args)}")
+
+
+def _entrypoint(node: nodes.Entrypoint, state: StageState) -> None:
+    args = rules.command_args(state.config, node.command)
+    cmd = state.config.cmd if state.cmd_is_set else None
+    state.configure(replace(state.config, entrypoint=args, cmd=cmd))
+    state.record(f"ENTRYPOINT {golang.quoted_list(args)}")
+
+
+def _expose(node: nodes.Expose, state: StageState) -> None:
+    words = [text for word in node.ports for text in expand_all(word, state.scope, escape=state.escape)]
+    ports = rules.ports(words)
+    state.configure(replace(state.config, exposed_ports=tuple(sorted({*state.config.exposed_ports, *ports}))))
+    state.record(f"EXPOSE {golang.plain_list(ports)}")
+
+
+def _volume(node: nodes.Volume, state: StageState) -> None:
+    paths = [state.expand(word) for word in node.paths]
+    if not all(path.strip() for path in paths):
+        raise ResolveError("VOLUME specified can not be an empty string")
+    state.configure(replace(state.config, volumes=tuple(sorted({*state.config.volumes, *paths}))))
+    state.record(f"VOLUME {golang.plain_list(paths)}")
+
+
+def _healthcheck(node: nodes.Healthcheck, state: StageState) -> None:
+    check = Healthcheck(
+        test=rules.healthcheck_test(node.command),
+        interval=node.interval,
+        timeout=node.timeout,
+        start_period=node.start_period,
+        start_interval=node.start_interval,
+        retries=node.retries,
+    )
+    state.configure(replace(state.config, healthcheck=check))
+    state.record(rules.healthcheck_history(check))

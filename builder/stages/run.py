@@ -1,0 +1,143 @@
+"""RUN: from the instruction to the op."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from pybuild.builder.errors import ResolveError
+from pybuild.builder.plan.ops import Run, RunMount, Script
+from pybuild.builder.request import Request
+from pybuild.builder.stages.config import absolute
+from pybuild.builder.stages.stages import Input, Step
+from pybuild.builder.stages.state import StageState
+from pybuild.grammar import nodes
+from pybuild.grammar.dockerfile.heredocs import lone_heredoc
+from pybuild.grammar.dockerfile.mounts import settle
+from pybuild.grammar.golang import parse_size
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+_PIPES = "/dev/pipes/"
+"""Where BuildKit puts the script of a heredoc that starts with ``#!``."""
+
+
+def run_step(
+    node: nodes.Run,
+    state: StageState,
+    request: Request,
+    build_args: Mapping[str, str],
+    resolve: Callable[[nodes.Word | None], Input],
+) -> Step:
+    """Return the step of a RUN and record it in the history of *state*."""
+    if node.security == "insecure" and "security.insecure" not in request.allow:
+        hint = "permit it with --allow security.insecure"
+        raise ResolveError("entitlement security.insecure is not allowed", span=node.span, hint=hint)
+    if node.network == "host" and request.network != "host" and "network.host" not in request.allow:
+        hint = "permit it with --allow network.host, or --network=host for all steps"
+        raise ResolveError("entitlement network.host is not allowed", span=node.span, hint=hint)
+    args, scripts = _command(node, state)
+    inputs: list[Input] = []
+    mounts = tuple(_within(_mount(flag, state, resolve, inputs), build_args) for flag in node.mounts)
+    op = Run(
+        args=args,
+        env=tuple(state.scope.items()),
+        cwd=absolute("/", state.config.working_dir),
+        user=state.config.user,
+        network=request.network if node.network == "default" else node.network,
+        security=node.security,
+        hostname=build_args.get("BUILDKIT_SANDBOX_HOSTNAME", "buildkitsandbox"),
+        hosts=request.add_hosts,
+        mounts=mounts,
+        scripts=scripts,
+        proxies=_proxies(build_args),
+    )
+    state.record(_history(args, state), layer=True)
+    return Step(op=op, inputs=tuple(inputs), name=_name(node), lines=(0, 0))
+
+
+def _command(node: nodes.Run, state: StageState) -> tuple[tuple[str, ...], tuple[Script, ...]]:
+    """Return the arguments of the process, and the scripts that it needs."""
+    shell = state.config.shell or ("/bin/sh", "-c")
+    match node.command:
+        case nodes.ExecForm(args):
+            return args, ()
+        case nodes.ShellForm(text) if not node.heredocs:
+            return (*shell, text), ()
+        case nodes.ShellForm(text):
+            script = lone_heredoc(node)
+            if script is None:
+                bodies = "".join(f"\n{doc.raw}{doc.name}" for doc in node.heredocs)
+                return (*shell, text + bodies), ()
+            if script.body.startswith("#!"):
+                path = _PIPES + script.name
+                return (*shell, path), (Script(path=path, content=script.body),)
+            return (*shell, script.body), ()
+
+
+def _name(node: nodes.Run) -> str:
+    if not node.heredocs or not isinstance(node.command, nodes.ShellForm):
+        return node.original
+    lines = node.heredocs[0].body.strip().splitlines()
+    summary = lines[0] if lines else ""
+    return f"{node.original} ({summary}{'...' if len(lines) > 1 else ''})"
+
+
+def _history(args: tuple[str, ...], state: StageState) -> str:
+    used = state.used_arguments()
+    prefix = [f"|{len(used)}", *(f"{name}={value}" for name, value in used.items())] if used else []
+    return " ".join(["RUN", *prefix, *args, "# buildkit"])
+
+
+def _proxies(build_args: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the predefined proxy arguments in both spellings: given to the process, but no part of its key.
+
+    They are given however their letters are cased; when several name one proxy, the last of them in byte order counts.
+    """
+    given = {name.upper(): value for name, value in sorted(build_args.items())}
+    return tuple((name, given[proxy]) for proxy in _PROXIES if given.get(proxy) for name in (proxy, proxy.lower()))
+
+
+def _mount(
+    flag: nodes.MountFlag, state: StageState, resolve: Callable[[nodes.Word | None], Input], inputs: list[Input]
+) -> RunMount:
+    kept = tuple((key, word) for key, word in flag.options if key != "from")
+    settled = settle(replace(flag, options=kept), state.expand)
+    options = {key: word.text for key, word in settled.options}
+    kind = settled.kind.value
+    target = options.get("target", "")
+    if target or kind in {"bind", "cache", "tmpfs"}:
+        target = absolute(state.config.working_dir, target)
+    if target == "/":
+        raise ResolveError('invalid mount target "/"', span=flag.span)
+    return RunMount(
+        kind=kind,
+        target=target,
+        source=options.get("source", ""),
+        input=_mount_input(replace(flag, kind=settled.kind), resolve, inputs),
+        read_only=options.get("readonly", "true" if kind == "bind" else "false") == "true",
+        id=options.get("id", ""),
+        sharing=options.get("sharing", "shared"),
+        mode=int(options["mode"], 8) if "mode" in options else None,
+        uid=int(options.get("uid", "0")),
+        gid=int(options.get("gid", "0")),
+        size=parse_size(options.get("size", "0")),
+        required=options.get("required", "false") == "true",
+        env=options.get("env", ""),
+    )
+
+
+def _within(mount: RunMount, build_args: Mapping[str, str]) -> RunMount:
+    """Return *mount*; a cache mount as one of the name space that BUILDKIT_CACHE_MOUNT_NS sets."""
+    space = build_args.get("BUILDKIT_CACHE_MOUNT_NS", "")
+    if mount.kind != "cache" or not space:
+        return mount
+    return replace(mount, id=f"{space}/{mount.id or mount.target}")
+
+
+def _mount_input(flag: nodes.MountFlag, resolve: Callable[[nodes.Word | None], Input], inputs: list[Input]) -> int:
+    """Return the number of the input that the mount shows, adding it when it is new; -1 for none."""
+    word = flag.get("from")
+    if word is None and flag.kind is not nodes.MountKind.BIND:
+        return -1
+    source = resolve(word)
+    if source not in inputs:
+        inputs.append(source)
+    return inputs.index(source) + 1

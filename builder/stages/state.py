@@ -1,0 +1,60 @@
+"""The state that instructions of one stage build up while it is resolved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from pybuild.builder.oci.model import ContainerConfig, History, ImageConfig
+from pybuild.builder.stages.config import split_env
+from pybuild.builder.stages.stages import Step
+from pybuild.grammar.nodes import Word
+from pybuild.grammar.words.expand import expand
+
+COMMENT = "buildkit.dockerfile.v0"
+"""Comment of every history entry; image tools recognise it."""
+
+
+@dataclass(slots=True)
+class StageState:
+    """Config, scope and steps so far. One object per stage; a stage built on it starts from a `copy`."""
+
+    image: ImageConfig
+    escape: str
+    scope: dict[str, str] = field(default_factory=dict)
+    """Variables that words expand to and that RUN gets: ENV and ARG, the later one wins."""
+    arguments: dict[str, str | None] = field(default_factory=dict)
+    """The ARGs declared so far, for the history of RUN."""
+    steps: list[Step] = field(default_factory=list)
+    cmd_is_set: bool = False
+
+    @classmethod
+    def start(cls, image: ImageConfig, escape: str) -> "StageState":
+        """Return the state in which a stage on *image* begins."""
+        return cls(image=image, escape=escape, scope=split_env(image.config.env))
+
+    def copy(self) -> "StageState":
+        """Return the state in which a stage on top of this one begins."""
+        # What the image says holds again: an ARG outdoes the ENV of an earlier line in its own stage only.
+        scope = self.scope | split_env(self.config.env)
+        return replace(self, scope=scope, arguments=dict(self.arguments), steps=[], cmd_is_set=False)
+
+    @property
+    def config(self) -> ContainerConfig:
+        """The container config so far."""
+        return self.image.config
+
+    def configure(self, config: ContainerConfig) -> None:
+        """Replace the container config."""
+        self.image = replace(self.image, config=config)
+
+    def expand(self, word: Word) -> str:
+        """Return *word* with this stage's variables in it."""
+        return expand(word, self.scope, escape=self.escape)
+
+    def record(self, text: str, *, layer: bool = False) -> None:
+        """Add a history entry; its time is filled in when the image is assembled."""
+        entry = History(created_by=text, comment=COMMENT, empty_layer=not layer)
+        self.image = replace(self.image, history=(*self.image.history, entry))
+
+    def used_arguments(self) -> Mapping[str, str]:
+        """Return the declared arguments that have a value, with the value that RUN sees."""
+        return {name: self.scope.get(name, value or "") for name, value in self.arguments.items()}

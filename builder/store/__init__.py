@@ -1,0 +1,1 @@
+"""The store: blobs, names, cache records, snapshots, and the locks between processes."""

@@ -1,0 +1,140 @@
+"""The cache: from cache keys to what came out, from definitions of selections to the digests of their content.
+
+A *record* says which layers a vertex has, from the bottom of the image to its own. Records name blobs; one whose blobs
+are gone is a miss. A miss is None, never an error.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from itertools import islice
+from operator import attrgetter
+from pathlib import Path
+from typing import Protocol
+
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltLayer:
+    """A layer as a record keeps it; *created* is RFC 3339, "" for a layer of a base image.
+
+    *made* is when that was in truth, where SOURCE_DATE_EPOCH decides what images say; "" where it is the same.
+    """
+
+    diff_id: str
+    digest: str
+    size: int
+    media_type: str
+    created: str = ""
+    made: str = ""
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """The descriptor of the layer's blob."""
+        return Descriptor(media_type=self.media_type, digest=Digest.parse(self.digest), size=self.size)
+
+
+_FIELDS = attrgetter(*(field.name for field in fields(BuiltLayer)))
+_SAME_USE = 60  # seconds; a build that changes nothing in the database waits for no disk
+_FORGOTTEN_AT_ONCE = 16
+Layers = tuple[BuiltLayer, ...]
+
+
+class Elsewhere(Protocol):
+    """What other stores remember. A miss is None, and so is a failure."""
+
+    def record(self, key: Digest) -> Layers | None:
+        """Return the layers under *key*; the blobs of those that steps have made are in this store."""
+        ...
+
+    def selection(self, key: Digest) -> Digest | None:
+        """Return the content digest of a selection."""
+        ...
+
+    def fill_mount(self, name: str, folder: Path) -> bool:
+        """Make *folder*, which is not there, with what a cache mount held; tell whether that was known."""
+        ...
+
+
+class Cache:
+    """Records, selections and plans in the store's database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.elsewhere: Elsewhere | None = None
+        """Who is asked for what is not known here (`builder.caches`)."""
+
+    def record(self, key: Digest) -> Layers | None:
+        """Return what is recorded under *key*. Whether the blobs are still there is the caller's question."""
+        row = self._database.one("SELECT layers FROM records WHERE key = ?", (str(key),))
+        return None if row is None else tuple(BuiltLayer(*layer) for layer in json.loads(str(row[0])))
+
+    def brought(self, key: Digest) -> Layers | None:
+        """Return what another store has under *key*, as a record of this one from now on."""
+        layers = None if self.elsewhere is None else self.elsewhere.record(key)
+        if layers is not None:
+            self.put_record(key, layers)
+        return layers
+
+    def put_record(self, key: Digest, layers: Layers) -> None:
+        """Record *layers*, whose blobs must be on disk, under *key*."""
+        text = json.dumps([_FIELDS(layer) for layer in layers], separators=(",", ":"))
+        self._database.run("REPLACE INTO records VALUES (?, ?, ?)", (str(key), text, time.time()))
+
+    def touch(self, key: Digest) -> None:
+        """Note that the record under *key* was used now, unless that was noted within the last minute."""
+        now = time.time()
+        statement = "UPDATE records SET used = ? WHERE key = ? AND used NOT BETWEEN ? AND ?"
+        self._database.run(statement, (now, str(key), now - _SAME_USE, now))
+
+    def records(self) -> Iterator[tuple[str, Layers, float]]:
+        """Yield (key, layers, time of last use) of every record."""
+        for key, layers, used in self._database.all("SELECT key, layers, used FROM records"):
+            yield str(key), tuple(BuiltLayer(*layer) for layer in json.loads(str(layers))), float(str(used))
+
+    def forget(self, keys: Iterator[str] | list[str]) -> None:
+        """Drop the records under *keys*."""
+        # A transaction for each would wait for the disk as often; one for all would need a log of the size of all.
+        waiting = iter(keys)
+        while some := [(key,) for key in islice(waiting, _FORGOTTEN_AT_ONCE)]:
+            self._database.run_all("", (), "DELETE FROM records WHERE key = ?", some)
+
+    def selection(self, key: Digest) -> Digest | None:
+        """Return the content digest that is known for a definition of a selection."""
+        row = self._database.one("SELECT content FROM selections WHERE key = ?", (str(key),))
+        if row is not None:
+            return Digest.parse(str(row[0]))
+        found = None if self.elsewhere is None else self.elsewhere.selection(key)
+        if found is not None:
+            self.put_selection(key, found)
+        return found
+
+    def put_selection(self, key: Digest, content: Digest) -> None:
+        """Remember the content digest of a selection."""
+        self._database.run("REPLACE INTO selections VALUES (?, ?)", (str(key), str(content)))
+
+    def plan(self, key: Digest) -> str | None:
+        """Return the plan document kept under *key*."""
+        row = self._database.one("SELECT document FROM plans WHERE key = ?", (str(key),))
+        return None if row is None else str(row[0])
+
+    def put_plan(self, key: Digest, document: str) -> None:
+        """Keep a plan document."""
+        self._database.run("REPLACE INTO plans VALUES (?, ?, ?)", (str(key), document, time.time()))
+
+    def download(self, url: str) -> str | None:
+        """Return what is known of the file that *url* led to."""
+        row = self._database.one("SELECT document FROM downloads WHERE url = ?", (url,))
+        return None if row is None else str(row[0])
+
+    def put_download(self, url: str, document: str) -> None:
+        """Remember what *url* led to."""
+        self._database.run("REPLACE INTO downloads VALUES (?, ?)", (url, document))
+
+    def forget_all(self) -> None:
+        """Drop everything that can be computed again, records included. The caller has the store alone."""
+        self._database.clear()

@@ -1,0 +1,99 @@
+"""The cache mounts of a store: folders below ``cache-mounts/``, each with a file beside it that has its name.
+
+<hash of the name>/         what the cache mount holds
+<hash of the name>.name     its name; the time of this file is that of the last use
+new-*, old-*                being filled, or set aside; of no use to anybody when the store is had alone
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pybuild.builder.errors import Cancelled
+from pybuild.builder.store.machine import Machine
+from pybuild.runtime.paths.filelock import remove_tree
+from pybuild.runtime.values import frozen
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NAME = ".name"
+
+
+@frozen
+class CacheMount:
+    """A cache mount; *name* is that of `builder.execute.cache_mounts`, *used* the time of its last use."""
+
+    name: str
+    folder: Path
+    used: float
+
+
+def mount_folder(name: str, machine: Machine) -> Path:
+    """Return where a cache mount is. The name is hashed: an id is no path."""
+    return machine.root / "cache-mounts" / hashlib.sha256(name.encode()).hexdigest()
+
+
+def note_use(name: str, machine: Machine) -> None:
+    """Note that a cache mount is used now, and what it is called."""
+    path = mount_folder(name, machine).with_suffix(_NAME)
+    if path.exists():
+        os.utime(path)
+    else:
+        path.write_bytes(name.encode())
+
+
+def cache_mounts(machine: Machine) -> Iterator[CacheMount]:
+    """Yield the cache mounts of the store; one whose name is not known is called by its hash."""
+    for folder in sorted((machine.root / "cache-mounts").iterdir()):
+        if folder.suffix == _NAME or folder.name.startswith(("new-", "old-")):
+            continue
+        path = folder.with_suffix(_NAME)
+        named = path.exists()
+        name = path.read_bytes().decode(errors="replace") if named else folder.name
+        yield CacheMount(name=name, folder=folder, used=(path if named else folder).stat().st_mtime)
+
+
+def in_use(mount: CacheMount, machine: Machine) -> bool:
+    """Tell whether a step of any builder works with a cache mount right now."""
+    try:
+        with machine.locks.exclusive(f"use {mount.name}", lambda: True):
+            return False
+    except Cancelled:
+        return True
+
+
+@contextmanager
+def unused(mount: CacheMount, machine: Machine) -> Iterator[None]:
+    """Keep steps from a cache mount. Raises Cancelled when one works with it, or is about to."""
+    with (
+        machine.locks.exclusive(f"make {mount.name}", lambda: True),
+        machine.locks.exclusive(f"use {mount.name}", lambda: True),
+    ):
+        yield
+
+
+def remove(mount: CacheMount) -> None:
+    """Remove a cache mount; it is gone at once or not at all. The caller holds it `unused`."""
+    aside = mount.folder.with_name(f"old-{mount.folder.name}-{secrets.token_hex(8)}")
+    mount.folder.rename(aside)
+    with suppress(FileNotFoundError):
+        mount.folder.with_suffix(_NAME).unlink()
+    _remove_tree(aside)
+
+
+def sweep(machine: Machine) -> None:
+    """Remove what builders that were killed have left. The caller has the store alone."""
+    for path in (machine.root / "cache-mounts").iterdir():
+        orphaned = path.suffix == _NAME and not path.with_suffix("").exists()
+        if orphaned or path.name.startswith(("new-", "old-")):
+            _remove_tree(path)
+
+
+def _remove_tree(path: Path) -> None:
+    folders = os.open(path.parent, _FOLDER)
+    try:
+        remove_tree(folders, path.name)
+    finally:
+        os.close(folders)

@@ -1,0 +1,124 @@
+"""The directory of a store: which one, whether it is one, and that nobody else reads what lies in it."""
+
+import os
+import stat
+from contextlib import suppress
+from errno import EACCES, EEXIST, ENOTDIR, EPERM, EROFS
+from pathlib import Path
+
+from pybuild.builder.errors import RequestError, StoreError
+from pybuild.builder.oci.layout import Layout
+from pybuild.builder.store.room import make_reserve, not_writable, store_failure
+
+_PARTS = ("locks", "tmp", "cache-mounts")
+_DATABASE = "pybuild.db"
+_MARKS = (_DATABASE, "locks")
+"""What every store has and no image layout of another program does."""
+_OF_THE_FILE_SYSTEM = frozenset({"lost+found"})
+_ELSEWHERE = "choose the directory of the store with $PYBUILD_ROOT or --root"
+
+
+def default_root() -> Path:
+    """Return the directory of the store: $PYBUILD_ROOT, else /var/lib/pybuild for root, else below $XDG_DATA_HOME.
+
+    Raises:
+        StoreError: nothing tells where this user keeps things.
+    """
+    chosen = os.environ.get("PYBUILD_ROOT")
+    if chosen:
+        return Path(chosen).absolute()
+    if os.geteuid() == 0:
+        return Path("/var/lib/pybuild")
+    given = os.environ.get("XDG_DATA_HOME")
+    return Path(given).absolute() / "pybuild" if given else _home() / ".local" / "share" / "pybuild"
+
+
+def _home() -> Path:
+    try:
+        return Path.home().absolute()
+    except RuntimeError:
+        raise StoreError(
+            f"no directory for the store: $HOME is not set, and the user {os.geteuid()} has no home", hint=_ELSEWHERE
+        ) from None
+
+
+def prepare(root: Path) -> bool:
+    """Make *root* a store, or see that it is one; tell whether it can be written.
+
+    Raises:
+        RequestError: something else is there.
+        StoreError: it cannot be made, or is not private and cannot be made so.
+    """
+    try:
+        return _prepared(root)
+    except OSError as error:
+        raise _cannot_make(root, error) from error
+
+
+def _prepared(root: Path) -> bool:
+    known = _is_store(root)
+    _check_database(root / _DATABASE)
+    if not known:
+        _check_foreign(root)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not os.access(root, os.W_OK):
+        if known:
+            return False
+        raise not_writable(root, _refused(root))
+    _make_private(root)
+    if not known:
+        Layout(root).begin()
+    for name in _PARTS:
+        (root / name).mkdir(mode=0o700, exist_ok=True)
+    make_reserve(root)
+    return True
+
+
+def _is_store(root: Path) -> bool:
+    return any((root / name).exists() for name in _MARKS)
+
+
+def _check_database(path: Path) -> None:
+    """Refuse what is no file: to open a pipe would wait for ever."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise StoreError(f"{path} is not a regular file", hint="move it away: a new one is made")
+
+
+def _check_foreign(root: Path) -> None:
+    try:
+        found = set(os.listdir(root)) - _OF_THE_FILE_SYSTEM
+    except FileNotFoundError:
+        return
+    # A builder that was killed at its first step left no more than this.
+    if found - {"oci-layout"}:
+        raise RequestError(f"{root} is not empty and no store of pybuild", hint=_ELSEWHERE)
+
+
+def _make_private(root: Path) -> None:
+    """Keep other users out: layers hold set-user-id programs, and blobs hold files of all modes."""
+    mode = stat.S_IMODE(root.stat().st_mode)
+    if not mode & 0o077:
+        return
+    with suppress(PermissionError):
+        root.chmod(0o700)
+    if stat.S_IMODE(root.stat().st_mode) & 0o077:
+        raise StoreError(
+            f"other users can read the store {root}, and its mode cannot be changed",
+            hint="it belongs to somebody else, or its file system knows no modes; mount that with umask=077",
+        )
+
+
+def _refused(root: Path) -> OSError:
+    number = EROFS if os.statvfs(root).f_flag & os.ST_RDONLY else EACCES
+    return OSError(number, os.strerror(number), os.fspath(root))
+
+
+def _cannot_make(root: Path, error: OSError) -> StoreError:
+    failure = store_failure(error, root)
+    if failure is not None:
+        return failure
+    if error.errno in {EEXIST, ENOTDIR}:
+        return StoreError(f"cannot make the store {root}: something that is no directory is in its place")
+    hint = _ELSEWHERE if error.errno in {EACCES, EPERM, EROFS} else ""
+    return StoreError(f"cannot make the store {root}: {(error.strerror or str(error)).lower()}", hint=hint)

@@ -1,0 +1,164 @@
+"""Locks of a store, by name: files below ``locks/`` that die with the process that holds them.
+
+They are advisory and may be taken by any number of processes and threads; the name is hashed, so any text will do.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pybuild.builder.errors import Cancelled, StoreError
+from pybuild.builder.store.room import not_writable
+
+_FIRST_WAIT = 0.002
+_LONGEST_WAIT = 0.1
+_SAY_AFTER = 2.0
+_NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_NAME_LENGTH = 32
+LASTING = "gc"
+"""The lock whose file stays: it must be had when the disk has no room for a name."""
+
+
+def _never() -> bool:
+    return False
+
+
+def _silent() -> None:
+    """Say nothing."""
+
+
+class Locks:
+    """Shared and exclusive locks in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @contextmanager
+    def exclusive(
+        self, name: str, cancelled: Callable[[], bool] = _never, waiting: Callable[[], None] = _silent
+    ) -> Iterator[None]:
+        """Hold *name* alone. Raises Cancelled when *cancelled* says so while waiting.
+
+        *waiting* is called once, when the wait takes longer than a moment.
+        """
+        path = self._path(name)
+        handle = self._taken(path, fcntl.LOCK_EX, cancelled, waiting)
+        try:
+            yield
+        finally:
+            if handle is not None:
+                # Else a store would have a file for every step that was ever run.
+                if name != LASTING:
+                    path.unlink(missing_ok=True)
+                os.close(handle)
+
+    @contextmanager
+    def shared(
+        self, name: str, cancelled: Callable[[], bool] = _never, waiting: Callable[[], None] = _silent
+    ) -> Iterator[None]:
+        """Hold *name* together with others that share it."""
+        handle = self._taken(self._path(name), fcntl.LOCK_SH, cancelled, waiting)
+        try:
+            yield
+        finally:
+            if handle is not None:
+                os.close(handle)
+
+    def make_lasting(self) -> None:
+        """Make the file that stays, while the disk has room for its name."""
+        path = self._path(LASTING)
+        if not path.exists():
+            with suppress(OSError):
+                path.touch(mode=0o600)
+
+    def sweep(self) -> None:
+        """Remove the files of locks that nobody holds."""
+        for name in os.listdir(self._folder):
+            if len(name) == _NAME_LENGTH and name != self._path(LASTING).name:
+                self._remove_free(self._folder / name)
+
+    def _remove_free(self, path: Path) -> None:
+        with suppress(OSError):
+            handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_at(handle, path):
+                    path.unlink()
+            finally:
+                os.close(handle)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / hashlib.sha256(name.encode()).hexdigest()[:_NAME_LENGTH]
+
+    def _taken(self, path: Path, kind: int, cancelled: Callable[[], bool], waiting: Callable[[], None]) -> int | None:
+        """Return the descriptor that holds the lock; None in a store that can only be read, where nobody removes."""
+        while True:
+            handle = _opened(path, kind)
+            if handle is None:
+                return None
+            try:
+                _wait(handle, kind, cancelled, waiting)
+                # Who held it last has removed the file meanwhile.
+                if _is_at(handle, path):
+                    return handle
+            except BaseException:
+                os.close(handle)
+                raise
+            os.close(handle)
+
+
+def _opened(path: Path, kind: int) -> int | None:
+    try:
+        return os.open(path, _OPEN, 0o600)
+    except OSError as error:
+        if error.errno not in _NOT_WRITABLE:
+            raise
+        if kind == fcntl.LOCK_EX:
+            raise not_writable(path.parents[1], error) from error
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
+
+
+def _wait(handle: int, kind: int, cancelled: Callable[[], bool], waiting: Callable[[], None]) -> None:
+    """Take the lock, asking again and again: a thread that blocks in the kernel could not be interrupted."""
+    pause, began, said = _FIRST_WAIT, time.monotonic(), False
+    while not _locked(handle, kind):
+        if cancelled():
+            raise Cancelled("interrupted while waiting for another build")
+        if not said and time.monotonic() - began > _SAY_AFTER:
+            said = True
+            waiting()
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_WAIT)
+
+
+def _locked(handle: int, kind: int) -> bool:
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            place = os.path.dirname(os.readlink(f"/proc/self/fd/{handle}"))
+            raise StoreError(
+                f"{place}: this file system has no file locks, which a store needs",
+                hint="put the store on another file system: --root or $PYBUILD_ROOT",
+            ) from error
+        if error.errno not in {errno.EWOULDBLOCK, errno.EINTR}:
+            raise
+        return False
+    return True

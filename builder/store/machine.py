@@ -1,0 +1,272 @@
+"""The machine: the ports through which a build reaches the store and the host, made once at the edge.
+
+    <root>/oci-layout index.json blobs/     an OCI image layout (`builder.oci.layout`, `builder.oci.blobs`)
+    <root>/pybuild.db                       what can be computed again (`builder.store.database`)
+    <root>/snapshots/                       unpacked layers (`runtime.snapshots.disk`)
+    <root>/times/                           fractions of a second of layers (`builder.store.layer_times`)
+    <root>/cache-mounts/ locks/ tmp/
+    <root>/reserve/                         space for the commands that free some (`builder.store.room`)
+    <root>/copying/                         what passes through from one place to another (`builder.transports`)
+
+The root is private to its owner: a layer may hold set-user-id programs.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from pybuild.builder.errors import Cancelled
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.layout import Layout
+from pybuild.builder.store import leases
+from pybuild.builder.store.cache import BuiltLayer, Cache, Layers
+from pybuild.builder.store.database import Database, is_suspect, set_aside
+from pybuild.builder.store.directory import default_root, prepare
+from pybuild.builder.store.locks import LASTING, Locks
+from pybuild.builder.store.room import give_up_reserve, is_short, make_reserve, storing
+from pybuild.runtime.paths.filelock import sweep_marked
+from pybuild.runtime.snapshots.snapshotter import Active, Snapshotter
+
+if TYPE_CHECKING:
+    from pybuild.builder.store.layer_times import LayerTimes
+
+
+class Machine:
+    """Blob store, names, cache and snapshots of one store. Close it when done."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.blobs = BlobStore(root)
+        self.layout = Layout(root)
+        self.database = Database(root / "pybuild.db")
+        self.database.notice = self.tell
+        self.cache = Cache(self.database)
+        self.locks = Locks(root / "locks")
+        self._listener: Callable[[str], None] | None = None
+        self._untold: list[str] = []
+        self._users = 0
+        self._users_lock = threading.Lock()
+        self._lease = ExitStack()
+        self._claims: Callable[[str], None] = _nothing
+        self._drawback = ""
+        """Why snapshots are whole copies; told when the first one is made."""
+        self.auth_file: Path | None = None
+        """Where credentials of registries are looked for, in place of the usual files."""
+        self.tls_verify = True
+        """False permits registries any certificate, and plain http."""
+        self.passed_over: set[str] = set()
+        """Mirrors of registries that gave no answer to this process."""
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    def hear(self, listener: Callable[[str], None]) -> None:
+        """Have *listener* told what a user should know of the store, from now on and what was to be said so far."""
+        self._listener = listener
+        for text in self._untold:
+            listener(text)
+        self._untold.clear()
+
+    def tell(self, text: str) -> None:
+        """Say what a user should know: who is waited for, what was set aside."""
+        if self._listener is None:
+            self._untold.append(text)
+        else:
+            self._listener(text)
+
+    @cached_property
+    def snapshots(self) -> Snapshotter:
+        """The snapshotter that this host can use: overlayfs, else whole copies.
+
+        Raises:
+            StoreError: the disk of the store is full.
+            OSError: it fails otherwise.
+        """
+        from pybuild.builder.store.snapshotters import choose
+
+        with storing(self.root):
+            chosen, self._drawback = choose(self.root, os.environ.get("PYBUILD_SNAPSHOTTER", ""))
+        chosen.begin_use(self._claims)
+        return chosen
+
+    @cached_property
+    def times(self) -> "LayerTimes":
+        """What times in layers leave over."""
+        from pybuild.builder.store.layer_times import LayerTimes
+
+        return LayerTimes(self.root / "times", self.root / "tmp")
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep everything in the store from being collected while a build or a reader uses it."""
+        with self._users_lock:
+            if self._users == 0:
+                self._claim(
+                    self._lease.enter_context(leases.using(self.locks, self.root / "locks", self._wait_for_removals))
+                )
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._users_lock:
+                self._users -= 1
+                if self._users == 0:
+                    self._claim(_nothing)
+                    self._lease.close()
+
+    def _wait_for_removals(self) -> None:
+        self.tell("waiting for a command that removes from the store")
+
+    def _wait_for_unpacking(self) -> None:
+        self.tell("waiting for another command that unpacks the same layer")
+
+    def _claim(self, claim: Callable[[str], None]) -> None:
+        self.blobs.claim = claim
+        self._claims = claim
+        if "snapshots" in self.__dict__:
+            self.snapshots.begin_use(claim)
+
+    @contextmanager
+    def collecting(self, cancelled: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Be the only one who removes from the store, beside those who use it. What holds space for this is given up.
+
+        What is removed must be nobody's: see `builder.store.leases.removing`.
+        """
+        short = is_short(self.root)
+        if short:
+            # Before the lock, which may need a name.
+            give_up_reserve(self.root)
+        with self.locks.exclusive(LASTING, cancelled, lambda: self.tell("waiting for another command in the store")):
+            self.database.make_room = lambda: give_up_reserve(self.root)
+            if short:
+                self.database.save_space()
+            self.database.check()
+            try:
+                yield
+            finally:
+                make_reserve(self.root)
+
+    def snapshot_names(self, layers: Layers) -> tuple[str, ...]:
+        """Return the name of the snapshot of each layer with those below."""
+        return self.times.snapshot_names(layer.diff_id for layer in layers)
+
+    def snapshot(self, image: Image) -> str | None:
+        """Return the name of the snapshot of an image, unpacking what is missing; None for one without layers."""
+        return self.unpack(image_layers(image))
+
+    def is_unpacked(self, layers: Layers) -> bool:
+        """Tell whether there is a snapshot of *layers*; of none there is always one."""
+        names = self.snapshot_names(layers)
+        return not names or self.snapshots.exists(names[-1])
+
+    def unpack(self, layers: Layers, cancelled: Callable[[], bool] = lambda: False) -> str | None:
+        """Return the name of the snapshot of *layers*, unpacking those that nobody has unpacked yet."""
+        names = self.snapshot_names(layers)
+        known = next((i + 1 for i in range(len(names) - 1, -1, -1) if self.snapshots.exists(names[i])), 0)
+        for place in range(known, len(names)):
+            with self.locks.exclusive(names[place], cancelled, self._wait_for_unpacking), storing(self.root):
+                if not self.snapshots.exists(names[place]):
+                    self._unpack_one(layers[place], names[place - 1] if place else None, names[place])
+        return names[-1] if names else None
+
+    def _tell_drawback(self) -> None:
+        reason, self._drawback = self._drawback, ""
+        if reason:
+            self.tell(f"overlayfs cannot be used in {self.root} ({reason}): every snapshot is a whole copy")
+
+    def _unpack_one(self, layer: BuiltLayer, parent: str | None, name: str) -> None:
+        with self.unpacking(parent) as unpacking:
+            with self.blobs.open(layer.descriptor) as stream:
+                unpacking.layer(stream, Digest.parse(layer.diff_id), self.times.of(layer.diff_id))
+            self.snapshots.commit(unpacking.active, name)
+
+    @contextmanager
+    def unpacking(self, parent: str | None) -> "Iterator[Unpacking]":
+        """Prepare a snapshot on *parent* that a layer is unpacked into. What is not committed is discarded."""
+        self._tell_drawback()
+        active = self.snapshots.prepare(parent)
+        try:
+            yield Unpacking(self.snapshots, active, parent)
+        finally:
+            self.snapshots.discard(active)
+
+
+class Unpacking:
+    """A snapshot, not committed yet, that a layer is unpacked into."""
+
+    def __init__(self, snapshots: Snapshotter, active: Active, parent: str | None) -> None:
+        self.active = active
+        self._snapshots, self._parent = snapshots, parent
+
+    def layer(self, stream: BinaryIO, diff_id: Digest | None, nanoseconds: Sequence[int]) -> None:
+        """Unpack a layer, once. Raises what `builder.oci.layers.unpack.unpack` raises."""
+        from pybuild.builder.oci.layers.unpack import unpack
+        from pybuild.runtime.paths.safepath import Root
+        from pybuild.runtime.snapshots.snapshotter import DiskFormat
+
+        overlay = self.active.format is DiskFormat.OVERLAY
+        folder_fd = os.open(self.active.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with Root(folder_fd) as folder, Root(self._snapshots.open(self._parent)) as lower:
+            unpack(stream, folder.fd, overlay=overlay, diff_id=diff_id, lower=lower, nanoseconds=nanoseconds)
+
+
+def _nothing(_name: str) -> None:
+    """Claim nothing."""
+
+
+def image_layers(image: Image) -> Layers:
+    """Return the layers of an image as records keep them."""
+    return tuple(
+        BuiltLayer(str(diff_id), str(layer.digest), layer.size, layer.media_type)
+        for diff_id, layer in zip(image.config.diff_ids, image.manifest.layers, strict=True)
+    )
+
+
+def open_machine(root: Path | None = None) -> Machine:
+    """Open the store at *root*, making it when it is not there.
+
+    Raises:
+        RequestError, StoreError: see `builder.store.directory.prepare`.
+        RequestError: this Python encodes file names as something else than UTF-8.
+    """
+    if sys.getfilesystemencoding() != "utf-8":
+        from pybuild.builder.utf8 import need_utf8
+
+        need_utf8()
+    folder = (root or default_root()).absolute()
+    writable = prepare(folder)
+    machine = Machine(folder)
+    if writable:
+        _sweep(machine)
+        if is_suspect(folder / "pybuild.db"):
+            _replace_database(machine)
+    return machine
+
+
+def _sweep(machine: Machine) -> None:
+    """Remove what killed users of the store left; downloads that were cut off stay, to be gone on with."""
+    machine.locks.make_lasting()
+    machine.blobs.sweep(parts=False)
+    machine.locks.sweep()
+    leases.sweep(machine.root / "locks")
+    # Not asked of tempfile, which is slow to import.
+    sweep_marked(Path(os.environ.get("TMPDIR") or "/tmp"), "pybuild-")  # noqa: S108 - only marked ones of this user
+
+
+def _replace_database(machine: Machine) -> None:
+    path = machine.root / "pybuild.db"
+    # Who works with it now may still read its rows; it is set aside when nobody does.
+    with suppress(Cancelled), machine.locks.exclusive(LASTING, lambda: True):
+        target = None if leases.is_used(machine.root / "locks") else set_aside(path)
+        if target is not None:
+            machine.tell(
+                f"{path} was damaged, or no database of pybuild: it is now {target.name}, and a new one is made"
+            )

@@ -1,0 +1,120 @@
+"""The tables of the store's database, and how a database of another pybuild becomes one of this.
+
+The header of the file says whose it is (``application_id``) and which schema it has (``user_version``). Of an older
+schema, tables whose rows have kept their form keep them and the others begin empty; all of it is one transaction. A
+newer schema is refused, since nobody knows today what its rows are going to mean.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from pybuild.builder.errors import StoreError
+
+VERSION = 4
+_APPLICATION = 0x70796264
+"""``pybd``, in the header of every database since schema 4."""
+_TABLES = {
+    "records": (1, "key TEXT PRIMARY KEY, layers TEXT NOT NULL, used REAL NOT NULL"),
+    "selections": (1, "key TEXT PRIMARY KEY, content TEXT NOT NULL"),
+    "plans": (1, "key TEXT PRIMARY KEY, document TEXT NOT NULL, used REAL NOT NULL"),
+    "downloads": (2, "url TEXT PRIMARY KEY, document TEXT NOT NULL"),
+    "file_digests": (1, "folder TEXT PRIMARY KEY, digests BLOB NOT NULL"),
+    "layers": (3, "diff_id TEXT PRIMARY KEY, number INTEGER NOT NULL"),
+    "layer_paths": (
+        3,
+        """layer INTEGER, path BLOB, kind TEXT, mode INTEGER, uid INTEGER, gid INTEGER, mtime INTEGER, link BLOB,
+        PRIMARY KEY (layer, path)""",
+    ),
+    "written_by": (4, "program TEXT PRIMARY KEY, version TEXT NOT NULL"),
+}
+"""Each table with the schema in which its rows got the form that they have, and its columns."""
+
+
+CACHES = tuple(name for name in _TABLES if name != "written_by")
+"""What can be emptied."""
+
+
+class ForeignDatabase(Exception):
+    """The file is a database of another program."""
+
+
+def check_owner(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise ForeignDatabase or StoreError for a database that is not to be touched, as `migrate` does."""
+    application, version = _found(connection)
+    if (application, version) != (_APPLICATION, VERSION):
+        _check(connection, path, application, version)
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Give a database that was just opened the tables of this schema.
+
+    Raises:
+        ForeignDatabase: it is that of another program.
+        StoreError: a newer pybuild made it.
+    """
+    if _found(connection) == (_APPLICATION, VERSION):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have done it while this one waited.
+        application, version = _found(connection)
+        if (application, version) != (_APPLICATION, VERSION):
+            _check(connection, path, application, version)
+            _make_tables(connection, version)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def make(connection: sqlite3.Connection) -> None:
+    """Make the tables in an empty database that is nobody else's."""
+    _make_tables(connection, 0)
+
+
+def _found(connection: sqlite3.Connection) -> tuple[int, int]:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return application, version
+
+
+def _check(connection: sqlite3.Connection, path: Path, application: int, version: int) -> None:
+    """Refuse what is not ours, or not ours yet."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    unknown = tables and "records" not in tables
+    if application not in {0, _APPLICATION} or unknown or (application == 0 and version and not tables):
+        raise ForeignDatabase
+    if version > VERSION:
+        raise StoreError(
+            f"{path}: a newer pybuild made this store{_writer(connection, tables)}: its schema is {version}, "
+            f"and this pybuild knows {VERSION}",
+            hint="use the newer pybuild, or another store with --root",
+        )
+
+
+def _writer(connection: sqlite3.Connection, tables: set[str]) -> str:
+    if "written_by" not in tables:
+        return ""
+    row = connection.execute("SELECT version FROM written_by WHERE program = 'pybuild'").fetchone()
+    return "" if row is None else f" (version {row[0]})"
+
+
+def _make_tables(connection: sqlite3.Connection, version: int) -> None:
+    for name, (since, columns) in _TABLES.items():
+        if version < since:
+            connection.execute(f"DROP TABLE IF EXISTS {name}")
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns}) WITHOUT ROWID")
+    connection.execute("REPLACE INTO written_by VALUES ('pybuild', ?)", (_own_version(),))
+    connection.execute(f"PRAGMA application_id={_APPLICATION}")
+    connection.execute(f"PRAGMA user_version={VERSION}")
+
+
+def _own_version() -> str:
+    # Imported here: it takes longer than a build that finds everything in the cache.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("pybuild")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,1 @@
+"""From the text of a Dockerfile to its syntax tree."""

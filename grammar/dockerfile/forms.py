@@ -1,0 +1,79 @@
+r"""The two ways to write arguments: a JSON array of strings (exec form) or plain text (shell form).
+
+What looks like an array but is not valid JSON is plain text, as in Docker: ``RUN [ -f x ] && y``, ``CMD ["a", 'b']``.
+"""
+
+import json
+import re
+
+from pybuild.grammar.dockerfile.pieces import Piece
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.nodes import CommandLine, ExecForm, ShellForm
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def command(piece: Piece, *, exec_form: bool) -> CommandLine:
+    """Return the command that *piece* holds; *exec_form* says that the grammar took it for an array of strings."""
+    if exec_form:
+        return ExecForm(tuple(element.text for element in elements(piece)))
+    reject_other_arrays(piece)
+    return ShellForm(piece.text)
+
+
+def elements(array: Piece) -> tuple[Piece, ...]:
+    """Return the strings of a JSON array, each with the place of its literal.
+
+    Raises:
+        DockerfileError: one of them has a NUL, which is as little part of a Dockerfile escaped as it is plain.
+    """
+    places = _STRING.finditer(array.text)
+    values = json.loads(array.text)
+    found = tuple(
+        Piece(_clean(value), array.start + place.start(), array.line, len(place[0]))
+        for value, place in zip(values, places, strict=True)
+    )
+    for piece in found:
+        if "\0" in piece.text:
+            raise DockerfileError("invalid character NUL", piece.span)
+    return found
+
+
+def is_array(text: str) -> bool:
+    """Tell whether *text* as a whole is a JSON array, of strings or of anything."""
+    return text.startswith("[") and _array(text) is not None
+
+
+def is_exec_form(text: str) -> bool:
+    """Tell whether *text* as a whole is a JSON array of strings."""
+    array = _array(text) if text.startswith("[") else None
+    return array is not None and all(isinstance(value, str) for value in array)
+
+
+def reject_other_arrays(piece: Piece) -> None:
+    """Refuse a valid JSON array that holds anything but strings.
+
+    Raises:
+        DockerfileError: it is one. Docker refuses it too instead of running it as text.
+    """
+    if piece.text.startswith("[") and _array(piece.text) is not None:
+        message = "when using JSON array syntax, arrays must be comprised of strings only"
+        raise DockerfileError(message, piece.span)
+
+
+def _array(text: str) -> list[object] | None:
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) else None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _clean(text: str) -> str:
+    r"""Replace what no file name or argument can hold, a half of a surrogate pair, as Go does."""
+    return _LONE_SURROGATES.sub("\ufffd", text)

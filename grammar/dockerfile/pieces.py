@@ -1,0 +1,93 @@
+"""Logical lines and parts of them, with the way back to the source.
+
+A *logical line* is one instruction: its physical lines joined, comments and continuations taken out. A *piece* is a
+part of it that the grammar recognised. Both count offsets in the joined text; spans always point to the source.
+"""
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+
+from pybuild.grammar.nodes import Heredoc, Word
+from pybuild.grammar.source import Span
+
+WHITE = "\t\v\f\r "
+"""What separates words; Unicode has more spaces, but a file name may hold those."""
+
+_GAP = re.compile(f"[{WHITE}]+")
+
+
+def split_first(text: str) -> tuple[str, int]:
+    """Return the first word of *text* and the offset of the next one."""
+    gap = _GAP.search(text)
+    return (text[: gap.start()], gap.end()) if gap else (text, len(text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """A heredoc and its place in the logical line; *raw* is the body with its tabs."""
+
+    heredoc: Heredoc
+    start: int
+    end: int
+    raw: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One instruction. *marks* are pairs (offset in text, offset in source), ascending; none: all of it is *span*."""
+
+    text: str
+    span: Span
+    marks: tuple[tuple[int, int], ...] = ()
+    comment: str = ""
+    bodies: tuple[Body, ...] = ()
+
+    def place(self, start: int, end: int) -> Span:
+        """Return where the characters from *start* to *end* stand in the source."""
+        if not self.marks or not self.text:
+            return self.span
+        start = min(start, len(self.text) - 1)
+        return Span(self._source(start), self._source(max(start, end - 1)) + 1)
+
+    def _source(self, offset: int) -> int:
+        here, there = self.marks[bisect_right(self.marks, offset, key=lambda mark: mark[0]) - 1]
+        return there + offset - here
+
+    def tail(self, start: int) -> "Line":
+        """Return the line without its first *start* characters."""
+        moved = tuple((here - start, there) for here, there in self.marks)
+        bodies = tuple(replace(body, start=body.start - start, end=body.end - start) for body in self.bodies)
+        span = Span(self.place(start, start).start, self.span.end)
+        return replace(self, text=self.text[start:], span=span, marks=moved, bodies=bodies)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a logical line; *width* counts the characters as written where the text is already decoded."""
+
+    text: str
+    start: int
+    line: Line
+    width: int | None = None
+
+    @property
+    def end(self) -> int:
+        """The offset behind the piece."""
+        return self.start + (len(self.text) if self.width is None else self.width)
+
+    @property
+    def span(self) -> Span:
+        """The place in the source."""
+        return self.line.place(self.start, self.end)
+
+    def word(self, *, literal: bool = False) -> Word:
+        """Return the piece as a word of the syntax tree."""
+        return Word(self.text, self.span, literal)
+
+    def cut(self, separator: str) -> tuple["Piece", "Piece | None"]:
+        """Split at the first *separator*; None when there is none."""
+        before, found, after = self.text.partition(separator)
+        if not found:
+            return self, None
+        return Piece(before, self.start, self.line), Piece(after, self.start + len(before) + len(found), self.line)

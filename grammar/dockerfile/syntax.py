@@ -1,0 +1,221 @@
+"""The grammar at work: the only module that imports lark, and the last that sees one of its exceptions."""
+
+from functools import cache
+
+from lark import Lark, Token, Transformer
+from lark.exceptions import UnexpectedInput, UnexpectedToken, VisitError
+from lark.lexer import TerminalDef
+
+from pybuild.grammar.dockerfile import instructions
+from pybuild.grammar.dockerfile.arguments import Arguments
+from pybuild.grammar.dockerfile.flags import read_flags
+from pybuild.grammar.dockerfile.near_miss import near_miss
+from pybuild.grammar.dockerfile.pieces import Line, Piece, split_first
+from pybuild.grammar.errors import DockerfileError
+from pybuild.grammar.hints import form
+from pybuild.grammar.nodes import (
+    Add,
+    Arg,
+    Cmd,
+    Copy,
+    Entrypoint,
+    Env,
+    Expose,
+    From,
+    Healthcheck,
+    Instruction,
+    Label,
+    Maintainer,
+    Onbuild,
+    Run,
+    Shell,
+    StopSignal,
+    User,
+    Volume,
+    Workdir,
+)
+from pybuild.grammar.suggest import did_you_mean
+
+_ONE = "{} requires exactly one argument"
+_SOME = "{} requires at least one argument"
+_TWO = instructions.two_arguments("{}")
+
+# The grammar settles only how many words there are; so its one complaint per instruction is about their number.
+_ARITY = {
+    "from": "FROM requires either one or three arguments",
+    "arg": _SOME,
+    "onbuild": _SOME,
+    "run": _SOME,
+    "copy": _TWO,
+    "add": _TWO,
+    "workdir": _ONE,
+    "env": _SOME,
+    "label": _SOME,
+    "user": _ONE,
+    "shell": _SOME,
+    "cmd": _SOME,
+    "entrypoint": _SOME,
+    "expose": _SOME,
+    "volume": _SOME,
+    "stopsignal": _ONE,
+    "healthcheck": _SOME,
+    "maintainer": _ONE,
+}
+
+KEYWORDS = tuple(keyword.upper() for keyword in _ARITY)
+"""The names of all instructions."""
+
+
+def read_instruction(line: Line, escape: str) -> Instruction:
+    """Parse the instruction on one logical line.
+
+    Raises:
+        DockerfileError: it is unknown, its flags or the number of its arguments are wrong, or their values are.
+    """
+    name, _ = split_first(line.text)
+    keyword = name.lower()
+    if keyword not in _ARITY:
+        raise DockerfileError(f"unknown instruction: {name}", line.place(0, len(name)), _hint(name, escape))
+    try:
+        return _read(line, keyword, name, escape)
+    except DockerfileError as error:
+        # A dash or a quotation mark of a word processor is behind many a mistake in the number of words.
+        error.hint = near_miss(line.text) or error.hint
+        raise
+
+
+def _read(line: Line, keyword: str, name: str, escape: str) -> Instruction:
+    try:
+        tree = _language(escape).parse(line.text[len(name) :], start=_rule(keyword))
+        return _Builder(line, keyword, len(name)).transform(tree)
+    except UnexpectedInput as error:
+        raise _translated(error, line, keyword, len(name)) from None
+    except VisitError as error:
+        # lark wraps what a method of the transformer raises.
+        raise error.orig_exc from None
+
+
+def _hint(name: str, escape: str) -> str:
+    # A command of the shell where an instruction should be: most often the line above lost its continuation.
+    lost = "" if name.isupper() else f'a line that goes on below ends with "{escape}"'
+    return did_you_mean(name.upper(), KEYWORDS) or lost
+
+
+def _rule(keyword: str) -> str:
+    return "from_" if keyword == "from" else keyword
+
+
+@cache
+def _language(escape: str) -> Lark:
+    """Build the parser: once per process and escape character, in some twenty milliseconds."""
+
+    def adapt(terminal: TerminalDef) -> None:
+        # The one terminal that depends on the escape directive; the grammar is written for the backslash.
+        if terminal.name == "QUOTED_WORD":
+            terminal.pattern.value = terminal.pattern.value.replace("\\\\", escape)
+
+    return Lark.open(
+        "dockerfile.lark",
+        rel_to=__file__,
+        parser="lalr",
+        start=[_rule(keyword) for keyword in _ARITY],
+        maybe_placeholders=False,
+        edit_terminals=adapt if escape != "\\" else None,
+    )
+
+
+def _translated(error: UnexpectedInput, line: Line, keyword: str, base: int) -> DockerfileError:
+    message = _ARITY[keyword].format(keyword.upper())
+    offset: int | None = getattr(error, "pos_in_stream", None)
+    start = base + (offset or 0)
+    missing = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+    if missing or start >= len(line.text):
+        return DockerfileError(message, line.span, form(keyword))
+    word, _ = split_first(line.text[start:])
+    return DockerfileError(message, line.place(start, start + len(word)), form(keyword))
+
+
+class _Builder(Transformer[Token, Instruction]):
+    """From the tokens of one instruction to its node; each method is named after the rule that it reads."""
+
+    def __init__(self, line: Line, keyword: str, base: int) -> None:
+        super().__init__(visit_tokens=False)
+        self._line = line
+        self._keyword = keyword
+        self._base = base
+
+    def _given(self, tokens: list[Token]) -> Arguments:
+        pieces = [Piece(str(token), self._base + (token.start_pos or 0), self._line) for token in tokens]
+        count = sum(token.type == "FLAG" for token in tokens)
+        return Arguments(
+            line=self._line,
+            keyword=self._keyword.upper(),
+            flags=read_flags(self._keyword, pieces[:count]),
+            pieces=tuple(pieces[count:]),
+            exec_form=bool(tokens) and tokens[-1].type == "EXEC_FORM",
+        )
+
+    def from_(self, tokens: list[Token]) -> From:
+        return instructions.from_(self._given(tokens))
+
+    def arg(self, tokens: list[Token]) -> Arg:
+        return instructions.arg(self._given(tokens))
+
+    def onbuild(self, tokens: list[Token]) -> Onbuild:
+        return instructions.onbuild(self._given(tokens))
+
+    def run(self, tokens: list[Token]) -> Run:
+        return instructions.run(self._given(tokens))
+
+    def copy(self, tokens: list[Token]) -> Copy:
+        return instructions.copy(self._given(tokens))
+
+    def add(self, tokens: list[Token]) -> Add:
+        return instructions.add(self._given(tokens))
+
+    def workdir(self, tokens: list[Token]) -> Workdir:
+        given = self._given(tokens)
+        return Workdir(path=given.text().word(), **given.facts)
+
+    def env(self, tokens: list[Token]) -> Env:
+        given = self._given(tokens)
+        pairs, legacy = given.pairs()
+        return Env(pairs=pairs, legacy=legacy, **given.facts)
+
+    def label(self, tokens: list[Token]) -> Label:
+        given = self._given(tokens)
+        pairs, legacy = given.pairs()
+        return Label(pairs=pairs, legacy=legacy, **given.facts)
+
+    def user(self, tokens: list[Token]) -> User:
+        given = self._given(tokens)
+        return User(user=given.text().word(), **given.facts)
+
+    def shell(self, tokens: list[Token]) -> Shell:
+        return instructions.shell(self._given(tokens))
+
+    def cmd(self, tokens: list[Token]) -> Cmd:
+        given = self._given(tokens)
+        return Cmd(command=given.command(), **given.facts)
+
+    def entrypoint(self, tokens: list[Token]) -> Entrypoint:
+        given = self._given(tokens)
+        return Entrypoint(command=given.command(), **given.facts)
+
+    def expose(self, tokens: list[Token]) -> Expose:
+        given = self._given(tokens)
+        return Expose(ports=tuple(piece.word() for piece in given.pieces), **given.facts)
+
+    def volume(self, tokens: list[Token]) -> Volume:
+        return instructions.volume(self._given(tokens))
+
+    def stopsignal(self, tokens: list[Token]) -> StopSignal:
+        given = self._given(tokens)
+        return StopSignal(signal=given.text().word(), **given.facts)
+
+    def healthcheck(self, tokens: list[Token]) -> Healthcheck:
+        return instructions.healthcheck(self._given(tokens))
+
+    def maintainer(self, tokens: list[Token]) -> Maintainer:
+        given = self._given(tokens)
+        return Maintainer(name=given.text().word(literal=True), **given.facts)

@@ -1,0 +1,1 @@
+"""The build checks that the text of a Dockerfile alone decides."""

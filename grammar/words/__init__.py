@@ -1,0 +1,1 @@
+"""Words of a Dockerfile: quotes, escapes and variables."""

@@ -1,0 +1,1 @@
+"""Programs of other machines: finding, trying and registering their emulators."""

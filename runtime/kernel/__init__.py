@@ -1,0 +1,1 @@
+"""The kernel's calls that Python's standard library does not offer."""

@@ -1,0 +1,1 @@
+"""Paths inside a root, files and their locks, all by file descriptor."""

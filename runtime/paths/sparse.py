@@ -1,0 +1,64 @@
+"""Files with holes: where their data is, and copies that keep the holes."""
+
+import errno
+import os
+from collections.abc import Iterator
+
+from pybuild.runtime.stopping import check
+
+_PIECE = 64 << 20
+
+
+def has_holes(status: os.stat_result) -> bool:
+    """Tell whether a file takes less room than it has bytes. A file system that compresses may say so too."""
+    return status.st_blocks * 512 < status.st_size
+
+
+def data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of what is not a hole in the first *size* bytes, in ascending order.
+
+    Where the file system knows no holes, or the file became shorter, all is data. The position of *fd* changes.
+    """
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(fd, end, os.SEEK_DATA)
+            end = os.lseek(fd, start, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno == errno.ENXIO and os.fstat(fd).st_size >= size:
+                return  # only a hole is left
+            if error.errno not in {errno.ENXIO, errno.EINVAL, errno.EOPNOTSUPP}:
+                raise
+            start, end = end, size
+        if start < size:
+            yield start, min(end, size)
+
+
+def copy_data(old: int, new: int, status: os.stat_result) -> None:
+    """Copy the data of a file to an empty one and keep its holes."""
+    if not has_holes(status):
+        _copy_range(old, new, 0, status.st_size)
+        return
+    os.truncate(new, status.st_size)
+    for start, end in data_ranges(old, status.st_size):
+        _copy_range(old, new, start, end)
+
+
+def _copy_range(old: int, new: int, start: int, end: int) -> None:
+    while start < end:
+        check()
+        copied = _copy_piece(old, new, start, min(end - start, _PIECE))
+        if not copied:
+            raise OSError(errno.EIO, "a file became shorter while it was copied")
+        start += copied
+
+
+def _copy_piece(old: int, new: int, start: int, length: int) -> int:
+    try:
+        return os.copy_file_range(old, new, length, start, start)
+    except OSError as error:
+        if error.errno not in {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP}:
+            raise
+    # The kernel shares blocks within one file system only, and an overlay is another than the one it lies on.
+    os.lseek(new, start, os.SEEK_SET)
+    return os.sendfile(new, old, start, length)

@@ -1,0 +1,151 @@
+"""From a path in a root to a descriptor: by the kernel where it can, else by a walk component by component.
+
+Both give the same answers, those that a process chrooted to the root would get. Linux before 5.6 has no openat2, the
+filters of old container engines deny it, and a path may be longer than the kernel takes.
+"""
+
+import errno
+import os
+import stat
+from contextlib import closing
+from functools import cache
+
+from pybuild.runtime.errors import UnsafePathError
+from pybuild.runtime.kernel import syscalls
+from pybuild.runtime.paths.inside import open_inside
+
+FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_MAX_LINKS, _PATH_MAX = 40, 4096
+_BENEATH = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
+
+
+def resolve(root: int, path: str, flags: int) -> int:
+    """Open *path* inside *root*, with links followed there; OSError as the kernel gives it."""
+    raw = os.fsencode(path)
+    if b"\0" in raw:
+        raise OSError(errno.ENOENT, "a name cannot contain a null byte", path)
+    if len(raw) < _PATH_MAX and kernel_resolves():
+        return open_inside(root, raw, flags)
+    with closing(Walk(root)) as walk:
+        walk.run(path, follow=not flags & os.O_NOFOLLOW)
+        return reopen(walk.fd, flags)
+
+
+def open_beneath(fd: int, path: str, flags: int = os.O_RDONLY | os.O_DIRECTORY) -> int:
+    """Open *path* below *fd* where no component may be a link or ``..``; the path may be longer than PATH_MAX.
+
+    It leads back to a place that a scan has found, so that a deep tree needs no descriptor per level.
+    """
+    names = names_of(path) or ["."]
+    if ".." in names:
+        raise UnsafePathError(f"{path}: has a parent component")
+    # 15 names of 255 bytes fit into one path for the kernel; without openat2 each name is a step of its own.
+    width = 1 if not kernel_resolves() else len(names) if len(path) < _PATH_MAX // 4 else 15
+    current = fd
+    for start in range(0, len(names), width):
+        part = "/".join(names[start : start + width])
+        step = (flags if start + width >= len(names) else FOLDER) | os.O_NOFOLLOW | os.O_CLOEXEC
+        outer = current
+        try:
+            current = (
+                os.open(part, step, dir_fd=outer) if width == 1 else syscalls.openat2(outer, part, step, 0, _BENEATH)
+            )
+        finally:
+            if outer != fd:
+                os.close(outer)
+    return current
+
+
+class Walk:
+    """A resolution component by component: `names` lead from the root to `fd`, an O_PATH descriptor, -1 if missing.
+
+    Each name is opened without following it, links are read and their text is walked in turn. ``..`` goes down from
+    the root again through the names so far: one descriptor serves for any depth, and a folder that is moved away
+    meanwhile leads to an error, never out of the root.
+    """
+
+    __slots__ = ("_links", "_missing_ok", "_root", "fd", "names")
+
+    def __init__(self, root: int, *, missing_ok: bool = False) -> None:
+        self._root = root
+        self._missing_ok = missing_ok
+        self._links = 0
+        self.names: list[str] = []
+        self.fd = os.dup(root)
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        self._move_to(-1)
+
+    def run(self, path: str, *, follow: bool) -> None:
+        """Walk *path*; the link at its end is followed only when *follow* is set or a slash comes after it."""
+        todo = _reversed_components(path)
+        while todo:
+            name = todo.pop()
+            if name not in {".", ".."}:
+                self._enter(name, todo, follow_last=follow)
+            elif self.fd >= 0 and not stat.S_ISDIR(os.fstat(self.fd).st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+            elif name == "..":
+                del self.names[-1:]
+                self._move_to(self._open("/".join(self.names), self._root))
+            if self.fd < 0 and not self._missing_ok:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    def _open(self, path: str, dir_fd: int) -> int:
+        try:
+            return open_beneath(dir_fd, path, os.O_PATH)
+        except FileNotFoundError:
+            return -1
+
+    def _enter(self, name: str, todo: list[str], *, follow_last: bool) -> None:
+        inner = self._open(name, self.fd) if self.fd >= 0 else -1
+        if inner >= 0 and (todo or follow_last) and stat.S_ISLNK(os.fstat(inner).st_mode):
+            target = os.readlink("", dir_fd=inner)
+            os.close(inner)
+            self._follow(target, todo)
+        else:
+            self.names.append(name)
+            self._move_to(inner)
+
+    def _follow(self, target: str, todo: list[str]) -> None:
+        self._links += 1
+        if self._links > _MAX_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), target)
+        if target.startswith("/"):
+            self.names.clear()
+            self._move_to(os.dup(self._root))
+        todo.extend(_reversed_components(target))
+
+    def _move_to(self, fd: int) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd = fd
+
+
+def _reversed_components(path: str) -> list[str]:
+    """The components of *path*, last first; a slash at its end asks for a folder, which "." does as well."""
+    names = [name for name in path.split("/") if name]
+    return [".", *names[::-1]] if path.endswith("/") else names[::-1]
+
+
+def names_of(path: str) -> list[str]:
+    """Return the components of *path* that count."""
+    return [name for name in path.split("/") if name not in {"", "."}]
+
+
+def reopen(handle: int, flags: int) -> int:
+    """Open the very file behind an O_PATH descriptor: no name is resolved again, so nobody can swap it."""
+    return os.open(f"/proc/self/fd/{handle}", flags & ~os.O_NOFOLLOW)
+
+
+@cache
+def kernel_resolves() -> bool:
+    """Tell whether openat2 can be used: Linux before 5.6 lacks it, filters of old container engines deny it."""
+    try:
+        os.close(syscalls.openat2(syscalls.AT_FDCWD, ".", FOLDER))
+    except OSError as error:
+        if error.errno not in {errno.ENOSYS, errno.EPERM}:
+            raise
+        return False
+    return True

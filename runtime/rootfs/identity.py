@@ -1,0 +1,150 @@
+"""Who a process runs as and who owns a copied file: Docker's rules, by the /etc/passwd and /etc/group of a root.
+
+The sandbox child asks for the ids of a process, `runtime.rootfs.users` for owners. The files belong to the image, so
+they are hostile: nothing of the host's user database is asked, no code of libc's name service runs, and a file costs
+its own size in memory, whatever its lines are.
+
+A number is always an id, never a name. Fields that a line lacks are empty, as Docker reads them; lines without a name,
+or with an id that is no number in range, are passed over.
+"""
+
+import os
+from errno import EFBIG, EINVAL, ENOENT
+from io import BytesIO
+from stat import S_ISREG
+
+from pybuild.runtime.errors import UnknownUser
+from pybuild.runtime.paths.inside import open_inside
+from pybuild.runtime.wire import Operation
+
+FILE_LIMIT = 10 << 20
+"""How much of a user database is read; BuildKit has the same limit."""
+MAX_ID = (1 << 32) - 2
+"""The highest uid and gid; the one above means "leave as it is" to setuid and chown."""
+
+
+class Identity:
+    """The ids of a process and the home folder of its user; *groups* are all its groups, the primary one first."""
+
+    __slots__ = ("gid", "groups", "home", "uid")
+
+    def __init__(self, uid: int, gid: int, groups: tuple[int, ...], home: bytes) -> None:
+        self.uid, self.gid, self.groups, self.home = uid, gid, groups, home
+
+
+class User:
+    """One line of a passwd file."""
+
+    __slots__ = ("gid", "home", "name", "uid")
+
+    def __init__(self, name: bytes, uid: int, gid: int, home: bytes) -> None:
+        self.name, self.uid, self.gid, self.home = name, uid, gid, home
+
+
+def resolve_identity(root: int, user: bytes) -> Identity:
+    """Return the ids for *user*, ``name|uid[:name|gid]`` or empty for root.
+
+    Raises SandboxError when a name is unknown, or a number out of range. A number need not be in the files.
+    """
+    name, _, group = user.partition(b":")
+    with Operation("read users", b"/etc/passwd"):
+        passwd = read_bounded(root, b"etc/passwd", FILE_LIMIT)
+    with Operation("read groups", b"/etc/group"):
+        groups = read_bounded(root, b"etc/group", FILE_LIMIT)
+    try:
+        return match_identity(name, group, passwd, groups)
+    except UnknownUser as error:
+        raise Operation(f"find {error.kind}", error.name).failed(ENOENT, error.reason) from None
+
+
+def match_identity(user: bytes, group: bytes, passwd: bytes, groups: bytes) -> Identity:
+    """Return the ids of *user* and *group* by the contents of the two files. Raises UnknownUser.
+
+    A user that is in the files brings its primary group, its home and the groups it is a member of. A number that is
+    not there gets group 0 and the home "/".
+    """
+    found = find_user(user or b"0", passwd)
+    if group:
+        # An explicit group replaces the user's own and drops the supplementary ones.
+        primary = find_group(group, groups)
+        return Identity(found.uid, primary, (primary,), found.home or b"/")
+    members = _memberships(found.name, found.gid, groups) if found.name else []
+    return Identity(found.uid, found.gid, (found.gid, *members), found.home or b"/")
+
+
+def find_user(user: bytes, passwd: bytes) -> User:
+    """Return the first line for a name or number; a number needs none, then the name is empty. Raises UnknownUser."""
+    number = number_of("user", user)
+    for line in BytesIO(passwd):
+        fields = _fields(line)
+        uid, gid = _id(fields[2]), _id(fields[3] or b"0")
+        wanted = fields[0] == user if number is None else uid == number
+        if wanted and fields[0] and uid is not None and gid is not None:
+            return User(fields[0], uid, gid, fields[5])
+    if number is None:
+        raise UnknownUser("user", user, "no matching entries in passwd file")
+    return User(b"", number, 0, b"")
+
+
+def find_group(group: bytes, groups: bytes) -> int:
+    """Return the id for a name or number. Raises UnknownUser."""
+    number = number_of("group", group)
+    if number is not None:
+        return number
+    for line in BytesIO(groups):
+        fields = _fields(line)
+        gid = _id(fields[2])
+        if fields[0] == group and gid is not None:
+            return gid
+    raise UnknownUser("group", group, "no matching entries in group file")
+
+
+def number_of(kind: str, text: bytes) -> int | None:
+    """Return the id that *text* spells, None when it is a name. Raises UnknownUser for a number out of range."""
+    digits = text[1:] if text[:1] in {b"-", b"+"} else text
+    if not digits.isdigit():
+        return None
+    found = None if text[:1] == b"-" else _id(digits)
+    if found is None:
+        raise UnknownUser(kind, text, f"the id is out of range, which ends at {MAX_ID}")
+    return found
+
+
+def _memberships(name: bytes, primary: int, groups: bytes) -> list[int]:
+    found: dict[int, None] = {}
+    for line in BytesIO(groups):
+        fields = _fields(line)
+        gid = _id(fields[2])
+        if gid is not None and gid != primary and name in fields[3].split(b","):
+            found[gid] = None
+    return [*found]
+
+
+def _fields(line: bytes) -> list[bytes]:
+    """The seven fields of a line, all empty for a comment."""
+    fields = line.strip().split(b":", 7)
+    return [b""] * 7 if line.startswith(b"#") else [*fields, *[b""] * 7][:7]
+
+
+def _id(text: bytes) -> int | None:
+    # 10 digits are enough for 32 bits; longer ones would only keep int() busy.
+    return int(text) if text.isdigit() and len(text) <= 10 and int(text) <= MAX_ID else None
+
+
+def read_bounded(root: int, path: bytes, limit: int) -> bytes:
+    """Return the content of a regular file inside *root*, b"" when there is none.
+
+    One that cannot be trusted is an error: a process that got too few groups could do more than it should, because a
+    group can also be denied something.
+    """
+    try:
+        fd = open_inside(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except FileNotFoundError:
+        return b""
+    with open(fd, "rb", buffering=0) as file:
+        status = os.fstat(fd)
+        if not S_ISREG(status.st_mode):
+            raise OSError(EINVAL, os.strerror(EINVAL), path)
+        if status.st_size > limit:
+            raise OSError(EFBIG, os.strerror(EFBIG), path)
+        return file.read(limit) or b""

@@ -1,0 +1,25 @@
+"""What a root file system is made of; apart from `runtime.sandbox.spec`, because stores need it and run nothing."""
+
+from pathlib import Path
+
+from pybuild.runtime.values import frozen
+
+
+@frozen
+class OverlayRoot:
+    """A root made by overlayfs: *lowers* from the bottom up; without *upper* it is read-only."""
+
+    lowers: tuple[Path, ...]
+    upper: Path | None = None
+    work: Path | None = None
+
+
+@frozen
+class DirectoryRoot:
+    """A root that is one plain folder."""
+
+    path: Path
+    read_only: bool = False
+
+
+Root = OverlayRoot | DirectoryRoot

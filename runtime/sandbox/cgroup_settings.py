@@ -1,0 +1,46 @@
+"""What limits are called in the files of control groups, of the unified hierarchy and of those before it."""
+
+from collections.abc import Iterator
+
+from pybuild.runtime.sandbox.spec import Limits
+
+_PERIOD = 100_000
+_SHARES = range(2, 262_145)
+
+
+def settings(limits: Limits, *, unified: bool) -> Iterator[tuple[str, str, str]]:
+    """Give (controller, file, content) of each limit, in the order in which the kernel takes them."""
+    if limits.memory is not None:
+        yield "memory", "memory.max" if unified else "memory.limit_in_bytes", str(limits.memory)
+    if limits.memory_swap is not None:
+        yield "memory", *_swap(limits.memory_swap, limits.memory or 0, unified=unified)
+    if limits.pids is not None:
+        yield "pids", "pids.max", str(limits.pids)
+    if limits.cpu_shares is not None:
+        shares = min(max(limits.cpu_shares, _SHARES[0]), _SHARES[-1])
+        yield "cpu", *(("cpu.weight", str(_weight(shares))) if unified else ("cpu.shares", str(shares)))
+    if limits.cpu_quota is not None:
+        yield from _quota(limits.cpu_quota, limits.cpu_period or _PERIOD, unified=unified)
+    if limits.cpuset_cpus:
+        yield "cpuset", "cpuset.cpus", limits.cpuset_cpus
+    if limits.cpuset_mems:
+        yield "cpuset", "cpuset.mems", limits.cpuset_mems
+
+
+def _swap(both: int, memory: int, *, unified: bool) -> tuple[str, str]:
+    if unified:
+        return "memory.swap.max", "max" if both == -1 else str(both - memory)
+    return "memory.memsw.limit_in_bytes", str(both)
+
+
+def _weight(shares: int) -> int:
+    """Return the weight from 1 to 10,000 at the place of *shares* in its own range, as all runtimes compute it."""
+    return 1 + (shares - _SHARES[0]) * 9999 // (_SHARES[-1] - _SHARES[0])
+
+
+def _quota(quota: int, period: int, *, unified: bool) -> Iterator[tuple[str, str, str]]:
+    if unified:
+        yield "cpu", "cpu.max", f"{quota} {period}"
+    else:
+        yield "cpu", "cpu.cfs_period_us", str(period)
+        yield "cpu", "cpu.cfs_quota_us", str(quota)

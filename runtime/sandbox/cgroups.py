@@ -1,0 +1,120 @@
+"""Limits of memory, processors and processes by control groups, as far as this host lets the builder make groups.
+
+Best effort by design: a build never fails because cgroups are missing. A group lives as long as one sandbox; what a
+killed builder leaves behind is an empty group, and the next builder that makes one removes it.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+
+from pybuild.runtime.sandbox.cgroup_settings import settings
+from pybuild.runtime.sandbox.spec import Limits
+
+_PREFIX = "pybuild-"
+_CONTROLLERS = ("memory", "cpu", "cpuset", "pids")
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """A folder in which groups can be made, and the controllers that they would have."""
+
+    folder: Path
+    controllers: frozenset[str]
+    unified: bool
+
+
+def hierarchies(proc: Path = Path("/proc/self"), *, parent: str = "") -> tuple[Hierarchy, ...]:
+    """Return the hierarchies in which this process may make groups: in its own group, or in the one called *parent*.
+
+    A parent that is not there yet is made.
+    """
+    with suppress(OSError):
+        found = (_hierarchy(line, proc, parent) for line in (proc / "cgroup").read_text().splitlines())
+        return tuple(each for each in found if each is not None and os.access(each.folder, os.W_OK))
+    return ()
+
+
+def _hierarchy(line: str, proc: Path, parent: str) -> Hierarchy | None:
+    _, names, path = line.split(":", 2)
+    wanted = frozenset(names.split(",")).intersection(_CONTROLLERS)
+    if names and not wanted:
+        return None
+    mount = _mount_point(proc, names)
+    if mount is None:
+        return None
+    folder = mount / (parent or path).lstrip("/")
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not names:
+        with suppress(OSError):
+            wanted = frozenset((folder / "cgroup.subtree_control").read_text().split()).intersection(_CONTROLLERS)
+    return Hierarchy(folder, wanted, unified=not names) if wanted or parent else None
+
+
+def _mount_point(proc: Path, names: str) -> Path | None:
+    """Return where the hierarchy with the controllers *names* ("" for the unified one) is mounted in full."""
+    for line in (proc / "mountinfo").read_text().splitlines():
+        before, _, after = line.partition(" - ")
+        _, _, _, root, point, *_ = before.split(" ")
+        kind, _, options = after.split(" ", 2)
+        wanted = kind == ("cgroup" if names else "cgroup2")
+        if wanted and root == "/" and set(names.split(",")) <= {"", *options.split(",")}:
+            return Path(point)
+    return None
+
+
+@contextmanager
+def limited(limits: Limits) -> Iterator[tuple[Path, ...]]:
+    """Make groups that hold *limits* and yield the files by which a process joins them; remove them afterwards."""
+    made: list[Path] = []
+    try:
+        for hierarchy in hierarchies(parent=limits.cgroup_parent) if limits.cgroup_parent or _any(limits) else ():
+            with suppress(OSError):
+                made += _made(hierarchy, limits)
+        yield tuple(group / "cgroup.procs" for group in made)
+    finally:
+        for group in made:
+            with suppress(OSError):
+                group.rmdir()
+
+
+def _any(limits: Limits) -> bool:
+    return any(True for _ in settings(limits, unified=True))
+
+
+def _made(hierarchy: Hierarchy, limits: Limits) -> Iterator[Path]:
+    """Make a group, if the hierarchy can hold one of the limits, or is to count what its *parent* has."""
+    wanted = [each for each in settings(limits, unified=hierarchy.unified) if each[0] in hierarchy.controllers]
+    if not wanted and not limits.cgroup_parent:
+        return
+    _sweep(hierarchy.folder)
+    group = hierarchy.folder / f"{_PREFIX}{os.getpid()}-{token_hex(4)}"
+    group.mkdir()
+    yield group
+    if "cpuset" in hierarchy.controllers and not hierarchy.unified:
+        _inherit_cpuset(group)
+    for _, name, value in wanted:
+        with suppress(OSError):
+            (group / name).write_text(value)
+
+
+def _inherit_cpuset(group: Path) -> None:
+    """Give a group the processors and memory nodes of the one above: without any, nothing could join it."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        with suppress(OSError):
+            above = group.parent / name
+            if not above.read_text().strip():
+                above.write_text((above.parent.parent / name).read_text())
+            (group / name).write_text(above.read_text())
+
+
+def _sweep(folder: Path) -> None:
+    for group in folder.glob(f"{_PREFIX}*-*"):
+        owner = group.name.removeprefix(_PREFIX).partition("-")[0]
+        if not Path("/proc", owner).exists():
+            with suppress(OSError):  # the kernel removes empty groups only
+                group.rmdir()

@@ -1,0 +1,115 @@
+"""The sandbox child as its parent has it: started, listened to, ended."""
+
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from pybuild.runtime.sandbox.forkserver import fork_child
+from pybuild.runtime.sandbox.inside import plan
+
+Output = Callable[[int, bytes], None]
+
+PIECE = 1 << 16
+_CANCEL_INTERVAL_MS = 50
+_CANCEL_PATIENCE = 100
+_LAST_PIECES = 16  # the most that a pipe can hold
+
+
+class Child:
+    """A running sandbox child and the pipes to it."""
+
+    def __init__(self, data: bytes, *, stdin: int | None = None) -> None:
+        """Start the child on the plan *data*. It reads *stdin*, and writes to pipes that `pump` empties."""
+        pipes = [os.pipe() for _ in range(3)]
+        self._status, *streams = (reader for reader, _ in pipes)
+        self._streams = dict(zip(streams, (1, 2), strict=False))
+        written = [writer for _, writer in pipes]
+        given = [_memory(data), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
+        try:
+            plan_fd, null = given
+            status, out, err = written
+            self._process = fork_child((plan_fd, status, null if stdin is None else stdin, out, err))
+        except BaseException:
+            self._close_pipes()
+            raise
+        finally:
+            for fd in (*given, *written):
+                os.close(fd)
+        self._poller = select.poll()
+        for fd in (self._status, *self._streams):
+            self._poller.register(fd, select.POLLIN)
+
+    def pump(self, output: Output, cancel: threading.Event | None) -> list[plan.Report]:
+        """Pass output on until every process inside is gone; return what the child reported."""
+        reported, patience = b"", _CANCEL_PATIENCE
+        while True:
+            for fd, _ in self._poller.poll(None if cancel is None else _CANCEL_INTERVAL_MS):
+                if fd != self._status:
+                    self._serve(fd, output)
+                elif data := os.read(fd, PIECE):
+                    reported += data
+                else:
+                    self._finish(output)
+                    return plan.read_reports(reported)
+            if cancel is not None and cancel.is_set():
+                self._stop(patience)
+                patience -= 1
+
+    def _serve(self, fd: int, output: Output) -> None:
+        if data := os.read(fd, PIECE):
+            output(self._streams[fd], data)
+        else:
+            self._poller.unregister(fd)
+
+    def _finish(self, output: Output) -> None:
+        """Pass on what is left in the pipes: all writers are gone, unless one handed its end to a host process."""
+        self._poller.unregister(self._status)
+        for _ in range(_LAST_PIECES):
+            for fd, _ in self._poller.poll(0):
+                self._serve(fd, output)
+
+    def _stop(self, patience: int) -> None:
+        # The keeper kills the guard and tidies up; one that is stuck in the kernel is killed with everything below it.
+        if patience == _CANCEL_PATIENCE:
+            self.signal(plan.END)
+        elif patience == 0:
+            self.signal(signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the program, or with `plan.END` end everything inside."""
+        with suppress(ProcessLookupError):  # it has just ended
+            signal.pidfd_send_signal(self._process, number)
+
+    def close(self) -> None:
+        """End the child if an exception came in between, and close the pipes."""
+        ended = select.poll()
+        ended.register(self._process, select.POLLIN)
+        if not ended.poll(0):
+            self.signal(plan.END)
+            ended.poll()
+        os.close(self._process)
+        self._close_pipes()
+
+    def _close_pipes(self) -> None:
+        for fd in (self._status, *self._streams):
+            os.close(fd)
+
+
+def _memory(data: bytes) -> int:
+    fd = os.memfd_create("plan", os.MFD_CLOEXEC)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(data)
+    return fd
+
+
+def read_available(fd: int) -> bytes | None:
+    """Return what there is to read, None for nothing yet, b"" when there will be no more."""
+    try:
+        return os.read(fd, PIECE)
+    except BlockingIOError:
+        return None
+    except OSError:  # a terminal that nobody has open any more gives EIO
+        return b""

@@ -1,0 +1,141 @@
+"""The caller's side of a sandbox's terminal: copies bytes both ways and hands on the size of the window.
+
+While a console is open and is typed into from a terminal, that terminal is raw: every key, Ctrl-C as well, goes to the
+program inside, and its own terminal turns keys into signals.
+"""
+
+import fcntl
+import os
+import select
+import signal
+import socket
+import termios
+import tty
+from contextlib import closing, suppress
+from typing import Any
+
+from pybuild.runtime.sandbox.child import Child, Output, read_available
+
+_STDIN = 0
+_END_OF_INPUT = b"\x04"
+_SIZE = b"\0" * 8  # struct winsize
+
+
+class TerminalChild(Child):
+    """A sandbox child whose process has a terminal, and the console of that terminal."""
+
+    def __init__(self, data: bytes, *, typed: bool) -> None:
+        """Start the child on the plan *data*; with *typed*, our standard input is typed into the terminal."""
+        self._typed = typed
+        self._console: Console | None = None
+        self._channel, far_end = socket.socketpair()
+        with closing(far_end):
+            try:
+                super().__init__(data, stdin=far_end.fileno())
+            except BaseException:
+                self._channel.close()
+                raise
+        self._poller.register(self._channel, select.POLLIN)
+
+    def _serve(self, fd: int, output: Output) -> None:
+        if fd == self._channel.fileno():
+            self._connect()
+        elif self._console is not None and fd not in self._streams:
+            self._console.serve(fd, output)
+        else:
+            super()._serve(fd, output)
+
+    def _connect(self) -> None:
+        """Take the terminal that the child made, and let the child go on. Without one it has ended with a report."""
+        _, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
+        self._poller.unregister(self._channel)
+        if descriptors:
+            self._console = Console(descriptors[0], self._poller, typed=self._typed)
+            self._console.open()
+        self._channel.close()
+
+    def _finish(self, output: Output) -> None:
+        if self._console is not None:
+            self._console.stop_typing()
+        super()._finish(output)
+
+    def close(self) -> None:
+        """End the child, and give our own terminal its settings back."""
+        if self._console is not None:
+            self._console.close()
+        self._channel.close()
+        super().close()
+
+
+class Console:
+    """The open *master* of a terminal, and what *poller* has to watch for it: `serve` each descriptor that is ready."""
+
+    def __init__(self, master: int, poller: select.poll, *, typed: bool) -> None:
+        """Take *master* over. With *typed*, our standard input is typed into it."""
+        self._master, self._poller = master, poller
+        self._shows, self._typed = True, typed
+        self._pending = b""
+        self._settings: list[Any] | None = None
+        self._handler: Any = None
+
+    def open(self) -> None:
+        """Begin to copy. `close` undoes it, also after an exception on the way."""
+        os.set_blocking(self._master, False)
+        self._copy_size()
+        # Only the main thread may set handlers; elsewhere the size stays what it is.
+        with suppress(ValueError):
+            self._handler = signal.signal(signal.SIGWINCH, lambda *_: self._copy_size())
+        if self._typed and os.isatty(_STDIN):
+            self._settings = termios.tcgetattr(_STDIN)
+            tty.setraw(_STDIN, termios.TCSADRAIN)
+        self._watch()
+
+    def serve(self, fd: int, output: Output) -> None:
+        """Do what there is to do for *fd*, which this had the poller watch."""
+        if fd == _STDIN:
+            data = read_available(_STDIN)
+            # The end of what comes from a pipe is a Ctrl-D on a terminal.
+            self._pending += _END_OF_INPUT if data == b"" else data or b""
+            self._typed = data != b""
+        if self._pending:
+            with suppress(OSError):  # the terminal is full, or nobody has it open: the next read tells
+                self._pending = self._pending[os.write(self._master, self._pending) :]
+        if fd == self._master:
+            data = read_available(self._master)
+            self._shows = data != b""
+            if data:
+                output(1, data)
+        self._watch()
+
+    def stop_typing(self) -> None:
+        """Leave what is typed from now on to whoever reads it next."""
+        self._typed = False
+        self._watch()
+
+    def close(self) -> None:
+        """Give our own terminal its settings back and close the other one."""
+        if self._settings is not None:
+            with suppress(termios.error):  # it was hung up
+                termios.tcsetattr(_STDIN, termios.TCSADRAIN, self._settings)
+        if self._handler is not None:
+            signal.signal(signal.SIGWINCH, self._handler)
+        os.close(self._master)
+
+    def _watch(self) -> None:
+        """Have the poller watch what is of use now: nothing more is read until all that was read is typed."""
+        events = {
+            self._master: (select.POLLIN | (select.POLLOUT if self._pending else 0)) if self._shows else 0,
+            _STDIN: select.POLLIN if self._typed and self._shows and not self._pending else 0,
+        }
+        for fd, wanted in events.items():
+            if wanted:
+                self._poller.register(fd, wanted)
+            else:
+                with suppress(KeyError):
+                    self._poller.unregister(fd)
+
+    def _copy_size(self) -> None:
+        window = next((fd for fd in (0, 1, 2) if os.isatty(fd)), None)
+        if window is not None:
+            size = fcntl.ioctl(window, termios.TIOCGWINSZ, _SIZE)
+            fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)

@@ -1,0 +1,83 @@
+"""The caller's side of a sandbox's standard input: copies what the caller has there into a pipe.
+
+The process never gets the caller's own stream. Its user could not open it by name (/dev/stdin) without being made its
+owner, and the owner of a file or a socket of the caller is none of a sandbox's business.
+"""
+
+import os
+import select
+from contextlib import suppress
+
+from pybuild.runtime.sandbox.child import Child, Output, read_available
+
+_STDIN = 0
+
+
+class FedChild(Child):
+    """A sandbox child whose process reads what comes on our standard input."""
+
+    def __init__(self, data: bytes) -> None:
+        """Start the child on the plan *data*."""
+        reader, self._feed = os.pipe()
+        os.set_blocking(self._feed, False)
+        try:
+            super().__init__(data, stdin=reader)
+        except BaseException:
+            os.close(self._feed)
+            raise
+        finally:
+            os.close(reader)
+        self._open, self._pending = True, b""
+        self._watch()
+
+    def _serve(self, fd: int, output: Output) -> None:
+        if fd == _STDIN:
+            self._pending = read_available(_STDIN) or b""
+            self._copy()
+        elif fd == self._feed:
+            self._copy()
+        else:
+            super()._serve(fd, output)
+
+    def _copy(self) -> None:
+        """Write what is pending. Nothing means the end of the input, or that nobody reads it any more."""
+        if not self._pending:
+            self._end()
+            return
+        try:
+            self._pending = self._pending[os.write(self._feed, self._pending) :]
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:
+            self._end()
+            return
+        self._watch()
+
+    def _watch(self) -> None:
+        """Have the poller watch for input when all of the last is written, and always for the end of the reader."""
+        self._poller.register(self._feed, select.POLLOUT if self._pending else 0)
+        if self._pending:
+            self._ignore_input()
+        else:
+            self._poller.register(_STDIN, select.POLLIN)
+
+    def _ignore_input(self) -> None:
+        with suppress(KeyError):
+            self._poller.unregister(_STDIN)
+
+    def _end(self) -> None:
+        """Close the pipe; what comes on our standard input is left to whoever reads it next."""
+        if self._open:
+            self._open = False
+            self._ignore_input()
+            self._poller.unregister(self._feed)
+            os.close(self._feed)
+
+    def _finish(self, output: Output) -> None:
+        self._end()
+        super()._finish(output)
+
+    def close(self) -> None:
+        """End the child and close the pipes."""
+        self._end()
+        super().close()

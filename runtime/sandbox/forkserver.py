@@ -1,0 +1,93 @@
+"""The builder's side of the fork server: one small process from which every sandbox child is forked.
+
+To start a Python costs more than all else that a sandbox needs; a fork of one that has imported everything costs a
+millisecond. It is never a fork of the builder, which has threads. The server ends when the builder's end of their
+socket is closed, which the kernel does for a builder that is killed, and every sandbox ends with the server.
+"""
+
+import atexit
+import os
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EPIPE
+
+from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
+
+_LOCK = threading.Lock()
+_SERVERS: dict[int, "_Server"] = {}
+
+
+def start() -> None:
+    """Start the server when it is not there. It comes up while the caller goes on.
+
+    Raises:
+        SandboxError: there can be no more processes.
+    """
+    with _LOCK, _sandbox_errors():
+        _server()
+
+
+def fork_child(descriptors: tuple[int, int, int, int, int]) -> int:
+    """Fork a sandbox child with these as plan, status pipe and its three streams; return a pidfd of it.
+
+    Raises:
+        SandboxError: there can be no more processes.
+    """
+    with _LOCK, _sandbox_errors():
+        return _server().fork(descriptors)
+
+
+def _server() -> "_Server":
+    # A builder that was itself forked has a server of its own: the other one belongs to its parent.
+    own = os.getpid()
+    server = _SERVERS.get(own)
+    if server is None or not server.lives():
+        server = _SERVERS[own] = _Server()
+    return server
+
+
+@contextmanager
+def _sandbox_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SandboxError("start", "the sandbox child", error.errno or EPIPE) from error
+
+
+class _Server:
+    """The process and the socket to it."""
+
+    def __init__(self) -> None:
+        self._channel, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        atexit.register(self._channel.close)
+        with far_end:
+            null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                os.posix_spawn(
+                    f"/proc/self/fd/{interpreter()}",
+                    child_argv(),
+                    child_environment(),
+                    file_actions=[
+                        (os.POSIX_SPAWN_DUP2, far_end.fileno(), 0),
+                        *((os.POSIX_SPAWN_DUP2, null, stream) for stream in (1, 2)),
+                    ],
+                )
+            finally:
+                os.close(null)
+
+    def lives(self) -> bool:
+        """Tell whether the process is there; one that somebody killed has closed its end."""
+        poller = select.poll()
+        poller.register(self._channel, 0)
+        return not poller.poll(0)
+
+    def fork(self, descriptors: tuple[int, int, int, int, int]) -> int:
+        socket.send_fds(self._channel, [b"1"], descriptors)
+        message, received, _, _ = socket.recv_fds(self._channel, 64, 1)
+        if not received:
+            raise OSError(int(message or EPIPE), "the fork server could not fork")
+        return received[0]

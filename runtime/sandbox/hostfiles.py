@@ -1,0 +1,36 @@
+"""The files that a sandbox gets from its host instead of from its image: /etc/resolv.conf and /etc/hosts."""
+
+from pathlib import Path, PurePosixPath
+
+from pybuild.runtime.sandbox.spec import FileMount, Spec
+
+_RESOLV_CONF, _HOSTS = PurePosixPath("/etc/resolv.conf"), PurePosixPath("/etc/hosts")
+_MAX_RESOLV_CONF = 1 << 20
+
+
+def host_files(spec: Spec, resolv_conf: Path = Path("/etc/resolv.conf")) -> tuple[FileMount, ...]:
+    """Return the mounts that *spec* gets besides its own; what it mounts there itself wins."""
+    taken = {mount.target for mount in spec.mounts}
+    files = (
+        # The content as it stands: a resolver on loopback answers, because the network is the host's.
+        FileMount(target=_RESOLV_CONF, content=_read(resolv_conf)),
+        FileMount(target=_HOSTS, content=_hosts(spec).encode()),
+    )
+    return tuple(file for file in files if file.target not in taken)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_RESOLV_CONF)
+    except OSError:  # a host without a resolver has nothing to hand on
+        return b""
+
+
+def _hosts(spec: Spec) -> str:
+    lines = [
+        ("127.0.0.1", f"localhost {spec.hostname}"),
+        ("::1", "localhost ip6-localhost ip6-loopback"),
+        *((address, name) for name, address in spec.hosts),
+    ]
+    return "".join(f"{address}\t{names}\n" for address, names in lines)

@@ -1,0 +1,250 @@
+"""The file systems that every sandbox gets: /dev, /sys and /proc, and what of them is covered or read-only."""
+
+import os
+from errno import ENOENT, EPERM
+from stat import S_IFCHR, S_ISCHR
+
+from pybuild.runtime.kernel.syscalls import (
+    AT_FDCWD,
+    MOUNT_ATTR_NODEV,
+    MOUNT_ATTR_NOEXEC,
+    MOUNT_ATTR_NOSUID,
+    MOUNT_ATTR_RDONLY,
+    MOUNT_ATTR_STRICTATIME,
+    RESOLVE_BENEATH,
+    RESOLVE_NO_MAGICLINKS,
+    RESOLVE_NO_SYMLINKS,
+    mount_setattr,
+    move_mount,
+    open_peer,
+    openat2,
+)
+from pybuild.runtime.sandbox.inside.mounts import INERT, Scratch, clone, filesystem, is_folder
+from pybuild.runtime.wire import Operation
+
+_NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+_INSECURE_NODES = ("fuse", "kmsg", "loop-control")
+_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "ptmx": "pts/ptmx",
+}
+_CORE = "/proc/kcore"
+
+_PROC_COVERED = (
+    *("acpi", "asound", "interrupts", "kcore", "keys", "latency_stats"),
+    *("sched_debug", "scsi", "timer_list", "timer_stats"),
+)
+_PROC_CLOSED = "tty/driver"
+_PROC_READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+_SYS_COVERED = ("firmware", "devices/virtual/powercap")
+_CPUS = "devices/system/cpu"
+
+
+class Nodes:
+    """The device nodes of one sandbox, each an inode of its own."""
+
+    __slots__ = ("_scratch", "empty", "folder")
+
+    def __init__(self, scratch: Scratch) -> None:
+        self._scratch = scratch
+        self.folder = scratch.folder("nodes")
+        self.empty = scratch.folder("empty")
+
+    def clone(self, name: str) -> int:
+        """Return a detached mount of the device *name*.
+
+        The node is made fresh: on a bound host node a chmod inside would change the host's inode. Where mknod is not
+        permitted (a user namespace, a container) the host's node is bound, read-only: that refuses chmod and leaves
+        reading and writing of the device itself.
+        """
+        major, minor = _NODES[name]
+        try:
+            os.mknod(name, S_IFCHR | 0o666, os.makedev(major, minor), dir_fd=self.folder)
+            os.chmod(name, 0o666, dir_fd=self.folder)  # noqa: S103 - as every /dev has it, whatever the umask
+        except FileExistsError:
+            pass
+        except PermissionError:
+            return host_node(name)
+        return clone(self.folder, name.encode(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
+
+    def cover(self, tree: int, path: str) -> None:
+        """Hide *path* of the mount *tree* behind emptiness; what the kernel does not have needs no cover."""
+        with Operation("cover", path.encode()):
+            try:
+                target = _open_plain(tree, path)
+            except FileNotFoundError:
+                return
+            folder = is_folder(target)
+            # Read-only forbids to change the node that all covers share; null can be read all the same.
+            mask = clone(self.empty) if folder else self.clone("null")
+            mount_setattr(mask, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
+            move_mount(mask, target)
+
+
+def host_node(name: str) -> int:
+    """Return a read-only detached mount of the host's device *name* after a look at its numbers."""
+    tree = clone(AT_FDCWD, b"/dev/" + name.encode(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY)
+    status = os.fstat(tree)
+    if not S_ISCHR(status.st_mode) or (name in _NODES and status.st_rdev != os.makedev(*_NODES[name])):
+        raise OSError(EPERM, "not the device of this name", name)
+    return tree
+
+
+def _open_plain(tree: int, path: str) -> int:
+    flags = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
+    return openat2(tree, path, os.O_PATH, 0, flags)
+
+
+def make_dev(target: int, nodes: Nodes, *, shm_size: int, insecure: bool) -> int:
+    """Mount a fresh /dev on *target*: nodes, links, pts, shm and mqueue. Return a descriptor of it."""
+    nodev = 0 if insecure else MOUNT_ATTR_NODEV
+    with Operation("mount tmpfs", b"/dev"):
+        attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME | nodev
+        dev = filesystem("tmpfs", (("mode", "755"), ("size", "65536k")), attributes)
+        move_mount(dev, target)
+    for name in _NODES:
+        with Operation("make device", b"/dev/" + name.encode()):
+            _attach_node(nodes.clone(name), dev, name)
+    for name in _INSECURE_NODES if insecure else ():
+        _share_host_node(dev, name)
+    with Operation("make links", b"/dev"):
+        for name, aim in _LINKS.items():
+            os.symlink(aim, name, dir_fd=dev)
+        if os.path.exists(_CORE):  # as runc does it: not every kernel has it
+            os.symlink(_CORE, "core", dir_fd=dev)
+    _mount_in_dev(dev, "pts", "devpts", (("mode", "0620"), ("ptmxmode", "0666"), ("gid", "5")), nodev=0)
+    _mount_in_dev(dev, "shm", "tmpfs", (("mode", "1777"), ("size", str(shm_size))))
+    _mount_in_dev(dev, "mqueue", "mqueue", ())
+    return dev
+
+
+def open_terminal(dev: int) -> tuple[int, int]:
+    """Return both ends of a new pseudo terminal of the /dev that `make_dev` made: what controls it, and the terminal.
+
+    The terminal is opened through the other end and never by a name, which an image could have replaced.
+    """
+    with Operation("open terminal", b"/dev/ptmx"):
+        master = os.open("pts/ptmx", os.O_RDWR | os.O_NOCTTY, dir_fd=dev)
+        return master, open_peer(master)
+
+
+def _attach_node(node: int, dev: int, name: str) -> None:
+    os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, dir_fd=dev))
+    move_mount(node, dev, name)
+    os.close(node)
+
+
+def _share_host_node(dev: int, name: str) -> None:
+    with Operation("bind device", b"/dev/" + name.encode()):
+        try:
+            _attach_node(host_node(name), dev, name)
+        except OSError as error:
+            if error.errno != ENOENT:
+                raise
+
+
+def _mount_in_dev(
+    dev: int, name: str, kind: str, options: tuple[tuple[str, str], ...], *, nodev: int = MOUNT_ATTR_NODEV
+) -> None:
+    with Operation(f"mount {kind}", b"/dev/" + name.encode()):
+        os.mkdir(name, 0o755, dir_fd=dev)
+        tree = filesystem(kind, options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | nodev)
+        move_mount(tree, dev, name)
+        os.close(tree)
+
+
+def make_sys(target: int, nodes: Nodes, *, insecure: bool) -> None:
+    """Mount /sys on *target*, read-only and without what tells about the hardware's power and heat."""
+    with Operation("mount sysfs", b"/sys"):
+        mounted_there: tuple[str, ...] = ()
+        try:
+            sysfs = filesystem("sysfs", (), INERT | (0 if insecure else MOUNT_ATTR_RDONLY))
+        except PermissionError:
+            sysfs, mounted_there = _host_sys(), _mounted_below("/sys/")
+        move_mount(sysfs, target)
+    for path in mounted_there:
+        nodes.cover(sysfs, path)
+    _mount_cgroup(sysfs, nodes)
+    if insecure:
+        return
+    for path in (*_SYS_COVERED, *_throttle_counters(sysfs)):
+        nodes.cover(sysfs, path)
+
+
+def _host_sys() -> int:
+    # A sysfs shows a network namespace, and only the owner of that may mount one: a user namespace that is on the
+    # host's network gets the host's, with all that is mounted there, because that cannot be taken off either.
+    return clone(AT_FDCWD, b"/sys", INERT | MOUNT_ATTR_RDONLY, recursive=True)
+
+
+def _mounted_below(folder: str) -> tuple[str, ...]:
+    """Return what is mounted below *folder* of the host, as paths in it: root alone may read most of that."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        places = sorted({line.split(" ")[4] for line in file})
+    outer: list[str] = []
+    for place in places:
+        if place.startswith(folder) and not (outer and place.startswith(outer[-1] + "/")):
+            outer.append(place)
+    return tuple(place.removeprefix(folder) for place in outer)
+
+
+def _throttle_counters(sysfs: int) -> list[str]:
+    with Operation("list", b"/sys/" + _CPUS.encode()):
+        folder = os.open(_CPUS, os.O_RDONLY | os.O_DIRECTORY, dir_fd=sysfs)
+        try:
+            cpus = [name for name in os.listdir(folder) if name[:3] == "cpu" and name[3:].isdigit()]
+        finally:
+            os.close(folder)
+    return [f"{_CPUS}/{name}/thermal_throttle" for name in cpus]
+
+
+def _mount_cgroup(sysfs: int, nodes: Nodes) -> None:
+    # Only the unified hierarchy, whose namespace shows nothing above the sandbox's own group; with cgroup v1 a
+    # release_agent file would come with it (CVE-2022-0492), so there the folder is empty.
+    if os.listdir(f"/proc/self/fd/{sysfs}/fs/cgroup"):
+        nodes.cover(sysfs, "fs/cgroup")
+    if not os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+        return
+    with Operation("mount cgroup2", b"/sys/fs/cgroup"):
+        tree = filesystem("cgroup2", (), INERT | MOUNT_ATTR_RDONLY)
+        move_mount(tree, sysfs, "fs/cgroup")
+        os.close(tree)
+
+
+def make_proc(target: int, nodes: Nodes, *, insecure: bool) -> None:
+    """Mount /proc of the calling process's PID namespace on *target*. Only its pid 1 may call this."""
+    with Operation("mount proc", b"/proc"):
+        proc = filesystem("proc", (), INERT)
+        move_mount(proc, target)
+    if insecure:
+        return
+    for name in _PROC_COVERED:
+        nodes.cover(proc, name)
+    if not _is_readable(proc, _PROC_CLOSED):
+        # It belongs to root of the host; one that is root here only would fail in the middle of a walk.
+        nodes.cover(proc, _PROC_CLOSED)
+    for name in _PROC_READ_ONLY:
+        _make_read_only(proc, name)
+
+
+def _is_readable(tree: int, folder: str) -> bool:
+    try:
+        os.close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY, dir_fd=tree))
+    except PermissionError:
+        return False
+    except FileNotFoundError:
+        return True
+    return True
+
+
+def _make_read_only(tree: int, path: str) -> None:
+    with Operation("make read-only", path.encode()):
+        try:
+            target = _open_plain(tree, path)
+        except FileNotFoundError:
+            return
+        move_mount(clone(target, b"", INERT | MOUNT_ATTR_RDONLY, recursive=True), target)
+        os.close(target)

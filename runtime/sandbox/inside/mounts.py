@@ -1,0 +1,271 @@
+"""What is mounted into a sandbox, as values: each makes a detached mount of itself and can describe itself.
+
+Nothing is mounted by name. A mount is made detached (fsmount, open_tree), its target is opened inside the root, and
+both descriptors are joined (move_mount), so no symbolic link of an image has a say in where a mount ends up. The
+records here are the child's form of the values of the same name in `runtime.sandbox.spec`.
+"""
+
+import os
+from stat import S_ISDIR
+
+from pybuild.runtime.kernel.syscalls import (
+    AT_FDCWD,
+    AT_RECURSIVE,
+    MOUNT_ATTR_NODEV,
+    MOUNT_ATTR_NOEXEC,
+    MOUNT_ATTR_NOSUID,
+    MOUNT_ATTR_RDONLY,
+    OPEN_TREE_CLONE,
+    fsconfig_cmd_create,
+    fsconfig_string,
+    fsmount,
+    fsopen,
+    mount_setattr,
+    move_mount,
+    open_tree,
+)
+from pybuild.runtime.paths.inside import open_inside
+from pybuild.runtime.sandbox.inside.stubs import make_folder
+from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, Layers, mount_classic, mount_detached
+from pybuild.runtime.wire import Operation, Record
+
+INERT = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
+
+
+def filesystem(kind: str, options: tuple[tuple[str, str], ...] = (), attributes: int = 0) -> int:
+    """Return a detached mount of a new *kind* file system."""
+    fs = fsopen(kind)
+    try:
+        fsconfig_string(fs, "source", kind)
+        for key, value in options:
+            fsconfig_string(fs, key, value)
+        fsconfig_cmd_create(fs)
+        return fsmount(fs, attributes)
+    finally:
+        os.close(fs)
+
+
+def clone(dirfd: int, path: bytes = b"", attributes: int = 0, *, recursive: bool = False) -> int:
+    """Return a detached bind mount of *path* below *dirfd* (of *dirfd* itself when empty)."""
+    tree = open_tree(dirfd, path, OPEN_TREE_CLONE | (AT_RECURSIVE if recursive else 0))
+    if attributes:
+        mount_setattr(tree, attributes, recursive=recursive)
+    return tree
+
+
+def is_folder(tree: int) -> bool:
+    """Tell whether the root of the mount *tree* is a folder."""
+    return S_ISDIR(os.fstat(tree).st_mode)
+
+
+class Scratch:
+    """A tmpfs that only the sandbox child reaches: lowest layers, contents of files, device nodes, other roots.
+
+    It lies on top of "/", out of everyone's way: absolute paths still start at the old root below it, and it is
+    reached by its descriptor.
+    """
+
+    __slots__ = ("_count", "fd")
+
+    def __init__(self) -> None:
+        with Operation("mount scratch tmpfs"):
+            self.fd = filesystem("tmpfs", (("mode", "0755"),), MOUNT_ATTR_NOSUID)
+            move_mount(self.fd, AT_FDCWD, "/")
+        self._count = 0
+
+    def _name(self) -> bytes:
+        self._count += 1
+        return b"%d" % self._count
+
+    def attach(self, tree: int) -> bytes:
+        """Attach *tree* in a new folder and return the absolute name of that folder.
+
+        Parts of a detached tree cannot be cloned before Linux 6.15, nor can a detached tree become the root.
+        """
+        name = self._name()
+        os.close(make_folder(self.fd, name))
+        move_mount(tree, self.fd, name)
+        return b"/" + name
+
+    def folder(self, name: str) -> int:
+        """Return a descriptor of the folder *name*, made when it is missing."""
+        return make_folder(self.fd, name)
+
+    def file(self, content: bytes, mode: int, owner: tuple[int, int]) -> bytes:
+        """Write a new file and return its name."""
+        name = self._name()
+        with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, dir_fd=self.fd), "wb") as file:
+            file.write(content)
+            os.fchown(file.fileno(), *owner)
+            os.fchmod(file.fileno(), mode)
+        return name
+
+
+class OverlayRoot(Record):
+    """An overlay of *lowers* (bottom first), read-only when *upper* is empty."""
+
+    __slots__ = ("lowers", "upper", "userxattr", "work")
+
+    def __init__(self, lowers: tuple[bytes, ...], upper: bytes, userxattr: bool, work: bytes) -> None:
+        self.lowers, self.upper, self.work, self.userxattr = lowers, upper, work, userxattr
+
+    def make(self, scratch: Scratch, stubs: int, attributes: int) -> int:
+        """Return the detached mount; the folder *stubs* becomes its lowest layer."""
+        opened = [_open_layer(path) for path in (*reversed(self.lowers), *self._writable())]
+        try:
+            lowers, writable = opened[: len(self.lowers)], opened[len(self.lowers) :]
+            if len(lowers) < MAX_LOWERS:
+                # The kernel takes no more; in that case missing mount points are made in the upper and removed again.
+                lowers.append(stubs)
+            if writable:
+                _forget_volatile(self.work)
+            with Operation("mount overlay"):
+                return _mount_overlay(Layers((*lowers,), (*writable,), userxattr=self.userxattr), attributes, scratch)
+        finally:
+            for fd in opened:
+                os.close(fd)
+
+    def _writable(self) -> tuple[bytes, ...]:
+        return (self.upper, self.work) if self.upper else ()
+
+
+def _open_layer(path: bytes) -> int:
+    with Operation("open layer", path):
+        return os.open(path, os.O_PATH | os.O_DIRECTORY)
+
+
+def _forget_volatile(work: bytes) -> None:
+    """Let a second run use *work*: the mark warns of a crash, after which active snapshots are dropped anyway."""
+    mark = work + b"/work/incompat/volatile"
+    with Operation("clear the volatile mark", mark):
+        try:
+            os.unlink(mark + b"/dirty")
+            os.rmdir(mark)
+        except FileNotFoundError:
+            return
+
+
+def _mount_overlay(layers: Layers, attributes: int, scratch: Scratch) -> int:
+    try:
+        return mount_detached(layers, attributes)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        try:
+            return _mount_in_scratch(layers, attributes, scratch)
+        except OSError:
+            # The first error has the kernel's explanation.
+            raise error from None
+
+
+def _mount_in_scratch(layers: Layers, attributes: int, scratch: Scratch) -> int:
+    place = scratch.folder("overlay")
+    os.chdir("/proc/self/fd")
+    try:
+        mount_classic(layers, attributes, f"/proc/self/fd/{place}", names="")
+    finally:
+        os.chdir("/")
+        os.close(place)
+    # Looked up again by name, to end on top of the new mount.
+    return scratch.folder("overlay")
+
+
+class DirectoryRoot(Record):
+    """A plain folder of the host."""
+
+    __slots__ = ("path", "read_only")
+
+    def __init__(self, path: bytes, read_only: bool) -> None:
+        self.path, self.read_only = path, read_only
+
+    def make(self, _scratch: Scratch, _stubs: int, attributes: int) -> int:
+        """Return the detached mount; missing mount points will have to be made in the folder itself."""
+        with Operation("bind root", self.path):
+            return clone(AT_FDCWD, self.path, attributes | (MOUNT_ATTR_RDONLY if self.read_only else 0))
+
+
+class Bind(Record):
+    """A file or folder of the host, with whatever is mounted below it."""
+
+    __slots__ = ("host_path", "read_only", "target")
+
+    def __init__(self, host_path: bytes, read_only: bool, target: bytes) -> None:
+        self.host_path, self.target, self.read_only = host_path, target, read_only
+
+    def make(self, _scratch: Scratch) -> int:
+        """Return the detached mount."""
+        attributes = MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if self.read_only else 0)
+        with Operation("bind", self.host_path):
+            return clone(AT_FDCWD, self.host_path, attributes, recursive=True)
+
+    def describe(self) -> str:
+        """Say what is mounted."""
+        return "bind"
+
+
+class BindRoot(Record):
+    """A file or folder inside another root."""
+
+    __slots__ = ("read_only", "root", "source", "target")
+
+    def __init__(self, read_only: bool, root: OverlayRoot | DirectoryRoot, source: bytes, target: bytes) -> None:
+        self.root, self.source, self.target, self.read_only = root, source, target, read_only
+
+    def make(self, scratch: Scratch) -> int:
+        """Return the detached mount. *source* is resolved once, inside its root, and never looked up again."""
+        root = self.root.make(scratch, scratch.folder("empty"), MOUNT_ATTR_NODEV)
+        with Operation("bind from another root", self.source):
+            scratch.attach(root)
+            source = open_inside(root, self.source)
+            os.close(root)
+            try:
+                return clone(source, attributes=MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if self.read_only else 0))
+            finally:
+                os.close(source)
+
+    def describe(self) -> str:
+        """Say what is mounted."""
+        return "bind"
+
+
+class Tmpfs(Record):
+    """An empty tmpfs; programs on it may be run, as builds do under /tmp."""
+
+    __slots__ = ("mode", "read_only", "size", "target")
+
+    def __init__(self, mode: int, read_only: bool, size: int, target: bytes) -> None:
+        self.target, self.size, self.mode, self.read_only = target, size, mode, read_only
+
+    def make(self, _scratch: Scratch) -> int:
+        """Return the detached mount."""
+        size = (("size", str(self.size)),) if self.size else ()
+        attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if self.read_only else 0)
+        with Operation("mount tmpfs", self.target):
+            return filesystem("tmpfs", (("mode", f"{self.mode:o}"), *size), attributes)
+
+    def describe(self) -> str:
+        """Say what is mounted."""
+        return "tmpfs"
+
+
+class FileMount(Record):
+    """A small read-only file that never touches a disk."""
+
+    __slots__ = ("content", "gid", "mode", "target", "uid")
+
+    def __init__(self, content: bytes, gid: int, mode: int, target: bytes, uid: int) -> None:
+        self.target, self.content, self.mode, self.uid, self.gid = target, content, mode, uid, gid
+
+    def make(self, scratch: Scratch) -> int:
+        """Return the detached mount of this one file. A script (heredoc) must stay executable."""
+        attributes = INERT & ~MOUNT_ATTR_NOEXEC if self.mode & 0o111 else INERT
+        with Operation("write file", self.target):
+            name = scratch.file(self.content, self.mode, (self.uid, self.gid))
+            return clone(scratch.fd, name, attributes | MOUNT_ATTR_RDONLY)
+
+    def describe(self) -> str:
+        """Say what is mounted."""
+        return "file"
+
+
+Mount = Bind | BindRoot | Tmpfs | FileMount

@@ -1,0 +1,106 @@
+"""What the builder hands to the sandbox child, and what the child reports back."""
+
+import os
+
+from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.sandbox.inside.mounts import DirectoryRoot, Mount, OverlayRoot
+from pybuild.runtime.sandbox.inside.process import Process
+from pybuild.runtime.wire import Record
+
+NAMESPACES = "make namespaces"
+"""The operation whose failure means that this host permits no sandbox at all."""
+
+
+NULL, PIPE, TERMINAL = b"null", b"pipe", b"terminal"
+"""What the process gets for its stdin: nothing to read, a pipe of the builder's, a terminal for all three streams."""
+
+END = 64
+"""The signal by which the builder has the keeper end everything; every other one is passed on to the program."""
+
+
+class World(Record):
+    """The surroundings of the process. *cgroups* are the ``cgroup.procs`` files to join.
+
+    With *stdio* TERMINAL the child's standard input is a Unix socket, over which it sends the controlling end of the
+    terminal; it goes on when the builder has closed its own end of the socket. With *init* the program is the child of
+    an init, which is pid 1 in its place.
+    """
+
+    __slots__ = ("cgroups", "hostname", "init", "insecure", "private_network", "shm_size", "stdio")
+
+    def __init__(  # noqa: PLR0917 - the wire passes slots by position
+        self,
+        cgroups: tuple[bytes, ...],
+        hostname: bytes,
+        init: bool,
+        insecure: bool,
+        private_network: bool,
+        shm_size: int,
+        stdio: bytes,
+    ) -> None:
+        self.cgroups, self.hostname, self.init, self.shm_size = cgroups, hostname, init, shm_size
+        self.insecure, self.private_network, self.stdio = insecure, private_network, stdio
+
+
+class Plan(Record):
+    """All that the child needs."""
+
+    __slots__ = ("mounts", "process", "root", "world")
+
+    def __init__(
+        self,
+        mounts: tuple[Mount, ...],
+        process: Process,
+        root: OverlayRoot | DirectoryRoot,
+        world: World,
+    ) -> None:
+        self.root, self.mounts, self.world, self.process = root, mounts, world, process
+
+
+class Status:
+    """The child's end of the status pipe; as a context it is the whole life of a process.
+
+    A message is five fields, each ended by NUL. The end of the pipe without a message means that the child was killed.
+    """
+
+    __slots__ = ("fd",)
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __enter__(self) -> "Status":  # noqa: PYI034 - typing.Self costs the child an import of 7 ms
+        return self
+
+    def __exit__(self, _kind: object, error: object, _traceback: object) -> None:
+        # Never a traceback: formatting one opens source files by their host names, inside the image (CVE-2019-14271).
+        try:
+            if isinstance(error, SandboxError):
+                self._send("failed", error.operation, error.path, error.errno, error)
+            elif isinstance(error, BaseException):
+                self._send("crashed", type(error).__name__, "", 0, error)
+        finally:
+            os._exit(0)
+
+    def ended(self, wait_status: int) -> None:
+        """Tell how the process ended."""
+        self._send("ended", os.waitstatus_to_exitcode(wait_status), "", 0, "")
+
+    def _send(self, *fields: object) -> None:
+        texts = (str(field).encode(errors="surrogateescape").replace(b"\0", b"") for field in fields)
+        os.write(self.fd, b"".join(text + b"\0" for text in texts))
+
+
+class Report:
+    """One message, read back by the builder."""
+
+    __slots__ = ("errno", "kind", "message", "path", "subject")
+
+    def __init__(self, kind: str, subject: str, path: str, errno: int, message: str) -> None:
+        self.kind, self.subject, self.path, self.errno, self.message = kind, subject, path, errno, message
+
+
+def read_reports(data: bytes) -> list[Report]:
+    """Return the complete messages in *data*."""
+    fields = [field.decode(errors="surrogateescape") for field in data.split(b"\0")]
+    groups = (fields[at : at + 5] for at in range(0, len(fields) - 5, 5))
+    return [Report(kind, subject, path, int(errno), message) for kind, subject, path, errno, message in groups]

@@ -1,0 +1,199 @@
+"""The last steps before the user's program: this process gives up everything it must not keep, and execs."""
+
+import os
+from errno import EACCES, EINVAL, ENOENT, ENOTDIR
+from stat import S_ISFIFO
+
+from pybuild.runtime.kernel.syscalls import (
+    CLOSE_RANGE_CLOEXEC,
+    LAST_DESCRIPTOR,
+    PR_CAP_AMBIENT,
+    PR_CAP_AMBIENT_CLEAR_ALL,
+    PR_CAPBSET_DROP,
+    PR_CAPBSET_READ,
+    PR_SET_NO_NEW_PRIVS,
+    capget,
+    capset,
+    close_range,
+    keyctl_join_session_keyring,
+    prctl,
+    reset_signals,
+    scope_abstract_sockets,
+    set_seccomp_filter,
+    setrlimit,
+    take_terminal,
+)
+from pybuild.runtime.paths.inside import make_folder_inside
+from pybuild.runtime.rootfs.identity import Identity, resolve_identity
+from pybuild.runtime.wire import Operation, Record
+
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
+
+# CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT MKNOD AUDIT_WRITE
+# SETFCAP: what Docker and BuildKit leave to a process.
+DEFAULT_CAPABILITIES = 0xA80425FB
+_DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Confinement(Record):
+    """What the process is held to: a seccomp program (b"" for none), resource limits (name, number, soft, hard)."""
+
+    __slots__ = ("insecure", "no_new_privileges", "rlimits", "seccomp")
+
+    def __init__(
+        self, insecure: bool, no_new_privileges: bool, rlimits: tuple[tuple[bytes, int, int, int], ...], seccomp: bytes
+    ) -> None:
+        self.insecure, self.no_new_privileges = insecure, no_new_privileges
+        self.rlimits, self.seccomp = rlimits, seccomp
+
+
+class Process(Record):
+    """The program to run, as the image sees it."""
+
+    __slots__ = ("args", "confinement", "cwd", "env", "user")
+
+    def __init__(
+        self,
+        args: tuple[bytes, ...],
+        confinement: Confinement,
+        cwd: bytes,
+        env: tuple[tuple[bytes, bytes], ...],
+        user: bytes,
+    ) -> None:
+        self.args, self.env, self.cwd, self.user, self.confinement = args, env, cwd, user, confinement
+
+
+def become(process: Process, root: int, terminal: int = -1) -> None:
+    """Turn this process, which stands in the new *root*, into *process*. Returns only with an exception.
+
+    *terminal* replaces its three streams, -1 leaves them. The order is the kernel's: the filter needs CAP_SYS_ADMIN
+    when no_new_privs stays off, group ids need CAP_SETGID, and the user id takes all capabilities with it.
+    """
+    # Nothing below needs another descriptor by inheritance, so what this code forgot to close is closed by exec.
+    close_range(3, LAST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC)
+    os.setsid()
+    os.umask(0o022)
+    if terminal >= 0:
+        _take_terminal(terminal)
+    _set_rlimits(process.confinement)
+    identity = resolve_identity(root, process.user)
+    _enter(root, process.cwd, identity)
+    _leave_keyring()
+    _give_streams(identity.uid)
+    confine(process.confinement, identity)
+    reset_signals()
+    _execute(process.args, _environment(process.env, identity))
+
+
+def _take_terminal(terminal: int) -> None:
+    with Operation("take terminal"):
+        take_terminal(terminal)
+        for stream in (0, 1, 2):
+            os.dup2(terminal, stream)
+
+
+def _set_rlimits(confinement: Confinement) -> None:
+    for name, number, soft, hard in confinement.rlimits:
+        with Operation("set resource limit", name):
+            setrlimit(number, soft, hard)
+
+
+def _enter(root: int, cwd: bytes, identity: Identity) -> None:
+    operation = Operation("enter working directory", cwd)
+    with operation:
+        # One that is not there is made for the user, as by BuildKit and runc.
+        os.fchdir(make_folder_inside(root, cwd, identity.uid, identity.gid))
+        # A folder outside of the root has no absolute name; the kernel says "(unreachable)" (CVE-2024-21626).
+        if not os.getcwdb().startswith(b"/"):
+            raise operation.failed(ENOENT, "it is outside of the root")
+
+
+def _give_streams(uid: int) -> None:
+    """Make the user own the pipes or the terminal of the process, so that /dev/stdout can be opened by name.
+
+    All of them were made for this process. /dev/null, which it may have instead, belongs to everyone.
+    """
+    for stream in (0, 1, 2):
+        if S_ISFIFO(os.fstat(stream).st_mode) or os.isatty(stream):
+            try:
+                os.fchown(stream, uid, -1)
+            except OSError:  # no CAP_CHOWN: the open streams work all the same. An id without meaning fails below.
+                continue
+
+
+def _leave_keyring() -> None:
+    # A kernel without keyrings, or an outer filter that refuses them, leaves no keyring to look into either.
+    try:
+        keyctl_join_session_keyring()
+    except OSError:
+        return
+
+
+def _leave_abstract_sockets() -> None:
+    # On the host's network those of the host are in reach, and daemons listen there (CVE-2020-15257). An older kernel
+    # cannot hide them.
+    try:
+        scope_abstract_sockets()
+    except OSError:
+        return
+
+
+def confine(confinement: Confinement, identity: Identity) -> None:
+    """Give up groups, capabilities and user id for good."""
+    held = capget()[1]
+    keep = held if confinement.insecure else held & DEFAULT_CAPABILITIES
+    with Operation("drop privileges"):
+        if confinement.no_new_privileges:
+            prctl(PR_SET_NO_NEW_PRIVS, 1)
+        _bound_capabilities(keep)
+        if not confinement.insecure:
+            _leave_abstract_sockets()
+        if confinement.seccomp:
+            set_seccomp_filter(confinement.seccomp)
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+        os.setgroups(list(identity.groups))
+        os.setresgid(identity.gid, identity.gid, identity.gid)
+        # Inheritable stays empty: otherwise files with capabilities would hand them on (CVE-2022-24769).
+        capset(keep, keep, 0)
+        os.setresuid(identity.uid, identity.uid, identity.uid)
+
+
+def _bound_capabilities(keep: int) -> None:
+    for capability in range(64):
+        try:
+            held = prctl(PR_CAPBSET_READ, capability)
+        except OSError:  # past the last one that this kernel knows
+            return
+        if held and not keep >> capability & 1:
+            prctl(PR_CAPBSET_DROP, capability)
+
+
+def _environment(env: tuple[tuple[bytes, bytes], ...], identity: Identity) -> dict[bytes, bytes]:
+    known = dict(env)
+    return known if known.get(b"HOME") else {**known, b"HOME": identity.home}
+
+
+def _execute(args: tuple[bytes, ...], env: dict[bytes, bytes]) -> None:
+    """Exec the first file of this name that the PATH of *env* leads to, or end with 127 or 126 as a shell would."""
+    name = args[0] if args else b""
+    in_path = b"/" not in name
+    folders = env.get(b"PATH", _DEFAULT_PATH).split(b":") if name and in_path else []
+    refused: OSError | None = None
+    for file in [(folder or b".") + b"/" + name for folder in folders] if in_path else [name]:
+        try:
+            os.execve(file, args, env)  # noqa: S606 - to run what the image names is the purpose
+        except OSError as error:
+            # A script whose interpreter is missing gives ENOENT although the file itself is there.
+            if error.errno not in {ENOENT, ENOTDIR} or os.path.exists(file):
+                refused = refused or error
+        except ValueError as error:  # NUL in a text, or "=" in the name of a variable
+            raise Operation("execute", name).failed(EINVAL, str(error)) from None
+    if refused:
+        code = NOT_FOUND if refused.errno == ENOENT else NOT_EXECUTABLE
+        _end(name, os.strerror(refused.errno or EACCES).lower(), code)
+    _end(name, "executable file not found in $PATH" if in_path else "no such file or directory", NOT_FOUND)
+
+
+def _end(name: bytes, reason: str, code: int) -> None:
+    os.write(2, b'exec: "%s": %s\n' % (name, reason.encode()))
+    os._exit(code)

@@ -1,0 +1,180 @@
+"""The system-call filter of a sandbox, compiled to BPF; what it permits is what Docker's default permits.
+
+The rule is stated as what is *refused*: every call that the kernel has is allowed, except those below. A number that
+the tables do not know gets ENOSYS, never EPERM, because C libraries fall back to an older call on ENOSYS only.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.sandbox.inside.seccomp_tables import AARCH64, I386, X86_64, Table
+
+ALLOW = 0x7FFF0000
+EPERM = 0x00050001
+ENOSYS = 0x00050026
+KILL_PROCESS = 0x80000000
+
+AUDIT_ARCH_X86_64, AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64 = 0xC000003E, 0x40000003, 0xC00000B7
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_REFUSED = _names(
+    # The shape of the mount tree, namespaces and the name of the machine.
+    """
+    mount umount umount2 pivot_root fsopen fsconfig fsmount fspick move_mount mount_setattr open_tree open_tree_attr
+    unshare setns sethostname setdomainname
+    """
+    # The kernel itself, its clock, its keys and security modules.
+    """
+    init_module finit_module delete_module create_module query_module get_kernel_syms kexec_load kexec_file_load reboot
+    settimeofday stime clock_settime clock_settime64 add_key request_key keyctl lsm_set_self_attr
+    """
+    # Large attack surface, and ways into other processes or past path permissions.
+    """
+    bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register
+    kcmp pidfd_getfd process_madvise lookup_dcookie fanotify_init open_by_handle_at
+    """
+    # Memory placement, storage, accounting, ports and terminals of the whole machine.
+    """
+    mbind get_mempolicy set_mempolicy set_mempolicy_home_node migrate_pages move_pages
+    swapon swapoff quotactl quotactl_fd acct syslog vhangup iopl ioperm
+    """
+    # Obsolete, or reserved numbers without a meaning.
+    """
+    vm86 vm86old uselib ustat sysfs _sysctl nfsservctl bdflush afs_syscall break epoll_ctl_old epoll_wait_old ftime
+    getpmsg gtty idle lock mpx prof profil putpmsg security stty tuxcall ulimit vserver
+    """
+)
+
+# Every namespace that clone(2) can make: a new user namespace gives all capabilities over the others.
+_CLONE_NAMESPACES = 0x7E020000
+_PERSONALITIES = (0x0, 0x0008, 0x20000, 0x20008, 0xFFFFFFFF)
+# (first, last) of the socket families that programs use. Refused are, beside the kernel's cryptography (38, AF_ALG) and
+# the hypervisor (40, AF_VSOCK), networks of the past whose code nobody looks after any more.
+_FAMILIES = ((0, 11), (13, 18), (21, 22), (24, 24), (26, 33), (35, 36), (39, 39), (41, 45))
+# Both push input into a terminal, which may be that of whoever started the build.
+_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
+
+_LOAD, _JA, _JEQ, _JGE, _JSET, _RET = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
+_NUMBER_OFFSET, _ARCH_OFFSET, _ARGUMENTS_OFFSET = 0, 4, 16
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One BPF instruction."""
+
+    code: int
+    k: int
+    jt: int = 0
+    jf: int = 0
+
+    def pack(self) -> bytes:
+        """Return the kernel's ``struct sock_filter``."""
+        return self.code.to_bytes(2, "little") + bytes((self.jt, self.jf)) + self.k.to_bytes(4, "little")
+
+
+Code = tuple[Instruction, ...]
+
+
+@cache
+def _return(verdict: int) -> Code:
+    return (Instruction(_RET, verdict),)
+
+
+def _argument(index: int) -> Instruction:
+    # The low half only: the kernel truncates these arguments to int, so the filter must as well.
+    return Instruction(_LOAD, _ARGUMENTS_OFFSET + 8 * index)
+
+
+def _one_of(index: int, values: Iterable[int], *, then: int, otherwise: int) -> Code:
+    listed = tuple(values)
+    tests = tuple(Instruction(_JEQ, value, jt=len(listed) - at) for at, value in enumerate(listed))
+    return (_argument(index), *tests, *_return(otherwise), *_return(then))
+
+
+def _within(index: int, ranges: Iterable[tuple[int, int]]) -> Code:
+    """Allow an argument that is in one of *ranges*, which come in rising order."""
+    steps = [step for first, last in ranges for step in ((first, _return(ALLOW)), (last + 1, _return(EPERM)))]
+    return (_argument(index), *_search(steps))
+
+
+def _no_namespaces() -> Code:
+    return (_argument(0), Instruction(_JSET, _CLONE_NAMESPACES, jt=1), *_return(ALLOW), *_return(EPERM))
+
+
+_CONDITIONAL: dict[str, Callable[[], Code]] = {
+    "clone": _no_namespaces,
+    # The flags of clone3 lie in memory, where a filter cannot look; ENOSYS makes C libraries use clone.
+    "clone3": lambda: _return(ENOSYS),
+    "personality": lambda: _one_of(0, _PERSONALITIES, then=ALLOW, otherwise=EPERM),
+    "socket": lambda: _within(0, _FAMILIES),
+    "ioctl": lambda: _one_of(1, (_TIOCSTI, _TIOCLINUX), then=EPERM, otherwise=ALLOW),
+}
+
+
+def _verdict(name: str) -> Code:
+    if name in _CONDITIONAL:
+        return _CONDITIONAL[name]()
+    return _return(EPERM if name in _REFUSED else ALLOW)
+
+
+def _intervals(table: Table) -> list[tuple[int, Code]]:
+    """Return (first number, what to do) pairs in rising order; each holds up to the next one's first number."""
+    by_number = {number: _verdict(name) for name, number in table.items()}
+    by_number[max(by_number) + 1] = _return(ENOSYS)
+    steps: list[tuple[int, Code]] = []
+    for number in range(max(by_number) + 1):
+        code = by_number.get(number, _return(ENOSYS))
+        if not steps or steps[-1][1] != code:
+            steps.append((number, code))
+    return steps
+
+
+def _search(steps: list[tuple[int, Code]]) -> Code:
+    """Return a binary search over *steps*; every path through it ends in a return."""
+    if len(steps) == 1:
+        return steps[0][1]
+    middle = len(steps) // 2
+    left, right, boundary = _search(steps[:middle]), _search(steps[middle:]), steps[middle][0]
+    if len(left) <= 255:
+        return (Instruction(_JGE, boundary, jt=len(left)), *left, *right)
+    # A conditional jump reaches 255 instructions, an unconditional one any number.
+    return (Instruction(_JGE, boundary, jf=1), Instruction(_JA, len(left)), *left, *right)
+
+
+def _block(arch: int, table: Table) -> Code:
+    # The numbers of x32, which have bit 30 set, are above the end of the table as well.
+    body = (Instruction(_LOAD, _NUMBER_OFFSET), *_search(_intervals(table)))
+    return (Instruction(_JEQ, arch, jt=1), Instruction(_JA, len(body)), *body)
+
+
+_MACHINES: dict[str, tuple[tuple[int, Table], ...]] = {
+    "x86_64": ((AUDIT_ARCH_X86_64, X86_64), (AUDIT_ARCH_I386, I386)),
+    "aarch64": ((AUDIT_ARCH_AARCH64, AARCH64),),
+}
+
+
+def compile_filter(machine: str) -> Code:
+    """Return the filter for *machine* as instructions. Raises KeyError for a machine without a table."""
+    blocks = (instruction for arch, table in _MACHINES[machine] for instruction in _block(arch, table))
+    return (Instruction(_LOAD, _ARCH_OFFSET), *blocks, *_return(KILL_PROCESS))
+
+
+@lru_cache(maxsize=1)
+def default_filter() -> bytes:
+    """Return the program for this machine.
+
+    Raises SandboxUnavailable when there is no table for it: running without a filter has to be asked for.
+    """
+    machine = os.uname().machine
+    if machine not in _MACHINES:
+        raise SandboxUnavailable(
+            f"there is no system-call filter for {machine}", "only steps that run insecure work on this machine"
+        )
+    return b"".join(instruction.pack() for instruction in compile_filter(machine))

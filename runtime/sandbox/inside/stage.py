@@ -1,0 +1,112 @@
+"""The root of a sandbox with everything mounted in it: built by the keeper, entered by the first process."""
+
+import os
+from errno import EBUSY, EINVAL, ENOTDIR
+
+from pybuild.runtime.kernel.syscalls import MNT_DETACH, MOUNT_ATTR_NODEV, move_mount, pivot_root, umount2
+from pybuild.runtime.sandbox.inside.devices import Nodes, make_dev, make_proc, make_sys
+from pybuild.runtime.sandbox.inside.mounts import Mount, OverlayRoot, Scratch, is_folder
+from pybuild.runtime.sandbox.inside.plan import Plan
+from pybuild.runtime.sandbox.inside.stubs import Stubs
+from pybuild.runtime.wire import Operation
+
+_SYSTEM_FOLDERS = (b"/proc", b"/sys", b"/dev")
+_SHARED_MEMORY = b"/dev/shm"
+
+
+class Stage:
+    """A root, attached in the mount namespace of whoever made it; reached by descriptors only."""
+
+    __slots__ = ("_devices", "_insecure", "_nodes", "_place", "_proc", "_stubs", "dev", "root")
+
+    def __init__(self, plan: Plan, stubs: Stubs) -> None:
+        """Mount everything except /proc, which shows the PID namespace of its maker. *stubs* collects what was made."""
+        scratch = Scratch()
+        self._nodes = Nodes(scratch)
+        self._insecure = plan.world.insecure
+        self._stubs = stubs
+        for mount in plan.mounts:
+            _refuse_system_folder(_attaching(mount), mount.target, ())
+        # Sources first: a folder or a file decides what kind of mount point it needs.
+        trees = [(mount, mount.make(scratch)) for mount in sorted(plan.mounts, key=_depth)]
+        planted = scratch.folder("stubs")
+        folders = tuple((path, True) for path in _SYSTEM_FOLDERS)
+        upper = plan.root.upper if isinstance(plan.root, OverlayRoot) else b""
+        stubs.plant(planted, (*folders, *((mount.target, is_folder(tree)) for mount, tree in trees)), upper)
+        # Device nodes of an image, or made by the process, do nothing: no devices cgroup is needed to keep it so.
+        self.root = plan.root.make(scratch, planted, 0 if self._insecure else MOUNT_ATTR_NODEV)
+        self._place = scratch.attach(self.root)
+        self._proc, sys, dev = (self._system_folder(path) for path in _SYSTEM_FOLDERS)
+        self.dev = make_dev(dev, self._nodes, shm_size=plan.world.shm_size, insecure=self._insecure)
+        self._devices = _names_in(self.dev)
+        make_sys(sys, self._nodes, insecure=self._insecure)
+        for mount, tree in trees:
+            self._attach(mount, tree)
+
+    def _system_folder(self, path: bytes) -> int:
+        """Return the folder *path*; an image that made a link of it is refused (CVE-2019-19921, CVE-2026-41579)."""
+        operation = Operation("find mount point", path)
+        with operation:
+            try:
+                return os.open(path[1:], os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self.root)
+            except FileNotFoundError:
+                return self._stubs.make(self.root, path[1:], folder=True)
+            except NotADirectoryError:
+                raise operation.failed(ENOTDIR, "the image has something else than a folder there") from None
+
+    def _attach(self, mount: Mount, tree: int) -> None:
+        operation = _attaching(mount)
+        _refuse_system_folder(operation, mount.target, self._devices)
+        with operation:
+            target = self._stubs.open(self.root, mount.target, folder=is_folder(tree))
+            # Once more, by the place where the links of the image led to.
+            place = os.readlink(b"/proc/self/fd/%d" % target)
+            _refuse_system_folder(operation, place.removeprefix(self._place), self._devices)
+            move_mount(tree, target)
+            os.close(target)
+
+    def enter(self) -> None:
+        """Make this the root of the calling process, and let go of the host's mounts. Only the first process may."""
+        make_proc(self._proc, self._nodes, insecure=self._insecure)
+        with Operation("enter the root"):
+            os.fchdir(self.root)
+            # The old root lands on top of the new one, where it is taken off again: no folder for it is needed.
+            pivot_root(".", ".")
+            umount2(".", MNT_DETACH)  # the scratch tmpfs, which was on top of the old root
+            umount2(".", MNT_DETACH)  # the old root
+            os.chdir("/")
+            # ".." of the root leads to whatever lies on top of it.
+            if not os.path.samestat(os.stat("/.."), os.stat("/")):
+                raise OSError(EBUSY, os.strerror(EBUSY), "/")
+
+
+def _attaching(mount: Mount) -> Operation:
+    return Operation(f"mount {mount.describe()} on", mount.target)
+
+
+def _depth(mount: Mount) -> int:
+    # A mount below another one must come after it.
+    return len([part for part in mount.target.split(b"/") if part])
+
+
+def _names_in(folder: int) -> tuple[bytes, ...]:
+    opened = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder)
+    try:
+        return tuple(map(os.fsencode, os.listdir(opened)))
+    finally:
+        os.close(opened)
+
+
+def _refuse_system_folder(operation: Operation, path: bytes, devices: tuple[bytes, ...]) -> None:
+    """Refuse mounts on what the sandbox brings itself; new names in its /dev, which has *devices*, are nobody's."""
+    if path.strip(b"/") == b"":
+        raise operation.failed(EINVAL, "the root itself cannot be a mount target")
+    if path in _SYSTEM_FOLDERS or _is_below(path, b"/proc") or _is_below(path, b"/sys"):
+        raise operation.failed(EINVAL, "mounts on /dev, in /proc and in /sys are not allowed")
+    own = any(_is_below(path, b"/dev/" + name) for name in devices)
+    if own and not _is_below(path, _SHARED_MEMORY):
+        raise operation.failed(EINVAL, "the sandbox has something of its own there")
+
+
+def _is_below(path: bytes, folder: bytes) -> bool:
+    return path == folder or path.startswith(folder + b"/")

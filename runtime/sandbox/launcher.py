@@ -1,0 +1,161 @@
+"""Runs a `Spec`: translates it to the plan of a sandbox child, and turns the child's reports into a result."""
+
+import os
+import threading
+from posixpath import normpath
+
+from pybuild.runtime.errors import RuntimeHostError, SandboxError
+from pybuild.runtime.rootfs import roots
+from pybuild.runtime.sandbox import spec
+from pybuild.runtime.sandbox.cgroups import limited
+from pybuild.runtime.sandbox.child import Child, Output
+from pybuild.runtime.sandbox.hostfiles import host_files
+from pybuild.runtime.sandbox.inside import mounts, plan, process
+from pybuild.runtime.sandbox.inside.seccomp import default_filter
+from pybuild.runtime.sandbox.privileges import explain
+from pybuild.runtime.sandbox.relay import SignalRelay
+from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
+from pybuild.runtime.wire import encode
+
+_SIGKILL = 9
+_RLIMITS = (
+    *("cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile"),
+    *("memlock", "as", "locks", "sigpending", "msgqueue", "nice", "rtprio", "rttime"),
+)
+
+
+def run(
+    what: spec.Spec, *, output: Output, cancel: threading.Event | None = None, signals: SignalRelay | None = None
+) -> spec.ExitStatus:
+    """Run the process of *what* in a new sandbox and return how it ended. Blocks; any number of threads may call it.
+
+    *output* gets (1 or 2, bytes) as they come, in the calling thread; all that a terminal shows is stream 1. Setting
+    *cancel* kills everything inside; the status is then that of SIGKILL. When this returns or raises, no process of the
+    sandbox is left. A program that does not exist gives 127, one that cannot be executed 126, both with a line on
+    stream 2. With *signals*, which must be entered, signals of this process reach the program, and its `killed` is
+    *cancel*.
+
+    Raises:
+        SandboxUnavailable: this host permits no sandbox.
+        SandboxError: the sandbox could not be made, or the user, the working directory or a mount source is missing.
+    """
+    with limited(what.limits) as cgroup_files:
+        data = encode(make_plan(what, tuple(os.fsencode(file) for file in cgroup_files)))
+        child = _start(data, what)
+        try:
+            if signals is not None:
+                signals.connect(child.signal)
+                cancel = signals.killed
+            reports = child.pump(output, cancel)
+        finally:
+            child.close()
+    return _result(reports)
+
+
+def _start(data: bytes, what: spec.Spec) -> Child:
+    if what.terminal:
+        from pybuild.runtime.sandbox.console import TerminalChild
+
+        return TerminalChild(data, typed=what.interactive)
+    if what.interactive:
+        from pybuild.runtime.sandbox.feeding import FedChild
+
+        return FedChild(data)
+    return Child(data)
+
+
+def _result(reports: list[plan.Report]) -> spec.ExitStatus:
+    ended = None
+    for report in reports:
+        if report.kind == "failed" and report.subject == plan.NAMESPACES:
+            raise explain(report.errno)
+        if report.kind == "failed":
+            raise SandboxError(report.subject, report.path, report.errno, _detail(report))
+        if report.kind == "crashed":
+            raise RuntimeHostError(f"sandbox: {report.subject}: {report.message}")
+        ended = int(report.subject)
+    if ended is None:
+        # Nobody was left to report: the guard was killed, by cancel, by the kernel for lack of memory, or from outside.
+        return spec.ExitStatus(signal=_SIGKILL)
+    return spec.ExitStatus(code=ended) if ended >= 0 else spec.ExitStatus(signal=-ended)
+
+
+def _detail(report: plan.Report) -> str:
+    return report.message.removeprefix(f"{report.subject} {report.path}".strip() + ": ")
+
+
+def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = ()) -> plan.Plan:
+    """Return *what* as the child takes it. Raises SandboxError for a limit that has no name in the kernel."""
+    world = plan.World(
+        cgroups=cgroup_files,
+        hostname=os.fsencode(what.hostname),
+        init=what.init,
+        insecure=what.insecure,
+        private_network=what.network is spec.Network.NONE,
+        shm_size=what.limits.shm_size,
+        stdio=_stdio(what),
+    )
+    return plan.Plan(
+        mounts=tuple(_mount(mount) for mount in (*host_files(what), *what.mounts)),
+        process=_process(what),
+        root=_root(what.root),
+        world=world,
+    )
+
+
+def _stdio(what: spec.Spec) -> bytes:
+    if what.terminal:
+        return plan.TERMINAL
+    return plan.PIPE if what.interactive else plan.NULL
+
+
+def _process(what: spec.Spec) -> process.Process:
+    confinement = process.Confinement(
+        insecure=what.insecure,
+        no_new_privileges=what.no_new_privileges,
+        rlimits=_rlimits(what.limits),
+        seccomp=b"" if what.insecure else default_filter(),
+    )
+    return process.Process(
+        args=tuple(os.fsencode(arg) for arg in what.process.args),
+        confinement=confinement,
+        cwd=os.fsencode(what.process.cwd),
+        env=tuple((os.fsencode(name), os.fsencode(value)) for name, value in what.process.env),
+        user=os.fsencode(what.process.user),
+    )
+
+
+def _rlimits(limits: spec.Limits) -> tuple[tuple[bytes, int, int, int], ...]:
+    # No core files: they would land in the layer, with every secret that the process had in memory.
+    wanted = {"core": (0, 0)}
+    for name, soft, hard in limits.ulimits:
+        if name not in _RLIMITS:
+            raise SandboxError("set resource limit", name, 22, "there is no such limit")
+        wanted[name] = (soft, hard)
+    return tuple((name.encode(), _RLIMITS.index(name), soft, hard) for name, (soft, hard) in wanted.items())
+
+
+def _root(root: roots.Root) -> mounts.OverlayRoot | mounts.DirectoryRoot:
+    match root:
+        case roots.OverlayRoot(lowers=lowers, upper=upper, work=work):
+            return mounts.OverlayRoot(
+                lowers=tuple(os.fsencode(lower) for lower in lowers),
+                upper=os.fsencode(upper) if upper else b"",
+                userxattr=overlay_xattr_prefix().startswith("user."),
+                work=os.fsencode(work) if work else b"",
+            )
+        case roots.DirectoryRoot(path=path, read_only=read_only):
+            return mounts.DirectoryRoot(path=os.fsencode(path), read_only=read_only)
+
+
+def _mount(mount: spec.Mount) -> mounts.Mount:
+    target = os.fsencode(normpath("/" + str(mount.target).lstrip("/")))
+    match mount:
+        case spec.Bind():
+            return mounts.Bind(os.fsencode(mount.host_path), mount.read_only, target)
+        case spec.BindRoot():
+            return mounts.BindRoot(mount.read_only, _root(mount.root), os.fsencode(mount.source), target)
+        case spec.Tmpfs():
+            return mounts.Tmpfs(mount.mode, mount.read_only, mount.size, target)
+        case spec.FileMount():
+            return mounts.FileMount(mount.content, mount.gid, mount.mode, target, mount.uid)

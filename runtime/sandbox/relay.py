@@ -1,0 +1,84 @@
+"""Signals of the builder that are meant for the program in a sandbox."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from pybuild.runtime.sandbox.inside import plan
+
+_NEVER_SEEN = frozenset({signal.SIGKILL, signal.SIGSTOP})
+_OUR_OWN = frozenset({signal.SIGCHLD, signal.SIGPIPE, signal.SIGURG})
+"""What the docker command keeps, too: its children, its pipes, and what it has of its own runtime."""
+_OF_OUR_TERMINAL = frozenset({signal.SIGTTIN, signal.SIGTTOU})
+"""Sent again for as long as a process of the background uses its terminal: who goes on all the same never rests."""
+_FAULTS = frozenset({signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS})
+"""Sent again when the handler returns, as the instruction that made them is carried out once more."""
+PASSED_ON = tuple(sorted(signal.valid_signals() - _NEVER_SEEN - _OUR_OWN - _OF_OUR_TERMINAL - _FAULTS - {plan.END}))
+_REQUESTS_TO_END = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE = 3  # the number of requests after which the docker command waits no longer
+_STDIN = 0
+
+
+class SignalRelay:
+    """Passes signals of this process on to a program, as long as it is entered.
+
+    `killed` is set when the program is to be killed: at the third SIGINT or SIGTERM, or *stop_timeout* seconds after
+    a SIGTERM. Less than 0 is no timeout.
+    """
+
+    def __init__(self, stop_timeout: float) -> None:
+        self.killed = threading.Event()
+        self._stop_timeout = stop_timeout
+        self._timer: threading.Timer | None = None
+        self._requests = 0
+        self._send: Callable[[int], None] | None = None
+        self._early: list[int] = []
+        self._handlers: dict[int, Any] = {}
+        self._on_terminal = os.isatty(_STDIN)
+
+    def __enter__(self) -> Self:
+        """Take the signals over; those that come before `connect` wait."""
+        # Only the main thread may set handlers; elsewhere the caller has its own.
+        with suppress(ValueError):
+            self._handlers = {number: signal.signal(number, self._handle) for number in PASSED_ON}
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        """Give the signals their former handlers back."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def connect(self, send: Callable[[int], None]) -> None:
+        """Pass signals on by *send* from now on."""
+        self._send = send
+        while self._early:
+            send(self._early.pop(0))
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self._requests += number in _REQUESTS_TO_END
+        if self._requests >= _PATIENCE:
+            self.killed.set()
+        elif self._send is None:
+            self._early.append(number)
+        else:
+            self._send(number)
+        if number == signal.SIGTERM or self._hung_up(number):
+            self._start_timer()
+
+    def _hung_up(self, number: int) -> bool:
+        """Tell whether *number* came because our own terminal is gone, and nobody is left to end the program."""
+        return number == signal.SIGHUP and self._on_terminal and not os.isatty(_STDIN)
+
+    def _start_timer(self) -> None:
+        if self._timer is None and self._stop_timeout >= 0:
+            self._timer = threading.Timer(self._stop_timeout, self.killed.set)
+            self._timer.daemon = True
+            self._timer.start()

@@ -1,0 +1,132 @@
+"""What to run and in which surroundings: frozen values, no behaviour.
+
+The sandbox takes one `Spec`. Host paths are opened by the parent or by the child before the root changes; targets are
+paths inside the image and are resolved there, never on the host.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path, PurePosixPath
+
+from pybuild.runtime.rootfs.roots import Root
+from pybuild.runtime.values import frozen
+
+
+class Network(Enum):
+    """The network of a process: the host's, or none but a loopback."""
+
+    HOST = "host"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ExitStatus:
+    """How a process ended; exactly one of the two is not None."""
+
+    code: int | None = None
+    signal: int | None = None
+
+    @property
+    def shell_code(self) -> int:
+        """The number a shell would show: the exit code, or 128 plus the signal."""
+        return self.code if self.code is not None else 128 + (self.signal or 0)
+
+
+@frozen
+class Process:
+    """A program to start inside a root file system.
+
+    *user* is ``name|uid[:name|gid]`` as an image config has it, "" for root; it is resolved with the root's own
+    /etc/passwd and /etc/group. *cwd* is created by nobody: it must exist.
+    """
+
+    args: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    cwd: str = "/"
+    user: str = ""
+
+
+@frozen
+class Limits:
+    """Resource limits; sizes in bytes, None means inherited."""
+
+    shm_size: int = 64 << 20
+    ulimits: tuple[tuple[str, int, int], ...] = ()
+    memory: int | None = None
+    cpu_quota: int | None = None
+    cpu_period: int | None = None
+    cpu_shares: int | None = None
+    memory_swap: int | None = None
+    """Memory and swap together, -1 for no limit."""
+    cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+    cgroup_parent: str = ""
+    """Path of the control group to make the sandbox's own in, "" for that of this process."""
+    pids: int | None = None
+
+
+@frozen
+class Bind:
+    """A host file or folder at *target*. *host_path* must already be safe to open by its name."""
+
+    host_path: Path
+    target: PurePosixPath
+    read_only: bool = True
+
+
+@frozen
+class BindRoot:
+    """A folder or file *source* inside another root (a stage, an image, the build context) at *target*."""
+
+    root: Root
+    source: PurePosixPath
+    target: PurePosixPath
+    read_only: bool = True
+
+
+@frozen
+class Tmpfs:
+    """An empty tmpfs at *target*; *size* in bytes, 0 for the kernel's default."""
+
+    target: PurePosixPath
+    size: int = 0
+    mode: int = 0o1777
+    read_only: bool = False
+
+
+@frozen
+class FileMount:
+    """A small read-only file made of *content*, on a tmpfs of its own: resolv.conf, hosts, heredoc scripts, secrets."""
+
+    target: PurePosixPath
+    content: bytes
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+
+
+Mount = Bind | BindRoot | Tmpfs | FileMount
+
+
+@frozen
+class Spec:
+    """Everything that one sandbox needs."""
+
+    root: Root
+    process: Process
+    mounts: tuple[Mount, ...] = ()
+    network: Network = Network.HOST
+    hostname: str = "buildkitsandbox"
+    hosts: tuple[tuple[str, str], ...] = ()
+    """Additional lines of /etc/hosts: (name, address)."""
+    limits: Limits = Limits()
+    insecure: bool = False
+    """All capabilities, no seccomp filter, no masked paths."""
+    no_new_privileges: bool = False
+    init: bool = False
+    """The program is the child of an init, which reaps what it leaves behind; otherwise it is pid 1 itself."""
+    interactive: bool = False
+    """The process reads what the caller has as standard input, instead of nothing."""
+    terminal: bool = False
+    """The process gets a terminal of its own. With *interactive*, what the caller has as standard input is typed into
+    it, and a terminal that the caller has there is raw meanwhile."""

@@ -1,0 +1,1 @@
+"""Unpacked layers on disk, and the differences between them."""

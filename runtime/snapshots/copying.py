@@ -1,0 +1,219 @@
+"""The snapshotter that works anywhere: each snapshot is a whole tree, an active one starts as a copy of its parent.
+
+Where the file system can share blocks between files (btrfs, xfs) a copy costs no data; elsewhere the kernel copies.
+"""
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from pybuild.runtime.errors import SnapshotError
+from pybuild.runtime.paths.safepath import Entry, open_beneath, read_xattrs, scan_folder
+from pybuild.runtime.paths.sparse import copy_data
+from pybuild.runtime.rootfs.roots import DirectoryRoot, Root
+from pybuild.runtime.snapshots.change import Change
+from pybuild.runtime.snapshots.changes import tree_changes
+from pybuild.runtime.snapshots.disk import SnapshotFolder
+from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat
+from pybuild.runtime.stopping import check
+
+_FICLONE = 0x40049409
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class CopyingSnapshotter(SnapshotFolder):
+    """Whole trees in *folder*; see `Snapshotter` for what the methods promise.
+
+    The folder of an active snapshot also holds ``copied``, a file made right after the copy: files that changed later
+    have a later change time, so that `changes` reads only few of the others.
+    """
+
+    def exists(self, name: str) -> bool:
+        """See `Snapshotter.exists`."""
+        return self._committed(name) is not None
+
+    def prepare(self, parent: str | None) -> Active:
+        """See `Snapshotter.prepare`."""
+        source = None if parent is None else self._tree(parent)
+        path = self._begin(parent)
+        active = Active(key=path.name, parent=parent, folder=path / "fs", format=DiskFormat.TREE)
+        try:
+            if source is not None:
+                copy_tree(source, active.folder)
+            (path / "copied").touch()
+        except BaseException:
+            self.discard(active)
+            raise
+        return active
+
+    def root(self, active: Active) -> Root:
+        """See `Snapshotter.root`."""
+        return DirectoryRoot(path=self._active_path(active) / "fs")
+
+    def view(self, name: str) -> Root:
+        """See `Snapshotter.view`."""
+        return DirectoryRoot(path=self._tree(name), read_only=True)
+
+    def open(self, name: str | None) -> int:
+        """See `Snapshotter.open`."""
+        return os.open(self._folder / "empty" if name is None else self._tree(name), _FOLDER)
+
+    def changes(self, active: Active) -> Iterator[Change]:
+        """See `Snapshotter.changes`."""
+        path = self._active_path(active)
+        old = self.open(active.parent)
+        try:
+            new = os.open(path / "fs", _FOLDER)
+            try:
+                copied_ns = (path / "copied").stat().st_ctime_ns
+                yield from tree_changes(old, new, copied_ns=copied_ns)
+            finally:
+                os.close(new)
+        finally:
+            os.close(old)
+
+    def _seal(self, path: Path) -> None:
+        (path / "copied").unlink(missing_ok=True)
+
+    def _tree(self, name: str) -> Path:
+        path = self._committed(name)
+        if path is None:
+            raise SnapshotError(f"no such snapshot: {name}")
+        return path / "fs"
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy what the folder *source* holds, and its own metadata, to the empty folder *target*.
+
+    Keeps owners, modes, times, extended attributes, hard links, holes, devices and FIFOs; leaves sockets out. Both
+    folders must be out of reach of others.
+    """
+    old = os.open(source, _FOLDER)
+    try:
+        new = os.open(target, _FOLDER)
+        try:
+            copy_open_tree(old, new)
+        finally:
+            os.close(new)
+    finally:
+        os.close(old)
+
+
+def copy_open_tree(source: int, target: int) -> None:
+    """Do what `copy_tree` does with two open folders."""
+    _Copy(source, target).run()
+
+
+def copy_status(source: int, target: int, status: os.stat_result) -> None:
+    """Give the open file or folder *target* the owner, attributes, mode and times of *source*."""
+    os.fchown(target, status.st_uid, status.st_gid)
+    # A change of owner drops file capabilities and the set-id bits, so those come after it.
+    for name, value in read_xattrs(source).items():
+        os.setxattr(target, name, value)
+    os.fchmod(target, stat.S_IMODE(status.st_mode))
+    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+class _Copy:
+    """One copy of a tree. Folders are opened one pair at a time, however deep they lie."""
+
+    def __init__(self, source: int, target: int) -> None:
+        self._source = source
+        self._target = target
+        self._linked: dict[tuple[int, int], tuple[str, str]] = {}
+        self._clone = True
+
+    def run(self) -> None:
+        pending = [""]
+        while pending:
+            path = pending.pop()
+            source = open_beneath(self._source, path)
+            try:
+                target = open_beneath(self._target, path)
+                try:
+                    pending += self._copy_folder(path, source, target)
+                finally:
+                    os.close(target)
+            finally:
+                os.close(source)
+
+    def _copy_folder(self, path: str, source: int, target: int) -> list[str]:
+        """Copy the entries of one folder and its own status; return the folders in it, made but empty."""
+        inner = []
+        for entry in scan_folder(source):
+            check()
+            mode = entry.stat.st_mode
+            if stat.S_ISDIR(mode):
+                os.mkdir(entry.name, 0o700, dir_fd=target)
+                inner.append(f"{path}/{entry.name}")
+            elif entry.stat.st_nlink > 1 and self._copy_link(path, entry, target):
+                continue
+            elif stat.S_ISREG(mode):
+                self._copy_file(entry, source, target)
+            elif not stat.S_ISSOCK(mode):
+                _copy_special(entry, source, target)
+        # Its inner folders exist by now, so nothing changes its times any more.
+        copy_status(source, target, os.fstat(source))
+        return inner
+
+    def _copy_link(self, path: str, entry: Entry, target: int) -> bool:
+        """Link *entry* to the copy of the same file; False when it is the first of its links."""
+        first = self._linked.setdefault((entry.stat.st_dev, entry.stat.st_ino), (path, entry.name))
+        if first == (path, entry.name):
+            return False
+        folder = open_beneath(self._target, first[0])
+        try:
+            os.link(first[1], entry.name, src_dir_fd=folder, dst_dir_fd=target, follow_symlinks=False)
+        finally:
+            os.close(folder)
+        return True
+
+    def _copy_file(self, entry: Entry, source: int, target: int) -> None:
+        old = os.open(entry.name, _READ, dir_fd=source)
+        try:
+            new = os.open(entry.name, _CREATE, 0o600, dir_fd=target)
+            try:
+                if entry.stat.st_size and not (self._clone and self._cloned(old, new)):
+                    copy_data(old, new, entry.stat)
+                copy_status(old, new, entry.stat)
+            finally:
+                os.close(new)
+        finally:
+            os.close(old)
+
+    def _cloned(self, old: int, new: int) -> bool:
+        try:
+            fcntl.ioctl(new, _FICLONE, old)
+        except OSError as error:
+            if error.errno not in {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS}:
+                raise
+            self._clone = False
+        return self._clone
+
+
+def _copy_special(entry: Entry, source: int, target: int) -> None:
+    """Copy a symbolic link, a device or a FIFO."""
+    status = entry.stat
+    if stat.S_ISLNK(status.st_mode):
+        os.symlink(os.readlink(entry.name, dir_fd=source), entry.name, dir_fd=target)
+    else:
+        os.mknod(entry.name, status.st_mode, status.st_rdev, dir_fd=target)
+    os.chown(entry.name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
+    _copy_special_xattrs(entry.name, source, target)
+    if not stat.S_ISLNK(status.st_mode):
+        os.chmod(entry.name, stat.S_IMODE(status.st_mode), dir_fd=target)
+    os.utime(entry.name, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=target, follow_symlinks=False)
+
+
+def _copy_special_xattrs(name: str, source: int, target: int) -> None:
+    old = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)
+    try:
+        for key, value in read_xattrs(f"/proc/self/fd/{old}").items():
+            os.setxattr(f"/proc/self/fd/{target}/{name}", key, value, follow_symlinks=False)
+    finally:
+        os.close(old)

@@ -1,0 +1,231 @@
+"""Snapshots on disk: what the snapshotters of this host share. See `runtime.snapshots.snapshotter` for the words."""
+
+import errno
+import fcntl
+import os
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from pybuild.runtime.errors import SnapshotError
+from pybuild.runtime.paths.filelock import exclusive, new_locked_folder, remove_tree, sweep
+from pybuild.runtime.snapshots.snapshotter import Active
+
+_NAME = re.compile(r"sha(?:256|512):[0-9a-f]{64,128}")
+_KEY = re.compile(r"tmp-[0-9a-f]{16}")
+_PREFIX = "tmp-"
+
+
+class SnapshotFolder:
+    """Where snapshots lie on disk; what the two snapshotters share. They add how a tree is made and looked at.
+
+        lock                        held while a committed snapshot is dropped
+        empty/                      the tree of no snapshot
+        sha256-<hex>/fs/            a committed snapshot: its tree, or its difference
+                     parent boot    the name of its parent, and the boot that it was committed in
+        tmp-<random>/fs/ parent     an active snapshot, flocked by its process
+
+    A committed folder appears by one rename, complete. Its data is not flushed: what a former boot committed cannot be
+    trusted, counts as missing and is dropped when met. All of it is 0700, so that no user of the host can run or read
+    what an image holds; only ``fs`` has the mode of the image's root.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Use *folder*, which is made when it is missing, unless the file system is read-only."""
+        try:
+            _make_ready(folder)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+        self._folder = folder
+        self._held: dict[str, int] = {}
+        self._parents: dict[str, str] = {}
+        self._swept = False
+        self.claim: Callable[[str], None] = _nothing
+        """Told the name of each snapshot before it is looked for: what is relied on must not be removed meanwhile."""
+
+    def commit(self, active: Active, name: str) -> None:
+        """See `Snapshotter.commit`."""
+        final = self._place(name)
+        path = self._active_path(active)
+        self._seal(path)
+        (path / "boot").write_text(boot_id(), encoding="ascii")
+        while not _renamed(path, final):
+            if self._committed(name) is not None:
+                self.discard(active)
+                return
+        os.close(self._held.pop(active.key))
+
+    def discard(self, active: Active) -> None:
+        """See `Snapshotter.discard`."""
+        lock = self._held.pop(active.key, None)
+        if lock is not None:
+            self._remove_held(self._folder / active.key, lock)
+
+    def remove(self, name: str) -> None:
+        """See `Snapshotter.remove`."""
+        self.retire(name)()
+
+    def retire(self, name: str) -> Callable[[], None]:
+        """See `Snapshotter.retire`."""
+        path = self._place(name)
+        self._sweep_once()
+        for other in os.listdir(self._folder):
+            if self._parent(self._folder / other) == name:
+                raise SnapshotError(f"snapshot {name} is the parent of {other}")
+        return self._retired(path)
+
+    def begin_use(self, claim: Callable[[str], None]) -> None:
+        """Claim what is used from now on, also what was found already."""
+        self.claim = claim
+
+    def names(self) -> tuple[str, ...]:
+        """See `Snapshotter.names`."""
+        return tuple(sorted(name for name in self._names_on_disk() if self._is_current(self._place(name))))
+
+    def sweep(self) -> None:
+        """See `Snapshotter.sweep`."""
+        sweep(self._folder, _PREFIX)
+        for name in self._names_on_disk():
+            self._committed(name)
+
+    def _begin(self, parent: str | None) -> Path:
+        """Make the folder of a new active snapshot with an empty ``fs``; its lock is held from here on."""
+        self._sweep_once()
+        path, lock = new_locked_folder(self._folder, _PREFIX)
+        self._held[path.name] = lock
+        (path / "parent").write_text(parent or "", encoding="ascii")
+        (path / "fs").mkdir()
+        (path / "fs").chmod(0o755)
+        return path
+
+    def _sweep_once(self) -> None:
+        """Remove what killed builders left; until something is written or removed it is in nobody's way."""
+        if not self._swept:
+            self._swept = True
+            sweep(self._folder, _PREFIX)
+
+    def _seal(self, path: Path) -> None:
+        """Remove from an active snapshot what its committed form does not have."""
+
+    def _active_path(self, active: Active) -> Path:
+        if not _KEY.fullmatch(active.key) or active.key not in self._held:
+            raise SnapshotError(f"snapshot is not active here: {active.key!r}")
+        return self._folder / active.key
+
+    def _place(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise SnapshotError(f"not the name of a snapshot: {name!r}")
+        self.claim(name)
+        return self._folder / name.replace(":", "-")
+
+    def _committed(self, name: str) -> Path | None:
+        """Return the folder of a committed snapshot, None when there is none; one of a former boot is dropped."""
+        path = self._place(name)
+        if self._is_current(path):
+            return path
+        if path.exists():
+            try:
+                self._drop(path)
+            except OSError as error:
+                if error.errno != errno.EROFS:
+                    raise
+        return None
+
+    def _parent(self, path: Path) -> str | None:
+        """Return the parent that a folder names; that of a committed snapshot never changes and is read once."""
+        parent = self._parents.get(path.name)
+        if parent is None:
+            parent = _read(path / "parent") or ""
+            if not path.name.startswith(_PREFIX):
+                self._parents[path.name] = parent
+        return parent or None
+
+    def _is_current(self, path: Path) -> bool:
+        """Tell whether a committed folder is of this boot and has all its parts; else it is made again."""
+        return _read(path / "boot") == boot_id() and _read(path / "parent") is not None and (path / "fs").is_dir()
+
+    def _names_on_disk(self) -> list[str]:
+        try:
+            names = [name.replace("-", ":") for name in os.listdir(self._folder)]
+        except FileNotFoundError:
+            return []
+        return [name for name in names if _NAME.fullmatch(name)]
+
+    def _drop(self, path: Path) -> None:
+        """Take a committed folder that is not current out of sight, then remove it."""
+        self._retired(path, keep_current=True)()
+
+    def _retired(self, path: Path, *, keep_current: bool = False) -> Callable[[], None]:
+        """Take a committed folder out of sight by one rename; return what removes it. A full disk is no hindrance."""
+        grave = self._folder / f"{_PREFIX}{os.urandom(8).hex()}"
+        # Under the lock nobody else drops, so what is renamed is what was looked at.
+        with exclusive(self._folder / "lock"):
+            if keep_current and self._is_current(path):
+                return _done
+            try:
+                lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return _done
+            try:
+                # Its own lock, so that no sweep takes it away in the middle.
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                path.rename(grave)
+            except BaseException:
+                os.close(lock)
+                raise
+        self._parents.pop(path.name, None)
+        # Nobody stands in the way of its parent any more.
+        (grave / "parent").unlink(missing_ok=True)
+        return lambda: self._remove_held(grave, lock)
+
+    def _remove_held(self, path: Path, lock: int) -> None:
+        folder = os.open(self._folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            remove_tree(folder, path.name)
+        finally:
+            os.close(folder)
+            os.close(lock)
+
+
+def _nothing(_name: str) -> None:
+    """Claim nothing."""
+
+
+def _done() -> None:
+    """Nothing is left to be removed."""
+
+
+def _make_ready(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+    (folder / "empty").mkdir(mode=0o755, exist_ok=True)
+    if not (folder / "lock").exists():
+        # Made now, since a disk that is full later is cleared under it.
+        (folder / "lock").touch(mode=0o600)
+
+
+@cache
+def boot_id() -> str:
+    """Return the kernel's name for the time since it was started."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def _renamed(source: Path, target: Path) -> bool:
+    """Rename a folder; False when the target is there already."""
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno in {errno.EEXIST, errno.ENOTEMPTY}:
+            return False
+        raise
+    return True
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return None

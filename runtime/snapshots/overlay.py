@@ -1,0 +1,173 @@
+"""The snapshotter on overlayfs: a committed snapshot is the difference to its parent, in the format of overlayfs.
+
+A whole tree is looked at through a mount that is attached nowhere: it lives as long as its descriptor, so a builder
+that is killed leaves no mount behind.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from pybuild.runtime.errors import SnapshotError, TooManyLayers
+from pybuild.runtime.kernel import syscalls
+from pybuild.runtime.paths.filelock import new_locked_folder, remove_tree
+from pybuild.runtime.paths.safepath import Root as SafeRoot
+from pybuild.runtime.rootfs.roots import DirectoryRoot, OverlayRoot, Root
+from pybuild.runtime.snapshots.change import Change
+from pybuild.runtime.snapshots.changes import overlay_changes, overlay_xattr_prefix
+from pybuild.runtime.snapshots.copying import copy_status
+from pybuild.runtime.snapshots.disk import SnapshotFolder
+from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, Layers, mount_classic, mount_detached
+from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat
+
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_INERT = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOEXEC
+
+
+class OverlaySnapshotter(SnapshotFolder):
+    """Differences in *folder*; see `Snapshotter` for what the methods promise.
+
+    The folder of an active snapshot also holds ``work``, which overlayfs needs. A snapshot without a parent is a plain
+    tree: there is nothing below it that a whiteout could hide.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Use *folder*, which is made when it is missing."""
+        super().__init__(folder)
+        self._chains: dict[str, tuple[Path, ...]] = {}
+
+    def begin_use(self, claim: Callable[[str], None]) -> None:
+        """See `SnapshotFolder.begin_use`."""
+        super().begin_use(claim)
+        self._chains.clear()
+
+    def exists(self, name: str) -> bool:
+        """See `Snapshotter.exists`; a snapshot whose chain of parents is broken does not exist."""
+        try:
+            self._chain(name)
+        except SnapshotError:
+            return False
+        return True
+
+    def prepare(self, parent: str | None) -> Active:
+        """See `Snapshotter.prepare`."""
+        top = None if parent is None else self._chain(parent)[0]
+        path = self._begin(parent)
+        layer_format = DiskFormat.TREE if parent is None else DiskFormat.OVERLAY
+        active = Active(key=path.name, parent=parent, folder=path / "fs", format=layer_format)
+        try:
+            (path / "work").mkdir(mode=0o700)
+            if top is not None:
+                # The root of an overlay has the status of the topmost folder, so each one passes it on.
+                _copy_folder_status(top, active.folder)
+        except BaseException:
+            self.discard(active)
+            raise
+        return active
+
+    def root(self, active: Active) -> Root:
+        """See `Snapshotter.root`."""
+        path = self._active_path(active)
+        if active.parent is None:
+            return DirectoryRoot(path=path / "fs")
+        lowers = self._chain(active.parent)[::-1]
+        return OverlayRoot(lowers=lowers, upper=path / "fs", work=path / "work")
+
+    def view(self, name: str) -> Root:
+        """See `Snapshotter.view`."""
+        lowers = self._chain(name)[::-1]
+        return OverlayRoot(lowers=lowers) if len(lowers) > 1 else DirectoryRoot(path=lowers[0], read_only=True)
+
+    def open(self, name: str | None) -> int:
+        """See `Snapshotter.open`."""
+        lowers = (self._folder / "empty",) if name is None else self._chain(name)
+        if len(lowers) == 1:  # overlayfs wants two of them
+            return os.open(lowers[0], _FOLDER)
+        return mount_tree(lowers, self._folder)
+
+    def changes(self, active: Active) -> Iterator[Change]:
+        """See `Snapshotter.changes`."""
+        path = self._active_path(active)
+        with SafeRoot(self.open(active.parent)) as lower, SafeRoot.open_host(path / "fs") as upper:
+            yield from overlay_changes(upper.fd, lower)
+
+    def _seal(self, path: Path) -> None:
+        remove_inside(path, "work")
+
+    def _chain(self, name: str) -> tuple[Path, ...]:
+        """Return the ``fs`` folders of *name* and its parents, topmost first.
+
+        What was found once holds as long as the topmost folder is there: its parents cannot go before it.
+        """
+        known = self._chains.get(name)
+        if known is None or not known[0].exists():
+            known = self._chains[name] = self._found_chain(name)
+        return known
+
+    def _found_chain(self, name: str) -> tuple[Path, ...]:
+        chain: list[Path] = []
+        following: str | None = name
+        while following is not None:
+            path = self._committed(following)
+            if path is None:
+                raise SnapshotError(f"no such snapshot: {following}")
+            chain.append(path / "fs")
+            following = self._parent(path)
+            # Each step of a build adds one to a chain that is known already.
+            if (known := self._chains.get(following or "")) and known[0].exists():
+                chain.extend(known)
+                break
+        if len(chain) > MAX_LOWERS:
+            raise TooManyLayers(f"more than {MAX_LOWERS} layers on top of each other")
+        return tuple(chain)
+
+
+def mount_tree(lowers: Sequence[Path], scratch: Path, *, upper: Path | None = None, work: Path | None = None) -> int:
+    """Mount an overlay of *lowers*, topmost first, attached nowhere; return an O_PATH descriptor of its root.
+
+    *scratch* may be used for a moment by kernels that cannot make a detached mount of so many folders.
+    """
+    with ExitStack() as stack:
+
+        def opened(path: Path) -> int:
+            fd = os.open(path, _FOLDER)
+            stack.callback(os.close, fd)
+            return fd
+
+        writable = (opened(upper), opened(work)) if upper and work else ()
+        user = overlay_xattr_prefix().startswith("user.")
+        layers = Layers(tuple(map(opened, lowers)), writable, userxattr=user)
+        attributes = _INERT if upper else _INERT | syscalls.MOUNT_ATTR_RDONLY
+        try:
+            return mount_detached(layers, attributes)
+        except OSError as error:
+            if error.errno not in UNSUPPORTED:
+                raise
+            return _mount_and_detach(layers, attributes, scratch)
+
+
+def _mount_and_detach(layers: Layers, attributes: int, scratch: Path) -> int:
+    """Mount in the classic way and detach at once; the descriptor keeps the mount alive."""
+    point, lock = new_locked_folder(scratch, "tmp-")
+    try:
+        mount_classic(layers, attributes, os.fspath(point))
+        try:
+            return os.open(point, _FOLDER)
+        finally:
+            syscalls.umount2(os.fspath(point), syscalls.MNT_DETACH)
+    finally:
+        remove_inside(scratch, point.name)
+        os.close(lock)
+
+
+def _copy_folder_status(source: Path, target: Path) -> None:
+    with SafeRoot(os.open(source, _READ)) as old, SafeRoot(os.open(target, _READ)) as new:
+        copy_status(old.fd, new.fd, os.fstat(old.fd))
+
+
+def remove_inside(folder: Path, name: str) -> None:
+    """Remove what is called *name* in *folder*."""
+    with SafeRoot.open_host(folder) as root:
+        remove_tree(root.fd, name)

@@ -1,0 +1,101 @@
+"""The words of snapshots, and the protocol that each snapshotter follows.
+
+*key*
+    names an **active** snapshot: writable, made by `prepare`, seen by one process, gone after `commit` or `remove`.
+*name*
+    names a **committed** snapshot: never changed again. pybuild uses chain IDs (``sha256:...``), so the same tree
+    reached by two ways is kept once.
+*parent*
+    the committed snapshot that an active one starts from; None for an empty root. An active snapshot is never a parent.
+
+A commit under a name that exists already is not an error: another builder made the same tree first, and this copy is
+dropped. Committed snapshots are derived data: each can be made again by unpacking the blob of its layer, so a store
+survives the loss of any of them, and after an unclean boot they are dropped rather than trusted.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from pybuild.runtime.rootfs.roots import Root
+from pybuild.runtime.snapshots.change import Change
+
+
+class DiskFormat(Enum):
+    """How a layer lies in the folder of an active snapshot."""
+
+    OVERLAY = "overlay"
+    """Only the difference: whiteouts are character devices 0:0, opaque folders carry the overlay xattr."""
+    TREE = "tree"
+    """The whole tree: a whiteout is carried out at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """A writable snapshot; a layer is unpacked into *folder* in the given *format*."""
+
+    key: str
+    parent: str | None
+    folder: Path
+    format: DiskFormat
+
+
+class Snapshotter(Protocol):
+    """Keeps trees by name and hands out writable ones that start from them."""
+
+    def exists(self, name: str) -> bool:
+        """Tell whether *name* is committed (at some moment; another process may remove it)."""
+        ...
+
+    def prepare(self, parent: str | None) -> Active:
+        """Make a new active snapshot. Raises SnapshotError when *parent* is not committed."""
+        ...
+
+    def root(self, active: Active) -> Root:
+        """Return the writable root of *active*, for the sandbox."""
+        ...
+
+    def view(self, name: str) -> Root:
+        """Return the read-only root of a committed snapshot, for the sandbox."""
+        ...
+
+    def open(self, name: str | None) -> int:
+        """Return an O_PATH|O_DIRECTORY file descriptor of the whole tree of a committed snapshot (None: empty tree).
+
+        Nothing is mounted anywhere that outlives the descriptor; the caller closes it.
+        """
+        ...
+
+    def changes(self, active: Active) -> Iterator[Change]:
+        """Yield what *active* changes over its parent: parents before children, names in byte order per folder."""
+        ...
+
+    def commit(self, active: Active, name: str) -> None:
+        """Give the tree its final *name*; the active snapshot is gone afterwards."""
+        ...
+
+    def discard(self, active: Active) -> None:
+        """Drop an active snapshot. Idempotent."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Drop a committed snapshot. Idempotent. Raises SnapshotError while others stand on it: they go first."""
+        ...
+
+    def retire(self, name: str) -> Callable[[], None]:
+        """Do the part of `remove` that takes no time: it is out of sight; return what frees the space."""
+        ...
+
+    def begin_use(self, claim: Callable[[str], None]) -> None:
+        """Have *claim* told the name of each snapshot before it is looked for."""
+        ...
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all committed snapshots."""
+        ...
+
+    def sweep(self) -> None:
+        """Remove what crashed builders and former boots left behind. Snapshots in use, here or elsewhere, are kept."""
+        ...

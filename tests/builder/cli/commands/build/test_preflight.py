@@ -1,0 +1,16 @@
+"""What is found out before a build begins; more of it in tests/builder/cli/test_main.py."""
+
+from pathlib import Path
+
+import pytest
+
+from pybuild.builder.cli.commands.build.preflight import check_secrets
+from pybuild.builder.errors import RequestError
+from pybuild.builder.request import Secret
+
+
+def test_a_secret_without_its_file_is_found_out_before_the_build(tmp_path: Path) -> None:
+    (tmp_path / "there").touch()
+    check_secrets([Secret(id="a", variable="NOBODY"), Secret(id="b", file=tmp_path / "there")])
+    with pytest.raises(RequestError, match=f"failed to stat {tmp_path}/none: no such file or directory"):
+        check_secrets([Secret(id="a", file=tmp_path / "none")])

@@ -1,0 +1,162 @@
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from pybuild.builder.cli.commands.image.run import spec
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.model import ContainerConfig
+from pybuild.runtime.rootfs.roots import DirectoryRoot
+from pybuild.runtime.sandbox.spec import Bind, FileMount, Network, Process, Spec, Tmpfs
+from tests.builder.cli.conftest import Shop
+from tests.helpers.hosts import need_root, need_small_base
+from tests.helpers.images import tiny_image
+
+NAME = ("HOSTNAME", "pybuild")
+NAME_FILE = FileMount(target=PurePosixPath("/etc/hostname"), content=b"pybuild\n")
+ROOT = DirectoryRoot(path=Path("/nonexistent"))
+CONFIG = ContainerConfig(
+    env=("PATH=/bin", "A=image"), entrypoint=("/entry",), cmd=("default",), working_dir="/srv", user="alice"
+)
+NOTHING: dict[str, Any] = {
+    "words": (),
+    "variables": (),
+    "env_files": (),
+    "workdir": None,
+    "user": None,
+    "entrypoint": None,
+    "network": "host",
+    "volumes": (),
+    "tmpfs": (),
+    "add_hosts": (),
+    "hostname": "pybuild",
+    "init": False,
+    "interactive": False,
+    "tty": False,
+}
+
+
+def asked(shop: Shop, env: dict[str, str] | None = None, container: ContainerConfig = CONFIG, **flags: object) -> Spec:
+    image = tiny_image(shop.machine.blobs, {"x": b""}, container=container)
+    return spec(image, ROOT, NOTHING | flags, env or {})
+
+
+def test_the_image_says_what_to_run(shop: Shop) -> None:
+    assert asked(shop) == Spec(
+        root=ROOT,
+        process=Process(
+            args=("/entry", "default"), env=(("PATH", "/bin"), NAME, ("A", "image")), cwd="/srv", user="alice"
+        ),
+        mounts=(NAME_FILE,),
+        hostname="pybuild",
+    )
+
+
+def test_words_replace_the_command_and_a_new_entrypoint_drops_it(shop: Shop) -> None:
+    assert asked(shop, words=("x", "-y")).process.args == ("/entry", "x", "-y")
+    assert asked(shop, entrypoint="/other").process.args == ("/other",)
+    assert asked(shop, entrypoint="", words=("x",)).process.args == ("x",)
+    with pytest.raises(RequestError, match="no command specified"):
+        asked(shop, container=ContainerConfig())
+
+
+def test_variables_come_from_the_image_files_and_flags_in_this_order(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("# comment\n\nA=file\nB=file\nFROM_HOST\nUNSET\n")
+    env = asked(shop, {"FROM_HOST": "h"}, env_files=(tmp_path / "env",), variables=("B=flag", "UNSET")).process.env
+    assert dict(env) == {"PATH": "/bin", "HOSTNAME": "pybuild", "A": "file", "B": "flag", "FROM_HOST": "h"}
+    assert dict(asked(shop, container=ContainerConfig(cmd=("x",))).process.env)["PATH"].endswith(":/bin")
+
+
+def test_flags_win_over_the_image(shop: Shop) -> None:
+    chosen = asked(shop, workdir="/w", user="0", network="none", hostname="h", add_hosts=("a:1.2.3.4",), tty=True)
+    assert (chosen.process.cwd, chosen.process.user, chosen.network) == ("/w", "0", Network.NONE)
+    assert (chosen.hostname, chosen.hosts) == ("h", (("a", "1.2.3.4"),))
+    assert (chosen.interactive, chosen.terminal) == (False, True)
+
+
+def test_volumes_and_tmpfs_become_mounts(shop: Shop, tmp_path: Path) -> None:
+    given = asked(shop, volumes=(f"{tmp_path}:/in", f"{tmp_path}:/ro:ro"), tmpfs=("/t",)).mounts
+    assert given == (
+        NAME_FILE,
+        Bind(host_path=tmp_path, target=PurePosixPath("/in"), read_only=False),
+        Bind(host_path=tmp_path, target=PurePosixPath("/ro"), read_only=True),
+        Tmpfs(target=PurePosixPath("/t")),
+    )
+
+
+def test_the_name_of_the_host_is_a_variable_and_a_file_unless_the_user_has_others(shop: Shop) -> None:
+    chosen = asked(shop, hostname="box")
+    assert dict(chosen.process.env)["HOSTNAME"] == "box"
+    assert chosen.mounts == (FileMount(target=PurePosixPath("/etc/hostname"), content=b"box\n"),)
+    own = asked(shop, volumes=("/etc/passwd:/etc/hostname",), variables=("HOSTNAME=mine",))
+    assert dict(own.process.env)["HOSTNAME"] == "mine"
+    assert own.mounts == (Bind(host_path=Path("/etc/passwd"), target=PurePosixPath("/etc/hostname"), read_only=False),)
+
+
+@pytest.mark.parametrize("volume", ["/etc", "name:/x", "/nonexistent/x:/x", "/etc:rel", "/etc:/", "/etc:/x:rx", ":/x"])
+def test_a_volume_that_cannot_be_is_refused(shop: Shop, volume: str) -> None:
+    with pytest.raises(RequestError):
+        asked(shop, volumes=(volume,))
+
+
+def test_what_fails_before_the_command_has_dockers_exit_code(shop: Shop) -> None:
+    result = shop.run("run", "nope", "true")
+    assert (result.code, result.err.splitlines()[0]) == (125, "ERROR: No such image: nope:latest")
+
+
+@pytest.fixture
+def box(shop: Shop) -> Shop:
+    need_root()
+    assert shop.run("import", str(need_small_base()), "box", "-c", "ENV PATH=/bin A=image").code == 0
+    return shop
+
+
+def run(shop: Shop, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "pybuild", "--root", str(shop.machine.root), "run", *words]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_output_and_exit_code_are_those_of_the_command(box: Shop) -> None:
+    done = run(box, "box", "sh", "-c", "echo $A; echo err >&2; exit 7")
+    assert (done.returncode, done.stdout, done.stderr) == (7, "image\n", "err\n")
+    assert run(box, "box", "sh", "-c", "sh -c 'kill -9 $$'; exit $?").returncode == 137
+
+
+def test_the_command_is_the_first_process_or_a_child_of_an_init(box: Shop) -> None:
+    script = "echo $$ $PPID; cat /etc/hostname; echo $HOSTNAME"
+    assert run(box, "-h", "name", "box", "sh", "-c", script).stdout == "1 0\nname\nname\n"
+    assert run(box, "--init", "box", "sh", "-c", script).stdout == "2 1\npybuild\npybuild\n"
+
+
+def test_a_user_writes_to_its_streams_by_name(box: Shop) -> None:
+    done = run(box, "-u", "1001", "box", "sh", "-c", "echo 1 > /dev/stdout; echo 2 > /dev/stderr")
+    assert (done.stdout, done.stderr) == ("1\n", "2\n")
+
+
+@pytest.mark.parametrize(("word", "code"), [("nosuch", 127), ("/etc/passwd", 126)])
+def test_a_command_that_cannot_start_has_dockers_exit_code(box: Shop, word: str, code: int) -> None:
+    assert run(box, "box", word).returncode == code
+
+
+def test_standard_input_is_handed_over_only_when_asked_for(box: Shop) -> None:
+    assert run(box, "-i", "box", "cat", stdin="data").stdout == "data"
+    assert run(box, "box", "cat", stdin="data").stdout == ""
+
+
+def test_a_terminal_is_made_when_asked_for_and_typing_into_it_needs_one(box: Shop) -> None:
+    script = "[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo terminal"
+    assert run(box, "-t", "box", "sh", "-c", script).stdout == "terminal\n"
+    done = run(box, "-i", "-t", "box", "sh")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (125, "ERROR: the input device is not a terminal")
+
+
+def test_volumes_are_shown_and_what_is_written_elsewhere_is_gone(box: Shop, tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    flags = ("-v", f"{tmp_path}/v:/v", "-v", f"{tmp_path}/v:/r:ro")
+    done = run(box, *flags, "box", "sh", "-c", "echo hi > /v/f; cat /r/f; touch /new; touch /r/x")
+    assert (done.returncode, done.stdout) == (1, "hi\n")
+    assert (tmp_path / "v" / "f").read_text() == "hi\n"
+    assert run(box, "box", "ls", "/new").returncode == 1
+    assert len(box.machine.snapshots.names()) == 1

@@ -1,0 +1,40 @@
+import json
+import re
+
+from pybuild.builder.display.units import human_size
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.store.machine import image_layers
+from tests.builder.cli.conftest import BASE, Shop
+
+
+def test_the_store_is_told_by_kind(shop: Shop) -> None:
+    named = shop.image("tiny:1")
+    dangling = shop.image(layers=({"z": b"z" * 3000},))
+    shop.machine.cache.put_record(Digest.of(b"one"), image_layers(named))
+    shop.machine.cache.put_record(Digest.of(b"two"), image_layers(dangling))
+    shop.machine.snapshot(named)
+    assert shop.run("df").lines[0].split() == ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]
+    rows = {row["Type"]: row for row in map(json.loads, shop.run("df", "--format", "json").lines)}
+    assert (rows["Images"]["TotalCount"], rows["Images"]["Active"]) == ("2", "1")
+    assert (rows["Build Cache"]["TotalCount"], rows["Build Cache"]["Active"]) == ("2", "1")
+    assert (rows["Unpacked Layers"]["TotalCount"], rows["Unpacked Layers"]["Active"]) == ("1", "1")
+    assert rows["Images"]["Reclaimable"] != "0B (0%)"
+    assert rows["Unpacked Layers"]["Reclaimable"] == "0B (0%)"
+
+
+def test_an_empty_store_takes_nothing(shop: Shop) -> None:
+    assert {row["Size"] for row in map(json.loads, shop.run("df", "--format", "json").lines)} == {"0B"}
+
+
+def test_verbose_tells_what_each_image_shares(shop: Shop) -> None:
+    first = shop.image("tiny:1", "tiny:2")
+    shop.image("other:1", layers=(BASE, {"z": b"z" * 3000}))
+    lines = shop.run("df", "-v").lines
+    assert lines[0] == "Images space usage:"
+    assert re.split("  +", lines[2])[-3:] == ["SHARED SIZE", "UNIQUE SIZE", "CONTAINERS"]
+    rows = {line.split()[0] + ":" + line.split()[1]: re.split("  +", line) for line in lines[3:6]}
+    layer = human_size(first.manifest.layers[0].size)
+    assert (rows["tiny:1"][5], rows["other:1"][5]) == (layer, layer)
+    assert rows["tiny:1"] == [rows["tiny:2"][0], "1", *rows["tiny:2"][2:]]
+    assert "Build cache usage: 0B" in lines
+    assert lines[-1].startswith("CACHE MOUNT")

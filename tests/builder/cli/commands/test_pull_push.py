@@ -1,0 +1,257 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.validate import validate
+from tests.builder.cli.conftest import BASE, Shop
+from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
+from tests.helpers.registry import Answer, FakeRegistry
+
+APP = "team/app"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that the user of this machine has configured about registries."""
+    for name in ("REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "PYBUILD_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "none.conf"))
+
+
+@pytest.fixture
+def server() -> Iterator[FakeRegistry]:
+    with FakeRegistry() as fake:
+        yield fake
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> BlobStore:
+    return BlobStore(tmp_path / "source")
+
+
+def test_a_pull_prints_what_scripts_know(shop: Shop, server: FakeRegistry, source: BlobStore) -> None:
+    image = tiny_image(source, BASE)
+    layer = image.manifest.layers[0].digest.hex[:12]
+    server.add(source, APP, "1", image.descriptor)
+    name = f"{server.name}/{APP}:1"
+    ending = [f"Digest: {image.descriptor.digest}", f"Status: Downloaded newer image for {name}", name]
+    assert shop.run("pull", name).lines == [f"1: Pulling from {APP}", f"{layer}: Pull complete", *ending]
+    ending[1] = f"Status: Image is up to date for {name}"
+    assert shop.run("pull", name).lines == [f"1: Pulling from {APP}", f"{layer}: Already exists", *ending]
+    assert shop.run("pull", "-q", name).out == f"{name}\n"
+    assert shop.names() == [name]
+    assert validate(shop.machine.blobs, image.descriptor) == []
+
+
+def test_without_a_tag_it_is_latest(shop: Shop, server: FakeRegistry, source: BlobStore) -> None:
+    server.add(source, APP, "latest", tiny_image(source, BASE).descriptor)
+    assert shop.run("pull", f"{server.name}/{APP}").lines[:2] == [
+        "Using default tag: latest",
+        f"latest: Pulling from {APP}",
+    ]
+
+
+def test_a_digest_is_pulled_under_its_name(shop: Shop, server: FakeRegistry, source: BlobStore) -> None:
+    image = tiny_image(source, BASE)
+    server.add(source, APP, "1", image.descriptor)
+    name = f"{server.name}/{APP}@{image.descriptor.digest}"
+    assert shop.run("pull", name).lines[-1] == name
+    assert shop.names() == [name]
+
+
+def test_all_tags_and_all_platforms_can_be_pulled(shop: Shop, server: FakeRegistry, source: BlobStore) -> None:
+    index = tiny_index(source, *(tiny_image(source, {p.architecture: b""}, platform=p) for p in (AMD64, ARM64)))
+    for tag in ("a", "b", "c"):
+        server.add(source, APP, tag, index)
+    assert shop.run("pull", "-a", "--all-platforms", f"{server.name}/{APP}").code == 0
+    assert shop.names() == [f"{server.name}/{APP}:{tag}" for tag in "abc"]
+    assert validate(shop.machine.blobs, index) == []
+    assert shop.run("pull", "-a", f"{server.name}/{APP}:a").code == 2
+    assert shop.run("pull", "--platform", "linux/arm64", "--all-platforms", f"{server.name}/{APP}:a").code == 2
+
+
+def test_a_platform_can_be_chosen(shop: Shop, server: FakeRegistry, source: BlobStore) -> None:
+    arm = tiny_image(source, {"arm": b""}, platform=ARM64)
+    server.add(source, APP, "1", tiny_index(source, tiny_image(source, {"amd": b""}), arm))
+    assert shop.run("pull", "-q", "--platform", "arm64", f"{server.name}/{APP}:1").code == 0
+    assert shop.machine.blobs.has(arm.manifest.layers[0])
+    # Of the index the store has one image only, which `validate_store` would miss.
+    shop.run("rmi", f"{server.name}/{APP}:1")
+
+
+def test_the_environment_names_the_platform_too(
+    shop: Shop, server: FakeRegistry, source: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = tiny_index(source, *(tiny_image(source, {p.architecture: b""}, platform=p) for p in (AMD64, ARM64)))
+    server.add(source, APP, "a", index)
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    assert shop.run("pull", f"{server.name}/{APP}:a").code == 0
+    assert shop.run("inspect", "-f", "{{.Architecture}}", f"{server.name}/{APP}:a").out == "arm64\n"
+    assert shop.run("pull", "--platform=linux/amd64", f"{server.name}/{APP}:a").code == 0
+    assert shop.run("inspect", "-f", "{{.Architecture}}", f"{server.name}/{APP}:a").out == "amd64\n"
+    assert shop.run("pull", "--all-platforms", f"{server.name}/{APP}:a").code == 0
+
+
+def test_certificates_need_not_be_checked(shop: Shop, server: FakeRegistry, source: BlobStore) -> None:
+    server.add(source, APP, "1", tiny_image(source, BASE).descriptor)
+    assert shop.run("pull", "-q", "--tls-verify=false", f"{server.name}/{APP}:1").code == 0
+
+
+def test_an_image_that_is_not_there_is_the_failure_of_the_registry(shop: Shop, server: FakeRegistry) -> None:
+    result = shop.run("pull", f"{server.name}/{APP}:gone")
+    assert result.code == 4
+    assert (
+        f"failed to pull {server.name}/{APP}:gone: manifest for {server.name}/{APP}:gone not found: manifest unknown"
+        in result.err
+    )
+
+
+def test_warnings_of_the_registry_are_shown(shop: Shop, server: FakeRegistry, source: BlobStore) -> None:
+    image = tiny_image(source, BASE)
+    server.add(source, APP, "1", image.descriptor)
+    server.answer(f"/v2/{APP}/manifests/1", Answer(status=405, headers={"Warning": '299 - "going away"'}))
+    assert shop.run("pull", f"{server.name}/{APP}:1").err == "WARNING: going away\n"
+
+
+def test_a_push_prints_what_scripts_know(shop: Shop, server: FakeRegistry) -> None:
+    image = shop.image("tiny:1")
+    name = f"{server.name}/{APP}:1"
+    shop.run("tag", "tiny:1", name)
+    lines = shop.run("push", name).lines
+    assert lines[0] == f"The push refers to repository [{server.name}/{APP}]"
+    assert sorted(lines[1:-1]) == sorted(
+        f"{blob.digest.hex[:12]}: Pushed" for blob in (image.manifest.config, *image.manifest.layers)
+    )
+    assert lines[-1] == f"1: digest: {image.descriptor.digest} size: {image.descriptor.size}"
+    assert server.has(APP, shop.machine.blobs, "1", image.descriptor)
+    assert {line.partition(": ")[2] for line in shop.run("push", name).lines[1:-1]} == {"Layer already exists"}
+    assert shop.run("push", "-q", name).out == f"{name}\n"
+
+
+def test_layers_are_mounted_from_repositories_of_the_same_registry(shop: Shop, server: FakeRegistry) -> None:
+    shop.image("tiny:1")
+    for name in (f"{server.name}/base:1", f"{server.name}/{APP}"):
+        shop.run("tag", "tiny:1", name)
+    shop.run("push", f"{server.name}/base:1")
+    lines = shop.run("push", f"{server.name}/{APP}").lines
+    assert lines[0] == "Using default tag: latest"
+    assert {line.partition(": ")[2] for line in lines[2:-1]} == {"Mounted from base"}
+
+
+def test_all_tags_of_a_repository_are_pushed(shop: Shop, server: FakeRegistry) -> None:
+    shop.image("tiny:1")
+    for name in ("a:1", "a:2", "b:1"):
+        shop.run("tag", "tiny:1", f"{server.name}/{name}")
+    assert shop.run("push", "-a", f"{server.name}/a").code == 0
+    assert [path for path in server.content if path.endswith(("/1", "/2"))] == [
+        "/v2/a/manifests/1",
+        "/v2/a/manifests/2",
+    ]
+    assert shop.run("push", "-a", f"{server.name}/a:1").code == 2
+    assert shop.run("push", "-a", f"{server.name}/none").code == 1
+
+
+def test_an_index_is_pushed_whole_or_for_one_platform(shop: Shop, server: FakeRegistry) -> None:
+    blobs = shop.machine.blobs
+    images = [
+        tiny_image(blobs, {"x": platform.architecture.encode()}, platform=platform) for platform in (AMD64, ARM64)
+    ]
+    index = tiny_index(blobs, *images)
+    name = f"{server.name}/{APP}:1"
+    shop.machine.layout.tag(name, index)
+    assert shop.run("push", name).lines[-1].endswith(f"digest: {index.digest} size: {index.size}")
+    assert server.has(APP, blobs, "1", index)
+    assert shop.run("push", "--platform", "linux/arm64", name).code == 0
+    assert server.has(APP, blobs, "1", images[1].descriptor)
+
+
+def test_of_an_index_that_is_not_complete_the_image_for_this_machine_is_pushed(
+    shop: Shop, server: FakeRegistry, source: BlobStore
+) -> None:
+    amd = tiny_image(source, {"amd": b""})
+    server.add(source, APP, "1", tiny_index(source, amd, tiny_image(source, {"arm": b""}, platform=ARM64)))
+    shop.run("pull", f"{server.name}/{APP}:1")
+    shop.run("tag", f"{server.name}/{APP}:1", f"{server.name}/copy:1")
+    result = shop.run("push", f"{server.name}/copy:1")
+    assert result.lines[-1] == f"1: digest: {amd.descriptor.digest} size: {amd.descriptor.size}"
+    assert "does not have the images for all platforms" in result.err
+    shop.run("rmi", f"{server.name}/{APP}:1", f"{server.name}/copy:1")
+
+
+def test_what_was_pulled_for_another_platform_is_pushed_for_it(
+    shop: Shop, server: FakeRegistry, source: BlobStore
+) -> None:
+    arm = tiny_image(source, {"arm": b""}, platform=ARM64)
+    server.add(source, APP, "1", tiny_index(source, tiny_image(source, {"amd": b""}), arm))
+    shop.run("pull", "--platform=linux/arm64", f"{server.name}/{APP}:1")
+    shop.run("tag", f"{server.name}/{APP}:1", f"{server.name}/copy:1")
+    result = shop.run("push", f"{server.name}/copy:1")
+    assert result.lines[-1] == f"1: digest: {arm.descriptor.digest} size: {arm.descriptor.size}"
+    assert "pushing the one for linux/arm64" in result.err
+    shop.run("rmi", f"{server.name}/{APP}:1", f"{server.name}/copy:1")
+
+
+def test_a_push_that_the_registry_refuses_is_its_failure(shop: Shop, server: FakeRegistry) -> None:
+    name = f"{server.name}/{APP}:1"
+    shop.image("tiny:1")
+    shop.run("tag", "tiny:1", name)
+    server.answer(f"/v2/{APP}/manifests/1", Answer(status=403))
+    result = shop.run("push", name)
+    assert result.code == 5
+    assert f"failed to push {server.name}/{APP}: PUT" in result.err
+
+
+def test_a_push_of_what_is_not_there_is_ours(shop: Shop, server: FakeRegistry) -> None:
+    result = shop.run("push", f"{server.name}/{APP}:gone")
+    assert result.code == 1
+    assert f"An image does not exist locally with the tag: {server.name}/{APP}" in result.err
+    assert shop.run("push", f"{server.name}/{APP}@sha256:{'0' * 64}").code == 2
+    assert server.requests == []
+
+
+def test_an_image_is_pushed_in_another_form(shop: Shop, server: FakeRegistry, tmp_path: Path) -> None:
+    name = f"{server.name}/{APP}:1"
+    shop.image("tiny:1")
+    shop.run("tag", "tiny:1", name)
+    own = shop.machine.layout.resolve(name)
+    written = tmp_path / "digest"
+
+    def pushed(*words: str) -> tuple[str, str]:
+        result = shop.run("push", "--digestfile", str(written), *words, name)
+        assert result.code == 0, result.err
+        assert f"1: digest: {written.read_text().strip()} size: " in result.lines[-1]
+        raw = json.loads(shop.run("manifest", "inspect", f"docker://{name}").out)
+        return raw["mediaType"], raw["layers"][0]["mediaType"]
+
+    docker = "application/vnd.docker"
+    assert pushed("--format", "v2s2") == (
+        f"{docker}.distribution.manifest.v2+json",
+        f"{docker}.image.rootfs.diff.tar.gzip",
+    )
+    assert pushed("--compression-format=zstd", "--compression-level=5", "--force-compression") == (
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.layer.v1.tar+zstd",
+    )
+    assert shop.machine.layout.resolve(name) == own
+    assert pushed()[0] == "application/vnd.oci.image.manifest.v1+json"
+    assert written.read_text().strip() == str(own.digest if own else None)
+    shop.run("prune", "-f")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--format=v2s2", "--compression-format=zstd"),
+        ("--compression-level=5",),
+        ("--compression-format=lzma",),
+        ("--format=v1",),
+    ],
+)
+def test_forms_that_there_are_not_are_refused(shop: Shop, words: tuple[str, ...]) -> None:
+    shop.image("tiny:1")
+    assert shop.run("push", *words, "tiny:1").code == 2

@@ -1,0 +1,64 @@
+"""A store of its own for each test of a command, and the command line on it."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pybuild.builder.cli import main as cli
+from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.validate import validate_store
+from pybuild.builder.store.machine import Machine, open_machine
+from tests.helpers.images import Files, tiny_image
+
+BASE: Files = {"etc/motd": b"hello\n", "bin/x": b"x" * 2000}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A store with a command line on it."""
+
+    machine: Machine
+    run: Callable[..., Result]
+
+    def image(self, *names: str, layers: tuple[Files, ...] = (BASE,)) -> Image:
+        image = tiny_image(self.machine.blobs, *layers)
+        for name in names:
+            self.machine.layout.tag(f"docker.io/library/{name}", image.descriptor)
+        if not names:
+            self.machine.layout.keep(image.descriptor)
+        return image
+
+    def names(self) -> list[str]:
+        return sorted(name for name, _ in self.machine.layout.entries())
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Shop]:
+    for name in [name for name in os.environ if name.startswith(("BUILDKIT_", "PYBUILD_"))]:
+        monkeypatch.delenv(name)
+    root = tmp_path / "store"
+    monkeypatch.setenv("PYBUILD_SNAPSHOTTER", "copying")
+
+    def run(*arguments: str) -> Result:
+        capfd.readouterr()
+        code = cli.run(["--root", str(root), *arguments])
+        return Result(code, *capfd.readouterr())
+
+    machine = open_machine(root)
+    yield Shop(machine, run)
+    machine.close()
+    assert validate_store(root) == []

@@ -1,0 +1,176 @@
+from pathlib import Path
+
+import pytest
+
+from pybuild.builder.cli.flags import build as build_flags
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.image import host_platform
+from pybuild.builder.request import Compression, Output
+
+
+def test_a_build_argument_without_a_value_takes_it_from_the_environment() -> None:
+    env = {"SET": "s", "OTHER": "o"}
+    assert build_flags.build_arguments(["A=1=2", "SET", "UNSET", "EMPTY="], env) == (
+        ("A", "1=2"),
+        ("SET", "s"),
+        ("EMPTY", ""),
+    )
+
+
+def test_source_date_epoch_is_handed_on_unless_given() -> None:
+    env = {"SOURCE_DATE_EPOCH": "5"}
+    assert build_flags.build_arguments([], env) == (("SOURCE_DATE_EPOCH", "5"),)
+    assert dict(build_flags.build_arguments(["SOURCE_DATE_EPOCH=7"], env)) == {"SOURCE_DATE_EPOCH": "7"}
+    assert build_flags.source_date_epoch({"SOURCE_DATE_EPOCH": "7"}) == 7
+    assert build_flags.source_date_epoch({"SOURCE_DATE_EPOCH": ""}) is None
+
+
+def test_a_label_alone_is_empty_and_the_last_of_a_name_wins() -> None:
+    assert build_flags.labels(["a", "b=1=2", "b=3"]) == (("a", ""), ("b", "3"))
+
+
+@pytest.mark.parametrize(
+    ("given", "pair"),
+    [
+        ("h:10.0.0.1", ("h", "10.0.0.1")),
+        ("h=10.0.0.1", ("h", "10.0.0.1")),
+        ("h:::1", ("h", "::1")),
+        ("h:[::1]", ("h", "::1")),
+        ("h=[2001:db8::1]", ("h", "2001:db8::1")),
+        ("h:host-gateway", ("h", "127.0.0.1")),
+    ],
+)
+def test_hosts_are_written_as_in_docker(given: str, pair: tuple[str, str]) -> None:
+    assert build_flags.hosts([given]) == (pair,)
+
+
+@pytest.mark.parametrize("given", ["h", "h:", ":1.2.3.4", "h:1.2.3", "h i:1.2.3.4", "h:1.2.3.4\n5.6.7.8 evil"])
+def test_a_host_without_an_address_is_refused(given: str) -> None:
+    with pytest.raises(RequestError, match="add-host"):
+        build_flags.hosts([given])
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("out", Output(type="local", dest=Path("out"))),
+        ("-", Output(type="tar", dest=None)),
+        ("type=local,dest=a/b", Output(type="local", dest=Path("a/b"))),
+        ('type=oci,"dest=a,b.tar"', Output(type="oci", dest=Path("a,b.tar"))),
+        ("type=tar", Output(type="tar", dest=None)),
+        ("type=tar,dest=-", Output(type="tar", dest=None)),
+        (
+            "Type=docker,dest=x,compression=zstd",
+            Output(type="docker", dest=Path("x"), options=(("compression", "zstd"),)),
+        ),
+        ("type=docker", Output(type="image", dest=None)),
+        ("type=registry", Output(type="registry", dest=None)),
+        ("type=image,push=true,name=a", Output(type="registry", dest=None, options=(("push", "true"), ("name", "a")))),
+        ("type=image,name=a/b", Output(type="image", dest=None, options=(("name", "a/b"),))),
+        ("type=oci,dest=d,tar=false", Output(type="oci", dest=Path("d"), options=(("tar", "false"),))),
+        ("a=b", None),
+    ],
+)
+def test_outputs_have_the_grammar_of_docker(given: str, expected: Output | None) -> None:
+    # A path alone is one field without a type, whatever characters it has.
+    assert build_flags.output(given) == (expected or Output(type="local", dest=Path("a=b")))
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("", "type is required"),
+        ("dest=x,foo=y", "type is required"),
+        ("type=oci,dest", "invalid value 'dest'"),
+        ("type=nope,dest=x", "unknown --output type"),
+        ("type=local", "needs dest"),
+        ("type=oci,dest=x,push=true", "type=oci cannot push"),
+        ("type=oci,tar=false", "tar=false"),
+        ("type=tar,dest=x,tar=false", "tar=false"),
+        ("type=oci,dest=x,tar=maybe", "tar=maybe"),
+        ("type=oci,dest=x,tar=fALSE", "tar=fALSE"),
+        ("type=registry,push-by-digest=maybe", "push-by-digest=maybe"),
+        ("type=registry,registry.insecure=yes", "registry.insecure=yes"),
+        ("type=local,dest=x,platform-split=no", "platform-split=no"),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused(given: str, problem: str) -> None:
+    with pytest.raises(RequestError, match=problem):
+        build_flags.output(given)
+
+
+def test_compression_has_a_type_and_a_level() -> None:
+    assert build_flags.compression("zstd,19") == Compression(algorithm="zstd", level=19)
+    assert build_flags.compression("gzip") == Compression(algorithm="gzip")
+    asked = Output(type="oci", dest=None, options=(("compression", "zstd"), ("compression-level", "3")))
+    assert build_flags.output_compression([asked]) == Compression(algorithm="zstd", level=3)
+    assert build_flags.output_compression([Output(type="tar", dest=None)]) is None
+
+
+@pytest.mark.parametrize("given", ["lzma", "gzip,10", "zstd,0", "gzip,", "uncompressed,1", "zstd,x"])
+def test_an_unknown_compression_is_refused(given: str) -> None:
+    with pytest.raises(RequestError, match="compression"):
+        build_flags.compression(given)
+
+
+def test_platforms_come_from_the_flags_or_the_environment_in_normal_form() -> None:
+    env = {"DOCKER_DEFAULT_PLATFORM": "linux/aarch64"}
+    assert build_flags.platforms([], env) == ("linux/arm64",)
+    assert build_flags.platforms(["linux/amd64"], env) == ("linux/amd64",)
+    assert build_flags.platforms([], {}) == ()
+    given = ["linux/amd64,linux/arm64/v8", "arm64"]
+    assert build_flags.platforms(given, {}) == ("linux/amd64", "linux/arm64")
+    with pytest.raises(RequestError, match="failed to parse platform"):
+        build_flags.platforms(["linux/amd64,"], {})
+
+
+def test_networks_are_three() -> None:
+    assert build_flags.network("none") == "none"
+    with pytest.raises(RequestError, match="not supported"):
+        build_flags.network("bridge")
+
+
+def test_a_build_context_is_a_folder_or_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "github.com" / "team").mkdir(parents=True)
+    assert build_flags.context("github.com/team") == Path("github.com/team")
+    assert build_flags.context("github.com/team/x.git") == "github.com/team/x.git"
+    assert build_flags.context("https://h.invalid/x.git#main") == "https://h.invalid/x.git#main"
+    assert build_flags.context("nowhere") == Path("nowhere")
+    with pytest.raises(RequestError, match="invalid build context: an address must not hold"):
+        build_flags.context("https://me:word@h.invalid/x.git")
+
+
+def test_named_contexts_have_one_spelling_and_absolute_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    given = ["One=folder", "docker.io/library/two=docker-image://x", "web=https://h.invalid/a=b.tgz", "one=."]
+    assert build_flags.contexts(given) == (
+        ("one", str(tmp_path)),
+        ("two", "docker-image://x"),
+        ("web", "https://h.invalid/a=b.tgz"),
+    )
+
+
+def test_one_platform_is_an_image_and_several_are_an_index() -> None:
+    assert build_flags.platform_fields((), {}) == {"platform": None}
+    assert build_flags.platform_fields(("linux/arm64",), {}) == {"platform": "linux/arm64"}
+    assert build_flags.platform_fields(("linux/386", "linux/arm64"), {}) == {"platforms": ("linux/386", "linux/arm64")}
+
+
+def test_a_build_argument_asks_for_an_index_of_one_platform() -> None:
+    given = {"BUILDKIT_MULTI_PLATFORM": "True"}
+    assert build_flags.platform_fields(("linux/arm64",), given) == {"platforms": ("linux/arm64",)}
+    assert build_flags.platform_fields((), given) == {"platforms": (str(host_platform()),)}
+    assert build_flags.platform_fields((), {"BUILDKIT_MULTI_PLATFORM": "0"}) == {"platform": None}
+    with pytest.raises(RequestError, match="returning multiple target platforms is not allowed"):
+        build_flags.platform_fields(("linux/386", "linux/arm64"), {"BUILDKIT_MULTI_PLATFORM": "0"})
+    with pytest.raises(RequestError, match="invalid boolean value for BUILDKIT_MULTI_PLATFORM: many"):
+        build_flags.platform_fields((), {"BUILDKIT_MULTI_PLATFORM": "many"})
+
+
+@pytest.mark.parametrize("text", ["f", "F", "0", "false", "False", "FALSE"])
+def test_all_spellings_of_a_boolean_mean_the_same_to_whoever_reads_it(text: str) -> None:
+    assert not build_flags.output(f"type=oci,dest=d,tar={text}").flag("tar", default=True)
+    assert not build_flags.output(f"type=registry,push-by-digest={text}").flag("push-by-digest", default=True)
+    assert build_flags.output("type=oci,dest=d").flag("tar", default=True)

@@ -1,0 +1,65 @@
+"""What the flags about the limits of steps make of their values."""
+
+from typing import Any
+
+import pytest
+
+from pybuild.builder.cli.flags.limits import limit_values
+from pybuild.builder.errors import RequestError
+from pybuild.builder.request import Resources
+
+_ALONE = ("shm_size", "memory", "memory_swap", "cpu_shares", "cpu_period", "cpu_quota", "cpuset_cpus", "cpuset_mems")
+NOTHING: dict[str, Any] = dict.fromkeys(_ALONE) | {"ulimits": (), "resources": (), "cgroup_parent": ""}
+
+
+def limits(**flags: Any) -> Resources:
+    return limit_values(NOTHING | flags)
+
+
+def test_limits_come_from_their_own_flags_and_from_resource() -> None:
+    found = limits(shm_size="1g", memory="64m", ulimits=("nofile=10:20", "core=0"), resources=("pids=7,cpu-quota=9",))
+    assert found == Resources(
+        shm_size=1 << 30, memory=64 << 20, pids=7, cpu_quota=9, ulimits=(("nofile", 10, 20), ("core", 0, 0))
+    )
+    assert limits() == Resources()
+
+
+def test_resource_has_all_that_docker_has() -> None:
+    given = ("memory=1g,memory-swap=2g,cpu-shares=512,cpu-period=7,cpu-quota=9", '"cpuset-cpus=0,1",cpuset-mems=0-1')
+    assert limits(resources=given) == Resources(
+        memory=1 << 30,
+        memory_swap=2 << 30,
+        cpu_shares=512,
+        cpu_period=7,
+        cpu_quota=9,
+        cpuset_cpus="0,1",
+        cpuset_mems="0-1",
+    )
+    alone = limits(memory="1g", memory_swap="-1", cpu_shares="2", cpuset_cpus="3", cgroup_parent="/a/b")
+    assert alone == Resources(memory=1 << 30, memory_swap=-1, cpu_shares=2, cpuset_cpus="3", cgroup_parent="/a/b")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"shm_size": "much"}, 'invalid --shm-size: invalid size: "much"'),
+        ({"memory": "-1"}, "invalid memory"),
+        ({"ulimits": ("nofile",)}, "invalid ulimit argument: nofile"),
+        ({"ulimits": ("files=1",)}, "invalid ulimit type: files"),
+        ({"ulimits": ("nofile=2:1",)}, "ulimit soft limit must be less than or equal to hard limit: 2 > 1"),
+        ({"ulimits": ("nofile=-1:1",)}, "ulimit soft limit must be less than or equal to hard limit: -1 > 1"),
+        ({"ulimits": ("nofile=a",)}, "invalid ulimit argument: nofile=a"),
+        ({"resources": ("speed=1",)}, "limit 'speed' is not supported"),
+        ({"resources": ("speed",)}, "invalid field 'speed' must be a key=value pair"),
+        ({"resources": ('"memory=1',)}, "invalid --resource"),
+        ({"cpu_quota": "1.5"}, "invalid cpu-quota '1.5'"),
+        ({"cpuset_cpus": "all"}, "invalid cpuset-cpus 'all'"),
+        ({"memory_swap": "1g"}, "minimum memory-swap limit should be larger than memory limit"),
+        ({"memory": "2g", "memory_swap": "1g"}, "minimum memory-swap limit should be larger than memory limit"),
+        ({"cgroup_parent": "a/../.."}, "invalid --cgroup-parent"),
+    ],
+)
+def test_a_limit_that_means_nothing_is_refused(flags: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError) as raised:
+        limits(**flags)
+    assert message in raised.value.message

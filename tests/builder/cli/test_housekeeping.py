@@ -1,0 +1,163 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pybuild.builder.cli.housekeeping import limits, store_limits, tidy
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.prune.eviction import Policy
+from pybuild.builder.store.machine import image_layers
+from tests.builder.cli.conftest import BASE, Shop
+
+LIMITS = '[gc]\nuntil = "1h"\nmax-used-space = "1k"\n'
+
+
+def remember(shop: Shop, age: float = 7200) -> None:
+    image = shop.image("tiny:1", layers=(BASE,))
+    shop.machine.cache.put_record(Digest.of(b"key"), image_layers(image))
+    shop.machine.layout.drop(image.descriptor.digest)
+    shop.machine.database.run("UPDATE records SET used = used - ?", (age,))
+
+
+def records(shop: Shop) -> int:
+    return len(list(shop.machine.cache.records()))
+
+
+def test_the_limits_of_a_store_are_those_of_prune(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(LIMITS)
+    assert limits(tmp_path) == Policy(until=3600, max_used_space=1024)
+    path.write_text("[gc]\n")
+    assert limits(tmp_path).is_empty
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
+    """Give the disk of the store another size, and so much of it that is free."""
+
+    def pretend(size: int, free: int) -> None:
+        blocks, left = size // 512, free // 512
+        status = os.statvfs_result((512, 512, blocks, left, left, 9, 9, 9, 0, 255))
+        monkeypatch.setattr(os, "statvfs", lambda _path: status)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("size", "kept", "most", "free"),
+    [(2 * 10**12, 10**10, 10**11, 4 * 10**11), (5 * 10**10, 5 * 10**9, 3 * 10**10, 10**10)],
+)
+def test_a_store_without_limits_has_those_of_buildkit(
+    tmp_path: Path, disk: Callable[[int, int], None], size: int, kept: int, most: int, free: int
+) -> None:
+    disk(size, size)
+    found = limits(tmp_path)
+    assert (found.reserved_space, found.max_used_space, found.min_free_space) == pytest.approx(
+        (kept, most, free), rel=1e-5
+    )
+
+
+def test_the_cache_is_limited_by_default_which_is_said_once(
+    shop: Shop, disk: Callable[[int, int], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    remember(shop)
+    disk(10**12, 9 * 10**11)
+    tidy(shop.machine)
+    assert (records(shop), capfd.readouterr().err) == (1, "")
+    # On a disk that is so small the little that there is is more than a tenth.
+    disk(512, 0)
+    tidy(shop.machine)
+    told = capfd.readouterr().err
+    assert records(shop) == 0
+    assert told.startswith("WARNING: the build cache is limited: 1 results of steps and 0 cache mounts, ")
+    assert "limits: at most 307B, 102B left free on the disk, 51B kept in any case; other limits" in told
+    remember(shop)
+    os.utime(shop.machine.root / "locks" / "tidied", (1, 1))
+    tidy(shop.machine)
+    assert (records(shop), capfd.readouterr().err) == (0, "")
+
+
+def test_an_empty_table_means_no_limits(shop: Shop, disk: Callable[[int, int], None]) -> None:
+    remember(shop)
+    (shop.machine.root / "config.toml").write_text("[gc]\n")
+    disk(512, 0)
+    tidy(shop.machine)
+    assert records(shop) == 1
+
+
+def test_what_a_named_image_needs_stays_whatever_the_limits(shop: Shop, disk: Callable[[int, int], None]) -> None:
+    image = shop.image("tiny:1", layers=(BASE,))
+    shop.machine.cache.put_record(Digest.of(b"key"), image_layers(image))
+    disk(512, 0)
+    tidy(shop.machine)
+    assert records(shop) == 1
+    assert all(shop.machine.blobs.exists(layer.digest) for layer in image.manifest.layers)
+
+
+def test_df_and_prune_say_how_to_get_the_rest_back(shop: Shop) -> None:
+    remember(shop)
+    shown = shop.run("df")
+    assert "pybuild prune -a the cache, too" in shown.err
+    assert "Build cache limits: at most " in shown.err
+    assert shop.run("df", "--format", "{{.Type}}").err == ""
+    kept = shop.run("prune", "-f")
+    assert kept.lines[-1].startswith("Total reclaimed space: ")
+    assert records(shop) == 1
+    assert "hint: the build cache has " in kept.err
+    assert "pybuild prune -a removes it" in kept.err
+    assert shop.run("prune", "-af").err == ""
+    assert records(shop) == 0
+
+
+@pytest.mark.parametrize("text", ["[gc", "gc = 1", "[gc]\nsize = '1g'", "[gc]\nuntil = 5", "\0"])
+def test_a_file_that_is_wrong_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    with pytest.raises(RequestError, match=r"config\.toml: "):
+        store_limits(path)
+
+
+def test_prune_keeps_the_limits_of_the_store(shop: Shop) -> None:
+    remember(shop)
+    assert "Deleted build cache records: 0" in shop.run("prune", "-f").lines
+    (shop.machine.root / "config.toml").write_text('[gc]\nmax-used-space = "10"\n')
+    assert "Deleted build cache records: 1" in shop.run("prune", "-f").lines
+
+
+def test_limits_are_kept_after_a_build_but_not_after_each(shop: Shop) -> None:
+    tidy(shop.machine)
+    (shop.machine.root / "config.toml").write_text('[gc]\nuntil = "1h"\n')
+    remember(shop)
+    tidy(shop.machine)
+    assert (records(shop), list(shop.machine.blobs.digests())) == (0, [])
+    remember(shop)
+    tidy(shop.machine)
+    assert records(shop) == 1
+    os.utime(shop.machine.root / "locks" / "tidied", (1, 1))
+    tidy(shop.machine)
+    assert records(shop) == 0
+
+
+def test_nothing_goes_while_another_command_removes(shop: Shop) -> None:
+    (shop.machine.root / "config.toml").write_text('[gc]\nuntil = "1h"\n')
+    remember(shop)
+    with shop.machine.collecting():
+        tidy(shop.machine)
+    assert records(shop) == 1
+    tidy(shop.machine)
+    assert records(shop) == 0
+
+
+def test_a_mistake_in_the_limits_is_a_warning_after_a_build(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    (shop.machine.root / "config.toml").write_text('[gc]\nuntil = "soon"\n')
+    tidy(shop.machine)
+    assert "WARNING: --filter until" in capfd.readouterr().err
+
+
+def test_a_file_that_cannot_be_read_is_told_without_a_number(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").mkdir()
+    with pytest.raises(RequestError) as caught:
+        limits(tmp_path)
+    assert str(caught.value) == f"{tmp_path}/config.toml: is a directory"

@@ -1,0 +1,190 @@
+import gzip
+import io
+import tarfile
+
+import pytest
+
+from pybuild.builder.content.trees import FILE, FOLDER, LINK, OTHER, EmptyTree, IndexTree, Node, SnapshotTree, resolve
+from pybuild.builder.errors import BuildError
+from pybuild.builder.oci import media
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.store.cache import BuiltLayer
+from pybuild.builder.store.machine import open_machine
+from pybuild.runtime.paths.safepath import Root
+
+
+class DictTree:
+    """A tree of links (text), files (None) and folders (True)."""
+
+    def __init__(self, entries):
+        self.entries = {"": True} | entries
+        self.asked = []
+
+    def lstat(self, path):
+        self.asked.append(path)
+        if path not in self.entries:
+            return None
+        found = self.entries[path]
+        if found is True:
+            return Node(FOLDER)
+        return Node(FILE) if found is None else Node(LINK, link=found)
+
+
+TREE = {
+    "usr": True,
+    "usr/lib": True,
+    "usr/lib/f": None,
+    "lib": "usr/lib",
+    "abs": "/usr/lib",
+    "up": "../../../usr",
+    "usr/here": "lib/./f",
+    "dangling": "no/where",
+    "chain": "lib",
+    "loop": "loop2",
+    "loop2": "loop",
+    "self": "/",
+    "file": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "real", "kind"),
+    [
+        ("usr/lib/f", "usr/lib/f", FILE),
+        ("lib/f", "usr/lib/f", FILE),
+        ("abs/f", "usr/lib/f", FILE),
+        ("up/lib", "usr/lib", FOLDER),
+        ("usr/here", "usr/lib/f", FILE),
+        ("chain/new/deep", "usr/lib/new/deep", None),
+        ("dangling", "no/where", None),
+        ("dangling/x", "no/where/x", None),
+        ("lib/../x", "usr/x", None),
+        ("self/self/file", "file", FILE),
+        ("..", "", FOLDER),
+        ("", "", FOLDER),
+        ("/usr//lib/./", "usr/lib", FOLDER),
+        ("file/x", "file/x", None),
+        ("no/../usr", "usr", FOLDER),
+    ],
+)
+def test_links_are_resolved_inside_the_tree_wherever_they_point(path, real, kind):
+    found, node = resolve(DictTree(TREE), path)
+    assert found == real
+    assert (node.kind if node else None) == kind
+
+
+def test_links_that_go_in_circles_are_an_error():
+    with pytest.raises(BuildError, match="too many links"):
+        resolve(DictTree(TREE), "loop/x")
+
+
+def test_a_tree_is_never_asked_for_a_path_through_a_link():
+    tree = DictTree(TREE)
+    resolve(tree, "chain/f")
+    assert not [path for path in tree.asked if path.startswith(("chain/", "lib/"))]
+
+
+def test_the_empty_tree_has_nothing_but_its_root():
+    assert EmptyTree().lstat("") == Node(FOLDER)
+    assert EmptyTree().lstat("x") is None
+
+
+def member(name, kind=tarfile.REGTYPE, **fields):
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = kind, 0o755 if kind == tarfile.DIRTYPE else 0o644
+    for field, value in fields.items():
+        setattr(entry, field, value)
+    return entry
+
+
+def layer_of(machine, *members):
+    """A stored layer of these members."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for entry in members:
+            archive.addfile(entry)
+    blob = machine.blobs.put(gzip.compress(buffer.getvalue(), mtime=0), media.OCI_LAYER_GZIP)
+    return BuiltLayer(str(Digest.of(buffer.getvalue())), str(blob.digest), blob.size, blob.media_type)
+
+
+def folder(name, **fields):
+    return member(name, tarfile.DIRTYPE, **fields)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    opened = open_machine(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+def index_of(machine, *layers):
+    return IndexTree(layers, machine.database, machine.blobs, EmptyTree())
+
+
+def test_an_index_knows_what_a_layer_says_of_each_path(machine):
+    layer = layer_of(
+        machine,
+        folder("d", mode=0o1777, uid=5, gid=6, mtime=7),
+        member("d/f"),
+        member("d/l", tarfile.SYMTYPE, linkname="/x/\udcff"),
+        member("d/h", tarfile.LNKTYPE, linkname="d/f"),
+        member("d/p", tarfile.FIFOTYPE),
+    )
+    tree = index_of(machine, layer)
+    assert tree.lstat("d") == Node(FOLDER, 0o1777, 5, 6, 7)
+    kinds = [tree.lstat(f"d/{name}").kind for name in "flhp"]
+    assert kinds == [FILE, LINK, FILE, OTHER]
+    assert tree.lstat("d/l").link == "/x/\udcff"
+    assert tree.lstat("nowhere") is None
+
+
+def test_an_upper_layer_hides_what_it_replaces_or_deletes(machine):
+    below = layer_of(machine, folder("a"), member("a/x"), folder("b"), member("b/x"), folder("c"), member("c/x"))
+    above = layer_of(machine, member(".wh.a"), member("b"), folder("c"), member("c/.wh..wh..opq"), member("c/new"))
+    tree = index_of(machine, below, above)
+    assert tree.lstat("a") is None
+    assert tree.lstat("a/x") is None
+    assert tree.lstat("b").kind == FILE
+    assert tree.lstat("b/x") is None
+    assert tree.lstat("c").kind == FOLDER
+    assert tree.lstat("c/x") is None
+    assert tree.lstat("c/new").kind == FILE
+
+
+def test_folders_that_a_layer_has_no_entry_for_are_there(machine):
+    tree = index_of(machine, layer_of(machine, member("a/dir/x"), member("a/l", tarfile.SYMTYPE, linkname="/real")))
+    assert (tree.lstat("a"), tree.lstat("a/dir")) == (Node(FOLDER), Node(FOLDER))
+    assert resolve(tree, "a/l/f") == ("real/f", None)
+
+
+@pytest.mark.parametrize("names", [("d/keep", ".wh.d"), (".wh.d", "d/keep")])
+def test_a_whiteout_hides_what_is_below_its_layer_and_nothing_of_the_layer_itself(machine, names):
+    below = layer_of(machine, member("d/sub/x"))
+    above = layer_of(machine, *(member(name) for name in names))
+    tree = index_of(machine, below, above)
+    assert tree.lstat("d/sub") is None
+    assert tree.lstat("d").kind == FOLDER
+    assert tree.lstat("d/keep").kind == FILE
+
+
+def test_a_layer_is_listed_once(machine):
+    layer = layer_of(machine, member("f"))
+    assert index_of(machine, layer).lstat("f") is not None
+    machine.blobs.remove(layer.descriptor.digest)
+    assert index_of(machine, layer).lstat("f") is not None
+
+
+def test_a_snapshot_tells_the_same_as_the_index(machine):
+    layer = layer_of(
+        machine,
+        folder("d", mode=0o1777, uid=5, gid=6, mtime=7),
+        member("d/f", mode=0o4755, uid=1, mtime=8),
+        member("d/l", tarfile.SYMTYPE, linkname="/x", mode=0o777, mtime=9),
+        member("d/p", tarfile.FIFOTYPE, mtime=9),
+    )
+    name = machine.unpack((layer,))
+    index = index_of(machine, layer)
+    with Root(machine.snapshots.open(name)) as root:
+        for path in ("d", "d/f", "d/l", "d/p", "d/nothing", "nothing"):
+            assert SnapshotTree(root).lstat(path) == index.lstat(path)

@@ -1,0 +1,203 @@
+import base64
+import gzip
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from pybuild.builder.build import build
+from pybuild.builder.definition.load import load_definition
+from pybuild.builder.errors import BuildError, RequestError
+from pybuild.builder.oci.image import read_image
+from pybuild.builder.oci.layers.unpack import entries
+from pybuild.builder.oci.validate import validate
+from pybuild.builder.progress import StepFinished, StepStarted, silent
+from pybuild.builder.reporter import Reporter
+from pybuild.builder.request import Request, Secret
+from pybuild.builder.sources.pins import Remotes
+from pybuild.builder.store.machine import open_machine
+from tests.helpers.contexts import write_context
+from tests.helpers.repositories import Repository, daemon
+from tests.helpers.web import Web
+
+TEXT = "FROM scratch\nCOPY . /c/\n"
+
+
+@pytest.fixture
+def machine(tmp_path):
+    opened = open_machine(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def web():
+    with Web() as server:
+        yield server
+
+
+@pytest.fixture
+def served(tmp_path):
+    repository = Repository(tmp_path / "served")
+    repository.commit({"Dockerfile": TEXT, "sub/other.df": "FROM scratch\nCOPY sub /s/\n", ".dockerignore": "sub"})
+    with daemon(tmp_path / "served") as address:
+        yield f"{address}/x.git"
+
+
+def archive(**files):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    return stream.getvalue()
+
+
+def text_of(machine, context, dockerfile=None):
+    request = Request(context=context, dockerfile=dockerfile)
+    reporter = Reporter(silent)
+    return load_definition(request, machine, Remotes(request, machine, reporter), reporter)
+
+
+def files_of(machine, request, progress=silent):
+    """What the image of a build holds, without the folders."""
+    outcome = build(request, machine, progress)
+    assert validate(machine.blobs, outcome.descriptor) == []
+    found = []
+    for layer in read_image(machine.blobs, outcome.descriptor).manifest.layers:
+        with machine.blobs.open(layer) as stream:
+            found += [entry.path for entry in entries(stream) if entry.kind.name != "DIRECTORY"]
+    return sorted(found)
+
+
+def test_a_repository_is_a_build_context_without_an_ignore_file(machine, served):
+    assert text_of(machine, served).text == TEXT
+    assert files_of(machine, Request(context=served)) == ["c/.dockerignore", "c/Dockerfile", "c/sub/other.df"]
+    assert files_of(machine, Request(context=served, dockerfile=Path("sub/other.df"))) == ["s/other.df"]
+    text = text_of(machine, f"{served}#main:sub", Path("other.df"))
+    assert text.name == "other.df"
+
+
+def test_another_dockerfile_is_one_of_the_context(machine, served, tmp_path):
+    assert text_of(machine, served, Path("sub/other.df")).name == "other.df"
+    own = write_context(tmp_path / "own", {"mine": "FROM scratch\n"})
+    assert text_of(machine, served, own / "mine").text == "FROM scratch\n"
+
+
+@pytest.mark.parametrize("path", ["nothing", "../x", "sub"])
+def test_a_dockerfile_that_is_not_in_the_context_is_an_error(machine, served, path):
+    with pytest.raises(RequestError, match="failed to read dockerfile"):
+        text_of(machine, served, Path(path))
+
+
+def test_an_archive_from_the_web_is_unpacked(machine, web):
+    web.files["/c.tgz"] = archive(Dockerfile=TEXT, f="1")
+    assert files_of(machine, Request(context=web.url("/c.tgz"))) == ["c/Dockerfile", "c/f"]
+
+
+def test_what_is_no_archive_is_a_dockerfile_with_nothing_beside_it(machine, web):
+    web.files["/D"] = TEXT.encode()
+    assert text_of(machine, web.url("/D")).text == TEXT
+    assert files_of(machine, Request(context=web.url("/D"))) == ["c/context"]
+
+
+def test_a_link_out_of_the_context_is_not_followed(machine, web, tmp_path):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        entry = tarfile.TarInfo("Dockerfile")
+        entry.type, entry.linkname = tarfile.SYMTYPE, str(tmp_path / "outside")
+        tar.addfile(entry)
+    (tmp_path / "outside").write_text(TEXT)
+    web.files["/c.tar"] = stream.getvalue()
+    with pytest.raises(RequestError, match="failed to read dockerfile"):
+        text_of(machine, web.url("/c.tar"))
+
+
+def test_the_second_build_from_elsewhere_asks_and_does_nothing_more(machine, web, served):
+    web.files["/c.tgz"] = archive(Dockerfile=TEXT, f="1")
+    for context in (web.url("/c.tgz"), served):
+        files_of(machine, Request(context=context))
+        events = []
+        files_of(machine, Request(context=context), events.append)
+        names = {event.step: event.name for event in events if isinstance(event, StepStarted)}
+        done = [names[event.step] for event in events if isinstance(event, StepFinished) and not event.cached]
+        assert done == [
+            f"[internal] load metadata for {context}",
+            "[internal] load build definition from Dockerfile",
+            "exporting to image",
+        ]
+    assert [asked.method for asked in web.requests] == ["GET", "GET"]
+
+
+def test_a_failing_registry_is_a_step_of_its_own_and_told_there_alone(machine, tmp_path):
+    (tmp_path / "Dockerfile").write_text("FROM 127.0.0.1:1/a/b:1\n")
+    events = []
+    with pytest.raises(BuildError, match="Connection refused"):
+        build(Request(context=tmp_path), machine, events.append)
+    names = {event.step: event.name for event in events if isinstance(event, StepStarted)}
+    told = {names[event.step]: event.error for event in events if isinstance(event, StepFinished)}
+    assert told == {
+        "[internal] load build definition from Dockerfile": "",
+        "[internal] load metadata for 127.0.0.1:1/a/b:1": told["[internal] load metadata for 127.0.0.1:1/a/b:1"],
+    }
+    assert "Connection refused" in told["[internal] load metadata for 127.0.0.1:1/a/b:1"]
+
+
+@pytest.mark.parametrize("context", ["http://127.0.0.1:1/c.tar", "http://127.0.0.1:1/c.git"])
+def test_a_context_that_cannot_be_reached_is_no_failure_of_the_definition(machine, context):
+    events = []
+    with pytest.raises(BuildError, match=r"127\.0\.0\.1"):
+        build(Request(context=context), machine, events.append)
+    started = [event.name for event in events if isinstance(event, StepStarted)]
+    assert started == [f"[internal] load metadata for {context}"]
+
+
+def test_a_context_that_cannot_be_brought_is_an_error(machine, web):
+    with pytest.raises(BuildError, match="status 404"):
+        text_of(machine, web.url("/nothing.tgz"))
+    with pytest.raises(RequestError, match="must not hold a user name"):
+        text_of(machine, "https://me:word@h.invalid/x.git")
+
+
+def test_named_contexts_of_all_kinds_make_one_image(machine, web, served, tmp_path):
+    web.files["/c.tgz"] = archive(w="1")
+    folder = write_context(tmp_path / "folder", {"f": "1", "hidden": "2", ".dockerignore": "hidden\n.dockerignore\n"})
+    text = """
+        FROM nothing AS stage
+        RUN fail
+        FROM stage
+        COPY --from=web / /web/
+        COPY --from=folder . /folder/
+        """
+    main = write_context(tmp_path / "main", {"Dockerfile": text})
+    contexts = (("stage", f"{served}#main:sub"), ("web", web.url("/c.tgz")), ("folder", str(folder)))
+    assert files_of(machine, Request(context=main, contexts=contexts)) == ["folder/f", "other.df", "web/w"]
+
+
+def test_a_stage_may_be_a_folder(machine, tmp_path):
+    folder = write_context(tmp_path / "folder", {"a/b": "1"})
+    main = write_context(tmp_path / "main", {"Dockerfile": "FROM x\n"})
+    assert files_of(machine, Request(context=main, contexts=(("x", str(folder)),))) == ["a/b"]
+
+
+def test_a_secret_is_sent_and_kept_nowhere(machine, web, tmp_path, monkeypatch):
+    repository = Repository(tmp_path / "hidden")
+    repository.commit({"Dockerfile": f"FROM scratch\nADD {web.url('/a')} /\nADD --keep-git-dir . /c/\n"})
+    web.repositories = tmp_path / "hidden"
+    web.files["/a"] = b"1"
+    monkeypatch.setenv("CANARY", "S3CR3T-canary")
+    secrets = (
+        Secret(id="GIT_AUTH_TOKEN", variable="CANARY"),
+        Secret(id="HTTP_AUTH_TOKEN_127.0.0.1", variable="CANARY"),
+    )
+    arguments = (("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "1"),)
+    files = files_of(machine, Request(context=web.url("/git/x.git"), secrets=secrets, build_args=arguments))
+    assert "c/.git/config" in files
+    assert all("Authorization" in asked.headers for asked in web.requests)
+    forms = [b"S3CR3T-canary", base64.b64encode(b"x-access-token:S3CR3T-canary")]
+    for path in (path for path in machine.root.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        plain = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+        assert not any(form in plain for form in forms), path

@@ -1,0 +1,105 @@
+from dataclasses import replace
+
+import pytest
+
+from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.graph import fresh, planning
+from pybuild.builder.request import Request
+from pybuild.builder.store.machine import open_machine
+from tests.helpers.images import ARM64, tiny_image, tiny_index
+from tests.helpers.resolving import BASE
+
+TEXT = DockerfileText("Dockerfile", "FROM base\nARG a\nRUN x\n")
+
+
+@pytest.fixture
+def machine(tmp_path):
+    opened = open_machine(tmp_path / "store")
+    opened.layout.tag(BASE, tiny_image(opened.blobs, {"f": b"1"}).descriptor)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def request_(tmp_path):
+    """What is asked for: a context with nothing in it."""
+    for name in ("context", "elsewhere"):
+        (tmp_path / name).mkdir()
+    return Request(context=tmp_path / "context")
+
+
+@pytest.fixture
+def planned(monkeypatch):
+    """Counts how often a plan was made from scratch."""
+    calls = []
+    real = fresh.fresh_plan
+    monkeypatch.setattr(fresh, "fresh_plan", lambda *args: calls.append(args) or real(*args))
+    return calls
+
+
+def test_a_plan_is_made_once_for_the_same_text_and_request(machine, request_, planned):
+    first = planning.make_plan(TEXT, request_, machine)
+    assert planning.make_plan(TEXT, request_, machine) == first
+    assert len(planned) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"build_args": (("a", "1"),)},
+        {"target": "0"},
+        {"labels": (("a", "1"),)},
+        {"network": "none"},
+        {"add_hosts": (("h", "1.2.3.4"),)},
+    ],
+)
+def test_a_request_that_asks_for_something_else_gets_its_own_plan(machine, request_, planned, change):
+    first = planning.make_plan(TEXT, request_, machine)
+    assert planning.make_plan(TEXT, replace(request_, **change), machine).vertices
+    assert len(planned) == 2
+    assert planning.make_plan(TEXT, request_, machine) == first
+
+
+@pytest.mark.parametrize("change", [{"no_cache": True}, {"tags": ("x",)}, {"context": "elsewhere"}])
+def test_what_does_not_change_the_work_does_not_change_the_plan(machine, request_, planned, change):
+    planning.make_plan(TEXT, request_, machine)
+    if "context" in change:
+        change = {"context": request_.context.with_name(change["context"])}
+    planning.make_plan(TEXT, replace(request_, **change), machine)
+    assert len(planned) == 1
+
+
+def test_another_text_has_another_plan(machine, request_, planned):
+    planning.make_plan(TEXT, request_, machine)
+    planning.make_plan(DockerfileText("Dockerfile", "FROM base\nRUN y\n"), request_, machine)
+    assert len(planned) == 2
+
+
+def test_a_plan_holds_only_as_long_as_its_bases_are_the_same(machine, request_, planned):
+    first = planning.make_plan(TEXT, request_, machine)
+    machine.layout.tag(BASE, tiny_image(machine.blobs, {"f": b"2"}).descriptor)
+    second = planning.make_plan(TEXT, request_, machine)
+    assert len(planned) == 2
+    assert first.pins != second.pins
+
+
+def test_a_base_is_pinned_by_the_manifest_for_the_platform(machine, request_):
+    images = [tiny_image(machine.blobs, {"f": b"1"}), tiny_image(machine.blobs, {"f": b"2"}, platform=ARM64)]
+    machine.layout.tag(BASE, tiny_index(machine.blobs, *images))
+    for platform, image in zip(("linux/amd64", "linux/arm64"), images, strict=True):
+        plan = planning.make_plan(TEXT, replace(request_, platform=platform), machine)
+        assert plan.pins == ((BASE, str(image.descriptor.digest)),)
+
+
+def test_a_plan_that_cannot_be_read_is_made_again(machine, request_, planned):
+    planning.make_plan(TEXT, request_, machine)
+    machine.database.run("UPDATE plans SET document = '[]'")
+    assert planning.make_plan(TEXT, request_, machine).vertices
+    assert len(planned) == 2
+
+
+def test_another_ignore_file_has_another_plan(machine, request_, planned):
+    planning.make_plan(TEXT, request_, machine)
+    (request_.context / ".dockerignore").write_text("x")
+    planning.make_plan(TEXT, request_, machine)
+    assert len(planned) == 2

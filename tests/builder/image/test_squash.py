@@ -1,0 +1,60 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pybuild.builder.image.squash import squashed
+from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.model import History
+from pybuild.builder.request import Request
+from pybuild.builder.store.cache import Layers
+from pybuild.builder.store.machine import Machine, image_layers, open_machine
+from tests.helpers.images import tiny_image
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    monkeypatch.setenv("PYBUILD_SNAPSHOTTER", "copying")
+    machine = open_machine(tmp_path / "store")
+    yield machine
+    machine.close()
+
+
+def built(image: Image, base: int) -> Layers:
+    found = image_layers(image)
+    return (
+        *found[:base],
+        *(replace(layer, created=f"2020-01-0{n + 1}T00:00:00Z") for n, layer in enumerate(found[base:])),
+    )
+
+
+def test_layers_above_the_base_become_one_with_a_line_of_its_own(machine: Machine) -> None:
+    image = tiny_image(machine.blobs, {"a": b"1"}, {"b": b"2"}, {"c": b"3"})
+    history = (
+        History(created_by="base"),
+        History(created_by="env", empty_layer=True),
+        *(History(created_by=x) for x in "bc"),
+    )
+    config = replace(image.config, history=history)
+    request = Request(context=Path(), squash="new")
+    new, layers = squashed(config, built(image, 1), request, machine)
+    assert layers[:1] == built(image, 1)[:1]
+    assert len(layers) == 2
+    assert layers[1].created == "2020-01-02T00:00:00Z"
+    assert [(entry.created_by, entry.empty_layer) for entry in new.history] == [
+        ("base", False),
+        ("env", True),
+        ("b", True),
+        ("c", True),
+        ("", False),
+    ]
+    assert squashed(config, built(image, 1), request, machine) == (new, layers)
+
+
+def test_all_layers_become_one(machine: Machine) -> None:
+    image = tiny_image(machine.blobs, {"a": b"1"}, {"a": b"2"})
+    _, layers = squashed(image.config, built(image, 1), Request(context=Path(), squash="all"), machine)
+    assert len(layers) == 1
+    same = squashed(image.config, built(image, 1), Request(context=Path(), squash="new"), machine)
+    assert same == (image.config, built(image, 1))

@@ -1,0 +1,199 @@
+"""Deletions (B07, B08): the same tree in both formats, whatever the order of the entries of a layer."""
+
+import io
+import os
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from pybuild.builder.oci.errors import LayerError
+from pybuild.builder.oci.layers.unpack import unpack
+from pybuild.runtime.paths.safepath import Root
+from tests.helpers.hosts import need_root
+from tests.helpers.rawtar import archive, file, folder, hardlink, pax, symlink
+from tests.helpers.trees import Tree
+from tests.helpers.unpacking import Ground
+
+OPAQUE = ".wh..wh..opq"
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    need_root()
+    return Ground(tmp_path)
+
+
+LOWER = archive(
+    folder("d", 0o750, uid=3, mtime=5),
+    file("d/a", b"lower a"),
+    file("d/b", b"lower b"),
+    folder("d/sub", 0o700, mtime=6),
+    file("d/sub/x", b"lower x"),
+    file("f", b"lower f"),
+    symlink("link", "d"),
+)
+
+
+def paths(tree: Tree) -> list[str]:
+    return sorted(tree)[1:]
+
+
+def test_a_whiteout_deletes_files_folders_and_links(ground: Ground) -> None:
+    assert paths(ground.apply(LOWER, archive(file("d/.wh.a"), file(".wh.f"), file(".wh.link")))) == [
+        "/d", "/d/b", "/d/sub", "/d/sub/x",
+    ]  # fmt: skip
+    assert paths(ground.apply(LOWER, archive(file(".wh.d")))) == ["/f", "/link"]
+
+
+def test_a_whiteout_of_nothing_leaves_no_trace(ground: Ground) -> None:
+    tree = ground.apply(
+        LOWER, archive(file(".wh.none"), file("d/.wh.none"), file("no/such/.wh.x"), file(f"none/{OPAQUE}"))
+    )
+    assert tree == ground.apply(LOWER, archive())
+    assert paths(ground.apply(archive(file(".wh.none"), file("new/f"), file("new/.wh.x"), file(f"new/{OPAQUE}")))) == [
+        "/new",
+        "/new/f",
+    ]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_whiteout_below_what_is_no_folder_any_more_deletes_nothing(ground: Ground, order: tuple[int, int]) -> None:
+    entries = (file("d", b"no folder"), file("d/.wh.a"))
+    tree = ground.apply(LOWER, archive(*(entries[number] for number in order)))
+    assert paths(tree) == ["/d", "/f", "/link"]
+    assert paths(ground.apply(LOWER, archive(file("f/.wh.x")))) == paths(ground.apply(LOWER))
+
+
+def test_an_opaque_folder_keeps_itself_and_loses_what_it_had(ground: Ground) -> None:
+    tree = ground.apply(LOWER, archive(file(f"d/{OPAQUE}"), file("d/new")))
+    assert paths(tree) == ["/d", "/d/new", "/f", "/link"]
+    assert tree["/d"].describe() == "drwxr-x--- 3:0"
+    assert tree["/d"].mtime == 5
+
+
+def test_a_user_namespace_marks_opaque_folders_its_own_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = []
+
+    def refuse_trusted(_fd: int, name: str, value: bytes) -> None:
+        names.append((name, value))
+        if name.startswith("trusted."):
+            raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "setxattr", refuse_trusted)
+    (tmp_path / "lower/d").mkdir(parents=True)
+    (tmp_path / "upper").mkdir()
+    fd = os.open(tmp_path / "upper", os.O_RDONLY)
+    try:
+        with Root.open_host(tmp_path / "lower") as lower:
+            unpack(io.BytesIO(archive(file(f"d/{OPAQUE}"))), fd, overlay=True, diff_id=None, lower=lower)
+    finally:
+        os.close(fd)
+    assert names == [("trusted.overlay.opaque", b"y"), ("user.overlay.opaque", b"y")]
+
+
+def test_an_opaque_root_loses_everything(ground: Ground) -> None:
+    assert paths(ground.apply(LOWER, archive(file(OPAQUE), file("new"), file("d/new")))) == ["/d", "/d/new", "/new"]
+    assert paths(ground.apply(LOWER, archive(file("new"), file("d/new"), file(OPAQUE)))) == ["/d", "/d/new", "/new"]
+
+
+def test_folders_only_passed_through_keep_their_status(ground: Ground) -> None:
+    tree = ground.apply(LOWER, archive(file("d/sub/new"), file("d/.wh.a")))
+    assert (tree["/d"].describe(), tree["/d"].mtime) == ("drwxr-x--- 3:0", 5)
+    assert (tree["/d/sub"].describe(), tree["/d/sub"].mtime) == ("drwx------ 0:0", 6)
+    tree = ground.apply(LOWER, archive(file("fresh/sub/new")))
+    assert {(tree[path].describe(), tree[path].mtime) for path in ("/fresh", "/fresh/sub")} == {("drwxr-xr-x 0:0", 0)}
+
+
+def test_a_link_of_a_lower_layer_is_followed_for_parents(ground: Ground) -> None:
+    usr = archive(folder("usr/lib", 0o711), symlink("lib", "usr/lib"), symlink("abs", "/usr/lib"))
+    tree = ground.apply(usr, archive(file("lib/x", b"1"), file("abs/y"), file("lib/.wh.z"), folder("lib/sub")))
+    assert paths(tree) == ["/abs", "/lib", "/usr", "/usr/lib", "/usr/lib/sub", "/usr/lib/x", "/usr/lib/y"]
+    assert tree["/lib"].link == "usr/lib"
+    assert tree["/usr/lib"].describe() == "drwx--x--x 0:0"
+    # An entry for the link itself replaces it.
+    tree = ground.apply(usr, archive(folder("lib"), file("lib/x")))
+    assert "/usr/lib/x" not in tree
+    assert tree["/lib"].is_folder
+
+
+def test_a_deleted_link_is_not_followed(ground: Ground) -> None:
+    tree = ground.apply(LOWER, archive(file(".wh.link"), file("link/new")))
+    assert "/link/new" in tree
+    assert "/d/new" not in tree
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        (folder("d", 0o700), file("d/new"), file("d/a", b"new a"), file("d/.wh.b"), file(f"d/{OPAQUE}")),
+        (file(".wh.d"), file("d/new"), folder("d/sub"), file("d/sub/new"), file("d/sub/.wh.x")),
+        (file(".wh.d"), file("d/sub/new"), file("d/.wh.a"), file("d/b", b"kept"), file(".wh.f")),
+        (file("d/.wh.sub"), file("d/sub/new"), file(f"d/sub/{OPAQUE}"), file("d/.wh.a"), folder("d")),
+        (file(f"d/{OPAQUE}"), file("d/sub/new"), file("d/.wh.sub"), file("d/sub/.wh.x"), file("d/b")),
+        (file("f", b"new"), file(".wh.f"), file("d/sub/.wh.x"), file("d/sub/y"), file(f"d/sub/{OPAQUE}")),
+        (file(".wh.new"), file("new/x"), file("new/.wh.y"), file(f"new/{OPAQUE}"), folder("new", 0o700)),
+    ],
+)
+def test_the_order_of_deletions_in_a_layer_does_not_matter(ground: Ground, layer: tuple[bytes, ...]) -> None:
+    outcomes = [ground.apply(LOWER, archive(*order)) for order in list(permutations(layer))[::5]]
+    assert outcomes[1:] == outcomes[:-1]
+
+
+def test_three_layers_that_delete_and_make_again(ground: Ground) -> None:
+    tree = ground.apply(LOWER, archive(file(".wh.d")), archive(folder("d", 0o711), file("d/back")))
+    assert paths(tree) == ["/d", "/d/back", "/f", "/link"]
+    assert tree["/d"].describe() == "drwx--x--x 0:0"
+    tree = ground.apply(
+        LOWER, archive(file("d/.wh.sub")), archive(file("d/sub/y")), archive(file(f"d/{OPAQUE}"), file("d/z"))
+    )
+    assert paths(tree) == ["/d", "/d/z", "/f", "/link"]
+
+
+def test_a_file_and_a_folder_take_each_others_place(ground: Ground) -> None:
+    tree = ground.apply(LOWER, archive(file("d", b"now a file"), folder("f"), file("f/in")))
+    assert paths(tree) == ["/d", "/f", "/f/in", "/link"]
+    tree = ground.apply(LOWER, archive(file("d", b"for a moment"), folder("d"), file("d/new")))
+    assert paths(tree) == ["/d", "/d/new", "/f", "/link"]
+
+
+def test_attributes_of_a_lower_folder_end_with_an_entry_of_its_own(ground: Ground) -> None:
+    lower = archive(pax(("SCHILY.xattr.user.a", "1")), folder("d"), file("d/f"))
+    assert ground.apply(lower, archive(file("d/g")))["/d"].xattrs == (("user.a", b"1"),)
+    assert ground.apply(lower, archive(folder("d"), file("d/g")))["/d"].xattrs == ()
+
+
+@pytest.mark.parametrize("folder_name", ["", "d/"])
+@pytest.mark.parametrize(
+    "name",
+    [".wh.", ".wh..", ".wh...", ".wh..wh.foo", ".wh..wh..opq2", ".wh..wh.", ".wh./x", ".wh.a/x", ".wh..wh..opq/x"],
+)
+def test_names_that_are_no_whiteouts_are_refused(ground: Ground, folder_name: str, name: str) -> None:
+    with pytest.raises(LayerError):
+        ground.apply(LOWER, archive(file(folder_name + name)))
+
+
+def test_a_whiteout_is_one_whatever_its_type_and_content(ground: Ground) -> None:
+    for entry in (
+        file("d/.wh.a", b"content" * 1000),
+        folder("d/.wh.a"),
+        symlink("d/.wh.a", os.fspath(ground.canary)),
+        hardlink("d/.wh.a", "f"),
+    ):
+        assert "/d/a" not in ground.apply(LOWER, archive(entry))
+
+
+@pytest.mark.parametrize("target", ["absolute", "relative"])
+def test_a_whiteout_behind_a_link_deletes_inside_the_root(ground: Ground, target: str) -> None:
+    outside = os.fspath(ground.outside)
+    link = symlink("a", outside if target == "absolute" else "../" * 40 + outside)
+    lower = archive(link, file(outside.lstrip("/") + "/canary", b"inside"))
+    for name in (".wh.canary", OPAQUE):
+        tree = ground.apply(lower, archive(file(f"a/{name}")))
+        assert outside + "/canary" not in tree
+        assert outside in tree
+
+
+def test_a_link_whose_target_looks_like_a_whiteout_makes_no_such_folder(ground: Ground) -> None:
+    with pytest.raises(LayerError, match="cannot be the name"):
+        ground.apply(archive(symlink("a", ".wh.x"), file("a/f")))

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.outputs.export import check_forms, names_of, timed
+from pybuild.builder.request import Annotation, Compression, Output, Request, Shape, Stored
+
+DIGEST = Digest.of(b"")
+DOCKER = Shape(docker=True)
+
+
+def test_a_canonical_name_has_the_digest_in_place_of_the_tag() -> None:
+    names = ("docker.io/library/a:1", "host:5000/b/c:2")
+    assert names_of(names, Stored(), DIGEST) == names
+    more = (f"docker.io/library/a@{DIGEST}", f"host:5000/b/c@{DIGEST}")
+    assert names_of(names, Stored(canonical=True), DIGEST) == (*names, *more)
+
+
+def test_the_prefix_is_for_images_without_a_name() -> None:
+    stored = Stored(dangling="host:5000/loose:latest")
+    assert names_of((), stored, DIGEST) == (f"host:5000/loose@{DIGEST}",)
+    assert names_of(("docker.io/library/a:1",), stored, DIGEST) == ("docker.io/library/a:1",)
+    assert names_of((), Stored(), DIGEST) == ()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request(context=Path(), compression=Compression(algorithm="zstd"), stored=Stored(shape=DOCKER)),
+        Request(
+            context=Path(),
+            outputs=(
+                Output(type="oci", dest=None, shape=Shape(docker=True, compression=Compression(algorithm="zstd"))),
+            ),
+        ),
+        Request(
+            context=Path(), annotations=(Annotation(kind="manifest", key="a", value="b"),), stored=Stored(shape=DOCKER)
+        ),
+    ],
+)
+def test_dockers_types_hold_neither_zstd_nor_annotations(request_: Request) -> None:
+    with pytest.raises(RequestError, match="OCI media types"):
+        check_forms(request_)
+    check_forms(Request(context=Path(), stored=Stored(shape=DOCKER)))
+
+
+def test_the_time_of_an_output_counts_for_more_than_the_argument() -> None:
+    plain = Request(context=Path(), source_date_epoch=5)
+    assert timed(plain) == plain
+    assert timed(Request(context=Path(), source_date_epoch=5, stored=Stored(epoch=7))).source_date_epoch == 7
+    assert timed(Request(context=Path(), source_date_epoch=5, stored=Stored(rewrite=True))).source_date_epoch == 5
+    with pytest.raises(RequestError, match="no source-date-epoch was found"):
+        timed(Request(context=Path(), stored=Stored(rewrite=True)))
+
+
+@pytest.mark.parametrize(
+    ("output", "problem"),
+    [
+        (Output(type="local", dest=Path("context"), options=(("mode", "delete"),)), "would remove the build context"),
+        (Output(type="local", dest=Path(), options=(("mode", "delete"),)), "would remove the build context"),
+        (Output(type="local", dest=Path("/"), options=(("mode", "delete"),)), "would remove the build context"),
+        (Output(type="tar", dest=Path("x"), options=(("mode", "delete"),)), "type=tar has no mode=delete"),
+        (Output(type="local", dest=Path("x"), options=(("mode", "move"),)), "type=local has no mode=move"),
+    ],
+)
+def test_only_a_folder_of_its_own_is_emptied(output: Output, problem: str) -> None:
+    with pytest.raises(RequestError, match=problem):
+        check_forms(Request(context=Path("context"), outputs=(output,)))
+    inside = Output(type="local", dest=Path("context/out"), options=(("mode", "delete"),))
+    check_forms(Request(context=Path("context"), outputs=(inside,)))

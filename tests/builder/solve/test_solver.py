@@ -1,0 +1,410 @@
+import tarfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+
+from pybuild.builder.errors import BuildError, Cancelled, StepFailed
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.plan.keys import MEANING
+from pybuild.builder.plan.ops import Pick, Run
+from pybuild.builder.progress import StepFinished, StepOutput, StepStarted
+from pybuild.builder.store.machine import open_machine
+from tests.helpers.fake_execute import FakeExecute, Site
+from tests.helpers.images import tiny_image
+
+TWO_STAGES = """
+    FROM base AS one
+    RUN write /out first
+    FROM base
+    COPY --from=one /out /copied
+    RUN write /last x
+    """
+
+
+@pytest.fixture
+def site(tmp_path):
+    machine = open_machine(tmp_path / "store")
+    image = tiny_image(machine.blobs, {"bin/sh": b"#!", "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\n"})
+    machine.layout.tag("docker.io/library/base:latest", image.descriptor)
+    context = tmp_path / "context"
+    context.mkdir()
+    yield Site(machine=machine, context=context)
+    machine.close()
+
+
+def cached_steps(site):
+    names = {event.step: event.name for event in site.events if isinstance(event, StepStarted)}
+    return [names[event.step] for event in site.events if isinstance(event, StepFinished) and event.cached]
+
+
+def text_in(site, layer):
+    """The text of the only file of a layer."""
+    with site.machine.blobs.open(layer.descriptor) as blob, tarfile.open(fileobj=blob, mode="r:gz") as archive:
+        (member,) = archive
+        return archive.extractfile(member).read().decode()
+
+
+def test_a_build_runs_every_step_once_and_a_second_one_none(site):
+    assert site.ran(TWO_STAGES) == ["write /out first", "copy to /copied", "write /last x"]
+    site.events.clear()
+    assert site.ran() == []
+    assert cached_steps(site) == [
+        "[one 1/2] FROM docker.io/library/base:latest",
+        "[one 2/2] RUN write /out first",
+        "[stage-1 2/3] COPY --from=one /out /copied",
+        "[stage-1 3/3] RUN write /last x",
+    ]
+
+
+def test_a_cached_build_gives_the_same_image(site):
+    assert site.image(TWO_STAGES).id == site.image().id
+
+
+def test_the_layers_of_the_target_are_those_of_its_base_and_its_steps(site):
+    assert len(site.solve(TWO_STAGES)) == 3
+    assert len(site.solve(TWO_STAGES, target="one")) == 2
+    assert site.solve("FROM scratch\n") == ()
+    assert len(site.solve("FROM base\n")) == 1
+
+
+def test_only_what_the_target_needs_runs(site):
+    text = "FROM base AS a\nRUN fail\nFROM base AS b\nRUN write /b x\nFROM base\nCOPY --from=b /b /\n"
+    assert site.ran(text) == ["write /b x", "copy to /"]
+
+
+def test_a_change_runs_again_only_what_comes_after_it(site):
+    site.solve("FROM base\nRUN write /a 1\nRUN write /b 1\nRUN write /c 1\n")
+    ran = site.ran("FROM base\nRUN write /a 1\nRUN write /b 2\nRUN write /c 1\n")
+    assert ran == ["write /b 2", "write /c 1"]
+
+
+def test_independent_steps_run_at_the_same_time(site):
+    site.execute.meeting = threading.Barrier(2)
+    text = "FROM base AS a\nRUN meet a\nFROM base AS b\nRUN meet b\nFROM base\n"
+    ran = site.ran(text + "COPY --from=a /met /a\nCOPY --from=b /met /b\n")
+    assert sorted(ran[:2]) == ["meet a", "meet b"]
+    assert ran[2:] == ["copy to /a", "copy to /b"]
+
+
+def test_what_succeeded_before_a_failure_stays_in_the_cache(site):
+    with pytest.raises(StepFailed) as caught:
+        site.solve("FROM base\nRUN write /a 1\nRUN fail\n")
+    failed = caught.value
+    assert (failed.message, failed.hint, failed.lines, failed.step) == (
+        "it went wrong",
+        "do better",
+        (3, 3),
+        "[3/3] RUN fail",
+    )
+    assert site.ran("FROM base\nRUN write /a 1\nRUN write /b 1\n") == ["write /b 1"]
+
+
+def test_a_changed_stage_whose_copied_file_is_the_same_changes_nothing_behind_it(site):
+    site.solve(TWO_STAGES)
+    changed = TWO_STAGES.replace("RUN write /out first", "RUN write /other 1\n    RUN write /out first")
+    assert site.ran(changed) == ["write /other 1", "write /out first"]
+    assert site.ran() == []
+
+
+def test_a_changed_file_runs_again_what_copies_it_and_nothing_else(site):
+    site.write({"a": "1", "b": "1"})
+    text = "FROM base\nCOPY a /a\nRUN write /x 1\nCOPY b /b\n"
+    site.solve(text)
+    site.write({"b": "2"})
+    assert site.ran() == ["copy to /b"]
+    site.write({"unused": "1"})
+    assert site.ran() == []
+    site.write({"a": "2"})
+    assert site.ran() == ["copy to /a", "write /x 1", "copy to /b"]
+
+
+def test_going_back_to_former_content_finds_it_in_the_cache(site):
+    site.write({"a": "1"})
+    first = site.solve("FROM base\nCOPY a /a\n")
+    site.write({"a": "2"})
+    site.solve()
+    site.write({"a": "1"})
+    site.execute.taken()
+    assert site.solve() == first
+    assert site.execute.taken() == []
+
+
+def test_no_cache_runs_everything_again_and_keeps_the_results(site):
+    site.solve(TWO_STAGES)
+    assert len(site.ran(no_cache=True)) == 3
+    assert site.ran() == []
+
+
+def test_a_step_whose_blob_is_gone_runs_again(site):
+    layers = site.solve("FROM base\nRUN write /a 1\nRUN write /b 1\n")
+    site.machine.blobs.remove(layers[-1].descriptor.digest)
+    assert site.ran() == ["write /b 1"]
+
+
+def test_steps_that_do_the_same_run_once_in_a_build(site):
+    text = "FROM base AS a\nRUN write /x 1\nFROM base AS b\nRUN write /x 1\nFROM base\n"
+    ran = site.ran(text + "COPY --from=a /x /a\nCOPY --from=b /x /b\n")
+    assert ran == ["write /x 1", "copy to /a", "copy to /b"]
+
+
+def test_two_builds_at_once_run_a_step_once(site):
+    site.write({"Dockerfile": TWO_STAGES})
+    execute, store = FakeExecute(), site.machine.root
+    start = threading.Barrier(2)
+
+    def build(_):
+        machine = open_machine(store)
+        try:
+            start.wait(20)
+            return Site(machine=machine, context=site.context, execute=execute).solve()
+        finally:
+            machine.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(build, range(2))
+    assert first == second
+    assert sorted(execute.calls) == ["copy to /copied", "write /last x", "write /out first"]
+
+
+def test_an_interrupt_stops_what_runs_and_is_told_as_such(site):
+    with pytest.raises(Cancelled):
+        site.solve("FROM base\nRUN write /a 1\nRUN interrupt\n")
+    cancelled = [event for event in site.events if isinstance(event, StepFinished) and event.cancelled]
+    assert len(cancelled) == 1
+    assert site.ran("FROM base\nRUN write /a 1\n") == []
+
+
+def test_a_failure_stops_the_steps_beside_it(site):
+    site.execute.meeting = threading.Barrier(1)
+    text = "FROM base AS a\nRUN fail\nFROM base AS b\nRUN write /b 1\nRUN write /c 1\nFROM base\n"
+    with pytest.raises(StepFailed, match="it went wrong"):
+        site.solve(text + "COPY --from=a / /\nCOPY --from=b / /\n")
+    assert "copy to /" not in site.execute.calls
+
+
+def test_a_missing_source_fails_before_anything_runs(site):
+    with pytest.raises(BuildError, match='"/nowhere": not found'):
+        site.solve("FROM base\nRUN write /a 1\nCOPY nowhere /\n")
+    assert site.execute.calls == []
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("FROM base\nRUN write /a 1\nCOPY nowhere /\n", 3),
+        ("FROM base\nCOPY there /\nCOPY nowhere /\n", 3),
+        ("FROM base AS one\nRUN write /a 1\nFROM base\nCOPY --from=one /nowhere /\n", 4),
+    ],
+)
+def test_a_missing_source_is_the_fault_of_the_step_that_names_it(site, text, line):
+    site.write({"there": "1"})
+    with pytest.raises(StepFailed, match='"/nowhere": not found') as caught:
+        site.solve(text)
+    assert caught.value.lines == (line, line)
+
+
+def test_a_mount_of_the_context_makes_its_content_count(site):
+    site.write({"src/f": "1", "other": "1"})
+    text = "FROM base\nRUN --mount=source=src,target=/m write /x 1\n"
+    assert site.ran(text) == ["copy to /src", "write /x 1"]
+    site.write({"other": "2"})
+    assert site.ran() == []
+    site.write({"src/f": "2"})
+    assert site.ran() == ["copy to /src", "write /x 1"]
+
+
+def test_steps_are_announced_once_and_end_once(site):
+    site.solve(TWO_STAGES)
+    started = [event.step for event in site.events if isinstance(event, StepStarted)]
+    finished = [event.step for event in site.events if isinstance(event, StepFinished)]
+    assert started == list(range(1, len(started) + 1))
+    assert sorted(finished) == started
+
+
+LINK = "FROM base\nRUN write /own {0}\nCOPY --link f /d/f\nRUN write /last x\n"
+
+
+def test_a_linked_copy_is_not_made_again_on_another_root(site):
+    site.write({"f": "1"})
+    first = site.solve(LINK.format(1))
+    assert site.ran(LINK.format(2)) == ["write /own 2", "write /last x"]
+    second = site.solve()
+    assert second[2] == first[2]
+    assert second[1] != first[1]
+    assert site.ran() == []
+
+
+def test_a_linked_copy_is_made_again_when_its_files_change(site):
+    site.write({"f": "1"})
+    site.solve(LINK.format(1))
+    site.write({"f": "2"})
+    assert site.ran(LINK.format(1)) == ["copy to /d/f", "write /last x"]
+
+
+def test_what_stands_on_a_linked_copy_depends_on_the_whole_root(site):
+    site.write({"f": "1"})
+    text = "FROM base\nRUN write /own {0}\nCOPY --link f /d/f\nRUN count /n\n"
+    first, second = site.solve(text.format(1)), site.solve(text.format(2))
+    assert first[3] != second[3]
+
+
+def test_the_stage_that_a_linked_copy_reads_is_not_run_for_another_root(site):
+    text = "FROM base AS made\nRUN write /out 1\nFROM base\nRUN write /own {0}\nCOPY --link --from=made /out /d/\n"
+    site.solve(text.format(1))
+    made = site.solve(target="made")[1]
+    site.machine.database.run("DELETE FROM records WHERE layers LIKE ?", (f"%{made.diff_id}%",))
+    assert site.ran(text.format(2)) == ["write /own 2"]
+
+
+def test_a_linked_copy_with_a_named_owner_is_made_for_each_root(site):
+    site.write({"f": "1"})
+    text = "FROM base\nRUN write /own {0}\nCOPY --link --chown={1} f /d/f\n"
+    for owner, again in (("root", ["write /own 2", "copy to /d/f"]), ("0:0", ["write /own 2"])):
+        site.machine.cache.forget_all()
+        site.solve(text.format(1, owner))
+        assert site.ran(text.format(2, owner)) == again
+
+
+def test_a_linked_copy_is_made_again_when_its_layer_is_gone_or_nothing_may_be_taken(site):
+    site.write({"f": "1"})
+    layers = site.solve(LINK.format(1))
+    assert "copy to /d/f" in site.ran(LINK.format(1), no_cache=True)
+    site.machine.blobs.remove(layers[2].descriptor.digest)
+    assert "copy to /d/f" in site.ran(LINK.format(2))
+
+
+def test_a_linked_copy_goes_on_an_empty_root_as_well(site):
+    site.write({"f": "1"})
+    first = site.solve("FROM base\nCOPY --link f /d/f\n")
+    assert site.ran("FROM scratch\nCOPY --link f /d/f\n") == []
+    assert site.solve() == first[1:]
+
+
+COUNTED = "FROM base AS one\nRUN count /out\nFROM base\nCOPY --from=one /out /copied\n"
+
+
+def test_what_a_command_made_anew_is_never_recorded_under_the_key_of_what_it_made_before(site):
+    old = text_in(site, site.solve(COUNTED)[-1])
+    assert text_in(site, site.solve(no_cache=True)[-1]) != old
+    assert text_in(site, site.solve(COUNTED.replace("count /out", f"write /out {old}"))[-1]) == old
+
+
+def test_what_a_command_made_in_place_of_a_lost_layer_is_never_recorded_as_the_lost_one(site):
+    copied = site.solve(COUNTED + "RUN write /last x\n")[1]
+    old = text_in(site, copied)
+    for lost in (copied, site.solve(target="one")[-1]):
+        site.machine.blobs.remove(lost.descriptor.digest)
+    assert text_in(site, site.solve()[1]) != old
+    assert text_in(site, site.solve(COUNTED.replace("count /out", f"write /out {old}"))[-1]) == old
+
+
+def test_a_step_may_mount_the_context_and_a_stage_at_once(site):
+    site.write({"f": "1"})
+    text = "FROM base AS one\nRUN write /out 1\nFROM base\n"
+    text += "RUN --mount=source=f,target=/f --mount=from=one,source=out,target=/m write /x 1\n"
+    assert site.ran(text)[-1] == "write /x 1"
+    assert site.ran() == []
+    site.write({"f": "2"})
+    assert site.ran()[-1] == "write /x 1"
+
+
+class OtherStore:
+    """Another store, with its *records* by key, whose blobs are here."""
+
+    def __init__(self, records):
+        self.record = records.get
+
+    def selection(self, _key):
+        return None
+
+    def fill_mount(self, _name, _folder):
+        return False
+
+
+def test_a_context_that_is_mounted_is_never_that_of_another_store(site):
+    site.write({"f": "1", "g": "2"})
+    text = "FROM base\nCOPY g /g\nRUN --mount=source=f,target=/f write /x 1\n"
+    assert site.ran(text) == ["copy to /g", "copy to /f", "write /x 1"]
+    site.machine.cache.elsewhere = OtherStore({Digest.parse(key): layers for key, layers, _ in records(site)})
+    site.machine.cache.forget([key for key, _, _ in records(site)])
+    assert site.ran(text.replace("write /x 1", "write /x 2")) == ["copy to /f", "write /x 2"]
+
+
+def records(site):
+    return list(site.machine.cache.records())
+
+
+def test_a_wait_for_another_build_at_the_same_step_is_told(site, monkeypatch):
+    monkeypatch.setattr("pybuild.builder.store.locks._SAY_AFTER", 0.0)
+    other = open_machine(site.machine.root)
+    site.solve("FROM base\nRUN write /x 1\n")
+    key = str(max(site.machine.cache.records(), key=lambda record: record[2])[0])
+    site.machine.cache.forget([key])
+    with ThreadPoolExecutor(1) as pool, ExitStack() as held:
+        held.enter_context(other.locks.exclusive(key))
+        build = pool.submit(site.ran)
+        while not any(b"waiting for another build" in event.data for event in outputs(site)):
+            assert not build.done()
+            time.sleep(0.01)
+        held.close()
+        assert build.result() == ["write /x 1"]
+    other.close()
+
+
+def outputs(site):
+    return [event for event in list(site.events) if isinstance(event, StepOutput)]
+
+
+def test_an_epoch_makes_other_layers(site):
+    site.write({"f": "1"})
+    site.solve("FROM base\nCOPY f /f\n")
+    assert site.ran(source_date_epoch=1000) == ["copy to /f"]
+    assert site.ran(source_date_epoch=1000) == []
+
+
+def test_a_step_of_before_its_process_was_number_one_runs_again(site, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setitem(MEANING, Run, 1)
+        site.solve("FROM base\nRUN write /a 1\n")
+    assert site.ran() == ["write /a 1"]
+    assert site.ran() == []
+
+
+@pytest.mark.parametrize(
+    "text", ["FROM base\nCOPY f /copied\n", "FROM base AS one\nRUN write /f 1\nFROM base\nCOPY --from=one /f /copied\n"]
+)
+def test_what_selections_held_when_other_things_counted_as_content_is_looked_at_again(site, monkeypatch, text):
+    # Files as young as the clock are not remembered.
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + 10_000_000_000)
+    site.write({"f": "1"})
+    with monkeypatch.context() as before:
+        before.setitem(MEANING, Pick, 1)
+        site.solve(text)
+    database = site.machine.database
+    assert database.one("SELECT count(*) FROM selections") != (0,)
+    database.run("UPDATE selections SET content = ?", (str(Digest.of(b"as it was")),))
+    assert site.ran() == []
+
+
+def test_a_base_is_unpacked_as_a_step_of_its_own_before_the_first_that_runs_on_it(site):
+    site.solve("FROM base\nRUN write /a 1\nRUN write /b 1\n")
+    names = [event.name for event in site.events if isinstance(event, StepStarted)]
+    assert names == [
+        "[1/3] FROM docker.io/library/base:latest",
+        "unpacking docker.io/library/base:latest",
+        "[2/3] RUN write /a 1",
+        "[3/3] RUN write /b 1",
+    ]
+    site.events.clear()
+    site.solve("FROM base\nRUN write /c 1\n")
+    assert not [event for event in site.events if isinstance(event, StepStarted) and "unpacking" in event.name]
+
+
+def test_an_image_that_files_are_copied_from_is_unpacked_before_they_are(site):
+    site.solve("FROM scratch\nCOPY --from=base /bin/sh /\n")
+    names = [event.name for event in site.events if isinstance(event, StepStarted)]
+    assert names.index("unpacking docker.io/library/base:latest") < names.index("[1/1] COPY --from=base /bin/sh /")

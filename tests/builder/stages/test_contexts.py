@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+
+from pybuild.builder.errors import RequestError
+from pybuild.builder.request import Request
+from pybuild.builder.sources.address import GitSource, HttpSource
+from pybuild.builder.stages.contexts import Contexts, context_name, contexts_of, is_folder
+from pybuild.builder.stages.stages import FromContext, FromImage, FromRemote, FromScratch
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("a", "a"),
+        ("A", "a"),
+        ("alpine:latest", "alpine"),
+        ("docker.io/library/alpine", "alpine"),
+        ("host.invalid/x:1", "host.invalid/x:1"),
+        ("alpine::linux/amd64", "alpine::linux/amd64"),
+        ("alpine::x86_64", "alpine::linux/amd64"),
+    ],
+)
+def test_a_name_has_one_spelling(given, name):
+    assert context_name(given) == name
+
+
+@pytest.mark.parametrize("name", ["", "context", "Scratch", "a b", "::linux/amd64", "-x"])
+def test_what_can_be_no_name_of_a_stage_or_image_is_refused(name):
+    with pytest.raises(RequestError, match="invalid context name"):
+        context_name(name)
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ("/some/folder", FromContext("n")),
+        ("docker-image://alpine", FromImage("docker.io/library/alpine:latest")),
+        ("docker-image://scratch", FromScratch()),
+        ("oci-layout:///path:v1", FromImage("oci-layout:///path:v1")),
+        ("https://h.invalid/x.git", FromRemote(GitSource(url="https://h.invalid/x.git"), as_tree=True)),
+        (
+            "https://h.invalid/x.tgz",
+            FromRemote(HttpSource(url="https://h.invalid/x.tgz", name="context"), as_tree=True),
+        ),
+    ],
+)
+def test_a_value_means_a_folder_an_image_or_something_from_elsewhere(value, wanted):
+    found = contexts_of(Request(context=Path(), contexts=(("n", value),)))
+    assert found.stage("N") == found.image("docker.io/library/n") == wanted
+    assert is_folder(value) == isinstance(wanted, FromContext)
+    assert found.main == FromContext()
+
+
+@pytest.mark.parametrize("value", ["docker-image://UPPER", "docker-image://", "https://me:word@h.invalid/x"])
+def test_a_value_that_means_nothing_is_refused(value):
+    with pytest.raises(RequestError) as caught:
+        contexts_of(Request(context=Path(), contexts=(("n", value),)))
+    assert "me:word" not in str(caught.value)
+
+
+def test_the_build_context_may_be_elsewhere():
+    found = contexts_of(Request(context="git@h.invalid:x.git"))
+    assert found.main == FromRemote(GitSource(url="git@h.invalid:x.git"), as_tree=True)
+    with pytest.raises(RequestError, match="not an address of a build context"):
+        contexts_of(Request(context="somewhere"))
+
+
+def test_a_context_for_one_platform_wins_over_one_for_all():
+    contexts = Contexts(named={"a": FromContext("a"), "a::linux/arm64": FromContext("arm")}, platform="linux/amd64")
+    assert contexts.image("a") == FromContext("a")
+    assert contexts.image("a", "linux/arm64/v8") == FromContext("arm")
+    assert contexts.image("b") is None
+    assert contexts.image("not a name") is None
+
+
+def test_the_git_folder_of_the_build_context_is_kept_when_an_argument_says_so():
+    arguments = (("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "1"),)
+    found = contexts_of(Request(context="git@h.invalid:x.git", build_args=arguments)).main
+    assert found == FromRemote(GitSource(url="git@h.invalid:x.git", keep_git_dir=True), as_tree=True)
+
+
+def test_an_image_is_called_after_the_context_that_gives_it():
+    given = (("n", "docker-image://alpine"), ("d", "."))
+    contexts = contexts_of(Request(context=Path(), contexts=given))
+    assert contexts.name_of("docker.io/library/alpine:latest") == "n"
+    assert contexts.name_of("docker.io/library/debian:latest") == ""

@@ -1,0 +1,86 @@
+import pytest
+
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.store.cache import BuiltLayer, Cache
+from pybuild.builder.store.database import Database
+
+A, B = Digest.of(b"a"), Digest.of(b"b")
+LAYERS = (
+    BuiltLayer("sha256:" + "1" * 64, "sha256:" + "2" * 64, 3, "t"),
+    BuiltLayer("sha256:" + "4" * 64, "sha256:" + "5" * 64, 6, "t", "2024-01-02T03:04:05Z"),
+)
+
+
+@pytest.fixture
+def databases(tmp_path):
+    """Two connections to one store, as of two processes."""
+    opened = [Database(tmp_path / "db") for _ in range(2)]
+    yield opened
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def cache(databases):
+    return Cache(databases[0])
+
+
+def test_a_miss_is_none(cache):
+    assert (cache.record(A), cache.selection(A), cache.plan(A)) == (None, None, None)
+
+
+def test_a_record_comes_back_with_all_its_layers(cache):
+    cache.put_record(A, LAYERS)
+    cache.put_record(B, ())
+    assert cache.record(A) == LAYERS
+    assert cache.record(B) == ()
+
+
+def test_what_one_process_records_another_finds(cache, databases):
+    cache.put_record(A, LAYERS)
+    assert Cache(databases[1]).record(A) == LAYERS
+
+
+def test_a_record_is_replaced_by_a_newer_one(cache):
+    cache.put_record(A, LAYERS)
+    cache.put_record(A, LAYERS[:1])
+    assert cache.record(A) == LAYERS[:1]
+
+
+@pytest.mark.parametrize(("age", "noted"), [(0, False), (50, False), (70, True), (-3600, True)])
+def test_use_of_a_record_is_noted_to_the_minute(cache, databases, age, noted):
+    cache.put_record(A, LAYERS)
+    databases[0].run("UPDATE records SET used = used - ?", (age,))
+    ((_, _, before),) = cache.records()
+    cache.touch(A)
+    ((key, layers, used),) = cache.records()
+    assert (key, layers) == (str(A), LAYERS)
+    assert (used != before) is noted
+
+
+def test_records_can_be_forgotten(cache):
+    cache.put_record(A, LAYERS)
+    cache.put_record(B, LAYERS)
+    cache.forget([str(A)])
+    assert cache.record(A) is None
+    assert cache.record(B) == LAYERS
+
+
+def test_selections_and_plans_are_kept_by_key(cache):
+    cache.put_selection(A, B)
+    cache.put_plan(A, "{}")
+    assert (cache.selection(A), cache.plan(A)) == (B, "{}")
+    assert (cache.selection(B), cache.plan(B)) == (None, None)
+
+
+def test_everything_can_be_forgotten_at_once(cache):
+    cache.put_record(A, LAYERS)
+    cache.put_selection(A, B)
+    cache.put_plan(A, "{}")
+    cache.forget_all()
+    assert (cache.record(A), cache.selection(A), cache.plan(A)) == (None, None, None)
+
+
+def test_a_layer_names_its_blob():
+    descriptor = LAYERS[0].descriptor
+    assert (str(descriptor.digest), descriptor.size, descriptor.media_type) == (LAYERS[0].digest, 3, "t")

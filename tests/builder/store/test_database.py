@@ -1,0 +1,204 @@
+import os
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pybuild.builder.errors import StoreError
+from pybuild.builder.store.database import Database, is_suspect, set_aside
+from pybuild.builder.store.locks import Locks
+from pybuild.builder.store.machine import open_machine
+
+WRITER = """
+import sys
+from pathlib import Path
+from pybuild.builder.store.database import Database
+sys.stdin.readline()
+database = Database(Path(sys.argv[1]))
+for number in range(20):
+    database.run("REPLACE INTO selections VALUES (?, ?)", (f"{sys.argv[2]}-{number}", "x"))
+database.close()
+"""
+
+
+@pytest.fixture
+def database(tmp_path):
+    opened = Database(tmp_path / "db")
+    yield opened
+    opened.close()
+
+
+def put(database, key, value="x"):
+    return database.run("REPLACE INTO selections VALUES (?, ?)", (key, value))
+
+
+def test_what_is_written_is_there_after_opening_again(tmp_path):
+    first = Database(tmp_path / "db")
+    put(first, "a")
+    first.close()
+    second = Database(tmp_path / "db")
+    assert second.one("SELECT content FROM selections WHERE key = ?", ("a",)) == ("x",)
+    second.close()
+
+
+def test_a_row_that_is_not_there_is_none(database):
+    assert database.one("SELECT content FROM selections WHERE key = 'a'") is None
+    assert database.all("SELECT * FROM selections") == []
+
+
+def test_the_last_writer_wins(database):
+    put(database, "a", "1")
+    put(database, "a", "2")
+    assert database.all("SELECT * FROM selections") == [("a", "2")]
+
+
+def test_several_rows_are_written_all_or_none(database):
+    def rows():
+        yield ("b", "1")
+        raise ZeroDivisionError
+
+    first = "REPLACE INTO selections VALUES (?, ?)"
+    with pytest.raises(ZeroDivisionError):
+        database.run_all(first, ("a", "1"), first, rows())
+    assert database.all("SELECT * FROM selections") == []
+    database.run_all(first, ("a", "1"), first, [("b", "1")])
+    assert len(database.all("SELECT * FROM selections")) == 2
+
+
+def test_threads_share_one_connection(database):
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda number: put(database, str(number)), range(40))) == [1] * 40
+
+
+def test_processes_may_open_and_write_a_new_database_at_the_same_time(tmp_path):
+    command = [sys.executable, "-c", WRITER, os.fspath(tmp_path / "db")]
+    writers = [
+        subprocess.Popen([*command, str(number)], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for number in range(4)
+    ]
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+    assert [writer.communicate(timeout=60)[1] for writer in writers] == [""] * 4
+    database = Database(tmp_path / "db")
+    assert database.one("SELECT count(*) FROM selections") == (80,)
+    database.close()
+
+
+FOREIGN = {
+    "text": b"these are notes of somebody\n" * 50,
+    "of another program": None,
+    "cut off": None,
+    "overwritten in the middle": None,
+}
+
+
+def spoil(path, kind):
+    """Make a database in *path* and spoil it; "text" is no database at all."""
+    if FOREIGN[kind] is not None:
+        path.write_bytes(FOREIGN[kind])
+        return
+    if kind == "of another program":
+        other = sqlite3.connect(path)
+        other.execute("CREATE TABLE moz_places (id INTEGER)")
+        other.close()
+        return
+    database = Database(path)
+    database.run_all("", (), "REPLACE INTO selections VALUES (?, ?)", [(str(n), "x" * 500) for n in range(200)])
+    database.close()
+    content = path.read_bytes()
+    middle = content[:4096] + b"\xff" * (len(content) - 8192) + content[-4096:]
+    path.write_bytes(content[:20000] if kind == "cut off" else middle)
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_what_is_damaged_or_foreign_is_done_without_and_then_set_aside(tmp_path, kind):
+    path = tmp_path / "db"
+    spoil(path, kind)
+    before = path.read_bytes()
+    database = Database(path)
+    said = []
+    database.notice = said.append
+    assert database.all("SELECT * FROM selections") == []
+    put(database, "a")
+    assert database.one("SELECT content FROM selections WHERE key = 'a'") == ("x",)
+    database.close()
+    assert [str(path) in text for text in said] == [True]
+    assert is_suspect(path)
+    target = set_aside(path)
+    assert target.read_bytes() == before
+    assert not is_suspect(path)
+    again = Database(path)
+    put(again, "b")
+    again.close()
+    assert set_aside(path) is None
+
+
+def test_a_store_sets_a_damaged_database_aside_only_when_nobody_else_uses_it(tmp_path):
+    open_machine(tmp_path / "store").close()
+    path = tmp_path / "store" / "pybuild.db"
+    path.write_bytes(b"no database")
+    with Locks(tmp_path / "store" / "locks").shared("gc"):
+        open_machine(tmp_path / "store").close()
+        assert path.read_bytes() == b"no database"
+    opened = open_machine(tmp_path / "store")
+    said = []
+    opened.hear(said.append)
+    put(opened.database, "a")
+    opened.close()
+    assert path.read_bytes().startswith(b"SQLite")
+    assert len(said) == 1
+    assert "a new one is made" in said[0]
+
+
+def test_a_sound_database_under_suspicion_stays(tmp_path, database):
+    put(database, "a")
+    (tmp_path / "db.suspect").touch()
+    assert set_aside(tmp_path / "db") is None
+    assert not (tmp_path / "db.suspect").exists()
+    assert database.one("SELECT content FROM selections") == ("x",)
+
+
+def test_a_database_that_another_process_holds_is_waited_for_aloud_and_is_no_damage(tmp_path, database, monkeypatch):
+    put(database, "a")
+    holder = sqlite3.connect(tmp_path / "db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    said = []
+    other = Database(tmp_path / "db")
+    other.notice = said.append
+    monkeypatch.setattr("pybuild.builder.store.database._PATIENCE", 3.0)
+    with pytest.raises(StoreError, match="another process has held the database"):
+        put(other, "b")
+    assert [text.startswith("waiting for another process") for text in said] == [True]
+    holder.execute("ROLLBACK")
+    assert put(other, "b") == 1
+    other.close()
+    holder.close()
+    assert not is_suspect(tmp_path / "db")
+
+
+def test_a_file_system_without_shared_memory_gets_another_journal(tmp_path, monkeypatch):
+    real = sqlite3.connect
+
+    class NoSharedMemory(sqlite3.Connection):
+        alone = False
+
+        def execute(self, statement, *values):
+            self.alone = self.alone or "locking_mode=EXCLUSIVE" in statement
+            if "journal_mode=WAL" in statement and not self.alone:
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMMAP
+                raise error
+            return super().execute(statement, *values)
+
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **more: real(*args, factory=NoSharedMemory, **more))
+    first, second = Database(tmp_path / "db"), Database(tmp_path / "db")
+    put(first, "a")
+    put(second, "b")
+    assert first.one("PRAGMA journal_mode") == ("truncate",)
+    assert len(first.all("SELECT * FROM selections")) == 2
+    first.close()
+    second.close()

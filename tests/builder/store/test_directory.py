@@ -1,0 +1,91 @@
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pybuild.builder.errors import RequestError, StoreError
+from pybuild.builder.store.directory import default_root, prepare
+from pybuild.builder.store.machine import open_machine
+from tests.helpers.disks import make_read_only, small_disk
+from tests.helpers.hosts import need_root
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_store_that_others_can_read_is_tightened(tmp_path: Path) -> None:
+    prepare(tmp_path / "store")
+    (tmp_path / "store").chmod(0o755)
+    assert prepare(tmp_path / "store")
+    assert mode(tmp_path / "store") == 0o700
+
+
+@pytest.mark.parametrize("found", [(), ("lost+found",), ("oci-layout",)])
+def test_an_empty_directory_becomes_a_store_that_only_its_owner_reads(tmp_path: Path, found: tuple[str, ...]) -> None:
+    store = tmp_path / "store"
+    store.mkdir(mode=0o755)
+    for name in found:
+        (store / name).touch()
+    assert prepare(store)
+    assert (mode(store), (store / "oci-layout").read_text()) == (0o700, '{"imageLayoutVersion":"1.0.0"}')
+
+
+@pytest.mark.parametrize("found", ["file", ".git", "index.json"])
+def test_a_directory_of_other_things_is_refused_and_left_as_it_is(tmp_path: Path, found: str) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / found).touch()
+    with pytest.raises(RequestError, match="is not empty and no store of pybuild"):
+        prepare(tmp_path)
+    assert (mode(tmp_path), os.listdir(tmp_path)) == (0o755, [found])
+
+
+def test_the_layout_of_another_program_is_no_store(tmp_path: Path) -> None:
+    for name in ("oci-layout", "index.json", "blobs"):
+        (tmp_path / name).touch()
+    with pytest.raises(RequestError, match="no store of pybuild"):
+        prepare(tmp_path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_database_that_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    prepare(tmp_path / "store")
+    make(tmp_path / "store" / "pybuild.db")
+    with pytest.raises(StoreError, match="is not a regular file"):
+        open_machine(tmp_path / "store")
+
+
+@pytest.mark.parametrize("path", ["file", "file/below"])
+def test_a_file_in_the_place_of_the_store_is_named(tmp_path: Path, path: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="something that is no directory is in its place"):
+        prepare(tmp_path / path)
+
+
+def test_a_store_that_cannot_be_made_names_the_way_out(tmp_path: Path) -> None:
+    need_root()
+    with small_disk(tmp_path / "disk") as disk:
+        make_read_only(disk)
+        with pytest.raises(StoreError, match="read-only"):
+            prepare(disk / "store")
+        with pytest.raises(StoreError, match="read-only"):
+            prepare(disk)
+
+
+def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "PYBUILD_ROOT", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4711)
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    with pytest.raises(StoreError, match=r"\$HOME is not set, and the user 4711 has no home") as caught:
+        default_root()
+    assert "PYBUILD_ROOT" in caught.value.hint
+
+
+def test_a_relative_root_is_meant_from_where_the_user_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    opened = open_machine(Path("store"))
+    opened.close()
+    assert opened.root == tmp_path / "store"

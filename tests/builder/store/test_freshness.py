@@ -1,0 +1,62 @@
+import time
+
+import pytest
+
+from pybuild.builder.image.assemble import timestamp
+from pybuild.builder.plan.ops import Copy, Pick, Run, Scratch
+from pybuild.builder.plan.plan import Plan, Vertex
+from pybuild.builder.request import Request
+from pybuild.builder.store.cache import BuiltLayer
+from pybuild.builder.store.freshness import FirstTimes, is_young, to_run, unsettled
+
+PLAN = Plan(
+    vertices=(
+        Vertex(op=Scratch()),
+        Vertex(op=Run(args=("a",)), inputs=(0,), stages=("one",)),
+        Vertex(op=Run(args=("b",)), inputs=(1,), stages=("stage-1",)),
+        Vertex(op=Run(args=("c",)), inputs=(0,), stages=("three", "four")),
+        Vertex(op=Copy(sources=(Pick(path="/", input=1),), destination="/"), inputs=(3, 2), stages=("three",)),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "running", "open_"),
+    [
+        ((), set(), set()),
+        (("unknown",), set(), set()),
+        (("ONE",), {1, 2}, {1, 2, 4}),
+        (("1",), {2}, {2, 4}),
+        (("four",), {3, 4}, {3, 4}),
+        (("three", "1"), {2, 3, 4}, {2, 3, 4}),
+    ],
+)
+def test_a_stage_runs_with_what_stands_on_it(tmp_path, names, running, open_):
+    found = to_run(PLAN, Request(context=tmp_path, no_cache_filter=names))
+    assert found == running
+    assert unsettled(PLAN, found) == open_
+
+
+def test_without_a_cache_everything_runs(tmp_path):
+    assert to_run(PLAN, Request(context=tmp_path, no_cache=True)) == set(range(5))
+
+
+def test_a_record_is_as_old_as_its_oldest_layer_of_a_step():
+    base = BuiltLayer("a", "b", 1, "t")
+    new, old = (BuiltLayer("a", "b", 1, "t", timestamp(time.time_ns() - age * 10**9)) for age in (10, 1000))
+    assert is_young((base, old), None)
+    assert is_young((base, new), 100)
+    assert not is_young((base, old, new), 100)
+
+
+def test_the_first_who_asks_for_a_name_is_told_so():
+    times = FirstTimes()
+    assert [times.is_first(name) for name in ("a", "b", "a", "b")] == [True, True, False, False]
+
+
+def test_what_source_date_epoch_has_a_layer_say_is_not_its_age():
+    new, old = (timestamp(time.time_ns() - age * 10**9) for age in (10, 1000))
+    epoch = "2001-02-03T04:05:06Z"
+    assert is_young((BuiltLayer("a", "b", 1, "t", epoch, new),), 100)
+    assert not is_young((BuiltLayer("a", "b", 1, "t", epoch, old),), 100)
+    assert not is_young((BuiltLayer("a", "b", 1, "t", epoch),), 100)

@@ -1,0 +1,219 @@
+"""Claims: what somebody relies on is not removed, and nobody waits for anybody longer than a rename takes."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pybuild.builder.oci.errors import BlobNotFound
+from pybuild.builder.oci.image import Image, read_image
+from pybuild.builder.prune import gc
+from pybuild.builder.store import leases
+from pybuild.builder.store.leases import Lease, is_used, removing, using
+from pybuild.builder.store.locks import LASTING, Locks
+from pybuild.builder.store.machine import Machine, image_layers, open_machine
+from tests.helpers.images import tiny_image
+
+USER = """
+import sys
+from pathlib import Path
+from pybuild.builder.store.machine import open_machine
+from pybuild.builder.oci.image import read_image
+opened = open_machine(Path(sys.argv[1]))
+with opened.in_use():
+    read_image(opened.blobs, opened.layout.resolve("image"))
+    print("reading", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    opened = open_machine(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def image(machine: Machine) -> Image:
+    made = tiny_image(machine.blobs, {"a": b"1"}, {"b": b"2"})
+    machine.layout.tag("image", made.descriptor)
+    return made
+
+
+@pytest.fixture
+def user(machine: Machine, image: Image) -> Iterator["subprocess.Popen[str]"]:
+    """Another process that has read the image's documents and is about to open its layers."""
+    command = [sys.executable, "-c", USER, os.fspath(machine.root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "reading\n"
+        yield process
+        process.kill()
+
+
+def locks_of(machine: Machine) -> Path:
+    return machine.root / "locks"
+
+
+def remove(machine: Machine, image: Image) -> None:
+    with machine.collecting():
+        machine.layout.untag("image")
+        gc.drop_image(machine, image.descriptor)
+
+
+def test_what_another_process_uses_stays_until_that_has_ended(
+    machine: Machine, image: Image, user: "subprocess.Popen[str]"
+) -> None:
+    needed = {image.descriptor.digest, image.id, *(layer.digest for layer in image.manifest.layers)}
+    remove(machine, image)
+    assert set(machine.blobs.digests()) == needed
+    user.send_signal(signal.SIGKILL)
+    user.wait()
+    with machine.collecting():
+        gc.collect(machine)
+    assert set(machine.blobs.digests()) == set()
+    assert [path.name for path in locks_of(machine).glob("lease-*")] == []
+
+
+def test_what_nobody_uses_goes_beside_a_user(machine: Machine, image: Image, user: "subprocess.Popen[str]") -> None:
+    other = tiny_image(machine.blobs, {"c": b"3"})
+    with machine.collecting():
+        gc.collect(machine)
+    assert other.descriptor.digest not in set(machine.blobs.digests())
+    assert image.descriptor.digest in set(machine.blobs.digests())
+
+
+def test_a_snapshot_that_is_used_stays_with_all_below_it(machine: Machine, image: Image) -> None:
+    other = open_machine(machine.root)
+    with machine.in_use():
+        machine.snapshot(image)
+        machine.layout.untag("image")
+        with other.collecting():
+            gc.collect(other, everything=True)
+        assert len(other.snapshots.names()) == 2
+    with other.collecting():
+        gc.collect(other, everything=True)
+    assert other.snapshots.names() == ()
+    other.close()
+
+
+def test_a_snapshot_that_was_found_before_is_claimed_by_the_next_use(machine: Machine, image: Image) -> None:
+    with machine.in_use():
+        machine.snapshot(image)
+        machine.snapshot(image)
+    with machine.in_use():
+        name = machine.snapshot(image)
+        with removing(locks_of(machine)) as claimed:
+            assert name in claimed
+
+
+def test_a_blob_is_claimed_before_it_appears(machine: Machine) -> None:
+    with machine.in_use(), machine.blobs.writer() as writer:
+        writer.write(b"content")
+        digest, _ = writer.commit()
+        with removing(locks_of(machine)) as claimed:
+            assert str(digest) in claimed
+
+
+def test_all_layers_of_an_image_are_claimed_with_its_documents(machine: Machine, image: Image) -> None:
+    with machine.in_use():
+        read_image(machine.blobs, image.descriptor)
+        with removing(locks_of(machine)) as claimed:
+            assert claimed >= {str(layer.digest) for layer in image.manifest.layers}
+
+
+def test_a_claim_waits_for_a_removal_and_a_look_after_it_sees_what_that_did(machine: Machine, image: Image) -> None:
+    digest = image.manifest.layers[0].digest
+    seen: list[bool] = []
+    with machine.in_use():
+        with removing(locks_of(machine)) as claimed:
+            looking = threading.Thread(target=lambda: seen.append(machine.blobs.exists(digest)))
+            looking.start()
+            looking.join(0.2)
+            assert (seen, str(digest) in claimed) == ([], False)
+            machine.blobs.retire(digest)
+        looking.join(20)
+    assert seen == [False]
+    with pytest.raises(BlobNotFound):
+        machine.blobs.open(digest)
+
+
+def test_an_image_that_is_named_while_its_builder_ends_is_kept(machine: Machine, image: Image) -> None:
+    machine.layout.untag("image")
+    with machine.collecting():
+        with machine.in_use():
+            machine.blobs.exists(image.descriptor.digest)
+            machine.layout.tag("image", image.descriptor)
+        gc.collect(machine)
+    assert machine.blobs.exists(image.descriptor.digest)
+
+
+def test_two_uses_of_one_machine_are_one_user(machine: Machine, image: Image) -> None:
+    with machine.in_use():
+        with machine.in_use():
+            machine.blobs.exists(image.descriptor.digest)
+        assert is_used(locks_of(machine))
+        with removing(locks_of(machine)) as claimed:
+            assert str(image.descriptor.digest) in claimed
+    assert not is_used(locks_of(machine))
+
+
+def test_who_cannot_write_a_claim_keeps_removals_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_fd: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "")
+
+    locks = Locks(tmp_path)
+    with using(locks, tmp_path, lambda: None) as claim:
+        monkeypatch.setattr(leases.os, "write", full)
+        claim("sha256:1")
+        monkeypatch.undo()
+        assert not is_free(locks)
+    assert is_free(locks)
+
+
+def is_free(locks: Locks) -> bool:
+    from pybuild.builder.errors import Cancelled
+
+    try:
+        with locks.exclusive(LASTING, lambda: True):
+            return True
+    except Cancelled:
+        return False
+
+
+def test_the_list_of_a_dead_user_counts_for_nothing(tmp_path: Path) -> None:
+    lease = Lease(tmp_path, lambda: None)
+    lease.claim("sha256:1")
+    os.close(lease._file)
+    with removing(tmp_path) as claimed:
+        assert claimed == frozenset()
+    assert list(tmp_path.glob("lease-*")) == []
+
+
+def test_opening_a_store_sweeps_what_killed_users_left_and_keeps_downloads(machine: Machine) -> None:
+    left = [machine.root / "tmp" / "blob-0123456789abcdef", locks_of(machine) / ("0" * 32)]
+    left += [locks_of(machine) / "lease-0123456789abcdef", machine.root / "tmp" / "blob-gone-0123"]
+    part = machine.root / "tmp" / "blob-part-sha256-00"
+    for path in (*left, part):
+        path.write_bytes(b"x")
+    with machine.blobs.writer() as writer, machine.locks.exclusive("a step"):
+        writer.write(b"being written")
+        open_machine(machine.root).close()
+        writer.commit()
+    assert [path.name for path in left if path.exists()] == []
+    assert part.exists()
+
+
+def test_layers_are_claimed_by_a_lookup(machine: Machine, image: Image) -> None:
+    layers = image_layers(image)
+    with machine.in_use():
+        assert all(machine.blobs.has(layer.descriptor) for layer in layers)
+        with removing(locks_of(machine)) as claimed:
+            assert claimed >= {layer.digest for layer in layers}

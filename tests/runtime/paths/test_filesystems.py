@@ -1,0 +1,49 @@
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pybuild.runtime.paths import filesystems
+from tests.helpers.hosts import need_root
+
+
+def identity_of(path: Path) -> str | None:
+    fd = os.open(path, os.O_PATH)
+    try:
+        return filesystems.identity(fd)
+    finally:
+        os.close(fd)
+
+
+def test_what_is_mounted_in_turn_at_one_place_is_told_apart(tmp_path: Path) -> None:
+    need_root()
+    place = tmp_path / "place"
+    place.mkdir()
+    found = [identity_of(place)]
+    for _ in range(2):
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
+        found += [identity_of(place), identity_of(place)]
+        subprocess.run(["umount", place], check=True)
+    found.append(identity_of(place))
+
+    assert found[1] == found[2]
+    assert found[3] == found[4]
+    assert found[0] == found[5]
+    assert len(set(found)) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"), [(0x6969, False), (0x65735546, False), (0xFE534D42, False), (0xEF53, True), (0x794C7630, True)]
+)
+def test_change_times_that_others_say_are_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: int, known: bool
+) -> None:
+    class Libc:
+        def fstatfs(self, _fd: int, buffer: object) -> int:
+            buffer[0:8] = kind.to_bytes(8, "little")  # type: ignore[index]
+            return 0
+
+    monkeypatch.setattr(filesystems, "_libc", Libc())
+
+    assert (identity_of(tmp_path) is not None) is known

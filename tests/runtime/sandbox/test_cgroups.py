@@ -1,0 +1,148 @@
+"""Limits by control groups: what is written where, and that nothing is left; where this host has them, also for real."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pybuild.runtime.sandbox import cgroups
+from pybuild.runtime.sandbox.cgroup_settings import settings
+from pybuild.runtime.sandbox.cgroups import Hierarchy, hierarchies, limited
+from pybuild.runtime.sandbox.inside import keeper as sandbox
+from pybuild.runtime.sandbox.spec import ExitStatus, Limits
+from tests.runtime.sandboxes import Image, base, image
+
+__all__ = ["base", "image"]
+
+
+def fake_proc(folder: Path, groups: str, mounts: str) -> Path:
+    (folder / "cgroup").write_text(groups)
+    (folder / "mountinfo").write_text(mounts)
+    return folder
+
+
+def test_the_place_of_this_process_in_each_hierarchy_is_found(tmp_path: Path) -> None:
+    for name in ("mem/builds", "pids", "unified/user.slice"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "unified/user.slice/cgroup.subtree_control").write_text("cpu io\n")
+    proc = fake_proc(
+        tmp_path,
+        "4:memory:/builds\n3:pids:/\n2:freezer:/\n1:name=systemd:/\n0::/user.slice\n",
+        f"1 0 0:1 / {tmp_path}/mem rw - cgroup cgroup rw,memory\n"
+        f"2 0 0:2 / {tmp_path}/pids rw shared:1 - cgroup cgroup rw,pids\n"
+        f"3 0 0:3 /elsewhere /other rw - cgroup2 cgroup2 rw\n"
+        f"4 0 0:3 / {tmp_path}/unified rw - cgroup2 cgroup2 rw\n",
+    )
+    assert hierarchies(proc) == (
+        Hierarchy(tmp_path / "mem/builds", frozenset({"memory"}), unified=False),
+        Hierarchy(tmp_path / "pids", frozenset({"pids"}), unified=False),
+        Hierarchy(tmp_path / "unified/user.slice", frozenset({"cpu"}), unified=True),
+    )
+
+
+def test_a_host_without_cgroups_has_no_hierarchies(tmp_path: Path) -> None:
+    assert hierarchies(tmp_path) == ()
+    assert hierarchies(fake_proc(tmp_path, "4:memory:/\n0::/\n", "")) == ()
+
+
+@pytest.mark.parametrize(
+    ("unified", "files"),
+    [
+        (True, {"memory.max": "64", "pids.max": "9", "cpu.max": "5 7"}),
+        (False, {"memory.limit_in_bytes": "64", "pids.max": "9", "cpu.cfs_period_us": "7", "cpu.cfs_quota_us": "5"}),
+    ],
+)
+def test_limits_are_written_to_a_group_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unified: bool, files: dict[str, str]
+) -> None:
+    place = Hierarchy(tmp_path, frozenset({"memory", "pids", "cpu"}), unified=unified)
+    monkeypatch.setattr(cgroups, "hierarchies", lambda **_: (place,))
+    with limited(Limits(memory=64, pids=9, cpu_quota=5, cpu_period=7)) as (procs,):
+        assert {path.name: path.read_text() for path in procs.parent.iterdir()} == files
+        assert procs.name == "cgroup.procs"
+
+
+@pytest.mark.parametrize(
+    ("unified", "files"),
+    [
+        (True, {"memory.max": "64", "memory.swap.max": "36", "cpu.weight": "39", "cpuset.cpus": "0-1"}),
+        (
+            False,
+            {"memory.limit_in_bytes": "64", "memory.memsw.limit_in_bytes": "100", "cpu.shares": "1024"}
+            | {"cpuset.cpus": "0-1", "cpuset.mems": "0"},
+        ),
+    ],
+)
+def test_swap_weight_and_processors_are_limits_too_below_a_parent_of_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unified: bool, files: dict[str, str]
+) -> None:
+    (tmp_path / "cpuset.cpus").write_text("0-3")
+    (tmp_path / "cpuset.mems").write_text("0")
+    place = Hierarchy(tmp_path, frozenset({"memory", "cpu", "cpuset"}), unified=unified)
+    monkeypatch.setattr(cgroups, "hierarchies", lambda *, parent: (place,) if parent == "/builds" else ())
+    limits = Limits(memory=64, memory_swap=100, cpu_shares=1024, cpuset_cpus="0-1", cgroup_parent="/builds")
+    with limited(limits) as (procs,):
+        assert {path.name: path.read_text() for path in procs.parent.iterdir()} == files
+
+
+def test_swap_without_a_limit() -> None:
+    limits = Limits(memory=64, memory_swap=-1)
+    assert ("memory", "memory.swap.max", "max") in list(settings(limits, unified=True))
+    assert ("memory", "memory.memsw.limit_in_bytes", "-1") in list(settings(limits, unified=False))
+
+
+def test_a_parent_is_made_where_it_is_missing_and_counts_what_runs_without_limits(tmp_path: Path) -> None:
+    (tmp_path / "mem").mkdir()
+    proc = fake_proc(tmp_path, "4:memory:/own\n", f"1 0 0:1 / {tmp_path}/mem rw - cgroup cgroup rw,memory\n")
+    (place,) = hierarchies(proc, parent="/builds/a")
+    assert place == Hierarchy(tmp_path / "mem/builds/a", frozenset({"memory"}), unified=False)
+    assert place.folder.is_dir()
+
+
+def test_no_group_is_made_without_limits_and_no_failure_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Hierarchy(tmp_path / "missing", frozenset({"memory"}), unified=True)
+    monkeypatch.setattr(cgroups, "hierarchies", lambda **_: (place,))
+    with limited(Limits(memory=64)) as files:
+        assert files == ()
+    place.folder.mkdir()
+    with limited(Limits(shm_size=1)) as files:
+        assert (files, list(place.folder.iterdir())) == ((), [])
+
+
+def test_empty_groups_of_dead_builders_are_swept_and_those_of_living_ones_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("pybuild-999999999-dead", "pybuild-1-alive"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(cgroups, "hierarchies", lambda **_: (Hierarchy(tmp_path, frozenset(), unified=True),))
+    with limited(Limits(cgroup_parent="/")):
+        assert "pybuild-999999999-dead" not in [path.name for path in tmp_path.iterdir()]
+    assert [path.name for path in tmp_path.iterdir()] == ["pybuild-1-alive"]
+
+
+def need_controller(name: str) -> None:
+    if not any(name in each.controllers for each in hierarchies()):
+        pytest.skip(f"needs a writable cgroup with the controller {name}")
+
+
+def test_a_process_beyond_its_memory_is_killed(image: Image) -> None:
+    need_controller("memory")
+    result = image.run(
+        "busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=300M", "count=1", limits=Limits(memory=64 << 20)
+    )
+    assert result.status == ExitStatus(signal=9)
+
+
+def test_a_fork_bomb_is_stopped(image: Image) -> None:
+    need_controller("pids")
+    result = image.shell("i=0; while [ $i -lt 60 ]; do sleep 100 & i=$((i+1)); done; echo all", limits=Limits(pids=20))
+    assert "can't fork" in result.err
+    assert result.out == ""
+
+
+def test_a_group_is_joined_by_its_file(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("memory", "pids")]
+    sandbox._join_cgroups(tuple(os.fsencode(file) for file in files))
+    assert [file.read_text() for file in files] == ["0", "0"]

@@ -1,0 +1,71 @@
+"""What the host permits, told honestly."""
+
+import errno
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from pybuild.runtime.kernel import syscalls
+from pybuild.runtime.sandbox import privileges
+from pybuild.runtime.sandbox.privileges import IdMap, explain, probe, subordinate_ids
+from tests.helpers.hosts import need_root
+from tests.runtime.namespaces import in_mount_namespace
+
+
+def test_root_on_this_host_can_do_everything() -> None:
+    need_root()
+    found = probe()
+    assert (found.euid, found.rootful, found.sandbox, found.overlay) == (0, True, True, True)
+    assert (found.reason, found.hint) == ("", "")
+
+
+def test_only_what_is_asked_for_is_tried() -> None:
+    found = probe(("user",))
+    assert (found.rootful, found.overlay) == (False, False)
+    assert found.reason == ""
+
+
+def test_an_ordinary_user_is_told_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    monkeypatch.setattr(privileges, "_try", lambda _: {"namespaces": errno.EPERM, "user": 0})
+    found = probe()
+    assert (found.sandbox, found.rootful, found.user_namespaces, found.overlay) == (False, False, True, False)
+    assert found.reason == "sandboxes need root, and this is user 65534"
+    assert "become_root" in found.hint
+    assert found.uid_map[0] == IdMap(0, 65534, 1)
+
+
+def test_the_trials_fail_where_the_right_is_missing() -> None:
+    def work() -> object:
+        syscalls.prctl(syscalls.PR_CAPBSET_DROP, 21)  # CAP_SYS_ADMIN; an exec by root takes what the bounding set has
+        return privileges._try(("namespaces", "overlay"))
+
+    assert in_mount_namespace(work) == f"{{'namespaces': {errno.EPERM}, 'overlay': {errno.EPERM}}}"
+
+
+@pytest.mark.parametrize(
+    ("number", "reason", "hint"),
+    [
+        (errno.EPERM, "root may not make namespaces and mounts here (operation not permitted)", "CAP_SYS_ADMIN"),
+        (errno.ENOSYS, "lacks namespaces", "newer kernel"),
+        (errno.ENOSPC, "limit of namespaces", "/proc/sys/user/max_mnt_namespaces"),
+    ],
+)
+def test_each_refusal_has_a_reason_and_a_hint(number: int, reason: str, hint: str) -> None:
+    need_root()
+    error = explain(number)
+    assert reason in str(error)
+    assert hint in error.hint
+
+
+def test_subordinate_ids_follow_the_own_id(tmp_path: Path) -> None:
+    name = pwd.getpwuid(os.geteuid()).pw_name
+    (tmp_path / "subuid").write_text(f"other:1:2\n{name}:100000:65536\n{os.geteuid()}:500000:10\nbroken\n")
+    assert subordinate_ids(tmp_path / "subuid", 7) == (
+        IdMap(0, 7, 1),
+        IdMap(1, 100000, 65536),
+        IdMap(65537, 500000, 10),
+    )
+    assert subordinate_ids(tmp_path / "missing", 7) == (IdMap(0, 7, 1),)

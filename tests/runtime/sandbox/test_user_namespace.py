@@ -1,0 +1,100 @@
+"""An ordinary user as root of a namespace: what is refused, and why; tests/e2e/test_rootless.py builds with it."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.sandbox import user_namespace
+from pybuild.runtime.sandbox.user_namespace import become_root
+
+
+@pytest.fixture
+def ordinary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """User 4242 with ids of its own, and a program for each map; the files stand in the folder that is returned."""
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    monkeypatch.setattr(os, "getegid", lambda: 4243)
+    for name in ("subuid", "subgid"):
+        (tmp_path / name).write_text("4242:500000:65536\n")
+    files = (("newuidmap", tmp_path / "subuid"), ("newgidmap", tmp_path / "subgid"))
+    monkeypatch.setattr(user_namespace, "_WRITERS", files)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    return tmp_path
+
+
+def test_root_stays_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    before = os.readlink("/proc/self/ns/user")
+    become_root()
+    assert os.readlink("/proc/self/ns/user") == before
+
+
+def test_the_user_is_zero_and_its_ids_follow(ordinary: Path) -> None:
+    command = user_namespace._command("newgidmap", ordinary / "subgid", 4243)
+    assert command == ["/usr/bin/newgidmap", str(os.getpid()), "0", "4243", "1", "1", "500000", "65536"]
+
+
+def test_a_missing_program_is_named_with_its_package(ordinary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ordinary
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(SandboxUnavailable, match="user 4242 need the program newuidmap") as caught:
+        become_root()
+    assert "package uidmap" in caught.value.hint
+
+
+def test_too_few_ids_are_refused_before_anything_is_done(ordinary: Path) -> None:
+    (ordinary / "subgid").write_text("4242:500000:1000\n")
+    with pytest.raises(SandboxUnavailable, match=r"no 65536 subordinate ids in .*subgid") as caught:
+        become_root()
+    assert "usermod --add-subuids" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("number", "reason", "hint"),
+    [
+        (errno.ENOSPC, "switched off", "max_user_namespaces"),
+        (errno.EPERM, r"lets user 4242 make no user namespace \(operation not permitted\)", "apparmor_restrict"),
+        (errno.EINVAL, "several threads", "at the start"),
+    ],
+)
+def test_each_refusal_of_the_kernel_is_explained_and_leaves_no_process(
+    ordinary: Path, monkeypatch: pytest.MonkeyPatch, number: int, reason: str, hint: str
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    def fork() -> int:
+        forked.append(real())
+        return forked[-1]
+
+    assert ordinary
+    forked: list[int] = []
+    real = os.fork
+    monkeypatch.setattr(os, "fork", fork)
+    monkeypatch.setattr(user_namespace, "unshare", refuse)
+    with pytest.raises(SandboxUnavailable, match=reason) as caught:
+        become_root()
+    assert hint in caught.value.hint
+    with pytest.raises(ChildProcessError):
+        os.waitpid(forked[0], os.WNOHANG)
+
+
+def test_a_map_that_is_refused_is_an_error(ordinary: Path) -> None:
+    # In a process of its own: it does enter a user namespace, in which root has no map.
+    script = f"""
+import os
+from pathlib import Path
+from pybuild.runtime.sandbox import user_namespace
+os.geteuid = lambda: 4242
+user_namespace._WRITERS = (("false", Path({str(ordinary / "subuid")!r})),) * 2
+try:
+    user_namespace.become_root()
+except user_namespace.SandboxUnavailable as error:
+    print(error, "|", error.hint)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("newuidmap or newgidmap could not give this process its ids | ")
