@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pybuild.builder.oci.streams.pipeline import ZEROS
+from pybuild.builder.oci.streams.blocks import ZEROS
 from pybuild.runtime.stopping import check
 
 _CHUNK = 64 << 10

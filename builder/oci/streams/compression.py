@@ -16,8 +16,9 @@ from typing import Any, BinaryIO, Protocol, cast
 from pybuild.builder.oci.errors import LayerError, OciError
 from pybuild.builder.oci.limits import DEFAULT_LIMITS, Limits
 from pybuild.builder.oci.streams import zstd_frames
+from pybuild.builder.oci.streams.blocks import Blocks, zero_block
 from pybuild.builder.oci.streams.older_compression import HEAD, older_pieces
-from pybuild.builder.oci.streams.pipeline import PIECE, ZEROS, Blocks, Pool, Stage
+from pybuild.builder.oci.streams.pipeline import PIECE, Pool, Stage
 from pybuild.builder.oci.streams.reading import PieceReader, Readable, Source
 
 Sink = Callable[[bytes | memoryview], None]
@@ -144,22 +145,27 @@ def _deflate_block(level: int) -> Callable[[bytes | memoryview], bytes]:
         compressor = library.compressobj(level, zlib.DEFLATED, -15)
         return bytes(compressor.compress(block) + compressor.flush(zlib.Z_SYNC_FLUSH))
 
-    hole: list[bytes] = []
-
-    def deflate_or_recall(block: bytes | memoryview) -> bytes:
-        if block is not ZEROS:
-            return deflate(block)
-        if not hole:
-            hole.append(deflate(block))
-        return hole[0]
-
-    return deflate_or_recall
+    return _recalling(deflate, zero_block(PIECE))
 
 
 def _zstd_block(level: int) -> Callable[[bytes | memoryview], bytes]:
     import zstandard
 
-    return lambda block: zstandard.ZstdCompressor(level=level).compress(block)
+    return _recalling(lambda block: zstandard.ZstdCompressor(level=level).compress(block), zero_block(_ZSTD_BLOCK))
+
+
+def _recalling(compress: Callable[[bytes | memoryview], bytes], hole: bytes) -> Callable[[bytes | memoryview], bytes]:
+    """Return *compress*, which works on the block *hole*, of which large files may have thousands, only once."""
+    known: list[bytes] = []
+
+    def compress_or_recall(block: bytes | memoryview) -> bytes:
+        if block is not hole:
+            return compress(block)
+        if not known:
+            known.append(compress(block))
+        return known[0]
+
+    return compress_or_recall
 
 
 def decompressing(stream: Readable, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:

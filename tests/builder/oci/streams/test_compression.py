@@ -12,6 +12,7 @@ import zstandard
 
 from pybuild.builder.oci.errors import LayerError, OciError
 from pybuild.builder.oci.limits import Limits
+from pybuild.builder.oci.streams.blocks import ZEROS
 from pybuild.builder.oci.streams.compression import check_level, decompressing, open_compressor
 from tests.helpers.hosts import need_programs
 
@@ -57,6 +58,17 @@ def test_the_bytes_do_not_depend_on_threads_or_on_how_the_data_comes(algorithm: 
     first = compressed(data, algorithm, threads=1)
     assert compressed(data, algorithm, threads=2, piece=3 * MIB) == first
     assert compressed(data, algorithm, threads=5, piece=77_777) == first
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_bytes_do_not_depend_on_whether_zeros_are_known_to_be_zeros(algorithm: str) -> None:
+    pieces = [b"1" * MIB, *[ZEROS] * 13, b"2" * MIB, *[ZEROS] * 5, b"3"]
+    out: list[bytes] = []
+    compressor = open_compressor(algorithm, None, lambda block: out.append(bytes(block)))
+    for piece in pieces:
+        compressor.write(piece)
+    compressor.close()
+    assert b"".join(out) == compressed(b"".join(pieces), algorithm)
 
 
 @pytest.mark.parametrize("level", range(10))

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pybuild.builder.oci.streams.pipeline import Blocks, Pool, Stage, read_ahead
+from pybuild.builder.oci.streams.pipeline import Pool, Stage, read_ahead
 
 
 class Broken(Exception):
@@ -18,29 +18,6 @@ def put_all(stage: Stage[int] | Pool[int, int]) -> None:
     for item in range(100):
         stage.put(item)
     stage.close()
-
-
-@pytest.mark.parametrize("sizes", [[], [0], [3, 3, 3], [10], [20], [25, 1], [4, 10, 6, 35], [9, 1, 10]])
-def test_blocks_have_one_size_however_the_data_comes(sizes: list[int]) -> None:
-    data = bytes(range(sum(sizes)))
-    got: list[bytes] = []
-    blocks = Blocks(lambda block: got.append(bytes(block)), 10)
-    at = 0
-    for size in sizes:
-        blocks.write(data[at : at + size])
-        at += size
-    blocks.flush()
-    assert b"".join(got) == data
-    assert [len(block) for block in got[:-1]] == [10] * (len(got) - 1)
-
-
-def test_a_block_that_was_given_away_is_not_written_again() -> None:
-    got: list[bytes | memoryview] = []
-    blocks = Blocks(got.append, 4)
-    for piece in (b"abc", b"def", b"ghij"):
-        blocks.write(piece)
-    blocks.flush()
-    assert b"".join(got) == b"abcdefghij"
 
 
 def test_a_single_item_needs_no_thread() -> None:
