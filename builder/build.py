@@ -22,7 +22,7 @@ from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Request
 from pybuild.builder.solve.solver import solve_with_keys
 from pybuild.builder.sources.pins import Remotes
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
 from pybuild.runtime.values import frozen
 
@@ -43,7 +43,7 @@ class Outcome:
     """Of a build of several targets, (stage, outcome) of each; the rest is that of the last."""
 
 
-def build(request: Request, machine: Machine, progress: Progress = silent) -> Outcome:
+def build(request: Request, store: Store, progress: Progress = silent) -> Outcome:
     """Build the target of a Dockerfile, keep the image in the store and write it to the outputs.
 
     Nothing is named or written unless the whole build succeeds; steps that were finished stay in the cache.
@@ -57,28 +57,28 @@ def build(request: Request, machine: Machine, progress: Progress = silent) -> Ou
         from pybuild.builder.definition.once import read_once
 
         with read_once(request) as again:
-            return _build(again, machine, progress)
-    return _build(request, machine, progress)
+            return _build(again, store, progress)
+    return _build(request, store, progress)
 
 
-def _build(request: Request, machine: Machine, progress: Progress) -> Outcome:
+def _build(request: Request, store: Store, progress: Progress) -> Outcome:
     full_names(request.tags)
     multi.check_request(request)
     check_forms(request)
     reporter = Reporter(progress)
-    remotes = Remotes(request, machine, reporter)
-    with machine.in_use():
-        file = load_definition(request, machine, remotes, reporter)
+    remotes = Remotes(request, store, reporter)
+    with store.in_use():
+        file = load_definition(request, store, remotes, reporter)
         with file.located(), _early_warnings(file, request, progress):
-            request = timed(with_epoch(file, request, machine, remotes, reporter))
-            plans = _plans(file, request, machine, remotes)
+            request = timed(with_epoch(file, request, store, remotes, reporter))
+            plans = _plans(file, request, store, remotes)
         _warn(plans, useless_ignore_files(request), progress)
-        with file.located(), _caches(request, machine, reporter):
+        with file.located(), _caches(request, store, reporter):
             if request.targets:
-                return _for_targets(plans, request, machine, reporter)
+                return _for_targets(plans, request, store, reporter)
             if request.platforms:
-                return _for_platforms(plans, request, machine, reporter)
-            return _for_one(plans[0][1], request, machine, reporter)
+                return _for_platforms(plans, request, store, reporter)
+            return _for_one(plans[0][1], request, store, reporter)
 
 
 @contextmanager
@@ -107,63 +107,63 @@ def _warn(plans: Plans, remarks: Iterable[str], progress: Progress) -> None:
         )
 
 
-def _plans(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes) -> Plans:
+def _plans(file: DockerfileText, request: Request, store: Store, remotes: Remotes) -> Plans:
     """Return the plan of the build, or of a build of several targets or platforms those of all."""
     if request.targets:
-        return multi.make_target_plans(file, request, machine, remotes)
+        return multi.make_target_plans(file, request, store, remotes)
     if request.platforms:
-        return multi.make_plans(file, request, machine, remotes)
-    return (("", make_plan(file, request, machine, remotes)),)
+        return multi.make_plans(file, request, store, remotes)
+    return (("", make_plan(file, request, store, remotes)),)
 
 
-def _for_one(plan: Plan, request: Request, machine: Machine, reporter: Reporter) -> Outcome:
+def _for_one(plan: Plan, request: Request, store: Store, reporter: Reporter) -> Outcome:
     reporter.expect(plan, multi.last_steps(request))
-    solved = solve_with_keys(plan, request, machine, reporter)
+    solved = solve_with_keys(plan, request, store, reporter)
     with reporter.step("exporting to image") as step:
-        image = multi.assemble_one(plan, solved, request, machine)
+        image = multi.assemble_one(plan, solved, request, store)
         step.status(f"writing image {image.id}")
-        kept = export(image.descriptor, request.tags, request, machine, step)
+        kept = export(image.descriptor, request.tags, request, store, step)
         outcome = Outcome(image_id=image.id, descriptor=kept.descriptor, names=kept.names, created=image.config.created)
-    multi.export_caches((solved,), request, machine, reporter)
+    multi.export_caches((solved,), request, store, reporter)
     return outcome
 
 
-def _for_platforms(plans: Plans, request: Request, machine: Machine, reporter: Reporter) -> Outcome:
-    solved = multi.solve_plans(plans, request, machine, reporter)
+def _for_platforms(plans: Plans, request: Request, store: Store, reporter: Reporter) -> Outcome:
+    solved = multi.solve_plans(plans, request, store, reporter)
     with reporter.step("exporting to image") as step:
-        images = multi.assemble_all(plans, solved, request, machine)
+        images = multi.assemble_all(plans, solved, request, store)
         for image in images:
             step.status(f"writing image {image.image_id}")
-        index = multi.write_index(images, request, machine)
-        kept = export(index, request.tags, request, machine, step)
+        index = multi.write_index(images, request, store)
+        kept = export(index, request.tags, request, store, step)
         found = kept.descriptor
         created = max(image.created for image in images)
         outcome = Outcome(image_id=found.digest, descriptor=found, names=kept.names, created=created, platforms=images)
-    multi.export_caches(solved, request, machine, reporter)
+    multi.export_caches(solved, request, store, reporter)
     return outcome
 
 
-def _for_targets(plans: Plans, request: Request, machine: Machine, reporter: Reporter) -> Outcome:
-    solved = multi.solve_plans(plans, request, machine, reporter)
-    images = multi.assemble_all(plans, solved, request, machine)
+def _for_targets(plans: Plans, request: Request, store: Store, reporter: Reporter) -> Outcome:
+    solved = multi.solve_plans(plans, request, store, reporter)
+    images = multi.assemble_all(plans, solved, request, store)
     outcomes = []
     for target, image in zip(request.targets, images, strict=True):
         with reporter.step(f"exporting {target.stage} to image") as step:
             step.status(f"writing image {image.image_id}")
-            kept = export(image.descriptor, target.tags, request, machine, step)
+            kept = export(image.descriptor, target.tags, request, store, step)
             outcome = Outcome(
                 image_id=image.image_id, descriptor=kept.descriptor, names=kept.names, created=image.created
             )
             outcomes.append((target.stage, outcome))
-    export_together([image.descriptor for image in images], request, machine, reporter)
-    multi.export_caches(solved, request, machine, reporter)
+    export_together([image.descriptor for image in images], request, store, reporter)
+    multi.export_caches(solved, request, store, reporter)
     return replace(outcomes[-1][1], targets=tuple(outcomes))
 
 
-def _caches(request: Request, machine: Machine, reporter: Reporter) -> AbstractContextManager[None]:
+def _caches(request: Request, store: Store, reporter: Reporter) -> AbstractContextManager[None]:
     """Let the cache ask other caches, when there are any to ask."""
     if not request.cache_from:
         return nullcontext()
     from pybuild.builder.caches.imported import imported
 
-    return imported(request, machine, reporter)
+    return imported(request, store, reporter)

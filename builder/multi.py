@@ -20,7 +20,7 @@ from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Request
 from pybuild.builder.solve.solver import Solved, solve_all
 from pybuild.builder.sources.pins import Remotes
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
 
 Plans = tuple[tuple[str, Plan], ...]
@@ -61,25 +61,25 @@ def _check_targets(request: Request) -> None:
             raise RequestError(f"--output type={output.type} takes one target", hint="build one after another")
 
 
-def make_target_plans(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes) -> Plans:
+def make_target_plans(file: DockerfileText, request: Request, store: Store, remotes: Remotes) -> Plans:
     """Return the plan of each target of *request*; no platform is named."""
     requests = (replace(request, target=target.stage, targets=()) for target in request.targets)
-    return tuple(("", make_plan(file, each, machine, remotes)) for each in requests)
+    return tuple(("", make_plan(file, each, store, remotes)) for each in requests)
 
 
-def make_plans(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes) -> Plans:
+def make_plans(file: DockerfileText, request: Request, store: Store, remotes: Remotes) -> Plans:
     """Return (platform, plan) for each platform of *request*, platforms in normal form and each once."""
     names = dict.fromkeys(str(wanted_platform(text)) for text in request.platforms)
     return tuple(
-        (name, make_plan(file, replace(request, platform=name, platforms=()), machine, remotes)) for name in names
+        (name, make_plan(file, replace(request, platform=name, platforms=()), store, remotes)) for name in names
     )
 
 
-def solve_plans(plans: Plans, request: Request, machine: Machine, reporter: Reporter) -> tuple[Solved, ...]:
+def solve_plans(plans: Plans, request: Request, store: Store, reporter: Reporter) -> tuple[Solved, ...]:
     """Solve the target of each plan; what several plans share is done once."""
     merged = merge(plans)
     reporter.expect(merged.plan, last_steps(request))
-    return solve_all(merged.plan, merged.targets, request, machine, reporter)
+    return solve_all(merged.plan, merged.targets, request, store, reporter)
 
 
 def last_steps(request: Request) -> int:
@@ -88,34 +88,32 @@ def last_steps(request: Request) -> int:
     return (len(request.targets) or 1) + bool(archives) + sum(spec.type != "inline" for spec in request.cache_to)
 
 
-def assemble_all(
-    plans: Plans, solved: tuple[Solved, ...], request: Request, machine: Machine
-) -> tuple[PlatformImage, ...]:
+def assemble_all(plans: Plans, solved: tuple[Solved, ...], request: Request, store: Store) -> tuple[PlatformImage, ...]:
     """Write the image of each plan to the store."""
     images = []
     for (platform, plan), own in zip(plans, solved, strict=True):
-        image = assemble_one(plan, own, request, machine)
+        image = assemble_one(plan, own, request, store)
         created = image.config.created
         images.append(PlatformImage(platform=platform, image_id=image.id, descriptor=image.descriptor, created=created))
     return tuple(images)
 
 
-def assemble_one(plan: Plan, solved: Solved, request: Request, machine: Machine) -> Image:
+def assemble_one(plan: Plan, solved: Solved, request: Request, store: Store) -> Image:
     """Write the image of *plan* to the store, without a name."""
     config = ImageConfig.from_json(plan.config.encode())
     if request.cache_to:
         from pybuild.builder.caches.export import inline
 
-        config = replace(config, build_cache=inline(solved.finished, request, machine))
+        config = replace(config, build_cache=inline(solved.finished, request, store))
     layers = solved.layers
     if request.squash:
         from pybuild.builder.image.squash import squashed
 
-        config, layers = squashed(config, layers, request, machine)
+        config, layers = squashed(config, layers, request, store)
     image = assemble(
         config,
         layers,
-        machine.blobs,
+        store.blobs,
         planned=plan.created,
         epoch=request.source_date_epoch,
         annotations=manifest_annotations(request, config),
@@ -124,17 +122,17 @@ def assemble_one(plan: Plan, solved: Solved, request: Request, machine: Machine)
     return replace(image, descriptor=noted)
 
 
-def export_caches(solved: tuple[Solved, ...], request: Request, machine: Machine, reporter: Reporter) -> None:
+def export_caches(solved: tuple[Solved, ...], request: Request, store: Store, reporter: Reporter) -> None:
     """Write the caches that were asked for; each has the steps of all images. Raises BuildError."""
     if request.cache_to:
         from pybuild.builder.caches.export import export
 
         targets = tuple(target for each in solved for target in each.finished.targets)
-        export(replace(solved[0].finished, targets=targets), request, machine, reporter)
+        export(replace(solved[0].finished, targets=targets), request, store, reporter)
 
 
-def write_index(images: tuple[PlatformImage, ...], request: Request, machine: Machine) -> Descriptor:
+def write_index(images: tuple[PlatformImage, ...], request: Request, store: Store) -> Descriptor:
     """Write the index that lists *images*, in their order."""
     index = Index(manifests=tuple(image.descriptor for image in images), annotations=index_annotations(request))
-    descriptor = machine.blobs.put(index.to_json(), index.media_type)
+    descriptor = store.blobs.put(index.to_json(), index.media_type)
     return replace(descriptor, annotations=index_annotations(request, "index-descriptor"))

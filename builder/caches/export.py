@@ -13,20 +13,20 @@ from pybuild.builder.plan.finished import Finished
 from pybuild.builder.progress import Warned
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import CacheSpec, Request
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 _AT_ONCE = 4
 
 
-def export(finished: Finished, request: Request, machine: Machine, reporter: Reporter) -> None:
+def export(finished: Finished, request: Request, store: Store, reporter: Reporter) -> None:
     """Write the caches that were asked for, at the same time.
 
     Raises:
         BuildError: one could not be written, and ``ignore-error`` is not set for it. The image is in the store.
     """
-    work = [(spec, _remembered(spec, finished, machine, reporter)) for spec in _active(request, reporter)]
+    work = [(spec, _remembered(spec, finished, store, reporter)) for spec in _active(request, reporter)]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        for end in [pool.submit(_keep, *item, machine, reporter) for item in work]:
+        for end in [pool.submit(_keep, *item, store, reporter) for item in work]:
             end.result()
 
 
@@ -45,36 +45,36 @@ def _active(request: Request, reporter: Reporter) -> list[CacheSpec]:
     return active
 
 
-def inline(finished: Finished, request: Request, machine: Machine) -> str:
+def inline(finished: Finished, request: Request, store: Store) -> str:
     """Return the document that goes into the config of the image, "" when ``type=inline`` is not asked for.
 
     Of a build for several platforms *finished* has one target, that of this image.
     """
     if not any(spec.type == "inline" for spec in request.cache_to):
         return ""
-    remembered = gather(finished, machine, everything=False)
+    remembered = gather(finished, store, everything=False)
     # The same image must come out whenever it is made: nothing in it says more than SOURCE_DATE_EPOCH.
     records = {key: tuple(replace(layer, made="") for layer in layers) for key, layers in remembered.records.items()}
     return replace(remembered, records=records).to_json().decode()
 
 
-def _remembered(spec: CacheSpec, finished: Finished, machine: Machine, reporter: Reporter) -> Remembered:
+def _remembered(spec: CacheSpec, finished: Finished, store: Store, reporter: Reporter) -> Remembered:
     mounts: tuple[Mount, ...] = ()
     if (wanted := spec.option("mounts")) not in {"", "false", "0"}:
         from pybuild.builder.caches.mounts import mount_names, packed
 
         ids = None if spec.flag("mounts") else frozenset(wanted.split(";"))
-        names = mount_names(finished, machine, lambda name: ids is None or name in ids)
+        names = mount_names(finished, store, lambda name: ids is None or name in ids)
         with reporter.step(f"packing {len(names)} cache mounts"):
-            mounts = tuple(packed(names, machine, lambda text: reporter.progress(Warned(message=text))))
-    return gather(finished, machine, everything=spec.option("mode") == "max", mounts=mounts)
+            mounts = tuple(packed(names, store, lambda text: reporter.progress(Warned(message=text))))
+    return gather(finished, store, everything=spec.option("mode") == "max", mounts=mounts)
 
 
-def _keep(spec: CacheSpec, remembered: Remembered, machine: Machine, reporter: Reporter) -> None:
+def _keep(spec: CacheSpec, remembered: Remembered, store: Store, reporter: Reporter) -> None:
     place = place_of(spec)
     step = reporter.begin(f"exporting cache to {place.name}")
     try:
-        place.keep(compressed(remembered, spec, machine.blobs), machine, step.status)
+        place.keep(compressed(remembered, spec, store.blobs), store, step.status)
     except (OciError, OSError) as error:
         step.fail(error)
         why = reason(error).removeprefix(f"{place.name}: ")

@@ -9,10 +9,10 @@ from pybuild.builder.plan.keys import picks, selection_key
 from pybuild.builder.plan.ops import Base, Local, Scratch
 from pybuild.builder.plan.plan import Plan
 from pybuild.builder.store.cache import Layers
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 
-def gather(finished: Finished, machine: Machine, *, everything: bool, mounts: tuple[Mount, ...] = ()) -> Remembered:
+def gather(finished: Finished, store: Store, *, everything: bool, mounts: tuple[Mount, ...] = ()) -> Remembered:
     """Return what is remembered of a plan that has been solved.
 
     With *everything* (``mode=max``) that is every vertex, else those whose layers the images have. What this build did
@@ -26,13 +26,13 @@ def gather(finished: Finished, machine: Machine, *, everything: bool, mounts: tu
             continue
         if plan.is_mounted_context(place):
             continue  # who builds has these files, with their exact times
-        layers = _record(keys[place], machine)
+        layers = _record(keys[place], store)
         if layers is not None:
             records[keys[place]] = layers
             if place in finished.own_keys:
                 # On another root this layer is the same; the record of its own may not be in this store.
                 records[finished.own_keys[place]] = layers[-1:]
-    return Remembered(records=records, selections=_selections(plan, keys, machine), mounts=mounts)
+    return Remembered(records=records, selections=_selections(plan, keys, store), mounts=mounts)
 
 
 def _chain(plan: Plan, place: int) -> Iterator[int]:
@@ -43,14 +43,14 @@ def _chain(plan: Plan, place: int) -> Iterator[int]:
         yield place
 
 
-def _record(key: Digest, machine: Machine) -> Layers | None:
-    layers = machine.cache.record(key)
-    if layers is not None and all(machine.blobs.has(layer.descriptor) for layer in layers if layer.created):
+def _record(key: Digest, store: Store) -> Layers | None:
+    layers = store.cache.record(key)
+    if layers is not None and all(store.blobs.has(layer.descriptor) for layer in layers if layer.created):
         return layers
-    return machine.cache.brought(key)
+    return store.cache.brought(key)
 
 
-def _selections(plan: Plan, keys: Mapping[int, Digest], machine: Machine) -> dict[Digest, Digest]:
+def _selections(plan: Plan, keys: Mapping[int, Digest], store: Store) -> dict[Digest, Digest]:
     found = {}
     for vertex in plan.vertices:
         for pick in picks(vertex.op):
@@ -58,7 +58,7 @@ def _selections(plan: Plan, keys: Mapping[int, Digest], machine: Machine) -> dic
             if source not in keys:
                 continue
             key = selection_key(vertex.op, pick, keys[source])
-            content = machine.cache.selection(key)
+            content = store.cache.selection(key)
             if content is not None:
                 found[key] = content
     return found

@@ -24,7 +24,7 @@ from pybuild.builder.oci.errors import ImageNotFound, OciError, SizeMismatch
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.registry.wire.retry import Retry
 from pybuild.builder.request import CacheSpec
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar.golang import parse_duration
 
 _AT_ONCE = 4
@@ -65,9 +65,9 @@ class GhaPlace:
         self._seconds = parse_duration(spec.option("timeout") or _TIMEOUT) / 1e9
         self.name = f"GitHub Actions Cache, scope {self._scope}"
 
-    def load(self, machine: Machine, tell: Tell = untold) -> Remembered:
+    def load(self, store: Store, tell: Tell = untold) -> Remembered:
         """Return what is known in the branches that the token may read, the first of them before the others."""
-        del machine
+        del store
         found = []
         with self._open(tell) as (service, wire):
             for branch, _ in branches(self._token):
@@ -80,18 +80,18 @@ class GhaPlace:
         selections = {key: content for cache in reversed(found) for key, content in cache.selections.items()}
         return Remembered(records=records, selections=selections, mounts=tuple(m for c in found for m in c.mounts))
 
-    def bring(self, blobs: Iterable[Descriptor], machine: Machine, status: Status) -> None:
+    def bring(self, blobs: Iterable[Descriptor], store: Store, status: Status) -> None:
         """Download layers, verified."""
         with self._open(telling(status)) as (service, wire), ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-            for end in [pool.submit(_fetch, blob, service, wire, machine, status) for blob in blobs]:
+            for end in [pool.submit(_fetch, blob, service, wire, store, status) for blob in blobs]:
                 end.result()
 
-    def keep(self, remembered: Remembered, machine: Machine, status: Status) -> None:
+    def keep(self, remembered: Remembered, store: Store, status: Status) -> None:
         """Upload the layers that the service does not have, then the document under the next number."""
         writable = [branch for branch, permission in branches(self._token) if permission & _WRITE]
         with self._open(telling(status)) as (service, _):
             with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-                for end in [pool.submit(_upload, blob, service, machine, status) for blob in remembered.blobs]:
+                for end in [pool.submit(_upload, blob, service, store, status) for blob in remembered.blobs]:
                     end.result()
             self._save_document(service, writable[-1] if writable else "", remembered.to_json())
 
@@ -169,14 +169,14 @@ def _document(entry: Entry, wire: Wire) -> bytes:
     return bytes(body)
 
 
-def _fetch(blob: Descriptor, service: Service, wire: Wire, machine: Machine, status: Status) -> None:
+def _fetch(blob: Descriptor, service: Service, wire: Wire, store: Store, status: Status) -> None:
     """Bring one layer; what comes must have its digest and size."""
     entry = service.find(_blob_key(blob))
     if entry is None or entry.key != _blob_key(blob):
         raise ImageNotFound(f"layer {blob.digest} is not in the cache any more")
 
     def read() -> None:
-        with wire.reading(entry.url) as pieces, machine.blobs.writer(blob.digest.algorithm) as writer:
+        with wire.reading(entry.url) as pieces, store.blobs.writer(blob.digest.algorithm) as writer:
             for piece in pieces:
                 writer.write(piece)
                 if writer.size > blob.size:
@@ -187,12 +187,12 @@ def _fetch(blob: Descriptor, service: Service, wire: Wire, machine: Machine, sta
     wire.again(read)
 
 
-def _upload(blob: Descriptor, service: Service, machine: Machine, status: Status) -> None:
+def _upload(blob: Descriptor, service: Service, store: Store, status: Status) -> None:
     """Write one layer, unless it is there or somebody else is writing it."""
     key = _blob_key(blob)
     if service.find(key) is not None:
         status(str(blob.digest), blob.size, blob.size)
         return
-    with machine.blobs.open(blob) as file, suppress(AlreadyThere):
+    with store.blobs.open(blob) as file, suppress(AlreadyThere):
         content = Content(file=file, size=blob.size, sent=lambda count: status(str(blob.digest), count, blob.size))
         service.save(key, content)

@@ -21,27 +21,27 @@ from pybuild.builder.progress import Warned
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Request
 from pybuild.builder.store.cache import BuiltLayer, Layers
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 _AT_ONCE = 4
 
 
 @contextmanager
-def imported(request: Request, machine: Machine, reporter: Reporter) -> Iterator[None]:
+def imported(request: Request, store: Store, reporter: Reporter) -> Iterator[None]:
     """Let the cache ask those of ``--cache-from``, in their order, as long as the block runs."""
     places = [place_of(spec) for spec in request.cache_from]
-    machine.cache.elsewhere = Imported(places, machine, reporter)
+    store.cache.elsewhere = Imported(places, store, reporter)
     try:
         yield
     finally:
-        machine.cache.elsewhere = None
+        store.cache.elsewhere = None
 
 
 class Imported:
     """Several caches as one. May be used by several threads."""
 
-    def __init__(self, places: Iterable[Place], machine: Machine, reporter: Reporter) -> None:
-        self._machine, self._reporter = machine, reporter
+    def __init__(self, places: Iterable[Place], store: Store, reporter: Reporter) -> None:
+        self._store, self._reporter = store, reporter
         self._lock = threading.Lock()
         self._warned: set[str] = set()
         self._seen: set[tuple[str, str]] = set()
@@ -74,7 +74,7 @@ class Imported:
         from pybuild.builder.caches.mounts import unpack_mount
 
         try:
-            unpack_mount(mount, folder, self._machine)
+            unpack_mount(mount, folder, self._store)
         except (OciError, OSError) as error:
             self._warn(place, error)
             return False
@@ -83,7 +83,7 @@ class Imported:
     def _load(self, place: Place) -> tuple[Place, Remembered] | None:
         step = self._reporter.begin(f"importing cache manifest from {place.name}")
         try:
-            found = place.load(self._machine, step.say)
+            found = place.load(self._store, step.say)
         except (OciError, OSError) as error:
             step.fail(error)
             self._warn(place, error)
@@ -108,10 +108,10 @@ class Imported:
             return True
 
     def _fetch(self, place: Place, layers: list[BuiltLayer], status: Callable[[str, int, int], None]) -> None:
-        blobs = self._machine.blobs
+        blobs = self._store.blobs
         missing = [layer.descriptor for layer in layers if not blobs.has(layer.descriptor)]
         if missing:
-            place.bring(missing, self._machine, status)
+            place.bring(missing, self._store, status)
         # Also of a blob that was here before: what it unpacks to is the word of the cache.
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             found = pool.map(lambda layer: diff_id(blobs, layer.descriptor), layers)

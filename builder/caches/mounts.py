@@ -19,7 +19,7 @@ from pybuild.builder.plan.finished import Finished
 from pybuild.builder.plan.ops import Base, Local, Run, Scratch
 from pybuild.builder.sources.bases import base_layers
 from pybuild.builder.store.cache import BuiltLayer, Layers
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.changes import tree_changes
@@ -27,7 +27,7 @@ from pybuild.runtime.snapshots.changes import tree_changes
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def mount_names(finished: Finished, machine: Machine, wanted: Callable[[str], bool]) -> tuple[str, ...]:
+def mount_names(finished: Finished, store: Store, wanted: Callable[[str], bool]) -> tuple[str, ...]:
     """Return the names of the cache mounts of a plan whose ids are *wanted*, each once.
 
     One that begins with files of an image or a stage (``from``) has their layers in its name; it is left out when
@@ -41,23 +41,23 @@ def mount_names(finished: Finished, machine: Machine, wanted: Callable[[str], bo
         for mount in mounts:
             if mount.kind != "cache" or not wanted(mount.id or mount.target):
                 continue
-            layers = () if mount.input < 0 else _layers(finished, vertex.inputs[mount.input], machine)
+            layers = () if mount.input < 0 else _layers(finished, vertex.inputs[mount.input], store)
             if layers is not None:
                 names[cache_name(mount) + origin(mount, layers)] = None
     return tuple(names)
 
 
-def _layers(finished: Finished, place: int, machine: Machine) -> Layers | None:
+def _layers(finished: Finished, place: int, store: Store) -> Layers | None:
     match finished.plan.vertices[place].op:
         case Base() as op:
-            return base_layers(op, machine)
+            return base_layers(op, store)
         case Scratch() | Local():
             return ()
         case _:
-            return machine.cache.record(finished.keys[place]) if place in finished.keys else None
+            return store.cache.record(finished.keys[place]) if place in finished.keys else None
 
 
-def packed(names: Iterable[str], machine: Machine, warn: Callable[[str], None]) -> Iterator[Mount]:
+def packed(names: Iterable[str], store: Store, warn: Callable[[str], None]) -> Iterator[Mount]:
     """Yield what these cache mounts hold; what cannot be packed, or changes meanwhile, is left out with a warning.
 
     One that this store does not have, because no step needed it, is taken from the caches that the build imports.
@@ -66,19 +66,19 @@ def packed(names: Iterable[str], machine: Machine, warn: Callable[[str], None]) 
 
     for name in names:
         try:
-            with machine.locks.exclusive(f"make {name}", waiting=partial(_wait, machine, name)):
-                folder = present_mount(name, machine)
+            with store.locks.exclusive(f"make {name}", waiting=partial(_wait, store, name)):
+                folder = present_mount(name, store)
             if folder is not None:
-                yield _pack(name, folder, machine)
+                yield _pack(name, folder, store)
         except (OciError, OSError) as error:
             warn(f"{name} is not exported: {reason(error)}")
 
 
-def _pack(name: str, folder: Path, machine: Machine) -> Mount:
+def _pack(name: str, folder: Path, store: Store) -> Mount:
     with (
-        machine.locks.exclusive(name, waiting=partial(_wait, machine, name)),
+        store.locks.exclusive(name, waiting=partial(_wait, store, name)),
         Root.open_host(folder) as root,
-        LayerWriter(machine.blobs) as writer,
+        LayerWriter(store.blobs) as writer,
     ):
         found = os.fstat(root.fd)
         pack_changes(writer, root.fd, tree_changes(None, root.fd))
@@ -88,11 +88,11 @@ def _pack(name: str, folder: Path, machine: Machine) -> Mount:
     return Mount(name=name, layer=built, mode=found.st_mode & 0o7777, uid=found.st_uid, gid=found.st_gid)
 
 
-def _wait(machine: Machine, name: str) -> None:
-    machine.tell(f"waiting for a step that uses the {name}")
+def _wait(store: Store, name: str) -> None:
+    store.tell(f"waiting for a step that uses the {name}")
 
 
-def unpack_mount(mount: Mount, folder: Path, machine: Machine) -> None:
+def unpack_mount(mount: Mount, folder: Path, store: Store) -> None:
     """Let *folder*, which is not there, be what the cache mount held. The caller has the lock for it.
 
     Raises:
@@ -104,7 +104,7 @@ def unpack_mount(mount: Mount, folder: Path, machine: Machine) -> None:
         remove_tree(folders, new.name)  # what a killed builder left
         new.mkdir(mode=0o700)
         handle = os.open(new, _FOLDER)
-        with Root(handle) as root, machine.blobs.open(mount.layer.descriptor) as stream:
+        with Root(handle) as root, store.blobs.open(mount.layer.descriptor) as stream:
             unpack(stream, root.fd, overlay=False, diff_id=Digest.parse(mount.layer.diff_id))
             os.fchown(root.fd, mount.uid, mount.gid)
             os.fchmod(root.fd, mount.mode)

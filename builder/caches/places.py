@@ -19,8 +19,8 @@ from pybuild.builder.oci.json_text import DOCUMENT_LIMIT as MANIFEST_LIMIT
 from pybuild.builder.oci.layout import Layout
 from pybuild.builder.oci.model import Descriptor, Manifest
 from pybuild.builder.request import CacheSpec
-from pybuild.builder.store.machine import Machine
 from pybuild.builder.store.room import writing
+from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.filelock import exclusive, shared
 
 _AT_ONCE = 4
@@ -48,15 +48,15 @@ class Place(Protocol):
     name: str
     """For messages."""
 
-    def load(self, machine: Machine, tell: Tell = untold) -> Remembered:
+    def load(self, store: Store, tell: Tell = untold) -> Remembered:
         """Return what the cache knows; no layer is brought. *tell* takes what is waited for."""
         ...
 
-    def bring(self, blobs: Iterable[Descriptor], machine: Machine, status: Status) -> None:
+    def bring(self, blobs: Iterable[Descriptor], store: Store, status: Status) -> None:
         """Bring layers of the cache into the store, verified."""
         ...
 
-    def keep(self, remembered: Remembered, machine: Machine, status: Status) -> None:
+    def keep(self, remembered: Remembered, store: Store, status: Status) -> None:
         """Make the cache hold this, instead of what it held."""
         ...
 
@@ -128,25 +128,25 @@ class LocalPlace:
         self._reset = spec.flag("reset")
         self.name = str(self._folder)
 
-    def load(self, machine: Machine, tell: Tell = untold) -> Remembered:
-        """Read the documents where they are; *machine* is not written to."""
-        del machine, tell
+    def load(self, store: Store, tell: Tell = untold) -> Remembered:
+        """Read the documents where they are; *store* is not written to."""
+        del store, tell
         blobs = BlobStore(self._folder)
         return read_caches(self._descriptor(blobs), blobs)
 
-    def bring(self, blobs: Iterable[Descriptor], machine: Machine, status: Status) -> None:
+    def bring(self, blobs: Iterable[Descriptor], store: Store, status: Status) -> None:
         """Copy layers into the store."""
-        _copy(BlobStore(self._folder), machine.blobs, blobs, status)
+        _copy(BlobStore(self._folder), store.blobs, blobs, status)
 
-    def keep(self, remembered: Remembered, machine: Machine, status: Status) -> None:
+    def keep(self, remembered: Remembered, store: Store, status: Status) -> None:
         """Copy what is not there; the tag moves when all of it is."""
         with writing(self._folder):
-            self._write(remembered, machine, status)
+            self._write(remembered, store, status)
 
-    def _write(self, remembered: Remembered, machine: Machine, status: Status) -> None:
+    def _write(self, remembered: Remembered, store: Store, status: Status) -> None:
         there = BlobStore(self._folder)
         with _layout_folder(self._folder), shared(self._folder / _WRITERS):
-            _copy(machine.blobs, there, remembered.blobs, status)
+            _copy(store.blobs, there, remembered.blobs, status)
             Layout(self._folder).tag(self._tag, write_manifest(remembered, there))
         if self._reset:
             with exclusive(self._folder / _WRITERS):

@@ -10,7 +10,7 @@ from pybuild.builder.oci.registry.registry import Registry, open_registry
 from pybuild.builder.oci.registry.transfer.push import PushOptions
 from pybuild.builder.request import CacheSpec
 from pybuild.builder.sources.registry_access import access_of
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import DEFAULT_TAG, parse_reference
 
 _READ = {CONFIG_TYPE} | media.CONFIGS
@@ -24,26 +24,26 @@ class RegistryPlace:
         self._reference = parse_reference(self.name)
         self._insecure = spec.flag("registry.insecure")
 
-    def load(self, machine: Machine, tell: Tell = untold) -> Remembered:
+    def load(self, store: Store, tell: Tell = untold) -> Remembered:
         """Bring the documents of the cache."""
         name = self._reference
-        with self._open(machine, tell) as registry:
-            pinned, blobs = registry.resolve_all(name.repository, name.digest or name.tag or DEFAULT_TAG, machine.blobs)
+        with self._open(store, tell) as registry:
+            pinned, blobs = registry.resolve_all(name.repository, name.digest or name.tag or DEFAULT_TAG, store.blobs)
             documents = [blob for blob in blobs if blob.media_type in _READ and blob.size <= DOCUMENT_LIMIT]
-            registry.fetch(name.repository, documents, machine.blobs)
-        return read_caches(pinned, machine.blobs)
+            registry.fetch(name.repository, documents, store.blobs)
+        return read_caches(pinned, store.blobs)
 
-    def bring(self, blobs: Iterable[Descriptor], machine: Machine, status: Status) -> None:
+    def bring(self, blobs: Iterable[Descriptor], store: Store, status: Status) -> None:
         """Download layers."""
-        with self._open(machine, telling(status)) as registry:
-            registry.fetch(self._reference.repository, tuple(blobs), machine.blobs, status)
+        with self._open(store, telling(status)) as registry:
+            registry.fetch(self._reference.repository, tuple(blobs), store.blobs, status)
 
-    def keep(self, remembered: Remembered, machine: Machine, status: Status) -> None:
+    def keep(self, remembered: Remembered, store: Store, status: Status) -> None:
         """Upload what the registry does not have; the tag comes last."""
-        descriptor = write_manifest(remembered, machine.blobs)
+        descriptor = write_manifest(remembered, store.blobs)
         tag = self._reference.tag or DEFAULT_TAG
-        with self._open(machine, telling(status)) as registry:
-            registry.push(self._reference.repository, (tag,), descriptor, machine.blobs, PushOptions(progress=status))
+        with self._open(store, telling(status)) as registry:
+            registry.push(self._reference.repository, (tag,), descriptor, store.blobs, PushOptions(progress=status))
 
-    def _open(self, machine: Machine, tell: Tell) -> Registry:
-        return open_registry(self._reference.registry, access_of(machine, tell, insecure=self._insecure))
+    def _open(self, store: Store, tell: Tell) -> Registry:
+        return open_registry(self._reference.registry, access_of(store, tell, insecure=self._insecure))

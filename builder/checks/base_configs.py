@@ -11,7 +11,7 @@ from pybuild.builder.sources import bases
 from pybuild.builder.stages.outline import Outline
 from pybuild.builder.stages.sections import Section
 from pybuild.builder.stages.stages import FromImage
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 
 @dataclass(slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class BaseConfigs:
     """The configs of the images that stages start from. An image that cannot be looked up is *missing*, with a note."""
 
     request: Request
-    machine: Machine
+    store: Store
     configs: dict[str, ImageConfig] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
@@ -48,6 +48,6 @@ class BaseConfigs:
 
     def _pin(self, key: str, reference: str, platform: Platform) -> None:
         try:
-            self.configs[key] = bases.pin(reference, platform, self.machine, pull=self.request.pull).config
+            self.configs[key] = bases.pin(reference, platform, self.store, pull=self.request.pull).config
         except BuildError as error:
             self.missing[key] = str(error)

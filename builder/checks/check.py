@@ -15,7 +15,7 @@ from pybuild.builder.errors import BuildError
 from pybuild.builder.request import Request
 from pybuild.builder.stages.frontend import check_frontend
 from pybuild.builder.stages.resolve import outline_of, resolve
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar.dockerfile import parser
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.lint.options import Options, counted
@@ -43,7 +43,7 @@ class Report:
         return refusal(self.violations) if self.options.error else ""
 
 
-def check(file: DockerfileText, request: Request, machine: Machine) -> Report:
+def check(file: DockerfileText, request: Request, store: Store) -> Report:
     """Check a Dockerfile."""
     source = Source(file.name, file.text)
     dockerfile, mistake = parser.parse_prefix(source)
@@ -55,7 +55,7 @@ def check(file: DockerfileText, request: Request, machine: Machine) -> Report:
     if mistake is not None:
         before = violations_before(dockerfile, source, options)
         return Report(source=source, options=options, violations=before, error=mistake)
-    known = BaseConfigs(request=request, machine=machine)
+    known = BaseConfigs(request=request, store=store)
     search = _Search(dockerfile=dockerfile, source=source, request=request, bases=known)
     found = search.run()
     return Report(

@@ -8,7 +8,7 @@ from pybuild.builder.oci.errors import ImageNotFound, OciError
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.model import Descriptor, Platform
 from pybuild.builder.oci.present import choose_present
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import InvalidReference, Reference, parse_reference
 
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{2,64})\Z")
@@ -18,7 +18,7 @@ _ID = re.compile(r"(?:sha256:)?([0-9a-f]{2,64})\Z")
 class Listed:
     """An entry of the store: a full *name*, "" for an image without one, and what it stands for.
 
-    *image* is that for this machine, else the first one that is there; None when there is none, or it is damaged.
+    *image* is that for this store, else the first one that is there; None when there is none, or it is damaged.
     """
 
     name: str
@@ -39,19 +39,19 @@ class Listed:
             return None
 
 
-def catalog(machine: Machine) -> list[Listed]:
+def catalog(store: Store) -> list[Listed]:
     """Return all entries of the store, in the order of their names."""
-    entries = sorted(machine.layout.entries(), key=lambda entry: (not entry[0], entry[0]))
-    return [Listed(name, descriptor, image_of(machine, descriptor)) for name, descriptor in entries]
+    entries = sorted(store.layout.entries(), key=lambda entry: (not entry[0], entry[0]))
+    return [Listed(name, descriptor, image_of(store, descriptor)) for name, descriptor in entries]
 
 
-def find(machine: Machine, text: str) -> Listed:
+def find(store: Store, text: str) -> Listed:
     """Return the entry that *text* names. Raises ImageNotFound when there is none or more than one image."""
     name = _full_name(text)
-    descriptor = machine.layout.resolve(name) if name else None
+    descriptor = store.layout.resolve(name) if name else None
     if descriptor is not None:
-        return Listed(name, descriptor, image_of(machine, descriptor))
-    found = by_digest(catalog(machine), text)
+        return Listed(name, descriptor, image_of(store, descriptor))
+    found = by_digest(catalog(store), text)
     if len({entry.id for entry in found}) > 1:
         raise ImageNotFound(f"more than one image has an ID that begins with {text}", hint="give more of it")
     if not found:
@@ -75,15 +75,15 @@ def by_digest(entries: Iterable[Listed], text: str) -> list[Listed]:
     ]
 
 
-def find_image(machine: Machine, text: str, platform: Platform | None = None) -> Image:
-    """Return the image that *text* names, for *platform* or this machine's."""
-    return read_image(machine.blobs, find(machine, text).descriptor, platform)
+def find_image(store: Store, text: str, platform: Platform | None = None) -> Image:
+    """Return the image that *text* names, for *platform* or this store's."""
+    return read_image(store.blobs, find(store, text).descriptor, platform)
 
 
-def find_present(machine: Machine, text: str, platform: Platform | None = None) -> Image:
-    """As `find_image`; without a *platform*, when there is no image for this machine, the first that is there."""
-    found = find(machine, text).descriptor
-    return read_image(machine.blobs, found if platform else choose_present(machine.blobs, found), platform)
+def find_present(store: Store, text: str, platform: Platform | None = None) -> Image:
+    """As `find_image`; without a *platform*, when there is no image for this store, the first that is there."""
+    found = find(store, text).descriptor
+    return read_image(store.blobs, found if platform else choose_present(store.blobs, found), platform)
 
 
 def familiar(name: str) -> str:
@@ -114,9 +114,9 @@ def _repository(name: str) -> str:
     return f"{reference.registry}/{reference.repository}"
 
 
-def image_of(machine: Machine, descriptor: Descriptor) -> Image | None:
+def image_of(store: Store, descriptor: Descriptor) -> Image | None:
     """Return what `Listed.image` is for *descriptor*."""
     try:
-        return read_image(machine.blobs, choose_present(machine.blobs, descriptor))
+        return read_image(store.blobs, choose_present(store.blobs, descriptor))
     except OciError:
         return None

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pybuild.builder.cli.tools import warn
 from pybuild.builder.errors import Cancelled, RequestError, reason
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 if TYPE_CHECKING:
     from pybuild.builder.prune.eviction import Policy
@@ -28,20 +28,20 @@ _EVERY = 3600
 _KEYS = ("until", "reserved-space", "max-used-space", "min-free-space")
 
 
-def tidy(machine: Machine) -> None:
+def tidy(store: Store) -> None:
     """Keep the limits of the store after a build. A mistake in the file is a warning: the image is made."""
-    stamp = machine.root / "locks" / "tidied"
-    if _is_recent(stamp) or (not (machine.root / "config.toml").exists() and not _is_tight(machine.root)):
+    stamp = store.root / "locks" / "tidied"
+    if _is_recent(stamp) or (not (store.root / "config.toml").exists() and not _is_tight(store.root)):
         return
     try:
-        wanted = limits(machine.root)
+        wanted = limits(store.root)
     except RequestError as error:
         warn(error.message)
         return
     if wanted.is_empty:
         return
-    with suppress(Cancelled), machine.collecting(lambda: True):
-        _keep(machine, wanted)
+    with suppress(Cancelled), store.collecting(lambda: True):
+        _keep(store, wanted)
         stamp.touch(mode=0o600)
 
 
@@ -51,21 +51,21 @@ def _is_tight(root: Path) -> bool:
     return may_be_exceeded(root)
 
 
-def _keep(machine: Machine, wanted: "Policy") -> None:
+def _keep(store: Store, wanted: "Policy") -> None:
     from pybuild.builder.display.units import human_size
     from pybuild.builder.prune import gc
     from pybuild.builder.prune.eviction import evict
 
-    freed = evict(machine, wanted)
+    freed = evict(store, wanted)
     if freed.records:
-        freed.add(gc.collect(machine))
-    told = machine.root / "locks" / "limits-told"
+        freed.add(gc.collect(store))
+    told = store.root / "locks" / "limits-told"
     if (freed.records or freed.mounts) and not told.exists():
         # Said once: earlier versions kept everything, so nobody expects it.
         gone = f"{freed.records} results of steps and {len(freed.mounts)} cache mounts, {human_size(freed.size)}"
         warn(
             f"the build cache is limited: {gone}, used longest ago, were removed; images are whole; "
-            f"{shown(wanted)}; other limits go into {machine.root / 'config.toml'}, [gc]"
+            f"{shown(wanted)}; other limits go into {store.root / 'config.toml'}, [gc]"
         )
         told.touch(mode=0o600)
 

@@ -1,4 +1,4 @@
-"""What every command works with: the machine of the store that the user named, and common flags."""
+"""What every command works with: the store that the user named, and common flags."""
 
 import os
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from click.core import ParameterSource
 
 from pybuild.builder.display.sanitize import clean
 from pybuild.builder.store.directory import default_root
-from pybuild.builder.store.machine import Machine, open_machine
 from pybuild.builder.store.room import store_failure, writing
+from pybuild.builder.store.store import Store, open_store
 from pybuild.runtime.values import frozen
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -25,7 +25,7 @@ _FALSE = frozenset({"false", "f", "0"})
 class Tools:
     """The ports of the commands; tests hand in others."""
 
-    open_machine: Callable[[Path | None], Machine] = open_machine
+    open_store: Callable[[Path | None], Store] = open_store
     build: Callable[..., Any] | None = None
     """None is `builder.build.build`."""
 
@@ -101,11 +101,11 @@ def tools() -> Tools:
     return given if isinstance(given, Tools) else Tools()
 
 
-def machine() -> Machine:
-    """Open the machine on the store that the command line names."""
+def store() -> Store:
+    """Open the store that the command line names."""
     be_root()
     root = click.get_current_context().meta.get("builder.root")
-    opened = tools().open_machine(Path(root) if root else None)
+    opened = tools().open_store(Path(root) if root else None)
     opened.hear(warn)
     click.get_current_context().meta["builder.store"] = opened.root
     return opened

@@ -14,7 +14,7 @@ from pybuild.builder.plan.keys import excluded, listing_key, picks, selection_ke
 from pybuild.builder.plan.ops import Copy, Local, Op, Pick
 from pybuild.builder.plan.plan import Plan
 from pybuild.builder.store.cache import Layers
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.ignorefile import IgnoreFile
 
@@ -31,8 +31,8 @@ class Selected:
 class Contents:
     """Selections of one plan, by vertex and number of the pick."""
 
-    def __init__(self, plan: Plan, machine: Machine, sources: Sources) -> None:
-        self._plan, self._machine, self._sources = plan, machine, sources
+    def __init__(self, plan: Plan, store: Store, sources: Sources) -> None:
+        self._plan, self._store, self._sources = plan, store, sources
         self._context: dict[tuple[int, int], Selected] = {}
         self._memory = Memory()
         self._lock = threading.Lock()
@@ -56,7 +56,7 @@ class Contents:
         if source is None:
             return None
         op = self._plan.vertices[place].op
-        return self._machine.cache.selection(selection_key(op, picks(op)[number], source))
+        return self._store.cache.selection(selection_key(op, picks(op)[number], source))
 
     def open(
         self, place: int, results: dict[int, Layers], keys: dict[int, Digest], stack: ExitStack
@@ -77,7 +77,7 @@ class Contents:
                 stack.callback(trees[source].root.close)
             selected = self._read(trees[source], vertex.op, pick)
             if source in keys:
-                self._machine.cache.put_selection(selection_key(vertex.op, pick, keys[source]), selected.content)
+                self._store.cache.put_selection(selection_key(vertex.op, pick, keys[source]), selected.content)
             found.append(selected)
         return tuple(found)
 
@@ -86,14 +86,14 @@ class Contents:
         groups = select(source, pick, exclude, parents=isinstance(op, Copy) and op.parents)
         listed = listing_digest(source, groups) if source.id else None
         listing = None if listed is None else listing_key(listed)
-        content = None if listing is None else self._machine.cache.selection(listing)
+        content = None if listing is None else self._store.cache.selection(listing)
         if content is None:
-            with self._lock, FileDigests(source, self._machine.database, self._memory) as digests:
+            with self._lock, FileDigests(source, self._store.database, self._memory) as digests:
                 digests.prefetch(groups)
                 content = content_digest(source, groups, digests)
                 racy = digests.racy
             if listing is not None and not racy:
-                self._machine.cache.put_selection(listing, content)
+                self._store.cache.put_selection(listing, content)
         return Selected(source, groups, content)
 
 

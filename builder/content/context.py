@@ -13,7 +13,7 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.ops import Local
 from pybuild.builder.request import Request
 from pybuild.builder.store.cache import Layers
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.ignorefile import IgnoreFile
 from pybuild.runtime.errors import UnsafePathError
@@ -28,9 +28,9 @@ _IGNORE_LIMIT = 4 << 20
 class Sources:
     """Opens each source once and closes them all at the end."""
 
-    def __init__(self, request: Request, machine: Machine, cancelled: Callable[[], bool]) -> None:
+    def __init__(self, request: Request, store: Store, cancelled: Callable[[], bool]) -> None:
         self._request = request
-        self._machine = machine
+        self._store = store
         self._cancelled = cancelled
         self._contexts: dict[str, Source] = {}
 
@@ -61,8 +61,8 @@ class Sources:
 
     def of(self, layers: Layers) -> Source:
         """Return the tree of *layers*, unpacking what is missing; the caller closes its root."""
-        name = self._machine.unpack(layers, self._cancelled)
-        return Source(root=Root(self._machine.snapshots.open(name)), where="that stage or image")
+        name = self._store.unpack(layers, self._cancelled)
+        return Source(root=Root(self._store.snapshots.open(name)), where="that stage or image")
 
 
 def open_context(path: Path | str) -> Root:

@@ -20,14 +20,12 @@ from pybuild.builder.request import Request
 from pybuild.builder.solve.solver import solve
 from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.sources.tree import tree_vertices
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 _FROM = re.compile(r"^[ \t]*FROM\b", re.IGNORECASE | re.MULTILINE)
 
 
-def with_epoch(
-    file: DockerfileText, request: Request, machine: Machine, remotes: Remotes, reporter: Reporter
-) -> Request:
+def with_epoch(file: DockerfileText, request: Request, store: Store, remotes: Remotes, reporter: Reporter) -> Request:
     """Return *request* with the time that SOURCE_DATE_EPOCH means, which stages that declare it see, too.
 
     Raises:
@@ -45,18 +43,18 @@ def with_epoch(
     value, source = named_source(file, request)
     seconds = seconds_of(value)
     if source is not None:
-        seconds = _time_of(remotes.pin(source), source.label, request, machine, reporter)
+        seconds = _time_of(remotes.pin(source), source.label, request, store, reporter)
     arguments = dict(request.build_args) | {EPOCH: "" if seconds is None else str(seconds)}
     return replace(request, source_date_epoch=seconds, build_args=tuple(arguments.items()))
 
 
-def _time_of(op: Http | Git, label: str, request: Request, machine: Machine, reporter: Reporter) -> int | None:
+def _time_of(op: Http | Git, label: str, request: Request, store: Store, reporter: Reporter) -> int | None:
     """Return the time of a commit, or that of a file: as its server says, else of its newest member."""
     from pybuild.builder.definition.epoch_sources import newest
 
     if isinstance(op, Http):
-        return op.mtime or newest(op.digest, machine)
+        return op.mtime or newest(op.digest, store)
     name = f"[internal] resolve {EPOCH} of {label}"
-    layers = solve(Plan(vertices=tree_vertices(op, name)), replace(request, no_cache=False), machine, reporter)
+    layers = solve(Plan(vertices=tree_vertices(op, name)), replace(request, no_cache=False), store, reporter)
     # All that a checkout holds is as old as its commit.
-    return newest(layers[-1].digest, machine)
+    return newest(layers[-1].digest, store)

@@ -15,7 +15,7 @@ from pybuild.builder.stages.contexts import contexts_of
 from pybuild.builder.stages.outline import global_arguments
 from pybuild.builder.stages.resolve import global_scope
 from pybuild.builder.stages.stages import FromRemote, Input
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar import nodes
 from pybuild.grammar.dockerfile import parser
 from pybuild.grammar.lint.lint import keyword
@@ -130,9 +130,9 @@ def _source(node: nodes.Add, scope: _Scope) -> address.Source:
     return source if node.checksum is None else address.with_checksum(source, scope.expand(node.checksum))
 
 
-def newest(digest: str, machine: Machine) -> int | None:
+def newest(digest: str, store: Store) -> int | None:
     """Return the time of the newest file in an archive, in seconds; None for what is no archive, or has no file."""
-    with machine.blobs.open(Digest.parse(digest)) as file, opened_archive(file) as stream:
+    with store.blobs.open(Digest.parse(digest)) as file, opened_archive(file) as stream:
         if stream is None:
             return None
         try:

@@ -15,12 +15,12 @@ from pybuild.builder.request import Request
 from pybuild.builder.solve.solver import solve
 from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.sources.tree import tree_vertices
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.safepath import Root
 
 
-def load_definition(request: Request, machine: Machine, remotes: Remotes, reporter: Reporter) -> DockerfileText:
+def load_definition(request: Request, store: Store, remotes: Remotes, reporter: Reporter) -> DockerfileText:
     """Read the Dockerfile, wherever the context is.
 
     Raises:
@@ -39,8 +39,8 @@ def load_definition(request: Request, machine: Machine, remotes: Remotes, report
     op = remotes.pin(source)
     name = f"[internal] load git source {source.label}" if isinstance(op, Git) else source.label
     # What is pinned is the same however often it is brought: --no-cache is for the build itself.
-    layers = solve(Plan(vertices=tree_vertices(op, name)), replace(request, no_cache=False), machine, reporter)
-    with reporter.step(_name(request)), Root(machine.snapshots.open(machine.unpack(layers))) as root:
+    layers = solve(Plan(vertices=tree_vertices(op, name)), replace(request, no_cache=False), store, reporter)
+    with reporter.step(_name(request)), Root(store.snapshots.open(store.unpack(layers))) as root:
         return _read(root, path, source.label)
 
 

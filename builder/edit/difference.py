@@ -17,20 +17,20 @@ from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.oci.layers.unpack import unpack
 from pybuild.builder.request import Compression
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.runtime.snapshots.changes import tree_changes
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 @contextmanager
-def unpacked_archive(machine: Machine, stream: BinaryIO) -> Iterator[int]:
+def unpacked_archive(store: Store, stream: BinaryIO) -> Iterator[int]:
     """Give a descriptor of the tree that a tar archive holds, which is gone after the block.
 
     Raises:
         BuildError: it is no archive, a hostile one, or empty.
     """
-    active = machine.snapshots.prepare(None)
+    active = store.snapshots.prepare(None)
     try:
         fd = os.open(active.folder, _FOLDER)
         try:
@@ -39,7 +39,7 @@ def unpacked_archive(machine: Machine, stream: BinaryIO) -> Iterator[int]:
         finally:
             os.close(fd)
     finally:
-        machine.snapshots.discard(active)
+        store.snapshots.discard(active)
 
 
 def _unpack(stream: BinaryIO, folder: int) -> None:
@@ -51,7 +51,7 @@ def _unpack(stream: BinaryIO, folder: int) -> None:
         raise RequestError("the archive is empty: a root file system is expected")
 
 
-def difference(machine: Machine, image: Image, tree: int, compression: Compression) -> Layer | None:
+def difference(store: Store, image: Image, tree: int, compression: Compression) -> Layer | None:
     """Store what the tree behind the descriptor *tree* changes over that of *image*; None when it is the same.
 
     What the tree lacks is deleted. What an engine puts into every container is no change of one. Compared are type,
@@ -65,7 +65,7 @@ def difference(machine: Machine, image: Image, tree: int, compression: Compressi
         raise RequestError(
             "this is an image archive or layout, not a root file system", hint="pybuild load takes the images out of it"
         )
-    old = machine.snapshots.open(machine.snapshot(image))
+    old = store.snapshots.open(store.snapshot(image))
     try:
         changes = tree_changes(old, tree, whole_seconds=True)
         if is_container(tree):
@@ -73,7 +73,7 @@ def difference(machine: Machine, image: Image, tree: int, compression: Compressi
         first = next(changes, None)
         if first is None:
             return None
-        with LayerWriter(machine.blobs, compression.algorithm, compression.level) as writer:
+        with LayerWriter(store.blobs, compression.algorithm, compression.level) as writer:
             pack_changes(writer, tree, chain([first], changes))
             return writer.commit()
     finally:

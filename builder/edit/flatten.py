@@ -10,7 +10,7 @@ from pybuild.builder.oci.layers.host_entry import entry_of, image_xattrs
 from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.request import Compression
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import open_beneath
 from pybuild.runtime.snapshots.changes import tree_changes
 
@@ -29,15 +29,15 @@ def flattened(documents: Documents, layer: Layer) -> Documents:
     return replace(made, config=config).with_annotations(kept)
 
 
-def write_tree(machine: Machine, image: Image, compression: Compression) -> Layer:
+def write_tree(store: Store, image: Image, compression: Compression) -> Layer:
     """Store the tree of *image* as a layer; the same tree gives the same layer.
 
     Names are in byte order, of several hard links the first is the file. The root folder has no time: an image need not
     tell it, and the file system's would be that of this store.
     """
-    tree = machine.snapshots.open(machine.snapshot(image))
+    tree = store.snapshots.open(store.snapshot(image))
     try:
-        with LayerWriter(machine.blobs, compression.algorithm, compression.level) as writer:
+        with LayerWriter(store.blobs, compression.algorithm, compression.level) as writer:
             _add_root(writer, tree)
             pack_changes(writer, tree, tree_changes(None, tree))
             return writer.commit()

@@ -17,7 +17,7 @@ from pybuild.builder.oci.model import chain_ids
 from pybuild.builder.plan.ops import RunMount
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.cache_mounts import mount_folder, note_use
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.paths.safepath import Root
@@ -42,29 +42,29 @@ def cache_folder(mount: RunMount, job: Job, stack: ExitStack) -> Path:
     name, number = first, 0
     while mount.sharing == "private":
         try:
-            stack.enter_context(job.machine.locks.exclusive(name, lambda: True))
+            stack.enter_context(job.store.locks.exclusive(name, lambda: True))
             break
         except Cancelled:
             number += 1
             name = f"{first} #{number}"
     waiting = partial(job.say, f"waiting for another step that makes the {name}")
-    with job.machine.locks.exclusive(f"make {name}", job.cancel.is_set, waiting):
+    with job.store.locks.exclusive(f"make {name}", job.cancel.is_set, waiting):
         if job.fresh_mounts is not None and job.fresh_mounts.is_first(name):
-            _set_aside(name, job.machine)
+            _set_aside(name, job.store)
             folder = _made(name, mount, job)
         else:
-            folder = present_mount(name, job.machine) or _made(name, mount, job)
-        stack.enter_context(job.machine.locks.shared(f"use {name}", job.cancel.is_set))
-        note_use(name, job.machine)
+            folder = present_mount(name, job.store) or _made(name, mount, job)
+        stack.enter_context(job.store.locks.shared(f"use {name}", job.cancel.is_set))
+        note_use(name, job.store)
         return folder
 
 
-def _set_aside(name: str, machine: Machine) -> None:
+def _set_aside(name: str, store: Store) -> None:
     """Take a cache mount away; what another build works with right now stays until nobody does."""
-    folder = mount_folder(name, machine)
+    folder = mount_folder(name, store)
     with suppress(FileNotFoundError):
         folder.rename(folder.with_name(f"old-{folder.name}-{secrets.token_hex(8)}"))
-    with suppress(Cancelled), machine.locks.exclusive(f"use {name}", lambda: True):
+    with suppress(Cancelled), store.locks.exclusive(f"use {name}", lambda: True):
         folders = os.open(folder.parent, _FOLDER)
         try:
             for old in folder.parent.glob(f"old-{folder.name}-*"):
@@ -73,9 +73,9 @@ def _set_aside(name: str, machine: Machine) -> None:
             os.close(folders)
 
 
-def present_mount(name: str, machine: Machine) -> Path | None:
+def present_mount(name: str, store: Store) -> Path | None:
     """Return the folder of a cache mount, filled by another store when it is not here; None when nobody has it."""
-    folder, elsewhere = mount_folder(name, machine), machine.cache.elsewhere
+    folder, elsewhere = mount_folder(name, store), store.cache.elsewhere
     if folder.exists() or (elsewhere is not None and elsewhere.fill_mount(name, folder)):
         return folder
     return None
@@ -91,7 +91,7 @@ def origin(mount: RunMount, layers: Layers) -> str:
 
 def _made(name: str, mount: RunMount, job: Job) -> Path:
     """Make the folder; it appears whole. The caller has the lock for it."""
-    folder = mount_folder(name, job.machine)
+    folder = mount_folder(name, job.store)
     new = folder.with_name(f"new-{folder.name}")
     folders = os.open(folder.parent, _FOLDER)
     try:
@@ -117,7 +117,7 @@ def _copy(mount: RunMount, job: Job, folder: Path) -> None:
     name = job.unpack(job.inputs[mount.input] or ())
     target = os.open(folder, _FOLDER)
     try:
-        with Root(job.machine.snapshots.open(name)) as tree:
+        with Root(job.store.snapshots.open(name)) as tree:
             source = tree.open(mount.source or "/", _FOLDER)
             try:
                 copy_open_tree(source, target)

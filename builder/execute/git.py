@@ -26,7 +26,7 @@ def git(op: Git, job: Job) -> BuiltLayer:
         BuildError: it cannot be fetched, or the folder that is asked for is not there.
     """
     program = Program(job.request, op.url, job.cancel.is_set)
-    with scratch("git-", job.machine.root / "tmp") as place:
+    with scratch("git-", job.store.root / "tmp") as place:
         folder, seconds = Checkout(op, program, place).run()
         epoch = job.request.source_date_epoch
         mtime = seconds if epoch is None else min(seconds, epoch)

@@ -12,7 +12,7 @@ from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.request import Request
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.freshness import FirstTimes
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.values import frozen
 
@@ -42,7 +42,7 @@ class SlowFiles:
 class Job:
     """One op at work. *root* is the root file system it changes, *selected* what its picks select, in order."""
 
-    machine: Machine
+    store: Store
     request: Request
     root: Layers
     inputs: tuple[Layers | None, ...]
@@ -63,11 +63,11 @@ class Job:
         """Begin the layer."""
         compression = self.request.compression
         watch = SlowFiles(self.status)
-        return LayerWriter(self.machine.blobs, compression.algorithm, compression.level, watch=watch)
+        return LayerWriter(self.store.blobs, compression.algorithm, compression.level, watch=watch)
 
     def built(self, layer: Layer) -> BuiltLayer:
         """Return the record of a finished layer."""
-        self.machine.times.put(str(layer.diff_id), layer.nanoseconds)
+        self.store.times.put(str(layer.diff_id), layer.nanoseconds)
         epoch = self.request.source_date_epoch
         now = timestamp()
         descriptor = layer.descriptor
@@ -82,24 +82,24 @@ class Job:
 
     def unpack(self, layers: Layers) -> str | None:
         """Return the snapshot of *layers*, unpacking what is missing."""
-        return self.machine.unpack(layers, self.cancel.is_set)
+        return self.store.unpack(layers, self.cancel.is_set)
 
     @contextmanager
     def tree(self) -> Iterator[Tree]:
         """Look into the root file system, without unpacking more of it than is unpacked already."""
-        names = self.machine.snapshot_names(self.root)
-        snapshots = self.machine.snapshots
+        names = self.store.snapshot_names(self.root)
+        snapshots = self.store.snapshots
         known = next((count for count in range(len(names), 0, -1) if snapshots.exists(names[count - 1])), 0)
         with ExitStack() as stack:
             tree: Tree = EmptyTree()
             if known:
                 tree = SnapshotTree(stack.enter_context(Root(snapshots.open(names[known - 1]))))
             if known < len(names):
-                tree = IndexTree(self.root[known:], self.machine.database, self.machine.blobs, tree)
+                tree = IndexTree(self.root[known:], self.store.database, self.store.blobs, tree)
             yield tree
 
     @contextmanager
     def unpacked(self) -> Iterator[Root]:
         """Open the unpacked root file system."""
-        with Root(self.machine.snapshots.open(self.unpack(self.root))) as root:
+        with Root(self.store.snapshots.open(self.unpack(self.root))) as root:
             yield root

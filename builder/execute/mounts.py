@@ -29,7 +29,7 @@ def mounts(op: Run, job: Job, stack: ExitStack) -> tuple[Mount, ...]:
     # One order for everybody: two steps that lock the same two mounts must not wait for each other.
     for name in sorted({cache_name(mount) for mount in op.mounts if mount.sharing == "locked"}):
         waiting = partial(job.say, f"waiting for another step that uses the {name}")
-        stack.enter_context(job.machine.locks.exclusive(name, job.cancel.is_set, waiting))
+        stack.enter_context(job.store.locks.exclusive(name, job.cancel.is_set, waiting))
     found = (_mount(mount, job, stack) for mount in op.mounts)
     return (*scripts, *(mount for mount in found if mount is not None))
 
@@ -64,7 +64,7 @@ def _agent(mount: RunMount, job: Job, stack: ExitStack) -> Mount | None:
     if socket is not None:
         from pybuild.builder.execute.agent import agent_socket
 
-        path = stack.enter_context(agent_socket(socket, mount, job.machine.root / "tmp"))
+        path = stack.enter_context(agent_socket(socket, mount, job.store.root / "tmp"))
         return Bind(host_path=path, target=PurePosixPath(mount.target or _AGENT))
     if mount.required:
         raise BuildError(f"ssh agent {name}: not found", hint=f"forward one with --ssh {name}")
@@ -76,7 +76,7 @@ def _tree(mount: RunMount, job: Job, stack: ExitStack) -> Root:
     layers = job.inputs[mount.input]
     if layers is None:
         raise ValueError("a RUN mounts no folder of the host")
-    snapshots = job.machine.snapshots
+    snapshots = job.store.snapshots
     name = job.unpack(layers)
     if mount.read_only and name is not None:
         return snapshots.view(name)

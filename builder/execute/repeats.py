@@ -13,8 +13,8 @@ from pybuild.runtime.paths.safepath import Root
 
 def without_repeats(layer: LayerWriter, job: Job, *, on_root: bool) -> Layer:
     """Write what *layer*, which is not committed, changes in the root file system of the step, or in an empty one."""
-    snapshots = job.machine.snapshots
-    with job.machine.unpacking(job.unpack(job.root) if on_root else None) as unpacking, job.writer() as again:
+    snapshots = job.store.snapshots
+    with job.store.unpacking(job.unpack(job.root) if on_root else None) as unpacking, job.writer() as again:
         with layer.reread() as stream:
             unpacking.layer(stream, None, layer.nanoseconds)
         with Root.open_host(unpacking.active.folder) as folder:

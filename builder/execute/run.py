@@ -43,8 +43,8 @@ def run(op: Run, job: Job) -> BuiltLayer:
     if not is_native(wanted_platform(op.platform)):
         from pybuild.builder.execute.foreign import need_emulator
 
-        need_emulator(op.platform, job.machine.root / "tmp")
-    snapshots = job.machine.snapshots
+        need_emulator(op.platform, job.store.root / "tmp")
+    snapshots = job.store.snapshots
     active = snapshots.prepare(job.unpack(job.root))
     try:
         with ExitStack() as stack:
@@ -100,13 +100,13 @@ def _sandboxed(spec: Spec, job: Job, secrets: tuple[bytes, ...]) -> ExitStatus:
 
 
 def _commit(job: Job, active: Active) -> BuiltLayer:
-    snapshots = job.machine.snapshots
+    snapshots = job.store.snapshots
     with Root.open_host(active.folder) as folder, job.writer() as layer:
         limit = job.request.source_date_epoch
         pack_changes(layer, folder.fd, snapshots.changes(active), epoch_limit=limit, clamp_tree=True)
         packed = layer.commit()
         built = job.built(packed)
     # Where the store keeps other fractions of a second for the same layer, the next step unpacks it with those.
-    if job.machine.times.put(built.diff_id, packed.nanoseconds):
-        snapshots.commit(active, job.machine.snapshot_names((*job.root, built))[-1])
+    if job.store.times.put(built.diff_id, packed.nanoseconds):
+        snapshots.commit(active, job.store.snapshot_names((*job.root, built))[-1])
     return built

@@ -19,22 +19,22 @@ from pybuild.builder.stages.frontend import check_frontend
 from pybuild.builder.stages.outline import Outline
 from pybuild.builder.stages.resolve import outline_of, resolve
 from pybuild.builder.stages.stages import FromRemote, Stages
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar.dockerfile import parser
 from pybuild.grammar.source import Source as Text
 from pybuild.grammar.source import Span
 
 
-def fresh_plan(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes | None = None) -> Plan:
+def fresh_plan(file: DockerfileText, request: Request, store: Store, remotes: Remotes | None = None) -> Plan:
     """Parse, pin, resolve and plan. Raises DockerfileError and BuildError with the span of the mistake."""
-    asked = remotes or Remotes(request, machine)
+    asked = remotes or Remotes(request, store)
     source = Text(file.name, file.text)
     dockerfile, mistake = parser.parse_prefix(source)
     check_frontend(dockerfile.directives, request)
     if mistake is not None:
         raise mistake
     outline = outline_of(dockerfile, request)
-    pinned = _pin_bases(outline, request, machine, asked.reporter)
+    pinned = _pin_bases(outline, request, store, asked.reporter)
     configs = {reference: pin.config for reference, pin in pinned.items()}
     stages = resolve(dockerfile, source, outline, configs, request)
     found, refusal = planned_warnings(dockerfile, source, request, Known(outline=outline, configs=configs))
@@ -79,7 +79,7 @@ def _pin_remotes(sources: dict[Source, Span | None], remotes: Remotes) -> dict[S
     return pinned
 
 
-def _pin_bases(outline: Outline, request: Request, machine: Machine, reporter: Reporter) -> dict[str, bases.Pinned]:
+def _pin_bases(outline: Outline, request: Request, store: Store, reporter: Reporter) -> dict[str, bases.Pinned]:
     """Pin every image that the target needs; triggers of one image may ask for others, so ask until none is new."""
     pinned: dict[str, bases.Pinned] = {}
     while True:
@@ -92,7 +92,7 @@ def _pin_bases(outline: Outline, request: Request, machine: Machine, reporter: R
             wanted = wanted_platform(platform or request.platform)
             try:
                 context = outline.contexts.name_of(reference)
-                pinned[key] = bases.pin(reference, wanted, machine, reporter, pull=request.pull, context=context)
+                pinned[key] = bases.pin(reference, wanted, store, reporter, pull=request.pull, context=context)
             except BuildError as error:
                 word = needs.images[key]
                 error.span = error.span or word.span

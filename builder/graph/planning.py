@@ -14,12 +14,12 @@ from pybuild.builder.plan import codec
 from pybuild.builder.plan.plan import Plan
 from pybuild.builder.request import Request
 from pybuild.builder.sources.pins import Remotes, is_pin
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 _PLAN_FORMAT = 8
 
 
-def make_plan(file: DockerfileText, request: Request, machine: Machine, remotes: Remotes | None = None) -> Plan:
+def make_plan(file: DockerfileText, request: Request, store: Store, remotes: Remotes | None = None) -> Plan:
     """Return the plan of a build, from an earlier build when nothing that it depends on has changed.
 
     *remotes* are the pins of this build, when something was pinned before its plan.
@@ -28,14 +28,14 @@ def make_plan(file: DockerfileText, request: Request, machine: Machine, remotes:
         DockerfileError, BuildError: what is wrong, with its span where it has one.
     """
     key = _key(file, request)
-    asked = remotes or Remotes(request, machine)
-    remembered = None if request.pull in {"always", "newer"} else _remembered(key, request, machine, asked)
+    asked = remotes or Remotes(request, store)
+    remembered = None if request.pull in {"always", "newer"} else _remembered(key, request, store, asked)
     if remembered is not None:
         return remembered
     from pybuild.builder.graph.fresh import fresh_plan
 
-    plan = fresh_plan(file, request, machine, asked)
-    machine.cache.put_plan(key, json.dumps(codec.encode(plan)))
+    plan = fresh_plan(file, request, store, asked)
+    store.cache.put_plan(key, json.dumps(codec.encode(plan)))
     return plan
 
 
@@ -69,8 +69,8 @@ def _ignored(request: Request) -> str:
         return ignore_text(root, request) or ""
 
 
-def _remembered(key: Digest, request: Request, machine: Machine, remotes: Remotes) -> Plan | None:
-    document = machine.cache.plan(key)
+def _remembered(key: Digest, request: Request, store: Store, remotes: Remotes) -> Plan | None:
+    document = store.cache.plan(key)
     if document is None:
         return None
     try:
@@ -80,16 +80,16 @@ def _remembered(key: Digest, request: Request, machine: Machine, remotes: Remote
     if not isinstance(plan, Plan):
         return None
     images = ((name, pin) for name, pin in plan.pins if not is_pin(name))
-    if not all(_still(name, pin, request, machine) for name, pin in images):
+    if not all(_still(name, pin, request, store) for name, pin in images):
         return None
     return plan if all(remotes.holds(name, pin) for name, pin in plan.pins if is_pin(name)) else None
 
 
-def _still(name: str, pin: str, request: Request, machine: Machine) -> bool:
+def _still(name: str, pin: str, request: Request, store: Store) -> bool:
     """Tell whether *name*, a reference with or without a platform, still stands for the manifest planned with."""
     from pybuild.builder.platforms import wanted_platform
     from pybuild.builder.sources.bases import stored
 
     reference, _, platform = name.partition(" ")
-    image = stored(reference, wanted_platform(platform or request.platform), machine)
+    image = stored(reference, wanted_platform(platform or request.platform), store)
     return image is not None and str(image.descriptor.digest) == pin

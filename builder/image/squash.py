@@ -9,7 +9,7 @@ from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.oci.model import History, ImageConfig
 from pybuild.builder.request import Request
 from pybuild.builder.store.cache import BuiltLayer, Layers
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.changes import tree_changes
 
@@ -17,7 +17,7 @@ _COMMENT = "squashed by pybuild"
 _WAITING = "waiting for another build that squashes the same layers"
 
 
-def squashed(config: ImageConfig, layers: Layers, request: Request, machine: Machine) -> tuple[ImageConfig, Layers]:
+def squashed(config: ImageConfig, layers: Layers, request: Request, store: Store) -> tuple[ImageConfig, Layers]:
     """Return the image with one layer for those above its base, or with ``all`` for every one.
 
     The base is what no step of a Dockerfile has made here. The history keeps its lines, as Docker's --squash does: they
@@ -28,12 +28,12 @@ def squashed(config: ImageConfig, layers: Layers, request: Request, machine: Mac
     if len(merged) < 2:
         return config, layers
     key = _key(layers, first, request)
-    with machine.locks.exclusive(str(key), waiting=lambda: machine.tell(_WAITING)):
-        found = machine.cache.record(key)
-        if found is None or not all(machine.blobs.has(layer.descriptor) for layer in found):
-            found = (_merged(layers, first, request, machine),)
-            machine.cache.put_record(key, found)
-        machine.cache.touch(key)
+    with store.locks.exclusive(str(key), waiting=lambda: store.tell(_WAITING)):
+        found = store.cache.record(key)
+        if found is None or not all(store.blobs.has(layer.descriptor) for layer in found):
+            found = (_merged(layers, first, request, store),)
+            store.cache.put_record(key, found)
+        store.cache.touch(key)
     return replace(config, history=_history(config.history, len(merged))), (*layers[:first], *found)
 
 
@@ -43,12 +43,12 @@ def _key(layers: Layers, first: int, request: Request) -> Digest:
     return Digest.of("\n".join(["squash", *map(str, parts), *(layer.diff_id for layer in layers)]).encode())
 
 
-def _merged(layers: Layers, first: int, request: Request, machine: Machine) -> BuiltLayer:
-    below, above = machine.unpack(layers[:first]), machine.unpack(layers)
+def _merged(layers: Layers, first: int, request: Request, store: Store) -> BuiltLayer:
+    below, above = store.unpack(layers[:first]), store.unpack(layers)
     with ExitStack() as stack:
-        old = stack.enter_context(Root(machine.snapshots.open(below))) if below else None
-        new = stack.enter_context(Root(machine.snapshots.open(above)))
-        writer = LayerWriter(machine.blobs, request.compression.algorithm, request.compression.level)
+        old = stack.enter_context(Root(store.snapshots.open(below))) if below else None
+        new = stack.enter_context(Root(store.snapshots.open(above)))
+        writer = LayerWriter(store.blobs, request.compression.algorithm, request.compression.level)
         stack.enter_context(writer)
         changes = tree_changes(old.fd if old else None, new.fd)
         pack_changes(writer, new.fd, changes, epoch_limit=request.source_date_epoch)

@@ -11,7 +11,7 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.reporter import Reporter, RunningStep
 from pybuild.builder.request import Output, Request, Shape, Stored
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
 
 _ARCHIVES = frozenset({"oci", "docker"})
@@ -62,30 +62,30 @@ def timed(request: Request) -> Request:
 
 
 def export(
-    descriptor: Descriptor, tags: tuple[str, ...], request: Request, machine: Machine, step: RunningStep
+    descriptor: Descriptor, tags: tuple[str, ...], request: Request, store: Store, step: RunningStep
 ) -> Exported:
     """Name the image, or the index of several, in the store, then write it to the outputs."""
     stored = request.stored
-    kept = descriptor if stored.shape == Shape() else _shaped(machine, descriptor, stored.shape)
+    kept = descriptor if stored.shape == Shape() else _shaped(store, descriptor, stored.shape)
     if kept.media_type in media.INDEXES:
         step.status(f"exporting manifest list {kept.digest}")
     names = full_names(tags)
     for name in names_of(names, stored, kept.digest) if stored.image else ():
-        machine.layout.tag(name, kept)
+        store.layout.tag(name, kept)
         step.status(f"naming to {name}")
     if stored.image and not names and not stored.dangling:
-        machine.layout.keep(kept)
+        store.layout.keep(kept)
     # Of several targets an archive holds all images, and is written when they are there.
     outputs = tuple(item for item in request.outputs if not (request.targets and item.type in _ARCHIVES))
     if outputs:
         from pybuild.builder.outputs.write import write
 
         epoch = request.source_date_epoch
-        write(descriptor, names, outputs, machine, step.status, epoch=epoch, nearest_second=True)
+        write(descriptor, names, outputs, store, step.status, epoch=epoch, nearest_second=True)
     return Exported(descriptor=kept, names=names)
 
 
-def export_together(images: Sequence[Descriptor], request: Request, machine: Machine, reporter: Reporter) -> None:
+def export_together(images: Sequence[Descriptor], request: Request, store: Store, reporter: Reporter) -> None:
     """Write the archives of a build of several targets: each has the image of every one."""
     archives = [output for output in request.outputs if output.type in _ARCHIVES]
     if archives:
@@ -94,13 +94,13 @@ def export_together(images: Sequence[Descriptor], request: Request, machine: Mac
         named = [(full_names(target.tags), image) for target, image in zip(request.targets, images, strict=True)]
         with reporter.step("exporting all targets"):
             for output in archives:
-                write_archive(named, output, machine)
+                write_archive(named, output, store)
 
 
-def _shaped(machine: Machine, descriptor: Descriptor, shape: Shape) -> Descriptor:
+def _shaped(store: Store, descriptor: Descriptor, shape: Shape) -> Descriptor:
     from pybuild.builder.outputs.write import shaped
 
-    return shaped(machine, descriptor, shape)
+    return shaped(store, descriptor, shape)
 
 
 def names_of(names: tuple[str, ...], stored: Stored, digest: Digest) -> tuple[str, ...]:

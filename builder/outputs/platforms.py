@@ -10,11 +10,11 @@ from pybuild.builder.oci.image import children, read_image
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.tree import Tree, folders, is_folder
 from pybuild.builder.request import Output
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 
 @contextmanager
-def open_trees(descriptor: Descriptor, output: Output, machine: Machine) -> Iterator[Sequence[Tree]]:
+def open_trees(descriptor: Descriptor, output: Output, store: Store) -> Iterator[Sequence[Tree]]:
     """Open what *output* writes. With ``platform-split`` each platform has a folder like ``linux_arm_v7``.
 
     That is the default for an index. Without, all go to one place, which no two of them may put a file to.
@@ -26,9 +26,9 @@ def open_trees(descriptor: Descriptor, output: Output, machine: Machine) -> Iter
     split = output.flag("platform-split", default=is_index)
     found = []
     with ExitStack() as stack:
-        for each in children(machine.blobs, descriptor) if is_index else (descriptor,):
-            image = read_image(machine.blobs, each, each.platform)
-            fd = machine.snapshots.open(machine.snapshot(image))
+        for each in children(store.blobs, descriptor) if is_index else (descriptor,):
+            image = read_image(store.blobs, each, each.platform)
+            fd = store.snapshots.open(store.snapshot(image))
             stack.callback(os.close, fd)
             config = image.config
             platform = "/".join(filter(None, (config.os, config.architecture, config.variant)))

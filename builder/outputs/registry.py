@@ -14,7 +14,7 @@ from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.registry.access import AS_CONFIGURED, Access
 from pybuild.builder.oci.registry.registry import open_registry
 from pybuild.builder.oci.registry.transfer.push import PushOptions
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import InvalidReference, Reference, parse_reference
 
 Status = Callable[[str, int, int], None]
@@ -39,7 +39,7 @@ class Watch:
 
 
 def push(
-    machine: Machine,
+    store: Store,
     descriptor: Descriptor,
     names: Iterable[str],
     watch: Watch,
@@ -57,11 +57,11 @@ def push(
     """
     for (registry, repository), tags in _grouped(names).items():
         options = PushOptions(
-            sources=mount_sources(machine, registry), progress=watch.status, ended=watch.ended, stop=watch.stop
+            sources=mount_sources(store, registry), progress=watch.status, ended=watch.ended, stop=watch.stop
         )
         try:
             with open_registry(registry, access) as opened:
-                opened.push(repository, () if by_digest else tags, descriptor, machine.blobs, options)
+                opened.push(repository, () if by_digest else tags, descriptor, store.blobs, options)
         except RegistryError as error:
             raise PushFailed(f"failed to push {registry}/{repository}: {error}", hint=error.hint) from error
 
@@ -74,14 +74,14 @@ def _grouped(names: Iterable[str]) -> dict[tuple[str, str], list[str]]:
     return groups
 
 
-def mount_sources(machine: Machine, registry: str) -> dict[Digest, list[str]]:
+def mount_sources(store: Store, registry: str) -> dict[Digest, list[str]]:
     """Return the repositories of a registry in which blobs of the store may be already, going by its names."""
     found: dict[Digest, list[str]] = {}
-    for name, descriptor in machine.layout.entries():
+    for name, descriptor in store.layout.entries():
         reference = _reference(name)
         if reference is None or reference.registry != registry:
             continue
-        for blob in _blobs(machine.blobs, descriptor):
+        for blob in _blobs(store.blobs, descriptor):
             repositories = found.setdefault(blob.digest, [])
             if reference.repository not in repositories:
                 repositories.append(reference.repository)

@@ -8,7 +8,7 @@ from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.files import destination, sink
 from pybuild.builder.outputs.platforms import open_trees
 from pybuild.builder.request import Output, Shape
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 Named = tuple[tuple[str, ...], Descriptor]
 """An image and its names, spelled in full."""
@@ -22,7 +22,7 @@ def write(
     descriptor: Descriptor,
     names: tuple[str, ...],
     outputs: tuple[Output, ...],
-    machine: Machine,
+    store: Store,
     status: Callable[..., None] = _no_status,
     *,
     epoch: int | None = None,
@@ -38,62 +38,62 @@ def write(
     for output in outputs:
         match output.type:
             case "oci" | "docker":
-                write_archive([(names, descriptor)], output, machine)
+                write_archive([(names, descriptor)], output, store)
             case "tar":
                 from pybuild.builder.outputs.tar import write_trees
 
-                with open_trees(descriptor, output, machine) as trees, destination(output.dest) as file:
+                with open_trees(descriptor, output, store) as trees, destination(output.dest) as file:
                     write_trees(trees, sink(file), epoch, nearest_second=nearest_second)
             case "local":
                 from pybuild.builder.outputs.local import replace_content, write_folder
 
                 put = replace_content if dict(output.options).get("mode") == "delete" else write_folder
-                with open_trees(descriptor, output, machine) as trees:
+                with open_trees(descriptor, output, store) as trees:
                     put(trees, _folder(output), epoch)
             case "registry":
-                _push(shaped(machine, descriptor, output.shape), names, output, machine, status)
+                _push(shaped(store, descriptor, output.shape), names, output, store, status)
             case _:
                 raise RequestError(f"unknown output type {output.type!r}")
 
 
-def shaped(machine: Machine, descriptor: Descriptor, shape: Shape) -> Descriptor:
+def shaped(store: Store, descriptor: Descriptor, shape: Shape) -> Descriptor:
     """Return the image in this *shape*, which is in the store from then on."""
     if not shape.docker and shape.compression is None:
         return descriptor
     from pybuild.builder.oci.convert import Form, convert
 
     if shape.compression is None:
-        return convert(machine.blobs, descriptor, Form(docker=shape.docker))
+        return convert(store.blobs, descriptor, Form(docker=shape.docker))
     form = Form(docker=shape.docker, algorithm=shape.compression.algorithm, level=shape.compression.level)
-    return convert(machine.blobs, descriptor, form)
+    return convert(store.blobs, descriptor, form)
 
 
 def _push(
-    descriptor: Descriptor, names: tuple[str, ...], output: Output, machine: Machine, status: Callable[..., None]
+    descriptor: Descriptor, names: tuple[str, ...], output: Output, store: Store, status: Callable[..., None]
 ) -> None:
     from pybuild.builder.outputs.registry import Watch, push
     from pybuild.builder.sources.registry_access import access_of
 
     by_digest = output.flag("push-by-digest")
-    access = access_of(machine, status, insecure=output.flag("registry.insecure"))
-    push(machine, descriptor, names, Watch(status=status), access=access, by_digest=by_digest)
+    access = access_of(store, status, insecure=output.flag("registry.insecure"))
+    push(store, descriptor, names, Watch(status=status), access=access, by_digest=by_digest)
     for name in names:
         status(f"pushing manifest for {name}@{descriptor.digest}")
 
 
-def write_archive(images: Sequence[Named], output: Output, machine: Machine) -> None:
+def write_archive(images: Sequence[Named], output: Output, store: Store) -> None:
     """Write (names, descriptor) of each of *images* to the one archive or layout that *output* is."""
-    images = [(names, shaped(machine, descriptor, output.shape)) for names, descriptor in images]
+    images = [(names, shaped(store, descriptor, output.shape)) for names, descriptor in images]
     if not output.flag("tar", default=True):
         from pybuild.builder.outputs.layout import write_layout
 
         for names, descriptor in images:
-            write_layout(machine.blobs, descriptor, names, _folder(output))
+            write_layout(store.blobs, descriptor, names, _folder(output))
         return
     from pybuild.builder.oci.archive import save
 
     with destination(output.dest) as file:
-        save(machine.blobs, images, sink(file))
+        save(store.blobs, images, sink(file))
 
 
 def _folder(output: Output) -> Path:

@@ -14,7 +14,7 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.prune.gc import Freed, disk_usage, mark, remove_mount, snapshot_size
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.cache_mounts import CacheMount, cache_mounts
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 REGULAR, CACHE_MOUNT = "regular", "exec.cachemount"
 
@@ -66,16 +66,16 @@ class _Record:
     """What it is, when it is no record of a step."""
 
 
-def evict(machine: Machine, policy: Policy) -> Freed:
+def evict(store: Store, policy: Policy) -> Freed:
     """Forget records and remove cache mounts as *policy* says, those that were used longest ago first.
 
     What records named goes with the next `builder.prune.gc.collect`. The caller holds `Machine.collecting`.
     """
     sizes: dict[str, int] = {}
-    found = sorted((*_records(machine, sizes), *_mounts(machine, sizes)), key=lambda record: record.used)
+    found = sorted((*_records(store, sizes), *_mounts(store, sizes)), key=lambda record: record.used)
     needed = Counter(cost for record in found for cost in record.costs)
     used = sum(sizes[cost] for cost in needed)
-    status = os.statvfs(machine.root)
+    status = os.statvfs(store.root)
     room = policy.room(used, status.f_bavail * status.f_frsize)
     limit = time.time() - (policy.until or 0)
     gone = []
@@ -89,27 +89,27 @@ def evict(machine: Machine, policy: Policy) -> Freed:
             needed.subtract(record.costs)
             used -= sum(sizes[cost] for cost in record.costs if needed[cost] == 0)
     freed = Freed(records=sum(record.mount is None for record in gone))
-    machine.cache.forget([record.key for record in gone if record.mount is None])
+    store.cache.forget([record.key for record in gone if record.mount is None])
     for record in gone:
         if record.mount is not None:
-            remove_mount(machine, record.mount, freed)
+            remove_mount(store, record.mount, freed)
     return freed
 
 
-def _mounts(machine: Machine, sizes: dict[str, int]) -> Iterator[_Record]:
-    for mount in cache_mounts(machine):
+def _mounts(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
+    for mount in cache_mounts(store):
         cost = f"mount {mount.folder.name}"
         sizes[cost] = disk_usage(mount.folder)
         yield _Record(key="", layers=(), used=mount.used, costs=frozenset({cost}), mount=mount)
 
 
-def _records(machine: Machine, sizes: dict[str, int]) -> Iterator[_Record]:
+def _records(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
     """Yield all records with what they alone keep in the store; *sizes* takes the bytes of that."""
-    marked = mark(machine)
-    found = list(machine.cache.records())
+    marked = mark(store)
+    found = list(store.cache.records())
     latest: dict[str, float] = {}
     for _, layers, used in found:
-        for chain in machine.snapshot_names(layers):
+        for chain in store.snapshot_names(layers):
             latest[chain] = max(used, latest.get(chain, 0))
     for key, layers, used in found:
         costs = set()
@@ -117,12 +117,12 @@ def _records(machine: Machine, sizes: dict[str, int]) -> Iterator[_Record]:
             if Digest.parse(layer.digest) not in marked.blobs:
                 costs.add(layer.digest)
                 sizes[layer.digest] = layer.size
-        chains = machine.snapshot_names(layers)
+        chains = store.snapshot_names(layers)
         for chain in chains:
             if chain not in marked.snapshots:
                 # A name of its own: an uncompressed layer at the bottom has the same digest for blob and snapshot.
                 costs.add(f"snapshot {chain}")
                 if f"snapshot {chain}" not in sizes:
-                    sizes[f"snapshot {chain}"] = snapshot_size(machine, chain)
+                    sizes[f"snapshot {chain}"] = snapshot_size(store, chain)
         recent = latest[chains[-1]] if chains else used
         yield _Record(key=key, layers=layers, used=recent, costs=frozenset(costs))

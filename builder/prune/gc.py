@@ -20,8 +20,8 @@ from pybuild.builder.outputs.tree import folders
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.cache_mounts import CacheMount, cache_mounts, remove, sweep, unused
 from pybuild.builder.store.leases import is_used, removing
-from pybuild.builder.store.machine import Machine
 from pybuild.builder.store.snapshotters import COPYING, OVERLAY, present
+from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import SnapshotError
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.snapshotter import Snapshotter
@@ -35,14 +35,14 @@ class Marked:
     snapshots: set[str] = field(default_factory=set)
     diff_ids: set[str] = field(default_factory=set)
 
-    def add_layers(self, layers: Layers, machine: Machine) -> None:
+    def add_layers(self, layers: Layers, store: Store) -> None:
         """Mark the layers of a record."""
         self.blobs.update(Digest.parse(layer.digest) for layer in layers)
-        self.add_tree([layer.diff_id for layer in layers], machine)
+        self.add_tree([layer.diff_id for layer in layers], store)
 
-    def add_tree(self, diff_ids: Sequence[str], machine: Machine) -> None:
+    def add_tree(self, diff_ids: Sequence[str], store: Store) -> None:
         """Mark what stands for a tree beside the blobs of its layers."""
-        self.snapshots.update(machine.times.snapshot_names(diff_ids))
+        self.snapshots.update(store.times.snapshot_names(diff_ids))
         self.diff_ids.update(diff_ids)
 
 
@@ -65,22 +65,22 @@ class Freed:
         self.size += other.size
 
 
-def mark_images(machine: Machine, descriptors: Iterable[Descriptor]) -> Marked:
+def mark_images(store: Store, descriptors: Iterable[Descriptor]) -> Marked:
     """Return what the images behind *descriptors* need."""
     marked = Marked()
     for descriptor in descriptors:
-        marked.blobs.update(blob.digest for blob in _present(machine, descriptor))
+        marked.blobs.update(blob.digest for blob in _present(store, descriptor))
         with suppress(OciError):
-            marked.add_tree([str(layer) for layer in read_image(machine.blobs, descriptor).config.diff_ids], machine)
+            marked.add_tree([str(layer) for layer in read_image(store.blobs, descriptor).config.diff_ids], store)
     return marked
 
 
-def mark(machine: Machine) -> Marked:
+def mark(store: Store) -> Marked:
     """Return what the images of the layout need."""
-    return mark_images(machine, [descriptor for _, descriptor in machine.layout.entries()])
+    return mark_images(store, [descriptor for _, descriptor in store.layout.entries()])
 
 
-def collect(machine: Machine, *, everything: bool = False) -> Freed:
+def collect(store: Store, *, everything: bool = False) -> Freed:
     """Remove what nothing needs. With *everything*, cache records and cache mounts count for nothing and go, too.
 
     The caller holds `Machine.collecting`. Interrupted at any point, the store is whole: records go before their blobs,
@@ -88,86 +88,86 @@ def collect(machine: Machine, *, everything: bool = False) -> Freed:
     """
     freed = Freed()
     if everything:
-        freed.records = sum(1 for _ in machine.cache.records())
-        machine.cache.forget_all()
-        for mount in list(cache_mounts(machine)):
-            remove_mount(machine, mount, freed)
+        freed.records = sum(1 for _ in store.cache.records())
+        store.cache.forget_all()
+        for mount in list(cache_mounts(store)):
+            remove_mount(store, mount, freed)
     else:
-        freed.records = _forget_broken(machine)
-    _sweep_snapshots(machine, freed)
-    _remove_unneeded(machine, list(machine.blobs.digests()), freed)
-    machine.locks.sweep()
-    _sweep_unused(machine)
+        freed.records = _forget_broken(store)
+    _sweep_snapshots(store, freed)
+    _remove_unneeded(store, list(store.blobs.digests()), freed)
+    store.locks.sweep()
+    _sweep_unused(store)
     return freed
 
 
-def _sweep_unused(machine: Machine) -> None:
+def _sweep_unused(store: Store) -> None:
     """Remove what is of no use to anybody when the store has no user; nobody becomes one meanwhile."""
-    with removing(machine.root / "locks"):
-        if not is_used(machine.root / "locks"):
-            machine.times.keep_only(_mark_all(machine).diff_ids)
-            machine.blobs.sweep()
-            sweep(machine)
+    with removing(store.root / "locks"):
+        if not is_used(store.root / "locks"):
+            store.times.keep_only(_mark_all(store).diff_ids)
+            store.blobs.sweep()
+            sweep(store)
             # Of images that passed through the store.
-            shutil.rmtree(machine.root / "copying", ignore_errors=True)
+            shutil.rmtree(store.root / "copying", ignore_errors=True)
 
 
-def remove_mount(machine: Machine, mount: CacheMount, freed: Freed) -> None:
+def remove_mount(store: Store, mount: CacheMount, freed: Freed) -> None:
     """Remove a cache mount, unless a step works with it."""
-    with suppress(Cancelled), unused(mount, machine):
+    with suppress(Cancelled), unused(mount, store):
         freed.size += disk_usage(mount.folder)
         remove(mount)
         freed.mounts.append(mount.name)
 
 
-def drop_image(machine: Machine, descriptor: Descriptor) -> Freed:
+def drop_image(store: Store, descriptor: Descriptor) -> Freed:
     """Remove the blobs of an image that is listed no more, except those that somebody needs."""
     freed = Freed()
-    _remove_unneeded(machine, [blob.digest for blob in _present(machine, descriptor)], freed)
+    _remove_unneeded(store, [blob.digest for blob in _present(store, descriptor)], freed)
     return freed
 
 
-def drop_platform(machine: Machine, manifest: Descriptor) -> Freed:
+def drop_platform(store: Store, manifest: Descriptor) -> Freed:
     """Remove the blobs of one image of an index that stays listed, except those that somebody needs."""
     freed = Freed()
-    below = [blob.digest for blob in _present(machine, manifest)]
-    with removing(machine.root / "locks") as claimed:
+    below = [blob.digest for blob in _present(store, manifest)]
+    with removing(store.root / "locks") as claimed:
         # Once the manifest is gone, the index no longer leads to what it names.
         if str(manifest.digest) not in claimed:
-            _retire(machine, manifest.digest, freed)
-    _remove_unneeded(machine, below, freed)
+            _retire(store, manifest.digest, freed)
+    _remove_unneeded(store, below, freed)
     return freed
 
 
-def _remove_unneeded(machine: Machine, digests: Iterable[Digest], freed: Freed) -> None:
+def _remove_unneeded(store: Store, digests: Iterable[Digest], freed: Freed) -> None:
     """Remove those of *digests* that no image, no record and no user of the store needs."""
-    with removing(machine.root / "locks") as claimed:
+    with removing(store.root / "locks") as claimed:
         # Read after the claims: what a user has named or recorded before it ended is found here.
-        needed = _mark_all(machine).blobs
+        needed = _mark_all(store).blobs
         for digest in digests:
             if digest not in needed and str(digest) not in claimed:
-                _retire(machine, digest, freed)
-    machine.blobs.bury()
+                _retire(store, digest, freed)
+    store.blobs.bury()
 
 
-def _mark_all(machine: Machine) -> Marked:
+def _mark_all(store: Store) -> Marked:
     """Return what images and records need."""
-    marked = mark(machine)
-    for _, layers, _ in machine.cache.records():
-        marked.add_layers(layers, machine)
+    marked = mark(store)
+    for _, layers, _ in store.cache.records():
+        marked.add_layers(layers, store)
     return marked
 
 
-def _forget_broken(machine: Machine) -> int:
+def _forget_broken(store: Store) -> int:
     broken = []
-    for key, layers, _ in machine.cache.records():
-        if not all(machine.blobs.exists(Digest.parse(layer.digest)) for layer in layers):
+    for key, layers, _ in store.cache.records():
+        if not all(store.blobs.exists(Digest.parse(layer.digest)) for layer in layers):
             broken.append(key)
-    machine.cache.forget(broken)
+    store.cache.forget(broken)
     return len(broken)
 
 
-def _present(machine: Machine, descriptor: Descriptor) -> Iterator[Descriptor]:
+def _present(store: Store, descriptor: Descriptor) -> Iterator[Descriptor]:
     """Yield an image's blobs as far as they can be told: of an index, a store often has one platform's image only."""
     seen: set[Digest] = set()
     waiting = [descriptor]
@@ -178,29 +178,29 @@ def _present(machine: Machine, descriptor: Descriptor) -> Iterator[Descriptor]:
         seen.add(item.digest)
         yield item
         with suppress(OciError):
-            waiting.extend(children(machine.blobs, item))
+            waiting.extend(children(store.blobs, item))
 
 
-def _retire(machine: Machine, digest: Digest, freed: Freed) -> None:
-    freed.size += machine.blobs.retire(digest)
+def _retire(store: Store, digest: Digest, freed: Freed) -> None:
+    freed.size += store.blobs.retire(digest)
     freed.blobs.append(digest)
 
 
-def snapshot_names(machine: Machine) -> tuple[str, ...]:
+def snapshot_names(store: Store) -> tuple[str, ...]:
     """Return the names of all snapshots, whichever snapshotter made them."""
-    return tuple(dict.fromkeys(name for keeper in present(machine.root) for name in keeper.names()))
+    return tuple(dict.fromkeys(name for keeper in present(store.root) for name in keeper.names()))
 
 
-def _sweep_snapshots(machine: Machine, freed: Freed) -> None:
+def _sweep_snapshots(store: Store, freed: Freed) -> None:
     """Remove the snapshots that nobody needs."""
-    keepers = tuple(present(machine.root))
+    keepers = tuple(present(store.root))
     for keeper in keepers:
         # What a killed builder left may be most of what there is to free.
         keeper.sweep()
     found = [(keeper, name) for keeper in keepers for name in keeper.names()]
-    sizes = {name: snapshot_size(machine, name) for _, name in found}
-    with removing(machine.root / "locks") as claimed:
-        needed = _mark_all(machine).snapshots | claimed
+    sizes = {name: snapshot_size(store, name) for _, name in found}
+    with removing(store.root / "locks") as claimed:
+        needed = _mark_all(store).snapshots | claimed
         retired = list(_retired([(keeper, name) for keeper, name in found if name not in needed]))
     for name, bury in retired:
         bury()
@@ -222,11 +222,11 @@ def _retired(unused: list[tuple[Snapshotter, str]]) -> Iterator[tuple[str, Calla
         unused = left
 
 
-def snapshot_size(machine: Machine, name: str) -> int:
+def snapshot_size(store: Store, name: str) -> int:
     """Return the bytes that a snapshot takes on the disk, without those of its parents."""
     for kind in (OVERLAY, COPYING):
         with suppress(FileNotFoundError):
-            return disk_usage(machine.root / kind / name.replace(":", "-"))
+            return disk_usage(store.root / kind / name.replace(":", "-"))
     return 0
 
 

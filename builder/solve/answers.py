@@ -7,14 +7,14 @@ from pybuild.builder.plan.ops import Base
 from pybuild.builder.plan.plan import Plan
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.freshness import is_young
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 
 class Answers:
     """Answers for the vertices of *plan*: those in *to_run* are run anyway, records older than *ttl* seconds too."""
 
-    def __init__(self, plan: Plan, machine: Machine, to_run: Collection[int], ttl: float | None) -> None:
-        self._plan, self._machine, self._to_run, self._ttl = plan, machine, to_run, ttl
+    def __init__(self, plan: Plan, store: Store, to_run: Collection[int], ttl: float | None) -> None:
+        self._plan, self._store, self._to_run, self._ttl = plan, store, to_run, ttl
         self._bases: dict[Base, Layers] = {}
 
     def base(self, op: Base) -> Layers:
@@ -22,12 +22,12 @@ class Answers:
         from pybuild.builder.sources.bases import base_layers
 
         if op not in self._bases:
-            self._bases[op] = base_layers(op, self._machine)
+            self._bases[op] = base_layers(op, self._store)
         return self._bases[op]
 
     def here(self, layers: Layers) -> bool:
         """Tell whether the blobs of *layers* are all there."""
-        return all(self._machine.blobs.has(layer.descriptor) for layer in layers)
+        return all(self._store.blobs.has(layer.descriptor) for layer in layers)
 
     def of_root(self, place: int, key: Digest) -> Layers | None:
         """Return what is recorded under the key of a vertex, on its base as that is now."""
@@ -45,7 +45,7 @@ class Answers:
         return place
 
     def _record(self, wanted: Digest, place: int) -> Layers | None:
-        cache = self._machine.cache
+        cache = self._store.cache
         layers = cache.record(wanted)
         if layers is None or not self._counts(layers):
             if self._plan.is_mounted_context(place):

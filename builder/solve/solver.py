@@ -25,8 +25,8 @@ from pybuild.builder.solve.answers import Answers
 from pybuild.builder.solve.vertex_keys import VertexKeys
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.freshness import FirstTimes, to_run, unsettled
-from pybuild.builder.store.machine import Machine
 from pybuild.builder.store.room import storing
+from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.stopping import stoppable
 from pybuild.runtime.values import frozen
@@ -44,15 +44,13 @@ class Solved:
     finished: Finished
 
 
-def solve(
-    plan: Plan, request: Request, machine: Machine, reporter: Reporter, execute: Executor | None = None
-) -> Layers:
+def solve(plan: Plan, request: Request, store: Store, reporter: Reporter, execute: Executor | None = None) -> Layers:
     """Return the layers of the target; see `solve_with_keys`."""
-    return solve_with_keys(plan, request, machine, reporter, execute).layers
+    return solve_with_keys(plan, request, store, reporter, execute).layers
 
 
 def solve_with_keys(
-    plan: Plan, request: Request, machine: Machine, reporter: Reporter, execute: Executor | None = None
+    plan: Plan, request: Request, store: Store, reporter: Reporter, execute: Executor | None = None
 ) -> Solved:
     """Solve the target; *execute* carries out one op, `builder.execute.execute` by default.
 
@@ -60,23 +58,23 @@ def solve_with_keys(
         StepFailed: a step did not succeed; what was finished before is in the cache.
         Cancelled: a KeyboardInterrupt came; the steps that were running have been stopped.
     """
-    return solve_all(plan, (len(plan.vertices) - 1,), request, machine, reporter, execute=execute)[0]
+    return solve_all(plan, (len(plan.vertices) - 1,), request, store, reporter, execute=execute)[0]
 
 
 def solve_all(
     plan: Plan,
     targets: tuple[int, ...],
     request: Request,
-    machine: Machine,
+    store: Store,
     reporter: Reporter,
     *,
     execute: Executor | None = None,
 ) -> tuple[Solved, ...]:
     """Solve each of *targets*, which are places in the plan; see `solve_with_keys`."""
     cancel = threading.Event()
-    with Sources(request, machine, cancel.is_set) as sources:
+    with Sources(request, store, cancel.is_set) as sources:
         steps = Steps(plan, reporter)
-        solver = _Solver(plan, request, machine, steps=steps, sources=sources, cancel=cancel)
+        solver = _Solver(plan, request, store, steps=steps, sources=sources, cancel=cancel)
         solver.execute = execute
         try:
             layers = solver.solve(targets)
@@ -94,19 +92,19 @@ class _Solver:
         self,
         plan: Plan,
         request: Request,
-        machine: Machine,
+        store: Store,
         *,
         steps: Steps,
         sources: Sources,
         cancel: threading.Event,
     ) -> None:
-        self.plan, self.request, self.machine = plan, request, machine
+        self.plan, self.request, self.store = plan, request, store
         self.steps, self.cancel = steps, cancel
-        self.contents = Contents(plan, machine, sources)
+        self.contents = Contents(plan, store, sources)
         self.keys = VertexKeys(plan, self.contents, steps, request.source_date_epoch)
         self.to_run = to_run(plan, request)
         self.unsettled = unsettled(plan, self.to_run)
-        self.answers = Answers(plan, machine, self.to_run, request.cache_ttl)
+        self.answers = Answers(plan, store, self.to_run, request.cache_ttl)
         self.fresh_mounts = FirstTimes()
         self.made: set[int] = set()
         """Vertices whose layer is there, and is the same on any root (`keys.own_key`)."""
@@ -209,7 +207,7 @@ class _Solver:
             own = self.keys.own(place)
             lock = str(own or self.keys.keys[place])
             stack.enter_context(
-                self.machine.locks.exclusive(lock, self.cancel.is_set, lambda: self.steps.say(place)(_WAITING))
+                self.store.locks.exclusive(lock, self.cancel.is_set, lambda: self.steps.say(place)(_WAITING))
             )
             if place not in self.to_run and self._recorded(place):
                 self.steps.cached(place)
@@ -218,7 +216,7 @@ class _Solver:
                 return
             layer = self._executed(place, selected)
             if own is not None:
-                self.machine.cache.put_record(own, (layer,))
+                self.store.cache.put_record(own, (layer,))
             self._keep(place, (layer,))
 
     def _selected(self, place: int, stack: ExitStack) -> tuple[Selected, ...]:
@@ -239,11 +237,11 @@ class _Solver:
         if isinstance(vertex.op, Run):
             for source in vertex.inputs:
                 self._unpack_base(place, source)
-        with self.steps.running(place), storing(self.machine.root):
+        with self.steps.running(place), storing(self.store.root):
             if note := read_again(selected):
                 self.steps.output(place)(2, note.encode())
             job = Job(
-                machine=self.machine,
+                store=self.store,
                 request=self.request,
                 root=self._root(place),
                 inputs=tuple(self.results.get(source) for source in vertex.inputs),
@@ -263,9 +261,9 @@ class _Solver:
             return
         layers = self.answers.base(op)
         with self.unpacking.setdefault(base, threading.Lock()):
-            if not self.machine.is_unpacked(layers):
-                with self.steps.aside(f"unpacking {op.reference}", place), storing(self.machine.root):
-                    self.machine.unpack(layers, self.cancel.is_set)
+            if not self.store.is_unpacked(layers):
+                with self.steps.aside(f"unpacking {op.reference}", place), storing(self.store.root):
+                    self.store.unpack(layers, self.cancel.is_set)
 
     def _stacked(self, place: int) -> bool:
         """Put the layer that a vertex has on every root on top of this one; tell whether it was there."""
@@ -284,11 +282,11 @@ class _Solver:
     def _keep(self, place: int, layers: Layers) -> None:
         """Record *layers* on top of the root of a vertex as its result."""
         self.results[place] = (*self._root(place), *layers)
-        self.machine.cache.put_record(self.keys.keys[place], self.results[place])
+        self.store.cache.put_record(self.keys.keys[place], self.results[place])
 
     def _pull(self, place: int, op: Base) -> None:
         from pybuild.builder.sources.bases import pull_layers
 
-        with self.steps.running(place), storing(self.machine.root):
-            pull_layers(op, self.machine, self.steps.status(place), self.steps.say(place), self.cancel)
+        with self.steps.running(place), storing(self.store.root):
+            pull_layers(op, self.store, self.steps.status(place), self.steps.say(place), self.cancel)
         self.results[place] = self.answers.base(op)

@@ -20,7 +20,7 @@ from pybuild.builder.plan.ops import Base
 from pybuild.builder.progress import silent
 from pybuild.builder.reporter import Reporter, RunningStep
 from pybuild.builder.store.cache import Layers
-from pybuild.builder.store.machine import Machine, image_layers
+from pybuild.builder.store.store import Store, image_layers
 from pybuild.runtime.values import frozen
 
 _LAYOUT = "oci-layout://"
@@ -47,7 +47,7 @@ class Pinned:
 
 
 def pin(
-    reference: str, platform: Platform, machine: Machine, reporter: Reporter = UNSEEN, *, pull: str, context: str = ""
+    reference: str, platform: Platform, store: Store, reporter: Reporter = UNSEEN, *, pull: str, context: str = ""
 ) -> Pinned:
     """Return what *reference* (a full name) stands for; *pull* is `builder.request.Request.pull`.
 
@@ -59,19 +59,19 @@ def pin(
     if reference.startswith(_LAYOUT):
         from pybuild.builder.sources.oci_layout import resolve
 
-        return Pinned(reference=reference, image=resolve(reference, platform, machine))
+        return Pinned(reference=reference, image=resolve(reference, platform, store))
 
     def pulled() -> Image:
         with reporter.step(
             f"[{f'context {context}' if context else 'internal'}] load metadata for {reference}"
         ) as step:
-            return _asked(reference, platform, machine, step)
+            return _asked(reference, platform, store, step)
 
-    return Pinned(reference=reference, image=_found(reference, platform, machine, pulled, pull))
+    return Pinned(reference=reference, image=_found(reference, platform, store, pulled, pull))
 
 
-def _found(reference: str, platform: Platform, machine: Machine, pulled: Callable[[], Image], pull: str) -> Image:
-    local = None if pull == "always" else stored(reference, platform, machine)
+def _found(reference: str, platform: Platform, store: Store, pulled: Callable[[], Image], pull: str) -> Image:
+    local = None if pull == "always" else stored(reference, platform, store)
     if pull == "newer" and local is not None:
         try:
             return pulled()
@@ -84,7 +84,7 @@ def _found(reference: str, platform: Platform, machine: Machine, pulled: Callabl
     return local or pulled()
 
 
-def stored(reference: str, platform: Platform, machine: Machine) -> Image | None:
+def stored(reference: str, platform: Platform, store: Store) -> Image | None:
     """Return the image that the store, or a layout of the host, has under *reference* for *platform*."""
     from pybuild.grammar.reference import parse_reference
 
@@ -92,23 +92,23 @@ def stored(reference: str, platform: Platform, machine: Machine) -> Image | None
         from pybuild.builder.sources.oci_layout import resolve
 
         try:
-            return resolve(reference, platform, machine)
+            return resolve(reference, platform, store)
         except BuildError:
             return None
-    descriptor = machine.layout.resolve(reference)
+    descriptor = store.layout.resolve(reference)
     digest = parse_reference(reference).digest if descriptor is None and "@" in reference else None
-    if digest is not None and machine.blobs.exists(Digest.parse(digest)):
-        descriptor = _describe(Digest.parse(digest), machine)
+    if digest is not None and store.blobs.exists(Digest.parse(digest)):
+        descriptor = _describe(Digest.parse(digest), store)
     if descriptor is None:
         return None
     try:
         # An image that is for one platform is taken for any, as Docker does; the check InvalidBaseImagePlatform warns.
-        return read_image(machine.blobs, descriptor, platform if descriptor.media_type in INDEXES else None)
+        return read_image(store.blobs, descriptor, platform if descriptor.media_type in INDEXES else None)
     except OciError:
         return None
 
 
-def _asked(reference: str, platform: Platform, machine: Machine, step: RunningStep) -> Image:
+def _asked(reference: str, platform: Platform, store: Store, step: RunningStep) -> Image:
     from pybuild.builder.oci.registry.registry import open_registry
     from pybuild.builder.sources.registry_access import access_of
     from pybuild.grammar.reference import parse_reference
@@ -116,8 +116,8 @@ def _asked(reference: str, platform: Platform, machine: Machine, step: RunningSt
     name = parse_reference(reference)
     target = name.digest or name.tag or "latest"
     try:
-        with open_registry(name.registry, access_of(machine, step.say)) as registry:
-            resolved = registry.resolve(name.repository, target, machine.blobs, platform)
+        with open_registry(name.registry, access_of(store, step.say)) as registry:
+            resolved = registry.resolve(name.repository, target, store.blobs, platform)
             for text in registry.warnings:
                 step.say(f"warning: {text}")
     except ImageNotFound as error:
@@ -125,28 +125,28 @@ def _asked(reference: str, platform: Platform, machine: Machine, step: RunningSt
     except OciError as error:
         hint = error.hint or "bring it in with pybuild import or load to build without a registry"
         raise PullFailed(f"failed to resolve source metadata for {reference}: {error}", hint=hint) from error
-    machine.layout.tag(reference, resolved.pinned)
+    store.layout.tag(reference, resolved.pinned)
     return resolved.image
 
 
-def base_layers(op: Base, machine: Machine) -> Layers:
+def base_layers(op: Base, store: Store) -> Layers:
     """Return the layers of a pinned base, whether or not their blobs are in the store."""
-    return image_layers(_image(op, machine))
+    return image_layers(_image(op, store))
 
 
-def _image(op: Base, machine: Machine) -> Image:
-    return read_image(machine.blobs, _describe(Digest.parse(op.manifest), machine))
+def _image(op: Base, store: Store) -> Image:
+    return read_image(store.blobs, _describe(Digest.parse(op.manifest), store))
 
 
-def _describe(digest: Digest, machine: Machine) -> Descriptor:
+def _describe(digest: Digest, store: Store) -> Descriptor:
     """Return the descriptor of a document of the store, by what the document says of itself."""
-    with machine.blobs.open(digest) as file:
+    with store.blobs.open(digest) as file:
         return describe(file.read(DOCUMENT_LIMIT), digest)
 
 
 def pull_layers(
     op: Base,
-    machine: Machine,
+    store: Store,
     progress: Callable[[str, int, int], None],
     tell: Callable[[str], None],
     cancel: threading.Event | None = None,
@@ -161,19 +161,19 @@ def pull_layers(
     from pybuild.builder.sources.registry_access import access_of
     from pybuild.grammar.reference import parse_reference
 
-    image = _image(op, machine)
-    missing = tuple(layer for layer in image.manifest.layers if not machine.blobs.has(layer))
+    image = _image(op, store)
+    missing = tuple(layer for layer in image.manifest.layers if not store.blobs.has(layer))
     if not missing:
         return
     if op.reference.startswith(_LAYOUT):
         from pybuild.builder.sources.oci_layout import fetch
 
-        fetch(op.reference, missing, machine)
+        fetch(op.reference, missing, store)
         return
     name = parse_reference(op.reference)
     try:
-        with open_registry(name.registry, access_of(machine, tell)) as registry:
-            registry.fetch(name.repository, missing, machine.blobs, progress, cancel)
+        with open_registry(name.registry, access_of(store, tell)) as registry:
+            registry.fetch(name.repository, missing, store.blobs, progress, cancel)
     except OciError as error:
         if cancel is not None and cancel.is_set():
             raise Cancelled("cancelled") from error

@@ -22,22 +22,22 @@ from pybuild.builder.request import Request
 from pybuild.builder.sources.address import HttpSource
 from pybuild.builder.sources.credentials import http_authorization
 from pybuild.builder.sources.facts import Known
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 ReportBytes = Callable[[str, int, int], None]
 """Takes the progress of a download: (what, bytes so far, bytes in all)."""
 
 
-def known_by_checksum(source: HttpSource, machine: Machine) -> Known | None:
+def known_by_checksum(source: HttpSource, store: Store) -> Known | None:
     """Return what *source* leads to when its checksum is that of a blob which came from there."""
-    known = _remembered(source.url, machine)
+    known = _remembered(source.url, store)
     return known if known is not None and known.digest == source.checksum else None
 
 
 def ask(
     source: HttpSource,
     request: Request,
-    machine: Machine,
+    store: Store,
     report: ReportBytes,
     stop: threading.Event,
     *,
@@ -48,12 +48,12 @@ def ask(
     Raises:
         BuildError: it cannot be brought, or is not what the checksum says.
     """
-    old = None if source.checksum else _remembered(source.url, machine)
+    old = None if source.checksum else _remembered(source.url, store)
     wanted = _wanted(source, old, request)
     try:
         fresh = download(
             wanted,
-            machine.blobs,
+            store.blobs,
             lambda now, total: report(source.url, now, total),
             Retry(tell=tell),
             stop,
@@ -67,23 +67,23 @@ def ask(
     if fresh is None:
         raise BuildError(f"failed to load {source.url}: the server sent nothing")
     known = Known(digest=str(fresh.digest), etag=fresh.etag, last_modified=fresh.last_modified)
-    machine.cache.put_download(source.url, json.dumps(asdict(known)))
+    store.cache.put_download(source.url, json.dumps(asdict(known)))
     return known
 
 
-def bring(op: Http, request: Request, machine: Machine, report: ReportBytes, stop: threading.Event) -> None:
+def bring(op: Http, request: Request, store: Store, report: ReportBytes, stop: threading.Event) -> None:
     """Bring the content of *op* when its blob is gone. Raises BuildError when the address leads elsewhere by now."""
-    if not machine.blobs.exists(Digest.parse(op.digest)):
-        ask(HttpSource(url=op.url, checksum=op.digest, name=op.name), request, machine, report, stop)
+    if not store.blobs.exists(Digest.parse(op.digest)):
+        ask(HttpSource(url=op.url, checksum=op.digest, name=op.name), request, store, report, stop)
 
 
-def _remembered(url: str, machine: Machine) -> Known | None:
+def _remembered(url: str, store: Store) -> Known | None:
     """Return what is known of *url*, if its content is still in the store."""
-    document = machine.cache.download(url)
+    document = store.cache.download(url)
     if document is None:
         return None
     known = Known(**json.loads(document))
-    return known if machine.blobs.exists(Digest.parse(known.digest)) else None
+    return known if store.blobs.exists(Digest.parse(known.digest)) else None
 
 
 def _wanted(source: HttpSource, old: Known | None, request: Request) -> Wanted:

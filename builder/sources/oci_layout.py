@@ -16,7 +16,7 @@ from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
 from pybuild.builder.oci.layout import Layout, read_index
 from pybuild.builder.oci.model import Descriptor, Platform
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 SCHEME = "oci-layout://"
 
@@ -28,22 +28,22 @@ class _Place:
     digest: str = ""
 
 
-def resolve(reference: str, platform: Platform, machine: Machine) -> Image:
+def resolve(reference: str, platform: Platform, store: Store) -> Image:
     """Return the image behind *reference*, its documents in the store. Raises BuildError when there is none."""
     place = _place(reference)
     try:
         theirs = BlobStore(place.path)
         image = read_image(theirs, _descriptor(place, theirs), platform)
-        _copy(theirs, (image.manifest.config, image.descriptor), machine)
+        _copy(theirs, (image.manifest.config, image.descriptor), store)
     except (OciError, OSError) as error:
         raise BuildError(f"failed to load {reference}: {reason(error)}") from error
     return image
 
 
-def fetch(reference: str, layers: Iterable[Descriptor], machine: Machine) -> None:
+def fetch(reference: str, layers: Iterable[Descriptor], store: Store) -> None:
     """Copy *layers* into the store. Raises BuildError."""
     try:
-        _copy(BlobStore(_place(reference).path), layers, machine)
+        _copy(BlobStore(_place(reference).path), layers, store)
     except (OciError, OSError) as error:
         raise BuildError(f"failed to load {reference}: {reason(error)}") from error
 
@@ -84,8 +84,8 @@ def _descriptor(place: _Place, blobs: BlobStore) -> Descriptor:
     raise BuildError(f"{place.path} has no image {wanted!r}", hint=f"it has {names}")
 
 
-def _copy(theirs: BlobStore, descriptors: Iterable[Descriptor], machine: Machine) -> None:
+def _copy(theirs: BlobStore, descriptors: Iterable[Descriptor], store: Store) -> None:
     for descriptor in descriptors:
-        if not machine.blobs.has(descriptor):
+        if not store.blobs.has(descriptor):
             with theirs.open(descriptor) as stream:
-                machine.blobs.put_stream(stream, descriptor, descriptor.media_type)
+                store.blobs.put_stream(stream, descriptor, descriptor.media_type)

@@ -15,7 +15,7 @@ from pybuild.builder.reporter import Reporter, RunningStep
 from pybuild.builder.request import Request
 from pybuild.builder.sources.address import GitSource, HttpSource, Source, parse
 from pybuild.builder.sources.facts import Known, Resolved
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 _PARALLEL = 4
 _HTTP, _GIT = "http ", "git "
@@ -25,8 +25,8 @@ _TAGS = "refs/tags/"
 class Remotes:
     """The remote sources of one build. May be used by several threads."""
 
-    def __init__(self, request: Request, machine: Machine, reporter: Reporter | None = None) -> None:
-        self._request, self._machine = request, machine
+    def __init__(self, request: Request, store: Store, reporter: Reporter | None = None) -> None:
+        self._request, self._store = request, store
         self.reporter = reporter or Reporter(silent)
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -94,10 +94,10 @@ class Remotes:
     def _ask_web(self, source: HttpSource) -> Known:
         from pybuild.builder.sources.http import ask, known_by_checksum
 
-        known = known_by_checksum(source, self._machine)
+        known = known_by_checksum(source, self._store)
         if known is None:
             with self._step(source) as step:
-                known = ask(source, self._request, self._machine, step.status, self._stop, tell=step.say)
+                known = ask(source, self._request, self._store, step.status, self._stop, tell=step.say)
         return known
 
     def _ask_repository(self, source: GitSource) -> Resolved:

@@ -3,17 +3,17 @@
 from collections.abc import Callable
 
 from pybuild.builder.oci.registry.access import Access, nobody
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 
-def access_of(machine: Machine, tell: Callable[[str], None] = nobody, *, insecure: bool = False) -> Access:
-    """Return the access of *machine*; *insecure* registries may be plain or have any certificate.
+def access_of(store: Store, tell: Callable[[str], None] = nobody, *, insecure: bool = False) -> Access:
+    """Return the access of *store*; *insecure* registries may be plain or have any certificate.
 
     *tell* takes what the user should know at once.
     """
     return Access(
-        auth_file=machine.auth_file,
-        verify=machine.tls_verify and not insecure,
+        auth_file=store.auth_file,
+        verify=store.tls_verify and not insecure,
         tell=tell,
-        passed_over=machine.passed_over,
+        passed_over=store.passed_over,
     )

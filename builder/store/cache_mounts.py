@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pybuild.builder.errors import Cancelled
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.values import frozen
 
@@ -30,23 +30,23 @@ class CacheMount:
     used: float
 
 
-def mount_folder(name: str, machine: Machine) -> Path:
+def mount_folder(name: str, store: Store) -> Path:
     """Return where a cache mount is. The name is hashed: an id is no path."""
-    return machine.root / "cache-mounts" / hashlib.sha256(name.encode()).hexdigest()
+    return store.root / "cache-mounts" / hashlib.sha256(name.encode()).hexdigest()
 
 
-def note_use(name: str, machine: Machine) -> None:
+def note_use(name: str, store: Store) -> None:
     """Note that a cache mount is used now, and what it is called."""
-    path = mount_folder(name, machine).with_suffix(_NAME)
+    path = mount_folder(name, store).with_suffix(_NAME)
     if path.exists():
         os.utime(path)
     else:
         path.write_bytes(name.encode())
 
 
-def cache_mounts(machine: Machine) -> Iterator[CacheMount]:
+def cache_mounts(store: Store) -> Iterator[CacheMount]:
     """Yield the cache mounts of the store; one whose name is not known is called by its hash."""
-    for folder in sorted((machine.root / "cache-mounts").iterdir()):
+    for folder in sorted((store.root / "cache-mounts").iterdir()):
         if folder.suffix == _NAME or folder.name.startswith(("new-", "old-")):
             continue
         path = folder.with_suffix(_NAME)
@@ -55,21 +55,21 @@ def cache_mounts(machine: Machine) -> Iterator[CacheMount]:
         yield CacheMount(name=name, folder=folder, used=(path if named else folder).stat().st_mtime)
 
 
-def in_use(mount: CacheMount, machine: Machine) -> bool:
+def in_use(mount: CacheMount, store: Store) -> bool:
     """Tell whether a step of any builder works with a cache mount right now."""
     try:
-        with machine.locks.exclusive(f"use {mount.name}", lambda: True):
+        with store.locks.exclusive(f"use {mount.name}", lambda: True):
             return False
     except Cancelled:
         return True
 
 
 @contextmanager
-def unused(mount: CacheMount, machine: Machine) -> Iterator[None]:
+def unused(mount: CacheMount, store: Store) -> Iterator[None]:
     """Keep steps from a cache mount. Raises Cancelled when one works with it, or is about to."""
     with (
-        machine.locks.exclusive(f"make {mount.name}", lambda: True),
-        machine.locks.exclusive(f"use {mount.name}", lambda: True),
+        store.locks.exclusive(f"make {mount.name}", lambda: True),
+        store.locks.exclusive(f"use {mount.name}", lambda: True),
     ):
         yield
 
@@ -83,9 +83,9 @@ def remove(mount: CacheMount) -> None:
     _remove_tree(aside)
 
 
-def sweep(machine: Machine) -> None:
+def sweep(store: Store) -> None:
     """Remove what builders that were killed have left. The caller has the store alone."""
-    for path in (machine.root / "cache-mounts").iterdir():
+    for path in (store.root / "cache-mounts").iterdir():
         orphaned = path.suffix == _NAME and not path.with_suffix("").exists()
         if orphaned or path.name.startswith(("new-", "old-")):
             _remove_tree(path)

@@ -52,7 +52,7 @@ class Database:
         self.notice: Callable[[str], None] = _ignore
         """Takes what a user should know: that somebody is waited for, that the file is damaged."""
         self.make_room: Callable[[], bool] = _no_room_to_make
-        """Makes room on a full disk, once; set by who is about to free space (`builder.store.machine`)."""
+        """Makes room on a full disk, once; set by who is about to free space (`builder.store.store`)."""
 
     def one(self, statement: str, values: Sequence[object] = ()) -> "tuple[Any, ...] | None":
         """Return the first row of a query, None when there is none."""

@@ -11,7 +11,7 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.image import children, reachable, read_image
 from pybuild.builder.oci.model import Descriptor, Index
 from pybuild.builder.oci.present import whole_or_present
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.builder.transports.entries import entry_of, with_entries
 from pybuild.builder.transports.places import Place
 from pybuild.builder.transports.source import Choice, Reading, Source, copy_blobs, open_source
@@ -29,7 +29,7 @@ def open_index(begun: Index, members: Sequence[Place], reading: Reading) -> Iter
         sources = [opened.enter_context(open_source(place, Choice(everything=True), reading)) for place in members]
         entries = [entry for source in sources for entry in _entries(source)]
         index = with_entries(begun, entries)
-        yield _combined(reading.machine, index, sources)
+        yield _combined(reading.store, index, sources)
 
 
 def _entries(source: Source) -> Sequence[Descriptor]:
@@ -39,12 +39,12 @@ def _entries(source: Source) -> Sequence[Descriptor]:
     return [entry_of(found, read_image(source.blobs, found).config)]
 
 
-def _combined(machine: Machine, index: Index, sources: Sequence[Source]) -> Source:
+def _combined(store: Store, index: Index, sources: Sequence[Source]) -> Source:
     owners: dict[Digest, Source] = {}
     for source in sources:
         for entry in _entries(source):
             owners.update({item.digest: source for item in reachable(source.blobs, entry)})
-    blobs = _Blobs(machine.root, owners)
+    blobs = _Blobs(store.root, owners)
 
     def fetch(items: Sequence[Descriptor], into: BlobStore) -> None:
         for source in sources:
@@ -54,7 +54,7 @@ def _combined(machine: Machine, index: Index, sources: Sequence[Source]) -> Sour
     def origin(digest: Digest) -> tuple[str, str]:
         return owners[digest].origin(digest) if digest in owners else ("", "")
 
-    descriptor = machine.blobs.put(index.to_json(), index.media_type)
+    descriptor = store.blobs.put(index.to_json(), index.media_type)
     return Source(descriptor=descriptor, blobs=blobs, fetch=fetch, origin=origin)
 
 

@@ -14,7 +14,7 @@ def copy(source: Place, target: Place, choice: Choice, reading: Reading, writing
     Raises as `open_source` and `write_to` do; the target is then as it was, except for content that nothing names.
     """
     if isinstance(source, InArchive) and isinstance(target, InStore):
-        reading = replace(reading, into=writing.machine.blobs)
+        reading = replace(reading, into=writing.store.blobs)
     with open_source(source, choice, reading) as opened:
         write_to(target, opened, writing)
         return opened.descriptor

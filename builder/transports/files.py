@@ -11,26 +11,26 @@ from pybuild.builder.oci.archive.load import Loaded, load
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.layout import INDEX_LIMIT, read_index
 from pybuild.builder.oci.model import Descriptor, Index
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.builder.transports.listed import pick
 from pybuild.builder.transports.places import InArchive, InFolder
 from pybuild.grammar.reference import InvalidReference, parse_reference
 
 
-def copying_folder(machine: Machine) -> Path:
+def copying_folder(store: Store) -> Path:
     """Return the folder of the store for what passes through; collecting garbage empties it."""
-    folder = machine.root / "copying"
+    folder = store.root / "copying"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
 @contextmanager
-def archive_blobs(machine: Machine, into: BlobStore | None) -> Iterator[BlobStore]:
+def archive_blobs(store: Store, into: BlobStore | None) -> Iterator[BlobStore]:
     """Where an archive is taken out: *into*, else blobs that are there for the time of the block."""
     if into is not None:
         yield into
         return
-    with tempfile.TemporaryDirectory(prefix="archive-", dir=copying_folder(machine)) as folder:
+    with tempfile.TemporaryDirectory(prefix="archive-", dir=copying_folder(store)) as folder:
         yield BlobStore(Path(folder))
 
 

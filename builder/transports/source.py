@@ -14,7 +14,7 @@ from pybuild.builder.oci.model import Descriptor, Platform
 from pybuild.builder.oci.registry.access import AS_CONFIGURED, Access
 from pybuild.builder.oci.registry.registry import Registry, open_registry
 from pybuild.builder.oci.registry.transfer.remote import TransferProgress, no_progress
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.builder.transports.files import archive_blobs, copying_folder, in_archive, in_folder
 from pybuild.builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place
 from pybuild.builder.transports.remote_blobs import RemoteBlobs
@@ -40,7 +40,7 @@ class Choice:
 class Reading:
     """How sources are read. *find* is how the store finds what a user names; *into* where archives are taken out."""
 
-    machine: Machine
+    store: Store
     find: Callable[[str], Descriptor]
     access: Access = AS_CONFIGURED
     progress: TransferProgress = no_progress
@@ -70,11 +70,11 @@ def open_source(place: Place, choice: Choice, reading: Reading) -> Iterator[Sour
     """
     match place:
         case InStore():
-            yield _local(reading.machine.blobs, reading.find(place.name), choice)
+            yield _local(reading.store.blobs, reading.find(place.name), choice)
         case InFolder():
             yield _local(BlobStore(place.path), in_folder(place), choice)
         case InArchive():
-            with archive_blobs(reading.machine, reading.into) as blobs:
+            with archive_blobs(reading.store, reading.into) as blobs:
                 yield _local(blobs, in_archive(place, blobs), choice)
         case InRegistry():
             with open_registry(place.reference.registry, reading.access) as registry:
@@ -111,12 +111,12 @@ def _remote(registry: Registry, reference: Reference, choice: Choice, reading: R
         except OciError as error:
             raise PullFailed(f"failed to read docker://{reference}: {error}", hint=error.hint) from error
 
-    parts = BlobStore(copying_folder(reading.machine) / "parts")
-    blobs = RemoteBlobs(reading.machine.root, parts, fetch)
+    parts = BlobStore(copying_folder(reading.store) / "parts")
+    blobs = RemoteBlobs(reading.store.root, parts, fetch)
     wanted = None if choice.everything else choice.platform or host_platform()
     try:
         target = reference.digest or reference.tag or DEFAULT_TAG
-        found, _ = registry.resolve_all(repository, target, reading.machine.blobs, wanted)
+        found, _ = registry.resolve_all(repository, target, reading.store.blobs, wanted)
         if choice.platform is not None:
             read_image(blobs, found, choice.platform)
     except OciError as error:

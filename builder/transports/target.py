@@ -20,7 +20,7 @@ from pybuild.builder.oci.registry.transfer.remote import TransferProgress, no_pr
 from pybuild.builder.outputs.files import destination, sink
 from pybuild.builder.outputs.layout import added_to
 from pybuild.builder.outputs.registry import mount_sources
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place
 from pybuild.builder.transports.source import Source, copy_blobs
 from pybuild.grammar.reference import DEFAULT_TAG
@@ -36,7 +36,7 @@ def _nobody(_blob: Descriptor, _outcome: str) -> None:
 class Writing:
     """How targets are written, and who wants to know of each blob what became of it."""
 
-    machine: Machine
+    store: Store
     access: Access = AS_CONFIGURED
     progress: TransferProgress = no_progress
     ended: Callable[[Descriptor, str], None] = _nobody
@@ -53,8 +53,8 @@ def write_to(place: Place, source: Source, writing: Writing) -> None:
     match place:
         case InStore():
             (name,) = full_names((place.name,))
-            _bring(source, writing.machine.blobs)
-            writing.machine.layout.tag(name, source.descriptor)
+            _bring(source, writing.store.blobs)
+            writing.store.layout.tag(name, source.descriptor)
         case InFolder():
             with added_to(place.path) as (blobs, layout):
                 _bring(source, blobs)
@@ -92,7 +92,7 @@ def _push(place: InRegistry, source: Source, writing: Writing) -> None:
 def _mounts(place: InRegistry, source: Source, writing: Writing) -> Mapping[Digest, Sequence[str]]:
     """Return where the registry may have the content already: where it comes from, or what the store knows."""
     registry = place.reference.registry
-    found = dict[Digest, Sequence[str]](mount_sources(writing.machine, registry))
+    found = dict[Digest, Sequence[str]](mount_sources(writing.store, registry))
     for item in reachable(source.blobs, source.descriptor):
         there, repository = source.origin(item.digest)
         if there == registry:

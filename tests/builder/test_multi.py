@@ -12,7 +12,7 @@ from pybuild.builder.oci.validate import validate
 from pybuild.builder.platforms import parse_platform
 from pybuild.builder.progress import StepStarted, Warned
 from pybuild.builder.request import Annotation, Output, Request
-from pybuild.builder.store.machine import open_machine
+from pybuild.builder.store.store import open_store
 from tests.helpers.contexts import write_context
 from tests.helpers.fake_execute import FakeExecute
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
@@ -36,8 +36,8 @@ def fake(monkeypatch):
 
 
 @pytest.fixture
-def machine(tmp_path):
-    opened = open_machine(tmp_path / "store")
+def store(tmp_path):
+    opened = open_store(tmp_path / "store")
     images = [
         tiny_image(opened.blobs, {"arch": platform.architecture.encode()}, platform=platform)
         for platform in (AMD64, ARM64)
@@ -52,90 +52,90 @@ def context(tmp_path):
     return write_context(tmp_path / "context", {"Dockerfile": TEXT})
 
 
-def test_a_build_for_several_platforms_makes_an_index_with_an_image_for_each(machine, context, fake):
-    outcome = build(Request(context=context, platforms=BOTH, tags=("a",)), machine)
+def test_a_build_for_several_platforms_makes_an_index_with_an_image_for_each(store, context, fake):
+    outcome = build(Request(context=context, platforms=BOTH, tags=("a",)), store)
     assert outcome.descriptor.media_type == media.OCI_INDEX
-    assert machine.layout.resolve("docker.io/library/a:latest").digest == outcome.descriptor.digest
-    index = Index.from_json(machine.blobs.read(outcome.descriptor))
+    assert store.layout.resolve("docker.io/library/a:latest").digest == outcome.descriptor.digest
+    index = Index.from_json(store.blobs.read(outcome.descriptor))
     assert [str(entry.platform) for entry in index.manifests] == list(BOTH)
     assert [image.platform for image in outcome.platforms] == list(BOTH)
     for platform, image in zip(BOTH, outcome.platforms, strict=True):
-        found = read_image(machine.blobs, outcome.descriptor, parse_platform(platform))
+        found = read_image(store.blobs, outcome.descriptor, parse_platform(platform))
         assert (found.id, found.config.architecture) == (image.image_id, platform.partition("/")[2])
-    assert validate(machine.blobs, outcome.descriptor) == []
+    assert validate(store.blobs, outcome.descriptor) == []
 
 
-def test_each_platform_has_the_base_that_the_index_gives_it(machine, context, fake):
-    outcome = build(Request(context=context, platforms=BOTH), machine)
-    first = [read_image(machine.blobs, image.descriptor).config.diff_ids[0] for image in outcome.platforms]
-    base = machine.layout.resolve(BASE)
-    assert first == [read_image(machine.blobs, base, platform).config.diff_ids[0] for platform in (AMD64, ARM64)]
+def test_each_platform_has_the_base_that_the_index_gives_it(store, context, fake):
+    outcome = build(Request(context=context, platforms=BOTH), store)
+    first = [read_image(store.blobs, image.descriptor).config.diff_ids[0] for image in outcome.platforms]
+    base = store.layout.resolve(BASE)
+    assert first == [read_image(store.blobs, base, platform).config.diff_ids[0] for platform in (AMD64, ARM64)]
     assert first[0] != first[1]
 
 
-def test_a_stage_of_the_build_platform_is_built_once_even_without_a_cache(machine, context, fake):
+def test_a_stage_of_the_build_platform_is_built_once_even_without_a_cache(store, context, fake):
     events = []
-    build(Request(context=context, platforms=BOTH, no_cache=True), machine, events.append)
+    build(Request(context=context, platforms=BOTH, no_cache=True), store, events.append)
     names = [event.name for event in events if isinstance(event, StepStarted)]
     assert sum("RUN write /tool" in name for name in names) == 1
     assert sum("RUN write /arch" in name for name in names) == 2
 
 
-def test_steps_are_named_after_their_platform(machine, context, fake):
+def test_steps_are_named_after_their_platform(store, context, fake):
     events = []
-    build(Request(context=context, platforms=BOTH), machine, events.append)
+    build(Request(context=context, platforms=BOTH), store, events.append)
     names = {event.name for event in events if isinstance(event, StepStarted)}
     assert "[linux/amd64 tools 2/2] RUN write /tool 1" in names
     assert {f"[{platform} stage-1 3/3] RUN write /arch {platform.rpartition('/')[2]}" for platform in BOTH} <= names
 
 
-def test_the_same_build_gives_the_same_index_and_runs_nothing(machine, context, fake):
-    first = build(Request(context=context, platforms=BOTH), machine)
+def test_the_same_build_gives_the_same_index_and_runs_nothing(store, context, fake):
+    first = build(Request(context=context, platforms=BOTH), store)
     events = []
-    assert build(Request(context=context, platforms=BOTH), machine, events.append) == first
+    assert build(Request(context=context, platforms=BOTH), store, events.append) == first
 
 
-def test_docker_archives_take_one_platform(machine, context, fake, tmp_path):
+def test_docker_archives_take_one_platform(store, context, fake, tmp_path):
     outputs = (Output(type="docker", dest=tmp_path / "image.tar"),)
     with pytest.raises(RequestError, match="does not currently support exporting manifest lists"):
-        build(Request(context=context, platforms=BOTH, outputs=outputs), machine)
+        build(Request(context=context, platforms=BOTH, outputs=outputs), store)
 
 
-def test_an_oci_folder_has_the_index_and_all_images(machine, context, fake, tmp_path):
+def test_an_oci_folder_has_the_index_and_all_images(store, context, fake, tmp_path):
     outputs = (Output(type="oci", dest=tmp_path / "oci", options=(("tar", "false"),)),)
-    outcome = build(Request(context=context, platforms=BOTH, outputs=outputs), machine)
+    outcome = build(Request(context=context, platforms=BOTH, outputs=outputs), store)
     table = json.loads((tmp_path / "oci/index.json").read_bytes())
     assert table["manifests"][0]["digest"] == str(outcome.descriptor.digest)
     for image in outcome.platforms:
         assert (tmp_path / "oci/blobs/sha256" / image.image_id.hex).exists()
 
 
-def test_annotations_go_to_the_manifest_of_their_platform_and_to_the_index(machine, context, fake):
+def test_annotations_go_to_the_manifest_of_their_platform_and_to_the_index(store, context, fake):
     annotations = (
         Annotation(key="k", value="index", kind="index"),
         Annotation(key="k", value="arm", kind="manifest", platform="linux/arm64"),
     )
-    outcome = build(Request(context=context, platforms=BOTH, annotations=annotations), machine)
-    assert Index.from_json(machine.blobs.read(outcome.descriptor)).annotations == {"k": "index"}
-    found = [read_image(machine.blobs, image.descriptor).manifest.annotations for image in outcome.platforms]
+    outcome = build(Request(context=context, platforms=BOTH, annotations=annotations), store)
+    assert Index.from_json(store.blobs.read(outcome.descriptor)).annotations == {"k": "index"}
+    found = [read_image(store.blobs, image.descriptor).manifest.annotations for image in outcome.platforms]
     assert found == [{}, {"k": "arm"}]
 
 
-def test_a_base_for_one_platform_gives_an_image_for_each_that_was_asked_for_with_a_warning(machine, context, fake):
-    only = tiny_image(machine.blobs, {"arch": b"amd64"}, platform=AMD64)
-    machine.layout.tag(BASE, only.descriptor)
+def test_a_base_for_one_platform_gives_an_image_for_each_that_was_asked_for_with_a_warning(store, context, fake):
+    only = tiny_image(store.blobs, {"arch": b"amd64"}, platform=AMD64)
+    store.layout.tag(BASE, only.descriptor)
     events = []
-    outcome = build(Request(context=context, platforms=BOTH), machine, events.append)
-    index = Index.from_json(machine.blobs.read(outcome.descriptor))
+    outcome = build(Request(context=context, platforms=BOTH), store, events.append)
+    index = Index.from_json(store.blobs.read(outcome.descriptor))
     assert [str(entry.platform) for entry in index.manifests] == list(BOTH)
-    assert validate(machine.blobs, outcome.descriptor) == []
+    assert validate(store.blobs, outcome.descriptor) == []
     warnings = [event.message for event in events if isinstance(event, Warned)]
     assert sum("InvalidBaseImagePlatform" in text and "linux/arm64" in text for text in warnings) == 1
 
 
-def test_a_stage_of_the_build_platform_as_target_is_for_the_platform_that_was_asked_for(machine, context, fake):
-    outcome = build(Request(context=context, platform="linux/arm64", target="tools"), machine)
-    config = read_image(machine.blobs, outcome.descriptor).config
+def test_a_stage_of_the_build_platform_as_target_is_for_the_platform_that_was_asked_for(store, context, fake):
+    outcome = build(Request(context=context, platform="linux/arm64", target="tools"), store)
+    config = read_image(store.blobs, outcome.descriptor).config
     assert (config.os, config.architecture) == ("linux", "arm64")
-    base = read_image(machine.blobs, machine.layout.resolve(BASE), AMD64)
+    base = read_image(store.blobs, store.layout.resolve(BASE), AMD64)
     assert config.diff_ids[0] == base.config.diff_ids[0]

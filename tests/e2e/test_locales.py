@@ -106,7 +106,7 @@ def test_messages_are_of_the_terminals_encoding_and_data_is_utf8(
 
 def test_a_program_that_imports_pybuild_is_told(program: Program, tmp_path: Path) -> None:
     there = in_locale(program, LATIN, tmp_path)
-    code = "from pybuild.builder.store.machine import open_machine; open_machine()"
+    code = "from pybuild.builder.store.store import open_store; open_store()"
     done = subprocess.run(
         [sys.executable, "-c", code], env=there.environment, capture_output=True, text=True, check=False
     )

@@ -30,7 +30,7 @@ from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Request
 from pybuild.builder.solve.solver import solve
 from pybuild.builder.store.cache import BuiltLayer, Layers
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from tests.helpers.contexts import write_context
 
 PATIENCE = 20
@@ -98,7 +98,7 @@ def _one_file(job: Job, path: str, text: str) -> BuiltLayer:
 class Site:
     """A store, a build context and a fake executor: where builds of a test happen."""
 
-    machine: Machine
+    store: Store
     context: Path
     execute: FakeExecute = field(default_factory=FakeExecute)
     events: list[Event] = field(default_factory=list)
@@ -112,16 +112,16 @@ class Site:
         if dockerfile:
             self.write({"Dockerfile": dockerfile})
         asked = Request(context=self.context, **request)
-        plan = make_plan(read_dockerfile(asked), asked, self.machine)
-        return solve(plan, asked, self.machine, Reporter(self.events.append), self.execute)
+        plan = make_plan(read_dockerfile(asked), asked, self.store)
+        return solve(plan, asked, self.store, Reporter(self.events.append), self.execute)
 
     def image(self, dockerfile: str = "", **request: Any) -> Image:
         """Build the whole image."""
         layers = self.solve(dockerfile, **request)
         asked = Request(context=self.context, **request)
-        plan = make_plan(read_dockerfile(asked), asked, self.machine)
+        plan = make_plan(read_dockerfile(asked), asked, self.store)
         config = ImageConfig.from_json(plan.config.encode())
-        return assemble(config, layers, self.machine.blobs, planned=plan.created, epoch=asked.source_date_epoch)
+        return assemble(config, layers, self.store.blobs, planned=plan.created, epoch=asked.source_date_epoch)
 
     def ran(self, dockerfile: str = "", **request: Any) -> list[str]:
         """Build, and return what had to be carried out for it."""

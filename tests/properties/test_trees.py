@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pybuild.builder.content.trees import EmptyTree, IndexTree, SnapshotTree
-from pybuild.builder.store.machine import open_machine
+from pybuild.builder.store.store import open_machine
 from pybuild.runtime.paths.safepath import Root
 from tests.builder.content.test_trees import folder, layer_of, member
 

@@ -125,8 +125,8 @@ def _platform(flags: Mapping[str, Any]) -> Iterator[str]:
     from pybuild.builder.platforms import wanted_platform
 
     own = wanted_platform(None)
-    system, machine, variant = given
-    yield "/".join(filter(None, (system or own.os, machine or own.architecture, variant)))
+    system, store, variant = given
+    yield "/".join(filter(None, (system or own.os, store or own.architecture, variant)))
 
 
 def _compression(flags: Mapping[str, Any]) -> str:

@@ -9,12 +9,12 @@ import click
 
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def name_image(opened: Machine, descriptor: Descriptor, names: tuple[str, ...]) -> None:
+def name_image(opened: Store, descriptor: Descriptor, names: tuple[str, ...]) -> None:
     """Let all *names* stand for an image from now on; without any it is kept under its ID."""
     for name in names:
         opened.layout.tag(name, descriptor)

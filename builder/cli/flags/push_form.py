@@ -10,7 +10,7 @@ import click
 from pybuild.builder.cli.flags.build import compression
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 _R = TypeVar("_R")
 _DOCKER = {"oci": False, "v2s2": True, "docker": True}
@@ -24,7 +24,7 @@ class PushForm:
     algorithm: str = ""
     level: int | None = None
 
-    def of(self, opened: Machine, descriptor: Descriptor) -> Descriptor:
+    def of(self, opened: Store, descriptor: Descriptor) -> Descriptor:
         """Return *descriptor* in this form, which the store has until the next prune."""
         if self.docker is None and not self.algorithm:
             return descriptor

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from pybuild.builder.cli.flags.values import FilePath
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 
 def registry_flags(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,7 +27,7 @@ def registry_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def with_access(machine: Machine, flags: Mapping[str, Any]) -> Machine:
-    """Let *machine* get at registries as *flags* say."""
-    machine.auth_file, machine.tls_verify = flags["authfile"], flags["tls_verify"]
-    return machine
+def with_access(store: Store, flags: Mapping[str, Any]) -> Store:
+    """Let *store* get at registries as *flags* say."""
+    store.auth_file, store.tls_verify = flags["authfile"], flags["tls_verify"]
+    return store

@@ -10,7 +10,7 @@ import click
 
 from pybuild.builder.cli.catalog import Listed, familiar, find
 from pybuild.builder.errors import RequestError
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar.golang import parse_duration
 
 Test = Callable[[Listed], bool]
@@ -23,7 +23,7 @@ _FIRST, _LAST = -62135596800.0, 253402300799.0
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d(:\d\d(:\d\d(\.\d+)?)?)?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 
 
-def image_filter(opened: Machine, filters: Iterable[str]) -> Test:
+def image_filter(opened: Store, filters: Iterable[str]) -> Test:
     """Return the test that an image must pass: one of the patterns under ``reference`` and everything else.
 
     Raises:
@@ -82,7 +82,7 @@ def _pair(text: str) -> tuple[str, str]:
     return key.strip().lower(), value.strip()
 
 
-def _test(opened: Machine, key: str, value: str) -> Test:
+def _test(opened: Store, key: str, value: str) -> Test:
     match key:
         case "dangling":
             wanted = _truth(value)
@@ -117,7 +117,7 @@ def _labelled(entry: Listed, wanted: str) -> bool:
     return name in labels and (not equals or labels[name] == value)
 
 
-def _made(opened: Machine, key: str, text: str) -> float:
+def _made(opened: Store, key: str, text: str) -> float:
     moment = created(find(opened, text))
     if moment is None:
         raise RequestError(f"--filter {key}={text}: the image does not tell when it was made")

@@ -15,7 +15,7 @@ from pybuild.builder.oci.errors import OciError, RegistryDenied, RegistryError
 from pybuild.builder.oci.registry.wire.retry import Retry
 from pybuild.builder.request import CacheSpec
 from pybuild.builder.store.cache import BuiltLayer
-from pybuild.builder.store.machine import Machine, image_layers, open_machine
+from pybuild.builder.store.store import Store, image_layers, open_store
 from tests.helpers.gha_server import GhaServer, token
 from tests.helpers.images import tiny_image
 
@@ -30,21 +30,21 @@ def server() -> Iterator[GhaServer]:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    opened = open_machine(tmp_path / "store")
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(tmp_path / "store")
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Iterator[Machine]:
-    opened = open_machine(tmp_path / "other")
+def other(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(tmp_path / "other")
     yield opened
     opened.close()
 
 
-def made(machine: Machine, content: bytes = b"content") -> BuiltLayer:
-    (layer,) = image_layers(tiny_image(machine.blobs, {"f": content}))
+def made(store: Store, content: bytes = b"content") -> BuiltLayer:
+    (layer,) = image_layers(tiny_image(store.blobs, {"f": content}))
     return BuiltLayer(layer.diff_id, layer.digest, layer.size, layer.media_type, "2024-01-02T03:04:05Z")
 
 
@@ -57,9 +57,9 @@ def silent(_what: str, _current: int, _total: int) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_what_one_store_keeps_another_finds(server: GhaServer, machine: Machine, other: Machine, version: int) -> None:
-    layer = made(machine)
-    place(server, version).keep(Remembered(records={KEY: (layer,)}, selections={KEY: KEY}), machine, silent)
+def test_what_one_store_keeps_another_finds(server: GhaServer, store: Store, other: Store, version: int) -> None:
+    layer = made(store)
+    place(server, version).keep(Remembered(records={KEY: (layer,)}, selections={KEY: KEY}), store, silent)
     found = place(server, version)
     remembered = found.load(other)
     assert (remembered.records, remembered.selections) == ({KEY: (layer,)}, {KEY: KEY})
@@ -70,11 +70,11 @@ def test_what_one_store_keeps_another_finds(server: GhaServer, machine: Machine,
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_layer_that_is_there_is_not_sent_again_and_the_newest_document_counts(
-    server: GhaServer, machine: Machine, other: Machine, version: int
+    server: GhaServer, store: Store, other: Store, version: int
 ) -> None:
-    first, second = made(machine), made(machine, b"another")
-    place(server, version).keep(Remembered(records={KEY: (first,)}), machine, silent)
-    place(server, version).keep(Remembered(records={KEY: (first, second)}), machine, silent)
+    first, second = made(store), made(store, b"another")
+    place(server, version).keep(Remembered(records={KEY: (first,)}), store, silent)
+    place(server, version).keep(Remembered(records={KEY: (first, second)}), store, silent)
     assert [key.rpartition("#")[2] for key in server.complete() if "index" in key] == ["1", "2"]
     assert sum("blob" in key for key in server.complete()) == 2
     assert place(server, version).load(other).records == {KEY: (first, second)}
@@ -82,13 +82,13 @@ def test_a_layer_that_is_there_is_not_sent_again_and_the_newest_document_counts(
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_large_layer_goes_in_blocks(
-    server: GhaServer, machine: Machine, other: Machine, version: int, monkeypatch: pytest.MonkeyPatch
+    server: GhaServer, store: Store, other: Store, version: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gha_service, "BLOCK", 1000)
-    layer = made(machine, random.Random(1).randbytes(4500))
+    layer = made(store, random.Random(1).randbytes(4500))
     counted: list[int] = []
     place(server, version).keep(
-        Remembered(records={KEY: (layer,)}), machine, lambda _what, current, _total: counted.append(current)
+        Remembered(records={KEY: (layer,)}), store, lambda _what, current, _total: counted.append(current)
     )
     place(server, version).bring([layer.descriptor], other, silent)
     assert other.blobs.has(layer.descriptor)
@@ -96,37 +96,37 @@ def test_a_large_layer_goes_in_blocks(
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_busy_service_is_asked_again(server: GhaServer, machine: Machine, other: Machine, version: int) -> None:
-    layer = made(machine)
+def test_a_busy_service_is_asked_again(server: GhaServer, store: Store, other: Store, version: int) -> None:
+    layer = made(store)
     server.failures = [429, 503]
-    place(server, version).keep(Remembered(records={KEY: (layer,)}), machine, silent)
+    place(server, version).keep(Remembered(records={KEY: (layer,)}), store, silent)
     server.failures = [500]
     assert place(server, version).load(other).records == {KEY: (layer,)}
 
 
 def test_a_branch_reads_what_its_base_has_and_its_own_counts_first(
-    server: GhaServer, machine: Machine, other: Machine
+    server: GhaServer, store: Store, other: Store
 ) -> None:
-    main, topic = made(machine, b"main"), made(machine, b"topic")
+    main, topic = made(store, b"main"), made(store, b"topic")
     only = Digest.of(b"only on main")
     scopes = (("refs/heads/topic", 3), ("refs/heads/main", 1))
-    place(server, 2).keep(Remembered(records={KEY: (main,), only: (main,)}), machine, silent)
+    place(server, 2).keep(Remembered(records={KEY: (main,), only: (main,)}), store, silent)
     assert place(server, 2, *scopes).load(other).records == {KEY: (main,), only: (main,)}
-    place(server, 2, *scopes).keep(Remembered(records={KEY: (topic,)}), machine, silent)
+    place(server, 2, *scopes).keep(Remembered(records={KEY: (topic,)}), store, silent)
     assert place(server, 2, *scopes).load(other).records == {KEY: (topic,), only: (main,)}
     assert place(server, 2).load(other).records == {KEY: (main,), only: (main,)}
 
 
-def test_scopes_do_not_see_each_other(server: GhaServer, machine: Machine, other: Machine) -> None:
-    place(server, 2).keep(Remembered(records={KEY: (made(machine),)}), machine, silent)
+def test_scopes_do_not_see_each_other(server: GhaServer, store: Store, other: Store) -> None:
+    place(server, 2).keep(Remembered(records={KEY: (made(store),)}), store, silent)
     elsewhere = CacheSpec(type="gha", options=(("scope", "pybuild-2"),))
     with pytest.raises(OciError, match="no cache of this scope yet"):
         place(server, 2, spec=elsewhere).load(other)
 
 
-def test_what_comes_must_be_what_was_asked_for(server: GhaServer, machine: Machine, other: Machine) -> None:
-    layer = made(machine)
-    place(server, 2).keep(Remembered(records={KEY: (layer,)}), machine, silent)
+def test_what_comes_must_be_what_was_asked_for(server: GhaServer, store: Store, other: Store) -> None:
+    layer = made(store)
+    place(server, 2).keep(Remembered(records={KEY: (layer,)}), store, silent)
     for change in (b"x", b"x" * layer.size, b"x" * 2 * layer.size):
         next(entry for entry in server.entries if "blob" in entry.key).content[:] = change
         with pytest.raises(OciError):
@@ -135,13 +135,11 @@ def test_what_comes_must_be_what_was_asked_for(server: GhaServer, machine: Machi
     assert list(other.root.glob("tmp/*")) == []
 
 
-def test_a_number_that_another_job_has_taken_is_passed_over(
-    server: GhaServer, machine: Machine, other: Machine
-) -> None:
-    place(server, 2).keep(Remembered(), machine, silent)
+def test_a_number_that_another_job_has_taken_is_passed_over(server: GhaServer, store: Store, other: Store) -> None:
+    place(server, 2).keep(Remembered(), store, silent)
     (first,) = server.entries
     server.reserve(first.branch, first.key.replace("#1", "#2"), first.version)
-    place(server, 2).keep(Remembered(selections={KEY: KEY}), machine, silent)
+    place(server, 2).keep(Remembered(selections={KEY: KEY}), store, silent)
     assert place(server, 2).load(other).selections == {KEY: KEY}
 
 
@@ -172,10 +170,10 @@ def test_an_entry_is_written_once(server: GhaServer, tmp_path: Path) -> None:
     assert server.complete() == ["ServiceV1", "ServiceV2"]
 
 
-def test_no_more_is_done_when_the_time_is_over(server: GhaServer, machine: Machine) -> None:
+def test_no_more_is_done_when_the_time_is_over(server: GhaServer, store: Store) -> None:
     spec = CacheSpec(type="gha", options=(("timeout", "0s"),))
     with pytest.raises(OciError, match="longer than 0 seconds"):
-        place(server, 2, spec=spec).keep(Remembered(records={KEY: (made(machine),)}), machine, silent)
+        place(server, 2, spec=spec).keep(Remembered(records={KEY: (made(store),)}), store, silent)
     assert server.requests == []
 
 
@@ -230,9 +228,9 @@ def test_a_token_tells_of_branches_and_one_of_another_kind_has_none() -> None:
         assert branches(text) == (("", 2),)
 
 
-def test_outside_of_a_job_the_remedy_is_told(machine: Machine) -> None:
+def test_outside_of_a_job_the_remedy_is_told(store: Store) -> None:
     with pytest.raises(OciError, match="ACTIONS_RUNTIME_TOKEN is not set") as caught:
-        GhaPlace(SPEC, {}).load(machine)
+        GhaPlace(SPEC, {}).load(store)
     assert "ghaction-github-runtime" in caught.value.hint
 
 

@@ -17,7 +17,7 @@ from pybuild.builder.progress import Event, StepOutput, Warned
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import CacheSpec, Request
 from pybuild.builder.store.cache import BuiltLayer, Layers
-from pybuild.builder.store.machine import Machine, image_layers, open_machine
+from pybuild.builder.store.store import Store, image_layers, open_store
 from tests.helpers.images import tiny_image
 
 KEY, OTHER = Digest.of(b"key"), Digest.of(b"other")
@@ -25,8 +25,8 @@ NAME = "cache mount /c"
 
 
 @pytest.fixture
-def machine(tmp_path: Path):
-    opened = open_machine(tmp_path / "store")
+def store(tmp_path: Path):
+    opened = open_store(tmp_path / "store")
     yield opened
     opened.close()
 
@@ -51,11 +51,11 @@ def written(tmp_path: Path, remembered: Remembered, layers: Layers | None = None
     Layout(tmp_path / "cache").tag("latest", blobs.put(manifest.to_json(), manifest.media_type))
 
 
-def asked(tmp_path: Path, machine: Machine, question: Callable[[Machine], object]) -> tuple[object, list[str]]:
+def asked(tmp_path: Path, store: Store, question: Callable[[Store], object]) -> tuple[object, list[str]]:
     events: list[Event] = []
     request = Request(context=tmp_path, cache_from=(spec(tmp_path),))
-    with imported(request, machine, Reporter(events.append)):
-        answer = question(machine)
+    with imported(request, store, Reporter(events.append)):
+        answer = question(store)
     return answer, [event.message for event in events if isinstance(event, Warned)]
 
 
@@ -64,91 +64,85 @@ class SlowPlace:
 
     name = "slow"
 
-    def load(self, _machine: Machine, tell: Callable[[str], None] = untold) -> Remembered:
+    def load(self, _store: Store, tell: Callable[[str], None] = untold) -> Remembered:
         tell("waiting 9 s before attempt 2 of 8: full")
         return Remembered()
 
 
 def test_a_wait_for_the_documents_of_a_cache_is_told(
-    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pybuild.builder.caches.imported.place_of", lambda _spec: SlowPlace())
     events: list[Event] = []
-    with imported(Request(context=tmp_path, cache_from=(spec(tmp_path),)), machine, Reporter(events.append)):
+    with imported(Request(context=tmp_path, cache_from=(spec(tmp_path),)), store, Reporter(events.append)):
         pass
     (said,) = (event for event in events if isinstance(event, StepOutput))
     assert said.data == b"waiting 9 s before attempt 2 of 8: full\n"
 
 
-def test_a_record_comes_with_its_layers_and_stays(tmp_path: Path, machine: Machine, layer: BuiltLayer) -> None:
+def test_a_record_comes_with_its_layers_and_stays(tmp_path: Path, store: Store, layer: BuiltLayer) -> None:
     written(tmp_path, Remembered(records={KEY: (layer,)}, selections={OTHER: KEY}))
-    answer, warnings = asked(
-        tmp_path, machine, lambda opened: (opened.cache.brought(KEY), opened.cache.selection(OTHER))
-    )
+    answer, warnings = asked(tmp_path, store, lambda opened: (opened.cache.brought(KEY), opened.cache.selection(OTHER)))
     assert (answer, warnings) == (((layer,), KEY), [])
-    assert machine.cache.record(KEY) == (layer,)
-    assert machine.blobs.has(layer.descriptor)
-    assert machine.cache.elsewhere is None
+    assert store.cache.record(KEY) == (layer,)
+    assert store.blobs.has(layer.descriptor)
+    assert store.cache.elsewhere is None
 
 
-def test_layers_are_not_brought_before_something_needs_them(
-    tmp_path: Path, machine: Machine, layer: BuiltLayer
-) -> None:
+def test_layers_are_not_brought_before_something_needs_them(tmp_path: Path, store: Store, layer: BuiltLayer) -> None:
     written(tmp_path, Remembered(records={KEY: (layer,)}))
-    assert asked(tmp_path, machine, lambda opened: opened.cache.brought(OTHER)) == (None, [])
-    assert list(machine.blobs.digests()) == []
+    assert asked(tmp_path, store, lambda opened: opened.cache.brought(OTHER)) == (None, [])
+    assert list(store.blobs.digests()) == []
 
 
-def test_a_layer_with_another_diff_id_is_a_miss(tmp_path: Path, machine: Machine, layer: BuiltLayer) -> None:
+def test_a_layer_with_another_diff_id_is_a_miss(tmp_path: Path, store: Store, layer: BuiltLayer) -> None:
     written(tmp_path, Remembered(records={KEY: (replace(layer, diff_id=str(OTHER)),)}))
-    answer, (warning,) = asked(tmp_path, machine, lambda opened: [opened.cache.brought(KEY) for _ in range(2)])
+    answer, (warning,) = asked(tmp_path, store, lambda opened: [opened.cache.brought(KEY) for _ in range(2)])
     assert answer == [None, None], "the blob is there the second time"
     assert "does not unpack to" in warning
-    assert machine.cache.record(KEY) is None
+    assert store.cache.record(KEY) is None
 
 
-def test_a_layer_that_the_manifest_does_not_list_is_refused(
-    tmp_path: Path, machine: Machine, layer: BuiltLayer
-) -> None:
+def test_a_layer_that_the_manifest_does_not_list_is_refused(tmp_path: Path, store: Store, layer: BuiltLayer) -> None:
     written(tmp_path, Remembered(records={KEY: (layer,)}), layers=())
-    answer, (warning,) = asked(tmp_path, machine, lambda opened: opened.cache.brought(KEY))
+    answer, (warning,) = asked(tmp_path, store, lambda opened: opened.cache.brought(KEY))
     assert answer is None
     assert "is not in the manifest" in warning
 
 
-def test_an_image_without_a_cache_is_a_warning(tmp_path: Path, machine: Machine) -> None:
+def test_an_image_without_a_cache_is_a_warning(tmp_path: Path, store: Store) -> None:
     image = tiny_image(BlobStore(tmp_path / "cache"), {"f": b"content"})
     Layout(tmp_path / "cache").tag("latest", image.descriptor)
-    _, (warning,) = asked(tmp_path, machine, lambda opened: opened.cache.brought(KEY))
+    _, (warning,) = asked(tmp_path, store, lambda opened: opened.cache.brought(KEY))
     assert "there is no cache of pybuild in it" in warning
 
 
-def test_a_cache_mount_is_unpacked_where_there_is_none(tmp_path: Path, machine: Machine, layer: BuiltLayer) -> None:
+def test_a_cache_mount_is_unpacked_where_there_is_none(tmp_path: Path, store: Store, layer: BuiltLayer) -> None:
     mount = Mount(name=NAME, layer=layer, mode=0o700)
     written(tmp_path, Remembered(mounts=(mount,)))
-    folder = machine.root / "cache-mounts" / "x"
-    assert asked(tmp_path, machine, lambda opened: opened.cache.elsewhere.fill_mount(NAME, folder)) == (True, [])
+    folder = store.root / "cache-mounts" / "x"
+    assert asked(tmp_path, store, lambda opened: opened.cache.elsewhere.fill_mount(NAME, folder)) == (True, [])
     assert (folder / "f").read_bytes() == b"content"
     assert folder.stat().st_mode & 0o7777 == 0o700
 
 
-def test_a_cache_mount_that_is_damaged_leaves_nothing(tmp_path: Path, machine: Machine, layer: BuiltLayer) -> None:
+def test_a_cache_mount_that_is_damaged_leaves_nothing(tmp_path: Path, store: Store, layer: BuiltLayer) -> None:
     written(tmp_path, Remembered(mounts=(Mount(name=NAME, layer=layer),)))
     BlobStore(tmp_path / "cache").path(layer.descriptor.digest).write_bytes(b"x" * layer.size)
-    folder = machine.root / "cache-mounts" / "x"
-    answer, (warning,) = asked(tmp_path, machine, lambda opened: opened.cache.elsewhere.fill_mount(NAME, folder))
+    folder = store.root / "cache-mounts" / "x"
+    answer, (warning,) = asked(tmp_path, store, lambda opened: opened.cache.elsewhere.fill_mount(NAME, folder))
     assert answer is False
     assert "has the digest" in warning
-    assert list((machine.root / "cache-mounts").iterdir()) == []
+    assert list((store.root / "cache-mounts").iterdir()) == []
 
 
-def test_a_place_is_chosen_by_its_tag_or_digest(tmp_path: Path, machine: Machine, layer: BuiltLayer) -> None:
+def test_a_place_is_chosen_by_its_tag_or_digest(tmp_path: Path, store: Store, layer: BuiltLayer) -> None:
     with BlobStore(tmp_path / "cache").open(layer.descriptor) as stream:
-        machine.blobs.put_stream(stream, layer.descriptor, layer.media_type)
+        store.blobs.put_stream(stream, layer.descriptor, layer.media_type)
     folder = ("dest", str(tmp_path / "new"))
     known = Remembered(records={KEY: (layer,)})
-    LocalPlace(CacheSpec(type="local", options=(folder, ("tag", "v1")))).keep(known, machine, lambda *_: None)
+    LocalPlace(CacheSpec(type="local", options=(folder, ("tag", "v1")))).keep(known, store, lambda *_: None)
     digest = Layout(tmp_path / "new").resolve("v1").digest
     for option in (("tag", "v1"), ("digest", str(digest))):
-        assert LocalPlace(CacheSpec(type="local", options=(folder, option))).load(machine) == known
+        assert LocalPlace(CacheSpec(type="local", options=(folder, option))).load(store) == known
     assert not (tmp_path / "new" / "tmp").exists()

@@ -10,7 +10,7 @@ import pytest
 from pybuild.builder.cli import main as cli
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.validate import validate_store
-from pybuild.builder.store.machine import Machine, open_machine
+from pybuild.builder.store.store import Store, open_store
 from tests.helpers.images import Files, tiny_image
 
 BASE: Files = {"etc/motd": b"hello\n", "bin/x": b"x" * 2000}
@@ -31,19 +31,19 @@ class Result:
 class Shop:
     """A store with a command line on it."""
 
-    machine: Machine
+    store: Store
     run: Callable[..., Result]
 
     def image(self, *names: str, layers: tuple[Files, ...] = (BASE,)) -> Image:
-        image = tiny_image(self.machine.blobs, *layers)
+        image = tiny_image(self.store.blobs, *layers)
         for name in names:
-            self.machine.layout.tag(f"docker.io/library/{name}", image.descriptor)
+            self.store.layout.tag(f"docker.io/library/{name}", image.descriptor)
         if not names:
-            self.machine.layout.keep(image.descriptor)
+            self.store.layout.keep(image.descriptor)
         return image
 
     def names(self) -> list[str]:
-        return sorted(name for name, _ in self.machine.layout.entries())
+        return sorted(name for name, _ in self.store.layout.entries())
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
         code = cli.run(["--root", str(root), *arguments])
         return Result(code, *capfd.readouterr())
 
-    machine = open_machine(root)
-    yield Shop(machine, run)
-    machine.close()
+    store = open_store(root)
+    yield Shop(store, run)
+    store.close()
     assert validate_store(root) == []

@@ -24,9 +24,9 @@ def test_other_commands_have_them_too(shop: Shop) -> None:
 def test_the_build_cache_is_pruned_without_images(shop: Shop) -> None:
     shop.image()
     assert shop.run("builder", "prune", "-af").code == 0
-    assert len(shop.machine.layout.entries()) == 1
+    assert len(shop.store.layout.entries()) == 1
     shop.run("system", "prune", "-f")
-    assert len(shop.machine.layout.entries()) == 0
+    assert len(shop.store.layout.entries()) == 0
 
 
 @pytest.mark.parametrize("words", sorted(ALIASES))

@@ -8,7 +8,7 @@ from pybuild.builder.cli.housekeeping import limits, store_limits, tidy
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.prune.eviction import Policy
-from pybuild.builder.store.machine import image_layers
+from pybuild.builder.store.store import image_layers
 from tests.builder.cli.conftest import BASE, Shop
 
 LIMITS = '[gc]\nuntil = "1h"\nmax-used-space = "1k"\n'
@@ -16,13 +16,13 @@ LIMITS = '[gc]\nuntil = "1h"\nmax-used-space = "1k"\n'
 
 def remember(shop: Shop, age: float = 7200) -> None:
     image = shop.image("tiny:1", layers=(BASE,))
-    shop.machine.cache.put_record(Digest.of(b"key"), image_layers(image))
-    shop.machine.layout.drop(image.descriptor.digest)
-    shop.machine.database.run("UPDATE records SET used = used - ?", (age,))
+    shop.store.cache.put_record(Digest.of(b"key"), image_layers(image))
+    shop.store.layout.drop(image.descriptor.digest)
+    shop.store.database.run("UPDATE records SET used = used - ?", (age,))
 
 
 def records(shop: Shop) -> int:
-    return len(list(shop.machine.cache.records()))
+    return len(list(shop.store.cache.records()))
 
 
 def test_the_limits_of_a_store_are_those_of_prune(tmp_path: Path) -> None:
@@ -64,36 +64,36 @@ def test_the_cache_is_limited_by_default_which_is_said_once(
 ) -> None:
     remember(shop)
     disk(10**12, 9 * 10**11)
-    tidy(shop.machine)
+    tidy(shop.store)
     assert (records(shop), capfd.readouterr().err) == (1, "")
     # On a disk that is so small the little that there is is more than a tenth.
     disk(512, 0)
-    tidy(shop.machine)
+    tidy(shop.store)
     told = capfd.readouterr().err
     assert records(shop) == 0
     assert told.startswith("WARNING: the build cache is limited: 1 results of steps and 0 cache mounts, ")
     assert "limits: at most 307B, 102B left free on the disk, 51B kept in any case; other limits" in told
     remember(shop)
-    os.utime(shop.machine.root / "locks" / "tidied", (1, 1))
-    tidy(shop.machine)
+    os.utime(shop.store.root / "locks" / "tidied", (1, 1))
+    tidy(shop.store)
     assert (records(shop), capfd.readouterr().err) == (0, "")
 
 
 def test_an_empty_table_means_no_limits(shop: Shop, disk: Callable[[int, int], None]) -> None:
     remember(shop)
-    (shop.machine.root / "config.toml").write_text("[gc]\n")
+    (shop.store.root / "config.toml").write_text("[gc]\n")
     disk(512, 0)
-    tidy(shop.machine)
+    tidy(shop.store)
     assert records(shop) == 1
 
 
 def test_what_a_named_image_needs_stays_whatever_the_limits(shop: Shop, disk: Callable[[int, int], None]) -> None:
     image = shop.image("tiny:1", layers=(BASE,))
-    shop.machine.cache.put_record(Digest.of(b"key"), image_layers(image))
+    shop.store.cache.put_record(Digest.of(b"key"), image_layers(image))
     disk(512, 0)
-    tidy(shop.machine)
+    tidy(shop.store)
     assert records(shop) == 1
-    assert all(shop.machine.blobs.exists(layer.digest) for layer in image.manifest.layers)
+    assert all(shop.store.blobs.exists(layer.digest) for layer in image.manifest.layers)
 
 
 def test_df_and_prune_say_how_to_get_the_rest_back(shop: Shop) -> None:
@@ -122,37 +122,37 @@ def test_a_file_that_is_wrong_is_named(tmp_path: Path, text: str) -> None:
 def test_prune_keeps_the_limits_of_the_store(shop: Shop) -> None:
     remember(shop)
     assert "Deleted build cache records: 0" in shop.run("prune", "-f").lines
-    (shop.machine.root / "config.toml").write_text('[gc]\nmax-used-space = "10"\n')
+    (shop.store.root / "config.toml").write_text('[gc]\nmax-used-space = "10"\n')
     assert "Deleted build cache records: 1" in shop.run("prune", "-f").lines
 
 
 def test_limits_are_kept_after_a_build_but_not_after_each(shop: Shop) -> None:
-    tidy(shop.machine)
-    (shop.machine.root / "config.toml").write_text('[gc]\nuntil = "1h"\n')
+    tidy(shop.store)
+    (shop.store.root / "config.toml").write_text('[gc]\nuntil = "1h"\n')
     remember(shop)
-    tidy(shop.machine)
-    assert (records(shop), list(shop.machine.blobs.digests())) == (0, [])
+    tidy(shop.store)
+    assert (records(shop), list(shop.store.blobs.digests())) == (0, [])
     remember(shop)
-    tidy(shop.machine)
+    tidy(shop.store)
     assert records(shop) == 1
-    os.utime(shop.machine.root / "locks" / "tidied", (1, 1))
-    tidy(shop.machine)
+    os.utime(shop.store.root / "locks" / "tidied", (1, 1))
+    tidy(shop.store)
     assert records(shop) == 0
 
 
 def test_nothing_goes_while_another_command_removes(shop: Shop) -> None:
-    (shop.machine.root / "config.toml").write_text('[gc]\nuntil = "1h"\n')
+    (shop.store.root / "config.toml").write_text('[gc]\nuntil = "1h"\n')
     remember(shop)
-    with shop.machine.collecting():
-        tidy(shop.machine)
+    with shop.store.collecting():
+        tidy(shop.store)
     assert records(shop) == 1
-    tidy(shop.machine)
+    tidy(shop.store)
     assert records(shop) == 0
 
 
 def test_a_mistake_in_the_limits_is_a_warning_after_a_build(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
-    (shop.machine.root / "config.toml").write_text('[gc]\nuntil = "soon"\n')
-    tidy(shop.machine)
+    (shop.store.root / "config.toml").write_text('[gc]\nuntil = "soon"\n')
+    tidy(shop.store)
     assert "WARNING: --filter until" in capfd.readouterr().err
 
 

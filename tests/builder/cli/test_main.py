@@ -23,7 +23,7 @@ from pybuild.builder.oci.errors import RegistryError
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.progress import Progress, StepFinished, StepStarted
 from pybuild.builder.request import Compression, Output, Request
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.source import Span
 from pybuild.runtime.errors import SandboxError, SandboxUnavailable
@@ -54,12 +54,12 @@ class Fake:
         self.texts: list[str] = []
         self.roots: list[Path | None] = []
 
-    def open_machine(self, root: Path | None) -> Machine:
+    def open_store(self, root: Path | None) -> Store:
         self.roots.append(root)
         self.store.mkdir(exist_ok=True)
-        return Machine(self.store)
+        return Store(self.store)
 
-    def build(self, request: Request, _machine: Machine, progress: Progress) -> Outcome:
+    def build(self, request: Request, _store: Store, progress: Progress) -> Outcome:
         self.requests.append(request)
         if request.dockerfile is not None:
             self.texts.append(request.dockerfile.read_text())
@@ -82,7 +82,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 
 def run(fake: Fake, *arguments: str) -> int:
-    return cli.run(arguments, Tools(open_machine=fake.open_machine, build=fake.build))
+    return cli.run(arguments, Tools(open_store=fake.open_store, build=fake.build))
 
 
 def asked(fake: Fake, *arguments: str) -> Request:
@@ -334,7 +334,7 @@ def test_sigterm_ends_a_build_as_an_interrupt_does(fake: Fake, capsys: pytest.Ca
         os.kill(os.getpid(), 15)
         raise AssertionError("the signal came too late")
 
-    tools = Tools(open_machine=fake.open_machine, build=build)
+    tools = Tools(open_store=fake.open_store, build=build)
     with default_handlers(), Interrupts():
         assert cli.run(["--progress=quiet", "context"], tools) == 130
     assert capsys.readouterr().err == "\nERROR: interrupted\n"
@@ -421,7 +421,7 @@ def build(request, machine, progress):
     names = sorted(str(path.relative_to(request.context)) for path in request.context.rglob("*"))
     print(request.dockerfile and request.dockerfile.read_text(), names)
     return fake.build(request, machine, progress)
-code = cli.run(sys.argv[1:] or ARGUMENTS, Tools(open_machine=fake.open_machine, build=build))
+code = cli.run(sys.argv[1:] or ARGUMENTS, Tools(open_store=fake.open_store, build=build))
 print(code, [path.exists() for path in (fake.requests[0].context, fake.requests[0].dockerfile or Path())])
 """
 

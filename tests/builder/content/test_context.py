@@ -5,51 +5,51 @@ import pytest
 from pybuild.builder.content.context import Sources, open_context
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Request
-from pybuild.builder.store.machine import open_machine
+from pybuild.builder.store.store import open_store
 from tests.helpers.contexts import write_context
 
 
 @pytest.fixture
-def machine(tmp_path):
-    opened = open_machine(tmp_path / "store")
+def store(tmp_path):
+    opened = open_store(tmp_path / "store")
     yield opened
     opened.close()
 
 
-def ignored(machine, tmp_path, files, dockerfile=None):
+def ignored(store, tmp_path, files, dockerfile=None):
     """Which of a, b, c and d the ignore file of a context hides."""
     context = write_context(tmp_path / "context", files | {"x": ""})
     request = Request(context=context, dockerfile=dockerfile)
-    with Sources(request, machine, lambda: False) as sources:
+    with Sources(request, store, lambda: False) as sources:
         source = sources.context()
         return {name for name in "abcd" if source.hides(name)}
 
 
-def test_without_an_ignore_file_nothing_is_hidden(machine, tmp_path):
-    assert ignored(machine, tmp_path, {}) == set()
+def test_without_an_ignore_file_nothing_is_hidden(store, tmp_path):
+    assert ignored(store, tmp_path, {}) == set()
 
 
-def test_the_ignore_file_of_the_context_counts(machine, tmp_path):
-    assert ignored(machine, tmp_path, {".dockerignore": "a\nb\n!b"}) == {"a"}
+def test_the_ignore_file_of_the_context_counts(store, tmp_path):
+    assert ignored(store, tmp_path, {".dockerignore": "a\nb\n!b"}) == {"a"}
 
 
-def test_the_ignore_file_of_the_dockerfile_wins(machine, tmp_path):
+def test_the_ignore_file_of_the_dockerfile_wins(store, tmp_path):
     files = {".dockerignore": "a", "Dockerfile.dockerignore": "b"}
-    assert ignored(machine, tmp_path, files) == {"b"}
+    assert ignored(store, tmp_path, files) == {"b"}
 
 
-def test_the_ignore_file_beside_a_dockerfile_elsewhere_wins(machine, tmp_path):
+def test_the_ignore_file_beside_a_dockerfile_elsewhere_wins(store, tmp_path):
     elsewhere = write_context(tmp_path / "elsewhere", {"my.df": "", "my.df.dockerignore": "c"})
-    assert ignored(machine, tmp_path, {".dockerignore": "a"}, elsewhere / "my.df") == {"c"}
+    assert ignored(store, tmp_path, {".dockerignore": "a"}, elsewhere / "my.df") == {"c"}
     (elsewhere / "my.df.dockerignore").unlink()
-    assert ignored(machine, tmp_path, {".dockerignore": "a"}, elsewhere / "my.df") == {"a"}
+    assert ignored(store, tmp_path, {".dockerignore": "a"}, elsewhere / "my.df") == {"a"}
 
 
-def test_a_link_out_of_the_context_is_no_ignore_file(machine, tmp_path):
+def test_a_link_out_of_the_context_is_no_ignore_file(store, tmp_path):
     (tmp_path / "outside").write_text("a")
     (tmp_path / "context").mkdir()
     (tmp_path / "context" / ".dockerignore").symlink_to("../outside")
-    assert ignored(machine, tmp_path, {}) == set()
+    assert ignored(store, tmp_path, {}) == set()
 
 
 def too_long(path):
@@ -59,33 +59,33 @@ def too_long(path):
 
 @pytest.mark.parametrize("name", [".dockerignore", "Dockerfile.dockerignore"])
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, too_long, lambda path: path.symlink_to(path.name)])
-def test_what_cannot_be_read_as_an_ignore_file_hides_nothing_silently(machine, tmp_path, name, make):
+def test_what_cannot_be_read_as_an_ignore_file_hides_nothing_silently(store, tmp_path, name, make):
     (tmp_path / "context").mkdir()
     make(tmp_path / "context" / name)
     with pytest.raises(RequestError, match="failed to read the ignore file"):
-        ignored(machine, tmp_path, {})
+        ignored(store, tmp_path, {})
 
 
-def test_the_context_is_opened_once_owned_by_root_and_closed_at_the_end(machine, tmp_path):
+def test_the_context_is_opened_once_owned_by_root_and_closed_at_the_end(store, tmp_path):
     (tmp_path / "context").mkdir()
-    with Sources(Request(context=tmp_path / "context"), machine, lambda: False) as sources:
+    with Sources(Request(context=tmp_path / "context"), store, lambda: False) as sources:
         source = sources.context()
         assert sources.context() is source
         assert source.owner(os.stat(tmp_path)) == (0, 0)
     assert source.root.fd == -1
 
 
-def test_two_folders_have_two_identities(machine, tmp_path):
+def test_two_folders_have_two_identities(store, tmp_path):
     found = set()
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        with Sources(Request(context=tmp_path / name), machine, lambda: False) as sources:
+        with Sources(Request(context=tmp_path / name), store, lambda: False) as sources:
             found.add(sources.context().id)
     assert len(found) == 2
 
 
-def test_the_tree_of_no_layers_is_empty(machine, tmp_path):
-    with Sources(Request(context=tmp_path), machine, lambda: False) as sources:
+def test_the_tree_of_no_layers_is_empty(store, tmp_path):
+    with Sources(Request(context=tmp_path), store, lambda: False) as sources:
         source = sources.of(())
         with source.root:
             assert list(source.root.scan("")) == []
@@ -99,11 +99,11 @@ def test_a_context_that_is_not_there_or_no_folder_is_refused(tmp_path):
         open_context(tmp_path / "file")
 
 
-def test_a_named_context_has_an_ignore_file_of_its_own(machine, tmp_path):
+def test_a_named_context_has_an_ignore_file_of_its_own(store, tmp_path):
     main = write_context(tmp_path / "context", {".dockerignore": "a"})
     named = write_context(tmp_path / "named", {".dockerignore": "b", "Dockerfile.dockerignore": "c"})
     request = Request(context=main, contexts=(("other", str(named)),))
-    with Sources(request, machine, lambda: False) as sources:
+    with Sources(request, store, lambda: False) as sources:
         assert {name for name in "abc" if sources.context("other").hides(name)} == {"b"}
         assert {name for name in "abc" if sources.context().hides(name)} == {"a"}
         assert sources.context("other") is sources.context("other")
@@ -115,21 +115,21 @@ def test_a_context_that_is_elsewhere_is_no_folder():
         open_context("https://h.invalid/x.git")
 
 
-def test_a_mistake_in_an_ignore_file_names_its_line(machine, tmp_path):
+def test_a_mistake_in_an_ignore_file_names_its_line(store, tmp_path):
     with pytest.raises(RequestError, match="dockerignore:2: "):
-        ignored(machine, tmp_path, {".dockerignore": "a\n!\n"})
+        ignored(store, tmp_path, {".dockerignore": "a\n!\n"})
 
 
-def test_an_ignore_file_that_is_named_comes_before_all_others(machine, tmp_path):
+def test_an_ignore_file_that_is_named_comes_before_all_others(store, tmp_path):
     context = write_context(tmp_path / "context", {".dockerignore": "a", "Dockerfile.dockerignore": "b"})
     (tmp_path / "mine").write_text("c\n")
-    with Sources(Request(context=context, ignore_file=tmp_path / "mine"), machine, lambda: False) as sources:
+    with Sources(Request(context=context, ignore_file=tmp_path / "mine"), store, lambda: False) as sources:
         assert {name for name in "abc" if sources.context().hides(name)} == {"c"}
     missing = Request(context=context, ignore_file=tmp_path / "none")
-    with Sources(missing, machine, lambda: False) as sources, pytest.raises(RequestError, match="none: no such file"):
+    with Sources(missing, store, lambda: False) as sources, pytest.raises(RequestError, match="none: no such file"):
         sources.context()
 
 
-def test_the_ignore_file_of_buildah_counts_where_there_is_no_other(machine, tmp_path):
-    assert ignored(machine, tmp_path / "one", {".containerignore": "a\n"}) == {"a"}
-    assert ignored(machine, tmp_path / "two", {".containerignore": "a\n", ".dockerignore": "b\n"}) == {"b"}
+def test_the_ignore_file_of_buildah_counts_where_there_is_no_other(store, tmp_path):
+    assert ignored(store, tmp_path / "one", {".containerignore": "a\n"}) == {"a"}
+    assert ignored(store, tmp_path / "two", {".containerignore": "a\n", ".dockerignore": "b\n"}) == {"b"}

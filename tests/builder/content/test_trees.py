@@ -9,7 +9,7 @@ from pybuild.builder.errors import BuildError
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.store.cache import BuiltLayer
-from pybuild.builder.store.machine import open_machine
+from pybuild.builder.store.store import open_store
 from pybuild.runtime.paths.safepath import Root
 
 
@@ -97,13 +97,13 @@ def member(name, kind=tarfile.REGTYPE, **fields):
     return entry
 
 
-def layer_of(machine, *members):
+def layer_of(store, *members):
     """A stored layer of these members."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for entry in members:
             archive.addfile(entry)
-    blob = machine.blobs.put(gzip.compress(buffer.getvalue(), mtime=0), media.OCI_LAYER_GZIP)
+    blob = store.blobs.put(gzip.compress(buffer.getvalue(), mtime=0), media.OCI_LAYER_GZIP)
     return BuiltLayer(str(Digest.of(buffer.getvalue())), str(blob.digest), blob.size, blob.media_type)
 
 
@@ -112,26 +112,26 @@ def folder(name, **fields):
 
 
 @pytest.fixture
-def machine(tmp_path):
-    opened = open_machine(tmp_path / "store")
+def store(tmp_path):
+    opened = open_store(tmp_path / "store")
     yield opened
     opened.close()
 
 
-def index_of(machine, *layers):
-    return IndexTree(layers, machine.database, machine.blobs, EmptyTree())
+def index_of(store, *layers):
+    return IndexTree(layers, store.database, store.blobs, EmptyTree())
 
 
-def test_an_index_knows_what_a_layer_says_of_each_path(machine):
+def test_an_index_knows_what_a_layer_says_of_each_path(store):
     layer = layer_of(
-        machine,
+        store,
         folder("d", mode=0o1777, uid=5, gid=6, mtime=7),
         member("d/f"),
         member("d/l", tarfile.SYMTYPE, linkname="/x/\udcff"),
         member("d/h", tarfile.LNKTYPE, linkname="d/f"),
         member("d/p", tarfile.FIFOTYPE),
     )
-    tree = index_of(machine, layer)
+    tree = index_of(store, layer)
     assert tree.lstat("d") == Node(FOLDER, 0o1777, 5, 6, 7)
     kinds = [tree.lstat(f"d/{name}").kind for name in "flhp"]
     assert kinds == [FILE, LINK, FILE, OTHER]
@@ -139,10 +139,10 @@ def test_an_index_knows_what_a_layer_says_of_each_path(machine):
     assert tree.lstat("nowhere") is None
 
 
-def test_an_upper_layer_hides_what_it_replaces_or_deletes(machine):
-    below = layer_of(machine, folder("a"), member("a/x"), folder("b"), member("b/x"), folder("c"), member("c/x"))
-    above = layer_of(machine, member(".wh.a"), member("b"), folder("c"), member("c/.wh..wh..opq"), member("c/new"))
-    tree = index_of(machine, below, above)
+def test_an_upper_layer_hides_what_it_replaces_or_deletes(store):
+    below = layer_of(store, folder("a"), member("a/x"), folder("b"), member("b/x"), folder("c"), member("c/x"))
+    above = layer_of(store, member(".wh.a"), member("b"), folder("c"), member("c/.wh..wh..opq"), member("c/new"))
+    tree = index_of(store, below, above)
     assert tree.lstat("a") is None
     assert tree.lstat("a/x") is None
     assert tree.lstat("b").kind == FILE
@@ -152,39 +152,39 @@ def test_an_upper_layer_hides_what_it_replaces_or_deletes(machine):
     assert tree.lstat("c/new").kind == FILE
 
 
-def test_folders_that_a_layer_has_no_entry_for_are_there(machine):
-    tree = index_of(machine, layer_of(machine, member("a/dir/x"), member("a/l", tarfile.SYMTYPE, linkname="/real")))
+def test_folders_that_a_layer_has_no_entry_for_are_there(store):
+    tree = index_of(store, layer_of(store, member("a/dir/x"), member("a/l", tarfile.SYMTYPE, linkname="/real")))
     assert (tree.lstat("a"), tree.lstat("a/dir")) == (Node(FOLDER), Node(FOLDER))
     assert resolve(tree, "a/l/f") == ("real/f", None)
 
 
 @pytest.mark.parametrize("names", [("d/keep", ".wh.d"), (".wh.d", "d/keep")])
-def test_a_whiteout_hides_what_is_below_its_layer_and_nothing_of_the_layer_itself(machine, names):
-    below = layer_of(machine, member("d/sub/x"))
-    above = layer_of(machine, *(member(name) for name in names))
-    tree = index_of(machine, below, above)
+def test_a_whiteout_hides_what_is_below_its_layer_and_nothing_of_the_layer_itself(store, names):
+    below = layer_of(store, member("d/sub/x"))
+    above = layer_of(store, *(member(name) for name in names))
+    tree = index_of(store, below, above)
     assert tree.lstat("d/sub") is None
     assert tree.lstat("d").kind == FOLDER
     assert tree.lstat("d/keep").kind == FILE
 
 
-def test_a_layer_is_listed_once(machine):
-    layer = layer_of(machine, member("f"))
-    assert index_of(machine, layer).lstat("f") is not None
-    machine.blobs.remove(layer.descriptor.digest)
-    assert index_of(machine, layer).lstat("f") is not None
+def test_a_layer_is_listed_once(store):
+    layer = layer_of(store, member("f"))
+    assert index_of(store, layer).lstat("f") is not None
+    store.blobs.remove(layer.descriptor.digest)
+    assert index_of(store, layer).lstat("f") is not None
 
 
-def test_a_snapshot_tells_the_same_as_the_index(machine):
+def test_a_snapshot_tells_the_same_as_the_index(store):
     layer = layer_of(
-        machine,
+        store,
         folder("d", mode=0o1777, uid=5, gid=6, mtime=7),
         member("d/f", mode=0o4755, uid=1, mtime=8),
         member("d/l", tarfile.SYMTYPE, linkname="/x", mode=0o777, mtime=9),
         member("d/p", tarfile.FIFOTYPE, mtime=9),
     )
-    name = machine.unpack((layer,))
-    index = index_of(machine, layer)
-    with Root(machine.snapshots.open(name)) as root:
+    name = store.unpack((layer,))
+    index = index_of(store, layer)
+    with Root(store.snapshots.open(name)) as root:
         for path in ("d", "d/f", "d/l", "d/p", "d/nothing", "nothing"):
             assert SnapshotTree(root).lstat(path) == index.lstat(path)

@@ -9,56 +9,56 @@ from pybuild.builder.progress import silent
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Request
 from pybuild.builder.sources.pins import Remotes
-from pybuild.builder.store.machine import Machine, open_machine
+from pybuild.builder.store.store import Store, open_store
 from tests.helpers.repositories import MOMENT, Repository, daemon
 from tests.helpers.web import MTIME, Web
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    opened = open_machine(tmp_path / "store")
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(tmp_path / "store")
     yield opened
     opened.close()
 
 
-def settled(machine: Machine, request: Request, text: str = "FROM scratch\n") -> Request:
+def settled(store: Store, request: Request, text: str = "FROM scratch\n") -> Request:
     reporter = Reporter(silent)
-    return with_epoch(DockerfileText("Dockerfile", text), request, machine, Remotes(request, machine), reporter)
+    return with_epoch(DockerfileText("Dockerfile", text), request, store, Remotes(request, store), reporter)
 
 
 def asked(value: str, context: Path | str = Path()) -> Request:
     return Request(context=context, build_args=(("a", "b"), ("SOURCE_DATE_EPOCH", value)))
 
 
-def test_a_number_is_the_time_and_nothing_else_changes(machine: Machine) -> None:
-    found = settled(machine, asked("12"))
+def test_a_number_is_the_time_and_nothing_else_changes(store: Store) -> None:
+    found = settled(store, asked("12"))
     assert (found.source_date_epoch, found.build_args) == (12, asked("12").build_args)
-    assert settled(machine, asked("")).source_date_epoch is None
+    assert settled(store, asked("")).source_date_epoch is None
     given = Request(context=Path(), source_date_epoch=3)
-    assert settled(machine, given, "ARG SOURCE_DATE_EPOCH=4\nFROM scratch\n") == given
+    assert settled(store, given, "ARG SOURCE_DATE_EPOCH=4\nFROM scratch\n") == given
 
 
-def test_the_default_of_a_global_argument_is_as_if_given(machine: Machine) -> None:
-    found = settled(machine, Request(context=Path()), "ARG SOURCE_DATE_EPOCH=4\nFROM scratch\n")
+def test_the_default_of_a_global_argument_is_as_if_given(store: Store) -> None:
+    found = settled(store, Request(context=Path()), "ARG SOURCE_DATE_EPOCH=4\nFROM scratch\n")
     assert (found.source_date_epoch, found.build_args) == (4, (("SOURCE_DATE_EPOCH", "4"),))
     later = Request(context=Path())
-    assert settled(machine, later, "FROM scratch\nARG SOURCE_DATE_EPOCH=4\n") == later
+    assert settled(store, later, "FROM scratch\nARG SOURCE_DATE_EPOCH=4\n") == later
 
 
-def test_a_folder_has_no_time_and_stages_see_none(machine: Machine) -> None:
-    found = settled(machine, asked("context"))
+def test_a_folder_has_no_time_and_stages_see_none(store: Store) -> None:
+    found = settled(store, asked("context"))
     assert (found.source_date_epoch, dict(found.build_args)["SOURCE_DATE_EPOCH"]) == (None, "")
 
 
-def test_a_file_of_the_web_is_as_old_as_its_server_says(machine: Machine) -> None:
+def test_a_file_of_the_web_is_as_old_as_its_server_says(store: Store) -> None:
     with Web() as web:
         web.files["/x.tar"] = b"x"
         text = f"FROM scratch AS src\nADD {web.url('/x.tar')} /\nFROM scratch\n"
-        found = settled(machine, asked("src"), text)
+        found = settled(store, asked("src"), text)
     assert (found.source_date_epoch, dict(found.build_args)["SOURCE_DATE_EPOCH"]) == (MTIME, str(MTIME))
 
 
-def test_a_repository_is_as_old_as_its_commit(machine: Machine, tmp_path: Path) -> None:
+def test_a_repository_is_as_old_as_its_commit(store: Store, tmp_path: Path) -> None:
     Repository(tmp_path / "served").commit({"a": "a"})
     with daemon(tmp_path / "served") as address:
-        assert settled(machine, asked("context", f"{address}/x.git")).source_date_epoch == MOMENT
+        assert settled(store, asked("context", f"{address}/x.git")).source_date_epoch == MOMENT

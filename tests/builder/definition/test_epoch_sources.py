@@ -12,7 +12,7 @@ from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.request import Request
 from pybuild.builder.sources.address import GitSource, HttpSource, Source
-from pybuild.builder.store.machine import open_machine
+from pybuild.builder.store.store import open_store
 
 WEB = "https://a.invalid/x.tar"
 SUM = "sha256:" + "0" * 64
@@ -115,7 +115,7 @@ def archive(*times: int) -> bytes:
     ],
 )
 def test_an_archive_is_as_old_as_its_newest_file(tmp_path: Path, content: bytes, time: int | None) -> None:
-    machine = open_machine(tmp_path / "store")
-    blob = machine.blobs.put(content, "application/octet-stream")
-    assert newest(str(blob.digest), machine) == time
-    machine.close()
+    store = open_store(tmp_path / "store")
+    blob = store.blobs.put(content, "application/octet-stream")
+    assert newest(str(blob.digest), store) == time
+    store.close()

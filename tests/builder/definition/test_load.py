@@ -16,7 +16,7 @@ from pybuild.builder.progress import StepFinished, StepStarted, silent
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Request, Secret
 from pybuild.builder.sources.pins import Remotes
-from pybuild.builder.store.machine import open_machine
+from pybuild.builder.store.store import open_store
 from tests.helpers.contexts import write_context
 from tests.helpers.repositories import Repository, daemon
 from tests.helpers.web import Web
@@ -25,8 +25,8 @@ TEXT = "FROM scratch\nCOPY . /c/\n"
 
 
 @pytest.fixture
-def machine(tmp_path):
-    opened = open_machine(tmp_path / "store")
+def store(tmp_path):
+    opened = open_store(tmp_path / "store")
     yield opened
     opened.close()
 
@@ -55,55 +55,55 @@ def archive(**files):
     return stream.getvalue()
 
 
-def text_of(machine, context, dockerfile=None):
+def text_of(store, context, dockerfile=None):
     request = Request(context=context, dockerfile=dockerfile)
     reporter = Reporter(silent)
-    return load_definition(request, machine, Remotes(request, machine, reporter), reporter)
+    return load_definition(request, store, Remotes(request, store, reporter), reporter)
 
 
-def files_of(machine, request, progress=silent):
+def files_of(store, request, progress=silent):
     """What the image of a build holds, without the folders."""
-    outcome = build(request, machine, progress)
-    assert validate(machine.blobs, outcome.descriptor) == []
+    outcome = build(request, store, progress)
+    assert validate(store.blobs, outcome.descriptor) == []
     found = []
-    for layer in read_image(machine.blobs, outcome.descriptor).manifest.layers:
-        with machine.blobs.open(layer) as stream:
+    for layer in read_image(store.blobs, outcome.descriptor).manifest.layers:
+        with store.blobs.open(layer) as stream:
             found += [entry.path for entry in entries(stream) if entry.kind.name != "DIRECTORY"]
     return sorted(found)
 
 
-def test_a_repository_is_a_build_context_without_an_ignore_file(machine, served):
-    assert text_of(machine, served).text == TEXT
-    assert files_of(machine, Request(context=served)) == ["c/.dockerignore", "c/Dockerfile", "c/sub/other.df"]
-    assert files_of(machine, Request(context=served, dockerfile=Path("sub/other.df"))) == ["s/other.df"]
-    text = text_of(machine, f"{served}#main:sub", Path("other.df"))
+def test_a_repository_is_a_build_context_without_an_ignore_file(store, served):
+    assert text_of(store, served).text == TEXT
+    assert files_of(store, Request(context=served)) == ["c/.dockerignore", "c/Dockerfile", "c/sub/other.df"]
+    assert files_of(store, Request(context=served, dockerfile=Path("sub/other.df"))) == ["s/other.df"]
+    text = text_of(store, f"{served}#main:sub", Path("other.df"))
     assert text.name == "other.df"
 
 
-def test_another_dockerfile_is_one_of_the_context(machine, served, tmp_path):
-    assert text_of(machine, served, Path("sub/other.df")).name == "other.df"
+def test_another_dockerfile_is_one_of_the_context(store, served, tmp_path):
+    assert text_of(store, served, Path("sub/other.df")).name == "other.df"
     own = write_context(tmp_path / "own", {"mine": "FROM scratch\n"})
-    assert text_of(machine, served, own / "mine").text == "FROM scratch\n"
+    assert text_of(store, served, own / "mine").text == "FROM scratch\n"
 
 
 @pytest.mark.parametrize("path", ["nothing", "../x", "sub"])
-def test_a_dockerfile_that_is_not_in_the_context_is_an_error(machine, served, path):
+def test_a_dockerfile_that_is_not_in_the_context_is_an_error(store, served, path):
     with pytest.raises(RequestError, match="failed to read dockerfile"):
-        text_of(machine, served, Path(path))
+        text_of(store, served, Path(path))
 
 
-def test_an_archive_from_the_web_is_unpacked(machine, web):
+def test_an_archive_from_the_web_is_unpacked(store, web):
     web.files["/c.tgz"] = archive(Dockerfile=TEXT, f="1")
-    assert files_of(machine, Request(context=web.url("/c.tgz"))) == ["c/Dockerfile", "c/f"]
+    assert files_of(store, Request(context=web.url("/c.tgz"))) == ["c/Dockerfile", "c/f"]
 
 
-def test_what_is_no_archive_is_a_dockerfile_with_nothing_beside_it(machine, web):
+def test_what_is_no_archive_is_a_dockerfile_with_nothing_beside_it(store, web):
     web.files["/D"] = TEXT.encode()
-    assert text_of(machine, web.url("/D")).text == TEXT
-    assert files_of(machine, Request(context=web.url("/D"))) == ["c/context"]
+    assert text_of(store, web.url("/D")).text == TEXT
+    assert files_of(store, Request(context=web.url("/D"))) == ["c/context"]
 
 
-def test_a_link_out_of_the_context_is_not_followed(machine, web, tmp_path):
+def test_a_link_out_of_the_context_is_not_followed(store, web, tmp_path):
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
         entry = tarfile.TarInfo("Dockerfile")
@@ -112,15 +112,15 @@ def test_a_link_out_of_the_context_is_not_followed(machine, web, tmp_path):
     (tmp_path / "outside").write_text(TEXT)
     web.files["/c.tar"] = stream.getvalue()
     with pytest.raises(RequestError, match="failed to read dockerfile"):
-        text_of(machine, web.url("/c.tar"))
+        text_of(store, web.url("/c.tar"))
 
 
-def test_the_second_build_from_elsewhere_asks_and_does_nothing_more(machine, web, served):
+def test_the_second_build_from_elsewhere_asks_and_does_nothing_more(store, web, served):
     web.files["/c.tgz"] = archive(Dockerfile=TEXT, f="1")
     for context in (web.url("/c.tgz"), served):
-        files_of(machine, Request(context=context))
+        files_of(store, Request(context=context))
         events = []
-        files_of(machine, Request(context=context), events.append)
+        files_of(store, Request(context=context), events.append)
         names = {event.step: event.name for event in events if isinstance(event, StepStarted)}
         done = [names[event.step] for event in events if isinstance(event, StepFinished) and not event.cached]
         assert done == [
@@ -131,11 +131,11 @@ def test_the_second_build_from_elsewhere_asks_and_does_nothing_more(machine, web
     assert [asked.method for asked in web.requests] == ["GET", "GET"]
 
 
-def test_a_failing_registry_is_a_step_of_its_own_and_told_there_alone(machine, tmp_path):
+def test_a_failing_registry_is_a_step_of_its_own_and_told_there_alone(store, tmp_path):
     (tmp_path / "Dockerfile").write_text("FROM 127.0.0.1:1/a/b:1\n")
     events = []
     with pytest.raises(BuildError, match="Connection refused"):
-        build(Request(context=tmp_path), machine, events.append)
+        build(Request(context=tmp_path), store, events.append)
     names = {event.step: event.name for event in events if isinstance(event, StepStarted)}
     told = {names[event.step]: event.error for event in events if isinstance(event, StepFinished)}
     assert told == {
@@ -146,22 +146,22 @@ def test_a_failing_registry_is_a_step_of_its_own_and_told_there_alone(machine, t
 
 
 @pytest.mark.parametrize("context", ["http://127.0.0.1:1/c.tar", "http://127.0.0.1:1/c.git"])
-def test_a_context_that_cannot_be_reached_is_no_failure_of_the_definition(machine, context):
+def test_a_context_that_cannot_be_reached_is_no_failure_of_the_definition(store, context):
     events = []
     with pytest.raises(BuildError, match=r"127\.0\.0\.1"):
-        build(Request(context=context), machine, events.append)
+        build(Request(context=context), store, events.append)
     started = [event.name for event in events if isinstance(event, StepStarted)]
     assert started == [f"[internal] load metadata for {context}"]
 
 
-def test_a_context_that_cannot_be_brought_is_an_error(machine, web):
+def test_a_context_that_cannot_be_brought_is_an_error(store, web):
     with pytest.raises(BuildError, match="status 404"):
-        text_of(machine, web.url("/nothing.tgz"))
+        text_of(store, web.url("/nothing.tgz"))
     with pytest.raises(RequestError, match="must not hold a user name"):
-        text_of(machine, "https://me:word@h.invalid/x.git")
+        text_of(store, "https://me:word@h.invalid/x.git")
 
 
-def test_named_contexts_of_all_kinds_make_one_image(machine, web, served, tmp_path):
+def test_named_contexts_of_all_kinds_make_one_image(store, web, served, tmp_path):
     web.files["/c.tgz"] = archive(w="1")
     folder = write_context(tmp_path / "folder", {"f": "1", "hidden": "2", ".dockerignore": "hidden\n.dockerignore\n"})
     text = """
@@ -173,16 +173,16 @@ def test_named_contexts_of_all_kinds_make_one_image(machine, web, served, tmp_pa
         """
     main = write_context(tmp_path / "main", {"Dockerfile": text})
     contexts = (("stage", f"{served}#main:sub"), ("web", web.url("/c.tgz")), ("folder", str(folder)))
-    assert files_of(machine, Request(context=main, contexts=contexts)) == ["folder/f", "other.df", "web/w"]
+    assert files_of(store, Request(context=main, contexts=contexts)) == ["folder/f", "other.df", "web/w"]
 
 
-def test_a_stage_may_be_a_folder(machine, tmp_path):
+def test_a_stage_may_be_a_folder(store, tmp_path):
     folder = write_context(tmp_path / "folder", {"a/b": "1"})
     main = write_context(tmp_path / "main", {"Dockerfile": "FROM x\n"})
-    assert files_of(machine, Request(context=main, contexts=(("x", str(folder)),))) == ["a/b"]
+    assert files_of(store, Request(context=main, contexts=(("x", str(folder)),))) == ["a/b"]
 
 
-def test_a_secret_is_sent_and_kept_nowhere(machine, web, tmp_path, monkeypatch):
+def test_a_secret_is_sent_and_kept_nowhere(store, web, tmp_path, monkeypatch):
     repository = Repository(tmp_path / "hidden")
     repository.commit({"Dockerfile": f"FROM scratch\nADD {web.url('/a')} /\nADD --keep-git-dir . /c/\n"})
     web.repositories = tmp_path / "hidden"
@@ -193,11 +193,11 @@ def test_a_secret_is_sent_and_kept_nowhere(machine, web, tmp_path, monkeypatch):
         Secret(id="HTTP_AUTH_TOKEN_127.0.0.1", variable="CANARY"),
     )
     arguments = (("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "1"),)
-    files = files_of(machine, Request(context=web.url("/git/x.git"), secrets=secrets, build_args=arguments))
+    files = files_of(store, Request(context=web.url("/git/x.git"), secrets=secrets, build_args=arguments))
     assert "c/.git/config" in files
     assert all("Authorization" in asked.headers for asked in web.requests)
     forms = [b"S3CR3T-canary", base64.b64encode(b"x-access-token:S3CR3T-canary")]
-    for path in (path for path in machine.root.rglob("*") if path.is_file()):
+    for path in (path for path in store.root.rglob("*") if path.is_file()):
         content = path.read_bytes()
         plain = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
         assert not any(form in plain for form in forms), path

@@ -8,7 +8,7 @@ import pytest
 import zstandard
 
 from pybuild.builder.errors import BuildError, StepFailed
-from pybuild.builder.store.machine import open_machine
+from pybuild.builder.store.store import open_store
 from tests.builder.content.test_trees import folder, member
 from tests.builder.execute.test_copy import archive_of, base_of, owner
 from tests.helpers import rawtar
@@ -27,11 +27,11 @@ COMPRESSORS = {
 
 @pytest.fixture
 def site(tmp_path):
-    machine = open_machine(tmp_path / "store")
+    store = open_store(tmp_path / "store")
     context = tmp_path / "context"
     context.mkdir()
-    yield Site(machine=machine, context=context)
-    machine.close()
+    yield Site(store=store, context=context)
+    store.close()
 
 
 def added(site, content, instruction="ADD a /d/", base="scratch"):

@@ -13,7 +13,7 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.image import write_image
 from pybuild.builder.plan.keys import MEANING
 from pybuild.builder.plan.ops import Copy
-from pybuild.builder.store.machine import open_machine
+from pybuild.builder.store.store import open_store
 from tests.builder.content.test_trees import folder, layer_of, member
 from tests.helpers.fake_execute import Site
 from tests.helpers.images import tiny_config
@@ -22,26 +22,26 @@ from tests.helpers.rawtar import archive, file, pax
 
 @pytest.fixture
 def site(tmp_path):
-    machine = open_machine(tmp_path / "store")
+    store = open_store(tmp_path / "store")
     context = tmp_path / "context"
     context.mkdir()
-    yield Site(machine=machine, context=context)
-    machine.close()
+    yield Site(store=store, context=context)
+    store.close()
 
 
 def base_of(site, *members):
     """Make ``base`` an image of one layer with these members."""
-    layer = layer_of(site.machine, *members)
+    layer = layer_of(site.store, *members)
     config = tiny_config([b""])
     config = type(config)(
         architecture="amd64", os="linux", diff_ids=(Digest.parse(layer.diff_id),), history=config.history
     )
-    image = write_image(site.machine.blobs, config, (layer.descriptor,))
-    site.machine.layout.tag("docker.io/library/base:latest", image.descriptor)
+    image = write_image(site.store.blobs, config, (layer.descriptor,))
+    site.store.layout.tag("docker.io/library/base:latest", image.descriptor)
 
 
 def archive_of(site, layers):
-    with site.machine.blobs.open(layers[-1].descriptor) as stream:
+    with site.store.blobs.open(layers[-1].descriptor) as stream:
         return tarfile.open(fileobj=io.BytesIO(gzip.decompress(stream.read())))
 
 
@@ -101,7 +101,7 @@ def test_where_a_source_goes(site, instruction, paths):
     )
     site.write({"f": "f", "g": "g", "sub/x": "x"})
     assert list(made(site, instruction, base="base")) == paths
-    assert site.machine.snapshots.names() == ()
+    assert site.store.snapshots.names() == ()
 
 
 def test_an_existing_destination_keeps_its_owner_and_mode_and_a_folder_below_takes_the_sources(site):

@@ -1,7 +1,7 @@
 import pytest
 
 from pybuild.builder.errors import StepFailed
-from pybuild.builder.store.machine import open_machine
+from pybuild.builder.store.store import open_store
 from tests.builder.execute.test_copy import made, text_of
 from tests.helpers.fake_execute import Site
 from tests.helpers.repositories import MOMENT, Repository, daemon
@@ -9,11 +9,11 @@ from tests.helpers.repositories import MOMENT, Repository, daemon
 
 @pytest.fixture
 def site(tmp_path):
-    machine = open_machine(tmp_path / "store")
+    store = open_store(tmp_path / "store")
     context = tmp_path / "context"
     context.mkdir()
-    yield Site(machine=machine, context=context)
-    machine.close()
+    yield Site(store=store, context=context)
+    store.close()
 
 
 @pytest.fixture
@@ -86,4 +86,4 @@ def test_the_git_folder_comes_along_when_it_is_asked_for(site, repository, url):
 
 def test_nothing_is_left_of_a_checkout(site, url):
     made(site, f"ADD {url} /d/")
-    assert list((site.machine.root / "tmp").iterdir()) == []
+    assert list((site.store.root / "tmp").iterdir()) == []

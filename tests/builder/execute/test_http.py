@@ -6,7 +6,7 @@ import pytest
 
 from pybuild.builder.errors import BuildError, StepFailed
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.store.machine import open_machine
+from pybuild.builder.store.store import open_store
 from tests.builder.execute.test_copy import archive_of, made, text_of
 from tests.helpers.fake_execute import Site
 from tests.helpers.web import MTIME, Web
@@ -14,11 +14,11 @@ from tests.helpers.web import MTIME, Web
 
 @pytest.fixture
 def site(tmp_path):
-    machine = open_machine(tmp_path / "store")
+    store = open_store(tmp_path / "store")
     context = tmp_path / "context"
     context.mkdir()
-    yield Site(machine=machine, context=context)
-    machine.close()
+    yield Site(store=store, context=context)
+    store.close()
 
 
 @pytest.fixture
@@ -61,9 +61,9 @@ def test_content_that_the_store_lost_is_brought_again(site, web):
     digest = Digest.of(b"content")
     text = f"FROM scratch\nADD --checksum={digest} {web.url('/a.txt')} /f\n"
     first = site.solve(text)
-    site.machine.blobs.remove(digest)
+    site.store.blobs.remove(digest)
     assert site.solve(no_cache=True)[-1].diff_id == first[-1].diff_id
-    site.machine.blobs.remove(digest)
+    site.store.blobs.remove(digest)
     web.files["/a.txt"] = b"other"
     with pytest.raises(StepFailed, match="digest mismatch"):
         site.solve(no_cache=True)
@@ -81,7 +81,7 @@ def test_an_image_is_built_again_without_the_server_when_a_checksum_is_given(sit
 def test_a_wrong_checksum_is_an_error_and_nothing_is_kept(site, web):
     with pytest.raises(BuildError, match="digest mismatch"):
         site.solve(f"FROM scratch\nADD --checksum={Digest.of(b'else')} {web.url('/a.txt')} /f\n")
-    assert not site.machine.blobs.exists(Digest.of(b"content"))
+    assert not site.store.blobs.exists(Digest.of(b"content"))
 
 
 @pytest.mark.parametrize("name", ["%5B*%5D", "a%20b", "%3F", "-x"])

@@ -1,7 +1,7 @@
 import pytest
 
 from pybuild.builder.errors import StepFailed
-from pybuild.builder.store.machine import open_machine
+from pybuild.builder.store.store import open_store
 from tests.builder.content.test_trees import folder, member
 from tests.builder.execute.test_copy import archive_of, base_of, owner
 from tests.helpers.fake_execute import Site
@@ -9,11 +9,11 @@ from tests.helpers.fake_execute import Site
 
 @pytest.fixture
 def site(tmp_path):
-    machine = open_machine(tmp_path / "store")
+    store = open_store(tmp_path / "store")
     context = tmp_path / "context"
     context.mkdir()
-    yield Site(machine=machine, context=context)
-    machine.close()
+    yield Site(store=store, context=context)
+    store.close()
 
 
 def made(site, instructions, base="base"):
@@ -68,4 +68,4 @@ def test_what_is_no_folder_cannot_become_one(site, path, message):
 def test_no_base_is_unpacked_for_it(site):
     base_of(site, folder("d"))
     made(site, "WORKDIR /d/x")
-    assert site.machine.snapshots.names() == ()
+    assert site.store.snapshots.names() == ()

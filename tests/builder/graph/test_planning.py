@@ -5,7 +5,7 @@ import pytest
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.graph import fresh, planning
 from pybuild.builder.request import Request
-from pybuild.builder.store.machine import open_machine
+from pybuild.builder.store.store import open_store
 from tests.helpers.images import ARM64, tiny_image, tiny_index
 from tests.helpers.resolving import BASE
 
@@ -13,8 +13,8 @@ TEXT = DockerfileText("Dockerfile", "FROM base\nARG a\nRUN x\n")
 
 
 @pytest.fixture
-def machine(tmp_path):
-    opened = open_machine(tmp_path / "store")
+def store(tmp_path):
+    opened = open_store(tmp_path / "store")
     opened.layout.tag(BASE, tiny_image(opened.blobs, {"f": b"1"}).descriptor)
     yield opened
     opened.close()
@@ -37,9 +37,9 @@ def planned(monkeypatch):
     return calls
 
 
-def test_a_plan_is_made_once_for_the_same_text_and_request(machine, request_, planned):
-    first = planning.make_plan(TEXT, request_, machine)
-    assert planning.make_plan(TEXT, request_, machine) == first
+def test_a_plan_is_made_once_for_the_same_text_and_request(store, request_, planned):
+    first = planning.make_plan(TEXT, request_, store)
+    assert planning.make_plan(TEXT, request_, store) == first
     assert len(planned) == 1
 
 
@@ -53,53 +53,53 @@ def test_a_plan_is_made_once_for_the_same_text_and_request(machine, request_, pl
         {"add_hosts": (("h", "1.2.3.4"),)},
     ],
 )
-def test_a_request_that_asks_for_something_else_gets_its_own_plan(machine, request_, planned, change):
-    first = planning.make_plan(TEXT, request_, machine)
-    assert planning.make_plan(TEXT, replace(request_, **change), machine).vertices
+def test_a_request_that_asks_for_something_else_gets_its_own_plan(store, request_, planned, change):
+    first = planning.make_plan(TEXT, request_, store)
+    assert planning.make_plan(TEXT, replace(request_, **change), store).vertices
     assert len(planned) == 2
-    assert planning.make_plan(TEXT, request_, machine) == first
+    assert planning.make_plan(TEXT, request_, store) == first
 
 
 @pytest.mark.parametrize("change", [{"no_cache": True}, {"tags": ("x",)}, {"context": "elsewhere"}])
-def test_what_does_not_change_the_work_does_not_change_the_plan(machine, request_, planned, change):
-    planning.make_plan(TEXT, request_, machine)
+def test_what_does_not_change_the_work_does_not_change_the_plan(store, request_, planned, change):
+    planning.make_plan(TEXT, request_, store)
     if "context" in change:
         change = {"context": request_.context.with_name(change["context"])}
-    planning.make_plan(TEXT, replace(request_, **change), machine)
+    planning.make_plan(TEXT, replace(request_, **change), store)
     assert len(planned) == 1
 
 
-def test_another_text_has_another_plan(machine, request_, planned):
-    planning.make_plan(TEXT, request_, machine)
-    planning.make_plan(DockerfileText("Dockerfile", "FROM base\nRUN y\n"), request_, machine)
+def test_another_text_has_another_plan(store, request_, planned):
+    planning.make_plan(TEXT, request_, store)
+    planning.make_plan(DockerfileText("Dockerfile", "FROM base\nRUN y\n"), request_, store)
     assert len(planned) == 2
 
 
-def test_a_plan_holds_only_as_long_as_its_bases_are_the_same(machine, request_, planned):
-    first = planning.make_plan(TEXT, request_, machine)
-    machine.layout.tag(BASE, tiny_image(machine.blobs, {"f": b"2"}).descriptor)
-    second = planning.make_plan(TEXT, request_, machine)
+def test_a_plan_holds_only_as_long_as_its_bases_are_the_same(store, request_, planned):
+    first = planning.make_plan(TEXT, request_, store)
+    store.layout.tag(BASE, tiny_image(store.blobs, {"f": b"2"}).descriptor)
+    second = planning.make_plan(TEXT, request_, store)
     assert len(planned) == 2
     assert first.pins != second.pins
 
 
-def test_a_base_is_pinned_by_the_manifest_for_the_platform(machine, request_):
-    images = [tiny_image(machine.blobs, {"f": b"1"}), tiny_image(machine.blobs, {"f": b"2"}, platform=ARM64)]
-    machine.layout.tag(BASE, tiny_index(machine.blobs, *images))
+def test_a_base_is_pinned_by_the_manifest_for_the_platform(store, request_):
+    images = [tiny_image(store.blobs, {"f": b"1"}), tiny_image(store.blobs, {"f": b"2"}, platform=ARM64)]
+    store.layout.tag(BASE, tiny_index(store.blobs, *images))
     for platform, image in zip(("linux/amd64", "linux/arm64"), images, strict=True):
-        plan = planning.make_plan(TEXT, replace(request_, platform=platform), machine)
+        plan = planning.make_plan(TEXT, replace(request_, platform=platform), store)
         assert plan.pins == ((BASE, str(image.descriptor.digest)),)
 
 
-def test_a_plan_that_cannot_be_read_is_made_again(machine, request_, planned):
-    planning.make_plan(TEXT, request_, machine)
-    machine.database.run("UPDATE plans SET document = '[]'")
-    assert planning.make_plan(TEXT, request_, machine).vertices
+def test_a_plan_that_cannot_be_read_is_made_again(store, request_, planned):
+    planning.make_plan(TEXT, request_, store)
+    store.database.run("UPDATE plans SET document = '[]'")
+    assert planning.make_plan(TEXT, request_, store).vertices
     assert len(planned) == 2
 
 
-def test_another_ignore_file_has_another_plan(machine, request_, planned):
-    planning.make_plan(TEXT, request_, machine)
+def test_another_ignore_file_has_another_plan(store, request_, planned):
+    planning.make_plan(TEXT, request_, store)
     (request_.context / ".dockerignore").write_text("x")
-    planning.make_plan(TEXT, request_, machine)
+    planning.make_plan(TEXT, request_, store)
     assert len(planned) == 2

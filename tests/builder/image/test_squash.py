@@ -9,16 +9,16 @@ from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import History
 from pybuild.builder.request import Request
 from pybuild.builder.store.cache import Layers
-from pybuild.builder.store.machine import Machine, image_layers, open_machine
+from pybuild.builder.store.store import Store, image_layers, open_store
 from tests.helpers.images import tiny_image
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setenv("PYBUILD_SNAPSHOTTER", "copying")
-    machine = open_machine(tmp_path / "store")
-    yield machine
-    machine.close()
+    store = open_store(tmp_path / "store")
+    yield store
+    store.close()
 
 
 def built(image: Image, base: int) -> Layers:
@@ -29,8 +29,8 @@ def built(image: Image, base: int) -> Layers:
     )
 
 
-def test_layers_above_the_base_become_one_with_a_line_of_its_own(machine: Machine) -> None:
-    image = tiny_image(machine.blobs, {"a": b"1"}, {"b": b"2"}, {"c": b"3"})
+def test_layers_above_the_base_become_one_with_a_line_of_its_own(store: Store) -> None:
+    image = tiny_image(store.blobs, {"a": b"1"}, {"b": b"2"}, {"c": b"3"})
     history = (
         History(created_by="base"),
         History(created_by="env", empty_layer=True),
@@ -38,7 +38,7 @@ def test_layers_above_the_base_become_one_with_a_line_of_its_own(machine: Machin
     )
     config = replace(image.config, history=history)
     request = Request(context=Path(), squash="new")
-    new, layers = squashed(config, built(image, 1), request, machine)
+    new, layers = squashed(config, built(image, 1), request, store)
     assert layers[:1] == built(image, 1)[:1]
     assert len(layers) == 2
     assert layers[1].created == "2020-01-02T00:00:00Z"
@@ -49,12 +49,12 @@ def test_layers_above_the_base_become_one_with_a_line_of_its_own(machine: Machin
         ("c", True),
         ("", False),
     ]
-    assert squashed(config, built(image, 1), request, machine) == (new, layers)
+    assert squashed(config, built(image, 1), request, store) == (new, layers)
 
 
-def test_all_layers_become_one(machine: Machine) -> None:
-    image = tiny_image(machine.blobs, {"a": b"1"}, {"a": b"2"})
-    _, layers = squashed(image.config, built(image, 1), Request(context=Path(), squash="all"), machine)
+def test_all_layers_become_one(store: Store) -> None:
+    image = tiny_image(store.blobs, {"a": b"1"}, {"a": b"2"})
+    _, layers = squashed(image.config, built(image, 1), Request(context=Path(), squash="all"), store)
     assert len(layers) == 1
-    same = squashed(image.config, built(image, 1), Request(context=Path(), squash="new"), machine)
+    same = squashed(image.config, built(image, 1), Request(context=Path(), squash="new"), store)
     assert same == (image.config, built(image, 1))

@@ -7,43 +7,43 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.platforms import open_trees
 from pybuild.builder.request import Output
-from pybuild.builder.store.machine import Machine, open_machine
+from pybuild.builder.store.store import Store, open_store
 from tests.helpers.images import ARM64, tiny_image, tiny_index
 from tests.helpers.leftovers import descriptors_below
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setenv("PYBUILD_SNAPSHOTTER", "copying")
-    machine = open_machine(tmp_path / "store")
-    yield machine
-    machine.close()
+    store = open_store(tmp_path / "store")
+    yield store
+    store.close()
 
 
-def index_of(machine: Machine, second: str) -> Descriptor:
-    images = (tiny_image(machine.blobs, {"a/f": b"1"}), tiny_image(machine.blobs, {second: b"2"}, platform=ARM64))
-    return tiny_index(machine.blobs, *images)
+def index_of(store: Store, second: str) -> Descriptor:
+    images = (tiny_image(store.blobs, {"a/f": b"1"}), tiny_image(store.blobs, {second: b"2"}, platform=ARM64))
+    return tiny_index(store.blobs, *images)
 
 
-def opened(machine: Machine, descriptor: Descriptor, **options: str) -> list[tuple[str, str]]:
+def opened(store: Store, descriptor: Descriptor, **options: str) -> list[tuple[str, str]]:
     output = Output(
         type="tar", dest=None, options=tuple((key.replace("_", "-"), text) for key, text in options.items())
     )
-    with open_trees(descriptor, output, machine) as trees:
+    with open_trees(descriptor, output, store) as trees:
         return [(tree.folder, tree.platform) for tree in trees]
 
 
-def test_an_index_has_a_folder_for_each_platform_and_an_image_has_none(machine: Machine) -> None:
-    index = index_of(machine, "a/f")
-    assert opened(machine, index) == [("linux_amd64", "linux/amd64"), ("linux_arm64", "linux/arm64")]
-    image = tiny_image(machine.blobs, {"a": b"1"}).descriptor
-    assert opened(machine, image) == [("", "linux/amd64")]
-    assert opened(machine, image, platform_split="true") == [("linux_amd64", "linux/amd64")]
+def test_an_index_has_a_folder_for_each_platform_and_an_image_has_none(store: Store) -> None:
+    index = index_of(store, "a/f")
+    assert opened(store, index) == [("linux_amd64", "linux/amd64"), ("linux_arm64", "linux/arm64")]
+    image = tiny_image(store.blobs, {"a": b"1"}).descriptor
+    assert opened(store, image) == [("", "linux/amd64")]
+    assert opened(store, image, platform_split="true") == [("linux_amd64", "linux/amd64")]
 
 
-def test_one_place_holds_no_file_of_two_platforms(machine: Machine) -> None:
+def test_one_place_holds_no_file_of_two_platforms(store: Store) -> None:
     apart = [("", "linux/amd64"), ("", "linux/arm64")]
-    assert opened(machine, index_of(machine, "a/g"), platform_split="false") == apart
+    assert opened(store, index_of(store, "a/g"), platform_split="false") == apart
     with pytest.raises(RequestError, match="cannot overwrite a/f from linux/amd64 with linux/arm64"):
-        opened(machine, index_of(machine, "a/f"), platform_split="false")
-    assert [path for path in descriptors_below(machine.root) if "trees" in path] == []
+        opened(store, index_of(store, "a/f"), platform_split="false")
+    assert [path for path in descriptors_below(store.root) if "trees" in path] == []

@@ -8,24 +8,24 @@ from pybuild.builder.oci.image import Image
 from pybuild.builder.outputs.registry import mount_sources
 from pybuild.builder.outputs.write import write
 from pybuild.builder.request import Output
-from pybuild.builder.store.machine import Machine, open_machine
+from pybuild.builder.store.store import Store, open_store
 from tests.helpers.images import tiny_image, tiny_index
 from tests.helpers.registry import Answer, FakeRegistry
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "none.conf"))
-    machine = open_machine(tmp_path / "store")
-    yield machine
-    machine.close()
+    store = open_store(tmp_path / "store")
+    yield store
+    store.close()
 
 
 @pytest.fixture
-def image(machine: Machine) -> Image:
-    return tiny_image(machine.blobs, {"a": b"1"}, {"b": b"2"})
+def image(store: Store) -> Image:
+    return tiny_image(store.blobs, {"a": b"1"}, {"b": b"2"})
 
 
 @pytest.fixture
@@ -37,14 +37,14 @@ def server() -> Iterator[FakeRegistry]:
 OUTPUT = Output(type="registry", dest=None)
 
 
-def test_an_image_goes_to_the_registry_of_each_name(machine: Machine, image: Image, server: FakeRegistry) -> None:
+def test_an_image_goes_to_the_registry_of_each_name(store: Store, image: Image, server: FakeRegistry) -> None:
     told: list[tuple[object, ...]] = []
     with FakeRegistry() as other:
         names = (f"{server.name}/a:1", f"{server.name}/a:2", f"{other.name}/b:1")
-        write(image.descriptor, names, (OUTPUT,), machine, lambda *what: told.append(what))
-        assert other.has("b", machine.blobs, "1", image.descriptor)
-    assert server.has("a", machine.blobs, "1", image.descriptor)
-    assert server.has("a", machine.blobs, "2", image.descriptor)
+        write(image.descriptor, names, (OUTPUT,), store, lambda *what: told.append(what))
+        assert other.has("b", store.blobs, "1", image.descriptor)
+    assert server.has("a", store.blobs, "1", image.descriptor)
+    assert server.has("a", store.blobs, "2", image.descriptor)
     assert [what for what in told if len(what) == 1] == [
         (f"pushing manifest for {name}@{image.descriptor.digest}",) for name in names
     ]
@@ -52,27 +52,27 @@ def test_an_image_goes_to_the_registry_of_each_name(machine: Machine, image: Ima
     assert (str(layer.digest), layer.size, layer.size) in told
 
 
-def test_an_image_may_be_pushed_without_a_tag(machine: Machine, image: Image, server: FakeRegistry) -> None:
+def test_an_image_may_be_pushed_without_a_tag(store: Store, image: Image, server: FakeRegistry) -> None:
     output = Output(type="registry", dest=None, options=(("push-by-digest", "true"),))
-    write(image.descriptor, (f"{server.name}/a:1",), (output,), machine)
+    write(image.descriptor, (f"{server.name}/a:1",), (output,), store)
     assert f"/v2/a/manifests/{image.descriptor.digest}" in server.content
     assert "/v2/a/manifests/1" not in server.content
 
 
-def test_a_registry_may_be_called_insecure(machine: Machine, image: Image, server: FakeRegistry) -> None:
+def test_a_registry_may_be_called_insecure(store: Store, image: Image, server: FakeRegistry) -> None:
     output = Output(type="registry", dest=None, options=(("registry.insecure", "true"),))
-    write(image.descriptor, (f"{server.name}/a:1",), (output,), machine)
-    assert server.has("a", machine.blobs, "1", image.descriptor)
+    write(image.descriptor, (f"{server.name}/a:1",), (output,), store)
+    assert server.has("a", store.blobs, "1", image.descriptor)
 
 
-def test_a_refusal_is_the_failure_of_a_push(machine: Machine, image: Image, server: FakeRegistry) -> None:
+def test_a_refusal_is_the_failure_of_a_push(store: Store, image: Image, server: FakeRegistry) -> None:
     server.answer("/v2/a/manifests/1", Answer(status=403))
     with pytest.raises(PushFailed, match=f"failed to push {server.name}/a: PUT .* status 403"):
-        write(image.descriptor, (f"{server.name}/a:1",), (OUTPUT,), machine)
+        write(image.descriptor, (f"{server.name}/a:1",), (OUTPUT,), store)
 
 
-def test_sources_of_mounts_are_names_in_the_same_registry(machine: Machine, image: Image) -> None:
-    index = tiny_index(machine.blobs, tiny_image(machine.blobs, {"a": b"1"}))
+def test_sources_of_mounts_are_names_in_the_same_registry(store: Store, image: Image) -> None:
+    index = tiny_index(store.blobs, tiny_image(store.blobs, {"a": b"1"}))
     for name, descriptor in [
         ("a.com/base:1", image.descriptor),
         ("a.com/base:2", image.descriptor),
@@ -80,8 +80,8 @@ def test_sources_of_mounts_are_names_in_the_same_registry(machine: Machine, imag
         ("a.com/multi:1", index),
         ("not a name", image.descriptor),
     ]:
-        machine.layout.tag(name, descriptor)
-    sources = mount_sources(machine, "a.com")
+        store.layout.tag(name, descriptor)
+    sources = mount_sources(store, "a.com")
     assert sources[image.manifest.layers[0].digest] == ["base", "multi"]
     assert sources[image.manifest.layers[1].digest] == ["base"]
-    assert mount_sources(machine, "c.com") == {}
+    assert mount_sources(store, "c.com") == {}

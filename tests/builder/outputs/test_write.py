@@ -14,30 +14,30 @@ from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.layout import Layout
 from pybuild.builder.outputs.write import write
 from pybuild.builder.request import Output
-from pybuild.builder.store.machine import Machine, open_machine
+from pybuild.builder.store.store import Store, open_store
 from tests.helpers.images import tiny_image
 
 NAMES = ("docker.io/library/tiny:1",)
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setenv("PYBUILD_SNAPSHOTTER", "copying")
-    machine = open_machine(tmp_path / "store")
-    yield machine
-    machine.close()
+    store = open_store(tmp_path / "store")
+    yield store
+    store.close()
 
 
 @pytest.fixture
-def image(machine: Machine) -> Image:
-    return tiny_image(machine.blobs, {"etc/a": b"1", "b": b"2"}, {"etc/a": b"3", ".wh.b": b""})
+def image(store: Store) -> Image:
+    return tiny_image(store.blobs, {"etc/a": b"1", "b": b"2"}, {"etc/a": b"3", ".wh.b": b""})
 
 
 @pytest.mark.parametrize("kind", ["oci", "docker"])
 def test_an_archive_has_the_documents_of_docker_and_of_oci(
-    kind: str, machine: Machine, image: Image, tmp_path: Path
+    kind: str, store: Store, image: Image, tmp_path: Path
 ) -> None:
-    write(image.descriptor, NAMES, (Output(type=kind, dest=tmp_path / "x.tar"),), machine)
+    write(image.descriptor, NAMES, (Output(type=kind, dest=tmp_path / "x.tar"),), store)
     with tarfile.open(tmp_path / "x.tar") as tar:
         assert {"oci-layout", "index.json", "manifest.json"} <= set(tar.getnames())
     with (tmp_path / "x.tar").open("rb") as file:
@@ -46,11 +46,11 @@ def test_an_archive_has_the_documents_of_docker_and_of_oci(
 
 
 @pytest.mark.parametrize("false", ["false", "F"])
-def test_an_oci_folder_is_a_layout_that_grows(machine: Machine, image: Image, tmp_path: Path, false: str) -> None:
+def test_an_oci_folder_is_a_layout_that_grows(store: Store, image: Image, tmp_path: Path, false: str) -> None:
     output = Output(type="oci", dest=tmp_path / "layout", options=(("tar", false),))
-    write(image.descriptor, NAMES, (output,), machine)
-    second = tiny_image(machine.blobs, {"c": b""})
-    write(second.descriptor, (), (output,), machine)
+    write(image.descriptor, NAMES, (output,), store)
+    second = tiny_image(store.blobs, {"c": b""})
+    write(second.descriptor, (), (output,), store)
     entries = Layout(tmp_path / "layout").entries()
     assert [(name, entry.digest) for name, entry in entries] == [
         (NAMES[0], image.descriptor.digest),
@@ -60,11 +60,9 @@ def test_an_oci_folder_is_a_layout_that_grows(machine: Machine, image: Image, tm
     assert len(os.listdir(tmp_path / "layout" / "blobs" / "sha256")) == 7
 
 
-def test_the_root_file_system_goes_to_a_folder_and_to_an_archive(
-    machine: Machine, image: Image, tmp_path: Path
-) -> None:
+def test_the_root_file_system_goes_to_a_folder_and_to_an_archive(store: Store, image: Image, tmp_path: Path) -> None:
     outputs = (Output(type="local", dest=tmp_path / "out"), Output(type="tar", dest=tmp_path / "x.tar"))
-    write(image.descriptor, (), outputs, machine)
+    write(image.descriptor, (), outputs, store)
     assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == ["a", "etc"]
     assert (tmp_path / "out" / "etc" / "a").read_text() == "3"
     with tarfile.open(tmp_path / "x.tar") as tar:
@@ -72,9 +70,9 @@ def test_the_root_file_system_goes_to_a_folder_and_to_an_archive(
 
 
 def test_no_destination_is_standard_output(
-    machine: Machine, image: Image, capfdbinary: pytest.CaptureFixture[bytes]
+    store: Store, image: Image, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    write(image.descriptor, NAMES, (Output(type="docker", dest=None),), machine)
+    write(image.descriptor, NAMES, (Output(type="docker", dest=None),), store)
     with tarfile.open(fileobj=io.BytesIO(capfdbinary.readouterr().out)) as tar:
         content = tar.extractfile("manifest.json")
         assert content is not None
@@ -91,7 +89,7 @@ def test_no_destination_is_standard_output(
     ],
 )
 def test_a_place_that_cannot_take_the_image_is_refused(
-    output: Output, problem: str, machine: Machine, image: Image
+    output: Output, problem: str, store: Store, image: Image
 ) -> None:
     with pytest.raises(RequestError, match=problem):
-        write(image.descriptor, NAMES, (output,), machine)
+        write(image.descriptor, NAMES, (output,), store)

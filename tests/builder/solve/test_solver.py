@@ -11,7 +11,7 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.keys import MEANING
 from pybuild.builder.plan.ops import Pick, Run
 from pybuild.builder.progress import StepFinished, StepOutput, StepStarted
-from pybuild.builder.store.machine import open_machine
+from pybuild.builder.store.store import open_store
 from tests.helpers.fake_execute import FakeExecute, Site
 from tests.helpers.images import tiny_image
 
@@ -26,13 +26,13 @@ TWO_STAGES = """
 
 @pytest.fixture
 def site(tmp_path):
-    machine = open_machine(tmp_path / "store")
-    image = tiny_image(machine.blobs, {"bin/sh": b"#!", "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\n"})
-    machine.layout.tag("docker.io/library/base:latest", image.descriptor)
+    store = open_store(tmp_path / "store")
+    image = tiny_image(store.blobs, {"bin/sh": b"#!", "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\n"})
+    store.layout.tag("docker.io/library/base:latest", image.descriptor)
     context = tmp_path / "context"
     context.mkdir()
-    yield Site(machine=machine, context=context)
-    machine.close()
+    yield Site(store=store, context=context)
+    store.close()
 
 
 def cached_steps(site):
@@ -42,7 +42,7 @@ def cached_steps(site):
 
 def text_in(site, layer):
     """The text of the only file of a layer."""
-    with site.machine.blobs.open(layer.descriptor) as blob, tarfile.open(fileobj=blob, mode="r:gz") as archive:
+    with site.store.blobs.open(layer.descriptor) as blob, tarfile.open(fileobj=blob, mode="r:gz") as archive:
         (member,) = archive
         return archive.extractfile(member).read().decode()
 
@@ -140,7 +140,7 @@ def test_no_cache_runs_everything_again_and_keeps_the_results(site):
 
 def test_a_step_whose_blob_is_gone_runs_again(site):
     layers = site.solve("FROM base\nRUN write /a 1\nRUN write /b 1\n")
-    site.machine.blobs.remove(layers[-1].descriptor.digest)
+    site.store.blobs.remove(layers[-1].descriptor.digest)
     assert site.ran() == ["write /b 1"]
 
 
@@ -152,16 +152,16 @@ def test_steps_that_do_the_same_run_once_in_a_build(site):
 
 def test_two_builds_at_once_run_a_step_once(site):
     site.write({"Dockerfile": TWO_STAGES})
-    execute, store = FakeExecute(), site.machine.root
+    execute, root = FakeExecute(), site.store.root
     start = threading.Barrier(2)
 
     def build(_):
-        machine = open_machine(store)
+        store = open_store(root)
         try:
             start.wait(20)
-            return Site(machine=machine, context=site.context, execute=execute).solve()
+            return Site(store=store, context=site.context, execute=execute).solve()
         finally:
-            machine.close()
+            store.close()
 
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(build, range(2))
@@ -255,7 +255,7 @@ def test_the_stage_that_a_linked_copy_reads_is_not_run_for_another_root(site):
     text = "FROM base AS made\nRUN write /out 1\nFROM base\nRUN write /own {0}\nCOPY --link --from=made /out /d/\n"
     site.solve(text.format(1))
     made = site.solve(target="made")[1]
-    site.machine.database.run("DELETE FROM records WHERE layers LIKE ?", (f"%{made.diff_id}%",))
+    site.store.database.run("DELETE FROM records WHERE layers LIKE ?", (f"%{made.diff_id}%",))
     assert site.ran(text.format(2)) == ["write /own 2"]
 
 
@@ -263,7 +263,7 @@ def test_a_linked_copy_with_a_named_owner_is_made_for_each_root(site):
     site.write({"f": "1"})
     text = "FROM base\nRUN write /own {0}\nCOPY --link --chown={1} f /d/f\n"
     for owner, again in (("root", ["write /own 2", "copy to /d/f"]), ("0:0", ["write /own 2"])):
-        site.machine.cache.forget_all()
+        site.store.cache.forget_all()
         site.solve(text.format(1, owner))
         assert site.ran(text.format(2, owner)) == again
 
@@ -272,7 +272,7 @@ def test_a_linked_copy_is_made_again_when_its_layer_is_gone_or_nothing_may_be_ta
     site.write({"f": "1"})
     layers = site.solve(LINK.format(1))
     assert "copy to /d/f" in site.ran(LINK.format(1), no_cache=True)
-    site.machine.blobs.remove(layers[2].descriptor.digest)
+    site.store.blobs.remove(layers[2].descriptor.digest)
     assert "copy to /d/f" in site.ran(LINK.format(2))
 
 
@@ -296,7 +296,7 @@ def test_what_a_command_made_in_place_of_a_lost_layer_is_never_recorded_as_the_l
     copied = site.solve(COUNTED + "RUN write /last x\n")[1]
     old = text_in(site, copied)
     for lost in (copied, site.solve(target="one")[-1]):
-        site.machine.blobs.remove(lost.descriptor.digest)
+        site.store.blobs.remove(lost.descriptor.digest)
     assert text_in(site, site.solve()[1]) != old
     assert text_in(site, site.solve(COUNTED.replace("count /out", f"write /out {old}"))[-1]) == old
 
@@ -328,21 +328,21 @@ def test_a_context_that_is_mounted_is_never_that_of_another_store(site):
     site.write({"f": "1", "g": "2"})
     text = "FROM base\nCOPY g /g\nRUN --mount=source=f,target=/f write /x 1\n"
     assert site.ran(text) == ["copy to /g", "copy to /f", "write /x 1"]
-    site.machine.cache.elsewhere = OtherStore({Digest.parse(key): layers for key, layers, _ in records(site)})
-    site.machine.cache.forget([key for key, _, _ in records(site)])
+    site.store.cache.elsewhere = OtherStore({Digest.parse(key): layers for key, layers, _ in records(site)})
+    site.store.cache.forget([key for key, _, _ in records(site)])
     assert site.ran(text.replace("write /x 1", "write /x 2")) == ["copy to /f", "write /x 2"]
 
 
 def records(site):
-    return list(site.machine.cache.records())
+    return list(site.store.cache.records())
 
 
 def test_a_wait_for_another_build_at_the_same_step_is_told(site, monkeypatch):
     monkeypatch.setattr("pybuild.builder.store.locks._SAY_AFTER", 0.0)
-    other = open_machine(site.machine.root)
+    other = open_store(site.store.root)
     site.solve("FROM base\nRUN write /x 1\n")
-    key = str(max(site.machine.cache.records(), key=lambda record: record[2])[0])
-    site.machine.cache.forget([key])
+    key = str(max(site.store.cache.records(), key=lambda record: record[2])[0])
+    site.store.cache.forget([key])
     with ThreadPoolExecutor(1) as pool, ExitStack() as held:
         held.enter_context(other.locks.exclusive(key))
         build = pool.submit(site.ran)
@@ -384,7 +384,7 @@ def test_what_selections_held_when_other_things_counted_as_content_is_looked_at_
     with monkeypatch.context() as before:
         before.setitem(MEANING, Pick, 1)
         site.solve(text)
-    database = site.machine.database
+    database = site.store.database
     assert database.one("SELECT count(*) FROM selections") != (0,)
     database.run("UPDATE selections SET content = ?", (str(Digest.of(b"as it was")),))
     assert site.ran() == []

@@ -1,13 +1,13 @@
 import pytest
 
-from pybuild.builder.store.machine import open_machine
+from pybuild.builder.store.store import open_store
 from tests.helpers.repositories import Repository, daemon
 from tests.helpers.web import Web
 
 
 @pytest.fixture
-def machine(tmp_path):
-    opened = open_machine(tmp_path / "store")
+def store(tmp_path):
+    opened = open_store(tmp_path / "store")
     yield opened
     opened.close()
 

@@ -11,65 +11,63 @@ from pybuild.builder.oci.model import ImageConfig
 from pybuild.builder.progress import Event, StepStarted
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.sources import bases
-from pybuild.builder.store.machine import Machine, open_machine
+from pybuild.builder.store.store import Store, open_store
 
 NAME = "docker.io/library/base:latest"
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    opened = open_machine(tmp_path / "store")
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(tmp_path / "store")
     yield opened
     opened.close()
 
 
-def image(machine: Machine, author: str) -> Image:
+def image(store: Store, author: str) -> Image:
     here = host_platform()
-    return write_image(machine.blobs, ImageConfig(os=here.os, architecture=here.architecture, author=author), ())
+    return write_image(store.blobs, ImageConfig(os=here.os, architecture=here.architecture, author=author), ())
 
 
-def author(machine: Machine, pull: str) -> str:
-    return bases.pin(NAME, host_platform(), machine, pull=pull).config.author
+def author(store: Store, pull: str) -> str:
+    return bases.pin(NAME, host_platform(), store, pull=pull).config.author
 
 
 @pytest.mark.parametrize(
     ("pull", "found"), [("missing", "store"), ("never", "store"), ("always", "registry"), ("newer", "registry")]
 )
 def test_the_policy_decides_between_store_and_registry(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, pull: str, found: str
+    store: Store, monkeypatch: pytest.MonkeyPatch, pull: str, found: str
 ) -> None:
-    machine.layout.tag(NAME, image(machine, "store").descriptor)
-    theirs = image(machine, "registry")
+    store.layout.tag(NAME, image(store, "store").descriptor)
+    theirs = image(store, "registry")
     monkeypatch.setattr(bases, "_asked", lambda *_: theirs)
-    assert author(machine, pull) == found
+    assert author(store, pull) == found
 
 
-def test_without_a_registry_a_newer_one_is_the_one_of_the_store(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_registry_a_newer_one_is_the_one_of_the_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> Image:
         raise PullFailed("nobody answers")
 
     monkeypatch.setattr(bases, "_asked", fail)
-    machine.layout.tag(NAME, image(machine, "store").descriptor)
-    assert author(machine, "newer") == "store"
+    store.layout.tag(NAME, image(store, "store").descriptor)
+    assert author(store, "newer") == "store"
     with pytest.raises(PullFailed, match="nobody answers"):
-        author(machine, "always")
+        author(store, "always")
 
 
-def test_never_asks_no_registry(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_never_asks_no_registry(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bases, "_asked", lambda *_: pytest.fail("a registry was asked"))
     with pytest.raises(PullFailed, match="not found in the store") as caught:
-        author(machine, "never")
+        author(store, "never")
     assert "--pull=never" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(("context", "shown"), [("", "internal"), ("tools", "context tools")])
 def test_a_question_is_a_step_named_after_who_asks(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, context: str, shown: str
+    store: Store, monkeypatch: pytest.MonkeyPatch, context: str, shown: str
 ) -> None:
-    monkeypatch.setattr(bases, "_asked", lambda *_: image(machine, "registry"))
+    monkeypatch.setattr(bases, "_asked", lambda *_: image(store, "registry"))
     events: list[Event] = []
-    bases.pin(NAME, host_platform(), machine, Reporter(events.append), pull="missing", context=context)
+    bases.pin(NAME, host_platform(), store, Reporter(events.append), pull="missing", context=context)
     (begun,) = (event for event in events if isinstance(event, StepStarted))
     assert begun.name == f"[{shown}] load metadata for {NAME}"

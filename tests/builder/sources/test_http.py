@@ -21,12 +21,12 @@ CONTENT = str(Digest.of(b"content"))
 
 
 @pytest.fixture
-def asked(machine, web):
+def asked(store, web):
     web.files["/a"] = b"content"
 
     def made(path="/a", checksum="", request=None):
         source = HttpSource(url=web.url(path), checksum=checksum)
-        return ask(source, request or Request(context=Path()), machine, lambda *_: None, threading.Event())
+        return ask(source, request or Request(context=Path()), store, lambda *_: None, threading.Event())
 
     return made
 
@@ -51,24 +51,24 @@ def test_a_file_that_changed_is_another_one(asked, web):
     assert asked().digest == str(Digest.of(b"other"))
 
 
-def test_a_file_that_the_store_lost_is_asked_for_without_conditions(asked, web, machine):
+def test_a_file_that_the_store_lost_is_asked_for_without_conditions(asked, web, store):
     known = asked()
-    machine.blobs.remove(Digest.parse(known.digest))
+    store.blobs.remove(Digest.parse(known.digest))
     web.taken()
     assert asked() == known
     assert "If-None-Match" not in web.requests[0].headers
-    assert machine.blobs.exists(Digest.parse(known.digest))
+    assert store.blobs.exists(Digest.parse(known.digest))
 
 
-def test_a_known_checksum_needs_no_question(asked, web, machine):
+def test_a_known_checksum_needs_no_question(asked, web, store):
     source = HttpSource(url=web.url("/a"), checksum=CONTENT)
-    assert known_by_checksum(source, machine) is None
+    assert known_by_checksum(source, store) is None
     known = asked()
     web.taken()
-    assert known_by_checksum(source, machine) == known
+    assert known_by_checksum(source, store) == known
     assert web.requests == []
-    machine.blobs.remove(Digest.parse(CONTENT))
-    assert known_by_checksum(source, machine) is None
+    store.blobs.remove(Digest.parse(CONTENT))
+    assert known_by_checksum(source, store) is None
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
@@ -92,12 +92,12 @@ def test_a_failure_names_the_address(asked, web):
         asked("/nothing")
 
 
-def test_a_build_that_ends_stops_its_downloads(machine, web):
+def test_a_build_that_ends_stops_its_downloads(store, web):
     web.files["/a"] = b"content"
     stop = threading.Event()
     stop.set()
     with pytest.raises(Cancelled):
-        ask(HttpSource(url=web.url("/a")), Request(context=Path()), machine, lambda *_: None, stop)
+        ask(HttpSource(url=web.url("/a")), Request(context=Path()), store, lambda *_: None, stop)
 
 
 @pytest.mark.parametrize(
@@ -114,21 +114,21 @@ def test_a_file_is_as_old_as_its_server_says(text, seconds):
     assert Known(digest="", last_modified=text).mtime == seconds
 
 
-def test_content_that_is_gone_is_brought_again_if_it_still_is_the_same(asked, web, machine):
+def test_content_that_is_gone_is_brought_again_if_it_still_is_the_same(asked, web, store):
     known = asked()
     op = Http(digest=known.digest, name="a", url=web.url("/a"))
-    bring(op, Request(context=Path()), machine, lambda *_: None, threading.Event())
+    bring(op, Request(context=Path()), store, lambda *_: None, threading.Event())
     assert len(web.taken()) == 1
-    machine.blobs.remove(Digest.parse(known.digest))
-    bring(op, Request(context=Path()), machine, lambda *_: None, threading.Event())
+    store.blobs.remove(Digest.parse(known.digest))
+    bring(op, Request(context=Path()), store, lambda *_: None, threading.Event())
     assert len(web.taken()) == 1
-    machine.blobs.remove(Digest.parse(known.digest))
+    store.blobs.remove(Digest.parse(known.digest))
     web.answers["/a"] = Answer(body=b"other")
     with pytest.raises(BuildError, match="digest mismatch"):
-        bring(op, Request(context=Path()), machine, lambda *_: None, threading.Event())
+        bring(op, Request(context=Path()), store, lambda *_: None, threading.Event())
 
 
-def test_a_wait_is_told_in_the_words_of_the_server(machine, monkeypatch):
+def test_a_wait_is_told_in_the_words_of_the_server(store, monkeypatch):
     told = []
     monkeypatch.setattr(http, "Retry", partial(http.Retry, pause=lambda _stop, _seconds: None))
     with FakeRegistry() as server:
@@ -136,7 +136,7 @@ def test_a_wait_is_told_in_the_words_of_the_server(machine, monkeypatch):
         server.answer("/f", Said(status=403, body=b'{"message":"token expired"}'))
         source = HttpSource(url=f"{server.url}/f")
         with pytest.raises(BuildError, match=r"/f: status 403: token expired$"):
-            ask(source, Request(context=Path()), machine, lambda *_: None, threading.Event(), tell=told.append)
+            ask(source, Request(context=Path()), store, lambda *_: None, threading.Event(), tell=told.append)
     (text,) = told
     assert text.startswith("waiting 9 s before attempt 2 of 8: ")
     assert text.endswith("/f: status 503: Maintenance")

@@ -22,80 +22,80 @@ def layout(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["", ":v1", ":latest", "@digest", ":v1@digest"])
-def test_an_image_is_found_by_tag_or_digest(machine, layout, suffix):
+def test_an_image_is_found_by_tag_or_digest(store, layout, suffix):
     folder, image = layout
     reference = f"{SCHEME}{folder}{suffix.replace('digest', str(image.descriptor.digest))}"
-    found = resolve(reference, host_platform(), machine)
+    found = resolve(reference, host_platform(), store)
     assert found.descriptor.digest == image.descriptor.digest
-    assert machine.blobs.has(image.descriptor)
-    assert machine.blobs.has(image.manifest.config)
-    assert not any(machine.blobs.has(layer) for layer in image.manifest.layers)
-    fetch(reference, image.manifest.layers, machine)
-    assert all(machine.blobs.has(layer) for layer in image.manifest.layers)
+    assert store.blobs.has(image.descriptor)
+    assert store.blobs.has(image.manifest.config)
+    assert not any(store.blobs.has(layer) for layer in image.manifest.layers)
+    fetch(reference, image.manifest.layers, store)
+    assert all(store.blobs.has(layer) for layer in image.manifest.layers)
 
 
-def test_the_only_image_needs_no_tag(machine, tmp_path):
+def test_the_only_image_needs_no_tag(store, tmp_path):
     image = tiny_image(BlobStore(tmp_path / "one"), {"f": b"1"})
     Layout(tmp_path / "one").tag("docker.io/library/x:latest", image.descriptor)
-    assert resolve(f"{SCHEME}{tmp_path / 'one'}", host_platform(), machine).id == image.id
+    assert resolve(f"{SCHEME}{tmp_path / 'one'}", host_platform(), store).id == image.id
 
 
-def test_what_was_written_out_is_found_by_its_tag(machine, tmp_path):
+def test_what_was_written_out_is_found_by_its_tag(store, tmp_path):
     image = tiny_image(BlobStore(tmp_path / "store"), {"f": b"1"})
     write_layout(BlobStore(tmp_path / "store"), image.descriptor, (f"{NAME}:1", f"{NAME}:2"), tmp_path / "out")
-    assert resolve(f"{SCHEME}{tmp_path / 'out'}:1", host_platform(), machine).id == image.id
+    assert resolve(f"{SCHEME}{tmp_path / 'out'}:1", host_platform(), store).id == image.id
 
 
-def test_a_tag_of_several_images_is_not_clear(machine, tmp_path):
-    store = BlobStore(tmp_path / "store")
-    images = [tiny_image(store, {"f": content}) for content in (b"1", b"2")]
+def test_a_tag_of_several_images_is_not_clear(store, tmp_path):
+    blobs = BlobStore(tmp_path / "store")
+    images = [tiny_image(blobs, {"f": content}) for content in (b"1", b"2")]
     for image, name in zip(images, ("docker.io/library/a:1", "docker.io/library/b:1"), strict=True):
-        write_layout(store, image.descriptor, (name,), tmp_path / "out")
+        write_layout(blobs, image.descriptor, (name,), tmp_path / "out")
     with pytest.raises(BuildError, match="has 2 images '1'") as caught:
-        resolve(f"{SCHEME}{tmp_path / 'out'}:1", host_platform(), machine)
+        resolve(f"{SCHEME}{tmp_path / 'out'}:1", host_platform(), store)
     named = caught.value.hint.partition(": ")[2]
-    assert resolve(named, host_platform(), machine).id == images[0].id
+    assert resolve(named, host_platform(), store).id == images[0].id
 
 
-def test_a_tag_that_is_not_there_is_told_with_those_that_are(machine, layout):
+def test_a_tag_that_is_not_there_is_told_with_those_that_are(store, layout):
     with pytest.raises(BuildError, match="has no image 'v2'") as caught:
-        resolve(f"{SCHEME}{layout[0]}:v2", host_platform(), machine)
+        resolve(f"{SCHEME}{layout[0]}:v2", host_platform(), store)
     assert caught.value.hint == "it has latest, v1"
 
 
 @pytest.mark.parametrize("suffix", ["", ":1", "@sha256:" + "0" * 64])
-def test_a_layout_that_is_not_there_is_told_as_that(machine, tmp_path, suffix):
+def test_a_layout_that_is_not_there_is_told_as_that(store, tmp_path, suffix):
     with pytest.raises(BuildError, match=f"^{tmp_path}/nope: there is no OCI layout: no such directory$"):
-        resolve(f"{SCHEME}{tmp_path}/nope{suffix}", host_platform(), machine)
+        resolve(f"{SCHEME}{tmp_path}/nope{suffix}", host_platform(), store)
 
 
-def test_a_directory_that_is_no_layout_is_told_as_that(machine, tmp_path):
+def test_a_directory_that_is_no_layout_is_told_as_that(store, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(BuildError, match="is not an OCI layout: it has no index"):
-        resolve(f"{SCHEME}{tmp_path}/empty:1", host_platform(), machine)
+        resolve(f"{SCHEME}{tmp_path}/empty:1", host_platform(), store)
 
 
 @pytest.mark.parametrize("suffix", ["/nowhere", "@sha256:1", "@sha256:" + "0" * 64])
-def test_what_is_not_there_is_an_error(machine, layout, suffix):
+def test_what_is_not_there_is_an_error(store, layout, suffix):
     with pytest.raises(BuildError):
-        resolve(f"{SCHEME}{layout[0]}{suffix}", host_platform(), machine)
+        resolve(f"{SCHEME}{layout[0]}{suffix}", host_platform(), store)
 
 
-def test_a_spoiled_blob_is_not_taken(machine, layout):
+def test_a_spoiled_blob_is_not_taken(store, layout):
     folder, image = layout
     layer = image.manifest.layers[0]
     path = BlobStore(folder).path(layer.digest)
     path.write_bytes(path.read_bytes()[::-1])
     with pytest.raises(BuildError, match="failed to load oci-layout://"):
-        fetch(f"{SCHEME}{folder}", image.manifest.layers, machine)
-    assert not machine.blobs.exists(layer.digest)
+        fetch(f"{SCHEME}{folder}", image.manifest.layers, store)
+    assert not store.blobs.exists(layer.digest)
 
 
-def test_a_link_in_the_place_of_a_blob_is_not_followed(machine, layout, tmp_path):
+def test_a_link_in_the_place_of_a_blob_is_not_followed(store, layout, tmp_path):
     folder, image = layout
     layer = image.manifest.layers[0]
     path = BlobStore(folder).path(layer.digest)
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(BuildError):
-        fetch(f"{SCHEME}{folder}", image.manifest.layers, machine)
+        fetch(f"{SCHEME}{folder}", image.manifest.layers, store)

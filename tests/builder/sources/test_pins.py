@@ -17,8 +17,8 @@ REQUEST = Request(context=Path())
 
 
 @pytest.fixture
-def remotes(machine):
-    return Remotes(REQUEST, machine)
+def remotes(store):
+    return Remotes(REQUEST, store)
 
 
 def source_of(text):
@@ -63,15 +63,15 @@ def test_all_are_asked_for_at_once_and_each_failure_is_told_where_it_belongs(rem
         remotes.pin(missing)
 
 
-def test_a_known_checksum_and_a_full_commit_are_pinned_without_a_question(machine, web):
+def test_a_known_checksum_and_a_full_commit_are_pinned_without_a_question(store, web):
     web.files["/a"] = b"x"
     digest = str(Digest.of(b"x"))
     source = HttpSource(url=web.url("/a"), checksum=digest)
-    Remotes(REQUEST, machine).pin(source)
+    Remotes(REQUEST, store).pin(source)
     web.taken()
-    assert pin_of(Remotes(REQUEST, machine).pin(source)) == f"{digest} {MTIME}"
+    assert pin_of(Remotes(REQUEST, store).pin(source)) == f"{digest} {MTIME}"
     commit = "1" * 40
-    assert Remotes(REQUEST, machine).pin(GitSource(url=web.url("/x.git"), ref=commit)) == Git(
+    assert Remotes(REQUEST, store).pin(GitSource(url=web.url("/x.git"), ref=commit)) == Git(
         commit=commit, url=web.url("/x.git")
     )
     assert web.requests == []
@@ -98,28 +98,28 @@ def test_the_checksum_of_a_repository_is_that_of_its_commit_or_tag(remotes, repo
         remotes.pin(GitSource(url=f"{served}/x.git", ref="v1", checksum="abcdef"))
 
 
-def test_a_pin_holds_until_something_changes(machine, web, repository, served):
+def test_a_pin_holds_until_something_changes(store, web, repository, served):
     web.files["/a"] = b"x"
     repository.commit({"a": "1"})
     sources = [source_of(web.url("/a")), source_of(f"{served}/x.git"), source_of(f"{served}/x.git#main")]
-    pins = [(pin_name(source), pin_of(Remotes(REQUEST, machine).pin(source))) for source in sources]
+    pins = [(pin_name(source), pin_of(Remotes(REQUEST, store).pin(source))) for source in sources]
     assert all(is_pin(name) for name, _ in pins)
-    assert all(Remotes(REQUEST, machine).holds(*pin) for pin in pins)
+    assert all(Remotes(REQUEST, store).holds(*pin) for pin in pins)
     web.files["/a"] = b"y"
     repository.commit({"a": "2"})
-    assert not any(Remotes(REQUEST, machine).holds(*pin) for pin in pins)
+    assert not any(Remotes(REQUEST, store).holds(*pin) for pin in pins)
 
 
-def test_a_pin_that_cannot_be_asked_for_does_not_hold(machine, web):
+def test_a_pin_that_cannot_be_asked_for_does_not_hold(store, web):
     web.answers["/a"] = Answer(status=404)
-    assert not Remotes(REQUEST, machine).holds(f"http {web.url('/a')}", "x")
+    assert not Remotes(REQUEST, store).holds(f"http {web.url('/a')}", "x")
     assert not is_pin("docker.io/library/http:latest")
 
 
-def test_questions_are_shown_as_steps(machine, web):
+def test_questions_are_shown_as_steps(store, web):
     web.files["/a"] = b"x"
     events = []
-    Remotes(REQUEST, machine, Reporter(events.append)).pin(source_of(web.url("/a")))
+    Remotes(REQUEST, store, Reporter(events.append)).pin(source_of(web.url("/a")))
     assert [event.name for event in events if isinstance(event, StepStarted)] == [
         f"[internal] load metadata for {web.url('/a')}"
     ]

@@ -7,64 +7,64 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.store.cache_mounts import CacheMount, cache_mounts, in_use, mount_folder, note_use, remove, sweep
-from pybuild.builder.store.machine import Machine, open_machine
+from pybuild.builder.store.store import Store, open_store
 
 NAME = "cache mount /c 493 0:0"
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    opened = open_machine(tmp_path / "store")
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(tmp_path / "store")
     yield opened
     opened.close()
 
 
-def one(machine: Machine) -> CacheMount:
-    (found,) = cache_mounts(machine)
+def one(store: Store) -> CacheMount:
+    (found,) = cache_mounts(store)
     return found
 
 
-def test_a_cache_mount_is_called_by_its_name_and_knows_its_last_use(machine: Machine) -> None:
-    mount_folder(NAME, machine).mkdir()
-    note_use(NAME, machine)
-    path = mount_folder(NAME, machine).with_suffix(".name")
+def test_a_cache_mount_is_called_by_its_name_and_knows_its_last_use(store: Store) -> None:
+    mount_folder(NAME, store).mkdir()
+    note_use(NAME, store)
+    path = mount_folder(NAME, store).with_suffix(".name")
     os.utime(path, (1, 1))
-    assert (one(machine).name, one(machine).used) == (NAME, 1)
-    note_use(NAME, machine)
-    assert one(machine).used > 1
+    assert (one(store).name, one(store).used) == (NAME, 1)
+    note_use(NAME, store)
+    assert one(store).used > 1
     assert path.read_text() == NAME
 
 
-def test_one_without_a_name_is_called_by_its_hash(machine: Machine) -> None:
-    mount_folder(NAME, machine).mkdir()
-    assert one(machine).name == mount_folder(NAME, machine).name
+def test_one_without_a_name_is_called_by_its_hash(store: Store) -> None:
+    mount_folder(NAME, store).mkdir()
+    assert one(store).name == mount_folder(NAME, store).name
 
 
-def test_a_lock_of_a_step_shows_its_use(machine: Machine) -> None:
-    mount_folder(NAME, machine).mkdir()
-    note_use(NAME, machine)
-    with machine.locks.shared(f"use {NAME}"):
-        assert in_use(one(machine), machine)
-    assert not in_use(one(machine), machine)
+def test_a_lock_of_a_step_shows_its_use(store: Store) -> None:
+    mount_folder(NAME, store).mkdir()
+    note_use(NAME, store)
+    with store.locks.shared(f"use {NAME}"):
+        assert in_use(one(store), store)
+    assert not in_use(one(store), store)
 
 
-def test_what_is_removed_is_gone_with_all_that_a_step_left_in_it(machine: Machine) -> None:
-    folder = mount_folder(NAME, machine)
+def test_what_is_removed_is_gone_with_all_that_a_step_left_in_it(store: Store) -> None:
+    folder = mount_folder(NAME, store)
     (folder / "a" / "b").mkdir(parents=True)
     (folder / "a").chmod(0)
     (folder / "link").symlink_to("/etc")
-    note_use(NAME, machine)
-    remove(one(machine))
-    assert list((machine.root / "cache-mounts").iterdir()) == []
+    note_use(NAME, store)
+    remove(one(store))
+    assert list((store.root / "cache-mounts").iterdir()) == []
     assert Path("/etc").is_dir()
 
 
-def test_what_killed_builders_left_is_swept_and_the_rest_stays(machine: Machine) -> None:
-    folder = mount_folder(NAME, machine)
+def test_what_killed_builders_left_is_swept_and_the_rest_stays(store: Store) -> None:
+    folder = mount_folder(NAME, store)
     folder.mkdir()
-    note_use(NAME, machine)
+    note_use(NAME, store)
     for name in ("new-x", "old-x-1"):
         (folder.parent / name / "deep").mkdir(parents=True)
     (folder.parent / "0.name").write_text("cache mount lost")
-    sweep(machine)
+    sweep(store)
     assert {path.name for path in folder.parent.iterdir()} == {folder.name, f"{folder.name}.name"}

@@ -9,7 +9,7 @@ import pytest
 from pybuild.builder.errors import StoreError
 from pybuild.builder.store.database import Database, is_suspect, set_aside
 from pybuild.builder.store.locks import Locks
-from pybuild.builder.store.machine import open_machine
+from pybuild.builder.store.store import open_store
 
 WRITER = """
 import sys
@@ -138,13 +138,13 @@ def test_what_is_damaged_or_foreign_is_done_without_and_then_set_aside(tmp_path,
 
 
 def test_a_store_sets_a_damaged_database_aside_only_when_nobody_else_uses_it(tmp_path):
-    open_machine(tmp_path / "store").close()
+    open_store(tmp_path / "store").close()
     path = tmp_path / "store" / "pybuild.db"
     path.write_bytes(b"no database")
     with Locks(tmp_path / "store" / "locks").shared("gc"):
-        open_machine(tmp_path / "store").close()
+        open_store(tmp_path / "store").close()
         assert path.read_bytes() == b"no database"
-    opened = open_machine(tmp_path / "store")
+    opened = open_store(tmp_path / "store")
     said = []
     opened.hear(said.append)
     put(opened.database, "a")

@@ -7,7 +7,7 @@ import pytest
 
 from pybuild.builder.errors import RequestError, StoreError
 from pybuild.builder.store.directory import default_root, prepare
-from pybuild.builder.store.machine import open_machine
+from pybuild.builder.store.store import open_store
 from tests.helpers.disks import make_read_only, small_disk
 from tests.helpers.hosts import need_root
 
@@ -54,7 +54,7 @@ def test_a_database_that_is_no_file_is_refused_at_once(tmp_path: Path, make: Cal
     prepare(tmp_path / "store")
     make(tmp_path / "store" / "pybuild.db")
     with pytest.raises(StoreError, match="is not a regular file"):
-        open_machine(tmp_path / "store")
+        open_store(tmp_path / "store")
 
 
 @pytest.mark.parametrize("path", ["file", "file/below"])
@@ -86,6 +86,6 @@ def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_relative_root_is_meant_from_where_the_user_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    opened = open_machine(Path("store"))
+    opened = open_store(Path("store"))
     opened.close()
     assert opened.root == tmp_path / "store"

@@ -15,7 +15,7 @@ from pybuild.builder.oci.registry.access import Access
 from pybuild.builder.oci.registry.auth.tokens import Credentials
 from pybuild.builder.oci.registry.transfer import download, upload
 from pybuild.builder.oci.validate import validate, validate_store
-from pybuild.builder.store.machine import Machine, open_machine
+from pybuild.builder.store.store import Store, open_store
 from pybuild.builder.transports.copy import copy
 from pybuild.builder.transports.places import InFolder, InRegistry, Place
 from pybuild.builder.transports.source import Choice, Reading
@@ -46,10 +46,10 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    machine = open_machine(tmp_path / "store")
-    yield machine
-    machine.close()
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = open_store(tmp_path / "store")
+    yield store
+    store.close()
     assert validate_store(tmp_path / "store") == []
 
 
@@ -66,13 +66,13 @@ def place(server: FakeRegistry, repository: str) -> Place:
     return InRegistry(reference=parse_reference(f"{server.name}/{repository}:1"))
 
 
-def bring(machine: Machine, source: Place, target: Place) -> Descriptor:
+def bring(store: Store, source: Place, target: Place) -> Descriptor:
     def no_names(text: str) -> Descriptor:
         raise AssertionError(text)
 
     access = Access(credentials=Credentials("me", "word"))
-    reading = Reading(machine=machine, find=no_names, access=access)
-    return copy(source, target, Choice(everything=True), reading, Writing(machine=machine, access=access))
+    reading = Reading(store=store, find=no_names, access=access)
+    return copy(source, target, Choice(everything=True), reading, Writing(store=store, access=access))
 
 
 def trouble(chance: random.Random) -> object:
@@ -102,7 +102,7 @@ def any_index(chance: random.Random, source: BlobStore) -> Descriptor:
 
 @pytest.mark.parametrize("batch", first_is_quick(range(SEEDS // BATCH)))
 def test_any_mixture_of_faults_on_both_sides_is_survived(
-    machine: Machine, servers: tuple[FakeRegistry, FakeRegistry], tmp_path: Path, batch: int
+    store: Store, servers: tuple[FakeRegistry, FakeRegistry], tmp_path: Path, batch: int
 ) -> None:
     first, second = servers
     source = BlobStore(tmp_path / "source")
@@ -114,15 +114,15 @@ def test_any_mixture_of_faults_on_both_sides_is_survived(
         second.keeps_partial = bool(seed % 2)
         second.chunk_limit = 18_000 if seed % 5 == 0 else 0
         first.fault, second.fault = trouble(chance), trouble(chance)
-        assert bring(machine, place(first, f"from-{seed}"), place(second, f"to-{seed}")).digest == index.digest
+        assert bring(store, place(first, f"from-{seed}"), place(second, f"to-{seed}")).digest == index.digest
         assert second.has(f"to-{seed}", source, "1", index), seed
-    parts = machine.root / "copying" / "parts"
+    parts = store.root / "copying" / "parts"
     assert [path for path in parts.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_a_copy_that_was_given_up_is_gone_on_with(
-    machine: Machine, servers: tuple[FakeRegistry, FakeRegistry], tmp_path: Path, side: str
+    store: Store, servers: tuple[FakeRegistry, FakeRegistry], tmp_path: Path, side: str
 ) -> None:
     first, second = servers
     source = BlobStore(tmp_path / "source")
@@ -135,7 +135,7 @@ def test_a_copy_that_was_given_up_is_gone_on_with(
         return Answer(status=403) if request.kind == kind else honest(request)
 
     broken._honest = refuse
-    go = partial(bring, machine, place(first, "app"), place(second, "app"))
+    go = partial(bring, store, place(first, "app"), place(second, "app"))
     with pytest.raises(PullFailed if side == "source" else PushFailed):
         go()
     assert not [path for path in second.content if "/manifests/" in path]
@@ -147,9 +147,7 @@ def test_a_copy_that_was_given_up_is_gone_on_with(
     assert bool(brought) == (side == "source")
 
 
-def test_a_folder_is_gone_on_with_too(
-    machine: Machine, servers: tuple[FakeRegistry, FakeRegistry], tmp_path: Path
-) -> None:
+def test_a_folder_is_gone_on_with_too(store: Store, servers: tuple[FakeRegistry, FakeRegistry], tmp_path: Path) -> None:
     first, _ = servers
     source = BlobStore(tmp_path / "source")
     index = any_index(random.Random(4), source)
@@ -157,6 +155,6 @@ def test_a_folder_is_gone_on_with_too(
     for seed in range(20):
         first.fault = trouble(random.Random(seed))
         target = InFolder(path=tmp_path / f"layout-{seed}")
-        assert bring(machine, place(first, "app"), target).digest == index.digest
+        assert bring(store, place(first, "app"), target).digest == index.digest
         assert validate(BlobStore(target.path), index) == []
         assert not (target.path / "tmp").exists()

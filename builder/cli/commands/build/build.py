@@ -26,7 +26,7 @@ from pybuild.builder.cli.flags.target import targets
 from pybuild.builder.cli.flags.values import FilePath, OneOf, without_empty
 from pybuild.builder.cli.flags.words import FILE, FOLDER, STAGE
 from pybuild.builder.cli.housekeeping import tidy
-from pybuild.builder.cli.tools import Command, be_root, machine, root_option, say, tools
+from pybuild.builder.cli.tools import Command, be_root, root_option, say, store, tools
 from pybuild.builder.display.choose import MODES, OpenDisplay, open_display
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.image.names import full_names
@@ -248,7 +248,7 @@ def _build() -> Callable[..., Any]:
 
 
 def _built(request: Request, progress: Progress, flags: Mapping[str, Any], logged: Callable[[], bool]) -> Any:
-    opened = with_access(machine(), flags)
+    opened = with_access(store(), flags)
     try:
         outcome = _build()(request, opened, progress)
     except (BuildError, DockerfileError) as error:

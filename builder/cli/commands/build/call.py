@@ -13,7 +13,7 @@ from pybuild.builder.checks.base_configs import BaseConfigs
 from pybuild.builder.checks.check import Report, check
 from pybuild.builder.cli.commands.build.failures import told
 from pybuild.builder.cli.format.listing import table
-from pybuild.builder.cli.tools import machine, put, warn
+from pybuild.builder.cli.tools import put, store, warn
 from pybuild.builder.definition.load import load_definition
 from pybuild.builder.display.sanitize import clean, clean_line
 from pybuild.builder.dockerfile import DockerfileText
@@ -23,7 +23,7 @@ from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Request
 from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.stages.resolve import outline_of
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar.dockerfile import parser
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.source import Source
@@ -89,7 +89,7 @@ def answer(call: Call, request: Request, path: str) -> int:
     if call.method == _DESCRIBE:
         put(_described(as_json=call.format == _JSON))
         return 0
-    opened = machine()
+    opened = store()
     try:
         with _told():
             reporter = Reporter(silent)
@@ -154,7 +154,7 @@ def _described(*, as_json: bool) -> str:
     return _table("NAME", "VERSION", "DESCRIPTION", rows=subrequests.rows())
 
 
-def _targets(file: DockerfileText, _request: Request, _machine: Machine, *, as_json: bool) -> str:
+def _targets(file: DockerfileText, _request: Request, _store: Store, *, as_json: bool) -> str:
     source = Source(file.name, file.text)
     found = targets.targets(parser.parse(source))
     if as_json:
@@ -162,11 +162,11 @@ def _targets(file: DockerfileText, _request: Request, _machine: Machine, *, as_j
     return _table("TARGET", "DESCRIPTION", rows=[[target.title, target.description] for target in found])
 
 
-def _outline(file: DockerfileText, request: Request, opened: Machine, *, as_json: bool) -> str:
+def _outline(file: DockerfileText, request: Request, opened: Store, *, as_json: bool) -> str:
     source = Source(file.name, file.text)
     dockerfile = parser.parse(source)
     outline = outline_of(dockerfile, request)
-    known = BaseConfigs(request=request, machine=opened)
+    known = BaseConfigs(request=request, store=opened)
     known.look_up(outline, every_stage=False)
     for note in known.missing.values():
         warn(f"{note}; what its triggers take is left out")

@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from pybuild.builder.cli.tools import machine
+from pybuild.builder.cli.tools import store
 from pybuild.builder.dockerfile import LIMIT
 from pybuild.builder.errors import RequestError, ResolveError
 from pybuild.builder.oci.digest import Digest
@@ -20,7 +20,7 @@ def fetched(address: str, request: Request, folder: Path) -> Path:
         BuildError: it cannot be brought, or is too long for a Dockerfile.
     """
     source = _source(address)
-    opened = machine()
+    opened = store()
     try:
         known = ask(source, request, opened, lambda *_: None, threading.Event())
         with opened.blobs.open(Digest.parse(known.digest)) as file:

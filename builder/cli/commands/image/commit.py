@@ -13,7 +13,7 @@ from pybuild.builder.cli.flags.build import source_date_epoch
 from pybuild.builder.cli.flags.naming import name_image, platform_option
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.words import FILE, IMAGE
-from pybuild.builder.cli.tools import Command, binary_stdin, machine, root_option, say
+from pybuild.builder.cli.tools import Command, binary_stdin, root_option, say, store
 from pybuild.builder.edit.difference import difference, unpacked_archive, with_difference
 from pybuild.builder.edit.documents import Documents
 from pybuild.builder.image.assemble import timestamp
@@ -21,7 +21,7 @@ from pybuild.builder.image.names import full_names
 from pybuild.builder.oci.image import Image
 from pybuild.builder.outputs.files import replace_file
 from pybuild.builder.platforms import parse_platform
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 
 @click.command("commit", cls=Command, short_help="Make an image of another one and a changed root file system.")
@@ -49,7 +49,7 @@ def command(image: str, tree: str, name: str | None, changes: tuple[str, ...], *
     wanted = parse_platform(flags["platform"]) if flags["platform"] else None
     compression = parse_compression(flags["packed"] or "gzip")
     entry = _entry(flags["message"], flags["author"])
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use(), _tree(opened, tree) as root_fd:
             source = find_image(opened, image, wanted)
@@ -80,7 +80,7 @@ def _entry(message: str | None, author: str | None) -> dict[str, str]:
 
 
 @contextmanager
-def _tree(opened: Machine, place: str) -> Iterator[int]:
+def _tree(opened: Store, place: str) -> Iterator[int]:
     if place != "-" and Path(place).is_dir():
         fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -13,7 +13,7 @@ from pybuild.builder.cli.commands.image.images import short_id
 from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.flags.naming import platform_option
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_size
 from pybuild.builder.edit.compare import LayerSets, Setting, layers, settings
@@ -21,7 +21,7 @@ from pybuild.builder.edit.compare_trees import FileChange, Node, tree_difference
 from pybuild.builder.edit.documents import Documents
 from pybuild.builder.oci.image import Image
 from pybuild.builder.platforms import parse_platform
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 _PARTS = ("config", "layers", "files")
 _SHOWN = 200
@@ -58,7 +58,7 @@ def command(before: str, after: str, form: str, platform: str | None, **flags: A
     """
     wanted = parse_platform(platform) if platform else None
     parts = (flags["only"],) if flags["only"] else _PARTS
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use():
             images = find_image(opened, before, wanted), find_image(opened, after, wanted)
@@ -74,7 +74,7 @@ def command(before: str, after: str, form: str, platform: str | None, **flags: A
 
 
 def _differences(
-    opened: Machine, images: tuple[Image, Image], parts: tuple[str, ...], *, digests: bool, times: bool
+    opened: Store, images: tuple[Image, Image], parts: tuple[str, ...], *, digests: bool, times: bool
 ) -> _Differences:
     documents = [Documents.read(opened.blobs, image) for image in images]
     return _Differences(
@@ -85,7 +85,7 @@ def _differences(
     )
 
 
-def _files(opened: Machine, images: tuple[Image, Image], *, digests: bool, times: bool) -> list[FileChange]:
+def _files(opened: Store, images: tuple[Image, Image], *, digests: bool, times: bool) -> list[FileChange]:
     if images[0].config.diff_ids == images[1].config.diff_ids:
         return []
     before = opened.snapshots.open(opened.snapshot(images[0]))

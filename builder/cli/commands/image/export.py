@@ -8,7 +8,7 @@ from pybuild.builder.cli.catalog import find_image
 from pybuild.builder.cli.flags.naming import platform_option
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, machine, root_option
+from pybuild.builder.cli.tools import Command, root_option, store
 from pybuild.builder.outputs.write import write
 from pybuild.builder.platforms import parse_platform
 from pybuild.builder.request import Output
@@ -27,7 +27,7 @@ def command(image: str, output: Path | None, platform: str | None) -> None:
     adds to IMAGE what somebody has changed in it.
     """
     wanted = parse_platform(platform) if platform else None
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use():
             found = find_image(opened, image, wanted)

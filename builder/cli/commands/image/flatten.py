@@ -6,7 +6,7 @@ from pybuild.builder.cli.catalog import find_image
 from pybuild.builder.cli.flags.build import compression as parse_compression
 from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_option
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.edit.documents import Documents
 from pybuild.builder.edit.flatten import flattened, write_tree
 from pybuild.builder.image.names import full_names
@@ -27,7 +27,7 @@ def command(image: str, tags: tuple[str, ...], packed: str, platform: str | None
     """
     names = full_names(tags)
     compression = parse_compression(packed)
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use():
             source = find_image(opened, image, parse_platform(platform) if platform else None)

@@ -10,7 +10,7 @@ from pybuild.builder.cli.flags.naming import platform_option
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.image_filters import seconds
 from pybuild.builder.cli.format.listing import Row, listing
-from pybuild.builder.cli.tools import Command, format_option, machine, root_option, say
+from pybuild.builder.cli.tools import Command, format_option, root_option, say, store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_size
 from pybuild.builder.oci.image import Image
@@ -45,7 +45,7 @@ def command(
     SIZE is that of the layer as it is stored, compressed.
     """
     wanted = parse_platform(platform) if platform else None
-    opened = machine()
+    opened = store()
     try:
         rows = list(_rows(find_present(opened, image, wanted), human=human, whole=no_trunc))
     finally:

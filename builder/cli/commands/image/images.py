@@ -10,11 +10,11 @@ from pybuild.builder.cli.catalog import Listed, catalog, familiar, image_of
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.image_filters import KEYS, created, image_filter, named
 from pybuild.builder.cli.format.listing import Row, listing
-from pybuild.builder.cli.tools import Command, format_option, machine, root_option, say
+from pybuild.builder.cli.tools import Command, format_option, root_option, say, store
 from pybuild.builder.display.units import human_duration, human_size
 from pybuild.builder.oci import media
 from pybuild.builder.oci.present import disk_size, listed_manifests
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 NONE = "<none>"
 _HEADERS = {
@@ -51,7 +51,7 @@ def command(name: str | None, filters: tuple[str, ...], template: str | None, **
     Filters: before=IMAGE and since=IMAGE compare times of creation; until=TIME takes 24h, a date or seconds since
     1970; label=NAME[=VALUE], dangling=true and reference=PATTERN, of which one must fit.
     """
-    opened = machine()
+    opened = store()
     try:
         passes = image_filter(opened, filters)
         entries = [entry for entry in catalog(opened) if (name is None or named(entry, name)) and passes(entry)]
@@ -81,7 +81,7 @@ def ago(moment: float | None) -> str:
     return "N/A" if moment is None else f"{human_duration(max(0.0, time.time() - moment))} ago"
 
 
-def _rows(opened: Machine, entry: Listed, **switches: bool) -> Iterator[Row]:
+def _rows(opened: Store, entry: Listed, **switches: bool) -> Iterator[Row]:
     """Yield the row of an entry, and with ``tree`` those of the images below an index."""
     whole = switches["no_trunc"]
     size = disk_size(opened.blobs, entry.descriptor) if entry.image is not None else None

@@ -11,7 +11,7 @@ from pybuild.builder.cli.flags.build import compression as parse_compression
 from pybuild.builder.cli.flags.naming import loading, name_image
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.words import FILE
-from pybuild.builder.cli.tools import Command, binary_stdin, machine, note, root_option, say
+from pybuild.builder.cli.tools import Command, binary_stdin, note, root_option, say, store
 from pybuild.builder.edit.archive_layer import store_archive
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.image.names import full_names
@@ -21,7 +21,7 @@ from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.oci.model import History, ImageConfig, Platform
 from pybuild.builder.platforms import wanted_platform
 from pybuild.builder.request import Request
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 
 @click.command("import", cls=Command, short_help="Make an image of a root file system.")
@@ -54,7 +54,7 @@ def command(
 
         config = changed(config, changes)
     compression = parse_compression(packed)
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use(), _opened(opened, source) as stream, loading(None if source == "-" else source):
             image = _named(
@@ -65,7 +65,7 @@ def command(
     say(str(image.id))
 
 
-def _opened(opened: Machine, source: str) -> BinaryIO:
+def _opened(opened: Store, source: str) -> BinaryIO:
     if source == "-":
         return binary_stdin()
     if not source.lower().startswith(("http://", "https://")):
@@ -88,7 +88,7 @@ def _config(platform: Platform, comment: str) -> ImageConfig:
     )
 
 
-def _named(opened: Machine, config: ImageConfig, layer: Layer, names: tuple[str, ...]) -> Image:
+def _named(opened: Store, config: ImageConfig, layer: Layer, names: tuple[str, ...]) -> Image:
     image = write_image(opened.blobs, replace(config, diff_ids=(layer.diff_id,)), (layer.descriptor,))
     name_image(opened, image.descriptor, names)
     return image

@@ -10,11 +10,11 @@ from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.listing import parsed, rendered
 from pybuild.builder.cli.format.template_functions import NO_LIST, NO_MAP, NO_POINTER, Loose, Typed, as_json
-from pybuild.builder.cli.tools import Command, machine, root_option, say, warn
+from pybuild.builder.cli.tools import Command, root_option, say, store, warn
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.model import Platform
 from pybuild.builder.oci.present import choose_present
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 _CONFIG_DEFAULTS: dict[str, Any] = {
     "User": "",
@@ -55,7 +55,7 @@ def command(
     """
     if size and kind is None:
         warn("--size ignored for images")
-    opened = machine()
+    opened = store()
     try:
         documents, problems = _documents(opened, images, platform)
     finally:
@@ -79,7 +79,7 @@ def _in_template(document: dict[str, Any]) -> Typed:
     return Typed({**document, "Config": Typed({**config, **loose}, _IN_TEMPLATES)}, {"Variant": "", "OsVersion": ""})
 
 
-def _documents(opened: Machine, names: tuple[str, ...], platform: str | None) -> tuple[list[dict[str, Any]], list[str]]:
+def _documents(opened: Store, names: tuple[str, ...], platform: str | None) -> tuple[list[dict[str, Any]], list[str]]:
     from pybuild.builder.cli.failures import describe
     from pybuild.builder.oci.errors import OciError
     from pybuild.builder.platforms import parse_platform
@@ -95,7 +95,7 @@ def _documents(opened: Machine, names: tuple[str, ...], platform: str | None) ->
     return documents, problems
 
 
-def _document(opened: Machine, found: Listed, entries: list[Listed], platform: Platform | None) -> dict[str, Any]:
+def _document(opened: Store, found: Listed, entries: list[Listed], platform: Platform | None) -> dict[str, Any]:
     chosen = found.descriptor if platform else choose_present(opened.blobs, found.descriptor)
     image = read_image(opened.blobs, chosen, platform)
     same = [entry for entry in entries if entry.name and entry.descriptor.digest == found.descriptor.digest]

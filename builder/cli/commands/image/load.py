@@ -8,14 +8,14 @@ import click
 from pybuild.builder.cli.catalog import familiar
 from pybuild.builder.cli.flags.naming import loading
 from pybuild.builder.cli.flags.values import FilePath
-from pybuild.builder.cli.tools import Command, binary_stdin, machine, root_option, say
+from pybuild.builder.cli.tools import Command, binary_stdin, root_option, say, store
 from pybuild.builder.oci.archive.load import Loaded, load, load_files
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.oci.model import Platform
 from pybuild.builder.oci.present import choose_present
 from pybuild.builder.platforms import parse_platform
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import InvalidReference, parse_reference
 
 
@@ -30,7 +30,7 @@ def command(source: Path | None, platform: str | None, **_quiet: bool) -> None:
     The names in the archive are given to its images. Everything is verified before anything is named.
     """
     wanted = parse_platform(platform) if platform else None
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use(), loading(source):
             images = [_only(opened, image, wanted) if wanted else image for image in _loaded(opened, source)]
@@ -40,7 +40,7 @@ def command(source: Path | None, platform: str | None, **_quiet: bool) -> None:
         opened.close()
 
 
-def _loaded(opened: Machine, source: Path | None) -> tuple[Loaded, ...]:
+def _loaded(opened: Store, source: Path | None) -> tuple[Loaded, ...]:
     if source is not None and source.is_dir():
         from pybuild.builder.oci.archive.files import take_entries
         from pybuild.builder.oci.archive.folder_entries import folder_entries
@@ -52,11 +52,11 @@ def _loaded(opened: Machine, source: Path | None) -> tuple[Loaded, ...]:
         return load(opened.blobs, stream)
 
 
-def _only(opened: Machine, image: Loaded, platform: Platform) -> Loaded:
+def _only(opened: Store, image: Loaded, platform: Platform) -> Loaded:
     return replace(image, descriptor=read_image(opened.blobs, image.descriptor, platform).descriptor)
 
 
-def _name(opened: Machine, image: Loaded) -> list[str]:
+def _name(opened: Store, image: Loaded) -> list[str]:
     names = [name for name in map(_full, image.names) if name]
     for name in names:
         opened.layout.tag(name, image.descriptor)

@@ -14,7 +14,7 @@ from pybuild.builder.cli.flags.build import compression as parse_compression
 from pybuild.builder.cli.flags.build import source_date_epoch
 from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_option
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, binary_stdin, machine, root_option, say
+from pybuild.builder.cli.tools import Command, binary_stdin, root_option, say, store
 from pybuild.builder.edit.archive_layer import store_archive
 from pybuild.builder.edit.documents import Documents, layer_members
 from pybuild.builder.edit.settings import Settings, configured, edited
@@ -23,7 +23,7 @@ from pybuild.builder.image.names import full_names
 from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.oci.model import ImageConfig
 from pybuild.builder.platforms import parse_platform
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 _EPILOG = """\b
 Values:
@@ -70,7 +70,7 @@ def command(image: str, tags: tuple[str, ...], **flags: Any) -> None:
     """
     names = full_names(tags)
     wanted = parse_platform(flags["platform"]) if flags["platform"] else None
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use():
             source = find_image(opened, image, wanted)
@@ -100,7 +100,7 @@ def _config(config: ImageConfig, flags: Mapping[str, Any]) -> ImageConfig:
     return config
 
 
-def _appended(opened: Machine, documents: Documents, flags: Mapping[str, Any]) -> Documents:
+def _appended(opened: Store, documents: Documents, flags: Mapping[str, Any]) -> Documents:
     compression = parse_compression(flags["packed"])
     for source in flags["append"]:
         with _archive(source) as stream:

@@ -7,10 +7,10 @@ import click
 from pybuild.builder.cli.catalog import Listed, catalog, familiar
 from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.format.image_filters import prune_filter
-from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.display.units import human_size
 from pybuild.builder.prune import gc
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 
 @click.command("image prune", cls=Command, short_help="Remove images without a name.")
@@ -28,7 +28,7 @@ def command(*, everything: bool, force: bool, filters: tuple[str, ...]) -> int |
     passes = prune_filter(filters)
     if not force and not _agreed(everything=everything):
         return FAILED
-    opened = machine()
+    opened = store()
     try:
         with opened.collecting():
             entries = [entry for entry in catalog(opened) if (everything or not entry.name) and passes(entry)]
@@ -39,7 +39,7 @@ def command(*, everything: bool, force: bool, filters: tuple[str, ...]) -> int |
     return None
 
 
-def _remove(opened: Machine, entries: list[Listed]) -> int:
+def _remove(opened: Store, entries: list[Listed]) -> int:
     if entries:
         say("Deleted Images:")
     for entry in entries:

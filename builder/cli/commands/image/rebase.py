@@ -5,7 +5,7 @@ import click
 from pybuild.builder.cli.catalog import Listed, find
 from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_option
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.edit.documents import Documents
 from pybuild.builder.edit.rebase import BASE_NAME, Base, rebased, recorded_base
 from pybuild.builder.errors import RequestError
@@ -13,7 +13,7 @@ from pybuild.builder.image.names import full_names
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.model import Platform
 from pybuild.builder.platforms import parse_platform
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 _EPILOG = """\b
 What the new image has:
@@ -41,7 +41,7 @@ def command(image: str, onto: str, old_base: str | None, tags: tuple[str, ...], 
     org.opencontainers.image.base.digest or .name of its manifest name. All images must be in the store.
     """
     names = full_names(tags)
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use():
             found = find(opened, image)
@@ -61,12 +61,12 @@ def _platform(image: Image) -> Platform:
     return Platform(os=image.config.os, architecture=image.config.architecture, variant=image.config.variant)
 
 
-def _base(opened: Machine, listed: Listed, text: str, platform: Platform) -> Base:
+def _base(opened: Store, listed: Listed, text: str, platform: Platform) -> Base:
     image = read_image(opened.blobs, listed.descriptor, platform)
     return Base(text, listed.name, image, Documents.read(opened.blobs, image))
 
 
-def _old_base(opened: Machine, source: Image, platform: Platform, given: str | None) -> Base:
+def _old_base(opened: Store, source: Image, platform: Platform, given: str | None) -> Base:
     annotations = source.manifest.annotations
     name = annotations.get(BASE_NAME, "")
     recorded = None if given else recorded_base(opened.blobs, annotations)

@@ -5,7 +5,7 @@ import click
 from pybuild.builder.cli.catalog import Listed, catalog, familiar, find
 from pybuild.builder.cli.failures import FAILED, describe
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.errors import ImageNotFound, OciError
 from pybuild.builder.oci.image import read_image
@@ -13,7 +13,7 @@ from pybuild.builder.oci.model import Platform
 from pybuild.builder.oci.present import listed_manifests
 from pybuild.builder.platforms import parse_platform
 from pybuild.builder.prune import gc
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 
 @click.command("rmi", cls=Command, short_help="Remove images.")
@@ -28,7 +28,7 @@ def command(images: tuple[str, ...], *, force: bool, no_prune: bool, platform: s
     As in Docker, -f also makes it no failure that there is no such image. What a build uses stays until the next prune.
     """
     wanted = parse_platform(platform) if platform else None
-    opened = machine()
+    opened = store()
     failed = False
     try:
         with opened.collecting():
@@ -44,7 +44,7 @@ def command(images: tuple[str, ...], *, force: bool, no_prune: bool, platform: s
     return FAILED if failed else None
 
 
-def _remove_platform(opened: Machine, found: Listed, platform: Platform) -> bool:
+def _remove_platform(opened: Store, found: Listed, platform: Platform) -> bool:
     """Remove the image for *platform* from an index; False when that is all there is, which goes with its name."""
     manifest = read_image(opened.blobs, found.descriptor, platform).descriptor
     others = [
@@ -59,7 +59,7 @@ def _remove_platform(opened: Machine, found: Listed, platform: Platform) -> bool
     return True
 
 
-def _remove(opened: Machine, text: str, *, force: bool, keep_blobs: bool) -> None:
+def _remove(opened: Store, text: str, *, force: bool, keep_blobs: bool) -> None:
     found = find(opened, text)
     same = [entry for entry in catalog(opened) if entry.descriptor.digest == found.descriptor.digest]
     names = [found.name] if found.name else [entry.name for entry in same if entry.name]
@@ -76,7 +76,7 @@ def _remove(opened: Machine, text: str, *, force: bool, keep_blobs: bool) -> Non
         _delete(opened, found, keep_blobs=keep_blobs)
 
 
-def _delete(opened: Machine, found: Listed, *, keep_blobs: bool) -> None:
+def _delete(opened: Store, found: Listed, *, keep_blobs: bool) -> None:
     identity = found.id
     opened.layout.drop(found.descriptor.digest)
     if not keep_blobs:

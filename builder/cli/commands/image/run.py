@@ -15,15 +15,15 @@ from pybuild.builder.cli.flags.build import hosts, variables
 from pybuild.builder.cli.flags.host import mount_target, volume
 from pybuild.builder.cli.flags.values import FilePath, OneOf, without_empty
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, machine, root_option
+from pybuild.builder.cli.tools import Command, root_option, store
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.execute.foreign import need_emulator
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.oci.image import Image
 from pybuild.builder.platforms import platform_of, wanted_platform
 from pybuild.builder.stages.config import DEFAULT_PATH
-from pybuild.builder.store.machine import Machine
 from pybuild.builder.store.room import storing, writing
+from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.spec import Bind, FileMount, Mount, Network, Process, Spec, Tmpfs
@@ -103,7 +103,7 @@ def _run(flags: Mapping[str, Any]) -> int:
 
     if flags["interactive"] and flags["tty"] and not os.isatty(0):
         raise RequestError("the input device is not a terminal", hint="leave out -t")
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use():
             platform = wanted_platform(flags["platform"]) if flags["platform"] else None
@@ -116,7 +116,7 @@ def _run(flags: Mapping[str, Any]) -> int:
 
 
 @contextmanager
-def _root(opened: Machine, image: Image) -> Iterator[Root]:
+def _root(opened: Store, image: Image) -> Iterator[Root]:
     with storing(opened.root):
         active = opened.snapshots.prepare(opened.snapshot(image))
     try:

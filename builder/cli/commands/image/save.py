@@ -8,13 +8,13 @@ from pybuild.builder.cli.catalog import Listed, catalog, familiar, find
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, machine, root_option, warn
+from pybuild.builder.cli.tools import Command, root_option, store, warn
 from pybuild.builder.oci.archive.save import Named, save
 from pybuild.builder.oci.image import choose_manifest
 from pybuild.builder.oci.model import Descriptor, Platform
 from pybuild.builder.oci.present import whole_or_present
 from pybuild.builder.outputs.files import destination, sink
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 
 @click.command("save", cls=Command, short_help="Save images to an archive.")
@@ -39,7 +39,7 @@ def command(images: tuple[str, ...], output: Path | None, platform: str | None) 
     from pybuild.builder.platforms import parse_platform
 
     wanted = parse_platform(platform) if platform else None
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use():
             chosen = _chosen(opened, images, wanted)
@@ -49,7 +49,7 @@ def command(images: tuple[str, ...], output: Path | None, platform: str | None) 
         opened.close()
 
 
-def _chosen(opened: Machine, texts: tuple[str, ...], platform: Platform | None) -> list[Named]:
+def _chosen(opened: Store, texts: tuple[str, ...], platform: Platform | None) -> list[Named]:
     """Return each image once, with the names by which it was asked for."""
     names: dict[str, list[str]] = {}
     descriptors = {}
@@ -60,7 +60,7 @@ def _chosen(opened: Machine, texts: tuple[str, ...], platform: Platform | None) 
     return [(tuple(dict.fromkeys(names[key])), descriptor) for key, descriptor in descriptors.items()]
 
 
-def _meant(opened: Machine, text: str) -> list[Listed]:
+def _meant(opened: Store, text: str) -> list[Listed]:
     """Return what *text* names; the name of a repository alone, as in Docker, is all that it has."""
     entries = catalog(opened)
     repository = [
@@ -71,7 +71,7 @@ def _meant(opened: Machine, text: str) -> list[Listed]:
     return repository or [find(opened, text)]
 
 
-def _what(opened: Machine, text: str, listed: Descriptor, platform: Platform | None) -> Descriptor:
+def _what(opened: Store, text: str, listed: Descriptor, platform: Platform | None) -> Descriptor:
     if platform:
         return choose_manifest(opened.blobs, listed, platform)
     found = whole_or_present(opened.blobs, listed)

@@ -4,7 +4,7 @@ import click
 
 from pybuild.builder.cli.catalog import find
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, machine, root_option
+from pybuild.builder.cli.tools import Command, root_option, store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.names import full_names
 
@@ -18,7 +18,7 @@ def command(source: str, target: str) -> None:
     (name,) = full_names((target,))
     if target.partition(":")[0] == "sha256":
         raise RequestError("refusing to create an ambiguous tag using digest algorithm as name")
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use():
             opened.layout.tag(name, find(opened, source).descriptor)

@@ -7,7 +7,7 @@ import click
 
 from pybuild.builder.cli.catalog import find
 from pybuild.builder.cli.commands.manifest.inspect import elsewhere, remote_document
-from pybuild.builder.cli.tools import Command, machine, root_option, say, warn
+from pybuild.builder.cli.tools import Command, root_option, say, store, warn
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.names import full_names
 from pybuild.builder.oci import media
@@ -16,7 +16,7 @@ from pybuild.builder.oci.errors import ImageNotFound, OciError
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.oci.model import Descriptor, Index
 from pybuild.builder.oci.registry.access import AS_CONFIGURED
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.builder.transports.entries import Change, changed_entry
 
 
@@ -38,7 +38,7 @@ def annotate(name: str, image: str, annotations: tuple[str, ...], os_features: t
     """
     (full,) = full_names((name,))
     change = Change(annotations=pairs(annotations), os_features=_each(os_features), **texts)
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use():
             index = index_of(opened, find(opened, full).descriptor, name)
@@ -67,14 +67,14 @@ def _each(texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(filter(None, ",".join(texts).split(",")))
 
 
-def index_of(opened: Machine, descriptor: Descriptor, name: str) -> Index:
+def index_of(opened: Store, descriptor: Descriptor, name: str) -> Index:
     """Return the index that *descriptor* names. Raises RequestError when it is none."""
     if descriptor.media_type not in media.INDEXES:
         raise RequestError(f"{name} is an image for one platform, not an index", hint="pybuild manifest create")
     return Index.from_json(opened.blobs.read(descriptor), f"index {descriptor.digest}")
 
 
-def meant(opened: Machine, index: Index, text: str) -> Digest:
+def meant(opened: Store, index: Index, text: str) -> Digest:
     """Return which image of an index is meant; that it is listed remains to be seen."""
     named = [entry.digest for entry in index.manifests if text in {str(entry.platform), str(entry.digest)}]
     if len(named) == 1:
@@ -90,7 +90,7 @@ def meant(opened: Machine, index: Index, text: str) -> Digest:
         return remote_document(opened, reference, AS_CONFIGURED).digest
 
 
-def _compare(opened: Machine, entry: Descriptor) -> None:
+def _compare(opened: Store, entry: Descriptor) -> None:
     """Warn where an index says what the image denies."""
     try:
         config = read_image(opened.blobs, replace(entry, platform=None)).config

@@ -10,7 +10,7 @@ import click
 
 from pybuild.builder.cli.catalog import find
 from pybuild.builder.cli.flags.access import access_options
-from pybuild.builder.cli.tools import Command, machine, put, root_option, say
+from pybuild.builder.cli.tools import Command, put, root_option, say, store
 from pybuild.builder.errors import PullFailed
 from pybuild.builder.oci import media
 from pybuild.builder.oci.errors import ImageNotFound, OciError
@@ -18,7 +18,7 @@ from pybuild.builder.oci.image import children
 from pybuild.builder.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
 from pybuild.builder.oci.registry.access import Access
 from pybuild.builder.oci.registry.registry import open_registry
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import DEFAULT_REGISTRY, DEFAULT_TAG, InvalidReference, Reference, parse_reference
 
 _REMOTE = "docker://"
@@ -35,7 +35,7 @@ def inspect(name: str, *, raw: bool, verbose: bool, access: Access) -> None:
 
     docker://NAME asks the registry at once. Nothing of the image itself is downloaded.
     """
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use():
             descriptor = _descriptor(opened, name, access)
@@ -59,7 +59,7 @@ def elsewhere(text: str) -> Reference | None:
     return reference if named else None
 
 
-def remote_document(opened: Machine, reference: Reference, access: Access) -> Descriptor:
+def remote_document(opened: Store, reference: Reference, access: Access) -> Descriptor:
     """Bring the index or the manifest that *reference* names in its registry. Raises PullFailed."""
     target = reference.digest or reference.tag or DEFAULT_TAG
     try:
@@ -71,7 +71,7 @@ def remote_document(opened: Machine, reference: Reference, access: Access) -> De
         raise PullFailed(f"failed to read docker://{reference}: {error}", hint=error.hint) from error
 
 
-def _descriptor(opened: Machine, name: str, access: Access) -> Descriptor:
+def _descriptor(opened: Store, name: str, access: Access) -> Descriptor:
     if name.startswith(_REMOTE):
         return remote_document(opened, parse_reference(name.removeprefix(_REMOTE)), access)
     try:
@@ -80,7 +80,7 @@ def _descriptor(opened: Machine, name: str, access: Access) -> Descriptor:
         return remote_document(opened, parse_reference(name), access)
 
 
-def _verbose(opened: Machine, descriptor: Descriptor, text: str, access: Access) -> Any:
+def _verbose(opened: Store, descriptor: Descriptor, text: str, access: Access) -> Any:
     """Return what Docker shows: a document for a manifest, a list of those for an index."""
     try:
         reference = parse_reference(text)
@@ -93,9 +93,7 @@ def _verbose(opened: Machine, descriptor: Descriptor, text: str, access: Access)
     return list(_entries(opened, descriptor, reference, access))
 
 
-def _entries(
-    opened: Machine, index: Descriptor, reference: Reference | None, access: Access
-) -> Iterator[dict[str, Any]]:
+def _entries(opened: Store, index: Descriptor, reference: Reference | None, access: Access) -> Iterator[dict[str, Any]]:
     for entry in children(opened.blobs, index):
         if not opened.blobs.exists(entry.digest) and reference is not None:
             remote_document(opened, replace(reference, digest=str(entry.digest)), access)
@@ -103,7 +101,7 @@ def _entries(
         yield _document(name, entry, opened.blobs.read(entry))
 
 
-def _platform(opened: Machine, manifest: Manifest, reference: Reference | None, access: Access) -> Platform | None:
+def _platform(opened: Store, manifest: Manifest, reference: Reference | None, access: Access) -> Platform | None:
     """Return what the config says that the image is for; it is small, and brought when it is not there."""
     if manifest.config.media_type not in media.CONFIGS:
         return None

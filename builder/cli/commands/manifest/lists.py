@@ -7,12 +7,12 @@ import click
 from pybuild.builder.cli.catalog import familiar, find
 from pybuild.builder.cli.commands.manifest.entries import index_of, meant
 from pybuild.builder.cli.failures import FAILED
-from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.names import full_names
 from pybuild.builder.oci.errors import ImageNotFound
 from pybuild.builder.prune import gc
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.builder.transports.entries import listed
 
 
@@ -21,7 +21,7 @@ from pybuild.builder.transports.entries import listed
 @root_option
 def rm(names: tuple[str, ...]) -> None:
     """Forget the indexes NAME; images of them that have names of their own stay."""
-    opened = machine()
+    opened = store()
     try:
         with opened.collecting():
             for full in full_names(names):
@@ -37,7 +37,7 @@ def rm(names: tuple[str, ...]) -> None:
 def remove(name: str, image: str) -> None:
     """Take one image out of the index NAME of the store, and print the new digest."""
     (full,) = full_names((name,))
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use():
             index = index_of(opened, find(opened, full).descriptor, name)
@@ -58,7 +58,7 @@ def remove(name: str, image: str) -> None:
 @root_option
 def exists(name: str) -> int | None:
     """End with 0 when NAME is an index of the store, else with 1; nothing is printed."""
-    opened = machine()
+    opened = store()
     try:
         index_of(opened, find(opened, name).descriptor, name)
     except (ImageNotFound, RequestError):
@@ -68,7 +68,7 @@ def exists(name: str) -> int | None:
     return None
 
 
-def _forget(opened: Machine, full: str) -> None:
+def _forget(opened: Store, full: str) -> None:
     found = find(opened, full)
     index_of(opened, found.descriptor, familiar(full))
     opened.layout.untag(full)

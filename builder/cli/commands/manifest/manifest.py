@@ -12,14 +12,14 @@ from pybuild.builder.cli.commands.manifest.lists import exists, remove, rm
 from pybuild.builder.cli.flags.access import Sides, two_sides_options
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.format.transfer import Meter
-from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.names import full_names
 from pybuild.builder.oci import media
 from pybuild.builder.oci.errors import ImageNotFound
 from pybuild.builder.oci.model import Index
 from pybuild.builder.outputs.files import replace_file
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.builder.transports.combine import open_index
 from pybuild.builder.transports.copy import copy
 from pybuild.builder.transports.places import InRegistry, InStore, Place, parse_place
@@ -68,7 +68,7 @@ def create(name: str, images: tuple[str, ...], annotations: tuple[str, ...], *, 
 
 def _create(name: str, images: tuple[str, ...], annotations: tuple[str, ...], *, amend: bool, sides: Sides) -> None:
     place = parse_place(name)
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use():
             members = [_member(opened, image) for image in images]
@@ -79,7 +79,7 @@ def _create(name: str, images: tuple[str, ...], annotations: tuple[str, ...], *,
             begun = replace(begun, annotations={**begun.annotations, **pairs(annotations)})
             meter = Meter("copying", quiet=False)
             reading = _reading(opened, sides, meter)
-            writing = Writing(machine=opened, access=sides.target, progress=meter)
+            writing = Writing(store=opened, access=sides.target, progress=meter)
             with open_index(begun, members, reading) as source:
                 write_to(place, source, writing)
             meter.clear()
@@ -114,12 +114,12 @@ def push(name: str, target: str | None, digestfile: Path | None, *, purge: bool,
     """
     (full,) = full_names((name,))
     place = parse_place(target or f"docker://{full}")
-    opened = machine()
+    opened = store()
     meter = Meter("uploading", quiet=False)
     try:
         with opened.in_use():
             reading = _reading(opened, sides, meter)
-            writing = Writing(machine=opened, access=sides.target, progress=meter)
+            writing = Writing(store=opened, access=sides.target, progress=meter)
             pushed = copy(InStore(name=name), place, Choice(everything=True), reading, writing)
             if purge:
                 opened.layout.untag(full)
@@ -131,7 +131,7 @@ def push(name: str, target: str | None, digestfile: Path | None, *, purge: bool,
     say(str(pushed.digest))
 
 
-def _member(opened: Machine, text: str) -> Place:
+def _member(opened: Store, text: str) -> Place:
     """Return where an image is: in its registry when it is only there, as Docker has it."""
     place = parse_place(text)
     reference = elsewhere(text) if isinstance(place, InStore) else None
@@ -144,11 +144,11 @@ def _member(opened: Machine, text: str) -> Place:
     return place
 
 
-def _reading(opened: Machine, sides: Sides, meter: Meter) -> Reading:
-    return Reading(machine=opened, find=lambda text: find(opened, text).descriptor, access=sides.source, progress=meter)
+def _reading(opened: Store, sides: Sides, meter: Meter) -> Reading:
+    return Reading(store=opened, find=lambda text: find(opened, text).descriptor, access=sides.source, progress=meter)
 
 
-def _begun(opened: Machine, name: str, *, amend: bool) -> Index:
+def _begun(opened: Store, name: str, *, amend: bool) -> Index:
     """Return the index to begin with. Raises RequestError when there is one that was not to be touched."""
     (full,) = full_names((name,))
     there = opened.layout.resolve(full)

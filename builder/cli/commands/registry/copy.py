@@ -9,7 +9,7 @@ from pybuild.builder.cli.catalog import find
 from pybuild.builder.cli.flags.access import Sides, two_sides_options
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.format.transfer import Meter, short
-from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.files import replace_file
@@ -69,14 +69,14 @@ def command(
     before, after = parse_place(source), parse_place(target)
     sides.check([before], after)
     choice = Choice(everything=everything, platform=parse_platform(platform) if platform else None)
-    opened = machine()
+    opened = store()
     meter = Meter("copying", quiet=quiet)
     try:
         with opened.in_use():
             reading = Reading(
-                machine=opened, find=lambda text: find(opened, text).descriptor, access=sides.source, progress=meter
+                store=opened, find=lambda text: find(opened, text).descriptor, access=sides.source, progress=meter
             )
-            writing = Writing(machine=opened, access=sides.target, progress=meter, ended=_teller(meter, quiet=quiet))
+            writing = Writing(store=opened, access=sides.target, progress=meter, ended=_teller(meter, quiet=quiet))
             copied = copy(before, after, choice, reading, writing)
     finally:
         meter.clear()

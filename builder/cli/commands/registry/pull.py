@@ -8,14 +8,14 @@ from pybuild.builder.cli.catalog import familiar
 from pybuild.builder.cli.flags.access import access_options
 from pybuild.builder.cli.flags.silent import RETRY, TRUST, taken
 from pybuild.builder.cli.format.transfer import Meter, short
-from pybuild.builder.cli.tools import Command, is_written, machine, root_option, say, warn
+from pybuild.builder.cli.tools import Command, is_written, root_option, say, store, warn
 from pybuild.builder.errors import PullFailed, RequestError
 from pybuild.builder.oci.errors import ImageNotFound, OciError
 from pybuild.builder.oci.model import Descriptor, Platform
 from pybuild.builder.oci.registry.access import Access
 from pybuild.builder.oci.registry.registry import Registry, open_registry
 from pybuild.builder.platforms import parse_platform
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import DEFAULT_TAG, Reference, parse_reference
 
 
@@ -53,7 +53,7 @@ def command(
     if all_platforms and platform and is_written("platform"):
         raise RequestError("--platform can't be used with --all-platforms")
     platform = None if all_platforms else platform
-    opened = machine()
+    opened = store()
     try:
         if not all_tags and _is_enough(opened, reference, policy):
             say(str(reference))
@@ -76,7 +76,7 @@ def command(
         opened.close()
 
 
-def _is_enough(opened: Machine, reference: Reference, policy: str) -> bool:
+def _is_enough(opened: Store, reference: Reference, policy: str) -> bool:
     """Tell whether the store has what is asked for, so that no registry is. Raises ImageNotFound."""
     found = opened.layout.resolve(str(reference)) is not None
     if policy == "never" and not found:
@@ -91,26 +91,26 @@ def _has_tag(text: str, reference: Reference) -> bool:
 class _Pull:
     """One reference on its way into the store, and what is said about it."""
 
-    def __init__(self, opened: Machine, registry: Registry, reference: Reference, *, quiet: bool) -> None:
-        self._machine, self._registry, self._reference = opened, registry, reference
+    def __init__(self, opened: Store, registry: Registry, reference: Reference, *, quiet: bool) -> None:
+        self._store, self._registry, self._reference = opened, registry, reference
         self._quiet = quiet
         self._meter = Meter("downloading", quiet=quiet)
 
     def run(self, platform: Platform | None, *, everything: bool) -> None:
         name = self._reference
         target = name.digest or name.tag or DEFAULT_TAG
-        before = self._machine.layout.resolve(str(name))
+        before = self._store.layout.resolve(str(name))
         self._tell(f"{target}: Pulling from {name.repository}")
         try:
             if everything:
-                pinned, blobs = self._registry.resolve_all(name.repository, target, self._machine.blobs)
+                pinned, blobs = self._registry.resolve_all(name.repository, target, self._store.blobs)
             else:
-                found = self._registry.resolve(name.repository, target, self._machine.blobs, platform)
+                found = self._registry.resolve(name.repository, target, self._store.blobs, platform)
                 pinned, blobs = found.pinned, found.image.manifest.layers
             fetched = self._fetch(blobs)
         except OciError as error:
             raise PullFailed(f"failed to pull {familiar(str(name))}: {error}", hint=error.hint) from error
-        self._machine.layout.tag(str(name), pinned)
+        self._store.layout.tag(str(name), pinned)
         self._tell(f"Digest: {pinned.digest}")
         newer = fetched or before is None or before.digest != pinned.digest
         state = "Downloaded newer image for" if newer else "Image is up to date for"
@@ -120,12 +120,12 @@ class _Pull:
     def _fetch(self, wanted: tuple[Descriptor, ...]) -> bool:
         """Bring blobs; tell whether there was anything to bring."""
         each = {blob.digest: blob for blob in wanted}
-        missing = [blob for blob in each.values() if not self._machine.blobs.has(blob)]
+        missing = [blob for blob in each.values() if not self._store.blobs.has(blob)]
         for blob in each.values():
             if blob not in missing:
                 self._tell(f"{short(str(blob.digest))}: Already exists")
         try:
-            self._registry.fetch(self._reference.repository, missing, self._machine.blobs, self._meter)
+            self._registry.fetch(self._reference.repository, missing, self._store.blobs, self._meter)
         finally:
             self._meter.clear()
         for blob in missing:

@@ -13,7 +13,7 @@ from pybuild.builder.cli.flags.silent import RETRY, TRUST, taken
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.transfer import Meter, short
-from pybuild.builder.cli.tools import Command, machine, root_option, say, warn
+from pybuild.builder.cli.tools import Command, root_option, say, store, warn
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import ImageNotFound
@@ -24,7 +24,7 @@ from pybuild.builder.oci.registry.access import Access
 from pybuild.builder.outputs.files import replace_file
 from pybuild.builder.outputs.registry import Watch, push
 from pybuild.builder.platforms import parse_platform
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import DEFAULT_TAG, InvalidReference, Reference, parse_reference
 
 
@@ -51,7 +51,7 @@ def command(name: str, platform: str | None, digestfile: Path | None, *, all_tag
     tagged = name.endswith(f":{reference.tag}")
     if all_tags and tagged:
         raise RequestError("tag can't be used with --all-tags/-a")
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use():
             if not all_tags and not tagged and not flags["quiet"]:
@@ -65,7 +65,7 @@ def command(name: str, platform: str | None, digestfile: Path | None, *, all_tag
         replace_file(digestfile, f"{digest}\n".encode())
 
 
-def _tags(opened: Machine, reference: Reference) -> list[Reference]:
+def _tags(opened: Store, reference: Reference) -> list[Reference]:
     """Return the names in the store that are of this repository."""
     found = []
     for name, _ in opened.layout.entries():
@@ -81,7 +81,7 @@ def _tags(opened: Machine, reference: Reference) -> list[Reference]:
     return found
 
 
-def _listed(opened: Machine, reference: Reference) -> Descriptor:
+def _listed(opened: Store, reference: Reference) -> Descriptor:
     try:
         return find(opened, str(reference)).descriptor
     except ImageNotFound as error:
@@ -90,7 +90,7 @@ def _listed(opened: Machine, reference: Reference) -> Descriptor:
 
 
 def _push(
-    opened: Machine, reference: Reference, platform: Platform | None, *, form: PushForm, access: Access, quiet: bool
+    opened: Store, reference: Reference, platform: Platform | None, *, form: PushForm, access: Access, quiet: bool
 ) -> Digest:
     listed = _listed(opened, reference)
     descriptor = choose_manifest(opened.blobs, listed, platform) if platform else whole_or_present(opened.blobs, listed)

@@ -9,14 +9,14 @@ import click
 from pybuild.builder.cli.commands.store.df_images import HEADERS, image_usage
 from pybuild.builder.cli.format.listing import Row, listing
 from pybuild.builder.cli.housekeeping import limits, shown
-from pybuild.builder.cli.tools import Command, format_option, machine, root_option, say
+from pybuild.builder.cli.tools import Command, format_option, root_option, say, store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_duration, human_size
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.prune import gc
 from pybuild.builder.store.cache_mounts import cache_mounts, in_use
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 _HEADERS = {
     "Type": "TYPE",
@@ -47,7 +47,7 @@ def command(*, template: str | None, verbose: bool) -> None:
     ACTIVE is what images with a name need, and cache mounts that a step works with right now. What "prune -a" would
     remove is RECLAIMABLE. With -v all images and cache mounts are listed instead; --format is then of cache mounts.
     """
-    opened = machine()
+    opened = store()
     try:
         with opened.in_use():
             rows = [_row(usage) for usage in _usages(opened)]
@@ -78,16 +78,16 @@ def _tell(kept: str) -> None:
     )
 
 
-def reclaimable(opened: Machine) -> int:
+def reclaimable(opened: Store) -> int:
     """Return how many bytes ``prune -a`` would give back."""
     return sum(usage.size - usage.active for usage in _usages(opened))
 
 
-def _usages(opened: Machine) -> list[_Usage]:
+def _usages(opened: Store) -> list[_Usage]:
     return [_images(opened), _cache(opened), _mounts(opened), _snapshots(opened)]
 
 
-def _images(opened: Machine) -> _Usage:
+def _images(opened: Store) -> _Usage:
     entries = opened.layout.entries()
     digests = {descriptor.digest for _, descriptor in entries}
     named = {descriptor.digest for name, descriptor in entries if name}
@@ -95,7 +95,7 @@ def _images(opened: Machine) -> _Usage:
     return _Usage("Images", (len(digests), len(named)), _sizes(opened, gc.mark(opened).blobs), active)
 
 
-def _cache(opened: Machine) -> _Usage:
+def _cache(opened: Store) -> _Usage:
     """The cache has what records name, besides what images need."""
     records = [layers for _, layers, _ in opened.cache.records()]
     size = _sizes(opened, set(opened.blobs.digests()) - gc.mark(opened).blobs)
@@ -104,13 +104,13 @@ def _cache(opened: Machine) -> _Usage:
     return _Usage("Build Cache", (len(records), active), size, 0)
 
 
-def _mounts(opened: Machine) -> _Usage:
+def _mounts(opened: Store) -> _Usage:
     sizes = {mount: gc.disk_usage(mount.folder) for mount in cache_mounts(opened)}
     active = [mount for mount in sizes if in_use(mount, opened)]
     return _Usage("Cache Mounts", (len(sizes), len(active)), sum(sizes.values()), sum(sizes[mount] for mount in active))
 
 
-def _each_mount(opened: Machine) -> list[Row]:
+def _each_mount(opened: Store) -> list[Row]:
     return [
         {
             "Name": clean_line(mount.name.removeprefix("cache mount ")),
@@ -122,22 +122,22 @@ def _each_mount(opened: Machine) -> list[Row]:
     ]
 
 
-def _snapshots(opened: Machine) -> _Usage:
+def _snapshots(opened: Store) -> _Usage:
     sizes = {name: gc.snapshot_size(opened, name) for name in gc.snapshot_names(opened)}
     needed = gc.mark_images(opened, _named_images(opened)).snapshots
     active = {name: size for name, size in sizes.items() if name in needed}
     return _Usage("Unpacked Layers", (len(sizes), len(active)), sum(sizes.values()), sum(active.values()))
 
 
-def _named_images(opened: Machine) -> list[Descriptor]:
+def _named_images(opened: Store) -> list[Descriptor]:
     return [descriptor for name, descriptor in opened.layout.entries() if name]
 
 
-def _named_blobs(opened: Machine) -> set[Digest]:
+def _named_blobs(opened: Store) -> set[Digest]:
     return gc.mark_images(opened, _named_images(opened)).blobs
 
 
-def _sizes(opened: Machine, digests: Iterable[Digest]) -> int:
+def _sizes(opened: Store, digests: Iterable[Digest]) -> int:
     return sum(opened.blobs.path(digest).stat().st_size for digest in digests if opened.blobs.exists(digest))
 
 

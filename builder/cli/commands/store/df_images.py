@@ -7,7 +7,7 @@ from pybuild.builder.cli.commands.image.images import image_row
 from pybuild.builder.cli.format.listing import Row
 from pybuild.builder.display.units import human_size
 from pybuild.builder.oci.present import present_sizes
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 HEADERS = {
     "Repository": "REPOSITORY",
@@ -21,7 +21,7 @@ HEADERS = {
 }
 
 
-def image_usage(opened: Machine) -> list[Row]:
+def image_usage(opened: Store) -> list[Row]:
     """Return a row for each name of an image, and for each image without one."""
     entries = catalog(opened)
     sizes = {entry.descriptor.digest: present_sizes(opened.blobs, entry.descriptor) for entry in entries}

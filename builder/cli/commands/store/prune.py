@@ -10,12 +10,12 @@ from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.flags.prune import policy, prune_flags
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.housekeeping import limits
-from pybuild.builder.cli.tools import Command, machine, root_option, say
+from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_size
 from pybuild.builder.prune import gc
 from pybuild.builder.prune.eviction import evict
-from pybuild.builder.store.machine import Machine
+from pybuild.builder.store.store import Store
 
 _WARNING = {
     False: "images without a name, and what neither an image nor the build cache needs",
@@ -43,7 +43,7 @@ def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, **f
     builds, too. What a build uses meanwhile stays.
     """
     wanted = policy(flags)
-    opened = machine()
+    opened = store()
     try:
         if wanted.is_empty and not everything:
             wanted = limits(opened.root)
@@ -71,7 +71,7 @@ def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, **f
     return None
 
 
-def _drop_unnamed(opened: Machine) -> list[str]:
+def _drop_unnamed(opened: Store) -> list[str]:
     images = [str(descriptor.digest) for name, descriptor in opened.layout.entries() if not name]
     opened.layout.untag("")
     return images

@@ -38,8 +38,8 @@ def test_an_archive_holds_an_image_once_and_one_given_by_id_without_a_name(shop:
 
 
 def test_one_platform_can_be_saved_alone(shop: Shop, tmp_path: Path) -> None:
-    images = [tiny_image(shop.machine.blobs, {"x": b""}, platform=platform) for platform in (AMD64, ARM64)]
-    shop.machine.layout.tag("docker.io/library/multi:1", tiny_index(shop.machine.blobs, *images))
+    images = [tiny_image(shop.store.blobs, {"x": b""}, platform=platform) for platform in (AMD64, ARM64)]
+    shop.store.layout.tag("docker.io/library/multi:1", tiny_index(shop.store.blobs, *images))
     shop.run("save", "-o", str(tmp_path / "x.tar"), "--platform", "linux/arm64", "multi:1")
     with tarfile.open(tmp_path / "x.tar") as tar:
         index = tar.extractfile("index.json")
@@ -82,12 +82,12 @@ def test_a_folder_that_is_not_there_is_told_by_the_name_that_was_given(shop: Sho
 def test_a_failed_save_leaves_no_file(shop: Shop, tmp_path: Path) -> None:
     image = shop.image("tiny:1")
     layer = image.manifest.layers[0].digest
-    shop.machine.blobs.remove(layer)
+    shop.store.blobs.remove(layer)
     result = shop.run("save", "-o", str(tmp_path / "x.tar"), "tiny:1")
     assert result.code == 1
     assert os.listdir(tmp_path) == ["store"]
-    shop.machine.layout.untag("docker.io/library/tiny:1")
-    shop.machine.blobs.remove(image.descriptor.digest)
+    shop.store.layout.untag("docker.io/library/tiny:1")
+    shop.store.blobs.remove(image.descriptor.digest)
 
 
 def test_what_is_no_archive_is_refused_and_a_missing_file_is_told(shop: Shop, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_what_is_no_archive_is_refused_and_a_missing_file_is_told(shop: Shop, tm
 
 def test_archives_go_through_pipes(shop: Shop) -> None:
     image = shop.image("tiny:1")
-    command = [sys.executable, "-m", "pybuild", "--root", str(shop.machine.root)]
+    command = [sys.executable, "-m", "pybuild", "--root", str(shop.store.root)]
     saved = subprocess.run([*command, "save", "tiny:1"], capture_output=True, check=True, timeout=60)
     shop.run("rmi", "tiny:1")
     loaded = subprocess.run([*command, "load"], input=saved.stdout, capture_output=True, check=True, timeout=60)
@@ -110,8 +110,8 @@ def test_archives_go_through_pipes(shop: Shop) -> None:
 
 def multi(shop: Shop) -> list[Image]:
     """An index of the store under the name ``multi:1``."""
-    images = [tiny_image(shop.machine.blobs, {"x": p.architecture.encode()}, platform=p) for p in (AMD64, ARM64)]
-    shop.machine.layout.tag("docker.io/library/multi:1", tiny_index(shop.machine.blobs, *images))
+    images = [tiny_image(shop.store.blobs, {"x": p.architecture.encode()}, platform=p) for p in (AMD64, ARM64)]
+    shop.store.layout.tag("docker.io/library/multi:1", tiny_index(shop.store.blobs, *images))
     return images
 
 
@@ -128,7 +128,7 @@ def test_one_platform_of_an_archive_can_be_loaded(shop: Shop, tmp_path: Path) ->
 @pytest.mark.parametrize("kept", [0, 1])
 def test_of_an_index_that_is_not_whole_the_image_that_is_there_is_saved(shop: Shop, tmp_path: Path, kept: int) -> None:
     images = multi(shop)
-    shop.machine.blobs.remove(images[1 - kept].descriptor.digest)
+    shop.store.blobs.remove(images[1 - kept].descriptor.digest)
     result = shop.run("save", "-o", str(tmp_path / "x.tar"), "multi:1")
     platform = ("linux/amd64", "linux/arm64")[kept]
     assert (result.code, f"saving the one for {platform}" in result.err) == (0, True)

@@ -45,7 +45,7 @@ def test_a_pull_prints_what_scripts_know(shop: Shop, server: FakeRegistry, sourc
     assert shop.run("pull", name).lines == [f"1: Pulling from {APP}", f"{layer}: Already exists", *ending]
     assert shop.run("pull", "-q", name).out == f"{name}\n"
     assert shop.names() == [name]
-    assert validate(shop.machine.blobs, image.descriptor) == []
+    assert validate(shop.store.blobs, image.descriptor) == []
 
 
 def test_without_a_tag_it_is_latest(shop: Shop, server: FakeRegistry, source: BlobStore) -> None:
@@ -70,7 +70,7 @@ def test_all_tags_and_all_platforms_can_be_pulled(shop: Shop, server: FakeRegist
         server.add(source, APP, tag, index)
     assert shop.run("pull", "-a", "--all-platforms", f"{server.name}/{APP}").code == 0
     assert shop.names() == [f"{server.name}/{APP}:{tag}" for tag in "abc"]
-    assert validate(shop.machine.blobs, index) == []
+    assert validate(shop.store.blobs, index) == []
     assert shop.run("pull", "-a", f"{server.name}/{APP}:a").code == 2
     assert shop.run("pull", "--platform", "linux/arm64", "--all-platforms", f"{server.name}/{APP}:a").code == 2
 
@@ -79,7 +79,7 @@ def test_a_platform_can_be_chosen(shop: Shop, server: FakeRegistry, source: Blob
     arm = tiny_image(source, {"arm": b""}, platform=ARM64)
     server.add(source, APP, "1", tiny_index(source, tiny_image(source, {"amd": b""}), arm))
     assert shop.run("pull", "-q", "--platform", "arm64", f"{server.name}/{APP}:1").code == 0
-    assert shop.machine.blobs.has(arm.manifest.layers[0])
+    assert shop.store.blobs.has(arm.manifest.layers[0])
     # Of the index the store has one image only, which `validate_store` would miss.
     shop.run("rmi", f"{server.name}/{APP}:1")
 
@@ -128,7 +128,7 @@ def test_a_push_prints_what_scripts_know(shop: Shop, server: FakeRegistry) -> No
         f"{blob.digest.hex[:12]}: Pushed" for blob in (image.manifest.config, *image.manifest.layers)
     )
     assert lines[-1] == f"1: digest: {image.descriptor.digest} size: {image.descriptor.size}"
-    assert server.has(APP, shop.machine.blobs, "1", image.descriptor)
+    assert server.has(APP, shop.store.blobs, "1", image.descriptor)
     assert {line.partition(": ")[2] for line in shop.run("push", name).lines[1:-1]} == {"Layer already exists"}
     assert shop.run("push", "-q", name).out == f"{name}\n"
 
@@ -157,13 +157,13 @@ def test_all_tags_of_a_repository_are_pushed(shop: Shop, server: FakeRegistry) -
 
 
 def test_an_index_is_pushed_whole_or_for_one_platform(shop: Shop, server: FakeRegistry) -> None:
-    blobs = shop.machine.blobs
+    blobs = shop.store.blobs
     images = [
         tiny_image(blobs, {"x": platform.architecture.encode()}, platform=platform) for platform in (AMD64, ARM64)
     ]
     index = tiny_index(blobs, *images)
     name = f"{server.name}/{APP}:1"
-    shop.machine.layout.tag(name, index)
+    shop.store.layout.tag(name, index)
     assert shop.run("push", name).lines[-1].endswith(f"digest: {index.digest} size: {index.size}")
     assert server.has(APP, blobs, "1", index)
     assert shop.run("push", "--platform", "linux/arm64", name).code == 0
@@ -218,7 +218,7 @@ def test_an_image_is_pushed_in_another_form(shop: Shop, server: FakeRegistry, tm
     name = f"{server.name}/{APP}:1"
     shop.image("tiny:1")
     shop.run("tag", "tiny:1", name)
-    own = shop.machine.layout.resolve(name)
+    own = shop.store.layout.resolve(name)
     written = tmp_path / "digest"
 
     def pushed(*words: str) -> tuple[str, str]:
@@ -237,7 +237,7 @@ def test_an_image_is_pushed_in_another_form(shop: Shop, server: FakeRegistry, tm
         "application/vnd.oci.image.manifest.v1+json",
         "application/vnd.oci.image.layer.v1.tar+zstd",
     )
-    assert shop.machine.layout.resolve(name) == own
+    assert shop.store.layout.resolve(name) == own
     assert pushed()[0] == "application/vnd.oci.image.manifest.v1+json"
     assert written.read_text().strip() == str(own.digest if own else None)
     shop.run("prune", "-f")

@@ -25,7 +25,7 @@ def box(shop: Shop) -> Shop:
 @contextmanager
 def running(shop: Shop, *words: str) -> Iterator["subprocess.Popen[str]"]:
     """Run *words*, of which the last is a script, from the moment at which the script says that it is up."""
-    command = [sys.executable, "-m", "pybuild", "--root", str(shop.machine.root), "run", *words[:-1]]
+    command = [sys.executable, "-m", "pybuild", "--root", str(shop.store.root), "run", *words[:-1]]
     script = ("box", "sh", "-c", words[-1])
     with subprocess.Popen([*command, *script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:

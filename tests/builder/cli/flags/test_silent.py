@@ -41,7 +41,7 @@ def test_a_policy_says_when_the_registry_is_asked(shop: Shop) -> None:
         name = f"{server.name}/team/app:1"
         refused = shop.run("pull", "--policy=never", name)
         assert (refused.code, refused.err.startswith(f"ERROR: No such image: {name}")) == (1, True)
-        server.add(shop.machine.blobs, "team/app", "1", tiny_image(shop.machine.blobs, BASE).descriptor)
+        server.add(shop.store.blobs, "team/app", "1", tiny_image(shop.store.blobs, BASE).descriptor)
         assert shop.run("pull", "--policy=missing", name).code == 0
         asked = len(server.requests)
         for policy in ("missing", "never"):

@@ -9,9 +9,9 @@ from tests.builder.cli.conftest import Shop
 
 def dated(shop: Shop, name: str, created: str) -> None:
     image = shop.image("scratch:1")
-    other = write_image(shop.machine.blobs, replace(image.config, created=created), image.manifest.layers)
-    shop.machine.layout.untag("docker.io/library/scratch:1")
-    shop.machine.layout.tag(f"docker.io/library/{name}", other.descriptor)
+    other = write_image(shop.store.blobs, replace(image.config, created=created), image.manifest.layers)
+    shop.store.layout.untag("docker.io/library/scratch:1")
+    shop.store.layout.tag(f"docker.io/library/{name}", other.descriptor)
 
 
 @pytest.fixture

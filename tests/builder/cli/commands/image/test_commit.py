@@ -22,14 +22,14 @@ def _at_a_known_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def named(shop: Shop, name: str) -> Image:
-    descriptor = shop.machine.layout.resolve(f"docker.io/library/{name}")
+    descriptor = shop.store.layout.resolve(f"docker.io/library/{name}")
     assert descriptor is not None
-    return read_image(shop.machine.blobs, descriptor)
+    return read_image(shop.store.blobs, descriptor)
 
 
 def top(shop: Shop, image: Image) -> list[str]:
     """The paths in the uppermost layer."""
-    with shop.machine.blobs.open(image.manifest.layers[-1]) as stream:
+    with shop.store.blobs.open(image.manifest.layers[-1]) as stream:
         return [entry.path for entry in entries(stream)]
 
 
@@ -70,7 +70,7 @@ def test_what_was_changed_added_and_removed_is_one_layer(shop: Shop, tmp_path: P
     assert (image.config.config.cmd, image.config.config.env) == (("/new",), base.config.config.env)
     last = image.config.history[-1]
     assert (last.created_by, last.comment, last.author) == ("pybuild commit", "why", "me")
-    assert list((shop.machine.root / "trees").glob("tmp-*")) == []
+    assert list((shop.store.root / "trees").glob("tmp-*")) == []
     again = exported(shop, "out:1", tmp_path / "again")
     assert (again / "etc" / "motd").read_bytes() == b"changed\n"
     assert not (again / "etc" / "hosts").exists()
@@ -88,7 +88,7 @@ def test_when_nothing_differs_no_layer_is_added(shop: Shop, tmp_path: Path) -> N
 
 def test_an_archive_comes_from_standard_input_and_an_image_needs_no_name(shop: Shop) -> None:
     shop.image("tiny:1")
-    command = [sys.executable, "-m", "pybuild", "--root", str(shop.machine.root), "commit", "tiny:1", "-"]
+    command = [sys.executable, "-m", "pybuild", "--root", str(shop.store.root), "commit", "tiny:1", "-"]
     done = subprocess.run(command, input=tar_of({"only": b"1"}), capture_output=True, check=True, timeout=60)
     (entry,) = json.loads(shop.run("inspect", done.stdout.decode().strip()).out)
     assert entry["RepoTags"] == []
@@ -189,9 +189,9 @@ def test_files_of_these_names_count_where_no_container_was(shop: Shop, tmp_path:
 def test_a_time_that_lost_its_fraction_in_an_archive_is_no_change(shop: Shop, tmp_path: Path) -> None:
     shop.image("tiny:1", layers=(BASE, {"file": b"1"}))
     tree = exported(shop, "tiny:1", tmp_path / "tree")
-    snapshot = shop.machine.snapshot(named(shop, "tiny:1"))
+    snapshot = shop.store.snapshot(named(shop, "tiny:1"))
     assert snapshot is not None
-    for path in (shop.machine.root / "snapshots" / snapshot).rglob("file"):
+    for path in (shop.store.root / "snapshots" / snapshot).rglob("file"):
         # As in a snapshot that a step of this machine made.
         os.utime(path, ns=(0, path.stat().st_mtime_ns + 123_456_789))
     (tree / "new").write_bytes(b"2")

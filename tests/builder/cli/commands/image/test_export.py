@@ -23,7 +23,7 @@ def test_the_files_of_an_image_are_written_without_those_that_upper_layers_hide(
 
 def test_an_export_goes_through_a_pipe_and_import_takes_it(shop: Shop) -> None:
     shop.image("tiny:1")
-    command = [sys.executable, "-m", "pybuild", "--root", str(shop.machine.root)]
+    command = [sys.executable, "-m", "pybuild", "--root", str(shop.store.root)]
     for output in ((), ("-o", "-")):
         written = subprocess.run([*command, "export", *output, "tiny:1"], capture_output=True, check=True, timeout=60)
         assert files(written.stdout) == dict(BASE)
@@ -34,7 +34,7 @@ def test_an_export_goes_through_a_pipe_and_import_takes_it(shop: Shop) -> None:
 def test_a_terminal_gets_no_archive(shop: Shop) -> None:
     shop.image("tiny:1")
     ours, theirs = os.openpty()
-    command = [sys.executable, "-m", "pybuild", "--root", str(shop.machine.root), "export", "tiny:1"]
+    command = [sys.executable, "-m", "pybuild", "--root", str(shop.store.root), "export", "tiny:1"]
     done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     os.close(ours)
     os.close(theirs)
@@ -42,8 +42,8 @@ def test_a_terminal_gets_no_archive(shop: Shop) -> None:
 
 
 def test_a_platform_can_be_chosen(shop: Shop, tmp_path: Path) -> None:
-    images = [tiny_image(shop.machine.blobs, {"x": p.architecture.encode()}, platform=p) for p in (AMD64, ARM64)]
-    shop.machine.layout.tag("docker.io/library/multi:1", tiny_index(shop.machine.blobs, *images))
+    images = [tiny_image(shop.store.blobs, {"x": p.architecture.encode()}, platform=p) for p in (AMD64, ARM64)]
+    shop.store.layout.tag("docker.io/library/multi:1", tiny_index(shop.store.blobs, *images))
     assert shop.run("export", "--platform=arm64", "-o", str(tmp_path / "x.tar"), "multi:1").code == 0
     assert files((tmp_path / "x.tar").read_bytes()) == {"x": b"arm64"}
 

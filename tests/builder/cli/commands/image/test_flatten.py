@@ -33,11 +33,11 @@ def test_the_same_image_gives_the_same_layer(shop: Shop) -> None:
 
 
 def test_one_image_of_several_platforms_is_chosen(shop: Shop) -> None:
-    blobs = shop.machine.blobs
+    blobs = shop.store.blobs
     images = tiny_image(blobs, {"x": b""}), tiny_image(blobs, {"arm": b""}, platform=ARM64)
-    shop.machine.layout.tag("docker.io/library/both:latest", tiny_index(blobs, *images))
+    shop.store.layout.tag("docker.io/library/both:latest", tiny_index(blobs, *images))
     assert shop.run("flatten", "both", "--platform", "arm64", "-t", "flat").code == 0
-    descriptor = shop.machine.layout.resolve("docker.io/library/flat:latest")
+    descriptor = shop.store.layout.resolve("docker.io/library/flat:latest")
     assert descriptor is not None
     assert read_image(blobs, descriptor, ARM64).config.architecture == "arm64"
 
@@ -55,5 +55,5 @@ def test_what_cannot_be_is_refused(shop: Shop, words: list[str], code: int) -> N
 def test_a_layer_that_leads_out_of_its_tree_is_refused_or_stays_inside(shop: Shop) -> None:
     shop.image("tiny:1", layers=({"../../escaped": b"x"},))
     assert shop.run("flatten", "tiny:1", "-t", "flat").code == 0
-    assert not (shop.machine.root.parent / "escaped").exists()
-    assert not (shop.machine.root / "escaped").exists()
+    assert not (shop.store.root.parent / "escaped").exists()
+    assert not (shop.store.root / "escaped").exists()

@@ -10,8 +10,8 @@ from tests.helpers.images import ARM64, tiny_image, tiny_index
 
 def with_history(shop: Shop, *entries: History) -> None:
     image = shop.image()
-    other = write_image(shop.machine.blobs, replace(image.config, history=entries), image.manifest.layers)
-    shop.machine.layout.tag("docker.io/library/tiny:1", other.descriptor)
+    other = write_image(shop.store.blobs, replace(image.config, history=entries), image.manifest.layers)
+    shop.store.layout.tag("docker.io/library/tiny:1", other.descriptor)
 
 
 def test_steps_are_shown_from_the_newest_on(shop: Shop) -> None:
@@ -49,9 +49,9 @@ def test_a_history_that_names_more_layers_than_there_are_is_shown(shop: Shop) ->
 
 
 def test_one_image_of_several_platforms_is_chosen(shop: Shop) -> None:
-    blobs = shop.machine.blobs
+    blobs = shop.store.blobs
     images = tiny_image(blobs, {"x": b""}), tiny_image(blobs, {"x": b""}, {"y": b""}, platform=ARM64)
-    shop.machine.layout.tag("docker.io/library/both:latest", tiny_index(blobs, *images))
+    shop.store.layout.tag("docker.io/library/both:latest", tiny_index(blobs, *images))
     assert len(shop.run("history", "-q", "both", "--platform", "linux/arm64").lines) == 2
     assert len(shop.run("history", "-q", "both").lines) == 1
     assert shop.run("history", "both", "--platform", "s390x").code == 1

@@ -58,7 +58,7 @@ def test_templates_have_the_placeholders_and_functions_of_docker(shop: Shop) -> 
 
 def test_an_image_pulled_by_digest_has_no_tag(shop: Shop) -> None:
     image = shop.image("tiny:1")
-    shop.machine.layout.tag(f"registry.example/app@{image.descriptor.digest}", image.descriptor)
+    shop.store.layout.tag(f"registry.example/app@{image.descriptor.digest}", image.descriptor)
     rows = shop.run("images", "--format", "{{.Repository}} {{.Tag}}").lines
     assert rows == ["tiny 1", "registry.example/app <none>"]
 
@@ -70,10 +70,10 @@ def test_filters_that_are_none_are_refused(shop: Shop, text: str) -> None:
 
 def test_a_damaged_image_is_listed_too(shop: Shop) -> None:
     image = shop.image("tiny:1")
-    shop.machine.blobs.remove(image.id)
+    shop.store.blobs.remove(image.id)
     assert shop.run("images", "--format", "{{.Repository}} {{.Size}}").lines == ["tiny N/A"]
-    shop.machine.layout.untag("docker.io/library/tiny:1")
-    shop.machine.blobs.remove(image.descriptor.digest)
+    shop.store.layout.untag("docker.io/library/tiny:1")
+    shop.store.blobs.remove(image.descriptor.digest)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_a_damaged_image_is_listed_too(shop: Shop) -> None:
 )
 def test_an_image_of_an_impossible_time_does_not_spoil_the_list(shop: Shop, created: str) -> None:
     image = shop.image("tiny:1")
-    odd = write_image(shop.machine.blobs, replace(image.config, created=created), image.manifest.layers)
-    shop.machine.layout.tag("docker.io/library/odd:1", odd.descriptor)
+    odd = write_image(shop.store.blobs, replace(image.config, created=created), image.manifest.layers)
+    shop.store.layout.tag("docker.io/library/odd:1", odd.descriptor)
     for words in (("images",), ("images", "--tree"), ("images", "--filter", "before=tiny:1"), ("history", "odd:1")):
         assert (shop.run(*words).code, shop.run(*words).err) == (0, "")
     assert {line.split()[0] for line in shop.run("images").lines[1:]} == {"odd", "tiny"}
@@ -102,17 +102,17 @@ def test_the_age_of_an_image(moment: float | None, text: str) -> None:
 @pytest.fixture
 def images(shop: Shop) -> Iterator[list[Image]]:
     """An index under the name ``multi:1``, of which the image for arm64 is there and that for s390x is not."""
-    blobs = shop.machine.blobs
+    blobs = shop.store.blobs
     arm = tiny_image(blobs, {"x": b"1" * 5000}, {"shared": b"y" * 300}, platform=ARM64)
     other = tiny_image(blobs, {"z": b"2"}, platform=Platform(os="linux", architecture="s390x"))
-    shop.machine.layout.tag("docker.io/library/multi:1", tiny_index(blobs, arm, other))
+    shop.store.layout.tag("docker.io/library/multi:1", tiny_index(blobs, arm, other))
     blobs.remove(other.descriptor.digest)
     yield [arm, other]
-    shop.machine.layout.untag("docker.io/library/multi:1")
+    shop.store.layout.untag("docker.io/library/multi:1")
 
 
 def test_an_index_shows_the_image_that_is_there_and_what_all_of_it_takes(shop: Shop, images: list[Image]) -> None:
-    index = shop.machine.layout.resolve("docker.io/library/multi:1")
+    index = shop.store.layout.resolve("docker.io/library/multi:1")
     assert index is not None
     size = index.size + content_size(images[0])
     row = json.loads(shop.run("images", "--format", "json", "--no-trunc").out)

@@ -33,8 +33,8 @@ def test_a_missing_image_fails_and_the_others_are_shown(shop: Shop) -> None:
 
 
 def test_a_platform_can_be_chosen(shop: Shop) -> None:
-    images = [tiny_image(shop.machine.blobs, {"x": b""}, platform=platform) for platform in (AMD64, ARM64)]
-    shop.machine.layout.tag("docker.io/library/multi:1", tiny_index(shop.machine.blobs, *images))
+    images = [tiny_image(shop.store.blobs, {"x": b""}, platform=platform) for platform in (AMD64, ARM64)]
+    shop.store.layout.tag("docker.io/library/multi:1", tiny_index(shop.store.blobs, *images))
     result = shop.run("inspect", "--platform", "linux/arm64", "-f", "{{.Id}} {{.Architecture}}", "multi:1")
     assert result.lines == [f"{images[1].id} arm64"]
 

@@ -18,9 +18,9 @@ def inspected(shop: Shop, name: str) -> dict[str, Any]:
 
 
 def manifest(shop: Shop, name: str) -> dict[str, Any]:
-    descriptor = shop.machine.layout.resolve(f"docker.io/library/{name}:latest")
+    descriptor = shop.store.layout.resolve(f"docker.io/library/{name}:latest")
     assert descriptor is not None
-    document: dict[str, Any] = json.loads(shop.machine.blobs.read(descriptor))
+    document: dict[str, Any] = json.loads(shop.store.blobs.read(descriptor))
     return document
 
 
@@ -114,11 +114,11 @@ def test_what_is_no_layer_is_refused(shop: Shop, tmp_path: Path, content: bytes)
 
 
 def test_one_image_of_several_platforms_is_chosen(shop: Shop) -> None:
-    blobs = shop.machine.blobs
+    blobs = shop.store.blobs
     images = tiny_image(blobs, BASE), tiny_image(blobs, {"arm": b""}, platform=ARM64)
-    shop.machine.layout.tag("docker.io/library/both:latest", tiny_index(blobs, *images))
+    shop.store.layout.tag("docker.io/library/both:latest", tiny_index(blobs, *images))
     shop.run("mutate", "both", "-t", "new", "--platform", "arm64", "--env", "A=1")
-    descriptor = shop.machine.layout.resolve("docker.io/library/new:latest")
+    descriptor = shop.store.layout.resolve("docker.io/library/new:latest")
     assert descriptor is not None
     made = read_image(blobs, descriptor, ARM64)
     assert (made.config.architecture, made.config.diff_ids) == ("arm64", images[1].config.diff_ids)

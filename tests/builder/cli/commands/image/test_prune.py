@@ -11,13 +11,13 @@ from tests.builder.cli.conftest import Shop
 def test_images_without_a_name_go_and_the_rest_stays(shop: Shop) -> None:
     shop.image("tiny:1")
     gone = shop.image(layers=({"z": b"z"},))
-    shop.machine.blobs.put(b"stray", "text/plain")
+    shop.store.blobs.put(b"stray", "text/plain")
     result = shop.run("image", "prune", "-f")
     assert result.lines[:2] == ["Deleted Images:", f"deleted: {gone.id}"]
     assert result.lines[-1].startswith("Total reclaimed space: ")
     assert result.lines[-1] != "Total reclaimed space: 0B"
     assert shop.names() == ["docker.io/library/tiny:1"]
-    assert shop.machine.blobs.exists(Digest.of(b"stray"))
+    assert shop.store.blobs.exists(Digest.of(b"stray"))
     assert shop.run("image", "prune", "--force").lines == ["Total reclaimed space: 0B"]
     shop.run("prune", "-f")
 
@@ -26,7 +26,7 @@ def test_with_all_images_with_a_name_go_too(shop: Shop) -> None:
     image = shop.image("tiny:1", "tiny:2")
     result = shop.run("image", "prune", "-af")
     assert result.lines[1:4] == ["untagged: tiny:1", "untagged: tiny:2", f"deleted: {image.id}"]
-    assert list(shop.machine.blobs.digests()) == []
+    assert list(shop.store.blobs.digests()) == []
 
 
 @pytest.mark.parametrize(

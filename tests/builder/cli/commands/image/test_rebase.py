@@ -27,9 +27,9 @@ def layers(shop: Shop, name: str) -> list[str]:
 
 
 def annotations(shop: Shop, name: str) -> dict[str, str]:
-    descriptor = shop.machine.layout.resolve(f"docker.io/library/{name}")
+    descriptor = shop.store.layout.resolve(f"docker.io/library/{name}")
     assert descriptor is not None
-    document: dict[str, Any] = json.loads(shop.machine.blobs.read(descriptor))
+    document: dict[str, Any] = json.loads(shop.store.blobs.read(descriptor))
     found: dict[str, str] = document["annotations"]
     return found
 
@@ -63,9 +63,9 @@ def test_a_name_alone_is_looked_up_and_still_checked(bases: Shop) -> None:
 
 
 def test_the_base_of_the_platform_of_the_image_is_taken(bases: Shop) -> None:
-    blobs = bases.machine.blobs
+    blobs = bases.store.blobs
     images = tiny_image(blobs, NEW), tiny_image(blobs, {"arm": b""}, platform=ARM64)
-    bases.machine.layout.tag("docker.io/library/both:latest", tiny_index(blobs, *images))
+    bases.store.layout.tag("docker.io/library/both:latest", tiny_index(blobs, *images))
     assert rebase(bases, "app:1", "--old-base", "base:1", "--onto", "both").code == 0
     assert annotations(bases, "app:2")[BASE_DIGEST] == str(images[0].descriptor.digest)
 

@@ -14,7 +14,7 @@ def test_taking_one_of_two_names_keeps_the_image(shop: Shop) -> None:
 def test_with_its_last_name_an_image_and_its_blobs_go(shop: Shop) -> None:
     image = shop.image("tiny:1")
     assert shop.run("rmi", "tiny:1").lines == ["Untagged: tiny:1", f"Deleted: {image.id}"]
-    assert list(shop.machine.blobs.digests()) == []
+    assert list(shop.store.blobs.digests()) == []
 
 
 def test_blobs_that_another_image_or_the_cache_needs_stay(shop: Shop) -> None:
@@ -24,9 +24,9 @@ def test_blobs_that_another_image_or_the_cache_needs_stay(shop: Shop) -> None:
     assert shop.run("inspect", "other:1").code == 0
     layer = other.manifest.layers[1]
     record = BuiltLayer(str(other.config.diff_ids[1]), str(layer.digest), layer.size, layer.media_type)
-    shop.machine.cache.put_record(Digest.of(b"key"), (record,))
+    shop.store.cache.put_record(Digest.of(b"key"), (record,))
     shop.run("rmi", "other:1")
-    assert list(shop.machine.blobs.digests()) == [layer.digest]
+    assert list(shop.store.blobs.digests()) == [layer.digest]
 
 
 def test_an_id_stands_for_an_image_and_several_names_need_force(shop: Shop) -> None:
@@ -45,7 +45,7 @@ def test_an_id_stands_for_an_image_and_several_names_need_force(shop: Shop) -> N
 def test_an_image_without_a_name_is_removed_by_its_id(shop: Shop) -> None:
     image = shop.image()
     assert shop.run("rmi", str(image.id)).lines == [f"Deleted: {image.id}"]
-    assert shop.machine.layout.entries() == ()
+    assert shop.store.layout.entries() == ()
 
 
 def test_a_name_that_is_not_there_fails_and_the_others_are_removed(shop: Shop) -> None:
@@ -59,7 +59,7 @@ def test_a_name_that_is_not_there_fails_and_the_others_are_removed(shop: Shop) -
 def test_blobs_can_be_left_to_the_next_prune(shop: Shop) -> None:
     shop.image("tiny:1")
     shop.run("rmi", "--no-prune", "tiny:1")
-    assert len(list(shop.machine.blobs.digests())) == 3
+    assert len(list(shop.store.blobs.digests())) == 3
 
 
 def test_with_force_it_is_no_failure_that_there_is_no_such_image(shop: Shop) -> None:
@@ -68,15 +68,15 @@ def test_with_force_it_is_no_failure_that_there_is_no_such_image(shop: Shop) -> 
 
 
 def test_the_image_for_one_platform_is_taken_out_of_an_index(shop: Shop) -> None:
-    here, there = (tiny_image(shop.machine.blobs, {"x": b""}, platform=platform) for platform in (AMD64, ARM64))
-    shop.machine.layout.tag("docker.io/library/multi:1", tiny_index(shop.machine.blobs, here, there))
+    here, there = (tiny_image(shop.store.blobs, {"x": b""}, platform=platform) for platform in (AMD64, ARM64))
+    shop.store.layout.tag("docker.io/library/multi:1", tiny_index(shop.store.blobs, here, there))
     result = shop.run("rmi", "--platform", "linux/arm64", "multi:1")
     assert (result.code, result.lines) == (0, [f"Deleted: {there.descriptor.digest}"])
-    assert not shop.machine.blobs.exists(there.id)
+    assert not shop.store.blobs.exists(there.id)
     assert shop.run("inspect", "-f", "{{.Architecture}}", "multi:1").out == "amd64\n"
     assert shop.run("rmi", "--platform", "linux/s390x", "multi:1").code == 1
     assert shop.run("rmi", "--platform", "linux/amd64", "multi:1").lines[0] == "Untagged: multi:1"
-    assert list(shop.machine.blobs.digests()) == []
+    assert list(shop.store.blobs.digests()) == []
 
 
 def test_an_image_for_another_platform_is_not_removed(shop: Shop) -> None:
@@ -87,8 +87,8 @@ def test_an_image_for_another_platform_is_not_removed(shop: Shop) -> None:
 
 def test_nothing_is_removed_from_a_store_of_a_newer_pybuild(shop: Shop) -> None:
     shop.image("tiny:1")
-    shop.machine.database.run(f"PRAGMA user_version={VERSION + 1}")
-    shop.machine.database.close()
+    shop.store.database.run(f"PRAGMA user_version={VERSION + 1}")
+    shop.store.database.close()
     refused = shop.run("rmi", "tiny:1")
     assert (refused.code, refused.out) == (3, "")
     assert "a newer pybuild made this store" in refused.err

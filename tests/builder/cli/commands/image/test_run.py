@@ -39,7 +39,7 @@ NOTHING: dict[str, Any] = {
 
 
 def asked(shop: Shop, env: dict[str, str] | None = None, container: ContainerConfig = CONFIG, **flags: object) -> Spec:
-    image = tiny_image(shop.machine.blobs, {"x": b""}, container=container)
+    image = tiny_image(shop.store.blobs, {"x": b""}, container=container)
     return spec(image, ROOT, NOTHING | flags, env or {})
 
 
@@ -114,7 +114,7 @@ def box(shop: Shop) -> Shop:
 
 
 def run(shop: Shop, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "pybuild", "--root", str(shop.machine.root), "run", *words]
+    command = [sys.executable, "-m", "pybuild", "--root", str(shop.store.root), "run", *words]
     return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -159,4 +159,4 @@ def test_volumes_are_shown_and_what_is_written_elsewhere_is_gone(box: Shop, tmp_
     assert (done.returncode, done.stdout) == (1, "hi\n")
     assert (tmp_path / "v" / "f").read_text() == "hi\n"
     assert run(box, "box", "ls", "/new").returncode == 1
-    assert len(box.machine.snapshots.names()) == 1
+    assert len(box.store.snapshots.names()) == 1

@@ -38,17 +38,17 @@ def images(blobs: BlobStore) -> list[Image]:
 @pytest.fixture
 def members(shop: Shop) -> list[Image]:
     """Images for two platforms, ``amd64:1`` and ``arm64:1``."""
-    made = images(shop.machine.blobs)
+    made = images(shop.store.blobs)
     for image in made:
-        shop.machine.layout.tag(f"docker.io/library/{image.config.architecture}:1", image.descriptor)
+        shop.store.layout.tag(f"docker.io/library/{image.config.architecture}:1", image.descriptor)
     return made
 
 
 def index_of(shop: Shop, name: str = FULL) -> tuple[Descriptor, Index]:
-    descriptor = shop.machine.layout.resolve(name)
+    descriptor = shop.store.layout.resolve(name)
     assert descriptor is not None
-    assert validate(shop.machine.blobs, descriptor) == []
-    return descriptor, Index.from_json(shop.machine.blobs.read(descriptor))
+    assert validate(shop.store.blobs, descriptor) == []
+    return descriptor, Index.from_json(shop.store.blobs.read(descriptor))
 
 
 def test_images_of_the_store_become_an_index(shop: Shop, members: list[Image]) -> None:
@@ -64,8 +64,8 @@ def test_an_index_is_amended_only_when_asked(shop: Shop, members: list[Image]) -
     shop.run("manifest", "create", "multi", "amd64:1")
     result = shop.run("manifest", "create", "multi", "arm64:1")
     assert (result.code, "is an index already" in result.err) == (2, True)
-    newer = tiny_image(shop.machine.blobs, {"x": b"newer"})
-    shop.machine.layout.tag("docker.io/library/newer:1", newer.descriptor)
+    newer = tiny_image(shop.store.blobs, {"x": b"newer"})
+    shop.store.layout.tag("docker.io/library/newer:1", newer.descriptor)
     assert shop.run("manifest", "create", "--amend", "multi", "arm64:1", "newer:1").code == 0
     _, index = index_of(shop)
     assert [entry.digest for entry in index.manifests] == [members[1].descriptor.digest, newer.descriptor.digest]
@@ -124,7 +124,7 @@ def test_what_the_index_says_of_an_image_can_be_changed(shop: Shop, members: lis
 def test_an_index_and_a_manifest_are_shown_as_they_are(shop: Shop, members: list[Image]) -> None:
     shop.run("manifest", "create", "multi", "amd64:1", "arm64:1")
     descriptor, _ = index_of(shop)
-    raw = shop.machine.blobs.read(descriptor).decode()
+    raw = shop.store.blobs.read(descriptor).decode()
     assert shop.run("manifest", "inspect", "--raw", "multi").out == raw
     assert json.loads(shop.run("manifest", "inspect", "multi").out) == json.loads(raw)
     shown = json.loads(shop.run("manifest", "inspect", "amd64:1").out)
@@ -154,9 +154,9 @@ def test_an_index_is_pushed_whole(shop: Shop, server: FakeRegistry, members: lis
     result = shop.run("manifest", "push", "--digestfile", str(tmp_path / "digest"), name)
     assert result.lines == [str(descriptor.digest)]
     assert (tmp_path / "digest").read_text().strip() == str(descriptor.digest)
-    assert server.has("team/app", shop.machine.blobs, "1", descriptor)
+    assert server.has("team/app", shop.store.blobs, "1", descriptor)
     assert shop.run("manifest", "push", "--purge", name, f"docker://{server.name}/other/app:2").code == 0
-    assert server.has("other/app", shop.machine.blobs, "2", descriptor)
+    assert server.has("other/app", shop.store.blobs, "2", descriptor)
     assert name not in shop.names()
 
 
@@ -183,9 +183,9 @@ def test_an_index_is_pushed_whole(shop: Shop, server: FakeRegistry, members: lis
 def test_what_cannot_be_done_is_told(
     shop: Shop, members: list[Image], words: tuple[str, ...], code: int, problem: str
 ) -> None:
-    again = tiny_image(shop.machine.blobs, {"again": b""})
-    shop.machine.layout.tag("docker.io/library/again:1", again.descriptor)
-    shop.machine.layout.tag("docker.io/library/made:latest", tiny_index(shop.machine.blobs, members[0]))
+    again = tiny_image(shop.store.blobs, {"again": b""})
+    shop.store.layout.tag("docker.io/library/again:1", again.descriptor)
+    shop.store.layout.tag("docker.io/library/made:latest", tiny_index(shop.store.blobs, members[0]))
     result = shop.run("manifest", *words)
     assert (result.code, problem in result.err) == (code, True), result.err
 

@@ -117,8 +117,8 @@ def test_of_an_index_one_image_is_taken(
 
 
 def test_an_image_for_another_platform_is_copied_when_there_is_no_other(shop: Shop, tmp_path: Path) -> None:
-    arm = tiny_image(shop.machine.blobs, BASE, platform=ARM64)
-    shop.machine.layout.tag("docker.io/library/arm:1", arm.descriptor)
+    arm = tiny_image(shop.store.blobs, BASE, platform=ARM64)
+    shop.store.layout.tag("docker.io/library/arm:1", arm.descriptor)
     assert copied(shop, "arm:1", f"oci:{tmp_path / 'x'}") == str(arm.descriptor.digest)
 
 
@@ -143,8 +143,8 @@ def test_between_registries_nothing_is_kept_and_nothing_is_sent_twice(
     assert copied(shop, *words) == str(index.digest)
     assert other.has("x/y", source, "2", index)
     layers = {item.digest for item in reachable(source, index) if media.layer_compression(item.media_type)}
-    assert not any(shop.machine.blobs.exists(digest) for digest in layers)
-    assert list(shop.machine.root.glob("copying/parts/blobs/*/*")) == []
+    assert not any(shop.store.blobs.exists(digest) for digest in layers)
+    assert list(shop.store.root.glob("copying/parts/blobs/*/*")) == []
     server.requests.clear()
     assert shop.run("copy", *words).out.count("Layer already exists") == 6
     assert not [path for path in server.paths() if "/blobs/" in path]
@@ -203,8 +203,8 @@ def plain_image(blobs: BlobStore) -> Image:
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_an_oci_archive_keeps_digests_also_of_plain_layers(shop: Shop, tmp_path: Path, *, packed: bool) -> None:
-    image = plain_image(shop.machine.blobs)
-    shop.machine.layout.tag("docker.io/library/a:1", image.descriptor)
+    image = plain_image(shop.store.blobs)
+    shop.store.layout.tag("docker.io/library/a:1", image.descriptor)
     archive = tmp_path / "x.tar"
     assert copied(shop, "a:1", f"oci-archive:{archive}:it") == str(image.descriptor.digest)
     with tarfile.open(archive) as tar:
@@ -213,7 +213,7 @@ def test_an_oci_archive_keeps_digests_also_of_plain_layers(shop: Shop, tmp_path:
         archive.write_bytes(gzip.compress(archive.read_bytes()))
     assert copied(shop, f"oci-archive:{archive}:it", f"oci:{tmp_path / 'y'}") == str(image.descriptor.digest)
     assert validate(BlobStore(tmp_path / "y"), image.descriptor) == []
-    assert list((shop.machine.root / "copying").iterdir()) == []
+    assert list((shop.store.root / "copying").iterdir()) == []
 
 
 def test_an_archive_of_an_old_docker_becomes_an_image_of_the_same_id(
@@ -221,10 +221,10 @@ def test_an_archive_of_an_old_docker_becomes_an_image_of_the_same_id(
 ) -> None:
     (tmp_path / "x.tar").write_bytes(docker_archive(["a:1", "b:2"], BASE, {"c": b"d"}))
     assert shop.run("load", "-q", "-i", str(tmp_path / "x.tar")).code == 0
-    expected = read_image(shop.machine.blobs, Layout(shop.machine.root).resolve("docker.io/library/a:1"))
+    expected = read_image(shop.store.blobs, Layout(shop.store.root).resolve("docker.io/library/a:1"))
     digest = copied(shop, f"docker-archive:{tmp_path / 'x.tar'}:b:2", f"docker://{server.name}/{APP}:1")
     assert digest == str(expected.descriptor.digest)
-    assert server.has(APP, shop.machine.blobs, "1", expected.descriptor)
+    assert server.has(APP, shop.store.blobs, "1", expected.descriptor)
     result = shop.run("copy", f"docker-archive:{tmp_path / 'x.tar'}:c:1", "d:1")
     assert (result.code, "it has a:1, b:2" in result.err) == (2, True)
 
@@ -341,7 +341,7 @@ def test_an_archive_that_is_no_layout_is_told(shop: Shop, tmp_path: Path) -> Non
 
 
 def test_collecting_garbage_removes_what_a_copy_left(shop: Shop) -> None:
-    folder = shop.machine.root / "copying" / "archive-x"
+    folder = shop.store.root / "copying" / "archive-x"
     folder.mkdir(parents=True)
     (folder / "file").write_text("left")
     assert shop.run("prune", "-f").code == 0

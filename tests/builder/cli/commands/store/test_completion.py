@@ -56,7 +56,7 @@ def home(shop: Shop, tmp_path: Path) -> Path:
 
 def environment(home: Path, shop: Shop) -> dict[str, str]:
     path = f"{home.parent / 'bin'}:{os.environ['PATH']}"
-    root = os.fspath(shop.machine.root)
+    root = os.fspath(shop.store.root)
     return {"PATH": path, "HOME": os.fspath(home), "PYBUILD_ROOT": root, "TERM": "dumb", "LC_ALL": "C.UTF-8"}
 
 

@@ -3,16 +3,16 @@ import re
 
 from pybuild.builder.display.units import human_size
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.store.machine import image_layers
+from pybuild.builder.store.store import image_layers
 from tests.builder.cli.conftest import BASE, Shop
 
 
 def test_the_store_is_told_by_kind(shop: Shop) -> None:
     named = shop.image("tiny:1")
     dangling = shop.image(layers=({"z": b"z" * 3000},))
-    shop.machine.cache.put_record(Digest.of(b"one"), image_layers(named))
-    shop.machine.cache.put_record(Digest.of(b"two"), image_layers(dangling))
-    shop.machine.snapshot(named)
+    shop.store.cache.put_record(Digest.of(b"one"), image_layers(named))
+    shop.store.cache.put_record(Digest.of(b"two"), image_layers(dangling))
+    shop.store.snapshot(named)
     assert shop.run("df").lines[0].split() == ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]
     rows = {row["Type"]: row for row in map(json.loads, shop.run("df", "--format", "json").lines)}
     assert (rows["Images"]["TotalCount"], rows["Images"]["Active"]) == ("2", "1")

@@ -6,16 +6,16 @@ import pytest
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.oci.model import chain_ids
 from pybuild.builder.store.directory import default_root
-from pybuild.builder.store.machine import image_layers, open_machine
+from pybuild.builder.store.store import image_layers, open_store
 from pybuild.runtime.paths.filelock import MARK
 from pybuild.runtime.paths.safepath import Root
 from tests.helpers.images import tiny_image
 
 
 @pytest.fixture(params=["overlay", "copying"])
-def machine(tmp_path, request, monkeypatch):
+def store(tmp_path, request, monkeypatch):
     monkeypatch.setenv("PYBUILD_SNAPSHOTTER", request.param)
-    opened = open_machine(tmp_path / "store")
+    opened = open_store(tmp_path / "store")
     yield opened
     opened.close()
 
@@ -36,51 +36,51 @@ def test_without_a_wish_the_root_depends_on_the_user(monkeypatch, tmp_path):
     assert default_root() != tmp_path / "pybuild"
 
 
-def test_a_store_is_private_to_its_owner(machine):
-    for folder in (machine.root, machine.root / "cache-mounts", machine.root / "locks", machine.root / "tmp"):
+def test_a_store_is_private_to_its_owner(store):
+    for folder in (store.root, store.root / "cache-mounts", store.root / "locks", store.root / "tmp"):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_opening_a_store_again_keeps_what_is_in_it(machine):
-    image = tiny_image(machine.blobs, {"f": b"1"})
-    again = open_machine(machine.root)
+def test_opening_a_store_again_keeps_what_is_in_it(store):
+    image = tiny_image(store.blobs, {"f": b"1"})
+    again = open_store(store.root)
     assert again.blobs.exists(image.descriptor.digest)
     again.close()
 
 
-def test_a_snapshot_of_an_image_is_the_sum_of_its_layers(machine):
-    image = tiny_image(machine.blobs, {"a": b"1", "b": b"1"}, {"b": b"2", ".wh.a": b""})
-    name = machine.snapshot(image)
+def test_a_snapshot_of_an_image_is_the_sum_of_its_layers(store):
+    image = tiny_image(store.blobs, {"a": b"1", "b": b"1"}, {"b": b"2", ".wh.a": b""})
+    name = store.snapshot(image)
     assert name == chain_ids(image.config.diff_ids)[-1]
-    with Root(machine.snapshots.open(name)) as root:
+    with Root(store.snapshots.open(name)) as root:
         assert [entry.name for entry in root.scan("")] == ["b"]
 
 
-def test_an_image_without_layers_has_no_snapshot(machine):
-    assert machine.unpack(()) is None
+def test_an_image_without_layers_has_no_snapshot(store):
+    assert store.unpack(()) is None
 
 
-def test_only_what_is_missing_is_unpacked(machine):
-    image = tiny_image(machine.blobs, {"a": b"1"}, {"b": b"2"})
+def test_only_what_is_missing_is_unpacked(store):
+    image = tiny_image(store.blobs, {"a": b"1"}, {"b": b"2"})
     layers = image_layers(image)
-    machine.unpack(layers[:1])
-    machine.blobs.remove(layers[0].descriptor.digest)
-    assert machine.unpack(layers) in machine.snapshots.names()
-    assert len(machine.snapshots.names()) == 2
+    store.unpack(layers[:1])
+    store.blobs.remove(layers[0].descriptor.digest)
+    assert store.unpack(layers) in store.snapshots.names()
+    assert len(store.snapshots.names()) == 2
 
 
-def test_a_layer_that_is_not_what_its_diff_id_says_leaves_no_snapshot(machine):
-    good, other = (image_layers(tiny_image(machine.blobs, {name: b"1"}))[0] for name in "ab")
+def test_a_layer_that_is_not_what_its_diff_id_says_leaves_no_snapshot(store):
+    good, other = (image_layers(tiny_image(store.blobs, {name: b"1"}))[0] for name in "ab")
     lie = type(good)(good.diff_id, other.digest, other.size, other.media_type)
     with pytest.raises(OciError, match="diff ID"):
-        machine.unpack((lie,))
-    assert machine.snapshots.names() == ()
+        store.unpack((lie,))
+    assert store.snapshots.names() == ()
 
 
-def test_builds_share_a_store_and_a_collection_has_it_alone(machine):
-    with machine.in_use(), machine.in_use():
+def test_builds_share_a_store_and_a_collection_has_it_alone(store):
+    with store.in_use(), store.in_use():
         pass
-    with machine.collecting():
+    with store.collecting():
         pass
 
 
@@ -90,5 +90,5 @@ def test_opening_a_store_removes_what_killed_builders_left_in_the_temporary_dire
     for name in ("pybuild-killed", "pybuild-of-a-user"):
         (place / name / "d").mkdir(parents=True)
     (place / "pybuild-killed" / MARK).touch()
-    open_machine(tmp_path / "store").close()
+    open_store(tmp_path / "store").close()
     assert [left.name for left in place.iterdir()] == ["pybuild-of-a-user"]

@@ -1,4 +1,4 @@
-"""The machine: the ports through which a build reaches the store and the host, made once at the edge.
+"""The store of a build: blobs, names, cache, snapshots and locks, opened once at the edge.
 
     <root>/oci-layout index.json blobs/     an OCI image layout (`builder.oci.layout`, `builder.oci.blobs`)
     <root>/pybuild.db                       what can be computed again (`builder.store.database`)
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pybuild.builder.store.layer_times import LayerTimes
 
 
-class Machine:
+class Store:
     """Blob store, names, cache and snapshots of one store. Close it when done."""
 
     def __init__(self, root: Path) -> None:
@@ -230,7 +230,7 @@ def image_layers(image: Image) -> Layers:
     )
 
 
-def open_machine(root: Path | None = None) -> Machine:
+def open_store(root: Path | None = None) -> Store:
     """Open the store at *root*, making it when it is not there.
 
     Raises:
@@ -243,30 +243,28 @@ def open_machine(root: Path | None = None) -> Machine:
         need_utf8()
     folder = (root or default_root()).absolute()
     writable = prepare(folder)
-    machine = Machine(folder)
+    store = Store(folder)
     if writable:
-        _sweep(machine)
+        _sweep(store)
         if is_suspect(folder / "pybuild.db"):
-            _replace_database(machine)
-    return machine
+            _replace_database(store)
+    return store
 
 
-def _sweep(machine: Machine) -> None:
+def _sweep(store: Store) -> None:
     """Remove what killed users of the store left; downloads that were cut off stay, to be gone on with."""
-    machine.locks.make_lasting()
-    machine.blobs.sweep(parts=False)
-    machine.locks.sweep()
-    leases.sweep(machine.root / "locks")
+    store.locks.make_lasting()
+    store.blobs.sweep(parts=False)
+    store.locks.sweep()
+    leases.sweep(store.root / "locks")
     # Not asked of tempfile, which is slow to import.
     sweep_marked(Path(os.environ.get("TMPDIR") or "/tmp"), "pybuild-")  # noqa: S108 - only marked ones of this user
 
 
-def _replace_database(machine: Machine) -> None:
-    path = machine.root / "pybuild.db"
+def _replace_database(store: Store) -> None:
+    path = store.root / "pybuild.db"
     # Who works with it now may still read its rows; it is set aside when nobody does.
-    with suppress(Cancelled), machine.locks.exclusive(LASTING, lambda: True):
-        target = None if leases.is_used(machine.root / "locks") else set_aside(path)
+    with suppress(Cancelled), store.locks.exclusive(LASTING, lambda: True):
+        target = None if leases.is_used(store.root / "locks") else set_aside(path)
         if target is not None:
-            machine.tell(
-                f"{path} was damaged, or no database of pybuild: it is now {target.name}, and a new one is made"
-            )
+            store.tell(f"{path} was damaged, or no database of pybuild: it is now {target.name}, and a new one is made")
