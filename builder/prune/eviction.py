@@ -69,7 +69,7 @@ class _Record:
 def evict(store: Store, policy: Policy) -> Freed:
     """Forget records and remove cache mounts as *policy* says, those that were used longest ago first.
 
-    What records named goes with the next `builder.prune.gc.collect`. The caller holds `Machine.collecting`.
+    What records named goes with the next `builder.prune.gc.collect`. The caller holds `Store.collecting`.
     """
     sizes: dict[str, int] = {}
     found = sorted((*_records(store, sizes), *_mounts(store, sizes)), key=lambda record: record.used)

@@ -1,7 +1,7 @@
 """What in the store is still needed, and removing the rest.
 
 Kept are the images that are listed in the layout, with all their documents and layers, and what cache records name.
-A record whose blobs are gone is a miss already and is dropped. Who removes is alone in that (`Machine.collecting`), not
+A record whose blobs are gone is a miss already and is dropped. Who removes is alone in that (`Store.collecting`), not
 in the store: what builders and other users rely on they have claimed (`builder.store.leases`), and it stays.
 """
 
@@ -83,7 +83,7 @@ def mark(store: Store) -> Marked:
 def collect(store: Store, *, everything: bool = False) -> Freed:
     """Remove what nothing needs. With *everything*, cache records and cache mounts count for nothing and go, too.
 
-    The caller holds `Machine.collecting`. Interrupted at any point, the store is whole: records go before their blobs,
+    The caller holds `Store.collecting`. Interrupted at any point, the store is whole: records go before their blobs,
     snapshots before their parents.
     """
     freed = Freed()

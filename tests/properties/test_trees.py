@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pybuild.builder.content.trees import EmptyTree, IndexTree, SnapshotTree
-from pybuild.builder.store.store import open_machine
+from pybuild.builder.store.store import open_store
 from pybuild.runtime.paths.safepath import Root
 from tests.builder.content.test_trees import folder, layer_of, member
 
@@ -51,16 +51,16 @@ def changes(old, new, number, opaque):
 def test_the_index_and_the_snapshot_of_a_stack_agree(stack, opaque):
     with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYBUILD_SNAPSHOTTER", "copying")
-        machine = open_machine(Path(place) / "store")
+        store = open_store(Path(place) / "store")
         old, layers = {}, []
         for number, tree in enumerate(map(completed, stack)):
-            layers.append(layer_of(machine, *changes(old, tree, number, opaque)))
+            layers.append(layer_of(store, *changes(old, tree, number, opaque)))
             old = tree
-        index = IndexTree(tuple(layers), machine.database, machine.blobs, EmptyTree())
-        with Root(machine.snapshots.open(machine.unpack(tuple(layers)))) as root:
+        index = IndexTree(tuple(layers), store.database, store.blobs, EmptyTree())
+        with Root(store.snapshots.open(store.unpack(tuple(layers)))) as root:
             snapshot = SnapshotTree(root)
             for path in PATHS:
                 parent = path.rpartition("/")[0]
                 if not parent or old.get(parent) == "folder":
                     assert index.lstat(path) == snapshot.lstat(path)
-        machine.close()
+        store.close()
