@@ -30,8 +30,12 @@ def mkdir(op: Mkdir, job: Job) -> BuiltLayer:
 
 def _check_above(writer: TreeWriter, path: str) -> None:
     """Raise BuildError when *path*, which is not there, leads through something that is no directory."""
-    above = path.rpartition("/")[0]
-    while above and (node := writer.lstat(above)) is None:
-        above = above.rpartition("/")[0]
-    if above and node is not None and node.kind != FOLDER:
-        raise BuildError(f"mkdir /{path}: /{above} is not a directory", hint=_HINT)
+    above = ""
+    # From the top: below the first directory that is missing there is nothing to ask for.
+    for name in path.split("/")[:-1]:
+        above = f"{above}/{name}".lstrip("/")
+        node = writer.lstat(above)
+        if node is None:
+            return
+        if node.kind != FOLDER:
+            raise BuildError(f"mkdir /{path}: /{above} is not a directory", hint=_HINT)
