@@ -112,7 +112,10 @@ class CacheSpec:
 
     def flag(self, key: str) -> bool:
         """Tell whether an option is switched on."""
-        return self.option(key).lower() in {"true", "1"}
+        from pybuild.grammar.golang import parse_bool
+
+        text = self.option(key)
+        return text != "" and parse_bool(text)
 
 
 @frozen

@@ -14,6 +14,7 @@ from pybuild.builder.progress import Warned
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import CacheSpec, Request
 from pybuild.builder.store.store import Store
+from pybuild.grammar.golang import parse_bool
 
 _AT_ONCE = 4
 
@@ -60,11 +61,16 @@ def inline(finished: Finished, request: Request, store: Store) -> str:
 
 def _remembered(spec: CacheSpec, finished: Finished, store: Store, reporter: Reporter) -> Remembered:
     mounts: tuple[Mount, ...] = ()
-    if (wanted := spec.option("mounts")) not in {"", "false", "0"}:
+    wanted = spec.option("mounts")
+    try:
+        ids, some = frozenset[str](), wanted != "" and parse_bool(wanted)
+    except ValueError:
+        # Not a boolean, so it names the mounts.
+        ids, some = frozenset(wanted.split(";")), True
+    if some:
         from pybuild.builder.caches.mounts import mount_names, packed
 
-        ids = None if spec.flag("mounts") else frozenset(wanted.split(";"))
-        names = mount_names(finished, store, lambda name: ids is None or name in ids)
+        names = mount_names(finished, store, lambda name: not ids or name in ids)
         with reporter.step(f"packing {len(names)} cache mounts"):
             mounts = tuple(packed(names, store, lambda text: reporter.progress(Warned(message=text))))
     return gather(finished, store, everything=spec.option("mode") == "max", mounts=mounts)

@@ -23,13 +23,13 @@ from pybuild.builder.caches.places import Status, Tell, telling, untold
 from pybuild.builder.oci.errors import ImageNotFound, OciError, SizeMismatch
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.registry.wire.retry import Retry
+from pybuild.builder.options import is_true
 from pybuild.builder.request import CacheSpec
 from pybuild.builder.store.store import Store
 from pybuild.grammar.golang import parse_duration
 
 _AT_ONCE = 4
 _TIMEOUT = "10m"
-_TRUE = frozenset({"1", "t", "T", "true", "True", "TRUE"})
 _WRITE = 2
 
 
@@ -49,7 +49,7 @@ def access_of(spec: CacheSpec, env: Mapping[str, str] = os.environ) -> Access | 
     old = spec.option("url") or env.get("ACTIONS_CACHE_URL", "")
     wanted = spec.option("version")
     if not wanted and not spec.option("url_v2"):
-        prefers_new = env.get("ACTIONS_CACHE_SERVICE_V2", "") in _TRUE and not spec.option("url")
+        prefers_new = is_true(env.get("ACTIONS_CACHE_SERVICE_V2", "")) and not spec.option("url")
         wanted = "2" if prefers_new or not old else "1"
     version = 1 if wanted == "1" else 2
     url = old if version == 1 else new

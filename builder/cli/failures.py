@@ -11,6 +11,7 @@ import click
 
 from pybuild.builder.display.failure import plain_failure
 from pybuild.builder.display.sanitize import clean
+from pybuild.grammar.golang import parse_bool
 
 _NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 DONE, FAILED, USAGE, HOST, PULL, PUSH, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 130
@@ -128,8 +129,16 @@ def _host(error: BaseException) -> Failure | None:
     return Failure(plain_failure("out of memory"), HOST) if isinstance(error, MemoryError) else None
 
 
+def _wants_traceback(text: str) -> bool:
+    """Read PYBUILD_DEBUG. What is neither true nor false cannot be refused here, and is set by someone who looks."""
+    try:
+        return text != "" and parse_bool(text)
+    except ValueError:
+        return True
+
+
 def _bug(error: BaseException, *, debug: bool) -> Failure:
-    if debug or os.environ.get("PYBUILD_DEBUG") not in {None, "", "0"}:
+    if debug or _wants_traceback(os.environ.get("PYBUILD_DEBUG", "")):
         import traceback
 
         return Failure(clean("".join(traceback.format_exception(error))), BUG)

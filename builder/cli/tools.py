@@ -1,7 +1,7 @@
 """What every command works with: the store that the user named, and common flags."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,12 +13,11 @@ from pybuild.builder.display.sanitize import clean
 from pybuild.builder.store.directory import default_root
 from pybuild.builder.store.room import store_failure, writing
 from pybuild.builder.store.store import Store, open_store
+from pybuild.grammar.golang import parse_bool
 from pybuild.runtime.values import frozen
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _HANDLES = "/proc/self/fd"
-_TRUE = frozenset({"true", "t", "1"})
-_FALSE = frozenset({"false", "f", "0"})
 
 
 @frozen
@@ -44,20 +43,20 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Turn such values into the flag alone, or into nothing."""
         options = [option for option in self.params if isinstance(option, click.Option) and option.is_flag]
-        flags = {name for option in options for name in (*option.opts, *option.secondary_opts)}
-        # Only a long name has an opposite.
-        long = {name: option.opts[-1] for option in options for name in option.opts}
+        flags = {name: option for option in options for name in (*option.opts, *option.secondary_opts)}
         policies = {name for option in self.params for name in option.opts if name.endswith("-policy")}
         end = args.index("--") if "--" in args else len(args)
         plain: list[str] = []
         for word in args[:end]:
             name, equals, value = word.partition("=")
-            if equals and name in flags and value.lower() in _TRUE | _FALSE:
-                opposite = long.get(name, name).replace("--", "--no-", 1)
-                plain.extend([name] if value.lower() in _TRUE else {opposite} & flags)
-            elif equals and f"{name}-policy" in policies:
+            if not equals or name not in flags:
+                plain.append(word)
+            elif f"{name}-policy" in policies and not _is_boolean(value):
                 plain.append(f"{name}-policy={value}")
+            elif ctx.allow_interspersed_args or _is_boolean(value):
+                plain.extend([name] if _switched_on(flags[name], value, ctx) else {_opposite(name, flags)} & set(flags))
             else:
+                # It may be an argument of the program that this command runs.
                 plain.append(word)
         return super().parse_args(ctx, [*plain, *args[end:]])
 
@@ -71,6 +70,29 @@ class Command(click.Command):
             if failure is None:
                 raise
             raise failure from error
+
+
+def _opposite(name: str, flags: Mapping[str, click.Option]) -> str:
+    """Return the flag that takes back *name*: only a long name has one."""
+    option = flags[name]
+    return (option.opts[-1] if name in option.opts else name).replace("--", "--no-", 1)
+
+
+def _switched_on(option: click.Option, value: str, ctx: click.Context) -> bool:
+    """Return the value of ``--flag=VALUE``. A wrong one is an error in the words of Go's flags."""
+    try:
+        return parse_bool(value)
+    except ValueError as error:
+        text = f'invalid argument "{value}" for "{", ".join(option.opts)}" flag: {error}'
+        raise click.UsageError(text, ctx) from error
+
+
+def _is_boolean(value: str) -> bool:
+    try:
+        parse_bool(value)
+    except ValueError:
+        return False
+    return True
 
 
 def root_option(function: _F) -> _F:

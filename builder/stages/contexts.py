@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from pybuild.builder.errors import RequestError, ResolveError
+from pybuild.builder.options import is_true
 from pybuild.builder.platforms import parse_platform, wanted_platform
 from pybuild.builder.request import Request
 from pybuild.builder.sources.address import GitSource, parse_context
@@ -60,7 +61,7 @@ def contexts_of(request: Request) -> Contexts:
     """Return the contexts of a request. Raises RequestError for a name or a value that cannot be one."""
     main: Input = _MAIN
     if isinstance(request.context, str):
-        main = _remote(request.context, keep_git_dir=dict(request.build_args).get(_KEEP, "").lower() in {"1", "true"})
+        main = _remote(request.context, keep_git_dir=is_true(dict(request.build_args).get(_KEEP, "")))
     named = {name: _value(name, value) for name, value in request.contexts}
     return Contexts(main=main, named=named, platform=str(wanted_platform(request.platform)))
 

@@ -105,6 +105,7 @@ def _resolve(match: re.Match[str]) -> str:
 def _boolean(name: str, value: Word | None, span: Span) -> Word | None:
     if value is None:
         return Word("true", span)
+    # BuildKit does not go through strconv.ParseBool here: it takes two words, in any letters.
     if value.text.lower() not in {"true", "false", ""}:
         raise DockerfileError(f"expecting boolean value for flag --{name}, not: {value.text}", value.span)
     return Word(value.text.lower(), value.span) if value.text else None

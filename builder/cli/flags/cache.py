@@ -8,6 +8,7 @@ import click
 
 from pybuild.builder.cli.flags.build import compression
 from pybuild.builder.errors import RequestError
+from pybuild.builder.options import boolean, is_true
 from pybuild.builder.request import CacheSpec
 from pybuild.grammar.golang import parse_duration
 from pybuild.grammar.reference import InvalidReference, parse_reference
@@ -23,12 +24,12 @@ _TO = {
     "gha": (*_GHA, *_WRITTEN),
     "inline": (),
 }
-_INLINE = frozenset({"BUILDKIT_INLINE_CACHE=1", "BUILDKIT_INLINE_CACHE=true"})
-"""Build arguments that ask for ``type=inline``."""
+_INLINE = "BUILDKIT_INLINE_CACHE"
+"""The build argument that asks for ``type=inline``."""
 _ONLY_TRUE = frozenset({"image-manifest", "oci-mediatypes"})
 _NEEDED = {"local": {True: "dest", False: "src"}, "registry": {True: "ref", False: "ref"}}
 _SWITCHES = ("ignore-error", "registry.insecure", "force-compression", "reset")
-_VALUES = {"mode": ("min", "max"), "version": ("1", "2"), **dict.fromkeys(_SWITCHES, ("true", "false", "1", "0"))}
+_VALUES = {"mode": ("min", "max"), "version": ("1", "2")}
 
 
 def cache_flags(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,7 +63,8 @@ def cache_flags(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def cache_values(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a request that these flags set."""
-    inline = [] if _INLINE.isdisjoint(flags["build_args"]) else ["type=inline"]
+    pairs = (item.partition("=") for item in flags["build_args"])
+    inline = ["type=inline"] if any(name == _INLINE and is_true(value) for name, _, value in pairs) else []
     return {
         "cache_from": _specs(flags["cache_from"], "--cache-from", _FROM),
         "no_cache_filter": tuple(name for item in flags["no_cache_filter"] for name in item.split(",") if name),
@@ -143,11 +145,13 @@ def _check_gha(flag: str, options: Mapping[str, str]) -> None:
 
 def _check(flag: str, key: str, value: str, known: tuple[str, ...]) -> None:
     if key in _ONLY_TRUE:
-        if value.lower() not in {"true", "1"}:
+        if not boolean(key, value, flag):
             raise RequestError(f"{flag}: {key}={value} is not supported", hint="a cache is an OCI image manifest")
         return
     if key not in known:
         hint = did_you_mean(key, known) or f"there is: {', '.join(known) or 'no option'}"
         raise RequestError(f"{flag}: unknown option {key!r}", hint=hint)
+    if key in _SWITCHES:
+        boolean(key, value, flag)
     if key in _VALUES and value.lower() not in _VALUES[key]:
         raise RequestError(f"{flag}: invalid {key}={value}", hint=f"use one of {', '.join(_VALUES[key])}")

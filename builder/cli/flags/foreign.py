@@ -10,6 +10,8 @@ import click
 
 from pybuild.builder.cli.tools import warn
 from pybuild.builder.errors import RequestError
+from pybuild.builder.options import is_true
+from pybuild.grammar.golang import parse_bool
 
 _NOTHING_TO_DO = (
     "--rm",
@@ -43,7 +45,7 @@ _REFUSED = {
     "--provenance": "attestations are not supported",
     "--sbom": "attestations are not supported",
 }
-_OFF = frozenset({"", "false", "0", "mode=disabled", "disabled=true"})
+_OFF = frozenset({"", "mode=disabled"})
 
 
 def foreign_flags(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,8 +67,18 @@ def _ignore(_ctx: click.Context, option: click.Parameter, value: object) -> None
 def _refuse(_ctx: click.Context, option: click.Parameter, value: object) -> None:
     name = option.opts[0]
     # --provenance=false and the like ask for what is done anyway; an empty value is that of an unset shell variable.
-    if any(item not in _OFF for item in _items(value)):
+    if any(not _is_off(item) for item in _items(value)):
         raise RequestError(f"{name}: {_REFUSED[name]}")
+
+
+def _is_off(item: str) -> bool:
+    key, equals, value = item.partition("=")
+    if equals and key == "disabled":
+        return is_true(value)
+    try:
+        return item in _OFF or not parse_bool(item)
+    except ValueError:
+        return False
 
 
 def _items(value: object) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from pybuild.builder.cli.flags.fields import fields
 from pybuild.builder.errors import RequestError
+from pybuild.builder.options import record
 from pybuild.builder.request import Resources
 from pybuild.grammar.golang import parse_size
 
@@ -71,7 +71,7 @@ def _given(flags: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if value is not None:
             yield key, value
     for text in flags["resources"]:
-        yield from fields(text, "--resource").items()
+        yield from record(text, "--resource").items()
 
 
 def _limit(key: str, value: str) -> int | str:

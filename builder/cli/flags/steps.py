@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from pybuild.builder.cli.flags.fields import fields
 from pybuild.builder.errors import RequestError
+from pybuild.builder.options import record
 from pybuild.builder.request import Secret
 
 _FIELDS = "use id=, src=, env= and type="
@@ -49,7 +49,7 @@ def step_values(flags: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, A
 
 def _secret(given: str, env: Mapping[str, str]) -> Secret:
     """Return a secret; an id alone is a variable when there is one of its name, else a file."""
-    options = fields(given, "--secret")
+    options = record(given, "--secret")
     kind, name = options.pop("type", ""), options.pop("id", "")
     path = options.pop("src", "") or options.pop("source", "")
     variable = options.pop("env", "")

@@ -11,12 +11,11 @@ import click
 from pybuild.builder.cli.catalog import Listed, familiar, find
 from pybuild.builder.errors import RequestError
 from pybuild.builder.store.store import Store
-from pybuild.grammar.golang import parse_duration
+from pybuild.grammar.golang import parse_bool, parse_duration
 
 Test = Callable[[Listed], bool]
 
 KEYS = ("before", "dangling", "label", "reference", "since", "until")
-_TRUE, _FALSE = frozenset({"true", "t", "1"}), frozenset({"false", "f", "0"})
 _TIMESTAMP = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
 _FIRST, _LAST = -62135596800.0, 253402300799.0
 """From the beginning of the year 1 to the last second of the year 9999 there are dates."""
@@ -101,9 +100,11 @@ def _test(opened: Store, key: str, value: str) -> Test:
 
 
 def _truth(value: str) -> bool:
-    if value.lower() not in _TRUE | _FALSE:
-        raise click.UsageError(f"invalid filter 'dangling={value}': use true or false")
-    return value.lower() in _TRUE
+    # Docker knows four of these words, podman all of them.
+    try:
+        return parse_bool(value)
+    except ValueError as error:
+        raise click.UsageError(f"invalid filter 'dangling={value}': use true or false") from error
 
 
 def _older(limit: float) -> Test:

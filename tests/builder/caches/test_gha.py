@@ -208,6 +208,7 @@ NEW, OLD, WHO = "ACTIONS_RESULTS_URL", "ACTIONS_CACHE_URL", ("ACTIONS_RUNTIME_TO
         ({}, {OLD: "o", WHO[0]: "t"}, (1, "o")),
         ({}, {NEW: "n", OLD: "o", WHO[0]: "t"}, (1, "o")),
         ({}, {NEW: "n", OLD: "o", WHO[0]: "t", "ACTIONS_CACHE_SERVICE_V2": "True"}, (2, "n")),
+        ({}, {NEW: "n", OLD: "o", WHO[0]: "t", "ACTIONS_CACHE_SERVICE_V2": "maybe"}, (1, "o")),
         ({"version": "1"}, {NEW: "n", OLD: "o", WHO[0]: "t", "ACTIONS_CACHE_SERVICE_V2": "1"}, (1, "o")),
         ({"version": "2"}, {NEW: "n", OLD: "o", WHO[0]: "t"}, (2, "n")),
         ({"url": "u", "token": "t"}, {NEW: "n", "ACTIONS_CACHE_SERVICE_V2": "1"}, (1, "u")),

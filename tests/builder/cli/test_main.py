@@ -127,6 +127,8 @@ def test_every_flag_reaches_the_request(fake: Fake, monkeypatch: pytest.MonkeyPa
 def test_switches_take_values_as_in_go(fake: Fake) -> None:
     assert asked(fake, "--no-cache=true", "--pull=false", "context").no_cache is True
     assert fake.requests[-1].pull == "missing"
+    assert asked(fake, "--no-cache=T", "--pull=never", "context").no_cache is True
+    assert fake.requests[-1].pull == "never"
 
 
 @pytest.mark.parametrize("policy", ["always", "missing", "never", "newer"])
@@ -256,15 +258,29 @@ def test_a_bug_is_told_in_one_line_and_its_traceback_only_when_asked_for(
     assert "Traceback" not in told
     assert "PYBUILD_DEBUG=1" in told
     assert "\x1b" not in told
-    monkeypatch.setenv("PYBUILD_DEBUG", "1")
+
+
+@pytest.mark.parametrize(("text", "shown"), [("1", True), ("T", True), ("maybe", True), ("false", False), ("", False)])
+def test_a_variable_asks_for_the_traceback_of_a_bug(
+    fake: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, text: str, shown: bool
+) -> None:
+    fake.error = KeyError("x")
+    monkeypatch.setenv("PYBUILD_DEBUG", text)
     assert run(fake, "--progress", "quiet", "context") == 70
-    assert "Traceback" in capsys.readouterr().err
+    assert ("Traceback" in capsys.readouterr().err) is shown
 
 
 WRONG = [
     (["--taag", "x", "context"], "--tag"),
     (["build"], "missing argument 'CONTEXT'"),
     (["build", "nowhere"], 'path "nowhere" not found'),
+    (
+        ["--no-cache=maybe", "context"],
+        'invalid argument "maybe" for "--no-cache" flag: strconv.ParseBool: parsing "maybe"',
+    ),
+    (["-q=tRUE", "context"], 'invalid argument "tRUE" for "-q, --quiet" flag'),
+    (["--provenance=maybe", "context"], "--provenance: attestations are not supported"),
+    (["--attest=disabled=maybe", "context"], "--attest: attestations are not supported"),
     (["imags"], 'did you mean "pybuild images"?'),
     (["context/Dockerfile"], "context must be a folder"),
     (["https://me:word@host/x.git"], "must not hold a user name or a password"),
@@ -324,7 +340,7 @@ def test_a_file_that_could_not_be_written_is_found_out_before_the_build(
 
 
 def test_turning_off_what_is_not_there_is_no_mistake(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    asked(fake, "--provenance=false", "--sbom=false", "--push=false", "--progress=quiet", "context")
+    asked(fake, "--provenance=F", "--sbom=false", "--attest=disabled=1", "--push=false", "--progress=quiet", "context")
     asked(fake, "--provenance=", "--sbom", "", "--isolation=", "--builder=", "--progress=quiet", "context")
     assert capsys.readouterr().err == ""
 

@@ -74,10 +74,11 @@ def test_a_context_for_one_platform_wins_over_one_for_all():
     assert contexts.image("not a name") is None
 
 
-def test_the_git_folder_of_the_build_context_is_kept_when_an_argument_says_so():
-    arguments = (("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "1"),)
+@pytest.mark.parametrize(("text", "kept"), [("1", True), ("T", True), ("0", False), ("maybe", False)])
+def test_the_git_folder_of_the_build_context_is_kept_when_an_argument_says_so(text, kept):
+    arguments = (("BUILDKIT_CONTEXT_KEEP_GIT_DIR", text),)
     found = contexts_of(Request(context="git@h.invalid:x.git", build_args=arguments)).main
-    assert found == FromRemote(GitSource(url="git@h.invalid:x.git", keep_git_dir=True), as_tree=True)
+    assert found == FromRemote(GitSource(url="git@h.invalid:x.git", keep_git_dir=kept), as_tree=True)
 
 
 def test_an_image_is_called_after_the_context_that_gives_it():

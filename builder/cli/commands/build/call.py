@@ -18,6 +18,7 @@ from pybuild.builder.definition.load import load_definition
 from pybuild.builder.display.sanitize import clean, clean_line
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import BuildError, RequestError
+from pybuild.builder.options import boolean
 from pybuild.builder.progress import silent
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Request
@@ -39,7 +40,6 @@ _FORMATS = {
     _DESCRIBE: (_TEXT, _JSON),
 }
 _IMAGE_FORMATS = frozenset({"oci", "docker"})
-_TRUE, _FALSE = frozenset({"true", "1", ""}), frozenset({"false", "0"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +72,21 @@ def call_of(flags: Mapping[str, Any]) -> Call | None:
     if form not in _FORMATS[method]:
         hint = did_you_mean(form, _FORMATS[method]) or f"use one of {', '.join(_FORMATS[method])}"
         raise RequestError(f"--call={method}: unknown format {form!r}", hint=hint)
-    return Call(method=method, format=form, ignore_status=given.get("ignorestatus") == "true")
+    return Call(method=method, format=form, ignore_status=_ignores(given.get("ignorestatus")))
 
 
 def _option(item: str) -> tuple[str, str]:
     name, _, value = item.partition("=")
-    if name == "ignorestatus" and value.lower() in _TRUE | _FALSE:
-        return name, str(value.lower() in _TRUE).lower()
+    if name == "ignorestatus":
+        return name, value
     if name != "format":
         raise RequestError(f"--call: invalid option {item!r}", hint="the options are format and ignorestatus")
     return name, value
+
+
+def _ignores(text: str | None) -> bool:
+    """Return what ``ignorestatus`` says: it may stand alone."""
+    return text is not None and (text == "" or boolean("ignorestatus", text, "--call"))
 
 
 def answer(call: Call, request: Request, path: str) -> int:

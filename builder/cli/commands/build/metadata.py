@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pybuild.builder.options import is_true
 from pybuild.builder.progress import Event, Progress, Warned
 
 _REF = 25
@@ -35,7 +36,7 @@ def metadata(outcome: Any, warnings: Sequence[Warned], env: Mapping[str, str]) -
     ref = "".join(secrets.choice(_ALPHABET) for _ in range(_REF))
     about: dict[str, Any] = {"buildx.build.ref": f"pybuild/pybuild/{ref}"}
     told = [_warning(warning) for warning in warnings]
-    if env.get("BUILDX_METADATA_WARNINGS", "").lower() in {"1", "t", "true"}:
+    if is_true(env.get("BUILDX_METADATA_WARNINGS", "")):
         document: dict[str, Any] = {"buildx.build.warnings": told}
     else:
         document = {}

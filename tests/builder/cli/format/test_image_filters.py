@@ -66,6 +66,8 @@ def test_a_duration_counts_back_from_now(shop: Shop) -> None:
         ("until=2022-13-01", 2),
         ("until=", 2),
         ("size=1", 2),
+        ("dangling=maybe", 2),
+        ("dangling=tRUE", 2),
     ],
 )
 def test_what_has_no_meaning_is_refused(years: Shop, text: str, code: int) -> None:

@@ -39,6 +39,7 @@ def test_a_call_has_the_grammar_of_docker() -> None:
     assert asked("outline") == Call(method="outline")
     assert asked("targets,format=json") == Call(method="targets", format="json")
     assert asked("check,ignorestatus") == asked("check,ignorestatus=1") == Call(method="check", ignore_status=True)
+    assert asked("check,ignorestatus=F") == Call(method="check")
     assert asked("build") is None
 
 
@@ -56,6 +57,7 @@ def test_a_call_has_the_grammar_of_docker() -> None:
         ("outline", "sarif", False, "--call=outline: unknown format 'sarif'", "use one of text, json"),
         ("check", "sariff", False, "--call=check: unknown format 'sariff'", 'did you mean "sarif"?'),
         ("check,x=1", None, False, "--call: invalid option 'x=1'", "the options are format and ignorestatus"),
+        ("check,ignorestatus=yes", None, False, "invalid --call: ignorestatus=yes", "use true or false"),
         ("outline", None, True, "--check and --call=outline exclude each other", ""),
         (None, "json", False, "unknown --format 'json'", "use oci or docker; others are for --check and --call"),
     ],

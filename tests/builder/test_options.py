@@ -1,0 +1,26 @@
+import pytest
+
+from pybuild.builder.errors import RequestError
+from pybuild.builder.options import boolean, is_true, record
+
+
+def test_a_record_is_csv_and_its_keys_are_in_lower_case() -> None:
+    assert record('ID=a,"src=b,c"', "-x") == {"id": "a", "src": "b,c"}
+
+
+@pytest.mark.parametrize("text", ["id", '"id=a', "id=a,src"])
+def test_what_is_no_record_is_an_error_that_names_the_flag(text: str) -> None:
+    with pytest.raises(RequestError, match="invalid --secret"):
+        record(text, "--secret")
+
+
+def test_a_boolean_is_that_of_go() -> None:
+    assert [boolean("k", text, "-x") for text in ("1", "t", "TRUE", "0", "F", "False")] == [True] * 3 + [False] * 3
+
+
+@pytest.mark.parametrize("text", ["", "yes", "tRUE", "on", "2"])
+def test_a_wrong_boolean_is_an_error_that_names_its_key(text: str) -> None:
+    with pytest.raises(RequestError) as raised:
+        boolean("push", text, "--output")
+    assert raised.value.message == f"invalid --output: push={text}"
+    assert not is_true(text)
