@@ -7,7 +7,8 @@ from pybuild.builder.errors import ResolveError
 from pybuild.builder.execute.archives import opened_archive
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import LayerError
-from pybuild.builder.oci.tar import EntryKind, TarReader
+from pybuild.builder.oci.tar.entry import EntryKind
+from pybuild.builder.oci.tar.reader import TarReader
 from pybuild.builder.plan.epoch_value import EPOCH, seconds_of
 from pybuild.builder.request import Request
 from pybuild.builder.sources import address

@@ -14,8 +14,9 @@ from pybuild.builder.errors import BuildError, reason
 from pybuild.builder.execute.tree_writer import TreeWriter
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.streams.compression import decompressing
-from pybuild.builder.oci.tar import Entry, EntryData, EntryKind, TarReader
+from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.oci.tar.fields import parse_header
+from pybuild.builder.oci.tar.reader import EntryData, TarReader
 
 _SMALL = 64 << 10
 _BLOCK = 512

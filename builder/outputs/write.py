@@ -90,7 +90,7 @@ def write_archive(images: Sequence[Named], output: Output, store: Store) -> None
         for names, descriptor in images:
             write_layout(store.blobs, descriptor, names, _folder(output))
         return
-    from pybuild.builder.oci.archive import save
+    from pybuild.builder.oci.archive.save import save
 
     with destination(output.dest) as file:
         save(store.blobs, images, sink(file))

@@ -21,7 +21,9 @@ from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.oci.layers.unpack import unpack
 from pybuild.builder.oci.limits import Limits
 from pybuild.builder.oci.streams.compression import decompressing, open_compressor
-from pybuild.builder.oci.tar import Entry, EntryKind, TarReader, TarWriter, clean_path
+from pybuild.builder.oci.tar.entry import Entry, EntryKind, clean_path
+from pybuild.builder.oci.tar.reader import TarReader
+from pybuild.builder.oci.tar.writer import TarWriter
 from pybuild.runtime.snapshots.changes import tree_changes
 from tests.helpers.hosts import need_root
 from tests.helpers.rawtar import END, archive, file, folder, hardlink, header, pax, symlink

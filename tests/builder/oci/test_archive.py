@@ -11,8 +11,9 @@ import pytest
 import zstandard
 
 from pybuild.builder.oci import media
-from pybuild.builder.oci.archive import Loaded, load, save
 from pybuild.builder.oci.archive.files import take_files
+from pybuild.builder.oci.archive.load import Loaded, load
+from pybuild.builder.oci.archive.save import save
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import BlobNotFound, DigestMismatch, InvalidImage, OciError

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from pybuild.builder.oci.archive import load
+from pybuild.builder.oci.archive.load import load
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.oci.image import read_image

@@ -13,7 +13,7 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import LayerError, OciError
 from pybuild.builder.oci.layers.layer import Layer, LayerWriter, check_name
 from pybuild.builder.oci.streams.compression import decompressing
-from pybuild.builder.oci.tar import Entry, EntryKind
+from pybuild.builder.oci.tar.entry import Entry, EntryKind
 
 MIB = 1 << 20
 ALGORITHMS = ["gzip", "zstd", "uncompressed"]

@@ -17,7 +17,8 @@ from pybuild.builder.oci.layers.unpack import Unpacked, entries, unpack
 from pybuild.builder.oci.layers.unpack_entry import Unpacker
 from pybuild.builder.oci.layers.unpack_folder import Folder, added
 from pybuild.builder.oci.limits import Limits
-from pybuild.builder.oci.tar import Entry, EntryData, EntryKind
+from pybuild.builder.oci.tar.entry import Entry, EntryKind
+from pybuild.builder.oci.tar.reader import EntryData
 from pybuild.runtime.stopping import stoppable
 from tests.helpers.hosts import need_root
 from tests.helpers.leftovers import descriptors_below

@@ -7,7 +7,8 @@ import pytest
 
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.limits import Limits
-from pybuild.builder.oci.tar import Entry, EntryKind, TarReader
+from pybuild.builder.oci.tar.entry import Entry, EntryKind
+from pybuild.builder.oci.tar.reader import TarReader
 from tests.helpers import rawtar
 from tests.helpers.hosts import need_programs
 from tests.helpers.rawtar import END, archive, base256, file, folder, gnu_long, hardlink, header, pax, symlink

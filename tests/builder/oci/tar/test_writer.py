@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.oci.errors import LayerError
-from pybuild.builder.oci.tar import Entry, EntryKind, TarReader, TarWriter
+from pybuild.builder.oci.tar.entry import Entry, EntryKind
+from pybuild.builder.oci.tar.reader import TarReader
+from pybuild.builder.oci.tar.writer import TarWriter
 from pybuild.runtime.stopping import stoppable
 from tests.helpers.hosts import need_programs
 from tests.helpers.sparse import sparse_file
