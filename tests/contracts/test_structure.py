@@ -1,0 +1,101 @@
+"""The layout of the code gets no worse: limits that may be lowered, and raised only with a reason.
+
+`python -m tests.contracts.structure` prints the figures and what stands behind them.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.structure import REPOSITORY, SMALL, Structure, figures
+
+LIMITS = {
+    "modules in the largest directory": 25,
+    "lines of the longest file": 343,
+    "files of more than 250 lines": 17,
+    "lines of the longest function": 60,
+    "fields of the largest value": 35,
+    "importers of the largest value": 43,
+    "importers of its module": 63,
+    "importers of the most imported value": 63,
+    "modules with one importer": 128,
+    "of these, of less than 40 lines": 18,
+    "modules without a test of their name": 148,
+    "modules that a warm build loads": 120,
+    "directories in import cycles": 0,
+}
+LONGEST = 300
+LONGER = {"runtime/kernel/syscalls.py", "builder/content/selection.py"}
+"""The files of more than `LONGEST` lines: one table of system calls, and one set of rules that is read as a whole."""
+
+PERMITTED = set(
+    """
+builder/cli/closed_streams.py builder/cli/flags/cache_limits.py builder/cli/flags/log.py builder/cli/flags/pull.py
+builder/cli/flags/target.py builder/content/large_files.py builder/content/readahead.py builder/display/ticker.py
+builder/execute/host_mounts.py builder/execute/http.py builder/execute/mkdir.py builder/execute/repeats.py
+builder/image/annotations.py builder/oci/archive/folder_entries.py builder/oci/layers/unpack_holes.py
+builder/oci/registry/wire/peers.py builder/transports/listed.py runtime/sandbox/hostfiles.py
+""".split()
+)
+"""The small modules that one other module imports: one of each kind (flags, ops), or a promise of its own."""
+
+
+@pytest.fixture(scope="module")
+def structure() -> Structure:
+    return Structure(REPOSITORY)
+
+
+@pytest.fixture(scope="module")
+def found(structure: Structure) -> dict[str, int]:
+    return figures(structure)
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_no_figure_is_worse_than_its_limit(name: str, found: dict[str, int]) -> None:
+    assert found[name] <= LIMITS[name]
+
+
+def test_no_file_is_longer_than_what_can_be_read_at_once(structure: Structure) -> None:
+    assert {path for path, lines in structure.files().items() if lines > LONGEST} <= LONGER
+
+
+def test_no_small_module_serves_one_other_alone(structure: Structure) -> None:
+    assert structure.with_one_importer(below=SMALL) <= PERMITTED
+
+
+def _repository(root: Path, files: dict[str, str]) -> Structure:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return Structure(root)
+
+
+def test_directories_that_import_each_other_are_a_cycle(tmp_path: Path) -> None:
+    one = "from pybuild.builder.b.two import X\n"
+    made = _repository(tmp_path, {"builder/a/one.py": one, "builder/a/three.py": "", "builder/b/two.py": "X = 1\n"})
+    assert made.cycles() == []
+    (tmp_path / "builder/b/two.py").write_text("def f():\n    from pybuild.builder.a import three\n")
+    assert Structure(tmp_path).cycles() == [["builder/a", "builder/b"]]
+
+
+def test_modules_beside_directories_count_one_by_one(tmp_path: Path) -> None:
+    files = {
+        "builder/top.py": "import pybuild.builder.a.one\n",
+        "builder/a/one.py": "from pybuild.builder import errors\n",
+        "builder/errors.py": "",
+    }
+    assert _repository(tmp_path, files).cycles() == []
+
+
+def test_importers_of_a_value_are_counted_by_name(tmp_path: Path) -> None:
+    files = {
+        "builder/a.py": "@frozen\nclass Large:\n    one: int\n    two: int\n",
+        "builder/b.py": "from pybuild.builder.a import Large\n",
+        "builder/c.py": "from pybuild.builder import a\n",
+    }
+    made = _repository(tmp_path, files)
+    assert made.values() == {("builder.a", "Large"): 2}
+    assert made.value_importers() == {("builder.a", "Large"): 1}
+    assert made.importers["builder.a"] == {"builder.b", "builder.c"}
+    assert made.without_test() == {"builder/a.py", "builder/b.py", "builder/c.py"}
