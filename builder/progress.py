@@ -10,19 +10,41 @@ from pybuild.runtime.values import frozen
 
 
 @frozen
+class PlannedStep:
+    """A step that is to come. *id* is a digest that no other step of the build has, *inputs* are the ids of others.
+
+    A step starts when those of *inputs* that it needs have ended; each of them stands before it in the plan.
+    """
+
+    id: str
+    name: str
+    inputs: tuple[str, ...] = ()
+
+
+@frozen
 class StepsPlanned:
-    """It is known how many steps the build has, *total* in all, unless one fails."""
+    """It is known how many steps the build has, *total* in all, unless one fails.
+
+    *steps* is the plan, inputs first. It is reported once, before its first step starts; a later event with another
+    *total* has none. The builder's own steps, such as writing the image, count in *total* and are not in *steps*.
+    """
 
     total: int
+    steps: tuple[PlannedStep, ...] = ()
 
 
 @frozen
 class StepStarted:
-    """A step begins; *step* numbers it from 1 in order of first appearance and never changes."""
+    """A step begins; *step* numbers it from 1 in order of first appearance and never changes.
+
+    *id* and *inputs* are those of its `PlannedStep`; a step of the builder's own has an id and no inputs.
+    """
 
     step: int
     name: str
     at: float
+    id: str = ""
+    inputs: tuple[str, ...] = ()
 
 
 @frozen
@@ -37,7 +59,11 @@ class StepOutput:
 
 @frozen
 class StepStatus:
-    """How far a part of a step is (a layer that is downloaded, a context that is read); sizes in bytes, 0 unknown."""
+    """How far a part of a step is (a layer that is downloaded, a context that is read); sizes in bytes, 0 unknown.
+
+    A download or an upload of several blobs first reports each of them with *current* 0, so the sum of *total* is known
+    before the first byte.
+    """
 
     step: int
     id: str
@@ -48,13 +74,27 @@ class StepStatus:
 
 
 @frozen
+class LayerMade:
+    """The layer of a step: the *digest* and *size* in bytes of its blob, and the *diff_id* of its content."""
+
+    digest: str
+    diff_id: str
+    size: int
+
+
+@frozen
 class StepFinished:
-    """A step ended: from the cache, by running, with an *error* text, or *cancelled* because another one failed."""
+    """A step ended: from the cache, by running, with an *error* text, or *cancelled* because another one failed.
+
+    *layer* is what the step adds to an image; None for a step that makes no layer, that failed, or whose layer was not
+    looked up, because a later step came from the cache.
+    """
 
     step: int
     cached: bool = False
     error: str = ""
     cancelled: bool = False
+    layer: LayerMade | None = None
     at: float
 
 

@@ -1,5 +1,6 @@
 """The steps of a build as its user sees them: numbers, times, output, and how each one ends."""
 
+import hashlib
 import threading
 import time
 from collections import deque
@@ -9,7 +10,16 @@ from contextlib import contextmanager
 from pybuild.builder.errors import BuildError, Cancelled, StepFailed, reason
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.plan.plan import Plan, Vertex
-from pybuild.builder.progress import Progress, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus
+from pybuild.builder.progress import (
+    LayerMade,
+    PlannedStep,
+    Progress,
+    StepFinished,
+    StepOutput,
+    StepsPlanned,
+    StepStarted,
+    StepStatus,
+)
 from pybuild.runtime.errors import RuntimeHostError
 
 _FAILURES = (BuildError, OciError, RuntimeHostError, OSError)
@@ -17,6 +27,28 @@ _NOT_OF_A_STEP = (StepFailed, Cancelled, BrokenPipeError)
 """A pipe that nobody reads is one of ours to whoever looks on."""
 _TAIL = 64 << 10
 _LAST_LINES = 10
+
+
+def planned_steps(plan: Plan) -> dict[int, PlannedStep]:
+    """Return the steps of *plan* by the index of their vertex.
+
+    A vertex without a name is no step: who uses it has the steps that it uses as inputs.
+    """
+    steps: dict[int, PlannedStep] = {}
+    below: list[tuple[str, ...]] = []
+    """By vertex, the ids of the steps that its users have as inputs."""
+    for index, vertex in enumerate(plan.vertices):
+        inputs = tuple(dict.fromkeys(each for source in vertex.inputs for each in below[source]))
+        if vertex.name:
+            identity = _digest("\n".join((f"vertex {index}", vertex.name, *inputs)))
+            steps[index] = PlannedStep(id=identity, name=vertex.name, inputs=inputs)
+            inputs = (identity,)
+        below.append(inputs)
+    return steps
+
+
+def _digest(text: str) -> str:
+    return "sha256:" + hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 class Reporter:
@@ -27,20 +59,22 @@ class Reporter:
         self._begun = self._planned = 0
         self._lock = threading.Lock()
 
-    def begin(self, name: str) -> "RunningStep":
-        """Announce a step."""
+    def begin(self, name: str, planned: PlannedStep | None = None) -> "RunningStep":
+        """Announce a step; *planned* is what the plan has of it."""
         with self._lock:
             self._begun += 1
             step = RunningStep(self._begun, self.progress)
-            self.progress(StepStarted(step=step.number, name=name, at=step.started))
+            known = planned or PlannedStep(id=_digest(f"step {step.number}"), name=name)
+            started = StepStarted(step=step.number, name=name, at=step.started, id=known.id, inputs=known.inputs)
+            self.progress(started)
         return step
 
     def expect(self, plan: Plan, more: int) -> None:
         """Say how many steps are to come: those of *plan*, and *more* of the builder's own."""
         with self._lock:
-            named = sum(bool(vertex.name) for vertex in plan.vertices)
-            self._planned = self._begun + named + more
-            self.progress(StepsPlanned(total=self._planned))
+            steps = tuple(planned_steps(plan).values())
+            self._planned = self._begun + len(steps) + more
+            self.progress(StepsPlanned(total=self._planned, steps=steps))
 
     @contextmanager
     def unplanned(self, name: str) -> Iterator[None]:
@@ -69,6 +103,8 @@ class RunningStep:
     def __init__(self, number: int, progress: Progress) -> None:
         self.number = number
         self.started = time.monotonic()
+        self.layer: LayerMade | None = None
+        """What the step made, to be reported at its end."""
         self._progress = progress
         self._ended = False
         self._tail: deque[tuple[float, bytes]] = deque()
@@ -94,7 +130,7 @@ class RunningStep:
 
     def finish(self, *, cached: bool = False) -> None:
         """Say that the step is done."""
-        self._end(StepFinished(step=self.number, cached=cached, at=time.monotonic()))
+        self._end(StepFinished(step=self.number, cached=cached, layer=self.layer, at=time.monotonic()))
 
     def fail(self, error: BaseException) -> None:
         """Say that the step ended with *error*, or was stopped."""
@@ -131,12 +167,17 @@ class Steps:
         self._plan = plan
         self._reporter = reporter
         self._lock = threading.Lock()
+        self._planned = planned_steps(plan)
         self._steps: dict[int, RunningStep] = {}
         self._unnamed = RunningStep(0, lambda _event: None)
 
     def cached(self, place: int) -> None:
         """Say that a vertex came from the cache."""
         self._step(place).finish(cached=True)
+
+    def made(self, place: int, layer: LayerMade) -> None:
+        """Note the layer of a vertex, to be reported when the vertex ends."""
+        self._step(place).layer = layer
 
     @contextmanager
     def running(self, place: int) -> Iterator[None]:
@@ -184,7 +225,7 @@ class Steps:
             return self._unnamed
         with self._lock:
             if place not in self._steps:
-                self._steps[place] = self._reporter.begin(name)
+                self._steps[place] = self._reporter.begin(name, self._planned[place])
             return self._steps[place]
 
     def _shown(self, place: int) -> Vertex:

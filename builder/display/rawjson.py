@@ -8,7 +8,16 @@ import time
 from datetime import UTC, datetime
 from typing import Any, TextIO, assert_never
 
-from pybuild.builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus, Warned
+from pybuild.builder.progress import (
+    Event,
+    PlannedStep,
+    StepFinished,
+    StepOutput,
+    StepsPlanned,
+    StepStarted,
+    StepStatus,
+    Warned,
+)
 
 
 class JsonDisplay:
@@ -23,8 +32,8 @@ class JsonDisplay:
 
     def __call__(self, event: Event) -> None:
         """Write *event*."""
-        if isinstance(event, StepsPlanned):
-            return  # BuildKit's documents have no place for it
+        if isinstance(event, StepsPlanned) and not event.steps:
+            return  # BuildKit's documents have no place for a total
         with self._lock:
             if isinstance(event, StepStarted):
                 self._steps[event.step] = event
@@ -35,15 +44,17 @@ class JsonDisplay:
     def close(self) -> None:
         """Nothing is held back."""
 
-    def _document(self, event: StepStarted | StepFinished | StepOutput | StepStatus | Warned) -> dict[str, Any]:
+    def _document(self, event: Event) -> dict[str, Any]:
         match event:
+            case StepsPlanned():
+                return {"vertexes": [_planned(step) for step in event.steps]}
             case StepStarted():
                 return {"vertexes": [self._vertex(event.step)]}
             case StepFinished():
                 return {"vertexes": [self._vertex(event.step) | self._end(event)]}
             case StepOutput():
                 data = base64.b64encode(event.data).decode()
-                log = {"vertex": _digest(event.step), "stream": event.stream, "data": data}
+                log = {"vertex": self._digest(event.step), "stream": event.stream, "data": data}
                 return {"logs": [log | {"timestamp": self._time(event.at)}]}
             case StepStatus():
                 return {"statuses": [self._status(event)]}
@@ -57,8 +68,9 @@ class JsonDisplay:
     def _vertex(self, step: int) -> dict[str, Any]:
         begun = self._steps.get(step)
         if begun is None:
-            return {"digest": _digest(step)}
-        return {"digest": _digest(step), "name": begun.name, "started": self._time(begun.at)}
+            return {"digest": self._digest(step)}
+        planned = PlannedStep(id=self._digest(step), name=begun.name, inputs=begun.inputs)
+        return _planned(planned) | {"started": self._time(begun.at)}
 
     def _end(self, event: StepFinished) -> dict[str, Any]:
         error = "context canceled" if event.cancelled else event.error
@@ -72,17 +84,22 @@ class JsonDisplay:
         at = self._time(event.at)
         return {
             "id": event.id,
-            "vertex": _digest(event.step),
+            "vertex": self._digest(event.step),
             "current": event.current,
             **({"total": event.total} if event.total else {}),
             "timestamp": at,
             **({"completed": at} if event.done else {}),
         }
 
+    def _digest(self, step: int) -> str:
+        begun = self._steps.get(step)
+        # Readers of this format expect a digest as the key.
+        return begun.id if begun is not None and begun.id else "sha256:" + hashlib.sha256(b"step %d" % step).hexdigest()
+
     def _time(self, at: float) -> str:
         return datetime.fromtimestamp(at + self._offset, UTC).isoformat().replace("+00:00", "Z")
 
 
-def _digest(step: int) -> str:
-    # Steps have numbers, readers of this format expect a digest as the key.
-    return "sha256:" + hashlib.sha256(b"step %d" % step).hexdigest()
+def _planned(step: PlannedStep) -> dict[str, Any]:
+    inputs = {"inputs": list(step.inputs)} if step.inputs else {}
+    return {"digest": step.id, **inputs, "name": step.name}

@@ -19,6 +19,7 @@ from pybuild.builder.oci.errors import OciError
 from pybuild.builder.plan.finished import Finished
 from pybuild.builder.plan.ops import Base, Copy, Local, Op, Run, Scratch
 from pybuild.builder.plan.plan import Plan
+from pybuild.builder.progress import LayerMade
 from pybuild.builder.reporter import Reporter, Steps
 from pybuild.builder.request import Request
 from pybuild.builder.solve.answers import Answers
@@ -119,7 +120,7 @@ class _Solver:
         self.contents.keep_only(needed)
         for place in range(len(self.plan.vertices)):
             if place not in needed and not isinstance(self.plan.vertices[place].op, Local):
-                self.steps.cached(place)
+                self._report_cached(place)
         self._run(needed)
         return tuple(self.results[target] for target in targets)
 
@@ -210,7 +211,7 @@ class _Solver:
                 self.store.locks.exclusive(lock, self.cancel.is_set, lambda: self.steps.say(place)(_WAITING))
             )
             if place not in self.to_run and self._recorded(place):
-                self.steps.cached(place)
+                self._report_cached(place)
                 return
             if self._stacked(place):
                 return
@@ -251,7 +252,9 @@ class _Solver:
                 cancel=self.cancel,
                 fresh_mounts=self.fresh_mounts if place in self.to_run else None,
             )
-            return (self.execute or execute)(vertex.op, job)
+            layer = (self.execute or execute)(vertex.op, job)
+            self.steps.made(place, _made(layer))
+            return layer
 
     def _unpack_base(self, place: int, source: int) -> None:
         """Unpack the base of an input of *place* as a step of its own: its time is no part of that of *place*."""
@@ -272,8 +275,15 @@ class _Solver:
             return False
         self.keys.settle(place, self.keys.known[place])
         self._keep(place, layers)
-        self.steps.cached(place)
+        self._report_cached(place)
         return True
+
+    def _report_cached(self, place: int) -> None:
+        """Report that a vertex came from the cache, with its layer when that is known."""
+        layers = self.results.get(place)
+        if layers and not isinstance(self.plan.vertices[place].op, Base):
+            self.steps.made(place, _made(layers[-1]))
+        self.steps.cached(place)
 
     def _root(self, place: int) -> Layers:
         inputs = self.plan.vertices[place].inputs
@@ -290,3 +300,7 @@ class _Solver:
         with self.steps.running(place), storing(self.store.root):
             pull_layers(op, self.store, self.steps.status(place), self.steps.say(place), self.cancel)
         self.results[place] = self.answers.base(op)
+
+
+def _made(layer: BuiltLayer) -> LayerMade:
+    return LayerMade(digest=layer.digest, diff_id=layer.diff_id, size=layer.size)

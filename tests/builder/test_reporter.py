@@ -5,7 +5,7 @@ from pybuild.builder.errors import BuildError, Cancelled, StepFailed
 from pybuild.builder.oci.errors import LayerError, RegistryError
 from pybuild.builder.plan.ops import Scratch
 from pybuild.builder.plan.plan import Plan, Vertex
-from pybuild.builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus
+from pybuild.builder.progress import Event, LayerMade, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus
 from pybuild.builder.reporter import Reporter, Steps
 from pybuild.runtime.errors import SandboxError, SandboxUnavailable, TooManyLayers
 
@@ -137,3 +137,40 @@ def test_the_number_of_steps_is_told_with_the_plan_and_grows_by_what_comes_unpla
     with reporter.unplanned("unpacking"):
         pass
     assert [event.total for event in events if isinstance(event, StepsPlanned)] == [3, 4]
+
+
+def test_the_plan_names_its_steps_with_their_inputs_and_an_unnamed_one_stands_for_its_own(events):
+    vertices = (
+        Vertex(op=Scratch(), name="context"),
+        Vertex(op=Scratch(), name="base"),
+        Vertex(op=Scratch(), inputs=(1, 0)),
+        Vertex(op=Scratch(), name="RUN", inputs=(1, 2)),
+    )
+    plan = Plan(vertices=vertices)
+    reporter = Reporter(events.append)
+    reporter.expect(plan, 1)
+    planned = events[0]
+    context, base, run = planned.steps
+    assert (planned.total, [step.name for step in planned.steps]) == (4, ["context", "base", "RUN"])
+    assert (context.inputs, base.inputs, run.inputs) == ((), (), (base.id, context.id))
+    assert len({context.id, base.id, run.id}) == 3
+    Steps(plan, reporter).cached(3)
+    assert (events[1].id, events[1].inputs) == (run.id, run.inputs)
+
+
+def test_steps_of_one_name_have_ids_of_their_own_and_the_builders_own_have_some(events):
+    reporter = Reporter(events.append)
+    reporter.expect(Plan(vertices=(Vertex(op=Scratch(), name="same"), Vertex(op=Scratch(), name="same"))), 0)
+    with reporter.step("same"):
+        pass
+    assert len({*(step.id for step in events[0].steps), events[1].id, ""}) == 4
+
+
+def test_the_end_of_a_step_has_its_layer_unless_it_failed(steps, events):
+    layer = LayerMade(digest="sha256:a", diff_id="sha256:b", size=3)
+    with steps.running(0):
+        steps.made(0, layer)
+    with pytest.raises(StepFailed), steps.running(2):
+        raise BuildError("no")
+    ends = [event for event in events if isinstance(event, StepFinished)]
+    assert [event.layer for event in ends] == [layer, None]

@@ -10,7 +10,7 @@ from pybuild.builder.errors import BuildError, Cancelled, StepFailed
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.keys import MEANING
 from pybuild.builder.plan.ops import Pick, Run
-from pybuild.builder.progress import StepFinished, StepOutput, StepStarted
+from pybuild.builder.progress import LayerMade, StepFinished, StepOutput, StepStarted
 from pybuild.builder.store.store import open_store
 from tests.helpers.fake_execute import FakeExecute, Site
 from tests.helpers.images import tiny_image
@@ -57,6 +57,17 @@ def test_a_build_runs_every_step_once_and_a_second_one_none(site):
         "[stage-1 2/3] COPY --from=one /out /copied",
         "[stage-1 3/3] RUN write /last x",
     ]
+
+
+def test_the_end_of_a_step_reports_its_layer_whether_it_ran_or_was_cached(site):
+    site.solve(TWO_STAGES)
+    ran = {event.step: event.layer for event in site.events if isinstance(event, StepFinished) and event.layer}
+    site.events.clear()
+    *_, last = site.solve()
+    ends = [event.layer for event in site.events if isinstance(event, StepFinished) and event.layer]
+    assert len(ran) == 3
+    assert ends == [LayerMade(digest=last.digest, diff_id=last.diff_id, size=last.size)]
+    assert ends[0] in ran.values()
 
 
 def test_a_cached_build_gives_the_same_image(site):

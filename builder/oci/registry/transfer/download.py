@@ -31,6 +31,9 @@ def fetch_blobs(
 ) -> None:
     """Bring all blobs that are missing; the first failure stops the others and is raised."""
     missing = {descriptor.digest: descriptor for descriptor in descriptors if not blobs.has(descriptor)}
+    for wanted in missing.values():
+        # All of them before the first byte of one: whoever shows the sum knows it from the start.
+        progress(str(wanted.digest), 0, wanted.size)
     downloads = [_Download(wanted, blobs, progress, stop) for wanted in missing.values()]
     run_all([partial(first_good, remotes, download.run) for download in downloads], stop)
 

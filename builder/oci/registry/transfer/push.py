@@ -50,6 +50,8 @@ def push_image(
     # A document comes before what it names; the other way round, a registry has the parts before the whole.
     documents = [item for item in reversed(items) if item.media_type in _DOCUMENTS and item != descriptor]
     ended = _Once(options.ended)
+    for item in content:
+        options.progress(str(item.digest), 0, item.size)
     for last in (False,) * (_ROUNDS - 1) + (True,):
         _push_blobs(remote, content, blobs, options, ended)
         try:

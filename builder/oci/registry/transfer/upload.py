@@ -156,6 +156,7 @@ class Upload:
         self._sources.clear()
         with reply:
             if reply.status == 201:
+                self._progress(str(self._wanted.digest), self._wanted.size, self._wanted.size)
                 return f"{MOUNTED} {source}" if source else PUSHED
             self._session = _Session(_location(reply))
             least = reply.headers.get("OCI-Chunk-Min-Length", "")

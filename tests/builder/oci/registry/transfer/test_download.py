@@ -20,6 +20,8 @@ def test_progress_tells_of_each_blob_to_its_end(registry: Registry, blobs: BlobS
     registry.fetch(APP, image.manifest.layers, blobs, lambda *call: calls.append(call))
     for layer in image.manifest.layers:
         assert (str(layer.digest), layer.size, layer.size) in calls
+    beginnings = [(str(layer.digest), 0, layer.size) for layer in image.manifest.layers]
+    assert calls[: len(beginnings)] == beginnings, "the whole of it is known before the first byte"
 
 
 def test_a_blob_that_is_something_else_is_never_stored(

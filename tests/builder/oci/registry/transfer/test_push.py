@@ -159,3 +159,18 @@ def test_what_refers_to_an_image_is_listed_with_and_without_help_of_the_registry
         assert (one.digest, one.size) == (pushed[0].digest, pushed[0].size)
         tagged = f"/v2/{APP}/manifests/sha256-{image.descriptor.digest.hex}" in fake.content
         assert tagged is not known
+
+
+def test_progress_begins_with_all_blobs_and_ends_with_all_of_them_sent(
+    registry: Registry, source: BlobStore, image: Image
+) -> None:
+    for again in (False, True):  # the second time everything is there already
+        calls: list[tuple[str, int, int]] = []
+        tag = "again" if again else "1"
+        registry.push(
+            APP, [tag], image.descriptor, source, PushOptions(progress=lambda *call, to=calls: to.append(call))
+        )
+        blobs = (image.manifest.config, *image.manifest.layers)
+        assert sorted(calls[: len(blobs)]) == sorted((str(blob.digest), 0, blob.size) for blob in blobs)
+        last = {name: (current, total) for name, current, total in calls}
+        assert last == {str(blob.digest): (blob.size, blob.size) for blob in blobs}
