@@ -1,11 +1,13 @@
 """Ops and plans as JSON, and the canonical bytes that keys are made of.
 
-A value is encoded with the name of its class and its fields by name, so a key covers the meaning of every field, and
-two different ops never encode to the same bytes. `decode` gives back an equal value.
+A value is encoded with a tag for its class and its fields by name, so a key covers the meaning of every field, and two
+different ops never encode to the same bytes. `decode` gives back an equal value.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from pybuild.builder.oci.digest import Digest
@@ -13,43 +15,56 @@ from pybuild.builder.plan import ops
 from pybuild.builder.plan.plan import Plan, Vertex
 
 _TAG = "$"
-_CLASSES = {
-    kind.__name__: kind
-    for kind in (
-        ops.Scratch,
-        ops.Base,
-        ops.Local,
-        ops.Http,
-        ops.Git,
-        ops.Inline,
-        ops.Pick,
-        ops.Copy,
-        ops.Mkdir,
-        ops.RunMount,
-        ops.Script,
-        ops.Run,
-        Vertex,
-        Plan,
-    )
+# Stores and shared caches hold keys made of these names: they stay when a class or a field is renamed.
+_STORED: Mapping[type, str] = {
+    ops.Scratch: "Scratch",
+    ops.Base: "Base diff_ids manifest reference",
+    ops.Local: "Local name",
+    ops.Http: "Http digest name mtime mode url",
+    ops.Git: "Git commit subdir keep_git_dir submodules tag url ref",
+    ops.Inline: "Inline name content",
+    ops.Pick: "Pick path input unpack",
+    ops.Copy: "Copy sources destination chown chmod link parents exclude",
+    ops.Mkdir: "Mkdir path user",
+    ops.RunMount: "RunMount kind target source input read_only id sharing mode uid gid size required env",
+    ops.Script: "Script path content",
+    ops.Run: "Run args env cwd user network security hostname hosts mounts scripts proxies platform",
+    Vertex: "Vertex op inputs name platform lines stages",
+    Plan: "Plan vertices config created pins warnings refusal",
 }
+"""The tag of each class that is stored, and the stored names of its fields in their order."""
+
+_KINDS = {names.split()[0]: kind for kind, names in _STORED.items()}
 
 
 def encode(value: Any, *, aside: bool = True) -> Any:
-    """Return *value* as JSON data; without *aside*, fields that are no part of a key are left out."""
+    """Return *value* as JSON data; without *aside*, fields that are no part of a key are left out.
+
+    Only values of the classes in the table can be decoded; any other dataclass is written with its own names.
+    """
     if is_dataclass(value) and not isinstance(value, type):
-        names = (field.name for field in fields(value) if aside or not field.metadata.get("aside"))
-        tag = {_TAG: type(value).__name__}
-        return tag | {name: encode(getattr(value, name), aside=aside) for name in names}
+        tag, names = _form(type(value))
+        kept = ((name, own) for name, (own, is_aside) in names.items() if aside or not is_aside)
+        return {_TAG: tag} | {name: encode(getattr(value, own), aside=aside) for name, own in kept}
     if isinstance(value, tuple):
         return [encode(item, aside=aside) for item in value]
     return value
 
 
+@cache
+def _form(kind: Any) -> tuple[str, Mapping[str, tuple[str, bool]]]:
+    """Return the tag of a dataclass, and for each stored name its field, and whether that is left out of keys."""
+    own = [(field.name, bool(field.metadata.get("aside"))) for field in fields(kind)]
+    tag, *names = _STORED[kind].split() if kind in _STORED else (kind.__name__, *(name for name, _ in own))
+    return tag, dict(zip(names, own, strict=True))
+
+
 def decode(data: Any) -> Any:
     """Return the value that `encode` wrote; lists come back as tuples."""
     if isinstance(data, dict):
-        kind = _CLASSES[data[_TAG]]
-        return kind(**{name: decode(item) for name, item in data.items() if name != _TAG})
+        kind: Any = _KINDS[data[_TAG]]
+        _, names = _form(kind)
+        return kind(**{names[name][0]: decode(item) for name, item in data.items() if name != _TAG})
     if isinstance(data, list):
         return tuple(decode(item) for item in data)
     return data

@@ -36,6 +36,26 @@ def test_a_record_comes_back_with_all_its_layers(cache):
     assert cache.record(B) == ()
 
 
+def test_rows_are_written_as_they_always_were(cache, databases):
+    made = BuiltLayer(
+        f"sha256:{'4' * 64}", f"sha256:{'5' * 64}", 6, "t", "2024-01-02T03:04:05Z", "2025-01-02T03:04:05Z"
+    )
+    cache.put_record(A, (LAYERS[0], made))
+    cache.put_selection(A, B)
+    (record,) = databases[0].all("SELECT key, layers FROM records")
+    assert record == (
+        "sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb",
+        (
+            '[["sha256:1111111111111111111111111111111111111111111111111111111111111111",'
+            '"sha256:2222222222222222222222222222222222222222222222222222222222222222",3,"t","",""],'
+            '["sha256:4444444444444444444444444444444444444444444444444444444444444444",'
+            '"sha256:5555555555555555555555555555555555555555555555555555555555555555",6,"t",'
+            '"2024-01-02T03:04:05Z","2025-01-02T03:04:05Z"]]'
+        ),
+    )
+    assert list(databases[0].all("SELECT key, content FROM selections")) == [(str(A), str(B))]
+
+
 def test_what_one_process_records_another_finds(cache, databases):
     cache.put_record(A, LAYERS)
     assert Cache(databases[1]).record(A) == LAYERS

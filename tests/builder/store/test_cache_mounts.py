@@ -35,6 +35,11 @@ def test_a_cache_mount_is_called_by_its_name_and_knows_its_last_use(store: Store
     assert path.read_text() == NAME
 
 
+def test_the_folder_of_a_name_stays_the_same(store: Store) -> None:
+    folder = "e5f6945ae995c7e0a070f027222f4327859406311a739649b9e4322db74f9da4"
+    assert mount_folder("cache mount /root/.cache", store) == store.root / "cache-mounts" / folder
+
+
 def test_one_without_a_name_is_called_by_its_hash(store: Store) -> None:
     mount_folder(NAME, store).mkdir()
     assert one(store).name == mount_folder(NAME, store).name

@@ -1,0 +1,208 @@
+"""What is stored, byte for byte: a store and a shared cache of an older pybuild must give hits.
+
+A literal here may only change together with `keys.MEANING`, or with the version of the document that it stands in.
+"""
+
+import json
+from dataclasses import dataclass, fields
+from typing import get_args
+
+import pytest
+
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.plan import codec
+from pybuild.builder.plan.keys import MEANING, key, listing_key, own_key, selection_key
+from pybuild.builder.plan.ops import Base, Copy, Git, Http, Inline, Local, Mkdir, Op, Pick, Run, Scratch, Script
+from pybuild.builder.plan.plan import Plan, Vertex
+from tests.helpers.resolving import step_of
+
+ROOT, CONTENT = Digest.of(b"root"), Digest.of(b"content")
+COPY = Copy(
+    sources=(Pick(path="a/*", input=1, unpack=True), Inline(name="name", content="text\n")),
+    destination="/to/",
+    chown="0:7",
+    chmod="u=rw",
+    link=True,
+    parents=True,
+    exclude=("*.md", "!x"),
+)
+RUN = Run(
+    args=("sh", "-c", "true"),
+    env=(("A", "1"), ("B", "é\udcff")),
+    cwd="/w",
+    user="u:g",
+    network="none",
+    security="insecure",
+    hostname="h",
+    hosts=(("db", "10.0.0.1"),),
+    mounts=(),
+    scripts=(Script(path="/dev/pipes/EOF", content="#!/bin/sh\n"),),
+    proxies=(("HTTP_PROXY", "p"),),
+    platform="linux/arm64",
+)
+OPS = {
+    "scratch": Scratch(),
+    "base": Base(diff_ids=("sha256:1", "sha256:2"), manifest="m", reference="r"),
+    "local": Local(name="other"),
+    "http": Http(digest="sha256:3", name="f", mtime=5, mode=0o640, url="https://host/f"),
+    "git": Git(
+        commit="c", subdir="s", keep_git_dir=True, submodules=False, tag="refs/tags/t", url="https://host/x", ref="r"
+    ),
+    "copy": COPY,
+    "mkdir": Mkdir(path="/w", user="u"),
+    "run": RUN,
+}
+MOUNTS = {
+    "bind": "type=bind,from=base,source=s,target=/t,rw",
+    "bind-of-context": "target=t",
+    "bind-with-id": "type=bind,id=i,env=E,target=/t",
+    "cache": "type=cache,target=t",
+    "cache-with-all": "type=cache,id=i,from=base,source=/s,target=/t,sharing=locked,mode=0700,uid=1,gid=2,ro",
+    "cache-private": "type=cache,target=/t,sharing=private,env=E",
+    "tmpfs": "type=tmpfs,target=/t,size=64m",
+    "tmpfs-with-from": "type=tmpfs,target=/t,from=base,source=s,id=i,ro",
+    "secret": "type=secret,id=s",
+    "secret-with-all": "type=secret,id=s,target=t,env=E,required,mode=0440,uid=1,gid=2,ro",
+    "secret-by-source": "type=secret,source=s",
+    "ssh": "type=ssh",
+    "ssh-with-all": "type=ssh,id=s,target=t,required,mode=0600,uid=1,gid=2,env=E,rw",
+    "ssh-with-from": "type=ssh,from=base",
+}
+PLAN = Plan(
+    vertices=(
+        Vertex(op=Scratch()),
+        Vertex(op=Mkdir(path="/w"), inputs=(0,), name="n", platform="linux/amd64", lines=(2, 3), stages=("a", "b")),
+    ),
+    config="{}",
+    created="2024-01-02T03:04:05Z",
+    pins=(("a", "b"),),
+    warnings=(("w", 1),),
+    refusal="no",
+)
+CANONICAL = {
+    "scratch": b'{"$":"Scratch"}',
+    "base": b'{"$":"Base","diff_ids":["sha256:1","sha256:2"]}',
+    "local": b'{"$":"Local","name":"other"}',
+    "http": b'{"$":"Http","digest":"sha256:3","mode":416,"mtime":5,"name":"f"}',
+    "git": b'{"$":"Git","commit":"c","keep_git_dir":true,"subdir":"s","submodules":false,"tag":"refs/tags/t"}',
+    "copy": b'{"$":"Copy","chmod":"u=rw","chown":"0:7","destination":"/to/","exclude":["*.md","!x"],"link":true,"parents":true,"sources":[{"$":"Pick","input":1,"path":"a/*","unpack":true},{"$":"Inline","content":"text\\n","name":"name"}]}',
+    "mkdir": b'{"$":"Mkdir","path":"/w","user":"u"}',
+    "run": b'{"$":"Run","args":["sh","-c","true"],"cwd":"/w","env":[["A","1"],["B","\\u00e9\\udcff"]],"hostname":"h","hosts":[["db","10.0.0.1"]],"mounts":[],"network":"none","scripts":[{"$":"Script","content":"#!/bin/sh\\n","path":"/dev/pipes/EOF"}],"security":"insecure","user":"u:g"}',
+}
+KEYS = {
+    "scratch": "sha256:c9336104fd4b546cdd3e565c06b0aae4f185ec8ea35c19b9f24985f722d41478",
+    "base": "sha256:e05f7093e5478d4791b7251ef5a7ef80ef7367b8eb72c6c29e1eae246b7df2a9",
+    "http": "sha256:02cab923cb602908037de210c8b73d74e45db514880a7faf3c23717e630251d1",
+    "git": "sha256:3a4fe26309f09722211f7651939397606b3059c59ca86d449765d62e27aa7338",
+    "copy": "sha256:7d347f5d32161c281f61b2e9b6eb8982da6440daa48f6ba419ac5ededf4b3a25",
+    "mkdir": "sha256:0987ef7a2ea77c95115094fc75ae63fa410de993f9e8113aaadab26e3baaa146",
+    "run": "sha256:ffd5cab37db879a573b2b94b43bd77f3c551d0e39e8dc9559de700cfce844678",
+}
+CANONICAL_MOUNTS = {
+    "bind": b'[{"$":"RunMount","env":"","gid":0,"id":"","input":1,"kind":"bind","mode":null,"read_only":false,"required":false,"sharing":"shared","size":0,"source":"s","target":"/t","uid":0}]',
+    "bind-of-context": b'[{"$":"RunMount","env":"","gid":0,"id":"","input":1,"kind":"bind","mode":null,"read_only":true,"required":false,"sharing":"shared","size":0,"source":"","target":"/w/t","uid":0}]',
+    "bind-with-id": b'[{"$":"RunMount","env":"E","gid":0,"id":"i","input":1,"kind":"bind","mode":null,"read_only":true,"required":false,"sharing":"shared","size":0,"source":"","target":"/t","uid":0}]',
+    "cache": b'[{"$":"RunMount","env":"","gid":0,"id":"","input":-1,"kind":"cache","mode":null,"read_only":false,"required":false,"sharing":"shared","size":0,"source":"","target":"/w/t","uid":0}]',
+    "cache-with-all": b'[{"$":"RunMount","env":"","gid":2,"id":"i","input":1,"kind":"cache","mode":448,"read_only":true,"required":false,"sharing":"locked","size":0,"source":"/s","target":"/t","uid":1}]',
+    "cache-private": b'[{"$":"RunMount","env":"E","gid":0,"id":"","input":-1,"kind":"cache","mode":null,"read_only":false,"required":false,"sharing":"private","size":0,"source":"","target":"/t","uid":0}]',
+    "tmpfs": b'[{"$":"RunMount","env":"","gid":0,"id":"","input":-1,"kind":"tmpfs","mode":null,"read_only":false,"required":false,"sharing":"shared","size":67108864,"source":"","target":"/t","uid":0}]',
+    "tmpfs-with-from": b'[{"$":"RunMount","env":"","gid":0,"id":"i","input":1,"kind":"tmpfs","mode":null,"read_only":true,"required":false,"sharing":"shared","size":0,"source":"s","target":"/t","uid":0}]',
+    "secret": b'[{"$":"RunMount","env":"","gid":0,"id":"s","input":-1,"kind":"secret","mode":null,"read_only":false,"required":false,"sharing":"shared","size":0,"source":"","target":"","uid":0}]',
+    "secret-with-all": b'[{"$":"RunMount","env":"E","gid":2,"id":"s","input":-1,"kind":"secret","mode":288,"read_only":true,"required":true,"sharing":"shared","size":0,"source":"","target":"/w/t","uid":1}]',
+    "secret-by-source": b'[{"$":"RunMount","env":"","gid":0,"id":"","input":-1,"kind":"secret","mode":null,"read_only":false,"required":false,"sharing":"shared","size":0,"source":"s","target":"","uid":0}]',
+    "ssh": b'[{"$":"RunMount","env":"","gid":0,"id":"","input":-1,"kind":"ssh","mode":null,"read_only":false,"required":false,"sharing":"shared","size":0,"source":"","target":"","uid":0}]',
+    "ssh-with-all": b'[{"$":"RunMount","env":"E","gid":2,"id":"s","input":-1,"kind":"ssh","mode":384,"read_only":false,"required":true,"sharing":"shared","size":0,"source":"","target":"/w/t","uid":1}]',
+    "ssh-with-from": b'[{"$":"RunMount","env":"","gid":0,"id":"","input":1,"kind":"ssh","mode":null,"read_only":false,"required":false,"sharing":"shared","size":0,"source":"","target":"","uid":0}]',
+}
+KEYS_OF_MOUNTS = {
+    "bind": "sha256:43815ef7200c8f945e1e8c06c8ea920bf0b38926930da21c22b1aee4fe0ff7c4",
+    "bind-of-context": "sha256:902d4b51182d51a8c5d0f0fd4b85ee9b8ad57d6de3b53b201cde2748eb36f7e4",
+    "bind-with-id": "sha256:d0158a475dce5b4334eb725bcb41313111cb304a19039af8b81686eff99661ee",
+    "cache": "sha256:0c3b4931caf931bd379a02fb91fb2af5986a3f442b2ebf966e2dcada85fc6c60",
+    "cache-with-all": "sha256:046f5218eb0079babefa7dc4579251cc8cbc56699db693ba1eec21b797d48478",
+    "cache-private": "sha256:9dd73d1acbae1e9fff8d0cf77aa2c77a792f56fb76c170a24b9d9604b8842a31",
+    "tmpfs": "sha256:4742594d789a9f1c11ce1f8e2a91373d9bae5f0fb661c34ce42891bb2762d7d4",
+    "tmpfs-with-from": "sha256:11294318c8b3f9d4997ae99c52197bb451708d77f4bf9a2df2d6e7e6a923cc8b",
+    "secret": "sha256:a0cc15ed56d32dc1246427941126f65f3b8eac7934bc4a3ef30a26d98a13d49b",
+    "secret-with-all": "sha256:a6c9153491d62b183a790b7d6cccc63f110f5686016d9bc83296d2bdb2c5e45d",
+    "secret-by-source": "sha256:15d80a2a74287de4a18de36e25d64fa59279b10d8ee43d1132bf2dfaf54aa31c",
+    "ssh": "sha256:5e3fb037fc46072c60d1e75d75d8edf11622e628913c6c0cfc7a1a52c312bb90",
+    "ssh-with-all": "sha256:dbb2cbe8aec4b28f3d2a1b7c1c4f3e3ba360fe9850091581b120016b132cc1a5",
+    "ssh-with-from": "sha256:33033d4c237da5fff486f2743c817c45c13bf1ca72b643c9f334fda69b172fff",
+}
+PLAN_JSON = '{"$": "Plan", "vertices": [{"$": "Vertex", "op": {"$": "Scratch"}, "inputs": [], "name": "", "platform": "", "lines": [0, 0], "stages": []}, {"$": "Vertex", "op": {"$": "Mkdir", "path": "/w", "user": ""}, "inputs": [0], "name": "n", "platform": "linux/amd64", "lines": [2, 3], "stages": ["a", "b"]}], "config": "{}", "created": "2024-01-02T03:04:05Z", "pins": [["a", "b"]], "warnings": [["w", 1]], "refusal": "no"}'
+
+
+def run_with(mount):
+    return step_of(f"WORKDIR /w\nRUN --mount={mount} true").op
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_bytes_and_key_of_an_op(name):
+    op = OPS[name]
+    assert codec.canonical(op) == CANONICAL[name]
+    if not isinstance(op, Local):
+        assert str(key(op, ROOT, (CONTENT,), 7)) == KEYS[name]
+
+
+@pytest.mark.parametrize("name", MOUNTS)
+def test_bytes_and_key_of_a_mount(name):
+    op = run_with(MOUNTS[name])
+    assert codec.canonical(op.mounts) == CANONICAL_MOUNTS[name]
+    assert str(key(op, ROOT, (CONTENT,))) == KEYS_OF_MOUNTS[name]
+
+
+def test_every_field_of_these_ops_has_a_value_of_its_own():
+    for op in (*OPS.values(), *COPY.sources, *RUN.scripts):
+        for field in fields(op):
+            assert field.name == "mounts" or getattr(op, field.name) != field.default, (op, field.name)
+
+
+def test_every_op_and_its_parts_have_a_tag():
+    assert {*get_args(Op), Inline, Pick, Script} <= set(codec._STORED)
+    assert {*get_args(Op), Inline, Pick, Script} <= set(codec._KINDS.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakeDirectory:
+    """`Mkdir` as it would be after renaming it and its fields."""
+
+    directory: str
+    owner: str = ""
+
+
+def test_a_renamed_class_with_renamed_fields_keeps_its_bytes_and_its_document(monkeypatch):
+    document, new = codec.encode(OPS["mkdir"]), MakeDirectory(directory="/w", owner="u")
+    monkeypatch.setitem(codec._STORED, MakeDirectory, codec._STORED[Mkdir])
+    monkeypatch.setitem(codec._KINDS, "Mkdir", MakeDirectory)
+    monkeypatch.setitem(MEANING, MakeDirectory, MEANING[Mkdir])
+    assert codec.canonical(new) == CANONICAL["mkdir"]
+    assert str(key(new, ROOT, (CONTENT,), 7)) == KEYS["mkdir"]
+    assert codec.decode(document) == new
+
+
+def test_a_key_without_root_content_and_epoch():
+    assert str(key(RUN, None, ())) == "sha256:6b5514a19df4753f234c9a7769062b90a7c0aa89550f9aa8149b119b9c63127f"
+    assert key(OPS["base"], None, (), 7) == key(OPS["base"], None, ())
+
+
+def test_keys_of_layers_and_selections():
+    pick = COPY.sources[0]
+    own = "sha256:b2b30e586647ec18e8d2c7d729ce3d5341973f0a3d9cc564c4d5582127ca0aeb"
+    of_copy = "sha256:1ecf7b080449b25282de810874c71b6b54cd0ad92245b2759f7db88aaa6b06ac"
+    of_run = "sha256:c99a0313b1403ea9918be1fae30ad41fdee4bf915af7ca42fa2e4802ed7eaf80"
+    of_listing = "sha256:a07ab895ebf904885502b3b463246d709d5d68c23b6d95c1165438917ce11a4b"
+    assert str(own_key(COPY, (CONTENT,), 7)) == own
+    assert str(selection_key(COPY, pick, ROOT)) == of_copy
+    assert str(selection_key(RUN, Pick(path="a", input=1), ROOT)) == of_run
+    assert str(listing_key(CONTENT)) == of_listing
+
+
+def test_the_document_of_a_plan():
+    assert json.dumps(codec.encode(PLAN)) == PLAN_JSON
+    assert codec.decode(json.loads(PLAN_JSON)) == PLAN
+
+
+@pytest.mark.parametrize("op", [*OPS.values(), *(run_with(mount) for mount in MOUNTS.values())])
+def test_an_op_comes_back_from_its_document(op):
+    assert codec.decode(json.loads(json.dumps(codec.encode(op)))) == op
