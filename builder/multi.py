@@ -26,10 +26,6 @@ from pybuild.runtime.values import frozen
 Plans = tuple[tuple[str, Plan], ...]
 """(platform, plan); of a build for this machine or one platform there is one, its platform is not named."""
 
-_ONE_PLATFORM = {
-    "docker": "docker exporter does not currently support exporting manifest lists",
-}
-
 
 @frozen
 class PlatformImage:
@@ -49,16 +45,16 @@ def check_request(request: Request) -> None:
         check_annotations(request)
         return
     for output in request.outputs:
-        if output.type in _ONE_PLATFORM:
-            raise RequestError(_ONE_PLATFORM[output.type], hint="build one platform, or use -o type=oci")
+        if output.one_platform:
+            raise RequestError(output.one_platform, hint="build one platform, or use -o type=oci")
 
 
 def _check_targets(request: Request) -> None:
     if request.platforms:
         raise RequestError("several targets do not go with several platforms", hint="build one target after another")
     for output in request.outputs:
-        if output.type in {"local", "tar"}:
-            raise RequestError(f"--output type={output.type} takes one target", hint="build one after another")
+        if output.rootfs:
+            raise RequestError(f"--output type={output.rootfs} takes one target", hint="build one after another")
 
 
 def make_target_plans(file: DockerfileText, request: Request, store: Store, remotes: Remotes) -> Plans:
@@ -84,7 +80,7 @@ def solve_plans(plans: Plans, request: Request, store: Store, reporter: Reporter
 
 def last_steps(request: Request) -> int:
     """Return how many steps of the builder's own follow those of the plan: images and caches that are written."""
-    archives = request.targets and any(output.type in {"oci", "docker"} for output in request.outputs)
+    archives = request.targets and any(output.together for output in request.outputs)
     return (len(request.targets) or 1) + bool(archives) + sum(spec.type != "inline" for spec in request.cache_to)
 
 

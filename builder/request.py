@@ -1,6 +1,7 @@
 """What the user asked for: one frozen value, complete before anything runs."""
 
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 from pybuild.runtime.values import frozen
 
@@ -41,24 +42,41 @@ class Stored:
     """There must be such a time."""
 
 
-@frozen
 class Output:
-    """One ``-o``: *type* is oci, docker, tar, local or registry; *dest* None means standard output, or no file at all.
+    """One ``-o``: where the image goes besides the store. `builder.outputs.kinds` has the class of each kind.
 
-    The store always keeps the image as well.
+    What a build asks of an output of any kind stands here, so that none of its phases needs to know them all.
     """
 
-    type: str
-    dest: Path | None
-    options: tuple[tuple[str, str], ...] = ()
-    shape: Shape = Shape()
+    __slots__ = ()
 
-    def flag(self, key: str, *, default: bool = False) -> bool:
-        """Tell whether an option is switched on. Raises ValueError for what is neither true nor false."""
-        from pybuild.grammar.golang import parse_bool
+    one_platform: ClassVar[str] = ""
+    """What Docker says when a kind that takes one image is to take those of several platforms."""
+    rootfs: ClassVar[str] = ""
+    """The type of a kind that writes the rootfs in place of the image, and takes that of one target only."""
+    together: ClassVar[bool] = False
+    """The images of several targets go to it at once, when all of them are there."""
+    pushes: ClassVar[bool] = False
 
-        text = dict(self.options).get(key)
-        return default if text is None else parse_bool(text)
+    @property
+    def shape(self) -> Shape:
+        """How the image is written; of no matter where its files are."""
+        return Shape()
+
+    @property
+    def file(self) -> Path | None:
+        """The file that is written, None when it is not one."""
+        return None
+
+    @property
+    def streams(self) -> bool:
+        """Whether it goes to standard output."""
+        return False
+
+    @property
+    def emptied(self) -> Path | None:
+        """The directory that is emptied before it is written to."""
+        return None
 
 
 @frozen

@@ -10,11 +10,9 @@ from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.reporter import Reporter, RunningStep
-from pybuild.builder.request import Output, Request, Shape, Stored
+from pybuild.builder.request import Request, Shape, Stored
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
-
-_ARCHIVES = frozenset({"oci", "docker"})
 
 
 @frozen
@@ -30,7 +28,7 @@ def check_forms(request: Request) -> None:
     if request.squash and any(spec.type == "inline" for spec in request.cache_to):
         raise RequestError("--squash does not go with --cache-to type=inline", hint="use type=registry or type=local")
     for output in request.outputs:
-        _check_deleting(output, request.context)
+        _check_emptied(output.emptied, request.context)
     for shape in (request.stored.shape, *(output.shape for output in request.outputs)):
         if not shape.docker:
             continue
@@ -40,15 +38,13 @@ def check_forms(request: Request) -> None:
             raise RequestError("compression=zstd needs OCI media types", hint="leave out oci-mediatypes=false")
 
 
-def _check_deleting(output: Output, context: Path | str) -> None:
-    """Refuse to empty the root folder of the host, or a folder that the build context is in."""
-    mode = dict(output.options).get("mode", "copy")
-    if mode not in {"copy", "delete"} or (mode == "delete" and output.type != "local"):
-        raise RequestError(f"--output type={output.type} has no mode={mode}", hint="type=local has copy and delete")
-    if mode == "delete" and output.dest is not None:
-        dest = output.dest.resolve()
-        if dest == Path("/") or (isinstance(context, Path) and context.resolve().is_relative_to(dest)):
-            raise RequestError(f"mode=delete would remove the build context in {dest}", hint="name another folder")
+def _check_emptied(directory: Path | None, context: Path | str) -> None:
+    """Refuse to empty the root directory of the host, or a directory that the build context is in."""
+    if directory is None:
+        return
+    dest = directory.resolve()
+    if dest == Path("/") or (isinstance(context, Path) and context.resolve().is_relative_to(dest)):
+        raise RequestError(f"mode=delete would remove the build context in {dest}", hint="name another folder")
 
 
 def timed(request: Request) -> Request:
@@ -76,9 +72,9 @@ def export(
     if stored.image and not names and not stored.dangling:
         store.layout.keep(kept)
     # Of several targets an archive holds all images, and is written when they are there.
-    outputs = tuple(item for item in request.outputs if not (request.targets and item.type in _ARCHIVES))
+    outputs = tuple(item for item in request.outputs if not (request.targets and item.together))
     if outputs:
-        from pybuild.builder.outputs.write import write
+        from pybuild.builder.outputs.kinds import write
 
         epoch = request.source_date_epoch
         write(descriptor, names, outputs, store, step.status, epoch=epoch, nearest_second=True)
@@ -87,18 +83,18 @@ def export(
 
 def export_together(images: Sequence[Descriptor], request: Request, store: Store, reporter: Reporter) -> None:
     """Write the archives of a build of several targets: each has the image of every one."""
-    archives = [output for output in request.outputs if output.type in _ARCHIVES]
+    archives = [output for output in request.outputs if output.together]
     if archives:
-        from pybuild.builder.outputs.write import write_archive
+        from pybuild.builder.outputs.kinds import write_together
 
         named = [(full_names(target.tags), image) for target, image in zip(request.targets, images, strict=True)]
         with reporter.step("exporting all targets"):
             for output in archives:
-                write_archive(named, output, store)
+                write_together(named, output, store)
 
 
 def _shaped(store: Store, descriptor: Descriptor, shape: Shape) -> Descriptor:
-    from pybuild.builder.outputs.write import shaped
+    from pybuild.builder.outputs.kinds import shaped
 
     return shaped(store, descriptor, shape)
 

@@ -11,16 +11,66 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.outputs.options import Options
+from pybuild.builder.outputs.platforms import open_trees
 from pybuild.builder.outputs.space import Space
 from pybuild.builder.outputs.tree import Folder, Tree, folders, open_file, open_folder
+from pybuild.builder.request import Output
+from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.paths.safepath import Entry, Root
 from pybuild.runtime.paths.sparse import copy_data
+from pybuild.runtime.values import frozen
 
 _FILE_MODE, _FOLDER_MODE = 0o777, 0o1777
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@frozen
+class LocalOutput(Output):
+    """``type=local``: the directory *dest*, with *delete* emptied before.
+
+    *split*: a directory in it for each platform; None is that for an index only.
+    """
+
+    rootfs: ClassVar[str] = "local"
+
+    dest: Path
+    delete: bool = False
+    split: bool | None = None
+
+    @property
+    def emptied(self) -> Path | None:
+        """The directory that is emptied before it is written to."""
+        return self.dest if self.delete else None
+
+    @classmethod
+    def parse(cls, options: Options) -> "LocalOutput":
+        """Return the output that *options* ask for. Raises RequestError."""
+        dest, mode = options.dest(), options.text("mode", "copy")
+        if dest is None:
+            raise RequestError("--output type=local needs dest=FOLDER")
+        if mode not in {"copy", "delete"}:
+            raise RequestError(f"--output type=local has no mode={mode}", hint="type=local has copy and delete")
+        options.refuse_layout()
+        return cls(dest=dest, delete=mode == "delete", split=options.optional_flag("platform-split"))
+
+    def write(self, descriptor: Descriptor, store: Store, epoch: int | None) -> None:
+        """Write the root file systems of an image; all times are *epoch*, in seconds, when it is given."""
+        check_directory(self.dest)
+        put = replace_content if self.delete else write_folder
+        with open_trees(descriptor, store, split=self.split) as trees:
+            put(trees, self.dest, epoch)
+
+
+def check_directory(dest: Path) -> None:
+    """Raise RequestError when something else than a directory is at *dest*."""
+    if dest.exists() and not dest.is_dir():
+        raise RequestError(f"{dest}: is not a folder")
 
 
 def write_folder(trees: Sequence[Tree], dest: Path, epoch: int | None = None) -> None:

@@ -9,21 +9,20 @@ from pybuild.builder.oci import media
 from pybuild.builder.oci.image import children, read_image
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.tree import Tree, folders, is_folder
-from pybuild.builder.request import Output
 from pybuild.builder.store.store import Store
 
 
 @contextmanager
-def open_trees(descriptor: Descriptor, output: Output, store: Store) -> Iterator[Sequence[Tree]]:
-    """Open what *output* writes. With ``platform-split`` each platform has a folder like ``linux_arm_v7``.
+def open_trees(descriptor: Descriptor, store: Store, *, split: bool | None) -> Iterator[Sequence[Tree]]:
+    """Open the root file systems of an image. With *split* each platform has a directory like ``linux_arm_v7``.
 
-    That is the default for an index. Without, all go to one place, which no two of them may put a file to.
+    None is true for an index. Without, all go to one place, which no two of them may put a file to.
 
     Raises:
         RequestError: two platforms have the same file.
     """
     is_index = descriptor.media_type in media.INDEXES
-    split = output.flag("platform-split", default=is_index)
+    split = is_index if split is None else split
     found = []
     with ExitStack() as stack:
         for each in children(store.blobs, descriptor) if is_index else (descriptor,):

@@ -3,14 +3,57 @@
 import os
 import stat
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
 
 from pybuild.builder.oci.layers.host_entry import entry_of, image_xattrs
+from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.oci.tar.writer import TarWriter
+from pybuild.builder.outputs.files import destination, sink
+from pybuild.builder.outputs.options import Options
+from pybuild.builder.outputs.platforms import open_trees
 from pybuild.builder.outputs.tree import Folder, Tree, folders, is_folder, open_file
+from pybuild.builder.request import Output
+from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import Entry as Found
+from pybuild.runtime.values import frozen
 
 _HALF_SECOND = 500_000_000
+
+
+@frozen
+class TarOutput(Output):
+    """``type=tar``: the archive *dest*, None being standard output.
+
+    *split*: a directory in it for each platform; None is that for an index only.
+    """
+
+    rootfs: ClassVar[str] = "tar"
+
+    dest: Path | None = None
+    split: bool | None = None
+
+    @property
+    def file(self) -> Path | None:
+        """The archive."""
+        return self.dest
+
+    @property
+    def streams(self) -> bool:
+        """Whether it goes to standard output."""
+        return self.dest is None
+
+    @classmethod
+    def parse(cls, options: Options) -> "TarOutput":
+        """Return the output that *options* ask for. Raises RequestError."""
+        options.refuse_layout()
+        return cls(dest=options.dest(), split=options.optional_flag("platform-split"))
+
+    def write(self, descriptor: Descriptor, store: Store, epoch: int | None, *, nearest_second: bool) -> None:
+        """Write the root file systems of an image, as `write_trees` does."""
+        with open_trees(descriptor, store, split=self.split) as trees, destination(self.dest) as file:
+            write_trees(trees, sink(file), epoch, nearest_second=nearest_second)
 
 
 def write_trees(

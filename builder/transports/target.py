@@ -19,7 +19,7 @@ from pybuild.builder.oci.registry.transfer.push import PushOptions
 from pybuild.builder.oci.registry.transfer.remote import TransferProgress, no_progress
 from pybuild.builder.outputs.files import destination, sink
 from pybuild.builder.outputs.layout import added_to
-from pybuild.builder.outputs.registry import mount_sources
+from pybuild.builder.outputs.push import mount_sources
 from pybuild.builder.store.store import Store
 from pybuild.builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place
 from pybuild.builder.transports.source import Source, copy_blobs

@@ -9,9 +9,11 @@ from pybuild.builder.oci import media
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.oci.model import Index
 from pybuild.builder.oci.validate import validate
+from pybuild.builder.outputs.docker import DockerOutput
+from pybuild.builder.outputs.oci import OciOutput
 from pybuild.builder.platforms import parse_platform
 from pybuild.builder.progress import StepStarted, Warned
-from pybuild.builder.request import Annotation, Output, Request
+from pybuild.builder.request import Annotation, Request
 from pybuild.builder.store.store import open_store
 from tests.helpers.contexts import write_context
 from tests.helpers.fake_execute import FakeExecute
@@ -96,13 +98,13 @@ def test_the_same_build_gives_the_same_index_and_runs_nothing(store, context, fa
 
 
 def test_docker_archives_take_one_platform(store, context, fake, tmp_path):
-    outputs = (Output(type="docker", dest=tmp_path / "image.tar"),)
+    outputs = (DockerOutput(dest=tmp_path / "image.tar"),)
     with pytest.raises(RequestError, match="does not currently support exporting manifest lists"):
         build(Request(context=context, platforms=BOTH, outputs=outputs), store)
 
 
 def test_an_oci_folder_has_the_index_and_all_images(store, context, fake, tmp_path):
-    outputs = (Output(type="oci", dest=tmp_path / "oci", options=(("tar", "false"),)),)
+    outputs = (OciOutput(dest=tmp_path / "oci", layout=True),)
     outcome = build(Request(context=context, platforms=BOTH, outputs=outputs), store)
     table = json.loads((tmp_path / "oci/index.json").read_bytes())
     assert table["manifests"][0]["digest"] == str(outcome.descriptor.digest)

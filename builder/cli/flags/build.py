@@ -4,15 +4,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pybuild.builder.cli.flags.output_options import FLAGS, check_options
 from pybuild.builder.cli.flags.proxy_config import proxy_arguments
 from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.epoch_value import EPOCH, seconds_of
-from pybuild.builder.request import Compression, Output
+from pybuild.builder.request import Compression
 from pybuild.grammar.golang import parse_bool
 
 _LEVELS = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
-_STORED = {"image", "cacheonly"}
 _MULTI = "BUILDKIT_MULTI_PLATFORM"
 
 
@@ -160,10 +158,11 @@ def platform_fields(wanted: tuple[str, ...], arguments: Mapping[str, str]) -> di
 def compression(given: str) -> Compression:
     """Return the compression that ``TYPE[,LEVEL]`` asks for."""
     algorithm, comma, level = given.partition(",")
-    return _compression(algorithm, level if comma else None)
+    return checked_compression(algorithm, level if comma else None)
 
 
-def _compression(algorithm: str, level: str | None) -> Compression:
+def checked_compression(algorithm: str, level: str | None) -> Compression:
+    """Return a compression; *level* None is the default of each. Raises RequestError."""
     if algorithm not in _LEVELS:
         raise RequestError(f"unsupported compression {algorithm!r}", hint="use gzip, zstd or uncompressed")
     if level is None:
@@ -171,67 +170,3 @@ def _compression(algorithm: str, level: str | None) -> Compression:
     if not (level.isascii() and level.isdigit()) or int(level) not in _LEVELS[algorithm]:
         raise RequestError(f"invalid compression level {level!r} for {algorithm}")
     return Compression(algorithm=algorithm, level=int(level))
-
-
-def output(given: str) -> Output:
-    """Return what one ``-o`` asks for; type ``image`` stands for the store alone.
-
-    The grammar is Docker's: one record of CSV with ``key=value`` fields, or a path alone for ``type=local``, or ``-``
-    for ``type=tar`` on standard output.
-    """
-    import csv
-
-    fields = next(csv.reader([given], strict=True), []) if given else []
-    if fields == [given] and not given.startswith("type="):
-        return Output(type="tar", dest=None) if given == "-" else Output(type="local", dest=Path(given))
-    options: dict[str, str] = {}
-    for field in fields:
-        key, equals, value = field.partition("=")
-        if not equals:
-            raise RequestError(f"invalid --output {given!r}: invalid value {field!r}")
-        options[key.strip().lower()] = value
-    kind = options.pop("type", "")
-    if not kind:
-        raise RequestError(f"invalid --output {given!r}: type is required")
-    return _output(kind, options)
-
-
-def _output(kind: str, options: dict[str, str]) -> Output:
-    pushed = kind == "registry" or flag(options, "push")
-    if pushed and kind not in {"registry", "image"}:
-        raise RequestError(f"--output type={kind} cannot push", hint="use type=registry")
-    dest = options.pop("dest", "")
-    check_options(options)
-    for key in FLAGS:
-        flag(options, key)
-    rest = tuple(options.items())
-    if pushed:
-        return Output(type="registry", dest=None, options=rest)
-    if kind in _STORED or (kind == "docker" and not dest):
-        return Output(type="image", dest=None, options=rest)
-    if kind not in {"oci", "docker", "tar", "local"}:
-        raise RequestError(f"unknown --output type {kind!r}", hint="use oci, docker, tar, local, registry or image")
-    if kind == "local" and not dest:
-        raise RequestError("--output type=local needs dest=FOLDER")
-    folder = not flag(options, "tar", default=True)
-    if folder and (kind not in {"oci", "docker"} or dest in {"", "-"}):
-        raise RequestError("--output tar=false is for type=oci with dest=FOLDER")
-    return Output(type=kind, dest=None if dest in {"", "-"} else Path(dest), options=rest)
-
-
-def flag(options: Mapping[str, str], key: str, *, default: bool = False) -> bool:
-    """Return whether an option of ``-o`` is switched on. Raises RequestError for what is neither."""
-    text = options.get(key)
-    try:
-        return default if text is None else parse_bool(text)
-    except ValueError as error:
-        raise RequestError(f"invalid --output: {key}={text}", hint="use true or false") from error
-
-
-def output_compression(outputs: Iterable[Output]) -> Compression | None:
-    """Return the compression that an output asks for, which is that of all new layers; None when none does."""
-    for item in outputs:
-        options = dict(item.options)
-        if "compression" in options or "compression-level" in options:
-            return _compression(options.get("compression", "gzip"), options.get("compression-level"))
-    return None

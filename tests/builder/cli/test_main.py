@@ -21,8 +21,10 @@ from pybuild.builder.interrupts import Interrupts
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import RegistryError
 from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.outputs.local import LocalOutput
+from pybuild.builder.outputs.oci import OciOutput
 from pybuild.builder.progress import Progress, StepFinished, StepStarted
-from pybuild.builder.request import Compression, Output, Request
+from pybuild.builder.request import Compression, Request
 from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.source import Span
@@ -118,8 +120,8 @@ def test_every_flag_reaches_the_request(fake: Fake, monkeypatch: pytest.MonkeyPa
         pull="always",
         compression=Compression(algorithm="zstd", level=9),
         outputs=(
-            Output(type="oci", dest=Path("x.tar"), options=(("name", "c"),)),
-            Output(type="local", dest=Path("out")),
+            OciOutput(dest=Path("x.tar")),
+            LocalOutput(dest=Path("out")),
         ),
     )
 

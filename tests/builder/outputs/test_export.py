@@ -5,7 +5,9 @@ import pytest
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.outputs.export import check_forms, names_of, timed
-from pybuild.builder.request import Annotation, Compression, Output, Request, Shape, Stored
+from pybuild.builder.outputs.local import LocalOutput
+from pybuild.builder.outputs.oci import OciOutput
+from pybuild.builder.request import Annotation, Compression, Request, Shape, Stored
 
 DIGEST = Digest.of(b"")
 DOCKER = Shape(docker=True)
@@ -31,9 +33,7 @@ def test_the_prefix_is_for_images_without_a_name() -> None:
         Request(context=Path(), compression=Compression(algorithm="zstd"), stored=Stored(shape=DOCKER)),
         Request(
             context=Path(),
-            outputs=(
-                Output(type="oci", dest=None, shape=Shape(docker=True, compression=Compression(algorithm="zstd"))),
-            ),
+            outputs=(OciOutput(shape=Shape(docker=True, compression=Compression(algorithm="zstd"))),),
         ),
         Request(
             context=Path(), annotations=(Annotation(kind="manifest", key="a", value="b"),), stored=Stored(shape=DOCKER)
@@ -55,18 +55,9 @@ def test_the_time_of_an_output_counts_for_more_than_the_argument() -> None:
         timed(Request(context=Path(), stored=Stored(rewrite=True)))
 
 
-@pytest.mark.parametrize(
-    ("output", "problem"),
-    [
-        (Output(type="local", dest=Path("context"), options=(("mode", "delete"),)), "would remove the build context"),
-        (Output(type="local", dest=Path(), options=(("mode", "delete"),)), "would remove the build context"),
-        (Output(type="local", dest=Path("/"), options=(("mode", "delete"),)), "would remove the build context"),
-        (Output(type="tar", dest=Path("x"), options=(("mode", "delete"),)), "type=tar has no mode=delete"),
-        (Output(type="local", dest=Path("x"), options=(("mode", "move"),)), "type=local has no mode=move"),
-    ],
-)
-def test_only_a_folder_of_its_own_is_emptied(output: Output, problem: str) -> None:
-    with pytest.raises(RequestError, match=problem):
-        check_forms(Request(context=Path("context"), outputs=(output,)))
-    inside = Output(type="local", dest=Path("context/out"), options=(("mode", "delete"),))
-    check_forms(Request(context=Path("context"), outputs=(inside,)))
+@pytest.mark.parametrize("dest", ["context", ".", "/"])
+def test_only_a_directory_of_its_own_is_emptied(dest: str) -> None:
+    with pytest.raises(RequestError, match="would remove the build context"):
+        check_forms(Request(context=Path("context"), outputs=(LocalOutput(dest=Path(dest), delete=True),)))
+    check_forms(Request(context=Path("context"), outputs=(LocalOutput(dest=Path(dest)),)))
+    check_forms(Request(context=Path("context"), outputs=(LocalOutput(dest=Path("context/out"), delete=True),)))

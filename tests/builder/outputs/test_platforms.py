@@ -6,7 +6,6 @@ import pytest
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.platforms import open_trees
-from pybuild.builder.request import Output
 from pybuild.builder.store.store import Store, open_store
 from tests.helpers.images import ARM64, tiny_image, tiny_index
 from tests.helpers.leftovers import descriptors_below
@@ -25,11 +24,8 @@ def index_of(store: Store, second: str) -> Descriptor:
     return tiny_index(store.blobs, *images)
 
 
-def opened(store: Store, descriptor: Descriptor, **options: str) -> list[tuple[str, str]]:
-    output = Output(
-        type="tar", dest=None, options=tuple((key.replace("_", "-"), text) for key, text in options.items())
-    )
-    with open_trees(descriptor, output, store) as trees:
+def opened(store: Store, descriptor: Descriptor, *, split: bool | None = None) -> list[tuple[str, str]]:
+    with open_trees(descriptor, store, split=split) as trees:
         return [(tree.folder, tree.platform) for tree in trees]
 
 
@@ -38,12 +34,12 @@ def test_an_index_has_a_folder_for_each_platform_and_an_image_has_none(store: St
     assert opened(store, index) == [("linux_amd64", "linux/amd64"), ("linux_arm64", "linux/arm64")]
     image = tiny_image(store.blobs, {"a": b"1"}).descriptor
     assert opened(store, image) == [("", "linux/amd64")]
-    assert opened(store, image, platform_split="true") == [("linux_amd64", "linux/amd64")]
+    assert opened(store, image, split=True) == [("linux_amd64", "linux/amd64")]
 
 
 def test_one_place_holds_no_file_of_two_platforms(store: Store) -> None:
     apart = [("", "linux/amd64"), ("", "linux/arm64")]
-    assert opened(store, index_of(store, "a/g"), platform_split="false") == apart
+    assert opened(store, index_of(store, "a/g"), split=False) == apart
     with pytest.raises(RequestError, match="cannot overwrite a/f from linux/amd64 with linux/arm64"):
-        opened(store, index_of(store, "a/f"), platform_split="false")
+        opened(store, index_of(store, "a/f"), split=False)
     assert [path for path in descriptors_below(store.root) if "trees" in path] == []

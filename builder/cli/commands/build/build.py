@@ -18,7 +18,7 @@ from pybuild.builder.cli.flags.foreign import foreign_flags
 from pybuild.builder.cli.flags.host import host_flags, host_values
 from pybuild.builder.cli.flags.limits import limit_flags, limit_values
 from pybuild.builder.cli.flags.log import log_flag, logged
-from pybuild.builder.cli.flags.output_shape import output_annotations, shaped_outputs, stored
+from pybuild.builder.cli.flags.output import read_outputs
 from pybuild.builder.cli.flags.pull import pull_flag
 from pybuild.builder.cli.flags.registry import with_access
 from pybuild.builder.cli.flags.steps import ssh_keys, step_flags, step_values
@@ -32,7 +32,7 @@ from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.image.names import full_names
 from pybuild.builder.outputs.files import replace_file
 from pybuild.builder.progress import Progress
-from pybuild.builder.request import Compression, Request
+from pybuild.builder.request import Request
 from pybuild.grammar.errors import DockerfileError
 
 _EPILOG = """\b
@@ -189,13 +189,14 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
     """Return the request that *flags* and *env* make. Raises RequestError."""
     flags = as_docker_has_it(flags, env)
     build_args = values.build_arguments(flags["build_args"], env)
-    given = tuple(values.output(item) for item in (*flags["outputs"], *(["type=registry"] if flags["push"] else [])))
-    named = flags["compression"]
-    compression = values.compression(named) if named else values.output_compression(given) or Compression()
-    annotated = annotations(flags["annotations"]), output_annotations(given)
-    outputs = shaped_outputs(given, flags["output_format"] or "", compression, annotated=any(annotated))
-    names = [name for item in outputs for name in dict(item.options).get("name", "").split(",") if name]
-    tags = full_names((*flags["tags"], *names))
+    annotated = annotations(flags["annotations"])
+    asked = read_outputs(
+        (*flags["outputs"], *(["type=registry"] if flags["push"] else [])),
+        flags["output_format"] or "",
+        values.compression(flags["compression"]) if flags["compression"] else None,
+        annotated=bool(annotated),
+    )
+    tags = full_names((*flags["tags"], *asked.names))
     wanted = targets([item for item in flags["targets"] if item], tags)
     return Request(
         context=values.context(flags["context"]),
@@ -206,16 +207,16 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         target=wanted[0].stage if len(wanted) == 1 else None,
         targets=wanted if len(wanted) > 1 else (),
         labels=values.labels(flags["labels"]),
-        annotations=(*annotated[0], *annotated[1]),
+        annotations=(*annotated, *asked.annotations),
         **values.platform_fields(values.platforms(flags["platforms"], env), dict(build_args)),
         network=values.network(flags["network"] or "default"),
         add_hosts=values.hosts(flags["add_hosts"]),
         no_cache=flags["no_cache"],
         pull=flags["pull_policy"] or ("always" if flags["pull"] else "missing"),
-        compression=compression,
-        outputs=tuple(item for item in outputs if item.type != "image"),
+        compression=asked.compression,
+        outputs=asked.outputs,
         squash="all" if flags["squash_all"] else "new" if flags["squash"] else "",
-        stored=stored(outputs, flags["output_format"] or ""),
+        stored=asked.stored,
         **{"source_date_epoch": values.source_date_epoch(dict(build_args)), **buildah_values(flags, env)},
         resources=limit_values(flags),
         **host_values(flags),

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pybuild.builder.cli.flags.build import flag
 from pybuild.builder.cli.tools import is_terminal
 from pybuild.builder.errors import RequestError
 from pybuild.builder.outputs.files import check_destination
@@ -19,13 +18,12 @@ def check_beforehand(request: Request, flags: Mapping[str, Any]) -> None:
     for name in _WRITTEN:
         check_destination(flags[name])
     for output in request.outputs:
-        if output.type != "local" and flag(dict(output.options), "tar", default=True):
-            check_destination(output.dest)
+        check_destination(output.file)
 
 
 def streams(request: Request) -> list[Output]:
     """Return what goes to standard output."""
-    return [item for item in request.outputs if item.dest is None and item.type != "registry"]
+    return [item for item in request.outputs if item.streams]
 
 
 def check_secrets(secrets: Iterable[Secret]) -> None:
@@ -39,7 +37,7 @@ def check_secrets(secrets: Iterable[Secret]) -> None:
 def _check_outputs(request: Request) -> None:
     found = streams(request)
     named = all(target.tags for target in request.targets) if request.targets else bool(request.tags)
-    if any(item.type == "registry" for item in request.outputs) and not named:
+    if any(item.pushes for item in request.outputs) and not named:
         raise RequestError("tag is needed when pushing to registry", hint="give -t NAME")
     if len(found) > 1:
         raise RequestError("only one --output can go to standard output")

@@ -9,9 +9,9 @@ from pybuild.builder.cli.flags.naming import platform_option
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import Command, root_option, store
-from pybuild.builder.outputs.write import write
+from pybuild.builder.outputs.kinds import write
+from pybuild.builder.outputs.tar import TarOutput
 from pybuild.builder.platforms import parse_platform
-from pybuild.builder.request import Output
 
 
 @click.command("export", cls=Command, short_help="Write the root file system of an image as a tar archive.")
@@ -32,6 +32,6 @@ def command(image: str, output: Path | None, platform: str | None) -> None:
         with opened.in_use():
             found = find_image(opened, image, wanted)
             dest = None if output is None or str(output) == "-" else output
-            write(found.descriptor, (), (Output(type="tar", dest=dest),), opened)
+            write(found.descriptor, (), (TarOutput(dest=dest),), opened)
     finally:
         opened.close()

@@ -22,7 +22,7 @@ from pybuild.builder.oci.model import Descriptor, Platform
 from pybuild.builder.oci.present import whole_or_present
 from pybuild.builder.oci.registry.access import Access
 from pybuild.builder.outputs.files import replace_file
-from pybuild.builder.outputs.registry import Watch, push
+from pybuild.builder.outputs.push import Watch, push
 from pybuild.builder.platforms import parse_platform
 from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import DEFAULT_TAG, InvalidReference, Reference, parse_reference

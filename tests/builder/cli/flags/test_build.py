@@ -5,7 +5,7 @@ import pytest
 from pybuild.builder.cli.flags import build as build_flags
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.image import host_platform
-from pybuild.builder.request import Compression, Output
+from pybuild.builder.request import Compression
 
 
 def test_a_build_argument_without_a_value_takes_it_from_the_environment() -> None:
@@ -50,61 +50,9 @@ def test_a_host_without_an_address_is_refused(given: str) -> None:
         build_flags.hosts([given])
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ("out", Output(type="local", dest=Path("out"))),
-        ("-", Output(type="tar", dest=None)),
-        ("type=local,dest=a/b", Output(type="local", dest=Path("a/b"))),
-        ('type=oci,"dest=a,b.tar"', Output(type="oci", dest=Path("a,b.tar"))),
-        ("type=tar", Output(type="tar", dest=None)),
-        ("type=tar,dest=-", Output(type="tar", dest=None)),
-        (
-            "Type=docker,dest=x,compression=zstd",
-            Output(type="docker", dest=Path("x"), options=(("compression", "zstd"),)),
-        ),
-        ("type=docker", Output(type="image", dest=None)),
-        ("type=registry", Output(type="registry", dest=None)),
-        ("type=image,push=true,name=a", Output(type="registry", dest=None, options=(("push", "true"), ("name", "a")))),
-        ("type=image,name=a/b", Output(type="image", dest=None, options=(("name", "a/b"),))),
-        ("type=oci,dest=d,tar=false", Output(type="oci", dest=Path("d"), options=(("tar", "false"),))),
-        ("a=b", None),
-    ],
-)
-def test_outputs_have_the_grammar_of_docker(given: str, expected: Output | None) -> None:
-    # A path alone is one field without a type, whatever characters it has.
-    assert build_flags.output(given) == (expected or Output(type="local", dest=Path("a=b")))
-
-
-@pytest.mark.parametrize(
-    ("given", "problem"),
-    [
-        ("", "type is required"),
-        ("dest=x,foo=y", "type is required"),
-        ("type=oci,dest", "invalid value 'dest'"),
-        ("type=nope,dest=x", "unknown --output type"),
-        ("type=local", "needs dest"),
-        ("type=oci,dest=x,push=true", "type=oci cannot push"),
-        ("type=oci,tar=false", "tar=false"),
-        ("type=tar,dest=x,tar=false", "tar=false"),
-        ("type=oci,dest=x,tar=maybe", "tar=maybe"),
-        ("type=oci,dest=x,tar=fALSE", "tar=fALSE"),
-        ("type=registry,push-by-digest=maybe", "push-by-digest=maybe"),
-        ("type=registry,registry.insecure=yes", "registry.insecure=yes"),
-        ("type=local,dest=x,platform-split=no", "platform-split=no"),
-    ],
-)
-def test_an_output_that_cannot_be_is_refused(given: str, problem: str) -> None:
-    with pytest.raises(RequestError, match=problem):
-        build_flags.output(given)
-
-
 def test_compression_has_a_type_and_a_level() -> None:
     assert build_flags.compression("zstd,19") == Compression(algorithm="zstd", level=19)
     assert build_flags.compression("gzip") == Compression(algorithm="gzip")
-    asked = Output(type="oci", dest=None, options=(("compression", "zstd"), ("compression-level", "3")))
-    assert build_flags.output_compression([asked]) == Compression(algorithm="zstd", level=3)
-    assert build_flags.output_compression([Output(type="tar", dest=None)]) is None
 
 
 @pytest.mark.parametrize("given", ["lzma", "gzip,10", "zstd,0", "gzip,", "uncompressed,1", "zstd,x"])
@@ -167,10 +115,3 @@ def test_a_build_argument_asks_for_an_index_of_one_platform() -> None:
         build_flags.platform_fields(("linux/386", "linux/arm64"), {"BUILDKIT_MULTI_PLATFORM": "0"})
     with pytest.raises(RequestError, match="invalid boolean value for BUILDKIT_MULTI_PLATFORM: many"):
         build_flags.platform_fields((), {"BUILDKIT_MULTI_PLATFORM": "many"})
-
-
-@pytest.mark.parametrize("text", ["f", "F", "0", "false", "False", "FALSE"])
-def test_all_spellings_of_a_boolean_mean_the_same_to_whoever_reads_it(text: str) -> None:
-    assert not build_flags.output(f"type=oci,dest=d,tar={text}").flag("tar", default=True)
-    assert not build_flags.output(f"type=registry,push-by-digest={text}").flag("push-by-digest", default=True)
-    assert build_flags.output("type=oci,dest=d").flag("tar", default=True)

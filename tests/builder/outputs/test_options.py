@@ -2,8 +2,8 @@
 
 import pytest
 
-from pybuild.builder.cli.flags.build import output
 from pybuild.builder.errors import RequestError
+from pybuild.builder.outputs.options import read
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from pybuild.builder.errors import RequestError
     ],
 )
 def test_what_is_done_anyway_may_be_asked_for(options: str) -> None:
-    assert output(f"type=oci,dest=x,{options}").type == "oci"
+    assert read(f"type=oci,dest=x,{options}").type == "oci"
 
 
 @pytest.mark.parametrize(
@@ -36,5 +36,5 @@ def test_what_is_done_anyway_may_be_asked_for(options: str) -> None:
 )
 def test_an_option_that_would_be_passed_over_is_refused(options: str, reason: str, hint: str) -> None:
     with pytest.raises(RequestError, match=reason) as caught:
-        output(f"type=oci,dest=x,{options}")
+        read(f"type=oci,dest=x,{options}")
     assert hint in (caught.value.hint or "")

@@ -5,9 +5,9 @@ import pytest
 
 from pybuild.builder.errors import PushFailed
 from pybuild.builder.oci.image import Image
-from pybuild.builder.outputs.registry import mount_sources
-from pybuild.builder.outputs.write import write
-from pybuild.builder.request import Output
+from pybuild.builder.outputs.kinds import write
+from pybuild.builder.outputs.push import mount_sources
+from pybuild.builder.outputs.registry import RegistryOutput
 from pybuild.builder.store.store import Store, open_store
 from tests.helpers.images import tiny_image, tiny_index
 from tests.helpers.registry import Answer, FakeRegistry
@@ -34,7 +34,7 @@ def server() -> Iterator[FakeRegistry]:
         yield fake
 
 
-OUTPUT = Output(type="registry", dest=None)
+OUTPUT = RegistryOutput()
 
 
 def test_an_image_goes_to_the_registry_of_each_name(store: Store, image: Image, server: FakeRegistry) -> None:
@@ -53,14 +53,14 @@ def test_an_image_goes_to_the_registry_of_each_name(store: Store, image: Image, 
 
 
 def test_an_image_may_be_pushed_without_a_tag(store: Store, image: Image, server: FakeRegistry) -> None:
-    output = Output(type="registry", dest=None, options=(("push-by-digest", "true"),))
+    output = RegistryOutput(by_digest=True)
     write(image.descriptor, (f"{server.name}/a:1",), (output,), store)
     assert f"/v2/a/manifests/{image.descriptor.digest}" in server.content
     assert "/v2/a/manifests/1" not in server.content
 
 
 def test_a_registry_may_be_called_insecure(store: Store, image: Image, server: FakeRegistry) -> None:
-    output = Output(type="registry", dest=None, options=(("registry.insecure", "true"),))
+    output = RegistryOutput(insecure=True)
     write(image.descriptor, (f"{server.name}/a:1",), (output,), store)
     assert server.has("a", store.blobs, "1", image.descriptor)
 

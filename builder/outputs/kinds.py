@@ -1,0 +1,107 @@
+"""The kinds of outputs, each with a module of its own: which one a ``-o`` asks for, and how it is written."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import assert_never
+
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.outputs.archive import Named, write_archive
+from pybuild.builder.outputs.docker import DockerOutput, parse_docker
+from pybuild.builder.outputs.image import ImageOutput, parse_image
+from pybuild.builder.outputs.local import LocalOutput
+from pybuild.builder.outputs.oci import OciOutput
+from pybuild.builder.outputs.options import Options
+from pybuild.builder.outputs.registry import RegistryOutput
+from pybuild.builder.outputs.tar import TarOutput
+from pybuild.builder.request import Output, Shape
+from pybuild.builder.store.store import Store
+
+Kind = LocalOutput | TarOutput | OciOutput | DockerOutput | RegistryOutput | ImageOutput
+
+_PARSERS: Mapping[str, Callable[[Options], Kind]] = {
+    "oci": OciOutput.parse,
+    "docker": parse_docker,
+    "tar": TarOutput.parse,
+    "local": LocalOutput.parse,
+    "registry": RegistryOutput.parse,
+    "image": parse_image,
+    "cacheonly": ImageOutput.parse,
+}
+_LISTED = "oci, docker, tar, local, registry or image"
+
+
+def parse(options: Options) -> Kind:
+    """Return the output that *options* ask for. Raises RequestError."""
+    if options.type not in _PARSERS:
+        raise RequestError(f"unknown --output type {options.type!r}", hint=f"use {_LISTED}")
+    found = _PARSERS[options.type](options)
+    if options.flag("push") and not found.pushes:
+        raise RequestError(f"--output type={options.type} cannot push", hint="use type=registry")
+    mode = options.text("mode", "copy")
+    if mode != "copy" and not isinstance(found, LocalOutput):
+        raise RequestError(f"--output type={options.type} has no mode={mode}", hint="type=local has copy and delete")
+    return found
+
+
+def with_shape(output: Kind, shape: Shape) -> Kind:
+    """Return *output* with this shape, if it writes images."""
+    return output if isinstance(output, LocalOutput | TarOutput) else replace(output, shape=shape)
+
+
+def write(
+    descriptor: Descriptor,
+    names: tuple[str, ...],
+    outputs: Iterable[Output],
+    store: Store,
+    status: Callable[..., None] = lambda _what, _current=0, _total=0: None,
+    *,
+    epoch: int | None = None,
+    nearest_second: bool = False,
+) -> None:
+    """Write the image to each of *outputs*, in order. Its blobs must be in the store.
+
+    *status* is told how far a push is: (what, bytes done, bytes in all), or of what is done without the numbers.
+    *epoch*, in seconds, is the time of all that is in a tree. With *nearest_second* times are rounded in a tar archive
+    of a tree, as BuildKit's exporter does it, and not cut to whole seconds, as docker export does.
+    A file or new directory appears when it is complete; an error leaves what was there before.
+    """
+    for output in map(_known, outputs):
+        match output:
+            case OciOutput() | DockerOutput():
+                write_together([(names, descriptor)], output, store)
+            case TarOutput():
+                output.write(descriptor, store, epoch, nearest_second=nearest_second)
+            case LocalOutput():
+                output.write(descriptor, store, epoch)
+            case RegistryOutput():
+                output.write(shaped(store, descriptor, output.shape), names, store, status)
+            case ImageOutput():
+                pass
+            case _:
+                assert_never(output)
+
+
+def write_together(images: Sequence[Named], output: Output, store: Store) -> None:
+    """Write all *images* to an output that holds several: an archive or a layout."""
+    if isinstance(output, OciOutput | DockerOutput):
+        formed = [(names, shaped(store, descriptor, output.shape)) for names, descriptor in images]
+        write_archive(formed, output.dest, store, layout=output.layout)
+
+
+def shaped(store: Store, descriptor: Descriptor, shape: Shape) -> Descriptor:
+    """Return the image in this *shape*, which is in the store from then on."""
+    if not shape.docker and shape.compression is None:
+        return descriptor
+    from pybuild.builder.oci.convert import Form, convert
+
+    if shape.compression is None:
+        return convert(store.blobs, descriptor, Form(docker=shape.docker))
+    form = Form(docker=shape.docker, algorithm=shape.compression.algorithm, level=shape.compression.level)
+    return convert(store.blobs, descriptor, form)
+
+
+def _known(output: Output) -> Kind:
+    if not isinstance(output, Kind):
+        raise TypeError(f"{type(output).__name__} is no kind of output that builder.outputs.kinds lists")
+    return output

@@ -1,0 +1,116 @@
+"""Options of ``-o``: one record of ``key=value`` fields, in which a misspelt or unsupported key is an error."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from pybuild.builder.errors import RequestError
+from pybuild.builder.options import boolean
+from pybuild.grammar.golang import parse_bool
+from pybuild.grammar.suggest import did_you_mean
+from pybuild.runtime.values import frozen
+
+_FLAGS = (
+    *("push", "push-by-digest", "registry.insecure", "store", "name-canonical", "force-compression"),
+    *("oci-mediatypes", "tar", "platform-split", "rewrite-timestamp"),
+)
+_USED = (
+    *_FLAGS,
+    *("dest", "name", "dangling-name-prefix", "compression", "compression-level", "mode", "source-date-epoch"),
+)
+# What each of these would do without being given; `unpack` is about an image store of the daemon's, and names that are
+# for images without a name are given to no other here.
+_SETTLED = {
+    "unpack": "",
+    "danging-name-empty-only": "true",
+    "prefer-nondist-layers": "false",
+    "attestation-inline": "",
+    "oci-artifact": "",
+    "compatibility-version": "30",
+}
+_HINTS = {"compatibility-version": "30 is what is done; for Docker's media types there is oci-mediatypes=false"}
+
+
+@frozen
+class Options:
+    """What one ``-o`` says: the type, and the other fields by key in lower case."""
+
+    type: str
+    values: Mapping[str, str]
+
+    def text(self, key: str, default: str = "") -> str:
+        """Return the value of *key*, *default* when it is not given."""
+        return self.values.get(key, default)
+
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        """Return whether *key* is switched on. Raises RequestError for what is neither true nor false."""
+        text = self.values.get(key)
+        return default if text is None else boolean(key, text, "--output")
+
+    def dest(self) -> Path | None:
+        """Return the file or directory of ``dest=``, None for standard output."""
+        dest = self.text("dest")
+        return None if dest in {"", "-"} else Path(dest)
+
+    def optional_flag(self, key: str) -> bool | None:
+        """As `flag`, None when *key* is not given."""
+        return self.flag(key) if key in self.values else None
+
+    def check_flags(self) -> None:
+        """Raise RequestError for a switch that is neither on nor off, also where the type makes no use of it."""
+        for key in _FLAGS:
+            self.flag(key)
+
+    def refuse_layout(self) -> None:
+        """Raise RequestError for ``tar=false`` where there is no image layout to write."""
+        if not self.flag("tar", default=True):
+            raise RequestError("--output tar=false is for type=oci with dest=FOLDER")
+
+
+def read(given: str) -> Options:
+    """Return the options of one ``-o``.
+
+    The grammar is Docker's: one record of CSV with ``key=value`` fields, or a path alone for ``type=local``, or ``-``
+    for ``type=tar`` on standard output.
+    """
+    try:
+        fields = next(csv.reader([given], strict=True), []) if given else []
+    except csv.Error as error:
+        raise RequestError(f"invalid --output {given!r}: {error}") from error
+    if fields == [given] and not given.startswith("type="):
+        return Options(type="tar" if given == "-" else "local", values={"dest": given})
+    values: dict[str, str] = {}
+    for field in fields:
+        key, equals, value = field.partition("=")
+        if not equals:
+            raise RequestError(f"invalid --output {given!r}: invalid value {field!r}")
+        values[key.strip().lower()] = value
+    kind = values.pop("type", "")
+    if not kind:
+        raise RequestError(f"invalid --output {given!r}: type is required")
+    _check(values)
+    found = Options(type=kind, values=values)
+    found.check_flags()
+    return found
+
+
+def _check(values: Mapping[str, str]) -> None:
+    """Raise RequestError for an option that is unknown, or that asks for what pybuild does not do."""
+    for key, given in values.items():
+        if key in _USED or key.startswith("annotation"):
+            continue
+        if key == "context":
+            raise RequestError(
+                "--output context= is not supported", hint="there is no daemon: pipe it into docker load"
+            )
+        if key not in _SETTLED:
+            raise RequestError(f"unknown --output option {key!r}", hint=did_you_mean(key, (*_USED, *_SETTLED)))
+        if _SETTLED[key] not in {"", _spelled_out(given)}:
+            raise RequestError(f"--output {key}={given} is not supported", hint=_HINTS.get(key, ""))
+
+
+def _spelled_out(given: str) -> str:
+    try:
+        return str(parse_bool(given)).lower()
+    except ValueError:
+        return given

@@ -1,0 +1,107 @@
+"""An image to the registries that its names are of."""
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from pybuild.builder.errors import PushFailed
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import OciError, RegistryError
+from pybuild.builder.oci.image import children
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.registry.access import AS_CONFIGURED, Access
+from pybuild.builder.oci.registry.registry import open_registry
+from pybuild.builder.oci.registry.transfer.push import PushOptions
+from pybuild.builder.store.store import Store
+from pybuild.grammar.reference import InvalidReference, Reference, parse_reference
+
+Status = Callable[[str, int, int], None]
+"""Takes (what, bytes done, bytes in all), from several threads at once."""
+
+
+def _nobody(_blob: Descriptor, _outcome: str) -> None:
+    """Nobody wants to know."""
+
+
+def _no_status(_what: str, _current: int, _total: int) -> None:
+    """Nobody looks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who wants to know how a push goes, and may end it."""
+
+    status: Status = _no_status
+    ended: Callable[[Descriptor, str], None] = _nobody
+    stop: threading.Event | None = None
+
+
+def push(
+    store: Store,
+    descriptor: Descriptor,
+    names: Iterable[str],
+    watch: Watch,
+    *,
+    access: Access = AS_CONFIGURED,
+    by_digest: bool = False,
+) -> None:
+    """Push an image under each of *names*, which are full names with a tag; what several have in common goes once.
+
+    *by_digest*: to the repositories of these names, but without a tag.
+
+    Raises:
+        PushFailed: a registry does not take it.
+        OciError: the image is not complete in the store.
+    """
+    for (registry, repository), tags in _grouped(names).items():
+        options = PushOptions(
+            sources=mount_sources(store, registry), progress=watch.status, ended=watch.ended, stop=watch.stop
+        )
+        try:
+            with open_registry(registry, access) as opened:
+                opened.push(repository, () if by_digest else tags, descriptor, store.blobs, options)
+        except RegistryError as error:
+            raise PushFailed(f"failed to push {registry}/{repository}: {error}", hint=error.hint) from error
+
+
+def _grouped(names: Iterable[str]) -> dict[tuple[str, str], list[str]]:
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name in names:
+        reference = parse_reference(name)
+        groups.setdefault((reference.registry, reference.repository), []).append(reference.tag or "")
+    return groups
+
+
+def mount_sources(store: Store, registry: str) -> dict[Digest, list[str]]:
+    """Return the repositories of a registry in which blobs of the store may be already, going by its names."""
+    found: dict[Digest, list[str]] = {}
+    for name, descriptor in store.layout.entries():
+        reference = _reference(name)
+        if reference is None or reference.registry != registry:
+            continue
+        for blob in _blobs(store.blobs, descriptor):
+            repositories = found.setdefault(blob.digest, [])
+            if reference.repository not in repositories:
+                repositories.append(reference.repository)
+    return found
+
+
+def _reference(name: str) -> Reference | None:
+    try:
+        return parse_reference(name) if name else None
+    except InvalidReference:
+        return None
+
+
+def _blobs(blobs: BlobStore, descriptor: Descriptor) -> list[Descriptor]:
+    """Return what an image is made of, as far as the store can tell."""
+    try:
+        below = children(blobs, descriptor)
+    except OciError:
+        return []
+    if descriptor.media_type not in media.INDEXES:
+        return list(below)
+    # An index in an index is not looked into: this is no more than a guess that saves an upload.
+    return [blob for item in below if item.media_type in media.MANIFESTS for blob in _blobs(blobs, item)]
