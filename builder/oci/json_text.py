@@ -13,6 +13,10 @@ from pybuild.builder.oci.errors import InvalidImage
 DOCUMENT_LIMIT = 4 * 1024 * 1024
 """The largest manifest that a registry must accept (distribution-spec, "Pushing Manifests")."""
 
+_DEPTH = 500
+"""Objects and arrays within each other. Python's own limit counts callers, too, and differs between versions."""
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
+
 # What Go escapes beyond the rules of JSON, so that a document can be pasted into HTML; and lone surrogates, which it
 # replaces, as they have no UTF-8 form.
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -39,13 +43,27 @@ def decode(raw: bytes, context: str, *, limit: int = DOCUMENT_LIMIT) -> object:
         raise InvalidImage(f"{context}: the document is larger than {limit} bytes")
     try:
         # errors="strict" by default; a byte order mark is not JSON either.
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except RecursionError:
-        raise InvalidImage(f"{context}: the document is nested too deeply") from None
+        text = raw.decode("utf-8")
+        if _is_too_deep(text):
+            raise InvalidImage(f"{context}: the document is nested too deeply")
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except _AmbiguousError as error:
         raise InvalidImage(f"{context}: {str(error)[:200]}") from None
     except ValueError as error:
         raise InvalidImage(f"{context}: is not valid JSON ({_why(error)})") from None
+
+
+def _is_too_deep(text: str) -> bool:
+    # Only a document with so many brackets can be so deep; few have.
+    if text.count("[") + text.count("{") <= _DEPTH:
+        return False
+    depth = 0
+    for found in _STRUCTURE.finditer(text):
+        mark = found[0]
+        depth += (mark in "[{") - (mark in "]}")
+        if depth > _DEPTH:
+            return True
+    return False
 
 
 def _why(error: ValueError) -> str:

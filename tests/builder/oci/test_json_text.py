@@ -23,11 +23,17 @@ def test_reading_gives_back_what_was_written() -> None:
     assert decode(encode(document), "x") == document
 
 
+def test_brackets_that_are_many_but_not_deep_are_read() -> None:
+    assert decode(b"[" + b'["[[[", {"a\\"[": []}],' * 5000 + b"0]", "x") == [*([["[[[", {'a"[': []}]] * 5000), 0]
+    assert decode(b"[" * 500 + b"]" * 500, "x")
+
+
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
         (b"[" * 100_000, "x: the document is nested too deeply"),
         (b'{"a":' * 50_000, "x: the document is nested too deeply"),
+        (b"[" * 501 + b"]" * 501, "x: the document is nested too deeply"),
         (b'{"a":1,"a":2}', "x: a key occurs twice in one object"),
         (b'{"a":{"b":1,"b":1}}', "x: a key occurs twice in one object"),
         (b'{"a":NaN}', "x: NaN is not JSON"),
