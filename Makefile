@@ -34,7 +34,7 @@ test-all: $(VENV)/tests
 
 release: test-all
 	sh tests/setup/chroot.sh bookworm make test
-	sh tests/setup/chroot.sh forky make check
+	sh tests/setup/chroot.sh forky sh -c 'sh tests/setup/debian.sh && make check'
 	$(MAKE) mutants
 
 check: lint
