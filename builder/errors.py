@@ -3,8 +3,11 @@
 from pybuild.grammar.source import Source, Span
 
 
-class BuildError(Exception):
-    """Root of the builder's failures. The message is lower case: what failed, then why."""
+class PybuildError(Exception):
+    """Root of all failures that reach a program which embeds pybuild. The message is lower case: what failed, then why.
+
+    *hint* says what to do about it, "" when there is nothing to say. *span* is the place in the Dockerfile.
+    """
 
     def __init__(self, message: str, *, hint: str = "", span: Span | None = None) -> None:
         super().__init__(message)
@@ -13,6 +16,18 @@ class BuildError(Exception):
         self.span = span
         self.source: Source | None = None
         """The Dockerfile that the span, or the lines of a step, are places of."""
+
+    @property
+    def location(self) -> str:
+        """The place in the Dockerfile, ``name:line:column`` or ``name:line``; "" when the failure has none."""
+        if self.source is None or self.span is None:
+            return ""
+        line, column = self.source.position(self.span.start)
+        return f"{self.source.name}:{line}:{column}"
+
+
+class BuildError(PybuildError):
+    """Root of the builder's own failures."""
 
 
 class RequestError(BuildError):
@@ -43,6 +58,11 @@ class StepFailed(BuildError):
         self.exit_code = exit_code
         self.output = output
         """The last lines that the step printed, each with its time: ``0.206 text``."""
+
+    @property
+    def location(self) -> str:
+        """The place of the instruction in the Dockerfile, ``name:line``; "" when it is none of it."""
+        return f"{self.source.name}:{self.lines[0]}" if self.source is not None and self.lines[0] else ""
 
 
 def reason(error: BaseException) -> str:

@@ -1,6 +1,5 @@
 """The steps of a build as its user sees them: numbers, times, output, and how each one ends."""
 
-import hashlib
 import threading
 import time
 from collections import deque
@@ -9,7 +8,7 @@ from contextlib import contextmanager
 
 from pybuild.builder.errors import BuildError, Cancelled, StepFailed, reason
 from pybuild.builder.oci.errors import OciError
-from pybuild.builder.plan.plan import Plan, Vertex
+from pybuild.builder.plan.plan import Plan, Vertex, planned_steps, step_id
 from pybuild.builder.progress import (
     LayerMade,
     PlannedStep,
@@ -20,6 +19,7 @@ from pybuild.builder.progress import (
     StepStarted,
     StepStatus,
 )
+from pybuild.builder.store.cache import BuiltLayer
 from pybuild.runtime.errors import RuntimeHostError
 
 _FAILURES = (BuildError, OciError, RuntimeHostError, OSError)
@@ -27,28 +27,6 @@ _NOT_OF_A_STEP = (StepFailed, Cancelled, BrokenPipeError)
 """A pipe that nobody reads is one of ours to whoever looks on."""
 _TAIL = 64 << 10
 _LAST_LINES = 10
-
-
-def planned_steps(plan: Plan) -> dict[int, PlannedStep]:
-    """Return the steps of *plan* by the index of their vertex.
-
-    A vertex without a name is no step: who uses it has the steps that it uses as inputs.
-    """
-    steps: dict[int, PlannedStep] = {}
-    below: list[tuple[str, ...]] = []
-    """By vertex, the ids of the steps that its users have as inputs."""
-    for index, vertex in enumerate(plan.vertices):
-        inputs = tuple(dict.fromkeys(each for source in vertex.inputs for each in below[source]))
-        if vertex.name:
-            identity = _digest("\n".join((f"vertex {index}", vertex.name, *inputs)))
-            steps[index] = PlannedStep(id=identity, name=vertex.name, inputs=inputs)
-            inputs = (identity,)
-        below.append(inputs)
-    return steps
-
-
-def _digest(text: str) -> str:
-    return "sha256:" + hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 class Reporter:
@@ -64,7 +42,7 @@ class Reporter:
         with self._lock:
             self._begun += 1
             step = RunningStep(self._begun, self.progress)
-            known = planned or PlannedStep(id=_digest(f"step {step.number}"), name=name)
+            known = planned or PlannedStep(id=step_id(f"step {step.number}"), name=name)
             started = StepStarted(step=step.number, name=name, at=step.started, id=known.id, inputs=known.inputs)
             self.progress(started)
         return step
@@ -171,13 +149,15 @@ class Steps:
         self._steps: dict[int, RunningStep] = {}
         self._unnamed = RunningStep(0, lambda _event: None)
 
-    def cached(self, place: int) -> None:
-        """Say that a vertex came from the cache."""
+    def cached(self, place: int, layer: BuiltLayer | None = None) -> None:
+        """Say that a vertex came from the cache, with its layer when that is known."""
+        if layer is not None:
+            self.made(place, layer)
         self._step(place).finish(cached=True)
 
-    def made(self, place: int, layer: LayerMade) -> None:
+    def made(self, place: int, layer: BuiltLayer) -> None:
         """Note the layer of a vertex, to be reported when the vertex ends."""
-        self._step(place).layer = layer
+        self._step(place).layer = LayerMade(digest=layer.digest, diff_id=layer.diff_id, size=layer.size)
 
     @contextmanager
     def running(self, place: int) -> Iterator[None]:

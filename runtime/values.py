@@ -25,6 +25,7 @@ def frozen(cls: type[_Class]) -> type[_Class]:
     made.__eq__ = lambda self, other: content(self) == content(other) if type(other) is made else NotImplemented
     made.__hash__ = lambda self: hash(hashed(self))
     made.__setattr__ = made.__delattr__ = _refuse
+    made.__signature__ = _SIGNATURE
     kept: type[_Class] = made
     return kept
 
@@ -48,6 +49,23 @@ def _initializer(cls: Any) -> Callable[..., None]:
             _put(self, name, item)
 
     return initialize
+
+
+class _Signature:
+    """What `help` shows of the arguments of a class, made when it is asked for: inspect is slow to import."""
+
+    def __get__(self, _instance: object, cls: Any) -> object:
+        from inspect import Parameter, Signature
+
+        def parameter(each: Any) -> Parameter:
+            default = each.default if each.default_factory is MISSING else each.default_factory()
+            default = Parameter.empty if default is MISSING else default
+            return Parameter(each.name, Parameter.KEYWORD_ONLY, default=default, annotation=each.type)
+
+        return Signature([parameter(each) for each in fields(cls)])
+
+
+_SIGNATURE = _Signature()
 
 
 def _shown(self: Any) -> str:

@@ -1,1 +1,54 @@
-"""A builder of container images."""
+"""Build container images from Dockerfiles, and handle them: the one import of a program that embeds pybuild.
+
+    with pybuild.Store.open() as store:
+        outcome = pybuild.build(pybuild.Request(context=Path("."), tags=("app",)), store)
+
+What `__all__` lists is public, with what `pybuild.errors` and `pybuild.events` list; everything else may change at any
+time. Functions block, print nothing, keep no global state and may be called from several threads. What they raise for
+others than programmers is a `pybuild.errors.PybuildError`. An ordinary user's program calls `become_root` first.
+
+Nothing is loaded before it is used.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached build import this module
+    from pybuild import errors as errors
+    from pybuild import events as events
+    from pybuild.builder.api.build import build as build
+    from pybuild.builder.api.cancel import Cancel as Cancel
+    from pybuild.builder.api.rootless import become_root as become_root
+    from pybuild.builder.build import Outcome as Outcome
+    from pybuild.builder.request import Request as Request
+    from pybuild.builder.store.store import Store as Store
+
+_MODULES = {
+    "Cancel": "pybuild.builder.api.cancel",
+    "Outcome": "pybuild.builder.build",
+    "Request": "pybuild.builder.request",
+    "Store": "pybuild.builder.store.store",
+    "become_root": "pybuild.builder.api.rootless",
+    "build": "pybuild.builder.api.build",
+    "errors": "pybuild",
+    "events": "pybuild",
+}
+"""Where each public name is defined."""
+
+__all__ = ["Cancel", "Outcome", "Request", "Store", "become_root", "build", "errors", "events"]
+
+
+def __getattr__(name: str) -> object:
+    """Import what *name* stands for (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    if _MODULES[name] == __name__:
+        return import_module(f"{__name__}.{name}")
+    found: object = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """Return the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -4,7 +4,10 @@ An unchanged build neither parses nor plans: the plan is remembered under the di
 request, together with the pinned bases that it was made for.
 """
 
+import hashlib
+
 from pybuild.builder.plan.ops import Copy, Local, Op
+from pybuild.builder.progress import PlannedStep
 from pybuild.runtime.values import frozen
 
 
@@ -47,3 +50,26 @@ class Plan:
         vertex = self.vertices[place]
         is_copy = isinstance(vertex.op, Copy) and not vertex.name
         return is_copy and any(isinstance(self.vertices[source].op, Local) for source in vertex.inputs)
+
+
+def planned_steps(plan: Plan) -> dict[int, PlannedStep]:
+    """Return the steps of *plan* by the index of their vertex.
+
+    A vertex without a name is no step: who uses it has the steps that it uses as inputs.
+    """
+    steps: dict[int, PlannedStep] = {}
+    below: list[tuple[str, ...]] = []
+    """By vertex, the ids of the steps that its users have as inputs."""
+    for index, vertex in enumerate(plan.vertices):
+        inputs = tuple(dict.fromkeys(each for source in vertex.inputs for each in below[source]))
+        if vertex.name:
+            identity = step_id("\n".join((f"vertex {index}", vertex.name, *inputs)))
+            steps[index] = PlannedStep(id=identity, name=vertex.name, inputs=inputs)
+            inputs = (identity,)
+        below.append(inputs)
+    return steps
+
+
+def step_id(text: str) -> str:
+    """Return an id for the step that *text* is the description of."""
+    return "sha256:" + hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

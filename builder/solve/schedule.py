@@ -14,6 +14,7 @@ from threading import Event
 
 from pybuild.builder.errors import Cancelled
 from pybuild.builder.interrupts import noticed
+from pybuild.runtime.stopping import check
 
 _WORKERS = 4
 _WAKE_UP = 0.5
@@ -26,8 +27,8 @@ def run_in_order(
 ) -> None:
     """Call *work* for each key of *waits_for*, after it ended for the values, from several threads: *jobs* of them.
 
-    When one call fails, or this thread is interrupted, *cancel* is set, nothing new is begun, and what runs is waited
-    for. Raises what the first call that failed raised.
+    When one call fails, or this thread is interrupted or stopped (`runtime.stopping`), *cancel* is set, nothing new is
+    begun, and what runs is waited for. Raises what the first call that failed raised.
     """
     sorter = TopologicalSorter(waits_for)
     sorter.prepare()
@@ -52,6 +53,7 @@ def _some(ended: _Ended) -> "list[Future[None]]":
     """Wait for calls that end and return them. Raises what the most telling one of those that failed raised."""
     found: list[Future[None] | None] = []
     while not found:
+        check()
         # Waking up now and then lets a signal in that came just before the thread went to sleep.
         with suppress(Empty):
             found.append(ended.get(timeout=_WAKE_UP))

@@ -19,7 +19,6 @@ from pybuild.builder.oci.errors import OciError
 from pybuild.builder.plan.finished import Finished
 from pybuild.builder.plan.ops import Base, Copy, Local, Op, Run, Scratch
 from pybuild.builder.plan.plan import Plan
-from pybuild.builder.progress import LayerMade
 from pybuild.builder.reporter import Reporter, Steps
 from pybuild.builder.request import Request
 from pybuild.builder.solve.answers import Answers
@@ -253,7 +252,7 @@ class _Solver:
                 fresh_mounts=self.fresh_mounts if place in self.to_run else None,
             )
             layer = (self.execute or execute)(vertex.op, job)
-            self.steps.made(place, _made(layer))
+            self.steps.made(place, layer)
             return layer
 
     def _unpack_base(self, place: int, source: int) -> None:
@@ -280,10 +279,8 @@ class _Solver:
 
     def _report_cached(self, place: int) -> None:
         """Report that a vertex came from the cache, with its layer when that is known."""
-        layers = self.results.get(place)
-        if layers and not isinstance(self.plan.vertices[place].op, Base):
-            self.steps.made(place, _made(layers[-1]))
-        self.steps.cached(place)
+        layers = () if isinstance(self.plan.vertices[place].op, Base) else self.results.get(place)
+        self.steps.cached(place, layers[-1] if layers else None)
 
     def _root(self, place: int) -> Layers:
         inputs = self.plan.vertices[place].inputs
@@ -300,7 +297,3 @@ class _Solver:
         with self.steps.running(place), storing(self.store.root):
             pull_layers(op, self.store, self.steps.status(place), self.steps.say(place), self.cancel)
         self.results[place] = self.answers.base(op)
-
-
-def _made(layer: BuiltLayer) -> LayerMade:
-    return LayerMade(digest=layer.digest, diff_id=layer.diff_id, size=layer.size)

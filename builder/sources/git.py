@@ -24,6 +24,7 @@ from pybuild.builder.request import Request
 from pybuild.builder.sources.address import GitSource, check_git_url, git_host, is_commit
 from pybuild.builder.sources.credentials import git_authorization
 from pybuild.builder.sources.facts import Resolved
+from pybuild.runtime.stopping import check
 
 _OUTPUT_LIMIT = 64 << 20
 _STALL = 120
@@ -200,6 +201,7 @@ def _collect(
                     selector.unregister(stream)
                 if stream is streams[1]:
                     del taken[stream][: -(1 << 16)]
+            check()
             if cancelled():
                 raise Cancelled("cancelled")
             if stall is not None and time.monotonic() - heard > stall:

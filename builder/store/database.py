@@ -37,10 +37,6 @@ def _ignore(_text: str) -> None:
     """Nobody wants to hear it."""
 
 
-def _no_room_to_make() -> bool:
-    return False
-
-
 class Database:
     """One connection, used by all threads of this process in turn."""
 
@@ -49,9 +45,10 @@ class Database:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._settings: tuple[str, ...] = ()
+        self._ended = False
         self.notice: Callable[[str], None] = _ignore
         """Takes what a user should know: that somebody is waited for, that the file is damaged."""
-        self.make_room: Callable[[], bool] = _no_room_to_make
+        self.make_room: Callable[[], bool] = lambda: False
         """Makes room on a full disk, once; set by who is about to free space (`builder.store.store`)."""
 
     def one(self, statement: str, values: Sequence[object] = ()) -> "tuple[Any, ...] | None":
@@ -107,14 +104,25 @@ class Database:
                 self._connection = in_memory()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; the next statement opens another one."""
         with self._lock:
             self._drop_connection()
+
+    def end(self) -> None:
+        """Close the connection for good."""
+        self._ended = True
+        self.close()
+
+    def refuse_ended(self) -> None:
+        """Raise StoreError after `end`."""
+        if self._ended:
+            raise StoreError(f"the store {self._path.parent} is closed")
 
     def _do(self, work: Callable[[sqlite3.Connection], _R]) -> _R:
         """Return what *work* makes of the connection, after as many attempts as its failures are worth."""
         began = time.monotonic()
         with self._lock:
+            self.refuse_ended()
             while True:
                 try:
                     if self._connection is None:

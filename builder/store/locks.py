@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pybuild.builder.errors import Cancelled, StoreError
 from pybuild.builder.store.room import not_writable
+from pybuild.runtime.stopping import check
 
 _FIRST_WAIT = 0.002
 _LONGEST_WAIT = 0.1
@@ -139,6 +140,7 @@ def _wait(handle: int, kind: int, cancelled: Callable[[], bool], waiting: Callab
     """Take the lock, asking again and again: a thread that blocks in the kernel could not be interrupted."""
     pause, began, said = _FIRST_WAIT, time.monotonic(), False
     while not _locked(handle, kind):
+        check()
         if cancelled():
             raise Cancelled("interrupted while waiting for another build")
         if not said and time.monotonic() - began > _SAY_AFTER:

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from pybuild.builder.errors import Cancelled
 from pybuild.builder.oci.blobs import BlobStore
@@ -39,7 +40,11 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """Blob store, names, cache and snapshots of one store. Close it when done."""
+    """Blob store, names, cache and snapshots of one store.
+
+    `Store.open` opens one. It is closed by `close`, or at the end of a ``with`` block; a closed one is not used again.
+    May be used by several threads at once.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -64,9 +69,44 @@ class Store:
         self.passed_over: set[str] = set()
         """Mirrors of registries that gave no answer to this process."""
 
+    @classmethod
+    def open(cls, root: Path | None = None) -> Self:
+        """Open the store in the directory *root*, making it when it is not there.
+
+        None is the default of this user: $PYBUILD_ROOT, else /var/lib/pybuild for root, else a directory below
+        $XDG_DATA_HOME.
+
+        Raises:
+            RequestError: something else is there, or this Python encodes file names as something else than UTF-8.
+            StoreError: it cannot be made, read, or kept private.
+        """
+        if sys.getfilesystemencoding() != "utf-8":
+            from pybuild.builder.utf8 import need_utf8
+
+            need_utf8()
+        folder = (root or default_root()).absolute()
+        writable = prepare(folder)
+        store = cls(folder)
+        if writable:
+            _sweep(store)
+            if is_suspect(folder / "pybuild.db"):
+                _replace_database(store)
+        return store
+
     def close(self) -> None:
-        """Close the database."""
-        self.database.close()
+        """Close the database, for good."""
+        self.database.end()
+
+    def __enter__(self) -> Self:
+        """Return the store, which the end of the block closes."""
+        self.database.refuse_ended()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Close the store."""
+        self.close()
 
     def hear(self, listener: Callable[[str], None]) -> None:
         """Have *listener* told what a user should know of the store, from now on and what was to be said so far."""
@@ -106,7 +146,12 @@ class Store:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keep everything in the store from being collected while a build or a reader uses it."""
+        """Keep everything in the store from being collected while a build or a reader uses it.
+
+        Raises:
+            StoreError: the store is closed.
+        """
+        self.database.refuse_ended()
         with self._users_lock:
             if self._users == 0:
                 self._claim(
@@ -231,24 +276,8 @@ def image_layers(image: Image) -> Layers:
 
 
 def open_store(root: Path | None = None) -> Store:
-    """Open the store at *root*, making it when it is not there.
-
-    Raises:
-        RequestError, StoreError: see `builder.store.directory.prepare`.
-        RequestError: this Python encodes file names as something else than UTF-8.
-    """
-    if sys.getfilesystemencoding() != "utf-8":
-        from pybuild.builder.utf8 import need_utf8
-
-        need_utf8()
-    folder = (root or default_root()).absolute()
-    writable = prepare(folder)
-    store = Store(folder)
-    if writable:
-        _sweep(store)
-        if is_suspect(folder / "pybuild.db"):
-            _replace_database(store)
-    return store
+    """Open the store at *root*; see `Store.open`."""
+    return Store.open(root)
 
 
 def _sweep(store: Store) -> None:

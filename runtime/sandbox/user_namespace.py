@@ -9,7 +9,9 @@ and hold what is asked for against the two files.
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from errno import EINVAL, ENOSPC, EPERM
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from pybuild.runtime.sandbox.privileges import IdMap, subordinate_ids
 
 _LEAST = 65536
 """Ids that an ordinary image uses; with fewer, the first file of "nobody" would fail in the middle of a build."""
+_AT_THE_START = "enter it at the start of the program"
 _WRITERS = (("newuidmap", Path("/etc/subuid")), ("newgidmap", Path("/etc/subgid")))
 
 
@@ -28,13 +31,15 @@ def become_root() -> None:
     Does nothing for root. Child processes are inside too, and see the same files.
 
     Raises:
-        SandboxUnavailable: the user has too few subordinate ids, a program is missing, or the kernel refuses.
+        SandboxUnavailable: there is another thread or an event loop, the user has too few subordinate ids, a program is
+            missing, or the kernel refuses.
     """
     if os.geteuid() == 0:
         return
     commands = [
         _command(name, path, own) for (name, path), own in zip(_WRITERS, (os.geteuid(), os.getegid()), strict=True)
     ]
+    _need_one_thread()
     start, go = os.pipe2(os.O_CLOEXEC)
     writer = os.fork()
     if writer == 0:
@@ -55,6 +60,32 @@ def become_root() -> None:
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
     os.setgroups([])
+
+
+def _need_one_thread() -> None:
+    """Refuse what the kernel would refuse, before the fork: a child of several threads may wait for a lock for ever.
+
+    An event loop has threads sooner or later, and its own that starts a moment later would be outside.
+    """
+    if "asyncio" in sys.modules and _has_event_loop():
+        raise SandboxUnavailable("a process with a running event loop cannot enter a user namespace", _AT_THE_START)
+    with suppress(FileNotFoundError):
+        if len(os.listdir("/proc/self/task")) > 1:
+            raise _several_threads()
+
+
+def _has_event_loop() -> bool:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _several_threads() -> SandboxUnavailable:
+    return SandboxUnavailable("a process of several threads cannot enter a user namespace", _AT_THE_START)
 
 
 def _command(name: str, file: Path, own: int) -> list[str]:
@@ -102,7 +133,7 @@ def _explain(errno: int) -> SandboxUnavailable:
             "user namespaces are switched off, or their limit is reached", "raise /proc/sys/user/max_user_namespaces"
         )
     if errno == EINVAL:
-        return SandboxUnavailable("a process of several threads cannot enter a user namespace", "enter it at the start")
+        return _several_threads()
     return SandboxUnavailable(
         f"this host lets user {os.geteuid()} make no user namespace ({os.strerror(errno).lower()})",
         "set kernel.apparmor_restrict_unprivileged_userns=0 or kernel.unprivileged_userns_clone=1 where these exist;"

@@ -7,6 +7,7 @@ from pybuild.builder.plan.ops import Scratch
 from pybuild.builder.plan.plan import Plan, Vertex
 from pybuild.builder.progress import Event, LayerMade, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus
 from pybuild.builder.reporter import Reporter, Steps
+from pybuild.builder.store.cache import BuiltLayer
 from pybuild.runtime.errors import SandboxError, SandboxUnavailable, TooManyLayers
 
 
@@ -167,10 +168,9 @@ def test_steps_of_one_name_have_ids_of_their_own_and_the_builders_own_have_some(
 
 
 def test_the_end_of_a_step_has_its_layer_unless_it_failed(steps, events):
-    layer = LayerMade(digest="sha256:a", diff_id="sha256:b", size=3)
     with steps.running(0):
-        steps.made(0, layer)
+        steps.made(0, BuiltLayer("sha256:b", "sha256:a", 3, "tar"))
     with pytest.raises(StepFailed), steps.running(2):
         raise BuildError("no")
     ends = [event for event in events if isinstance(event, StepFinished)]
-    assert [event.layer for event in ends] == [layer, None]
+    assert [event.layer for event in ends] == [LayerMade(digest="sha256:a", diff_id="sha256:b", size=3), None]

@@ -74,6 +74,8 @@ def test_each_refusal_of_the_kernel_is_explained_and_leaves_no_process(
     assert ordinary
     forked: list[int] = []
     real = os.fork
+    # The tests may run in a process that has other threads.
+    monkeypatch.setattr(user_namespace, "_need_one_thread", lambda: None)
     monkeypatch.setattr(os, "fork", fork)
     monkeypatch.setattr(user_namespace, "unshare", refuse)
     with pytest.raises(SandboxUnavailable, match=reason) as caught:

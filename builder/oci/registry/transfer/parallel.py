@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from pybuild.builder.oci.errors import RegistryError
+from pybuild.runtime.stopping import check
 
 PARALLEL = 4
 """How many blobs move at once: enough to fill a line, few enough for a registry not to mind."""
@@ -96,6 +97,7 @@ def _join(threads: Sequence[threading.Thread], stop: Stop) -> None:
     for thread in threads:
         while thread.is_alive():
             thread.join(_GLANCE)
+            check()
             if not stop.event.is_set() and thread.is_alive():
                 _pass_on(stop)
 

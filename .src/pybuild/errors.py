@@ -1,0 +1,46 @@
+"""What pybuild raises, below one root: `PybuildError`.
+
+    PybuildError           message, hint, and where the Dockerfile has the mistake: location, span, source
+      DockerfileError      the Dockerfile is wrong
+      ResolveError         the Dockerfile cannot mean anything: an unknown stage, a bad platform
+      RequestError         the request asks the impossible
+      StepFailed           a step failed: step, lines, exit_code, output
+      PullFailed           a registry did not give what it was asked for
+      PushFailed           a registry did not take an image, which stays in the store
+      ImageError           an image is damaged, or a registry failed otherwise
+        ImageNotFound      no image has this name
+      StoreError           the store is closed, full, read-only, or no store
+      HostError            the kernel, the disk or a file failed
+        SandboxUnavailable this host or process permits no sandbox
+      Cancelled            the operation was cancelled
+
+A failure of another part has its original as ``__cause__``.
+"""
+
+from pybuild.builder.api.errors import DockerfileError, HostError, ImageError, ImageNotFound, SandboxUnavailable
+from pybuild.builder.errors import (
+    Cancelled,
+    PullFailed,
+    PushFailed,
+    PybuildError,
+    RequestError,
+    ResolveError,
+    StepFailed,
+    StoreError,
+)
+
+__all__ = [
+    "Cancelled",
+    "DockerfileError",
+    "HostError",
+    "ImageError",
+    "ImageNotFound",
+    "PullFailed",
+    "PushFailed",
+    "PybuildError",
+    "RequestError",
+    "ResolveError",
+    "SandboxUnavailable",
+    "StepFailed",
+    "StoreError",
+]

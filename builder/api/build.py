@@ -1,0 +1,40 @@
+"""A build, for an embedder."""
+
+import os
+
+from pybuild.builder.api.cancel import Cancel
+from pybuild.builder.api.errors import SandboxUnavailable, door
+from pybuild.builder.build import Outcome
+from pybuild.builder.build import build as carry_out
+from pybuild.builder.progress import Progress, silent
+from pybuild.builder.request import Request
+from pybuild.builder.store.store import Store
+
+
+def build(request: Request, store: Store, progress: Progress = silent, *, cancel: Cancel | None = None) -> Outcome:
+    """Build the target of a Dockerfile, keep the image in *store* and write it to the outputs of *request*.
+
+    Blocks until the image is there, and may be called in any thread; several builds may share a store. *progress* is
+    called with each event, from several threads at once. *cancel* ends the build from outside.
+
+    Nothing is named or written unless the whole build succeeds; steps that were finished stay in the cache.
+
+    Raises:
+        errors.DockerfileError, errors.ResolveError: the Dockerfile is wrong; `location` says where.
+        errors.RequestError: *request* asks the impossible.
+        errors.StepFailed: a step failed, with its exit code and the last lines of its output.
+        errors.PullFailed, errors.PushFailed: a registry failed.
+        errors.Cancelled: *cancel* was used, or a KeyboardInterrupt came while steps ran.
+        errors.PybuildError: anything else that is no mistake of this program, such as a full disk.
+    """
+    need_root()
+    with door(cancel):
+        return carry_out(request, store, progress)
+
+
+def need_root() -> None:
+    """Raise SandboxUnavailable when this process is an ordinary user's and has no user namespace of its own."""
+    if os.geteuid() != 0:
+        raise SandboxUnavailable(
+            f"user {os.geteuid()} cannot run steps outside of a user namespace", hint="call pybuild.become_root() first"
+        )

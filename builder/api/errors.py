@@ -1,0 +1,77 @@
+"""Failures of packages that do not know the builder, as an embedder sees them: with the one base class of all.
+
+The grammar, the runtime and the OCI library have error classes of their own. These stay what they are below the door,
+and are the cause of those here.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pybuild.builder.api.cancel import Cancel
+from pybuild.builder.errors import Cancelled, PybuildError, RequestError, reason
+from pybuild.runtime.stopping import stoppable
+
+
+class DockerfileError(PybuildError):
+    """A mistake in the Dockerfile; *span* and *source* say where, `location` in words."""
+
+
+class ImageError(PybuildError):
+    """An image is damaged, or a registry failed. A failed pull or push is a `PullFailed` or `PushFailed` instead."""
+
+
+class ImageNotFound(ImageError):
+    """No image has this name."""
+
+
+class HostError(PybuildError):
+    """The kernel, the disk or a file of the host failed; the cause is the OSError where there is one."""
+
+
+class SandboxUnavailable(HostError):
+    """This host or this process permits no sandbox; *hint* says what to change."""
+
+
+@contextmanager
+def door(cancel: Cancel | None = None) -> Iterator[None]:
+    """Carry out the block for an embedder: *cancel* ends it, and what it raises for users is a PybuildError."""
+    token = cancel or Cancel()
+    try:
+        with stoppable(token.check):
+            token.check()
+            yield
+    except PybuildError:
+        raise
+    except Exception as error:
+        found = _translated(error)
+        if found is None:
+            raise
+        # A transfer that was cut off says so in words of its own.
+        raise (Cancelled("cancelled") if token.cancelled else found) from error
+
+
+def _translated(error: Exception) -> PybuildError | None:
+    """Return *error* as one of ours, None for what is a mistake of the program."""
+    from pybuild.builder.oci import errors as oci
+    from pybuild.grammar.errors import DockerfileError as GrammarError
+    from pybuild.grammar.reference import InvalidReference
+    from pybuild.runtime import errors as runtime
+
+    message, hint = reason(error), str(getattr(error, "hint", ""))
+    match error:
+        case GrammarError():
+            found = DockerfileError(error.message, hint=hint, span=error.span)
+            found.source = error.source
+            return found
+        case InvalidReference():
+            return RequestError(message, hint=hint)
+        case oci.ImageNotFound():
+            return ImageNotFound(message, hint=hint)
+        case oci.OciError():
+            return ImageError(message, hint=hint)
+        case runtime.SandboxUnavailable():
+            return SandboxUnavailable(message, hint=hint)
+        case runtime.RuntimeHostError() | OSError():
+            return HostError(message, hint=hint)
+        case _:
+            return None

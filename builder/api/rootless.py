@@ -1,0 +1,27 @@
+"""Builds by an ordinary user."""
+
+import os
+
+from pybuild.builder.api.errors import door
+from pybuild.builder.store.directory import default_root
+from pybuild.runtime.sandbox import user_namespace
+
+
+def become_root() -> None:
+    """Let an ordinary user build: make this process root of a user namespace, once and for good.
+
+    Call it at the start of the program: the process must have one thread and no running event loop. Does nothing for
+    root. The user needs 65536 subordinate ids in /etc/subuid and /etc/subgid, and the programs newuidmap and newgidmap.
+    The store that is opened by default stays the user's own: its directory becomes $PYBUILD_ROOT, when that is not set.
+
+    Raises:
+        errors.SandboxUnavailable: there is another thread or a running event loop, and the process is as it was; or
+            this host does not permit it.
+    """
+    if os.geteuid() == 0:
+        return
+    with door():
+        store = default_root()
+        user_namespace.become_root()
+        # Root's default is another directory; child processes are in the namespace, too.
+        os.environ["PYBUILD_ROOT"] = os.fspath(store)

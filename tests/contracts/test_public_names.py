@@ -1,0 +1,53 @@
+"""What a program that embeds pybuild may rely on: these names, loaded when they are used."""
+
+import inspect
+import pydoc
+import subprocess
+import sys
+
+import pybuild
+from pybuild import errors, events
+
+PUBLIC = "Cancel Outcome Request Store become_root build errors events"
+ERRORS = (
+    "Cancelled DockerfileError HostError ImageError ImageNotFound PullFailed PushFailed PybuildError RequestError"
+    " ResolveError SandboxUnavailable StepFailed StoreError"
+)
+EVENTS = (
+    "Event LayerMade PlannedStep Progress StepFinished StepOutput StepStarted StepStatus StepsPlanned Warned silent"
+)
+
+
+def test_these_names_are_public_and_no_others() -> None:
+    assert sorted(pybuild.__all__) == PUBLIC.split()
+    assert sorted(errors.__all__) == ERRORS.split()
+    assert sorted(events.__all__) == EVENTS.split()
+
+
+def test_each_public_name_is_there_and_is_documented() -> None:
+    for module in (pybuild, errors, events):
+        for name in module.__all__:
+            found = getattr(module, name)
+            assert name in {"Event", "Progress"} or inspect.getdoc(found), f"{module.__name__}.{name}"
+            assert name in dir(module)
+
+
+def test_every_error_has_the_one_root() -> None:
+    assert all(issubclass(getattr(errors, name), errors.PybuildError) for name in errors.__all__)
+
+
+def test_help_shows_the_public_names_with_their_arguments() -> None:
+    text = pydoc.plain(pydoc.render_doc(pybuild))
+    assert "build(request: " in text
+    assert "Request(*, context: " in text
+    assert "tags: tuple[str, ...] = ()" in text
+
+
+def test_importing_the_package_loads_nothing_more() -> None:
+    script = "import sys; before = set(sys.modules); import pybuild; print(*sorted(set(sys.modules) - before))"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["pybuild"]
+
+
+def test_a_name_that_is_not_public_is_no_attribute() -> None:
+    assert not hasattr(pybuild, "nonsense")
