@@ -1,5 +1,5 @@
 # make demo    what pybuild does, shown on a small image of this machine's own programs
-# make test    the tests, quick ones first, with the Debian packages that they need; those marked thorough are left out
+# make test    the quick tests, then builds of the language's cases, with the Debian packages that they need
 # make test-all  all tests, as CI runs them
 # make release  what is checked before a release: all tests, in a bare Debian 12, on the newest Python, all mutants
 # make check   format, lint, types, imports and the fast tests; what to run before a commit
@@ -25,8 +25,8 @@ test: $(VENV)/tests
 	@sh tests/setup/debian.sh
 	@echo "1 of 2: the quick tests"
 	$(RUN_TESTS) -m "not e2e and not interop and not thorough" $(PYTEST)
-	@echo "2 of 2: whole builds, and comparisons with other programs"
-	$(RUN_TESTS) -m "(e2e or interop) and not thorough" $(PYTEST)
+	@echo "2 of 2: whole builds; make test-all has the rest of them, and comparisons with other programs"
+	$(RUN_TESTS) -k "not second_run" $(PYTEST) tests/e2e/test_builds.py tests/e2e/test_documents.py
 
 test-all: $(VENV)/tests
 	@sh tests/setup/debian.sh
