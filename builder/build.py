@@ -11,7 +11,6 @@ from pybuild.builder.definition.load import load_definition
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import BuildError, ResolveError
 from pybuild.builder.graph.planning import make_plan
-from pybuild.builder.image.names import full_names
 from pybuild.builder.multi import Plans, PlatformImage
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
@@ -53,7 +52,7 @@ def build(request: Request, store: Store, progress: Progress = silent) -> Outcom
         BuildError: RequestError, ResolveError, StepFailed, Cancelled.
         OciError, RuntimeHostError: the store or the host failed.
     """
-    if request.ignore_file is not None or request.secrets:
+    if request.files.ignore_file is not None or request.execution.secrets:
         from pybuild.builder.definition.once import read_once
 
         with read_once(request) as again:
@@ -62,21 +61,20 @@ def build(request: Request, store: Store, progress: Progress = silent) -> Outcom
 
 
 def _build(request: Request, store: Store, progress: Progress) -> Outcome:
-    full_names(request.tags)
     multi.check_request(request)
     check_forms(request)
     reporter = Reporter(progress)
-    remotes = Remotes(request, store, reporter)
+    remotes = Remotes(request.execution, store, reporter)
     with store.in_use():
         file = load_definition(request, store, remotes, reporter)
         with file.located(), _early_warnings(file, request, progress):
             request = timed(with_epoch(file, request, store, remotes, reporter))
             plans = _plans(file, request, store, remotes)
-        _warn(plans, useless_ignore_files(request), progress)
+        _warn(plans, useless_ignore_files(request.files), progress)
         with file.located(), _caches(request, store, reporter):
-            if request.targets:
+            if request.result.targets:
                 return _for_targets(plans, request, store, reporter)
-            if request.platforms:
+            if request.result.platforms:
                 return _for_platforms(plans, request, store, reporter)
             return _for_one(plans[0][1], request, store, reporter)
 
@@ -89,7 +87,7 @@ def _early_warnings(file: DockerfileText, request: Request, progress: Progress) 
     except (DockerfileError, ResolveError):
         from pybuild.builder.checks.early import early_warnings
 
-        for message, line in early_warnings(file, request):
+        for message, line in early_warnings(file, request.planning):
             progress(Warned(message=message, line=line))
         raise
 
@@ -109,9 +107,9 @@ def _warn(plans: Plans, remarks: Iterable[str], progress: Progress) -> None:
 
 def _plans(file: DockerfileText, request: Request, store: Store, remotes: Remotes) -> Plans:
     """Return the plan of the build, or of a build of several targets or platforms those of all."""
-    if request.targets:
+    if request.result.targets:
         return multi.make_target_plans(file, request, store, remotes)
-    if request.platforms:
+    if request.result.platforms:
         return multi.make_plans(file, request, store, remotes)
     return (("", make_plan(file, request, store, remotes)),)
 
@@ -122,7 +120,7 @@ def _for_one(plan: Plan, request: Request, store: Store, reporter: Reporter) -> 
     with reporter.step("exporting to image") as step:
         image = multi.assemble_one(plan, solved, request, store)
         step.status(f"writing image {image.id}")
-        kept = export(image.descriptor, request.tags, request, store, step)
+        kept = export(image.descriptor, request.result.tags, request, store, step)
         outcome = Outcome(image_id=image.id, descriptor=kept.descriptor, names=kept.names, created=image.config.created)
     multi.export_caches((solved,), request, store, reporter)
     return outcome
@@ -135,7 +133,7 @@ def _for_platforms(plans: Plans, request: Request, store: Store, reporter: Repor
         for image in images:
             step.status(f"writing image {image.image_id}")
         index = multi.write_index(images, request, store)
-        kept = export(index, request.tags, request, store, step)
+        kept = export(index, request.result.tags, request, store, step)
         found = kept.descriptor
         created = max(image.created for image in images)
         outcome = Outcome(image_id=found.digest, descriptor=found, names=kept.names, created=created, platforms=images)
@@ -147,7 +145,7 @@ def _for_targets(plans: Plans, request: Request, store: Store, reporter: Reporte
     solved = multi.solve_plans(plans, request, store, reporter)
     images = multi.assemble_all(plans, solved, request, store)
     outcomes = []
-    for target, image in zip(request.targets, images, strict=True):
+    for target, image in zip(request.result.targets, images, strict=True):
         with reporter.step(f"exporting {target.stage} to image") as step:
             step.status(f"writing image {image.image_id}")
             kept = export(image.descriptor, target.tags, request, store, step)
@@ -162,8 +160,8 @@ def _for_targets(plans: Plans, request: Request, store: Store, reporter: Reporte
 
 def _caches(request: Request, store: Store, reporter: Reporter) -> AbstractContextManager[None]:
     """Let the cache ask other caches, when there are any to ask."""
-    if not request.cache_from:
+    if not request.caches.cache_from:
         return nullcontext()
     from pybuild.builder.caches.imported import imported
 
-    return imported(request, store, reporter)
+    return imported(request.caches, store, reporter)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pybuild.builder.content.context import open_context
 from pybuild.builder.errors import BuildError, RequestError
-from pybuild.builder.request import Request
+from pybuild.builder.request import Files
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.source import Source
 from pybuild.runtime.errors import UnsafePathError
@@ -35,25 +35,25 @@ class DockerfileText:
             raise
 
 
-def read_dockerfile(request: Request) -> DockerfileText:
+def read_dockerfile(files: Files) -> DockerfileText:
     """Read the Dockerfile: the one that was named, else ``Dockerfile`` or ``dockerfile`` in the context.
 
     Raises:
         RequestError: there is none, or it cannot be read.
     """
-    if request.dockerfile is not None:
+    if files.dockerfile is not None:
         try:
-            with request.dockerfile.open("rb") as file:
+            with files.dockerfile.open("rb") as file:
                 content = file.read(LIMIT + 1)
         except OSError as error:
             reason = os.strerror(error.errno or 0).lower()
-            raise RequestError(f"failed to read dockerfile: open {request.dockerfile}: {reason}") from error
+            raise RequestError(f"failed to read dockerfile: open {files.dockerfile}: {reason}") from error
         if len(content) > LIMIT:
-            raise RequestError(f"failed to read dockerfile: {request.dockerfile}: longer than {LIMIT} bytes")
-        return decoded(request.dockerfile.name, content)
-    if isinstance(request.context, str):
-        raise RequestError(f"the context {request.context} is elsewhere: only a build reads its Dockerfile")
-    return _from_context(request.context)
+            raise RequestError(f"failed to read dockerfile: {files.dockerfile}: longer than {LIMIT} bytes")
+        return decoded(files.dockerfile.name, content)
+    if isinstance(files.context, str):
+        raise RequestError(f"the context {files.context} is elsewhere: only a build reads its Dockerfile")
+    return _from_context(files.context)
 
 
 def _from_context(context: Path) -> DockerfileText:

@@ -39,35 +39,35 @@ class PlatformImage:
 
 def check_request(request: Request) -> None:
     """Raise RequestError for an output or an annotation that the number of platforms rules out."""
-    if request.targets:
+    if request.result.targets:
         _check_targets(request)
-    if not request.platforms:
-        check_annotations(request)
+    if not request.result.platforms:
+        check_annotations(request.result)
         return
-    for output in request.outputs:
+    for output in request.result.outputs:
         if output.one_platform:
             raise RequestError(output.one_platform, hint="build one platform, or use -o type=oci")
 
 
 def _check_targets(request: Request) -> None:
-    if request.platforms:
+    if request.result.platforms:
         raise RequestError("several targets do not go with several platforms", hint="build one target after another")
-    for output in request.outputs:
+    for output in request.result.outputs:
         if output.rootfs:
             raise RequestError(f"--output type={output.rootfs} takes one target", hint="build one after another")
 
 
 def make_target_plans(file: DockerfileText, request: Request, store: Store, remotes: Remotes) -> Plans:
     """Return the plan of each target of *request*; no platform is named."""
-    requests = (replace(request, target=target.stage, targets=()) for target in request.targets)
+    requests = (request.changed(target=target.stage, targets=()) for target in request.result.targets)
     return tuple(("", make_plan(file, each, store, remotes)) for each in requests)
 
 
 def make_plans(file: DockerfileText, request: Request, store: Store, remotes: Remotes) -> Plans:
     """Return (platform, plan) for each platform of *request*, platforms in normal form and each once."""
-    names = dict.fromkeys(str(wanted_platform(text)) for text in request.platforms)
+    names = dict.fromkeys(str(wanted_platform(text)) for text in request.result.platforms)
     return tuple(
-        (name, make_plan(file, replace(request, platform=name, platforms=()), store, remotes)) for name in names
+        (name, make_plan(file, request.changed(platform=name, platforms=()), store, remotes)) for name in names
     )
 
 
@@ -80,8 +80,9 @@ def solve_plans(plans: Plans, request: Request, store: Store, reporter: Reporter
 
 def last_steps(request: Request) -> int:
     """Return how many steps of the builder's own follow those of the plan: images and caches that are written."""
-    archives = request.targets and any(output.together for output in request.outputs)
-    return (len(request.targets) or 1) + bool(archives) + sum(spec.type != "inline" for spec in request.cache_to)
+    result, caches = request.result, request.caches.cache_to
+    archives = result.targets and any(output.together for output in result.outputs)
+    return (len(result.targets) or 1) + bool(archives) + sum(spec.type != "inline" for spec in caches)
 
 
 def assemble_all(plans: Plans, solved: tuple[Solved, ...], request: Request, store: Store) -> tuple[PlatformImage, ...]:
@@ -97,38 +98,38 @@ def assemble_all(plans: Plans, solved: tuple[Solved, ...], request: Request, sto
 def assemble_one(plan: Plan, solved: Solved, request: Request, store: Store) -> Image:
     """Write the image of *plan* to the store, without a name."""
     config = ImageConfig.from_json(plan.config.encode())
-    if request.cache_to:
+    if request.caches.cache_to:
         from pybuild.builder.caches.export import inline
 
-        config = replace(config, build_cache=inline(solved.finished, request, store))
+        config = replace(config, build_cache=inline(solved.finished, request.caches, store))
     layers = solved.layers
-    if request.squash:
+    if request.result.squash:
         from pybuild.builder.image.squash import squashed
 
-        config, layers = squashed(config, layers, request, store)
+        config, layers = squashed(config, layers, request.result.squash, request.execution, store)
     image = assemble(
         config,
         layers,
         store.blobs,
         planned=plan.created,
-        epoch=request.source_date_epoch,
-        annotations=manifest_annotations(request, config),
+        epoch=request.execution.source_date_epoch,
+        annotations=manifest_annotations(request.result, config),
     )
-    noted = replace(image.descriptor, annotations=manifest_annotations(request, config, "manifest-descriptor"))
+    noted = replace(image.descriptor, annotations=manifest_annotations(request.result, config, "manifest-descriptor"))
     return replace(image, descriptor=noted)
 
 
 def export_caches(solved: tuple[Solved, ...], request: Request, store: Store, reporter: Reporter) -> None:
     """Write the caches that were asked for; each has the steps of all images. Raises BuildError."""
-    if request.cache_to:
+    if request.caches.cache_to:
         from pybuild.builder.caches.export import export
 
         targets = tuple(target for each in solved for target in each.finished.targets)
-        export(replace(solved[0].finished, targets=targets), request, store, reporter)
+        export(replace(solved[0].finished, targets=targets), request.caches, store, reporter)
 
 
 def write_index(images: tuple[PlatformImage, ...], request: Request, store: Store) -> Descriptor:
     """Write the index that lists *images*, in their order."""
-    index = Index(manifests=tuple(image.descriptor for image in images), annotations=index_annotations(request))
+    index = Index(manifests=tuple(image.descriptor for image in images), annotations=index_annotations(request.result))
     descriptor = store.blobs.put(index.to_json(), index.media_type)
-    return replace(descriptor, annotations=index_annotations(request, "index-descriptor"))
+    return replace(descriptor, annotations=index_annotations(request.result, "index-descriptor"))

@@ -16,7 +16,10 @@ _put = object.__setattr__
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def frozen(cls: type[_Class]) -> type[_Class]:
-    """Make *cls* what ``dataclass(frozen=True, slots=True, kw_only=True)`` makes it; `fields` and `replace` take it."""
+    """Make *cls* what ``dataclass(frozen=True, slots=True, kw_only=True)`` makes it; `fields` and `replace` take it.
+
+    A method ``__post_init__`` is called when a value is made.
+    """
     made: Any = dataclass(init=False, repr=False, eq=False, match_args=False, slots=True)(cls)
     content = _content([each.name for each in fields(made) if each.compare])
     hashed = _content([each.name for each in fields(made) if (each.compare if each.hash is None else each.hash)])
@@ -37,6 +40,7 @@ def _content(names: list[str]) -> Callable[[object], object]:
 def _initializer(cls: Any) -> Callable[..., None]:
     names = {each.name for each in fields(cls)}
     defaults = {each.name: each.default for each in fields(cls) if each.default is not MISSING}
+    check: Callable[[object], None] | None = getattr(cls, "__post_init__", None)
     factories = {each.name: each.default_factory for each in fields(cls) if each.default_factory is not MISSING}
 
     def initialize(self: object, **given: Any) -> None:
@@ -47,6 +51,8 @@ def _initializer(cls: Any) -> Callable[..., None]:
                 raise TypeError(f"{cls.__name__}: fields missing or not known: {wrong}")
         for name, item in given.items():
             _put(self, name, item)
+        if check is not None:
+            check(self)
 
     return initialize
 

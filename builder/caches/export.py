@@ -12,29 +12,29 @@ from pybuild.builder.oci.errors import OciError
 from pybuild.builder.plan.finished import Finished
 from pybuild.builder.progress import Warned
 from pybuild.builder.reporter import Reporter
-from pybuild.builder.request import CacheSpec, Request
+from pybuild.builder.request import Caches, CacheSpec
 from pybuild.builder.store.store import Store
 from pybuild.grammar.golang import parse_bool
 
 _AT_ONCE = 4
 
 
-def export(finished: Finished, request: Request, store: Store, reporter: Reporter) -> None:
+def export(finished: Finished, caches: Caches, store: Store, reporter: Reporter) -> None:
     """Write the caches that were asked for, at the same time.
 
     Raises:
         BuildError: one could not be written, and ``ignore-error`` is not set for it. The image is in the store.
     """
-    work = [(spec, _remembered(spec, finished, store, reporter)) for spec in _active(request, reporter)]
+    work = [(spec, _remembered(spec, finished, store, reporter)) for spec in _active(caches, reporter)]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         for end in [pool.submit(_keep, *item, store, reporter) for item in work]:
             end.result()
 
 
-def _active(request: Request, reporter: Reporter) -> list[CacheSpec]:
+def _active(caches: Caches, reporter: Reporter) -> list[CacheSpec]:
     """Return what is to be written now: not what goes into the image, and as with buildx no `gha` outside of a job."""
     active = []
-    for spec in request.cache_to:
+    for spec in caches.cache_to:
         if spec.type == "gha":
             from pybuild.builder.caches.gha import access_of
 
@@ -46,12 +46,12 @@ def _active(request: Request, reporter: Reporter) -> list[CacheSpec]:
     return active
 
 
-def inline(finished: Finished, request: Request, store: Store) -> str:
+def inline(finished: Finished, caches: Caches, store: Store) -> str:
     """Return the document that goes into the config of the image, "" when ``type=inline`` is not asked for.
 
     Of a build for several platforms *finished* has one target, that of this image.
     """
-    if not any(spec.type == "inline" for spec in request.cache_to):
+    if not any(spec.type == "inline" for spec in caches.cache_to):
         return ""
     remembered = gather(finished, store, everything=False)
     # The same image must come out whenever it is made: nothing in it says more than SOURCE_DATE_EPOCH.

@@ -19,7 +19,7 @@ from pybuild.builder.oci.errors import DigestMismatch, OciError
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.progress import Warned
 from pybuild.builder.reporter import Reporter
-from pybuild.builder.request import Request
+from pybuild.builder.request import Caches
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.store import Store
 
@@ -27,9 +27,9 @@ _AT_ONCE = 4
 
 
 @contextmanager
-def imported(request: Request, store: Store, reporter: Reporter) -> Iterator[None]:
+def imported(caches: Caches, store: Store, reporter: Reporter) -> Iterator[None]:
     """Let the cache ask those of ``--cache-from``, in their order, as long as the block runs."""
-    places = [place_of(spec) for spec in request.cache_from]
+    places = [place_of(spec) for spec in caches.cache_from]
     store.cache.elsewhere = Imported(places, store, reporter)
     try:
         yield

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pybuild.builder.checks.from_rules import section_platform
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.model import ImageConfig, Platform
-from pybuild.builder.request import Request
+from pybuild.builder.request import Planning
 from pybuild.builder.sources import bases
 from pybuild.builder.stages.outline import Outline
 from pybuild.builder.stages.sections import Section
@@ -18,7 +18,8 @@ from pybuild.builder.store.store import Store
 class BaseConfigs:
     """The configs of the images that stages start from. An image that cannot be looked up is *missing*, with a note."""
 
-    request: Request
+    planning: Planning
+    pull: str
     store: Store
     configs: dict[str, ImageConfig] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
@@ -40,7 +41,7 @@ class BaseConfigs:
         for section in sections:
             match section.base:
                 case FromImage(reference, key=key) if key not in self.configs and key not in self.missing:
-                    self._pin(key, reference, section_platform(section, outline, self.request))
+                    self._pin(key, reference, section_platform(section, outline, self.planning))
                     new = True
                 case _:
                     pass
@@ -48,6 +49,6 @@ class BaseConfigs:
 
     def _pin(self, key: str, reference: str, platform: Platform) -> None:
         try:
-            self.configs[key] = bases.pin(reference, platform, self.store, pull=self.request.pull).config
+            self.configs[key] = bases.pin(reference, platform, self.store, pull=self.pull).config
         except BuildError as error:
             self.missing[key] = str(error)

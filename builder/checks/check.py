@@ -48,14 +48,14 @@ def check(file: DockerfileText, request: Request, store: Store) -> Report:
     source = Source(file.name, file.text)
     dockerfile, mistake = parser.parse_prefix(source)
     try:
-        check_frontend(dockerfile.directives, request)
-        options = options_of(dockerfile, request)
+        check_frontend(dockerfile.directives, request.planning)
+        options = options_of(dockerfile, request.planning)
     except (DockerfileError, BuildError) as error:
         return Report(source=source, error=error)
     if mistake is not None:
         before = violations_before(dockerfile, source, options)
         return Report(source=source, options=options, violations=before, error=mistake)
-    known = BaseConfigs(request=request, store=store)
+    known = BaseConfigs(planning=request.planning, pull=request.caches.pull, store=store)
     search = _Search(dockerfile=dockerfile, source=source, request=request, bases=known)
     found = search.run()
     return Report(
@@ -81,14 +81,14 @@ class _Search:
     def run(self) -> Mistake | None:
         """Collect violations up to the first mistake, and return that."""
         try:
-            self._keep(text_violations(self.dockerfile, self.source, self.request))
-            outline = outline_of(self.dockerfile, self.request)
+            self._keep(text_violations(self.dockerfile, self.source, self.request.planning))
+            outline = outline_of(self.dockerfile, self.request.files, self.request.planning)
             # Without a target every stage is checked.
-            stages = self.bases.look_up(outline, every_stage=not self.request.target)
+            stages = self.bases.look_up(outline, every_stage=not self.request.planning.target)
             configs = self.bases.configs
             self._keep(stage_violations(self.request, Known(outline=outline, configs=configs), stages))
             if not self.bases.missing:
-                resolve(self.dockerfile, self.source, outline, configs, self.request)
+                resolve(self.dockerfile, self.source, outline, configs, self.request.planning)
         except (DockerfileError, BuildError) as error:
             return error
         return None

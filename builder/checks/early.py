@@ -3,7 +3,7 @@
 from pybuild.builder.checks.warnings import line_of, options_of, text_violations
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import BuildError
-from pybuild.builder.request import Request
+from pybuild.builder.request import Planning
 from pybuild.grammar.dockerfile.parser import parse_prefix
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.lint.lint import file_violations
@@ -13,18 +13,18 @@ from pybuild.grammar.nodes import Dockerfile
 from pybuild.grammar.source import Source
 
 
-def early_warnings(file: DockerfileText, request: Request) -> tuple[tuple[str, int], ...]:
+def early_warnings(file: DockerfileText, planning: Planning) -> tuple[tuple[str, int], ...]:
     """Return the warnings, as (message, line), about a Dockerfile whose plan could not be made."""
     source = Source(file.name, file.text)
     dockerfile, mistake = parse_prefix(source)
     try:
-        options = options_of(dockerfile, request)
+        options = options_of(dockerfile, planning)
     except DockerfileError:
         return ()
     if mistake is not None:
         found = violations_before(dockerfile, source, options)
     else:
-        found = counted(_as_far_as_possible(dockerfile, source, request), dockerfile, options)
+        found = counted(_as_far_as_possible(dockerfile, source, planning), dockerfile, options)
     return tuple((f"{item.rule.name}: {item.message}", line_of(item, source)) for item in found)
 
 
@@ -33,10 +33,10 @@ def violations_before(dockerfile: Dockerfile, source: Source, options: Options) 
     return counted(file_violations(dockerfile, source), dockerfile, options)
 
 
-def _as_far_as_possible(dockerfile: Dockerfile, source: Source, request: Request) -> tuple[Violation, ...]:
+def _as_far_as_possible(dockerfile: Dockerfile, source: Source, planning: Planning) -> tuple[Violation, ...]:
     found: list[Violation] = []
     try:
-        found.extend(text_violations(dockerfile, source, request))
+        found.extend(text_violations(dockerfile, source, planning))
     except (DockerfileError, BuildError):
         return tuple(found)
     return tuple(found)

@@ -8,7 +8,7 @@ from pybuild.builder.checks.variables import Guesses, names_in
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.oci.model import ImageConfig, Platform
 from pybuild.builder.platforms import parse_platform, wanted_platform
-from pybuild.builder.request import Request
+from pybuild.builder.request import Planning
 from pybuild.builder.stages.outline import Outline, global_arguments
 from pybuild.builder.stages.resolve import global_scope
 from pybuild.builder.stages.sections import Section, last_named
@@ -46,14 +46,14 @@ class Head:
 HeadRule = Callable[[Head], Iterator[Violation]]
 
 
-def from_violations(dockerfile: Dockerfile, request: Request) -> Iterator[Violation]:
+def from_violations(dockerfile: Dockerfile, planning: Planning) -> Iterator[Violation]:
     """Give the violations of the FROM lines of a file.
 
     Raises:
         DockerfileError: a default of a global ARG is malformed.
     """
-    scope = global_scope(dockerfile, request)
-    defaults = _defaults(dockerfile, request)
+    scope = global_scope(dockerfile, planning)
+    defaults = _defaults(dockerfile, planning)
     declared = frozenset({name for node in global_arguments(dockerfile) for name, _ in node.items} | scope.keys())
     guesses = Guesses()
     nodes = [node for node in dockerfile.instructions if isinstance(node, From)]
@@ -72,9 +72,9 @@ def from_violations(dockerfile: Dockerfile, request: Request) -> Iterator[Violat
                 yield from rule(head)
 
 
-def _defaults(dockerfile: Dockerfile, request: Request) -> Mapping[str, str] | None:
+def _defaults(dockerfile: Dockerfile, planning: Planning) -> Mapping[str, str] | None:
     with suppress(DockerfileError):
-        return global_scope(dockerfile, replace(request, build_args=()))
+        return global_scope(dockerfile, replace(planning, build_args=()))
     return None
 
 
@@ -138,14 +138,14 @@ _RULES: tuple[HeadRule, ...] = (
 
 
 def base_violations(
-    section: Section, outline: Outline, configs: Mapping[str, ImageConfig], request: Request
+    section: Section, outline: Outline, configs: Mapping[str, ImageConfig], planning: Planning
 ) -> Iterator[Violation]:
     """Give InvalidBaseImagePlatform when the image of *section* is for another platform than was asked for."""
     if not isinstance(section.base, FromImage) or section.base.key not in configs:
         return
     config = configs[section.base.key]
     try:
-        expected = section_platform(section, outline, request)
+        expected = section_platform(section, outline, planning)
     except ResolveError:
         return
     if config.diff_ids and (config.os, config.architecture) != (expected.os, expected.architecture):
@@ -161,11 +161,11 @@ def base_violations(
         )
 
 
-def section_platform(section: Section, outline: Outline, request: Request) -> Platform:
+def section_platform(section: Section, outline: Outline, planning: Planning) -> Platform:
     """Return the platform that the image of *section* should have. Raises ResolveError for one that is none."""
     if section.head.platform is not None:
         return parse_platform(_text(section.head.platform, outline))
-    return wanted_platform(request.platform)
+    return wanted_platform(planning.platform)
 
 
 def _text(word: Word, outline: Outline) -> str:

@@ -10,7 +10,7 @@ from pybuild.builder.checks.scope import Globals, StageScope
 from pybuild.builder.checks.targets import description
 from pybuild.builder.checks.variables import names_in
 from pybuild.builder.oci.model import ImageConfig
-from pybuild.builder.request import Request
+from pybuild.builder.request import Planning
 from pybuild.builder.stages.outline import Outline, global_arguments
 from pybuild.builder.stages.sections import Section
 from pybuild.builder.stages.stages import FromImage, FromStage
@@ -53,10 +53,10 @@ class Parameters:
 
 
 def parameters(
-    dockerfile: Dockerfile, outline: Outline, request: Request, configs: Mapping[str, ImageConfig] = _NO_CONFIGS
+    dockerfile: Dockerfile, outline: Outline, planning: Planning, configs: Mapping[str, ImageConfig] = _NO_CONFIGS
 ) -> Parameters:
     """Return what the target takes. Triggers of base images ask for theirs as far as the *configs* are known."""
-    survey = _Survey(dockerfile, outline, request, configs)
+    survey = _Survey(dockerfile, outline, planning, configs)
     # The target first: of an argument that several stages define, its definition counts.
     needed = [outline.sections[index] for index in sorted(outline.needs(configs).stages, reverse=True)]
     head = outline.sections[outline.target].head
@@ -76,10 +76,10 @@ class _Survey:
     """The arguments of every stage: those it declares, and the global ones that its FROM uses."""
 
     def __init__(
-        self, dockerfile: Dockerfile, outline: Outline, request: Request, configs: Mapping[str, ImageConfig]
+        self, dockerfile: Dockerfile, outline: Outline, planning: Planning, configs: Mapping[str, ImageConfig]
     ) -> None:
         self._outline, self._configs = outline, configs
-        self._around = Globals(scope=outline.scope, build_args=dict(request.build_args), escape=outline.escape)
+        self._around = Globals(scope=outline.scope, build_args=dict(planning.build_args), escape=outline.escape)
         self._globals = {
             name: self._argument(node, name, default, outline.scope.get(name, ""))
             for node in global_arguments(dockerfile)

@@ -10,7 +10,7 @@ from pybuild.builder.checks.stage_rules import check_stage
 from pybuild.builder.content.context import ignore_text, open_context
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.model import ImageConfig
-from pybuild.builder.request import Request
+from pybuild.builder.request import Files, Planning, Request
 from pybuild.builder.stages.outline import Outline
 from pybuild.builder.stages.sections import Section
 from pybuild.builder.stages.stages import FromImage, FromStage
@@ -37,9 +37,9 @@ class Known:
     configs: Mapping[str, ImageConfig]
 
 
-def options_of(dockerfile: Dockerfile, request: Request) -> Options:
+def options_of(dockerfile: Dockerfile, planning: Planning) -> Options:
     """Return which checks count. Raises DockerfileError when that cannot be read."""
-    return file_options(dockerfile, dict(request.build_args).get(BUILD_ARGUMENT) or None)
+    return file_options(dockerfile, dict(planning.build_args).get(BUILD_ARGUMENT) or None)
 
 
 def warnings(
@@ -50,28 +50,28 @@ def warnings(
     Raises:
         DockerfileError: the ``check`` directive cannot be read.
     """
-    options = options_of(dockerfile, request)
-    found = [*text_violations(dockerfile, source, request), *stage_violations(request, known, stages)]
+    options = options_of(dockerfile, request.planning)
+    found = [*text_violations(dockerfile, source, request.planning), *stage_violations(request, known, stages)]
     return counted(found, dockerfile, options)
 
 
-def text_violations(dockerfile: Dockerfile, source: Source, request: Request) -> Iterator[Violation]:
-    """Give the violations that text and request tell."""
+def text_violations(dockerfile: Dockerfile, source: Source, planning: Planning) -> Iterator[Violation]:
+    """Give the violations that the text and build arguments tell."""
     yield from file_violations(dockerfile, source)
-    yield from from_violations(dockerfile, request)
+    yield from from_violations(dockerfile, planning)
 
 
 def stage_violations(request: Request, known: Known, stages: Iterable[int]) -> Iterator[Violation]:
     """Give the violations in *stages*; those that they are built on are followed as well, but not reported."""
-    outline, wanted, ignore = known.outline, frozenset(stages), _ignore_file(request)
-    around = Globals(scope=outline.scope, build_args=dict(request.build_args), escape=outline.escape)
+    outline, wanted, ignore = known.outline, frozenset(stages), _ignore_file(request.files)
+    around = Globals(scope=outline.scope, build_args=dict(request.planning.build_args), escape=outline.escape)
     scopes: dict[int, StageScope] = {}
     for section in outline.sections:
         scope = scopes[section.index] = _start(section, scopes, around, known.configs)
         body = (*outline.triggers(section, known.configs), *section.body)
         found = tuple(check_stage(body, scope, ignore))
         if section.index in wanted:
-            yield from base_violations(section, outline, known.configs, request)
+            yield from base_violations(section, outline, known.configs, request.planning)
             # A trigger stands at the FROM that brings it in.
             yield from (replace(item, hint=_TRIGGER) if item.span == section.head.span else item for item in found)
 
@@ -94,14 +94,14 @@ def near_misses(dockerfile: Dockerfile, source: Source) -> tuple[tuple[str, int]
     return tuple((message, line) for message, line in found if message)
 
 
-def _ignore_file(request: Request) -> IgnoreFile | None:
+def _ignore_file(files: Files) -> IgnoreFile | None:
     """Return the ignore file of the context; a build reports what is wrong with either."""
-    if not isinstance(request.context, Path):
+    if not isinstance(files.context, Path):
         # What comes from a server is taken whole.
         return None
     try:
-        with open_context(request.context) as root:
-            text = ignore_text(root, request)
+        with open_context(files.context) as root:
+            text = ignore_text(root, files)
         return None if text is None else IgnoreFile.parse(text)
     except (BuildError, DockerfileError, OSError):
         return None
@@ -117,7 +117,7 @@ def planned_warnings(
     """
     found = warnings(dockerfile, source, request, known, known.outline.needs(known.configs).stages)
     lines = tuple((f"{item.rule.name}: {item.message}", line_of(item, source)) for item in found)
-    return lines, refusal(found) if options_of(dockerfile, request).error else ""
+    return lines, refusal(found) if options_of(dockerfile, request.planning).error else ""
 
 
 def refusal(found: Iterable[Violation]) -> str:

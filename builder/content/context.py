@@ -11,7 +11,7 @@ from typing import Self
 from pybuild.builder.content.selection import Source
 from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.ops import Local
-from pybuild.builder.request import Request
+from pybuild.builder.request import Files
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
@@ -28,8 +28,8 @@ _IGNORE_LIMIT = 4 << 20
 class Sources:
     """Opens each source once and closes them all at the end."""
 
-    def __init__(self, request: Request, store: Store, cancelled: Callable[[], bool]) -> None:
-        self._request = request
+    def __init__(self, files: Files, store: Store, cancelled: Callable[[], bool]) -> None:
+        self._files = files
         self._store = store
         self._cancelled = cancelled
         self._contexts: dict[str, Source] = {}
@@ -49,7 +49,7 @@ class Sources:
             status = os.fstat(root.fd)
             self._contexts[name] = Source(
                 root=root,
-                ignore=_parsed(ignore_text(root, self._request)) if name == MAIN else _own_ignore_file(root),
+                ignore=_parsed(ignore_text(root, self._files)) if name == MAIN else _own_ignore_file(root),
                 owned_by_root=True,
                 where="the build context" if name == MAIN else f"the context {name}",
                 id=f"{status.st_ino}:{os.path.abspath(path)}",
@@ -57,7 +57,7 @@ class Sources:
         return self._contexts[name]
 
     def _folder(self, name: str) -> Path | str:
-        return self._request.context if name == MAIN else Path(dict(self._request.contexts)[name])
+        return self._files.context if name == MAIN else Path(dict(self._files.contexts)[name])
 
     def of(self, layers: Layers) -> Source:
         """Return the tree of *layers*, unpacking what is missing; the caller closes its root."""
@@ -77,8 +77,8 @@ def open_context(path: Path | str) -> Root:
         raise RequestError(f'unable to prepare context: path "{path}" is not a directory') from error
 
 
-def ignore_text(root: Root, request: Request) -> str | None:
-    """Read the ignore file of *request*: the one it names, else that of its Dockerfile or of the context *root*.
+def ignore_text(root: Root, files: Files) -> str | None:
+    """Read the ignore file of *files*: the one it names, else that of its Dockerfile or of the context *root*.
 
     A link in place of the file is not followed out of the context.
 
@@ -86,9 +86,9 @@ def ignore_text(root: Root, request: Request) -> str | None:
         RequestError: it is no regular file, too long, or the one that is named and cannot be read. Going on without it
             would show what it hides.
     """
-    if request.ignore_file is not None:
-        return _named_ignore_file(request.ignore_file)
-    dockerfile = request.dockerfile
+    if files.ignore_file is not None:
+        return _named_ignore_file(files.ignore_file)
+    dockerfile = files.dockerfile
     if dockerfile is not None:
         beside = dockerfile.with_name(dockerfile.name + ".dockerignore")
         if beside.is_file():
@@ -134,18 +134,18 @@ def _read(root: Root, name: str) -> str | None:
     return None if content is None else content.decode("utf-8", "surrogateescape")
 
 
-def useless_ignore_files(request: Request) -> Iterator[str]:
-    """Give a remark on each ignore file of *request* that is there and hides nothing: what it names is copied.
+def useless_ignore_files(files: Files) -> Iterator[str]:
+    """Give a remark on each ignore file of *files* that is there and hides nothing: what it names is copied.
 
     Docker copies it as well, and is silent.
     """
-    if request.ignore_file is not None:
-        yield from _if_utf16(request.ignore_file, "the ignore file")
-    elif isinstance(request.context, Path):
-        own = Path(f"{request.dockerfile or request.context / 'Dockerfile'}.dockerignore")
-        yield from _remarks(own, None if request.dockerfile else request.context)
-        yield from _remarks(request.context / _FILE, request.context)
-    for name, value in request.contexts:
+    if files.ignore_file is not None:
+        yield from _if_utf16(files.ignore_file, "the ignore file")
+    elif isinstance(files.context, Path):
+        own = Path(f"{files.dockerfile or files.context / 'Dockerfile'}.dockerignore")
+        yield from _remarks(own, None if files.dockerfile else files.context)
+        yield from _remarks(files.context / _FILE, files.context)
+    for name, value in files.contexts:
         # Of what is no folder there is no such path.
         yield from (f"context {name}: {remark}" for remark in _remarks(Path(value, _FILE), Path(value)))
 

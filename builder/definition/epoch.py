@@ -9,7 +9,6 @@ default of the global ``ARG SOURCE_DATE_EPOCH=``.
 """
 
 import re
-from dataclasses import replace
 
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.plan.epoch_value import EPOCH, seconds_of
@@ -31,21 +30,21 @@ def with_epoch(file: DockerfileText, request: Request, store: Store, remotes: Re
     Raises:
         DockerfileError, BuildError: it means nothing, or what it names cannot be had.
     """
-    given = dict(request.build_args).get(EPOCH)
-    if given is None and request.source_date_epoch is not None:
+    given = dict(request.planning.build_args).get(EPOCH)
+    if given is None and request.execution.source_date_epoch is not None:
         return request
     if given is None and EPOCH not in _FROM.split(file.text, maxsplit=1)[0]:
         return request
     if given is not None and (not given or seconds_of(given) is not None):
-        return replace(request, source_date_epoch=seconds_of(given))
+        return request.changed(source_date_epoch=seconds_of(given))
     from pybuild.builder.definition.epoch_sources import named_source
 
     value, source = named_source(file, request)
     seconds = seconds_of(value)
     if source is not None:
         seconds = _time_of(remotes.pin(source), source.label, request, store, reporter)
-    arguments = dict(request.build_args) | {EPOCH: "" if seconds is None else str(seconds)}
-    return replace(request, source_date_epoch=seconds, build_args=tuple(arguments.items()))
+    arguments = dict(request.planning.build_args) | {EPOCH: "" if seconds is None else str(seconds)}
+    return request.changed(source_date_epoch=seconds, build_args=tuple(arguments.items()))
 
 
 def _time_of(op: Http | Git, label: str, request: Request, store: Store, reporter: Reporter) -> int | None:
@@ -55,6 +54,6 @@ def _time_of(op: Http | Git, label: str, request: Request, store: Store, reporte
     if isinstance(op, Http):
         return op.mtime or newest(op.digest, store)
     name = f"[internal] resolve {EPOCH} of {label}"
-    layers = solve(Plan(vertices=tree_vertices(op, name)), replace(request, no_cache=False), store, reporter)
+    layers = solve(Plan(vertices=tree_vertices(op, name)), request.changed(no_cache=False), store, reporter)
     # All that a checkout holds is as old as its commit.
     return newest(layers[-1].digest, store)

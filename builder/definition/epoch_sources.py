@@ -34,12 +34,12 @@ def named_source(file: DockerfileText, request: Request) -> tuple[str, address.S
         ResolveError: there is nothing of this name, or it is a stage that does more than to add one remote source.
     """
     dockerfile = parser.parse(Source(file.name, file.text))
-    scope = global_scope(dockerfile, request)
+    scope = global_scope(dockerfile, request.planning)
     default = scope.pop(EPOCH, "")
-    value = dict(request.build_args).get(EPOCH, default)
+    value = dict(request.planning.build_args).get(EPOCH, default)
     if not value or seconds_of(value) is not None:
         return value, None
-    contexts = contexts_of(request)
+    contexts = contexts_of(request.files, request.planning)
     context = contexts.main if value == "context" else contexts.stage(value)
     if context is not None:
         return value, _remote(context)
@@ -48,7 +48,7 @@ def named_source(file: DockerfileText, request: Request) -> tuple[str, address.S
         hint = "use seconds since 1970, context, or the name of a stage"
         raise ResolveError(f"invalid {EPOCH}: {value}", hint=hint, span=_written(dockerfile, request))
     try:
-        return value, _added(body, _Scope(scope, dict(request.build_args), dockerfile.escape))
+        return value, _added(body, _Scope(scope, dict(request.planning.build_args), dockerfile.escape))
     except ResolveError as error:
         error.span = error.span or body[0].span
         raise
@@ -56,7 +56,7 @@ def named_source(file: DockerfileText, request: Request) -> tuple[str, address.S
 
 def _written(dockerfile: nodes.Dockerfile, request: Request) -> Span | None:
     """Return where the default stands that the value is; None when the command line gives it."""
-    if EPOCH in dict(request.build_args):
+    if EPOCH in dict(request.planning.build_args):
         return None
     items = [item for node in global_arguments(dockerfile) for item in node.items]
     return next((word.span for name, word in reversed(items) if name == EPOCH and word is not None), None)

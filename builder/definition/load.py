@@ -3,7 +3,6 @@
 The context is made by the same vertex that the plan has for it later, so the work is done once.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 from pybuild.builder.dockerfile import LIMIT, DockerfileText, decoded, read_dockerfile
@@ -26,26 +25,26 @@ def load_definition(request: Request, store: Store, remotes: Remotes, reporter: 
     Raises:
         BuildError: the context cannot be brought, or has no Dockerfile.
     """
-    path = request.dockerfile
-    if isinstance(request.context, Path) or (path is not None and path.is_absolute()):
+    path = request.files.dockerfile
+    if isinstance(request.files.context, Path) or (path is not None and path.is_absolute()):
         with reporter.step(_name(request)):
-            return read_dockerfile(request)
+            return read_dockerfile(request.files)
     from pybuild.builder.stages.contexts import contexts_of
     from pybuild.builder.stages.stages import FromRemote
 
-    main = contexts_of(request).main
+    main = contexts_of(request.files, request.planning).main
     assert isinstance(main, FromRemote)  # noqa: S101 - the context is no folder
     source = main.source
     op = remotes.pin(source)
     name = f"[internal] load git source {source.label}" if isinstance(op, Git) else source.label
     # What is pinned is the same however often it is brought: --no-cache is for the build itself.
-    layers = solve(Plan(vertices=tree_vertices(op, name)), replace(request, no_cache=False), store, reporter)
+    layers = solve(Plan(vertices=tree_vertices(op, name)), request.changed(no_cache=False), store, reporter)
     with reporter.step(_name(request)), Root(store.snapshots.open(store.unpack(layers))) as root:
         return _read(root, path, source.label)
 
 
 def _name(request: Request) -> str:
-    name = request.dockerfile.name if request.dockerfile is not None else "Dockerfile"
+    name = request.files.dockerfile.name if request.files.dockerfile is not None else "Dockerfile"
     return f"[internal] load build definition from {name}"
 
 

@@ -25,11 +25,10 @@ def read_once(request: Request) -> Iterator[Request]:
         RequestError: what is no regular file cannot be read.
     """
     with ExitStack() as stack:
-        ignore = request.ignore_file
-        yield replace(
-            request,
+        ignore = request.files.ignore_file
+        yield request.changed(
             ignore_file=None if ignore is None else _held(ignore, stack),
-            secrets=tuple(_secret(secret, stack) for secret in request.secrets),
+            secrets=tuple(_secret(secret, stack) for secret in request.execution.secrets),
         )
 
 

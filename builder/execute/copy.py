@@ -38,7 +38,7 @@ def copy(op: Copy, job: Job) -> BuiltLayer:
             tree=tree,
             owner=owner,
             now_ns=time.time_ns(),
-            latest=job.request.source_date_epoch,
+            latest=job.execution.source_date_epoch,
         )
         copier = _Copier(op=op, writer=writer, owner=owner, mode=mode, made=mode_of_made(op.chmod))
         with closing(copier):

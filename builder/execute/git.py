@@ -25,10 +25,10 @@ def git(op: Git, job: Job) -> BuiltLayer:
     Raises:
         BuildError: it cannot be fetched, or the folder that is asked for is not there.
     """
-    program = Program(job.request, op.url, job.cancel.is_set)
+    program = Program(job.execution, op.url, job.cancel.is_set)
     with scratch("git-", job.store.root / "tmp") as place:
         folder, seconds = Checkout(op, program, place).run()
-        epoch = job.request.source_date_epoch
+        epoch = job.execution.source_date_epoch
         mtime = seconds if epoch is None else min(seconds, epoch)
         with _subdir(folder, op) as root, job.writer() as layer:
             _Writer(layer=layer, root=root, mtime=mtime).run()

@@ -2,17 +2,18 @@
 
 from pathlib import PurePosixPath
 
-from pybuild.builder.request import Request
+from pybuild.builder.request import Execution
 from pybuild.runtime.sandbox.spec import Bind, FileMount, Mount
 
 _RESOLV_CONF = PurePosixPath("/etc/resolv.conf")
 
 
-def host_mounts(request: Request) -> tuple[Mount, ...]:
-    """Return the mounts that *request* asks for beside those of the Dockerfile."""
+def host_mounts(execution: Execution) -> tuple[Mount, ...]:
+    """Return the mounts that *execution* asks for beside those of the Dockerfile."""
     binds = (
-        Bind(host_path=volume.host_path, target=volume.target, read_only=volume.read_only) for volume in request.volumes
+        Bind(host_path=volume.host_path, target=volume.target, read_only=volume.read_only)
+        for volume in execution.volumes
     )
-    if not request.resolv_conf:
+    if not execution.resolv_conf:
         return tuple(binds)
-    return (*binds, FileMount(target=_RESOLV_CONF, content=request.resolv_conf.encode()))
+    return (*binds, FileMount(target=_RESOLV_CONF, content=execution.resolv_conf.encode()))

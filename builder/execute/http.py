@@ -14,8 +14,8 @@ from pybuild.builder.store.cache import BuiltLayer
 def http(op: Http, job: Job) -> BuiltLayer:
     """Write the layer with the one file of *op*. Raises BuildError when its blob is gone and cannot be brought."""
     check_name(op.name)
-    bring(op, job.request, job.store, job.status, job.cancel)
-    epoch = job.request.source_date_epoch
+    bring(op, job.execution, job.store, job.status, job.cancel)
+    epoch = job.execution.source_date_epoch
     with job.store.blobs.open(Digest.parse(op.digest)) as file, job.writer() as layer:
         size = os.fstat(file.fileno()).st_size
         mtime = op.mtime if epoch is None else min(op.mtime, epoch)

@@ -9,7 +9,7 @@ from pybuild.builder.content.contents import Selected
 from pybuild.builder.content.trees import EmptyTree, IndexTree, SnapshotTree, Tree
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.oci.layers.layer import Layer, LayerWriter
-from pybuild.builder.request import Request
+from pybuild.builder.request import Execution
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.freshness import FirstTimes
 from pybuild.builder.store.store import Store
@@ -43,7 +43,7 @@ class Job:
     """One op at work. *root* is the root file system it changes, *selected* what its picks select, in order."""
 
     store: Store
-    request: Request
+    execution: Execution
     root: Layers
     inputs: tuple[Layers | None, ...]
     """Layers of all inputs, None for a folder of the host."""
@@ -61,14 +61,14 @@ class Job:
 
     def writer(self) -> LayerWriter:
         """Begin the layer."""
-        compression = self.request.compression
+        compression = self.execution.compression
         watch = SlowFiles(self.status)
         return LayerWriter(self.store.blobs, compression.algorithm, compression.level, watch=watch)
 
     def built(self, layer: Layer) -> BuiltLayer:
         """Return the record of a finished layer."""
         self.store.times.put(str(layer.diff_id), layer.nanoseconds)
-        epoch = self.request.source_date_epoch
+        epoch = self.execution.source_date_epoch
         now = timestamp()
         descriptor = layer.descriptor
         return BuiltLayer(

@@ -16,7 +16,7 @@ _HINT = "something that is no folder has this path"
 def mkdir(op: Mkdir, job: Job) -> BuiltLayer:
     """Make ``op.path``; when it exists the layer changes nothing. Raises BuildError when something else is there."""
     owner = owner_of(op.user, job) if op.user else None
-    epoch = job.request.source_date_epoch
+    epoch = job.execution.source_date_epoch
     with job.tree() as tree, job.writer() as layer:
         writer = TreeWriter(layer=layer, tree=tree, owner=owner, now_ns=time.time_ns(), latest=epoch)
         path, node = writer.resolve(op.path.lstrip("/"))

@@ -9,7 +9,7 @@ from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.cache_mounts import cache_folder, cache_name
 from pybuild.builder.execute.job import Job
 from pybuild.builder.plan.ops import Run, RunMount
-from pybuild.builder.request import Request
+from pybuild.builder.request import Execution
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.spec import Bind, BindRoot, FileMount, Mount, Tmpfs
 
@@ -51,16 +51,16 @@ def _mount(mount: RunMount, job: Job, stack: ExitStack) -> Mount | None:
             return None
 
 
-def agent_env(op: Run, request: Request) -> tuple[tuple[str, str], ...]:
+def agent_env(op: Run, execution: Execution) -> tuple[tuple[str, str], ...]:
     """Return the variable by which ssh finds the agent that is mounted first."""
-    agents = dict(request.ssh)
+    agents = dict(execution.ssh)
     targets = [mount.target for mount in op.mounts if mount.kind == "ssh" and (mount.id or "default") in agents]
     return (("SSH_AUTH_SOCK", targets[0] or _AGENT),) if targets else ()
 
 
 def _agent(mount: RunMount, job: Job, stack: ExitStack) -> Mount | None:
     name = mount.id or "default"
-    socket = dict(job.request.ssh).get(name)
+    socket = dict(job.execution.ssh).get(name)
     if socket is not None:
         from pybuild.builder.execute.agent import agent_socket
 

@@ -48,13 +48,13 @@ def run(op: Run, job: Job) -> BuiltLayer:
     active = snapshots.prepare(job.unpack(job.root))
     try:
         with ExitStack() as stack:
-            secrets = find_secrets(op, job.request)
-            env = (*op.env, *op.proxies, *secrets.env, *agent_env(op, job.request))
+            secrets = find_secrets(op, job.execution)
+            env = (*op.env, *op.proxies, *secrets.env, *agent_env(op, job.execution))
             spec = Spec(
                 root=snapshots.root(active),
                 process=Process(args=op.args, env=env, cwd=op.cwd, user=op.user),
-                mounts=(*mounts(op, job, stack), *secrets.mounts, *host_mounts(job.request)),
-                limits=_limits(job.request.resources),
+                mounts=(*mounts(op, job, stack), *secrets.mounts, *host_mounts(job.execution)),
+                limits=_limits(job.execution.resources),
                 network=Network.NONE if op.network == "none" else Network.HOST,
                 hostname=op.hostname,
                 hosts=op.hosts,
@@ -102,7 +102,7 @@ def _sandboxed(spec: Spec, job: Job, secrets: tuple[bytes, ...]) -> ExitStatus:
 def _commit(job: Job, active: Active) -> BuiltLayer:
     snapshots = job.store.snapshots
     with Root.open_host(active.folder) as folder, job.writer() as layer:
-        limit = job.request.source_date_epoch
+        limit = job.execution.source_date_epoch
         pack_changes(layer, folder.fd, snapshots.changes(active), epoch_limit=limit, clamp_tree=True)
         packed = layer.commit()
         built = job.built(packed)

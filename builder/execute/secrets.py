@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Run, RunMount
-from pybuild.builder.request import Request
+from pybuild.builder.request import Execution
 from pybuild.builder.sources.secrets import read_secret
 from pybuild.runtime.sandbox.spec import FileMount
 from pybuild.runtime.values import frozen
@@ -35,13 +35,13 @@ class Found:
     values: tuple[bytes, ...]
 
 
-def find_secrets(op: Run, request: Request) -> Found:
+def find_secrets(op: Run, execution: Execution) -> Found:
     """Read the secrets that *op* mounts.
 
     Raises:
         BuildError: one that is required was not given, or cannot be read.
     """
-    given = {secret.id: secret for secret in request.secrets}
+    given = {secret.id: secret for secret in execution.secrets}
     mounts, env, values = [], [], []
     for mount in op.mounts:
         if mount.kind != "secret":

@@ -27,22 +27,22 @@ from pybuild.grammar.source import Span
 
 def fresh_plan(file: DockerfileText, request: Request, store: Store, remotes: Remotes | None = None) -> Plan:
     """Parse, pin, resolve and plan. Raises DockerfileError and BuildError with the span of the mistake."""
-    asked = remotes or Remotes(request, store)
+    asked = remotes or Remotes(request.execution, store)
     source = Text(file.name, file.text)
     dockerfile, mistake = parser.parse_prefix(source)
-    check_frontend(dockerfile.directives, request)
+    check_frontend(dockerfile.directives, request.planning)
     if mistake is not None:
         raise mistake
-    outline = outline_of(dockerfile, request)
+    outline = outline_of(dockerfile, request.files, request.planning)
     pinned = _pin_bases(outline, request, store, asked.reporter)
     configs = {reference: pin.config for reference, pin in pinned.items()}
-    stages = resolve(dockerfile, source, outline, configs, request)
+    stages = resolve(dockerfile, source, outline, configs, request.planning)
     found, refusal = planned_warnings(dockerfile, source, request, Known(outline=outline, configs=configs))
     pins = {
         reference: BasePin(pin.manifest, tuple(str(diff_id) for diff_id in pin.config.diff_ids))
         for reference, pin in pinned.items()
     }
-    config = claimed(stages.by_index(stages.target).config, request.platform)
+    config = claimed(stages.by_index(stages.target).config, request.planning.platform)
     sources = remote_sources(stages)
     return replace(
         plan(stages, pins, _pin_remotes(sources, asked)),
@@ -89,10 +89,10 @@ def _pin_bases(outline: Outline, request: Request, store: Store, reporter: Repor
             return pinned
         for key in missing:
             reference, _, platform = key.partition(" ")
-            wanted = wanted_platform(platform or request.platform)
+            wanted = wanted_platform(platform or request.planning.platform)
             try:
                 context = outline.contexts.name_of(reference)
-                pinned[key] = bases.pin(reference, wanted, store, reporter, pull=request.pull, context=context)
+                pinned[key] = bases.pin(reference, wanted, store, reporter, pull=request.caches.pull, context=context)
             except BuildError as error:
                 word = needs.images[key]
                 error.span = error.span or word.span

@@ -12,11 +12,11 @@ from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan import codec
 from pybuild.builder.plan.plan import Plan
-from pybuild.builder.request import Request
+from pybuild.builder.request import Files, Request
 from pybuild.builder.sources.pins import Remotes, is_pin
 from pybuild.builder.store.store import Store
 
-_PLAN_FORMAT = 8
+_PLAN_FORMAT = 9
 
 
 def make_plan(file: DockerfileText, request: Request, store: Store, remotes: Remotes | None = None) -> Plan:
@@ -28,8 +28,8 @@ def make_plan(file: DockerfileText, request: Request, store: Store, remotes: Rem
         DockerfileError, BuildError: what is wrong, with its span where it has one.
     """
     key = _key(file, request)
-    asked = remotes or Remotes(request, store)
-    remembered = None if request.pull in {"always", "newer"} else _remembered(key, request, store, asked)
+    asked = remotes or Remotes(request.execution, store)
+    remembered = None if request.caches.pull in {"always", "newer"} else _remembered(key, request, store, asked)
     if remembered is not None:
         return remembered
     from pybuild.builder.graph.fresh import fresh_plan
@@ -45,28 +45,19 @@ def _key(file: DockerfileText, request: Request) -> Digest:
         _PLAN_FORMAT,
         file.name,
         file.text,
-        _ignored(request),
-        request.build_args,
-        request.target,
-        request.context if isinstance(request.context, str) else "",
-        request.contexts,
-        request.labels,
-        request.platform,
-        request.network,
-        request.add_hosts,
-        tuple(sorted(request.allow)),
-        request.environment,
-        request.unset_env,
-        request.unset_labels,
+        _ignored(request.files),
+        request.files.context if isinstance(request.files.context, str) else "",
+        request.files.contexts,
+        request.planning,
     )
 
 
-def _ignored(request: Request) -> str:
+def _ignored(files: Files) -> str:
     """Return the text of the ignore file: warnings about what it leaves out are part of the plan."""
-    if not isinstance(request.context, Path):
+    if not isinstance(files.context, Path):
         return ""
-    with open_context(request.context) as root:
-        return ignore_text(root, request) or ""
+    with open_context(files.context) as root:
+        return ignore_text(root, files) or ""
 
 
 def _remembered(key: Digest, request: Request, store: Store, remotes: Remotes) -> Plan | None:
@@ -91,5 +82,5 @@ def _still(name: str, pin: str, request: Request, store: Store) -> bool:
     from pybuild.builder.sources.bases import stored
 
     reference, _, platform = name.partition(" ")
-    image = stored(reference, wanted_platform(platform or request.platform), store)
+    image = stored(reference, wanted_platform(platform or request.planning.platform), store)
     return image is not None and str(image.descriptor.digest) == pin

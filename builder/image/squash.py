@@ -7,7 +7,7 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.layers.layer import LayerWriter
 from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.oci.model import History, ImageConfig
-from pybuild.builder.request import Request
+from pybuild.builder.request import Execution
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import Root
@@ -17,41 +17,43 @@ _COMMENT = "squashed by pybuild"
 _WAITING = "waiting for another build that squashes the same layers"
 
 
-def squashed(config: ImageConfig, layers: Layers, request: Request, store: Store) -> tuple[ImageConfig, Layers]:
+def squashed(
+    config: ImageConfig, layers: Layers, mode: str, execution: Execution, store: Store
+) -> tuple[ImageConfig, Layers]:
     """Return the image with one layer for those above its base, or with ``all`` for every one.
 
     The base is what no step of a Dockerfile has made here. The history keeps its lines, as Docker's --squash does: they
     have no layers any more, and a last one has the layer. What is merged already is taken from the cache.
     """
-    first = 0 if request.squash == "all" else next((i for i, layer in enumerate(layers) if layer.created), len(layers))
+    first = 0 if mode == "all" else next((i for i, layer in enumerate(layers) if layer.created), len(layers))
     merged = layers[first:]
     if len(merged) < 2:
         return config, layers
-    key = _key(layers, first, request)
+    key = _key(layers, first, execution)
     with store.locks.exclusive(str(key), waiting=lambda: store.tell(_WAITING)):
         found = store.cache.record(key)
         if found is None or not all(store.blobs.has(layer.descriptor) for layer in found):
-            found = (_merged(layers, first, request, store),)
+            found = (_merged(layers, first, execution, store),)
             store.cache.put_record(key, found)
         store.cache.touch(key)
     return replace(config, history=_history(config.history, len(merged))), (*layers[:first], *found)
 
 
-def _key(layers: Layers, first: int, request: Request) -> Digest:
-    compression = request.compression
-    parts = (first, request.source_date_epoch, compression.algorithm, compression.level)
+def _key(layers: Layers, first: int, execution: Execution) -> Digest:
+    compression = execution.compression
+    parts = (first, execution.source_date_epoch, compression.algorithm, compression.level)
     return Digest.of("\n".join(["squash", *map(str, parts), *(layer.diff_id for layer in layers)]).encode())
 
 
-def _merged(layers: Layers, first: int, request: Request, store: Store) -> BuiltLayer:
+def _merged(layers: Layers, first: int, execution: Execution, store: Store) -> BuiltLayer:
     below, above = store.unpack(layers[:first]), store.unpack(layers)
     with ExitStack() as stack:
         old = stack.enter_context(Root(store.snapshots.open(below))) if below else None
         new = stack.enter_context(Root(store.snapshots.open(above)))
-        writer = LayerWriter(store.blobs, request.compression.algorithm, request.compression.level)
+        writer = LayerWriter(store.blobs, execution.compression.algorithm, execution.compression.level)
         stack.enter_context(writer)
         changes = tree_changes(old.fd if old else None, new.fd)
-        pack_changes(writer, new.fd, changes, epoch_limit=request.source_date_epoch)
+        pack_changes(writer, new.fd, changes, epoch_limit=execution.source_date_epoch)
         layer = writer.commit()
     blob = layer.descriptor
     return replace(

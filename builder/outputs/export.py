@@ -1,7 +1,6 @@
 """The end of a build: the image gets its form and its names in the store, then it goes to the outputs."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from pybuild.builder.errors import RequestError
@@ -25,16 +24,16 @@ class Exported:
 
 def check_forms(request: Request) -> None:
     """Raise RequestError for a form that cannot hold what the build is to write."""
-    if request.squash and any(spec.type == "inline" for spec in request.cache_to):
+    if request.result.squash and any(spec.type == "inline" for spec in request.caches.cache_to):
         raise RequestError("--squash does not go with --cache-to type=inline", hint="use type=registry or type=local")
-    for output in request.outputs:
-        _check_emptied(output.emptied, request.context)
-    for shape in (request.stored.shape, *(output.shape for output in request.outputs)):
+    for output in request.result.outputs:
+        _check_emptied(output.emptied, request.files.context)
+    for shape in (request.result.stored.shape, *(output.shape for output in request.result.outputs)):
         if not shape.docker:
             continue
-        if request.annotations:
+        if request.result.annotations:
             raise RequestError("annotations need OCI media types", hint="leave out oci-mediatypes=false")
-        if (shape.compression or request.compression).algorithm == "zstd":
+        if (shape.compression or request.execution.compression).algorithm == "zstd":
             raise RequestError("compression=zstd needs OCI media types", hint="leave out oci-mediatypes=false")
 
 
@@ -49,9 +48,9 @@ def _check_emptied(directory: Path | None, context: Path | str) -> None:
 
 def timed(request: Request) -> Request:
     """Return *request* with the time that an output names. Raises RequestError when one is needed and there is none."""
-    if request.stored.epoch is not None:
-        return replace(request, source_date_epoch=request.stored.epoch)
-    if request.stored.rewrite and request.source_date_epoch is None:
+    if request.result.stored.epoch is not None:
+        return request.changed(source_date_epoch=request.result.stored.epoch)
+    if request.result.stored.rewrite and request.execution.source_date_epoch is None:
         hint = "set SOURCE_DATE_EPOCH, or give source-date-epoch=SECONDS"
         raise RequestError("rewrite-timestamp is specified, but no source-date-epoch was found", hint=hint)
     return request
@@ -61,7 +60,7 @@ def export(
     descriptor: Descriptor, tags: tuple[str, ...], request: Request, store: Store, step: RunningStep
 ) -> Exported:
     """Name the image, or the index of several, in the store, then write it to the outputs."""
-    stored = request.stored
+    stored = request.result.stored
     kept = descriptor if stored.shape == Shape() else _shaped(store, descriptor, stored.shape)
     if kept.media_type in media.INDEXES:
         step.status(f"exporting manifest list {kept.digest}")
@@ -72,22 +71,22 @@ def export(
     if stored.image and not names and not stored.dangling:
         store.layout.keep(kept)
     # Of several targets an archive holds all images, and is written when they are there.
-    outputs = tuple(item for item in request.outputs if not (request.targets and item.together))
+    outputs = tuple(item for item in request.result.outputs if not (request.result.targets and item.together))
     if outputs:
         from pybuild.builder.outputs.kinds import write
 
-        epoch = request.source_date_epoch
+        epoch = request.execution.source_date_epoch
         write(descriptor, names, outputs, store, step.status, epoch=epoch, nearest_second=True)
     return Exported(descriptor=kept, names=names)
 
 
 def export_together(images: Sequence[Descriptor], request: Request, store: Store, reporter: Reporter) -> None:
     """Write the archives of a build of several targets: each has the image of every one."""
-    archives = [output for output in request.outputs if output.together]
+    archives = [output for output in request.result.outputs if output.together]
     if archives:
         from pybuild.builder.outputs.kinds import write_together
 
-        named = [(full_names(target.tags), image) for target, image in zip(request.targets, images, strict=True)]
+        named = [(full_names(target.tags), image) for target, image in zip(request.result.targets, images, strict=True)]
         with reporter.step("exporting all targets"):
             for output in archives:
                 write_together(named, output, store)

@@ -48,6 +48,8 @@ def encode(value: Any, *, aside: bool = True) -> Any:
         return {_TAG: tag} | {name: encode(getattr(value, own), aside=aside) for name, own in kept}
     if isinstance(value, tuple):
         return [encode(item, aside=aside) for item in value]
+    if isinstance(value, frozenset):
+        return sorted(value)
     return value
 
 
@@ -76,5 +78,8 @@ def canonical(value: Any) -> bytes:
 
 
 def digest(*parts: Any) -> Digest:
-    """Return the digest of *parts*: text, numbers, None, tuples and ops. No two lists of parts give the same bytes."""
+    """Return the digest of *parts*: text, numbers, None, tuples, sets of text and frozen values.
+
+    No two lists of parts give the same bytes.
+    """
     return Digest.of(canonical(tuple(parts)))

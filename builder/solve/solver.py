@@ -72,7 +72,7 @@ def solve_all(
 ) -> tuple[Solved, ...]:
     """Solve each of *targets*, which are places in the plan; see `solve_with_keys`."""
     cancel = threading.Event()
-    with Sources(request, store, cancel.is_set) as sources:
+    with Sources(request.files, store, cancel.is_set) as sources:
         steps = Steps(plan, reporter)
         solver = _Solver(plan, request, store, steps=steps, sources=sources, cancel=cancel)
         solver.execute = execute
@@ -101,10 +101,10 @@ class _Solver:
         self.plan, self.request, self.store = plan, request, store
         self.steps, self.cancel = steps, cancel
         self.contents = Contents(plan, store, sources)
-        self.keys = VertexKeys(plan, self.contents, steps, request.source_date_epoch)
-        self.to_run = to_run(plan, request)
+        self.keys = VertexKeys(plan, self.contents, steps, request.execution.source_date_epoch)
+        self.to_run = to_run(plan, request.caches)
         self.unsettled = unsettled(plan, self.to_run)
-        self.answers = Answers(plan, store, self.to_run, request.cache_ttl)
+        self.answers = Answers(plan, store, self.to_run, request.caches.cache_ttl)
         self.fresh_mounts = FirstTimes()
         self.made: set[int] = set()
         """Vertices whose layer is there, and is the same on any root (`keys.own_key`)."""
@@ -181,7 +181,7 @@ class _Solver:
 
                 get_ready()
             waits_for = {place: needed.intersection(self._waits_for(place)) for place in needed}
-            run_in_order(waits_for, self._solve_one, self.cancel, self.request.jobs)
+            run_in_order(waits_for, self._solve_one, self.cancel, self.request.execution.jobs)
 
     def _check(self) -> None:
         if self.cancel.is_set():
@@ -242,7 +242,7 @@ class _Solver:
                 self.steps.output(place)(2, note.encode())
             job = Job(
                 store=self.store,
-                request=self.request,
+                execution=self.request.execution,
                 root=self._root(place),
                 inputs=tuple(self.results.get(source) for source in vertex.inputs),
                 selected=selected,

@@ -49,7 +49,7 @@ class Pinned:
 def pin(
     reference: str, platform: Platform, store: Store, reporter: Reporter = UNSEEN, *, pull: str, context: str = ""
 ) -> Pinned:
-    """Return what *reference* (a full name) stands for; *pull* is `builder.request.Request.pull`.
+    """Return what *reference* (a full name) stands for; *pull* is `builder.request.Caches.pull`.
 
     Asking a registry is a step of its own for *reporter*, named after the *context* that the reference is given by.
 

@@ -10,33 +10,33 @@ A value goes to the host that it is for and to no other, whatever that host redi
 import base64
 
 from pybuild.builder.errors import BuildError
-from pybuild.builder.request import Request
+from pybuild.builder.request import Execution
 from pybuild.builder.sources.secrets import read_secret
 
 
-def http_authorization(host: str, request: Request) -> str | None:
+def http_authorization(host: str, execution: Execution) -> str | None:
     """Return the value of the Authorization header for *host*, None when there is no secret for it."""
-    header = _secret(f"HTTP_AUTH_HEADER_{host}", request)
+    header = _secret(f"HTTP_AUTH_HEADER_{host}", execution)
     if header is not None:
         return header
-    token = _secret(f"HTTP_AUTH_TOKEN_{host}", request)
+    token = _secret(f"HTTP_AUTH_TOKEN_{host}", execution)
     return None if token is None else f"Bearer {token}"
 
 
-def git_authorization(host: str, request: Request, *, own: bool) -> str | None:
+def git_authorization(host: str, execution: Execution, *, own: bool) -> str | None:
     """Return the value of the Authorization header for git at *host*; *own* when the user named that host."""
     for suffix in (f".{host}", *([""] if own else [])):
-        header = _secret(f"GIT_AUTH_HEADER{suffix}", request)
+        header = _secret(f"GIT_AUTH_HEADER{suffix}", execution)
         if header is not None:
             return header
-        token = _secret(f"GIT_AUTH_TOKEN{suffix}", request)
+        token = _secret(f"GIT_AUTH_TOKEN{suffix}", execution)
         if token is not None:
             return "basic " + base64.b64encode(f"x-access-token:{token}".encode()).decode()
     return None
 
 
-def _secret(name: str, request: Request) -> str | None:
-    found = next((secret for secret in request.secrets if secret.id == name), None)
+def _secret(name: str, execution: Execution) -> str | None:
+    found = next((secret for secret in execution.secrets if secret.id == name), None)
     if found is None:
         return None
     value = read_secret(found).decode("utf-8", "replace").strip()

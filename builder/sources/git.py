@@ -20,7 +20,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from pybuild.builder.errors import BuildError, Cancelled
-from pybuild.builder.request import Request
+from pybuild.builder.request import Execution
 from pybuild.builder.sources.address import GitSource, check_git_url, git_host, is_commit
 from pybuild.builder.sources.credentials import git_authorization
 from pybuild.builder.sources.facts import Resolved
@@ -55,10 +55,10 @@ _SETTINGS = {
 
 
 class Git:
-    """The program, with the secrets and the agent of one request. *own* is the repository that the user named."""
+    """The program, with the secrets and the agent of one execution. *own* is the repository that the user named."""
 
-    def __init__(self, request: Request, own: str, cancelled: Callable[[], bool] = lambda: False) -> None:
-        self._request = request
+    def __init__(self, execution: Execution, own: str, cancelled: Callable[[], bool] = lambda: False) -> None:
+        self._execution = execution
         self._own = git_host(own)
         self._cancelled = cancelled
 
@@ -134,7 +134,7 @@ class Git:
         }
         if folder is not None:
             environment |= {"GIT_DIR": f"{folder}/.git", "GIT_WORK_TREE": str(folder)}
-        agent = dict(self._request.ssh).get("default")
+        agent = dict(self._execution.ssh).get("default")
         if agent is not None:
             environment["SSH_AUTH_SOCK"] = str(agent)
         if not _is_loopback(url):
@@ -148,7 +148,7 @@ class Git:
         if not url.lower().startswith(("http://", "https://")):
             return {}
         host = git_host(url)
-        header = git_authorization(host, self._request, own=host == self._own)
+        header = git_authorization(host, self._execution, own=host == self._own)
         if header is None:
             return {}
         parts = urlsplit(url)

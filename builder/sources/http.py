@@ -18,7 +18,7 @@ from pybuild.builder.oci.registry.web import SIZE_LIMIT, Wanted, download
 from pybuild.builder.oci.registry.wire.origin import origin_of
 from pybuild.builder.oci.registry.wire.retry import Retry
 from pybuild.builder.plan.ops import Http
-from pybuild.builder.request import Request
+from pybuild.builder.request import Execution
 from pybuild.builder.sources.address import HttpSource
 from pybuild.builder.sources.credentials import http_authorization
 from pybuild.builder.sources.facts import Known
@@ -36,7 +36,7 @@ def known_by_checksum(source: HttpSource, store: Store) -> Known | None:
 
 def ask(
     source: HttpSource,
-    request: Request,
+    execution: Execution,
     store: Store,
     report: ReportBytes,
     stop: threading.Event,
@@ -49,7 +49,7 @@ def ask(
         BuildError: it cannot be brought, or is not what the checksum says.
     """
     old = None if source.checksum else _remembered(source.url, store)
-    wanted = _wanted(source, old, request)
+    wanted = _wanted(source, old, execution)
     try:
         fresh = download(
             wanted,
@@ -71,10 +71,10 @@ def ask(
     return known
 
 
-def bring(op: Http, request: Request, store: Store, report: ReportBytes, stop: threading.Event) -> None:
+def bring(op: Http, execution: Execution, store: Store, report: ReportBytes, stop: threading.Event) -> None:
     """Bring the content of *op* when its blob is gone. Raises BuildError when the address leads elsewhere by now."""
     if not store.blobs.exists(Digest.parse(op.digest)):
-        ask(HttpSource(url=op.url, checksum=op.digest, name=op.name), request, store, report, stop)
+        ask(HttpSource(url=op.url, checksum=op.digest, name=op.name), execution, store, report, stop)
 
 
 def _remembered(url: str, store: Store) -> Known | None:
@@ -86,12 +86,12 @@ def _remembered(url: str, store: Store) -> Known | None:
     return known if store.blobs.exists(Digest.parse(known.digest)) else None
 
 
-def _wanted(source: HttpSource, old: Known | None, request: Request) -> Wanted:
+def _wanted(source: HttpSource, old: Known | None, execution: Execution) -> Wanted:
     return Wanted(
         url=source.url,
         etag=old.etag if old else "",
         last_modified=old.last_modified if old else "",
-        authorization=http_authorization(urlsplit(source.url).hostname or "", request),
+        authorization=http_authorization(urlsplit(source.url).hostname or "", execution),
         expected=Digest.parse(source.checksum) if source.checksum else None,
         limit=source.limit or SIZE_LIMIT,
     )

@@ -12,7 +12,7 @@ from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Git, Http
 from pybuild.builder.progress import silent
 from pybuild.builder.reporter import Reporter, RunningStep
-from pybuild.builder.request import Request
+from pybuild.builder.request import Execution
 from pybuild.builder.sources.address import GitSource, HttpSource, Source, parse
 from pybuild.builder.sources.facts import Known, Resolved
 from pybuild.builder.store.store import Store
@@ -25,8 +25,8 @@ _TAGS = "refs/tags/"
 class Remotes:
     """The remote sources of one build. May be used by several threads."""
 
-    def __init__(self, request: Request, store: Store, reporter: Reporter | None = None) -> None:
-        self._request, self._store = request, store
+    def __init__(self, execution: Execution, store: Store, reporter: Reporter | None = None) -> None:
+        self._execution, self._store = execution, store
         self.reporter = reporter or Reporter(silent)
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -97,7 +97,7 @@ class Remotes:
         known = known_by_checksum(source, self._store)
         if known is None:
             with self._step(source) as step:
-                known = ask(source, self._request, self._store, step.status, self._stop, tell=step.say)
+                known = ask(source, self._execution, self._store, step.status, self._stop, tell=step.say)
         return known
 
     def _ask_repository(self, source: GitSource) -> Resolved:
@@ -106,7 +106,7 @@ class Remotes:
         from pybuild.builder.sources.git import Git as Program
 
         with self._step(source):
-            return Program(self._request, source.url, self._stop.is_set).resolve(source)
+            return Program(self._execution, source.url, self._stop.is_set).resolve(source)
 
     def _step(self, source: Source) -> AbstractContextManager[RunningStep]:
         return self.reporter.step(f"[internal] load metadata for {source.label}")

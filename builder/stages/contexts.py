@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pybuild.builder.errors import RequestError, ResolveError
 from pybuild.builder.options import is_true
 from pybuild.builder.platforms import parse_platform, wanted_platform
-from pybuild.builder.request import Request
+from pybuild.builder.request import Files, Planning
 from pybuild.builder.sources.address import GitSource, parse_context
 from pybuild.builder.stages.stages import FromContext, FromImage, FromRemote, FromScratch, Input
 from pybuild.grammar.reference import InvalidReference, parse_reference
@@ -57,13 +57,13 @@ class Contexts:
         return self.named.get(f"{name}::{platform or self.platform}", self.named.get(name))
 
 
-def contexts_of(request: Request) -> Contexts:
+def contexts_of(files: Files, planning: Planning) -> Contexts:
     """Return the contexts of a request. Raises RequestError for a name or a value that cannot be one."""
     main: Input = _MAIN
-    if isinstance(request.context, str):
-        main = _remote(request.context, keep_git_dir=is_true(dict(request.build_args).get(_KEEP, "")))
-    named = {name: _value(name, value) for name, value in request.contexts}
-    return Contexts(main=main, named=named, platform=str(wanted_platform(request.platform)))
+    if isinstance(files.context, str):
+        main = _remote(files.context, keep_git_dir=is_true(dict(planning.build_args).get(_KEEP, "")))
+    named = {name: _value(name, value) for name, value in files.contexts}
+    return Contexts(main=main, named=named, platform=str(wanted_platform(planning.platform)))
 
 
 def context_name(given: str) -> str:

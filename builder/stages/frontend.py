@@ -7,7 +7,7 @@ Docker's own language is what we speak, whatever its version and wherever it is 
 from collections.abc import Iterable
 
 from pybuild.builder.errors import RequestError, ResolveError
-from pybuild.builder.request import Request
+from pybuild.builder.request import Planning
 from pybuild.grammar.nodes import Directive
 from pybuild.grammar.reference import InvalidReference, parse_reference
 
@@ -19,9 +19,9 @@ _NAMES = frozenset({"dockerfile", "dockerfile-upstream"})
 _HINT = f"if it is an ordinary Dockerfile all the same, build with --build-arg {BUILD_ARGUMENT}={_OURS}"
 
 
-def check_frontend(directives: Iterable[Directive], request: Request) -> None:
+def check_frontend(directives: Iterable[Directive], planning: Planning) -> None:
     """Raise ResolveError or RequestError when a language is asked for that is not Docker's."""
-    given = dict(request.build_args).get(BUILD_ARGUMENT, "")
+    given = dict(planning.build_args).get(BUILD_ARGUMENT, "")
     if given:
         if not _is_docker(given):
             raise RequestError(f"frontend {given} is not supported", hint=f"{BUILD_ARGUMENT} may be {_OURS}")

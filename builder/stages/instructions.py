@@ -11,7 +11,7 @@ from typing import assert_never
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.oci.model import Healthcheck
 from pybuild.builder.plan.ops import Mkdir
-from pybuild.builder.request import Request
+from pybuild.builder.request import Planning
 from pybuild.builder.stages import config as rules
 from pybuild.builder.stages import golang
 from pybuild.builder.stages.copy import copy_step
@@ -30,7 +30,7 @@ _NO_VARIABLES = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STA
 class Surroundings:
     """What every instruction may ask for beside its own stage."""
 
-    request: Request
+    planning: Planning
     globals: Mapping[str, str]
     """Values of global and platform arguments; an ARG without default takes them over."""
     build_args: Mapping[str, str]
@@ -59,7 +59,7 @@ def _apply(node: nodes.Instruction, state: StageState, around: Surroundings) -> 
         case nodes.Label():
             _label(node, state)
         case nodes.Run():
-            _add(state, run_step(node, state, around.request, around.build_args, around.input), node, around)
+            _add(state, run_step(node, state, around.planning, around.build_args, around.input), node, around)
         case nodes.Copy() | nodes.Add():
             _add(state, copy_step(node, state, around.input), node, around)
         case nodes.Workdir():

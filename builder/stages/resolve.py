@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pybuild.builder.oci.image import host_platform
 from pybuild.builder.oci.model import ContainerConfig, ImageConfig, Platform
 from pybuild.builder.platforms import parse_platform, platform_arguments, wanted_platform
-from pybuild.builder.request import Request
+from pybuild.builder.request import Files, Planning
 from pybuild.builder.stages.config import with_default_path, with_env, with_labels, without
 from pybuild.builder.stages.contexts import contexts_of
 from pybuild.builder.stages.instructions import Surroundings, apply
@@ -24,11 +24,11 @@ _ALWAYS_ACCEPTED = ("BUILDKIT_", "SOURCE_DATE_EPOCH")
 _PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
 
 
-def global_scope(dockerfile: nodes.Dockerfile, request: Request) -> dict[str, str]:
+def global_scope(dockerfile: nodes.Dockerfile, planning: Planning) -> dict[str, str]:
     """Return the variables that FROM may use: platform arguments and the ARGs before the first FROM."""
-    given = dict(request.build_args)
-    target = wanted_platform(request.platform)
-    defaults = platform_arguments(target, host_platform(), _target_stage(dockerfile, request))
+    given = dict(planning.build_args)
+    target = wanted_platform(planning.platform)
+    defaults = platform_arguments(target, host_platform(), _target_stage(dockerfile, planning))
     scope = {name: given.get(name, value) for name, value in defaults.items()}
     for node in global_arguments(dockerfile):
         for name, default in node.items:
@@ -39,15 +39,15 @@ def global_scope(dockerfile: nodes.Dockerfile, request: Request) -> dict[str, st
     return scope
 
 
-def _target_stage(dockerfile: nodes.Dockerfile, request: Request) -> str:
+def _target_stage(dockerfile: nodes.Dockerfile, planning: Planning) -> str:
     """Return the value of TARGETSTAGE: the target as it was asked for, else the name of the last stage."""
     last = next((node for node in reversed(dockerfile.instructions) if isinstance(node, nodes.From)), None)
-    return request.target or (last and last.name) or "default"
+    return planning.target or (last and last.name) or "default"
 
 
-def outline_of(dockerfile: nodes.Dockerfile, request: Request) -> Outline:
-    """Return the outline of a Dockerfile as *request* means it: its arguments, its target, its contexts."""
-    return Outline(dockerfile, global_scope(dockerfile, request), request.target, contexts_of(request))
+def outline_of(dockerfile: nodes.Dockerfile, files: Files, planning: Planning) -> Outline:
+    """Return the outline of a Dockerfile as *planning* means it: its arguments, its target, its contexts."""
+    return Outline(dockerfile, global_scope(dockerfile, planning), planning.target, contexts_of(files, planning))
 
 
 def resolve(
@@ -55,25 +55,25 @@ def resolve(
     source: Source,
     outline: Outline,
     bases: Mapping[str, ImageConfig],
-    request: Request,
+    planning: Planning,
 ) -> Stages:
     """Return the stages that the target needs. *bases* holds the config of every image that a stage starts from.
 
     Raises:
         DockerfileError, ResolveError: what the user wrote cannot mean anything; each has a span.
     """
-    resolver = _Resolver(dockerfile=dockerfile, source=source, outline=outline, bases=bases, request=request)
+    resolver = _Resolver(dockerfile=dockerfile, source=source, outline=outline, bases=bases, planning=planning)
     needed = sorted(outline.needs(bases).stages)
     stages = tuple(resolver.stage(outline.sections[index]) for index in needed)
     triggers = [node for index in needed for node in outline.triggers(outline.sections[index], bases)]
-    unused = _unused((*dockerfile.instructions, *triggers), request, outline)
+    unused = _unused((*dockerfile.instructions, *triggers), planning, outline)
     return Stages(stages=stages, target=outline.target, warnings=unused)
 
 
-def _unused(body: Iterable[nodes.Instruction], request: Request, outline: Outline) -> tuple[tuple[str, int], ...]:
+def _unused(body: Iterable[nodes.Instruction], planning: Planning, outline: Outline) -> tuple[tuple[str, int], ...]:
     declared = {name for node in body if isinstance(node, nodes.Arg) for name, _ in node.items}
     declared |= set(outline.scope)
-    names = [name for name, _ in request.build_args if name not in declared]
+    names = [name for name, _ in planning.build_args if name not in declared]
     unused = [n for n in names if not n.startswith(_ALWAYS_ACCEPTED) and n.lower() not in _PROXIES]
     if not unused:
         return ()
@@ -86,7 +86,7 @@ class _Resolver:
     source: Source
     outline: Outline
     bases: Mapping[str, ImageConfig]
-    request: Request
+    planning: Planning
     states: dict[int, StageState] = field(default_factory=dict)
 
     def stage(self, section: Section) -> Stage:
@@ -121,8 +121,10 @@ class _Resolver:
     def _labelled(self, image: ImageConfig, section: Section) -> ImageConfig:
         if section.index != self.outline.target:
             return image
-        config = without(image.config, self.request.unset_env, self.request.unset_labels)
-        return replace(image, config=with_labels(config, dict(self.request.labels)) if self.request.labels else config)
+        config = without(image.config, self.planning.unset_env, self.planning.unset_labels)
+        return replace(
+            image, config=with_labels(config, dict(self.planning.labels)) if self.planning.labels else config
+        )
 
     def _start(self, section: Section) -> StageState:
         match section.base:
@@ -133,7 +135,7 @@ class _Resolver:
             case _:
                 image = _empty_image(self._platform(section))
         config = with_default_path(image.config)
-        for name, value in self.request.environment:
+        for name, value in self.planning.environment:
             config = with_env(config, name, value)
         if config.working_dir and not config.working_dir.startswith("/"):
             config = replace(config, working_dir="/" + config.working_dir)
@@ -143,7 +145,7 @@ class _Resolver:
         """Return the platform of a base that says nothing of it; scratch is for any, so for that of the build."""
         word = section.head.platform
         if word is None or isinstance(section.base, FromScratch):
-            return wanted_platform(self.request.platform)
+            return wanted_platform(self.planning.platform)
         return parse_platform(expand(word, self.outline.scope, escape=self.dockerfile.escape))
 
     def _surroundings(self, section: Section, body: tuple[nodes.Instruction, ...]) -> Surroundings:
@@ -151,9 +153,9 @@ class _Resolver:
         if isinstance(section.base, FromImage):
             prefix()
         return Surroundings(
-            request=self.request,
+            planning=self.planning,
             globals=self.outline.scope,
-            build_args=dict(self.request.build_args),
+            build_args=dict(self.planning.build_args),
             input=lambda word: self.outline.input(word, section.index),
             prefix=prefix,
             lines=self._lines,

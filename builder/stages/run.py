@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.plan.ops import Run, RunMount, Script
-from pybuild.builder.request import Request
+from pybuild.builder.request import Planning
 from pybuild.builder.stages.config import absolute
 from pybuild.builder.stages.stages import Input, Step
 from pybuild.builder.stages.state import StageState
@@ -22,15 +22,15 @@ _PIPES = "/dev/pipes/"
 def run_step(
     node: nodes.Run,
     state: StageState,
-    request: Request,
+    planning: Planning,
     build_args: Mapping[str, str],
     resolve: Callable[[nodes.Word | None], Input],
 ) -> Step:
     """Return the step of a RUN and record it in the history of *state*."""
-    if node.security == "insecure" and "security.insecure" not in request.allow:
+    if node.security == "insecure" and "security.insecure" not in planning.allow:
         hint = "permit it with --allow security.insecure"
         raise ResolveError("entitlement security.insecure is not allowed", span=node.span, hint=hint)
-    if node.network == "host" and request.network != "host" and "network.host" not in request.allow:
+    if node.network == "host" and planning.network != "host" and "network.host" not in planning.allow:
         hint = "permit it with --allow network.host, or --network=host for all steps"
         raise ResolveError("entitlement network.host is not allowed", span=node.span, hint=hint)
     args, scripts = _command(node, state)
@@ -41,10 +41,10 @@ def run_step(
         env=tuple(state.scope.items()),
         cwd=absolute("/", state.config.working_dir),
         user=state.config.user,
-        network=request.network if node.network == "default" else node.network,
+        network=planning.network if node.network == "default" else node.network,
         security=node.security,
         hostname=build_args.get("BUILDKIT_SANDBOX_HOSTNAME", "buildkitsandbox"),
-        hosts=request.add_hosts,
+        hosts=planning.add_hosts,
         mounts=mounts,
         scripts=scripts,
         proxies=_proxies(build_args),

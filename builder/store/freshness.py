@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pybuild.builder.plan.ops import Base, Local, Scratch
 from pybuild.builder.plan.plan import Plan
-from pybuild.builder.request import Request
+from pybuild.builder.request import Caches
 from pybuild.builder.store.cache import Layers
 
 
@@ -25,14 +25,14 @@ class FirstTimes:
             return len(self._names) > known
 
 
-def to_run(plan: Plan, request: Request) -> frozenset[int]:
+def to_run(plan: Plan, caches: Caches) -> frozenset[int]:
     """Return what no record may answer: steps of ``--no-cache`` and ``--no-cache-filter``, and what stands on them.
 
     What only copies from them is not among these: when the files turn out to be the same, its record counts.
     """
-    if request.no_cache:
+    if caches.no_cache:
         return frozenset(range(len(plan.vertices)))
-    wanted = frozenset(f"stage-{name}" if name.isdecimal() else name.lower() for name in request.no_cache_filter)
+    wanted = frozenset(f"stage-{name}" if name.isdecimal() else name.lower() for name in caches.no_cache_filter)
     found: set[int] = set()
     for place, vertex in enumerate(plan.vertices if wanted else ()):
         named = not isinstance(vertex.op, Base | Local | Scratch) and not wanted.isdisjoint(vertex.stages)

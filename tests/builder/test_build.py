@@ -32,7 +32,7 @@ def context(tmp_path):
 
 
 def test_a_build_makes_a_valid_image_under_all_its_names(store, context):
-    outcome = build(Request(context=context, tags=("a", "b:2", "a")), store)
+    outcome = build(Request.of(context=context, tags=("a", "b:2", "a")), store)
     assert outcome.names == ("docker.io/library/a:latest", "docker.io/library/b:2")
     for name in outcome.names:
         assert store.layout.resolve(name).digest == outcome.descriptor.digest
@@ -44,17 +44,17 @@ def test_a_build_makes_a_valid_image_under_all_its_names(store, context):
 
 
 def test_the_same_build_gives_the_same_image(store, context):
-    first = build(Request(context=context), store)
-    assert build(Request(context=context), store) == first
+    first = build(Request.of(context=context), store)
+    assert build(Request.of(context=context), store) == first
 
 
 def test_settings_alone_give_the_same_image_each_time(store, context):
     write_context(context, {"Dockerfile": "FROM scratch\nENV a=1\n"})
-    assert build(Request(context=context), store) == build(Request(context=context), store)
+    assert build(Request.of(context=context), store) == build(Request.of(context=context), store)
 
 
 def test_an_image_without_a_name_is_kept_all_the_same(store, context):
-    outcome = build(Request(context=context), store)
+    outcome = build(Request.of(context=context), store)
     assert outcome.descriptor.digest in {descriptor.digest for _, descriptor in store.layout.entries()}
 
 
@@ -62,19 +62,19 @@ def test_a_failed_build_names_nothing(store, context):
     write_context(context, {"Dockerfile": TEXT + "RUN fail\n"})
     before = store.layout.entries()
     with pytest.raises(BuildError, match="it went wrong"):
-        build(Request(context=context, tags=("a",)), store)
+        build(Request.of(context=context, tags=("a",)), store)
     assert store.layout.entries() == before
 
 
 def test_a_wrong_tag_is_refused_before_anything_is_read(store, tmp_path):
     with pytest.raises(RequestError, match="invalid tag"):
-        build(Request(context=tmp_path / "nowhere", tags=("A B",)), store)
+        build(Request.of(context=tmp_path / "nowhere", tags=("A B",)), store)
 
 
 def test_warnings_are_shown_cached_or_not(store, context):
     for _ in range(2):
         events = []
-        build(Request(context=context, build_args=(("unused", "1"),)), store, events.append)
+        build(Request.of(context=context, build_args=(("unused", "1"),)), store, events.append)
         assert [event.message for event in events if isinstance(event, Warned)] == [
             "one or more build arguments were not consumed: unused"
         ]

@@ -4,13 +4,13 @@ import pytest
 
 from pybuild.builder.dockerfile import DockerfileText, read_dockerfile
 from pybuild.builder.errors import BuildError, RequestError
-from pybuild.builder.request import Request
+from pybuild.builder.request import Files
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.source import Source
 
 
 def read(context, dockerfile=None):
-    return read_dockerfile(Request(context=context, dockerfile=dockerfile))
+    return read_dockerfile(Files(context=context, dockerfile=dockerfile))
 
 
 def refused(message, context, dockerfile=None):
@@ -58,7 +58,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
 def test_a_containerfile_is_named_when_it_is_all_there_is(tmp_path):
     (tmp_path / "Containerfile").write_text("FROM x\n")
     with pytest.raises(RequestError, match="failed to read dockerfile") as caught:
-        read_dockerfile(Request(context=tmp_path))
+        read_dockerfile(Files(context=tmp_path))
     assert caught.value.hint == f"there is a Containerfile: give it with -f {tmp_path}/Containerfile"
 
 

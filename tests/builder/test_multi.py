@@ -55,7 +55,7 @@ def context(tmp_path):
 
 
 def test_a_build_for_several_platforms_makes_an_index_with_an_image_for_each(store, context, fake):
-    outcome = build(Request(context=context, platforms=BOTH, tags=("a",)), store)
+    outcome = build(Request.of(context=context, platforms=BOTH, tags=("a",)), store)
     assert outcome.descriptor.media_type == media.OCI_INDEX
     assert store.layout.resolve("docker.io/library/a:latest").digest == outcome.descriptor.digest
     index = Index.from_json(store.blobs.read(outcome.descriptor))
@@ -68,7 +68,7 @@ def test_a_build_for_several_platforms_makes_an_index_with_an_image_for_each(sto
 
 
 def test_each_platform_has_the_base_that_the_index_gives_it(store, context, fake):
-    outcome = build(Request(context=context, platforms=BOTH), store)
+    outcome = build(Request.of(context=context, platforms=BOTH), store)
     first = [read_image(store.blobs, image.descriptor).config.diff_ids[0] for image in outcome.platforms]
     base = store.layout.resolve(BASE)
     assert first == [read_image(store.blobs, base, platform).config.diff_ids[0] for platform in (AMD64, ARM64)]
@@ -77,7 +77,7 @@ def test_each_platform_has_the_base_that_the_index_gives_it(store, context, fake
 
 def test_a_stage_of_the_build_platform_is_built_once_even_without_a_cache(store, context, fake):
     events = []
-    build(Request(context=context, platforms=BOTH, no_cache=True), store, events.append)
+    build(Request.of(context=context, platforms=BOTH, no_cache=True), store, events.append)
     names = [event.name for event in events if isinstance(event, StepStarted)]
     assert sum("RUN write /tool" in name for name in names) == 1
     assert sum("RUN write /arch" in name for name in names) == 2
@@ -85,27 +85,27 @@ def test_a_stage_of_the_build_platform_is_built_once_even_without_a_cache(store,
 
 def test_steps_are_named_after_their_platform(store, context, fake):
     events = []
-    build(Request(context=context, platforms=BOTH), store, events.append)
+    build(Request.of(context=context, platforms=BOTH), store, events.append)
     names = {event.name for event in events if isinstance(event, StepStarted)}
     assert "[linux/amd64 tools 2/2] RUN write /tool 1" in names
     assert {f"[{platform} stage-1 3/3] RUN write /arch {platform.rpartition('/')[2]}" for platform in BOTH} <= names
 
 
 def test_the_same_build_gives_the_same_index_and_runs_nothing(store, context, fake):
-    first = build(Request(context=context, platforms=BOTH), store)
+    first = build(Request.of(context=context, platforms=BOTH), store)
     events = []
-    assert build(Request(context=context, platforms=BOTH), store, events.append) == first
+    assert build(Request.of(context=context, platforms=BOTH), store, events.append) == first
 
 
 def test_docker_archives_take_one_platform(store, context, fake, tmp_path):
     outputs = (DockerOutput(dest=tmp_path / "image.tar"),)
     with pytest.raises(RequestError, match="does not currently support exporting manifest lists"):
-        build(Request(context=context, platforms=BOTH, outputs=outputs), store)
+        build(Request.of(context=context, platforms=BOTH, outputs=outputs), store)
 
 
 def test_an_oci_folder_has_the_index_and_all_images(store, context, fake, tmp_path):
     outputs = (OciOutput(dest=tmp_path / "oci", layout=True),)
-    outcome = build(Request(context=context, platforms=BOTH, outputs=outputs), store)
+    outcome = build(Request.of(context=context, platforms=BOTH, outputs=outputs), store)
     table = json.loads((tmp_path / "oci/index.json").read_bytes())
     assert table["manifests"][0]["digest"] == str(outcome.descriptor.digest)
     for image in outcome.platforms:
@@ -117,7 +117,7 @@ def test_annotations_go_to_the_manifest_of_their_platform_and_to_the_index(store
         Annotation(key="k", value="index", kind="index"),
         Annotation(key="k", value="arm", kind="manifest", platform="linux/arm64"),
     )
-    outcome = build(Request(context=context, platforms=BOTH, annotations=annotations), store)
+    outcome = build(Request.of(context=context, platforms=BOTH, annotations=annotations), store)
     assert Index.from_json(store.blobs.read(outcome.descriptor)).annotations == {"k": "index"}
     found = [read_image(store.blobs, image.descriptor).manifest.annotations for image in outcome.platforms]
     assert found == [{}, {"k": "arm"}]
@@ -127,7 +127,7 @@ def test_a_base_for_one_platform_gives_an_image_for_each_that_was_asked_for_with
     only = tiny_image(store.blobs, {"arch": b"amd64"}, platform=AMD64)
     store.layout.tag(BASE, only.descriptor)
     events = []
-    outcome = build(Request(context=context, platforms=BOTH), store, events.append)
+    outcome = build(Request.of(context=context, platforms=BOTH), store, events.append)
     index = Index.from_json(store.blobs.read(outcome.descriptor))
     assert [str(entry.platform) for entry in index.manifests] == list(BOTH)
     assert validate(store.blobs, outcome.descriptor) == []
@@ -136,7 +136,7 @@ def test_a_base_for_one_platform_gives_an_image_for_each_that_was_asked_for_with
 
 
 def test_a_stage_of_the_build_platform_as_target_is_for_the_platform_that_was_asked_for(store, context, fake):
-    outcome = build(Request(context=context, platform="linux/arm64", target="tools"), store)
+    outcome = build(Request.of(context=context, platform="linux/arm64", target="tools"), store)
     config = read_image(store.blobs, outcome.descriptor).config
     assert (config.os, config.architecture) == ("linux", "arm64")
     base = read_image(store.blobs, store.layout.resolve(BASE), AMD64)

@@ -30,9 +30,9 @@ BASES = {
 
 def violations_of(source: Source, context: Path, **request: Any) -> tuple[Violation, ...]:
     """The violations in all stages of a Dockerfile."""
-    asked = Request(context=context, **({"platform": "linux/amd64"} | request))
+    asked = Request.of(context=context, **({"platform": "linux/amd64"} | request))
     dockerfile = parser.parse(source)
-    outline = Outline(dockerfile, global_scope(dockerfile, asked), asked.target)
+    outline = Outline(dockerfile, global_scope(dockerfile, asked.planning), asked.planning.target)
     known = Known(outline=outline, configs=BASES)
     return warnings(dockerfile, source, asked, known, range(len(outline.sections)))
 

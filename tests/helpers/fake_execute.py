@@ -111,17 +111,17 @@ class Site:
         """Build as far as the layers; *dockerfile* is written first."""
         if dockerfile:
             self.write({"Dockerfile": dockerfile})
-        asked = Request(context=self.context, **request)
-        plan = make_plan(read_dockerfile(asked), asked, self.store)
+        asked = Request.of(context=self.context, **request)
+        plan = make_plan(read_dockerfile(asked.files), asked, self.store)
         return solve(plan, asked, self.store, Reporter(self.events.append), self.execute)
 
     def image(self, dockerfile: str = "", **request: Any) -> Image:
         """Build the whole image."""
         layers = self.solve(dockerfile, **request)
-        asked = Request(context=self.context, **request)
-        plan = make_plan(read_dockerfile(asked), asked, self.store)
+        asked = Request.of(context=self.context, **request)
+        plan = make_plan(read_dockerfile(asked.files), asked, self.store)
         config = ImageConfig.from_json(plan.config.encode())
-        return assemble(config, layers, self.store.blobs, planned=plan.created, epoch=asked.source_date_epoch)
+        return assemble(config, layers, self.store.blobs, planned=plan.created, epoch=asked.execution.source_date_epoch)
 
     def ran(self, dockerfile: str = "", **request: Any) -> list[str]:
         """Build, and return what had to be carried out for it."""

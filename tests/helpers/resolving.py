@@ -36,18 +36,18 @@ def source_of(text: str) -> Source:
 
 def outline_of(text: str, **request: Any) -> Outline:
     """The outline of a Dockerfile."""
-    asked = Request(**{"context": Path()} | request)
+    asked = Request.of(**{"context": Path()} | request)
     dockerfile = parser.parse(source_of(text))
-    return resolve_outline(dockerfile, asked)
+    return resolve_outline(dockerfile, asked.files, asked.planning)
 
 
 def stages_of(text: str, bases: Bases | None = None, **request: Any) -> Stages:
     """The stages that the target needs; ``base`` is an image unless *bases* says otherwise."""
-    asked = Request(**{"context": Path()} | request)
+    asked = Request.of(**{"context": Path()} | request)
     source = source_of(text)
     dockerfile = parser.parse(source)
-    outline = resolve_outline(dockerfile, asked)
-    return resolve(dockerfile, source, outline, {BASE: base_config()} | dict(bases or {}), asked)
+    outline = resolve_outline(dockerfile, asked.files, asked.planning)
+    return resolve(dockerfile, source, outline, {BASE: base_config()} | dict(bases or {}), asked.planning)
 
 
 def stage_of(text: str, bases: Bases | None = None, **request: Any) -> Stage:

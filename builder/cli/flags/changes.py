@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import ImageConfig
-from pybuild.builder.request import Request
+from pybuild.builder.request import Planning
 from pybuild.builder.stages.instructions import Surroundings, apply
 from pybuild.builder.stages.stages import Input
 from pybuild.builder.stages.state import StageState
@@ -48,7 +47,7 @@ def _apply(change: str, state: StageState) -> None:
     if not isinstance(node, _CONFIG_ONLY):
         raise RequestError(f"--change {change!r}: only instructions that change the config can be given")
     around = Surroundings(
-        request=Request(context=Path()),
+        planning=Planning(),
         globals={},
         build_args={},
         input=_no_input,

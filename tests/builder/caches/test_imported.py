@@ -15,7 +15,7 @@ from pybuild.builder.oci.layout import Layout
 from pybuild.builder.oci.model import Manifest
 from pybuild.builder.progress import Event, StepOutput, Warned
 from pybuild.builder.reporter import Reporter
-from pybuild.builder.request import CacheSpec, Request
+from pybuild.builder.request import Caches, CacheSpec
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.store import Store, image_layers, open_store
 from tests.helpers.images import tiny_image
@@ -53,7 +53,7 @@ def written(tmp_path: Path, remembered: Remembered, layers: Layers | None = None
 
 def asked(tmp_path: Path, store: Store, question: Callable[[Store], object]) -> tuple[object, list[str]]:
     events: list[Event] = []
-    request = Request(context=tmp_path, cache_from=(spec(tmp_path),))
+    request = Caches(cache_from=(spec(tmp_path),))
     with imported(request, store, Reporter(events.append)):
         answer = question(store)
     return answer, [event.message for event in events if isinstance(event, Warned)]
@@ -74,7 +74,7 @@ def test_a_wait_for_the_documents_of_a_cache_is_told(
 ) -> None:
     monkeypatch.setattr("pybuild.builder.caches.imported.place_of", lambda _spec: SlowPlace())
     events: list[Event] = []
-    with imported(Request(context=tmp_path, cache_from=(spec(tmp_path),)), store, Reporter(events.append)):
+    with imported(Caches(cache_from=(spec(tmp_path),)), store, Reporter(events.append)):
         pass
     (said,) = (event for event in events if isinstance(event, StepOutput))
     assert said.data == b"waiting 9 s before attempt 2 of 8: full\n"

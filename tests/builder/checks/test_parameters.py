@@ -1,9 +1,8 @@
-from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 from pybuild.builder.checks.parameters import Parameters, document, parameters
-from pybuild.builder.request import Request
+from pybuild.builder.request import Planning
 from pybuild.builder.stages.outline import Outline
 from pybuild.builder.stages.resolve import global_scope
 from pybuild.grammar.dockerfile import parser
@@ -15,7 +14,7 @@ def source_of(text: str) -> Source:
 
 
 def parameters_of(text: str, **request: Any) -> Parameters:
-    asked = Request(context=Path(), **request)
+    asked = Planning(**request)
     dockerfile = parser.parse(source_of(text))
     return parameters(dockerfile, Outline(dockerfile, global_scope(dockerfile, asked), asked.target), asked)
 

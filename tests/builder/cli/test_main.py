@@ -63,8 +63,8 @@ class Fake:
 
     def build(self, request: Request, _store: Store, progress: Progress) -> Outcome:
         self.requests.append(request)
-        if request.dockerfile is not None:
-            self.texts.append(request.dockerfile.read_text())
+        if request.files.dockerfile is not None:
+            self.texts.append(request.files.dockerfile.read_text())
         progress(StepStarted(step=1, name="[1/1] RUN x", at=0.0))
         progress(StepFinished(step=1, at=1.0, error=str(self.error or "")))
         if self.error is not None:
@@ -97,7 +97,7 @@ def asked(fake: Fake, *arguments: str) -> Request:
     "words", [["-t", "a:b", "context"], ["build", "-t", "a:b", "context"], ["./context", "-t", "a:b"]]
 )
 def test_build_is_what_is_meant_when_no_command_is_named(fake: Fake, words: list[str]) -> None:
-    assert asked(fake, *words) == Request(context=Path("context"), tags=("docker.io/library/a:b",))
+    assert asked(fake, *words) == Request.of(context=Path("context"), tags=("docker.io/library/a:b",))
 
 
 def test_every_flag_reaches_the_request(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ def test_every_flag_reaches_the_request(fake: Fake, monkeypatch: pytest.MonkeyPa
     words = "-t a -t reg.example/b:2 -f D --build-arg A=1 --build-arg FROM_ENV --build-arg UNSET --target T --no-cache --pull"
     words += " --label l=1 --network none --platform linux/arm64 --add-host h:1.2.3.4 --compression zstd,9 --load"
     words += " -o type=oci,dest=x.tar,name=c -o out context"
-    assert asked(fake, *words.split()) == Request(
+    assert asked(fake, *words.split()) == Request.of(
         context=Path("context"),
         dockerfile=Path("D"),
         tags=("docker.io/library/a:latest", "reg.example/b:2", "docker.io/library/c:latest"),
@@ -127,20 +127,20 @@ def test_every_flag_reaches_the_request(fake: Fake, monkeypatch: pytest.MonkeyPa
 
 
 def test_switches_take_values_as_in_go(fake: Fake) -> None:
-    assert asked(fake, "--no-cache=true", "--pull=false", "context").no_cache is True
-    assert fake.requests[-1].pull == "missing"
-    assert asked(fake, "--no-cache=T", "--pull=never", "context").no_cache is True
-    assert fake.requests[-1].pull == "never"
+    assert asked(fake, "--no-cache=true", "--pull=false", "context").caches.no_cache is True
+    assert fake.requests[-1].caches.pull == "missing"
+    assert asked(fake, "--no-cache=T", "--pull=never", "context").caches.no_cache is True
+    assert fake.requests[-1].caches.pull == "never"
 
 
 @pytest.mark.parametrize("policy", ["always", "missing", "never", "newer"])
 def test_pull_takes_a_policy(fake: Fake, policy: str) -> None:
-    assert asked(fake, f"--pull={policy}", "context").pull == policy
+    assert asked(fake, f"--pull={policy}", "context").caches.pull == policy
 
 
 def test_the_compression_of_an_output_is_that_of_the_layers(fake: Fake) -> None:
     request = asked(fake, "-o", "type=oci,dest=x,compression=zstd,compression-level=3", "context")
-    assert request.compression == Compression(algorithm="zstd", level=3)
+    assert request.execution.compression == Compression(algorithm="zstd", level=3)
 
 
 def test_source_date_epoch_of_the_environment_is_an_argument_and_a_time(
@@ -148,7 +148,7 @@ def test_source_date_epoch_of_the_environment_is_an_argument_and_a_time(
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "12")
     request = asked(fake, "./context")
-    assert (request.build_args, request.source_date_epoch) == ((("SOURCE_DATE_EPOCH", "12"),), 12)
+    assert (request.planning.build_args, request.execution.source_date_epoch) == ((("SOURCE_DATE_EPOCH", "12"),), 12)
 
 
 @pytest.mark.parametrize(
@@ -436,11 +436,11 @@ from tests.builder.cli.test_main import Fake
 from pathlib import Path
 fake = Fake(Path("store"))
 def build(request, machine, progress):
-    names = sorted(str(path.relative_to(request.context)) for path in request.context.rglob("*"))
-    print(request.dockerfile and request.dockerfile.read_text(), names)
+    names = sorted(str(path.relative_to(request.files.context)) for path in request.files.context.rglob("*"))
+    print(request.files.dockerfile and request.files.dockerfile.read_text(), names)
     return fake.build(request, machine, progress)
 code = cli.run(sys.argv[1:] or ARGUMENTS, Tools(open_store=fake.open_store, build=build))
-print(code, [path.exists() for path in (fake.requests[0].context, fake.requests[0].dockerfile or Path())])
+print(code, [path.exists() for path in (fake.requests[0].files.context, fake.requests[0].files.dockerfile or Path())])
 """
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from pybuild.builder.content.context import Sources, open_context
 from pybuild.builder.errors import RequestError
-from pybuild.builder.request import Request
+from pybuild.builder.request import Files
 from pybuild.builder.store.store import open_store
 from tests.helpers.contexts import write_context
 
@@ -19,7 +19,7 @@ def store(tmp_path):
 def ignored(store, tmp_path, files, dockerfile=None):
     """Which of a, b, c and d the ignore file of a context hides."""
     context = write_context(tmp_path / "context", files | {"x": ""})
-    request = Request(context=context, dockerfile=dockerfile)
+    request = Files(context=context, dockerfile=dockerfile)
     with Sources(request, store, lambda: False) as sources:
         source = sources.context()
         return {name for name in "abcd" if source.hides(name)}
@@ -68,7 +68,7 @@ def test_what_cannot_be_read_as_an_ignore_file_hides_nothing_silently(store, tmp
 
 def test_the_context_is_opened_once_owned_by_root_and_closed_at_the_end(store, tmp_path):
     (tmp_path / "context").mkdir()
-    with Sources(Request(context=tmp_path / "context"), store, lambda: False) as sources:
+    with Sources(Files(context=tmp_path / "context"), store, lambda: False) as sources:
         source = sources.context()
         assert sources.context() is source
         assert source.owner(os.stat(tmp_path)) == (0, 0)
@@ -79,13 +79,13 @@ def test_two_folders_have_two_identities(store, tmp_path):
     found = set()
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        with Sources(Request(context=tmp_path / name), store, lambda: False) as sources:
+        with Sources(Files(context=tmp_path / name), store, lambda: False) as sources:
             found.add(sources.context().id)
     assert len(found) == 2
 
 
 def test_the_tree_of_no_layers_is_empty(store, tmp_path):
-    with Sources(Request(context=tmp_path), store, lambda: False) as sources:
+    with Sources(Files(context=tmp_path), store, lambda: False) as sources:
         source = sources.of(())
         with source.root:
             assert list(source.root.scan("")) == []
@@ -102,7 +102,7 @@ def test_a_context_that_is_not_there_or_no_folder_is_refused(tmp_path):
 def test_a_named_context_has_an_ignore_file_of_its_own(store, tmp_path):
     main = write_context(tmp_path / "context", {".dockerignore": "a"})
     named = write_context(tmp_path / "named", {".dockerignore": "b", "Dockerfile.dockerignore": "c"})
-    request = Request(context=main, contexts=(("other", str(named)),))
+    request = Files(context=main, contexts=(("other", str(named)),))
     with Sources(request, store, lambda: False) as sources:
         assert {name for name in "abc" if sources.context("other").hides(name)} == {"b"}
         assert {name for name in "abc" if sources.context().hides(name)} == {"a"}
@@ -123,9 +123,9 @@ def test_a_mistake_in_an_ignore_file_names_its_line(store, tmp_path):
 def test_an_ignore_file_that_is_named_comes_before_all_others(store, tmp_path):
     context = write_context(tmp_path / "context", {".dockerignore": "a", "Dockerfile.dockerignore": "b"})
     (tmp_path / "mine").write_text("c\n")
-    with Sources(Request(context=context, ignore_file=tmp_path / "mine"), store, lambda: False) as sources:
+    with Sources(Files(context=context, ignore_file=tmp_path / "mine"), store, lambda: False) as sources:
         assert {name for name in "abc" if sources.context().hides(name)} == {"c"}
-    missing = Request(context=context, ignore_file=tmp_path / "none")
+    missing = Files(context=context, ignore_file=tmp_path / "none")
     with Sources(missing, store, lambda: False) as sources, pytest.raises(RequestError, match="none: no such file"):
         sources.context()
 

@@ -20,7 +20,7 @@ SUM = "sha256:" + "0" * 64
 
 def named(text: str, value: str | None = None, **request: Any) -> tuple[str, Source | None]:
     arguments = () if value is None else (("SOURCE_DATE_EPOCH", value),)
-    asked = Request(**({"context": Path(), "build_args": arguments} | request))
+    asked = Request.of(**({"context": Path(), "build_args": arguments} | request))
     return named_source(DockerfileText("Dockerfile", dedent(text).lstrip("\n")), asked)
 
 

@@ -56,9 +56,9 @@ def archive(**files):
 
 
 def text_of(store, context, dockerfile=None):
-    request = Request(context=context, dockerfile=dockerfile)
+    request = Request.of(context=context, dockerfile=dockerfile)
     reporter = Reporter(silent)
-    return load_definition(request, store, Remotes(request, store, reporter), reporter)
+    return load_definition(request, store, Remotes(request.execution, store, reporter), reporter)
 
 
 def files_of(store, request, progress=silent):
@@ -74,8 +74,8 @@ def files_of(store, request, progress=silent):
 
 def test_a_repository_is_a_build_context_without_an_ignore_file(store, served):
     assert text_of(store, served).text == TEXT
-    assert files_of(store, Request(context=served)) == ["c/.dockerignore", "c/Dockerfile", "c/sub/other.df"]
-    assert files_of(store, Request(context=served, dockerfile=Path("sub/other.df"))) == ["s/other.df"]
+    assert files_of(store, Request.of(context=served)) == ["c/.dockerignore", "c/Dockerfile", "c/sub/other.df"]
+    assert files_of(store, Request.of(context=served, dockerfile=Path("sub/other.df"))) == ["s/other.df"]
     text = text_of(store, f"{served}#main:sub", Path("other.df"))
     assert text.name == "other.df"
 
@@ -94,13 +94,13 @@ def test_a_dockerfile_that_is_not_in_the_context_is_an_error(store, served, path
 
 def test_an_archive_from_the_web_is_unpacked(store, web):
     web.files["/c.tgz"] = archive(Dockerfile=TEXT, f="1")
-    assert files_of(store, Request(context=web.url("/c.tgz"))) == ["c/Dockerfile", "c/f"]
+    assert files_of(store, Request.of(context=web.url("/c.tgz"))) == ["c/Dockerfile", "c/f"]
 
 
 def test_what_is_no_archive_is_a_dockerfile_with_nothing_beside_it(store, web):
     web.files["/D"] = TEXT.encode()
     assert text_of(store, web.url("/D")).text == TEXT
-    assert files_of(store, Request(context=web.url("/D"))) == ["c/context"]
+    assert files_of(store, Request.of(context=web.url("/D"))) == ["c/context"]
 
 
 def test_a_link_out_of_the_context_is_not_followed(store, web, tmp_path):
@@ -118,9 +118,9 @@ def test_a_link_out_of_the_context_is_not_followed(store, web, tmp_path):
 def test_the_second_build_from_elsewhere_asks_and_does_nothing_more(store, web, served):
     web.files["/c.tgz"] = archive(Dockerfile=TEXT, f="1")
     for context in (web.url("/c.tgz"), served):
-        files_of(store, Request(context=context))
+        files_of(store, Request.of(context=context))
         events = []
-        files_of(store, Request(context=context), events.append)
+        files_of(store, Request.of(context=context), events.append)
         names = {event.step: event.name for event in events if isinstance(event, StepStarted)}
         done = [names[event.step] for event in events if isinstance(event, StepFinished) and not event.cached]
         assert done == [
@@ -135,7 +135,7 @@ def test_a_failing_registry_is_a_step_of_its_own_and_told_there_alone(store, tmp
     (tmp_path / "Dockerfile").write_text("FROM 127.0.0.1:1/a/b:1\n")
     events = []
     with pytest.raises(BuildError, match="Connection refused"):
-        build(Request(context=tmp_path), store, events.append)
+        build(Request.of(context=tmp_path), store, events.append)
     names = {event.step: event.name for event in events if isinstance(event, StepStarted)}
     told = {names[event.step]: event.error for event in events if isinstance(event, StepFinished)}
     assert told == {
@@ -149,7 +149,7 @@ def test_a_failing_registry_is_a_step_of_its_own_and_told_there_alone(store, tmp
 def test_a_context_that_cannot_be_reached_is_no_failure_of_the_definition(store, context):
     events = []
     with pytest.raises(BuildError, match=r"127\.0\.0\.1"):
-        build(Request(context=context), store, events.append)
+        build(Request.of(context=context), store, events.append)
     started = [event.name for event in events if isinstance(event, StepStarted)]
     assert started == [f"[internal] load metadata for {context}"]
 
@@ -173,13 +173,13 @@ def test_named_contexts_of_all_kinds_make_one_image(store, web, served, tmp_path
         """
     main = write_context(tmp_path / "main", {"Dockerfile": text})
     contexts = (("stage", f"{served}#main:sub"), ("web", web.url("/c.tgz")), ("folder", str(folder)))
-    assert files_of(store, Request(context=main, contexts=contexts)) == ["folder/f", "other.df", "web/w"]
+    assert files_of(store, Request.of(context=main, contexts=contexts)) == ["folder/f", "other.df", "web/w"]
 
 
 def test_a_stage_may_be_a_folder(store, tmp_path):
     folder = write_context(tmp_path / "folder", {"a/b": "1"})
     main = write_context(tmp_path / "main", {"Dockerfile": "FROM x\n"})
-    assert files_of(store, Request(context=main, contexts=(("x", str(folder)),))) == ["a/b"]
+    assert files_of(store, Request.of(context=main, contexts=(("x", str(folder)),))) == ["a/b"]
 
 
 def test_a_secret_is_sent_and_kept_nowhere(store, web, tmp_path, monkeypatch):
@@ -193,7 +193,7 @@ def test_a_secret_is_sent_and_kept_nowhere(store, web, tmp_path, monkeypatch):
         Secret(id="HTTP_AUTH_TOKEN_127.0.0.1", variable="CANARY"),
     )
     arguments = (("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "1"),)
-    files = files_of(store, Request(context=web.url("/git/x.git"), secrets=secrets, build_args=arguments))
+    files = files_of(store, Request.of(context=web.url("/git/x.git"), secrets=secrets, build_args=arguments))
     assert "c/.git/config" in files
     assert all("Authorization" in asked.headers for asked in web.requests)
     forms = [b"S3CR3T-canary", base64.b64encode(b"x-access-token:S3CR3T-canary")]

@@ -31,7 +31,7 @@ def store(tmp_path, monkeypatch):
 
 
 def plan_of(store, text, **request):
-    return fresh_plan(DockerfileText("Dockerfile", text), Request(context=Path(), **request), store)
+    return fresh_plan(DockerfileText("Dockerfile", text), Request.of(context=Path(), **request), store)
 
 
 def test_a_plan_has_the_work_the_config_and_the_pins(store):

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from pybuild.builder.dockerfile import DockerfileText
@@ -25,7 +23,7 @@ def request_(tmp_path):
     """What is asked for: a context with nothing in it."""
     for name in ("context", "elsewhere"):
         (tmp_path / name).mkdir()
-    return Request(context=tmp_path / "context")
+    return Request.of(context=tmp_path / "context")
 
 
 @pytest.fixture
@@ -55,7 +53,7 @@ def test_a_plan_is_made_once_for_the_same_text_and_request(store, request_, plan
 )
 def test_a_request_that_asks_for_something_else_gets_its_own_plan(store, request_, planned, change):
     first = planning.make_plan(TEXT, request_, store)
-    assert planning.make_plan(TEXT, replace(request_, **change), store).vertices
+    assert planning.make_plan(TEXT, request_.changed(**change), store).vertices
     assert len(planned) == 2
     assert planning.make_plan(TEXT, request_, store) == first
 
@@ -64,8 +62,8 @@ def test_a_request_that_asks_for_something_else_gets_its_own_plan(store, request
 def test_what_does_not_change_the_work_does_not_change_the_plan(store, request_, planned, change):
     planning.make_plan(TEXT, request_, store)
     if "context" in change:
-        change = {"context": request_.context.with_name(change["context"])}
-    planning.make_plan(TEXT, replace(request_, **change), store)
+        change = {"context": request_.files.context.with_name(change["context"])}
+    planning.make_plan(TEXT, request_.changed(**change), store)
     assert len(planned) == 1
 
 
@@ -87,7 +85,7 @@ def test_a_base_is_pinned_by_the_manifest_for_the_platform(store, request_):
     images = [tiny_image(store.blobs, {"f": b"1"}), tiny_image(store.blobs, {"f": b"2"}, platform=ARM64)]
     store.layout.tag(BASE, tiny_index(store.blobs, *images))
     for platform, image in zip(("linux/amd64", "linux/arm64"), images, strict=True):
-        plan = planning.make_plan(TEXT, replace(request_, platform=platform), store)
+        plan = planning.make_plan(TEXT, request_.changed(platform=platform), store)
         assert plan.pins == ((BASE, str(image.descriptor.digest)),)
 
 
@@ -100,6 +98,6 @@ def test_a_plan_that_cannot_be_read_is_made_again(store, request_, planned):
 
 def test_another_ignore_file_has_another_plan(store, request_, planned):
     planning.make_plan(TEXT, request_, store)
-    (request_.context / ".dockerignore").write_text("x")
+    (request_.files.context / ".dockerignore").write_text("x")
     planning.make_plan(TEXT, request_, store)
     assert len(planned) == 2

@@ -7,7 +7,7 @@ import pytest
 from pybuild.builder.image.squash import squashed
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import History
-from pybuild.builder.request import Request
+from pybuild.builder.request import Execution
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store, image_layers, open_store
 from tests.helpers.images import tiny_image
@@ -37,8 +37,7 @@ def test_layers_above_the_base_become_one_with_a_line_of_its_own(store: Store) -
         *(History(created_by=x) for x in "bc"),
     )
     config = replace(image.config, history=history)
-    request = Request(context=Path(), squash="new")
-    new, layers = squashed(config, built(image, 1), request, store)
+    new, layers = squashed(config, built(image, 1), "new", Execution(), store)
     assert layers[:1] == built(image, 1)[:1]
     assert len(layers) == 2
     assert layers[1].created == "2020-01-02T00:00:00Z"
@@ -49,12 +48,12 @@ def test_layers_above_the_base_become_one_with_a_line_of_its_own(store: Store) -
         ("c", True),
         ("", False),
     ]
-    assert squashed(config, built(image, 1), request, store) == (new, layers)
+    assert squashed(config, built(image, 1), "new", Execution(), store) == (new, layers)
 
 
 def test_all_layers_become_one(store: Store) -> None:
     image = tiny_image(store.blobs, {"a": b"1"}, {"a": b"2"})
-    _, layers = squashed(image.config, built(image, 1), Request(context=Path(), squash="all"), store)
+    _, layers = squashed(image.config, built(image, 1), "all", Execution(), store)
     assert len(layers) == 1
-    same = squashed(image.config, built(image, 1), Request(context=Path(), squash="new"), store)
+    same = squashed(image.config, built(image, 1), "new", Execution(), store)
     assert same == (image.config, built(image, 1))

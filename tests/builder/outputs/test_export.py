@@ -30,12 +30,12 @@ def test_the_prefix_is_for_images_without_a_name() -> None:
 @pytest.mark.parametrize(
     "request_",
     [
-        Request(context=Path(), compression=Compression(algorithm="zstd"), stored=Stored(shape=DOCKER)),
-        Request(
+        Request.of(context=Path(), compression=Compression(algorithm="zstd"), stored=Stored(shape=DOCKER)),
+        Request.of(
             context=Path(),
             outputs=(OciOutput(shape=Shape(docker=True, compression=Compression(algorithm="zstd"))),),
         ),
-        Request(
+        Request.of(
             context=Path(), annotations=(Annotation(kind="manifest", key="a", value="b"),), stored=Stored(shape=DOCKER)
         ),
     ],
@@ -43,21 +43,26 @@ def test_the_prefix_is_for_images_without_a_name() -> None:
 def test_dockers_types_hold_neither_zstd_nor_annotations(request_: Request) -> None:
     with pytest.raises(RequestError, match="OCI media types"):
         check_forms(request_)
-    check_forms(Request(context=Path(), stored=Stored(shape=DOCKER)))
+    check_forms(Request.of(context=Path(), stored=Stored(shape=DOCKER)))
 
 
 def test_the_time_of_an_output_counts_for_more_than_the_argument() -> None:
-    plain = Request(context=Path(), source_date_epoch=5)
+    plain = Request.of(context=Path(), source_date_epoch=5)
     assert timed(plain) == plain
-    assert timed(Request(context=Path(), source_date_epoch=5, stored=Stored(epoch=7))).source_date_epoch == 7
-    assert timed(Request(context=Path(), source_date_epoch=5, stored=Stored(rewrite=True))).source_date_epoch == 5
+    assert (
+        timed(Request.of(context=Path(), source_date_epoch=5, stored=Stored(epoch=7))).execution.source_date_epoch == 7
+    )
+    assert (
+        timed(Request.of(context=Path(), source_date_epoch=5, stored=Stored(rewrite=True))).execution.source_date_epoch
+        == 5
+    )
     with pytest.raises(RequestError, match="no source-date-epoch was found"):
-        timed(Request(context=Path(), stored=Stored(rewrite=True)))
+        timed(Request.of(context=Path(), stored=Stored(rewrite=True)))
 
 
 @pytest.mark.parametrize("dest", ["context", ".", "/"])
 def test_only_a_directory_of_its_own_is_emptied(dest: str) -> None:
     with pytest.raises(RequestError, match="would remove the build context"):
-        check_forms(Request(context=Path("context"), outputs=(LocalOutput(dest=Path(dest), delete=True),)))
-    check_forms(Request(context=Path("context"), outputs=(LocalOutput(dest=Path(dest)),)))
-    check_forms(Request(context=Path("context"), outputs=(LocalOutput(dest=Path("context/out"), delete=True),)))
+        check_forms(Request.of(context=Path("context"), outputs=(LocalOutput(dest=Path(dest), delete=True),)))
+    check_forms(Request.of(context=Path("context"), outputs=(LocalOutput(dest=Path(dest)),)))
+    check_forms(Request.of(context=Path("context"), outputs=(LocalOutput(dest=Path("context/out"), delete=True),)))

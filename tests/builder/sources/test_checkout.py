@@ -1,10 +1,8 @@
-from pathlib import Path
-
 import pytest
 
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Git as Op
-from pybuild.builder.request import Request
+from pybuild.builder.request import Execution
 from pybuild.builder.sources.checkout import Checkout, _place, _submodule_url
 from pybuild.builder.sources.git import Git
 from tests.helpers.repositories import MOMENT, Repository
@@ -15,7 +13,7 @@ def check_out(tmp_path):
     def made(url, commit, **op):
         scratch = tmp_path / f"scratch-{len(list(tmp_path.glob('scratch-*')))}"
         scratch.mkdir()
-        program = Git(Request(context=Path()), url)
+        program = Git(Execution(), url)
         return Checkout(Op(commit=commit, url=url, **op), program, scratch).run()
 
     return made

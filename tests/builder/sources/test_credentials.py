@@ -1,10 +1,9 @@
 import base64
-from pathlib import Path
 
 import pytest
 
 from pybuild.builder.errors import BuildError
-from pybuild.builder.request import Request, Secret
+from pybuild.builder.request import Execution, Secret
 from pybuild.builder.sources.credentials import git_authorization, http_authorization
 
 
@@ -15,7 +14,7 @@ def request_(monkeypatch):
         for number, (name, value) in enumerate(values.items()):
             monkeypatch.setenv(f"S{number}", value)
             secrets.append(Secret(id=name.replace("__", "."), variable=f"S{number}"))
-        return Request(context=Path(), secrets=tuple(secrets))
+        return Execution(secrets=tuple(secrets))
 
     return made
 

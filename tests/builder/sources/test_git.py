@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.errors import BuildError, Cancelled
-from pybuild.builder.request import Request, Secret
+from pybuild.builder.request import Execution, Secret
 from pybuild.builder.sources.address import GitSource, parse
 from pybuild.builder.sources.git import Git, check_commit
 
-REQUEST = Request(context=Path())
+REQUEST = Execution()
 
 
 def program(url="https://h.invalid/x.git", request=REQUEST, **more):

@@ -1,14 +1,13 @@
 import hashlib
 import threading
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.ops import Http
-from pybuild.builder.request import Request, Secret
+from pybuild.builder.request import Execution, Secret
 from pybuild.builder.sources import http
 from pybuild.builder.sources.address import HttpSource
 from pybuild.builder.sources.facts import Known
@@ -26,7 +25,7 @@ def asked(store, web):
 
     def made(path="/a", checksum="", request=None):
         source = HttpSource(url=web.url(path), checksum=checksum)
-        return ask(source, request or Request(context=Path()), store, lambda *_: None, threading.Event())
+        return ask(source, request or Execution(), store, lambda *_: None, threading.Event())
 
     return made
 
@@ -83,7 +82,7 @@ def test_a_checksum_is_compared_with_what_comes(asked, algorithm):
 def test_a_secret_for_the_host_is_sent(asked, web, monkeypatch):
     monkeypatch.setenv("TOKEN", "word")
     secrets = (Secret(id="HTTP_AUTH_TOKEN_127.0.0.1", variable="TOKEN"),)
-    asked(request=Request(context=Path(), secrets=secrets))
+    asked(request=Execution(secrets=secrets))
     assert web.requests[0].headers["Authorization"] == "Bearer word"
 
 
@@ -97,7 +96,7 @@ def test_a_build_that_ends_stops_its_downloads(store, web):
     stop = threading.Event()
     stop.set()
     with pytest.raises(Cancelled):
-        ask(HttpSource(url=web.url("/a")), Request(context=Path()), store, lambda *_: None, stop)
+        ask(HttpSource(url=web.url("/a")), Execution(), store, lambda *_: None, stop)
 
 
 @pytest.mark.parametrize(
@@ -117,15 +116,15 @@ def test_a_file_is_as_old_as_its_server_says(text, seconds):
 def test_content_that_is_gone_is_brought_again_if_it_still_is_the_same(asked, web, store):
     known = asked()
     op = Http(digest=known.digest, name="a", url=web.url("/a"))
-    bring(op, Request(context=Path()), store, lambda *_: None, threading.Event())
+    bring(op, Execution(), store, lambda *_: None, threading.Event())
     assert len(web.taken()) == 1
     store.blobs.remove(Digest.parse(known.digest))
-    bring(op, Request(context=Path()), store, lambda *_: None, threading.Event())
+    bring(op, Execution(), store, lambda *_: None, threading.Event())
     assert len(web.taken()) == 1
     store.blobs.remove(Digest.parse(known.digest))
     web.answers["/a"] = Answer(body=b"other")
     with pytest.raises(BuildError, match="digest mismatch"):
-        bring(op, Request(context=Path()), store, lambda *_: None, threading.Event())
+        bring(op, Execution(), store, lambda *_: None, threading.Event())
 
 
 def test_a_wait_is_told_in_the_words_of_the_server(store, monkeypatch):
@@ -136,7 +135,7 @@ def test_a_wait_is_told_in_the_words_of_the_server(store, monkeypatch):
         server.answer("/f", Said(status=403, body=b'{"message":"token expired"}'))
         source = HttpSource(url=f"{server.url}/f")
         with pytest.raises(BuildError, match=r"/f: status 403: token expired$"):
-            ask(source, Request(context=Path()), store, lambda *_: None, threading.Event(), tell=told.append)
+            ask(source, Execution(), store, lambda *_: None, threading.Event(), tell=told.append)
     (text,) = told
     assert text.startswith("waiting 9 s before attempt 2 of 8: ")
     assert text.endswith("/f: status 503: Maintenance")

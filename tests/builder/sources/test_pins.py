@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -8,12 +7,12 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.ops import Git, Http
 from pybuild.builder.progress import StepFinished, StepStarted
 from pybuild.builder.reporter import Reporter
-from pybuild.builder.request import Request
+from pybuild.builder.request import Execution
 from pybuild.builder.sources.address import GitSource, HttpSource, parse
 from pybuild.builder.sources.pins import Remotes, is_pin, pin_name, pin_of
 from tests.helpers.web import MTIME, Answer
 
-REQUEST = Request(context=Path())
+REQUEST = Execution()
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
-from pathlib import Path
-
 import pytest
 
 from pybuild.builder.errors import RequestError, ResolveError
-from pybuild.builder.request import Request
+from pybuild.builder.request import Planning
 from pybuild.builder.stages.frontend import check_frontend
 from pybuild.grammar.dockerfile.parser import parse
 from pybuild.grammar.source import Source
@@ -12,7 +10,7 @@ from pybuild.grammar.source import Source
 def checked(value: str, argument: str | None = None) -> None:
     given = () if argument is None else (("BUILDKIT_SYNTAX", argument),)
     directives = parse(Source("Dockerfile", f"# syntax={value}\n# check=skip=all\nFROM a\n")).directives
-    check_frontend(directives, Request(context=Path(), build_args=given))
+    check_frontend(directives, Planning(build_args=given))
 
 
 @pytest.mark.parametrize(

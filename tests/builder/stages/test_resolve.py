@@ -2,7 +2,7 @@ import pytest
 
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.plan.ops import Copy, Run
-from pybuild.builder.request import Request
+from pybuild.builder.request import Planning
 from pybuild.builder.stages.resolve import global_scope
 from pybuild.builder.stages.stages import FromImage, FromScratch, FromStage
 from pybuild.grammar.dockerfile import parser
@@ -10,7 +10,7 @@ from tests.helpers.resolving import BASE, PATH, after, base_config, marked, sour
 
 
 def scope_of(text, context, **request):
-    return global_scope(parser.parse(source_of(text)), Request(context=context, **request))
+    return global_scope(parser.parse(source_of(text)), Planning(**request))
 
 
 def names_of(stage):

@@ -5,7 +5,7 @@ import pytest
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.plan.ops import Copy, Pick, Run, Scratch
 from pybuild.builder.plan.plan import Plan, Vertex
-from pybuild.builder.request import Request
+from pybuild.builder.request import Caches
 from pybuild.builder.store.cache import BuiltLayer
 from pybuild.builder.store.freshness import FirstTimes, is_young, to_run, unsettled
 
@@ -32,13 +32,13 @@ PLAN = Plan(
     ],
 )
 def test_a_stage_runs_with_what_stands_on_it(tmp_path, names, running, open_):
-    found = to_run(PLAN, Request(context=tmp_path, no_cache_filter=names))
+    found = to_run(PLAN, Caches(no_cache_filter=names))
     assert found == running
     assert unsettled(PLAN, found) == open_
 
 
 def test_without_a_cache_everything_runs(tmp_path):
-    assert to_run(PLAN, Request(context=tmp_path, no_cache=True)) == set(range(5))
+    assert to_run(PLAN, Caches(no_cache=True)) == set(range(5))
 
 
 def test_a_record_is_as_old_as_its_oldest_layer_of_a_step():

@@ -198,7 +198,7 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
     )
     tags = full_names((*flags["tags"], *asked.names))
     wanted = targets([item for item in flags["targets"] if item], tags)
-    return Request(
+    return Request.of(
         context=values.context(flags["context"]),
         contexts=values.contexts(flags["build_contexts"]),
         dockerfile=values.dockerfile(flags["file"]),

@@ -98,7 +98,7 @@ def answer(call: Call, request: Request, path: str) -> int:
     try:
         with _told():
             reporter = Reporter(silent)
-            file = load_definition(request, opened, Remotes(request, opened, reporter), reporter)
+            file = load_definition(request, opened, Remotes(request.execution, opened, reporter), reporter)
             with file.located():
                 if call.method == "check":
                     return _check(call, check(file, request, opened), path)
@@ -110,7 +110,7 @@ def answer(call: Call, request: Request, path: str) -> int:
 
 def dockerfile_path(request: Request) -> str:
     """Return how the user finds the Dockerfile of *request*, from where the command runs."""
-    named, context = request.dockerfile, request.context
+    named, context = request.files.dockerfile, request.files.context
     if named is not None and str(named) != "-":
         return named.as_posix()
     if named is not None or not isinstance(context, Path) or str(context) == "-":
@@ -170,12 +170,12 @@ def _targets(file: DockerfileText, _request: Request, _store: Store, *, as_json:
 def _outline(file: DockerfileText, request: Request, opened: Store, *, as_json: bool) -> str:
     source = Source(file.name, file.text)
     dockerfile = parser.parse(source)
-    outline = outline_of(dockerfile, request)
-    known = BaseConfigs(request=request, store=opened)
+    outline = outline_of(dockerfile, request.files, request.planning)
+    known = BaseConfigs(planning=request.planning, pull=request.caches.pull, store=opened)
     known.look_up(outline, every_stage=False)
     for note in known.missing.values():
         warn(f"{note}; what its triggers take is left out")
-    found = parameters.parameters(dockerfile, outline, request, known.configs)
+    found = parameters.parameters(dockerfile, outline, request.planning, known.configs)
     return _json(parameters.document(found, source)) if as_json else _outline_text(found)
 
 

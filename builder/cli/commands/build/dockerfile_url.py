@@ -7,12 +7,12 @@ from pybuild.builder.cli.tools import store
 from pybuild.builder.dockerfile import LIMIT
 from pybuild.builder.errors import RequestError, ResolveError
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.request import Request
+from pybuild.builder.request import Execution
 from pybuild.builder.sources.address import UNNAMED, HttpSource, parse
 from pybuild.builder.sources.http import ask
 
 
-def fetched(address: str, request: Request, folder: Path) -> Path:
+def fetched(address: str, execution: Execution, folder: Path) -> Path:
     """Write the Dockerfile at *address* into *folder*, which is empty, and return its path.
 
     Raises:
@@ -22,7 +22,7 @@ def fetched(address: str, request: Request, folder: Path) -> Path:
     source = _source(address)
     opened = store()
     try:
-        known = ask(source, request, opened, lambda *_: None, threading.Event())
+        known = ask(source, execution, opened, lambda *_: None, threading.Event())
         with opened.blobs.open(Digest.parse(known.digest)) as file:
             text = file.read(LIMIT + 1)
     finally:

@@ -14,16 +14,16 @@ _WRITTEN = ("iidfile", "iidfile_raw", "metadata_file")
 def check_beforehand(request: Request, flags: Mapping[str, Any]) -> None:
     """Look at what *request* is to read and to write, of which *flags* name files of their own."""
     _check_outputs(request)
-    check_secrets(request.secrets)
+    check_secrets(request.execution.secrets)
     for name in _WRITTEN:
         check_destination(flags[name])
-    for output in request.outputs:
+    for output in request.result.outputs:
         check_destination(output.file)
 
 
 def streams(request: Request) -> list[Output]:
     """Return what goes to standard output."""
-    return [item for item in request.outputs if item.streams]
+    return [item for item in request.result.outputs if item.streams]
 
 
 def check_secrets(secrets: Iterable[Secret]) -> None:
@@ -36,8 +36,9 @@ def check_secrets(secrets: Iterable[Secret]) -> None:
 
 def _check_outputs(request: Request) -> None:
     found = streams(request)
-    named = all(target.tags for target in request.targets) if request.targets else bool(request.tags)
-    if any(item.pushes for item in request.outputs) and not named:
+    result = request.result
+    named = all(target.tags for target in result.targets) if result.targets else bool(result.tags)
+    if any(item.pushes for item in result.outputs) and not named:
         raise RequestError("tag is needed when pushing to registry", hint="give -t NAME")
     if len(found) > 1:
         raise RequestError("only one --output can go to standard output")

@@ -6,7 +6,7 @@ What comes becomes a folder for this build.
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import field, replace
+from dataclasses import field
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
@@ -46,32 +46,32 @@ def prepared(request: Request, elsewhere: Elsewhere | None = None) -> Iterator[R
         if elsewhere is not None and elsewhere.keys:
             from pybuild.builder.sources.ssh_keys import key_agents
 
-            ready = replace(ready, ssh=(*ready.ssh, *stack.enter_context(key_agents(elsewhere.keys))))
+            ready = ready.changed(ssh=(*ready.execution.ssh, *stack.enter_context(key_agents(elsewhere.keys))))
         if elsewhere is not None and elsewhere.dockerfile:
             from pybuild.builder.cli.commands.build.dockerfile_url import fetched
             from pybuild.runtime.paths.scratch import temporary
 
             folder = stack.enter_context(temporary())
-            ready = replace(ready, dockerfile=fetched(elsewhere.dockerfile, ready, folder))
+            ready = ready.changed(dockerfile=fetched(elsewhere.dockerfile, ready.execution, folder))
         yield ready
 
 
 @contextmanager
 def _without_stdin(request: Request, *, named: bool) -> Iterator[Request]:
     """Give *request* without ``-``; *named*: its Dockerfile is at an address, and comes later."""
-    if _STDIN not in {request.context, request.dockerfile}:
-        if isinstance(request.context, Path) and not request.context.is_dir():
-            raise _no_context(request.context)
+    if _STDIN not in {request.files.context, request.files.dockerfile}:
+        if isinstance(request.files.context, Path) and not request.files.context.is_dir():
+            raise _no_context(request.files.context)
         yield request
         return
-    if request.context == request.dockerfile:
+    if request.files.context == request.files.dockerfile:
         raise RequestError("invalid argument: can't use stdin for both build context and dockerfile")
     # Imported here because it brings random, shutil and three compressors.
     from pybuild.runtime.paths.scratch import temporary
 
     with temporary() as folder:
         with binary_stdin() as stream:
-            ready = _taken(request, stream, folder, named=named or request.dockerfile is not None)
+            ready = _taken(request, stream, folder, named=named or request.files.dockerfile is not None)
         yield ready
 
 
@@ -82,22 +82,22 @@ def _no_context(path: Path) -> RequestError:
 
 
 def _taken(request: Request, stream: BufferedReader, folder: Path, *, named: bool) -> Request:
-    if request.dockerfile == _STDIN:
-        return replace(request, dockerfile=_kept(stream, folder))
+    if request.files.dockerfile == _STDIN:
+        return request.changed(dockerfile=_kept(stream, folder))
     context = folder / "context"
     context.mkdir()
     if not _is_archive(stream):
         if named:
             raise RequestError(_AMBIGUOUS, hint="standard input is no archive: leave out -f, or pipe a tar archive")
-        return replace(request, context=context, dockerfile=_kept(stream, folder))
+        return request.changed(context=context, dockerfile=_kept(stream, folder))
     _unpack(stream, context)
-    if request.dockerfile is None:
+    if request.files.dockerfile is None:
         # With an address the Dockerfile comes later. Else it is looked for now, while it is known that the directory
         # is not the user's, who must not be told its path.
         if not named and not any(os.path.lexists(context / name) for name in DEFAULT_NAMES):
             raise no_dockerfile(context, "the archive", Path())
-        return replace(request, context=context)
-    return replace(request, context=context, dockerfile=_inside(context, request.dockerfile, folder))
+        return request.changed(context=context)
+    return request.changed(context=context, dockerfile=_inside(context, request.files.dockerfile, folder))
 
 
 def _inside(context: Path, path: Path, folder: Path) -> Path:

@@ -20,7 +20,7 @@ from pybuild.builder.oci.image import Image, write_image
 from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.oci.model import History, ImageConfig, Platform
 from pybuild.builder.platforms import wanted_platform
-from pybuild.builder.request import Request
+from pybuild.builder.request import Execution
 from pybuild.builder.store.store import Store
 
 
@@ -73,7 +73,7 @@ def _opened(opened: Store, source: str) -> BinaryIO:
     from pybuild.builder.sources.address import HttpSource
     from pybuild.builder.sources.http import ask
 
-    known = ask(HttpSource(url=source), Request(context=Path()), opened, lambda *_: None, threading.Event(), tell=note)
+    known = ask(HttpSource(url=source), Execution(), opened, lambda *_: None, threading.Event(), tell=note)
     return opened.blobs.open(Digest.parse(known.digest))
 
 

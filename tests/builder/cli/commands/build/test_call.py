@@ -73,10 +73,10 @@ def test_what_is_no_call_is_refused_with_the_way_out(
 def test_a_report_names_the_dockerfile_as_the_user_does(tmp_path: Path) -> None:
     (tmp_path / "dockerfile").write_text("FROM scratch\n")
     dash = Path("-")
-    assert dockerfile_path(Request(context=tmp_path)) == str(tmp_path / "dockerfile")
-    assert dockerfile_path(Request(context=Path(), dockerfile=Path("x/Other"))) == "x/Other"
-    assert dockerfile_path(Request(context=Path())) == "Dockerfile"
-    assert dockerfile_path(Request(context=dash)) == dockerfile_path(Request(context=Path(), dockerfile=dash))
+    assert dockerfile_path(Request.of(context=tmp_path)) == str(tmp_path / "dockerfile")
+    assert dockerfile_path(Request.of(context=Path(), dockerfile=Path("x/Other"))) == "x/Other"
+    assert dockerfile_path(Request.of(context=Path())) == "Dockerfile"
+    assert dockerfile_path(Request.of(context=dash)) == dockerfile_path(Request.of(context=Path(), dockerfile=dash))
 
 
 def test_check_is_silent_about_what_is_in_order(shop: Shop, context: Path) -> None:

@@ -1,8 +1,9 @@
-"""What the user asked for: one frozen value, complete before anything runs."""
+"""The small values that a request is made of: an output, a secret, a limit."""
 
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
+from pybuild.builder.request import checks
 from pybuild.runtime.values import frozen
 
 
@@ -12,6 +13,10 @@ class Compression:
 
     algorithm: str = "gzip"
     level: int | None = None
+
+    def __post_init__(self) -> None:
+        checks.types(self)
+        checks.compression(self.algorithm, self.level)
 
 
 @frozen
@@ -23,6 +28,9 @@ class Shape:
 
     docker: bool = False
     compression: Compression | None = None
+
+    def __post_init__(self) -> None:
+        checks.types(self)
 
 
 @frozen
@@ -40,6 +48,9 @@ class Stored:
     """The time of the image, in seconds, whatever SOURCE_DATE_EPOCH says."""
     rewrite: bool = False
     """There must be such a time."""
+
+    def __post_init__(self) -> None:
+        checks.types(self)
 
 
 class Output:
@@ -87,6 +98,10 @@ class Secret:
     file: Path | None = None
     variable: str = ""
 
+    def __post_init__(self) -> None:
+        checks.types(self)
+        checks.secret(self.id)
+
 
 @frozen
 class Resources:
@@ -107,22 +122,33 @@ class Resources:
     """Path of the group that those of the steps are made in; "" for the builder's own."""
     pids: int | None = None
 
+    def __post_init__(self) -> None:
+        checks.types(self)
+
 
 @frozen
 class Volume:
-    """A file or folder of the host that each RUN sees at *target*. It is part of no key and of no layer."""
+    """A file or directory of the host that each RUN sees at *target*. It is part of no key and of no layer."""
 
     host_path: Path
     target: PurePosixPath
     read_only: bool = False
 
+    def __post_init__(self) -> None:
+        checks.types(self)
+        checks.mount_target(self.target)
+
 
 @frozen
 class CacheSpec:
-    """One ``--cache-from`` or ``--cache-to``: *type* is local, registry or inline, the options are as written."""
+    """One ``--cache-from`` or ``--cache-to``: *type* is local, registry, gha or inline, the options are as written."""
 
     type: str
     options: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        checks.types(self)
+        checks.cache_type(self.type)
 
     def option(self, key: str) -> str:
         """Return the value of an option, "" when it is not given."""
@@ -145,6 +171,10 @@ class Annotation:
     key: str
     value: str
 
+    def __post_init__(self) -> None:
+        checks.types(self)
+        checks.annotation_kind(self.kind)
+
 
 @frozen
 class Target:
@@ -153,60 +183,6 @@ class Target:
     stage: str
     tags: tuple[str, ...] = ()
 
-
-@frozen
-class Request:
-    """A build. Paths are the user's own and are opened by name; everything below the context is not."""
-
-    context: Path | str
-    """A folder; text is the address of a git repository, an archive or a Dockerfile."""
-    dockerfile: Path | None = None
-    """None: ``Dockerfile`` (else ``dockerfile``) in the context. A relative path is of a context that is elsewhere."""
-    contexts: tuple[tuple[str, str], ...] = ()
-    """(name, value) of named contexts, names as `builder.stages.contexts.context_name` spells them."""
-    tags: tuple[str, ...] = ()
-    build_args: tuple[tuple[str, str], ...] = ()
-    target: str | None = None
-    targets: tuple[Target, ...] = ()
-    """Several targets of one build, in place of *target* and *tags*."""
-    labels: tuple[tuple[str, str], ...] = ()
-    annotations: tuple[Annotation, ...] = ()
-    platform: str | None = None
-    platforms: tuple[str, ...] = ()
-    """Several platforms: an image for each of them, and an index. Empty for the image of *platform* alone."""
-    network: str = "default"
-    add_hosts: tuple[tuple[str, str], ...] = ()
-    """(name, address)."""
-    no_cache: bool = False
-    no_cache_filter: tuple[str, ...] = ()
-    """Stages whose steps run whatever the cache has."""
-    cache_ttl: float | None = None
-    """Seconds after which a layer of the cache does not count; None is no limit."""
-    pull: str = "missing"
-    """When registries are asked for bases: if ``missing``, ``always``, ``never``; ``newer``: always, if they answer."""
-    compression: Compression = Compression()
-    outputs: tuple[Output, ...] = ()
-    stored: Stored = Stored()
-    squash: str = ""
-    """``new``: one layer for all above the base; ``all``: one for the whole image."""
-    source_date_epoch: int | None = None
-    secrets: tuple[Secret, ...] = ()
-    ssh: tuple[tuple[str, Path], ...] = ()
-    """(id, socket of an agent)."""
-    allow: frozenset[str] = frozenset()
-    """Entitlements that steps may ask for: ``security.insecure``, ``network.host``."""
-    resources: Resources = Resources()
-    volumes: tuple[Volume, ...] = ()
-    resolv_conf: str = ""
-    """What steps have as /etc/resolv.conf; "" for the host's."""
-    environment: tuple[tuple[str, str], ...] = ()
-    """Variables that every base is taken to have."""
-    unset_env: tuple[str, ...] = ()
-    unset_labels: tuple[str, ...] = ()
-    """Variables and labels that the image is not to have, wherever they come from."""
-    ignore_file: Path | None = None
-    """In place of the ignore files of the Dockerfile and the context."""
-    jobs: int | None = None
-    """How many steps run at the same time, None for a number that suits most builds."""
-    cache_from: tuple[CacheSpec, ...] = ()
-    cache_to: tuple[CacheSpec, ...] = ()
+    def __post_init__(self) -> None:
+        checks.types(self)
+        checks.tags(self.tags)

@@ -1,0 +1,207 @@
+"""What the user asked for: one frozen value, complete before anything runs, with one part for each phase of a build.
+
+    files       what the definition and the context are read from
+    planning    what decides how the graph of steps looks, beside the Dockerfile
+    execution   what carrying out the steps takes
+    result      the images that are wanted: names, form, outputs
+    caches      what earlier work counts, and what is kept for later builds
+
+Each phase is given its parts and no more. Values check themselves when they are made, and raise RequestError with the
+messages of the command line.
+"""
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+from pybuild.builder.request import checks
+from pybuild.builder.request.values import (
+    Annotation,
+    CacheSpec,
+    Compression,
+    Output,
+    Resources,
+    Secret,
+    Shape,
+    Stored,
+    Target,
+    Volume,
+)
+from pybuild.runtime.values import frozen
+
+__all__ = [
+    "Annotation",
+    "CacheSpec",
+    "Caches",
+    "Compression",
+    "Execution",
+    "Files",
+    "Output",
+    "Planning",
+    "Request",
+    "Resources",
+    "Result",
+    "Secret",
+    "Shape",
+    "Stored",
+    "Target",
+    "Volume",
+]
+
+
+@frozen
+class Files:
+    """What the definition and the context are read from.
+
+    Paths are the user's own and are opened by name; everything below the context is not.
+    """
+
+    context: Path | str
+    """A directory; text is the address of a git repository, an archive or a Dockerfile."""
+    dockerfile: Path | None = None
+    """None: ``Dockerfile`` (else ``dockerfile``) in the context. A relative path is of a context that is elsewhere."""
+    contexts: tuple[tuple[str, str], ...] = ()
+    """(name, value) of named contexts, names as `builder.stages.contexts.context_name` spells them."""
+    ignore_file: Path | None = None
+    """In place of the ignore files of the Dockerfile and the context."""
+
+    def __post_init__(self) -> None:
+        checks.types(self)
+
+
+@frozen
+class Planning:
+    """What decides how the graph of steps looks, beside the Dockerfile: the key of a remembered plan has all of it."""
+
+    build_args: tuple[tuple[str, str], ...] = ()
+    target: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    platform: str | None = None
+    network: str = "default"
+    add_hosts: tuple[tuple[str, str], ...] = ()
+    """(name, address)."""
+    allow: frozenset[str] = frozenset()
+    """Entitlements that steps may ask for: ``security.insecure``, ``network.host``."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """Variables that every base is taken to have."""
+    unset_env: tuple[str, ...] = ()
+    unset_labels: tuple[str, ...] = ()
+    """Variables and labels that the image is not to have, wherever they come from."""
+
+    def __post_init__(self) -> None:
+        checks.types(self)
+        checks.names("--build-arg", self.build_args)
+        checks.names("--label", self.labels)
+        checks.network(self.network)
+        checks.hosts(self.add_hosts)
+        checks.entitlements(self.allow)
+        checks.platforms(() if self.platform is None else (self.platform,))
+
+
+@frozen
+class Execution:
+    """What carrying out the steps takes, beside the steps and their inputs."""
+
+    compression: Compression = Compression()
+    source_date_epoch: int | None = None
+    """Seconds since 1970: no file of a new layer is younger."""
+    secrets: tuple[Secret, ...] = ()
+    ssh: tuple[tuple[str, Path], ...] = ()
+    """(id, socket of an agent)."""
+    resources: Resources = Resources()
+    volumes: tuple[Volume, ...] = ()
+    resolv_conf: str = ""
+    """What steps have as /etc/resolv.conf; "" for the host's."""
+    jobs: int | None = None
+    """How many steps run at the same time, None for a number that suits most builds."""
+
+    def __post_init__(self) -> None:
+        checks.types(self)
+        checks.positive("jobs", self.jobs)
+
+
+@frozen
+class Result:
+    """The images that are wanted, and where they are written."""
+
+    tags: tuple[str, ...] = ()
+    targets: tuple[Target, ...] = ()
+    """Several targets of one build, in place of the target to plan and of *tags*."""
+    platforms: tuple[str, ...] = ()
+    """Several platforms: an image for each of them, and an index. Empty for the image of one platform alone."""
+    annotations: tuple[Annotation, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    stored: Stored = Stored()
+    squash: str = ""
+    """``new``: one layer for all above the base; ``all``: one for the whole image."""
+
+    def __post_init__(self) -> None:
+        checks.types(self)
+        checks.tags(self.tags)
+        checks.platforms(self.platforms)
+        checks.squash(self.squash)
+
+
+@frozen
+class Caches:
+    """What earlier work counts, and what is kept for later builds."""
+
+    no_cache: bool = False
+    no_cache_filter: tuple[str, ...] = ()
+    """Stages whose steps run whatever the cache has."""
+    cache_ttl: float | None = None
+    """Seconds after which a layer of the cache does not count; None is no limit."""
+    pull: str = "missing"
+    """When registries are asked for bases: if ``missing``, ``always``, ``never``; ``newer``: always, if they answer."""
+    cache_from: tuple[CacheSpec, ...] = ()
+    cache_to: tuple[CacheSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        checks.types(self)
+        checks.pull(self.pull)
+        checks.duration(self.cache_ttl)
+
+
+@frozen
+class Request:
+    """A build, in parts."""
+
+    files: Files
+    planning: Planning = Planning()
+    execution: Execution = Execution()
+    result: Result = Result()
+    caches: Caches = Caches()
+
+    def __post_init__(self) -> None:
+        checks.types(self)
+
+    @classmethod
+    def of(cls, **given: Any) -> Self:
+        """Return the request with these fields, each in the part that has one of this name.
+
+            Request.of(context=Path("."), tags=("app:1",), network="none")
+
+        Raises:
+            RequestError: a value is not what its field can hold.
+            TypeError: no part has a field of this name, or there is no context.
+        """
+        parts = {name: kind(**_taken(kind, given)) for name, kind in _PARTS.items()}
+        if given:
+            raise TypeError(f"no such field of a request: {', '.join(sorted(given))}")
+        return cls(**parts)
+
+    def changed(self, **given: Any) -> Self:
+        """Return this request with other values of some fields; errors are those of `of`."""
+        own = {part.name: getattr(self, part.name) for part in fields(self)}
+        parts = {name: replace(part, **taken) for name, part in own.items() if (taken := _taken(type(part), given))}
+        if given:
+            raise TypeError(f"no such field of a request: {', '.join(sorted(given))}")
+        return replace(self, **parts)
+
+
+_PARTS: dict[str, Any] = {part.name: part.type for part in fields(Request)}
+
+
+def _taken(kind: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Take out of *given* what is a field of *kind*."""
+    return {each.name: given.pop(each.name) for each in fields(kind) if each.name in given}

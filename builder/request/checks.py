@@ -1,0 +1,195 @@
+"""What the values of a request must be. Every function raises RequestError, with the message of the command line."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import fields
+from functools import cache
+from pathlib import PurePosixPath
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin
+
+from pybuild.builder.errors import RequestError
+
+COMPRESSION_LEVELS: Mapping[str, range] = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
+NETWORKS = ("default", "none", "host")
+PULL_POLICIES = ("always", "missing", "never", "newer")
+ENTITLEMENTS = ("network.host", "security.insecure")
+ANNOTATION_KINDS = ("manifest", "index", "manifest-descriptor", "index-descriptor")
+_CACHE_TYPES = ("local", "registry", "gha", "inline")
+
+
+def types(value: Any) -> None:
+    """Check that each field of a frozen value holds what its annotation says. Messages do not show what it holds."""
+    kind: Any = type(value)
+    for name, wanted, fits in _fields(kind):
+        item = getattr(value, name)
+        if not fits(item):
+            raise RequestError(f"invalid {name}: expected {_shown(wanted)}, not {_kind(item)}")
+
+
+@cache
+def _fields(kind: Any) -> tuple[tuple[str, Any, Callable[[Any], bool]], ...]:
+    return tuple((each.name, each.type, _test(each.type)) for each in fields(kind))
+
+
+def _test(wanted: Any) -> Callable[[Any], bool]:
+    """Return a function that tells whether a value is what the annotation *wanted* means."""
+    if isinstance(wanted, UnionType):
+        choices = [_test(choice) for choice in get_args(wanted)]
+        return lambda item: any(fits(item) for fits in choices)
+    origin, arguments = get_origin(wanted), get_args(wanted)
+    if origin is frozenset or arguments[-1:] == (...,):
+        each = _test(arguments[0])
+        return lambda item: isinstance(item, origin) and all(map(each, item))
+    if origin is tuple:
+        parts = [_test(part) for part in arguments]
+        return lambda item: (
+            isinstance(item, tuple)
+            and len(item) == len(parts)
+            and all(fits(x) for fits, x in zip(parts, item, strict=True))
+        )
+    if wanted is float:
+        return lambda item: isinstance(item, int | float)
+    return lambda item: isinstance(item, wanted)
+
+
+def _each_fits(tests: Iterable[Callable[[Any], bool]], items: tuple[Any, ...]) -> Iterator[bool]:
+    return (fits(item) for fits, item in zip(tests, items, strict=True))
+
+
+def _shown(wanted: Any) -> str:
+    """Return an annotation as one writes it."""
+    if isinstance(wanted, UnionType):
+        return " or ".join(map(_shown, get_args(wanted)))
+    if wanted in {NoneType, ...}:
+        return "None" if wanted is NoneType else "..."
+    arguments = ", ".join(map(_shown, get_args(wanted)))
+    return f"{wanted.__name__}[{arguments}]" if arguments else str(wanted.__name__)
+
+
+def _kind(item: object) -> str:
+    """Return the type of a value, of a tuple with those of its items."""
+    if isinstance(item, tuple):
+        return f"tuple[{', '.join(map(_kind, item))}]"
+    return type(item).__name__
+
+
+def compression(algorithm: str, level: int | None) -> None:
+    """Check an algorithm and its level."""
+    if algorithm not in COMPRESSION_LEVELS:
+        raise RequestError(f"unsupported compression {algorithm!r}", hint="use gzip, zstd or uncompressed")
+    if level is not None and level not in COMPRESSION_LEVELS[algorithm]:
+        raise RequestError(f"invalid compression level '{level}' for {algorithm}")
+
+
+def network(name: str) -> None:
+    """Check the name of a network."""
+    if name not in NETWORKS:
+        raise RequestError(f"network mode {name!r} not supported by pybuild", hint="use default, none or host")
+
+
+def pull(policy: str) -> None:
+    """Check a policy of asking registries."""
+    if policy not in PULL_POLICIES:
+        raise RequestError(f"invalid value for --pull: {policy!r}", hint=f"use one of {', '.join(PULL_POLICIES)}")
+
+
+def squash(mode: str) -> None:
+    """Check what is made one layer."""
+    if mode not in {"", "new", "all"}:
+        raise RequestError(f"invalid squash {mode!r}", hint="use new or all")
+
+
+def cache_type(name: str) -> None:
+    """Check the type of a cache that is asked or written."""
+    if name not in _CACHE_TYPES:
+        raise RequestError(f"cache type {name!r} is not supported", hint=f"use one of {', '.join(_CACHE_TYPES)}")
+
+
+def annotation_kind(name: str) -> None:
+    """Check what an annotation is of."""
+    if name not in ANNOTATION_KINDS:
+        raise RequestError(f"unknown annotation type {name!r}", hint=f"use one of {', '.join(ANNOTATION_KINDS)}")
+
+
+def entitlements(given: Iterable[str]) -> None:
+    """Check names of entitlements."""
+    for name in given:
+        if name not in ENTITLEMENTS:
+            raise RequestError(f"invalid --allow {name!r}", hint=f"use {' or '.join(ENTITLEMENTS)}")
+
+
+def names(flag: str, pairs: Iterable[tuple[str, str]]) -> None:
+    """Check that no name of (name, value) pairs is empty; *flag* is the one that gives them."""
+    for name, value in pairs:
+        if not name.strip():
+            raise RequestError(f"invalid {flag} {f'{name}={value}'!r}: no name before the equals sign")
+
+
+def hosts(pairs: Collection[tuple[str, str]]) -> None:
+    """Check lines of /etc/hosts, as (name, address)."""
+    if not pairs:
+        return
+    import ipaddress
+
+    for name, address in pairs:
+        if not name or any(char.isspace() for char in name):
+            raise RequestError(f'bad format for add-host: "{name}:{address}"', hint="write it as name:address")
+        try:
+            ipaddress.ip_address(address)
+        except ValueError as error:
+            raise RequestError(f'invalid IP address in add-host: "{address}"') from error
+
+
+def platforms(given: Iterable[str]) -> None:
+    """Check names of platforms, in any spelling."""
+    for text in given:
+        from pybuild.builder.errors import ResolveError
+        from pybuild.builder.platforms import parse_platform
+
+        try:
+            parse_platform(text)
+        except ResolveError as error:
+            raise RequestError(f"--platform: {error.message}", hint=error.hint) from error
+
+
+def tags(given: Iterable[str]) -> None:
+    """Check names of images."""
+    for tag in given:
+        full_name(tag)
+
+
+def full_name(tag: str) -> str:
+    """Return a name that a user gives to an image, spelled in full as the store keeps it."""
+    from pybuild.grammar.reference import InvalidReference, parse_reference
+
+    try:
+        reference = parse_reference(tag)
+    except InvalidReference as error:
+        raise RequestError(f'invalid tag "{tag}": {error}') from error
+    if reference.digest:
+        raise RequestError(f'invalid tag "{tag}": a tag cannot have a digest')
+    return str(reference)
+
+
+def secret(name: str) -> None:
+    """Check the name of a secret."""
+    if not name:
+        raise RequestError("invalid --secret: id is required")
+
+
+def mount_target(path: PurePosixPath) -> None:
+    """Check where something of the host is mounted."""
+    if not path.is_absolute() or path == PurePosixPath("/"):
+        raise RequestError(f"invalid target {str(path)!r}: expected an absolute path other than /")
+
+
+def positive(name: str, number: int | None) -> None:
+    """Check a number that is at least one, if given."""
+    if number is not None and number < 1:
+        raise RequestError(f"invalid {name} {number}: expected a number from 1 on")
+
+
+def duration(seconds: float | None) -> None:
+    """Check a duration, if given."""
+    if seconds is not None and seconds < 0:
+        raise RequestError("--cache-ttl: a duration cannot be negative")

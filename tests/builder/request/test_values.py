@@ -1,0 +1,37 @@
+"""The values inside the parts of a request are checked as well."""
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from pybuild.builder.errors import RequestError
+from pybuild.builder.request import (
+    Annotation,
+    CacheSpec,
+    Compression,
+    Resources,
+    Secret,
+    Target,
+    Volume,
+)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Compression(algorithm="lzma"), "unsupported compression 'lzma'"),
+        (lambda: Compression(algorithm="gzip", level=10), "invalid compression level '10' for gzip"),
+        (lambda: Compression(algorithm="uncompressed", level=0), "invalid compression level '0'"),
+        (lambda: CacheSpec(type="floppy"), "cache type 'floppy' is not supported"),
+        (lambda: Annotation(kind="image", key="k", value="v"), "unknown annotation type 'image'"),
+        (lambda: Target(stage="a", tags=("A",)), 'invalid tag "A"'),
+        (lambda: Secret(id=""), "id is required"),
+        (lambda: Resources(memory="1g"), "invalid memory: expected int or None, not str"),
+        (lambda: Volume(host_path=Path("/x"), target=PurePosixPath("x")), "expected an absolute path other than /"),
+        (lambda: Volume(host_path=Path("/x"), target=PurePosixPath("/")), "expected an absolute path other than /"),
+    ],
+)
+def test_the_small_values_are_checked(make, message):
+    with pytest.raises(RequestError) as caught:
+        make()
+    assert message in str(caught.value)
