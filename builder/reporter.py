@@ -157,7 +157,7 @@ class Steps:
 
     def made(self, place: int, layer: BuiltLayer) -> None:
         """Note the layer of a vertex, to be reported when the vertex ends."""
-        self._step(place).layer = LayerMade(digest=layer.digest, diff_id=layer.diff_id, size=layer.size)
+        self._step(place).layer = LayerMade(digest=str(layer.digest), diff_id=str(layer.diff_id), size=layer.size)
 
     @contextmanager
     def running(self, place: int) -> Iterator[None]:

@@ -29,10 +29,10 @@ def compressed(remembered: Remembered, spec: CacheSpec, blobs: BlobStore) -> Rem
         if layer.digest not in done:
             done[layer.digest] = recompress(blobs, layer.descriptor, algorithm, level)
         new = done[layer.digest]
-        return replace(layer, digest=str(new.digest), size=new.size, media_type=new.media_type)
+        return replace(layer, digest=new.digest, size=new.size, media_type=new.media_type)
 
     def all_of(layers: Layers) -> Layers:
-        return tuple(one(layer) if layer.created else layer for layer in layers)
+        return Layers(one(layer) if layer.created else layer for layer in layers)
 
     return replace(
         remembered,

@@ -84,7 +84,7 @@ class Remembered:
         """Check a parsed document. Raises InvalidImage."""
         if fields.integer("version", required=True) != _VERSION:
             raise fields.error("version", f"expected {_VERSION}: another version of pybuild wrote it")
-        layers = tuple(_layer(item) for item in fields.objects("layers"))
+        layers = Layers(_layer(item) for item in fields.objects("layers"))
         return cls(
             records={item.digest("key"): _chosen(item, layers) for item in fields.objects("records")},
             selections={item.digest("key"): item.digest("content") for item in fields.objects("selections")},
@@ -94,8 +94,8 @@ class Remembered:
 
 def _layer_json(layer: BuiltLayer) -> dict[str, object]:
     return {
-        "diffID": layer.diff_id,
-        "digest": layer.digest,
+        "diffID": str(layer.diff_id),
+        "digest": str(layer.digest),
         "size": layer.size,
         "mediaType": layer.media_type,
         **({"created": layer.created} if layer.created else {}),
@@ -115,7 +115,7 @@ def _layer(fields: Fields) -> BuiltLayer:
         raise fields.error("mediaType", f"not a layer: {media_type[:100]!r}")
     if not 0 <= size < 1 << 63:
         raise fields.error("size", "out of range")
-    return BuiltLayer(str(fields.digest("diffID")), str(fields.digest("digest")), size, media_type, created, made)
+    return BuiltLayer(fields.digest("diffID"), fields.digest("digest"), size, media_type, created, made)
 
 
 def _time(fields: Fields, key: str) -> str:
@@ -137,7 +137,7 @@ def _chosen(fields: Fields, layers: Layers) -> Layers:
     numbers = fields.values.get("layers")
     if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
         raise fields.error("layers", "expected a list of numbers")
-    return tuple(_one(fields, layers, number) for number in numbers)
+    return Layers(_one(fields, layers, number) for number in numbers)
 
 
 def _one(fields: Fields, layers: Layers, number: int) -> BuiltLayer:

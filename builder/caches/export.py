@@ -13,6 +13,7 @@ from pybuild.builder.plan.finished import Finished
 from pybuild.builder.progress import Warned
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Caches, CacheSpec
+from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
 from pybuild.grammar.golang import parse_bool
 
@@ -55,7 +56,7 @@ def inline(finished: Finished, caches: Caches, store: Store) -> str:
         return ""
     remembered = gather(finished, store, everything=False)
     # The same image must come out whenever it is made: nothing in it says more than SOURCE_DATE_EPOCH.
-    records = {key: tuple(replace(layer, made="") for layer in layers) for key, layers in remembered.records.items()}
+    records = {key: Layers(replace(layer, made="") for layer in layers) for key, layers in remembered.records.items()}
     return replace(remembered, records=records).to_json().decode()
 
 

@@ -31,7 +31,7 @@ def gather(finished: Finished, store: Store, *, everything: bool, mounts: tuple[
             records[keys[place]] = layers
             if place in finished.own_keys:
                 # On another root this layer is the same; the record of its own may not be in this store.
-                records[finished.own_keys[place]] = layers[-1:]
+                records[finished.own_keys[place]] = Layers(layers[-1:])
     return Remembered(records=records, selections=_selections(plan, keys, store), mounts=mounts)
 
 

@@ -44,7 +44,7 @@ class Imported:
         self._store, self._reporter = store, reporter
         self._lock = threading.Lock()
         self._warned: set[str] = set()
-        self._seen: set[tuple[str, str]] = set()
+        self._seen: set[tuple[Digest, Digest]] = set()
         """(digest, diff ID) of layers that are in the store and are what they are said to be."""
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             loaded = list(pool.map(self._load, places))
@@ -116,7 +116,7 @@ class Imported:
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             found = pool.map(lambda layer: diff_id(blobs, layer.descriptor), layers)
             for layer, digest in zip(layers, found, strict=True):
-                if digest != Digest.parse(layer.diff_id):
+                if digest != layer.diff_id:
                     raise DigestMismatch(f"layer {layer.digest} does not unpack to {layer.diff_id}")
                 self._seen.add((layer.digest, layer.diff_id))
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from pybuild.builder.caches.document import Mount
 from pybuild.builder.errors import reason
-from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.oci.layers.layer import LayerWriter
 from pybuild.builder.oci.layers.pack import pack_changes
@@ -41,7 +40,7 @@ def mount_names(finished: Finished, store: Store, wanted: Callable[[str], bool])
         for mount in mounts:
             if mount.kind != "cache" or not wanted(mount.id or mount.target):
                 continue
-            layers = () if mount.input < 0 else _layers(finished, vertex.inputs[mount.input], store)
+            layers = Layers() if mount.input < 0 else _layers(finished, vertex.inputs[mount.input], store)
             if layers is not None:
                 names[cache_name(mount) + origin(mount, layers)] = None
     return tuple(names)
@@ -52,7 +51,7 @@ def _layers(finished: Finished, place: int, store: Store) -> Layers | None:
         case Base() as op:
             return base_layers(op, store)
         case Scratch() | Local():
-            return ()
+            return Layers()
         case _:
             return store.cache.record(finished.keys[place]) if place in finished.keys else None
 
@@ -84,7 +83,7 @@ def _pack(name: str, folder: Path, store: Store) -> Mount:
         pack_changes(writer, root.fd, tree_changes(None, root.fd))
         layer = writer.commit()
     descriptor = layer.descriptor
-    built = BuiltLayer(str(layer.diff_id), str(descriptor.digest), descriptor.size, descriptor.media_type)
+    built = BuiltLayer(layer.diff_id, descriptor.digest, descriptor.size, descriptor.media_type)
     return Mount(name=name, layer=built, mode=found.st_mode & 0o7777, uid=found.st_uid, gid=found.st_gid)
 
 
@@ -105,7 +104,7 @@ def unpack_mount(mount: Mount, folder: Path, store: Store) -> None:
         new.mkdir(mode=0o700)
         handle = os.open(new, _FOLDER)
         with Root(handle) as root, store.blobs.open(mount.layer.descriptor) as stream:
-            unpack(stream, root.fd, overlay=False, diff_id=Digest.parse(mount.layer.diff_id))
+            unpack(stream, root.fd, overlay=False, diff_id=mount.layer.diff_id)
             os.fchown(root.fd, mount.uid, mount.gid)
             os.fchmod(root.fd, mount.mode)
         new.rename(folder)

@@ -6,13 +6,13 @@ snapshot is unpacked it is asked directly; otherwise an index of each layer, kep
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from posixpath import dirname
 from typing import Any, NamedTuple, Protocol
 
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.blobs import BlobStore
-from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.store.cache import BuiltLayer
 from pybuild.builder.store.database import Database
 from pybuild.runtime.paths.safepath import Root
 
@@ -76,7 +76,7 @@ def _kind(mode: int) -> str:
 class IndexTree:
     """The tree of layers that nobody unpacked: each layer is listed once, the upper ones hide what is *below*."""
 
-    def __init__(self, layers: Layers, database: Database, blobs: BlobStore, below: Tree) -> None:
+    def __init__(self, layers: Sequence[BuiltLayer], database: Database, blobs: BlobStore, below: Tree) -> None:
         self._database = database
         self._below = below
         self._layers = [_layer_number(layer, database, blobs) for layer in reversed(layers)]
@@ -123,12 +123,13 @@ def _whiteout(path: str) -> str:
 def _layer_number(layer: BuiltLayer, database: Database, blobs: BlobStore) -> int:
     """Return the number of a layer's listing, making it when there is none."""
     query = "SELECT number FROM layers WHERE diff_id = ?"
-    row = database.one(query, (layer.diff_id,))
+    diff_id = str(layer.diff_id)
+    row = database.one(query, (diff_id,))
     if row is None:
-        number = int(layer.diff_id[-15:], 16)
+        number = int(diff_id[-15:], 16)
         database.run_all(
             "REPLACE INTO layers VALUES (?, ?)",
-            (layer.diff_id, number),
+            (diff_id, number),
             "REPLACE INTO layer_paths VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             # Read first: others must not wait for the database while a large layer is decompressed.
             list(_rows(layer, number, blobs)),

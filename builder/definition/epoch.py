@@ -11,6 +11,7 @@ default of the global ``ARG SOURCE_DATE_EPOCH=``.
 import re
 
 from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.epoch_value import EPOCH, seconds_of
 from pybuild.builder.plan.ops import Git, Http
 from pybuild.builder.plan.plan import Plan
@@ -52,7 +53,7 @@ def _time_of(op: Http | Git, label: str, request: Request, store: Store, reporte
     from pybuild.builder.definition.epoch_sources import newest
 
     if isinstance(op, Http):
-        return op.mtime or newest(op.digest, store)
+        return op.mtime or newest(Digest.parse(op.digest), store)
     name = f"[internal] resolve {EPOCH} of {label}"
     layers = solve(Plan(vertices=tree_vertices(op, name)), request.changed(no_cache=False), store, reporter)
     # All that a checkout holds is as old as its commit.

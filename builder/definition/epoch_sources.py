@@ -131,9 +131,9 @@ def _source(node: nodes.Add, scope: _Scope) -> address.Source:
     return source if node.checksum is None else address.with_checksum(source, scope.expand(node.checksum))
 
 
-def newest(digest: str, store: Store) -> int | None:
+def newest(digest: Digest, store: Store) -> int | None:
     """Return the time of the newest file in an archive, in seconds; None for what is no archive, or has no file."""
-    with store.blobs.open(Digest.parse(digest)) as file, opened_archive(file) as stream:
+    with store.blobs.open(digest) as file, opened_archive(file) as stream:
         if stream is None:
             return None
         try:

@@ -12,8 +12,6 @@ from pathlib import Path
 
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.execute.job import Job
-from pybuild.builder.oci.digest import Digest
-from pybuild.builder.oci.model import chain_ids
 from pybuild.builder.plan.ops import RunMount
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.cache_mounts import mount_folder, note_use
@@ -38,7 +36,7 @@ def cache_folder(mount: RunMount, job: Job, stack: ExitStack) -> Path:
     Raises:
         BuildError: what the cache begins with is not there.
     """
-    first = cache_name(mount) + origin(mount, job.inputs[mount.input] or () if mount.input >= 0 else ())
+    first = cache_name(mount) + origin(mount, job.inputs[mount.input] or Layers() if mount.input >= 0 else Layers())
     name, number = first, 0
     while mount.sharing == "private":
         try:
@@ -85,7 +83,7 @@ def origin(mount: RunMount, layers: Layers) -> str:
     """Return what the name of a cache mount says of its beginning; *layers* are those of its ``from``."""
     if mount.input < 0:
         return ""
-    names = chain_ids(tuple(Digest.parse(layer.diff_id) for layer in layers))
+    names = layers.chain_ids
     return f" from {names[-1] if names else 'nothing'} /{mount.source.strip('/')}"
 
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from pybuild.builder.content.contents import Selected
@@ -72,15 +72,15 @@ class Job:
         now = timestamp()
         descriptor = layer.descriptor
         return BuiltLayer(
-            str(layer.diff_id),
-            str(descriptor.digest),
+            layer.diff_id,
+            descriptor.digest,
             descriptor.size,
             descriptor.media_type,
             now if epoch is None else timestamp(epoch * 1_000_000_000),
             made="" if epoch is None else now,
         )
 
-    def unpack(self, layers: Layers) -> str | None:
+    def unpack(self, layers: Sequence[BuiltLayer]) -> str | None:
         """Return the snapshot of *layers*, unpacking what is missing."""
         return self.store.unpack(layers, self.cancel.is_set)
 

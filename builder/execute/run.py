@@ -107,6 +107,6 @@ def _commit(job: Job, active: Active) -> BuiltLayer:
         packed = layer.commit()
         built = job.built(packed)
     # Where the store keeps other fractions of a second for the same layer, the next step unpacks it with those.
-    if job.store.times.put(built.diff_id, packed.nanoseconds):
+    if job.store.times.put(str(built.diff_id), packed.nanoseconds):
         snapshots.commit(active, job.store.snapshot_names((*job.root, built))[-1])
     return built

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from pybuild.builder.oci.blobs import BlobStore
-from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.image import Image, write_image
 from pybuild.builder.oci.model import History, ImageConfig
 from pybuild.builder.store.cache import Layers
@@ -39,7 +38,7 @@ def assemble(
     document = replace(
         config,
         created=_epoch(epoch) or created or planned,
-        diff_ids=tuple(Digest.parse(layer.diff_id) for layer in layers),
+        diff_ids=layers.diff_ids,
         history=tuple(replace(entry, created=entry.created or _epoch(epoch) or planned) for entry in history),
     )
     return write_image(blobs, document, tuple(layer.descriptor for layer in layers), annotations)

@@ -33,16 +33,16 @@ def squashed(
     with store.locks.exclusive(str(key), waiting=lambda: store.tell(_WAITING)):
         found = store.cache.record(key)
         if found is None or not all(store.blobs.has(layer.descriptor) for layer in found):
-            found = (_merged(layers, first, execution, store),)
+            found = Layers([_merged(layers, first, execution, store)])
             store.cache.put_record(key, found)
         store.cache.touch(key)
-    return replace(config, history=_history(config.history, len(merged))), (*layers[:first], *found)
+    return replace(config, history=_history(config.history, len(merged))), Layers((*layers[:first], *found))
 
 
 def _key(layers: Layers, first: int, execution: Execution) -> Digest:
     compression = execution.compression
     parts = (first, execution.source_date_epoch, compression.algorithm, compression.level)
-    return Digest.of("\n".join(["squash", *map(str, parts), *(layer.diff_id for layer in layers)]).encode())
+    return Digest.of("\n".join(["squash", *map(str, parts), *map(str, layers.diff_ids)]).encode())
 
 
 def _merged(layers: Layers, first: int, execution: Execution, store: Store) -> BuiltLayer:
@@ -58,8 +58,8 @@ def _merged(layers: Layers, first: int, execution: Execution, store: Store) -> B
     blob = layer.descriptor
     return replace(
         layers[-1],
-        diff_id=str(layer.diff_id),
-        digest=str(blob.digest),
+        diff_id=layer.diff_id,
+        digest=blob.digest,
         size=blob.size,
         media_type=blob.media_type,
         created=max(layer.created for layer in layers[first:]),

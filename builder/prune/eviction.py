@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pybuild.builder.oci.digest import Digest
 from pybuild.builder.prune.gc import Freed, disk_usage, mark, remove_mount, snapshot_size
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.cache_mounts import CacheMount, cache_mounts
@@ -100,7 +99,7 @@ def _mounts(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
     for mount in cache_mounts(store):
         cost = f"mount {mount.folder.name}"
         sizes[cost] = disk_usage(mount.folder)
-        yield _Record(key="", layers=(), used=mount.used, costs=frozenset({cost}), mount=mount)
+        yield _Record(key="", layers=Layers(), used=mount.used, costs=frozenset({cost}), mount=mount)
 
 
 def _records(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
@@ -114,9 +113,9 @@ def _records(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
     for key, layers, used in found:
         costs = set()
         for layer in layers:
-            if Digest.parse(layer.digest) not in marked.blobs:
-                costs.add(layer.digest)
-                sizes[layer.digest] = layer.size
+            if layer.digest not in marked.blobs:
+                costs.add(str(layer.digest))
+                sizes[str(layer.digest)] = layer.size
         chains = store.snapshot_names(layers)
         for chain in chains:
             if chain not in marked.snapshots:

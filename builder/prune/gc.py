@@ -37,8 +37,8 @@ class Marked:
 
     def add_layers(self, layers: Layers, store: Store) -> None:
         """Mark the layers of a record."""
-        self.blobs.update(Digest.parse(layer.digest) for layer in layers)
-        self.add_tree([layer.diff_id for layer in layers], store)
+        self.blobs.update(layer.digest for layer in layers)
+        self.add_tree([str(diff_id) for diff_id in layers.diff_ids], store)
 
     def add_tree(self, diff_ids: Sequence[str], store: Store) -> None:
         """Mark what stands for a tree beside the blobs of its layers."""
@@ -161,7 +161,7 @@ def _mark_all(store: Store) -> Marked:
 def _forget_broken(store: Store) -> int:
     broken = []
     for key, layers, _ in store.cache.records():
-        if not all(store.blobs.exists(Digest.parse(layer.digest)) for layer in layers):
+        if not all(store.blobs.exists(layer.digest) for layer in layers):
             broken.append(key)
     store.cache.forget(broken)
     return len(broken)

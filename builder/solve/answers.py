@@ -1,11 +1,11 @@
 """What the store has of a plan already: layers of bases, and records that may count."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.ops import Base
 from pybuild.builder.plan.plan import Plan
-from pybuild.builder.store.cache import Layers
+from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.freshness import is_young
 from pybuild.builder.store.store import Store
 
@@ -25,7 +25,7 @@ class Answers:
             self._bases[op] = base_layers(op, self._store)
         return self._bases[op]
 
-    def here(self, layers: Layers) -> bool:
+    def here(self, layers: Iterable[BuiltLayer]) -> bool:
         """Tell whether the blobs of *layers* are all there."""
         return all(self._store.blobs.has(layer.descriptor) for layer in layers)
 
@@ -59,10 +59,10 @@ class Answers:
 
     def _counts(self, layers: Layers) -> bool:
         # A layer of a base comes with the base; what this store made must be there.
-        return self.here(tuple(layer for layer in layers if layer.created)) and is_young(layers, self._ttl)
+        return self.here(layer for layer in layers if layer.created) and is_young(layers, self._ttl)
 
     def _on_this_base(self, place: int, layers: Layers) -> Layers:
         """Return *layers* with the blobs that the base has now: it may have been compressed anew since the record."""
         op = self._plan.vertices[self.base_of(place)].op
-        below = self.base(op) if isinstance(op, Base) else ()
-        return (*below, *layers[len(below) :])
+        below = self.base(op) if isinstance(op, Base) else Layers()
+        return Layers((*below, *layers[len(below) :]))

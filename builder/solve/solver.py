@@ -154,7 +154,7 @@ class _Solver:
             return True
         op = self.plan.vertices[place].op
         if isinstance(op, Scratch):
-            self.results[place] = ()
+            self.results[place] = Layers()
         elif isinstance(op, Base):
             layers = self.answers.base(op)
             if not self.answers.here(layers):
@@ -216,8 +216,8 @@ class _Solver:
                 return
             layer = self._executed(place, selected)
             if own is not None:
-                self.store.cache.put_record(own, (layer,))
-            self._keep(place, (layer,))
+                self.store.cache.put_record(own, Layers([layer]))
+            self._keep(place, Layers([layer]))
 
     def _selected(self, place: int, stack: ExitStack) -> tuple[Selected, ...]:
         vertex = self.plan.vertices[place]
@@ -284,11 +284,11 @@ class _Solver:
 
     def _root(self, place: int) -> Layers:
         inputs = self.plan.vertices[place].inputs
-        return self.results[inputs[0]] if inputs else ()
+        return self.results[inputs[0]] if inputs else Layers()
 
     def _keep(self, place: int, layers: Layers) -> None:
         """Record *layers* on top of the root of a vertex as its result."""
-        self.results[place] = (*self._root(place), *layers)
+        self.results[place] = Layers((*self._root(place), *layers))
         self.store.cache.put_record(self.keys.keys[place], self.results[place])
 
     def _pull(self, place: int, op: Base) -> None:

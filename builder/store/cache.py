@@ -7,14 +7,13 @@ are gone is a miss. A miss is None, never an error.
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import islice
-from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
 
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.model import Descriptor, chain_ids
 from pybuild.builder.store.database import Database
 
 
@@ -25,8 +24,8 @@ class BuiltLayer:
     *made* is when that was in truth, where SOURCE_DATE_EPOCH decides what images say; "" where it is the same.
     """
 
-    diff_id: str
-    digest: str
+    diff_id: Digest
+    digest: Digest
     size: int
     media_type: str
     created: str = ""
@@ -35,13 +34,27 @@ class BuiltLayer:
     @property
     def descriptor(self) -> Descriptor:
         """The descriptor of the layer's blob."""
-        return Descriptor(media_type=self.media_type, digest=Digest.parse(self.digest), size=self.size)
+        return Descriptor(media_type=self.media_type, digest=self.digest, size=self.size)
 
 
-_FIELDS = attrgetter(*(field.name for field in fields(BuiltLayer)))
+class Layers(tuple[BuiltLayer, ...]):
+    """The layers of a root filesystem, the lowest first."""
+
+    __slots__ = ()
+
+    @property
+    def diff_ids(self) -> tuple[Digest, ...]:
+        """The digests of the uncompressed layers."""
+        return tuple(layer.diff_id for layer in self)
+
+    @property
+    def chain_ids(self) -> tuple[str, ...]:
+        """The name of the tree after each layer (image-spec, config.md, "Layer ChainID")."""
+        return chain_ids(self.diff_ids)
+
+
 _SAME_USE = 60  # seconds; a build that changes nothing in the database waits for no disk
 _FORGOTTEN_AT_ONCE = 16
-Layers = tuple[BuiltLayer, ...]
 
 
 class Elsewhere(Protocol):
@@ -71,7 +84,7 @@ class Cache:
     def record(self, key: Digest) -> Layers | None:
         """Return what is recorded under *key*. Whether the blobs are still there is the caller's question."""
         row = self._database.one("SELECT layers FROM records WHERE key = ?", (str(key),))
-        return None if row is None else tuple(BuiltLayer(*layer) for layer in json.loads(str(row[0])))
+        return None if row is None else _from_row(row[0])
 
     def brought(self, key: Digest) -> Layers | None:
         """Return what another store has under *key*, as a record of this one from now on."""
@@ -82,8 +95,7 @@ class Cache:
 
     def put_record(self, key: Digest, layers: Layers) -> None:
         """Record *layers*, whose blobs must be on disk, under *key*."""
-        text = json.dumps([_FIELDS(layer) for layer in layers], separators=(",", ":"))
-        self._database.run("REPLACE INTO records VALUES (?, ?, ?)", (str(key), text, time.time()))
+        self._database.run("REPLACE INTO records VALUES (?, ?, ?)", (str(key), _to_row(layers), time.time()))
 
     def touch(self, key: Digest) -> None:
         """Note that the record under *key* was used now, unless that was noted within the last minute."""
@@ -94,7 +106,7 @@ class Cache:
     def records(self) -> Iterator[tuple[str, Layers, float]]:
         """Yield (key, layers, time of last use) of every record."""
         for key, layers, used in self._database.all("SELECT key, layers, used FROM records"):
-            yield str(key), tuple(BuiltLayer(*layer) for layer in json.loads(str(layers))), float(str(used))
+            yield str(key), _from_row(layers), float(str(used))
 
     def forget(self, keys: Iterator[str] | list[str]) -> None:
         """Drop the records under *keys*."""
@@ -138,3 +150,17 @@ class Cache:
     def forget_all(self) -> None:
         """Drop everything that can be computed again, records included. The caller has the store alone."""
         self._database.clear()
+
+
+def _to_row(layers: Layers) -> str:
+    """Return *layers* as a row has them: a list of fields for each."""
+    rows = [
+        (str(layer.diff_id), str(layer.digest), layer.size, layer.media_type, layer.created, layer.made)
+        for layer in layers
+    ]
+    return json.dumps(rows, separators=(",", ":"))
+
+
+def _from_row(text: object) -> Layers:
+    rows = json.loads(str(text))
+    return Layers(BuiltLayer(Digest.parse(diff_id), Digest.parse(blob), *rest) for diff_id, blob, *rest in rows)

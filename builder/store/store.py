@@ -199,7 +199,7 @@ class Store:
             finally:
                 make_reserve(self.root)
 
-    def snapshot_names(self, layers: Layers) -> tuple[str, ...]:
+    def snapshot_names(self, layers: Sequence[BuiltLayer]) -> tuple[str, ...]:
         """Return the name of the snapshot of each layer with those below."""
         return self.times.snapshot_names(layer.diff_id for layer in layers)
 
@@ -207,12 +207,12 @@ class Store:
         """Return the name of the snapshot of an image, unpacking what is missing; None for one without layers."""
         return self.unpack(image_layers(image))
 
-    def is_unpacked(self, layers: Layers) -> bool:
+    def is_unpacked(self, layers: Sequence[BuiltLayer]) -> bool:
         """Tell whether there is a snapshot of *layers*; of none there is always one."""
         names = self.snapshot_names(layers)
         return not names or self.snapshots.exists(names[-1])
 
-    def unpack(self, layers: Layers, cancelled: Callable[[], bool] = lambda: False) -> str | None:
+    def unpack(self, layers: Sequence[BuiltLayer], cancelled: Callable[[], bool] = lambda: False) -> str | None:
         """Return the name of the snapshot of *layers*, unpacking those that nobody has unpacked yet."""
         names = self.snapshot_names(layers)
         known = next((i + 1 for i in range(len(names) - 1, -1, -1) if self.snapshots.exists(names[i])), 0)
@@ -230,7 +230,7 @@ class Store:
     def _unpack_one(self, layer: BuiltLayer, parent: str | None, name: str) -> None:
         with self.unpacking(parent) as unpacking:
             with self.blobs.open(layer.descriptor) as stream:
-                unpacking.layer(stream, Digest.parse(layer.diff_id), self.times.of(layer.diff_id))
+                unpacking.layer(stream, layer.diff_id, self.times.of(str(layer.diff_id)))
             self.snapshots.commit(unpacking.active, name)
 
     @contextmanager
@@ -269,8 +269,8 @@ def _nothing(_name: str) -> None:
 
 def image_layers(image: Image) -> Layers:
     """Return the layers of an image as records keep them."""
-    return tuple(
-        BuiltLayer(str(diff_id), str(layer.digest), layer.size, layer.media_type)
+    return Layers(
+        BuiltLayer(diff_id, layer.digest, layer.size, layer.media_type)
         for diff_id, layer in zip(image.config.diff_ids, image.manifest.layers, strict=True)
     )
 

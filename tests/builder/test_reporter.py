@@ -2,6 +2,7 @@ import pytest
 
 from pybuild.builder.cli.failures import failed_code
 from pybuild.builder.errors import BuildError, Cancelled, StepFailed
+from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import LayerError, RegistryError
 from pybuild.builder.plan.ops import Scratch
 from pybuild.builder.plan.plan import Plan, Vertex
@@ -167,10 +168,13 @@ def test_steps_of_one_name_have_ids_of_their_own_and_the_builders_own_have_some(
     assert len({*(step.id for step in events[0].steps), events[1].id, ""}) == 4
 
 
+A, B = Digest.of(b"a"), Digest.of(b"b")
+
+
 def test_the_end_of_a_step_has_its_layer_unless_it_failed(steps, events):
     with steps.running(0):
-        steps.made(0, BuiltLayer("sha256:b", "sha256:a", 3, "tar"))
+        steps.made(0, BuiltLayer(B, A, 3, "tar"))
     with pytest.raises(StepFailed), steps.running(2):
         raise BuildError("no")
     ends = [event for event in events if isinstance(event, StepFinished)]
-    assert [event.layer for event in ends] == [LayerMade(digest="sha256:a", diff_id="sha256:b", size=3), None]
+    assert [event.layer for event in ends] == [LayerMade(digest=str(A), diff_id=str(B), size=3), None]

@@ -7,20 +7,20 @@ from pybuild.builder.caches.document import Mount, Remembered
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import InvalidImage
-from pybuild.builder.store.cache import BuiltLayer
+from pybuild.builder.store.cache import BuiltLayer, Layers
 
 A, B, C = (Digest.of(text) for text in (b"a", b"b", b"c"))
-BASE = BuiltLayer(str(A), str(B), 3, media.OCI_LAYER)
-MADE = BuiltLayer(str(B), str(C), 6, media.OCI_LAYER_GZIP, "2024-01-02T03:04:05.5Z")
+BASE = BuiltLayer(A, B, 3, media.OCI_LAYER)
+MADE = BuiltLayer(B, C, 6, media.OCI_LAYER_GZIP, "2024-01-02T03:04:05.5Z")
 MOUNT = Mount(
     name="cache mount /x",
-    layer=BuiltLayer(str(C), str(A), 1, media.OCI_LAYER_ZSTD, "2024-01-02T03:04:05Z"),
+    layer=BuiltLayer(C, A, 1, media.OCI_LAYER_ZSTD, "2024-01-02T03:04:05Z"),
     mode=0o700,
     uid=5,
     gid=6,
 )
 STORED = b'{"version":1,"layers":[{"diffID":"sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb","digest":"sha256:3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d","size":3,"mediaType":"application/vnd.oci.image.layer.v1.tar"},{"diffID":"sha256:3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d","digest":"sha256:2e7d2c03a9507ae265ecf5b5356885a53393a2029d241394997265a1a25aefc6","size":6,"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","created":"2024-01-02T03:04:05.5Z","made":"2025-01-02T03:04:05Z"},{"diffID":"sha256:2e7d2c03a9507ae265ecf5b5356885a53393a2029d241394997265a1a25aefc6","digest":"sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb","size":1,"mediaType":"application/vnd.oci.image.layer.v1.tar+zstd","created":"2024-01-02T03:04:05Z"}],"records":[{"key":"sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb","layers":[0,1]}],"selections":[{"key":"sha256:2e7d2c03a9507ae265ecf5b5356885a53393a2029d241394997265a1a25aefc6","content":"sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"}],"mounts":[{"name":"cache mount /x","layer":2,"mode":448,"uid":5,"gid":6}]}'
-KNOWN = Remembered(records={A: (BASE, MADE), B: (BASE,)}, selections={C: A}, mounts=(MOUNT,))
+KNOWN = Remembered(records={A: Layers([BASE, MADE]), B: Layers([BASE])}, selections={C: A}, mounts=(MOUNT,))
 
 
 def test_a_document_comes_back_as_it_was() -> None:
@@ -75,6 +75,6 @@ def test_what_is_no_document_is_refused(raw: bytes) -> None:
 
 
 def test_the_document_is_written_as_it_always_was() -> None:
-    made = BuiltLayer(str(B), str(C), 6, media.OCI_LAYER_GZIP, "2024-01-02T03:04:05.5Z", "2025-01-02T03:04:05Z")
-    known = Remembered(records={A: (BASE, made)}, selections={C: A}, mounts=(MOUNT,))
+    made = BuiltLayer(B, C, 6, media.OCI_LAYER_GZIP, "2024-01-02T03:04:05.5Z", "2025-01-02T03:04:05Z")
+    known = Remembered(records={A: Layers([BASE, made])}, selections={C: A}, mounts=(MOUNT,))
     assert known.to_json() == STORED

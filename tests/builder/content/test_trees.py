@@ -104,7 +104,7 @@ def layer_of(store, *members):
         for entry in members:
             archive.addfile(entry)
     blob = store.blobs.put(gzip.compress(buffer.getvalue(), mtime=0), media.OCI_LAYER_GZIP)
-    return BuiltLayer(str(Digest.of(buffer.getvalue())), str(blob.digest), blob.size, blob.media_type)
+    return BuiltLayer(Digest.of(buffer.getvalue()), blob.digest, blob.size, blob.media_type)
 
 
 def folder(name, **fields):

@@ -117,5 +117,5 @@ def archive(*times: int) -> bytes:
 def test_an_archive_is_as_old_as_its_newest_file(tmp_path: Path, content: bytes, time: int | None) -> None:
     store = open_store(tmp_path / "store")
     blob = store.blobs.put(content, "application/octet-stream")
-    assert newest(str(blob.digest), store) == time
+    assert newest(blob.digest, store) == time
     store.close()

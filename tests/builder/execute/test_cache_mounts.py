@@ -5,11 +5,11 @@ import pytest
 from pybuild.builder.execute.cache_mounts import cache_name, origin
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.store.cache import BuiltLayer
+from pybuild.builder.store.cache import BuiltLayer, Layers
 from tests.helpers.resolving import step_of
 
-A, B = (str(Digest.of(text)) for text in (b"a", b"b"))
-LAYERS = (BuiltLayer(A, B, 3, media.OCI_LAYER), BuiltLayer(B, A, 6, media.OCI_LAYER_GZIP))
+A, B = (Digest.of(text) for text in (b"a", b"b"))
+LAYERS = Layers([BuiltLayer(A, B, 3, media.OCI_LAYER), BuiltLayer(B, A, 6, media.OCI_LAYER_GZIP)])
 CHAIN = "sha256:51c0c8ace48498d6f5fee6b0592cc06f2da0f3cbe09c5a34a97dce85c3889676"
 
 
@@ -31,4 +31,4 @@ def test_name_of_a_cache_mount(mount: str, name: str) -> None:
 
 def test_a_beginning_without_layers() -> None:
     (found,) = step_of("RUN --mount=type=cache,target=/c,from=base true").op.mounts
-    assert origin(found, ()) == " from nothing /"
+    assert origin(found, Layers()) == " from nothing /"

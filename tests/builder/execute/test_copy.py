@@ -9,7 +9,6 @@ import pytest
 
 from pybuild.builder.errors import StepFailed
 from pybuild.builder.execute import execute
-from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.image import write_image
 from pybuild.builder.plan.keys import MEANING
 from pybuild.builder.plan.ops import Copy
@@ -33,9 +32,7 @@ def base_of(site, *members):
     """Make ``base`` an image of one layer with these members."""
     layer = layer_of(site.store, *members)
     config = tiny_config([b""])
-    config = type(config)(
-        architecture="amd64", os="linux", diff_ids=(Digest.parse(layer.diff_id),), history=config.history
-    )
+    config = type(config)(architecture="amd64", os="linux", diff_ids=(layer.diff_id,), history=config.history)
     image = write_image(site.store.blobs, config, (layer.descriptor,))
     site.store.layout.tag("docker.io/library/base:latest", image.descriptor)
 

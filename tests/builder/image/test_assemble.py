@@ -5,8 +5,9 @@ import pytest
 from pybuild.builder.image.assemble import assemble, timestamp
 from pybuild.builder.oci import media
 from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import History, ImageConfig
-from pybuild.builder.store.cache import BuiltLayer
+from pybuild.builder.store.cache import BuiltLayer, Layers
 
 CONFIG = ImageConfig(architecture="amd64", os="linux")
 T0, T1, T2, T3 = (f"2024-01-0{day}T00:00:00Z" for day in range(1, 5))
@@ -19,7 +20,9 @@ def blobs(tmp_path):
 
 
 def layer(number, created=""):
-    return BuiltLayer(f"sha256:{number:064x}", f"sha256:{number:064x}", 1, media.OCI_LAYER_GZIP, created)
+    return BuiltLayer(
+        Digest("sha256", f"{number:064x}"), Digest("sha256", f"{number:064x}"), 1, media.OCI_LAYER_GZIP, created
+    )
 
 
 def step(text, *, empty=False, created=""):
@@ -27,7 +30,7 @@ def step(text, *, empty=False, created=""):
 
 
 def assembled(blobs, history, layers, **options):
-    return assemble(replace(CONFIG, history=tuple(history)), tuple(layers), blobs, planned=PLANNED, **options)
+    return assemble(replace(CONFIG, history=tuple(history)), Layers(layers), blobs, planned=PLANNED, **options)
 
 
 def times(image):
@@ -49,8 +52,8 @@ def test_a_time_is_written_as_go_writes_it(nanoseconds, text):
 
 def test_layers_and_diff_ids_stand_in_order(blobs):
     image = assembled(blobs, [step("a"), step("b")], [layer(1), layer(2)])
-    assert [str(diff_id) for diff_id in image.config.diff_ids] == [layer(1).diff_id, layer(2).diff_id]
-    assert [str(found.digest) for found in image.manifest.layers] == [layer(1).digest, layer(2).digest]
+    assert list(image.config.diff_ids) == [layer(1).diff_id, layer(2).diff_id]
+    assert [found.digest for found in image.manifest.layers] == [layer(1).digest, layer(2).digest]
 
 
 def test_a_step_has_the_time_of_its_layer_and_settings_that_of_the_layer_before(blobs):

@@ -23,10 +23,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
 
 def built(image: Image, base: int) -> Layers:
     found = image_layers(image)
-    return (
-        *found[:base],
-        *(replace(layer, created=f"2020-01-0{n + 1}T00:00:00Z") for n, layer in enumerate(found[base:])),
-    )
+    made = (replace(layer, created=f"2020-01-0{n + 1}T00:00:00Z") for n, layer in enumerate(found[base:]))
+    return Layers((*found[:base], *made))
 
 
 def test_layers_above_the_base_become_one_with_a_line_of_its_own(store: Store) -> None:

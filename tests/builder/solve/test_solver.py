@@ -66,7 +66,7 @@ def test_the_end_of_a_step_reports_its_layer_whether_it_ran_or_was_cached(site):
     *_, last = site.solve()
     ends = [event.layer for event in site.events if isinstance(event, StepFinished) and event.layer]
     assert len(ran) == 3
-    assert ends == [LayerMade(digest=last.digest, diff_id=last.diff_id, size=last.size)]
+    assert ends == [LayerMade(digest=str(last.digest), diff_id=str(last.diff_id), size=last.size)]
     assert ends[0] in ran.values()
 
 

@@ -1,13 +1,17 @@
+from dataclasses import replace
+
 import pytest
 
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.store.cache import BuiltLayer, Cache
+from pybuild.builder.store.cache import BuiltLayer, Cache, Layers
 from pybuild.builder.store.database import Database
 
 A, B = Digest.of(b"a"), Digest.of(b"b")
-LAYERS = (
-    BuiltLayer("sha256:" + "1" * 64, "sha256:" + "2" * 64, 3, "t"),
-    BuiltLayer("sha256:" + "4" * 64, "sha256:" + "5" * 64, 6, "t", "2024-01-02T03:04:05Z"),
+LAYERS = Layers(
+    [
+        BuiltLayer(Digest("sha256", "1" * 64), Digest("sha256", "2" * 64), 3, "t"),
+        BuiltLayer(Digest("sha256", "4" * 64), Digest("sha256", "5" * 64), 6, "t", "2024-01-02T03:04:05Z"),
+    ]
 )
 
 
@@ -31,16 +35,13 @@ def test_a_miss_is_none(cache):
 
 def test_a_record_comes_back_with_all_its_layers(cache):
     cache.put_record(A, LAYERS)
-    cache.put_record(B, ())
+    cache.put_record(B, Layers())
     assert cache.record(A) == LAYERS
     assert cache.record(B) == ()
 
 
 def test_rows_are_written_as_they_always_were(cache, databases):
-    made = BuiltLayer(
-        f"sha256:{'4' * 64}", f"sha256:{'5' * 64}", 6, "t", "2024-01-02T03:04:05Z", "2025-01-02T03:04:05Z"
-    )
-    cache.put_record(A, (LAYERS[0], made))
+    cache.put_record(A, Layers([LAYERS[0], replace(LAYERS[1], made="2025-01-02T03:04:05Z")]))
     cache.put_selection(A, B)
     (record,) = databases[0].all("SELECT key, layers FROM records")
     assert record == (
@@ -63,7 +64,7 @@ def test_what_one_process_records_another_finds(cache, databases):
 
 def test_a_record_is_replaced_by_a_newer_one(cache):
     cache.put_record(A, LAYERS)
-    cache.put_record(A, LAYERS[:1])
+    cache.put_record(A, Layers(LAYERS[:1]))
     assert cache.record(A) == LAYERS[:1]
 
 
@@ -103,4 +104,4 @@ def test_everything_can_be_forgotten_at_once(cache):
 
 def test_a_layer_names_its_blob():
     descriptor = LAYERS[0].descriptor
-    assert (str(descriptor.digest), descriptor.size, descriptor.media_type) == (LAYERS[0].digest, 3, "t")
+    assert (descriptor.digest, descriptor.size, descriptor.media_type) == (LAYERS[0].digest, 3, "t")

@@ -3,11 +3,14 @@ import time
 import pytest
 
 from pybuild.builder.image.assemble import timestamp
+from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.ops import Copy, Pick, Run, Scratch
 from pybuild.builder.plan.plan import Plan, Vertex
 from pybuild.builder.request import Caches
-from pybuild.builder.store.cache import BuiltLayer
+from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.freshness import FirstTimes, is_young, to_run, unsettled
+
+A, B = Digest.of(b"a"), Digest.of(b"b")
 
 PLAN = Plan(
     vertices=(
@@ -42,11 +45,11 @@ def test_without_a_cache_everything_runs(tmp_path):
 
 
 def test_a_record_is_as_old_as_its_oldest_layer_of_a_step():
-    base = BuiltLayer("a", "b", 1, "t")
-    new, old = (BuiltLayer("a", "b", 1, "t", timestamp(time.time_ns() - age * 10**9)) for age in (10, 1000))
-    assert is_young((base, old), None)
-    assert is_young((base, new), 100)
-    assert not is_young((base, old, new), 100)
+    base = BuiltLayer(A, B, 1, "t")
+    new, old = (BuiltLayer(A, B, 1, "t", timestamp(time.time_ns() - age * 10**9)) for age in (10, 1000))
+    assert is_young(Layers([base, old]), None)
+    assert is_young(Layers([base, new]), 100)
+    assert not is_young(Layers([base, old, new]), 100)
 
 
 def test_the_first_who_asks_for_a_name_is_told_so():
@@ -57,6 +60,6 @@ def test_the_first_who_asks_for_a_name_is_told_so():
 def test_what_source_date_epoch_has_a_layer_say_is_not_its_age():
     new, old = (timestamp(time.time_ns() - age * 10**9) for age in (10, 1000))
     epoch = "2001-02-03T04:05:06Z"
-    assert is_young((BuiltLayer("a", "b", 1, "t", epoch, new),), 100)
-    assert not is_young((BuiltLayer("a", "b", 1, "t", epoch, old),), 100)
-    assert not is_young((BuiltLayer("a", "b", 1, "t", epoch),), 100)
+    assert is_young(Layers([BuiltLayer(A, B, 1, "t", epoch, new)]), 100)
+    assert not is_young(Layers([BuiltLayer(A, B, 1, "t", epoch, old)]), 100)
+    assert not is_young(Layers([BuiltLayer(A, B, 1, "t", epoch)]), 100)

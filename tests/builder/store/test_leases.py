@@ -216,4 +216,4 @@ def test_layers_are_claimed_by_a_lookup(store: Store, image: Image) -> None:
     with store.in_use():
         assert all(store.blobs.has(layer.descriptor) for layer in layers)
         with removing(locks_of(store)) as claimed:
-            assert claimed >= {layer.digest for layer in layers}
+            assert claimed >= {str(layer.digest) for layer in layers}

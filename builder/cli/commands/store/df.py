@@ -100,7 +100,7 @@ def _cache(opened: Store) -> _Usage:
     records = [layers for _, layers, _ in opened.cache.records()]
     size = _sizes(opened, set(opened.blobs.digests()) - gc.mark(opened).blobs)
     needed = _named_blobs(opened)
-    active = sum(all(Digest.parse(layer.digest) in needed for layer in layers) for layers in records)
+    active = sum(all(layer.digest in needed for layer in layers) for layers in records)
     return _Usage("Build Cache", (len(records), active), size, 0)
 
 

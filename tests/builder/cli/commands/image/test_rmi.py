@@ -1,5 +1,5 @@
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.store.cache import BuiltLayer
+from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.schema import VERSION
 from tests.builder.cli.conftest import BASE, Shop
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
@@ -23,8 +23,8 @@ def test_blobs_that_another_image_or_the_cache_needs_stay(shop: Shop) -> None:
     shop.run("rmi", "tiny:1")
     assert shop.run("inspect", "other:1").code == 0
     layer = other.manifest.layers[1]
-    record = BuiltLayer(str(other.config.diff_ids[1]), str(layer.digest), layer.size, layer.media_type)
-    shop.store.cache.put_record(Digest.of(b"key"), (record,))
+    record = BuiltLayer(other.config.diff_ids[1], layer.digest, layer.size, layer.media_type)
+    shop.store.cache.put_record(Digest.of(b"key"), Layers([record]))
     shop.run("rmi", "other:1")
     assert list(shop.store.blobs.digests()) == [layer.digest]
 

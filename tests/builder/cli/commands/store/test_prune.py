@@ -3,7 +3,7 @@ import io
 import pytest
 
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.store.cache import BuiltLayer
+from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.store import image_layers
 from tests.builder.cli.conftest import BASE, Shop
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
@@ -46,8 +46,8 @@ def test_snapshots_of_named_images_stay(shop: Shop) -> None:
 
 
 def test_a_record_without_its_blobs_is_dropped(shop: Shop) -> None:
-    lost = BuiltLayer(str(Digest.of(b"a")), str(Digest.of(b"b")), 1, "x")
-    shop.store.cache.put_record(Digest.of(b"key"), (lost,))
+    lost = BuiltLayer(Digest.of(b"a"), Digest.of(b"b"), 1, "x")
+    shop.store.cache.put_record(Digest.of(b"key"), Layers([lost]))
     assert "Deleted build cache records: 1" in shop.run("prune", "-f").lines
 
 
