@@ -5,7 +5,7 @@
 # make check   format, lint, types, imports and the fast tests; what to run before a commit
 # make mutants  takes out one defence after another and expects a test to fail; choices: make mutants MUTANTS="--help"
 # make fuzz    everything that reads what a user wrote, each reader for FUZZ seconds
-# make bench   the table of builder/README.md, beside Docker, Buildah and skopeo; make bench BENCH="--help" for choices
+# make bench   how builds, saves and loads compare, beside Docker, Buildah and skopeo; make bench BENCH="--help" for choices
 
 VENV = .venv
 BIN = $(VENV)/bin
