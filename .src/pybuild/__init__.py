@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached bu
     from pybuild import events as events
     from pybuild.builder.api.build import build as build
     from pybuild.builder.api.cancel import Cancel as Cancel
+    from pybuild.builder.api.registries import push as push
     from pybuild.builder.api.rootless import become_root as become_root
     from pybuild.builder.build import Outcome as Outcome
     from pybuild.builder.request import Request as Request
@@ -30,10 +31,11 @@ _MODULES = {
     "build": "pybuild.builder.api.build",
     "errors": "pybuild",
     "events": "pybuild",
+    "push": "pybuild.builder.api.registries",
 }
 """Where each public name is defined."""
 
-__all__ = ["Cancel", "Outcome", "Request", "Store", "become_root", "build", "errors", "events"]
+__all__ = ["Cancel", "Outcome", "Request", "Store", "become_root", "build", "errors", "events", "push"]
 
 
 def __getattr__(name: str) -> object:

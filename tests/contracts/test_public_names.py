@@ -8,7 +8,7 @@ import sys
 import pybuild
 from pybuild import errors, events
 
-PUBLIC = "Cancel Outcome Request Store become_root build errors events"
+PUBLIC = "Cancel Outcome Request Store become_root build errors events push"
 ERRORS = (
     "Cancelled DockerfileError HostError ImageError ImageNotFound PullFailed PushFailed PybuildError RequestError"
     " ResolveError SandboxUnavailable StepFailed StoreError"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.program import Program
+from tests.helpers.registry import FakeRegistry
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -35,6 +36,12 @@ def _example(language: str, word: str) -> str:
 
 def _run(command: list[str], folder: Path, shims: Path, *, place: Path = ROOT) -> str:
     """Run *command* in *place*, the checkout if not said otherwise, with a store below *folder*."""
+    result = _ended(command, folder, shims, place=place)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def _ended(command: list[str], folder: Path, shims: Path, *, place: Path) -> subprocess.CompletedProcess[str]:
     program = Program(store=folder / "store")
     environment = {
         **program.environment,
@@ -42,11 +49,9 @@ def _run(command: list[str], folder: Path, shims: Path, *, place: Path = ROOT) -
         "PYTHONPATH": os.fspath(ROOT / ".src"),
         "TMPDIR": os.fspath(folder),
     }
-    result = subprocess.run(
+    return subprocess.run(
         command, cwd=place, env=environment, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
 
 
 def test_first_build_of_the_readme_works_as_pasted(tmp_path: Path, shims: Path) -> None:
@@ -58,8 +63,25 @@ def test_library_example_of_the_readme_works(tmp_path: Path, shims: Path) -> Non
     shell = _example("sh", "pybuild import").replace("/tmp/first", os.fspath(tmp_path / "first"))
     _run(["sh", "-euc", shell], tmp_path, shims)
     (tmp_path / "Dockerfile").write_text("FROM base\nLABEL made=by-library\n")
-    printed = _run([sys.executable, "-c", _example("python", "pybuild")], tmp_path, shims, place=tmp_path)
-    assert re.search(r"^sha256:[0-9a-f]{64}\b", printed, re.MULTILINE)
+    with FakeRegistry() as registry:
+        example = [sys.executable, "-c", _example("python", "pybuild"), ".", f"{registry.name}/first:1"]
+        printed = _run(example, tmp_path, shims, place=tmp_path)
+        assert re.fullmatch(r"sha256:[0-9a-f]{64}\n", printed)
+        assert "/v2/first/manifests/1" in registry.paths("PUT")
+        (tmp_path / "Dockerfile").write_text("FROM base\nLABLE made=by-mistake\n")
+        wrong = _ended(example, tmp_path, shims, place=tmp_path)
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert "Dockerfile:2:1: unknown instruction" in wrong.stderr
+
+
+def test_library_example_of_the_readme_passes_the_strictest_type_check(tmp_path: Path) -> None:
+    example = tmp_path / "example.py"
+    example.write_text(_example("python", "pybuild"))
+    options = ["--strict", "--config-file=", f"--cache-dir={tmp_path / 'cache'}"]
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, example], cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_demo_builds_and_runs_its_image(tmp_path: Path, shims: Path) -> None:

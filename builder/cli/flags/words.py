@@ -59,7 +59,7 @@ def _beginning(incomplete: str, words: Iterable[str]) -> list[CompletionItem]:
 
 
 def _names(ctx: click.Context) -> list[str]:
-    from pybuild.builder.cli.catalog import familiar
+    from pybuild.builder.image.catalog import familiar
     from pybuild.builder.oci.errors import OciError
     from pybuild.builder.oci.layout import Layout
     from pybuild.builder.store.directory import default_root

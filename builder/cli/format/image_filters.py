@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 
 import click
 
-from pybuild.builder.cli.catalog import Listed, familiar, find
 from pybuild.builder.errors import RequestError
+from pybuild.builder.image.catalog import Listed, familiar, find
 from pybuild.builder.store.store import Store
 from pybuild.grammar.golang import parse_bool, parse_duration
 

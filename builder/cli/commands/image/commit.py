@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from pybuild.builder.cli.catalog import find_image
 from pybuild.builder.cli.flags.build import compression as parse_compression
 from pybuild.builder.cli.flags.build import source_date_epoch
 from pybuild.builder.cli.flags.naming import name_image, platform_option
@@ -17,6 +16,7 @@ from pybuild.builder.cli.tools import Command, binary_stdin, root_option, say, s
 from pybuild.builder.edit.difference import difference, unpacked_archive, with_difference
 from pybuild.builder.edit.documents import Documents
 from pybuild.builder.image.assemble import timestamp
+from pybuild.builder.image.catalog import find_image
 from pybuild.builder.image.names import full_names
 from pybuild.builder.oci.image import Image
 from pybuild.builder.outputs.files import replace_file

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from pybuild.builder.cli.catalog import find_image
 from pybuild.builder.cli.commands.image.images import short_id
 from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.flags.naming import platform_option
@@ -19,6 +18,7 @@ from pybuild.builder.display.units import human_size
 from pybuild.builder.edit.compare import LayerSets, Setting, layers, settings
 from pybuild.builder.edit.compare_trees import FileChange, Node, tree_differences
 from pybuild.builder.edit.documents import Documents
+from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.image import Image
 from pybuild.builder.platforms import parse_platform
 from pybuild.builder.store.store import Store

@@ -2,13 +2,13 @@
 
 import click
 
-from pybuild.builder.cli.catalog import find_image
 from pybuild.builder.cli.flags.build import compression as parse_compression
 from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_option
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.edit.documents import Documents
 from pybuild.builder.edit.flatten import flattened, write_tree
+from pybuild.builder.image.catalog import find_image
 from pybuild.builder.image.names import full_names
 from pybuild.builder.platforms import parse_platform
 

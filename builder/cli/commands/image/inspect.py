@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from pybuild.builder.cli.catalog import Listed, catalog, content_size, familiar, find
 from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.listing import parsed, rendered
 from pybuild.builder.cli.format.template_functions import NO_LIST, NO_MAP, NO_POINTER, Loose, Typed, as_json
 from pybuild.builder.cli.tools import Command, root_option, say, store, warn
+from pybuild.builder.image.catalog import Listed, catalog, content_size, familiar, find
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.model import Platform
 from pybuild.builder.oci.present import choose_present

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from pybuild.builder.cli.catalog import familiar
 from pybuild.builder.cli.flags.naming import loading
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.tools import Command, binary_stdin, root_option, say, store
+from pybuild.builder.image.catalog import familiar
 from pybuild.builder.oci.archive.load import Loaded, load, load_files
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.oci.image import read_image

@@ -9,7 +9,6 @@ from typing import Any, BinaryIO
 
 import click
 
-from pybuild.builder.cli.catalog import find_image
 from pybuild.builder.cli.flags.build import compression as parse_compression
 from pybuild.builder.cli.flags.build import source_date_epoch
 from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_option
@@ -19,6 +18,7 @@ from pybuild.builder.edit.archive_layer import store_archive
 from pybuild.builder.edit.documents import Documents, layer_members
 from pybuild.builder.edit.settings import Settings, configured, edited
 from pybuild.builder.image.assemble import timestamp
+from pybuild.builder.image.catalog import find_image
 from pybuild.builder.image.names import full_names
 from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.oci.model import ImageConfig

@@ -4,11 +4,11 @@ import sys
 
 import click
 
-from pybuild.builder.cli.catalog import Listed, catalog, familiar
 from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.format.image_filters import prune_filter
 from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.display.units import human_size
+from pybuild.builder.image.catalog import Listed, catalog, familiar
 from pybuild.builder.prune import gc
 from pybuild.builder.store.store import Store
 

@@ -2,13 +2,13 @@
 
 import click
 
-from pybuild.builder.cli.catalog import Listed, find
 from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_option
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.edit.documents import Documents
 from pybuild.builder.edit.rebase import BASE_NAME, Base, rebased, recorded_base
 from pybuild.builder.errors import RequestError
+from pybuild.builder.image.catalog import Listed, find
 from pybuild.builder.image.names import full_names
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.model import Platform

@@ -2,11 +2,11 @@
 
 import click
 
-from pybuild.builder.cli.catalog import Listed, catalog, familiar, find
 from pybuild.builder.cli.failures import FAILED, describe
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.errors import RequestError
+from pybuild.builder.image.catalog import Listed, catalog, familiar, find
 from pybuild.builder.oci.errors import ImageNotFound, OciError
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.oci.model import Platform

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from pybuild.builder.cli.catalog import find_image
 from pybuild.builder.cli.failures import Failure, Told, describe
 from pybuild.builder.cli.flags.build import hosts, variables
 from pybuild.builder.cli.flags.host import mount_target, volume
@@ -18,6 +17,7 @@ from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import Command, root_option, store
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.execute.foreign import need_emulator
+from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.oci.image import Image
 from pybuild.builder.platforms import platform_of, wanted_platform

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from pybuild.builder.cli.catalog import Listed, catalog, familiar, find
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import Command, root_option, store, warn
+from pybuild.builder.image.catalog import Listed, catalog, familiar, find
 from pybuild.builder.oci.archive.save import Named, save
 from pybuild.builder.oci.image import choose_manifest
 from pybuild.builder.oci.model import Descriptor, Platform

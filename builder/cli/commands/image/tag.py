@@ -2,10 +2,10 @@
 
 import click
 
-from pybuild.builder.cli.catalog import find
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import Command, root_option, store
 from pybuild.builder.errors import RequestError
+from pybuild.builder.image.catalog import find
 from pybuild.builder.image.names import full_names
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import click
 
-from pybuild.builder.cli.catalog import find
 from pybuild.builder.cli.commands.manifest.inspect import elsewhere, remote_document
 from pybuild.builder.cli.tools import Command, root_option, say, store, warn
 from pybuild.builder.errors import RequestError
+from pybuild.builder.image.catalog import find
 from pybuild.builder.image.names import full_names
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from pybuild.builder.cli.catalog import find
 from pybuild.builder.cli.flags.access import access_options
 from pybuild.builder.cli.tools import Command, put, root_option, say, store
 from pybuild.builder.errors import PullFailed
+from pybuild.builder.image.catalog import find
 from pybuild.builder.oci import media
 from pybuild.builder.oci.errors import ImageNotFound, OciError
 from pybuild.builder.oci.image import children

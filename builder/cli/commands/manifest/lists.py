@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import click
 
-from pybuild.builder.cli.catalog import familiar, find
 from pybuild.builder.cli.commands.manifest.entries import index_of, meant
 from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.errors import RequestError
+from pybuild.builder.image.catalog import familiar, find
 from pybuild.builder.image.names import full_names
 from pybuild.builder.oci.errors import ImageNotFound
 from pybuild.builder.prune import gc

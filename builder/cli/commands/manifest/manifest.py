@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from pybuild.builder.cli.catalog import find
 from pybuild.builder.cli.commands.manifest.entries import annotate, pairs
 from pybuild.builder.cli.commands.manifest.inspect import elsewhere, inspect
 from pybuild.builder.cli.commands.manifest.lists import exists, remove, rm
@@ -14,6 +13,7 @@ from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.format.transfer import Meter
 from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.errors import RequestError
+from pybuild.builder.image.catalog import find
 from pybuild.builder.image.names import full_names
 from pybuild.builder.oci import media
 from pybuild.builder.oci.errors import ImageNotFound

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import click
 
-from pybuild.builder.cli.catalog import familiar
 from pybuild.builder.cli.flags.access import access_options
 from pybuild.builder.cli.flags.silent import RETRY, TRUST, taken
 from pybuild.builder.cli.format.transfer import Meter, short
 from pybuild.builder.cli.tools import Command, is_written, root_option, say, store, warn
 from pybuild.builder.errors import PullFailed, RequestError
+from pybuild.builder.image.catalog import familiar
 from pybuild.builder.oci.errors import ImageNotFound, OciError
 from pybuild.builder.oci.model import Descriptor, Platform
 from pybuild.builder.oci.registry.access import Access

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from pybuild.builder.cli.catalog import find
 from pybuild.builder.cli.flags.access import access_options
 from pybuild.builder.cli.flags.push_form import PushForm, form_options
 from pybuild.builder.cli.flags.silent import RETRY, TRUST, taken
@@ -15,6 +14,7 @@ from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.transfer import Meter, short
 from pybuild.builder.cli.tools import Command, root_option, say, store, warn
 from pybuild.builder.errors import RequestError
+from pybuild.builder.image.catalog import find
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import ImageNotFound
 from pybuild.builder.oci.image import choose_manifest

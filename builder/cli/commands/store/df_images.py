@@ -2,10 +2,10 @@
 
 from collections import Counter
 
-from pybuild.builder.cli.catalog import catalog
 from pybuild.builder.cli.commands.image.images import image_row
 from pybuild.builder.cli.format.listing import Row
 from pybuild.builder.display.units import human_size
+from pybuild.builder.image.catalog import catalog
 from pybuild.builder.oci.present import present_sizes
 from pybuild.builder.store.store import Store
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from pybuild.builder.cli.catalog import content_size
 from pybuild.builder.cli.commands.image.images import ago
 from pybuild.builder.display.units import human_size
+from pybuild.builder.image.catalog import content_size
 from pybuild.builder.oci.image import Image, write_image
 from pybuild.builder.oci.model import Platform
 from tests.builder.cli.conftest import Shop

@@ -1,6 +1,6 @@
 import pytest
 
-from pybuild.builder.cli.catalog import by_digest, catalog, familiar, find, find_image
+from pybuild.builder.image.catalog import by_digest, catalog, familiar, find, find_image
 from pybuild.builder.oci.errors import ImageNotFound
 from tests.builder.cli.conftest import Shop
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
