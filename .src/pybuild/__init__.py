@@ -1,7 +1,7 @@
 """Build container images from Dockerfiles, and handle them: the one import of a program that embeds pybuild.
 
     with pybuild.Store.open() as store:
-        outcome = pybuild.build(pybuild.Request(context=Path("."), tags=("app",)), store)
+        outcome = pybuild.build(pybuild.Request.of(context=Path("."), tags=("app",)), store)
 
 What `__all__` lists is public, with what `pybuild.errors` and `pybuild.events` list; everything else may change at any
 time. Functions block, print nothing, keep no global state and may be called from several threads. What they raise for

@@ -39,8 +39,7 @@ def test_every_error_has_the_one_root() -> None:
 def test_help_shows_the_public_names_with_their_arguments() -> None:
     text = pydoc.plain(pydoc.render_doc(pybuild))
     assert "build(request: " in text
-    assert "Request(*, context: " in text
-    assert "tags: tuple[str, ...] = ()" in text
+    assert "Request(*, files: " in text
 
 
 def test_importing_the_package_loads_nothing_more() -> None:

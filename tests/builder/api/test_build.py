@@ -42,7 +42,7 @@ def cancelling(cancel: pybuild.Cancel, seen: list[events.Event]) -> Callable[[ev
 
 def test_a_build_reports_its_plan_and_returns_its_image(store: pybuild.Store, context: Path) -> None:
     seen: list[events.Event] = []
-    outcome = pybuild.build(pybuild.Request(context=context, tags=("app",)), store, seen.append)
+    outcome = pybuild.build(pybuild.Request.of(context=context, tags=("app",)), store, seen.append)
     assert outcome.names == ("docker.io/library/app:latest",)
     plan = next(event for event in seen if isinstance(event, events.StepsPlanned))
     started = [event for event in seen if isinstance(event, events.StepStarted)]
@@ -57,7 +57,7 @@ def test_a_build_reports_its_plan_and_returns_its_image(store: pybuild.Store, co
 
 def test_cancelling_ends_the_build_and_nothing_is_named(store: pybuild.Store, context: Path) -> None:
     cancel, seen = pybuild.Cancel(), list[events.Event]()
-    request = pybuild.Request(context=context, tags=("app",))
+    request = pybuild.Request.of(context=context, tags=("app",))
     with pytest.raises(errors.Cancelled):
         pybuild.build(request, store, cancelling(cancel, seen), cancel=cancel)
     assert not any("COPY b" in event.name for event in seen if isinstance(event, events.StepStarted))
@@ -68,19 +68,19 @@ def test_cancelling_ends_the_build_and_nothing_is_named(store: pybuild.Store, co
 def test_a_mistake_is_located(store: pybuild.Store, context: Path) -> None:
     (context / "Dockerfile").write_text("FROM scratch\nCOPY missing /\n")
     with pytest.raises(errors.PybuildError, match="missing") as caught:
-        pybuild.build(pybuild.Request(context=context), store)
+        pybuild.build(pybuild.Request.of(context=context), store)
     assert caught.value.location.startswith("Dockerfile:2")
     (context / "Dockerfile").write_text("FROM scratch\nCPOY a /\n")
     with pytest.raises(errors.DockerfileError, match="CPOY") as wrong:
-        pybuild.build(pybuild.Request(context=context), store)
+        pybuild.build(pybuild.Request.of(context=context), store)
     assert wrong.value.location == "Dockerfile:2:1"
 
 
 def test_a_closed_store_is_refused(tmp_path: Path, context: Path) -> None:
     with pybuild.Store.open(tmp_path / "other") as store:
-        pybuild.build(pybuild.Request(context=context), store)
+        pybuild.build(pybuild.Request.of(context=context), store)
     with pytest.raises(errors.StoreError, match="is closed"):
-        pybuild.build(pybuild.Request(context=context), store)
+        pybuild.build(pybuild.Request.of(context=context), store)
     with pytest.raises(errors.StoreError, match="is closed"), store:
         pytest.fail("it was entered")
     with pytest.raises(errors.StoreError, match="is closed"):
@@ -92,5 +92,5 @@ def test_an_ordinary_user_is_told_of_the_one_call(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
     with pytest.raises(errors.SandboxUnavailable, match="user namespace") as caught:
-        pybuild.build(pybuild.Request(context=context), store)
+        pybuild.build(pybuild.Request.of(context=context), store)
     assert "become_root()" in caught.value.hint
