@@ -82,7 +82,7 @@ def last_steps(request: Request) -> int:
     """Return how many steps of the builder's own follow those of the plan: images and caches that are written."""
     result, caches = request.result, request.caches.cache_to
     archives = result.targets and any(output.together for output in result.outputs)
-    return (len(result.targets) or 1) + bool(archives) + sum(spec.type != "inline" for spec in caches)
+    return (len(result.targets) or 1) + bool(archives) + sum(not spec.inline for spec in caches)
 
 
 def assemble_all(plans: Plans, solved: tuple[Solved, ...], request: Request, store: Store) -> tuple[PlatformImage, ...]:

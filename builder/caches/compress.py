@@ -3,28 +3,28 @@
 from dataclasses import replace
 
 from pybuild.builder.caches.document import Remembered
+from pybuild.builder.caches.places import Writing
 from pybuild.builder.oci import media
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.convert import recompress
 from pybuild.builder.oci.streams.compression import check_level
-from pybuild.builder.request import CacheSpec
 from pybuild.builder.store.cache import BuiltLayer, Layers
 
 
-def compressed(remembered: Remembered, spec: CacheSpec, blobs: BlobStore) -> Remembered:
-    """Return *remembered* with its layers as *spec* wants them, which are put into *blobs*.
+def compressed(remembered: Remembered, writing: Writing, blobs: BlobStore) -> Remembered:
+    """Return *remembered* with its layers as *writing* wants them, which are put into *blobs*.
 
     Layers that are compressed in this way already stay as they are, unless ``force-compression=true``.
     Raises OciError and OSError.
     """
-    algorithm = spec.option("compression")
-    if not algorithm:
+    if writing.compression is None:
         return remembered
-    level = check_level(algorithm, int(spec.option("compression-level")) if spec.option("compression-level") else None)
+    algorithm = writing.compression.algorithm
+    level = check_level(algorithm, writing.compression.level)
     done = {}
 
     def one(layer: BuiltLayer) -> BuiltLayer:
-        if media.layer_compression(layer.media_type) == algorithm and not spec.flag("force-compression"):
+        if media.layer_compression(layer.media_type) == algorithm and not writing.force_compression:
             return layer
         if layer.digest not in done:
             done[layer.digest] = recompress(blobs, layer.descriptor, algorithm, level)

@@ -6,16 +6,15 @@ from dataclasses import replace
 from pybuild.builder.caches.compress import compressed
 from pybuild.builder.caches.document import Mount, Remembered
 from pybuild.builder.caches.gather import gather
-from pybuild.builder.caches.places import place_of
+from pybuild.builder.caches.places import GhaCache, KeptCache, Writing, kept, place_of
 from pybuild.builder.errors import BuildError, reason
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.plan.finished import Finished
 from pybuild.builder.progress import Warned
 from pybuild.builder.reporter import Reporter
-from pybuild.builder.request import Caches, CacheSpec
+from pybuild.builder.request import Caches
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
-from pybuild.grammar.golang import parse_bool
 
 _AT_ONCE = 4
 
@@ -26,24 +25,23 @@ def export(finished: Finished, caches: Caches, store: Store, reporter: Reporter)
     Raises:
         BuildError: one could not be written, and ``ignore-error`` is not set for it. The image is in the store.
     """
-    work = [(spec, _remembered(spec, finished, store, reporter)) for spec in _active(caches, reporter)]
+    work = [(spec, _remembered(spec.writing, finished, store, reporter)) for spec in _active(caches, reporter)]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         for end in [pool.submit(_keep, *item, store, reporter) for item in work]:
             end.result()
 
 
-def _active(caches: Caches, reporter: Reporter) -> list[CacheSpec]:
+def _active(caches: Caches, reporter: Reporter) -> list[KeptCache]:
     """Return what is to be written now: not what goes into the image, and as with buildx no `gha` outside of a job."""
     active = []
-    for spec in caches.cache_to:
-        if spec.type == "gha":
+    for spec in kept(caches.cache_to):
+        if isinstance(spec, GhaCache):
             from pybuild.builder.caches.gha import access_of
 
             if access_of(spec) is None:
                 reporter.progress(Warned(message="type=gha: no cache is written: this is no job of GitHub Actions"))
                 continue
-        if spec.type != "inline":
-            active.append(spec)
+        active.append(spec)
     return active
 
 
@@ -52,7 +50,7 @@ def inline(finished: Finished, caches: Caches, store: Store) -> str:
 
     Of a build for several platforms *finished* has one target, that of this image.
     """
-    if not any(spec.type == "inline" for spec in caches.cache_to):
+    if not any(spec.inline for spec in caches.cache_to):
         return ""
     remembered = gather(finished, store, everything=False)
     # The same image must come out whenever it is made: nothing in it says more than SOURCE_DATE_EPOCH.
@@ -60,33 +58,27 @@ def inline(finished: Finished, caches: Caches, store: Store) -> str:
     return replace(remembered, records=records).to_json().decode()
 
 
-def _remembered(spec: CacheSpec, finished: Finished, store: Store, reporter: Reporter) -> Remembered:
+def _remembered(writing: Writing, finished: Finished, store: Store, reporter: Reporter) -> Remembered:
     mounts: tuple[Mount, ...] = ()
-    wanted = spec.option("mounts")
-    try:
-        ids, some = frozenset[str](), wanted != "" and parse_bool(wanted)
-    except ValueError:
-        # Not a boolean, so it names the mounts.
-        ids, some = frozenset(wanted.split(";")), True
-    if some:
+    if writing.all_mounts or writing.mounts:
         from pybuild.builder.caches.mounts import mount_names, packed
 
-        names = mount_names(finished, store, lambda name: not ids or name in ids)
+        names = mount_names(finished, store, lambda name: writing.all_mounts or name in writing.mounts)
         with reporter.step(f"packing {len(names)} cache mounts"):
             mounts = tuple(packed(names, store, lambda text: reporter.progress(Warned(message=text))))
-    return gather(finished, store, everything=spec.option("mode") == "max", mounts=mounts)
+    return gather(finished, store, everything=writing.everything, mounts=mounts)
 
 
-def _keep(spec: CacheSpec, remembered: Remembered, store: Store, reporter: Reporter) -> None:
+def _keep(spec: KeptCache, remembered: Remembered, store: Store, reporter: Reporter) -> None:
     place = place_of(spec)
     step = reporter.begin(f"exporting cache to {place.name}")
     try:
-        place.keep(compressed(remembered, spec, store.blobs), store, step.status)
+        place.keep(compressed(remembered, spec.writing, store.blobs), store, step.status)
     except (OciError, OSError) as error:
         step.fail(error)
         why = reason(error).removeprefix(f"{place.name}: ")
         text = f"failed to export cache to {place.name}: {why}"
-        if not spec.flag("ignore-error"):
+        if not spec.writing.ignore_error:
             raise BuildError(text, hint=getattr(error, "hint", "")) from error
         reporter.progress(Warned(message=text))
         return

@@ -19,17 +19,14 @@ from typing import Any
 
 from pybuild.builder.caches.document import DOCUMENT_LIMIT, Remembered
 from pybuild.builder.caches.gha_service import AlreadyThere, Content, Entry, Service, ServiceV1, ServiceV2, Wire
-from pybuild.builder.caches.places import Status, Tell, telling, untold
+from pybuild.builder.caches.places import GhaCache, Status, Tell, telling, untold
 from pybuild.builder.oci.errors import ImageNotFound, OciError, SizeMismatch
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.registry.wire.retry import Retry
 from pybuild.builder.options import is_true
-from pybuild.builder.request import CacheSpec
 from pybuild.builder.store.store import Store
-from pybuild.grammar.golang import parse_duration
 
 _AT_ONCE = 4
-_TIMEOUT = "10m"
 _WRITE = 2
 
 
@@ -42,16 +39,15 @@ class Access:
     token: str = field(repr=False)
 
 
-def access_of(spec: CacheSpec, env: Mapping[str, str] = os.environ) -> Access | None:
+def access_of(spec: GhaCache, env: Mapping[str, str] = os.environ) -> Access | None:
     """Return how the service is reached by *spec* and the environment of the job; None outside of one."""
-    token = spec.option("token") or env.get("ACTIONS_RUNTIME_TOKEN", "")
-    new = spec.option("url_v2") or env.get("ACTIONS_RESULTS_URL", "")
-    old = spec.option("url") or env.get("ACTIONS_CACHE_URL", "")
-    wanted = spec.option("version")
-    if not wanted and not spec.option("url_v2"):
-        prefers_new = is_true(env.get("ACTIONS_CACHE_SERVICE_V2", "")) and not spec.option("url")
-        wanted = "2" if prefers_new or not old else "1"
-    version = 1 if wanted == "1" else 2
+    token = spec.token or env.get("ACTIONS_RUNTIME_TOKEN", "")
+    new = spec.url_v2 or env.get("ACTIONS_RESULTS_URL", "")
+    old = spec.url or env.get("ACTIONS_CACHE_URL", "")
+    version = spec.version or 2
+    if spec.version is None and not spec.url_v2:
+        prefers_new = is_true(env.get("ACTIONS_CACHE_SERVICE_V2", "")) and not spec.url
+        version = 2 if prefers_new or not old else 1
     url = old if version == 1 else new
     return Access(version=version, url=url, token=token) if url and token else None
 
@@ -59,10 +55,10 @@ def access_of(spec: CacheSpec, env: Mapping[str, str] = os.environ) -> Access | 
 class GhaPlace:
     """The cache of one ``scope=``, within what the token of the job may see."""
 
-    def __init__(self, spec: CacheSpec, env: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, spec: GhaCache, env: Mapping[str, str] = os.environ) -> None:
         self._access = access_of(spec, env)
-        self._scope = spec.option("scope") or "pybuild"
-        self._seconds = parse_duration(spec.option("timeout") or _TIMEOUT) / 1e9
+        self._scope = spec.scope
+        self._seconds = spec.timeout
         self.name = f"GitHub Actions Cache, scope {self._scope}"
 
     def load(self, store: Store, tell: Tell = untold) -> Remembered:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pybuild.builder.caches.document import Mount, Remembered
-from pybuild.builder.caches.places import Place, place_of
+from pybuild.builder.caches.places import Place, kept, place_of
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import DigestMismatch, OciError
@@ -29,7 +29,7 @@ _AT_ONCE = 4
 @contextmanager
 def imported(caches: Caches, store: Store, reporter: Reporter) -> Iterator[None]:
     """Let the cache ask those of ``--cache-from``, in their order, as long as the block runs."""
-    places = [place_of(spec) for spec in caches.cache_from]
+    places = [place_of(spec) for spec in kept(caches.cache_from)]
     store.cache.elsewhere = Imported(places, store, reporter)
     try:
         yield

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 
 from pybuild.builder.caches.document import CONFIG_TYPE, DOCUMENT_LIMIT, Remembered
-from pybuild.builder.caches.places import Status, Tell, read_caches, telling, untold, write_manifest
+from pybuild.builder.caches.manifest import read_caches, write_manifest
+from pybuild.builder.caches.places import RegistryCache, Status, Tell, telling, untold
 from pybuild.builder.oci import media
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.registry.registry import Registry, open_registry
 from pybuild.builder.oci.registry.transfer.push import PushOptions
-from pybuild.builder.request import CacheSpec
 from pybuild.builder.sources.registry_access import access_of
 from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import DEFAULT_TAG, parse_reference
@@ -19,10 +19,10 @@ _READ = {CONFIG_TYPE} | media.CONFIGS
 class RegistryPlace:
     """A tag of a repository."""
 
-    def __init__(self, spec: CacheSpec) -> None:
-        self.name = spec.option("ref")
+    def __init__(self, spec: RegistryCache) -> None:
+        self.name = spec.ref
         self._reference = parse_reference(self.name)
-        self._insecure = spec.flag("registry.insecure")
+        self._insecure = spec.insecure
 
     def load(self, store: Store, tell: Tell = untold) -> Remembered:
         """Bring the documents of the cache."""

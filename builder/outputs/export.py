@@ -24,7 +24,7 @@ class Exported:
 
 def check_forms(request: Request) -> None:
     """Raise RequestError for a form that cannot hold what the build is to write."""
-    if request.result.squash and any(spec.type == "inline" for spec in request.caches.cache_to):
+    if request.result.squash and any(spec.inline for spec in request.caches.cache_to):
         raise RequestError("--squash does not go with --cache-to type=inline", hint="use type=registry or type=local")
     for output in request.result.outputs:
         _check_emptied(output.emptied, request.files.context)

@@ -14,7 +14,6 @@ NETWORKS = ("default", "none", "host")
 PULL_POLICIES = ("always", "missing", "never", "newer")
 ENTITLEMENTS = ("network.host", "security.insecure")
 ANNOTATION_KINDS = ("manifest", "index", "manifest-descriptor", "index-descriptor")
-_CACHE_TYPES = ("local", "registry", "gha", "inline")
 
 
 def types(value: Any) -> None:
@@ -97,12 +96,6 @@ def squash(mode: str) -> None:
     """Check what is made one layer."""
     if mode not in {"", "new", "all"}:
         raise RequestError(f"invalid squash {mode!r}", hint="use new or all")
-
-
-def cache_type(name: str) -> None:
-    """Check the type of a cache that is asked or written."""
-    if name not in _CACHE_TYPES:
-        raise RequestError(f"cache type {name!r} is not supported", hint=f"use one of {', '.join(_CACHE_TYPES)}")
 
 
 def annotation_kind(name: str) -> None:

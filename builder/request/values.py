@@ -139,27 +139,13 @@ class Volume:
         checks.mount_target(self.target)
 
 
-@frozen
 class CacheSpec:
-    """One ``--cache-from`` or ``--cache-to``: *type* is local, registry, gha or inline, the options are as written."""
+    """One ``--cache-from`` or ``--cache-to``. `builder.caches.places` has the class of each kind."""
 
-    type: str
-    options: tuple[tuple[str, str], ...] = ()
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        checks.types(self)
-        checks.cache_type(self.type)
-
-    def option(self, key: str) -> str:
-        """Return the value of an option, "" when it is not given."""
-        return dict(self.options).get(key, "")
-
-    def flag(self, key: str) -> bool:
-        """Tell whether an option is switched on."""
-        from pybuild.grammar.golang import parse_bool
-
-        text = self.option(key)
-        return text != "" and parse_bool(text)
+    inline: ClassVar[bool] = False
+    """Whether it is written into the config of the image."""
 
 
 @frozen

@@ -8,7 +8,7 @@ from pybuild.builder.cli.flags.proxy_config import proxy_arguments
 from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.epoch_value import EPOCH, seconds_of
 from pybuild.builder.request import Compression
-from pybuild.grammar.golang import parse_bool
+from pybuild.grammar.golang import parse_bool, parse_duration
 
 _LEVELS = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
 _MULTI = "BUILDKIT_MULTI_PLATFORM"
@@ -170,3 +170,14 @@ def checked_compression(algorithm: str, level: str | None) -> Compression:
     if not (level.isascii() and level.isdigit()) or int(level) not in _LEVELS[algorithm]:
         raise RequestError(f"invalid compression level {level!r} for {algorithm}")
     return Compression(algorithm=algorithm, level=int(level))
+
+
+def duration(flag: str, text: str) -> float:
+    """Return the seconds of a duration in Go's notation."""
+    try:
+        seconds = parse_duration(text) / 1e9
+    except ValueError as error:
+        raise RequestError(f"{flag}: {error}", hint="write it as 24h or 1h30m") from error
+    if seconds < 0:
+        raise RequestError(f"{flag}: a duration cannot be negative")
+    return seconds

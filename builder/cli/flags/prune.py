@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from pybuild.builder.cli.flags.cache import duration
+from pybuild.builder.cli.flags.build import duration
 from pybuild.builder.errors import RequestError
 from pybuild.builder.prune.eviction import CACHE_MOUNT, REGULAR, Policy
 from pybuild.grammar.golang import parse_size

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,17 +11,17 @@ from pybuild.builder.caches import gha_service
 from pybuild.builder.caches.document import Remembered
 from pybuild.builder.caches.gha import Access, GhaPlace, access_of, branches
 from pybuild.builder.caches.gha_service import AlreadyThere, Content, ServiceV1, ServiceV2, Wire
+from pybuild.builder.caches.places import GhaCache
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import OciError, RegistryDenied, RegistryError
 from pybuild.builder.oci.registry.wire.retry import Retry
-from pybuild.builder.request import CacheSpec
 from pybuild.builder.store.cache import BuiltLayer
 from pybuild.builder.store.store import Store, image_layers, open_store
 from tests.helpers.gha_server import GhaServer, token
 from tests.helpers.images import tiny_image
 
 KEY = Digest.of(b"key")
-SPEC = CacheSpec(type="gha")
+SPEC = GhaCache()
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def made(store: Store, content: bytes = b"content") -> BuiltLayer:
     return BuiltLayer(layer.diff_id, layer.digest, layer.size, layer.media_type, "2024-01-02T03:04:05Z")
 
 
-def place(server: GhaServer, version: int, *scopes: tuple[str, int], spec: CacheSpec = SPEC) -> GhaPlace:
+def place(server: GhaServer, version: int, *scopes: tuple[str, int], spec: GhaCache = SPEC) -> GhaPlace:
     return GhaPlace(spec, dict(server.environment(version, *scopes)))
 
 
@@ -119,7 +120,7 @@ def test_a_branch_reads_what_its_base_has_and_its_own_counts_first(
 
 def test_scopes_do_not_see_each_other(server: GhaServer, store: Store, other: Store) -> None:
     place(server, 2).keep(Remembered(records={KEY: (made(store),)}), store, silent)
-    elsewhere = CacheSpec(type="gha", options=(("scope", "pybuild-2"),))
+    elsewhere = GhaCache(scope="pybuild-2")
     with pytest.raises(OciError, match="no cache of this scope yet"):
         place(server, 2, spec=elsewhere).load(other)
 
@@ -171,7 +172,7 @@ def test_an_entry_is_written_once(server: GhaServer, tmp_path: Path) -> None:
 
 
 def test_no_more_is_done_when_the_time_is_over(server: GhaServer, store: Store) -> None:
-    spec = CacheSpec(type="gha", options=(("timeout", "0s"),))
+    spec = GhaCache(timeout=0.0)
     with pytest.raises(OciError, match="longer than 0 seconds"):
         place(server, 2, spec=spec).keep(Remembered(records={KEY: (made(store),)}), store, silent)
     assert server.requests == []
@@ -209,18 +210,17 @@ NEW, OLD, WHO = "ACTIONS_RESULTS_URL", "ACTIONS_CACHE_URL", ("ACTIONS_RUNTIME_TO
         ({}, {NEW: "n", OLD: "o", WHO[0]: "t"}, (1, "o")),
         ({}, {NEW: "n", OLD: "o", WHO[0]: "t", "ACTIONS_CACHE_SERVICE_V2": "True"}, (2, "n")),
         ({}, {NEW: "n", OLD: "o", WHO[0]: "t", "ACTIONS_CACHE_SERVICE_V2": "maybe"}, (1, "o")),
-        ({"version": "1"}, {NEW: "n", OLD: "o", WHO[0]: "t", "ACTIONS_CACHE_SERVICE_V2": "1"}, (1, "o")),
-        ({"version": "2"}, {NEW: "n", OLD: "o", WHO[0]: "t"}, (2, "n")),
+        ({"version": 1}, {NEW: "n", OLD: "o", WHO[0]: "t", "ACTIONS_CACHE_SERVICE_V2": "1"}, (1, "o")),
+        ({"version": 2}, {NEW: "n", OLD: "o", WHO[0]: "t"}, (2, "n")),
         ({"url": "u", "token": "t"}, {NEW: "n", "ACTIONS_CACHE_SERVICE_V2": "1"}, (1, "u")),
         ({"url_v2": "u", "token": "t"}, {OLD: "o"}, (2, "u")),
     ],
 )
 def test_the_service_is_found_by_options_and_the_environment_of_the_job(
-    options: dict[str, str], env: dict[str, str], found: tuple[int, str] | None
+    options: dict[str, Any], env: dict[str, str], found: tuple[int, str] | None
 ) -> None:
-    spec = CacheSpec(type="gha", options=tuple(options.items()))
     expected = found and Access(version=found[0], url=found[1], token="t")
-    assert access_of(spec, env) == expected
+    assert access_of(GhaCache(**options), env) == expected
 
 
 def test_a_token_tells_of_branches_and_one_of_another_kind_has_none() -> None:

@@ -8,14 +8,15 @@ import pytest
 
 from pybuild.builder.caches.document import CONFIG_TYPE, Mount, Remembered
 from pybuild.builder.caches.imported import imported
-from pybuild.builder.caches.places import LocalPlace, untold
+from pybuild.builder.caches.local import LocalPlace
+from pybuild.builder.caches.places import LocalCache, untold
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.layout import Layout
 from pybuild.builder.oci.model import Manifest
 from pybuild.builder.progress import Event, StepOutput, Warned
 from pybuild.builder.reporter import Reporter
-from pybuild.builder.request import Caches, CacheSpec
+from pybuild.builder.request import Caches
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.store import Store, image_layers, open_store
 from tests.helpers.images import tiny_image
@@ -38,8 +39,8 @@ def layer(tmp_path: Path) -> BuiltLayer:
     return replace(made, created="2024-01-02T03:04:05Z")
 
 
-def spec(tmp_path: Path) -> CacheSpec:
-    return CacheSpec(type="local", options=(("src", str(tmp_path / "cache")),))
+def spec(tmp_path: Path) -> LocalCache:
+    return LocalCache(directory=tmp_path / "cache")
 
 
 def written(tmp_path: Path, remembered: Remembered, layers: Layers | None = None) -> None:
@@ -139,10 +140,10 @@ def test_a_cache_mount_that_is_damaged_leaves_nothing(tmp_path: Path, store: Sto
 def test_a_place_is_chosen_by_its_tag_or_digest(tmp_path: Path, store: Store, layer: BuiltLayer) -> None:
     with BlobStore(tmp_path / "cache").open(layer.descriptor) as stream:
         store.blobs.put_stream(stream, layer.descriptor, layer.media_type)
-    folder = ("dest", str(tmp_path / "new"))
+    new = LocalCache(directory=tmp_path / "new", tag="v1")
     known = Remembered(records={KEY: (layer,)})
-    LocalPlace(CacheSpec(type="local", options=(folder, ("tag", "v1")))).keep(known, store, lambda *_: None)
+    LocalPlace(new).keep(known, store, lambda *_: None)
     digest = Layout(tmp_path / "new").resolve("v1").digest
-    for option in (("tag", "v1"), ("digest", str(digest))):
-        assert LocalPlace(CacheSpec(type="local", options=(folder, option))).load(store) == known
+    for asked_for in (new, LocalCache(directory=tmp_path / "new", digest=digest)):
+        assert LocalPlace(asked_for).load(store) == known
     assert not (tmp_path / "new" / "tmp").exists()

@@ -7,7 +7,6 @@ import pytest
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import (
     Annotation,
-    CacheSpec,
     Compression,
     Resources,
     Secret,
@@ -22,7 +21,6 @@ from pybuild.builder.request import (
         (lambda: Compression(algorithm="lzma"), "unsupported compression 'lzma'"),
         (lambda: Compression(algorithm="gzip", level=10), "invalid compression level '10' for gzip"),
         (lambda: Compression(algorithm="uncompressed", level=0), "invalid compression level '0'"),
-        (lambda: CacheSpec(type="floppy"), "cache type 'floppy' is not supported"),
         (lambda: Annotation(kind="image", key="k", value="v"), "unknown annotation type 'image'"),
         (lambda: Target(stage="a", tags=("A",)), 'invalid tag "A"'),
         (lambda: Secret(id=""), "id is required"),

@@ -13,7 +13,7 @@ from pybuild.builder.cli.commands.build.stdin_context import Elsewhere, prepared
 from pybuild.builder.cli.flags import build as values
 from pybuild.builder.cli.flags.annotation import annotations
 from pybuild.builder.cli.flags.buildah import as_docker_has_it, buildah_flags, buildah_values
-from pybuild.builder.cli.flags.cache import cache_flags, cache_values
+from pybuild.builder.cli.flags.cache import CacheFlags, cache_flags, inline_cache
 from pybuild.builder.cli.flags.foreign import foreign_flags
 from pybuild.builder.cli.flags.host import host_flags, host_values
 from pybuild.builder.cli.flags.limits import limit_flags, limit_values
@@ -149,10 +149,10 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 @buildah_flags
 @root_option
 @foreign_flags
-def command(**flags: Any) -> int:
+def command(*, cache: CacheFlags, **flags: Any) -> int:
     """Build an image from a Dockerfile and the files in CONTEXT."""
     flags = without_empty(flags)
-    request = request_from(flags, os.environ)
+    request = request_from(flags, os.environ, cache)
     elsewhere = Elsewhere(
         dockerfile=values.dockerfile_address(flags["file"]), keys=ssh_keys(flags["agents"], os.environ)
     )
@@ -185,8 +185,8 @@ def command(**flags: Any) -> int:
     return 0
 
 
-def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
-    """Return the request that *flags* and *env* make. Raises RequestError."""
+def request_from(flags: Mapping[str, Any], env: Mapping[str, str], cache: CacheFlags) -> Request:
+    """Return the request that *flags* and *env* make, with *cache* in it. Raises RequestError."""
     flags = as_docker_has_it(flags, env)
     build_args = values.build_arguments(flags["build_args"], env)
     annotated = annotations(flags["annotations"])
@@ -221,7 +221,10 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str]) -> Request:
         resources=limit_values(flags),
         **host_values(flags),
         **step_values(flags, env),
-        **cache_values(flags),
+        cache_from=cache.cache_from,
+        cache_to=(*cache.cache_to, *inline_cache(dict(build_args))),
+        no_cache_filter=cache.no_cache_filter,
+        cache_ttl=cache.cache_ttl,
     )
 
 

@@ -1,21 +1,30 @@
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-from pybuild.builder.cli.flags.cache import cache_values
+from pybuild.builder.caches.places import GhaCache, InlineCache, LocalCache, RegistryCache, Writing
+from pybuild.builder.cli.flags.cache import CacheFlags, inline_cache, read_cache
 from pybuild.builder.errors import RequestError
-from pybuild.builder.request import CacheSpec
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.request import Compression
 
 
-def values(cache_from: Sequence[str] = (), cache_to: Sequence[str] = (), **flags: object) -> dict[str, object]:
-    defaults = {"build_args": (), "no_cache_filter": (), "cache_ttl": None}
-    return cache_values({"cache_from": cache_from, "cache_to": cache_to, **defaults, **flags})
+def values(
+    cache_from: Sequence[str] = (),
+    cache_to: Sequence[str] = (),
+    no_cache_filter: tuple[str, ...] = (),
+    cache_ttl: str | None = None,
+) -> CacheFlags:
+    return read_cache(
+        cache_from=tuple(cache_from), cache_to=tuple(cache_to), no_cache_filter=no_cache_filter, cache_ttl=cache_ttl
+    )
 
 
 def test_stages_and_an_age_limit_the_cache() -> None:
     given = values(no_cache_filter=("a,B", "c", ""), cache_ttl="1h30m")
-    assert (given["no_cache_filter"], given["cache_ttl"]) == (("a", "B", "c"), 5400)
-    assert (values()["no_cache_filter"], values()["cache_ttl"]) == ((), None)
+    assert (given.no_cache_filter, given.cache_ttl) == (("a", "B", "c"), 5400)
+    assert (values().no_cache_filter, values().cache_ttl) == ((), None)
 
 
 @pytest.mark.parametrize("text", ["", "1", "tomorrow", "-1h", "1d"])
@@ -26,24 +35,52 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["1", "t", "TRUE"])
 def test_a_build_argument_asks_for_an_inline_cache(text: str) -> None:
-    assert values(build_args=[f"BUILDKIT_INLINE_CACHE={text}"])["cache_to"] == (CacheSpec(type="inline"),)
+    assert inline_cache({"BUILDKIT_INLINE_CACHE": text}) == (InlineCache(),)
 
 
 @pytest.mark.parametrize("text", ["0", "F", "maybe", ""])
 def test_any_other_value_of_it_asks_for_nothing_as_in_docker(text: str) -> None:
-    assert values(build_args=[f"BUILDKIT_INLINE_CACHE={text}"])["cache_to"] == ()
+    assert inline_cache({"BUILDKIT_INLINE_CACHE": text}) == ()
 
 
 def test_a_name_alone_is_a_registry() -> None:
-    wanted = CacheSpec(type="registry", options=(("ref", "example.com/a:b"),))
-    assert values(["example.com/a:b", ""])["cache_from"] == (wanted,)
-    assert values(["type=registry,ref=example.com/a:b"])["cache_from"] == (wanted,)
+    wanted = RegistryCache(ref="example.com/a:b")
+    assert values(["example.com/a:b", ""]).cache_from == (wanted,)
+    assert values(["type=registry,ref=example.com/a:b"]).cache_from == (wanted,)
 
 
 def test_options_are_read_as_one_record_of_csv() -> None:
-    (spec,) = values(cache_to=['type=local,"dest=a,b",MODE=max,oci-mediatypes=true,ignore-error=1'])["cache_to"]
-    assert spec == CacheSpec(type="local", options=(("dest", "a,b"), ("mode", "max"), ("ignore-error", "1")))
-    assert spec.flag("ignore-error")
+    (spec,) = values(cache_to=['type=local,"dest=a,b",MODE=max,oci-mediatypes=true,ignore-error=1']).cache_to
+    assert spec == LocalCache(directory=Path("a,b"), writing=Writing(everything=True, ignore_error=True))
+
+
+def test_every_option_has_a_type() -> None:
+    digest = Digest.of(b"")
+    assert values([f"type=local,src=a,tag=t,digest={digest}"]).cache_from == (
+        LocalCache(directory=Path("a"), tag="t", digest=digest),
+    )
+    assert values(["type=gha,scope=s,timeout=90s,version=1,url=u"]).cache_from == (
+        GhaCache(scope="s", timeout=90.0, version=1, url="u"),
+    )
+    assert values(["type=registry,ref=x,registry.insecure=T"]).cache_from == (RegistryCache(ref="x", insecure=True),)
+    text = "type=local,dest=a,reset=1,compression=zstd,compression-level=3,force-compression=t"
+    packed = Writing(compression=Compression(algorithm="zstd", level=3), force_compression=True)
+    assert values(cache_to=[text]).cache_to == (LocalCache(directory=Path("a"), reset=True, writing=packed),)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("true", Writing(all_mounts=True)),
+        ("T", Writing(all_mounts=True)),
+        ("0", Writing()),
+        ("a;b", Writing(mounts=frozenset({"a", "b"}))),
+    ],
+)
+def test_mounts_are_all_none_or_named(text: str, expected: Writing) -> None:
+    assert values(cache_to=[f"type=registry,ref=x,mounts={text}"]).cache_to == (
+        RegistryCache(ref="x", writing=expected),
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,6 +89,7 @@ def test_options_are_read_as_one_record_of_csv() -> None:
         ("type=gha,timeout=soon", "", "--cache-from: timeout"),
         ("type=gha,version=3", "", "--cache-from: invalid version=3"),
         ('type=gha,"scope=a,b"', "", "--cache-from: invalid scope"),
+        ("type=local,src=x,digest=sha256:0", "", "--cache-from: invalid digest=sha256:0"),
         ("type=gha,mode=max", "", "--cache-from: unknown option 'mode'"),
         ("", "type=s3,bucket=x", "--cache-to: cache type 's3' is not supported"),
         ("type=inline", "", "--cache-from: cache type 'inline' is not supported"),

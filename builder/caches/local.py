@@ -1,0 +1,95 @@
+"""A cache in a directory: an OCI image layout."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pybuild.builder.caches.document import Remembered
+from pybuild.builder.caches.manifest import read_caches, write_manifest
+from pybuild.builder.caches.places import LocalCache, Status, Tell, untold
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.documents import describe
+from pybuild.builder.oci.errors import ImageNotFound
+from pybuild.builder.oci.image import reachable
+from pybuild.builder.oci.json_text import DOCUMENT_LIMIT as MANIFEST_LIMIT
+from pybuild.builder.oci.layout import Layout
+from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.store.room import writing
+from pybuild.builder.store.store import Store
+from pybuild.runtime.paths.filelock import exclusive, shared
+
+_AT_ONCE = 4
+_WRITERS = ".writers"
+"""The lock of a folder: shared by those who write to it, had alone by one that removes."""
+
+
+class LocalPlace:
+    """The directory of a `LocalCache`."""
+
+    def __init__(self, spec: LocalCache) -> None:
+        self._folder, self._spec = spec.directory, spec
+        self.name = str(self._folder)
+
+    def load(self, store: Store, tell: Tell = untold) -> Remembered:
+        """Read the documents where they are; *store* is not written to."""
+        del store, tell
+        blobs = BlobStore(self._folder)
+        return read_caches(self._descriptor(blobs), blobs)
+
+    def bring(self, blobs: Iterable[Descriptor], store: Store, status: Status) -> None:
+        """Copy layers into the store."""
+        _copy(BlobStore(self._folder), store.blobs, blobs, status)
+
+    def keep(self, remembered: Remembered, store: Store, status: Status) -> None:
+        """Copy what is not there; the tag moves when all of it is."""
+        with writing(self._folder):
+            self._write(remembered, store, status)
+
+    def _write(self, remembered: Remembered, store: Store, status: Status) -> None:
+        there = BlobStore(self._folder)
+        with _layout_folder(self._folder), shared(self._folder / _WRITERS):
+            _copy(store.blobs, there, remembered.blobs, status)
+            Layout(self._folder).tag(self._spec.tag, write_manifest(remembered, there))
+        if self._spec.reset:
+            with exclusive(self._folder / _WRITERS):
+                _sweep(there, [descriptor for _, descriptor in Layout(self._folder).entries()])
+
+    def _descriptor(self, blobs: BlobStore) -> Descriptor:
+        if (digest := self._spec.digest) is not None:
+            with blobs.open(digest) as file:
+                return describe(file.read(MANIFEST_LIMIT), digest)
+        found = Layout(self._folder).resolve(self._spec.tag)
+        if found is None:
+            raise ImageNotFound(f"{self._folder} has no cache {self._spec.tag!r}")
+        return found
+
+
+def _sweep(blobs: BlobStore, tagged: list[Descriptor]) -> None:
+    """Remove the blobs that nothing *tagged* leads to. What cannot be read leads nowhere, and nothing is removed."""
+    needed = {item.digest for descriptor in tagged for item in reachable(blobs, descriptor)}
+    for digest in list(blobs.digests()):
+        if digest not in needed:
+            blobs.remove(digest)
+
+
+@contextmanager
+def _layout_folder(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    yield
+    with suppress(OSError):
+        (folder / "tmp").rmdir()
+
+
+def _copy(source: BlobStore, target: BlobStore, blobs: Iterable[Descriptor], status: Status) -> None:
+    """Copy several blobs at once: what comes is hashed on the way."""
+
+    def one(blob: Descriptor) -> None:
+        if not target.has(blob):
+            with source.open(blob) as stream:
+                target.put_stream(stream, blob, blob.media_type)
+        status(str(blob.digest), blob.size, blob.size)
+
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        for end in [pool.submit(one, blob) for blob in blobs]:
+            end.result()

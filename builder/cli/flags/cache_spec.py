@@ -1,0 +1,191 @@
+"""One ``--cache-from`` or ``--cache-to``: from its text to the place that it names. Raises RequestError."""
+
+import csv
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pybuild.builder.cli.flags.build import checked_compression, duration
+from pybuild.builder.errors import RequestError
+from pybuild.builder.options import boolean
+from pybuild.builder.request import CacheSpec
+from pybuild.grammar.golang import parse_bool
+from pybuild.grammar.reference import InvalidReference, parse_reference
+from pybuild.grammar.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from pybuild.builder.caches.places import Writing
+    from pybuild.builder.oci.digest import Digest
+
+_COMMON = ("ref", "registry.insecure")
+_GHA = ("scope", "timeout", "url", "url_v2", "token", "version")
+_FROM = {"local": ("src", "tag", "digest"), "registry": _COMMON, "gha": _GHA}
+_WRITTEN = ("mode", "mounts", "ignore-error", "compression", "compression-level", "force-compression")
+_TO = {
+    "local": ("dest", "tag", "reset", *_WRITTEN),
+    "registry": (*_COMMON, *_WRITTEN),
+    "gha": (*_GHA, *_WRITTEN),
+    "inline": (),
+}
+_ONLY_TRUE = frozenset({"image-manifest", "oci-mediatypes"})
+_VALUES = {"mode": ("min", "max"), "version": ("1", "2")}
+
+
+def read_from(given: Iterable[str]) -> tuple[CacheSpec, ...]:
+    """Return the caches that ``--cache-from`` names."""
+    return _specs(given, "--cache-from", _FROM)
+
+
+def read_to(given: Iterable[str]) -> tuple[CacheSpec, ...]:
+    """Return the caches that ``--cache-to`` names."""
+    return _specs(given, "--cache-to", _TO)
+
+
+def _specs(given: Iterable[str], flag: str, types: Mapping[str, tuple[str, ...]]) -> tuple[CacheSpec, ...]:
+    # An empty value, as scripts leave behind when a variable is not set, asks for nothing.
+    return tuple(_spec(text, flag, types) for text in given if text)
+
+
+def _spec(text: str, flag: str, types: Mapping[str, tuple[str, ...]]) -> CacheSpec:
+    options = _options(text, flag)
+    kind = options.pop("type", "registry")
+    if kind not in types:
+        hint = did_you_mean(kind, tuple(types)) or f"use one of {', '.join(types)}"
+        raise RequestError(f"{flag}: cache type {kind!r} is not supported", hint=hint)
+    for key, value in options.items():
+        _check(flag, key, value, types[kind])
+    return _READERS[kind](options, flag)
+
+
+def _options(text: str, flag: str) -> dict[str, str]:
+    """Return the fields of one record of CSV; a text without an equals sign is a reference."""
+    try:
+        fields = next(csv.reader([text], strict=True), [])
+    except csv.Error as error:
+        raise RequestError(f"{flag}: invalid value {text!r}: {error}") from error
+    if fields == [text] and "=" not in text:
+        return {"type": "registry", "ref": text}
+    pairs = [field.partition("=") for field in fields]
+    for key, equals, _ in pairs:
+        if not equals:
+            raise RequestError(f"{flag}: invalid field {key!r}", hint="write it as key=value")
+    return {key.strip().lower(): value for key, _, value in pairs}
+
+
+def _check(flag: str, key: str, value: str, known: tuple[str, ...]) -> None:
+    if key in _ONLY_TRUE:
+        if not boolean(key, value, flag):
+            raise RequestError(f"{flag}: {key}={value} is not supported", hint="a cache is an OCI image manifest")
+        return
+    if key not in known:
+        hint = did_you_mean(key, known) or f"there is: {', '.join(known) or 'no option'}"
+        raise RequestError(f"{flag}: unknown option {key!r}", hint=hint)
+    if key in _VALUES and value.lower() not in _VALUES[key]:
+        raise RequestError(f"{flag}: invalid {key}={value}", hint=f"use one of {', '.join(_VALUES[key])}")
+
+
+def _local(options: Mapping[str, str], flag: str) -> CacheSpec:
+    from pybuild.builder.caches.places import LocalCache
+
+    needed = "dest" if flag == "--cache-to" else "src"
+    return LocalCache(
+        directory=Path(_needed(options, needed, "local", flag)),
+        tag=options.get("tag") or "latest",
+        digest=_digest(options.get("digest", ""), flag),
+        reset=_flag(options, "reset", flag),
+        writing=_writing(options, flag),
+    )
+
+
+def _registry(options: Mapping[str, str], flag: str) -> CacheSpec:
+    from pybuild.builder.caches.places import RegistryCache
+
+    ref = _needed(options, "ref", "registry", flag)
+    try:
+        pinned = parse_reference(ref).digest
+    except InvalidReference as error:
+        raise RequestError(f"{flag}: invalid ref: {error}") from error
+    if pinned and flag == "--cache-to":
+        raise RequestError(f"{flag}: a cache cannot be written to a digest", hint="give a tag")
+    return RegistryCache(ref=ref, insecure=_flag(options, "registry.insecure", flag), writing=_writing(options, flag))
+
+
+def _gha(options: Mapping[str, str], flag: str) -> CacheSpec:
+    from pybuild.builder.caches.places import GhaCache
+
+    scope = options.get("scope", "")
+    # The service separates keys by commas and takes 512 characters, some of which are ours.
+    if "," in scope or len(scope) > 400:
+        raise RequestError(f"{flag}: invalid scope", hint="a scope has no commas and at most 400 characters")
+    return GhaCache(
+        scope=scope or "pybuild",
+        timeout=duration(f"{flag}: timeout", options.get("timeout") or "10m"),
+        url=options.get("url", ""),
+        url_v2=options.get("url_v2", ""),
+        token=options.get("token", ""),
+        version=int(options["version"]) if "version" in options else None,
+        writing=_writing(options, flag),
+    )
+
+
+def _inline(_options: Mapping[str, str], _flag: str) -> CacheSpec:
+    from pybuild.builder.caches.places import InlineCache
+
+    return InlineCache()
+
+
+_READERS: Mapping[str, Callable[[Mapping[str, str], str], CacheSpec]] = {
+    "local": _local,
+    "registry": _registry,
+    "gha": _gha,
+    "inline": _inline,
+}
+
+
+def _writing(options: Mapping[str, str], flag: str) -> "Writing":
+    from pybuild.builder.caches.places import Writing
+
+    every, names = _mounts(options.get("mounts", ""))
+    compression = None
+    if "compression" in options:
+        compression = checked_compression(options["compression"], options.get("compression-level"))
+    elif detail := next((key for key in ("compression-level", "force-compression") if key in options), ""):
+        raise RequestError(f"{flag}: {detail} needs compression=", hint="such as compression=zstd")
+    return Writing(
+        everything=options.get("mode", "").lower() == "max",
+        all_mounts=every,
+        mounts=names,
+        ignore_error=_flag(options, "ignore-error", flag),
+        compression=compression,
+        force_compression=_flag(options, "force-compression", flag),
+    )
+
+
+def _mounts(text: str) -> tuple[bool, frozenset[str]]:
+    """Return whether all cache mounts are meant, or the IDs of those that are: ``true``, or ``ID;ID``."""
+    try:
+        return text != "" and parse_bool(text), frozenset()
+    except ValueError:
+        return False, frozenset(text.split(";"))
+
+
+def _digest(text: str, flag: str) -> "Digest | None":
+    if not text:
+        return None
+    from pybuild.builder.oci.digest import Digest
+    from pybuild.builder.oci.errors import OciError
+
+    try:
+        return Digest.parse(text)
+    except OciError as error:
+        raise RequestError(f"{flag}: invalid digest={text}", hint="write it as sha256:...") from error
+
+
+def _needed(options: Mapping[str, str], key: str, kind: str, flag: str) -> str:
+    if not options.get(key):
+        raise RequestError(f"{flag}: type={kind} needs {key}=")
+    return options[key]
+
+
+def _flag(options: Mapping[str, str], key: str, flag: str) -> bool:
+    return key in options and boolean(key, options[key], flag)
