@@ -4,12 +4,12 @@ from contextlib import suppress
 from typing import assert_never
 
 from pybuild.builder.errors import BuildError
-from pybuild.builder.execute.job import Job
+from pybuild.builder.execute.job import Job, Work
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.plan.ops import Base, Copy, Git, Http, Local, Mkdir, Op, Run, Scratch
 from pybuild.builder.store.cache import BuiltLayer
 
-__all__ = ["Job", "execute", "get_ready"]
+__all__ = ["Job", "Work", "execute", "get_ready"]
 
 
 def get_ready() -> None:
@@ -21,41 +21,41 @@ def get_ready() -> None:
         start()
 
 
-def execute(op: Op, job: Job) -> BuiltLayer:
-    """Carry out *op* and return its layer, stored.
+def execute(work: Work) -> BuiltLayer:
+    """Carry out the op of a job and return its layer, stored.
 
     Raises:
         BuildError: the op cannot be done, or its command failed.
         SandboxError, SandboxUnavailable: the host does not let a command run.
     """
     try:
-        return _executed(op, job)
+        return _executed(work.job.op, work)
     except LayerError as error:
         raise BuildError(str(error), hint=error.hint) from error
 
 
-def _executed(op: Op, job: Job) -> BuiltLayer:
+def _executed(op: Op, work: Work) -> BuiltLayer:
     match op:
         case Run():
             from pybuild.builder.execute.run import run
 
-            return run(op, job)
+            return run(op, work)
         case Copy():
             from pybuild.builder.execute.copy import copy
 
-            return copy(op, job)
+            return copy(op, work)
         case Mkdir():
             from pybuild.builder.execute.mkdir import mkdir
 
-            return mkdir(op, job)
+            return mkdir(op, work)
         case Http():
             from pybuild.builder.execute.http import http
 
-            return http(op, job)
+            return http(op, work)
         case Git():
             from pybuild.builder.execute.git import git
 
-            return git(op, job)
+            return git(op, work)
         case Scratch() | Base() | Local():
             raise ValueError(f"{type(op).__name__} makes no layer")
         case _:

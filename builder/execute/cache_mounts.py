@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from pybuild.builder.errors import BuildError, Cancelled
-from pybuild.builder.execute.job import Job
+from pybuild.builder.execute.job import Work
 from pybuild.builder.plan.ops import RunMount
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.cache_mounts import mount_folder, note_use
@@ -30,30 +30,32 @@ def cache_name(mount: RunMount) -> str:
     return f"cache mount {mount.id or mount.target}{owner}"
 
 
-def cache_folder(mount: RunMount, job: Job, stack: ExitStack) -> Path:
+def cache_folder(mount: RunMount, work: Work, stack: ExitStack) -> Path:
     """Return the folder of a cache mount; a private one is the first that is free.
 
     Raises:
         BuildError: what the cache begins with is not there.
     """
-    first = cache_name(mount) + origin(mount, job.inputs[mount.input] or Layers() if mount.input >= 0 else Layers())
+    first = cache_name(mount) + origin(
+        mount, work.job.inputs[mount.input] or Layers() if mount.input >= 0 else Layers()
+    )
     name, number = first, 0
     while mount.sharing == "private":
         try:
-            stack.enter_context(job.store.locks.exclusive(name, lambda: True))
+            stack.enter_context(work.store.locks.exclusive(name, lambda: True))
             break
         except Cancelled:
             number += 1
             name = f"{first} #{number}"
-    waiting = partial(job.say, f"waiting for another step that makes the {name}")
-    with job.store.locks.exclusive(f"make {name}", job.cancel.is_set, waiting):
-        if job.fresh_mounts is not None and job.fresh_mounts.is_first(name):
-            _set_aside(name, job.store)
-            folder = _made(name, mount, job)
+    waiting = partial(work.say, f"waiting for another step that makes the {name}")
+    with work.store.locks.exclusive(f"make {name}", work.cancel.is_set, waiting):
+        if work.job.anew and work.first_times.is_first(name):
+            _set_aside(name, work.store)
+            folder = _made(name, mount, work)
         else:
-            folder = present_mount(name, job.store) or _made(name, mount, job)
-        stack.enter_context(job.store.locks.shared(f"use {name}", job.cancel.is_set))
-        note_use(name, job.store)
+            folder = present_mount(name, work.store) or _made(name, mount, work)
+        stack.enter_context(work.store.locks.shared(f"use {name}", work.cancel.is_set))
+        note_use(name, work.store)
         return folder
 
 
@@ -87,35 +89,35 @@ def origin(mount: RunMount, layers: Layers) -> str:
     return f" from {names[-1] if names else 'nothing'} /{mount.source.strip('/')}"
 
 
-def _made(name: str, mount: RunMount, job: Job) -> Path:
+def _made(name: str, mount: RunMount, work: Work) -> Path:
     """Make the folder; it appears whole. The caller has the lock for it."""
-    folder = mount_folder(name, job.store)
+    folder = mount_folder(name, work.store)
     new = folder.with_name(f"new-{folder.name}")
     folders = os.open(folder.parent, _FOLDER)
     try:
         remove_tree(folders, new.name)  # what a killed builder left
         new.mkdir(mode=0o755)
-        _filled(new, mount, job)
+        _filled(new, mount, work)
         new.rename(folder)
     finally:
         os.close(folders)
     return folder
 
 
-def _filled(folder: Path, mount: RunMount, job: Job) -> None:
+def _filled(folder: Path, mount: RunMount, work: Work) -> None:
     if mount.input >= 0:
-        _copy(mount, job, folder)
+        _copy(mount, work, folder)
     if mount.input < 0 or mount.mode is not None:
         folder.chmod(0o755 if mount.mode is None else mount.mode)
     if mount.input < 0 or mount.uid or mount.gid:
         os.chown(folder, mount.uid, mount.gid)
 
 
-def _copy(mount: RunMount, job: Job, folder: Path) -> None:
-    name = job.unpack(job.inputs[mount.input] or ())
+def _copy(mount: RunMount, work: Work, folder: Path) -> None:
+    name = work.unpack(work.job.inputs[mount.input] or ())
     target = os.open(folder, _FOLDER)
     try:
-        with Root(job.store.snapshots.open(name)) as tree:
+        with Root(work.store.snapshots.open(name)) as tree:
             source = tree.open(mount.source or "/", _FOLDER)
             try:
                 copy_open_tree(source, target)

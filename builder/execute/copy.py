@@ -16,7 +16,7 @@ from pybuild.builder.content.digests import changed, open_selected, state_of
 from pybuild.builder.content.selection import Group, Item, Source, inline_group
 from pybuild.builder.content.trees import FOLDER, LINK, EmptyTree
 from pybuild.builder.errors import BuildError
-from pybuild.builder.execute.job import Job
+from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.owner import owner_of
 from pybuild.builder.execute.repeats import without_repeats
 from pybuild.builder.execute.tree_writer import TreeWriter
@@ -27,23 +27,23 @@ from pybuild.builder.plan.ops import Copy, Inline
 from pybuild.builder.store.cache import BuiltLayer
 
 
-def copy(op: Copy, job: Job) -> BuiltLayer:
+def copy(op: Copy, work: Work) -> BuiltLayer:
     """Write the layer of a COPY or ADD. Raises BuildError when source and destination do not go together."""
-    owner = owner_of(op.chown, job) if op.chown else None
+    owner = owner_of(op.chown, work) if op.chown else None
     mode = parse_mode(op.chmod) if op.chmod else None
     # With --link the layer goes on any root, so that nothing of this one is looked at.
-    with nullcontext(EmptyTree()) if op.link else job.tree() as tree, job.writer() as layer:
+    with nullcontext(EmptyTree()) if op.link else work.tree() as tree, work.writer() as layer:
         writer = TreeWriter(
             layer=layer,
             tree=tree,
             owner=owner,
             now_ns=time.time_ns(),
-            latest=job.execution.source_date_epoch,
+            latest=work.job.execution.source_date_epoch,
         )
         copier = _Copier(op=op, writer=writer, owner=owner, mode=mode, made=mode_of_made(op.chmod))
         with closing(copier):
-            copier.all(job.selected)
-        return job.built(without_repeats(layer, job, on_root=not op.link) if writer.repeated else layer.commit())
+            copier.all(work.selected)
+        return work.built(without_repeats(layer, work, on_root=not op.link) if writer.repeated else layer.commit())
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pybuild.builder.content.selection import Item, Source, select
 from pybuild.builder.errors import BuildError
-from pybuild.builder.execute.job import Job
+from pybuild.builder.execute.job import Work
 from pybuild.builder.oci.layers.layer import LayerWriter, check_name
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.plan.ops import Git, Pick
@@ -19,20 +19,20 @@ from pybuild.runtime.paths.safepath import Root, open_beneath
 from pybuild.runtime.paths.scratch import scratch
 
 
-def git(op: Git, job: Job) -> BuiltLayer:
+def git(op: Git, work: Work) -> BuiltLayer:
     """Check out the commit of *op* and write its files as a layer: 0644 or 0755, owned by root, as old as the commit.
 
     Raises:
         BuildError: it cannot be fetched, or the folder that is asked for is not there.
     """
-    program = Program(job.execution, op.url, job.cancel.is_set)
-    with scratch("git-", job.store.root / "tmp") as place:
+    program = Program(work.job.execution, op.url, work.cancel.is_set)
+    with scratch("git-", work.store.root / "tmp") as place:
         folder, seconds = Checkout(op, program, place).run()
-        epoch = job.execution.source_date_epoch
+        epoch = work.job.execution.source_date_epoch
         mtime = seconds if epoch is None else min(seconds, epoch)
-        with _subdir(folder, op) as root, job.writer() as layer:
+        with _subdir(folder, op) as root, work.writer() as layer:
             _Writer(layer=layer, root=root, mtime=mtime).run()
-            return job.built(layer.commit())
+            return work.built(layer.commit())
 
 
 def _subdir(folder: Path, op: Git) -> Root:

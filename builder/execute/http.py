@@ -2,7 +2,7 @@
 
 import os
 
-from pybuild.builder.execute.job import Job
+from pybuild.builder.execute.job import Work
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.layers.layer import check_name
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
@@ -11,13 +11,13 @@ from pybuild.builder.sources.http import bring
 from pybuild.builder.store.cache import BuiltLayer
 
 
-def http(op: Http, job: Job) -> BuiltLayer:
+def http(op: Http, work: Work) -> BuiltLayer:
     """Write the layer with the one file of *op*. Raises BuildError when its blob is gone and cannot be brought."""
     check_name(op.name)
-    bring(op, job.execution, job.store, job.status, job.cancel)
-    epoch = job.execution.source_date_epoch
-    with job.store.blobs.open(Digest.parse(op.digest)) as file, job.writer() as layer:
+    bring(op, work.job.execution, work.store, work.status, work.cancel)
+    epoch = work.job.execution.source_date_epoch
+    with work.store.blobs.open(Digest.parse(op.digest)) as file, work.writer() as layer:
         size = os.fstat(file.fileno()).st_size
         mtime = op.mtime if epoch is None else min(op.mtime, epoch)
         layer.add(Entry(path=op.name, kind=EntryKind.FILE, mode=op.mode, size=size, mtime=mtime), file.fileno())
-        return job.built(layer.commit())
+        return work.built(layer.commit())

@@ -1,4 +1,4 @@
-"""What an op may use while it is carried out."""
+"""An op that is to be carried out, and what it may use meanwhile."""
 
 import threading
 import time
@@ -9,6 +9,7 @@ from pybuild.builder.content.contents import Selected
 from pybuild.builder.content.trees import EmptyTree, IndexTree, SnapshotTree, Tree
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.oci.layers.layer import Layer, LayerWriter
+from pybuild.builder.plan.ops import Op
 from pybuild.builder.request import Execution
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.freshness import FirstTimes
@@ -40,20 +41,34 @@ class SlowFiles:
 
 @frozen
 class Job:
-    """One op at work. *root* is the root file system it changes, *selected* what its picks select, in order."""
+    """One op to carry out, as plain data: nothing of it belongs to the process that planned it.
 
+    What the op selects from its inputs is opened by the process that carries it out, in its `Work`.
+    """
+
+    op: Op
+    root: Layers = Layers()
+    """The rootfs that the op changes."""
+    inputs: tuple[Layers | None, ...] = ()
+    """Layers of all inputs, None for a directory of the host."""
+    execution: Execution = Execution()
+    anew: bool = False
+    """It runs because of ``--no-cache``: its cache mounts begin anew, unless an earlier step of the build had them."""
+
+
+@frozen
+class Work:
+    """A job in the hands of this process: its store, what the picks select in their order, and who is told."""
+
+    job: Job
     store: Store
-    execution: Execution
-    root: Layers
-    inputs: tuple[Layers | None, ...]
-    """Layers of all inputs, None for a folder of the host."""
     selected: tuple[Selected, ...]
     output: Callable[[int, bytes], None]
     status: Callable[[str, int, int], None]
     """Takes the progress of a part: (id, bytes done, bytes in all)."""
     cancel: threading.Event
-    fresh_mounts: FirstTimes | None = None
-    """Given to a step that runs because of ``--no-cache``: the cache mounts that begin anew in this build."""
+    first_times: FirstTimes
+    """Of the cache mounts that began anew in this build."""
 
     def say(self, text: str) -> None:
         """Show a line of the builder itself with what the step prints."""
@@ -61,14 +76,14 @@ class Job:
 
     def writer(self) -> LayerWriter:
         """Begin the layer."""
-        compression = self.execution.compression
+        compression = self.job.execution.compression
         watch = SlowFiles(self.status)
         return LayerWriter(self.store.blobs, compression.algorithm, compression.level, watch=watch)
 
     def built(self, layer: Layer) -> BuiltLayer:
         """Return the record of a finished layer."""
         self.store.times.put(str(layer.diff_id), layer.nanoseconds)
-        epoch = self.execution.source_date_epoch
+        epoch = self.job.execution.source_date_epoch
         now = timestamp()
         descriptor = layer.descriptor
         return BuiltLayer(
@@ -87,7 +102,7 @@ class Job:
     @contextmanager
     def tree(self) -> Iterator[Tree]:
         """Look into the root file system, without unpacking more of it than is unpacked already."""
-        names = self.store.snapshot_names(self.root)
+        names = self.store.snapshot_names(self.job.root)
         snapshots = self.store.snapshots
         known = next((count for count in range(len(names), 0, -1) if snapshots.exists(names[count - 1])), 0)
         with ExitStack() as stack:
@@ -95,11 +110,11 @@ class Job:
             if known:
                 tree = SnapshotTree(stack.enter_context(Root(snapshots.open(names[known - 1]))))
             if known < len(names):
-                tree = IndexTree(self.root[known:], self.store.database, self.store.blobs, tree)
+                tree = IndexTree(self.job.root[known:], self.store.database, self.store.blobs, tree)
             yield tree
 
     @contextmanager
     def unpacked(self) -> Iterator[Root]:
         """Open the unpacked root file system."""
-        with Root(self.store.snapshots.open(self.unpack(self.root))) as root:
+        with Root(self.store.snapshots.open(self.unpack(self.job.root))) as root:
             yield root

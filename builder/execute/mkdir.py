@@ -4,7 +4,7 @@ import time
 
 from pybuild.builder.content.trees import FOLDER
 from pybuild.builder.errors import BuildError
-from pybuild.builder.execute.job import Job
+from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.owner import owner_of
 from pybuild.builder.execute.tree_writer import TreeWriter
 from pybuild.builder.plan.ops import Mkdir
@@ -13,11 +13,11 @@ from pybuild.builder.store.cache import BuiltLayer
 _HINT = "something that is no folder has this path"
 
 
-def mkdir(op: Mkdir, job: Job) -> BuiltLayer:
+def mkdir(op: Mkdir, work: Work) -> BuiltLayer:
     """Make ``op.path``; when it exists the layer changes nothing. Raises BuildError when something else is there."""
-    owner = owner_of(op.user, job) if op.user else None
-    epoch = job.execution.source_date_epoch
-    with job.tree() as tree, job.writer() as layer:
+    owner = owner_of(op.user, work) if op.user else None
+    epoch = work.job.execution.source_date_epoch
+    with work.tree() as tree, work.writer() as layer:
         writer = TreeWriter(layer=layer, tree=tree, owner=owner, now_ns=time.time_ns(), latest=epoch)
         path, node = writer.resolve(op.path.lstrip("/"))
         if node is None:
@@ -25,7 +25,7 @@ def mkdir(op: Mkdir, job: Job) -> BuiltLayer:
             writer.folder(path)
         elif node.kind != FOLDER:
             raise BuildError(f"mkdir /{path}: not a directory", hint=_HINT)
-        return job.built(layer.commit())
+        return work.built(layer.commit())
 
 
 def _check_above(writer: TreeWriter, path: str) -> None:

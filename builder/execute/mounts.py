@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.cache_mounts import cache_folder, cache_name
-from pybuild.builder.execute.job import Job
+from pybuild.builder.execute.job import Work
 from pybuild.builder.plan.ops import Run, RunMount
 from pybuild.builder.request import Execution
 from pybuild.runtime.rootfs.roots import Root
@@ -16,7 +16,7 @@ from pybuild.runtime.sandbox.spec import Bind, BindRoot, FileMount, Mount, Tmpfs
 _AGENT = "/run/buildkit/ssh_agent.0"
 
 
-def mounts(op: Run, job: Job, stack: ExitStack) -> tuple[Mount, ...]:
+def mounts(op: Run, work: Work, stack: ExitStack) -> tuple[Mount, ...]:
     """Return the mounts of *op* in order; *stack* takes back locks and temporary snapshots.
 
     Raises:
@@ -28,25 +28,25 @@ def mounts(op: Run, job: Job, stack: ExitStack) -> tuple[Mount, ...]:
     )
     # One order for everybody: two steps that lock the same two mounts must not wait for each other.
     for name in sorted({cache_name(mount) for mount in op.mounts if mount.sharing == "locked"}):
-        waiting = partial(job.say, f"waiting for another step that uses the {name}")
-        stack.enter_context(job.store.locks.exclusive(name, job.cancel.is_set, waiting))
-    found = (_mount(mount, job, stack) for mount in op.mounts)
+        waiting = partial(work.say, f"waiting for another step that uses the {name}")
+        stack.enter_context(work.store.locks.exclusive(name, work.cancel.is_set, waiting))
+    found = (_mount(mount, work, stack) for mount in op.mounts)
     return (*scripts, *(mount for mount in found if mount is not None))
 
 
-def _mount(mount: RunMount, job: Job, stack: ExitStack) -> Mount | None:
+def _mount(mount: RunMount, work: Work, stack: ExitStack) -> Mount | None:
     target = PurePosixPath(mount.target)
     match mount.kind:
         case "bind":
-            root = _tree(mount, job, stack)
+            root = _tree(mount, work, stack)
             source = PurePosixPath("/", mount.source)
             return BindRoot(root=root, source=source, target=target, read_only=mount.read_only)
         case "cache":
-            return Bind(host_path=cache_folder(mount, job, stack), target=target, read_only=mount.read_only)
+            return Bind(host_path=cache_folder(mount, work, stack), target=target, read_only=mount.read_only)
         case "tmpfs":
             return Tmpfs(target=target, size=mount.size, read_only=mount.read_only)
         case "ssh":
-            return _agent(mount, job, stack)
+            return _agent(mount, work, stack)
         case _:
             return None
 
@@ -58,26 +58,26 @@ def agent_env(op: Run, execution: Execution) -> tuple[tuple[str, str], ...]:
     return (("SSH_AUTH_SOCK", targets[0] or _AGENT),) if targets else ()
 
 
-def _agent(mount: RunMount, job: Job, stack: ExitStack) -> Mount | None:
+def _agent(mount: RunMount, work: Work, stack: ExitStack) -> Mount | None:
     name = mount.id or "default"
-    socket = dict(job.execution.ssh).get(name)
+    socket = dict(work.job.execution.ssh).get(name)
     if socket is not None:
         from pybuild.builder.execute.agent import agent_socket
 
-        path = stack.enter_context(agent_socket(socket, mount, job.store.root / "tmp"))
+        path = stack.enter_context(agent_socket(socket, mount, work.store.root / "tmp"))
         return Bind(host_path=path, target=PurePosixPath(mount.target or _AGENT))
     if mount.required:
         raise BuildError(f"ssh agent {name}: not found", hint=f"forward one with --ssh {name}")
     return None
 
 
-def _tree(mount: RunMount, job: Job, stack: ExitStack) -> Root:
+def _tree(mount: RunMount, work: Work, stack: ExitStack) -> Root:
     """Return the tree of an input; a writable one gets a layer of its own that is dropped afterwards."""
-    layers = job.inputs[mount.input]
+    layers = work.job.inputs[mount.input]
     if layers is None:
         raise ValueError("a RUN mounts no folder of the host")
-    snapshots = job.store.snapshots
-    name = job.unpack(layers)
+    snapshots = work.store.snapshots
+    name = work.unpack(layers)
     if mount.read_only and name is not None:
         return snapshots.view(name)
     active = snapshots.prepare(name)

@@ -4,7 +4,7 @@ import os
 import re
 
 from pybuild.builder.errors import BuildError
-from pybuild.builder.execute.job import Job
+from pybuild.builder.execute.job import Work
 from pybuild.runtime.errors import RuntimeHostError, UnknownUser
 from pybuild.runtime.rootfs.users import resolve_owner
 
@@ -12,7 +12,7 @@ _NUMBERS = re.compile(r"(\d{1,10})(?::(\d{1,10}))?\Z", re.ASCII)
 _LAST_ID = 2**32 - 2
 
 
-def owner_of(text: str, job: Job) -> tuple[int, int]:
+def owner_of(text: str, work: Work) -> tuple[int, int]:
     """Return (uid, gid) for ``user[:group]``; names are looked up in the user files of the root file system.
 
     One that is not there is taken for root, as BuildKit does, and the output of the step says so.
@@ -28,8 +28,8 @@ def owner_of(text: str, job: Job) -> tuple[int, int]:
             raise BuildError(f"{text}: user and group ids go up to {_LAST_ID}")
         return uid, gid
     try:
-        with job.unpacked() as root:
-            return resolve_owner(root, text, lambda unknown: job.output(2, _warning(unknown)))
+        with work.unpacked() as root:
+            return resolve_owner(root, text, lambda unknown: work.output(2, _warning(unknown)))
     except RuntimeHostError as error:
         raise BuildError(str(error), hint="names are looked up in /etc/passwd and /etc/group of the image") from error
 

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.execute.host_mounts import host_mounts
-from pybuild.builder.execute.job import Job
+from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.mistakes import mistake
 from pybuild.builder.execute.mounts import agent_env, mounts
 from pybuild.builder.execute.secrets import Redactor, find_secrets
@@ -31,7 +31,7 @@ class CommandFailed(BuildError):
         self.exit_code = status.shell_code
 
 
-def run(op: Run, job: Job) -> BuiltLayer:
+def run(op: Run, work: Work) -> BuiltLayer:
     """Run the command and commit what it changed; the new snapshot is kept under its name.
 
     Raises:
@@ -43,29 +43,29 @@ def run(op: Run, job: Job) -> BuiltLayer:
     if not is_native(wanted_platform(op.platform)):
         from pybuild.builder.execute.foreign import need_emulator
 
-        need_emulator(op.platform, job.store.root / "tmp")
-    snapshots = job.store.snapshots
-    active = snapshots.prepare(job.unpack(job.root))
+        need_emulator(op.platform, work.store.root / "tmp")
+    snapshots = work.store.snapshots
+    active = snapshots.prepare(work.unpack(work.job.root))
     try:
         with ExitStack() as stack:
-            secrets = find_secrets(op, job.execution)
-            env = (*op.env, *op.proxies, *secrets.env, *agent_env(op, job.execution))
+            secrets = find_secrets(op, work.job.execution)
+            env = (*op.env, *op.proxies, *secrets.env, *agent_env(op, work.job.execution))
             spec = Spec(
                 root=snapshots.root(active),
                 process=Process(args=op.args, env=env, cwd=op.cwd, user=op.user),
-                mounts=(*mounts(op, job, stack), *secrets.mounts, *host_mounts(job.execution)),
-                limits=_limits(job.execution.resources),
+                mounts=(*mounts(op, work, stack), *secrets.mounts, *host_mounts(work.job.execution)),
+                limits=_limits(work.job.execution.resources),
                 network=Network.NONE if op.network == "none" else Network.HOST,
                 hostname=op.hostname,
                 hosts=op.hosts,
                 insecure=op.security == "insecure",
             )
-            status = _sandboxed(spec, job, secrets.values)
-        if job.cancel.is_set():
+            status = _sandboxed(spec, work, secrets.values)
+        if work.cancel.is_set():
             raise Cancelled("interrupted")
         if status != ExitStatus(code=0):
             raise CommandFailed(op.args, status)
-        return _commit(job, active)
+        return _commit(work, active)
     finally:
         snapshots.discard(active)
 
@@ -86,10 +86,10 @@ def _limits(resources: Resources) -> Limits:
     )
 
 
-def _sandboxed(spec: Spec, job: Job, secrets: tuple[bytes, ...]) -> ExitStatus:
-    output = Redactor(secrets, job.output) if secrets else None
+def _sandboxed(spec: Spec, work: Work, secrets: tuple[bytes, ...]) -> ExitStatus:
+    output = Redactor(secrets, work.output) if secrets else None
     try:
-        return run_sandbox(spec, output=output or job.output, cancel=job.cancel)
+        return run_sandbox(spec, output=output or work.output, cancel=work.cancel)
     except SandboxError as error:
         if (found := mistake(error)) is not None:
             raise found from error
@@ -99,14 +99,14 @@ def _sandboxed(spec: Spec, job: Job, secrets: tuple[bytes, ...]) -> ExitStatus:
             output.finish()
 
 
-def _commit(job: Job, active: Active) -> BuiltLayer:
-    snapshots = job.store.snapshots
-    with Root.open_host(active.folder) as folder, job.writer() as layer:
-        limit = job.execution.source_date_epoch
+def _commit(work: Work, active: Active) -> BuiltLayer:
+    snapshots = work.store.snapshots
+    with Root.open_host(active.folder) as folder, work.writer() as layer:
+        limit = work.job.execution.source_date_epoch
         pack_changes(layer, folder.fd, snapshots.changes(active), epoch_limit=limit, clamp_tree=True)
         packed = layer.commit()
-        built = job.built(packed)
+        built = work.built(packed)
     # Where the store keeps other fractions of a second for the same layer, the next step unpacks it with those.
-    if job.store.times.put(str(built.diff_id), packed.nanoseconds):
-        snapshots.commit(active, job.store.snapshot_names((*job.root, built))[-1])
+    if work.store.times.put(str(built.diff_id), packed.nanoseconds):
+        snapshots.commit(active, work.store.snapshot_names((*work.job.root, built))[-1])
     return built

@@ -17,7 +17,7 @@ from pybuild.builder.content.context import Sources
 from pybuild.builder.errors import BuildError, Cancelled, StepFailed
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.plan.finished import Finished
-from pybuild.builder.plan.ops import Base, Copy, Local, Op, Run, Scratch
+from pybuild.builder.plan.ops import Base, Copy, Local, Run, Scratch
 from pybuild.builder.plan.plan import Plan
 from pybuild.builder.reporter import Reporter, Steps
 from pybuild.builder.request import Request
@@ -32,8 +32,8 @@ from pybuild.runtime.stopping import stoppable
 from pybuild.runtime.values import frozen
 
 _WAITING = "waiting for another build that is at the same step"
-Executor = Callable[[Op, Any], BuiltLayer]
-"""Carries out one op with a `builder.execute.Job` and returns its layer."""
+Executor = Callable[[Any], BuiltLayer]
+"""Does a `builder.execute.Work`: carries out one op and returns its layer."""
 
 
 @frozen
@@ -105,7 +105,7 @@ class _Solver:
         self.to_run = to_run(plan, request.caches)
         self.unsettled = unsettled(plan, self.to_run)
         self.answers = Answers(plan, store, self.to_run, request.caches.cache_ttl)
-        self.fresh_mounts = FirstTimes()
+        self.first_times = FirstTimes()
         self.made: set[int] = set()
         """Vertices whose layer is there, and is the same on any root (`keys.own_key`)."""
         self.results: dict[int, Layers] = {}
@@ -231,7 +231,7 @@ class _Solver:
             raise self.steps.failed(place, error) from error
 
     def _executed(self, place: int, selected: tuple[Selected, ...]) -> BuiltLayer:
-        from pybuild.builder.execute import Job, execute
+        from pybuild.builder.execute import Job, Work, execute
 
         vertex = self.plan.vertices[place]
         if isinstance(vertex.op, Run):
@@ -241,17 +241,22 @@ class _Solver:
             if note := read_again(selected):
                 self.steps.output(place)(2, note.encode())
             job = Job(
-                store=self.store,
-                execution=self.request.execution,
+                op=vertex.op,
                 root=self._root(place),
                 inputs=tuple(self.results.get(source) for source in vertex.inputs),
+                execution=self.request.execution,
+                anew=place in self.to_run,
+            )
+            work = Work(
+                job=job,
+                store=self.store,
                 selected=selected,
                 output=self.steps.output(place),
                 status=self.steps.status(place),
                 cancel=self.cancel,
-                fresh_mounts=self.fresh_mounts if place in self.to_run else None,
+                first_times=self.first_times,
             )
-            layer = (self.execute or execute)(vertex.op, job)
+            layer = (self.execute or execute)(work)
             self.steps.made(place, layer)
             return layer
 

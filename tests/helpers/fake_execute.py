@@ -17,7 +17,7 @@ from typing import Any
 
 from pybuild.builder.dockerfile import read_dockerfile
 from pybuild.builder.errors import BuildError, Cancelled
-from pybuild.builder.execute import Job
+from pybuild.builder.execute import Work
 from pybuild.builder.execute import execute as real_execute
 from pybuild.builder.graph.planning import make_plan
 from pybuild.builder.image.assemble import assemble
@@ -45,25 +45,26 @@ class FakeExecute:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _count: int = 0
 
-    def __call__(self, op: Op, job: Job) -> BuiltLayer:
+    def __call__(self, work: Work) -> BuiltLayer:
+        op = work.job.op
         with self._lock:
             self.calls.append(_told(op))
             self._count += 1
             count = self._count
         if not isinstance(op, Run):
-            return real_execute(op, job)
+            return real_execute(work)
         match op.args[-1].split():
             case ["write", path, *words]:
-                return _one_file(job, path, " ".join(words))
+                return _one_file(work, path, " ".join(words))
             case ["count", path]:
-                return _one_file(job, path, f"{os.getpid()} {count}")
+                return _one_file(work, path, f"{os.getpid()} {count}")
             case ["meet", *_]:
                 self.meeting.wait(PATIENCE)
-                return _one_file(job, "met", "")
+                return _one_file(work, "met", "")
             case ["interrupt"]:
                 # Again, because Python may miss a signal that comes just as its main thread falls asleep.
                 os.kill(os.getpid(), signal.SIGINT)
-                while not job.cancel.wait(1):
+                while not work.cancel.wait(1):
                     os.kill(os.getpid(), signal.SIGINT)
                 raise Cancelled("stopped")
             case _:
@@ -87,11 +88,11 @@ def _told(op: Op) -> str:
             return type(op).__name__
 
 
-def _one_file(job: Job, path: str, text: str) -> BuiltLayer:
+def _one_file(work: Work, path: str, text: str) -> BuiltLayer:
     data = text.encode()
-    with job.writer() as layer:
+    with work.writer() as layer:
         layer.add(Entry(path=path.lstrip("/"), kind=EntryKind.FILE, size=len(data)), data)
-        return job.built(layer.commit())
+        return work.built(layer.commit())
 
 
 @dataclass(slots=True, kw_only=True)

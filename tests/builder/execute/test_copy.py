@@ -391,9 +391,9 @@ def test_a_file_that_is_written_to_before_it_is_copied_is_an_error_that_leaves_n
     site.write({"f": old})
     os.utime(site.context / "f", (1, 1))
 
-    def write_first(op, job):
+    def write_first(work):
         site.write({"f": new})
-        return execute(op, job)
+        return execute(work)
 
     usual, site.execute = site.execute, write_first
     with pytest.raises(StepFailed, match='"/f" changed while it was read'):

@@ -1,6 +1,56 @@
-"""What is shown of the packing of files."""
+"""A job is plain data; and what is shown of the packing of files."""
 
-from pybuild.builder.execute.job import SlowFiles
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path, PurePath
+from types import NoneType
+
+import pytest
+
+from pybuild.builder.execute.job import Job, SlowFiles
+from pybuild.builder.store.store import Store, open_store
+from tests.helpers.fake_execute import FakeExecute, Site
+
+PLAIN = (str, int, float, bytes, NoneType, PurePath)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+def leaves(value: object) -> Iterator[object]:
+    """All that a value holds, however deep."""
+    if isinstance(value, tuple | frozenset):
+        for item in value:
+            yield from leaves(item)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from leaves(getattr(value, field.name))
+    else:
+        yield value
+
+
+def test_a_job_is_plain_data_that_another_machine_could_be_given(tmp_path: Path, store: Store) -> None:
+    jobs: list[Job] = []
+
+    class Watched(FakeExecute):
+        def __call__(self, work):
+            jobs.append(work.job)
+            return super().__call__(work)
+
+    site = Site(store=store, context=tmp_path / "context", execute=Watched())
+    site.context.mkdir()
+    site.write({"f": "1"})
+    site.solve("FROM scratch AS a\nRUN write /x 1\nFROM scratch\nCOPY f /f\nCOPY --from=a /x /y\nWORKDIR /w\n")
+    assert len(jobs) == 4
+    assert [item for job in jobs for item in leaves(job) if not isinstance(item, PLAIN)] == []
+
+
+def test_a_job_that_holds_something_of_the_process_is_noticed(store: Store) -> None:
+    assert [item for item in leaves(Job(op=store)) if not isinstance(item, PLAIN)] == [store]  # type: ignore[arg-type]
 
 
 def shown(*calls: tuple[float, str, int, int]) -> list[tuple[str, int, int]]:

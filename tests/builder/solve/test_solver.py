@@ -281,8 +281,10 @@ def test_a_linked_copy_with_a_named_owner_is_made_for_each_root(site):
 
 def test_a_linked_copy_is_made_again_when_its_layer_is_gone_or_nothing_may_be_taken(site):
     site.write({"f": "1"})
-    layers = site.solve(LINK.format(1))
+    site.solve(LINK.format(1))
     assert "copy to /d/f" in site.ran(LINK.format(1), no_cache=True)
+    # The directory that the copy makes is as old as the copy: which layer is recorded depends on the second.
+    layers = site.solve(LINK.format(1))
     site.store.blobs.remove(layers[2].descriptor.digest)
     assert "copy to /d/f" in site.ran(LINK.format(2))
 
