@@ -77,7 +77,7 @@ def limits(root: Path) -> "Policy":
 
     path = root / "config.toml"
     own = store_limits(path)
-    return default_limits(root) if own is None else policy(own)
+    return default_limits(root) if own is None else policy(**own)
 
 
 def shown(wanted: "Policy") -> str:
@@ -115,7 +115,7 @@ def store_limits(path: Path) -> dict[str, Any] | None:
         if not isinstance(value, str):
             raise RequestError(f"{path}: {key}: expected a text", hint='write it as "20g" or "168h"')
     sizes = {key.replace("-", "_"): found.get(key) for key in (*_KEYS[1:], "keep-storage")}
-    return {"filters": [f"until={found['until']}"] if "until" in found else [], **sizes}
+    return {"filters": (f"until={found['until']}",) if "until" in found else (), **sizes}
 
 
 def _is_recent(stamp: Path) -> bool:

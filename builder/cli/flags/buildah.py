@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from pybuild.builder.cli.flags.build import variables
-from pybuild.builder.cli.flags.registry import registry_flags
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.epoch_value import EPOCH, seconds_of
@@ -50,7 +49,7 @@ def buildah_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     for option in reversed(options):
         function = option(function)
-    return registry_flags(function)
+    return function
 
 
 def as_docker_has_it(flags: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:

@@ -13,9 +13,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 def group(name: str, read: Callable[..., object], *options: Callable[[Any], Any]) -> Callable[[_F], _F]:
     """Return the decorator that adds *options* to a command, which gets as *name* what *read* makes of their values.
 
-    *read* has a keyword-only parameter for each option; empty values are as if they had not been given.
+    *read* has a keyword-only parameter without a default for each option; empty values are as if not given.
     """
-    taken = tuple(signature(read).parameters)
+    taken = tuple(each.name for each in signature(read).parameters.values() if each.default is each.empty)
 
     def add(command: _F) -> _F:
         @wraps(command)

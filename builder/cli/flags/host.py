@@ -1,39 +1,47 @@
 """Flags about what of the host steps see: folders of it, and name servers. Raises RequestError."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import click
 
+from pybuild.builder.cli.flags.group import group
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Volume
+from pybuild.runtime.values import frozen
 
 _MODES = frozenset({"ro", "rw", "z", "Z"})
 """Labels of SELinux, ``z`` and ``Z``, are left as they are."""
 
 
-def host_flags(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add these flags to a command."""
-    options = (
-        click.option(
-            *("-v", "--volume", "volumes"),
-            multiple=True,
-            metavar="HOST:TARGET[:ro]",
-            help="Show a file or folder to RUN; it is in no layer, and in no key of the cache.",
-        ),
-        click.option("--dns", multiple=True, metavar="ADDRESS", help="Name server for RUN, in place of the host's."),
-        click.option("--dns-search", multiple=True, metavar="DOMAIN", help="Domain to look up short names in."),
-        click.option("--dns-option", multiple=True, metavar="OPTION", help="Option of the resolver: ndots:2."),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+@frozen
+class HostFlags:
+    """What of the host steps see; *resolv_conf* is "" for the host's own."""
+
+    volumes: tuple[Volume, ...] = ()
+    resolv_conf: str = ""
 
 
-def host_values(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a request that these flags set."""
-    return {"volumes": tuple(map(volume, flags["volumes"])), "resolv_conf": _resolv_conf(flags)}
+def read_host(
+    *, volumes: tuple[str, ...], dns: tuple[str, ...], dns_search: tuple[str, ...], dns_option: tuple[str, ...]
+) -> HostFlags:
+    """Return what these flags ask for."""
+    return HostFlags(volumes=tuple(map(volume, volumes)), resolv_conf=_resolv_conf(dns, dns_search, dns_option))
+
+
+host_flags = group(
+    "host",
+    read_host,
+    click.option(
+        *("-v", "--volume", "volumes"),
+        multiple=True,
+        metavar="HOST:TARGET[:ro]",
+        help="Show a file or folder to RUN; it is in no layer, and in no key of the cache.",
+    ),
+    click.option("--dns", multiple=True, metavar="ADDRESS", help="Name server for RUN, in place of the host's."),
+    click.option("--dns-search", multiple=True, metavar="DOMAIN", help="Domain to look up short names in."),
+    click.option("--dns-option", multiple=True, metavar="OPTION", help="Option of the resolver: ndots:2."),
+)
+"""Adds these flags to a command, which gets what they ask for as ``host``."""
 
 
 def volume(given: str) -> Volume:
@@ -58,19 +66,19 @@ def mount_target(text: str) -> PurePosixPath:
     return PurePosixPath(text)
 
 
-def _resolv_conf(flags: Mapping[str, Any]) -> str:
+def _resolv_conf(servers: tuple[str, ...], domains: tuple[str, ...], options: tuple[str, ...]) -> str:
     """Return the content of /etc/resolv.conf, "" for the host's own. Raises RequestError."""
-    for address in flags["dns"]:
+    for address in servers:
         _check_address(address)
-    words = (*flags["dns_search"], *flags["dns_option"])
+    words = (*domains, *options)
     for word in words:
         if not word or any(char.isspace() for char in word):
             raise RequestError(f"invalid --dns-search or --dns-option {word!r}", hint="give one word")
-    if words and not flags["dns"]:
+    if words and not servers:
         raise RequestError("--dns-search and --dns-option need --dns", hint="name the server as well")
-    lines = [f"nameserver {address}" for address in flags["dns"]]
-    lines += [f"search {' '.join(flags['dns_search'])}"] if flags["dns_search"] else []
-    lines += [f"options {' '.join(flags['dns_option'])}"] if flags["dns_option"] else []
+    lines = [f"nameserver {address}" for address in servers]
+    lines += [f"search {' '.join(domains)}"] if domains else []
+    lines += [f"options {' '.join(options)}"] if options else []
     return "".join(f"{line}\n" for line in lines)
 
 

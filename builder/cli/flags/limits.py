@@ -1,93 +1,118 @@
 """Flags of ``build`` about the limits of RUN steps. Raises RequestError."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
 
 import click
 
+from pybuild.builder.cli.flags.group import group
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import record
 from pybuild.builder.request import Resources
 from pybuild.grammar.golang import parse_size
 
-_SIZES = ("memory", "memory-swap")
-_NUMBERS = ("cpu-period", "cpu-quota", "cpu-shares", "pids")
-_LISTS = ("cpuset-cpus", "cpuset-mems")
-_KEYS = (*_SIZES, *_NUMBERS, *_LISTS)
+_KEYS = (
+    *("memory", "memory-swap", "cpu-period", "cpu-quota", "cpu-shares", "pids"),
+    *("cpuset-cpus", "cpuset-mems"),
+)
 _ULIMITS = (
     *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss"),
     *("rtprio", "rttime", "sigpending", "stack"),
 )
 _UNLIMITED = 2**64 - 1
-_FLAGS = (
-    ("memory", "SIZE", "Memory of each step."),
-    ("memory-swap", "SIZE", "Memory and swap of each step together; -1 is no limit."),
-    ("cpu-shares", "NUMBER", "Weight of each step for processors, 1024 being that of others."),
-    ("cpu-period", "MICROSECONDS", "Time to which --cpu-quota refers (default: 100000)."),
-    ("cpu-quota", "MICROSECONDS", "Processor time of each step in each period."),
-    ("cpuset-cpus", "LIST", "Processors of each step: 0-3 or 0,1."),
-    ("cpuset-mems", "LIST", "Memory nodes of each step."),
-)
-_SHORT = {"memory": ("-m",), "cpu-shares": ("-c",)}
 
 
-def limit_flags(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add these flags to a command."""
-    keyed = (click.option(*_SHORT.get(key, ()), f"--{key}", metavar=kind, help=text) for key, kind, text in _FLAGS)
-    options = (
-        click.option("--shm-size", metavar="SIZE", help="Size of /dev/shm in steps (default: 64m)."),
-        click.option("--ulimit", "ulimits", multiple=True, metavar="NAME=SOFT[:HARD]", help="Limit of processes."),
-        *keyed,
-        click.option("--cgroup-parent", metavar="PATH", help="Control group to make those of steps in."),
-        click.option(
-            *("--resource", "resources"),
-            multiple=True,
-            metavar="KEY=VALUE,...",
-            help="Limits of each step: memory, memory-swap, cpu-shares, cpu-period, cpu-quota, cpuset-cpus, "
-            "cpuset-mems or pids.",
-        ),
+def read_limits(
+    *,
+    shm_size: str | None,
+    ulimits: tuple[str, ...],
+    memory: str | None,
+    memory_swap: str | None,
+    cpu_shares: str | None,
+    cpu_period: str | None,
+    cpu_quota: str | None,
+    cpuset_cpus: str | None,
+    cpuset_mems: str | None,
+    cgroup_parent: str | None,
+    resources: tuple[str, ...],
+) -> Resources:
+    """Return the limits that these flags set; the last one of a key counts."""
+    flags = {"memory": memory, "memory-swap": memory_swap, "cpu-shares": cpu_shares, "cpu-period": cpu_period}
+    flags |= {"cpu-quota": cpu_quota, "cpuset-cpus": cpuset_cpus, "cpuset-mems": cpuset_mems}
+    given = {key: value for key, value in flags.items() if value is not None}
+    for text in resources:
+        given |= record(text, "--resource")
+    for key in given:
+        if key not in _KEYS:
+            raise RequestError(f"limit {key!r} is not supported", hint=f"use one of {', '.join(_KEYS)}")
+    limits = Resources(
+        shm_size=None if shm_size is None else _size("--shm-size", shm_size),
+        ulimits=tuple(map(_ulimit, ulimits)),
+        memory=_size_of("memory", given),
+        memory_swap=-1 if given.get("memory-swap") == "-1" else _size_of("memory-swap", given),
+        cpu_shares=_number("cpu-shares", given),
+        cpu_period=_number("cpu-period", given),
+        cpu_quota=_number("cpu-quota", given),
+        cpuset_cpus=_list("cpuset-cpus", given),
+        cpuset_mems=_list("cpuset-mems", given),
+        pids=_number("pids", given),
+        cgroup_parent=_group(cgroup_parent or ""),
     )
-    for option in reversed(options):
-        function = option(function)
-    return function
+    _check_swap(limits)
+    return limits
 
 
-def limit_values(flags: Mapping[str, Any]) -> Resources:
-    """Return the limits that these flags set."""
-    limits: dict[str, Any] = {key.replace("-", "_"): _limit(key, value) for key, value in _given(flags)}
-    swap, memory = limits.get("memory_swap"), limits.get("memory")
-    if swap not in {None, -1} and (memory is None or swap < memory):
+limit_flags = group(
+    "limits",
+    read_limits,
+    click.option("--shm-size", metavar="SIZE", help="Size of /dev/shm in steps (default: 64m)."),
+    click.option("--ulimit", "ulimits", multiple=True, metavar="NAME=SOFT[:HARD]", help="Limit of processes."),
+    click.option("-m", "--memory", metavar="SIZE", help="Memory of each step."),
+    click.option("--memory-swap", metavar="SIZE", help="Memory and swap of each step together; -1 is no limit."),
+    click.option(
+        *("-c", "--cpu-shares"), metavar="NUMBER", help="Weight of each step for processors, 1024 being that of others."
+    ),
+    click.option("--cpu-period", metavar="MICROSECONDS", help="Time to which --cpu-quota refers (default: 100000)."),
+    click.option("--cpu-quota", metavar="MICROSECONDS", help="Processor time of each step in each period."),
+    click.option("--cpuset-cpus", metavar="LIST", help="Processors of each step: 0-3 or 0,1."),
+    click.option("--cpuset-mems", metavar="LIST", help="Memory nodes of each step."),
+    click.option("--cgroup-parent", metavar="PATH", help="Control group to make those of steps in."),
+    click.option(
+        *("--resource", "resources"),
+        multiple=True,
+        metavar="KEY=VALUE,...",
+        help="Limits of each step: memory, memory-swap, cpu-shares, cpu-period, cpu-quota, cpuset-cpus, "
+        "cpuset-mems or pids.",
+    ),
+)
+"""Adds these flags to a command, which gets what they ask for as ``limits``."""
+
+
+def _check_swap(limits: Resources) -> None:
+    swap, memory = limits.memory_swap, limits.memory
+    if swap is not None and swap != -1 and (memory is None or swap < memory):
         raise RequestError("minimum memory-swap limit should be larger than memory limit", hint="it counts both")
-    resources = Resources(ulimits=_ulimits(flags["ulimits"]), cgroup_parent=_group(flags["cgroup_parent"]), **limits)
-    if flags["shm_size"] is None:
-        return resources
-    return replace(resources, shm_size=_size("--shm-size", flags["shm_size"]))
 
 
-def _given(flags: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for key, _, _ in _FLAGS:
-        value = flags[key.replace("-", "_")]
-        if value is not None:
-            yield key, value
-    for text in flags["resources"]:
-        yield from record(text, "--resource").items()
+def _size_of(key: str, given: Mapping[str, str]) -> int | None:
+    return _size(key, given[key]) if key in given else None
 
 
-def _limit(key: str, value: str) -> int | str:
-    if key == "memory-swap" and value == "-1":
-        return -1
-    if key in _SIZES:
-        return _size(key, value)
-    if key in _NUMBERS:
-        if not (value.isascii() and value.isdigit()) or len(value) > 12:
-            raise RequestError(f"invalid {key} {value!r}: expected a number")
-        return int(value)
-    if key in _LISTS:
-        if not value or set(value) - set("0123456789,-"):
-            raise RequestError(f"invalid {key} {value!r}", hint="write it as 0-3 or 0,1")
-        return value
-    raise RequestError(f"limit {key!r} is not supported", hint=f"use one of {', '.join(_KEYS)}")
+def _number(key: str, given: Mapping[str, str]) -> int | None:
+    value = given.get(key)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit()) or len(value) > 12:
+        raise RequestError(f"invalid {key} {value!r}: expected a number")
+    return int(value)
+
+
+def _list(key: str, given: Mapping[str, str]) -> str:
+    if key not in given:
+        return ""
+    value = given[key]
+    if not value or set(value) - set("0123456789,-"):
+        raise RequestError(f"invalid {key} {value!r}", hint="write it as 0-3 or 0,1")
+    return value
 
 
 def _size(name: str, text: str) -> int:
@@ -97,15 +122,10 @@ def _size(name: str, text: str) -> int:
         raise RequestError(f"invalid {name}: {error}", hint="write it as 512m or 2g") from error
 
 
-def _group(path: str | None) -> str:
-    path = path or ""
+def _group(path: str) -> str:
     if ".." in path.split("/") or "\0" in path:
         raise RequestError(f"invalid --cgroup-parent {path!r}", hint="write it as the path of a group: /builds")
     return path
-
-
-def _ulimits(given: Iterable[str]) -> tuple[tuple[str, int, int], ...]:
-    return tuple(_ulimit(item) for item in given)
 
 
 def _ulimit(item: str) -> tuple[str, int, int]:

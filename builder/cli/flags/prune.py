@@ -1,48 +1,52 @@
 """Flags of ``prune`` about the build cache, spelled as Docker's buildx has them. Raises RequestError."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
-
 import click
 
 from pybuild.builder.cli.flags.build import duration
+from pybuild.builder.cli.flags.group import group
 from pybuild.builder.errors import RequestError
 from pybuild.builder.prune.eviction import CACHE_MOUNT, REGULAR, Policy
 from pybuild.grammar.golang import parse_size
 
 _KINDS = (REGULAR, CACHE_MOUNT)
-_SIZES = ("reserved-space", "max-used-space", "min-free-space")
 
 
-def prune_flags(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add these flags to a command."""
-    options = (
-        click.option(
-            *("--filter", "filters"),
-            multiple=True,
-            metavar="until=24h|type=KIND",
-            help="Only cache not used for so long, or of a kind: regular, exec.cachemount.",
-        ),
-        click.option("--reserved-space", metavar="SIZE", help="Keep this much of the cache in any case."),
-        click.option("--max-used-space", metavar="SIZE", help="Make the cache smaller than this, oldest use first."),
-        click.option("--min-free-space", metavar="SIZE", help="Make this much free on the disk, oldest use first."),
-        click.option("--keep-storage", metavar="SIZE", help="The older name of --reserved-space."),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def policy(flags: Mapping[str, Any]) -> Policy:
-    """Return what the flags ask for."""
-    given = {name: _size(name, flags[name.replace("-", "_")]) for name in (*_SIZES, "keep-storage")}
-    kept, older = given["reserved-space"], given["keep-storage"]
+def policy(
+    *,
+    filters: tuple[str, ...],
+    reserved_space: str | None,
+    max_used_space: str | None,
+    min_free_space: str | None,
+    keep_storage: str | None,
+) -> Policy:
+    """Return what these flags ask for."""
+    found = dict(map(_filter, filters))
+    older = _size("keep-storage", keep_storage)
+    kept = _size("reserved-space", reserved_space)
     return Policy(
-        **_filters(flags["filters"]),
+        kind=_kind(found.get("type", "")),
+        until=duration("--filter until", found["until"]) if "until" in found else None,
         reserved_space=older if kept is None else kept,
-        max_used_space=given["max-used-space"],
-        min_free_space=given["min-free-space"],
+        max_used_space=_size("max-used-space", max_used_space),
+        min_free_space=_size("min-free-space", min_free_space),
     )
+
+
+prune_flags = group(
+    "wanted",
+    policy,
+    click.option(
+        *("--filter", "filters"),
+        multiple=True,
+        metavar="until=24h|type=KIND",
+        help="Only cache not used for so long, or of a kind: regular, exec.cachemount.",
+    ),
+    click.option("--reserved-space", metavar="SIZE", help="Keep this much of the cache in any case."),
+    click.option("--max-used-space", metavar="SIZE", help="Make the cache smaller than this, oldest use first."),
+    click.option("--min-free-space", metavar="SIZE", help="Make this much free on the disk, oldest use first."),
+    click.option("--keep-storage", metavar="SIZE", help="The older name of --reserved-space."),
+)
+"""Adds these flags to a command, which gets what they ask for as ``wanted``."""
 
 
 def _size(name: str, text: str | None) -> int | None:
@@ -54,16 +58,14 @@ def _size(name: str, text: str | None) -> int | None:
         raise RequestError(f"invalid --{name}: {error}", hint="write it as 512m or 20g") from error
 
 
-def _filters(filters: Iterable[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for item in filters:
-        key, _, value = item.partition("=")
-        if key == "type":
-            if value not in _KINDS:
-                raise RequestError(f"--filter: there is no type {value!r}", hint=f"use one of {', '.join(_KINDS)}")
-            found["kind"] = value
-        elif key == "until":
-            found["until"] = duration("--filter until", value)
-        else:
-            raise RequestError(f"--filter: {key!r} is not supported", hint="use until=24h or type=exec.cachemount")
-    return found
+def _filter(item: str) -> tuple[str, str]:
+    key, _, value = item.partition("=")
+    if key not in {"type", "until"}:
+        raise RequestError(f"--filter: {key!r} is not supported", hint="use until=24h or type=exec.cachemount")
+    return key, value
+
+
+def _kind(value: str) -> str:
+    if value not in {"", *_KINDS}:
+        raise RequestError(f"--filter: there is no type {value!r}", hint=f"use one of {', '.join(_KINDS)}")
+    return value

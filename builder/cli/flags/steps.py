@@ -1,50 +1,64 @@
 """Flags of ``build`` about what RUN steps get: secrets, SSH agents, entitlements. Raises RequestError."""
 
+import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
+from pybuild.builder.cli.flags.group import group
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import record
 from pybuild.builder.request import Secret
+from pybuild.runtime.values import frozen
 
 _FIELDS = "use id=, src=, env= and type="
 _ENTITLEMENTS = ("network.host", "security.insecure")
 
 
-def step_flags(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add these flags to a command."""
-    options = (
-        click.option(
-            *("--secret", "secrets"),
-            multiple=True,
-            metavar="id=ID[,src=FILE|,env=NAME]",
-            help="Secret for RUN --mount=type=secret; never stored.",
-        ),
-        click.option(
-            "--ssh",
-            "agents",
-            multiple=True,
-            metavar="ID[=SOCKET|KEY,...]",
-            help="Agent or keys for RUN --mount=type=ssh, git.",
-        ),
-        click.option("--allow", multiple=True, metavar="NAME", help="Permit security.insecure or network.host."),
+@frozen
+class StepFlags:
+    """What RUN steps get; *ssh_keys* are files of private keys by the id of the agent that is to have them."""
+
+    secrets: tuple[Secret, ...] = ()
+    ssh: tuple[tuple[str, Path], ...] = ()
+    ssh_keys: tuple[tuple[str, tuple[Path, ...]], ...] = ()
+    allow: frozenset[str] = frozenset()
+
+
+def read_steps(
+    *, secrets: tuple[str, ...], agents: tuple[str, ...], allow: tuple[str, ...], env: Mapping[str, str] = os.environ
+) -> StepFlags:
+    """Return what these flags ask for."""
+    found = tuple(_agents(agents, env))
+    return StepFlags(
+        secrets=tuple(_secret(item, env) for item in secrets),
+        ssh=tuple((name, paths[0]) for name, paths in found if _is_socket(paths[0])),
+        ssh_keys=tuple((name, paths) for name, paths in found if not _is_socket(paths[0])),
+        allow=frozenset(_entitlement(item) for given in allow for item in given.split(",")),
     )
-    for option in reversed(options):
-        function = option(function)
-    return function
 
 
-def step_values(flags: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields of a request that these flags set."""
-    return {
-        "secrets": tuple(_secret(item, env) for item in flags["secrets"]),
-        "ssh": tuple((name, paths[0]) for name, paths in _agents(flags["agents"], env) if _is_socket(paths[0])),
-        "allow": frozenset(_entitlement(item) for given in flags["allow"] for item in given.split(",")),
-    }
+step_flags = group(
+    "steps",
+    read_steps,
+    click.option(
+        *("--secret", "secrets"),
+        multiple=True,
+        metavar="id=ID[,src=FILE|,env=NAME]",
+        help="Secret for RUN --mount=type=secret; never stored.",
+    ),
+    click.option(
+        "--ssh",
+        "agents",
+        multiple=True,
+        metavar="ID[=SOCKET|KEY,...]",
+        help="Agent or keys for RUN --mount=type=ssh, git.",
+    ),
+    click.option("--allow", multiple=True, metavar="NAME", help="Permit security.insecure or network.host."),
+)
+"""Adds these flags to a command, which gets what they ask for as ``steps``."""
 
 
 def _secret(given: str, env: Mapping[str, str]) -> Secret:
@@ -63,11 +77,6 @@ def _secret(given: str, env: Mapping[str, str]) -> Secret:
     if kind == "env" or variable or (not kind and not path and name in env):
         return Secret(id=name, variable=variable or path or name)
     return Secret(id=name, file=Path(path or name))
-
-
-def ssh_keys(given: Iterable[str], env: Mapping[str, str]) -> dict[str, tuple[Path, ...]]:
-    """Return the files of private keys that ``--ssh`` names, by id."""
-    return {name: paths for name, paths in _agents(given, env) if not _is_socket(paths[0])}
 
 
 def _agents(given: Iterable[str], env: Mapping[str, str]) -> Iterator[tuple[str, tuple[Path, ...]]]:

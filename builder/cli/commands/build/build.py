@@ -15,13 +15,13 @@ from pybuild.builder.cli.flags.annotation import annotations
 from pybuild.builder.cli.flags.buildah import as_docker_has_it, buildah_flags, buildah_values
 from pybuild.builder.cli.flags.cache import CacheFlags, cache_flags, inline_cache
 from pybuild.builder.cli.flags.foreign import foreign_flags
-from pybuild.builder.cli.flags.host import host_flags, host_values
-from pybuild.builder.cli.flags.limits import limit_flags, limit_values
+from pybuild.builder.cli.flags.host import HostFlags, host_flags
+from pybuild.builder.cli.flags.limits import limit_flags
 from pybuild.builder.cli.flags.log import log_flag, logged
 from pybuild.builder.cli.flags.output import read_outputs
 from pybuild.builder.cli.flags.pull import pull_flag
-from pybuild.builder.cli.flags.registry import with_access
-from pybuild.builder.cli.flags.steps import ssh_keys, step_flags, step_values
+from pybuild.builder.cli.flags.registry import RegistryFlags, registry_flags
+from pybuild.builder.cli.flags.steps import StepFlags, step_flags
 from pybuild.builder.cli.flags.target import targets
 from pybuild.builder.cli.flags.values import FilePath, OneOf, without_empty
 from pybuild.builder.cli.flags.words import FILE, FOLDER, STAGE
@@ -32,8 +32,9 @@ from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.image.names import full_names
 from pybuild.builder.outputs.files import replace_file
 from pybuild.builder.progress import Progress
-from pybuild.builder.request import Request
+from pybuild.builder.request import Request, Resources
 from pybuild.grammar.errors import DockerfileError
+from pybuild.runtime.values import frozen
 
 _EPILOG = """\b
 Differences from docker build:
@@ -58,6 +59,16 @@ Differences from docker build:
 CONTEXT is a folder, the URL of a git repository, of an archive or of a
 Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 """
+
+
+@frozen
+class Groups:
+    """What the groups of flags ask for that are parts of the request."""
+
+    cache: CacheFlags
+    steps: StepFlags
+    limits: Resources
+    host: HostFlags
 
 
 @click.command("build", cls=Command, epilog=_EPILOG, short_help="Build an image from a Dockerfile.")
@@ -147,15 +158,16 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 @limit_flags
 @host_flags
 @buildah_flags
+@registry_flags
 @root_option
 @foreign_flags
-def command(*, cache: CacheFlags, **flags: Any) -> int:
+def command(
+    *, cache: CacheFlags, steps: StepFlags, limits: Resources, host: HostFlags, registry: RegistryFlags, **flags: Any
+) -> int:
     """Build an image from a Dockerfile and the files in CONTEXT."""
     flags = without_empty(flags)
-    request = request_from(flags, os.environ, cache)
-    elsewhere = Elsewhere(
-        dockerfile=values.dockerfile_address(flags["file"]), keys=ssh_keys(flags["agents"], os.environ)
-    )
+    request = request_from(flags, os.environ, Groups(cache=cache, steps=steps, limits=limits, host=host))
+    elsewhere = Elsewhere(dockerfile=values.dockerfile_address(flags["file"]), keys=dict(steps.ssh_keys))
     if flags["check"] or flags["call"] or flags["output_format"]:
         from pybuild.builder.cli.commands.build.call import answer, call_of, dockerfile_path
 
@@ -171,7 +183,7 @@ def command(*, cache: CacheFlags, **flags: Any) -> int:
         prepared(request, elsewhere) as ready,
     ):
         watched = Warnings(logging(display))
-        outcome = _built(ready, watched, flags, display.tells_log)
+        outcome = _built(ready, watched, registry, display.tells_log)
     ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
     if flags["iidfile"] is not None:
         replace_file(flags["iidfile"], ids.encode())
@@ -185,8 +197,8 @@ def command(*, cache: CacheFlags, **flags: Any) -> int:
     return 0
 
 
-def request_from(flags: Mapping[str, Any], env: Mapping[str, str], cache: CacheFlags) -> Request:
-    """Return the request that *flags* and *env* make, with *cache* in it. Raises RequestError."""
+def request_from(flags: Mapping[str, Any], env: Mapping[str, str], groups: Groups) -> Request:
+    """Return the request that *flags*, *env* and *groups* make. Raises RequestError."""
     flags = as_docker_has_it(flags, env)
     build_args = values.build_arguments(flags["build_args"], env)
     annotated = annotations(flags["annotations"])
@@ -218,13 +230,16 @@ def request_from(flags: Mapping[str, Any], env: Mapping[str, str], cache: CacheF
         squash="all" if flags["squash_all"] else "new" if flags["squash"] else "",
         stored=asked.stored,
         **{"source_date_epoch": values.source_date_epoch(dict(build_args)), **buildah_values(flags, env)},
-        resources=limit_values(flags),
-        **host_values(flags),
-        **step_values(flags, env),
-        cache_from=cache.cache_from,
-        cache_to=(*cache.cache_to, *inline_cache(dict(build_args))),
-        no_cache_filter=cache.no_cache_filter,
-        cache_ttl=cache.cache_ttl,
+        resources=groups.limits,
+        volumes=groups.host.volumes,
+        resolv_conf=groups.host.resolv_conf,
+        secrets=groups.steps.secrets,
+        ssh=groups.steps.ssh,
+        allow=groups.steps.allow,
+        cache_from=groups.cache.cache_from,
+        cache_to=(*groups.cache.cache_to, *inline_cache(dict(build_args))),
+        no_cache_filter=groups.cache.no_cache_filter,
+        cache_ttl=groups.cache.cache_ttl,
     )
 
 
@@ -251,8 +266,8 @@ def _build() -> Callable[..., Any]:
     return build
 
 
-def _built(request: Request, progress: Progress, flags: Mapping[str, Any], logged: Callable[[], bool]) -> Any:
-    opened = with_access(store(), flags)
+def _built(request: Request, progress: Progress, registry: RegistryFlags, logged: Callable[[], bool]) -> Any:
+    opened = registry.of(store())
     try:
         outcome = _build()(request, opened, progress)
     except (BuildError, DockerfileError) as error:

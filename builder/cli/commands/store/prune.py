@@ -1,20 +1,19 @@
 """``pybuild prune``: give back the space of what nothing needs."""
 
 import sys
-from typing import Any
 
 import click
 
 from pybuild.builder.cli.commands.store.df import reclaimable
 from pybuild.builder.cli.failures import FAILED
-from pybuild.builder.cli.flags.prune import policy, prune_flags
+from pybuild.builder.cli.flags.prune import prune_flags
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.housekeeping import limits
 from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_size
 from pybuild.builder.prune import gc
-from pybuild.builder.prune.eviction import evict
+from pybuild.builder.prune.eviction import Policy, evict
 from pybuild.builder.store.store import Store
 
 _WARNING = {
@@ -33,7 +32,7 @@ _LIMITED = "images without a name, and the build cache beyond the limits that ar
 @prune_flags
 @taken("--volumes")
 @root_option
-def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, **flags: Any) -> int | None:
+def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, wanted: Policy) -> int | None:
     """Remove images without a name and everything in the store that nothing needs.
 
     Images with a name always stay. With -a the build cache goes, too, and cache mounts with it: the next build runs
@@ -42,7 +41,6 @@ def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, **f
     without, the cache is kept below 60 % of the disk and 100 GB, with 20 % of the disk free. They are kept after
     builds, too. What a build uses meanwhile stays.
     """
-    wanted = policy(flags)
     opened = store()
     try:
         if wanted.is_empty and not everything:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pybuild.builder.cli.flags.limits import limit_values
+from pybuild.builder.cli.flags.limits import read_limits
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Resources
 
@@ -13,7 +13,7 @@ NOTHING: dict[str, Any] = dict.fromkeys(_ALONE) | {"ulimits": (), "resources": (
 
 
 def limits(**flags: Any) -> Resources:
-    return limit_values(NOTHING | flags)
+    return read_limits(**NOTHING | flags)
 
 
 def test_limits_come_from_their_own_flags_and_from_resource() -> None:
