@@ -6,7 +6,7 @@ _LONGEST = 1000
 
 
 class DockerfileError(Exception):
-    """A mistake in a Dockerfile, with its place and, where one is known, the way out.
+    """A mistake in a Dockerfile, with its place and, where one is known, the hint.
 
     The message is lower case and complete without the excerpt; the span may be None when the whole file is meant.
     """

@@ -1,4 +1,4 @@
-"""Ways out of mistakes whose messages are Docker's and name none."""
+"""Hints for mistakes whose messages are Docker's and name none."""
 
 FORMS = {
     "from": "FROM IMAGE, or FROM IMAGE AS NAME",
@@ -7,7 +7,7 @@ FORMS = {
     "run": "RUN COMMAND",
     "copy": "COPY SOURCE... DESTINATION",
     "add": "ADD SOURCE... DESTINATION",
-    "workdir": "WORKDIR FOLDER",
+    "workdir": "WORKDIR DIRECTORY",
     "env": "ENV NAME=VALUE",
     "label": "LABEL NAME=VALUE",
     "user": "USER NAME, or USER NAME:GROUP",
@@ -15,7 +15,7 @@ FORMS = {
     "cmd": "CMD COMMAND",
     "entrypoint": "ENTRYPOINT COMMAND",
     "expose": "EXPOSE PORT, or EXPOSE PORT/PROTOCOL",
-    "volume": "VOLUME FOLDER",
+    "volume": "VOLUME DIRECTORY",
     "stopsignal": "STOPSIGNAL SIGNAL",
     "healthcheck": "HEALTHCHECK CMD COMMAND, or HEALTHCHECK NONE",
     "maintainer": "MAINTAINER NAME",

@@ -1,7 +1,7 @@
 """`.dockerignore`: which paths of a build context stay away from the build, in the way of moby/patternmatcher.
 
 Patterns are anchored at the root of the context. ``!`` takes back what an earlier line ignored; the last line that
-matches a path *or one of its parent folders* decides. A trailing slash means nothing.
+matches a path *or one of its parent directories* decides. A trailing slash means nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from pybuild.grammar.patterns import Matches
 from pybuild.grammar.source import Span
 
 _BOM = "\ufeff"
-# So many folders are remembered; a walk asks for the same few again and again.
+# So many directories are remembered; a walk asks for the same few again and again.
 _MOST_FOLDERS = 4096
 
 
@@ -50,18 +50,18 @@ class IgnoreFile:
         return any(rule.negated for rule in self._rules)
 
     def ignores(self, path: str, *, is_dir: bool = False) -> bool:  # noqa: ARG002 - no pattern depends on it
-        """Tell whether *path* is left out; a folder and a file of that name are treated alike, as in Docker."""
+        """Tell whether *path* is left out; a directory and a file of that name are treated alike, as in Docker."""
         if path in {"", "."}:
             return False
         parent, _, name = path.rpartition("/")
         return (self._folders.get(parent) or self._entered(parent)).ignores(name)
 
     def may_descend(self, path: str) -> bool:
-        """Tell whether something below the ignored folder *path* could still be taken back by a ``!`` line."""
+        """Tell whether something below the ignored directory *path* could still be taken back by a ``!`` line."""
         return any(rule.negated and rule.could_reach(path) for rule in self._rules)
 
     def _entered(self, path: str) -> "_Folder":
-        """Return what is left of the rules in the folder at *path*; remembered, so that a walk finds it out once."""
+        """Return what is left of the rules in the directory at *path*; remembered, so that a walk finds it out once."""
         if len(self._folders) >= _MOST_FOLDERS:
             self._folders = {"": self._top}
         folder, here = self._top, ""
@@ -73,9 +73,10 @@ class IgnoreFile:
 
 
 class _Folder:
-    """What is left of the rules in one folder: those that can still match something there or below.
+    """What is left of the rules in one directory: those that can still match something there or below.
 
-    *rules* come with the places of their rows that are reached; None for one that matches the folder or one above it.
+    *rules* come with the places of their rows that are reached; None for one that matches the directory or one above
+    it.
     """
 
     __slots__ = ("_path", "_rules", "_tests")
@@ -86,7 +87,7 @@ class _Folder:
         self._tests = [(negated, matches) for negated, matches in tests if matches is not None]
 
     def ignores(self, name: str) -> bool:
-        """Tell whether the entry *name* of this folder is left out."""
+        """Tell whether the entry *name* of this directory is left out."""
         ignored = False
         for negated, matches in self._tests:
             # A rule that could change nothing is not asked and counts as no match, also for what is below. That is the
@@ -96,7 +97,7 @@ class _Folder:
         return ignored
 
     def below(self, name: str, path: str) -> "_Folder":
-        """Return what is left in the folder *name* of this one, whose path with a slash behind is *path*."""
+        """Return what is left in the directory *name* of this one, whose path with a slash behind is *path*."""
         ignored = False
         left: list[tuple[Rule, Passed | None]] = []
         for rule, passed in self._rules:

@@ -1,7 +1,7 @@
 r"""One line of `.dockerignore`: a pattern, matched name by name on the way down to a path.
 
-``*`` and ``?`` stay within a name, ``**`` spans folders. A pattern becomes a row of names with gaps; how much of
-the row a folder has passed is computed once for all that it holds. A pattern whose ``**`` begins in the middle of a
+``*`` and ``?`` stay within a name, ``**`` spans directories. A pattern becomes a row of names with gaps; how much of
+the row a directory has passed is computed once for all that it holds. A pattern whose ``**`` begins in the middle of a
 name, or with a class that takes a slash, is no such row: it is matched against whole paths.
 """
 
@@ -31,7 +31,7 @@ from pybuild.grammar.source import Span
 
 
 class _Span(Enum):
-    """What ``**`` becomes: any number of whole folders, or at the end of a pattern simply everything."""
+    """What ``**`` becomes: any number of whole directories, or at the end of a pattern simply everything."""
 
     FOLDERS = "(?:.*/)?"
     REST = ".*"
@@ -39,10 +39,10 @@ class _Span(Enum):
 
 _Token = Token | _Span
 _Row = tuple[Matches | None, ...]
-"""What the names of a path must match, one after the other; None for any number of folders."""
+"""What the names of a path must match, one after the other; None for any number of directories."""
 
 Passed = tuple[int, ...]
-"""Which places of its row a rule has reached in a folder, in ascending order."""
+"""Which places of its row a rule has reached in a directory, in ascending order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Rule:
         return self.row[-1] if passed and passed[-1] == len(self.row) - 1 else None
 
     def below(self, passed: Passed, name: str) -> Passed:
-        """Return the places that are reached in the folder *name* of a folder where *passed* are."""
+        """Return the places that are reached in the directory *name* of a directory where *passed* are."""
         if passed == (0, 1) and len(self.row) == 2:
             return passed  # **/name, which most lines are
         reached: set[int] = set()
@@ -160,7 +160,7 @@ def _row(tokens: Sequence[_Token]) -> _Row:
 
 
 def _entered(row: _Row, place: int) -> Iterator[int]:
-    """Yield *place* and the next one when *place* may stand for no folder at all."""
+    """Yield *place* and the next one when *place* may stand for no directory at all."""
     yield place
     if row[place] is None:
         yield place + 1
@@ -212,7 +212,7 @@ class _AllWays:
         if taking is None:
             taking = self._taking[char] = self._taking_of(char)
         staying = places & (self._anything if char == "/" else self._within)
-        # Inside a row of folders only a slash leads on.
+        # Inside a row of directories only a slash leads on.
         return self._entered((places & taking) << 1 | staying) | places & self._folders
 
     def _taking_of(self, char: str) -> int:

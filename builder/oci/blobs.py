@@ -1,4 +1,4 @@
-"""The blob store: content under its digest, in the folders of an OCI image layout.
+"""The blob store: content under its digest, in the directories of an OCI image layout.
 
     <root>/blobs/<algorithm>/<hex>   complete, verified, flushed; never changed again
     <root>/tmp/blob-<random>         being written; its writer holds a lock on it for as long as it lives
@@ -33,7 +33,7 @@ _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class BlobStore:
-    """The blobs below *root*. The folders are made when first written to."""
+    """The blobs below *root*. The directories are made when first written to."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -146,7 +146,7 @@ class BlobStore:
     def sweep(self, *, parts: bool = True) -> int:
         """Remove what crashed writers left behind and return how many files that were.
 
-        Without *parts* downloads that were cut off stay; whoever wants the same blob goes on with them.
+        Without *parts* downloads that were interrupted stay; whoever wants the same blob resumes them.
         """
         folder = self.root / "tmp"
         spared = "" if parts else _PARTS_PREFIX
@@ -255,7 +255,7 @@ def _open_regular(path: Path, digest: Digest) -> int:
         fd = os.open(path, _READ)
     except FileNotFoundError:
         raise BlobNotFound(f"blob {digest} is not in the store") from None
-    except OSError as error:  # ELOOP, ENXIO: a link or a special file that someone planted in a layout
+    except OSError as error:  # ELOOP, ENXIO: a symlink or a special file that someone planted in a layout
         raise BlobNotFound(f"blob {digest} cannot be opened: {error.strerror}") from error
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)

@@ -42,7 +42,7 @@ class Layout:
         self._annotations = exported_annotations if exported else name_annotations
 
     def begin(self) -> None:
-        """Make the folder a layout, when it is none yet."""
+        """Make the directory a layout, when it is none yet."""
         with self._locked():
             return
 
@@ -112,7 +112,7 @@ class Layout:
     def _write(self, content: bytes) -> None:
         # One name is enough for the new file: the lock is held, and what a crash left is overwritten.
         new = self.root / ".index.json.new"
-        # In a folder that others write to it may be a link to somewhere else.
+        # In a directory that others write to it may be a symlink to somewhere else.
         new.unlink(missing_ok=True)
         with new.open("xb") as file:
             os.fchmod(file.fileno(), 0o644)
@@ -192,11 +192,11 @@ def _lists(entries: _Entries, digest: Digest) -> bool:
 
 
 def _complete(fd: int) -> None:
-    """Write the marker that makes a folder a layout, unless it is there."""
+    """Write the marker that makes a directory a layout, unless it is there."""
     found = os.pread(fd, 4096, 0)
     if not found:
         os.fchmod(fd, 0o644)
         os.pwrite(fd, LAYOUT, 0)
         os.fsync(fd)
     elif b"imageLayoutVersion" not in found:
-        raise InvalidImage("oci-layout: this folder is not an OCI image layout")
+        raise InvalidImage("oci-layout: this directory is not an OCI image layout")

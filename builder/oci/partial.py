@@ -1,9 +1,9 @@
-"""Blobs that may be left half written and are gone on with later: downloads that were cut off.
+"""Blobs that may be left half written and are resumed later: downloads that were interrupted.
 
     <root>/tmp/blob-part-<algorithm>-<hex>   what has come so far; its writer holds the lock
 
 The name is the digest that the whole is going to have, so whoever wants the same blob, in another process or another
-day, goes on where the first one ended. Nothing in the file is trusted before the digest of the whole is right.
+day, resumes where the first one ended. Nothing in the file is trusted before the digest of the whole is right.
 `BlobStore.sweep` drops such files like any other that nobody holds.
 """
 
@@ -20,7 +20,7 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def resumed(blobs: BlobStore, digest: Digest) -> BlobWriter:
-    """Return a writer that goes on where an earlier one for *digest* ended; its ``size`` tells where that is.
+    """Return a writer that resumes where an earlier one for *digest* ended; its ``size`` tells where that is.
 
     Left by an exception it keeps what it has; `BlobWriter.discard` drops it. While somebody else writes the same blob,
     this is a writer of its own that begins at the beginning.

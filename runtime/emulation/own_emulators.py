@@ -53,7 +53,8 @@ def _register(tree: int, architecture: str, program: str) -> None:
 def rule(architecture: str, program: str) -> bytes:
     """Return the line that has the kernel hand ELF files of an architecture to *program* (kernel, binfmt-misc.rst).
 
-    By the flag F it is opened now and is there in every root; by P it is told the name that a program was called by.
+    By the flag F it is opened now and is there in every root; by P it is given the name that a program was called
+    by.
     """
     head = (smallest_program(architecture) or b"")[:20]
     # Any system that a file is for, and programs at fixed or at any addresses.

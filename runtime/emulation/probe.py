@@ -43,7 +43,7 @@ def emulation(architecture: str, folder: Path) -> Emulation:
         path.chmod(0o700)
         command = [program(), "-I", "-S", os.fspath(Path(__file__).with_name("trial.py")), root]
         done = subprocess.run(command, env=child_environment(), cwd="/", capture_output=True, check=False)
-    # An errno is of the exec itself: there is no interpreter in the file or the folder that could be missing.
+    # An errno is of the exec itself: there is no interpreter in the file or the directory that could be missing.
     match done.stdout:
         case b"" if done.returncode == 0:
             return Emulation.RUNS

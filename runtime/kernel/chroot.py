@@ -1,6 +1,6 @@
 """Out of a chroot, inside a mount namespace of one's own: the kernel lets no process change its root from there.
 
-A root that chroot(2) set is mostly a plain folder. Such a root cannot be made private, pivot_root(2) refuses it, and
+A root that chroot(2) set is mostly a plain directory. Such a root cannot be made private, pivot_root(2) refuses it, and
 the host's mounts would stay within reach of whoever breaks out of it.
 """
 
@@ -74,7 +74,7 @@ def _go_to_namespace_root(place: int) -> bool:
 
 
 def _identity(infos: int, folder: int) -> tuple[int, int, bytes]:
-    """Return what no other folder has: a bind mount of a folder has its inode, but is another mount."""
+    """Return what no other directory has: a bind mount of a directory has its inode, but is another mount."""
     with open(os.open(b"%d" % folder, os.O_RDONLY, dir_fd=infos), "rb") as file:
         mount_id = next(line for line in file if line.startswith(b"mnt_id:"))
     found = os.fstat(folder)

@@ -1,11 +1,11 @@
-"""Locks on files and folders between processes, and the removal of what a dead process left behind.
+"""Locks on files and directories between processes, and the removal of what a dead process left behind.
 
 A lock is a flock: it belongs to an open descriptor, so it ends with its holder however the holder ends, and a lock
-that can be had proves that nobody is at work. Temporary files and folders are made **locked**; `sweep` removes those
-whose lock is free. Holders in one process exclude each other as well, because each opens a descriptor of its own.
+that can be had proves that nobody is at work. Temporary files and directories are made **locked**; `sweep` removes
+those whose lock is free. Holders in one process exclude each other as well, because each opens a descriptor of its own.
 
 Lock files may be removed by whoever holds them exclusively: after each flock it is checked that the name still leads
-to the locked file, else the lock is taken again. Not for NFS, where a flock on a folder does not exist.
+to the locked file, else the lock is taken again. Not for NFS, where a flock on a directory does not exist.
 """
 
 import errno
@@ -44,7 +44,7 @@ def shared(path: Path) -> Iterator[int]:
 
 
 def new_locked_folder(folder: Path, prefix: str) -> tuple[Path, int]:
-    """Make a folder of mode 0700 with a fresh name in *folder*; return it and the descriptor that holds its lock."""
+    """Make a directory of mode 0700 with a fresh name in *folder*; return it and the descriptor that holds its lock."""
     while True:
         path = folder / f"{prefix}{os.urandom(8).hex()}"
         path.mkdir(mode=0o700)
@@ -64,7 +64,7 @@ def new_locked_file(folder: Path, prefix: str) -> tuple[Path, int]:
 
 
 def sweep(folder: Path, prefix: str, spared: str = "") -> list[str]:
-    """Remove the files and folders in *folder* that begin with *prefix* and that nobody holds; return their names.
+    """Remove the files and directories in *folder* that begin with *prefix* and that nobody holds; return their names.
 
     Those that begin with *spared* stay, unless that is empty.
     """
@@ -98,10 +98,10 @@ def sweep_marked(folder: Path, prefix: str) -> list[str]:
 
 
 def remove_tree(dir_fd: int, name: str) -> None:
-    """Remove *name* in the folder *dir_fd* with everything below it; nothing there is no error. No link is followed.
+    """Remove *name* in the directory *dir_fd* with everything below it; nothing there is no error. No symlink followed.
 
-    Folders move up to the top before they are emptied, so neither the stack nor the number of descriptors grows with
-    the depth of the tree, which a RUN step chooses.
+    Directories move up to the top before they are emptied, so neither the stack nor the number of descriptors grows
+    with the depth of the tree, which a RUN step chooses.
     """
     try:
         os.unlink(name, dir_fd=dir_fd)
@@ -181,7 +181,7 @@ def _is_marked(top: int, name: str) -> bool:
 
 
 def _empty_once(folder: int, top: int, numbers: Iterator[int]) -> bool:
-    """Remove what *folder* holds; inner folders of an inner folder move up to *top*. True when there was anything."""
+    """Remove what *folder* holds; directories two levels down move up to *top*. True when there was anything."""
     found = False
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -207,7 +207,7 @@ def _move_up(folder: int, name: str, top: int, numbers: Iterator[int]) -> None:
             os.rename(name, f".{number}", src_dir_fd=folder, dst_dir_fd=top)
         except OSError as error:
             if error.errno == errno.EACCES and not writable:
-                # Without privilege a folder must be writable to get another parent.
+                # Without privilege a directory must be writable to get another parent.
                 os.close(_open_to_empty(folder, name))
                 writable = True
             elif error.errno not in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}:
@@ -217,7 +217,7 @@ def _move_up(folder: int, name: str, top: int, numbers: Iterator[int]) -> None:
 
 
 def _open_to_empty(dir_fd: int, name: str) -> int:
-    """Open a folder so that its entries can be removed, whatever its mode; privilege never needs the detour."""
+    """Open a directory so that its entries can be removed, whatever its mode; privilege never needs the detour."""
     handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
     try:
         if os.geteuid() != 0 and os.fstat(handle).st_mode & 0o700 != 0o700:

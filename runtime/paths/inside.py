@@ -22,13 +22,13 @@ def open_inside(root: int, path: bytes, flags: int = os.O_PATH) -> int:
 
 
 def make_folder_inside(root: int, path: bytes, uid: int, gid: int) -> int:
-    """Open the folder *path* as `open_inside` does. What is missing is made, 0755 and owned by *uid* and *gid*."""
+    """Open the directory *path* as `open_inside` does. What is missing is made, 0755 and owned by *uid* and *gid*."""
     above, reached, names = os.dup(root), b"", path.split(b"/")
     for place, name in enumerate(names):
         try:
             folder = _open_or_make(root, reached + b"/" + name, above, uid, gid)
         except FileExistsError:
-            # A link to what is not there: that is made.
+            # A symlink to what is not there: that is made.
             target = os.readlink(name, dir_fd=above)
             further = b"/".join((target if target.startswith(b"/") else reached + b"/" + target, *names[place + 1 :]))
             return make_folder_inside(root, further, uid, gid)

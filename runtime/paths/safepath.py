@@ -1,12 +1,12 @@
 """Work on paths inside a root without ever leaving it: everything by file descriptor, nothing by joined strings.
 
-A *root* is a folder that somebody else may have filled: an unpacked image, a build context. A path in it is resolved
-as a process chrooted there would: an absolute link starts again at the root, ``..`` stops at the root. The kernel does
-it (openat2 with RESOLVE_IN_ROOT); where it cannot, a walk component by component does: see `runtime.paths.walk`.
+A *root* is a directory that somebody else may have filled: an unpacked image, a build context. A path in it is resolved
+as a process chrooted there would: an absolute symlink starts again at the root, ``..`` stops at the root. The kernel
+does it (openat2 with RESOLVE_IN_ROOT); where it cannot, a walk component by component does: see `runtime.paths.walk`.
 
 Microseconds, measured: `Root.open` and `Root.stat` of a path 5, of a single name not followed 2, one entry of
-`scan_folder` 2, `Root.real` 20. To go through a big tree, open each folder once and use `scan_folder` and the functions
-of `os` that take a ``dir_fd``, links not followed: a single name cannot leave its folder.
+`scan_folder` 2, `Root.real` 20. To go through a big tree, open each directory once and use `scan_folder` and the
+functions of `os` that take a ``dir_fd``, symlinks not followed: a single name cannot leave its directory.
 """
 
 import errno
@@ -27,18 +27,18 @@ _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 
 
 class Entry(NamedTuple):
-    """A name in a folder with its status, links not followed."""
+    """A name in a directory with its status, symlinks not followed."""
 
     name: str
     stat: os.stat_result
 
 
 class Root:
-    """A folder that no path can leave; owns a descriptor of it and closes it.
+    """A directory that no path can leave; owns a descriptor of it and closes it.
 
     Paths are relative to the root whether or not they begin with a slash; "" is the root itself. Methods that look
-    answer None for what is missing; a path that cannot be resolved (a loop, a file used as a folder, a race that does
-    not end) raises UnsafePathError. Nothing here creates or follows anything outside.
+    answer None for what is missing; a path that cannot be resolved (a loop, a file used as a directory, a race that
+    does not end) raises UnsafePathError. Nothing here creates or follows anything outside.
     """
 
     __slots__ = ("fd",)
@@ -48,12 +48,12 @@ class Root:
 
     @classmethod
     def open_host(cls, path: Path) -> Self:
-        """Open the folder at a *path* of the host, which is trusted and may contain links."""
+        """Open the directory at a *path* of the host, which is trusted and may contain symlinks."""
         return cls(os.open(path, FOLDER))
 
     @classmethod
     def at(cls, fd: int) -> Self:
-        """Make a root of the folder behind *fd*, which stays the caller's."""
+        """Make a root of the directory behind *fd*, which stays the caller's."""
         return cls(os.dup(fd))
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class Root:
         self.close()
 
     def open(self, path: str, flags: int = os.O_RDONLY) -> int:
-        """Open what is at *path*, following links inside the root; the caller closes the descriptor.
+        """Open what is at *path*, following symlinks inside the root; the caller closes the descriptor.
 
         Never waits on a FIFO and never gains a terminal. Opening a device node may still act on the device: use
         `open_file` where only a regular file will do. O_CREAT is refused; create with `parent` and ``dir_fd``.
@@ -108,11 +108,11 @@ class Root:
             os.close(handle)
 
     def exists(self, path: str) -> bool:
-        """Tell whether *path* leads to something; a dangling link does not."""
+        """Tell whether *path* leads to something; a dangling symlink does not."""
         return self.stat(path) is not None
 
     def readlink(self, path: str) -> str | None:
-        """Return the text of the link at *path*; None when there is none or it is no link."""
+        """Return the text of the symlink at *path*; None when there is none or it is no symlink."""
         handle = self._look_up(path, os.O_PATH | os.O_NOFOLLOW)
         if handle is None:
             return None
@@ -122,7 +122,7 @@ class Root:
             os.close(handle)
 
     def real(self, path: str) -> str:
-        """Return *path* with every link resolved, without leading slash; components at its end may be missing."""
+        """Return *path* with every symlink resolved, without leading slash; components at its end may be missing."""
         try:
             with closing(Walk(self.fd, missing_ok=True)) as walk:
                 walk.run(path, follow=True)
@@ -131,7 +131,7 @@ class Root:
             raise _named(error, path) from error
 
     def parent(self, path: str) -> tuple[int, str]:
-        """Return an O_PATH descriptor of the folder that holds *path*, and the last name; the caller closes it.
+        """Return an O_PATH descriptor of the directory that holds *path*, and the last name; the caller closes it.
 
         The last component is not followed and need not exist. For the root itself the name is "".
         """
@@ -143,10 +143,11 @@ class Root:
         return self.open("/".join(names[:-1]), os.O_PATH | os.O_DIRECTORY), names[-1]
 
     def make_folders(self, path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> list[str]:
-        """Create the folder *path* and the missing ones above it; return those created, outermost first.
+        """Create the directory *path* and the missing ones above it; return those created, outermost first.
 
-        It is `real` of *path* that is made: links are followed inside the root, a dangling one at its target. *mode* is
-        exact, the umask has no say. Folders that exist stay as they are; another creator at the same time is no error.
+        It is `real` of *path* that is made: symlinks are followed inside the root, a dangling one at its target. *mode*
+        is exact, the umask has no say. Directories that exist stay as they are; another creator at the same time is no
+        error.
         """
         created, names, current = [], names_of(self.real(path)), os.dup(self.fd)
         try:
@@ -163,7 +164,7 @@ class Root:
         return created
 
     def scan(self, path: str = "") -> list[Entry]:
-        """Return the entries of the folder at *path*, names in byte order."""
+        """Return the entries of the directory at *path*, names in byte order."""
         folder = self.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             return scan_folder(folder)
@@ -187,7 +188,7 @@ class Root:
         return content
 
     def xattrs(self, path: str) -> dict[str, bytes]:
-        """Return the extended attributes of what is at *path*, the last link not followed; see `read_xattrs`."""
+        """Return the extended attributes of what is at *path*, the last symlink not followed; see `read_xattrs`."""
         handle = self.open(path, os.O_PATH | os.O_NOFOLLOW)
         try:
             return read_xattrs(f"/proc/self/fd/{handle}")
@@ -204,7 +205,7 @@ class Root:
 
 
 def scan_folder(fd: int) -> list[Entry]:
-    """Return the entries of the folder behind *fd* (not an O_PATH one), names in byte order.
+    """Return the entries of the directory behind *fd* (not an O_PATH one), names in byte order.
 
     A name that vanishes meanwhile is left out. Two threads must not scan one *fd* at once.
     """

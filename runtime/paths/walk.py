@@ -20,7 +20,7 @@ _BENEATH = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RE
 
 
 def resolve(root: int, path: str, flags: int) -> int:
-    """Open *path* inside *root*, with links followed there; OSError as the kernel gives it."""
+    """Open *path* inside *root*, with symlinks followed there; OSError as the kernel gives it."""
     raw = os.fsencode(path)
     if b"\0" in raw:
         raise OSError(errno.ENOENT, "a name cannot contain a null byte", path)
@@ -32,7 +32,7 @@ def resolve(root: int, path: str, flags: int) -> int:
 
 
 def open_beneath(fd: int, path: str, flags: int = os.O_RDONLY | os.O_DIRECTORY) -> int:
-    """Open *path* below *fd* where no component may be a link or ``..``; the path may be longer than PATH_MAX.
+    """Open *path* below *fd* where no component may be a symlink or ``..``; the path may be longer than PATH_MAX.
 
     It leads back to a place that a scan has found, so that a deep tree needs no descriptor per level.
     """
@@ -59,8 +59,8 @@ def open_beneath(fd: int, path: str, flags: int = os.O_RDONLY | os.O_DIRECTORY) 
 class Walk:
     """A resolution component by component: `names` lead from the root to `fd`, an O_PATH descriptor, -1 if missing.
 
-    Each name is opened without following it, links are read and their text is walked in turn. ``..`` goes down from
-    the root again through the names so far: one descriptor serves for any depth, and a folder that is moved away
+    Each name is opened without following it, symlinks are read and their text is walked in turn. ``..`` goes down from
+    the root again through the names so far: one descriptor serves for any depth, and a directory that is moved away
     meanwhile leads to an error, never out of the root.
     """
 
@@ -78,7 +78,7 @@ class Walk:
         self._move_to(-1)
 
     def run(self, path: str, *, follow: bool) -> None:
-        """Walk *path*; the link at its end is followed only when *follow* is set or a slash comes after it."""
+        """Walk *path*; the symlink at its end is followed only when *follow* is set or a slash comes after it."""
         todo = _reversed_components(path)
         while todo:
             name = todo.pop()
@@ -124,7 +124,7 @@ class Walk:
 
 
 def _reversed_components(path: str) -> list[str]:
-    """The components of *path*, last first; a slash at its end asks for a folder, which "." does as well."""
+    """The components of *path*, last first; a slash at its end asks for a directory, which "." does as well."""
     names = [name for name in path.split("/") if name]
     return [".", *names[::-1]] if path.endswith("/") else names[::-1]
 

@@ -24,7 +24,7 @@ MAX_ID = (1 << 32) - 2
 
 
 class Identity:
-    """The ids of a process and the home folder of its user; *groups* are all its groups, the primary one first."""
+    """The ids of a process and the home directory of its user; *groups* are all its groups, the primary one first."""
 
     __slots__ = ("gid", "groups", "home", "uid")
 

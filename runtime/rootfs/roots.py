@@ -16,7 +16,7 @@ class OverlayRoot:
 
 @frozen
 class DirectoryRoot:
-    """A root that is one plain folder."""
+    """A root that is one plain directory."""
 
     path: Path
     read_only: bool = False

@@ -20,7 +20,7 @@ _CONTROLLERS = ("memory", "cpu", "cpuset", "pids")
 
 @dataclass(frozen=True, slots=True)
 class Hierarchy:
-    """A folder in which groups can be made, and the controllers that they would have."""
+    """A directory in which groups can be made, and the controllers that they would have."""
 
     folder: Path
     controllers: frozenset[str]

@@ -1,4 +1,4 @@
-"""The caller's side of a sandbox's terminal: copies bytes both ways and hands on the size of the window.
+"""The caller's side of a sandbox's terminal: copies bytes both ways and passes on the size of the window.
 
 While a console is open and is typed into from a terminal, that terminal is raw: every key, Ctrl-C as well, goes to the
 program inside, and its own terminal turns keys into signals.

@@ -65,5 +65,5 @@ def child_argv(*arguments: object) -> list[str]:
 
 def child_environment() -> dict[str, str]:
     """Return the whole environment of the child: nothing of the builder's, and nothing of the image's."""
-    # The magic link hides the program's folder, and with it an $ORIGIN by which it would find its own libpython.
+    # The magic link hides the program's directory, and with it an $ORIGIN by which it would find its own libpython.
     return {"LC_ALL": "C.UTF-8", "LD_LIBRARY_PATH": f"{sys.base_prefix}/lib"}

@@ -34,7 +34,7 @@ def try_user_namespace() -> None:
 
 
 def try_overlay() -> None:
-    """Use an overlay: one that mounts may still fail with the first removal of a lower folder."""
+    """Use an overlay: one that mounts may still fail with the first removal of a lower directory."""
     try_namespaces()
     scratch = Scratch()
     lower, upper, work, stubs = (make_folder(scratch.fd, name) for name in ("lower", "upper", "work", "stubs"))

@@ -67,7 +67,7 @@ class Limits:
 
 @frozen
 class Bind:
-    """A host file or folder at *target*. *host_path* must already be safe to open by its name."""
+    """A host file or directory at *target*. *host_path* must already be safe to open by its name."""
 
     host_path: Path
     target: PurePosixPath
@@ -76,7 +76,7 @@ class Bind:
 
 @frozen
 class BindRoot:
-    """A folder or file *source* inside another root (a stage, an image, the build context) at *target*."""
+    """A directory or file *source* inside another root (a stage, an image, the build context) at *target*."""
 
     root: Root
     source: PurePosixPath

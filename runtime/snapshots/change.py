@@ -11,7 +11,7 @@ class ChangeKind(Enum):
     MODIFY = "modify"
     DELETE = "delete"
     OPAQUE = "opaque"
-    """The folder at this path hides everything that its parent snapshot has below it (comes right after the folder)."""
+    """The directory at this path hides everything that its parent snapshot has below it (comes right after it)."""
 
 
 @dataclass(frozen=True, slots=True)

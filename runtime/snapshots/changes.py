@@ -1,8 +1,8 @@
 """The difference between a snapshot and its parent, as an ordered stream of changes.
 
 Both ways of finding it give the same stream for the same pair of trees: parents before what is in them, the names of a
-folder in byte order, a deleted folder as one change. The root folder itself is never reported. Sockets and character
-devices 0:0 count as absent, because no layer can hold them. What is compared is the type, mode, owner, size,
+directory in byte order, a deleted directory as one change. The root directory itself is never reported. Sockets and
+character devices 0:0 count as absent, because no layer can hold them. What is compared is the type, mode, owner, size,
 modification time, link target, device number, extended attributes and content.
 
 A file that was given more hard links is reported as modified although nothing else of it changed: a layer can only
@@ -27,13 +27,13 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def overlay_changes(upper: int, lower: Root | None = None) -> Iterator[Change]:
-    """Yield what the upper folder of an overlay changes over *lower*, the merged tree below it.
+    """Yield what the upper directory of an overlay changes over *lower*, the merged tree below it.
 
-    A folder or file that overlayfs only copied up is no change, nor is the whiteout of what *lower* does not have; an
-    opaque folder comes as the deletions that it stands for. Without *lower* that cannot be known: everything that
-    is there is an ADD, every whiteout a DELETE, and an opaque folder is followed by OPAQUE.
+    A directory or file that overlayfs only copied up is no change, nor is the whiteout of what *lower* does not have;
+    an opaque directory comes as the deletions that it stands for. Without *lower* that cannot be known: everything that
+    is there is an ADD, every whiteout a DELETE, and an opaque directory is followed by OPAQUE.
 
-    The stream reads as it is consumed; both folders stay open and unchanged until its end.
+    The stream reads as it is consumed; both directories stay open and unchanged until its end.
     """
     return _Comparison(lower.fd if lower else None, upper, overlay=True).stream()
 
@@ -42,9 +42,9 @@ def tree_changes(old: int | None, new: int, *, copied_ns: int = 0, whole_seconds
     """Yield what the tree *new* changes over the tree *old*; None is an empty tree.
 
     *copied_ns* may tell the moment by which *new* was a faithful copy of *old*, by the clock of its file system. Then
-    a file that has an older change time is not read, unless a folder above it may have come from elsewhere: renaming a
-    folder leaves no trace on what is in it. With *whole_seconds* the fractions of times do not count: a tree that went
-    through an archive has lost them.
+    a file that has an older change time is not read, unless a directory above it may have come from elsewhere: renaming
+    a directory leaves no trace on what is in it. With *whole_seconds* the fractions of times do not count: a tree that
+    went through an archive has lost them.
     """
     return _Comparison(old, new, overlay=False, copied_ns=copied_ns, whole_seconds=whole_seconds).stream()
 
@@ -62,22 +62,22 @@ def overlay_xattr_prefix() -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A folder to compare: its path, and how it relates to the old tree."""
+    """A directory to compare: its path, and how it relates to the old tree."""
 
     path: str = ""
     paired: bool = True
-    """The old tree has a folder there too."""
+    """The old tree has a directory there too."""
     merged: bool = False
-    """Names that are absent in the new folder are inherited from the old one, not deleted."""
+    """Names that are absent in the new directory are inherited from the old one, not deleted."""
     moved: bool = False
-    """The folder may have been renamed since the copy was made."""
+    """The directory may have been renamed since the copy was made."""
 
     def below(self, name: str) -> str:
         return f"{self.path}/{name}" if self.path else name
 
 
 class _Step(NamedTuple):
-    """A part of the stream: a change, then the folder to go into."""
+    """A part of the stream: a change, then the directory to go into."""
 
     name: str
     change: Change | None
@@ -85,7 +85,7 @@ class _Step(NamedTuple):
 
 
 class _Comparison:
-    """Two trees by descriptor: no descriptor is held per level, and in memory is only the rest of each folder."""
+    """Two trees by descriptor: no descriptor is held per level, and in memory is only the rest of each directory."""
 
     def __init__(
         self, old: int | None, new: int, *, overlay: bool, copied_ns: int = 0, whole_seconds: bool = False
@@ -114,7 +114,7 @@ class _Comparison:
             opaque = _xattr(new, "opaque") if self._overlay else None
             entries = [(entry, _is_present(entry.stat)) for entry in scan_folder(new)]
             if opaque == b"x":
-                # The folder holds whiteouts of the kind that is an empty file with an attribute (Linux 6.7).
+                # The directory holds whiteouts of the kind that is an empty file with an attribute (Linux 6.7).
                 entries = [(entry, there and not _is_xattr_whiteout(new, entry)) for entry, there in entries]
             if self._old is None:
                 return _steps_alone(place, entries, opaque)
@@ -131,7 +131,7 @@ class _Comparison:
             os.close(new)
 
     def _steps_paired(self, place: _Place, entries: list[tuple[Entry, bool]], folders: tuple[int, int]) -> list[_Step]:
-        """Compare two folders by name; in a merged place the old names are looked up instead of listed."""
+        """Compare two directories by name; in a merged place the old names are looked up instead of listed."""
         if place.merged:
             before = {entry.name: status for entry, _ in entries if (status := _status(folders[0], entry.name))}
         else:
@@ -173,7 +173,7 @@ class _Comparison:
 
 
 def _steps_alone(place: _Place, entries: list[tuple[Entry, bool]], opaque: bytes | None) -> list[_Step]:
-    """The steps of a folder when nothing is known of the old tree: its marks are passed on as they are."""
+    """The steps of a directory when nothing is known of the old tree: its marks are passed on as they are."""
     steps = _steps_added(place, entries)
     if place.merged:
         steps += [_Step(e.name, Change(ChangeKind.DELETE, place.below(e.name))) for e, there in entries if not there]
@@ -226,7 +226,7 @@ def _status(folder: int, name: str) -> os.stat_result | None:
 
 
 def _essence(status: os.stat_result, grain: int) -> tuple[int, ...]:
-    """What a layer keeps of a status, times in units of *grain* nanoseconds; folders have no size."""
+    """What a layer keeps of a status, times in units of *grain* nanoseconds; directories have no size."""
     mode = status.st_mode
     size = 0 if stat.S_ISDIR(mode) else status.st_size
     device = status.st_rdev if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else 0

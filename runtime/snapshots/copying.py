@@ -29,8 +29,8 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 class CopyingSnapshotter(SnapshotFolder):
     """Whole trees in *folder*; see `Snapshotter` for what the methods promise.
 
-    The folder of an active snapshot also holds ``copied``, a file made right after the copy: files that changed later
-    have a later change time, so that `changes` reads only few of the others.
+    The directory of an active snapshot also holds ``copied``, a file made right after the copy: files that changed
+    later have a later change time, so that `changes` reads only few of the others.
     """
 
     def exists(self, name: str) -> bool:
@@ -88,10 +88,10 @@ class CopyingSnapshotter(SnapshotFolder):
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy what the folder *source* holds, and its own metadata, to the empty folder *target*.
+    """Copy what the directory *source* holds, and its own metadata, to the empty directory *target*.
 
     Keeps owners, modes, times, extended attributes, hard links, holes, devices and FIFOs; leaves sockets out. Both
-    folders must be out of reach of others.
+    directories must be out of reach of others.
     """
     old = os.open(source, _FOLDER)
     try:
@@ -105,12 +105,12 @@ def copy_tree(source: Path, target: Path) -> None:
 
 
 def copy_open_tree(source: int, target: int) -> None:
-    """Do what `copy_tree` does with two open folders."""
+    """Do what `copy_tree` does with two open directories."""
     _Copy(source, target).run()
 
 
 def copy_status(source: int, target: int, status: os.stat_result) -> None:
-    """Give the open file or folder *target* the owner, attributes, mode and times of *source*."""
+    """Give the open file or directory *target* the owner, attributes, mode and times of *source*."""
     os.fchown(target, status.st_uid, status.st_gid)
     # A change of owner drops file capabilities and the set-id bits, so those come after it.
     for name, value in read_xattrs(source).items():
@@ -120,7 +120,7 @@ def copy_status(source: int, target: int, status: os.stat_result) -> None:
 
 
 class _Copy:
-    """One copy of a tree. Folders are opened one pair at a time, however deep they lie."""
+    """One copy of a tree. Directories are opened one pair at a time, however deep they lie."""
 
     def __init__(self, source: int, target: int) -> None:
         self._source = source
@@ -143,7 +143,7 @@ class _Copy:
                 os.close(source)
 
     def _copy_folder(self, path: str, source: int, target: int) -> list[str]:
-        """Copy the entries of one folder and its own status; return the folders in it, made but empty."""
+        """Copy the entries of one directory and its own status; return the directories in it, made but empty."""
         inner = []
         for entry in scan_folder(source):
             check()
@@ -157,7 +157,7 @@ class _Copy:
                 self._copy_file(entry, source, target)
             elif not stat.S_ISSOCK(mode):
                 _copy_special(entry, source, target)
-        # Its inner folders exist by now, so nothing changes its times any more.
+        # Its inner directories exist by now, so nothing changes its times any more.
         copy_status(source, target, os.fstat(source))
         return inner
 

@@ -26,9 +26,9 @@ class SnapshotFolder:
                      parent boot    the name of its parent, and the boot that it was committed in
         tmp-<random>/fs/ parent     an active snapshot, flocked by its process
 
-    A committed folder appears by one rename, complete. Its data is not flushed: what a former boot committed cannot be
-    trusted, counts as missing and is dropped when met. All of it is 0700, so that no user of the host can run or read
-    what an image holds; only ``fs`` has the mode of the image's root.
+    A committed directory appears by one rename, complete. Its data is not flushed: what a former boot committed cannot
+    be trusted, counts as missing and is dropped when met. All of it is 0700, so that no user of the host can run or
+    read what an image holds; only ``fs`` has the mode of the image's root.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -91,7 +91,7 @@ class SnapshotFolder:
             self._committed(name)
 
     def _begin(self, parent: str | None) -> Path:
-        """Make the folder of a new active snapshot with an empty ``fs``; its lock is held from here on."""
+        """Make the directory of a new active snapshot with an empty ``fs``; its lock is held from here on."""
         self._sweep_once()
         path, lock = new_locked_folder(self._folder, _PREFIX)
         self._held[path.name] = lock
@@ -121,7 +121,7 @@ class SnapshotFolder:
         return self._folder / name.replace(":", "-")
 
     def _committed(self, name: str) -> Path | None:
-        """Return the folder of a committed snapshot, None when there is none; one of a former boot is dropped."""
+        """Return the directory of a committed snapshot, None when there is none; one of a former boot is dropped."""
         path = self._place(name)
         if self._is_current(path):
             return path
@@ -134,7 +134,7 @@ class SnapshotFolder:
         return None
 
     def _parent(self, path: Path) -> str | None:
-        """Return the parent that a folder names; that of a committed snapshot never changes and is read once."""
+        """Return the parent that a directory names; that of a committed snapshot never changes and is read once."""
         parent = self._parents.get(path.name)
         if parent is None:
             parent = _read(path / "parent") or ""
@@ -143,7 +143,7 @@ class SnapshotFolder:
         return parent or None
 
     def _is_current(self, path: Path) -> bool:
-        """Tell whether a committed folder is of this boot and has all its parts; else it is made again."""
+        """Tell whether a committed directory is of this boot and has all its parts; else it is made again."""
         return _read(path / "boot") == boot_id() and _read(path / "parent") is not None and (path / "fs").is_dir()
 
     def _names_on_disk(self) -> list[str]:
@@ -154,11 +154,11 @@ class SnapshotFolder:
         return [name for name in names if _NAME.fullmatch(name)]
 
     def _drop(self, path: Path) -> None:
-        """Take a committed folder that is not current out of sight, then remove it."""
+        """Take a committed directory that is not current out of sight, then remove it."""
         self._retired(path, keep_current=True)()
 
     def _retired(self, path: Path, *, keep_current: bool = False) -> Callable[[], None]:
-        """Take a committed folder out of sight by one rename; return what removes it. A full disk is no hindrance."""
+        """Take a committed directory out of sight by one rename; return what removes it. Works on a full disk."""
         grave = self._folder / f"{_PREFIX}{os.urandom(8).hex()}"
         # Under the lock nobody else drops, so what is renamed is what was looked at.
         with exclusive(self._folder / "lock"):
@@ -214,7 +214,7 @@ def boot_id() -> str:
 
 
 def _renamed(source: Path, target: Path) -> bool:
-    """Rename a folder; False when the target is there already."""
+    """Rename a directory; False when the target is there already."""
     try:
         source.rename(target)
     except OSError as error:

@@ -29,8 +29,8 @@ _INERT = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT
 class OverlaySnapshotter(SnapshotFolder):
     """Differences in *folder*; see `Snapshotter` for what the methods promise.
 
-    The folder of an active snapshot also holds ``work``, which overlayfs needs. A snapshot without a parent is a plain
-    tree: there is nothing below it that a whiteout could hide.
+    The directory of an active snapshot also holds ``work``, which overlayfs needs. A snapshot without a parent is a
+    plain tree: there is nothing below it that a whiteout could hide.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -60,7 +60,7 @@ class OverlaySnapshotter(SnapshotFolder):
         try:
             (path / "work").mkdir(mode=0o700)
             if top is not None:
-                # The root of an overlay has the status of the topmost folder, so each one passes it on.
+                # The root of an overlay has the status of the topmost directory, so each one passes it on.
                 _copy_folder_status(top, active.folder)
         except BaseException:
             self.discard(active)
@@ -97,9 +97,9 @@ class OverlaySnapshotter(SnapshotFolder):
         remove_inside(path, "work")
 
     def _chain(self, name: str) -> tuple[Path, ...]:
-        """Return the ``fs`` folders of *name* and its parents, topmost first.
+        """Return the ``fs`` directories of *name* and its parents, topmost first.
 
-        What was found once holds as long as the topmost folder is there: its parents cannot go before it.
+        What was found once holds as long as the topmost directory is there: its parents cannot go before it.
         """
         known = self._chains.get(name)
         if known is None or not known[0].exists():
@@ -127,7 +127,7 @@ class OverlaySnapshotter(SnapshotFolder):
 def mount_tree(lowers: Sequence[Path], scratch: Path, *, upper: Path | None = None, work: Path | None = None) -> int:
     """Mount an overlay of *lowers*, topmost first, attached nowhere; return an O_PATH descriptor of its root.
 
-    *scratch* may be used for a moment by kernels that cannot make a detached mount of so many folders.
+    *scratch* may be used for a moment by kernels that cannot make a detached mount of so many directories.
     """
     with ExitStack() as stack:
 

@@ -1,8 +1,8 @@
 """Mounts overlays from descriptors, for the builder and for the sandbox child: by fsconfig, else by mount(2).
 
-What fsconfig makes is attached nowhere. Older kernels cannot take lower folders one by one (``lowerdir+``), and some
-filters know no fsopen; there the classic call needs a place, which the caller finds, because the builder lets go of it
-at once and the sandbox keeps it. Errors are OSErrors.
+What fsconfig makes is attached nowhere. Older kernels cannot take lower directories one by one (``lowerdir+``), and
+some filters know no fsopen; there the classic call needs a place, which the caller finds, because the builder lets go
+of it at once and the sandbox keeps it. Errors are OSErrors.
 """
 
 import os
@@ -27,7 +27,7 @@ _OPTIONS = (("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off"),
 
 
 class Layers:
-    """The open folders of an overlay: *lowers* topmost first, *writable* is () or (upper, work)."""
+    """The open directories of an overlay: *lowers* topmost first, *writable* is () or (upper, work)."""
 
     __slots__ = ("_userxattr", "lowers", "writable")
 
@@ -35,7 +35,7 @@ class Layers:
         self.lowers, self.writable, self._userxattr = lowers, writable, userxattr
 
     def folders(self) -> list[tuple[str, int]]:
-        """Return the options that name the writable folders."""
+        """Return the options that name the writable directories."""
         return list(zip(("upperdir", "workdir"), self.writable, strict=False))
 
     def flags(self) -> list[str]:
@@ -69,7 +69,7 @@ def mount_detached(layers: Layers, attributes: int) -> int:
 def mount_classic(layers: Layers, attributes: int, place: str, *, names: str = "/proc/self/fd/") -> None:
     """Mount *layers* on *place*. *names* is what descriptors are found by; "" for a caller that stands among them.
 
-    The options must fit into a page: some 200 folders by their whole names, 1000 by their numbers alone.
+    The options must fit into a page: some 200 directories by their whole names, 1000 by their numbers alone.
     """
     options = ["lowerdir=" + ":".join(f"{names}{fd}" for fd in layers.lowers)]
     options += (f"{key}={names}{fd}" for key, fd in layers.folders())

@@ -24,10 +24,10 @@ from pybuild.runtime.snapshots.change import Change
 
 
 class DiskFormat(Enum):
-    """How a layer lies in the folder of an active snapshot."""
+    """How a layer lies in the directory of an active snapshot."""
 
     OVERLAY = "overlay"
-    """Only the difference: whiteouts are character devices 0:0, opaque folders carry the overlay xattr."""
+    """Only the difference: whiteouts are character devices 0:0, opaque directories carry the overlay xattr."""
     TREE = "tree"
     """The whole tree: a whiteout is carried out at once."""
 
@@ -69,7 +69,7 @@ class Snapshotter(Protocol):
         ...
 
     def changes(self, active: Active) -> Iterator[Change]:
-        """Yield what *active* changes over its parent: parents before children, names in byte order per folder."""
+        """Yield what *active* changes over its parent: parents before children, names in byte order per directory."""
         ...
 
     def commit(self, active: Active, name: str) -> None:
@@ -89,7 +89,7 @@ class Snapshotter(Protocol):
         ...
 
     def begin_use(self, claim: Callable[[str], None]) -> None:
-        """Have *claim* told the name of each snapshot before it is looked for."""
+        """Call *claim* with the name of each snapshot before it is looked for."""
         ...
 
     def names(self) -> tuple[str, ...]:

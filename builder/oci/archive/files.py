@@ -31,7 +31,7 @@ DOCUMENTS_LIMIT = 64 * 1024 * 1024
 _LINKS = 40
 _ROOT = frozenset("bin boot dev etc home lib lib64 media mnt opt proc root run sbin srv sys tmp usr var".split())
 _ENOUGH = 3
-"""So many of these folders make a root file system; image archives have none of them."""
+"""So many of these directories make a root file system; image archives have none of them."""
 _NAMED_BY_DIGEST = re.compile(r"(sha256:)?[0-9a-f]{64}(\..*)?\Z")
 _OVERHEAD = 1024  # what a name costs besides its content
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"

@@ -1,4 +1,4 @@
-"""The files of a folder as an archive of it would hold them."""
+"""The files of a directory as an archive of it would hold them."""
 
 import io
 import os

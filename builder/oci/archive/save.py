@@ -30,7 +30,7 @@ _END = bytes(1024)
 
 
 def save(blobs: BlobStore, images: Sequence[Named], sink: Sink, *, for_docker: bool = True) -> None:
-    """Write *images* as an archive to *sink*, every blob verified on its way out; not *for_docker*: without its table.
+    """Write *images* as an archive to *sink*, every blob verified as it is read; not *for_docker*: without its table.
 
     When this raises, what the sink has got is no archive and must be thrown away.
 

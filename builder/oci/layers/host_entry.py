@@ -45,7 +45,7 @@ def entry_of(path: str, found: os.stat_result, *, linkname: str = "", xattrs: Xa
 
 
 def image_xattrs(fd: int) -> Xattrs:
-    """Return the extended attributes of an open file or folder that belong to an image, by name."""
+    """Return the extended attributes of an open file or directory that belong to an image, by name."""
     return portable_xattrs(read_xattrs(fd).items())
 
 

@@ -65,7 +65,7 @@ class LayerWriter:
     def __init__(
         self, blobs: Blobs, compression: str = "gzip", level: int | None = None, *, watch: Watch = unwatched
     ) -> None:
-        """*watch* is told how far each larger file is."""
+        """*watch* is given how far each larger file is."""
         self._compression, self._level = compression, check_level(compression, level)
         self._blobs = blobs
         self._open = ExitStack()
@@ -103,7 +103,7 @@ class LayerWriter:
         self._add_marker(posixpath.join(folder, WHITEOUT_PREFIX + name))
 
     def opaque(self, path: str) -> None:
-        """Hide all that lower layers have below the folder *path*."""
+        """Hide all that lower layers have below the directory *path*."""
         self._add_marker(posixpath.join(path, OPAQUE_WHITEOUT))
 
     def _add_marker(self, path: str) -> None:

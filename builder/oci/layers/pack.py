@@ -28,8 +28,8 @@ def pack_changes(
 ) -> None:
     """Write *changes*, which must come parents first, as entries; content and status come from the tree at *root_fd*.
 
-    The folders above a change are written too, changed or not: tools that unpack a layer on its own (Docker's overlay2
-    driver) would give them a status of their own making. Of several hard links the first in order is the file.
+    The directories above a change are written too, changed or not: tools that unpack a layer on its own (Docker's
+    overlay2 driver) would give them a status of their own making. Of several hard links the first in order is the file.
     Sockets and character devices 0:0 are left out. No time is later than *epoch_limit*; with *clamp_tree* that holds in
     the tree as well, so that who reads it sees what the layer has.
 
@@ -42,7 +42,7 @@ def pack_changes(
 
 
 class _Level:
-    """A folder on the way to where the packer is."""
+    """A directory on the way to where the packer is."""
 
     __slots__ = ("fd", "path", "written")
 
@@ -128,7 +128,7 @@ class _Packer:
         return self._clamp_tree and found.st_mtime_ns > self._limits_ns[1]
 
     def _write_folders(self) -> None:
-        """Write the folder where the packer is, and those above it, unless that has been done."""
+        """Write the directory where the packer is, and those above it, unless that has been done."""
         count = len(self._levels)
         while not self._levels[count - 1].written:
             count -= 1
@@ -141,7 +141,7 @@ class _Packer:
             level.written = True
 
     def _enter(self, path: str) -> int:
-        """Go to the folder *path* by the shortest way; return its descriptor, good until the next move."""
+        """Go to the directory *path* by the shortest way; return its descriptor, good until the next move."""
         while not _is_inside(path, self._levels[-1].path):
             self._leave()
         top = self._levels[-1]

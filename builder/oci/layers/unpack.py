@@ -1,4 +1,4 @@
-"""Unpacking a layer into the folder of an active snapshot: the stream, its digest, its end.
+"""Unpacking a layer into the directory of an active snapshot: the stream, its digest, its end.
 
 Nothing is flushed to the disk: a snapshot can be made again from its blob at any time.
 """
@@ -47,12 +47,12 @@ def unpack(
     limits: Limits = DEFAULT_LIMITS,
     nanoseconds: Sequence[int] = (),
 ) -> Unpacked:
-    """Unpack the layer blob *stream* (compressed or not) into a folder.
+    """Unpack the layer blob *stream* (compressed or not) into a directory.
 
-    With *overlay* the folder is empty and becomes the difference to *lower*, the tree of the parent snapshot (None: the
-    lowest layer). Otherwise it holds a copy of the parent snapshot and becomes the sum. The stream is read to its
-    end. *nanoseconds* are what the times of its entries leave over, in order. After an error the folder holds a part of
-    the layer, and the caller discards it.
+    With *overlay* the directory is empty and becomes the difference to *lower*, the tree of the parent snapshot (None:
+    the lowest layer). Otherwise it holds a copy of the parent snapshot and becomes the sum. The stream is read to its
+    end. *nanoseconds* are what the times of its entries leave over, in order. After an error the directory holds a part
+    of the layer, and the caller discards it.
 
     Raises:
         LayerError: the archive is malformed, hostile or over a limit.
@@ -66,7 +66,7 @@ def unpack(
         count = 0
         for entry, data in TarReader(content, limits):
             if count < len(nanoseconds):
-                entry = entry._replace(nanoseconds=nanoseconds[count])  # noqa: PLW2901 - the same, told exactly
+                entry = entry._replace(nanoseconds=nanoseconds[count])  # noqa: PLW2901 - the same, in full precision
             count += 1
             unpacker.add(entry, data)
         if hasher and diff_id and hasher.hexdigest() != diff_id.hex:

@@ -1,7 +1,7 @@
-"""Making what an entry of a layer describes: always new, by one name in one open folder.
+"""Making what an entry of a layer describes: always new, by one name in one open directory.
 
-Nothing is opened that is there already: what is in the place gives way first. So no link and no earlier entry can turn
-a write elsewhere. The rules of paths are in `unpack_tree`, those of deletions in `unpack_whiteouts`.
+Nothing is opened that is there already: what is in the place gives way first. So no symlink and no earlier entry can
+turn a write elsewhere. The rules of paths are in `unpack_tree`, those of deletions in `unpack_whiteouts`.
 """
 
 import errno
@@ -65,11 +65,11 @@ class Unpacker:
             raise _blame(error, entry.path) from error
 
     def finish(self) -> None:
-        """Carry out what depends on the whole layer: whiteouts, times and implied status of folders."""
+        """Carry out what depends on the whole layer: whiteouts, times and implied status of directories."""
         try:
             finish(self._tree)
         except (OSError, UnsafePathError) as error:
-            raise _blame(error, "the folders of a layer") from error
+            raise _blame(error, "the directories of a layer") from error
 
     def _add(self, entry: Entry, data: EntryData) -> None:
         target = whiteout_target(entry.path) if ".wh." in entry.path else None
@@ -81,7 +81,7 @@ class Unpacker:
         elif entry.kind is EntryKind.DIRECTORY:
             self._folder(path, name, entry)
         elif not name:
-            raise LayerError("the root of a layer must be a folder")
+            raise LayerError("the root of a layer must be a directory")
         else:
             self._non_folder(self._tree.folder(path), name, entry, data)
 

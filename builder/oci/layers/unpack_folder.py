@@ -1,11 +1,11 @@
-"""What is remembered of a folder while a layer is unpacked, beyond what the disk says."""
+"""What is remembered of a directory while a layer is unpacked, beyond what the disk says."""
 
 _NOTHING: set[str] = set()
-"""What a folder has of most things: one empty set for all, since a layer may have a million folders."""
+"""What a directory has of most things: one empty set for all, since a layer may have a million directories."""
 
 
 class Folder:
-    """A folder that the layer has something to do with. `Tree` makes them; compared by identity."""
+    """A directory that the layer has something to do with. `Tree` makes them; compared by identity."""
 
     __slots__ = (
         "children", "copied", "explicit", "fd", "in_lower", "links", "made", "mtime_ns", "name", "opaque", "ours",
@@ -17,7 +17,7 @@ class Folder:
         self.children: dict[str, Folder] = {}
         self.fd = -1
         self.in_lower = False
-        """Overlay: the parent snapshot has a folder at this path, and folders all the way to it."""
+        """Overlay: the parent snapshot has a directory at this path, and directories all the way to it."""
         self.explicit = False
         """The archive has an entry for it."""
         self.mtime_ns: int | None = None
@@ -25,19 +25,19 @@ class Folder:
         self.opaque = False
         self.whiteouts = _NOTHING
         self.links = _NOTHING
-        """Overlay: names in it that are links of the parent snapshot and were followed."""
+        """Overlay: names in it that are symlinks of the parent snapshot and were followed."""
         self.copied = _NOTHING
         """Overlay: names in it that were copied from the parent snapshot only for a hard link to lead there."""
         self.made = _NOTHING
-        """Tree: names in it, other than folders, that this layer has made."""
+        """Tree: names in it, other than directories, that this layer has made."""
         self.ours = False
         """Something in it or below it comes from this layer."""
         self.reset = False
-        """Tree: the layer removes the folder that was here, and has put things at the same path."""
+        """Tree: the layer removes the directory that was here, and has put things at the same path."""
 
     @property
     def path(self) -> str:
-        """The path from the root of the tree, free of links."""
+        """The path from the root of the tree, free of symlinks."""
         names = []
         folder = self
         while folder.parent is not None:
@@ -47,12 +47,12 @@ class Folder:
 
     @property
     def deleted(self) -> bool:
-        """Whether the layer deletes what the parent snapshot has in this folder."""
+        """Whether the layer deletes what the parent snapshot has in this directory."""
         return self.opaque or (self.parent is not None and self.name in self.parent.whiteouts)
 
     @property
     def shows_lower(self) -> bool:
-        """Whether what the parent snapshot has in this folder can be seen (overlay)."""
+        """Whether what the parent snapshot has in this directory can be seen (overlay)."""
         here: Folder | None = self
         while here is not None and here.in_lower and not here.deleted:
             here = here.parent
@@ -67,7 +67,7 @@ class Folder:
 
 
 def added(names: set[str], name: str) -> set[str]:
-    """Return *names* of a folder with one more."""
+    """Return *names* of a directory with one more."""
     if names is _NOTHING:
         return {name}
     names.add(name)

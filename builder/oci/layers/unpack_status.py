@@ -1,4 +1,4 @@
-"""Giving what was unpacked its owner, mode, attributes and times, by descriptor and never through a link."""
+"""Giving what was unpacked its owner, mode, attributes and times, by descriptor and never through a symlink."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ _TOO_LARGE = frozenset({errno.E2BIG, errno.ERANGE, errno.ENOSPC})
 
 
 def set_status(fd: int, entry: Entry) -> tuple[str, ...]:
-    """Give the open file or folder the status of *entry*, except its time; return the attributes left out.
+    """Give the open file or directory the status of *entry*, except its time; return the attributes left out.
 
     The order matters: a change of the owner clears the set-user-id bit and the file capabilities.
     """
@@ -54,7 +54,7 @@ def clear_xattrs(fd: int) -> None:
 
 
 def copy_status(fd: int, found: os.stat_result, xattrs: Iterable[tuple[str, bytes]]) -> None:
-    """Give the open file or folder the status of another one, its time included."""
+    """Give the open file or directory the status of another one, its time included."""
     os.fchown(fd, found.st_uid, found.st_gid)
     _set_xattrs(fd, xattrs)
     os.fchmod(fd, found.st_mode & 0o7777)
@@ -62,7 +62,7 @@ def copy_status(fd: int, found: os.stat_result, xattrs: Iterable[tuple[str, byte
 
 
 def set_default_status(fd: int) -> None:
-    """Give the open folder the status of one that nobody has described: the same at any time."""
+    """Give the open directory the status of one that nobody has described: the same at any time."""
     os.fchown(fd, 0, 0)
     clear_xattrs(fd)
     os.fchmod(fd, 0o755)
@@ -70,7 +70,7 @@ def set_default_status(fd: int) -> None:
 
 
 def set_status_of_name(dir_fd: int, name: str, entry: Entry) -> None:
-    """Give the link, device or FIFO *name* in a folder the status of *entry*, without opening or following it."""
+    """Give the symlink, device or FIFO *name* in a directory the status of *entry*, without opening or following it."""
     os.chown(name, entry.uid, entry.gid, dir_fd=dir_fd, follow_symlinks=False)
     if not entry.linkname:
         # There is no fchmodat that follows nothing before Linux 6.6; the magic link leads to this very inode.

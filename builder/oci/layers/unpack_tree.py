@@ -1,19 +1,20 @@
-"""The folders of a layer that is being unpacked: finding the one a path means, without ever leaving the root.
+"""The directories of a layer that is being unpacked: finding the one a path means, without ever leaving the root.
 
-Each step of a path is one name looked up in one open folder, links not followed by the kernel; what a link says is
-walked from the root of the tree again. So no name in an archive, no link of a lower layer and no race can lead out.
+Each step of a path is one name looked up in one open directory, symlinks not followed by the kernel; what a symlink
+says is walked from the root of the tree again. So no name in an archive, no symlink of a lower layer and no race can
+lead out.
 
 Two formats (`runtime.snapshots.disk.DiskFormat`):
 
-- *overlay*: the folder holds the layer alone. The tree that paths are resolved in is the union of it and of the
+- *overlay*: the directory holds the layer alone. The tree that paths are resolved in is the union of it and of the
   parent snapshot, as if the layer were unpacked on the mounted overlay: with ``lib -> usr/lib`` below, an entry
-  ``lib/x`` is put into ``usr/lib``. Folders that the archive passes through without naming them get the status that
+  ``lib/x`` is put into ``usr/lib``. Directories that the archive passes through without naming them get the status that
   the parent snapshot gives them, for they would hide it otherwise.
-- *tree*: the folder is a copy of the parent snapshot; whiteouts are carried out on it at once.
+- *tree*: the directory is a copy of the parent snapshot; whiteouts are carried out on it at once.
 
 A whiteout means what lower layers have and never what its own layer has, whatever their order in the archive
 (image-spec, layer.md, "Whiteouts"). On an overlay they are noted and written at the end; on a tree `Folder.made` and
-`Folder.ours` tell what the layer has brought itself.
+`Folder.ours` tell what the layer holds itself.
 """
 
 import errno
@@ -34,11 +35,11 @@ _MAX_ALIASES = 4096
 
 
 class _NoFolderError(LayerError):
-    """Something on the way to an entry is no folder."""
+    """Something on the way to an entry is no directory."""
 
 
 class Tree:
-    """The folders below *root_fd*; closes what it opens with `close`, never *root_fd* itself."""
+    """The directories below *root_fd*; closes what it opens with `close`, never *root_fd* itself."""
 
     def __init__(self, root_fd: int, lower: Root | None, *, overlay: bool, limit: int) -> None:
         self.overlay, self.lower = overlay, lower if overlay else None
@@ -51,7 +52,7 @@ class Tree:
         self._open: OrderedDict[Folder, None] = OrderedDict()
 
     def close(self) -> None:
-        """Close the folders that are open."""
+        """Close the directories that are open."""
         for folder in self._open:
             os.close(folder.fd)
         self._open.clear()
@@ -85,15 +86,15 @@ class Tree:
             oldest.fd = -1
 
     def folder(self, path: str) -> Folder:
-        """Return the folder that *path* leads to; what is missing on the way is made.
+        """Return the directory that *path* leads to; what is missing on the way is made.
 
         Raises:
-            LayerError: something on the way is no folder, or links lead in a circle.
+            LayerError: something on the way is no directory, or symlinks lead in a loop.
         """
         return self._known.get(path) or self._walk(path, missing=self.make_folder)
 
     def find(self, path: str) -> Folder | None:
-        """Return the folder that *path* leads to, None when neither this layer nor a lower one has it as a folder."""
+        """Return the directory that *path* leads to, None when neither this layer nor a lower one has it."""
         try:
             return self._known.get(path) or self._walk(path, missing=_not_found)
         except (FileNotFoundError, _NoFolderError):
@@ -125,7 +126,7 @@ class Tree:
         return here
 
     def _look(self, here: Folder, name: str) -> Folder | str | None:
-        """Return what *name* in *here* is: a folder, the text of a link, or nothing."""
+        """Return what *name* in *here* is: a directory, the text of a symlink, or nothing."""
         try:
             found = os.stat(name, dir_fd=self.fd(here), follow_symlinks=False)
         except FileNotFoundError:
@@ -133,7 +134,7 @@ class Tree:
         if stat.S_ISLNK(found.st_mode):
             return os.readlink(name, dir_fd=self.fd(here))
         if not stat.S_ISDIR(found.st_mode):
-            raise _NoFolderError(f"{join(here, name)!r} is no folder, but there are entries below it")
+            raise _NoFolderError(f"{join(here, name)!r} is no directory, but there are entries below it")
         return self._adopt(here, name, found.st_mtime_ns)
 
     def _look_below(self, here: Folder, name: str) -> Folder | str | None:
@@ -147,7 +148,7 @@ class Tree:
             here.links = added(here.links, name)
             return self.lower.readlink(join(here, name))
         if not stat.S_ISDIR(found.st_mode):
-            raise _NoFolderError(f"{join(here, name)!r} is no folder, but there are entries below it")
+            raise _NoFolderError(f"{join(here, name)!r} is no directory, but there are entries below it")
         return self.make_folder(here, name)
 
     def lower_stat(self, folder: Folder, name: str = "") -> os.stat_result | None:
@@ -157,15 +158,15 @@ class Tree:
         return self.lower.stat(join(folder, name) if name else folder.path, follow=False)
 
     def _adopt(self, here: Folder, name: str, mtime_ns: int) -> Folder:
-        """Take in a folder that is there already: that of a parent snapshot in a *tree*."""
+        """Take in a directory that is there already: that of a parent snapshot in a *tree*."""
         folder = self._add(here, name)
         folder.mtime_ns = mtime_ns
         return folder
 
     def make_folder(self, here: Folder, name: str) -> Folder:
-        """Make a new folder in *here*: 0755, owned by root. FileExistsError when there is something."""
+        """Make a new directory in *here*: 0755, owned by root. FileExistsError when there is something."""
         if name.startswith(".wh."):
-            raise LayerError(f"{join(here, name)!r} cannot be the name of a folder in a layer")
+            raise LayerError(f"{join(here, name)!r} cannot be the name of a directory in a layer")
         os.mkdir(name, 0o700, dir_fd=self.fd(here))
         self.cover(here, name)
         folder = self._add(here, name)
@@ -186,10 +187,10 @@ class Tree:
         """Count something that is kept in memory up to the end of the layer."""
         self._limit -= 1
         if self._limit < 0:
-            raise LayerError("too many folders and whiteouts in one layer")
+            raise LayerError("too many directories and whiteouts in one layer")
 
     def enter(self, here: Folder, name: str) -> Folder:
-        """Return the folder *name* of *here* itself, links not followed; anything else in its place gives way."""
+        """Return the directory *name* of *here* itself, symlinks not followed; anything else in its place gives way."""
         folder = here.children.get(name)
         if folder is not None:
             return folder
@@ -201,12 +202,12 @@ class Tree:
             return self._adopt(here, name, found.st_mtime_ns)
         self.remove(here, name)
         folder = self.make_folder(here, name)
-        # What stood here was of this layer (overlay), and hid the folder of lower layers as a whole.
+        # What stood here was of this layer (overlay), and hid the directory of lower layers as a whole.
         folder.opaque = self.overlay
         return folder
 
     def cover(self, here: Folder, name: str) -> None:
-        """Note that this layer has something new at *name*: a link of the parent snapshot is not followed any more."""
+        """Note that this layer has something new at *name*: a symlink of the parent snapshot is followed no more."""
         if name in here.links:
             here.links.discard(name)
             self.forget_paths()
@@ -225,7 +226,7 @@ class Tree:
         self._known[""] = self.root
 
     def folders(self, top: Folder | None = None) -> Iterator[Folder]:
-        """Yield *top* (or the root) and all folders below it that are known, each before those inside it."""
+        """Yield *top* (or the root) and all directories below it that are known, each before those inside it."""
         todo = [top or self.root]
         while todo:
             folder = todo.pop()

@@ -12,14 +12,14 @@ from pybuild.builder.oci.layers.unpack_tree import Tree
 
 
 def whiteout_target(path: str) -> str | None:
-    """Return the name that the whiteout at *path* deletes, "" for all names in its folder; None if it is no whiteout.
+    """Return the name that the whiteout at *path* deletes, "" for all names in its directory; None for others.
 
     Raises:
         LayerError: the name begins like a whiteout and is none; other readers would understand different things.
     """
     folder, _, name = path.rpartition("/")
     if any(part.startswith(WHITEOUT_PREFIX) for part in folder.split("/")):
-        raise LayerError(f"{path!r}: a whiteout is no folder")
+        raise LayerError(f"{path!r}: a whiteout is no directory")
     if not name.startswith(WHITEOUT_PREFIX):
         return None
     if name == OPAQUE_WHITEOUT:
@@ -86,7 +86,7 @@ def _clear(tree: Tree, top: Folder) -> None:
 
 
 def finish(tree: Tree) -> None:
-    """Write the whiteouts of an overlay, and give each folder the status and the time that it must have at the end."""
+    """Write the whiteouts of an overlay, and give each directory the status and the time that it has at the end."""
     for folder in tree.folders():
         fd = tree.fd(folder)
         if tree.overlay:
@@ -120,7 +120,7 @@ def _set_opaque(fd: int) -> None:
 
 
 def _finish_implicit(tree: Tree, folder: Folder, fd: int) -> None:
-    """Let a folder that the archive only passes through look as in the parent snapshot, if it is still there."""
+    """Let a directory that the archive only passes through look as in the parent snapshot, if it is still there."""
     if not tree.overlay and folder.mtime_ns is not None and not folder.reset:
         os.utime(fd, ns=(folder.mtime_ns, folder.mtime_ns))
     elif tree.lower is not None and _keeps_lower_status(folder) and (found := tree.lower_stat(folder)) is not None:

@@ -20,7 +20,7 @@ class Access:
     auth_file: Path | None = None
     """Where credentials are looked for, and nowhere else."""
     certificates: Path | None = None
-    """A folder with ``*.crt``, ``*.cert`` and ``*.key`` for the registry, in place of those in ``certs.d``."""
+    """A directory with ``*.crt``, ``*.cert`` and ``*.key`` for the registry, in place of those in ``certs.d``."""
     verify: bool = True
     """False permits any certificate, and plain http."""
     tell: Callable[[str], None] = nobody

@@ -1,7 +1,7 @@
 """Images from and to a registry (OCI distribution-spec), each byte verified.
 
 A pull has two halves, because a build needs the documents of its base at once and the layers only when something reads
-them: `Registry.resolve` brings manifest and config and pins what the tag stood for; `Registry.fetch` brings blobs.
+them: `Registry.resolve` fetches manifest and config and pins what the tag stood for; `Registry.fetch` fetches blobs.
 What a manifest says about other places for its content (``urls``) is ignored.
 """
 
@@ -150,7 +150,7 @@ class Registry:
     ) -> None:
         """Bring all of these blobs that are not there yet. When one fails for good, the others are given up.
 
-        What had come of them is kept and gone on with by the next call, also of another process.
+        What had come of them is kept and resumed by the next call, also of another process.
 
         Raises:
             DigestMismatch, SizeMismatch: the registry sent something else; it was not stored.

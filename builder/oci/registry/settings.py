@@ -23,9 +23,9 @@ class Settings:
 
     configuration: Configuration = field(default_factory=Configuration)
     certificates: tuple[Path, ...] = ()
-    """Folders called ``certs.d``."""
+    """Directories called ``certs.d``."""
     chosen_certificates: Path | None = None
-    """A folder of the command line, which counts for every server."""
+    """A directory of the command line, which counts for every server."""
     credentials: Callable[[str, str], Credentials | None] = _nobody
     """Asked for (registry, repository), when a registry wants to know who asks."""
     verify: bool = True

@@ -64,7 +64,8 @@ class Entry(NamedTuple):
 def clean_path(name: str) -> str:
     """Return *name* as a path below the root: ``/a``, ``./a`` and ``x/../../a`` are all ``a``; the root is "".
 
-    Purely lexical, as Docker and containerd do before they resolve links (SECURITY of archives: a name cannot climb).
+    Purely lexical, as Docker and containerd do before they resolve symlinks (SECURITY of archives: a name cannot
+    climb).
     """
     kept: list[str] = []
     for part in name.split("/"):
@@ -79,7 +80,7 @@ def kept_xattr(name: str) -> bool:
     """Tell whether an extended attribute belongs to the content of an image.
 
     File capabilities and the user's own attributes do. Labels of this host's security modules, ACLs that the store's
-    parent folder hands down, and above all what overlayfs keeps for itself do not: a layer that smuggles in
+    parent directory hands down, and above all what overlayfs keeps for itself do not: a layer that smuggles in
     ``trusted.overlay.redirect`` would show files of other layers.
     """
     return name == "security.capability" or (name.startswith("user.") and not name.startswith("user.overlay."))

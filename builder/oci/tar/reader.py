@@ -204,7 +204,7 @@ def _kind(header: RawHeader) -> EntryKind:
     kind = _KINDS.get(header.flag)
     if kind is None:
         raise LayerError(f"{_show(header.name)}: unknown type of entry {shown(header.flag)}")
-    # Before ustar a slash at the end was the only sign of a folder.
+    # Before ustar a slash at the end was the only sign of a directory.
     return EntryKind.DIRECTORY if header.flag == b"\0" and header.name.endswith(b"/") else kind
 
 

@@ -99,7 +99,7 @@ def _open_plain(tree: int, path: str) -> int:
 
 
 def make_dev(target: int, nodes: Nodes, *, shm_size: int, insecure: bool) -> int:
-    """Mount a fresh /dev on *target*: nodes, links, pts, shm and mqueue. Return a descriptor of it."""
+    """Mount a fresh /dev on *target*: nodes, symlinks, pts, shm and mqueue. Return a descriptor of it."""
     nodev = 0 if insecure else MOUNT_ATTR_NODEV
     with Operation("mount tmpfs", b"/dev"):
         attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME | nodev
@@ -203,7 +203,7 @@ def _throttle_counters(sysfs: int) -> list[str]:
 
 def _mount_cgroup(sysfs: int, nodes: Nodes) -> None:
     # Only the unified hierarchy, whose namespace shows nothing above the sandbox's own group; with cgroup v1 a
-    # release_agent file would come with it (CVE-2022-0492), so there the folder is empty.
+    # release_agent file would come with it (CVE-2022-0492), so there the directory is empty.
     if os.listdir(f"/proc/self/fd/{sysfs}/fs/cgroup"):
         nodes.cover(sysfs, "fs/cgroup")
     if not os.path.exists("/sys/fs/cgroup/cgroup.controllers"):

@@ -1,7 +1,7 @@
 """The keeper of a sandbox: the child of the fork server that builds the sandbox and tidies up after it.
 
 It lives outside: it makes namespaces and mounts, forks the guard, which starts the program, goes back to the host's
-mounts, hands signals on, waits, and removes the mount points that it had to make.
+mounts, passes signals on, waits, and removes the mount points that it had to make.
 """
 
 import os
@@ -82,7 +82,7 @@ def _keep(plan: Plan, status: Status) -> None:
         try:
             child = _fork_guard(plan, Stage(plan, stubs), status)
         finally:
-            # The kernel refuses to remove a folder on which something is mounted in the caller's own namespace.
+            # The kernel refuses to remove a directory on which something is mounted in the caller's own namespace.
             home.enter()
         _await_end(child)
     finally:

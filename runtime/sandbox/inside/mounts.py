@@ -54,7 +54,7 @@ def clone(dirfd: int, path: bytes = b"", attributes: int = 0, *, recursive: bool
 
 
 def is_folder(tree: int) -> bool:
-    """Tell whether the root of the mount *tree* is a folder."""
+    """Tell whether the root of the mount *tree* is a directory."""
     return S_ISDIR(os.fstat(tree).st_mode)
 
 
@@ -78,7 +78,7 @@ class Scratch:
         return b"%d" % self._count
 
     def attach(self, tree: int) -> bytes:
-        """Attach *tree* in a new folder and return the absolute name of that folder.
+        """Attach *tree* in a new directory and return the absolute name of that directory.
 
         Parts of a detached tree cannot be cloned before Linux 6.15, nor can a detached tree become the root.
         """
@@ -88,7 +88,7 @@ class Scratch:
         return b"/" + name
 
     def folder(self, name: str) -> int:
-        """Return a descriptor of the folder *name*, made when it is missing."""
+        """Return a descriptor of the directory *name*, made when it is missing."""
         return make_folder(self.fd, name)
 
     def file(self, content: bytes, mode: int, owner: tuple[int, int]) -> bytes:
@@ -110,7 +110,7 @@ class OverlayRoot(Record):
         self.lowers, self.upper, self.work, self.userxattr = lowers, upper, work, userxattr
 
     def make(self, scratch: Scratch, stubs: int, attributes: int) -> int:
-        """Return the detached mount; the folder *stubs* becomes its lowest layer."""
+        """Return the detached mount; the directory *stubs* becomes its lowest layer."""
         opened = [_open_layer(path) for path in (*reversed(self.lowers), *self._writable())]
         try:
             lowers, writable = opened[: len(self.lowers)], opened[len(self.lowers) :]
@@ -171,7 +171,7 @@ def _mount_in_scratch(layers: Layers, attributes: int, scratch: Scratch) -> int:
 
 
 class DirectoryRoot(Record):
-    """A plain folder of the host."""
+    """A plain directory of the host."""
 
     __slots__ = ("path", "read_only")
 
@@ -179,13 +179,13 @@ class DirectoryRoot(Record):
         self.path, self.read_only = path, read_only
 
     def make(self, _scratch: Scratch, _stubs: int, attributes: int) -> int:
-        """Return the detached mount; missing mount points will have to be made in the folder itself."""
+        """Return the detached mount; missing mount points will have to be made in the directory itself."""
         with Operation("bind root", self.path):
             return clone(AT_FDCWD, self.path, attributes | (MOUNT_ATTR_RDONLY if self.read_only else 0))
 
 
 class Bind(Record):
-    """A file or folder of the host, with whatever is mounted below it."""
+    """A file or directory of the host, with whatever is mounted below it."""
 
     __slots__ = ("host_path", "read_only", "target")
 
@@ -204,7 +204,7 @@ class Bind(Record):
 
 
 class BindRoot(Record):
-    """A file or folder inside another root."""
+    """A file or directory inside another root."""
 
     __slots__ = ("read_only", "root", "source", "target")
 

@@ -103,7 +103,7 @@ def _enter(root: int, cwd: bytes, identity: Identity) -> None:
     with operation:
         # One that is not there is made for the user, as by BuildKit and runc.
         os.fchdir(make_folder_inside(root, cwd, identity.uid, identity.gid))
-        # A folder outside of the root has no absolute name; the kernel says "(unreachable)" (CVE-2024-21626).
+        # A directory outside of the root has no absolute name; the kernel says "(unreachable)" (CVE-2024-21626).
         if not os.getcwdb().startswith(b"/"):
             raise operation.failed(ENOENT, "it is outside of the root")
 

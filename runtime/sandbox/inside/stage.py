@@ -27,7 +27,7 @@ class Stage:
         self._stubs = stubs
         for mount in plan.mounts:
             _refuse_system_folder(_attaching(mount), mount.target, ())
-        # Sources first: a folder or a file decides what kind of mount point it needs.
+        # Sources first: a directory or a file decides what kind of mount point it needs.
         trees = [(mount, mount.make(scratch)) for mount in sorted(plan.mounts, key=_depth)]
         planted = scratch.folder("stubs")
         folders = tuple((path, True) for path in _SYSTEM_FOLDERS)
@@ -44,7 +44,7 @@ class Stage:
             self._attach(mount, tree)
 
     def _system_folder(self, path: bytes) -> int:
-        """Return the folder *path*; an image that made a link of it is refused (CVE-2019-19921, CVE-2026-41579)."""
+        """Return the directory *path*; one that is a symlink is refused (CVE-2019-19921, CVE-2026-41579)."""
         operation = Operation("find mount point", path)
         with operation:
             try:
@@ -52,14 +52,14 @@ class Stage:
             except FileNotFoundError:
                 return self._stubs.make(self.root, path[1:], folder=True)
             except NotADirectoryError:
-                raise operation.failed(ENOTDIR, "the image has something else than a folder there") from None
+                raise operation.failed(ENOTDIR, "the image has something else than a directory there") from None
 
     def _attach(self, mount: Mount, tree: int) -> None:
         operation = _attaching(mount)
         _refuse_system_folder(operation, mount.target, self._devices)
         with operation:
             target = self._stubs.open(self.root, mount.target, folder=is_folder(tree))
-            # Once more, by the place where the links of the image led to.
+            # Once more, by the place where the symlinks of the image led to.
             place = os.readlink(b"/proc/self/fd/%d" % target)
             _refuse_system_folder(operation, place.removeprefix(self._place), self._devices)
             move_mount(tree, target)
@@ -70,7 +70,7 @@ class Stage:
         make_proc(self._proc, self._nodes, insecure=self._insecure)
         with Operation("enter the root"):
             os.fchdir(self.root)
-            # The old root lands on top of the new one, where it is taken off again: no folder for it is needed.
+            # The old root lands on top of the new one, where it is taken off again: no directory for it is needed.
             pivot_root(".", ".")
             umount2(".", MNT_DETACH)  # the scratch tmpfs, which was on top of the old root
             umount2(".", MNT_DETACH)  # the old root

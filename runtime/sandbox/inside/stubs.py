@@ -1,7 +1,7 @@
-"""Mount points: found or made inside a root by descriptor, and taken away again without following a single link.
+"""Mount points: found or made inside a root by descriptor, and taken away again without following a single symlink.
 
 The root of an overlay gets them from a lowest layer of their own (`Stubs.plant`). What that cannot provide, and every
-mount point of a plain folder, is made in the root itself (`Stubs.open`, `Stubs.make`) and removed after the run.
+mount point of a plain directory, is made in the root itself (`Stubs.open`, `Stubs.make`) and removed after the run.
 """
 
 import os
@@ -18,7 +18,7 @@ _STRICT = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
 
 
 class Stub:
-    """A mount point that was made for this run, remembered by its folder's descriptor, name and inode."""
+    """A mount point that was made for this run, remembered by its directory's descriptor, name and inode."""
 
     __slots__ = ("before", "found", "name", "parent")
 
@@ -31,7 +31,7 @@ class Stub:
         return status.st_dev, status.st_ino, status.st_mode
 
     def remove(self) -> None:
-        """Remove the stub if it is still the same empty file or folder; give its folder the earlier times back."""
+        """Remove the stub if it is still the same empty file or directory; give its directory its earlier times."""
         inode, mtime = self.found
         now = os.fstat(self.parent)
         try:
@@ -44,11 +44,11 @@ class Stub:
         except OSError as error:
             _check_taken(error, self.name)
             return
-        # What the process changed itself in this folder keeps its own time.
+        # What the process changed itself in this directory keeps its own time.
         _set_times(self.parent, self.before if now.st_mtime_ns == mtime else now)
 
     def close(self) -> None:
-        """Close the descriptor of its folder."""
+        """Close the descriptor of its directory."""
         os.close(self.parent)
 
 
@@ -63,9 +63,9 @@ class Stubs:
         self._upper = b""
 
     def plant(self, layer: int, targets: tuple[tuple[bytes, bool], ...], upper: bytes) -> None:
-        """Make each of the (path, is a folder) *targets* in *layer*, the lowest one of an overlay with this *upper*.
+        """Make each of the (path, is a directory) *targets* in *layer*, the lowest one of an overlay with this *upper*.
 
-        The layer is an empty folder that nobody else can reach. Targets that exclude each other (one below another,
+        The layer is an empty directory that nobody else can reach. Targets that exclude each other (one below another,
         which is a file) are left to `open`, which reports them. *upper* is empty for a root that has none.
         """
         for path, is_folder in targets:
@@ -92,9 +92,9 @@ class Stubs:
         return fd
 
     def make(self, parent: int, name: bytes, *, folder: bool) -> int:
-        """Make the mount point *name* in the folder *parent* and return an O_PATH descriptor of it.
+        """Make the mount point *name* in the directory *parent* and return an O_PATH descriptor of it.
 
-        Raises FileExistsError when anything is there, be it a dangling link.
+        Raises FileExistsError when anything is there, be it a dangling symlink.
         """
         if name in {b"", b".", b".."}:
             raise OSError(ENOENT, os.strerror(ENOENT), name)
@@ -138,10 +138,10 @@ class Stubs:
 
 
 def _remove_copy(upper: int, path: bytes, planted: os.stat_result) -> None:
-    """Remove the folder *path* from *upper* if it is a planted one that was copied up, and empty.
+    """Remove the directory *path* from *upper* if it is a planted one that was copied up, and empty.
 
     That happens to the parent of a mount point when something is made in it, by `Stubs.open` or by the process. Its
-    time tells it from a folder that the image or the process made.
+    time tells it from a directory that the image or the process made.
     """
     above, _, name = path.rpartition(b"/")
     try:
@@ -178,7 +178,7 @@ def _set_times(folder: int, times: os.stat_result) -> None:
 
 
 def _folders_in(layer: int, targets: tuple[tuple[bytes, bool], ...]) -> list[tuple[bytes, os.stat_result]]:
-    """Return the planted folders, inner ones first."""
+    """Return the planted directories, inner ones first."""
     paths: set[bytes] = set()
     for target, _ in targets:
         names = target.strip(b"/").split(b"/")
@@ -209,7 +209,7 @@ def _plant_one(folder: int, path: bytes, is_folder: bool) -> None:
 
 
 def make_folder(parent: int, name: str | bytes) -> int:
-    """Return a descriptor of the folder *name* in *parent*, made when it is missing."""
+    """Return a descriptor of the directory *name* in *parent*, made when it is missing."""
     try:
         os.mkdir(name, 0o755, dir_fd=parent)
     except FileExistsError:  # contextlib would cost the child a millisecond

@@ -176,7 +176,7 @@ def _auths(document: dict[str, object]) -> dict[str, object]:
 
 
 def _replace(path: Path, document: Mapping[str, object]) -> None:
-    """Replace a file as a whole, for its owner only; behind a link, the file that the link leads to."""
+    """Replace a file as a whole, for its owner only; behind a symlink, the file that the symlink leads to."""
     path = Path(os.path.realpath(path))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{secrets.token_hex(6)}")

@@ -1,7 +1,8 @@
 """Blobs from a repository, several at once, each verified before it has a name.
 
-A download that is cut off goes on where it ended, with the next attempt, from the next mirror, in the next process: the
-name of a blob is its digest, so any two answers are parts of the same bytes, and one that lies is found out at the end.
+A download that is interrupted is resumed with the next attempt, from the next mirror, in the next process:
+the name of a blob is its digest, so any two answers are parts of the same bytes, and one that lies is found out at the
+end.
 """
 
 from collections.abc import Sequence

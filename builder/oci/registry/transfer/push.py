@@ -1,6 +1,6 @@
 """An image into a repository: blobs first, then documents from the lowest up, the tag last.
 
-So nothing that the registry shows ever names something that it does not have, wherever a push is cut off.
+So nothing that the registry shows ever names something that it does not have, wherever a push is interrupted.
 """
 
 import threading
@@ -60,7 +60,7 @@ def push_image(
             for target in tags or (str(descriptor.digest),):
                 _put(remote, target, descriptor, blobs)
         except RegistryError as error:
-            # The registry has dropped something that it had a moment ago: what is missing is brought again.
+            # The registry has dropped something that it had a moment ago: what is missing is fetched again.
             if last or error.code not in _LOST_CODES:
                 raise
         else:

@@ -1,7 +1,7 @@
 """One blob into a repository (distribution-spec, "Pushing Blobs").
 
 In this order, the first that works: it is there already; it is mounted from another repository of the same server; it
-is sent in one request; it is sent in pieces, where one request was cut off or is too large for the server. What the
+is sent in one request; it is sent in pieces, where one request was interrupted or is too large for the server. What the
 server says it has is where the next piece begins; a session that it has lost is begun anew.
 """
 
@@ -52,7 +52,7 @@ class _Session:
 
 
 class Upload:
-    """One blob on its way out of the store. *sources* are other repositories of the server that may have it."""
+    """One blob on its way from the store. *sources* are other repositories of the server that may have it."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Upload:
         self._refused = False
 
     def run(self) -> str:
-        """Bring the blob there and tell how: `PUSHED`, `EXISTED`, or `MOUNTED` and the repository.
+        """Send the blob there and return how: `PUSHED`, `EXISTED`, or `MOUNTED` and the repository.
 
         Raises:
             BlobNotFound, SizeMismatch, DigestMismatch, OSError: it is needed, and the store's copy cannot be used.
@@ -118,7 +118,7 @@ class Upload:
             mounted = self._open()
             if mounted:
                 return mounted
-        # Only now: what can be mounted need not be brought from elsewhere first.
+        # Only now: what can be mounted need not be fetched from elsewhere first.
         self._file = self._file or self._blobs.open(self._wanted)
         self._transmit(self._open_session(), self._file)
         return PUSHED
@@ -173,7 +173,7 @@ class Upload:
         """Ask a session how far it came; forget it when it is gone."""
         if self._session is None:
             return
-        # The answer to one large request got lost somewhere: smaller ones can be gone on with.
+        # The answer to one large request got lost somewhere: smaller ones can be resumed.
         self._chunk = self._chunk or CHUNK
         try:
             with self._remote.change("GET", self._session.url, expected=frozenset({200, 204})) as reply:

@@ -11,7 +11,7 @@ _PIECE = 128 * 1024
 
 @dataclass(slots=True, kw_only=True)
 class FileBody:
-    """The bytes from *offset* on, *size* of them. *sent* is told how many are on their way; it may raise to stop."""
+    """The bytes from *offset* on, *size* of them. *sent* is given how many are on their way; it may raise to stop."""
 
     file: BinaryIO
     offset: int

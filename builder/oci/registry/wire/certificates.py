@@ -1,7 +1,7 @@
 """Which certificates a server must show, and which we show to it: ``certs.d`` of Docker and of containers.
 
-<folder>/<host>[:<port>]/*.crt          authorities that are trusted for this server besides the host's own
-<folder>/<host>[:<port>]/*.cert *.key   a certificate of ours and its key, under the same name
+<directory>/<host>[:<port>]/*.crt          authorities that are trusted for this server besides the host's own
+<directory>/<host>[:<port>]/*.cert *.key   a certificate of ours and its key, under the same name
 """
 
 import os
@@ -38,13 +38,13 @@ def tls_from(folders: Iterable[Path], origin: Origin) -> Tls | None:
 
 
 def _names(origin: Origin) -> tuple[str, ...]:
-    """Return how the folder of a server may be called. A host is never a path: `Origin` has checked its letters."""
+    """Return how the directory of a server may be called. A host is never a path: `Origin` has checked its letters."""
     named = f"{origin.host}:{origin.port}"
     return (named, origin.host) if origin.port == origin.default_port else (named,)
 
 
 def tls_in(folder: Path) -> Tls:
-    """Return what a folder of one server says. Raises RegistryError as `tls_from` does."""
+    """Return what a directory of one server says. Raises RegistryError as `tls_from` does."""
     names = sorted(os.listdir(folder))
     keys = {name.removesuffix(".key") for name in names if name.endswith(".key")}
     certificates = {name.removesuffix(".cert") for name in names if name.endswith(".cert")}

@@ -123,7 +123,7 @@ class _Pace:
 class Transport:
     """Connections that are kept open between requests. May be used by several threads.
 
-    *peer* is told the address of each server that is connected to; a proxy that the user chose is not its business.
+    *peer* is given the address of each server that is connected to; a proxy that the user chose is not its business.
     """
 
     def __init__(self, tls: Callable[[Origin], Tls], timing: Timing, peer: TellPeer | None = None) -> None:

@@ -227,7 +227,7 @@ def test_links_in_a_circle_are_refused(ground: Ground) -> None:
 
 def test_a_file_is_no_folder(ground: Ground) -> None:
     for layers in ((archive(file("a"), file("a/b")),), (archive(file("a")), archive(file("a/b")))):
-        with pytest.raises(LayerError, match="no folder"):
+        with pytest.raises(LayerError, match="no directory"):
             ground.apply(*layers)
 
 
