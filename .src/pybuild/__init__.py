@@ -16,6 +16,16 @@ if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached bu
     from pybuild import events as events
     from pybuild.builder.api.build import build as build
     from pybuild.builder.api.cancel import Cancel as Cancel
+    from pybuild.builder.api.images import Image as Image
+    from pybuild.builder.api.images import Pruned as Pruned
+    from pybuild.builder.api.images import inspect as inspect
+    from pybuild.builder.api.images import list as list  # noqa: A004 - read as pybuild.list
+    from pybuild.builder.api.images import load as load
+    from pybuild.builder.api.images import prune as prune
+    from pybuild.builder.api.images import save as save
+    from pybuild.builder.api.images import tag as tag
+    from pybuild.builder.api.registries import copy as copy
+    from pybuild.builder.api.registries import pull as pull
     from pybuild.builder.api.registries import push as push
     from pybuild.builder.api.rootless import become_root as become_root
     from pybuild.builder.build import Outcome as Outcome
@@ -24,18 +34,48 @@ if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached bu
 
 _MODULES = {
     "Cancel": "pybuild.builder.api.cancel",
+    "Image": "pybuild.builder.api.images",
     "Outcome": "pybuild.builder.build",
+    "Pruned": "pybuild.builder.api.images",
     "Request": "pybuild.builder.request",
     "Store": "pybuild.builder.store.store",
     "become_root": "pybuild.builder.api.rootless",
     "build": "pybuild.builder.api.build",
+    "copy": "pybuild.builder.api.registries",
+    "inspect": "pybuild.builder.api.images",
+    "list": "pybuild.builder.api.images",
+    "load": "pybuild.builder.api.images",
+    "prune": "pybuild.builder.api.images",
+    "pull": "pybuild.builder.api.registries",
+    "push": "pybuild.builder.api.registries",
+    "save": "pybuild.builder.api.images",
+    "tag": "pybuild.builder.api.images",
     "errors": "pybuild",
     "events": "pybuild",
-    "push": "pybuild.builder.api.registries",
 }
 """Where each public name is defined."""
 
-__all__ = ["Cancel", "Outcome", "Request", "Store", "become_root", "build", "errors", "events", "push"]
+__all__ = [
+    "Cancel",
+    "Image",
+    "Outcome",
+    "Pruned",
+    "Request",
+    "Store",
+    "become_root",
+    "build",
+    "copy",
+    "errors",
+    "events",
+    "inspect",
+    "list",
+    "load",
+    "prune",
+    "pull",
+    "push",
+    "save",
+    "tag",
+]
 
 
 def __getattr__(name: str) -> object:
@@ -51,6 +91,6 @@ def __getattr__(name: str) -> object:
     return found
 
 
-def __dir__() -> list[str]:
+def __dir__() -> tuple[str, ...]:
     """Return the public names, loaded or not."""
-    return sorted({*globals(), *__all__})
+    return tuple({*globals(), *__all__})

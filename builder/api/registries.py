@@ -8,6 +8,7 @@ from pybuild.builder.api.errors import door
 from pybuild.builder.image.catalog import find
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.image import choose_manifest
+from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.present import whole_or_present
 from pybuild.builder.platforms import parse_platform
 from pybuild.builder.progress import Progress, silent
@@ -54,3 +55,74 @@ def push(
         chosen = choose_manifest(store.blobs, listed, wanted) if wanted else whole_or_present(store.blobs, listed)
         send(store, chosen, [str(reference)], Watch(status=step.status), access=access_of(store, step.say))
         return chosen.digest
+
+
+def pull(
+    name: str,
+    store: Store,
+    progress: Progress = silent,
+    *,
+    platform: str | None = None,
+    all_platforms: bool = False,
+    cancel: Cancel | None = None,
+) -> Digest:
+    """Download the image *name*, keep it under this name, and return the digest that the name stands for.
+
+    Without *platform* it is the image for this machine, with *all_platforms* the whole index. What the store has is
+    not downloaded again, and what was interrupted is resumed.
+
+    *progress* gets one step, with a `StepStatus` for each blob that is downloaded.
+
+    Raises:
+        errors.PullFailed: the registry does not have it, or fails.
+        errors.RequestError: *name* is no name of an image.
+        errors.Cancelled: *cancel* was used.
+    """
+    from pybuild.builder.oci.registry.registry import open_registry
+    from pybuild.builder.transports.pull import Pulling
+    from pybuild.builder.transports.pull import pull as fetch
+
+    with _transfer(f"pulling {name}", store, progress, cancel) as step:
+        reference = parse_reference(name)
+        wanted = parse_platform(platform) if platform else None
+        with open_registry(reference.registry, access_of(store, step.say)) as registry:
+            reporting = Pulling(status=step.status)
+            return fetch(store, registry, reference, wanted, reporting, everything=all_platforms).descriptor.digest
+
+
+def copy(
+    source: str,
+    target: str,
+    store: Store,
+    progress: Progress = silent,
+    *,
+    platform: str | None = None,
+    all_platforms: bool = False,
+    cancel: Cancel | None = None,
+) -> Digest:
+    """Copy an image as it is from one place to another, and return its digest there.
+
+    A place is a name of the store, or ``docker://NAME``, ``oci:DIRECTORY[:NAME]``, ``oci-archive:FILE[:NAME]``,
+    ``docker-archive:FILE[:NAME]``. Of an index it is the image for *platform*, else for this machine, with
+    *all_platforms* the index and all its images. Between two registries nothing is kept in the store.
+
+    Raises:
+        errors.PullFailed, errors.PushFailed: a registry failed.
+        errors.ImageError: the source lacks something, or is damaged.
+        errors.RequestError: one of them is no place that can be read or written.
+        errors.Cancelled: *cancel* was used.
+    """
+    from pybuild.builder.transports.copy import copy as carry_over
+    from pybuild.builder.transports.places import parse_place
+    from pybuild.builder.transports.source import Choice, Reading
+    from pybuild.builder.transports.target import Writing
+
+    def found(text: str) -> Descriptor:
+        return find(store, text).descriptor
+
+    with _transfer(f"copying {source} to {target}", store, progress, cancel) as step:
+        access = access_of(store, step.say)
+        choice = Choice(everything=all_platforms, platform=parse_platform(platform) if platform else None)
+        reading = Reading(store=store, find=found, access=access, progress=step.status)
+        writing = Writing(store=store, access=access, progress=step.status)
+        return carry_over(parse_place(source), parse_place(target), choice, reading, writing).digest

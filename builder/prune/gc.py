@@ -120,6 +120,13 @@ def remove_mount(store: Store, mount: CacheMount, freed: Freed) -> None:
         freed.mounts.append(mount.name)
 
 
+def drop_unnamed(store: Store) -> list[str]:
+    """Drop the images that have no name from the list of the store; return their digests."""
+    images = [str(descriptor.digest) for name, descriptor in store.layout.entries() if not name]
+    store.layout.untag("")
+    return images
+
+
 def drop_image(store: Store, descriptor: Descriptor) -> Freed:
     """Remove the blobs of an image that is listed no more, except those that somebody needs."""
     freed = Freed()

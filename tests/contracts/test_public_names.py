@@ -8,7 +8,10 @@ import sys
 import pybuild
 from pybuild import errors, events
 
-PUBLIC = "Cancel Outcome Request Store become_root build errors events push"
+PUBLIC = (
+    "Cancel Image Outcome Pruned Request Store become_root build copy errors events inspect list load prune pull push save"
+    " tag"
+)
 ERRORS = (
     "Cancelled DockerfileError HostError ImageError ImageNotFound PullFailed PushFailed PybuildError RequestError"
     " ResolveError SandboxUnavailable StepFailed StoreError"

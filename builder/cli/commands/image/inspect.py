@@ -10,23 +10,10 @@ from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.listing import parsed, rendered
 from pybuild.builder.cli.format.template_functions import NO_LIST, NO_MAP, NO_POINTER, Loose, Typed, as_json
 from pybuild.builder.cli.tools import Command, root_option, say, store, warn
-from pybuild.builder.image.catalog import Listed, catalog, content_size, familiar, find
-from pybuild.builder.oci.image import Image, read_image
-from pybuild.builder.oci.model import Platform
-from pybuild.builder.oci.present import choose_present
+from pybuild.builder.image.catalog import catalog, find
+from pybuild.builder.image.document import image_document
 from pybuild.builder.store.store import Store
 
-_CONFIG_DEFAULTS: dict[str, Any] = {
-    "User": "",
-    "ExposedPorts": None,
-    "Env": None,
-    "Cmd": None,
-    "Volumes": None,
-    "WorkingDir": "",
-    "Entrypoint": None,
-    "OnBuild": None,
-    "Labels": None,
-}
 _MAPS = ("ExposedPorts", "Volumes", "Labels")
 # What templates see of members that are null or not there.
 _IN_TEMPLATES: dict[str, Any] = {
@@ -89,46 +76,7 @@ def _documents(opened: Store, names: tuple[str, ...], platform: str | None) -> t
     documents, problems = [], []
     for name in names:
         try:
-            documents.append(_document(opened, find(opened, name), entries, wanted))
+            documents.append(image_document(opened, find(opened, name), entries, wanted))
         except OciError as error:
             problems.append(describe(error).text)
     return documents, problems
-
-
-def _document(opened: Store, found: Listed, entries: list[Listed], platform: Platform | None) -> dict[str, Any]:
-    chosen = found.descriptor if platform else choose_present(opened.blobs, found.descriptor)
-    image = read_image(opened.blobs, chosen, platform)
-    same = [entry for entry in entries if entry.name and entry.descriptor.digest == found.descriptor.digest]
-    names = [familiar(entry.name) for entry in same]
-    digest = found.descriptor.digest
-    repositories = dict.fromkeys(name.rpartition(":")[0] for name in names)
-    return {
-        "Id": str(image.id),
-        "RepoTags": names,
-        "RepoDigests": [f"{repository}@{digest}" for repository in repositories],
-        "Parent": "",
-        "Comment": image.config.history[-1].comment if image.config.history else "",
-        "Created": image.config.created,
-        "DockerVersion": "",
-        "Author": image.config.author,
-        **_shape(image),
-        "Descriptor": {
-            "mediaType": found.descriptor.media_type,
-            "digest": str(digest),
-            "size": found.descriptor.size,
-        },
-    }
-
-
-def _shape(image: Image) -> dict[str, Any]:
-    document = json.loads(image.config.to_json())
-    variant = {"Variant": image.config.variant} if image.config.variant else {}
-    return {
-        "Config": _CONFIG_DEFAULTS | document.get("config", {}),
-        "Architecture": image.config.architecture,
-        **variant,
-        "Os": image.config.os,
-        "Size": content_size(image),
-        "RootFS": {"Type": "layers", "Layers": [str(diff_id) for diff_id in image.config.diff_ids]},
-        "Metadata": {"LastTagTime": "0001-01-01T00:00:00Z"},
-    }

@@ -8,13 +8,9 @@ from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import Command, root_option, store, warn
-from pybuild.builder.image.catalog import Listed, catalog, familiar, find
-from pybuild.builder.oci.archive.save import Named, save
-from pybuild.builder.oci.image import choose_manifest
-from pybuild.builder.oci.model import Descriptor, Platform
-from pybuild.builder.oci.present import whole_or_present
+from pybuild.builder.oci.archive.save import save
 from pybuild.builder.outputs.files import destination, sink
-from pybuild.builder.store.store import Store
+from pybuild.builder.transports.save import chosen
 
 
 @click.command("save", cls=Command, short_help="Save images to an archive.")
@@ -42,39 +38,8 @@ def command(images: tuple[str, ...], output: Path | None, platform: str | None) 
     opened = store()
     try:
         with opened.in_use():
-            chosen = _chosen(opened, images, wanted)
+            named = chosen(opened, images, wanted, warn)
             with destination(output if str(output) != "-" else None) as file:
-                save(opened.blobs, chosen, sink(file))
+                save(opened.blobs, named, sink(file))
     finally:
         opened.close()
-
-
-def _chosen(opened: Store, texts: tuple[str, ...], platform: Platform | None) -> list[Named]:
-    """Return each image once, with the names by which it was asked for."""
-    names: dict[str, list[str]] = {}
-    descriptors = {}
-    for text, found in [(asked, each) for asked in texts for each in _meant(opened, asked)]:
-        descriptor = _what(opened, text, found.descriptor, platform)
-        descriptors[str(descriptor.digest)] = descriptor
-        names.setdefault(str(descriptor.digest), []).extend([found.name] if found.name else [])
-    return [(tuple(dict.fromkeys(names[key])), descriptor) for key, descriptor in descriptors.items()]
-
-
-def _meant(opened: Store, text: str) -> list[Listed]:
-    """Return what *text* names; the name of a repository alone, as in Docker, is all that it has."""
-    entries = catalog(opened)
-    repository = [
-        entry
-        for entry in entries
-        if entry.reference is not None and entry.reference.tag and familiar(entry.name).rpartition(":")[0] == text
-    ]
-    return repository or [find(opened, text)]
-
-
-def _what(opened: Store, text: str, listed: Descriptor, platform: Platform | None) -> Descriptor:
-    if platform:
-        return choose_manifest(opened.blobs, listed, platform)
-    found = whole_or_present(opened.blobs, listed)
-    if found.digest != listed.digest:
-        warn(f"{text}: the store does not have the images for all platforms; saving the one for {found.platform}")
-    return found

@@ -4,9 +4,8 @@ import click
 
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import Command, root_option, store
-from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find
-from pybuild.builder.image.names import full_names
+from pybuild.builder.image.names import new_name
 
 
 @click.command("tag", cls=Command, short_help="Give an image another name.")
@@ -15,9 +14,7 @@ from pybuild.builder.image.names import full_names
 @root_option
 def command(source: str, target: str) -> None:
     """Let TARGET name the image SOURCE from now on, whatever it named before."""
-    (name,) = full_names((target,))
-    if target.partition(":")[0] == "sha256":
-        raise RequestError("refusing to create an ambiguous tag using digest algorithm as name")
+    name = new_name(target)
     opened = store()
     try:
         with opened.in_use():

@@ -10,12 +10,13 @@ from pybuild.builder.cli.format.transfer import Meter, short
 from pybuild.builder.cli.tools import Command, is_written, root_option, say, store, warn
 from pybuild.builder.errors import PullFailed, RequestError
 from pybuild.builder.image.catalog import familiar
-from pybuild.builder.oci.errors import ImageNotFound, OciError
+from pybuild.builder.oci.errors import ImageNotFound
 from pybuild.builder.oci.model import Descriptor, Platform
 from pybuild.builder.oci.registry.access import Access
 from pybuild.builder.oci.registry.registry import Registry, open_registry
 from pybuild.builder.platforms import parse_platform
 from pybuild.builder.store.store import Store
+from pybuild.builder.transports.pull import Pulling, pull
 from pybuild.grammar.reference import DEFAULT_TAG, Reference, parse_reference
 
 
@@ -63,9 +64,9 @@ def command(
             if not all_tags and not reference.digest and not _has_tag(name, reference) and not quiet:
                 say(f"Using default tag: {DEFAULT_TAG}")
             for wanted in [replace(reference, tag=tag) for tag in tags] or [reference]:
-                pull = _Pull(opened, registry, wanted, quiet=quiet)
+                one = _Pull(opened, registry, wanted, quiet=quiet)
                 try:
-                    pull.run(parse_platform(platform) if platform else None, everything=all_platforms)
+                    one.run(parse_platform(platform) if platform else None, everything=all_platforms)
                 except PullFailed as error:
                     if policy != "newer" or opened.layout.resolve(str(wanted)) is None:
                         raise
@@ -98,39 +99,20 @@ class _Pull:
 
     def run(self, platform: Platform | None, *, everything: bool) -> None:
         name = self._reference
-        target = name.digest or name.tag or DEFAULT_TAG
-        before = self._store.layout.resolve(str(name))
-        self._tell(f"{target}: Pulling from {name.repository}")
+        self._tell(f"{name.digest or name.tag or DEFAULT_TAG}: Pulling from {name.repository}")
+        reporting = Pulling(status=self._meter, ended=self._ended)
         try:
-            if everything:
-                pinned, blobs = self._registry.resolve_all(name.repository, target, self._store.blobs)
-            else:
-                found = self._registry.resolve(name.repository, target, self._store.blobs, platform)
-                pinned, blobs = found.pinned, found.image.manifest.layers
-            fetched = self._fetch(blobs)
-        except OciError as error:
-            raise PullFailed(f"failed to pull {familiar(str(name))}: {error}", hint=error.hint) from error
-        self._store.layout.tag(str(name), pinned)
-        self._tell(f"Digest: {pinned.digest}")
-        newer = fetched or before is None or before.digest != pinned.digest
-        state = "Downloaded newer image for" if newer else "Image is up to date for"
+            pulled = pull(self._store, self._registry, name, platform, reporting, everything=everything)
+        finally:
+            self._meter.clear()
+        self._tell(f"Digest: {pulled.descriptor.digest}")
+        state = "Downloaded newer image for" if pulled.newer else "Image is up to date for"
         self._tell(f"Status: {state} {familiar(str(name))}")
         say(str(name))
 
-    def _fetch(self, wanted: tuple[Descriptor, ...]) -> bool:
-        """Bring blobs; tell whether there was anything to bring."""
-        each = {blob.digest: blob for blob in wanted}
-        missing = [blob for blob in each.values() if not self._store.blobs.has(blob)]
-        for blob in each.values():
-            if blob not in missing:
-                self._tell(f"{short(str(blob.digest))}: Already exists")
-        try:
-            self._registry.fetch(self._reference.repository, missing, self._store.blobs, self._meter)
-        finally:
-            self._meter.clear()
-        for blob in missing:
-            self._tell(f"{short(str(blob.digest))}: Pull complete")
-        return bool(missing)
+    def _ended(self, blob: Descriptor, outcome: str) -> None:
+        self._meter.clear()
+        self._tell(f"{short(str(blob.digest))}: {outcome}")
 
     def _tell(self, text: str) -> None:
         if not self._quiet:

@@ -14,7 +14,6 @@ from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_size
 from pybuild.builder.prune import gc
 from pybuild.builder.prune.eviction import Policy, evict
-from pybuild.builder.store.store import Store
 
 _WARNING = {
     False: "images without a name, and what neither an image nor the build cache needs",
@@ -50,7 +49,7 @@ def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, wan
         if not force and not _agreed(_WARNING[everything] if wanted.is_empty else _LIMITED):
             return FAILED
         with opened.collecting():
-            images = [] if only_cache else _drop_unnamed(opened)
+            images = [] if only_cache else gc.drop_unnamed(opened)
             evicted = gc.Freed() if wanted.is_empty else evict(opened, wanted)
             freed = gc.collect(opened, everything=everything)
             freed.add(evicted)
@@ -67,12 +66,6 @@ def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, wan
     if left:
         click.echo(f"hint: the build cache has {human_size(left)} more; pybuild prune -a removes it", err=True)
     return None
-
-
-def _drop_unnamed(opened: Store) -> list[str]:
-    images = [str(descriptor.digest) for name, descriptor in opened.layout.entries() if not name]
-    opened.layout.untag("")
-    return images
 
 
 def _list(title: str, names: list[str]) -> None:

@@ -1,0 +1,170 @@
+"""Images of the store: what there is, other names, archives, and removing what nothing needs."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pybuild.builder.api.cancel import Cancel
+from pybuild.builder.api.errors import door
+from pybuild.builder.image.catalog import Listed, catalog, find
+from pybuild.builder.oci.present import disk_size
+from pybuild.builder.platforms import parse_platform
+from pybuild.builder.progress import Progress, Warned, silent
+from pybuild.builder.store.store import Store
+from pybuild.runtime.values import frozen
+
+
+@frozen
+class Image:
+    """An image of a store.
+
+    *name* is a full name, "" for an image that has none. *id* is the image ID, *digest* that of its manifest or index.
+    *created* is RFC 3339, "" when the image does not tell. *size* is what its blobs take in the store, in bytes.
+    """
+
+    name: str
+    id: str
+    digest: str
+    created: str
+    size: int
+
+
+def list(store: Store) -> tuple[Image, ...]:  # noqa: A001 - read as pybuild.list
+    """Return the images of *store* in the order of their names, each once for every name that it has.
+
+    Raises:
+        errors.StoreError: the store is closed.
+    """
+    with door(), store.in_use():
+        return tuple(_image(store, entry) for entry in catalog(store))
+
+
+def _image(store: Store, entry: Listed) -> Image:
+    return Image(
+        name=entry.name,
+        id=entry.id,
+        digest=str(entry.descriptor.digest),
+        created=entry.image.config.created if entry.image is not None else "",
+        size=disk_size(store.blobs, entry.descriptor) if entry.image is not None else 0,
+    )
+
+
+def inspect(name: str, store: Store, *, platform: str | None = None) -> dict[str, Any]:
+    """Return all about the image *name*, as a document with the members of ``docker inspect``.
+
+    *name* is a name, a digest or the start of an ID. Of an image for several platforms it is the one for *platform*,
+    else the one for this machine, else the first that the store has.
+
+    Raises:
+        errors.ImageNotFound: there is none.
+        errors.ImageError: it is damaged.
+    """
+    from pybuild.builder.image.document import image_document
+
+    with door(), store.in_use():
+        wanted = parse_platform(platform) if platform else None
+        return image_document(store, find(store, name), catalog(store), wanted)
+
+
+def tag(source: str, target: str, store: Store) -> str:
+    """Let *target* name the image *source* from now on, whatever it named before, and return it in full.
+
+    Raises:
+        errors.ImageNotFound: there is no *source*.
+        errors.RequestError: *target* is no name of an image.
+    """
+    from pybuild.builder.image.names import new_name
+
+    with door(), store.in_use():
+        name = new_name(target)
+        store.layout.tag(name, find(store, source).descriptor)
+        return name
+
+
+def load(
+    source: Path | BinaryIO, store: Store, *, platform: str | None = None, cancel: Cancel | None = None
+) -> tuple[str, ...]:
+    """Store the images of an archive of docker save, podman save or an OCI layout, plain or compressed.
+
+    *source* is a file, a directory with the same content, or a stream, which is read once from where it is. Returns
+    the full names that the images have now, and the IDs of those that have none. Everything is verified before
+    anything is named. Of images for several platforms *platform* takes one.
+
+    Raises:
+        errors.ImageError: it is no such archive, or it is damaged.
+        errors.HostError: it cannot be read.
+        errors.Cancelled: *cancel* was used.
+    """
+    from pybuild.builder.transports.load import load_images
+
+    with door(cancel), store.in_use():
+        wanted = parse_platform(platform) if platform else None
+        return tuple(name for names in load_images(store, source, wanted) for name in names)
+
+
+def save(
+    names: Iterable[str],
+    target: Path | BinaryIO,
+    store: Store,
+    progress: Progress = silent,
+    *,
+    platform: str | None = None,
+    cancel: Cancel | None = None,
+) -> None:
+    """Write images to one archive that Docker and OCI tools read; layers as they are stored, compressed.
+
+    A name without a tag means all images of this name, an image that is given by its ID has no name in the archive. A
+    file *target* appears when it is complete; a stream is written from where it is. *progress* gets a `Warned` for an
+    image of which the store has one platform only.
+
+    Raises:
+        errors.ImageNotFound: there is no such image.
+        errors.HostError: the archive cannot be written.
+        errors.Cancelled: *cancel* was used.
+    """
+    from pybuild.builder.oci.archive.save import save as write
+    from pybuild.builder.outputs.files import destination, sink
+    from pybuild.builder.transports.save import chosen
+
+    def warn(text: str) -> None:
+        progress(Warned(message=text))
+
+    with door(cancel), store.in_use():
+        images = chosen(store, _texts(names), parse_platform(platform) if platform else None, warn)
+        if isinstance(target, Path):
+            with destination(target) as file:
+                write(store.blobs, images, sink(file))
+        else:
+            write(store.blobs, images, target.write)
+
+
+def _texts(names: Iterable[str]) -> tuple[str, ...]:
+    """Return *names*, of which a single one is not taken for its letters."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+@frozen
+class Pruned:
+    """What `prune` removed: digests of *images* without a name, *records* of the build cache, *size* in bytes."""
+
+    images: tuple[str, ...]
+    records: int
+    size: int
+
+
+def prune(store: Store, *, everything: bool = False, images: bool = True, cancel: Cancel | None = None) -> Pruned:
+    """Remove images without a name, unless *images* is False, and all in the store that nothing needs.
+
+    With *everything* the build cache and its cache mounts go as well: the next build runs every step again. Limits of
+    size and age are those of the command ``pybuild prune``; here none are kept. What a build uses meanwhile stays.
+
+    Raises:
+        errors.StoreError: the store cannot be written.
+        errors.Cancelled: *cancel* was used while waiting for others.
+    """
+    from pybuild.builder.prune import gc
+
+    with door(cancel), store.collecting():
+        unnamed = gc.drop_unnamed(store) if images else []
+        freed = gc.collect(store, everything=everything)
+    return Pruned(images=tuple(unnamed), records=freed.records, size=freed.size)

@@ -1,0 +1,76 @@
+"""An image from its registry into the store, under its name."""
+
+from collections.abc import Callable, Sequence
+
+from pybuild.builder.errors import PullFailed
+from pybuild.builder.oci.errors import OciError
+from pybuild.builder.oci.model import Descriptor, Platform
+from pybuild.builder.oci.registry.registry import Registry
+from pybuild.builder.oci.registry.transfer.remote import TransferProgress
+from pybuild.builder.store.store import Store
+from pybuild.grammar.reference import DEFAULT_TAG, Reference
+from pybuild.runtime.values import frozen
+
+PRESENT, COMPLETE = "Already exists", "Pull complete"
+
+
+@frozen
+class Pulling:
+    """What a pull reports: of each blob how far it is, and at its end `PRESENT` or `COMPLETE`."""
+
+    status: TransferProgress
+    ended: Callable[[Descriptor, str], None] = lambda _blob, _outcome: None
+
+
+@frozen
+class Pulled:
+    """What the name stands for now, and whether that, or anything of it, is *newer* than what the store had."""
+
+    descriptor: Descriptor
+    newer: bool
+
+
+def pull(
+    store: Store,
+    registry: Registry,
+    reference: Reference,
+    platform: Platform | None,
+    reporting: Pulling,
+    *,
+    everything: bool = False,
+) -> Pulled:
+    """Fetch the image for *platform*, or with *everything* the whole index, and give it its name in the store.
+
+    What is there already is not fetched again; a download that was interrupted is resumed.
+
+    Raises:
+        PullFailed: the registry does not have it, or fails.
+    """
+    name, target = str(reference), reference.digest or reference.tag or DEFAULT_TAG
+    before = store.layout.resolve(name)
+    try:
+        if everything:
+            pinned, blobs = registry.resolve_all(reference.repository, target, store.blobs)
+        else:
+            found = registry.resolve(reference.repository, target, store.blobs, platform)
+            pinned, blobs = found.pinned, found.image.manifest.layers
+        fetched = _fetch(store, registry, reference, blobs, reporting)
+    except OciError as error:
+        raise PullFailed(f"failed to pull {reference.familiar()}: {error}", hint=error.hint) from error
+    store.layout.tag(name, pinned)
+    return Pulled(descriptor=pinned, newer=fetched or before is None or before.digest != pinned.digest)
+
+
+def _fetch(
+    store: Store, registry: Registry, reference: Reference, wanted: Sequence[Descriptor], reporting: Pulling
+) -> bool:
+    """Fetch blobs; tell whether there was anything to fetch."""
+    each = {blob.digest: blob for blob in wanted}
+    missing = [blob for blob in each.values() if not store.blobs.has(blob)]
+    for blob in each.values():
+        if blob not in missing:
+            reporting.ended(blob, PRESENT)
+    registry.fetch(reference.repository, missing, store.blobs, reporting.status)
+    for blob in missing:
+        reporting.ended(blob, COMPLETE)
+    return bool(missing)

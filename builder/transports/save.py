@@ -1,0 +1,46 @@
+"""Which images of the store an archive gets, and under which names."""
+
+from collections.abc import Callable, Iterable
+
+from pybuild.builder.image.catalog import Listed, catalog, familiar, find
+from pybuild.builder.oci.archive.save import Named
+from pybuild.builder.oci.image import choose_manifest
+from pybuild.builder.oci.model import Descriptor, Platform
+from pybuild.builder.oci.present import whole_or_present
+from pybuild.builder.store.store import Store
+
+
+def chosen(store: Store, texts: Iterable[str], platform: Platform | None, tell: Callable[[str], None]) -> list[Named]:
+    """Return each image once, with the names by which it was asked for; *tell* takes what is left out.
+
+    Raises:
+        ImageNotFound: one of *texts* names no image.
+    """
+    names: dict[str, list[str]] = {}
+    descriptors = {}
+    for text, found in [(asked, each) for asked in texts for each in _meant(store, asked)]:
+        descriptor = _what(store, text, found.descriptor, platform, tell)
+        descriptors[str(descriptor.digest)] = descriptor
+        names.setdefault(str(descriptor.digest), []).extend([found.name] if found.name else [])
+    return [(tuple(dict.fromkeys(names[key])), descriptor) for key, descriptor in descriptors.items()]
+
+
+def _meant(store: Store, text: str) -> list[Listed]:
+    """Return what *text* names; the name of a repository alone, as in Docker, is all that it has."""
+    repository = [
+        entry
+        for entry in catalog(store)
+        if entry.reference is not None and entry.reference.tag and familiar(entry.name).rpartition(":")[0] == text
+    ]
+    return repository or [find(store, text)]
+
+
+def _what(
+    store: Store, text: str, listed: Descriptor, platform: Platform | None, tell: Callable[[str], None]
+) -> Descriptor:
+    if platform:
+        return choose_manifest(store.blobs, listed, platform)
+    found = whole_or_present(store.blobs, listed)
+    if found.digest != listed.digest:
+        tell(f"{text}: the store does not have the images for all platforms; saving the one for {found.platform}")
+    return found
