@@ -33,13 +33,7 @@ def copy(op: Copy, work: Work) -> BuiltLayer:
     mode = parse_mode(op.chmod) if op.chmod else None
     # With --link the layer goes on any root, so that nothing of this one is looked at.
     with nullcontext(EmptyTree()) if op.link else work.tree() as tree, work.writer() as layer:
-        writer = TreeWriter(
-            layer=layer,
-            tree=tree,
-            owner=owner,
-            now_ns=time.time_ns(),
-            latest=work.job.execution.source_date_epoch,
-        )
+        writer = TreeWriter(layer=layer, tree=tree, owner=owner, now_ns=time.time_ns())
         copier = _Copier(op=op, writer=writer, owner=owner, mode=mode, made=mode_of_made(op.chmod))
         with closing(copier):
             copier.all(work.selected)

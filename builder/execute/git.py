@@ -28,10 +28,8 @@ def git(op: Git, work: Work) -> BuiltLayer:
     program = Program(work.job.execution, op.url, work.cancel.is_set)
     with scratch("git-", work.store.root / "tmp") as place:
         folder, seconds = Checkout(op, program, place).run()
-        epoch = work.job.execution.source_date_epoch
-        mtime = seconds if epoch is None else min(seconds, epoch)
         with _subdir(folder, op) as root, work.writer() as layer:
-            _Writer(layer=layer, root=root, mtime=mtime).run()
+            _Writer(layer=layer, root=root, mtime=seconds).run()
             return work.built(layer.commit())
 
 

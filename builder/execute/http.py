@@ -15,9 +15,7 @@ def http(op: Http, work: Work) -> BuiltLayer:
     """Write the layer with the one file of *op*. Raises BuildError when its blob is gone and cannot be brought."""
     check_name(op.name)
     bring(op, work.job.execution, work.store, work.status, work.cancel)
-    epoch = work.job.execution.source_date_epoch
     with work.store.blobs.open(Digest.parse(op.digest)) as file, work.writer() as layer:
         size = os.fstat(file.fileno()).st_size
-        mtime = op.mtime if epoch is None else min(op.mtime, epoch)
-        layer.add(Entry(path=op.name, kind=EntryKind.FILE, mode=op.mode, size=size, mtime=mtime), file.fileno())
+        layer.add(Entry(path=op.name, kind=EntryKind.FILE, mode=op.mode, size=size, mtime=op.mtime), file.fileno())
         return work.built(layer.commit())

@@ -76,9 +76,9 @@ class Work:
 
     def writer(self) -> LayerWriter:
         """Begin the layer."""
-        compression = self.job.execution.compression
+        compression, latest = self.job.execution.compression, self.job.execution.source_date_epoch
         watch = SlowFiles(self.status)
-        return LayerWriter(self.store.blobs, compression.algorithm, compression.level, watch=watch)
+        return LayerWriter(self.store.blobs, compression.algorithm, compression.level, latest=latest, watch=watch)
 
     def built(self, layer: Layer) -> BuiltLayer:
         """Return the record of a finished layer."""

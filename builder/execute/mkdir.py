@@ -16,9 +16,8 @@ _HINT = "something that is no folder has this path"
 def mkdir(op: Mkdir, work: Work) -> BuiltLayer:
     """Make ``op.path``; when it exists the layer changes nothing. Raises BuildError when something else is there."""
     owner = owner_of(op.user, work) if op.user else None
-    epoch = work.job.execution.source_date_epoch
     with work.tree() as tree, work.writer() as layer:
-        writer = TreeWriter(layer=layer, tree=tree, owner=owner, now_ns=time.time_ns(), latest=epoch)
+        writer = TreeWriter(layer=layer, tree=tree, owner=owner, now_ns=time.time_ns())
         path, node = writer.resolve(op.path.lstrip("/"))
         if node is None:
             _check_above(writer, path)

@@ -102,8 +102,7 @@ def _sandboxed(spec: Spec, work: Work, secrets: tuple[bytes, ...]) -> ExitStatus
 def _commit(work: Work, active: Active) -> BuiltLayer:
     snapshots = work.store.snapshots
     with Root.open_host(active.folder) as folder, work.writer() as layer:
-        limit = work.job.execution.source_date_epoch
-        pack_changes(layer, folder.fd, snapshots.changes(active), epoch_limit=limit, clamp_tree=True)
+        pack_changes(layer, folder.fd, snapshots.changes(active), clamp_tree=True)
         packed = layer.commit()
         built = work.built(packed)
     # Where the store keeps other fractions of a second for the same layer, the next step unpacks it with those.

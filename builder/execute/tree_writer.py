@@ -28,8 +28,6 @@ class TreeWriter:
     tree: Tree
     owner: tuple[int, int] | None = None
     now_ns: int = 0
-    latest: int | None = None
-    """No time in the layer is later than this."""
     repeated: bool = False
     """Whether a path was added a second time."""
     _written: dict[str, Node] = field(default_factory=dict)
@@ -126,8 +124,6 @@ class TreeWriter:
     def _add(self, entry: Entry, data: int | bytes | Parts | None = None) -> None:
         if "/.wh." in entry.path or entry.path.startswith(".wh."):
             check_name(entry.path)
-        if self.latest is not None and entry.mtime >= self.latest:
-            entry = entry.at(entry.mtime_ns, self.latest)
         self.repeated = self.repeated or entry.path in self._written
         self.layer.add(entry, data)
         kind = _KINDS.get(entry.kind, OTHER)

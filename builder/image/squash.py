@@ -50,10 +50,10 @@ def _merged(layers: Layers, first: int, execution: Execution, store: Store) -> B
     with ExitStack() as stack:
         old = stack.enter_context(Root(store.snapshots.open(below))) if below else None
         new = stack.enter_context(Root(store.snapshots.open(above)))
-        writer = LayerWriter(store.blobs, execution.compression.algorithm, execution.compression.level)
+        compression, latest = execution.compression, execution.source_date_epoch
+        writer = LayerWriter(store.blobs, compression.algorithm, compression.level, latest=latest)
         stack.enter_context(writer)
-        changes = tree_changes(old.fd if old else None, new.fd)
-        pack_changes(writer, new.fd, changes, epoch_limit=execution.source_date_epoch)
+        pack_changes(writer, new.fd, tree_changes(old.fd if old else None, new.fd))
         layer = writer.commit()
     blob = layer.descriptor
     return replace(

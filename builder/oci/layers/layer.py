@@ -63,9 +63,16 @@ class LayerWriter:
     """
 
     def __init__(
-        self, blobs: Blobs, compression: str = "gzip", level: int | None = None, *, watch: Watch = unwatched
+        self,
+        blobs: Blobs,
+        compression: str = "gzip",
+        level: int | None = None,
+        *,
+        latest: int | None = None,
+        watch: Watch = unwatched,
     ) -> None:
-        """*watch* is given how far each larger file is."""
+        """No time in the layer is later than the second *latest*; *watch* is given how far each larger file is."""
+        self.latest = latest
         self._compression, self._level = compression, check_level(compression, level)
         self._blobs = blobs
         self._open = ExitStack()
@@ -94,6 +101,8 @@ class LayerWriter:
 
     def add(self, entry: Entry, data: int | bytes | Parts | None = None) -> None:
         """Write an entry; see `TarWriter.add`. Raises what the threads behind have raised meanwhile."""
+        if self.latest is not None and entry.mtime >= self.latest:
+            entry = entry.at(entry.mtime_ns, self.latest)
         self._tar.add(entry, data)
         self.nanoseconds.append(entry.nanoseconds)
 

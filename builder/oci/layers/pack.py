@@ -23,20 +23,19 @@ def pack_changes(
     root_fd: int,
     changes: Iterable[Change],
     *,
-    epoch_limit: int | None = None,
     clamp_tree: bool = False,
 ) -> None:
     """Write *changes*, which must come parents first, as entries; content and status come from the tree at *root_fd*.
 
     The directories above a change are written too, changed or not: tools that unpack a layer on its own (Docker's
     overlay2 driver) would give them a status of their own making. Of several hard links the first in order is the file.
-    Sockets and character devices 0:0 are left out. No time is later than *epoch_limit*; with *clamp_tree* that holds in
-    the tree as well, so that who reads it sees what the layer has.
+    Sockets and character devices 0:0 are left out. With *clamp_tree* no time in the tree is later than ``latest`` of
+    *writer* either, so that who reads the tree sees what the layer has.
 
     Raises:
         LayerError: a file changes while it is read, or has a name that no layer can hold.
     """
-    with _Packer(writer, root_fd, epoch_limit, clamp_tree=clamp_tree) as packer:
+    with _Packer(writer, root_fd, clamp_tree=clamp_tree) as packer:
         for change in changes:
             packer.pack(change)
 
@@ -51,10 +50,10 @@ class _Level:
 
 
 class _Packer:
-    def __init__(self, writer: LayerWriter, root_fd: int, epoch_limit: int | None, *, clamp_tree: bool) -> None:
+    def __init__(self, writer: LayerWriter, root_fd: int, *, clamp_tree: bool) -> None:
         self._writer, self._root_fd = writer, root_fd
-        self._latest, self._clamp_tree = epoch_limit, clamp_tree and epoch_limit is not None
-        self._limits_ns = ((epoch_limit or 0) * 1_000_000_000,) * 2
+        self._clamp_tree = clamp_tree and writer.latest is not None
+        self._limits_ns = ((writer.latest or 0) * 1_000_000_000,) * 2
         self._levels: list[_Level] = []
         self._first_links: dict[tuple[int, int], str] = {}
 
@@ -117,11 +116,8 @@ class _Packer:
             os.close(fd)
 
     def _add(self, entry: Entry | None, data: int | None = None) -> None:
-        if entry is None:
-            return
-        if self._latest is not None and entry.mtime >= self._latest:
-            entry = entry.at(entry.mtime_ns, self._latest)
-        self._writer.add(entry, data)
+        if entry is not None:
+            self._writer.add(entry, data)
 
     def _is_late(self, found: os.stat_result) -> bool:
         """Tell whether what has the status *found* is to get the time of its entry."""

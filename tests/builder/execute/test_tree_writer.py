@@ -132,13 +132,6 @@ def test_what_was_written_is_seen_when_links_are_resolved():
     assert (path, node.kind) == ("real", FOLDER)
 
 
-def test_no_time_is_later_than_the_epoch():
-    writer = writer_on(now_ns=100_000_000_000, latest=50)
-    writer.put(file("d/old", mtime=10))
-    writer.put(file("d/new", mtime=70))
-    assert [entry.mtime for entry in writer.layer.entries] == [50, 10, 50]
-
-
 @pytest.mark.parametrize("path", [".wh.f", "d/.wh.f", "d/.wh..wh..opq"])
 def test_a_name_that_means_a_deletion_is_refused(path):
     with pytest.raises(LayerError, match="cannot be stored in a layer"):

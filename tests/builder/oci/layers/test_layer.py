@@ -65,6 +65,16 @@ def test_the_same_entries_give_the_same_blob_again(blobs: BlobStore) -> None:
     assert made[0] == made[1]
 
 
+def test_no_time_is_later_than_the_limit(blobs: BlobStore) -> None:
+    with LayerWriter(blobs, latest=50) as writer:
+        for mtime in (10, 50, 70):
+            writer.add(file(f"f{mtime}", 0)._replace(mtime=mtime, nanoseconds=9), b"")
+        layer = writer.commit()
+    with blobs.open(layer.descriptor) as stream, gzip.open(stream) as tar, tarfile.open(fileobj=tar) as archive:
+        assert [member.mtime for member in archive] == [10, 50, 50]
+    assert list(layer.nanoseconds) == [9, 0, 0]
+
+
 def test_deletions_are_marked_as_the_specification_says(blobs: BlobStore) -> None:
     with LayerWriter(blobs) as writer:
         writer.whiteout("a/b/gone")

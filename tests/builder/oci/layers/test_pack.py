@@ -28,19 +28,19 @@ def added(*paths: str) -> list[Change]:
     return [Change(ChangeKind.ADD, path) for path in paths]
 
 
-def pack(tree: Path, changes: Iterable[Change], *, epoch_limit: int | None = None) -> Layer:
+def pack(tree: Path, changes: Iterable[Change], *, latest: int | None = None) -> Layer:
     blobs = BlobStore(tree.parent / "store")
     fd = os.open(tree, os.O_PATH | os.O_DIRECTORY)
     try:
-        with LayerWriter(blobs) as writer:
-            pack_changes(writer, fd, changes, epoch_limit=epoch_limit)
+        with LayerWriter(blobs, latest=latest) as writer:
+            pack_changes(writer, fd, changes)
             return writer.commit()
     finally:
         os.close(fd)
 
 
-def members(tree: Path, changes: Iterable[Change], *, epoch_limit: int | None = None) -> dict[str, tarfile.TarInfo]:
-    layer = pack(tree, changes, epoch_limit=epoch_limit)
+def members(tree: Path, changes: Iterable[Change], *, latest: int | None = None) -> dict[str, tarfile.TarInfo]:
+    layer = pack(tree, changes, latest=latest)
     data = gzip.decompress(BlobStore(tree.parent / "store").path(layer.descriptor.digest).read_bytes())
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         found = archive.getmembers()
@@ -123,7 +123,7 @@ def test_no_time_is_later_than_the_limit(tree: Path) -> None:
     for name, seconds in (("new", 2_000_000_000), ("old", 5)):
         (tree / name).write_bytes(b"")
         os.utime(tree / name, (seconds, seconds))
-    found = members(tree, added("new", "old"), epoch_limit=1_000_000_000)
+    found = members(tree, added("new", "old"), latest=1_000_000_000)
     assert (found["new"].mtime, found["old"].mtime) == (1_000_000_000, 5)
 
 
