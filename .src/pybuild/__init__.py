@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached bu
     from pybuild.builder.api.registries import pull as pull
     from pybuild.builder.api.registries import push as push
     from pybuild.builder.api.rootless import become_root as become_root
+    from pybuild.builder.api.run import run as run
     from pybuild.builder.build import Outcome as Outcome
     from pybuild.builder.request import Request as Request
     from pybuild.builder.store.store import Store as Store
@@ -48,6 +49,7 @@ _MODULES = {
     "prune": "pybuild.builder.api.images",
     "pull": "pybuild.builder.api.registries",
     "push": "pybuild.builder.api.registries",
+    "run": "pybuild.builder.api.run",
     "save": "pybuild.builder.api.images",
     "tag": "pybuild.builder.api.images",
     "errors": "pybuild",
@@ -73,6 +75,7 @@ __all__ = [
     "prune",
     "pull",
     "push",
+    "run",
     "save",
     "tag",
 ]

@@ -9,7 +9,7 @@ import pybuild
 from pybuild import errors, events
 
 PUBLIC = (
-    "Cancel Image Outcome Pruned Request Store become_root build copy errors events inspect list load prune pull push save"
+    "Cancel Image Outcome Pruned Request Store become_root build copy errors events inspect list load prune pull push run save"
     " tag"
 )
 ERRORS = (

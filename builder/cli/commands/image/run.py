@@ -2,9 +2,8 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,20 +15,17 @@ from pybuild.builder.cli.flags.values import FilePath, OneOf, without_empty
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import Command, root_option, store
 from pybuild.builder.errors import BuildError, RequestError
-from pybuild.builder.execute.foreign import need_emulator
+from pybuild.builder.execute import in_image
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.oci.image import Image
-from pybuild.builder.platforms import platform_of, wanted_platform
-from pybuild.builder.stages.config import DEFAULT_PATH
-from pybuild.builder.store.room import storing, writing
-from pybuild.builder.store.store import Store
+from pybuild.builder.platforms import wanted_platform
+from pybuild.builder.store.room import writing
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.rootfs.roots import Root
-from pybuild.runtime.sandbox.spec import Bind, FileMount, Mount, Network, Process, Spec, Tmpfs
+from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Spec, Tmpfs
 
 OUR_FAULT = 125
-_HOSTNAME = PurePosixPath("/etc/hostname")
 _EPILOG = """\b
 Differences from docker run:
   - There is no daemon and no container: nothing is left when the command ends,
@@ -108,66 +104,33 @@ def _run(flags: Mapping[str, Any]) -> int:
         with opened.in_use():
             platform = wanted_platform(flags["platform"]) if flags["platform"] else None
             image = find_image(opened, flags["image"], platform)
-            need_emulator(platform_of(image.config), opened.root / "tmp")
-            with _root(opened, image) as root, SignalRelay(flags["stop_timeout"]) as signals:
+            with in_image.rootfs_of(image, opened) as root, SignalRelay(flags["stop_timeout"]) as signals:
                 return run(spec(image, root, flags, os.environ), output=_pass_on, signals=signals).shell_code
     finally:
         opened.close()
 
 
-@contextmanager
-def _root(opened: Store, image: Image) -> Iterator[Root]:
-    with storing(opened.root):
-        active = opened.snapshots.prepare(opened.snapshot(image))
-    try:
-        yield opened.snapshots.root(active)
-    finally:
-        opened.snapshots.discard(active)
-
-
 def spec(image: Image, root: Root, flags: Mapping[str, Any], env: Mapping[str, str]) -> Spec:
     """Return what the sandbox has to do. Raises RequestError."""
-    config = image.config.config
-    return Spec(
-        root=root,
-        process=Process(
-            args=_arguments(image, flags),
-            env=_environment(image, flags, env),
-            cwd=flags["workdir"] or config.working_dir or "/",
-            user=config.user if flags["user"] is None else flags["user"],
-        ),
-        mounts=_mounts(flags),
+    command = in_image.Command(
+        words=flags["words"],
+        entrypoint=flags["entrypoint"],
+        env=_environment(image, flags, env),
+        workdir=flags["workdir"] or "",
+        user=flags["user"],
+        mounts=(*map(_volume, flags["volumes"]), *(Tmpfs(target=mount_target(item)) for item in flags["tmpfs"])),
         network=Network(flags["network"] or "host"),
-        hostname=_hostname(flags),
+        hostname=flags["hostname"] or "pybuild",
         hosts=hosts(flags["add_hosts"]),
         init=flags["init"],
         interactive=flags["interactive"],
         terminal=flags["tty"],
     )
-
-
-def _hostname(flags: Mapping[str, Any]) -> str:
-    return str(flags["hostname"] or "pybuild")
-
-
-def _arguments(image: Image, flags: Mapping[str, Any]) -> tuple[str, ...]:
-    config = image.config.config
-    words: tuple[str, ...] = flags["words"]
-    if flags["entrypoint"] is not None:
-        # As in Docker, the image's command belongs to the image's entrypoint; "" means none.
-        entry = (flags["entrypoint"],) if flags["entrypoint"] else ()
-        arguments = (*entry, *words)
-    else:
-        arguments = (*(config.entrypoint or ()), *(words or config.cmd or ()))
-    if not arguments:
-        raise RequestError("no command specified", hint="the image has none of its own")
-    return arguments
+    return in_image.spec_of(command, image.config.config, root)
 
 
 def _environment(image: Image, flags: Mapping[str, Any], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    chosen = {"PATH": DEFAULT_PATH, "HOSTNAME": _hostname(flags)}
-    if flags["tty"]:
-        chosen["TERM"] = env.get("TERM", "xterm")
+    chosen = {"TERM": env.get("TERM", "xterm")} if flags["tty"] else {}
     given = [line for path in flags["env_files"] for line in _lines(path)]
     chosen |= variables((*image.config.config.env, *given, *flags["variables"]), env, "environment variable")
     return tuple(chosen.items())
@@ -176,12 +139,6 @@ def _environment(image: Image, flags: Mapping[str, Any], env: Mapping[str, str])
 def _lines(path: Path) -> list[str]:
     lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
-
-
-def _mounts(flags: Mapping[str, Any]) -> tuple[Mount, ...]:
-    asked = (*map(_volume, flags["volumes"]), *(Tmpfs(target=mount_target(item)) for item in flags["tmpfs"]))
-    name = FileMount(target=_HOSTNAME, content=f"{_hostname(flags)}\n".encode())
-    return asked if any(mount.target == _HOSTNAME for mount in asked) else (name, *asked)
 
 
 def _volume(given: str) -> Mount:

@@ -1,0 +1,84 @@
+"""A command in an image, for an embedder."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from pybuild.builder.api.build import need_root
+from pybuild.builder.api.cancel import Cancel
+from pybuild.builder.api.errors import door
+from pybuild.builder.request import Volume
+from pybuild.builder.store.store import Store
+
+if TYPE_CHECKING:
+    from pybuild.runtime.sandbox.spec import Network
+
+Output = Callable[[int, bytes], None]
+"""Takes a piece of what a command prints: 1 or 2 for the stream, and the bytes."""
+
+
+def _discard(_stream: int, _data: bytes) -> None:
+    """Nobody reads it."""
+
+
+def run(
+    image: str,
+    words: Iterable[str],
+    store: Store,
+    output: Output = _discard,
+    *,
+    entrypoint: str | None = None,
+    env: Mapping[str, str] | None = None,
+    workdir: str = "",
+    user: str | None = None,
+    network: str = "host",
+    volumes: Iterable[Volume] = (),
+    platform: str | None = None,
+    cancel: Cancel | None = None,
+) -> int:
+    """Run a command in a sandbox on top of *image*, and return its exit code; what it writes is discarded.
+
+    *words* replace the command of the image, when there are any; *entrypoint* replaces its entrypoint and command, ""
+    with none. *env* adds to the environment of the image. *network* is ``host``, or ``none`` but a loopback.
+    *output* is called in this thread. The code is 127 when there is no such program, 126 when it cannot be executed,
+    128 and the number of a signal that ended it.
+
+    Raises:
+        errors.ImageNotFound: the store has no such image.
+        errors.RequestError: there is nothing to run, or no such network.
+        errors.HostError: the sandbox cannot be made.
+        errors.Cancelled: *cancel* was used; the command was killed.
+    """
+    from pybuild.builder.execute.in_image import Command, rootfs_of, spec_of
+    from pybuild.builder.image.catalog import find_image
+    from pybuild.builder.platforms import wanted_platform
+    from pybuild.runtime.sandbox import launcher
+    from pybuild.runtime.sandbox.spec import Bind
+
+    need_root()
+    token = cancel or Cancel()
+    with door(token), store.in_use():
+        found = find_image(store, image, wanted_platform(platform) if platform else None)
+        own = (line.partition("=") for line in found.config.config.env)
+        command = Command(
+            words=(words,) if isinstance(words, str) else tuple(words),
+            entrypoint=entrypoint,
+            env=tuple({**{name: value for name, mark, value in own if mark}, **(env or {})}.items()),
+            workdir=workdir,
+            user=user,
+            network=_network(network),
+            mounts=tuple(Bind(host_path=v.host_path, target=v.target, read_only=v.read_only) for v in volumes),
+        )
+        with rootfs_of(found, store) as root:
+            status = launcher.run(spec_of(command, found.config.config, root), output=output, cancel=token.event)
+        token.check()
+        return status.shell_code
+
+
+def _network(name: str) -> "Network":
+    from pybuild.builder.errors import RequestError
+    from pybuild.runtime.sandbox.spec import Network
+
+    try:
+        return Network(name)
+    except ValueError:
+        raise RequestError(f"network mode {name!r} not supported by pybuild", hint="use none or host") from None
