@@ -1,25 +1,27 @@
 """A build, in one sentence: text to Dockerfile to stages to graph to layers to image to outputs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 
-from pybuild.builder import multi
 from pybuild.builder.content.context import useless_ignore_files
 from pybuild.builder.definition.epoch import with_epoch
 from pybuild.builder.definition.load import load_definition
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import BuildError, ResolveError
-from pybuild.builder.graph.planning import make_plan
-from pybuild.builder.multi import Plans, PlatformImage
+from pybuild.builder.graph.merge import merge
+from pybuild.builder.graph.planning import Plans, make_plans
+from pybuild.builder.image.images import PlatformImage, write_image, write_index
+from pybuild.builder.image.wanted import Wanted, check_wanted, wanted
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.export import check_forms, export, export_together, timed
-from pybuild.builder.plan.plan import Plan
+from pybuild.builder.plan.finished import Finished
 from pybuild.builder.progress import Progress, Warned, silent
-from pybuild.builder.reporter import Reporter
-from pybuild.builder.request import Request
-from pybuild.builder.solve.solver import solve_with_keys
+from pybuild.builder.reporter import Reporter, RunningStep
+from pybuild.builder.request import Caches, Planning, Request, Result
+from pybuild.builder.solve.solver import Solved, solve
 from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
@@ -52,42 +54,44 @@ def build(request: Request, store: Store, progress: Progress = silent) -> Outcom
         BuildError: RequestError, ResolveError, StepFailed, Cancelled.
         OciError, RuntimeHostError: the store or the host failed.
     """
-    if request.files.ignore_file is not None or request.execution.secrets:
-        from pybuild.builder.definition.once import read_once
-
-        with read_once(request) as again:
-            return _build(again, store, progress)
-    return _build(request, store, progress)
-
-
-def _build(request: Request, store: Store, progress: Progress) -> Outcome:
-    multi.check_request(request)
+    check_wanted(request.result)
     check_forms(request)
     reporter = Reporter(progress)
-    remotes = Remotes(request.execution, store, reporter)
-    with store.in_use():
-        file = load_definition(request, store, remotes, reporter)
-        with file.located(), _early_warnings(file, request, progress):
-            request = timed(with_epoch(file, request, store, remotes, reporter))
-            plans = _plans(file, request, store, remotes)
-        _warn(plans, useless_ignore_files(request.files), progress)
-        with file.located(), _caches(request, store, reporter):
-            if request.result.targets:
-                return _for_targets(plans, request, store, reporter)
-            if request.result.platforms:
-                return _for_platforms(plans, request, store, reporter)
-            return _for_one(plans[0][1], request, store, reporter)
+    with _read_once(request) as readable, store.in_use():
+        remotes = Remotes(readable.execution, store, reporter)
+        definition = load_definition(readable, remotes)
+        with definition.located(), _early_warnings(definition, readable.planning, progress):
+            asked = timed(with_epoch(definition, readable, remotes))
+            images = wanted(asked.result, asked.planning)
+            plans = make_plans(definition, asked.files, images, remotes, pull=asked.caches.pull)
+        _warn(plans, useless_ignore_files(asked.files), progress)
+        with definition.located(), _imported(asked.caches, store, reporter):
+            graph = merge(plans)
+            reporter.expect(graph.plan, _last_steps(asked.result, asked.caches))
+            solved = solve(graph, store, reporter, files=asked.files, execution=asked.execution, caches=asked.caches)
+            outcome = _exported(images, partial(_assembled, plans, solved, asked, store), asked, store, reporter)
+            _export_caches(solved.finished, asked.caches, store, reporter)
+    return outcome
+
+
+def _read_once(request: Request) -> AbstractContextManager[Request]:
+    """Give *request* with files that can be read again, when it names any that a pipe may be."""
+    if request.files.ignore_file is None and not request.execution.secrets:
+        return nullcontext(request)
+    from pybuild.builder.definition.once import read_once
+
+    return read_once(request)
 
 
 @contextmanager
-def _early_warnings(file: DockerfileText, request: Request, progress: Progress) -> Iterator[None]:
+def _early_warnings(definition: DockerfileText, planning: Planning, progress: Progress) -> Iterator[None]:
     """When a mistake in the Dockerfile ends the block, tell what there is to say of the rest."""
     try:
         yield
     except (DockerfileError, ResolveError):
         from pybuild.builder.checks.early import early_warnings
 
-        for message, line in early_warnings(file, request.planning):
+        for message, line in early_warnings(definition, planning):
             progress(Warned(message=message, line=line))
         raise
 
@@ -105,63 +109,79 @@ def _warn(plans: Plans, remarks: Iterable[str], progress: Progress) -> None:
         )
 
 
-def _plans(file: DockerfileText, request: Request, store: Store, remotes: Remotes) -> Plans:
-    """Return the plan of the build, or of a build of several targets or platforms those of all."""
-    if request.result.targets:
-        return multi.make_target_plans(file, request, store, remotes)
-    if request.result.platforms:
-        return multi.make_plans(file, request, store, remotes)
-    return (("", make_plan(file, request, store, remotes)),)
-
-
-def _for_one(plan: Plan, request: Request, store: Store, reporter: Reporter) -> Outcome:
-    reporter.expect(plan, multi.last_steps(request))
-    solved = solve_with_keys(plan, request, store, reporter)
-    with reporter.step("exporting to image") as step:
-        image = multi.assemble_one(plan, solved, request, store)
-        step.status(f"writing image {image.id}")
-        kept = export(image.descriptor, request.result.tags, request, store, step)
-        outcome = Outcome(image_id=image.id, descriptor=kept.descriptor, names=kept.names, created=image.config.created)
-    multi.export_caches((solved,), request, store, reporter)
-    return outcome
-
-
-def _for_platforms(plans: Plans, request: Request, store: Store, reporter: Reporter) -> Outcome:
-    solved = multi.solve_plans(plans, request, store, reporter)
-    with reporter.step("exporting to image") as step:
-        images = multi.assemble_all(plans, solved, request, store)
-        for image in images:
-            step.status(f"writing image {image.image_id}")
-        index = multi.write_index(images, request, store)
-        kept = export(index, request.result.tags, request, store, step)
-        found = kept.descriptor
-        created = max(image.created for image in images)
-        outcome = Outcome(image_id=found.digest, descriptor=found, names=kept.names, created=created, platforms=images)
-    multi.export_caches(solved, request, store, reporter)
-    return outcome
-
-
-def _for_targets(plans: Plans, request: Request, store: Store, reporter: Reporter) -> Outcome:
-    solved = multi.solve_plans(plans, request, store, reporter)
-    images = multi.assemble_all(plans, solved, request, store)
-    outcomes = []
-    for target, image in zip(request.result.targets, images, strict=True):
-        with reporter.step(f"exporting {target.stage} to image") as step:
-            step.status(f"writing image {image.image_id}")
-            kept = export(image.descriptor, target.tags, request, store, step)
-            outcome = Outcome(
-                image_id=image.image_id, descriptor=kept.descriptor, names=kept.names, created=image.created
-            )
-            outcomes.append((target.stage, outcome))
-    export_together([image.descriptor for image in images], request, store, reporter)
-    multi.export_caches(solved, request, store, reporter)
-    return replace(outcomes[-1][1], targets=tuple(outcomes))
-
-
-def _caches(request: Request, store: Store, reporter: Reporter) -> AbstractContextManager[None]:
+def _imported(caches: Caches, store: Store, reporter: Reporter) -> AbstractContextManager[None]:
     """Let the cache ask other caches, when there are any to ask."""
-    if not request.caches.cache_from:
+    if not caches.cache_from:
         return nullcontext()
     from pybuild.builder.caches.imported import imported
 
-    return imported(request.caches, store, reporter)
+    return imported(caches, store, reporter)
+
+
+def _last_steps(result: Result, caches: Caches) -> int:
+    """Return how many steps of the builder's own follow those of the plan: images and caches that are written."""
+    archives = result.targets and any(output.together for output in result.outputs)
+    return (len(result.targets) or 1) + bool(archives) + sum(not spec.inline for spec in caches.cache_to)
+
+
+def _exported(
+    images: tuple[Wanted, ...],
+    assemble: Callable[[], tuple[PlatformImage, ...]],
+    request: Request,
+    store: Store,
+    reporter: Reporter,
+) -> Outcome:
+    """Write all images to the store, then name and write each to the outputs."""
+    made: tuple[PlatformImage, ...] = ()
+    outcomes = []
+    for number, each in enumerate(images):
+        with reporter.step(each.step) as step:
+            # All of them before the first is named: none has a name unless all could be made.
+            made = made or assemble()
+            own = made if each.is_index else made[number : number + 1]
+            for image in own:
+                step.status(f"writing image {image.image_id}")
+            outcomes.append(_named(each, own, request, store, step))
+    if not request.result.targets:
+        return outcomes[0]
+    export_together([image.descriptor for image in made], request.result, store, reporter)
+    stages = (target.stage for target in request.result.targets)
+    return replace(outcomes[-1], targets=tuple(zip(stages, outcomes, strict=True)))
+
+
+def _assembled(plans: Plans, solved: Solved, request: Request, store: Store) -> tuple[PlatformImage, ...]:
+    """Write the image of each plan to the store."""
+    finished, caches, made = solved.finished, request.caches, []
+    for (platform, plan), layers, target in zip(plans, solved.layers, finished.targets, strict=True):
+        cache = ""
+        if caches.cache_to:
+            from pybuild.builder.caches.export import inline
+
+            cache = inline(replace(finished, targets=(target,)), caches, store)
+        image = write_image(
+            plan, layers, request.result, request.execution, store, platform=platform, build_cache=cache
+        )
+        made.append(image)
+    return tuple(made)
+
+
+def _named(each: Wanted, own: tuple[PlatformImage, ...], request: Request, store: Store, step: RunningStep) -> Outcome:
+    """Name an image or the index of several in the store, and write it to the outputs."""
+    head = write_index(own, request.result, store) if each.is_index else own[0].descriptor
+    epoch = request.execution.source_date_epoch
+    kept = export(head, each.tags, request.result, store, step, epoch=epoch)
+    return Outcome(
+        image_id=kept.descriptor.digest if each.is_index else own[0].image_id,
+        descriptor=kept.descriptor,
+        names=kept.names,
+        created=max(image.created for image in own),
+        platforms=own if each.is_index else (),
+    )
+
+
+def _export_caches(finished: Finished, caches: Caches, store: Store, reporter: Reporter) -> None:
+    """Write the caches that were asked for; each has the steps of all images. Raises BuildError."""
+    if caches.cache_to:
+        from pybuild.builder.caches.export import export as export_caches
+
+        export_caches(finished, caches, store, reporter)

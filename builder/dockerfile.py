@@ -3,8 +3,9 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pybuild.builder.content.context import open_context
 from pybuild.builder.errors import BuildError, RequestError
@@ -13,6 +14,9 @@ from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.source import Source
 from pybuild.runtime.errors import UnsafePathError
 
+if TYPE_CHECKING:
+    from pybuild.grammar.nodes import Dockerfile
+
 LIMIT = 16 << 20
 """More is no Dockerfile."""
 DEFAULT_NAMES = ("Dockerfile", "dockerfile")
@@ -20,10 +24,31 @@ DEFAULT_NAMES = ("Dockerfile", "dockerfile")
 
 @dataclass(frozen=True, slots=True)
 class DockerfileText:
-    """The text of a Dockerfile under the name that messages use."""
+    """A Dockerfile under the name that messages use: its text, and what that says."""
 
     name: str
     text: str
+    _parsed: "list[tuple[Dockerfile, DockerfileError | None]]" = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def source(self) -> Source:
+        """The text, as the places in it are counted."""
+        return Source(self.name, self.text)
+
+    def prefix(self) -> "tuple[Dockerfile, DockerfileError | None]":
+        """Return what can be parsed, and the mistake that ends it, if there is one. The text is parsed once."""
+        if not self._parsed:
+            from pybuild.grammar.dockerfile.parser import parse_prefix
+
+            self._parsed.append(parse_prefix(self.source))
+        return self._parsed[0]
+
+    def parsed(self) -> "Dockerfile":
+        """Return the whole file. Raises DockerfileError."""
+        dockerfile, mistake = self.prefix()
+        if mistake is not None:
+            raise mistake
+        return dockerfile
 
     @contextmanager
     def located(self) -> Iterator[None]:
@@ -31,7 +56,7 @@ class DockerfileText:
         try:
             yield
         except (BuildError, DockerfileError) as error:
-            error.source = error.source or Source(self.name, self.text)
+            error.source = error.source or self.source
             raise
 
 

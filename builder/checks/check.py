@@ -16,7 +16,6 @@ from pybuild.builder.request import Request
 from pybuild.builder.stages.frontend import check_frontend
 from pybuild.builder.stages.resolve import outline_of, resolve
 from pybuild.builder.store.store import Store
-from pybuild.grammar.dockerfile import parser
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.lint.options import Options, counted
 from pybuild.grammar.lint.rules import Violation
@@ -45,8 +44,8 @@ class Report:
 
 def check(file: DockerfileText, request: Request, store: Store) -> Report:
     """Check a Dockerfile."""
-    source = Source(file.name, file.text)
-    dockerfile, mistake = parser.parse_prefix(source)
+    source = file.source
+    dockerfile, mistake = file.prefix()
     try:
         check_frontend(dockerfile.directives, request.planning)
         options = options_of(dockerfile, request.planning)
@@ -86,7 +85,11 @@ class _Search:
             # Without a target every stage is checked.
             stages = self.bases.look_up(outline, every_stage=not self.request.planning.target)
             configs = self.bases.configs
-            self._keep(stage_violations(self.request, Known(outline=outline, configs=configs), stages))
+            self._keep(
+                stage_violations(
+                    self.request.files, self.request.planning, Known(outline=outline, configs=configs), stages
+                )
+            )
             if not self.bases.missing:
                 resolve(self.dockerfile, self.source, outline, configs, self.request.planning)
         except (DockerfileError, BuildError) as error:

@@ -4,7 +4,6 @@ from pybuild.builder.checks.warnings import line_of, options_of, text_violations
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import BuildError
 from pybuild.builder.request import Planning
-from pybuild.grammar.dockerfile.parser import parse_prefix
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.lint.lint import file_violations
 from pybuild.grammar.lint.options import Options, counted
@@ -15,8 +14,8 @@ from pybuild.grammar.source import Source
 
 def early_warnings(file: DockerfileText, planning: Planning) -> tuple[tuple[str, int], ...]:
     """Return the warnings, as (message, line), about a Dockerfile whose plan could not be made."""
-    source = Source(file.name, file.text)
-    dockerfile, mistake = parse_prefix(source)
+    source = file.source
+    dockerfile, mistake = file.prefix()
     try:
         options = options_of(dockerfile, planning)
     except DockerfileError:

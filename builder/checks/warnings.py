@@ -8,9 +8,10 @@ from pybuild.builder.checks.from_rules import base_violations, from_violations
 from pybuild.builder.checks.scope import Globals, StageScope
 from pybuild.builder.checks.stage_rules import check_stage
 from pybuild.builder.content.context import ignore_text, open_context
+from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.model import ImageConfig
-from pybuild.builder.request import Files, Planning, Request
+from pybuild.builder.request import Files, Planning
 from pybuild.builder.stages.outline import Outline
 from pybuild.builder.stages.sections import Section
 from pybuild.builder.stages.stages import FromImage, FromStage
@@ -43,15 +44,16 @@ def options_of(dockerfile: Dockerfile, planning: Planning) -> Options:
 
 
 def warnings(
-    dockerfile: Dockerfile, source: Source, request: Request, known: Known, stages: Iterable[int]
+    definition: DockerfileText, files: Files, planning: Planning, known: Known, stages: Iterable[int]
 ) -> tuple[Violation, ...]:
     """Return the violations that count, in the order of the file: those of all FROM lines, and in *stages*.
 
     Raises:
         DockerfileError: the ``check`` directive cannot be read.
     """
-    options = options_of(dockerfile, request.planning)
-    found = [*text_violations(dockerfile, source, request.planning), *stage_violations(request, known, stages)]
+    dockerfile, source = definition.parsed(), definition.source
+    options = options_of(dockerfile, planning)
+    found = [*text_violations(dockerfile, source, planning), *stage_violations(files, planning, known, stages)]
     return counted(found, dockerfile, options)
 
 
@@ -61,17 +63,17 @@ def text_violations(dockerfile: Dockerfile, source: Source, planning: Planning) 
     yield from from_violations(dockerfile, planning)
 
 
-def stage_violations(request: Request, known: Known, stages: Iterable[int]) -> Iterator[Violation]:
+def stage_violations(files: Files, planning: Planning, known: Known, stages: Iterable[int]) -> Iterator[Violation]:
     """Give the violations in *stages*; those that they are built on are followed as well, but not reported."""
-    outline, wanted, ignore = known.outline, frozenset(stages), _ignore_file(request.files)
-    around = Globals(scope=outline.scope, build_args=dict(request.planning.build_args), escape=outline.escape)
+    outline, wanted, ignore = known.outline, frozenset(stages), _ignore_file(files)
+    around = Globals(scope=outline.scope, build_args=dict(planning.build_args), escape=outline.escape)
     scopes: dict[int, StageScope] = {}
     for section in outline.sections:
         scope = scopes[section.index] = _start(section, scopes, around, known.configs)
         body = (*outline.triggers(section, known.configs), *section.body)
         found = tuple(check_stage(body, scope, ignore))
         if section.index in wanted:
-            yield from base_violations(section, outline, known.configs, request.planning)
+            yield from base_violations(section, outline, known.configs, planning)
             # A trigger stands at the FROM that brings it in.
             yield from (replace(item, hint=_TRIGGER) if item.span == section.head.span else item for item in found)
 
@@ -108,16 +110,17 @@ def _ignore_file(files: Files) -> IgnoreFile | None:
 
 
 def planned_warnings(
-    dockerfile: Dockerfile, source: Source, request: Request, known: Known
+    definition: DockerfileText, files: Files, planning: Planning, known: Known
 ) -> tuple[tuple[tuple[str, int], ...], str]:
     """Return the warnings of a build as (message, line), and why it must not go on, "" when it may.
 
     Raises:
         DockerfileError: the ``check`` directive cannot be read.
     """
-    found = warnings(dockerfile, source, request, known, known.outline.needs(known.configs).stages)
+    dockerfile, source = definition.parsed(), definition.source
+    found = warnings(definition, files, planning, known, known.outline.needs(known.configs).stages)
     lines = tuple((f"{item.rule.name}: {item.message}", line_of(item, source)) for item in found)
-    return lines, refusal(found) if options_of(dockerfile, request.planning).error else ""
+    return lines, refusal(found) if options_of(dockerfile, planning).error else ""
 
 
 def refusal(found: Iterable[Violation]) -> str:

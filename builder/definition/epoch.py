@@ -10,22 +10,18 @@ default of the global ``ARG SOURCE_DATE_EPOCH=``.
 
 import re
 
+from pybuild.builder.definition.load import remote_tree
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.epoch_value import EPOCH, seconds_of
 from pybuild.builder.plan.ops import Git, Http
-from pybuild.builder.plan.plan import Plan
-from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Request
-from pybuild.builder.solve.solver import solve
 from pybuild.builder.sources.pins import Remotes
-from pybuild.builder.sources.tree import tree_vertices
-from pybuild.builder.store.store import Store
 
 _FROM = re.compile(r"^[ \t]*FROM\b", re.IGNORECASE | re.MULTILINE)
 
 
-def with_epoch(file: DockerfileText, request: Request, store: Store, remotes: Remotes, reporter: Reporter) -> Request:
+def with_epoch(file: DockerfileText, request: Request, remotes: Remotes) -> Request:
     """Return *request* with the time that SOURCE_DATE_EPOCH means, which stages that declare it see, too.
 
     Raises:
@@ -43,18 +39,18 @@ def with_epoch(file: DockerfileText, request: Request, store: Store, remotes: Re
     value, source = named_source(file, request)
     seconds = seconds_of(value)
     if source is not None:
-        seconds = _time_of(remotes.pin(source), source.label, request, store, reporter)
+        seconds = _time_of(remotes.pin(source), source.label, request, remotes)
     arguments = dict(request.planning.build_args) | {EPOCH: "" if seconds is None else str(seconds)}
     return request.changed(source_date_epoch=seconds, build_args=tuple(arguments.items()))
 
 
-def _time_of(op: Http | Git, label: str, request: Request, store: Store, reporter: Reporter) -> int | None:
+def _time_of(op: Http | Git, label: str, request: Request, remotes: Remotes) -> int | None:
     """Return the time of a commit, or that of a file: as its server says, else of its newest member."""
     from pybuild.builder.definition.epoch_sources import newest
 
     if isinstance(op, Http):
-        return op.mtime or newest(Digest.parse(op.digest), store)
+        return op.mtime or newest(Digest.parse(op.digest), remotes.store)
     name = f"[internal] resolve {EPOCH} of {label}"
-    layers = solve(Plan(vertices=tree_vertices(op, name)), request.changed(no_cache=False), store, reporter)
+    layers = remote_tree(op, name, request, remotes)
     # All that a checkout holds is as old as its commit.
-    return newest(layers[-1].digest, store)
+    return newest(layers[-1].digest, remotes.store)

@@ -18,9 +18,8 @@ from pybuild.builder.stages.resolve import global_scope
 from pybuild.builder.stages.stages import FromRemote, Input
 from pybuild.builder.store.store import Store
 from pybuild.grammar import nodes
-from pybuild.grammar.dockerfile import parser
 from pybuild.grammar.lint.lint import keyword
-from pybuild.grammar.source import Source, Span
+from pybuild.grammar.source import Span
 from pybuild.grammar.words.expand import expand
 
 _ONE = f"{EPOCH} stage must contain exactly one remote ADD"
@@ -33,7 +32,7 @@ def named_source(file: DockerfileText, request: Request) -> tuple[str, address.S
         DockerfileError: the Dockerfile cannot be parsed.
         ResolveError: there is nothing of this name, or it is a stage that does more than to add one remote source.
     """
-    dockerfile = parser.parse(Source(file.name, file.text))
+    dockerfile = file.parsed()
     scope = global_scope(dockerfile, request.planning)
     default = scope.pop(EPOCH, "")
     value = dict(request.planning.build_args).get(EPOCH, default)

@@ -3,23 +3,23 @@
 The context is made by the same vertex that the plan has for it later, so the work is done once.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from pybuild.builder.dockerfile import LIMIT, DockerfileText, decoded, read_dockerfile
 from pybuild.builder.errors import RequestError
-from pybuild.builder.plan.ops import Git
-from pybuild.builder.plan.plan import Plan
-from pybuild.builder.reporter import Reporter
+from pybuild.builder.plan.ops import Git, Http
+from pybuild.builder.plan.plan import Graph, Plan
 from pybuild.builder.request import Request
 from pybuild.builder.solve.solver import solve
 from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.sources.tree import tree_vertices
-from pybuild.builder.store.store import Store
+from pybuild.builder.store.cache import Layers
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.safepath import Root
 
 
-def load_definition(request: Request, store: Store, remotes: Remotes, reporter: Reporter) -> DockerfileText:
+def load_definition(request: Request, remotes: Remotes) -> DockerfileText:
     """Read the Dockerfile, wherever the context is.
 
     Raises:
@@ -27,7 +27,7 @@ def load_definition(request: Request, store: Store, remotes: Remotes, reporter: 
     """
     path = request.files.dockerfile
     if isinstance(request.files.context, Path) or (path is not None and path.is_absolute()):
-        with reporter.step(_name(request)):
+        with remotes.reporter.step(_name(request)):
             return read_dockerfile(request.files)
     from pybuild.builder.stages.contexts import contexts_of
     from pybuild.builder.stages.stages import FromRemote
@@ -37,10 +37,24 @@ def load_definition(request: Request, store: Store, remotes: Remotes, reporter: 
     source = main.source
     op = remotes.pin(source)
     name = f"[internal] load git source {source.label}" if isinstance(op, Git) else source.label
-    # What is pinned is the same however often it is brought: --no-cache is for the build itself.
-    layers = solve(Plan(vertices=tree_vertices(op, name)), request.changed(no_cache=False), store, reporter)
-    with reporter.step(_name(request)), Root(store.snapshots.open(store.unpack(layers))) as root:
+    layers = remote_tree(op, name, request, remotes)
+    store = remotes.store
+    with remotes.reporter.step(_name(request)), Root(store.snapshots.open(store.unpack(layers))) as root:
         return _read(root, path, source.label)
+
+
+def remote_tree(op: Http | Git, name: str, request: Request, remotes: Remotes) -> Layers:
+    """Fetch what a pin stands for, as the step *name*, and return its layers."""
+    solved = solve(
+        Graph.of(Plan(vertices=tree_vertices(op, name))),
+        remotes.store,
+        remotes.reporter,
+        files=request.files,
+        execution=request.execution,
+        # What is pinned is the same however often it is fetched: --no-cache is for the build itself.
+        caches=replace(request.caches, no_cache=False),
+    )
+    return solved.layers[0]
 
 
 def _name(request: Request) -> str:

@@ -10,8 +10,7 @@ from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.plan.ops import Git, Http
 from pybuild.builder.plan.plan import Plan
 from pybuild.builder.platforms import claimed, wanted_platform
-from pybuild.builder.reporter import Reporter
-from pybuild.builder.request import Request
+from pybuild.builder.request import Files, Planning
 from pybuild.builder.sources import bases
 from pybuild.builder.sources.address import Source
 from pybuild.builder.sources.pins import Remotes, pin_name, pin_of
@@ -19,38 +18,36 @@ from pybuild.builder.stages.frontend import check_frontend
 from pybuild.builder.stages.outline import Outline
 from pybuild.builder.stages.resolve import outline_of, resolve
 from pybuild.builder.stages.stages import FromRemote, Stages
-from pybuild.builder.store.store import Store
-from pybuild.grammar.dockerfile import parser
-from pybuild.grammar.source import Source as Text
 from pybuild.grammar.source import Span
 
 
-def fresh_plan(file: DockerfileText, request: Request, store: Store, remotes: Remotes | None = None) -> Plan:
+def fresh_plan(
+    definition: DockerfileText, files: Files, planning: Planning, remotes: Remotes, *, pull: str = "missing"
+) -> Plan:
     """Parse, pin, resolve and plan. Raises DockerfileError and BuildError with the span of the mistake."""
-    asked = remotes or Remotes(request.execution, store)
-    source = Text(file.name, file.text)
-    dockerfile, mistake = parser.parse_prefix(source)
-    check_frontend(dockerfile.directives, request.planning)
+    source = definition.source
+    dockerfile, mistake = definition.prefix()
+    check_frontend(dockerfile.directives, planning)
     if mistake is not None:
         raise mistake
-    outline = outline_of(dockerfile, request.files, request.planning)
-    pinned = _pin_bases(outline, request, store, asked.reporter)
+    outline = outline_of(dockerfile, files, planning)
+    pinned = _pin_bases(outline, planning.platform, remotes, pull=pull)
     configs = {reference: pin.config for reference, pin in pinned.items()}
-    stages = resolve(dockerfile, source, outline, configs, request.planning)
-    found, refusal = planned_warnings(dockerfile, source, request, Known(outline=outline, configs=configs))
+    stages = resolve(dockerfile, source, outline, configs, planning)
+    found, refusal = planned_warnings(definition, files, planning, Known(outline=outline, configs=configs))
     pins = {
         reference: BasePin(pin.manifest, tuple(str(diff_id) for diff_id in pin.config.diff_ids))
         for reference, pin in pinned.items()
     }
-    config = claimed(stages.by_index(stages.target).config, request.planning.platform)
+    config = claimed(stages.by_index(stages.target).config, planning.platform)
     sources = remote_sources(stages)
     return replace(
-        plan(stages, pins, _pin_remotes(sources, asked)),
+        plan(stages, pins, _pin_remotes(sources, remotes)),
         created=timestamp(),
         config=replace(config, diff_ids=()).to_json().decode(),
         pins=(
             *((reference, pin.manifest) for reference, pin in sorted(pinned.items())),
-            *((name, pin_of(asked.pin(source))) for source in sources if (name := pin_name(source))),
+            *((name, pin_of(remotes.pin(source))) for source in sources if (name := pin_name(source))),
         ),
         warnings=(*stages.warnings, *near_misses(dockerfile, source), *found),
         refusal=refusal,
@@ -79,7 +76,9 @@ def _pin_remotes(sources: dict[Source, Span | None], remotes: Remotes) -> dict[S
     return pinned
 
 
-def _pin_bases(outline: Outline, request: Request, store: Store, reporter: Reporter) -> dict[str, bases.Pinned]:
+def _pin_bases(
+    outline: Outline, target_platform: str | None, remotes: Remotes, *, pull: str
+) -> dict[str, bases.Pinned]:
     """Pin every image that the target needs; triggers of one image may ask for others, so ask until none is new."""
     pinned: dict[str, bases.Pinned] = {}
     while True:
@@ -89,10 +88,10 @@ def _pin_bases(outline: Outline, request: Request, store: Store, reporter: Repor
             return pinned
         for key in missing:
             reference, _, platform = key.partition(" ")
-            wanted = wanted_platform(platform or request.planning.platform)
+            wanted = wanted_platform(platform or target_platform)
             try:
                 context = outline.contexts.name_of(reference)
-                pinned[key] = bases.pin(reference, wanted, store, reporter, pull=request.caches.pull, context=context)
+                pinned[key] = bases.pin(reference, wanted, remotes.store, remotes.reporter, pull=pull, context=context)
             except BuildError as error:
                 word = needs.images[key]
                 error.span = error.span or word.span

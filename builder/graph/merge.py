@@ -9,20 +9,13 @@ from dataclasses import replace
 
 from pybuild.builder.plan import codec
 from pybuild.builder.plan.ops import Local
-from pybuild.builder.plan.plan import Plan, Vertex
-from pybuild.runtime.values import frozen
+from pybuild.builder.plan.plan import Graph, Plan, Vertex
 
 
-@frozen
-class Merged:
-    """One plan, and which of its vertices is the target of each of those that it was made of."""
-
-    plan: Plan
-    targets: tuple[int, ...]
-
-
-def merge(plans: Sequence[tuple[str, Plan]]) -> Merged:
+def merge(plans: Sequence[tuple[str, Plan]]) -> Graph:
     """Merge (platform, plan) pairs. A vertex that several have keeps the name that the first one gives it."""
+    if len(plans) == 1 and not plans[0][0]:
+        return Graph.of(plans[0][1])
     places: dict[str, int] = {}
     vertices: list[Vertex] = []
     targets = []
@@ -36,7 +29,7 @@ def merge(plans: Sequence[tuple[str, Plan]]) -> Merged:
                 vertices.append(replace(vertex, inputs=inputs, name=step_name(vertex, platform)))
             mine.append(places[identity])
         targets.append(mine[-1])
-    return Merged(plan=Plan(vertices=tuple(vertices)), targets=tuple(targets))
+    return Graph(plan=Plan(vertices=tuple(vertices)), targets=tuple(targets))
 
 
 def step_name(vertex: Vertex, platform: str) -> str:

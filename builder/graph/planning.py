@@ -5,50 +5,67 @@ the same. Looking it up imports neither the parser nor the graph.
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from pybuild.builder.content.context import ignore_text, open_context
 from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.image.wanted import Wanted
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan import codec
 from pybuild.builder.plan.plan import Plan
-from pybuild.builder.request import Files, Request
+from pybuild.builder.request import Files, Planning
 from pybuild.builder.sources.pins import Remotes, is_pin
 from pybuild.builder.store.store import Store
 
 _PLAN_FORMAT = 9
 
 
-def make_plan(file: DockerfileText, request: Request, store: Store, remotes: Remotes | None = None) -> Plan:
-    """Return the plan of a build, from an earlier build when nothing that it depends on has changed.
+Plans = tuple[tuple[str, Plan], ...]
+"""(platform, plan) of each image; of an image that no index lists the platform is not named."""
 
-    *remotes* are the pins of this build, when something was pinned before its plan.
+
+def make_plans(
+    definition: DockerfileText, files: Files, wanted: Iterable[Wanted], remotes: Remotes, *, pull: str
+) -> Plans:
+    """Return the plans of all images that are wanted; see `make_plan`."""
+    images = (image for each in wanted for image in each.images)
+    return tuple(
+        (platform, make_plan(definition, files, planning, remotes, pull=pull)) for platform, planning in images
+    )
+
+
+def make_plan(
+    definition: DockerfileText, files: Files, planning: Planning, remotes: Remotes, *, pull: str = "missing"
+) -> Plan:
+    """Return the plan of an image, from an earlier build when nothing that it depends on has changed.
+
+    *pull* is `builder.request.Caches.pull`; *remotes* holds what was pinned already in this build.
 
     Raises:
         DockerfileError, BuildError: what is wrong, with its span where it has one.
     """
-    key = _key(file, request)
-    asked = remotes or Remotes(request.execution, store)
-    remembered = None if request.caches.pull in {"always", "newer"} else _remembered(key, request, store, asked)
+    key = _key(definition, files, planning)
+    remembered = None if pull in {"always", "newer"} else _remembered(key, planning.platform, remotes)
     if remembered is not None:
         return remembered
     from pybuild.builder.graph.fresh import fresh_plan
 
-    plan = fresh_plan(file, request, store, asked)
-    store.cache.put_plan(key, json.dumps(codec.encode(plan)))
+    plan = fresh_plan(definition, files, planning, remotes, pull=pull)
+    remotes.store.cache.put_plan(key, json.dumps(codec.encode(plan)))
     return plan
 
 
-def _key(file: DockerfileText, request: Request) -> Digest:
+def _key(definition: DockerfileText, files: Files, planning: Planning) -> Digest:
     """Return the digest of everything that planning depends on, the pinned bases aside."""
     return codec.digest(
         _PLAN_FORMAT,
-        file.name,
-        file.text,
-        _ignored(request.files),
-        request.files.context if isinstance(request.files.context, str) else "",
-        request.files.contexts,
-        request.planning,
+        definition.name,
+        definition.text,
+        _ignored(files),
+        files.context if isinstance(files.context, str) else "",
+        files.contexts,
+        planning,
     )
 
 
@@ -60,8 +77,8 @@ def _ignored(files: Files) -> str:
         return ignore_text(root, files) or ""
 
 
-def _remembered(key: Digest, request: Request, store: Store, remotes: Remotes) -> Plan | None:
-    document = store.cache.plan(key)
+def _remembered(key: Digest, platform: str | None, remotes: Remotes) -> Plan | None:
+    document = remotes.store.cache.plan(key)
     if document is None:
         return None
     try:
@@ -71,16 +88,16 @@ def _remembered(key: Digest, request: Request, store: Store, remotes: Remotes) -
     if not isinstance(plan, Plan):
         return None
     images = ((name, pin) for name, pin in plan.pins if not is_pin(name))
-    if not all(_still(name, pin, request, store) for name, pin in images):
+    if not all(_still(name, pin, platform, remotes.store) for name, pin in images):
         return None
     return plan if all(remotes.holds(name, pin) for name, pin in plan.pins if is_pin(name)) else None
 
 
-def _still(name: str, pin: str, request: Request, store: Store) -> bool:
+def _still(name: str, pin: str, target_platform: str | None, store: Store) -> bool:
     """Tell whether *name*, a reference with or without a platform, still stands for the manifest planned with."""
     from pybuild.builder.platforms import wanted_platform
     from pybuild.builder.sources.bases import stored
 
     reference, _, platform = name.partition(" ")
-    image = stored(reference, wanted_platform(platform or request.planning.platform), store)
+    image = stored(reference, wanted_platform(platform or target_platform), store)
     return image is not None and str(image.descriptor.digest) == pin

@@ -9,7 +9,7 @@ from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.reporter import Reporter, RunningStep
-from pybuild.builder.request import Request, Shape, Stored
+from pybuild.builder.request import Request, Result, Shape, Stored
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
 
@@ -57,10 +57,16 @@ def timed(request: Request) -> Request:
 
 
 def export(
-    descriptor: Descriptor, tags: tuple[str, ...], request: Request, store: Store, step: RunningStep
+    descriptor: Descriptor,
+    tags: tuple[str, ...],
+    result: Result,
+    store: Store,
+    step: RunningStep,
+    *,
+    epoch: int | None,
 ) -> Exported:
     """Name the image, or the index of several, in the store, then write it to the outputs."""
-    stored = request.result.stored
+    stored = result.stored
     kept = descriptor if stored.shape == Shape() else _shaped(store, descriptor, stored.shape)
     if kept.media_type in media.INDEXES:
         step.status(f"exporting manifest list {kept.digest}")
@@ -71,22 +77,21 @@ def export(
     if stored.image and not names and not stored.dangling:
         store.layout.keep(kept)
     # Of several targets an archive holds all images, and is written when they are there.
-    outputs = tuple(item for item in request.result.outputs if not (request.result.targets and item.together))
+    outputs = tuple(item for item in result.outputs if not (result.targets and item.together))
     if outputs:
         from pybuild.builder.outputs.kinds import write
 
-        epoch = request.execution.source_date_epoch
         write(descriptor, names, outputs, store, step.status, epoch=epoch, nearest_second=True)
     return Exported(descriptor=kept, names=names)
 
 
-def export_together(images: Sequence[Descriptor], request: Request, store: Store, reporter: Reporter) -> None:
+def export_together(images: Sequence[Descriptor], result: Result, store: Store, reporter: Reporter) -> None:
     """Write the archives of a build of several targets: each has the image of every one."""
-    archives = [output for output in request.result.outputs if output.together]
+    archives = [output for output in result.outputs if output.together]
     if archives:
         from pybuild.builder.outputs.kinds import write_together
 
-        named = [(full_names(target.tags), image) for target, image in zip(request.result.targets, images, strict=True)]
+        named = [(full_names(target.tags), image) for target, image in zip(result.targets, images, strict=True)]
         with reporter.step("exporting all targets"):
             for output in archives:
                 write_together(named, output, store)

@@ -52,6 +52,19 @@ class Plan:
         return is_copy and any(isinstance(self.vertices[source].op, Local) for source in vertex.inputs)
 
 
+@frozen
+class Graph:
+    """What is solved at once: vertices, and which of them are targets, by index."""
+
+    plan: Plan
+    targets: tuple[int, ...]
+
+    @classmethod
+    def of(cls, plan: Plan) -> "Graph":
+        """Return the graph of one plan."""
+        return cls(plan=plan, targets=(len(plan.vertices) - 1,))
+
+
 def planned_steps(plan: Plan) -> dict[int, PlannedStep]:
     """Return the steps of *plan* by the index of their vertex.
 

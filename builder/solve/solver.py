@@ -9,7 +9,6 @@ the cache. A key that two builds need at once is worked on by one of them; the o
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 from pybuild.builder.content.contents import Contents, Selected, read_again
@@ -18,9 +17,9 @@ from pybuild.builder.errors import BuildError, Cancelled, StepFailed
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.plan.finished import Finished
 from pybuild.builder.plan.ops import Base, Copy, Local, Run, Scratch
-from pybuild.builder.plan.plan import Plan
+from pybuild.builder.plan.plan import Graph, Plan
 from pybuild.builder.reporter import Reporter, Steps
-from pybuild.builder.request import Request
+from pybuild.builder.request import Caches, Execution, Files
 from pybuild.builder.solve.answers import Answers
 from pybuild.builder.solve.vertex_keys import VertexKeys
 from pybuild.builder.store.cache import BuiltLayer, Layers
@@ -38,73 +37,61 @@ Executor = Callable[[Any], BuiltLayer]
 
 @frozen
 class Solved:
-    """What solving gives: the layers of the target, and the keys of all vertices that have one."""
+    """What solving gives: the layers of each target, in their order, and the keys of all vertices that have one."""
 
-    layers: Layers
+    layers: tuple[Layers, ...]
     finished: Finished
 
 
-def solve(plan: Plan, request: Request, store: Store, reporter: Reporter, execute: Executor | None = None) -> Layers:
-    """Return the layers of the target; see `solve_with_keys`."""
-    return solve_with_keys(plan, request, store, reporter, execute).layers
-
-
-def solve_with_keys(
-    plan: Plan, request: Request, store: Store, reporter: Reporter, execute: Executor | None = None
+def solve(
+    graph: Graph,
+    store: Store,
+    reporter: Reporter,
+    *,
+    files: Files,
+    execution: Execution,
+    caches: Caches,
+    execute: Executor | None = None,
 ) -> Solved:
-    """Solve the target; *execute* carries out one op, `builder.execute.execute` by default.
+    """Solve the targets of *graph*; *execute* does a `Work`, `builder.execute.execute` by default.
 
     Raises:
         StepFailed: a step did not succeed; what was finished before is in the cache.
         Cancelled: a KeyboardInterrupt came; the steps that were running have been stopped.
     """
-    return solve_all(plan, (len(plan.vertices) - 1,), request, store, reporter, execute=execute)[0]
-
-
-def solve_all(
-    plan: Plan,
-    targets: tuple[int, ...],
-    request: Request,
-    store: Store,
-    reporter: Reporter,
-    *,
-    execute: Executor | None = None,
-) -> tuple[Solved, ...]:
-    """Solve each of *targets*, which are places in the plan; see `solve_with_keys`."""
     cancel = threading.Event()
-    with Sources(request.files, store, cancel.is_set) as sources:
-        steps = Steps(plan, reporter)
-        solver = _Solver(plan, request, store, steps=steps, sources=sources, cancel=cancel)
+    with Sources(files, store, cancel.is_set) as sources:
+        steps = Steps(graph.plan, reporter)
+        solver = _Solver(graph.plan, execution, caches, store, steps=steps, sources=sources, cancel=cancel)
         solver.execute = execute
         try:
-            layers = solver.solve(targets)
-            finished = Finished(plan=plan, targets=(), keys=solver.keys.keys, own_keys=solver.keys.all_own())
-            return tuple(
-                Solved(layers=own, finished=replace(finished, targets=(target,)))
-                for own, target in zip(layers, targets, strict=True)
-            )
+            layers = solver.solve(graph.targets)
         except KeyboardInterrupt:
             raise Cancelled("the build was interrupted") from None
+    keys = solver.keys
+    finished = Finished(plan=graph.plan, targets=graph.targets, keys=keys.keys, own_keys=keys.all_own())
+    return Solved(layers=layers, finished=finished)
 
 
 class _Solver:
     def __init__(
         self,
         plan: Plan,
-        request: Request,
+        execution: Execution,
+        caches: Caches,
         store: Store,
         *,
         steps: Steps,
         sources: Sources,
         cancel: threading.Event,
     ) -> None:
-        self.plan, self.request, self.store = plan, request, store
+        self.plan, self.execution, self.store = plan, execution, store
         self.steps, self.cancel = steps, cancel
         self.contents = Contents(plan, store, sources)
-        self.keys = VertexKeys(plan, self.contents, steps, request.execution.source_date_epoch)
-        self.to_run = to_run(plan, request.caches)
+        self.keys = VertexKeys(plan, self.contents, steps, execution.source_date_epoch)
+        self.to_run = to_run(plan, caches)
         self.unsettled = unsettled(plan, self.to_run)
-        self.answers = Answers(plan, store, self.to_run, request.caches.cache_ttl)
+        self.answers = Answers(plan, store, self.to_run, caches.cache_ttl)
         self.first_times = FirstTimes()
         self.made: set[int] = set()
         """Vertices whose layer is there, and is the same on any root (`keys.own_key`)."""
@@ -181,7 +168,7 @@ class _Solver:
 
                 get_ready()
             waits_for = {place: needed.intersection(self._waits_for(place)) for place in needed}
-            run_in_order(waits_for, self._solve_one, self.cancel, self.request.execution.jobs)
+            run_in_order(waits_for, self._solve_one, self.cancel, self.execution.jobs)
 
     def _check(self) -> None:
         if self.cancel.is_set():
@@ -244,7 +231,7 @@ class _Solver:
                 op=vertex.op,
                 root=self._root(place),
                 inputs=tuple(self.results.get(source) for source in vertex.inputs),
-                execution=self.request.execution,
+                execution=self.execution,
                 anew=place in self.to_run,
             )
             work = Work(

@@ -26,7 +26,7 @@ class Remotes:
     """The remote sources of one build. May be used by several threads."""
 
     def __init__(self, execution: Execution, store: Store, reporter: Reporter | None = None) -> None:
-        self._execution, self._store = execution, store
+        self._execution, self.store = execution, store
         self.reporter = reporter or Reporter(silent)
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -94,10 +94,10 @@ class Remotes:
     def _ask_web(self, source: HttpSource) -> Known:
         from pybuild.builder.sources.http import ask, known_by_checksum
 
-        known = known_by_checksum(source, self._store)
+        known = known_by_checksum(source, self.store)
         if known is None:
             with self._step(source) as step:
-                known = ask(source, self._execution, self._store, step.status, self._stop, tell=step.say)
+                known = ask(source, self._execution, self.store, step.status, self._stop, tell=step.say)
         return known
 
     def _ask_repository(self, source: GitSource) -> Resolved:

@@ -6,8 +6,9 @@ from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.oci.validate import validate
 from pybuild.builder.progress import Warned
-from pybuild.builder.request import Request
+from pybuild.builder.request import Request, Target
 from pybuild.builder.store.store import open_store
+from pybuild.grammar.dockerfile import parser
 from tests.helpers.contexts import write_context
 from tests.helpers.fake_execute import FakeExecute
 from tests.helpers.images import tiny_image
@@ -78,3 +79,16 @@ def test_warnings_are_shown_cached_or_not(store, context):
         assert [event.message for event in events if isinstance(event, Warned)] == [
             "one or more build arguments were not consumed: unused"
         ]
+
+
+def test_the_dockerfile_is_parsed_once(store, context, monkeypatch):
+    parsed = []
+    real = parser.parse_prefix
+    monkeypatch.setattr(parser, "parse_prefix", lambda source: parsed.append(source) or real(source))
+    (context / "Dockerfile").write_text("ARG SOURCE_DATE_EPOCH=7\n" + TEXT + "LABEL epoch=1\n")
+    build(Request.of(context=context, targets=(Target(stage="0"),)), store)
+    assert len(parsed) == 1
+    (context / "Dockerfile").write_text("ARG SOURCE_DATE_EPOCH=7\n" + TEXT + "COPY --from=nothing x y\n")
+    with pytest.raises(BuildError):
+        build(Request.of(context=context, platforms=("linux/amd64", "linux/arm64")), store)
+    assert len(parsed) == 2

@@ -5,6 +5,7 @@ from textwrap import dedent
 from typing import Any
 
 from pybuild.builder.checks.warnings import Known, line_of, warnings
+from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import ImageConfig
 from pybuild.builder.request import Request
@@ -34,7 +35,9 @@ def violations_of(source: Source, context: Path, **request: Any) -> tuple[Violat
     dockerfile = parser.parse(source)
     outline = Outline(dockerfile, global_scope(dockerfile, asked.planning), asked.planning.target)
     known = Known(outline=outline, configs=BASES)
-    return warnings(dockerfile, source, asked, known, range(len(outline.sections)))
+    return warnings(
+        DockerfileText(source.name, source.text), asked.files, asked.planning, known, range(len(outline.sections))
+    )
 
 
 def shown(source: Source, found: tuple[Violation, ...]) -> str:

@@ -25,10 +25,12 @@ from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ImageConfig
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.plan.ops import Copy, Mkdir, Op, Run
+from pybuild.builder.plan.plan import Graph, Plan
 from pybuild.builder.progress import Event
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Request
 from pybuild.builder.solve.solver import solve
+from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.store import Store
 from tests.helpers.contexts import write_context
@@ -113,14 +115,19 @@ class Site:
         if dockerfile:
             self.write({"Dockerfile": dockerfile})
         asked = Request.of(context=self.context, **request)
-        plan = make_plan(read_dockerfile(asked.files), asked, self.store)
-        return solve(plan, asked, self.store, Reporter(self.events.append), self.execute)
+        parts = {"files": asked.files, "execution": asked.execution, "caches": asked.caches}
+        graph, reporter = Graph.of(self._plan(asked)), Reporter(self.events.append)
+        return solve(graph, self.store, reporter, **parts, execute=self.execute).layers[0]
+
+    def _plan(self, asked: Request) -> Plan:
+        remotes = Remotes(asked.execution, self.store)
+        return make_plan(read_dockerfile(asked.files), asked.files, asked.planning, remotes)
 
     def image(self, dockerfile: str = "", **request: Any) -> Image:
         """Build the whole image."""
         layers = self.solve(dockerfile, **request)
         asked = Request.of(context=self.context, **request)
-        plan = make_plan(read_dockerfile(asked.files), asked, self.store)
+        plan = self._plan(asked)
         config = ImageConfig.from_json(plan.config.encode())
         return assemble(config, layers, self.store.blobs, planned=plan.created, epoch=asked.execution.source_date_epoch)
 

@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def settled(store: Store, request: Request, text: str = "FROM scratch\n") -> Request:
     reporter = Reporter(silent)
-    return with_epoch(DockerfileText("Dockerfile", text), request, store, Remotes(request.execution, store), reporter)
+    return with_epoch(DockerfileText("Dockerfile", text), request, Remotes(request.execution, store, reporter))
 
 
 def asked(value: str, context: Path | str = Path()) -> Request:

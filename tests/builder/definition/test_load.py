@@ -58,7 +58,7 @@ def archive(**files):
 def text_of(store, context, dockerfile=None):
     request = Request.of(context=context, dockerfile=dockerfile)
     reporter = Reporter(silent)
-    return load_definition(request, store, Remotes(request.execution, store, reporter), reporter)
+    return load_definition(request, Remotes(request.execution, store, reporter))
 
 
 def files_of(store, request, progress=silent):

@@ -12,6 +12,7 @@ from pybuild.builder.oci.model import ContainerConfig
 from pybuild.builder.plan.ops import Base, Copy, Http, Local, Run, Scratch
 from pybuild.builder.request import Request
 from pybuild.builder.sources import bases
+from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.store.store import open_store
 from tests.helpers.images import tiny_image
 from tests.helpers.resolving import BASE, marked
@@ -31,7 +32,10 @@ def store(tmp_path, monkeypatch):
 
 
 def plan_of(store, text, **request):
-    return fresh_plan(DockerfileText("Dockerfile", text), Request.of(context=Path(), **request), store)
+    asked = Request.of(context=Path(), **request)
+    remotes = Remotes(asked.execution, store)
+    definition = DockerfileText("Dockerfile", text)
+    return fresh_plan(definition, asked.files, asked.planning, remotes, pull=asked.caches.pull)
 
 
 def test_a_plan_has_the_work_the_config_and_the_pins(store):

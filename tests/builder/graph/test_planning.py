@@ -3,6 +3,7 @@ import pytest
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.graph import fresh, planning
 from pybuild.builder.request import Request
+from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.store.store import open_store
 from tests.helpers.images import ARM64, tiny_image, tiny_index
 from tests.helpers.resolving import BASE
@@ -31,13 +32,18 @@ def planned(monkeypatch):
     """Counts how often a plan was made from scratch."""
     calls = []
     real = fresh.fresh_plan
-    monkeypatch.setattr(fresh, "fresh_plan", lambda *args: calls.append(args) or real(*args))
+    monkeypatch.setattr(fresh, "fresh_plan", lambda *args, **more: calls.append(args) or real(*args, **more))
     return calls
 
 
+def plan_of(definition, request, store):
+    remotes = Remotes(request.execution, store)
+    return planning.make_plan(definition, request.files, request.planning, remotes, pull=request.caches.pull)
+
+
 def test_a_plan_is_made_once_for_the_same_text_and_request(store, request_, planned):
-    first = planning.make_plan(TEXT, request_, store)
-    assert planning.make_plan(TEXT, request_, store) == first
+    first = plan_of(TEXT, request_, store)
+    assert plan_of(TEXT, request_, store) == first
     assert len(planned) == 1
 
 
@@ -52,31 +58,31 @@ def test_a_plan_is_made_once_for_the_same_text_and_request(store, request_, plan
     ],
 )
 def test_a_request_that_asks_for_something_else_gets_its_own_plan(store, request_, planned, change):
-    first = planning.make_plan(TEXT, request_, store)
-    assert planning.make_plan(TEXT, request_.changed(**change), store).vertices
+    first = plan_of(TEXT, request_, store)
+    assert plan_of(TEXT, request_.changed(**change), store).vertices
     assert len(planned) == 2
-    assert planning.make_plan(TEXT, request_, store) == first
+    assert plan_of(TEXT, request_, store) == first
 
 
 @pytest.mark.parametrize("change", [{"no_cache": True}, {"tags": ("x",)}, {"context": "elsewhere"}])
 def test_what_does_not_change_the_work_does_not_change_the_plan(store, request_, planned, change):
-    planning.make_plan(TEXT, request_, store)
+    plan_of(TEXT, request_, store)
     if "context" in change:
         change = {"context": request_.files.context.with_name(change["context"])}
-    planning.make_plan(TEXT, request_.changed(**change), store)
+    plan_of(TEXT, request_.changed(**change), store)
     assert len(planned) == 1
 
 
 def test_another_text_has_another_plan(store, request_, planned):
-    planning.make_plan(TEXT, request_, store)
-    planning.make_plan(DockerfileText("Dockerfile", "FROM base\nRUN y\n"), request_, store)
+    plan_of(TEXT, request_, store)
+    plan_of(DockerfileText("Dockerfile", "FROM base\nRUN y\n"), request_, store)
     assert len(planned) == 2
 
 
 def test_a_plan_holds_only_as_long_as_its_bases_are_the_same(store, request_, planned):
-    first = planning.make_plan(TEXT, request_, store)
+    first = plan_of(TEXT, request_, store)
     store.layout.tag(BASE, tiny_image(store.blobs, {"f": b"2"}).descriptor)
-    second = planning.make_plan(TEXT, request_, store)
+    second = plan_of(TEXT, request_, store)
     assert len(planned) == 2
     assert first.pins != second.pins
 
@@ -85,19 +91,19 @@ def test_a_base_is_pinned_by_the_manifest_for_the_platform(store, request_):
     images = [tiny_image(store.blobs, {"f": b"1"}), tiny_image(store.blobs, {"f": b"2"}, platform=ARM64)]
     store.layout.tag(BASE, tiny_index(store.blobs, *images))
     for platform, image in zip(("linux/amd64", "linux/arm64"), images, strict=True):
-        plan = planning.make_plan(TEXT, request_.changed(platform=platform), store)
+        plan = plan_of(TEXT, request_.changed(platform=platform), store)
         assert plan.pins == ((BASE, str(image.descriptor.digest)),)
 
 
 def test_a_plan_that_cannot_be_read_is_made_again(store, request_, planned):
-    planning.make_plan(TEXT, request_, store)
+    plan_of(TEXT, request_, store)
     store.database.run("UPDATE plans SET document = '[]'")
-    assert planning.make_plan(TEXT, request_, store).vertices
+    assert plan_of(TEXT, request_, store).vertices
     assert len(planned) == 2
 
 
 def test_another_ignore_file_has_another_plan(store, request_, planned):
-    planning.make_plan(TEXT, request_, store)
+    plan_of(TEXT, request_, store)
     (request_.files.context / ".dockerignore").write_text("x")
-    planning.make_plan(TEXT, request_, store)
+    plan_of(TEXT, request_, store)
     assert len(planned) == 2

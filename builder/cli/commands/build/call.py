@@ -25,9 +25,7 @@ from pybuild.builder.request import Request
 from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.stages.resolve import outline_of
 from pybuild.builder.store.store import Store
-from pybuild.grammar.dockerfile import parser
 from pybuild.grammar.errors import DockerfileError
-from pybuild.grammar.source import Source
 from pybuild.grammar.suggest import did_you_mean
 
 _DESCRIBE = "subrequests.describe"
@@ -98,7 +96,7 @@ def answer(call: Call, request: Request, path: str) -> int:
     try:
         with _told():
             reporter = Reporter(silent)
-            file = load_definition(request, opened, Remotes(request.execution, opened, reporter), reporter)
+            file = load_definition(request, Remotes(request.execution, opened, reporter))
             with file.located():
                 if call.method == "check":
                     return _check(call, check(file, request, opened), path)
@@ -160,16 +158,15 @@ def _described(*, as_json: bool) -> str:
 
 
 def _targets(file: DockerfileText, _request: Request, _store: Store, *, as_json: bool) -> str:
-    source = Source(file.name, file.text)
-    found = targets.targets(parser.parse(source))
+    found = targets.targets(file.parsed())
     if as_json:
-        return _json(targets.document(found, source))
+        return _json(targets.document(found, file.source))
     return _table("TARGET", "DESCRIPTION", rows=[[target.title, target.description] for target in found])
 
 
 def _outline(file: DockerfileText, request: Request, opened: Store, *, as_json: bool) -> str:
-    source = Source(file.name, file.text)
-    dockerfile = parser.parse(source)
+    source = file.source
+    dockerfile = file.parsed()
     outline = outline_of(dockerfile, request.files, request.planning)
     known = BaseConfigs(planning=request.planning, pull=request.caches.pull, store=opened)
     known.look_up(outline, every_stage=False)

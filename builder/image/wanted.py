@@ -1,0 +1,51 @@
+"""The images that a request asks for: one, one for each of several targets, or an index of one for each platform."""
+
+from dataclasses import replace
+
+from pybuild.builder.errors import RequestError
+from pybuild.builder.image.annotations import check_annotations
+from pybuild.builder.platforms import wanted_platform
+from pybuild.builder.request import Planning, Result
+from pybuild.runtime.values import frozen
+
+
+@frozen
+class Wanted:
+    """An image, or an index of images, that is named and written at once, as the step called *step*."""
+
+    step: str = "exporting to image"
+    tags: tuple[str, ...]
+    images: tuple[tuple[str, Planning], ...]
+    """(platform, how it is planned) of each image. Of an image that no index lists the platform is not named."""
+    is_index: bool = False
+
+
+def wanted(result: Result, planning: Planning) -> tuple[Wanted, ...]:
+    """Return what a build makes: platforms in normal form and each once, targets in their order."""
+    if result.targets:
+        return tuple(
+            Wanted(
+                step=f"exporting {target.stage} to image",
+                tags=target.tags,
+                images=(("", replace(planning, target=target.stage)),),
+            )
+            for target in result.targets
+        )
+    if result.platforms:
+        names = dict.fromkeys(str(wanted_platform(text)) for text in result.platforms)
+        images = tuple((name, replace(planning, platform=name)) for name in names)
+        return (Wanted(tags=result.tags, images=images, is_index=True),)
+    return (Wanted(tags=result.tags, images=(("", planning),)),)
+
+
+def check_wanted(result: Result) -> None:
+    """Raise RequestError for an output or an annotation that the number of images rules out."""
+    if result.targets and result.platforms:
+        raise RequestError("several targets do not go with several platforms", hint="build one target after another")
+    if not result.platforms:
+        check_annotations(result)
+    for output in result.outputs:
+        if result.targets and output.rootfs:
+            raise RequestError(f"--output type={output.rootfs} takes one target", hint="build one after another")
+        if result.platforms and output.one_platform:
+            raise RequestError(output.one_platform, hint="build one platform, or use -o type=oci")
