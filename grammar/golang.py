@@ -21,7 +21,9 @@ _BOOLEANS = dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True) | dict.
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6}  # Go accepts both signs for micro
 _UNITS |= {"s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _DURATION_PART = re.compile(r"(\d*)(?:\.(\d*))?([^\d.]*)", re.ASCII)
+# Go counts durations as 64-bit nanoseconds.
 _LONGEST_DURATION = 2**63 - 1
+# No duration or size needs more; Python refuses to convert numbers of thousands of digits in words of its own.
 _LONGEST_TEXT = 64
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)

@@ -12,7 +12,9 @@ DEFAULT_TAG = "latest"
 
 _OLD_REGISTRY = "index.docker.io"
 _OFFICIAL = "library/"
+# Docker's limit; a tag and a digest may come on top.
 _LONGEST_REPOSITORY = 255
+# More than a host, a repository, a tag and a digest can have together, so the patterns never meet a hostile length.
 _LONGEST = 2048
 
 _LABEL = "[a-zA-Z0-9]+(?:-+[a-zA-Z0-9]+)*"

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 
+# Characters of a line that a message shows: of a longer one, those around the mistake.
 _WIDEST = 160
 
 

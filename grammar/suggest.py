@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+# With more edits than this a name is another word rather than a slip.
 _FARTHEST = 2
 
 

@@ -10,6 +10,7 @@ from pybuild.grammar.hints import TRIGGER
 from pybuild.grammar.nodes import Arg, Dockerfile, From, Instruction, Onbuild
 from pybuild.grammar.source import Source, Span
 
+# Far above any real file: each stage costs memory and a look at its base before anything is built.
 MAX_STAGES = 1000
 
 _BEGIN = "begin with FROM"

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from pybuild.runtime.sandbox.spec import Limits
 
+# The kernel's default, in microseconds.
 _PERIOD = 100_000
+# What cpu.shares of the older hierarchy takes; cpu.weight of the unified one takes 1 to 10,000.
 _SHARES = range(2, 262_145)
 
 

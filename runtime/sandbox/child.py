@@ -13,7 +13,9 @@ from pybuild.runtime.sandbox.inside import plan
 Output = Callable[[int, bytes], None]
 
 PIECE = 1 << 16
+# Cancelling is a question to the caller, which poll cannot wait for; so it is asked again and again.
 _CANCEL_INTERVAL_MS = 50
+# Intervals, five seconds in all: a keeper that is stuck in the kernel is not waited for any longer.
 _CANCEL_PATIENCE = 100
 _LAST_PIECES = 16  # the most that a pipe can hold
 

@@ -28,6 +28,7 @@ from pybuild.builder.oci.tar.reader import TarReader
 DOCUMENTS_LIMIT = 64 * 1024 * 1024
 """All documents of one archive together: they are in memory until it ends."""
 
+# As many as the kernel follows in one path (MAXSYMLINKS).
 _LINKS = 40
 _ROOT = frozenset("bin boot dev etc home lib lib64 media mnt opt proc root run sbin srv sys tmp usr var".split())
 _ENOUGH = 3

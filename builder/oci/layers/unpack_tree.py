@@ -30,6 +30,7 @@ from pybuild.runtime.paths.safepath import Root
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FOLDERS = 128
+# The kernel follows no more symlinks in one path (MAXSYMLINKS).
 _MAX_LINKS = 40
 _MAX_ALIASES = 4096
 

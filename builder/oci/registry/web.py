@@ -19,6 +19,7 @@ from pybuild.builder.oci.registry.wire.http import Reply, Timing, Transport
 from pybuild.builder.oci.registry.wire.origin import Origin, is_metadata, is_private, joined, origin_of
 from pybuild.builder.oci.registry.wire.retry import Retry
 
+# As many as Go's HTTP client follows, which Docker uses.
 REDIRECTS = 10
 SIZE_LIMIT = 16 << 30
 _REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})

@@ -10,6 +10,7 @@ from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.streams.reading import Source
 
 MAGIC = b"\x28\xb5\x2f\xfd"
+# RFC 8878, 3.1.1.2: the largest block, and the block type that no frame has.
 _MAX_BLOCK = 128 << 10
 _RESERVED_BLOCK = 3
 _DICTIONARY_SIZES = (0, 1, 2, 4)

@@ -11,6 +11,7 @@ The same entry always gives the same bytes: no user names, no fraction of a seco
 from pybuild.builder.oci.tar.entry import BLOCK, Entry, EntryKind, path_bytes
 
 _NAME, _PREFIX = 100, 155
+# What the octal fields of ustar hold: seven digits, and eleven; a PAX record says what is larger.
 _MAX_ID = 0o7777777
 _MAX_SIZE = 0o77777777777
 _DEVICES = frozenset({EntryKind.CHAR, EntryKind.BLOCK})

@@ -12,6 +12,7 @@ from pybuild.runtime.kernel.syscalls import RESOLVE_BENEATH, RESOLVE_NO_MAGICLIN
 from pybuild.runtime.paths.inside import open_inside
 from pybuild.runtime.wire import Operation
 
+# The kernel follows no more symlinks in one path (MAXSYMLINKS).
 _MAX_LINKS = 40
 _TAKEN = (ENOENT, ENOTDIR, EISDIR, ENOTEMPTY, EEXIST, EBUSY, ELOOP, EXDEV)
 _STRICT = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
