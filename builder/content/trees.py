@@ -14,12 +14,12 @@ from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.store.cache import BuiltLayer
 from pybuild.builder.store.database import Database
+from pybuild.runtime.kernel.syscalls import MAX_LINKS
 from pybuild.runtime.paths.safepath import Root
 
 FOLDER, FILE, LINK, OTHER = "folder", "file", "link", "other"
 _WHITEOUT, _OPAQUE, _IMPLIED = "whiteout", "opaque", "implied"
 _OPAQUE_NAME = ".wh..wh..opq"
-_MAX_LINKS = 40
 
 
 class Node(NamedTuple):
@@ -188,7 +188,7 @@ def resolve(tree: Tree, path: str, top: str = "") -> tuple[str, Node | None]:
             real.append(name)
             continue
         links += 1
-        if links > _MAX_LINKS:
+        if links > MAX_LINKS:
             raise BuildError(f"/{path.lstrip('/')}: too many links")
         if node.link.startswith("/"):
             real = list(above)

@@ -8,6 +8,8 @@ import ctypes
 import os
 import sys
 
+MAX_LINKS = 40
+"""Symlinks that are followed on the way of one path: the kernel's limit (path_resolution(7))."""
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08

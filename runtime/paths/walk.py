@@ -15,7 +15,7 @@ from pybuild.runtime.kernel import syscalls
 from pybuild.runtime.paths.inside import open_inside
 
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-_MAX_LINKS, _PATH_MAX = 40, 4096
+_PATH_MAX = 4096
 _BENEATH = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
 
 
@@ -110,7 +110,7 @@ class Walk:
 
     def _follow(self, target: str, todo: list[str]) -> None:
         self._links += 1
-        if self._links > _MAX_LINKS:
+        if self._links > syscalls.MAX_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), target)
         if target.startswith("/"):
             self.names.clear()

@@ -46,11 +46,15 @@ class Process:
     user: str = ""
 
 
+SHM_SIZE = 64 << 20
+"""Bytes of ``/dev/shm`` unless something else is asked for, as in Docker."""
+
+
 @frozen
 class Limits:
     """Resource limits; sizes in bytes, None means inherited."""
 
-    shm_size: int = 64 << 20
+    shm_size: int = SHM_SIZE
     ulimits: tuple[tuple[str, int, int], ...] = ()
     memory: int | None = None
     cpu_quota: int | None = None

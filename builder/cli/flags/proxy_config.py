@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pybuild.builder.cli.tools import warn
+from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
 
 _MEMBERS = {
     "httpProxy": "HTTP_PROXY",
@@ -13,7 +14,6 @@ _MEMBERS = {
     "noProxy": "NO_PROXY",
     "allProxy": "ALL_PROXY",
 }
-_LIMIT = 4 << 20
 
 
 def proxy_arguments(given: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
@@ -27,7 +27,7 @@ def proxy_arguments(given: Mapping[str, str], env: Mapping[str, str]) -> dict[st
     path = Path(folder) / "config.json"
     try:
         with path.open("rb") as file:
-            raw = file.read(_LIMIT)
+            raw = file.read(DOCUMENT_LIMIT)
         if b'"proxies"' not in raw:
             return {}
         proxies = json.loads(raw)["proxies"].get("default", {})

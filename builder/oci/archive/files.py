@@ -24,12 +24,11 @@ from pybuild.builder.oci.streams.reading import Readable
 from pybuild.builder.oci.streams.verified import PIECE
 from pybuild.builder.oci.tar.entry import BLOCK, Entry, EntryKind, clean_path
 from pybuild.builder.oci.tar.reader import TarReader
+from pybuild.runtime.kernel.syscalls import MAX_LINKS
 
 DOCUMENTS_LIMIT = 64 * 1024 * 1024
 """All documents of one archive together: they are in memory until it ends."""
 
-# As many as the kernel follows in one path (MAXSYMLINKS).
-_LINKS = 40
 _ROOT = frozenset("bin boot dev etc home lib lib64 media mnt opt proc root run sbin srv sys tmp usr var".split())
 _ENOUGH = 3
 """So many of these directories make a root file system; image archives have none of them."""
@@ -66,7 +65,7 @@ class ArchiveFiles:
 
     def _follow(self, path: str) -> str:
         path = clean_path(path)
-        for _ in range(_LINKS):
+        for _ in range(MAX_LINKS):
             if path not in self.links:
                 break
             path = self.links[path]

@@ -25,13 +25,12 @@ from collections.abc import Callable, Iterator
 
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.layers.unpack_folder import Folder, added, join
+from pybuild.runtime.kernel.syscalls import MAX_LINKS
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.paths.safepath import Root
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FOLDERS = 128
-# The kernel follows no more symlinks in one path (MAXSYMLINKS).
-_MAX_LINKS = 40
 _MAX_ALIASES = 4096
 
 
@@ -116,7 +115,7 @@ class Tree:
                 here = found
                 continue
             links += 1
-            if links > _MAX_LINKS:
+            if links > MAX_LINKS:
                 raise LayerError(f"{path!r}: too many levels of symbolic links")
             todo += found.split("/")[::-1]
             if found.startswith("/"):

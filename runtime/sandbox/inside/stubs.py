@@ -8,12 +8,16 @@ import os
 from errno import EBUSY, EEXIST, EISDIR, ELOOP, ENOENT, ENOTDIR, ENOTEMPTY, EXDEV
 from stat import S_ISDIR
 
-from pybuild.runtime.kernel.syscalls import RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2
+from pybuild.runtime.kernel.syscalls import (
+    MAX_LINKS,
+    RESOLVE_BENEATH,
+    RESOLVE_NO_MAGICLINKS,
+    RESOLVE_NO_SYMLINKS,
+    openat2,
+)
 from pybuild.runtime.paths.inside import open_inside
 from pybuild.runtime.wire import Operation
 
-# The kernel follows no more symlinks in one path (MAXSYMLINKS).
-_MAX_LINKS = 40
 _TAKEN = (ENOENT, ENOTDIR, EISDIR, ENOTEMPTY, EEXIST, EBUSY, ELOOP, EXDEV)
 _STRICT = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
 
@@ -85,7 +89,7 @@ class Stubs:
         try:
             fd = open_inside(root, path)
         except FileNotFoundError:
-            return self._make(root, path, folder, _MAX_LINKS)
+            return self._make(root, path, folder, MAX_LINKS)
         if S_ISDIR(os.fstat(fd).st_mode) != folder:
             os.close(fd)
             number = ENOTDIR if folder else EISDIR

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pybuild.builder.cli.tools import binary_stdin
-from pybuild.builder.dockerfile import DEFAULT_NAMES, no_dockerfile
+from pybuild.builder.dockerfile import DEFAULT_NAMES, LIMIT, no_dockerfile
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Request
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.values import frozen
 
 _STDIN = Path("-")
-_DOCKERFILE_LIMIT = 16 << 20
 _AMBIGUOUS = "ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles"
 _MAGICS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")
 
@@ -103,7 +102,7 @@ def _taken(request: Request, stream: BufferedReader, folder: Path, *, named: boo
 def _inside(context: Path, path: Path, folder: Path) -> Path:
     """Copy the Dockerfile at *path* in the archive, where ``-f`` means a path in it and no link leads out."""
     with Root.open_host(context) as root:
-        text = root.read_file(str(path), _DOCKERFILE_LIMIT)
+        text = root.read_file(str(path), LIMIT)
     if text is None:
         raise RequestError(f"failed to read dockerfile: open {path}: no such file or directory")
     copy = folder / "Dockerfile"
@@ -117,8 +116,8 @@ def _is_archive(stream: BufferedReader) -> bool:
 
 
 def _kept(stream: BinaryIO, folder: Path) -> Path:
-    text = stream.read(_DOCKERFILE_LIMIT + 1)
-    if len(text) > _DOCKERFILE_LIMIT:
+    text = stream.read(LIMIT + 1)
+    if len(text) > LIMIT:
         raise RequestError("the Dockerfile on standard input is too long")
     path = folder / "Dockerfile"
     path.write_bytes(text)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pybuild.builder.oci.errors import CredentialsError, HelperMissing, InvalidImage
 from pybuild.builder.oci.fields import Fields, parse_object
+from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
 from pybuild.builder.oci.registry.auth.helpers import Helper
 from pybuild.builder.oci.registry.auth.tokens import Credentials
 
@@ -24,7 +25,6 @@ DOCKER_HUB = "https://index.docker.io/v1/"
 """How Docker calls its own registry in these files."""
 
 _HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
-_FILE_LIMIT = 4 * 1024 * 1024
 
 
 def server_key(registry: str) -> str:
@@ -38,7 +38,7 @@ class AuthFile:
     def __init__(self, raw: bytes, place: str, env: Mapping[str, str]) -> None:
         self._place, self._env = place, env
         try:
-            self._fields = parse_object(raw or b"{}", "", limit=_FILE_LIMIT)
+            self._fields = parse_object(raw or b"{}", "")
             old = "auths" not in self._fields.values and place.endswith(".dockercfg")
             self._auths = self._fields if old else (self._fields.nested("auths") or Fields("auths", {}))
             self._helpers = self._fields.text_map("credHelpers")
@@ -92,7 +92,7 @@ def read_auth_file(path: Path, env: Mapping[str, str]) -> AuthFile | None:
     """Read a file; None when it is not there. Raises CredentialsError."""
     try:
         with path.open("rb") as file:
-            raw = file.read(_FILE_LIMIT + 1)
+            raw = file.read(DOCUMENT_LIMIT + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -163,7 +163,7 @@ def _document(path: Path) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     try:
-        return dict(parse_object(raw or b"{}", "", limit=_FILE_LIMIT).values)
+        return dict(parse_object(raw or b"{}", "").values)
     except InvalidImage as error:
         raise CredentialsError(f"{path}: {str(error).lstrip(': ')}") from None
 
