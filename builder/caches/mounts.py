@@ -15,7 +15,7 @@ from pybuild.builder.oci.layers.layer import LayerWriter
 from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.oci.layers.unpack import unpack
 from pybuild.builder.plan.finished import Finished
-from pybuild.builder.plan.ops import Base, Local, Run, Scratch
+from pybuild.builder.plan.ops import Base, CacheMount, Local, Run, Scratch
 from pybuild.builder.sources.bases import base_layers
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.store import Store
@@ -38,7 +38,7 @@ def mount_names(finished: Finished, store: Store, wanted: Callable[[str], bool])
     for vertex in finished.plan.vertices:
         mounts = vertex.op.mounts if isinstance(vertex.op, Run) else ()
         for mount in mounts:
-            if mount.kind != "cache" or not wanted(mount.id or mount.target):
+            if not isinstance(mount, CacheMount) or not wanted(mount.id or mount.target):
                 continue
             layers = Layers() if mount.input < 0 else _layers(finished, vertex.inputs[mount.input], store)
             if layers is not None:

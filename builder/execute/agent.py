@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pybuild.builder.plan.ops import RunMount
+from pybuild.builder.plan.ops import SshMount
 
 _REQUEST_IDENTITIES, _SIGN_REQUEST = 11, 13
 _ALLOWED = (_REQUEST_IDENTITIES, _SIGN_REQUEST)
@@ -25,7 +25,7 @@ _PATIENCE = 60.0
 
 
 @contextmanager
-def agent_socket(agent: Path, mount: RunMount, folder: Path) -> Iterator[Path]:
+def agent_socket(agent: Path, mount: SshMount, folder: Path) -> Iterator[Path]:
     """Serve a socket in a new folder below *folder*, with the owner and mode of *mount*, as long as the block runs.
 
     Raises:

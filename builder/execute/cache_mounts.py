@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.execute.job import Work
-from pybuild.builder.plan.ops import RunMount
+from pybuild.builder.plan.ops import CacheMount
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.cache_mounts import mount_folder, note_use
 from pybuild.builder.store.store import Store
@@ -24,13 +24,13 @@ from pybuild.runtime.snapshots.copying import copy_open_tree
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def cache_name(mount: RunMount) -> str:
+def cache_name(mount: CacheMount) -> str:
     """Return the name of a cache mount that begins empty, which is the name of its lock, too."""
     owner = f" {mount.mode} {mount.uid}:{mount.gid}" if (mount.mode, mount.uid, mount.gid) != (None, 0, 0) else ""
     return f"cache mount {mount.id or mount.target}{owner}"
 
 
-def cache_folder(mount: RunMount, work: Work, stack: ExitStack) -> Path:
+def cache_folder(mount: CacheMount, work: Work, stack: ExitStack) -> Path:
     """Return the folder of a cache mount; a private one is the first that is free.
 
     Raises:
@@ -81,7 +81,7 @@ def present_mount(name: str, store: Store) -> Path | None:
     return None
 
 
-def origin(mount: RunMount, layers: Layers) -> str:
+def origin(mount: CacheMount, layers: Layers) -> str:
     """Return what the name of a cache mount says of its beginning; *layers* are those of its ``from``."""
     if mount.input < 0:
         return ""
@@ -89,7 +89,7 @@ def origin(mount: RunMount, layers: Layers) -> str:
     return f" from {names[-1] if names else 'nothing'} /{mount.source.strip('/')}"
 
 
-def _made(name: str, mount: RunMount, work: Work) -> Path:
+def _made(name: str, mount: CacheMount, work: Work) -> Path:
     """Make the folder; it appears whole. The caller has the lock for it."""
     folder = mount_folder(name, work.store)
     new = folder.with_name(f"new-{folder.name}")
@@ -104,7 +104,7 @@ def _made(name: str, mount: RunMount, work: Work) -> Path:
     return folder
 
 
-def _filled(folder: Path, mount: RunMount, work: Work) -> None:
+def _filled(folder: Path, mount: CacheMount, work: Work) -> None:
     if mount.input >= 0:
         _copy(mount, work, folder)
     if mount.input < 0 or mount.mode is not None:
@@ -113,7 +113,7 @@ def _filled(folder: Path, mount: RunMount, work: Work) -> None:
         os.chown(folder, mount.uid, mount.gid)
 
 
-def _copy(mount: RunMount, work: Work, folder: Path) -> None:
+def _copy(mount: CacheMount, work: Work, folder: Path) -> None:
     name = work.unpack(work.job.inputs[mount.input] or ())
     target = os.open(folder, _FOLDER)
     try:

@@ -4,11 +4,12 @@ import os
 from contextlib import ExitStack
 from functools import partial
 from pathlib import PurePosixPath
+from typing import assert_never
 
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.cache_mounts import cache_folder, cache_name
 from pybuild.builder.execute.job import Work
-from pybuild.builder.plan.ops import Run, RunMount
+from pybuild.builder.plan.ops import BindMount, CacheMount, Run, RunMount, SecretMount, SshMount, TmpfsMount
 from pybuild.builder.request import Execution
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.spec import Bind, BindRoot, FileMount, Mount, Tmpfs
@@ -27,7 +28,8 @@ def mounts(op: Run, work: Work, stack: ExitStack) -> tuple[Mount, ...]:
         for script in op.scripts
     )
     # One order for everybody: two steps that lock the same two mounts must not wait for each other.
-    for name in sorted({cache_name(mount) for mount in op.mounts if mount.sharing == "locked"}):
+    locked = (mount for mount in op.mounts if isinstance(mount, CacheMount) and mount.sharing == "locked")
+    for name in sorted({cache_name(mount) for mount in locked}):
         waiting = partial(work.say, f"waiting for another step that uses the {name}")
         stack.enter_context(work.store.locks.exclusive(name, work.cancel.is_set, waiting))
     found = (_mount(mount, work, stack) for mount in op.mounts)
@@ -36,29 +38,32 @@ def mounts(op: Run, work: Work, stack: ExitStack) -> tuple[Mount, ...]:
 
 def _mount(mount: RunMount, work: Work, stack: ExitStack) -> Mount | None:
     target = PurePosixPath(mount.target)
-    match mount.kind:
-        case "bind":
+    match mount:
+        case BindMount():
             root = _tree(mount, work, stack)
             source = PurePosixPath("/", mount.source)
             return BindRoot(root=root, source=source, target=target, read_only=mount.read_only)
-        case "cache":
+        case CacheMount():
             return Bind(host_path=cache_folder(mount, work, stack), target=target, read_only=mount.read_only)
-        case "tmpfs":
+        case TmpfsMount():
             return Tmpfs(target=target, size=mount.size, read_only=mount.read_only)
-        case "ssh":
+        case SshMount():
             return _agent(mount, work, stack)
+        case SecretMount():
+            return None  # a file that `secrets.find_secrets` gives
         case _:
-            return None
+            assert_never(mount)
 
 
 def agent_env(op: Run, execution: Execution) -> tuple[tuple[str, str], ...]:
     """Return the variable by which ssh finds the agent that is mounted first."""
     agents = dict(execution.ssh)
-    targets = [mount.target for mount in op.mounts if mount.kind == "ssh" and (mount.id or "default") in agents]
+    forwarded = (mount for mount in op.mounts if isinstance(mount, SshMount))
+    targets = [mount.target for mount in forwarded if (mount.id or "default") in agents]
     return (("SSH_AUTH_SOCK", targets[0] or _AGENT),) if targets else ()
 
 
-def _agent(mount: RunMount, work: Work, stack: ExitStack) -> Mount | None:
+def _agent(mount: SshMount, work: Work, stack: ExitStack) -> Mount | None:
     name = mount.id or "default"
     socket = dict(work.job.execution.ssh).get(name)
     if socket is not None:
@@ -71,7 +76,7 @@ def _agent(mount: RunMount, work: Work, stack: ExitStack) -> Mount | None:
     return None
 
 
-def _tree(mount: RunMount, work: Work, stack: ExitStack) -> Root:
+def _tree(mount: BindMount, work: Work, stack: ExitStack) -> Root:
     """Return the tree of an input; a writable one gets a layer of its own that is dropped afterwards."""
     layers = work.job.inputs[mount.input]
     if layers is None:

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from pybuild.builder.errors import BuildError
-from pybuild.builder.plan.ops import Run, RunMount
+from pybuild.builder.plan.ops import Run, SecretMount
 from pybuild.builder.request import Execution
 from pybuild.builder.sources.secrets import read_secret
 from pybuild.runtime.sandbox.spec import FileMount
@@ -44,7 +44,7 @@ def find_secrets(op: Run, execution: Execution) -> Found:
     given = {secret.id: secret for secret in execution.secrets}
     mounts, env, values = [], [], []
     for mount in op.mounts:
-        if mount.kind != "secret":
+        if not isinstance(mount, SecretMount):
             continue
         name = mount.id or PurePosixPath(mount.target).name
         if name not in given:
@@ -69,7 +69,7 @@ def _text(name: str, value: bytes) -> str:
     return os.fsdecode(value)
 
 
-def _file(mount: RunMount, name: str, value: bytes) -> FileMount:
+def _file(mount: SecretMount, name: str, value: bytes) -> FileMount:
     target = PurePosixPath(mount.target) if mount.target else _FOLDER / name
     mode = 0o400 if mount.mode is None else mount.mode
     return FileMount(target=target, content=value, mode=mode, uid=mount.uid, gid=mount.gid)

@@ -26,7 +26,11 @@ _STORED: Mapping[type, str] = {
     ops.Pick: "Pick path input unpack",
     ops.Copy: "Copy sources destination chown chmod link parents exclude",
     ops.Mkdir: "Mkdir path user",
-    ops.RunMount: "RunMount kind target source input read_only id sharing mode uid gid size required env",
+    ops.BindMount: "RunMount target source input read_only id env",
+    ops.CacheMount: "RunMount target id source input read_only sharing mode uid gid env",
+    ops.TmpfsMount: "RunMount target size source input read_only id env",
+    ops.SecretMount: "RunMount target id source read_only mode uid gid required env",
+    ops.SshMount: "RunMount target id input read_only mode uid gid required env",
     ops.Script: "Script path content",
     ops.Run: "Run args env cwd user network security hostname hosts mounts scripts proxies platform",
     Vertex: "Vertex op inputs name platform lines stages",
@@ -34,7 +38,29 @@ _STORED: Mapping[type, str] = {
 }
 """The tag of each class that is stored, and the stored names of its fields in their order."""
 
-_KINDS = {names.split()[0]: kind for kind, names in _STORED.items()}
+_NO_MOUNT: Mapping[str, Any] = {
+    "source": "",
+    "input": -1,
+    "read_only": True,
+    "id": "",
+    "sharing": "shared",
+    "mode": None,
+    "uid": 0,
+    "gid": 0,
+    "size": 0,
+    "required": False,
+    "env": "",
+}
+"""What a mount is stored with in place of fields that its class has not got: all types of mounts have one form."""
+_MOUNTS: Mapping[str, type] = {
+    "bind": ops.BindMount,
+    "cache": ops.CacheMount,
+    "tmpfs": ops.TmpfsMount,
+    "secret": ops.SecretMount,
+    "ssh": ops.SshMount,
+}
+_MOUNT_KINDS = {mount: {**_NO_MOUNT, "kind": kind} for kind, mount in _MOUNTS.items()}
+_KINDS = {names.split()[0]: kind for kind, names in _STORED.items() if kind not in _MOUNT_KINDS}
 
 
 def encode(value: Any, *, aside: bool = True) -> Any:
@@ -45,7 +71,8 @@ def encode(value: Any, *, aside: bool = True) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         tag, names = _form(type(value))
         kept = ((name, own) for name, (own, is_aside) in names.items() if aside or not is_aside)
-        return {_TAG: tag} | {name: encode(getattr(value, own), aside=aside) for name, own in kept}
+        fixed = _MOUNT_KINDS.get(type(value), {})
+        return {_TAG: tag, **fixed, **{name: encode(getattr(value, own), aside=aside) for name, own in kept}}
     if isinstance(value, tuple):
         return [encode(item, aside=aside) for item in value]
     if isinstance(value, frozenset):
@@ -64,9 +91,10 @@ def _form(kind: Any) -> tuple[str, Mapping[str, tuple[str, bool]]]:
 def decode(data: Any) -> Any:
     """Return the value that `encode` wrote; lists come back as tuples."""
     if isinstance(data, dict):
-        kind: Any = _KINDS[data[_TAG]]
+        kind: Any = _KINDS.get(data[_TAG]) or _MOUNTS[data["kind"]]
         _, names = _form(kind)
-        return kind(**{names[name][0]: decode(item) for name, item in data.items() if name != _TAG})
+        fixed = {_TAG, *_MOUNT_KINDS.get(kind, ())} - names.keys()
+        return kind(**{names[name][0]: decode(item) for name, item in data.items() if name not in fixed})
     if isinstance(data, list):
         return tuple(decode(item) for item in data)
     return data

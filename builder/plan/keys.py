@@ -16,7 +16,20 @@ from dataclasses import replace
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan import codec
-from pybuild.builder.plan.ops import Base, Copy, Git, Http, Mkdir, Op, Pick, Run, Scratch
+from pybuild.builder.plan.ops import (
+    Base,
+    Copy,
+    Git,
+    Http,
+    Mkdir,
+    Op,
+    Pick,
+    Run,
+    RunMount,
+    Scratch,
+    SecretMount,
+    SshMount,
+)
 
 MEANING: Mapping[type, int] = {Scratch: 1, Base: 1, Http: 1, Git: 1, Copy: 3, Mkdir: 1, Run: 2, Pick: 2}
 """What an op results in has a number. Raise that of the kind by one when the same op gives something else than before.
@@ -52,10 +65,14 @@ def key(op: Op, root: Digest | None, contents: tuple[Digest, ...], epoch: int | 
 
 def _meaning(op: Op) -> int | tuple[int, int]:
     """Return the release of what *op* means; a pair where only ops of its form have changed, and not their kind."""
-    if isinstance(op, Run) and any(mount.env and not mount.required for mount in op.mounts):
+    if isinstance(op, Run) and any(mount.env and not _is_required(mount) for mount in op.mounts):
         # The variable of a secret that was not given used to be unset; it is empty.
         return MEANING[Run], 1
     return MEANING[type(op)]
+
+
+def _is_required(mount: RunMount) -> bool:
+    return isinstance(mount, SecretMount | SshMount) and mount.required
 
 
 def own_key(op: Op, contents: tuple[Digest, ...], epoch: int | None = None) -> Digest | None:

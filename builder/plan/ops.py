@@ -8,6 +8,7 @@ Inputs are numbered: input 0 of Run, Copy and Mkdir is the root file system that
 """
 
 from dataclasses import field
+from typing import ClassVar
 
 from pybuild.runtime.values import frozen
 
@@ -110,23 +111,84 @@ class Mkdir:
     user: str = ""
 
 
-@frozen
-class RunMount:
-    """One mount of a Run. *input* is the number of the input whose tree is mounted, -1 for none."""
+# Each mount has what its type uses, and what Docker lets a user write for it without any effect: that is part of its
+# key, as it always was. *input* is the number of the input that ``from`` names, -1 for none.
 
-    kind: str
+
+@frozen
+class BindMount:
+    """A tree of an input, or what is at *source* in it; what is written to it is dropped."""
+
     target: str
     source: str = ""
     input: int = -1
     read_only: bool = True
     id: str = ""
+    env: str = ""
+
+
+@frozen
+class CacheMount:
+    """A directory that outlives the build. *sharing* is ``shared``, ``private`` or ``locked``."""
+
+    target: str
+    id: str = ""
+    source: str = ""
+    input: int = -1
+    read_only: bool = False
     sharing: str = "shared"
     mode: int | None = None
     uid: int = 0
     gid: int = 0
+    env: str = ""
+
+
+@frozen
+class TmpfsMount:
+    """A directory in memory of at most *size* bytes; 0 is no limit."""
+
+    target: str
     size: int = 0
+    source: str = ""
+    input: int = -1
+    read_only: bool = False
+    id: str = ""
+    env: str = ""
+
+
+@frozen
+class SecretMount:
+    """A secret as a file at *target*, as the variable *env*, or both."""
+
+    target: str
+    id: str = ""
+    source: str = ""
+    input: ClassVar[int] = -1
+    read_only: bool = False
+    mode: int | None = None
+    uid: int = 0
+    gid: int = 0
     required: bool = False
     env: str = ""
+
+
+@frozen
+class SshMount:
+    """The socket of an SSH agent."""
+
+    target: str
+    id: str = ""
+    source: ClassVar[str] = ""
+    input: int = -1
+    read_only: bool = False
+    mode: int | None = None
+    uid: int = 0
+    gid: int = 0
+    required: bool = False
+    env: str = ""
+
+
+RunMount = BindMount | CacheMount | TmpfsMount | SecretMount | SshMount
 
 
 @frozen

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any, assert_never
 
 from pybuild.builder.errors import ResolveError
-from pybuild.builder.plan.ops import Run, RunMount, Script
+from pybuild.builder.plan.ops import BindMount, CacheMount, Run, RunMount, Script, SecretMount, SshMount, TmpfsMount
 from pybuild.builder.request import Planning
 from pybuild.builder.stages.config import absolute
 from pybuild.builder.stages.stages import Input, Step
@@ -101,33 +102,42 @@ def _mount(
     kept = tuple((key, word) for key, word in flag.options if key != "from")
     settled = settle(replace(flag, options=kept), state.expand)
     options = {key: word.text for key, word in settled.options}
-    kind = settled.kind.value
     target = options.get("target", "")
-    if target or kind in {"bind", "cache", "tmpfs"}:
+    if target or settled.kind not in {nodes.MountKind.SECRET, nodes.MountKind.SSH}:
         target = absolute(state.config.working_dir, target)
     if target == "/":
         raise ResolveError('invalid mount target "/"', span=flag.span)
-    return RunMount(
-        kind=kind,
-        target=target,
-        source=options.get("source", ""),
-        input=_mount_input(replace(flag, kind=settled.kind), resolve, inputs),
-        read_only=options.get("readonly", "true" if kind == "bind" else "false") == "true",
-        id=options.get("id", ""),
-        sharing=options.get("sharing", "shared"),
-        mode=int(options["mode"], 8) if "mode" in options else None,
-        uid=int(options.get("uid", "0")),
-        gid=int(options.get("gid", "0")),
-        size=parse_size(options.get("size", "0")),
-        required=options.get("required", "false") == "true",
-        env=options.get("env", ""),
-    )
+    return _of_kind(settled.kind, target, _mount_input(replace(flag, kind=settled.kind), resolve, inputs), options)
+
+
+def _of_kind(kind: nodes.MountKind, target: str, number: int, options: Mapping[str, str]) -> RunMount:
+    """Return the mount of the type *kind* with its *options* in normal spelling; *number* is that of its input."""
+    source, name, env = (options.get(key, "") for key in ("source", "id", "env"))
+    read_only = options.get("readonly", "true" if kind is nodes.MountKind.BIND else "false") == "true"
+    mode = int(options["mode"], 8) if "mode" in options else None
+    uid, gid = int(options.get("uid", "0")), int(options.get("gid", "0"))
+    required = options.get("required", "false") == "true"
+    common: dict[str, Any] = {"target": target, "id": name, "read_only": read_only, "env": env}
+    match kind:
+        case nodes.MountKind.BIND:
+            return BindMount(**common, source=source, input=number)
+        case nodes.MountKind.CACHE:
+            sharing = options.get("sharing", "shared")
+            return CacheMount(**common, source=source, input=number, sharing=sharing, mode=mode, uid=uid, gid=gid)
+        case nodes.MountKind.TMPFS:
+            return TmpfsMount(**common, source=source, input=number, size=parse_size(options.get("size", "0")))
+        case nodes.MountKind.SECRET:
+            return SecretMount(**common, source=source, mode=mode, uid=uid, gid=gid, required=required)
+        case nodes.MountKind.SSH:
+            return SshMount(**common, input=number, mode=mode, uid=uid, gid=gid, required=required)
+        case _:
+            assert_never(kind)
 
 
 def _within(mount: RunMount, build_args: Mapping[str, str]) -> RunMount:
     """Return *mount*; a cache mount as one of the name space that BUILDKIT_CACHE_MOUNT_NS sets."""
     space = build_args.get("BUILDKIT_CACHE_MOUNT_NS", "")
-    if mount.kind != "cache" or not space:
+    if not isinstance(mount, CacheMount) or not space:
         return mount
     return replace(mount, id=f"{space}/{mount.id or mount.target}")
 

@@ -12,6 +12,8 @@ from pybuild.builder.plan import codec
 from pybuild.builder.plan.keys import key
 from pybuild.builder.plan.ops import (
     Base,
+    BindMount,
+    CacheMount,
     Copy,
     Git,
     Http,
@@ -21,9 +23,11 @@ from pybuild.builder.plan.ops import (
     Op,
     Pick,
     Run,
-    RunMount,
     Scratch,
     Script,
+    SecretMount,
+    SshMount,
+    TmpfsMount,
 )
 from pybuild.builder.plan.plan import Plan, Vertex
 from pybuild.builder.stages.stages import Stages
@@ -34,14 +38,14 @@ NAMES = st.text(alphabet=st.characters(codec=None, exclude_categories=()), max_s
 PAIRS = st.lists(st.tuples(TEXTS, TEXTS), max_size=2).map(tuple)
 PICKS = st.builds(Pick, path=NAMES, input=st.integers(1, 3), unpack=st.booleans())
 INLINES = st.builds(Inline, name=TEXTS, content=NAMES)
-MOUNTS = st.builds(
-    RunMount,
-    kind=st.sampled_from(["bind", "cache", "tmpfs"]),
-    target=TEXTS,
-    source=TEXTS,
-    input=st.integers(-1, 2),
-    read_only=st.booleans(),
-    mode=st.none() | st.integers(0, 0o7777),
+PLACES = {"target": TEXTS, "source": TEXTS, "input": st.integers(-1, 2), "read_only": st.booleans()}
+MODES = st.none() | st.integers(0, 0o7777)
+MOUNTS = (
+    st.builds(BindMount, **PLACES)
+    | st.builds(CacheMount, **PLACES, mode=MODES)
+    | st.builds(TmpfsMount, **PLACES, size=st.integers(0, 9))
+    | st.builds(SecretMount, target=TEXTS, id=TEXTS, mode=MODES, required=st.booleans(), env=TEXTS)
+    | st.builds(SshMount, target=TEXTS, id=TEXTS, mode=MODES, required=st.booleans())
 )
 SCRIPTS = st.builds(Script, path=TEXTS, content=TEXTS)
 RUNS = st.builds(

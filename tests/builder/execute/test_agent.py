@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.execute.agent import agent_socket
-from pybuild.builder.plan.ops import RunMount
+from pybuild.builder.plan.ops import SshMount
 
 REFUSED = b"\0\0\0\1\5"
 
 
-def mount(**options: int) -> RunMount:
-    return RunMount(kind="ssh", target="/agent", **options)  # type: ignore[arg-type]
+def mount(**options: int) -> SshMount:
+    return SshMount(target="/agent", **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture

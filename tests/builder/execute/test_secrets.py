@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.secrets import Redactor, find_secrets
-from pybuild.builder.plan.ops import Run, RunMount
+from pybuild.builder.plan.ops import Run, RunMount, SecretMount
 from pybuild.builder.request import Execution, Secret
 
 
@@ -25,7 +25,7 @@ def request(*secrets: Secret) -> Execution:
 def test_a_secret_is_a_private_file_below_run_secrets_by_default(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_bytes(b"s3cret\n")
-    found = find_secrets(run_with(RunMount(kind="secret", target="", id="key")), request(Secret(id="key", file=file)))
+    found = find_secrets(run_with(SecretMount(target="", id="key")), request(Secret(id="key", file=file)))
     (mount,) = found.mounts
     assert (str(mount.target), mount.content, mount.mode) == ("/run/secrets/key", b"s3cret\n", 0o400)
     assert found.env == ()
@@ -33,7 +33,7 @@ def test_a_secret_is_a_private_file_below_run_secrets_by_default(tmp_path: Path)
 
 def test_the_id_is_the_last_name_of_the_target_when_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "abc")
-    op = run_with(RunMount(kind="secret", target="/etc/token", mode=0o440, uid=3, gid=4))
+    op = run_with(SecretMount(target="/etc/token", mode=0o440, uid=3, gid=4))
     (mount,) = find_secrets(op, request(Secret(id="token", variable="TOKEN"))).mounts
     assert (mount.content, mount.mode, mount.uid, mount.gid) == (b"abc", 0o440, 3, 4)
 
@@ -41,24 +41,24 @@ def test_the_id_is_the_last_name_of_the_target_when_none_is_given(monkeypatch: p
 def test_a_secret_for_a_variable_is_no_file_unless_a_target_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "abc")
     secret = Secret(id="t", variable="TOKEN")
-    only = find_secrets(run_with(RunMount(kind="secret", target="", id="t", env="T")), request(secret))
+    only = find_secrets(run_with(SecretMount(target="", id="t", env="T")), request(secret))
     assert (only.env, only.mounts) == ((("T", "abc"),), ())
-    both = find_secrets(run_with(RunMount(kind="secret", target="/t", id="t", env="T")), request(secret))
+    both = find_secrets(run_with(SecretMount(target="/t", id="t", env="T")), request(secret))
     assert both.env
     assert both.mounts
 
 
 def test_a_missing_secret_is_an_error_only_when_it_is_required() -> None:
-    assert find_secrets(run_with(RunMount(kind="secret", target="", id="x")), request()).mounts == ()
+    assert find_secrets(run_with(SecretMount(target="", id="x")), request()).mounts == ()
     with pytest.raises(BuildError, match="secret x: not found") as caught:
-        find_secrets(run_with(RunMount(kind="secret", target="", id="x", required=True)), request())
+        find_secrets(run_with(SecretMount(target="", id="x", required=True)), request())
     assert "--secret id=x" in caught.value.hint
 
 
 def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     secret = Secret(id="x", file=tmp_path / "none")
     with pytest.raises(BuildError, match="no such file or directory"):
-        find_secrets(run_with(RunMount(kind="secret", target="", id="x")), request(secret))
+        find_secrets(run_with(SecretMount(target="", id="x")), request(secret))
 
 
 def redacted(value: bytes, pieces: list[bytes]) -> bytes:

@@ -4,13 +4,13 @@ from dataclasses import replace
 import pytest
 
 from pybuild.builder.plan import codec
-from pybuild.builder.plan.ops import Base, Copy, Git, Http, Inline, Mkdir, Pick, Run, RunMount, Scratch, Script
+from pybuild.builder.plan.ops import Base, CacheMount, Copy, Git, Http, Inline, Mkdir, Pick, Run, Scratch, Script
 from pybuild.builder.plan.plan import Plan, Vertex
 
 RUN = Run(
     args=("sh", "-c", "x"),
     env=(("A", "1"),),
-    mounts=(RunMount(kind="cache", target="/c", mode=0o700),),
+    mounts=(CacheMount(target="/c", mode=0o700),),
     scripts=(Script(path="/s", content="#!"),),
     proxies=(("HTTP_PROXY", "p"),),
 )

@@ -5,15 +5,28 @@ import pytest
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.keys import MEANING, excluded, key, listing_key, picks, selection_key
-from pybuild.builder.plan.ops import Base, Copy, Inline, Local, Mkdir, Op, Pick, Run, RunMount, Script
+from pybuild.builder.plan.ops import (
+    Base,
+    BindMount,
+    CacheMount,
+    Copy,
+    Inline,
+    Local,
+    Mkdir,
+    Op,
+    Pick,
+    Run,
+    Script,
+    SecretMount,
+)
 
 ROOT, OTHER, CONTENT = (Digest.of(text) for text in (b"root", b"other", b"content"))
 PICK = Pick(path="a/b", input=1)
 COPY = Copy(sources=(PICK, Inline(name="f", content="x")), destination="/d")
 MOUNTS = (
-    RunMount(kind="bind", target="/m", source="s", input=1),
-    RunMount(kind="cache", target="/c"),
-    RunMount(kind="bind", target="/n", input=2),
+    BindMount(target="/m", source="s", input=1),
+    CacheMount(target="/c"),
+    BindMount(target="/n", input=2),
 )
 RUN = Run(args=("x",), mounts=MOUNTS)
 
@@ -114,7 +127,7 @@ def test_a_new_meaning_of_one_kind_of_op_changes_the_keys_of_that_kind_alone(mon
 
 def test_only_steps_whose_secret_may_be_missing_have_a_newer_meaning(monkeypatch):
     def step(**mount):
-        return Run(args=("x",), mounts=(RunMount(kind="secret", target="", id="s", **mount),))
+        return Run(args=("x",), mounts=(SecretMount(target="", id="s", **mount),))
 
     ops = (step(env="A"), step(env="A", required=True), step())
     now = [key(op, ROOT, ()) for op in ops]

@@ -1,7 +1,7 @@
 import pytest
 
 from pybuild.builder.errors import ResolveError
-from pybuild.builder.plan.ops import Run, RunMount, Script
+from pybuild.builder.plan.ops import BindMount, Run, Script
 from pybuild.builder.stages.stages import FromContext, FromStage
 from pybuild.grammar.errors import DockerfileError
 from tests.helpers.resolving import BASE, base_config, history_of, marked, stage_of, step_of
@@ -101,7 +101,7 @@ def test_heredocs_inside_a_command_are_given_back_to_the_shell():
 def test_a_bind_mount_shows_the_context_read_only():
     step = step_of("RUN --mount=target=/m,source=src true\n")
     assert step.inputs == (FromContext(),)
-    assert step.op.mounts == (RunMount(kind="bind", target="/m", source="src", input=1),)
+    assert step.op.mounts == (BindMount(target="/m", source="src", input=1),)
 
 
 def test_each_source_of_mounts_is_one_input():
