@@ -12,8 +12,7 @@ from functools import lru_cache
 from pybuild.grammar import hints
 from pybuild.grammar.words.substitution import RESULT_LIMIT, BadWordError, TooMuchError, choose, replaced, stripped
 
-# Far below Python's recursion limit, which counts the callers as well.
-_DEPTH_LIMIT = 100
+_DEPTH_LIMIT = 100  # far below Python's recursion limit, which counts the callers as well
 # Characters of values that one expansion may look at: a short result may be cut out of many long values.
 _WORK_LIMIT = 16 * RESULT_LIMIT
 _SPECIAL_NAMES = "@*#?-$!0"

@@ -60,8 +60,7 @@ _OPEN_TREE, _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 428, 429, 430, 431, 432
 _CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 436, 437, 442
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446
 _RT_SIGACTION = {"x86_64": 13, "aarch64": 134, "riscv64": 134}
-# The C library keeps these for its threads, and its own sigaction refuses to touch them.
-_SIGNALS_OF_LIBC = (32, 33)
+_SIGNALS_OF_LIBC = (32, 33)  # kept by the C library for its threads: its own sigaction refuses them
 _SIGSET_SIZE = 8
 _KEYCTL = {"x86_64": 250, "i686": 288, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280}
 
