@@ -10,9 +10,8 @@ from pybuild.builder.definition.epoch import with_epoch
 from pybuild.builder.definition.load import load_definition
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import BuildError, ResolveError
-from pybuild.builder.graph.merge import merge
-from pybuild.builder.graph.planning import Plans, make_plans
-from pybuild.builder.image.images import PlatformImage, write_image, write_index
+from pybuild.builder.graph.planning import Plans, make_plans, merge
+from pybuild.builder.image.assemble import PlatformImage, write_index, write_planned
 from pybuild.builder.image.wanted import Wanted, check_wanted, wanted
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
@@ -158,7 +157,7 @@ def _assembled(plans: Plans, solved: Solved, request: Request, store: Store) -> 
             from pybuild.builder.caches.export import inline
 
             cache = inline(replace(finished, targets=(target,)), caches, store)
-        image = write_image(
+        image = write_planned(
             plan, layers, request.result, request.execution, store, platform=platform, build_cache=cache
         )
         made.append(image)

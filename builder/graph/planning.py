@@ -2,10 +2,15 @@
 
 A remembered plan holds as long as the text of the Dockerfile, the request and what the base references stand for are
 the same. Looking it up imports neither the parser nor the graph.
+
+Several plans are merged into one graph: what two of them would both do is one vertex, so it is done once. The steps of
+a plan for one platform are named after it as BuildKit does: ``[linux/arm64 build 1/3]``, and
+``[linux/amd64->arm64 build 1/3]`` for a stage of another platform than the image.
 """
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from pybuild.builder.content.context import ignore_text, open_context
@@ -13,7 +18,8 @@ from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.image.wanted import Wanted
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan import codec
-from pybuild.builder.plan.plan import Plan
+from pybuild.builder.plan.ops import Local
+from pybuild.builder.plan.plan import Graph, Plan, Vertex
 from pybuild.builder.request import Files, Planning
 from pybuild.builder.sources.pins import Remotes, is_pin
 from pybuild.builder.store.store import Store
@@ -101,3 +107,33 @@ def _still(name: str, pin: str, target_platform: str | None, store: Store) -> bo
     reference, _, platform = name.partition(" ")
     image = stored(reference, wanted_platform(platform or target_platform), store)
     return image is not None and str(image.descriptor.digest) == pin
+
+
+def merge(plans: Plans) -> Graph:
+    """Merge (platform, plan) pairs. A vertex that several have keeps the name that the first one gives it."""
+    if len(plans) == 1 and not plans[0][0]:
+        return Graph.of(plans[0][1])
+    places: dict[str, int] = {}
+    vertices: list[Vertex] = []
+    targets = []
+    for platform, plan in plans:
+        mine: list[int] = []
+        for vertex in plan.vertices:
+            inputs = tuple(mine[place] for place in vertex.inputs)
+            identity = str(codec.digest(vertex.op, inputs))
+            if identity not in places:
+                places[identity] = len(vertices)
+                vertices.append(replace(vertex, inputs=inputs, name=step_name(vertex, platform)))
+            mine.append(places[identity])
+        targets.append(mine[-1])
+    return Graph(plan=Plan(vertices=tuple(vertices)), targets=tuple(targets))
+
+
+def step_name(vertex: Vertex, platform: str) -> str:
+    """Return the name of a step in a build for several platforms, *platform* being that of its image; "" for one."""
+    of_no_platform = isinstance(vertex.op, Local) or vertex.name.startswith("[internal]")
+    if not platform or not vertex.name.startswith("[") or of_no_platform:
+        return vertex.name
+    own = vertex.platform or platform
+    arrow = "" if own == platform else f"->{platform.removeprefix('linux/')}"
+    return f"[{own}{arrow} {vertex.name[1:]}"

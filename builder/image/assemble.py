@@ -1,4 +1,8 @@
-"""The image of a target: its config with times and layers filled in, its documents written to the store."""
+"""The image of a target: its config with times and layers filled in, its documents written to the store.
+
+Annotations of a manifest are for its platform, those of an index for what lists them; those of a descriptor stand where
+it names either. Images and indexes have no name here.
+"""
 
 import time
 from collections.abc import Mapping
@@ -6,9 +10,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.image import Image, write_image
-from pybuild.builder.oci.model import History, ImageConfig
+from pybuild.builder.oci.model import Descriptor, History, ImageConfig, Index, Platform
+from pybuild.builder.plan.plan import Plan
+from pybuild.builder.platforms import parse_platform
+from pybuild.builder.request import Execution, Result
 from pybuild.builder.store.cache import Layers
+from pybuild.builder.store.store import Store
+from pybuild.runtime.values import frozen
 
 
 def timestamp(nanoseconds: int | None = None) -> str:
@@ -78,3 +88,65 @@ def _filled(history: list[History]) -> tuple[History, ...]:
             current = entry.created
         filled.append(entry if entry.created else replace(entry, created=current))
     return tuple(filled)
+
+
+@frozen
+class PlatformImage:
+    """The image that a build made for one platform; *descriptor* names its manifest and says for which one."""
+
+    platform: str
+    image_id: Digest
+    descriptor: Descriptor
+    created: str
+
+
+def write_planned(
+    plan: Plan,
+    layers: Layers,
+    result: Result,
+    execution: Execution,
+    store: Store,
+    *,
+    platform: str = "",
+    build_cache: str = "",
+) -> PlatformImage:
+    """Write the image of *plan*. *build_cache* is the document of an inline cache, "" for none."""
+    config = ImageConfig.from_json(plan.config.encode())
+    if build_cache:
+        config = replace(config, build_cache=build_cache)
+    if result.squash:
+        from pybuild.builder.image.squash import squashed
+
+        config, layers = squashed(config, layers, result.squash, execution, store)
+    image = assemble(
+        config,
+        layers,
+        store.blobs,
+        planned=plan.created,
+        epoch=execution.source_date_epoch,
+        annotations=_manifest_annotations(result, config),
+    )
+    noted = replace(image.descriptor, annotations=_manifest_annotations(result, config, "manifest-descriptor"))
+    return PlatformImage(platform=platform, image_id=image.id, descriptor=noted, created=image.config.created)
+
+
+def write_index(images: tuple[PlatformImage, ...], result: Result, store: Store) -> Descriptor:
+    """Write the index that lists *images*, in their order."""
+    index = Index(manifests=tuple(image.descriptor for image in images), annotations=_index_annotations(result))
+    descriptor = store.blobs.put(index.to_json(), index.media_type)
+    return replace(descriptor, annotations=_index_annotations(result, "index-descriptor"))
+
+
+def _manifest_annotations(result: Result, config: ImageConfig, kind: str = "manifest") -> dict[str, str]:
+    """Return the annotations of the manifest of an image with this *config*, or of its descriptor."""
+    own = Platform(os=config.os, architecture=config.architecture, variant=config.variant)
+    return {
+        item.key: item.value
+        for item in result.annotations
+        if item.kind == kind and (not item.platform or parse_platform(item.platform) == own)
+    }
+
+
+def _index_annotations(result: Result, kind: str = "index") -> dict[str, str]:
+    """Return the annotations of the index, or of its descriptor."""
+    return {item.key: item.value for item in result.annotations if item.kind == kind}

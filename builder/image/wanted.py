@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.image.annotations import check_annotations
 from pybuild.builder.platforms import wanted_platform
 from pybuild.builder.request import Planning, Result
 from pybuild.runtime.values import frozen
@@ -43,9 +42,19 @@ def check_wanted(result: Result) -> None:
     if result.targets and result.platforms:
         raise RequestError("several targets do not go with several platforms", hint="build one target after another")
     if not result.platforms:
-        check_annotations(result)
+        _check_annotations(result)
     for output in result.outputs:
         if result.targets and output.rootfs:
             raise RequestError(f"--output type={output.rootfs} takes one target", hint="build one after another")
         if result.platforms and output.one_platform:
             raise RequestError(output.one_platform, hint="build one platform, or use -o type=oci")
+
+
+def _check_annotations(result: Result) -> None:
+    """Raise RequestError when an index is annotated and the build makes none."""
+    for kind in ("index", "index-descriptor"):
+        if any(item.kind == kind for item in result.annotations):
+            hint = "an index lists several platforms; annotate the manifest, without index:"
+            raise RequestError(
+                f"{kind.replace('-', ' ')} annotations not supported for single platform export", hint=hint
+            )

@@ -33,7 +33,7 @@ PERMITTED = set(
 builder/cli/closed_streams.py builder/cli/flags/cache_limits.py builder/cli/flags/log.py builder/cli/flags/pull.py
 builder/cli/flags/target.py builder/content/large_files.py builder/content/readahead.py builder/display/ticker.py
 builder/execute/host_mounts.py builder/execute/http.py builder/execute/mkdir.py builder/execute/repeats.py
-builder/image/annotations.py builder/oci/archive/folder_entries.py builder/oci/layers/unpack_holes.py
+builder/oci/archive/folder_entries.py builder/oci/layers/unpack_holes.py
 builder/oci/registry/wire/peers.py builder/transports/listed.py runtime/sandbox/hostfiles.py
 """.split()
 )
