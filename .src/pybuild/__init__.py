@@ -3,9 +3,10 @@
     with pybuild.Store.open() as store:
         outcome = pybuild.build(pybuild.Request.of(context=Path("."), tags=("app",)), store)
 
-What `__all__` lists is public, with what `pybuild.errors` and `pybuild.events` list; everything else may change at any
-time. Functions block, print nothing, keep no global state and may be called from several threads. What they raise for
-others than programmers is a `pybuild.errors.PybuildError`. An ordinary user's program calls `become_root` first.
+What `__all__` lists is public, with what `pybuild.errors`, `pybuild.events` and `pybuild.request` list; everything else
+may change at any time. Functions block, print nothing, keep no global state and may be called from several threads. A
+failure that is no mistake of the program is a `pybuild.errors.PybuildError`. An ordinary user's program calls
+`become_root` first.
 
 Nothing is loaded before it is used.
 """
@@ -14,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached build import this module
     from pybuild import errors as errors
     from pybuild import events as events
+    from pybuild import request as request
     from pybuild.builder.api.build import build as build
     from pybuild.builder.api.cancel import Cancel as Cancel
     from pybuild.builder.api.images import Image as Image
@@ -54,6 +56,7 @@ _MODULES = {
     "tag": "pybuild.builder.api.images",
     "errors": "pybuild",
     "events": "pybuild",
+    "request": "pybuild",
 }
 """Where each public name is defined."""
 
@@ -75,6 +78,7 @@ __all__ = [
     "prune",
     "pull",
     "push",
+    "request",
     "run",
     "save",
     "tag",

@@ -12,7 +12,7 @@ messages of the command line.
 
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pybuild.builder.request import checks
 from pybuild.builder.request.values import (
@@ -28,6 +28,11 @@ from pybuild.builder.request.values import (
     Volume,
 )
 from pybuild.runtime.values import frozen
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from pybuild.builder.request.keywords import Changes, Fields
 
 __all__ = [
     "Annotation",
@@ -176,7 +181,7 @@ class Request:
         checks.types(self)
 
     @classmethod
-    def of(cls, **given: Any) -> Self:
+    def of(cls, **given: "Unpack[Fields]") -> Self:
         """Return the request with these fields, each in the part that has one of this name.
 
             Request.of(context=Path("."), tags=("app:1",), network="none")
@@ -185,17 +190,19 @@ class Request:
             RequestError: a value is not what its field can hold.
             TypeError: no part has a field of this name, or there is no context.
         """
-        parts = {name: kind(**_taken(kind, given)) for name, kind in _PARTS.items()}
-        if given:
-            raise TypeError(f"no such field of a request: {', '.join(sorted(given))}")
+        left: dict[str, Any] = dict(given)
+        parts = {name: kind(**_taken(kind, left)) for name, kind in _PARTS.items()}
+        if left:
+            raise TypeError(f"no such field of a request: {', '.join(sorted(left))}")
         return cls(**parts)
 
-    def changed(self, **given: Any) -> Self:
+    def changed(self, **given: "Unpack[Changes]") -> Self:
         """Return this request with other values of some fields; errors are those of `of`."""
         own = {part.name: getattr(self, part.name) for part in fields(self)}
-        parts = {name: replace(part, **taken) for name, part in own.items() if (taken := _taken(type(part), given))}
-        if given:
-            raise TypeError(f"no such field of a request: {', '.join(sorted(given))}")
+        left: dict[str, Any] = dict(given)
+        parts = {name: replace(part, **taken) for name, part in own.items() if (taken := _taken(type(part), left))}
+        if left:
+            raise TypeError(f"no such field of a request: {', '.join(sorted(left))}")
         return replace(self, **parts)
 
 

@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pybuild
-from pybuild import errors, events
+from pybuild import errors, events, request
 
 PUBLIC = (
-    "Cancel Image Outcome Pruned Request Store become_root build copy errors events inspect list load prune pull push run save"
+    "Cancel Image Outcome Pruned Request Store become_root build copy errors events inspect list load prune pull push request run save"
     " tag"
 )
 ERRORS = (
@@ -19,16 +19,21 @@ ERRORS = (
 EVENTS = (
     "Event LayerMade PlannedStep Progress StepFinished StepOutput StepStarted StepStatus StepsPlanned Warned silent"
 )
+REQUEST = (
+    "Annotation Caches Compression DockerOutput Execution Files GhaCache ImageOutput InlineCache LocalCache LocalOutput"
+    " OciOutput Planning RegistryCache RegistryOutput Request Resources Result Secret Shape Stored TarOutput Target Volume"
+)
 
 
 def test_these_names_are_public_and_no_others() -> None:
     assert sorted(pybuild.__all__) == PUBLIC.split()
     assert sorted(errors.__all__) == ERRORS.split()
     assert sorted(events.__all__) == EVENTS.split()
+    assert sorted(request.__all__) == REQUEST.split()
 
 
 def test_each_public_name_is_there_and_is_documented() -> None:
-    for module in (pybuild, errors, events):
+    for module in (pybuild, errors, events, request):
         for name in module.__all__:
             found = getattr(module, name)
             assert name in {"Event", "Progress"} or inspect.getdoc(found), f"{module.__name__}.{name}"

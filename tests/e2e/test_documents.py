@@ -75,13 +75,21 @@ def test_library_example_of_the_readme_works(tmp_path: Path, shims: Path) -> Non
 
 
 def test_library_example_of_the_readme_passes_the_strictest_type_check(tmp_path: Path) -> None:
-    example = tmp_path / "example.py"
+    example, wrong = tmp_path / "example.py", tmp_path / "wrong.py"
     example.write_text(_example("python", "pybuild"))
+    # That it passes says something only if what a program may not do fails.
+    wrong.write_text('import pybuild\npybuild.Request.of(context=".", tag=("x",))\npybuild.list("x")\n')
     options = ["--strict", "--config-file=", f"--cache-dir={tmp_path / 'cache'}"]
     checked = subprocess.run(
-        [sys.executable, "-m", "mypy", *options, example], cwd=tmp_path, check=False, capture_output=True, text=True
+        [sys.executable, "-m", "mypy", *options, example, wrong],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
     )
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+    *found, summary = checked.stdout.splitlines()
+    assert [line.partition(": error")[0] for line in found if ": error" in line] == ["wrong.py:2", "wrong.py:3"]
+    assert summary == "Found 2 errors in 1 file (checked 2 source files)"
 
 
 def test_demo_builds_and_runs_its_image(tmp_path: Path, shims: Path) -> None:
