@@ -1,6 +1,7 @@
 """Groups of flags: options of a command whose values go to one function with typed parameters."""
 
 from collections.abc import Callable
+from dataclasses import MISSING, fields
 from functools import wraps
 from inspect import signature
 from typing import Any, TypeVar
@@ -13,9 +14,10 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 def group(name: str, read: Callable[..., object], *options: Callable[[Any], Any]) -> Callable[[_F], _F]:
     """Return the decorator that adds *options* to a command, which gets as *name* what *read* makes of their values.
 
-    *read* has a keyword-only parameter without a default for each option; empty values are as if not given.
+    *read* is a function with a keyword-only parameter for each option, or a frozen class with a field for each. What
+    has a default there is not for an option; empty values are as if they had not been given.
     """
-    taken = tuple(each.name for each in signature(read).parameters.values() if each.default is each.empty)
+    taken = _names(read)
 
     def add(command: _F) -> _F:
         @wraps(command)
@@ -30,3 +32,10 @@ def group(name: str, read: Callable[..., object], *options: Callable[[Any], Any]
         return kept
 
     return add
+
+
+def _names(read: Callable[..., object]) -> tuple[str, ...]:
+    if isinstance(read, type):
+        made: Any = read
+        return tuple(each.name for each in fields(made) if each.default is MISSING)
+    return tuple(each.name for each in signature(read).parameters.values() if each.default is each.empty)

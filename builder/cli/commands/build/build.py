@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,19 +13,18 @@ from pybuild.builder.cli.commands.build.preflight import check_beforehand, strea
 from pybuild.builder.cli.commands.build.stdin_context import Elsewhere, prepared
 from pybuild.builder.cli.flags import build as values
 from pybuild.builder.cli.flags.annotation import annotations
-from pybuild.builder.cli.flags.buildah import as_docker_has_it, buildah_flags, buildah_values
+from pybuild.builder.cli.flags.buildah import BuildahFlags, buildah_flags
 from pybuild.builder.cli.flags.cache import CacheFlags, cache_flags, inline_cache
 from pybuild.builder.cli.flags.foreign import foreign_flags
 from pybuild.builder.cli.flags.host import HostFlags, host_flags
+from pybuild.builder.cli.flags.image import ImageFlags, image_flags
 from pybuild.builder.cli.flags.limits import limit_flags
 from pybuild.builder.cli.flags.log import log_flag, logged
 from pybuild.builder.cli.flags.output import read_outputs
-from pybuild.builder.cli.flags.pull import pull_flag
 from pybuild.builder.cli.flags.registry import RegistryFlags, registry_flags
+from pybuild.builder.cli.flags.report import ReportFlags, report_flags
 from pybuild.builder.cli.flags.steps import StepFlags, step_flags
 from pybuild.builder.cli.flags.target import targets
-from pybuild.builder.cli.flags.values import FilePath, OneOf, without_empty
-from pybuild.builder.cli.flags.words import FILE, FOLDER, STAGE
 from pybuild.builder.cli.housekeeping import tidy
 from pybuild.builder.cli.tools import Command, be_root, root_option, say, store, tools
 from pybuild.builder.display.choose import MODES, OpenDisplay, open_display
@@ -62,96 +62,21 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 
 
 @frozen
-class Groups:
-    """What the groups of flags ask for that are parts of the request."""
+class Flags:
+    """What the groups of flags say that make a request."""
 
+    image: ImageFlags
+    buildah: BuildahFlags
     cache: CacheFlags
     steps: StepFlags
     limits: Resources
     host: HostFlags
+    output_format: str | None = None
 
 
 @click.command("build", cls=Command, epilog=_EPILOG, short_help="Build an image from a Dockerfile.")
-@click.argument("context", metavar="CONTEXT", type=FOLDER)
-@click.option("-t", "--tag", "tags", multiple=True, metavar="NAME[:TAG]", help="Name of the image; may be repeated.")
-@click.option(
-    "-f",
-    "--file",
-    type=FILE,
-    metavar="PATH|URL",
-    help="Dockerfile (default: CONTEXT/Dockerfile); - reads standard input.",
-)
-@click.option(
-    "--build-arg", "build_args", multiple=True, metavar="NAME[=VALUE]", help="Build argument; a NAME alone from env."
-)
-@click.option(
-    "--build-context",
-    "build_contexts",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Use a folder, URL, docker-image:// or oci-layout:// for a stage or image; repeatable.",
-)
-@click.option(
-    "--target",
-    "targets",
-    multiple=True,
-    type=STAGE,
-    metavar="STAGE[=NAME]",
-    help="Stage to build (default: the last); several, each with its names: a=x:1 b=y:1.",
-)
-@click.option("--no-cache", is_flag=True, help="Run every step, whatever the cache has.")
-@pull_flag
-@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Label of the image.")
-@click.option(
-    "--annotation",
-    "annotations",
-    multiple=True,
-    metavar="[KIND:]KEY=VALUE",
-    help="Annotate the manifest (KIND manifest[PLATFORM], the default), the index, or with -descriptor what names it.",
-)
-@click.option(
-    "--network",
-    default="default",
-    metavar="MODE",
-    help="Network of RUN: default and host are the host's; none is a loopback of its own.",
-)
-@click.option(
-    "--platform",
-    "platforms",
-    multiple=True,
-    metavar="OS/ARCH[/VARIANT][,...]",
-    help="Platform of the image (also DOCKER_DEFAULT_PLATFORM); several make an index of images.",
-)
-@click.option("--add-host", "add_hosts", multiple=True, metavar="NAME:ADDRESS", help="Line of /etc/hosts for RUN.")
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    multiple=True,
-    metavar="SPEC",
-    help="Also write: type=oci|docker|tar|local,dest=PATH, or push: type=registry.",
-)
-@click.option("--compression", metavar="TYPE[,LEVEL]", help="Of new layers: gzip (default), zstd or uncompressed.")
-@click.option("--iidfile", type=FilePath(), metavar="FILE", help="Write the image ID to FILE.")
-@click.option("--metadata-file", type=FilePath(), metavar="FILE", help="Write digests as JSON to FILE.")
-@click.option("--progress", type=OneOf(MODES), help="How progress is shown (default: BUILDKIT_PROGRESS or auto).")
-@click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors; print the image ID.")
-@click.option("--check", is_flag=True, help="Build nothing, check the Dockerfile; exit 1 on any warning.")
-@click.option(
-    "--call",
-    metavar="METHOD[,format=FORMAT]",
-    help="Show only: check (or lint), outline (parameters), targets, subrequests.describe.",
-)
-@click.option(
-    "--format",
-    "output_format",
-    metavar="FORMAT",
-    help="Media types of the image: oci (default) or docker; of --check: text, json, sarif or junit.",
-)
-@click.option("--squash", is_flag=True, help="Make one layer of all that the build adds to its base.")
-@click.option("--squash-all", is_flag=True, help="Make one layer of the whole image, its base included.")
-@click.option("--load", is_flag=True, help="Keep the image in the store, which is always done.")
-@click.option("--push", is_flag=True, help="Push the image under its names when it is built: -o type=registry.")
+@image_flags
+@report_flags
 @log_flag
 @cache_flags
 @step_flags
@@ -162,93 +87,100 @@ class Groups:
 @root_option
 @foreign_flags
 def command(
-    *, cache: CacheFlags, steps: StepFlags, limits: Resources, host: HostFlags, registry: RegistryFlags, **flags: Any
+    *, report: ReportFlags, registry: RegistryFlags, log_file: Path | None, steps: StepFlags, **groups: Any
 ) -> int:
     """Build an image from a Dockerfile and the files in CONTEXT."""
-    flags = without_empty(flags)
-    request = request_from(flags, os.environ, Groups(cache=cache, steps=steps, limits=limits, host=host))
-    elsewhere = Elsewhere(dockerfile=values.dockerfile_address(flags["file"]), keys=dict(steps.ssh_keys))
-    if flags["check"] or flags["call"] or flags["output_format"]:
+    flags = Flags(steps=steps, output_format=report.output_format, **groups)
+    request = request_from(flags, os.environ)
+    elsewhere = Elsewhere(dockerfile=values.dockerfile_address(flags.image.file), keys=dict(steps.ssh_keys))
+    if report.check or report.call or report.output_format:
         from pybuild.builder.cli.commands.build.call import answer, call_of, dockerfile_path
 
-        if (call := call_of(flags)) is not None:
+        if (call := call_of(report)) is not None:
             be_root()
             with prepared(request, elsewhere) as ready:
                 return answer(call, ready, dockerfile_path(request))
-    check_beforehand(request, flags)
+    check_beforehand(request, (report.iidfile, flags.buildah.iidfile_raw, report.metadata_file))
     be_root()
     with (
-        logged(flags["log_file"] or flags["logfile"]) as logging,
-        _display(flags, os.environ) as display,
+        logged(log_file or flags.buildah.logfile) as logging,
+        _display(report, os.environ) as display,
         prepared(request, elsewhere) as ready,
     ):
         watched = Warnings(logging(display))
         outcome = _built(ready, watched, registry, display.tells_log)
     ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
-    if flags["iidfile"] is not None:
-        replace_file(flags["iidfile"], ids.encode())
-    if flags["iidfile_raw"] is not None:
-        replace_file(flags["iidfile_raw"], ids.replace("sha256:", "").encode())
-    if flags["metadata_file"] is not None:
-        replace_file(flags["metadata_file"], metadata(outcome, watched.found, os.environ))
+    if report.iidfile is not None:
+        replace_file(report.iidfile, ids.encode())
+    if flags.buildah.iidfile_raw is not None:
+        replace_file(flags.buildah.iidfile_raw, ids.replace("sha256:", "").encode())
+    if report.metadata_file is not None:
+        replace_file(report.metadata_file, metadata(outcome, watched.found, os.environ))
     # What went to standard output is all that is wanted there.
-    if _mode(flags, os.environ) == "quiet" and not streams(request):
+    if _mode(report, os.environ) == "quiet" and not streams(request):
         say(ids)
     return 0
 
 
-def request_from(flags: Mapping[str, Any], env: Mapping[str, str], groups: Groups) -> Request:
-    """Return the request that *flags*, *env* and *groups* make. Raises RequestError."""
-    flags = as_docker_has_it(flags, env)
-    build_args = values.build_arguments(flags["build_args"], env)
-    annotated = annotations(flags["annotations"])
+def request_from(flags: Flags, env: Mapping[str, str]) -> Request:
+    """Return the request that *flags* and *env* make. Raises RequestError."""
+    image, buildah = flags.image, flags.buildah
+    build_args = values.build_arguments(buildah.all_arguments(image.build_args), env)
+    annotated = annotations(image.annotations)
+    named = image.compression or buildah.compression
     asked = read_outputs(
-        (*flags["outputs"], *(["type=registry"] if flags["push"] else [])),
-        flags["output_format"] or "",
-        values.compression(flags["compression"]) if flags["compression"] else None,
+        (*image.outputs, *(["type=registry"] if image.push else [])),
+        flags.output_format or "",
+        values.compression(named) if named else None,
         annotated=bool(annotated),
     )
-    tags = full_names((*flags["tags"], *asked.names))
-    wanted = targets([item for item in flags["targets"] if item], tags)
+    tags = full_names((*image.tags, *asked.names))
+    wanted = targets([item for item in image.targets if item], tags)
+    epoch = values.source_date_epoch(dict(build_args)) if buildah.timestamp is None else buildah.timestamp
     return Request.of(
-        context=values.context(flags["context"]),
-        contexts=values.contexts(flags["build_contexts"]),
-        dockerfile=values.dockerfile(flags["file"]),
+        context=values.context(image.context),
+        contexts=values.contexts(image.build_contexts),
+        dockerfile=values.dockerfile(image.file),
         tags=wanted[0].tags if len(wanted) == 1 else tags,
         build_args=build_args,
         target=wanted[0].stage if len(wanted) == 1 else None,
         targets=wanted if len(wanted) > 1 else (),
-        labels=values.labels(flags["labels"]),
+        labels=values.labels(image.labels),
         annotations=(*annotated, *asked.annotations),
-        **values.platform_fields(values.platforms(flags["platforms"], env), dict(build_args)),
-        network=values.network(flags["network"] or "default"),
-        add_hosts=values.hosts(flags["add_hosts"]),
-        no_cache=flags["no_cache"],
-        pull=flags["pull_policy"] or ("always" if flags["pull"] else "missing"),
+        **values.platform_fields(values.platforms(buildah.all_platforms(image.platforms), env), dict(build_args)),
+        network=values.network(image.network or "default"),
+        add_hosts=values.hosts(image.add_hosts),
+        no_cache=image.no_cache,
+        pull=image.pull_policy or ("always" if image.pull else "missing"),
         compression=asked.compression,
         outputs=asked.outputs,
-        squash="all" if flags["squash_all"] else "new" if flags["squash"] else "",
+        squash="all" if image.squash_all else "new" if image.squash or not buildah.layers else "",
         stored=asked.stored,
-        **{"source_date_epoch": values.source_date_epoch(dict(build_args)), **buildah_values(flags, env)},
-        resources=groups.limits,
-        volumes=groups.host.volumes,
-        resolv_conf=groups.host.resolv_conf,
-        secrets=groups.steps.secrets,
-        ssh=groups.steps.ssh,
-        allow=groups.steps.allow,
-        cache_from=groups.cache.cache_from,
-        cache_to=(*groups.cache.cache_to, *inline_cache(dict(build_args))),
-        no_cache_filter=groups.cache.no_cache_filter,
-        cache_ttl=groups.cache.cache_ttl,
+        source_date_epoch=epoch,
+        environment=buildah.environment,
+        unset_env=buildah.unset_env,
+        unset_labels=buildah.unset_labels,
+        ignore_file=buildah.ignore_file,
+        jobs=buildah.jobs,
+        resources=flags.limits,
+        volumes=flags.host.volumes,
+        resolv_conf=flags.host.resolv_conf,
+        secrets=flags.steps.secrets,
+        ssh=flags.steps.ssh,
+        allow=flags.steps.allow,
+        cache_from=flags.cache.cache_from,
+        cache_to=(*flags.cache.cache_to, *inline_cache(dict(build_args))),
+        no_cache_filter=flags.cache.no_cache_filter,
+        cache_ttl=flags.cache.cache_ttl,
     )
 
 
-def _mode(flags: Mapping[str, Any], env: Mapping[str, str]) -> str:
-    return "quiet" if flags["quiet"] else flags["progress"] or env.get("BUILDKIT_PROGRESS") or "auto"
+def _mode(report: ReportFlags, env: Mapping[str, str]) -> str:
+    return "quiet" if report.quiet else report.progress or env.get("BUILDKIT_PROGRESS") or "auto"
 
 
-def _display(flags: Mapping[str, Any], env: Mapping[str, str]) -> OpenDisplay:
-    mode = _mode(flags, env)
+def _display(report: ReportFlags, env: Mapping[str, str]) -> OpenDisplay:
+    mode = _mode(report, env)
     if mode not in MODES:
         raise RequestError(f"invalid BUILDKIT_PROGRESS {mode!r}", hint=f"use one of {', '.join(MODES)}")
     try:

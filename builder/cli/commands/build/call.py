@@ -12,6 +12,7 @@ from pybuild.builder.checks import parameters, subrequests, targets
 from pybuild.builder.checks.base_configs import BaseConfigs
 from pybuild.builder.checks.check import Report, check
 from pybuild.builder.cli.commands.build.failures import told
+from pybuild.builder.cli.flags.report import ReportFlags
 from pybuild.builder.cli.format.listing import table
 from pybuild.builder.cli.tools import put, store, warn
 from pybuild.builder.definition.load import load_definition
@@ -49,20 +50,20 @@ class Call:
     ignore_status: bool = False
 
 
-def call_of(flags: Mapping[str, Any]) -> Call | None:
+def call_of(report: ReportFlags) -> Call | None:
     """Return what ``--call``, ``--check`` and ``--format`` ask for, None for a build. Raises RequestError."""
-    name, *options = (flags["call"] or "").split(",")
-    method = name.strip() or ("check" if flags["check"] else "build")
+    name, *options = (report.call or "").split(",")
+    method = name.strip() or ("check" if report.check else "build")
     if method not in _METHODS:
         hint = did_you_mean(method, _METHODS) or f"use one of {', '.join(_METHODS)}"
         raise RequestError(f"--call: unknown method {method!r}", hint=hint)
     method = "check" if method == "lint" else method
-    if flags["check"] and method != "check":
+    if report.check and method != "check":
         raise RequestError(f"--check and --call={method} exclude each other")
     given = dict(_option(item) for item in options)
-    form = flags["output_format"] or given.get("format") or _TEXT
+    form = report.output_format or given.get("format") or _TEXT
     if method == "build":
-        if given or flags["output_format"] not in {None, "", *_IMAGE_FORMATS}:
+        if given or report.output_format not in {None, "", *_IMAGE_FORMATS}:
             raise RequestError(
                 f"unknown --format {form!r}", hint="use oci or docker; others are for --check and --call"
             )

@@ -1,22 +1,20 @@
 """What a build would fail of in the end, found out before it begins. Raises RequestError."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from pathlib import Path
 
 from pybuild.builder.cli.tools import is_terminal
 from pybuild.builder.errors import RequestError
 from pybuild.builder.outputs.files import check_destination
 from pybuild.builder.request import Output, Request, Secret
 
-_WRITTEN = ("iidfile", "iidfile_raw", "metadata_file")
 
-
-def check_beforehand(request: Request, flags: Mapping[str, Any]) -> None:
-    """Look at what *request* is to read and to write, of which *flags* name files of their own."""
+def check_beforehand(request: Request, files: Iterable[Path | None]) -> None:
+    """Look at what *request* is to read and to write, and at the *files* that are to name the image."""
     _check_outputs(request)
     check_secrets(request.execution.secrets)
-    for name in _WRITTEN:
-        check_destination(flags[name])
+    for path in files:
+        check_destination(path)
     for output in request.result.outputs:
         check_destination(output.file)
 

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from pybuild.builder.cli.commands.build.call import Call, call_of, dockerfile_path
+from pybuild.builder.cli.flags.report import ReportFlags
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.request import Request
 from pybuild.builder.sources import bases
@@ -28,7 +29,10 @@ def dockerfile(context: Path, text: str) -> None:
 
 
 def asked(call: str | None = None, form: str | None = None, *, check: bool = False) -> Call | None:
-    return call_of({"call": call, "check": check, "output_format": form})
+    flags = ReportFlags(
+        call=call, check=check, output_format=form, iidfile=None, metadata_file=None, progress=None, quiet=False
+    )
+    return call_of(flags)
 
 
 def test_a_call_has_the_grammar_of_docker() -> None:
