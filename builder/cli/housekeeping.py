@@ -6,8 +6,8 @@
     max-used-space = "20g"
     min-free-space = "10g"
 
-All are optional and mean what the flags of ``prune`` mean. Without ``[gc]`` there are those of `cache_limits`, with an
-empty one none. They are kept by ``prune`` without limits of its own, and after builds, at most once an hour and only
+All are optional and mean what the flags of ``prune`` mean. Without ``[gc]`` there are those of `default_limits`, with
+an empty one none. They are kept by ``prune`` without limits of its own, and after builds, at most once an hour and only
 when nobody else removes from it.
 """
 
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from pybuild.builder.prune.eviction import Policy
 
 _EVERY = 3600
+_GB = 10**9
 _KEYS = ("until", "reserved-space", "max-used-space", "min-free-space")
 
 
 def tidy(store: Store) -> None:
     """Keep the limits of the store after a build. A mistake in the file is a warning: the image is made."""
     stamp = store.root / "locks" / "tidied"
-    if _is_recent(stamp) or (not (store.root / "config.toml").exists() and not _is_tight(store.root)):
+    if _is_recent(stamp) or (not (store.root / "config.toml").exists() and not may_be_exceeded(store.root)):
         return
     try:
         wanted = limits(store.root)
@@ -43,12 +44,6 @@ def tidy(store: Store) -> None:
     with suppress(Cancelled), store.collecting(lambda: True):
         _keep(store, wanted)
         stamp.touch(mode=0o600)
-
-
-def _is_tight(root: Path) -> bool:
-    from pybuild.builder.cli.flags.cache_limits import may_be_exceeded
-
-    return may_be_exceeded(root)
 
 
 def _keep(store: Store, wanted: "Policy") -> None:
@@ -72,7 +67,6 @@ def _keep(store: Store, wanted: "Policy") -> None:
 
 def limits(root: Path) -> "Policy":
     """Return the limits of the store at *root*: its own, else the default ones. Raises RequestError."""
-    from pybuild.builder.cli.flags.cache_limits import default_limits
     from pybuild.builder.cli.flags.prune import policy
 
     path = root / "config.toml"
@@ -123,3 +117,25 @@ def _is_recent(stamp: Path) -> bool:
         return os.stat(stamp).st_mtime > time.time() - _EVERY
     except FileNotFoundError:
         return False
+
+
+def default_limits(root: Path) -> "Policy":
+    """Return the limits of a store at *root* that has none of its own: BuildKit's, shares of the disk that it is on."""
+    from pybuild.builder.prune.eviction import Policy
+
+    status = os.statvfs(root)
+    size = status.f_blocks * status.f_frsize
+    return Policy(
+        reserved_space=min(size // 10, 10 * _GB),
+        max_used_space=min(size * 6 // 10, 100 * _GB),
+        min_free_space=size // 5,
+    )
+
+
+def may_be_exceeded(root: Path) -> bool:
+    """Tell whether the cache may be over its default limits, by the disk alone: whether it pays to look."""
+    status = os.statvfs(root)
+    limits = default_limits(root)
+    used = (status.f_blocks - status.f_bfree) * status.f_frsize
+    free = status.f_bavail * status.f_frsize
+    return limits.room(used, free) < used

@@ -113,9 +113,7 @@ def cli(ctx: click.Context, root: str | None, *, debug: bool) -> None:
 def main() -> NoReturn:
     """Run the command line of this process and exit."""
     if None in {sys.stdin, sys.stdout, sys.stderr}:
-        from pybuild.builder.cli.closed_streams import open_missing
-
-        open_missing()
+        _open_missing()
     if sys.getfilesystemencoding() != "utf-8":
         from pybuild.builder.utf8 import start_again
 
@@ -142,6 +140,30 @@ def main() -> NoReturn:
     # Else the interpreter looks through all that it is about to drop: a sixth of the time of a cached build.
     gc.freeze()
     sys.exit(exit_code)
+
+
+def _open_missing() -> None:
+    """Put /dev/null in place of each stream that the caller closed (``2>&-``).
+
+    Else a file of the store would get its number, and be written to by mistake.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, os.O_RDWR)
+            if handle != number and not _is_open(number):
+                os.dup2(handle, number)
+                os.close(handle)
+                handle = number
+            os.set_inheritable(handle, True)
+            setattr(sys, name, os.fdopen(handle, "w" if number else "r", encoding="utf-8", closefd=False))
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 
 
 def _run_to_its_end() -> int:

@@ -4,19 +4,21 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pybuild.builder.cli.flags.annotation import annotations
 from pybuild.builder.cli.flags.build import checked_compression
 from pybuild.builder.cli.tools import warn
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.names import full_names
 from pybuild.builder.plan.epoch_value import seconds_of
 from pybuild.builder.request import Annotation, Compression, Output, Shape, Stored
+from pybuild.grammar.suggest import did_you_mean
 from pybuild.runtime.values import frozen
 
 if TYPE_CHECKING:
     from pybuild.builder.outputs.kinds import Kind
     from pybuild.builder.outputs.options import Options
 
+_KINDS = ("manifest", "index", "manifest-descriptor", "index-descriptor")
+_KIND = re.compile(r"([a-z-]+)(?:\[([A-Za-z0-9_/.-]+)\])?")
 _FORMATS = {"oci": False, "docker": True}
 _ANNOTATION = re.compile(r"annotation(?:-(?P<kind>[a-z-]+))?(?P<platform>\[[^\]]*\])?\.(?P<key>.+)")
 
@@ -150,3 +152,30 @@ def _seconds(text: str) -> int:
     if seconds is None:
         raise RequestError(f"invalid source-date-epoch {text!r}: expected seconds since 1970")
     return seconds
+
+
+def annotations(given: Iterable[str]) -> tuple[Annotation, ...]:
+    """Return the annotations of ``[KIND[PLATFORM],...:]KEY=VALUE``; without a kind they are for the manifest.
+
+    Raises:
+        RequestError: an unknown kind, no key, or no equals sign.
+    """
+    return tuple(annotation for item in given for annotation in _annotations_of(item))
+
+
+def _annotations_of(item: str) -> list[Annotation]:
+    name, equals, value = item.partition("=")
+    kinds, colon, key = name.rpartition(":")
+    if not equals or not key:
+        raise RequestError(f"invalid annotation {item!r}, expected [KIND:]KEY=VALUE")
+    return [_annotation(kind, key, value) for kind in (kinds.split(",") if colon else ["manifest"])]
+
+
+def _annotation(text: str, key: str, value: str) -> Annotation:
+    found = _KIND.fullmatch(text)
+    kind, platform = found.groups() if found else (text, None)
+    if kind not in _KINDS:
+        raise RequestError(f"unknown annotation type {kind!r}", hint=did_you_mean(kind, _KINDS))
+    if kind.startswith("index") and platform:
+        raise RequestError("an index has no platform", hint=f"use {kind}:{key}={value}")
+    return Annotation(kind=kind, platform=platform or "", key=key, value=value)

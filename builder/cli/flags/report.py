@@ -1,5 +1,7 @@
 """Flags of ``build`` about what is told of it: how it is shown, files that name the image, questions in its place."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -7,6 +9,7 @@ import click
 from pybuild.builder.cli.flags.group import group
 from pybuild.builder.cli.flags.values import FilePath, OneOf
 from pybuild.builder.display.choose import MODES
+from pybuild.builder.progress import Progress
 from pybuild.runtime.values import frozen
 
 
@@ -21,6 +24,7 @@ class ReportFlags:
     check: bool
     call: str | None
     output_format: str | None
+    log_file: Path | None
 
 
 report_flags = group(
@@ -42,5 +46,24 @@ report_flags = group(
         metavar="FORMAT",
         help="Media types of the image: oci (default) or docker; of --check: text, json, sarif or junit.",
     ),
+    click.option(
+        "--log-file",
+        type=FilePath(dir_okay=False),
+        metavar="FILE",
+        help="Also write the whole plain log to FILE.",
+    ),
 )
 """Adds these flags to a command, which gets what they say as ``report``."""
+
+
+@contextmanager
+def logged(path: Path | None) -> Iterator[Callable[[Progress], Progress]]:
+    """Give what adds the log in *path*, when there is to be one, to a display. Raises OSError."""
+    if path is None:
+        yield lambda shown: shown
+        return
+    from pybuild.builder.cli.failures import describe
+    from pybuild.builder.display.log_file import log_file
+
+    with log_file(path, lambda error: describe(error).text) as logging:
+        yield logging

@@ -8,7 +8,6 @@ import pytest
 
 from pybuild.builder.caches.document import CONFIG_TYPE, Mount, Remembered
 from pybuild.builder.caches.imported import imported
-from pybuild.builder.caches.local import LocalPlace
 from pybuild.builder.caches.places import LocalCache, untold
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
@@ -135,15 +134,3 @@ def test_a_cache_mount_that_is_damaged_leaves_nothing(tmp_path: Path, store: Sto
     assert answer is False
     assert "has the digest" in warning
     assert list((store.root / "cache-mounts").iterdir()) == []
-
-
-def test_a_place_is_chosen_by_its_tag_or_digest(tmp_path: Path, store: Store, layer: BuiltLayer) -> None:
-    with BlobStore(tmp_path / "cache").open(layer.descriptor) as stream:
-        store.blobs.put_stream(stream, layer.descriptor, layer.media_type)
-    new = LocalCache(directory=tmp_path / "new", tag="v1")
-    known = Remembered(records={KEY: (layer,)})
-    LocalPlace(new).keep(known, store, lambda *_: None)
-    digest = Layout(tmp_path / "new").resolve("v1").digest
-    for asked_for in (new, LocalCache(directory=tmp_path / "new", digest=digest)):
-        assert LocalPlace(asked_for).load(store) == known
-    assert not (tmp_path / "new" / "tmp").exists()

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,19 +11,16 @@ from pybuild.builder.cli.commands.build.metadata import Warnings, metadata
 from pybuild.builder.cli.commands.build.preflight import check_beforehand, streams
 from pybuild.builder.cli.commands.build.stdin_context import Elsewhere, prepared
 from pybuild.builder.cli.flags import build as values
-from pybuild.builder.cli.flags.annotation import annotations
 from pybuild.builder.cli.flags.buildah import BuildahFlags, buildah_flags
 from pybuild.builder.cli.flags.cache import CacheFlags, cache_flags, inline_cache
 from pybuild.builder.cli.flags.foreign import foreign_flags
 from pybuild.builder.cli.flags.host import HostFlags, host_flags
-from pybuild.builder.cli.flags.image import ImageFlags, image_flags
+from pybuild.builder.cli.flags.image import ImageFlags, image_flags, targets
 from pybuild.builder.cli.flags.limits import limit_flags
-from pybuild.builder.cli.flags.log import log_flag, logged
-from pybuild.builder.cli.flags.output import read_outputs
+from pybuild.builder.cli.flags.output import annotations, read_outputs
 from pybuild.builder.cli.flags.registry import RegistryFlags, registry_flags
-from pybuild.builder.cli.flags.report import ReportFlags, report_flags
+from pybuild.builder.cli.flags.report import ReportFlags, logged, report_flags
 from pybuild.builder.cli.flags.steps import StepFlags, step_flags
-from pybuild.builder.cli.flags.target import targets
 from pybuild.builder.cli.housekeeping import tidy
 from pybuild.builder.cli.tools import Command, be_root, root_option, say, store, tools
 from pybuild.builder.display.choose import MODES, OpenDisplay, open_display
@@ -77,7 +73,6 @@ class Flags:
 @click.command("build", cls=Command, epilog=_EPILOG, short_help="Build an image from a Dockerfile.")
 @image_flags
 @report_flags
-@log_flag
 @cache_flags
 @step_flags
 @limit_flags
@@ -86,9 +81,7 @@ class Flags:
 @registry_flags
 @root_option
 @foreign_flags
-def command(
-    *, report: ReportFlags, registry: RegistryFlags, log_file: Path | None, steps: StepFlags, **groups: Any
-) -> int:
+def command(*, report: ReportFlags, registry: RegistryFlags, steps: StepFlags, **groups: Any) -> int:
     """Build an image from a Dockerfile and the files in CONTEXT."""
     flags = Flags(steps=steps, output_format=report.output_format, **groups)
     request = request_from(flags, os.environ)
@@ -103,7 +96,7 @@ def command(
     check_beforehand(request, (report.iidfile, flags.buildah.iidfile_raw, report.metadata_file))
     be_root()
     with (
-        logged(log_file or flags.buildah.logfile) as logging,
+        logged(report.log_file or flags.buildah.logfile) as logging,
         _display(report, os.environ) as display,
         prepared(request, elsewhere) as ready,
     ):

@@ -30,7 +30,14 @@ def dockerfile(context: Path, text: str) -> None:
 
 def asked(call: str | None = None, form: str | None = None, *, check: bool = False) -> Call | None:
     flags = ReportFlags(
-        call=call, check=check, output_format=form, iidfile=None, metadata_file=None, progress=None, quiet=False
+        call=call,
+        check=check,
+        output_format=form,
+        iidfile=None,
+        metadata_file=None,
+        progress=None,
+        quiet=False,
+        log_file=None,
     )
     return call_of(flags)
 

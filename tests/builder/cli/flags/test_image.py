@@ -1,8 +1,8 @@
-"""What --target may be given."""
+"""What the flags about the image may be given: --target."""
 
 import pytest
 
-from pybuild.builder.cli.flags.target import targets
+from pybuild.builder.cli.flags.image import targets
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Target
 
