@@ -5,8 +5,7 @@ from pathlib import Path
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.outputs.files import destination, sink
-from pybuild.builder.outputs.local import check_directory
+from pybuild.builder.outputs.files import check_directory, destination, sink
 from pybuild.builder.outputs.options import Options
 from pybuild.builder.store.store import Store
 

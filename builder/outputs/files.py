@@ -62,6 +62,12 @@ def check_destination(path: Path | None) -> None:
         raise RequestError(f"open {path}: is a directory")
 
 
+def check_directory(dest: Path) -> None:
+    """Raise RequestError when something else than a directory is at *dest*."""
+    if dest.exists() and not dest.is_dir():
+        raise RequestError(f"{dest}: is not a folder")
+
+
 @contextmanager
 def standard_output() -> Iterator[BinaryIO]:
     """Open standard output for an archive; refuses a terminal."""

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.outputs.files import check_directory
 from pybuild.builder.outputs.options import Options
 from pybuild.builder.outputs.platforms import open_trees
 from pybuild.builder.outputs.space import Space
@@ -65,12 +66,6 @@ class LocalOutput(Output):
         put = replace_content if self.delete else write_folder
         with open_trees(descriptor, store, split=self.split) as trees:
             put(trees, self.dest, epoch)
-
-
-def check_directory(dest: Path) -> None:
-    """Raise RequestError when something else than a directory is at *dest*."""
-    if dest.exists() and not dest.is_dir():
-        raise RequestError(f"{dest}: is not a folder")
 
 
 def write_folder(trees: Sequence[Tree], dest: Path, epoch: int | None = None) -> None:

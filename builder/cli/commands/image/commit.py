@@ -38,7 +38,18 @@ from pybuild.builder.store.store import Store
 @taken("-p/--pause", "--no-pause", "-q/--quiet")
 @platform_option
 @root_option
-def command(image: str, tree: str, name: str | None, changes: tuple[str, ...], **flags: str | None) -> None:
+def command(
+    image: str,
+    tree: str,
+    name: str | None,
+    *,
+    changes: tuple[str, ...],
+    message: str,
+    author: str,
+    packed: str,
+    iidfile: str | None,
+    platform: str | None,
+) -> None:
     """Make an image of IMAGE and one layer with what a root file system changes over it, and print its ID.
 
     pybuild has no containers. Where docker commit takes the files of one, this takes them from FOLDER, or from the tar
@@ -46,9 +57,9 @@ def command(image: str, tree: str, name: str | None, changes: tuple[str, ...], *
     is in IMAGE and not there is deleted; when nothing differs no layer is added.
     """
     names = full_names((name,)) if name else ()
-    wanted = parse_platform(flags["platform"]) if flags["platform"] else None
-    compression = parse_compression(flags["packed"] or "gzip")
-    entry = _entry(flags["message"], flags["author"])
+    wanted = parse_platform(platform) if platform else None
+    compression = parse_compression(packed or "gzip")
+    entry = _entry(message, author)
     opened = store()
     try:
         with opened.in_use(), _tree(opened, tree) as root_fd:
@@ -59,8 +70,8 @@ def command(image: str, tree: str, name: str | None, changes: tuple[str, ...], *
             name_image(opened, made.descriptor, names)
     finally:
         opened.close()
-    if flags["iidfile"]:
-        replace_file(Path(flags["iidfile"]), str(made.id).encode())
+    if iidfile:
+        replace_file(Path(iidfile), str(made.id).encode())
     say(str(made.id))
 
 

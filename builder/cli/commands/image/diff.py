@@ -49,7 +49,9 @@ class _Differences:
 @click.option("--exit-code", is_flag=True, help="End with 1 when something differs.")
 @platform_option
 @root_option
-def command(before: str, after: str, form: str, platform: str | None, **flags: Any) -> int | None:
+def command(
+    before: str, after: str, *, only: str | None, times: bool, form: str, exit_code: bool, platform: str | None
+) -> int | None:
     """Show what one has to change in image A to get image B: config and annotations, layers, and files.
 
     Config and layers: - what A alone has, + what B alone has, = layers that both have. Files: A added, C changed,
@@ -57,12 +59,12 @@ def command(before: str, after: str, form: str, platform: str | None, **flags: A
     extended attributes are compared. JSON has all of them for both sides.
     """
     wanted = parse_platform(platform) if platform else None
-    parts = (flags["only"],) if flags["only"] else _PARTS
+    parts = (only,) if only else _PARTS
     opened = store()
     try:
         with opened.in_use():
             images = find_image(opened, before, wanted), find_image(opened, after, wanted)
-            found = _differences(opened, images, parts, digests=form == "json", times=flags["times"])
+            found = _differences(opened, images, parts, digests=form == "json", times=times)
     finally:
         opened.close()
     if form == "json":
@@ -70,7 +72,7 @@ def command(before: str, after: str, form: str, platform: str | None, **flags: A
     else:
         for line in _lines(found, titles=len(parts) > 1):
             say(line)
-    return FAILED if flags["exit_code"] and found else None
+    return FAILED if exit_code and found else None
 
 
 def _differences(

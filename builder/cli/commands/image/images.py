@@ -42,7 +42,17 @@ _HEADERS = {
 @click.option("--tree", is_flag=True, help="Below an index, show its images by platform.")
 @format_option
 @root_option
-def command(name: str | None, filters: tuple[str, ...], template: str | None, **switches: bool) -> None:
+def command(
+    name: str | None,
+    *,
+    everything: bool,
+    digests: bool,
+    filters: tuple[str, ...],
+    no_trunc: bool,
+    quiet: bool,
+    tree: bool,
+    template: str | None,
+) -> None:
     """List the images of the store, the newest first.
 
     SIZE is what an image takes in the store: its layers as they are, compressed; of an index, all images of it that
@@ -51,18 +61,19 @@ def command(name: str | None, filters: tuple[str, ...], template: str | None, **
     Filters: before=IMAGE and since=IMAGE compare times of creation; until=TIME takes 24h, a date or seconds since
     1970; label=NAME[=VALUE], dangling=true and reference=PATTERN, of which one must fit.
     """
+    del everything
     opened = store()
     try:
         passes = image_filter(opened, filters)
         entries = [entry for entry in catalog(opened) if (name is None or named(entry, name)) and passes(entry)]
         entries.sort(key=lambda entry: created(entry) or 0.0, reverse=True)
-        rows = [row for entry in entries for row in _rows(opened, entry, **switches)]
+        rows = [row for entry in entries for row in _rows(opened, entry, whole=no_trunc, tree=tree and not quiet)]
     finally:
         opened.close()
-    if switches["quiet"] and template in {None, "", "table"}:
+    if quiet and template in {None, "", "table"}:
         _print("\n".join(dict.fromkeys(row["ID"] for row in rows)))
         return
-    columns = ["Repository", "Tag", *(["Digest"] if switches["digests"] else []), "ID", "CreatedSince", "Size"]
+    columns = ["Repository", "Tag", *(["Digest"] if digests else []), "ID", "CreatedSince", "Size"]
     _print(listing(rows, _HEADERS, columns, template))
 
 
@@ -81,12 +92,11 @@ def ago(moment: float | None) -> str:
     return "N/A" if moment is None else f"{human_duration(max(0.0, time.time() - moment))} ago"
 
 
-def _rows(opened: Store, entry: Listed, **switches: bool) -> Iterator[Row]:
-    """Yield the row of an entry, and with ``tree`` those of the images below an index."""
-    whole = switches["no_trunc"]
+def _rows(opened: Store, entry: Listed, *, whole: bool, tree: bool) -> Iterator[Row]:
+    """Yield the row of an entry, and with *tree* those of the images below an index."""
     size = disk_size(opened.blobs, entry.descriptor) if entry.image is not None else None
     yield image_row(entry, size, whole=whole)
-    if switches["tree"] and not switches["quiet"] and entry.descriptor.media_type in media.INDEXES:
+    if tree and entry.descriptor.media_type in media.INDEXES:
         for manifest in listed_manifests(opened.blobs, entry.descriptor):
             below = Listed(entry.name, manifest, image_of(opened, manifest))
             size = disk_size(opened.blobs, manifest) if below.image is not None else None

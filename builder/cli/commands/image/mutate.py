@@ -1,7 +1,6 @@
 """``pybuild mutate``: an image with another config, other annotations or more layers, without a build."""
 
 import os
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -60,7 +59,18 @@ Values:
 @click.option("-c", "--change", "changes", multiple=True, metavar="INSTRUCTION", help='Such as "SHELL [...]".')
 @platform_option
 @root_option
-def command(image: str, tags: tuple[str, ...], **flags: Any) -> None:
+def command(
+    image: str,
+    *,
+    tags: tuple[str, ...],
+    annotations: tuple[str, ...],
+    set_platform: str | None,
+    append: tuple[str, ...],
+    packed: str,
+    changes: tuple[str, ...],
+    platform: str | None,
+    **settings: Any,
+) -> None:
     """Make an image that differs from IMAGE in what the flags say, and print its ID.
 
     IMAGE stays as it is, and so do its layers: nothing is unpacked or run. All that is not asked for is kept, the time
@@ -69,17 +79,17 @@ def command(image: str, tags: tuple[str, ...], **flags: Any) -> None:
     and the result is for this platform alone; --set-platform changes what the image says of itself.
     """
     names = full_names(tags)
-    wanted = parse_platform(flags["platform"]) if flags["platform"] else None
+    wanted = parse_platform(platform) if platform else None
     opened = store()
     try:
         with opened.in_use():
             source = find_image(opened, image, wanted)
-            after = _config(source.config, flags)
+            after = _config(source.config, Settings(**settings), set_platform, changes)
             documents = Documents.read(opened.blobs, source).with_config(source.config, after)
-            if flags["annotations"]:
-                own = edited(source.manifest.annotations, flags["annotations"], "--annotation")
+            if annotations:
+                own = edited(source.manifest.annotations, annotations, "--annotation")
                 documents = documents.with_annotations(own)
-            documents = _appended(opened, documents, flags)
+            documents = _appended(opened, documents, append, packed)
             made = documents.write(opened.blobs, source)
             name_image(opened, made.descriptor, names)
     finally:
@@ -87,22 +97,21 @@ def command(image: str, tags: tuple[str, ...], **flags: Any) -> None:
     say(str(made.id))
 
 
-def _config(config: ImageConfig, flags: Mapping[str, Any]) -> ImageConfig:
-    given = {name: flags[name] for name in Settings.__dataclass_fields__}
-    config = replace(config, config=configured(config.config, Settings(**given)))
-    if flags["set_platform"]:
-        target = parse_platform(flags["set_platform"])
+def _config(config: ImageConfig, settings: Settings, set_platform: str | None, changes: tuple[str, ...]) -> ImageConfig:
+    config = replace(config, config=configured(config.config, settings))
+    if set_platform:
+        target = parse_platform(set_platform)
         config = replace(config, os=target.os, architecture=target.architecture, variant=target.variant)
-    if flags["changes"]:
+    if changes:
         from pybuild.builder.cli.flags.changes import changed
 
-        config = changed(config, flags["changes"])
+        config = changed(config, changes)
     return config
 
 
-def _appended(opened: Store, documents: Documents, flags: Mapping[str, Any]) -> Documents:
-    compression = parse_compression(flags["packed"])
-    for source in flags["append"]:
+def _appended(opened: Store, documents: Documents, append: tuple[str, ...], packed: str) -> Documents:
+    compression = parse_compression(packed)
+    for source in append:
         with _archive(source) as stream:
             layer = store_archive(opened.blobs, stream, compression, "a layer")
         documents = _with_layer(documents, layer, source)

@@ -24,6 +24,7 @@ from pybuild.builder.store.room import writing
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Spec, Tmpfs
+from pybuild.runtime.values import frozen
 
 OUR_FAULT = 125
 _EPILOG = """\b
@@ -37,6 +38,30 @@ Differences from docker run:
   - Exit codes are Docker's: 125 pybuild failed, 126 the command cannot be
     executed, 127 it is not there, else its own.
 """
+
+
+@frozen
+class RunFlags:
+    """What the command line says. An *entrypoint* that is empty means something: no entrypoint at all."""
+
+    image: str
+    words: tuple[str, ...]
+    variables: tuple[str, ...]
+    env_files: tuple[Path, ...]
+    workdir: str | None
+    user: str | None
+    entrypoint: str | None
+    network: str | None
+    volumes: tuple[str, ...]
+    tmpfs: tuple[str, ...]
+    add_hosts: tuple[str, ...]
+    hostname: str | None
+    platform: str | None
+    init: bool
+    stop_timeout: int
+    interactive: bool
+    tty: bool
+    rm: bool
 
 
 @click.command(
@@ -85,54 +110,53 @@ Differences from docker run:
 @root_option
 def command(**flags: Any) -> int:
     """Run COMMAND, or what the image says, in a sandbox on top of IMAGE."""
-    # An empty --entrypoint means something of its own.
-    flags = {**without_empty(flags), "entrypoint": flags["entrypoint"]}
+    given = RunFlags(**{**without_empty(flags), "entrypoint": flags["entrypoint"]})
     try:
-        return _run(flags)
+        return _run(given)
     except (BuildError, OciError, RuntimeHostError, OSError) as error:
         raise Told(Failure(describe(error).text, OUR_FAULT)) from error
 
 
-def _run(flags: Mapping[str, Any]) -> int:
+def _run(flags: RunFlags) -> int:
     from pybuild.runtime.sandbox.launcher import run
     from pybuild.runtime.sandbox.relay import SignalRelay
 
-    if flags["interactive"] and flags["tty"] and not os.isatty(0):
+    if flags.interactive and flags.tty and not os.isatty(0):
         raise RequestError("the input device is not a terminal", hint="leave out -t")
     opened = store()
     try:
         with opened.in_use():
-            platform = wanted_platform(flags["platform"]) if flags["platform"] else None
-            image = find_image(opened, flags["image"], platform)
-            with in_image.rootfs_of(image, opened) as root, SignalRelay(flags["stop_timeout"]) as signals:
+            platform = wanted_platform(flags.platform) if flags.platform else None
+            image = find_image(opened, flags.image, platform)
+            with in_image.rootfs_of(image, opened) as root, SignalRelay(flags.stop_timeout) as signals:
                 return run(spec(image, root, flags, os.environ), output=_pass_on, signals=signals).shell_code
     finally:
         opened.close()
 
 
-def spec(image: Image, root: Root, flags: Mapping[str, Any], env: Mapping[str, str]) -> Spec:
+def spec(image: Image, root: Root, flags: RunFlags, env: Mapping[str, str]) -> Spec:
     """Return what the sandbox has to do. Raises RequestError."""
     command = in_image.Command(
-        words=flags["words"],
-        entrypoint=flags["entrypoint"],
+        words=flags.words,
+        entrypoint=flags.entrypoint,
         env=_environment(image, flags, env),
-        workdir=flags["workdir"] or "",
-        user=flags["user"],
-        mounts=(*map(_volume, flags["volumes"]), *(Tmpfs(target=mount_target(item)) for item in flags["tmpfs"])),
-        network=Network(flags["network"] or "host"),
-        hostname=flags["hostname"] or "pybuild",
-        hosts=hosts(flags["add_hosts"]),
-        init=flags["init"],
-        interactive=flags["interactive"],
-        terminal=flags["tty"],
+        workdir=flags.workdir or "",
+        user=flags.user,
+        mounts=(*map(_volume, flags.volumes), *(Tmpfs(target=mount_target(item)) for item in flags.tmpfs)),
+        network=Network(flags.network or "host"),
+        hostname=flags.hostname or "pybuild",
+        hosts=hosts(flags.add_hosts),
+        init=flags.init,
+        interactive=flags.interactive,
+        terminal=flags.tty,
     )
     return in_image.spec_of(command, image.config.config, root)
 
 
-def _environment(image: Image, flags: Mapping[str, Any], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    chosen = {"TERM": env.get("TERM", "xterm")} if flags["tty"] else {}
-    given = [line for path in flags["env_files"] for line in _lines(path)]
-    chosen |= variables((*image.config.config.env, *given, *flags["variables"]), env, "environment variable")
+def _environment(image: Image, flags: RunFlags, env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    chosen = {"TERM": env.get("TERM", "xterm")} if flags.tty else {}
+    given = [line for path in flags.env_files for line in _lines(path)]
+    chosen |= variables((*image.config.config.env, *given, *flags.variables), env, "environment variable")
     return tuple(chosen.items())
 
 

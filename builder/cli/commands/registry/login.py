@@ -2,9 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -35,22 +33,31 @@ Configure a credential helper (credsStore) to remove this warning.
 @auth_file_option
 @tls_options
 def command(
-    server: str | None, username: str | None, password: str | None, *, password_stdin: bool, **flags: Any
+    server: str | None,
+    *,
+    username: str | None,
+    password: str | None,
+    password_stdin: bool,
+    get_login: bool,
+    authfile: Path | None,
+    tls_verify: bool,
+    cert_dir: Path | None,
 ) -> None:
     """Log in to SERVER (Docker Hub when none is named) and keep the credentials for pull, push and build.
 
     They are kept where Docker keeps them: by a credential helper if config.json names one, else in the file.
     """
     registry = registry_of(server)
-    files = credential_files(flags["authfile"])
-    if flags["get_login"]:
+    files = credential_files(authfile)
+    if get_login:
         say(_who(files, registry))
         return
     if password is not None:
         click.echo("WARNING! Using --password via the CLI is insecure. Use --password-stdin.", err=True)
     credentials = _given(username, password, stdin=password_stdin)
     credentials = credentials or (None if username else _known(files, registry)) or _asked(username)
-    with open_registry(registry, _access(credentials, flags)) as opened:
+    access = Access(credentials=credentials, verify=tls_verify, certificates=cert_dir, tell=note)
+    with open_registry(registry, access) as opened:
         try:
             opened.log_in()
         except RegistryDenied as error:
@@ -75,10 +82,6 @@ def registry_of(server: str | None) -> str:
 def credential_files(chosen: Path | None) -> CredentialFiles:
     """Return the files of the user who runs this, or the one that the command line names."""
     return CredentialFiles(env=os.environ, home=Path.home(), chosen=chosen)
-
-
-def _access(credentials: Credentials, flags: Mapping[str, Any]) -> Access:
-    return Access(credentials=credentials, verify=flags["tls_verify"], certificates=flags["cert_dir"], tell=note)
 
 
 def _who(files: CredentialFiles, registry: str) -> str:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -38,7 +37,16 @@ from pybuild.grammar.reference import DEFAULT_TAG, InvalidReference, Reference, 
 @access_options
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the full name.")
 @root_option
-def command(name: str, platform: str | None, digestfile: Path | None, *, all_tags: bool, **flags: Any) -> None:
+def command(
+    name: str,
+    *,
+    all_tags: bool,
+    platform: str | None,
+    digestfile: Path | None,
+    form: PushForm,
+    access: Access,
+    quiet: bool,
+) -> None:
     """Upload the image NAME to the registry that its name begins with (Docker Hub when it begins with none).
 
     What the registry has already is not uploaded again. The tag appears when everything that it needs is there. An
@@ -54,11 +62,11 @@ def command(name: str, platform: str | None, digestfile: Path | None, *, all_tag
     opened = store()
     try:
         with opened.in_use():
-            if not all_tags and not tagged and not flags["quiet"]:
+            if not all_tags and not tagged and not quiet:
                 say(f"Using default tag: {DEFAULT_TAG}")
             wanted = parse_platform(platform) if platform else None
             for item in _tags(opened, reference) if all_tags else [reference]:
-                digest = _push(opened, item, wanted, **flags)
+                digest = _push(opened, item, wanted, form=form, access=access, quiet=quiet)
     finally:
         opened.close()
     if digestfile is not None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pybuild.builder.cli.commands.image.run import spec
+from pybuild.builder.cli.commands.image.run import RunFlags, spec
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import ContainerConfig
 from pybuild.runtime.rootfs.roots import DirectoryRoot
@@ -21,6 +21,10 @@ CONFIG = ContainerConfig(
     env=("PATH=/bin", "A=image"), entrypoint=("/entry",), cmd=("default",), working_dir="/srv", user="alice"
 )
 NOTHING: dict[str, Any] = {
+    "image": "box",
+    "platform": None,
+    "stop_timeout": 10,
+    "rm": False,
     "words": (),
     "variables": (),
     "env_files": (),
@@ -40,7 +44,7 @@ NOTHING: dict[str, Any] = {
 
 def asked(shop: Shop, env: dict[str, str] | None = None, container: ContainerConfig = CONFIG, **flags: object) -> Spec:
     image = tiny_image(shop.store.blobs, {"x": b""}, container=container)
-    return spec(image, ROOT, NOTHING | flags, env or {})
+    return spec(image, ROOT, RunFlags(**NOTHING | flags), env or {})
 
 
 def test_the_image_says_what_to_run(shop: Shop) -> None:
