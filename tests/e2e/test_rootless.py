@@ -143,3 +143,45 @@ def test_other_users_inside_open_their_streams_by_name(user: OrdinaryUser) -> No
     script = "echo $$ > /dev/stdout; echo 2 > /dev/stderr; cat /dev/stdin"
     done = user.run("run", "-i", "-u", "1001", "small", "sh", "-c", script)
     assert (done.stdout, done.stderr) == ("1\n", "2\n")
+
+
+EMBEDDED = """
+import asyncio, os, sys, threading
+from pathlib import Path
+import pybuild
+
+def refused():
+    try:
+        pybuild.become_root()
+    except pybuild.errors.SandboxUnavailable as error:
+        print(error)
+
+async def loop():
+    refused()
+
+go = threading.Event()
+other = threading.Thread(target=go.wait)
+other.start()
+refused()
+go.set()
+other.join()
+asyncio.run(loop())
+pybuild.become_root()
+with pybuild.Store.open() as store:
+    print(pybuild.build(pybuild.Request.of(context=Path(sys.argv[1])), store).image_id, store.root, os.geteuid())
+"""
+
+
+def test_a_program_that_embeds_builds_becomes_root_by_one_call_and_keeps_its_store(user: OrdinaryUser) -> None:
+    context = user.folder / "embedded"
+    write_context(context, {"Dockerfile": "FROM scratch\nCOPY a /a\n", "a": "a"})
+    command = user.command()
+    words = [*command[: command.index("-m")], "-c", EMBEDDED, os.fspath(user.seen(context))]
+    ended = subprocess.run(
+        words, env={**os.environ, **dict(user.variables)}, capture_output=True, text=True, check=True
+    )
+    threads, loop, built = ended.stdout.splitlines()
+    assert threads == "a process of several threads cannot enter a user namespace"
+    assert loop == "a process with a running event loop cannot enter a user namespace"
+    assert built.startswith("sha256:")
+    assert built.endswith("/mnt/home/.local/share/pybuild 0")
