@@ -22,6 +22,8 @@ REPOSITORY = Path(__file__).parents[2]
 ROOTS = ("builder", "grammar", "runtime")
 _MAKERS = ("dataclass", "frozen")
 SMALL = 40
+LARGE = 10
+"""A value of so many fields is large: each module that imports it depends on all of them."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,8 @@ def _loaded(repository: Path, store: Path, context: Path) -> list[str]:
 def figures(structure: Structure) -> dict[str, int]:
     """Each figure by its name; all are better when they are smaller."""
     values, importers = structure.values(), structure.value_importers()
-    largest = max(values, key=lambda value: (values[value], importers[value]))
+    large = [value for value, fields in values.items() if fields >= LARGE]
+    most = max(large, key=lambda value: importers[value], default=None)
     functions, files = structure.functions().values(), structure.files().values()
     return {
         "modules": sum(structure.directories().values()),
@@ -194,9 +197,9 @@ def figures(structure: Structure) -> dict[str, int]:
         "lines of the longest file": max(files),
         "files of more than 250 lines": sum(lines > 250 for lines in files),
         "lines of the longest function": max(functions),
-        "fields of the largest value": values[largest],
-        "importers of the largest value": importers[largest],
-        "importers of its module": len(structure.importers[largest[0]]),
+        "fields of the largest value": max(values.values()),
+        "importers of a large value": importers[most] if most else 0,
+        "importers of its module": len(structure.importers[most[0]]) if most else 0,
         "importers of the most imported value": max(importers.values()),
         "modules with one importer": len(structure.with_one_importer()),
         "of these, of less than 40 lines": len(structure.with_one_importer(below=SMALL)),
