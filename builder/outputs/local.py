@@ -63,9 +63,8 @@ class LocalOutput(Output):
     def write(self, descriptor: Descriptor, store: Store, epoch: int | None) -> None:
         """Write the root file systems of an image; all times are *epoch*, in seconds, when it is given."""
         check_directory(self.dest)
-        put = replace_content if self.delete else write_folder
         with open_trees(descriptor, store, split=self.split) as trees:
-            put(trees, self.dest, epoch)
+            (replace_content if self.delete else write_folder)(trees, self.dest, epoch)
 
 
 def write_folder(trees: Sequence[Tree], dest: Path, epoch: int | None = None) -> None:
