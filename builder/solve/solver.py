@@ -20,8 +20,8 @@ from pybuild.builder.plan.ops import Base, Copy, Local, Run, Scratch
 from pybuild.builder.plan.plan import Graph, Plan
 from pybuild.builder.reporter import Reporter, Steps
 from pybuild.builder.request import Caches, Execution, Files
-from pybuild.builder.solve.answers import Answers
-from pybuild.builder.solve.vertex_keys import VertexKeys
+from pybuild.builder.solve.keys import VertexKeys
+from pybuild.builder.solve.lookup import Lookup
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.freshness import FirstTimes, to_run, unsettled
 from pybuild.builder.store.room import storing
@@ -91,7 +91,7 @@ class _Solver:
         self.keys = VertexKeys(plan, self.contents, steps, execution.source_date_epoch)
         self.to_run = to_run(plan, caches)
         self.unsettled = unsettled(plan, self.to_run)
-        self.answers = Answers(plan, store, self.to_run, caches.cache_ttl)
+        self.lookup = Lookup(plan, store, self.to_run, caches.cache_ttl)
         self.first_times = FirstTimes()
         self.made: set[int] = set()
         """Vertices whose layer is there, and is the same on any root (`keys.own_key`)."""
@@ -117,14 +117,14 @@ class _Solver:
         what runs, and they are part of the image.
         """
         needed: set[int] = set()
-        waiting = [place for target in targets for place in (target, self.answers.base_of(target))]
+        waiting = [place for target in targets for place in (target, self.lookup.base_of(target))]
         while waiting:
             place = waiting.pop()
             vertex = self.plan.vertices[place]
             if place in needed or isinstance(vertex.op, Local) or self._satisfied(place):
                 continue
             needed.add(place)
-            if place not in self.unsettled and self.answers.of_layer(place, self.keys.own(place)):
+            if place not in self.unsettled and self.lookup.of_layer(place, self.keys.own(place)):
                 self.made.add(place)
             waiting.extend(self._waits_for(place))
         return needed
@@ -133,7 +133,7 @@ class _Solver:
         """Return the inputs that *place* needs: a layer that is made already needs only the root to stand on."""
         inputs = self.plan.vertices[place].inputs
         inputs = inputs[:1] if place in self.made else inputs
-        return (*inputs, *(self.answers.base_of(source) for source in inputs))
+        return (*inputs, *(self.lookup.base_of(source) for source in inputs))
 
     def _satisfied(self, place: int) -> bool:
         """Tell whether a vertex needs no work; its result is known then."""
@@ -143,8 +143,8 @@ class _Solver:
         if isinstance(op, Scratch):
             self.results[place] = Layers()
         elif isinstance(op, Base):
-            layers = self.answers.base(op)
-            if not self.answers.here(layers):
+            layers = self.lookup.base(op)
+            if not self.lookup.here(layers):
                 return False
             self.results[place] = layers
         elif place in self.unsettled or place not in self.keys.keys or not self._recorded(place):
@@ -153,7 +153,7 @@ class _Solver:
 
     def _recorded(self, place: int) -> bool:
         """Take the result of a vertex from the cache, when it is there with all blobs that this store made."""
-        layers = self.answers.of_root(place, self.keys.keys[place])
+        layers = self.lookup.of_root(place, self.keys.keys[place])
         if layers is None:
             return False
         self.results[place] = layers
@@ -249,11 +249,11 @@ class _Solver:
 
     def _unpack_base(self, place: int, source: int) -> None:
         """Unpack the base of an input of *place* as a step of its own: its time is no part of that of *place*."""
-        base = self.answers.base_of(source)
+        base = self.lookup.base_of(source)
         op = self.plan.vertices[base].op
         if not isinstance(op, Base):
             return
-        layers = self.answers.base(op)
+        layers = self.lookup.base(op)
         with self.unpacking.setdefault(base, threading.Lock()):
             if not self.store.is_unpacked(layers):
                 with self.steps.aside(f"unpacking {op.reference}", place), storing(self.store.root):
@@ -261,7 +261,7 @@ class _Solver:
 
     def _stacked(self, place: int) -> bool:
         """Put the layer that a vertex has on every root on top of this one; tell whether it was there."""
-        layers = self.answers.of_layer(place, self.keys.own(place))
+        layers = self.lookup.of_layer(place, self.keys.own(place))
         if layers is None:
             return False
         self.keys.settle(place, self.keys.known[place])
@@ -288,4 +288,4 @@ class _Solver:
 
         with self.steps.running(place), storing(self.store.root):
             pull_layers(op, self.store, self.steps.status(place), self.steps.say(place), self.cancel)
-        self.results[place] = self.answers.base(op)
+        self.results[place] = self.lookup.base(op)

@@ -10,8 +10,8 @@ from pybuild.builder.store.freshness import is_young
 from pybuild.builder.store.store import Store
 
 
-class Answers:
-    """Answers for the vertices of *plan*: those in *to_run* are run anyway, records older than *ttl* seconds too."""
+class Lookup:
+    """What the store knows of *plan*: nothing of the vertices in *to_run*, no record older than *ttl* seconds."""
 
     def __init__(self, plan: Plan, store: Store, to_run: Collection[int], ttl: float | None) -> None:
         self._plan, self._store, self._to_run, self._ttl = plan, store, to_run, ttl
