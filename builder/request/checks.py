@@ -1,6 +1,6 @@
 """What the values of a request must be. Every function raises RequestError, with the message of the command line."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields
 from functools import cache
 from pathlib import PurePosixPath
@@ -49,10 +49,6 @@ def _test(wanted: Any) -> Callable[[Any], bool]:
     if wanted is float:
         return lambda item: isinstance(item, int | float)
     return lambda item: isinstance(item, wanted)
-
-
-def _each_fits(tests: Iterable[Callable[[Any], bool]], items: tuple[Any, ...]) -> Iterator[bool]:
-    return (fits(item) for fits, item in zip(tests, items, strict=True))
 
 
 def _shown(wanted: Any) -> str:
