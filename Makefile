@@ -69,4 +69,4 @@ $(VENV)/tests: pyproject.toml tests/setup/venv.sh
 	@touch $(VENV)/runs $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build .src/*.egg-info .mypy_cache .ruff_cache .import_linter_cache
