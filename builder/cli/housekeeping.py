@@ -22,7 +22,7 @@ from pybuild.builder.errors import Cancelled, RequestError, reason
 from pybuild.builder.store.store import Store
 
 if TYPE_CHECKING:
-    from pybuild.builder.prune.eviction import Policy
+    from pybuild.builder.prune.policy import Policy
 
 _EVERY = 3600
 _GB = 10**9
@@ -121,7 +121,7 @@ def _is_recent(stamp: Path) -> bool:
 
 def default_limits(root: Path) -> "Policy":
     """Return the limits of a store at *root* that has none of its own: BuildKit's, shares of the disk that it is on."""
-    from pybuild.builder.prune.eviction import Policy
+    from pybuild.builder.prune.policy import Policy
 
     status = os.statvfs(root)
     size = status.f_blocks * status.f_frsize

@@ -5,7 +5,7 @@ import click
 from pybuild.builder.cli.flags.build import duration
 from pybuild.builder.cli.flags.group import group
 from pybuild.builder.errors import RequestError
-from pybuild.builder.prune.eviction import CACHE_MOUNT, REGULAR, Policy
+from pybuild.builder.prune.policy import CACHE_MOUNT, REGULAR, Policy
 from pybuild.grammar.golang import parse_size
 
 _KINDS = (REGULAR, CACHE_MOUNT)

@@ -7,7 +7,7 @@ import pytest
 from pybuild.builder.cli.housekeeping import limits, store_limits, tidy
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.prune.eviction import Policy
+from pybuild.builder.prune.policy import Policy
 from pybuild.builder.store.store import image_layers
 from tests.builder.cli.conftest import BASE, Shop
 

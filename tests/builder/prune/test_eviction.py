@@ -6,7 +6,8 @@ import pytest
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.prune import gc
-from pybuild.builder.prune.eviction import Policy, evict
+from pybuild.builder.prune.eviction import evict
+from pybuild.builder.prune.policy import Policy
 from pybuild.builder.store.cache_mounts import cache_mounts, mount_folder, note_use
 from pybuild.builder.store.store import Store, image_layers, open_store
 from tests.helpers.images import tiny_image

@@ -13,7 +13,8 @@ from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_size
 from pybuild.builder.prune import gc
-from pybuild.builder.prune.eviction import Policy, evict
+from pybuild.builder.prune.eviction import evict
+from pybuild.builder.prune.policy import Policy
 
 _WARNING = {
     False: "images without a name, and what neither an image nor the build cache needs",

@@ -6,7 +6,7 @@ import pytest
 
 from pybuild.builder.cli.flags.prune import policy
 from pybuild.builder.errors import RequestError
-from pybuild.builder.prune.eviction import Policy
+from pybuild.builder.prune.policy import Policy
 
 _SIZES = ("reserved_space", "max_used_space", "min_free_space", "keep_storage")
 NOTHING: dict[str, Any] = {"filters": (), **dict.fromkeys(_SIZES)}
