@@ -271,7 +271,7 @@ def test_128_layers_are_seen_as_one_tree(keeper: Snapshotter) -> None:
     parent = None
     for number in range(128):
         active = keeper.prepare(parent)
-        # As a layer is unpacked: written to its folder, without a mount.
+        # As a layer is unpacked: written to its directory, without a mount.
         if number % 16 == 0:
             (active.folder / f"f{number}").write_text(str(number))
         (active.folder / "shared").write_text(str(number))

@@ -1,9 +1,10 @@
 import json
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
-from pybuild.builder.plan import codec
+from pybuild.builder.plan import codec, ops
 from pybuild.builder.plan.ops import Base, CacheMount, Copy, Git, Http, Inline, Mkdir, Pick, Run, Scratch, Script
 from pybuild.builder.plan.plan import Plan, Vertex
 
@@ -61,3 +62,8 @@ def test_different_parts_give_different_digests(one, other):
 
 def test_text_that_looks_like_an_op_is_not_one():
     assert codec.digest(Scratch()) != codec.digest('{"$":"Scratch"}')
+
+
+def test_no_op_and_no_mount_is_stored_under_the_names_of_its_class() -> None:
+    stored = {*codec._STORED, *codec._MOUNTS.values()}
+    assert {*get_args(ops.Op), *get_args(ops.RunMount)} <= stored
