@@ -1,1 +1,1 @@
-"""Build caches that stores share: in a folder, in a registry, inside an image."""
+"""Build caches that stores share: in a directory, in a registry, inside an image."""

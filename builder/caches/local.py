@@ -21,7 +21,7 @@ from pybuild.runtime.paths.filelock import exclusive, shared
 
 _AT_ONCE = 4
 _WRITERS = ".writers"
-"""The lock of a folder: shared by those who write to it, had alone by one that removes."""
+"""The lock of a directory: shared by those who write to it, had alone by one that removes."""
 
 
 class LocalPlace:

@@ -138,7 +138,7 @@ def _copy_ignored_file(place: Place) -> Iterator[Violation]:
     node, ignore = place.node, place.ignore
     if not isinstance(node, Copy | Add) or (isinstance(node, Copy) and node.from_ is not None):
         return
-    # With exceptions in it only a walk of the context tells what is left of a folder.
+    # With exceptions in it only a walk of the context tells what is left of a directory.
     if ignore is None or ignore.has_exceptions:
         return
     verb = "Copy" if isinstance(node, Copy) else "Add"

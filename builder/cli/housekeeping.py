@@ -1,4 +1,4 @@
-"""Limits of the build cache that a store has of its own: ``config.toml`` in its folder.
+"""Limits of the build cache that a store has of its own: ``config.toml`` in its directory.
 
     [gc]
     until = "168h"

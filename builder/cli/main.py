@@ -73,7 +73,7 @@ def _understood(words: list[str], *, refuse: bool) -> list[str]:
         return ["help", first]
     if first in FAMILIES and words[1] == "help":
         return ["help", first, *words[2:]]
-    # A word alone is a slip in the name of a command more often than it is a folder.
+    # A word alone is a slip in the name of a command more often than it is a directory.
     if refuse and not first.startswith(("-", ".", "~")) and not {"/", ":"} & set(first):
         from pybuild.builder.cli.unknown import unknown_command
 
@@ -102,9 +102,9 @@ def _leading_flags(args: Sequence[str]) -> int:
 def cli(ctx: click.Context, root: str | None, *, debug: bool) -> None:
     """Build images from Dockerfiles, without a daemon.
 
-    "pybuild -t NAME FOLDER" is short for "pybuild build -t NAME FOLDER"; a FOLDER that stands first is written as a
-    path: ./FOLDER. Flags are spelled as in docker build; the images stay in pybuild's own store, which is a standard
-    OCI image layout. Docker's longer names are taken, too: "image ls", "buildx build", "system df" and so on.
+    "pybuild -t NAME CONTEXT" is short for "pybuild build -t NAME CONTEXT"; a directory that stands first is written as
+    a path: ./DIRECTORY. Flags are spelled as in docker build; the images stay in pybuild's own store, which is a
+    standard OCI image layout. Docker's longer names are taken, too: "image ls", "buildx build", "system df" and so on.
     """
     ctx.meta["builder.root"] = root
     ctx.meta["builder.debug"] = debug

@@ -42,7 +42,7 @@ class Contents:
         self._context = {key: found for key, found in self._context.items() if key[0] in places}
 
     def of_context(self, place: int, number: int) -> Digest:
-        """Return the digest of what a pick selects from a folder of the host, reading only what changed."""
+        """Return the digest of what a pick selects from a directory of the host, reading only what changed."""
         vertex = self._plan.vertices[place]
         pick = picks(vertex.op)[number]
         local = self._plan.vertices[vertex.inputs[pick.input]].op

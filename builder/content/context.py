@@ -42,7 +42,7 @@ class Sources:
             source.root.close()
 
     def context(self, name: str = MAIN) -> Source:
-        """Return the build context, or a named one. Raises RequestError when it is not a folder."""
+        """Return the build context, or a named one. Raises RequestError when it is not a directory."""
         if name not in self._contexts:
             path = self._folder(name)
             root = open_context(path)
@@ -66,7 +66,7 @@ class Sources:
 
 
 def open_context(path: Path | str) -> Root:
-    """Open the folder of a build context. Raises RequestError, also for one that is elsewhere."""
+    """Open the directory of a build context. Raises RequestError, also for one that is elsewhere."""
     if isinstance(path, str):
         raise RequestError(f"the build context is not a folder of this host: {path}")
     try:
@@ -146,12 +146,12 @@ def useless_ignore_files(files: Files) -> Iterator[str]:
         yield from _remarks(own, None if files.dockerfile else files.context)
         yield from _remarks(files.context / _FILE, files.context)
     for name, value in files.contexts:
-        # Of what is no folder there is no such path.
+        # Of what is no directory there is no such path.
         yield from (f"context {name}: {remark}" for remark in _remarks(Path(value, _FILE), Path(value)))
 
 
 def _remarks(path: Path, inside: Path | None) -> Iterator[str]:
-    """Give what is wrong with the ignore file at *path*, whose symlinks are not followed out of the folder *inside*."""
+    """Return what is wrong with the ignore file at *path*, whose symlinks are not followed out of *inside*."""
     if path.is_symlink():
         target, real = os.readlink(path), path.resolve()
         if inside is not None and not real.is_relative_to(inside.resolve()):

@@ -1,6 +1,6 @@
 """Digests of source files: read once, remembered by (path, size, mtime, ctime, inode, file system).
 
-What is remembered is one row per source folder. A file whose change time is younger than the clock's tick when it is
+What is remembered is one row per source directory. A file whose change time is younger than the clock's tick when it is
 read is not remembered: it could be written again without a trace. Small files keep their content in the item, within
 one budget for the whole build, so that a copy that follows need not read them again.
 """
@@ -169,7 +169,7 @@ class FileDigests:
             yield piece
 
     def _open(self, item: Item) -> int:
-        """Open the very file that was selected: same folder, no link followed, same inode."""
+        """Open the very file that was selected: same directory, no link followed, same inode."""
         folder, _, name = item.path.rpartition("/")
         if folder not in self._folders:
             if len(self._folders) >= 32:

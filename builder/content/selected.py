@@ -52,7 +52,7 @@ def content_digest(source: Source, groups: Iterable[Group], file_digest: FileDig
 
 def _fingerprint(source: Source, item: Item, file_digest: FileDigest) -> bytes:
     if source.owned_by_root and item.name == "":
-        # A folder of the context lends its content, never its own mode: see `execute.copy`.
+        # A directory of the context lends its content, never its own mode: see `execute.copy`.
         return b"\0folder\0"
     st = item.stat
     uid, gid = source.owner(st)

@@ -1,8 +1,8 @@
 """Selecting files from a source tree: what COPY, ADD and bind mounts read.
 
 A *source* is a tree that somebody else filled: the build context behind its ignore file, a stage, an image. Each pick
-(a path or a pattern) gives *groups*; a group is one file, or one folder with everything below it, under names relative
-to the place where it goes.
+(a path or a pattern) gives *groups*; a group is one file, or one directory with everything below it, under names
+relative to the place where it goes.
 """
 
 import os
@@ -53,7 +53,7 @@ class Source:
     owned_by_root: bool = False
     where: str = "the build context"
     id: str = ""
-    """Identity of the folder between runs, for remembered digests; "" when nothing is to be remembered."""
+    """Identity of the directory between runs, for remembered digests; "" when nothing is to be remembered."""
     mounts: dict[int, str | None] = field(default_factory=dict)
     """Identity of each file system, by device number; None for one whose change times are not true."""
 
@@ -88,7 +88,7 @@ class Source:
 def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None, *, parents: bool = False) -> list[Group]:
     """Return the groups that *pick* selects. A pattern that matches nothing selects nothing.
 
-    With *parents* a group keeps the folders above what is selected (COPY --parents).
+    With *parents* a group keeps the directories above what is selected (COPY --parents).
 
     Raises:
         BuildError: a path without wildcards is missing, or the ignore file hides it, or a pattern is malformed.
@@ -96,7 +96,7 @@ def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None, *, par
     try:
         return _with_parents(source, pick.path, exclude) if parents else _selected(source, pick.path, exclude)
     except UnsafePathError as error:
-        # A file where a folder should be, or links in a circle.
+        # A file where a directory should be, or links in a circle.
         from pybuild.builder.content.missing import not_found
 
         path = normpath("/" + pick.path)
@@ -135,7 +135,7 @@ def _leads_nowhere(source: Source, path: str) -> bool:
 
 
 def _with_parents(source: Source, path: str, exclude: IgnoreFile | None) -> list[Group]:
-    """Select below each folder before ``/./`` of *path*, else below the root; here ``**`` matches any depth."""
+    """Select below each directory before ``/./`` of *path*, else below the root; here ``**`` matches any depth."""
     above, pivot, below = path.partition("/./")
     top = normpath("/" + above).lstrip("/") if pivot else ""
     rest = normpath("/" + (below if pivot else path)).lstrip("/")
@@ -153,7 +153,7 @@ def _with_parents(source: Source, path: str, exclude: IgnoreFile | None) -> list
 
 
 def _kept_below(whole: Group, rest: str) -> Group:
-    """Return what the pattern *rest* matches below the folder *whole*, with the folders above; all for no pattern."""
+    """Return what the pattern *rest* matches below *whole*, with the directories above; all for no pattern."""
     wanted = IgnoreFile.of([rest])
     kept: dict[str, Item] = {"": whole.items[0]}
     folders: dict[str, Item] = {}
@@ -167,7 +167,7 @@ def _kept_below(whole: Group, rest: str) -> Group:
 
 
 def _above(name: str) -> Iterator[str]:
-    """Yield the names of the folders above *name*, outermost first."""
+    """Yield the names of the directories above *name*, outermost first."""
     parts = name.split("/")
     for count in range(1, len(parts)):
         yield "/".join(parts[:count])
@@ -198,15 +198,15 @@ def _group(source: Source, path: str, exclude: IgnoreFile | None) -> Group | Non
 
 
 def _shows_below(source: Source, path: str, real: str) -> bool:
-    """Tell whether a hidden folder is there nevertheless, because something in it is selected again."""
+    """Tell whether a hidden directory is there nevertheless, because something in it is selected again."""
     may_show = source.ignore is not None and source.ignore.may_descend(path)
     return may_show and next(_walk(source, real, None), None) is not None
 
 
 def _walk(source: Source, path: str, exclude: IgnoreFile | None) -> Iterator[Item]:
-    """Yield what is below the folder at *path*; each folder comes before what it holds, links are not followed.
+    """Yield what is below the directory at *path*; each directory comes before what it holds, links are not followed.
 
-    One folder is open at a time, so a tree may be as deep as a path can be long.
+    One directory is open at a time, so a tree may be as deep as a path can be long.
     """
     waiting: list[tuple[str, str, tuple[Item, ...]]] = [(path, "", ())]
     shown: set[str] = set()
@@ -217,7 +217,7 @@ def _walk(source: Source, path: str, exclude: IgnoreFile | None) -> Iterator[Ite
             is_folder = stat.S_ISDIR(item.stat.st_mode)
             hidden = _is_hidden(source, item, exclude, is_folder=is_folder)
             if not hidden:
-                # A hidden folder shows when something below it is selected again.
+                # A hidden directory shows when something below it is selected again.
                 owed = [above for above in hidden_above if above.name not in shown]
                 shown.update(above.name for above in owed)
                 yield from owed
@@ -228,7 +228,7 @@ def _walk(source: Source, path: str, exclude: IgnoreFile | None) -> Iterator[Ite
 
 
 def _entries(source: Source, path: str, name: str) -> Iterator[Item]:
-    """Yield the entries of one folder, names in byte order, without the sockets of a stage: no layer holds them."""
+    """Yield the entries of one directory, names in byte order, without the sockets of a stage: no layer holds them."""
     folder = source.root.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         entries = scan_folder(folder)
@@ -257,7 +257,7 @@ def _is_hidden(source: Source, item: Item, exclude: IgnoreFile | None, *, is_fol
 
 
 def _may_descend(source: Source, item: Item, exclude: IgnoreFile | None) -> bool:
-    """Tell whether a ``!`` pattern could take back something below a hidden folder."""
+    """Tell whether a ``!`` pattern could take back something below a hidden directory."""
     if exclude is not None and exclude.ignores(item.name) and not exclude.may_descend(item.name):
         return False
     return source.ignore is None or not source.ignore.ignores(item.path) or source.ignore.may_descend(item.path)
@@ -289,7 +289,7 @@ def _match_below(source: Source, elements: list[str]) -> Iterator[str]:
 
 
 def _match_in(source: Source, path: str, real: str, elements: list[str]) -> Iterator[str]:
-    """Yield matches of *elements* in the folder at *path*, which is at *real* without links."""
+    """Yield matches of *elements* in the directory at *path*, which is at *real* without links."""
     for entry in _entries(source, real, ""):
         if not match(elements[0], entry.name):
             continue

@@ -23,7 +23,7 @@ _OPAQUE_NAME = ".wh..wh..opq"
 
 
 class Node(NamedTuple):
-    """What is at a path: its kind, and what a layer must repeat of a folder that it only passes through."""
+    """What is at a path: its kind, and what a layer must repeat of a directory that it only passes through."""
 
     kind: str
     mode: int = 0o755
@@ -37,7 +37,7 @@ class Tree(Protocol):
     """A root file system that can be asked about one path at a time."""
 
     def lstat(self, path: str) -> Node | None:
-        """Return what is at *path*, no link followed; *path* is relative and its parents are real folders."""
+        """Return what is at *path*, no link followed; *path* is relative and its parents are real directories."""
         ...
 
 
@@ -108,7 +108,7 @@ def _node(row: tuple[Any, ...]) -> Node:
 
 
 def _parents(path: str) -> Iterator[str]:
-    """Yield the folders above *path*, the root last; nothing is above the root."""
+    """Yield the directories above *path*, the root last; nothing is above the root."""
     while path:
         path = dirname(path)
         yield path
@@ -146,7 +146,7 @@ def _rows(layer: BuiltLayer, number: int, blobs: BlobStore) -> Iterator[tuple[ob
     folders = {""}
     with blobs.open(layer.descriptor) as stream:
         for entry in entries(stream):
-            # An archive need not have entries for the folders above what it holds.
+            # An archive need not have entries for the directories above what it holds.
             for above in _parents(entry.path):
                 if above in folders:
                     break
@@ -157,7 +157,7 @@ def _rows(layer: BuiltLayer, number: int, blobs: BlobStore) -> Iterator[tuple[ob
             name = entry.path.rpartition("/")[2]
             kind = kinds.get(entry.kind, OTHER)
             if name.startswith(".wh."):
-                # Markers stand under their own names: a layer may hide a folder and bring a new one in its place.
+                # Markers stand under their own names: a layer may hide a directory and bring a new one in its place.
                 kind = _OPAQUE if name == _OPAQUE_NAME else _WHITEOUT
             names = os.fsencode(entry.path), kind, entry.mode, entry.uid, entry.gid, entry.mtime
             yield number, *names, os.fsencode(entry.linkname)

@@ -4,7 +4,7 @@
     context        the build context: the time of its commit, of its server's Last-Modified, of its newest file
     NAME           the same of a named context, or of a stage that adds one remote source to scratch and does no more
 
-A folder of the host and an image have no such time, and set none. The value is that of the build argument, else the
+A directory of the host and an image have no such time, and set none. The value is that of the build argument, else the
 default of the global ``ARG SOURCE_DATE_EPOCH=``.
 """
 

@@ -33,7 +33,7 @@ def load_definition(request: Request, remotes: Remotes) -> DockerfileText:
     from pybuild.builder.stages.stages import FromRemote
 
     main = contexts_of(request.files, request.planning).main
-    assert isinstance(main, FromRemote)  # noqa: S101 - the context is no folder
+    assert isinstance(main, FromRemote)  # noqa: S101 - the context is no directory
     source = main.source
     op = remotes.pin(source)
     name = f"[internal] load git source {source.label}" if isinstance(op, Git) else source.label

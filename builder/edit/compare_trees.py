@@ -52,9 +52,9 @@ class FileChange:
 def tree_differences(before: int, after: int, *, digests: bool, times: bool) -> Iterator[FileChange]:
     """Yield what differs between the trees behind two descriptors, parents first.
 
-    A folder in which something differs is listed as changed, as in docker diff; of a folder that is gone nothing
-    below is listed. Times of whole seconds count only with *times*, those of folders never: every builder touches
-    folders in its own order. Files that are on one side alone are read only for their *digests*.
+    A directory in which something differs is listed as changed, as in docker diff; of a directory that is gone nothing
+    below is listed. Times of whole seconds count only with *times*, those of directories never: every builder touches
+    directories in its own order. Files that are on one side alone are read only for their *digests*.
     """
     listed: set[str] = set()
     for change in tree_changes(before, after):
@@ -104,7 +104,7 @@ def _essence(node: Node, *, times: bool) -> Node:
 
 
 def _parents(path: str) -> Iterator[str]:
-    """Yield the folders above *path*, the topmost first and the root not at all."""
+    """Yield the directories above *path*, the topmost first and the root not at all."""
     names = path.split("/")[:-1]
     return ("/".join(names[:count]) for count in range(1, len(names) + 1))
 

@@ -32,8 +32,8 @@ def flattened(documents: Documents, layer: Layer) -> Documents:
 def write_tree(store: Store, image: Image, compression: Compression) -> Layer:
     """Store the tree of *image* as a layer; the same tree gives the same layer.
 
-    Names are in byte order, of several hard links the first is the file. The root folder has no time: an image need not
-    tell it, and the file system's would be that of this store.
+    Names are in byte order, of several hard links the first is the file. The root directory has no time: an image need
+    not tell it, and the file system's would be that of this store.
     """
     tree = store.snapshots.open(store.snapshot(image))
     try:

@@ -26,7 +26,7 @@ _PATIENCE = 60.0
 
 @contextmanager
 def agent_socket(agent: Path, mount: SshMount, folder: Path) -> Iterator[Path]:
-    """Serve a socket in a new folder below *folder*, with the owner and mode of *mount*, as long as the block runs.
+    """Serve a socket in a new directory below *folder*, with the owner and mode of *mount*, as long as the block runs.
 
     Raises:
         OSError: the socket cannot be made.

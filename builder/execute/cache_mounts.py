@@ -1,4 +1,4 @@
-"""Cache mounts: folders of the store that steps with the same id share. What they hold is part of no key.
+"""Cache mounts: directories of the store that steps with the same id share. What they hold is part of no key.
 
 A cache is named by its id, by what it begins with (``from`` and ``source``) and by the owner and mode that its first
 user gave it: with another beginning it is another cache, as in BuildKit. With ``--no-cache`` it begins anew, as there.
@@ -31,7 +31,7 @@ def cache_name(mount: CacheMount) -> str:
 
 
 def cache_folder(mount: CacheMount, work: Work, stack: ExitStack) -> Path:
-    """Return the folder of a cache mount; a private one is the first that is free.
+    """Return the directory of a cache mount; a private one is the first that is free.
 
     Raises:
         BuildError: what the cache begins with is not there.
@@ -74,7 +74,7 @@ def _set_aside(name: str, store: Store) -> None:
 
 
 def present_mount(name: str, store: Store) -> Path | None:
-    """Return the folder of a cache mount, filled by another store when it is not here; None when nobody has it."""
+    """Return the directory of a cache mount, filled by another store when it is not here; None when nobody has it."""
     folder, elsewhere = mount_folder(name, store), store.cache.elsewhere
     if folder.exists() or (elsewhere is not None and elsewhere.fill_mount(name, folder)):
         return folder
@@ -90,7 +90,7 @@ def origin(mount: CacheMount, layers: Layers) -> str:
 
 
 def _made(name: str, mount: CacheMount, work: Work) -> Path:
-    """Make the folder; it appears whole. The caller has the lock for it."""
+    """Make the directory; it appears whole. The caller has the lock for it."""
     folder = mount_folder(name, work.store)
     new = folder.with_name(f"new-{folder.name}")
     folders = os.open(folder.parent, _FOLDER)

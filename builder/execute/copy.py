@@ -1,8 +1,8 @@
 """COPY and ADD: the selected files as a layer, written straight from their source.
 
 The destination is resolved in the root file system with its links, as a process in the image would; a link is never
-followed out of it. What each source gives is decided by what it is (file or folder) and by the destination (a trailing
-slash, an existing folder).
+followed out of it. What each source gives is decided by what it is (file or directory) and by the destination (a
+trailing slash, an existing directory).
 """
 
 import os
@@ -147,7 +147,7 @@ class _Copier:
         return f"{found}: leave it out with --exclude={item.name}, then COPY {item.path}/ /{path}/ follows the symlink"
 
     def _open(self, item: Item, source: Source) -> int:
-        """Open the file that was selected; the folder of the last one stays open for its neighbours."""
+        """Open the file that was selected; the directory of the last one stays open for its neighbours."""
         folder, _, name = item.path.rpartition("/")
         if self._folder[1] < 0 or self._folder[0] != folder:
             self.close()

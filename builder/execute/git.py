@@ -23,7 +23,7 @@ def git(op: Git, work: Work) -> BuiltLayer:
     """Check out the commit of *op* and write its files as a layer: 0644 or 0755, owned by root, as old as the commit.
 
     Raises:
-        BuildError: it cannot be fetched, or the folder that is asked for is not there.
+        BuildError: it cannot be fetched, or the directory that is asked for is not there.
     """
     program = Program(work.job.execution, op.url, work.cancel.is_set)
     with scratch("git-", work.store.root / "tmp") as place:
@@ -34,7 +34,7 @@ def git(op: Git, work: Work) -> BuiltLayer:
 
 
 def _subdir(folder: Path, op: Git) -> Root:
-    """Open the folder of the repository that is asked for; every name on the way is a real folder (SECURITY C03)."""
+    """Open the wanted directory of the repository; every name on the way is a real directory (SECURITY C03)."""
     with Root.open_host(folder) as top:
         try:
             return Root(open_beneath(top.fd, op.subdir))
@@ -49,7 +49,7 @@ class _Writer:
     mtime: int
 
     def run(self) -> None:
-        """Write all files, folders before what they hold."""
+        """Write all files, directories before what they hold."""
         for group in select(Source(root=self.root), Pick(path="/", input=0)):
             for item in group.items[1:]:
                 check_name(item.name)

@@ -1,4 +1,4 @@
-"""What the command line shows of the host to each RUN: folders, and name servers of its own."""
+"""What the command line shows of the host to each RUN: directories, and name servers of its own."""
 
 from pathlib import PurePosixPath
 

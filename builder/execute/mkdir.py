@@ -1,4 +1,4 @@
-"""WORKDIR: a folder with its parents."""
+"""WORKDIR: a directory with its parents."""
 
 import time
 

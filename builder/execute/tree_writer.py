@@ -1,7 +1,7 @@
 """Writing entries into a layer on top of a root file system, parents and replacements handled as Docker does.
 
-A layer repeats the folders above what it changes, with the owner and mode that they have: tools that unpack a layer on
-its own (Docker's overlay2 driver) would otherwise make them anew, and ``/tmp`` would lose its mode.
+A layer repeats the directories above what it changes, with the owner and mode that they have: tools that unpack a layer
+on its own (Docker's overlay2 driver) would otherwise make them anew, and ``/tmp`` would lose its mode.
 """
 
 import stat
@@ -81,14 +81,14 @@ class TreeWriter:
         return entry._replace(nanoseconds=AS_BELOW)
 
     def _inherited(self, path: str, mode: int) -> tuple[int, int, int]:
-        """Return mode, uid and gid of a folder made at *path*: the kernel hands set-group-id and the group down."""
+        """Return mode, uid and gid of a directory made at *path*: the kernel hands set-group-id and the group down."""
         above = self._written.get(path.rpartition("/")[0]) if path else None
         if above is None or not above.mode & stat.S_ISGID:
             return mode, *(self.owner or (0, 0))
         return mode | stat.S_ISGID, *(self.owner or (0, above.gid))
 
     def parents(self, path: str) -> None:
-        """Make sure that the folder above *path* exists, in the layer too."""
+        """Make sure that the directory above *path* exists, in the layer too."""
         if path:
             above = path.rpartition("/")[0]
             node = self._written.get(above)
@@ -98,10 +98,10 @@ class TreeWriter:
                 raise BuildError(f"cannot copy to non-directory: /{above}")
 
     def put(self, entry: Entry, data: int | bytes | Parts | None = None, *, over: bool = False) -> None:
-        """Add *entry*, whose path has no links in it. A folder overrides owner and mode of the one that is there.
+        """Add *entry*, whose path has no links in it. A directory overrides owner and mode of the one that is there.
 
         Raises:
-            BuildError: a file would replace a folder, or a folder something else, and *over* does not permit it.
+            BuildError: a file would replace a directory, or a directory something else, and *over* does not permit it.
         """
         existing = self.lstat(entry.path)
         is_folder = entry.kind is EntryKind.DIRECTORY

@@ -82,7 +82,7 @@ class _Planner:
         return added[-1]
 
     def root(self, base: Input, name: str, lines: tuple[int, int]) -> str:
-        """Return the vertex that a stage starts from; a folder of the host is copied into an empty root."""
+        """Return the vertex that a stage starts from; a directory of the host is copied into an empty root."""
         source = self.input(base, name, lines)
         if not isinstance(base, FromContext):
             return source
@@ -90,7 +90,7 @@ class _Planner:
         return self.add(copied, (self.input(FromScratch()), source), name, lines)
 
     def source(self, source: Input, op: Op, number: int) -> str:
-        """Return the vertex of a source of *op*. A RUN mounts no folder of the host, but a copy of what it may see."""
+        """Return the vertex of a source of *op*. A RUN mounts a copy of what it may see of the host."""
         if not isinstance(source, FromContext) or not isinstance(op, Run):
             return self.input(source)
         context = self.input(source)

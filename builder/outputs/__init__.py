@@ -1,1 +1,1 @@
-"""Where an image goes besides the store: archives, OCI folders, its root file system."""
+"""Where an image goes besides the store: archives, OCI directories, its root file system."""

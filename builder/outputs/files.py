@@ -55,7 +55,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def check_destination(path: Path | None) -> None:
-    """Raise RequestError when *path* cannot be written for want of its folder; before long work, not after it."""
+    """Raise RequestError when *path* cannot be written for want of its directory; before long work, not after it."""
     if path is not None and not path.parent.is_dir():
         raise RequestError(f"open {path}: no such file or directory", hint=f"there is no folder {path.parent}")
     if path is not None and path.is_dir():

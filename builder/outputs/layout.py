@@ -1,4 +1,4 @@
-"""Images into an OCI image layout in a folder of the user."""
+"""Images into an OCI image layout in a directory of the user."""
 
 import stat
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The root file system of an image as a folder of the host.
+"""The root file system of an image as a directory of the host.
 
 The image is foreign: its links may point anywhere, and so may links that stand in the destination already. Everything
 is done below descriptors, no link is ever followed, each file appears whole by a rename. The files belong to the
@@ -70,8 +70,8 @@ class LocalOutput(Output):
 def write_folder(trees: Sequence[Tree], dest: Path, epoch: int | None = None) -> None:
     """Copy *trees* to *dest*. All times are *epoch*, in seconds, when it is given.
 
-    A folder that is not there yet appears as a whole. One that exists keeps what it has besides; files and links of
-    the same name are replaced. Raises RequestError when a folder stands where the image has a file.
+    A directory that is not there yet appears as a whole. One that exists keeps what it has besides; files and links of
+    the same name are replaced. Raises RequestError when a directory stands where the image has a file.
     """
     if dest.exists():
         with Root.open_host(dest) as target:
@@ -91,9 +91,9 @@ def write_folder(trees: Sequence[Tree], dest: Path, epoch: int | None = None) ->
 
 
 def replace_content(trees: Sequence[Tree], dest: Path, epoch: int | None = None) -> None:
-    """Let *dest* hold *trees* and nothing else: the output ``mode=delete``. A folder that is not there yet is made.
+    """Let *dest* hold *trees* and nothing else: the output ``mode=delete``. A directory that is not there yet is made.
 
-    What is new is complete before anything of the old is removed; the folder itself stays, it may be a mount point.
+    What is new is complete before anything of the old is removed; the directory itself stays, it may be a mount point.
     """
     if not dest.exists():
         write_folder(trees, dest, epoch)
@@ -134,7 +134,7 @@ def _names(folder: int) -> list[str]:
 
 
 class _Copy:
-    """One copy under way; *target* is the folder that nothing leaves."""
+    """One copy under way; *target* is the directory that nothing leaves."""
 
     def __init__(self, source: int, target: int, epoch: int | None) -> None:
         self._source = source
@@ -152,7 +152,7 @@ class _Copy:
                     self._copy(folder, entry, into)
             finally:
                 os.close(into)
-        # Last, and from the inside out: a folder that nobody may write to could not be filled.
+        # Last, and from the inside out: a directory that nobody may write to could not be filled.
         for path, status in reversed(self._modes):
             fd = open_folder(self._target, path)
             try:
@@ -219,7 +219,7 @@ def _make_folder(into: int, name: str) -> None:
             os.unlink(name, dir_fd=into)
             os.mkdir(name, 0o700, dir_fd=into)
         elif found.st_mode & 0o700 != 0o700 and os.geteuid() != 0:
-            # A folder that an earlier export made read-only; its mode comes back at the end.
+            # A directory that an earlier export made read-only; its mode comes back at the end.
             _unlock(into, name)
 
 

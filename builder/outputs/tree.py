@@ -1,4 +1,4 @@
-"""Going through the root file system of a snapshot, folder by folder, by descriptors only."""
+"""Going through the root file system of a snapshot, directory by directory, by descriptors only."""
 
 import os
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ class Tree(NamedTuple):
 
 
 class Folder(NamedTuple):
-    """A folder of a tree: its path ("" is the root), a descriptor that is open during its turn, and what it holds."""
+    """A directory of a tree: its path ("" is the root), a descriptor open during its turn, and what it holds."""
 
     path: str
     fd: int
@@ -30,7 +30,7 @@ class Folder(NamedTuple):
 
 
 def folders(root_fd: int) -> Iterator[Folder]:
-    """Yield every folder of the tree behind *root_fd*: parents before children, names in byte order.
+    """Yield every directory of the tree behind *root_fd*: parents before children, names in byte order.
 
     One descriptor is open at a time, however deep the tree is.
     """
@@ -49,7 +49,7 @@ def folders(root_fd: int) -> Iterator[Folder]:
 
 
 def open_folder(root_fd: int, path: str) -> int:
-    """Open the folder *path* below *root_fd*; no component may be a link."""
+    """Open the directory *path* below *root_fd*; no component may be a link."""
     return open_beneath(root_fd, path) if path else os.open(".", _FOLDER, dir_fd=root_fd)
 
 
@@ -59,5 +59,5 @@ def open_file(folder_fd: int, name: str) -> int:
 
 
 def is_folder(entry: Entry) -> bool:
-    """Tell whether *entry* is a folder, and not a link to one."""
+    """Tell whether *entry* is a directory, and not a link to one."""
     return (entry.stat.st_mode & 0o170000) == 0o040000

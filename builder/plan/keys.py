@@ -96,7 +96,7 @@ def selection_key(op: Op, pick: Pick, source: Digest) -> Digest:
 
 
 def listing_key(listing: Digest) -> Digest:
-    """Return the definition of what is selected from a folder of the host, by the digest of its listing."""
+    """Return the definition of what is selected from a directory of the host, by the digest of its listing."""
     return codec.digest("listing", MEANING[Pick], str(listing))
 
 

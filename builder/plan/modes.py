@@ -19,7 +19,7 @@ MADE = 0o755
 
 _Action = tuple[int, str, str]
 Mode = Callable[[int, bool], int]
-"""From the mode that an entry has, and whether it is a folder, to the one that it gets."""
+"""From the mode that an entry has, and whether it is a directory, to the one that it gets."""
 
 
 def parse_mode(text: str) -> Mode:

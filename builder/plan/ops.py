@@ -1,8 +1,8 @@
 """Ops: what a vertex of the graph does, as pure data.
 
 An op, its inputs and a blob store are all that is needed to carry it out, on this machine or another. Everything that
-can change the result is a field of the op (environment, folder, user, shell, mounts), so that no hidden state can make
-a cache key lie; what must not change the key (names for display, proxies) is marked with ``metadata=ASIDE``.
+can change the result is a field of the op (environment, directory, user, shell, mounts), so that no hidden state can
+make a cache key lie; what must not change the key (names for display, proxies) is marked with ``metadata=ASIDE``.
 
 Inputs are numbered: input 0 of Run, Copy and Mkdir is the root file system that they change.
 """
@@ -33,7 +33,7 @@ class Base:
 
 @frozen
 class Local:
-    """A folder of the host, filtered by its ignore file. It has no key of its own: only selected content counts."""
+    """A directory of the host, filtered by its ignore file. It has no key of its own: only selected content counts."""
 
     name: str = "context"
 
@@ -52,7 +52,7 @@ class Http:
 
 @frozen
 class Git:
-    """A commit of a git repository, checked out: a root with the files of folder *subdir*, all as old as the commit."""
+    """A commit of a git repository, checked out: a root with the files of *subdir*, all as old as the commit."""
 
     commit: str
     subdir: str = ""
@@ -89,9 +89,9 @@ class Pick:
 class Copy:
     """COPY and ADD of files: *sources* go to *destination* of input 0, as one layer.
 
-    *destination* is absolute; a trailing slash says that it is a folder. *chown* is as written, resolved with the user
-    files of the root file system; *chmod* is octal or symbolic. With *link* nothing of the root file system is looked
-    at: no link is followed, and the folders on the way are made (see `keys.own_key`).
+    *destination* is absolute; a trailing slash says that it is a directory. *chown* is as written, resolved with the
+    user files of the root file system; *chmod* is octal or symbolic. With *link* nothing of the root file system is
+    looked at: no link is followed, and the directories on the way are made (see `keys.own_key`).
     """
 
     sources: tuple[Pick | Inline, ...]
@@ -105,7 +105,7 @@ class Copy:
 
 @frozen
 class Mkdir:
-    """Make folder *path* with its parents, mode 0755, owned by *user* (WORKDIR); what exists is left alone."""
+    """Make directory *path* with its parents, mode 0755, owned by *user* (WORKDIR); what exists is left alone."""
 
     path: str
     user: str = ""

@@ -46,7 +46,7 @@ class Plan:
     """Why nothing is built although the plan stands: warnings that the Dockerfile calls errors."""
 
     def is_mounted_context(self, place: int) -> bool:
-        """Tell whether a vertex is the copy of a folder of the host that a RUN mounts, and no step of a stage."""
+        """Tell whether a vertex is the copy of a directory of the host that a RUN mounts, and no step of a stage."""
         vertex = self.vertices[place]
         is_copy = isinstance(vertex.op, Copy) and not vertex.name
         return is_copy and any(isinstance(self.vertices[source].op, Local) for source in vertex.inputs)

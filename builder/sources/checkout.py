@@ -1,6 +1,6 @@
-"""A commit of a repository with its submodules as files in a folder.
+"""A commit of a repository with its submodules as files in a directory.
 
-Every repository is checked out in a folder of its own, and what a submodule holds is moved to its place when git has
+Every repository is checked out in a directory of its own, and what a submodule holds is moved to its place when git has
 done its work: git never writes into a tree that another repository has prepared.
 """
 
@@ -33,14 +33,14 @@ class _Submodule:
 
 
 class Checkout:
-    """Checks out one op below *scratch*, a folder that is empty and removed by the caller."""
+    """Checks out one op below *scratch*, a directory that is empty and removed by the caller."""
 
     def __init__(self, op: GitOp, git: Git, scratch: Path) -> None:
         self._op, self._git, self._scratch = op, git, scratch
         self._count = 0
 
     def run(self) -> tuple[Path, int]:
-        """Return the folder of the checkout and the time of the commit. Raises BuildError."""
+        """Return the directory of the checkout and the time of the commit. Raises BuildError."""
         op = self._op
         folder = self._repository(op.url, op.commit, op.tag or op.ref, tag=op.tag)
         seconds = self._git.run("show", "-s", "--format=%ct", check_commit(op.commit), folder=folder)
@@ -51,7 +51,7 @@ class Checkout:
         return folder, max(0, int(seconds.split()[-1]))
 
     def _repository(self, url: str, commit: str, ref: str, *, tag: str = "") -> Path:
-        """Fetch *commit* into a new folder and check it out."""
+        """Fetch *commit* into a new directory and check it out."""
         folder = self._scratch / f"tree-{self._count}"
         self._count += 1
         form = "sha256" if len(check_commit(commit)) == 64 else "sha1"
@@ -103,7 +103,7 @@ class Checkout:
             _place(inner, folder, module.path)
 
     def _listed(self, folder: Path, url: str, commit: str) -> list[_Submodule]:
-        """Return the submodules that are needed for the folder that is wanted, by path."""
+        """Return the submodules that are needed for the directory that is wanted, by path."""
         links = {}
         for line in self._git.run("ls-tree", "-r", "-z", "--full-tree", commit, folder=folder).split(b"\0"):
             match = _GITLINK.match(line)
@@ -168,7 +168,7 @@ def _is_private(url: str) -> bool:
 
 
 def _place(inner: Path, folder: Path, path: str) -> None:
-    """Move the checkout of a submodule into the empty folder that git made at *path*; no link is followed."""
+    """Move the checkout of a submodule into the empty directory that git made at *path*; no link is followed."""
     with Root.open_host(folder) as root:
         try:
             parent = open_beneath(root.fd, dirname(path))

@@ -1,6 +1,6 @@
 """Private keys in files as agents: OpenSSH's own ssh-agent holds them for as long as a build runs.
 
-The agent lives in a private folder. It ends with the block, and also when the builder is killed: a shell waits for
+The agent lives in a private directory. It ends with the block, and also when the builder is killed: a shell waits for
 the end of a pipe that only the builder holds.
 """
 

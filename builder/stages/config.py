@@ -102,7 +102,7 @@ def absolute(working_dir: str, path: str) -> str:
 
 
 def working_dir(current: str, path: str) -> str:
-    """Return the working folder that WORKDIR *path* sets: an absolute one as it is written, as Docker keeps it.
+    """Return the working directory that WORKDIR *path* sets: an absolute one as it is written, as Docker keeps it.
 
     Nothing at all leaves it as it was.
     """
@@ -112,7 +112,7 @@ def working_dir(current: str, path: str) -> str:
 
 
 def destination(working_dir: str, path: str) -> str:
-    """Return the destination of a COPY: absolute, with a trailing slash when *path* names a folder."""
+    """Return the destination of a COPY: absolute, with a trailing slash when *path* names a directory."""
     is_folder = path in {"", "."} or path.endswith(("/", "/."))
     clean = absolute(working_dir, path)
     return clean.rstrip("/") + "/" if is_folder else clean

@@ -1,6 +1,6 @@
 """Named contexts: what ``--build-context name=value`` puts in the place of stages and images.
 
-    path  or  ./path                     a folder of the host, with an ignore file of its own
+    path  or  ./path                     a directory of the host, with an ignore file of its own
     docker-image://name[:tag][@digest]   an image, as if the name stood behind FROM, ``scratch`` too
     oci-layout://path[:tag][@digest]     an image in an OCI layout of the host
     https://...git  https://...tar.gz    a git repository, an archive
@@ -76,7 +76,7 @@ def context_name(given: str) -> str:
 
 
 def is_folder(value: str) -> bool:
-    """Tell whether the value of a named context means a folder of the host."""
+    """Tell whether the value of a named context means a directory of the host."""
     return not value.startswith((_IMAGE, _LAYOUT)) and _source(value) is None
 
 

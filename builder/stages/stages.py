@@ -40,7 +40,7 @@ class FromImage:
 
 @dataclass(frozen=True, slots=True)
 class FromContext:
-    """A folder of the host: the build context, or a named one."""
+    """A directory of the host: the build context, or a named one."""
 
     name: str = "context"
 

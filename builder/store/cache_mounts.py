@@ -1,4 +1,4 @@
-"""The cache mounts of a store: folders below ``cache-mounts/``, each with a file beside it that has its name.
+"""The cache mounts of a store: directories below ``cache-mounts/``, each with a file beside it that has its name.
 
 <hash of the name>/         what the cache mount holds
 <hash of the name>.name     its name; the time of this file is that of the last use

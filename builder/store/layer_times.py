@@ -23,7 +23,7 @@ _TYPE = "I"
 
 
 class LayerTimes:
-    """The folder *folder*; *scratch* is on the same file system, and swept by others."""
+    """The directory *folder*; *scratch* is on the same file system, and swept by others."""
 
     def __init__(self, folder: Path, scratch: Path) -> None:
         self._folder, self._scratch = folder, scratch

@@ -36,7 +36,7 @@ def _silent() -> None:
 
 
 class Locks:
-    """Shared and exclusive locks in one folder."""
+    """Shared and exclusive locks in one directory."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,1 +1,1 @@
-"""Images from one place to another, as they are: store, registry, OCI folder, archives. `copy` is the way in."""
+"""Images from one place to another, as they are: store, registry, OCI directory, archives. `copy` is the way in."""

@@ -18,7 +18,7 @@ from pybuild.grammar.reference import InvalidReference, parse_reference
 
 
 def copying_folder(store: Store) -> Path:
-    """Return the folder of the store for what passes through; collecting garbage empties it."""
+    """Return the directory of the store for what passes through; collecting garbage empties it."""
     folder = store.root / "copying"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder

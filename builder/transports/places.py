@@ -2,7 +2,7 @@
 
     docker://REFERENCE   oci:FOLDER[:NAME]   oci-archive:FILE[:NAME]   docker-archive:FILE[:REFERENCE]   NAME
 
-A folder or file ends at the first colon. Anything without a transport is a name in the store.
+A directory or file ends at the first colon. Anything without a transport is a name in the store.
 """
 
 from dataclasses import dataclass

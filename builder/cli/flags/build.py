@@ -54,7 +54,7 @@ def dockerfile(given: str | None) -> Path | None:
 
 
 def context(given: str) -> Path | str:
-    """Return the folder that is the build context, or the address that it has elsewhere."""
+    """Return the directory that is the build context, or the address that it has elsewhere."""
     from pybuild.builder.errors import ResolveError
     from pybuild.builder.sources.address import parse_context
 
@@ -67,7 +67,7 @@ def context(given: str) -> Path | str:
 
 
 def contexts(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Return (name, value) of named contexts, folders as absolute paths; the last one of a name counts."""
+    """Return (name, value) of named contexts, directories as absolute paths; the last one of a name counts."""
     found: dict[str, str] = {}
     for item in given:
         from pybuild.builder.stages.contexts import context_name, is_folder

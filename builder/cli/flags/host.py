@@ -1,4 +1,4 @@
-"""Flags about what of the host steps see: folders of it, and name servers. Raises RequestError."""
+"""Flags about what of the host steps see: directories of it, and name servers. Raises RequestError."""
 
 from pathlib import Path, PurePosixPath
 

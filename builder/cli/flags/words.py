@@ -1,4 +1,4 @@
-"""Types of words on the command line that a shell can complete: images, stages, folders and Dockerfiles."""
+"""Types of words on the command line that a shell can complete: images, stages, directories and Dockerfiles."""
 
 import re
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ class _Place(_Text):
         self._kind = kind
 
     def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Let the shell look for files, or for folders."""
+        """Let the shell look for files, or for directories."""
         return [CompletionItem(incomplete, type=self._kind)]
 
 

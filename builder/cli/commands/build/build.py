@@ -41,18 +41,18 @@ Differences from docker build:
   - With several targets --iidfile has a line for each, --metadata-file a key; -o
     type=oci and docker write one archive with all images, local and tar take one.
   - With several platforms the index of their images is kept and written; --iidfile
-    and -q give its digest; -o type=local and tar have a folder for each platform,
+    and -q give its digest; -o type=local and tar have a directory for each platform,
     like linux_arm64, unless platform-split=false; -o type=docker takes one platform.
   - The options of -o are Docker's, with oci-mediatypes, compression, force-compression,
     annotation.KEY and source-date-epoch. What the first one that is an image asks
     for, the image in the store has, too. With SOURCE_DATE_EPOCH no file of a new
     layer is younger: rewrite-timestamp is always on, and leaves base layers alone.
   - -o type=local leaves out set-user-id bits, device nodes and pipes, and never
-    removes a folder of yours to put a file in its place.
+    removes a directory of yours to put a file in its place.
   - Exit codes: 1 a step failed, 2 usage or Dockerfile, 3 the host cannot, 4 a
     registry did not give a base, 5 a registry did not take the image.
 
-CONTEXT is a folder, the URL of a git repository, of an archive or of a
+CONTEXT is a directory, the URL of a git repository, of an archive or of a
 Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 """
 

@@ -1,6 +1,6 @@
 """Definitions that are no files of the user's yet: ``-`` as build context or Dockerfile, and a Dockerfile of the web.
 
-What comes becomes a folder for this build.
+What comes becomes a directory for this build.
 """
 
 import os
@@ -33,7 +33,7 @@ class Elsewhere:
 
 @contextmanager
 def prepared(request: Request, elsewhere: Elsewhere | None = None) -> Iterator[Request]:
-    """Give *request* with folders and files in place of ``-``, and with what is *elsewhere*.
+    """Give *request* with directories and files in place of ``-``, and with what is *elsewhere*.
 
     What was made for it is gone afterwards.
     """

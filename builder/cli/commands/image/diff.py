@@ -55,7 +55,7 @@ def command(
     """Show what one has to change in image A to get image B: config and annotations, layers, and files.
 
     Config and layers: - what A alone has, + what B alone has, = layers that both have. Files: A added, C changed,
-    D deleted; a folder counts as changed when something in it is. Type, mode, owner, size, content, links and
+    D deleted; a directory counts as changed when something in it is. Type, mode, owner, size, content, links and
     extended attributes are compared. JSON has all of them for both sides.
     """
     wanted = parse_platform(platform) if platform else None

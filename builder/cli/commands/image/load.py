@@ -20,7 +20,7 @@ from pybuild.builder.transports.load import load_images
 @click.option("-q", "--quiet", is_flag=True, help="The same: only the names are printed.")
 @root_option
 def command(source: Path | None, platform: str | None, **_quiet: bool) -> None:
-    """Load images from an archive of docker save, podman save or an OCI layout, plain or compressed, or from a folder.
+    """Load images from an archive of docker save, podman save or an OCI layout, plain or compressed, or a directory.
 
     The names in the archive are given to its images. Everything is verified before anything is named.
     """

@@ -50,7 +50,7 @@ def command(
     \b
     Both are one of
       docker://REGISTRY/NAME[:TAG]          an image of a registry
-      oci:FOLDER[:NAME]                     an OCI layout in a folder, which may hold others
+      oci:FOLDER[:NAME]                     an OCI layout in a directory, which may hold others
       oci-archive:FILE[:NAME]               an OCI layout in an archive
       docker-archive:FILE[:NAME[:TAG]]      an archive that docker load reads
       NAME[:TAG]                            an image of the store
@@ -59,7 +59,7 @@ def command(
     platform is taken out of an index, as skopeo does. Two things change digests: layers of a docker-archive that
     are not compressed are compressed, and an image that comes without a manifest gets one. Image IDs never change.
 
-    A target appears, or names the image, when it has all of it. A file is replaced, a folder added to. Between two
+    A target appears, or names the image, when it has all of it. A file is replaced, a directory added to. Between two
     registries nothing is kept in the store; within one registry layers are mounted. What was cut off goes on when the
     same copy is asked for again.
     """  # noqa: D301 - click's mark for a paragraph that keeps its lines
