@@ -19,6 +19,7 @@ from tests.mutants.tree import Copy, EditDoesNotApply
 # What a test says that has looked at something and found it otherwise.
 _FOUND_OUT = re.compile(r"AssertionError|assert |Failed: DID NOT RAISE|Failed: Timeout")
 _ERROR = re.compile(r"^E +(.*)", re.MULTILINE)
+_CUT_SHORT = "full report in element text"
 _BACKSTOP = 30
 _CONFINE = Path(__file__).with_name("confine.sh")
 _OUTPUT_LINES = 15
@@ -170,7 +171,8 @@ def _cases(report: Path) -> list[Case]:
 def _message(found: ET.Element) -> str:
     """What an exception says. In place of a long text the report has the source around it, with E before the text."""
     message = found.get("message") or ""
-    error = _ERROR.search(message)
+    # A long one ends within the source: then the text behind it has the line that counts.
+    error = _ERROR.search(message) or (_ERROR.search(found.text or "") if _CUT_SHORT in message else None)
     return error[1] if error else message
 
 
