@@ -97,6 +97,9 @@ def never_passing(copy: Copy, mutants: Sequence[Mutant], jobs: int) -> dict[str,
     limit = max(mutant.limit for mutant in mutants)
     parallel = (f"--numprocesses={jobs}", "--dist=loadgroup") if jobs > 1 else ()
     ran = pytest(copy, tests, f"--timeout={limit}", *parallel, limit=limit * len(tests))
+    if parallel and not ran.cases:
+        # What keeps all from running, such as a test that is not there, is said by one process only.
+        ran = pytest(copy, tests, f"--timeout={limit}", limit=limit * len(tests))
     return {test: why for test in tests if (why := _complaint(test, ran)) is not None}
 
 

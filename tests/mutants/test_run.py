@@ -78,6 +78,21 @@ def test_a_test_that_fails_without_the_edit_is_told(copy: Copy) -> None:
     assert "assert" in never_passing(copy, [mutant()], 1)["test_safe.py::test_it"]
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_test_that_is_not_there_is_named(copy: Copy, jobs: int) -> None:
+    (copy.root / "tests/test_safe.py").write_text(TEST.replace("test_it", "test_that"))
+    assert "test_safe.py::test_it" in never_passing(copy, [mutant()], jobs)["test_safe.py::test_it"]
+
+
+def test_a_copy_lacks_what_is_made_at_the_top_only(tmp_path: Path) -> None:
+    for name in ("build", "package/build", "package/__pycache__", ".venv"):
+        (tmp_path / "source" / name).mkdir(parents=True)
+        (tmp_path / "source" / name / "file").touch()
+    (tmp_path / "copy").mkdir()
+    root = Copy(tmp_path / "copy", tmp_path / "source").root
+    assert sorted(str(path.relative_to(root)) for path in root.rglob("file")) == ["package/build/file"]
+
+
 def test_what_a_mutant_lets_through_cannot_reach_the_disk_of_the_host(copy: Copy) -> None:
     need_root()
     canary = Path(__file__).parents[2] / ".mutant-was-here"

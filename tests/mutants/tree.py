@@ -11,7 +11,8 @@ from pathlib import Path
 from tests.mutants.mutant import Edit, Mutant
 
 SOURCE = Path(__file__).parents[2]
-_LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".hypothesis", ".*_cache", "*.egg-info", "build")
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*_cache", "*.egg-info")
+_LEFT_OUT_AT_TOP = {".git", ".venv", ".hypothesis", "build", "dist"}
 # Python takes compiled code for good when size and whole second of the source are the same: each edit gets a second
 # of its own, long past, where no file of the tree is.
 _SECONDS = count(10**9)
@@ -27,7 +28,12 @@ class Copy:
     def __init__(self, folder: Path, source: Path = SOURCE) -> None:
         """Copy *source* into the empty *folder*."""
         self.root, self.scratch = folder / "tree", folder / "tmp"
-        shutil.copytree(source, self.root, symlinks=True, ignore=_LEFT_OUT)
+
+        def left_out(directory: str, names: list[str]) -> set[str]:
+            # A package may be named build, too.
+            return _LEFT_OUT(directory, names) | (_LEFT_OUT_AT_TOP if Path(directory) == source else set())
+
+        shutil.copytree(source, self.root, symlinks=True, ignore=left_out)
 
     @contextmanager
     def mutated(self, mutant: Mutant) -> Iterator[None]:
