@@ -4,7 +4,7 @@ A row that names a blob is written only after the blob is on disk, so a crash ca
 lies. Reads and writes are single statements: each is atomic, the last writer wins, and nothing here is ever the only
 copy of something that cannot be computed again. Therefore a file that is damaged, or no database of ours, is no
 failure: this process goes on with an empty database in memory, and who has the store alone next sets the file aside
-(`set_aside`). No error of SQLite leaves this module: what cannot be helped is a StoreError.
+(`set_aside`). No error of SQLite leaves this module: what cannot be helped is a StoreError, a wrong statement a bug.
 
 The file is opened when something is first asked: most commands ask nothing.
 """
@@ -44,6 +44,7 @@ class Database:
         self._path = path
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._is_made_anew = False
         self._settings: tuple[str, ...] = ()
         self._ended = False
         self.notice: Callable[[str], None] = _ignore
@@ -101,7 +102,7 @@ class Database:
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
             # A new file would want the space that is only about to be freed.
             with self._lock:
-                self._connection = in_memory()
+                self._go_on_in_memory()
 
     def close(self) -> None:
         """Close the connection; the next statement opens another one."""
@@ -134,9 +135,16 @@ class Database:
                     self._overcome(error, began)
 
     def _overcome(self, error: sqlite3.Error, began: float) -> None:
-        """Do what makes another attempt worth while. Raises StoreError when nothing does."""
+        """Do what makes another attempt worth while.
+
+        Raises:
+            StoreError: nothing does.
+            RuntimeError: the statement itself is wrong: it does not suit tables that were just made.
+        """
         exact = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         code = exact & 0xFF
+        if self._is_made_anew and code == sqlite3.SQLITE_ERROR:
+            raise RuntimeError(f"{error}, in a new database") from error
         missing = code == sqlite3.SQLITE_ERROR and str(error).startswith(_TABLE_MISSING)
         if code in _DAMAGED or exact in _DAMAGED_EXACTLY or missing:
             self._replace("is damaged")
@@ -165,7 +173,7 @@ class Database:
     def _replace(self, what: str) -> None:
         """Go on without the file, and leave word that it is to be set aside."""
         self._drop_connection()
-        self._connection = in_memory()
+        self._go_on_in_memory()
         try:
             _mark(self._path).touch(mode=0o600)
         except OSError:
@@ -173,8 +181,13 @@ class Database:
             return
         self.notice(f"{self._path} {what}: this command does without it, the next one sets it aside")
 
+    def _go_on_in_memory(self) -> None:
+        self._connection = in_memory()
+        self._is_made_anew = True
+
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
+        self._is_made_anew = False
         if connection is not None:
             try:
                 connection.close()

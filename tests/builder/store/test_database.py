@@ -137,6 +137,24 @@ def test_what_is_damaged_or_foreign_is_done_without_and_then_set_aside(tmp_path,
     assert set_aside(path) is None
 
 
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("SELECT * FROM selection", "no such table: selection"),
+        ("SELECT colour FROM selections", "no such column: colour"),
+    ],
+)
+def test_a_statement_that_is_wrong_itself_is_told_and_harms_nothing(tmp_path, statement, why):
+    database = Database(tmp_path / "db")
+    put(database, "a")
+    with pytest.raises(RuntimeError, match=f"^{why}, in a new database$"):
+        database.all(statement)
+    database.close()
+    assert set_aside(tmp_path / "db") is None
+    assert database.one("SELECT content FROM selections") == ("x",)
+    database.close()
+
+
 def test_a_store_sets_a_damaged_database_aside_only_when_nobody_else_uses_it(tmp_path):
     open_store(tmp_path / "store").close()
     path = tmp_path / "store" / "pybuild.db"
