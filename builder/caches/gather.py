@@ -47,7 +47,7 @@ def _record(key: Digest, store: Store) -> Layers | None:
     layers = store.cache.record(key)
     if layers is not None and all(store.blobs.has(layer.descriptor) for layer in layers if layer.created):
         return layers
-    return store.cache.brought(key)
+    return store.cache.imported_record(key)
 
 
 def _selections(plan: Plan, keys: Mapping[int, Digest], store: Store) -> dict[Digest, Digest]:

@@ -30,11 +30,11 @@ _AT_ONCE = 4
 def imported(caches: Caches, store: Store, reporter: Reporter) -> Iterator[None]:
     """Let the cache ask those of ``--cache-from``, in their order, as long as the block runs."""
     places = [place_of(spec) for spec in kept(caches.cache_from)]
-    store.cache.elsewhere = Imported(places, store, reporter)
+    store.cache.imported = Imported(places, store, reporter)
     try:
         yield
     finally:
-        store.cache.elsewhere = None
+        store.cache.imported = None
 
 
 class Imported:

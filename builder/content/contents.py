@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pybuild.builder.content.context import Sources
-from pybuild.builder.content.digests import FileDigests, Memory
-from pybuild.builder.content.selected import content_digest, listing_digest
+from pybuild.builder.content.file_digests import FileDigests, Memory
 from pybuild.builder.content.selection import Group, Source, select
+from pybuild.builder.content.selection_digest import content_digest, listing_digest
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.keys import excluded, listing_key, picks, selection_key

@@ -49,7 +49,7 @@ def cache_folder(mount: CacheMount, work: Work, stack: ExitStack) -> Path:
             name = f"{first} #{number}"
     waiting = partial(work.say, f"waiting for another step that makes the {name}")
     with work.store.locks.exclusive(f"make {name}", work.cancel.is_set, waiting):
-        if work.job.anew and work.first_times.is_first(name):
+        if work.job.anew and work.is_first(name):
             _set_aside(name, work.store)
             folder = _made(name, mount, work)
         else:
@@ -75,8 +75,8 @@ def _set_aside(name: str, store: Store) -> None:
 
 def present_mount(name: str, store: Store) -> Path | None:
     """Return the directory of a cache mount, filled by another store when it is not here; None when nobody has it."""
-    folder, elsewhere = mount_folder(name, store), store.cache.elsewhere
-    if folder.exists() or (elsewhere is not None and elsewhere.fill_mount(name, folder)):
+    folder, imported = mount_folder(name, store), store.cache.imported
+    if folder.exists() or (imported is not None and imported.fill_mount(name, folder)):
         return folder
     return None
 

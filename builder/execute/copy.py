@@ -12,7 +12,7 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 
 from pybuild.builder.content.contents import Selected
-from pybuild.builder.content.digests import changed, open_selected, state_of
+from pybuild.builder.content.file_digests import changed, open_selected, state_of
 from pybuild.builder.content.selection import Group, Item, Source, inline_group
 from pybuild.builder.content.trees import FOLDER, LINK, EmptyTree
 from pybuild.builder.errors import BuildError

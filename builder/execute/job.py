@@ -12,7 +12,6 @@ from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.plan.ops import Op
 from pybuild.builder.request import Execution
 from pybuild.builder.store.cache import BuiltLayer, Layers
-from pybuild.builder.store.freshness import FirstTimes
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.values import frozen
@@ -67,8 +66,8 @@ class Work:
     status: Callable[[str, int, int], None]
     """Takes the progress of a part: (id, bytes done, bytes in all)."""
     cancel: threading.Event
-    first_times: FirstTimes
-    """Of the cache mounts that began anew in this build."""
+    is_first: Callable[[str], bool]
+    """Tells whether nobody has asked for a name in this build: of cache mounts that are to begin anew."""
 
     def say(self, text: str) -> None:
         """Show a line of the builder itself with what the step prints."""

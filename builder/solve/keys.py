@@ -14,10 +14,12 @@ class VertexKeys:
     """Keys by place in the plan. *epoch* is SOURCE_DATE_EPOCH, which decides what a layer holds."""
 
     def __init__(self, plan: Plan, contents: Contents, steps: Steps, epoch: int | None) -> None:
-        self._plan, self._contents, self._steps, self._epoch = plan, contents, steps, epoch
+        self._plan, self._found, self._steps, self._epoch = plan, contents, steps, epoch
         self.keys: dict[int, Digest] = {}
-        self.known: dict[int, tuple[Digest, ...]] = {}
-        """What vertices select, as far as it was known before anything ran, or turned out when they were solved."""
+        self.contents: dict[int, tuple[Digest, ...]] = {}
+        """Digests of what vertices select, as far as they were known before anything ran, or turned out since."""
+        self.settled: set[int] = set()
+        """Vertices whose key is made of what their inputs turned out to hold."""
 
     def compute(self) -> None:
         """Compute the keys that follow from the plan, the context and what the cache knows of earlier builds."""
@@ -28,25 +30,30 @@ class VertexKeys:
             contents = self._known_contents(place)
             if contents is None:
                 continue
-            self.known[place] = contents
+            self.contents[place] = contents
             if rooted:
-                self.settle(place, contents)
+                self._give(place)
 
     def settle(self, place: int, contents: tuple[Digest, ...]) -> None:
-        """Give a vertex its key, now that it is known what it selects; the key of its root file system is known."""
-        self.known[place] = contents
+        """Give a vertex its key, now that its inputs are solved: what they hold counts, not what was remembered."""
+        self.contents[place] = contents
+        self.settled.add(place)
+        self._give(place)
+
+    def _give(self, place: int) -> None:
+        """Compute the key of a vertex from what it selects; the key of its root file system is known."""
         inputs = self._plan.vertices[place].inputs
         root = self.keys[inputs[0]] if inputs else None
-        self.keys[place] = key(self._plan.vertices[place].op, root, contents, self._epoch)
+        self.keys[place] = key(self._plan.vertices[place].op, root, self.contents[place], self._epoch)
 
     def own(self, place: int) -> Digest | None:
         """Return the key of the layer of a vertex on any root; None when it has none, or it is not known yet."""
-        contents = self.known.get(place)
+        contents = self.contents.get(place)
         return None if contents is None else own_key(self._plan.vertices[place].op, contents, self._epoch)
 
     def all_own(self) -> dict[int, Digest]:
         """Return the own key of each vertex that has one."""
-        found = {place: self.own(place) for place in self.known}
+        found = {place: self.own(place) for place in self.contents}
         return {place: own for place, own in found.items() if own is not None}
 
     def _known_contents(self, place: int) -> tuple[Digest, ...] | None:
@@ -58,7 +65,7 @@ class VertexKeys:
             if isinstance(self._plan.vertices[source].op, Local):
                 content = self._context_content(place, number, source)
             else:
-                content = self._contents.remembered(place, number, self.keys.get(source))
+                content = self._found.remembered(place, number, self.keys.get(source))
             if content is None:
                 return None
             found.append(content)
@@ -68,6 +75,6 @@ class VertexKeys:
         """Return what a vertex selects from the context; a path that is missing there is the fault of the vertex."""
         with self._steps.running(source):
             try:
-                return self._contents.of_context(place, number)
+                return self._found.of_context(place, number)
             except (BuildError, RuntimeHostError, OSError) as error:
                 raise self._steps.failed(place, error) from error

@@ -1,21 +1,113 @@
-"""What the store has of a plan already: layers of bases, and records that may count."""
+"""Is this vertex cached? The one place that answers, before anything runs and again when its inputs are solved."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.plan.ops import Base
+from pybuild.builder.plan.ops import Base, Local, Scratch
 from pybuild.builder.plan.plan import Plan
+from pybuild.builder.solve.freshness import Freshness
+from pybuild.builder.solve.keys import VertexKeys
 from pybuild.builder.store.cache import BuiltLayer, Layers
-from pybuild.builder.store.freshness import is_young
 from pybuild.builder.store.store import Store
 
 
 class Lookup:
-    """What the store knows of *plan*: nothing of the vertices in *to_run*, no record older than *ttl* seconds."""
+    """What the store has of *plan*. May be used by several threads, each for vertices of its own."""
 
-    def __init__(self, plan: Plan, store: Store, to_run: Collection[int], ttl: float | None) -> None:
-        self._plan, self._store, self._to_run, self._ttl = plan, store, to_run, ttl
+    def __init__(self, plan: Plan, store: Store, keys: VertexKeys, freshness: Freshness) -> None:
+        self._plan, self._store, self._keys, self._freshness = plan, store, keys, freshness
         self._bases: dict[Base, Layers] = {}
+        self.answers: dict[int, Layers] = {}
+        """The layers of the vertices that are solved, whether they came from the cache or were made."""
+
+    def answer(self, place: int) -> Layers | None:
+        """Return the layers of a vertex that needs no work; None for one that is to be run, or cannot be told yet."""
+        if place not in self.answers:
+            layers = self._at_hand(place)
+            if layers is None:
+                return None
+            self.answers[place] = layers
+        return self.answers[place]
+
+    def _at_hand(self, place: int) -> Layers | None:
+        match self._plan.vertices[place].op:
+            case Local():
+                return None
+            case Scratch():
+                return Layers()
+            case Base() as op:
+                layers = self.base(op)
+                return layers if self._here(layers) else None
+            case _:
+                found = self._under_key(place)
+                return self._on_root(place) if found is None else found
+
+    def _under_key(self, place: int) -> Layers | None:
+        """Return what is recorded under the key of a vertex, with the blobs that its base has now.
+
+        The base may have been compressed anew since the record.
+        """
+        if place not in self._keys.keys or not self._admits(place):
+            return None
+        layers = self._record(place, self._keys.keys[place])
+        if layers is None:
+            return None
+        op = self._plan.vertices[self.base_of(place)].op
+        below = self.base(op) if isinstance(op, Base) else Layers()
+        return Layers((*below, *layers[len(below) :]))
+
+    def _on_root(self, place: int) -> Layers | None:
+        """Return the layer that a vertex has on any root, on top of its own, when that is solved."""
+        root = self.root(place)
+        layers = None if root is None else self.own_layer(place)
+        if root is None or layers is None:
+            return None
+        self._keys.settle(place, self._keys.contents[place])
+        return self._kept(place, Layers((*root, *layers)))
+
+    def own_layer(self, place: int) -> Layers | None:
+        """Return the layer that is recorded under the own key of a vertex: it goes on any root."""
+        own = self._keys.own(place)
+        return None if own is None or not self._admits(place) else self._record(place, own)
+
+    def _admits(self, place: int) -> bool:
+        return self._freshness.admits(place, settled=place in self._keys.settled)
+
+    def _record(self, place: int, key: Digest) -> Layers | None:
+        cache = self._store.cache
+        layers = cache.record(key)
+        if layers is None or not self._counts(layers):
+            if self._plan.is_mounted_context(place):
+                # Another store has its files with whole seconds; here they are at hand with their times.
+                return None
+            layers = cache.imported_record(key)
+            if layers is None or not self._counts(layers):
+                return None
+        cache.touch(key)
+        return layers
+
+    def _counts(self, layers: Layers) -> bool:
+        # A layer of a base comes with the base; what this store made must be there.
+        return self._here(layer for layer in layers if layer.created) and self._freshness.is_young(layers)
+
+    def _here(self, layers: Iterable[BuiltLayer]) -> bool:
+        return all(self._store.blobs.has(layer.descriptor) for layer in layers)
+
+    def keep(self, place: int, layer: BuiltLayer) -> None:
+        """Record the layer that a vertex was given, for this build and for later ones."""
+        own = self._keys.own(place)
+        if own is not None:
+            self._store.cache.put_record(own, Layers([layer]))
+        self.answers[place] = self._kept(place, Layers((*(self.root(place) or ()), layer)))
+
+    def _kept(self, place: int, layers: Layers) -> Layers:
+        self._store.cache.put_record(self._keys.keys[place], layers)
+        return layers
+
+    def root(self, place: int) -> Layers | None:
+        """Return the layers of the root file system that a vertex changes; None when they are not known yet."""
+        inputs = self._plan.vertices[place].inputs
+        return self.answers.get(inputs[0]) if inputs else Layers()
 
     def base(self, op: Base) -> Layers:
         """Return the layers of a base image, whose blobs need not be there."""
@@ -25,44 +117,8 @@ class Lookup:
             self._bases[op] = base_layers(op, self._store)
         return self._bases[op]
 
-    def here(self, layers: Iterable[BuiltLayer]) -> bool:
-        """Tell whether the blobs of *layers* are all there."""
-        return all(self._store.blobs.has(layer.descriptor) for layer in layers)
-
-    def of_root(self, place: int, key: Digest) -> Layers | None:
-        """Return what is recorded under the key of a vertex, on its base as that is now."""
-        layers = self._record(key, place)
-        return None if layers is None else self._on_this_base(place, layers)
-
-    def of_layer(self, place: int, own: Digest | None) -> Layers | None:
-        """Return the layer that is recorded under the own key of a vertex: it goes on any root."""
-        return None if own is None or place in self._to_run else self._record(own, place)
-
     def base_of(self, place: int) -> int:
         """Return the vertex that the root file system of *place* began with."""
         while self._plan.vertices[place].inputs:
             place = self._plan.vertices[place].inputs[0]
         return place
-
-    def _record(self, wanted: Digest, place: int) -> Layers | None:
-        cache = self._store.cache
-        layers = cache.record(wanted)
-        if layers is None or not self._counts(layers):
-            if self._plan.is_mounted_context(place):
-                # Another store has its files with whole seconds; here they are at hand with their times.
-                return None
-            layers = cache.brought(wanted)
-            if layers is None or not self._counts(layers):
-                return None
-        cache.touch(wanted)
-        return layers
-
-    def _counts(self, layers: Layers) -> bool:
-        # A layer of a base comes with the base; what this store made must be there.
-        return self.here(layer for layer in layers if layer.created) and is_young(layers, self._ttl)
-
-    def _on_this_base(self, place: int, layers: Layers) -> Layers:
-        """Return *layers* with the blobs that the base has now: it may have been compressed anew since the record."""
-        op = self._plan.vertices[self.base_of(place)].op
-        below = self.base(op) if isinstance(op, Base) else Layers()
-        return Layers((*below, *layers[len(below) :]))

@@ -1,7 +1,7 @@
 """Solving a plan: each vertex from the cache or by running it, independent ones at the same time.
 
 Three passes over the plan. *Keys*: compute the key of each vertex as far as that is possible without running anything.
-*Needs*: from the target down, a vertex whose key has a record is satisfied, and what only it needs is not looked at.
+*Needs*: from the target down; a vertex that is cached is done with, and what only it needs is not looked at.
 *Run*: the rest in order of their inputs; a vertex whose key was not known gets it now, and may still turn out to be in
 the cache. A key that two builds need at once is worked on by one of them; the other waits and takes the record.
 """
@@ -16,14 +16,14 @@ from pybuild.builder.content.context import Sources
 from pybuild.builder.errors import BuildError, Cancelled, StepFailed
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.plan.finished import Finished
-from pybuild.builder.plan.ops import Base, Copy, Local, Run, Scratch
+from pybuild.builder.plan.ops import Base, Copy, Local, Run
 from pybuild.builder.plan.plan import Graph, Plan
 from pybuild.builder.reporter import Reporter, Steps
 from pybuild.builder.request import Caches, Execution, Files
+from pybuild.builder.solve.freshness import FirstTimes, Freshness
 from pybuild.builder.solve.keys import VertexKeys
 from pybuild.builder.solve.lookup import Lookup
 from pybuild.builder.store.cache import BuiltLayer, Layers
-from pybuild.builder.store.freshness import FirstTimes, to_run, unsettled
 from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import RuntimeHostError
@@ -89,13 +89,11 @@ class _Solver:
         self.steps, self.cancel = steps, cancel
         self.contents = Contents(plan, store, sources)
         self.keys = VertexKeys(plan, self.contents, steps, execution.source_date_epoch)
-        self.to_run = to_run(plan, caches)
-        self.unsettled = unsettled(plan, self.to_run)
-        self.lookup = Lookup(plan, store, self.to_run, caches.cache_ttl)
+        self.freshness = Freshness(plan, caches)
+        self.lookup = Lookup(plan, store, self.keys, self.freshness)
         self.first_times = FirstTimes()
         self.made: set[int] = set()
         """Vertices whose layer is there, and is the same on any root (`keys.own_key`)."""
-        self.results: dict[int, Layers] = {}
         self.execute: Executor | None = None
         self.unpacking: dict[int, threading.Lock] = {}
         """Held, by base, while it is unpacked."""
@@ -108,7 +106,7 @@ class _Solver:
             if place not in needed and not isinstance(self.plan.vertices[place].op, Local):
                 self._report_cached(place)
         self._run(needed)
-        return tuple(self.results[target] for target in targets)
+        return tuple(self.lookup.answers[target] for target in targets)
 
     def _needs(self, targets: tuple[int, ...]) -> set[int]:
         """Return the vertices that must be run, or at least looked at again when their inputs are there.
@@ -121,10 +119,10 @@ class _Solver:
         while waiting:
             place = waiting.pop()
             vertex = self.plan.vertices[place]
-            if place in needed or isinstance(vertex.op, Local) or self._satisfied(place):
+            if place in needed or isinstance(vertex.op, Local) or self.lookup.answer(place) is not None:
                 continue
             needed.add(place)
-            if place not in self.unsettled and self.lookup.of_layer(place, self.keys.own(place)):
+            if self.lookup.own_layer(place) is not None:
                 self.made.add(place)
             waiting.extend(self._waits_for(place))
         return needed
@@ -134,30 +132,6 @@ class _Solver:
         inputs = self.plan.vertices[place].inputs
         inputs = inputs[:1] if place in self.made else inputs
         return (*inputs, *(self.lookup.base_of(source) for source in inputs))
-
-    def _satisfied(self, place: int) -> bool:
-        """Tell whether a vertex needs no work; its result is known then."""
-        if place in self.results:
-            return True
-        op = self.plan.vertices[place].op
-        if isinstance(op, Scratch):
-            self.results[place] = Layers()
-        elif isinstance(op, Base):
-            layers = self.lookup.base(op)
-            if not self.lookup.here(layers):
-                return False
-            self.results[place] = layers
-        elif place in self.unsettled or place not in self.keys.keys or not self._recorded(place):
-            return False
-        return True
-
-    def _recorded(self, place: int) -> bool:
-        """Take the result of a vertex from the cache, when it is there with all blobs that this store made."""
-        layers = self.lookup.of_root(place, self.keys.keys[place])
-        if layers is None:
-            return False
-        self.results[place] = layers
-        return True
 
     def _run(self, needed: set[int]) -> None:
         if needed:
@@ -185,33 +159,25 @@ class _Solver:
         if isinstance(vertex.op, Base):
             self._pull(place, vertex.op)
             return
-        if place in self.made and self._stacked(place):
+        if place in self.made and self._cached(place):
             return
         with ExitStack() as stack:
             selected = self._selected(place, stack)
-            # What the inputs turned out to hold counts, not what an earlier build remembered of them.
             self.keys.settle(place, tuple(item.content for item in selected))
-            own = self.keys.own(place)
-            lock = str(own or self.keys.keys[place])
+            lock = str(self.keys.own(place) or self.keys.keys[place])
             stack.enter_context(
                 self.store.locks.exclusive(lock, self.cancel.is_set, lambda: self.steps.say(place)(_WAITING))
             )
-            if place not in self.to_run and self._recorded(place):
-                self._report_cached(place)
-                return
-            if self._stacked(place):
-                return
-            layer = self._executed(place, selected)
-            if own is not None:
-                self.store.cache.put_record(own, Layers([layer]))
-            self._keep(place, Layers([layer]))
+            # Again, now that the key is made of the inputs themselves, and no other build is at the same step.
+            if not self._cached(place):
+                self.lookup.keep(place, self._executed(place, selected))
 
     def _selected(self, place: int, stack: ExitStack) -> tuple[Selected, ...]:
         vertex = self.plan.vertices[place]
         for source in vertex.inputs[1:] if isinstance(vertex.op, Copy) else ():
             self._unpack_base(place, source)
         try:
-            return self.contents.open(place, self.results, self.keys.keys, stack)
+            return self.contents.open(place, self.lookup.answers, self.keys.keys, stack)
         except (BuildError, OciError, RuntimeHostError, OSError) as error:
             if isinstance(error, StepFailed | Cancelled):
                 raise
@@ -229,10 +195,10 @@ class _Solver:
                 self.steps.output(place)(2, note.encode())
             job = Job(
                 op=vertex.op,
-                root=self._root(place),
-                inputs=tuple(self.results.get(source) for source in vertex.inputs),
+                root=self.lookup.root(place) or Layers(),
+                inputs=tuple(self.lookup.answers.get(source) for source in vertex.inputs),
                 execution=self.execution,
-                anew=place in self.to_run,
+                anew=place in self.freshness.to_run,
             )
             work = Work(
                 job=job,
@@ -241,7 +207,7 @@ class _Solver:
                 output=self.steps.output(place),
                 status=self.steps.status(place),
                 cancel=self.cancel,
-                first_times=self.first_times,
+                is_first=self.first_times.is_first,
             )
             layer = (self.execute or execute)(work)
             self.steps.made(place, layer)
@@ -259,33 +225,21 @@ class _Solver:
                 with self.steps.aside(f"unpacking {op.reference}", place), storing(self.store.root):
                     self.store.unpack(layers, self.cancel.is_set)
 
-    def _stacked(self, place: int) -> bool:
-        """Put the layer that a vertex has on every root on top of this one; tell whether it was there."""
-        layers = self.lookup.of_layer(place, self.keys.own(place))
-        if layers is None:
+    def _cached(self, place: int) -> bool:
+        """Tell whether a vertex is cached, and report it if so."""
+        if self.lookup.answer(place) is None:
             return False
-        self.keys.settle(place, self.keys.known[place])
-        self._keep(place, layers)
         self._report_cached(place)
         return True
 
     def _report_cached(self, place: int) -> None:
         """Report that a vertex came from the cache, with its layer when that is known."""
-        layers = () if isinstance(self.plan.vertices[place].op, Base) else self.results.get(place)
+        layers = () if isinstance(self.plan.vertices[place].op, Base) else self.lookup.answers.get(place)
         self.steps.cached(place, layers[-1] if layers else None)
-
-    def _root(self, place: int) -> Layers:
-        inputs = self.plan.vertices[place].inputs
-        return self.results[inputs[0]] if inputs else Layers()
-
-    def _keep(self, place: int, layers: Layers) -> None:
-        """Record *layers* on top of the root of a vertex as its result."""
-        self.results[place] = Layers((*self._root(place), *layers))
-        self.store.cache.put_record(self.keys.keys[place], self.results[place])
 
     def _pull(self, place: int, op: Base) -> None:
         from pybuild.builder.sources.bases import pull_layers
 
         with self.steps.running(place), storing(self.store.root):
             pull_layers(op, self.store, self.steps.status(place), self.steps.say(place), self.cancel)
-        self.results[place] = self.lookup.base(op)
+        self.lookup.answers[place] = self.lookup.base(op)

@@ -57,8 +57,8 @@ _SAME_USE = 60  # seconds; a build that changes nothing in the database waits fo
 _FORGOTTEN_AT_ONCE = 16
 
 
-class Elsewhere(Protocol):
-    """What other stores remember. A miss is None, and so is a failure."""
+class ImportedCaches(Protocol):
+    """Caches of other stores, consulted on a miss. A miss there is None, and so is a failure."""
 
     def record(self, key: Digest) -> Layers | None:
         """Return the layers under *key*; the blobs of those that steps have made are in this store."""
@@ -78,17 +78,17 @@ class Cache:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.elsewhere: Elsewhere | None = None
-        """Who is asked for what is not known here (`builder.caches`)."""
+        self.imported: ImportedCaches | None = None
+        """Set while a build that names some runs (`builder.caches.imported`)."""
 
     def record(self, key: Digest) -> Layers | None:
         """Return what is recorded under *key*. Whether the blobs are still there is the caller's question."""
         row = self._database.one("SELECT layers FROM records WHERE key = ?", (str(key),))
         return None if row is None else _from_row(row[0])
 
-    def brought(self, key: Digest) -> Layers | None:
-        """Return what another store has under *key*, as a record of this one from now on."""
-        layers = None if self.elsewhere is None else self.elsewhere.record(key)
+    def imported_record(self, key: Digest) -> Layers | None:
+        """Return what an imported cache has under *key*, as a record of this store from now on."""
+        layers = None if self.imported is None else self.imported.record(key)
         if layers is not None:
             self.put_record(key, layers)
         return layers
@@ -120,7 +120,7 @@ class Cache:
         row = self._database.one("SELECT content FROM selections WHERE key = ?", (str(key),))
         if row is not None:
             return Digest.parse(str(row[0]))
-        found = None if self.elsewhere is None else self.elsewhere.selection(key)
+        found = None if self.imported is None else self.imported.selection(key)
         if found is not None:
             self.put_selection(key, found)
         return found

@@ -82,22 +82,24 @@ def test_a_wait_for_the_documents_of_a_cache_is_told(
 
 def test_a_record_comes_with_its_layers_and_stays(tmp_path: Path, store: Store, layer: BuiltLayer) -> None:
     written(tmp_path, Remembered(records={KEY: (layer,)}, selections={OTHER: KEY}))
-    answer, warnings = asked(tmp_path, store, lambda opened: (opened.cache.brought(KEY), opened.cache.selection(OTHER)))
+    answer, warnings = asked(
+        tmp_path, store, lambda opened: (opened.cache.imported_record(KEY), opened.cache.selection(OTHER))
+    )
     assert (answer, warnings) == (((layer,), KEY), [])
     assert store.cache.record(KEY) == (layer,)
     assert store.blobs.has(layer.descriptor)
-    assert store.cache.elsewhere is None
+    assert store.cache.imported is None
 
 
 def test_layers_are_not_brought_before_something_needs_them(tmp_path: Path, store: Store, layer: BuiltLayer) -> None:
     written(tmp_path, Remembered(records={KEY: (layer,)}))
-    assert asked(tmp_path, store, lambda opened: opened.cache.brought(OTHER)) == (None, [])
+    assert asked(tmp_path, store, lambda opened: opened.cache.imported_record(OTHER)) == (None, [])
     assert list(store.blobs.digests()) == []
 
 
 def test_a_layer_with_another_diff_id_is_a_miss(tmp_path: Path, store: Store, layer: BuiltLayer) -> None:
     written(tmp_path, Remembered(records={KEY: (replace(layer, diff_id=str(OTHER)),)}))
-    answer, (warning,) = asked(tmp_path, store, lambda opened: [opened.cache.brought(KEY) for _ in range(2)])
+    answer, (warning,) = asked(tmp_path, store, lambda opened: [opened.cache.imported_record(KEY) for _ in range(2)])
     assert answer == [None, None], "the blob is there the second time"
     assert "does not unpack to" in warning
     assert store.cache.record(KEY) is None
@@ -105,7 +107,7 @@ def test_a_layer_with_another_diff_id_is_a_miss(tmp_path: Path, store: Store, la
 
 def test_a_layer_that_the_manifest_does_not_list_is_refused(tmp_path: Path, store: Store, layer: BuiltLayer) -> None:
     written(tmp_path, Remembered(records={KEY: (layer,)}), layers=())
-    answer, (warning,) = asked(tmp_path, store, lambda opened: opened.cache.brought(KEY))
+    answer, (warning,) = asked(tmp_path, store, lambda opened: opened.cache.imported_record(KEY))
     assert answer is None
     assert "is not in the manifest" in warning
 
@@ -113,7 +115,7 @@ def test_a_layer_that_the_manifest_does_not_list_is_refused(tmp_path: Path, stor
 def test_an_image_without_a_cache_is_a_warning(tmp_path: Path, store: Store) -> None:
     image = tiny_image(BlobStore(tmp_path / "cache"), {"f": b"content"})
     Layout(tmp_path / "cache").tag("latest", image.descriptor)
-    _, (warning,) = asked(tmp_path, store, lambda opened: opened.cache.brought(KEY))
+    _, (warning,) = asked(tmp_path, store, lambda opened: opened.cache.imported_record(KEY))
     assert "there is no cache of pybuild in it" in warning
 
 
@@ -121,7 +123,7 @@ def test_a_cache_mount_is_unpacked_where_there_is_none(tmp_path: Path, store: St
     mount = Mount(name=NAME, layer=layer, mode=0o700)
     written(tmp_path, Remembered(mounts=(mount,)))
     folder = store.root / "cache-mounts" / "x"
-    assert asked(tmp_path, store, lambda opened: opened.cache.elsewhere.fill_mount(NAME, folder)) == (True, [])
+    assert asked(tmp_path, store, lambda opened: opened.cache.imported.fill_mount(NAME, folder)) == (True, [])
     assert (folder / "f").read_bytes() == b"content"
     assert folder.stat().st_mode & 0o7777 == 0o700
 
@@ -130,7 +132,7 @@ def test_a_cache_mount_that_is_damaged_leaves_nothing(tmp_path: Path, store: Sto
     written(tmp_path, Remembered(mounts=(Mount(name=NAME, layer=layer),)))
     BlobStore(tmp_path / "cache").path(layer.descriptor.digest).write_bytes(b"x" * layer.size)
     folder = store.root / "cache-mounts" / "x"
-    answer, (warning,) = asked(tmp_path, store, lambda opened: opened.cache.elsewhere.fill_mount(NAME, folder))
+    answer, (warning,) = asked(tmp_path, store, lambda opened: opened.cache.imported.fill_mount(NAME, folder))
     assert answer is False
     assert "has the digest" in warning
     assert list((store.root / "cache-mounts").iterdir()) == []

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.content.selected import content_digest, listing_digest
 from pybuild.builder.content.selection import Source, inline_group, select
+from pybuild.builder.content.selection_digest import content_digest, listing_digest
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Inline, Pick
 from pybuild.grammar.ignorefile import IgnoreFile

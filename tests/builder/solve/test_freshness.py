@@ -7,8 +7,8 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.ops import Copy, Pick, Run, Scratch
 from pybuild.builder.plan.plan import Plan, Vertex
 from pybuild.builder.request import Caches
+from pybuild.builder.solve.freshness import FirstTimes, Freshness
 from pybuild.builder.store.cache import BuiltLayer, Layers
-from pybuild.builder.store.freshness import FirstTimes, is_young, to_run, unsettled
 
 A, B = Digest.of(b"a"), Digest.of(b"b")
 
@@ -35,13 +35,18 @@ PLAN = Plan(
     ],
 )
 def test_a_stage_runs_with_what_stands_on_it(tmp_path, names, running, open_):
-    found = to_run(PLAN, Caches(no_cache_filter=names))
-    assert found == running
-    assert unsettled(PLAN, found) == open_
+    freshness = Freshness(PLAN, Caches(no_cache_filter=names))
+    assert freshness.to_run == running
+    assert {place for place in range(5) if not freshness.admits(place, settled=True)} == running
+    assert {place for place in range(5) if not freshness.admits(place, settled=False)} == open_
 
 
 def test_without_a_cache_everything_runs(tmp_path):
-    assert to_run(PLAN, Caches(no_cache=True)) == set(range(5))
+    assert Freshness(PLAN, Caches(no_cache=True)).to_run == set(range(5))
+
+
+def is_young(layers, ttl):
+    return Freshness(PLAN, Caches(cache_ttl=ttl)).is_young(layers)
 
 
 def test_a_record_is_as_old_as_its_oldest_layer_of_a_step():

@@ -1,4 +1,4 @@
-"""Which results of earlier builds count, when the user does not want all of them to."""
+"""Which records may answer, when the user does not want all of them to."""
 
 import threading
 import time
@@ -8,6 +8,27 @@ from pybuild.builder.plan.ops import Base, Local, Scratch
 from pybuild.builder.plan.plan import Plan
 from pybuild.builder.request import Caches
 from pybuild.builder.store.cache import Layers
+
+
+class Freshness:
+    """Tells which records count for the vertices of a plan: ``--no-cache``, ``--no-cache-filter``, ``--cache-ttl``."""
+
+    def __init__(self, plan: Plan, caches: Caches) -> None:
+        self.to_run = _to_run(plan, caches)
+        """Vertices that no record may answer for: they run."""
+        self._unsettled = _unsettled(plan, self.to_run)
+        self._ttl = caches.cache_ttl
+
+    def admits(self, place: int, *, settled: bool) -> bool:
+        """Tell whether a record may answer for a vertex; *settled* says that its inputs are solved."""
+        return place not in (self.to_run if settled else self._unsettled)
+
+    def is_young(self, layers: Layers) -> bool:
+        """Tell whether every layer that a step has made was made within the time that counts."""
+        if self._ttl is None:
+            return True
+        limit = time.time() - self._ttl
+        return all(_seconds(layer.made or layer.created) >= limit for layer in layers if layer.created)
 
 
 class FirstTimes:
@@ -25,8 +46,8 @@ class FirstTimes:
             return len(self._names) > known
 
 
-def to_run(plan: Plan, caches: Caches) -> frozenset[int]:
-    """Return what no record may answer: steps of ``--no-cache`` and ``--no-cache-filter``, and what stands on them.
+def _to_run(plan: Plan, caches: Caches) -> frozenset[int]:
+    """Return the steps of ``--no-cache`` and ``--no-cache-filter``, and what stands on them.
 
     What only copies from them is not among these: when the files turn out to be the same, its record counts.
     """
@@ -41,21 +62,13 @@ def to_run(plan: Plan, caches: Caches) -> frozenset[int]:
     return frozenset(found)
 
 
-def unsettled(plan: Plan, running: frozenset[int]) -> frozenset[int]:
+def _unsettled(plan: Plan, running: frozenset[int]) -> frozenset[int]:
     """Return *running* and what depends on it: only when that has run, a record of theirs may be taken."""
     found = set(running)
     for place, vertex in enumerate(plan.vertices if running else ()):
         if not found.isdisjoint(vertex.inputs):
             found.add(place)
     return frozenset(found)
-
-
-def is_young(layers: Layers, ttl: float | None) -> bool:
-    """Tell whether every layer that a step has made was made within the last *ttl* seconds; None is no limit."""
-    if ttl is None:
-        return True
-    limit = time.time() - ttl
-    return all(_seconds(layer.made or layer.created) >= limit for layer in layers if layer.created)
 
 
 def _seconds(created: str) -> float:

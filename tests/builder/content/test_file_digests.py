@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pybuild.builder.content.digests import FileDigests, Memory
+from pybuild.builder.content.file_digests import FileDigests, Memory
 from pybuild.builder.content.selection import Source, select
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Pick

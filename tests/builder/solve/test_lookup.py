@@ -1,0 +1,127 @@
+"""The order in which the lookup asks, each source of an answer being the only one that has it."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.plan.ops import Copy, Local, Mkdir, Pick, Scratch
+from pybuild.builder.plan.plan import Plan, Vertex
+from pybuild.builder.request import Caches
+from pybuild.builder.solve.freshness import Freshness
+from pybuild.builder.solve.lookup import Lookup
+from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.store.store import open_store
+
+KEY, OWN, CONTENT = Digest.of(b"key"), Digest.of(b"own"), Digest.of(b"content")
+COPY = Copy(sources=(Pick(path="f", input=1),), destination="/", link=True)
+PLAN = Plan(
+    vertices=(
+        Vertex(op=Local()),
+        Vertex(op=Scratch()),
+        Vertex(op=Mkdir(path="/a"), inputs=(1,), name="WORKDIR"),
+        Vertex(op=COPY, inputs=(2, 0), name="COPY"),
+    )
+)
+
+
+class Keys:
+    """Keys that are what a test says."""
+
+    def __init__(self):
+        self.keys, self.contents, self.settled, self.owns = {}, {3: (CONTENT,)}, set(), {}
+
+    def own(self, place):
+        return self.owns.get(place)
+
+    def settle(self, place, contents):
+        self.settled.add(place)
+        self.keys[place] = KEY
+
+
+@pytest.fixture
+def store(tmp_path):
+    with open_store(tmp_path / "store") as opened:
+        yield opened
+
+
+def made(store, text):
+    """A layer whose blob is in the store."""
+    blob = store.blobs.put(text, "application/vnd.oci.image.layer.v1.tar")
+    return BuiltLayer(Digest.of(text), blob.digest, blob.size, blob.media_type, "2024-01-02T03:04:05Z")
+
+
+def lookup(store, keys, caches=Caches()):  # noqa: B008 - a frozen value
+    return Lookup(PLAN, store, keys, Freshness(PLAN, caches))
+
+
+def test_an_empty_rootfs_is_there_and_a_directory_of_the_host_never(store):
+    asked = lookup(store, Keys())
+    assert asked.answer(1) == Layers()
+    assert asked.answer(0) is None
+
+
+def test_a_record_answers_and_is_asked_for_once(store):
+    keys, layers = Keys(), Layers([made(store, b"a")])
+    asked = lookup(store, keys)
+    store.cache.put_record(KEY, layers)
+    assert asked.answer(2) is None  # its key is not known yet
+    keys.keys[2] = KEY
+    assert asked.answer(2) == layers
+    store.cache.forget([str(KEY)])
+    assert asked.answer(2) == layers
+    assert lookup(store, keys).answer(2) is None
+
+
+def test_a_record_whose_blobs_are_gone_is_a_miss(store):
+    keys = Keys()
+    keys.keys[2] = KEY
+    layer = made(store, b"a")
+    store.cache.put_record(KEY, Layers([layer]))
+    store.blobs.path(layer.digest).unlink()
+    assert lookup(store, keys).answer(2) is None
+
+
+def test_what_must_run_has_no_answer_until_its_inputs_are_solved_nor_then(store):
+    keys = Keys()
+    keys.keys[2] = KEY
+    store.cache.put_record(KEY, Layers([made(store, b"a")]))
+    assert lookup(store, keys, Caches(no_cache=True)).answer(2) is None
+    keys.settled.add(2)
+    assert lookup(store, keys, Caches(no_cache=True)).answer(2) is None
+
+
+def test_the_own_layer_goes_on_the_rootfs_when_that_is_solved(store):
+    keys, below, layer = Keys(), made(store, b"below"), made(store, b"layer")
+    keys.owns[3] = OWN
+    store.cache.put_record(OWN, Layers([layer]))
+    asked = lookup(store, keys)
+    assert asked.own_layer(3) == Layers([layer])
+    assert asked.answer(3) is None
+    asked.answers[2] = Layers([below])
+    assert asked.answer(3) == Layers([below, layer])
+    assert store.cache.record(KEY) == Layers([below, layer])
+
+
+def test_imported_caches_are_consulted_on_a_miss_only(store):
+    keys, here, there = Keys(), Layers([made(store, b"here")]), Layers([made(store, b"there")])
+    keys.keys[2] = KEY
+    consulted = []
+    store.cache.imported = SimpleNamespace(record=lambda key: consulted.append(key) or there)
+    store.cache.put_record(KEY, here)
+    assert lookup(store, keys).answer(2) == here
+    assert consulted == []
+    store.cache.forget([str(KEY)])
+    assert lookup(store, keys).answer(2) == there
+    assert consulted == [KEY]
+    assert store.cache.record(KEY) == there
+
+
+def test_what_was_made_is_kept_under_both_keys(store):
+    keys, below, layer = Keys(), made(store, b"below"), made(store, b"layer")
+    keys.owns[3], keys.keys[3] = OWN, KEY
+    asked = lookup(store, keys)
+    asked.answers[2] = Layers([below])
+    asked.keep(3, layer)
+    assert asked.answer(3) == store.cache.record(KEY) == Layers([below, layer])
+    assert store.cache.record(OWN) == Layers([layer])
