@@ -12,6 +12,8 @@ class OverlayRoot:
     lowers: tuple[Path, ...]
     upper: Path | None = None
     work: Path | None = None
+    lasting: bool = False
+    """What is written outlives a crash of the host, as far as programs ask for it: see `overlay_mount.Layers`."""
 
 
 @frozen

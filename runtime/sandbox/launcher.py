@@ -137,12 +137,13 @@ def _rlimits(limits: spec.Limits) -> tuple[tuple[bytes, int, int, int], ...]:
 
 def _root(root: roots.Root) -> mounts.OverlayRoot | mounts.DirectoryRoot:
     match root:
-        case roots.OverlayRoot(lowers=lowers, upper=upper, work=work):
+        case roots.OverlayRoot(lowers=lowers, upper=upper, work=work, lasting=lasting):
             return mounts.OverlayRoot(
                 lowers=tuple(os.fsencode(lower) for lower in lowers),
                 upper=os.fsencode(upper) if upper else b"",
                 userxattr=overlay_xattr_prefix().startswith("user."),
                 work=os.fsencode(work) if work else b"",
+                write_through=lasting,
             )
         case roots.DirectoryRoot(path=path, read_only=read_only):
             return mounts.DirectoryRoot(path=os.fsencode(path), read_only=read_only)

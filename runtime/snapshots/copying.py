@@ -16,13 +16,15 @@ from pybuild.runtime.paths.sparse import copy_data
 from pybuild.runtime.rootfs.roots import DirectoryRoot, Root
 from pybuild.runtime.snapshots.change import Change
 from pybuild.runtime.snapshots.changes import tree_changes
-from pybuild.runtime.snapshots.disk import SnapshotFolder
+from pybuild.runtime.snapshots.disk import SnapshotFolder, make_root_folder
 from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat
 from pybuild.runtime.stopping import check
 
 _FICLONE = 0x40049409
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+COPIED = "copied"
+"""The file beside a tree that is a whole copy, made right after the copy."""
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -45,7 +47,7 @@ class CopyingSnapshotter(SnapshotFolder):
         try:
             if source is not None:
                 copy_tree(source, active.folder)
-            (path / "copied").touch()
+            (path / COPIED).touch()
         except BaseException:
             self.discard(active)
             raise
@@ -65,26 +67,47 @@ class CopyingSnapshotter(SnapshotFolder):
 
     def changes(self, active: Active) -> Iterator[Change]:
         """See `Snapshotter.changes`."""
-        path = self._active_path(active)
-        old = self.open(active.parent)
+        yield from self.lasting_changes(self._active_path(active), active.parent)
+
+    def make_lasting(self, folder: Path, parent: str | None) -> None:
+        """See `Snapshotter.make_lasting`."""
+        source = None if parent is None else self._tree(parent)
+        make_root_folder(folder)
+        if source is not None:
+            copy_tree(source, folder / "fs")
+        (folder / COPIED).touch()
+
+    def lasting_root(self, folder: Path, parent: str | None) -> Root:
+        """See `Snapshotter.lasting_root`."""
+        if parent is not None and not (folder / COPIED).exists():
+            raise SnapshotError(f"{folder} is an overlay, and overlayfs cannot be used now")
+        return DirectoryRoot(path=folder / "fs")
+
+    def lasting_changes(self, folder: Path, parent: str | None) -> Iterator[Change]:
+        """See `Snapshotter.lasting_changes`."""
+        old = self.open(parent)
         try:
-            new = os.open(path / "fs", _FOLDER)
-            try:
-                copied_ns = (path / "copied").stat().st_ctime_ns
-                yield from tree_changes(old, new, copied_ns=copied_ns)
-            finally:
-                os.close(new)
+            yield from copied_changes(folder, old)
         finally:
             os.close(old)
 
     def _seal(self, path: Path) -> None:
-        (path / "copied").unlink(missing_ok=True)
+        (path / COPIED).unlink(missing_ok=True)
 
     def _tree(self, name: str) -> Path:
         path = self._committed(name)
         if path is None:
             raise SnapshotError(f"no such snapshot: {name}")
         return path / "fs"
+
+
+def copied_changes(folder: Path, old: int) -> Iterator[Change]:
+    """Yield what changed in the copy in *folder* of the open tree *old*."""
+    new = os.open(folder / "fs", _FOLDER)
+    try:
+        yield from tree_changes(old, new, copied_ns=(folder / COPIED).stat().st_ctime_ns)
+    finally:
+        os.close(new)
 
 
 def copy_tree(source: Path, target: Path) -> None:

@@ -96,8 +96,7 @@ class SnapshotFolder:
         path, lock = new_locked_folder(self._folder, _PREFIX)
         self._held[path.name] = lock
         (path / "parent").write_text(parent or "", encoding="ascii")
-        (path / "fs").mkdir()
-        (path / "fs").chmod(0o755)
+        make_root_folder(path)
         return path
 
     def _sweep_once(self) -> None:
@@ -187,6 +186,12 @@ class SnapshotFolder:
         finally:
             os.close(folder)
             os.close(lock)
+
+
+def make_root_folder(path: Path) -> None:
+    """Make the directory of the tree of a new snapshot in *path*."""
+    (path / "fs").mkdir()
+    (path / "fs").chmod(0o755)
 
 
 def _nothing(_name: str) -> None:

@@ -16,8 +16,8 @@ from pybuild.runtime.paths.safepath import Root as SafeRoot
 from pybuild.runtime.rootfs.roots import DirectoryRoot, OverlayRoot, Root
 from pybuild.runtime.snapshots.change import Change
 from pybuild.runtime.snapshots.changes import overlay_changes, overlay_xattr_prefix
-from pybuild.runtime.snapshots.copying import copy_status
-from pybuild.runtime.snapshots.disk import SnapshotFolder
+from pybuild.runtime.snapshots.copying import COPIED, copied_changes, copy_status
+from pybuild.runtime.snapshots.disk import SnapshotFolder, make_root_folder
 from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, Layers, mount_classic, mount_detached
 from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat
 
@@ -89,9 +89,34 @@ class OverlaySnapshotter(SnapshotFolder):
 
     def changes(self, active: Active) -> Iterator[Change]:
         """See `Snapshotter.changes`."""
-        path = self._active_path(active)
-        with SafeRoot(self.open(active.parent)) as lower, SafeRoot.open_host(path / "fs") as upper:
+        yield from self._changes(self._active_path(active), active.parent)
+
+    def _changes(self, path: Path, parent: str | None) -> Iterator[Change]:
+        with SafeRoot(self.open(parent)) as lower, SafeRoot.open_host(path / "fs") as upper:
             yield from overlay_changes(upper.fd, lower)
+
+    def make_lasting(self, folder: Path, parent: str | None) -> None:
+        """See `Snapshotter.make_lasting`."""
+        top = None if parent is None else self._chain(parent)[0]
+        make_root_folder(folder)
+        if top is not None:
+            (folder / "work").mkdir(mode=0o700)
+            _copy_folder_status(top, folder / "fs")
+
+    def lasting_root(self, folder: Path, parent: str | None) -> Root:
+        """See `Snapshotter.lasting_root`."""
+        if parent is None or (folder / COPIED).exists():
+            return DirectoryRoot(path=folder / "fs")
+        lowers = self._chain(parent)[::-1]
+        return OverlayRoot(lowers=lowers, upper=folder / "fs", work=folder / "work", lasting=True)
+
+    def lasting_changes(self, folder: Path, parent: str | None) -> Iterator[Change]:
+        """See `Snapshotter.lasting_changes`."""
+        if not (folder / COPIED).exists():
+            yield from self._changes(folder, parent)
+            return
+        with SafeRoot(self.open(parent)) as old:
+            yield from copied_changes(folder, old.fd)
 
     def _seal(self, path: Path) -> None:
         remove_inside(path, "work")
@@ -124,7 +149,21 @@ class OverlaySnapshotter(SnapshotFolder):
         return tuple(chain)
 
 
-def mount_tree(lowers: Sequence[Path], scratch: Path, *, upper: Path | None = None, work: Path | None = None) -> int:
+def open_root(root: Root, scratch: Path) -> int:
+    """Return an O_PATH descriptor of the whole tree of *root*, which no sandbox uses; its mount is attached nowhere."""
+    if isinstance(root, DirectoryRoot):
+        return os.open(root.path, _FOLDER)
+    return mount_tree(root.lowers[::-1], scratch, upper=root.upper, work=root.work, lasting=root.lasting)
+
+
+def mount_tree(
+    lowers: Sequence[Path],
+    scratch: Path,
+    *,
+    upper: Path | None = None,
+    work: Path | None = None,
+    lasting: bool = False,
+) -> int:
     """Mount an overlay of *lowers*, topmost first, attached nowhere; return an O_PATH descriptor of its root.
 
     *scratch* may be used for a moment by kernels that cannot make a detached mount of so many directories.
@@ -138,7 +177,7 @@ def mount_tree(lowers: Sequence[Path], scratch: Path, *, upper: Path | None = No
 
         writable = (opened(upper), opened(work)) if upper and work else ()
         user = overlay_xattr_prefix().startswith("user.")
-        layers = Layers(tuple(map(opened, lowers)), writable, userxattr=user)
+        layers = Layers(tuple(map(opened, lowers)), writable, userxattr=user, lasting=lasting)
         attributes = _INERT if upper else _INERT | syscalls.MOUNT_ATTR_RDONLY
         try:
             return mount_detached(layers, attributes)

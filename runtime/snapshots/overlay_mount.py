@@ -27,12 +27,22 @@ _OPTIONS = (("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off"),
 
 
 class Layers:
-    """The open directories of an overlay: *lowers* topmost first, *writable* is () or (upper, work)."""
+    """The open directories of an overlay: *lowers* topmost first, *writable* is () or (upper, work).
 
-    __slots__ = ("_userxattr", "lowers", "writable")
+    What is written to a *lasting* one reaches the disk as on any file system; to another one, as it happens.
+    """
 
-    def __init__(self, lowers: tuple[int, ...], writable: tuple[int, ...] = (), *, userxattr: bool = False) -> None:
-        self.lowers, self.writable, self._userxattr = lowers, writable, userxattr
+    __slots__ = ("_lasting", "_userxattr", "lowers", "writable")
+
+    def __init__(
+        self,
+        lowers: tuple[int, ...],
+        writable: tuple[int, ...] = (),
+        *,
+        userxattr: bool = False,
+        lasting: bool = False,
+    ) -> None:
+        self.lowers, self.writable, self._userxattr, self._lasting = lowers, writable, userxattr, lasting
 
     def folders(self) -> list[tuple[str, int]]:
         """Return the options that name the writable directories."""
@@ -42,7 +52,8 @@ class Layers:
         """Return the options without a value."""
         # Volatile (Linux 5.10): nothing is synced, neither inside nor for the whole file system when it is unmounted;
         # what survives a crash unflushed is dropped by its boot id, not trusted.
-        return [*(["volatile"] if self.writable else []), *(["userxattr"] if self._userxattr else [])]
+        volatile = ["volatile"] if self.writable and not self._lasting else []
+        return [*volatile, *(["userxattr"] if self._userxattr else [])]
 
 
 def mount_detached(layers: Layers, attributes: int) -> int:

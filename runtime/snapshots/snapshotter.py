@@ -7,6 +7,9 @@
     reached by two ways is kept once.
 *parent*
     the committed snapshot that an active one starts from; None for an empty root. An active snapshot is never a parent.
+*lasting*
+    a writable snapshot in a directory of the caller's, such as that of a container: no sweep removes it, and it
+    outlives its process and its boot. Its parent is kept, or made again, by whoever has it.
 
 A commit under a name that exists already is not an error: another builder made the same tree first, and this copy is
 dropped. Committed snapshots are derived data: each can be made again by unpacking the blob of its layer, so a store
@@ -70,6 +73,21 @@ class Snapshotter(Protocol):
 
     def changes(self, active: Active) -> Iterator[Change]:
         """Yield what *active* changes over its parent: parents before children, names in byte order per directory."""
+        ...
+
+    def make_lasting(self, folder: Path, parent: str | None) -> None:
+        """Make a lasting snapshot on *parent* in the empty directory *folder*, on the disk of the store.
+
+        Raises SnapshotError when *parent* is not committed.
+        """
+        ...
+
+    def lasting_root(self, folder: Path, parent: str | None) -> Root:
+        """Return the writable root of the lasting snapshot in *folder*. Raises SnapshotError as `make_lasting`."""
+        ...
+
+    def lasting_changes(self, folder: Path, parent: str | None) -> Iterator[Change]:
+        """Yield what the lasting snapshot in *folder* changes over its parent, as `changes` does."""
         ...
 
     def commit(self, active: Active, name: str) -> None:

@@ -104,10 +104,13 @@ class Scratch:
 class OverlayRoot(Record):
     """An overlay of *lowers* (bottom first), read-only when *upper* is empty."""
 
-    __slots__ = ("lowers", "upper", "userxattr", "work")
+    __slots__ = ("lowers", "upper", "userxattr", "work", "write_through")
 
-    def __init__(self, lowers: tuple[bytes, ...], upper: bytes, userxattr: bool, work: bytes) -> None:
+    def __init__(
+        self, lowers: tuple[bytes, ...], upper: bytes, userxattr: bool, work: bytes, write_through: bool = False
+    ) -> None:
         self.lowers, self.upper, self.work, self.userxattr = lowers, upper, work, userxattr
+        self.write_through = write_through
 
     def make(self, scratch: Scratch, stubs: int, attributes: int) -> int:
         """Return the detached mount; the directory *stubs* becomes its lowest layer."""
@@ -117,10 +120,11 @@ class OverlayRoot(Record):
             if len(lowers) < MAX_LOWERS:
                 # The kernel takes no more; in that case missing mount points are made in the upper and removed again.
                 lowers.append(stubs)
-            if writable:
+            if writable and not self.write_through:
                 _forget_volatile(self.work)
+            layers = Layers((*lowers,), (*writable,), userxattr=self.userxattr, lasting=self.write_through)
             with Operation("mount overlay"):
-                return _mount_overlay(Layers((*lowers,), (*writable,), userxattr=self.userxattr), attributes, scratch)
+                return _mount_overlay(layers, attributes, scratch)
         finally:
             for fd in opened:
                 os.close(fd)

@@ -11,6 +11,7 @@ from pybuild.runtime.errors import SnapshotError, TooManyLayers
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.rootfs.roots import DirectoryRoot, OverlayRoot
 from pybuild.runtime.snapshots import changes, overlay, overlay_mount, overlay_probe
+from pybuild.runtime.snapshots.copying import copy_tree
 from pybuild.runtime.snapshots.overlay import OverlaySnapshotter
 from pybuild.runtime.snapshots.overlay_probe import overlay_refusal
 from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat
@@ -254,3 +255,28 @@ def test_a_probe_that_fails_is_no_proof_against_overlayfs(
     with pytest.raises(OSError, check=lambda error: error.errno == number):
         overlay_refusal(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_whole_copy_that_lasts_is_used_as_it_is(keeper: OverlaySnapshotter, tmp_path: Path) -> None:
+    base = keeper.prepare(None)
+    (base.folder / "f").write_text("old")
+    keeper.commit(base, name(1))
+    place = tmp_path / "copy"
+    (place / "fs").mkdir(parents=True)
+    copy_tree(tmp_path / "snapshots" / name(1).replace(":", "-") / "fs", place / "fs")
+    (place / "copied").touch()
+    (place / "fs/new").write_text("x")
+    assert keeper.lasting_root(place, name(1)) == DirectoryRoot(path=place / "fs")
+    assert [change.path for change in keeper.lasting_changes(place, name(1))] == ["new"]
+    with Root(overlay.open_root(DirectoryRoot(path=place / "fs"), tmp_path)) as root:
+        assert root.read_file("f", 10) == b"old"
+
+
+def test_only_a_lasting_overlay_syncs(keeper: OverlaySnapshotter, tmp_path: Path) -> None:
+    base = keeper.prepare(None)
+    keeper.commit(base, name(1))
+    keeper.make_lasting(tmp_path, name(1))
+    with Root(overlay.open_root(keeper.lasting_root(tmp_path, name(1)), tmp_path)) as root:
+        (Path(f"/proc/self/fd/{root.fd}") / "f").write_text("kept")
+    assert not (tmp_path / "work/work/incompat").exists()
+    assert (tmp_path / "fs/f").read_text() == "kept"
