@@ -11,12 +11,15 @@ from hypothesis import HealthCheck, settings
 
 from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.lab import Lab
+from tests.helpers.leftovers import now, wait_until_no_server
 
 TESTS = Path(__file__).parent
 MARKED_FOLDERS = ("e2e", "interop")
 # Seconds that one test may take, with its fixtures, on a machine that is slow and busy. The folders in the list build
 # whole images, and the first test there makes the bases of all.
 _TIMEOUT, _LONG_TIMEOUT = 120, 1200
+_BEGIN = now()
+_LEFT = pytest.StashKey[list[str]]()
 NO_SKIPS = bool(os.environ.get("PYBUILD_TESTS_NO_SKIPS"))
 
 # Under nohup SIGHUP is ignored, in the background of a script SIGINT, and programs that tests start would inherit that.
@@ -61,6 +64,19 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         report.outcome = "failed"
         report.longrepr = f"skipped where nothing may be: {report.longrepr}"
     return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail when a fork server is left behind. It ends with its builder, so it was stopped, or something is broken."""
+    is_worker = hasattr(session.config, "workerinput")
+    if not is_worker and (left := wait_until_no_server(_BEGIN)):
+        session.config.stash[_LEFT] = left
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for process in config.stash.get(_LEFT, []):
+        terminalreporter.write_line(f"left behind by a test: {process}", red=True)
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ import os
 import time
 from pathlib import Path
 
+from pybuild.runtime.sandbox.interpreter import child_argv, program
+
 _PATIENCE = 10
 
 
@@ -61,6 +63,21 @@ def strays(since: float) -> list[str]:
     return found
 
 
+def servers(since: float) -> list[str]:
+    """Fork servers of this source tree that began after *since* and have lost their builder, with their state."""
+    argv = b"".join(os.fsencode(word) + bytes(1) for word in child_argv())
+    found = [folder for folder in _processes() if _read(folder / "cmdline") == argv and _began(folder) >= since]
+    return [f"{_line(folder)}({_stat(folder)[0]})" for folder in found if _is_orphan(folder, argv)]
+
+
+def wait_until_no_server(since: float) -> list[str]:
+    """Return the `servers` that do not end in time."""
+    deadline = time.monotonic() + _PATIENCE
+    while (found := servers(since)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
+
+
 def wait_until_no_process(mark: str, since: float | None = None) -> list[str]:
     """Give the kernel the time that it takes to end a process; return those that do not end.
 
@@ -99,6 +116,17 @@ def _began(folder: Path) -> float:
     fields = _stat(folder)
     # The kernel counts whole ticks: one that begins in the tick of the question has begun after it.
     return (int(fields[19]) + 1) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+
+
+def _is_orphan(folder: Path, argv: bytes) -> bool:
+    """Tell whether the builder of a server has ended: the new parent is no Python, nor one of its own kind."""
+    if not (fields := _stat(folder)):
+        return False
+    above = Path(f"/proc/{fields[1]}")
+    try:
+        return os.readlink(above / "exe") != program() and _read(above / "cmdline") != argv
+    except OSError:  # of another user, such as the first process
+        return True
 
 
 def _ancestors(pid: int) -> list[int]:

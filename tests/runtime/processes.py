@@ -2,10 +2,11 @@
 
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,10 @@ class Chain:
 
 @contextmanager
 def running(image: Image, *args: str, user: str = "") -> Iterator[Chain]:
-    """Run *args*, which print a line when they are up, and then never end, in the sandbox of another builder."""
+    """Run *args*, which print a line when they are up, and then never end, in the sandbox of another builder.
+
+    In the end the builder is killed, and all others must end by that.
+    """
     shown = ":".join(str(mount.target) for mount in image.mounts)
     command = [sys.executable, "-c", _BUILDER, os.fspath(image.base), shown, user, *args]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as builder:
@@ -55,10 +59,24 @@ def running(image: Image, *args: str, user: str = "") -> Iterator[Chain]:
         found = [builder.pid]
         while len(found) < len(Chain.__dataclass_fields__):
             found.append(child_of(found[-1]))
+        handles = [os.pidfd_open(pid) for pid in found]
         try:
             yield Chain(*found)
         finally:
             builder.kill()
+            left = [pid for pid, handle in zip(found, handles, strict=True) if not _let_end(handle)]
+    assert left == []
+
+
+def _let_end(handle: int) -> bool:
+    """Let a process go on that a test has stopped, and kill it when it does not end by itself; tell whether it did."""
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(handle, signal.SIGCONT)
+    has_ended = ends(handle)
+    if not has_ended:
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+    os.close(handle)
+    return has_ended
 
 
 def ends(pidfd: int) -> bool:

@@ -5,7 +5,11 @@ import signal
 import subprocess
 
 from tests.helpers.hosts import need_programs, need_root
-from tests.helpers.leftovers import now, processes_of, strays, wait_until_no_process
+from tests.helpers.leftovers import now, processes_of, servers, strays, wait_until_no_process, wait_until_no_server
+from tests.runtime.processes import ends, running
+from tests.runtime.sandboxes import Image, base, image
+
+__all__ = ["base", "image"]
 
 
 def test_a_process_in_another_namespace_is_a_stray_once_nobody_is_above_it() -> None:
@@ -23,3 +27,18 @@ def test_a_process_in_another_namespace_is_a_stray_once_nobody_is_above_it() -> 
         assert inside[0] not in strays(now() + 1)
         os.kill(int(inside[0].partition(":")[0]), signal.SIGKILL)
     assert wait_until_no_process(mark) == []
+
+
+def test_a_fork_server_without_its_builder_is_found_although_it_is_stopped(image: Image) -> None:
+    begin = now()
+    with running(image, "sh", "-c", "echo up; exec sleep 1000") as chain:
+        server, builder = os.pidfd_open(chain.server), os.pidfd_open(chain.builder)
+        signal.pidfd_send_signal(server, signal.SIGSTOP)
+        assert servers(begin) == []
+        signal.pidfd_send_signal(builder, signal.SIGKILL)
+        assert ends(builder)
+        assert [line.partition(":")[0] for line in servers(begin) if line.endswith("(T)")] == [str(chain.server)]
+        signal.pidfd_send_signal(server, signal.SIGCONT)
+        assert wait_until_no_server(begin) == []
+        os.close(server)
+        os.close(builder)
