@@ -95,16 +95,16 @@ def _leading_flags(args: Sequence[str]) -> int:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--root", metavar="DIR", help="Folder of the store (default: $PYBUILD_ROOT, else one per user).")
+@click.option("--root", metavar="DIR", help="Directory of the store (default: $PYBUILD_ROOT, else one for each user).")
 @click.option("-D", "--debug", is_flag=True, help="Show a traceback when pybuild itself fails (also PYBUILD_DEBUG=1).")
 @click.version_option(None, package_name="pybuild", message="pybuild version %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, root: str | None, *, debug: bool) -> None:
     """Build images from Dockerfiles, without a daemon.
 
-    "pybuild -t NAME CONTEXT" is short for "pybuild build -t NAME CONTEXT"; a directory that stands first is written as
-    a path: ./DIRECTORY. Flags are spelled as in docker build; the images stay in pybuild's own store, which is a
-    standard OCI image layout. Docker's longer names are taken, too: "image ls", "buildx build", "system df" and so on.
+    "pybuild -t NAME CONTEXT" is short for "pybuild build -t NAME CONTEXT". When the context comes first, write it as a
+    path: ./DIRECTORY. Flags are spelled as in docker build. Images are kept in pybuild's own store, which is a standard
+    OCI image layout. Docker's longer command names work as well: "image ls", "buildx build", "system df" and so on.
     """
     ctx.meta["builder.root"] = root
     ctx.meta["builder.debug"] = debug

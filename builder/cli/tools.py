@@ -107,7 +107,7 @@ def root_option(function: _F) -> _F:
         metavar="DIR",
         expose_value=False,
         callback=keep,
-        help="Folder of the store (default: $PYBUILD_ROOT, else one per user).",
+        help="Directory of the store (default: $PYBUILD_ROOT, else one for each user).",
     )(function)
 
 

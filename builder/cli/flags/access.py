@@ -24,14 +24,14 @@ def tls_options(function: Callable[..., _R]) -> Callable[..., _R]:
     folder = click.option(
         "--cert-dir",
         type=FilePath(exists=True, file_okay=False),
-        metavar="FOLDER",
-        help="Certificates for the registry (*.crt, *.cert, *.key), in place of those in certs.d.",
+        metavar="DIR",
+        help="Directory with certificates for the registry (*.crt, *.cert, *.key), instead of certs.d.",
     )
     verify = click.option(
         "--tls-verify/--no-tls-verify",
         " /--insecure",
         default=True,
-        help="Refuse http and unknown certificates (default).",
+        help="Require HTTPS and verify certificates (default).",
     )
     return folder(verify(function))
 
@@ -42,7 +42,7 @@ def auth_file_option(function: Callable[..., _R]) -> Callable[..., _R]:
         "--authfile",
         type=FilePath(dir_okay=False),
         metavar="FILE",
-        help="Keep credentials in this file.",
+        help="File of credentials to use, instead of Docker's.",
     )
     return option(function)
 
@@ -50,12 +50,12 @@ def auth_file_option(function: Callable[..., _R]) -> Callable[..., _R]:
 def access_options(function: Callable[..., _R]) -> Callable[..., _R]:
     """Add the flags; *function* gets what they say as ``access``."""
 
-    @click.option("--creds", metavar="NAME:PASSWORD", help="Who asks, whatever the files of credentials say.")
+    @click.option("--creds", metavar="NAME:PASSWORD", help="Credentials for the registry, instead of stored ones.")
     @click.option(
         "--authfile",
         type=FilePath(exists=True, dir_okay=False),
         metavar="FILE",
-        help="Look for credentials in this file only.",
+        help="Read registry credentials from this file only.",
     )
     @tls_options
     @wraps(function)
@@ -89,10 +89,12 @@ class Sides:
 def two_sides_options(function: Callable[..., _R]) -> Callable[..., _R]:
     """Add the flags for both registries and those for one; *function* gets what they say as ``sides``."""
 
-    @click.option("--src-creds", metavar="NAME:PASSWORD", help="As --creds, for the source only.")
-    @click.option("--dest-creds", metavar="NAME:PASSWORD", help="As --creds, for the target only.")
-    @click.option("--src-tls-verify/--no-src-tls-verify", default=None, help="As --tls-verify, for the source only.")
-    @click.option("--dest-tls-verify/--no-dest-tls-verify", default=None, help="As --tls-verify, for the target only.")
+    @click.option("--src-creds", metavar="NAME:PASSWORD", help="Like --creds, for the source only.")
+    @click.option("--dest-creds", metavar="NAME:PASSWORD", help="Like --creds, for the target only.")
+    @click.option("--src-tls-verify/--no-src-tls-verify", default=None, help="Like --tls-verify, for the source only.")
+    @click.option(
+        "--dest-tls-verify/--no-dest-tls-verify", default=None, help="Like --tls-verify, for the target only."
+    )
     @access_options
     @wraps(function)
     def with_sides(*arguments: Any, access: Access, **flags: Any) -> _R:

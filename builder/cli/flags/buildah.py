@@ -99,25 +99,38 @@ buildah_flags = group(
         multiple=True,
         type=_FILE,
         metavar="FILE",
-        help="Build arguments, a line NAME=VALUE for each; those of --build-arg win.",
+        help="Read build arguments from FILE, one NAME=VALUE on each line; --build-arg takes precedence.",
     ),
-    click.option("--ignorefile", "ignore_file", type=_FILE, metavar="FILE", help="In place of .dockerignore."),
-    click.option("--env", multiple=True, metavar="NAME[=VALUE]", help="Variable of the image, as if set by its base."),
-    click.option("--unsetenv", multiple=True, metavar="NAME", help="Leave this variable out of the image."),
-    click.option("--unsetlabel", multiple=True, metavar="NAME", help="Leave this label out of the image."),
-    click.option("--timestamp", metavar="SECONDS", help="Time of the image and of its new files, since 1970."),
-    click.option("--source-date-epoch", metavar="SECONDS", help=f"The same as --build-arg {EPOCH}=SECONDS."),
-    click.option("--os", metavar="OS", help="Part of --platform."),
-    click.option("--arch", metavar="ARCH", help="Part of --platform."),
-    click.option("--variant", metavar="VARIANT", help="Part of --platform."),
-    click.option("--compression-format", metavar="TYPE", help="The same as --compression TYPE."),
-    click.option("--compression-level", metavar="LEVEL", help="The same as --compression TYPE,LEVEL."),
-    click.option("--logfile", type=_FILE, metavar="FILE", help="The same as --log-file."),
-    click.option("--iidfile-raw", type=_FILE, metavar="FILE", help="Write the image ID without sha256: to FILE."),
-    click.option("--rewrite-timestamp", is_flag=True, expose_value=False, help="Of new files, which is always done."),
-    click.option("--jobs", metavar="NUMBER", help="Steps that run at the same time (default: 4)."),
-    click.option("--layers/--no-layers", default=True, help="A layer for each step (default), or one for all new."),
-    click.option("--http-proxy", is_flag=True, help="Give steps the proxies of the environment."),
+    click.option("--ignorefile", "ignore_file", type=_FILE, metavar="FILE", help="Use FILE instead of .dockerignore."),
+    click.option(
+        "--env", multiple=True, metavar="NAME[=VALUE]", help="Set an environment variable, as if the base image had it."
+    ),
+    click.option("--unsetenv", multiple=True, metavar="NAME", help="Remove an environment variable from the image."),
+    click.option("--unsetlabel", multiple=True, metavar="NAME", help="Remove a label from the image."),
+    click.option(
+        "--timestamp", metavar="SECONDS", help="Creation time of the image and of its new files, in seconds since 1970."
+    ),
+    click.option("--source-date-epoch", metavar="SECONDS", help=f"Short for --build-arg {EPOCH}=SECONDS."),
+    click.option("--os", metavar="OS", help="Operating system to build for, as in --platform."),
+    click.option("--arch", metavar="ARCH", help="Architecture to build for, as in --platform."),
+    click.option("--variant", metavar="VARIANT", help="Variant of the architecture, as in --platform."),
+    click.option("--compression-format", metavar="TYPE", help="Alias for --compression TYPE."),
+    click.option("--compression-level", metavar="LEVEL", help="Level for --compression-format."),
+    click.option("--logfile", type=_FILE, metavar="FILE", help="Alias for --log-file."),
+    click.option(
+        "--iidfile-raw", type=_FILE, metavar="FILE", help="Write the image ID without its sha256: prefix to FILE."
+    ),
+    click.option(
+        "--rewrite-timestamp",
+        is_flag=True,
+        expose_value=False,
+        help="No effect: times of new files are always rewritten.",
+    ),
+    click.option("--jobs", metavar="NUMBER", help="Number of steps that may run at the same time (default: 4)."),
+    click.option(
+        "--layers/--no-layers", default=True, help="Make one layer for each step (default), or one for all of them."
+    ),
+    click.option("--http-proxy", is_flag=True, help="Pass the proxy variables of the environment to RUN steps."),
 )
 """Adds these flags to a command, which gets what they ask for as ``buildah``."""
 

@@ -48,22 +48,24 @@ cache_flags = group(
         "--cache-from",
         multiple=True,
         metavar="SPEC",
-        help="Cache to ask: type=local,src=DIR, type=registry,ref=NAME or NAME alone, type=gha; repeatable.",
+        help="External cache to read: type=registry,ref=NAME or just NAME, type=local,src=DIR, type=gha. Repeatable.",
     ),
     click.option(
         "--cache-to",
         multiple=True,
         metavar="SPEC",
-        help="Cache to write: type=local,dest=DIR, type=registry,ref=NAME, type=gha or type=inline; mode=max, "
-        "mounts=true.",
+        help="External cache to write: type=registry,ref=NAME, type=local,dest=DIR, type=gha or type=inline. "
+        "mode=max adds intermediate steps, mounts=true cache mounts. Repeatable.",
     ),
     click.option(
         "--no-cache-filter",
         multiple=True,
         metavar="STAGE[,STAGE]",
-        help="Run every step of these stages; repeatable.",
+        help="Do not use the cache for these stages; repeatable.",
     ),
-    click.option("--cache-ttl", metavar="DURATION", help="Run steps again whose layers are older: 24h, 90m."),
+    click.option(
+        "--cache-ttl", metavar="DURATION", help="Do not use cached layers older than this, such as 24h or 90m."
+    ),
 )
 """Adds these flags to a command, which gets what they ask for as ``cache``."""
 

@@ -35,11 +35,19 @@ host_flags = group(
         *("-v", "--volume", "volumes"),
         multiple=True,
         metavar="HOST:TARGET[:ro]",
-        help="Show a file or folder to RUN; it is in no layer, and in no key of the cache.",
+        help="Bind mount a file or directory of the host in RUN steps. It is part of no layer and of no cache key; a "
+        "change of it does not run steps again. Repeatable.",
     ),
-    click.option("--dns", multiple=True, metavar="ADDRESS", help="Name server for RUN, in place of the host's."),
-    click.option("--dns-search", multiple=True, metavar="DOMAIN", help="Domain to look up short names in."),
-    click.option("--dns-option", multiple=True, metavar="OPTION", help="Option of the resolver: ndots:2."),
+    click.option(
+        "--dns", multiple=True, metavar="ADDRESS", help="Name server of RUN steps, instead of the host's; repeatable."
+    ),
+    click.option("--dns-search", multiple=True, metavar="DOMAIN", help="DNS search domain of RUN steps; repeatable."),
+    click.option(
+        "--dns-option",
+        multiple=True,
+        metavar="OPTION",
+        help="Resolver option of RUN steps, such as ndots:2; repeatable.",
+    ),
 )
 """Adds these flags to a command, which gets what they ask for as ``host``."""
 

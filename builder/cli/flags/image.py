@@ -44,8 +44,8 @@ class ImageFlags:
 def _pull_flag(function: Any) -> Any:
     """Add ``--pull[=POLICY]``: a flag as in docker build, a choice as in buildah."""
     text = (
-        "Ask registries for base images even when the store has them; --pull=always is the same, =missing the default,"
-        " =never asks none, =newer takes what the store has when no registry answers."
+        "Always look up base images in their registries, even when the store has them. --pull=missing (default) does so"
+        " only for missing ones, --pull=never not at all; --pull=newer uses the store when no registry answers."
     )
     policy = click.option("--pull-policy", hidden=True, callback=_policy)
     return click.option("--pull", is_flag=True, help=text)(policy(function))
@@ -62,28 +62,34 @@ image_flags = group(
     ImageFlags,
     click.argument("context", metavar="CONTEXT", type=FOLDER),
     click.option(
-        "-t", "--tag", "tags", multiple=True, metavar="NAME[:TAG]", help="Name of the image; may be repeated."
+        "-t",
+        "--tag",
+        "tags",
+        multiple=True,
+        metavar="NAME[:TAG]",
+        help="Name and optionally a tag for the image; repeatable.",
     ),
     click.option(
         "-f",
         "--file",
         type=FILE,
         metavar="PATH|URL",
-        help="Dockerfile (default: CONTEXT/Dockerfile); - reads standard input.",
+        help="Name of the Dockerfile (default: CONTEXT/Dockerfile); - is standard input.",
     ),
     click.option(
         "--build-arg",
         "build_args",
         multiple=True,
         metavar="NAME[=VALUE]",
-        help="Build argument; a NAME alone from env.",
+        help="Set a build argument; NAME alone takes its value from the environment. Repeatable.",
     ),
     click.option(
         "--build-context",
         "build_contexts",
         multiple=True,
         metavar="NAME=VALUE",
-        help="Use a folder, URL, docker-image:// or oci-layout:// for a stage or image; repeatable.",
+        help="Additional build context, which replaces the stage or image NAME: a directory, a URL, "
+        "docker-image://IMAGE or oci-layout://DIR. Repeatable.",
     ),
     click.option(
         "--target",
@@ -91,46 +97,55 @@ image_flags = group(
         multiple=True,
         type=STAGE,
         metavar="STAGE[=NAME]",
-        help="Stage to build (default: the last); several, each with its names: a=x:1 b=y:1.",
+        help="Stage to build (default: the last). Repeat it to build several, each with its own image names: "
+        "--target a=x:1 --target b=y:1.",
     ),
-    click.option("--no-cache", is_flag=True, help="Run every step, whatever the cache has."),
+    click.option("--no-cache", is_flag=True, help="Do not use the cache: run every step."),
     _pull_flag,
-    click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Label of the image."),
+    click.option(
+        "--label", "labels", multiple=True, metavar="NAME=VALUE", help="Set a label of the image; repeatable."
+    ),
     click.option(
         "--annotation",
         "annotations",
         multiple=True,
         metavar="[KIND:]KEY=VALUE",
-        help="Annotate the manifest (KIND manifest[PLATFORM], the default), the index, "
-        "or with -descriptor what names it.",
+        help="Add an annotation to the image. KIND is manifest (default), index, manifest-descriptor or "
+        "index-descriptor; manifest[PLATFORM] means one platform only. Repeatable.",
     ),
     click.option(
         "--network",
         default="default",
         metavar="MODE",
-        help="Network of RUN: default and host are the host's; none is a loopback of its own.",
+        help="Network of RUN steps: default and host use the network of the host, none has a loopback interface only.",
     ),
     click.option(
         "--platform",
         "platforms",
         multiple=True,
         metavar="OS/ARCH[/VARIANT][,...]",
-        help="Platform of the image (also DOCKER_DEFAULT_PLATFORM); several make an index of images.",
+        help="Platform to build for (default: $DOCKER_DEFAULT_PLATFORM, else this host's). Several make an index with "
+        "an image for each.",
     ),
-    click.option("--add-host", "add_hosts", multiple=True, metavar="NAME:ADDRESS", help="Line of /etc/hosts for RUN."),
+    click.option(
+        "--add-host", "add_hosts", multiple=True, metavar="NAME:ADDRESS", help="Add a line to /etc/hosts of RUN steps."
+    ),
     click.option(
         "-o",
         "--output",
         "outputs",
         multiple=True,
         metavar="SPEC",
-        help="Also write: type=oci|docker|tar|local,dest=PATH, or push: type=registry.",
+        help="Also write the result: type=oci|docker|tar|local,dest=PATH to a file or directory, type=registry to a "
+        "registry. Repeatable.",
     ),
-    click.option("--compression", metavar="TYPE[,LEVEL]", help="Of new layers: gzip (default), zstd or uncompressed."),
-    click.option("--squash", is_flag=True, help="Make one layer of all that the build adds to its base."),
-    click.option("--squash-all", is_flag=True, help="Make one layer of the whole image, its base included."),
-    click.option("--load", is_flag=True, help="Keep the image in the store, which is always done."),
-    click.option("--push", is_flag=True, help="Push the image under its names when it is built: -o type=registry."),
+    click.option(
+        "--compression", metavar="TYPE[,LEVEL]", help="Compression of new layers: gzip (default), zstd or uncompressed."
+    ),
+    click.option("--squash", is_flag=True, help="Squash newly built layers into a single new layer."),
+    click.option("--squash-all", is_flag=True, help="Squash the whole image into a single layer, its base included."),
+    click.option("--load", is_flag=True, help="No effect: the image is always kept in the store."),
+    click.option("--push", is_flag=True, help="Push the image under its names; short for -o type=registry."),
 )
 """Adds these flags to a command, which gets what they say as ``image``."""
 

@@ -64,23 +64,33 @@ def read_limits(
 limit_flags = group(
     "limits",
     read_limits,
-    click.option("--shm-size", metavar="SIZE", help="Size of /dev/shm in steps (default: 64m)."),
-    click.option("--ulimit", "ulimits", multiple=True, metavar="NAME=SOFT[:HARD]", help="Limit of processes."),
-    click.option("-m", "--memory", metavar="SIZE", help="Memory of each step."),
-    click.option("--memory-swap", metavar="SIZE", help="Memory and swap of each step together; -1 is no limit."),
+    click.option("--shm-size", metavar="SIZE", help="Size of /dev/shm in RUN steps (default: 64m)."),
     click.option(
-        *("-c", "--cpu-shares"), metavar="NUMBER", help="Weight of each step for processors, 1024 being that of others."
+        "--ulimit",
+        "ulimits",
+        multiple=True,
+        metavar="NAME=SOFT[:HARD]",
+        help="Ulimit of RUN steps, such as nofile=1024:2048; repeatable.",
     ),
-    click.option("--cpu-period", metavar="MICROSECONDS", help="Time to which --cpu-quota refers (default: 100000)."),
-    click.option("--cpu-quota", metavar="MICROSECONDS", help="Processor time of each step in each period."),
-    click.option("--cpuset-cpus", metavar="LIST", help="Processors of each step: 0-3 or 0,1."),
-    click.option("--cpuset-mems", metavar="LIST", help="Memory nodes of each step."),
-    click.option("--cgroup-parent", metavar="PATH", help="Control group to make those of steps in."),
+    click.option("-m", "--memory", metavar="SIZE", help="Memory limit of each RUN step."),
+    click.option(
+        "--memory-swap", metavar="SIZE", help="Limit of memory plus swap of each RUN step; -1 means unlimited swap."
+    ),
+    click.option(
+        *("-c", "--cpu-shares"), metavar="NUMBER", help="CPU shares: relative weight of each RUN step (default: 1024)."
+    ),
+    click.option("--cpu-period", metavar="MICROSECONDS", help="Length of a CPU CFS period (default: 100000)."),
+    click.option("--cpu-quota", metavar="MICROSECONDS", help="CPU time that each RUN step may use in a period."),
+    click.option("--cpuset-cpus", metavar="LIST", help="CPUs on which RUN steps may run, such as 0-3 or 0,1."),
+    click.option(
+        "--cpuset-mems", metavar="LIST", help="Memory nodes (MEMs) that RUN steps may use, such as 0-3 or 0,1."
+    ),
+    click.option("--cgroup-parent", metavar="PATH", help="Parent cgroup of the RUN steps."),
     click.option(
         *("--resource", "resources"),
         multiple=True,
         metavar="KEY=VALUE,...",
-        help="Limits of each step: memory, memory-swap, cpu-shares, cpu-period, cpu-quota, cpuset-cpus, "
+        help="Limits of each RUN step: memory, memory-swap, cpu-shares, cpu-period, cpu-quota, cpuset-cpus, "
         "cpuset-mems or pids.",
     ),
 )

@@ -33,11 +33,11 @@ def loading(source: Path | str | None) -> Iterator[None]:
 
 def tag_option(function: _F) -> _F:
     """Add ``-t``; *function* gets what was given as ``tags``."""
-    text = "Name of the new image; repeatable. Without one it is listed by its ID."
+    text = "Name of the new image; repeatable. Without one, the image is listed by its ID."
     return click.option("-t", "--tag", "tags", multiple=True, metavar="NAME[:TAG]", help=text)(function)
 
 
 def platform_option(function: _F) -> _F:
     """Add ``--platform``: which image of one for several platforms is meant."""
-    text = "Of an image for several platforms, take this one (default: this machine's)."
+    text = "Platform to take from a multi-platform image (default: this host's)."
     return click.option("--platform", metavar="OS/ARCH[/VARIANT]", help=text)(function)

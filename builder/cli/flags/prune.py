@@ -39,12 +39,18 @@ prune_flags = group(
         *("--filter", "filters"),
         multiple=True,
         metavar="until=24h|type=KIND",
-        help="Only cache not used for so long, or of a kind: regular, exec.cachemount.",
+        help="Remove only cache that was not used for this time, or of one kind: regular or exec.cachemount.",
     ),
-    click.option("--reserved-space", metavar="SIZE", help="Keep this much of the cache in any case."),
-    click.option("--max-used-space", metavar="SIZE", help="Make the cache smaller than this, oldest use first."),
-    click.option("--min-free-space", metavar="SIZE", help="Make this much free on the disk, oldest use first."),
-    click.option("--keep-storage", metavar="SIZE", help="The older name of --reserved-space."),
+    click.option("--reserved-space", metavar="SIZE", help="Amount of cache that is always kept."),
+    click.option(
+        "--max-used-space", metavar="SIZE", help="Shrink the cache to this size; least recently used cache goes first."
+    ),
+    click.option(
+        "--min-free-space",
+        metavar="SIZE",
+        help="Remove cache until this much of the disk is free; least recently used cache goes first.",
+    ),
+    click.option("--keep-storage", metavar="SIZE", help="Deprecated name of --reserved-space."),
 )
 """Adds these flags to a command, which gets what they ask for as ``wanted``."""
 

@@ -37,11 +37,16 @@ class PushForm:
 def form_options(function: Callable[..., _R]) -> Callable[..., _R]:
     """Add the flags; *function* gets what they say as ``form``."""
 
-    @click.option("--format", "kind", type=click.Choice([*_DOCKER]), help="Media types: OCI's or Docker's (v2s2).")
     @click.option(
-        "--compression-format", "algorithm", metavar="TYPE", help="Of all layers: gzip, zstd or uncompressed."
+        "--format",
+        "kind",
+        type=click.Choice([*_DOCKER]),
+        help="Convert media types: oci, or Docker's (v2s2 or docker).",
     )
-    @click.option("--compression-level", "level", metavar="LEVEL", help="Of layers that are compressed anew.")
+    @click.option(
+        "--compression-format", "algorithm", metavar="TYPE", help="Recompress all layers: gzip, zstd or uncompressed."
+    )
+    @click.option("--compression-level", "level", metavar="LEVEL", help="Level for --compression-format.")
     @click.option("--force-compression", is_flag=True, hidden=True)
     @wraps(function)
     def with_form(*arguments: Any, kind: str | None, algorithm: str | None, level: str | None, **flags: Any) -> _R:

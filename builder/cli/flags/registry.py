@@ -35,8 +35,8 @@ registry_flags = group(
         "--authfile",
         type=FilePath(exists=True, dir_okay=False),
         metavar="FILE",
-        help="Look for credentials of registries in this file only.",
+        help="Read registry credentials from this file only.",
     ),
-    click.option("--tls-verify/--no-tls-verify", default=True, help="Refuse http and unknown certificates (default)."),
+    click.option("--tls-verify/--no-tls-verify", default=True, help="Require HTTPS and verify certificates (default)."),
 )
 """Adds these flags to a command, which gets what they ask for as ``registry``."""

@@ -31,26 +31,34 @@ report_flags = group(
     "report",
     ReportFlags,
     click.option("--iidfile", type=FilePath(), metavar="FILE", help="Write the image ID to FILE."),
-    click.option("--metadata-file", type=FilePath(), metavar="FILE", help="Write digests as JSON to FILE."),
-    click.option("--progress", type=OneOf(MODES), help="How progress is shown (default: BUILDKIT_PROGRESS or auto)."),
-    click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors; print the image ID."),
-    click.option("--check", is_flag=True, help="Build nothing, check the Dockerfile; exit 1 on any warning."),
+    click.option(
+        "--metadata-file", type=FilePath(), metavar="FILE", help="Write metadata of the build result to FILE, as JSON."
+    ),
+    click.option(
+        "--progress", type=OneOf(MODES), help="Type of progress output (default: $BUILDKIT_PROGRESS, else auto)."
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Suppress the build output and print the image ID."),
+    click.option(
+        "--check", is_flag=True, help="Check the Dockerfile and do not build; exit with 1 when there are warnings."
+    ),
     click.option(
         "--call",
         metavar="METHOD[,format=FORMAT]",
-        help="Show only: check (or lint), outline (parameters), targets, subrequests.describe.",
+        help="Evaluate the Dockerfile in another way and do not build: check (or lint), outline, targets or "
+        "subrequests.describe.",
     ),
     click.option(
         "--format",
         "output_format",
         metavar="FORMAT",
-        help="Media types of the image: oci (default) or docker; of --check: text, json, sarif or junit.",
+        help="Media types of the image: oci (default) or docker. With --check, the format of the report: text, json, "
+        "sarif or junit.",
     ),
     click.option(
         "--log-file",
         type=FilePath(dir_okay=False),
         metavar="FILE",
-        help="Also write the whole plain log to FILE.",
+        help="Also write the complete log, as with --progress=plain, to FILE.",
     ),
 )
 """Adds these flags to a command, which gets what they say as ``report``."""

@@ -47,16 +47,21 @@ step_flags = group(
         *("--secret", "secrets"),
         multiple=True,
         metavar="id=ID[,src=FILE|,env=NAME]",
-        help="Secret for RUN --mount=type=secret; never stored.",
+        help="Secret to expose to RUN --mount=type=secret; it is never stored. Repeatable.",
     ),
     click.option(
         "--ssh",
         "agents",
         multiple=True,
         metavar="ID[=SOCKET|KEY,...]",
-        help="Agent or keys for RUN --mount=type=ssh, git.",
+        help="SSH agent socket or keys to expose to RUN --mount=type=ssh and to git. Repeatable.",
     ),
-    click.option("--allow", multiple=True, metavar="NAME", help="Permit security.insecure or network.host."),
+    click.option(
+        "--allow",
+        multiple=True,
+        metavar="NAME",
+        help="Allow an extra privileged entitlement: security.insecure or network.host.",
+    ),
 )
 """Adds these flags to a command, which gets what they ask for as ``steps``."""
 

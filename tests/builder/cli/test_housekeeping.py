@@ -99,7 +99,7 @@ def test_what_a_named_image_needs_stays_whatever_the_limits(shop: Shop, disk: Ca
 def test_df_and_prune_say_how_to_get_the_rest_back(shop: Shop) -> None:
     remember(shop)
     shown = shop.run("df")
-    assert "pybuild prune -a the cache, too" in shown.err
+    assert '"pybuild prune -a" also removes the build cache' in shown.err
     assert "Build cache limits: at most " in shown.err
     assert shop.run("df", "--format", "{{.Type}}").err == ""
     kept = shop.run("prune", "-f")

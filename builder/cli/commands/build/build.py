@@ -34,23 +34,27 @@ from pybuild.runtime.values import frozen
 
 _EPILOG = """\b
 Differences from docker build:
-  - There is no daemon. Images stay in pybuild's store; "pybuild save", or -o
-    type=docker, hands them to Docker.
-  - --load is what always happens; attestations are refused; --rm is ignored with a
-    warning.
-  - With several targets --iidfile has a line for each, --metadata-file a key; -o
-    type=oci and docker write one archive with all images, local and tar take one.
-  - With several platforms the index of their images is kept and written; --iidfile
-    and -q give its digest; -o type=local and tar have a directory for each platform,
-    like linux_arm64, unless platform-split=false; -o type=docker takes one platform.
-  - The options of -o are Docker's, with oci-mediatypes, compression, force-compression,
-    annotation.KEY and source-date-epoch. What the first one that is an image asks
-    for, the image in the store has, too. With SOURCE_DATE_EPOCH no file of a new
-    layer is younger: rewrite-timestamp is always on, and leaves base layers alone.
-  - -o type=local leaves out set-user-id bits, device nodes and pipes, and never
-    removes a directory of yours to put a file in its place.
-  - Exit codes: 1 a step failed, 2 usage or Dockerfile, 3 the host cannot, 4 a
-    registry did not give a base, 5 a registry did not take the image.
+  - There is no daemon. Images are kept in pybuild's store. To pass one on to
+    Docker, use "pybuild save" or -o type=docker.
+  - --load has no effect, because images are always loaded into the store.
+    Attestations are not supported: asking for them with --sbom, --provenance or
+    --attest is an error. --rm is ignored with a warning.
+  - With several targets, --iidfile has one line and --metadata-file one key for
+    each. -o type=oci and type=docker write all images to one archive; type=local
+    and type=tar need a single target.
+  - With several platforms, the store and the outputs get an index of all images,
+    and --iidfile and -q its digest. -o type=local and type=tar write one directory
+    for each platform, such as linux_arm64, unless platform-split=false.
+    -o type=docker needs a single platform.
+  - -o has Docker's options, among them oci-mediatypes, compression,
+    force-compression, annotation.KEY and source-date-epoch. The image in the store
+    follows the first -o that writes an image.
+  - With SOURCE_DATE_EPOCH, later times of files in new layers are set back to it:
+    rewrite-timestamp is always on. Layers of the base stay as they are.
+  - -o type=local leaves out set-user-ID bits, device nodes and pipes, and never
+    replaces an existing directory by a file.
+  - Exit codes: 1 a step failed; 2 wrong usage or an error in the Dockerfile;
+    3 the host lacks something; 4 pulling a base image failed; 5 pushing failed.
 
 CONTEXT is a directory, the URL of a git repository, of an archive or of a
 Dockerfile, or - for a Dockerfile or a tar archive on standard input.

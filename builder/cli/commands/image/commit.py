@@ -24,16 +24,27 @@ from pybuild.builder.platforms import parse_platform
 from pybuild.builder.store.store import Store
 
 
-@click.command("commit", cls=Command, short_help="Make an image of another one and a changed root file system.")
+@click.command("commit", cls=Command, short_help="Create an image from another one and a changed root file system.")
 @click.argument("image", type=IMAGE)
-@click.argument("tree", metavar="FOLDER|FILE|-", type=FILE)
+@click.argument("tree", metavar="DIR|FILE|-", type=FILE)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)
 @click.option(
-    "-c", "--change", "changes", multiple=True, metavar="INSTRUCTION", help='Such as "CMD /bin/sh"; repeatable.'
+    "-c",
+    "--change",
+    "changes",
+    multiple=True,
+    metavar="INSTRUCTION",
+    help='Apply a Dockerfile instruction to the image, such as "CMD /bin/sh"; repeatable.',
 )
-@click.option("-m", "--message", default="", metavar="TEXT", help="Comment in the history.")
-@click.option("-a", "--author", default="", metavar="TEXT", help="Who made it.")
-@click.option("--compression", "packed", default="gzip", metavar="TYPE[,LEVEL]", help="Of the layer that is added.")
+@click.option("-m", "--message", default="", metavar="TEXT", help="Comment for the history entry.")
+@click.option("-a", "--author", default="", metavar="TEXT", help="Author of the image.")
+@click.option(
+    "--compression",
+    "packed",
+    default="gzip",
+    metavar="TYPE[,LEVEL]",
+    help="Compression of the new layer: gzip (default), zstd or uncompressed.",
+)
 @click.option("--iidfile", metavar="FILE", help="Write the image ID to FILE.")
 @taken("-p/--pause", "--no-pause", "-q/--quiet")
 @platform_option
@@ -50,11 +61,11 @@ def command(
     iidfile: str | None,
     platform: str | None,
 ) -> None:
-    """Make an image of IMAGE and one layer with what a root file system changes over it, and print its ID.
+    """Create an image from IMAGE and one layer with the changes of a root file system, and print its ID.
 
-    pybuild has no containers. Where docker commit takes the files of one, this takes them from FOLDER, or from the tar
-    archive FILE, plain or compressed (- is standard input), such as export, docker export and podman export write. What
-    is in IMAGE and not there is deleted; when nothing differs no layer is added.
+    pybuild has no containers. Where docker commit takes the files of one, this takes them from the directory DIR or
+    from a tar archive: FILE, or - for standard input, plain or compressed, as pybuild export, docker export and podman
+    export write it. Files of IMAGE that are missing there are deleted. When nothing differs, no layer is added.
     """
     names = full_names((name,)) if name else ()
     wanted = parse_platform(platform) if platform else None

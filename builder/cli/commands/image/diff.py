@@ -43,20 +43,30 @@ class _Differences:
 @click.command("diff", cls=Command, short_help="Show what differs between two images.")
 @click.argument("before", metavar="A", type=IMAGE)
 @click.argument("after", metavar="B", type=IMAGE)
-@click.option("--only", type=click.Choice(_PARTS), help="Compare this alone; files are then printed as by docker diff.")
-@click.option("--times", is_flag=True, help="List files that differ in their time alone, too.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Default: text.")
-@click.option("--exit-code", is_flag=True, help="End with 1 when something differs.")
+@click.option(
+    "--only",
+    type=click.Choice(_PARTS),
+    help="Compare one part only. Files alone are printed as docker diff prints them.",
+)
+@click.option("--times", is_flag=True, help="Also list files of which only the time differs.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Format of the output (default: text).",
+)
+@click.option("--exit-code", is_flag=True, help="Exit with 1 when there are differences.")
 @platform_option
 @root_option
 def command(
     before: str, after: str, *, only: str | None, times: bool, form: str, exit_code: bool, platform: str | None
 ) -> int | None:
-    """Show what one has to change in image A to get image B: config and annotations, layers, and files.
+    """Show how image B differs from image A: config and annotations, layers, and files.
 
-    Config and layers: - what A alone has, + what B alone has, = layers that both have. Files: A added, C changed,
-    D deleted; a directory counts as changed when something in it is. Type, mode, owner, size, content, links and
-    extended attributes are compared. JSON has all of them for both sides.
+    In config and layers, - marks what only A has, + what only B has, and = layers of both. Files are marked A (added),
+    C (changed) or D (deleted); a directory counts as changed when something in it changed. Type, mode, owner, size,
+    content, symlink targets and extended attributes are compared. With --format=json they are listed for both images.
     """
     wanted = parse_platform(platform) if platform else None
     parts = (only,) if only else _PARTS

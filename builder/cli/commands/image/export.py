@@ -16,15 +16,17 @@ from pybuild.builder.platforms import parse_platform
 
 @click.command("export", cls=Command, short_help="Write the root file system of an image as a tar archive.")
 @click.argument("image", type=IMAGE)
-@click.option("-o", "--output", type=FilePath(), metavar="FILE", help="Default, or -: standard output.")
+@click.option(
+    "-o", "--output", type=FilePath(), metavar="FILE", help="Write to FILE; the default, and -, is standard output."
+)
 @platform_option
 @root_option
 def command(image: str, output: Path | None, platform: str | None) -> None:
     """Write the root file system of IMAGE as one tar archive, without its config.
 
-    Other than for docker export it is an image that is exported: pybuild has no containers. What layers hide or replace
-    is not in the archive. FILE appears when it is complete. import makes an image of the archive again, and commit
-    adds to IMAGE what somebody has changed in it.
+    Unlike docker export it takes an image, because pybuild has no containers. Files that upper layers replace or delete
+    are not in the archive. FILE appears when it is complete. "pybuild import" creates an image from such an archive,
+    and "pybuild commit" adds to IMAGE what was changed in it.
     """
     wanted = parse_platform(platform) if platform else None
     opened = store()

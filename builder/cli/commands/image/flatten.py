@@ -13,17 +13,23 @@ from pybuild.builder.image.names import full_names
 from pybuild.builder.platforms import parse_platform
 
 
-@click.command("flatten", cls=Command, short_help="Make one layer of all layers of an image.")
+@click.command("flatten", cls=Command, short_help="Squash all layers of an image into one.")
 @click.argument("image", type=IMAGE)
 @tag_option
-@click.option("--compression", "packed", default="gzip", metavar="TYPE[,LEVEL]", help="Of the layer in the store.")
+@click.option(
+    "--compression",
+    "packed",
+    default="gzip",
+    metavar="TYPE[,LEVEL]",
+    help="Compression of the new layer: gzip (default), zstd or uncompressed.",
+)
 @platform_option
 @root_option
 def command(image: str, tags: tuple[str, ...], packed: str, platform: str | None) -> None:
-    """Make an image of one layer with the files that IMAGE has in the end, and print its ID.
+    """Create an image with the files of IMAGE in a single layer, and print its ID.
 
-    What lower layers have and upper ones delete or replace is not in it. The config is kept, with the time of creation;
-    the history has one entry. The same image always gives the same layer. It shares no layer with any other image.
+    Files that upper layers replace or delete are left out. The config is kept, including the creation time; the history
+    becomes one entry. The same image always gives the same layer. The new image shares no layer with any other one.
     """
     names = full_names(tags)
     compression = parse_compression(packed)

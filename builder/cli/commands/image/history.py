@@ -28,12 +28,18 @@ _COLUMNS = ("ID", "CreatedSince", "CreatedBy", "Size", "Comment")
 _WIDTH = 45
 
 
-@click.command("history", cls=Command, short_help="Show how an image was made.")
+@click.command("history", cls=Command, short_help="Show the history of an image.")
 @click.argument("image", type=IMAGE)
-@click.option("-H", "--human", is_flag=True, default=True, help="Sizes and dates for people (default; --human=false).")
+@click.option(
+    "-H",
+    "--human",
+    is_flag=True,
+    default=True,
+    help="Print sizes and dates in human-readable form (default; --human=false turns it off).",
+)
 @click.option("--no-human", "human", flag_value=False, hidden=True)
-@click.option("--no-trunc", is_flag=True, help="Show whole instructions and IDs.")
-@click.option("-q", "--quiet", is_flag=True, help="Show IDs only.")
+@click.option("--no-trunc", is_flag=True, help="Do not truncate the output.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only image IDs.")
 @format_option
 @platform_option
 @root_option
@@ -42,7 +48,7 @@ def command(
 ) -> None:
     """Show the history of IMAGE, the newest step first.
 
-    SIZE is that of the layer as it is stored, compressed.
+    SIZE is the size of the layer in the store, compressed.
     """
     wanted = parse_platform(platform) if platform else None
     opened = store()

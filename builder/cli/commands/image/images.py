@@ -34,12 +34,14 @@ _HEADERS = {
 
 @click.command("images", cls=Command, short_help="List images.")
 @click.argument("name", metavar="[NAME[:TAG]]", required=False, type=IMAGE)
-@click.option("-a", "--all", "everything", is_flag=True, help="The same: there are no intermediate images.")
-@click.option("--digests", is_flag=True, help="Show the digests of manifests.")
-@click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help=f"Keys: {', '.join(KEYS)}.")
-@click.option("--no-trunc", is_flag=True, help="Show whole IDs.")
-@click.option("-q", "--quiet", is_flag=True, help="Show IDs only.")
-@click.option("--tree", is_flag=True, help="Below an index, show its images by platform.")
+@click.option("-a", "--all", "everything", is_flag=True, help="No effect: there are no intermediate images.")
+@click.option("--digests", is_flag=True, help="Show digests.")
+@click.option(
+    "-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help=f"Filter the list. Keys: {', '.join(KEYS)}."
+)
+@click.option("--no-trunc", is_flag=True, help="Do not truncate the output.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only image IDs.")
+@click.option("--tree", is_flag=True, help="List the images of a multi-platform image below it.")
 @format_option
 @root_option
 def command(
@@ -55,11 +57,11 @@ def command(
 ) -> None:
     """List the images of the store, the newest first.
 
-    SIZE is what an image takes in the store: its layers as they are, compressed; of an index, all images of it that
-    are there. --tree lists these below it.
+    SIZE is the size of an image in the store, with its layers compressed. For a multi-platform image it is the size of
+    all its images that are in the store.
 
-    Filters: before=IMAGE and since=IMAGE compare times of creation; until=TIME takes 24h, a date or seconds since
-    1970; label=NAME[=VALUE], dangling=true and reference=PATTERN, of which one must fit.
+    Filters: before=IMAGE and since=IMAGE compare creation times; until=TIME takes a duration such as 24h, a date or
+    seconds since 1970; label=NAME[=VALUE]; dangling=true; reference=PATTERN, where one of several must match.
     """
     del everything
     opened = store()

@@ -24,28 +24,39 @@ from pybuild.builder.request import Execution
 from pybuild.builder.store.store import Store
 
 
-@click.command("import", cls=Command, short_help="Make an image of a root file system.")
+@click.command("import", cls=Command, short_help="Create an image from a root file system.")
 @click.argument("source", metavar="FILE|URL|-", type=FILE)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)
 @click.option(
-    "-c", "--change", "changes", multiple=True, metavar="INSTRUCTION", help='Such as "CMD /bin/sh"; repeatable.'
+    "-c",
+    "--change",
+    "changes",
+    multiple=True,
+    metavar="INSTRUCTION",
+    help='Apply a Dockerfile instruction to the image, such as "CMD /bin/sh"; repeatable.',
 )
-@click.option("-m", "--message", default="", metavar="TEXT", help="Comment in the history.")
+@click.option("-m", "--message", default="", metavar="TEXT", help="Comment for the history entry.")
 @click.option(
     "--platform",
     metavar="OS/ARCH[/VARIANT]",
     envvar="DOCKER_DEFAULT_PLATFORM",
-    help="What the files are for (default: this machine).",
+    help="Platform of the files (default: this host's).",
 )
-@click.option("--compression", "packed", default="gzip", metavar="TYPE[,LEVEL]", help="Of the layer in the store.")
+@click.option(
+    "--compression",
+    "packed",
+    default="gzip",
+    metavar="TYPE[,LEVEL]",
+    help="Compression of the new layer: gzip (default), zstd or uncompressed.",
+)
 @taken("-q/--quiet")
 @root_option
 def command(
     source: str, name: str | None, *, changes: tuple[str, ...], message: str, platform: str | None, packed: str
 ) -> None:
-    """Make an image of one layer from a tar archive, plain or compressed, and print its ID.
+    """Create an image with one layer from a tar archive, plain or compressed, and print its ID.
 
-    The archive is a file, standard input (-), or what a URL of http or https leads to.
+    The archive is a file, an HTTP or HTTPS URL, or standard input (-).
     """
     names = full_names((name,)) if name else ()
     config = _config(wanted_platform(platform), message or f"Imported from {source}")

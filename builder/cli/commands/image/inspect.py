@@ -26,19 +26,21 @@ _IN_TEMPLATES: dict[str, Any] = {
 }
 
 
-@click.command("inspect", cls=Command, short_help="Show all about images, as JSON.")
+@click.command("inspect", cls=Command, short_help="Show the details of images as JSON.")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=IMAGE)
-@click.option("-f", "--format", "template", metavar="FORMAT", help='"json", or a Go template: "{{.Config.Env}}".')
-@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an image for several platforms, which one.")
+@click.option(
+    "-f", "--format", "template", metavar="FORMAT", help='Print with "json" or a Go template such as "{{.Config.Env}}".'
+)
+@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Platform to take from a multi-platform image.")
 @click.option("--type", "kind", type=click.Choice(["image"]), hidden=True)
 @click.option("-s", "--size", is_flag=True, hidden=True)
 @root_option
 def command(
     images: tuple[str, ...], template: str | None, platform: str | None, *, kind: str | None, size: bool
 ) -> int | None:
-    """Show all about images, as a JSON array with the members of docker inspect.
+    """Show the details of images as a JSON array, with the fields of docker inspect.
 
-    Of an image for several platforms it is the one for this machine, else the first that the store has.
+    Of a multi-platform image, the image for this host's platform is shown, else the first one that the store has.
     """
     if size and kind is None:
         warn("--size ignored for images")

@@ -15,14 +15,16 @@ from pybuild.builder.transports.load import load_images
 
 
 @click.command("load", cls=Command, short_help="Load images from an archive.")
-@click.option("-i", "--input", "source", type=FilePath(), metavar="FILE", help="Default: standard input.")
-@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of images for several platforms, this one only.")
-@click.option("-q", "--quiet", is_flag=True, help="The same: only the names are printed.")
+@click.option(
+    "-i", "--input", "source", type=FilePath(), metavar="FILE", help="Read from FILE (default: standard input)."
+)
+@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Load this platform only from multi-platform images.")
+@click.option("-q", "--quiet", is_flag=True, help="No effect: only names are printed.")
 @root_option
 def command(source: Path | None, platform: str | None, **_quiet: bool) -> None:
-    """Load images from an archive of docker save, podman save or an OCI layout, plain or compressed, or a directory.
+    """Load images from an archive of docker save or podman save, or from an OCI layout: an archive or a directory.
 
-    The names in the archive are given to its images. Everything is verified before anything is named.
+    Archives may be compressed. Images get the names that they have there, after all of them were verified.
     """
     wanted = parse_platform(platform) if platform else None
     opened = store()

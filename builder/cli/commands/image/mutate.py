@@ -26,37 +26,62 @@ from pybuild.builder.store.store import Store
 
 _EPILOG = """\b
 Values:
-  - NAME=VALUE sets one, NAME= sets it to an empty text, NAME- removes it, and
-    - alone removes all; the same with ports (80-) and volumes (/data-).
-  - An empty text removes --user, --workdir, --stop-signal, --entrypoint and
+  - NAME=VALUE sets a variable, label or annotation, NAME= sets it to the empty
+    string, NAME- removes it, and - removes all of them. Ports and volumes are
+    removed in the same way: 80- and /data-.
+  - An empty string removes --user, --workdir, --stop-signal, --entrypoint or
     --cmd.
-  - --entrypoint and --cmd take a JSON list, or a text for the image's shell, as
-    in a Dockerfile. A new entrypoint removes the command, unless --cmd is given.
-  - Flags of one name apply from left to right; -c comes after all of them.
-  - What is removed stays readable in the history and in the layers: pybuild
-    flatten leaves both out.
-  - A layer that is added makes the image as new as itself: now, or the time of
+  - --entrypoint and --cmd take a JSON array, or a command for the image's shell,
+    as in a Dockerfile. A new entrypoint removes the command unless --cmd is given.
+  - A flag that is repeated applies from left to right; -c applies last.
+  - Removed values can still be read in the history and in the layers. To remove
+    them there, use "pybuild flatten".
+  - An appended layer sets the creation time of the image to now, or to
     SOURCE_DATE_EPOCH.
 """
 
 
-@click.command("mutate", cls=Command, epilog=_EPILOG, short_help="Change an image without a build.")
+@click.command("mutate", cls=Command, epilog=_EPILOG, short_help="Create a changed image without a build.")
 @click.argument("image", type=IMAGE)
 @tag_option
 @click.option("-e", "--env", multiple=True, metavar="NAME=VALUE|NAME-", help="Set or remove a variable.")
 @click.option("-l", "--label", "labels", multiple=True, metavar="NAME=VALUE|NAME-", help="Set or remove a label.")
-@click.option("-u", "--user", metavar="USER[:GROUP]", help="Who commands run as.")
-@click.option("-w", "--workdir", metavar="DIR", help="Folder that commands start in.")
-@click.option("--entrypoint", metavar="COMMAND", help="What the image runs.")
-@click.option("--cmd", metavar="COMMAND", help="Its arguments, or what it runs without an entrypoint.")
+@click.option("-u", "--user", metavar="USER[:GROUP]", help="User that commands run as.")
+@click.option("-w", "--workdir", metavar="DIR", help="Working directory of commands.")
+@click.option("--entrypoint", metavar="COMMAND", help="Entrypoint of the image.")
+@click.option("--cmd", metavar="COMMAND", help="Default command, or default arguments of the entrypoint.")
 @click.option("--expose", multiple=True, metavar="PORT[/PROTOCOL]|PORT-", help="Add or remove a port.")
 @click.option("--volume", "volumes", multiple=True, metavar="PATH|PATH-", help="Add or remove a volume.")
-@click.option("--stop-signal", metavar="SIGNAL", help="What ends it.")
-@click.option("--annotation", "annotations", multiple=True, metavar="NAME=VALUE|NAME-", help="Of the manifest.")
-@click.option("--set-platform", metavar="OS/ARCH[/VARIANT]", help="What the image says that it is for.")
-@click.option("--append", multiple=True, metavar="FILE|-", help="Add a layer: a tar archive, plain, gzip or zstd.")
-@click.option("--compression", "packed", default="gzip", metavar="TYPE[,LEVEL]", help="Of layers that are added.")
-@click.option("-c", "--change", "changes", multiple=True, metavar="INSTRUCTION", help='Such as "SHELL [...]".')
+@click.option("--stop-signal", metavar="SIGNAL", help="Signal that stops a container of the image.")
+@click.option(
+    "--annotation",
+    "annotations",
+    multiple=True,
+    metavar="NAME=VALUE|NAME-",
+    help="Set or remove an annotation of the manifest.",
+)
+@click.option("--set-platform", metavar="OS/ARCH[/VARIANT]", help="Platform that the config of the image names.")
+@click.option(
+    "--append",
+    multiple=True,
+    metavar="FILE|-",
+    help="Append a tar archive as a layer, plain or compressed by gzip or zstd.",
+)
+@click.option(
+    "--compression",
+    "packed",
+    default="gzip",
+    metavar="TYPE[,LEVEL]",
+    help="Compression of appended layers: gzip (default), zstd or uncompressed.",
+)
+@click.option(
+    "-c",
+    "--change",
+    "changes",
+    multiple=True,
+    metavar="INSTRUCTION",
+    help='Apply a Dockerfile instruction, such as "SHELL [...]".',
+)
 @platform_option
 @root_option
 def command(
@@ -71,12 +96,12 @@ def command(
     platform: str | None,
     **settings: Any,
 ) -> None:
-    """Make an image that differs from IMAGE in what the flags say, and print its ID.
+    """Create an image from IMAGE with the changes that the flags ask for, and print its ID.
 
-    IMAGE stays as it is, and so do its layers: nothing is unpacked or run. All that is not asked for is kept, the time
-    of creation and members of config and manifest that pybuild does not know, too. Changes of the config leave no
-    entry in the history. The manifest becomes an OCI manifest if it was one of Docker's. --platform chooses an image
-    and the result is for this platform alone; --set-platform changes what the image says of itself.
+    IMAGE itself is not changed; nothing is unpacked or run. Everything else is kept, including the creation time and
+    fields of config and manifest that are unknown to pybuild. Changes of the config add no history entry. A Docker
+    manifest becomes an OCI manifest. --platform chooses one image of a multi-platform image, and the result has that
+    platform only; --set-platform changes the platform that the image claims to be for.
     """
     names = full_names(tags)
     wanted = parse_platform(platform) if platform else None

@@ -13,17 +13,23 @@ from pybuild.builder.prune import gc
 from pybuild.builder.store.store import Store
 
 
-@click.command("image prune", cls=Command, short_help="Remove images without a name.")
-@click.option("-a", "--all", "everything", is_flag=True, help="Also images with a name.")
-@click.option("-f", "--force", is_flag=True, help="Do not ask.")
-@click.option("--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Keys: label, label!, until.")
+@click.command("image prune", cls=Command, short_help="Remove dangling images.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Remove all images, not just dangling ones.")
+@click.option("-f", "--force", is_flag=True, help="Do not prompt for confirmation.")
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Remove only matching images. Keys: label, label!, until.",
+)
 @root_option
 def command(*, everything: bool, force: bool, filters: tuple[str, ...]) -> int | None:
-    """Remove images without a name, with -a all images, and print how much that gave back.
+    """Remove dangling images, which have no name, and print how much space was reclaimed.
 
-    As in Docker, -a takes all images that no container uses, and pybuild has no containers: give it a filter.
-    until=TIME takes 24h, a date or seconds since 1970 and means images that are older; label=NAME[=VALUE] and
-    label!=NAME[=VALUE] those with and without a label. Layers that the build cache knows stay.
+    As in Docker, -a removes all images that no container uses. pybuild has no containers, so that is every image: give
+    it a filter. until=TIME takes a duration such as 24h, a date or seconds since 1970, and matches older images;
+    label=NAME[=VALUE] and label!=NAME[=VALUE] match images with and without a label. Layers of the build cache stay.
     """
     passes = prune_filter(filters)
     if not force and not _agreed(everything=everything):

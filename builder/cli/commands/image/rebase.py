@@ -26,19 +26,19 @@ What the new image has:
 """
 
 
-@click.command("rebase", cls=Command, epilog=_EPILOG, short_help="Put an image on another base.")
+@click.command("rebase", cls=Command, epilog=_EPILOG, short_help="Replace the base of an image.")
 @click.argument("image", type=IMAGE)
-@click.option("--onto", required=True, metavar="NEWBASE", help="The image to stand on from now on.")
-@click.option("--old-base", metavar="OLD", help="The image that IMAGE was built on (default: as annotated).")
+@click.option("--onto", required=True, metavar="NEWBASE", help="The new base image.")
+@click.option("--old-base", metavar="OLD", help="The base that IMAGE was built on (default: as annotated).")
 @tag_option
 @platform_option
 @root_option
 def command(image: str, onto: str, old_base: str | None, tags: tuple[str, ...], platform: str | None) -> None:
-    """Make an image of the layers that IMAGE has above its base on top of NEWBASE, and print its ID.
+    """Create an image with the layers that IMAGE adds to its base on top of NEWBASE, and print its ID.
 
-    No step is run again: this is for a base with the same programs in newer versions. IMAGE must begin with exactly
-    the layers of the old base, else nothing is made. Without --old-base that is the image which the annotations
-    org.opencontainers.image.base.digest or .name of its manifest name. All images must be in the store.
+    No step is run again, so NEWBASE should be a newer version of the same base. IMAGE must begin with exactly the
+    layers of the old base, which --old-base names, else the annotation org.opencontainers.image.base.digest or
+    org.opencontainers.image.base.name of its manifest. All images must be in the store.
     """
     names = full_names(tags)
     opened = store()

@@ -18,14 +18,15 @@ from pybuild.builder.store.store import Store
 
 @click.command("rmi", cls=Command, short_help="Remove images.")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=IMAGE)
-@click.option("-f", "--force", is_flag=True, help="Remove an image given by ID with all its names.")
+@click.option("-f", "--force", is_flag=True, help="Remove an image that is given by ID with all its names.")
 @click.option("--no-prune", is_flag=True, help="Keep the blobs until the next prune.")
-@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an index, remove the image for this one only.")
+@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Remove this platform only from a multi-platform image.")
 @root_option
 def command(images: tuple[str, ...], *, force: bool, no_prune: bool, platform: str | None) -> int | None:
-    """Remove names and, with its last name, an image; layers that the build cache knows stay until "prune -a".
+    """Remove the names IMAGE, and an image together with its last name.
 
-    As in Docker, -f also makes it no failure that there is no such image. What a build uses stays until the next prune.
+    Layers of the build cache stay until "prune -a", and what a running build uses until the next prune. As in Docker,
+    with -f it is no failure that an image does not exist.
     """
     wanted = parse_platform(platform) if platform else None
     opened = store()

@@ -29,14 +29,14 @@ from pybuild.runtime.values import frozen
 OUR_FAULT = 125
 _EPILOG = """\b
 Differences from docker run:
-  - There is no daemon and no container: nothing is left when the command ends,
-    as with --rm, which is accepted.
-  - The network is the host's, or with --network none a loopback of its own.
-  - Signals of pybuild reach the command as with --sig-proxy, with -t as well.
-    The third Ctrl-C kills it, and --stop-timeout counts from a SIGTERM, because
-    there is no docker stop.
+  - There is no daemon and no container: when the command ends, all changes of
+    files are discarded, as with --rm.
+  - There are two networks: the host's and none.
+  - Signals that pybuild gets are passed to the command, with -t as well. The third
+    Ctrl-C kills it. As there is no "docker stop", --stop-timeout counts from a
+    SIGTERM.
   - Exit codes are Docker's: 125 pybuild failed, 126 the command cannot be
-    executed, 127 it is not there, else its own.
+    executed, 127 the command was not found, else the exit code of the command.
 """
 
 
@@ -74,42 +74,61 @@ class RunFlags:
 @click.argument("image", type=IMAGE)
 @click.argument("words", nargs=-1, metavar="[COMMAND [ARG...]]", type=click.UNPROCESSED)
 @click.option(
-    "-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="Variable; a NAME alone from env."
+    "-e",
+    "--env",
+    "variables",
+    multiple=True,
+    metavar="NAME[=VALUE]",
+    help="Set an environment variable; NAME alone takes its value from the environment. Repeatable.",
 )
-@click.option("--env-file", "env_files", multiple=True, type=FilePath(), metavar="FILE", help="The same.")
-@click.option("-w", "--workdir", metavar="DIR", help="Folder to start in.")
-@click.option("-u", "--user", metavar="USER[:GROUP]", help="Who to run as.")
-@click.option("--entrypoint", metavar="PROGRAM", help="In place of the image's entrypoint and command.")
+@click.option(
+    "--env-file",
+    "env_files",
+    multiple=True,
+    type=FilePath(),
+    metavar="FILE",
+    help="Read environment variables from FILE.",
+)
+@click.option("-w", "--workdir", metavar="DIR", help="Working directory of the command.")
+@click.option("-u", "--user", metavar="USER[:GROUP]", help="User to run as.")
+@click.option("--entrypoint", metavar="PROGRAM", help="Overwrite the default entrypoint and command of the image.")
 @click.option(
     "--network",
     type=OneOf(["host", "none"]),
     default="host",
-    help="The host's network (default), or none but a loopback of its own, which is up.",
+    help="Use the network of the host (default), or a loopback interface only.",
 )
-@click.option("-v", "--volume", "volumes", multiple=True, metavar="HOST:TARGET[:ro]", help="Show a file or folder.")
+@click.option(
+    "-v",
+    "--volume",
+    "volumes",
+    multiple=True,
+    metavar="HOST:TARGET[:ro]",
+    help="Bind mount a file or directory of the host; repeatable.",
+)
 @click.option("--tmpfs", "tmpfs", multiple=True, metavar="TARGET", help="Mount an empty tmpfs.")
-@click.option("--add-host", "add_hosts", multiple=True, metavar="NAME:ADDRESS", help="Line of /etc/hosts.")
-@click.option("-h", "--hostname", default="pybuild", metavar="NAME", help="Host name inside.")
+@click.option("--add-host", "add_hosts", multiple=True, metavar="NAME:ADDRESS", help="Add a line to /etc/hosts.")
+@click.option("-h", "--hostname", default="pybuild", metavar="NAME", help="Host name of the sandbox.")
 @click.option(
     "--platform",
     metavar="OS/ARCH[/VARIANT]",
     envvar="DOCKER_DEFAULT_PLATFORM",
-    help="Of an image for several platforms, which one.",
+    help="Platform to take from a multi-platform image.",
 )
-@click.option("--init", is_flag=True, help="Start the command below an init, which reaps what it leaves behind.")
+@click.option("--init", is_flag=True, help="Run an init as process 1, which forwards signals and reaps processes.")
 @click.option(
     "--stop-timeout",
     type=int,
     default=10,
     metavar="SECONDS",
-    help="From a SIGTERM of pybuild to the end of the command by force (default: 10; -1: never).",
+    help="Time from a SIGTERM of pybuild until the command is killed (default: 10; -1: never).",
 )
-@click.option("-i", "--interactive", is_flag=True, help="Pass standard input on.")
-@click.option("-t", "--tty", is_flag=True, help="Give it a terminal.")
-@click.option("--rm", is_flag=True, help="Has no effect: nothing is ever kept.")
+@click.option("-i", "--interactive", is_flag=True, help="Pass standard input to the command.")
+@click.option("-t", "--tty", is_flag=True, help="Allocate a pseudo-terminal.")
+@click.option("--rm", is_flag=True, help="No effect: nothing is kept.")
 @root_option
 def command(**flags: Any) -> int:
-    """Run COMMAND, or what the image says, in a sandbox on top of IMAGE."""
+    """Run COMMAND, or the default command of IMAGE, in a sandbox with the files of IMAGE."""
     given = RunFlags(**{**without_empty(flags), "entrypoint": flags["entrypoint"]})
     try:
         return _run(given)

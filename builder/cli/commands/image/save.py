@@ -15,22 +15,22 @@ from pybuild.builder.transports.save import chosen
 
 @click.command("save", cls=Command, short_help="Save images to an archive.")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=IMAGE)
-@click.option("-o", "--output", type=FilePath(), metavar="FILE", help="Default: standard output.")
-@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of images for several platforms, save this one only.")
+@click.option("-o", "--output", type=FilePath(), metavar="FILE", help="Write to FILE (default: standard output).")
+@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Save this platform only of multi-platform images.")
 @click.option(
     "--format",
     type=click.Choice(["docker-archive", "oci-archive"]),
     expose_value=False,
-    help="The same: the archive is both.",
+    help="No effect: the archive has both formats.",
 )
 @taken("-q/--quiet", "-m/--multi-image-archive", "--compress")
 @root_option
 def command(images: tuple[str, ...], output: Path | None, platform: str | None) -> None:
     """Save images to one archive that Docker and OCI tools read.
 
-    Layers are written as they are stored, compressed. An image given by ID has no name in the archive, a name without
-    a tag means all images of this name. FILE appears when it is complete. Of an index of which the store has one image,
-    that image is saved.
+    Layers are written as they are stored, compressed. An image that is given by ID has no name in the archive; a name
+    without a tag means all tags of it. FILE appears when it is complete. When the store has only one image of a
+    multi-platform image, that one is saved.
     """
     from pybuild.builder.platforms import parse_platform
 

@@ -8,12 +8,12 @@ from pybuild.builder.image.catalog import find
 from pybuild.builder.image.names import new_name
 
 
-@click.command("tag", cls=Command, short_help="Give an image another name.")
+@click.command("tag", cls=Command, short_help="Add a name to an image.")
 @click.argument("source", metavar="SOURCE", type=IMAGE)
 @click.argument("target", metavar="TARGET[:TAG]")
 @root_option
 def command(source: str, target: str) -> None:
-    """Let TARGET name the image SOURCE from now on, whatever it named before."""
+    """Create the name TARGET for the image SOURCE; a name that exists is moved to it."""
     name = new_name(target)
     opened = store()
     try:

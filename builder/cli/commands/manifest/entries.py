@@ -20,21 +20,32 @@ from pybuild.builder.store.store import Store
 from pybuild.builder.transports.entries import Change, changed_entry
 
 
-@click.command("annotate", cls=Command, short_help="Change what an index says of one of its images.")
+@click.command("annotate", cls=Command, short_help="Change the entry of an image in an index.")
 @click.argument("name")
 @click.argument("image", metavar="PLATFORM|DIGEST|IMAGE")
-@click.option("--os", default="", metavar="OS")
-@click.option("--arch", "architecture", default="", metavar="ARCH")
-@click.option("--variant", default="", metavar="VARIANT")
-@click.option("--os-version", default="", metavar="VERSION")
-@click.option("--os-features", multiple=True, metavar="FEATURE", help="Repeatable, or a,b.")
-@click.option("--annotation", "annotations", multiple=True, metavar="KEY=VALUE", help="Of the entry; repeatable.")
+@click.option("--os", default="", metavar="OS", help="Set the operating system.")
+@click.option("--arch", "architecture", default="", metavar="ARCH", help="Set the architecture.")
+@click.option("--variant", default="", metavar="VARIANT", help="Set the variant of the architecture.")
+@click.option("--os-version", default="", metavar="VERSION", help="Set the version of the operating system.")
+@click.option(
+    "--os-features",
+    multiple=True,
+    metavar="FEATURE",
+    help="Set a feature of the operating system; repeatable, or separated by commas.",
+)
+@click.option(
+    "--annotation",
+    "annotations",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set an annotation of the entry; repeatable.",
+)
 @root_option
 def annotate(name: str, image: str, annotations: tuple[str, ...], os_features: tuple[str, ...], **texts: str) -> None:
-    """Change what the index NAME of the store says of one of its images, and print the new digest.
+    """Change the entry of an image in the index NAME of the store, and print the new digest of the index.
 
-    The image is named by what the index says of its platform, by its digest, or by a name in the store or a registry.
-    The image itself stays as it is.
+    The entry is found by its platform, by its digest, or by the name of the image in the store or in a registry. The
+    image itself is not changed.
     """
     (full,) = full_names((name,))
     change = Change(annotations=pairs(annotations), os_features=_each(os_features), **texts)

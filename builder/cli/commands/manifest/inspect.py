@@ -24,16 +24,16 @@ from pybuild.grammar.reference import DEFAULT_REGISTRY, DEFAULT_TAG, InvalidRefe
 _REMOTE = "docker://"
 
 
-@click.command("inspect", cls=Command, short_help="Show an index, or a manifest, as JSON.")
+@click.command("inspect", cls=Command, short_help="Show an index or a manifest as JSON.")
 @click.argument("name", metavar="NAME|docker://NAME")
-@click.option("--raw", is_flag=True, help="The bytes as they are.")
-@click.option("-v", "--verbose", is_flag=True, help="With descriptors; of an index, all of its manifests.")
+@click.option("--raw", is_flag=True, help="Print the bytes as they are stored.")
+@click.option("-v", "--verbose", is_flag=True, help="Also show descriptors, and all manifests of an index.")
 @access_options
 @root_option
 def inspect(name: str, *, raw: bool, verbose: bool, access: Access) -> None:
-    """Show the index or the manifest behind NAME: that of the store, or if it has none, that of the registry.
+    """Show the index or the manifest of the image NAME, from the store if it has it, else from its registry.
 
-    docker://NAME asks the registry at once. Nothing of the image itself is downloaded.
+    docker://NAME always asks the registry. Layers are not downloaded.
     """
     opened = store()
     try:

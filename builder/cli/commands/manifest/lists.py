@@ -16,11 +16,11 @@ from pybuild.builder.store.store import Store
 from pybuild.builder.transports.entries import listed
 
 
-@click.command("rm", cls=Command, short_help="Forget indexes of the store.")
+@click.command("rm", cls=Command, short_help="Remove indexes from the store.")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @root_option
 def rm(names: tuple[str, ...]) -> None:
-    """Forget the indexes NAME; images of them that have names of their own stay."""
+    """Remove the indexes NAME from the store; images in them that have names of their own stay."""
     opened = store()
     try:
         with opened.collecting():
@@ -30,12 +30,12 @@ def rm(names: tuple[str, ...]) -> None:
         opened.close()
 
 
-@click.command("remove", cls=Command, short_help="Take an image out of an index.")
+@click.command("remove", cls=Command, short_help="Remove an image from an index.")
 @click.argument("name")
 @click.argument("image", metavar="PLATFORM|DIGEST|IMAGE")
 @root_option
 def remove(name: str, image: str) -> None:
-    """Take one image out of the index NAME of the store, and print the new digest."""
+    """Remove one image from the index NAME of the store, and print the new digest of the index."""
     (full,) = full_names((name,))
     opened = store()
     try:
@@ -53,11 +53,11 @@ def remove(name: str, image: str) -> None:
     say(str(written.digest))
 
 
-@click.command("exists", cls=Command, short_help="Tell by the exit code whether the store has an index.")
+@click.command("exists", cls=Command, short_help="Report by the exit code whether the store has an index.")
 @click.argument("name")
 @root_option
 def exists(name: str) -> int | None:
-    """End with 0 when NAME is an index of the store, else with 1; nothing is printed."""
+    """Exit with 0 when NAME is an index of the store, else with 1; nothing is printed."""
     opened = store()
     try:
         index_of(opened, find(opened, name).descriptor, name)

@@ -33,14 +33,12 @@ class _Family(click.Group):
         return super().parse_args(ctx, ["--help"] if args in ([], ["help"]) else args)
 
 
-@click.group(
-    "manifest", cls=_Family, short_help="Make, change and show indexes: images for several platforms under one name."
-)
+@click.group("manifest", cls=_Family, short_help="Create, change and show indexes (multi-platform images).")
 @click.option("-D", "--debug", is_flag=True, hidden=True, expose_value=False)
 def command() -> None:
-    """Make, change and show indexes, which list images for several platforms under one name.
+    """Create, change and show indexes, which list images for several platforms under one name.
 
-    An index is an image like any other: push, copy, save, tag and rmi take it, too.
+    An index can be used like any other image in push, copy, save, tag and rmi.
     """
 
 
@@ -48,20 +46,28 @@ _ALL = click.option("--all", "_all", is_flag=True, hidden=True)
 """Podman's flag for what is always done."""
 
 
-@command.command("create", cls=Command, short_help="Make an index of images.")
-@click.argument("name", metavar="NAME|PLACE")
+@command.command("create", cls=Command, short_help="Create an index from images.")
+@click.argument("name", metavar="NAME|TARGET")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("-a", "--amend", is_flag=True, help="Add to the index NAME; a platform is replaced.")
-@click.option("--annotation", "annotations", multiple=True, metavar="KEY=VALUE", help="Of the index; repeatable.")
+@click.option(
+    "-a", "--amend", is_flag=True, help="Add to an index that exists; an image of the same platform is replaced."
+)
+@click.option(
+    "--annotation",
+    "annotations",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set an annotation of the index; repeatable.",
+)
 @two_sides_options
 @root_option
 def create(name: str, images: tuple[str, ...], annotations: tuple[str, ...], *, amend: bool, sides: Sides) -> None:
-    """Make the index NAME of images and print its digest.
+    """Create the index NAME from images and print its digest.
 
-    Each IMAGE is a name in the store, a name of a registry, or any other source of pybuild copy; of an index all images
-    are listed. What the store has under a name is taken from there, docker://NAME always from its registry. NAME is in
-    the store, which then has all of them; a target of pybuild copy such as docker://NAME makes the index there, and
-    images of the same registry are not even downloaded.
+    Each IMAGE is the name of an image in the store or in a registry, or another source that "pybuild copy" takes. An
+    image that the store has is taken from there; docker://NAME is always read from its registry. An index adds all its
+    images. The new index is in the store, with all its images. With a TARGET of "pybuild copy", such as docker://NAME,
+    it is created there instead, and images that are in the same registry are not downloaded.
     """
     _create(name, images, annotations, amend=amend, sides=sides)
 
@@ -95,14 +101,14 @@ def _create(name: str, images: tuple[str, ...], annotations: tuple[str, ...], *,
 @two_sides_options
 @root_option
 def add(name: str, images: tuple[str, ...], *, sides: Sides, **_all: bool) -> None:
-    """Add images to the index NAME of the store, as create --amend does, and print its digest."""
+    """Add images to the index NAME of the store, like create --amend, and print its digest."""
     _create(name, images, (), amend=True, sides=sides)
 
 
 @command.command("push", cls=Command, short_help="Upload an index with all its images.")
 @click.argument("name")
 @click.argument("target", metavar="[TARGET]", required=False)
-@click.option("-p", "--purge", is_flag=True, help="Afterwards forget the name in the store.")
+@click.option("-p", "--purge", is_flag=True, help="Remove the name from the store afterwards.")
 @_ALL
 @click.option("--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of the index to FILE.")
 @two_sides_options
@@ -110,7 +116,7 @@ def add(name: str, images: tuple[str, ...], *, sides: Sides, **_all: bool) -> No
 def push(name: str, target: str | None, digestfile: Path | None, *, purge: bool, sides: Sides, **_all: bool) -> None:
     """Upload the index NAME of the store with all its images and print its digest.
 
-    It goes to the registry that NAME begins with, or to TARGET, which may be any target of pybuild copy.
+    It is uploaded to the registry that NAME begins with, or written to TARGET, which is any target of "pybuild copy".
     """
     (full,) = full_names((name,))
     place = parse_place(target or f"docker://{full}")

@@ -20,19 +20,21 @@ from pybuild.builder.transports.source import Choice, Reading
 from pybuild.builder.transports.target import Writing
 
 
-@click.command("copy", cls=Command, short_help="Copy an image between registries, folders, archives and the store.")
+@click.command("copy", cls=Command, short_help="Copy an image between registries, directories, archives and the store.")
 @click.argument("source", metavar="SOURCE")
 @click.argument("target", metavar="TARGET")
-@click.option("-a", "--all", "everything", is_flag=True, help="Of an index, all images and the index itself.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Copy a multi-platform image as a whole.")
 @click.option(
-    "--platform", metavar="OS/ARCH[/VARIANT]", help="Of an index, the image for this platform (default: this machine)."
+    "--platform",
+    metavar="OS/ARCH[/VARIANT]",
+    help="Platform to take from a multi-platform image (default: this host's).",
 )
-@click.option("--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of what was copied to FILE.")
+@click.option("--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of the copied image to FILE.")
 @click.option("--multi-arch", type=click.Choice(["system", "all"]), hidden=True)
 @click.option("--preserve-digests", is_flag=True, expose_value=False, hidden=True)
 @click.option("--retry-times", type=int, expose_value=False, hidden=True)
 @two_sides_options
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="Suppress all output.")
 @root_option
 def command(
     source: str,
@@ -45,23 +47,23 @@ def command(
     sides: Sides,
     quiet: bool,
 ) -> None:
-    """Copy an image as it is from SOURCE to TARGET.
+    """Copy an image unchanged from SOURCE to TARGET.
 
     \b
-    Both are one of
-      docker://REGISTRY/NAME[:TAG]          an image of a registry
-      oci:FOLDER[:NAME]                     an OCI layout in a directory, which may hold others
+    SOURCE and TARGET are each one of
+      docker://REGISTRY/NAME[:TAG]          an image in a registry
+      oci:DIR[:NAME]                        an image in an OCI layout, which may have others
       oci-archive:FILE[:NAME]               an OCI layout in an archive
       docker-archive:FILE[:NAME[:TAG]]      an archive that docker load reads
-      NAME[:TAG]                            an image of the store
+      NAME[:TAG]                            an image in the store
 
-    Layers are not unpacked, and digests stay the same; so does the index with --all. Without it the image for one
-    platform is taken out of an index, as skopeo does. Two things change digests: layers of a docker-archive that
-    are not compressed are compressed, and an image that comes without a manifest gets one. Image IDs never change.
+    With --all a multi-platform image is copied as a whole, else the image for one platform, like skopeo. Layers are not
+    unpacked and digests stay the same, with two exceptions: uncompressed layers of a docker-archive are compressed, and
+    an image without a manifest gets one. Image IDs never change.
 
-    A target appears, or names the image, when it has all of it. A file is replaced, a directory added to. Between two
-    registries nothing is kept in the store; within one registry layers are mounted. What was cut off goes on when the
-    same copy is asked for again.
+    TARGET gets its name when the copy is complete. An archive is replaced; an OCI layout gets an additional image. A
+    copy between registries keeps nothing in the store, and within one registry it mounts the layers. An interrupted
+    copy is resumed when the same command is run again.
     """  # noqa: D301 - click's mark for a paragraph that keeps its lines
     everything = everything or multi_arch == "all"
     if everything and platform:

@@ -26,10 +26,10 @@ Configure a credential helper (credsStore) to remove this warning.
 
 @click.command("login", cls=Command, short_help="Log in to a registry.")
 @click.argument("server", required=False, metavar="[SERVER]")
-@click.option("-u", "--username", metavar="NAME", help="Name of the user.")
-@click.option("-p", "--password", metavar="PASSWORD", help="Password or token; better use --password-stdin.")
+@click.option("-u", "--username", metavar="NAME", help="User name.")
+@click.option("-p", "--password", metavar="PASSWORD", help="Password or token; --password-stdin is safer.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-@click.option("--get-login", is_flag=True, help="Print who is logged in to SERVER, and do nothing else.")
+@click.option("--get-login", is_flag=True, help="Print the name of the user that is logged in to SERVER.")
 @auth_file_option
 @tls_options
 def command(
@@ -43,9 +43,9 @@ def command(
     tls_verify: bool,
     cert_dir: Path | None,
 ) -> None:
-    """Log in to SERVER (Docker Hub when none is named) and keep the credentials for pull, push and build.
+    """Log in to the registry SERVER (default: Docker Hub) and store the credentials for pull, push and build.
 
-    They are kept where Docker keeps them: by a credential helper if config.json names one, else in the file.
+    They are stored where Docker stores them: in the credential helper that config.json names, else in config.json.
     """
     registry = registry_of(server)
     files = credential_files(authfile)

@@ -15,7 +15,7 @@ from pybuild.builder.store.room import writing
 @click.argument("server", required=False, metavar="[SERVER]")
 @auth_file_option
 def command(server: str | None, authfile: Path | None) -> None:
-    """Forget the credentials for SERVER, Docker Hub when none is named."""
+    """Remove the stored credentials for the registry SERVER (default: Docker Hub)."""
     registry = registry_of(server)
     files = credential_files(authfile)
     with writing(files.own_file()):

@@ -22,31 +22,31 @@ from pybuild.grammar.reference import DEFAULT_TAG, Reference, parse_reference
 
 @click.command("pull", cls=Command, short_help="Download an image from a registry.")
 @click.argument("name", metavar="NAME[:TAG|@DIGEST]")
-@click.option("-a", "--all-tags", is_flag=True, help="Download all images of the repository.")
+@click.option("-a", "--all-tags", is_flag=True, help="Download all tags of the repository.")
 @click.option(
     "--platform",
     metavar="OS/ARCH[/VARIANT]",
     envvar="DOCKER_DEFAULT_PLATFORM",
-    help="Of images for several platforms, this one (also DOCKER_DEFAULT_PLATFORM).",
+    help="Platform to take from a multi-platform image (default: $DOCKER_DEFAULT_PLATFORM, else this host's).",
 )
-@click.option("--all-platforms", is_flag=True, help="The whole index, with the images for every platform.")
+@click.option("--all-platforms", is_flag=True, help="Download a multi-platform image as a whole.")
 @click.option(
     "--policy",
     type=click.Choice(["always", "missing", "never", "newer"]),
     default="always",
-    help="When to ask the registry; newer is content with what the store has when nobody answers.",
+    help="When to ask the registry (default: always); newer uses the store when the registry does not answer.",
 )
 @taken(*RETRY, *TRUST)
 @access_options
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the full name.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the full name only.")
 @root_option
 def command(
     name: str, platform: str | None, policy: str, *, all_tags: bool, all_platforms: bool, access: Access, quiet: bool
 ) -> None:
     """Download an image and keep it in the store under its name.
 
-    What is there already is not downloaded again; what was cut off goes on where it ended. Mirrors, certificates and
-    credentials are those of Docker's and containers' files.
+    Layers that the store has are not downloaded again, and interrupted downloads are resumed. Mirrors, certificates
+    and credentials are read from the configuration files of Docker and Podman.
     """
     reference = parse_reference(name)
     if all_tags and (reference.digest or _has_tag(name, reference)):

@@ -29,13 +29,13 @@ from pybuild.grammar.reference import DEFAULT_TAG, InvalidReference, Reference, 
 
 @click.command("push", cls=Command, short_help="Upload an image to a registry.")
 @click.argument("name", metavar="NAME[:TAG]", type=IMAGE)
-@click.option("-a", "--all-tags", is_flag=True, help="Upload all images of the repository.")
-@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Of an image for several platforms, this one only.")
-@click.option("--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of what was pushed to FILE.")
+@click.option("-a", "--all-tags", is_flag=True, help="Upload all tags of the repository.")
+@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Upload this platform only of a multi-platform image.")
+@click.option("--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of the pushed image to FILE.")
 @taken(*RETRY, *TRUST, "--remove-signatures")
 @form_options
 @access_options
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the full name.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the full name only.")
 @root_option
 def command(
     name: str,
@@ -47,11 +47,10 @@ def command(
     access: Access,
     quiet: bool,
 ) -> None:
-    """Upload the image NAME to the registry that its name begins with (Docker Hub when it begins with none).
+    """Upload the image NAME to the registry that its name begins with (default: Docker Hub).
 
-    What the registry has already is not uploaded again. The tag appears when everything that it needs is there. An
-    image for several platforms is pushed as a whole when the store has all of it. With --format and
-    --compression-format the digest is another one than in the store.
+    Layers that the registry has are not uploaded again. The tag appears when the upload is complete. A multi-platform
+    image is pushed as a whole, if the store has all of it. --format and --compression-format change the digest.
     """
     reference = parse_reference(name)
     if reference.digest:

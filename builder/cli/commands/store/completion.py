@@ -15,7 +15,7 @@ VARIABLE = "_PYBUILD_COMPLETE"
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print the script that completes pybuild's command line in SHELL: commands, options, files, images and stages.
+    """Print a script that completes commands, options, files, images and stages of pybuild in a shell.
 
     \b
     bash: source <(pybuild completion bash)

@@ -37,15 +37,15 @@ class _Usage(NamedTuple):
     active: int
 
 
-@click.command("df", cls=Command, short_help="Show what the store takes on the disk.")
+@click.command("df", cls=Command, short_help="Show the disk usage of the store.")
 @click.option("-v", "--verbose", is_flag=True, help="List each image and each cache mount.")
 @format_option
 @root_option
 def command(*, template: str | None, verbose: bool) -> None:
-    """Show what the store takes on the disk.
+    """Show the disk usage of the store.
 
-    ACTIVE is what images with a name need, and cache mounts that a step works with right now. What "prune -a" would
-    remove is RECLAIMABLE. With -v all images and cache mounts are listed instead; --format is then of cache mounts.
+    ACTIVE counts what images with a name need and cache mounts that a step uses right now. RECLAIMABLE is what
+    "prune -a" would remove. With -v all images and cache mounts are listed, and --format applies to the cache mounts.
     """
     opened = store()
     try:
@@ -72,8 +72,8 @@ def command(*, template: str | None, verbose: bool) -> None:
 def _tell(kept: str) -> None:
     """Say on standard error how to get space back: scripts read the table."""
     click.echo(
-        "\npybuild prune removes what neither an image nor the build cache needs, pybuild prune -a the cache, too: all"
-        f" that is RECLAIMABLE.\nBuild cache {kept}.",
+        '\n"pybuild prune" removes what neither an image nor the build cache needs; "pybuild prune -a" also removes'
+        f" the build cache: all that is RECLAIMABLE.\nBuild cache {kept}.",
         err=True,
     )
 

@@ -15,11 +15,11 @@ def _complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) 
     return [word for word in words if word.startswith(incomplete) and " " not in word]
 
 
-@click.command("help", cls=Command, short_help="Show what a command takes.")
+@click.command("help", cls=Command, short_help="Show the help of a command.")
 @click.argument("words", metavar="[COMMAND]", nargs=-1, shell_complete=_complete)
 @click.pass_context
 def command(ctx: click.Context, words: tuple[str, ...]) -> None:
-    """Show what COMMAND takes, or which commands there are."""
+    """Show the help of COMMAND, or the list of commands."""
     root = ctx.find_root()
     if not words:
         say(root.get_help())

@@ -24,22 +24,23 @@ _WARNING = {
 _LIMITED = "images without a name, and the build cache beyond the limits that are given"
 
 
-@click.command("prune", cls=Command, short_help="Remove what nothing needs.")
-@click.option("-a", "--all", "everything", is_flag=True, help="Also the whole build cache and all cache mounts.")
-@click.option("-f", "--force", is_flag=True, help="Do not ask.")
-@click.option("-q", "--quiet", is_flag=True, help="Print only how much was reclaimed.")
-@click.option("--build-cache", "only_cache", is_flag=True, help="Leave images without a name alone.")
+@click.command("prune", cls=Command, short_help="Remove unused data from the store.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Also remove the whole build cache and all cache mounts.")
+@click.option("-f", "--force", is_flag=True, help="Do not prompt for confirmation.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only how much space was reclaimed.")
+@click.option("--build-cache", "only_cache", is_flag=True, help="Remove build cache only, no dangling images.")
 @prune_flags
 @taken("--volumes")
 @root_option
 def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, wanted: Policy) -> int | None:
-    """Remove images without a name and everything in the store that nothing needs.
+    """Remove dangling images and everything else in the store that is not used.
 
-    Images with a name always stay. With -a the build cache goes, too, and cache mounts with it: the next build runs
-    every step again; with a filter or a size, only as much of it as these say. The filter type=exec.cachemount takes
-    cache mounts only, type=regular all but these. Limits may also stand in config.toml of the store, under [gc];
-    without, the cache is kept below 60 % of the disk and 100 GB, with 20 % of the disk free. They are kept after
-    builds, too. What a build uses meanwhile stays.
+    Images with a name always stay. -a also removes the build cache and the cache mounts, so that the next build runs
+    every step again. With a filter or a size, only that part of the cache is removed. The filter type=exec.cachemount
+    means cache mounts only, type=regular everything but cache mounts. What a running build uses stays.
+
+    Limits can be set in config.toml of the store, under [gc], and are also applied after each build. By default the
+    cache is kept below 60 % of the disk and 100 GB, with 20 % of the disk free.
     """
     opened = store()
     try:

@@ -11,9 +11,11 @@ from pybuild.builder.cli.tools import Command, say
 
 
 @click.command("version", cls=Command, short_help="Show the version.")
-@click.option("-f", "--format", "template", metavar="FORMAT", help='"json", or a Go template: "{{.Version}}".')
+@click.option(
+    "-f", "--format", "template", metavar="FORMAT", help='Print with "json" or a Go template such as "{{.Version}}".'
+)
 def command(template: str | None) -> None:
-    """Show the version of pybuild and of what it runs on."""
+    """Show the version of pybuild, and of Python and the kernel."""
     facts = {
         "Version": version("pybuild"),
         "Python": platform.python_version(),

@@ -163,4 +163,4 @@ def test_what_cannot_be_is_refused(shop: Shop, words: list[str], code: int) -> N
 def test_help_tells_how_values_are_removed(shop: Shop) -> None:
     text = shop.run("mutate", "--help").out
     assert "NAME- removes it" in text
-    assert "this machine's" in text
+    assert "(default: this host's)" in text
