@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from pybuild.grammar.golang import SPACE
-from pybuild.grammar.ignorerule import Passed, Rule, read_rule
+from pybuild.grammar.ignorerule import IgnoreRule, Passed, read_rule
 from pybuild.grammar.patterns import Matches
 from pybuild.grammar.source import Span
 
@@ -20,7 +20,7 @@ _MOST_FOLDERS = 4096
 class IgnoreFile:
     """The rules of one file. Paths are relative to the context, with slashes, without ``.`` and ``..``."""
 
-    def __init__(self, rules: tuple[Rule, ...] = ()) -> None:
+    def __init__(self, rules: tuple[IgnoreRule, ...] = ()) -> None:
         self._rules = rules
         self._top = _Folder("", tuple((rule, rule.start) for rule in rules))
         self._folders = {"": self._top}
@@ -81,7 +81,7 @@ class _Folder:
 
     __slots__ = ("_path", "_rules", "_tests")
 
-    def __init__(self, path: str, rules: tuple[tuple[Rule, Passed | None], ...]) -> None:
+    def __init__(self, path: str, rules: tuple[tuple[IgnoreRule, Passed | None], ...]) -> None:
         self._path, self._rules = path, rules
         tests = ((rule.negated, self._test(rule, passed)) for rule, passed in rules)
         self._tests = [(negated, matches) for negated, matches in tests if matches is not None]
@@ -99,7 +99,7 @@ class _Folder:
     def below(self, name: str, path: str) -> "_Folder":
         """Return what is left in the directory *name* of this one, whose path with a slash behind is *path*."""
         ignored = False
-        left: list[tuple[Rule, Passed | None]] = []
+        left: list[tuple[IgnoreRule, Passed | None]] = []
         for rule, passed in self._rules:
             matches = self._test(rule, passed)
             if passed is None or (rule.negated is ignored and matches is not None and matches(name)):
@@ -112,7 +112,7 @@ class _Folder:
                 left.append((rule, after))
         return _Folder(path, tuple(left))
 
-    def _test(self, rule: Rule, passed: Passed | None) -> Matches | None:
+    def _test(self, rule: IgnoreRule, passed: Passed | None) -> Matches | None:
         """Return what tells from the name of an entry whether *rule* matches it; None when it cannot."""
         if passed is None:
             return _always
@@ -129,7 +129,7 @@ def _always(_name: str) -> bool:
     return True
 
 
-def _rules(text: str) -> Iterator[Rule]:
+def _rules(text: str) -> Iterator[IgnoreRule]:
     offset = len(_BOM) if text.startswith(_BOM) else 0
     for row in text[offset:].split("\n"):
         pattern = row.strip(SPACE)

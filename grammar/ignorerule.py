@@ -46,7 +46,7 @@ Passed = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class IgnoreRule:
     """One line; *prefix* is what its paths begin with, all of the pattern when *literal*."""
 
     negated: bool
@@ -87,7 +87,7 @@ class Rule:
         return self.prefix.startswith(inside) or inside.startswith(self.prefix)
 
 
-def read_rule(line: str, span: Span | None) -> Rule:
+def read_rule(line: str, span: Span | None) -> IgnoreRule:
     """Return the rule of a line without spaces around it.
 
     Raises:
@@ -103,7 +103,7 @@ def read_rule(line: str, span: Span | None) -> Rule:
         raise DockerfileError(str(error), span) from None
     prefix = literal(tuple(takewhile(lambda token: isinstance(token, str), tokens)))
     row = _row(_with_quirk(pattern, tokens))
-    return Rule(
+    return IgnoreRule(
         negated=negated,
         prefix=prefix,
         literal=len(prefix) == len(tokens),

@@ -114,8 +114,8 @@ def copy(
     """
     from pybuild.builder.transports.copy import copy as carry_over
     from pybuild.builder.transports.places import parse_place
-    from pybuild.builder.transports.source import Choice, Reading
-    from pybuild.builder.transports.target import Writing
+    from pybuild.builder.transports.source import Choice, ReadOptions
+    from pybuild.builder.transports.target import WriteOptions
 
     def found(text: str) -> Descriptor:
         return find(store, text).descriptor
@@ -123,6 +123,6 @@ def copy(
     with _transfer(f"copying {source} to {target}", store, progress, cancel) as step:
         access = access_of(store, step.say)
         choice = Choice(everything=all_platforms, platform=parse_platform(platform) if platform else None)
-        reading = Reading(store=store, find=found, access=access, progress=step.status)
-        writing = Writing(store=store, access=access, progress=step.status)
+        reading = ReadOptions(store=store, find=found, access=access, progress=step.status)
+        writing = WriteOptions(store=store, access=access, progress=step.status)
         return carry_over(parse_place(source), parse_place(target), choice, reading, writing).digest

@@ -48,7 +48,7 @@ def run(
         errors.HostError: the sandbox cannot be made.
         errors.Cancelled: *cancel* was used; the command was killed.
     """
-    from pybuild.builder.execute.in_image import Command, rootfs_of, spec_of
+    from pybuild.builder.execute.in_image import ImageCommand, rootfs_of, spec_of
     from pybuild.builder.image.catalog import find_image
     from pybuild.builder.platforms import wanted_platform
     from pybuild.runtime.sandbox import launcher
@@ -59,7 +59,7 @@ def run(
     with door(token), store.in_use():
         found = find_image(store, image, wanted_platform(platform) if platform else None)
         own = (line.partition("=") for line in found.config.config.env)
-        command = Command(
+        command = ImageCommand(
             words=(words,) if isinstance(words, str) else tuple(words),
             entrypoint=entrypoint,
             env=tuple({**{name: value for name, mark, value in own if mark}, **(env or {})}.items()),

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pybuild.builder.caches.document import DOCUMENT_LIMIT, Remembered
-from pybuild.builder.caches.gha_service import AlreadyThere, Content, Entry, Service, ServiceV1, ServiceV2, Wire
+from pybuild.builder.caches.gha_service import AlreadyThere, Content, FoundEntry, Service, ServiceV1, ServiceV2, Wire
 from pybuild.builder.caches.places import GhaCache, Status, Tell, telling, untold
 from pybuild.builder.oci.errors import ImageNotFound, OciError, SizeMismatch
 from pybuild.builder.oci.model import Descriptor
@@ -31,7 +31,7 @@ _WRITE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class ServiceAccess:
     """Where the service is and who asks."""
 
     version: int
@@ -39,7 +39,7 @@ class Access:
     token: str = field(repr=False)
 
 
-def access_of(spec: GhaCache, env: Mapping[str, str] = os.environ) -> Access | None:
+def access_of(spec: GhaCache, env: Mapping[str, str] = os.environ) -> ServiceAccess | None:
     """Return how the service is reached by *spec* and the environment of the job; None outside of one."""
     token = spec.token or env.get("ACTIONS_RUNTIME_TOKEN", "")
     new = spec.url_v2 or env.get("ACTIONS_RESULTS_URL", "")
@@ -49,7 +49,7 @@ def access_of(spec: GhaCache, env: Mapping[str, str] = os.environ) -> Access | N
         prefers_new = is_true(env.get("ACTIONS_CACHE_SERVICE_V2", "")) and not spec.url
         version = 2 if prefers_new or not old else 1
     url = old if version == 1 else new
-    return Access(version=version, url=url, token=token) if url and token else None
+    return ServiceAccess(version=version, url=url, token=token) if url and token else None
 
 
 class GhaPlace:
@@ -129,7 +129,7 @@ class GhaPlace:
                 return
 
 
-def _number(entry: Entry | None, prefix: str) -> int:
+def _number(entry: FoundEntry | None, prefix: str) -> int:
     text = entry.key.removeprefix(prefix) if entry else ""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
 
@@ -150,7 +150,7 @@ def _blob_key(blob: Descriptor) -> str:
     return f"pybuild-blob-1-{blob.digest}"
 
 
-def _document(entry: Entry, wire: Wire) -> bytes:
+def _document(entry: FoundEntry, wire: Wire) -> bytes:
     body = bytearray()
 
     def read() -> None:

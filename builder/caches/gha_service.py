@@ -50,7 +50,7 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class FoundEntry:
     """An entry that was found; its address carries a permission."""
 
     key: str
@@ -60,7 +60,7 @@ class Entry:
 class Service(Protocol):
     """What both versions can do. Failures are OciError; those of the network are tried again."""
 
-    def find(self, key: str) -> Entry | None:
+    def find(self, key: str) -> FoundEntry | None:
         """Return the newest entry whose key begins with *key*."""
         ...
 
@@ -147,12 +147,12 @@ class ServiceV2:
     def __init__(self, url: str, wire: Wire) -> None:
         self._url, self._wire = url.rstrip("/") + "/" + _TWIRP, wire
 
-    def find(self, key: str) -> Entry | None:
+    def find(self, key: str) -> FoundEntry | None:
         """Return the newest entry whose key begins with *key*."""
         found = self._call("GetCacheEntryDownloadURL", {"key": key, "restore_keys": [key], "version": _VERSION})
         if not found.get("ok"):
             return None
-        return Entry(key=_text(found, "matched_key"), url=_text(found, "signed_download_url"))
+        return FoundEntry(key=_text(found, "matched_key"), url=_text(found, "signed_download_url"))
 
     def save(self, key: str, content: Content) -> None:
         """Write an entry. Raises AlreadyThere."""
@@ -195,13 +195,13 @@ class ServiceV1:
         self._url, self._wire = url.rstrip("/") + _REST, wire
         self._accept = {"Accept": "application/json;api-version=6.0-preview.1"}
 
-    def find(self, key: str) -> Entry | None:
+    def find(self, key: str) -> FoundEntry | None:
         """Return the newest entry whose key begins with *key*."""
         query = urlencode({"keys": key, "version": _VERSION})
         found = self._wire.call("GET", f"{self._url}cache?{query}", self._accept)
         if not found.get("cacheKey"):
             return None
-        return Entry(key=_text(found, "cacheKey"), url=_text(found, "archiveLocation"))
+        return FoundEntry(key=_text(found, "cacheKey"), url=_text(found, "archiveLocation"))
 
     def save(self, key: str, content: Content) -> None:
         """Write an entry. Raises AlreadyThere."""

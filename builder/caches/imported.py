@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pybuild.builder.caches.document import Mount, Remembered
-from pybuild.builder.caches.places import Place, kept, place_of
+from pybuild.builder.caches.places import CachePlace, kept, place_of
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import DigestMismatch, OciError
@@ -40,7 +40,7 @@ def imported(caches: Caches, store: Store, reporter: Reporter) -> Iterator[None]
 class Imported:
     """Several caches as one. May be used by several threads."""
 
-    def __init__(self, places: Iterable[Place], store: Store, reporter: Reporter) -> None:
+    def __init__(self, places: Iterable[CachePlace], store: Store, reporter: Reporter) -> None:
         self._store, self._reporter = store, reporter
         self._lock = threading.Lock()
         self._warned: set[str] = set()
@@ -70,7 +70,7 @@ class Imported:
                     return self._unpacked(place, mount, folder)
         return False
 
-    def _unpacked(self, place: Place, mount: Mount, folder: Path) -> bool:
+    def _unpacked(self, place: CachePlace, mount: Mount, folder: Path) -> bool:
         from pybuild.builder.caches.mounts import unpack_mount
 
         try:
@@ -80,7 +80,7 @@ class Imported:
             return False
         return True
 
-    def _load(self, place: Place) -> tuple[Place, Remembered] | None:
+    def _load(self, place: CachePlace) -> tuple[CachePlace, Remembered] | None:
         step = self._reporter.begin(f"importing cache manifest from {place.name}")
         try:
             found = place.load(self._store, step.say)
@@ -91,7 +91,7 @@ class Imported:
         step.finish()
         return place, found
 
-    def _brought(self, place: Place, layers: list[BuiltLayer]) -> bool:
+    def _brought(self, place: CachePlace, layers: list[BuiltLayer]) -> bool:
         """Bring what is missing of *layers*; tell whether they are there now and are what they are said to be."""
         with self._lock:
             unseen = [layer for layer in layers if (layer.digest, layer.diff_id) not in self._seen]
@@ -107,7 +107,7 @@ class Imported:
             step.finish()
             return True
 
-    def _fetch(self, place: Place, layers: list[BuiltLayer], status: Callable[[str, int, int], None]) -> None:
+    def _fetch(self, place: CachePlace, layers: list[BuiltLayer], status: Callable[[str, int, int], None]) -> None:
         blobs = self._store.blobs
         missing = [layer.descriptor for layer in layers if not blobs.has(layer.descriptor)]
         if missing:
@@ -120,7 +120,7 @@ class Imported:
                     raise DigestMismatch(f"layer {layer.digest} does not unpack to {layer.diff_id}")
                 self._seen.add((layer.digest, layer.diff_id))
 
-    def _warn(self, place: Place, error: Exception) -> None:
+    def _warn(self, place: CachePlace, error: Exception) -> None:
         text = f"failed to import cache {place.name}: {error}"
         if text not in self._warned:
             self._warned.add(text)

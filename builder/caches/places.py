@@ -102,7 +102,7 @@ KeptCache = LocalCache | RegistryCache | GhaCache
 """A cache that has a place of its own."""
 
 
-class Place(Protocol):
+class CachePlace(Protocol):
     """One cache. Failures are OciError and OSError."""
 
     name: str
@@ -126,7 +126,7 @@ def kept(specs: Iterable[CacheSpec]) -> list[KeptCache]:
     return [spec for spec in specs if isinstance(spec, KeptCache)]
 
 
-def place_of(spec: KeptCache) -> Place:
+def place_of(spec: KeptCache) -> CachePlace:
     """Return the place that *spec* names."""
     match spec:
         case LocalCache():

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 
 from pybuild.builder.checks.base_configs import BaseConfigs
 from pybuild.builder.checks.early import violations_before
-from pybuild.builder.checks.warnings import Known, near_misses, options_of, refusal, stage_violations, text_violations
+from pybuild.builder.checks.warnings import (
+    StageFacts,
+    near_misses,
+    options_of,
+    refusal,
+    stage_violations,
+    text_violations,
+)
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import BuildError
 from pybuild.builder.request import Request
@@ -17,7 +24,7 @@ from pybuild.builder.stages.frontend import check_frontend
 from pybuild.builder.stages.resolve import outline_of, resolve
 from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
-from pybuild.grammar.lint.options import Options, counted
+from pybuild.grammar.lint.options import CheckOptions, counted
 from pybuild.grammar.lint.rules import Violation
 from pybuild.grammar.nodes import Dockerfile
 from pybuild.grammar.source import Source
@@ -26,11 +33,11 @@ Mistake = DockerfileError | BuildError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class CheckReport:
     """What the checks found, in the order of the file; *error* is what would end a build before it begins."""
 
     source: Source
-    options: Options = field(default_factory=Options)
+    options: CheckOptions = field(default_factory=CheckOptions)
     violations: tuple[Violation, ...] = ()
     notes: tuple[str, ...] = ()
     """What is no rule of BuildKit's, and why some checks were left out."""
@@ -42,7 +49,7 @@ class Report:
         return refusal(self.violations) if self.options.error else ""
 
 
-def check(file: DockerfileText, request: Request, store: Store) -> Report:
+def check(file: DockerfileText, request: Request, store: Store) -> CheckReport:
     """Check a Dockerfile."""
     source = file.source
     dockerfile, mistake = file.prefix()
@@ -50,14 +57,14 @@ def check(file: DockerfileText, request: Request, store: Store) -> Report:
         check_frontend(dockerfile.directives, request.planning)
         options = options_of(dockerfile, request.planning)
     except (DockerfileError, BuildError) as error:
-        return Report(source=source, error=error)
+        return CheckReport(source=source, error=error)
     if mistake is not None:
         before = violations_before(dockerfile, source, options)
-        return Report(source=source, options=options, violations=before, error=mistake)
+        return CheckReport(source=source, options=options, violations=before, error=mistake)
     known = BaseConfigs(planning=request.planning, pull=request.caches.pull, store=store)
     search = _Search(dockerfile=dockerfile, source=source, request=request, bases=known)
     found = search.run()
-    return Report(
+    return CheckReport(
         source=source,
         options=options,
         violations=counted(search.violations, dockerfile, options),
@@ -87,7 +94,7 @@ class _Search:
             configs = self.bases.configs
             self._keep(
                 stage_violations(
-                    self.request.files, self.request.planning, Known(outline=outline, configs=configs), stages
+                    self.request.files, self.request.planning, StageFacts(outline=outline, configs=configs), stages
                 )
             )
             if not self.bases.missing:

@@ -6,7 +6,7 @@ from pybuild.builder.errors import BuildError
 from pybuild.builder.request import Planning
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.lint.lint import file_violations
-from pybuild.grammar.lint.options import Options, counted
+from pybuild.grammar.lint.options import CheckOptions, counted
 from pybuild.grammar.lint.rules import Violation
 from pybuild.grammar.nodes import Dockerfile
 from pybuild.grammar.source import Source
@@ -27,7 +27,7 @@ def early_warnings(file: DockerfileText, planning: Planning) -> tuple[tuple[str,
     return tuple((f"{item.rule.name}: {item.message}", line_of(item, source)) for item in found)
 
 
-def violations_before(dockerfile: Dockerfile, source: Source, options: Options) -> tuple[Violation, ...]:
+def violations_before(dockerfile: Dockerfile, source: Source, options: CheckOptions) -> tuple[Violation, ...]:
     """Return the violations in *dockerfile*, which is what could be parsed of *source*."""
     return counted(file_violations(dockerfile, source), dockerfile, options)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from pybuild.builder.checks.check import Report
+from pybuild.builder.checks.check import CheckReport
 from pybuild.builder.checks.warnings import line_of
 from pybuild.builder.display.sanitize import clean
 from pybuild.grammar.lint.rules import RULES, Rule, Violation
@@ -13,7 +13,7 @@ from pybuild.grammar.lint.rules import RULES, Rule, Violation
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def document(report: Report, path: str) -> str:
+def document(report: CheckReport, path: str) -> str:
     """Return the report; *path* is how the reader finds the Dockerfile."""
     cases = list(_cases(report, _safe(path)))
     counts = {
@@ -28,7 +28,7 @@ def document(report: Report, path: str) -> str:
     return tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _cases(report: Report, path: str) -> Iterator[Element]:
+def _cases(report: CheckReport, path: str) -> Iterator[Element]:
     for violation in report.violations:
         yield _failed(violation, line_of(violation, report.source), path)
     if report.error is not None:
@@ -47,7 +47,7 @@ def _failed(violation: Violation, line: int, path: str) -> Element:
     return case
 
 
-def _passed(rule: Rule, report: Report, path: str) -> Element:
+def _passed(rule: Rule, report: CheckReport, path: str) -> Element:
     case = Element("testcase", {"classname": path, "name": rule.name})
     # After a mistake nobody knows what the rules would have found.
     if report.error is not None or not report.options.counts(rule):

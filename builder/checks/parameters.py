@@ -33,7 +33,7 @@ class Argument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class HostAccess:
     """A secret or an SSH agent that a RUN asks for."""
 
     name: str
@@ -48,8 +48,8 @@ class Parameters:
     target: str
     description: str
     arguments: tuple[Argument, ...]
-    secrets: tuple[Access, ...]
-    agents: tuple[Access, ...]
+    secrets: tuple[HostAccess, ...]
+    agents: tuple[HostAccess, ...]
 
 
 def parameters(
@@ -125,9 +125,9 @@ class _Survey:
         """Return the instructions of *section*, those of its base's triggers among them."""
         return (*self._outline.triggers(section, self._configs), *section.body)
 
-    def accesses(self, sections: Sequence[Section], kind: MountKind) -> tuple[Access, ...]:
+    def accesses(self, sections: Sequence[Section], kind: MountKind) -> tuple[HostAccess, ...]:
         """Return the secrets or the agents that *sections* ask for."""
-        found: dict[str, Access] = {}
+        found: dict[str, HostAccess] = {}
         for section in sections:
             for node in self._body(section):
                 for mount in node.mounts if isinstance(node, Run) else ():
@@ -155,9 +155,9 @@ class _Survey:
         )
 
 
-def _access(mount: MountFlag, span: Span) -> Access:
+def _access(mount: MountFlag, span: Span) -> HostAccess:
     required = mount.get("required")
-    return Access(name=_id(mount), required=required is not None and required.text == "true", span=span)
+    return HostAccess(name=_id(mount), required=required is not None and required.text == "true", span=span)
 
 
 def _id(mount: MountFlag) -> str:
@@ -193,6 +193,6 @@ def document(found: Parameters, source: Source) -> dict[str, Any]:
     return {name: value for name, value in whole.items() if value}
 
 
-def _shown(access: Access, source: Source) -> dict[str, Any]:
+def _shown(access: HostAccess, source: Source) -> dict[str, Any]:
     required = {"required": True} if access.required else {}
     return {"name": access.name, **required, "location": location(access.span, source)}

@@ -3,14 +3,14 @@
 import base64
 from typing import Any
 
-from pybuild.builder.checks.check import Report
+from pybuild.builder.checks.check import CheckReport
 from pybuild.builder.display.failure import excerpt
 from pybuild.builder.display.sanitize import clean
 from pybuild.grammar.lint.rules import Violation
 from pybuild.grammar.source import Source, Span
 
 
-def text(report: Report) -> str:
+def text(report: CheckReport) -> str:
     """Return the report for a reader: each violation with its place and the way out, then how many there are."""
     blocks = [_block(violation, report.source) for violation in report.violations]
     return "".join(blocks) + ("\n" if blocks else "") + _verdict(report)
@@ -24,7 +24,7 @@ def _block(violation: Violation, source: Source) -> str:
     return "\n".join([*head, *excerpt(source, lines.start, lines.stop - 1)]) + "\n"
 
 
-def _verdict(report: Report) -> str:
+def _verdict(report: CheckReport) -> str:
     if report.error is not None:
         return ""
     count = len(report.violations)
@@ -33,7 +33,7 @@ def _verdict(report: Report) -> str:
     return f"Check complete, {count} {'warning has' if count == 1 else 'warnings have'} been found!\n"
 
 
-def document(report: Report) -> dict[str, Any]:
+def document(report: CheckReport) -> dict[str, Any]:
     """Return the report with the names of BuildKit; ``hint`` is the one name that it does not have."""
     warnings = [
         {
@@ -50,7 +50,7 @@ def document(report: Report) -> dict[str, Any]:
     return {"warnings": warnings, "sources": [source], **_error(report)}
 
 
-def _error(report: Report) -> dict[str, Any]:
+def _error(report: CheckReport) -> dict[str, Any]:
     error = report.error
     if error is None:
         # BuildKit counts violations that are errors as a failed build.

@@ -3,14 +3,14 @@
 from typing import Any
 from urllib.parse import quote
 
-from pybuild.builder.checks.check import Report
+from pybuild.builder.checks.check import CheckReport
 from pybuild.grammar.lint.rules import RULES, Rule, Violation
 from pybuild.grammar.source import Source, Span
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
-def document(report: Report, path: str) -> dict[str, Any]:
+def document(report: CheckReport, path: str) -> dict[str, Any]:
     """Return the report; *path* is how the reader finds the Dockerfile."""
     uri = quote(path)
     run = {
@@ -31,7 +31,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(violation: Violation, report: Report, uri: str) -> dict[str, Any]:
+def _result(violation: Violation, report: CheckReport, uri: str) -> dict[str, Any]:
     # Readers show the message alone, so the way out belongs to it.
     text = f"{violation.message} (hint: {violation.hint})" if violation.hint else violation.message
     return {
@@ -43,7 +43,7 @@ def _result(violation: Violation, report: Report, uri: str) -> dict[str, Any]:
     }
 
 
-def _invocation(report: Report, uri: str) -> dict[str, Any]:
+def _invocation(report: CheckReport, uri: str) -> dict[str, Any]:
     found: list[dict[str, Any]] = [{"level": "note", "message": {"text": note}} for note in report.notes]
     if report.error is not None:
         span = report.error.span

@@ -27,7 +27,7 @@ _NEEDS_A_SHELL = re.compile(r"[$`;&|<>()*?\[\]{}~#\n]|^[A-Za-z_]\w*=")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Placed:
     """An instruction with what is known where it stands."""
 
     node: Instruction
@@ -39,20 +39,20 @@ class Place:
         return Violation(rule=rule, message=message, span=self.node.span, hint=hint)
 
 
-InstructionRule = Callable[[Place], Iterator[Violation]]
+InstructionRule = Callable[[Placed], Iterator[Violation]]
 
 
 def check_stage(body: Sequence[Instruction], scope: StageScope, ignore: IgnoreFile | None) -> Iterator[Violation]:
     """Give the violations in *body*, the instructions of a stage with its triggers; *scope* follows them."""
     yield from stage_violations(body)
     for node in body:
-        place = Place(node=node, scope=scope, ignore=ignore)
+        place = Placed(node=node, scope=scope, ignore=ignore)
         for rule in _RULES:
             yield from rule(place)
         scope.follow(node)
 
 
-def _json_args_recommended(place: Place) -> Iterator[Violation]:
+def _json_args_recommended(place: Placed) -> Iterator[Violation]:
     node = place.node
     if isinstance(node, Cmd | Entrypoint) and isinstance(node.command, ShellForm) and not place.scope.has_shell:
         name = keyword(node)
@@ -74,7 +74,7 @@ def _as_array(command: str) -> str:
     return json.dumps(args, ensure_ascii=False)
 
 
-def _workdir_relative_path(place: Place) -> Iterator[Violation]:
+def _workdir_relative_path(place: Placed) -> Iterator[Violation]:
     node, scope = place.node, place.scope
     if not isinstance(node, Workdir) or scope.workdir_is_set:
         return
@@ -84,7 +84,7 @@ def _workdir_relative_path(place: Place) -> Iterator[Violation]:
         yield place.broken(rules.WORKDIR_RELATIVE_PATH, message, f"write {keyword(node)} /{path.removeprefix('./')}")
 
 
-def _undefined_var(place: Place) -> Iterator[Violation]:
+def _undefined_var(place: Placed) -> Iterator[Violation]:
     node, scope = place.node, place.scope
     if isinstance(node, Arg):
         names = _undefined_in_defaults(node, scope)
@@ -119,7 +119,7 @@ def _undefined(name: str, scope: StageScope) -> tuple[str, str]:
     return message, f"write ${guess}" if guess else f"declare it above with ARG {name} or ENV {name}=..."
 
 
-def _secrets_used_in_arg_or_env(place: Place) -> Iterator[Violation]:
+def _secrets_used_in_arg_or_env(place: Placed) -> Iterator[Violation]:
     node = place.node
     keys: list[str | None] = []
     if isinstance(node, Arg):
@@ -134,7 +134,7 @@ def _secrets_used_in_arg_or_env(place: Place) -> Iterator[Violation]:
             yield place.broken(rules.SECRETS_USED_IN_ARG_OR_ENV, message, hint)
 
 
-def _copy_ignored_file(place: Place) -> Iterator[Violation]:
+def _copy_ignored_file(place: Placed) -> Iterator[Violation]:
     node, ignore = place.node, place.ignore
     if not isinstance(node, Copy | Add) or (isinstance(node, Copy) and node.from_ is not None):
         return
@@ -149,7 +149,7 @@ def _copy_ignored_file(place: Place) -> Iterator[Violation]:
             yield place.broken(rules.COPY_IGNORED_FILE, message, f"add the line !{path} to .dockerignore")
 
 
-def _expose_proto_casing(place: Place) -> Iterator[Violation]:
+def _expose_proto_casing(place: Placed) -> Iterator[Violation]:
     for port in _ports(place):
         protocol = port.rpartition(":")[2].partition("/")[2]
         if protocol != protocol.lower():
@@ -157,7 +157,7 @@ def _expose_proto_casing(place: Place) -> Iterator[Violation]:
             yield place.broken(rules.EXPOSE_PROTO_CASING, message, f"write {port.lower()}")
 
 
-def _expose_invalid_format(place: Place) -> Iterator[Violation]:
+def _expose_invalid_format(place: Placed) -> Iterator[Violation]:
     for port in _ports(place):
         if ":" in port:
             only = "EXPOSE instruction should not define an IP address or host-port mapping"
@@ -165,7 +165,7 @@ def _expose_invalid_format(place: Place) -> Iterator[Violation]:
             yield place.broken(rules.EXPOSE_INVALID_FORMAT, f"{only}, found '{port}'", hint)
 
 
-def _ports(place: Place) -> Iterator[str]:
+def _ports(place: Placed) -> Iterator[str]:
     if isinstance(place.node, Expose):
         for word in place.node.ports:
             if place.scope.expand(word) is not None:

@@ -10,7 +10,7 @@ from pybuild.grammar.source import Source, Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class ListedTarget:
     """A stage; *base* and *platform* are as written."""
 
     name: str
@@ -26,11 +26,11 @@ class Target:
         return f"{self.name}{' (default)' if self.default else ''}".strip()
 
 
-def targets(dockerfile: Dockerfile) -> tuple[Target, ...]:
+def targets(dockerfile: Dockerfile) -> tuple[ListedTarget, ...]:
     """Return the stages of a file in order; the last one is the default."""
     heads = [node for node in dockerfile.instructions if isinstance(node, From)]
     return tuple(
-        Target(
+        ListedTarget(
             name=node.name or "",
             description=description(node.comment, node.name or ""),
             base=node.image.text,
@@ -48,7 +48,7 @@ def description(comment: str, name: str) -> str:
     return next((line.removeprefix(f"{name} ") for line in lines if line.startswith(f"{name} ")), "")
 
 
-def document(found: Sequence[Target], source: Source) -> dict[str, Any]:
+def document(found: Sequence[ListedTarget], source: Source) -> dict[str, Any]:
     """Return the stages with the names of BuildKit."""
     stages = [
         {

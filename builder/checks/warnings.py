@@ -19,7 +19,7 @@ from pybuild.grammar.dockerfile.near_miss import near_miss
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.ignorefile import IgnoreFile
 from pybuild.grammar.lint.lint import file_violations
-from pybuild.grammar.lint.options import Options, counted, file_options
+from pybuild.grammar.lint.options import CheckOptions, counted, file_options
 from pybuild.grammar.lint.rules import Violation
 from pybuild.grammar.nodes import Dockerfile
 from pybuild.grammar.source import Source
@@ -31,20 +31,20 @@ _TRIGGER = "the instruction is a trigger that the base brings in with ONBUILD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class StageFacts:
     """What is known beside the text: the stages, and the configs of base images by full name."""
 
     outline: Outline
     configs: Mapping[str, ImageConfig]
 
 
-def options_of(dockerfile: Dockerfile, planning: Planning) -> Options:
+def options_of(dockerfile: Dockerfile, planning: Planning) -> CheckOptions:
     """Return which checks count. Raises DockerfileError when that cannot be read."""
     return file_options(dockerfile, dict(planning.build_args).get(BUILD_ARGUMENT) or None)
 
 
 def warnings(
-    definition: DockerfileText, files: Files, planning: Planning, known: Known, stages: Iterable[int]
+    definition: DockerfileText, files: Files, planning: Planning, known: StageFacts, stages: Iterable[int]
 ) -> tuple[Violation, ...]:
     """Return the violations that count, in the order of the file: those of all FROM lines, and in *stages*.
 
@@ -63,7 +63,7 @@ def text_violations(dockerfile: Dockerfile, source: Source, planning: Planning) 
     yield from from_violations(dockerfile, planning)
 
 
-def stage_violations(files: Files, planning: Planning, known: Known, stages: Iterable[int]) -> Iterator[Violation]:
+def stage_violations(files: Files, planning: Planning, known: StageFacts, stages: Iterable[int]) -> Iterator[Violation]:
     """Give the violations in *stages*; those that they are built on are followed as well, but not reported."""
     outline, wanted, ignore = known.outline, frozenset(stages), _ignore_file(files)
     around = Globals(scope=outline.scope, build_args=dict(planning.build_args), escape=outline.escape)
@@ -110,7 +110,7 @@ def _ignore_file(files: Files) -> IgnoreFile | None:
 
 
 def planned_warnings(
-    definition: DockerfileText, files: Files, planning: Planning, known: Known
+    definition: DockerfileText, files: Files, planning: Planning, known: StageFacts
 ) -> tuple[tuple[tuple[str, int], ...], str]:
     """Return the warnings of a build as (message, line), and why it must not go on, "" when it may.
 

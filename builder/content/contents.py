@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pybuild.builder.content.context import Sources
 from pybuild.builder.content.file_digests import FileDigests, Memory
-from pybuild.builder.content.selection import Group, Source, select
+from pybuild.builder.content.selection import Group, SourceTree, select
 from pybuild.builder.content.selection_digest import content_digest, listing_digest
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.digest import Digest
@@ -23,7 +23,7 @@ from pybuild.grammar.ignorefile import IgnoreFile
 class Selected:
     """What one pick selects: the groups, the source that they can be read from, and the digest of the content."""
 
-    source: Source
+    source: SourceTree
     groups: list[Group]
     content: Digest
 
@@ -63,7 +63,7 @@ class Contents:
     ) -> tuple[Selected, ...]:
         """Return the selections of a vertex, ready to be copied; *stack* closes what was opened for them."""
         vertex = self._plan.vertices[place]
-        trees: dict[int, Source] = {}
+        trees: dict[int, SourceTree] = {}
         found: list[Selected] = []
         for number, pick in enumerate(picks(vertex.op)):
             source = vertex.inputs[pick.input]
@@ -81,7 +81,7 @@ class Contents:
             found.append(selected)
         return tuple(found)
 
-    def _read(self, source: Source, op: Op, pick: Pick) -> Selected:
+    def _read(self, source: SourceTree, op: Op, pick: Pick) -> Selected:
         exclude = _exclusions(excluded(op))
         groups = select(source, pick, exclude, parents=isinstance(op, Copy) and op.parents)
         listed = listing_digest(source, groups) if source.id else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pybuild.builder.content.selection import Source
+from pybuild.builder.content.selection import SourceTree
 from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.ops import Local
 from pybuild.builder.request import Files
@@ -32,7 +32,7 @@ class Sources:
         self._files = files
         self._store = store
         self._cancelled = cancelled
-        self._contexts: dict[str, Source] = {}
+        self._contexts: dict[str, SourceTree] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -41,13 +41,13 @@ class Sources:
         for source in self._contexts.values():
             source.root.close()
 
-    def context(self, name: str = MAIN) -> Source:
+    def context(self, name: str = MAIN) -> SourceTree:
         """Return the build context, or a named one. Raises RequestError when it is not a directory."""
         if name not in self._contexts:
             path = self._folder(name)
             root = open_context(path)
             status = os.fstat(root.fd)
-            self._contexts[name] = Source(
+            self._contexts[name] = SourceTree(
                 root=root,
                 ignore=_parsed(ignore_text(root, self._files)) if name == MAIN else _own_ignore_file(root),
                 owned_by_root=True,
@@ -59,10 +59,10 @@ class Sources:
     def _folder(self, name: str) -> Path | str:
         return self._files.context if name == MAIN else Path(dict(self._files.contexts)[name])
 
-    def of(self, layers: Layers) -> Source:
+    def of(self, layers: Layers) -> SourceTree:
         """Return the tree of *layers*, unpacking what is missing; the caller closes its root."""
         name = self._store.unpack(layers, self._cancelled)
-        return Source(root=Root(self._store.snapshots.open(name)), where="that stage or image")
+        return SourceTree(root=Root(self._store.snapshots.open(name)), where="that stage or image")
 
 
 def open_context(path: Path | str) -> Root:

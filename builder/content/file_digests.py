@@ -16,7 +16,7 @@ from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
 
-from pybuild.builder.content.selection import Group, Item, Source
+from pybuild.builder.content.selection import Group, Item, SourceTree
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.store.database import Database
 
@@ -42,7 +42,7 @@ class Memory:
 class FileDigests:
     """Digests of the regular files of one source; a context manager that writes back what it learnt."""
 
-    def __init__(self, source: Source, database: Database, memory: Memory) -> None:
+    def __init__(self, source: SourceTree, database: Database, memory: Memory) -> None:
         self._began_ns = time.time_ns()
         self._source = source
         self._memory = memory

@@ -45,7 +45,7 @@ class Group:
 
 
 @dataclass(slots=True, kw_only=True)
-class Source:
+class SourceTree:
     """A tree to select from. Owns *root*."""
 
     root: Root
@@ -85,7 +85,7 @@ class Source:
         return self.ignore is not None and path != "" and self.ignore.ignores(path)
 
 
-def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None, *, parents: bool = False) -> list[Group]:
+def select(source: SourceTree, pick: Pick, exclude: IgnoreFile | None = None, *, parents: bool = False) -> list[Group]:
     """Return the groups that *pick* selects. A pattern that matches nothing selects nothing.
 
     With *parents* a group keeps the directories above what is selected (COPY --parents).
@@ -103,7 +103,7 @@ def select(source: Source, pick: Pick, exclude: IgnoreFile | None = None, *, par
         raise BuildError(not_found(source, path.lstrip("/")), hint=str(error)) from error
 
 
-def _selected(source: Source, pick: str, exclude: IgnoreFile | None) -> list[Group]:
+def _selected(source: SourceTree, pick: str, exclude: IgnoreFile | None) -> list[Group]:
     path = normpath("/" + pick).lstrip("/")
     groups = []
     pattern = has_wildcard(path)
@@ -118,7 +118,7 @@ def _selected(source: Source, pick: str, exclude: IgnoreFile | None) -> list[Gro
     return groups
 
 
-def _need_folder_of(source: Source, pattern: str) -> None:
+def _need_folder_of(source: SourceTree, pattern: str) -> None:
     """Refuse a pattern that matches nothing when what it says before its first wildcard does not exist."""
     plain = list(takewhile(lambda element: not has_wildcard(element), pattern.split("/")))
     folder = "/".join(plain)
@@ -126,7 +126,7 @@ def _need_folder_of(source: Source, pattern: str) -> None:
         raise _missing(source, folder)
 
 
-def _leads_nowhere(source: Source, path: str) -> bool:
+def _leads_nowhere(source: SourceTree, path: str) -> bool:
     """Tell whether *path* is a link that shows, to something that is not there or is hidden."""
     status = source.root.stat(path, follow=False)
     if status is None or not stat.S_ISLNK(status.st_mode) or source.hides(path):
@@ -134,7 +134,7 @@ def _leads_nowhere(source: Source, path: str) -> bool:
     return source.root.stat(path) is None or source.hides(source.root.real(path))
 
 
-def _with_parents(source: Source, path: str, exclude: IgnoreFile | None) -> list[Group]:
+def _with_parents(source: SourceTree, path: str, exclude: IgnoreFile | None) -> list[Group]:
     """Select below each directory before ``/./`` of *path*, else below the root; here ``**`` matches any depth."""
     above, pivot, below = path.partition("/./")
     top = normpath("/" + above).lstrip("/") if pivot else ""
@@ -173,14 +173,14 @@ def _above(name: str) -> Iterator[str]:
         yield "/".join(parts[:count])
 
 
-def _missing(source: Source, path: str, exclude: IgnoreFile | None = None, *, parents: bool = False) -> BuildError:
+def _missing(source: SourceTree, path: str, exclude: IgnoreFile | None = None, *, parents: bool = False) -> BuildError:
     # What only a failure needs is imported then: most builds select what is there.
     from pybuild.builder.content.missing import behind_symlink, missing
 
     return (behind_symlink(source, path) if parents else None) or missing(source, path, exclude)
 
 
-def _group(source: Source, path: str, exclude: IgnoreFile | None) -> Group | None:
+def _group(source: SourceTree, path: str, exclude: IgnoreFile | None) -> Group | None:
     """Return the group at *path*, whose last link is followed inside the source; None when there is nothing."""
     status = source.root.stat(path)
     if status is None:
@@ -197,13 +197,13 @@ def _group(source: Source, path: str, exclude: IgnoreFile | None) -> Group | Non
     return Group(base, True, items)
 
 
-def _shows_below(source: Source, path: str, real: str) -> bool:
+def _shows_below(source: SourceTree, path: str, real: str) -> bool:
     """Tell whether a hidden directory is there nevertheless, because something in it is selected again."""
     may_show = source.ignore is not None and source.ignore.may_descend(path)
     return may_show and next(_walk(source, real, None), None) is not None
 
 
-def _walk(source: Source, path: str, exclude: IgnoreFile | None) -> Iterator[Item]:
+def _walk(source: SourceTree, path: str, exclude: IgnoreFile | None) -> Iterator[Item]:
     """Yield what is below the directory at *path*; each directory comes before what it holds, links are not followed.
 
     One directory is open at a time, so a tree may be as deep as a path can be long.
@@ -227,7 +227,7 @@ def _walk(source: Source, path: str, exclude: IgnoreFile | None) -> Iterator[Ite
         waiting.extend(reversed(below))
 
 
-def _entries(source: Source, path: str, name: str) -> Iterator[Item]:
+def _entries(source: SourceTree, path: str, name: str) -> Iterator[Item]:
     """Yield the entries of one directory, names in byte order, without the sockets of a stage: no layer holds them."""
     folder = source.root.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -240,7 +240,7 @@ def _entries(source: Source, path: str, name: str) -> Iterator[Item]:
             yield _item(source, f"{name}/{entry}" if name else entry, inner, status)
 
 
-def _item(source: Source, name: str, path: str, status: os.stat_result) -> Item:
+def _item(source: SourceTree, name: str, path: str, status: os.stat_result) -> Item:
     """Return what is at *path*; a socket of the build context is an empty file, which BuildKit's client makes of it."""
     if not source.owned_by_root or not stat.S_ISSOCK(status.st_mode):
         return Item(name, path, status)
@@ -250,20 +250,20 @@ def _item(source: Source, name: str, path: str, status: os.stat_result) -> Item:
     return Item(name, path, plain, b"", ())
 
 
-def _is_hidden(source: Source, item: Item, exclude: IgnoreFile | None, *, is_folder: bool) -> bool:
+def _is_hidden(source: SourceTree, item: Item, exclude: IgnoreFile | None, *, is_folder: bool) -> bool:
     if exclude is not None and exclude.ignores(item.name, is_dir=is_folder):
         return True
     return source.ignore is not None and source.ignore.ignores(item.path, is_dir=is_folder)
 
 
-def _may_descend(source: Source, item: Item, exclude: IgnoreFile | None) -> bool:
+def _may_descend(source: SourceTree, item: Item, exclude: IgnoreFile | None) -> bool:
     """Tell whether a ``!`` pattern could take back something below a hidden directory."""
     if exclude is not None and exclude.ignores(item.name) and not exclude.may_descend(item.name):
         return False
     return source.ignore is None or not source.ignore.ignores(item.path) or source.ignore.may_descend(item.path)
 
 
-def _matches(source: Source, pattern: str) -> Iterator[str]:
+def _matches(source: SourceTree, pattern: str) -> Iterator[str]:
     """Yield the paths that a pattern matches, each element on its own, in byte order."""
     _refuse_malformed(pattern)
     yield from _match_below(source, pattern.split("/"))
@@ -279,7 +279,7 @@ def _refuse_malformed(pattern: str) -> None:
         raise BuildError(message, hint="a backslash before a bracket takes it as it stands") from error
 
 
-def _match_below(source: Source, elements: list[str]) -> Iterator[str]:
+def _match_below(source: SourceTree, elements: list[str]) -> Iterator[str]:
     """Yield the matches of *elements*: links are followed before the first wildcard, and none behind it."""
     plain = list(takewhile(lambda element: not has_wildcard(element), elements))
     top = "/".join(plain)
@@ -288,7 +288,7 @@ def _match_below(source: Source, elements: list[str]) -> Iterator[str]:
         yield from _match_in(source, top, source.root.real(top), elements[len(plain) :])
 
 
-def _match_in(source: Source, path: str, real: str, elements: list[str]) -> Iterator[str]:
+def _match_in(source: SourceTree, path: str, real: str, elements: list[str]) -> Iterator[str]:
     """Yield matches of *elements* in the directory at *path*, which is at *real* without links."""
     for entry in _entries(source, real, ""):
         if not match(elements[0], entry.name):

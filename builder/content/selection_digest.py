@@ -9,13 +9,13 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 
-from pybuild.builder.content.selection import Group, Item, Source
+from pybuild.builder.content.selection import Group, Item, SourceTree
 from pybuild.builder.oci.digest import Digest
 
 FileDigest = Callable[[Item], bytes]
 
 
-def listing_digest(source: Source, groups: Iterable[Group]) -> Digest | None:
+def listing_digest(source: SourceTree, groups: Iterable[Group]) -> Digest | None:
     """Return a digest of everything that shows without reading a file; equal listings have equal content.
 
     None when that cannot be said: a file is on a file system whose change times are not true.
@@ -38,7 +38,7 @@ def listing_digest(source: Source, groups: Iterable[Group]) -> Digest | None:
     return Digest("sha256", total.hexdigest())
 
 
-def content_digest(source: Source, groups: Iterable[Group], file_digest: FileDigest) -> Digest:
+def content_digest(source: SourceTree, groups: Iterable[Group], file_digest: FileDigest) -> Digest:
     """Return the digest of the content of *groups*; *file_digest* stands for a regular file's bytes and xattrs."""
     total = hashlib.sha256()
     for group in groups:
@@ -50,7 +50,7 @@ def content_digest(source: Source, groups: Iterable[Group], file_digest: FileDig
     return Digest("sha256", total.hexdigest())
 
 
-def _fingerprint(source: Source, item: Item, file_digest: FileDigest) -> bytes:
+def _fingerprint(source: SourceTree, item: Item, file_digest: FileDigest) -> bytes:
     if source.owned_by_root and item.name == "":
         # A directory of the context lends its content, never its own mode: see `execute.copy`.
         return b"\0folder\0"

@@ -22,7 +22,7 @@ _WHITEOUT, _OPAQUE, _IMPLIED = "whiteout", "opaque", "implied"
 _OPAQUE_NAME = ".wh..wh..opq"
 
 
-class Node(NamedTuple):
+class TreeNode(NamedTuple):
     """What is at a path: its kind, and what a layer must repeat of a directory that it only passes through."""
 
     kind: str
@@ -36,7 +36,7 @@ class Node(NamedTuple):
 class Tree(Protocol):
     """A root file system that can be asked about one path at a time."""
 
-    def lstat(self, path: str) -> Node | None:
+    def lstat(self, path: str) -> TreeNode | None:
         """Return what is at *path*, no link followed; *path* is relative and its parents are real directories."""
         ...
 
@@ -44,9 +44,9 @@ class Tree(Protocol):
 class EmptyTree:
     """The tree of an image without layers."""
 
-    def lstat(self, path: str) -> Node | None:
+    def lstat(self, path: str) -> TreeNode | None:
         """Nothing is there but the root."""
-        return None if path else Node(FOLDER)
+        return None if path else TreeNode(FOLDER)
 
 
 class SnapshotTree:
@@ -55,14 +55,14 @@ class SnapshotTree:
     def __init__(self, root: Root) -> None:
         self._root = root
 
-    def lstat(self, path: str) -> Node | None:
+    def lstat(self, path: str) -> TreeNode | None:
         """Ask the file system."""
         status = self._root.stat(path, follow=False)
         if status is None:
             return None
         link = (self._root.readlink(path) or "") if stat.S_ISLNK(status.st_mode) else ""
         mtime = status.st_mtime_ns // 1_000_000_000
-        return Node(_kind(status.st_mode), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, mtime, link)
+        return TreeNode(_kind(status.st_mode), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, mtime, link)
 
 
 def _kind(mode: int) -> str:
@@ -81,7 +81,7 @@ class IndexTree:
         self._below = below
         self._layers = [_layer_number(layer, database, blobs) for layer in reversed(layers)]
 
-    def lstat(self, path: str) -> Node | None:
+    def lstat(self, path: str) -> TreeNode | None:
         """Ask layer by layer from the top, until one has the path or hides it."""
         above = list(_parents(path))
         opaque = [f"{folder}/{_OPAQUE_NAME}".lstrip("/") for folder in above]
@@ -96,15 +96,15 @@ class IndexTree:
             if node is not None and node.kind != _IMPLIED:
                 return node if node.kind == FOLDER else implied or node
             if node is not None:
-                implied = Node(FOLDER)
+                implied = TreeNode(FOLDER)
             if any(found[name].kind not in {FOLDER, _IMPLIED} for name in found):
                 return implied
         below = self._below.lstat(path)
         return below if below is not None and below.kind == FOLDER else implied or below
 
 
-def _node(row: tuple[Any, ...]) -> Node:
-    return Node(row[1], row[2], row[3], row[4], row[5], os.fsdecode(row[6]))
+def _node(row: tuple[Any, ...]) -> TreeNode:
+    return TreeNode(row[1], row[2], row[3], row[4], row[5], os.fsdecode(row[6]))
 
 
 def _parents(path: str) -> Iterator[str]:
@@ -163,7 +163,7 @@ def _rows(layer: BuiltLayer, number: int, blobs: BlobStore) -> Iterator[tuple[ob
             yield number, *names, os.fsencode(entry.linkname)
 
 
-def resolve(tree: Tree, path: str, top: str = "") -> tuple[str, Node | None]:
+def resolve(tree: Tree, path: str, top: str = "") -> tuple[str, TreeNode | None]:
     """Return *path* with every link resolved inside the tree, and what is there; the end of it may be missing.
 
     *top*, a path without symlinks, stands for the root: *path* and absolute targets are counted from it, and nothing

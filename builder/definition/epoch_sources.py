@@ -25,7 +25,7 @@ from pybuild.grammar.words.expand import expand
 _ONE = f"{EPOCH} stage must contain exactly one remote ADD"
 
 
-def named_source(file: DockerfileText, request: Request) -> tuple[str, address.Source | None]:
+def named_source(file: DockerfileText, request: Request) -> tuple[str, address.RemoteSource | None]:
     """Return the value of SOURCE_DATE_EPOCH and the remote source that it names, None when it names none.
 
     Raises:
@@ -61,7 +61,7 @@ def _written(dockerfile: nodes.Dockerfile, request: Request) -> Span | None:
     return next((word.span for name, word in reversed(items) if name == EPOCH and word is not None), None)
 
 
-def _remote(context: Input) -> address.Source | None:
+def _remote(context: Input) -> address.RemoteSource | None:
     return context.source if isinstance(context, FromRemote) else None
 
 
@@ -97,11 +97,11 @@ class _Scope:
                 self._variables[name] = self.expand(default)
 
 
-def _added(stage: tuple[nodes.Instruction, ...], scope: _Scope) -> address.Source:
+def _added(stage: tuple[nodes.Instruction, ...], scope: _Scope) -> address.RemoteSource:
     head, *body = stage
     if not isinstance(head, nodes.From) or scope.expand(head.image) != "scratch":
         raise ResolveError(f"{EPOCH} stage must use FROM scratch")
-    found: address.Source | None = None
+    found: address.RemoteSource | None = None
     for node in body:
         match node:
             case nodes.Arg():
@@ -120,7 +120,7 @@ def _added(stage: tuple[nodes.Instruction, ...], scope: _Scope) -> address.Sourc
     return found
 
 
-def _source(node: nodes.Add, scope: _Scope) -> address.Source:
+def _source(node: nodes.Add, scope: _Scope) -> address.RemoteSource:
     words = [item for item in node.sources if isinstance(item, nodes.Word)]
     if len(words) != 1 or len(node.sources) != 1:
         raise ResolveError(f"{_ONE} source", span=node.span)

@@ -12,7 +12,7 @@ from pybuild.builder.oci.layers.unpack import entries
 from pybuild.builder.oci.layers.unpack_whiteouts import whiteout_target
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.streams.compression import decompressing, open_compressor
-from pybuild.builder.oci.streams.pipeline import Stage
+from pybuild.builder.oci.streams.pipeline import PipeStage
 from pybuild.builder.oci.streams.verified import pieces
 from pybuild.builder.request import Compression
 
@@ -29,7 +29,7 @@ def store_archive(blobs: BlobStore, stream: BinaryIO, compression: Compression, 
     digest = hashlib.sha256()
     with blobs.writer() as blob:
         compressor = open_compressor(compression.algorithm, compression.level, blob.write)
-        hasher = Stage[bytes](digest.update)
+        hasher = PipeStage[bytes](digest.update)
         try:
             for piece in pieces(decompressing(stream)):
                 hasher.put(piece)

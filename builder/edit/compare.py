@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pybuild.builder.edit.documents import Documents, Members
+from pybuild.builder.edit.documents import ImageDocuments, Members
 from pybuild.builder.oci.image import Image
 from pybuild.builder.stages.config import split_env
 
@@ -39,7 +39,7 @@ class LayerSets:
     after: tuple[StoredLayer, ...]
 
 
-def settings(before: Documents, after: Documents) -> list[Setting]:
+def settings(before: ImageDocuments, after: ImageDocuments) -> list[Setting]:
     """Return what differs in config and annotations, by name; layers and history are not part of it.
 
     Variables, labels and members of other maps are fields of their own: ``config.Env.PATH``.
@@ -68,7 +68,7 @@ def _layers(image: Image) -> list[StoredLayer]:
     return [StoredLayer(str(diff_id), str(layer.digest), layer.size) for diff_id, layer in pairs]
 
 
-def _fields(documents: Documents) -> Iterator[tuple[str, Any]]:
+def _fields(documents: ImageDocuments) -> Iterator[tuple[str, Any]]:
     top = {key: value for key, value in documents.config.items() if key not in _APART | {"config"}}
     yield from _present(top, "")
     container: Members = documents.config.get("config") or {}

@@ -24,7 +24,7 @@ _LETTERS = {ChangeKind.ADD: "A", ChangeKind.MODIFY: "C", ChangeKind.DELETE: "D"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class PathState:
     """What is at a path. *digest* is that of a file's content, "" for other kinds and where nobody asked."""
 
     type: str
@@ -45,8 +45,8 @@ class FileChange:
 
     kind: str
     path: str
-    before: Node | None
-    after: Node | None
+    before: PathState | None
+    after: PathState | None
 
 
 def tree_differences(before: int, after: int, *, digests: bool, times: bool) -> Iterator[FileChange]:
@@ -71,7 +71,7 @@ def tree_differences(before: int, after: int, *, digests: bool, times: bool) -> 
         yield FileChange(_LETTERS[change.kind], f"/{change.path}", old, new)
 
 
-def node_at(root: int, path: str, *, digest: bool) -> Node:
+def node_at(root: int, path: str, *, digest: bool) -> PathState:
     """Return what is at *path* below *root*; no component of it may be a link."""
     handle = open_beneath(root, path, os.O_PATH)
     try:
@@ -79,7 +79,7 @@ def node_at(root: int, path: str, *, digest: bool) -> Node:
         kind = stat.S_IFMT(found.st_mode)
         special = kind in {stat.S_IFCHR, stat.S_IFBLK}
         is_file = kind == stat.S_IFREG
-        return Node(
+        return PathState(
             type=_TYPES.get(kind, "unknown"),
             mode=stat.S_IMODE(found.st_mode),
             uid=found.st_uid,
@@ -99,7 +99,7 @@ def _reads(change: Change, digests: bool) -> bool:
     return digests or change.kind is ChangeKind.MODIFY
 
 
-def _essence(node: Node, *, times: bool) -> Node:
+def _essence(node: PathState, *, times: bool) -> PathState:
     return node if times and node.type != "folder" else replace(node, mtime=0)
 
 

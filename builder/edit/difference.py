@@ -8,7 +8,7 @@ from itertools import chain
 from typing import BinaryIO
 
 from pybuild.builder.edit.container_files import is_container, without_container_files
-from pybuild.builder.edit.documents import Documents, layer_members
+from pybuild.builder.edit.documents import ImageDocuments, layer_members
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.oci.archive.files import are_of_images
 from pybuild.builder.oci.errors import LayerError
@@ -88,7 +88,7 @@ def _names(tree: int) -> list[str]:
         os.close(fd)
 
 
-def with_difference(documents: Documents, layer: Layer | None, entry: Mapping[str, str]) -> Documents:
+def with_difference(documents: ImageDocuments, layer: Layer | None, entry: Mapping[str, str]) -> ImageDocuments:
     """Return the documents with *layer* on top, if there is one, and *entry* in the history, as new as that says."""
     layers, diff_ids = documents.layers, documents.diff_ids
     told: dict[str, object] = {**entry, "empty_layer": True}

@@ -20,14 +20,14 @@ Members = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Documents:
+class ImageDocuments:
     """Both documents as JSON objects; the descriptor of the config in the manifest is filled in by `write`."""
 
     config: Members
     manifest: Members
 
     @classmethod
-    def read(cls, blobs: BlobStore, image: Image) -> "Documents":
+    def read(cls, blobs: BlobStore, image: Image) -> "ImageDocuments":
         """Return the documents of *image*."""
         return cls(config=_read(blobs, image.manifest.config), manifest=_read(blobs, image.descriptor))
 
@@ -55,12 +55,12 @@ class Documents:
             missing = len(self.diff_ids)
         return [{} for _ in range(missing)] + entries
 
-    def with_config(self, before: ImageConfig, after: ImageConfig) -> "Documents":
+    def with_config(self, before: ImageConfig, after: ImageConfig) -> "ImageDocuments":
         """Return the documents with what differs between two readings of the config."""
         old, new = json.loads(before.to_json()), json.loads(after.to_json())
         return replace(self, config=_merged(self.config, old, new))
 
-    def with_annotations(self, annotations: Mapping[str, str]) -> "Documents":
+    def with_annotations(self, annotations: Mapping[str, str]) -> "ImageDocuments":
         """Return the documents with these annotations of the manifest and no others."""
         rest = {key: value for key, value in self.manifest.items() if key != "annotations"}
         own = {"annotations": dict(annotations)} if annotations else {}
@@ -68,7 +68,7 @@ class Documents:
 
     def with_layers(
         self, layers: Iterable[Members], diff_ids: Iterable[str], history: Iterable[Members]
-    ) -> "Documents":
+    ) -> "ImageDocuments":
         """Return the documents of the same image made of other layers."""
         root_fs = {**self.config["rootfs"], "diff_ids": list(diff_ids)}
         config = {**self.config, "rootfs": root_fs, "history": list(history)}
@@ -76,7 +76,7 @@ class Documents:
 
     def write(self, blobs: BlobStore, source: Image) -> Image:
         """Store the documents as those of an OCI image and return it; *source* itself when nothing was changed."""
-        before = Documents.read(blobs, source)
+        before = ImageDocuments.read(blobs, source)
         if before == self:
             return source
         same = before.config == self.config

@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 
-from pybuild.builder.edit.documents import Documents, Members, layer_members
+from pybuild.builder.edit.documents import ImageDocuments, Members, layer_members
 from pybuild.builder.edit.rebase import BASE_DIGEST, BASE_NAME, BUILD_CACHES
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.layers.host_entry import entry_of, image_xattrs
@@ -15,7 +15,7 @@ from pybuild.runtime.paths.safepath import open_beneath
 from pybuild.runtime.snapshots.changes import tree_changes
 
 
-def flattened(documents: Documents, layer: Layer) -> Documents:
+def flattened(documents: ImageDocuments, layer: Layer) -> ImageDocuments:
     """Return the documents of the image with *layer* in the place of all its layers, as old as the image is.
 
     Annotations that name a base and build caches in the config go: they tell of layers that are not there any more.

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import fstat
 
-from pybuild.builder.edit.documents import Documents, Members
+from pybuild.builder.edit.documents import ImageDocuments, Members
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
@@ -28,16 +28,16 @@ _PLATFORM = ("architecture", "os", "os.features", "os.version", "variant")
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class BaseImage:
     """An image to stand on, as the user named it; *name* is its full name, "" when it has none."""
 
     text: str
     name: str
     image: Image
-    documents: Documents
+    documents: ImageDocuments
 
 
-def rebased(image: Documents, old: Base, new: Base, *, text: str) -> Documents:
+def rebased(image: ImageDocuments, old: BaseImage, new: BaseImage, *, text: str) -> ImageDocuments:
     """Return *image*, which the user calls *text*, with *new* in the place of *old*.
 
     The config is the image's own, but for the platform, which is that of *new*. Annotations name the new base. A build
@@ -87,7 +87,7 @@ def recorded_base(blobs: BlobStore, annotations: Mapping[str, str]) -> Descripto
         raise RequestError(f"annotation {BASE_DIGEST} names no image: {error}", hint="use --old-base") from error
 
 
-def _check(diff_ids: Sequence[str], old: Base, text: str) -> None:
+def _check(diff_ids: Sequence[str], old: BaseImage, text: str) -> None:
     below = old.documents.diff_ids
     if len(below) > len(diff_ids):
         reason = f"it has {len(diff_ids)} layers, its base would have {len(below)}"
@@ -119,5 +119,5 @@ def _gist(entry: Members) -> tuple[object, bool]:
     return entry.get("created_by") or "", bool(entry.get("empty_layer"))
 
 
-def _annotations(new: Base) -> dict[str, str]:
+def _annotations(new: BaseImage) -> dict[str, str]:
     return {BASE_DIGEST: str(new.image.descriptor.digest), **({BASE_NAME: new.name} if new.name else {})}

@@ -14,7 +14,7 @@ from pybuild.grammar.nodes import CommandLine, ExecForm, ShellForm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class ConfigEdits:
     """Edits of the container's defaults; None leaves a value as it is, an empty text removes it."""
 
     env: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class Settings:
     cmd: str | None = None
 
 
-def configured(config: ContainerConfig, settings: Settings) -> ContainerConfig:
+def configured(config: ContainerConfig, settings: ConfigEdits) -> ContainerConfig:
     """Return *config* after *settings*. Raises RequestError, or ResolveError for a bad port or signal."""
     if settings.env:
         variables = edited(rules.split_env(config.env), settings.env, "--env")
@@ -96,7 +96,7 @@ def _signal(config: ContainerConfig, text: str | None) -> str:
     return rules.check_signal(text)
 
 
-def _commands(config: ContainerConfig, settings: Settings) -> ContainerConfig:
+def _commands(config: ContainerConfig, settings: ConfigEdits) -> ContainerConfig:
     """Set entrypoint and command; as in a Dockerfile, a new entrypoint ends the command that belonged to the old."""
     if settings.entrypoint is not None:
         config = replace(config, entrypoint=_command(config, "--entrypoint", settings.entrypoint), cmd=None)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from pybuild.builder.content.contents import Selected
 from pybuild.builder.content.file_digests import changed, open_selected, state_of
-from pybuild.builder.content.selection import Group, Item, Source, inline_group
+from pybuild.builder.content.selection import Group, Item, SourceTree, inline_group
 from pybuild.builder.content.trees import FOLDER, LINK, EmptyTree
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.job import Work
@@ -72,7 +72,7 @@ class _Copier:
             for group in chosen.groups:
                 self.group(group, chosen.source, unpack=source.unpack)
 
-    def group(self, group: Group, source: Source | None, *, unpack: bool = False) -> None:
+    def group(self, group: Group, source: SourceTree | None, *, unpack: bool = False) -> None:
         """Copy one group to where it belongs. Names of one file stay names of one file within the group."""
         self._links.clear()
         destination, node = self.writer.resolve(self.op.destination.lstrip("/"))
@@ -89,13 +89,13 @@ class _Copier:
         self.writer.folder(destination.rpartition("/")[0], self.made, self._time)
         self._item(group.items[0], source, destination)
 
-    def _tree(self, group: Group, source: Source | None, destination: str) -> None:
+    def _tree(self, group: Group, source: SourceTree | None, destination: str) -> None:
         """Copy what a directory holds; the destination takes over its time, neither owner nor mode."""
         self.writer.folder(destination, self.made, self._time)
         for item in group.items[1:]:
             self._item(item, source, f"{destination}/{item.name}" if destination else item.name)
 
-    def _unpacked(self, item: Item, source: Source, destination: str) -> bool:
+    def _unpacked(self, item: Item, source: SourceTree, destination: str) -> bool:
         """Unpack *item* when it is an archive; tell whether it was one."""
         if not stat.S_ISREG(item.stat.st_mode) or not item.stat.st_size:
             return False
@@ -109,7 +109,7 @@ class _Copier:
             unpack_archive(archive, destination, self.writer, self.owner)
         return True
 
-    def _item(self, item: Item, source: Source | None, path: str) -> None:
+    def _item(self, item: Item, source: SourceTree | None, path: str) -> None:
         entry = self._entry(item, source, path)
         if entry is None:
             return
@@ -146,7 +146,7 @@ class _Copier:
         found = f'"/{path}" is a symlink to {node.link} in the image, and "/{item.path}" of the source is a directory'
         return f"{found}: leave it out with --exclude={item.name}, then COPY {item.path}/ /{path}/ follows the symlink"
 
-    def _open(self, item: Item, source: Source) -> int:
+    def _open(self, item: Item, source: SourceTree) -> int:
         """Open the file that was selected; the directory of the last one stays open for its neighbours."""
         folder, _, name = item.path.rpartition("/")
         if self._folder[1] < 0 or self._folder[0] != folder:
@@ -154,7 +154,7 @@ class _Copier:
             self._folder = (folder, source.root.open(folder, os.O_RDONLY | os.O_DIRECTORY))
         return open_selected(self._folder[1], name, item)
 
-    def _entry(self, item: Item, source: Source | None, path: str) -> Entry | None:
+    def _entry(self, item: Item, source: SourceTree | None, path: str) -> Entry | None:
         is_link = stat.S_ISLNK(item.stat.st_mode)
         link = (source.root.readlink(item.path) or "") if is_link and source else ""
         entry = entry_of(path, item.stat, linkname=link)
@@ -168,7 +168,7 @@ class _Copier:
         return placed if source else placed.at(self.writer.now_ns)
 
 
-def _time_of(group: Group, source: Source | None) -> int:
+def _time_of(group: Group, source: SourceTree | None) -> int:
     """Return the time, in nanoseconds, of the directory that *group* was selected from.
 
     No layer holds a time of its root, so that of a stage is not the same when the stage is unpacked again: there the

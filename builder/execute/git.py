@@ -5,14 +5,14 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from pybuild.builder.content.selection import Item, Source, select
+from pybuild.builder.content.selection import Item, SourceTree, select
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.job import Work
 from pybuild.builder.oci.layers.layer import LayerWriter, check_name
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.plan.ops import Git, Pick
 from pybuild.builder.sources.checkout import Checkout
-from pybuild.builder.sources.git import Git as Program
+from pybuild.builder.sources.git import GitProgram as Program
 from pybuild.builder.store.cache import BuiltLayer
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.safepath import Root, open_beneath
@@ -50,7 +50,7 @@ class _Writer:
 
     def run(self) -> None:
         """Write all files, directories before what they hold."""
-        for group in select(Source(root=self.root), Pick(path="/", input=0)):
+        for group in select(SourceTree(root=self.root), Pick(path="/", input=0)):
             for item in group.items[1:]:
                 check_name(item.name)
                 self._write(item)

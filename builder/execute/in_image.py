@@ -20,7 +20,7 @@ _HOSTNAME = PurePosixPath("/etc/hostname")
 
 
 @frozen
-class Command:
+class ImageCommand:
     """What is run, as far as it is not what the image says.
 
     *words* replace the image's command, an *entrypoint* its entrypoint and its command; "" means none. *env* is all
@@ -58,7 +58,7 @@ def rootfs_of(image: Image, store: Store) -> Iterator[Root]:
         store.snapshots.discard(active)
 
 
-def spec_of(command: Command, config: ContainerConfig, root: Root) -> Spec:
+def spec_of(command: ImageCommand, config: ContainerConfig, root: Root) -> Spec:
     """Return what the sandbox has to do. Raises RequestError when neither *command* nor *config* says what to run."""
     return Spec(
         root=root,
@@ -78,7 +78,7 @@ def spec_of(command: Command, config: ContainerConfig, root: Root) -> Spec:
     )
 
 
-def _arguments(command: Command, config: ContainerConfig) -> tuple[str, ...]:
+def _arguments(command: ImageCommand, config: ContainerConfig) -> tuple[str, ...]:
     if command.entrypoint is not None:
         # As in Docker, the image's command belongs to the image's entrypoint.
         arguments = (*((command.entrypoint,) if command.entrypoint else ()), *command.words)
@@ -89,6 +89,6 @@ def _arguments(command: Command, config: ContainerConfig) -> tuple[str, ...]:
     return arguments
 
 
-def _mounts(command: Command) -> tuple[Mount, ...]:
+def _mounts(command: ImageCommand) -> tuple[Mount, ...]:
     name = FileMount(target=_HOSTNAME, content=f"{command.hostname}\n".encode())
     return command.mounts if any(mount.target == _HOSTNAME for mount in command.mounts) else (name, *command.mounts)

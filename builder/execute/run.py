@@ -17,7 +17,7 @@ from pybuild.grammar.golang import quote
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.sandbox.launcher import run as run_sandbox
-from pybuild.runtime.sandbox.spec import SHM_SIZE, ExitStatus, Limits, Network, Process, Spec
+from pybuild.runtime.sandbox.spec import SHM_SIZE, ExitStatus, Network, Process, ResourceLimits, Spec
 from pybuild.runtime.snapshots.snapshotter import Active
 
 
@@ -70,8 +70,8 @@ def run(op: Run, work: Work) -> BuiltLayer:
         snapshots.discard(active)
 
 
-def _limits(resources: Resources) -> Limits:
-    return Limits(
+def _limits(resources: Resources) -> ResourceLimits:
+    return ResourceLimits(
         shm_size=SHM_SIZE if resources.shm_size is None else resources.shm_size,
         ulimits=resources.ulimits,
         memory=resources.memory,

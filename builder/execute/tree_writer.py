@@ -7,7 +7,7 @@ on its own (Docker's overlay2 driver) would otherwise make them anew, and ``/tmp
 import stat
 from dataclasses import dataclass, field
 
-from pybuild.builder.content.trees import FILE, FOLDER, LINK, OTHER, Node, Tree, resolve
+from pybuild.builder.content.trees import FILE, FOLDER, LINK, OTHER, Tree, TreeNode, resolve
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.layers.layer import LayerWriter, check_name
 from pybuild.builder.oci.tar.entry import AS_BELOW, Entry, EntryKind
@@ -30,18 +30,18 @@ class TreeWriter:
     now_ns: int = 0
     repeated: bool = False
     """Whether a path was added a second time."""
-    _written: dict[str, Node] = field(default_factory=dict)
+    _written: dict[str, TreeNode] = field(default_factory=dict)
     _new: set[str] = field(default_factory=set)
     """Folders that this layer made, and what took the place of one: nothing below lies in the tree."""
 
-    def lstat(self, path: str) -> Node | None:
+    def lstat(self, path: str) -> TreeNode | None:
         """Return what is at *path* with the layer on top."""
         node = self._written.get(path)
         if node is not None or (path and path.rpartition("/")[0] in self._new):
             return node
         return self.tree.lstat(path)
 
-    def resolve(self, path: str, top: str = "") -> tuple[str, Node | None]:
+    def resolve(self, path: str, top: str = "") -> tuple[str, TreeNode | None]:
         """Return *path* below *top* with links resolved, the layer on top, and what is there."""
         return resolve(self, path, top)
 
@@ -70,7 +70,7 @@ class TreeWriter:
             return
         self._add(entry if mtime_ns is None else entry.at(mtime_ns))
 
-    def _folder_entry(self, path: str, node: Node | None, mode: int) -> Entry:
+    def _folder_entry(self, path: str, node: TreeNode | None, mode: int) -> Entry:
         if node is None:
             self._new.add(path)
             mode, uid, gid = self._inherited(path, mode)
@@ -127,4 +127,4 @@ class TreeWriter:
         self.repeated = self.repeated or entry.path in self._written
         self.layer.add(entry, data)
         kind = _KINDS.get(entry.kind, OTHER)
-        self._written[entry.path] = Node(kind, entry.mode, entry.uid, entry.gid, entry.mtime, entry.linkname)
+        self._written[entry.path] = TreeNode(kind, entry.mode, entry.uid, entry.gid, entry.mtime, entry.linkname)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from pybuild.builder.checks.warnings import Known, near_misses, planned_warnings
+from pybuild.builder.checks.warnings import StageFacts, near_misses, planned_warnings
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import BuildError
 from pybuild.builder.graph.graph import BasePin, plan
@@ -12,7 +12,7 @@ from pybuild.builder.plan.plan import Plan
 from pybuild.builder.platforms import claimed, wanted_platform
 from pybuild.builder.request import Files, Planning
 from pybuild.builder.sources import bases
-from pybuild.builder.sources.address import Source
+from pybuild.builder.sources.address import RemoteSource
 from pybuild.builder.sources.pins import Remotes, pin_name, pin_of
 from pybuild.builder.stages.frontend import check_frontend
 from pybuild.builder.stages.outline import Outline
@@ -34,7 +34,7 @@ def fresh_plan(
     pinned = _pin_bases(outline, planning.platform, remotes, pull=pull)
     configs = {reference: pin.config for reference, pin in pinned.items()}
     stages = resolve(dockerfile, source, outline, configs, planning)
-    found, refusal = planned_warnings(definition, files, planning, Known(outline=outline, configs=configs))
+    found, refusal = planned_warnings(definition, files, planning, StageFacts(outline=outline, configs=configs))
     pins = {
         reference: BasePin(pin.manifest, tuple(str(diff_id) for diff_id in pin.config.diff_ids))
         for reference, pin in pinned.items()
@@ -54,9 +54,9 @@ def fresh_plan(
     )
 
 
-def remote_sources(stages: Stages) -> dict[Source, Span | None]:
+def remote_sources(stages: Stages) -> dict[RemoteSource, Span | None]:
     """Return what the stages take from the network, each with the place that asks for it first."""
-    found: dict[Source, Span | None] = {}
+    found: dict[RemoteSource, Span | None] = {}
     for stage in stages.stages:
         for item in (stage.base, *(source for step in stage.steps for source in step.inputs)):
             if isinstance(item, FromRemote):
@@ -64,7 +64,7 @@ def remote_sources(stages: Stages) -> dict[Source, Span | None]:
     return found
 
 
-def _pin_remotes(sources: dict[Source, Span | None], remotes: Remotes) -> dict[Source, Http | Git]:
+def _pin_remotes(sources: dict[RemoteSource, Span | None], remotes: Remotes) -> dict[RemoteSource, Http | Git]:
     remotes.pin_all(sources)
     pinned = {}
     for source, span in sources.items():

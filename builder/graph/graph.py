@@ -14,7 +14,7 @@ from pybuild.builder.plan import codec
 from pybuild.builder.plan.ops import Base, Copy, Git, Http, Local, Op, Pick, Run, Scratch
 from pybuild.builder.plan.plan import Plan, Vertex
 from pybuild.builder.platforms import platform_of
-from pybuild.builder.sources.address import Source
+from pybuild.builder.sources.address import RemoteSource
 from pybuild.builder.sources.tree import tree_vertices
 from pybuild.builder.stages.config import absolute
 from pybuild.builder.stages.stages import FromContext, FromImage, FromRemote, FromScratch, FromStage, Input, Stages
@@ -28,7 +28,7 @@ class BasePin:
     diff_ids: tuple[str, ...]
 
 
-def plan(stages: Stages, pins: Mapping[str, BasePin], remotes: Mapping[Source, Http | Git] | None = None) -> Plan:
+def plan(stages: Stages, pins: Mapping[str, BasePin], remotes: Mapping[RemoteSource, Http | Git] | None = None) -> Plan:
     """Return the vertices that the target needs, inputs first. *remotes* says what brings each remote source."""
     planner = _Planner(pins, remotes or {})
     for stage in stages.stages:
@@ -46,7 +46,7 @@ def plan(stages: Stages, pins: Mapping[str, BasePin], remotes: Mapping[Source, H
 @dataclass(slots=True)
 class _Planner:
     pins: Mapping[str, BasePin]
-    remotes: Mapping[Source, Http | Git]
+    remotes: Mapping[RemoteSource, Http | Git]
     graph: "nx.DiGraph[str]" = field(default_factory=nx.DiGraph)
     tops: dict[int, str] = field(default_factory=dict)
     stage: str = ""

@@ -6,14 +6,14 @@ from pathlib import Path
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.files import check_directory, destination, sink
-from pybuild.builder.outputs.options import Options
+from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.store.store import Store
 
 Named = tuple[tuple[str, ...], Descriptor]
 """The names of an image, spelled in full, and what names its manifest or index."""
 
 
-def is_layout(options: Options) -> bool:
+def is_layout(options: OutputOptions) -> bool:
     """Return whether ``tar=false`` asks for a layout. Raises RequestError when there is no directory for it."""
     layout = not options.flag("tar", default=True)
     if layout and options.dest() is None:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pybuild.builder.outputs.archive import is_layout
 from pybuild.builder.outputs.image import ImageOutput
-from pybuild.builder.outputs.options import Options
+from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.request import Output, Shape
 from pybuild.runtime.values import frozen
 
@@ -32,7 +32,7 @@ class DockerOutput(Output):
         return self.dest is None
 
 
-def parse_docker(options: Options) -> DockerOutput | ImageOutput:
+def parse_docker(options: OutputOptions) -> DockerOutput | ImageOutput:
     """Return the output that *options* ask for. Raises RequestError."""
     if not options.text("dest"):
         # Docker loads it into its daemon, whose place the store has here.

@@ -1,6 +1,6 @@
 """``type=image`` and ``type=cacheonly``: nothing is written, the store keeps what every build leaves in it."""
 
-from pybuild.builder.outputs.options import Options
+from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.outputs.registry import RegistryOutput
 from pybuild.builder.request import Output, Shape
 from pybuild.runtime.values import frozen
@@ -13,12 +13,12 @@ class ImageOutput(Output):
     shape: Shape = Shape()
 
     @classmethod
-    def parse(cls, options: Options) -> "ImageOutput":
+    def parse(cls, options: OutputOptions) -> "ImageOutput":
         """Return the output that *options* ask for."""
         del options
         return cls()
 
 
-def parse_image(options: Options) -> ImageOutput | RegistryOutput:
+def parse_image(options: OutputOptions) -> ImageOutput | RegistryOutput:
     """Return the output of ``type=image``: with ``push=true`` it goes to a registry as well."""
     return RegistryOutput.parse(options) if options.flag("push") else ImageOutput()

@@ -11,7 +11,7 @@ from pybuild.builder.outputs.docker import DockerOutput, parse_docker
 from pybuild.builder.outputs.image import ImageOutput, parse_image
 from pybuild.builder.outputs.local import LocalOutput
 from pybuild.builder.outputs.oci import OciOutput
-from pybuild.builder.outputs.options import Options
+from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.outputs.registry import RegistryOutput
 from pybuild.builder.outputs.tar import TarOutput
 from pybuild.builder.request import Output, Shape
@@ -19,7 +19,7 @@ from pybuild.builder.store.store import Store
 
 Kind = LocalOutput | TarOutput | OciOutput | DockerOutput | RegistryOutput | ImageOutput
 
-_PARSERS: Mapping[str, Callable[[Options], Kind]] = {
+_PARSERS: Mapping[str, Callable[[OutputOptions], Kind]] = {
     "oci": OciOutput.parse,
     "docker": parse_docker,
     "tar": TarOutput.parse,
@@ -31,7 +31,7 @@ _PARSERS: Mapping[str, Callable[[Options], Kind]] = {
 _LISTED = "oci, docker, tar, local, registry or image"
 
 
-def parse(options: Options) -> Kind:
+def parse(options: OutputOptions) -> Kind:
     """Return the output that *options* ask for. Raises RequestError."""
     if options.type not in _PARSERS:
         raise RequestError(f"unknown --output type {options.type!r}", hint=f"use {_LISTED}")

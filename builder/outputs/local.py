@@ -16,14 +16,14 @@ from typing import ClassVar
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.files import check_directory
-from pybuild.builder.outputs.options import Options
+from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.outputs.platforms import open_trees
 from pybuild.builder.outputs.space import Space
-from pybuild.builder.outputs.tree import Folder, Tree, folders, open_file, open_folder
+from pybuild.builder.outputs.tree import OpenDirectory, OutputTree, folders, open_file, open_folder
 from pybuild.builder.request import Output
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.filelock import remove_tree
-from pybuild.runtime.paths.safepath import Entry, Root
+from pybuild.runtime.paths.safepath import DirectoryEntry, Root
 from pybuild.runtime.paths.sparse import copy_data
 from pybuild.runtime.values import frozen
 
@@ -50,7 +50,7 @@ class LocalOutput(Output):
         return self.dest if self.delete else None
 
     @classmethod
-    def parse(cls, options: Options) -> "LocalOutput":
+    def parse(cls, options: OutputOptions) -> "LocalOutput":
         """Return the output that *options* ask for. Raises RequestError."""
         dest, mode = options.dest(), options.text("mode", "copy")
         if dest is None:
@@ -67,7 +67,7 @@ class LocalOutput(Output):
             (replace_content if self.delete else write_folder)(trees, self.dest, epoch)
 
 
-def write_folder(trees: Sequence[Tree], dest: Path, epoch: int | None = None) -> None:
+def write_folder(trees: Sequence[OutputTree], dest: Path, epoch: int | None = None) -> None:
     """Copy *trees* to *dest*. All times are *epoch*, in seconds, when it is given.
 
     A directory that is not there yet appears as a whole. One that exists keeps what it has besides; files and links of
@@ -90,7 +90,7 @@ def write_folder(trees: Sequence[Tree], dest: Path, epoch: int | None = None) ->
             raise
 
 
-def replace_content(trees: Sequence[Tree], dest: Path, epoch: int | None = None) -> None:
+def replace_content(trees: Sequence[OutputTree], dest: Path, epoch: int | None = None) -> None:
     """Let *dest* hold *trees* and nothing else: the output ``mode=delete``. A directory that is not there yet is made.
 
     What is new is complete before anything of the old is removed; the directory itself stays, it may be a mount point.
@@ -112,7 +112,7 @@ def replace_content(trees: Sequence[Tree], dest: Path, epoch: int | None = None)
             remove_tree(target.fd, new)
 
 
-def _copy_all(trees: Sequence[Tree], target: int, epoch: int | None) -> None:
+def _copy_all(trees: Sequence[OutputTree], target: int, epoch: int | None) -> None:
     for tree in trees:
         if not tree.folder:
             _Copy(tree.fd, target, epoch).run()
@@ -165,7 +165,7 @@ class _Copy:
     def _time_of(self, status: os.stat_result) -> int:
         return status.st_mtime_ns if self._time is None else self._time
 
-    def _copy(self, folder: Folder, entry: Entry, into: int) -> None:
+    def _copy(self, folder: OpenDirectory, entry: DirectoryEntry, into: int) -> None:
         path = folder.inner(entry.name)
         match stat.S_IFMT(entry.stat.st_mode):
             case stat.S_IFDIR:
@@ -176,7 +176,7 @@ class _Copy:
             case _:
                 pass
 
-    def _place(self, folder: Folder, entry: Entry, into: int, path: str) -> None:
+    def _place(self, folder: OpenDirectory, entry: DirectoryEntry, into: int, path: str) -> None:
         """Make the file or link under a name of its own, then let it take its place."""
         new = f".pybuild-{secrets.token_hex(8)}"
         try:
@@ -190,7 +190,7 @@ class _Copy:
             with suppress(FileNotFoundError):
                 os.unlink(new, dir_fd=into)
 
-    def _linked(self, entry: Entry, into: int, path: str, new: str) -> bool:
+    def _linked(self, entry: DirectoryEntry, into: int, path: str, new: str) -> bool:
         if entry.stat.st_nlink < 2:
             return False
         first = self._links.setdefault((entry.stat.st_dev, entry.stat.st_ino), path)
@@ -205,7 +205,7 @@ class _Copy:
         return True
 
 
-def _room_for(entry: Entry) -> int:
+def _room_for(entry: DirectoryEntry) -> int:
     """Return what a copy takes on the disk, at most: holes take nothing."""
     return min(entry.stat.st_size, entry.stat.st_blocks * 512)
 
@@ -231,7 +231,7 @@ def _unlock(into: int, name: str) -> None:
         os.close(handle)
 
 
-def _make(source: int, entry: Entry, into: int, new: str, time: int) -> None:
+def _make(source: int, entry: DirectoryEntry, into: int, new: str, time: int) -> None:
     times = (time, time)
     if stat.S_ISLNK(entry.stat.st_mode):
         os.symlink(os.readlink(entry.name, dir_fd=source), new, dir_fd=into)

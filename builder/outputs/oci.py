@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pybuild.builder.outputs.archive import is_layout
-from pybuild.builder.outputs.options import Options
+from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.request import Output, Shape
 from pybuild.runtime.values import frozen
 
@@ -30,6 +30,6 @@ class OciOutput(Output):
         return self.dest is None
 
     @classmethod
-    def parse(cls, options: Options) -> "OciOutput":
+    def parse(cls, options: OutputOptions) -> "OciOutput":
         """Return the output that *options* ask for. Raises RequestError."""
         return cls(dest=options.dest(), layout=is_layout(options))

@@ -32,7 +32,7 @@ _HINTS = {"compatibility-version": "30 is what is done; for Docker's media types
 
 
 @frozen
-class Options:
+class OutputOptions:
     """What one ``-o`` says: the type, and the other fields by key in lower case."""
 
     type: str
@@ -67,7 +67,7 @@ class Options:
             raise RequestError("--output tar=false is for type=oci with dest=FOLDER")
 
 
-def read(given: str) -> Options:
+def read(given: str) -> OutputOptions:
     """Return the options of one ``-o``.
 
     The grammar is Docker's: one record of CSV with ``key=value`` fields, or a path alone for ``type=local``, or ``-``
@@ -78,7 +78,7 @@ def read(given: str) -> Options:
     except csv.Error as error:
         raise RequestError(f"invalid --output {given!r}: {error}") from error
     if fields == [given] and not given.startswith("type="):
-        return Options(type="tar" if given == "-" else "local", values={"dest": given})
+        return OutputOptions(type="tar" if given == "-" else "local", values={"dest": given})
     values: dict[str, str] = {}
     for field in fields:
         key, equals, value = field.partition("=")
@@ -89,7 +89,7 @@ def read(given: str) -> Options:
     if not kind:
         raise RequestError(f"invalid --output {given!r}: type is required")
     _check(values)
-    found = Options(type=kind, values=values)
+    found = OutputOptions(type=kind, values=values)
     found.check_flags()
     return found
 

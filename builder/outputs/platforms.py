@@ -8,12 +8,12 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.oci import media
 from pybuild.builder.oci.image import children, read_image
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.outputs.tree import Tree, folders, is_folder
+from pybuild.builder.outputs.tree import OutputTree, folders, is_folder
 from pybuild.builder.store.store import Store
 
 
 @contextmanager
-def open_trees(descriptor: Descriptor, store: Store, *, split: bool | None) -> Iterator[Sequence[Tree]]:
+def open_trees(descriptor: Descriptor, store: Store, *, split: bool | None) -> Iterator[Sequence[OutputTree]]:
     """Open the root file systems of an image. With *split* each platform has a directory like ``linux_arm_v7``.
 
     None is true for an index. Without, all go to one place, which no two of them may put a file to.
@@ -31,13 +31,13 @@ def open_trees(descriptor: Descriptor, store: Store, *, split: bool | None) -> I
             stack.callback(os.close, fd)
             config = image.config
             platform = "/".join(filter(None, (config.os, config.architecture, config.variant)))
-            found.append(Tree(folder=platform.replace("/", "_") if split else "", platform=platform, fd=fd))
+            found.append(OutputTree(folder=platform.replace("/", "_") if split else "", platform=platform, fd=fd))
         if not split and len(found) > 1:
             _check_apart(found)
         yield found
 
 
-def _check_apart(trees: Sequence[Tree]) -> None:
+def _check_apart(trees: Sequence[OutputTree]) -> None:
     owners: dict[str, str] = {}
     for tree in trees:
         for folder in folders(tree.fd):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.outputs.options import Options
+from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.request import Output, Shape
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
@@ -21,7 +21,7 @@ class RegistryOutput(Output):
     insecure: bool = False
 
     @classmethod
-    def parse(cls, options: Options) -> "RegistryOutput":
+    def parse(cls, options: OutputOptions) -> "RegistryOutput":
         """Return the output that *options* ask for."""
         return cls(by_digest=options.flag("push-by-digest"), insecure=options.flag("registry.insecure"))
 

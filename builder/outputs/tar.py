@@ -11,12 +11,12 @@ from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.oci.tar.writer import TarWriter
 from pybuild.builder.outputs.files import destination, sink
-from pybuild.builder.outputs.options import Options
+from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.outputs.platforms import open_trees
-from pybuild.builder.outputs.tree import Folder, Tree, folders, is_folder, open_file
+from pybuild.builder.outputs.tree import OpenDirectory, OutputTree, folders, is_folder, open_file
 from pybuild.builder.request import Output
 from pybuild.builder.store.store import Store
-from pybuild.runtime.paths.safepath import Entry as Found
+from pybuild.runtime.paths.safepath import DirectoryEntry as Found
 from pybuild.runtime.values import frozen
 
 _HALF_SECOND = 500_000_000
@@ -45,7 +45,7 @@ class TarOutput(Output):
         return self.dest is None
 
     @classmethod
-    def parse(cls, options: Options) -> "TarOutput":
+    def parse(cls, options: OutputOptions) -> "TarOutput":
         """Return the output that *options* ask for. Raises RequestError."""
         options.refuse_layout()
         return cls(dest=options.dest(), split=options.optional_flag("platform-split"))
@@ -57,7 +57,7 @@ class TarOutput(Output):
 
 
 def write_trees(
-    trees: Sequence[Tree],
+    trees: Sequence[OutputTree],
     sink: Callable[[bytes | memoryview], None],
     epoch: int | None = None,
     *,
@@ -85,7 +85,7 @@ class _Archive:
         self._folders: set[str] | None = set() if several else None
         self._links: dict[tuple[int, int], str] = {}
 
-    def add(self, tree: Tree) -> None:
+    def add(self, tree: OutputTree) -> None:
         self._links.clear()
         if tree.folder:
             self._put(Entry(path=tree.folder, kind=EntryKind.DIRECTORY, mode=0o755))
@@ -95,13 +95,13 @@ class _Archive:
                 if not is_folder(found):
                     self._add(tree.folder, folder, found)
 
-    def _add_folder(self, above: str, folder: Folder) -> None:
+    def _add_folder(self, above: str, folder: OpenDirectory) -> None:
         path = f"{above}/{folder.path}" if above else folder.path
         entry = entry_of(path, os.fstat(folder.fd), xattrs=image_xattrs(folder.fd))
         if entry is not None and folder.path:
             self._put(entry)
 
-    def _add(self, above: str, folder: Folder, found: Found) -> None:
+    def _add(self, above: str, folder: OpenDirectory, found: Found) -> None:
         path = f"{above}/{folder.inner(found.name)}" if above else folder.inner(found.name)
         is_link = stat.S_ISLNK(found.stat.st_mode)
         entry = entry_of(path, found.stat, linkname=os.readlink(found.name, dir_fd=folder.fd) if is_link else "")

@@ -4,12 +4,12 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pybuild.runtime.paths.safepath import Entry, open_beneath, scan_folder
+from pybuild.runtime.paths.safepath import DirectoryEntry, open_beneath, scan_folder
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-class Tree(NamedTuple):
+class OutputTree(NamedTuple):
     """A root file system to write: where in the output it goes ("" is the top), its platform, a descriptor."""
 
     folder: str
@@ -17,19 +17,19 @@ class Tree(NamedTuple):
     fd: int
 
 
-class Folder(NamedTuple):
+class OpenDirectory(NamedTuple):
     """A directory of a tree: its path ("" is the root), a descriptor open during its turn, and what it holds."""
 
     path: str
     fd: int
-    entries: list[Entry]
+    entries: list[DirectoryEntry]
 
     def inner(self, name: str) -> str:
         """Return the path of the entry *name*."""
         return f"{self.path}/{name}" if self.path else name
 
 
-def folders(root_fd: int) -> Iterator[Folder]:
+def folders(root_fd: int) -> Iterator[OpenDirectory]:
     """Yield every directory of the tree behind *root_fd*: parents before children, names in byte order.
 
     One descriptor is open at a time, however deep the tree is.
@@ -40,7 +40,7 @@ def folders(root_fd: int) -> Iterator[Folder]:
         fd = open_folder(root_fd, path)
         try:
             entries = scan_folder(fd)
-            folder = Folder(path, fd, entries)
+            folder = OpenDirectory(path, fd, entries)
             yield folder
         finally:
             os.close(fd)
@@ -58,6 +58,6 @@ def open_file(folder_fd: int, name: str) -> int:
     return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder_fd)
 
 
-def is_folder(entry: Entry) -> bool:
+def is_folder(entry: DirectoryEntry) -> bool:
     """Tell whether *entry* is a directory, and not a link to one."""
     return (entry.stat.st_mode & 0o170000) == 0o040000

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pybuild.builder.prune.gc import Freed, disk_usage, mark, remove_mount, snapshot_size
 from pybuild.builder.prune.policy import Policy
 from pybuild.builder.store.cache import Layers
-from pybuild.builder.store.cache_mounts import CacheMount, cache_mounts
+from pybuild.builder.store.cache_mounts import StoredMount, cache_mounts
 from pybuild.builder.store.store import Store
 
 
@@ -23,7 +23,7 @@ class _Record:
     layers: Layers
     used: float
     costs: frozenset[str]
-    mount: CacheMount | None = None
+    mount: StoredMount | None = None
     """What it is, when it is no record of a step."""
 
 

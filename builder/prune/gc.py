@@ -18,7 +18,7 @@ from pybuild.builder.oci.image import children, read_image
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.tree import folders
 from pybuild.builder.store.cache import Layers
-from pybuild.builder.store.cache_mounts import CacheMount, cache_mounts, remove, sweep, unused
+from pybuild.builder.store.cache_mounts import StoredMount, cache_mounts, remove, sweep, unused
 from pybuild.builder.store.leases import is_used, removing
 from pybuild.builder.store.snapshotters import COPYING, OVERLAY, present
 from pybuild.builder.store.store import Store
@@ -112,7 +112,7 @@ def _sweep_unused(store: Store) -> None:
             shutil.rmtree(store.root / "copying", ignore_errors=True)
 
 
-def remove_mount(store: Store, mount: CacheMount, freed: Freed) -> None:
+def remove_mount(store: Store, mount: StoredMount, freed: Freed) -> None:
     """Remove a cache mount, unless a step works with it."""
     with suppress(Cancelled), unused(mount, store):
         freed.size += disk_usage(mount.folder)

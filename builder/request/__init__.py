@@ -32,7 +32,7 @@ from pybuild.runtime.values import frozen
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from pybuild.builder.request.keywords import Changes, Fields
+    from pybuild.builder.request.keywords import Changes, RequestFields
 
 __all__ = [
     "Annotation",
@@ -181,7 +181,7 @@ class Request:
         checks.types(self)
 
     @classmethod
-    def of(cls, **given: "Unpack[Fields]") -> Self:
+    def of(cls, **given: "Unpack[RequestFields]") -> Self:
         """Return the request with these fields, each in the part that has one of this name.
 
             Request.of(context=Path("."), tags=("app:1",), network="none")

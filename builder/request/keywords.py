@@ -53,7 +53,7 @@ class _Optional(TypedDict, total=False):
     cache_to: tuple[CacheSpec, ...]
 
 
-class Fields(_Optional):
+class RequestFields(_Optional):
     """What `Request.of` takes; each field is described where its part is."""
 
     context: Path | str

@@ -79,10 +79,10 @@ class GitSource:
         return named if is_commit(named) else ""
 
 
-Source = HttpSource | GitSource
+RemoteSource = HttpSource | GitSource
 
 
-def parse(text: str) -> Source | None:
+def parse(text: str) -> RemoteSource | None:
     """Return the remote source that *text* means, None when it is no address (a path, the name of an image).
 
     Raises:
@@ -95,7 +95,7 @@ def parse(text: str) -> Source | None:
     return None
 
 
-def parse_context(text: str) -> Source | None:
+def parse_context(text: str) -> RemoteSource | None:
     """Return the source that *text* means as a build context: its file, which is no archive, is called ``context``."""
     if text.startswith("github.com/"):
         return _git(f"https://{text}")
@@ -108,7 +108,7 @@ def is_commit(text: str) -> bool:
     return _COMMIT.match(text) is not None
 
 
-def with_checksum(source: Source, checksum: str) -> Source:
+def with_checksum(source: RemoteSource, checksum: str) -> RemoteSource:
     """Return *source* with the value of ``--checksum``. Raises ResolveError when it does not suit the source."""
     if isinstance(source, HttpSource):
         try:

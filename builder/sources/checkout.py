@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Git as GitOp
 from pybuild.builder.sources.address import check_git_url, git_host
-from pybuild.builder.sources.git import Git, check_commit
+from pybuild.builder.sources.git import GitProgram, check_commit
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.safepath import Root, open_beneath
 
@@ -35,7 +35,7 @@ class _Submodule:
 class Checkout:
     """Checks out one op below *scratch*, a directory that is empty and removed by the caller."""
 
-    def __init__(self, op: GitOp, git: Git, scratch: Path) -> None:
+    def __init__(self, op: GitOp, git: GitProgram, scratch: Path) -> None:
         self._op, self._git, self._scratch = op, git, scratch
         self._count = 0
 

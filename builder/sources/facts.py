@@ -6,7 +6,7 @@ from pybuild.runtime.values import frozen
 
 
 @frozen
-class Known:
+class KnownFile:
     """What the address of a file led to, and what its server said of it."""
 
     digest: str
@@ -26,7 +26,7 @@ class Known:
 
 
 @frozen
-class Resolved:
+class ResolvedName:
     """What a repository has under a name: the commit, the full name, and the tag object that leads there, if any."""
 
     commit: str

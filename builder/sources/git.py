@@ -23,7 +23,7 @@ from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.request import Execution
 from pybuild.builder.sources.address import GitSource, check_git_url, git_host, is_commit
 from pybuild.builder.sources.credentials import git_authorization
-from pybuild.builder.sources.facts import Resolved
+from pybuild.builder.sources.facts import ResolvedName
 from pybuild.runtime.stopping import check
 
 _OUTPUT_LIMIT = 64 << 20
@@ -54,7 +54,7 @@ _SETTINGS = {
 }
 
 
-class Git:
+class GitProgram:
     """The program, with the secrets and the agent of one execution. *own* is the repository that the user named."""
 
     def __init__(self, execution: Execution, own: str, cancelled: Callable[[], bool] = lambda: False) -> None:
@@ -62,7 +62,7 @@ class Git:
         self._own = git_host(own)
         self._cancelled = cancelled
 
-    def resolve(self, source: GitSource) -> Resolved:
+    def resolve(self, source: GitSource) -> ResolvedName:
         """Ask the server what *source* stands for. Raises BuildError when it has no such name."""
         ref = source.ref
         names = [ref, f"refs/heads/{ref}", f"refs/{ref}", f"refs/tags/{ref}"] if ref else ["HEAD"]
@@ -72,7 +72,7 @@ class Git:
             if name in found:
                 commit = found.get(f"{name}^{{}}", found[name])
                 tag = found[name] if commit != found[name] else ""
-                return Resolved(commit=commit, name=name, tag_object=tag)
+                return ResolvedName(commit=commit, name=name, tag_object=tag)
         what = f"ref {ref}" if ref else "commit"
         raise BuildError(f"repository {source.url} does not contain a {what}", hint="" if ref else "it may be empty")
 

@@ -14,21 +14,21 @@ from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import DigestMismatch, OciError
 from pybuild.builder.oci.registry.access import nobody
-from pybuild.builder.oci.registry.web import SIZE_LIMIT, Wanted, download
+from pybuild.builder.oci.registry.web import SIZE_LIMIT, WebRequest, download
 from pybuild.builder.oci.registry.wire.origin import origin_of
 from pybuild.builder.oci.registry.wire.retry import Retry
 from pybuild.builder.plan.ops import Http
 from pybuild.builder.request import Execution
 from pybuild.builder.sources.address import HttpSource
 from pybuild.builder.sources.credentials import http_authorization
-from pybuild.builder.sources.facts import Known
+from pybuild.builder.sources.facts import KnownFile
 from pybuild.builder.store.store import Store
 
 ReportBytes = Callable[[str, int, int], None]
 """Takes the progress of a download: (what, bytes so far, bytes in all)."""
 
 
-def known_by_checksum(source: HttpSource, store: Store) -> Known | None:
+def known_by_checksum(source: HttpSource, store: Store) -> KnownFile | None:
     """Return what *source* leads to when its checksum is that of a blob which came from there."""
     known = _remembered(source.url, store)
     return known if known is not None and known.digest == source.checksum else None
@@ -42,7 +42,7 @@ def ask(
     stop: threading.Event,
     *,
     tell: Callable[[str], None] = nobody,
-) -> Known:
+) -> KnownFile:
     """Bring the file, unless it is there and still the same, and return what it is. *tell* is told of waits.
 
     Raises:
@@ -66,7 +66,7 @@ def ask(
         return old
     if fresh is None:
         raise BuildError(f"failed to load {source.url}: the server sent nothing")
-    known = Known(digest=str(fresh.digest), etag=fresh.etag, last_modified=fresh.last_modified)
+    known = KnownFile(digest=str(fresh.digest), etag=fresh.etag, last_modified=fresh.last_modified)
     store.cache.put_download(source.url, json.dumps(asdict(known)))
     return known
 
@@ -77,17 +77,17 @@ def bring(op: Http, execution: Execution, store: Store, report: ReportBytes, sto
         ask(HttpSource(url=op.url, checksum=op.digest, name=op.name), execution, store, report, stop)
 
 
-def _remembered(url: str, store: Store) -> Known | None:
+def _remembered(url: str, store: Store) -> KnownFile | None:
     """Return what is known of *url*, if its content is still in the store."""
     document = store.cache.download(url)
     if document is None:
         return None
-    known = Known(**json.loads(document))
+    known = KnownFile(**json.loads(document))
     return known if store.blobs.exists(Digest.parse(known.digest)) else None
 
 
-def _wanted(source: HttpSource, old: Known | None, execution: Execution) -> Wanted:
-    return Wanted(
+def _wanted(source: HttpSource, old: KnownFile | None, execution: Execution) -> WebRequest:
+    return WebRequest(
         url=source.url,
         etag=old.etag if old else "",
         last_modified=old.last_modified if old else "",

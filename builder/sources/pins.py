@@ -13,8 +13,8 @@ from pybuild.builder.plan.ops import Git, Http
 from pybuild.builder.progress import silent
 from pybuild.builder.reporter import Reporter, RunningStep
 from pybuild.builder.request import Execution
-from pybuild.builder.sources.address import GitSource, HttpSource, Source, parse
-from pybuild.builder.sources.facts import Known, Resolved
+from pybuild.builder.sources.address import GitSource, HttpSource, RemoteSource, parse
+from pybuild.builder.sources.facts import KnownFile, ResolvedName
 from pybuild.builder.store.store import Store
 
 _PARALLEL = 4
@@ -30,9 +30,9 @@ class Remotes:
         self.reporter = reporter or Reporter(silent)
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._answers: dict[str, Known | Resolved | BuildError] = {}
+        self._answers: dict[str, KnownFile | ResolvedName | BuildError] = {}
 
-    def pin(self, source: Source) -> Http | Git:
+    def pin(self, source: RemoteSource) -> Http | Git:
         """Return the op that brings what *source* stands for now.
 
         Raises:
@@ -48,14 +48,14 @@ class Remotes:
         match source, answer:
             case _, BuildError():
                 raise answer
-            case HttpSource(), Known():
+            case HttpSource(), KnownFile():
                 return Http(digest=answer.digest, name=source.name, mtime=answer.mtime, url=source.url)
-            case GitSource(), Resolved():
+            case GitSource(), ResolvedName():
                 return _git_op(source, answer)
             case _:
                 raise AssertionError(f"no answer to {question}")
 
-    def pin_all(self, sources: Iterable[Source]) -> None:
+    def pin_all(self, sources: Iterable[RemoteSource]) -> None:
         """Ask for all of *sources* at the same time; `pin` tells what became of each."""
         missing = {_question(source): source for source in sources if _question(source) not in self._answers}
         if len(missing) < 2:
@@ -71,7 +71,7 @@ class Remotes:
                 self._stop.set()
         self._stop.clear()
 
-    def _try(self, source: Source) -> None:
+    def _try(self, source: RemoteSource) -> None:
         try:
             self.pin(source)
         except BuildError:
@@ -85,13 +85,13 @@ class Remotes:
         except BuildError:
             return False
 
-    def _asked(self, source: Source) -> Known | Resolved | BuildError:
+    def _asked(self, source: RemoteSource) -> KnownFile | ResolvedName | BuildError:
         try:
             return self._ask_web(source) if isinstance(source, HttpSource) else self._ask_repository(source)
         except BuildError as error:
             return error
 
-    def _ask_web(self, source: HttpSource) -> Known:
+    def _ask_web(self, source: HttpSource) -> KnownFile:
         from pybuild.builder.sources.http import ask, known_by_checksum
 
         known = known_by_checksum(source, self.store)
@@ -100,26 +100,26 @@ class Remotes:
                 known = ask(source, self._execution, self.store, step.status, self._stop, tell=step.say)
         return known
 
-    def _ask_repository(self, source: GitSource) -> Resolved:
+    def _ask_repository(self, source: GitSource) -> ResolvedName:
         if source.commit:
-            return Resolved(commit=source.commit)
-        from pybuild.builder.sources.git import Git as Program
+            return ResolvedName(commit=source.commit)
+        from pybuild.builder.sources.git import GitProgram as Program
 
         with self._step(source):
             return Program(self._execution, source.url, self._stop.is_set).resolve(source)
 
-    def _step(self, source: Source) -> AbstractContextManager[RunningStep]:
+    def _step(self, source: RemoteSource) -> AbstractContextManager[RunningStep]:
         return self.reporter.step(f"[internal] load metadata for {source.label}")
 
 
-def _question(source: Source) -> str:
+def _question(source: RemoteSource) -> str:
     """Return what has to be asked for *source*, without what is done with the answer."""
     if isinstance(source, HttpSource):
         return f"{source.url} {source.checksum}"
     return f"{source.url} {source.commit or source.ref}"
 
 
-def _git_op(source: GitSource, resolved: Resolved) -> Git:
+def _git_op(source: GitSource, resolved: ResolvedName) -> Git:
     known = (resolved.commit, resolved.tag_object)
     if source.checksum and not any(name.startswith(source.checksum) for name in known if name):
         raise BuildError(f"expected checksum to match {source.checksum}, got {resolved.commit}")
@@ -134,7 +134,7 @@ def _git_op(source: GitSource, resolved: Resolved) -> Git:
     )
 
 
-def pin_name(source: Source) -> str:
+def pin_name(source: RemoteSource) -> str:
     """Return the name under which a plan remembers what *source* stood for; "" when that cannot change."""
     if isinstance(source, HttpSource):
         return "" if source.checksum else f"{_HTTP}{source.url}"

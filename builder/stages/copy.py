@@ -77,7 +77,7 @@ class _Sources:
             raise ResolveError("checksum requires HTTP(S) or Git sources", span=node.checksum.span)
         return Pick(path=path, input=self._number(self.resolve(None)), unpack=node.unpack is not False)
 
-    def _remote(self, source: address.Source, item: nodes.Word) -> Pick:
+    def _remote(self, source: address.RemoteSource, item: nodes.Word) -> Pick:
         """Return the pick of a remote source: its one file, or all of its tree."""
         node = self.node
         is_git = isinstance(source, address.GitSource)
@@ -93,7 +93,7 @@ class _Sources:
             source = replace(source, keep_git_dir=source.keep_git_dir or node.keep_git_dir)
         return Pick(path=path, input=self._number(FromRemote(source, span=item.span)), unpack=unpack)
 
-    def _checked(self, source: address.Source, node: nodes.Add) -> address.Source:
+    def _checked(self, source: address.RemoteSource, node: nodes.Add) -> address.RemoteSource:
         if node.checksum is None:
             return source
         if len(node.sources) > 1:

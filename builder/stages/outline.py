@@ -12,7 +12,7 @@ from pybuild.builder.errors import ResolveError
 from pybuild.builder.oci.model import ImageConfig
 from pybuild.builder.stages import triggers
 from pybuild.builder.stages.contexts import Contexts
-from pybuild.builder.stages.references import Finder, Reference, references
+from pybuild.builder.stages.references import Finder, FromReference, references
 from pybuild.builder.stages.sections import NOTHING, Section, heads_of, image_called, last_named, sections_of
 from pybuild.builder.stages.stages import FromContext, FromImage, FromRemote, FromScratch, FromStage, Input
 from pybuild.grammar.nodes import Arg, Dockerfile, Instruction, Onbuild, Word
@@ -60,9 +60,9 @@ class Outline:
 
     def input(self, word: Word | None, current: int) -> Input:
         """Return what ``--from=`` or ``from=`` means in section *current*; without it, the build context."""
-        return self.contexts.main if word is None else self._meant(Reference(word=word), current)
+        return self.contexts.main if word is None else self._meant(FromReference(word=word), current)
 
-    def _meant(self, reference: Reference, current: int) -> Input:
+    def _meant(self, reference: FromReference, current: int) -> Input:
         found = self.finder.stage(reference, current)
         if found is not None:
             return FromStage(found)

@@ -22,23 +22,23 @@ _MOUNT_VARIABLE = "'from' doesn't support variable expansion, define alias stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
+class FromReference:
     """The word behind ``from=``, and where a mount puts what it brings; None for COPY."""
 
     word: Word
     mounted: str | None = None
 
 
-def references(node: Instruction) -> Iterator[Reference]:
+def references(node: Instruction) -> Iterator[FromReference]:
     """Give what *node* refers to."""
     match node:
         case Copy(from_=Word() as word):
-            yield Reference(word=word)
+            yield FromReference(word=word)
         case Run(mounts=mounts):
             for mount in mounts:
                 source, target = mount.get("from"), mount.get("target")
                 if source is not None:
-                    yield Reference(word=source, mounted=target.text if target else "")
+                    yield FromReference(word=source, mounted=target.text if target else "")
         case _:
             return
 
@@ -52,7 +52,7 @@ class Finder:
     declared: frozenset[str]
     escape: str
 
-    def text(self, reference: Reference) -> str:
+    def text(self, reference: FromReference) -> str:
         """Return what is referred to, variables replaced.
 
         Raises:
@@ -66,7 +66,7 @@ class Finder:
             raise ResolveError(message, span=word.span, hint=hint)
         return expand(word, self.scope, escape=self.escape)
 
-    def stage(self, reference: Reference, current: int) -> int | None:
+    def stage(self, reference: FromReference, current: int) -> int | None:
         """Return the stage above *current* that is meant, None when no stage is.
 
         Raises:
@@ -119,7 +119,7 @@ class Finder:
                     yield found
 
 
-def _not_yet(text: str, label: str, reference: Reference) -> str:
+def _not_yet(text: str, label: str, reference: FromReference) -> str:
     if reference.mounted is not None:
         target = reference.mounted
         return f'cannot mount from stage "{text}" to "{target}", stage needs to be defined before current command'

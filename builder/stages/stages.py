@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from pybuild.builder.oci.model import ImageConfig
 from pybuild.builder.plan.ops import Copy, Mkdir, Run
-from pybuild.builder.sources.address import Source
+from pybuild.builder.sources.address import RemoteSource
 from pybuild.grammar.source import Span
 
 
@@ -49,7 +49,7 @@ class FromContext:
 class FromRemote:
     """Something from the network; pinned in the plan. *as_tree*: an archive is unpacked, as for a build context."""
 
-    source: Source
+    source: RemoteSource
     as_tree: bool = False
     span: Span | None = field(default=None, compare=False)
 

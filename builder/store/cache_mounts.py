@@ -22,7 +22,7 @@ _NAME = ".name"
 
 
 @frozen
-class CacheMount:
+class StoredMount:
     """A cache mount; *name* is that of `builder.execute.cache_mounts`, *used* the time of its last use."""
 
     name: str
@@ -44,7 +44,7 @@ def note_use(name: str, store: Store) -> None:
         path.write_bytes(name.encode())
 
 
-def cache_mounts(store: Store) -> Iterator[CacheMount]:
+def cache_mounts(store: Store) -> Iterator[StoredMount]:
     """Yield the cache mounts of the store; one whose name is not known is called by its hash."""
     for folder in sorted((store.root / "cache-mounts").iterdir()):
         if folder.suffix == _NAME or folder.name.startswith(("new-", "old-")):
@@ -52,10 +52,10 @@ def cache_mounts(store: Store) -> Iterator[CacheMount]:
         path = folder.with_suffix(_NAME)
         named = path.exists()
         name = path.read_bytes().decode(errors="replace") if named else folder.name
-        yield CacheMount(name=name, folder=folder, used=(path if named else folder).stat().st_mtime)
+        yield StoredMount(name=name, folder=folder, used=(path if named else folder).stat().st_mtime)
 
 
-def in_use(mount: CacheMount, store: Store) -> bool:
+def in_use(mount: StoredMount, store: Store) -> bool:
     """Tell whether a step of any builder works with a cache mount right now."""
     try:
         with store.locks.exclusive(f"use {mount.name}", lambda: True):
@@ -65,7 +65,7 @@ def in_use(mount: CacheMount, store: Store) -> bool:
 
 
 @contextmanager
-def unused(mount: CacheMount, store: Store) -> Iterator[None]:
+def unused(mount: StoredMount, store: Store) -> Iterator[None]:
     """Keep steps from a cache mount. Raises Cancelled when one works with it, or is about to."""
     with (
         store.locks.exclusive(f"make {mount.name}", lambda: True),
@@ -74,7 +74,7 @@ def unused(mount: CacheMount, store: Store) -> Iterator[None]:
         yield
 
 
-def remove(mount: CacheMount) -> None:
+def remove(mount: StoredMount) -> None:
     """Remove a cache mount; it is gone at once or not at all. The caller holds it `unused`."""
     aside = mount.folder.with_name(f"old-{mount.folder.name}-{secrets.token_hex(8)}")
     mount.folder.rename(aside)

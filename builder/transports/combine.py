@@ -14,11 +14,11 @@ from pybuild.builder.oci.present import whole_or_present
 from pybuild.builder.store.store import Store
 from pybuild.builder.transports.entries import entry_of, with_entries
 from pybuild.builder.transports.places import Place
-from pybuild.builder.transports.source import Choice, Reading, Source, copy_blobs, open_source
+from pybuild.builder.transports.source import Choice, ImageSource, ReadOptions, copy_blobs, open_source
 
 
 @contextmanager
-def open_index(begun: Index, members: Sequence[Place], reading: Reading) -> Iterator[Source]:
+def open_index(begun: Index, members: Sequence[Place], reading: ReadOptions) -> Iterator[ImageSource]:
     """Open the index that lists, after what *begun* lists, the images of *members*; of an index all that it lists.
 
     Raises:
@@ -32,15 +32,15 @@ def open_index(begun: Index, members: Sequence[Place], reading: Reading) -> Iter
         yield _combined(reading.store, index, sources)
 
 
-def _entries(source: Source) -> Sequence[Descriptor]:
+def _entries(source: ImageSource) -> Sequence[Descriptor]:
     found = whole_or_present(source.blobs, source.descriptor)
     if found.media_type in media.INDEXES:
         return children(source.blobs, found)
     return [entry_of(found, read_image(source.blobs, found).config)]
 
 
-def _combined(store: Store, index: Index, sources: Sequence[Source]) -> Source:
-    owners: dict[Digest, Source] = {}
+def _combined(store: Store, index: Index, sources: Sequence[ImageSource]) -> ImageSource:
+    owners: dict[Digest, ImageSource] = {}
     for source in sources:
         for entry in _entries(source):
             owners.update({item.digest: source for item in reachable(source.blobs, entry)})
@@ -55,13 +55,13 @@ def _combined(store: Store, index: Index, sources: Sequence[Source]) -> Source:
         return owners[digest].origin(digest) if digest in owners else ("", "")
 
     descriptor = store.blobs.put(index.to_json(), index.media_type)
-    return Source(descriptor=descriptor, blobs=blobs, fetch=fetch, origin=origin)
+    return ImageSource(descriptor=descriptor, blobs=blobs, fetch=fetch, origin=origin)
 
 
 class _Blobs(BlobStore):
     """What is in the store, and what each of *owners* has."""
 
-    def __init__(self, root: Path, owners: Mapping[Digest, Source]) -> None:
+    def __init__(self, root: Path, owners: Mapping[Digest, ImageSource]) -> None:
         super().__init__(root)
         self._owners = owners
 

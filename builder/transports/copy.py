@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.transports.places import InArchive, InStore, Place
-from pybuild.builder.transports.source import Choice, Reading, open_source
-from pybuild.builder.transports.target import Writing, write_to
+from pybuild.builder.transports.source import Choice, ReadOptions, open_source
+from pybuild.builder.transports.target import WriteOptions, write_to
 
 
-def copy(source: Place, target: Place, choice: Choice, reading: Reading, writing: Writing) -> Descriptor:
+def copy(source: Place, target: Place, choice: Choice, reading: ReadOptions, writing: WriteOptions) -> Descriptor:
     """Copy what *choice* says of *source* and return what it is at its target.
 
     Raises as `open_source` and `write_to` do; the target is then as it was, except for content that nothing names.

@@ -15,7 +15,7 @@ _Kind = tuple[str, str, str, str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class EntryChange:
     """What an index is to say of one of its images; an empty text leaves what it says."""
 
     os: str = ""
@@ -58,7 +58,7 @@ def with_entries(index: Index, entries: Iterable[Descriptor]) -> Index:
     return replace(index, manifests=(*kept, *new.values()))
 
 
-def changed_entry(index: Index, digest: Digest, change: Change) -> Index:
+def changed_entry(index: Index, digest: Digest, change: EntryChange) -> Index:
     """Return *index* with what *change* says of the image *digest*. Raises RequestError when it is not listed."""
     if digest not in {entry.digest for entry in index.manifests}:
         raise RequestError(f"{digest} is not in the index", hint=f"it has {listed(index.manifests)}")
@@ -71,7 +71,7 @@ def listed(entries: Sequence[Descriptor]) -> str:
     return ", ".join(f"{entry.platform or 'no platform'}" for entry in entries[:20])
 
 
-def _changed(entry: Descriptor, change: Change) -> Descriptor:
+def _changed(entry: Descriptor, change: EntryChange) -> Descriptor:
     old = entry.platform or Platform(os="", architecture="")
     platform = Platform(
         os=change.os or old.os,

@@ -37,7 +37,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ReadOptions:
     """How sources are read. *find* is how the store finds what a user names; *into* where archives are taken out."""
 
     store: Store
@@ -48,7 +48,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class ImageSource:
     """An image that can be copied: all that *descriptor* leads to can be opened in *blobs*, documents at once."""
 
     descriptor: Descriptor
@@ -60,7 +60,7 @@ class Source:
 
 
 @contextmanager
-def open_source(place: Place, choice: Choice, reading: Reading) -> Iterator[Source]:
+def open_source(place: Place, choice: Choice, reading: ReadOptions) -> Iterator[ImageSource]:
     """Open *place* for the time of the block.
 
     Raises:
@@ -91,7 +91,7 @@ def copy_blobs(source: BlobStore, items: Sequence[Descriptor], into: BlobStore) 
                 into.put_stream(content, item, item.media_type)
 
 
-def _local(blobs: BlobStore, descriptor: Descriptor, choice: Choice) -> Source:
+def _local(blobs: BlobStore, descriptor: Descriptor, choice: Choice) -> ImageSource:
     chosen = descriptor if choice.everything else choose_manifest(blobs, descriptor, choice.platform)
     if choice.platform is not None:
         read_image(blobs, chosen, choice.platform)
@@ -99,10 +99,10 @@ def _local(blobs: BlobStore, descriptor: Descriptor, choice: Choice) -> Source:
     def fetch(items: Sequence[Descriptor], into: BlobStore) -> None:
         copy_blobs(blobs, items, into)
 
-    return Source(descriptor=chosen, blobs=blobs, fetch=fetch)
+    return ImageSource(descriptor=chosen, blobs=blobs, fetch=fetch)
 
 
-def _remote(registry: Registry, reference: Reference, choice: Choice, reading: Reading) -> Source:
+def _remote(registry: Registry, reference: Reference, choice: Choice, reading: ReadOptions) -> ImageSource:
     repository = reference.repository
 
     def fetch(items: Sequence[Descriptor], into: BlobStore) -> None:
@@ -122,4 +122,4 @@ def _remote(registry: Registry, reference: Reference, choice: Choice, reading: R
     except OciError as error:
         raise PullFailed(f"failed to read docker://{reference}: {error}", hint=error.hint) from error
     origin = (reference.registry, repository)
-    return Source(descriptor=found, blobs=blobs, fetch=fetch, origin=lambda _digest: origin)
+    return ImageSource(descriptor=found, blobs=blobs, fetch=fetch, origin=lambda _digest: origin)

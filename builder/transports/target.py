@@ -22,7 +22,7 @@ from pybuild.builder.outputs.layout import added_to
 from pybuild.builder.outputs.push import mount_sources
 from pybuild.builder.store.store import Store
 from pybuild.builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place
-from pybuild.builder.transports.source import Source, copy_blobs
+from pybuild.builder.transports.source import ImageSource, copy_blobs
 from pybuild.grammar.reference import DEFAULT_TAG
 
 _DOCUMENTS = media.INDEXES | media.MANIFESTS
@@ -33,7 +33,7 @@ def _nobody(_blob: Descriptor, _outcome: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Writing:
+class WriteOptions:
     """How targets are written, and who wants to know of each blob what became of it."""
 
     store: Store
@@ -42,7 +42,7 @@ class Writing:
     ended: Callable[[Descriptor, str], None] = _nobody
 
 
-def write_to(place: Place, source: Source, writing: Writing) -> None:
+def write_to(place: Place, source: ImageSource, writing: WriteOptions) -> None:
     """Write the image to *place*.
 
     Raises:
@@ -69,14 +69,14 @@ def write_to(place: Place, source: Source, writing: Writing) -> None:
             assert_never(place)
 
 
-def _bring(source: Source, into: BlobStore) -> None:
+def _bring(source: ImageSource, into: BlobStore) -> None:
     """Bring all of the image, content first, so that a document that is there has what it names."""
     items = reachable(source.blobs, source.descriptor)
     source.fetch([item for item in items if item.media_type not in _DOCUMENTS], into)
     copy_blobs(source.blobs, [item for item in reversed(items) if item.media_type in _DOCUMENTS], into)
 
 
-def _push(place: InRegistry, source: Source, writing: Writing) -> None:
+def _push(place: InRegistry, source: ImageSource, writing: WriteOptions) -> None:
     reference = place.reference
     if reference.digest:
         raise RequestError(f"docker://{reference}: cannot copy to a digest", hint="name a tag")
@@ -89,7 +89,7 @@ def _push(place: InRegistry, source: Source, writing: Writing) -> None:
         raise PushFailed(f"failed to write docker://{reference}: {error}", hint=error.hint) from error
 
 
-def _mounts(place: InRegistry, source: Source, writing: Writing) -> Mapping[Digest, Sequence[str]]:
+def _mounts(place: InRegistry, source: ImageSource, writing: WriteOptions) -> Mapping[Digest, Sequence[str]]:
     """Return where the registry may have the content already: where it comes from, or what the store knows."""
     registry = place.reference.registry
     found = dict[Digest, Sequence[str]](mount_sources(writing.store, registry))

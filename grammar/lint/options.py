@@ -21,7 +21,7 @@ _KEYS = ("skip", "error", "experimental")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class CheckOptions:
     """*skip* and *experimental* hold names of rules, ``all`` among them means every rule."""
 
     skip: frozenset[str] = frozenset()
@@ -34,14 +34,14 @@ class Options:
             return bool({rule.name, _ALL} & self.experimental) and rule.name not in self.skip
         return not {rule.name, _ALL} & self.skip
 
-    def merged(self, other: "Options") -> "Options":
+    def merged(self, other: "CheckOptions") -> "CheckOptions":
         """Return what both ask for; whether violations are errors is up to the file alone."""
-        return Options(
+        return CheckOptions(
             skip=self.skip | other.skip, experimental=self.experimental | other.experimental, error=self.error
         )
 
 
-def parse_options(text: str, span: Span | None = None) -> Options:
+def parse_options(text: str, span: Span | None = None) -> CheckOptions:
     """Read the value of a directive, which stands at *span*.
 
     Raises:
@@ -55,7 +55,7 @@ def parse_options(text: str, span: Span | None = None) -> Options:
             hint = did_you_mean(key, _KEYS) or "the options are skip=RULE,...; error=true and experimental=RULE,..."
             raise _failure(f"invalid check option {quote(key if equals else part)}", span, hint)
         given[key] = value.strip(SPACE)
-    return Options(
+    return CheckOptions(
         skip=_names(given.get("skip", "")),
         experimental=_names(given.get("experimental", "")),
         error=_error(given.get("error"), span),
@@ -78,7 +78,7 @@ def _failure(message: str, span: Span | None, hint: str) -> DockerfileError:
     return DockerfileError(f"failed to parse check options: {message}", span, hint)
 
 
-def file_options(dockerfile: Dockerfile, override: str | None = None) -> Options:
+def file_options(dockerfile: Dockerfile, override: str | None = None) -> CheckOptions:
     """Return the options of a file; *override* (of the command line) takes the place of what it says itself.
 
     Raises:
@@ -89,18 +89,18 @@ def file_options(dockerfile: Dockerfile, override: str | None = None) -> Options
     for found in dockerfile.directives:
         if found.key == "check":
             return parse_options(found.value, found.span)
-    return Options()
+    return CheckOptions()
 
 
-def comment_options(comment: str) -> Options:
+def comment_options(comment: str) -> CheckOptions:
     """Return what the comment above an instruction asks for: the first ``check=`` in it."""
     for line in comment.split("\n"):
         if text := check_of(line):
             try:
                 return parse_options(text)
             except DockerfileError:
-                return Options()
-    return Options()
+                return CheckOptions()
+    return CheckOptions()
 
 
 def check_of(line: str) -> str | None:
@@ -109,7 +109,7 @@ def check_of(line: str) -> str | None:
     return found.value.split(" ", 1)[0] if found is not None and found.key == "check" else None
 
 
-def counted(found: Iterable[Violation], dockerfile: Dockerfile, options: Options) -> tuple[Violation, ...]:
+def counted(found: Iterable[Violation], dockerfile: Dockerfile, options: CheckOptions) -> tuple[Violation, ...]:
     """Return those of *found* that are reported, each once, in the order of the file."""
     nodes = dockerfile.instructions
     if not nodes:

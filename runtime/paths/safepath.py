@@ -19,14 +19,14 @@ from typing import NamedTuple, Self
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.walk import FOLDER, Walk, names_of, open_beneath, reopen, resolve
 
-__all__ = ["Entry", "Root", "open_beneath", "read_xattrs", "scan_folder"]
+__all__ = ["DirectoryEntry", "Root", "open_beneath", "read_xattrs", "scan_folder"]
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
 _UNSAFE = (errno.ELOOP, errno.ENOTDIR, errno.EXDEV, errno.EAGAIN)
 _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 
 
-class Entry(NamedTuple):
+class DirectoryEntry(NamedTuple):
     """A name in a directory with its status, symlinks not followed."""
 
     name: str
@@ -163,7 +163,7 @@ class Root:
             os.close(current)
         return created
 
-    def scan(self, path: str = "") -> list[Entry]:
+    def scan(self, path: str = "") -> list[DirectoryEntry]:
         """Return the entries of the directory at *path*, names in byte order."""
         folder = self.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -204,7 +204,7 @@ class Root:
             raise _named(error, path) from error
 
 
-def scan_folder(fd: int) -> list[Entry]:
+def scan_folder(fd: int) -> list[DirectoryEntry]:
     """Return the entries of the directory behind *fd* (not an O_PATH one), names in byte order.
 
     A name that vanishes meanwhile is left out. Two threads must not scan one *fd* at once.
@@ -213,7 +213,7 @@ def scan_folder(fd: int) -> list[Entry]:
     with os.scandir(fd) as names:
         for name in names:
             try:
-                entries.append(Entry(name.name, name.stat(follow_symlinks=False)))
+                entries.append(DirectoryEntry(name.name, name.stat(follow_symlinks=False)))
             except FileNotFoundError:
                 continue
     # Surrogate escapes sort below some real characters, so text order is not byte order.

@@ -32,7 +32,7 @@ class Identity:
         self.uid, self.gid, self.groups, self.home = uid, gid, groups, home
 
 
-class User:
+class PasswdLine:
     """One line of a passwd file."""
 
     __slots__ = ("gid", "home", "name", "uid")
@@ -72,7 +72,7 @@ def match_identity(user: bytes, group: bytes, passwd: bytes, groups: bytes) -> I
     return Identity(found.uid, found.gid, (found.gid, *members), found.home or b"/")
 
 
-def find_user(user: bytes, passwd: bytes) -> User:
+def find_user(user: bytes, passwd: bytes) -> PasswdLine:
     """Return the first line for a name or number; a number needs none, then the name is empty. Raises UnknownUser."""
     number = number_of("user", user)
     for line in BytesIO(passwd):
@@ -80,10 +80,10 @@ def find_user(user: bytes, passwd: bytes) -> User:
         uid, gid = _id(fields[2]), _id(fields[3] or b"0")
         wanted = fields[0] == user if number is None else uid == number
         if wanted and fields[0] and uid is not None and gid is not None:
-            return User(fields[0], uid, gid, fields[5])
+            return PasswdLine(fields[0], uid, gid, fields[5])
     if number is None:
         raise UnknownUser("user", user, "no matching entries in passwd file")
-    return User(b"", number, 0, b"")
+    return PasswdLine(b"", number, 0, b"")
 
 
 def find_group(group: bytes, groups: bytes) -> int:

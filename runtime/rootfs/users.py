@@ -10,11 +10,11 @@ from typing import TypeVar
 
 from pybuild.runtime.errors import UnknownUser
 from pybuild.runtime.paths.safepath import Root
-from pybuild.runtime.rootfs.identity import FILE_LIMIT, User, find_group, find_user, number_of
+from pybuild.runtime.rootfs.identity import FILE_LIMIT, PasswdLine, find_group, find_user, number_of
 
 _T = TypeVar("_T")
 Report = Callable[[UnknownUser], None]
-_ROOT = User(b"root", 0, 0, b"")
+_ROOT = PasswdLine(b"root", 0, 0, b"")
 
 
 def resolve_owner(root: Root, chown: str, report: Report) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pybuild.runtime.sandbox.spec import Limits
+from pybuild.runtime.sandbox.spec import ResourceLimits
 
 # The kernel's default, in microseconds.
 _PERIOD = 100_000
@@ -10,7 +10,7 @@ _PERIOD = 100_000
 _SHARES = range(2, 262_145)
 
 
-def settings(limits: Limits, *, unified: bool) -> Iterator[tuple[str, str, str]]:
+def settings(limits: ResourceLimits, *, unified: bool) -> Iterator[tuple[str, str, str]]:
     """Give (controller, file, content) of each limit, in the order in which the kernel takes them."""
     if limits.memory is not None:
         yield "memory", "memory.max" if unified else "memory.limit_in_bytes", str(limits.memory)

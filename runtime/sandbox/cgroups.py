@@ -12,7 +12,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from pybuild.runtime.sandbox.cgroup_settings import settings
-from pybuild.runtime.sandbox.spec import Limits
+from pybuild.runtime.sandbox.spec import ResourceLimits
 
 _PREFIX = "pybuild-"
 _CONTROLLERS = ("memory", "cpu", "cpuset", "pids")
@@ -68,7 +68,7 @@ def _mount_point(proc: Path, names: str) -> Path | None:
 
 
 @contextmanager
-def limited(limits: Limits) -> Iterator[tuple[Path, ...]]:
+def limited(limits: ResourceLimits) -> Iterator[tuple[Path, ...]]:
     """Make groups that hold *limits* and yield the files by which a process joins them; remove them afterwards."""
     made: list[Path] = []
     try:
@@ -82,11 +82,11 @@ def limited(limits: Limits) -> Iterator[tuple[Path, ...]]:
                 group.rmdir()
 
 
-def _any(limits: Limits) -> bool:
+def _any(limits: ResourceLimits) -> bool:
     return any(True for _ in settings(limits, unified=True))
 
 
-def _made(hierarchy: Hierarchy, limits: Limits) -> Iterator[Path]:
+def _made(hierarchy: Hierarchy, limits: ResourceLimits) -> Iterator[Path]:
     """Make a group, if the hierarchy can hold one of the limits, or is to count what its *parent* has."""
     wanted = [each for each in settings(limits, unified=hierarchy.unified) if each[0] in hierarchy.controllers]
     if not wanted and not limits.cgroup_parent:

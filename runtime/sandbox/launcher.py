@@ -84,7 +84,7 @@ def _detail(report: plan.Report) -> str:
     return report.message.removeprefix(f"{report.subject} {report.path}".strip() + ": ")
 
 
-def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = ()) -> plan.Plan:
+def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = ()) -> plan.SandboxPlan:
     """Return *what* as the child takes it. Raises SandboxError for a limit that has no name in the kernel."""
     world = plan.World(
         cgroups=cgroup_files,
@@ -95,7 +95,7 @@ def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = ()) -> plan.Pla
         shm_size=what.limits.shm_size,
         stdio=_stdio(what),
     )
-    return plan.Plan(
+    return plan.SandboxPlan(
         mounts=tuple(_mount(mount) for mount in (*host_files(what), *what.mounts)),
         process=_process(what),
         root=_root(what.root),
@@ -125,7 +125,7 @@ def _process(what: spec.Spec) -> process.Process:
     )
 
 
-def _rlimits(limits: spec.Limits) -> tuple[tuple[bytes, int, int, int], ...]:
+def _rlimits(limits: spec.ResourceLimits) -> tuple[tuple[bytes, int, int, int], ...]:
     # No core files: they would land in the layer, with every secret that the process had in memory.
     wanted = {"core": (0, 0)}
     for name, soft, hard in limits.ulimits:

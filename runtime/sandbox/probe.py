@@ -17,7 +17,7 @@ from pybuild.runtime.kernel.syscalls import (
     CLONE_NEWUTS,
     unshare,
 )
-from pybuild.runtime.sandbox.inside.mounts import OverlayRoot, Scratch, filesystem
+from pybuild.runtime.sandbox.inside.mounts import OverlayRoot, ScratchSpace, filesystem
 from pybuild.runtime.sandbox.inside.stubs import make_folder
 
 
@@ -36,7 +36,7 @@ def try_user_namespace() -> None:
 def try_overlay() -> None:
     """Use an overlay: one that mounts may still fail with the first removal of a lower directory."""
     try_namespaces()
-    scratch = Scratch()
+    scratch = ScratchSpace()
     lower, upper, work, stubs = (make_folder(scratch.fd, name) for name in ("lower", "upper", "work", "stubs"))
     os.mkdir("folder", dir_fd=lower)
     paths = [f"/proc/self/fd/{fd}".encode() for fd in (lower, upper, work)]

@@ -51,7 +51,7 @@ SHM_SIZE = 64 << 20
 
 
 @frozen
-class Limits:
+class ResourceLimits:
     """Resource limits; sizes in bytes, None means inherited."""
 
     shm_size: int = SHM_SIZE
@@ -123,7 +123,7 @@ class Spec:
     hostname: str = "buildkitsandbox"
     hosts: tuple[tuple[str, str], ...] = ()
     """Additional lines of /etc/hosts: (name, address)."""
-    limits: Limits = Limits()
+    limits: ResourceLimits = ResourceLimits()
     insecure: bool = False
     """All capabilities, no seccomp filter, no masked paths."""
     no_new_privileges: bool = False

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
 
-from pybuild.runtime.paths.safepath import Entry, Root, open_beneath, read_xattrs, scan_folder
+from pybuild.runtime.paths.safepath import DirectoryEntry, Root, open_beneath, read_xattrs, scan_folder
 from pybuild.runtime.snapshots.change import Change, ChangeKind
 from pybuild.runtime.stopping import check
 
@@ -130,7 +130,9 @@ class _Comparison:
         finally:
             os.close(new)
 
-    def _steps_paired(self, place: _Place, entries: list[tuple[Entry, bool]], folders: tuple[int, int]) -> list[_Step]:
+    def _steps_paired(
+        self, place: _Place, entries: list[tuple[DirectoryEntry, bool]], folders: tuple[int, int]
+    ) -> list[_Step]:
         """Compare two directories by name; in a merged place the old names are looked up instead of listed."""
         if place.merged:
             before = {entry.name: status for entry, _ in entries if (status := _status(folders[0], entry.name))}
@@ -145,7 +147,9 @@ class _Comparison:
         steps.sort(key=lambda step: os.fsencode(step.name))
         return steps
 
-    def _step(self, place: _Place, entry: Entry, before: os.stat_result | None, folders: tuple[int, int]) -> _Step:
+    def _step(
+        self, place: _Place, entry: DirectoryEntry, before: os.stat_result | None, folders: tuple[int, int]
+    ) -> _Step:
         path = place.below(entry.name)
         if before is None:
             change = Change(ChangeKind.ADD, path)
@@ -159,7 +163,7 @@ class _Comparison:
         moved = place.moved or entry.stat.st_ctime_ns >= self._copied_ns
         return _Step(entry.name, change, replace(place, path=path, paired=paired, moved=moved))
 
-    def _is_same(self, place: _Place, entry: Entry, before: os.stat_result, folders: tuple[int, int]) -> bool:
+    def _is_same(self, place: _Place, entry: DirectoryEntry, before: os.stat_result, folders: tuple[int, int]) -> bool:
         now = entry.stat
         if _essence(now, self._grain) != _essence(before, self._grain):
             return False
@@ -172,7 +176,7 @@ class _Comparison:
         return _is_same_inside(entry.name, stat.S_IFMT(now.st_mode), folders)
 
 
-def _steps_alone(place: _Place, entries: list[tuple[Entry, bool]], opaque: bytes | None) -> list[_Step]:
+def _steps_alone(place: _Place, entries: list[tuple[DirectoryEntry, bool]], opaque: bytes | None) -> list[_Step]:
     """The steps of a directory when nothing is known of the old tree: its marks are passed on as they are."""
     steps = _steps_added(place, entries)
     if place.merged:
@@ -183,7 +187,7 @@ def _steps_alone(place: _Place, entries: list[tuple[Entry, bool]], opaque: bytes
     return steps
 
 
-def _steps_added(place: _Place, entries: list[tuple[Entry, bool]]) -> list[_Step]:
+def _steps_added(place: _Place, entries: list[tuple[DirectoryEntry, bool]]) -> list[_Step]:
     steps = []
     for entry, there in entries:
         if there:
@@ -198,7 +202,7 @@ def _is_present(status: os.stat_result) -> bool:
     return not (stat.S_ISSOCK(mode) or (stat.S_ISCHR(mode) and status.st_rdev == 0))
 
 
-def _is_xattr_whiteout(folder: int, entry: Entry) -> bool:
+def _is_xattr_whiteout(folder: int, entry: DirectoryEntry) -> bool:
     if not stat.S_ISREG(entry.stat.st_mode) or entry.stat.st_size:
         return False
     file = os.open(entry.name, _FILE, dir_fd=folder)

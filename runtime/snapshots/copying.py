@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pybuild.runtime.errors import SnapshotError
-from pybuild.runtime.paths.safepath import Entry, open_beneath, read_xattrs, scan_folder
+from pybuild.runtime.paths.safepath import DirectoryEntry, open_beneath, read_xattrs, scan_folder
 from pybuild.runtime.paths.sparse import copy_data
 from pybuild.runtime.rootfs.roots import DirectoryRoot, Root
 from pybuild.runtime.snapshots.change import Change
@@ -184,7 +184,7 @@ class _Copy:
         copy_status(source, target, os.fstat(source))
         return inner
 
-    def _copy_link(self, path: str, entry: Entry, target: int) -> bool:
+    def _copy_link(self, path: str, entry: DirectoryEntry, target: int) -> bool:
         """Link *entry* to the copy of the same file; False when it is the first of its links."""
         first = self._linked.setdefault((entry.stat.st_dev, entry.stat.st_ino), (path, entry.name))
         if first == (path, entry.name):
@@ -196,7 +196,7 @@ class _Copy:
             os.close(folder)
         return True
 
-    def _copy_file(self, entry: Entry, source: int, target: int) -> None:
+    def _copy_file(self, entry: DirectoryEntry, source: int, target: int) -> None:
         old = os.open(entry.name, _READ, dir_fd=source)
         try:
             new = os.open(entry.name, _CREATE, 0o600, dir_fd=target)
@@ -219,7 +219,7 @@ class _Copy:
         return self._clone
 
 
-def _copy_special(entry: Entry, source: int, target: int) -> None:
+def _copy_special(entry: DirectoryEntry, source: int, target: int) -> None:
     """Copy a symbolic link, a device or a FIFO."""
     status = entry.stat
     if stat.S_ISLNK(status.st_mode):

@@ -18,7 +18,7 @@ from pybuild.runtime.snapshots.change import Change
 from pybuild.runtime.snapshots.changes import overlay_changes, overlay_xattr_prefix
 from pybuild.runtime.snapshots.copying import COPIED, copied_changes, copy_status
 from pybuild.runtime.snapshots.disk import SnapshotFolder, make_root_folder
-from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, Layers, mount_classic, mount_detached
+from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, OpenLayers, mount_classic, mount_detached
 from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -177,7 +177,7 @@ def mount_tree(
 
         writable = (opened(upper), opened(work)) if upper and work else ()
         user = overlay_xattr_prefix().startswith("user.")
-        layers = Layers(tuple(map(opened, lowers)), writable, userxattr=user, lasting=lasting)
+        layers = OpenLayers(tuple(map(opened, lowers)), writable, userxattr=user, lasting=lasting)
         attributes = _INERT if upper else _INERT | syscalls.MOUNT_ATTR_RDONLY
         try:
             return mount_detached(layers, attributes)
@@ -187,7 +187,7 @@ def mount_tree(
             return _mount_and_detach(layers, attributes, scratch)
 
 
-def _mount_and_detach(layers: Layers, attributes: int, scratch: Path) -> int:
+def _mount_and_detach(layers: OpenLayers, attributes: int, scratch: Path) -> int:
     """Mount in the classic way and detach at once; the descriptor keeps the mount alive."""
     point, lock = new_locked_folder(scratch, "tmp-")
     try:

@@ -26,7 +26,7 @@ UNSUPPORTED = (EINVAL, ENOSYS)
 _OPTIONS = (("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off"), ("xino", "on"))
 
 
-class Layers:
+class OpenLayers:
     """The open directories of an overlay: *lowers* topmost first, *writable* is () or (upper, work).
 
     What is written to a *lasting* one reaches the disk as on any file system; to another one, as it happens.
@@ -56,7 +56,7 @@ class Layers:
         return [*volatile, *(["userxattr"] if self._userxattr else [])]
 
 
-def mount_detached(layers: Layers, attributes: int) -> int:
+def mount_detached(layers: OpenLayers, attributes: int) -> int:
     """Return a mount of *layers* that is attached nowhere. The error has the kernel's own words."""
     fs = fsopen("overlay")
     try:
@@ -77,7 +77,7 @@ def mount_detached(layers: Layers, attributes: int) -> int:
         os.close(fs)
 
 
-def mount_classic(layers: Layers, attributes: int, place: str, *, names: str = "/proc/self/fd/") -> None:
+def mount_classic(layers: OpenLayers, attributes: int, place: str, *, names: str = "/proc/self/fd/") -> None:
     """Mount *layers* on *place*. *names* is what descriptors are found by; "" for a caller that stands among them.
 
     The options must fit into a page: some 200 directories by their whole names, 1000 by their numbers alone.

@@ -4,7 +4,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from pybuild.builder.checks.warnings import Known, line_of, warnings
+from pybuild.builder.checks.warnings import StageFacts, line_of, warnings
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import ImageConfig
@@ -34,7 +34,7 @@ def violations_of(source: Source, context: Path, **request: Any) -> tuple[Violat
     asked = Request.of(context=context, **({"platform": "linux/amd64"} | request))
     dockerfile = parser.parse(source)
     outline = Outline(dockerfile, global_scope(dockerfile, asked.planning), asked.planning.target)
-    known = Known(outline=outline, configs=BASES)
+    known = StageFacts(outline=outline, configs=BASES)
     return warnings(
         DockerfileText(source.name, source.text), asked.files, asked.planning, known, range(len(outline.sections))
     )

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybuild.builder.edit.documents import Documents
+from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.oci.json_text import encode
 from pybuild.builder.oci.model import ContainerConfig, Healthcheck, ImageConfig
 
@@ -49,7 +49,7 @@ def test_an_edited_config_says_what_is_wanted_and_keeps_the_rest(
 ) -> None:
     raw = with_unknown(before, top, inner, check)
     known = ImageConfig.from_json(encode(raw))
-    edited = Documents(config=raw, manifest={}).with_config(known, after).config
+    edited = ImageDocuments(config=raw, manifest={}).with_config(known, after).config
     assert ImageConfig.from_json(encode(edited)).to_json() == after.to_json()
     assert {key: edited[key] for key in top} == top
     assert {key: edited["config"][key] for key in inner} == inner
@@ -61,4 +61,4 @@ def test_an_edited_config_says_what_is_wanted_and_keeps_the_rest(
 def test_an_edit_that_changes_nothing_gives_the_same_document(image: ImageConfig, unknown: Mapping[str, Any]) -> None:
     raw = with_unknown(image, unknown, unknown, unknown)
     known = ImageConfig.from_json(encode(raw))
-    assert encode(Documents(config=raw, manifest={}).with_config(known, known).config) == encode(raw)
+    assert encode(ImageDocuments(config=raw, manifest={}).with_config(known, known).config) == encode(raw)

@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pybuild.runtime.sandbox.spec import Bind, FileMount, Limits, Tmpfs
+from pybuild.runtime.sandbox.spec import Bind, FileMount, ResourceLimits, Tmpfs
 from tests.runtime.sandboxes import Image, base, image
 
 __all__ = ["base", "image"]
@@ -72,7 +72,7 @@ def test_mounts_of_a_step_make_no_device_usable(image: Image, tmp_path: Path) ->
 
 
 def test_what_lies_in_memory_has_a_size(image: Image) -> None:
-    lines = image.shell("cat /proc/mounts", limits=Limits(shm_size=1 << 20)).out.splitlines()
+    lines = image.shell("cat /proc/mounts", limits=ResourceLimits(shm_size=1 << 20)).out.splitlines()
     options = {line.split()[1]: line.split()[3] for line in lines}
     assert "size=65536k" in options["/dev"]
     assert "size=1024k" in options["/dev/shm"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.sandbox.inside import mounts, plan
 from pybuild.runtime.sandbox.inside.process import Confinement, Process
-from pybuild.runtime.sandbox.inside.stage import Stage
+from pybuild.runtime.sandbox.inside.stage import DetachedRoot
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from tests.runtime.exchanging import exchanging
 from tests.runtime.namespaces import in_mount_namespace
@@ -26,7 +26,7 @@ def test_a_source_that_is_exchanged_for_a_link_never_shows_the_host(tmp_path: Pa
     mount = mounts.BindRoot(False, mounts.DirectoryRoot(bytes(cache), False), b"d", b"/m")
 
     def work() -> object:
-        scratch, seen, failures = mounts.Scratch(), set(), 0
+        scratch, seen, failures = mounts.ScratchSpace(), set(), 0
         with exchanging(cache, ("d", "root"), ("d", "out")):
             for _ in range(600):
                 try:
@@ -51,7 +51,7 @@ def test_system_folders_and_targets_that_are_exchanged_for_links_never_lead_a_mo
     (victim / "in").mkdir(parents=True)
     (victim / "ptmx").write_text("keep")
     target = mounts.Tmpfs(0o755, False, 0, b"/cache/in/new")
-    wanted = plan.Plan((target,), PROCESS, mounts.DirectoryRoot(bytes(root), False), WORLD)
+    wanted = plan.SandboxPlan((target,), PROCESS, mounts.DirectoryRoot(bytes(root), False), WORLD)
     core_pattern = Path("/proc/sys/kernel/core_pattern").read_text()
 
     def work() -> object:
@@ -61,7 +61,7 @@ def test_system_folders_and_targets_that_are_exchanged_for_links_never_lead_a_mo
             for _ in range(250):
                 stubs = Stubs()
                 try:
-                    Stage(wanted, stubs)
+                    DetachedRoot(wanted, stubs)
                     made += 1
                 except SandboxError:
                     refused += 1

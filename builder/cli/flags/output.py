@@ -15,7 +15,7 @@ from pybuild.runtime.values import frozen
 
 if TYPE_CHECKING:
     from pybuild.builder.outputs.kinds import Kind
-    from pybuild.builder.outputs.options import Options
+    from pybuild.builder.outputs.options import OutputOptions
 
 _KINDS = ("manifest", "index", "manifest-descriptor", "index-descriptor")
 _KIND = re.compile(r"([a-z-]+)(?:\[([A-Za-z0-9_/.-]+)\])?")
@@ -115,13 +115,13 @@ def _stored(given: Iterable[tuple[Given, Shape]], form: str) -> Stored:
     )
 
 
-def _compression(options: "Options") -> Compression | None:
+def _compression(options: "OutputOptions") -> Compression | None:
     if not {"compression", "compression-level"} & options.values.keys():
         return None
     return checked_compression(options.text("compression", "gzip"), options.values.get("compression-level"))
 
 
-def _annotations(options: "Options") -> tuple[Annotation, ...]:
+def _annotations(options: "OutputOptions") -> tuple[Annotation, ...]:
     """Return the annotations that options like ``annotation-index.KEY=VALUE`` make. Raises RequestError."""
     given = []
     for key, value in options.values.items():

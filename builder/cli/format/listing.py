@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import click
 
 from pybuild.builder.cli.format.template import Template
-from pybuild.builder.cli.format.template_functions import Record, as_json
+from pybuild.builder.cli.format.template_functions import TemplateRow, as_json
 from pybuild.builder.cli.format.template_text import TemplateError
 from pybuild.builder.display.columns import width
 
@@ -23,14 +23,14 @@ def listing(rows: Iterable[Row], headers: Mapping[str, str], columns: Sequence[s
     if template in {None, "", "table"}:
         return table([[headers[name] for name in columns], *([row[name] for name in columns] for row in rows)])
     if template == "json":
-        return "\n".join(as_json(Record(row)) for row in rows)
+        return "\n".join(as_json(TemplateRow(row)) for row in rows)
     text = str(template).replace("\\t", "\t").replace("\\n", "\n")
     if text.startswith("table "):
         line = parsed(text.removeprefix("table ").strip())
         titles = line.render_titles(headers)
-        return table([titles.split("\t"), *(rendered(line, Record(row)).split("\t") for row in rows)])
+        return table([titles.split("\t"), *(rendered(line, TemplateRow(row)).split("\t") for row in rows)])
     line = parsed(text)
-    return "\n".join(rendered(line, Record(row)) for row in rows)
+    return "\n".join(rendered(line, TemplateRow(row)) for row in rows)
 
 
 def rendered(template: Template, value: object) -> str:

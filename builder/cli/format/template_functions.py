@@ -2,7 +2,7 @@
 
 Values are what JSON has, and these:
 
-`Record`  a row of a listing: its JSON has sorted members, and ``<``, ``>`` and ``&`` escaped, as Docker prints rows
+`TemplateRow`  a row of a listing: its JSON has sorted members, and ``<``, ``>``, ``&`` escaped as in Docker
 `Typed`   an object whose absent members have the values that Go's structures have, which its JSON leaves out
 `Loose`   a map whose keys a user has chosen: asking for one that is not there is no mistake
 `Nil`     an empty list, map or pointer, which is ``null`` in JSON
@@ -21,7 +21,7 @@ _VERB = re.compile(r"%([-+ 0#]*\d*(?:\.\d+)?)([a-zA-Z%])")
 _HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
-class Record(dict[str, Any]):
+class TemplateRow(dict[str, Any]):
     """A row of a listing."""
 
 
@@ -74,7 +74,7 @@ def shown(value: Any) -> str:
 
 def as_json(value: Any) -> str:
     """Return *value* as JSON of one line."""
-    record = isinstance(value, Record)
+    record = isinstance(value, TemplateRow)
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=record, default=lambda _nothing: None)
     return text.translate(_HTML) if record else text
 

@@ -19,7 +19,7 @@ from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
 from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.streams.compression import decompressing, open_compressor
-from pybuild.builder.oci.streams.pipeline import Stage
+from pybuild.builder.oci.streams.pipeline import PipeStage
 from pybuild.builder.oci.streams.reading import Readable
 from pybuild.builder.oci.streams.verified import PIECE
 from pybuild.builder.oci.tar.entry import BLOCK, Entry, EntryKind, clean_path
@@ -155,7 +155,7 @@ class _Intake:
 def _compress(blobs: BlobStore, source: Readable, expected: Digest | None) -> Layer:
     """Store a plain layer with gzip: what is stored is only copied from then on."""
     diff_id = hashlib.sha256()
-    hasher = Stage(diff_id.update)
+    hasher = PipeStage(diff_id.update)
     with blobs.writer() as blob:
         compressor = open_compressor("gzip", None, blob.write)
         try:
@@ -177,9 +177,9 @@ def _keep(blobs: BlobStore, source: "_Chained", expected: Digest | None) -> Laye
     """Store a compressed layer as it is, and see what it unpacks to."""
     media_type = {_GZIP: media.OCI_LAYER_GZIP, _ZSTD[:2]: media.OCI_LAYER_ZSTD}.get(source.head[:2], media.OCI_LAYER)
     diff_id = hashlib.sha256()
-    hasher = Stage(diff_id.update)
+    hasher = PipeStage(diff_id.update)
     with blobs.writer(expected.algorithm if expected else "sha256") as blob:
-        output = Stage(blob.write)
+        output = PipeStage(blob.write)
         try:
             tee = _Tee(source, output)
             unpacked = decompressing(tee)
@@ -253,7 +253,7 @@ class _Chained:
 class _Tee:
     """Gives a copy of all that is read to a stage."""
 
-    def __init__(self, source: Readable, copies: "Stage[bytes | memoryview]") -> None:
+    def __init__(self, source: Readable, copies: "PipeStage[bytes | memoryview]") -> None:
         self._source, self._copies = source, copies
 
     def read(self, size: int, /) -> bytes:

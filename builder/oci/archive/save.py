@@ -17,7 +17,7 @@ from pybuild.builder.oci.image import reachable, read_image
 from pybuild.builder.oci.json_text import encode
 from pybuild.builder.oci.layout import LAYOUT, exported_annotations
 from pybuild.builder.oci.model import Descriptor, Index
-from pybuild.builder.oci.streams.pipeline import Stage
+from pybuild.builder.oci.streams.pipeline import PipeStage
 from pybuild.builder.oci.streams.verified import pieces, verifying
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.oci.tar.header import encode_header, padding
@@ -95,7 +95,7 @@ def _add_bytes(sink: Sink, path: str, content: bytes) -> None:
 def _add_blob(sink: Sink, blobs: BlobStore, descriptor: Descriptor) -> None:
     """Copy a blob; a thread writes one piece while the next is read and hashed."""
     sink(encode_header(Entry(path=_path(descriptor), kind=EntryKind.FILE, size=descriptor.size)))
-    output = Stage[bytes](lambda piece: _write(sink, piece))
+    output = PipeStage[bytes](lambda piece: _write(sink, piece))
     try:
         with verifying(blobs.open(descriptor), descriptor.digest, descriptor.size) as stream:
             for piece in pieces(stream):

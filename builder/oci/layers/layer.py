@@ -13,7 +13,7 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.streams.compression import check_level, open_compressor
-from pybuild.builder.oci.streams.pipeline import Stage
+from pybuild.builder.oci.streams.pipeline import PipeStage
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.oci.tar.writer import Parts, TarWriter, Watch, unwatched
 from pybuild.runtime.values import frozen
@@ -32,7 +32,7 @@ class Layer:
     """What the times in the archive leave over, for each entry: beside the layer, and no part of what it is."""
 
 
-class BlobWriter(Protocol):
+class BlobSink(Protocol):
     """A blob that is being written (`builder.oci.blobs.BlobWriter`)."""
 
     def write(self, piece: bytes | memoryview) -> None:
@@ -51,7 +51,7 @@ class BlobWriter(Protocol):
 class Blobs(Protocol):
     """Where blobs go (`builder.oci.blobs.BlobStore`)."""
 
-    def writer(self) -> AbstractContextManager[BlobWriter]:
+    def writer(self) -> AbstractContextManager[BlobSink]:
         """Begin a new blob; one that is not committed is discarded."""
         ...
 
@@ -81,7 +81,7 @@ class LayerWriter:
         """What the times of the entries leave over, in order."""
         self._hash = hashlib.sha256()
         # What is stored uncompressed has its diff ID as digest: the blob writer hashes it already.
-        self._hasher = Stage[bytes | memoryview](self._hash.update) if compression != "uncompressed" else None
+        self._hasher = PipeStage[bytes | memoryview](self._hash.update) if compression != "uncompressed" else None
 
     def __enter__(self) -> Self:
         self._blob = self._open.enter_context(self._blobs.writer())

@@ -12,7 +12,7 @@ from typing import Protocol
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import DigestMismatch
 from pybuild.builder.oci.layers.unpack_entry import Unpacker
-from pybuild.builder.oci.layers.unpack_tree import Tree
+from pybuild.builder.oci.layers.unpack_tree import UnpackTree
 from pybuild.builder.oci.limits import DEFAULT_LIMITS, Limits
 from pybuild.builder.oci.streams.compression import decompressing
 from pybuild.builder.oci.streams.pipeline import PIECE, read_ahead
@@ -61,7 +61,7 @@ def unpack(
     """
     hasher = hashlib.new(diff_id.algorithm) if diff_id else None
     content = PieceReader(read_ahead(_hashed(stream, hasher, limits)))
-    with closing(content), closing(Tree(folder_fd, lower, overlay=overlay, limit=limits.folders)) as tree:
+    with closing(content), closing(UnpackTree(folder_fd, lower, overlay=overlay, limit=limits.folders)) as tree:
         unpacker = Unpacker(tree, limits)
         count = 0
         for entry, data in TarReader(content, limits):

@@ -21,7 +21,7 @@ from pybuild.builder.oci.layers.unpack_status import (
     set_status_of_name,
     time_pair,
 )
-from pybuild.builder.oci.layers.unpack_tree import Tree
+from pybuild.builder.oci.layers.unpack_tree import UnpackTree
 from pybuild.builder.oci.layers.unpack_whiteouts import apply_whiteout, finish, whiteout_target
 from pybuild.builder.oci.limits import Limits
 from pybuild.builder.oci.tar.entry import AS_BELOW, Entry, EntryKind
@@ -45,7 +45,7 @@ T = TypeVar("T")
 class Unpacker:
     """Puts entries into a tree, in the order of the archive; `finish` must come last."""
 
-    def __init__(self, tree: Tree, limits: Limits) -> None:
+    def __init__(self, tree: UnpackTree, limits: Limits) -> None:
         self._tree, self._limits = tree, limits
         self._until_check = 0
         self.skipped: list[str] = []

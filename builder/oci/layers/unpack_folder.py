@@ -5,7 +5,7 @@ _NOTHING: set[str] = set()
 
 
 class Folder:
-    """A directory that the layer has something to do with. `Tree` makes them; compared by identity."""
+    """A directory that the layer has something to do with. `UnpackTree` makes them; compared by identity."""
 
     __slots__ = (
         "children", "copied", "explicit", "fd", "in_lower", "links", "made", "mtime_ns", "name", "opaque", "ours",

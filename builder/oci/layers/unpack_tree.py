@@ -38,7 +38,7 @@ class _NoFolderError(LayerError):
     """Something on the way to an entry is no directory."""
 
 
-class Tree:
+class UnpackTree:
     """The directories below *root_fd*; closes what it opens with `close`, never *root_fd* itself."""
 
     def __init__(self, root_fd: int, lower: Root | None, *, overlay: bool, limit: int) -> None:

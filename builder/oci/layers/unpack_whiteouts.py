@@ -8,7 +8,7 @@ from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.layers.layer import OPAQUE_WHITEOUT, WHITEOUT_PREFIX
 from pybuild.builder.oci.layers.unpack_folder import Folder, added
 from pybuild.builder.oci.layers.unpack_status import copy_status, set_default_status
-from pybuild.builder.oci.layers.unpack_tree import Tree
+from pybuild.builder.oci.layers.unpack_tree import UnpackTree
 
 
 def whiteout_target(path: str) -> str | None:
@@ -30,7 +30,7 @@ def whiteout_target(path: str) -> str | None:
     return target
 
 
-def apply_whiteout(tree: Tree, folder: Folder, target: str) -> None:
+def apply_whiteout(tree: UnpackTree, folder: Folder, target: str) -> None:
     """Delete *target* of lower layers in *folder*, all that they have in it when *target* is ""."""
     if tree.overlay:
         _note(tree, folder, target)
@@ -45,7 +45,7 @@ def apply_whiteout(tree: Tree, folder: Folder, target: str) -> None:
             tree.remove(folder, target)
 
 
-def _note(tree: Tree, folder: Folder, target: str) -> None:
+def _note(tree: UnpackTree, folder: Folder, target: str) -> None:
     """Remember a deletion for the end; what was copied from below goes at once."""
     _drop_copies(tree, folder, target)
     tree.forget_paths()
@@ -62,7 +62,7 @@ def _note(tree: Tree, folder: Folder, target: str) -> None:
             folder.whiteouts = added(folder.whiteouts, name)
 
 
-def _drop_copies(tree: Tree, folder: Folder, target: str) -> None:
+def _drop_copies(tree: UnpackTree, folder: Folder, target: str) -> None:
     if target in folder.copied:
         tree.remove(folder, target)
     top = folder.children.get(target) if target else folder
@@ -71,7 +71,7 @@ def _drop_copies(tree: Tree, folder: Folder, target: str) -> None:
             tree.remove(inner, name)
 
 
-def _clear(tree: Tree, top: Folder) -> None:
+def _clear(tree: UnpackTree, top: Folder) -> None:
     """Remove what the parent snapshot has below *top*, and leave what this layer has put there."""
     todo = [top]
     while todo:
@@ -85,7 +85,7 @@ def _clear(tree: Tree, top: Folder) -> None:
                 tree.remove(folder, name)
 
 
-def finish(tree: Tree) -> None:
+def finish(tree: UnpackTree) -> None:
     """Write the whiteouts of an overlay, and give each directory the status and the time that it has at the end."""
     for folder in tree.folders():
         fd = tree.fd(folder)
@@ -97,7 +97,7 @@ def finish(tree: Tree) -> None:
             os.utime(fd, ns=(folder.mtime_ns, folder.mtime_ns))
 
 
-def _write_whiteouts(tree: Tree, folder: Folder, fd: int) -> None:
+def _write_whiteouts(tree: UnpackTree, folder: Folder, fd: int) -> None:
     """Write what overlayfs needs, and only where a lower layer has something: elsewhere it would show the markers."""
     if folder.in_lower and folder.deleted and folder.parent is not None and folder.parent.shows_lower:
         _set_opaque(fd)
@@ -119,7 +119,7 @@ def _set_opaque(fd: int) -> None:
         os.setxattr(fd, "user.overlay.opaque", b"y")
 
 
-def _finish_implicit(tree: Tree, folder: Folder, fd: int) -> None:
+def _finish_implicit(tree: UnpackTree, folder: Folder, fd: int) -> None:
     """Let a directory that the archive only passes through look as in the parent snapshot, if it is still there."""
     if not tree.overlay and folder.mtime_ns is not None and not folder.reset:
         os.utime(fd, ns=(folder.mtime_ns, folder.mtime_ns))

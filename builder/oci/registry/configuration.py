@@ -22,7 +22,7 @@ from pathlib import Path
 
 from pybuild.builder.oci.errors import InvalidImage, RegistryError
 from pybuild.builder.oci.fields import Fields
-from pybuild.builder.oci.registry.mirrors import ALL, BY_DIGEST, BY_TAG, Entry, Mirror
+from pybuild.builder.oci.registry.mirrors import ALL, BY_DIGEST, BY_TAG, Mirror, MirrorRule
 from pybuild.builder.oci.registry.wire.certificates import Tls
 
 _LIMIT = 1024 * 1024
@@ -32,7 +32,7 @@ _LIMIT = 1024 * 1024
 class Configuration:
     """Entries, the most important first; *plain* are hosts to be asked by http alone, *tls* certificates by host."""
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[MirrorRule, ...] = ()
     plain: frozenset[str] = frozenset()
     tls: Mapping[str, Tls] = field(default_factory=dict)
 
@@ -43,7 +43,7 @@ def read_registries_conf(paths: Iterable[Path]) -> Configuration:
     Raises:
         RegistryError: a file is not what it should be.
     """
-    entries: dict[str, Entry] = {}
+    entries: dict[str, MirrorRule] = {}
     for path in paths:
         document = _read(path)
         with _naming(path):
@@ -72,13 +72,13 @@ def merged(first: Configuration, second: Configuration) -> Configuration:
     )
 
 
-def _entry(table: Fields) -> Entry:
+def _entry(table: Fields) -> MirrorRule:
     location = table.text("location").rstrip("/")
     prefix = table.text("prefix").rstrip("/") or location
     if not prefix:
         raise table.error("location", "expected string, found nothing")
     by_digest = table.flag("mirror-by-digest-only")
-    return Entry(
+    return MirrorRule(
         prefix=prefix,
         location=location,
         insecure=table.flag("insecure"),
@@ -100,15 +100,15 @@ def _own(document: Fields) -> Configuration:
     hosts = {host: tables.required_nested(host) for host in document.names("registry")}
     return Configuration(
         entries=tuple(
-            entry for host, table in hosts.items() if (entry := _own_entry(host, table)) != Entry(prefix=host)
+            entry for host, table in hosts.items() if (entry := _own_entry(host, table)) != MirrorRule(prefix=host)
         ),
         plain=frozenset(host for host, table in hosts.items() if table.flag("http")),
         tls={host: tls for host, table in hosts.items() if (tls := _own_tls(table)) is not None},
     )
 
 
-def _own_entry(host: str, table: Fields) -> Entry:
-    return Entry(
+def _own_entry(host: str, table: Fields) -> MirrorRule:
+    return MirrorRule(
         prefix=host,
         insecure=table.flag("insecure"),
         mirrors=tuple(Mirror(location=location.rstrip("/")) for location in table.texts("mirrors") or ()),

@@ -22,7 +22,7 @@ class Mirror:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class MirrorRule:
     """What is configured for the images whose full name begins with *prefix*, which may be ``*.example.com``."""
 
     prefix: str
@@ -34,7 +34,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MirrorPlace:
     """One repository on one server; an *insecure* server may have any certificate, or none."""
 
     registry: str
@@ -42,13 +42,15 @@ class Place:
     insecure: bool = False
 
 
-def find_entry(entries: Sequence[Entry], name: str) -> Entry | None:
+def find_entry(entries: Sequence[MirrorRule], name: str) -> MirrorRule | None:
     """Return the entry whose prefix fits ``registry/repository`` best: the longest; the first of equal ones."""
     fitting = [entry for entry in entries if _length(entry.prefix, name)]
     return max(fitting, key=lambda entry: _length(entry.prefix, name), default=None)
 
 
-def places(entries: Sequence[Entry], registry: str, repository: str, *, by_digest: bool) -> tuple[Place, ...]:
+def places(
+    entries: Sequence[MirrorRule], registry: str, repository: str, *, by_digest: bool
+) -> tuple[MirrorPlace, ...]:
     """Return where to ask for an image, in order; the last is the registry itself.
 
     Raises:
@@ -57,7 +59,7 @@ def places(entries: Sequence[Entry], registry: str, repository: str, *, by_diges
     name = f"{registry}/{repository}"
     entry = find_entry(entries, name)
     if entry is None:
-        return (Place(registry, repository),)
+        return (MirrorPlace(registry, repository),)
     if entry.blocked:
         raise RegistryError(f"registry {entry.prefix} is blocked by registries.conf")
     rest = name[_length(entry.prefix, name) :]
@@ -66,11 +68,11 @@ def places(entries: Sequence[Entry], registry: str, repository: str, *, by_diges
     return (*(_place(entries, mirror.location + rest, insecure=mirror.insecure) for mirror in fitting), own)
 
 
-def _place(entries: Sequence[Entry], name: str, *, insecure: bool) -> Place:
+def _place(entries: Sequence[MirrorRule], name: str, *, insecure: bool) -> MirrorPlace:
     """Return a place; its server may have an entry of its own that calls it insecure."""
     registry, _, repository = name.partition("/")
     entry = find_entry(entries, name)
-    return Place(registry, repository, insecure or (entry is not None and entry.insecure))
+    return MirrorPlace(registry, repository, insecure or (entry is not None and entry.insecure))
 
 
 def _length(prefix: str, name: str) -> int:

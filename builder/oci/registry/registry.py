@@ -24,7 +24,7 @@ from pybuild.builder.oci.model import Descriptor, Manifest, Platform
 from pybuild.builder.oci.registry.access import AS_CONFIGURED, Access
 from pybuild.builder.oci.registry.auth.tokens import Credentials
 from pybuild.builder.oci.registry.client import Client
-from pybuild.builder.oci.registry.mirrors import Place
+from pybuild.builder.oci.registry.mirrors import MirrorPlace
 from pybuild.builder.oci.registry.settings import Settings, host_settings
 from pybuild.builder.oci.registry.transfer.documents import Documents, as_digest
 from pybuild.builder.oci.registry.transfer.download import fetch_blobs
@@ -76,7 +76,7 @@ class Registry:
         # Without an access of its own a registry remembers for itself.
         self._passed_over = set[str]() if access is AS_CONFIGURED else access.passed_over
         self._lock = threading.Lock()
-        self._clients: dict[Place, tuple[Client, Lanes]] = {}
+        self._clients: dict[MirrorPlace, tuple[Client, Lanes]] = {}
         self._insecure: frozenset[str] = frozenset()
 
     def __enter__(self) -> Self:
@@ -204,7 +204,7 @@ class Registry:
             RegistryError: they must not be sent to the server that wants them, or the registry fails.
         """
         place = self._settings.places(self._name, "", by_digest=False)[-1]
-        client, _ = self._client(Place(place.registry, "", place.insecure))
+        client, _ = self._client(MirrorPlace(place.registry, "", place.insecure))
         self._retry.run(client.check_credentials)
 
     def _remotes(self, repository: str, *, by_digest: bool = False) -> tuple[Remote, ...]:
@@ -217,7 +217,7 @@ class Registry:
         brief = replace(self._retry, attempts=min(_MIRROR_ATTEMPTS, self._retry.attempts), hung_attempts=1)
         return tuple(self._remote(place, self._retry if place is found[-1] else brief) for place in found)
 
-    def _remote(self, place: Place, retry: Retry) -> Remote:
+    def _remote(self, place: MirrorPlace, retry: Retry) -> Remote:
         client, lanes = self._client(place)
         return Remote(
             client=client,
@@ -233,7 +233,7 @@ class Registry:
             self._passed_over.add(mirror)
             self._access.tell(f"the mirror {mirror} is passed over from now on: {error}")
 
-    def _client(self, place: Place) -> tuple[Client, Lanes]:
+    def _client(self, place: MirrorPlace) -> tuple[Client, Lanes]:
         with self._lock:
             if place not in self._clients:
                 origins = self._settings.origins(place)
@@ -245,7 +245,7 @@ class Registry:
                 self._clients[place] = (client, Lanes())
             return self._clients[place]
 
-    def _who(self, place: Place) -> Credentials | None:
+    def _who(self, place: MirrorPlace) -> Credentials | None:
         if self._credentials is not None and place.registry == self._name:
             return self._credentials
         return self._settings.credentials(place.registry, place.repository)

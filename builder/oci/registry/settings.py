@@ -8,7 +8,7 @@ from pathlib import Path
 from pybuild.builder.oci.registry.auth.credentials import CredentialFiles
 from pybuild.builder.oci.registry.auth.tokens import Credentials
 from pybuild.builder.oci.registry.configuration import Configuration, merged, read_own, read_registries_conf
-from pybuild.builder.oci.registry.mirrors import Place, find_entry, places
+from pybuild.builder.oci.registry.mirrors import MirrorPlace, find_entry, places
 from pybuild.builder.oci.registry.wire.certificates import Tls, tls_from, tls_in
 from pybuild.builder.oci.registry.wire.origin import Origin, registry_origin
 
@@ -31,14 +31,14 @@ class Settings:
     verify: bool = True
     """False: the user said that no certificate matters, and that plain http is good enough."""
 
-    def places(self, registry: str, repository: str, *, by_digest: bool) -> tuple[Place, ...]:
+    def places(self, registry: str, repository: str, *, by_digest: bool) -> tuple[MirrorPlace, ...]:
         """Return where to ask for an image, in order. Raises RegistryError when the image is blocked."""
         found = places(self.configuration.entries, registry, repository, by_digest=by_digest)
         if self.verify:
             return found
         return (*found[:-1], replace(found[-1], insecure=True))
 
-    def origins(self, place: Place) -> tuple[Origin, ...]:
+    def origins(self, place: MirrorPlace) -> tuple[Origin, ...]:
         """Return where the server of a place may be: one origin, or https and then http when it is insecure."""
         plain, encrypted = (registry_origin(place.registry, scheme=scheme) for scheme in ("http", "https"))
         if place.registry in self.configuration.plain:

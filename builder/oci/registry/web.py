@@ -26,7 +26,7 @@ _REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class WebRequest:
     """What to ask for. With *etag* or *last_modified*, of a copy that is there, the answer may be that it still holds.
 
     *authorization* goes to the origin of *url* and to no other; it never shows up in a repr.
@@ -51,7 +51,7 @@ class Downloaded:
 
 
 def download(
-    wanted: Wanted,
+    wanted: WebRequest,
     blobs: BlobStore,
     progress: Callable[[int, int], None] = lambda _current, _total: None,
     retry: Retry | None = None,
@@ -68,7 +68,7 @@ def download(
 
 
 def _once(
-    wanted: Wanted, blobs: BlobStore, progress: Callable[[int, int], None], stop: threading.Event
+    wanted: WebRequest, blobs: BlobStore, progress: Callable[[int, int], None], stop: threading.Event
 ) -> Downloaded | None:
     with ExitStack() as stack:
         reply = stack.enter_context(_Journey(wanted, stack).follow())
@@ -99,7 +99,7 @@ def _once(
 class _Journey:
     """One request with its redirects; *stack* closes the connections after the body was read."""
 
-    def __init__(self, wanted: Wanted, stack: ExitStack) -> None:
+    def __init__(self, wanted: WebRequest, stack: ExitStack) -> None:
         self._wanted = wanted
         self._first = origin_of(wanted.url)
         self._began_private = self._first.is_private

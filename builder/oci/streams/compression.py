@@ -18,8 +18,8 @@ from pybuild.builder.oci.limits import DEFAULT_LIMITS, Limits
 from pybuild.builder.oci.streams import zstd_frames
 from pybuild.builder.oci.streams.blocks import Blocks, zero_block
 from pybuild.builder.oci.streams.older_compression import HEAD, older_pieces
-from pybuild.builder.oci.streams.pipeline import PIECE, Pool, Stage
-from pybuild.builder.oci.streams.reading import PieceReader, Readable, Source
+from pybuild.builder.oci.streams.pipeline import PIECE, PipeStage, Pool
+from pybuild.builder.oci.streams.reading import BufferedSource, PieceReader, Readable
 
 Sink = Callable[[bytes | memoryview], None]
 
@@ -84,7 +84,7 @@ def check_level(algorithm: str, level: int | None) -> int:
 
 class _Plain:
     def __init__(self, sink: Sink) -> None:
-        self._stage = Stage(sink)
+        self._stage = PipeStage(sink)
         self.write = self._stage.put
         self.close = self._stage.close
         self.abort = self._stage.abort
@@ -178,10 +178,10 @@ def decompressing(stream: Readable, limits: Limits = DEFAULT_LIMITS) -> BinaryIO
     Raises:
         LayerError: while reading: the data is damaged, truncated, followed by garbage, or over a limit.
     """
-    return cast("BinaryIO", PieceReader(_metered(Source(stream), limits)))
+    return cast("BinaryIO", PieceReader(_metered(BufferedSource(stream), limits)))
 
 
-def _metered(source: Source, limits: Limits) -> Generator[bytes | memoryview]:
+def _metered(source: BufferedSource, limits: Limits) -> Generator[bytes | memoryview]:
     total = 0
     for piece in _pieces(source, limits):
         total += len(piece)
@@ -192,7 +192,7 @@ def _metered(source: Source, limits: Limits) -> Generator[bytes | memoryview]:
         yield piece
 
 
-def _pieces(source: Source, limits: Limits) -> Iterator[bytes | memoryview]:
+def _pieces(source: BufferedSource, limits: Limits) -> Iterator[bytes | memoryview]:
     head = source.peek(HEAD)
     if head.startswith(_GZIP_MAGIC):
         return _gunzip(source, limits)
@@ -203,7 +203,7 @@ def _pieces(source: Source, limits: Limits) -> Iterator[bytes | memoryview]:
     return iter(lambda: source.view(PIECE), b"")
 
 
-def _gunzip(source: Source, limits: Limits) -> Iterator[bytes]:
+def _gunzip(source: BufferedSource, limits: Limits) -> Iterator[bytes]:
     members = 0
     while members == 0 or not source.at_end():
         members += 1
@@ -213,7 +213,7 @@ def _gunzip(source: Source, limits: Limits) -> Iterator[bytes]:
         yield from _gunzip_member(source)
 
 
-def _gunzip_member(source: Source) -> Iterator[bytes]:
+def _gunzip_member(source: BufferedSource) -> Iterator[bytes]:
     from isal import igzip_lib
 
     damaged = cast("type[Exception]", igzip_lib.IsalError)  # its stub calls the class an instance
@@ -235,7 +235,7 @@ def _gunzip_member(source: Source) -> Iterator[bytes]:
     source.back(len(inflater.unused_data))
 
 
-def _unzstd(source: Source, limits: Limits) -> Iterator[bytes]:
+def _unzstd(source: BufferedSource, limits: Limits) -> Iterator[bytes]:
     frames = 0
     while frames == 0 or not source.at_end():
         frames += 1
@@ -249,7 +249,7 @@ def _unzstd(source: Source, limits: Limits) -> Iterator[bytes]:
             raise LayerError("zstd data is followed by something else")
 
 
-def _unzstd_frame(source: Source) -> Iterator[bytes]:
+def _unzstd_frame(source: BufferedSource) -> Iterator[bytes]:
     import zstandard
 
     inflater = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()

@@ -5,7 +5,7 @@ from typing import Any
 
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.streams.pipeline import PIECE
-from pybuild.builder.oci.streams.reading import Source
+from pybuild.builder.oci.streams.reading import BufferedSource
 
 _BZIP2, _XZ = b"BZh", b"\xfd7zXZ\0"
 HEAD = 6
@@ -15,7 +15,7 @@ _XZ_MEMORY = 128 << 20
 _STEP = 256 << 10
 
 
-def older_pieces(source: Source, head: bytes, members: int) -> Iterator[bytes] | None:
+def older_pieces(source: BufferedSource, head: bytes, members: int) -> Iterator[bytes] | None:
     """Return the content of *source*, which begins with *head*; None when it is neither bzip2 nor xz.
 
     Raises:
@@ -32,7 +32,7 @@ def older_pieces(source: Source, head: bytes, members: int) -> Iterator[bytes] |
     return None
 
 
-def _streams(name: str, source: Source, new: Callable[[], Any], members: int) -> Iterator[bytes]:
+def _streams(name: str, source: BufferedSource, new: Callable[[], Any], members: int) -> Iterator[bytes]:
     count = 0
     while count == 0 or not source.at_end():
         count += 1
@@ -43,7 +43,7 @@ def _streams(name: str, source: Source, new: Callable[[], Any], members: int) ->
             _skip_padding(source)
 
 
-def _stream(name: str, source: Source, inflater: Any) -> Iterator[bytes]:
+def _stream(name: str, source: BufferedSource, inflater: Any) -> Iterator[bytes]:
     from lzma import LZMAError
 
     while not inflater.eof:
@@ -59,7 +59,7 @@ def _stream(name: str, source: Source, inflater: Any) -> Iterator[bytes]:
     source.back(len(inflater.unused_data))
 
 
-def _skip_padding(source: Source) -> None:
+def _skip_padding(source: BufferedSource) -> None:
     """Pass over zero bytes between streams, which come in fours."""
     while source.peek(4) == bytes(4):
         source.take(4)

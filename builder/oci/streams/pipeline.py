@@ -19,7 +19,7 @@ R = TypeVar("R")
 _Ready = queue.Queue[tuple[T] | BaseException | None]
 
 
-class Stage(Generic[T]):
+class PipeStage(Generic[T]):
     """Calls *work* for each item, in order, in a thread of its own from the second item on."""
 
     def __init__(self, work: Callable[[T], None], depth: int = 4) -> None:
@@ -93,7 +93,7 @@ class Pool(Generic[T, R]):
         self._threads: list[threading.Thread] = []
         self._first: tuple[T] | None = None
         # The depth of this queue bounds the blocks that are under way.
-        self._results: Stage[_Job[T, R]] = Stage(self._collect, depth=threads + spare)
+        self._results: PipeStage[_Job[T, R]] = PipeStage(self._collect, depth=threads + spare)
 
     def put(self, item: T) -> None:
         """Give *item* to the pool; waits while too many are under way. Raises what earlier work has raised."""

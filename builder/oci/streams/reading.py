@@ -15,7 +15,7 @@ class Readable(Protocol):
         ...
 
 
-class Source:
+class BufferedSource:
     """A stream with a buffer of one piece; every slice it returns lies in that buffer, nothing is read twice."""
 
     __slots__ = ("_at", "_buffer", "_piece", "_stream", "read_total")

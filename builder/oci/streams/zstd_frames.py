@@ -7,7 +7,7 @@ Given one block at a time it can make 128 KiB at most, and a walk over the block
 from collections.abc import Iterator
 
 from pybuild.builder.oci.errors import LayerError
-from pybuild.builder.oci.streams.reading import Source
+from pybuild.builder.oci.streams.reading import BufferedSource
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 # RFC 8878, 3.1.1.2: the largest block, and the block type that no frame has.
@@ -27,7 +27,7 @@ def is_skippable(head: bytes) -> bool:
     return len(head) == 4 and head[0] & 0xF0 == 0x50 and head[1:] == b"\x2a\x4d\x18"
 
 
-def skip_frame(source: Source) -> None:
+def skip_frame(source: BufferedSource) -> None:
     """Pass over a skippable frame."""
     rest = int.from_bytes(_exactly(source, 8)[4:], "little")
     while rest:
@@ -37,7 +37,7 @@ def skip_frame(source: Source) -> None:
         rest -= len(part)
 
 
-def frame_parts(source: Source) -> Iterator[bytes]:
+def frame_parts(source: BufferedSource) -> Iterator[bytes]:
     """Yield one frame: its header, then each block, the last one together with the checksum."""
     magic = _exactly(source, 5)
     descriptor = magic[4]
@@ -55,7 +55,7 @@ def frame_parts(source: Source) -> Iterator[bytes]:
         yield header + _exactly(source, (1 if kind == 1 else size) + checksum)
 
 
-def _exactly(source: Source, count: int) -> bytes:
+def _exactly(source: BufferedSource, count: int) -> bytes:
     data = source.take(count)
     if len(data) < count:
         raise LayerError("zstd data ends in the middle of a frame")

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.limits import DEFAULT_LIMITS, MAX_NAME, MAX_PATH, Limits, has_long_name
 from pybuild.builder.oci.streams.pipeline import PIECE
-from pybuild.builder.oci.streams.reading import PieceReader, Readable, Source
+from pybuild.builder.oci.streams.reading import BufferedSource, PieceReader, Readable
 from pybuild.builder.oci.tar.entry import BLOCK, Entry, EntryKind, clean_path
 from pybuild.builder.oci.tar.fields import (
     ZERO_BLOCK,
@@ -39,7 +39,7 @@ _ZEROS = memoryview(bytes(PIECE))
 class EntryData:
     """The data of the entry that was yielded with it; gone as soon as the next entry is asked for."""
 
-    def __init__(self, source: Source, stored: int, segments: Segments, size: int) -> None:
+    def __init__(self, source: BufferedSource, stored: int, segments: Segments, size: int) -> None:
         self._source, self._segments, self._size = source, segments, size
         self._left = stored
         self._padding = -stored % BLOCK
@@ -106,7 +106,7 @@ class TarReader:
     """
 
     def __init__(self, stream: Readable, limits: Limits = DEFAULT_LIMITS) -> None:
-        self._source = Source(stream)
+        self._source = BufferedSource(stream)
         self._limits = limits
         self._global: dict[bytes, bytes] = {}
         self._headers = self._total = 0

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pybuild.builder.oci.errors import LayerError
-from pybuild.builder.oci.streams.reading import Source
+from pybuild.builder.oci.streams.reading import BufferedSource
 from pybuild.builder.oci.tar.entry import BLOCK
 from pybuild.builder.oci.tar.fields import Records, decimal, number
 
@@ -34,7 +34,7 @@ def checked(size: int, stored: int, segments: Segments) -> SparseMap:
     return SparseMap(size, stored, segments)
 
 
-def read_gnu(source: Source, header: bytes, stored: int, limit: int) -> SparseMap:
+def read_gnu(source: BufferedSource, header: bytes, stored: int, limit: int) -> SparseMap:
     """Read the map of an old GNU sparse *header* and the blocks that continue it."""
     segments = _gnu_segments(header[386:482])
     more = header[482]
@@ -58,7 +58,7 @@ def _gnu_segments(area: bytes) -> list[tuple[int, int]]:
     return segments
 
 
-def read_pax(source: Source, records: Records, stored: int, limit: int) -> SparseMap | None:
+def read_pax(source: BufferedSource, records: Records, stored: int, limit: int) -> SparseMap | None:
     """Return the map that PAX *records* speak of, None when they speak of none."""
     known = dict(records)
     if known.get(b"GNU.sparse.major") == b"1" and known.get(b"GNU.sparse.minor") == b"0":
@@ -83,7 +83,7 @@ def _pairs(numbers: list[bytes]) -> Segments:
     return tuple(zip(values[::2], values[1::2], strict=True))
 
 
-def _leading_map(source: Source, stored: int, limit: int) -> tuple[list[bytes], int]:
+def _leading_map(source: BufferedSource, stored: int, limit: int) -> tuple[list[bytes], int]:
     """Read the map that version 1.0 puts before the data: a count, then the numbers, a line each, in whole blocks."""
     lines: list[bytes] = []
     rest = b""

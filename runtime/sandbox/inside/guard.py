@@ -18,15 +18,15 @@ from pybuild.runtime.kernel.syscalls import (
     unshare,
     wait_signal,
 )
-from pybuild.runtime.sandbox.inside.plan import NAMESPACES, Plan, Status
+from pybuild.runtime.sandbox.inside.plan import NAMESPACES, SandboxPlan, Status
 from pybuild.runtime.sandbox.inside.process import become
-from pybuild.runtime.sandbox.inside.stage import Stage
+from pybuild.runtime.sandbox.inside.stage import DetachedRoot
 from pybuild.runtime.wire import Operation
 
 _CAP_KILL = 1 << 5
 
 
-def guard(plan: Plan, stage: Stage, status: Status, alive: int, terminal: int) -> None:
+def guard(plan: SandboxPlan, stage: DetachedRoot, status: Status, alive: int, terminal: int) -> None:
     """Start the program as pid 1 of a namespace of its own, look after it, and report how it ended.
 
     *alive* is a pipe of which the keeper has the other end.
@@ -47,7 +47,7 @@ def guard(plan: Plan, stage: Stage, status: Status, alive: int, terminal: int) -
     status.ended(_look_after(process))
 
 
-def _begin(plan: Plan, stage: Stage, status: Status, terminal: int) -> None:
+def _begin(plan: SandboxPlan, stage: DetachedRoot, status: Status, terminal: int) -> None:
     """Be the first process inside: enter the root, then be the program, or an init that has it as its child."""
     stage.enter()
     if plan.world.init:

@@ -32,8 +32,8 @@ from pybuild.runtime.kernel.syscalls import (
 )
 from pybuild.runtime.sandbox.inside.devices import open_terminal
 from pybuild.runtime.sandbox.inside.guard import guard
-from pybuild.runtime.sandbox.inside.plan import END, NAMESPACES, PIPE, TERMINAL, Plan, Status, World
-from pybuild.runtime.sandbox.inside.stage import Stage
+from pybuild.runtime.sandbox.inside.plan import END, NAMESPACES, PIPE, TERMINAL, SandboxPlan, Status, World
+from pybuild.runtime.sandbox.inside.stage import DetachedRoot
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from pybuild.runtime.wire import Operation, decode
 
@@ -45,11 +45,11 @@ def keep(plan_fd: int, status_fd: int, parent: int) -> None:
         _keep(_receive(plan_fd), status)
 
 
-def _receive(fd: int) -> Plan:
+def _receive(fd: int) -> SandboxPlan:
     with open(fd, "rb", buffering=0) as file:
         file.seek(0)
         plan = decode(file.readall())
-    if not isinstance(plan, Plan):
+    if not isinstance(plan, SandboxPlan):
         raise TypeError(type(plan))
     return plan
 
@@ -71,7 +71,7 @@ def _depend_on(parent: int) -> None:
         os._exit(0)
 
 
-def _keep(plan: Plan, status: Status) -> None:
+def _keep(plan: SandboxPlan, status: Status) -> None:
     """Be the keeper: build, fork the guard, wait, tidy up."""
     os.setsid()  # Ctrl-C is for the builder, which decides what becomes of the sandbox
     _join_cgroups(plan.world.cgroups)
@@ -80,7 +80,7 @@ def _keep(plan: Plan, status: Status) -> None:
     stubs = Stubs()
     try:
         try:
-            child = _fork_guard(plan, Stage(plan, stubs), status)
+            child = _fork_guard(plan, DetachedRoot(plan, stubs), status)
         finally:
             # The kernel refuses to remove a directory on which something is mounted in the caller's own namespace.
             home.enter()
@@ -133,7 +133,7 @@ def _hand_over_terminal(dev: int) -> int:
     return terminal
 
 
-def _fork_guard(plan: Plan, stage: Stage, status: Status) -> int:
+def _fork_guard(plan: SandboxPlan, stage: DetachedRoot, status: Status) -> int:
     terminal = _make_stdio(plan.world.stdio, stage.dev)
     alive, lifeline = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     child = os.fork()

@@ -26,7 +26,7 @@ from pybuild.runtime.kernel.syscalls import (
 )
 from pybuild.runtime.paths.inside import open_inside
 from pybuild.runtime.sandbox.inside.stubs import make_folder
-from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, Layers, mount_classic, mount_detached
+from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, OpenLayers, mount_classic, mount_detached
 from pybuild.runtime.wire import Operation, Record
 
 INERT = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
@@ -58,7 +58,7 @@ def is_folder(tree: int) -> bool:
     return S_ISDIR(os.fstat(tree).st_mode)
 
 
-class Scratch:
+class ScratchSpace:
     """A tmpfs that only the sandbox child reaches: lowest layers, contents of files, device nodes, other roots.
 
     It lies on top of "/", out of everyone's way: absolute paths still start at the old root below it, and it is
@@ -112,7 +112,7 @@ class OverlayRoot(Record):
         self.lowers, self.upper, self.work, self.userxattr = lowers, upper, work, userxattr
         self.write_through = write_through
 
-    def make(self, scratch: Scratch, stubs: int, attributes: int) -> int:
+    def make(self, scratch: ScratchSpace, stubs: int, attributes: int) -> int:
         """Return the detached mount; the directory *stubs* becomes its lowest layer."""
         opened = [_open_layer(path) for path in (*reversed(self.lowers), *self._writable())]
         try:
@@ -122,7 +122,7 @@ class OverlayRoot(Record):
                 lowers.append(stubs)
             if writable and not self.write_through:
                 _forget_volatile(self.work)
-            layers = Layers((*lowers,), (*writable,), userxattr=self.userxattr, lasting=self.write_through)
+            layers = OpenLayers((*lowers,), (*writable,), userxattr=self.userxattr, lasting=self.write_through)
             with Operation("mount overlay"):
                 return _mount_overlay(layers, attributes, scratch)
         finally:
@@ -149,7 +149,7 @@ def _forget_volatile(work: bytes) -> None:
             return
 
 
-def _mount_overlay(layers: Layers, attributes: int, scratch: Scratch) -> int:
+def _mount_overlay(layers: OpenLayers, attributes: int, scratch: ScratchSpace) -> int:
     try:
         return mount_detached(layers, attributes)
     except OSError as error:
@@ -162,7 +162,7 @@ def _mount_overlay(layers: Layers, attributes: int, scratch: Scratch) -> int:
             raise error from None
 
 
-def _mount_in_scratch(layers: Layers, attributes: int, scratch: Scratch) -> int:
+def _mount_in_scratch(layers: OpenLayers, attributes: int, scratch: ScratchSpace) -> int:
     place = scratch.folder("overlay")
     os.chdir("/proc/self/fd")
     try:
@@ -182,7 +182,7 @@ class DirectoryRoot(Record):
     def __init__(self, path: bytes, read_only: bool) -> None:
         self.path, self.read_only = path, read_only
 
-    def make(self, _scratch: Scratch, _stubs: int, attributes: int) -> int:
+    def make(self, _scratch: ScratchSpace, _stubs: int, attributes: int) -> int:
         """Return the detached mount; missing mount points will have to be made in the directory itself."""
         with Operation("bind root", self.path):
             return clone(AT_FDCWD, self.path, attributes | (MOUNT_ATTR_RDONLY if self.read_only else 0))
@@ -196,7 +196,7 @@ class Bind(Record):
     def __init__(self, host_path: bytes, read_only: bool, target: bytes) -> None:
         self.host_path, self.target, self.read_only = host_path, target, read_only
 
-    def make(self, _scratch: Scratch) -> int:
+    def make(self, _scratch: ScratchSpace) -> int:
         """Return the detached mount."""
         attributes = MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if self.read_only else 0)
         with Operation("bind", self.host_path):
@@ -215,7 +215,7 @@ class BindRoot(Record):
     def __init__(self, read_only: bool, root: OverlayRoot | DirectoryRoot, source: bytes, target: bytes) -> None:
         self.root, self.source, self.target, self.read_only = root, source, target, read_only
 
-    def make(self, scratch: Scratch) -> int:
+    def make(self, scratch: ScratchSpace) -> int:
         """Return the detached mount. *source* is resolved once, inside its root, and never looked up again."""
         root = self.root.make(scratch, scratch.folder("empty"), MOUNT_ATTR_NODEV)
         with Operation("bind from another root", self.source):
@@ -240,7 +240,7 @@ class Tmpfs(Record):
     def __init__(self, mode: int, read_only: bool, size: int, target: bytes) -> None:
         self.target, self.size, self.mode, self.read_only = target, size, mode, read_only
 
-    def make(self, _scratch: Scratch) -> int:
+    def make(self, _scratch: ScratchSpace) -> int:
         """Return the detached mount."""
         size = (("size", str(self.size)),) if self.size else ()
         attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if self.read_only else 0)
@@ -260,7 +260,7 @@ class FileMount(Record):
     def __init__(self, content: bytes, gid: int, mode: int, target: bytes, uid: int) -> None:
         self.target, self.content, self.mode, self.uid, self.gid = target, content, mode, uid, gid
 
-    def make(self, scratch: Scratch) -> int:
+    def make(self, scratch: ScratchSpace) -> int:
         """Return the detached mount of this one file. A script (heredoc) must stay executable."""
         attributes = INERT & ~MOUNT_ATTR_NOEXEC if self.mode & 0o111 else INERT
         with Operation("write file", self.target):

@@ -42,7 +42,7 @@ class World(Record):
         self.insecure, self.private_network, self.stdio = insecure, private_network, stdio
 
 
-class Plan(Record):
+class SandboxPlan(Record):
     """All that the child needs."""
 
     __slots__ = ("mounts", "process", "root", "world")

@@ -5,8 +5,8 @@ from errno import EBUSY, EINVAL, ENOTDIR
 
 from pybuild.runtime.kernel.syscalls import MNT_DETACH, MOUNT_ATTR_NODEV, move_mount, pivot_root, umount2
 from pybuild.runtime.sandbox.inside.devices import Nodes, make_dev, make_proc, make_sys
-from pybuild.runtime.sandbox.inside.mounts import Mount, OverlayRoot, Scratch, is_folder
-from pybuild.runtime.sandbox.inside.plan import Plan
+from pybuild.runtime.sandbox.inside.mounts import Mount, OverlayRoot, ScratchSpace, is_folder
+from pybuild.runtime.sandbox.inside.plan import SandboxPlan
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from pybuild.runtime.wire import Operation
 
@@ -14,14 +14,14 @@ _SYSTEM_FOLDERS = (b"/proc", b"/sys", b"/dev")
 _SHARED_MEMORY = b"/dev/shm"
 
 
-class Stage:
+class DetachedRoot:
     """A root, attached in the mount namespace of whoever made it; reached by descriptors only."""
 
     __slots__ = ("_devices", "_insecure", "_nodes", "_place", "_proc", "_stubs", "dev", "root")
 
-    def __init__(self, plan: Plan, stubs: Stubs) -> None:
+    def __init__(self, plan: SandboxPlan, stubs: Stubs) -> None:
         """Mount everything except /proc, which shows the PID namespace of its maker. *stubs* collects what was made."""
-        scratch = Scratch()
+        scratch = ScratchSpace()
         self._nodes = Nodes(scratch)
         self._insecure = plan.world.insecure
         self._stubs = stubs

@@ -9,7 +9,7 @@ import pytest
 
 from pybuild.builder.caches import gha_service
 from pybuild.builder.caches.document import Remembered
-from pybuild.builder.caches.gha import Access, GhaPlace, access_of, branches
+from pybuild.builder.caches.gha import GhaPlace, ServiceAccess, access_of, branches
 from pybuild.builder.caches.gha_service import AlreadyThere, Content, ServiceV1, ServiceV2, Wire
 from pybuild.builder.caches.places import GhaCache
 from pybuild.builder.oci.digest import Digest
@@ -219,7 +219,7 @@ NEW, OLD, WHO = "ACTIONS_RESULTS_URL", "ACTIONS_CACHE_URL", ("ACTIONS_RUNTIME_TO
 def test_the_service_is_found_by_options_and_the_environment_of_the_job(
     options: dict[str, Any], env: dict[str, str], found: tuple[int, str] | None
 ) -> None:
-    expected = found and Access(version=found[0], url=found[1], token="t")
+    expected = found and ServiceAccess(version=found[0], url=found[1], token="t")
     assert access_of(GhaCache(**options), env) == expected
 
 

@@ -5,10 +5,10 @@ import json
 from xml.etree import ElementTree as ET
 
 from pybuild.builder.checks import junit, report, sarif
-from pybuild.builder.checks.check import Report
+from pybuild.builder.checks.check import CheckReport
 from pybuild.builder.errors import ResolveError
 from pybuild.grammar.errors import DockerfileError
-from pybuild.grammar.lint.options import Options
+from pybuild.grammar.lint.options import CheckOptions
 from pybuild.grammar.lint.rules import FROM_AS_CASING, RULES, STAGE_NAME_CASING, Violation
 from pybuild.grammar.source import Source, Span
 
@@ -19,7 +19,7 @@ NAME = Violation(rule=STAGE_NAME_CASING, message="Stage name 'a\x1b[31m<&>'", sp
 
 
 def test_the_text_is_that_of_buildkit_with_the_fix_named() -> None:
-    assert report.text(Report(source=SOURCE, violations=(CASING,))) == (
+    assert report.text(CheckReport(source=SOURCE, violations=(CASING,))) == (
         "\n"
         "WARNING: FromAsCasing - https://docs.docker.com/go/dockerfile/rule/from-as-casing/\n"
         "'as' and 'FROM' do not match\n"
@@ -37,18 +37,18 @@ def test_the_text_is_that_of_buildkit_with_the_fix_named() -> None:
 
 
 def test_the_last_line_counts_the_warnings() -> None:
-    assert report.text(Report(source=SOURCE)) == "Check complete, no warnings found.\n"
-    two = report.text(Report(source=SOURCE, violations=(NAME, CASING)))
+    assert report.text(CheckReport(source=SOURCE)) == "Check complete, no warnings found.\n"
+    two = report.text(CheckReport(source=SOURCE, violations=(NAME, CASING)))
     assert two.endswith("\nCheck complete, 2 warnings have been found!\n")
     assert "\x1b" not in two
 
 
 def test_after_a_mistake_the_check_is_not_called_complete() -> None:
-    assert report.text(Report(source=SOURCE, error=ResolveError("no"))) == ""
+    assert report.text(CheckReport(source=SOURCE, error=ResolveError("no"))) == ""
 
 
 def test_json_has_the_names_of_buildkit() -> None:
-    found = json.loads(json.dumps(report.document(Report(source=SOURCE, violations=(CASING,)))))
+    found = json.loads(json.dumps(report.document(CheckReport(source=SOURCE, violations=(CASING,)))))
     (warning,) = found["warnings"]
     assert warning == {
         "ruleName": "FromAsCasing",
@@ -64,17 +64,17 @@ def test_json_has_the_names_of_buildkit() -> None:
 
 
 def test_json_tells_what_would_end_a_build() -> None:
-    mistake = report.document(Report(source=SOURCE, error=DockerfileError("bad", SECOND)))
+    mistake = report.document(CheckReport(source=SOURCE, error=DockerfileError("bad", SECOND)))
     assert mistake["buildError"] == {
         "message": "bad",
         "location": {"ranges": [{"start": {"line": 2}, "end": {"line": 3}}]},
     }
-    strict = report.document(Report(source=SOURCE, violations=(CASING,), options=Options(error=True)))
+    strict = report.document(CheckReport(source=SOURCE, violations=(CASING,), options=CheckOptions(error=True)))
     assert strict["buildError"] == {"message": "lint violation found for rules: FromAsCasing"}
 
 
 def test_sarif_points_at_rule_and_place() -> None:
-    found = sarif.document(Report(source=SOURCE, violations=(CASING,), notes=("left out",)), "a folder/Dockerfile")
+    found = sarif.document(CheckReport(source=SOURCE, violations=(CASING,), notes=("left out",)), "a folder/Dockerfile")
     assert found["version"] == "2.1.0"
     (run,) = found["runs"]
     rules = run["tool"]["driver"]["rules"]
@@ -96,8 +96,8 @@ def test_sarif_points_at_rule_and_place() -> None:
 
 
 def test_sarif_tells_of_a_mistake_and_of_errors() -> None:
-    options = Options(error=True)
-    broken = Report(source=SOURCE, violations=(CASING,), options=options, error=DockerfileError("bad", SECOND))
+    options = CheckOptions(error=True)
+    broken = CheckReport(source=SOURCE, violations=(CASING,), options=options, error=DockerfileError("bad", SECOND))
     (run,) = sarif.document(broken, "Dockerfile")["runs"]
     assert run["results"][0]["level"] == "error"
     (invocation,) = run["invocations"]
@@ -106,8 +106,10 @@ def test_sarif_tells_of_a_mistake_and_of_errors() -> None:
 
 
 def test_junit_has_a_case_for_every_violation_and_for_every_rule_that_held() -> None:
-    options = Options(skip=frozenset({"UndefinedVar"}))
-    text = junit.document(Report(source=SOURCE, violations=(NAME, CASING, CASING), options=options), "d/Dockerfile")
+    options = CheckOptions(skip=frozenset({"UndefinedVar"}))
+    text = junit.document(
+        CheckReport(source=SOURCE, violations=(NAME, CASING, CASING), options=options), "d/Dockerfile"
+    )
     root = ET.fromstring(text)
     assert root.attrib == {"tests": str(len(RULES) + 1), "failures": "3", "errors": "0"}
     cases = list(root.iter("testcase"))
@@ -125,12 +127,12 @@ def test_junit_has_a_case_for_every_violation_and_for_every_rule_that_held() -> 
 
 def test_junit_is_xml_whatever_the_user_wrote() -> None:
     bad = Violation(rule=STAGE_NAME_CASING, message="\x00\x1b[1m\ud800]]>\ufffe", span=Span(0, 1), hint="\x0b")
-    root = ET.fromstring(junit.document(Report(source=SOURCE, violations=(bad,)), "\x07"))
+    root = ET.fromstring(junit.document(CheckReport(source=SOURCE, violations=(bad,)), "\x07"))
     assert root.find(".//failure") is not None
 
 
 def test_junit_counts_a_mistake_as_an_error() -> None:
-    root = ET.fromstring(junit.document(Report(source=SOURCE, error=ResolveError("no such stage")), "Dockerfile"))
+    root = ET.fromstring(junit.document(CheckReport(source=SOURCE, error=ResolveError("no such stage")), "Dockerfile"))
     assert root.get("errors") == "1"
     error = root.find(".//error")
     assert error is not None

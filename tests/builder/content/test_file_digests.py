@@ -7,7 +7,7 @@ import time
 import pytest
 
 from pybuild.builder.content.file_digests import FileDigests, Memory
-from pybuild.builder.content.selection import Source, select
+from pybuild.builder.content.selection import SourceTree, select
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Pick
 from pybuild.builder.store.database import Database
@@ -35,7 +35,7 @@ def database(tmp_path):
 def digests_of(folder, database, *, meanwhile=lambda: None, source_id="here"):
     """The digests of all files, by path, and whether one of them was too young to be remembered."""
     with Root.open_host(folder) as root:
-        source = Source(root=root, id=source_id)
+        source = SourceTree(root=root, id=source_id)
         groups = select(source, Pick(path=".", input=1))
         meanwhile()
         with FileDigests(source, database, Memory()) as digests:
@@ -210,7 +210,7 @@ def test_threads_that_read_ahead_end_with_the_build(folder, database):
 
     def interrupted():
         with Root.open_host(folder) as root:
-            source = Source(root=root, id="here")
+            source = SourceTree(root=root, id="here")
             groups = select(source, Pick(path=".", input=1))
             with FileDigests(source, database, Memory()) as digests:
                 digests.prefetch(groups)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.content.selection import Source, inline_group, select
+from pybuild.builder.content.selection import SourceTree, inline_group, select
 from pybuild.builder.content.selection_digest import content_digest, listing_digest
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Inline, Pick
@@ -29,7 +29,7 @@ def picked(folder, path, ignore="", exclude=""):
     """What *path* selects: for each group its name, whether it is a folder, and the names in it."""
     excluded = IgnoreFile.parse(exclude) if exclude else None
     with Root.open_host(folder) as root:
-        source = Source(root=root, ignore=IgnoreFile.parse(ignore) if ignore else None)
+        source = SourceTree(root=root, ignore=IgnoreFile.parse(ignore) if ignore else None)
         groups = select(source, Pick(path=path, input=1), excluded)
         return [(group.base, group.is_folder, [item.name for item in group.items]) for group in groups]
 
@@ -40,7 +40,7 @@ def files_of(folder, path, **rules):
 
 def digest_of(folder, path, **about):
     with Root.open_host(folder) as root:
-        source = Source(root=root, **about)
+        source = SourceTree(root=root, **about)
         groups = select(source, Pick(path=path, input=1))
         return content_digest(source, groups, lambda item: (folder / item.path).read_bytes())
 
@@ -274,7 +274,7 @@ def test_names_that_run_together_differ(folder):
 
 def listing_of(folder):
     with Root.open_host(folder) as root:
-        source = Source(root=root)
+        source = SourceTree(root=root)
         return listing_digest(source, select(source, Pick(path=".", input=1)))
 
 

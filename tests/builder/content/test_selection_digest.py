@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.content.selection import Group, Item, Source
+from pybuild.builder.content.selection import Group, Item, SourceTree
 from pybuild.builder.content.selection_digest import content_digest, listing_digest
 from pybuild.runtime.paths.safepath import Root
 
@@ -38,7 +38,7 @@ GROUPS = [Group("d", True, FOLDER), Group("one", False, [item("one", stat.S_IFRE
 def test_digests_of_a_selection_stay_the_same(of_context: bool, content: str, tmp_path: Path) -> None:
     (tmp_path / "l").symlink_to("a/b")
     with Root.open_host(tmp_path) as root:
-        source = Source(root=root, owned_by_root=of_context, mounts={5: "fs"})
+        source = SourceTree(root=root, owned_by_root=of_context, mounts={5: "fs"})
         assert str(listing_digest(source, GROUPS)) == LISTING
         found = content_digest(source, GROUPS, lambda item: hashlib.sha256(item.path.encode()).digest())
         assert str(found) == content

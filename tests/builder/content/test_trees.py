@@ -4,7 +4,17 @@ import tarfile
 
 import pytest
 
-from pybuild.builder.content.trees import FILE, FOLDER, LINK, OTHER, EmptyTree, IndexTree, Node, SnapshotTree, resolve
+from pybuild.builder.content.trees import (
+    FILE,
+    FOLDER,
+    LINK,
+    OTHER,
+    EmptyTree,
+    IndexTree,
+    SnapshotTree,
+    TreeNode,
+    resolve,
+)
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
@@ -26,8 +36,8 @@ class DictTree:
             return None
         found = self.entries[path]
         if found is True:
-            return Node(FOLDER)
-        return Node(FILE) if found is None else Node(LINK, link=found)
+            return TreeNode(FOLDER)
+        return TreeNode(FILE) if found is None else TreeNode(LINK, link=found)
 
 
 TREE = {
@@ -85,7 +95,7 @@ def test_a_tree_is_never_asked_for_a_path_through_a_link():
 
 
 def test_the_empty_tree_has_nothing_but_its_root():
-    assert EmptyTree().lstat("") == Node(FOLDER)
+    assert EmptyTree().lstat("") == TreeNode(FOLDER)
     assert EmptyTree().lstat("x") is None
 
 
@@ -132,7 +142,7 @@ def test_an_index_knows_what_a_layer_says_of_each_path(store):
         member("d/p", tarfile.FIFOTYPE),
     )
     tree = index_of(store, layer)
-    assert tree.lstat("d") == Node(FOLDER, 0o1777, 5, 6, 7)
+    assert tree.lstat("d") == TreeNode(FOLDER, 0o1777, 5, 6, 7)
     kinds = [tree.lstat(f"d/{name}").kind for name in "flhp"]
     assert kinds == [FILE, LINK, FILE, OTHER]
     assert tree.lstat("d/l").link == "/x/\udcff"
@@ -154,7 +164,7 @@ def test_an_upper_layer_hides_what_it_replaces_or_deletes(store):
 
 def test_folders_that_a_layer_has_no_entry_for_are_there(store):
     tree = index_of(store, layer_of(store, member("a/dir/x"), member("a/l", tarfile.SYMTYPE, linkname="/real")))
-    assert (tree.lstat("a"), tree.lstat("a/dir")) == (Node(FOLDER), Node(FOLDER))
+    assert (tree.lstat("a"), tree.lstat("a/dir")) == (TreeNode(FOLDER), TreeNode(FOLDER))
     assert resolve(tree, "a/l/f") == ("real/f", None)
 
 

@@ -11,20 +11,20 @@ from pybuild.builder.definition.epoch_sources import named_source, newest
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.request import Request
-from pybuild.builder.sources.address import GitSource, HttpSource, Source
+from pybuild.builder.sources.address import GitSource, HttpSource, RemoteSource
 from pybuild.builder.store.store import open_store
 
 WEB = "https://a.invalid/x.tar"
 SUM = "sha256:" + "0" * 64
 
 
-def named(text: str, value: str | None = None, **request: Any) -> tuple[str, Source | None]:
+def named(text: str, value: str | None = None, **request: Any) -> tuple[str, RemoteSource | None]:
     arguments = () if value is None else (("SOURCE_DATE_EPOCH", value),)
     asked = Request.of(**({"context": Path(), "build_args": arguments} | request))
     return named_source(DockerfileText("Dockerfile", dedent(text).lstrip("\n")), asked)
 
 
-def source(text: str, value: str | None = None, **request: Any) -> Source | None:
+def source(text: str, value: str | None = None, **request: Any) -> RemoteSource | None:
     return named(text, value, **request)[1]
 
 

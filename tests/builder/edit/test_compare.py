@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pybuild.builder.edit.compare import Setting, layers, settings
-from pybuild.builder.edit.documents import Documents
+from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.oci.blobs import BlobStore
 from tests.helpers.images import tiny_image
 
@@ -15,9 +15,9 @@ def blobs(tmp_path: Path) -> BlobStore:
     return BlobStore(tmp_path)
 
 
-def documents(config: dict[str, Any], annotations: dict[str, str] | None = None, **top: Any) -> Documents:
+def documents(config: dict[str, Any], annotations: dict[str, str] | None = None, **top: Any) -> ImageDocuments:
     manifest = {} if annotations is None else {"annotations": annotations}
-    return Documents(config={"rootfs": {}, "config": config, **top}, manifest=manifest)
+    return ImageDocuments(config={"rootfs": {}, "config": config, **top}, manifest=manifest)
 
 
 def test_each_variable_and_each_member_of_a_map_is_a_field() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.edit.difference import difference, unpacked_archive, with_difference
-from pybuild.builder.edit.documents import Documents
+from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.layers.unpack import entries
 from pybuild.builder.oci.validate import validate
@@ -36,7 +36,7 @@ def test_an_archive_of_other_files_is_a_layer_of_changes(store: Store) -> None:
     assert layer is not None
     with store.blobs.open(layer.descriptor) as stream:
         assert [entry.path for entry in entries(stream)] == [".wh.gone", "other"]
-    made = with_difference(Documents.read(store.blobs, image), layer, ENTRY).write(store.blobs, image)
+    made = with_difference(ImageDocuments.read(store.blobs, image), layer, ENTRY).write(store.blobs, image)
     assert validate(store.blobs, made.descriptor) == []
     assert (made.config.created, made.config.author) == (ENTRY["created"], "me")
 

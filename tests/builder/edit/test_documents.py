@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pybuild.builder.edit.documents import Documents
+from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.oci import media
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.image import Image, read_image
@@ -30,14 +30,14 @@ def foreign(blobs: BlobStore, config: dict[str, Any], manifest: dict[str, Any], 
 
 def test_nothing_is_written_when_nothing_changes(blobs: BlobStore) -> None:
     image = foreign(blobs, {}, {}, media.DOCKER_MANIFEST)
-    assert Documents.read(blobs, image).write(blobs, image) == image
+    assert ImageDocuments.read(blobs, image).write(blobs, image) == image
 
 
 def test_unknown_members_are_kept(blobs: BlobStore) -> None:
     config = {"docker_version": "20", "config": {"Env": ["A=1"], "Tty": True, "Labels": None}, "x": {"y": [1.5]}}
     image = foreign(blobs, config, {"x-more": [1], "annotations": {"k": "v"}}, media.OCI_MANIFEST)
     after = replace(image.config, config=replace(image.config.config, env=("B=2",), labels=(("l", "v"),)))
-    made = Documents.read(blobs, image).with_config(image.config, after).write(blobs, image)
+    made = ImageDocuments.read(blobs, image).with_config(image.config, after).write(blobs, image)
     written = json.loads(blobs.read(made.manifest.config))
     assert written["config"] == {"Env": ["B=2"], "Tty": True, "Labels": {"l": "v"}}
     assert (written["docker_version"], written["x"]) == ("20", {"y": [1.5]})
@@ -49,7 +49,7 @@ def test_unknown_members_are_kept(blobs: BlobStore) -> None:
 def test_a_value_that_is_removed_leaves_no_member(blobs: BlobStore) -> None:
     image = foreign(blobs, {"config": {"User": "x", "Cmd": None}}, {}, media.OCI_MANIFEST)
     after = replace(image.config, config=replace(image.config.config, user=""))
-    made = Documents.read(blobs, image).with_config(image.config, after).write(blobs, image)
+    made = ImageDocuments.read(blobs, image).with_config(image.config, after).write(blobs, image)
     assert json.loads(blobs.read(made.manifest.config))["config"] == {"Cmd": None}
 
 
@@ -59,7 +59,7 @@ def test_a_docker_manifest_becomes_one_of_oci(blobs: BlobStore) -> None:
         for layer in tiny_image(blobs, {"a": b"1"}, {"b": b"2"}).manifest.layers
     ]
     image = foreign(blobs, {}, {"layers": layers}, media.DOCKER_MANIFEST)
-    made = Documents.read(blobs, image).with_annotations({"k": "v"}).write(blobs, image)
+    made = ImageDocuments.read(blobs, image).with_annotations({"k": "v"}).write(blobs, image)
     assert made.manifest.media_type == media.OCI_MANIFEST
     assert made.manifest.config.digest == image.manifest.config.digest
     assert [(layer.media_type, layer.urls) for layer in made.manifest.layers] == [
@@ -81,4 +81,4 @@ def test_the_history_has_an_entry_for_each_layer(
     blobs: BlobStore, history: list[dict[str, Any]] | None, expected: list[dict[str, Any]] | None
 ) -> None:
     image = foreign(blobs, {"history": history}, {}, media.OCI_MANIFEST)
-    assert Documents.read(blobs, image).history == (history if expected is None else expected)
+    assert ImageDocuments.read(blobs, image).history == (history if expected is None else expected)

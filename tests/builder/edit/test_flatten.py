@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.edit.documents import Documents
+from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.edit.flatten import flattened, write_tree
 from pybuild.builder.edit.rebase import BASE_DIGEST, BASE_NAME
 from pybuild.builder.oci.layers.unpack import entries
@@ -31,7 +31,7 @@ def test_the_layer_holds_what_is_there_in_the_end(store: Store, algorithm: str) 
     with store.blobs.open(layer.descriptor) as stream:
         found = [entry.path for entry in entries(stream)]
     assert found == ["", "a", "hidden", "hidden/w", "kept", "kept/y"]
-    made = flattened(Documents.read(store.blobs, image), layer).write(store.blobs, image)
+    made = flattened(ImageDocuments.read(store.blobs, image), layer).write(store.blobs, image)
     assert validate(store.blobs, made.descriptor) == []
     store.close()
 
@@ -47,14 +47,14 @@ def test_two_stores_give_the_same_layer(store: Store, tmp_path: Path) -> None:
 def test_an_image_without_layers_has_one_afterwards(store: Store) -> None:
     image = tiny_image(store.blobs)
     layer = write_tree(store, image, Compression())
-    made = flattened(Documents.read(store.blobs, image), layer).write(store.blobs, image)
+    made = flattened(ImageDocuments.read(store.blobs, image), layer).write(store.blobs, image)
     assert len(made.manifest.layers) == 1
     store.close()
 
 
 def test_what_tells_of_the_old_layers_goes(store: Store) -> None:
     image = tiny_image(store.blobs, *LAYERS)
-    documents = Documents.read(store.blobs, image).with_annotations({BASE_NAME: "b", BASE_DIGEST: "d", "k": "v"})
+    documents = ImageDocuments.read(store.blobs, image).with_annotations({BASE_NAME: "b", BASE_DIGEST: "d", "k": "v"})
     documents = replace(documents, config={**documents.config, "pybuild.cache.v1": "…", "x": 1})
     made = flattened(documents, write_tree(store, image, Compression()))
     assert made.manifest["annotations"] == {"k": "v"}

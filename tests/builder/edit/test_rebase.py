@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pybuild.builder.edit.documents import Documents
-from pybuild.builder.edit.rebase import BASE_DIGEST, BASE_NAME, Base, rebased, recorded_base
+from pybuild.builder.edit.documents import ImageDocuments
+from pybuild.builder.edit.rebase import BASE_DIGEST, BASE_NAME, BaseImage, rebased, recorded_base
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.blobs import BlobStore
 from tests.helpers.images import Files, tiny_image
@@ -21,14 +21,14 @@ def blobs(tmp_path: Path) -> BlobStore:
     return BlobStore(tmp_path)
 
 
-def base(blobs: BlobStore, layers: tuple[Files, ...], name: str = "docker.io/library/b:1", **config: Any) -> Base:
+def base(blobs: BlobStore, layers: tuple[Files, ...], name: str = "docker.io/library/b:1", **config: Any) -> BaseImage:
     image = tiny_image(blobs, *layers)
-    documents = Documents.read(blobs, image)
-    return Base("b", name, image, replace(documents, config={**documents.config, **config}))
+    documents = ImageDocuments.read(blobs, image)
+    return BaseImage("b", name, image, replace(documents, config={**documents.config, **config}))
 
 
-def documents(blobs: BlobStore, history: list[dict[str, Any]] | None = None, **config: Any) -> Documents:
-    found = Documents.read(blobs, tiny_image(blobs, *OLD, *OWN))
+def documents(blobs: BlobStore, history: list[dict[str, Any]] | None = None, **config: Any) -> ImageDocuments:
+    found = ImageDocuments.read(blobs, tiny_image(blobs, *OLD, *OWN))
     own = found.history if history is None else history
     return replace(found, config={**found.config, "history": own, **config})
 
@@ -87,7 +87,7 @@ def test_an_image_that_stands_on_something_else_is_refused(blobs: BlobStore, lay
 
 
 def test_an_image_without_layers_of_its_own_becomes_the_new_base(blobs: BlobStore) -> None:
-    found = Documents.read(blobs, tiny_image(blobs, *OLD))
+    found = ImageDocuments.read(blobs, tiny_image(blobs, *OLD))
     new = base(blobs, NEW)
     assert rebased(found, base(blobs, OLD), new, text="i").diff_ids == new.documents.diff_ids
 

@@ -3,7 +3,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.execute.in_image import Command, spec_of
+from pybuild.builder.execute.in_image import ImageCommand, spec_of
 from pybuild.builder.oci.model import ContainerConfig
 from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox.spec import FileMount, Tmpfs
@@ -13,22 +13,22 @@ CONFIG = ContainerConfig(entrypoint=("/entry",), cmd=("default",), working_dir="
 
 
 def test_what_the_command_leaves_open_is_what_the_image_says() -> None:
-    process = spec_of(Command(), CONFIG, ROOT).process
+    process = spec_of(ImageCommand(), CONFIG, ROOT).process
     assert (process.args, process.cwd, process.user) == (("/entry", "default"), "/srv", "alice")
-    other = spec_of(Command(words=("x",), workdir="/w", user="", env=(("PATH", "/p"),)), CONFIG, ROOT).process
+    other = spec_of(ImageCommand(words=("x",), workdir="/w", user="", env=(("PATH", "/p"),)), CONFIG, ROOT).process
     assert (other.args, other.cwd, other.user) == (("/entry", "x"), "/w", "")
     assert dict(other.env) == {"PATH": "/p", "HOSTNAME": "pybuild"}
 
 
 def test_a_new_entrypoint_drops_the_command_of_the_image_and_an_empty_one_needs_words() -> None:
-    assert spec_of(Command(entrypoint="/other"), CONFIG, ROOT).process.args == ("/other",)
+    assert spec_of(ImageCommand(entrypoint="/other"), CONFIG, ROOT).process.args == ("/other",)
     with pytest.raises(RequestError, match="no command specified"):
-        spec_of(Command(entrypoint=""), CONFIG, ROOT)
+        spec_of(ImageCommand(entrypoint=""), CONFIG, ROOT)
 
 
 def test_the_file_of_the_host_name_gives_way_to_a_mount_in_its_place() -> None:
-    (name,) = spec_of(Command(hostname="h"), CONFIG, ROOT).mounts
+    (name,) = spec_of(ImageCommand(hostname="h"), CONFIG, ROOT).mounts
     assert isinstance(name, FileMount)
     assert name.content == b"h\n"
     own = Tmpfs(target=PurePosixPath("/etc/hostname"))
-    assert spec_of(Command(mounts=(own,)), CONFIG, ROOT).mounts == (own,)
+    assert spec_of(ImageCommand(mounts=(own,)), CONFIG, ROOT).mounts == (own,)

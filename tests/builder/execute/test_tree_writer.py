@@ -1,6 +1,6 @@
 import pytest
 
-from pybuild.builder.content.trees import FILE, FOLDER, LINK, EmptyTree, Node
+from pybuild.builder.content.trees import FILE, FOLDER, LINK, EmptyTree, TreeNode
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.tree_writer import TreeWriter
 from pybuild.builder.oci.errors import LayerError
@@ -28,7 +28,7 @@ class DictTree:
 
     def lstat(self, path):
         self.asked.append(path)
-        return Node(FOLDER) if not path else self.nodes.get(path)
+        return TreeNode(FOLDER) if not path else self.nodes.get(path)
 
 
 def writer_on(tree=None, **fields):
@@ -52,7 +52,7 @@ def test_new_parents_are_plain_folders_of_the_given_owner():
 
 
 def test_parents_that_exist_are_repeated_as_they_are():
-    writer = writer_on(DictTree(tmp=Node(FOLDER, 0o1777, 1, 2, 3)), owner=(5, 6))
+    writer = writer_on(DictTree(tmp=TreeNode(FOLDER, 0o1777, 1, 2, 3)), owner=(5, 6))
     writer.put(file("tmp/f"))
     assert writer.layer.entries[0] == folder("tmp", mode=0o1777, uid=1, gid=2, mtime=3, nanoseconds=AS_BELOW)
 
@@ -72,21 +72,21 @@ def test_the_root_is_never_written():
 
 
 def test_a_folder_that_exists_keeps_its_owner_when_it_is_only_made_sure_of():
-    writer = writer_on(DictTree(d=Node(FOLDER, 0o750, 1, 1, 1)), owner=(5, 6))
+    writer = writer_on(DictTree(d=TreeNode(FOLDER, 0o750, 1, 1, 1)), owner=(5, 6))
     writer.folder("d")
     writer.folder("d")
     assert writer.layer.entries == [folder("d", mode=0o750, uid=1, gid=1, mtime=1, nanoseconds=AS_BELOW)]
 
 
 def test_a_folder_that_is_put_takes_over_owner_and_mode():
-    writer = writer_on(DictTree(d=Node(FOLDER, 0o750, 1, 1, 1)))
+    writer = writer_on(DictTree(d=TreeNode(FOLDER, 0o750, 1, 1, 1)))
     writer.put(folder("d", mode=0o700, uid=2))
     assert writer.layer.entries == [folder("d", mode=0o700, uid=2)]
 
 
 @pytest.mark.parametrize("kind", [FILE, LINK])
 def test_a_folder_cannot_take_the_place_of_something_else(kind):
-    writer = writer_on(DictTree(d=Node(kind)))
+    writer = writer_on(DictTree(d=TreeNode(kind)))
     with pytest.raises(BuildError, match="cannot copy to non-directory: /d"):
         writer.put(folder("d"))
     with pytest.raises(BuildError, match="cannot copy to non-directory: /d"):
@@ -97,18 +97,18 @@ def test_a_folder_cannot_take_the_place_of_something_else(kind):
 
 def test_a_file_cannot_take_the_place_of_a_folder():
     with pytest.raises(BuildError, match="cannot replace to directory /d with file"):
-        writer_on(DictTree(d=Node(FOLDER))).put(file("d"))
+        writer_on(DictTree(d=TreeNode(FOLDER))).put(file("d"))
 
 
 def test_an_archive_may_replace_anything():
-    writer = writer_on(DictTree(d=Node(FOLDER), f=Node(FILE)))
+    writer = writer_on(DictTree(d=TreeNode(FOLDER), f=TreeNode(FILE)))
     writer.put(file("d"), over=True)
     writer.put(folder("f"), over=True)
     assert writer.layer.paths == ["d", "f"]
 
 
 def test_a_file_takes_the_place_of_a_file_or_link():
-    writer = writer_on(DictTree(f=Node(FILE), l=Node(LINK, link="x")))
+    writer = writer_on(DictTree(f=TreeNode(FILE), l=TreeNode(LINK, link="x")))
     writer.put(file("f"))
     writer.put(file("l"))
     assert writer.layer.paths == ["f", "l"]

@@ -6,7 +6,7 @@ import pytest
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.outputs.local import replace_content, write_folder
-from pybuild.builder.outputs.tree import Tree
+from pybuild.builder.outputs.tree import OutputTree
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def image(tmp_path: Path) -> Path:
 def write(image: Path, dest: Path) -> None:
     fd = os.open(image, os.O_PATH | os.O_DIRECTORY)
     try:
-        write_folder((Tree("", "", fd),), dest)
+        write_folder((OutputTree("", "", fd),), dest)
     finally:
         os.close(fd)
 
@@ -106,8 +106,8 @@ def test_a_folder_is_emptied_of_what_the_image_has_not_and_no_link_is_followed(i
     before = dest.stat().st_ino
     fd = os.open(image, os.O_PATH | os.O_DIRECTORY)
     try:
-        replace_content((Tree("", "", fd),), dest)
-        replace_content((Tree("", "", fd),), tmp_path / "fresh" / "dest")
+        replace_content((OutputTree("", "", fd),), dest)
+        replace_content((OutputTree("", "", fd),), tmp_path / "fresh" / "dest")
     finally:
         os.close(fd)
     assert names(dest) == names(tmp_path / "fresh" / "dest") == ["a", "a/b", "a/b/same", "a/file", "link"]
@@ -118,5 +118,5 @@ def test_what_cannot_be_read_leaves_the_folder_as_it_was(tmp_path: Path) -> None
     dest = tmp_path / "dest"
     (dest / "old").mkdir(parents=True)
     with pytest.raises(OSError, match="Bad file descriptor"):
-        replace_content((Tree("", "", 9999),), dest)
+        replace_content((OutputTree("", "", 9999),), dest)
     assert os.listdir(dest) == ["old"]

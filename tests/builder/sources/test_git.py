@@ -8,13 +8,13 @@ import pytest
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.request import Execution, Secret
 from pybuild.builder.sources.address import GitSource, parse
-from pybuild.builder.sources.git import Git, check_commit
+from pybuild.builder.sources.git import GitProgram, check_commit
 
 REQUEST = Execution()
 
 
 def program(url="https://h.invalid/x.git", request=REQUEST, **more):
-    return Git(request, url, **more)
+    return GitProgram(request, url, **more)
 
 
 def resolve(url, ref=""):

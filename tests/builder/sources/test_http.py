@@ -10,7 +10,7 @@ from pybuild.builder.plan.ops import Http
 from pybuild.builder.request import Execution, Secret
 from pybuild.builder.sources import http
 from pybuild.builder.sources.address import HttpSource
-from pybuild.builder.sources.facts import Known
+from pybuild.builder.sources.facts import KnownFile
 from pybuild.builder.sources.http import ask, bring, known_by_checksum
 from tests.helpers.registry import Answer as Said
 from tests.helpers.registry import FakeRegistry
@@ -110,7 +110,7 @@ def test_a_build_that_ends_stops_its_downloads(store, web):
     ],
 )
 def test_a_file_is_as_old_as_its_server_says(text, seconds):
-    assert Known(digest="", last_modified=text).mtime == seconds
+    assert KnownFile(digest="", last_modified=text).mtime == seconds
 
 
 def test_content_that_is_gone_is_brought_again_if_it_still_is_the_same(asked, web, store):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.store.cache_mounts import CacheMount, cache_mounts, in_use, mount_folder, note_use, remove, sweep
+from pybuild.builder.store.cache_mounts import StoredMount, cache_mounts, in_use, mount_folder, note_use, remove, sweep
 from pybuild.builder.store.store import Store, open_store
 
 NAME = "cache mount /c 493 0:0"
@@ -19,7 +19,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def one(store: Store) -> CacheMount:
+def one(store: Store) -> StoredMount:
     (found,) = cache_mounts(store)
     return found
 

@@ -18,8 +18,8 @@ from pybuild.builder.oci.validate import validate, validate_store
 from pybuild.builder.store.store import Store, open_store
 from pybuild.builder.transports.copy import copy
 from pybuild.builder.transports.places import InFolder, InRegistry, Place
-from pybuild.builder.transports.source import Choice, Reading
-from pybuild.builder.transports.target import Writing
+from pybuild.builder.transports.source import Choice, ReadOptions
+from pybuild.builder.transports.target import WriteOptions
 from pybuild.grammar.reference import parse_reference
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
 from tests.helpers.registry import Answer, FakeRegistry, Fault, Patience, Request
@@ -71,8 +71,8 @@ def bring(store: Store, source: Place, target: Place) -> Descriptor:
         raise AssertionError(text)
 
     access = Access(credentials=Credentials("me", "word"))
-    reading = Reading(store=store, find=no_names, access=access)
-    return copy(source, target, Choice(everything=True), reading, Writing(store=store, access=access))
+    reading = ReadOptions(store=store, find=no_names, access=access)
+    return copy(source, target, Choice(everything=True), reading, WriteOptions(store=store, access=access))
 
 
 def trouble(chance: random.Random) -> object:

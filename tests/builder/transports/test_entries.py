@@ -6,7 +6,7 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor, Index, Platform
-from pybuild.builder.transports.entries import Change, changed_entry, with_entries
+from pybuild.builder.transports.entries import EntryChange, changed_entry, with_entries
 from tests.helpers.images import AMD64, ARM64
 
 UNKNOWN = Platform(os="unknown", architecture="unknown")
@@ -38,7 +38,7 @@ def test_two_new_images_for_one_platform_are_refused_but_attestations_are_no_ima
 
 def test_a_change_leaves_what_it_does_not_name() -> None:
     index = Index(manifests=(entry(b"a", AMD64), entry(b"b", ARM64)))
-    change = Change(variant="v3", os_features=("x",), annotations={"k": "v"})
+    change = EntryChange(variant="v3", os_features=("x",), annotations={"k": "v"})
     changed = changed_entry(index, Digest.of(b"a"), change).manifests
     assert changed[0].platform == Platform(os="linux", architecture="amd64", variant="v3", os_features=("x",))
     assert changed[0].annotations == {"k": "v"}

@@ -3,32 +3,36 @@
 import pytest
 
 from pybuild.runtime.sandbox.cgroup_settings import settings
-from pybuild.runtime.sandbox.spec import Limits
+from pybuild.runtime.sandbox.spec import ResourceLimits
 
 
 @pytest.mark.parametrize(
     ("limits", "unified", "older"),
     [
-        (Limits(), [], []),
-        (Limits(memory=4096), [("memory", "memory.max", "4096")], [("memory", "memory.limit_in_bytes", "4096")]),
-        (Limits(pids=7), [("pids", "pids.max", "7")], [("pids", "pids.max", "7")]),
-        (Limits(cpu_shares=1024), [("cpu", "cpu.weight", "39")], [("cpu", "cpu.shares", "1024")]),
-        (Limits(cpu_shares=1), [("cpu", "cpu.weight", "1")], [("cpu", "cpu.shares", "2")]),
-        (Limits(cpu_shares=10**9), [("cpu", "cpu.weight", "10000")], [("cpu", "cpu.shares", "262144")]),
+        (ResourceLimits(), [], []),
         (
-            Limits(cpu_quota=50_000),
+            ResourceLimits(memory=4096),
+            [("memory", "memory.max", "4096")],
+            [("memory", "memory.limit_in_bytes", "4096")],
+        ),
+        (ResourceLimits(pids=7), [("pids", "pids.max", "7")], [("pids", "pids.max", "7")]),
+        (ResourceLimits(cpu_shares=1024), [("cpu", "cpu.weight", "39")], [("cpu", "cpu.shares", "1024")]),
+        (ResourceLimits(cpu_shares=1), [("cpu", "cpu.weight", "1")], [("cpu", "cpu.shares", "2")]),
+        (ResourceLimits(cpu_shares=10**9), [("cpu", "cpu.weight", "10000")], [("cpu", "cpu.shares", "262144")]),
+        (
+            ResourceLimits(cpu_quota=50_000),
             [("cpu", "cpu.max", "50000 100000")],
             [("cpu", "cpu.cfs_period_us", "100000"), ("cpu", "cpu.cfs_quota_us", "50000")],
         ),
     ],
 )
-def test_a_limit_in_both_hierarchies(limits: Limits, unified: list[object], older: list[object]) -> None:
+def test_a_limit_in_both_hierarchies(limits: ResourceLimits, unified: list[object], older: list[object]) -> None:
     assert list(settings(limits, unified=True)) == unified
     assert list(settings(limits, unified=False)) == older
 
 
 def test_swap_alone_is_what_is_beyond_the_memory_in_the_unified_hierarchy() -> None:
-    limits = Limits(memory=100, memory_swap=150)
+    limits = ResourceLimits(memory=100, memory_swap=150)
     assert list(settings(limits, unified=True))[-1] == ("memory", "memory.swap.max", "50")
     assert list(settings(limits, unified=False))[-1] == ("memory", "memory.memsw.limit_in_bytes", "150")
-    assert list(settings(Limits(memory=1, memory_swap=-1), unified=True))[-1][2] == "max"
+    assert list(settings(ResourceLimits(memory=1, memory_swap=-1), unified=True))[-1][2] == "max"

@@ -9,7 +9,7 @@ from pybuild.runtime.sandbox import cgroups
 from pybuild.runtime.sandbox.cgroup_settings import settings
 from pybuild.runtime.sandbox.cgroups import Hierarchy, hierarchies, limited
 from pybuild.runtime.sandbox.inside import keeper as sandbox
-from pybuild.runtime.sandbox.spec import ExitStatus, Limits
+from pybuild.runtime.sandbox.spec import ExitStatus, ResourceLimits
 from tests.runtime.sandboxes import Image, base, image
 
 __all__ = ["base", "image"]
@@ -57,7 +57,7 @@ def test_limits_are_written_to_a_group_of_its_own(
 ) -> None:
     place = Hierarchy(tmp_path, frozenset({"memory", "pids", "cpu"}), unified=unified)
     monkeypatch.setattr(cgroups, "hierarchies", lambda **_: (place,))
-    with limited(Limits(memory=64, pids=9, cpu_quota=5, cpu_period=7)) as (procs,):
+    with limited(ResourceLimits(memory=64, pids=9, cpu_quota=5, cpu_period=7)) as (procs,):
         assert {path.name: path.read_text() for path in procs.parent.iterdir()} == files
         assert procs.name == "cgroup.procs"
 
@@ -80,13 +80,13 @@ def test_swap_weight_and_processors_are_limits_too_below_a_parent_of_choice(
     (tmp_path / "cpuset.mems").write_text("0")
     place = Hierarchy(tmp_path, frozenset({"memory", "cpu", "cpuset"}), unified=unified)
     monkeypatch.setattr(cgroups, "hierarchies", lambda *, parent: (place,) if parent == "/builds" else ())
-    limits = Limits(memory=64, memory_swap=100, cpu_shares=1024, cpuset_cpus="0-1", cgroup_parent="/builds")
+    limits = ResourceLimits(memory=64, memory_swap=100, cpu_shares=1024, cpuset_cpus="0-1", cgroup_parent="/builds")
     with limited(limits) as (procs,):
         assert {path.name: path.read_text() for path in procs.parent.iterdir()} == files
 
 
 def test_swap_without_a_limit() -> None:
-    limits = Limits(memory=64, memory_swap=-1)
+    limits = ResourceLimits(memory=64, memory_swap=-1)
     assert ("memory", "memory.swap.max", "max") in list(settings(limits, unified=True))
     assert ("memory", "memory.memsw.limit_in_bytes", "-1") in list(settings(limits, unified=False))
 
@@ -104,10 +104,10 @@ def test_no_group_is_made_without_limits_and_no_failure_is_an_error(
 ) -> None:
     place = Hierarchy(tmp_path / "missing", frozenset({"memory"}), unified=True)
     monkeypatch.setattr(cgroups, "hierarchies", lambda **_: (place,))
-    with limited(Limits(memory=64)) as files:
+    with limited(ResourceLimits(memory=64)) as files:
         assert files == ()
     place.folder.mkdir()
-    with limited(Limits(shm_size=1)) as files:
+    with limited(ResourceLimits(shm_size=1)) as files:
         assert (files, list(place.folder.iterdir())) == ((), [])
 
 
@@ -117,7 +117,7 @@ def test_empty_groups_of_dead_builders_are_swept_and_those_of_living_ones_kept(
     for name in ("pybuild-999999999-dead", "pybuild-1-alive"):
         (tmp_path / name).mkdir()
     monkeypatch.setattr(cgroups, "hierarchies", lambda **_: (Hierarchy(tmp_path, frozenset(), unified=True),))
-    with limited(Limits(cgroup_parent="/")):
+    with limited(ResourceLimits(cgroup_parent="/")):
         assert "pybuild-999999999-dead" not in [path.name for path in tmp_path.iterdir()]
     assert [path.name for path in tmp_path.iterdir()] == ["pybuild-1-alive"]
 
@@ -130,14 +130,16 @@ def need_controller(name: str) -> None:
 def test_a_process_beyond_its_memory_is_killed(image: Image) -> None:
     need_controller("memory")
     result = image.run(
-        "busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=300M", "count=1", limits=Limits(memory=64 << 20)
+        "busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=300M", "count=1", limits=ResourceLimits(memory=64 << 20)
     )
     assert result.status == ExitStatus(signal=9)
 
 
 def test_a_fork_bomb_is_stopped(image: Image) -> None:
     need_controller("pids")
-    result = image.shell("i=0; while [ $i -lt 60 ]; do sleep 100 & i=$((i+1)); done; echo all", limits=Limits(pids=20))
+    result = image.shell(
+        "i=0; while [ $i -lt 60 ]; do sleep 100 & i=$((i+1)); done; echo all", limits=ResourceLimits(pids=20)
+    )
     assert "can't fork" in result.err
     assert result.out == ""
 

@@ -12,7 +12,7 @@ import pytest
 from pybuild.runtime.errors import RuntimeHostError, SandboxError, SandboxUnavailable
 from pybuild.runtime.sandbox import launcher
 from pybuild.runtime.sandbox.inside.plan import NAMESPACES, Report
-from pybuild.runtime.sandbox.spec import Bind, ExitStatus, Limits, Process, Spec, Tmpfs
+from pybuild.runtime.sandbox.spec import Bind, ExitStatus, Process, ResourceLimits, Spec, Tmpfs
 from tests.runtime.sandboxes import Image, base, image, python, python_image
 
 __all__ = ["base", "image"]
@@ -105,7 +105,10 @@ def test_the_first_argument_is_what_the_program_sees_as_its_name(image: Image) -
             "bind /no/such: No such file or directory",
         ),
         ({"mounts": (Tmpfs(target=PurePosixPath("/etc/passwd")),)}, "mount tmpfs on /etc/passwd: Not a directory"),
-        ({"limits": Limits(ulimits=(("nofiles", 1, 1),))}, "set resource limit nofiles: there is no such limit"),
+        (
+            {"limits": ResourceLimits(ulimits=(("nofiles", 1, 1),))},
+            "set resource limit nofiles: there is no such limit",
+        ),
     ],
 )
 def test_what_cannot_be_set_up_is_an_error_with_operation_and_path(
@@ -181,7 +184,7 @@ def test_descriptors_of_the_builder_are_all_closed_again(image: Image) -> None:
 
 
 def test_resource_limits_are_set_and_raising_one_needs_the_right(image: Image) -> None:
-    limits = Limits(ulimits=(("nofile", 100, 200), ("core", 5 << 10, 5 << 10), ("fsize", 1 << 20, 1 << 20)))
+    limits = ResourceLimits(ulimits=(("nofile", 100, 200), ("core", 5 << 10, 5 << 10), ("fsize", 1 << 20, 1 << 20)))
     result = image.shell("grep -E 'open files|core' /proc/self/limits; ulimit -f", limits=limits)
     assert [line.split()[-3:-1] for line in result.out.splitlines()[:2]] == [["5120", "5120"], ["100", "200"]]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.kernel.syscalls import move_mount
-from pybuild.runtime.snapshots.overlay_mount import Layers, mount_classic, mount_detached
+from pybuild.runtime.snapshots.overlay_mount import OpenLayers, mount_classic, mount_detached
 from tests.runtime.namespaces import in_mount_namespace
 
 
@@ -29,7 +29,7 @@ def test_both_ways_set_the_same_options_and_attributes(tmp_path: Path, writable:
         places = opened(tmp_path, "place1", "place2")
         for number, place in enumerate(places, 1):
             folders = opened(tmp_path, f"upper{number}", f"work{number}") if writable else ()
-            layers = Layers(opened(tmp_path, "a", "b"), folders)
+            layers = OpenLayers(opened(tmp_path, "a", "b"), folders)
             if number == 1:
                 mount_classic(layers, attributes, str(tmp_path / "place1"))
             else:
@@ -45,7 +45,7 @@ def test_both_ways_set_the_same_options_and_attributes(tmp_path: Path, writable:
 def test_a_detached_overlay_is_in_no_table_of_mounts_and_gone_with_its_descriptor(tmp_path: Path) -> None:
     def work() -> object:
         before = Path("/proc/self/mountinfo").read_text()
-        tree = mount_detached(Layers(opened(tmp_path, "a", "b")), 1)
+        tree = mount_detached(OpenLayers(opened(tmp_path, "a", "b")), 1)
         same = Path("/proc/self/mountinfo").read_text() == before
         with pytest.raises(OSError, match="Read-only"):
             os.mkdir("new", dir_fd=tree)
@@ -58,7 +58,7 @@ def test_a_detached_overlay_is_in_no_table_of_mounts_and_gone_with_its_descripto
 def test_the_error_has_the_kernels_own_words(tmp_path: Path) -> None:
     def work() -> object:
         with pytest.raises(OSError) as caught:
-            mount_detached(Layers(opened(tmp_path, "a") * 501), 0)
+            mount_detached(OpenLayers(opened(tmp_path, "a") * 501), 0)
         return caught.value.strerror
 
     assert "too many lower directories, limit is 500" in in_mount_namespace(work)

@@ -9,7 +9,7 @@ import click
 
 from pybuild.builder.cli.commands.build.metadata import Warnings, metadata
 from pybuild.builder.cli.commands.build.preflight import check_beforehand, streams
-from pybuild.builder.cli.commands.build.stdin_context import Elsewhere, prepared
+from pybuild.builder.cli.commands.build.stdin_context import Provided, prepared
 from pybuild.builder.cli.flags import build as values
 from pybuild.builder.cli.flags.buildah import BuildahFlags, buildah_flags
 from pybuild.builder.cli.flags.cache import CacheFlags, cache_flags, inline_cache
@@ -62,7 +62,7 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 
 
 @frozen
-class Flags:
+class BuildFlags:
     """What the groups of flags say that make a request."""
 
     image: ImageFlags
@@ -87,9 +87,9 @@ class Flags:
 @foreign_flags
 def command(*, report: ReportFlags, registry: RegistryFlags, steps: StepFlags, **groups: Any) -> int:
     """Build an image from a Dockerfile and the files in CONTEXT."""
-    flags = Flags(steps=steps, output_format=report.output_format, **groups)
+    flags = BuildFlags(steps=steps, output_format=report.output_format, **groups)
     request = request_from(flags, os.environ)
-    elsewhere = Elsewhere(dockerfile=values.dockerfile_address(flags.image.file), keys=dict(steps.ssh_keys))
+    elsewhere = Provided(dockerfile=values.dockerfile_address(flags.image.file), keys=dict(steps.ssh_keys))
     if report.check or report.call or report.output_format:
         from pybuild.builder.cli.commands.build.call import answer, call_of, dockerfile_path
 
@@ -119,7 +119,7 @@ def command(*, report: ReportFlags, registry: RegistryFlags, steps: StepFlags, *
     return 0
 
 
-def request_from(flags: Flags, env: Mapping[str, str]) -> Request:
+def request_from(flags: BuildFlags, env: Mapping[str, str]) -> Request:
     """Return the request that *flags* and *env* make. Raises RequestError."""
     image, buildah = flags.image, flags.buildah
     build_args = values.build_arguments(buildah.all_arguments(image.build_args), env)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pybuild.builder.checks import parameters, subrequests, targets
 from pybuild.builder.checks.base_configs import BaseConfigs
-from pybuild.builder.checks.check import Report, check
+from pybuild.builder.checks.check import CheckReport, check
 from pybuild.builder.cli.commands.build.failures import told
 from pybuild.builder.cli.flags.report import ReportFlags
 from pybuild.builder.cli.format.listing import table
@@ -42,7 +42,7 @@ _IMAGE_FORMATS = frozenset({"oci", "docker"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Question:
     """A question: *method* is one of `_FORMATS`; with *ignore_status* warnings are no failure."""
 
     method: str
@@ -50,7 +50,7 @@ class Call:
     ignore_status: bool = False
 
 
-def call_of(report: ReportFlags) -> Call | None:
+def call_of(report: ReportFlags) -> Question | None:
     """Return what ``--call``, ``--check`` and ``--format`` ask for, None for a build. Raises RequestError."""
     name, *options = (report.call or "").split(",")
     method = name.strip() or ("check" if report.check else "build")
@@ -71,7 +71,7 @@ def call_of(report: ReportFlags) -> Call | None:
     if form not in _FORMATS[method]:
         hint = did_you_mean(form, _FORMATS[method]) or f"use one of {', '.join(_FORMATS[method])}"
         raise RequestError(f"--call={method}: unknown format {form!r}", hint=hint)
-    return Call(method=method, format=form, ignore_status=_ignores(given.get("ignorestatus")))
+    return Question(method=method, format=form, ignore_status=_ignores(given.get("ignorestatus")))
 
 
 def _option(item: str) -> tuple[str, str]:
@@ -88,7 +88,7 @@ def _ignores(text: str | None) -> bool:
     return text is not None and (text == "" or boolean("ignorestatus", text, "--call"))
 
 
-def answer(call: Call, request: Request, path: str) -> int:
+def answer(call: Question, request: Request, path: str) -> int:
     """Print the answer on standard output and return the exit code; *path* names the Dockerfile in a report."""
     if call.method == _DESCRIBE:
         put(_described(as_json=call.format == _JSON))
@@ -126,7 +126,7 @@ def _told() -> Iterator[None]:
         raise told(error) from error
 
 
-def _check(call: Call, report: Report, path: str) -> int:
+def _check(call: Question, report: CheckReport, path: str) -> int:
     put(_written(report, call.format, path))
     for note in report.notes:
         warn(note)
@@ -137,7 +137,7 @@ def _check(call: Call, report: Report, path: str) -> int:
     return 1 if report.violations and not call.ignore_status else 0
 
 
-def _written(report: Report, form: str, path: str) -> str:
+def _written(report: CheckReport, form: str, path: str) -> str:
     from pybuild.builder.checks import junit, sarif
     from pybuild.builder.checks import report as buildkit
 

@@ -24,7 +24,7 @@ _MAGICS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")
 
 
 @frozen
-class Elsewhere:
+class Provided:
     """What a request lacks until its build begins: the Dockerfile at an address, agents for keys in files, by id."""
 
     dockerfile: str = ""
@@ -32,7 +32,7 @@ class Elsewhere:
 
 
 @contextmanager
-def prepared(request: Request, elsewhere: Elsewhere | None = None) -> Iterator[Request]:
+def prepared(request: Request, elsewhere: Provided | None = None) -> Iterator[Request]:
     """Give *request* with directories and files in place of ``-``, and with what is *elsewhere*.
 
     What was made for it is gone afterwards.

@@ -14,7 +14,7 @@ from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.words import FILE, IMAGE
 from pybuild.builder.cli.tools import Command, binary_stdin, root_option, say, store
 from pybuild.builder.edit.difference import difference, unpacked_archive, with_difference
-from pybuild.builder.edit.documents import Documents
+from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.image.names import full_names
@@ -75,7 +75,7 @@ def command(
     try:
         with opened.in_use(), _tree(opened, tree) as root_fd:
             source = find_image(opened, image, wanted)
-            documents = _changed(Documents.read(opened.blobs, source), source, changes)
+            documents = _changed(ImageDocuments.read(opened.blobs, source), source, changes)
             layer = difference(opened, source, root_fd, compression)
             made = with_difference(documents, layer, entry).write(opened.blobs, source)
             name_image(opened, made.descriptor, names)
@@ -86,7 +86,7 @@ def command(
     say(str(made.id))
 
 
-def _changed(documents: Documents, source: Image, changes: tuple[str, ...]) -> Documents:
+def _changed(documents: ImageDocuments, source: Image, changes: tuple[str, ...]) -> ImageDocuments:
     if not changes:
         return documents
     from pybuild.builder.cli.flags.changes import changed

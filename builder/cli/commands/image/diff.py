@@ -16,8 +16,8 @@ from pybuild.builder.cli.tools import Command, root_option, say, store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_size
 from pybuild.builder.edit.compare import LayerSets, Setting, layers, settings
-from pybuild.builder.edit.compare_trees import FileChange, Node, tree_differences
-from pybuild.builder.edit.documents import Documents
+from pybuild.builder.edit.compare_trees import FileChange, PathState, tree_differences
+from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.image import Image
 from pybuild.builder.platforms import parse_platform
@@ -88,7 +88,7 @@ def command(
 def _differences(
     opened: Store, images: tuple[Image, Image], parts: tuple[str, ...], *, digests: bool, times: bool
 ) -> _Differences:
-    documents = [Documents.read(opened.blobs, image) for image in images]
+    documents = [ImageDocuments.read(opened.blobs, image) for image in images]
     return _Differences(
         images=images,
         config=settings(documents[0], documents[1]) if "config" in parts else None,
@@ -154,7 +154,7 @@ def _document(found: _Differences) -> dict[str, Any]:
     return document
 
 
-def _status(node: Node | None) -> dict[str, Any] | None:
+def _status(node: PathState | None) -> dict[str, Any] | None:
     """Return the status of a file as JSON, without members that do not apply to its type."""
     if node is None:
         return None

@@ -6,7 +6,7 @@ from pybuild.builder.cli.flags.build import compression as parse_compression
 from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_option
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import Command, root_option, say, store
-from pybuild.builder.edit.documents import Documents
+from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.edit.flatten import flattened, write_tree
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.image.names import full_names
@@ -38,7 +38,7 @@ def command(image: str, tags: tuple[str, ...], packed: str, platform: str | None
         with opened.in_use():
             source = find_image(opened, image, parse_platform(platform) if platform else None)
             layer = write_tree(opened, source, compression)
-            made = flattened(Documents.read(opened.blobs, source), layer).write(opened.blobs, source)
+            made = flattened(ImageDocuments.read(opened.blobs, source), layer).write(opened.blobs, source)
             name_image(opened, made.descriptor, names)
     finally:
         opened.close()

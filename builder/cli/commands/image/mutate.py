@@ -14,8 +14,8 @@ from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_op
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import Command, binary_stdin, root_option, say, store
 from pybuild.builder.edit.archive_layer import store_archive
-from pybuild.builder.edit.documents import Documents, layer_members
-from pybuild.builder.edit.settings import Settings, configured, edited
+from pybuild.builder.edit.documents import ImageDocuments, layer_members
+from pybuild.builder.edit.settings import ConfigEdits, configured, edited
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.image.names import full_names
@@ -109,8 +109,8 @@ def command(
     try:
         with opened.in_use():
             source = find_image(opened, image, wanted)
-            after = _config(source.config, Settings(**settings), set_platform, changes)
-            documents = Documents.read(opened.blobs, source).with_config(source.config, after)
+            after = _config(source.config, ConfigEdits(**settings), set_platform, changes)
+            documents = ImageDocuments.read(opened.blobs, source).with_config(source.config, after)
             if annotations:
                 own = edited(source.manifest.annotations, annotations, "--annotation")
                 documents = documents.with_annotations(own)
@@ -122,7 +122,9 @@ def command(
     say(str(made.id))
 
 
-def _config(config: ImageConfig, settings: Settings, set_platform: str | None, changes: tuple[str, ...]) -> ImageConfig:
+def _config(
+    config: ImageConfig, settings: ConfigEdits, set_platform: str | None, changes: tuple[str, ...]
+) -> ImageConfig:
     config = replace(config, config=configured(config.config, settings))
     if set_platform:
         target = parse_platform(set_platform)
@@ -134,7 +136,7 @@ def _config(config: ImageConfig, settings: Settings, set_platform: str | None, c
     return config
 
 
-def _appended(opened: Store, documents: Documents, append: tuple[str, ...], packed: str) -> Documents:
+def _appended(opened: Store, documents: ImageDocuments, append: tuple[str, ...], packed: str) -> ImageDocuments:
     compression = parse_compression(packed)
     for source in append:
         with _archive(source) as stream:
@@ -147,7 +149,7 @@ def _archive(source: str) -> AbstractContextManager[BinaryIO]:
     return binary_stdin() if source == "-" else Path(source).open("rb")
 
 
-def _with_layer(documents: Documents, layer: Layer, source: str) -> Documents:
+def _with_layer(documents: ImageDocuments, layer: Layer, source: str) -> ImageDocuments:
     epoch = source_date_epoch(os.environ)
     now = timestamp(None if epoch is None else epoch * 1_000_000_000)
     entry = {"created": now, "created_by": f"pybuild mutate --append {Path(source).name}"}

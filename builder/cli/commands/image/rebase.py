@@ -5,8 +5,8 @@ import click
 from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_option
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import Command, root_option, say, store
-from pybuild.builder.edit.documents import Documents
-from pybuild.builder.edit.rebase import BASE_NAME, Base, rebased, recorded_base
+from pybuild.builder.edit.documents import ImageDocuments
+from pybuild.builder.edit.rebase import BASE_NAME, BaseImage, rebased, recorded_base
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import Listed, find
 from pybuild.builder.image.names import full_names
@@ -49,7 +49,7 @@ def command(image: str, onto: str, old_base: str | None, tags: tuple[str, ...], 
             target = _platform(source)
             old = _old_base(opened, source, target, old_base)
             new = _base(opened, find(opened, onto), onto, target)
-            documents = rebased(Documents.read(opened.blobs, source), old, new, text=image)
+            documents = rebased(ImageDocuments.read(opened.blobs, source), old, new, text=image)
             made = documents.write(opened.blobs, source)
             name_image(opened, made.descriptor, names)
     finally:
@@ -61,12 +61,12 @@ def _platform(image: Image) -> Platform:
     return Platform(os=image.config.os, architecture=image.config.architecture, variant=image.config.variant)
 
 
-def _base(opened: Store, listed: Listed, text: str, platform: Platform) -> Base:
+def _base(opened: Store, listed: Listed, text: str, platform: Platform) -> BaseImage:
     image = read_image(opened.blobs, listed.descriptor, platform)
-    return Base(text, listed.name, image, Documents.read(opened.blobs, image))
+    return BaseImage(text, listed.name, image, ImageDocuments.read(opened.blobs, image))
 
 
-def _old_base(opened: Store, source: Image, platform: Platform, given: str | None) -> Base:
+def _old_base(opened: Store, source: Image, platform: Platform, given: str | None) -> BaseImage:
     annotations = source.manifest.annotations
     name = annotations.get(BASE_NAME, "")
     recorded = None if given else recorded_base(opened.blobs, annotations)

@@ -155,7 +155,7 @@ def _run(flags: RunFlags) -> int:
 
 def spec(image: Image, root: Root, flags: RunFlags, env: Mapping[str, str]) -> Spec:
     """Return what the sandbox has to do. Raises RequestError."""
-    command = in_image.Command(
+    command = in_image.ImageCommand(
         words=flags.words,
         entrypoint=flags.entrypoint,
         env=_environment(image, flags, env),

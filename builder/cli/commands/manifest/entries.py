@@ -17,7 +17,7 @@ from pybuild.builder.oci.image import read_image
 from pybuild.builder.oci.model import Descriptor, Index
 from pybuild.builder.oci.registry.access import AS_CONFIGURED
 from pybuild.builder.store.store import Store
-from pybuild.builder.transports.entries import Change, changed_entry
+from pybuild.builder.transports.entries import EntryChange, changed_entry
 
 
 @click.command("annotate", cls=Command, short_help="Change the entry of an image in an index.")
@@ -48,7 +48,7 @@ def annotate(name: str, image: str, annotations: tuple[str, ...], os_features: t
     image itself is not changed.
     """
     (full,) = full_names((name,))
-    change = Change(annotations=pairs(annotations), os_features=_each(os_features), **texts)
+    change = EntryChange(annotations=pairs(annotations), os_features=_each(os_features), **texts)
     opened = store()
     try:
         with opened.in_use():

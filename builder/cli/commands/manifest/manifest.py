@@ -23,8 +23,8 @@ from pybuild.builder.store.store import Store
 from pybuild.builder.transports.combine import open_index
 from pybuild.builder.transports.copy import copy
 from pybuild.builder.transports.places import InRegistry, InStore, Place, parse_place
-from pybuild.builder.transports.source import Choice, Reading
-from pybuild.builder.transports.target import Writing, write_to
+from pybuild.builder.transports.source import Choice, ReadOptions
+from pybuild.builder.transports.target import WriteOptions, write_to
 
 
 class _Family(click.Group):
@@ -85,7 +85,7 @@ def _create(name: str, images: tuple[str, ...], annotations: tuple[str, ...], *,
             begun = replace(begun, annotations={**begun.annotations, **pairs(annotations)})
             meter = Meter("copying", quiet=False)
             reading = _reading(opened, sides, meter)
-            writing = Writing(store=opened, access=sides.target, progress=meter)
+            writing = WriteOptions(store=opened, access=sides.target, progress=meter)
             with open_index(begun, members, reading) as source:
                 write_to(place, source, writing)
             meter.clear()
@@ -125,7 +125,7 @@ def push(name: str, target: str | None, digestfile: Path | None, *, purge: bool,
     try:
         with opened.in_use():
             reading = _reading(opened, sides, meter)
-            writing = Writing(store=opened, access=sides.target, progress=meter)
+            writing = WriteOptions(store=opened, access=sides.target, progress=meter)
             pushed = copy(InStore(name=name), place, Choice(everything=True), reading, writing)
             if purge:
                 opened.layout.untag(full)
@@ -150,8 +150,10 @@ def _member(opened: Store, text: str) -> Place:
     return place
 
 
-def _reading(opened: Store, sides: Sides, meter: Meter) -> Reading:
-    return Reading(store=opened, find=lambda text: find(opened, text).descriptor, access=sides.source, progress=meter)
+def _reading(opened: Store, sides: Sides, meter: Meter) -> ReadOptions:
+    return ReadOptions(
+        store=opened, find=lambda text: find(opened, text).descriptor, access=sides.source, progress=meter
+    )
 
 
 def _begun(opened: Store, name: str, *, amend: bool) -> Index:

@@ -16,8 +16,8 @@ from pybuild.builder.outputs.files import replace_file
 from pybuild.builder.platforms import parse_platform
 from pybuild.builder.transports.copy import copy
 from pybuild.builder.transports.places import parse_place
-from pybuild.builder.transports.source import Choice, Reading
-from pybuild.builder.transports.target import Writing
+from pybuild.builder.transports.source import Choice, ReadOptions
+from pybuild.builder.transports.target import WriteOptions
 
 
 @click.command("copy", cls=Command, short_help="Copy an image between registries, directories, archives and the store.")
@@ -75,10 +75,10 @@ def command(
     meter = Meter("copying", quiet=quiet)
     try:
         with opened.in_use():
-            reading = Reading(
+            reading = ReadOptions(
                 store=opened, find=lambda text: find(opened, text).descriptor, access=sides.source, progress=meter
             )
-            writing = Writing(store=opened, access=sides.target, progress=meter, ended=_teller(meter, quiet=quiet))
+            writing = WriteOptions(store=opened, access=sides.target, progress=meter, ended=_teller(meter, quiet=quiet))
             copied = copy(before, after, choice, reading, writing)
     finally:
         meter.clear()

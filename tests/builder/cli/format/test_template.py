@@ -1,7 +1,7 @@
 import pytest
 
 from pybuild.builder.cli.format.template import Template
-from pybuild.builder.cli.format.template_functions import NO_LIST, Loose, Record, Typed
+from pybuild.builder.cli.format.template_functions import NO_LIST, Loose, TemplateRow, Typed
 from pybuild.builder.cli.format.template_text import TemplateError
 
 IMAGE = {
@@ -10,7 +10,7 @@ IMAGE = {
     "Size": 12,
     "Names": [],
     "Typed": Typed({"Free": Loose({"k": "v"}), "Cmd": None}, {"Cmd": NO_LIST, "Shell": NO_LIST, "Stop": ""}),
-    "Row": Record({"b": "<none>", "a": "x"}),
+    "Row": TemplateRow({"b": "<none>", "a": "x"}),
 }
 
 

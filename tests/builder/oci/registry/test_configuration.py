@@ -4,7 +4,7 @@ import pytest
 
 from pybuild.builder.oci.errors import RegistryError
 from pybuild.builder.oci.registry.configuration import Configuration, merged, read_own, read_registries_conf
-from pybuild.builder.oci.registry.mirrors import BY_DIGEST, BY_TAG, Entry, Mirror
+from pybuild.builder.oci.registry.mirrors import BY_DIGEST, BY_TAG, Mirror, MirrorRule
 from pybuild.builder.oci.registry.wire.certificates import Tls
 
 
@@ -18,14 +18,14 @@ def test_the_file_of_containers_is_read(tmp_path: Path) -> None:
         '[[registry]]\nlocation = "bad.com"\nblocked = true\n'
     )
     assert read_registries_conf([tmp_path / "r.conf"]).entries == (
-        Entry(
+        MirrorRule(
             prefix="a.com/team",
             location="b.com/x",
             insecure=True,
             mirrors=(Mirror(location="m.com", pull=BY_TAG), Mirror(location="n.com", insecure=True)),
         ),
-        Entry(prefix="docker.io", location="docker.io", mirrors=(Mirror(location="o.com", pull=BY_DIGEST),)),
-        Entry(prefix="bad.com", location="bad.com", blocked=True),
+        MirrorRule(prefix="docker.io", location="docker.io", mirrors=(Mirror(location="o.com", pull=BY_DIGEST),)),
+        MirrorRule(prefix="bad.com", location="bad.com", blocked=True),
     )
 
 
@@ -33,7 +33,7 @@ def test_a_later_file_replaces_entries_of_an_earlier_one(tmp_path: Path) -> None
     (tmp_path / "1.conf").write_text('[[registry]]\nlocation="a"\n[[registry]]\nlocation="b"\n')
     (tmp_path / "2.conf").write_text('[[registry]]\nlocation="a"\nblocked=true\n')
     found = read_registries_conf([tmp_path / "1.conf", tmp_path / "none.conf", tmp_path / "2.conf"])
-    assert found.entries == (Entry(prefix="a", location="a", blocked=True), Entry(prefix="b", location="b"))
+    assert found.entries == (MirrorRule(prefix="a", location="a", blocked=True), MirrorRule(prefix="b", location="b"))
 
 
 def test_our_own_file_is_read(tmp_path: Path) -> None:
@@ -46,8 +46,8 @@ def test_our_own_file_is_read(tmp_path: Path) -> None:
     )
     assert read_own([tmp_path / "none", path]) == Configuration(
         entries=(
-            Entry(prefix="any", insecure=True),
-            Entry(prefix="docker.io", mirrors=(Mirror(location="m.com"), Mirror(location="c.com/hub"))),
+            MirrorRule(prefix="any", insecure=True),
+            MirrorRule(prefix="docker.io", mirrors=(Mirror(location="m.com"), Mirror(location="c.com/hub"))),
         ),
         plain=frozenset({"plain"}),
         tls={"a.com:5000": Tls(authorities=("/ca.pem",), certificate="/c.pem", key="/k.pem")},
@@ -80,8 +80,8 @@ def test_our_own_file_is_checked_too(tmp_path: Path, text: str) -> None:
 
 
 def test_of_two_the_first_counts() -> None:
-    first = Configuration(entries=(Entry(prefix="a"),), plain=frozenset({"p"}), tls={"h": Tls(verify=False)})
-    second = Configuration(entries=(Entry(prefix="b"),), plain=frozenset({"q"}), tls={"h": Tls(), "i": Tls()})
+    first = Configuration(entries=(MirrorRule(prefix="a"),), plain=frozenset({"p"}), tls={"h": Tls(verify=False)})
+    second = Configuration(entries=(MirrorRule(prefix="b"),), plain=frozenset({"q"}), tls={"h": Tls(), "i": Tls()})
     both = merged(first, second)
     assert [entry.prefix for entry in both.entries] == ["a", "b"]
     assert both.plain == {"p", "q"}

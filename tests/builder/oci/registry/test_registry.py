@@ -28,7 +28,7 @@ from pybuild.builder.oci.model import Index, Manifest
 from pybuild.builder.oci.partial import resumed
 from pybuild.builder.oci.registry.access import Access
 from pybuild.builder.oci.registry.configuration import Configuration
-from pybuild.builder.oci.registry.mirrors import Entry, Mirror
+from pybuild.builder.oci.registry.mirrors import Mirror, MirrorRule
 from pybuild.builder.oci.registry.registry import Registry
 from pybuild.builder.oci.registry.settings import Settings
 from pybuild.builder.oci.registry.wire.http import Timing
@@ -300,7 +300,7 @@ class Mute:
 
 def mirrored(server: FakeRegistry, *mirrors: FakeRegistry | Mute) -> Settings:
     """Settings in which *server* has these mirrors."""
-    entry = Entry(prefix=server.name, mirrors=tuple(Mirror(location=f"{mirror.name}/hub") for mirror in mirrors))
+    entry = MirrorRule(prefix=server.name, mirrors=tuple(Mirror(location=f"{mirror.name}/hub") for mirror in mirrors))
     return Settings(configuration=Configuration(entries=(entry,)))
 
 

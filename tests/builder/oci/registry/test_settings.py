@@ -3,14 +3,14 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.oci.registry.configuration import Configuration
-from pybuild.builder.oci.registry.mirrors import Place
+from pybuild.builder.oci.registry.mirrors import MirrorPlace
 from pybuild.builder.oci.registry.settings import Settings, host_settings
 from pybuild.builder.oci.registry.wire.certificates import Tls
 from pybuild.builder.oci.registry.wire.origin import origin_of
 
 
 def origins(settings: Settings, registry: str, *, insecure: bool = False) -> list[str]:
-    return [str(origin) for origin in settings.origins(Place(registry, "x", insecure))]
+    return [str(origin) for origin in settings.origins(MirrorPlace(registry, "x", insecure))]
 
 
 def test_plain_http_is_for_loopback_and_for_what_the_user_calls_insecure() -> None:

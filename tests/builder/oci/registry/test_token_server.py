@@ -12,7 +12,7 @@ from pybuild.builder.oci.errors import HelperMissing, RegistryDenied, RegistryEr
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.registry.auth.tokens import Credentials
 from pybuild.builder.oci.registry.configuration import Configuration
-from pybuild.builder.oci.registry.mirrors import Entry
+from pybuild.builder.oci.registry.mirrors import MirrorRule
 from pybuild.builder.oci.registry.registry import Registry
 from pybuild.builder.oci.registry.settings import Settings
 from pybuild.builder.oci.registry.wire.certificates import Tls
@@ -104,7 +104,7 @@ def test_what_anybody_may_have_said_gets_none(
     names = (f"{REGISTRY}:{server.port}", f"{SIBLING}:{sibling.port}")
     trusted = trusting(pki, names[1]).configuration
     settings = Settings(
-        configuration=Configuration(entries=(Entry(prefix=names[0], insecure=True),), tls=trusted.tls),
+        configuration=Configuration(entries=(MirrorRule(prefix=names[0], insecure=True),), tls=trusted.tls),
     )
     server.challenge = server.challenge.replace("https", realm)
     with Registry(names[0], settings, credentials=ME) as registry:
@@ -126,7 +126,7 @@ def test_both_that_the_user_calls_insecure_get_them(
 ) -> None:
     server, sibling = servers
     names = (f"{REGISTRY}:{server.port}", f"{SIBLING}:{sibling.port}")
-    entries = tuple(Entry(prefix=name, insecure=True) for name in names)
+    entries = tuple(MirrorRule(prefix=name, insecure=True) for name in names)
     with Registry(names[0], Settings(configuration=Configuration(entries=entries)), credentials=ME) as registry:
         assert pull(registry, blobs).image.id == image.id
     assert shown(sibling) == [ME.header()]
@@ -139,7 +139,7 @@ def test_a_refusal_says_what_was_withheld(
     names = (f"{REGISTRY}:{server.port}", f"{SIBLING}:{sibling.port}")
     settings = Settings(
         configuration=Configuration(
-            entries=(Entry(prefix=names[0], insecure=True),), tls=trusting(pki, names[1]).configuration.tls
+            entries=(MirrorRule(prefix=names[0], insecure=True),), tls=trusting(pki, names[1]).configuration.tls
         )
     )
     sibling.token = "for-nobody"

@@ -7,7 +7,7 @@ from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import DigestMismatch, OciError, RegistryError, RegistryUnavailable, SizeMismatch
 from pybuild.builder.oci.registry import web as module
-from pybuild.builder.oci.registry.web import REDIRECTS, Wanted, download
+from pybuild.builder.oci.registry.web import REDIRECTS, WebRequest, download
 from pybuild.builder.oci.registry.wire.retry import Retry
 from tests.helpers.web import Answer, Web
 
@@ -27,7 +27,7 @@ def web():
 
 
 def get(blobs, url, **wanted):
-    return download(Wanted(url=url, **wanted), blobs, retry=ONCE)
+    return download(WebRequest(url=url, **wanted), blobs, retry=ONCE)
 
 
 def content(blobs, done):
@@ -46,7 +46,7 @@ def nothing_stored(blobs):
 
 def test_a_file_is_stored_under_its_digest(blobs, web):
     seen = []
-    done = download(Wanted(url=web.url("/a")), blobs, lambda *sizes: seen.append(sizes), ONCE)
+    done = download(WebRequest(url=web.url("/a")), blobs, lambda *sizes: seen.append(sizes), ONCE)
     assert done is not None
     assert (done.digest, done.size) == (Digest.of(b"content"), 7)
     assert content(blobs, done) == b"content"
@@ -164,7 +164,7 @@ def test_credentials_go_to_the_place_that_was_named_and_no_further(blobs, web):
         get(blobs, web.url("/b"), authorization="Bearer word")
         assert web.requests[0].headers["Authorization"] == "Bearer word"
         assert "Authorization" not in other.requests[0].headers
-    assert "word" not in repr(Wanted(url="u", authorization="Bearer word"))
+    assert "word" not in repr(WebRequest(url="u", authorization="Bearer word"))
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_body_that_ends_early_is_not_stored(blobs, web):
 def test_a_failure_that_may_pass_is_tried_again(blobs, web):
     web.answers["/a"] = Answer(status=503, headers={"Retry-After": "0"})
     retry = Retry(pause=lambda _event, _seconds: web.answers.clear())
-    assert content(blobs, download(Wanted(url=web.url("/a")), blobs, retry=retry)) == b"content"
+    assert content(blobs, download(WebRequest(url=web.url("/a")), blobs, retry=retry)) == b"content"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_download_can_be_stopped(blobs, web):
     stop = threading.Event()
     stop.set()
     with pytest.raises(OciError, match="cancelled"):
-        download(Wanted(url=web.url("/a")), blobs, retry=ONCE, stop=stop)
+        download(WebRequest(url=web.url("/a")), blobs, retry=ONCE, stop=stop)
     assert nothing_stored(blobs)
 
 

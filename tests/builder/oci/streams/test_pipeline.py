@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pybuild.builder.oci.streams.pipeline import Pool, Stage, read_ahead
+from pybuild.builder.oci.streams.pipeline import PipeStage, Pool, read_ahead
 
 
 class Broken(Exception):
@@ -14,7 +14,7 @@ def own_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("layer")]
 
 
-def put_all(stage: Stage[int] | Pool[int, int]) -> None:
+def put_all(stage: PipeStage[int] | Pool[int, int]) -> None:
     for item in range(100):
         stage.put(item)
     stage.close()
@@ -22,7 +22,7 @@ def put_all(stage: Stage[int] | Pool[int, int]) -> None:
 
 def test_a_single_item_needs_no_thread() -> None:
     threads: list[threading.Thread] = []
-    stage = Stage[int](lambda _: threads.append(threading.current_thread()))
+    stage = PipeStage[int](lambda _: threads.append(threading.current_thread()))
     stage.put(1)
     stage.close()
     pool = Pool[int, int](lambda item: item, lambda _: threads.append(threading.current_thread()), 2)
@@ -33,7 +33,7 @@ def test_a_single_item_needs_no_thread() -> None:
 
 def test_a_stage_works_in_order_in_another_thread() -> None:
     got: list[tuple[int, bool]] = []
-    stage = Stage[int](lambda item: got.append((item, threading.current_thread() is threading.main_thread())))
+    stage = PipeStage[int](lambda item: got.append((item, threading.current_thread() is threading.main_thread())))
     for item in range(50):
         stage.put(item)
     stage.close()
@@ -45,7 +45,7 @@ def test_a_failure_reaches_who_puts_or_closes() -> None:
     def fail(_item: int) -> None:
         raise Broken
 
-    stage = Stage[int](fail, depth=1)
+    stage = PipeStage[int](fail, depth=1)
     with pytest.raises(Broken):
         put_all(stage)
     with pytest.raises(Broken):

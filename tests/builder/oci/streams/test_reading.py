@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from pybuild.builder.oci.streams.reading import PieceReader, Source
+from pybuild.builder.oci.streams.reading import BufferedSource, PieceReader
 
 
 class Dribble(io.BytesIO):
@@ -14,7 +14,7 @@ class Dribble(io.BytesIO):
 
 @pytest.mark.parametrize("piece", [1, 2, 5, 100])
 def test_a_source_gives_exact_counts_whatever_the_stream_does(piece: int) -> None:
-    source = Source(Dribble(b"abcdefghij"), piece)
+    source = BufferedSource(Dribble(b"abcdefghij"), piece)
     assert source.take(4) == b"abcd"
     assert source.peek(3) == b"efg"
     assert source.take(2) == b"ef"
@@ -26,7 +26,7 @@ def test_a_source_gives_exact_counts_whatever_the_stream_does(piece: int) -> Non
 
 
 def test_what_was_viewed_can_be_given_back() -> None:
-    source = Source(io.BytesIO(b"abcdef"))
+    source = BufferedSource(io.BytesIO(b"abcdef"))
     assert bytes(source.view(4)) == b"abcd"
     source.back(3)
     assert bytes(source.view(100)) == b"bcdef"

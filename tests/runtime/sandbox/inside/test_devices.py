@@ -8,13 +8,13 @@ import pytest
 from pybuild.runtime.kernel.syscalls import AT_FDCWD
 from pybuild.runtime.sandbox.inside import devices
 from pybuild.runtime.sandbox.inside.devices import Nodes, host_node
-from pybuild.runtime.sandbox.inside.mounts import Scratch, clone
+from pybuild.runtime.sandbox.inside.mounts import ScratchSpace, clone
 from tests.runtime.namespaces import in_mount_namespace
 
 
 def test_a_node_is_an_inode_of_its_own_and_works() -> None:
     def work() -> object:
-        tree = Nodes(Scratch()).clone("zero")
+        tree = Nodes(ScratchSpace()).clone("zero")
         path = f"/proc/self/fd/{tree}"
         os.chmod(path, 0o600)
         with open(path, "rb") as device:
@@ -30,7 +30,7 @@ def test_where_nodes_cannot_be_made_those_of_the_host_are_bound_read_only(monkey
 
     def work() -> object:
         monkeypatch.setattr(os, "mknod", refuse)
-        tree = Nodes(Scratch()).clone("null")
+        tree = Nodes(ScratchSpace()).clone("null")
         path = f"/proc/self/fd/{tree}"
         with pytest.raises(OSError, match="Read-only"):
             os.chmod(path, 0o600)
@@ -55,7 +55,7 @@ def test_a_cover_hides_files_and_folders_and_passes_over_what_is_missing(tmp_pat
     (tmp_path / "file").write_text("shown")
 
     def work() -> object:
-        nodes = Nodes(Scratch())
+        nodes = Nodes(ScratchSpace())
         tree = os.open(tmp_path, os.O_PATH)
         for name in ("folder", "file", "missing", "missing/more"):
             nodes.cover(tree, name)
@@ -74,7 +74,7 @@ def test_a_cover_never_follows_a_link(tmp_path: Path) -> None:
 
     def work() -> object:
         with pytest.raises(Exception, match="cover link: Too many levels of symbolic links"):
-            Nodes(Scratch()).cover(os.open(tmp_path / "tree", os.O_PATH), "link")
+            Nodes(ScratchSpace()).cover(os.open(tmp_path / "tree", os.O_PATH), "link")
         return (tmp_path / "victim").read_text()
 
     assert in_mount_namespace(work) == "shown"
@@ -112,7 +112,7 @@ def test_everything_that_docker_covers_is_covered(tmp_path: Path, monkeypatch: p
     def work() -> object:
         monkeypatch.setattr(devices, "filesystem", show)
         monkeypatch.setattr(os.path, "exists", lambda _path: False)  # a host without the unified hierarchy
-        nodes = Nodes(Scratch())
+        nodes = Nodes(ScratchSpace())
         devices.make_proc(os.open(tmp_path / "at-proc", os.O_PATH), nodes, insecure=False)
         devices.make_sys(os.open(tmp_path / "at-sys", os.O_PATH), nodes, insecure=False)
         seen = ["sys/fs/cgroup", *(f"{top}/{name}" for top in COVERED for name in COVERED[top].split())]

@@ -15,7 +15,7 @@ from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.rootfs.roots import DirectoryRoot, OverlayRoot
 from pybuild.runtime.sandbox import forkserver, interpreter
 from pybuild.runtime.sandbox.interpreter import program
-from pybuild.runtime.sandbox.spec import Bind, BindRoot, FileMount, Limits, Network, Tmpfs
+from pybuild.runtime.sandbox.spec import Bind, BindRoot, FileMount, Network, ResourceLimits, Tmpfs
 from tests.helpers.hosts import need_kernel
 from tests.runtime.sandboxes import Image, base, image, python, python_image
 
@@ -523,10 +523,10 @@ def test_files_are_read_only_owned_as_asked_and_run_only_when_they_are_scripts(i
 def test_a_tmpfs_has_the_size_and_mode_asked_for(image: Image) -> None:
     mounts = (Tmpfs(target=at("/t"), size=1 << 16, mode=0o750), Tmpfs(target=at("/dev/shm/in")))
     script = "stat -c %a /t; echo '#!/bin/sh' > /t/x; chmod 755 /t/x; /t/x && echo ran; cat /dev/zero > /t/big"
-    result = image.shell(script, mounts=mounts, limits=Limits(shm_size=1 << 20))
+    result = image.shell(script, mounts=mounts, limits=ResourceLimits(shm_size=1 << 20))
     assert result.out == "750\nran\n"
     assert "No space left" in result.err
-    assert "size=1024k" in image.shell("grep /dev/shm /proc/mounts", limits=Limits(shm_size=1 << 20)).out
+    assert "size=1024k" in image.shell("grep /dev/shm /proc/mounts", limits=ResourceLimits(shm_size=1 << 20)).out
 
 
 # --- traces --------------------------------------------------------------------------------------------------------

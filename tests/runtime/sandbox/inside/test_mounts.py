@@ -8,7 +8,7 @@ import pytest
 
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.sandbox.inside import mounts
-from pybuild.runtime.sandbox.inside.mounts import Scratch
+from pybuild.runtime.sandbox.inside.mounts import ScratchSpace
 from tests.runtime.namespaces import in_mount_namespace
 
 
@@ -18,7 +18,7 @@ def content(tree: int) -> list[str]:
 
 def test_the_scratch_tmpfs_hides_nothing_of_the_host() -> None:
     def work() -> object:
-        scratch = Scratch()
+        scratch = ScratchSpace()
         scratch.folder("x")
         return content(scratch.fd), os.path.exists("/etc/passwd"), os.path.exists("/x")
 
@@ -27,7 +27,7 @@ def test_the_scratch_tmpfs_hides_nothing_of_the_host() -> None:
 
 def test_a_file_is_mounted_alone_and_cannot_be_changed(tmp_path: Path) -> None:
     def work() -> object:
-        tree = mounts.FileMount(b"secret", 7, 0o440, b"/run/s", 5).make(Scratch())
+        tree = mounts.FileMount(b"secret", 7, 0o440, b"/run/s", 5).make(ScratchSpace())
         status = os.fstat(tree)
         path = f"/proc/self/fd/{tree}"
         for act in (lambda: os.chmod(path, 0o777), lambda: os.open(path, os.O_WRONLY)):
@@ -40,7 +40,7 @@ def test_a_file_is_mounted_alone_and_cannot_be_changed(tmp_path: Path) -> None:
 
 def test_the_kernels_own_words_come_with_the_error_of_an_overlay(tmp_path: Path) -> None:
     def work() -> object:
-        scratch = Scratch()
+        scratch = ScratchSpace()
         with pytest.raises(SandboxError) as caught:
             mounts.OverlayRoot((bytes(tmp_path),) * 501, b"", False, b"").make(scratch, scratch.folder("stubs"), 0)
         return caught.value
@@ -51,7 +51,7 @@ def test_the_kernels_own_words_come_with_the_error_of_an_overlay(tmp_path: Path)
 def test_a_missing_layer_is_named() -> None:
     def work() -> object:
         with pytest.raises(SandboxError) as caught:
-            mounts.OverlayRoot((b"/no/layer",), b"", False, b"").make(Scratch(), 0, 0)
+            mounts.OverlayRoot((b"/no/layer",), b"", False, b"").make(ScratchSpace(), 0, 0)
         return caught.value
 
     assert in_mount_namespace(work) == "open layer /no/layer: No such file or directory"
@@ -74,7 +74,7 @@ def test_both_ways_to_mount_an_overlay_give_the_same_root(
     def work() -> object:
         if classic:
             monkeypatch.setattr(mounts, "mount_detached", no_lowerdir_option)
-        scratch = Scratch()
+        scratch = ScratchSpace()
         root = mounts.OverlayRoot(lowers, bytes(tmp_path / "upper"), False, bytes(tmp_path / "work"))
         tree = root.make(scratch, scratch.folder("stubs"), 4)
         place = scratch.attach(tree)
@@ -100,7 +100,7 @@ def test_a_failing_fallback_reports_the_first_error(tmp_path: Path, monkeypatch:
 
     def work() -> object:
         monkeypatch.setattr(mounts, "mount_detached", first)
-        scratch, upper = Scratch(), bytes(tmp_path / "upper")
+        scratch, upper = ScratchSpace(), bytes(tmp_path / "upper")
         with pytest.raises(SandboxError) as caught:  # one folder cannot be upper and work
             mounts.OverlayRoot((bytes(tmp_path / "lower"),), upper, False, upper).make(scratch, scratch.folder("s"), 0)
         return caught.value

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from pybuild.builder.cli.commands.build.call import Call, call_of, dockerfile_path
+from pybuild.builder.cli.commands.build.call import Question, call_of, dockerfile_path
 from pybuild.builder.cli.flags.report import ReportFlags
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.request import Request
@@ -28,7 +28,7 @@ def dockerfile(context: Path, text: str) -> None:
     (context / "Dockerfile").write_text(text)
 
 
-def asked(call: str | None = None, form: str | None = None, *, check: bool = False) -> Call | None:
+def asked(call: str | None = None, form: str | None = None, *, check: bool = False) -> Question | None:
     flags = ReportFlags(
         call=call,
         check=check,
@@ -43,14 +43,14 @@ def asked(call: str | None = None, form: str | None = None, *, check: bool = Fal
 
 
 def test_a_call_has_the_grammar_of_docker() -> None:
-    assert asked(check=True) == asked("check") == Call(method="check")
-    assert asked("check,format=json") == asked("check", "json") == Call(method="check", format="json")
+    assert asked(check=True) == asked("check") == Question(method="check")
+    assert asked("check,format=json") == asked("check", "json") == Question(method="check", format="json")
     assert asked("lint,format=json") == asked("check,format=json")
-    assert asked("subrequests.describe") == Call(method="subrequests.describe")
-    assert asked("outline") == Call(method="outline")
-    assert asked("targets,format=json") == Call(method="targets", format="json")
-    assert asked("check,ignorestatus") == asked("check,ignorestatus=1") == Call(method="check", ignore_status=True)
-    assert asked("check,ignorestatus=F") == Call(method="check")
+    assert asked("subrequests.describe") == Question(method="subrequests.describe")
+    assert asked("outline") == Question(method="outline")
+    assert asked("targets,format=json") == Question(method="targets", format="json")
+    assert asked("check,ignorestatus") == asked("check,ignorestatus=1") == Question(method="check", ignore_status=True)
+    assert asked("check,ignorestatus=F") == Question(method="check")
     assert asked("build") is None
 
 
