@@ -11,11 +11,11 @@ from pybuild.builder.content.context import open_context
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.request import Files
 from pybuild.grammar.errors import DockerfileError
-from pybuild.grammar.source import Source
 from pybuild.runtime.errors import UnsafePathError
 
 if TYPE_CHECKING:
     from pybuild.grammar.nodes import Dockerfile
+    from pybuild.grammar.source import Source
 
 LIMIT = 16 << 20
 """More is no Dockerfile."""
@@ -31,8 +31,10 @@ class DockerfileText:
     _parsed: "list[tuple[Dockerfile, DockerfileError | None]]" = field(default_factory=list, compare=False, repr=False)
 
     @property
-    def source(self) -> Source:
+    def source(self) -> "Source":
         """The text, as the places in it are counted."""
+        from pybuild.grammar.source import Source
+
         return Source(self.name, self.text)
 
     def prefix(self) -> "tuple[Dockerfile, DockerfileError | None]":

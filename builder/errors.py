@@ -1,6 +1,9 @@
 """The builder's own failures. User mistakes carry a span, environment failures keep the OSError as their cause."""
 
-from pybuild.grammar.source import Source, Span
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pybuild.grammar.source import Source, Span
 
 
 class PybuildError(Exception):
@@ -9,7 +12,7 @@ class PybuildError(Exception):
     *hint* says what to do about it, "" when there is nothing to say. *span* is the place in the Dockerfile.
     """
 
-    def __init__(self, message: str, *, hint: str = "", span: Span | None = None) -> None:
+    def __init__(self, message: str, *, hint: str = "", span: "Span | None" = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -4,7 +4,6 @@ A boolean is what Go's ``strconv.ParseBool`` takes, as in Docker, whose flags, o
 """
 
 from pybuild.builder.errors import RequestError
-from pybuild.grammar.golang import parse_bool
 
 
 def record(given: str, flag: str) -> dict[str, str]:
@@ -27,6 +26,8 @@ def record(given: str, flag: str) -> dict[str, str]:
 
 def boolean(key: str, text: str, flag: str) -> bool:
     """Return the value of the option *key* of *flag*. Raises RequestError when it is neither true nor false."""
+    from pybuild.grammar.golang import parse_bool
+
     try:
         return parse_bool(text)
     except ValueError as error:
@@ -35,6 +36,10 @@ def boolean(key: str, text: str, flag: str) -> bool:
 
 def is_true(text: str) -> bool:
     """Tell whether *text* is a boolean and true: of variables whose wrong values Docker passes over."""
+    if not text:
+        return False
+    from pybuild.grammar.golang import parse_bool
+
     try:
         return parse_bool(text)
     except ValueError:

@@ -1,6 +1,9 @@
 """The one error of this package: something that the user wrote is not a Dockerfile."""
 
-from pybuild.grammar.source import Source, Span
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pybuild.grammar.source import Source, Span
 
 _LONGEST = 1000
 
@@ -11,7 +14,7 @@ class DockerfileError(Exception):
     The message is lower case and complete without the excerpt; the span may be None when the whole file is meant.
     """
 
-    def __init__(self, message: str, span: Span | None = None, hint: str = "") -> None:
+    def __init__(self, message: str, span: "Span | None" = None, hint: str = "") -> None:
         # What the user wrote may be quoted in a message, however long it is.
         self.message = message if len(message) <= _LONGEST else message[:_LONGEST] + "..."
         super().__init__(self.message)
@@ -20,7 +23,7 @@ class DockerfileError(Exception):
         self.source: Source | None = None
         """The text that the span is a place of, when whoever passed the error on knew it."""
 
-    def render(self, source: Source) -> str:
+    def render(self, source: "Source") -> str:
         """Return ``name:line:column: message``, the excerpt with a marker, and the hint."""
         if self.span is None:
             place, excerpt = source.name, ""

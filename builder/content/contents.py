@@ -3,11 +3,11 @@
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pybuild.builder.content.context import Sources
-from pybuild.builder.content.file_digests import FileDigests, Memory
 from pybuild.builder.content.selection import Group, SourceTree, select
-from pybuild.builder.content.selection_digest import content_digest, listing_digest
+from pybuild.builder.content.selection_digest import Memory, content_digest, listing_digest
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.keys import excluded, listing_key, picks, selection_key
@@ -16,7 +16,9 @@ from pybuild.builder.plan.plan import Plan
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
-from pybuild.grammar.ignorefile import IgnoreFile
+
+if TYPE_CHECKING:
+    from pybuild.grammar.ignorefile import IgnoreFile
 
 
 @dataclass(slots=True)
@@ -88,6 +90,9 @@ class Contents:
         listing = None if listed is None else listing_key(listed)
         content = None if listing is None else self._store.cache.selection(listing)
         if content is None:
+            # Imported here: files that did not change are not read.
+            from pybuild.builder.content.file_digests import FileDigests
+
             with self._lock, FileDigests(source, self._store.database, self._memory) as digests:
                 digests.prefetch(groups)
                 content = content_digest(source, groups, digests)
@@ -103,8 +108,12 @@ def read_again(selected: tuple[Selected, ...]) -> str:
     return "".join(f"{where}: the file system keeps no change times, all files are read again\n" for where in places)
 
 
-def _exclusions(patterns: tuple[str, ...]) -> IgnoreFile | None:
+def _exclusions(patterns: tuple[str, ...]) -> "IgnoreFile | None":
+    if not patterns:
+        return None
+    from pybuild.grammar.ignorefile import IgnoreFile
+
     try:
-        return IgnoreFile.of(patterns) if patterns else None
+        return IgnoreFile.of(patterns)
     except DockerfileError as error:
         raise BuildError(f"invalid --exclude: {error.message}", hint=error.hint) from error

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pybuild.builder.content.selection import SourceTree
 from pybuild.builder.errors import RequestError
@@ -15,9 +15,11 @@ from pybuild.builder.request import Files
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
-from pybuild.grammar.ignorefile import IgnoreFile
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.safepath import Root
+
+if TYPE_CHECKING:
+    from pybuild.grammar.ignorefile import IgnoreFile
 
 MAIN = Local().name
 _FILE = ".dockerignore"
@@ -113,16 +115,21 @@ def _of_context(root: Root) -> str | None:
     return _read(root, ".containerignore") if text is None else text
 
 
-def _own_ignore_file(root: Root) -> IgnoreFile | None:
+def _own_ignore_file(root: Root) -> "IgnoreFile | None":
     """Read the ignore file of a named context."""
     return _parsed(_of_context(root))
 
 
-def _parsed(text: str | None) -> IgnoreFile | None:
+def _parsed(text: str | None) -> "IgnoreFile | None":
+    if text is None:
+        return None
+    # Imported here, as most contexts of a warm build have none.
+    from pybuild.grammar.ignorefile import IgnoreFile
+
     try:
-        return None if text is None else IgnoreFile.parse(text)
+        return IgnoreFile.parse(text)
     except DockerfileError as error:
-        line = text.count("\n", 0, error.span.start) + 1 if text and error.span else 1
+        line = text.count("\n", 0, error.span.start) + 1 if error.span else 1
         raise RequestError(f".dockerignore:{line}: {error.message}", hint=error.hint) from error
 
 

@@ -17,11 +17,11 @@ from types import TracebackType
 from typing import Self
 
 from pybuild.builder.content.selection import Group, Item, SourceTree
+from pybuild.builder.content.selection_digest import Memory
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.store.database import Database
 
 _KEEP_FILE = 128 << 10
-_KEEP_TOTAL = 48 << 20
 _LARGE = 1 << 20
 _TICK_NS = 20_000_000
 _FORMAT = f"3 {sys.version_info.major}.{sys.version_info.minor}"
@@ -30,13 +30,6 @@ _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 Remembered = dict[str, tuple[tuple[int | str, ...], bytes]]
 Begun = Callable[[], bytes]
 """Waits for the digest of a file that is being read."""
-
-
-class Memory:
-    """How many bytes of small files may still be kept in memory for the copy that follows."""
-
-    def __init__(self, size: int = _KEEP_TOTAL) -> None:
-        self.left = size
 
 
 class FileDigests:

@@ -11,15 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
 from posixpath import normpath
+from typing import TYPE_CHECKING
 
 from pybuild.builder.errors import BuildError
-from pybuild.builder.oci.layers.host_entry import portable_xattrs
 from pybuild.builder.plan.ops import Inline, Pick
-from pybuild.grammar.ignorefile import IgnoreFile
-from pybuild.grammar.patterns import BadPattern, has_wildcard, match, parse_pattern
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.filesystems import identity
 from pybuild.runtime.paths.safepath import Root, read_xattrs, scan_folder
+
+if TYPE_CHECKING:
+    from pybuild.grammar.ignorefile import IgnoreFile
+
+_WILDCARDS = frozenset("*?[")
 
 
 @dataclass(slots=True)
@@ -49,7 +52,7 @@ class SourceTree:
     """A tree to select from. Owns *root*."""
 
     root: Root
-    ignore: IgnoreFile | None = None
+    ignore: "IgnoreFile | None" = None
     owned_by_root: bool = False
     where: str = "the build context"
     id: str = ""
@@ -77,6 +80,8 @@ class SourceTree:
 
         What a user's programs note on the files of a build context, such as where a browser got them, stays there.
         """
+        from pybuild.builder.oci.layers.host_entry import portable_xattrs
+
         found = portable_xattrs(read_xattrs(handle).items())
         return tuple(item for item in found if not (self.owned_by_root and item[0].startswith("user.")))
 
@@ -85,7 +90,9 @@ class SourceTree:
         return self.ignore is not None and path != "" and self.ignore.ignores(path)
 
 
-def select(source: SourceTree, pick: Pick, exclude: IgnoreFile | None = None, *, parents: bool = False) -> list[Group]:
+def select(
+    source: SourceTree, pick: Pick, exclude: "IgnoreFile | None" = None, *, parents: bool = False
+) -> list[Group]:
     """Return the groups that *pick* selects. A pattern that matches nothing selects nothing.
 
     With *parents* a group keeps the directories above what is selected (COPY --parents).
@@ -103,10 +110,10 @@ def select(source: SourceTree, pick: Pick, exclude: IgnoreFile | None = None, *,
         raise BuildError(not_found(source, path.lstrip("/")), hint=str(error)) from error
 
 
-def _selected(source: SourceTree, pick: str, exclude: IgnoreFile | None) -> list[Group]:
+def _selected(source: SourceTree, pick: str, exclude: "IgnoreFile | None") -> list[Group]:
     path = normpath("/" + pick).lstrip("/")
     groups = []
-    pattern = has_wildcard(path)
+    pattern = _has_wildcard(path)
     for found in _matches(source, path) if pattern else (path,):
         group = _group(source, found, exclude)
         if group is None and (not pattern or _leads_nowhere(source, found)):
@@ -120,7 +127,7 @@ def _selected(source: SourceTree, pick: str, exclude: IgnoreFile | None) -> list
 
 def _need_folder_of(source: SourceTree, pattern: str) -> None:
     """Refuse a pattern that matches nothing when what it says before its first wildcard does not exist."""
-    plain = list(takewhile(lambda element: not has_wildcard(element), pattern.split("/")))
+    plain = list(takewhile(lambda element: not _has_wildcard(element), pattern.split("/")))
     folder = "/".join(plain)
     if source.root.stat(folder) is None or source.hides(folder):
         raise _missing(source, folder)
@@ -134,19 +141,19 @@ def _leads_nowhere(source: SourceTree, path: str) -> bool:
     return source.root.stat(path) is None or source.hides(source.root.real(path))
 
 
-def _with_parents(source: SourceTree, path: str, exclude: IgnoreFile | None) -> list[Group]:
+def _with_parents(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> list[Group]:
     """Select below each directory before ``/./`` of *path*, else below the root; here ``**`` matches any depth."""
     above, pivot, below = path.partition("/./")
     top = normpath("/" + above).lstrip("/") if pivot else ""
     rest = normpath("/" + (below if pivot else path)).lstrip("/")
-    if has_wildcard(top):
+    if _has_wildcard(top):
         wholes = [_group(source, found, exclude) for found in _matches(source, top)]
         return [_kept_below(whole, rest) for whole in wholes if whole is not None and whole.is_folder]
     whole = _group(source, top, exclude)
     if whole is None or not whole.is_folder:
         raise _missing(source, top)
     kept = _kept_below(whole, rest)
-    if len(kept.items) == 1 and rest and not has_wildcard(rest):
+    if len(kept.items) == 1 and rest and not _has_wildcard(rest):
         path = f"{top}/{rest}".lstrip("/")
         raise _missing(source, path, exclude, parents=True)
     return [kept]
@@ -154,6 +161,8 @@ def _with_parents(source: SourceTree, path: str, exclude: IgnoreFile | None) -> 
 
 def _kept_below(whole: Group, rest: str) -> Group:
     """Return what the pattern *rest* matches below *whole*, with the directories above; all for no pattern."""
+    from pybuild.grammar.ignorefile import IgnoreFile
+
     wanted = IgnoreFile.of([rest])
     kept: dict[str, Item] = {"": whole.items[0]}
     folders: dict[str, Item] = {}
@@ -173,14 +182,16 @@ def _above(name: str) -> Iterator[str]:
         yield "/".join(parts[:count])
 
 
-def _missing(source: SourceTree, path: str, exclude: IgnoreFile | None = None, *, parents: bool = False) -> BuildError:
+def _missing(
+    source: SourceTree, path: str, exclude: "IgnoreFile | None" = None, *, parents: bool = False
+) -> BuildError:
     # What only a failure needs is imported then: most builds select what is there.
     from pybuild.builder.content.missing import behind_symlink, missing
 
     return (behind_symlink(source, path) if parents else None) or missing(source, path, exclude)
 
 
-def _group(source: SourceTree, path: str, exclude: IgnoreFile | None) -> Group | None:
+def _group(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Group | None:
     """Return the group at *path*, whose last link is followed inside the source; None when there is nothing."""
     status = source.root.stat(path)
     if status is None:
@@ -203,7 +214,7 @@ def _shows_below(source: SourceTree, path: str, real: str) -> bool:
     return may_show and next(_walk(source, real, None), None) is not None
 
 
-def _walk(source: SourceTree, path: str, exclude: IgnoreFile | None) -> Iterator[Item]:
+def _walk(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Iterator[Item]:
     """Yield what is below the directory at *path*; each directory comes before what it holds, links are not followed.
 
     One directory is open at a time, so a tree may be as deep as a path can be long.
@@ -250,17 +261,26 @@ def _item(source: SourceTree, name: str, path: str, status: os.stat_result) -> I
     return Item(name, path, plain, b"", ())
 
 
-def _is_hidden(source: SourceTree, item: Item, exclude: IgnoreFile | None, *, is_folder: bool) -> bool:
+def _is_hidden(source: SourceTree, item: Item, exclude: "IgnoreFile | None", *, is_folder: bool) -> bool:
     if exclude is not None and exclude.ignores(item.name, is_dir=is_folder):
         return True
     return source.ignore is not None and source.ignore.ignores(item.path, is_dir=is_folder)
 
 
-def _may_descend(source: SourceTree, item: Item, exclude: IgnoreFile | None) -> bool:
+def _may_descend(source: SourceTree, item: Item, exclude: "IgnoreFile | None") -> bool:
     """Tell whether a ``!`` pattern could take back something below a hidden directory."""
     if exclude is not None and exclude.ignores(item.name) and not exclude.may_descend(item.name):
         return False
     return source.ignore is None or not source.ignore.ignores(item.path) or source.ignore.may_descend(item.path)
+
+
+def _has_wildcard(text: str) -> bool:
+    """Tell whether *text* is a pattern rather than a name. The language of patterns is loaded only when it may be."""
+    if _WILDCARDS.isdisjoint(text):
+        return False
+    from pybuild.grammar.patterns import has_wildcard
+
+    return has_wildcard(text)
 
 
 def _matches(source: SourceTree, pattern: str) -> Iterator[str]:
@@ -271,6 +291,8 @@ def _matches(source: SourceTree, pattern: str) -> Iterator[str]:
 
 def _refuse_malformed(pattern: str) -> None:
     """Parse the whole pattern, whose last elements are never tried when the first ones match nothing."""
+    from pybuild.grammar.patterns import BadPattern, parse_pattern
+
     try:
         for element in pattern.split("/"):
             parse_pattern(element)
@@ -281,7 +303,7 @@ def _refuse_malformed(pattern: str) -> None:
 
 def _match_below(source: SourceTree, elements: list[str]) -> Iterator[str]:
     """Yield the matches of *elements*: links are followed before the first wildcard, and none behind it."""
-    plain = list(takewhile(lambda element: not has_wildcard(element), elements))
+    plain = list(takewhile(lambda element: not _has_wildcard(element), elements))
     top = "/".join(plain)
     status = source.root.stat(top)
     if status is not None and stat.S_ISDIR(status.st_mode):
@@ -290,6 +312,8 @@ def _match_below(source: SourceTree, elements: list[str]) -> Iterator[str]:
 
 def _match_in(source: SourceTree, path: str, real: str, elements: list[str]) -> Iterator[str]:
     """Yield matches of *elements* in the directory at *path*, which is at *real* without links."""
+    from pybuild.grammar.patterns import match
+
     for entry in _entries(source, real, ""):
         if not match(elements[0], entry.name):
             continue

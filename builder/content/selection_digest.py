@@ -13,6 +13,14 @@ from pybuild.builder.content.selection import Group, Item, SourceTree
 from pybuild.builder.oci.digest import Digest
 
 FileDigest = Callable[[Item], bytes]
+_KEEP_TOTAL = 48 << 20
+
+
+class Memory:
+    """How many bytes of small files may still be kept in memory for the copy that follows."""
+
+    def __init__(self, size: int = _KEEP_TOTAL) -> None:
+        self.left = size
 
 
 def listing_digest(source: SourceTree, groups: Iterable[Group]) -> Digest | None:

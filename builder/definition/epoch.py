@@ -10,7 +10,6 @@ default of the global ``ARG SOURCE_DATE_EPOCH=``.
 
 import re
 
-from pybuild.builder.definition.load import remote_tree
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.epoch_value import EPOCH, seconds_of
@@ -18,7 +17,7 @@ from pybuild.builder.plan.ops import Git, Http
 from pybuild.builder.request import Request
 from pybuild.builder.sources.pins import Remotes
 
-_FROM = re.compile(r"^[ \t]*FROM\b", re.IGNORECASE | re.MULTILINE)
+_FROM = r"(?im)^[ \t]*FROM\b"
 
 
 def with_epoch(file: DockerfileText, request: Request, remotes: Remotes) -> Request:
@@ -30,7 +29,7 @@ def with_epoch(file: DockerfileText, request: Request, remotes: Remotes) -> Requ
     given = dict(request.planning.build_args).get(EPOCH)
     if given is None and request.execution.source_date_epoch is not None:
         return request
-    if given is None and EPOCH not in _FROM.split(file.text, maxsplit=1)[0]:
+    if given is None and EPOCH not in re.split(_FROM, file.text, maxsplit=1)[0]:
         return request
     if given is not None and (not given or seconds_of(given) is not None):
         return request.changed(source_date_epoch=seconds_of(given))
@@ -50,6 +49,8 @@ def _time_of(op: Http | Git, label: str, request: Request, remotes: Remotes) -> 
 
     if isinstance(op, Http):
         return op.mtime or newest(Digest.parse(op.digest), remotes.store)
+    from pybuild.builder.definition.load import remote_tree
+
     name = f"[internal] resolve {EPOCH} of {label}"
     layers = remote_tree(op, name, request, remotes)
     # All that a checkout holds is as old as its commit.

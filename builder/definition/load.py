@@ -9,11 +9,8 @@ from pathlib import Path
 from pybuild.builder.dockerfile import LIMIT, DockerfileText, decoded, read_dockerfile
 from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.ops import Git, Http
-from pybuild.builder.plan.plan import Graph, Plan
 from pybuild.builder.request import Request
-from pybuild.builder.solve.solver import solve
 from pybuild.builder.sources.pins import Remotes
-from pybuild.builder.sources.tree import tree_vertices
 from pybuild.builder.store.cache import Layers
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.safepath import Root
@@ -45,6 +42,10 @@ def load_definition(request: Request, remotes: Remotes) -> DockerfileText:
 
 def remote_tree(op: Http | Git, name: str, request: Request, remotes: Remotes) -> Layers:
     """Fetch what a pin stands for, as the step *name*, and return its layers."""
+    from pybuild.builder.plan.plan import Graph, Plan
+    from pybuild.builder.solve.solver import solve
+    from pybuild.builder.sources.tree import tree_vertices
+
     solved = solve(
         Graph.of(Plan(vertices=tree_vertices(op, name))),
         remotes.store,

@@ -12,7 +12,6 @@ from typing import TextIO, assert_never
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.tail import StepLog
 from pybuild.builder.display.units import clock, progress_size
-from pybuild.builder.display.warnings import summary
 from pybuild.builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus, Warned
 
 _QUIET_DELAY = 5.0
@@ -94,7 +93,10 @@ class PlainDisplay:
             for step in sorted(waiting, key=lambda step: step is not self._current):
                 self._show(step, self._current_at)
             self._end_line()
-            self._stream.write(summary(self._warnings))
+            if self._warnings:
+                from pybuild.builder.display.warnings import summary
+
+                self._stream.write(summary(self._warnings))
             self._stream.flush()
 
     def _next(self, now: float) -> _Step | None:

@@ -1,10 +1,13 @@
 """No progress at all; of a step that fails the log."""
 
 import threading
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from pybuild.builder.display.failed_logs import WholeLog, log_block
 from pybuild.builder.progress import Event, StepFinished, StepOutput, StepStarted
+
+if TYPE_CHECKING:
+    # Imported when a step prints something or fails, which none does in a build from the cache.
+    from pybuild.builder.display.failed_logs import WholeLog
 
 
 class QuietDisplay:
@@ -13,7 +16,8 @@ class QuietDisplay:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._lock = threading.Lock()
-        self._steps: dict[int, tuple[StepStarted, WholeLog]] = {}
+        self._steps: dict[int, StepStarted] = {}
+        self._logs: dict[int, WholeLog] = {}
         self.failed = ""
         """The log of what failed, as far as that is known."""
 
@@ -22,17 +26,28 @@ class QuietDisplay:
         with self._lock:
             match event:
                 case StepStarted():
-                    self._steps[event.step] = (event, WholeLog())
+                    self._steps[event.step] = event
                 case StepOutput(step=number) if number in self._steps:
-                    begun, log = self._steps[number]
-                    log.feed(event, begun.at)
+                    self._log(number).feed(event, self._steps[number].at)
                 case StepFinished(step=number) if number in self._steps:
-                    begun, log = self._steps.pop(number)
-                    if event.error:
-                        self.failed += log_block(begun.name, log.text(event, begun.at))
-                    log.close()
+                    self._finish(self._steps.pop(number), event)
                 case _:
                     pass
+
+    def _log(self, number: int) -> "WholeLog":
+        from pybuild.builder.display.failed_logs import WholeLog
+
+        if number not in self._logs:
+            self._logs[number] = WholeLog()
+        return self._logs[number]
+
+    def _finish(self, begun: StepStarted, end: StepFinished) -> None:
+        if end.error:
+            from pybuild.builder.display.failed_logs import log_block
+
+            self.failed += log_block(begun.name, self._log(end.step).text(end, begun.at))
+        if end.step in self._logs:
+            self._logs.pop(end.step).close()
 
     def close(self) -> None:
         """Show the log of what failed."""

@@ -19,11 +19,12 @@ _FORMAT = (
     "\U000e0020-\U000e007f"
 )
 _SURROGATES = "\ud800-\udfff"
-_SPECIAL = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_FORMAT}{_SURROGATES}]")
-_VISIBLE = re.compile(f"[{_FORMAT}{_SURROGATES}]")
-_PARAMETERS = re.compile("[\x20-\x3f]*")
+# `re` compiles these when they are first used: most builds show nothing that is not plain text.
+_SPECIAL = f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_FORMAT}{_SURROGATES}]"
+_VISIBLE = f"[{_FORMAT}{_SURROGATES}]"
+_PARAMETERS = "[\x20-\x3f]*"
 # A newline ends a string sequence too: an OSC that is never closed must not swallow the rest of a log.
-_STRING_END = re.compile("[\x07\x18\x1a\x1b\x9c\n]")
+_STRING_END = "[\x07\x18\x1a\x1b\x9c\n]"
 _CSI = "\x9b"
 _STRINGS = frozenset("\x90\x98\x9d\x9e\x9f")
 _ESCAPED_STRINGS = frozenset("PX]^_")
@@ -70,7 +71,7 @@ class Sanitizer:
             self._column = 0 if text[-1] == "\n" else 1
 
     def _ground(self, text: str, position: int, out: list[str]) -> int:
-        found = _SPECIAL.search(text, position)
+        found = re.compile(_SPECIAL).search(text, position)
         if found is None:
             self._emit(text[position:], out)
             return len(text)
@@ -88,7 +89,7 @@ class Sanitizer:
         elif char == "\r":
             # At the start of a line there is nothing to overwrite: progress bars begin with a carriage return.
             self._state = self._carriage_return if self._column else self._ground
-        elif _VISIBLE.match(char):
+        elif re.match(_VISIBLE, char):
             self._emit(_shown(char), out)
 
     def _carriage_return(self, text: str, position: int, out: list[str]) -> int:
@@ -113,7 +114,7 @@ class Sanitizer:
         return position + 1
 
     def _control_sequence(self, text: str, position: int, _out: list[str]) -> int:
-        found = _PARAMETERS.match(text, position)
+        found = re.compile(_PARAMETERS).match(text, position)
         position = found.end() if found else position
         if position == len(text):
             return position
@@ -121,7 +122,7 @@ class Sanitizer:
         return position + 1 if "\x40" <= text[position] <= "\x7e" else position
 
     def _string(self, text: str, position: int, _out: list[str]) -> int:
-        found = _STRING_END.search(text, position)
+        found = re.compile(_STRING_END).search(text, position)
         if found is None:
             return len(text)
         if found.group() == "\x1b":
@@ -134,7 +135,8 @@ class Sanitizer:
 
 def clean(text: str) -> str:
     """Return *text* without anything that a terminal would act on; newlines and tabs stay."""
-    if _SPECIAL.search(text) is None:
+    # Nothing that is printable is special; newlines and tabs are neither.
+    if text.isprintable() or re.search(_SPECIAL, text) is None:
         return text
     sanitizer = Sanitizer()
     return sanitizer.text(text) + sanitizer.finish()
@@ -142,7 +144,7 @@ def clean(text: str) -> str:
 
 def clean_line(text: str) -> str:
     """Return *text* as one harmless line: each run of newlines and tabs becomes a space."""
-    return re.sub(r"[\n\t]+", " ", clean(text).strip("\n"))
+    return text if text.isprintable() else re.sub(r"[\n\t]+", " ", clean(text).strip("\n"))
 
 
 def _shown(char: str) -> str:

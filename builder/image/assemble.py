@@ -14,7 +14,6 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.image import Image, write_image
 from pybuild.builder.oci.model import Descriptor, History, ImageConfig, Index, Platform
 from pybuild.builder.plan.plan import Plan
-from pybuild.builder.platforms import parse_platform
 from pybuild.builder.request import Execution, Result
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
@@ -139,6 +138,10 @@ def write_index(images: tuple[PlatformImage, ...], result: Result, store: Store)
 
 def _manifest_annotations(result: Result, config: ImageConfig, kind: str = "manifest") -> dict[str, str]:
     """Return the annotations of the manifest of an image with this *config*, or of its descriptor."""
+    if not result.annotations:
+        return {}
+    from pybuild.builder.platforms import parse_platform
+
     own = Platform(os=config.os, architecture=config.architecture, variant=config.variant)
     return {
         item.key: item.value

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.platforms import wanted_platform
 from pybuild.builder.request import Planning, Result
 from pybuild.runtime.values import frozen
 
@@ -31,6 +30,8 @@ def wanted(result: Result, planning: Planning) -> tuple[Wanted, ...]:
             for target in result.targets
         )
     if result.platforms:
+        from pybuild.builder.platforms import wanted_platform
+
         names = dict.fromkeys(str(wanted_platform(text)) for text in result.platforms)
         images = tuple((name, replace(planning, platform=name)) for name in names)
         return (Wanted(tags=result.tags, images=images, is_index=True),)

@@ -12,7 +12,6 @@ What holds for any number of processes at once, and after ``kill -9`` or a power
 
 import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -124,7 +123,7 @@ class BlobStore:
 
     def retire(self, digest: Digest) -> int:
         """Take a blob out of sight by a rename and return its size; `bury` removes it. Idempotent."""
-        aside = self.root / "tmp" / f"{_RETIRED_PREFIX}{secrets.token_hex(8)}"
+        aside = self.root / "tmp" / f"{_RETIRED_PREFIX}{os.urandom(8).hex()}"
         try:
             self.path(digest).rename(aside)
         except FileNotFoundError:

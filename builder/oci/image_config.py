@@ -13,8 +13,8 @@ from pybuild.builder.oci.fields import Fields, parse_object
 from pybuild.builder.oci.json_text import encode
 from pybuild.runtime.values import frozen
 
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_RFC3339 = r"(?a)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z"
+_CONTROL = r"[\x00-\x1f\x7f]"
 _PATH_LIMIT = 4096
 
 
@@ -242,13 +242,13 @@ def _environment(fields: Fields) -> tuple[str, ...]:
 
 def _one_line(fields: Fields, key: str) -> str:
     text = fields.text(key)
-    if len(text) > _PATH_LIMIT or _CONTROL.search(text):
+    if len(text) > _PATH_LIMIT or (not text.isprintable() and re.search(_CONTROL, text)):
         raise fields.error(key, f"too long or with control characters: {text[:80]!r}")
     return text
 
 
 def _time(fields: Fields) -> str:
     text = fields.text("created")
-    if text and not _RFC3339.match(text):
+    if text and not re.match(_RFC3339, text):
         raise fields.error("created", f"not a time of RFC 3339: {text[:80]!r}")
     return text

@@ -15,12 +15,12 @@ DOCUMENT_LIMIT = 4 * 1024 * 1024
 
 _DEPTH = 500
 """Objects and arrays within each other. Python's own limit counts callers, too, and differs between versions."""
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
+_STRUCTURE = r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]'
 
 # What Go escapes beyond the rules of JSON, so that a document can be pasted into HTML; and lone surrogates, which it
 # replaces, as they have no UTF-8 form.
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-_ESCAPED = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
+_ESCAPED = "[<>&\u2028\u2029\ud800-\udfff]"
 
 
 class _AmbiguousError(ValueError):
@@ -30,7 +30,7 @@ class _AmbiguousError(ValueError):
 def encode(document: object) -> bytes:
     """Return *document* without spaces, keys in the order of the dict, special characters as Go escapes them."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return _ESCAPED.sub(lambda match: _ESCAPES.get(match[0], "\\ufffd"), text).encode()
+    return re.sub(_ESCAPED, lambda match: _ESCAPES.get(match[0], "\\ufffd"), text).encode()
 
 
 def decode(raw: bytes, context: str, *, limit: int = DOCUMENT_LIMIT) -> object:
@@ -58,7 +58,7 @@ def _is_too_deep(text: str) -> bool:
     if text.count("[") + text.count("{") <= _DEPTH:
         return False
     depth = 0
-    for found in _STRUCTURE.finditer(text):
+    for found in re.finditer(_STRUCTURE, text):
         mark = found[0]
         depth += (mark in "[{") - (mark in "]}")
         if depth > _DEPTH:

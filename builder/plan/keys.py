@@ -10,7 +10,6 @@ cache maps the definition of a selection (pick, key of the stage) to the digest 
 `MEANING` says which release of its meaning each kind of op is at: it is part of the key.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -37,7 +36,7 @@ MEANING: Mapping[type, int] = {Scratch: 1, Base: 1, Http: 1, Git: 1, Copy: 3, Mk
 `Pick` stands for what counts as content of a selection. The version of the package is no part of any key.
 """
 
-_NAMES = re.compile(r"[^0-9:]")
+_NUMBERS = frozenset("0123456789:")
 
 
 def picks(op: Op) -> tuple[Pick, ...]:
@@ -86,7 +85,7 @@ def own_key(op: Op, contents: tuple[Digest, ...], epoch: int | None = None) -> D
 
 def is_independent(op: Op) -> bool:
     """Tell whether the layer of *op* is the same on every root."""
-    return isinstance(op, Copy) and op.link and not _NAMES.search(op.chown)
+    return isinstance(op, Copy) and op.link and _NUMBERS.issuperset(op.chown)
 
 
 def selection_key(op: Op, pick: Pick, source: Digest) -> Digest:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from pybuild.builder.errors import BuildError, Cancelled, PullFailed
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.oci.documents import describe
 from pybuild.builder.oci.errors import ImageNotFound, OciError
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
@@ -140,6 +139,8 @@ def _image(op: Base, store: Store) -> Image:
 
 def _describe(digest: Digest, store: Store) -> Descriptor:
     """Return the descriptor of a document of the store, by what the document says of itself."""
+    from pybuild.builder.oci.documents import describe
+
     with store.blobs.open(digest) as file:
         return describe(file.read(DOCUMENT_LIMIT), digest)
 

@@ -7,15 +7,19 @@ that is named by its content (a checksum that is known, a full commit) needs no 
 import threading
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Git, Http
 from pybuild.builder.progress import silent
 from pybuild.builder.reporter import Reporter, RunningStep
 from pybuild.builder.request import Execution
-from pybuild.builder.sources.address import GitSource, HttpSource, RemoteSource, parse
-from pybuild.builder.sources.facts import KnownFile, ResolvedName
 from pybuild.builder.store.store import Store
+
+if TYPE_CHECKING:
+    # Imported where they are used: a plan that was remembered has seldom a remote source.
+    from pybuild.builder.sources.address import GitSource, HttpSource, RemoteSource
+    from pybuild.builder.sources.facts import KnownFile, ResolvedName
 
 _PARALLEL = 4
 _HTTP, _GIT = "http ", "git "
@@ -32,12 +36,15 @@ class Remotes:
         self._lock = threading.Lock()
         self._answers: dict[str, KnownFile | ResolvedName | BuildError] = {}
 
-    def pin(self, source: RemoteSource) -> Http | Git:
+    def pin(self, source: "RemoteSource") -> Http | Git:
         """Return the op that brings what *source* stands for now.
 
         Raises:
             BuildError: it cannot be told, or is not what its checksum says.
         """
+        from pybuild.builder.sources.address import GitSource, HttpSource
+        from pybuild.builder.sources.facts import KnownFile, ResolvedName
+
         question = _question(source)
         with self._lock:
             answer = self._answers.get(question)
@@ -55,7 +62,7 @@ class Remotes:
             case _:
                 raise AssertionError(f"no answer to {question}")
 
-    def pin_all(self, sources: Iterable[RemoteSource]) -> None:
+    def pin_all(self, sources: Iterable["RemoteSource"]) -> None:
         """Ask for all of *sources* at the same time; `pin` tells what became of each."""
         missing = {_question(source): source for source in sources if _question(source) not in self._answers}
         if len(missing) < 2:
@@ -71,7 +78,7 @@ class Remotes:
                 self._stop.set()
         self._stop.clear()
 
-    def _try(self, source: RemoteSource) -> None:
+    def _try(self, source: "RemoteSource") -> None:
         try:
             self.pin(source)
         except BuildError:
@@ -79,19 +86,23 @@ class Remotes:
 
     def holds(self, name: str, pin: str) -> bool:
         """Tell whether the pin *name* of a remembered plan still is *pin*; a fresh plan tells why a question fails."""
+        from pybuild.builder.sources.address import parse
+
         source = parse(name.removeprefix(_HTTP).removeprefix(_GIT))
         try:
             return source is not None and pin_of(self.pin(source)) == pin
         except BuildError:
             return False
 
-    def _asked(self, source: RemoteSource) -> KnownFile | ResolvedName | BuildError:
+    def _asked(self, source: "RemoteSource") -> "KnownFile | ResolvedName | BuildError":
+        from pybuild.builder.sources.address import HttpSource
+
         try:
             return self._ask_web(source) if isinstance(source, HttpSource) else self._ask_repository(source)
         except BuildError as error:
             return error
 
-    def _ask_web(self, source: HttpSource) -> KnownFile:
+    def _ask_web(self, source: "HttpSource") -> "KnownFile":
         from pybuild.builder.sources.http import ask, known_by_checksum
 
         known = known_by_checksum(source, self.store)
@@ -100,7 +111,9 @@ class Remotes:
                 known = ask(source, self._execution, self.store, step.status, self._stop, tell=step.say)
         return known
 
-    def _ask_repository(self, source: GitSource) -> ResolvedName:
+    def _ask_repository(self, source: "GitSource") -> "ResolvedName":
+        from pybuild.builder.sources.facts import ResolvedName
+
         if source.commit:
             return ResolvedName(commit=source.commit)
         from pybuild.builder.sources.git import GitProgram as Program
@@ -108,18 +121,20 @@ class Remotes:
         with self._step(source):
             return Program(self._execution, source.url, self._stop.is_set).resolve(source)
 
-    def _step(self, source: RemoteSource) -> AbstractContextManager[RunningStep]:
+    def _step(self, source: "RemoteSource") -> AbstractContextManager[RunningStep]:
         return self.reporter.step(f"[internal] load metadata for {source.label}")
 
 
-def _question(source: RemoteSource) -> str:
+def _question(source: "RemoteSource") -> str:
     """Return what has to be asked for *source*, without what is done with the answer."""
+    from pybuild.builder.sources.address import HttpSource
+
     if isinstance(source, HttpSource):
         return f"{source.url} {source.checksum}"
     return f"{source.url} {source.commit or source.ref}"
 
 
-def _git_op(source: GitSource, resolved: ResolvedName) -> Git:
+def _git_op(source: "GitSource", resolved: "ResolvedName") -> Git:
     known = (resolved.commit, resolved.tag_object)
     if source.checksum and not any(name.startswith(source.checksum) for name in known if name):
         raise BuildError(f"expected checksum to match {source.checksum}, got {resolved.commit}")
@@ -134,8 +149,10 @@ def _git_op(source: GitSource, resolved: ResolvedName) -> Git:
     )
 
 
-def pin_name(source: RemoteSource) -> str:
+def pin_name(source: "RemoteSource") -> str:
     """Return the name under which a plan remembers what *source* stood for; "" when that cannot change."""
+    from pybuild.builder.sources.address import HttpSource
+
     if isinstance(source, HttpSource):
         return "" if source.checksum else f"{_HTTP}{source.url}"
     if source.commit:

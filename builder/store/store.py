@@ -23,8 +23,6 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 from pybuild.builder.errors import Cancelled
 from pybuild.builder.oci.blobs import BlobStore
-from pybuild.builder.oci.digest import Digest
-from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.layout import Layout
 from pybuild.builder.store import leases
 from pybuild.builder.store.cache import BuiltLayer, Cache, Layers
@@ -33,10 +31,13 @@ from pybuild.builder.store.directory import default_root, prepare
 from pybuild.builder.store.locks import LASTING, Locks
 from pybuild.builder.store.room import give_up_reserve, is_short, make_reserve, storing
 from pybuild.runtime.paths.filelock import sweep_marked
-from pybuild.runtime.snapshots.snapshotter import Active, Snapshotter
 
 if TYPE_CHECKING:
+    # Annotations alone: a build from the cache unpacks nothing.
+    from pybuild.builder.oci.digest import Digest
+    from pybuild.builder.oci.image import Image
     from pybuild.builder.store.layer_times import LayerTimes
+    from pybuild.runtime.snapshots.snapshotter import Active, Snapshotter
 
 
 class Store:
@@ -123,7 +124,7 @@ class Store:
             self._listener(text)
 
     @cached_property
-    def snapshots(self) -> Snapshotter:
+    def snapshots(self) -> "Snapshotter":
         """The snapshotter that this host can use: overlayfs, else whole copies.
 
         Raises:
@@ -203,7 +204,7 @@ class Store:
         """Return the name of the snapshot of each layer with those below."""
         return self.times.snapshot_names(layer.diff_id for layer in layers)
 
-    def snapshot(self, image: Image) -> str | None:
+    def snapshot(self, image: "Image") -> str | None:
         """Return the name of the snapshot of an image, unpacking what is missing; None for one without layers."""
         return self.unpack(image_layers(image))
 
@@ -247,11 +248,11 @@ class Store:
 class Unpacking:
     """A snapshot, not committed yet, that a layer is unpacked into."""
 
-    def __init__(self, snapshots: Snapshotter, active: Active, parent: str | None) -> None:
+    def __init__(self, snapshots: "Snapshotter", active: "Active", parent: str | None) -> None:
         self.active = active
         self._snapshots, self._parent = snapshots, parent
 
-    def layer(self, stream: BinaryIO, diff_id: Digest | None, nanoseconds: Sequence[int]) -> None:
+    def layer(self, stream: BinaryIO, diff_id: "Digest | None", nanoseconds: Sequence[int]) -> None:
         """Unpack a layer, once. Raises what `builder.oci.layers.unpack.unpack` raises."""
         from pybuild.builder.oci.layers.unpack import unpack
         from pybuild.runtime.paths.safepath import Root
@@ -267,7 +268,7 @@ def _nothing(_name: str) -> None:
     """Claim nothing."""
 
 
-def image_layers(image: Image) -> Layers:
+def image_layers(image: "Image") -> Layers:
     """Return the layers of an image as records keep them."""
     return Layers(
         BuiltLayer(diff_id, layer.digest, layer.size, layer.media_type)

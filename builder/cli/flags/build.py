@@ -8,7 +8,6 @@ from pybuild.builder.cli.flags.proxy_config import proxy_arguments
 from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.epoch_value import EPOCH, seconds_of
 from pybuild.builder.request import Compression
-from pybuild.grammar.golang import parse_bool, parse_duration
 
 _LEVELS = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
 _MULTI = "BUILDKIT_MULTI_PLATFORM"
@@ -55,11 +54,11 @@ def dockerfile(given: str | None) -> Path | None:
 
 def context(given: str) -> Path | str:
     """Return the directory that is the build context, or the address that it has elsewhere."""
+    if Path(given).is_dir():
+        return Path(given)
     from pybuild.builder.errors import ResolveError
     from pybuild.builder.sources.address import parse_context
 
-    if Path(given).is_dir():
-        return Path(given)
     try:
         return Path(given) if parse_context(given) is None else given
     except ResolveError as error:
@@ -126,12 +125,12 @@ def network(given: str) -> str:
 
 def platforms(given: Iterable[str], env: Mapping[str, str]) -> tuple[str, ...]:
     """Return the platforms to build for, in normal form, each once; none for this machine's."""
-    from pybuild.builder.errors import ResolveError
-    from pybuild.builder.platforms import parse_platform
-
     texts = [part.strip() for item in given for part in item.split(",")]
     found: dict[str, None] = {}
     for text in texts or filter(None, [env.get("DOCKER_DEFAULT_PLATFORM")]):
+        from pybuild.builder.errors import ResolveError
+        from pybuild.builder.platforms import parse_platform
+
         try:
             found.setdefault(str(parse_platform(text)))
         except ResolveError as error:
@@ -143,7 +142,7 @@ def platform_fields(wanted: tuple[str, ...], arguments: Mapping[str, str]) -> di
     """Return the fields of a request for platforms; BUILDKIT_MULTI_PLATFORM=1 makes an index also of one."""
     text = arguments.get(_MULTI, "")
     try:
-        index = parse_bool(text) if text else len(wanted) > 1
+        index = _boolean(text) if text else len(wanted) > 1
     except ValueError as error:
         raise RequestError(f"invalid boolean value for {_MULTI}: {text}", hint="use true or false") from error
     if len(wanted) > 1 and not index:
@@ -153,6 +152,12 @@ def platform_fields(wanted: tuple[str, ...], arguments: Mapping[str, str]) -> di
     from pybuild.builder.platforms import wanted_platform
 
     return {"platforms": wanted or (str(wanted_platform(None)),)}
+
+
+def _boolean(text: str) -> bool:
+    from pybuild.grammar.golang import parse_bool
+
+    return parse_bool(text)
 
 
 def compression(given: str) -> Compression:
@@ -174,6 +179,8 @@ def checked_compression(algorithm: str, level: str | None) -> Compression:
 
 def duration(flag: str, text: str) -> float:
     """Return the seconds of a duration in Go's notation."""
+    from pybuild.grammar.golang import parse_duration
+
     try:
         seconds = parse_duration(text) / 1e9
     except ValueError as error:

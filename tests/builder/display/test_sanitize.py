@@ -1,4 +1,5 @@
 import itertools
+import sys
 
 import pytest
 from hypothesis import given
@@ -78,6 +79,12 @@ def test_only_printable_text_tabs_and_newlines_come_out(data: bytes) -> None:
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
     once = clean(text)
     assert clean(once) == once
+
+
+def test_no_printable_character_is_special() -> None:
+    # `clean` passes on what is printable without looking further.
+    printable = "".join(char for char in map(chr, range(sys.maxunicode + 1)) if char.isprintable())
+    assert Sanitizer().text(printable) == printable
 
 
 def test_bytes_of_a_file_name_that_are_no_text_are_shown() -> None:
