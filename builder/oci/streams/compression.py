@@ -4,7 +4,7 @@ Blocks of fixed size are compressed on their own in several threads and joined i
 algorithm, the level and the version of the library, never on the number of threads:
 
 - gzip: each 1 MiB is a raw deflate stream that ends at a byte boundary (sync flush); one header before all, an empty
-  last block and one checksum after all make ONE member that every gzip reads.
+  last block and one checksum after all make ONE member that every gzip reads. One that does not shrink is stored.
 - zstd: each 4 MiB is a frame; RFC 8878 has a stream of frames decompress to their concatenation.
 """
 
@@ -18,7 +18,7 @@ from pybuild.builder.oci.limits import DEFAULT_LIMITS, Limits
 from pybuild.builder.oci.streams import zstd_frames
 from pybuild.builder.oci.streams.blocks import Blocks, zero_block
 from pybuild.builder.oci.streams.older_compression import HEAD, older_pieces
-from pybuild.builder.oci.streams.pipeline import PIECE, PipeStage, Pool
+from pybuild.builder.oci.streams.pipeline import PIECE, PipeStage, Pool, T
 from pybuild.builder.oci.streams.reading import BufferedSource, PieceReader, Readable
 
 Sink = Callable[[bytes | memoryview], None]
@@ -36,6 +36,11 @@ _GZIP_LAST_BLOCK = b"\x03\0"
 # Members can be tiny: what is handed to the library begins small, so that little of it is given back.
 _GZIP_FIRST_STEP = 4 << 10
 _GZIP_STEP = 256 << 10
+# What is compressed of each quarter of a block, and what it must shrink to, for all of it to be worth the time.
+_PROBE = 8 << 10
+_WORTH_IT = 0.98
+_STORED = 0xFFFF
+_Parts = tuple[bytes, ...]
 
 
 class Compressor(Protocol):
@@ -97,11 +102,15 @@ class _Gzip:
         self._sink = sink
         self._crc = self._size = 0
         self._crc32: Callable[[bytes | memoryview, int], int] = isal_zlib.crc32
-        self._pool = Pool(_deflate_block(level), sink, threads)
+        self._pool = Pool(_deflate_block(level), self._deliver, threads)
         self._blocks = Blocks(self._take)
         self.write = self._blocks.write
         self.abort = self._pool.abort
         sink(_GZIP_HEADER)
+
+    def _deliver(self, parts: _Parts) -> None:
+        for part in parts:
+            self._sink(part)
 
     def _take(self, block: bytes | memoryview) -> None:
         self._crc = self._crc32(block, self._crc)
@@ -134,19 +143,39 @@ class _Zstd:
         self._pool.close()
 
 
-def _deflate_block(level: int) -> Callable[[bytes | memoryview], bytes]:
+def _deflate_block(level: int) -> Callable[[bytes | memoryview], _Parts]:
     """Return the function that compresses a block to whole bytes of raw deflate without a last block."""
     library: Any = zlib
-    if 1 <= level <= 3:
+    fast = 1 <= level <= 3
+    if fast:
         from isal import isal_zlib
 
         library = isal_zlib
 
-    def deflate(block: bytes | memoryview) -> bytes:
+    def compress(block: bytes | memoryview) -> _Parts:
         compressor = library.compressobj(level, zlib.DEFLATED, -15)
-        return bytes(compressor.compress(block) + compressor.flush(zlib.Z_SYNC_FLUSH))
+        # Not joined: that takes as long as to compress them, for its memory is new to the process.
+        return compressor.compress(block), compressor.flush(zlib.Z_SYNC_FLUSH)
 
-    return _recalling(deflate, zero_block(PIECE))
+    def compress_or_store(block: bytes | memoryview) -> _Parts:
+        view = memoryview(block)
+        eighth = len(view) // 8
+        # From the middle of each quarter: at the ends of a block are headers, and ends of other files.
+        probe = b"".join(view[at * eighth :][:_PROBE] for at in (1, 3, 5, 7))
+        shrinks = sum(map(len, compress(probe))) < len(probe) * _WORTH_IT
+        return compress(block) if shrinks else _stored(view)
+
+    # Who asks for zlib's levels asks for the last bytes.
+    return _recalling(compress_or_store if fast else compress, zero_block(PIECE))
+
+
+def _stored(block: memoryview) -> _Parts:
+    """Return *block* as deflate that compresses nothing (RFC 1951, section 3.2.4)."""
+    parts: list[bytes | memoryview] = []
+    for at in range(0, len(block), _STORED):
+        part = block[at : at + _STORED]
+        parts += (b"\0", len(part).to_bytes(2, "little"), (len(part) ^ 0xFFFF).to_bytes(2, "little"), part)
+    return (b"".join(parts),)
 
 
 def _zstd_block(level: int) -> Callable[[bytes | memoryview], bytes]:
@@ -155,11 +184,11 @@ def _zstd_block(level: int) -> Callable[[bytes | memoryview], bytes]:
     return _recalling(lambda block: zstandard.ZstdCompressor(level=level).compress(block), zero_block(_ZSTD_BLOCK))
 
 
-def _recalling(compress: Callable[[bytes | memoryview], bytes], hole: bytes) -> Callable[[bytes | memoryview], bytes]:
+def _recalling(compress: Callable[[bytes | memoryview], T], hole: bytes) -> Callable[[bytes | memoryview], T]:
     """Return *compress*, which works on the block *hole*, of which large files may have thousands, only once."""
-    known: list[bytes] = []
+    known: list[T] = []
 
-    def compress_or_recall(block: bytes | memoryview) -> bytes:
+    def compress_or_recall(block: bytes | memoryview) -> T:
         if block is not hole:
             return compress(block)
         if not known:

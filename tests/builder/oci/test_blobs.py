@@ -106,6 +106,20 @@ def test_a_writer_with_the_wrong_content_commits_nothing(blobs: BlobStore) -> No
     assert list(blobs.digests()) == []
 
 
+def test_the_disk_begins_with_a_large_blob_before_it_is_complete(
+    blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda _fd, start, length, _advice: asked.append((start, length)))
+    with blobs.writer() as writer:
+        for _ in range(20):
+            writer.write(bytes(1 << 20))
+        assert asked == [(0, 8 << 20), (8 << 20, 8 << 20)]
+        writer.rewind()
+        writer.write(bytes(9 << 20))
+        assert asked[2:] == [(0, 9 << 20)]
+
+
 def test_a_writer_can_use_sha512(blobs: BlobStore) -> None:
     with blobs.writer("sha512") as writer:
         writer.write(memoryview(b"abc"))

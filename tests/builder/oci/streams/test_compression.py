@@ -225,3 +225,14 @@ def test_a_sink_that_fails_is_heard_and_leaves_no_thread(algorithm: str) -> None
 def test_the_size_in_the_trailer_wraps_at_4_gib() -> None:
     packed = compressed(b"abc", "gzip")
     assert struct.unpack("<II", packed[-8:]) == (zlib.crc32(b"abc"), 3)
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_what_does_not_shrink_is_stored_and_what_does_is_compressed(level: int) -> None:
+    noise = random.Random(level).randbytes(2 * MIB + 70_000)
+    assert len(noise) < len(compressed(noise, "gzip", level)) < len(noise) + 300
+    assert expanded(compressed(noise, "gzip", level)) == noise
+    assert gzip.decompress(compressed(noise, "gzip", level)) == noise
+    # A quarter of a block that can be compressed is reason enough to compress the block.
+    mixed = noise[: 3 * MIB // 4] + bytes(MIB // 4)
+    assert len(compressed(mixed, "gzip", level)) < len(mixed) * 0.8
