@@ -1,8 +1,9 @@
 """What every command works with: the store that the user named, and common flags."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from io import BufferedReader
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,23 +43,20 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Turn such values into the flag alone, or into nothing."""
-        options = [option for option in self.params if isinstance(option, click.Option) and option.is_flag]
-        flags = {name: option for option in options for name in (*option.opts, *option.secondary_opts)}
-        policies = {name for option in self.params for name in option.opts if name.endswith("-policy")}
-        end = args.index("--") if "--" in args else len(args)
+        options = {name: option for option in _options(self) for name in (*option.opts, *option.secondary_opts)}
         plain: list[str] = []
-        for word in args[:end]:
-            name, equals, value = word.partition("=")
-            if not equals or name not in flags:
+        words = iter(args)
+        for word in words:
+            is_option = word.startswith("-") and word != "-"
+            if word == "--" or not (is_option or ctx.allow_interspersed_args):
+                # What follows belongs to the program that this command runs.
                 plain.append(word)
-            elif f"{name}-policy" in policies and not _is_boolean(value):
-                plain.append(f"{name}-policy={value}")
-            elif ctx.allow_interspersed_args or _is_boolean(value):
-                plain.extend([name] if _switched_on(flags[name], value, ctx) else {_opposite(name, flags)} & set(flags))
+                plain.extend(words)
             else:
-                # It may be an argument of the program that this command runs.
-                plain.append(word)
-        return super().parse_args(ctx, [*plain, *args[end:]])
+                plain.extend(_plain(word, options, ctx))
+                # The value of an option may look like a flag.
+                plain.extend(islice(words, _values_wanted(word, options)))
+        return super().parse_args(ctx, plain)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Carry out the command; what the disk of the store refuses is said of the store."""
@@ -72,9 +70,41 @@ class Command(click.Command):
             raise failure from error
 
 
-def _opposite(name: str, flags: Mapping[str, click.Option]) -> str:
+def _options(command: click.Command) -> list[click.Option]:
+    return [option for option in command.params if isinstance(option, click.Option)]
+
+
+def _plain(word: str, options: Mapping[str, click.Option], ctx: click.Context) -> Iterable[str]:
+    """Return what click understands in place of *word*."""
+    name, equals, value = word.partition("=")
+    if not equals or name not in options or not options[name].is_flag:
+        return (word,)
+    if f"{name}-policy" in options and not _is_boolean(value):
+        return (f"{name}-policy={value}",)
+    if _switched_on(options[name], value, ctx):
+        return (name,)
+    return {_opposite(name, options)} & options.keys()
+
+
+def _values_wanted(word: str, options: Mapping[str, click.Option]) -> int:
+    """Return how many of the words behind *word* are values of it."""
+    if word.startswith("--"):
+        return 0 if "=" in word or word not in options else _arity(options[word])
+    # Of several short options in one word the first that takes a value has the rest of it.
+    for at, letter in enumerate(word[1:], 2):
+        option = options.get(f"-{letter}")
+        if option is None or (arity := _arity(option)):
+            return 0 if option is None or at < len(word) else arity
+    return 0
+
+
+def _arity(option: click.Option) -> int:
+    return 0 if option.is_flag or option.count else option.nargs
+
+
+def _opposite(name: str, options: Mapping[str, click.Option]) -> str:
     """Return the flag that takes back *name*: only a long name has one."""
-    option = flags[name]
+    option = options[name]
     return (option.opts[-1] if name in option.opts else name).replace("--", "--no-", 1)
 
 

@@ -42,7 +42,7 @@ Differences from docker run:
 
 @frozen
 class RunFlags:
-    """What the command line says. An *entrypoint* that is empty means something: no entrypoint at all."""
+    """What the command line says. Empty *words* are arguments, and an empty *entrypoint* means: none at all."""
 
     image: str
     words: tuple[str, ...]
@@ -129,7 +129,7 @@ class RunFlags:
 @root_option
 def command(**flags: Any) -> int:
     """Run COMMAND, or the default command of IMAGE, in a sandbox with the files of IMAGE."""
-    given = RunFlags(**{**without_empty(flags), "entrypoint": flags["entrypoint"]})
+    given = RunFlags(**{**without_empty(flags), **{name: flags[name] for name in ("words", "entrypoint")}})
     try:
         return _run(given)
     except (BuildError, OciError, RuntimeHostError, OSError) as error:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pybuild.builder.cli.commands.image.run import RunFlags, spec
+from pybuild.builder.cli.commands.image.run import RunFlags, command, spec
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import ContainerConfig
 from pybuild.runtime.rootfs.roots import DirectoryRoot
@@ -105,6 +105,29 @@ def test_a_volume_that_cannot_be_is_refused(shop: Shop, volume: str) -> None:
         asked(shop, volumes=(volume,))
 
 
+@pytest.mark.parametrize(
+    ("words", "image", "own"),
+    [
+        (["box", "x", "--init=true", "--rm=false", "-t=1"], "box", ("x", "--init=true", "--rm=false", "-t=1")),
+        (["--init=true", "-i=0", "box", "--init=false"], "box", ("--init=false",)),
+        (["-e", "A", "--env", "--rm=true", "-w", "/", "box", "--rm=true"], "box", ("--rm=true",)),
+        (["-ie", "A", "box", "--rm=true"], "box", ("--rm=true",)),
+        (["-ieA", "-e=B", "--env=C", "box", "--rm=true"], "box", ("--rm=true",)),
+        (["--", "box", "--", "--rm=true"], "box", ("--", "--rm=true")),
+        (["box", "--", "-D", "--root=x", "--help", ""], "box", ("--", "-D", "--root=x", "--help", "")),
+    ],
+)
+def test_what_follows_the_image_belongs_to_the_command(words: list[str], image: str, own: tuple[str, ...]) -> None:
+    params = command.make_context("run", list(words)).params
+    assert (params["image"], params["words"], params["rm"]) == (image, own, False)
+
+
+def test_a_value_that_looks_like_a_flag_is_a_value() -> None:
+    params = command.make_context("run", ["-e", "--init=true", "-ih", "--tty=true", "--init=1", "box"]).params
+    assert (params["variables"], params["hostname"], params["tty"]) == (("--init=true",), "--tty=true", False)
+    assert params["init"] is True
+
+
 def test_what_fails_before_the_command_has_dockers_exit_code(shop: Shop) -> None:
     result = shop.run("run", "nope", "true")
     assert (result.code, result.err.splitlines()[0]) == (125, "ERROR: No such image: nope:latest")
@@ -126,6 +149,11 @@ def test_output_and_exit_code_are_those_of_the_command(box: Shop) -> None:
     done = run(box, "box", "sh", "-c", "echo $A; echo err >&2; exit 7")
     assert (done.returncode, done.stdout, done.stderr) == (7, "image\n", "err\n")
     assert run(box, "box", "sh", "-c", "sh -c 'kill -9 $$'; exit $?").returncode == 137
+
+
+def test_arguments_reach_the_command_as_they_are(box: Shop) -> None:
+    done = run(box, "box", "sh", "-c", 'for word; do echo "[$word]"; done', "sh", "--init=true", "", "-D", "--", "a b")
+    assert done.stdout == "[--init=true]\n[]\n[-D]\n[--]\n[a b]\n"
 
 
 def test_the_command_is_the_first_process_or_a_child_of_an_init(box: Shop) -> None:
