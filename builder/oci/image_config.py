@@ -11,11 +11,11 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import InvalidImage
 from pybuild.builder.oci.fields import Fields, parse_object
 from pybuild.builder.oci.json_text import encode
+from pybuild.builder.oci.limits import MAX_PATH
 from pybuild.runtime.values import frozen
 
 _RFC3339 = r"(?a)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z"
 _CONTROL = r"[\x00-\x1f\x7f]"
-_PATH_LIMIT = 4096
 
 
 @frozen
@@ -242,7 +242,7 @@ def _environment(fields: Fields) -> tuple[str, ...]:
 
 def _one_line(fields: Fields, key: str) -> str:
     text = fields.text(key)
-    if len(text) > _PATH_LIMIT or (not text.isprintable() and re.search(_CONTROL, text)):
+    if len(text.encode()) > MAX_PATH or (not text.isprintable() and re.search(_CONTROL, text)):
         raise fields.error(key, f"too long or with control characters: {text[:80]!r}")
     return text
 

@@ -103,6 +103,10 @@ def test_the_number_of_layers_is_that_of_the_entries_that_are_not_empty() -> Non
         ({"config": {"Env": ["A=b\0c"]}}, r"config.config.Env[0]: expected NAME=value, found 'A=b\x00c'"),
         ({"config": {"User": "a\nb"}}, r"config.config.User: too long or with control characters: 'a\nb'"),
         ({"config": {"WorkingDir": "/\0"}}, r"config.config.WorkingDir: too long or with control characters: '/\x00'"),
+        (
+            {"config": {"WorkingDir": "/" + "a" * 4095}},
+            f"config.config.WorkingDir: too long or with control characters: '/{'a' * 79}'",
+        ),
         ({"config": {"Cmd": "sh"}}, "config.config.Cmd: expected list"),
         ({"config": {"Healthcheck": {"Interval": "30s"}}}, "config.config.Healthcheck.Interval: expected int"),
     ],
