@@ -120,8 +120,11 @@ def _asked(reference: str, platform: Platform, store: Store, step: RunningStep) 
             for text in registry.warnings:
                 step.say(f"warning: {text}")
     except ImageNotFound as error:
+        step.fail(error)
         raise PullFailed(f"{reference}: not found", hint="bring it in with pybuild import or load") from error
     except OciError as error:
+        # What the message of the build adds to it is the name of the step.
+        step.fail(error)
         hint = error.hint or "bring it in with pybuild import or load to build without a registry"
         raise PullFailed(f"failed to resolve source metadata for {reference}: {error}", hint=hint) from error
     store.layout.tag(reference, resolved.pinned)

@@ -1,14 +1,16 @@
 """Where a base image comes from: the store, or a registry, as ``--pull`` says."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from pybuild.builder.errors import PullFailed
+from pybuild.builder.oci.errors import ImageNotFound, RegistryError
 from pybuild.builder.oci.image import Image, host_platform, write_image
 from pybuild.builder.oci.model import ImageConfig
-from pybuild.builder.progress import Event, StepStarted
+from pybuild.builder.progress import Event, StepFinished, StepStarted
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.sources import bases
 from pybuild.builder.store.store import Store, open_store
@@ -71,3 +73,25 @@ def test_a_question_is_a_step_named_after_who_asks(
     bases.pin(NAME, host_platform(), store, Reporter(events.append), pull="missing", context=context)
     (begun,) = (event for event in events if isinstance(event, StepStarted))
     assert begun.name == f"[{shown}] load metadata for {NAME}"
+
+
+@pytest.mark.parametrize(
+    ("failure", "shown", "message"),
+    [
+        (ImageNotFound("manifest unknown"), "manifest unknown", f"{NAME}: not found"),
+        (RegistryError("no answer"), "no answer", f"failed to resolve source metadata for {NAME}: no answer"),
+    ],
+)
+def test_the_step_says_why_and_the_error_what_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch, failure: Exception, shown: str, message: str
+) -> None:
+    @contextmanager
+    def fail(*_: object) -> Iterator[None]:
+        raise failure
+        yield
+
+    monkeypatch.setattr("pybuild.builder.oci.registry.registry.open_registry", fail)
+    events: list[Event] = []
+    with pytest.raises(PullFailed, match=f"^{message}$"):
+        bases.pin(NAME, host_platform(), store, Reporter(events.append), pull="missing")
+    assert [event.error for event in events if isinstance(event, StepFinished)] == [shown]
