@@ -1,12 +1,18 @@
 """What a COPY names and its source does not have: the error, with what may have been meant."""
 
 import stat
+from collections import deque
+from collections.abc import Iterator
 from typing import Protocol
 
 from pybuild.builder.errors import BuildError
 from pybuild.grammar.ignorefile import IgnoreFile
-from pybuild.grammar.suggest import did_you_mean
-from pybuild.runtime.paths.safepath import Root
+from pybuild.grammar.suggest import closest
+from pybuild.runtime.errors import UnsafePathError
+from pybuild.runtime.paths.safepath import DirectoryEntry, Root
+
+_LOOKED_AT = 20_000
+"""Names that are looked at for a hint, and no more: a tree may be large."""
 
 
 class Searched(Protocol):
@@ -26,19 +32,79 @@ def not_found(source: Searched, path: str) -> str:
 
 def missing(source: Searched, path: str, exclude: IgnoreFile | None = None) -> BuildError:
     """Return the error for *path*, which is not there, or hidden, or left out by the patterns of ``--exclude``."""
-    folder, _, name = path.rpartition("/")
     real = source.root.real(path)
     if source.hides(path):
         hint = "it is excluded by the ignore file"
-    elif exclude is not None and exclude.ignores(name) and source.root.stat(path) is not None:
+    elif exclude is not None and exclude.ignores(path.rpartition("/")[2]) and source.root.stat(path) is not None:
         hint = "it is there, and left out by --exclude"
     elif real != path and source.root.stat(path, follow=False) is not None:
         hint = f'it is a link to "/{real}", ' + ("excluded by the ignore file" if source.hides(real) else "not there")
     else:
-        there = source.root.stat(folder)
-        names = [entry.name for entry in source.root.scan(folder)] if there and stat.S_ISDIR(there.st_mode) else []
-        hint = did_you_mean(name, names, f"{folder}/" if folder else "")
+        meant = _meant(source, path)
+        hint = f'did you mean "{meant}"?' if meant else ""
     return BuildError(not_found(source, path), hint=hint)
+
+
+def _meant(source: Searched, path: str) -> str | None:
+    """Return what is there, and may have been meant by *path*."""
+    try:
+        return _behind_a_root(source, path) or _near(source, path) or _elsewhere(source, path.rpartition("/")[2])
+    except (OSError, UnsafePathError):
+        # What cannot be looked at is no reason for another message.
+        return None
+
+
+def _shows(source: Searched, path: str) -> bool:
+    return source.root.stat(path, follow=False) is not None and not source.hides(path)
+
+
+def _entries(source: Searched, directory: str) -> Iterator[tuple[str, DirectoryEntry]]:
+    """Yield what shows in *directory*, with the path of each."""
+    for entry in source.root.scan(directory):
+        path = f"{directory}/{entry.name}".lstrip("/")
+        if not source.hides(path):
+            yield path, entry
+
+
+def _behind_a_root(source: Searched, path: str) -> str | None:
+    """Return the end of *path* that is there: its beginning may be a directory of the host, the source itself."""
+    names = path.split("/")
+    ends = ("/".join(names[at:]) for at in range(1, len(names)))
+    return next((end for end in ends if _shows(source, end)), None)
+
+
+def _near(source: Searched, path: str) -> str | None:
+    """Return *path* with the first name that is not there replaced by one of nearly the same letters."""
+    names = path.split("/")
+    above = 0
+    while above < len(names) - 1 and _is_directory(source, "/".join(names[: above + 1])):
+        above += 1
+    directory, rest = "/".join(names[:above]), names[above + 1 :]
+    there = {entry.name: found for found, entry in _entries(source, directory)}
+    name = closest(names[above], there)
+    meant = "/".join([there[name], *rest]) if name else ""
+    return meant if meant and _shows(source, meant) else None
+
+
+def _is_directory(source: Searched, path: str) -> bool:
+    status = source.root.stat(path)
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def _elsewhere(source: Searched, name: str) -> str | None:
+    """Return the path of the one thing in the tree that has this name; None when there are several, or too many."""
+    left, found = _LOOKED_AT, None
+    directories = deque([""])
+    while directories:
+        for path, entry in _entries(source, directories.popleft()):
+            left -= 1
+            if not left or (found and entry.name == name):
+                return None
+            if entry.name == name:
+                found = path
+            if stat.S_ISDIR(entry.stat.st_mode):
+                directories.append(path)
+    return found
 
 
 def behind_symlink(source: Searched, path: str) -> BuildError | None:

@@ -125,6 +125,38 @@ def test_a_path_that_is_not_there_is_an_error_that_names_it(folder):
     assert caught.value.hint == ""
 
 
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("scr/main.py", "src/main.py"),
+        ("src/mian.py", "src/main.py"),
+        ("SRC/main.py", "src/main.py"),
+        ("main.py", "src/main.py"),
+        ("lib/main.py", "src/main.py"),
+        ("home/me/context/src/main.py", "src/main.py"),
+        ("top.tx", "top.txt"),
+        ("scr/other.py", ""),
+        ("twice", ""),
+        ("secre", ""),
+        ("key", ""),
+        ("nothing/like/it", ""),
+    ],
+)
+def test_what_may_have_been_meant_is_the_hint(folder, path, meant):
+    write(folder, "src/main.py", "top.txt", "a/twice", "b/twice", "secret/key")
+    with pytest.raises(BuildError, match=f'"/{path}": not found in the build context') as caught:
+        picked(folder, path, ignore="secret")
+    assert caught.value.hint == (f'did you mean "{meant}"?' if meant else "")
+
+
+def test_looking_for_a_hint_ends_in_a_large_tree(folder, monkeypatch):
+    write(folder, *(f"{number:03}/x" for number in range(20)), "zz/wanted")
+    monkeypatch.setattr("pybuild.builder.content.missing._LOOKED_AT", 10)
+    with pytest.raises(BuildError, match="not found") as caught:
+        picked(folder, "wanted")
+    assert caught.value.hint == ""
+
+
 def test_a_path_that_the_ignore_file_hides_is_an_error_that_says_so(folder):
     write(folder, "secret/key")
     with pytest.raises(BuildError, match="not found") as caught:
