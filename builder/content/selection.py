@@ -17,7 +17,7 @@ from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Inline, Pick
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.filesystems import identity
-from pybuild.runtime.paths.safepath import Root, read_xattrs, scan_folder
+from pybuild.runtime.paths.safepath import Root, names_and_statuses, read_xattrs
 
 if TYPE_CHECKING:
     from pybuild.grammar.ignorefile import IgnoreFile
@@ -201,7 +201,8 @@ def _group(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Group
     if not stat.S_ISDIR(status.st_mode):
         if source.hides(path) or source.hides(real) or (exclude is not None and exclude.ignores(base)):
             return None
-        return Group(base, False, [_item(source, base, real, status)])
+        item = Item(base, real, status)
+        return Group(base, False, [_regular(item) if source.owned_by_root else item])
     if source.hides(path) and not _shows_below(source, path, real):
         return None
     items = [Item("", real, status), *_walk(source, real, exclude)]
@@ -223,8 +224,14 @@ def _walk(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Iterat
     shown: set[str] = set()
     while waiting:
         folder, name, hidden_above = waiting.pop()
+        entries = _entries(source, folder, name)
+        if source.ignore is None and exclude is None:
+            # Nothing is hidden: of most contexts with many files a build does no more than this.
+            yield from entries
+            waiting.extend((item.path, item.name, ()) for item in reversed(entries) if stat.S_ISDIR(item.stat.st_mode))
+            continue
         below = []
-        for item in _entries(source, folder, name):
+        for item in entries:
             is_folder = stat.S_ISDIR(item.stat.st_mode)
             hidden = _is_hidden(source, item, exclude, is_folder=is_folder)
             if not hidden:
@@ -238,27 +245,29 @@ def _walk(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Iterat
         waiting.extend(reversed(below))
 
 
-def _entries(source: SourceTree, path: str, name: str) -> Iterator[Item]:
-    """Yield the entries of one directory, names in byte order, without the sockets of a stage: no layer holds them."""
+def _entries(source: SourceTree, path: str, name: str) -> list[Item]:
+    """Return the entries of one directory, names in byte order, without the sockets of a stage: no layer holds them."""
     folder = source.root.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        entries = scan_folder(folder)
+        found = names_and_statuses(folder)
     finally:
         os.close(folder)
-    for entry, status in entries:
-        if source.owned_by_root or not stat.S_ISSOCK(status.st_mode):
-            inner = f"{path}/{entry}" if path else entry
-            yield _item(source, f"{name}/{entry}" if name else entry, inner, status)
+    outer, inner = f"{name}/" if name else "", f"{path}/" if path else ""
+    items = [Item(outer + entry, inner + entry, status) for entry, status in found]
+    if any(stat.S_ISSOCK(item.stat.st_mode) for item in items):
+        return [_regular(item) for item in items if source.owned_by_root or not stat.S_ISSOCK(item.stat.st_mode)]
+    return items
 
 
-def _item(source: SourceTree, name: str, path: str, status: os.stat_result) -> Item:
-    """Return what is at *path*; a socket of the build context is an empty file, which BuildKit's client makes of it."""
-    if not source.owned_by_root or not stat.S_ISSOCK(status.st_mode):
-        return Item(name, path, status)
+def _regular(item: Item) -> Item:
+    """Return *item*; for a socket of the build context the empty file that BuildKit's client makes of it."""
+    status = item.stat
+    if not stat.S_ISSOCK(status.st_mode):
+        return item
     mode = stat.S_IFREG | stat.S_IMODE(status.st_mode)
     times = {"st_mtime_ns": status.st_mtime_ns, "st_ctime_ns": status.st_ctime_ns}
     plain = os.stat_result((mode, status.st_ino, status.st_dev, 1, 0, 0, 0, 0, int(status.st_mtime), 0), times)
-    return Item(name, path, plain, b"", ())
+    return Item(item.name, item.path, plain, b"", ())
 
 
 def _is_hidden(source: SourceTree, item: Item, exclude: "IgnoreFile | None", *, is_folder: bool) -> bool:
