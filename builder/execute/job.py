@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from pybuild.builder.content.contents import Selected
 from pybuild.builder.content.trees import EmptyTree, IndexTree, SnapshotTree, Tree
+from pybuild.builder.execute.turns import PACKING, turns_of
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.plan.ops import Op
@@ -73,11 +74,14 @@ class Work:
         """Show a line of the builder itself with what the step prints."""
         self.output(2, f"{text}\n".encode())
 
-    def writer(self) -> LayerWriter:
-        """Begin the layer."""
+    @contextmanager
+    def writer(self) -> Iterator[LayerWriter]:
+        """Begin the layer, when it is the turn of this step."""
         compression, latest = self.job.execution.compression, self.job.execution.source_date_epoch
         watch = SlowFiles(self.status)
-        return LayerWriter(self.store.blobs, compression.algorithm, compression.level, latest=latest, watch=watch)
+        writer = LayerWriter(self.store.blobs, compression.algorithm, compression.level, latest=latest, watch=watch)
+        with turns_of(self.job.op).one(), writer as layer:
+            yield layer
 
     def built(self, layer: Layer) -> BuiltLayer:
         """Return the record of a finished layer."""
@@ -96,7 +100,7 @@ class Work:
 
     def unpack(self, layers: Sequence[BuiltLayer]) -> str | None:
         """Return the snapshot of *layers*, unpacking what is missing."""
-        return self.store.unpack(layers, self.cancel.is_set)
+        return self.store.unpack(layers, self.cancel.is_set, PACKING.one)
 
     @contextmanager
     def tree(self) -> Iterator[Tree]:

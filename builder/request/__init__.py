@@ -118,7 +118,7 @@ class Execution:
     resolv_conf: str = ""
     """What steps have as /etc/resolv.conf; "" for the host's."""
     jobs: int | None = None
-    """How many steps run at the same time, None for a number that suits most builds."""
+    """The most steps that run at the same time, None for all that wait for no other."""
 
     def __post_init__(self) -> None:
         checks.types(self)

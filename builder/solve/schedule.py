@@ -16,7 +16,8 @@ from pybuild.builder.errors import Cancelled
 from pybuild.builder.interrupts import noticed
 from pybuild.runtime.stopping import check
 
-_WORKERS = 4
+_MOST = 128
+"""Steps at the same time where nobody says how many: each command has processes of its own."""
 _WAKE_UP = 0.5
 _Ended = SimpleQueue["Future[None] | None"]
 """What has ended, in order; None for a signal that wants the rest to end."""
@@ -25,7 +26,10 @@ _Ended = SimpleQueue["Future[None] | None"]
 def run_in_order(
     waits_for: Mapping[int, Iterable[int]], work: Callable[[int], None], cancel: Event, jobs: int | None = None
 ) -> None:
-    """Call *work* for each key of *waits_for*, after it ended for the values, from several threads: *jobs* of them.
+    """Call *work* for each key of *waits_for*, after it ended for the values, from several threads.
+
+    All that wait for nothing run at once, at most *jobs* if that is given: most of them wait themselves, for a network
+    or a command. What costs processor and memory has its bound elsewhere (`builder.execute.turns`).
 
     When one call fails, or this thread is interrupted or stopped (`runtime.stopping`), *cancel* is set, nothing new is
     begun, and what runs is waited for. Raises what the first call that failed raised.
@@ -34,7 +38,7 @@ def run_in_order(
     sorter.prepare()
     running: dict[Future[None], int] = {}
     ended: _Ended = SimpleQueue()
-    with noticed(partial(ended.put, None)), ThreadPoolExecutor(max_workers=jobs or _WORKERS) as pool:
+    with noticed(partial(ended.put, None)), ThreadPoolExecutor(max_workers=jobs or _MOST) as pool:
         try:
             while sorter.is_active():
                 for place in sorter.get_ready():

@@ -219,11 +219,13 @@ class _Solver:
         op = self.plan.vertices[base].op
         if not isinstance(op, Base):
             return
+        from pybuild.builder.execute.turns import PACKING
+
         layers = self.lookup.base(op)
         with self.unpacking.setdefault(base, threading.Lock()):
             if not self.store.is_unpacked(layers):
                 with self.steps.aside(f"unpacking {op.reference}", place), storing(self.store.root):
-                    self.store.unpack(layers, self.cancel.is_set)
+                    self.store.unpack(layers, self.cancel.is_set, PACKING.one)
 
     def _cached(self, place: int) -> bool:
         """Tell whether a vertex is cached, and report it if so."""
@@ -238,8 +240,9 @@ class _Solver:
         self.steps.cached(place, layers[-1] if layers else None)
 
     def _pull(self, place: int, op: Base) -> None:
+        from pybuild.builder.execute.turns import PULLING
         from pybuild.builder.sources.bases import pull_layers
 
-        with self.steps.running(place), storing(self.store.root):
+        with PULLING.one(), self.steps.running(place), storing(self.store.root):
             pull_layers(op, self.store, self.steps.status(place), self.steps.say(place), self.cancel)
         self.lookup.answers[place] = self.lookup.base(op)

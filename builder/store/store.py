@@ -15,11 +15,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, Self
 
 from pybuild.builder.errors import Cancelled
 from pybuild.builder.oci.blobs import BlobStore
@@ -34,10 +34,10 @@ from pybuild.runtime.paths.filelock import sweep_marked
 
 if TYPE_CHECKING:
     # Annotations alone: a build from the cache unpacks nothing.
-    from pybuild.builder.oci.digest import Digest
     from pybuild.builder.oci.image import Image
     from pybuild.builder.store.layer_times import LayerTimes
-    from pybuild.runtime.snapshots.snapshotter import Active, Snapshotter
+    from pybuild.builder.store.unpacking import Unpacking
+    from pybuild.runtime.snapshots.snapshotter import Snapshotter
 
 
 class Store:
@@ -213,12 +213,18 @@ class Store:
         names = self.snapshot_names(layers)
         return not names or self.snapshots.exists(names[-1])
 
-    def unpack(self, layers: Sequence[BuiltLayer], cancelled: Callable[[], bool] = lambda: False) -> str | None:
-        """Return the name of the snapshot of *layers*, unpacking those that nobody has unpacked yet."""
+    def unpack(
+        self,
+        layers: Sequence[BuiltLayer],
+        cancelled: Callable[[], bool] = lambda: False,
+        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> str | None:
+        """Return the name of the snapshot of *layers*, unpacking each missing layer in a *turn*."""
         names = self.snapshot_names(layers)
         known = next((i + 1 for i in range(len(names) - 1, -1, -1) if self.snapshots.exists(names[i])), 0)
         for place in range(known, len(names)):
-            with self.locks.exclusive(names[place], cancelled, self._wait_for_unpacking), storing(self.root):
+            # The turn before the lock: who has the lock never waits for a turn.
+            with turn(), self.locks.exclusive(names[place], cancelled, self._wait_for_unpacking), storing(self.root):
                 if not self.snapshots.exists(names[place]):
                     self._unpack_one(layers[place], names[place - 1] if place else None, names[place])
         return names[-1] if names else None
@@ -237,31 +243,14 @@ class Store:
     @contextmanager
     def unpacking(self, parent: str | None) -> "Iterator[Unpacking]":
         """Prepare a snapshot on *parent* that a layer is unpacked into. What is not committed is discarded."""
+        from pybuild.builder.store.unpacking import Unpacking
+
         self._tell_drawback()
         active = self.snapshots.prepare(parent)
         try:
             yield Unpacking(self.snapshots, active, parent)
         finally:
             self.snapshots.discard(active)
-
-
-class Unpacking:
-    """A snapshot, not committed yet, that a layer is unpacked into."""
-
-    def __init__(self, snapshots: "Snapshotter", active: "Active", parent: str | None) -> None:
-        self.active = active
-        self._snapshots, self._parent = snapshots, parent
-
-    def layer(self, stream: BinaryIO, diff_id: "Digest | None", nanoseconds: Sequence[int]) -> None:
-        """Unpack a layer, once. Raises what `builder.oci.layers.unpack.unpack` raises."""
-        from pybuild.builder.oci.layers.unpack import unpack
-        from pybuild.runtime.paths.safepath import Root
-        from pybuild.runtime.snapshots.snapshotter import DiskFormat
-
-        overlay = self.active.format is DiskFormat.OVERLAY
-        folder_fd = os.open(self.active.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        with Root(folder_fd) as folder, Root(self._snapshots.open(self._parent)) as lower:
-            unpack(stream, folder.fd, overlay=overlay, diff_id=diff_id, lower=lower, nanoseconds=nanoseconds)
 
 
 def _nothing(_name: str) -> None:

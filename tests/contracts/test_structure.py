@@ -34,7 +34,7 @@ PERMITTED = set(
 builder/content/large_files.py builder/content/readahead.py builder/display/ticker.py
 builder/execute/host_mounts.py builder/execute/http.py builder/execute/repeats.py
 builder/oci/archive/folder_entries.py builder/oci/layers/unpack_holes.py builder/oci/registry/wire/peers.py
-builder/outputs/oci.py builder/transports/listed.py runtime/sandbox/hostfiles.py
+builder/outputs/oci.py builder/store/unpacking.py builder/transports/listed.py runtime/sandbox/hostfiles.py
 """.split()
 )
 """The small modules that one other module imports: one of a kind (ops, outputs), loaded only when needed, or a promise of its own."""

@@ -126,7 +126,7 @@ buildah_flags = group(
         expose_value=False,
         help="No effect: times of new files are always rewritten.",
     ),
-    click.option("--jobs", metavar="NUMBER", help="Number of steps that may run at the same time (default: 4)."),
+    click.option("--jobs", metavar="NUMBER", help="Number of steps that may run at the same time (default: no limit)."),
     click.option(
         "--layers/--no-layers", default=True, help="Make one layer for each step (default), or one for all of them."
     ),

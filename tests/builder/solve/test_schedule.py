@@ -1,0 +1,51 @@
+import threading
+import time
+
+import pytest
+
+from pybuild.builder.solve.schedule import run_in_order
+
+PATIENCE = 20
+
+
+def test_all_that_wait_for_nothing_run_at_once():
+    meeting = threading.Barrier(100)
+    run_in_order(dict.fromkeys(range(100), ()), lambda _: meeting.wait(PATIENCE), threading.Event())
+    assert meeting.n_waiting == 0
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_jobs_are_a_hard_limit(jobs):
+    lock, inside, most = threading.Lock(), set(), []
+
+    def work(place):
+        with lock:
+            inside.add(place)
+            most.append(len(inside))
+        time.sleep(0.01)
+        with lock:
+            inside.remove(place)
+
+    run_in_order(dict.fromkeys(range(12), ()), work, threading.Event(), jobs)
+    assert max(most) == jobs
+
+
+def test_each_comes_after_what_it_waits_for():
+    order = []
+    run_in_order({place: range(place) for place in range(20)}, order.append, threading.Event())
+    assert order == list(range(20))
+
+
+def test_after_a_failure_nothing_new_begins():
+    cancel, begun = threading.Event(), []
+
+    def work(place):
+        begun.append(place)
+        if place == 0:
+            raise ValueError("it went wrong")
+        cancel.wait(PATIENCE)
+
+    with pytest.raises(ValueError, match="it went wrong"):
+        run_in_order({0: (), 1: (), 2: (1,)}, work, cancel)
+    assert cancel.is_set()
+    assert 2 not in begun
