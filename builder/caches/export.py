@@ -7,8 +7,8 @@ from pybuild.builder.caches.compress import compressed
 from pybuild.builder.caches.document import Mount, Remembered
 from pybuild.builder.caches.gather import gather
 from pybuild.builder.caches.places import GhaCache, KeptCache, Writing, kept, place_of
-from pybuild.builder.errors import BuildError, reason
-from pybuild.builder.oci.errors import OciError
+from pybuild.builder.errors import BuildError, PushFailed, reason
+from pybuild.builder.oci.errors import OciError, RegistryError
 from pybuild.builder.plan.finished import Finished
 from pybuild.builder.progress import Warned
 from pybuild.builder.reporter import Reporter
@@ -24,6 +24,7 @@ def export(finished: Finished, caches: Caches, store: Store, reporter: Reporter)
 
     Raises:
         BuildError: one could not be written, and ``ignore-error`` is not set for it. The image is in the store.
+        PushFailed: the same of a registry, or of the service of `gha`.
     """
     work = [(spec, _remembered(spec.writing, finished, store, reporter)) for spec in _active(caches, reporter)]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
@@ -79,7 +80,8 @@ def _keep(spec: KeptCache, remembered: Remembered, store: Store, reporter: Repor
         why = reason(error).removeprefix(f"{place.name}: ")
         text = f"failed to export cache to {place.name}: {why}"
         if not spec.writing.ignore_error:
-            raise BuildError(text, hint=getattr(error, "hint", "")) from error
+            failure = PushFailed if isinstance(error, RegistryError) else BuildError
+            raise failure(text, hint=getattr(error, "hint", "")) from error
         reporter.progress(Warned(message=text))
         return
     step.finish()

@@ -84,9 +84,9 @@ class Wire:
         self._transport.close()
 
     def check(self) -> None:
-        """Raise OciError when the time is over."""
+        """Raise RegistryError when the time is over."""
         if time.monotonic() > self._end:
-            raise OciError(f"it takes longer than {self._seconds:g} seconds", hint="allow more with timeout=")
+            raise RegistryError(f"it takes longer than {self._seconds:g} seconds", hint="allow more with timeout=")
 
     def call(self, method: str, url: str, headers: Mapping[str, str], body: object = None) -> dict[str, Any]:
         """Ask the service and return its answer, which is an object of JSON; {} for an empty one."""

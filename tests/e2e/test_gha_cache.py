@@ -56,7 +56,7 @@ def test_a_service_that_fails_fails_the_build_unless_it_may_be_ignored(tmp_path:
         program = in_a_job(tmp_path / "store", server, 2)
         server.failures = [403]
         failed = program.build(context, "--cache-to=type=gha", check=False)
-        assert failed.exit_code == 1
+        assert failed.exit_code == 5
         assert "failed to export cache to GitHub Actions Cache" in failed.printed
         server.failures = [403]
         assert "failed to export cache" in program.build(context, "--cache-to=type=gha,ignore-error=true").printed

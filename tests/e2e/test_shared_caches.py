@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
+
 from pybuild.builder.oci.validate import validate_store
 from tests.helpers.contexts import write_context
 from tests.helpers.docker_registry import docker_registry
@@ -91,13 +93,16 @@ def test_a_cache_that_is_not_there_is_a_warning(program: Program, tmp_path: Path
     assert len(result.executed) == 6
 
 
-def test_a_cache_that_cannot_be_written_is_an_error_unless_it_may_be_ignored(program: Program, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("to", "code"), [("type=local,dest={}/file", 1), ("type=registry,ref=127.0.0.1:1/cache", 5)])
+def test_a_cache_that_cannot_be_written_is_an_error_unless_it_may_be_ignored(
+    program: Program, tmp_path: Path, to: str, code: int
+) -> None:
     context = write_stages(tmp_path / "context")
     (tmp_path / "file").write_text("")
-    failed = program.build(context, f"--cache-to=type=local,dest={tmp_path / 'file'}", check=False)
-    assert failed.exit_code == 1
+    failed = program.build(context, f"--cache-to={to.format(tmp_path)}", check=False)
+    assert failed.exit_code == code
     assert "failed to export cache" in failed.printed
-    ignored = program.build(context, f"--cache-to=type=local,dest={tmp_path / 'file'},ignore-error=true")
+    ignored = program.build(context, f"--cache-to={to.format(tmp_path)},ignore-error=true")
     assert "failed to export cache" in ignored.printed
 
 

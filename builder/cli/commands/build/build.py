@@ -54,7 +54,8 @@ Differences from docker build:
   - -o type=local leaves out set-user-ID bits, device nodes and pipes, and never
     replaces an existing directory by a file.
   - Exit codes: 1 a step failed; 2 wrong usage or an error in the Dockerfile;
-    3 the host lacks something; 4 pulling a base image failed; 5 pushing failed.
+    3 the host lacks something; 4 pulling a base image failed; 5 pushing the image or a
+    cache failed.
 
 CONTEXT is a directory, the URL of a git repository, of an archive or of a
 Dockerfile, or - for a Dockerfile or a tar archive on standard input.
