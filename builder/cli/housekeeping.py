@@ -67,11 +67,11 @@ def _keep(store: Store, wanted: "Policy") -> None:
 
 def limits(root: Path) -> "Policy":
     """Return the limits of the store at *root*: its own, else the default ones. Raises RequestError."""
-    from pybuild.builder.cli.flags.prune import policy
+    from pybuild.builder.cli.flags.prune import PruneFlags
 
     path = root / "config.toml"
     own = store_limits(path)
-    return default_limits(root) if own is None else policy(**own)
+    return default_limits(root) if own is None else PruneFlags(**own).policy()
 
 
 def shown(wanted: "Policy") -> str:

@@ -30,20 +30,20 @@ from pybuild.builder.request.values import (
 from pybuild.runtime.values import frozen
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
-    from pybuild.builder.request.keywords import Changes, RequestFields
+    from typing import TypedDict, Unpack
 
 __all__ = [
     "Annotation",
     "CacheSpec",
     "Caches",
+    "Changes",
     "Compression",
     "Execution",
     "Files",
     "Output",
     "Planning",
     "Request",
+    "RequestFields",
     "Resources",
     "Result",
     "Secret",
@@ -165,6 +165,59 @@ class Caches:
         checks.types(self)
         checks.pull(self.pull)
         checks.duration(self.cache_ttl)
+
+
+if TYPE_CHECKING:
+    # The fields of all parts, for type checkers: what is missing here is no keyword for them.
+
+    class _Optional(TypedDict, total=False):
+        dockerfile: Path | None
+        contexts: tuple[tuple[str, str], ...]
+        ignore_file: Path | None
+        build_args: tuple[tuple[str, str], ...]
+        target: str | None
+        labels: tuple[tuple[str, str], ...]
+        platform: str | None
+        network: str
+        add_hosts: tuple[tuple[str, str], ...]
+        allow: frozenset[str]
+        environment: tuple[tuple[str, str], ...]
+        unset_env: tuple[str, ...]
+        unset_labels: tuple[str, ...]
+        compression: Compression
+        source_date_epoch: int | None
+        secrets: tuple[Secret, ...]
+        ssh: tuple[tuple[str, Path], ...]
+        resources: Resources
+        volumes: tuple[Volume, ...]
+        resolv_conf: str
+        jobs: int | None
+        tags: tuple[str, ...]
+        targets: tuple[Target, ...]
+        platforms: tuple[str, ...]
+        annotations: tuple[Annotation, ...]
+        outputs: tuple[Output, ...]
+        stored: Stored
+        squash: str
+        no_cache: bool
+        no_cache_filter: tuple[str, ...]
+        cache_ttl: float | None
+        pull: str
+        cache_from: tuple[CacheSpec, ...]
+        cache_to: tuple[CacheSpec, ...]
+
+    class RequestFields(_Optional):
+        """What `Request.of` takes; each field is described where its part is."""
+
+        context: Path | str
+
+    class Changes(_Optional, total=False):
+        """What `Request.changed` takes."""
+
+        context: Path | str
+
+else:
+    Changes = RequestFields = dict
 
 
 @frozen

@@ -35,9 +35,10 @@ builder/content/large_files.py builder/content/readahead.py builder/display/tick
 builder/execute/host_mounts.py builder/execute/http.py builder/execute/repeats.py
 builder/oci/archive/folder_entries.py builder/oci/layers/unpack_holes.py builder/oci/registry/wire/peers.py
 builder/outputs/oci.py builder/store/unpacking.py builder/transports/listed.py runtime/sandbox/hostfiles.py
+builder/cli/flags/registry.py
 """.split()
 )
-"""The small modules that one other module imports: one of a kind (ops, outputs), loaded only when needed, or a promise of its own."""
+"""The small modules that one other module imports: one of a kind (ops, outputs, groups of flags), loaded only when needed, or a promise of its own."""
 
 
 @pytest.fixture(scope="module")

@@ -1,39 +1,41 @@
 """The flags by which ``pull`` and ``push`` are told how to get at a registry."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import wraps
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 
+from pybuild.builder.cli.flags.group import option, part, takes
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.tools import note
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.registry.access import Access
 from pybuild.builder.oci.registry.auth.tokens import Credentials
 from pybuild.builder.transports.places import InRegistry, Place
+from pybuild.runtime.values import frozen
 
 _R = TypeVar("_R")
 _LOGIN = "pybuild login keeps credentials for each"
 
 
-def tls_options(function: Callable[..., _R]) -> Callable[..., _R]:
-    """Add the flags about certificates; *function* gets ``cert_dir`` and ``tls_verify``."""
-    folder = click.option(
+@frozen
+class TlsFlags:
+    """What a registry has to prove."""
+
+    cert_dir: Path | None = option(
         "--cert-dir",
         type=FilePath(exists=True, file_okay=False),
         metavar="DIR",
         help="Directory with certificates for the registry (*.crt, *.cert, *.key), instead of certs.d.",
     )
-    verify = click.option(
+    tls_verify: bool = option(
         "--tls-verify/--no-tls-verify",
         " /--insecure",
         default=True,
         help="Require HTTPS and verify certificates (default).",
     )
-    return folder(verify(function))
 
 
 def auth_file_option(function: Callable[..., _R]) -> Callable[..., _R]:
@@ -47,28 +49,33 @@ def auth_file_option(function: Callable[..., _R]) -> Callable[..., _R]:
     return option(function)
 
 
-def access_options(function: Callable[..., _R]) -> Callable[..., _R]:
-    """Add the flags; *function* gets what they say as ``access``."""
+@frozen
+class AccessFlags:
+    """How to get at a registry."""
 
-    @click.option("--creds", metavar="NAME:PASSWORD", help="Credentials for the registry, instead of stored ones.")
-    @click.option(
+    creds: str | None = option(
+        "--creds", metavar="NAME:PASSWORD", help="Credentials for the registry, instead of stored ones."
+    )
+    authfile: Path | None = option(
         "--authfile",
         type=FilePath(exists=True, dir_okay=False),
         metavar="FILE",
         help="Read registry credentials from this file only.",
     )
-    @tls_options
-    @wraps(function)
-    def with_access(*arguments: Any, creds: str | None, authfile: Path | None, **flags: Any) -> _R:
-        who = None if creds is None else credentials(creds)
-        verify, folder = flags.pop("tls_verify"), flags.pop("cert_dir")
-        access = Access(credentials=who, auth_file=authfile, verify=verify, certificates=folder, tell=note)
-        return function(*arguments, access=access, **flags)
+    tls: TlsFlags = part(TlsFlags)
 
-    return with_access
+    def access(self) -> Access:
+        """Return the way to the registry. Raises RequestError."""
+        who = None if self.creds is None else credentials(self.creds)
+        verify, folder = self.tls.tls_verify, self.tls.cert_dir
+        return Access(credentials=who, auth_file=self.authfile, verify=verify, certificates=folder, tell=note)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+access_options = takes(AccessFlags, "access", AccessFlags.access)
+"""Adds these flags to a command, which gets what they say as ``access``."""
+
+
+@frozen
 class Sides:
     """The ways to two registries: that of the source and that of the target."""
 
@@ -86,23 +93,31 @@ class Sides:
             raise RequestError("--creds with two registries", hint="say whose: --src-creds and --dest-creds")
 
 
-def two_sides_options(function: Callable[..., _R]) -> Callable[..., _R]:
-    """Add the flags for both registries and those for one; *function* gets what they say as ``sides``."""
+@frozen
+class SideFlags:
+    """How to get at two registries: flags for both, and those for one."""
 
-    @click.option("--src-creds", metavar="NAME:PASSWORD", help="Like --creds, for the source only.")
-    @click.option("--dest-creds", metavar="NAME:PASSWORD", help="Like --creds, for the target only.")
-    @click.option("--src-tls-verify/--no-src-tls-verify", default=None, help="Like --tls-verify, for the source only.")
-    @click.option(
+    src_creds: str | None = option("--src-creds", metavar="NAME:PASSWORD", help="Like --creds, for the source only.")
+    dest_creds: str | None = option("--dest-creds", metavar="NAME:PASSWORD", help="Like --creds, for the target only.")
+    src_tls_verify: bool | None = option(
+        "--src-tls-verify/--no-src-tls-verify", default=None, help="Like --tls-verify, for the source only."
+    )
+    dest_tls_verify: bool | None = option(
         "--dest-tls-verify/--no-dest-tls-verify", default=None, help="Like --tls-verify, for the target only."
     )
-    @access_options
-    @wraps(function)
-    def with_sides(*arguments: Any, access: Access, **flags: Any) -> _R:
-        source = _side(access, flags.pop("src_creds"), flags.pop("src_tls_verify"))
-        target = _side(access, flags.pop("dest_creds"), flags.pop("dest_tls_verify"))
-        return function(*arguments, sides=Sides(source=source, target=target), **flags)
+    both: AccessFlags = part(AccessFlags)
 
-    return with_sides
+    def sides(self) -> Sides:
+        """Return the ways to both. Raises RequestError."""
+        common = self.both.access()
+        return Sides(
+            source=_side(common, self.src_creds, self.src_tls_verify),
+            target=_side(common, self.dest_creds, self.dest_tls_verify),
+        )
+
+
+two_sides_options = takes(SideFlags, "sides", SideFlags.sides)
+"""Adds these flags to a command, which gets what they say as ``sides``."""
 
 
 def _side(common: Access, creds: str | None, verify: bool | None) -> Access:

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from pybuild.builder.cli.flags.proxy_config import proxy_arguments
 from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.epoch_value import EPOCH, seconds_of
-from pybuild.builder.request import Compression
+from pybuild.builder.request import Changes, Compression
 
 _LEVELS = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
 _MULTI = "BUILDKIT_MULTI_PLATFORM"
@@ -138,7 +137,7 @@ def platforms(given: Iterable[str], env: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def platform_fields(wanted: tuple[str, ...], arguments: Mapping[str, str]) -> dict[str, Any]:
+def platform_fields(wanted: tuple[str, ...], arguments: Mapping[str, str]) -> Changes:
     """Return the fields of a request for platforms; BUILDKIT_MULTI_PLATFORM=1 makes an index also of one."""
     text = arguments.get(_MULTI, "")
     try:

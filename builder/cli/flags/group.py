@@ -1,41 +1,89 @@
-"""Groups of flags: options of a command whose values go to one function with typed parameters."""
+"""Groups of flags: a frozen value with a field for each flag, declared once, together with the option of click.
 
-from collections.abc import Callable
-from dataclasses import MISSING, fields
+@frozen
+class SizeFlags:
+    size: str | None = option("--size", metavar="SIZE", help="Size of it.")
+    names: tuple[str, ...] = option("-n", "--name", multiple=True, help="Name of it; repeatable.")
+
+@click.command("make")
+@takes(SizeFlags, "flags")
+def command(*, flags: SizeFlags) -> None: ...
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import Field, field, fields
 from functools import wraps
-from inspect import signature
 from typing import Any, TypeVar
 
-from pybuild.builder.cli.flags.values import without_empty
+import click
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+from pybuild.builder.cli.flags.values import given
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_Value = TypeVar("_Value")
 
 
-def group(name: str, read: Callable[..., object], *options: Callable[[Any], Any]) -> Callable[[_F], _F]:
-    """Return the decorator that adds *options* to a command, which gets as *name* what *read* makes of their values.
+def option(*names: str, empty: bool = False, **attributes: Any) -> Any:
+    """Declare a field whose value is that of an option of click with these *names* and *attributes*.
 
-    *read* is a function with a keyword-only parameter for each option, or a frozen class with a field for each. What
-    has a default there is not for an option; empty values are as if they had not been given.
+    An empty value counts as not given, unless *empty* says that it means something.
     """
-    taken = _names(read)
+    unset = () if attributes.get("multiple") else False if attributes.get("is_flag") else None
+    about = {"click": click.option, "names": names, "with": attributes, "empty": empty}
+    return field(default=attributes.get("default", unset), metadata=about)
 
-    def add(command: _F) -> _F:
+
+def argument(*, empty: bool = False, **attributes: Any) -> Any:
+    """Declare a field whose value is that of an argument of click; see `option`."""
+    return field(metadata={"click": click.argument, "names": (), "with": attributes, "empty": empty})
+
+
+def part(kind: type[_Value]) -> _Value:
+    """Declare a field that is a group of flags of its own."""
+    declared: Any = field(metadata={"part": kind})
+    return declared  # type: ignore[no-any-return] # the field becomes a value of the kind
+
+
+def takes(
+    kind: type[_Value], name: str, read: Callable[[_Value], object] = lambda value: value
+) -> Callable[[_Command], _Command]:
+    """Return the decorator that adds the flags of *kind* to a command, which gets their value as *name*.
+
+    With *read* it gets what that makes of the value.
+    """
+
+    def add(command: _Command) -> _Command:
         @wraps(command)
         def with_group(*arguments: Any, **flags: Any) -> Any:
-            own = without_empty({key: flags.pop(key) for key in taken})
-            return command(*arguments, **flags, **{name: read(**own)})
+            value = _made(kind, flags)
+            return command(*arguments, **flags, **{name: read(value)})
 
         function: Any = with_group
-        for option in reversed(options):
-            function = option(function)
-        kept: _F = function
+        for each in reversed([*_declared(kind)]):
+            about = each.metadata
+            function = about["click"](*about["names"], each.name, **about["with"])(function)
+        kept: _Command = function
         return kept
 
     return add
 
 
-def _names(read: Callable[..., object]) -> tuple[str, ...]:
-    if isinstance(read, type):
-        made: Any = read
-        return tuple(each.name for each in fields(made) if each.default is MISSING)
-    return tuple(each.name for each in signature(read).parameters.values() if each.default is each.empty)
+def _declared(kind: Any) -> Iterator["Field[Any]"]:
+    """Yield the fields of *kind* and of its parts, in their order."""
+    for each in fields(kind):
+        if "part" in each.metadata:
+            yield from _declared(each.metadata["part"])
+        else:
+            yield each
+
+
+def _made(kind: Any, flags: dict[str, Any]) -> Any:
+    """Take out of *flags* what belongs to *kind*, and return its value."""
+    return kind(**{each.name: _value(each, flags) for each in fields(kind)})
+
+
+def _value(each: "Field[Any]", flags: dict[str, Any]) -> Any:
+    if "part" in each.metadata:
+        return _made(each.metadata["part"], flags)
+    value = flags.pop(each.name)
+    return value if each.metadata["empty"] else given(value)

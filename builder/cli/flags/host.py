@@ -2,11 +2,9 @@
 
 from pathlib import Path, PurePosixPath
 
-import click
-
-from pybuild.builder.cli.flags.group import group
+from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
-from pybuild.builder.request import Volume
+from pybuild.builder.request import Changes, Volume
 from pybuild.runtime.values import frozen
 
 _MODES = frozenset({"ro", "rw", "z", "Z"})
@@ -15,41 +13,41 @@ _MODES = frozenset({"ro", "rw", "z", "Z"})
 
 @frozen
 class HostFlags:
-    """What of the host steps see; *resolv_conf* is "" for the host's own."""
+    """Flags about what of the host steps see."""
 
-    volumes: tuple[Volume, ...] = ()
-    resolv_conf: str = ""
-
-
-def read_host(
-    *, volumes: tuple[str, ...], dns: tuple[str, ...], dns_search: tuple[str, ...], dns_option: tuple[str, ...]
-) -> HostFlags:
-    """Return what these flags ask for."""
-    return HostFlags(volumes=tuple(map(volume, volumes)), resolv_conf=_resolv_conf(dns, dns_search, dns_option))
-
-
-host_flags = group(
-    "host",
-    read_host,
-    click.option(
-        *("-v", "--volume", "volumes"),
+    volumes: tuple[str, ...] = option(
+        "-v",
+        "--volume",
         multiple=True,
         metavar="HOST:TARGET[:ro]",
         help="Bind mount a file or directory of the host in RUN steps. It is part of no layer and of no cache key; a "
         "change of it does not run steps again. Repeatable.",
-    ),
-    click.option(
-        "--dns", multiple=True, metavar="ADDRESS", help="Name server of RUN steps, instead of the host's; repeatable."
-    ),
-    click.option("--dns-search", multiple=True, metavar="DOMAIN", help="DNS search domain of RUN steps; repeatable."),
-    click.option(
+    )
+    dns: tuple[str, ...] = option(
+        "--dns",
+        multiple=True,
+        metavar="ADDRESS",
+        help="Name server of RUN steps, instead of the host's; repeatable.",
+    )
+    dns_search: tuple[str, ...] = option(
+        "--dns-search",
+        multiple=True,
+        metavar="DOMAIN",
+        help="DNS search domain of RUN steps; repeatable.",
+    )
+    dns_option: tuple[str, ...] = option(
         "--dns-option",
         multiple=True,
         metavar="OPTION",
         help="Resolver option of RUN steps, such as ndots:2; repeatable.",
-    ),
-)
-"""Adds these flags to a command, which gets what they ask for as ``host``."""
+    )
+
+    def request(self) -> Changes:
+        """Return the part of a request that these flags make."""
+        return {
+            "volumes": tuple(map(volume, self.volumes)),
+            "resolv_conf": _resolv_conf(self.dns, self.dns_search, self.dns_option),
+        }
 
 
 def volume(given: str) -> Volume:

@@ -1,54 +1,18 @@
 """Flags of ``build`` about what is built, and how the image is named and written."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
-from pybuild.builder.cli.flags.group import group
+from pybuild.builder.cli.flags import build as values
+from pybuild.builder.cli.flags.group import argument, option
 from pybuild.builder.cli.flags.words import FILE, FOLDER, STAGE
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.names import full_names
-from pybuild.builder.request import Target
+from pybuild.builder.request import Changes, Target
 from pybuild.runtime.values import frozen
 
 _POLICIES = ("always", "missing", "never", "newer")
-
-
-@frozen
-class ImageFlags:
-    """What these flags say, as it is written."""
-
-    context: str
-    tags: tuple[str, ...]
-    file: str | None
-    build_args: tuple[str, ...]
-    build_contexts: tuple[str, ...]
-    targets: tuple[str, ...]
-    no_cache: bool
-    pull: bool
-    pull_policy: str | None
-    labels: tuple[str, ...]
-    annotations: tuple[str, ...]
-    network: str | None
-    platforms: tuple[str, ...]
-    add_hosts: tuple[str, ...]
-    outputs: tuple[str, ...]
-    compression: str | None
-    squash: bool
-    squash_all: bool
-    load: bool
-    push: bool
-
-
-def _pull_flag(function: Any) -> Any:
-    """Add ``--pull[=POLICY]``: a flag as in docker build, a choice as in buildah."""
-    text = (
-        "Always look up base images in their registries, even when the store has them. --pull=missing (default) does so"
-        " only for missing ones, --pull=never not at all; --pull=newer uses the store when no registry answers."
-    )
-    policy = click.option("--pull-policy", hidden=True, callback=_policy)
-    return click.option("--pull", is_flag=True, help=text)(policy(function))
 
 
 def _policy(_ctx: click.Context, _option: click.Parameter, value: str | None) -> str | None:
@@ -57,97 +21,143 @@ def _policy(_ctx: click.Context, _option: click.Parameter, value: str | None) ->
     return value
 
 
-image_flags = group(
-    "image",
-    ImageFlags,
-    click.argument("context", metavar="CONTEXT", type=FOLDER),
-    click.option(
+@frozen
+class ImageFlags:
+    """Flags about the image that is built."""
+
+    context: str = argument(
+        metavar="CONTEXT",
+        type=FOLDER,
+    )
+    tags: tuple[str, ...] = option(
         "-t",
         "--tag",
-        "tags",
+        empty=True,
         multiple=True,
         metavar="NAME[:TAG]",
         help="Name and optionally a tag for the image; repeatable.",
-    ),
-    click.option(
+    )
+    file: str | None = option(
         "-f",
         "--file",
         type=FILE,
         metavar="PATH|URL",
         help="Name of the Dockerfile (default: CONTEXT/Dockerfile); - is standard input.",
-    ),
-    click.option(
+    )
+    build_args: tuple[str, ...] = option(
         "--build-arg",
-        "build_args",
+        empty=True,
         multiple=True,
         metavar="NAME[=VALUE]",
         help="Set a build argument; NAME alone takes its value from the environment. Repeatable.",
-    ),
-    click.option(
+    )
+    build_contexts: tuple[str, ...] = option(
         "--build-context",
-        "build_contexts",
         multiple=True,
         metavar="NAME=VALUE",
         help="Additional build context, which replaces the stage or image NAME: a directory, a URL, "
         "docker-image://IMAGE or oci-layout://DIR. Repeatable.",
-    ),
-    click.option(
+    )
+    targets: tuple[str, ...] = option(
         "--target",
-        "targets",
         multiple=True,
         type=STAGE,
         metavar="STAGE[=NAME]",
         help="Stage to build (default: the last). Repeat it to build several, each with its own image names: "
         "--target a=x:1 --target b=y:1.",
-    ),
-    click.option("--no-cache", is_flag=True, help="Do not use the cache: run every step."),
-    _pull_flag,
-    click.option(
-        "--label", "labels", multiple=True, metavar="NAME=VALUE", help="Set a label of the image; repeatable."
-    ),
-    click.option(
+    )
+    no_cache: bool = option(
+        "--no-cache",
+        is_flag=True,
+        help="Do not use the cache: run every step.",
+    )
+    pull: bool = option(
+        "--pull",
+        is_flag=True,
+        help="Always look up base images in their registries, even when the store has them. --pull=missing (default) "
+        "does so only for missing ones, --pull=never not at all; --pull=newer uses the store when no registry answers.",
+    )
+    pull_policy: str | None = option("--pull-policy", hidden=True, callback=_policy)
+    """What ``--pull=POLICY`` is for click, which has no flags with a value that may be left out."""
+    labels: tuple[str, ...] = option(
+        "--label",
+        empty=True,
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Set a label of the image; repeatable.",
+    )
+    annotations: tuple[str, ...] = option(
         "--annotation",
-        "annotations",
         multiple=True,
         metavar="[KIND:]KEY=VALUE",
         help="Add an annotation to the image. KIND is manifest (default), index, manifest-descriptor or "
         "index-descriptor; manifest[PLATFORM] means one platform only. Repeatable.",
-    ),
-    click.option(
+    )
+    network: str | None = option(
         "--network",
         default="default",
         metavar="MODE",
         help="Network of RUN steps: default and host use the network of the host, none has a loopback interface only.",
-    ),
-    click.option(
+    )
+    platforms: tuple[str, ...] = option(
         "--platform",
-        "platforms",
+        empty=True,
         multiple=True,
         metavar="OS/ARCH[/VARIANT][,...]",
         help="Platform to build for (default: $DOCKER_DEFAULT_PLATFORM, else this host's). Several make an index with "
         "an image for each.",
-    ),
-    click.option(
-        "--add-host", "add_hosts", multiple=True, metavar="NAME:ADDRESS", help="Add a line to /etc/hosts of RUN steps."
-    ),
-    click.option(
+    )
+    add_hosts: tuple[str, ...] = option(
+        "--add-host",
+        multiple=True,
+        metavar="NAME:ADDRESS",
+        help="Add a line to /etc/hosts of RUN steps.",
+    )
+    outputs: tuple[str, ...] = option(
         "-o",
         "--output",
-        "outputs",
         multiple=True,
         metavar="SPEC",
         help="Also write the result: type=oci|docker|tar|local,dest=PATH to a file or directory, type=registry to a "
         "registry. Repeatable.",
-    ),
-    click.option(
-        "--compression", metavar="TYPE[,LEVEL]", help="Compression of new layers: gzip (default), zstd or uncompressed."
-    ),
-    click.option("--squash", is_flag=True, help="Squash newly built layers into a single new layer."),
-    click.option("--squash-all", is_flag=True, help="Squash the whole image into a single layer, its base included."),
-    click.option("--load", is_flag=True, help="No effect: the image is always kept in the store."),
-    click.option("--push", is_flag=True, help="Push the image under its names; short for -o type=registry."),
-)
-"""Adds these flags to a command, which gets what they say as ``image``."""
+    )
+    compression: str | None = option(
+        "--compression",
+        metavar="TYPE[,LEVEL]",
+        help="Compression of new layers: gzip (default), zstd or uncompressed.",
+    )
+    squash: bool = option(
+        "--squash",
+        is_flag=True,
+        help="Squash newly built layers into a single new layer.",
+    )
+    squash_all: bool = option(
+        "--squash-all",
+        is_flag=True,
+        help="Squash the whole image into a single layer, its base included.",
+    )
+    load: bool = option(
+        "--load",
+        is_flag=True,
+        help="No effect: the image is always kept in the store.",
+    )
+    push: bool = option(
+        "--push",
+        is_flag=True,
+        help="Push the image under its names; short for -o type=registry.",
+    )
+
+    def request(self) -> Changes:
+        """Return the part of a request that these flags make alone."""
+        return {
+            "contexts": values.contexts(self.build_contexts),
+            "dockerfile": values.dockerfile(self.file),
+            "labels": values.labels(self.labels),
+            "network": values.network(self.network or "default"),
+            "add_hosts": values.hosts(self.add_hosts),
+            "no_cache": self.no_cache,
+            "pull": self.pull_policy or ("always" if self.pull else "missing"),
+        }
 
 
 def targets(given: Sequence[str], tags: tuple[str, ...]) -> tuple[Target, ...]:

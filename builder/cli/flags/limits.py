@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
-import click
-
-from pybuild.builder.cli.flags.group import group
+from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import record
-from pybuild.builder.request import Resources
+from pybuild.builder.request import Changes, Resources
 from pybuild.grammar.golang import parse_size
+from pybuild.runtime.values import frozen
 
 _KEYS = (
     *("memory", "memory-swap", "cpu-period", "cpu-quota", "cpu-shares", "pids"),
@@ -21,80 +20,96 @@ _ULIMITS = (
 _UNLIMITED = 2**64 - 1
 
 
-def read_limits(
-    *,
-    shm_size: str | None,
-    ulimits: tuple[str, ...],
-    memory: str | None,
-    memory_swap: str | None,
-    cpu_shares: str | None,
-    cpu_period: str | None,
-    cpu_quota: str | None,
-    cpuset_cpus: str | None,
-    cpuset_mems: str | None,
-    cgroup_parent: str | None,
-    resources: tuple[str, ...],
-) -> Resources:
-    """Return the limits that these flags set; the last one of a key counts."""
-    flags = {"memory": memory, "memory-swap": memory_swap, "cpu-shares": cpu_shares, "cpu-period": cpu_period}
-    flags |= {"cpu-quota": cpu_quota, "cpuset-cpus": cpuset_cpus, "cpuset-mems": cpuset_mems}
-    given = {key: value for key, value in flags.items() if value is not None}
-    for text in resources:
-        given |= record(text, "--resource")
-    for key in given:
-        if key not in _KEYS:
-            raise RequestError(f"limit {key!r} is not supported", hint=f"use one of {', '.join(_KEYS)}")
-    limits = Resources(
-        shm_size=None if shm_size is None else _size("--shm-size", shm_size),
-        ulimits=tuple(map(_ulimit, ulimits)),
-        memory=_size_of("memory", given),
-        memory_swap=-1 if given.get("memory-swap") == "-1" else _size_of("memory-swap", given),
-        cpu_shares=_number("cpu-shares", given),
-        cpu_period=_number("cpu-period", given),
-        cpu_quota=_number("cpu-quota", given),
-        cpuset_cpus=_list("cpuset-cpus", given),
-        cpuset_mems=_list("cpuset-mems", given),
-        pids=_number("pids", given),
-        cgroup_parent=_group(cgroup_parent or ""),
+@frozen
+class LimitFlags:
+    """Flags about the limits of RUN steps."""
+
+    shm_size: str | None = option(
+        "--shm-size",
+        empty=True,
+        metavar="SIZE",
+        help="Size of /dev/shm in RUN steps (default: 64m).",
     )
-    _check_swap(limits)
-    return limits
-
-
-limit_flags = group(
-    "limits",
-    read_limits,
-    click.option("--shm-size", metavar="SIZE", help="Size of /dev/shm in RUN steps (default: 64m)."),
-    click.option(
+    ulimits: tuple[str, ...] = option(
         "--ulimit",
-        "ulimits",
+        empty=True,
         multiple=True,
         metavar="NAME=SOFT[:HARD]",
         help="Ulimit of RUN steps, such as nofile=1024:2048; repeatable.",
-    ),
-    click.option("-m", "--memory", metavar="SIZE", help="Memory limit of each RUN step."),
-    click.option(
-        "--memory-swap", metavar="SIZE", help="Limit of memory plus swap of each RUN step; -1 means unlimited swap."
-    ),
-    click.option(
-        *("-c", "--cpu-shares"), metavar="NUMBER", help="CPU shares: relative weight of each RUN step (default: 1024)."
-    ),
-    click.option("--cpu-period", metavar="MICROSECONDS", help="Length of a CPU CFS period (default: 100000)."),
-    click.option("--cpu-quota", metavar="MICROSECONDS", help="CPU time that each RUN step may use in a period."),
-    click.option("--cpuset-cpus", metavar="LIST", help="CPUs on which RUN steps may run, such as 0-3 or 0,1."),
-    click.option(
-        "--cpuset-mems", metavar="LIST", help="Memory nodes (MEMs) that RUN steps may use, such as 0-3 or 0,1."
-    ),
-    click.option("--cgroup-parent", metavar="PATH", help="Parent cgroup of the RUN steps."),
-    click.option(
-        *("--resource", "resources"),
+    )
+    memory: str | None = option(
+        "-m",
+        "--memory",
+        metavar="SIZE",
+        help="Memory limit of each RUN step.",
+    )
+    memory_swap: str | None = option(
+        "--memory-swap",
+        metavar="SIZE",
+        help="Limit of memory plus swap of each RUN step; -1 means unlimited swap.",
+    )
+    cpu_shares: str | None = option(
+        "-c",
+        "--cpu-shares",
+        metavar="NUMBER",
+        help="CPU shares: relative weight of each RUN step (default: 1024).",
+    )
+    cpu_period: str | None = option(
+        "--cpu-period",
+        metavar="MICROSECONDS",
+        help="Length of a CPU CFS period (default: 100000).",
+    )
+    cpu_quota: str | None = option(
+        "--cpu-quota",
+        metavar="MICROSECONDS",
+        help="CPU time that each RUN step may use in a period.",
+    )
+    cpuset_cpus: str | None = option(
+        "--cpuset-cpus",
+        metavar="LIST",
+        help="CPUs on which RUN steps may run, such as 0-3 or 0,1.",
+    )
+    cpuset_mems: str | None = option(
+        "--cpuset-mems",
+        metavar="LIST",
+        help="Memory nodes (MEMs) that RUN steps may use, such as 0-3 or 0,1.",
+    )
+    cgroup_parent: str | None = option(
+        "--cgroup-parent",
+        metavar="PATH",
+        help="Parent cgroup of the RUN steps.",
+    )
+    resources: tuple[str, ...] = option(
+        "--resource",
         multiple=True,
         metavar="KEY=VALUE,...",
         help="Limits of each RUN step: memory, memory-swap, cpu-shares, cpu-period, cpu-quota, cpuset-cpus, "
         "cpuset-mems or pids.",
-    ),
-)
-"""Adds these flags to a command, which gets what they ask for as ``limits``."""
+    )
+
+    def request(self) -> Changes:
+        """Return the part of a request that these flags make; the last one of a key counts."""
+        given = {key: value for key in _KEYS if (value := getattr(self, key.replace("-", "_"), None)) is not None}
+        for text in self.resources:
+            given |= record(text, "--resource")
+        for key in given:
+            if key not in _KEYS:
+                raise RequestError(f"limit {key!r} is not supported", hint=f"use one of {', '.join(_KEYS)}")
+        limits = Resources(
+            shm_size=None if self.shm_size is None else _size("--shm-size", self.shm_size),
+            ulimits=tuple(map(_ulimit, self.ulimits)),
+            memory=_size_of("memory", given),
+            memory_swap=-1 if given.get("memory-swap") == "-1" else _size_of("memory-swap", given),
+            cpu_shares=_number("cpu-shares", given),
+            cpu_period=_number("cpu-period", given),
+            cpu_quota=_number("cpu-quota", given),
+            cpuset_cpus=_list("cpuset-cpus", given),
+            cpuset_mems=_list("cpuset-mems", given),
+            pids=_number("pids", given),
+            cgroup_parent=_group(self.cgroup_parent or ""),
+        )
+        _check_swap(limits)
+        return {"resources": limits}
 
 
 def _check_swap(limits: Resources) -> None:

@@ -1,58 +1,58 @@
 """Flags of ``prune`` about the build cache, spelled as Docker's buildx has them. Raises RequestError."""
 
-import click
-
 from pybuild.builder.cli.flags.build import duration
-from pybuild.builder.cli.flags.group import group
+from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
 from pybuild.builder.prune.policy import CACHE_MOUNT, REGULAR, Policy
 from pybuild.grammar.golang import parse_size
+from pybuild.runtime.values import frozen
 
 _KINDS = (REGULAR, CACHE_MOUNT)
 
 
-def policy(
-    *,
-    filters: tuple[str, ...],
-    reserved_space: str | None,
-    max_used_space: str | None,
-    min_free_space: str | None,
-    keep_storage: str | None,
-) -> Policy:
-    """Return what these flags ask for."""
-    found = dict(map(_filter, filters))
-    older = _size("keep-storage", keep_storage)
-    kept = _size("reserved-space", reserved_space)
-    return Policy(
-        kind=_kind(found.get("type", "")),
-        until=duration("--filter until", found["until"]) if "until" in found else None,
-        reserved_space=older if kept is None else kept,
-        max_used_space=_size("max-used-space", max_used_space),
-        min_free_space=_size("min-free-space", min_free_space),
-    )
+@frozen
+class PruneFlags:
+    """Flags about the build cache."""
 
-
-prune_flags = group(
-    "wanted",
-    policy,
-    click.option(
-        *("--filter", "filters"),
+    filters: tuple[str, ...] = option(
+        "--filter",
         multiple=True,
         metavar="until=24h|type=KIND",
         help="Remove only cache that was not used for this time, or of one kind: regular or exec.cachemount.",
-    ),
-    click.option("--reserved-space", metavar="SIZE", help="Amount of cache that is always kept."),
-    click.option(
-        "--max-used-space", metavar="SIZE", help="Shrink the cache to this size; least recently used cache goes first."
-    ),
-    click.option(
+    )
+    reserved_space: str | None = option(
+        "--reserved-space",
+        metavar="SIZE",
+        help="Amount of cache that is always kept.",
+    )
+    max_used_space: str | None = option(
+        "--max-used-space",
+        metavar="SIZE",
+        help="Shrink the cache to this size; least recently used cache goes first.",
+    )
+    min_free_space: str | None = option(
         "--min-free-space",
         metavar="SIZE",
         help="Remove cache until this much of the disk is free; least recently used cache goes first.",
-    ),
-    click.option("--keep-storage", metavar="SIZE", help="Deprecated name of --reserved-space."),
-)
-"""Adds these flags to a command, which gets what they ask for as ``wanted``."""
+    )
+    keep_storage: str | None = option(
+        "--keep-storage",
+        metavar="SIZE",
+        help="Deprecated name of --reserved-space.",
+    )
+
+    def policy(self) -> Policy:
+        """Return the limits that these flags ask for."""
+        found = dict(map(_filter, self.filters))
+        older = _size("keep-storage", self.keep_storage)
+        kept = _size("reserved-space", self.reserved_space)
+        return Policy(
+            kind=_kind(found.get("type", "")),
+            until=duration("--filter until", found["until"]) if "until" in found else None,
+            reserved_space=older if kept is None else kept,
+            max_used_space=_size("max-used-space", self.max_used_space),
+            min_free_space=_size("min-free-space", self.min_free_space),
+        )
 
 
 def _size(name: str, text: str | None) -> int | None:

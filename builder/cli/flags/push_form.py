@@ -1,22 +1,18 @@
 """The flags of ``push`` by which an image is uploaded in another form than the store has it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import wraps
-from typing import Any, TypeVar
-
 import click
 
-from pybuild.builder.cli.flags.build import compression
+from pybuild.builder.cli.flags.build import checked_compression
+from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.store.store import Store
+from pybuild.runtime.values import frozen
 
-_R = TypeVar("_R")
 _DOCKER = {"oci": False, "v2s2": True, "docker": True}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PushForm:
     """*docker* is None when the media types stay, *algorithm* "" when the layers do."""
 
@@ -34,37 +30,35 @@ class PushForm:
         return convert(opened.blobs, descriptor, form)
 
 
-def form_options(function: Callable[..., _R]) -> Callable[..., _R]:
-    """Add the flags; *function* gets what they say as ``form``."""
+@frozen
+class FormFlags:
+    """The form in which an image is uploaded."""
 
-    @click.option(
+    kind: str | None = option(
         "--format",
-        "kind",
         type=click.Choice([*_DOCKER]),
         help="Convert media types: oci, or Docker's (v2s2 or docker).",
     )
-    @click.option(
-        "--compression-format", "algorithm", metavar="TYPE", help="Recompress all layers: gzip, zstd or uncompressed."
+    algorithm: str | None = option(
+        "--compression-format", metavar="TYPE", help="Recompress all layers: gzip, zstd or uncompressed."
     )
-    @click.option("--compression-level", "level", metavar="LEVEL", help="Level for --compression-format.")
-    @click.option("--force-compression", is_flag=True, hidden=True)
-    @wraps(function)
-    def with_form(*arguments: Any, kind: str | None, algorithm: str | None, level: str | None, **flags: Any) -> _R:
-        flags.pop("force_compression")
-        return function(*arguments, form=_form(kind, algorithm, level), **flags)
+    level: str | None = option("--compression-level", metavar="LEVEL", help="Level for --compression-format.")
+    force_compression: bool = option("--force-compression", is_flag=True, hidden=True)
 
-    return with_form
+    def form(self) -> PushForm:
+        """Return the form. Raises RequestError."""
+        if self.level and not self.algorithm:
+            raise RequestError("--compression-level needs --compression-format")
+        packed = checked_compression(self.algorithm, self.level) if self.algorithm else None
+        docker = _DOCKER[self.kind] if self.kind else None
+        if docker and packed is not None and packed.algorithm == "zstd":
+            raise RequestError("zstd needs OCI media types", hint="leave out --format")
+        return PushForm(
+            docker=docker,
+            algorithm=packed.algorithm if packed else "",
+            level=packed.level if packed and self.level else None,
+        )
 
 
-def _form(kind: str | None, algorithm: str | None, level: str | None) -> PushForm:
-    if level and not algorithm:
-        raise RequestError("--compression-level needs --compression-format")
-    packed = compression(f"{algorithm},{level}" if level else algorithm) if algorithm else None
-    docker = _DOCKER[kind] if kind else None
-    if docker and packed is not None and packed.algorithm == "zstd":
-        raise RequestError("zstd needs OCI media types", hint="leave out --format")
-    return PushForm(
-        docker=docker,
-        algorithm=packed.algorithm if packed else "",
-        level=packed.level if packed and level else None,
-    )
+form_options = takes(FormFlags, "form", FormFlags.form)
+"""Adds these flags to a command, which gets what they say as ``form``."""

@@ -4,9 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
-
-from pybuild.builder.cli.flags.group import group
+from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.flags.values import FilePath, OneOf
 from pybuild.builder.display.choose import MODES
 from pybuild.builder.progress import Progress
@@ -15,53 +13,54 @@ from pybuild.runtime.values import frozen
 
 @frozen
 class ReportFlags:
-    """What these flags say; *output_format* is the media types of the image as well."""
+    """Flags about what is reported; *output_format* is the media types of the image as well."""
 
-    iidfile: Path | None
-    metadata_file: Path | None
-    progress: str | None
-    quiet: bool
-    check: bool
-    call: str | None
-    output_format: str | None
-    log_file: Path | None
-
-
-report_flags = group(
-    "report",
-    ReportFlags,
-    click.option("--iidfile", type=FilePath(), metavar="FILE", help="Write the image ID to FILE."),
-    click.option(
-        "--metadata-file", type=FilePath(), metavar="FILE", help="Write metadata of the build result to FILE, as JSON."
-    ),
-    click.option(
-        "--progress", type=OneOf(MODES), help="Type of progress output (default: $BUILDKIT_PROGRESS, else auto)."
-    ),
-    click.option("-q", "--quiet", is_flag=True, help="Suppress the build output and print the image ID."),
-    click.option(
-        "--check", is_flag=True, help="Check the Dockerfile and do not build; exit with 1 when there are warnings."
-    ),
-    click.option(
+    iidfile: Path | None = option(
+        "--iidfile",
+        type=FilePath(),
+        metavar="FILE",
+        help="Write the image ID to FILE.",
+    )
+    metadata_file: Path | None = option(
+        "--metadata-file",
+        type=FilePath(),
+        metavar="FILE",
+        help="Write metadata of the build result to FILE, as JSON.",
+    )
+    progress: str | None = option(
+        "--progress",
+        type=OneOf(MODES),
+        help="Type of progress output (default: $BUILDKIT_PROGRESS, else auto).",
+    )
+    quiet: bool = option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        help="Suppress the build output and print the image ID.",
+    )
+    check: bool = option(
+        "--check",
+        is_flag=True,
+        help="Check the Dockerfile and do not build; exit with 1 when there are warnings.",
+    )
+    call: str | None = option(
         "--call",
         metavar="METHOD[,format=FORMAT]",
         help="Evaluate the Dockerfile in another way and do not build: check (or lint), outline, targets or "
         "subrequests.describe.",
-    ),
-    click.option(
+    )
+    output_format: str | None = option(
         "--format",
-        "output_format",
         metavar="FORMAT",
         help="Media types of the image: oci (default) or docker. With --check, the format of the report: text, json, "
         "sarif or junit.",
-    ),
-    click.option(
+    )
+    log_file: Path | None = option(
         "--log-file",
         type=FilePath(dir_okay=False),
         metavar="FILE",
         help="Also write the complete log, as with --progress=plain, to FILE.",
-    ),
-)
-"""Adds these flags to a command, which gets what they say as ``report``."""
+    )
 
 
 @contextmanager

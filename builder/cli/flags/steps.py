@@ -1,16 +1,13 @@
 """Flags of ``build`` about what RUN steps get: secrets, SSH agents, entitlements. Raises RequestError."""
 
-import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import click
-
-from pybuild.builder.cli.flags.group import group
+from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import record
-from pybuild.builder.request import Secret
+from pybuild.builder.request import Changes, Secret
 from pybuild.runtime.values import frozen
 
 _FIELDS = "use id=, src=, env= and type="
@@ -19,51 +16,38 @@ _ENTITLEMENTS = ("network.host", "security.insecure")
 
 @frozen
 class StepFlags:
-    """What RUN steps get; *ssh_keys* are files of private keys by the id of the agent that is to have them."""
+    """Flags about what RUN steps get."""
 
-    secrets: tuple[Secret, ...] = ()
-    ssh: tuple[tuple[str, Path], ...] = ()
-    ssh_keys: tuple[tuple[str, tuple[Path, ...]], ...] = ()
-    allow: frozenset[str] = frozenset()
-
-
-def read_steps(
-    *, secrets: tuple[str, ...], agents: tuple[str, ...], allow: tuple[str, ...], env: Mapping[str, str] = os.environ
-) -> StepFlags:
-    """Return what these flags ask for."""
-    found = tuple(_agents(agents, env))
-    return StepFlags(
-        secrets=tuple(_secret(item, env) for item in secrets),
-        ssh=tuple((name, paths[0]) for name, paths in found if _is_socket(paths[0])),
-        ssh_keys=tuple((name, paths) for name, paths in found if not _is_socket(paths[0])),
-        allow=frozenset(_entitlement(item) for given in allow for item in given.split(",")),
-    )
-
-
-step_flags = group(
-    "steps",
-    read_steps,
-    click.option(
-        *("--secret", "secrets"),
+    secrets: tuple[str, ...] = option(
+        "--secret",
         multiple=True,
         metavar="id=ID[,src=FILE|,env=NAME]",
         help="Secret to expose to RUN --mount=type=secret; it is never stored. Repeatable.",
-    ),
-    click.option(
+    )
+    agents: tuple[str, ...] = option(
         "--ssh",
-        "agents",
         multiple=True,
         metavar="ID[=SOCKET|KEY,...]",
         help="SSH agent socket or keys to expose to RUN --mount=type=ssh and to git. Repeatable.",
-    ),
-    click.option(
+    )
+    allow: tuple[str, ...] = option(
         "--allow",
         multiple=True,
         metavar="NAME",
         help="Allow an extra privileged entitlement: security.insecure or network.host.",
-    ),
-)
-"""Adds these flags to a command, which gets what they ask for as ``steps``."""
+    )
+
+    def request(self, env: Mapping[str, str]) -> Changes:
+        """Return the part of a request that these flags make."""
+        return {
+            "secrets": tuple(_secret(item, env) for item in self.secrets),
+            "ssh": tuple((name, paths[0]) for name, paths in _agents(self.agents, env) if _is_socket(paths[0])),
+            "allow": frozenset(_entitlement(item) for given in self.allow for item in given.split(",")),
+        }
+
+    def ssh_keys(self, env: Mapping[str, str]) -> dict[str, tuple[Path, ...]]:
+        """Return files of private keys by the id of the agent that is to have them."""
+        return {name: paths for name, paths in _agents(self.agents, env) if not _is_socket(paths[0])}
 
 
 def _secret(given: str, env: Mapping[str, str]) -> Secret:

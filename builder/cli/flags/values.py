@@ -1,13 +1,9 @@
 """Values on the command line: what an empty one means, and the types of those that need more than a string."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
-
-_REFUSED = frozenset({"tags", "platforms", "build_args", "labels", "ulimits", "shm_size"})
-"""Parameters whose empty values docker refuses, too."""
 
 
 class FilePath(click.Path):
@@ -29,15 +25,11 @@ class OneOf(click.Choice):  # type: ignore[type-arg] # click 8.1 knows no argume
         return super().convert(value, param, ctx) if value else None
 
 
-def without_empty(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *flags* with empty values as docker takes them: as if they had not been given.
+def given(value: Any) -> Any:
+    """Return *value* as docker takes an empty one: as if it had not been given.
 
     A script that passes ``--network "$NETWORK"`` relies on it.
     """
-    return {name: value if name in _REFUSED else _given(value) for name, value in flags.items()}
-
-
-def _given(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(item for item in value if item not in {"", None})
     return None if value == "" else value

@@ -11,16 +11,17 @@ from pybuild.builder.cli.commands.build.metadata import Warnings, metadata
 from pybuild.builder.cli.commands.build.preflight import check_beforehand, streams
 from pybuild.builder.cli.commands.build.stdin_context import Provided, prepared
 from pybuild.builder.cli.flags import build as values
-from pybuild.builder.cli.flags.buildah import BuildahFlags, buildah_flags
-from pybuild.builder.cli.flags.cache import CacheFlags, cache_flags, inline_cache
+from pybuild.builder.cli.flags.buildah import BuildahFlags
+from pybuild.builder.cli.flags.cache import CacheFlags
 from pybuild.builder.cli.flags.foreign import foreign_flags
-from pybuild.builder.cli.flags.host import HostFlags, host_flags
-from pybuild.builder.cli.flags.image import ImageFlags, image_flags, targets
-from pybuild.builder.cli.flags.limits import limit_flags
+from pybuild.builder.cli.flags.group import part, takes
+from pybuild.builder.cli.flags.host import HostFlags
+from pybuild.builder.cli.flags.image import ImageFlags, targets
+from pybuild.builder.cli.flags.limits import LimitFlags
 from pybuild.builder.cli.flags.output import annotations, read_outputs
-from pybuild.builder.cli.flags.registry import RegistryFlags, registry_flags
-from pybuild.builder.cli.flags.report import ReportFlags, logged, report_flags
-from pybuild.builder.cli.flags.steps import StepFlags, step_flags
+from pybuild.builder.cli.flags.registry import RegistryFlags
+from pybuild.builder.cli.flags.report import ReportFlags, logged
+from pybuild.builder.cli.flags.steps import StepFlags
 from pybuild.builder.cli.housekeeping import tidy
 from pybuild.builder.cli.tools import Command, be_root, root_option, say, store, tools
 from pybuild.builder.display.choose import MODES, OpenDisplay, open_display
@@ -28,7 +29,7 @@ from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.image.names import full_names
 from pybuild.builder.outputs.files import replace_file
 from pybuild.builder.progress import Progress
-from pybuild.builder.request import Request, Resources
+from pybuild.builder.request import Changes, Request, RequestFields
 from pybuild.grammar.errors import DockerfileError
 from pybuild.runtime.values import frozen
 
@@ -64,33 +65,28 @@ Dockerfile, or - for a Dockerfile or a tar archive on standard input.
 
 @frozen
 class BuildFlags:
-    """What the groups of flags say that make a request."""
+    """The groups of flags of ``build``."""
 
-    image: ImageFlags
-    buildah: BuildahFlags
-    cache: CacheFlags
-    steps: StepFlags
-    limits: Resources
-    host: HostFlags
-    output_format: str | None = None
+    image: ImageFlags = part(ImageFlags)
+    report: ReportFlags = part(ReportFlags)
+    cache: CacheFlags = part(CacheFlags)
+    steps: StepFlags = part(StepFlags)
+    limits: LimitFlags = part(LimitFlags)
+    host: HostFlags = part(HostFlags)
+    buildah: BuildahFlags = part(BuildahFlags)
+    registry: RegistryFlags = part(RegistryFlags)
 
 
 @click.command("build", cls=Command, epilog=_EPILOG, short_help="Build an image from a Dockerfile.")
-@image_flags
-@report_flags
-@cache_flags
-@step_flags
-@limit_flags
-@host_flags
-@buildah_flags
-@registry_flags
+@takes(BuildFlags, "flags")
 @root_option
 @foreign_flags
-def command(*, report: ReportFlags, registry: RegistryFlags, steps: StepFlags, **groups: Any) -> int:
+def command(*, flags: BuildFlags) -> int:
     """Build an image from a Dockerfile and the files in CONTEXT."""
-    flags = BuildFlags(steps=steps, output_format=report.output_format, **groups)
+    report = flags.report
     request = request_from(flags, os.environ)
-    elsewhere = Provided(dockerfile=values.dockerfile_address(flags.image.file), keys=dict(steps.ssh_keys))
+    keys = flags.steps.ssh_keys(os.environ)
+    elsewhere = Provided(dockerfile=values.dockerfile_address(flags.image.file), keys=keys)
     if report.check or report.call or report.output_format:
         from pybuild.builder.cli.commands.build.call import answer, call_of, dockerfile_path
 
@@ -106,7 +102,7 @@ def command(*, report: ReportFlags, registry: RegistryFlags, steps: StepFlags, *
         prepared(request, elsewhere) as ready,
     ):
         watched = Warnings(logging(display))
-        outcome = _built(ready, watched, registry, display.tells_log)
+        outcome = _built(ready, watched, flags.registry, display.tells_log)
     ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
     if report.iidfile is not None:
         replace_file(report.iidfile, ids.encode())
@@ -123,54 +119,47 @@ def command(*, report: ReportFlags, registry: RegistryFlags, steps: StepFlags, *
 def request_from(flags: BuildFlags, env: Mapping[str, str]) -> Request:
     """Return the request that *flags* and *env* make. Raises RequestError."""
     image, buildah = flags.image, flags.buildah
-    build_args = values.build_arguments(buildah.all_arguments(image.build_args), env)
+    arguments = values.build_arguments(buildah.all_arguments(image.build_args, env), env)
+    wanted = values.platforms(buildah.all_platforms(image.platforms), env)
+    fields: RequestFields = {
+        "context": values.context(image.context),
+        **image.request(),
+        **buildah.request(env),
+        **flags.cache.request(dict(arguments)),
+        **flags.steps.request(env),
+        **flags.limits.request(),
+        **flags.host.request(),
+        **values.platform_fields(wanted, dict(arguments)),
+        **_result(flags),
+        "build_args": arguments,
+        "source_date_epoch": buildah.epoch(dict(arguments)),
+    }
+    return Request.of(**fields)
+
+
+def _result(flags: BuildFlags) -> Changes:
+    """Return what is made of the image, and under which names."""
+    image, buildah = flags.image, flags.buildah
     annotated = annotations(image.annotations)
-    named = image.compression or buildah.compression
+    named = image.compression or buildah.compression()
     asked = read_outputs(
         (*image.outputs, *(["type=registry"] if image.push else [])),
-        flags.output_format or "",
+        flags.report.output_format or "",
         values.compression(named) if named else None,
         annotated=bool(annotated),
     )
     tags = full_names((*image.tags, *asked.names))
     wanted = targets([item for item in image.targets if item], tags)
-    epoch = values.source_date_epoch(dict(build_args)) if buildah.timestamp is None else buildah.timestamp
-    return Request.of(
-        context=values.context(image.context),
-        contexts=values.contexts(image.build_contexts),
-        dockerfile=values.dockerfile(image.file),
-        tags=wanted[0].tags if len(wanted) == 1 else tags,
-        build_args=build_args,
-        target=wanted[0].stage if len(wanted) == 1 else None,
-        targets=wanted if len(wanted) > 1 else (),
-        labels=values.labels(image.labels),
-        annotations=(*annotated, *asked.annotations),
-        **values.platform_fields(values.platforms(buildah.all_platforms(image.platforms), env), dict(build_args)),
-        network=values.network(image.network or "default"),
-        add_hosts=values.hosts(image.add_hosts),
-        no_cache=image.no_cache,
-        pull=image.pull_policy or ("always" if image.pull else "missing"),
-        compression=asked.compression,
-        outputs=asked.outputs,
-        squash="all" if image.squash_all else "new" if image.squash or not buildah.layers else "",
-        stored=asked.stored,
-        source_date_epoch=epoch,
-        environment=buildah.environment,
-        unset_env=buildah.unset_env,
-        unset_labels=buildah.unset_labels,
-        ignore_file=buildah.ignore_file,
-        jobs=buildah.jobs,
-        resources=flags.limits,
-        volumes=flags.host.volumes,
-        resolv_conf=flags.host.resolv_conf,
-        secrets=flags.steps.secrets,
-        ssh=flags.steps.ssh,
-        allow=flags.steps.allow,
-        cache_from=flags.cache.cache_from,
-        cache_to=(*flags.cache.cache_to, *inline_cache(dict(build_args))),
-        no_cache_filter=flags.cache.no_cache_filter,
-        cache_ttl=flags.cache.cache_ttl,
-    )
+    return {
+        "tags": wanted[0].tags if len(wanted) == 1 else tags,
+        "target": wanted[0].stage if len(wanted) == 1 else None,
+        "targets": wanted if len(wanted) > 1 else (),
+        "annotations": (*annotated, *asked.annotations),
+        "compression": asked.compression,
+        "outputs": asked.outputs,
+        "squash": "all" if image.squash_all else "new" if image.squash or not buildah.layers else "",
+        "stored": asked.stored,
+    }
 
 
 def _mode(report: ReportFlags, env: Mapping[str, str]) -> str:

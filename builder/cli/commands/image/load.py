@@ -19,9 +19,9 @@ from pybuild.builder.transports.load import load_images
     "-i", "--input", "source", type=FilePath(), metavar="FILE", help="Read from FILE (default: standard input)."
 )
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Load this platform only from multi-platform images.")
-@click.option("-q", "--quiet", is_flag=True, help="No effect: only names are printed.")
+@click.option("-q", "--quiet", is_flag=True, expose_value=False, help="No effect: only names are printed.")
 @root_option
-def command(source: Path | None, platform: str | None, **_quiet: bool) -> None:
+def command(source: Path | None, platform: str | None) -> None:
     """Load images from an archive of docker save or podman save, or from an OCI layout: an archive or a directory.
 
     Archives may be compressed. Images get the names that they have there, after all of them were verified.

@@ -2,14 +2,15 @@
 
 import os
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 
 from pybuild.builder.cli.flags.build import compression as parse_compression
 from pybuild.builder.cli.flags.build import source_date_epoch
+from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_option
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import Command, binary_stdin, root_option, say, store
@@ -23,6 +24,7 @@ from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.oci.model import ImageConfig
 from pybuild.builder.platforms import parse_platform
 from pybuild.builder.store.store import Store
+from pybuild.runtime.values import frozen
 
 _EPILOG = """\b
 Values:
@@ -41,18 +43,41 @@ Values:
 """
 
 
+@frozen
+class EditFlags:
+    """Changes of the container's defaults. An empty value is one."""
+
+    env: tuple[str, ...] = option(
+        "-e", "--env", empty=True, multiple=True, metavar="NAME=VALUE|NAME-", help="Set or remove a variable."
+    )
+    labels: tuple[str, ...] = option(
+        "-l", "--label", empty=True, multiple=True, metavar="NAME=VALUE|NAME-", help="Set or remove a label."
+    )
+    user: str | None = option("-u", "--user", empty=True, metavar="USER[:GROUP]", help="User that commands run as.")
+    workdir: str | None = option("-w", "--workdir", empty=True, metavar="DIR", help="Working directory of commands.")
+    entrypoint: str | None = option("--entrypoint", empty=True, metavar="COMMAND", help="Entrypoint of the image.")
+    cmd: str | None = option(
+        "--cmd", empty=True, metavar="COMMAND", help="Default command, or default arguments of the entrypoint."
+    )
+    expose: tuple[str, ...] = option(
+        "--expose", empty=True, multiple=True, metavar="PORT[/PROTOCOL]|PORT-", help="Add or remove a port."
+    )
+    volumes: tuple[str, ...] = option(
+        "--volume", empty=True, multiple=True, metavar="PATH|PATH-", help="Add or remove a volume."
+    )
+    stop_signal: str | None = option(
+        "--stop-signal", empty=True, metavar="SIGNAL", help="Signal that stops a container of the image."
+    )
+
+    def edits(self) -> ConfigEdits:
+        """Return what is changed."""
+        return ConfigEdits(**{each.name: getattr(self, each.name) for each in fields(ConfigEdits)})
+
+
 @click.command("mutate", cls=Command, epilog=_EPILOG, short_help="Create a changed image without a build.")
 @click.argument("image", type=IMAGE)
 @tag_option
-@click.option("-e", "--env", multiple=True, metavar="NAME=VALUE|NAME-", help="Set or remove a variable.")
-@click.option("-l", "--label", "labels", multiple=True, metavar="NAME=VALUE|NAME-", help="Set or remove a label.")
-@click.option("-u", "--user", metavar="USER[:GROUP]", help="User that commands run as.")
-@click.option("-w", "--workdir", metavar="DIR", help="Working directory of commands.")
-@click.option("--entrypoint", metavar="COMMAND", help="Entrypoint of the image.")
-@click.option("--cmd", metavar="COMMAND", help="Default command, or default arguments of the entrypoint.")
-@click.option("--expose", multiple=True, metavar="PORT[/PROTOCOL]|PORT-", help="Add or remove a port.")
-@click.option("--volume", "volumes", multiple=True, metavar="PATH|PATH-", help="Add or remove a volume.")
-@click.option("--stop-signal", metavar="SIGNAL", help="Signal that stops a container of the image.")
+@takes(EditFlags, "edits", EditFlags.edits)
 @click.option(
     "--annotation",
     "annotations",
@@ -94,7 +119,7 @@ def command(
     packed: str,
     changes: tuple[str, ...],
     platform: str | None,
-    **settings: Any,
+    edits: ConfigEdits,
 ) -> None:
     """Create an image from IMAGE with the changes that the flags ask for, and print its ID.
 
@@ -109,7 +134,7 @@ def command(
     try:
         with opened.in_use():
             source = find_image(opened, image, wanted)
-            after = _config(source.config, ConfigEdits(**settings), set_platform, changes)
+            after = _config(source.config, edits, set_platform, changes)
             documents = ImageDocuments.read(opened.blobs, source).with_config(source.config, after)
             if annotations:
                 own = edited(source.manifest.annotations, annotations, "--annotation")

@@ -4,14 +4,14 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from pybuild.builder.cli.failures import Failure, Told, describe
 from pybuild.builder.cli.flags.build import hosts, variables
+from pybuild.builder.cli.flags.group import argument, option, takes
 from pybuild.builder.cli.flags.host import mount_target, volume
-from pybuild.builder.cli.flags.values import FilePath, OneOf, without_empty
+from pybuild.builder.cli.flags.values import FilePath, OneOf
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import Command, root_option, store
 from pybuild.builder.errors import BuildError, RequestError
@@ -42,26 +42,68 @@ Differences from docker run:
 
 @frozen
 class RunFlags:
-    """What the command line says. Empty *words* are arguments, and an empty *entrypoint* means: none at all."""
+    """The image, the command, and what it gets."""
 
-    image: str
-    words: tuple[str, ...]
-    variables: tuple[str, ...]
-    env_files: tuple[Path, ...]
-    workdir: str | None
-    user: str | None
-    entrypoint: str | None
-    network: str | None
-    volumes: tuple[str, ...]
-    tmpfs: tuple[str, ...]
-    add_hosts: tuple[str, ...]
-    hostname: str | None
-    platform: str | None
-    init: bool
-    stop_timeout: int
-    interactive: bool
-    tty: bool
-    rm: bool
+    image: str = argument(type=IMAGE)
+    words: tuple[str, ...] = argument(empty=True, nargs=-1, metavar="[COMMAND [ARG...]]", type=click.UNPROCESSED)
+    variables: tuple[str, ...] = option(
+        "-e",
+        "--env",
+        multiple=True,
+        metavar="NAME[=VALUE]",
+        help="Set an environment variable; NAME alone takes its value from the environment. Repeatable.",
+    )
+    env_files: tuple[Path, ...] = option(
+        "--env-file", multiple=True, type=FilePath(), metavar="FILE", help="Read environment variables from FILE."
+    )
+    workdir: str | None = option("-w", "--workdir", metavar="DIR", help="Working directory of the command.")
+    user: str | None = option("-u", "--user", metavar="USER[:GROUP]", help="User to run as.")
+    entrypoint: str | None = option(
+        "--entrypoint",
+        empty=True,
+        metavar="PROGRAM",
+        help="Overwrite the default entrypoint and command of the image.",
+    )
+    """An empty one means that there is none."""
+    network: str | None = option(
+        "--network",
+        type=OneOf(["host", "none"]),
+        default="host",
+        help="Use the network of the host (default), or a loopback interface only.",
+    )
+    volumes: tuple[str, ...] = option(
+        "-v",
+        "--volume",
+        multiple=True,
+        metavar="HOST:TARGET[:ro]",
+        help="Bind mount a file or directory of the host; repeatable.",
+    )
+    tmpfs: tuple[str, ...] = option("--tmpfs", multiple=True, metavar="TARGET", help="Mount an empty tmpfs.")
+    add_hosts: tuple[str, ...] = option(
+        "--add-host", multiple=True, metavar="NAME:ADDRESS", help="Add a line to /etc/hosts."
+    )
+    hostname: str | None = option(
+        "-h", "--hostname", default="pybuild", metavar="NAME", help="Host name of the sandbox."
+    )
+    platform: str | None = option(
+        "--platform",
+        metavar="OS/ARCH[/VARIANT]",
+        envvar="DOCKER_DEFAULT_PLATFORM",
+        help="Platform to take from a multi-platform image.",
+    )
+    init: bool = option(
+        "--init", is_flag=True, help="Run an init as process 1, which forwards signals and reaps processes."
+    )
+    stop_timeout: int = option(
+        "--stop-timeout",
+        type=int,
+        default=10,
+        metavar="SECONDS",
+        help="Time from a SIGTERM of pybuild until the command is killed (default: 10; -1: never).",
+    )
+    interactive: bool = option("-i", "--interactive", is_flag=True, help="Pass standard input to the command.")
+    tty: bool = option("-t", "--tty", is_flag=True, help="Allocate a pseudo-terminal.")
+    rm: bool = option("--rm", is_flag=True, help="No effect: nothing is kept.")
 
 
 @click.command(
@@ -71,67 +113,12 @@ class RunFlags:
     short_help="Run a command in an image.",
     context_settings={"allow_interspersed_args": False},
 )
-@click.argument("image", type=IMAGE)
-@click.argument("words", nargs=-1, metavar="[COMMAND [ARG...]]", type=click.UNPROCESSED)
-@click.option(
-    "-e",
-    "--env",
-    "variables",
-    multiple=True,
-    metavar="NAME[=VALUE]",
-    help="Set an environment variable; NAME alone takes its value from the environment. Repeatable.",
-)
-@click.option(
-    "--env-file",
-    "env_files",
-    multiple=True,
-    type=FilePath(),
-    metavar="FILE",
-    help="Read environment variables from FILE.",
-)
-@click.option("-w", "--workdir", metavar="DIR", help="Working directory of the command.")
-@click.option("-u", "--user", metavar="USER[:GROUP]", help="User to run as.")
-@click.option("--entrypoint", metavar="PROGRAM", help="Overwrite the default entrypoint and command of the image.")
-@click.option(
-    "--network",
-    type=OneOf(["host", "none"]),
-    default="host",
-    help="Use the network of the host (default), or a loopback interface only.",
-)
-@click.option(
-    "-v",
-    "--volume",
-    "volumes",
-    multiple=True,
-    metavar="HOST:TARGET[:ro]",
-    help="Bind mount a file or directory of the host; repeatable.",
-)
-@click.option("--tmpfs", "tmpfs", multiple=True, metavar="TARGET", help="Mount an empty tmpfs.")
-@click.option("--add-host", "add_hosts", multiple=True, metavar="NAME:ADDRESS", help="Add a line to /etc/hosts.")
-@click.option("-h", "--hostname", default="pybuild", metavar="NAME", help="Host name of the sandbox.")
-@click.option(
-    "--platform",
-    metavar="OS/ARCH[/VARIANT]",
-    envvar="DOCKER_DEFAULT_PLATFORM",
-    help="Platform to take from a multi-platform image.",
-)
-@click.option("--init", is_flag=True, help="Run an init as process 1, which forwards signals and reaps processes.")
-@click.option(
-    "--stop-timeout",
-    type=int,
-    default=10,
-    metavar="SECONDS",
-    help="Time from a SIGTERM of pybuild until the command is killed (default: 10; -1: never).",
-)
-@click.option("-i", "--interactive", is_flag=True, help="Pass standard input to the command.")
-@click.option("-t", "--tty", is_flag=True, help="Allocate a pseudo-terminal.")
-@click.option("--rm", is_flag=True, help="No effect: nothing is kept.")
+@takes(RunFlags, "flags")
 @root_option
-def command(**flags: Any) -> int:
+def command(*, flags: RunFlags) -> int:
     """Run COMMAND, or the default command of IMAGE, in a sandbox with the files of IMAGE."""
-    given = RunFlags(**{**without_empty(flags), **{name: flags[name] for name in ("words", "entrypoint")}})
     try:
-        return _run(given)
+        return _run(flags)
     except (BuildError, OciError, RuntimeHostError, OSError) as error:
         raise Told(Failure(describe(error).text, OUR_FAULT)) from error
 

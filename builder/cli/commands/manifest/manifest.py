@@ -9,6 +9,7 @@ from pybuild.builder.cli.commands.manifest.entries import annotate, pairs
 from pybuild.builder.cli.commands.manifest.inspect import elsewhere, inspect
 from pybuild.builder.cli.commands.manifest.lists import exists, remove, rm
 from pybuild.builder.cli.flags.access import Sides, two_sides_options
+from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.format.transfer import Meter
 from pybuild.builder.cli.tools import Command, root_option, say, store
@@ -42,7 +43,7 @@ def command() -> None:
     """
 
 
-_ALL = click.option("--all", "_all", is_flag=True, hidden=True)
+_ALL = taken("--all")
 """Podman's flag for what is always done."""
 
 
@@ -100,7 +101,7 @@ def _create(name: str, images: tuple[str, ...], annotations: tuple[str, ...], *,
 @_ALL
 @two_sides_options
 @root_option
-def add(name: str, images: tuple[str, ...], *, sides: Sides, **_all: bool) -> None:
+def add(name: str, images: tuple[str, ...], *, sides: Sides) -> None:
     """Add images to the index NAME of the store, like create --amend, and print its digest."""
     _create(name, images, (), amend=True, sides=sides)
 
@@ -113,7 +114,7 @@ def add(name: str, images: tuple[str, ...], *, sides: Sides, **_all: bool) -> No
 @click.option("--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of the index to FILE.")
 @two_sides_options
 @root_option
-def push(name: str, target: str | None, digestfile: Path | None, *, purge: bool, sides: Sides, **_all: bool) -> None:
+def push(name: str, target: str | None, digestfile: Path | None, *, purge: bool, sides: Sides) -> None:
     """Upload the index NAME of the store with all its images and print its digest.
 
     It is uploaded to the registry that NAME begins with, or written to TARGET, which is any target of "pybuild copy".

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from pybuild.builder.cli.flags.access import auth_file_option, tls_options
+from pybuild.builder.cli.flags.access import TlsFlags, auth_file_option
+from pybuild.builder.cli.flags.group import takes
 from pybuild.builder.cli.tools import Command, is_terminal, note, say
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.errors import CredentialsError, RegistryDenied
@@ -31,7 +32,7 @@ Configure a credential helper (credsStore) to remove this warning.
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--get-login", is_flag=True, help="Print the name of the user that is logged in to SERVER.")
 @auth_file_option
-@tls_options
+@takes(TlsFlags, "tls")
 def command(
     server: str | None,
     *,
@@ -40,8 +41,7 @@ def command(
     password_stdin: bool,
     get_login: bool,
     authfile: Path | None,
-    tls_verify: bool,
-    cert_dir: Path | None,
+    tls: TlsFlags,
 ) -> None:
     """Log in to the registry SERVER (default: Docker Hub) and store the credentials for pull, push and build.
 
@@ -56,7 +56,7 @@ def command(
         click.echo("WARNING! Using --password via the CLI is insecure. Use --password-stdin.", err=True)
     credentials = _given(username, password, stdin=password_stdin)
     credentials = credentials or (None if username else _known(files, registry)) or _asked(username)
-    access = Access(credentials=credentials, verify=tls_verify, certificates=cert_dir, tell=note)
+    access = Access(credentials=credentials, verify=tls.tls_verify, certificates=tls.cert_dir, tell=note)
     with open_registry(registry, access) as opened:
         try:
             opened.log_in()

@@ -6,7 +6,8 @@ import click
 
 from pybuild.builder.cli.commands.store.df import reclaimable
 from pybuild.builder.cli.failures import FAILED
-from pybuild.builder.cli.flags.prune import prune_flags
+from pybuild.builder.cli.flags.group import takes
+from pybuild.builder.cli.flags.prune import PruneFlags
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.housekeeping import limits
 from pybuild.builder.cli.tools import Command, root_option, say, store
@@ -29,7 +30,7 @@ _LIMITED = "images without a name, and the build cache beyond the limits that ar
 @click.option("-f", "--force", is_flag=True, help="Do not prompt for confirmation.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only how much space was reclaimed.")
 @click.option("--build-cache", "only_cache", is_flag=True, help="Remove build cache only, no dangling images.")
-@prune_flags
+@takes(PruneFlags, "wanted", PruneFlags.policy)
 @taken("--volumes")
 @root_option
 def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, wanted: Policy) -> int | None:

@@ -5,19 +5,17 @@ from typing import Any
 
 import pytest
 
-from pybuild.builder.cli.flags.host import HostFlags, read_host
+from pybuild.builder.cli.flags.host import HostFlags
 from pybuild.builder.errors import RequestError
-from pybuild.builder.request import Volume
-
-NOTHING: dict[str, Any] = dict.fromkeys(("volumes", "dns", "dns_search", "dns_option"), ())
+from pybuild.builder.request import Changes, Volume
 
 
-def values(**flags: Any) -> HostFlags:
-    return read_host(**NOTHING | flags)
+def values(**flags: Any) -> Changes:
+    return HostFlags(**flags).request()
 
 
 def test_a_volume_is_a_path_of_the_host_and_a_target(tmp_path: Path) -> None:
-    found = values(volumes=(f"{tmp_path}:/a", f"{tmp_path}:/b/:ro,Z", f"{tmp_path}:/c:rw")).volumes
+    found = values(volumes=(f"{tmp_path}:/a", f"{tmp_path}:/b/:ro,Z", f"{tmp_path}:/c:rw"))["volumes"]
     assert found == (
         Volume(host_path=tmp_path, target=PurePosixPath("/a")),
         Volume(host_path=tmp_path, target=PurePosixPath("/b"), read_only=True),
@@ -26,8 +24,8 @@ def test_a_volume_is_a_path_of_the_host_and_a_target(tmp_path: Path) -> None:
 
 
 def test_name_servers_replace_those_of_the_host() -> None:
-    assert values().resolv_conf == ""
-    found = values(dns=("1.2.3.4", "::1"), dns_search=("a.b", "c"), dns_option=("ndots:2",)).resolv_conf
+    assert values()["resolv_conf"] == ""
+    found = values(dns=("1.2.3.4", "::1"), dns_search=("a.b", "c"), dns_option=("ndots:2",))["resolv_conf"]
     assert found == "nameserver 1.2.3.4\nnameserver ::1\nsearch a.b c\noptions ndots:2\n"
 
 

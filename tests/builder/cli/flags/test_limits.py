@@ -4,16 +4,13 @@ from typing import Any
 
 import pytest
 
-from pybuild.builder.cli.flags.limits import read_limits
+from pybuild.builder.cli.flags.limits import LimitFlags
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Resources
 
-_ALONE = ("shm_size", "memory", "memory_swap", "cpu_shares", "cpu_period", "cpu_quota", "cpuset_cpus", "cpuset_mems")
-NOTHING: dict[str, Any] = dict.fromkeys(_ALONE) | {"ulimits": (), "resources": (), "cgroup_parent": ""}
-
 
 def limits(**flags: Any) -> Resources:
-    return read_limits(**NOTHING | flags)
+    return LimitFlags(**flags).request()["resources"]
 
 
 def test_limits_come_from_their_own_flags_and_from_resource() -> None:

@@ -4,16 +4,13 @@ from typing import Any
 
 import pytest
 
-from pybuild.builder.cli.flags.prune import policy
+from pybuild.builder.cli.flags.prune import PruneFlags
 from pybuild.builder.errors import RequestError
 from pybuild.builder.prune.policy import Policy
 
-_SIZES = ("reserved_space", "max_used_space", "min_free_space", "keep_storage")
-NOTHING: dict[str, Any] = {"filters": (), **dict.fromkeys(_SIZES)}
-
 
 def wanted(**flags: Any) -> Policy:
-    return policy(**NOTHING | flags)
+    return PruneFlags(**flags).policy()
 
 
 def test_nothing_is_no_limit() -> None:

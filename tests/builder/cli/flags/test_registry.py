@@ -1,12 +1,12 @@
 from pathlib import Path
 
-from pybuild.builder.cli.flags.registry import RegistryFlags, read_registry
+from pybuild.builder.cli.flags.registry import RegistryFlags
+from pybuild.builder.store.store import open_store
 
 
-def test_without_flags_certificates_are_checked_and_files_are_the_usual_ones() -> None:
-    assert read_registry(authfile=None, tls_verify=True) == RegistryFlags()
-
-
-def test_a_file_of_credentials_and_no_certificates() -> None:
-    found = read_registry(authfile=Path("a"), tls_verify=False)
-    assert (found.auth_file, found.tls_verify) == (Path("a"), False)
+def test_a_store_gets_at_registries_in_the_way_of_the_flags(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        RegistryFlags().of(store)
+        assert (store.auth_file, store.tls_verify) == (None, True)
+        RegistryFlags(authfile=Path("a"), tls_verify=False).of(store)
+        assert (store.auth_file, store.tls_verify) == (Path("a"), False)

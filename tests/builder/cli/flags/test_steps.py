@@ -6,23 +6,17 @@ from typing import Any
 
 import pytest
 
-from pybuild.builder.cli.flags.steps import StepFlags, read_steps
+from pybuild.builder.cli.flags.steps import StepFlags
 from pybuild.builder.errors import RequestError
-from pybuild.builder.request import Secret
-
-NOTHING: dict[str, Any] = {
-    "secrets": (),
-    "agents": (),
-    "allow": (),
-}
+from pybuild.builder.request import Changes, Secret
 
 
-def values(env: dict[str, str] | None = None, **flags: Any) -> StepFlags:
-    return read_steps(**NOTHING | flags, env=env or {})
+def values(env: dict[str, str] | None = None, **flags: Any) -> Changes:
+    return StepFlags(**flags).request(env or {})
 
 
 def ssh_keys(given: tuple[str, ...]) -> dict[str, tuple[Path, ...]]:
-    return dict(values(agents=given).ssh_keys)
+    return StepFlags(agents=given).ssh_keys({})
 
 
 @pytest.mark.parametrize(
@@ -39,7 +33,7 @@ def ssh_keys(given: tuple[str, ...]) -> dict[str, tuple[Path, ...]]:
     ],
 )
 def test_a_secret_is_a_file_or_a_variable(given: str, secret: Secret) -> None:
-    assert values({"TOKEN": "x"}, secrets=(given,)).secrets == (secret,)
+    assert values({"TOKEN": "x"}, secrets=(given,))["secrets"] == (secret,)
 
 
 @pytest.mark.parametrize("given", ["id=a,foo=b", "type=file", "id", "id=a,type=vault"])
@@ -52,8 +46,8 @@ def test_an_agent_is_a_socket(tmp_path: Path) -> None:
     path = tmp_path / "agent"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
-        assert values({"SSH_AUTH_SOCK": str(path)}, agents=("default",)).ssh == (("default", path),)
-        assert values(agents=(f"git={path}",)).ssh == (("git", path),)
+        assert values({"SSH_AUTH_SOCK": str(path)}, agents=("default",))["ssh"] == (("default", path),)
+        assert values(agents=(f"git={path}",))["ssh"] == (("git", path),)
 
 
 def test_an_agent_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -67,7 +61,7 @@ def test_what_is_no_socket_is_a_list_of_keys(tmp_path: Path) -> None:
     one.touch()
     two.touch()
     given = (f"git={one},{two}", f"={one}")
-    assert values(agents=given).ssh == ()
+    assert values(agents=given)["ssh"] == ()
     assert ssh_keys(given) == {"git": (one, two), "default": (one,)}
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(agent))
@@ -79,7 +73,7 @@ def test_what_is_no_socket_is_a_list_of_keys(tmp_path: Path) -> None:
 
 
 def test_entitlements_are_a_closed_list() -> None:
-    assert values(allow=("network.host,security.insecure",)).allow == {"network.host", "security.insecure"}
+    assert values(allow=("network.host,security.insecure",))["allow"] == {"network.host", "security.insecure"}
     for given in ("security.Insecure", "", "device"):
         with pytest.raises(RequestError, match="invalid --allow"):
             values(allow=(given,))

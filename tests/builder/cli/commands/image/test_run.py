@@ -1,7 +1,6 @@
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pytest
 
@@ -20,31 +19,11 @@ ROOT = DirectoryRoot(path=Path("/nonexistent"))
 CONFIG = ContainerConfig(
     env=("PATH=/bin", "A=image"), entrypoint=("/entry",), cmd=("default",), working_dir="/srv", user="alice"
 )
-NOTHING: dict[str, Any] = {
-    "image": "box",
-    "platform": None,
-    "stop_timeout": 10,
-    "rm": False,
-    "words": (),
-    "variables": (),
-    "env_files": (),
-    "workdir": None,
-    "user": None,
-    "entrypoint": None,
-    "network": "host",
-    "volumes": (),
-    "tmpfs": (),
-    "add_hosts": (),
-    "hostname": "pybuild",
-    "init": False,
-    "interactive": False,
-    "tty": False,
-}
 
 
 def asked(shop: Shop, env: dict[str, str] | None = None, container: ContainerConfig = CONFIG, **flags: object) -> Spec:
     image = tiny_image(shop.store.blobs, {"x": b""}, container=container)
-    return spec(image, ROOT, RunFlags(**NOTHING | flags), env or {})
+    return spec(image, ROOT, RunFlags(**{"image": "box", "words": (), **flags}), env or {})
 
 
 def test_the_image_says_what_to_run(shop: Shop) -> None:
