@@ -16,10 +16,18 @@ import secrets
 from array import array
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 _NAME = re.compile(r"[a-z0-9]+:[0-9a-f]+\Z")
 _TYPE = "I"
+
+
+@lru_cache(maxsize=1 << 14)
+def _name(below: str, diff_id: str, own: str) -> str:
+    """Return the name of the tree of a layer on the one called *below*; *own* tells two sets of one layer apart."""
+    parts = [part for part in (below, diff_id, own) if part]
+    return diff_id if len(parts) == 1 else f"sha256:{hashlib.sha256(' '.join(parts).encode()).hexdigest()}"
 
 
 class LayerTimes:
@@ -60,10 +68,7 @@ class LayerTimes:
         """Return the name of the tree after each layer: the chain ID where all below has whole seconds."""
         names: list[str] = []
         for diff_id in map(str, diff_ids):
-            own = self._digest(diff_id)
-            parts = [*names[-1:], diff_id, *([own] if own else [])]
-            whole = diff_id if len(parts) == 1 else f"sha256:{hashlib.sha256(' '.join(parts).encode()).hexdigest()}"
-            names.append(whole)
+            names.append(_name(names[-1] if names else "", diff_id, self._digest(diff_id)))
         return tuple(names)
 
     def _digest(self, diff_id: str) -> str:

@@ -92,8 +92,11 @@ class OverlaySnapshotter(SnapshotFolder):
         yield from self._changes(self._active_path(active), active.parent)
 
     def _changes(self, path: Path, parent: str | None) -> Iterator[Change]:
-        with SafeRoot(self.open(parent)) as lower, SafeRoot.open_host(path / "fs") as upper:
-            yield from overlay_changes(upper.fd, lower)
+        with SafeRoot.open_host(path / "fs") as upper:
+            # What changed nothing left nothing: then there is no use in mounting what it would be compared with.
+            if os.listdir(path / "fs"):
+                with SafeRoot(self.open(parent)) as lower:
+                    yield from overlay_changes(upper.fd, lower)
 
     def make_lasting(self, folder: Path, parent: str | None) -> None:
         """See `Snapshotter.make_lasting`."""

@@ -5,7 +5,8 @@ from functools import cache
 
 from pybuild.builder.oci.streams.pipeline import PIECE
 
-_NO_BLOCK = memoryview(b"")
+_NO_BLOCK = memoryview(bytearray())
+_SMALL = 16 << 10
 ZEROS = bytes(PIECE)
 """A whole piece of zeros: the one that stands for the holes of files."""
 
@@ -27,16 +28,23 @@ class Blocks:
         self._holds = size % PIECE == 0
         self._held = 0
         """Zeros at the beginning of the block, in whole pieces, that are not in it yet."""
+        self._first = min(size, _SMALL)
+        """Bytes that the next block begins with, while it is only written to."""
         self._end()
 
     def _end(self) -> None:
-        # The next block is made when something comes for it: most layers of a RUN are one block, and to make one of
-        # 1 MiB takes as long as to fill it.
+        # The next block is made when something comes for it, and a first one begins small: most layers of a RUN end in
+        # it, and to make one of 1 MiB takes as long as to fill it.
         self._view, self._used = _NO_BLOCK, 0
 
-    def _open(self) -> memoryview:
-        if not self._view:
-            self._view = memoryview(bytearray(self._size))
+    def _open(self, end: int) -> memoryview:
+        """Return the block with room for *end* bytes at least."""
+        if len(self._view) < end:
+            length = self._first if end <= self._first else self._size
+            self._first = self._size
+            grown = memoryview(bytearray(length))
+            grown[: self._used] = self._view[: self._used]
+            self._view = grown
         return self._view
 
     def write(self, piece: bytes | memoryview) -> None:
@@ -49,7 +57,7 @@ class Blocks:
         used = self._used
         end = used + len(piece)
         if end < self._size:
-            self._open()[used:end] = piece
+            self._open(end)[used:end] = piece
             self._used = end
         elif used == 0 and end == self._size:
             self._sink(piece)
@@ -65,7 +73,7 @@ class Blocks:
     def _settle(self) -> None:
         """Put the zeros that were held back into the block: it is going to have something else as well."""
         self._end()
-        self._open()  # as it is made, all of it is zero
+        self._open(self._size)  # as it is made, all of it is zero
         self._used, self._held = self._held, 0
 
     def zeros(self, count: int) -> None:
@@ -92,7 +100,7 @@ class Blocks:
         """Return the free part of the current block, for filling it in place; `advance` tells how much was filled."""
         if self._held:
             self._settle()
-        return self._open()[self._used :]
+        return self._open(self._size)[self._used :]
 
     def advance(self, count: int) -> None:
         """Take *count* bytes that were put into `room`."""

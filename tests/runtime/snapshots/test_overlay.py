@@ -280,3 +280,14 @@ def test_only_a_lasting_overlay_syncs(keeper: OverlaySnapshotter, tmp_path: Path
         (Path(f"/proc/self/fd/{root.fd}") / "f").write_text("kept")
     assert not (tmp_path / "work/work/incompat").exists()
     assert (tmp_path / "fs/f").read_text() == "kept"
+
+
+def test_nothing_is_mounted_to_see_that_nothing_changed(
+    keeper: OverlaySnapshotter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    active = keeper.prepare(stacked(keeper, 2))
+    with monkeypatch.context() as patch:
+        patch.setattr(overlay, "mount_tree", None)
+        assert list(keeper.changes(active)) == []
+    (active.folder / "f0").touch()
+    assert [change.path for change in keeper.changes(active)] == ["f0"]

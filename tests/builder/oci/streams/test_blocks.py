@@ -62,3 +62,26 @@ def test_a_block_that_was_given_away_is_not_written_again() -> None:
         blocks.write(piece)
     blocks.flush()
     assert b"".join(got) == b"abcdefghij"
+
+
+def test_a_stream_that_ends_early_takes_no_whole_block() -> None:
+    got: list[bytes | memoryview] = []
+    blocks = Blocks(got.append)
+    for _ in range(5):
+        blocks.write(b"1234567")
+    blocks.flush()
+    (block,) = got
+    assert isinstance(block, memoryview)
+    assert (bytes(block), len(block.obj)) == (b"1234567" * 5, 16 << 10)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("first", [1, 16 << 10, (16 << 10) + 1, PIECE - 1])
+def test_a_block_that_outgrows_its_beginning_keeps_what_it_had(first: int) -> None:
+    data = bytes(number % 251 for number in range(first)) + bytes(range(200)) * 9000
+    got: list[bytes] = []
+    blocks = Blocks(lambda block: got.append(bytes(block)))
+    for piece in (data[:first], data[first : first + 70], data[first + 70 :]):
+        blocks.write(piece)
+    blocks.flush()
+    assert b"".join(got) == data
+    assert [len(block) for block in got[:-1]] == [PIECE] * (len(data) // PIECE)
