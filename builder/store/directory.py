@@ -3,7 +3,7 @@
 import os
 import stat
 from contextlib import suppress
-from errno import EACCES, EEXIST, ENOTDIR, EPERM, EROFS
+from errno import EACCES, EEXIST, ENOSYS, ENOTDIR, EOPNOTSUPP, EPERM, EROFS
 from pathlib import Path
 
 from pybuild.builder.errors import RequestError, StoreError
@@ -15,6 +15,8 @@ _DATABASE = "pybuild.db"
 _MARKS = (_DATABASE, "locks")
 """What every store has and no image layout of another program does."""
 _OF_THE_FILE_SYSTEM = frozenset({"lost+found"})
+_PROBE = "probe-"
+_UNSUPPORTED = frozenset({EPERM, EOPNOTSUPP, ENOSYS})
 _ELSEWHERE = "choose the directory of the store with $PYBUILD_ROOT or --root"
 
 
@@ -68,6 +70,7 @@ def _prepared(root: Path) -> bool:
     _make_private(root)
     if not known:
         Layout(root).begin()
+        _need_links(root)
     for name in _PARTS:
         (root / name).mkdir(mode=0o700, exist_ok=True)
     make_reserve(root)
@@ -91,8 +94,22 @@ def _check_foreign(root: Path) -> None:
     except FileNotFoundError:
         return
     # A builder that was killed at its first step left no more than this.
-    if found - {"oci-layout"}:
+    if {name for name in found if not name.startswith(_PROBE)} - {"oci-layout"}:
         raise RequestError(f"{root} is not empty and no store of pybuild", hint=_ELSEWHERE)
+
+
+def _need_links(root: Path) -> None:
+    """Refuse a file system without links, such as FAT: the files of an image could not be kept on it."""
+    probe = root / f"{_PROBE}{os.urandom(8).hex()}"
+    for kind, make in (("symbolic", os.symlink), ("hard", os.link)):
+        try:
+            make(root / "oci-layout", probe)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+            text = f"cannot make the store {root}: its file system has no {kind} links"
+            raise StoreError(text, hint=_ELSEWHERE) from error
+        probe.unlink()
 
 
 def _make_private(root: Path) -> None:
@@ -120,5 +137,5 @@ def _cannot_make(root: Path, error: OSError) -> StoreError:
         return failure
     if error.errno in {EEXIST, ENOTDIR}:
         return StoreError(f"cannot make the store {root}: something that is no directory is in its place")
-    hint = _ELSEWHERE if error.errno in {EACCES, EPERM, EROFS} else ""
+    hint = _ELSEWHERE if error.errno in {EACCES, EROFS, *_UNSUPPORTED} else ""
     return StoreError(f"cannot make the store {root}: {(error.strerror or str(error)).lower()}", hint=hint)

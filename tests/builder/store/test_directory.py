@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -23,7 +24,7 @@ def test_a_store_that_others_can_read_is_tightened(tmp_path: Path) -> None:
     assert mode(tmp_path / "store") == 0o700
 
 
-@pytest.mark.parametrize("found", [(), ("lost+found",), ("oci-layout",)])
+@pytest.mark.parametrize("found", [(), ("lost+found",), ("oci-layout",), ("oci-layout", "probe-1")])
 def test_an_empty_directory_becomes_a_store_that_only_its_owner_reads(tmp_path: Path, found: tuple[str, ...]) -> None:
     store = tmp_path / "store"
     store.mkdir(mode=0o755)
@@ -72,6 +73,24 @@ def test_a_store_that_cannot_be_made_names_the_way_out(tmp_path: Path) -> None:
             prepare(disk / "store")
         with pytest.raises(StoreError, match="read-only"):
             prepare(disk)
+
+
+@pytest.mark.parametrize(("call", "kind"), [("symlink", "symbolic"), ("link", "hard")])
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_links_is_refused_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, kind: str, number: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, call, fail)
+    for _ in range(2):
+        with pytest.raises(StoreError, match=f"{tmp_path}/store: its file system has no {kind} links$") as caught:
+            prepare(tmp_path / "store")
+        assert "--root" in caught.value.hint
+    monkeypatch.undo()
+    assert prepare(tmp_path / "store")
+    assert [name for name in os.listdir(tmp_path / "store") if name.startswith("probe")] == []
 
 
 def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
