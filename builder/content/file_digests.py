@@ -28,6 +28,7 @@ _FORMAT = f"3 {sys.version_info.major}.{sys.version_info.minor}"
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 Remembered = dict[str, tuple[tuple[int | str, ...], bytes]]
+_UNKNOWN: tuple[tuple[int | str, ...], bytes] = ((), b"")
 Begun = Callable[[], bytes]
 """Waits for the digest of a file that is being read."""
 
@@ -87,45 +88,45 @@ class FileDigests:
                 self._large[item.path] = threads.begin(self._read_alone, item)
 
     def _is_large(self, item: Item) -> bool:
-        return stat.S_ISREG(item.stat.st_mode) and item.stat.st_size >= _LARGE and not self._remembered(item)
+        return (
+            stat.S_ISREG(item.stat.st_mode)
+            and item.stat.st_size >= _LARGE
+            and not self._remembered(item, self._state(item))
+        )
 
     def __call__(self, item: Item) -> bytes:
         """Return the digest of a regular file: 32 bytes of its content, 64 when it has extended attributes."""
         if item.data is not None:
             return hashlib.sha256(item.data).digest() + _xattr_digest(item)
-        known = self._remembered(item)
+        state = self._state(item)
+        known = self._remembered(item, state)
         if known:
             return known
-        begun = self._large.pop(item.path, None)
+        begun = self._large.pop(item.path, None) if self._large else None
         digest = begun() if begun is not None else self._read(item)
-        if self._is_true(item) and item.stat.st_ctime_ns < self._began_ns - _TICK_NS:
-            self._learnt[item.path] = (self._state(item), digest)
+        if state and item.stat.st_ctime_ns < self._began_ns - _TICK_NS:
+            self._learnt[item.path] = (state, digest)
         else:
             self.racy = True
         return digest
 
-    def _remembered(self, item: Item) -> bytes:
-        state, digest = self._known.get(item.path, ((), b""))
-        return digest if digest and self._is_true(item) and state == self._state(item) else b""
-
-    def _is_true(self, item: Item) -> bool:
-        return bool(self._source.id) and self._source.file_system(item) is not None
+    def _remembered(self, item: Item, state: tuple[int | str, ...]) -> bytes:
+        known, digest = self._known.get(item.path, _UNKNOWN)
+        return digest if state and state == known else b""
 
     def _state(self, item: Item) -> tuple[int | str, ...]:
-        return *state_of(item.stat), self._source.file_system(item) or ""
+        """Return what changes with every write to a file; () where there is no such thing."""
+        where = self._source.file_system(item) if self._source.id else None
+        return () if where is None else (*state_of(item.stat), where)
 
     def _read(self, item: Item) -> bytes:
-        handle = self._open(item)
+        folder, _, name = item.path.rpartition("/")
+        parent = self._folders.get(folder)
+        parent = self._open_folder(folder) if parent is None else parent
         size = item.stat.st_size
         if size >= _LARGE:
-            return self._read_large(handle, item)
-        try:
-            data = os.read(handle, size + 1) if size else b""
-            if len(data) != size or state_of(os.fstat(handle)) != state_of(item.stat):
-                raise changed(item)
-            item.xattrs = self._source.xattrs(handle)
-        finally:
-            os.close(handle)
+            return self._read_large(open_selected(parent, name, item), item)
+        data = read_small(self._source, parent, name, item)
         if size <= _KEEP_FILE and size <= self._memory.left:
             self._memory.left -= size
             item.data = data
@@ -161,14 +162,11 @@ class FileDigests:
                 raise Cancelled("cancelled")
             yield piece
 
-    def _open(self, item: Item) -> int:
-        """Open the very file that was selected: same directory, no link followed, same inode."""
-        folder, _, name = item.path.rpartition("/")
-        if folder not in self._folders:
-            if len(self._folders) >= 32:
-                self._close_folders()
-            self._folders[folder] = self._source.root.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        return open_selected(self._folders[folder], name, item)
+    def _open_folder(self, folder: str) -> int:
+        if len(self._folders) >= 32:
+            self._close_folders()
+        handle = self._folders[folder] = self._source.root.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        return handle
 
     def _close_folders(self) -> None:
         for handle in self._folders.values():
@@ -183,6 +181,22 @@ def open_selected(folder: int, name: str, item: Item) -> int:
         os.close(handle)
         raise changed(item)
     return handle
+
+
+def read_small(source: SourceTree, folder: int, name: str, item: Item) -> bytes:
+    """Return the content of the file that was selected, not a large one, and note its extended attributes in *item*."""
+    size = item.stat.st_size
+    handle = os.open(name, _OPEN, dir_fd=folder)
+    try:
+        data = os.read(handle, size + 1) if size else b""
+        # One look is enough: what was written to or replaced before, too, has another state now.
+        if len(data) != size or state_of(os.fstat(handle)) != state_of(item.stat):
+            raise changed(item)
+        if item.xattrs is None:
+            item.xattrs = source.xattrs(handle)
+    finally:
+        os.close(handle)
+    return data
 
 
 def state_of(status: os.stat_result) -> tuple[int, ...]:

@@ -80,9 +80,12 @@ class SourceTree:
 
         What a user's programs note on the files of a build context, such as where a browser got them, stays there.
         """
+        every = read_xattrs(handle)
+        if not every:
+            return ()
         from pybuild.builder.oci.layers.host_entry import portable_xattrs
 
-        found = portable_xattrs(read_xattrs(handle).items())
+        found = portable_xattrs(every.items())
         return tuple(item for item in found if not (self.owned_by_root and item[0].startswith("user.")))
 
     def hides(self, path: str) -> bool:

@@ -12,7 +12,7 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 
 from pybuild.builder.content.contents import Selected
-from pybuild.builder.content.file_digests import changed, open_selected, state_of
+from pybuild.builder.content.file_digests import changed, open_selected, read_small, state_of
 from pybuild.builder.content.selection import Group, Item, SourceTree, inline_group
 from pybuild.builder.content.trees import FOLDER, LINK, EmptyTree
 from pybuild.builder.errors import BuildError
@@ -25,6 +25,9 @@ from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.plan.modes import Mode, mode_of_made, parse_mode
 from pybuild.builder.plan.ops import Copy, Inline
 from pybuild.builder.store.cache import BuiltLayer
+
+_SMALL = 64 << 10
+"""Files up to this size are read as a whole."""
 
 
 def copy(op: Copy, work: Work) -> BuiltLayer:
@@ -126,13 +129,16 @@ class _Copier:
             return
         if item.stat.st_nlink > 1:
             self._links[item.stat.st_dev, item.stat.st_ino] = path
-        if item.data is not None or source is None:
-            self.writer.put(entry._replace(xattrs=item.xattrs or ()), item.data)
+        data = item.data
+        if data is None and source is not None and item.stat.st_size <= _SMALL:
+            data = read_small(source, *self._place(item, source), item)
+        if data is not None or source is None:
+            self.writer.put(entry._replace(xattrs=item.xattrs) if item.xattrs else entry, data)
             return
         handle = self._open(item, source)
         try:
             xattrs = source.xattrs(handle) if item.xattrs is None else item.xattrs
-            self.writer.put(entry._replace(xattrs=xattrs), handle)
+            self.writer.put(entry._replace(xattrs=xattrs) if xattrs else entry, handle)
             if state_of(os.fstat(handle)) != state_of(item.stat):
                 raise changed(item)
         finally:
@@ -147,25 +153,27 @@ class _Copier:
         return f"{found}: leave it out with --exclude={item.name}, then COPY {item.path}/ /{path}/ follows the symlink"
 
     def _open(self, item: Item, source: SourceTree) -> int:
-        """Open the file that was selected; the directory of the last one stays open for its neighbours."""
+        """Open the file that was selected."""
+        return open_selected(*self._place(item, source), item)
+
+    def _place(self, item: Item, source: SourceTree) -> tuple[int, str]:
+        """Return the directory of a file, which stays open for its neighbours, and its name there."""
         folder, _, name = item.path.rpartition("/")
         if self._folder[1] < 0 or self._folder[0] != folder:
             self.close()
             self._folder = (folder, source.root.open(folder, os.O_RDONLY | os.O_DIRECTORY))
-        return open_selected(self._folder[1], name, item)
+        return self._folder[1], name
 
     def _entry(self, item: Item, source: SourceTree | None, path: str) -> Entry | None:
         is_link = stat.S_ISLNK(item.stat.st_mode)
         link = (source.root.readlink(item.path) or "") if is_link and source else ""
-        entry = entry_of(path, item.stat, linkname=link)
+        owner = self.owner or (source.owner(item.stat) if source else (0, 0))
+        entry = entry_of(path, item.stat, linkname=link, owner=owner)
         if entry is None:
             return None
-        uid, gid = self.owner or (source.owner(item.stat) if source else (0, 0))
-        mode = entry.mode
         if self.mode is not None and not is_link:
-            mode = self.mode(mode, entry.kind is EntryKind.DIRECTORY)
-        placed = entry._replace(mode=mode, uid=uid, gid=gid)
-        return placed if source else placed.at(self.writer.now_ns)
+            entry = entry._replace(mode=self.mode(entry.mode, entry.kind is EntryKind.DIRECTORY))
+        return entry if source else entry.at(self.writer.now_ns)
 
 
 def _time_of(group: Group, source: SourceTree | None) -> int:

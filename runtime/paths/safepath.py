@@ -242,6 +242,8 @@ def read_xattrs(target: int | str) -> dict[str, bytes]:
         if error.errno in {errno.ENOTSUP, errno.ENOSYS}:
             return {}
         raise
+    if not names:
+        return {}
     return {name: os.getxattr(target, name) for name in sorted(names) if not name.startswith(_OVERLAY_XATTRS)}
 
 
