@@ -1,8 +1,7 @@
 """From the command line to a command, and from a failure to a message and an exit code.
 
-Commands live in `builder.cli.commands`, one module each, imported when used: a build whose steps are all cached
-must not pay for what other commands need. Nothing but this module and the commands prints, and nothing else ends the
-process.
+The usual build is read by `usual.py`, everything else by click, from `group.py` on: a build whose steps are all cached
+must not pay for what others need. Nothing but this directory prints, and nothing but this module ends the process.
 
     0 done   1 a step failed, or something asked for is not there   2 usage or Dockerfile   3 the host cannot
     4 a registry did not give what was asked for   5 a registry did not take what was pushed
@@ -10,104 +9,20 @@ process.
 """
 
 import gc
-import importlib
 import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-import click
-
-from pybuild.builder.cli.aliases import FAMILIES, spelled_out
-from pybuild.builder.cli.commands import COMMANDS
+from pybuild.builder.cli.commands.build.usual import usual_build
+from pybuild.builder.cli.session import Session, Tools, begin
 from pybuild.builder.interrupts import INTERRUPTED, Interrupts
 
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
-_GLOBAL_FLAGS = frozenset({"-D", "--debug"})
-_HELP = ("--help", "-h")
-_GROUP_ONLY = (*_HELP, "--version")
+_DEBUG = frozenset({"-D", "--debug"})
 _COMPLETING = "_PYBUILD_COMPLETE"
 _GC_THRESHOLD = 20_000
 """New objects between two searches for unreachable ones: most of what a short-lived process makes stays in use."""
-
-
-class Commands(click.Group):
-    """The commands by name. What begins with an option, a path or an address is a build: ``pybuild -t name .``."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the names of all commands."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
-        """Import and return a command, None when there is none of this name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"pybuild.builder.cli.commands.{COMMANDS[cmd_name]}")
-        command = module.command
-        return command if isinstance(command, click.Command) else None
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
-        """Return the commands that begin so, for a path what stands there."""
-        if incomplete.startswith((".", "/", "~")):
-            from click.shell_completion import CompletionItem
-
-            return [CompletionItem(incomplete, type="dir")]
-        return super().shell_complete(ctx, incomplete)
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put ``build`` where a command is missing."""
-        ahead = _leading_flags(args)
-        rest = spelled_out(args[ahead:])
-        if rest and rest[0] not in COMMANDS and rest[0] not in _GROUP_ONLY:
-            rest = _understood(rest, refuse=not ctx.resilient_parsing)
-        return super().parse_args(ctx, [*args[:ahead], *(rest or ["--help"])])
-
-
-def _understood(words: list[str], *, refuse: bool) -> list[str]:
-    """Return what *words* without a command mean: help, or a build. Raises RequestError when *refuse* and neither."""
-    first = words[0]
-    if first in FAMILIES and (len(words) == 1 or words[1] in _HELP):
-        return ["help", first]
-    if first in FAMILIES and words[1] == "help":
-        return ["help", first, *words[2:]]
-    # A word alone is a slip in the name of a command more often than it is a directory.
-    if refuse and not first.startswith(("-", ".", "~")) and not {"/", ":"} & set(first):
-        from pybuild.builder.cli.unknown import unknown_command
-
-        raise unknown_command(words)
-    return ["build", *words]
-
-
-def _leading_flags(args: Sequence[str]) -> int:
-    """Return how many of *args* are flags of the program itself."""
-    at = 0
-    while at < len(args):
-        if args[at] in _GLOBAL_FLAGS or args[at].startswith("--root="):
-            at += 1
-        elif args[at] == "--root" and at + 1 < len(args):
-            at += 2
-        else:
-            break
-    return at
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--root", metavar="DIR", help="Directory of the store (default: $PYBUILD_ROOT, else one for each user).")
-@click.option("-D", "--debug", is_flag=True, help="Show a traceback when pybuild itself fails (also PYBUILD_DEBUG=1).")
-@click.version_option(None, package_name="pybuild", message="pybuild version %(version)s")
-@click.pass_context
-def cli(ctx: click.Context, root: str | None, *, debug: bool) -> None:
-    """Build images from Dockerfiles, without a daemon.
-
-    "pybuild -t NAME CONTEXT" is short for "pybuild build -t NAME CONTEXT". When the context comes first, write it as a
-    path: ./DIRECTORY. Flags are spelled as in docker build. Images are kept in pybuild's own store, which is a standard
-    OCI image layout. Docker's longer command names work as well: "image ls", "buildx build", "system df" and so on.
-    """
-    ctx.meta["builder.root"] = root
-    ctx.meta["builder.debug"] = debug
 
 
 def main() -> NoReturn:
@@ -175,20 +90,41 @@ def _run_to_its_end() -> int:
         return INTERRUPTED  # it came while another failure was reported
 
 
-def run(arguments: Sequence[str], tools: object = None) -> int:
-    """Carry out *arguments* and return the exit code. *tools* replaces what commands work with, for tests."""
+def run(arguments: Sequence[str], given: Tools | None = None) -> int:
+    """Carry out *arguments* and return the exit code. *given* replaces what commands work with, for tests."""
+    current = begin(given or Tools())
     try:
-        result = cli.main(list(arguments), prog_name="pybuild", standalone_mode=False, obj=tools)
+        return _carried_out(arguments, current)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except BaseException as error:  # noqa: BLE001 - whatever it is, the user gets a message, not a traceback
-        return _failed(error, debug=not _GLOBAL_FLAGS.isdisjoint(arguments))
+        return _failed(error, current, debug=not _DEBUG.isdisjoint(arguments))
+
+
+def _carried_out(arguments: Sequence[str], current: Session) -> int:
+    usual = usual_build(arguments, os.environ)
+    if usual is not None:
+        from pybuild.builder.cli.commands.build.carry_out import Reported, carry_out
+
+        current.root = usual.root
+        try:
+            return carry_out(usual.request, Reported(mode=usual.mode))
+        except KeyboardInterrupt:
+            sys.stderr.write("\n")  # behind the ^C that a terminal shows; click does the same
+            raise
+    from pybuild.builder.cli.group import cli
+
+    result = cli.main(list(arguments), prog_name="pybuild", standalone_mode=False)
     return result if isinstance(result, int) else 0
 
 
-def _failed(error: BaseException, *, debug: bool) -> int:
+def _failed(error: BaseException, current: Session, *, debug: bool) -> int:
     from pybuild.builder.cli.failures import describe
+    from pybuild.builder.store.room import store_failure
 
-    failure = describe(error, debug=debug)
-    click.echo(failure.text, err=True, nl=False)
+    # What the disk of the store refuses is said of the store.
+    known = store_failure(error, current.opened) if isinstance(error, OSError) and current.opened else None
+    failure = describe(known or error, debug=debug)
+    sys.stderr.write(failure.text)
+    sys.stderr.flush()
     return failure.exit_code

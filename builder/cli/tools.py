@@ -1,165 +1,29 @@
-"""What every command works with: the store that the user named, and common flags."""
+"""What every command works with: the store that the user named, and its standard streams.
+
+Without click: the usual build is read without it (`builder.cli.commands.build.usual`).
+"""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+import sys
 from io import BufferedReader
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
 
-import click
-from click.core import ParameterSource
-
+from pybuild.builder.cli.session import session
 from pybuild.builder.display.sanitize import clean
 from pybuild.builder.store.directory import default_root
-from pybuild.builder.store.room import store_failure, writing
+from pybuild.builder.store.room import writing
 from pybuild.builder.store.store import Store, open_store
-from pybuild.grammar.golang import parse_bool
-from pybuild.runtime.values import frozen
 
-_F = TypeVar("_F", bound=Callable[..., Any])
 _HANDLES = "/proc/self/fd"
-
-
-@frozen
-class Tools:
-    """The ports of the commands; tests hand in others."""
-
-    open_store: Callable[[Path | None], Store] = open_store
-    build: Callable[..., Any] | None = None
-    """None is `builder.build.build`."""
-
-
-class Command(click.Command):
-    """A command whose flags may be written ``--flag=true`` and ``--flag=false``, as in Go programs.
-
-    Another value of ``--flag`` is one of ``--flag-policy``, if there is such an option.
-    ``-D`` is an option of the program that may also stand behind the name of the command.
-    """
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.params.append(click.Option(["-D", "--debug"], is_flag=True, hidden=True, expose_value=False))
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Turn such values into the flag alone, or into nothing."""
-        options = {name: option for option in _options(self) for name in (*option.opts, *option.secondary_opts)}
-        plain: list[str] = []
-        words = iter(args)
-        for word in words:
-            is_option = word.startswith("-") and word != "-"
-            if word == "--" or not (is_option or ctx.allow_interspersed_args):
-                # What follows belongs to the program that this command runs.
-                plain.append(word)
-                plain.extend(words)
-            else:
-                plain.extend(_plain(word, options, ctx))
-                # The value of an option may look like a flag.
-                plain.extend(islice(words, _values_wanted(word, options)))
-        return super().parse_args(ctx, plain)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Carry out the command; what the disk of the store refuses is said of the store."""
-        try:
-            return super().invoke(ctx)
-        except OSError as error:
-            root = ctx.meta.get("builder.store")
-            failure = None if root is None else store_failure(error, root)
-            if failure is None:
-                raise
-            raise failure from error
-
-
-def _options(command: click.Command) -> list[click.Option]:
-    return [option for option in command.params if isinstance(option, click.Option)]
-
-
-def _plain(word: str, options: Mapping[str, click.Option], ctx: click.Context) -> Iterable[str]:
-    """Return what click understands in place of *word*."""
-    name, equals, value = word.partition("=")
-    if not equals or name not in options or not options[name].is_flag:
-        return (word,)
-    if f"{name}-policy" in options and not _is_boolean(value):
-        return (f"{name}-policy={value}",)
-    if _switched_on(options[name], value, ctx):
-        return (name,)
-    return {_opposite(name, options)} & options.keys()
-
-
-def _values_wanted(word: str, options: Mapping[str, click.Option]) -> int:
-    """Return how many of the words behind *word* are values of it."""
-    if word.startswith("--"):
-        return 0 if "=" in word or word not in options else _arity(options[word])
-    # Of several short options in one word the first that takes a value has the rest of it.
-    for at, letter in enumerate(word[1:], 2):
-        option = options.get(f"-{letter}")
-        if option is None or (arity := _arity(option)):
-            return 0 if option is None or at < len(word) else arity
-    return 0
-
-
-def _arity(option: click.Option) -> int:
-    return 0 if option.is_flag or option.count else option.nargs
-
-
-def _opposite(name: str, options: Mapping[str, click.Option]) -> str:
-    """Return the flag that takes back *name*: only a long name has one."""
-    option = options[name]
-    return (option.opts[-1] if name in option.opts else name).replace("--", "--no-", 1)
-
-
-def _switched_on(option: click.Option, value: str, ctx: click.Context) -> bool:
-    """Return the value of ``--flag=VALUE``. A wrong one is an error in the words of Go's flags."""
-    try:
-        return parse_bool(value)
-    except ValueError as error:
-        text = f'invalid argument "{value}" for "{", ".join(option.opts)}" flag: {error}'
-        raise click.UsageError(text, ctx) from error
-
-
-def _is_boolean(value: str) -> bool:
-    try:
-        parse_bool(value)
-    except ValueError:
-        return False
-    return True
-
-
-def root_option(function: _F) -> _F:
-    """Add ``--root``, which may stand before or after the name of the command."""
-
-    def keep(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
-        if value is not None:
-            ctx.meta["builder.root"] = value
-
-    return click.option(
-        "--root",
-        metavar="DIR",
-        expose_value=False,
-        callback=keep,
-        help="Directory of the store (default: $PYBUILD_ROOT, else one for each user).",
-    )(function)
-
-
-def format_option(function: _F) -> _F:
-    """Add ``--format``."""
-    text = 'Print with "table", "json" or a Go template such as "{{.ID}}" (dotted fields, json, join, range, if, ...).'
-    return click.option("--format", "template", metavar="FORMAT", help=text)(function)
-
-
-def tools() -> Tools:
-    """Return the tools of the command that runs."""
-    given = click.get_current_context().find_root().obj
-    return given if isinstance(given, Tools) else Tools()
 
 
 def store() -> Store:
     """Open the store that the command line names."""
     be_root()
-    root = click.get_current_context().meta.get("builder.root")
-    opened = tools().open_store(Path(root) if root else None)
+    current = session()
+    opened: Store = (current.tools.open_store or open_store)(Path(current.root) if current.root else None)
     opened.hear(warn)
-    click.get_current_context().meta["builder.store"] = opened.root
+    current.opened = opened.root
     return opened
 
 
@@ -177,14 +41,8 @@ def be_root() -> None:
         from pybuild.runtime.sandbox.user_namespace import become_root
 
         # Which store is this user's own must be known before it is root.
-        chosen = click.get_current_context().meta
-        chosen["builder.root"] = chosen.get("builder.root") or os.fspath(default_root())
+        session().root = session().root or os.fspath(default_root())
         become_root()
-
-
-def is_written(parameter: str) -> bool:
-    """Tell whether the command line itself says what *parameter* is, not the environment or a default."""
-    return click.get_current_context().get_parameter_source(parameter) is ParameterSource.COMMANDLINE
 
 
 def say(text: str) -> None:
@@ -195,17 +53,29 @@ def say(text: str) -> None:
 def put(text: str | bytes) -> None:
     """Write *text* to standard output as it stands."""
     with writing("/dev/stdout"):
-        click.echo(text, nl=False)
+        if isinstance(text, bytes):
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text)
+            sys.stdout.buffer.flush()
+        else:
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
 
 def note(text: str) -> None:
     """Print on standard error what is no result and no mistake, such as what is waited for."""
-    click.echo(clean(text), err=True)
+    put_error(clean(text) + "\n")
 
 
 def warn(text: str) -> None:
     """Print a warning on standard error."""
-    click.echo(f"WARNING: {clean(text)}", err=True)
+    put_error(f"WARNING: {clean(text)}\n")
+
+
+def put_error(text: str) -> None:
+    """Write *text* to standard error as it stands."""
+    sys.stderr.write(text)
+    sys.stderr.flush()
 
 
 def is_terminal(fd: int) -> bool:
@@ -219,5 +89,7 @@ def is_terminal(fd: int) -> bool:
 def binary_stdin() -> BufferedReader:
     """Open standard input for bytes; refuses to wait for someone to type an archive."""
     if is_terminal(0):
-        raise click.UsageError("standard input is a terminal: give a file, or redirect")
+        from click import UsageError
+
+        raise UsageError("standard input is a terminal: give a file, or redirect")
     return os.fdopen(os.dup(0), "rb")

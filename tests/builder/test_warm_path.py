@@ -13,6 +13,8 @@ import pytest
 from tests.helpers.web import Web
 
 HEAVY = {
+    "click",
+    "difflib",
     "lark",
     "networkx",
     "requests",

@@ -1,13 +1,10 @@
 """Flags of ``build`` about what is told of it: how it is shown, files that name the image, questions in its place."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.flags.values import FilePath, OneOf
 from pybuild.builder.display.choose import MODES
-from pybuild.builder.progress import Progress
 from pybuild.runtime.values import frozen
 
 
@@ -61,16 +58,3 @@ class ReportFlags:
         metavar="FILE",
         help="Also write the complete log, as with --progress=plain, to FILE.",
     )
-
-
-@contextmanager
-def logged(path: Path | None) -> Iterator[Callable[[Progress], Progress]]:
-    """Give what adds the log in *path*, when there is to be one, to a display. Raises OSError."""
-    if path is None:
-        yield lambda shown: shown
-        return
-    from pybuild.builder.cli.failures import describe
-    from pybuild.builder.display.log_file import log_file
-
-    with log_file(path, lambda error: describe(error).text) as logging:
-        yield logging

@@ -59,12 +59,13 @@ def _beginning(incomplete: str, words: Iterable[str]) -> list[CompletionItem]:
 
 
 def _names(ctx: click.Context) -> list[str]:
+    from pybuild.builder.cli.session import session
     from pybuild.builder.image.catalog import familiar
     from pybuild.builder.oci.errors import OciError
     from pybuild.builder.oci.layout import Layout
     from pybuild.builder.store.directory import default_root
 
-    root = ctx.find_root().params.get("root") or ctx.meta.get("builder.root")
+    root = ctx.find_root().params.get("root") or session().root
     try:
         entries = Layout(Path(root) if root else default_root()).entries()
     except (OSError, RuntimeError, OciError):

@@ -14,7 +14,7 @@ import pytest
 
 from pybuild.builder.cli import main as cli
 from pybuild.builder.cli.commands import COMMANDS
-from pybuild.builder.cli.tools import Tools
+from pybuild.builder.cli.session import Tools
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import BuildError, Cancelled, RequestError, ResolveError, StepFailed
 from pybuild.builder.interrupts import Interrupts
@@ -420,9 +420,11 @@ def test_the_command_line_alone_imports_nothing_of_ours_but_the_list_of_commands
         "pybuild",
         "pybuild.builder",
         "pybuild.builder.cli",
-        "pybuild.builder.cli.aliases",
         "pybuild.builder.cli.commands",
+        "pybuild.builder.cli.commands.build",
+        "pybuild.builder.cli.commands.build.usual",
         "pybuild.builder.cli.main",
+        "pybuild.builder.cli.session",
         "pybuild.builder.interrupts",
     ]
     assert done.stdout.decode() == f"{ours}\n"
@@ -431,7 +433,7 @@ def test_the_command_line_alone_imports_nothing_of_ours_but_the_list_of_commands
 FROM_STDIN = """
 import sys
 from pybuild.builder.cli import main as cli
-from pybuild.builder.cli.tools import Tools
+from pybuild.builder.cli.session import Tools
 from tests.builder.cli.test_main import Fake
 from pathlib import Path
 fake = Fake(Path("store"))

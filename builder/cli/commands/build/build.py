@@ -1,14 +1,13 @@
 """``pybuild build``: from flags to a request, from a request to an image and the files that name it."""
 
 import os
-import sys
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import click
 
-from pybuild.builder.cli.commands.build.metadata import Warnings, metadata
-from pybuild.builder.cli.commands.build.preflight import check_beforehand, streams
+from pybuild.builder.cli.command import Command, root_option
+from pybuild.builder.cli.commands.build.carry_out import Reported, carry_out
+from pybuild.builder.cli.commands.build.preflight import check_beforehand
 from pybuild.builder.cli.commands.build.stdin_context import Provided, prepared
 from pybuild.builder.cli.flags import build as values
 from pybuild.builder.cli.flags.buildah import BuildahFlags
@@ -20,17 +19,11 @@ from pybuild.builder.cli.flags.image import ImageFlags, targets
 from pybuild.builder.cli.flags.limits import LimitFlags
 from pybuild.builder.cli.flags.output import annotations, read_outputs
 from pybuild.builder.cli.flags.registry import RegistryFlags
-from pybuild.builder.cli.flags.report import ReportFlags, logged
+from pybuild.builder.cli.flags.report import ReportFlags
 from pybuild.builder.cli.flags.steps import StepFlags
-from pybuild.builder.cli.housekeeping import tidy
-from pybuild.builder.cli.tools import Command, be_root, root_option, say, store, tools
-from pybuild.builder.display.choose import MODES, OpenDisplay, open_display
-from pybuild.builder.errors import BuildError, RequestError
+from pybuild.builder.cli.tools import be_root, store
 from pybuild.builder.image.names import full_names
-from pybuild.builder.outputs.files import replace_file
-from pybuild.builder.progress import Progress
 from pybuild.builder.request import Changes, Request, RequestFields
-from pybuild.grammar.errors import DockerfileError
 from pybuild.runtime.values import frozen
 
 _EPILOG = """\b
@@ -94,26 +87,20 @@ def command(*, flags: BuildFlags) -> int:
             be_root()
             with prepared(request, elsewhere) as ready:
                 return answer(call, ready, dockerfile_path(request))
-    check_beforehand(request, (report.iidfile, flags.buildah.iidfile_raw, report.metadata_file))
-    be_root()
-    with (
-        logged(report.log_file or flags.buildah.logfile) as logging,
-        _display(report, os.environ) as display,
-        prepared(request, elsewhere) as ready,
-    ):
-        watched = Warnings(logging(display))
-        outcome = _built(ready, watched, flags.registry, display.tells_log)
-    ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
-    if report.iidfile is not None:
-        replace_file(report.iidfile, ids.encode())
-    if flags.buildah.iidfile_raw is not None:
-        replace_file(flags.buildah.iidfile_raw, ids.replace("sha256:", "").encode())
-    if report.metadata_file is not None:
-        replace_file(report.metadata_file, metadata(outcome, watched.found, os.environ))
-    # What went to standard output is all that is wanted there.
-    if _mode(report, os.environ) == "quiet" and not streams(request):
-        say(ids)
-    return 0
+    reported = Reported(
+        mode="quiet" if report.quiet else report.progress or os.environ.get("BUILDKIT_PROGRESS") or "auto",
+        log_file=report.log_file or flags.buildah.logfile,
+        iidfile=report.iidfile,
+        iidfile_raw=flags.buildah.iidfile_raw,
+        metadata_file=report.metadata_file,
+    )
+    check_beforehand(request, (reported.iidfile, reported.iidfile_raw, reported.metadata_file))
+    return carry_out(
+        request,
+        reported,
+        prepare=lambda: prepared(request, elsewhere),
+        opened=lambda: flags.registry.of(store()),
+    )
 
 
 def request_from(flags: BuildFlags, env: Mapping[str, str]) -> Request:
@@ -160,41 +147,3 @@ def _result(flags: BuildFlags) -> Changes:
         "squash": "all" if image.squash_all else "new" if image.squash or not buildah.layers else "",
         "stored": asked.stored,
     }
-
-
-def _mode(report: ReportFlags, env: Mapping[str, str]) -> str:
-    return "quiet" if report.quiet else report.progress or env.get("BUILDKIT_PROGRESS") or "auto"
-
-
-def _display(report: ReportFlags, env: Mapping[str, str]) -> OpenDisplay:
-    mode = _mode(report, env)
-    if mode not in MODES:
-        raise RequestError(f"invalid BUILDKIT_PROGRESS {mode!r}", hint=f"use one of {', '.join(MODES)}")
-    try:
-        return open_display(mode, sys.stderr, env)
-    except ValueError as error:
-        raise RequestError(str(error)) from error
-
-
-def _build() -> Callable[..., Any]:
-    given = tools().build
-    if given is not None:
-        return given
-    from pybuild.builder.build import build
-
-    return build
-
-
-def _built(request: Request, progress: Progress, registry: RegistryFlags, logged: Callable[[], bool]) -> Any:
-    opened = registry.of(store())
-    try:
-        outcome = _build()(request, opened, progress)
-    except (BuildError, DockerfileError) as error:
-        from pybuild.builder.cli.commands.build.failures import told
-
-        raise told(error, logged=logged()) from error
-    else:
-        tidy(opened)
-        return outcome
-    finally:
-        opened.close()

@@ -6,24 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pybuild.builder.options import is_true
-from pybuild.builder.progress import Event, Progress, Warned
+from pybuild.builder.progress import Warned
 
 _REF = 25
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
-
-
-class Warnings:
-    """Progress that keeps the warnings of a build and hands everything on."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self.found: list[Warned] = []
-
-    def __call__(self, event: Event) -> None:
-        """Take an event."""
-        if isinstance(event, Warned):
-            self.found.append(event)
-        self._progress(event)
 
 
 def metadata(outcome: Any, warnings: Sequence[Warned], env: Mapping[str, str]) -> bytes:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.build import compression as parse_compression
 from pybuild.builder.cli.flags.build import source_date_epoch
 from pybuild.builder.cli.flags.naming import name_image, platform_option
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.words import FILE, IMAGE
-from pybuild.builder.cli.tools import Command, binary_stdin, root_option, say, store
+from pybuild.builder.cli.tools import binary_stdin, say, store
 from pybuild.builder.edit.difference import difference, unpacked_archive, with_difference
 from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.image.assemble import timestamp

@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.image.images import short_id
 from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.flags.naming import platform_option
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, root_option, say, store
+from pybuild.builder.cli.tools import say, store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_size
 from pybuild.builder.edit.compare import LayerSets, Setting, layers, settings

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.naming import platform_option
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, root_option, store
+from pybuild.builder.cli.tools import store
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.outputs.kinds import write
 from pybuild.builder.outputs.tar import TarOutput

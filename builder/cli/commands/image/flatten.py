@@ -2,10 +2,11 @@
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.build import compression as parse_compression
 from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_option
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, root_option, say, store
+from pybuild.builder.cli.tools import say, store
 from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.edit.flatten import flattened, write_tree
 from pybuild.builder.image.catalog import find_image

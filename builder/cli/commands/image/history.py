@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import click
 
+from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.image.images import ago, short_id
 from pybuild.builder.cli.flags.naming import platform_option
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.image_filters import seconds
 from pybuild.builder.cli.format.listing import Row, listing
-from pybuild.builder.cli.tools import Command, format_option, root_option, say, store
+from pybuild.builder.cli.tools import say, store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_size
 from pybuild.builder.image.catalog import find_present

@@ -7,11 +7,12 @@ from typing import BinaryIO
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.build import compression as parse_compression
 from pybuild.builder.cli.flags.naming import loading, name_image
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.words import FILE
-from pybuild.builder.cli.tools import Command, binary_stdin, note, root_option, say, store
+from pybuild.builder.cli.tools import binary_stdin, note, say, store
 from pybuild.builder.edit.archive_layer import store_archive
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.image.names import full_names

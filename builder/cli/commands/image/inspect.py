@@ -5,11 +5,12 @@ from typing import Any
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.listing import parsed, rendered
 from pybuild.builder.cli.format.template_functions import NO_LIST, NO_MAP, NO_POINTER, Loose, Typed, as_json
-from pybuild.builder.cli.tools import Command, root_option, say, store, warn
+from pybuild.builder.cli.tools import say, store, warn
 from pybuild.builder.image.catalog import catalog, find
 from pybuild.builder.image.document import image_document
 from pybuild.builder.store.store import Store

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.naming import loading
 from pybuild.builder.cli.flags.values import FilePath
-from pybuild.builder.cli.tools import Command, binary_stdin, root_option, say, store
+from pybuild.builder.cli.tools import binary_stdin, say, store
 from pybuild.builder.image.catalog import familiar
 from pybuild.builder.platforms import parse_platform
 from pybuild.builder.transports.load import load_images

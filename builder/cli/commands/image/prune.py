@@ -4,9 +4,10 @@ import sys
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.format.image_filters import prune_filter
-from pybuild.builder.cli.tools import Command, root_option, say, store
+from pybuild.builder.cli.tools import say, store
 from pybuild.builder.display.units import human_size
 from pybuild.builder.image.catalog import Listed, catalog, familiar
 from pybuild.builder.prune import gc

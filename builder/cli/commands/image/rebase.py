@@ -2,9 +2,10 @@
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_option
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, root_option, say, store
+from pybuild.builder.cli.tools import say, store
 from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.edit.rebase import BASE_NAME, BaseImage, rebased, recorded_base
 from pybuild.builder.errors import RequestError

@@ -2,9 +2,10 @@
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.failures import FAILED, describe
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, root_option, say, store
+from pybuild.builder.cli.tools import say, store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import Listed, catalog, familiar, find
 from pybuild.builder.oci.errors import ImageNotFound, OciError

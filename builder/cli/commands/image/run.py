@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.failures import Failure, Told, describe
 from pybuild.builder.cli.flags.build import hosts, variables
 from pybuild.builder.cli.flags.group import argument, option, takes
 from pybuild.builder.cli.flags.host import mount_target, volume
 from pybuild.builder.cli.flags.values import FilePath, OneOf
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, root_option, store
+from pybuild.builder.cli.tools import store
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.execute import in_image
 from pybuild.builder.image.catalog import find_image

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, root_option, store, warn
+from pybuild.builder.cli.tools import store, warn
 from pybuild.builder.oci.archive.save import save
 from pybuild.builder.outputs.files import destination, sink
 from pybuild.builder.transports.save import chosen

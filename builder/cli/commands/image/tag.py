@@ -2,8 +2,9 @@
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import Command, root_option, store
+from pybuild.builder.cli.tools import store
 from pybuild.builder.image.catalog import find
 from pybuild.builder.image.names import new_name
 

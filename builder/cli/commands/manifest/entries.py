@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.manifest.inspect import elsewhere, remote_document
-from pybuild.builder.cli.tools import Command, root_option, say, store, warn
+from pybuild.builder.cli.tools import say, store, warn
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find
 from pybuild.builder.image.names import full_names

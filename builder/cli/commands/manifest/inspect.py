@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.access import access_options
-from pybuild.builder.cli.tools import Command, put, root_option, say, store
+from pybuild.builder.cli.tools import put, say, store
 from pybuild.builder.errors import PullFailed
 from pybuild.builder.image.catalog import find
 from pybuild.builder.oci import media

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.manifest.entries import index_of, meant
 from pybuild.builder.cli.failures import FAILED
-from pybuild.builder.cli.tools import Command, root_option, say, store
+from pybuild.builder.cli.tools import say, store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import familiar, find
 from pybuild.builder.image.names import full_names

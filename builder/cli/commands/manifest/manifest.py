@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.manifest.entries import annotate, pairs
 from pybuild.builder.cli.commands.manifest.inspect import elsewhere, inspect
 from pybuild.builder.cli.commands.manifest.lists import exists, remove, rm
@@ -12,7 +13,7 @@ from pybuild.builder.cli.flags.access import Sides, two_sides_options
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.format.transfer import Meter
-from pybuild.builder.cli.tools import Command, root_option, say, store
+from pybuild.builder.cli.tools import say, store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find
 from pybuild.builder.image.names import full_names

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.access import Sides, two_sides_options
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.format.transfer import Meter, short
-from pybuild.builder.cli.tools import Command, root_option, say, store
+from pybuild.builder.cli.tools import say, store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find
 from pybuild.builder.oci.model import Descriptor

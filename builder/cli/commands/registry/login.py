@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from pybuild.builder.cli.command import Command
 from pybuild.builder.cli.flags.access import TlsFlags, auth_file_option
 from pybuild.builder.cli.flags.group import takes
-from pybuild.builder.cli.tools import Command, is_terminal, note, say
+from pybuild.builder.cli.tools import is_terminal, note, say
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.errors import CredentialsError, RegistryDenied
 from pybuild.builder.oci.registry.access import Access

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
+from pybuild.builder.cli.command import Command
 from pybuild.builder.cli.commands.registry.login import credential_files, registry_of
 from pybuild.builder.cli.flags.access import auth_file_option
-from pybuild.builder.cli.tools import Command, say, warn
+from pybuild.builder.cli.tools import say, warn
 from pybuild.builder.oci.registry.auth.file import server_key
 from pybuild.builder.store.room import writing
 

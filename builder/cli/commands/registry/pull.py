@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import click
 
+from pybuild.builder.cli.command import Command, is_written, root_option
 from pybuild.builder.cli.flags.access import access_options
 from pybuild.builder.cli.flags.silent import RETRY, TRUST, taken
 from pybuild.builder.cli.format.transfer import Meter, short
-from pybuild.builder.cli.tools import Command, is_written, root_option, say, store, warn
+from pybuild.builder.cli.tools import say, store, warn
 from pybuild.builder.errors import PullFailed, RequestError
 from pybuild.builder.image.catalog import familiar
 from pybuild.builder.oci.errors import ImageNotFound

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.access import access_options
 from pybuild.builder.cli.flags.push_form import PushForm, form_options
 from pybuild.builder.cli.flags.silent import RETRY, TRUST, taken
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.transfer import Meter, short
-from pybuild.builder.cli.tools import Command, root_option, say, store, warn
+from pybuild.builder.cli.tools import say, store, warn
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find
 from pybuild.builder.oci.digest import Digest

@@ -6,7 +6,8 @@ import shlex
 import click
 from click.shell_completion import BashComplete, CompletionItem, add_completion_class, get_completion_class
 
-from pybuild.builder.cli.tools import Command, put
+from pybuild.builder.cli.command import Command
+from pybuild.builder.cli.tools import put
 
 VARIABLE = "_PYBUILD_COMPLETE"
 

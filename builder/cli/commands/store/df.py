@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import click
 
+from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.store.df_images import HEADERS, image_usage
 from pybuild.builder.cli.format.listing import Row, listing
 from pybuild.builder.cli.housekeeping import limits, shown
-from pybuild.builder.cli.tools import Command, format_option, root_option, say, store
+from pybuild.builder.cli.tools import say, store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_duration, human_size
 from pybuild.builder.oci.digest import Digest

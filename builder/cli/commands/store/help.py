@@ -3,8 +3,9 @@
 import click
 
 from pybuild.builder.cli.aliases import ALIASES, FAMILIES, spelled_out
+from pybuild.builder.cli.command import Command
 from pybuild.builder.cli.commands import COMMANDS
-from pybuild.builder.cli.tools import Command, say
+from pybuild.builder.cli.tools import say
 from pybuild.builder.cli.unknown import unknown_command
 
 

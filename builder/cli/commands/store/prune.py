@@ -4,13 +4,14 @@ import sys
 
 import click
 
+from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.store.df import reclaimable
 from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.flags.group import takes
 from pybuild.builder.cli.flags.prune import PruneFlags
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.housekeeping import limits
-from pybuild.builder.cli.tools import Command, root_option, say, store
+from pybuild.builder.cli.tools import say, store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_size
 from pybuild.builder.prune import gc

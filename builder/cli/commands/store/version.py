@@ -6,8 +6,9 @@ from importlib.metadata import version
 
 import click
 
+from pybuild.builder.cli.command import Command
 from pybuild.builder.cli.format.listing import parsed, rendered
-from pybuild.builder.cli.tools import Command, say
+from pybuild.builder.cli.tools import say
 
 
 @click.command("version", cls=Command, short_help="Show the version.")

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from pybuild.builder.cli.flags.report import logged
+from pybuild.builder.cli.commands.build.carry_out import logged
 from pybuild.builder.progress import Warned, silent
 
 

@@ -1,0 +1,128 @@
+"""From a request to an image, and to what a user is told of it. Without click: see `usual.py`."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from pybuild.builder.cli.housekeeping import tidy
+from pybuild.builder.cli.session import session
+from pybuild.builder.cli.tools import be_root, say, store
+from pybuild.builder.display.choose import MODES, OpenDisplay, open_display
+from pybuild.builder.errors import BuildError, RequestError
+from pybuild.builder.progress import Event, Progress, Warned
+from pybuild.builder.request import Request
+from pybuild.builder.store.store import Store
+from pybuild.grammar.errors import DockerfileError
+from pybuild.runtime.values import frozen
+
+
+@frozen
+class Reported:
+    """How a build is shown, and the files that tell of it."""
+
+    mode: str
+    """One of `builder.display.choose.MODES`."""
+    log_file: Path | None = None
+    iidfile: Path | None = None
+    iidfile_raw: Path | None = None
+    metadata_file: Path | None = None
+
+
+class Warnings:
+    """Progress that keeps the warnings of a build and hands everything on."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.found: list[Warned] = []
+
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
+        if isinstance(event, Warned):
+            self.found.append(event)
+        self._progress(event)
+
+
+def carry_out(
+    request: Request,
+    reported: Reported,
+    *,
+    prepare: Callable[[], AbstractContextManager[Request]] | None = None,
+    opened: Callable[[], Store] = store,
+) -> int:
+    """Build *request*, report, and return the exit code. *prepare* gives the request in a form that can be built."""
+    be_root()
+    with (
+        logged(reported.log_file) as logging,
+        _display(reported.mode) as display,
+        prepare() if prepare is not None else nullcontext(request) as ready,
+    ):
+        watched = Warnings(logging(display))
+        outcome = _built(ready, watched, opened, display.tells_log)
+    ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
+    if (reported.iidfile, reported.iidfile_raw, reported.metadata_file) != (None, None, None):
+        _write_files(reported, ids, outcome, watched)
+    # What went to standard output is all that is wanted there.
+    if reported.mode == "quiet" and not any(output.streams for output in request.result.outputs):
+        say(ids)
+    return 0
+
+
+def _write_files(reported: Reported, ids: str, outcome: Any, watched: Warnings) -> None:
+    from pybuild.builder.cli.commands.build.metadata import metadata
+    from pybuild.builder.outputs.files import replace_file
+
+    if reported.iidfile is not None:
+        replace_file(reported.iidfile, ids.encode())
+    if reported.iidfile_raw is not None:
+        replace_file(reported.iidfile_raw, ids.replace("sha256:", "").encode())
+    if reported.metadata_file is not None:
+        replace_file(reported.metadata_file, metadata(outcome, watched.found, os.environ))
+
+
+def _display(mode: str) -> OpenDisplay:
+    if mode not in MODES:
+        raise RequestError(f"invalid BUILDKIT_PROGRESS {mode!r}", hint=f"use one of {', '.join(MODES)}")
+    try:
+        return open_display(mode, sys.stderr, os.environ)
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+
+
+@contextmanager
+def logged(path: Path | None) -> Iterator[Callable[[Progress], Progress]]:
+    """Give what adds the log in *path*, when there is to be one, to a display. Raises OSError."""
+    if path is None:
+        yield lambda shown: shown
+        return
+    from pybuild.builder.cli.failures import describe
+    from pybuild.builder.display.log_file import log_file
+
+    with log_file(path, lambda error: describe(error).text) as logging:
+        yield logging
+
+
+def _build() -> Callable[..., Any]:
+    given = session().tools.build
+    if given is not None:
+        return given
+    from pybuild.builder.build import build
+
+    return build
+
+
+def _built(request: Request, progress: Progress, opened: Callable[[], Store], logged: Callable[[], bool]) -> Any:
+    place = opened()
+    try:
+        outcome = _build()(request, place, progress)
+    except (BuildError, DockerfileError) as error:
+        from pybuild.builder.cli.commands.build.failures import told
+
+        raise told(error, logged=logged()) from error
+    else:
+        tidy(place)
+        return outcome
+    finally:
+        place.close()

@@ -1,0 +1,95 @@
+"""The commands by name, as click sees them.
+
+Commands live in `builder.cli.commands`, one module each, imported when used: none pays for what others need.
+"""
+
+import importlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from pybuild.builder.cli.aliases import FAMILIES, spelled_out
+from pybuild.builder.cli.commands import COMMANDS
+from pybuild.builder.cli.session import session
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+GLOBAL_FLAGS = frozenset({"-D", "--debug"})
+_HELP = ("--help", "-h")
+_GROUP_ONLY = (*_HELP, "--version")
+
+
+class Commands(click.Group):
+    """The commands by name. What begins with an option, a path or an address is a build: ``pybuild -t name .``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
+        """Import and return a command, None when there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"pybuild.builder.cli.commands.{COMMANDS[cmd_name]}")
+        command = module.command
+        return command if isinstance(command, click.Command) else None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Return the commands that begin so, for a path what stands there."""
+        if incomplete.startswith((".", "/", "~")):
+            from click.shell_completion import CompletionItem
+
+            return [CompletionItem(incomplete, type="dir")]
+        return super().shell_complete(ctx, incomplete)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put ``build`` where a command is missing."""
+        ahead = _leading_flags(args)
+        rest = spelled_out(args[ahead:])
+        if rest and rest[0] not in COMMANDS and rest[0] not in _GROUP_ONLY:
+            rest = _understood(rest, refuse=not ctx.resilient_parsing)
+        return super().parse_args(ctx, [*args[:ahead], *(rest or ["--help"])])
+
+
+def _understood(words: list[str], *, refuse: bool) -> list[str]:
+    """Return what *words* without a command mean: help, or a build. Raises RequestError when *refuse* and neither."""
+    first = words[0]
+    if first in FAMILIES and (len(words) == 1 or words[1] in _HELP):
+        return ["help", first]
+    if first in FAMILIES and words[1] == "help":
+        return ["help", first, *words[2:]]
+    # A word alone is a slip in the name of a command more often than it is a directory.
+    if refuse and not first.startswith(("-", ".", "~")) and not {"/", ":"} & set(first):
+        from pybuild.builder.cli.unknown import unknown_command
+
+        raise unknown_command(words)
+    return ["build", *words]
+
+
+def _leading_flags(args: Sequence[str]) -> int:
+    """Return how many of *args* are flags of the program itself."""
+    at = 0
+    while at < len(args):
+        if args[at] in GLOBAL_FLAGS or args[at].startswith("--root="):
+            at += 1
+        elif args[at] == "--root" and at + 1 < len(args):
+            at += 2
+        else:
+            break
+    return at
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--root", metavar="DIR", help="Directory of the store (default: $PYBUILD_ROOT, else one for each user).")
+@click.option("-D", "--debug", is_flag=True, help="Show a traceback when pybuild itself fails (also PYBUILD_DEBUG=1).")
+@click.version_option(None, package_name="pybuild", message="pybuild version %(version)s")
+def cli(root: str | None, *, debug: bool) -> None:  # noqa: ARG001 - `main` looks for it in the words
+    """Build images from Dockerfiles, without a daemon.
+
+    "pybuild -t NAME CONTEXT" is short for "pybuild build -t NAME CONTEXT". When the context comes first, write it as a
+    path: ./DIRECTORY. Flags are spelled as in docker build. Images are kept in pybuild's own store, which is a standard
+    OCI image layout. Docker's longer command names work as well: "image ls", "buildx build", "system df" and so on.
+    """
+    session().root = root
