@@ -11,6 +11,8 @@ from pybuild.runtime.sandbox.forkserver import fork_child
 from pybuild.runtime.sandbox.inside import plan
 
 Output = Callable[[int, bytes], None]
+Fork = Callable[[tuple[int, int, int, int, int]], int]
+"""Takes what `fork_child` takes, and returns what it returns."""
 
 PIECE = 1 << 16
 # Cancelling is a question to the caller, which poll cannot wait for; so it is asked again and again.
@@ -23,8 +25,8 @@ _LAST_PIECES = 16  # the most that a pipe can hold
 class Child:
     """A running sandbox child and the pipes to it."""
 
-    def __init__(self, data: bytes, *, stdin: int | None = None) -> None:
-        """Start the child on the plan *data*. It reads *stdin*, and writes to pipes that `pump` empties."""
+    def __init__(self, data: bytes, *, stdin: int | None = None, fork: Fork = fork_child) -> None:
+        """Have *fork* start the child on the plan *data*. It reads *stdin*, and writes to pipes that `pump` empties."""
         pipes = [os.pipe() for _ in range(3)]
         self._status, *streams = (reader for reader, _ in pipes)
         self._streams = dict(zip(streams, (1, 2), strict=False))
@@ -33,7 +35,7 @@ class Child:
         try:
             plan_fd, null = given
             status, out, err = written
-            self._process = fork_child((plan_fd, status, null if stdin is None else stdin, out, err))
+            self._process = fork((plan_fd, status, null if stdin is None else stdin, out, err))
         except BaseException:
             self._close_pipes()
             raise

@@ -14,7 +14,8 @@ import tty
 from contextlib import closing, suppress
 from typing import Any
 
-from pybuild.runtime.sandbox.child import Child, Output, read_available
+from pybuild.runtime.sandbox.child import Child, Fork, Output, read_available
+from pybuild.runtime.sandbox.forkserver import fork_child
 
 _STDIN = 0
 _END_OF_INPUT = b"\x04"
@@ -24,14 +25,14 @@ _SIZE = b"\0" * 8  # struct winsize
 class TerminalChild(Child):
     """A sandbox child whose process has a terminal, and the console of that terminal."""
 
-    def __init__(self, data: bytes, *, typed: bool) -> None:
+    def __init__(self, data: bytes, *, typed: bool, fork: Fork = fork_child) -> None:
         """Start the child on the plan *data*; with *typed*, our standard input is typed into the terminal."""
         self._typed = typed
         self._console: Console | None = None
         self._channel, far_end = socket.socketpair()
         with closing(far_end):
             try:
-                super().__init__(data, stdin=far_end.fileno())
+                super().__init__(data, stdin=far_end.fileno(), fork=fork)
             except BaseException:
                 self._channel.close()
                 raise

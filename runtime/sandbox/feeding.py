@@ -8,7 +8,8 @@ import os
 import select
 from contextlib import suppress
 
-from pybuild.runtime.sandbox.child import Child, Output, read_available
+from pybuild.runtime.sandbox.child import Child, Fork, Output, read_available
+from pybuild.runtime.sandbox.forkserver import fork_child
 
 _STDIN = 0
 
@@ -16,12 +17,12 @@ _STDIN = 0
 class FedChild(Child):
     """A sandbox child whose process reads what comes on our standard input."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, *, fork: Fork = fork_child) -> None:
         """Start the child on the plan *data*."""
         reader, self._feed = os.pipe()
         os.set_blocking(self._feed, False)
         try:
-            super().__init__(data, stdin=reader)
+            super().__init__(data, stdin=reader, fork=fork)
         except BaseException:
             os.close(self._feed)
             raise

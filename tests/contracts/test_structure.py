@@ -21,7 +21,7 @@ LIMITS = {
     "importers of the most imported value": 68,
     "modules with one importer": 130,
     "of these, of less than 40 lines": 14,
-    "modules without a test of their name": 138,
+    "modules without a test of their name": 143,
     "modules that a warm build loads": 75,
     "directories in import cycles": 0,
 }

@@ -72,12 +72,18 @@ def _become_child(descriptors: tuple[int, ...], server: int) -> None:
     plan, status, *streams = descriptors
     for stream, fd in enumerate(streams):
         os.dup2(fd, stream)
-    low, high = sorted((plan, status))
-    for first, last in ((3, low - 1), (low + 1, high - 1)):
-        if first <= last:
-            close_range(first, last)
-    close_range(high + 1)
+    close_all_but(plan, status)
     keep(plan, status, server)
+
+
+def close_all_but(*kept: int) -> None:
+    """Close every descriptor but the three streams and those of *kept*."""
+    first = 3
+    for fd in sorted(fd for fd in kept if fd >= first):
+        if first < fd:
+            close_range(first, fd - 1)
+        first = fd + 1
+    close_range(first)
 
 
 def _tell(child: int) -> int:

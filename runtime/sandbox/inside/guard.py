@@ -15,6 +15,7 @@ from pybuild.runtime.kernel.syscalls import (
     capset,
     close_range,
     prctl,
+    send_descriptor,
     unshare,
     wait_signal,
 )
@@ -43,6 +44,9 @@ def guard(plan: SandboxPlan, stage: DetachedRoot, status: Status, alive: int, te
     if process == 0:
         with Status(status.fd):
             _begin(plan, stage, status, terminal)
+    if status.began >= 0:
+        with Operation("show the process"):
+            send_descriptor(status.began, os.pidfd_open(process))
     _let_go(status)
     status.ended(_look_after(process))
 
@@ -57,7 +61,7 @@ def _begin(plan: SandboxPlan, stage: DetachedRoot, status: Status, terminal: int
             ended = os.waitstatus_to_exitcode(_look_after(process))
             # The first process of a namespace cannot end by a signal of its own.
             os._exit(ended if ended >= 0 else 128 - ended)
-    become(plan.process, stage.root, terminal)
+    become(plan.process, stage.root, terminal, status.began)
 
 
 def _let_go(status: Status) -> None:

@@ -38,9 +38,9 @@ from pybuild.runtime.sandbox.inside.stubs import Stubs
 from pybuild.runtime.wire import Operation, decode
 
 
-def keep(plan_fd: int, status_fd: int, parent: int) -> None:
-    """Be the child of the process *parent*, to the end. Never returns."""
-    with Status(status_fd) as status:
+def keep(plan_fd: int, status_fd: int, parent: int, began: int = -1) -> None:
+    """Be the child of the process *parent*, to the end. Never returns. *began* is what `Status` takes."""
+    with Status(status_fd, began) as status:
         _depend_on(parent)
         _keep(_receive(plan_fd), status)
 
@@ -138,10 +138,12 @@ def _fork_guard(plan: SandboxPlan, stage: DetachedRoot, status: Status) -> int:
     alive, lifeline = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     child = os.fork()
     if child == 0:
-        with Status(status.fd) as own_status:
+        with Status(status.fd, status.began) as own_status:
             os.close(lifeline)
             guard(plan, stage, own_status, alive, terminal)
     os.close(alive)
+    if status.began >= 0:
+        os.close(status.began)
     if terminal >= 0:
         # Who reads the other end learns by this that nobody inside has the terminal any more.
         os.close(terminal)

@@ -61,12 +61,14 @@ class Status:
     """The child's end of the status pipe; as a context it is the whole life of a process.
 
     A message is five fields, each ended by NUL. The end of the pipe without a message means that the child was killed.
+    *began* is the child's end of a Unix socket for who wants to know the process, -1 for nobody: a pidfd of it comes
+    over it, then "CODE reason" if it cannot be executed, and the end when it is.
     """
 
-    __slots__ = ("fd",)
+    __slots__ = ("began", "fd")
 
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
+    def __init__(self, fd: int, began: int = -1) -> None:
+        self.fd, self.began = fd, began
 
     def __enter__(self) -> "Status":  # noqa: PYI034 - typing.Self costs the child an import of 7 ms
         return self

@@ -63,10 +63,11 @@ class Process(Record):
         self.args, self.env, self.cwd, self.user, self.confinement = args, env, cwd, user, confinement
 
 
-def become(process: Process, root: int, terminal: int = -1) -> None:
+def become(process: Process, root: int, terminal: int = -1, began: int = -1) -> None:
     """Turn this process, which stands in the new *root*, into *process*. Returns only with an exception.
 
-    *terminal* replaces its three streams, -1 leaves them. The order is the kernel's: the filter needs CAP_SYS_ADMIN
+    *terminal* replaces its three streams, -1 leaves them. *began* is told what cannot be executed, -1 for standard
+    error. The order is the kernel's: the filter needs CAP_SYS_ADMIN
     when no_new_privs stays off, group ids need CAP_SETGID, and the user id takes all capabilities with it.
     """
     # Nothing below needs another descriptor by inheritance, so what this code forgot to close is closed by exec.
@@ -82,7 +83,7 @@ def become(process: Process, root: int, terminal: int = -1) -> None:
     _give_streams(identity.uid)
     confine(process.confinement, identity)
     reset_signals()
-    _execute(process.args, _environment(process.env, identity))
+    _execute(process.args, _environment(process.env, identity), began)
 
 
 def _take_terminal(terminal: int) -> None:
@@ -173,7 +174,7 @@ def _environment(env: tuple[tuple[bytes, bytes], ...], identity: Identity) -> di
     return known if known.get(b"HOME") else {**known, b"HOME": identity.home}
 
 
-def _execute(args: tuple[bytes, ...], env: dict[bytes, bytes]) -> None:
+def _execute(args: tuple[bytes, ...], env: dict[bytes, bytes], began: int) -> None:
     """Exec the first file of this name that the PATH of *env* leads to, or end with 127 or 126 as a shell would."""
     name = args[0] if args else b""
     in_path = b"/" not in name
@@ -190,10 +191,14 @@ def _execute(args: tuple[bytes, ...], env: dict[bytes, bytes]) -> None:
             raise Operation("execute", name).failed(EINVAL, str(error)) from None
     if refused:
         code = NOT_FOUND if refused.errno == ENOENT else NOT_EXECUTABLE
-        _end(name, os.strerror(refused.errno or EACCES).lower(), code)
-    _end(name, "executable file not found in $PATH" if in_path else "no such file or directory", NOT_FOUND)
+        _end(name, os.strerror(refused.errno or EACCES).lower(), code, began)
+    _end(name, "executable file not found in $PATH" if in_path else "no such file or directory", NOT_FOUND, began)
 
 
-def _end(name: bytes, reason: str, code: int) -> None:
-    os.write(2, b'exec: "%s": %s\n' % (name, reason.encode()))
+def _end(name: bytes, reason: str, code: int, began: int) -> None:
+    text = b'exec: "%s": %s' % (name, reason.encode())
+    if began >= 0:
+        os.write(began, b"%d %s" % (code, text))
+    else:
+        os.write(2, text + b"\n")
     os._exit(code)

@@ -1,0 +1,120 @@
+"""One start of a container: a sandbox whose keeper is forked here, and what is known of its process."""
+
+import os
+import sys
+from _socket import AF_UNIX, CMSG_SPACE, MSG_CMSG_CLOEXEC, SOCK_CLOEXEC, SOCK_SEQPACKET, socket, socketpair
+from collections.abc import Callable
+
+from pybuild.runtime.kernel.syscalls import block_signals, reset_signals
+from pybuild.runtime.monitor.loop import IN, Loop
+from pybuild.runtime.monitor.streams import Streams
+from pybuild.runtime.sandbox.inside.children import close_all_but
+from pybuild.runtime.sandbox.inside.keeper import keep
+from pybuild.runtime.sandbox.inside.plan import Report, read_reports
+
+_LONGEST_REFUSAL = 4096
+_PIECE = 1 << 16
+NOT_STARTED = 128
+"""The code of a container whose sandbox could not be made. As in Docker."""
+KILLED = 137
+
+
+class Attempt:
+    """A sandbox that is being made, or runs.
+
+    *started* is called with a pidfd of its process when that has been executed, *ended* when nothing is left of it,
+    with the exit code and, when it was never executed, the reason.
+    """
+
+    def __init__(
+        self, loop: Loop, plan: int, streams: Streams, started: Callable[[int], None], ended: Callable[[int, str], None]
+    ) -> None:
+        """Fork the keeper on the file *plan*, which is read from its start."""
+        self._loop, self._streams, self._started, self._ended = loop, streams, started, ended
+        self.process = -1
+        """A pidfd of the first process inside, -1 before there is one."""
+        self.runs = False
+        self._refused: tuple[int, str] | None = None
+        self._reported = b""
+        self._status, status_end = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._status, False)
+        ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
+        self._keeper = os.fork()
+        if self._keeper == 0:
+            _be_keeper(plan, status_end, theirs.fileno(), streams.given)
+        os.close(status_end)
+        theirs.close()
+        streams.give()
+        self._began: socket | None = ours
+        loop.watch(ours.fileno(), IN, self._hear)
+        loop.watch(self._status, IN, self._report)
+
+    def _hear(self, fd: int, _events: int) -> None:
+        """Take the process, then the news that it is executed, or why it is not."""
+        began = self._began
+        if began is None:
+            return
+        text, extra, _, _ = began.recvmsg(_LONGEST_REFUSAL, CMSG_SPACE(4), MSG_CMSG_CLOEXEC)
+        if extra:
+            self.process = int.from_bytes(extra[0][2][:4], sys.byteorder)
+        elif text:
+            code, _, reason = text.partition(b" ")
+            self._refused = int(code), reason.decode(errors="replace")
+        else:
+            self._loop.forget(fd)
+            began.close()
+            self._began = None
+            # Who fails says so before it ends, which looks like an exec from here.
+            self._gather()
+            failed = any(report.kind != "ended" for report in read_reports(self._reported))
+            if self.process >= 0 and self._refused is None and not failed:
+                self.runs = True
+                self._started(self.process)
+
+    def _gather(self) -> bool:
+        """Take what was reported; tell whether nothing more will be."""
+        try:
+            data = os.read(self._status, _PIECE)
+        except BlockingIOError:
+            return False
+        self._reported += data
+        return not data
+
+    def _report(self, fd: int, _events: int) -> None:
+        if not self._gather():
+            return
+        self._loop.close(fd)
+        os.waitpid(self._keeper, 0)
+        while self._began is not None:  # what came together with the end
+            self._hear(self._began.fileno(), IN)
+        self._streams.close()
+        code, error = self._outcome(read_reports(self._reported))
+        if self.process >= 0:
+            os.close(self.process)
+            self.process = -1
+        self._ended(code, error)
+
+    def _outcome(self, reports: list[Report]) -> tuple[int, str]:
+        if self._refused is not None:
+            return self._refused
+        failed = [report.message for report in reports if report.kind != "ended"]
+        if failed:
+            return NOT_STARTED, failed[0]
+        # Nobody was left to report: the kernel, or somebody outside, killed the guard.
+        code = int(reports[-1].subject) if reports else 128 - KILLED
+        return (code if code >= 0 else 128 - code), ""
+
+
+def _be_keeper(plan: int, status: int, began: int, streams: tuple[int, ...]) -> None:
+    """Be the keeper, in a fork of the monitor. Never returns."""
+    try:
+        monitor = os.getppid()
+        for stream, fd in enumerate(streams):
+            os.dup2(fd, stream)
+        close_all_but(plan, status, began)
+        # Those of a fresh program, held back as the fork server has them.
+        reset_signals()
+        block_signals()
+        keep(plan, status, monitor, began)
+    finally:
+        os._exit(1)

@@ -1,0 +1,48 @@
+"""Where a monitor starts: ``python -I -S bootstrap.py``; its three streams are what `starting` hands over.
+
+Kept small because the file that Python is started with is compiled anew each time; what it imports is not.
+"""
+
+import os
+import sys
+
+# Behind the standard library, so that nothing installed beside this package can shadow it.
+sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 4)[0])
+
+from pybuild.runtime.kernel.syscalls import PR_SET_DUMPABLE, block_signals, close_range, prctl, reset_signals
+from pybuild.runtime.monitor.monitor import CHANNEL, LOCK, WATCH, Monitor
+from pybuild.runtime.monitor.watch import WatchOrder
+from pybuild.runtime.sandbox.inside.keeper import cut_imports
+from pybuild.runtime.wire import decode
+
+
+def main() -> None:
+    """Be a monitor: the three streams are the channel to who started it, its `WatchOrder`, and its lock."""
+    for stream, fd in enumerate((CHANNEL, WATCH, LOCK)):
+        os.dup2(stream, fd, inheritable=False)
+    close_range(LOCK + 1)
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(null, stream)
+    os.close(null)
+    # What is ignored would be ignored inside, too; all are held back: only SIGKILL ends a monitor.
+    reset_signals()
+    block_signals()
+    prctl(PR_SET_DUMPABLE, 0)
+    cut_imports()
+    os.chdir("/")
+    os.umask(0o077)
+    with open(WATCH, "rb", buffering=0) as file:
+        file.seek(0)
+        watch = decode(file.readall())
+    if isinstance(watch, WatchOrder):
+        monitor = Monitor(watch)
+        try:
+            monitor.run()
+        except Exception as error:
+            # The container ends with us, and somebody will ask why.
+            monitor.give_up(error)
+            raise
+
+
+main()

@@ -1,0 +1,159 @@
+"""A process that enters a container that runs: what ``exec`` starts, and a health check.
+
+It is a fork of the monitor, so it is fresh, has one thread, cannot be looked into from inside, and its interpreter and
+imports are those of the monitor: out of reach (CVE-2019-5736) and cut (CVE-2019-14271).
+"""
+
+import os
+from errno import EINVAL, ENOTDIR
+from stat import S_ISCHR
+
+from pybuild.runtime.kernel.pidfd import number_of
+from pybuild.runtime.kernel.syscalls import (
+    CLONE_NEWCGROUP,
+    CLONE_NEWIPC,
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWUSER,
+    CLONE_NEWUTS,
+    PR_SET_DUMPABLE,
+    RESOLVE_BENEATH,
+    RESOLVE_NO_SYMLINKS,
+    SIGCHLD,
+    SIGKILL,
+    block_signals,
+    open_peer,
+    openat2,
+    prctl,
+    reset_signals,
+    send_descriptor,
+    setns,
+    wait_signal,
+)
+from pybuild.runtime.sandbox.inside.children import close_all_but
+from pybuild.runtime.sandbox.inside.plan import END, TERMINAL, SandboxPlan, Status
+from pybuild.runtime.sandbox.inside.process import Process, become
+from pybuild.runtime.wire import Operation, Record, decode
+
+_NAMESPACES = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP
+_PTMX = (5, 2)
+
+
+class InsideCommand(Record):
+    """What to run inside. Its confinement is that of the container, whatever is asked, unless it is *privileged*."""
+
+    __slots__ = ("privileged", "process", "stdio")
+
+    def __init__(self, privileged: bool, process: Process, stdio: bytes) -> None:
+        self.privileged, self.process, self.stdio = privileged, process, stdio
+
+
+def fork_into(plan: SandboxPlan, target: int, descriptors: tuple[int, ...]) -> int:
+    """Fork what runs an `InsideCommand` in the container of *plan*, whose first process is the pidfd *target*.
+
+    *descriptors* are the entry, the status pipe and three streams, as a sandbox child has them. Return its number.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            entry, status, *streams = descriptors
+            for stream, fd in enumerate(streams):
+                os.dup2(fd, stream)
+            close_all_but(entry, status, target)
+            reset_signals()
+            block_signals()
+            prctl(PR_SET_DUMPABLE, 0)
+            os.setsid()
+            with Status(status) as reporting:
+                _enter(plan, target, _read(entry), reporting)
+        finally:
+            os._exit(1)
+    return child
+
+
+def _read(fd: int) -> InsideCommand:
+    with open(fd, "rb", buffering=0) as file:
+        file.seek(0)
+        entry = decode(file.readall())
+    if not isinstance(entry, InsideCommand):
+        raise TypeError(type(entry))
+    return entry
+
+
+def _enter(plan: SandboxPlan, target: int, entry: InsideCommand, status: Status) -> None:
+    # The group first: what is forked before would not be counted, frozen or killed with the rest.
+    for path in plan.world.cgroups:
+        with Operation("join cgroup", path), open(path, "wb", buffering=0) as file:
+            file.write(b"0")
+    with Operation("enter the container"):
+        setns(target, _NAMESPACES | _user_namespace(target))
+    os.close(target)
+    # What it stands in now is the root of the container's mounts.
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    terminal = _make_stdio(entry.stdio, root)
+    child = os.fork()
+    if child == 0:
+        with Status(status.fd):
+            become(_confined(entry, plan), root, terminal)
+    if terminal >= 0:
+        os.close(terminal)
+    _await_end(child, status)
+
+
+def _user_namespace(target: int) -> int:
+    """Return the flag of the user namespace when the container has one of its own: nobody may enter its own again."""
+    theirs = os.stat(f"/proc/{number_of(target)}/ns/user")
+    return 0 if os.path.samestat(theirs, os.stat("/proc/self/ns/user")) else CLONE_NEWUSER
+
+
+def _confined(entry: InsideCommand, plan: SandboxPlan) -> Process:
+    held, asked = plan.process.confinement, entry.process
+    if not entry.privileged:
+        asked.confinement = held
+    return asked
+
+
+def _make_stdio(stdio: bytes, root: int) -> int:
+    if stdio != TERMINAL:
+        return -1
+    master = _open_ptmx(root)
+    with Operation("open terminal", b"/dev/pts/ptmx"):
+        terminal = open_peer(master)
+    with Operation("hand over the terminal"):
+        send_descriptor(0, master)
+        os.close(master)
+        os.read(0, 1)  # ends when the client has given the terminal the size of its window
+    os.dup2(terminal, 0)
+    return terminal
+
+
+def _open_ptmx(root: int) -> int:
+    """Open the multiplexer of the container's own terminals; a process inside may have put anything in its place."""
+    operation = Operation("open terminal", b"/dev/pts/ptmx")
+    with operation:
+        flags = os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
+        place = openat2(root, b"dev/pts/ptmx", os.O_PATH | os.O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+        found = os.fstat(place)
+        if not S_ISCHR(found.st_mode) or (os.major(found.st_rdev), os.minor(found.st_rdev)) != _PTMX:
+            raise operation.failed(ENOTDIR if found.st_mode else EINVAL, "it is no terminal multiplexer")
+        os.close(place)
+        master = openat2(root, b"dev/pts/ptmx", flags, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+        opened = os.fstat(master)
+        if (opened.st_dev, opened.st_ino) != (found.st_dev, found.st_ino):
+            raise operation.failed(EINVAL, "it was exchanged")
+        os.set_blocking(master, True)
+        return master
+
+
+def _await_end(child: int, status: Status) -> None:
+    """Pass signals on until *child* ends, and report how. END kills it."""
+    while True:
+        number = wait_signal()
+        if number == SIGCHLD:
+            pid, ended = os.waitpid(child, os.WNOHANG)
+            if pid:
+                status.ended(ended)
+                return
+        else:
+            os.kill(child, SIGKILL if number == END else number)

@@ -1,0 +1,80 @@
+"""The control groups of a container, by the directories that its monitor was told: read, frozen, killed, removed."""
+
+import os
+import time
+
+_FREEZE, _STATE, _KILL = "cgroup.freeze", "freezer.state", "cgroup.kill"
+_OOM_COUNTS = ("memory.events", "memory.oom_control")
+_PATIENCE = 200
+_PAUSE = 0.01
+_EMPTY_TRIES = 50
+
+
+def freeze(groups: tuple[bytes, ...], *, frozen: bool) -> bool:
+    """Stop all processes of *groups*, or let them go on. Return whether there is a group that can."""
+    for group in groups:
+        if _has(group, _FREEZE):
+            _write(group, _FREEZE, b"1" if frozen else b"0")
+            return True
+    for group in groups:
+        if _has(group, _STATE):
+            wanted = b"FROZEN" if frozen else b"THAWED"
+            for _ in range(_PATIENCE):
+                # The older freezer gives up when a process forks meanwhile; asking again goes on.
+                _write(group, _STATE, wanted)
+                if _read(group, _STATE).strip() == wanted:
+                    return True
+                time.sleep(_PAUSE)
+            return False
+    return False
+
+
+def oom_kills(groups: tuple[bytes, ...]) -> int:
+    """Return how many processes of *groups* the kernel killed for lack of memory."""
+    for group in groups:
+        for name in _OOM_COUNTS:
+            for line in _read(group, name).splitlines():
+                if line.startswith(b"oom_kill "):
+                    return int(line.split()[1])
+    return 0
+
+
+def kill(groups: tuple[bytes, ...]) -> None:
+    """Kill what is left in *groups*."""
+    for group in groups:
+        if _has(group, _KILL):
+            _write(group, _KILL, b"1")
+
+
+def remove(groups: tuple[bytes, ...]) -> None:
+    """Remove *groups*, which are empty, or become so in a moment."""
+    for group in groups:
+        for _ in range(_EMPTY_TRIES):
+            try:
+                os.rmdir(group)
+            except FileNotFoundError:
+                break
+            except OSError:
+                time.sleep(_PAUSE)
+            else:
+                break
+
+
+def _has(group: bytes, name: str) -> bool:
+    return os.path.exists(os.path.join(group, os.fsencode(name)))
+
+
+def _read(group: bytes, name: str) -> bytes:
+    try:
+        with open(os.path.join(group, os.fsencode(name)), "rb", buffering=0) as file:
+            return file.read(4096) or b""
+    except OSError:
+        return b""
+
+
+def _write(group: bytes, name: str, text: bytes) -> None:
+    try:
+        with open(os.path.join(group, os.fsencode(name)), "wb", buffering=0) as file:
+            file.write(text)
+    except OSError:
+        return

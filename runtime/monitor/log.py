@@ -1,0 +1,84 @@
+r"""The log of a container in Docker's json-file format: one JSON object for each line that the process printed.
+
+Bytes that are no UTF-8 are kept as lone surrogates (``\udc80`` to ``\udcff``), which JSON can say and which
+``surrogateescape`` turns back into the same bytes: Docker replaces them.
+"""
+
+import os
+import time
+from _json import encode_basestring_ascii
+from itertools import pairwise
+
+from pybuild.runtime.monitor.state import timestamp
+
+LOG = "json.log"
+LONGEST = 16 << 10
+"""The bytes of one object; a longer line is several, of which only the last ends with a newline. As in Docker."""
+_STREAMS = {1: b"stdout", 2: b"stderr"}
+
+
+class JsonLog:
+    """Takes what a process prints, in pieces as they come. Lines that are not complete wait for their end."""
+
+    def __init__(self, folder: int, files: int, size: int) -> None:
+        """Append to the log in the open directory *folder*; see `watch.LogFiles` for *files* and *size*."""
+        self._folder, self._files, self._limit = folder, files, size
+        self._waiting = {1: b"", 2: b""}
+        self._fd, self._size = -1, 0
+        if files:
+            self._open()
+
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._fd = os.open(LOG, flags, 0o640, dir_fd=self._folder)
+        self._size = os.fstat(self._fd).st_size
+
+    def write(self, stream: int, data: bytes) -> None:
+        """Take a piece of what was printed on *stream*, which is 1 or 2."""
+        if self._files:
+            *lines, rest = (self._waiting[stream] + data).split(b"\n")
+            pieces = [piece for line in lines for piece in _cut(line + b"\n")]
+            *more, self._waiting[stream] = _cut(rest) if len(rest) > LONGEST else (rest,)
+            self._append(stream, [*pieces, *more])
+
+    def end(self) -> None:
+        """Write what waits for the end of its line: none will come."""
+        for stream, rest in self._waiting.items():
+            if rest:
+                self._append(stream, [rest])
+                self._waiting[stream] = b""
+
+    def _append(self, stream: int, pieces: list[bytes]) -> None:
+        if not pieces:
+            return
+        tail = b',"stream":"%s","time":"%s"}\n' % (_STREAMS[stream], timestamp(time.time_ns()).encode())
+        entries = b"".join(b'{"log":' + _quoted(piece) + tail for piece in pieces)
+        if self._limit and self._size and self._size + len(entries) > self._limit:
+            self._rotate()
+        self._size += len(entries)
+        view = memoryview(entries)
+        while view:
+            try:
+                view = view[os.write(self._fd, view) :]
+            except OSError:  # a full disk must not end the container: what does not fit is lost
+                return
+
+    def _rotate(self) -> None:
+        os.close(self._fd)
+        names = [LOG, *(f"{LOG}.{number}" for number in range(1, self._files))]
+        for old, new in reversed(list(pairwise(names))):
+            try:
+                os.rename(old, new, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            except FileNotFoundError:
+                continue
+        if self._files == 1:
+            os.unlink(LOG, dir_fd=self._folder)
+        self._open()
+
+
+def _cut(line: bytes) -> list[bytes]:
+    return [line[at : at + LONGEST] for at in range(0, len(line), LONGEST)]
+
+
+def _quoted(piece: bytes) -> bytes:
+    return encode_basestring_ascii(piece.decode("utf-8", "surrogateescape")).encode()

@@ -1,0 +1,23 @@
+"""What a monitor and its clients say to each other over a Unix socket that keeps messages apart.
+
+The first byte of a message is its kind, the rest what it carries.
+"""
+
+SOCKET = "socket"
+"""The name of the socket in the directory of a container."""
+PIECE = 1 << 16
+"""The most bytes of input or output in one message."""
+
+ATTACH, INPUT, END_INPUT, SIZE = b"a", b"i", b"c", b"r"
+"""A client is shown the output from now on, what it types, that it types no more, "ROWS COLUMNS" of its window."""
+SIGNAL, STOP, FREEZE, THAW = b"k", b"h", b"p", b"u"
+"""A number of a signal for the process; the same, and the container is not to be started again; pause and unpause."""
+WAIT, EXECUTE, REMOVES = b"w", b"x", b"m"
+"""Tell me the end; fork a process into the container (five descriptors come along); I remove the container myself."""
+
+STARTED, REFUSED, ENDED = b"s", b"f", b"e"
+"""The process runs; it cannot be started: "CODE reason"; it ended: "CODE"."""
+OUT, ERR = b"1", b"2"
+"""What the process printed."""
+DONE, FAILED = b"+", b"-"
+"""Answers to SIGNAL, STOP, FREEZE and THAW; the second with a reason."""

@@ -1,0 +1,225 @@
+"""The monitor of a container: starts its sandbox, keeps its log, serves clients, records the end.
+
+It leads a session of its own and outlives the command that started it. It is the only writer of the state while it
+holds the lock that it was given, and everything inside ends with it.
+"""
+
+import os
+import time
+
+from pybuild.runtime.kernel.pidfd import number_of, send_signal, start_time
+from pybuild.runtime.kernel.syscalls import SIGKILL
+from pybuild.runtime.monitor import groups, messages
+from pybuild.runtime.monitor.attempt import KILLED, Attempt
+from pybuild.runtime.monitor.clients import DESCRIPTORS, Clients, MonitorClient
+from pybuild.runtime.monitor.entry import fork_into
+from pybuild.runtime.monitor.log import JsonLog
+from pybuild.runtime.monitor.loop import IN, Loop
+from pybuild.runtime.monitor.restarts import Restarts
+from pybuild.runtime.monitor.state import NEVER, StateFile, timestamp
+from pybuild.runtime.monitor.streams import Streams
+from pybuild.runtime.monitor.watch import WatchOrder
+from pybuild.runtime.sandbox.inside.plan import SandboxPlan
+from pybuild.runtime.wire import decode
+
+CHANNEL, WATCH, LOCK = 3, 4, 5
+"""The descriptors of a monitor: the channel to who started it, its `WatchOrder`, its lock."""
+
+
+class Monitor:
+    """A container that is watched, from its start to the end of its last run."""
+
+    def __init__(self, watch: WatchOrder) -> None:
+        self._watch = watch
+        self._loop = Loop()
+        self._folder = os.open(watch.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        plan = decode(watch.plan)
+        if not isinstance(plan, SandboxPlan):
+            raise TypeError(type(plan))
+        self._plan = plan
+        self._plan_file = _memory(watch.plan)
+        self._log = JsonLog(self._folder, watch.log.files, watch.log.size)
+        self._clients = Clients(self._loop, self._folder, self._said, self._left, self._drained)
+        self._starter = self._clients.add(CHANNEL)
+        self._entries: dict[int, int] = {}
+        self._state = StateFile(watch.finished.decode())
+        self._over = False
+        self._restarts = Restarts(watch.restart)
+        self._attempt: Attempt | None = None
+        self._streams: Streams | None = None
+
+    def run(self) -> None:
+        """WatchOrder until the container is not started again and its clients have all that they were to get."""
+        self._start()
+        while not self._over:
+            self._loop.turn(self._patience())
+            if self._is_due():
+                self._start()
+        self._log.end()
+        groups.remove(self._watch.cgroups)
+        # From here on the state is that of whoever has the lock next.
+        os.close(LOCK)
+        self._clients.close()
+        while any(client.size for client in self._clients.everyone):
+            self._loop.turn(None)
+        if self._watch.afterwards and not self._starter.removes:
+            os.execv(self._watch.afterwards[0], list(self._watch.afterwards))  # noqa: S606 - what we were told
+
+    def give_up(self, error: Exception) -> None:
+        """Record that the monitor has a bug."""
+        self._state.status, self._state.exit_code = "exited", KILLED
+        self._state.error = f"the monitor has a bug: {type(error).__name__}: {error}"
+        self._write(sync=True)
+
+    def _is_due(self) -> bool:
+        return not self._over and self._attempt is None and self._restarts.milliseconds == 0
+
+    def _patience(self) -> int | None:
+        return None if self._attempt is not None else self._restarts.milliseconds
+
+    def _start(self) -> None:
+        kind = self._plan.world.stdio
+        self._streams = Streams(self._loop, kind, self._printed, self._drained)
+        self._restarts.begin()
+        self._attempt = Attempt(self._loop, self._plan_file, self._streams, self._started, self._ended)
+
+    # What happens to the process.
+
+    def _started(self, process: int) -> None:
+        state, pid = self._state, number_of(process)
+        state.status, state.pid, state.start_time = "running", pid, start_time(pid)
+        state.exit_code, state.error, state.oom_killed = 0, "", False
+        state.started = timestamp(time.time_ns())
+        self._write(sync=False)
+        self._starter.send(messages.STARTED)
+
+    def _printed(self, stream: int, data: bytes) -> None:
+        self._log.write(stream, data)
+        self._clients.tell((messages.OUT if stream == 1 else messages.ERR) + data)
+        if self._clients.are_behind() and self._streams is not None:
+            self._streams.show(wanted=False)
+
+    def _ended(self, code: int, error: str) -> None:
+        state = self._state
+        self._attempt = self._streams = None
+        self._log.end()
+        state.pid, state.start_time, state.exit_code, state.error = 0, 0, code, error
+        state.oom_killed = groups.oom_kills(self._watch.cgroups) > 0
+        if state.started == NEVER:
+            self._over = True
+            self._write(sync=True)
+            self._starter.send(messages.REFUSED + f"{code} {error}".encode())
+            return
+        state.finished = timestamp(time.time_ns())
+        self._over = state.stopped or not self._restarts.wanted(code)
+        state.status = "exited" if self._over else "restarting"
+        state.restarts = self._restarts.count
+        self._write(sync=True)
+        for client in list(self._clients.everyone):
+            client.send(messages.ENDED + str(code).encode())
+
+    def _write(self, *, sync: bool) -> None:
+        try:
+            self._state.write(self._folder, sync=sync)
+        except OSError:  # the disk is full: the lock still tells whether the container runs
+            return
+
+    # What clients want.
+
+    def _said(self, client: MonitorClient, kind: bytes, text: bytes, fds: tuple[int, ...]) -> None:
+        try:
+            if kind == messages.EXECUTE:
+                self._execute(client, fds)
+            elif kind in {messages.SIGNAL, messages.STOP}:
+                self._signal(client, kind, int(text))
+            elif kind in {messages.FREEZE, messages.THAW}:
+                self._freeze(client, frozen=kind == messages.FREEZE)
+            else:
+                self._converse(client, kind, text)
+        except (OSError, ValueError) as error:
+            client.send(messages.FAILED + str(error).encode())
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def _converse(self, client: MonitorClient, kind: bytes, text: bytes) -> None:
+        streams = self._streams
+        if kind == messages.ATTACH:
+            client.attached, client.types = True, text == b"i"
+        elif kind == messages.REMOVES:
+            client.removes = True
+        elif streams is None:
+            return
+        elif kind == messages.INPUT and client.types:
+            streams.write(text)
+            for other in self._clients.everyone:
+                if other.types and streams.is_full:
+                    other.read(wanted=False)
+        elif kind == messages.END_INPUT and client.types:
+            self._end_input()
+        elif kind == messages.SIZE:
+            rows, columns = map(int, text.split())
+            streams.resize(rows, columns)
+
+    def _end_input(self) -> None:
+        if self._watch.one_input and self._streams is not None:
+            self._streams.end_input()
+
+    def _drained(self) -> None:
+        """Go on with what had to wait: input that was read, or output that was taken."""
+        if self._streams is None:
+            return
+        if not self._streams.is_full:
+            for client in self._clients.everyone:
+                client.read(wanted=True)
+        self._streams.show(wanted=not self._clients.are_behind())
+
+    def _left(self, client: MonitorClient) -> None:
+        if client is self._starter:
+            client.removes = False
+        if client.types:
+            self._end_input()
+        self._drained()
+
+    def _signal(self, client: MonitorClient, kind: bytes, number: int) -> None:
+        if kind == messages.STOP:
+            self._state.stopped = True
+            if self._attempt is None:  # it waits for its next start
+                self._over = True
+                self._state.status = "exited"
+            self._write(sync=False)
+        attempt = self._attempt
+        if attempt is not None and attempt.process >= 0 and number:
+            send_signal(attempt.process, number)
+            if number == SIGKILL:
+                groups.freeze(self._watch.cgroups, frozen=False)
+        client.send(messages.DONE)
+
+    def _freeze(self, client: MonitorClient, *, frozen: bool) -> None:
+        if self._attempt is None or not groups.freeze(self._watch.cgroups, frozen=frozen):
+            client.send(messages.FAILED + b"this host has no control group that can be frozen")
+            return
+        self._state.status = "paused" if frozen else "running"
+        self._write(sync=False)
+        client.send(messages.DONE)
+
+    def _execute(self, client: MonitorClient, fds: tuple[int, ...]) -> None:
+        if self._attempt is None or not self._attempt.runs or len(fds) != DESCRIPTORS:
+            client.send(str(3).encode())  # ESRCH
+            return
+        child = fork_into(self._plan, self._attempt.process, fds)
+        pidfd = os.pidfd_open(child)
+        self._entries[pidfd] = child
+        self._loop.watch(pidfd, IN, self._reap)
+        client.send_descriptor(pidfd)
+
+    def _reap(self, pidfd: int, _events: int) -> None:
+        os.waitpid(self._entries.pop(pidfd), 0)
+        self._loop.close(pidfd)
+
+
+def _memory(data: bytes) -> int:
+    fd = os.memfd_create("plan", os.MFD_CLOEXEC)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(data)
+    return fd

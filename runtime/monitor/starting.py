@@ -1,0 +1,119 @@
+"""The side of the commands: starts a monitor, and asks the one of a container that runs."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import ESRCH
+from pathlib import Path
+
+from pybuild.runtime.errors import RuntimeHostError, SandboxError
+from pybuild.runtime.monitor import messages
+from pybuild.runtime.monitor.watch import WatchOrder
+from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
+from pybuild.runtime.wire import encode
+
+_BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
+
+
+class Refused(RuntimeHostError):
+    """The process of a container could not be executed: the exit *code* says why, in Docker's numbers."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class NoMonitor(RuntimeHostError):
+    """The container has no monitor, or it is about to end."""
+
+
+def start_monitor(watch: WatchOrder, lock: int) -> socket.socket:
+    """Start a monitor that holds *lock*, and return the channel to it, of which `await_start` reads the first message.
+
+    Raises:
+        SandboxError: there can be no more processes.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    told = os.memfd_create("watch", os.MFD_CLOEXEC)
+    try:
+        os.write(told, encode(watch))
+        streams = (theirs.fileno(), told, lock)
+        os.posix_spawn(
+            f"/proc/self/fd/{interpreter()}",
+            child_argv(script=_BOOTSTRAP),
+            child_environment(),
+            file_actions=[(os.POSIX_SPAWN_DUP2, fd, stream) for stream, fd in enumerate(streams)],
+            setsid=True,
+        )
+    except OSError as error:
+        ours.close()
+        raise SandboxError("start", "the monitor", error.errno or ESRCH) from error
+    finally:
+        theirs.close()
+        os.close(told)
+    return ours
+
+
+def await_start(channel: socket.socket) -> None:
+    """Wait until the process of a container is executed.
+
+    Raises:
+        Refused: it cannot be.
+        NoMonitor: the monitor ended.
+    """
+    said = channel.recv(messages.PIECE + 1)
+    kind, text = said[:1], said[1:].decode(errors="replace")
+    if kind == messages.REFUSED:
+        code, _, reason = text.partition(" ")
+        raise Refused(int(code), reason)
+    if kind != messages.STARTED:
+        raise NoMonitor("the monitor of the container ended")
+
+
+@contextmanager
+def connected(folder: Path) -> Iterator[socket.socket]:
+    """Connect to the monitor of the container in *folder*. Raises NoMonitor when there is none."""
+    place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+        try:
+            channel.connect(f"/proc/self/fd/{place}/{messages.SOCKET}")
+        except (ConnectionRefusedError, FileNotFoundError) as error:
+            raise NoMonitor("the container does not run") from error
+        finally:
+            os.close(place)
+        yield channel
+
+
+def ask(folder: Path, message: bytes) -> None:
+    """Have the monitor of the container in *folder* do something.
+
+    Raises:
+        NoMonitor: there is none.
+        RuntimeHostError: it cannot; the message says why.
+    """
+    with connected(folder) as channel:
+        try:
+            channel.send(message)
+            said = channel.recv(messages.PIECE + 1)
+        except OSError:
+            said = b""
+    if said[:1] == messages.FAILED:
+        raise RuntimeHostError(said[1:].decode(errors="replace"))
+    if not said:
+        raise NoMonitor("the monitor of the container ended")
+
+
+def fork_inside(channel: socket.socket, descriptors: tuple[int, int, int, int, int]) -> int:
+    """Have the monitor behind *channel* fork a process into its container; return a pidfd of it.
+
+    It is what `child.Child` takes to fork, on an encoded `entry.InsideCommand` in place of a plan. Raises NoMonitor.
+    """
+    try:
+        socket.send_fds(channel, [messages.EXECUTE], descriptors)
+        _, received, _, _ = socket.recv_fds(channel, 64, 1)
+    except OSError as error:
+        raise NoMonitor("the monitor of the container ended") from error
+    if not received:
+        raise NoMonitor("the container does not run")
+    return received[0]

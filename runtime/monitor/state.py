@@ -1,0 +1,81 @@
+"""The state of a container on disk, in Docker's words, as its monitor writes it.
+
+The module ``json`` takes longer to import than a sandbox to make, so the text is put together here.
+"""
+
+import os
+import time
+from _json import encode_basestring_ascii
+
+STATE = "state.json"
+NEVER = "0001-01-01T00:00:00Z"
+"""The time of what has not happened."""
+_NEW = "state.json.new"
+
+
+def timestamp(nanoseconds: int) -> str:
+    """Return a time as RFC 3339 has it, without zeros at the end of the fraction."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    fraction = f".{rest:09}".rstrip("0").rstrip(".")
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}{fraction}Z"
+
+
+def as_json(value: object) -> str:
+    """Return texts, numbers, truth values, lists and mappings as JSON."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{as_json(key)}:{as_json(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(as_json, value)) + "]"
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    return (
+        {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else f"{value}"
+    )
+
+
+class StateFile:
+    """What is known of a container, as far as it changes while it runs; the names in the file are Docker's."""
+
+    __slots__ = (
+        *("boot", "error", "exit_code", "finished", "oom_killed", "pid"),
+        *("restarts", "start_time", "started", "status", "stopped"),
+    )
+
+    def __init__(self, finished: str) -> None:
+        """Be the state of a container that is about to be started, and ended for the last time at *finished*."""
+        self.status, self.error, self.boot = "created", "", boot_id()
+        self.pid = self.start_time = self.exit_code = self.restarts = 0
+        self.started, self.finished = NEVER, finished
+        self.oom_killed = self.stopped = False
+
+    def document(self) -> dict[str, object]:
+        """Return the members of the file."""
+        return {
+            "Status": self.status,
+            "Pid": self.pid,
+            "StartTime": self.start_time,
+            "Boot": self.boot,
+            "ExitCode": self.exit_code,
+            "Error": self.error,
+            "OOMKilled": self.oom_killed,
+            "StartedAt": self.started,
+            "FinishedAt": self.finished,
+            "RestartCount": self.restarts,
+            "Stopped": self.stopped,
+        }
+
+    def write(self, folder: int, *, sync: bool) -> None:
+        """Replace the file in the open directory *folder*; with *sync* it is on the disk when this returns."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        with open(os.open(_NEW, flags, 0o600, dir_fd=folder), "wb") as file:
+            file.write(as_json(self.document()).encode())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.rename(_NEW, STATE, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def boot_id() -> str:
+    """Return the kernel's name for the time since it was started."""
+    with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+        return file.read().decode().strip()

@@ -1,0 +1,144 @@
+"""The streams of a container's process, from the monitor's side: two pipes and an input, or one terminal."""
+
+import fcntl
+import os
+import sys
+import termios
+from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socketpair
+from collections.abc import Callable
+
+from pybuild.runtime.kernel.syscalls import receive_descriptors
+from pybuild.runtime.monitor.loop import IN, OUT, Loop
+
+NULL, PIPE, TERMINAL = b"null", b"pipe", b"terminal"
+_PIECE = 1 << 16
+_LAST_PIECES = 16  # the most that a pipe can hold
+
+
+class Streams:
+    """What a process prints and reads. *given* are the three descriptors of its side, until `give` closes them."""
+
+    def __init__(
+        self, loop: Loop, kind: bytes, output: Callable[[int, bytes], None], drained: Callable[[], None]
+    ) -> None:
+        """Make streams of this *kind*. *output* takes what is printed; *drained* is called when all input is read."""
+        self._loop, self._output, self._drained = loop, output, drained
+        self._input, self._typed, self._shown = -1, b"", True
+        self._terminal = kind == TERMINAL
+        readers, writers = zip(*(os.pipe2(os.O_CLOEXEC) for _ in range(2)), strict=True)
+        self._readers: dict[int, int] = {}
+        for number, fd in enumerate(readers, 1):
+            self._add(fd, number)
+        self.given = (self._make_input(kind), *writers)
+
+    def _make_input(self, kind: bytes) -> int:
+        if kind == NULL:
+            return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        if kind == TERMINAL:
+            ours, theirs = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
+            self._loop.watch(ours.detach(), IN, self._take_terminal)
+            return theirs.detach()
+        reader, self._input = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._input, False)
+        self._loop.watch(self._input, 0, self._ready)
+        return reader
+
+    def give(self) -> None:
+        """Close the descriptors of the process: it has its own now."""
+        for fd in self.given:
+            os.close(fd)
+        self.given = ()
+
+    def _add(self, fd: int, number: int) -> None:
+        os.set_blocking(fd, False)
+        self._readers[fd] = number
+        self._watch(fd)
+
+    def _watch(self, fd: int) -> None:
+        wanted = IN if self._shown and fd in self._readers else 0
+        self._loop.watch(fd, wanted | (OUT if fd == self._input and self._typed else 0), self._ready)
+
+    def _take_terminal(self, fd: int, _events: int) -> None:
+        """Take the controlling end of the terminal that the keeper made, and let the keeper go on."""
+        found = receive_descriptors(fd, 1)
+        if found:
+            self._input = found[0]
+            self._add(found[0], 1)
+        self._loop.close(fd)
+
+    def show(self, *, wanted: bool) -> None:
+        """Read what the process prints, or let the process wait."""
+        if wanted != self._shown:
+            self._shown = wanted
+            for fd in self._readers:
+                self._watch(fd)
+
+    def _ready(self, fd: int, events: int) -> None:
+        if fd == self._input and events & OUT:
+            self._flush()
+        if events & IN:
+            self._read(fd)
+        elif events & ~(IN | OUT):
+            self._end(fd)
+
+    def _read(self, fd: int) -> bool:
+        """Pass a piece on; tell whether there was one."""
+        try:
+            data = os.read(fd, _PIECE)
+        except BlockingIOError:
+            return False
+        except OSError:  # a terminal that nobody has open any more
+            data = b""
+        if data:
+            self._output(self._readers[fd], data)
+        else:
+            self._end(fd)
+        return bool(data)
+
+    def _end(self, fd: int) -> None:
+        if fd == self._input:
+            self._input, self._typed = -1, b""
+        self._readers.pop(fd, None)
+        self._loop.close(fd)
+
+    def write(self, data: bytes) -> None:
+        """Have the process read *data*. When it reads no more, it is dropped."""
+        if self._input >= 0:
+            self._typed += data
+            self._flush()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether input waits for the process to read it."""
+        return bool(self._typed)
+
+    def _flush(self) -> None:
+        try:
+            self._typed = self._typed[os.write(self._input, self._typed) :]
+        except BlockingIOError:
+            pass
+        except OSError:  # nobody reads it any more
+            self._typed = b""
+        self._watch(self._input)
+        if not self._typed:
+            self._drained()
+
+    def end_input(self) -> None:
+        """Let the process find the end of its input. A terminal has none."""
+        if self._input >= 0 and not self._terminal:
+            self._end(self._input)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Give the terminal the size of a window."""
+        if self._terminal and self._input >= 0:
+            size = b"".join(number.to_bytes(2, sys.byteorder) for number in (rows, columns, 0, 0))
+            fcntl.ioctl(self._input, termios.TIOCSWINSZ, size)
+
+    def close(self) -> None:
+        """Pass on what is left in the pipes, and close all: the process is gone."""
+        for fd in list(self._readers):
+            for _ in range(_LAST_PIECES):
+                if fd not in self._readers or not self._read(fd):
+                    break
+        for fd in {*self._readers, *({self._input} - {-1})}:
+            self._end(fd)

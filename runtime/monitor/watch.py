@@ -1,0 +1,51 @@
+"""What a monitor is told: the plan of the container's sandbox, and what to do around it."""
+
+from pybuild.runtime.wire import Record
+
+NEVER, ON_FAILURE, ALWAYS, UNLESS_STOPPED = b"no", b"on-failure", b"always", b"unless-stopped"
+"""The restart policies."""
+
+
+class Restart(Record):
+    """When the container is started again: a *policy*, and for ON_FAILURE how often at *most*, 0 for no limit."""
+
+    __slots__ = ("most", "policy")
+
+    def __init__(self, most: int, policy: bytes) -> None:
+        self.most, self.policy = most, policy
+
+
+class LogFiles(Record):
+    """Where the output goes: to *files* files of *size* bytes (0 for no limit), or nowhere when *files* is 0."""
+
+    __slots__ = ("files", "size")
+
+    def __init__(self, files: int, size: int) -> None:
+        self.files, self.size = files, size
+
+
+class WatchOrder(Record):
+    """A container: its directory, the directories of its control groups, its log, its input and its end.
+
+    *afterwards* is the command line to become when all is over, () for none. *finished* is the time of the last end,
+    as the state has it. With *open_input* the process reads what clients send, with *one_input* until the first of
+    them leaves.
+    """
+
+    __slots__ = ("afterwards", "cgroups", "finished", "folder", "log", "one_input", "open_input", "plan", "restart")
+
+    def __init__(  # noqa: PLR0917 - the wire passes slots by position
+        self,
+        afterwards: tuple[bytes, ...],
+        cgroups: tuple[bytes, ...],
+        finished: bytes,
+        folder: bytes,
+        log: LogFiles,
+        one_input: bool,
+        open_input: bool,
+        plan: bytes,
+        restart: Restart,
+    ) -> None:
+        self.afterwards, self.cgroups, self.finished, self.folder = afterwards, cgroups, finished, folder
+        self.log, self.one_input, self.open_input = log, one_input, open_input
+        self.plan, self.restart = plan, restart

@@ -1,0 +1,25 @@
+import os
+import signal
+import subprocess
+
+import pytest
+
+from pybuild.runtime.kernel.pidfd import has_ended, number_of, open_process, send_signal, start_time
+
+
+def test_a_process_is_its_number_and_its_start() -> None:
+    with subprocess.Popen(["sleep", "1000"]) as child:
+        started = start_time(child.pid)
+        pidfd = open_process(child.pid, started)
+        assert pidfd is not None
+        assert number_of(pidfd) == child.pid
+        assert open_process(child.pid, started + 1) is None
+        assert not has_ended(pidfd)
+        send_signal(pidfd, signal.SIGKILL)
+        assert child.wait() == -9
+        assert has_ended(pidfd)
+        assert number_of(pidfd) == -1
+        with pytest.raises(ProcessLookupError):
+            send_signal(pidfd, signal.SIGKILL)
+        os.close(pidfd)
+        assert (start_time(child.pid), open_process(child.pid, started)) == (0, None)

@@ -1,0 +1,154 @@
+"""A container without the builder: a directory, a lock, and a monitor that a test starts."""
+
+import fcntl
+import json
+import os
+import select
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pybuild.runtime.monitor import messages
+from pybuild.runtime.monitor.entry import InsideCommand
+from pybuild.runtime.monitor.starting import await_start, connected, fork_inside, start_monitor
+from pybuild.runtime.monitor.watch import LogFiles, Restart, WatchOrder
+from pybuild.runtime.sandbox.child import Child
+from pybuild.runtime.sandbox.inside.plan import NULL
+from pybuild.runtime.sandbox.inside.process import Confinement, Process
+from pybuild.runtime.sandbox.launcher import make_plan
+from pybuild.runtime.sandbox.spec import Process as Program
+from pybuild.runtime.sandbox.spec import Spec
+from pybuild.runtime.wire import encode
+from tests.runtime.sandboxes import Image
+
+PATIENCE = 20
+
+
+@dataclass
+class Watched:
+    """A container whose monitor was started."""
+
+    folder: Path
+    channel: socket.socket
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return json.loads((self.folder / "state.json").read_text())  # type: ignore[no-any-return]
+
+    @property
+    def printed(self) -> bytes:
+        """All that was logged, in order."""
+        lines = (self.folder / "json.log").read_text().splitlines()
+        return b"".join(json.loads(line)["log"].encode("utf-8", "surrogateescape") for line in lines)
+
+    @property
+    def is_watched(self) -> bool:
+        with (self.folder / "monitor").open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+    def until(self, **wanted: object) -> dict[str, Any]:
+        """Wait until the state has these members."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if (self.folder / "state.json").exists() and wanted.items() <= self.state.items():
+                return self.state
+            time.sleep(0.01)
+        raise AssertionError(f"{self.state} never was {wanted}")
+
+    def until_left(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while self.is_watched and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not self.is_watched
+
+    def execute(self, *args: str, user: str = "", cwd: str = "/") -> tuple[int | None, bytes]:
+        """Run a command inside; return its exit code and what it printed."""
+        confinement = Confinement(insecure=False, no_new_privileges=False, rlimits=(), seccomp=b"")
+        words = tuple(os.fsencode(arg) for arg in args)
+        process = Process(words, confinement, cwd.encode(), ((b"PATH", b"/bin"),), user.encode())
+        printed: list[bytes] = []
+        with connected(self.folder) as channel:
+            child = Child(
+                encode(InsideCommand(privileged=False, process=process, stdio=NULL)),
+                fork=lambda descriptors: fork_inside(channel, descriptors),
+            )
+            try:
+                reports = child.pump(lambda _, data: printed.append(data), None)
+            finally:
+                child.close()
+        failed = [report.message.encode() for report in reports if report.kind != "ended"]
+        if failed:
+            return None, b"".join(failed)
+        return int(reports[-1].subject), b"".join(printed)
+
+
+@contextmanager
+def watched(
+    image: Image,
+    *args: str,
+    restart: Restart | None = None,
+    log: LogFiles | None = None,
+    afterwards: tuple[bytes, ...] = (),
+    started: bool = True,
+    **options: Any,
+) -> Iterator[Watched]:
+    """Start a monitor of *args* in *image*; what is left at the end of the block is killed."""
+    folder = image.folder / "container"
+    folder.mkdir(exist_ok=True)
+    process = {name: options.pop(name) for name in ("user", "cwd") if name in options}
+    spec = Spec(root=image.root, process=Program(args=args, env=image.env, **process), **options)
+    watch = WatchOrder(
+        afterwards=afterwards,
+        cgroups=(),
+        finished=b"0001-01-01T00:00:00Z",
+        folder=os.fsencode(folder),
+        log=log or LogFiles(1, 0),
+        one_input=spec.interactive,
+        open_input=spec.interactive,
+        plan=encode(make_plan(spec)),
+        restart=restart or Restart(0, b"no"),
+    )
+    lock = os.open(folder / "monitor", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    channel = start_monitor(watch, lock)
+    os.close(lock)
+    it = Watched(folder, channel)
+    try:
+        if started:
+            await_start(channel)
+        yield it
+    finally:
+        stop(it)
+        channel.close()
+        it.until_left()
+
+
+def stop(it: Watched) -> None:
+    try:
+        with connected(it.folder) as channel:
+            channel.send(messages.STOP + b"9")
+            channel.recv(100)
+    except Exception:
+        pass
+
+
+def heard(channel: socket.socket, until: bytes = messages.ENDED) -> dict[bytes, bytes]:
+    """What came over *channel* until a message of this kind, by kind."""
+    found: dict[bytes, bytes] = {}
+    poller = select.poll()
+    poller.register(channel, select.POLLIN)
+    while until not in found:
+        assert poller.poll(PATIENCE * 1000), found
+        message = channel.recv(messages.PIECE + 1)
+        if not message:
+            break
+        found[message[:1]] = found.get(message[:1], b"") + message[1:]
+    return found
