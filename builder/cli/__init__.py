@@ -1,1 +1,1 @@
-"""The command line: from words to a request, from an error to a message and an exit code."""
+"""The command line: from arguments to a request, from an error to a message and an exit code."""

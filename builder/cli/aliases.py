@@ -16,10 +16,10 @@ ALIASES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("system", "prune"): ("prune",),
 }
 FAMILIES = frozenset(family for family, _ in ALIASES)
-"""First words that are nothing without a second."""
+"""First words that need a second one."""
 
 
 def spelled_out(words: Sequence[str]) -> list[str]:
-    """Return *words* with the name of the command that they begin with as pybuild has it."""
+    """Return *words* with a leading Docker name of a command replaced by pybuild's."""
     ours = ALIASES.get((words[0], words[1])) if len(words) > 1 else None
     return [*ours, *words[2:]] if ours else list(words)

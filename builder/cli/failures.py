@@ -19,14 +19,14 @@ DONE, FAILED, USAGE, HOST, PULL, PUSH, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is printed, as it stands, and how the process ends."""
+    """The exact text to print, and the exit code."""
 
     text: str
     exit_code: int
 
 
 class Told(Exception):
-    """A failure that is described already."""
+    """A failure that already has its text and exit code."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.text)
@@ -34,7 +34,7 @@ class Told(Exception):
 
 
 def describe(error: BaseException, *, debug: bool = False) -> Failure:
-    """Return what to tell the user about *error*."""
+    """Return the text and the exit code for *error*."""
     if isinstance(error, Told):
         return error.failure
     if isinstance(error, KeyboardInterrupt | click.Abort):
@@ -56,7 +56,7 @@ def _usage(error: click.ClickException) -> Failure:
 
 
 def _nearest_option(error: click.NoSuchOption) -> str:
-    """Return the option most like the unknown one, with the command in front when it is one of a parent; else ""."""
+    """Return the option most similar to the unknown one, else ""; one of a parent command has its name in front."""
     from pybuild.grammar.suggest import closest
 
     names: dict[str, str] = {}
@@ -93,7 +93,7 @@ def _ours(error: BaseException) -> Failure | None:
 
 
 def failed_code(error: BaseException) -> int:
-    """Return how the process ends with a failure that is not the user's: it says which side did not do its part."""
+    """Return the exit code of a failure that is not the user's; it tells which side failed."""
     from pybuild.builder.errors import PullFailed, PushFailed, RequestError, StepFailed, StoreError
     from pybuild.builder.oci.errors import RegistryError
     from pybuild.builder.store.room import FULL
@@ -103,7 +103,7 @@ def failed_code(error: BaseException) -> int:
         return PUSH
     if isinstance(error, StoreError) or isinstance(error.__cause__, StoreError):
         return HOST
-    # A step fails as what stopped it: a base that could not be had, a host that cannot.
+    # A step has the exit code of its cause, such as a base that could not be pulled.
     why = error.__cause__ if isinstance(error, StepFailed) else error
     if isinstance(error.__cause__, RequestError):
         return USAGE
@@ -120,7 +120,7 @@ def failed_code(error: BaseException) -> int:
 
 def _host(error: BaseException) -> Failure | None:
     if isinstance(error, BrokenPipeError):
-        # Whoever read the output has seen enough: nothing to say, and nobody to say it to.
+        # A closed pipe: the reader of the output is gone, so there is nobody to report it to.
         return Failure("", FAILED)
     if isinstance(error, OSError):
         from pybuild.builder.errors import reason
@@ -130,7 +130,7 @@ def _host(error: BaseException) -> Failure | None:
 
 
 def _wants_traceback(text: str) -> bool:
-    """Read PYBUILD_DEBUG. What is neither true nor false cannot be refused here, and is set by someone who looks."""
+    """Return whether PYBUILD_DEBUG is set. An invalid value counts as true: an error is being reported already."""
     try:
         return text != "" and parse_bool(text)
     except ValueError:
@@ -144,5 +144,5 @@ def _bug(error: BaseException, *, debug: bool) -> Failure:
         return Failure(clean("".join(traceback.format_exception(error))), BUG)
     text = f"pybuild has a bug: {type(error).__name__}: {error}"
     return Failure(
-        plain_failure(text, "please report it with what PYBUILD_DEBUG=1 shows to pybuild's issue tracker"), BUG
+        plain_failure(text, "please report it to pybuild's issue tracker, with the output of PYBUILD_DEBUG=1"), BUG
     )

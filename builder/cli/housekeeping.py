@@ -1,4 +1,4 @@
-"""Limits of the build cache that a store has of its own: ``config.toml`` in its directory.
+"""The limits of the build cache that ``config.toml`` in the directory of the store sets.
 
     [gc]
     until = "168h"
@@ -6,9 +6,9 @@
     max-used-space = "20g"
     min-free-space = "10g"
 
-All are optional and mean what the flags of ``prune`` mean. Without ``[gc]`` there are those of `default_limits`, with
-an empty one none. They are kept by ``prune`` without limits of its own, and after builds, at most once an hour and only
-when nobody else removes from it.
+All are optional and mean the same as the flags of ``prune``. Without ``[gc]`` the limits are those of
+`default_limits`; an empty ``[gc]`` means none. They are enforced by ``prune`` without flags for limits, and after
+builds: at most once an hour, and only when no other process removes data from the store.
 """
 
 import os
@@ -30,7 +30,7 @@ _KEYS = ("until", "reserved-space", "max-used-space", "min-free-space")
 
 
 def tidy(store: Store) -> None:
-    """Keep the limits of the store after a build. A mistake in the file is a warning: the image is made."""
+    """Enforce the limits of the store after a build. A mistake in the file is a warning, as the image exists."""
     stamp = store.root / "locks" / "tidied"
     if _is_recent(stamp) or (not (store.root / "config.toml").exists() and not may_be_exceeded(store.root)):
         return
@@ -56,11 +56,11 @@ def _keep(store: Store, wanted: "Policy") -> None:
         freed.add(gc.collect(store))
     told = store.root / "locks" / "limits-told"
     if (freed.records or freed.mounts) and not told.exists():
-        # Said once: earlier versions kept everything, so nobody expects it.
-        gone = f"{freed.records} results of steps and {len(freed.mounts)} cache mounts, {human_size(freed.size)}"
+        # Reported only once, because earlier versions kept everything and users may not expect it.
+        gone = f"{freed.records} step results and {len(freed.mounts)} cache mounts ({human_size(freed.size)})"
         warn(
-            f"the build cache is limited: {gone}, used longest ago, were removed; images are whole; "
-            f"{shown(wanted)}; other limits go into {store.root / 'config.toml'}, [gc]"
+            f"the build cache is limited: removed {gone}, least recently used first, but no images; "
+            f"{shown(wanted)}; other limits can be set in {store.root / 'config.toml'}, [gc]"
         )
         told.touch(mode=0o600)
 
@@ -81,10 +81,10 @@ def shown(wanted: "Policy") -> str:
     parts = (
         ("at most {}", wanted.max_used_space),
         ("{} left free on the disk", wanted.min_free_space),
-        ("{} kept in any case", wanted.reserved_space),
+        ("{} always kept", wanted.reserved_space),
     )
     found = ", ".join(text.format(human_size(size)) for text, size in parts if size is not None)
-    return f"limits: {found or 'no size'}"
+    return f"limits: {found or 'none'}"
 
 
 def store_limits(path: Path) -> dict[str, Any] | None:
@@ -104,10 +104,10 @@ def store_limits(path: Path) -> dict[str, Any] | None:
         return None
     unknown = [key for key in found if key not in _KEYS] if isinstance(found, dict) else ["gc"]
     if unknown:
-        raise RequestError(f"{path}: unknown setting {unknown[0]!r}", hint=f"[gc] has {', '.join(_KEYS)}")
+        raise RequestError(f"{path}: unknown setting {unknown[0]!r}", hint=f"settings of [gc]: {', '.join(_KEYS)}")
     for key, value in found.items():
         if not isinstance(value, str):
-            raise RequestError(f"{path}: {key}: expected a text", hint='write it as "20g" or "168h"')
+            raise RequestError(f"{path}: {key}: expected a string", hint='write it as "20g" or "168h"')
     sizes = {key.replace("-", "_"): found.get(key) for key in (*_KEYS[1:], "keep-storage")}
     return {"filters": (f"until={found['until']}",) if "until" in found else (), **sizes}
 
@@ -120,7 +120,7 @@ def _is_recent(stamp: Path) -> bool:
 
 
 def default_limits(root: Path) -> "Policy":
-    """Return the limits of a store at *root* that has none of its own: BuildKit's, shares of the disk that it is on."""
+    """Return the limits of a store at *root* that sets none. Like BuildKit's, they are shares of its disk."""
     from pybuild.builder.prune.policy import Policy
 
     status = os.statvfs(root)
@@ -133,7 +133,7 @@ def default_limits(root: Path) -> "Policy":
 
 
 def may_be_exceeded(root: Path) -> bool:
-    """Tell whether the cache may be over its default limits, by the disk alone: whether it pays to look."""
+    """Return whether the cache can be over its default limits, judged by the disk alone; False saves a scan."""
     status = os.statvfs(root)
     limits = default_limits(root)
     used = (status.f_blocks - status.f_bfree) * status.f_frsize

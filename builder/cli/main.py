@@ -3,9 +3,8 @@
 The usual build is read by `usual.py`, everything else by click, from `group.py` on: a build whose steps are all cached
 must not pay for what others need. Nothing but this directory prints, and nothing but this module ends the process.
 
-    0 done   1 a step failed, or something asked for is not there   2 usage or Dockerfile   3 the host cannot
-    4 a registry did not give what was asked for   5 a registry did not take what was pushed
-    70 a bug   130 interrupted
+    0 success   1 a step failed, or an image does not exist   2 wrong usage or Dockerfile   3 the host lacks something
+    4 a pull failed   5 a push failed   70 a bug   130 interrupted
 """
 
 import gc
@@ -22,7 +21,7 @@ from pybuild.builder.interrupts import INTERRUPTED, Interrupts
 _DEBUG = frozenset({"-D", "--debug"})
 _COMPLETING = "_PYBUILD_COMPLETE"
 _GC_THRESHOLD = 20_000
-"""New objects between two searches for unreachable ones: most of what a short-lived process makes stays in use."""
+"""New objects between two garbage collections: a short-lived process keeps most of what it allocates."""
 
 
 def main() -> NoReturn:
@@ -34,7 +33,7 @@ def main() -> NoReturn:
 
         start_again()
     for stream in (sys.stdout, sys.stderr):
-        # A character that the locale cannot show is no reason to fail.
+        # A character that the locale cannot show must not make the command fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     if "utf8" in sys._xoptions and isinstance(sys.stderr, io.TextIOWrapper):  # noqa: SLF001 - documented
@@ -50,17 +49,17 @@ def main() -> NoReturn:
     try:
         sys.stdout.flush()
     except OSError:
-        # What could not be written would be tried, and complained of, once more when the interpreter ends.
+        # Otherwise the interpreter would try to flush again when it ends, and print a second error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    # Else the interpreter looks through all that it is about to drop: a sixth of the time of a cached build.
+    # Otherwise the interpreter collects garbage once more before it ends: a sixth of the time of a cached build.
     gc.freeze()
     sys.exit(exit_code)
 
 
 def _open_missing() -> None:
-    """Put /dev/null in place of each stream that the caller closed (``2>&-``).
+    """Open /dev/null for each standard stream that the caller closed (``2>&-``).
 
-    Else a file of the store would get its number, and be written to by mistake.
+    Otherwise the next file that is opened, such as one of the store, would get its number and be written to by mistake.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
@@ -87,7 +86,7 @@ def _run_to_its_end() -> int:
         with Interrupts():
             return run(sys.argv[1:])
     except KeyboardInterrupt:
-        return INTERRUPTED  # it came while another failure was reported
+        return INTERRUPTED  # interrupted while another failure was being reported
 
 
 def run(arguments: Sequence[str], given: Tools | None = None) -> int:
@@ -97,7 +96,7 @@ def run(arguments: Sequence[str], given: Tools | None = None) -> int:
         return _carried_out(arguments, current)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the user gets a message, not a traceback
+    except BaseException as error:  # noqa: BLE001 - users get a message, never a traceback
         return _failed(error, current, debug=not _DEBUG.isdisjoint(arguments))
 
 

@@ -28,7 +28,7 @@ def store() -> Store:
 
 
 def be_root() -> None:
-    """Let an ordinary user be root of a user namespace, which owns what images contain; before any thread is started.
+    """Make an ordinary user root of a user namespace, which can own the files of images. No thread may run yet.
 
     Raises:
         SandboxUnavailable: this host does not permit it, or has no /proc, without which no file of a store is opened.
@@ -40,18 +40,18 @@ def be_root() -> None:
     if os.geteuid() != 0:
         from pybuild.runtime.sandbox.user_namespace import become_root
 
-        # Which store is this user's own must be known before it is root.
+        # The default store depends on the user, so it is determined before the user becomes root.
         session().root = session().root or os.fspath(default_root())
         become_root()
 
 
 def say(text: str) -> None:
-    """Print one line of result; foreign text in it is made harmless."""
+    """Print one line of result, sanitized."""
     put(clean(text) + "\n")
 
 
 def put(text: str | bytes) -> None:
-    """Write *text* to standard output as it stands."""
+    """Write *text* to standard output unchanged."""
     with writing("/dev/stdout"):
         if isinstance(text, bytes):
             sys.stdout.flush()
@@ -63,7 +63,7 @@ def put(text: str | bytes) -> None:
 
 
 def note(text: str) -> None:
-    """Print on standard error what is no result and no mistake, such as what is waited for."""
+    """Print a note on standard error, such as what the command waits for."""
     put_error(clean(text) + "\n")
 
 
@@ -79,7 +79,7 @@ def put_error(text: str) -> None:
 
 
 def is_terminal(fd: int) -> bool:
-    """Tell whether the standard stream *fd* is a terminal."""
+    """Return whether the standard stream *fd* is a terminal."""
     try:
         return os.isatty(fd)
     except OSError:
@@ -87,7 +87,7 @@ def is_terminal(fd: int) -> bool:
 
 
 def binary_stdin() -> BufferedReader:
-    """Open standard input for bytes; refuses to wait for someone to type an archive."""
+    """Open standard input for bytes. A terminal is an error: nobody types an archive."""
     if is_terminal(0):
         from click import UsageError
 

@@ -1,4 +1,4 @@
-"""What is told of a first word that is no command."""
+"""The error for a first word that is not a command."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ _ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(
         "attach container cp create exec kill logs ps restart rm start stop top volume wait".split(), _NO_CONTAINERS
     ),
-    "search": "a registry is asked by name: 'pybuild pull NAME'",
-    "untag": "'pybuild rmi NAME' takes a name away",
+    "search": "search is not supported: 'pybuild pull NAME' downloads an image by its name",
+    "untag": "'pybuild rmi NAME' removes an image",
 }
-"""What to do in place of well-known commands of container engines."""
+"""Hints for well-known commands of container engines that pybuild lacks."""
 
 
 def unknown_command(words: Sequence[str]) -> RequestError:
@@ -26,7 +26,7 @@ def unknown_command(words: Sequence[str]) -> RequestError:
     name = " ".join(words[:2]) if family else words[0]
     hints = [_ELSEWHERE.get(words[0], ""), _suggestion(name)]
     if os.path.isdir(words[0]) and not family:
-        hints.append(f"to build the folder, write ./{words[0]}")
+        hints.append(f"to build the directory, write ./{words[0]}")
     hint = "; ".join(filter(None, hints)) or "see 'pybuild --help'"
     return RequestError(f"unknown command: pybuild {name}", hint=hint)
 

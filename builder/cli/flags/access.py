@@ -1,4 +1,4 @@
-"""The flags by which ``pull`` and ``push`` are told how to get at a registry."""
+"""The flags of ``pull``, ``push`` and the like about access to a registry."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -17,12 +17,12 @@ from pybuild.builder.transports.places import InRegistry, Place
 from pybuild.runtime.values import frozen
 
 _R = TypeVar("_R")
-_LOGIN = "pybuild login keeps credentials for each"
+_LOGIN = "pybuild login stores credentials for each of them"
 
 
 @frozen
 class TlsFlags:
-    """What a registry has to prove."""
+    """How a registry is verified."""
 
     cert_dir: Path | None = option(
         "--cert-dir",
@@ -39,7 +39,7 @@ class TlsFlags:
 
 
 def auth_file_option(function: Callable[..., _R]) -> Callable[..., _R]:
-    """Add ``--authfile``, of a file that need not be there yet."""
+    """Add ``--authfile``; the file need not exist yet."""
     option = click.option(
         "--authfile",
         type=FilePath(dir_okay=False),
@@ -51,7 +51,7 @@ def auth_file_option(function: Callable[..., _R]) -> Callable[..., _R]:
 
 @frozen
 class AccessFlags:
-    """How to get at a registry."""
+    """How to access a registry."""
 
     creds: str | None = option(
         "--creds", metavar="NAME:PASSWORD", help="Credentials for the registry, instead of stored ones."
@@ -65,37 +65,37 @@ class AccessFlags:
     tls: TlsFlags = part(TlsFlags)
 
     def access(self) -> Access:
-        """Return the way to the registry. Raises RequestError."""
+        """Return the access to the registry. Raises RequestError."""
         who = None if self.creds is None else credentials(self.creds)
         verify, folder = self.tls.tls_verify, self.tls.cert_dir
         return Access(credentials=who, auth_file=self.authfile, verify=verify, certificates=folder, tell=note)
 
 
 access_options = takes(AccessFlags, "access", AccessFlags.access)
-"""Adds these flags to a command, which gets what they say as ``access``."""
+"""Adds these flags to a command, which gets their values as ``access``."""
 
 
 @frozen
 class Sides:
-    """The ways to two registries: that of the source and that of the target."""
+    """Access to two registries: that of the source and that of the target."""
 
     source: Access
     target: Access
 
     def check(self, sources: Iterable[Place], target: Place) -> None:
-        """Raise RequestError when credentials that were given for one registry would be shown to another one."""
+        """Raise RequestError when credentials for one registry would be sent to another one."""
         ours = {place.reference.registry for place in sources if isinstance(place, InRegistry)}
         theirs = {target.reference.registry} if isinstance(target, InRegistry) else set()
         if self.source.credentials is not None and len(ours) > 1:
-            raise RequestError(f"credentials for one registry, but there are {', '.join(sorted(ours))}", hint=_LOGIN)
+            raise RequestError(f"one set of credentials for several registries: {', '.join(sorted(ours))}", hint=_LOGIN)
         same = self.source.credentials is not None and self.source.credentials is self.target.credentials
         if same and len(ours | theirs) > 1:
-            raise RequestError("--creds with two registries", hint="say whose: --src-creds and --dest-creds")
+            raise RequestError("--creds with two registries", hint="use --src-creds and --dest-creds")
 
 
 @frozen
 class SideFlags:
-    """How to get at two registries: flags for both, and those for one."""
+    """How to access two registries: flags for both, and for each of them."""
 
     src_creds: str | None = option("--src-creds", metavar="NAME:PASSWORD", help="Like --creds, for the source only.")
     dest_creds: str | None = option("--dest-creds", metavar="NAME:PASSWORD", help="Like --creds, for the target only.")
@@ -108,7 +108,7 @@ class SideFlags:
     both: AccessFlags = part(AccessFlags)
 
     def sides(self) -> Sides:
-        """Return the ways to both. Raises RequestError."""
+        """Return the access to both. Raises RequestError."""
         common = self.both.access()
         return Sides(
             source=_side(common, self.src_creds, self.src_tls_verify),
@@ -117,7 +117,7 @@ class SideFlags:
 
 
 two_sides_options = takes(SideFlags, "sides", SideFlags.sides)
-"""Adds these flags to a command, which gets what they say as ``sides``."""
+"""Adds these flags to a command, which gets their values as ``sides``."""
 
 
 def _side(common: Access, creds: str | None, verify: bool | None) -> Access:
@@ -126,9 +126,11 @@ def _side(common: Access, creds: str | None, verify: bool | None) -> Access:
 
 
 def credentials(given: str) -> Credentials:
-    """Return what ``NAME:PASSWORD`` stands for; the password may have colons. Raises RequestError."""
+    """Parse ``NAME:PASSWORD``; the password may have colons. Raises RequestError."""
     name, colon, password = given.partition(":")
     if not name or not colon or not password:
-        # The text itself is not shown: it may well be the password.
-        raise RequestError("invalid --creds: expected NAME:PASSWORD", hint="pybuild login keeps credentials in a file")
+        # The text itself is not shown: it may be the password.
+        raise RequestError(
+            "invalid --creds: expected NAME:PASSWORD", hint="or use pybuild login, which stores credentials"
+        )
     return Credentials(name, password)

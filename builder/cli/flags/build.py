@@ -23,7 +23,7 @@ def build_arguments(given: Iterable[str], env: Mapping[str, str]) -> tuple[tuple
 
 
 def variables(given: Iterable[str], env: Mapping[str, str], what: str) -> dict[str, str]:
-    """Return the values of ``NAME=value``; a NAME alone has that of *env*, or none. *what* they are is for errors."""
+    """Return the values of ``NAME=value``; a NAME alone has that of *env*, or none. *what* is the flag, for errors."""
     found: dict[str, str] = {}
     for item in given:
         name, equals, value = item.partition("=")
@@ -42,17 +42,17 @@ def source_date_epoch(arguments: Mapping[str, str]) -> int | None:
 
 
 def dockerfile_address(given: str | None) -> str:
-    """Return the address of the web that ``-f`` names, "" for a path."""
+    """Return the URL that ``-f`` names, "" for a path."""
     return given if given and given.lower().startswith(("http://", "https://")) else ""
 
 
 def dockerfile(given: str | None) -> Path | None:
-    """Return the path that ``-f`` names; None for an address of the web, which is fetched first."""
+    """Return the path that ``-f`` names; None for a URL, which is fetched first."""
     return Path(given) if given and not dockerfile_address(given) else None
 
 
 def context(given: str) -> Path | str:
-    """Return the directory that is the build context, or the address that it has elsewhere."""
+    """Return the build context: a directory, or the address of a remote one."""
     if Path(given).is_dir():
         return Path(given)
     from pybuild.builder.errors import ResolveError
@@ -76,7 +76,7 @@ def contexts(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
         folder = is_folder(value)
         if folder and not Path(value).is_dir():
             raise RequestError(
-                f"failed to get build context path {value}: not a folder", hint=f"--build-context {item}"
+                f"failed to get build context path {value}: not a directory", hint=f"--build-context {item}"
             )
         found[context_name(name)] = str(Path(value).absolute()) if folder else value
     return tuple(found.items())
@@ -106,12 +106,14 @@ def _host(item: str) -> tuple[str, str]:
         raise RequestError(f'bad format for add-host: "{item}"', hint="write it as name:address")
     address = address.removeprefix("[").removesuffix("]")
     if address == "host-gateway":
-        # Steps share the network of the host, so it is reached as itself.
+        # Steps share the network of the host, so the host is reached by the loopback address.
         return name, "127.0.0.1"
     try:
         ipaddress.ip_address(address)
     except ValueError as error:
-        raise RequestError(f'invalid IP address in add-host: "{address}"', hint="or host-gateway") from error
+        raise RequestError(
+            f'invalid IP address in add-host: "{address}"', hint="use an IPv4 or IPv6 address, or host-gateway"
+        ) from error
     return name, address
 
 
@@ -123,7 +125,7 @@ def network(given: str) -> str:
 
 
 def platforms(given: Iterable[str], env: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the platforms to build for, in normal form, each once; none for this machine's."""
+    """Return the platforms to build for, in normal form, each once; an empty tuple means that of this host."""
     texts = [part.strip() for item in given for part in item.split(",")]
     found: dict[str, None] = {}
     for text in texts or filter(None, [env.get("DOCKER_DEFAULT_PLATFORM")]):
@@ -138,7 +140,7 @@ def platforms(given: Iterable[str], env: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def platform_fields(wanted: tuple[str, ...], arguments: Mapping[str, str]) -> Changes:
-    """Return the fields of a request for platforms; BUILDKIT_MULTI_PLATFORM=1 makes an index also of one."""
+    """Return the fields of a request for platforms; BUILDKIT_MULTI_PLATFORM=1 asks for an index even of one."""
     text = arguments.get(_MULTI, "")
     try:
         index = _boolean(text) if text else len(wanted) > 1

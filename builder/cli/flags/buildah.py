@@ -17,7 +17,7 @@ _PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all
 
 @frozen
 class BuildahFlags:
-    """Flags that Buildah has; those that mean what one of Docker's means are to be added to it."""
+    """Flags of Buildah. Those with the meaning of one of Docker's flags are merged with it by the caller."""
 
     build_arg_files: tuple[Path, ...] = option(
         "--build-arg-file",
@@ -119,7 +119,7 @@ class BuildahFlags:
     )
 
     def request(self, env: Mapping[str, str]) -> Changes:
-        """Return the part of a request that flags without a counterpart in Docker make."""
+        """Return the fields of a request for flags without a counterpart in Docker."""
         return {
             "environment": tuple(variables(self.env, env, "--env").items()),
             "unset_env": self.unsetenv,

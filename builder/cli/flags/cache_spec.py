@@ -1,4 +1,4 @@
-"""One ``--cache-from`` or ``--cache-to``: from its text to the place that it names. Raises RequestError."""
+"""One ``--cache-from`` or ``--cache-to``: from its text to the cache that it names. Raises RequestError."""
 
 import csv
 from collections.abc import Callable, Iterable, Mapping
@@ -42,7 +42,7 @@ def read_to(given: Iterable[str]) -> tuple[CacheSpec, ...]:
 
 
 def _specs(given: Iterable[str], flag: str, types: Mapping[str, tuple[str, ...]]) -> tuple[CacheSpec, ...]:
-    # An empty value, as scripts leave behind when a variable is not set, asks for nothing.
+    # An empty value is what a script passes when its variable is not set.
     return tuple(_spec(text, flag, types) for text in given if text)
 
 
@@ -75,10 +75,10 @@ def _options(text: str, flag: str) -> dict[str, str]:
 def _check(flag: str, key: str, value: str, known: tuple[str, ...]) -> None:
     if key in _ONLY_TRUE:
         if not boolean(key, value, flag):
-            raise RequestError(f"{flag}: {key}={value} is not supported", hint="a cache is an OCI image manifest")
+            raise RequestError(f"{flag}: {key}={value} is not supported", hint="caches are always OCI image manifests")
         return
     if key not in known:
-        hint = did_you_mean(key, known) or f"there is: {', '.join(known) or 'no option'}"
+        hint = did_you_mean(key, known) or f"available: {', '.join(known) or 'none'}"
         raise RequestError(f"{flag}: unknown option {key!r}", hint=hint)
     if key in _VALUES and value.lower() not in _VALUES[key]:
         raise RequestError(f"{flag}: invalid {key}={value}", hint=f"use one of {', '.join(_VALUES[key])}")
@@ -106,7 +106,7 @@ def _registry(options: Mapping[str, str], flag: str) -> CacheSpec:
     except InvalidReference as error:
         raise RequestError(f"{flag}: invalid ref: {error}") from error
     if pinned and flag == "--cache-to":
-        raise RequestError(f"{flag}: a cache cannot be written to a digest", hint="give a tag")
+        raise RequestError(f"{flag}: a cache cannot be written to a digest", hint="use a tag")
     return RegistryCache(ref=ref, insecure=_flag(options, "registry.insecure", flag), writing=_writing(options, flag))
 
 
@@ -114,7 +114,7 @@ def _gha(options: Mapping[str, str], flag: str) -> CacheSpec:
     from pybuild.builder.caches.places import GhaCache
 
     scope = options.get("scope", "")
-    # The service separates keys by commas and takes 512 characters, some of which are ours.
+    # The service separates keys by commas and takes 512 characters; our own part of a key needs the rest.
     if "," in scope or len(scope) > 400:
         raise RequestError(f"{flag}: invalid scope", hint="a scope has no commas and at most 400 characters")
     return GhaCache(
@@ -162,7 +162,7 @@ def _writing(options: Mapping[str, str], flag: str) -> "Writing":
 
 
 def _mounts(text: str) -> tuple[bool, frozenset[str]]:
-    """Return whether all cache mounts are meant, or the IDs of those that are: ``true``, or ``ID;ID``."""
+    """Return (all cache mounts, IDs of some): the value is a boolean, or ``ID;ID``."""
     try:
         return text != "" and parse_bool(text), frozenset()
     except ValueError:

@@ -1,6 +1,6 @@
-"""Flags of ``docker build`` and ``buildah build`` that pybuild does not carry out: scripts get an answer, no surprise.
+"""Flags of ``docker build`` and ``buildah build`` that pybuild does not support.
 
-Those that change nothing in the image are accepted with a warning; those that would change it are refused.
+Those that change nothing in the image are accepted with a warning; those that would change it are errors.
 """
 
 from collections.abc import Callable
@@ -34,13 +34,13 @@ _NOT_USED = (
     "--isolation",
     "--security-opt",
 )
-_CAPABILITIES = "a step has the usual capabilities; RUN --security=insecure has all"
+_CAPABILITIES = "steps have Docker's default capabilities; RUN --security=insecure gives all"
 _REFUSED = {
     "--attest": "attestations are not supported",
     "--cap-add": _CAPABILITIES,
     "--cap-drop": _CAPABILITIES,
     "--cache-mount": "use --cache-to with mounts=true",
-    "--device": "a step has the usual devices; RUN --security=insecure may make others",
+    "--device": "steps have Docker's default devices; RUN --security=insecure can create others",
     "--policy": "policies are not supported",
     "--provenance": "attestations are not supported",
     "--sbom": "attestations are not supported",
@@ -66,7 +66,7 @@ def _ignore(_ctx: click.Context, option: click.Parameter, value: object) -> None
 
 def _refuse(_ctx: click.Context, option: click.Parameter, value: object) -> None:
     name = option.opts[0]
-    # --provenance=false and the like ask for what is done anyway; an empty value is that of an unset shell variable.
+    # --provenance=false and the like ask for the default; an empty value comes from an unset shell variable.
     if any(not _is_off(item) for item in _items(value)):
         raise RequestError(f"{name}: {_REFUSED[name]}")
 

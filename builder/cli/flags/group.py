@@ -1,4 +1,4 @@
-"""Groups of flags: a frozen value with a field for each flag, declared once, together with the option of click.
+"""Groups of flags: frozen classes in which each field declares one flag, with its click option.
 
 @frozen
 class SizeFlags:
@@ -24,9 +24,9 @@ _Value = TypeVar("_Value")
 
 
 def option(*names: str, empty: bool = False, **attributes: Any) -> Any:
-    """Declare a field whose value is that of an option of click with these *names* and *attributes*.
+    """Declare a field that has the value of a click option with these *names* and *attributes*.
 
-    An empty value counts as not given, unless *empty* says that it means something.
+    An empty value counts as not given, unless *empty* is true.
     """
     unset = () if attributes.get("multiple") else False if attributes.get("is_flag") else None
     about = {"click": click.option, "names": names, "with": attributes, "empty": empty}
@@ -34,7 +34,7 @@ def option(*names: str, empty: bool = False, **attributes: Any) -> Any:
 
 
 def argument(*, empty: bool = False, **attributes: Any) -> Any:
-    """Declare a field whose value is that of an argument of click; see `option`."""
+    """Declare a field that has the value of a click argument; see `option`."""
     return field(metadata={"click": click.argument, "names": (), "with": attributes, "empty": empty})
 
 
@@ -47,9 +47,9 @@ def part(kind: type[_Value]) -> _Value:
 def takes(
     kind: type[_Value], name: str, read: Callable[[_Value], object] = lambda value: value
 ) -> Callable[[_Command], _Command]:
-    """Return the decorator that adds the flags of *kind* to a command, which gets their value as *name*.
+    """Return a decorator that adds the flags of *kind* to a command, which gets the value as the argument *name*.
 
-    With *read* it gets what that makes of the value.
+    With *read* it gets the result of *read* for that value.
     """
 
     def add(command: _Command) -> _Command:
@@ -78,7 +78,7 @@ def _declared(kind: Any) -> Iterator["Field[Any]"]:
 
 
 def _made(kind: Any, flags: dict[str, Any]) -> Any:
-    """Take out of *flags* what belongs to *kind*, and return its value."""
+    """Remove the flags of *kind* from *flags*, and return the value that they make."""
     return kind(**{each.name: _value(each, flags) for each in fields(kind)})
 
 

@@ -1,4 +1,4 @@
-"""Flags about what of the host steps see: directories of it, and name servers. Raises RequestError."""
+"""Flags about the parts of the host that steps see: files, directories and name servers. Raises RequestError."""
 
 from pathlib import Path, PurePosixPath
 
@@ -8,12 +8,12 @@ from pybuild.builder.request import Changes, Volume
 from pybuild.runtime.values import frozen
 
 _MODES = frozenset({"ro", "rw", "z", "Z"})
-"""Labels of SELinux, ``z`` and ``Z``, are left as they are."""
+"""``z`` and ``Z`` are accepted, but SELinux labels are not changed."""
 
 
 @frozen
 class HostFlags:
-    """Flags about what of the host steps see."""
+    """Flags about the parts of the host that steps see."""
 
     volumes: tuple[str, ...] = option(
         "-v",
@@ -43,7 +43,7 @@ class HostFlags:
     )
 
     def request(self) -> Changes:
-        """Return the part of a request that these flags make."""
+        """Return the fields of a request for these flags."""
         return {
             "volumes": tuple(map(volume, self.volumes)),
             "resolv_conf": _resolv_conf(self.dns, self.dns_search, self.dns_option),

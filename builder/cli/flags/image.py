@@ -78,7 +78,7 @@ class ImageFlags:
         "does so only for missing ones, --pull=never not at all; --pull=newer uses the store when no registry answers.",
     )
     pull_policy: str | None = option("--pull-policy", hidden=True, callback=_policy)
-    """What ``--pull=POLICY`` is for click, which has no flags with a value that may be left out."""
+    """The hidden option behind ``--pull=POLICY``: click has no flags with an optional value."""
     labels: tuple[str, ...] = option(
         "--label",
         empty=True,
@@ -148,7 +148,7 @@ class ImageFlags:
     )
 
     def request(self) -> Changes:
-        """Return the part of a request that these flags make alone."""
+        """Return the fields of a request that depend on these flags only."""
         return {
             "contexts": values.contexts(self.build_contexts),
             "dockerfile": values.dockerfile(self.file),
@@ -164,15 +164,15 @@ def targets(given: Sequence[str], tags: tuple[str, ...]) -> tuple[Target, ...]:
     """Return the targets of ``STAGE`` and ``STAGE=NAME[:TAG][,NAME...]``; *tags* are those of the one without names.
 
     Raises:
-        RequestError: no stage, a stage twice, or names that could be those of more than one target.
+        RequestError: a target without a stage, a stage twice, or tags that could belong to several targets.
     """
     found = [_target(item) for item in given]
     stages = [target.stage for target in found]
     if len(set(stages)) < len(stages):
-        raise RequestError("a target is given twice", hint="give all its names at once: STAGE=NAME,NAME")
+        raise RequestError("duplicate target", hint="give it all names at once: --target STAGE=NAME,NAME")
     nameless = [target for target in found if not target.tags]
     if len(found) > 1 and tags and len(nameless) != 1:
-        raise RequestError("which target is -t for?", hint="give each target its names: --target STAGE=NAME[:TAG]")
+        raise RequestError("-t is ambiguous with several targets", hint="name each of them: --target STAGE=NAME[:TAG]")
     if len(found) == 1:
         return (Target(stage=found[0].stage, tags=(*tags, *found[0].tags)),)
     return tuple(target if target.tags else Target(stage=target.stage, tags=tags) for target in found)

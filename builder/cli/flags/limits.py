@@ -115,7 +115,10 @@ class LimitFlags:
 def _check_swap(limits: Resources) -> None:
     swap, memory = limits.memory_swap, limits.memory
     if swap is not None and swap != -1 and (memory is None or swap < memory):
-        raise RequestError("minimum memory-swap limit should be larger than memory limit", hint="it counts both")
+        raise RequestError(
+            "minimum memory-swap limit should be larger than memory limit",
+            hint="memory-swap is the sum of memory and swap",
+        )
 
 
 def _size_of(key: str, given: Mapping[str, str]) -> int | None:

@@ -15,7 +15,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def name_image(opened: Store, descriptor: Descriptor, names: tuple[str, ...]) -> None:
-    """Let all *names* stand for an image from now on; without any it is kept under its ID."""
+    """Give an image all *names*; without any it is kept under its ID."""
     for name in names:
         opened.layout.tag(name, descriptor)
     if not names:
@@ -24,7 +24,7 @@ def name_image(opened: Store, descriptor: Descriptor, names: tuple[str, ...]) ->
 
 @contextmanager
 def loading(source: Path | str | None) -> Iterator[None]:
-    """Let failures of the block name what is loaded: the file *source*, or standard input when it is None."""
+    """Add the source to failures of the block: the file *source*, or standard input when it is None."""
     try:
         yield
     except OciError as error:
@@ -38,6 +38,6 @@ def tag_option(function: _F) -> _F:
 
 
 def platform_option(function: _F) -> _F:
-    """Add ``--platform``: which image of one for several platforms is meant."""
+    """Add ``--platform``, which selects an image of a multi-platform image."""
     text = "Platform to take from a multi-platform image (default: this host's)."
     return click.option("--platform", metavar="OS/ARCH[/VARIANT]", help=text)(function)

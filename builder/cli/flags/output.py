@@ -1,4 +1,4 @@
-"""``-o``: where the image goes, and what its options say of the image: media types, compression, times, names."""
+"""``-o``: where the image is written, and the options that change it: media types, compression, times, names."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ _ANNOTATION = re.compile(r"annotation(?:-(?P<kind>[a-z-]+))?(?P<platform>\[[^\]]
 
 @frozen
 class Given:
-    """One ``-o``: the output, and what it asks of the image. *oci_media_types* None is what ``--format`` says."""
+    """One ``-o``: the output, and its options for the image. *oci_media_types* None defers to ``--format``."""
 
     output: "Kind"
     names: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class Given:
 
 @frozen
 class Outputs:
-    """What all ``-o`` of a build ask for together; *compression* is that of new layers."""
+    """All ``-o`` of a build together; *compression* is that of new layers."""
 
     outputs: tuple[Output, ...] = ()
     names: tuple[str, ...] = ()
@@ -56,8 +56,8 @@ def read_outputs(
     for others gets these, and a warning.
 
     Raises:
-        RequestError: an option is wrong, or two outputs ask for different compressions, and neither to have all layers
-            made anew.
+        RequestError: an option is wrong, or two outputs ask for different compressions and neither has
+            ``force-compression``.
     """
     if not texts:
         return Outputs(compression=compression or Compression(), stored=_stored((), form))
@@ -102,7 +102,7 @@ def given_output(text: str) -> Given:
 
 
 def _stored(given: Iterable[tuple[Given, Shape]], form: str) -> Stored:
-    """Return what the store keeps: the image as the first of the outputs that take an image has it."""
+    """Return the form of the image in the store: that of the first output that writes an image."""
     images = [(item.stored, shape) for item, shape in given if not item.output.rootfs]
     stored = [item for item, _ in images]
     return Stored(
@@ -139,7 +139,7 @@ def _shape(given: Given, form: str, common: Compression, *, annotated: bool) -> 
     own = given.compression
     if own and own != common and not given.force_compression:
         raise RequestError(
-            f"compression={own.algorithm} is not that of the other outputs", hint="add force-compression=true"
+            f"compression={own.algorithm} differs from that of the other outputs", hint="add force-compression=true"
         )
     if docker and form != "docker" and ((own or common).algorithm == "zstd" or annotated):
         warn(f"forcibly turning on oci-mediatype mode for {'annotations' if annotated else 'zstd'}")

@@ -1,4 +1,4 @@
-"""``proxies`` of Docker's ``config.json``: build arguments that a user has written down once for all builds."""
+"""``proxies`` of Docker's ``config.json``: build arguments that a user configures once for all builds."""
 
 import json
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ _MEMBERS = {
 
 
 def proxy_arguments(given: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
-    """Return the arguments of ``proxies.default`` besides those that are *given*, in whichever letters they are.
+    """Return the arguments of ``proxies.default``, without those that are *given* in lower or upper case.
 
-    A file that cannot be read is no reason to fail: it is warned of, and has no proxies.
+    A file that cannot be read gives a warning and no proxies.
     """
     folder = env.get("DOCKER_CONFIG") or (f"{env['HOME']}/.docker" if env.get("HOME") else "")
     if not folder:

@@ -1,4 +1,4 @@
-"""The flags of ``push`` by which an image is uploaded in another form than the store has it."""
+"""The flags of ``push`` that convert an image for the upload."""
 
 import click
 
@@ -14,14 +14,14 @@ _DOCKER = {"oci": False, "v2s2": True, "docker": True}
 
 @frozen
 class PushForm:
-    """*docker* is None when the media types stay, *algorithm* "" when the layers do."""
+    """What to convert. *docker* None keeps the media types, *algorithm* "" keeps the layers."""
 
     docker: bool | None = None
     algorithm: str = ""
     level: int | None = None
 
     def of(self, opened: Store, descriptor: Descriptor) -> Descriptor:
-        """Return *descriptor* in this form, which the store has until the next prune."""
+        """Return *descriptor* in this form. The converted blobs stay in the store until the next prune."""
         if self.docker is None and not self.algorithm:
             return descriptor
         from pybuild.builder.oci.convert import Form, convert
@@ -61,4 +61,4 @@ class FormFlags:
 
 
 form_options = takes(FormFlags, "form", FormFlags.form)
-"""Adds these flags to a command, which gets what they say as ``form``."""
+"""Adds these flags to a command, which gets their values as ``form``."""

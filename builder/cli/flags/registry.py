@@ -10,7 +10,7 @@ from pybuild.runtime.values import frozen
 
 @frozen
 class RegistryFlags:
-    """Flags about how a build gets at registries."""
+    """Flags about how a build accesses registries."""
 
     authfile: Path | None = option(
         "--authfile",
@@ -25,6 +25,6 @@ class RegistryFlags:
     )
 
     def of(self, store: Store) -> Store:
-        """Return *store*, which gets at registries in this way from now on."""
+        """Return *store* with this access to registries."""
         store.auth_file, store.tls_verify = self.authfile, self.tls_verify
         return store

@@ -1,4 +1,4 @@
-"""Flags of ``build`` about what is told of it: how it is shown, files that name the image, questions in its place."""
+"""Flags of ``build`` about what it reports: progress, files with the image ID, and ``--check`` and ``--call``."""
 
 from pathlib import Path
 

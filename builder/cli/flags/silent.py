@@ -1,4 +1,4 @@
-"""Flags of docker and podman that ask for what is always so: taken without a word, so that scripts need no change."""
+"""No-op flags of docker and podman, accepted for compatibility."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -8,9 +8,9 @@ import click
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 TRUST = ("--disable-content-trust",)
-"""Signatures are never looked at."""
+"""Signatures are never verified."""
 RETRY = ("--retry=N", "--retry-delay=TIME")
-"""What fails for a moment is always tried again."""
+"""Temporary failures are always retried."""
 
 
 def taken(*flags: str) -> Callable[[_F], _F]:

@@ -38,7 +38,7 @@ class StepFlags:
     )
 
     def request(self, env: Mapping[str, str]) -> Changes:
-        """Return the part of a request that these flags make."""
+        """Return the fields of a request for these flags."""
         return {
             "secrets": tuple(_secret(item, env) for item in self.secrets),
             "ssh": tuple((name, paths[0]) for name, paths in _agents(self.agents, env) if _is_socket(paths[0])),
@@ -46,12 +46,12 @@ class StepFlags:
         }
 
     def ssh_keys(self, env: Mapping[str, str]) -> dict[str, tuple[Path, ...]]:
-        """Return files of private keys by the id of the agent that is to have them."""
+        """Return files of private keys, by the id of the agent that serves them."""
         return {name: paths for name, paths in _agents(self.agents, env) if not _is_socket(paths[0])}
 
 
 def _secret(given: str, env: Mapping[str, str]) -> Secret:
-    """Return a secret; an id alone is a variable when there is one of its name, else a file."""
+    """Return a secret; an id alone means the variable of this name if it is set, else the file."""
     options = record(given, "--secret")
     kind, name = options.pop("type", ""), options.pop("id", "")
     path = options.pop("src", "") or options.pop("source", "")
@@ -69,7 +69,7 @@ def _secret(given: str, env: Mapping[str, str]) -> Secret:
 
 
 def _agents(given: Iterable[str], env: Mapping[str, str]) -> Iterator[tuple[str, tuple[Path, ...]]]:
-    """Give (id, paths), one for each id: one path of a socket, or paths of keys."""
+    """Yield (id, paths) for each id: the path of one socket, or paths of keys."""
     ids: set[str] = set()
     for item in given:
         name, _, value = item.partition("=")
@@ -92,7 +92,9 @@ def _agent_paths(item: str, value: str) -> tuple[Path, ...]:
     except OSError as error:
         raise RequestError(f"invalid --ssh {item!r}: {error.filename}: {(error.strerror or '').lower()}") from error
     if sockets and len(paths) > 1:
-        raise RequestError(f"invalid --ssh {item!r}: only single socket allowed", hint="one agent may have many keys")
+        raise RequestError(
+            f"invalid --ssh {item!r}: only single socket allowed", hint="one agent can hold several keys"
+        )
     return paths
 
 

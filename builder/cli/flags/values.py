@@ -7,7 +7,7 @@ import click
 
 
 class FilePath(click.Path):
-    """The path of a file; an empty one is none."""
+    """The path of a file; an empty one counts as not given."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(path_type=Path, **options)
@@ -18,7 +18,7 @@ class FilePath(click.Path):
 
 
 class OneOf(click.Choice):  # type: ignore[type-arg] # click 8.1 knows no arguments
-    """One of a few words; an empty one is none."""
+    """One of a few words; an empty one counts as not given."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the word, or None."""
@@ -26,7 +26,7 @@ class OneOf(click.Choice):  # type: ignore[type-arg] # click 8.1 knows no argume
 
 
 def given(value: Any) -> Any:
-    """Return *value* as docker takes an empty one: as if it had not been given.
+    """Return *value*; an empty one counts as not given, as in docker.
 
     A script that passes ``--network "$NETWORK"`` relies on it.
     """

@@ -12,7 +12,7 @@ _STAGE = re.compile(r"^\s*FROM\s.*\sAS\s+(\S+)", re.ASCII | re.IGNORECASE | re.M
 
 
 class _Text(click.ParamType):  # type: ignore[type-arg] # click 8.1 knows no arguments
-    """A text that is taken as it is."""
+    """A text without conversion."""
 
     name = "text"
 
@@ -32,15 +32,15 @@ class _Place(_Text):
 
 class _Image(_Text):
     def shell_complete(self, ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the names in the store that begin so."""
+        """Return the names in the store that begin with *incomplete*."""
         return _beginning(incomplete, _names(ctx))
 
 
 class _Stage(_Text):
     def shell_complete(self, ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the stages of the Dockerfile that the command line names, as far as it is typed."""
+        """Return the stages of the Dockerfile that the command line names so far."""
         given = ctx.params.get("file")
-        # An option that still waits for its value ends click's reading: words that are no options are in args then.
+        # click stops at an option that has no value yet; arguments that it has not assigned are in ctx.args then.
         context = ctx.params.get("context") or next(iter(ctx.args), ".")
         path = Path(given) if given else Path(context) / "Dockerfile"
         try:
@@ -69,5 +69,5 @@ def _names(ctx: click.Context) -> list[str]:
     try:
         entries = Layout(Path(root) if root else default_root()).entries()
     except (OSError, RuntimeError, OciError):
-        return []  # a shell has no use for an error
+        return []  # a completion must not print errors
     return sorted({familiar(name) for name, _ in entries if name})

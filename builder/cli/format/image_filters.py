@@ -18,7 +18,7 @@ Test = Callable[[Listed], bool]
 KEYS = ("before", "dangling", "label", "reference", "since", "until")
 _TIMESTAMP = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
 _FIRST, _LAST = -62135596800.0, 253402300799.0
-"""From the beginning of the year 1 to the last second of the year 9999 there are dates."""
+"""The range of `datetime`: from the start of year 1 to the last second of year 9999."""
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d(:\d\d(:\d\d(\.\d+)?)?)?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 
 
@@ -27,7 +27,7 @@ def image_filter(opened: Store, filters: Iterable[str]) -> Test:
 
     Raises:
         ImageNotFound: ``before`` or ``since`` names no image.
-        RequestError: a time is none.
+        RequestError: a time is invalid.
     """
     given = [_pair(item) for item in filters]
     patterns = [value for key, value in given if key == "reference"]
@@ -44,13 +44,13 @@ def prune_filter(filters: Iterable[str]) -> Test:
 
 
 def named(entry: Listed, name: str) -> bool:
-    """Tell whether the name of an image, with or without its tag, fits a pattern."""
+    """Return whether the name of an image, with or without its tag, matches a pattern."""
     shown = familiar(entry.name)
     return entry.name != "" and (fnmatchcase(shown, name) or fnmatchcase(shown.rpartition(":")[0], name))
 
 
 def created(entry: Listed) -> float | None:
-    """Return when an image was made, in seconds since 1970; None when it does not tell."""
+    """Return when an image was created, in seconds since 1970; None when its config has no time."""
     return seconds(entry.image.config.created) if entry.image is not None else None
 
 
@@ -71,7 +71,7 @@ def _prune_test(key: str, value: str) -> Test:
         case "until":
             return _older(_moment(value))
         case _:
-            raise click.UsageError(f"invalid filter {key!r}; there is: label, label!, until")
+            raise click.UsageError(f"invalid filter {key!r}; available: label, label!, until")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -96,7 +96,7 @@ def _test(opened: Store, key: str, value: str) -> Test:
             start = _made(opened, key, value)
             return lambda entry: (created(entry) or 0.0) > start
         case _:
-            raise click.UsageError(f"invalid filter {key!r}; there is: {', '.join(KEYS)}")
+            raise click.UsageError(f"invalid filter {key!r}; available: {', '.join(KEYS)}")
 
 
 def _truth(value: str) -> bool:
@@ -108,7 +108,7 @@ def _truth(value: str) -> bool:
 
 
 def _older(limit: float) -> Test:
-    # An image that does not tell its time is the oldest of all.
+    # An image without a time counts as the oldest.
     return lambda entry: (created(entry) or 0.0) < limit
 
 
@@ -121,7 +121,7 @@ def _labelled(entry: Listed, wanted: str) -> bool:
 def _made(opened: Store, key: str, text: str) -> float:
     moment = created(find(opened, text))
     if moment is None:
-        raise RequestError(f"--filter {key}={text}: the image does not tell when it was made")
+        raise RequestError(f"--filter {key}={text}: the image has no creation time")
     return moment
 
 
@@ -135,4 +135,4 @@ def _moment(text: str) -> float:
         return time.time() - parse_duration(text) / 1e9
     except (ValueError, OverflowError, OSError) as error:
         hint = "write it as 24h, as 2024-01-31T12:00:00 or as seconds since 1970"
-        raise RequestError(f"--filter until={text}: no time", hint=hint) from error
+        raise RequestError(f"--filter until={text}: not a time", hint=hint) from error

@@ -18,7 +18,7 @@ _NARROWEST = 10
 def listing(rows: Iterable[Row], headers: Mapping[str, str], columns: Sequence[str], template: str | None) -> str:
     """Return the text of *rows* without a newline at its end.
 
-    *headers* gives each field that a template may use its title, *columns* are the fields of the plain table.
+    *headers* maps each field that a template may use to its title, *columns* are the fields of the plain table.
     """
     if template in {None, "", "table"}:
         return table([[headers[name] for name in columns], *([row[name] for name in columns] for row in rows)])
@@ -34,7 +34,7 @@ def listing(rows: Iterable[Row], headers: Mapping[str, str], columns: Sequence[s
 
 
 def rendered(template: Template, value: object) -> str:
-    """Return what *template* makes of *value*; what it does not find is the user's mistake."""
+    """Return the output of *template* for *value*. A missing field is the user's mistake: RequestError."""
     try:
         return template.render(value)
     except TemplateError as error:

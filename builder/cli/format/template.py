@@ -26,7 +26,7 @@ _LITERALS: Mapping[str, Any] = {"true": True, "false": False, "nil": NO_POINTER}
 
 
 class Template:
-    """A template that is known to be well formed. Raises TemplateError."""
+    """A parsed template. Raises TemplateError."""
 
     def __init__(self, text: str) -> None:
         self._parts = parse(text)
@@ -235,5 +235,5 @@ def _field(value: Any, name: str) -> Any:
         return NO_VALUE
     if not isinstance(value, Mapping) or name not in value:
         known = ", ".join(sorted(value)[:40]) if isinstance(value, Mapping) else "nothing"
-        raise TemplateError(f"template: no field {name!r}: there is {known or 'nothing'}")
+        raise TemplateError(f"template: no field {name!r}: available: {known or 'none'}")
     return value[name]

@@ -4,7 +4,7 @@ Values are what JSON has, and these:
 
 `TemplateRow`  a row of a listing: its JSON has sorted members, and ``<``, ``>``, ``&`` escaped as in Docker
 `Typed`   an object whose absent members have the values that Go's structures have, which its JSON leaves out
-`Loose`   a map whose keys a user has chosen: asking for one that is not there is no mistake
+`Loose`   a map whose keys a user has chosen: a missing key is not an error
 `Nil`     an empty list, map or pointer, which is ``null`` in JSON
 """
 

@@ -20,19 +20,19 @@ _KEYWORDS = _BLOCKS | {"end", "else", "true", "false", "nil", "break", "continue
 
 
 class TemplateError(ValueError):
-    """A template cannot be read, or asks for what is not there."""
+    """A template is invalid, or asks for something that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What stands between braces."""
+    """The text between braces."""
 
     words: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """``range``, ``if`` or ``with``: what it asks, what stands inside, what stands behind ``else``."""
+    """``range``, ``if`` or ``with``: its condition, its body, and its ``else``."""
 
     kind: str
     words: tuple[str, ...]
@@ -53,7 +53,7 @@ def parse(text: str) -> tuple[Part, ...]:
 
 
 def _split(text: str) -> list[str | Action]:
-    """Return texts and actions in turn; trim markers have eaten the white space beside them."""
+    """Return texts and actions in turn, without the white space that trim markers remove."""
     parts: list[str | Action] = []
     position, trim = 0, False
     for found in _ACTION.finditer(text):

@@ -1,4 +1,4 @@
-"""How pull and push show what moves: one line that changes, on a terminal; elsewhere nothing but results."""
+"""Progress of pull and push: on a terminal one line that changes, elsewhere only results."""
 
 import sys
 import threading
@@ -13,7 +13,7 @@ _EVERY = 0.1
 
 
 class Meter:
-    """The bytes of all blobs together, on standard error; called from several threads."""
+    """A counter of the bytes of all blobs, on standard error. Thread-safe."""
 
     def __init__(self, verb: str, *, quiet: bool) -> None:
         self._verb = verb
@@ -23,7 +23,7 @@ class Meter:
         self._lock = threading.Lock()
 
     def __call__(self, blob: str, current: int, total: int) -> None:
-        """Take note of a blob."""
+        """Record the progress of a blob."""
         with self._lock:
             self._moved[blob] = (current, total)
             now = time.monotonic()
@@ -32,7 +32,7 @@ class Meter:
                 self._draw()
 
     def clear(self) -> None:
-        """Leave an empty line for what is printed next."""
+        """Clear the line for the next output."""
         with self._lock:
             if self._shown and self._moved:
                 sys.stderr.write("\r\033[K")

@@ -71,8 +71,8 @@ def test_the_cache_is_limited_by_default_which_is_said_once(
     tidy(shop.store)
     told = capfd.readouterr().err
     assert records(shop) == 0
-    assert told.startswith("WARNING: the build cache is limited: 1 results of steps and 0 cache mounts, ")
-    assert "limits: at most 307B, 102B left free on the disk, 51B kept in any case; other limits" in told
+    assert told.startswith("WARNING: the build cache is limited: removed 1 step results and 0 cache mounts (")
+    assert "limits: at most 307B, 102B left free on the disk, 51B always kept; other limits" in told
     remember(shop)
     os.utime(shop.store.root / "locks" / "tidied", (1, 1))
     tidy(shop.store)

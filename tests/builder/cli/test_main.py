@@ -284,7 +284,7 @@ WRONG = [
     (["--provenance=maybe", "context"], "--provenance: attestations are not supported"),
     (["--attest=disabled=maybe", "context"], "--attest: attestations are not supported"),
     (["imags"], 'did you mean "pybuild images"?'),
-    (["context/Dockerfile"], "context must be a folder"),
+    (["context/Dockerfile"], "context must be a directory"),
     (["https://me:word@host/x.git"], "must not hold a user name or a password"),
     (["https://host/x.git?colour=red"], 'unexpected query "colour"'),
     (["--build-context", "x", "context"], "invalid context value: 'x', expected key=value"),
@@ -300,8 +300,8 @@ WRONG = [
     (["images", "--format", "{{.Nope}}", "x"], ""),
     (["--network", "bridge", "context"], "not supported"),
     (["--pull=often", "context"], "invalid value for --pull: 'often'"),
-    (["--cap-add=SYS_ADMIN", "context"], "--cap-add: a step has the usual capabilities"),
-    (["--device=/dev/fuse", "context"], "--device: a step has the usual devices"),
+    (["--cap-add=SYS_ADMIN", "context"], "--cap-add: steps have Docker's default capabilities"),
+    (["--device=/dev/fuse", "context"], "--device: steps have Docker's default devices"),
 ]
 
 

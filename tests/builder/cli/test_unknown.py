@@ -37,7 +37,7 @@ def test_a_folder_of_that_name_is_built_when_it_is_written_as_a_path(
     (tmp_path / "info" / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
     monkeypatch.chdir(tmp_path)
     refused = shop.run("info")
-    assert (refused.code, "to build the folder, write ./info" in refused.err) == (2, True)
+    assert (refused.code, "to build the directory, write ./info" in refused.err) == (2, True)
     assert shop.run("./info").code == 0
     assert shop.run(os.fspath(tmp_path / "info")).code == 0
 

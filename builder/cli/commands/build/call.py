@@ -84,7 +84,7 @@ def _option(item: str) -> tuple[str, str]:
 
 
 def _ignores(text: str | None) -> bool:
-    """Return what ``ignorestatus`` says: it may stand alone."""
+    """Return the value of ``ignorestatus``, which is true when it has none."""
     return text is not None and (text == "" or boolean("ignorestatus", text, "--call"))
 
 
@@ -172,7 +172,7 @@ def _outline(file: DockerfileText, request: Request, opened: Store, *, as_json: 
     known = BaseConfigs(planning=request.planning, pull=request.caches.pull, store=opened)
     known.look_up(outline, every_stage=False)
     for note in known.missing.values():
-        warn(f"{note}; what its triggers take is left out")
+        warn(f"{note}; arguments of its triggers are not listed")
     found = parameters.parameters(dockerfile, outline, request.planning, known.configs)
     return _json(parameters.document(found, source)) if as_json else _outline_text(found)
 

@@ -1,4 +1,4 @@
-"""``-f https://host/Dockerfile``: a Dockerfile from the web, brought as carefully as any other remote source."""
+"""``-f https://host/Dockerfile``: a Dockerfile from the web, fetched with the checks of any other remote source."""
 
 import threading
 from pathlib import Path
@@ -16,8 +16,8 @@ def fetched(address: str, execution: Execution, folder: Path) -> Path:
     """Write the Dockerfile at *address* into *folder*, which is empty, and return its path.
 
     Raises:
-        RequestError: the address is none of a file.
-        BuildError: it cannot be brought, or is too long for a Dockerfile.
+        RequestError: the address is not that of a file.
+        BuildError: it cannot be fetched, or is too long for a Dockerfile.
     """
     source = _source(address)
     opened = store()

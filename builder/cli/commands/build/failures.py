@@ -1,4 +1,4 @@
-"""How a failed build is told: with the place in the Dockerfile, when the failure brings its text along."""
+"""How a failed build is reported: with its place in the Dockerfile, when the failure has the text of it."""
 
 from pybuild.builder.cli.failures import USAGE, Failure, Told, describe, failed_code
 from pybuild.builder.display.failure import build_failure, language_failure, step_failure
@@ -7,7 +7,7 @@ from pybuild.grammar.errors import DockerfileError
 
 
 def told(error: BuildError | DockerfileError, *, logged: bool = False) -> Told:
-    """Return the failure to raise in place of *error*; *logged* tells that the log of a step was shown."""
+    """Return the failure to raise in place of *error*; *logged* means that the log of the step was shown."""
     source = error.source
     if isinstance(error, StepFailed):
         return Told(Failure(step_failure(error, source, logged=logged), failed_code(error)))

@@ -1,4 +1,4 @@
-"""What ``--metadata-file`` is told of a build, in the words of ``docker buildx build``."""
+"""The document that ``--metadata-file`` writes, with the keys of ``docker buildx build``."""
 
 import json
 from base64 import b64encode
@@ -13,9 +13,9 @@ _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def metadata(outcome: Any, warnings: Sequence[Warned], env: Mapping[str, str]) -> bytes:
-    """Return the document: of several targets, one below the name of each, as bake has it.
+    """Return the document. With several targets it has one key for each, as that of ``buildx bake``.
 
-    Warnings are told when BUILDX_METADATA_WARNINGS is set.
+    Warnings are included when BUILDX_METADATA_WARNINGS is set.
     """
     import secrets
 

@@ -1,4 +1,4 @@
-"""What a build would fail of in the end, found out before it begins. Raises RequestError."""
+"""Preflight checks: what would make a build fail at its end is found before it starts. Raises RequestError."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +10,7 @@ from pybuild.builder.request import Output, Request, Secret
 
 
 def check_beforehand(request: Request, files: Iterable[Path | None]) -> None:
-    """Look at what *request* is to read and to write, and at the *files* that are to name the image."""
+    """Check what *request* will read and write, and the *files* that the image ID is written to."""
     _check_outputs(request)
     check_secrets(request.execution.secrets)
     for path in files:
@@ -20,7 +20,7 @@ def check_beforehand(request: Request, files: Iterable[Path | None]) -> None:
 
 
 def streams(request: Request) -> list[Output]:
-    """Return what goes to standard output."""
+    """Return the outputs that go to standard output."""
     return [item for item in request.result.outputs if item.streams]
 
 

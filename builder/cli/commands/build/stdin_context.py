@@ -1,6 +1,6 @@
-"""Definitions that are no files of the user's yet: ``-`` as build context or Dockerfile, and a Dockerfile of the web.
+"""Definitions that are not files on disk yet: ``-`` as build context or Dockerfile, and a Dockerfile from the web.
 
-What comes becomes a directory for this build.
+They are written to a temporary directory for this build.
 """
 
 import os
@@ -25,7 +25,7 @@ _MAGICS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")
 
 @frozen
 class Provided:
-    """What a request lacks until its build begins: the Dockerfile at an address, agents for keys in files, by id."""
+    """What is made only when the build starts: the Dockerfile at an address, and agents for keys in files, by id."""
 
     dockerfile: str = ""
     keys: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
@@ -33,9 +33,9 @@ class Provided:
 
 @contextmanager
 def prepared(request: Request, elsewhere: Provided | None = None) -> Iterator[Request]:
-    """Give *request* with directories and files in place of ``-``, and with what is *elsewhere*.
+    """Yield *request* with directories and files in place of ``-``, and with what is *elsewhere*.
 
-    What was made for it is gone afterwards.
+    The temporary files are removed afterwards.
     """
     with (
         _without_stdin(request, named=elsewhere is not None and bool(elsewhere.dockerfile)) as local,
@@ -57,7 +57,7 @@ def prepared(request: Request, elsewhere: Provided | None = None) -> Iterator[Re
 
 @contextmanager
 def _without_stdin(request: Request, *, named: bool) -> Iterator[Request]:
-    """Give *request* without ``-``; *named*: its Dockerfile is at an address, and comes later."""
+    """Yield *request* without ``-``; *named*: its Dockerfile is at an address, and is fetched later."""
     if _STDIN not in {request.files.context, request.files.dockerfile}:
         if isinstance(request.files.context, Path) and not request.files.context.is_dir():
             raise _no_context(request.files.context)
@@ -76,7 +76,7 @@ def _without_stdin(request: Request, *, named: bool) -> Iterator[Request]:
 
 def _no_context(path: Path) -> RequestError:
     if path.exists():
-        return RequestError(f'context must be a folder: "{path}"')
+        return RequestError(f'context must be a directory: "{path}"')
     return RequestError(f'path "{path}" not found')
 
 
@@ -87,12 +87,12 @@ def _taken(request: Request, stream: BufferedReader, folder: Path, *, named: boo
     context.mkdir()
     if not _is_archive(stream):
         if named:
-            raise RequestError(_AMBIGUOUS, hint="standard input is no archive: leave out -f, or pipe a tar archive")
+            raise RequestError(_AMBIGUOUS, hint="standard input is not an archive: leave out -f, or pipe a tar archive")
         return request.changed(context=context, dockerfile=_kept(stream, folder))
     _unpack(stream, context)
     if request.files.dockerfile is None:
-        # With an address the Dockerfile comes later. Else it is looked for now, while it is known that the directory
-        # is not the user's, who must not be told its path.
+        # With an address the Dockerfile is fetched later. Otherwise it is looked for here, so that the error names the
+        # archive, not the temporary directory, which means nothing to the user.
         if not named and not any(os.path.lexists(context / name) for name in DEFAULT_NAMES):
             raise no_dockerfile(context, "the archive", Path())
         return request.changed(context=context)
@@ -100,7 +100,7 @@ def _taken(request: Request, stream: BufferedReader, folder: Path, *, named: boo
 
 
 def _inside(context: Path, path: Path, folder: Path) -> Path:
-    """Copy the Dockerfile at *path* in the archive, where ``-f`` means a path in it and no link leads out."""
+    """Copy the Dockerfile at *path* in the archive, where ``-f`` is a path in it; no symlink leads out of it."""
     with Root.open_host(context) as root:
         text = root.read_file(str(path), LIMIT)
     if text is None:

@@ -30,7 +30,7 @@ _SHOWN = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Differences:
-    """What was asked for; None is a part that was not."""
+    """The parts that were asked for; the others are None."""
 
     images: tuple[Image, Image]
     config: list[Setting] | None = None

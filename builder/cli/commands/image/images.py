@@ -123,6 +123,6 @@ def image_row(entry: Listed, size: int | None, *, whole: bool) -> Row:
         "CreatedAt": at,
         "Size": shown_size,
         "VirtualSize": shown_size,
-        # There are no containers, and these two Docker does not tell in its listing, either.
+        # There are no containers, and Docker's listing does not compute the other two, either.
         **dict.fromkeys(("Containers", "SharedSize", "UniqueSize"), "N/A"),
     }

@@ -1,4 +1,4 @@
-"""``pybuild inspect``: all about images, as JSON in Docker's shape."""
+"""``pybuild inspect``: the details of images, as JSON in Docker's form."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ from pybuild.builder.image.document import image_document
 from pybuild.builder.store.store import Store
 
 _MAPS = ("ExposedPorts", "Volumes", "Labels")
-# What templates see of members that are null or not there.
+# The values that templates see for fields that are null or missing.
 _IN_TEMPLATES: dict[str, Any] = {
     **dict.fromkeys(_MAPS, NO_MAP),
     **dict.fromkeys(("Env", "Cmd", "Entrypoint", "OnBuild", "Shell"), NO_LIST),

@@ -1,4 +1,4 @@
-"""``pybuild image prune``: remove images by what they are, and leave the build cache alone."""
+"""``pybuild image prune``: remove images, but no build cache."""
 
 import sys
 

@@ -74,5 +74,5 @@ def _old_base(opened: Store, source: Image, platform: Platform, given: str | Non
     if recorded is not None:
         return _base(opened, Listed(name, recorded, None), name or str(recorded.digest), platform)
     if not given and not name:
-        raise RequestError("the image does not say what it was built on", hint="name the old base with --old-base")
+        raise RequestError("the image does not name its base", hint="name the old base with --old-base")
     return _base(opened, find(opened, given or name), given or name, platform)

@@ -1,4 +1,4 @@
-"""``pybuild rmi``: take names away, and images that have none left."""
+"""``pybuild rmi``: remove names, and images that have none left."""
 
 import click
 
@@ -47,7 +47,7 @@ def command(images: tuple[str, ...], *, force: bool, no_prune: bool, platform: s
 
 
 def _remove_platform(opened: Store, found: Listed, platform: Platform) -> bool:
-    """Remove the image for *platform* from an index; False when that is all there is, which goes with its name."""
+    """Remove the image for *platform* from an index. False: it is the only one, so the index itself must go."""
     manifest = read_image(opened.blobs, found.descriptor, platform).descriptor
     others = [
         other

@@ -1,4 +1,4 @@
-"""``pybuild run``: a command in the sandbox, on top of an image; what it writes is thrown away."""
+"""``pybuild run``: a command in the sandbox, with the files of an image; its changes are discarded."""
 
 import os
 import sys
@@ -142,7 +142,7 @@ def _run(flags: RunFlags) -> int:
 
 
 def spec(image: Image, root: Root, flags: RunFlags, env: Mapping[str, str]) -> Spec:
-    """Return what the sandbox has to do. Raises RequestError."""
+    """Return the description of the sandbox. Raises RequestError."""
     command = in_image.ImageCommand(
         words=flags.words,
         entrypoint=flags.entrypoint,
@@ -178,7 +178,7 @@ def _volume(given: str) -> Mount:
 
 
 def _pass_on(stream: int, data: bytes) -> None:
-    """Hand on what the command prints, byte for byte: it is the user's own command, as in a shell."""
+    """Write the output of the command unchanged: the user runs it as in a shell, so nothing is sanitized."""
     file = (sys.stdout if stream == 1 else sys.stderr).buffer
     with writing("/dev/stdout" if stream == 1 else "/dev/stderr"):
         file.write(data)

@@ -1,4 +1,4 @@
-"""``pybuild manifest annotate``: what an index says."""
+"""``pybuild manifest annotate``: change the entries of an index."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -87,7 +87,7 @@ def index_of(opened: Store, descriptor: Descriptor, name: str) -> Index:
 
 
 def meant(opened: Store, index: Index, text: str) -> Digest:
-    """Return which image of an index is meant; that it is listed remains to be seen."""
+    """Return the digest that *text* means. Whether the index lists it is not checked."""
     named = [entry.digest for entry in index.manifests if text in {str(entry.platform), str(entry.digest)}]
     if len(named) == 1:
         return named[0]
@@ -103,11 +103,11 @@ def meant(opened: Store, index: Index, text: str) -> Digest:
 
 
 def _compare(opened: Store, entry: Descriptor) -> None:
-    """Warn where an index says what the image denies."""
+    """Warn when an entry of an index and its image name different platforms."""
     try:
         config = read_image(opened.blobs, replace(entry, platform=None)).config
     except OciError:
         return
     if entry.platform and (config.os, config.architecture) != (entry.platform.os, entry.platform.architecture):
         said = f"{config.os}/{config.architecture}"
-        warn(f"the image itself says that it is for {said}; pybuild mutate --set-platform changes that")
+        warn(f"the platform of the image itself is {said}; pybuild mutate --set-platform changes that")

@@ -1,4 +1,4 @@
-"""``pybuild manifest inspect``: documents as they are, of the store or of a registry."""
+"""``pybuild manifest inspect``: indexes and manifests, unchanged, from the store or a registry."""
 
 import base64
 import json
@@ -51,7 +51,7 @@ def inspect(name: str, *, raw: bool, verbose: bool, access: Access) -> None:
 
 
 def elsewhere(text: str) -> Reference | None:
-    """Return the name of an image whose registry is named in it; None when it is not, and a user means the store."""
+    """Return *text* as a reference when it names a registry; None when it does not, so that the store is meant."""
     try:
         reference = parse_reference(text)
     except InvalidReference:
@@ -61,7 +61,7 @@ def elsewhere(text: str) -> Reference | None:
 
 
 def remote_document(opened: Store, reference: Reference, access: Access) -> Descriptor:
-    """Bring the index or the manifest that *reference* names in its registry. Raises PullFailed."""
+    """Fetch the index or the manifest that *reference* names in its registry. Raises PullFailed."""
     target = reference.digest or reference.tag or DEFAULT_TAG
     try:
         with open_registry(reference.registry, access) as registry:
@@ -103,7 +103,7 @@ def _entries(opened: Store, index: Descriptor, reference: Reference | None, acce
 
 
 def _platform(opened: Store, manifest: Manifest, reference: Reference | None, access: Access) -> Platform | None:
-    """Return what the config says that the image is for; it is small, and brought when it is not there."""
+    """Return the platform that the config names. The config is small, and is fetched when the store lacks it."""
     if manifest.config.media_type not in media.CONFIGS:
         return None
     if not opened.blobs.exists(manifest.config.digest) and reference is not None:

@@ -31,7 +31,7 @@ from pybuild.builder.transports.target import WriteOptions, write_to
 
 class _Family(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take no words, and ``help``, for a wish to see the help; click takes no words for a mistake."""
+        """Show the help for ``help`` and for no arguments, which click takes for a mistake."""
         return super().parse_args(ctx, ["--help"] if args in ([], ["help"]) else args)
 
 
@@ -45,7 +45,7 @@ def command() -> None:
 
 
 _ALL = taken("--all")
-"""Podman's flag for what is always done."""
+"""Podman's flag, a no-op: it is the default here."""
 
 
 @command.command("create", cls=Command, short_help="Create an index from images.")
@@ -140,7 +140,7 @@ def push(name: str, target: str | None, digestfile: Path | None, *, purge: bool,
 
 
 def _member(opened: Store, text: str) -> Place:
-    """Return where an image is: in its registry when it is only there, as Docker has it."""
+    """Return where an image is: in the store, else in its registry, like Docker."""
     place = parse_place(text)
     reference = elsewhere(text) if isinstance(place, InStore) else None
     if reference is None:
@@ -159,7 +159,7 @@ def _reading(opened: Store, sides: Sides, meter: Meter) -> ReadOptions:
 
 
 def _begun(opened: Store, name: str, *, amend: bool) -> Index:
-    """Return the index to begin with. Raises RequestError when there is one that was not to be touched."""
+    """Return the index to start from. Raises RequestError when there is one and --amend is not given."""
     (full,) = full_names((name,))
     there = opened.layout.resolve(full)
     if there is None or there.media_type not in media.INDEXES:

@@ -1,4 +1,4 @@
-"""``pybuild login``: find out whether a registry knows the user, and keep the credentials."""
+"""``pybuild login``: check credentials with a registry, and store them."""
 
 import os
 import sys
@@ -64,7 +64,7 @@ def command(
         except RegistryDenied as error:
             if error.status not in {401, 403}:
                 raise
-            raise RegistryDenied(f"{error}", hint="the name or the password is not the right one") from error
+            raise RegistryDenied(f"{error}", hint="the user name or the password is wrong") from error
     with writing(files.own_file()):
         path = files.keep(registry, credentials)
     if path is not None:
@@ -73,7 +73,7 @@ def command(
 
 
 def registry_of(server: str | None) -> str:
-    """Return the name of a registry as references have it: users also write the address of its interface."""
+    """Return the name of a registry as it is in references; users may also write the URL of its API."""
     if not server:
         return DEFAULT_REGISTRY
     host = server.removeprefix("https://").removeprefix("http://").partition("/")[0]
@@ -93,7 +93,7 @@ def _who(files: CredentialFiles, registry: str) -> str:
 
 
 def _given(username: str | None, password: str | None, *, stdin: bool) -> Credentials | None:
-    """Return what the command line says; None when it does not say all of it."""
+    """Return the credentials of the command line; None when they are not complete."""
     if stdin:
         if password is not None:
             raise RequestError("--password and --password-stdin are mutually exclusive")
@@ -110,7 +110,7 @@ def _given(username: str | None, password: str | None, *, stdin: bool) -> Creden
 
 
 def _known(files: CredentialFiles, registry: str) -> Credentials | None:
-    """Return what is kept already, unless somebody is there to be asked for something else."""
+    """Return the stored credentials, if there are any."""
     found = files.find(registry)
     if found is not None:
         click.echo("Authenticating with existing credentials...", err=True)

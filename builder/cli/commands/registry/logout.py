@@ -26,4 +26,4 @@ def command(server: str | None, authfile: Path | None) -> None:
     else:
         say(f"Not logged in to {server_key(registry)}")
     if files.find(registry) is not None:
-        warn("credentials for it are still in another file, of containers or in DOCKER_AUTH_CONFIG")
+        warn("there are still credentials for it in another file or in DOCKER_AUTH_CONFIG")

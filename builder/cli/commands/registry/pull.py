@@ -79,7 +79,7 @@ def command(
 
 
 def _is_enough(opened: Store, reference: Reference, policy: str) -> bool:
-    """Tell whether the store has what is asked for, so that no registry is. Raises ImageNotFound."""
+    """Return whether the image in the store will do, so that no registry is asked. Raises ImageNotFound."""
     found = opened.layout.resolve(str(reference)) is not None
     if policy == "never" and not found:
         raise ImageNotFound(f"No such image: {familiar(str(reference))}", hint="--policy=never asks no registry")
@@ -91,7 +91,7 @@ def _has_tag(text: str, reference: Reference) -> bool:
 
 
 class _Pull:
-    """One reference on its way into the store, and what is said about it."""
+    """The download of one reference, and the lines that are printed about it."""
 
     def __init__(self, opened: Store, registry: Registry, reference: Reference, *, quiet: bool) -> None:
         self._store, self._registry, self._reference = opened, registry, reference

@@ -74,7 +74,7 @@ def command(
 
 
 def _tags(opened: Store, reference: Reference) -> list[Reference]:
-    """Return the names in the store that are of this repository."""
+    """Return the names of this repository that the store has."""
     found = []
     for name, _ in opened.layout.entries():
         try:
@@ -85,7 +85,7 @@ def _tags(opened: Store, reference: Reference) -> list[Reference]:
             found.append(other)
     if not found:
         text = f"An image does not exist locally with the tag: {reference.registry}/{reference.repository}"
-        raise ImageNotFound(text, hint="pybuild images lists what there is")
+        raise ImageNotFound(text, hint="pybuild images lists the images of the store")
     return found
 
 

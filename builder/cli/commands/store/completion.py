@@ -1,4 +1,4 @@
-"""``pybuild completion``: the script that lets a shell complete our command line, and what the script asks for."""
+"""``pybuild completion``: the script for a shell, and the answers that the script asks for."""
 
 import os
 import shlex
@@ -26,12 +26,12 @@ def command(ctx: click.Context, shell: str) -> None:
     register()
     kind = get_completion_class(shell)
     if kind is not None:
-        # The script goes to a shell as it stands: its control characters are its own.
+        # Not sanitized: the script is read by a shell, and its control characters belong to it.
         put(kind(ctx.find_root().command, {}, "pybuild", VARIABLE).source() + "\n")
 
 
 def register() -> None:
-    """Let click answer what our own scripts ask."""
+    """Register our own completion class with click."""
     add_completion_class(_Bash)
 
 
@@ -43,7 +43,7 @@ def _split(line: str) -> list[str]:
 
 
 class _Bash(BashComplete):
-    """Bash splits words at colons, and NAME:TAG is one word to us: the script hands over the line as it is typed."""
+    """Completion in bash, which splits words at colons: as NAME:TAG is one word, the script passes the whole line."""
 
     source_template = """\
 %(complete_func)s() {
@@ -61,14 +61,14 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 """
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """Return the words before the one at the cursor, and as much of that one as is typed."""
+        """Return the words before the cursor, and the part of the current one that is typed."""
         line = os.environ["COMP_WORDS"]
         words = _split(line)
         self._typed = words.pop() if words and not line[-1:].isspace() else ""
         return words[1:], self._typed
 
     def format_completion(self, item: CompletionItem) -> str:
-        """Return a line for the script; what stands before the last colon is there already."""
+        """Return a line for the script, without the part up to the last colon: bash has that already."""
         before, colon, _ = self._typed.rpartition("=")[2].rpartition(":")
         value = item.value.removeprefix(before + colon) if item.type == "plain" else item.value
         return f"{item.type},{value}"

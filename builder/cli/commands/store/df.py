@@ -1,4 +1,4 @@
-"""``pybuild df``: what the store takes on the disk, and how much of it prune would give back."""
+"""``pybuild df``: the disk usage of the store, and how much of it prune would reclaim."""
 
 import time
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ _MOUNT_HEADERS = {"Name": "CACHE MOUNT", "Size": "SIZE", "LastUsed": "LAST USED"
 
 
 class _Usage(NamedTuple):
-    """What one kind of thing takes: (all, active ones), and bytes of both."""
+    """The disk usage of one kind of data: *counts* are all and active ones, *size* and *active* are bytes."""
 
     kind: str
     counts: tuple[int, int]
@@ -71,7 +71,7 @@ def command(*, template: str | None, verbose: bool) -> None:
 
 
 def _tell(kept: str) -> None:
-    """Say on standard error how to get space back: scripts read the table."""
+    """Print on standard error how to reclaim space; standard output is for the table, which scripts read."""
     click.echo(
         '\n"pybuild prune" removes what neither an image nor the build cache needs; "pybuild prune -a" also removes'
         f" the build cache: all that is RECLAIMABLE.\nBuild cache {kept}.",
@@ -80,7 +80,7 @@ def _tell(kept: str) -> None:
 
 
 def reclaimable(opened: Store) -> int:
-    """Return how many bytes ``prune -a`` would give back."""
+    """Return how many bytes ``prune -a`` would reclaim."""
     return sum(usage.size - usage.active for usage in _usages(opened))
 
 
@@ -97,7 +97,7 @@ def _images(opened: Store) -> _Usage:
 
 
 def _cache(opened: Store) -> _Usage:
-    """The cache has what records name, besides what images need."""
+    """The cache takes the blobs that records name and no image needs."""
     records = [layers for _, layers, _ in opened.cache.records()]
     size = _sizes(opened, set(opened.blobs.digests()) - gc.mark(opened).blobs)
     needed = _named_blobs(opened)

@@ -1,4 +1,4 @@
-"""The part of ``df -v`` about images: what each takes alone and what it shares with others."""
+"""The part of ``df -v`` about images: the unique size of each, and the size that it shares with others."""
 
 from collections import Counter
 

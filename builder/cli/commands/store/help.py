@@ -1,4 +1,4 @@
-"""``pybuild help``: what the program, or one command of it, takes."""
+"""``pybuild help``: the help of the program or of a command."""
 
 import click
 
@@ -10,7 +10,7 @@ from pybuild.builder.cli.unknown import unknown_command
 
 
 def _complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Return the commands that begin so; behind ``image`` and its like the second words of Docker's names."""
+    """Return the commands that begin with *incomplete*; after ``image`` and the like, their second words."""
     given = ctx.params.get("words") or ()
     words = [second for first, second in ALIASES if given == (first,)] if given else [*COMMANDS, *sorted(FAMILIES)]
     return [word for word in words if word.startswith(incomplete) and " " not in word]

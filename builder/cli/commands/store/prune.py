@@ -1,4 +1,4 @@
-"""``pybuild prune``: give back the space of what nothing needs."""
+"""``pybuild prune``: reclaim the space of data that is not used."""
 
 import sys
 
@@ -19,11 +19,11 @@ from pybuild.builder.prune.eviction import evict
 from pybuild.builder.prune.policy import Policy
 
 _WARNING = {
-    False: "images without a name, and what neither an image nor the build cache needs",
-    True: "images without a name, the whole build cache with all cache mounts, and unpacked layers that no image needs",
+    False: "all dangling images, and everything that neither an image nor the build cache needs",
+    True: "all dangling images, the whole build cache, all cache mounts, and unpacked layers that no image needs",
 }
 
-_LIMITED = "images without a name, and the build cache beyond the limits that are given"
+_LIMITED = "all dangling images, and the build cache beyond the given limits"
 
 
 @click.command("prune", cls=Command, short_help="Remove unused data from the store.")
@@ -48,7 +48,7 @@ def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, wan
     try:
         if wanted.is_empty and not everything:
             wanted = limits(opened.root)
-        # As in Docker, -a says what may go; with limits of size or age only as much goes as they ask for.
+        # As in Docker, -a selects what may be removed; limits of size or age then decide how much of it is.
         everything = everything and wanted.is_empty
         if not force and not _agreed(_WARNING[everything] if wanted.is_empty else _LIMITED):
             return FAILED

@@ -23,9 +23,9 @@ def test_of_several_targets_the_one_without_names_has_those_of_the_build() -> No
     [
         (["=x"], (), "expected STAGE"),
         (["a="], (), "expected STAGE"),
-        (["a", "a=x"], (), "given twice"),
-        (["a", "b"], ("n:1",), "which target is -t for"),
-        (["a=x", "b=y"], ("n:1",), "which target is -t for"),
+        (["a", "a=x"], (), "duplicate target"),
+        (["a", "b"], ("n:1",), "-t is ambiguous with several targets"),
+        (["a=x", "b=y"], ("n:1",), "-t is ambiguous with several targets"),
     ],
 )
 def test_targets_that_are_not_clear_are_refused(given: list[str], tags: tuple[str, ...], reason: str) -> None:

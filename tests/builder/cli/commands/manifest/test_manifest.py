@@ -117,7 +117,7 @@ def test_what_the_index_says_of_an_image_can_be_changed(shop: Shop, members: lis
     assert str(first.platform) == "linux/amd64/v2"
     assert (second.platform.os_version, second.annotations) == ("1.2", {"k": "v"})
     result = shop.run("manifest", "annotate", "multi", "linux/amd64/v2", "--arch=riscv64", "--os=linux")
-    assert "the image itself says that it is for linux/amd64" in result.err
+    assert "the platform of the image itself is linux/amd64" in result.err
     shop.run("rmi", "multi")
 
 
@@ -175,7 +175,7 @@ def test_an_index_is_pushed_whole(shop: Shop, server: FakeRegistry, members: lis
         (
             ("create", "--src-creds=me:x", "multi", "docker://a.example/x", "docker://b.example/x"),
             2,
-            "credentials for one registry, but there are a.example, b.example",
+            "one set of credentials for several registries: a.example, b.example",
         ),
         (("unknown",), 2, "no such command"),
     ],

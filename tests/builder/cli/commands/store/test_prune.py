@@ -69,7 +69,7 @@ def test_without_force_it_asks_first(shop: Shop, monkeypatch: pytest.MonkeyPatch
     shop.store.blobs.put(b"stray", "text/plain")
     monkeypatch.setattr("sys.stdin", io.StringIO(answer))
     result = shop.run("prune")
-    assert result.out.startswith("WARNING! This will remove images without a name")
+    assert result.out.startswith("WARNING! This will remove all dangling images")
     assert (result.code, len(blobs(shop))) == (left, left)
 
 
