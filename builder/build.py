@@ -29,7 +29,7 @@ from pybuild.runtime.values import frozen
 
 @frozen
 class Outcome:
-    """What a build made: the image ID, the descriptor of its manifest, and the names it has in the store."""
+    """The result of a build: the image ID, the descriptor of its manifest, and its names in the store."""
 
     image_id: Digest
     descriptor: Descriptor
@@ -74,7 +74,7 @@ def build(request: Request, store: Store, progress: Progress = silent) -> Outcom
 
 
 def _read_once(request: Request) -> AbstractContextManager[Request]:
-    """Give *request* with files that can be read again, when it names any that a pipe may be."""
+    """Yield *request* with files that can be read again, when it names any that may be a pipe."""
     if request.files.ignore_file is None and not request.execution.secrets:
         return nullcontext(request)
     from pybuild.builder.definition.once import read_once
@@ -84,7 +84,7 @@ def _read_once(request: Request) -> AbstractContextManager[Request]:
 
 @contextmanager
 def _early_warnings(definition: DockerfileText, planning: Planning, progress: Progress) -> Iterator[None]:
-    """When a mistake in the Dockerfile ends the block, tell what there is to say of the rest."""
+    """When a mistake in the Dockerfile ends the block, report the warnings about the rest of it."""
     try:
         yield
     except (DockerfileError, ResolveError):
@@ -96,7 +96,7 @@ def _early_warnings(definition: DockerfileText, planning: Planning, progress: Pr
 
 
 def _warn(plans: Plans, remarks: Iterable[str], progress: Progress) -> None:
-    """Tell each warning once. Raises BuildError when the Dockerfile says that they are errors."""
+    """Report each warning once. Raises BuildError when the Dockerfile turns warnings into errors."""
     for remark in remarks:
         progress(Warned(message=remark, line=0))
     for message, line in dict.fromkeys(warning for _, plan in plans for warning in plan.warnings):
@@ -109,7 +109,7 @@ def _warn(plans: Plans, remarks: Iterable[str], progress: Progress) -> None:
 
 
 def _imported(caches: Caches, store: Store, reporter: Reporter) -> AbstractContextManager[None]:
-    """Let the cache ask other caches, when there are any to ask."""
+    """Let the cache consult the imported caches on a miss, if there are any."""
     if not caches.cache_from:
         return nullcontext()
     from pybuild.builder.caches.imported import imported
@@ -118,7 +118,7 @@ def _imported(caches: Caches, store: Store, reporter: Reporter) -> AbstractConte
 
 
 def _last_steps(result: Result, caches: Caches) -> int:
-    """Return how many steps of the builder's own follow those of the plan: images and caches that are written."""
+    """Return how many steps follow those of the plan: writing images and caches."""
     archives = result.targets and any(output.together for output in result.outputs)
     return (len(result.targets) or 1) + bool(archives) + sum(not spec.inline for spec in caches.cache_to)
 
@@ -135,7 +135,7 @@ def _exported(
     outcomes = []
     for number, each in enumerate(images):
         with reporter.step(each.step) as step:
-            # All of them before the first is named: none has a name unless all could be made.
+            # All are written before the first is named, so that none has a name unless all could be made.
             made = made or assemble()
             own = made if each.is_index else made[number : number + 1]
             for image in own:

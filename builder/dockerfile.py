@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from pybuild.grammar.source import Source
 
 LIMIT = 16 << 20
-"""More is no Dockerfile."""
+"""A longer file is not a Dockerfile."""
 DEFAULT_NAMES = ("Dockerfile", "dockerfile")
 
 
 @dataclass(frozen=True, slots=True)
 class DockerfileText:
-    """A Dockerfile under the name that messages use: its text, and what that says."""
+    """A Dockerfile: its text, its parsed form, and its name for messages."""
 
     name: str
     text: str
@@ -32,13 +32,13 @@ class DockerfileText:
 
     @property
     def source(self) -> "Source":
-        """The text, as the places in it are counted."""
+        """The text as a `Source`, which spans refer to."""
         from pybuild.grammar.source import Source
 
         return Source(self.name, self.text)
 
     def prefix(self) -> "tuple[Dockerfile, DockerfileError | None]":
-        """Return what can be parsed, and the mistake that ends it, if there is one. The text is parsed once."""
+        """Return the part that can be parsed, and the mistake that ends it, if any. The text is parsed once."""
         if not self._parsed:
             from pybuild.grammar.dockerfile.parser import parse_prefix
 
@@ -54,7 +54,7 @@ class DockerfileText:
 
     @contextmanager
     def located(self) -> Iterator[None]:
-        """Give the failures that leave this block the text that their places are in."""
+        """Add the text of the Dockerfile to failures that leave the block."""
         try:
             yield
         except (BuildError, DockerfileError) as error:
@@ -63,10 +63,10 @@ class DockerfileText:
 
 
 def read_dockerfile(files: Files) -> DockerfileText:
-    """Read the Dockerfile: the one that was named, else ``Dockerfile`` or ``dockerfile`` in the context.
+    """Read the Dockerfile: the named one, else ``Dockerfile`` or ``dockerfile`` in the context.
 
     Raises:
-        RequestError: there is none, or it cannot be read.
+        RequestError: it does not exist or cannot be read.
     """
     if files.dockerfile is not None:
         try:
@@ -79,7 +79,7 @@ def read_dockerfile(files: Files) -> DockerfileText:
             raise RequestError(f"failed to read dockerfile: {files.dockerfile}: longer than {LIMIT} bytes")
         return decoded(files.dockerfile.name, content)
     if isinstance(files.context, str):
-        raise RequestError(f"the context {files.context} is elsewhere: only a build reads its Dockerfile")
+        raise RequestError(f"the context {files.context} is remote: only a build reads its Dockerfile")
     return _from_context(files.context)
 
 

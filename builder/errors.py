@@ -1,4 +1,4 @@
-"""The builder's own failures. User mistakes carry a span, environment failures keep the OSError as their cause."""
+"""The builder's own failures. Mistakes of the user have a span; failures of the host keep the OSError as cause."""
 
 from typing import TYPE_CHECKING
 
@@ -7,9 +7,9 @@ if TYPE_CHECKING:
 
 
 class PybuildError(Exception):
-    """Root of all failures that reach a program which embeds pybuild. The message is lower case: what failed, then why.
+    """Base class of all failures that reach an embedding program. The message is lower case: what failed, then why.
 
-    *hint* says what to do about it, "" when there is nothing to say. *span* is the place in the Dockerfile.
+    *hint* says what to do about it; it may be "". *span* is the place in the Dockerfile.
     """
 
     def __init__(self, message: str, *, hint: str = "", span: "Span | None" = None) -> None:
@@ -18,7 +18,7 @@ class PybuildError(Exception):
         self.hint = hint
         self.span = span
         self.source: Source | None = None
-        """The Dockerfile that the span, or the lines of a step, are places of."""
+        """The Dockerfile that the span, or the lines of a step, refer to."""
 
     @property
     def location(self) -> str:
@@ -30,15 +30,15 @@ class PybuildError(Exception):
 
 
 class BuildError(PybuildError):
-    """Root of the builder's own failures."""
+    """Base class of the builder's own failures."""
 
 
 class RequestError(BuildError):
-    """The command line asks the impossible."""
+    """The request is invalid or cannot be met."""
 
 
 class ResolveError(BuildError):
-    """The Dockerfile cannot mean anything: unknown stage, missing build argument, bad platform."""
+    """The Dockerfile cannot be resolved: unknown stage, missing build argument, bad platform."""
 
 
 class StepFailed(BuildError):
@@ -64,12 +64,12 @@ class StepFailed(BuildError):
 
     @property
     def location(self) -> str:
-        """The place of the instruction in the Dockerfile, ``name:line``; "" when it is none of it."""
+        """The place of the instruction, ``name:line``; "" when the step is not one of the Dockerfile."""
         return f"{self.source.name}:{self.lines[0]}" if self.source is not None and self.lines[0] else ""
 
 
 def reason(error: BaseException) -> str:
-    """Return what *error* says to a user: of a failure of the system the files and the reason, without a number."""
+    """Return the message of *error* for a user; that of an OSError has its files and its reason, but no errno."""
     if not isinstance(error, OSError):
         return str(error)
     names = " ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
@@ -78,15 +78,15 @@ def reason(error: BaseException) -> str:
 
 
 class PullFailed(BuildError):
-    """A registry did not give what it was asked for."""
+    """A pull failed: a registry refused, lacks the image, or cannot be reached."""
 
 
 class PushFailed(BuildError):
-    """A registry did not take what it was to get. The image is in the store."""
+    """A push failed. The image stays in the store."""
 
 
 class StoreError(BuildError):
-    """The store cannot be used as it is: its disk is full or read-only, others hold it, another program made it."""
+    """The store cannot be used: its disk is full or read-only, it is locked, or another program created it."""
 
 
 class Cancelled(BuildError):

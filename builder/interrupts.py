@@ -1,8 +1,8 @@
-"""The signals that end the program: the first one is a KeyboardInterrupt, those that follow leave its clean-up alone.
+"""The signals that end the program: the first one is a KeyboardInterrupt, later ones do not disturb its clean-up.
 
-A KeyboardInterrupt within the clean-up of another cuts that short, wherever it has come to. It does so even where the
-second one is caught and the wait begun again: up to Python 3.12 ``Thread.join``, when it is interrupted, takes the
-thread for one that has ended, and what that thread still has to remove stays when the process is gone.
+A second KeyboardInterrupt would end the clean-up of the first one wherever it is. Catching it and waiting again does
+not help: up to Python 3.12 an interrupted ``Thread.join`` treats the thread as ended, so that the process exits before
+the thread has removed its files.
 """
 
 import os
@@ -15,7 +15,7 @@ from typing import Self
 
 INTERRUPTED = 130
 _REQUESTS_TO_END = (signal.SIGINT, signal.SIGTERM)
-_PATIENCE = 3  # the number of requests after which the docker command waits no longer
+_PATIENCE = 3  # the docker command also gives up waiting after three interrupts
 
 
 class Interrupts:
@@ -36,7 +36,7 @@ class Interrupts:
         """Set the handlers."""
         Interrupts.current = self
         signals = (*_REQUESTS_TO_END, signal.SIGHUP)
-        # Under nohup, or in the background of a script, the program goes on.
+        # Under nohup, or in the background of a script, the signal is ignored on purpose: leave it so.
         self._taken = tuple(each for each in signals if signal.getsignal(each) is not signal.SIG_IGN)
         for number in self._taken:
             signal.signal(number, self._handle)
@@ -45,9 +45,9 @@ class Interrupts:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        """Let the next signal end the process at once; after an interrupt nothing changes its exit code any more."""
+        """Let the next signal end the process at once; after an interrupt the exit code stays the same."""
         for number in self._taken:
-            # Else the interpreter, when it ends, would give the signal its default back: death without an exit code.
+            # Otherwise the interpreter restores the default at exit, and the signal ends it without an exit code.
             signal.signal(number, signal.SIG_IGN if self.came else signal.SIG_DFL)
         Interrupts.current = None
 
@@ -67,7 +67,7 @@ class Interrupts:
 def noticed(wake: Callable[[], None]) -> Iterator[None]:
     """Have the first signal call *wake* while the block runs, and be raised by the block, at its end at the latest.
 
-    For a block that begins threads: one that an exception cuts off from its thread just then is waited for by nobody.
+    For a block that starts threads: an exception just after the start would leave a thread that nobody joins.
     """
     interrupts = Interrupts.current
     if interrupts is None or interrupts.came or threading.current_thread() is not threading.main_thread():

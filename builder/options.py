@@ -35,7 +35,7 @@ def boolean(key: str, text: str, flag: str) -> bool:
 
 
 def is_true(text: str) -> bool:
-    """Tell whether *text* is a boolean and true: of variables whose wrong values Docker passes over."""
+    """Return whether *text* is a true boolean; for variables whose invalid values Docker ignores."""
     if not text:
         return False
     from pybuild.grammar.golang import parse_bool

@@ -45,7 +45,7 @@ def parse_platform(text: str) -> Platform:
 
 
 def is_native(platform: Platform) -> bool:
-    """Tell whether this machine runs programs for *platform* by itself."""
+    """Return whether this host runs programs for *platform* without an emulator."""
     host = host_platform().architecture
     return platform.architecture == host or platform.architecture in _ALSO_RUNS.get(host, set())
 
@@ -76,15 +76,15 @@ def platform_of(config: ImageConfig) -> str:
 
 
 def wanted_platform(text: str | None) -> Platform:
-    """Return the platform that a request asks for, else this machine's."""
+    """Return the platform that a request asks for, else this host's."""
     return parse_platform(text) if text else host_platform()
 
 
 def claimed(config: ImageConfig, text: str | None) -> ImageConfig:
     """Return *config* as that of an image for the platform that a request names; with None it stays what it is.
 
-    What was built for a platform is for that one, as in BuildKit, even on a base that says that it is for another: the
-    check InvalidBaseImagePlatform warns of that. An index must not list one platform twice.
+    Like in BuildKit, an image is for the platform it was built for, even on a base for another one; the check
+    InvalidBaseImagePlatform warns of that. Otherwise an index could list one platform twice.
     """
     if text is None:
         return config

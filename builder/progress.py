@@ -1,4 +1,4 @@
-"""What happens during a build, as events. Whoever shows or records them implements `Progress`.
+"""The events of a build. A class that shows or records them implements `Progress`.
 
 Events may come from several threads at once; each implementation locks for itself. Times are seconds of the
 monotonic clock.
@@ -11,7 +11,7 @@ from pybuild.runtime.values import frozen
 
 @frozen
 class PlannedStep:
-    """A step that is to come. *id* is a digest that no other step of the build has, *inputs* are the ids of others.
+    """A step of the plan. *id* is a digest that is unique in the build, *inputs* are the ids of other steps.
 
     A step starts when those of *inputs* that it needs have ended; each of them stands before it in the plan.
     """
@@ -23,7 +23,7 @@ class PlannedStep:
 
 @frozen
 class StepsPlanned:
-    """It is known how many steps the build has, *total* in all, unless one fails.
+    """The number of steps is known: *total*, unless one fails.
 
     *steps* is the plan, inputs first. It is reported once, before its first step starts; a later event with another
     *total* has none. The builder's own steps, such as writing the image, count in *total* and are not in *steps*.
@@ -100,7 +100,7 @@ class StepFinished:
 
 @frozen
 class Warned:
-    """Something the user should know; *line* is 0 when it has no place in the Dockerfile."""
+    """A warning; *line* is 0 when it has no place in the Dockerfile."""
 
     message: str
     line: int = 0

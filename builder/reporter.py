@@ -1,4 +1,4 @@
-"""The steps of a build as its user sees them: numbers, times, output, and how each one ends."""
+"""The steps of a build as the user sees them: numbers, times, output, and how each one ends."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ from pybuild.runtime.errors import RuntimeHostError
 
 _FAILURES = (BuildError, OciError, RuntimeHostError, OSError)
 _NOT_OF_A_STEP = (StepFailed, Cancelled, BrokenPipeError)
-"""A pipe that nobody reads is one of ours to whoever looks on."""
+"""Not failures of a step: a broken pipe is that of the display or of an output, whose reader is gone."""
 _TAIL = 64 << 10
 _LAST_LINES = 10
 
@@ -38,7 +38,7 @@ class Reporter:
         self._lock = threading.Lock()
 
     def begin(self, name: str, planned: PlannedStep | None = None) -> "RunningStep":
-        """Announce a step; *planned* is what the plan has of it."""
+        """Announce a step; *planned* is its entry in the plan."""
         with self._lock:
             self._begun += 1
             step = RunningStep(self._begun, self.progress)
@@ -48,7 +48,7 @@ class Reporter:
         return step
 
     def expect(self, plan: Plan, more: int) -> None:
-        """Say how many steps are to come: those of *plan*, and *more* of the builder's own."""
+        """Announce how many steps there will be: those of *plan*, and *more* of the builder's own."""
         with self._lock:
             steps = tuple(planned_steps(plan).values())
             self._planned = self._begun + len(steps) + more
@@ -56,7 +56,7 @@ class Reporter:
 
     @contextmanager
     def unplanned(self, name: str) -> Iterator[None]:
-        """Show a step that nobody counted beforehand."""
+        """Show a step that was not announced."""
         with self._lock:
             self._planned += 1
             self.progress(StepsPlanned(total=self._planned))
@@ -82,7 +82,7 @@ class RunningStep:
         self.number = number
         self.started = time.monotonic()
         self.layer: LayerMade | None = None
-        """What the step made, to be reported at its end."""
+        """The layer of the step, reported when it ends."""
         self._progress = progress
         self._ended = False
         self._tail: deque[tuple[float, bytes]] = deque()
@@ -102,16 +102,16 @@ class RunningStep:
         self.output(2, f"{text}\n".encode())
 
     def status(self, name: str, current: int = 0, total: int = 0) -> None:
-        """Tell how far a part of the step is, in bytes; without sizes, that it is done."""
+        """Report the progress of a part of the step, in bytes; without sizes, that it is done."""
         done, at = current >= total, time.monotonic()
         self._progress(StepStatus(step=self.number, id=name, current=current, total=total, done=done, at=at))
 
     def finish(self, *, cached: bool = False) -> None:
-        """Say that the step is done."""
+        """Report that the step is done."""
         self._end(StepFinished(step=self.number, cached=cached, layer=self.layer, at=time.monotonic()))
 
     def fail(self, error: BaseException) -> None:
-        """Say that the step ended with *error*, or was stopped."""
+        """Report that the step ended with *error*, or was cancelled."""
         stopped = isinstance(error, Cancelled | KeyboardInterrupt)
         text = "" if stopped else reason(error)
         self._end(StepFinished(step=self.number, error=text, cancelled=stopped, at=time.monotonic()))
@@ -122,7 +122,7 @@ class RunningStep:
             self._progress(event)
 
     def last_lines(self) -> tuple[str, ...]:
-        """Return the last lines of output, each behind the time at which it was complete."""
+        """Return the last lines of output, each after the time at which it was complete."""
         from pybuild.builder.display.overwriting import overwritten
 
         lines: deque[tuple[float, bytes]] = deque(maxlen=_LAST_LINES)
@@ -150,7 +150,7 @@ class Steps:
         self._unnamed = RunningStep(0, lambda _event: None)
 
     def cached(self, place: int, layer: BuiltLayer | None = None) -> None:
-        """Say that a vertex came from the cache, with its layer when that is known."""
+        """Report that a vertex came from the cache, with its layer when that is known."""
         if layer is not None:
             self.made(place, layer)
         self._step(place).finish(cached=True)
@@ -161,7 +161,7 @@ class Steps:
 
     @contextmanager
     def running(self, place: int) -> Iterator[None]:
-        """Show a vertex as running; what goes wrong in the block, here or on the host, becomes the StepFailed of it."""
+        """Show a vertex as running; a failure of the block becomes its StepFailed."""
         step = self._step(place)
         try:
             yield
@@ -188,15 +188,15 @@ class Steps:
             raise self.failed(place, error) from error
 
     def output(self, place: int) -> Callable[[int, bytes], None]:
-        """Return what takes the output of a vertex: (stream, bytes)."""
+        """Return a callback for the output of a vertex: (stream, bytes)."""
         return self._step(place).output
 
     def say(self, place: int) -> Callable[[str], None]:
-        """Return what takes lines of the builder itself, to be shown with those of a vertex."""
+        """Return a callback for lines of the builder itself that belong to a vertex."""
         return self._step(place).say
 
     def status(self, place: int) -> Callable[[str, int, int], None]:
-        """Return what takes the progress of a part of a vertex: (id, bytes done, bytes in all)."""
+        """Return a callback for the progress of a part of a vertex: (id, bytes done, bytes in all)."""
         return self._step(place).status
 
     def _step(self, place: int) -> RunningStep:
@@ -209,7 +209,7 @@ class Steps:
             return self._steps[place]
 
     def _shown(self, place: int) -> Vertex:
-        """Return the vertex at *place*, or the first that uses it when it has no name: a copy made to be mounted."""
+        """Return the vertex at *place*; one without a name blames the RUN that mounts a hidden copy of the context."""
         vertices = self._plan.vertices
         for user in range(place + 1, len(vertices)):
             if not vertices[place].name and place in vertices[user].inputs:

@@ -1,9 +1,9 @@
 """UTF-8 for names and texts under every locale: a Dockerfile is UTF-8, and Python has one encoding for file names.
 
 Under a locale of another encoding (``de_DE.ISO-8859-1``, ``ja_JP.eucJP``) Python would encode the ``é`` of a Dockerfile
-as that locale has it, and the file, the argument or the variable would be another one than the user wrote. The
-encoding is settled when the interpreter starts, so the command line starts it once more, in UTF-8 mode. Bytes that are
-not UTF-8 pass through that mode unchanged.
+in that encoding, and the file, argument or variable would not be the one that the user wrote. The encoding is fixed
+when the interpreter starts, so the command line starts it again in UTF-8 mode. Bytes that are not UTF-8 pass through
+that mode unchanged.
 """
 
 import os
@@ -30,14 +30,14 @@ def _arguments() -> list[bytes] | list[str]:
 
 
 def follow_the_locale(stream: TextIOWrapper) -> None:
-    """Have *stream*, which people read, encode as their terminal does; UTF-8 mode is for names and data."""
+    """Let *stream* use the encoding of the locale, as people read it; UTF-8 mode is for names and data."""
     import locale
 
     stream.reconfigure(encoding=locale.getencoding(), errors="backslashreplace")
 
 
 def need_utf8() -> None:
-    """Raise RequestError where names are not UTF-8: a program that imports pybuild is not ours to start again."""
+    """Raise RequestError where names are not UTF-8: an embedding program cannot be started again by us."""
     encoding = sys.getfilesystemencoding()
     if encoding != "utf-8":
         message = f"Dockerfiles are UTF-8, and this Python encodes file names as {encoding}"

@@ -2,7 +2,7 @@
 
     1700000000     seconds since 1970
     context        the build context: the time of its commit, of its server's Last-Modified, of its newest file
-    NAME           the same of a named context, or of a stage that adds one remote source to scratch and does no more
+    NAME           the same for a named context, or for a stage that only adds one remote source to scratch
 
 A directory of the host and an image have no such time, and set none. The value is that of the build argument, else the
 default of the global ``ARG SOURCE_DATE_EPOCH=``.
@@ -21,10 +21,10 @@ _FROM = r"(?im)^[ \t]*FROM\b"
 
 
 def with_epoch(file: DockerfileText, request: Request, remotes: Remotes) -> Request:
-    """Return *request* with the time that SOURCE_DATE_EPOCH means, which stages that declare it see, too.
+    """Return *request* with the time that SOURCE_DATE_EPOCH means; stages that declare the argument see it as well.
 
     Raises:
-        DockerfileError, BuildError: it means nothing, or what it names cannot be had.
+        DockerfileError, BuildError: its value is invalid, or what it names cannot be fetched.
     """
     given = dict(request.planning.build_args).get(EPOCH)
     if given is None and request.execution.source_date_epoch is not None:
@@ -44,7 +44,7 @@ def with_epoch(file: DockerfileText, request: Request, remotes: Remotes) -> Requ
 
 
 def _time_of(op: Http | Git, label: str, request: Request, remotes: Remotes) -> int | None:
-    """Return the time of a commit, or that of a file: as its server says, else of its newest member."""
+    """Return the time of a commit, or of a file: its Last-Modified, else the time of its newest member."""
     from pybuild.builder.definition.epoch_sources import newest
 
     if isinstance(op, Http):
@@ -53,5 +53,5 @@ def _time_of(op: Http | Git, label: str, request: Request, remotes: Remotes) -> 
 
     name = f"[internal] resolve {EPOCH} of {label}"
     layers = remote_tree(op, name, request, remotes)
-    # All that a checkout holds is as old as its commit.
+    # All files of a checkout have the time of its commit.
     return newest(layers[-1].digest, remotes.store)

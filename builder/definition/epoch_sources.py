@@ -1,4 +1,4 @@
-"""What a name in SOURCE_DATE_EPOCH stands for, and how old it is. Imported only when there is such a name."""
+"""The source that a name in SOURCE_DATE_EPOCH stands for, and its time. Imported only when there is such a name."""
 
 import lzma
 
@@ -30,7 +30,7 @@ def named_source(file: DockerfileText, request: Request) -> tuple[str, address.R
 
     Raises:
         DockerfileError: the Dockerfile cannot be parsed.
-        ResolveError: there is nothing of this name, or it is a stage that does more than to add one remote source.
+        ResolveError: the name is unknown, or is a stage that does more than add one remote source.
     """
     dockerfile = file.parsed()
     scope = global_scope(dockerfile, request.planning)
@@ -54,7 +54,7 @@ def named_source(file: DockerfileText, request: Request) -> tuple[str, address.R
 
 
 def _written(dockerfile: nodes.Dockerfile, request: Request) -> Span | None:
-    """Return where the default stands that the value is; None when the command line gives it."""
+    """Return where in the Dockerfile the value is set; None when the command line sets it."""
     if EPOCH in dict(request.planning.build_args):
         return None
     items = [item for node in global_arguments(dockerfile) for item in node.items]
@@ -66,7 +66,7 @@ def _remote(context: Input) -> address.RemoteSource | None:
 
 
 def _stage(dockerfile: nodes.Dockerfile, name: str) -> tuple[nodes.Instruction, ...]:
-    """Return the first stage that is called *name*, from its FROM on; nothing when there is none."""
+    """Return the instructions of the first stage called *name*, its FROM first; empty when there is none."""
     found: list[nodes.Instruction] = []
     for node in dockerfile.instructions:
         if isinstance(node, nodes.From):
@@ -81,7 +81,7 @@ def _stage(dockerfile: nodes.Dockerfile, name: str) -> tuple[nodes.Instruction, 
 
 
 class _Scope:
-    """The variables of the stage, in which all global arguments can be seen."""
+    """The variables of the stage, including all global arguments."""
 
     def __init__(self, variables: dict[str, str], given: dict[str, str], escape: str) -> None:
         self._variables, self._given, self._escape = variables, given, escape
@@ -131,7 +131,7 @@ def _source(node: nodes.Add, scope: _Scope) -> address.RemoteSource:
 
 
 def newest(digest: Digest, store: Store) -> int | None:
-    """Return the time of the newest file in an archive, in seconds; None for what is no archive, or has no file."""
+    """Return the time of the newest file in an archive, in seconds; None when it is not an archive or has no file."""
     with store.blobs.open(digest) as file, opened_archive(file) as stream:
         if stream is None:
             return None

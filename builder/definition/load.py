@@ -1,6 +1,6 @@
-"""The Dockerfile of a build whose context is elsewhere: the context is brought first, and the file is read from it.
+"""The Dockerfile of a build with a remote context: the context is fetched first, and the file is read from it.
 
-The context is made by the same vertex that the plan has for it later, so the work is done once.
+The vertex that fetches the context is the same as in the plan later, so the work is done once.
 """
 
 from dataclasses import replace
@@ -20,7 +20,7 @@ def load_definition(request: Request, remotes: Remotes) -> DockerfileText:
     """Read the Dockerfile, wherever the context is.
 
     Raises:
-        BuildError: the context cannot be brought, or has no Dockerfile.
+        BuildError: the context cannot be fetched, or has no Dockerfile.
     """
     path = request.files.dockerfile
     if isinstance(request.files.context, Path) or (path is not None and path.is_absolute()):
@@ -52,7 +52,7 @@ def remote_tree(op: Http | Git, name: str, request: Request, remotes: Remotes) -
         remotes.reporter,
         files=request.files,
         execution=request.execution,
-        # What is pinned is the same however often it is fetched: --no-cache is for the build itself.
+        # Pinned content is the same however often it is fetched, so --no-cache does not apply here.
         caches=replace(request.caches, no_cache=False),
     )
     return solved.layers[0]
@@ -65,7 +65,7 @@ def _name(request: Request) -> str:
 
 def _read(root: Root, path: Path | None, where: str) -> DockerfileText:
     names = [entry.name for entry in root.scan()]
-    # What is no archive is a Dockerfile: see `builder.sources.address.parse_context`.
+    # A file that is not an archive is the Dockerfile: see `builder.sources.address.parse_context`.
     wanted = ["context"] if names == ["context"] else [str(path)] if path else ["Dockerfile", "dockerfile"]
     for name in wanted:
         try:

@@ -1,4 +1,4 @@
-"""What can be read once only: a pipe of the shell, ``--secret src=<(...)``, is read at the start and held in memory.
+"""Files that can be read only once, such as the pipe of ``--secret src=<(...)``: read at the start, kept in memory.
 
 A build reads such a file more than once: the ignore file for the plan and for the context, a secret for each step that
 mounts it. From the second time on a pipe would be empty, and an empty ignore file hides nothing.
@@ -19,10 +19,10 @@ _LIMIT = 4 << 20
 
 @contextmanager
 def read_once(request: Request) -> Iterator[Request]:
-    """Give *request* with files that can be read again; regular files are left as they are.
+    """Yield *request* with files that can be read again; regular files are left alone.
 
     Raises:
-        RequestError: what is no regular file cannot be read.
+        RequestError: a file that is not a regular one cannot be read.
     """
     with ExitStack() as stack:
         ignore = request.files.ignore_file
@@ -37,14 +37,14 @@ def _secret(secret: Secret, stack: ExitStack) -> Secret:
 
 
 def _held(path: Path, stack: ExitStack) -> Path:
-    """Return *path*, or where its content is until *stack* ends: memory that no other process sees, never a disk."""
+    """Return *path*, or the path of a copy in memory, never on disk, which is gone when *stack* ends."""
     try:
         if S_ISREG(path.stat().st_mode):
             return path
         with path.open("rb") as file:
             content = file.read(_LIMIT + 1)
     except FileNotFoundError:
-        return path  # for whoever needs it to tell
+        return path  # callers need the reason only
     except OSError as error:
         raise RequestError(f"failed to read {path}: {(error.strerror or '').lower()}") from error
     if len(content) > _LIMIT:

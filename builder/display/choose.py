@@ -13,7 +13,7 @@ _REFRESH = 0.15
 
 
 class Display(Protocol):
-    """Takes events; shows what is left when closed."""
+    """A progress that is closed at the end, when it shows what is left."""
 
     def __call__(self, event: Event) -> None:
         """Take in one event, from any thread."""

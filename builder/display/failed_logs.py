@@ -12,11 +12,11 @@ from pybuild.builder.display.units import clock
 from pybuild.builder.progress import StepFinished, StepOutput
 
 _LIMIT = 2 << 20
-"""Characters of a log that are shown: as much as BuildKit keeps of one."""
+"""Characters of a log that are shown at most: BuildKit keeps 2 MiB as well."""
 
 
 class WholeLog:
-    """What a step printed, as harmless text with times: in memory up to a limit, beyond it also in a file."""
+    """The sanitized output of a step, with times: in memory up to a limit, beyond that also in a file."""
 
     def __init__(self, limit: int = _LIMIT) -> None:
         self._limit = limit
@@ -36,7 +36,7 @@ class WholeLog:
         return f"{self._told()}\n{shown}" if self._dropped else shown
 
     def close(self) -> None:
-        """Give up the file."""
+        """Close the file."""
         if self._spilled is not None:
             self._spilled.close()
 
@@ -57,13 +57,13 @@ class WholeLog:
     def _spill(self, part: str) -> None:
         try:
             if self._spilled is None and not self._dropped:
-                # Without a name: what kills the builder leaves nothing behind.
+                # The file has no name, so nothing is left when the builder is killed.
                 self._spilled = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed by close
                 part = "".join(self._parts)
             if self._spilled is not None:
                 self._spilled.write(part)
         except OSError:
-            # A full disk is no reason to end a build: the end of the log is in memory.
+            # A full disk must not end the build, and the end of the log is in memory anyway.
             self._spilled = None
 
     def _told(self) -> str:
@@ -85,5 +85,5 @@ class WholeLog:
 
 
 def log_block(name: str, log: str) -> str:
-    """Return the log of the step *name* in the frame that BuildKit gives it; nothing for one that printed nothing."""
+    """Return the log of the step *name* in BuildKit's frame; empty for a step without output."""
     return f"------\n > {clean_line(name)}:\n{log}------\n" if log else ""

@@ -1,4 +1,4 @@
-"""The block that tells what failed: the step, its last lines, the place in the Dockerfile, the error."""
+"""The report of a failure: the step, its last lines, the place in the Dockerfile, the error."""
 
 from pybuild.builder.display.sanitize import clean, clean_line
 from pybuild.builder.errors import BuildError, StepFailed
@@ -13,7 +13,7 @@ _LAST_LINES = 6
 def step_failure(error: StepFailed, source: Source | None, *, logged: bool = False) -> str:
     """Return the block for a step that failed, in BuildKit's shape; *source* is the Dockerfile.
 
-    *logged* tells that the log of the step stands above already.
+    *logged* means that the log of the step was printed before.
     """
     log = [_kept(line) for line in error.output]
     head = [] if logged else ["------", f" > {clean_line(error.step)}:", *log, "------"]
@@ -31,14 +31,14 @@ def excerpt(source: Source, first: int, last: int) -> list[str]:
     start, end = _widened(first, last, len(lines))
     shown = [f" {n:3} | {'>>>' if first <= n <= last else '   '} {_kept(lines[n - 1])}" for n in range(start, end + 1)]
     if len(shown) > _MOST_LINES:
-        # A long script: where it begins is what the user looks for, where it ends shows that all of it is meant.
+        # Of a long script the first lines locate it, and the last one shows that it is meant as a whole.
         left_out = f"     | ... {len(shown) - _MOST_LINES} lines more ..."
         shown = [*shown[: _MOST_LINES - _LAST_LINES], left_out, *shown[-_LAST_LINES:]]
     return [f"{clean_line(source.name)}:{first}", _RULE, *shown, _RULE]
 
 
 def _widened(first: int, last: int, count: int) -> tuple[int, int]:
-    # A single line gets more surroundings than a block; at either end of the file the other side gets the rest.
+    # A single line gets more context than a block. Near an end of the file the other side gets the rest.
     room = 4 if first == last else 2
     used = 0
     while used < room:

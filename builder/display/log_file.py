@@ -1,4 +1,4 @@
-"""The plain log of a build in a file, whole, whatever the display on the terminal shows or leaves out."""
+"""The complete plain log of a build in a file, whatever the display on the terminal shows."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,12 +10,12 @@ from pybuild.builder.progress import Event, Progress
 from pybuild.builder.store.room import writing
 
 Logging = Callable[[Progress], Progress]
-"""Returns a progress that goes to the log first."""
+"""Returns a progress that writes to the log before it passes events on."""
 
 
 @contextmanager
 def log_file(path: Path, describe: Callable[[BaseException], str]) -> Iterator[Logging]:
-    """Write the log to *path*, replacing what is there; an exception that ends the block is told in it as well.
+    """Write the log to *path*, replacing what is there; an exception that ends the block is logged as well.
 
     Raises:
         OSError: the file cannot be written.

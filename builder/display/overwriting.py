@@ -1,14 +1,14 @@
-"""Output of steps as a terminal ends up with it: what a carriage return overwrites is left out.
+"""Output of steps as a terminal shows it in the end: text that a carriage return overwrites is left out.
 
 A progress bar writes one line a hundred times. In a log that is one line, the last.
 """
 
 _HELD = 4096
-"""Bytes of an unfinished line that are held back; a longer one is no progress bar."""
+"""Bytes of an unfinished line that are held back; a longer line is not a progress bar."""
 
 
 class Overwriting:
-    """Passes on whole lines of what comes in pieces, of each only what follows its last carriage return.
+    """Filters a stream: passes on whole lines, of each only the text after its last carriage return.
 
     An unfinished line is held back until it ends, is flushed or grows too long; what follows a carriage return after
     that is a line of its own.

@@ -54,12 +54,12 @@ class PlainDisplay:
         self._warnings: list[Warned] = []
 
     def __call__(self, event: Event) -> None:
-        """Take in one event, and write what it leads to."""
+        """Process one event, and write the resulting lines."""
         with self._lock:
             match event:
                 case StepStarted():
                     # The header comes with the first output, or with the next refresh: a step that
-                    # is found in the cache at once is one block, whatever else starts beside it.
+                    # is found in the cache at once is one block, whatever else starts meanwhile.
                     self._open[event.step] = _Step(event.step, clean_line(event.name), event.at)
                 case StepOutput():
                     self._output(event)

@@ -1,4 +1,4 @@
-"""No progress at all; of a step that fails the log."""
+"""No progress, only the log of a step that fails."""
 
 import threading
 from typing import TYPE_CHECKING, TextIO
@@ -19,7 +19,7 @@ class QuietDisplay:
         self._steps: dict[int, StepStarted] = {}
         self._logs: dict[int, WholeLog] = {}
         self.failed = ""
-        """The log of what failed, as far as that is known."""
+        """The log of the step that failed, if it is known."""
 
     def __call__(self, event: Event) -> None:
         """Take in one event."""

@@ -33,7 +33,7 @@ class JsonDisplay:
     def __call__(self, event: Event) -> None:
         """Write *event*."""
         if isinstance(event, StepsPlanned) and not event.steps:
-            return  # BuildKit's documents have no place for a total
+            return  # BuildKit's documents have no field for a total
         with self._lock:
             if isinstance(event, StepStarted):
                 self._steps[event.step] = event
@@ -42,7 +42,7 @@ class JsonDisplay:
             self._stream.flush()
 
     def close(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: every event was written at once."""
 
     def _document(self, event: Event) -> dict[str, Any]:
         match event:

@@ -47,7 +47,7 @@ class Sanitizer:
         return self._filter(self._decoder.decode(data))
 
     def finish(self) -> str:
-        """Return what was held back; an unfinished escape sequence is dropped."""
+        """Return the text that was held back; an unfinished escape sequence is dropped."""
         rest = self._filter(self._decoder.decode(b"", final=True))
         if self._state == self._carriage_return:
             rest += "\n"

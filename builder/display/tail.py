@@ -22,7 +22,7 @@ class LogTail:
 
     def feed(self, text: str, at: float) -> None:
         """Add *text*, which came *at* seconds after the start of the step."""
-        # Of a flood only the end is looked at: one more line than is kept tells that the open one has scrolled out.
+        # Only the end of a large piece is processed: one line more than is kept shows that the open line scrolled out.
         *ended, rest = text.rsplit("\n", self._count + 1)
         if len(ended) > self._count:
             del ended[0]

@@ -20,7 +20,7 @@ class Ticker:
             try:
                 self._refresh(time.monotonic())
             except OSError:
-                # The stream is gone; whoever writes to it next in the build's own threads reports that.
+                # The stream is closed. The next write from a thread of the build reports it.
                 return
 
     def close(self) -> None:

@@ -81,7 +81,7 @@ class TtyDisplay:
         self._painted: list[int] = []
         self._planned = 0
         self.failed = ""
-        """The log of what failed, as far as that is known."""
+        """The log of the step that failed, if it is known."""
 
     def __call__(self, event: Event) -> None:
         """Take in one event; it becomes visible with the next refresh."""
@@ -119,7 +119,7 @@ class TtyDisplay:
         """Paint the steps, as many as the terminal has lines for."""
         with self._lock:
             if not self._steps:
-                return  # a mistake on the command line has no build to show
+                return  # with a mistake on the command line there is no build to show
             columns, lines = self._measure()
             self._paint(self._frame(now, columns - 1, lines - 1), columns)
 
@@ -135,7 +135,7 @@ class TtyDisplay:
             self._stream.flush()
 
     def _paint(self, frame: list[tuple[str, str]], columns: int) -> None:
-        # A terminal that became narrower has wrapped what stands there: more rows to go up.
+        # A terminal that became narrower has wrapped the old lines, so there are more rows to go up.
         rows = sum(1 + max(0, painted - 1) // max(1, columns) for painted in self._painted)
         up = f"\x1b[{rows}A" if rows else ""
         body = "".join(self._colors.paint(text, code) + _CLEAR_LINE + "\n" for text, code in frame)
@@ -155,7 +155,7 @@ class TtyDisplay:
         done = sum(end is not None and not end.error and not end.cancelled for end in ends)
         total = max(self._planned, len(ends))
         if last and not failed and done == len(ends):
-            # Steps of the plan that nothing needed were never begun.
+            # Steps of the plan that turned out not to be needed were never started.
             return f" ({done}/{done}) FINISHED"
         count = f" ({done}/{total})" if self._planned else ""
         return count + (" FAILED" if failed else " CANCELED" if last else "")
@@ -165,7 +165,7 @@ class TtyDisplay:
         if lines is None:
             return [line for _, block in blocks for line in block]
         room = lines - 1
-        # What is finished goes first when room is short, the oldest first; then the details of what runs.
+        # When there are too few rows, finished steps are left out first, oldest first, then details of running ones.
         for step, block in blocks:
             if step.finished is not None and sum(len(block) for _, block in blocks) > room:
                 block.clear()
@@ -195,7 +195,7 @@ class TtyDisplay:
 
 
 def _timer(seconds: float) -> str:
-    # What takes no time is shown as 0.0s, not as a jitter of the clock.
+    # Very short times are shown as 0.0s, because they are only jitter of the clock.
     return f" {seconds if seconds >= 0.05 else 0.0:.1f}s"
 
 
@@ -213,7 +213,7 @@ def _amount(status: StepStatus) -> str:
 
 
 def terminal_size(stream: TextIO) -> tuple[int, int]:
-    """Return (columns, lines) of the terminal behind *stream*, 80 by 24 when it does not tell."""
+    """Return (columns, lines) of the terminal behind *stream*, 80 by 24 when it is unknown."""
     try:
         size = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):

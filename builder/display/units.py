@@ -33,7 +33,7 @@ def clock(seconds: float) -> str:
 def human_duration(seconds: float) -> str:
     """Return an age in words: ``Less than a second``, ``About a minute``, ``3 weeks``."""
     whole = int(seconds)
-    # From an hour on, half an hour is rounded up.
+    # From one hour on, minutes are rounded to hours, as Docker does.
     hours = int(seconds / _HOUR + 0.5)
     limits: tuple[tuple[bool, str], ...] = (
         (whole < 1, "Less than a second"),

@@ -1,1 +1,1 @@
-"""Where an image goes besides the store: archives, OCI directories, its root file system."""
+"""Where an image is written besides the store: archives, OCI layouts, registries, its root file system."""

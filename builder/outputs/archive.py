@@ -10,7 +10,7 @@ from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.store.store import Store
 
 Named = tuple[tuple[str, ...], Descriptor]
-"""The names of an image, spelled in full, and what names its manifest or index."""
+"""The full names of an image, and the descriptor of its manifest or index."""
 
 
 def is_layout(options: OutputOptions) -> bool:
@@ -32,7 +32,7 @@ def write_archive(images: Sequence[Named], dest: Path | None, store: Store, *, l
     from pybuild.builder.outputs.layout import write_layout
 
     if dest is None:
-        raise RequestError("a layout needs dest=FOLDER")
+        raise RequestError("a layout needs dest=DIR")
     check_directory(dest)
     for names, descriptor in images:
         write_layout(store.blobs, descriptor, names, dest)

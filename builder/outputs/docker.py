@@ -1,4 +1,4 @@
-"""``type=docker``: an image as an archive for ``docker load``. Without a file for it nothing but the store has it."""
+"""``type=docker``: an image as an archive for ``docker load``. Without ``dest`` it is only in the store."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -35,6 +35,6 @@ class DockerOutput(Output):
 def parse_docker(options: OutputOptions) -> DockerOutput | ImageOutput:
     """Return the output that *options* ask for. Raises RequestError."""
     if not options.text("dest"):
-        # Docker loads it into its daemon, whose place the store has here.
+        # Docker loads it into its daemon; the store plays that part here.
         return ImageOutput()
     return DockerOutput(dest=options.dest(), layout=is_layout(options))

@@ -1,4 +1,4 @@
-"""The end of a build: the image gets its form and its names in the store, then it goes to the outputs."""
+"""The end of a build: the image gets its form and its names in the store, and is written to the outputs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,16 +16,18 @@ from pybuild.runtime.values import frozen
 
 @frozen
 class Exported:
-    """An image as the store has it."""
+    """An image in the store."""
 
     descriptor: Descriptor
     names: tuple[str, ...]
 
 
 def check_forms(request: Request) -> None:
-    """Raise RequestError for a form that cannot hold what the build is to write."""
+    """Raise RequestError when the requested form of the image cannot hold what the request asks for."""
     if request.result.squash and any(spec.inline for spec in request.caches.cache_to):
-        raise RequestError("--squash does not go with --cache-to type=inline", hint="use type=registry or type=local")
+        raise RequestError(
+            "--squash cannot be combined with --cache-to type=inline", hint="use type=registry or type=local"
+        )
     for output in request.result.outputs:
         _check_emptied(output.emptied, request.files.context)
     for shape in (request.result.stored.shape, *(output.shape for output in request.result.outputs)):
@@ -38,16 +40,16 @@ def check_forms(request: Request) -> None:
 
 
 def _check_emptied(directory: Path | None, context: Path | str) -> None:
-    """Refuse to empty the root directory of the host, or a directory that the build context is in."""
+    """Refuse to empty the root directory of the host, or a directory that contains the build context."""
     if directory is None:
         return
     dest = directory.resolve()
     if dest == Path("/") or (isinstance(context, Path) and context.resolve().is_relative_to(dest)):
-        raise RequestError(f"mode=delete would remove the build context in {dest}", hint="name another folder")
+        raise RequestError(f"mode=delete would remove the build context in {dest}", hint="use another directory")
 
 
 def timed(request: Request) -> Request:
-    """Return *request* with the time that an output names. Raises RequestError when one is needed and there is none."""
+    """Return *request* with the time that an output names. Raises RequestError when a time is needed but not given."""
     if request.result.stored.epoch is not None:
         return request.changed(source_date_epoch=request.result.stored.epoch)
     if request.result.stored.rewrite and request.execution.source_date_epoch is None:
@@ -76,7 +78,7 @@ def export(
         step.status(f"naming to {name}")
     if stored.image and not names and not stored.dangling:
         store.layout.keep(kept)
-    # Of several targets an archive holds all images, and is written when they are there.
+    # An archive of several targets has all images, so it is written when all of them exist.
     outputs = tuple(item for item in result.outputs if not (result.targets and item.together))
     if outputs:
         from pybuild.builder.outputs.kinds import write

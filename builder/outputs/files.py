@@ -1,4 +1,4 @@
-"""Files that a user asked for by name: whole or not there at all, and nothing else is touched on the way."""
+"""Files that a user asked for by name: written completely or not at all."""
 
 import os
 import stat
@@ -18,8 +18,8 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 def replaced(path: Path) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of *path* when the block ends well; an error leaves *path* as it was.
 
-    A link at *path* is replaced, not followed. A device or a pipe (``/dev/stdout``, a process substitution) cannot be
-    replaced and is written to.
+    A symlink at *path* is replaced, not followed. A device or a pipe (``/dev/stdout``, a process substitution) cannot
+    be replaced, so it is written to.
     """
     if _is_special(path):
         with writing(path), path.open("wb") as file:
@@ -29,7 +29,7 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
     try:
         handle = os.open(new, _NEW, 0o666)
     except OSError as error:
-        # The user knows the name that was given, not this one.
+        # The error names the path that the user gave, not the temporary one.
         error.filename = os.fspath(path)
         raise
     try:
@@ -43,29 +43,29 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Let *path* be a file with this content; a reader sees the old file or the new one, never a part."""
+    """Replace the file *path* atomically: a reader sees the old content or the new one, never a part."""
     try:
         with replaced(path) as file:
             file.write(content)
     except OSError as error:
         if error.filename is not None:
             raise
-        # write(2) names no file, and a full disk without a name is taken for that of the store.
+        # An error of write(2) has no file name, and "no space left" without one would be blamed on the store.
         raise OSError(error.errno, error.strerror, str(path.absolute())) from error
 
 
 def check_destination(path: Path | None) -> None:
-    """Raise RequestError when *path* cannot be written for want of its directory; before long work, not after it."""
+    """Raise RequestError when the directory of *path* is missing: before the long work, not after it."""
     if path is not None and not path.parent.is_dir():
-        raise RequestError(f"open {path}: no such file or directory", hint=f"there is no folder {path.parent}")
+        raise RequestError(f"open {path}: no such file or directory", hint=f"there is no directory {path.parent}")
     if path is not None and path.is_dir():
         raise RequestError(f"open {path}: is a directory")
 
 
 def check_directory(dest: Path) -> None:
-    """Raise RequestError when something else than a directory is at *dest*."""
+    """Raise RequestError when *dest* exists and is not a directory."""
     if dest.exists() and not dest.is_dir():
-        raise RequestError(f"{dest}: is not a folder")
+        raise RequestError(f"{dest}: is not a directory")
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def standard_output() -> Iterator[BinaryIO]:
 
 @contextmanager
 def destination(path: Path | None) -> Iterator[BinaryIO]:
-    """Open what an archive goes to: the file *path*, or standard output when it is None."""
+    """Open the destination of an archive: the file *path*, or standard output when it is None."""
     with standard_output() if path is None else replaced(path) as file:
         yield file
 
@@ -101,5 +101,5 @@ def _is_special(path: Path) -> bool:
     except FileNotFoundError:
         return False
     if stat.S_ISDIR(mode):
-        raise RequestError(f"{path}: is a folder", hint="give the name of a file")
+        raise RequestError(f"{path}: is a directory", hint="name a file")
     return not stat.S_ISREG(mode)

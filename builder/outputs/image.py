@@ -1,4 +1,4 @@
-"""``type=image`` and ``type=cacheonly``: nothing is written, the store keeps what every build leaves in it."""
+"""``type=image`` and ``type=cacheonly``: nothing is written besides the store."""
 
 from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.outputs.registry import RegistryOutput

@@ -1,4 +1,4 @@
-"""The kinds of outputs, each with a module of its own: which one a ``-o`` asks for, and how it is written."""
+"""The kinds of outputs, each in a module of its own: parsing a ``-o``, and writing to it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -61,9 +61,9 @@ def write(
 ) -> None:
     """Write the image to each of *outputs*, in order. Its blobs must be in the store.
 
-    *status* is told how far a push is: (what, bytes done, bytes in all), or of what is done without the numbers.
-    *epoch*, in seconds, is the time of all that is in a tree. With *nearest_second* times are rounded in a tar archive
-    of a tree, as BuildKit's exporter does it, and not cut to whole seconds, as docker export does.
+    *status* gets the progress of a push: (what, bytes done, bytes in all), or without numbers what is done. *epoch*, in
+    seconds, becomes the time of all files of a tree. With *nearest_second* times in a tar archive of a tree are rounded
+    to seconds, like BuildKit's exporter; without it they are truncated, like docker export.
     A file or new directory appears when it is complete; an error leaves what was there before.
     """
     for output in map(_known, outputs):
@@ -103,5 +103,5 @@ def shaped(store: Store, descriptor: Descriptor, shape: Shape) -> Descriptor:
 
 def _known(output: Output) -> Kind:
     if not isinstance(output, Kind):
-        raise TypeError(f"{type(output).__name__} is no kind of output that builder.outputs.kinds lists")
+        raise TypeError(f"{type(output).__name__} is not a kind of output that builder.outputs.kinds lists")
     return output

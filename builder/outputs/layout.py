@@ -18,7 +18,7 @@ def added_to(dest: Path) -> Iterator[tuple[BlobStore, Layout]]:
     """Open the layout in *dest* for adding to it, making it when it is not there.
 
     Raises:
-        RequestError: a part of it is a link, through which something else would be written to.
+        RequestError: a part of it is a symlink, through which another file would be written.
     """
     with writing(dest):
         dest.mkdir(parents=True, exist_ok=True)
@@ -43,9 +43,9 @@ def write_layout(blobs: BlobStore, descriptor: Descriptor, names: tuple[str, ...
 
 
 def _refuse_links(dest: Path) -> None:
-    """Look at every name below *dest* that is written to by its path."""
+    """Check every name below *dest* that is written to by its path."""
     parts = [dest / name for name in ("oci-layout", "index.json", ".index.json.new", "tmp", "blobs")]
     for part in (*parts, *dest.glob("blobs/*")):
         with suppress(FileNotFoundError):
             if stat.S_ISLNK(part.lstat().st_mode):
-                raise RequestError(f"{part}: is a link; an image is written to real files and folders only")
+                raise RequestError(f"{part}: is a symlink; images are written to real files and directories only")

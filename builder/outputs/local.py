@@ -1,8 +1,9 @@
 """The root file system of an image as a directory of the host.
 
-The image is foreign: its links may point anywhere, and so may links that stand in the destination already. Everything
-is done below descriptors, no link is ever followed, each file appears whole by a rename. The files belong to the
-caller; set-user-id bits, device nodes, pipes and sockets are left out: outside of a sandbox they are only dangerous.
+The image is not trusted: its symlinks may point anywhere, and so may symlinks that are in the destination already. All
+paths are opened relative to descriptors and no symlink is ever followed; each file appears complete, by a rename. Files
+belong to the caller. Set-user-ID bits, device nodes, pipes and sockets are left out: outside of a sandbox they are
+only dangerous.
 """
 
 import os
@@ -54,7 +55,7 @@ class LocalOutput(Output):
         """Return the output that *options* ask for. Raises RequestError."""
         dest, mode = options.dest(), options.text("mode", "copy")
         if dest is None:
-            raise RequestError("--output type=local needs dest=FOLDER")
+            raise RequestError("--output type=local needs dest=DIR")
         if mode not in {"copy", "delete"}:
             raise RequestError(f"--output type=local has no mode={mode}", hint="type=local has copy and delete")
         options.refuse_layout()
@@ -70,8 +71,8 @@ class LocalOutput(Output):
 def write_folder(trees: Sequence[OutputTree], dest: Path, epoch: int | None = None) -> None:
     """Copy *trees* to *dest*. All times are *epoch*, in seconds, when it is given.
 
-    A directory that is not there yet appears as a whole. One that exists keeps what it has besides; files and links of
-    the same name are replaced. Raises RequestError when a directory stands where the image has a file.
+    A new directory appears when it is complete. One that exists keeps its other files; files and symlinks of the same
+    name are replaced. Raises RequestError when there is a directory where the image has a file.
     """
     if dest.exists():
         with Root.open_host(dest) as target:
@@ -91,9 +92,9 @@ def write_folder(trees: Sequence[OutputTree], dest: Path, epoch: int | None = No
 
 
 def replace_content(trees: Sequence[OutputTree], dest: Path, epoch: int | None = None) -> None:
-    """Let *dest* hold *trees* and nothing else: the output ``mode=delete``. A directory that is not there yet is made.
+    """Make *dest* hold *trees* and nothing else: ``mode=delete``. A directory that does not exist is created.
 
-    What is new is complete before anything of the old is removed; the directory itself stays, it may be a mount point.
+    The new files are complete before old ones are removed. The directory itself stays, because it may be a mount point.
     """
     if not dest.exists():
         write_folder(trees, dest, epoch)
@@ -134,7 +135,7 @@ def _names(folder: int) -> list[str]:
 
 
 class _Copy:
-    """One copy under way; *target* is the directory that nothing leaves."""
+    """One copy in progress; nothing is written outside of *target*."""
 
     def __init__(self, source: int, target: int, epoch: int | None) -> None:
         self._source = source
@@ -152,7 +153,7 @@ class _Copy:
                     self._copy(folder, entry, into)
             finally:
                 os.close(into)
-        # Last, and from the inside out: a directory that nobody may write to could not be filled.
+        # Modes are set last and from the inside out: a read-only directory could not be filled.
         for path, status in reversed(self._modes):
             fd = open_folder(self._target, path)
             try:
@@ -177,7 +178,7 @@ class _Copy:
                 pass
 
     def _place(self, folder: OpenDirectory, entry: DirectoryEntry, into: int, path: str) -> None:
-        """Make the file or link under a name of its own, then let it take its place."""
+        """Create the file or symlink under a temporary name, then rename it into place."""
         new = f".pybuild-{secrets.token_hex(8)}"
         try:
             if not self._linked(entry, into, path, new):
@@ -185,7 +186,7 @@ class _Copy:
                 _make(folder.fd, entry, into, new, self._time_of(entry.stat))
             os.rename(new, entry.name, src_dir_fd=into, dst_dir_fd=into)
         except IsADirectoryError:
-            raise RequestError(f"{path}: is a folder in the destination, but not in the image") from None
+            raise RequestError(f"{path}: is a directory in the destination, but not in the image") from None
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(new, dir_fd=into)
@@ -206,7 +207,7 @@ class _Copy:
 
 
 def _room_for(entry: DirectoryEntry) -> int:
-    """Return what a copy takes on the disk, at most: holes take nothing."""
+    """Return the most that a copy takes on the disk; holes take nothing."""
     return min(entry.stat.st_size, entry.stat.st_blocks * 512)
 
 
@@ -219,7 +220,7 @@ def _make_folder(into: int, name: str) -> None:
             os.unlink(name, dir_fd=into)
             os.mkdir(name, 0o700, dir_fd=into)
         elif found.st_mode & 0o700 != 0o700 and os.geteuid() != 0:
-            # A directory that an earlier export made read-only; its mode comes back at the end.
+            # An earlier export made this directory read-only; its mode is restored at the end.
             _unlock(into, name)
 
 

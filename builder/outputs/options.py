@@ -18,8 +18,8 @@ _USED = (
     *_FLAGS,
     *("dest", "name", "dangling-name-prefix", "compression", "compression-level", "mode", "source-date-epoch"),
 )
-# What each of these would do without being given; `unpack` is about an image store of the daemon's, and names that are
-# for images without a name are given to no other here.
+# Options of which only the default is supported. `unpack` concerns the image store of a daemon. "danging" is BuildKit's
+# own spelling, and a name for dangling images is never given to others here, so it is always true.
 _SETTLED = {
     "unpack": "",
     "danging-name-empty-only": "true",
@@ -28,12 +28,12 @@ _SETTLED = {
     "oci-artifact": "",
     "compatibility-version": "30",
 }
-_HINTS = {"compatibility-version": "30 is what is done; for Docker's media types there is oci-mediatypes=false"}
+_HINTS = {"compatibility-version": "only 30 is supported; use oci-mediatypes=false for Docker's media types"}
 
 
 @frozen
 class OutputOptions:
-    """What one ``-o`` says: the type, and the other fields by key in lower case."""
+    """One ``-o``: its type, and the other fields by key in lower case."""
 
     type: str
     values: Mapping[str, str]
@@ -57,14 +57,14 @@ class OutputOptions:
         return self.flag(key) if key in self.values else None
 
     def check_flags(self) -> None:
-        """Raise RequestError for a switch that is neither on nor off, also where the type makes no use of it."""
+        """Raise RequestError for an invalid boolean, even of an option that the type does not use."""
         for key in _FLAGS:
             self.flag(key)
 
     def refuse_layout(self) -> None:
-        """Raise RequestError for ``tar=false`` where there is no image layout to write."""
+        """Raise RequestError for ``tar=false`` with a type that cannot write an image layout."""
         if not self.flag("tar", default=True):
-            raise RequestError("--output tar=false is for type=oci with dest=FOLDER")
+            raise RequestError("--output tar=false is for type=oci with dest=DIR")
 
 
 def read(given: str) -> OutputOptions:
@@ -95,7 +95,7 @@ def read(given: str) -> OutputOptions:
 
 
 def _check(values: Mapping[str, str]) -> None:
-    """Raise RequestError for an option that is unknown, or that asks for what pybuild does not do."""
+    """Raise RequestError for an option that is unknown, or has a value that pybuild does not support."""
     for key, given in values.items():
         if key in _USED or key.startswith("annotation"):
             continue

@@ -1,4 +1,4 @@
-"""The root file systems of an image, or of an index with one for each platform, and where in an output each goes."""
+"""The root file systems of an image, or of an index, and the path in an output that each is written to."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from pybuild.builder.store.store import Store
 def open_trees(descriptor: Descriptor, store: Store, *, split: bool | None) -> Iterator[Sequence[OutputTree]]:
     """Open the root file systems of an image. With *split* each platform has a directory like ``linux_arm_v7``.
 
-    None is true for an index. Without, all go to one place, which no two of them may put a file to.
+    None means true for an index. Otherwise all are written to one directory, and no two may have the same file.
 
     Raises:
         RequestError: two platforms have the same file.

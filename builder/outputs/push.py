@@ -1,4 +1,4 @@
-"""An image to the registries that its names are of."""
+"""Pushing an image to the registries of its names."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -22,16 +22,16 @@ Status = Callable[[str, int, int], None]
 
 
 def _nobody(_blob: Descriptor, _outcome: str) -> None:
-    """Nobody wants to know."""
+    """Ignore the progress."""
 
 
 def _no_status(_what: str, _current: int, _total: int) -> None:
-    """Nobody looks."""
+    """Never cancel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """Who wants to know how a push goes, and may end it."""
+    """Callbacks of a push: its progress, and whether it was cancelled."""
 
     status: Status = _no_status
     ended: Callable[[Descriptor, str], None] = _nobody
@@ -47,12 +47,12 @@ def push(
     access: Access = AS_CONFIGURED,
     by_digest: bool = False,
 ) -> None:
-    """Push an image under each of *names*, which are full names with a tag; what several have in common goes once.
+    """Push an image under each of *names*, which are full names with a tag. Common blobs are uploaded once.
 
     *by_digest*: to the repositories of these names, but without a tag.
 
     Raises:
-        PushFailed: a registry does not take it.
+        PushFailed: a registry refuses it or cannot be reached.
         OciError: the image is not complete in the store.
     """
     for (registry, repository), tags in _grouped(names).items():
@@ -75,7 +75,7 @@ def _grouped(names: Iterable[str]) -> dict[tuple[str, str], list[str]]:
 
 
 def mount_sources(store: Store, registry: str) -> dict[Digest, list[str]]:
-    """Return the repositories of a registry in which blobs of the store may be already, going by its names."""
+    """Return repositories of a registry that may have blobs of the store already, judging by names in the store."""
     found: dict[Digest, list[str]] = {}
     for name, descriptor in store.layout.entries():
         reference = _reference(name)
@@ -96,12 +96,12 @@ def _reference(name: str) -> Reference | None:
 
 
 def _blobs(blobs: BlobStore, descriptor: Descriptor) -> list[Descriptor]:
-    """Return what an image is made of, as far as the store can tell."""
+    """Return the digests that an image consists of, as far as the store knows them."""
     try:
         below = children(blobs, descriptor)
     except OciError:
         return []
     if descriptor.media_type not in media.INDEXES:
         return list(below)
-    # An index in an index is not looked into: this is no more than a guess that saves an upload.
+    # Nested indexes are not read: this is only a guess that may save an upload.
     return [blob for item in below if item.media_type in media.MANIFESTS for blob in _blobs(blobs, item)]

@@ -26,8 +26,8 @@ class RegistryOutput(Output):
         return cls(by_digest=options.flag("push-by-digest"), insecure=options.flag("registry.insecure"))
 
     def write(self, descriptor: Descriptor, names: tuple[str, ...], store: Store, status: Callable[..., None]) -> None:
-        """Push the image, which has its shape. Raises PushFailed."""
-        # Imported here: the client of registries costs a build that pushes nothing more than the rest of it.
+        """Push the image, which already has its shape. Raises PushFailed."""
+        # Imported here: the registry client takes longer to import than everything else a build without a push loads.
         from pybuild.builder.outputs.push import Watch, push
         from pybuild.builder.sources.registry_access import access_of
 

@@ -1,4 +1,4 @@
-"""Room on the file system that an output goes to: its last megabytes stay free for whoever else writes there."""
+"""Free space on the file system of an output: its last megabytes are left for other programs."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ _STEP = 64 << 20
 
 
 class Space:
-    """Counts what is written to the file system of *fd*; pipes and devices have no end."""
+    """Counts the bytes written to the file system of *fd*; pipes and devices have no limit."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -18,7 +18,7 @@ class Space:
         self._until_look = 0
 
     def take(self, count: int) -> None:
-        """Raise OSError when *count* bytes more would leave less free than `Limits.reserve`."""
+        """Raise OSError when *count* more bytes would leave less free space than `Limits.reserve`."""
         self._until_look -= count
         if self._until_look > 0 or not self._counts:
             return

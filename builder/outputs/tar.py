@@ -63,11 +63,11 @@ def write_trees(
     *,
     nearest_second: bool = False,
 ) -> None:
-    """Write everything below the directories of *trees*; sockets are left out, they mean nothing in an archive.
+    """Write everything below the directories of *trees*, except sockets, which mean nothing in an archive.
 
     All times are *epoch*, in seconds, when it is given; else they are cut to whole seconds, as in layers, or with
-    *nearest_second* rounded. A directory that several trees have stands there once. What is in a directory follows it
-    at once: tar(1) sets the time of a directory when it sees that it has left it.
+    *nearest_second* rounded. A directory that several trees have is listed once. The entries of a directory follow it
+    directly: tar(1) sets the time of a directory as soon as an entry outside of it follows.
     """
     archive = _Archive(sink, epoch, several=len(trees) > 1, nearest_second=nearest_second)
     for tree in trees:

@@ -1,4 +1,4 @@
-"""Going through the root file system of a snapshot, directory by directory, by descriptors only."""
+"""Walking the root file system of a snapshot, directory by directory, by descriptors only."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class OutputTree(NamedTuple):
-    """A root file system to write: where in the output it goes ("" is the top), its platform, a descriptor."""
+    """A root file system to write: its path in the output ("" is the top), its platform, a descriptor."""
 
     folder: str
     platform: str
@@ -49,15 +49,15 @@ def folders(root_fd: int) -> Iterator[OpenDirectory]:
 
 
 def open_folder(root_fd: int, path: str) -> int:
-    """Open the directory *path* below *root_fd*; no component may be a link."""
+    """Open the directory *path* below *root_fd*; no component may be a symlink."""
     return open_beneath(root_fd, path) if path else os.open(".", _FOLDER, dir_fd=root_fd)
 
 
 def open_file(folder_fd: int, name: str) -> int:
-    """Open a regular file for reading; anything that took its place meanwhile is neither followed nor waited for."""
+    """Open a regular file for reading. A symlink or pipe that replaced it meanwhile is not followed or waited for."""
     return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder_fd)
 
 
 def is_folder(entry: DirectoryEntry) -> bool:
-    """Tell whether *entry* is a directory, and not a link to one."""
+    """Return whether *entry* is a directory, and not a symlink to one."""
     return (entry.stat.st_mode & 0o170000) == 0o040000

@@ -4,9 +4,9 @@
     planning    what decides how the graph of steps looks, beside the Dockerfile
     execution   what carrying out the steps takes
     result      the images that are wanted: names, form, outputs
-    caches      what earlier work counts, and what is kept for later builds
+    caches      which earlier results may be used, and what is kept for later builds
 
-Each phase is given its parts and no more. Values check themselves when they are made, and raise RequestError with the
+Each phase gets only its parts. Values check themselves when they are made, and raise RequestError with the
 messages of the command line.
 """
 
@@ -64,11 +64,11 @@ class Files:
     context: Path | str
     """A directory; text is the address of a git repository, an archive or a Dockerfile."""
     dockerfile: Path | None = None
-    """None: ``Dockerfile`` (else ``dockerfile``) in the context. A relative path is of a context that is elsewhere."""
+    """None: ``Dockerfile`` (else ``dockerfile``) in the context. With a remote context, a relative path is in it."""
     contexts: tuple[tuple[str, str], ...] = ()
     """(name, value) of named contexts, names as `builder.stages.contexts.context_name` spells them."""
     ignore_file: Path | None = None
-    """In place of the ignore files of the Dockerfile and the context."""
+    """Used instead of the ignore files of the Dockerfile and the context."""
 
     def __post_init__(self) -> None:
         checks.types(self)
@@ -88,10 +88,10 @@ class Planning:
     allow: frozenset[str] = frozenset()
     """Entitlements that steps may ask for: ``security.insecure``, ``network.host``."""
     environment: tuple[tuple[str, str], ...] = ()
-    """Variables that every base is taken to have."""
+    """Variables that are added to every base."""
     unset_env: tuple[str, ...] = ()
     unset_labels: tuple[str, ...] = ()
-    """Variables and labels that the image is not to have, wherever they come from."""
+    """Variables and labels that are removed from the image, wherever they come from."""
 
     def __post_init__(self) -> None:
         checks.types(self)
@@ -105,18 +105,18 @@ class Planning:
 
 @frozen
 class Execution:
-    """What carrying out the steps takes, beside the steps and their inputs."""
+    """What running the steps needs besides the steps and their inputs."""
 
     compression: Compression = Compression()
     source_date_epoch: int | None = None
-    """Seconds since 1970: no file of a new layer is younger."""
+    """Seconds since 1970: no file of a new layer has a later time."""
     secrets: tuple[Secret, ...] = ()
     ssh: tuple[tuple[str, Path], ...] = ()
     """(id, socket of an agent)."""
     resources: Resources = Resources()
     volumes: tuple[Volume, ...] = ()
     resolv_conf: str = ""
-    """What steps have as /etc/resolv.conf; "" for the host's."""
+    """The content of /etc/resolv.conf in steps; "" for the host's."""
     jobs: int | None = None
     """The most steps that run at the same time, None for all that wait for no other."""
 
@@ -138,7 +138,7 @@ class Result:
     outputs: tuple[Output, ...] = ()
     stored: Stored = Stored()
     squash: str = ""
-    """``new``: one layer for all above the base; ``all``: one for the whole image."""
+    """``new``: one layer for everything above the base; ``all``: one for the whole image."""
 
     def __post_init__(self) -> None:
         checks.types(self)
@@ -149,15 +149,15 @@ class Result:
 
 @frozen
 class Caches:
-    """What earlier work counts, and what is kept for later builds."""
+    """Which earlier results may be used, and what is kept for later builds."""
 
     no_cache: bool = False
     no_cache_filter: tuple[str, ...] = ()
     """Stages whose steps run whatever the cache has."""
     cache_ttl: float | None = None
-    """Seconds after which a layer of the cache does not count; None is no limit."""
+    """Seconds after which a cached layer is not used; None is no limit."""
     pull: str = "missing"
-    """When registries are asked for bases: if ``missing``, ``always``, ``never``; ``newer``: always, if they answer."""
+    """When registries are asked for bases: ``missing``, ``always``, ``never``, or ``newer``: always, if they answer."""
     cache_from: tuple[CacheSpec, ...] = ()
     cache_to: tuple[CacheSpec, ...] = ()
 
@@ -240,7 +240,7 @@ class Request:
             Request.of(context=Path("."), tags=("app:1",), network="none")
 
         Raises:
-            RequestError: a value is not what its field can hold.
+            RequestError: a value has the wrong type or is invalid.
             TypeError: no part has a field of this name, or there is no context.
         """
         left: dict[str, Any] = dict(given)
@@ -263,5 +263,5 @@ _PARTS: dict[str, Any] = {part.name: part.type for part in fields(Request)}
 
 
 def _taken(kind: Any, given: dict[str, Any]) -> dict[str, Any]:
-    """Take out of *given* what is a field of *kind*."""
+    """Remove the fields of *kind* from *given*, and return them."""
     return {each.name: given.pop(each.name) for each in fields(kind) if each.name in given}

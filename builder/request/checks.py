@@ -31,7 +31,7 @@ def _fields(kind: Any) -> tuple[tuple[str, Any, Callable[[Any], bool]], ...]:
 
 
 def _test(wanted: Any) -> Callable[[Any], bool]:
-    """Return a function that tells whether a value is what the annotation *wanted* means."""
+    """Return a function that checks a value against the annotation *wanted*."""
     if isinstance(wanted, UnionType):
         choices = [_test(choice) for choice in get_args(wanted)]
         return lambda item: any(fits(item) for fits in choices)
@@ -62,7 +62,7 @@ def _shown(wanted: Any) -> str:
 
 
 def _kind(item: object) -> str:
-    """Return the type of a value, of a tuple with those of its items."""
+    """Return the type of a value, for a tuple with the types of its items."""
     if isinstance(item, tuple):
         return f"tuple[{', '.join(map(_kind, item))}]"
     return type(item).__name__
@@ -89,7 +89,7 @@ def pull(policy: str) -> None:
 
 
 def squash(mode: str) -> None:
-    """Check what is made one layer."""
+    """Check what is squashed."""
     if mode not in {"", "new", "all"}:
         raise RequestError(f"invalid squash {mode!r}", hint="use new or all")
 
@@ -175,7 +175,7 @@ def mount_target(path: PurePosixPath) -> None:
 def positive(name: str, number: int | None) -> None:
     """Check a number that is at least one, if given."""
     if number is not None and number < 1:
-        raise RequestError(f"invalid {name} {number}: expected a number from 1 on")
+        raise RequestError(f"invalid {name} {number}: expected at least 1")
 
 
 def duration(seconds: float | None) -> None:

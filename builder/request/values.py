@@ -35,9 +35,10 @@ class Shape:
 
 @frozen
 class Stored:
-    """What the store keeps of a build beside its cache.
+    """What the store keeps of a build besides its cache.
 
-    *canonical* also names the image by its digest; one without any name gets such a one from the full name *dangling*.
+    *canonical* adds a name with the digest of the image. *dangling* is the full name that an image without a name gets,
+    with its digest.
     """
 
     image: bool = True
@@ -47,7 +48,7 @@ class Stored:
     epoch: int | None = None
     """The time of the image, in seconds, whatever SOURCE_DATE_EPOCH says."""
     rewrite: bool = False
-    """There must be such a time."""
+    """There must be a time, given here or by SOURCE_DATE_EPOCH."""
 
     def __post_init__(self) -> None:
         checks.types(self)
@@ -56,22 +57,22 @@ class Stored:
 class Output:
     """One ``-o``: where the image goes besides the store. `builder.outputs.kinds` has the class of each kind.
 
-    What a build asks of an output of any kind stands here, so that none of its phases needs to know them all.
+    The properties that a build needs of an output are declared here, so that no phase has to know all kinds.
     """
 
     __slots__ = ()
 
     one_platform: ClassVar[str] = ""
-    """What Docker says when a kind that takes one image is to take those of several platforms."""
+    """Docker's message when a kind that takes one image gets those of several platforms."""
     rootfs: ClassVar[str] = ""
-    """The type of a kind that writes the rootfs in place of the image, and takes that of one target only."""
+    """The type of a kind that writes the rootfs instead of the image, and takes one target only."""
     together: ClassVar[bool] = False
-    """The images of several targets go to it at once, when all of them are there."""
+    """The images of several targets are written at once, when all of them exist."""
     pushes: ClassVar[bool] = False
 
     @property
     def shape(self) -> Shape:
-        """How the image is written; of no matter where its files are."""
+        """How the image is written; has no effect on an output of files."""
         return Shape()
 
     @property
@@ -105,7 +106,7 @@ class Secret:
 
 @frozen
 class Resources:
-    """Limits of every RUN, in bytes and microseconds; None means no limit of our own. They are part of no key."""
+    """Limits of every RUN, in bytes and microseconds; None means no limit. They are part of no key."""
 
     shm_size: int | None = None
     ulimits: tuple[tuple[str, int, int], ...] = ()
@@ -119,7 +120,7 @@ class Resources:
     cpuset_cpus: str = ""
     cpuset_mems: str = ""
     cgroup_parent: str = ""
-    """Path of the group that those of the steps are made in; "" for the builder's own."""
+    """Path of the parent cgroup of the steps; "" for the builder's own."""
     pids: int | None = None
 
     def __post_init__(self) -> None:
@@ -150,7 +151,7 @@ class CacheSpec:
 
 @frozen
 class Annotation:
-    """A line of text beside an image: of its manifest, for one platform or all (""), or of the index above it."""
+    """An annotation of the manifest of an image, for one platform or all (""), or of the index above it."""
 
     kind: str
     platform: str = ""

@@ -157,7 +157,7 @@ def test_a_context_that_cannot_be_reached_is_no_failure_of_the_definition(store,
 def test_a_context_that_cannot_be_brought_is_an_error(store, web):
     with pytest.raises(BuildError, match="status 404"):
         text_of(store, web.url("/nothing.tgz"))
-    with pytest.raises(RequestError, match="must not hold a user name"):
+    with pytest.raises(RequestError, match="must not contain a user name"):
         text_of(store, "https://me:word@h.invalid/x.git")
 
 

@@ -10,7 +10,7 @@ from pybuild.builder.store.store import open_store
 
 @pytest.mark.parametrize("given", ["type=oci,tar=0", "type=docker,dest=-,tar=f"])
 def test_a_layout_needs_a_directory(given: str) -> None:
-    with pytest.raises(RequestError, match="tar=false is for type=oci with dest=FOLDER"):
+    with pytest.raises(RequestError, match="tar=false is for type=oci with dest=DIR"):
         is_layout(read(given))
 
 

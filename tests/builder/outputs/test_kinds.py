@@ -147,16 +147,16 @@ def test_what_writes_images_has_a_shape() -> None:
 
 
 def test_an_output_of_no_known_kind_is_refused(store: Store, image: Image) -> None:
-    with pytest.raises(TypeError, match="no kind of output"):
+    with pytest.raises(TypeError, match="not a kind of output"):
         write(image.descriptor, NAMES, (Output(),), store)
 
 
 @pytest.mark.parametrize(
     ("output", "problem"),
     [
-        (LocalOutput(dest=Path("/dev/null")), "is not a folder"),
-        (OciOutput(dest=Path("/dev/null"), layout=True), "is not a folder"),
-        (TarOutput(dest=Path("/tmp")), "is a folder"),
+        (LocalOutput(dest=Path("/dev/null")), "is not a directory"),
+        (OciOutput(dest=Path("/dev/null"), layout=True), "is not a directory"),
+        (TarOutput(dest=Path("/tmp")), "is a directory"),
     ],
 )
 def test_a_place_that_cannot_take_the_image_is_refused(

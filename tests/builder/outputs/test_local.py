@@ -77,7 +77,7 @@ def test_links_in_the_destination_are_replaced_and_never_followed(image: Path, t
 def test_a_folder_where_the_image_has_a_file_is_kept_and_told(image: Path, tmp_path: Path) -> None:
     dest = tmp_path / "dest"
     (dest / "a" / "file" / "mine").mkdir(parents=True)
-    with pytest.raises(RequestError, match="a/file: is a folder"):
+    with pytest.raises(RequestError, match="a/file: is a directory"):
         write(image, dest)
     assert "a/file/mine" in names(dest)
     assert [name for name in names(dest) if "pybuild" in name] == []

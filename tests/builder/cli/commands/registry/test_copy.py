@@ -251,7 +251,7 @@ def test_nothing_is_written_through_a_link_in_a_folder(shop: Shop, tmp_path: Pat
         victim.mkdir()
     (folder / link).symlink_to(victim)
     result = shop.run("copy", "a:1", f"oci:{folder}")
-    assert (result.code, "is a link" in result.err) == (2, True)
+    assert (result.code, "is a symlink" in result.err) == (2, True)
     assert (victim.read_bytes() if victim.is_file() else os.listdir(victim)) in (b"", [])
 
 
