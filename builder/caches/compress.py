@@ -1,4 +1,4 @@
-"""Layers of a cache compressed in another way than the store has them: ``compression=`` of ``--cache-to``."""
+"""Layers of a cache compressed in another way than in the store: ``compression=`` of ``--cache-to``."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from pybuild.builder.store.cache import BuiltLayer, Layers
 
 
 def compressed(remembered: Remembered, writing: Writing, blobs: BlobStore) -> Remembered:
-    """Return *remembered* with its layers as *writing* wants them, which are put into *blobs*.
+    """Return *remembered* with its layers compressed as *writing* asks; new ones are put into *blobs*.
 
     Layers that are compressed in this way already stay as they are, unless ``force-compression=true``.
     Raises OciError and OSError.

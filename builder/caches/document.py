@@ -6,8 +6,8 @@
      "selections": [{"key": ..., "content": ...}, ...],
      "mounts": [{"name": ..., "layer": 2, "mode": 493, "uid": 0, "gid": 0}, ...]}
 
-The layers that steps have made are the layers of the manifest. Those of a base image (without "created") are not
-among them: whoever builds has the base, or pulls it. What is read comes from elsewhere and is checked here.
+The layers of steps are the layers of the manifest. Those of a base image (without "created") are not among them: a
+build has the base, or pulls it. Documents that are read come from other hosts and are checked here.
 """
 
 import re
@@ -33,7 +33,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z\Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """What a cache mount held; *name* is that of `builder.execute.mounts`."""
+    """The content of a cache mount; *name* is that of `builder.execute.mounts`."""
 
     name: str
     layer: BuiltLayer
@@ -44,7 +44,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """What a cache knows."""
+    """The content of a cache."""
 
     records: Mapping[Digest, Layers] = field(default_factory=dict)
     selections: Mapping[Digest, Digest] = field(default_factory=dict)

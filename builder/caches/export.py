@@ -1,4 +1,4 @@
-"""``--cache-to``: what a finished build knows, to the places where other stores look for it."""
+"""``--cache-to``: the cache of a finished build, written to where other stores look for it."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -33,14 +33,16 @@ def export(finished: Finished, caches: Caches, store: Store, reporter: Reporter)
 
 
 def _active(caches: Caches, reporter: Reporter) -> list[KeptCache]:
-    """Return what is to be written now: not what goes into the image, and as with buildx no `gha` outside of a job."""
+    """Return the caches to write: not the inline one, and, as with buildx, no `gha` outside of a job."""
     active = []
     for spec in kept(caches.cache_to):
         if isinstance(spec, GhaCache):
             from pybuild.builder.caches.gha import access_of
 
             if access_of(spec) is None:
-                reporter.progress(Warned(message="type=gha: no cache is written: this is no job of GitHub Actions"))
+                reporter.progress(
+                    Warned(message="type=gha: no cache is written, because this is not a job of GitHub Actions")
+                )
                 continue
         active.append(spec)
     return active
@@ -49,12 +51,12 @@ def _active(caches: Caches, reporter: Reporter) -> list[KeptCache]:
 def inline(finished: Finished, caches: Caches, store: Store) -> str:
     """Return the document that goes into the config of the image, "" when ``type=inline`` is not asked for.
 
-    Of a build for several platforms *finished* has one target, that of this image.
+    In a build for several platforms *finished* has one target, that of this image.
     """
     if not any(spec.inline for spec in caches.cache_to):
         return ""
     remembered = gather(finished, store, everything=False)
-    # The same image must come out whenever it is made: nothing in it says more than SOURCE_DATE_EPOCH.
+    # The image must be reproducible, so no time in the document may be later than SOURCE_DATE_EPOCH.
     records = {key: Layers(replace(layer, made="") for layer in layers) for key, layers in remembered.records.items()}
     return replace(remembered, records=records).to_json().decode()
 

@@ -1,4 +1,4 @@
-"""What a finished build has to tell other stores: the records of its vertices, and what their selections contain."""
+"""The cache of a finished build for other stores: the records of its vertices, and what their selections contain."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,10 +13,10 @@ from pybuild.builder.store.store import Store
 
 
 def gather(finished: Finished, store: Store, *, everything: bool, mounts: tuple[Mount, ...] = ()) -> Remembered:
-    """Return what is remembered of a plan that has been solved.
+    """Return the cache content of a plan that was solved.
 
-    With *everything* (``mode=max``) that is every vertex, else those whose layers the images have. What this build did
-    not need, and another cache has, is brought from there: a cache that is exported stands on its own.
+    With *everything* (``mode=max``) it has every vertex, else only those whose layers the images have. Layers that this
+    build did not need are fetched from the imported caches, so that an exported cache is complete.
     """
     plan, keys = finished.plan, finished.keys
     chains = {place for target in finished.targets for place in _chain(plan, target)}
@@ -25,18 +25,18 @@ def gather(finished: Finished, store: Store, *, everything: bool, mounts: tuple[
         if place not in keys or isinstance(plan.vertices[place].op, Base | Local | Scratch):
             continue
         if plan.is_mounted_context(place):
-            continue  # who builds has these files, with their exact times
+            continue  # every build has these files itself, with their exact times
         layers = _record(keys[place], store)
         if layers is not None:
             records[keys[place]] = layers
             if place in finished.own_keys:
-                # On another root this layer is the same; the record of its own may not be in this store.
+                # The layer is the same on any rootfs, but this store may lack the record of the layer alone.
                 records[finished.own_keys[place]] = Layers(layers[-1:])
     return Remembered(records=records, selections=_selections(plan, keys, store), mounts=mounts)
 
 
 def _chain(plan: Plan, place: int) -> Iterator[int]:
-    """Yield *place* and the vertices that its root file system was before."""
+    """Yield *place* and the vertices below it that its rootfs builds on."""
     yield place
     while plan.vertices[place].inputs:
         place = plan.vertices[place].inputs[0]

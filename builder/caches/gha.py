@@ -1,9 +1,8 @@
 """``type=gha``: a cache in the cache service of GitHub Actions.
 
-The document is an entry ``pybuild-index-<scope>-1-<branch>#<number>``, of which the highest number counts, as entries
-are never changed; each layer is an entry ``pybuild-blob-1-<digest>``. What a token may read and write is in it: an
-entry belongs to a branch, and a job sees those of its own branch and of those that it came from, so each of these is
-asked for its document.
+The document is an entry ``pybuild-index-<scope>-1-<branch>#<number>``; entries are never changed, so the highest number
+counts. Each layer is an entry ``pybuild-blob-1-<digest>``. An entry belongs to a branch. A job sees the entries of its
+own branch and of the branches that this one came from, which its token lists, so the document of each is looked up.
 """
 
 import base64
@@ -32,7 +31,7 @@ _WRITE = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAccess:
-    """Where the service is and who asks."""
+    """The URL of the service and the credentials of the job."""
 
     version: int
     url: str
@@ -40,7 +39,7 @@ class ServiceAccess:
 
 
 def access_of(spec: GhaCache, env: Mapping[str, str] = os.environ) -> ServiceAccess | None:
-    """Return how the service is reached by *spec* and the environment of the job; None outside of one."""
+    """Return the settings of the service, from *spec* and the environment of the job; None outside of a job."""
     token = spec.token or env.get("ACTIONS_RUNTIME_TOKEN", "")
     new = spec.url_v2 or env.get("ACTIONS_RESULTS_URL", "")
     old = spec.url or env.get("ACTIONS_CACHE_URL", "")
@@ -53,7 +52,7 @@ def access_of(spec: GhaCache, env: Mapping[str, str] = os.environ) -> ServiceAcc
 
 
 class GhaPlace:
-    """The cache of one ``scope=``, within what the token of the job may see."""
+    """The cache of one ``scope=``, as far as the token of the job may see it."""
 
     def __init__(self, spec: GhaCache, env: Mapping[str, str] = os.environ) -> None:
         self._access = access_of(spec, env)
@@ -62,7 +61,7 @@ class GhaPlace:
         self.name = f"GitHub Actions Cache, scope {self._scope}"
 
     def load(self, store: Store, tell: Tell = untold) -> Remembered:
-        """Return what is known in the branches that the token may read, the first of them before the others."""
+        """Return the documents of the branches that the token may read, in their order."""
         del store
         found = []
         with self._open(tell) as (service, wire):
@@ -71,7 +70,7 @@ class GhaPlace:
                 if entry is not None:
                     found.append(Remembered.from_json(_document(entry, wire), "cache"))
         if not found:
-            raise ImageNotFound("there is no cache of this scope yet")
+            raise ImageNotFound("no cache of this scope exists yet")
         records = {key: layers for cache in reversed(found) for key, layers in cache.records.items()}
         selections = {key: content for cache in reversed(found) for key, content in cache.selections.items()}
         return Remembered(records=records, selections=selections, mounts=tuple(m for c in found for m in c.mounts))
@@ -100,8 +99,8 @@ class GhaPlace:
         access = self._access
         if access is None:
             raise OciError(
-                "there is no cache service: ACTIONS_RESULTS_URL or ACTIONS_RUNTIME_TOKEN is not set",
-                hint="in a job of GitHub Actions, hand both on to this step: crazy-max/ghaction-github-runtime does",
+                "no cache service: ACTIONS_RESULTS_URL or ACTIONS_RUNTIME_TOKEN is not set",
+                hint="in a job of GitHub Actions, pass both to this step, as crazy-max/ghaction-github-runtime does",
             )
         retry = Retry(budget=self._seconds, tell=tell)
         with closing(Wire(access.token, self._seconds, retry)) as wire:
@@ -122,7 +121,7 @@ class GhaPlace:
                     file.flush()
                     service.save(f"{prefix}{number}", Content(file=file, size=len(document), sent=lambda _: None))
             except AlreadyThere:
-                # Another job is writing this number, or was ended while it did.
+                # Another job is writing this number, or was ended while writing it.
                 if number > _number(latest, prefix) + 100:
                     raise
             else:
@@ -135,7 +134,7 @@ def _number(entry: FoundEntry | None, prefix: str) -> int:
 
 
 def branches(token: str) -> tuple[tuple[str, int], ...]:
-    """Return (branch, permission: 1 to read, 2 to write) that a token speaks of, ("", 2) for another kind of token."""
+    """Return (branch, permission: 1 read, 2 write) of a token, ("", 2) for another kind of token."""
     try:
         payload = token.split(".")[1]
         claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -166,7 +165,7 @@ def _document(entry: FoundEntry, wire: Wire) -> bytes:
 
 
 def _fetch(blob: Descriptor, service: Service, wire: Wire, store: Store, status: Status) -> None:
-    """Bring one layer; what comes must have its digest and size."""
+    """Fetch one layer, and verify its digest and size."""
     entry = service.find(_blob_key(blob))
     if entry is None or entry.key != _blob_key(blob):
         raise ImageNotFound(f"layer {blob.digest} is not in the cache any more")
@@ -184,7 +183,7 @@ def _fetch(blob: Descriptor, service: Service, wire: Wire, store: Store, status:
 
 
 def _upload(blob: Descriptor, service: Service, store: Store, status: Status) -> None:
-    """Write one layer, unless it is there or somebody else is writing it."""
+    """Write one layer, unless it exists or another job is writing it."""
     key = _blob_key(blob)
     if service.find(key) is not None:
         status(str(blob.digest), blob.size, blob.size)

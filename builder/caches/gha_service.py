@@ -1,8 +1,8 @@
-"""The cache service of GitHub Actions: entries that are written once, each under a key.
+"""The cache service of GitHub Actions: entries under keys, each written once.
 
-Version 2 answers Twirp calls below ``ACTIONS_RESULTS_URL`` and has the content itself in Azure's blob storage, at
-addresses that carry their permission; version 1 has a REST interface below ``ACTIONS_CACHE_URL``. Both look a key up by
-its beginning and answer with the newest entry. No address that carries a permission is ever part of a message.
+Version 2 answers Twirp calls below ``ACTIONS_RESULTS_URL`` and keeps the content in Azure's blob storage, at signed
+URLs; version 1 has a REST API below ``ACTIONS_CACHE_URL``. Both look up a key by its prefix and answer with the newest
+entry. No signed URL is ever part of a message.
 """
 
 import base64
@@ -23,11 +23,11 @@ from pybuild.builder.oci.registry.wire.origin import origin_of
 from pybuild.builder.oci.registry.wire.retry import RETRIED_STATUS, Retry, retry_after
 
 BLOCK = 32 << 20
-"""Bytes that are sent at once, and again when that fails."""
+"""Bytes of one request, which is repeated as a whole when it fails."""
 
 _ANSWER_LIMIT = 32 << 10
 _VERSION = hashlib.sha256(b"pybuild cache 1").hexdigest()
-"""What other tools mean by a key is not what we mean by it: entries of another version are never found."""
+"""The version of our entries: entries that other tools write under the same key are never found."""
 _TWIRP = "twirp/github.actions.results.api.v1.CacheService/"
 _REST = "/_apis/artifactcache/"
 _JSON = {"Content-Type": "application/json"}
@@ -37,12 +37,12 @@ Sent = Callable[[int], None]
 
 
 class AlreadyThere(OciError):
-    """Somebody has, or is about to have, an entry under this key."""
+    """An entry with this key exists, or is being written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """The bytes of an entry that is to be written; *sent* is told how many are on their way."""
+    """The bytes of a new entry; *sent* is called with the number of bytes that were sent."""
 
     file: BinaryIO
     size: int
@@ -51,14 +51,14 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundEntry:
-    """An entry that was found; its address carries a permission."""
+    """An entry that was found, with its signed URL."""
 
     key: str
     url: str = field(repr=False)
 
 
 class Service(Protocol):
-    """What both versions can do. Failures are OciError; those of the network are tried again."""
+    """The operations of both versions. Failures are OciError; those of the network are retried."""
 
     def find(self, key: str) -> FoundEntry | None:
         """Return the newest entry whose key begins with *key*."""
@@ -70,7 +70,7 @@ class Service(Protocol):
 
 
 class Wire:
-    """Requests, with patience until a moment. May be used by several threads."""
+    """Requests with retries until a deadline. Thread-safe."""
 
     def __init__(self, token: str, seconds: float, retry: Retry | None = None) -> None:
         self._headers = {"Authorization": f"Bearer {token}"}
@@ -86,15 +86,15 @@ class Wire:
     def check(self) -> None:
         """Raise RegistryError when the time is over."""
         if time.monotonic() > self._end:
-            raise RegistryError(f"it takes longer than {self._seconds:g} seconds", hint="allow more with timeout=")
+            raise RegistryError(f"not finished after {self._seconds:g} seconds", hint="set a longer one with timeout=")
 
     def call(self, method: str, url: str, headers: Mapping[str, str], body: object = None) -> dict[str, Any]:
-        """Ask the service and return its answer, which is an object of JSON; {} for an empty one."""
+        """Send a request and return the answer, a JSON object; {} for an empty one."""
         data = None if body is None else json.dumps(body).encode()
         return self.ask(method, url, {**self._headers, **headers}, lambda: data)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], part: tuple[Content, int, int]) -> None:
-        """Send bytes of a file: (content, offset, size). No authorization goes along unless *headers* have it."""
+        """Send bytes of a file: (content, offset, size). The token is not sent unless *headers* have it."""
         content, offset, size = part
 
         def sent(count: int) -> None:
@@ -105,13 +105,13 @@ class Wire:
 
     @property
     def authorization(self) -> Mapping[str, str]:
-        """The header that tells the service who asks."""
+        """The header that authenticates requests."""
         return self._headers
 
     def ask(
         self, method: str, url: str, headers: Mapping[str, str], body: Callable[[], bytes | FileBody | None]
     ) -> dict[str, Any]:
-        """Send a request until it is answered; *body* is made anew each time."""
+        """Send a request until it is answered; *body* is called for each attempt."""
 
         def once() -> dict[str, Any]:
             self.check()
@@ -125,14 +125,14 @@ class Wire:
 
     @contextmanager
     def reading(self, url: str) -> Iterator[Iterator[bytes]]:
-        """Give what is at an address that carries its permission, in pieces. Not tried again from here."""
+        """Yield the content of a signed URL in chunks. Not retried here."""
         with self._transport.exchange("GET", url, {}) as reply:
             if reply.status != 200:
                 raise _failure(reply, b"")
             yield self._timely(reply)
 
     def again(self, action: Callable[[], None]) -> None:
-        """Do *action* until it does not fail for reasons of the network."""
+        """Repeat *action* until it does not fail because of the network."""
         self._retry.run(action)
 
     def _timely(self, reply: Reply) -> Iterator[bytes]:
@@ -158,11 +158,11 @@ class ServiceV2:
         """Write an entry. Raises AlreadyThere."""
         made = self._call("CreateCacheEntry", {"key": key, "version": _VERSION})
         if not made.get("ok"):
-            raise AlreadyThere(f"{key}: the service does not take it")
+            raise AlreadyThere(f"{key}: the service refuses it")
         self._upload(_text(made, "signed_upload_url"), content)
         wanted = {"key": key, "version": _VERSION, "size_bytes": content.size}
         if not self._call("FinalizeCacheEntryUpload", wanted).get("ok"):
-            raise RegistryError(f"{key}: the service does not keep what it was sent")
+            raise RegistryError(f"{key}: the service did not commit the upload")
 
     def _call(self, name: str, body: Mapping[str, object]) -> dict[str, Any]:
         return self._wire.call("POST", self._url + name, _JSON, body)
@@ -174,7 +174,7 @@ class ServiceV2:
             return
         names = []
         for offset in range(0, content.size, BLOCK):
-            # All names have one length, as Azure wants it.
+            # Azure requires all names of blocks to have the same length.
             names.append(base64.b64encode(b"%012d" % offset).decode())
             address = _with(url, comp="block", blockid=names[-1])
             self._wire.send("PUT", address, _AZURE, (content, offset, min(BLOCK, content.size - offset)))
@@ -184,7 +184,7 @@ class ServiceV2:
 
 
 def _with(url: str, **query: str) -> str:
-    """Add to the query of an address, which those that carry a permission have."""
+    """Add to the query of a URL; a signed URL has one already."""
     return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
 
 
@@ -209,7 +209,7 @@ class ServiceV1:
         made = self._wire.call("POST", f"{self._url}caches", headers, {"key": key, "version": _VERSION})
         number = made.get("cacheId")
         if type(number) is not int:
-            raise RegistryError(f"{key}: the service gives no number for the new entry")
+            raise RegistryError(f"{key}: the service returned no number for the new entry")
         place = f"{self._url}caches/{number}"
         for offset in range(0, content.size, BLOCK):
             size = min(BLOCK, content.size - offset)
@@ -241,7 +241,7 @@ def _object(raw: bytes) -> dict[str, Any]:
     try:
         found = json.loads(raw)
     except ValueError as error:
-        raise RegistryError("the answer of the cache service is no JSON") from error
+        raise RegistryError("the answer of the cache service is not JSON") from error
     return found if isinstance(found, dict) else {}
 
 

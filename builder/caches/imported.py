@@ -1,7 +1,7 @@
-"""Caches of other stores while a build runs: asked for what this store does not know.
+"""Imported caches, consulted on a miss while a build runs.
 
-Only the documents are read at the beginning. The layers of a record come when a step hits it; then it becomes a
-record of this store. Whatever is wrong with a cache is a warning, and the build goes on without that part of it.
+Only the documents are read at the start. The layers of a record are fetched when a step hits it, which then becomes a
+record of this store. Anything wrong with a cache is a warning, and the build continues without that part of it.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _AT_ONCE = 4
 
 @contextmanager
 def imported(caches: Caches, store: Store, reporter: Reporter) -> Iterator[None]:
-    """Let the cache ask those of ``--cache-from``, in their order, as long as the block runs."""
+    """Let the cache consult the caches of ``--cache-from``, in their order, while the block runs."""
     places = [place_of(spec) for spec in kept(caches.cache_from)]
     store.cache.imported = Imported(places, store, reporter)
     try:
@@ -38,20 +38,20 @@ def imported(caches: Caches, store: Store, reporter: Reporter) -> Iterator[None]
 
 
 class Imported:
-    """Several caches as one. May be used by several threads."""
+    """Several caches as one. Thread-safe."""
 
     def __init__(self, places: Iterable[CachePlace], store: Store, reporter: Reporter) -> None:
         self._store, self._reporter = store, reporter
         self._lock = threading.Lock()
         self._warned: set[str] = set()
         self._seen: set[tuple[Digest, Digest]] = set()
-        """(digest, diff ID) of layers that are in the store and are what they are said to be."""
+        """(digest, diff ID) of layers that are in the store and were verified."""
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             loaded = list(pool.map(self._load, places))
         self._caches = [item for item in loaded if item is not None]
 
     def record(self, key: Digest) -> Layers | None:
-        """Return the layers under *key*, all that steps have made being in the store; None when no cache has them."""
+        """Return the layers under *key*, after those of steps were fetched; None when no cache has them."""
         for place, remembered in self._caches:
             layers = remembered.records.get(key)
             if layers is not None and self._brought(place, [layer for layer in layers if layer.created]):
@@ -63,7 +63,7 @@ class Imported:
         return next((found for _, known in self._caches if (found := known.selections.get(key))), None)
 
     def fill_mount(self, name: str, folder: Path) -> bool:
-        """Make *folder* with what the cache mount held elsewhere; tell whether any cache has it."""
+        """Create *folder* with the content of the cache mount in another store; return whether any cache has it."""
         for place, remembered in self._caches:
             for mount in remembered.mounts:
                 if mount.name == name and self._brought(place, [mount.layer]):
@@ -92,7 +92,7 @@ class Imported:
         return place, found
 
     def _brought(self, place: CachePlace, layers: list[BuiltLayer]) -> bool:
-        """Bring what is missing of *layers*; tell whether they are there now and are what they are said to be."""
+        """Fetch the missing ones of *layers*; return whether all are in the store now and were verified."""
         with self._lock:
             unseen = [layer for layer in layers if (layer.digest, layer.diff_id) not in self._seen]
             if not unseen:
@@ -112,7 +112,7 @@ class Imported:
         missing = [layer.descriptor for layer in layers if not blobs.has(layer.descriptor)]
         if missing:
             place.bring(missing, self._store, status)
-        # Also of a blob that was here before: what it unpacks to is the word of the cache.
+        # Even a blob that the store had already is checked: its diff ID is only what the cache claims.
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             found = pool.map(lambda layer: diff_id(blobs, layer.descriptor), layers)
             for layer, digest in zip(layers, found, strict=True):
@@ -128,7 +128,7 @@ class Imported:
 
 
 def diff_id(blobs: BlobStore, layer: Descriptor) -> Digest:
-    """Return the digest of what a layer holds uncompressed. Raises LayerError when it cannot be uncompressed."""
+    """Return the digest of the uncompressed layer. Raises LayerError when it cannot be decompressed."""
     from pybuild.builder.oci.streams.compression import decompressing
     from pybuild.builder.oci.streams.verified import pieces
 

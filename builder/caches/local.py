@@ -21,7 +21,7 @@ from pybuild.runtime.paths.filelock import exclusive, shared
 
 _AT_ONCE = 4
 _WRITERS = ".writers"
-"""The lock of a directory: shared by those who write to it, had alone by one that removes."""
+"""The lock of a directory: shared for writing to it, exclusive for removing from it."""
 
 
 class LocalPlace:
@@ -32,7 +32,7 @@ class LocalPlace:
         self.name = str(self._folder)
 
     def load(self, store: Store, tell: Tell = untold) -> Remembered:
-        """Read the documents where they are; *store* is not written to."""
+        """Read the documents in place; nothing is copied to *store*."""
         del store, tell
         blobs = BlobStore(self._folder)
         return read_caches(self._descriptor(blobs), blobs)
@@ -42,7 +42,7 @@ class LocalPlace:
         _copy(BlobStore(self._folder), store.blobs, blobs, status)
 
     def keep(self, remembered: Remembered, store: Store, status: Status) -> None:
-        """Copy what is not there; the tag moves when all of it is."""
+        """Copy missing blobs; the tag moves when all of them are there."""
         with writing(self._folder):
             self._write(remembered, store, status)
 
@@ -66,7 +66,7 @@ class LocalPlace:
 
 
 def _sweep(blobs: BlobStore, tagged: list[Descriptor]) -> None:
-    """Remove the blobs that nothing *tagged* leads to. What cannot be read leads nowhere, and nothing is removed."""
+    """Remove the blobs that are not reachable from *tagged*. Nothing is removed when a document is unreadable."""
     needed = {item.digest for descriptor in tagged for item in reachable(blobs, descriptor)}
     for digest in list(blobs.digests()):
         if digest not in needed:
@@ -82,7 +82,7 @@ def _layout_folder(folder: Path) -> Iterator[None]:
 
 
 def _copy(source: BlobStore, target: BlobStore, blobs: Iterable[Descriptor], status: Status) -> None:
-    """Copy several blobs at once: what comes is hashed on the way."""
+    """Copy several blobs at once, each hashed on the way."""
 
     def one(blob: Descriptor) -> None:
         if not target.has(blob):

@@ -11,22 +11,22 @@ from pybuild.builder.oci.model import Descriptor, Manifest
 
 
 def write_manifest(remembered: Remembered, blobs: BlobStore) -> Descriptor:
-    """Store the documents of a cache whose layers are in *blobs*, and return what names it."""
+    """Store the documents of a cache whose layers are in *blobs*, and return its descriptor."""
     config = blobs.put(remembered.to_json(), CONFIG_TYPE)
     manifest = Manifest(config=config, layers=remembered.blobs)
     return blobs.put(manifest.to_json(), manifest.media_type)
 
 
 def read_caches(descriptor: Descriptor, blobs: BlobStore) -> Remembered:
-    """Return the cache that *descriptor* names: one of its own, or what images have in their configs.
+    """Return the cache that *descriptor* names: a manifest of its own, or an image with an inline cache.
 
     Raises:
-        InvalidImage: there is none, or its layers are not those of its records.
+        InvalidImage: it has no cache, or its layers are not those of its records.
     """
     documents = [item for item in reachable(blobs, descriptor) if item.media_type in media.MANIFESTS]
     found = [cache for item in documents if (cache := _read_manifest(item, blobs)) is not None]
     if not found:
-        raise InvalidImage("there is no cache of pybuild in it", hint="write it with --cache-to")
+        raise InvalidImage("it has no cache of pybuild", hint="write it with --cache-to")
     records = {key: layers for cache in found for key, layers in cache.records.items()}
     selections = {key: content for cache in found for key, content in cache.selections.items()}
     return Remembered(records=records, selections=selections, mounts=tuple(m for cache in found for m in cache.mounts))

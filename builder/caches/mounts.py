@@ -1,6 +1,6 @@
-"""Cache mounts between stores: packed as a layer when a cache is exported, unpacked where a store has none yet.
+"""Cache mounts in exported caches: packed as a layer by an export, unpacked into a store that does not have them yet.
 
-What a cache mount holds is part of no key, so this changes how fast a step is, never whether it runs.
+The content of a cache mount is part of no key, so this changes how fast a step is, never whether it runs.
 """
 
 import os
@@ -29,8 +29,8 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 def mount_names(finished: Finished, store: Store, wanted: Callable[[str], bool]) -> tuple[str, ...]:
     """Return the names of the cache mounts of a plan whose ids are *wanted*, each once.
 
-    One that begins with files of an image or a stage (``from``) has their layers in its name; it is left out when
-    these are not known, because no step of this build needed them.
+    The name of a mount that starts with files of an image or a stage (``from``) contains their layers; it is left out
+    when they are unknown, because no step of this build needed them.
     """
     from pybuild.builder.execute.cache_mounts import cache_name, origin
 
@@ -57,9 +57,9 @@ def _layers(finished: Finished, place: int, store: Store) -> Layers | None:
 
 
 def packed(names: Iterable[str], store: Store, warn: Callable[[str], None]) -> Iterator[Mount]:
-    """Yield what these cache mounts hold; what cannot be packed, or changes meanwhile, is left out with a warning.
+    """Yield the content of these cache mounts; one that cannot be packed, or changes meanwhile, gives a warning.
 
-    One that this store does not have, because no step needed it, is taken from the caches that the build imports.
+    One that this store does not have, because no step needed it, is taken from the imported caches.
     """
     from pybuild.builder.execute.cache_mounts import present_mount
 
@@ -92,15 +92,15 @@ def _wait(store: Store, name: str) -> None:
 
 
 def unpack_mount(mount: Mount, folder: Path, store: Store) -> None:
-    """Let *folder*, which is not there, be what the cache mount held. The caller has the lock for it.
+    """Create *folder*, which does not exist, with the content of the cache mount. The caller holds its lock.
 
     Raises:
-        OciError, OSError: the layer cannot be unpacked; nothing is there then.
+        OciError, OSError: the layer cannot be unpacked; *folder* does not exist then.
     """
     new = folder.with_name(f"new-{folder.name}")
     folders = os.open(folder.parent, _FOLDER)
     try:
-        remove_tree(folders, new.name)  # what a killed builder left
+        remove_tree(folders, new.name)  # left by a builder that was killed
         new.mkdir(mode=0o700)
         handle = os.open(new, _FOLDER)
         with Root(handle) as root, store.blobs.open(mount.layer.descriptor) as stream:

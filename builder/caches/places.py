@@ -18,11 +18,11 @@ Tell = Callable[[str], None]
 
 
 def untold(_text: str) -> None:
-    """Nobody listens."""
+    """Ignore the progress."""
 
 
 def telling(status: Status) -> Tell:
-    """Return what hands a text on to *status*."""
+    """Return a callback that passes a text on to *status*."""
     return lambda text: status(text, 0, 0)
 
 
@@ -31,15 +31,15 @@ class Writing:
     """What ``--cache-to`` writes, and how."""
 
     everything: bool = False
-    """``mode=max``: the steps of all stages, not only those that the image is made of."""
+    """``mode=max``: the steps of all stages, not only those of the image."""
     all_mounts: bool = False
     mounts: frozenset[str] = frozenset()
-    """The IDs of the cache mounts that go with it, unless *all_mounts* do."""
+    """The IDs of the cache mounts to export, unless *all_mounts* is set."""
     ignore_error: bool = False
     compression: Compression | None = None
-    """How layers are compressed that are to be; None leaves each as it is."""
+    """How layers are compressed; None keeps each as it is."""
     force_compression: bool = False
-    """Compress also those anew that are compressed in this way already."""
+    """Compress even layers that are compressed in this way already."""
 
     def __post_init__(self) -> None:
         checks.types(self)
@@ -47,9 +47,9 @@ class Writing:
 
 @frozen
 class LocalCache(CacheSpec):
-    """``type=local``: an OCI image layout in a directory. *digest* is asked for in place of what *tag* names.
+    """``type=local``: an OCI image layout in a directory. *digest* takes precedence over *tag*.
 
-    With *reset* what no tag names any more is removed from it, once nobody else writes to it.
+    With *reset* blobs that are not reachable from a tag are removed, once nobody else writes to it.
     """
 
     directory: Path
@@ -76,7 +76,7 @@ class RegistryCache(CacheSpec):
 
 @frozen
 class GhaCache(CacheSpec):
-    """``type=gha``: the cache service of GitHub Actions. What is "" or None is that of the job's environment."""
+    """``type=gha``: the cache service of GitHub Actions. Fields that are "" or None come from the environment."""
 
     scope: str = "pybuild"
     timeout: float = 600.0
@@ -99,7 +99,7 @@ class InlineCache(CacheSpec):
 
 
 KeptCache = LocalCache | RegistryCache | GhaCache
-"""A cache that has a place of its own."""
+"""A cache that is stored on its own, not in an image."""
 
 
 class CachePlace(Protocol):
@@ -109,20 +109,20 @@ class CachePlace(Protocol):
     """For messages."""
 
     def load(self, store: Store, tell: Tell = untold) -> Remembered:
-        """Return what the cache knows; no layer is brought. *tell* takes what is waited for."""
+        """Return the content of the cache without fetching layers. *tell* takes messages about waits."""
         ...
 
     def bring(self, blobs: Iterable[Descriptor], store: Store, status: Status) -> None:
-        """Bring layers of the cache into the store, verified."""
+        """Fetch layers of the cache into the store, verified."""
         ...
 
     def keep(self, remembered: Remembered, store: Store, status: Status) -> None:
-        """Make the cache hold this, instead of what it held."""
+        """Replace the content of the cache."""
         ...
 
 
 def kept(specs: Iterable[CacheSpec]) -> list[KeptCache]:
-    """Return those of *specs* that have a place of their own."""
+    """Return those of *specs* that are stored on their own."""
     return [spec for spec in specs if isinstance(spec, KeptCache)]
 
 

@@ -1,4 +1,4 @@
-"""A cache in a registry: ``ref=NAME``, an image of its own or inside the config of an image."""
+"""A cache in a registry: ``ref=NAME``, a manifest of its own or in the config of an image."""
 
 from collections.abc import Iterable
 
@@ -25,7 +25,7 @@ class RegistryPlace:
         self._insecure = spec.insecure
 
     def load(self, store: Store, tell: Tell = untold) -> Remembered:
-        """Bring the documents of the cache."""
+        """Fetch the documents of the cache."""
         name = self._reference
         with self._open(store, tell) as registry:
             pinned, blobs = registry.resolve_all(name.repository, name.digest or name.tag or DEFAULT_TAG, store.blobs)
@@ -39,7 +39,7 @@ class RegistryPlace:
             registry.fetch(self._reference.repository, tuple(blobs), store.blobs, status)
 
     def keep(self, remembered: Remembered, store: Store, status: Status) -> None:
-        """Upload what the registry does not have; the tag comes last."""
+        """Upload missing blobs, then the tag."""
         descriptor = write_manifest(remembered, store.blobs)
         tag = self._reference.tag or DEFAULT_TAG
         with self._open(store, telling(status)) as registry:

@@ -39,7 +39,7 @@ def _subdir(folder: Path, op: Git) -> Root:
         try:
             return Root(open_beneath(top.fd, op.subdir))
         except (OSError, UnsafePathError) as error:
-            raise BuildError(f'subdir "{op.subdir}" of {op.url} is not a folder of the repository') from error
+            raise BuildError(f'subdir "{op.subdir}" of {op.url} is not a directory of the repository') from error
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,9 +1,8 @@
 """The root file system of an image as a directory of the host.
 
-The image is not trusted: its symlinks may point anywhere, and so may symlinks that are in the destination already. All
-paths are opened relative to descriptors and no symlink is ever followed; each file appears complete, by a rename. Files
-belong to the caller. Set-user-ID bits, device nodes, pipes and sockets are left out: outside of a sandbox they are
-only dangerous.
+The image is not trusted: its symlinks may point anywhere, as may symlinks in the destination. All paths are opened
+below descriptors, no symlink is ever followed, and each file appears complete, by a rename. Files belong to the caller.
+Set-user-ID bits, device nodes, pipes and sockets are left out: outside of a sandbox they are only dangerous.
 """
 
 import os

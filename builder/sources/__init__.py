@@ -1,1 +1,1 @@
-"""What a build takes from elsewhere: files and archives over HTTP, git repositories, images in layouts of the host."""
+"""The sources of a build: base images, files and archives over HTTP, git repositories, OCI layouts of the host."""

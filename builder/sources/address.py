@@ -1,11 +1,11 @@
-"""Addresses of remote sources: what a user may write, read into values. Pure; nothing is asked of anyone.
+"""Addresses of remote sources: parsed into values. Pure; nothing is looked up.
 
     http://host/file https://host/file               a file, or an archive
     https://host/x.git#ref:subdir                    a git repository; the path ends with .git
     git://host/x.git ssh://git@host/x.git git@host:x.git
     https://host/x.git?branch=main&subdir=d          the same as a query; both forms may be mixed
 
-What may follow is decided here as well: nothing that git or ssh could take for an option gets through (SECURITY C03).
+Addresses are also checked here: nothing that git or ssh could take for an option is accepted (SECURITY C03).
 """
 
 import re
@@ -21,7 +21,7 @@ from pybuild.grammar.suggest import did_you_mean
 from pybuild.runtime.values import frozen
 
 UNNAMED = "__unnamed__"
-"""The name of a file whose address has none."""
+"""The name of a file whose URL has none."""
 
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _OTHER = re.compile(r"(?:git|ssh)://(?:(?P<user>\w[\w.-]*)@)?(?P<host>\w[\w.-]*)(?::\d{1,5})?/[^\s\\]+", re.ASCII)
@@ -30,21 +30,21 @@ _REF = re.compile(r"[A-Za-z0-9][\w./+@-]{0,250}\Z", re.ASCII)
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 _PREFIX = re.compile(r"[0-9a-f]{4,64}\Z")
 _SWITCHES = ("keep-git-dir", "submodules")
-"""Queries that may go without a value."""
+"""Queries that may have no value."""
 _QUERY = ("ref", "tag", "branch", "subdir", "commit", "checksum", *_SWITCHES, "mtime", "fetch-by-commit")
-_QUERY_HINT = f"a query may have {', '.join(_QUERY)}"
-_HINT = "it would be kept in the cache and in the history; give it with --secret id={}"
+_QUERY_HINT = f"queries are {', '.join(_QUERY)}"
+_HINT = "it would be stored in the cache and in the history; use --secret id={}"
 
 
 @frozen
 class HttpSource:
-    """A file behind a URL. *checksum* is what its content must have, "" when anything will do."""
+    """A file at a URL. *checksum* is what its content must have, "" for any content."""
 
     url: str
     checksum: str = ""
     name: str = UNNAMED
     limit: int = 0
-    """The most bytes that it may have; 0 is what any file may have."""
+    """The most bytes that it may have; 0 is the limit for all files."""
 
     @property
     def label(self) -> str:
@@ -54,9 +54,9 @@ class HttpSource:
 
 @frozen
 class GitSource:
-    """A git repository. *ref* is a branch, a tag, a full name or a full commit, "" for what the server offers first.
+    """A git repository. *ref* is a branch, a tag, a full name or a full commit, "" for HEAD of the server.
 
-    *checksum* is what the commit, or the tag that leads to it, must begin with.
+    *checksum* is a prefix of the commit, or of the tag object that leads to it.
     """
 
     url: str
@@ -74,7 +74,7 @@ class GitSource:
 
     @property
     def commit(self) -> str:
-        """The commit that the address names, "" when it must be asked for."""
+        """The commit that the address names, "" when the server must be asked for it."""
         named = self.ref or self.checksum
         return named if is_commit(named) else ""
 
@@ -83,10 +83,10 @@ RemoteSource = HttpSource | GitSource
 
 
 def parse(text: str) -> RemoteSource | None:
-    """Return the remote source that *text* means, None when it is no address (a path, the name of an image).
+    """Return the remote source that *text* means, None when it is not an address (a path, the name of an image).
 
     Raises:
-        ResolveError: it is meant as an address, but not one that can be used.
+        ResolveError: it is an address, but an invalid one.
     """
     if _WEB.match(text):
         return _git(text) if _web_path(text).endswith(".git") else _http(text)
@@ -96,7 +96,7 @@ def parse(text: str) -> RemoteSource | None:
 
 
 def parse_context(text: str) -> RemoteSource | None:
-    """Return the source that *text* means as a build context: its file, which is no archive, is called ``context``."""
+    """Return the source that *text* means as a build context; a file that is not an archive is called ``context``."""
     if text.startswith("github.com/"):
         return _git(f"https://{text}")
     source = parse(text)
@@ -104,12 +104,12 @@ def parse_context(text: str) -> RemoteSource | None:
 
 
 def is_commit(text: str) -> bool:
-    """Tell whether *text* is the full name of a commit."""
+    """Return whether *text* is the full hash of a commit."""
     return _COMMIT.match(text) is not None
 
 
 def with_checksum(source: RemoteSource, checksum: str) -> RemoteSource:
-    """Return *source* with the value of ``--checksum``. Raises ResolveError when it does not suit the source."""
+    """Return *source* with the value of ``--checksum``. Raises ResolveError when it is invalid for the source."""
     if isinstance(source, HttpSource):
         try:
             return replace(source, checksum=str(Digest.parse(checksum)))
@@ -125,7 +125,7 @@ def git_host(url: str) -> str:
 
 
 def check_git_url(url: str) -> str:
-    """Return *url* when git may be given it. Raises ResolveError; nothing else ever reaches git's command line."""
+    """Return *url* when it is safe for git. Raises ResolveError; nothing else ever reaches git's command line."""
     if _WEB.match(url):
         _check_web(url, "GIT_AUTH_TOKEN")
     elif not _OTHER.fullmatch(url) and not _SCP.fullmatch(url):
@@ -181,10 +181,10 @@ def _with_pair(source: GitSource, key: str, value: str) -> GitSource:
         case "submodules":
             return replace(source, submodules=_boolean(key, value))
         case "mtime" if value in {"checkout", "commit"}:
-            return source  # always the time of the commit: a checkout is the same whenever it is made
+            return source  # times are always those of the commit, so that a checkout is the same whenever it is made
         case "fetch-by-commit":
             _boolean(key, value)
-            return source  # always tried first
+            return source  # no-op: always tried first
         case _:
             shown = f' with value "{value}"' if key == "mtime" else ""
             raise ResolveError(f'unexpected query "{key}"{shown}', hint=did_you_mean(key, _QUERY) or _QUERY_HINT)
@@ -200,7 +200,7 @@ def _boolean(key: str, value: str) -> bool:
     try:
         return parse_bool(value) if value else True
     except ValueError:
-        raise ResolveError(f'invalid {key} value: "{value}"', hint="write true or false") from None
+        raise ResolveError(f'invalid {key} value: "{value}"', hint="use true or false") from None
 
 
 def _checked(source: GitSource) -> GitSource:
@@ -211,7 +211,7 @@ def _checked(source: GitSource) -> GitSource:
         raise ResolveError(f'invalid checksum "{source.checksum[:200]}" for a git repository, expected hex commit hash')
     names = [name for name in source.subdir.split("/") if name not in {"", "."}]
     if ".." in names or "\0" in source.subdir:
-        raise ResolveError(f"invalid folder {source.subdir[:200]!r} of a git repository")
+        raise ResolveError(f"invalid directory {source.subdir[:200]!r} of a git repository")
     return replace(source, subdir="/".join(names))
 
 
@@ -221,8 +221,8 @@ def _check_web(url: str, secret: str) -> None:
     except ValueError as error:
         raise ResolveError(f"unusable address {_harmless(url)!r}") from error
     if parts.username is not None or parts.password is not None:
-        # The address itself is left out: messages end up in logs.
-        raise ResolveError("an address must not hold a user name or a password", hint=_HINT.format(secret))
+        # The address itself is not shown, because messages end up in logs.
+        raise ResolveError("an address must not contain a user name or a password", hint=_HINT.format(secret))
     from pybuild.builder.oci.registry.wire.origin import origin_of
 
     try:
@@ -239,5 +239,5 @@ def _web_path(text: str) -> str:
 
 
 def _harmless(url: str) -> str:
-    """Return *url* for a message, without what may be a password."""
+    """Return *url* for a message, without a possible password."""
     return re.sub(r"//[^/]*@", "//***@", url)[:200]

@@ -1,8 +1,9 @@
 """Base images: from references to pinned images, and their layers when something needs them.
 
-A reference is looked up in the store first, then in its registry (``--pull`` decides otherwise), with the mirrors and
-credentials that this user has configured. What a registry gave is kept under its name, so the next build works without
-a network. Only manifest and config are fetched here; layers come when a step must read them or the image is written.
+A reference is looked up in the store first, then in its registry (``--pull`` changes that), with the mirrors and
+credentials that this user has configured. An image from a registry is kept under its name, so the next build works
+without a network. Only manifest and config are fetched here; layers are fetched when a step must read them or the image
+is written.
 """
 
 import threading
@@ -24,12 +25,12 @@ from pybuild.runtime.values import frozen
 
 _LAYOUT = "oci-layout://"
 UNSEEN = Reporter(silent)
-"""Steps that nobody sees."""
+"""A reporter that shows nothing."""
 
 
 @frozen
 class Pinned:
-    """What a reference stood for when the build began."""
+    """The image that a reference meant when the build started."""
 
     reference: str
     image: Image
@@ -48,9 +49,9 @@ class Pinned:
 def pin(
     reference: str, platform: Platform, store: Store, reporter: Reporter = UNSEEN, *, pull: str, context: str = ""
 ) -> Pinned:
-    """Return what *reference* (a full name) stands for; *pull* is `builder.request.Caches.pull`.
+    """Return the image that *reference* (a full name) means; *pull* is `builder.request.Caches.pull`.
 
-    Asking a registry is a step of its own for *reporter*, named after the *context* that the reference is given by.
+    A question to a registry is a step of its own for *reporter*, named after the *context* that names the reference.
 
     Raises:
         PullFailed: neither the store nor the registry has it for this platform.
@@ -78,7 +79,7 @@ def _found(reference: str, platform: Platform, store: Store, pulled: Callable[[]
             return local
     if pull == "never" and local is None:
         raise PullFailed(
-            f"{reference}: not found in the store", hint="--pull=never asks no registry; pull it, or load it"
+            f"{reference}: not found in the store", hint="--pull=never asks no registry; use pybuild pull or load first"
         )
     return local or pulled()
 
@@ -101,7 +102,7 @@ def stored(reference: str, platform: Platform, store: Store) -> Image | None:
     if descriptor is None:
         return None
     try:
-        # An image that is for one platform is taken for any, as Docker does; the check InvalidBaseImagePlatform warns.
+        # Like Docker, an image without an index is used for any platform; the check InvalidBaseImagePlatform warns.
         return read_image(store.blobs, descriptor, platform if descriptor.media_type in INDEXES else None)
     except OciError:
         return None
@@ -121,18 +122,18 @@ def _asked(reference: str, platform: Platform, store: Store, step: RunningStep) 
                 step.say(f"warning: {text}")
     except ImageNotFound as error:
         step.fail(error)
-        raise PullFailed(f"{reference}: not found", hint="bring it in with pybuild import or load") from error
+        raise PullFailed(f"{reference}: not found", hint="use pybuild import or load first") from error
     except OciError as error:
         # What the message of the build adds to it is the name of the step.
         step.fail(error)
-        hint = error.hint or "bring it in with pybuild import or load to build without a registry"
+        hint = error.hint or "use pybuild import or load to build without a registry"
         raise PullFailed(f"failed to resolve source metadata for {reference}: {error}", hint=hint) from error
     store.layout.tag(reference, resolved.pinned)
     return resolved.image
 
 
 def base_layers(op: Base, store: Store) -> Layers:
-    """Return the layers of a pinned base, whether or not their blobs are in the store."""
+    """Return the layers of a pinned base; their blobs may be missing from the store."""
     return image_layers(_image(op, store))
 
 
@@ -141,7 +142,7 @@ def _image(op: Base, store: Store) -> Image:
 
 
 def _describe(digest: Digest, store: Store) -> Descriptor:
-    """Return the descriptor of a document of the store, by what the document says of itself."""
+    """Return the descriptor of a document in the store, with the media type that the document names."""
     from pybuild.builder.oci.documents import describe
 
     with store.blobs.open(digest) as file:
@@ -155,10 +156,10 @@ def pull_layers(
     tell: Callable[[str], None],
     cancel: threading.Event | None = None,
 ) -> None:
-    """Bring the layers of a base that are not in the store; what is cut off goes on with the next build.
+    """Fetch the layers of a base that are not in the store. An interrupted download is resumed by the next build.
 
     Raises:
-        PullFailed: the registry does not give them.
+        PullFailed: the registry refuses, lacks them, or cannot be reached.
         Cancelled: *cancel* was set.
     """
     from pybuild.builder.oci.registry.registry import open_registry

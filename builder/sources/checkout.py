@@ -1,7 +1,7 @@
 """A commit of a repository with its submodules as files in a directory.
 
-Every repository is checked out in a directory of its own, and what a submodule holds is moved to its place when git has
-done its work: git never writes into a tree that another repository has prepared.
+Every repository is checked out in a directory of its own, and the files of a submodule are moved into place after git
+has finished: git never writes into a tree that another repository has prepared.
 """
 
 import os
@@ -63,7 +63,7 @@ class Checkout:
         return folder
 
     def _fetch(self, folder: Path, url: str, commit: str, ref: str) -> None:
-        """Bring *commit*: by its name, which not every server allows, else by what leads to it, else everything."""
+        """Fetch *commit*: by its hash, which not every server allows, else by its ref, else with everything."""
         failure = BuildError(f"{url} does not have the commit {commit}")
         for wanted in filter(None, (commit, ref)):
             try:
@@ -103,7 +103,7 @@ class Checkout:
             _place(inner, folder, module.path)
 
     def _listed(self, folder: Path, url: str, commit: str) -> list[_Submodule]:
-        """Return the submodules that are needed for the directory that is wanted, by path."""
+        """Return the submodules that the requested directory needs, by path."""
         links = {}
         for line in self._git.run("ls-tree", "-r", "-z", "--full-tree", commit, folder=folder).split(b"\0"):
             match = _GITLINK.match(line)
@@ -121,7 +121,7 @@ class Checkout:
         ]
 
     def _urls(self, folder: Path, commit: str) -> dict[str, str]:
-        """Return the addresses of ``.gitmodules`` by path, as they are written there."""
+        """Return the addresses in ``.gitmodules`` by path, unchanged."""
         options = ("--blob", f"{commit}:.gitmodules", "-z", "--get-regexp", r"^submodule\..*\.(path|url)$")
         try:
             output = self._git.run("config", *options, folder=folder)
@@ -137,7 +137,7 @@ class Checkout:
 
 
 def _submodule_url(parent: str, url: str) -> str:
-    """Return the address of a submodule; a relative one stands beside that of its repository."""
+    """Return the address of a submodule; a relative one is relative to that of its repository."""
     if url.startswith(("./", "../")):
         base = parent.rstrip("/")
         while url.startswith(("./", "../")):
@@ -152,7 +152,7 @@ def _submodule_url(parent: str, url: str) -> str:
 
 
 def _check_reachable(parent: str, url: str) -> None:
-    """Refuse what a repository must not make this machine request: weaker protocols, private addresses."""
+    """Refuse what a repository must not make this host request: unencrypted protocols, private addresses."""
     if parent.startswith(_ENCRYPTED) and not url.startswith(_ENCRYPTED) and "://" in url:
         raise BuildError(f"{parent} has a submodule at {url}, which is not encrypted")
     if _is_private(url) and not _is_private(parent):
@@ -168,16 +168,16 @@ def _is_private(url: str) -> bool:
 
 
 def _place(inner: Path, folder: Path, path: str) -> None:
-    """Move the checkout of a submodule into the empty directory that git made at *path*; no link is followed."""
+    """Move the checkout of a submodule into the empty directory that git made at *path*; no symlink is followed."""
     with Root.open_host(folder) as root:
         try:
             parent = open_beneath(root.fd, dirname(path))
         except (OSError, UnsafePathError) as error:
-            raise BuildError(f"submodule path '{path}' is not a folder of the repository") from error
+            raise BuildError(f"submodule path '{path}' is not a directory of the repository") from error
         try:
             os.rename(inner, path.rpartition("/")[2], dst_dir_fd=parent)
         except OSError as error:
-            raise BuildError(f"submodule path '{path}' is not an empty folder") from error
+            raise BuildError(f"submodule path '{path}' is not an empty directory") from error
         finally:
             os.close(parent)
 

@@ -1,10 +1,10 @@
-"""Secrets that stand for the user towards other hosts: from their ids to the header that is sent.
+"""Secrets that authenticate the user with other hosts: from their ids to the header that is sent.
 
     HTTP_AUTH_TOKEN_<host>  HTTP_AUTH_HEADER_<host>     for ADD of files and contexts over HTTP
     GIT_AUTH_TOKEN.<host>   GIT_AUTH_HEADER.<host>      for git over HTTP; without the host: for the repository that the
     GIT_AUTH_TOKEN          GIT_AUTH_HEADER             user named, not for those of its submodules
 
-A value goes to the host that it is for and to no other, whatever that host redirects to.
+A value is sent only to the host that it is for, whatever that host redirects to.
 """
 
 import base64
@@ -40,7 +40,7 @@ def _secret(name: str, execution: Execution) -> str | None:
     if found is None:
         return None
     value = read_secret(found).decode("utf-8", "replace").strip()
-    # A line break would begin another header.
+    # A line break would start another header.
     if not value or not value.isascii() or not value.isprintable():
-        raise BuildError(f"secret {name}: not the text of one header line")
+        raise BuildError(f"secret {name}: not valid in a header")
     return value

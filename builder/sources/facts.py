@@ -1,4 +1,4 @@
-"""What servers said of remote sources."""
+"""What servers answered about remote sources."""
 
 from datetime import UTC
 
@@ -7,7 +7,7 @@ from pybuild.runtime.values import frozen
 
 @frozen
 class KnownFile:
-    """What the address of a file led to, and what its server said of it."""
+    """The content at the URL of a file, and the answer of its server about it."""
 
     digest: str
     etag: str = ""
@@ -15,7 +15,7 @@ class KnownFile:
 
     @property
     def mtime(self) -> int:
-        """The time of the file in seconds, 0 when the server did not say."""
+        """The Last-Modified of the file in seconds, 0 when there was none."""
         from email.utils import parsedate_to_datetime
 
         try:
@@ -27,7 +27,7 @@ class KnownFile:
 
 @frozen
 class ResolvedName:
-    """What a repository has under a name: the commit, the full name, and the tag object that leads there, if any."""
+    """What a name means in a repository: the commit, the full name, and the tag object that leads there, if any."""
 
     commit: str
     name: str = ""

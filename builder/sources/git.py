@@ -1,8 +1,8 @@
-"""The git program, run so that a repository can make it do nothing but fetch (SECURITY C03).
+"""The git program, run so that a repository can only make it fetch (SECURITY C03).
 
-- The environment is made anew: no settings of the user or the host, no questions, no hooks, no file system monitor.
-- An address has been checked by `builder.sources.address`, names and commits by patterns, before git sees them; ``--``
-  stands before them, so that nothing is taken for an option, not even what a server answers.
+- The environment is new: no settings of the user or the host, no prompts, no hooks, no file system monitor.
+- Addresses are checked by `builder.sources.address`, names and commits by patterns, before git sees them. They follow
+  ``--``, so that nothing is taken for an option, not even an answer of a server.
 - Only the protocol of the address itself is permitted: no helper programs, no files of this host.
 - Credentials travel in the environment, which only this user can read, and go to one host.
 """
@@ -28,7 +28,7 @@ from pybuild.runtime.stopping import check
 
 _OUTPUT_LIMIT = 64 << 20
 _STALL = 120
-"""Seconds in which a conversation with a server may stay silent."""
+"""Seconds without a byte from the server after which git is ended."""
 _TICK = 0.1
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _LINE = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64})\t(\S+)\Z")
@@ -63,11 +63,11 @@ class GitProgram:
         self._cancelled = cancelled
 
     def resolve(self, source: GitSource) -> ResolvedName:
-        """Ask the server what *source* stands for. Raises BuildError when it has no such name."""
+        """Ask the server what *source* means. Raises BuildError when it has no such name."""
         ref = source.ref
         names = [ref, f"refs/heads/{ref}", f"refs/{ref}", f"refs/tags/{ref}"] if ref else ["HEAD"]
         found = self._listed(source.url, [*names, *(f"{name}^{{}}" for name in names if ref)])
-        # As git does where a name is ambiguous: a branch wins over a tag.
+        # Like git with an ambiguous name: a branch wins over a tag.
         for name in (names[1], names[0], *names[2:]) if ref else names:
             if name in found:
                 commit = found.get(f"{name}^{{}}", found[name])
@@ -77,7 +77,7 @@ class GitProgram:
         raise BuildError(f"repository {source.url} does not contain a {what}", hint="" if ref else "it may be empty")
 
     def _listed(self, url: str, names: list[str]) -> Mapping[str, str]:
-        """Return the names that the server has, each exactly as it was asked for."""
+        """Return the refs of the server that match exactly."""
         output = self.run("ls-remote", "--", check_git_url(url), *names, url=url)
         found = {}
         for line in output.splitlines():
@@ -90,7 +90,7 @@ class GitProgram:
         """Run git on the repository in *folder*, talking to the server of *url* and no other; return its output.
 
         Raises:
-            BuildError: there is no git, or it failed; its last words are in the message.
+            BuildError: git is missing, or it failed; the message has its last lines.
         """
         try:
             process = subprocess.Popen(
@@ -104,8 +104,8 @@ class GitProgram:
                 umask=0o022,
             )
         except FileNotFoundError as error:
-            hint = "install git, or take the source from an archive over https"
-            raise BuildError("git sources need the program git, which is not installed", hint=hint) from error
+            hint = "install git, or use an archive over https"
+            raise BuildError("git sources need git, which is not installed", hint=hint) from error
         with process:
             try:
                 output, words = _collect(process, self._cancelled, _STALL if url else None)
@@ -144,7 +144,7 @@ class GitProgram:
         return environment | _as_variables(_SETTINGS | self._authorization(url))
 
     def _authorization(self, url: str) -> dict[str, str]:
-        """Return the settings that send the secret for the host of *url* there, and to no place it redirects to."""
+        """Return the settings that send the secret for the host of *url* only there, not where it redirects to."""
         if not url.lower().startswith(("http://", "https://")):
             return {}
         host = git_host(url)
@@ -157,7 +157,7 @@ class GitProgram:
 
 
 def check_commit(commit: str) -> str:
-    """Return *commit* when it is the full name of one."""
+    """Return *commit* when it is a full hash. Raises BuildError."""
     if not is_commit(commit):
         raise BuildError(f"invalid commit {commit[:80]!r}")
     return commit
@@ -174,7 +174,7 @@ def _is_loopback(url: str) -> bool:
 
 
 def _as_variables(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return settings as the variables that git reads instead of ``-c``, which everybody could see."""
+    """Return settings as variables: other users could see those of ``-c`` in the process list."""
     variables = {"GIT_CONFIG_COUNT": str(len(settings))}
     for number, (key, value) in enumerate(settings.items()):
         variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
@@ -205,9 +205,9 @@ def _collect(
             if cancelled():
                 raise Cancelled("cancelled")
             if stall is not None and time.monotonic() - heard > stall:
-                raise BuildError(f"git: the server said nothing for {stall:.0f} seconds")
+                raise BuildError(f"git: no data from the server for {stall:.0f} seconds")
             if len(taken[streams[0]]) > _OUTPUT_LIMIT:
-                raise BuildError("git: the repository has too many names")
+                raise BuildError("git: the repository has too many refs")
     process.wait()
     return bytes(taken[streams[0]]), bytes(taken[streams[1]])
 
@@ -219,10 +219,10 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _hint(words: bytes, url: str) -> str:
-    """Return the way out when it was ssh that failed."""
+    """Return a hint when ssh failed."""
     if b"Host key verification failed" in words:
-        return f"compare the keys that ssh-keyscan {git_host(url)} shows, and put them into ~/.ssh/known_hosts"
-    return "give a key or an agent with --ssh default" if b"Permission denied (publickey" in words else ""
+        return f"verify the keys that ssh-keyscan {git_host(url)} prints, and add them to ~/.ssh/known_hosts"
+    return "use --ssh default to give it a key or an agent" if b"Permission denied (publickey" in words else ""
 
 
 def _last_words(words: bytes) -> str:

@@ -1,7 +1,7 @@
-"""Files over HTTP, pinned: what an address leads to now is stored as a blob, and known again by what the server said.
+"""Files over HTTP, pinned: the content of a URL is stored as a blob, and found again by the answer of the server.
 
-A server that is asked again gets the remembered ETag and Last-Modified, and need not send what did not change. With a
-checksum nobody is asked as long as the blob is there.
+The next request has the remembered ETag and Last-Modified, so that the server need not send an unchanged file. With a
+checksum no server is asked while the store has the blob.
 """
 
 import json
@@ -29,7 +29,7 @@ ReportBytes = Callable[[str, int, int], None]
 
 
 def known_by_checksum(source: HttpSource, store: Store) -> KnownFile | None:
-    """Return what *source* leads to when its checksum is that of a blob which came from there."""
+    """Return the content of *source* when its checksum is that of a blob that came from its URL."""
     known = _remembered(source.url, store)
     return known if known is not None and known.digest == source.checksum else None
 
@@ -43,10 +43,10 @@ def ask(
     *,
     tell: Callable[[str], None] = nobody,
 ) -> KnownFile:
-    """Bring the file, unless it is there and still the same, and return what it is. *tell* is told of waits.
+    """Fetch the file, unless the store has it unchanged, and return its facts. *tell* takes messages about waits.
 
     Raises:
-        BuildError: it cannot be brought, or is not what the checksum says.
+        BuildError: it cannot be fetched, or does not match the checksum.
     """
     old = None if source.checksum else _remembered(source.url, store)
     wanted = _wanted(source, old, execution)
@@ -72,13 +72,13 @@ def ask(
 
 
 def bring(op: Http, execution: Execution, store: Store, report: ReportBytes, stop: threading.Event) -> None:
-    """Bring the content of *op* when its blob is gone. Raises BuildError when the address leads elsewhere by now."""
+    """Fetch the content of *op* again when its blob is gone. Raises BuildError when it has changed."""
     if not store.blobs.exists(Digest.parse(op.digest)):
         ask(HttpSource(url=op.url, checksum=op.digest, name=op.name), execution, store, report, stop)
 
 
 def _remembered(url: str, store: Store) -> KnownFile | None:
-    """Return what is known of *url*, if its content is still in the store."""
+    """Return the facts about *url*, if its content is still in the store."""
     document = store.cache.download(url)
     if document is None:
         return None
@@ -98,7 +98,7 @@ def _wanted(source: HttpSource, old: KnownFile | None, execution: Execution) -> 
 
 
 def _failed(url: str, error: OciError) -> BuildError:
-    """Return what to tell of a failure; the address stands in it once, unless it was another one that failed."""
+    """Return the message of a failure, with the URL once, and also with the URL that failed if it is another one."""
     if isinstance(error, DigestMismatch):
         return BuildError(f"digest mismatch of {url}: {error}")
     reason = str(error)

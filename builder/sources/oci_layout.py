@@ -1,6 +1,6 @@
 """Images in OCI layouts of the host as bases: ``oci-layout://path[:tag][@digest]``.
 
-Documents are copied into the store when the reference is pinned, layers when something needs them, all of it verified.
+Documents are copied into the store when the reference is pinned, layers when they are needed; all are verified.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ class _Place:
 
 
 def resolve(reference: str, platform: Platform, store: Store) -> Image:
-    """Return the image behind *reference*, its documents in the store. Raises BuildError when there is none."""
+    """Return the image that *reference* names, with its documents in the store. Raises BuildError."""
     place = _place(reference)
     try:
         theirs = BlobStore(place.path)
@@ -57,9 +57,9 @@ def _place(reference: str) -> _Place:
 
 
 def _descriptor(place: _Place, blobs: BlobStore) -> Descriptor:
-    """Return what the reference names: a digest, a tag, or the only image that there is."""
+    """Return the descriptor that the reference names: by digest, by tag, or the only one of the layout."""
     if not place.path.is_dir():
-        raise BuildError(f"{place.path}: there is no OCI layout: no such directory")
+        raise BuildError(f"{place.path}: no such directory")
     if place.digest:
         try:
             digest = Digest.parse(place.digest)
@@ -80,7 +80,7 @@ def _descriptor(place: _Place, blobs: BlobStore) -> Descriptor:
     if found:
         hint = f"name one by its digest: {SCHEME}{place.path}@{found[0].digest}"
         raise BuildError(f"{place.path} has {len(found)} images {wanted!r}", hint=hint)
-    names = ", ".join(sorted(name for name, _ in entries if name)) or "nothing with a name"
+    names = ", ".join(sorted(name for name, _ in entries if name)) or "no named images"
     raise BuildError(f"{place.path} has no image {wanted!r}", hint=f"it has {names}")
 
 

@@ -1,7 +1,7 @@
-"""Pinning remote sources: what each address stands for in this build, asked once, whoever needs it.
+"""Pins of remote sources: what each address means in this build, looked up once.
 
-A plan remembers its pins under the names that `pin_name` gives, and holds as long as `Remotes.holds` says so. A source
-that is named by its content (a checksum that is known, a full commit) needs no question and has no pin.
+A plan remembers its pins under the names that `pin_name` returns, and is valid while `Remotes.holds` is true of them. A
+source that is named by its content (a known checksum, a full commit) needs no lookup and has no pin.
 """
 
 import threading
@@ -37,10 +37,10 @@ class Remotes:
         self._answers: dict[str, KnownFile | ResolvedName | BuildError] = {}
 
     def pin(self, source: "RemoteSource") -> Http | Git:
-        """Return the op that brings what *source* stands for now.
+        """Return the op that fetches what *source* means now.
 
         Raises:
-            BuildError: it cannot be told, or is not what its checksum says.
+            BuildError: the lookup failed, or the result does not match the checksum.
         """
         from pybuild.builder.sources.address import GitSource, HttpSource
         from pybuild.builder.sources.facts import KnownFile, ResolvedName
@@ -63,7 +63,7 @@ class Remotes:
                 raise AssertionError(f"no answer to {question}")
 
     def pin_all(self, sources: Iterable["RemoteSource"]) -> None:
-        """Ask for all of *sources* at the same time; `pin` tells what became of each."""
+        """Look up all of *sources* at the same time; `pin` returns or raises the result of each."""
         missing = {_question(source): source for source in sources if _question(source) not in self._answers}
         if len(missing) < 2:
             return
@@ -74,7 +74,7 @@ class Remotes:
                 for future in [threads.submit(self._try, source) for source in missing.values()]:
                     future.result()
             finally:
-                # When the wait was interrupted, the threads end at their next piece.
+                # After an interrupt the threads end at their next chunk.
                 self._stop.set()
         self._stop.clear()
 
@@ -85,7 +85,7 @@ class Remotes:
             return
 
     def holds(self, name: str, pin: str) -> bool:
-        """Tell whether the pin *name* of a remembered plan still is *pin*; a fresh plan tells why a question fails."""
+        """Return whether *name* is still pinned to *pin*. False also when the lookup fails: a new plan reports why."""
         from pybuild.builder.sources.address import parse
 
         source = parse(name.removeprefix(_HTTP).removeprefix(_GIT))
@@ -126,7 +126,7 @@ class Remotes:
 
 
 def _question(source: "RemoteSource") -> str:
-    """Return what has to be asked for *source*, without what is done with the answer."""
+    """Return the part of *source* that a server is asked for, as a key."""
     from pybuild.builder.sources.address import HttpSource
 
     if isinstance(source, HttpSource):
@@ -150,7 +150,7 @@ def _git_op(source: "GitSource", resolved: "ResolvedName") -> Git:
 
 
 def pin_name(source: "RemoteSource") -> str:
-    """Return the name under which a plan remembers what *source* stood for; "" when that cannot change."""
+    """Return the name under which a plan remembers the pin of *source*; "" when it cannot change."""
     from pybuild.builder.sources.address import HttpSource
 
     if isinstance(source, HttpSource):
@@ -161,10 +161,10 @@ def pin_name(source: "RemoteSource") -> str:
 
 
 def pin_of(op: Http | Git) -> str:
-    """Return what must stay the same for a plan to hold."""
+    """Return the value that must stay the same for a plan to be valid."""
     return op.commit if isinstance(op, Git) else f"{op.digest} {op.mtime}"
 
 
 def is_pin(name: str) -> bool:
-    """Tell whether *name* is that of a remote source, not of an image."""
+    """Return whether *name* is that of a remote source, not of an image."""
     return name.startswith((_HTTP, _GIT))

@@ -1,4 +1,4 @@
-"""How a build gets at registries: as the host is configured, except for what its command line says."""
+"""How a build accesses registries: as the host is configured, except for flags of the command line."""
 
 from collections.abc import Callable
 

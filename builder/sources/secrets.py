@@ -1,4 +1,4 @@
-"""Reading the secrets that a request names. Values are handed to whoever needs them and kept nowhere."""
+"""Reading the secrets that a request names. Values are returned and never stored."""
 
 import os
 

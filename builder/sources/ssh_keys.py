@@ -1,7 +1,7 @@
 """Private keys in files as agents: OpenSSH's own ssh-agent holds them for as long as a build runs.
 
-The agent lives in a private directory. It ends with the block, and also when the builder is killed: a shell waits for
-the end of a pipe that only the builder holds.
+The socket of the agent is in a private directory. The agent ends with the block, and also when the builder is killed:
+a shell waits for the end of a pipe that only the builder holds open.
 """
 
 import os
@@ -14,16 +14,16 @@ from pybuild.builder.errors import RequestError
 from pybuild.runtime.paths.scratch import temporary
 
 _LIMIT = 100 << 10
-"""More is no key."""
-_TOOLS = "install openssh-client, or give the socket of an agent"
+"""A longer file is not a key."""
+_TOOLS = "install openssh-client, or name the socket of an agent"
 
 
 @contextmanager
 def key_agents(keys: Mapping[str, tuple[Path, ...]]) -> Iterator[tuple[tuple[str, Path], ...]]:
-    """Give (id, socket) of an agent for each id, with the keys in its files.
+    """Yield (id, socket) of an agent for each id, with the keys in its files.
 
     Raises:
-        RequestError: a file cannot be read, is no private key, or is protected by a passphrase.
+        RequestError: a file cannot be read, is not a private key, or is protected by a passphrase.
     """
     with ExitStack() as stack:
         yield tuple((name, stack.enter_context(_agent(paths))) for name, paths in keys.items())
@@ -41,7 +41,7 @@ def _agent(paths: tuple[Path, ...]) -> Iterator[Path]:
 
 @contextmanager
 def _started(socket: Path) -> Iterator[None]:
-    """Run an agent at *socket*. With it goes a shell that ends it when nobody holds the other end of its input."""
+    """Run an agent at *socket*, started by a shell that ends it when its standard input is closed."""
     script = 'echo started; read -r end; kill "$SSH_AGENT_PID"'
     try:
         process = subprocess.Popen(
@@ -53,7 +53,7 @@ def _started(socket: Path) -> Iterator[None]:
             start_new_session=True,
         )
     except FileNotFoundError as error:
-        raise RequestError("keys need the program ssh-agent, which is not installed", hint=_TOOLS) from error
+        raise RequestError("keys need ssh-agent, which is not installed", hint=_TOOLS) from error
     with process:
         if process.stdout is not None and not process.stdout.readline():
             reason = process.stderr.read().strip() if process.stderr is not None else ""
@@ -70,7 +70,7 @@ def _add(path: Path, socket: Path) -> None:
         "SSH_ASKPASS_REQUIRE": "never",
     }
     try:
-        # Read here: the program would judge the mode of the file, and look for a certificate beside it.
+        # Read here, not by ssh-add, which would check the mode of the file and look for a certificate beside it.
         result = subprocess.run(
             ["ssh-add", "-q", "-"],
             input=_content(path),
@@ -81,7 +81,7 @@ def _add(path: Path, socket: Path) -> None:
             check=False,
         )
     except FileNotFoundError as error:
-        raise RequestError("keys need the program ssh-add, which is not installed", hint=_TOOLS) from error
+        raise RequestError("keys need ssh-add, which is not installed", hint=_TOOLS) from error
     if result.returncode:
         raise _refusal(path, result.stderr.decode("utf-8", "replace"))
 
@@ -99,6 +99,6 @@ def _content(path: Path) -> bytes:
 
 def _refusal(path: Path, said: str) -> RequestError:
     if "passphrase" in said:
-        hint = "unlock it in an agent of yours with ssh-add, and give --ssh default"
+        hint = "add it to your own agent with ssh-add, and use --ssh default"
         return RequestError(f"invalid --ssh: {path} is protected by a passphrase", hint=hint)
     return RequestError(f"invalid --ssh: {path} is neither a private key nor the socket of an agent")

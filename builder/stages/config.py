@@ -1,4 +1,4 @@
-"""What each metadata instruction does to an image config, and the text that it leaves in the history.
+"""What each metadata instruction changes in an image config, and its text in the history.
 
 Pure functions over `ContainerConfig`. The rules and texts are those of BuildKit's Dockerfile frontend, because
 ``docker history`` and ``docker inspect`` of an image must read the same whoever built it.
@@ -33,7 +33,7 @@ def with_env(config: ContainerConfig, name: str, value: str) -> ContainerConfig:
 
 
 def _mentions(env: tuple[str, ...], name: str) -> bool:
-    """Tell whether *name* may be in *env*: one search of the whole text, as there may be a variable per instruction."""
+    """Return whether *name* may be in *env*: one search of the joined text, as there may be very many variables."""
     text = "\0".join(("", *env, ""))
     return f"\0{name}=" in text or f"\0{name}\0" in text
 
@@ -44,7 +44,7 @@ def with_default_path(config: ContainerConfig) -> ContainerConfig:
 
 
 def with_labels(config: ContainerConfig, labels: Mapping[str, str]) -> ContainerConfig:
-    """Set labels; later ones win. They stay in order of their names, in which a new one is found its place quickly."""
+    """Set labels; later ones win. They are sorted by name, so that a new one is inserted quickly."""
     from bisect import bisect_left
 
     kept = list(config.labels)
@@ -56,7 +56,7 @@ def with_labels(config: ContainerConfig, labels: Mapping[str, str]) -> Container
 
 
 def without(config: ContainerConfig, variables: Collection[str], labels: Collection[str]) -> ContainerConfig:
-    """Leave out variables and labels by name."""
+    """Remove variables and labels by name."""
     if not variables and not labels:
         return config
     env = tuple(item for item in config.env if item.partition("=")[0] not in variables)
@@ -64,7 +64,7 @@ def without(config: ContainerConfig, variables: Collection[str], labels: Collect
 
 
 def command_args(config: ContainerConfig, command: CommandLine) -> tuple[str, ...]:
-    """Return the arguments of *command*: as written in exec form, behind the shell in shell form."""
+    """Return the arguments of *command*: as written in exec form, after the shell in shell form."""
     match command:
         case ExecForm(args):
             return args
@@ -102,9 +102,9 @@ def absolute(working_dir: str, path: str) -> str:
 
 
 def working_dir(current: str, path: str) -> str:
-    """Return the working directory that WORKDIR *path* sets: an absolute one as it is written, as Docker keeps it.
+    """Return the working directory that WORKDIR *path* sets. Like Docker, an absolute one is kept as it is written.
 
-    Nothing at all leaves it as it was.
+    An empty *path* changes nothing.
     """
     if not path and current:
         return current
@@ -119,7 +119,7 @@ def destination(working_dir: str, path: str) -> str:
 
 
 def ports(words: Iterable[str]) -> tuple[str, ...]:
-    """Parse the words of EXPOSE into sorted ``port/protocol`` texts. Raises ResolveError for one that is no port."""
+    """Parse the words of EXPOSE into sorted ``port/protocol`` texts. Raises ResolveError for an invalid one."""
     found = {port for word in words for port in _ports(word)}
     return tuple(sorted(found))
 

@@ -1,12 +1,12 @@
-"""Named contexts: what ``--build-context name=value`` puts in the place of stages and images.
+"""Named contexts: what ``--build-context name=value`` substitutes for stages and images.
 
     path  or  ./path                     a directory of the host, with an ignore file of its own
-    docker-image://name[:tag][@digest]   an image, as if the name stood behind FROM, ``scratch`` too
+    docker-image://name[:tag][@digest]   an image, as after FROM; ``scratch`` works as well
     oci-layout://path[:tag][@digest]     an image in an OCI layout of the host
     https://...git  https://...tar.gz    a git repository, an archive
 
-A context whose name is that of a stage stands in for the whole stage; else it is found by the name of an image, where
-``name::os/arch`` holds for that platform alone.
+A context with the name of a stage replaces the whole stage; otherwise it replaces the image of that name, where
+``name::os/arch`` applies to that platform only.
 """
 
 from collections.abc import Mapping
@@ -36,16 +36,16 @@ class Contexts:
     platform: str = ""
 
     def stage(self, name: str, platform: str = "") -> Input | None:
-        """Return what stands in for the stage called *name*; *platform*, in normal form, if FROM names one."""
+        """Return what replaces the stage called *name*; *platform*, in normal form, if FROM names one."""
         return self._found(name.lower(), platform)
 
     def image(self, text: str, platform: str = "") -> Input | None:
-        """Return what stands in for the image that is called *text*, for *platform* if one is named."""
+        """Return what replaces the image called *text*, for *platform* if one is named."""
         name = _normal(text)
         return None if name is None else self._found(name, str(parse_platform(platform)) if platform else "")
 
     def name_of(self, reference: str) -> str:
-        """Return the name of the context that stands for the image *reference*, "" when there is none."""
+        """Return the name of the context that replaces the image *reference*, "" when there is none."""
         given = (
             name
             for name, source in self.named.items()
@@ -58,7 +58,7 @@ class Contexts:
 
 
 def contexts_of(files: Files, planning: Planning) -> Contexts:
-    """Return the contexts of a request. Raises RequestError for a name or a value that cannot be one."""
+    """Return the contexts of a request. Raises RequestError for an invalid name or value."""
     main: Input = _MAIN
     if isinstance(files.context, str):
         main = _remote(files.context, keep_git_dir=is_true(dict(planning.build_args).get(_KEEP, "")))
@@ -67,7 +67,7 @@ def contexts_of(files: Files, planning: Planning) -> Contexts:
 
 
 def context_name(given: str) -> str:
-    """Return the one spelling of a name of a context. Raises RequestError."""
+    """Return the name of a context in normal form. Raises RequestError."""
     text, mark, platform = given.partition("::")
     name = _normal(text)
     if name is None or name in _RESERVED:
@@ -76,12 +76,12 @@ def context_name(given: str) -> str:
 
 
 def is_folder(value: str) -> bool:
-    """Tell whether the value of a named context means a directory of the host."""
+    """Return whether the value of a named context means a directory of the host."""
     return not value.startswith((_IMAGE, _LAYOUT)) and _source(value) is None
 
 
 def _normal(text: str) -> str | None:
-    """Return the short name of an image, without the tag that is meant when there is none."""
+    """Return the short name of an image, without the default tag."""
     try:
         return parse_reference(text.lower()).familiar().removesuffix(":latest")
     except InvalidReference:

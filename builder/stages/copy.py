@@ -17,7 +17,7 @@ from pybuild.grammar.words.expand import expand_body
 
 def copy_step(node: nodes.Copy | nodes.Add, state: StageState, resolve: Callable[[nodes.Word | None], Input]) -> Step:
     """Return the step of a COPY or ADD and record it in the history of *state*."""
-    # Paths before heredocs, as BuildKit copies and prints them.
+    # Paths come before heredocs: that is the order in which BuildKit copies and prints them.
     ordered = sorted(node.sources, key=lambda item: isinstance(item, nodes.Heredoc))
     sources = _Sources(node, state, resolve)
     picks = tuple(sources.add(item) for item in ordered)
@@ -41,7 +41,7 @@ def _flag(word: nodes.Word | None, state: StageState) -> str:
 
 @dataclass(slots=True)
 class _Sources:
-    """The sources of one instruction, and the inputs that they are picked from."""
+    """The sources of one instruction, and the inputs that they come from."""
 
     node: nodes.Copy | nodes.Add
     state: StageState
@@ -51,7 +51,7 @@ class _Sources:
     """The sources as the history shows them."""
 
     def add(self, item: nodes.Word | nodes.Heredoc) -> Pick | Inline:
-        """Return the source that *item* means."""
+        """Return the source that *item* names."""
         if isinstance(item, nodes.Heredoc):
             self.shown.append(f"<<{item.name}")
             return Inline(name=item.name, content=self._body(item))

@@ -1,7 +1,8 @@
-"""``# syntax=``: which language a file is written in.
+"""``# syntax=``: the language that a file is written in.
 
-BuildKit would fetch the image that is named and have it translate the file. Nothing is fetched or run here: what means
-Docker's own language is what we speak, whatever its version and wherever it is mirrored; anything else is refused.
+BuildKit fetches the image that the directive names and lets it translate the file. Nothing is fetched or run here:
+Docker's own frontend is accepted, in any version and from any mirror, because pybuild implements its language. Any
+other frontend is an error.
 """
 
 from collections.abc import Iterable
@@ -12,15 +13,15 @@ from pybuild.grammar.nodes import Directive
 from pybuild.grammar.reference import InvalidReference, parse_reference
 
 BUILD_ARGUMENT = "BUILDKIT_SYNTAX"
-"""The build argument that takes the place of the directive."""
+"""The build argument that overrides the directive."""
 
 _OURS = "dockerfile.v0"
 _NAMES = frozenset({"dockerfile", "dockerfile-upstream"})
-_HINT = f"if it is an ordinary Dockerfile all the same, build with --build-arg {BUILD_ARGUMENT}={_OURS}"
+_HINT = f"if it is an ordinary Dockerfile, build with --build-arg {BUILD_ARGUMENT}={_OURS}"
 
 
 def check_frontend(directives: Iterable[Directive], planning: Planning) -> None:
-    """Raise ResolveError or RequestError when a language is asked for that is not Docker's."""
+    """Raise ResolveError or RequestError when the frontend is not Docker's."""
     given = dict(planning.build_args).get(BUILD_ARGUMENT, "")
     if given:
         if not _is_docker(given):
@@ -33,7 +34,7 @@ def check_frontend(directives: Iterable[Directive], planning: Planning) -> None:
 
 
 def _is_docker(value: str) -> bool:
-    """Tell whether *value*, an image and what it is to be started with, means Docker's language."""
+    """Return whether *value*, an image and its arguments, means Docker's frontend."""
     image = value.split(maxsplit=1)[0] if value.split() else _OURS
     if image == _OURS:
         return True

@@ -1,4 +1,4 @@
-"""How Go prints values: image histories and a few config fields are specified by what its formatter writes."""
+"""Values as Go prints them: image histories and a few config fields have the format of its fmt package."""
 
 from collections.abc import Iterable
 

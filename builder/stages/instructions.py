@@ -1,4 +1,4 @@
-"""What each instruction does to the state of its stage.
+"""What each instruction changes in the state of its stage.
 
 Metadata instructions change config, scope and history; RUN, COPY, ADD and WORKDIR also add a step. The texts of the
 history are BuildKit's.
@@ -23,26 +23,26 @@ from pybuild.grammar.words.expand import expand_all
 from pybuild.grammar.words.shown import shown
 
 _NO_VARIABLES = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"})
-"""Arguments that speak to the builder: no word and no step sees them."""
+"""Arguments for the builder itself: they are not expanded in words and not passed to steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What every instruction may ask for beside its own stage."""
+    """What instructions need besides the state of their own stage."""
 
     planning: Planning
     globals: Mapping[str, str]
-    """Values of global and platform arguments; an ARG without default takes them over."""
+    """Values of global and platform arguments, which an ARG without default gets."""
     build_args: Mapping[str, str]
     input: Callable[[nodes.Word | None], Input]
-    """The meaning of a ``from=`` word in this stage; None is the build context."""
+    """Resolves a ``from=`` word in this stage; None is the build context."""
     prefix: Callable[[], str]
-    """The next ``[stage 2/5] `` of a step name."""
+    """Returns the next ``[stage 2/5] `` of a step name."""
     lines: Callable[[nodes.Instruction], tuple[int, int]]
 
 
 def apply(node: nodes.Instruction, state: StageState, around: Surroundings) -> None:
-    """Carry out one instruction. Raises DockerfileError and ResolveError with the span of the mistake."""
+    """Apply one instruction. Raises DockerfileError and ResolveError with the span of the mistake."""
     try:
         _apply(node, state, around)
     except ResolveError as error:

@@ -1,8 +1,8 @@
 """The outline of a Dockerfile: its stages, what each starts from, and which stages and images a target needs.
 
-FROM may use only global arguments, so the outline is known from the text and the request alone. The one thing that
-can add to it later are the ONBUILD triggers of a base image: `Outline.needs` takes the configs that are known so far
-and may name more images than before.
+FROM may use only global arguments, so the outline is known from the text and the request alone. Only ONBUILD triggers
+of a base image can add to it later: `Outline.needs` takes the configs that are known so far, and may return more images
+than before.
 """
 
 from collections.abc import Iterator, Mapping
@@ -55,7 +55,7 @@ class Outline:
             guess = closest(name.lower(), [s.head.name for s in self.sections if s.head.name])
             meant = f" (did you mean {guess}?)" if guess else ""
             names = ", ".join(s.head.name or str(s.index) for s in self.sections[:_SHOWN])
-            raise ResolveError(f'target stage "{name}" could not be found{meant}', hint=f"there are the stages {names}")
+            raise ResolveError(f'target stage "{name}" could not be found{meant}', hint=f"stages: {names}")
         return found
 
     def input(self, word: Word | None, current: int) -> Input:
@@ -75,7 +75,7 @@ class Outline:
         return image_called(text, reference.word, guess)
 
     def similar(self, word: Word) -> str:
-        """Return a hint at what *word*, which names an image nobody has, may have been meant to be, or nothing."""
+        """Return a hint for *word*, the name of an image that does not exist; "" when nothing similar is known."""
         text = expand(word, self.scope, escape=self.escape).lower()
         stage = closest(text, [s.head.name for s in self.sections if s.head.name])
         name, colon, tag = text.partition(":")
@@ -85,7 +85,7 @@ class Outline:
         return f'did you mean the stage "{stage}"?' if stage else ""
 
     def triggers(self, section: Section, configs: Mapping[str, ImageConfig]) -> tuple[Instruction, ...]:
-        """Return the ONBUILD triggers that the base of *section* brings, parsed; one that is replaced runs none."""
+        """Return the parsed ONBUILD triggers of the base of *section*; a replaced section runs none."""
         if section.replaced:
             return ()
         match section.base:

@@ -1,6 +1,7 @@
-"""What ``--from=`` of COPY and ``from=`` of a mount refer to: a stage by name or number, else something else by name.
+"""The target of ``--from=`` of COPY and ``from=`` of a mount: a stage by name or number, else something by name.
 
-Only stages above the current one can be used. The messages are BuildKit's; the variables of the global scope are ours.
+Only stages above the current one can be used. The messages are BuildKit's. Unlike in BuildKit, global variables are
+expanded.
 """
 
 import re
@@ -23,14 +24,14 @@ _MOUNT_VARIABLE = "'from' doesn't support variable expansion, define alias stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FromReference:
-    """The word behind ``from=``, and where a mount puts what it brings; None for COPY."""
+    """The word after ``from=``, and the target of the mount; None for COPY."""
 
     word: Word
     mounted: str | None = None
 
 
 def references(node: Instruction) -> Iterator[FromReference]:
-    """Give what *node* refers to."""
+    """Yield the references of *node*."""
     match node:
         case Copy(from_=Word() as word):
             yield FromReference(word=word)
@@ -45,7 +46,7 @@ def references(node: Instruction) -> Iterator[FromReference]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finder:
-    """Finds stages among *sections*. *scope* holds the global variables, *declared* those without a value, too."""
+    """Finds stages among *sections*. *scope* holds the global variables, *declared* also those without a value."""
 
     sections: Sequence[Section]
     scope: Mapping[str, str]
@@ -53,10 +54,10 @@ class Finder:
     escape: str
 
     def text(self, reference: FromReference) -> str:
-        """Return what is referred to, variables replaced.
+        """Return the word with its variables expanded.
 
         Raises:
-            ResolveError: a variable is not a global one; its value would silently be another than that in the stage.
+            ResolveError: a variable is not a global one, so its value could differ from the one in the stage.
         """
         word = reference.word
         unknown = variables(word.text, escape=self.escape) - self.scope.keys() - self.declared
@@ -67,7 +68,7 @@ class Finder:
         return expand(word, self.scope, escape=self.escape)
 
     def stage(self, reference: FromReference, current: int) -> int | None:
-        """Return the stage above *current* that is meant, None when no stage is.
+        """Return the stage above *current* that the word means; None when it is not a stage.
 
         Raises:
             ResolveError: there is no stage of that number, or the stage is *current* or stands below it.
@@ -79,7 +80,7 @@ class Finder:
             return found
         label = self.sections[current].label
         if self._reaches(found, current):
-            message, hint = f"circular dependency detected on stage: {label}", "a stage cannot need its own result"
+            message, hint = f"circular dependency detected on stage: {label}", "a stage cannot use its own result"
         else:
             message, hint = _not_yet(text, label, reference), "move the FROM of that stage above this one"
         raise ResolveError(message, span=reference.word.span, hint=hint)
@@ -97,7 +98,7 @@ class Finder:
             raise ResolveError(f"invalid stage index {int(text)}", span=word.span, hint=hint)
 
     def _reaches(self, start: int, goal: int) -> bool:
-        """Tell whether stage *start* is, or needs, stage *goal*."""
+        """Return whether stage *start* is, or depends on, stage *goal*."""
         waiting, seen = [start], set[int]()
         while waiting:
             index = waiting.pop()

@@ -1,4 +1,4 @@
-"""From the syntax tree to stages: every name, variable and base settled. Pure: all it needs is handed in."""
+"""From the syntax tree to stages, with every name, variable and base resolved. Pure: all input is passed in."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -46,7 +46,7 @@ def _target_stage(dockerfile: nodes.Dockerfile, planning: Planning) -> str:
 
 
 def outline_of(dockerfile: nodes.Dockerfile, files: Files, planning: Planning) -> Outline:
-    """Return the outline of a Dockerfile as *planning* means it: its arguments, its target, its contexts."""
+    """Return the outline of a Dockerfile with the arguments, target and contexts of *planning*."""
     return Outline(dockerfile, global_scope(dockerfile, planning), planning.target, contexts_of(files, planning))
 
 
@@ -60,7 +60,7 @@ def resolve(
     """Return the stages that the target needs. *bases* holds the config of every image that a stage starts from.
 
     Raises:
-        DockerfileError, ResolveError: what the user wrote cannot mean anything; each has a span.
+        DockerfileError, ResolveError: the Dockerfile is invalid; each has a span.
     """
     resolver = _Resolver(dockerfile=dockerfile, source=source, outline=outline, bases=bases, planning=planning)
     needed = sorted(outline.needs(bases).stages)
@@ -113,7 +113,7 @@ class _Resolver:
         )
 
     def _from(self, section: Section) -> str:
-        """Return FROM as it is shown: with the image that it came to, which a named context may have given."""
+        """Return FROM as it is shown: with the image that it resolves to, perhaps by a named context."""
         if isinstance(section.base, FromImage):
             return f"FROM {section.base.reference}"
         return shown(section.head.original, self.outline.scope, escape=self.dockerfile.escape)
@@ -142,7 +142,7 @@ class _Resolver:
         return StageState.start(replace(image, config=config), self.dockerfile.escape)
 
     def _platform(self, section: Section) -> Platform:
-        """Return the platform of a base that says nothing of it; scratch is for any, so for that of the build."""
+        """Return the platform of a base whose config has none; scratch has that of the build."""
         word = section.head.platform
         if word is None or isinstance(section.base, FromScratch):
             return wanted_platform(self.planning.platform)

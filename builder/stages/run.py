@@ -17,7 +17,7 @@ from pybuild.grammar.golang import parse_size
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 _PIPES = "/dev/pipes/"
-"""Where BuildKit puts the script of a heredoc that starts with ``#!``."""
+"""The directory where BuildKit puts the script of a heredoc that starts with ``#!``."""
 
 
 def run_step(
@@ -88,9 +88,9 @@ def _history(args: tuple[str, ...], state: StageState) -> str:
 
 
 def _proxies(build_args: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the predefined proxy arguments in both spellings: given to the process, but no part of its key.
+    """Return the predefined proxy arguments in both spellings: passed to the process, but not part of its key.
 
-    They are given however their letters are cased; when several name one proxy, the last of them in byte order counts.
+    Users may write them in any case; when several name one proxy, the last one in byte order counts.
     """
     given = {name.upper(): value for name, value in sorted(build_args.items())}
     return tuple((name, given[proxy]) for proxy in _PROXIES if given.get(proxy) for name in (proxy, proxy.lower()))
@@ -135,7 +135,7 @@ def _of_kind(kind: nodes.MountKind, target: str, number: int, options: Mapping[s
 
 
 def _within(mount: RunMount, build_args: Mapping[str, str]) -> RunMount:
-    """Return *mount*; a cache mount as one of the name space that BUILDKIT_CACHE_MOUNT_NS sets."""
+    """Return *mount*; a cache mount gets the namespace that BUILDKIT_CACHE_MOUNT_NS sets."""
     space = build_args.get("BUILDKIT_CACHE_MOUNT_NS", "")
     if not isinstance(mount, CacheMount) or not space:
         return mount
@@ -143,7 +143,7 @@ def _within(mount: RunMount, build_args: Mapping[str, str]) -> RunMount:
 
 
 def _mount_input(flag: nodes.MountFlag, resolve: Callable[[nodes.Word | None], Input], inputs: list[Input]) -> int:
-    """Return the number of the input that the mount shows, adding it when it is new; -1 for none."""
+    """Return the number of the input that is mounted, which is added when it is new; -1 for none."""
     word = flag.get("from")
     if word is None and flag.kind is not nodes.MountKind.BIND:
         return -1

@@ -1,4 +1,4 @@
-"""The sections of a Dockerfile: what each FROM starts from, as far as text, arguments and named contexts say."""
+"""The sections of a Dockerfile: each FROM and its base, as far as text, arguments and named contexts determine it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from pybuild.grammar.suggest import closest
 from pybuild.grammar.words.expand import expand, variables
 
 NOTHING = "scratch"
-"""The name of the empty image, in this spelling alone, behind FROM, ``--from=`` and ``from=``."""
+"""The name of the empty image after FROM, ``--from=`` and ``from=``; other spellings are ordinary images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Section:
     body: tuple[Instruction, ...]
     base: Input
     replaced: bool = False
-    """A named context stands in for the stage."""
+    """Whether a named context replaces the stage."""
 
     @property
     def label(self) -> str:
@@ -53,7 +53,7 @@ def sections_of(dockerfile: Dockerfile, scope: Mapping[str, str], contexts: Cont
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """What a FROM may name."""
+    """What a FROM may refer to."""
 
     scope: Mapping[str, str]
     escape: str
@@ -61,7 +61,7 @@ class _Names:
     contexts: Contexts
 
     def image(self, head: From) -> str:
-        """Return what FROM names, which is not nothing."""
+        """Return the expanded name after FROM. Raises ResolveError when it is blank."""
         text = expand(head.image, self.scope, escape=self.escape)
         if not text:
             raise ResolveError(
@@ -96,12 +96,12 @@ class _Names:
         if context is not None:
             return context
         guess = closest(text.lower(), [s.head.name for s in self.earlier if s.head.name])
-        # The platform of the whole build needs no mention.
+        # The platform of the build is the default, so it is left out.
         other = "" if platform == self.scope.get("TARGETPLATFORM") else platform
         return replace(image_called(text, head.image, guess), platform=other)
 
     def _argument(self, word: Word) -> str:
-        """Return a hint that names the global argument which *word* may have been meant to use."""
+        """Return a hint with the global argument that *word* probably means."""
         for name in sorted(variables(word.text, escape=self.escape) - self.scope.keys()):
             if near := closest(name, sorted(self.scope)):
                 return f"did you mean ${near}?"
@@ -114,16 +114,16 @@ def heads_of(sections: Sequence[Section]) -> tuple[From, ...]:
 
 
 def last_named(heads: Sequence[From], name: str) -> int | None:
-    """Return the place of the last of the first FROMs of a file, *heads*, whose stage is called *name*, in any case."""
+    """Return the index of the last of *heads* whose stage is called *name*, ignoring case."""
     wanted = name.lower()
     return next((place for place in reversed(range(len(heads))) if heads[place].name == wanted), None)
 
 
 def image_called(text: str, word: Word, guess: str | None) -> FromImage:
-    """Return the image that *text* names; *guess* is the stage that may have been meant.
+    """Return the image that *text* names; *guess* is a stage with a similar name.
 
     Raises:
-        ResolveError: it cannot be the name of an image.
+        ResolveError: it is not a valid name of an image.
     """
     try:
         return FromImage(str(parse_reference(text)))
@@ -133,14 +133,14 @@ def image_called(text: str, word: Word, guess: str | None) -> FromImage:
 
 
 _ARCHIVES = frozenset({"oci", "oci-archive", "docker-archive", "dir"})
-"""What stands before the first colon where other builders take archives and layouts of the host."""
+"""The prefixes by which other builders name archives and layouts of the host."""
 
 
 def _way_out(text: str, word: Word) -> str:
     if text.partition(":")[0] in _ARCHIVES:
-        return "bring it in with pybuild load, or give a layout with --build-context NAME=oci-layout://FOLDER"
+        return "load it with pybuild load, or use a layout with --build-context NAME=oci-layout://DIR"
     if text != word.text:
-        return f"{word.text} is not the name of an image with the values that its variables have here"
+        return f"{word.text} is not a valid name of an image after its variables are expanded"
     if text != text.lower():
         return "write the name in lower case"
-    return "an image is written as NAME:TAG, HOST/NAME:TAG or NAME@DIGEST"
+    return "write it as NAME:TAG, HOST/NAME:TAG or NAME@DIGEST"

@@ -1,8 +1,7 @@
-"""Stages: the Dockerfile with every name, variable and base settled.
+"""Stages: the Dockerfile with every name, variable and base resolved.
 
-A `Step` is an instruction that makes a layer; instructions that only change the config leave their mark in the stage's
-config and history. Inputs are still symbolic here (a stage, an image, the build context): `graph.plan` turns them into
-edges.
+A `Step` is an instruction that makes a layer; other instructions only change the config and history of the stage.
+Inputs are still symbolic here (a stage, an image, the build context): `graph.plan` turns them into edges.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from pybuild.grammar.source import Span
 
 @dataclass(frozen=True, slots=True)
 class FromScratch:
-    """The empty root."""
+    """The empty rootfs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class FromImage:
 
     @property
     def key(self) -> str:
-        """What the image is pinned under: one reference may stand for several platforms in one build."""
+        """The name that the image is pinned under: one reference may occur with several platforms in a build."""
         return f"{self.reference} {self.platform}".rstrip()
 
 
@@ -47,7 +46,7 @@ class FromContext:
 
 @dataclass(frozen=True, slots=True)
 class FromRemote:
-    """Something from the network; pinned in the plan. *as_tree*: an archive is unpacked, as for a build context."""
+    """A remote source, pinned in the plan. *as_tree*: an archive is unpacked, as for a build context."""
 
     source: RemoteSource
     as_tree: bool = False
@@ -59,7 +58,7 @@ Input = FromScratch | FromStage | FromImage | FromContext | FromRemote
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """An instruction that makes a layer. *inputs* are those beside the root that it changes."""
+    """An instruction that makes a layer. *inputs* are those besides the rootfs that it changes."""
 
     op: Run | Copy | Mkdir
     inputs: tuple[Input, ...] = ()
@@ -69,7 +68,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One stage: what it starts from, its steps in order, and the config and history of the image that it would be."""
+    """One stage: its base, its steps in order, and the config and history of the image that it results in."""
 
     index: int
     name: str
@@ -90,5 +89,5 @@ class Stages:
     """(message, line)."""
 
     def by_index(self, index: int) -> Stage:
-        """Return the stage that stands at *index* in the Dockerfile."""
+        """Return the stage with *index* in the Dockerfile."""
         return next(stage for stage in self.stages if stage.index == index)

@@ -1,4 +1,4 @@
-"""The state that instructions of one stage build up while it is resolved."""
+"""The state of one stage while its instructions are resolved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ class StageState:
     image: ImageConfig
     escape: str
     scope: dict[str, str] = field(default_factory=dict)
-    """Variables that words expand to and that RUN gets: ENV and ARG, the later one wins."""
+    """The variables for expansion and for RUN: ENV and ARG, of which the later one wins."""
     arguments: dict[str, str | None] = field(default_factory=dict)
     """The ARGs declared so far, for the history of RUN."""
     steps: list[Step] = field(default_factory=list)
@@ -33,7 +33,7 @@ class StageState:
 
     def copy(self) -> "StageState":
         """Return the state in which a stage on top of this one begins."""
-        # What the image says holds again: an ARG outdoes the ENV of an earlier line in its own stage only.
+        # The ENV of the image applies again: an ARG overrides an earlier ENV in its own stage only.
         scope = self.scope | split_env(self.config.env)
         return replace(self, scope=scope, arguments=dict(self.arguments), steps=[], cmd_is_set=False)
 

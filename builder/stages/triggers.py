@@ -1,6 +1,6 @@
-"""ONBUILD triggers where they run: each is parsed there, and named by the mistakes that are found in it.
+"""ONBUILD triggers where they run: each is parsed there, and errors in it quote it.
 
-Their places are those of the FROM that brought them, since the text of an image stands in no file of the user's.
+Their spans are those of the FROM that they come with, because the text of a trigger is in an image, not in a file.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,10 +17,10 @@ _LONGEST = 100
 
 
 def parsed(texts: Iterable[str], span: Span) -> tuple[Instruction, ...]:
-    """Return the triggers *texts*, which the base named at *span* brings.
+    """Return the parsed triggers *texts* of the base that is named at *span*.
 
     Raises:
-        DockerfileError: one of them is not an instruction that may be a trigger.
+        DockerfileError: one of them is not a valid trigger.
     """
     return tuple(_parsed(text, span) for text in texts)
 
@@ -32,11 +32,11 @@ def _parsed(text: str, span: Span) -> Instruction:
 
 @contextmanager
 def named(text: str) -> Iterator[None]:
-    """Let mistakes that leave this block say that they are in the trigger *text*."""
+    """Add to errors that leave this block that they are in the trigger *text*."""
     try:
         yield
     except (DockerfileError, ResolveError) as error:
         shown = text.partition("\n")[0][:_LONGEST]
-        where = f"the base brings the trigger {quote(shown)}"
+        where = f"it is the ONBUILD trigger {quote(shown)} of the base"
         error.hint = f"{where}; {error.hint}" if error.hint else where
         raise

@@ -31,7 +31,7 @@ def test_the_next_job_executes_nothing(tmp_path: Path, version: int) -> None:
     flags = ("--cache-from=type=gha,scope=app", "--cache-to=type=gha,scope=app,mode=max,mounts=true")
     with GhaServer() as server:
         first = in_a_job(tmp_path / "first", server, version).build(context, *flags)
-        assert "failed to import cache GitHub Actions Cache, scope app: there is no cache" in first.printed
+        assert "failed to import cache GitHub Actions Cache, scope app: no cache of this scope" in first.printed
         assert len(first.executed) == 3
         second = in_a_job(tmp_path / "second", server, version)
         assert second.build(context, *flags).executed == []
@@ -46,8 +46,8 @@ def test_the_next_job_executes_nothing(tmp_path: Path, version: int) -> None:
 def test_outside_of_a_job_the_build_goes_on_with_a_warning(program: Program, tmp_path: Path) -> None:
     context = write_context(tmp_path / "context", {"Dockerfile": TEXT})
     done = program.build(context, "--cache-from=type=gha", "--cache-to=type=gha,mode=max")
-    assert "there is no cache service" in done.printed
-    assert "no cache is written: this is no job of GitHub Actions" in done.printed
+    assert "no cache service: ACTIONS" in done.printed
+    assert "no cache is written, because this is not a job of GitHub Actions" in done.printed
 
 
 def test_a_service_that_fails_fails_the_build_unless_it_may_be_ignored(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_an_image_is_the_cache_of_the_next_build_elsewhere(program: Program, tmp
         again = other.build(context, "--cache-from", name, "--push", tag=f"{name}:plain")
         assert (again.executed, len(again.cached)) == ([], 6)
         none = program.build(context, "--no-cache", "--cache-from", f"{name}:plain")
-        assert f"failed to import cache {name}:plain: there is no cache of pybuild in it" in none.printed
+        assert f"failed to import cache {name}:plain: it has no cache of pybuild" in none.printed
     assert validate_store(other.store) == []
 
 

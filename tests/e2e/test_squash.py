@@ -99,4 +99,4 @@ def test_one_layer_above_the_base_stays_as_it_is(program: Program, tmp_path: Pat
 def test_an_inline_cache_has_no_place_in_it(program: Program, context: Path) -> None:
     done = program.build(context, "--squash", "--cache-to=type=inline", check=False)
     assert done.exit_code == 2
-    assert "--squash does not go with --cache-to type=inline" in done.printed
+    assert "--squash cannot be combined with --cache-to type=inline" in done.printed

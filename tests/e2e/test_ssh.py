@@ -56,7 +56,7 @@ def test_keys_that_cannot_be_used_are_refused_before_anything_is_built(program: 
     assert built.exit_code == 2
     assert built.printed == (
         f"ERROR: invalid --ssh: {locked} is protected by a passphrase\n"
-        "hint: unlock it in an agent of yours with ssh-add, and give --ssh default\n"
+        "hint: add it to your own agent with ssh-add, and use --ssh default\n"
     )
 
 
@@ -87,7 +87,7 @@ def test_what_ssh_refuses_is_told_with_the_way_out(program: Program, tmp_path: P
     url = f"root@127.0.0.1:{repository}"
     server = SshServer.made(tmp_path / "server")
     result = server.run(program, ["build", url])
-    assert (result.returncode, "hint: give a key or an agent with --ssh default" in result.stderr) == (1, True)
+    assert (result.returncode, "hint: use --ssh default to give it a key or an agent" in result.stderr) == (1, True)
     stranger = SshServer.made(tmp_path / "stranger", known=False)
     result = stranger.run(program, ["build", f"--ssh=default={stranger.key}", url])
-    assert (result.returncode, "hint: compare the keys that ssh-keyscan 127.0.0.1 shows" in result.stderr) == (1, True)
+    assert (result.returncode, "hint: verify the keys that ssh-keyscan 127.0.0.1 prints" in result.stderr) == (1, True)

@@ -285,7 +285,7 @@ WRONG = [
     (["--attest=disabled=maybe", "context"], "--attest: attestations are not supported"),
     (["imags"], 'did you mean "pybuild images"?'),
     (["context/Dockerfile"], "context must be a directory"),
-    (["https://me:word@host/x.git"], "must not hold a user name or a password"),
+    (["https://me:word@host/x.git"], "must not contain a user name or a password"),
     (["https://host/x.git?colour=red"], 'unexpected query "colour"'),
     (["--build-context", "x", "context"], "invalid context value: 'x', expected key=value"),
     (["--build-context", "x=nowhere", "context"], "failed to get build context path nowhere"),

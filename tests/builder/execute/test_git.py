@@ -51,7 +51,7 @@ def test_a_folder_of_a_repository_is_copied_without_what_is_around_it(site, url)
 
 @pytest.mark.parametrize("subdir", ["nothing", "text", "link", "sub/inner/x"])
 def test_a_folder_is_a_real_one_all_the_way(site, repository, url, subdir):
-    with pytest.raises(StepFailed, match=f'subdir "{subdir}" of .* is not a folder of the repository'):
+    with pytest.raises(StepFailed, match=f'subdir "{subdir}" of .* is not a directory of the repository'):
         site.solve(f"FROM scratch\nADD {url}#main:{subdir} /d/\n")
 
 
@@ -60,7 +60,7 @@ def test_a_link_to_a_folder_is_no_folder(site, repository, url):
     (repository.tree / "out").symlink_to("/etc")
     repository.commit({})
     for path in ("alias", "alias/inner", "out", "out/ssl"):
-        with pytest.raises(StepFailed, match="is not a folder of the repository"):
+        with pytest.raises(StepFailed, match="is not a directory of the repository"):
             site.solve(f"FROM scratch\nADD {url}#main:{path} /d/\n")
 
 

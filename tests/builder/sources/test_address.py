@@ -98,8 +98,8 @@ def test_anything_else_is_a_path(text):
         ("https://h.invalid/x.git#a..b", "invalid git reference"),
         ("https://h.invalid/x.git#a\nb", "invalid git reference"),
         ("https://h.invalid/x.git#a@{1}", "invalid git reference"),
-        ("https://h.invalid/x.git#main:../../etc", "invalid folder"),
-        ("https://h.invalid/x.git#main:a/../b", "invalid folder"),
+        ("https://h.invalid/x.git#main:../../etc", "invalid directory"),
+        ("https://h.invalid/x.git#main:a/../b", "invalid directory"),
         ("https://h.invalid/x.git?commit=-x", "expected hex commit hash"),
         ("ssh://-oProxyCommand=x/y", "unusable address"),
         ("ssh://h.invalid/a b", "unusable address"),
@@ -125,7 +125,7 @@ def test_what_ssh_could_take_for_an_option_is_no_address(text):
 
 @pytest.mark.parametrize("text", ["https://me:word@h.invalid/x", "https://me@h.invalid/x.git"])
 def test_a_password_in_an_address_is_refused_and_not_repeated(text):
-    with pytest.raises(ResolveError, match="must not hold a user name or a password") as caught:
+    with pytest.raises(ResolveError, match="must not contain a user name or a password") as caught:
         parse(text)
     assert "word" not in caught.value.message.replace("password", "")
     assert "--secret" in caught.value.hint

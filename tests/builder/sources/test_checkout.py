@@ -124,7 +124,7 @@ def test_a_link_in_the_place_of_a_submodule_is_not_followed(tmp_path, repository
     (inside / "sub").symlink_to(outside)
     moved = tmp_path / "moved"
     moved.mkdir()
-    with pytest.raises(BuildError, match="submodule path 'sub/inner' is not a folder of the repository"):
+    with pytest.raises(BuildError, match="submodule path 'sub/inner' is not a directory of the repository"):
         _place(moved, inside, "sub/inner")
     assert list(outside.iterdir()) == []
     assert check_out(f"{served}/x.git", commit)[0].joinpath("sub").is_symlink()
@@ -153,7 +153,7 @@ def test_the_address_of_a_submodule_may_be_relative(parent, url, wanted):
         ("https://h.invalid/a.git", "git://k.invalid/b.git", "not encrypted"),
         ("https://h.invalid/a.git", "https://169.254.169.254/b.git", "private network"),
         ("https://h.invalid/a.git", "git@127.0.0.1:b.git", "private network"),
-        ("https://h.invalid/a.git", "https://me:word@k.invalid/b.git", "must not hold"),
+        ("https://h.invalid/a.git", "https://me:word@k.invalid/b.git", "must not contain"),
         ("https://h.invalid/a.git", "../../../b.git", "leaves the host"),
     ],
 )

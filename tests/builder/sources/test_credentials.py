@@ -53,6 +53,6 @@ def test_a_git_secret_with_a_host_goes_there_and_wins(request_):
 
 @pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "", "ä"])
 def test_a_secret_that_is_no_header_line_is_refused_without_repeating_it(request_, value):
-    with pytest.raises(BuildError, match="HTTP_AUTH_TOKEN_h: not the text of one header line") as caught:
+    with pytest.raises(BuildError, match="HTTP_AUTH_TOKEN_h: not valid in a header") as caught:
         http_authorization("h", request_(HTTP_AUTH_TOKEN_h=value))
     assert "Other" not in str(caught.value)

@@ -148,7 +148,7 @@ def test_a_repository_over_http_needs_no_question_twice(web, repository):
 def test_a_missing_program_is_told(monkeypatch, tmp_path):
     with monkeypatch.context() as patch:
         patch.setenv("PATH", str(tmp_path))
-        with pytest.raises(BuildError, match="need the program git") as caught:
+        with pytest.raises(BuildError, match="need git, which") as caught:
             resolve("git://127.0.0.1/x.git")
     assert "install git" in caught.value.hint
 

@@ -152,7 +152,7 @@ def test_a_checksum_is_part_of_the_source():
         ("ADD --checksum=sha256:1 https://h.invalid/a /", "invalid checksum 'sha256:1'", "sha256:1"),
         ("ADD --checksum=xyz https://h.invalid/a.git /", 'invalid checksum "xyz"', "xyz"),
         ("ADD https://h.invalid/a.git#-x /", "invalid git reference '-x'", "https://h.invalid/a.git#-x"),
-        ("ADD https://me@h.invalid/a /", "must not hold a user name", "https://me@h.invalid/a"),
+        ("ADD https://me@h.invalid/a /", "must not contain a user name", "https://me@h.invalid/a"),
     ],
 )
 def test_what_is_wrong_with_a_remote_source_is_told_where_it_stands(instruction, message, place):

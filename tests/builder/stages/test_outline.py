@@ -256,10 +256,10 @@ def test_a_global_argument_without_a_value_may_name_a_source():
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("ARG t\nFROM base:$t\n", "base:$t is not the name of an image with the values that its variables have here"),
+        ("ARG t\nFROM base:$t\n", "base:$t is not a valid name of an image after its variables are expanded"),
         ("FROM Base\n", "write the name in lower case"),
-        ("FROM base:a:b\n", "an image is written as NAME:TAG, HOST/NAME:TAG or NAME@DIGEST"),
-        ("FROM oci-archive:/x/y.tar\n", "bring it in with pybuild load, or give a layout"),
+        ("FROM base:a:b\n", "write it as NAME:TAG, HOST/NAME:TAG or NAME@DIGEST"),
+        ("FROM oci-archive:/x/y.tar\n", "load it with pybuild load, or use a layout"),
     ],
 )
 def test_what_is_no_name_of_an_image_is_refused_with_a_way_out(text, hint):
@@ -270,8 +270,8 @@ def test_a_mistake_in_a_trigger_names_it():
     bases = {BASE: base_config(on_build=("COPY --from=7 a b",))}
     with pytest.raises(ResolveError, match="invalid stage index 7") as caught:
         needs_of("FROM base\n", bases)
-    assert caught.value.hint == 'the base brings the trigger "COPY --from=7 a b"; there is no earlier stage'
+    assert caught.value.hint == 'it is the ONBUILD trigger "COPY --from=7 a b" of the base; there is no earlier stage'
     bases = {BASE: base_config(on_build=("NOTHING\nx",))}
     with pytest.raises(DockerfileError) as unparsed:
         needs_of("FROM base\n", bases)
-    assert unparsed.value.hint.startswith('the base brings the trigger "NOTHING"')
+    assert unparsed.value.hint.startswith('it is the ONBUILD trigger "NOTHING" of the base')

@@ -11,7 +11,7 @@ from pybuild.builder.request import Request
     ("address", "message"),
     [
         ("https://a.invalid/x.git", "invalid --file: https://a.invalid/x.git is a git repository"),
-        ("https://me:secret@a.invalid/Dockerfile", "invalid --file: an address must not hold a user name"),
+        ("https://me:secret@a.invalid/Dockerfile", "invalid --file: an address must not contain a user name"),
     ],
 )
 def test_an_address_that_is_none_of_a_file_is_refused_before_anything_is_asked(
