@@ -25,7 +25,7 @@ class Command(click.Command):
         self.params.append(click.Option(["-D", "--debug"], is_flag=True, hidden=True, expose_value=False))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Turn such values into the flag alone, or into nothing."""
+        """Rewrite such values: true to the flag alone, false to nothing or its opposite."""
         options = {name: option for option in _options(self) for name in (*option.opts, *option.secondary_opts)}
         plain: list[str] = []
         words = iter(args)
@@ -75,7 +75,7 @@ def _arity(option: click.Option) -> int:
 
 
 def _opposite(name: str, options: Mapping[str, click.Option]) -> str:
-    """Return the flag that takes back *name*: only a long name has one."""
+    """Return the opposite flag of *name*; only a long name has one."""
     option = options[name]
     return (option.opts[-1] if name in option.opts else name).replace("--", "--no-", 1)
 
@@ -120,5 +120,5 @@ def format_option(function: _F) -> _F:
 
 
 def is_written(parameter: str) -> bool:
-    """Tell whether the command line itself says what *parameter* is, not the environment or a default."""
+    """Return whether *parameter* was set on the command line, not by the environment or a default."""
     return click.get_current_context().get_parameter_source(parameter) is ParameterSource.COMMANDLINE

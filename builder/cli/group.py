@@ -37,7 +37,7 @@ class Commands(click.Group):
         return command if isinstance(command, click.Command) else None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
-        """Return the commands that begin so, for a path what stands there."""
+        """Return the commands that begin with *incomplete*, or directories for a path."""
         if incomplete.startswith((".", "/", "~")):
             from click.shell_completion import CompletionItem
 
@@ -45,7 +45,7 @@ class Commands(click.Group):
         return super().shell_complete(ctx, incomplete)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put ``build`` where a command is missing."""
+        """Insert ``build`` where a command is missing."""
         ahead = _leading_flags(args)
         rest = spelled_out(args[ahead:])
         if rest and rest[0] not in COMMANDS and rest[0] not in _GROUP_ONLY:
@@ -60,7 +60,7 @@ def _understood(words: list[str], *, refuse: bool) -> list[str]:
         return ["help", first]
     if first in FAMILIES and words[1] == "help":
         return ["help", first, *words[2:]]
-    # A word alone is a slip in the name of a command more often than it is a directory.
+    # A plain word is more often a misspelt command than a directory.
     if refuse and not first.startswith(("-", ".", "~")) and not {"/", ":"} & set(first):
         from pybuild.builder.cli.unknown import unknown_command
 

@@ -32,7 +32,7 @@ class Reported:
 
 
 class Warnings:
-    """Progress that keeps the warnings of a build and hands everything on."""
+    """Progress that collects the warnings of a build and passes every event on."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -93,7 +93,7 @@ def _display(mode: str) -> OpenDisplay:
 
 @contextmanager
 def logged(path: Path | None) -> Iterator[Callable[[Progress], Progress]]:
-    """Give what adds the log in *path*, when there is to be one, to a display. Raises OSError."""
+    """Yield a function that makes a display also write the log to *path*, if there is one. Raises OSError."""
     if path is None:
         yield lambda shown: shown
         return
