@@ -1,7 +1,7 @@
 """A build, in one sentence: text to Dockerfile to stages to graph to layers to image to outputs."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -17,13 +17,15 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.export import check_forms, export, export_together, timed
 from pybuild.builder.plan.finished import Finished
+from pybuild.builder.plan.plan import Graph
 from pybuild.builder.progress import Progress, Warned, silent
-from pybuild.builder.reporter import Reporter, RunningStep
+from pybuild.builder.reporter import Counted, Reporter, RunningStep
 from pybuild.builder.request import Caches, Planning, Request, Result
 from pybuild.builder.solve.solver import Solved, solve
 from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
+from pybuild.runtime.errors import TreesNeeded
 from pybuild.runtime.values import frozen
 
 
@@ -67,7 +69,7 @@ def build(request: Request, store: Store, progress: Progress = silent) -> Outcom
         with definition.located(), _imported(asked.caches, store, reporter):
             graph = merge(plans)
             reporter.expect(graph.plan, _last_steps(asked.result, asked.caches))
-            solved = solve(graph, store, reporter, files=asked.files, execution=asked.execution, caches=asked.caches)
+            solved = _solved(graph, asked, store, reporter)
             outcome = _exported(images, partial(_assembled, plans, solved, asked, store), asked, store, reporter)
             _export_caches(solved.finished, asked.caches, store, reporter)
     return outcome
@@ -115,6 +117,31 @@ def _imported(caches: Caches, store: Store, reporter: Reporter) -> AbstractConte
     from pybuild.builder.caches.imported import imported
 
     return imported(caches, store, reporter)
+
+
+def _solved(graph: Graph, asked: Request, store: Store, reporter: Reporter) -> Solved:
+    """Solve *graph* here, or where images can be unpacked when something runs that needs them."""
+    with suppress(TreesNeeded):
+        return _solved_here(graph, asked, store, reporter)
+    from pybuild.builder.store.inside import inside
+
+    solved, counted = inside(_solved_inside, store, reporter.progress, graph, asked, reporter.counted())
+    reporter.go_on(counted)
+    return solved
+
+
+def _solved_here(graph: Graph, asked: Request, store: Store, reporter: Reporter) -> Solved:
+    return solve(graph, store, reporter, files=asked.files, execution=asked.execution, caches=asked.caches)
+
+
+def _solved_inside(
+    store: Store, tell: Progress, graph: Graph, asked: Request, counted: Counted
+) -> tuple[Solved, Counted]:
+    """Be the part of `_solved` where images can be unpacked; count on from the steps that were *counted*."""
+    reporter = Reporter(tell, counted)
+    # What there is to say of imported caches was said where they were asked first.
+    with store.in_use(), _imported(asked.caches, store, Reporter(silent)):
+        return _solved_here(graph, asked, store, reporter), reporter.counted()
 
 
 def _last_steps(result: Result, caches: Caches) -> int:

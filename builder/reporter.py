@@ -20,7 +20,7 @@ from pybuild.builder.progress import (
     StepStatus,
 )
 from pybuild.builder.store.cache import BuiltLayer
-from pybuild.runtime.errors import RuntimeHostError
+from pybuild.runtime.errors import RuntimeHostError, TreesNeeded
 
 _FAILURES = (BuildError, OciError, RuntimeHostError, OSError)
 _NOT_OF_A_STEP = (StepFailed, Cancelled, BrokenPipeError)
@@ -28,14 +28,33 @@ _NOT_OF_A_STEP = (StepFailed, Cancelled, BrokenPipeError)
 _TAIL = 64 << 10
 _LAST_LINES = 10
 
+Counted = tuple[int, int, tuple[tuple[int, int, float, bool], ...]]
+"""How far a reporter has come, for one in another process to go on from: how many steps have begun, how many were
+planned, and those of the plan that is solved (vertex, number, start, whether it has ended)."""
+
 
 class Reporter:
     """Numbers steps in the order in which they first appear. May be used by several threads at once."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, counted: Counted | None = None) -> None:
         self.progress = progress
-        self._begun = self._planned = 0
         self._lock = threading.Lock()
+        self._begun, self._planned, self._given = counted or (0, 0, ())
+        self._solved: dict[int, RunningStep] = {}
+
+    def counted(self) -> Counted:
+        """Return how far it has come."""
+        steps = ((place, step.number, step.started, step.ended) for place, step in self._solved.items())
+        return self._begun, self._planned, tuple(steps)
+
+    def go_on(self, counted: Counted) -> None:
+        """Go on from where another one has come to."""
+        self._begun, self._planned, _ = counted
+
+    def steps_of_plan(self) -> "dict[int, RunningStep]":
+        """Return the steps of the plan that is solved next, by vertex: those that another reporter has begun."""
+        self._solved = {place: RunningStep(number, self.progress, at, end) for place, number, at, end in self._given}
+        return self._solved
 
     def begin(self, name: str, planned: PlannedStep | None = None) -> "RunningStep":
         """Announce a step; *planned* is its entry in the plan."""
@@ -78,13 +97,13 @@ class Reporter:
 class RunningStep:
     """One announced step. It ends once; what comes later is ignored."""
 
-    def __init__(self, number: int, progress: Progress) -> None:
+    def __init__(self, number: int, progress: Progress, started: float | None = None, ended: bool = False) -> None:
         self.number = number
-        self.started = time.monotonic()
+        self.started = time.monotonic() if started is None else started
         self.layer: LayerMade | None = None
         """The layer of the step, reported when it ends."""
         self._progress = progress
-        self._ended = False
+        self.ended = ended
         self._tail: deque[tuple[float, bytes]] = deque()
         self._size = 0
 
@@ -117,8 +136,8 @@ class RunningStep:
         self._end(StepFinished(step=self.number, error=text, cancelled=stopped, at=time.monotonic()))
 
     def _end(self, event: StepFinished) -> None:
-        if not self._ended:
-            self._ended = True
+        if not self.ended:
+            self.ended = True
             self._progress(event)
 
     def last_lines(self) -> tuple[str, ...]:
@@ -146,7 +165,7 @@ class Steps:
         self._reporter = reporter
         self._lock = threading.Lock()
         self._planned = planned_steps(plan)
-        self._steps: dict[int, RunningStep] = {}
+        self._steps = reporter.steps_of_plan()
         self._unnamed = RunningStep(0, lambda _event: None)
 
     def cached(self, place: int, layer: BuiltLayer | None = None) -> None:
@@ -165,6 +184,8 @@ class Steps:
         step = self._step(place)
         try:
             yield
+        except TreesNeeded:  # another process goes on with the step
+            raise
         except BaseException as error:
             step.fail(error)
             if isinstance(error, _FAILURES) and not isinstance(error, _NOT_OF_A_STEP):

@@ -27,6 +27,15 @@ class SandboxUnavailable(RuntimeHostError):
         self.hint = hint
 
 
+class TreesNeeded(SandboxUnavailable):
+    """This process is not root, and would have to unpack an image; one that is root of a user namespace can do it."""
+
+    def __init__(self) -> None:
+        import os
+
+        super().__init__(f"user {os.geteuid()} cannot unpack images outside of a user namespace")
+
+
 class UnknownUser(RuntimeHostError):
     """A user or group (*kind*) is not in the files of its root, or its number is out of range."""
 

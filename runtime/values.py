@@ -28,6 +28,7 @@ def frozen(cls: type[_Class]) -> type[_Class]:
     made.__eq__ = lambda self, other: content(self) == content(other) if type(other) is made else NotImplemented
     made.__hash__ = lambda self: hash(hashed(self))
     made.__setattr__ = made.__delattr__ = _refuse
+    made.__reduce__ = _reduced
     made.__signature__ = _SIGNATURE
     kept: type[_Class] = made
     return kept
@@ -77,6 +78,15 @@ _SIGNATURE = _Signature()
 def _shown(self: Any) -> str:
     shown = (f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.repr)
     return f"{type(self).__qualname__}({', '.join(shown)})"
+
+
+def _reduced(self: Any) -> tuple[object, ...]:
+    """Let a value cross to another process; it is checked again when it is made there."""
+    return _remade, (type(self), {each.name: getattr(self, each.name) for each in fields(self)})
+
+
+def _remade(cls: Any, content: dict[str, object]) -> object:
+    return cls(**content)
 
 
 def _refuse(self: object, name: str, *_value: object) -> NoReturn:

@@ -5,8 +5,7 @@
 
 What `__all__` lists is public, with what `pybuild.errors`, `pybuild.events` and `pybuild.request` list; everything else
 may change at any time. Functions block, print nothing, keep no global state and may be called from several threads. A
-failure that is no mistake of the program is a `pybuild.errors.PybuildError`. An ordinary user's program calls
-`become_root` first.
+failure that is no mistake of the program is a `pybuild.errors.PybuildError`.
 
 Nothing is loaded before it is used.
 """

@@ -1,9 +1,7 @@
 """A build, for an embedder."""
 
-import os
-
 from pybuild.builder.api.cancel import Cancel
-from pybuild.builder.api.errors import SandboxUnavailable, door
+from pybuild.builder.api.errors import door
 from pybuild.builder.build import Outcome
 from pybuild.builder.build import build as carry_out
 from pybuild.builder.progress import Progress, silent
@@ -27,14 +25,5 @@ def build(request: Request, store: Store, progress: Progress = silent, *, cancel
         errors.Cancelled: *cancel* was used, or a KeyboardInterrupt came while steps ran.
         errors.PybuildError: anything else that is no mistake of this program, such as a full disk.
     """
-    need_root()
     with door(cancel):
         return carry_out(request, store, progress)
-
-
-def need_root() -> None:
-    """Raise SandboxUnavailable when this process is an ordinary user's and has no user namespace of its own."""
-    if os.geteuid() != 0:
-        raise SandboxUnavailable(
-            f"user {os.geteuid()} cannot run steps outside of a user namespace", hint="call pybuild.become_root() first"
-        )

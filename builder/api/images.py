@@ -10,6 +10,7 @@ from pybuild.builder.image.catalog import Listed, catalog, find
 from pybuild.builder.oci.present import disk_size
 from pybuild.builder.platforms import parse_platform
 from pybuild.builder.progress import Progress, Warned, silent
+from pybuild.builder.store.inside import Tell, among_trees
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
 
@@ -162,9 +163,14 @@ def prune(store: Store, *, everything: bool = False, images: bool = True, cancel
         errors.StoreError: the store cannot be written.
         errors.Cancelled: *cancel* was used while waiting for others.
     """
+    with door(cancel):
+        return among_trees(_pruned, store, silent, everything=everything, images=images)
+
+
+def _pruned(store: Store, _tell: Tell, *, everything: bool, images: bool) -> Pruned:
     from pybuild.builder.prune import gc
 
-    with door(cancel), store.collecting():
+    with store.collecting():
         unnamed = gc.drop_unnamed(store) if images else []
         freed = gc.collect(store, everything=everything)
     return Pruned(images=tuple(unnamed), records=freed.records, size=freed.size)

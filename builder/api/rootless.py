@@ -8,7 +8,10 @@ from pybuild.runtime.sandbox import user_namespace
 
 
 def become_root() -> None:
-    """Let an ordinary user build: make this process root of a user namespace, once and for good.
+    """Make the process of an ordinary user root of a user namespace, once and for good. No function here needs it.
+
+    What only root can do is handed over to a process that is root of a user namespace, so a program may have threads
+    and build. A program that calls this is that process itself, which saves starting the other one.
 
     Call it at the start of the program: the process must have one thread and no running event loop. Does nothing for
     root. The user needs 65536 subordinate ids in /etc/subuid and /etc/subgid, and the programs newuidmap and newgidmap.

@@ -1,15 +1,18 @@
 """A command in an image, for an embedder."""
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from pybuild.builder.api.build import need_root
 from pybuild.builder.api.cancel import Cancel
 from pybuild.builder.api.errors import door
 from pybuild.builder.request import Volume
+from pybuild.builder.store.inside import Tell, can_unpack, inside
 from pybuild.builder.store.store import Store
 
 if TYPE_CHECKING:
+    from pybuild.builder.execute.in_image import ImageCommand
+    from pybuild.builder.oci.image import Image
     from pybuild.runtime.sandbox.spec import Network
 
 Output = Callable[[int, bytes], None]
@@ -48,13 +51,11 @@ def run(
         errors.HostError: the sandbox cannot be made.
         errors.Cancelled: *cancel* was used; the command was killed.
     """
-    from pybuild.builder.execute.in_image import ImageCommand, rootfs_of, spec_of
+    from pybuild.builder.execute.in_image import ImageCommand
     from pybuild.builder.image.catalog import find_image
     from pybuild.builder.platforms import wanted_platform
-    from pybuild.runtime.sandbox import launcher
     from pybuild.runtime.sandbox.spec import Bind
 
-    need_root()
     token = cancel or Cancel()
     with door(token), store.in_use():
         found = find_image(store, image, wanted_platform(platform) if platform else None)
@@ -68,10 +69,28 @@ def run(
             network=_network(network),
             mounts=tuple(Bind(host_path=v.host_path, target=v.target, read_only=v.read_only) for v in volumes),
         )
-        with rootfs_of(found, store) as root:
-            status = launcher.run(spec_of(command, found.config.config, root), output=output, cancel=token.event)
+
+        def tell(piece: tuple[int, bytes]) -> None:
+            output(*piece)
+
+        if can_unpack():
+            code = _run(store, tell, command, found, token.event)
+        else:
+            # Another process cannot see the token; it is interrupted instead.
+            code = inside(_run, store, tell, command, found)
         token.check()
-        return status.shell_code
+        return code
+
+
+def _run(
+    store: Store, tell: Tell, command: "ImageCommand", image: "Image", cancel: threading.Event | None = None
+) -> int:
+    from pybuild.builder.execute.in_image import rootfs_of, spec_of
+    from pybuild.runtime.sandbox import launcher
+
+    with store.in_use(), rootfs_of(image, store) as root:
+        spec = spec_of(command, image.config.config, root)
+        return launcher.run(spec, output=lambda *piece: tell(piece), cancel=cancel).shell_code
 
 
 def _network(name: str) -> "Network":

@@ -1,6 +1,7 @@
 """``--cache-to``: the cache of a finished build, written to where other stores look for it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 
 from pybuild.builder.caches.compress import compressed
@@ -10,10 +11,11 @@ from pybuild.builder.caches.places import GhaCache, KeptCache, Writing, kept, pl
 from pybuild.builder.errors import BuildError, PushFailed, reason
 from pybuild.builder.oci.errors import OciError, RegistryError
 from pybuild.builder.plan.finished import Finished
-from pybuild.builder.progress import Warned
+from pybuild.builder.progress import Progress, Warned, silent
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Caches
 from pybuild.builder.store.cache import Layers
+from pybuild.builder.store.inside import inside
 from pybuild.builder.store.store import Store
 
 _AT_ONCE = 4
@@ -26,7 +28,8 @@ def export(finished: Finished, caches: Caches, store: Store, reporter: Reporter)
         BuildError: one could not be written, and ``ignore-error`` is not set for it. The image is in the store.
         PushFailed: the same of a registry, or of the service of `gha`.
     """
-    work = [(spec, _remembered(spec.writing, finished, store, reporter)) for spec in _active(caches, reporter)]
+    active = _active(caches, reporter)
+    work = [(spec, _remembered(spec.writing, finished, caches, store, reporter)) for spec in active]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         for end in [pool.submit(_keep, *item, store, reporter) for item in work]:
             end.result()
@@ -61,15 +64,24 @@ def inline(finished: Finished, caches: Caches, store: Store) -> str:
     return replace(remembered, records=records).to_json().decode()
 
 
-def _remembered(writing: Writing, finished: Finished, store: Store, reporter: Reporter) -> Remembered:
+def _remembered(writing: Writing, finished: Finished, caches: Caches, store: Store, reporter: Reporter) -> Remembered:
     mounts: tuple[Mount, ...] = ()
     if writing.all_mounts or writing.mounts:
-        from pybuild.builder.caches.mounts import mount_names, packed
+        from pybuild.builder.caches.mounts import mount_names
 
         names = mount_names(finished, store, lambda name: writing.all_mounts or name in writing.mounts)
         with reporter.step(f"packing {len(names)} cache mounts"):
-            mounts = tuple(packed(names, store, lambda text: reporter.progress(Warned(message=text))))
+            mounts = inside(_packed, store, reporter.progress, names, caches)
     return gather(finished, store, everything=writing.everything, mounts=mounts)
+
+
+def _packed(store: Store, progress: Progress, names: tuple[str, ...], caches: Caches) -> tuple[Mount, ...]:
+    from pybuild.builder.caches.imported import imported
+    from pybuild.builder.caches.mounts import packed
+
+    known = store.cache.imported is not None or not caches.cache_from
+    with store.in_use(), nullcontext() if known else imported(caches, store, Reporter(silent)):
+        return tuple(packed(names, store, lambda text: progress(Warned(message=text))))
 
 
 def _keep(spec: KeptCache, remembered: Remembered, store: Store, reporter: Reporter) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pybuild.builder.cli.tools import warn
 from pybuild.builder.errors import Cancelled, RequestError, reason
+from pybuild.builder.progress import Progress, silent
 from pybuild.builder.store.store import Store
 
 if TYPE_CHECKING:
@@ -41,12 +42,18 @@ def tidy(store: Store) -> None:
         return
     if wanted.is_empty:
         return
+    from pybuild.builder.store.inside import among_trees
+
+    among_trees(_keep, store, silent, wanted)
+
+
+def _keep(store: Store, _progress: Progress, wanted: "Policy") -> None:
     with suppress(Cancelled), store.collecting(lambda: True):
-        _keep(store, wanted)
-        stamp.touch(mode=0o600)
+        _evict(store, wanted)
+        (store.root / "locks" / "tidied").touch(mode=0o600)
 
 
-def _keep(store: Store, wanted: "Policy") -> None:
+def _evict(store: Store, wanted: "Policy") -> None:
     from pybuild.builder.display.units import human_size
     from pybuild.builder.prune import gc
     from pybuild.builder.prune.eviction import evict

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pybuild.builder.cli.session import session
 from pybuild.builder.display.sanitize import clean
-from pybuild.builder.store.directory import default_root
+from pybuild.builder.store.directory import default_root, has_trees
 from pybuild.builder.store.room import writing
 from pybuild.builder.store.store import Store, open_store
 
@@ -18,8 +18,15 @@ _HANDLES = "/proc/self/fd"
 
 
 def store() -> Store:
-    """Open the store that the command line names."""
-    be_root()
+    """Open the store that the command line names, for a command that unpacks nothing itself: any user may.
+
+    Raises:
+        SandboxUnavailable: /proc is missing, without which no file of a store is opened.
+    """
+    if not os.path.exists(_HANDLES):
+        from pybuild.runtime.errors import SandboxUnavailable
+
+        raise SandboxUnavailable("/proc is not mounted here", "mount it: mount -t proc proc /proc")
     current = session()
     opened: Store = (current.tools.open_store or open_store)(Path(current.root) if current.root else None)
     opened.hear(warn)
@@ -27,16 +34,28 @@ def store() -> Store:
     return opened
 
 
-def be_root() -> None:
+def tree_store() -> Store:
+    """Open the store that the command line names, for a command that unpacks images: see `_be_root`."""
+    _be_root()
+    return store()
+
+
+def tidied_store() -> Store:
+    """Open the store that the command line names, for one that measures and removes: see `_be_root`.
+
+    A store with nothing unpacked in it has no file of other owners, so that any user may.
+    """
+    if has_trees(Path(session().root or default_root())):
+        _be_root()
+    return store()
+
+
+def _be_root() -> None:
     """Make an ordinary user root of a user namespace, which can own the files of images. No thread may run yet.
 
     Raises:
-        SandboxUnavailable: this host does not permit it, or has no /proc, without which no file of a store is opened.
+        SandboxUnavailable: this host does not permit it.
     """
-    if not os.path.exists(_HANDLES):
-        from pybuild.runtime.errors import SandboxUnavailable
-
-        raise SandboxUnavailable("/proc is not mounted here", "mount it: mount -t proc proc /proc")
     if os.geteuid() != 0:
         from pybuild.runtime.sandbox.user_namespace import become_root
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from pybuild.builder.dockerfile import LIMIT, DockerfileText, decoded, read_dockerfile
 from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.ops import Git, Http
+from pybuild.builder.progress import Progress
 from pybuild.builder.request import Request
 from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.store.cache import Layers
+from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.safepath import Root
 
@@ -28,6 +30,7 @@ def load_definition(request: Request, remotes: Remotes) -> DockerfileText:
             return read_dockerfile(request.files)
     from pybuild.builder.stages.contexts import contexts_of
     from pybuild.builder.stages.stages import FromRemote
+    from pybuild.builder.store.inside import inside
 
     main = contexts_of(request.files, request.planning).main
     assert isinstance(main, FromRemote)  # noqa: S101 - the context is no directory
@@ -35,9 +38,13 @@ def load_definition(request: Request, remotes: Remotes) -> DockerfileText:
     op = remotes.pin(source)
     name = f"[internal] load git source {source.label}" if isinstance(op, Git) else source.label
     layers = remote_tree(op, name, request, remotes)
-    store = remotes.store
-    with remotes.reporter.step(_name(request)), Root(store.snapshots.open(store.unpack(layers))) as root:
-        return _read(root, path, source.label)
+    with remotes.reporter.step(_name(request)):
+        return inside(_read_unpacked, remotes.store, remotes.reporter.progress, layers, path, source.label)
+
+
+def _read_unpacked(store: Store, _progress: Progress, layers: Layers, path: Path | None, where: str) -> DockerfileText:
+    with store.in_use(), Root(store.snapshots.open(store.unpack(layers))) as root:
+        return _read(root, path, where)
 
 
 def remote_tree(op: Http | Git, name: str, request: Request, remotes: Remotes) -> Layers:

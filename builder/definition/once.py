@@ -53,4 +53,5 @@ def _held(path: Path, stack: ExitStack) -> Path:
     stack.callback(os.close, held)
     with os.fdopen(os.dup(held), "wb") as file:
         file.write(content)
-    return Path(f"/proc/self/fd/{held}")
+    # By number: the worker reads it, too.
+    return Path(f"/proc/{os.getpid()}/fd/{held}")

@@ -9,7 +9,9 @@ from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.layers.host_entry import entry_of, image_xattrs
 from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.oci.layers.pack import pack_changes
+from pybuild.builder.progress import silent
 from pybuild.builder.request import Compression
+from pybuild.builder.store.inside import Tell, inside
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import open_beneath
 from pybuild.runtime.snapshots.changes import tree_changes
@@ -35,6 +37,10 @@ def write_tree(store: Store, image: Image, compression: Compression) -> Layer:
     Names are in byte order, of several hard links the first is the file. The root directory has no time: an image need
     not tell it, and the file system's would be that of this store.
     """
+    return inside(_written, store, silent, image, compression)
+
+
+def _written(store: Store, _tell: Tell, image: Image, compression: Compression) -> Layer:
     tree = store.snapshots.open(store.snapshot(image))
     try:
         with LayerWriter(store.blobs, compression.algorithm, compression.level) as writer:

@@ -9,7 +9,7 @@ from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.plan.ops import Base, Copy, Git, Http, Local, Mkdir, Op, Run, Scratch
 from pybuild.builder.store.cache import BuiltLayer
 
-__all__ = ["Job", "Work", "execute", "get_ready"]
+__all__ = ["Job", "Work", "execute", "get_ready", "needs_tree"]
 
 
 def get_ready() -> None:
@@ -19,6 +19,19 @@ def get_ready() -> None:
 
     with suppress(SandboxError):
         start()
+
+
+def needs_tree(op: Op) -> bool:
+    """Tell whether *op* works on the unpacked root file system: a command, or the name of an owner to look up."""
+    match op:
+        case Run():
+            return True
+        case Copy(chown=owner) | Mkdir(user=owner):
+            from pybuild.builder.execute.owner import is_number
+
+            return bool(owner) and not is_number(owner)
+        case _:
+            return False
 
 
 def execute(work: Work) -> BuiltLayer:

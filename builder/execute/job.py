@@ -13,6 +13,7 @@ from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.plan.ops import Op
 from pybuild.builder.request import Execution
 from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.store.inside import can_unpack
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.values import frozen
@@ -106,12 +107,14 @@ class Work:
     def tree(self) -> Iterator[Tree]:
         """Look into the root file system, without unpacking more of it than is unpacked already."""
         names = self.store.snapshot_names(self.job.root)
-        snapshots = self.store.snapshots
-        known = next((count for count in range(len(names), 0, -1) if snapshots.exists(names[count - 1])), 0)
+        known = 0
+        if can_unpack():
+            exists = self.store.snapshots.exists
+            known = next((count for count in range(len(names), 0, -1) if exists(names[count - 1])), 0)
         with ExitStack() as stack:
             tree: Tree = EmptyTree()
             if known:
-                tree = SnapshotTree(stack.enter_context(Root(snapshots.open(names[known - 1]))))
+                tree = SnapshotTree(stack.enter_context(Root(self.store.snapshots.open(names[known - 1]))))
             if known < len(names):
                 tree = IndexTree(self.job.root[known:], self.store.database, self.store.blobs, tree)
             yield tree

@@ -12,6 +12,11 @@ _NUMBERS = re.compile(r"(\d{1,10})(?::(\d{1,10}))?\Z", re.ASCII)
 _LAST_ID = 2**32 - 2
 
 
+def is_number(text: str) -> bool:
+    """Tell whether ``user[:group]`` needs no user files."""
+    return _NUMBERS.match(text) is not None
+
+
 def owner_of(text: str, work: Work) -> tuple[int, int]:
     """Return (uid, gid) for ``user[:group]``; names are looked up in the user files of the root file system.
 

@@ -7,8 +7,10 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.layers.layer import LayerWriter
 from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.oci.model import History, ImageConfig
+from pybuild.builder.progress import Progress, silent
 from pybuild.builder.request import Execution
 from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.store.inside import inside
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.changes import tree_changes
@@ -33,7 +35,7 @@ def squashed(
     with store.locks.exclusive(str(key), waiting=lambda: store.tell(_WAITING)):
         found = store.cache.record(key)
         if found is None or not all(store.blobs.has(layer.descriptor) for layer in found):
-            found = Layers([_merged(layers, first, execution, store)])
+            found = Layers([inside(_merged, store, silent, layers, first, execution)])
             store.cache.put_record(key, found)
         store.cache.touch(key)
     return replace(config, history=_history(config.history, len(merged))), Layers((*layers[:first], *found))
@@ -45,9 +47,10 @@ def _key(layers: Layers, first: int, execution: Execution) -> Digest:
     return Digest.of("\n".join(["squash", *map(str, parts), *map(str, layers.diff_ids)]).encode())
 
 
-def _merged(layers: Layers, first: int, execution: Execution, store: Store) -> BuiltLayer:
-    below, above = store.unpack(layers[:first]), store.unpack(layers)
+def _merged(store: Store, _progress: Progress, layers: Layers, first: int, execution: Execution) -> BuiltLayer:
     with ExitStack() as stack:
+        stack.enter_context(store.in_use())
+        below, above = store.unpack(layers[:first]), store.unpack(layers)
         old = stack.enter_context(Root(store.snapshots.open(below))) if below else None
         new = stack.enter_context(Root(store.snapshots.open(above)))
         compression, latest = execution.compression, execution.source_date_epoch

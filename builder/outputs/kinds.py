@@ -14,7 +14,9 @@ from pybuild.builder.outputs.oci import OciOutput
 from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.outputs.registry import RegistryOutput
 from pybuild.builder.outputs.tar import TarOutput
+from pybuild.builder.progress import Progress, silent
 from pybuild.builder.request import Output, Shape
+from pybuild.builder.store.inside import inside
 from pybuild.builder.store.store import Store
 
 Kind = LocalOutput | TarOutput | OciOutput | DockerOutput | RegistryOutput | ImageOutput
@@ -70,16 +72,30 @@ def write(
         match output:
             case OciOutput() | DockerOutput():
                 write_together([(names, descriptor)], output, store)
-            case TarOutput():
-                output.write(descriptor, store, epoch, nearest_second=nearest_second)
-            case LocalOutput():
-                output.write(descriptor, store, epoch)
+            case TarOutput() | LocalOutput():
+                inside(_write_tree, store, silent, output, descriptor, epoch, nearest_second=nearest_second)
             case RegistryOutput():
                 output.write(shaped(store, descriptor, output.shape), names, store, status)
             case ImageOutput():
                 pass
             case _:
                 assert_never(output)
+
+
+def _write_tree(
+    store: Store,
+    _progress: Progress,
+    output: TarOutput | LocalOutput,
+    descriptor: Descriptor,
+    epoch: int | None,
+    *,
+    nearest_second: bool,
+) -> None:
+    with store.in_use():
+        if isinstance(output, TarOutput):
+            output.write(descriptor, store, epoch, nearest_second=nearest_second)
+        else:
+            output.write(descriptor, store, epoch)
 
 
 def write_together(images: Sequence[Named], output: Output, store: Store) -> None:

@@ -19,8 +19,9 @@ from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.tree import folders
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.cache_mounts import StoredMount, cache_mounts, remove, sweep, unused
+from pybuild.builder.store.directory import TREES
 from pybuild.builder.store.leases import is_used, removing
-from pybuild.builder.store.snapshotters import COPYING, OVERLAY, present
+from pybuild.builder.store.snapshotters import present
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import SnapshotError
 from pybuild.runtime.paths.safepath import Root
@@ -231,7 +232,7 @@ def _retired(unused: list[tuple[Snapshotter, str]]) -> Iterator[tuple[str, Calla
 
 def snapshot_size(store: Store, name: str) -> int:
     """Return the bytes that a snapshot takes on the disk, without those of its parents."""
-    for kind in (OVERLAY, COPYING):
+    for kind in TREES:
         with suppress(FileNotFoundError):
             return disk_usage(store.root / kind / name.replace(":", "-"))
     return 0

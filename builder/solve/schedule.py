@@ -13,7 +13,13 @@ from queue import Empty, SimpleQueue
 from threading import Event
 
 from pybuild.builder.errors import Cancelled
+from pybuild.builder.execute import needs_tree
 from pybuild.builder.interrupts import noticed
+from pybuild.builder.plan.keys import picks
+from pybuild.builder.plan.ops import Base, Local, Scratch
+from pybuild.builder.plan.plan import Plan
+from pybuild.builder.store.inside import can_unpack
+from pybuild.runtime.errors import TreesNeeded
 from pybuild.runtime.stopping import check
 
 _MOST = 128
@@ -75,3 +81,20 @@ def _raise_first_failure(done: "list[Future[None]]") -> None:
     failures = [error for future in done if (error := future.exception()) is not None]
     for error in sorted(failures, key=lambda error: isinstance(error, Cancelled)):
         raise error
+
+
+def check_trees(plan: Plan, places: Iterable[int]) -> None:
+    """Raise TreesNeeded when this process is not root, and one of these vertices works on files that were unpacked.
+
+    They may be its own, or those that it selects.
+    """
+    if not can_unpack() and any(_needs_tree(plan, place) for place in places):
+        raise TreesNeeded
+
+
+def _needs_tree(plan: Plan, place: int) -> bool:
+    vertex = plan.vertices[place]
+    if isinstance(vertex.op, Base | Scratch | Local):
+        return False
+    selected = (plan.vertices[vertex.inputs[pick.input]].op for pick in picks(vertex.op))
+    return needs_tree(vertex.op) or not all(isinstance(op, Local) for op in selected)

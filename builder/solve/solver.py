@@ -26,7 +26,7 @@ from pybuild.builder.solve.lookup import Lookup
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
-from pybuild.runtime.errors import RuntimeHostError
+from pybuild.runtime.errors import RuntimeHostError, TreesNeeded
 from pybuild.runtime.stopping import stoppable
 from pybuild.runtime.values import frozen
 
@@ -56,6 +56,7 @@ def solve(
     """Solve the targets of *graph*; *execute* does a `Work`, `builder.execute.execute` by default.
 
     Raises:
+        TreesNeeded: a process that is root must do it.
         StepFailed: a step did not succeed; what was finished before is in the cache.
         Cancelled: a KeyboardInterrupt came; the steps that were running have been stopped.
     """
@@ -68,9 +69,8 @@ def solve(
             layers = solver.solve(graph.targets)
         except KeyboardInterrupt:
             raise Cancelled("the build was interrupted") from None
-    keys = solver.keys
-    finished = Finished(plan=graph.plan, targets=graph.targets, keys=keys.keys, own_keys=keys.all_own())
-    return Solved(layers=layers, finished=finished)
+    keys, own = solver.keys.keys, solver.keys.all_own()
+    return Solved(layers=layers, finished=Finished(plan=graph.plan, targets=graph.targets, keys=keys, own_keys=own))
 
 
 class _Solver:
@@ -135,8 +135,9 @@ class _Solver:
 
     def _run(self, needed: set[int]) -> None:
         if needed:
-            from pybuild.builder.solve.schedule import run_in_order
+            from pybuild.builder.solve.schedule import check_trees, run_in_order
 
+            check_trees(self.plan, needed - self.made)
             if self.execute is None and any(isinstance(self.plan.vertices[place].op, Run) for place in needed):
                 from pybuild.builder.execute import get_ready
 
@@ -178,9 +179,9 @@ class _Solver:
             self._unpack_base(place, source)
         try:
             return self.contents.open(place, self.lookup.answers, self.keys.keys, stack)
+        except (StepFailed, Cancelled, TreesNeeded):
+            raise
         except (BuildError, OciError, RuntimeHostError, OSError) as error:
-            if isinstance(error, StepFailed | Cancelled):
-                raise
             raise self.steps.failed(place, error) from error
 
     def _executed(self, place: int, selected: tuple[Selected, ...]) -> BuiltLayer:

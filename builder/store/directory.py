@@ -17,6 +17,11 @@ _MARKS = (_DATABASE, "locks")
 _OF_THE_FILE_SYSTEM = frozenset({"lost+found"})
 _PROBE = "probe-"
 _UNSUPPORTED = frozenset({EPERM, EOPNOTSUPP, ENOSYS})
+OVERLAY, COPYING = "snapshots", "trees"
+"""Where each snapshotter has its trees, below the root of the store."""
+TREES = (OVERLAY, COPYING)
+_EMPTY = frozenset({"empty", "lock"})
+"""What a directory of trees has before the first one."""
 _ELSEWHERE = "choose the directory of the store with $PYBUILD_ROOT or --root"
 
 
@@ -42,6 +47,15 @@ def _home() -> Path:
         raise StoreError(
             f"no directory for the store: $HOME is not set, and the user {os.geteuid()} has no home", hint=_ELSEWHERE
         ) from None
+
+
+def has_trees(root: Path) -> bool:
+    """Tell whether the store at *root* holds files with owners of their own: unpacked layers, or cache mounts."""
+    for name, empty in (*((each, _EMPTY) for each in TREES), ("cache-mounts", frozenset())):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if set(os.listdir(root / name)) - empty:
+                return True
+    return False
 
 
 def prepare(root: Path) -> bool:

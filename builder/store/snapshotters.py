@@ -3,11 +3,9 @@
 import os
 from pathlib import Path
 
+from pybuild.builder.store.directory import COPYING, OVERLAY
 from pybuild.runtime.errors import SnapshotError
 from pybuild.runtime.snapshots.snapshotter import Snapshotter
-
-OVERLAY, COPYING = "snapshots", "trees"
-"""Where each has its trees, below the root of the store."""
 
 
 def choose(root: Path, wanted: str) -> tuple[Snapshotter, str]:

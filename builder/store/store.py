@@ -30,6 +30,7 @@ from pybuild.builder.store.database import Database, is_suspect, set_aside
 from pybuild.builder.store.directory import default_root, prepare
 from pybuild.builder.store.locks import LASTING, Locks
 from pybuild.builder.store.room import give_up_reserve, is_short, make_reserve, storing
+from pybuild.runtime.errors import TreesNeeded
 from pybuild.runtime.paths.filelock import sweep_marked
 
 if TYPE_CHECKING:
@@ -128,10 +129,13 @@ class Store:
         """The snapshotter that this host can use: overlayfs, else whole copies.
 
         Raises:
-            StoreError: the disk of the store is full.
-            OSError: it fails otherwise.
+            TreesNeeded: this process is not root, and so cannot have the owners that files of images have.
+            StoreError, OSError: the disk of the store is full, or fails otherwise.
         """
         from pybuild.builder.store.snapshotters import choose
+
+        if os.geteuid() != 0:
+            raise TreesNeeded
 
         with storing(self.root):
             chosen, self._drawback = choose(self.root, os.environ.get("PYBUILD_SNAPSHOTTER", ""))
@@ -147,11 +151,7 @@ class Store:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keep everything in the store from being collected while a build or a reader uses it.
-
-        Raises:
-            StoreError: the store is closed.
-        """
+        """Keep everything in the store from being collected while it is used. Raises StoreError when it is closed."""
         self.database.refuse_ended()
         with self._users_lock:
             if self._users == 0:

@@ -3,6 +3,9 @@
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from tests.helpers.sshd import PROGRAMS, make_key, with_ssh_add
 
 pytestmark = pytest.mark.xdist_group("cases")
 
+_SOURCES = Path(__file__).parents[2] / ".src"
 # Device nodes, and ids beyond the 65536 that the user owns.
 REFUSED = ("copy-special-files", "run-special-files", "user-forms")
 # A device node that is made if possible; capabilities and set-id bits in the context, which giving it to the user takes away.
@@ -86,12 +90,108 @@ def test_the_store_is_the_users_own_and_root_inside_owns_what_images_contain(use
     assert "root     root" in lines[2]
 
 
-def test_without_subordinate_ids_the_error_says_what_to_add(tmp_path: Path) -> None:
-    stranger = ordinary_user(tmp_path / "home", subordinate="")
-    result = stranger.run("images", check=False)
-    assert result.returncode == 3
-    assert "user 4242 has no 65536 subordinate ids in /etc/subuid" in result.stderr
-    assert "usermod --add-subuids" in result.stderr
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
+    """A user without subordinate ids, who has the image "small"."""
+    need_programs(["busybox", "setpriv", "unshare"])
+    made = ordinary_user(tmp_path_factory.mktemp("stranger") / "home", subordinate="")
+    shutil.copy(bases.small(), made.folder / "small.tar")
+    made.import_tar(made.seen(made.folder / "small.tar"), "small")
+    return made
+
+
+def _context(user: OrdinaryUser, name: str, dockerfile: str) -> Path:
+    folder = user.folder / name
+    write_context(folder, {"Dockerfile": dockerfile, "a": "a\n"})
+    subprocess.run(["chown", "-RhP", str(UID), folder], check=True)
+    return user.seen(folder)
+
+
+def test_without_subordinate_ids_all_that_unpacks_nothing_works(stranger: OrdinaryUser) -> None:
+    at = stranger.seen(stranger.folder)
+    stranger.run("tag", "small", "small:other")
+    stranger.run("save", "-o", f"{at}/saved.tar", "small:other")
+    stranger.run("rmi", "small:other")
+    stranger.run("load", "-i", f"{at}/saved.tar")
+    stranger.run("copy", "small:other", f"oci:{at}/layout:it")
+    for words in (
+        ["images"],
+        ["history", "small"],
+        ["inspect", "small"],
+        ["df", "-v"],
+        ["prune", "-f"],
+        ["rmi", "small:other"],
+    ):
+        stranger.run(*words)
+    assert stranger.run("diff", "--only=config", "small", "small").stdout == ""
+    context = _context(stranger, "checked", "FROM small\nRUN true\n")
+    assert stranger.build(context, "--check").exit_code == 0
+
+
+COPIES = "FROM small\nCOPY --chown=70000:5 --chmod=600 a /new/a\nWORKDIR /home/x\nENV a=b\nCOPY a a /twice/\n"
+
+
+def test_a_build_without_commands_needs_no_ids_and_owners_may_be_any(
+    lab: Lab, user: OrdinaryUser, stranger: OrdinaryUser
+) -> None:
+    copies = COPIES.replace("COPY a a /twice/\n", "")
+    lab.case("run-deletes")  # brings the base "small"
+    context = user.folder / "copies"
+    write_context(context, {"Dockerfile": copies, "a": "a\n"})
+    layers = []
+    for program, place in (
+        (lab.program, context),
+        (user, _context(user, "copies-of-user", copies)),
+        (stranger, _context(stranger, "copies", copies)),
+    ):
+        os.utime(context / "a", (1, 1))
+        if isinstance(program, OrdinaryUser):
+            os.utime(program.folder / place.relative_to("/mnt/home") / "a", (1, 1))
+        program.build(place, "--build-arg=SOURCE_DATE_EPOCH=1", tag="copies")
+        layers.append(program.run("inspect", "-f", "{{json .RootFS}}", "copies").stdout)
+    assert layers[0] == layers[1] == layers[2]
+
+
+@pytest.mark.parametrize("dockerfile", ["FROM small\nRUN true\n", COPIES])
+def test_what_needs_ids_says_what_to_add(stranger: OrdinaryUser, dockerfile: str) -> None:
+    name = "commands" if "RUN" in dockerfile else "repeats"
+    built = stranger.build(_context(stranger, name, dockerfile), check=False)
+    assert built.exit_code == 3
+    assert "user 4242 has no 65536 subordinate ids in /etc/subuid" in built.printed
+    assert "usermod --add-subuids" in built.printed
+    assert stranger.run("run", "small", "true", check=False).returncode == 125
+
+
+def test_a_step_that_writes_a_path_twice_is_done_once_and_where_it_can_be(user: OrdinaryUser) -> None:
+    built = user.build(_context(user, "twice", COPIES.replace("70000", "7")), tag="twice")
+    assert [step.name.rpartition("] ")[2].partition(" ")[0] for step in built.steps if step.end == "DONE"][-4:-1] == [
+        "COPY",
+        "WORKDIR",
+        "COPY",
+    ]
+    assert len({step.name for step in built.steps}) == len(built.steps)
+
+
+def test_a_build_that_is_cached_asks_for_no_namespace(user: OrdinaryUser) -> None:
+    context = _context(user, "cached", "FROM small\nRUN echo x > /x\nCOPY --chown=alice a /b\n")
+    assert user.build(context).executed == ["[2/3] RUN echo x > /x", "[3/3] COPY --chown=alice a /b"]
+    # The next one has no program that could give it ids.
+    without = replace(user, variables=(("SUBORDINATE", ""),))
+    assert without.build(context).executed == []
+
+
+def test_an_unknown_user_without_a_home_is_told_how_to_choose_a_store() -> None:
+    need_programs(["setpriv"])
+    command = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "env", "-i", "PATH=/usr/bin:/bin"]
+    words = [sys.executable, "-m", "pybuild", "images"]
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        environment = ["env", f"PYTHONPATH={_SOURCES}"]
+        refused = subprocess.run([*command, *environment, *words], capture_output=True, text=True, check=False)
+        chosen = [*environment, f"PYBUILD_ROOT={folder}/store"]
+        listed = subprocess.run([*command, *chosen, *words], capture_output=True, text=True, check=False)
+    assert (refused.returncode, "$PYBUILD_ROOT or --root" in refused.stderr) == (3, True)
+    assert (listed.returncode, listed.stderr) == (0, "")
 
 
 def test_an_emulator_that_is_installed_needs_no_registration_on_the_host(user: OrdinaryUser) -> None:
@@ -150,38 +250,50 @@ import asyncio, os, sys, threading
 from pathlib import Path
 import pybuild
 
-def refused():
-    try:
-        pybuild.become_root()
-    except pybuild.errors.SandboxUnavailable as error:
-        print(error)
+started = []
 
-async def loop():
-    refused()
+def one(store, name):
+    request = pybuild.Request.of(context=Path(sys.argv[1]), build_args=(("name", name),), no_cache=True)
+    def progress(event):
+        if isinstance(event, pybuild.events.StepOutput) and b"go" in event.data:
+            started.append(name)
+    outcome = pybuild.build(request, store, progress)
+    printed = []
+    code = pybuild.run(str(outcome.image_id), ["cat", "/made"], store, lambda _stream, data: printed.append(data))
+    return code, b"".join(printed).decode().strip()
+
+async def main():
+    with pybuild.Store.open() as store:
+        both = await asyncio.gather(*(asyncio.to_thread(one, store, name) for name in ("first", "second")))
+        print(*both, sorted(started), store.root)
+        print(pybuild.prune(store, everything=True).records > 0)
 
 go = threading.Event()
 other = threading.Thread(target=go.wait)
 other.start()
-refused()
+before = os.readlink("/proc/self/ns/user"), os.readlink("/proc/self/ns/mnt"), os.geteuid()
+asyncio.run(main())
+print(before == (os.readlink("/proc/self/ns/user"), os.readlink("/proc/self/ns/mnt"), os.geteuid()))
 go.set()
-other.join()
-asyncio.run(loop())
-pybuild.become_root()
-with pybuild.Store.open() as store:
-    print(pybuild.build(pybuild.Request.of(context=Path(sys.argv[1])), store).image_id, store.root, os.geteuid())
 """
 
 
-def test_a_program_that_embeds_builds_becomes_root_by_one_call_and_keeps_its_store(user: OrdinaryUser) -> None:
-    context = user.folder / "embedded"
-    write_context(context, {"Dockerfile": "FROM scratch\nCOPY a /a\n", "a": "a"})
+def test_a_program_with_threads_and_an_event_loop_builds_twice_at_once_and_stays_where_it_is(
+    user: OrdinaryUser,
+) -> None:
+    context = _context(user, "embedded", "FROM small\nARG name\nRUN echo go; sleep 1; echo $name > /made\n")
+    default = user.folder / ".local/share/pybuild"
+    shutil.rmtree(default, ignore_errors=True)
+    shutil.copytree(user.folder / "store/blobs", default / "blobs")
+    for name in ("index.json", "oci-layout", "pybuild.db"):
+        shutil.copy(user.folder / "store" / name, default / name)
+    subprocess.run(["chown", "-RhP", str(UID), user.folder / ".local"], check=True)
     command = user.command()
-    words = [*command[: command.index("-m")], "-c", EMBEDDED, os.fspath(user.seen(context))]
+    words = [*command[: command.index("-m")], "-c", EMBEDDED, os.fspath(context)]
     ended = subprocess.run(
-        words, env={**os.environ, **dict(user.variables)}, capture_output=True, text=True, check=True
+        words, env={**os.environ, **dict(user.variables)}, capture_output=True, text=True, check=False
     )
-    threads, loop, built = ended.stdout.splitlines()
-    assert threads == "a process of several threads cannot enter a user namespace"
-    assert loop == "a process with a running event loop cannot enter a user namespace"
-    assert built.startswith("sha256:")
-    assert built.endswith("/mnt/home/.local/share/pybuild 0")
+    assert ended.returncode == 0, ended.stderr
+    both, pruned, stayed = ended.stdout.splitlines()
+    assert both == "(0, 'first') (0, 'second') ['first', 'second'] /mnt/home/.local/share/pybuild"
+    assert (pruned, stayed) == ("True", "True")

@@ -1,5 +1,6 @@
 """`frozen` makes what ``dataclass(frozen=True, slots=True, kw_only=True)`` makes."""
 
+import pickle
 from dataclasses import FrozenInstanceError, field, fields, is_dataclass, replace
 
 import pytest
@@ -87,3 +88,11 @@ def test_patterns_match_by_field() -> None:
             assert y == 2
         case _:
             pytest.fail("no match")
+
+
+def test_a_value_crosses_to_another_process_and_is_checked_there() -> None:
+    point = Point(x=1, names=["n"], secret="s")
+    copied = pickle.loads(pickle.dumps(point))
+    assert (copied, copied.names, copied.secret) == (point, ["n"], "s")
+    with pytest.raises(FrozenInstanceError):
+        copied.x = 2

@@ -1,6 +1,5 @@
 """A build as a program that embeds pybuild starts, watches and cancels it."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -85,12 +84,3 @@ def test_a_closed_store_is_refused(tmp_path: Path, context: Path) -> None:
         pytest.fail("it was entered")
     with pytest.raises(errors.StoreError, match="is closed"):
         store.cache.forget_all()
-
-
-def test_an_ordinary_user_is_told_of_the_one_call(
-    store: pybuild.Store, context: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 4242)
-    with pytest.raises(errors.SandboxUnavailable, match="user namespace") as caught:
-        pybuild.build(pybuild.Request.of(context=context), store)
-    assert "become_root()" in caught.value.hint

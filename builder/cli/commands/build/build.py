@@ -21,7 +21,7 @@ from pybuild.builder.cli.flags.output import annotations, read_outputs
 from pybuild.builder.cli.flags.registry import RegistryFlags
 from pybuild.builder.cli.flags.report import ReportFlags
 from pybuild.builder.cli.flags.steps import StepFlags
-from pybuild.builder.cli.tools import be_root, store
+from pybuild.builder.cli.tools import store
 from pybuild.builder.image.names import full_names
 from pybuild.builder.request import Changes, Request, RequestFields
 from pybuild.runtime.values import frozen
@@ -84,7 +84,6 @@ def command(*, flags: BuildFlags) -> int:
         from pybuild.builder.cli.commands.build.call import answer, call_of, dockerfile_path
 
         if (call := call_of(report)) is not None:
-            be_root()
             with prepared(request, elsewhere) as ready:
                 return answer(call, ready, dockerfile_path(request))
     reported = Reported(

@@ -9,7 +9,7 @@ from typing import Any
 
 from pybuild.builder.cli.housekeeping import tidy
 from pybuild.builder.cli.session import session
-from pybuild.builder.cli.tools import be_root, say, store
+from pybuild.builder.cli.tools import say, store
 from pybuild.builder.display.choose import MODES, OpenDisplay, open_display
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.progress import Event, Progress, Warned
@@ -53,7 +53,6 @@ def carry_out(
     opened: Callable[[], Store] = store,
 ) -> int:
     """Build *request*, report, and return the exit code. *prepare* gives the request in a form that can be built."""
-    be_root()
     with (
         logged(reported.log_file) as logging,
         _display(reported.mode) as display,

@@ -13,7 +13,7 @@ from pybuild.builder.cli.flags.build import source_date_epoch
 from pybuild.builder.cli.flags.naming import name_image, platform_option
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.words import FILE, IMAGE
-from pybuild.builder.cli.tools import binary_stdin, say, store
+from pybuild.builder.cli.tools import binary_stdin, say, tree_store
 from pybuild.builder.edit.difference import difference, unpacked_archive, with_difference
 from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.image.assemble import timestamp
@@ -72,7 +72,7 @@ def command(
     wanted = parse_platform(platform) if platform else None
     compression = parse_compression(packed or "gzip")
     entry = _entry(message, author)
-    opened = store()
+    opened = tree_store()
     try:
         with opened.in_use(), _tree(opened, tree) as root_fd:
             source = find_image(opened, image, wanted)

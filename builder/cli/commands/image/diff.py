@@ -22,6 +22,8 @@ from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.image import Image
 from pybuild.builder.platforms import parse_platform
+from pybuild.builder.progress import silent
+from pybuild.builder.store.inside import Tell, inside
 from pybuild.builder.store.store import Store
 
 _PARTS = ("config", "layers", "files")
@@ -94,11 +96,11 @@ def _differences(
         images=images,
         config=settings(documents[0], documents[1]) if "config" in parts else None,
         layers=layers(*images) if "layers" in parts else None,
-        files=_files(opened, images, digests=digests, times=times) if "files" in parts else None,
+        files=inside(_files, opened, silent, images, digests=digests, times=times) if "files" in parts else None,
     )
 
 
-def _files(opened: Store, images: tuple[Image, Image], *, digests: bool, times: bool) -> list[FileChange]:
+def _files(opened: Store, _tell: Tell, images: tuple[Image, Image], *, digests: bool, times: bool) -> list[FileChange]:
     if images[0].config.diff_ids == images[1].config.diff_ids:
         return []
     before = opened.snapshots.open(opened.snapshot(images[0]))

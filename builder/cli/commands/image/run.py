@@ -14,7 +14,7 @@ from pybuild.builder.cli.flags.group import argument, option, takes
 from pybuild.builder.cli.flags.host import mount_target, volume
 from pybuild.builder.cli.flags.values import FilePath, OneOf
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import store
+from pybuild.builder.cli.tools import tree_store
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.execute import in_image
 from pybuild.builder.image.catalog import find_image
@@ -130,7 +130,7 @@ def _run(flags: RunFlags) -> int:
 
     if flags.interactive and flags.tty and not os.isatty(0):
         raise RequestError("the input device is not a terminal", hint="leave out -t")
-    opened = store()
+    opened = tree_store()
     try:
         with opened.in_use():
             platform = wanted_platform(flags.platform) if flags.platform else None

@@ -10,7 +10,7 @@ from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.store.df_images import HEADERS, image_usage
 from pybuild.builder.cli.format.listing import Row, listing
 from pybuild.builder.cli.housekeeping import limits, shown
-from pybuild.builder.cli.tools import say, store
+from pybuild.builder.cli.tools import say, tidied_store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_duration, human_size
 from pybuild.builder.oci.digest import Digest
@@ -48,7 +48,7 @@ def command(*, template: str | None, verbose: bool) -> None:
     ACTIVE counts what images with a name need and cache mounts that a step uses right now. RECLAIMABLE is what
     "prune -a" would remove. With -v all images and cache mounts are listed, and --format applies to the cache mounts.
     """
-    opened = store()
+    opened = tidied_store()
     try:
         with opened.in_use():
             rows = [_row(usage) for usage in _usages(opened)]

@@ -11,7 +11,7 @@ from pybuild.builder.cli.flags.group import takes
 from pybuild.builder.cli.flags.prune import PruneFlags
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.housekeeping import limits
-from pybuild.builder.cli.tools import say, store
+from pybuild.builder.cli.tools import say, tidied_store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_size
 from pybuild.builder.prune import gc
@@ -44,7 +44,7 @@ def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, wan
     Limits can be set in config.toml of the store, under [gc], and are also applied after each build. By default the
     cache is kept below 60 % of the disk and 100 GB, with 20 % of the disk free.
     """
-    opened = store()
+    opened = tidied_store()
     try:
         if wanted.is_empty and not everything:
             wanted = limits(opened.root)

@@ -1,0 +1,140 @@
+"""The builder's side of the worker: started when it is first needed, and asked to call functions.
+
+A program with threads cannot enter a user namespace, and one that entered could not leave: so a process of its own
+does, started from its file, never forked from the builder.
+"""
+
+import atexit
+import os
+import select
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pybuild.runtime.errors import RuntimeHostError
+from pybuild.runtime.stopping import check
+from pybuild.runtime.worker.messages import (
+    WorkerAnswer,
+    WorkerCall,
+    WorkerEvent,
+    WorkerSetup,
+    here,
+    peer_is_gone,
+    receive,
+    send,
+)
+
+Listener = Callable[[Any], None]
+_LOCK = threading.Lock()
+_WORKERS: dict[int, "_Worker"] = {}
+_WAKE_UP_MS = 200
+_MODULES = ("pybuild.builder.build", "pybuild.builder.execute.run")
+
+
+def call(function: Callable[..., Any], *arguments: Any, listener: Listener) -> Any:
+    """Return ``function(tell, *arguments)`` as called by root of a user namespace, in another process.
+
+    *function* is one of a module; arguments, events and the result cross as copies. What it tells is passed to
+    *listener*, in this thread. When this is interrupted or stopped (`runtime.stopping`), so is *function*, which is
+    waited for. May be called by several threads at once.
+
+    Raises:
+        SandboxUnavailable: this host does not permit it.
+        RuntimeHostError: the worker was killed.
+        Exception: what *function* raises.
+    """
+    near, far = socket.socketpair()
+    with near:
+        with far:
+            _worker().hand_over(far)
+        send(near, WorkerCall(function, arguments, *here()))
+        try:
+            return _answer(near, listener, check)
+        except BaseException:
+            near.shutdown(socket.SHUT_WR)
+            _drain(near, listener)
+            raise
+
+
+def _answer(channel: socket.socket, listener: Listener, look_up: Callable[[], None]) -> Any:
+    """Pass on events until the answer comes, and return it."""
+    poller = select.poll()
+    poller.register(channel, select.POLLIN)
+    while True:
+        while not poller.poll(_WAKE_UP_MS):
+            look_up()
+        try:
+            message = receive(channel)
+        except (EOFError, OSError) as error:
+            if isinstance(error, OSError) and not peer_is_gone(error):
+                raise
+            raise RuntimeHostError("the process that works on unpacked images was killed") from None
+        match message:
+            case WorkerEvent(event=event):
+                listener(event)
+            case WorkerAnswer(value=value):
+                return value
+            case _:
+                raise message.error()
+
+
+def _drain(channel: socket.socket, listener: Listener) -> None:
+    """Wait for the end of a call whose answer nobody wants."""
+    # That it was interrupted is what it has to say; a message that was half read when this was is no message any more.
+    with suppress(BaseException):
+        _answer(channel, listener, _nothing)
+    with suppress(OSError):
+        while channel.recv(1 << 16):
+            pass
+
+
+def _nothing() -> None:
+    """Go on waiting."""
+
+
+def _worker() -> "_Worker":
+    # A builder that was itself forked has a worker of its own: the other one belongs to its parent.
+    with _LOCK:
+        worker = _WORKERS.get(os.getpid())
+        if worker is None or not worker.lives():
+            worker = _WORKERS[os.getpid()] = _Worker()
+        return worker
+
+
+class _Worker:
+    """The process and the socket to it."""
+
+    def __init__(self) -> None:
+        self._channel, far_end = socket.socketpair()
+        with far_end:
+            self._process = os.posix_spawn(
+                sys.executable,
+                [sys.executable, "-I", "-S", str(Path(__file__).with_name("serve.py"))],
+                os.environ,
+                file_actions=[(os.POSIX_SPAWN_DUP2, far_end.fileno(), 0)],
+            )
+        atexit.register(self._end)
+        send(self._channel, WorkerSetup(tuple(path for path in sys.path if path), _MODULES))
+        failure = receive(self._channel)
+        if failure is not None:
+            self._end()
+            raise failure.error()
+
+    def lives(self) -> bool:
+        """Tell whether the process is there; one that somebody killed has closed its end."""
+        poller = select.poll()
+        poller.register(self._channel, 0)
+        return not poller.poll(0)
+
+    def hand_over(self, call: socket.socket) -> None:
+        socket.send_fds(self._channel, [b"1"], [call.fileno()])
+
+    def _end(self) -> None:
+        """Let the worker end, which it does when nobody can call it any more, and reap it."""
+        atexit.unregister(self._end)
+        self._channel.close()
+        os.waitpid(self._process, 0)

@@ -1,0 +1,127 @@
+"""The worker: ``python -I -S serve.py``, with a Unix socket as standard input.
+
+It becomes root of a user namespace, says so or why not, and forks a child for each call that comes, with the socket of
+that call. It has one thread at all times; the children may have more. Its own socket has a message of one byte and one
+descriptor for each call; when the builder's end is closed it ends, and every child with it.
+"""
+
+import os
+import signal
+import socket
+import sys
+
+if __name__ == "__main__":
+    # Behind the standard library, so that nothing installed beside this package can shadow it.
+    sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 4)[0])
+
+import threading
+from contextlib import suppress
+from types import FrameType
+from typing import NoReturn
+
+from pybuild.runtime.kernel.syscalls import PR_SET_PDEATHSIG, SIGKILL, close_range, prctl
+from pybuild.runtime.worker.messages import (
+    WorkerAnswer,
+    WorkerCall,
+    WorkerEvent,
+    WorkerFailure,
+    WorkerSetup,
+    receive,
+    send,
+)
+
+_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def serve(channel: socket.socket) -> None:
+    """Be the worker until the builder's end of *channel* is closed."""
+    # A session of its own: Ctrl-C is for the builder, which decides what becomes of the calls.
+    os.setsid()
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    setup: WorkerSetup = receive(channel)
+    sys.path[:] = setup.import_paths
+    try:
+        from pybuild.runtime.sandbox.user_namespace import become_root
+
+        become_root()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised in the builder
+        send(channel, WorkerFailure.of(error))
+        return
+    send(channel, None)
+    for name in setup.modules:
+        __import__(name)
+    while (call := _next(channel)) is not None:
+        _fork(call, channel)
+        call.close()
+
+
+def _next(channel: socket.socket) -> socket.socket | None:
+    """Wait for the socket of the next call, and reap the children that ended meanwhile."""
+    _message, received, _flags, _address = socket.recv_fds(channel, 1, 1)
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    return socket.socket(fileno=received[0]) if received else None
+
+
+def _fork(call: socket.socket, channel: socket.socket) -> None:
+    worker = os.getpid()
+    try:
+        child = os.fork()
+    except OSError as error:
+        send(call, WorkerFailure.of(error))
+        return
+    if child == 0:
+        channel.close()
+        prctl(PR_SET_PDEATHSIG, SIGKILL)
+        if os.getppid() == worker:  # else it died before the line above
+            _carry_out(call)
+        os._exit(0)
+
+
+def _carry_out(call: socket.socket) -> None:
+    """WorkerAnswer one call: its events as they come, then the result or the failure."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    lock = threading.Lock()
+
+    def tell(event: object) -> None:
+        with lock:
+            send(call, WorkerEvent(event))
+
+    try:
+        wanted: WorkerCall = receive(call)
+        os.chdir(wanted.directory)
+        os.environ.clear()
+        os.environ.update(wanted.environment)
+        threading.Thread(target=_watch, args=(call,), daemon=True).start()
+        answer: WorkerAnswer | WorkerFailure = WorkerAnswer(wanted.function(tell, *wanted.arguments))
+    except BaseException as error:  # noqa: BLE001 - it is raised in the builder
+        answer = WorkerFailure.of(error)
+    # The caller hangs up when it has the answer.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with suppress(OSError), lock:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        send(call, answer)
+
+
+def _watch(call: socket.socket) -> None:
+    """Interrupt the call when its caller wants no more of it."""
+    with suppress(OSError):
+        call.recv(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    close_range(3)
+    given = socket.socket(fileno=os.dup(0))
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    serve(given)
+    os._exit(0)
