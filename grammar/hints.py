@@ -1,25 +1,10 @@
 """Hints for mistakes whose messages are Docker's and name none."""
 
-FORMS = {
-    "from": "FROM IMAGE, or FROM IMAGE AS NAME",
-    "arg": "ARG NAME, or ARG NAME=DEFAULT",
-    "onbuild": "ONBUILD and an instruction for the image that builds on this one",
-    "run": "RUN COMMAND",
-    "copy": "COPY SOURCE... DESTINATION",
-    "add": "ADD SOURCE... DESTINATION",
-    "workdir": "WORKDIR DIRECTORY",
-    "env": "ENV NAME=VALUE",
-    "label": "LABEL NAME=VALUE",
-    "user": "USER NAME, or USER NAME:GROUP",
-    "shell": 'SHELL ["PROGRAM", "ARGUMENT"]',
-    "cmd": "CMD COMMAND",
-    "entrypoint": "ENTRYPOINT COMMAND",
-    "expose": "EXPOSE PORT, or EXPOSE PORT/PROTOCOL",
-    "volume": "VOLUME DIRECTORY",
-    "stopsignal": "STOPSIGNAL SIGNAL",
-    "healthcheck": "HEALTHCHECK CMD COMMAND, or HEALTHCHECK NONE",
-    "maintainer": "MAINTAINER NAME",
-}
+from typing import get_args
+
+from pybuild.grammar.nodes import Instruction
+
+FORMS = {kind.__name__.lower(): kind.FORM for kind in get_args(Instruction)}
 """How each instruction is written, by its name in lower case."""
 
 SUBSTITUTIONS = "${v} ${v:-word} ${v:+word} ${v:?text} ${v#pattern} ${v%pattern} ${v/pattern/text}"

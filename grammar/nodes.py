@@ -6,6 +6,7 @@ later, when the scope is known. Flag values are words too. The tree is complete:
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import ClassVar
 
 from pybuild.grammar.source import Span
 
@@ -90,7 +91,10 @@ class MountFlag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """What every instruction has: where it stands, its text in one line, and the comment directly above it."""
+    """What every instruction has: where it stands, its text in one line, and the comment directly above it.
+
+    *FORM* is how it is written, for hints.
+    """
 
     span: Span = field(compare=False)
     original: str = field(compare=False)
@@ -102,6 +106,8 @@ class Node:
 class From(Node):
     """``FROM [--platform=P] image [AS name]``; *name* is lower case."""
 
+    FORM: ClassVar[str] = "FROM IMAGE, or FROM IMAGE AS NAME"
+
     image: Word
     platform: Word | None = None
     name: str | None = None
@@ -111,12 +117,16 @@ class From(Node):
 class Arg(Node):
     """``ARG name[=default]...``."""
 
+    FORM: ClassVar[str] = "ARG NAME, or ARG NAME=DEFAULT"
+
     items: tuple[tuple[str, Word | None], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Env(Node):
     """``ENV key=value...`` or the legacy form ``ENV key value`` (*legacy*)."""
+
+    FORM: ClassVar[str] = "ENV NAME=VALUE"
 
     pairs: tuple[tuple[Word, Word], ...]
     legacy: bool = False
@@ -126,6 +136,8 @@ class Env(Node):
 class Label(Node):
     """``LABEL key=value...`` or the legacy form."""
 
+    FORM: ClassVar[str] = "LABEL NAME=VALUE"
+
     pairs: tuple[tuple[Word, Word], ...]
     legacy: bool = False
 
@@ -133,6 +145,8 @@ class Label(Node):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Node):
     """``RUN [flags] command``. With heredocs, *command* is the text of the first line, ``<<NAME`` still in it."""
+
+    FORM: ClassVar[str] = "RUN COMMAND"
 
     command: CommandLine
     heredocs: tuple[Heredoc, ...] = ()
@@ -147,6 +161,8 @@ class Run(Node):
 class Copy(Node):
     """``COPY [flags] source... destination``; *sources* holds words and heredocs in the order written."""
 
+    FORM: ClassVar[str] = "COPY SOURCE... DESTINATION"
+
     sources: tuple[Word | Heredoc, ...]
     destination: Word
     from_: Word | None = None
@@ -160,6 +176,8 @@ class Copy(Node):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Add(Node):
     """``ADD [flags] source... destination``; sources may be URLs, git references, archives and heredocs."""
+
+    FORM: ClassVar[str] = "ADD SOURCE... DESTINATION"
 
     sources: tuple[Word | Heredoc, ...]
     destination: Word
@@ -176,12 +194,16 @@ class Add(Node):
 class Workdir(Node):
     """``WORKDIR path``."""
 
+    FORM: ClassVar[str] = "WORKDIR DIRECTORY"
+
     path: Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User(Node):
     """``USER user[:group]``."""
+
+    FORM: ClassVar[str] = "USER NAME, or USER NAME:GROUP"
 
     user: Word
 
@@ -190,12 +212,16 @@ class User(Node):
 class Shell(Node):
     """``SHELL ["executable", "parameters"]``."""
 
+    FORM: ClassVar[str] = 'SHELL ["PROGRAM", "ARGUMENT"]'
+
     args: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cmd(Node):
     """``CMD`` in shell or exec form."""
+
+    FORM: ClassVar[str] = "CMD COMMAND"
 
     command: CommandLine
 
@@ -204,12 +230,16 @@ class Cmd(Node):
 class Entrypoint(Node):
     """``ENTRYPOINT`` in shell or exec form."""
 
+    FORM: ClassVar[str] = "ENTRYPOINT COMMAND"
+
     command: CommandLine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expose(Node):
     """``EXPOSE port[/protocol]...``; a word may expand to several ports."""
+
+    FORM: ClassVar[str] = "EXPOSE PORT, or EXPOSE PORT/PROTOCOL"
 
     ports: tuple[Word, ...]
 
@@ -218,6 +248,8 @@ class Expose(Node):
 class Volume(Node):
     """``VOLUME path...``."""
 
+    FORM: ClassVar[str] = "VOLUME DIRECTORY"
+
     paths: tuple[Word, ...]
 
 
@@ -225,12 +257,16 @@ class Volume(Node):
 class StopSignal(Node):
     """``STOPSIGNAL signal``."""
 
+    FORM: ClassVar[str] = "STOPSIGNAL SIGNAL"
+
     signal: Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Healthcheck(Node):
     """``HEALTHCHECK NONE`` (*command* is None) or ``HEALTHCHECK [options] CMD command``; durations in nanoseconds."""
+
+    FORM: ClassVar[str] = "HEALTHCHECK CMD COMMAND, or HEALTHCHECK NONE"
 
     command: CommandLine | None
     interval: int = 0
@@ -244,12 +280,16 @@ class Healthcheck(Node):
 class Maintainer(Node):
     """``MAINTAINER name``."""
 
+    FORM: ClassVar[str] = "MAINTAINER NAME"
+
     name: Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Onbuild(Node):
     """``ONBUILD instruction``; *trigger* is its text (with heredoc bodies), already known to parse."""
+
+    FORM: ClassVar[str] = "ONBUILD and an instruction for the image that builds on this one"
 
     trigger: str
 

@@ -1,22 +1,10 @@
 """Which names an instruction expands: all words but those that a shell, or nobody, looks at."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from itertools import islice
 
-from pybuild.grammar.nodes import (
-    Add,
-    Copy,
-    Env,
-    Heredoc,
-    Instruction,
-    Label,
-    Run,
-    StopSignal,
-    User,
-    Volume,
-    Word,
-    Workdir,
-)
+from pybuild.grammar.nodes import Add, Arg, Copy, Expose, From, Heredoc, Instruction, Run, Word
 from pybuild.grammar.suggest import closest
 from pybuild.grammar.words.expand import variables
 
@@ -61,18 +49,22 @@ def names_in(word: Word, escape: str) -> list[str]:
 
 def _parts(node: Instruction) -> Iterator[Word | Heredoc]:
     match node:
-        case Env(pairs=pairs) | Label(pairs=pairs):
-            for pair in pairs:
-                yield from pair
+        case From() | Arg() | Expose():
+            return  # BuildKit expands them as well, and does not look
         case Copy():
             yield from filter(None, (node.chown, node.chmod, *node.sources, node.destination))
         case Add():
             yield from filter(None, (node.chown, node.chmod, node.checksum, *node.sources, node.destination))
         case Run(mounts=mounts):
             yield from (word for mount in mounts for key, word in mount.options if key != "from")
-        case Workdir(path=word) | User(user=word) | StopSignal(signal=word):
-            yield word
-        case Volume(paths=words):
-            yield from words
         case _:
-            return
+            yield from _words([getattr(node, each.name) for each in fields(node)])
+
+
+def _words(value: object) -> Iterator[Word]:
+    """Yield the words in *value*, however deep in tuples."""
+    if isinstance(value, Word):
+        yield value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _words(item)

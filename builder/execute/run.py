@@ -1,6 +1,7 @@
 """RUN: a process in a sandbox on top of the root file system; what it changed is the layer."""
 
 from contextlib import ExitStack
+from dataclasses import fields
 
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.execute.host_mounts import host_mounts
@@ -17,7 +18,7 @@ from pybuild.grammar.golang import quote
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.sandbox.launcher import run as run_sandbox
-from pybuild.runtime.sandbox.spec import SHM_SIZE, ExitStatus, Network, Process, ResourceLimits, Spec
+from pybuild.runtime.sandbox.spec import ExitStatus, Network, Process, ResourceLimits, Spec
 from pybuild.runtime.snapshots.snapshotter import Active
 
 
@@ -71,19 +72,8 @@ def run(op: Run, work: Work) -> BuiltLayer:
 
 
 def _limits(resources: Resources) -> ResourceLimits:
-    return ResourceLimits(
-        shm_size=SHM_SIZE if resources.shm_size is None else resources.shm_size,
-        ulimits=resources.ulimits,
-        memory=resources.memory,
-        cpu_quota=resources.cpu_quota,
-        cpu_period=resources.cpu_period,
-        cpu_shares=resources.cpu_shares,
-        memory_swap=resources.memory_swap,
-        cpuset_cpus=resources.cpuset_cpus,
-        cpuset_mems=resources.cpuset_mems,
-        cgroup_parent=resources.cgroup_parent,
-        pids=resources.pids,
-    )
+    """Return *resources* as the sandbox has them, under the same names."""
+    return ResourceLimits(**{each.name: getattr(resources, each.name) for each in fields(resources)})
 
 
 def _sandboxed(spec: Spec, work: Work, secrets: tuple[bytes, ...]) -> ExitStatus:

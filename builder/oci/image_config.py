@@ -64,6 +64,15 @@ class ContainerConfig:
     shell: tuple[str, ...] | None = None
 
 
+CONFIG_MEMBERS: Mapping[str, str] = {
+    **dict.fromkeys(("User", "WorkingDir", "StopSignal"), "text"),
+    **dict.fromkeys(("Env", "Cmd", "Entrypoint", "OnBuild", "Shell"), "list"),
+    **dict.fromkeys(("ExposedPorts", "Volumes", "Labels"), "map"),
+    **dict.fromkeys(("Healthcheck", "StopTimeout"), "pointer"),
+    "ArgsEscaped": "flag",
+}
+"""The members of the JSON of a `ContainerConfig`, and what they are in Go, which decides how an absent one is shown."""
+
 BUILD_CACHE = "pybuild.cache.v1"
 """The member of a config that holds `ImageConfig.build_cache`."""
 

@@ -2,37 +2,65 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar, Self
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.files import check_directory, destination, sink
 from pybuild.builder.outputs.options import OutputOptions
+from pybuild.builder.request import Output, Shape
 from pybuild.builder.store.store import Store
+from pybuild.runtime.values import frozen
 
 Named = tuple[tuple[str, ...], Descriptor]
 """The full names of an image, and the descriptor of its manifest or index."""
 
 
-def is_layout(options: OutputOptions) -> bool:
+@frozen
+class ArchiveOutput(Output):
+    """The archive *dest*, None being standard output, or with *layout* a directory that it is added to."""
+
+    together: ClassVar[bool] = True
+
+    dest: Path | None = None
+    layout: bool = False
+    shape: Shape = Shape()
+
+    @property
+    def file(self) -> Path | None:
+        """The archive."""
+        return None if self.layout else self.dest
+
+    @property
+    def streams(self) -> bool:
+        """Whether it goes to standard output."""
+        return self.dest is None
+
+    @classmethod
+    def parse(cls, options: OutputOptions) -> Self:
+        """Return the output that *options* ask for. Raises RequestError."""
+        return cls(dest=options.dest(), layout=_is_layout(options))
+
+    def write(self, images: Sequence[Named], store: Store) -> None:
+        """Write *images*, which have its shape, to the one archive, or add them to the layout."""
+        if not self.layout:
+            from pybuild.builder.oci.archive.save import save
+
+            with destination(self.dest) as file:
+                save(store.blobs, images, sink(file))
+            return
+        from pybuild.builder.outputs.layout import write_layout
+
+        if self.dest is None:
+            raise RequestError("a layout needs dest=DIR")
+        check_directory(self.dest)
+        for names, descriptor in images:
+            write_layout(store.blobs, descriptor, names, self.dest)
+
+
+def _is_layout(options: OutputOptions) -> bool:
     """Return whether ``tar=false`` asks for a layout. Raises RequestError when there is no directory for it."""
     layout = not options.flag("tar", default=True)
     if layout and options.dest() is None:
         options.refuse_layout()
     return layout
-
-
-def write_archive(images: Sequence[Named], dest: Path | None, store: Store, *, layout: bool) -> None:
-    """Write *images* to the one archive *dest*, None being standard output, or add them to the *layout* there."""
-    if not layout:
-        from pybuild.builder.oci.archive.save import save
-
-        with destination(dest) as file:
-            save(store.blobs, images, sink(file))
-        return
-    from pybuild.builder.outputs.layout import write_layout
-
-    if dest is None:
-        raise RequestError("a layout needs dest=DIR")
-    check_directory(dest)
-    for names, descriptor in images:
-        write_layout(store.blobs, descriptor, names, dest)

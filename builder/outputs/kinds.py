@@ -6,7 +6,7 @@ from typing import assert_never
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.outputs.archive import Named, write_archive
+from pybuild.builder.outputs.archive import ArchiveOutput, Named
 from pybuild.builder.outputs.docker import DockerOutput, parse_docker
 from pybuild.builder.outputs.image import ImageOutput, parse_image
 from pybuild.builder.outputs.local import LocalOutput
@@ -100,9 +100,8 @@ def _write_tree(
 
 def write_together(images: Sequence[Named], output: Output, store: Store) -> None:
     """Write all *images* to an output that holds several: an archive or a layout."""
-    if isinstance(output, OciOutput | DockerOutput):
-        formed = [(names, shaped(store, descriptor, output.shape)) for names, descriptor in images]
-        write_archive(formed, output.dest, store, layout=output.layout)
+    if isinstance(output, ArchiveOutput):
+        output.write([(names, shaped(store, descriptor, output.shape)) for names, descriptor in images], store)
 
 
 def shaped(store: Store, descriptor: Descriptor, shape: Shape) -> Descriptor:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan import ops
@@ -51,7 +51,7 @@ _NO_MOUNT: Mapping[str, Any] = {
     "required": False,
     "env": "",
 }
-"""What a mount is stored with in place of fields that its class has not got: all types of mounts have one form."""
+"""What a mount is stored with in place of fields that its class has not got. A line more would change every key."""
 _MOUNTS: Mapping[str, type] = {
     "bind": ops.BindMount,
     "cache": ops.CacheMount,
@@ -59,8 +59,12 @@ _MOUNTS: Mapping[str, type] = {
     "secret": ops.SecretMount,
     "ssh": ops.SshMount,
 }
+"""The mounts that share a form. Another one is stored under the names of its class and its fields."""
 _MOUNT_KINDS = {mount: {**_NO_MOUNT, "kind": kind} for kind, mount in _MOUNTS.items()}
-_KINDS = {names.split()[0]: kind for kind, names in _STORED.items() if kind not in _MOUNT_KINDS}
+_KINDS: Mapping[str, type] = {
+    **{names.split()[0]: kind for kind, names in _STORED.items() if kind not in _MOUNT_KINDS},
+    **{mount.__name__: mount for mount in get_args(ops.RunMount) if mount not in _MOUNT_KINDS},
+}
 
 
 def encode(value: Any, *, aside: bool = True) -> Any:

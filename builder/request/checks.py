@@ -121,12 +121,13 @@ def hosts(pairs: Collection[tuple[str, str]]) -> None:
     import ipaddress
 
     for name, address in pairs:
-        if not name or any(char.isspace() for char in name):
+        if not name or not address or any(char.isspace() for char in name):
             raise RequestError(f'bad format for add-host: "{name}:{address}"', hint="write it as name:address")
         try:
             ipaddress.ip_address(address)
         except ValueError as error:
-            raise RequestError(f'invalid IP address in add-host: "{address}"') from error
+            hint = "use an IPv4 or IPv6 address, or host-gateway"
+            raise RequestError(f'invalid IP address in add-host: "{address}"', hint=hint) from error
 
 
 def platforms(given: Iterable[str]) -> None:
@@ -168,7 +169,7 @@ def secret(name: str) -> None:
 
 def mount_target(path: PurePosixPath) -> None:
     """Check where something of the host is mounted."""
-    if not path.is_absolute() or path == PurePosixPath("/"):
+    if not path.is_absolute() or not str(path).strip("/"):
         raise RequestError(f"invalid target {str(path)!r}: expected an absolute path other than /")
 
 

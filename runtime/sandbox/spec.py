@@ -54,7 +54,8 @@ SHM_SIZE = 64 << 20
 class ResourceLimits:
     """Resource limits; sizes in bytes, None means inherited."""
 
-    shm_size: int = SHM_SIZE
+    shm_size: int | None = None
+    """None is `SHM_SIZE`."""
     ulimits: tuple[tuple[str, int, int], ...] = ()
     memory: int | None = None
     cpu_quota: int | None = None

@@ -20,7 +20,7 @@ LIMITS = {
     "importers of its module": 70,
     "importers of the most imported value": 68,
     "modules with one importer": 130,
-    "of these, of less than 40 lines": 14,
+    "of these, of less than 40 lines": 16,
     "modules without a test of their name": 143,
     "modules that a warm build loads": 75,
     "directories in import cycles": 0,
@@ -34,7 +34,7 @@ PERMITTED = set(
 builder/content/large_files.py builder/content/readahead.py builder/display/ticker.py
 builder/execute/host_mounts.py builder/execute/http.py builder/execute/repeats.py
 builder/oci/archive/folder_entries.py builder/oci/layers/unpack_holes.py builder/oci/registry/wire/peers.py
-builder/outputs/oci.py builder/store/unpacking.py builder/transports/listed.py runtime/sandbox/hostfiles.py
+builder/outputs/docker.py builder/outputs/oci.py builder/store/unpacking.py builder/transports/listed.py runtime/sandbox/hostfiles.py
 builder/cli/flags/registry.py
 """.split()
 )

@@ -15,20 +15,7 @@ from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.source import Span
 
 _ESCAPE = "\\"
-_CONFIG_ONLY = (
-    nodes.Cmd
-    | nodes.Entrypoint
-    | nodes.Env
-    | nodes.Expose
-    | nodes.Healthcheck
-    | nodes.Label
-    | nodes.Onbuild
-    | nodes.Shell
-    | nodes.StopSignal
-    | nodes.User
-    | nodes.Volume
-    | nodes.Workdir
-)
+_NOT_CONFIG = nodes.From | nodes.Arg | nodes.Run | nodes.Copy | nodes.Add | nodes.Maintainer
 
 
 def changed(config: ImageConfig, changes: Iterable[str]) -> ImageConfig:
@@ -44,7 +31,7 @@ def _apply(change: str, state: StageState) -> None:
         node = parse_change(change, Span(0, len(change)), _ESCAPE)
     except DockerfileError as error:
         raise RequestError(f"--change {change!r}: {error.message}", hint=error.hint) from error
-    if not isinstance(node, _CONFIG_ONLY):
+    if isinstance(node, _NOT_CONFIG):
         raise RequestError(f"--change {change!r}: only instructions that change the config can be given")
     around = Surroundings(
         planning=Planning(),

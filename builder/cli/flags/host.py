@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
-from pybuild.builder.request import Changes, Volume
+from pybuild.builder.request import Changes, Volume, checks
 from pybuild.runtime.values import frozen
 
 _MODES = frozenset({"ro", "rw", "z", "Z"})
@@ -67,9 +67,9 @@ def volume(given: str) -> Volume:
 
 def mount_target(text: str) -> PurePosixPath:
     """Return where something is mounted."""
-    if not text.startswith("/") or text.strip("/") == "":
-        raise RequestError(f"invalid target {text!r}: expected an absolute path other than /")
-    return PurePosixPath(text)
+    path = PurePosixPath(text)
+    checks.mount_target(path)
+    return path
 
 
 def _resolv_conf(servers: tuple[str, ...], domains: tuple[str, ...], options: tuple[str, ...]) -> str:

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import click
-
 from pybuild.builder.cli.flags import build as values
 from pybuild.builder.cli.flags.group import argument, option
 from pybuild.builder.cli.flags.words import FILE, FOLDER, STAGE
@@ -11,14 +9,6 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.image.names import full_names
 from pybuild.builder.request import Changes, Target
 from pybuild.runtime.values import frozen
-
-_POLICIES = ("always", "missing", "never", "newer")
-
-
-def _policy(_ctx: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    if value not in {None, *_POLICIES}:
-        raise RequestError(f"invalid value for --pull: {value!r}", hint=f"use one of {', '.join(_POLICIES)}")
-    return value
 
 
 @frozen
@@ -77,7 +67,7 @@ class ImageFlags:
         help="Always look up base images in their registries, even when the store has them. --pull=missing (default) "
         "does so only for missing ones, --pull=never not at all; --pull=newer uses the store when no registry answers.",
     )
-    pull_policy: str | None = option("--pull-policy", hidden=True, callback=_policy)
+    pull_policy: str | None = option("--pull-policy", hidden=True)
     """The hidden option behind ``--pull=POLICY``: click has no flags with an optional value."""
     labels: tuple[str, ...] = option(
         "--label",
@@ -153,7 +143,7 @@ class ImageFlags:
             "contexts": values.contexts(self.build_contexts),
             "dockerfile": values.dockerfile(self.file),
             "labels": values.labels(self.labels),
-            "network": values.network(self.network or "default"),
+            "network": self.network or "default",
             "add_hosts": values.hosts(self.add_hosts),
             "no_cache": self.no_cache,
             "pull": self.pull_policy or ("always" if self.pull else "missing"),

@@ -11,7 +11,6 @@ from pybuild.builder.request import Changes, Secret
 from pybuild.runtime.values import frozen
 
 _FIELDS = "use id=, src=, env= and type="
-_ENTITLEMENTS = ("network.host", "security.insecure")
 
 
 @frozen
@@ -42,7 +41,7 @@ class StepFlags:
         return {
             "secrets": tuple(_secret(item, env) for item in self.secrets),
             "ssh": tuple((name, paths[0]) for name, paths in _agents(self.agents, env) if _is_socket(paths[0])),
-            "allow": frozenset(_entitlement(item) for given in self.allow for item in given.split(",")),
+            "allow": frozenset(item for given in self.allow for item in given.split(",")),
         }
 
     def ssh_keys(self, env: Mapping[str, str]) -> dict[str, tuple[Path, ...]]:
@@ -100,9 +99,3 @@ def _agent_paths(item: str, value: str) -> tuple[Path, ...]:
 
 def _is_socket(path: Path) -> bool:
     return stat.S_ISSOCK(path.stat().st_mode)
-
-
-def _entitlement(given: str) -> str:
-    if given not in _ENTITLEMENTS:
-        raise RequestError(f"invalid --allow {given!r}", hint=f"use {' or '.join(_ENTITLEMENTS)}")
-    return given

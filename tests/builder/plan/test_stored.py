@@ -12,7 +12,21 @@ import pytest
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan import codec
 from pybuild.builder.plan.keys import MEANING, key, listing_key, own_key, selection_key
-from pybuild.builder.plan.ops import Base, Copy, Git, Http, Inline, Local, Mkdir, Op, Pick, Run, Scratch, Script
+from pybuild.builder.plan.ops import (
+    Base,
+    Copy,
+    Git,
+    Http,
+    Inline,
+    Local,
+    Mkdir,
+    Op,
+    Pick,
+    Run,
+    RunMount,
+    Scratch,
+    Script,
+)
 from pybuild.builder.plan.plan import Plan, Vertex
 from tests.helpers.resolving import step_of
 
@@ -150,6 +164,10 @@ def test_bytes_and_key_of_a_mount(name):
     op = run_with(MOUNTS[name])
     assert codec.canonical(op.mounts) == CANONICAL_MOUNTS[name]
     assert str(key(op, ROOT, (CONTENT,))) == KEYS_OF_MOUNTS[name]
+
+
+def test_every_type_of_mount_is_among_these():
+    assert {type(mount) for text in MOUNTS.values() for mount in run_with(text).mounts} == {*get_args(RunMount)}
 
 
 def test_every_field_of_these_ops_has_a_value_of_its_own():

@@ -97,7 +97,7 @@ def _asked(given: dict[str, list[str]], env: Mapping[str, str]) -> Usual | None:
         build_args=values.build_arguments(arguments, env),
         target=target,
         labels=values.labels(given.get("--label", ())),
-        network=values.network(network or "default"),
+        network=network or "default",
         no_cache="--no-cache" in given,
     )
     mode = "quiet" if "--quiet" in given else progress or env.get("BUILDKIT_PROGRESS") or "auto"

@@ -13,18 +13,13 @@ from pybuild.builder.cli.format.template_functions import NO_LIST, NO_MAP, NO_PO
 from pybuild.builder.cli.tools import say, store, warn
 from pybuild.builder.image.catalog import catalog, find
 from pybuild.builder.image.document import image_document
+from pybuild.builder.oci.image_config import CONFIG_MEMBERS
 from pybuild.builder.store.store import Store
 
-_MAPS = ("ExposedPorts", "Volumes", "Labels")
-# The values that templates see for fields that are null or missing.
-_IN_TEMPLATES: dict[str, Any] = {
-    **dict.fromkeys(_MAPS, NO_MAP),
-    **dict.fromkeys(("Env", "Cmd", "Entrypoint", "OnBuild", "Shell"), NO_LIST),
-    **dict.fromkeys(("User", "WorkingDir", "StopSignal"), ""),
-    "Healthcheck": NO_POINTER,
-    "StopTimeout": NO_POINTER,
-    "ArgsEscaped": False,
-}
+_MAPS = tuple(name for name, kind in CONFIG_MEMBERS.items() if kind == "map")
+_ZEROS = {"text": "", "list": NO_LIST, "map": NO_MAP, "flag": False, "pointer": NO_POINTER}
+_IN_TEMPLATES = {name: _ZEROS[kind] for name, kind in CONFIG_MEMBERS.items()}
+"""The values that templates see for fields that are null or missing."""
 
 
 @click.command("inspect", cls=Command, short_help="Show the details of images as JSON.")

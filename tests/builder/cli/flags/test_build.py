@@ -72,12 +72,6 @@ def test_platforms_come_from_the_flags_or_the_environment_in_normal_form() -> No
         build_flags.platforms(["linux/amd64,"], {})
 
 
-def test_networks_are_three() -> None:
-    assert build_flags.network("none") == "none"
-    with pytest.raises(RequestError, match="not supported"):
-        build_flags.network("bridge")
-
-
 def test_a_build_context_is_a_folder_or_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "github.com" / "team").mkdir(parents=True)

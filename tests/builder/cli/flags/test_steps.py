@@ -8,7 +8,7 @@ import pytest
 
 from pybuild.builder.cli.flags.steps import StepFlags
 from pybuild.builder.errors import RequestError
-from pybuild.builder.request import Changes, Secret
+from pybuild.builder.request import Changes, Planning, Secret
 
 
 def values(env: dict[str, str] | None = None, **flags: Any) -> Changes:
@@ -76,4 +76,4 @@ def test_entitlements_are_a_closed_list() -> None:
     assert values(allow=("network.host,security.insecure",))["allow"] == {"network.host", "security.insecure"}
     for given in ("security.Insecure", "", "device"):
         with pytest.raises(RequestError, match="invalid --allow"):
-            values(allow=(given,))
+            Planning(allow=values(allow=(given,))["allow"])
