@@ -1,4 +1,4 @@
-"""A build, for an embedder."""
+"""Building an image."""
 
 from pybuild.builder.api.cancel import Cancel
 from pybuild.builder.api.errors import door
@@ -12,18 +12,18 @@ from pybuild.builder.store.store import Store
 def build(request: Request, store: Store, progress: Progress = silent, *, cancel: Cancel | None = None) -> Outcome:
     """Build the target of a Dockerfile, keep the image in *store* and write it to the outputs of *request*.
 
-    Blocks until the image is there, and may be called in any thread; several builds may share a store. *progress* is
-    called with each event, from several threads at once. *cancel* ends the build from outside.
+    Blocks until the build ends, and may be called in any thread; several builds may share a store. *progress* is called
+    with each event, from several threads at once. *cancel* ends the build from another thread.
 
-    Nothing is named or written unless the whole build succeeds; steps that were finished stay in the cache.
+    Nothing is named or written unless the whole build succeeds; finished steps stay in the cache.
 
     Raises:
         errors.DockerfileError, errors.ResolveError: the Dockerfile is wrong; `location` says where.
-        errors.RequestError: *request* asks the impossible.
+        errors.RequestError: *request* cannot be met.
         errors.StepFailed: a step failed, with its exit code and the last lines of its output.
         errors.PullFailed, errors.PushFailed: a registry failed.
         errors.Cancelled: *cancel* was used, or a KeyboardInterrupt came while steps ran.
-        errors.PybuildError: anything else that is no mistake of this program, such as a full disk.
+        errors.PybuildError: any other failure that is not a bug, such as a full disk.
     """
     with door(cancel):
         return carry_out(request, store, progress)

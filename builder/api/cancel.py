@@ -6,13 +6,13 @@ from pybuild.builder.errors import Cancelled
 
 
 class Cancel:
-    """A token that ends the operations it is given to; it may be given to several, and is never reset.
+    """A token that cancels the operations that it is passed to. It may be passed to several, and is never reset.
 
-    `cancel` may be called in any thread and in a signal handler. The operation stops the steps that run, waits for
-    them, and raises `pybuild.errors.Cancelled` in its own thread. The store stays whole, and steps that were finished
-    stay in the cache.
+    `cancel` may be called in any thread and in a signal handler. The operation stops running steps, waits for them, and
+    raises `pybuild.errors.Cancelled` in its own thread. The store stays consistent, and finished steps stay in the
+    cache.
 
-    In asyncio an operation runs in a thread, and the task that waits for it passes its own cancellation on:
+    In asyncio, run the operation in a thread, and let the task that waits for it pass its cancellation on:
 
         async def build(request: pybuild.Request, store: pybuild.Store) -> pybuild.Outcome:
             cancel = pybuild.Cancel()
@@ -30,7 +30,7 @@ class Cancel:
         """Set by `cancel`; other code may wait for it."""
 
     def cancel(self) -> None:
-        """End what this token was given to; at once, or when it begins."""
+        """Cancel the operations with this token, now or when they start."""
         self.event.set()
 
     @property

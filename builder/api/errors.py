@@ -1,7 +1,6 @@
-"""Failures of packages that do not know the builder, as an embedder sees them: with the one base class of all.
+"""Public error classes, with one base class, for failures of packages below the builder.
 
-The grammar, the runtime and the OCI library have error classes of their own. These stay what they are below the door,
-and are the cause of those here.
+The grammar, the runtime and the OCI library have error classes of their own; these are the cause of the ones here.
 """
 
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pybuild.runtime.stopping import stoppable
 
 
 class DockerfileError(PybuildError):
-    """A mistake in the Dockerfile; *span* and *source* say where, `location` in words."""
+    """A mistake in the Dockerfile at *span* of *source*; `location` is its place as text."""
 
 
 class ImageError(PybuildError):
@@ -25,16 +24,16 @@ class ImageNotFound(ImageError):
 
 
 class HostError(PybuildError):
-    """The kernel, the disk or a file of the host failed; the cause is the OSError where there is one."""
+    """The kernel, the disk or a file of the host failed; the cause is the OSError, if there is one."""
 
 
 class SandboxUnavailable(HostError):
-    """This host or this process permits no sandbox; *hint* says what to change."""
+    """This host or process cannot run a sandbox; *hint* says what to change."""
 
 
 @contextmanager
 def door(cancel: Cancel | None = None) -> Iterator[None]:
-    """Carry out the block for an embedder: *cancel* ends it, and what it raises for users is a PybuildError."""
+    """Run the block for an embedding program: *cancel* ends it, and its failures are raised as PybuildError."""
     token = cancel or Cancel()
     try:
         with stoppable(token.check):
@@ -46,12 +45,12 @@ def door(cancel: Cancel | None = None) -> Iterator[None]:
         found = _translated(error)
         if found is None:
             raise
-        # A transfer that was cut off says so in words of its own.
+        # An interrupted transfer has a message of its own.
         raise (Cancelled("cancelled") if token.cancelled else found) from error
 
 
 def _translated(error: Exception) -> PybuildError | None:
-    """Return *error* as one of ours, None for what is a mistake of the program."""
+    """Return *error* as a PybuildError, None when it is a bug."""
     from pybuild.builder.oci import errors as oci
     from pybuild.grammar.errors import DockerfileError as GrammarError
     from pybuild.grammar.reference import InvalidReference

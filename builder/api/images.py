@@ -1,4 +1,4 @@
-"""Images of the store: what there is, other names, archives, and removing what nothing needs."""
+"""Images of the store: listing, naming, archives, and pruning."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,7 +20,7 @@ class Image:
     """An image of a store.
 
     *name* is a full name, "" for an image that has none. *id* is the image ID, *digest* that of its manifest or index.
-    *created* is RFC 3339, "" when the image does not tell. *size* is what its blobs take in the store, in bytes.
+    *created* is RFC 3339, "" when it is unknown. *size* is the size of its blobs in the store, in bytes.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Image:
 
 
 def list(store: Store) -> tuple[Image, ...]:  # noqa: A001 - read as pybuild.list
-    """Return the images of *store* in the order of their names, each once for every name that it has.
+    """Return the images of *store* in the order of their names, each once for every name.
 
     Raises:
         errors.StoreError: the store is closed.
@@ -51,13 +51,13 @@ def _image(store: Store, entry: Listed) -> Image:
 
 
 def inspect(name: str, store: Store, *, platform: str | None = None) -> dict[str, Any]:
-    """Return all about the image *name*, as a document with the members of ``docker inspect``.
+    """Return the details of the image *name*, as a document with the fields of ``docker inspect``.
 
-    *name* is a name, a digest or the start of an ID. Of an image for several platforms it is the one for *platform*,
-    else the one for this machine, else the first that the store has.
+    *name* is a name, a digest or the start of an ID. Of a multi-platform image it is the image for *platform*, else for
+    this host, else the first one that the store has.
 
     Raises:
-        errors.ImageNotFound: there is none.
+        errors.ImageNotFound: it does not exist.
         errors.ImageError: it is damaged.
     """
     from pybuild.builder.image.document import image_document
@@ -68,11 +68,11 @@ def inspect(name: str, store: Store, *, platform: str | None = None) -> dict[str
 
 
 def tag(source: str, target: str, store: Store) -> str:
-    """Let *target* name the image *source* from now on, whatever it named before, and return it in full.
+    """Create the name *target* for the image *source*, or move it there, and return the full name.
 
     Raises:
-        errors.ImageNotFound: there is no *source*.
-        errors.RequestError: *target* is no name of an image.
+        errors.ImageNotFound: *source* does not exist.
+        errors.RequestError: *target* is not a valid name.
     """
     from pybuild.builder.image.names import new_name
 
@@ -87,12 +87,12 @@ def load(
 ) -> tuple[str, ...]:
     """Store the images of an archive of docker save, podman save or an OCI layout, plain or compressed.
 
-    *source* is a file, a directory with the same content, or a stream, which is read once from where it is. Returns
-    the full names that the images have now, and the IDs of those that have none. Everything is verified before
-    anything is named. Of images for several platforms *platform* takes one.
+    *source* is a file, a directory with the same content, or a stream, which is read once from its position. Returns
+    the full names of the images, and the IDs of those without a name. Everything is verified before anything is named.
+    *platform* selects one image of multi-platform images.
 
     Raises:
-        errors.ImageError: it is no such archive, or it is damaged.
+        errors.ImageError: it is not such an archive, or it is damaged.
         errors.HostError: it cannot be read.
         errors.Cancelled: *cancel* was used.
     """
@@ -112,14 +112,14 @@ def save(
     platform: str | None = None,
     cancel: Cancel | None = None,
 ) -> None:
-    """Write images to one archive that Docker and OCI tools read; layers as they are stored, compressed.
+    """Write images to one archive that Docker and OCI tools read, with layers compressed as they are stored.
 
-    A name without a tag means all images of this name, an image that is given by its ID has no name in the archive. A
-    file *target* appears when it is complete; a stream is written from where it is. *progress* gets a `Warned` for an
+    A name without a tag means all its tags; an image given by its ID has no name in the archive. A file *target*
+    appears when it is complete; a stream is written from its position. *progress* gets a `Warned` for a multi-platform
     image of which the store has one platform only.
 
     Raises:
-        errors.ImageNotFound: there is no such image.
+        errors.ImageNotFound: an image does not exist.
         errors.HostError: the archive cannot be written.
         errors.Cancelled: *cancel* was used.
     """
@@ -140,7 +140,7 @@ def save(
 
 
 def _texts(names: Iterable[str]) -> tuple[str, ...]:
-    """Return *names*, of which a single one is not taken for its letters."""
+    """Return *names* as a tuple; a single string is one name."""
     return (names,) if isinstance(names, str) else tuple(names)
 
 
@@ -154,10 +154,10 @@ class Pruned:
 
 
 def prune(store: Store, *, everything: bool = False, images: bool = True, cancel: Cancel | None = None) -> Pruned:
-    """Remove images without a name, unless *images* is False, and all in the store that nothing needs.
+    """Remove dangling images, unless *images* is False, and everything in the store that is not used.
 
-    With *everything* the build cache and its cache mounts go as well: the next build runs every step again. Limits of
-    size and age are those of the command ``pybuild prune``; here none are kept. What a build uses meanwhile stays.
+    *everything* also removes the build cache and the cache mounts, so that the next build runs every step again. Limits
+    of size and age are only applied by the command ``pybuild prune``. What a running build uses stays.
 
     Raises:
         errors.StoreError: the store cannot be written.

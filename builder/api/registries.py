@@ -1,4 +1,4 @@
-"""Images to and from registries, and between other places."""
+"""Push, pull and copy images."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ from pybuild.grammar.reference import parse_reference
 
 @contextmanager
 def _transfer(name: str, store: Store, progress: Progress, cancel: Cancel | None) -> Iterator[RunningStep]:
-    """Use *store* for a transfer that is reported as one step; *cancel* ends it."""
+    """Use *store* for a transfer that is reported as one step and that *cancel* ends."""
     with door(cancel), store.in_use(), Reporter(progress).step(name) as step:
         yield step
 
@@ -30,16 +30,16 @@ def push(
 ) -> Digest:
     """Upload the image *name* to the registry that its name begins with, and return the digest of its manifest.
 
-    What the registry has already is not uploaded again, and the tag appears when all of the image is there. An image
-    for several platforms is pushed as a whole when the store has all of it, else the one that it has; with *platform*
-    that one. Credentials and certificates are those of Docker's and containers' files.
+    Layers that the registry has are not uploaded again, and the tag appears when the upload is complete. A
+    multi-platform image is pushed as a whole if the store has all of it, else the one image that it has; *platform*
+    selects one. Credentials and certificates are read from the configuration files of Docker and Podman.
 
     *progress* gets one step, with a `StepStatus` for each blob.
 
     Raises:
         errors.ImageNotFound: the store has no such image.
-        errors.PushFailed: the registry does not take it.
-        errors.RequestError: *name* is no name with a tag.
+        errors.PushFailed: the registry refuses it or cannot be reached.
+        errors.RequestError: *name* is not a name with a tag.
         errors.Cancelled: *cancel* was used.
     """
     from pybuild.builder.errors import RequestError
@@ -66,16 +66,16 @@ def pull(
     all_platforms: bool = False,
     cancel: Cancel | None = None,
 ) -> Digest:
-    """Download the image *name*, keep it under this name, and return the digest that the name stands for.
+    """Download the image *name*, keep it under this name, and return its digest.
 
-    Without *platform* it is the image for this machine, with *all_platforms* the whole index. What the store has is
-    not downloaded again, and what was interrupted is resumed.
+    Without *platform* it is the image for this host, with *all_platforms* the whole index. Layers that the store has
+    are not downloaded again, and interrupted downloads are resumed.
 
     *progress* gets one step, with a `StepStatus` for each blob that is downloaded.
 
     Raises:
-        errors.PullFailed: the registry does not have it, or fails.
-        errors.RequestError: *name* is no name of an image.
+        errors.PullFailed: the registry lacks it, refuses, or cannot be reached.
+        errors.RequestError: *name* is not a valid name.
         errors.Cancelled: *cancel* was used.
     """
     from pybuild.builder.oci.registry.registry import open_registry
@@ -100,16 +100,16 @@ def copy(
     all_platforms: bool = False,
     cancel: Cancel | None = None,
 ) -> Digest:
-    """Copy an image as it is from one place to another, and return its digest there.
+    """Copy an image unchanged from *source* to *target*, and return its digest there.
 
-    A place is a name of the store, or ``docker://NAME``, ``oci:DIRECTORY[:NAME]``, ``oci-archive:FILE[:NAME]``,
-    ``docker-archive:FILE[:NAME]``. Of an index it is the image for *platform*, else for this machine, with
-    *all_platforms* the index and all its images. Between two registries nothing is kept in the store.
+    Each is a name in the store, or ``docker://NAME``, ``oci:DIRECTORY[:NAME]``, ``oci-archive:FILE[:NAME]``,
+    ``docker-archive:FILE[:NAME]``. Of an index the image for *platform* is copied, else for this host; with
+    *all_platforms* the index and all its images. A copy between registries keeps nothing in the store.
 
     Raises:
         errors.PullFailed, errors.PushFailed: a registry failed.
-        errors.ImageError: the source lacks something, or is damaged.
-        errors.RequestError: one of them is no place that can be read or written.
+        errors.ImageError: the source is incomplete or damaged.
+        errors.RequestError: one of them is invalid.
         errors.Cancelled: *cancel* was used.
     """
     from pybuild.builder.transports.copy import copy as carry_over

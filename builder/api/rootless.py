@@ -26,5 +26,5 @@ def become_root() -> None:
     with door():
         store = default_root()
         user_namespace.become_root()
-        # Root's default is another directory; child processes are in the namespace, too.
+        # The default store of root is another one, and child processes would use it.
         os.environ["PYBUILD_ROOT"] = os.fspath(store)

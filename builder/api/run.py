@@ -1,4 +1,4 @@
-"""A command in an image, for an embedder."""
+"""Running a command in an image."""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from pybuild.runtime.sandbox.spec import Network
 
 Output = Callable[[int, bytes], None]
-"""Takes a piece of what a command prints: 1 or 2 for the stream, and the bytes."""
+"""Takes a chunk of the output of a command: 1 or 2 for the stream, and the bytes."""
 
 
 def _discard(_stream: int, _data: bytes) -> None:
-    """Nobody reads it."""
+    """Discard the output."""
 
 
 def run(
@@ -38,17 +38,17 @@ def run(
     platform: str | None = None,
     cancel: Cancel | None = None,
 ) -> int:
-    """Run a command in a sandbox on top of *image*, and return its exit code; what it writes is discarded.
+    """Run a command in a sandbox with the files of *image*, and return its exit code. Its changes are discarded.
 
-    *words* replace the command of the image, when there are any; *entrypoint* replaces its entrypoint and command, ""
-    with none. *env* adds to the environment of the image. *network* is ``host``, or ``none`` but a loopback.
-    *output* is called in this thread. The code is 127 when there is no such program, 126 when it cannot be executed,
-    128 and the number of a signal that ended it.
+    *words* replace the command of the image, if there are any; *entrypoint* replaces its entrypoint and command, ""
+    means no entrypoint. *env* is added to the environment of the image. *network* is ``host``, or ``none`` for a
+    loopback interface only. *output* is called in this thread. The exit code is 127 when there is no such program, 126
+    when it cannot be executed, 128 + N when signal N ended it.
 
     Raises:
         errors.ImageNotFound: the store has no such image.
-        errors.RequestError: there is nothing to run, or no such network.
-        errors.HostError: the sandbox cannot be made.
+        errors.RequestError: there is no command to run, or *network* is invalid.
+        errors.HostError: the sandbox cannot be set up.
         errors.Cancelled: *cancel* was used; the command was killed.
     """
     from pybuild.builder.execute.in_image import ImageCommand

@@ -1,4 +1,4 @@
-"""An archive of the user's as a layer of the store."""
+"""A tar archive of the user as a layer of the store."""
 
 import hashlib
 from typing import BinaryIO
@@ -18,12 +18,12 @@ from pybuild.builder.request import Compression
 
 
 def store_archive(blobs: BlobStore, stream: BinaryIO, compression: Compression, what: str) -> Layer:
-    """Store the archive as a layer, as it is but compressed anew; the diff ID is taken on the way.
+    """Store the archive as a layer: unchanged, but compressed again. The diff ID is computed on the way.
 
-    *what* says in an error what an archive without entries should have been.
+    *what* names the expected content, for the error about an archive without entries.
 
     Raises:
-        LayerError: it is no archive, or one that would not be unpacked.
+        LayerError: it is not an archive, or cannot be unpacked.
         RequestError: it is empty.
     """
     digest = hashlib.sha256()
@@ -47,7 +47,7 @@ def store_archive(blobs: BlobStore, stream: BinaryIO, compression: Compression, 
 
 
 def _check(blobs: BlobStore, layer: Descriptor, what: str) -> None:
-    """Read the layer as unpacking would, so that a bad one is refused now and not in a build."""
+    """Read the layer like unpacking does, so that an invalid one is refused now and not by a build."""
     with blobs.open(layer) as stream:
         count = 0
         for entry in entries(stream):
@@ -55,4 +55,4 @@ def _check(blobs: BlobStore, layer: Descriptor, what: str) -> None:
             if ".wh." in entry.path:
                 whiteout_target(entry.path)
     if not count:
-        raise RequestError(f"the archive is empty: {what} is expected")
+        raise RequestError(f"the archive is empty: expected {what}")

@@ -14,7 +14,7 @@ _APART = frozenset({"rootfs", "history"})
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value that differs; *before* and *after* are JSON, None where it is not there."""
+    """A value that differs; *before* and *after* are JSON, None where it is missing."""
 
     field: str
     before: Any
@@ -32,7 +32,7 @@ class StoredLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerSets:
-    """The layers of two images, each in the order of its image; what unpacks to the same is shared."""
+    """The layers of two images, each in the order of its image; layers with the same diff ID are shared."""
 
     shared: tuple[StoredLayer, ...]
     before: tuple[StoredLayer, ...]
@@ -40,9 +40,9 @@ class LayerSets:
 
 
 def settings(before: ImageDocuments, after: ImageDocuments) -> list[Setting]:
-    """Return what differs in config and annotations, by name; layers and history are not part of it.
+    """Return the differences in config and annotations, by name, without layers and history.
 
-    Variables, labels and members of other maps are fields of their own: ``config.Env.PATH``.
+    Variables, labels and entries of other maps are fields of their own: ``config.Env.PATH``.
     """
     old, new = dict(_fields(before)), dict(_fields(after))
     return [
@@ -82,5 +82,5 @@ def _fields(documents: ImageDocuments) -> Iterator[tuple[str, Any]]:
 
 
 def _present(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Yield the values that are there: to Go's programs null and an empty list are nothing."""
+    """Yield the values that are not empty: to programs in Go, null and an empty list mean the same as no value."""
     return ((f"{prefix}{key}", value) for key, value in values.items() if value is not None and value != [])

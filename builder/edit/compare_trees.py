@@ -1,4 +1,4 @@
-"""What differs between the trees of two images, as docker diff lists it, with the status of both sides."""
+"""The differences between the trees of two images, as docker diff lists them, with the status of both sides."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ _LETTERS = {ChangeKind.ADD: "A", ChangeKind.MODIFY: "C", ChangeKind.DELETE: "D"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathState:
-    """What is at a path. *digest* is that of a file's content, "" for other kinds and where nobody asked."""
+    """An entry at a path. *digest* is that of the content of a file, "" for other kinds and unless requested."""
 
     type: str
     mode: int
@@ -50,11 +50,11 @@ class FileChange:
 
 
 def tree_differences(before: int, after: int, *, digests: bool, times: bool) -> Iterator[FileChange]:
-    """Yield what differs between the trees behind two descriptors, parents first.
+    """Yield the differences between the trees of two descriptors, parents first.
 
-    A directory in which something differs is listed as changed, as in docker diff; of a directory that is gone nothing
-    below is listed. Times of whole seconds count only with *times*, those of directories never: every builder touches
-    directories in its own order. Files that are on one side alone are read only for their *digests*.
+    As in docker diff, a directory is listed as changed when something in it differs, and nothing is listed below a
+    deleted directory. Times are compared in whole seconds and only with *times*; those of directories never are,
+    because every builder writes to directories in another order. Files of one side only are read just for *digests*.
     """
     listed: set[str] = set()
     for change in tree_changes(before, after):
@@ -72,7 +72,7 @@ def tree_differences(before: int, after: int, *, digests: bool, times: bool) -> 
 
 
 def node_at(root: int, path: str, *, digest: bool) -> PathState:
-    """Return what is at *path* below *root*; no component of it may be a link."""
+    """Return the entry at *path* below *root*; no component of it may be a symlink."""
     handle = open_beneath(root, path, os.O_PATH)
     try:
         found = os.fstat(handle)
@@ -104,7 +104,7 @@ def _essence(node: PathState, *, times: bool) -> PathState:
 
 
 def _parents(path: str) -> Iterator[str]:
-    """Yield the directories above *path*, the topmost first and the root not at all."""
+    """Yield the directories above *path*, topmost first, without the root."""
     names = path.split("/")[:-1]
     return ("/".join(names[:count]) for count in range(1, len(names) + 1))
 

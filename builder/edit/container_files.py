@@ -1,7 +1,7 @@
 """What a container engine puts into the root file system of every container, and ``docker export`` into the archive.
 
-`docker commit` shows none of it: it is on mounts, or in a layer of the container's own. An archive tells that it comes
-from a container by a mark at its top.
+`docker commit` does not include these files: they are on mounts, or in a layer of the container. An archive that comes
+from a container has a marker file at its top.
 """
 
 import os
@@ -14,16 +14,16 @@ _MARKS = (".dockerenv", "run/.containerenv")
 _FILES = frozenset({*_MARKS, "dev/console", "etc/hosts", "etc/hostname", "etc/resolv.conf"})
 _MADE = frozenset({"dev", "dev/pts", "dev/shm", "etc/mtab", "proc", "sys"})
 _TOUCHED = frozenset({"dev", "etc", "run"})
-"""Directories that have another time since such a file was put into them."""
+"""Directories whose time changed because such a file was put into them."""
 
 
 def is_container(tree: int) -> bool:
-    """Tell whether the tree behind the descriptor *tree* was the root of a container."""
+    """Return whether the tree of the descriptor *tree* was the rootfs of a container."""
     return any(_status(tree, mark) is not None for mark in _MARKS)
 
 
 def without_container_files(changes: Iterable[Change], old: int, new: int) -> Iterator[Change]:
-    """Yield *changes* from the tree *old* to the tree *new* without what the engine made."""
+    """Yield *changes* from the tree *old* to the tree *new*, without those that the engine made."""
     for change in changes:
         made = change.path in _MADE and change.kind is ChangeKind.ADD
         touched = change.path in _TOUCHED and change.kind is ChangeKind.MODIFY and _is_touched(change.path, old, new)

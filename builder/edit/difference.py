@@ -1,4 +1,4 @@
-"""What a tree of files changes over an image, as a layer."""
+"""The changes from an image to a tree of files, as a layer."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -25,10 +25,10 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 @contextmanager
 def unpacked_archive(store: Store, stream: BinaryIO) -> Iterator[int]:
-    """Give a descriptor of the tree that a tar archive holds, which is gone after the block.
+    """Yield a descriptor of the unpacked tar archive, which is removed after the block.
 
     Raises:
-        BuildError: it is no archive, a hostile one, or empty.
+        BuildError: it is not an archive, is malicious, or is empty.
     """
     active = store.snapshots.prepare(None)
     try:
@@ -48,23 +48,21 @@ def _unpack(stream: BinaryIO, folder: int) -> None:
     except LayerError as error:
         raise BuildError(f"failed to unpack the archive: {error}") from error
     if not count:
-        raise RequestError("the archive is empty: a root file system is expected")
+        raise RequestError("the archive is empty: expected a root file system")
 
 
 def difference(store: Store, image: Image, tree: int, compression: Compression) -> Layer | None:
-    """Store what the tree behind the descriptor *tree* changes over that of *image*; None when it is the same.
+    """Store the changes from *image* to the tree of the descriptor *tree*; None when there are none.
 
-    What the tree lacks is deleted. What an engine puts into every container is no change of one. Compared are type,
-    mode, owner, time in whole seconds, attributes and content.
+    Files that the tree lacks are deleted. Files that an engine puts into every container are not changes. Type, mode,
+    owner, time in whole seconds, extended attributes and content are compared.
 
     Raises:
-        RequestError: the tree is that of an image archive.
+        RequestError: the tree is an unpacked image archive.
         LayerError: a file changes meanwhile, or has a name that no layer can hold.
     """
     if are_of_images(_names(tree)):
-        raise RequestError(
-            "this is an image archive or layout, not a root file system", hint="pybuild load takes the images out of it"
-        )
+        raise RequestError("this is an image archive or layout, not a root file system", hint="use pybuild load for it")
     old = store.snapshots.open(store.snapshot(image))
     try:
         changes = tree_changes(old, tree, whole_seconds=True)
@@ -81,7 +79,7 @@ def difference(store: Store, image: Image, tree: int, compression: Compression) 
 
 
 def _names(tree: int) -> list[str]:
-    fd = os.open(".", _FOLDER, dir_fd=tree)  # the one that is given may be for finding paths alone
+    fd = os.open(".", _FOLDER, dir_fd=tree)  # the given descriptor may be one of O_PATH, which cannot be listed
     try:
         return os.listdir(fd)
     finally:
@@ -89,7 +87,7 @@ def _names(tree: int) -> list[str]:
 
 
 def with_difference(documents: ImageDocuments, layer: Layer | None, entry: Mapping[str, str]) -> ImageDocuments:
-    """Return the documents with *layer* on top, if there is one, and *entry* in the history, as new as that says."""
+    """Return the documents with *layer* on top, if there is one, and *entry*, whose time becomes that of the image."""
     layers, diff_ids = documents.layers, documents.diff_ids
     told: dict[str, object] = {**entry, "empty_layer": True}
     if layer is not None:

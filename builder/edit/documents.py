@@ -1,7 +1,7 @@
-"""The config and the manifest of an image with all their members, also those that `builder.oci.model` does not know.
+"""The config and the manifest of an image with all their fields, even those that `builder.oci.model` does not know.
 
-An edit changes what it is about and hands on the rest, whoever wrote it and whatever it means. What is read has been
-checked by `read_image`, and what is written is read back in the same way.
+An edit changes its own fields and keeps all others. Documents that are read were checked by `read_image`, and documents
+that are written are read back in the same way.
 """
 
 import json
@@ -45,8 +45,8 @@ class ImageDocuments:
     def history(self) -> list[Members]:
         """The history, with exactly one entry that is not empty for each layer.
 
-        Entries that are missing are put in front, so that entry and layer stay together at the end. A history that
-        tells of more layers than there are cannot be matched to them: all its entries count as empty.
+        Missing entries are added in front, so that entries and layers match at the end. A history with entries for more
+        layers than there are cannot be matched: all its entries count as empty.
         """
         entries: list[Members] = list(self.config.get("history") or [])
         missing = len(self.diff_ids) - sum(not entry.get("empty_layer") for entry in entries)
@@ -56,7 +56,7 @@ class ImageDocuments:
         return [{} for _ in range(missing)] + entries
 
     def with_config(self, before: ImageConfig, after: ImageConfig) -> "ImageDocuments":
-        """Return the documents with what differs between two readings of the config."""
+        """Return the documents with the fields changed in which two configs differ."""
         old, new = json.loads(before.to_json()), json.loads(after.to_json())
         return replace(self, config=_merged(self.config, old, new))
 
@@ -69,7 +69,7 @@ class ImageDocuments:
     def with_layers(
         self, layers: Iterable[Members], diff_ids: Iterable[str], history: Iterable[Members]
     ) -> "ImageDocuments":
-        """Return the documents of the same image made of other layers."""
+        """Return the documents of the same image with other layers."""
         root_fs = {**self.config["rootfs"], "diff_ids": list(diff_ids)}
         config = {**self.config, "rootfs": root_fs, "history": list(history)}
         return replace(self, config=config, manifest={**self.manifest, "layers": list(layers)})
@@ -89,14 +89,14 @@ class ImageDocuments:
 
 
 def layer_members(layer: Layer) -> Members:
-    """Return the descriptor of a layer as a manifest has it."""
+    """Return the descriptor of a layer as JSON of a manifest."""
     descriptor = layer.descriptor
     return {"mediaType": descriptor.media_type, "digest": str(descriptor.digest), "size": descriptor.size}
 
 
 def _read(blobs: BlobStore, descriptor: Descriptor) -> Members:
     found = decode(blobs.read(descriptor), str(descriptor.digest))
-    # `read_image` has seen that it is an object.
+    # `read_image` has checked that it is an object.
     return found if isinstance(found, dict) else {}
 
 
@@ -113,7 +113,7 @@ def _merged(raw: Members, before: Members, after: Members) -> Members:
 
 
 def _oci_manifest(manifest: Members, config: Descriptor) -> Members:
-    """Return *manifest* in OCI's terms; the place of a member stays what it was."""
+    """Return *manifest* with OCI's media types; the order of its fields stays the same."""
     described = {"mediaType": media.OCI_CONFIG, "digest": str(config.digest), "size": config.size}
     return {
         "schemaVersion": 2,

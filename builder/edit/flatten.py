@@ -1,4 +1,4 @@
-"""The whole tree of an image as one layer."""
+"""The tree of an image as one layer."""
 
 import os
 from dataclasses import replace
@@ -18,9 +18,9 @@ from pybuild.runtime.snapshots.changes import tree_changes
 
 
 def flattened(documents: ImageDocuments, layer: Layer) -> ImageDocuments:
-    """Return the documents of the image with *layer* in the place of all its layers, as old as the image is.
+    """Return the documents of the image with *layer* instead of all its layers, and with its creation time.
 
-    Annotations that name a base and build caches in the config go: they tell of layers that are not there any more.
+    Annotations that name a base, and build caches in the config, are removed: they refer to the old layers.
     """
     entry = {"created": documents.config.get("created"), "created_by": "pybuild flatten"}
     history = [{key: value for key, value in entry.items() if value}]
@@ -34,8 +34,8 @@ def flattened(documents: ImageDocuments, layer: Layer) -> ImageDocuments:
 def write_tree(store: Store, image: Image, compression: Compression) -> Layer:
     """Store the tree of *image* as a layer; the same tree gives the same layer.
 
-    Names are in byte order, of several hard links the first is the file. The root directory has no time: an image need
-    not tell it, and the file system's would be that of this store.
+    Names are in byte order; the first of several hard links is the file. The root directory gets no time, because an
+    image need not have one, and that of the snapshot would depend on this store.
     """
     return inside(_written, store, silent, image, compression)
 

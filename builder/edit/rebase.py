@@ -1,7 +1,7 @@
 """The layers of an image on another base, without a build.
 
-Nothing is run again, so what the layers say must still be true on the new base; that the image stood on the old base at
-all is checked by diff IDs, and that alone.
+No step is run again, so the layers must still fit the new base. Only one thing is checked, by diff IDs: that the image
+was built on the old base.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,14 +22,14 @@ BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
 
 BUILD_CACHES = ("pybuild.cache.v1", "moby.buildkit.cache.v0")
-"""Members of a config that tell builders of the layers of the image."""
+"""Fields of a config that describe the layers of the image for builders."""
 
 _PLATFORM = ("architecture", "os", "os.features", "os.version", "variant")
 
 
 @dataclass(frozen=True, slots=True)
 class BaseImage:
-    """An image to stand on, as the user named it; *name* is its full name, "" when it has none."""
+    """A base image; *text* is what the user wrote, *name* the full name, "" when it has none."""
 
     text: str
     name: str
@@ -38,10 +38,10 @@ class BaseImage:
 
 
 def rebased(image: ImageDocuments, old: BaseImage, new: BaseImage, *, text: str) -> ImageDocuments:
-    """Return *image*, which the user calls *text*, with *new* in the place of *old*.
+    """Return *image*, which the user calls *text*, with the base *new* instead of *old*.
 
-    The config is the image's own, but for the platform, which is that of *new*. Annotations name the new base. A build
-    cache in the config goes: what it tells of are the old layers.
+    The config is that of the image, with the platform of *new*. Annotations name the new base. A build cache in the
+    config is removed, because it refers to the old layers.
 
     Raises:
         RequestError: the image does not begin with the layers of *old*.
@@ -63,10 +63,10 @@ def rebased(image: ImageDocuments, old: BaseImage, new: BaseImage, *, text: str)
 
 
 def recorded_base(blobs: BlobStore, annotations: Mapping[str, str]) -> Descriptor | None:
-    """Return what the annotations of a manifest say by digest that its image stands on; None when they do not.
+    """Return the base that the annotations of a manifest name by digest; None when they do not.
 
     Raises:
-        RequestError: the store does not have it, or it is no image.
+        RequestError: the store does not have it, or it is not an image.
     """
     text = annotations.get(BASE_DIGEST, "")
     if not text:
@@ -84,27 +84,29 @@ def recorded_base(blobs: BlobStore, annotations: Mapping[str, str]) -> Descripto
         message = f"the store does not have the old base {name or digest}"
         raise RequestError(message, hint=f"{pull}, or name it with --old-base") from error
     except OciError as error:
-        raise RequestError(f"annotation {BASE_DIGEST} names no image: {error}", hint="use --old-base") from error
+        raise RequestError(
+            f"annotation {BASE_DIGEST} does not name an image: {error}", hint="use --old-base"
+        ) from error
 
 
 def _check(diff_ids: Sequence[str], old: BaseImage, text: str) -> None:
     below = old.documents.diff_ids
     if len(below) > len(diff_ids):
         reason = f"it has {len(diff_ids)} layers, its base would have {len(below)}"
-        raise RequestError(f"{text} does not stand on {old.text}: {reason}", hint=_HINT)
+        raise RequestError(f"{text} is not based on {old.text}: {reason}", hint=_HINT)
     for number, (mine, other) in enumerate(zip(diff_ids, below, strict=False), 1):
         if mine != other:
             reason = f"layer {number} is {mine[:19]} instead of {other[:19]}"
-            raise RequestError(f"{text} does not stand on {old.text}: {reason}", hint=_HINT)
+            raise RequestError(f"{text} is not based on {old.text}: {reason}", hint=_HINT)
 
 
-_HINT = "name the very image that it was built on with --old-base, as name@digest when the name has moved"
+_HINT = "name the exact base image with --old-base, as name@digest when the name was moved"
 
 
 def _own_history(mine: Sequence[Members], base: Sequence[Members], layers: int) -> int:
-    """Return where the image's own entries begin, behind those of its base.
+    """Return the index of the first history entry of the image itself, after those of its base.
 
-    When the image does not tell the history of its base as the base does, that is behind the last entry of its layers.
+    When the history of the base differs, it is the index after the last entry for a layer of the base.
     """
     if [_gist(entry) for entry in mine[: len(base)]] == [_gist(entry) for entry in base]:
         return len(base)

@@ -1,4 +1,4 @@
-"""What a user wants of the config of an image that exists: values to set and values to remove.
+"""Edits of the config of an existing image: values to set and values to remove.
 
 Lists and maps take ``NAME=VALUE`` to set one, ``NAME-`` to remove one and ``-`` to remove all, as buildah config does.
 """
@@ -15,7 +15,7 @@ from pybuild.grammar.nodes import CommandLine, ExecForm, ShellForm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigEdits:
-    """Edits of the container's defaults; None leaves a value as it is, an empty text removes it."""
+    """Edits of the container config; None keeps a value, an empty string removes it."""
 
     env: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ def _signal(config: ContainerConfig, text: str | None) -> str:
 
 
 def _commands(config: ContainerConfig, settings: ConfigEdits) -> ContainerConfig:
-    """Set entrypoint and command; as in a Dockerfile, a new entrypoint ends the command that belonged to the old."""
+    """Set entrypoint and command; as in a Dockerfile, a new entrypoint removes the command of the old one."""
     if settings.entrypoint is not None:
         config = replace(config, entrypoint=_command(config, "--entrypoint", settings.entrypoint), cmd=None)
     if settings.cmd is not None:
@@ -118,5 +118,5 @@ def _array(flag: str, text: str) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         words = None
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise RequestError(f"invalid {flag} {text!r}", hint='a list is written as ["program", "argument"]')
+        raise RequestError(f"invalid {flag} {text!r}", hint='write a JSON array such as ["program", "argument"]')
     return tuple(words)

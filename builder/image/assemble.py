@@ -1,7 +1,7 @@
 """The image of a target: its config with times and layers filled in, its documents written to the store.
 
-Annotations of a manifest are for its platform, those of an index for what lists them; those of a descriptor stand where
-it names either. Images and indexes have no name here.
+Annotations of a manifest apply to its platform, those of an index to the index; annotations of a descriptor are put
+where it refers to either. Images and indexes have no name here.
 """
 
 import time
@@ -39,8 +39,8 @@ def assemble(
 ) -> Image:
     """Write the image of *layers* with *config*, whose history has one entry that is not empty per layer.
 
-    The same arguments give the same image: times come from the layers, never from the clock; an image that has no time
-    to go by was made when it was *planned*.
+    The same arguments give the same image: times come from the layers, never from the clock. An image without any time
+    gets that of *planned*.
     """
     history = _dated(config.history, layers, epoch)
     created = next((entry.created for entry in reversed(history) if entry.created), "")
@@ -60,12 +60,12 @@ def _epoch(epoch: int | None) -> str:
 def _dated(history: tuple[History, ...], layers: Layers, epoch: int | None) -> tuple[History, ...]:
     """Give every entry a time: its layer's, or that of the layer before it, or that of the first new layer.
 
-    A base image may have fewer entries than layers; what is missing is put in front, so that entry and layer stay
-    together at the end.
+    A base image may have fewer entries than layers. Missing ones are added in front, so that entries and layers match
+    at the end.
     """
     count = sum(not entry.empty_layer for entry in history)
     if count > len(layers):
-        # As BuildKit does: a history that tells of more layers than there are cannot be matched to them.
+        # As in BuildKit: a history with entries for more layers than there are cannot be matched.
         history, count = tuple(replace(entry, empty_layer=True) for entry in history), 0
     missing = tuple(History(created_by="imported") for _ in range(len(layers) - count))
     pending = iter(layers)
@@ -91,7 +91,7 @@ def _filled(history: list[History]) -> tuple[History, ...]:
 
 @frozen
 class PlatformImage:
-    """The image that a build made for one platform; *descriptor* names its manifest and says for which one."""
+    """The image for one platform; *descriptor* is that of its manifest, with the platform."""
 
     platform: str
     image_id: Digest

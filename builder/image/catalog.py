@@ -1,4 +1,4 @@
-"""The images of the store, and how a user names one of them: by name, by digest, or by the start of its ID."""
+"""The images of the store, and finding one of them by name, by digest, or by the start of its ID."""
 
 import re
 from collections.abc import Iterable
@@ -16,9 +16,9 @@ _ID = re.compile(r"(?:sha256:)?([0-9a-f]{2,64})\Z")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An entry of the store: a full *name*, "" for an image without one, and what it stands for.
+    """An entry of the store: a full *name*, "" for an image without one, and its descriptor.
 
-    *image* is that for this store, else the first one that is there; None when there is none, or it is damaged.
+    *image* is the image for this host, else the first one that the store has; None when it has none, or it is damaged.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Listed:
 
     @property
     def reference(self) -> Reference | None:
-        """The name, taken apart; None when there is none, or it is not one that Docker would take."""
+        """The parsed name; None when there is none, or it is invalid."""
         try:
             return parse_reference(self.name) if self.name else None
         except InvalidReference:
@@ -53,10 +53,12 @@ def find(store: Store, text: str) -> Listed:
         return Listed(name, descriptor, image_of(store, descriptor))
     found = by_digest(catalog(store), text)
     if len({entry.id for entry in found}) > 1:
-        raise ImageNotFound(f"more than one image has an ID that begins with {text}", hint="give more of it")
+        raise ImageNotFound(f"more than one image has an ID that begins with {text}", hint="use more of its digits")
     if not found:
-        # In Docker's words, which scripts look for.
-        raise ImageNotFound(f"No such image: {familiar(name or text)}", hint="pybuild images lists what there is")
+        # Docker's message, which scripts look for.
+        raise ImageNotFound(
+            f"No such image: {familiar(name or text)}", hint="pybuild images lists the images of the store"
+        )
     return Listed("", found[0].descriptor, found[0].image)
 
 
@@ -76,12 +78,12 @@ def by_digest(entries: Iterable[Listed], text: str) -> list[Listed]:
 
 
 def find_image(store: Store, text: str, platform: Platform | None = None) -> Image:
-    """Return the image that *text* names, for *platform* or this store's."""
+    """Return the image that *text* names, for *platform* or for this host."""
     return read_image(store.blobs, find(store, text).descriptor, platform)
 
 
 def find_present(store: Store, text: str, platform: Platform | None = None) -> Image:
-    """As `find_image`; without a *platform*, when there is no image for this store, the first that is there."""
+    """Like `find_image`; without *platform* and an image for this host, the first one that the store has."""
     found = find(store, text).descriptor
     return read_image(store.blobs, found if platform else choose_present(store.blobs, found), platform)
 
@@ -95,7 +97,7 @@ def familiar(name: str) -> str:
 
 
 def content_size(image: Image) -> int:
-    """Return the bytes that the blobs of an image take."""
+    """Return the size of the blobs of an image."""
     return image.descriptor.size + image.manifest.config.size + sum(layer.size for layer in image.manifest.layers)
 
 
@@ -115,7 +117,7 @@ def _repository(name: str) -> str:
 
 
 def image_of(store: Store, descriptor: Descriptor) -> Image | None:
-    """Return what `Listed.image` is for *descriptor*."""
+    """Return `Listed.image` for *descriptor*."""
     try:
         return read_image(store.blobs, choose_present(store.blobs, descriptor))
     except OciError:

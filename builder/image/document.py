@@ -1,4 +1,4 @@
-"""All about an image of the store, as a document in the shape of ``docker inspect``."""
+"""The details of an image of the store, as a document in the form of ``docker inspect``."""
 
 import json
 from collections.abc import Iterable
@@ -26,10 +26,10 @@ _CONFIG_DEFAULTS: dict[str, Any] = {
 def image_document(
     store: Store, found: Listed, entries: Iterable[Listed], platform: Platform | None = None
 ) -> dict[str, Any]:
-    """Return what ``docker inspect`` tells of *found*; its names are looked for in *entries*.
+    """Return the document of ``docker inspect`` for *found*; its names are searched in *entries*.
 
-    Of an image for several platforms it is the one for *platform*, else this machine's, else the first that is there.
-    Raises OciError when that is not in the store.
+    Of a multi-platform image it is the image for *platform*, else for this host, else the first one in the store.
+    Raises OciError when that is missing.
     """
     chosen = found.descriptor if platform else choose_present(store.blobs, found.descriptor)
     image = read_image(store.blobs, chosen, platform)

@@ -10,7 +10,7 @@ def full_names(tags: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def new_name(text: str) -> str:
-    """Return the full name that an image gets from now on. Raises RequestError for one that looks like a digest."""
+    """Return the full form of a new name of an image. Raises RequestError for one that looks like a digest."""
     name = full_name(text)
     if text.partition(":")[0] == "sha256":
         raise RequestError("refusing to create an ambiguous tag using digest algorithm as name")

@@ -1,4 +1,4 @@
-"""One layer in place of several: what a build has added to its base, or all of the image."""
+"""Squashing: one layer for the layers that a build added to its base, or for the whole image."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -24,8 +24,8 @@ def squashed(
 ) -> tuple[ImageConfig, Layers]:
     """Return the image with one layer for those above its base, or with ``all`` for every one.
 
-    The base is what no step of a Dockerfile has made here. The history keeps its lines, as Docker's --squash does: they
-    have no layers any more, and a last one has the layer. What is merged already is taken from the cache.
+    The base is the layers that no step of this store has made. Like with Docker's --squash, the history keeps its
+    entries without their layers, and a new last one has the layer. Layers that were merged before come from the cache.
     """
     first = 0 if mode == "all" else next((i for i, layer in enumerate(layers) if layer.created), len(layers))
     merged = layers[first:]
@@ -70,7 +70,7 @@ def _merged(store: Store, _progress: Progress, layers: Layers, first: int, execu
 
 
 def _history(entries: tuple[History, ...], count: int) -> tuple[History, ...]:
-    """Return *entries* with the last *count* that have a layer emptied, and one for what they are now."""
+    """Return *entries* with the last *count* that have a layer marked empty, and one for the merged layer."""
     kept = []
     for entry in reversed(entries):
         emptied = count > 0 and not entry.empty_layer

@@ -1,4 +1,4 @@
-"""The images that a request asks for: one, one for each of several targets, or an index of one for each platform."""
+"""The images that a request asks for: one, one for each target, or an index with one for each platform."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ class Wanted:
 
 
 def wanted(result: Result, planning: Planning) -> tuple[Wanted, ...]:
-    """Return what a build makes: platforms in normal form and each once, targets in their order."""
+    """Return the results of a build: platforms in normal form and each once, targets in their order."""
     if result.targets:
         return tuple(
             Wanted(
@@ -39,9 +39,11 @@ def wanted(result: Result, planning: Planning) -> tuple[Wanted, ...]:
 
 
 def check_wanted(result: Result) -> None:
-    """Raise RequestError for an output or an annotation that the number of images rules out."""
+    """Raise RequestError for an output or annotation that the number of images does not permit."""
     if result.targets and result.platforms:
-        raise RequestError("several targets do not go with several platforms", hint="build one target after another")
+        raise RequestError(
+            "several targets cannot be combined with several platforms", hint="build one target after another"
+        )
     if not result.platforms:
         _check_annotations(result)
     for output in result.outputs:
@@ -52,7 +54,7 @@ def check_wanted(result: Result) -> None:
 
 
 def _check_annotations(result: Result) -> None:
-    """Raise RequestError when an index is annotated and the build makes none."""
+    """Raise RequestError for an annotation of an index when the build makes none."""
     for kind in ("index", "index-descriptor"):
         if any(item.kind == kind for item in result.annotations):
             hint = "an index lists several platforms; annotate the manifest, without index:"

@@ -1,1 +1,1 @@
-"""Removing from the store what nothing needs."""
+"""Removing unused data from the store."""

@@ -1,7 +1,7 @@
-"""Which records of the build cache, and which cache mounts, go when it may not grow without end.
+"""Choosing the records of the build cache and the cache mounts that are removed when it exceeds its limits.
 
-What a record costs is what nothing else needs: blobs and unpacked layers of images count for nothing. A record is as
-recently used as any record that stands on it, so the steps of a build that is still in use stay together.
+The cost of a record is the data that nothing else needs: blobs and unpacked layers of images do not count. A record is
+as recently used as any record that builds on it, so the steps of a build that is still used stay together.
 """
 
 import os
@@ -24,13 +24,13 @@ class _Record:
     used: float
     costs: frozenset[str]
     mount: StoredMount | None = None
-    """What it is, when it is no record of a step."""
+    """The cache mount, for an item that is not a record."""
 
 
 def evict(store: Store, policy: Policy) -> Freed:
-    """Forget records and remove cache mounts as *policy* says, those that were used longest ago first.
+    """Remove records and cache mounts as *policy* asks, least recently used first.
 
-    What records named goes with the next `builder.prune.gc.collect`. The caller holds `Store.collecting`.
+    The data of the records is removed by the next `builder.prune.gc.collect`. The caller holds `Store.collecting`.
     """
     sizes: dict[str, int] = {}
     found = sorted((*_records(store, sizes), *_mounts(store, sizes)), key=lambda record: record.used)
@@ -44,7 +44,7 @@ def evict(store: Store, policy: Policy) -> Freed:
         if used <= room or (policy.until is not None and record.used > limit):
             break
         if policy.is_sized and not record.costs:
-            continue  # an image needs all of it: forgetting the record would free nothing
+            continue  # an image needs all of it, so removing the record would free nothing
         if policy.takes(record.mount is not None):
             gone.append(record)
             needed.subtract(record.costs)
@@ -65,7 +65,7 @@ def _mounts(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
 
 
 def _records(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
-    """Yield all records with what they alone keep in the store; *sizes* takes the bytes of that."""
+    """Yield all records with the data that only they keep in the store; *sizes* gets its bytes."""
     marked = mark(store)
     found = list(store.cache.records())
     latest: dict[str, float] = {}
@@ -81,7 +81,7 @@ def _records(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
         chains = store.snapshot_names(layers)
         for chain in chains:
             if chain not in marked.snapshots:
-                # A name of its own: an uncompressed layer at the bottom has the same digest for blob and snapshot.
+                # With a prefix, because the blob and the snapshot of an uncompressed bottom layer have the same digest.
                 costs.add(f"snapshot {chain}")
                 if f"snapshot {chain}" not in sizes:
                     sizes[f"snapshot {chain}"] = snapshot_size(store, chain)

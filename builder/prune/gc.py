@@ -1,8 +1,8 @@
-"""What in the store is still needed, and removing the rest.
+"""Garbage collection: finding the data of the store that is still needed, and removing the rest.
 
-Kept are the images that are listed in the layout, with all their documents and layers, and what cache records name.
-A record whose blobs are gone is a miss already and is dropped. Who removes is alone in that (`Store.collecting`), not
-in the store: what builders and other users rely on they have claimed (`builder.store.leases`), and it stays.
+Images of the layout are kept, with all their documents and layers, and everything that cache records name. A record
+whose blobs are gone is a miss already and is dropped. Only one process collects at a time (`Store.collecting`), but
+others may use the store meanwhile: what they rely on is claimed (`builder.store.leases`) and stays.
 """
 
 import shutil
@@ -30,7 +30,7 @@ from pybuild.runtime.snapshots.snapshotter import Snapshotter
 
 @dataclass(slots=True)
 class Marked:
-    """What is needed: blobs, snapshots that a build would unpack again, and layers whose times are kept."""
+    """Needed data: blobs, snapshots that a build would unpack again, and layers whose times are kept."""
 
     blobs: set[Digest] = field(default_factory=set)
     snapshots: set[str] = field(default_factory=set)
@@ -42,7 +42,7 @@ class Marked:
         self.add_tree([str(diff_id) for diff_id in layers.diff_ids], store)
 
     def add_tree(self, diff_ids: Sequence[str], store: Store) -> None:
-        """Mark what stands for a tree beside the blobs of its layers."""
+        """Mark the data of a tree besides the blobs of its layers."""
         self.snapshots.update(store.times.snapshot_names(diff_ids))
         self.diff_ids.update(diff_ids)
 
@@ -58,7 +58,7 @@ class Freed:
     size: int = 0
 
     def add(self, other: "Freed") -> None:
-        """Count what *other* has as removed, too."""
+        """Add the counts of *other*."""
         self.blobs += other.blobs
         self.snapshots += other.snapshots
         self.mounts += other.mounts
@@ -67,7 +67,7 @@ class Freed:
 
 
 def mark_images(store: Store, descriptors: Iterable[Descriptor]) -> Marked:
-    """Return what the images behind *descriptors* need."""
+    """Return the data that the images of *descriptors* need."""
     marked = Marked()
     for descriptor in descriptors:
         marked.blobs.update(blob.digest for blob in _present(store, descriptor))
@@ -77,15 +77,15 @@ def mark_images(store: Store, descriptors: Iterable[Descriptor]) -> Marked:
 
 
 def mark(store: Store) -> Marked:
-    """Return what the images of the layout need."""
+    """Return the data that the images of the layout need."""
     return mark_images(store, [descriptor for _, descriptor in store.layout.entries()])
 
 
 def collect(store: Store, *, everything: bool = False) -> Freed:
-    """Remove what nothing needs. With *everything*, cache records and cache mounts count for nothing and go, too.
+    """Remove data that is not needed. *everything* also removes all cache records and cache mounts.
 
-    The caller holds `Store.collecting`. Interrupted at any point, the store is whole: records go before their blobs,
-    snapshots before their parents.
+    The caller holds `Store.collecting`. The store is consistent when this is interrupted: records are removed before
+    their blobs, snapshots before their parents.
     """
     freed = Freed()
     if everything:
@@ -103,18 +103,18 @@ def collect(store: Store, *, everything: bool = False) -> Freed:
 
 
 def _sweep_unused(store: Store) -> None:
-    """Remove what is of no use to anybody when the store has no user; nobody becomes one meanwhile."""
+    """Remove leftovers if the store has no user; nobody becomes one meanwhile."""
     with removing(store.root / "locks"):
         if not is_used(store.root / "locks"):
             store.times.keep_only(_mark_all(store).diff_ids)
             store.blobs.sweep()
             sweep(store)
-            # Of images that passed through the store.
+            # Left by images that were copied through the store.
             shutil.rmtree(store.root / "copying", ignore_errors=True)
 
 
 def remove_mount(store: Store, mount: StoredMount, freed: Freed) -> None:
-    """Remove a cache mount, unless a step works with it."""
+    """Remove a cache mount, unless a step uses it."""
     with suppress(Cancelled), unused(mount, store):
         freed.size += disk_usage(mount.folder)
         remove(mount)
@@ -122,25 +122,25 @@ def remove_mount(store: Store, mount: StoredMount, freed: Freed) -> None:
 
 
 def drop_unnamed(store: Store) -> list[str]:
-    """Drop the images that have no name from the list of the store; return their digests."""
+    """Remove the images without a name from the layout; return their digests."""
     images = [str(descriptor.digest) for name, descriptor in store.layout.entries() if not name]
     store.layout.untag("")
     return images
 
 
 def drop_image(store: Store, descriptor: Descriptor) -> Freed:
-    """Remove the blobs of an image that is listed no more, except those that somebody needs."""
+    """Remove the blobs of an image that is no longer in the layout, except those that are needed."""
     freed = Freed()
     _remove_unneeded(store, [blob.digest for blob in _present(store, descriptor)], freed)
     return freed
 
 
 def drop_platform(store: Store, manifest: Descriptor) -> Freed:
-    """Remove the blobs of one image of an index that stays listed, except those that somebody needs."""
+    """Remove the blobs of one image of an index that stays in the layout, except those that are needed."""
     freed = Freed()
     below = [blob.digest for blob in _present(store, manifest)]
     with removing(store.root / "locks") as claimed:
-        # Once the manifest is gone, the index no longer leads to what it names.
+        # After the manifest is removed, its blobs cannot be found from the index any more.
         if str(manifest.digest) not in claimed:
             _retire(store, manifest.digest, freed)
     _remove_unneeded(store, below, freed)
@@ -150,7 +150,7 @@ def drop_platform(store: Store, manifest: Descriptor) -> Freed:
 def _remove_unneeded(store: Store, digests: Iterable[Digest], freed: Freed) -> None:
     """Remove those of *digests* that no image, no record and no user of the store needs."""
     with removing(store.root / "locks") as claimed:
-        # Read after the claims: what a user has named or recorded before it ended is found here.
+        # Read after the claims, so that what a user named or recorded before its claims ended is found here.
         needed = _mark_all(store).blobs
         for digest in digests:
             if digest not in needed and str(digest) not in claimed:
@@ -159,7 +159,7 @@ def _remove_unneeded(store: Store, digests: Iterable[Digest], freed: Freed) -> N
 
 
 def _mark_all(store: Store) -> Marked:
-    """Return what images and records need."""
+    """Return the data that images and records need."""
     marked = mark(store)
     for _, layers, _ in store.cache.records():
         marked.add_layers(layers, store)
@@ -176,7 +176,7 @@ def _forget_broken(store: Store) -> int:
 
 
 def _present(store: Store, descriptor: Descriptor) -> Iterator[Descriptor]:
-    """Yield an image's blobs as far as they can be told: of an index, a store often has one platform's image only."""
+    """Yield the blobs of an image, as far as they are known: of an index a store often has one image only."""
     seen: set[Digest] = set()
     waiting = [descriptor]
     while waiting:
@@ -195,15 +195,15 @@ def _retire(store: Store, digest: Digest, freed: Freed) -> None:
 
 
 def snapshot_names(store: Store) -> tuple[str, ...]:
-    """Return the names of all snapshots, whichever snapshotter made them."""
+    """Return the names of all snapshots, of every snapshotter."""
     return tuple(dict.fromkeys(name for keeper in present(store.root) for name in keeper.names()))
 
 
 def _sweep_snapshots(store: Store, freed: Freed) -> None:
-    """Remove the snapshots that nobody needs."""
+    """Remove the snapshots that are not needed."""
     keepers = tuple(present(store.root))
     for keeper in keepers:
-        # What a killed builder left may be most of what there is to free.
+        # Files of a builder that was killed may be most of what can be freed.
         keeper.sweep()
     found = [(keeper, name) for keeper in keepers for name in keeper.names()]
     sizes = {name: snapshot_size(store, name) for _, name in found}
@@ -217,7 +217,7 @@ def _sweep_snapshots(store: Store, freed: Freed) -> None:
 
 
 def _retired(unused: list[tuple[Snapshotter, str]]) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Take snapshots out of sight, those that stand on others first; yield what removes each."""
+    """Rename snapshots away, children before their parents; yield a function that removes each."""
     while unused:
         left = []
         for keeper, name in unused:
@@ -231,7 +231,7 @@ def _retired(unused: list[tuple[Snapshotter, str]]) -> Iterator[tuple[str, Calla
 
 
 def snapshot_size(store: Store, name: str) -> int:
-    """Return the bytes that a snapshot takes on the disk, without those of its parents."""
+    """Return the disk usage of a snapshot, without its parents."""
     for kind in TREES:
         with suppress(FileNotFoundError):
             return disk_usage(store.root / kind / name.replace(":", "-"))
@@ -239,7 +239,7 @@ def snapshot_size(store: Store, name: str) -> int:
 
 
 def disk_usage(path: Path) -> int:
-    """Return the bytes that a tree takes on the disk, a file with several names once."""
+    """Return the disk usage of a tree, which counts a file with several names once."""
     total = 0
     seen: set[tuple[int, int]] = set()
     with Root.open_host(path) as root:

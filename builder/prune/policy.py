@@ -1,4 +1,4 @@
-"""What may go from a store, and how much must. Each build looks at it, so it stands apart from what removes."""
+"""What may be removed from a store, and how much. A module of its own, because every build reads it."""
 
 from pybuild.runtime.values import frozen
 
@@ -7,10 +7,10 @@ REGULAR, CACHE_MOUNT = "regular", "exec.cachemount"
 
 @frozen
 class Policy:
-    """What may go, and how much must; sizes in bytes. Without any limit of size all of what may go goes."""
+    """What may be removed, and how much; sizes in bytes. Without a limit of size all of it is removed."""
 
     until: float | None = None
-    """Only what was not used for this many seconds."""
+    """Only data that was not used for this many seconds."""
     reserved_space: int | None = None
     """The cache is never made smaller than this."""
     max_used_space: int | None = None
@@ -19,21 +19,21 @@ class Policy:
     """Only ``regular``, results of steps, or ``exec.cachemount``, cache mounts; "" is both."""
 
     def takes(self, is_mount: bool) -> bool:
-        """Tell whether what is a cache mount, or what is none, may go."""
+        """Return whether cache mounts, or records, may be removed."""
         return not self.kind or self.kind == (CACHE_MOUNT if is_mount else REGULAR)
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether nothing is asked for."""
+        """Whether there is no filter and no limit."""
         return self == Policy()
 
     @property
     def is_sized(self) -> bool:
-        """Tell whether there is a limit of size."""
+        """Whether there is a limit of size."""
         return (self.reserved_space, self.max_used_space, self.min_free_space) != (None, None, None)
 
     def room(self, used: int, free: int) -> int:
-        """Return how many bytes the cache may keep of the *used* ones, when *free* are left on the disk."""
+        """Return how many of its *used* bytes the cache may keep when the disk has *free* bytes left."""
         limits = []
         if self.max_used_space is not None:
             limits.append(self.max_used_space)

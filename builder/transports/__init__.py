@@ -1,1 +1,1 @@
-"""Images from one place to another, as they are: store, registry, OCI directory, archives. `copy` is the way in."""
+"""Copying images unchanged between the store, registries, OCI layouts and archives. The entry point is `copy`."""

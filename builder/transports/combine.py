@@ -1,4 +1,4 @@
-"""Images from several places as one: an index of them."""
+"""An index of images from several places."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,7 +19,7 @@ from pybuild.builder.transports.source import Choice, ImageSource, ReadOptions, 
 
 @contextmanager
 def open_index(begun: Index, members: Sequence[Place], reading: ReadOptions) -> Iterator[ImageSource]:
-    """Open the index that lists, after what *begun* lists, the images of *members*; of an index all that it lists.
+    """Open the index *begun* with the images of *members* added; a member that is an index adds all its images.
 
     Raises:
         RequestError: two of them are for one platform.
@@ -59,14 +59,14 @@ def _combined(store: Store, index: Index, sources: Sequence[ImageSource]) -> Ima
 
 
 class _Blobs(BlobStore):
-    """What is in the store, and what each of *owners* has."""
+    """The blobs of the store and of each of *owners*."""
 
     def __init__(self, root: Path, owners: Mapping[Digest, ImageSource]) -> None:
         super().__init__(root)
         self._owners = owners
 
     def open(self, blob: Descriptor | Digest) -> BinaryIO:
-        """Open a blob where it is."""
+        """Open a blob in the place that has it."""
         owner = self._owners.get(blob.digest if isinstance(blob, Descriptor) else blob)
         if owner is None or (isinstance(blob, Descriptor) and self.has(blob)):
             return super().open(blob)

@@ -1,4 +1,4 @@
-"""An image from one place to another, its layers as they are."""
+"""Copying an image from one place to another, with unchanged layers."""
 
 from dataclasses import replace
 
@@ -9,9 +9,9 @@ from pybuild.builder.transports.target import WriteOptions, write_to
 
 
 def copy(source: Place, target: Place, choice: Choice, reading: ReadOptions, writing: WriteOptions) -> Descriptor:
-    """Copy what *choice* says of *source* and return what it is at its target.
+    """Copy the part of *source* that *choice* selects, and return its descriptor at the target.
 
-    Raises as `open_source` and `write_to` do; the target is then as it was, except for content that nothing names.
+    Raises like `open_source` and `write_to`; the target is then unchanged, except for unreferenced content.
     """
     if isinstance(source, InArchive) and isinstance(target, InStore):
         reading = replace(reading, into=writing.store.blobs)

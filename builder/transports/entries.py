@@ -1,4 +1,4 @@
-"""What an index lists, and how that changes."""
+"""The entries of an index, and edits of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,14 +9,14 @@ from pybuild.builder.oci.image import normal_platform
 from pybuild.builder.oci.model import Descriptor, ImageConfig, Index, Platform
 
 _SUBJECT = "vnd.docker.reference.digest"
-"""By this annotation BuildKit says which image an attestation is about."""
+"""BuildKit's annotation for the image that an attestation is about."""
 
 _Kind = tuple[str, str, str, str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryChange:
-    """What an index is to say of one of its images; an empty text leaves what it says."""
+    """An edit of an entry of an index; an empty string keeps a value."""
 
     os: str = ""
     architecture: str = ""
@@ -27,7 +27,7 @@ class EntryChange:
 
 
 def entry_of(descriptor: Descriptor, config: ImageConfig) -> Descriptor:
-    """Return how an index lists an image: for the platform that its config says."""
+    """Return the entry of an image in an index, with the platform of its config."""
     platform = Platform(
         os=config.os,
         architecture=config.architecture,
@@ -41,7 +41,7 @@ def entry_of(descriptor: Descriptor, config: ImageConfig) -> Descriptor:
 
 
 def with_entries(index: Index, entries: Iterable[Descriptor]) -> Index:
-    """Add *entries*; one takes the place of an earlier one of *index* for its platform, and of what was said of that.
+    """Add *entries*; each replaces the entry of *index* for the same platform, and the attestations about that.
 
     Raises:
         RequestError: two of *entries* are for one platform.
@@ -51,7 +51,9 @@ def with_entries(index: Index, entries: Iterable[Descriptor]) -> Index:
     for entry in new.values():
         kind = _kind(entry)
         if kind is not None and platforms.setdefault(kind, entry.digest) != entry.digest:
-            raise RequestError(f"two of the images are for {entry.platform}", hint="an index lists each once")
+            raise RequestError(
+                f"two of the images are for {entry.platform}", hint="an index has one image for each platform"
+            )
     gone = {str(old.digest) for old in index.manifests if _kind(old) in platforms and old.digest not in new}
     kept = [old for old in index.manifests if old.digest not in new]
     kept = [old for old in kept if not {str(old.digest), old.annotations.get(_SUBJECT)} & gone]
@@ -59,7 +61,7 @@ def with_entries(index: Index, entries: Iterable[Descriptor]) -> Index:
 
 
 def changed_entry(index: Index, digest: Digest, change: EntryChange) -> Index:
-    """Return *index* with what *change* says of the image *digest*. Raises RequestError when it is not listed."""
+    """Return *index* with *change* applied to the entry *digest*. Raises RequestError when there is no such entry."""
     if digest not in {entry.digest for entry in index.manifests}:
         raise RequestError(f"{digest} is not in the index", hint=f"it has {listed(index.manifests)}")
     entries = [_changed(entry, change) if entry.digest == digest else entry for entry in index.manifests]
@@ -67,7 +69,7 @@ def changed_entry(index: Index, digest: Digest, change: EntryChange) -> Index:
 
 
 def listed(entries: Sequence[Descriptor]) -> str:
-    """Return what an index lists, for a message."""
+    """Return the entries of an index, for a message."""
     return ", ".join(f"{entry.platform or 'no platform'}" for entry in entries[:20])
 
 
@@ -84,7 +86,7 @@ def _changed(entry: Descriptor, change: EntryChange) -> Descriptor:
 
 
 def _kind(entry: Descriptor) -> _Kind | None:
-    """Return what an entry is for; None for what is no image, as attestations are, or does not say."""
+    """Return the platform of an entry; None for one without, such as an attestation."""
     platform = entry.platform
     if platform is None or platform.os == "unknown":
         return None

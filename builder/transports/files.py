@@ -18,7 +18,7 @@ from pybuild.grammar.reference import InvalidReference, parse_reference
 
 
 def copying_folder(store: Store) -> Path:
-    """Return the directory of the store for what passes through; collecting garbage empties it."""
+    """Return the directory of the store for blobs in transit; garbage collection empties it."""
     folder = store.root / "copying"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
@@ -26,7 +26,7 @@ def copying_folder(store: Store) -> Path:
 
 @contextmanager
 def archive_blobs(store: Store, into: BlobStore | None) -> Iterator[BlobStore]:
-    """Where an archive is taken out: *into*, else blobs that are there for the time of the block."""
+    """Yield the blob store that an archive is extracted to: *into*, else a temporary one."""
     if into is not None:
         yield into
         return
@@ -35,7 +35,7 @@ def archive_blobs(store: Store, into: BlobStore | None) -> Iterator[BlobStore]:
 
 
 def in_folder(place: InFolder) -> Descriptor:
-    """Return what the place means. Raises RequestError, or InvalidImage for a layout that is none."""
+    """Return the descriptor that the place names. Raises RequestError, or InvalidImage when it is not a layout."""
     raw = read_index(place.path)
     if raw is None:
         raise RequestError(f"{place.path}: is not an OCI layout: it has no index.json")
@@ -44,11 +44,11 @@ def in_folder(place: InFolder) -> Descriptor:
 
 
 def in_archive(place: InArchive, blobs: BlobStore) -> Descriptor:
-    """Put what an archive holds into *blobs* and return what the place means.
+    """Extract an archive into *blobs* and return the descriptor that the place names.
 
     Raises:
         RequestError: it has no such image.
-        OciError: it is no image archive, or damaged.
+        OciError: it is not an image archive, or is damaged.
     """
     with place.path.open("rb") as stream:
         if not place.docker:
@@ -63,7 +63,7 @@ def _pick_loaded(images: tuple[Loaded, ...], place: InArchive) -> Descriptor:
     names = ", ".join([name for image in images for name in image.names][:20])
     hint = f"it has {names}" if names else ""
     if named:
-        raise RequestError(f"{place.path} has several images: say which, with a colon and its name", hint=hint)
+        raise RequestError(f"{place.path} has several images: add a colon and the name of one", hint=hint)
     raise RequestError(f"{place.path} has no image {place.name}", hint=hint)
 
 

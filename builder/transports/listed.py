@@ -1,4 +1,4 @@
-"""Which image of a layout's ``index.json`` a user means."""
+"""Finding the image of an ``index.json`` that a user means."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from pybuild.builder.oci.model import Descriptor
 
 
 def pick(entries: Sequence[Descriptor], name: str, where: str) -> Descriptor:
-    """Return the entry that is called *name*, or the only image; without annotations, which belong to the table.
+    """Return the entry called *name*, or the only image; without annotations, which belong to the index.
 
     Tools disagree about names: some write a full one, some the tag alone, some both in two annotations.
 
@@ -25,4 +25,4 @@ def pick(entries: Sequence[Descriptor], name: str, where: str) -> Descriptor:
     hint = f"it has {names}" if names else ""
     if not images:
         raise RequestError(f"{where} has no image {name!r}" if name else f"{where} has no image", hint=hint)
-    raise RequestError(f"{where} has several images: say which, with a colon and its name", hint=hint)
+    raise RequestError(f"{where} has several images: add a colon and the name of one", hint=hint)

@@ -1,4 +1,4 @@
-"""Images from an archive, or from a directory with its content, into the store, under their names."""
+"""Loading images from an archive, or a directory with the same content, into the store."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,10 +15,10 @@ from pybuild.grammar.reference import InvalidReference, parse_reference
 
 
 def load_images(store: Store, source: Path | Readable, platform: Platform | None = None) -> Iterator[tuple[str, ...]]:
-    """Store the images of *source*, of those for several platforms only the one for *platform*, if given.
+    """Store the images of *source*; of multi-platform images only that for *platform*, if given.
 
-    Everything is verified before the first one is named. Yields for each image the full names that it has now, or its
-    ID when the archive gives it none; the caller must take them all.
+    Everything is verified before the first image is named. Yields the full names of each image, or its ID when the
+    archive has no name for it. The caller must exhaust the iterator.
 
     Raises:
         OciError: see `builder.oci.archive.load.load`.
@@ -62,7 +62,7 @@ def _named(store: Store, image: Loaded) -> tuple[str, ...]:
 
 
 def _full(text: str) -> str:
-    """Return a name of the archive in full, "" for one that Docker would not take."""
+    """Return the full form of a name in the archive, "" for an invalid one."""
     try:
         reference = parse_reference(text)
     except InvalidReference:

@@ -1,8 +1,8 @@
-"""How a user names a place that an image is in or goes to; the spelling is that of skopeo and podman.
+"""Places of images: sources and targets of a copy, in the notation of skopeo and podman.
 
-    docker://REFERENCE   oci:FOLDER[:NAME]   oci-archive:FILE[:NAME]   docker-archive:FILE[:REFERENCE]   NAME
+    docker://REFERENCE   oci:DIR[:NAME]   oci-archive:FILE[:NAME]   docker-archive:FILE[:REFERENCE]   NAME
 
-A directory or file ends at the first colon. Anything without a transport is a name in the store.
+A path ends at the first colon. A text without a transport is a name in the store.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from pybuild.builder.errors import RequestError
 from pybuild.grammar.reference import InvalidReference, Reference, parse_reference
 
 _OTHERS = ("dir", "docker-daemon", "containers-storage", "sif", "ostree", "tarball")
-_KNOWN = "docker://REFERENCE, oci:FOLDER, oci-archive:FILE, docker-archive:FILE, or the name of an image in the store"
+_KNOWN = "docker://REFERENCE, oci:DIR, oci-archive:FILE, docker-archive:FILE, or the name of an image in the store"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class InFolder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InArchive:
-    """An image of an archive; *docker* tells that Docker should be able to load it."""
+    """An image of an archive; *docker*: in the format that docker load reads."""
 
     path: Path
     name: str = ""
@@ -62,7 +62,7 @@ def parse_place(text: str) -> Place:
         full = str(_reference(name)) if docker and name else name
         return InArchive(path=_path(text, path), name=full, docker=docker)
     if scheme in _OTHERS or "://" in text:
-        raise RequestError(f"{text}: there is no such transport here", hint=f"known are {_KNOWN}")
+        raise RequestError(f"{text}: unknown transport", hint=f"use {_KNOWN}")
     return InStore(name=text)
 
 

@@ -1,4 +1,4 @@
-"""An image from its registry into the store, under its name."""
+"""Pulling an image from its registry into the store."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,7 +16,7 @@ PRESENT, COMPLETE = "Already exists", "Pull complete"
 
 @frozen
 class Pulling:
-    """What a pull reports: of each blob how far it is, and at its end `PRESENT` or `COMPLETE`."""
+    """The callbacks of a pull: the progress of each blob, and at its end `PRESENT` or `COMPLETE`."""
 
     status: TransferProgress
     ended: Callable[[Descriptor, str], None] = lambda _blob, _outcome: None
@@ -24,7 +24,7 @@ class Pulling:
 
 @frozen
 class Pulled:
-    """What the name stands for now, and whether that, or anything of it, is *newer* than what the store had."""
+    """The pulled image, and whether it, or any part of it, is *newer* than what the store had."""
 
     descriptor: Descriptor
     newer: bool
@@ -41,10 +41,10 @@ def pull(
 ) -> Pulled:
     """Fetch the image for *platform*, or with *everything* the whole index, and give it its name in the store.
 
-    What is there already is not fetched again; a download that was interrupted is resumed.
+    Blobs in the store are not fetched again; an interrupted download is resumed.
 
     Raises:
-        PullFailed: the registry does not have it, or fails.
+        PullFailed: the registry lacks it, refuses, or cannot be reached.
     """
     name, target = str(reference), reference.digest or reference.tag or DEFAULT_TAG
     before = store.layout.resolve(name)
@@ -64,7 +64,7 @@ def pull(
 def _fetch(
     store: Store, registry: Registry, reference: Reference, wanted: Sequence[Descriptor], reporting: Pulling
 ) -> bool:
-    """Fetch blobs; tell whether there was anything to fetch."""
+    """Fetch missing blobs; return whether there were any."""
     each = {blob.digest: blob for blob in wanted}
     missing = [blob for blob in each.values() if not store.blobs.has(blob)]
     for blob in each.values():

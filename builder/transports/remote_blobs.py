@@ -1,4 +1,4 @@
-"""What is in a registry, as if it were in a store: each blob comes when it is opened, and is gone when it is closed."""
+"""Blobs of a registry as a blob store: each is fetched when it is opened, and removed when it is closed."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,10 +15,10 @@ Fetch = Callable[[Sequence[Descriptor], BlobStore], None]
 
 
 class RemoteBlobs(BlobStore):
-    """The blobs below *root*, where the documents are, and those that *fetch* brings into *parts* meanwhile.
+    """The blobs below *root*, which has the documents, and those that *fetch* downloads into *parts*.
 
-    Whoever copies the same blob at the same time shares what *parts* has got of it; what was cut off is gone on with by
-    the next one.
+    Several processes that copy the same blob at the same time share the download in *parts*. An interrupted download
+    is resumed by the next copy.
     """
 
     def __init__(self, root: Path, parts: BlobStore, fetch: Fetch) -> None:
@@ -26,7 +26,7 @@ class RemoteBlobs(BlobStore):
         self._parts, self._fetch = parts, fetch
 
     def open(self, blob: Descriptor | Digest) -> BinaryIO:
-        """Open a blob, after it has been brought and verified when it is not here."""
+        """Open a blob, which is fetched and verified first when it is missing."""
         if isinstance(blob, Digest) or self.has(blob):
             return super().open(blob)
         for _ in range(_ATTEMPTS):
@@ -34,7 +34,7 @@ class RemoteBlobs(BlobStore):
             try:
                 file = self._parts.open(blob)
             except BlobNotFound:
-                continue  # another process that wanted it has taken it away in between
+                continue  # another process that fetched it removed it in between
             self._parts.remove(blob.digest)
             return file
-        raise BlobNotFound(f"blob {blob.digest} is taken away by others again and again")
+        raise BlobNotFound(f"blob {blob.digest} is removed by other processes again and again")

@@ -1,4 +1,4 @@
-"""Which images of the store an archive gets, and under which names."""
+"""The images that go into an archive, and their names in it."""
 
 from collections.abc import Callable, Iterable
 
@@ -11,10 +11,10 @@ from pybuild.builder.store.store import Store
 
 
 def chosen(store: Store, texts: Iterable[str], platform: Platform | None, tell: Callable[[str], None]) -> list[Named]:
-    """Return each image once, with the names by which it was asked for; *tell* takes what is left out.
+    """Return each image once, with the names that were requested; *tell* takes warnings about omissions.
 
     Raises:
-        ImageNotFound: one of *texts* names no image.
+        ImageNotFound: one of *texts* does not name an image.
     """
     names: dict[str, list[str]] = {}
     descriptors = {}
@@ -26,7 +26,7 @@ def chosen(store: Store, texts: Iterable[str], platform: Platform | None, tell: 
 
 
 def _meant(store: Store, text: str) -> list[Listed]:
-    """Return what *text* names; the name of a repository alone, as in Docker, is all that it has."""
+    """Return the entries that *text* names; as in Docker, a name without a tag means all its tags."""
     repository = [
         entry
         for entry in catalog(store)

@@ -1,4 +1,4 @@
-"""Where an image comes from, opened: what it is, and a way to its content."""
+"""Opened sources of images: a descriptor, and access to its content."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,13 +24,13 @@ Origin = tuple[str, str]
 
 
 def _nowhere(_digest: Digest) -> Origin:
-    """In no registry that anybody knows of."""
+    """No registry is known to have the blob."""
     return ("", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What of an index is meant: *everything*, or the image for *platform*, None being this machine's."""
+    """The part of an index that is copied: *everything*, or the image for *platform*; None means this host's."""
 
     everything: bool = False
     platform: Platform | None = None
@@ -38,7 +38,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    """How sources are read. *find* is how the store finds what a user names; *into* where archives are taken out."""
+    """How sources are read. *find* finds an image of the store by name; archives are extracted to *into*."""
 
     store: Store
     find: Callable[[str], Descriptor]
@@ -49,24 +49,24 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSource:
-    """An image that can be copied: all that *descriptor* leads to can be opened in *blobs*, documents at once."""
+    """An image that can be copied: *blobs* can open everything that *descriptor* leads to, documents at once."""
 
     descriptor: Descriptor
     blobs: BlobStore
     fetch: Callable[[Sequence[Descriptor], BlobStore], None]
-    """Brings content other than documents into a store, verified; a faster way than one by one."""
+    """Fetches content other than documents into a store, verified, which is faster than blob by blob."""
     origin: Callable[[Digest], Origin] = _nowhere
-    """The registry and the repository that a blob is known to be in."""
+    """Returns the registry and the repository that are known to have a blob."""
 
 
 @contextmanager
 def open_source(place: Place, choice: Choice, reading: ReadOptions) -> Iterator[ImageSource]:
-    """Open *place* for the time of the block.
+    """Open *place* while the block runs.
 
     Raises:
-        ImageNotFound, RequestError: there is no such image, or not for this platform.
-        PullFailed: a registry does not give it.
-        OciError: what is there is no image, or damaged.
+        ImageNotFound, RequestError: the image does not exist, or not for this platform.
+        PullFailed: a registry refuses, or cannot be reached.
+        OciError: it is not an image, or is damaged.
     """
     match place:
         case InStore():
@@ -84,7 +84,7 @@ def open_source(place: Place, choice: Choice, reading: ReadOptions) -> Iterator[
 
 
 def copy_blobs(source: BlobStore, items: Sequence[Descriptor], into: BlobStore) -> None:
-    """Bring *items* that are missing in *into*, each verified."""
+    """Fetch the *items* that *into* lacks, each verified."""
     for item in items:
         if not into.has(item):
             with source.open(item) as content:

@@ -1,4 +1,4 @@
-"""Where an image goes to. Whatever the place, it shows the image when it has all of it, and nothing before."""
+"""Writing an image to its target. At every kind of target it becomes visible only when it is complete."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ _DOCUMENTS = media.INDEXES | media.MANIFESTS
 
 
 def _nobody(_blob: Descriptor, _outcome: str) -> None:
-    """Nobody wants to know."""
+    """Ignore the results."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteOptions:
-    """How targets are written, and who wants to know of each blob what became of it."""
+    """How targets are written, and the callback for the result of each blob."""
 
     store: Store
     access: Access = AS_CONFIGURED
@@ -47,8 +47,8 @@ def write_to(place: Place, source: ImageSource, writing: WriteOptions) -> None:
 
     Raises:
         RequestError: the place cannot be written to.
-        PullFailed, PushFailed: the registry of the source does not give it, or that of the target does not take it.
-        OciError: the source lacks something, or is damaged.
+        PullFailed, PushFailed: the registry of the source, or that of the target, failed.
+        OciError: the source is incomplete or damaged.
     """
     match place:
         case InStore():
@@ -70,7 +70,7 @@ def write_to(place: Place, source: ImageSource, writing: WriteOptions) -> None:
 
 
 def _bring(source: ImageSource, into: BlobStore) -> None:
-    """Bring all of the image, content first, so that a document that is there has what it names."""
+    """Copy the whole image, content before documents: a document that exists has everything that it names."""
     items = reachable(source.blobs, source.descriptor)
     source.fetch([item for item in items if item.media_type not in _DOCUMENTS], into)
     copy_blobs(source.blobs, [item for item in reversed(items) if item.media_type in _DOCUMENTS], into)
@@ -79,7 +79,7 @@ def _bring(source: ImageSource, into: BlobStore) -> None:
 def _push(place: InRegistry, source: ImageSource, writing: WriteOptions) -> None:
     reference = place.reference
     if reference.digest:
-        raise RequestError(f"docker://{reference}: cannot copy to a digest", hint="name a tag")
+        raise RequestError(f"docker://{reference}: cannot copy to a digest", hint="use a tag")
     options = PushOptions(sources=_mounts(place, source, writing), progress=writing.progress, ended=writing.ended)
     try:
         with open_registry(reference.registry, writing.access) as registry:
@@ -90,7 +90,7 @@ def _push(place: InRegistry, source: ImageSource, writing: WriteOptions) -> None
 
 
 def _mounts(place: InRegistry, source: ImageSource, writing: WriteOptions) -> Mapping[Digest, Sequence[str]]:
-    """Return where the registry may have the content already: where it comes from, or what the store knows."""
+    """Return a function for where the registry may have a blob already: its source, or what the store knows."""
     registry = place.reference.registry
     found = dict[Digest, Sequence[str]](mount_sources(writing.store, registry))
     for item in reachable(source.blobs, source.descriptor):

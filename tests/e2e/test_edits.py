@@ -48,7 +48,7 @@ def test_an_image_on_another_base_runs_with_the_files_of_both(program: Program, 
     assert program.run("run", "app:2").stdout == "2\napp\n"
     assert program.run("run", "app:2", "sh", "-c", "echo $LEVEL").stdout == "1\n"
     refused = program.run("rebase", "app:1", "--old-base", "base:2", "--onto", "base:1", check=False)
-    assert (refused.returncode, "does not stand on base:2" in refused.stderr) == (2, True)
+    assert (refused.returncode, "is not based on base:2" in refused.stderr) == (2, True)
 
 
 def test_a_changed_image_runs_as_it_says(program: Program, tmp_path: Path) -> None:

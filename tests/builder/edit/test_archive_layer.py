@@ -32,5 +32,5 @@ def test_what_would_not_be_unpacked_is_refused(tmp_path: Path, content: bytes) -
 
 
 def test_an_archive_without_entries_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="a layer is expected"):
+    with pytest.raises(RequestError, match="expected a layer"):
         store_archive(BlobStore(tmp_path), io.BytesIO(tar_of({})), Compression(), "a layer")

@@ -82,7 +82,7 @@ def test_a_history_that_tells_the_base_otherwise_is_cut_behind_its_layers(blobs:
 
 @pytest.mark.parametrize("layers", [NEW, (*OLD, {"other": b""}), (*OLD, *OWN, *NEW)])
 def test_an_image_that_stands_on_something_else_is_refused(blobs: BlobStore, layers: tuple[Files, ...]) -> None:
-    with pytest.raises(RequestError, match="i does not stand on b: "):
+    with pytest.raises(RequestError, match="i is not based on b: "):
         rebased(documents(blobs), base(blobs, layers), base(blobs, NEW), text="i")
 
 
@@ -108,5 +108,5 @@ def test_a_record_that_leads_nowhere_is_told(blobs: BlobStore, text: str) -> Non
 @pytest.mark.parametrize("content", [b"no document", json.dumps({"a": 1}).encode(), b" " * (4 << 20) + b"{}"])
 def test_a_record_of_what_is_no_image_is_refused(blobs: BlobStore, content: bytes) -> None:
     blob = blobs.put(content, "x")
-    with pytest.raises(RequestError, match="names no image"):
+    with pytest.raises(RequestError, match="does not name an image"):
         recorded_base(blobs, {BASE_DIGEST: str(blob.digest)})

@@ -52,7 +52,7 @@ def test_an_index_of_one_platform_is_an_index():
     [
         (
             Result(targets=(Target(stage="x"),), platforms=("arm64",)),
-            "several targets do not go with several platforms",
+            "several targets cannot be combined with several platforms",
         ),
         (Result(targets=(Target(stage="x"),), outputs=(LocalOutput(dest=None),)), "type=local takes one target"),
         (

@@ -33,9 +33,9 @@ def test_a_place_is_spelled_as_for_skopeo(text: str) -> None:
         ("oci-archive::x", "path is missing"),
         ("docker://A b", "invalid reference"),
         ("docker-archive:x.tar:A b", "invalid reference"),
-        ("dir:x", "no such transport"),
-        ("docker-daemon:x:1", "no such transport"),
-        ("https://host/x", "no such transport"),
+        ("dir:x", "unknown transport"),
+        ("docker-daemon:x:1", "unknown transport"),
+        ("https://host/x", "unknown transport"),
     ],
 )
 def test_what_is_no_place_is_told(text: str, problem: str) -> None:

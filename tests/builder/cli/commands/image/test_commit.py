@@ -135,7 +135,7 @@ def test_an_image_archive_is_no_root_file_system(shop: Shop, tmp_path: Path, kin
     result = shop.run("commit", "tiny:1", str(saved), "out:1")
     problem, hint = result.err.splitlines()
     assert (result.code, problem) == (2, "ERROR: this is an image archive or layout, not a root file system")
-    assert hint == "hint: pybuild load takes the images out of it"
+    assert hint == "hint: use pybuild load for it"
     assert shop.names() == ["docker.io/library/tiny:1"]
 
 

@@ -59,7 +59,7 @@ def test_a_name_alone_is_looked_up_and_still_checked(bases: Shop) -> None:
     assert rebase(bases, "app:1", "--onto", "base:2").code == 0
     bases.run("mutate", "app:1", "-t", "app:1", "--annotation", f"{BASE_NAME}=base:2")
     refused = rebase(bases, "app:1", "--onto", "base:1")
-    assert (refused.code, "does not stand on base:2" in refused.err) == (2, True)
+    assert (refused.code, "is not based on base:2" in refused.err) == (2, True)
 
 
 def test_the_base_of_the_platform_of_the_image_is_taken(bases: Shop) -> None:
@@ -74,7 +74,7 @@ def test_the_base_of_the_platform_of_the_image_is_taken(bases: Shop) -> None:
     ("words", "code", "said"),
     [
         (["app:1", "--onto", "base:2"], 2, "--old-base"),
-        (["app:1", "--onto", "base:2", "--old-base", "base:2"], 2, "does not stand on base:2"),
+        (["app:1", "--onto", "base:2", "--old-base", "base:2"], 2, "is not based on base:2"),
         (["base:1", "--onto", "base:2", "--old-base", "app:1"], 2, "it has 1 layers"),
         (["app:1", "--onto", "nope", "--old-base", "base:1"], 1, "nope"),
         (["app:1", "--onto", "base:2", "--old-base", "nope"], 1, "nope"),

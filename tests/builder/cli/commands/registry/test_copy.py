@@ -325,7 +325,7 @@ def test_the_credentials_of_each_side_go_to_that_side_only(shop: Shop, source: B
         (("a:1", "oci-archive:/nowhere/x"), 3, "no such file"),
         (("a:1", "B"), 2, "invalid"),
         (("a:1",), 2, "missing argument"),
-        (("dir:/x", "b:1"), 2, "no such transport"),
+        (("dir:/x", "b:1"), 2, "unknown transport"),
     ],
 )
 def test_what_cannot_be_done_is_told(shop: Shop, words: tuple[str, ...], code: int, problem: str) -> None:
