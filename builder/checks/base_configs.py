@@ -1,4 +1,4 @@
-"""What can be known of base images without building: their configs, as far as they can be looked up."""
+"""The configs of base images, as far as they can be looked up without building."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class BaseConfigs:
     def look_up(self, outline: Outline, *, every_stage: bool) -> frozenset[int]:
         """Look up the images of every stage, or of those that the target needs; return these stages.
 
-        A trigger of an image may bring in other stages.
+        A trigger of an image may need other stages.
         """
         while True:
             needed = outline.needs(self.configs).stages
@@ -36,7 +36,7 @@ class BaseConfigs:
                 return stages
 
     def _look_up(self, sections: Iterable[Section], outline: Outline) -> bool:
-        """Look up the images of *sections*; tell whether one was new."""
+        """Look up the images of *sections*; return whether one was new."""
         new = False
         for section in sections:
             match section.base:

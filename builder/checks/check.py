@@ -1,7 +1,7 @@
 """``build --check``: every check of a Dockerfile, without building anything.
 
-Without a target every stage is checked, with one those that it needs. An image that cannot be looked up does not end
-the checks: what depends on it is left out and the report says so.
+Without a target every stage is checked, with one the stages that it needs. An image that cannot be looked up does not
+end the checks: those that depend on it are skipped, and the report says so.
 """
 
 from collections.abc import Iterator
@@ -34,18 +34,18 @@ Mistake = DockerfileError | BuildError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """What the checks found, in the order of the file; *error* is what would end a build before it begins."""
+    """The violations, in the order of the file; *error* is a mistake that would end a build at its start."""
 
     source: Source
     options: CheckOptions = field(default_factory=CheckOptions)
     violations: tuple[Violation, ...] = ()
     notes: tuple[str, ...] = ()
-    """What is no rule of BuildKit's, and why some checks were left out."""
+    """Remarks beyond BuildKit's rules, and why some checks were skipped."""
     error: Mistake | None = None
 
     @property
     def refusal(self) -> str:
-        """What ``error=true`` makes of the violations."""
+        """The error that ``error=true`` makes of the violations."""
         return refusal(self.violations) if self.options.error else ""
 
 
@@ -70,7 +70,7 @@ def check(file: DockerfileText, request: Request, store: Store) -> CheckReport:
         violations=counted(search.violations, dockerfile, options),
         notes=(
             *(f"{source.name}:{line}: {message}" for message, line in near_misses(dockerfile, source)),
-            *(f"{note}; checks that need this image are left out" for note in known.missing.values()),
+            *(f"{note}; checks that need this image are skipped" for note in known.missing.values()),
         ),
         error=found,
     )
@@ -85,7 +85,7 @@ class _Search:
     violations: list[Violation] = field(default_factory=list)
 
     def run(self) -> Mistake | None:
-        """Collect violations up to the first mistake, and return that."""
+        """Collect violations up to the first mistake, which is returned."""
         try:
             self._keep(text_violations(self.dockerfile, self.source, self.request.planning))
             outline = outline_of(self.dockerfile, self.request.files, self.request.planning)
@@ -104,6 +104,6 @@ class _Search:
         return None
 
     def _keep(self, found: Iterator[Violation]) -> None:
-        # One by one: what was found before a mistake is reported with it.
+        # One by one, so that violations before a mistake are reported with it.
         for violation in found:
             self.violations.append(violation)

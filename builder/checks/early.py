@@ -1,4 +1,4 @@
-"""The warnings about a Dockerfile that cannot be built: those that come before its mistake, as BuildKit shows them."""
+"""The warnings about a Dockerfile that cannot be built: those before its mistake, as in BuildKit."""
 
 from pybuild.builder.checks.warnings import line_of, options_of, text_violations
 from pybuild.builder.dockerfile import DockerfileText
@@ -28,7 +28,7 @@ def early_warnings(file: DockerfileText, planning: Planning) -> tuple[tuple[str,
 
 
 def violations_before(dockerfile: Dockerfile, source: Source, options: CheckOptions) -> tuple[Violation, ...]:
-    """Return the violations in *dockerfile*, which is what could be parsed of *source*."""
+    """Return the violations in *dockerfile*, the part of *source* that could be parsed."""
     return counted(file_violations(dockerfile, source), dockerfile, options)
 
 

@@ -1,4 +1,4 @@
-"""The checks of FROM: what its words use, and what its image is."""
+"""The checks of FROM: its variables and its image."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -26,14 +26,14 @@ _TARGET = "TARGETPLATFORM"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A FROM with what its words may use."""
+    """A FROM with the variables of its scope."""
 
     node: From
     scope: Mapping[str, str]
     declared: frozenset[str]
     """The names of the scope and those of global ARGs that have no value."""
     defaults: Mapping[str, str] | None
-    """The scope as it is without build arguments; None when a default is malformed that a build argument replaces."""
+    """The scope without build arguments; None when a default is malformed that a build argument replaces."""
     escape: str
     guesses: Guesses
     earlier: Sequence[From]
@@ -47,7 +47,7 @@ HeadRule = Callable[[Head], Iterator[Violation]]
 
 
 def from_violations(dockerfile: Dockerfile, planning: Planning) -> Iterator[Violation]:
-    """Give the violations of the FROM lines of a file.
+    """Yield the violations of the FROM lines of a file.
 
     Raises:
         DockerfileError: a default of a global ARG is malformed.
@@ -122,7 +122,7 @@ def _from_platform_flag_const_disallowed(head: Head) -> Iterator[Violation]:
     with suppress(ResolveError):
         platform = parse_platform(text)
         name = head.node.name or ""
-        # A stage that is named after a platform is meant for that one.
+        # A stage that is named after a platform uses that one on purpose.
         if platform.os not in name and platform.architecture not in name:
             message = f"FROM --platform flag should not use constant value {quote(text)}"
             hint = f"remove it and build with --platform {text}, or name the stage after the platform"
@@ -140,7 +140,7 @@ _RULES: tuple[HeadRule, ...] = (
 def base_violations(
     section: Section, outline: Outline, configs: Mapping[str, ImageConfig], planning: Planning
 ) -> Iterator[Violation]:
-    """Give InvalidBaseImagePlatform when the image of *section* is for another platform than was asked for."""
+    """Yield InvalidBaseImagePlatform when the image of *section* is for another platform than requested."""
     if not isinstance(section.base, FromImage) or section.base.key not in configs:
         return
     config = configs[section.base.key]
@@ -162,7 +162,7 @@ def base_violations(
 
 
 def section_platform(section: Section, outline: Outline, planning: Planning) -> Platform:
-    """Return the platform that the image of *section* should have. Raises ResolveError for one that is none."""
+    """Return the platform that the image of *section* should have. Raises ResolveError for an invalid one."""
     if section.head.platform is not None:
         return parse_platform(_text(section.head.platform, outline))
     return wanted_platform(planning.platform)

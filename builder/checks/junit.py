@@ -9,12 +9,12 @@ from pybuild.builder.checks.warnings import line_of
 from pybuild.builder.display.sanitize import clean
 from pybuild.grammar.lint.rules import RULES, Rule, Violation
 
-# XML knows no way to write these.
+# XML 1.0 cannot represent these characters, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def document(report: CheckReport, path: str) -> str:
-    """Return the report; *path* is how the reader finds the Dockerfile."""
+    """Return the report; *path* is the path of the Dockerfile for the reader."""
     cases = list(_cases(report, _safe(path)))
     counts = {
         "tests": str(len(cases)),
@@ -49,7 +49,7 @@ def _failed(violation: Violation, line: int, path: str) -> Element:
 
 def _passed(rule: Rule, report: CheckReport, path: str) -> Element:
     case = Element("testcase", {"classname": path, "name": rule.name})
-    # After a mistake nobody knows what the rules would have found.
+    # After a mistake it is unknown what the rules would have found.
     if report.error is not None or not report.options.counts(rule):
         SubElement(case, "skipped")
     return case

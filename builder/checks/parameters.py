@@ -1,4 +1,4 @@
-"""``build --call=outline``: what can be handed to the build of a target: arguments, secrets, SSH agents."""
+"""``build --call=outline``: the parameters of a target: build arguments, secrets, SSH agents."""
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ class HostAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """What the build of one target takes, in the order of the file."""
+    """The parameters of one target, in the order of the file."""
 
     target: str
     description: str
@@ -55,9 +55,9 @@ class Parameters:
 def parameters(
     dockerfile: Dockerfile, outline: Outline, planning: Planning, configs: Mapping[str, ImageConfig] = _NO_CONFIGS
 ) -> Parameters:
-    """Return what the target takes. Triggers of base images ask for theirs as far as the *configs* are known."""
+    """Return the parameters of the target, with those of triggers of base images whose *configs* are known."""
     survey = _Survey(dockerfile, outline, planning, configs)
-    # The target first: of an argument that several stages define, its definition counts.
+    # The target comes first: its definition of an argument wins over those of other stages.
     needed = [outline.sections[index] for index in sorted(outline.needs(configs).stages, reverse=True)]
     head = outline.sections[outline.target].head
     found: dict[str, Argument] = {}
@@ -92,7 +92,7 @@ class _Survey:
             self._take_in(section)
 
     def arguments(self, section: Section) -> Iterator[Argument]:
-        """Give the arguments that *section* uses, and those that their defaults use."""
+        """Yield the arguments that *section* uses, and those that their defaults use."""
         known = self._known[section.index]
         waiting = list(self._used[section.index])
         seen: set[str] = set()
@@ -122,7 +122,7 @@ class _Survey:
         self._scopes[index], self._known[index], self._used[index] = scope, known, used
 
     def _body(self, section: Section) -> tuple[Instruction, ...]:
-        """Return the instructions of *section*, those of its base's triggers among them."""
+        """Return the instructions of *section*, including those of the triggers of its base."""
         return (*self._outline.triggers(section, self._configs), *section.body)
 
     def accesses(self, sections: Sequence[Section], kind: MountKind) -> tuple[HostAccess, ...]:
@@ -136,7 +136,7 @@ class _Survey:
         return tuple(sorted(found.values(), key=lambda access: access.span.start))
 
     def _declared(self, node: Arg, scope: StageScope) -> Mapping[str, Argument]:
-        # An ARG that only takes over a global one leaves that one's description and place.
+        # An ARG that only redeclares a global one keeps the description and the place of that.
         own = [
             (name, default)
             for name, default in node.items
@@ -172,7 +172,7 @@ def _text(mount: MountFlag, key: str) -> str:
 
 
 def document(found: Parameters, source: Source) -> dict[str, Any]:
-    """Return the parameters with the names of BuildKit; what is empty is left out, as there."""
+    """Return the parameters with BuildKit's field names; like there, empty fields are left out."""
     arguments = [
         {
             "name": argument.name,

@@ -11,7 +11,7 @@ from pybuild.grammar.source import Source, Span
 
 
 def text(report: CheckReport) -> str:
-    """Return the report for a reader: each violation with its place and the way out, then how many there are."""
+    """Return the report as text: each violation with its place and hint, then their number."""
     blocks = [_block(violation, report.source) for violation in report.violations]
     return "".join(blocks) + ("\n" if blocks else "") + _verdict(report)
 
@@ -34,7 +34,7 @@ def _verdict(report: CheckReport) -> str:
 
 
 def document(report: CheckReport) -> dict[str, Any]:
-    """Return the report with the names of BuildKit; ``hint`` is the one name that it does not have."""
+    """Return the report with BuildKit's field names; ``hint`` is the only one that BuildKit does not have."""
     warnings = [
         {
             "ruleName": violation.rule.name,
@@ -53,7 +53,7 @@ def document(report: CheckReport) -> dict[str, Any]:
 def _error(report: CheckReport) -> dict[str, Any]:
     error = report.error
     if error is None:
-        # BuildKit counts violations that are errors as a failed build.
+        # BuildKit reports violations that are errors as a failed build.
         return {"buildError": {"message": report.refusal}} if report.refusal else {}
     place = {"location": location(error.span, report.source)} if error.span is not None else {}
     return {"buildError": {"message": error.message, **place}}

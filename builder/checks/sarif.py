@@ -11,7 +11,7 @@ _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sa
 
 
 def document(report: CheckReport, path: str) -> dict[str, Any]:
-    """Return the report; *path* is how the reader finds the Dockerfile."""
+    """Return the report; *path* is the path of the Dockerfile for the reader."""
     uri = quote(path)
     run = {
         "tool": {"driver": {"name": "pybuild", "rules": [_rule(rule) for rule in RULES]}},
@@ -32,7 +32,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _result(violation: Violation, report: CheckReport, uri: str) -> dict[str, Any]:
-    # Readers show the message alone, so the way out belongs to it.
+    # Viewers show only the message, so it includes the hint.
     text = f"{violation.message} (hint: {violation.hint})" if violation.hint else violation.message
     return {
         "ruleId": violation.rule.name,

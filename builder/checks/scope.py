@@ -1,4 +1,4 @@
-"""What is known of a stage at one of its instructions, as far as the checks ask for it."""
+"""The state of a stage at one of its instructions, as far as the checks need it."""
 
 import posixpath
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from pybuild.grammar.words.expand import expand
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Globals:
-    """What every stage of a file shares: the global scope, the build arguments given, the escape character."""
+    """What the stages of a file share: the global scope, the given build arguments, the escape character."""
 
     scope: Mapping[str, str]
     build_args: Mapping[str, str]
@@ -25,7 +25,7 @@ class Globals:
 
 @dataclass(slots=True, kw_only=True)
 class StageScope:
-    """Follows the instructions of a stage. Mistakes in words are left to whoever resolves the stage."""
+    """Follows the instructions of a stage. Mistakes in words are not reported here but by `builder.stages`."""
 
     around: Globals
     known: bool = True
@@ -53,11 +53,11 @@ class StageScope:
         return None
 
     def defines(self, name: str) -> bool:
-        """Tell whether a word may use *name*."""
+        """Return whether a word may use *name*."""
         return not self.known or name in self.variables or name in self.declared
 
     def follow(self, node: Instruction) -> None:
-        """Take in what *node* leaves behind."""
+        """Update the scope for *node*."""
         match node:
             case Arg(items=items):
                 for name, default in items:
@@ -73,7 +73,7 @@ class StageScope:
                 pass
 
     def declare(self, name: str, default: Word | None) -> None:
-        """Take in one ``name=default`` of ARG."""
+        """Update the scope for one ``name=default`` of ARG."""
         value = self.around.build_args.get(name)
         if value is None:
             value = self.expand(default) if default is not None else self.around.scope.get(name)

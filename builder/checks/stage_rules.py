@@ -1,4 +1,4 @@
-"""The checks of single instructions that need to know what came before them in their stage and its bases."""
+"""The checks of single instructions that depend on earlier ones in their stage and its bases."""
 
 import json
 import re
@@ -28,7 +28,7 @@ _NEEDS_A_SHELL = re.compile(r"[$`;&|<>()*?\[\]{}~#\n]|^[A-Za-z_]\w*=")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """An instruction with what is known where it stands."""
+    """An instruction with the scope at its place."""
 
     node: Instruction
     scope: StageScope
@@ -43,7 +43,7 @@ InstructionRule = Callable[[Placed], Iterator[Violation]]
 
 
 def check_stage(body: Sequence[Instruction], scope: StageScope, ignore: IgnoreFile | None) -> Iterator[Violation]:
-    """Give the violations in *body*, the instructions of a stage with its triggers; *scope* follows them."""
+    """Yield the violations in *body*, the instructions of a stage with its triggers; *scope* follows them."""
     yield from stage_violations(body)
     for node in body:
         place = Placed(node=node, scope=scope, ignore=ignore)
@@ -62,7 +62,7 @@ def _json_args_recommended(place: Placed) -> Iterator[Violation]:
 
 
 def _as_array(command: str) -> str:
-    """Return a command of the shell form in exec form; one that uses the shell keeps it."""
+    """Return a shell form in exec form; a command that needs a shell keeps it."""
     if meant := nearly_array(command):
         return meant
     args = ["/bin/sh", "-c", command]
@@ -130,7 +130,7 @@ def _secrets_used_in_arg_or_env(place: Placed) -> Iterator[Violation]:
     for key in keys:
         if key and _SECRET.search(key) and not _NO_SECRET.search(key):
             message = f"Do not use ARG or ENV instructions for sensitive data ({name} {quote(key)})"
-            hint = f"hand it to the step that needs it: RUN --mount=type=secret,id={key}"
+            hint = f"pass it to the step that needs it with RUN --mount=type=secret,id={key}"
             yield place.broken(rules.SECRETS_USED_IN_ARG_OR_ENV, message, hint)
 
 
@@ -138,7 +138,7 @@ def _copy_ignored_file(place: Placed) -> Iterator[Violation]:
     node, ignore = place.node, place.ignore
     if not isinstance(node, Copy | Add) or (isinstance(node, Copy) and node.from_ is not None):
         return
-    # With exceptions in it only a walk of the context tells what is left of a directory.
+    # With `!` patterns only a walk of the context could tell whether anything in a directory is left.
     if ignore is None or ignore.has_exceptions:
         return
     verb = "Copy" if isinstance(node, Copy) else "Add"
@@ -161,7 +161,7 @@ def _expose_invalid_format(place: Placed) -> Iterator[Violation]:
     for port in _ports(place):
         if ":" in port:
             only = "EXPOSE instruction should not define an IP address or host-port mapping"
-            hint = f"write {port.rpartition(':')[2]}; addresses and ports of the host belong to run -p"
+            hint = f"write {port.rpartition(':')[2]}; addresses and ports of the host are for docker run -p"
             yield place.broken(rules.EXPOSE_INVALID_FORMAT, f"{only}, found '{port}'", hint)
 
 

@@ -1,4 +1,4 @@
-"""``build --call=subrequests.describe``: the questions that ``--call`` answers, with BuildKit's names for them."""
+"""``build --call=subrequests.describe``: the methods of ``--call``, with BuildKit's names."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ _VERSION = "1.0.0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subrequest:
-    """A question; *options* are what may be asked with it, *results* the forms of the answer."""
+    """A method with its *options* and the formats of its *results*."""
 
     name: str
     description: str
@@ -32,12 +32,12 @@ SUBREQUESTS = (
 
 
 def rows() -> list[list[str]]:
-    """Return name, version and description of each question."""
+    """Return name, version and description of each method."""
     return [[item.name, _VERSION, item.description] for item in SUBREQUESTS]
 
 
 def document() -> list[dict[str, Any]]:
-    """Return the questions as BuildKit describes them."""
+    """Return the methods as BuildKit describes them."""
     return [
         {
             "name": _PREFIX + item.name,

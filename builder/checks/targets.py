@@ -1,4 +1,4 @@
-"""``build --call=targets``: the stages that can be built, with what the comments above them say."""
+"""``build --call=targets``: the stages that can be built, with the comments above them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class ListedTarget:
 
     @property
     def title(self) -> str:
-        """The name for a reader."""
+        """The name for people."""
         return f"{self.name}{' (default)' if self.default else ''}".strip()
 
 
@@ -43,13 +43,13 @@ def targets(dockerfile: Dockerfile) -> tuple[ListedTarget, ...]:
 
 
 def description(comment: str, name: str) -> str:
-    """Return what the comment above a definition says of *name*: the rest of the first line that begins with it."""
+    """Return the description of *name* in the comment above it: the rest of the first line that begins with it."""
     lines = comment.split("\n") if name else []
     return next((line.removeprefix(f"{name} ") for line in lines if line.startswith(f"{name} ")), "")
 
 
 def document(found: Sequence[ListedTarget], source: Source) -> dict[str, Any]:
-    """Return the stages with the names of BuildKit."""
+    """Return the stages with BuildKit's field names."""
     stages = [
         {
             **({"name": target.name} if target.name else {}),

@@ -1,4 +1,4 @@
-"""Which names an instruction expands: all words but those that a shell, or nobody, looks at."""
+"""The names that an instruction expands, in all words but those for a shell."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
@@ -12,30 +12,30 @@ _MOST_NAMES = 300
 
 
 class Guesses:
-    """What an unknown name may have been meant to be; for a file that has very many, only for the first of them."""
+    """Suggestions for unknown names; in a file with very many, only for the first of them."""
 
     def __init__(self, most: int = 100) -> None:
         self._left = most
 
     def closest(self, name: str, candidates: Iterable[str]) -> str | None:
-        """Return the candidate that differs little from *name*, case included, as BuildKit looks for it."""
+        """Return the candidate most similar to *name*, by BuildKit's measure, which is case-sensitive."""
         self._left -= 1
         return closest(name, islice(candidates, _MOST_NAMES), fold=False) if self._left >= 0 else None
 
     def folded(self, name: str, candidates: Iterable[str]) -> str | None:
-        """Return the candidate that differs little from *name* when case does not count."""
+        """Return the candidate most similar to *name*, ignoring case."""
         return closest(name, islice(candidates, _MOST_NAMES)) if self._left >= 0 else None
 
 
 def used_names(node: Instruction, escape: str) -> list[str]:
-    """Return the names that the words of *node* ask for, in order; ARG is another matter and has none here.
+    """Return the names that the words of *node* use, in order; none for ARG, which is handled elsewhere.
 
-    A name with a default, as in ``${name:-word}``, is asked for as well: BuildKit reports it too.
+    A name with a default, as in ``${name:-word}``, is included: BuildKit reports it as well.
     """
     names: dict[str, None] = {}
     for part in _parts(node):
         if isinstance(part, Heredoc):
-            # The escape of a body is the backslash, whatever the file chose.
+            # In a heredoc body the escape character is always the backslash.
             names |= dict.fromkeys(sorted(variables(part.body, quotes=False))) if part.expand else {}
         else:
             names |= dict.fromkeys(names_in(part, escape))
@@ -43,7 +43,7 @@ def used_names(node: Instruction, escape: str) -> list[str]:
 
 
 def names_in(word: Word, escape: str) -> list[str]:
-    """Return the names that one word asks for."""
+    """Return the names that one word uses."""
     return [] if word.literal or "$" not in word.text else sorted(variables(word.text, escape=escape))
 
 

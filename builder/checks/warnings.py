@@ -1,4 +1,4 @@
-"""All checks of one Dockerfile, with what it says about which of them count."""
+"""All checks of one Dockerfile, as selected by its ``check`` directive."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -25,31 +25,31 @@ from pybuild.grammar.nodes import Dockerfile
 from pybuild.grammar.source import Source
 
 BUILD_ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
-"""The build argument that takes the place of the ``check`` directive."""
+"""The build argument that overrides the ``check`` directive."""
 
-_TRIGGER = "the instruction is a trigger that the base brings in with ONBUILD"
+_TRIGGER = "the instruction is an ONBUILD trigger of the base"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageFacts:
-    """What is known beside the text: the stages, and the configs of base images by full name."""
+    """What the checks know besides the text: the stages, and the configs of base images by full name."""
 
     outline: Outline
     configs: Mapping[str, ImageConfig]
 
 
 def options_of(dockerfile: Dockerfile, planning: Planning) -> CheckOptions:
-    """Return which checks count. Raises DockerfileError when that cannot be read."""
+    """Return the selection of checks. Raises DockerfileError when the directive is malformed."""
     return file_options(dockerfile, dict(planning.build_args).get(BUILD_ARGUMENT) or None)
 
 
 def warnings(
     definition: DockerfileText, files: Files, planning: Planning, known: StageFacts, stages: Iterable[int]
 ) -> tuple[Violation, ...]:
-    """Return the violations that count, in the order of the file: those of all FROM lines, and in *stages*.
+    """Return the selected violations, in the order of the file: those of all FROM lines, and in *stages*.
 
     Raises:
-        DockerfileError: the ``check`` directive cannot be read.
+        DockerfileError: the ``check`` directive is malformed.
     """
     dockerfile, source = definition.parsed(), definition.source
     options = options_of(dockerfile, planning)
@@ -58,13 +58,13 @@ def warnings(
 
 
 def text_violations(dockerfile: Dockerfile, source: Source, planning: Planning) -> Iterator[Violation]:
-    """Give the violations that the text and build arguments tell."""
+    """Yield the violations that depend on the text and the build arguments only."""
     yield from file_violations(dockerfile, source)
     yield from from_violations(dockerfile, planning)
 
 
 def stage_violations(files: Files, planning: Planning, known: StageFacts, stages: Iterable[int]) -> Iterator[Violation]:
-    """Give the violations in *stages*; those that they are built on are followed as well, but not reported."""
+    """Yield the violations in *stages*; stages that they are built on are followed, but not reported."""
     outline, wanted, ignore = known.outline, frozenset(stages), _ignore_file(files)
     around = Globals(scope=outline.scope, build_args=dict(planning.build_args), escape=outline.escape)
     scopes: dict[int, StageScope] = {}
@@ -74,7 +74,7 @@ def stage_violations(files: Files, planning: Planning, known: StageFacts, stages
         found = tuple(check_stage(body, scope, ignore))
         if section.index in wanted:
             yield from base_violations(section, outline, known.configs, planning)
-            # A trigger stands at the FROM that brings it in.
+            # The span of a trigger is that of the FROM that it comes with.
             yield from (replace(item, hint=_TRIGGER) if item.span == section.head.span else item for item in found)
 
 
@@ -91,15 +91,15 @@ def _start(
 
 
 def near_misses(dockerfile: Dockerfile, source: Source) -> tuple[tuple[str, int], ...]:
-    """Return as (message, line) what means something else than it looks like. These remarks are none of BuildKit's."""
+    """Return remarks, as (message, line), on what does not mean what it looks like. BuildKit has none of them."""
     found = ((near_miss(node.original), source.position(node.span.start)[0]) for node in dockerfile.instructions)
     return tuple((message, line) for message, line in found if message)
 
 
 def _ignore_file(files: Files) -> IgnoreFile | None:
-    """Return the ignore file of the context; a build reports what is wrong with either."""
+    """Return the ignore file of the context. Errors are ignored here, because the build reports them."""
     if not isinstance(files.context, Path):
-        # What comes from a server is taken whole.
+        # A remote context is copied as a whole.
         return None
     try:
         with open_context(files.context) as root:
@@ -115,7 +115,7 @@ def planned_warnings(
     """Return the warnings of a build as (message, line), and why it must not go on, "" when it may.
 
     Raises:
-        DockerfileError: the ``check`` directive cannot be read.
+        DockerfileError: the ``check`` directive is malformed.
     """
     dockerfile, source = definition.parsed(), definition.source
     found = warnings(definition, files, planning, known, known.outline.needs(known.configs).stages)
@@ -124,11 +124,11 @@ def planned_warnings(
 
 
 def refusal(found: Iterable[Violation]) -> str:
-    """Return what ``error=true`` makes of *found*, "" when there is nothing."""
+    """Return the error that ``error=true`` makes of *found*, "" when nothing was found."""
     names = ", ".join(dict.fromkeys(violation.rule.name for violation in found))
     return f"lint violation found for rules: {names}" if names else ""
 
 
 def line_of(violation: Violation, source: Source) -> int:
-    """Return the line of the Dockerfile that is named for *violation*."""
+    """Return the line of the Dockerfile that is reported for *violation*."""
     return source.position(violation.span.start)[0]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Selected:
-    """What one pick selects: the groups, the source that they can be read from, and the digest of the content."""
+    """The selection of one pick: its groups, the source to read them from, and the digest of the content."""
 
     source: SourceTree
     groups: list[Group]
@@ -48,7 +48,7 @@ class Contents:
         vertex = self._plan.vertices[place]
         pick = picks(vertex.op)[number]
         local = self._plan.vertices[vertex.inputs[pick.input]].op
-        assert isinstance(local, Local)  # noqa: S101 - the caller looks
+        assert isinstance(local, Local)  # noqa: S101 - the caller checks
         selected = self._read(self._sources.context(local.name), vertex.op, pick)
         self._context[place, number] = selected
         return selected.content
@@ -103,9 +103,9 @@ class Contents:
 
 
 def read_again(selected: tuple[Selected, ...]) -> str:
-    """Return what to say of files that are read in every build, because nothing tells whether they changed."""
+    """Return a note on files that every build reads again, because their change time cannot be trusted."""
     places = dict.fromkeys(each.source.where for each in selected if None in each.source.mounts.values())
-    return "".join(f"{where}: the file system keeps no change times, all files are read again\n" for where in places)
+    return "".join(f"{where}: the file system keeps no change times, so all files are read again\n" for where in places)
 
 
 def _exclusions(patterns: tuple[str, ...]) -> "IgnoreFile | None":

@@ -68,9 +68,9 @@ class Sources:
 
 
 def open_context(path: Path | str) -> Root:
-    """Open the directory of a build context. Raises RequestError, also for one that is elsewhere."""
+    """Open the directory of a build context. Raises RequestError, also for a remote one."""
     if isinstance(path, str):
-        raise RequestError(f"the build context is not a folder of this host: {path}")
+        raise RequestError(f"the build context is not a directory of this host: {path}")
     try:
         return Root.open_host(path)
     except FileNotFoundError as error:
@@ -82,11 +82,11 @@ def open_context(path: Path | str) -> Root:
 def ignore_text(root: Root, files: Files) -> str | None:
     """Read the ignore file of *files*: the one it names, else that of its Dockerfile or of the context *root*.
 
-    A link in place of the file is not followed out of the context.
+    If the file is a symlink, it is not followed out of the context.
 
     Raises:
-        RequestError: it is no regular file, too long, or the one that is named and cannot be read. Going on without it
-            would show what it hides.
+        RequestError: it is not a regular file, is too long, or was named and cannot be read. Without it the build would
+            copy what it excludes.
     """
     if files.ignore_file is not None:
         return _named_ignore_file(files.ignore_file)
@@ -110,7 +110,7 @@ def _named_ignore_file(path: Path) -> str:
 
 
 def _of_context(root: Root) -> str | None:
-    """Read the ignore file of a context: ``.dockerignore``, else the one that Buildah has."""
+    """Read the ignore file of a context: ``.dockerignore``, else Buildah's ``.containerignore``."""
     text = _read(root, _FILE)
     return _read(root, ".containerignore") if text is None else text
 
@@ -142,9 +142,9 @@ def _read(root: Root, name: str) -> str | None:
 
 
 def useless_ignore_files(files: Files) -> Iterator[str]:
-    """Give a remark on each ignore file of *files* that is there and hides nothing: what it names is copied.
+    """Yield a remark on each ignore file of *files* that exists but has no effect: the files it names are copied.
 
-    Docker copies it as well, and is silent.
+    Docker copies them as well, without a warning.
     """
     if files.ignore_file is not None:
         yield from _if_utf16(files.ignore_file, "the ignore file")
@@ -153,24 +153,24 @@ def useless_ignore_files(files: Files) -> Iterator[str]:
         yield from _remarks(own, None if files.dockerfile else files.context)
         yield from _remarks(files.context / _FILE, files.context)
     for name, value in files.contexts:
-        # Of what is no directory there is no such path.
+        # A context that is not a directory has no ignore file.
         yield from (f"context {name}: {remark}" for remark in _remarks(Path(value, _FILE), Path(value)))
 
 
 def _remarks(path: Path, inside: Path | None) -> Iterator[str]:
-    """Return what is wrong with the ignore file at *path*, whose symlinks are not followed out of *inside*."""
+    """Return what is wrong with the ignore file at *path*; symlinks are not followed out of *inside*."""
     if path.is_symlink():
         target, real = os.readlink(path), path.resolve()
         if inside is not None and not real.is_relative_to(inside.resolve()):
-            yield f"{path.name} is a symlink out of the context, to {target}, and is not followed: it hides nothing"
+            yield f"{path.name} is a symlink out of the context, to {target}, and is not followed: it excludes nothing"
         elif not real.exists():
-            yield f"{path.name} is a symlink to {target}, which is not there: it hides nothing"
+            yield f"{path.name} is a symlink to {target}, which does not exist: it excludes nothing"
     yield from _if_utf16(path, path.name)
 
 
 def _if_utf16(path: Path, name: str) -> Iterator[str]:
-    with suppress(OSError):  # for whoever reads all of it to tell
+    with suppress(OSError):  # reading it as a whole reports the error
         if path.is_file():
             with path.open("rb") as file:
                 if file.read(2) in _UTF16:
-                    yield f"{name} is UTF-16, so no line of it hides anything: save it as UTF-8"
+                    yield f"{name} is UTF-16, so none of its lines excludes anything: save it as UTF-8"

@@ -1,8 +1,8 @@
 """Digests of source files: read once, remembered by (path, size, mtime, ctime, inode, file system).
 
-What is remembered is one row per source directory. A file whose change time is younger than the clock's tick when it is
-read is not remembered: it could be written again without a trace. Small files keep their content in the item, within
-one budget for the whole build, so that a copy that follows need not read them again.
+There is one row per source directory. A file whose change time is younger than one tick of the clock when it is read is
+not remembered: a second write within the tick would not show. Small files keep their content in the item, within one
+budget for the whole build, so that a following copy need not read them again.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ Begun = Callable[[], bytes]
 
 
 class FileDigests:
-    """Digests of the regular files of one source; a context manager that writes back what it learnt."""
+    """Digests of the regular files of one source; a context manager that stores new ones at its end."""
 
     def __init__(self, source: SourceTree, database: Database, memory: Memory) -> None:
         self._began_ns = time.time_ns()
@@ -46,9 +46,9 @@ class FileDigests:
         self._folders: dict[str, int] = {}
         self._ahead = ExitStack()
         self._stopped = False
-        """True when nobody waits any more for what the threads read."""
+        """True when no caller waits for the threads any more."""
         self._large: dict[str, Begun] = {}
-        """Digests that threads are working on, by path; a call waits for one."""
+        """Digests that threads compute, by path; calling one waits for it."""
         self.racy = False
         """True once a file was too young to be remembered."""
 
@@ -74,11 +74,11 @@ class FileDigests:
         known: Remembered = {}
         if row is not None and isinstance(row[0], bytes):
             with suppress(ValueError, EOFError, TypeError):
-                known = marshal.loads(row[0])  # noqa: S302 - our own row in a store that only we can write
+                known = marshal.loads(row[0])  # noqa: S302 - our own row, in a store that only its owner can write
         return known
 
     def prefetch(self, groups: list[Group]) -> None:
-        """Start to read the large files among *groups* that are not known, several at a time."""
+        """Start reading the unknown large files among *groups*, several at a time."""
         wanted = [item for group in groups for item in group.items if self._is_large(item)]
         if len(wanted) > 1:
             from pybuild.builder.content.readahead import ReadAhead
@@ -133,7 +133,7 @@ class FileDigests:
         return hashlib.sha256(data).digest() + _xattr_digest(item)
 
     def _read_alone(self, item: Item) -> bytes:
-        """Read a large file in a thread of the pool, which opens it only now: there may be thousands."""
+        """Read a large file in a thread of the pool. It is opened only here, because there may be thousands."""
         folder, _, name = item.path.rpartition("/")
         parent = self._source.root.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -175,7 +175,7 @@ class FileDigests:
 
 
 def open_selected(folder: int, name: str, item: Item) -> int:
-    """Open the file that was selected; one that was replaced or written to meanwhile is an error."""
+    """Open the file that was selected. Raises BuildError when it was replaced or written to meanwhile."""
     handle = os.open(name, _OPEN, dir_fd=folder)
     if state_of(os.fstat(handle)) != state_of(item.stat):
         os.close(handle)
@@ -200,7 +200,7 @@ def read_small(source: SourceTree, folder: int, name: str, item: Item) -> bytes:
 
 
 def state_of(status: os.stat_result) -> tuple[int, ...]:
-    """Return what changes with every write to a file."""
+    """Return the parts of the status that change with every write to a file."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
@@ -211,5 +211,5 @@ def _xattr_digest(item: Item) -> bytes:
 
 
 def changed(item: Item) -> BuildError:
-    """Return the error for a file that did not stay as it was selected."""
+    """Return the error for a file that changed after it was selected."""
     return BuildError(f'"/{item.path}" changed while it was read', hint="build again when nothing writes to it")

@@ -1,4 +1,4 @@
-"""The bytes of a large file, of which holes are not read; apart, because only a new large file needs it."""
+"""Reading a large file without its holes; a module of its own, because only a new large file needs it."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _PIECE = 1 << 20
 
 
 def pieces(fd: int, status: os.stat_result) -> Iterator[bytes | memoryview]:
-    """Yield all that the file holds; a piece is good until the next one is asked for."""
+    """Yield the content of the file; a chunk is valid until the next one is requested."""
     buffer, zeros, at = memoryview(bytearray(_PIECE)), bytes(_PIECE), 0
     for start, end in _ranges(fd, status):
         while at < start:

@@ -1,4 +1,4 @@
-"""What a COPY names and its source does not have: the error, with what may have been meant."""
+"""The error for a file that COPY names and its source lacks, with a suggestion."""
 
 import stat
 from collections import deque
@@ -16,13 +16,13 @@ _LOOKED_AT = 20_000
 
 
 class Searched(Protocol):
-    """The tree that was searched: its name for messages, and what of it does not show."""
+    """The tree that was searched: its name for messages, and what is hidden in it."""
 
     root: Root
     where: str
 
     def hides(self, path: str) -> bool:
-        """Tell whether the ignore file leaves *path* out."""
+        """Return whether the ignore file excludes *path*."""
 
 
 def not_found(source: Searched, path: str) -> str:
@@ -31,14 +31,16 @@ def not_found(source: Searched, path: str) -> str:
 
 
 def missing(source: Searched, path: str, exclude: IgnoreFile | None = None) -> BuildError:
-    """Return the error for *path*, which is not there, or hidden, or left out by the patterns of ``--exclude``."""
+    """Return the error for *path*, which does not exist, is ignored, or is excluded by ``--exclude``."""
     real = source.root.real(path)
     if source.hides(path):
         hint = "it is excluded by the ignore file"
     elif exclude is not None and exclude.ignores(path.rpartition("/")[2]) and source.root.stat(path) is not None:
-        hint = "it is there, and left out by --exclude"
+        hint = "it exists, but is excluded by --exclude"
     elif real != path and source.root.stat(path, follow=False) is not None:
-        hint = f'it is a link to "/{real}", ' + ("excluded by the ignore file" if source.hides(real) else "not there")
+        hint = f'it is a symlink to "/{real}", ' + (
+            "excluded by the ignore file" if source.hides(real) else "not there"
+        )
     else:
         meant = _meant(source, path)
         hint = f'did you mean "{meant}"?' if meant else ""
@@ -108,7 +110,7 @@ def _elsewhere(source: Searched, name: str) -> str | None:
 
 
 def behind_symlink(source: Searched, path: str) -> BuildError | None:
-    """Return the error for a *path* that is there, but through a symlink, which ``--parents`` does not follow."""
+    """Return the error for a *path* below a symlink, which ``--parents`` does not follow."""
     real = source.root.real(path)
     if real == path or source.root.stat(path) is None or source.hides(real):
         return None

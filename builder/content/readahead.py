@@ -1,4 +1,4 @@
-"""Threads that read large files before their digests are asked for; apart, because only a new large file needs them."""
+"""Threads that read large files ahead; a module of its own, because only a new large file needs it."""
 
 import os
 from collections.abc import Callable
@@ -11,7 +11,7 @@ _T = TypeVar("_T")
 
 
 class ReadAhead:
-    """A few threads, as a context manager; what was not begun when it ends is dropped."""
+    """A few threads, as a context manager; calls that have not started when it ends are dropped."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1))
@@ -23,5 +23,5 @@ class ReadAhead:
         self._pool.shutdown(cancel_futures=True)
 
     def begin(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> Callable[[], _T]:
-        """Begin the call; returns what waits for its result and raises what it raised."""
+        """Start the call; returns a function that waits for its result, or raises its exception."""
         return self._pool.submit(function, *args, **kwargs).result

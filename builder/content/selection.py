@@ -1,8 +1,8 @@
 """Selecting files from a source tree: what COPY, ADD and bind mounts read.
 
-A *source* is a tree that somebody else filled: the build context behind its ignore file, a stage, an image. Each pick
-(a path or a pattern) gives *groups*; a group is one file, or one directory with everything below it, under names
-relative to the place where it goes.
+A *source* is an existing tree: the build context without ignored files, a stage, an image. Each pick (a path or a
+pattern) gives *groups*; a group is one file, or one directory with everything below it, with names relative to the
+destination.
 """
 
 import os
@@ -35,12 +35,12 @@ class Item:
     data: bytes | None = None
     """The content of a small file that was read for its digest and need not be read again."""
     xattrs: tuple[tuple[str, bytes], ...] | None = None
-    """Extended attributes that a copy has; None when nobody looked yet."""
+    """Extended attributes of a copy; None when they were not read yet."""
 
 
 @dataclass(slots=True)
 class Group:
-    """What one match of one pick selects. *base* is its own name; a folder's first item is itself, named ""."""
+    """One match of one pick. *base* is its own name; the first item of a directory is itself, named ""."""
 
     base: str
     is_folder: bool
@@ -56,16 +56,16 @@ class SourceTree:
     owned_by_root: bool = False
     where: str = "the build context"
     id: str = ""
-    """Identity of the directory between runs, for remembered digests; "" when nothing is to be remembered."""
+    """Identity of the directory across builds, for remembered digests; "" to remember none."""
     mounts: dict[int, str | None] = field(default_factory=dict)
-    """Identity of each file system, by device number; None for one whose change times are not true."""
+    """Identity of each file system, by device number; None for one whose change times cannot be trusted."""
 
     def owner(self, status: os.stat_result) -> tuple[int, int]:
         """Return the owner that a copy of an entry has."""
         return (0, 0) if self.owned_by_root else (status.st_uid, status.st_gid)
 
     def file_system(self, item: "Item") -> str | None:
-        """Return the identity of the file system that *item* is on, None when it must be read each time."""
+        """Return the identity of the file system of *item*, None when files must be read in each build."""
         device = item.stat.st_dev
         if device not in self.mounts:
             handle = self.root.open(item.path, os.O_PATH | os.O_NOFOLLOW)
@@ -78,7 +78,7 @@ class SourceTree:
     def xattrs(self, handle: int) -> tuple[tuple[str, bytes], ...]:
         """Return the extended attributes of an open file that a copy of it has.
 
-        What a user's programs note on the files of a build context, such as where a browser got them, stays there.
+        Attributes that programs of the user set on files of a context, such as the URL of a download, are not copied.
         """
         every = read_xattrs(handle)
         if not every:
@@ -89,7 +89,7 @@ class SourceTree:
         return tuple(item for item in found if not (self.owned_by_root and item[0].startswith("user.")))
 
     def hides(self, path: str) -> bool:
-        """Tell whether the ignore file leaves *path* out."""
+        """Return whether the ignore file excludes *path*."""
         return self.ignore is not None and path != "" and self.ignore.ignores(path)
 
 
@@ -101,12 +101,12 @@ def select(
     With *parents* a group keeps the directories above what is selected (COPY --parents).
 
     Raises:
-        BuildError: a path without wildcards is missing, or the ignore file hides it, or a pattern is malformed.
+        BuildError: a path without wildcards is missing or ignored, or a pattern is malformed.
     """
     try:
         return _with_parents(source, pick.path, exclude) if parents else _selected(source, pick.path, exclude)
     except UnsafePathError as error:
-        # A file where a directory should be, or links in a circle.
+        # A file where a directory should be, or a loop of symlinks.
         from pybuild.builder.content.missing import not_found
 
         path = normpath("/" + pick.path)
@@ -129,7 +129,7 @@ def _selected(source: SourceTree, pick: str, exclude: "IgnoreFile | None") -> li
 
 
 def _need_folder_of(source: SourceTree, pattern: str) -> None:
-    """Refuse a pattern that matches nothing when what it says before its first wildcard does not exist."""
+    """Refuse a pattern that matches nothing when the directory before its first wildcard does not exist."""
     plain = list(takewhile(lambda element: not _has_wildcard(element), pattern.split("/")))
     folder = "/".join(plain)
     if source.root.stat(folder) is None or source.hides(folder):
@@ -137,7 +137,7 @@ def _need_folder_of(source: SourceTree, pattern: str) -> None:
 
 
 def _leads_nowhere(source: SourceTree, path: str) -> bool:
-    """Tell whether *path* is a link that shows, to something that is not there or is hidden."""
+    """Return whether *path* is a visible symlink to something that is missing or ignored."""
     status = source.root.stat(path, follow=False)
     if status is None or not stat.S_ISLNK(status.st_mode) or source.hides(path):
         return False
@@ -163,7 +163,7 @@ def _with_parents(source: SourceTree, path: str, exclude: "IgnoreFile | None") -
 
 
 def _kept_below(whole: Group, rest: str) -> Group:
-    """Return what the pattern *rest* matches below *whole*, with the directories above; all for no pattern."""
+    """Return the matches of *rest* below *whole*, with the directories above; everything when *rest* is empty."""
     from pybuild.grammar.ignorefile import IgnoreFile
 
     wanted = IgnoreFile.of([rest])
@@ -188,14 +188,14 @@ def _above(name: str) -> Iterator[str]:
 def _missing(
     source: SourceTree, path: str, exclude: "IgnoreFile | None" = None, *, parents: bool = False
 ) -> BuildError:
-    # What only a failure needs is imported then: most builds select what is there.
+    # Imported here, because only a failure needs it.
     from pybuild.builder.content.missing import behind_symlink, missing
 
     return (behind_symlink(source, path) if parents else None) or missing(source, path, exclude)
 
 
 def _group(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Group | None:
-    """Return the group at *path*, whose last link is followed inside the source; None when there is nothing."""
+    """Return the group at *path*, None for nothing; a symlink at the end of it is followed inside the source."""
     status = source.root.stat(path)
     if status is None:
         return None
@@ -213,13 +213,13 @@ def _group(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Group
 
 
 def _shows_below(source: SourceTree, path: str, real: str) -> bool:
-    """Tell whether a hidden directory is there nevertheless, because something in it is selected again."""
+    """Return whether an ignored directory is visible, because a ``!`` pattern selects something in it."""
     may_show = source.ignore is not None and source.ignore.may_descend(path)
     return may_show and next(_walk(source, real, None), None) is not None
 
 
 def _walk(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Iterator[Item]:
-    """Yield what is below the directory at *path*; each directory comes before what it holds, links are not followed.
+    """Yield everything below the directory at *path*, directories before their entries; symlinks are not followed.
 
     One directory is open at a time, so a tree may be as deep as a path can be long.
     """
@@ -238,7 +238,7 @@ def _walk(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Iterat
             is_folder = stat.S_ISDIR(item.stat.st_mode)
             hidden = _is_hidden(source, item, exclude, is_folder=is_folder)
             if not hidden:
-                # A hidden directory shows when something below it is selected again.
+                # An ignored directory is visible when a `!` pattern selects something below it.
                 owed = [above for above in hidden_above if above.name not in shown]
                 shown.update(above.name for above in owed)
                 yield from owed
@@ -249,7 +249,7 @@ def _walk(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Iterat
 
 
 def _entries(source: SourceTree, path: str, name: str) -> list[Item]:
-    """Return the entries of one directory, names in byte order, without the sockets of a stage: no layer holds them."""
+    """Return the entries of one directory in byte order, without sockets of a stage: layers cannot hold them."""
     folder = source.root.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         found = names_and_statuses(folder)
@@ -280,7 +280,7 @@ def _is_hidden(source: SourceTree, item: Item, exclude: "IgnoreFile | None", *, 
 
 
 def _may_descend(source: SourceTree, item: Item, exclude: "IgnoreFile | None") -> bool:
-    """Tell whether a ``!`` pattern could take back something below a hidden directory."""
+    """Return whether a ``!`` pattern could select something below an ignored directory."""
     if exclude is not None and exclude.ignores(item.name) and not exclude.may_descend(item.name):
         return False
     return source.ignore is None or not source.ignore.ignores(item.path) or source.ignore.may_descend(item.path)
@@ -302,7 +302,7 @@ def _matches(source: SourceTree, pattern: str) -> Iterator[str]:
 
 
 def _refuse_malformed(pattern: str) -> None:
-    """Parse the whole pattern, whose last elements are never tried when the first ones match nothing."""
+    """Check the whole pattern: its last elements are never matched when the first ones match nothing."""
     from pybuild.grammar.patterns import BadPattern, parse_pattern
 
     try:
@@ -310,11 +310,11 @@ def _refuse_malformed(pattern: str) -> None:
             parse_pattern(element)
     except BadPattern as error:
         message = f'"{pattern}": {error}'
-        raise BuildError(message, hint="a backslash before a bracket takes it as it stands") from error
+        raise BuildError(message, hint="write a backslash before a literal bracket") from error
 
 
 def _match_below(source: SourceTree, elements: list[str]) -> Iterator[str]:
-    """Yield the matches of *elements*: links are followed before the first wildcard, and none behind it."""
+    """Yield the matches of *elements*: symlinks are followed before the first wildcard, but not after it."""
     plain = list(takewhile(lambda element: not _has_wildcard(element), elements))
     top = "/".join(plain)
     status = source.root.stat(top)
@@ -323,7 +323,7 @@ def _match_below(source: SourceTree, elements: list[str]) -> Iterator[str]:
 
 
 def _match_in(source: SourceTree, path: str, real: str, elements: list[str]) -> Iterator[str]:
-    """Yield matches of *elements* in the directory at *path*, which is at *real* without links."""
+    """Yield matches of *elements* in the directory at *path*; *real* is its path without symlinks."""
     from pybuild.grammar.patterns import match
 
     for entry in _entries(source, real, ""):
@@ -337,7 +337,7 @@ def _match_in(source: SourceTree, path: str, real: str, elements: list[str]) -> 
 
 
 def inline_group(inline: Inline) -> Group:
-    """Return the group of a file whose content stands in the Dockerfile: mode 0644, owned by root, no time."""
+    """Return the group of a file whose content is in the Dockerfile: mode 0644, owned by root, no time."""
     data = os.fsencode(inline.content)
     status = os.stat_result((stat.S_IFREG | 0o644, 0, 0, 1, 0, 0, len(data), 0, 0, 0), {"st_mtime_ns": 0})
     return Group(inline.name, False, [Item(inline.name, "", status, data, ())])

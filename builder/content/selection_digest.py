@@ -1,7 +1,7 @@
-"""Digests of what was selected: of the listing, which costs no reading, and of the content, which is what counts.
+"""Digests of selected files: of the listing, which reads no file, and of the content, which cache keys use.
 
-The content is names, types, modes, owners, link targets, xattrs and data, not times: a checkout of the same commit on
-another machine selects the same content. Files of the build context count as owned by root.
+The content is names, types, modes, owners, symlink targets, xattrs and data, but not times: a checkout of the same
+commit on another host selects the same content. Files of the build context count as owned by root.
 """
 
 import hashlib
@@ -24,11 +24,11 @@ class Memory:
 
 
 def listing_digest(source: SourceTree, groups: Iterable[Group]) -> Digest | None:
-    """Return a digest of everything that shows without reading a file; equal listings have equal content.
+    """Return a digest of everything but file content; equal listings have equal content.
 
-    None when that cannot be said: a file is on a file system whose change times are not true.
+    None when a file is on a file system whose change times cannot be trusted.
 
-    The change time is in it, which nobody can set: a file that was written to has another one.
+    It includes the change time, which cannot be set: every write to a file changes it.
     """
     total = hashlib.sha256()
     device = None
@@ -60,7 +60,7 @@ def content_digest(source: SourceTree, groups: Iterable[Group], file_digest: Fil
 
 def _fingerprint(source: SourceTree, item: Item, file_digest: FileDigest) -> bytes:
     if source.owned_by_root and item.name == "":
-        # A directory of the context lends its content, never its own mode: see `execute.copy`.
+        # The mode of a copied directory of the context is not used: see `execute.copy`.
         return b"\0folder\0"
     st = item.stat
     uid, gid = source.owner(st)

@@ -1,7 +1,7 @@
-"""What is at a path of a root file system, without unpacking it when that can be helped.
+"""Looking up paths in a root file system, without unpacking it if possible.
 
-`COPY` must know which parents exist at its destination, who owns them, and where links on the way lead. When the
-snapshot is unpacked it is asked directly; otherwise an index of each layer, kept in the database, answers.
+`COPY` must know which parents of its destination exist, who owns them, and where symlinks on the way lead. An unpacked
+snapshot is read directly; otherwise the index of each layer in the database is used.
 """
 
 import os
@@ -23,7 +23,7 @@ _OPAQUE_NAME = ".wh..wh..opq"
 
 
 class TreeNode(NamedTuple):
-    """What is at a path: its kind, and what a layer must repeat of a directory that it only passes through."""
+    """An entry at a path: its kind, and the metadata that a layer must repeat for a parent directory."""
 
     kind: str
     mode: int = 0o755
@@ -34,10 +34,10 @@ class TreeNode(NamedTuple):
 
 
 class Tree(Protocol):
-    """A root file system that can be asked about one path at a time."""
+    """A root file system in which paths can be looked up one at a time."""
 
     def lstat(self, path: str) -> TreeNode | None:
-        """Return what is at *path*, no link followed; *path* is relative and its parents are real directories."""
+        """Return what is at *path*, following no symlink; *path* is relative and its parents are real directories."""
         ...
 
 
@@ -45,18 +45,18 @@ class EmptyTree:
     """The tree of an image without layers."""
 
     def lstat(self, path: str) -> TreeNode | None:
-        """Nothing is there but the root."""
+        """Return the root directory; there is nothing else."""
         return None if path else TreeNode(FOLDER)
 
 
 class SnapshotTree:
-    """The tree of an unpacked snapshot. The root stays the caller's."""
+    """The tree of an unpacked snapshot. The caller still owns the root."""
 
     def __init__(self, root: Root) -> None:
         self._root = root
 
     def lstat(self, path: str) -> TreeNode | None:
-        """Ask the file system."""
+        """Look up *path* in the file system."""
         status = self._root.stat(path, follow=False)
         if status is None:
             return None
@@ -74,7 +74,7 @@ def _kind(mode: int) -> str:
 
 
 class IndexTree:
-    """The tree of layers that nobody unpacked: each layer is listed once, the upper ones hide what is *below*."""
+    """The tree of layers that are not unpacked: each layer is listed once, and upper ones hide what is *below*."""
 
     def __init__(self, layers: Sequence[BuiltLayer], database: Database, blobs: BlobStore, below: Tree) -> None:
         self._database = database
@@ -82,7 +82,7 @@ class IndexTree:
         self._layers = [_layer_number(layer, database, blobs) for layer in reversed(layers)]
 
     def lstat(self, path: str) -> TreeNode | None:
-        """Ask layer by layer from the top, until one has the path or hides it."""
+        """Search the layers from the top, until one has the path or hides it."""
         above = list(_parents(path))
         opaque = [f"{folder}/{_OPAQUE_NAME}".lstrip("/") for folder in above]
         hiding = [_whiteout(name) for name in (path, *above) if name]
@@ -121,7 +121,7 @@ def _whiteout(path: str) -> str:
 
 
 def _layer_number(layer: BuiltLayer, database: Database, blobs: BlobStore) -> int:
-    """Return the number of a layer's listing, making it when there is none."""
+    """Return the number of the index of a layer, which is created when it is missing."""
     query = "SELECT number FROM layers WHERE diff_id = ?"
     diff_id = str(layer.diff_id)
     row = database.one(query, (diff_id,))
@@ -131,7 +131,7 @@ def _layer_number(layer: BuiltLayer, database: Database, blobs: BlobStore) -> in
             "REPLACE INTO layers VALUES (?, ?)",
             (diff_id, number),
             "REPLACE INTO layer_paths VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            # Read first: others must not wait for the database while a large layer is decompressed.
+            # Read first: other processes must not wait for the database while a large layer is decompressed.
             list(_rows(layer, number, blobs)),
         )
         return number
@@ -146,7 +146,7 @@ def _rows(layer: BuiltLayer, number: int, blobs: BlobStore) -> Iterator[tuple[ob
     folders = {""}
     with blobs.open(layer.descriptor) as stream:
         for entry in entries(stream):
-            # An archive need not have entries for the directories above what it holds.
+            # An archive need not have entries for the parent directories of its files.
             for above in _parents(entry.path):
                 if above in folders:
                     break
@@ -157,20 +157,21 @@ def _rows(layer: BuiltLayer, number: int, blobs: BlobStore) -> Iterator[tuple[ob
             name = entry.path.rpartition("/")[2]
             kind = kinds.get(entry.kind, OTHER)
             if name.startswith(".wh."):
-                # Markers stand under their own names: a layer may hide a directory and bring a new one in its place.
+                # Whiteouts are kept under their own names: a layer may hide a directory and also have a new one in its
+                # place.
                 kind = _OPAQUE if name == _OPAQUE_NAME else _WHITEOUT
             names = os.fsencode(entry.path), kind, entry.mode, entry.uid, entry.gid, entry.mtime
             yield number, *names, os.fsencode(entry.linkname)
 
 
 def resolve(tree: Tree, path: str, top: str = "") -> tuple[str, TreeNode | None]:
-    """Return *path* with every link resolved inside the tree, and what is there; the end of it may be missing.
+    """Return *path* with every symlink resolved inside the tree, and its entry; the end of it may be missing.
 
-    *top*, a path without symlinks, stands for the root: *path* and absolute targets are counted from it, and nothing
-    leads above it.
+    *top*, a path without symlinks, acts as the root: *path* and absolute targets are relative to it, and nothing leads
+    above it.
 
     Raises:
-        BuildError: links go in circles.
+        BuildError: symlinks form a loop.
     """
     waiting = [name for name in reversed(path.split("/")) if name not in {"", "."}]
     above = top.split("/") if top else []

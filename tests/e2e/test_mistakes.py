@@ -68,7 +68,7 @@ HINTS = {
         'hint: "/bin" is a symlink to usr/bin in the image, and "/rootfs/bin" of the source is a directory: '
         "leave it out with --exclude=bin, then COPY rootfs/bin/ /bin/ follows the symlink\n"
     ),
-    "COPY --exclude=f f /x": "hint: it is there, and left out by --exclude\n",
+    "COPY --exclude=f f /x": "hint: it exists, but is excluded by --exclude\n",
     "COPY --parents up/link/g /p/": 'hint: "/up/link" is a symlink, which --parents does not follow: name "/d/g"\n',
 }
 

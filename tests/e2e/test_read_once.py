@@ -49,21 +49,21 @@ def test_a_secret_of_a_pipe_is_there_for_every_step(program: Program, context: P
 def test_an_ignore_file_that_hides_nothing_is_told(program: Program, context: Path, tmp_path: Path) -> None:
     path = context / ".dockerignore"
     path.symlink_to("missing")
-    assert " - .dockerignore is a symlink to missing, which is not there" in program.build(context).printed
+    assert " - .dockerignore is a symlink to missing, which does not exist" in program.build(context).printed
     path.unlink()
     (tmp_path / "rules").write_text("hidden\n")
     path.symlink_to("../rules")
-    told = " - .dockerignore is a symlink out of the context, to ../rules, and is not followed: it hides nothing"
+    told = " - .dockerignore is a symlink out of the context, to ../rules, and is not followed: it excludes nothing"
     assert told in program.build(context).printed
     # Nothing has changed: it is told again.
     assert told in program.build(context).printed
     path.unlink()
     path.write_text("hidden\n", encoding="utf-16")
-    assert " - .dockerignore is UTF-16, so no line of it hides anything" in program.build(context).printed
+    assert " - .dockerignore is UTF-16, so none of its lines excludes anything" in program.build(context).printed
     path.unlink()
     (context / "rules").write_text("hidden\n")
     path.symlink_to("rules")
-    assert "hide" not in program.build(context).printed
+    assert "excludes" not in program.build(context).printed
 
 
 def test_so_are_those_of_other_contexts_and_of_a_dockerfile(program: Program, context: Path, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_so_are_those_of_other_contexts_and_of_a_dockerfile(program: Program, co
     (other / ".dockerignore").symlink_to("missing")
     (context / "Dockerfile.dockerignore").write_text("hidden\n", encoding="utf-16")
     printed = program.build(context, "--build-context", f"other={other}").printed
-    assert " - context other: .dockerignore is a symlink to missing, which is not there" in printed
+    assert " - context other: .dockerignore is a symlink to missing, which does not exist" in printed
     assert " - Dockerfile.dockerignore is UTF-16" in printed
 
 

@@ -111,7 +111,7 @@ def test_a_named_context_has_an_ignore_file_of_its_own(store, tmp_path):
 
 
 def test_a_context_that_is_elsewhere_is_no_folder():
-    with pytest.raises(RequestError, match="not a folder of this host"):
+    with pytest.raises(RequestError, match="not a directory of this host"):
         open_context("https://h.invalid/x.git")
 
 

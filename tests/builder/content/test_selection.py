@@ -92,7 +92,7 @@ def test_a_pattern_that_matches_a_link_to_nothing_is_an_error_that_names_its_tar
     (folder / "b.txt").symlink_to("gone")
     with pytest.raises(BuildError, match=r'"/b\.txt": not found') as caught:
         picked(folder, "*.txt")
-    assert caught.value.hint == 'it is a link to "/gone", not there'
+    assert caught.value.hint == 'it is a symlink to "/gone", not there'
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_check_does_without_a_base_that_cannot_be_looked_up(
     assert "FromAsCasing" in result.out
     assert "UndefinedVar" not in result.out
     assert result.err == (
-        "WARNING: docker.io/library/base:1: nobody answers; checks that need this image are left out\n"
+        "WARNING: docker.io/library/base:1: nobody answers; checks that need this image are skipped\n"
     )
 
 
