@@ -32,17 +32,25 @@ class Commands(click.Group):
         """Import and return a command, None when there is none of this name."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"pybuild.builder.cli.commands.{COMMANDS[cmd_name]}")
-        command = module.command
+        module, summary = COMMANDS[cmd_name]
+        command = importlib.import_module(f"pybuild.builder.cli.commands.{module}").command
+        command.short_help = summary
         return command if isinstance(command, click.Command) else None
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
-        """Return the commands that begin with *incomplete*, or directories for a path."""
-        if incomplete.startswith((".", "/", "~")):
-            from click.shell_completion import CompletionItem
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - the same
+        """Write the list of the commands, of which none is imported."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Return the commands and options that begin with *incomplete*, or directories for a path."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith((".", "/", "~")):
             return [CompletionItem(incomplete, type="dir")]
-        return super().shell_complete(ctx, incomplete)
+        commands = [(name, summary) for name, (_, summary) in COMMANDS.items() if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=summary) for name, summary in commands), *options]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Insert ``build`` where a command is missing."""

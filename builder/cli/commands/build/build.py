@@ -70,7 +70,7 @@ class BuildFlags:
     registry: RegistryFlags = part(RegistryFlags)
 
 
-@click.command("build", cls=Command, epilog=_EPILOG, short_help="Build an image from a Dockerfile.")
+@click.command("build", cls=Command, epilog=_EPILOG)
 @takes(BuildFlags, "flags")
 @root_option
 @foreign_flags

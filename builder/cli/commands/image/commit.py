@@ -25,7 +25,7 @@ from pybuild.builder.platforms import parse_platform
 from pybuild.builder.store.store import Store
 
 
-@click.command("commit", cls=Command, short_help="Create an image from another one and a changed root file system.")
+@click.command("commit", cls=Command)
 @click.argument("image", type=IMAGE)
 @click.argument("tree", metavar="DIR|FILE|-", type=FILE)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)

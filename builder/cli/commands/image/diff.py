@@ -43,7 +43,7 @@ class _Differences:
         return bool(self.config or self.files or (self.layers and (self.layers.before or self.layers.after)))
 
 
-@click.command("diff", cls=Command, short_help="Show what differs between two images.")
+@click.command("diff", cls=Command)
 @click.argument("before", metavar="A", type=IMAGE)
 @click.argument("after", metavar="B", type=IMAGE)
 @click.option(

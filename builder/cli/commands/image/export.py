@@ -15,7 +15,7 @@ from pybuild.builder.outputs.tar import TarOutput
 from pybuild.builder.platforms import parse_platform
 
 
-@click.command("export", cls=Command, short_help="Write the root file system of an image as a tar archive.")
+@click.command("export", cls=Command)
 @click.argument("image", type=IMAGE)
 @click.option(
     "-o", "--output", type=FilePath(), metavar="FILE", help="Write to FILE; the default, and -, is standard output."

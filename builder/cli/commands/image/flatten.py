@@ -14,7 +14,7 @@ from pybuild.builder.image.names import full_names
 from pybuild.builder.platforms import parse_platform
 
 
-@click.command("flatten", cls=Command, short_help="Squash all layers of an image into one.")
+@click.command("flatten", cls=Command)
 @click.argument("image", type=IMAGE)
 @tag_option
 @click.option(

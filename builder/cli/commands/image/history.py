@@ -29,7 +29,7 @@ _COLUMNS = ("ID", "CreatedSince", "CreatedBy", "Size", "Comment")
 _WIDTH = 45
 
 
-@click.command("history", cls=Command, short_help="Show the history of an image.")
+@click.command("history", cls=Command)
 @click.argument("image", type=IMAGE)
 @click.option(
     "-H",

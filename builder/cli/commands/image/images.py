@@ -33,7 +33,7 @@ _HEADERS = {
 }
 
 
-@click.command("images", cls=Command, short_help="List images.")
+@click.command("images", cls=Command)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False, type=IMAGE)
 @click.option("-a", "--all", "everything", is_flag=True, help="No effect: there are no intermediate images.")
 @click.option("--digests", is_flag=True, help="Show digests.")

@@ -25,7 +25,7 @@ from pybuild.builder.request import Execution
 from pybuild.builder.store.store import Store
 
 
-@click.command("import", cls=Command, short_help="Create an image from a root file system.")
+@click.command("import", cls=Command)
 @click.argument("source", metavar="FILE|URL|-", type=FILE)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)
 @click.option(

@@ -22,7 +22,7 @@ _IN_TEMPLATES = {name: _ZEROS[kind] for name, kind in CONFIG_MEMBERS.items()}
 """The values that templates see for fields that are null or missing."""
 
 
-@click.command("inspect", cls=Command, short_help="Show the details of images as JSON.")
+@click.command("inspect", cls=Command)
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=IMAGE)
 @click.option(
     "-f", "--format", "template", metavar="FORMAT", help='Print with "json" or a Go template such as "{{.Config.Env}}".'

@@ -15,7 +15,7 @@ from pybuild.builder.platforms import parse_platform
 from pybuild.builder.transports.load import load_images
 
 
-@click.command("load", cls=Command, short_help="Load images from an archive.")
+@click.command("load", cls=Command)
 @click.option(
     "-i", "--input", "source", type=FilePath(), metavar="FILE", help="Read from FILE (default: standard input)."
 )

@@ -75,7 +75,7 @@ class EditFlags:
         return ConfigEdits(**{each.name: getattr(self, each.name) for each in fields(ConfigEdits)})
 
 
-@click.command("mutate", cls=Command, epilog=_EPILOG, short_help="Create a changed image without a build.")
+@click.command("mutate", cls=Command, epilog=_EPILOG)
 @click.argument("image", type=IMAGE)
 @tag_option
 @takes(EditFlags, "edits", EditFlags.edits)

@@ -14,7 +14,7 @@ from pybuild.builder.prune import gc
 from pybuild.builder.store.store import Store
 
 
-@click.command("image prune", cls=Command, short_help="Remove dangling images.")
+@click.command("image prune", cls=Command)
 @click.option("-a", "--all", "everything", is_flag=True, help="Remove all images, not just dangling ones.")
 @click.option("-f", "--force", is_flag=True, help="Do not prompt for confirmation.")
 @click.option(

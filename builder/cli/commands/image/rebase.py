@@ -27,7 +27,7 @@ What the new image has:
 """
 
 
-@click.command("rebase", cls=Command, epilog=_EPILOG, short_help="Replace the base of an image.")
+@click.command("rebase", cls=Command, epilog=_EPILOG)
 @click.argument("image", type=IMAGE)
 @click.option("--onto", required=True, metavar="NEWBASE", help="The new base image.")
 @click.option("--old-base", metavar="OLD", help="The base that IMAGE was built on (default: as annotated).")

@@ -17,7 +17,7 @@ from pybuild.builder.prune import gc
 from pybuild.builder.store.store import Store
 
 
-@click.command("rmi", cls=Command, short_help="Remove images.")
+@click.command("rmi", cls=Command)
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=IMAGE)
 @click.option("-f", "--force", is_flag=True, help="Remove an image that is given by ID with all its names.")
 @click.option("--no-prune", is_flag=True, help="Keep the blobs until the next prune.")

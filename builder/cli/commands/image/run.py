@@ -111,7 +111,6 @@ class RunFlags:
     "run",
     cls=Command,
     epilog=_EPILOG,
-    short_help="Run a command in an image.",
     context_settings={"allow_interspersed_args": False},
 )
 @takes(RunFlags, "flags")

@@ -14,7 +14,7 @@ from pybuild.builder.outputs.files import destination, sink
 from pybuild.builder.transports.save import chosen
 
 
-@click.command("save", cls=Command, short_help="Save images to an archive.")
+@click.command("save", cls=Command)
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=IMAGE)
 @click.option("-o", "--output", type=FilePath(), metavar="FILE", help="Write to FILE (default: standard output).")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Save this platform only of multi-platform images.")

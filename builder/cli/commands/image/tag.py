@@ -9,7 +9,7 @@ from pybuild.builder.image.catalog import find
 from pybuild.builder.image.names import new_name
 
 
-@click.command("tag", cls=Command, short_help="Add a name to an image.")
+@click.command("tag", cls=Command)
 @click.argument("source", metavar="SOURCE", type=IMAGE)
 @click.argument("target", metavar="TARGET[:TAG]")
 @root_option

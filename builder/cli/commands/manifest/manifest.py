@@ -35,7 +35,7 @@ class _Family(click.Group):
         return super().parse_args(ctx, ["--help"] if args in ([], ["help"]) else args)
 
 
-@click.group("manifest", cls=_Family, short_help="Create, change and show indexes (multi-platform images).")
+@click.group("manifest", cls=_Family)
 @click.option("-D", "--debug", is_flag=True, hidden=True, expose_value=False)
 def command() -> None:
     """Create, change and show indexes, which list images for several platforms under one name.

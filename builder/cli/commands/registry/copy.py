@@ -21,7 +21,7 @@ from pybuild.builder.transports.source import Choice, ReadOptions
 from pybuild.builder.transports.target import WriteOptions
 
 
-@click.command("copy", cls=Command, short_help="Copy an image between registries, directories, archives and the store.")
+@click.command("copy", cls=Command)
 @click.argument("source", metavar="SOURCE")
 @click.argument("target", metavar="TARGET")
 @click.option("-a", "--all", "everything", is_flag=True, help="Copy a multi-platform image as a whole.")

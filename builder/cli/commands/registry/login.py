@@ -26,7 +26,7 @@ Configure a credential helper (credsStore) to remove this warning.
 """
 
 
-@click.command("login", cls=Command, short_help="Log in to a registry.")
+@click.command("login", cls=Command)
 @click.argument("server", required=False, metavar="[SERVER]")
 @click.option("-u", "--username", metavar="NAME", help="User name.")
 @click.option("-p", "--password", metavar="PASSWORD", help="Password or token; --password-stdin is safer.")

@@ -12,7 +12,7 @@ from pybuild.builder.oci.registry.auth.file import server_key
 from pybuild.builder.store.room import writing
 
 
-@click.command("logout", cls=Command, short_help="Log out from a registry.")
+@click.command("logout", cls=Command)
 @click.argument("server", required=False, metavar="[SERVER]")
 @auth_file_option
 def command(server: str | None, authfile: Path | None) -> None:

@@ -21,7 +21,7 @@ from pybuild.builder.transports.pull import Pulling, pull
 from pybuild.grammar.reference import DEFAULT_TAG, Reference, parse_reference
 
 
-@click.command("pull", cls=Command, short_help="Download an image from a registry.")
+@click.command("pull", cls=Command)
 @click.argument("name", metavar="NAME[:TAG|@DIGEST]")
 @click.option("-a", "--all-tags", is_flag=True, help="Download all tags of the repository.")
 @click.option(

@@ -28,7 +28,7 @@ from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import DEFAULT_TAG, InvalidReference, Reference, parse_reference
 
 
-@click.command("push", cls=Command, short_help="Upload an image to a registry.")
+@click.command("push", cls=Command)
 @click.argument("name", metavar="NAME[:TAG]", type=IMAGE)
 @click.option("-a", "--all-tags", is_flag=True, help="Upload all tags of the repository.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Upload this platform only of a multi-platform image.")

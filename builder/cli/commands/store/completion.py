@@ -12,7 +12,7 @@ from pybuild.builder.cli.tools import put
 VARIABLE = "_PYBUILD_COMPLETE"
 
 
-@click.command("completion", cls=Command, short_help="Print a shell completion script.")
+@click.command("completion", cls=Command)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:

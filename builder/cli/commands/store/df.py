@@ -38,7 +38,7 @@ class _Usage(NamedTuple):
     active: int
 
 
-@click.command("df", cls=Command, short_help="Show the disk usage of the store.")
+@click.command("df", cls=Command)
 @click.option("-v", "--verbose", is_flag=True, help="List each image and each cache mount.")
 @format_option
 @root_option

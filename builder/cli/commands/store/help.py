@@ -16,7 +16,7 @@ def _complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) 
     return [word for word in words if word.startswith(incomplete) and " " not in word]
 
 
-@click.command("help", cls=Command, short_help="Show the help of a command.")
+@click.command("help", cls=Command)
 @click.argument("words", metavar="[COMMAND]", nargs=-1, shell_complete=_complete)
 @click.pass_context
 def command(ctx: click.Context, words: tuple[str, ...]) -> None:

@@ -26,7 +26,7 @@ _WARNING = {
 _LIMITED = "all dangling images, and the build cache beyond the given limits"
 
 
-@click.command("prune", cls=Command, short_help="Remove unused data from the store.")
+@click.command("prune", cls=Command)
 @click.option("-a", "--all", "everything", is_flag=True, help="Also remove the whole build cache and all cache mounts.")
 @click.option("-f", "--force", is_flag=True, help="Do not prompt for confirmation.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only how much space was reclaimed.")

@@ -11,7 +11,7 @@ from pybuild.builder.cli.format.listing import parsed, rendered
 from pybuild.builder.cli.tools import say
 
 
-@click.command("version", cls=Command, short_help="Show the version.")
+@click.command("version", cls=Command)
 @click.option(
     "-f", "--format", "template", metavar="FORMAT", help='Print with "json" or a Go template such as "{{.Version}}".'
 )
