@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 
 from pybuild.builder.content.context import useless_ignore_files
-from pybuild.builder.definition.epoch import with_epoch
 from pybuild.builder.definition.load import load_definition
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import BuildError, ResolveError
@@ -16,11 +15,11 @@ from pybuild.builder.image.wanted import Wanted, check_wanted, wanted
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.export import check_forms, export, export_together, timed
-from pybuild.builder.plan.finished import Finished
-from pybuild.builder.plan.plan import Graph
+from pybuild.builder.plan.plan import Finished, Graph
 from pybuild.builder.progress import Progress, Warned, silent
 from pybuild.builder.reporter import Counted, Reporter, RunningStep
 from pybuild.builder.request import Caches, Planning, Request, Result
+from pybuild.builder.request.values import EPOCH
 from pybuild.builder.solve.solver import Solved, solve
 from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.store.store import Store
@@ -62,7 +61,7 @@ def build(request: Request, store: Store, progress: Progress = silent) -> Outcom
         remotes = Remotes(readable.execution, store, reporter)
         definition = load_definition(readable, remotes)
         with definition.located(), _early_warnings(definition, readable.planning, progress):
-            asked = timed(with_epoch(definition, readable, remotes))
+            asked = timed(_with_epoch(definition, readable, remotes))
             images = wanted(asked.result, asked.planning)
             plans = make_plans(definition, asked.files, images, remotes, pull=asked.caches.pull)
         _warn(plans, useless_ignore_files(asked.files), progress)
@@ -82,6 +81,15 @@ def _read_once(request: Request) -> AbstractContextManager[Request]:
     from pybuild.builder.definition.once import read_once
 
     return read_once(request)
+
+
+def _with_epoch(definition: DockerfileText, request: Request, remotes: Remotes) -> Request:
+    """Give *request* with the time that SOURCE_DATE_EPOCH means, when anything speaks of it."""
+    if EPOCH not in definition.text and EPOCH not in dict(request.planning.build_args):
+        return request
+    from pybuild.builder.definition.epoch import with_epoch
+
+    return with_epoch(definition, request, remotes)
 
 
 @contextmanager

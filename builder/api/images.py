@@ -74,7 +74,7 @@ def tag(source: str, target: str, store: Store) -> str:
         errors.ImageNotFound: *source* does not exist.
         errors.RequestError: *target* is not a valid name.
     """
-    from pybuild.builder.image.names import new_name
+    from pybuild.builder.request.checks import new_name
 
     with door(), store.in_use():
         name = new_name(target)

@@ -10,7 +10,7 @@ from pybuild.builder.caches.gather import gather
 from pybuild.builder.caches.places import GhaCache, KeptCache, Writing, kept, place_of
 from pybuild.builder.errors import BuildError, PushFailed, reason
 from pybuild.builder.oci.errors import OciError, RegistryError
-from pybuild.builder.plan.finished import Finished
+from pybuild.builder.plan.plan import Finished
 from pybuild.builder.progress import Progress, Warned, silent
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Caches

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from pybuild.builder.caches.document import Mount, Remembered
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.plan.finished import Finished
 from pybuild.builder.plan.keys import picks, selection_key
 from pybuild.builder.plan.ops import Base, Local, Scratch
-from pybuild.builder.plan.plan import Plan
+from pybuild.builder.plan.plan import Finished, Plan
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
 

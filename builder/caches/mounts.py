@@ -14,8 +14,8 @@ from pybuild.builder.oci.errors import OciError
 from pybuild.builder.oci.layers.layer import LayerWriter
 from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.oci.layers.unpack import unpack
-from pybuild.builder.plan.finished import Finished
 from pybuild.builder.plan.ops import Base, CacheMount, Local, Run, Scratch
+from pybuild.builder.plan.plan import Finished
 from pybuild.builder.sources.bases import base_layers
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.store import Store

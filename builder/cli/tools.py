@@ -9,7 +9,6 @@ from io import BufferedReader
 from pathlib import Path
 
 from pybuild.builder.cli.session import session
-from pybuild.builder.display.sanitize import clean
 from pybuild.builder.store.directory import default_root, has_trees
 from pybuild.builder.store.room import writing
 from pybuild.builder.store.store import Store, open_store
@@ -66,7 +65,7 @@ def _be_root() -> None:
 
 def say(text: str) -> None:
     """Print one line of result, sanitized."""
-    put(clean(text) + "\n")
+    put(_harmless(text) + "\n")
 
 
 def put(text: str | bytes) -> None:
@@ -83,18 +82,26 @@ def put(text: str | bytes) -> None:
 
 def note(text: str) -> None:
     """Print a note on standard error, such as what the command waits for."""
-    put_error(clean(text) + "\n")
+    put_error(_harmless(text) + "\n")
 
 
 def warn(text: str) -> None:
     """Print a warning on standard error."""
-    put_error(f"WARNING: {clean(text)}\n")
+    put_error(f"WARNING: {_harmless(text)}\n")
 
 
 def put_error(text: str) -> None:
     """Write *text* to standard error as it stands."""
     sys.stderr.write(text)
     sys.stderr.flush()
+
+
+def _harmless(text: str) -> str:
+    if text.isprintable():
+        return text
+    from pybuild.builder.display.sanitize import clean
+
+    return clean(text)
 
 
 def is_terminal(fd: int) -> bool:

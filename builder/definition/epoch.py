@@ -12,9 +12,9 @@ import re
 
 from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.plan.epoch_value import EPOCH, seconds_of
 from pybuild.builder.plan.ops import Git, Http
 from pybuild.builder.request import Request
+from pybuild.builder.request.values import EPOCH, seconds_of
 from pybuild.builder.sources.pins import Remotes
 
 _FROM = r"(?im)^[ \t]*FROM\b"

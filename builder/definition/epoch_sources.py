@@ -9,8 +9,8 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.tar.entry import EntryKind
 from pybuild.builder.oci.tar.reader import TarReader
-from pybuild.builder.plan.epoch_value import EPOCH, seconds_of
 from pybuild.builder.request import Request
+from pybuild.builder.request.values import EPOCH, seconds_of
 from pybuild.builder.sources import address
 from pybuild.builder.stages.contexts import contexts_of
 from pybuild.builder.stages.outline import global_arguments

@@ -3,10 +3,13 @@
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
-from pybuild.builder.display.ticker import Ticker
 from pybuild.builder.progress import Event
+
+if TYPE_CHECKING:
+    # Imported by the displays that move.
+    from pybuild.builder.display.ticker import Ticker
 
 MODES = ("auto", "plain", "tty", "quiet", "none", "rawjson")
 _REFRESH = 0.15
@@ -28,7 +31,7 @@ class OpenDisplay:
     """A display with the thread that keeps it moving, as a context manager."""
 
     def __init__(
-        self, display: Display, ticker: Ticker | None = None, *, tells_log: Callable[[], bool] = lambda: False
+        self, display: Display, ticker: "Ticker | None" = None, *, tells_log: Callable[[], bool] = lambda: False
     ) -> None:
         self._display = display
         self._ticker = ticker
@@ -77,6 +80,7 @@ def open_display(mode: str, stream: TextIO, env: Mapping[str, str]) -> OpenDispl
 
 def _tty(stream: TextIO, env: Mapping[str, str]) -> OpenDisplay:
     from pybuild.builder.display.colors import colors_from
+    from pybuild.builder.display.ticker import Ticker
     from pybuild.builder.display.tty import TtyDisplay, terminal_size
 
     display = TtyDisplay(
@@ -92,6 +96,7 @@ def _tty(stream: TextIO, env: Mapping[str, str]) -> OpenDisplay:
 
 def _plain(stream: TextIO, env: Mapping[str, str]) -> OpenDisplay:
     from pybuild.builder.display.plain import PlainDisplay
+    from pybuild.builder.display.ticker import Ticker
 
     display = PlainDisplay(stream, name_limit=72 if env.get("PROGRESS_NO_TRUNC") == "0" else None)
     return OpenDisplay(display, Ticker(display.refresh, _REFRESH))

@@ -22,7 +22,6 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import BlobNotFound, DigestMismatch, InvalidDigest, SizeMismatch
 from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.oci.streams.verified import Verifier, pieces
 from pybuild.runtime.paths import filelock
 
 _TEMP_PREFIX = "blob-"
@@ -82,9 +81,13 @@ class BlobStore:
             raise SizeMismatch(f"{descriptor.digest} has {descriptor.size} bytes, more than the {limit} permitted here")
         with self.open(descriptor) as file:
             content = file.read(descriptor.size + 1)
-        verifier = Verifier(descriptor.digest, descriptor.size)
-        verifier.update(content)
-        verifier.finish()
+        if (len(content), Digest.of(content)) != (descriptor.size, descriptor.digest):
+            # Wrong, or of another algorithm.
+            from pybuild.builder.oci.streams.verified import Verifier
+
+            verifier = Verifier(descriptor.digest, descriptor.size)
+            verifier.update(content)
+            verifier.finish()
         return content
 
     def put(self, content: bytes, media_type: str) -> Descriptor:
@@ -102,6 +105,8 @@ class BlobStore:
         Raises:
             DigestMismatch, SizeMismatch: it is not what was *expected*; nothing was stored.
         """
+        from pybuild.builder.oci.streams.verified import pieces
+
         algorithm = expected.digest.algorithm if expected else "sha256"
         with self.writer(algorithm) as writer:
             for piece in pieces(stream):

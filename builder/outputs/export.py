@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.image.names import full_names
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.reporter import Reporter, RunningStep
 from pybuild.builder.request import Request, Result, Shape, Stored
+from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
 

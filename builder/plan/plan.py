@@ -5,7 +5,9 @@ request, together with the pinned bases that it was made for.
 """
 
 import hashlib
+from collections.abc import Mapping
 
+from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.ops import Copy, Local, Op
 from pybuild.builder.progress import PlannedStep
 from pybuild.runtime.values import frozen
@@ -86,3 +88,16 @@ def planned_steps(plan: Plan) -> dict[int, PlannedStep]:
 def step_id(text: str) -> str:
     """Return an id for the step that *text* is the description of."""
     return "sha256:" + hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
+@frozen
+class Finished:
+    """A plan that has been solved: the keys of all vertices that have one, by place, and which places are the targets.
+
+    *own_keys* are those of layers that go on any root (`keys.own_key`), as far as their files are known.
+    """
+
+    plan: Plan
+    targets: tuple[int, ...]
+    keys: Mapping[int, Digest]
+    own_keys: Mapping[int, Digest]

@@ -6,6 +6,14 @@ from typing import ClassVar
 from pybuild.builder.request import checks
 from pybuild.runtime.values import frozen
 
+EPOCH = "SOURCE_DATE_EPOCH"
+"""The build argument, and the variable, that sets the time of an image."""
+
+
+def seconds_of(text: str) -> int | None:
+    """Return the seconds since 1970 that *text* is; None when it names something that has a time, or is empty."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
+
 
 @frozen
 class Compression:

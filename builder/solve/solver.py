@@ -15,9 +15,8 @@ from pybuild.builder.content.contents import Contents, Selected, read_again
 from pybuild.builder.content.context import Sources
 from pybuild.builder.errors import BuildError, Cancelled, StepFailed
 from pybuild.builder.oci.errors import OciError
-from pybuild.builder.plan.finished import Finished
 from pybuild.builder.plan.ops import Base, Copy, Local, Run
-from pybuild.builder.plan.plan import Graph, Plan
+from pybuild.builder.plan.plan import Finished, Graph, Plan
 from pybuild.builder.reporter import Reporter, Steps
 from pybuild.builder.request import Caches, Execution, Files
 from pybuild.builder.solve.freshness import FirstTimes, Freshness
@@ -27,7 +26,6 @@ from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import RuntimeHostError, TreesNeeded
-from pybuild.runtime.stopping import stoppable
 from pybuild.runtime.values import frozen
 
 _WAITING = "waiting for another build that is at the same step"
@@ -151,6 +149,8 @@ class _Solver:
 
     def _solve_one(self, place: int) -> None:
         """Give one vertex its result. Runs in a worker; its inputs are solved."""
+        from pybuild.runtime.stopping import stoppable
+
         with stoppable(self._check):
             self._check()
             self._solve_vertex(place)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from pybuild.builder.errors import Cancelled, StoreError
 from pybuild.builder.store.room import not_writable
-from pybuild.runtime.stopping import check
 
 _FIRST_WAIT = 0.002
 _LONGEST_WAIT = 0.1
@@ -138,6 +137,10 @@ def _is_at(handle: int, path: Path) -> bool:
 
 def _wait(handle: int, kind: int, cancelled: Callable[[], bool], waiting: Callable[[], None]) -> None:
     """Take the lock, asking again and again: a thread that blocks in the kernel could not be interrupted."""
+    if _locked(handle, kind):
+        return
+    from pybuild.runtime.stopping import check
+
     pause, began, said = _FIRST_WAIT, time.monotonic(), False
     while not _locked(handle, kind):
         check()

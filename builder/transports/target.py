@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from pybuild.builder.errors import PushFailed, RequestError
-from pybuild.builder.image.names import full_names
 from pybuild.builder.oci import media
 from pybuild.builder.oci.archive.save import save
 from pybuild.builder.oci.blobs import BlobStore
@@ -20,6 +19,7 @@ from pybuild.builder.oci.registry.transfer.remote import TransferProgress, no_pr
 from pybuild.builder.outputs.files import destination, sink
 from pybuild.builder.outputs.layout import added_to
 from pybuild.builder.outputs.push import mount_sources
+from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
 from pybuild.builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place
 from pybuild.builder.transports.source import ImageSource, copy_blobs

@@ -1,12 +1,12 @@
 """Values of the flags of ``build``: from what the user wrote to what a `Request` holds. Raises RequestError."""
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pybuild.builder.cli.flags.proxy_config import proxy_arguments
 from pybuild.builder.errors import RequestError
-from pybuild.builder.plan.epoch_value import EPOCH, seconds_of
 from pybuild.builder.request import Changes, Compression, checks
+from pybuild.builder.request.values import EPOCH, seconds_of
 
 _MULTI = "BUILDKIT_MULTI_PLATFORM"
 
@@ -18,7 +18,16 @@ def build_arguments(given: Iterable[str], env: Mapping[str, str]) -> tuple[tuple
     """
     own = {name: env[name] for name in (EPOCH,) if name in env}
     named = variables(given, env, "--build-arg")
-    return tuple({**proxy_arguments(named, env), **own, **named}.items())
+    return tuple({**_proxies(named, env), **own, **named}.items())
+
+
+def _proxies(given: Mapping[str, str], env: Mapping[str, str]) -> Mapping[str, str]:
+    # Those who do not use Docker as well have no such file.
+    if "DOCKER_CONFIG" not in env and not os.path.exists(f"{env.get('HOME', '')}/.docker/config.json"):
+        return {}
+    from pybuild.builder.cli.flags.proxy_config import proxy_arguments
+
+    return proxy_arguments(given, env)
 
 
 def variables(given: Iterable[str], env: Mapping[str, str], what: str) -> dict[str, str]:

@@ -7,8 +7,8 @@ from pybuild.builder.cli.flags.build import source_date_epoch, variables
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.errors import RequestError
-from pybuild.builder.plan.epoch_value import EPOCH, seconds_of
 from pybuild.builder.request import Changes
+from pybuild.builder.request.values import EPOCH, seconds_of
 from pybuild.runtime.values import frozen
 
 _FILE = FilePath()

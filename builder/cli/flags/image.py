@@ -6,8 +6,8 @@ from pybuild.builder.cli.flags import build as values
 from pybuild.builder.cli.flags.group import argument, option
 from pybuild.builder.cli.flags.words import FILE, FOLDER, STAGE
 from pybuild.builder.errors import RequestError
-from pybuild.builder.image.names import full_names
 from pybuild.builder.request import Changes, Target
+from pybuild.builder.request.checks import full_names
 from pybuild.runtime.values import frozen
 
 

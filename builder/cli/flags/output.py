@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from pybuild.builder.cli.flags.build import checked_compression
 from pybuild.builder.cli.tools import warn
 from pybuild.builder.errors import RequestError
-from pybuild.builder.image.names import full_names
-from pybuild.builder.plan.epoch_value import seconds_of
 from pybuild.builder.request import Annotation, Compression, Output, Shape, Stored
+from pybuild.builder.request.checks import full_names
+from pybuild.builder.request.values import seconds_of
 from pybuild.grammar.suggest import did_you_mean
 from pybuild.runtime.values import frozen
 

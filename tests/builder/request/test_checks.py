@@ -6,6 +6,7 @@ import pytest
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Request
+from pybuild.builder.request.checks import full_names
 
 
 @pytest.mark.parametrize(
@@ -62,3 +63,23 @@ def test_a_message_about_a_type_does_not_show_the_value():
 def test_what_can_be_meant_is_taken():
     made = Request.of(context="https://h.invalid/x.git", cache_ttl=3, add_hosts=(("h", "::1"),), platform="arm64")
     assert made.caches.cache_ttl == 3
+
+
+def test_names_are_spelled_in_full_each_once_in_order():
+    assert full_names(("b:1", "a", "docker.io/library/a:latest", "host:5000/x/y")) == (
+        "docker.io/library/b:1",
+        "docker.io/library/a:latest",
+        "host:5000/x/y:latest",
+    )
+
+
+@pytest.mark.parametrize("tag", ["", "UPPER", "a b", "a:b:c", "-x", "a/../b"])
+def test_a_tag_that_is_no_name_is_refused(tag):
+    with pytest.raises(RequestError, match="invalid tag") as caught:
+        full_names((tag,))
+    assert f'"{tag}"' in caught.value.message
+
+
+def test_a_tag_has_no_digest():
+    with pytest.raises(RequestError, match="a tag cannot have a digest"):
+        full_names(("a@sha256:" + "1" * 64,))

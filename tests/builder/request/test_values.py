@@ -13,6 +13,7 @@ from pybuild.builder.request import (
     Target,
     Volume,
 )
+from pybuild.builder.request.values import seconds_of
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,12 @@ def test_the_small_values_are_checked(make, message):
     with pytest.raises(RequestError) as caught:
         make()
     assert message in str(caught.value)
+
+
+def test_seconds_are_a_number() -> None:
+    assert seconds_of("1700000000") == 1700000000
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "context", "9" * 20, "٣"])
+def test_what_is_no_number_may_be_a_name(text: str) -> None:
+    assert seconds_of(text) is None

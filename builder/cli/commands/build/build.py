@@ -22,8 +22,8 @@ from pybuild.builder.cli.flags.registry import RegistryFlags
 from pybuild.builder.cli.flags.report import ReportFlags
 from pybuild.builder.cli.flags.steps import StepFlags
 from pybuild.builder.cli.tools import store
-from pybuild.builder.image.names import full_names
 from pybuild.builder.request import Changes, Request, RequestFields
+from pybuild.builder.request.checks import full_names
 from pybuild.runtime.values import frozen
 
 _EPILOG = """\b

@@ -87,8 +87,8 @@ def _asked(given: dict[str, list[str]], env: Mapping[str, str]) -> Usual | None:
     if any(item.startswith(("BUILDKIT_", *_SETTINGS)) for item in arguments) or (file and "://" in file):
         return None
     from pybuild.builder.cli.flags import build as values
-    from pybuild.builder.image.names import full_names
     from pybuild.builder.request import Request
+    from pybuild.builder.request.checks import full_names
 
     request = Request.of(
         context=values.context(context),

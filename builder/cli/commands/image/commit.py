@@ -18,10 +18,10 @@ from pybuild.builder.edit.difference import difference, unpacked_archive, with_d
 from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.image.catalog import find_image
-from pybuild.builder.image.names import full_names
 from pybuild.builder.oci.image import Image
 from pybuild.builder.outputs.files import replace_file
 from pybuild.builder.platforms import parse_platform
+from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
 
 

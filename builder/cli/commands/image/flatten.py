@@ -10,8 +10,8 @@ from pybuild.builder.cli.tools import say, store
 from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.edit.flatten import flattened, write_tree
 from pybuild.builder.image.catalog import find_image
-from pybuild.builder.image.names import full_names
 from pybuild.builder.platforms import parse_platform
+from pybuild.builder.request.checks import full_names
 
 
 @click.command("flatten", cls=Command)

@@ -15,13 +15,13 @@ from pybuild.builder.cli.flags.words import FILE
 from pybuild.builder.cli.tools import binary_stdin, note, say, store
 from pybuild.builder.edit.archive_layer import store_archive
 from pybuild.builder.image.assemble import timestamp
-from pybuild.builder.image.names import full_names
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.image import Image, write_image
 from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.oci.model import History, ImageConfig, Platform
 from pybuild.builder.platforms import wanted_platform
 from pybuild.builder.request import Execution
+from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
 
 

@@ -20,10 +20,10 @@ from pybuild.builder.edit.documents import ImageDocuments, layer_members
 from pybuild.builder.edit.settings import ConfigEdits, configured, edited
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.image.catalog import find_image
-from pybuild.builder.image.names import full_names
 from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.oci.model import ImageConfig
 from pybuild.builder.platforms import parse_platform
+from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
 

@@ -10,10 +10,10 @@ from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.edit.rebase import BASE_NAME, BaseImage, rebased, recorded_base
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import Listed, find
-from pybuild.builder.image.names import full_names
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.model import Platform
 from pybuild.builder.platforms import parse_platform
+from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
 
 _EPILOG = """\b

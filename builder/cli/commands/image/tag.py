@@ -6,7 +6,7 @@ from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import store
 from pybuild.builder.image.catalog import find
-from pybuild.builder.image.names import new_name
+from pybuild.builder.request.checks import new_name
 
 
 @click.command("tag", cls=Command)

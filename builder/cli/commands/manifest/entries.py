@@ -10,13 +10,13 @@ from pybuild.builder.cli.commands.manifest.inspect import elsewhere, remote_docu
 from pybuild.builder.cli.tools import say, store, warn
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find
-from pybuild.builder.image.names import full_names
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import ImageNotFound, OciError
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.oci.model import Descriptor, Index
 from pybuild.builder.oci.registry.access import AS_CONFIGURED
+from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
 from pybuild.builder.transports.entries import EntryChange, changed_entry
 

@@ -10,9 +10,9 @@ from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.tools import say, store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import familiar, find
-from pybuild.builder.image.names import full_names
 from pybuild.builder.oci.errors import ImageNotFound
 from pybuild.builder.prune import gc
+from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
 from pybuild.builder.transports.entries import listed
 

@@ -16,11 +16,11 @@ from pybuild.builder.cli.format.transfer import Meter
 from pybuild.builder.cli.tools import say, store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find
-from pybuild.builder.image.names import full_names
 from pybuild.builder.oci import media
 from pybuild.builder.oci.errors import ImageNotFound
 from pybuild.builder.oci.model import Index
 from pybuild.builder.outputs.files import replace_file
+from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
 from pybuild.builder.transports.combine import open_index
 from pybuild.builder.transports.copy import copy
