@@ -7,7 +7,7 @@ from functools import partial
 
 from pybuild.builder.content.context import useless_ignore_files
 from pybuild.builder.definition.load import load_definition
-from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.dockerfile import defined, ignored_by
 from pybuild.builder.errors import BuildError, ResolveError
 from pybuild.builder.graph.planning import Plans, make_plans, merge
 from pybuild.builder.image.assemble import PlatformImage, write_index, write_planned
@@ -15,7 +15,7 @@ from pybuild.builder.image.wanted import Wanted, check_wanted, wanted
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.export import check_forms, export, export_together, timed
-from pybuild.builder.plan.plan import Finished, Graph
+from pybuild.builder.plan.plan import Definition, Finished, Graph
 from pybuild.builder.progress import Progress, Warned, silent
 from pybuild.builder.reporter import Counted, Reporter, RunningStep
 from pybuild.builder.request import Caches, Planning, Request, Result
@@ -55,17 +55,19 @@ def build(request: Request, store: Store, progress: Progress = silent) -> Outcom
         OciError, RuntimeHostError: the store or the host failed.
     """
     check_wanted(request.result)
-    check_forms(request)
+    check_forms(request.result, request.caches.cache_to, request.files.context, request.execution.compression)
     reporter = Reporter(progress)
     with _read_once(request) as readable, store.in_use():
+        files, planning, caches = readable.files, readable.planning, readable.caches
         remotes = Remotes(readable.execution, store, reporter)
-        definition = load_definition(readable, remotes)
-        with definition.located(), _early_warnings(definition, readable.planning, progress):
-            asked = timed(_with_epoch(definition, readable, remotes))
+        dockerfile = load_definition(files, planning, remotes, caches)
+        with dockerfile.located(), _early_warnings(dockerfile, planning, progress):
+            definition = defined(dockerfile, files, ignored_by(files))
+            asked = _timed(definition, readable, remotes)
             images = wanted(asked.result, asked.planning)
-            plans = make_plans(definition, asked.files, images, remotes, pull=asked.caches.pull)
-        _warn(plans, useless_ignore_files(asked.files), progress)
-        with definition.located(), _imported(asked.caches, store, reporter):
+            plans = make_plans(definition, images, remotes, pull=caches.pull)
+        _warn(plans, useless_ignore_files(files), progress)
+        with definition.located(), _imported(caches, store, reporter):
             graph = merge(plans)
             reporter.expect(graph.plan, _last_steps(asked.result, asked.caches))
             solved = _solved(graph, asked, store, reporter)
@@ -83,17 +85,21 @@ def _read_once(request: Request) -> AbstractContextManager[Request]:
     return read_once(request)
 
 
-def _with_epoch(definition: DockerfileText, request: Request, remotes: Remotes) -> Request:
-    """Give *request* with the time that SOURCE_DATE_EPOCH means, when anything speaks of it."""
-    if EPOCH not in definition.text and EPOCH not in dict(request.planning.build_args):
-        return request
-    from pybuild.builder.definition.epoch import with_epoch
+def _timed(definition: Definition, request: Request, remotes: Remotes) -> Request:
+    """Return *request* with the time that SOURCE_DATE_EPOCH, or an output, stands for."""
+    planning, epoch = request.planning, request.execution.source_date_epoch
+    if EPOCH in definition.text or EPOCH in dict(planning.build_args):
+        from pybuild.builder.definition.epoch import with_epoch
 
-    return with_epoch(definition, request, remotes)
+        planning, epoch = with_epoch(definition, planning, epoch, remotes, request.caches)
+    epoch = timed(request.result.stored, epoch)
+    if planning is request.planning and epoch == request.execution.source_date_epoch:
+        return request
+    return replace(request, planning=planning, execution=replace(request.execution, source_date_epoch=epoch))
 
 
 @contextmanager
-def _early_warnings(definition: DockerfileText, planning: Planning, progress: Progress) -> Iterator[None]:
+def _early_warnings(definition: Definition, planning: Planning, progress: Progress) -> Iterator[None]:
     """When a mistake in the Dockerfile ends the block, report the warnings about the rest of it."""
     try:
         yield

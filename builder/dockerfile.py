@@ -1,68 +1,35 @@
 """Reading the Dockerfile: where it is, and its bytes as text."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pybuild.builder.content.context import open_context
-from pybuild.builder.errors import BuildError, RequestError
+from pybuild.builder.content.context import ignore_text, open_context
+from pybuild.builder.errors import RequestError
+from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Files
-from pybuild.grammar.errors import DockerfileError
 from pybuild.runtime.errors import UnsafePathError
-
-if TYPE_CHECKING:
-    from pybuild.grammar.nodes import Dockerfile
-    from pybuild.grammar.source import Source
 
 LIMIT = 16 << 20
 """A longer file is not a Dockerfile."""
 DEFAULT_NAMES = ("Dockerfile", "dockerfile")
 
 
-@dataclass(frozen=True, slots=True)
-class DockerfileText:
-    """A Dockerfile: its text, its parsed form, and its name for messages."""
-
-    name: str
-    text: str
-    _parsed: "list[tuple[Dockerfile, DockerfileError | None]]" = field(default_factory=list, compare=False, repr=False)
-
-    @property
-    def source(self) -> "Source":
-        """The text as a `Source`, which spans refer to."""
-        from pybuild.grammar.source import Source
-
-        return Source(self.name, self.text)
-
-    def prefix(self) -> "tuple[Dockerfile, DockerfileError | None]":
-        """Return the part that can be parsed, and the mistake that ends it, if any. The text is parsed once."""
-        if not self._parsed:
-            from pybuild.grammar.dockerfile.parser import parse_prefix
-
-            self._parsed.append(parse_prefix(self.source))
-        return self._parsed[0]
-
-    def parsed(self) -> "Dockerfile":
-        """Return the whole file. Raises DockerfileError."""
-        dockerfile, mistake = self.prefix()
-        if mistake is not None:
-            raise mistake
-        return dockerfile
-
-    @contextmanager
-    def located(self) -> Iterator[None]:
-        """Add the text of the Dockerfile to failures that leave the block."""
-        try:
-            yield
-        except (BuildError, DockerfileError) as error:
-            error.source = error.source or self.source
-            raise
+def defined(dockerfile: Definition, files: Files, ignored: str) -> Definition:
+    """Return *dockerfile* with the rest of what *files* say, and the text of their ignore file."""
+    address = files.context if isinstance(files.context, str) else ""
+    return replace(dockerfile, ignored=ignored, address=address, contexts=files.contexts)
 
 
-def read_dockerfile(files: Files) -> DockerfileText:
+def ignored_by(files: Files) -> str:
+    """Return the text of the ignore file of the context, "" for none and for a remote context. Raises RequestError."""
+    if not isinstance(files.context, Path):
+        return ""
+    with open_context(files.context) as root:
+        return ignore_text(root, files) or ""
+
+
+def read_dockerfile(files: Files) -> Definition:
     """Read the Dockerfile: the named one, else ``Dockerfile`` or ``dockerfile`` in the context.
 
     Raises:
@@ -83,7 +50,7 @@ def read_dockerfile(files: Files) -> DockerfileText:
     return _from_context(files.context)
 
 
-def _from_context(context: Path) -> DockerfileText:
+def _from_context(context: Path) -> Definition:
     with open_context(context) as root:
         for name in DEFAULT_NAMES:
             try:
@@ -105,13 +72,13 @@ def no_dockerfile(context: Path, where: str, base: Path) -> RequestError:
     )
 
 
-def decoded(name: str, content: bytes) -> DockerfileText:
+def decoded(name: str, content: bytes) -> Definition:
     """Return the text of a Dockerfile; comments may be in any encoding. Raises RequestError when it is not UTF-8."""
     try:
-        return DockerfileText(name, content.decode())
+        return Definition(name, content.decode())
     except UnicodeDecodeError:
         rows = content.split(b"\n")
-        return DockerfileText(name, "\n".join(_row(name, number, row) for number, row in enumerate(rows, 1)))
+        return Definition(name, "\n".join(_row(name, number, row) for number, row in enumerate(rows, 1)))
 
 
 def _row(name: str, number: int, row: bytes) -> str:

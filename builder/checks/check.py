@@ -17,8 +17,9 @@ from pybuild.builder.checks.warnings import (
     stage_violations,
     text_violations,
 )
-from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.dockerfile import defined, ignored_by
 from pybuild.builder.errors import BuildError
+from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Request
 from pybuild.builder.stages.frontend import check_frontend
 from pybuild.builder.stages.resolve import outline_of, resolve
@@ -26,7 +27,6 @@ from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.lint.options import CheckOptions, counted
 from pybuild.grammar.lint.rules import Violation
-from pybuild.grammar.nodes import Dockerfile
 from pybuild.grammar.source import Source
 
 Mistake = DockerfileError | BuildError
@@ -49,7 +49,7 @@ class CheckReport:
         return refusal(self.violations) if self.options.error else ""
 
 
-def check(file: DockerfileText, request: Request, store: Store) -> CheckReport:
+def check(file: Definition, request: Request, store: Store) -> CheckReport:
     """Check a Dockerfile."""
     source = file.source
     dockerfile, mistake = file.prefix()
@@ -62,7 +62,7 @@ def check(file: DockerfileText, request: Request, store: Store) -> CheckReport:
         before = violations_before(dockerfile, source, options)
         return CheckReport(source=source, options=options, violations=before, error=mistake)
     known = BaseConfigs(planning=request.planning, pull=request.caches.pull, store=store)
-    search = _Search(dockerfile=dockerfile, source=source, request=request, bases=known)
+    search = _Search(definition=_defined(file, request), request=request, bases=known)
     found = search.run()
     return CheckReport(
         source=source,
@@ -76,10 +76,18 @@ def check(file: DockerfileText, request: Request, store: Store) -> CheckReport:
     )
 
 
+def _defined(dockerfile: Definition, request: Request) -> Definition:
+    """Return the whole definition; a build reports what is wrong with the ignore file."""
+    try:
+        ignored = ignored_by(request.files)
+    except (BuildError, OSError):
+        ignored = ""
+    return defined(dockerfile, request.files, ignored)
+
+
 @dataclass(slots=True, kw_only=True)
 class _Search:
-    dockerfile: Dockerfile
-    source: Source
+    definition: Definition
     request: Request
     bases: BaseConfigs
     violations: list[Violation] = field(default_factory=list)
@@ -87,18 +95,19 @@ class _Search:
     def run(self) -> Mistake | None:
         """Collect violations up to the first mistake, which is returned."""
         try:
-            self._keep(text_violations(self.dockerfile, self.source, self.request.planning))
-            outline = outline_of(self.dockerfile, self.request.files, self.request.planning)
+            dockerfile, source = self.definition.parsed(), self.definition.source
+            self._keep(text_violations(dockerfile, source, self.request.planning))
+            outline = outline_of(self.definition, self.request.planning)
             # Without a target every stage is checked.
             stages = self.bases.look_up(outline, every_stage=not self.request.planning.target)
             configs = self.bases.configs
             self._keep(
                 stage_violations(
-                    self.request.files, self.request.planning, StageFacts(outline=outline, configs=configs), stages
+                    self.definition, self.request.planning, StageFacts(outline=outline, configs=configs), stages
                 )
             )
             if not self.bases.missing:
-                resolve(self.dockerfile, self.source, outline, configs, self.request.planning)
+                resolve(dockerfile, source, outline, configs, self.request.planning)
         except (DockerfileError, BuildError) as error:
             return error
         return None

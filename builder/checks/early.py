@@ -1,8 +1,8 @@
 """The warnings about a Dockerfile that cannot be built: those before its mistake, as in BuildKit."""
 
 from pybuild.builder.checks.warnings import line_of, options_of, text_violations
-from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import BuildError
+from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Planning
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.lint.lint import file_violations
@@ -12,7 +12,7 @@ from pybuild.grammar.nodes import Dockerfile
 from pybuild.grammar.source import Source
 
 
-def early_warnings(file: DockerfileText, planning: Planning) -> tuple[tuple[str, int], ...]:
+def early_warnings(file: Definition, planning: Planning) -> tuple[tuple[str, int], ...]:
     """Return the warnings, as (message, line), about a Dockerfile whose plan could not be made."""
     source = file.source
     dockerfile, mistake = file.prefix()

@@ -2,16 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from pybuild.builder.checks.from_rules import base_violations, from_violations
 from pybuild.builder.checks.scope import Globals, StageScope
 from pybuild.builder.checks.stage_rules import check_stage
-from pybuild.builder.content.context import ignore_text, open_context
-from pybuild.builder.dockerfile import DockerfileText
-from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.model import ImageConfig
-from pybuild.builder.request import Files, Planning
+from pybuild.builder.plan.plan import Definition
+from pybuild.builder.request import Planning
 from pybuild.builder.stages.outline import Outline
 from pybuild.builder.stages.sections import Section
 from pybuild.builder.stages.stages import FromImage, FromStage
@@ -44,7 +41,7 @@ def options_of(dockerfile: Dockerfile, planning: Planning) -> CheckOptions:
 
 
 def warnings(
-    definition: DockerfileText, files: Files, planning: Planning, known: StageFacts, stages: Iterable[int]
+    definition: Definition, planning: Planning, known: StageFacts, stages: Iterable[int]
 ) -> tuple[Violation, ...]:
     """Return the selected violations, in the order of the file: those of all FROM lines, and in *stages*.
 
@@ -53,7 +50,7 @@ def warnings(
     """
     dockerfile, source = definition.parsed(), definition.source
     options = options_of(dockerfile, planning)
-    found = [*text_violations(dockerfile, source, planning), *stage_violations(files, planning, known, stages)]
+    found = [*text_violations(dockerfile, source, planning), *stage_violations(definition, planning, known, stages)]
     return counted(found, dockerfile, options)
 
 
@@ -63,9 +60,11 @@ def text_violations(dockerfile: Dockerfile, source: Source, planning: Planning) 
     yield from from_violations(dockerfile, planning)
 
 
-def stage_violations(files: Files, planning: Planning, known: StageFacts, stages: Iterable[int]) -> Iterator[Violation]:
+def stage_violations(
+    definition: Definition, planning: Planning, known: StageFacts, stages: Iterable[int]
+) -> Iterator[Violation]:
     """Yield the violations in *stages*; stages that they are built on are followed, but not reported."""
-    outline, wanted, ignore = known.outline, frozenset(stages), _ignore_file(files)
+    outline, wanted, ignore = known.outline, frozenset(stages), _ignore_file(definition)
     around = Globals(scope=outline.scope, build_args=dict(planning.build_args), escape=outline.escape)
     scopes: dict[int, StageScope] = {}
     for section in outline.sections:
@@ -96,21 +95,16 @@ def near_misses(dockerfile: Dockerfile, source: Source) -> tuple[tuple[str, int]
     return tuple((message, line) for message, line in found if message)
 
 
-def _ignore_file(files: Files) -> IgnoreFile | None:
+def _ignore_file(definition: Definition) -> IgnoreFile | None:
     """Return the ignore file of the context. Errors are ignored here, because the build reports them."""
-    if not isinstance(files.context, Path):
-        # A remote context is copied as a whole.
-        return None
     try:
-        with open_context(files.context) as root:
-            text = ignore_text(root, files)
-        return None if text is None else IgnoreFile.parse(text)
-    except (BuildError, DockerfileError, OSError):
+        return IgnoreFile.parse(definition.ignored) if definition.ignored else None
+    except DockerfileError:
         return None
 
 
 def planned_warnings(
-    definition: DockerfileText, files: Files, planning: Planning, known: StageFacts
+    definition: Definition, planning: Planning, known: StageFacts
 ) -> tuple[tuple[tuple[str, int], ...], str]:
     """Return the warnings of a build as (message, line), and why it must not go on, "" when it may.
 
@@ -118,7 +112,7 @@ def planned_warnings(
         DockerfileError: the ``check`` directive is malformed.
     """
     dockerfile, source = definition.parsed(), definition.source
-    found = warnings(definition, files, planning, known, known.outline.needs(known.configs).stages)
+    found = warnings(definition, planning, known, known.outline.needs(known.configs).stages)
     lines = tuple((f"{item.rule.name}: {item.message}", line_of(item, source)) for item in found)
     return lines, refusal(found) if options_of(dockerfile, planning).error else ""
 

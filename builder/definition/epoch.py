@@ -9,41 +9,44 @@ default of the global ``ARG SOURCE_DATE_EPOCH=``.
 """
 
 import re
+from dataclasses import replace
 
-from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.ops import Git, Http
-from pybuild.builder.request import Request
+from pybuild.builder.plan.plan import Definition
+from pybuild.builder.request import Caches, Planning
 from pybuild.builder.request.values import EPOCH, seconds_of
 from pybuild.builder.sources.pins import Remotes
 
 _FROM = r"(?im)^[ \t]*FROM\b"
 
 
-def with_epoch(file: DockerfileText, request: Request, remotes: Remotes) -> Request:
-    """Return *request* with the time that SOURCE_DATE_EPOCH means; stages that declare the argument see it as well.
+def with_epoch(
+    definition: Definition, planning: Planning, seconds: int | None, remotes: Remotes, caches: Caches
+) -> tuple[Planning, int | None]:
+    """Return the time that SOURCE_DATE_EPOCH means, and *planning* so that stages which declare it see it as well.
+
+    *seconds* is the time when the argument is not given.
 
     Raises:
         DockerfileError, BuildError: its value is invalid, or what it names cannot be fetched.
     """
-    given = dict(request.planning.build_args).get(EPOCH)
-    if given is None and request.execution.source_date_epoch is not None:
-        return request
-    if given is None and EPOCH not in re.split(_FROM, file.text, maxsplit=1)[0]:
-        return request
+    given = dict(planning.build_args).get(EPOCH)
+    if given is None and seconds is not None:
+        return planning, seconds
+    if given is None and EPOCH not in re.split(_FROM, definition.text, maxsplit=1)[0]:
+        return planning, seconds
     if given is not None and (not given or seconds_of(given) is not None):
-        return request.changed(source_date_epoch=seconds_of(given))
+        return planning, seconds_of(given)
     from pybuild.builder.definition.epoch_sources import named_source
 
-    value, source = named_source(file, request)
-    seconds = seconds_of(value)
-    if source is not None:
-        seconds = _time_of(remotes.pin(source), source.label, request, remotes)
-    arguments = dict(request.planning.build_args) | {EPOCH: "" if seconds is None else str(seconds)}
-    return request.changed(source_date_epoch=seconds, build_args=tuple(arguments.items()))
+    value, source = named_source(definition, planning)
+    found = seconds_of(value) if source is None else _time_of(remotes.pin(source), source.label, remotes, caches)
+    arguments = dict(planning.build_args) | {EPOCH: "" if found is None else str(found)}
+    return replace(planning, build_args=tuple(arguments.items())), found
 
 
-def _time_of(op: Http | Git, label: str, request: Request, remotes: Remotes) -> int | None:
+def _time_of(op: Http | Git, label: str, remotes: Remotes, caches: Caches) -> int | None:
     """Return the time of a commit, or of a file: its Last-Modified, else the time of its newest member."""
     from pybuild.builder.definition.epoch_sources import newest
 
@@ -52,6 +55,6 @@ def _time_of(op: Http | Git, label: str, request: Request, remotes: Remotes) -> 
     from pybuild.builder.definition.load import remote_tree
 
     name = f"[internal] resolve {EPOCH} of {label}"
-    layers = remote_tree(op, name, request, remotes)
+    layers = remote_tree(op, name, remotes, caches)
     # All files of a checkout have the time of its commit.
     return newest(layers[-1].digest, remotes.store)

@@ -2,14 +2,14 @@
 
 import lzma
 
-from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.execute.archives import opened_archive
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.tar.entry import EntryKind
 from pybuild.builder.oci.tar.reader import TarReader
-from pybuild.builder.request import Request
+from pybuild.builder.plan.plan import Definition
+from pybuild.builder.request import Planning
 from pybuild.builder.request.values import EPOCH, seconds_of
 from pybuild.builder.sources import address
 from pybuild.builder.stages.contexts import contexts_of
@@ -25,37 +25,37 @@ from pybuild.grammar.words.expand import expand
 _ONE = f"{EPOCH} stage must contain exactly one remote ADD"
 
 
-def named_source(file: DockerfileText, request: Request) -> tuple[str, address.RemoteSource | None]:
+def named_source(definition: Definition, planning: Planning) -> tuple[str, address.RemoteSource | None]:
     """Return the value of SOURCE_DATE_EPOCH and the remote source that it names, None when it names none.
 
     Raises:
         DockerfileError: the Dockerfile cannot be parsed.
         ResolveError: the name is unknown, or is a stage that does more than add one remote source.
     """
-    dockerfile = file.parsed()
-    scope = global_scope(dockerfile, request.planning)
+    dockerfile = definition.parsed()
+    scope = global_scope(dockerfile, planning)
     default = scope.pop(EPOCH, "")
-    value = dict(request.planning.build_args).get(EPOCH, default)
+    value = dict(planning.build_args).get(EPOCH, default)
     if not value or seconds_of(value) is not None:
         return value, None
-    contexts = contexts_of(request.files, request.planning)
+    contexts = contexts_of(definition, planning)
     context = contexts.main if value == "context" else contexts.stage(value)
     if context is not None:
         return value, _remote(context)
     body = _stage(dockerfile, value)
     if not body:
         hint = "use seconds since 1970, context, or the name of a stage"
-        raise ResolveError(f"invalid {EPOCH}: {value}", hint=hint, span=_written(dockerfile, request))
+        raise ResolveError(f"invalid {EPOCH}: {value}", hint=hint, span=_written(dockerfile, planning))
     try:
-        return value, _added(body, _Scope(scope, dict(request.planning.build_args), dockerfile.escape))
+        return value, _added(body, _Scope(scope, dict(planning.build_args), dockerfile.escape))
     except ResolveError as error:
         error.span = error.span or body[0].span
         raise
 
 
-def _written(dockerfile: nodes.Dockerfile, request: Request) -> Span | None:
+def _written(dockerfile: nodes.Dockerfile, planning: Planning) -> Span | None:
     """Return where in the Dockerfile the value is set; None when the command line sets it."""
-    if EPOCH in dict(request.planning.build_args):
+    if EPOCH in dict(planning.build_args):
         return None
     items = [item for node in global_arguments(dockerfile) for item in node.items]
     return next((word.span for name, word in reversed(items) if name == EPOCH and word is not None), None)

@@ -3,14 +3,13 @@
 from dataclasses import replace
 
 from pybuild.builder.checks.warnings import StageFacts, near_misses, planned_warnings
-from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import BuildError
 from pybuild.builder.graph.graph import BasePin, plan
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.plan.ops import Git, Http
-from pybuild.builder.plan.plan import Plan
+from pybuild.builder.plan.plan import Definition, Plan
 from pybuild.builder.platforms import claimed, wanted_platform
-from pybuild.builder.request import Files, Planning
+from pybuild.builder.request import Planning
 from pybuild.builder.sources import bases
 from pybuild.builder.sources.address import RemoteSource
 from pybuild.builder.sources.pins import Remotes, pin_name, pin_of
@@ -21,20 +20,18 @@ from pybuild.builder.stages.stages import FromRemote, Stages
 from pybuild.grammar.source import Span
 
 
-def fresh_plan(
-    definition: DockerfileText, files: Files, planning: Planning, remotes: Remotes, *, pull: str = "missing"
-) -> Plan:
+def fresh_plan(definition: Definition, planning: Planning, remotes: Remotes, *, pull: str = "missing") -> Plan:
     """Parse, pin, resolve and plan. Raises DockerfileError and BuildError with the span of the mistake."""
     source = definition.source
     dockerfile, mistake = definition.prefix()
     check_frontend(dockerfile.directives, planning)
     if mistake is not None:
         raise mistake
-    outline = outline_of(dockerfile, files, planning)
+    outline = outline_of(definition, planning)
     pinned = _pin_bases(outline, planning.platform, remotes, pull=pull)
     configs = {reference: pin.config for reference, pin in pinned.items()}
     stages = resolve(dockerfile, source, outline, configs, planning)
-    found, refusal = planned_warnings(definition, files, planning, StageFacts(outline=outline, configs=configs))
+    found, refusal = planned_warnings(definition, planning, StageFacts(outline=outline, configs=configs))
     pins = {
         reference: BasePin(pin.manifest, tuple(str(diff_id) for diff_id in pin.config.diff_ids))
         for reference, pin in pinned.items()

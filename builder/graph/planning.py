@@ -11,39 +11,30 @@ a plan for one platform are named after it as BuildKit does: ``[linux/arm64 buil
 import json
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
-from pybuild.builder.content.context import ignore_text, open_context
-from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.image.wanted import Wanted
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan import codec
 from pybuild.builder.plan.ops import Local
-from pybuild.builder.plan.plan import Graph, Plan, Vertex
-from pybuild.builder.request import Files, Planning
+from pybuild.builder.plan.plan import Definition, Graph, Plan, Vertex
+from pybuild.builder.request import Planning
 from pybuild.builder.sources.pins import Remotes, is_pin
 from pybuild.builder.store.store import Store
 
-_PLAN_FORMAT = 9
+_PLAN_FORMAT = 10
 
 
 Plans = tuple[tuple[str, Plan], ...]
 """(platform, plan) of each image; of an image that no index lists the platform is not named."""
 
 
-def make_plans(
-    definition: DockerfileText, files: Files, wanted: Iterable[Wanted], remotes: Remotes, *, pull: str
-) -> Plans:
+def make_plans(definition: Definition, wanted: Iterable[Wanted], remotes: Remotes, *, pull: str) -> Plans:
     """Return the plans of all images that are wanted; see `make_plan`."""
     images = (image for each in wanted for image in each.images)
-    return tuple(
-        (platform, make_plan(definition, files, planning, remotes, pull=pull)) for platform, planning in images
-    )
+    return tuple((platform, make_plan(definition, planning, remotes, pull=pull)) for platform, planning in images)
 
 
-def make_plan(
-    definition: DockerfileText, files: Files, planning: Planning, remotes: Remotes, *, pull: str = "missing"
-) -> Plan:
+def make_plan(definition: Definition, planning: Planning, remotes: Remotes, *, pull: str = "missing") -> Plan:
     """Return the plan of an image, from an earlier build when nothing that it depends on has changed.
 
     *pull* is `builder.request.Caches.pull`; *remotes* holds what was pinned already in this build.
@@ -51,36 +42,15 @@ def make_plan(
     Raises:
         DockerfileError, BuildError: what is wrong, with its span where it has one.
     """
-    key = _key(definition, files, planning)
+    key = codec.digest(_PLAN_FORMAT, definition, planning)
     remembered = None if pull in {"always", "newer"} else _remembered(key, planning.platform, remotes)
     if remembered is not None:
         return remembered
     from pybuild.builder.graph.fresh import fresh_plan
 
-    plan = fresh_plan(definition, files, planning, remotes, pull=pull)
+    plan = fresh_plan(definition, planning, remotes, pull=pull)
     remotes.store.cache.put_plan(key, json.dumps(codec.encode(plan)))
     return plan
-
-
-def _key(definition: DockerfileText, files: Files, planning: Planning) -> Digest:
-    """Return the digest of everything that planning depends on, the pinned bases aside."""
-    return codec.digest(
-        _PLAN_FORMAT,
-        definition.name,
-        definition.text,
-        _ignored(files),
-        files.context if isinstance(files.context, str) else "",
-        files.contexts,
-        planning,
-    )
-
-
-def _ignored(files: Files) -> str:
-    """Return the text of the ignore file: warnings about what it leaves out are part of the plan."""
-    if not isinstance(files.context, Path):
-        return ""
-    with open_context(files.context) as root:
-        return ignore_text(root, files) or ""
 
 
 def _remembered(key: Digest, platform: str | None, remotes: Remotes) -> Plan | None:

@@ -8,7 +8,7 @@ from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.reporter import Reporter, RunningStep
-from pybuild.builder.request import Request, Result, Shape, Stored
+from pybuild.builder.request import CacheSpec, Compression, Result, Shape, Stored
 from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
@@ -22,20 +22,23 @@ class Exported:
     names: tuple[str, ...]
 
 
-def check_forms(request: Request) -> None:
-    """Raise RequestError when the requested form of the image cannot hold what the request asks for."""
-    if request.result.squash and any(spec.inline for spec in request.caches.cache_to):
+def check_forms(result: Result, cache_to: Sequence[CacheSpec], context: Path | str, compression: Compression) -> None:
+    """Raise RequestError when the requested form of the image cannot hold what the build is to write.
+
+    The same for an output that would empty the build *context*.
+    """
+    if result.squash and any(spec.inline for spec in cache_to):
         raise RequestError(
             "--squash cannot be combined with --cache-to type=inline", hint="use type=registry or type=local"
         )
-    for output in request.result.outputs:
-        _check_emptied(output.emptied, request.files.context)
-    for shape in (request.result.stored.shape, *(output.shape for output in request.result.outputs)):
+    for output in result.outputs:
+        _check_emptied(output.emptied, context)
+    for shape in (result.stored.shape, *(output.shape for output in result.outputs)):
         if not shape.docker:
             continue
-        if request.result.annotations:
+        if result.annotations:
             raise RequestError("annotations need OCI media types", hint="leave out oci-mediatypes=false")
-        if (shape.compression or request.execution.compression).algorithm == "zstd":
+        if (shape.compression or compression).algorithm == "zstd":
             raise RequestError("compression=zstd needs OCI media types", hint="leave out oci-mediatypes=false")
 
 
@@ -48,14 +51,14 @@ def _check_emptied(directory: Path | None, context: Path | str) -> None:
         raise RequestError(f"mode=delete would remove the build context in {dest}", hint="use another directory")
 
 
-def timed(request: Request) -> Request:
-    """Return *request* with the time that an output names. Raises RequestError when a time is needed but not given."""
-    if request.result.stored.epoch is not None:
-        return request.changed(source_date_epoch=request.result.stored.epoch)
-    if request.result.stored.rewrite and request.execution.source_date_epoch is None:
+def timed(stored: Stored, epoch: int | None) -> int | None:
+    """Return the time that an output names, else *epoch*. Raises RequestError when a time is needed but not given."""
+    if stored.epoch is not None:
+        return stored.epoch
+    if stored.rewrite and epoch is None:
         hint = "set SOURCE_DATE_EPOCH, or give source-date-epoch=SECONDS"
         raise RequestError("rewrite-timestamp is specified, but no source-date-epoch was found", hint=hint)
-    return request
+    return epoch
 
 
 def export(

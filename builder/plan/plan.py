@@ -5,12 +5,73 @@ request, together with the pinned bases that it was made for.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.plan.ops import Copy, Local, Op
+from pybuild.builder.plan.ops import ASIDE, Copy, Local, Op
 from pybuild.builder.progress import PlannedStep
+from pybuild.grammar.errors import DockerfileError
 from pybuild.runtime.values import frozen
+
+if TYPE_CHECKING:
+    from pybuild.grammar.nodes import Dockerfile
+    from pybuild.grammar.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a plan is made from beside the planning part of a request: a Dockerfile, and what stands around it.
+
+    All of it is part of the key of a remembered plan, the parsed form aside.
+    """
+
+    name: str
+    """The name of the file, for messages."""
+    text: str
+    ignored: str = ""
+    """The text of the ignore file: warnings about what it leaves out are part of a plan."""
+    address: str = ""
+    """The address of a remote context, "" for a directory of the host, wherever that is."""
+    contexts: tuple[tuple[str, str], ...] = ()
+    """(name, value) of named contexts."""
+    _parsed: "list[tuple[Dockerfile, DockerfileError | None]]" = field(
+        default_factory=list, compare=False, repr=False, metadata=ASIDE
+    )
+
+    @property
+    def source(self) -> "Source":
+        """The text as a `Source`, which spans refer to."""
+        from pybuild.grammar.source import Source
+
+        return Source(self.name, self.text)
+
+    def prefix(self) -> "tuple[Dockerfile, DockerfileError | None]":
+        """Return the part that can be parsed, and the mistake that ends it, if any. The text is parsed once."""
+        if not self._parsed:
+            from pybuild.grammar.dockerfile.parser import parse_prefix
+
+            self._parsed.append(parse_prefix(self.source))
+        return self._parsed[0]
+
+    def parsed(self) -> "Dockerfile":
+        """Return the whole file. Raises DockerfileError."""
+        dockerfile, mistake = self.prefix()
+        if mistake is not None:
+            raise mistake
+        return dockerfile
+
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Add the text of the Dockerfile to failures that leave the block."""
+        try:
+            yield
+        except (BuildError, DockerfileError) as error:
+            error.source = error.source or self.source
+            raise
 
 
 @frozen

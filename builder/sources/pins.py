@@ -30,7 +30,7 @@ class Remotes:
     """The remote sources of one build. May be used by several threads."""
 
     def __init__(self, execution: Execution, store: Store, reporter: Reporter | None = None) -> None:
-        self._execution, self.store = execution, store
+        self.execution, self.store = execution, store
         self.reporter = reporter or Reporter(silent)
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -108,7 +108,7 @@ class Remotes:
         known = known_by_checksum(source, self.store)
         if known is None:
             with self._step(source) as step:
-                known = ask(source, self._execution, self.store, step.status, self._stop, tell=step.say)
+                known = ask(source, self.execution, self.store, step.status, self._stop, tell=step.say)
         return known
 
     def _ask_repository(self, source: "GitSource") -> "ResolvedName":
@@ -119,7 +119,7 @@ class Remotes:
         from pybuild.builder.sources.git import GitProgram as Program
 
         with self._step(source):
-            return Program(self._execution, source.url, self._stop.is_set).resolve(source)
+            return Program(self.execution, source.url, self._stop.is_set).resolve(source)
 
     def _step(self, source: "RemoteSource") -> AbstractContextManager[RunningStep]:
         return self.reporter.step(f"[internal] load metadata for {source.label}")

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 
 from pybuild.builder.errors import RequestError, ResolveError
 from pybuild.builder.options import is_true
+from pybuild.builder.plan.plan import Definition
 from pybuild.builder.platforms import parse_platform, wanted_platform
-from pybuild.builder.request import Files, Planning
+from pybuild.builder.request import Planning
 from pybuild.builder.sources.address import GitSource, parse_context
 from pybuild.builder.stages.stages import FromContext, FromImage, FromRemote, FromScratch, Input
 from pybuild.grammar.reference import InvalidReference, parse_reference
@@ -57,13 +58,16 @@ class Contexts:
         return self.named.get(f"{name}::{platform or self.platform}", self.named.get(name))
 
 
-def contexts_of(files: Files, planning: Planning) -> Contexts:
-    """Return the contexts of a request. Raises RequestError for an invalid name or value."""
-    main: Input = _MAIN
-    if isinstance(files.context, str):
-        main = _remote(files.context, keep_git_dir=is_true(dict(planning.build_args).get(_KEEP, "")))
-    named = {name: _value(name, value) for name, value in files.contexts}
+def contexts_of(definition: Definition, planning: Planning) -> Contexts:
+    """Return the contexts of a build. Raises RequestError for an invalid name or value."""
+    main = remote_context(definition.address, planning) if definition.address else _MAIN
+    named = {name: _value(name, value) for name, value in definition.contexts}
     return Contexts(main=main, named=named, platform=str(wanted_platform(planning.platform)))
+
+
+def remote_context(address: str, planning: Planning) -> FromRemote:
+    """Return the build context at *address*. Raises RequestError when it means nothing."""
+    return _remote(address, keep_git_dir=is_true(dict(planning.build_args).get(_KEEP, "")))
 
 
 def context_name(given: str) -> str:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from pybuild.builder.oci.image import host_platform
 from pybuild.builder.oci.model import ContainerConfig, ImageConfig, Platform
+from pybuild.builder.plan.plan import Definition
 from pybuild.builder.platforms import parse_platform, platform_arguments, wanted_platform
-from pybuild.builder.request import Files, Planning
+from pybuild.builder.request import Planning
 from pybuild.builder.stages.config import with_default_path, with_env, with_labels, without
 from pybuild.builder.stages.contexts import contexts_of
 from pybuild.builder.stages.instructions import Surroundings, apply
@@ -45,9 +46,10 @@ def _target_stage(dockerfile: nodes.Dockerfile, planning: Planning) -> str:
     return planning.target or (last and last.name) or "default"
 
 
-def outline_of(dockerfile: nodes.Dockerfile, files: Files, planning: Planning) -> Outline:
+def outline_of(definition: Definition, planning: Planning) -> Outline:
     """Return the outline of a Dockerfile with the arguments, target and contexts of *planning*."""
-    return Outline(dockerfile, global_scope(dockerfile, planning), planning.target, contexts_of(files, planning))
+    dockerfile, contexts = definition.parsed(), contexts_of(definition, planning)
+    return Outline(dockerfile, global_scope(dockerfile, planning), planning.target, contexts)
 
 
 def resolve(

@@ -2,8 +2,9 @@ import os
 
 import pytest
 
-from pybuild.builder.dockerfile import DockerfileText, read_dockerfile
+from pybuild.builder.dockerfile import read_dockerfile
 from pybuild.builder.errors import BuildError, RequestError
+from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Files
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.source import Source
@@ -21,14 +22,14 @@ def refused(message, context, dockerfile=None):
 
 def test_the_dockerfile_of_the_context_is_read_in_either_spelling(tmp_path):
     (tmp_path / "dockerfile").write_text("small")
-    assert read(tmp_path) == DockerfileText("dockerfile", "small")
+    assert read(tmp_path) == Definition("dockerfile", "small")
     (tmp_path / "Dockerfile").write_text("great")
-    assert read(tmp_path) == DockerfileText("Dockerfile", "great")
+    assert read(tmp_path) == Definition("Dockerfile", "great")
 
 
 def test_another_one_may_be_named_wherever_it_is(tmp_path):
     (tmp_path / "my.df").write_text("x")
-    assert read(tmp_path / "nowhere", tmp_path / "my.df") == DockerfileText("my.df", "x")
+    assert read(tmp_path / "nowhere", tmp_path / "my.df") == Definition("my.df", "x")
 
 
 def test_a_missing_one_is_refused_with_the_way_to_name_another(tmp_path):
@@ -69,7 +70,7 @@ def test_text_that_is_not_utf_8_is_refused_with_its_line(tmp_path):
 
 @pytest.mark.parametrize("error", [BuildError("x"), DockerfileError("x")])
 def test_a_failure_takes_the_text_along_that_its_place_is_in(error):
-    with pytest.raises(type(error)) as caught, DockerfileText("a.df", "FROM x").located():
+    with pytest.raises(type(error)) as caught, Definition("a.df", "FROM x").located():
         raise error
     assert caught.value.source == Source("a.df", "FROM x")
 
@@ -77,6 +78,6 @@ def test_a_failure_takes_the_text_along_that_its_place_is_in(error):
 def test_a_failure_that_knows_its_text_keeps_it():
     error = DockerfileError("x")
     error.source = Source("b.df", "")
-    with pytest.raises(DockerfileError) as caught, DockerfileText("a.df", "FROM x").located():
+    with pytest.raises(DockerfileError) as caught, Definition("a.df", "FROM x").located():
         raise error
     assert caught.value.source == Source("b.df", "")

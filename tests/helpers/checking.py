@@ -1,17 +1,19 @@
 """The checks of a Dockerfile on base images that are nothing but configs, and what they found as text."""
 
+from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 from pybuild.builder.checks.warnings import StageFacts, line_of, warnings
-from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.dockerfile import defined, ignored_by
+from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import ImageConfig
+from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Request
 from pybuild.builder.stages.outline import Outline
 from pybuild.builder.stages.resolve import global_scope
-from pybuild.grammar.dockerfile import parser
 from pybuild.grammar.lint.rules import Violation
 from pybuild.grammar.source import Source
 from tests.helpers.resolving import base_config
@@ -32,12 +34,14 @@ BASES = {
 def violations_of(source: Source, context: Path, **request: Any) -> tuple[Violation, ...]:
     """The violations in all stages of a Dockerfile."""
     asked = Request.of(context=context, **({"platform": "linux/amd64"} | request))
-    dockerfile = parser.parse(source)
+    ignored = ""
+    with suppress(BuildError):
+        ignored = ignored_by(asked.files)
+    definition = defined(Definition(source.name, source.text), asked.files, ignored)
+    dockerfile = definition.parsed()
     outline = Outline(dockerfile, global_scope(dockerfile, asked.planning), asked.planning.target)
     known = StageFacts(outline=outline, configs=BASES)
-    return warnings(
-        DockerfileText(source.name, source.text), asked.files, asked.planning, known, range(len(outline.sections))
-    )
+    return warnings(definition, asked.planning, known, range(len(outline.sections)))
 
 
 def shown(source: Source, found: tuple[Violation, ...]) -> str:

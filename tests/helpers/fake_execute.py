@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pybuild.builder.dockerfile import read_dockerfile
+from pybuild.builder.dockerfile import defined, ignored_by, read_dockerfile
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.execute import Work
 from pybuild.builder.execute import execute as real_execute
@@ -121,7 +121,9 @@ class Site:
 
     def _plan(self, asked: Request) -> Plan:
         remotes = Remotes(asked.execution, self.store)
-        return make_plan(read_dockerfile(asked.files), asked.files, asked.planning, remotes)
+        return make_plan(
+            defined(read_dockerfile(asked.files), asked.files, ignored_by(asked.files)), asked.planning, remotes
+        )
 
     def image(self, dockerfile: str = "", **request: Any) -> Image:
         """Build the whole image."""

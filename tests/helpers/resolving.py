@@ -5,15 +5,15 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from pybuild.builder.dockerfile import defined
 from pybuild.builder.graph.graph import BasePin, plan
 from pybuild.builder.oci.model import ContainerConfig, ImageConfig
-from pybuild.builder.plan.plan import Plan
+from pybuild.builder.plan.plan import Definition, Plan
 from pybuild.builder.request import Request
 from pybuild.builder.stages.outline import Outline
 from pybuild.builder.stages.resolve import outline_of as resolve_outline
 from pybuild.builder.stages.resolve import resolve
 from pybuild.builder.stages.stages import Stage, Stages, Step
-from pybuild.grammar.dockerfile import parser
 from pybuild.grammar.source import Source, Span
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -37,17 +37,22 @@ def source_of(text: str) -> Source:
 def outline_of(text: str, **request: Any) -> Outline:
     """The outline of a Dockerfile."""
     asked = Request.of(**{"context": Path()} | request)
-    dockerfile = parser.parse(source_of(text))
-    return resolve_outline(dockerfile, asked.files, asked.planning)
+    return resolve_outline(_defined(text, asked), asked.planning)
+
+
+def _defined(text: str, asked: Request) -> Definition:
+    source = source_of(text)
+    return defined(Definition(source.name, source.text), asked.files, ignored="")
 
 
 def stages_of(text: str, bases: Bases | None = None, **request: Any) -> Stages:
     """The stages that the target needs; ``base`` is an image unless *bases* says otherwise."""
     asked = Request.of(**{"context": Path()} | request)
-    source = source_of(text)
-    dockerfile = parser.parse(source)
-    outline = resolve_outline(dockerfile, asked.files, asked.planning)
-    return resolve(dockerfile, source, outline, {BASE: base_config()} | dict(bases or {}), asked.planning)
+    definition = _defined(text, asked)
+    outline = resolve_outline(definition, asked.planning)
+    return resolve(
+        definition.parsed(), definition.source, outline, {BASE: base_config()} | dict(bases or {}), asked.planning
+    )
 
 
 def stage_of(text: str, bases: Bases | None = None, **request: Any) -> Stage:

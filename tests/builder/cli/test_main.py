@@ -15,7 +15,6 @@ import pytest
 from pybuild.builder.cli import main as cli
 from pybuild.builder.cli.commands import COMMANDS
 from pybuild.builder.cli.session import Tools
-from pybuild.builder.dockerfile import DockerfileText
 from pybuild.builder.errors import BuildError, Cancelled, RequestError, ResolveError, StepFailed
 from pybuild.builder.interrupts import Interrupts
 from pybuild.builder.oci.digest import Digest
@@ -23,6 +22,7 @@ from pybuild.builder.oci.errors import RegistryError
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.local import LocalOutput
 from pybuild.builder.outputs.oci import OciOutput
+from pybuild.builder.plan.plan import Definition
 from pybuild.builder.progress import Progress, StepFinished, StepStarted
 from pybuild.builder.request import Compression, Request
 from pybuild.builder.store.store import Store
@@ -68,7 +68,7 @@ class Fake:
         progress(StepStarted(step=1, name="[1/1] RUN x", at=0.0))
         progress(StepFinished(step=1, at=1.0, error=str(self.error or "")))
         if self.error is not None:
-            with DockerfileText("Dockerfile", DOCKERFILE).located():
+            with Definition("Dockerfile", DOCKERFILE).located():
                 raise self.error
         return Outcome()
 

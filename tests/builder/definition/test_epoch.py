@@ -1,10 +1,12 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pybuild.builder.definition.epoch import with_epoch
-from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.dockerfile import defined
+from pybuild.builder.plan.plan import Definition
 from pybuild.builder.progress import silent
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Request
@@ -23,7 +25,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def settled(store: Store, request: Request, text: str = "FROM scratch\n") -> Request:
     reporter = Reporter(silent)
-    return with_epoch(DockerfileText("Dockerfile", text), request, Remotes(request.execution, store, reporter))
+    definition = defined(Definition("Dockerfile", text), request.files, ignored="")
+    remotes, given = Remotes(request.execution, store, reporter), request.execution.source_date_epoch
+    planning, seconds = with_epoch(definition, request.planning, given, remotes, request.caches)
+    return replace(request, planning=planning, execution=replace(request.execution, source_date_epoch=seconds))
 
 
 def asked(value: str, context: Path | str = Path()) -> Request:

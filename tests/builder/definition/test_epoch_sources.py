@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from pybuild.builder.definition.epoch_sources import named_source, newest
-from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.dockerfile import defined
 from pybuild.builder.errors import ResolveError
+from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Request
 from pybuild.builder.sources.address import GitSource, HttpSource, RemoteSource
 from pybuild.builder.store.store import open_store
@@ -21,7 +22,8 @@ SUM = "sha256:" + "0" * 64
 def named(text: str, value: str | None = None, **request: Any) -> tuple[str, RemoteSource | None]:
     arguments = () if value is None else (("SOURCE_DATE_EPOCH", value),)
     asked = Request.of(**({"context": Path(), "build_args": arguments} | request))
-    return named_source(DockerfileText("Dockerfile", dedent(text).lstrip("\n")), asked)
+    definition = Definition("Dockerfile", dedent(text).lstrip("\n"))
+    return named_source(defined(definition, asked.files, ignored=""), asked.planning)
 
 
 def source(text: str, value: str | None = None, **request: Any) -> RemoteSource | None:

@@ -58,7 +58,8 @@ def archive(**files):
 def text_of(store, context, dockerfile=None):
     request = Request.of(context=context, dockerfile=dockerfile)
     reporter = Reporter(silent)
-    return load_definition(request, Remotes(request.execution, store, reporter))
+    remotes = Remotes(request.execution, store, reporter)
+    return load_definition(request.files, request.planning, remotes, request.caches)
 
 
 def files_of(store, request, progress=silent):

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.dockerfile import defined
 from pybuild.builder.errors import BuildError
 from pybuild.builder.graph.fresh import fresh_plan
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import ContainerConfig
 from pybuild.builder.plan.ops import Base, Copy, Http, Local, Run, Scratch
+from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Request
 from pybuild.builder.sources import bases
 from pybuild.builder.sources.pins import Remotes
@@ -34,8 +35,8 @@ def store(tmp_path, monkeypatch):
 def plan_of(store, text, **request):
     asked = Request.of(context=Path(), **request)
     remotes = Remotes(asked.execution, store)
-    definition = DockerfileText("Dockerfile", text)
-    return fresh_plan(definition, asked.files, asked.planning, remotes, pull=asked.caches.pull)
+    definition = defined(Definition("Dockerfile", text), asked.files, ignored="")
+    return fresh_plan(definition, asked.planning, remotes, pull=asked.caches.pull)
 
 
 def test_a_plan_has_the_work_the_config_and_the_pins(store):

@@ -1,14 +1,18 @@
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.dockerfile import defined, ignored_by
 from pybuild.builder.graph import fresh, planning
+from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Request
 from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.store.store import open_store
 from tests.helpers.images import ARM64, tiny_image, tiny_index
 from tests.helpers.resolving import BASE
 
-TEXT = DockerfileText("Dockerfile", "FROM base\nARG a\nRUN x\n")
+TEXT = Definition("Dockerfile", "FROM base\nARG a\nRUN x\n")
 
 
 @pytest.fixture
@@ -38,7 +42,8 @@ def planned(monkeypatch):
 
 def plan_of(definition, request, store):
     remotes = Remotes(request.execution, store)
-    return planning.make_plan(definition, request.files, request.planning, remotes, pull=request.caches.pull)
+    whole = defined(definition, request.files, ignored_by(request.files))
+    return planning.make_plan(whole, request.planning, remotes, pull=request.caches.pull)
 
 
 def test_a_plan_is_made_once_for_the_same_text_and_request(store, request_, planned):
@@ -73,9 +78,19 @@ def test_what_does_not_change_the_work_does_not_change_the_plan(store, request_,
     assert len(planned) == 1
 
 
+@pytest.mark.parametrize(
+    "change", [{"name": "other"}, {"ignored": "x"}, {"address": "git@h.invalid:x.git"}, {"contexts": (("n", "/"),)}]
+)
+def test_all_of_a_definition_is_part_of_the_key(store, planned, change):
+    request = Request.of(context=Path())
+    for definition in (TEXT, replace(TEXT, **change)):
+        planning.make_plan(definition, request.planning, Remotes(request.execution, store))
+    assert len(planned) == 2
+
+
 def test_another_text_has_another_plan(store, request_, planned):
     plan_of(TEXT, request_, store)
-    plan_of(DockerfileText("Dockerfile", "FROM base\nRUN y\n"), request_, store)
+    plan_of(Definition("Dockerfile", "FROM base\nRUN y\n"), request_, store)
     assert len(planned) == 2
 
 

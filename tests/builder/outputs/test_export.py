@@ -42,27 +42,25 @@ def test_the_prefix_is_for_images_without_a_name() -> None:
 )
 def test_dockers_types_hold_neither_zstd_nor_annotations(request_: Request) -> None:
     with pytest.raises(RequestError, match="OCI media types"):
-        check_forms(request_)
-    check_forms(Request.of(context=Path(), stored=Stored(shape=DOCKER)))
+        checked(request_)
+    checked(Request.of(context=Path(), stored=Stored(shape=DOCKER)))
+
+
+def checked(request: Request) -> None:
+    check_forms(request.result, request.caches.cache_to, request.files.context, request.execution.compression)
 
 
 def test_the_time_of_an_output_counts_for_more_than_the_argument() -> None:
-    plain = Request.of(context=Path(), source_date_epoch=5)
-    assert timed(plain) == plain
-    assert (
-        timed(Request.of(context=Path(), source_date_epoch=5, stored=Stored(epoch=7))).execution.source_date_epoch == 7
-    )
-    assert (
-        timed(Request.of(context=Path(), source_date_epoch=5, stored=Stored(rewrite=True))).execution.source_date_epoch
-        == 5
-    )
+    assert [timed(Stored(), epoch) for epoch in (5, None)] == [5, None]
+    assert [timed(Stored(epoch=7), epoch) for epoch in (5, None)] == [7, 7]
+    assert timed(Stored(rewrite=True), 5) == 5
     with pytest.raises(RequestError, match="no source-date-epoch was found"):
-        timed(Request.of(context=Path(), stored=Stored(rewrite=True)))
+        timed(Stored(rewrite=True), None)
 
 
 @pytest.mark.parametrize("dest", ["context", ".", "/"])
 def test_only_a_directory_of_its_own_is_emptied(dest: str) -> None:
     with pytest.raises(RequestError, match="would remove the build context"):
-        check_forms(Request.of(context=Path("context"), outputs=(LocalOutput(dest=Path(dest), delete=True),)))
-    check_forms(Request.of(context=Path("context"), outputs=(LocalOutput(dest=Path(dest)),)))
-    check_forms(Request.of(context=Path("context"), outputs=(LocalOutput(dest=Path("context/out"), delete=True),)))
+        checked(Request.of(context=Path("context"), outputs=(LocalOutput(dest=Path(dest), delete=True),)))
+    checked(Request.of(context=Path("context"), outputs=(LocalOutput(dest=Path(dest)),)))
+    checked(Request.of(context=Path("context"), outputs=(LocalOutput(dest=Path("context/out"), delete=True),)))

@@ -1,9 +1,8 @@
-from pathlib import Path
-
 import pytest
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.request import Files, Planning
+from pybuild.builder.plan.plan import Definition
+from pybuild.builder.request import Planning
 from pybuild.builder.sources.address import GitSource, HttpSource
 from pybuild.builder.stages.contexts import Contexts, context_name, contexts_of, is_folder
 from pybuild.builder.stages.stages import FromContext, FromImage, FromRemote, FromScratch
@@ -46,7 +45,7 @@ def test_what_can_be_no_name_of_a_stage_or_image_is_refused(name):
     ],
 )
 def test_a_value_means_a_folder_an_image_or_something_from_elsewhere(value, wanted):
-    found = contexts_of(Files(context=Path(), contexts=(("n", value),)), Planning())
+    found = contexts_of(Definition("", "", contexts=(("n", value),)), Planning())
     assert found.stage("N") == found.image("docker.io/library/n") == wanted
     assert is_folder(value) == isinstance(wanted, FromContext)
     assert found.main == FromContext()
@@ -55,15 +54,15 @@ def test_a_value_means_a_folder_an_image_or_something_from_elsewhere(value, want
 @pytest.mark.parametrize("value", ["docker-image://UPPER", "docker-image://", "https://me:word@h.invalid/x"])
 def test_a_value_that_means_nothing_is_refused(value):
     with pytest.raises(RequestError) as caught:
-        contexts_of(Files(context=Path(), contexts=(("n", value),)), Planning())
+        contexts_of(Definition("", "", contexts=(("n", value),)), Planning())
     assert "me:word" not in str(caught.value)
 
 
 def test_the_build_context_may_be_elsewhere():
-    found = contexts_of(Files(context="git@h.invalid:x.git"), Planning())
+    found = contexts_of(Definition("", "", address="git@h.invalid:x.git"), Planning())
     assert found.main == FromRemote(GitSource(url="git@h.invalid:x.git"), as_tree=True)
     with pytest.raises(RequestError, match="not an address of a build context"):
-        contexts_of(Files(context="somewhere"), Planning())
+        contexts_of(Definition("", "", address="somewhere"), Planning())
 
 
 def test_a_context_for_one_platform_wins_over_one_for_all():
@@ -77,12 +76,12 @@ def test_a_context_for_one_platform_wins_over_one_for_all():
 @pytest.mark.parametrize(("text", "kept"), [("1", True), ("T", True), ("0", False), ("maybe", False)])
 def test_the_git_folder_of_the_build_context_is_kept_when_an_argument_says_so(text, kept):
     arguments = (("BUILDKIT_CONTEXT_KEEP_GIT_DIR", text),)
-    found = contexts_of(Files(context="git@h.invalid:x.git"), Planning(build_args=arguments)).main
+    found = contexts_of(Definition("", "", address="git@h.invalid:x.git"), Planning(build_args=arguments)).main
     assert found == FromRemote(GitSource(url="git@h.invalid:x.git", keep_git_dir=kept), as_tree=True)
 
 
 def test_an_image_is_called_after_the_context_that_gives_it():
     given = (("n", "docker-image://alpine"), ("d", "."))
-    contexts = contexts_of(Files(context=Path(), contexts=given), Planning())
+    contexts = contexts_of(Definition("", "", contexts=given), Planning())
     assert contexts.name_of("docker.io/library/alpine:latest") == "n"
     assert contexts.name_of("docker.io/library/debian:latest") == ""

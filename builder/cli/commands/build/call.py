@@ -17,9 +17,10 @@ from pybuild.builder.cli.format.listing import table
 from pybuild.builder.cli.tools import put, store, warn
 from pybuild.builder.definition.load import load_definition
 from pybuild.builder.display.sanitize import clean, clean_line
-from pybuild.builder.dockerfile import DockerfileText
+from pybuild.builder.dockerfile import defined
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.options import boolean
+from pybuild.builder.plan.plan import Definition
 from pybuild.builder.progress import silent
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Request
@@ -96,8 +97,8 @@ def answer(call: Question, request: Request, path: str) -> int:
     opened = store()
     try:
         with _told():
-            reporter = Reporter(silent)
-            file = load_definition(request, Remotes(request.execution, opened, reporter))
+            remotes = Remotes(request.execution, opened, Reporter(silent))
+            file = load_definition(request.files, request.planning, remotes, request.caches)
             with file.located():
                 if call.method == "check":
                     return _check(call, check(file, request, opened), path)
@@ -158,17 +159,17 @@ def _described(*, as_json: bool) -> str:
     return _table("NAME", "VERSION", "DESCRIPTION", rows=subrequests.rows())
 
 
-def _targets(file: DockerfileText, _request: Request, _store: Store, *, as_json: bool) -> str:
+def _targets(file: Definition, _request: Request, _store: Store, *, as_json: bool) -> str:
     found = targets.targets(file.parsed())
     if as_json:
         return _json(targets.document(found, file.source))
     return _table("TARGET", "DESCRIPTION", rows=[[target.title, target.description] for target in found])
 
 
-def _outline(file: DockerfileText, request: Request, opened: Store, *, as_json: bool) -> str:
+def _outline(file: Definition, request: Request, opened: Store, *, as_json: bool) -> str:
     source = file.source
     dockerfile = file.parsed()
-    outline = outline_of(dockerfile, request.files, request.planning)
+    outline = outline_of(defined(file, request.files, ignored=""), request.planning)
     known = BaseConfigs(planning=request.planning, pull=request.caches.pull, store=opened)
     known.look_up(outline, every_stage=False)
     for note in known.missing.values():
