@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import islice, takewhile
 from posixpath import normpath
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pybuild.grammar.ignorefile import IgnoreFile
 
 _WILDCARDS = frozenset("*?[")
+_LARGE = 100_000
 
 
 @dataclass(slots=True)
@@ -130,8 +131,7 @@ def _selected(source: SourceTree, pick: str, exclude: "IgnoreFile | None") -> li
 
 def _need_folder_of(source: SourceTree, pattern: str) -> None:
     """Refuse a pattern that matches nothing when the directory before its first wildcard does not exist."""
-    plain = list(takewhile(lambda element: not _has_wildcard(element), pattern.split("/")))
-    folder = "/".join(plain)
+    folder = "/".join(takewhile(lambda element: not _has_wildcard(element), pattern.split("/")))
     if source.root.stat(folder) is None or source.hides(folder):
         raise _missing(source, folder)
 
@@ -157,8 +157,7 @@ def _with_parents(source: SourceTree, path: str, exclude: "IgnoreFile | None") -
         raise _missing(source, top)
     kept = _kept_below(whole, rest)
     if len(kept.items) == 1 and rest and not _has_wildcard(rest):
-        path = f"{top}/{rest}".lstrip("/")
-        raise _missing(source, path, exclude, parents=True)
+        raise _missing(source, f"{top}/{rest}".lstrip("/"), exclude, parents=True)
     return [kept]
 
 
@@ -178,11 +177,10 @@ def _kept_below(whole: Group, rest: str) -> Group:
     return Group("", True, list(kept.values()))
 
 
-def _above(name: str) -> Iterator[str]:
-    """Yield the names of the directories above *name*, outermost first."""
+def _above(name: str) -> list[str]:
+    """Return the names of the directories above *name*, outermost first."""
     parts = name.split("/")
-    for count in range(1, len(parts)):
-        yield "/".join(parts[:count])
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _missing(
@@ -208,7 +206,11 @@ def _group(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Group
         return Group(base, False, [_regular(item) if source.owned_by_root else item])
     if source.hides(path) and not _shows_below(source, path, real):
         return None
-    items = [Item("", real, status), *_walk(source, real, exclude)]
+    items = [Item("", real, status), *islice(walk := _walk(source, real, exclude), _LARGE)]
+    if len(items) > _LARGE:
+        from pybuild.builder.content.large_trees import lean
+
+        items.extend(lean(walk))
     return Group(base, True, items)
 
 

@@ -14,6 +14,8 @@ from pybuild.builder.oci.digest import Digest
 
 FileDigest = Callable[[Item], bytes]
 _KEEP_TOTAL = 48 << 20
+_LINES = 1000
+"""Lines of a listing that are hashed at once: one by one they take longer, all together much memory."""
 
 
 class Memory:
@@ -42,6 +44,9 @@ def listing_digest(source: SourceTree, groups: Iterable[Group]) -> Digest | None
                     return None
                 lines.append(f"{mounted}\n")
             lines.append(f"{item.name}\0{st.st_mode}\0{st.st_ino}\0{st.st_size}\0{st.st_mtime_ns}\0{st.st_ctime_ns}\n")
+            if len(lines) > _LINES:
+                total.update(os.fsencode("".join(lines)))
+                lines.clear()
         total.update(os.fsencode("".join(lines)))
     return Digest("sha256", total.hexdigest())
 

@@ -93,9 +93,15 @@ class _Copier:
         self._item(group.items[0], source, destination)
 
     def _tree(self, group: Group, source: SourceTree | None, destination: str) -> None:
-        """Copy what a directory holds; the destination takes over its time, neither owner nor mode."""
+        """Copy what a directory holds; the destination takes over its time, neither owner nor mode.
+
+        The items of *group* are given up one by one: of a large tree there is no memory for them and the layer's paths.
+        """
         self.writer.folder(destination, self.made, self._time)
-        for item in group.items[1:]:
+        items = group.items[:0:-1]
+        group.items.clear()
+        while items:
+            item = items.pop()
             self._item(item, source, f"{destination}/{item.name}" if destination else item.name)
 
     def _unpacked(self, item: Item, source: SourceTree, destination: str) -> bool:

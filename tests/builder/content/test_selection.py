@@ -324,3 +324,21 @@ def test_a_listing_changes_when_a_file_is_written_even_if_its_times_are_set_back
 def test_a_malformed_pattern_is_refused_even_where_nothing_would_be_tried(folder, pattern):
     with pytest.raises(BuildError, match="syntax error in pattern"):
         picked(folder, pattern)
+
+
+@pytest.mark.parametrize("path", [".", "d"])
+def test_what_a_copy_has_is_kept_of_every_entry_of_a_large_tree(folder, path, monkeypatch):
+    monkeypatch.setattr("pybuild.builder.content.selection._LARGE", 2)
+    write(folder, "d/a", "d/b", "d/sub/c")
+    os.link(folder / "d/a", folder / "d/linked")
+    (folder / "d/sym").symlink_to("a")
+    os.mkfifo(folder / "d/pipe")
+    with Root.open_host(folder) as root:
+        [group] = select(SourceTree(root=root), Pick(path=path, input=1))
+    assert len(group.items) > 7
+    fields = "mode ino dev nlink uid gid size mtime_ns ctime_ns rdev"
+    for item in group.items:
+        status = (folder / item.path).lstat()
+        assert [getattr(item.stat, f"st_{name}") for name in fields.split()] == [
+            getattr(status, f"st_{name}") for name in fields.split()
+        ]

@@ -35,7 +35,11 @@ GROUPS = [Group("d", True, FOLDER), Group("one", False, [item("one", stat.S_IFRE
         (True, "sha256:f58273e9080f8adb1396dd8df46960d0de7bcfe3bb2942f6ced8796c20990d5b"),
     ],
 )
-def test_digests_of_a_selection_stay_the_same(of_context: bool, content: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lines", [0, 2, 1000])
+def test_digests_of_a_selection_stay_the_same(
+    of_context: bool, content: str, lines: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pybuild.builder.content.selection_digest._LINES", lines)
     (tmp_path / "l").symlink_to("a/b")
     with Root.open_host(tmp_path) as root:
         source = SourceTree(root=root, owned_by_root=of_context, mounts={5: "fs"})
