@@ -3,11 +3,11 @@
     <root>/blobs/<algorithm>/<hex>   complete, verified, flushed; never changed again
     <root>/tmp/blob-<random>         being written; its writer holds a lock on it for as long as it lives
 
-What holds for any number of processes at once, and after ``kill -9`` or a power cut at any point:
+Guarantees for any number of processes at once, and after ``kill -9`` or a power failure at any point:
 
 - A name below ``blobs/`` appears only when its content is complete, has this digest and is on the disk.
-- Storing the same content twice is free, not an error, and puts right a copy that the disk has spoiled.
-- A file below ``tmp/`` whose lock is free was left by a crash; `BlobStore.sweep` drops these and no others.
+- Storing the same content twice is free, not an error, and repairs a copy that was damaged on the disk.
+- A file below ``tmp/`` whose lock is free was left by a crash; `BlobStore.sweep` removes these and no others.
 """
 
 import hashlib
@@ -32,23 +32,23 @@ _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class BlobStore:
-    """The blobs below *root*. The directories are made when first written to."""
+    """The blobs below *root*. The directories are created by the first write."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.claim: Callable[[str], None] = _nothing
-        """Told the digest of each blob before it is looked for: what is relied on must not be removed meanwhile."""
+        """Called with the digest of each blob before it is looked up, so that it is not removed meanwhile."""
 
     def path(self, digest: Digest) -> Path:
         """Return where the blob is, or would be."""
         return self.root / "blobs" / digest.algorithm / digest.hex
 
     def exists(self, digest: Digest) -> bool:
-        """Tell whether the blob is there (at some moment)."""
+        """Return whether the blob exists (at some moment)."""
         return self._size(digest) is not None
 
     def has(self, descriptor: Descriptor) -> bool:
-        """Tell whether the blob is there with the right size: a copy cut short by a broken disk does not count."""
+        """Return whether the blob exists with the right size; a copy that a broken disk truncated does not count."""
         return self._size(descriptor.digest) == descriptor.size
 
     def _size(self, digest: Digest) -> int | None:
@@ -63,8 +63,8 @@ class BlobStore:
         """Open a blob for reading; the content is not verified again.
 
         Raises:
-            BlobNotFound: it is not there, or is not a regular file.
-            SizeMismatch: it does not have the size that the descriptor says.
+            BlobNotFound: it does not exist, or is not a regular file.
+            SizeMismatch: it does not have the size of the descriptor.
         """
         digest = blob.digest if isinstance(blob, Descriptor) else blob
         self.claim(str(digest))
@@ -100,10 +100,10 @@ class BlobStore:
         return descriptor
 
     def put_stream(self, stream: BinaryIO, expected: Descriptor | None, media_type: str) -> Descriptor:
-        """Store what *stream* holds up to its end.
+        """Store the content of *stream* up to its end.
 
         Raises:
-            DigestMismatch, SizeMismatch: it is not what was *expected*; nothing was stored.
+            DigestMismatch, SizeMismatch: it is not the *expected* content; nothing was stored.
         """
         from pybuild.builder.oci.streams.verified import pieces
 
@@ -119,16 +119,16 @@ class BlobStore:
         return Descriptor(media_type=media_type, digest=digest, size=size)
 
     def writer(self, algorithm: str = "sha256") -> "BlobWriter":
-        """Begin a new blob."""
+        """Start a new blob."""
         return BlobWriter(self.root, algorithm, claim=self.claim)
 
     def remove(self, digest: Digest) -> None:
-        """Drop a blob. Idempotent; who has it open reads on."""
+        """Remove a blob. Idempotent; readers that have it open can continue."""
         with suppress(FileNotFoundError):
             self.path(digest).unlink()
 
     def retire(self, digest: Digest) -> int:
-        """Take a blob out of sight by a rename and return its size; `bury` removes it. Idempotent."""
+        """Hide a blob by a rename and return its size; `bury` removes it. Idempotent."""
         aside = self.root / "tmp" / f"{_RETIRED_PREFIX}{os.urandom(8).hex()}"
         try:
             self.path(digest).rename(aside)
@@ -137,11 +137,11 @@ class BlobStore:
         return aside.stat().st_size
 
     def bury(self) -> None:
-        """Remove what was retired."""
+        """Remove retired blobs."""
         filelock.sweep(self.root / "tmp", _RETIRED_PREFIX)
 
     def digests(self) -> Iterator[Digest]:
-        """Yield the digests of all blobs, in no order; what does not look like a blob is passed over."""
+        """Yield the digests of all blobs, in no order; other files are skipped."""
         with suppress(FileNotFoundError):
             for folder in sorted(os.listdir(self.root / "blobs")):
                 for name in os.listdir(self.root / "blobs" / folder):
@@ -149,9 +149,9 @@ class BlobStore:
                         yield Digest.parse(f"{folder}:{name}")
 
     def sweep(self, *, parts: bool = True) -> int:
-        """Remove what crashed writers left behind and return how many files that were.
+        """Remove files of crashed writers and return their number.
 
-        Without *parts* downloads that were interrupted stay; whoever wants the same blob resumes them.
+        Without *parts* interrupted downloads stay; the next download of the same blob resumes them.
         """
         folder = self.root / "tmp"
         spared = "" if parts else _PARTS_PREFIX
@@ -159,7 +159,7 @@ class BlobStore:
 
 
 class BlobWriter:
-    """A blob that is being written: a context manager. What is not committed at its end is gone."""
+    """A blob that is being written: a context manager. It is discarded at the end unless it was committed."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class BlobWriter:
         self.size = 0
         """Bytes written so far."""
         self._on_way = 0
-        """Bytes that the disk has been asked to write already."""
+        """Bytes whose writeback to the disk was started."""
 
     def __enter__(self) -> Self:
         return self
@@ -187,19 +187,19 @@ class BlobWriter:
         self.discard()
 
     def recall(self, piece: bytes) -> None:
-        """Count what is in the file already, before anything is written (`builder.oci.partial`)."""
+        """Hash the existing content of the file, before anything is written (`builder.oci.partial`)."""
         self._hash.update(piece)
         self.size += len(piece)
 
     def rewind(self) -> None:
-        """Forget everything written so far."""
+        """Discard everything written so far."""
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         self._hash = hashlib.new(self._algorithm)
         self.size = self._on_way = 0
 
     def write(self, piece: bytes | memoryview) -> None:
-        """Add *piece* to the end."""
+        """Append *piece*."""
         self._hash.update(piece)
         self.size += len(piece)
         rest = memoryview(piece)
@@ -207,16 +207,16 @@ class BlobWriter:
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
         except OSError as error:
-            # A full disk is named by what could not be written.
+            # The error of a full disk gets the path that could not be written.
             error.filename = os.fspath(self._path)
             raise
         if self.size - self._on_way >= _WRITE_BACK:
             self._write_back()
 
     def _write_back(self) -> None:
-        """Have the disk begin with what was written: else all of it would be left to the flush at the end.
+        """Start writeback of the new bytes; otherwise the fsync at the end has to write all of them.
 
-        The advice means more to the kernel, but what is not on the disk yet cannot be dropped from memory.
+        POSIX_FADV_DONTNEED does that on Linux. It would also drop the pages from the cache, but not dirty ones.
         """
         os.posix_fadvise(self._fd, self._on_way, self.size - self._on_way, os.POSIX_FADV_DONTNEED)
         self._on_way = self.size
@@ -240,7 +240,7 @@ class BlobWriter:
         return digest, self.size
 
     def discard(self) -> None:
-        """Drop what was not committed. Idempotent."""
+        """Discard the blob unless it was committed. Idempotent."""
         if self._fd < 0:
             return
         with suppress(FileNotFoundError):
@@ -249,7 +249,7 @@ class BlobWriter:
         self._fd = -1
 
     def _publish(self, digest: Digest) -> None:
-        """Rename over a copy that may be there: it has the same content, or it is damaged and is repaired by this."""
+        """Rename over a copy that may exist: it has the same content, or is damaged and repaired by this."""
         folder = self._root / "blobs" / digest.algorithm
         try:
             os.rename(self._path, folder / digest.hex)
@@ -281,18 +281,18 @@ def _open_regular(path: Path, digest: Digest) -> int:
 
 
 def _new_file(folder: Path) -> tuple[Path, int]:
-    """Make a file that this process holds the lock of, so that a sweep leaves it alone."""
+    """Create a file that this process holds locked, so that a sweep leaves it alone."""
     try:
         path, fd = filelock.new_locked_file(folder, _TEMP_PREFIX)
     except FileNotFoundError:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path, fd = filelock.new_locked_file(folder, _TEMP_PREFIX)
-    os.fchmod(fd, 0o644)  # the root of the store keeps others out; a layout that was exported is for everyone
+    os.fchmod(fd, 0o644)  # the directory of the store keeps other users out; an exported layout is for everyone
     return path, fd
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make the names in *folder* last through a power cut."""
+    """Flush the names in *folder*, so that they survive a power failure."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

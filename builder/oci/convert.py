@@ -1,4 +1,4 @@
-"""An image in another form: OCI's or Docker's media types, layers compressed in another way. Image IDs stay."""
+"""Converting an image: OCI's or Docker's media types, another compression of layers. Image IDs stay the same."""
 
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ from pybuild.builder.oci.streams.verified import pieces
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """How an image is written. *algorithm* is that of all layers; "" leaves each as it is."""
+    """How an image is written. *algorithm* is that of all layers; "" keeps each as it is."""
 
     docker: bool = False
     algorithm: str = ""
@@ -19,9 +19,9 @@ class Form:
 
 
 def convert(blobs: BlobStore, descriptor: Descriptor, form: Form) -> Descriptor:
-    """Return *descriptor*, a manifest or an index of manifests, in this *form*; what is new is put into *blobs*.
+    """Return *descriptor*, a manifest or an index of manifests, in this *form*; new blobs are put into *blobs*.
 
-    Docker's types have no zstd that all of its tools read: such layers become gzip. Annotations stay where they are.
+    Docker's media type for zstd is not read by all of its tools, so such layers become gzip. Annotations are kept.
 
     Raises:
         OciError: a blob is missing or damaged.
@@ -30,7 +30,7 @@ def convert(blobs: BlobStore, descriptor: Descriptor, form: Form) -> Descriptor:
 
 
 def recompress(blobs: BlobStore, layer: Descriptor, algorithm: str, level: int | None) -> Descriptor:
-    """Compress *layer* anew, put it into *blobs* and return its descriptor, with OCI's media type."""
+    """Compress *layer* again, put it into *blobs* and return its descriptor, with OCI's media type."""
     with blobs.open(layer) as packed, decompressing(packed) as content, blobs.writer() as blob:
         compressor = open_compressor(algorithm, level, blob.write)
         try:
@@ -72,7 +72,7 @@ class _Conversion:
         wanted = self._form.algorithm
         if not wanted and self._form.docker and found == "zstd":
             wanted = "gzip"
-        # Which level a layer has cannot be told, so one that is named makes it anew.
+        # The level of a compressed layer is unknown, so a requested level always compresses again.
         if wanted and found and (found != wanted or self._form.level is not None):
             if layer not in self._done:
                 new = recompress(self._blobs, layer, wanted, self._level)

@@ -1,4 +1,4 @@
-"""What a document is, when nothing that can be trusted says so: the answer of a registry, a file of an archive."""
+"""Finding out the kind of a document from an untrusted source: a registry or an archive."""
 
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
@@ -13,8 +13,8 @@ def describe(raw: bytes, digest: Digest, declared: str = "") -> Descriptor:
     """Return the descriptor of a manifest or an index, fully checked; *declared* is a Content-Type, or empty.
 
     Raises:
-        InvalidImage: it is neither, it could be both, it is of the abandoned schema 1, or it is not what it is
-            declared to be.
+        InvalidImage: it is neither, it could be both, it is of the obsolete schema 1, or it is not of the declared
+            type.
     """
     fields = parse_object(raw, f"document {digest}")
     declared = declared.partition(";")[0].strip().lower()

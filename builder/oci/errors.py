@@ -1,8 +1,8 @@
-"""What can be wrong with blobs, images and registries."""
+"""The errors of blobs, images and registries."""
 
 
 class OciError(Exception):
-    """Root of the failures of this package. The message is complete; *hint* may say what to do."""
+    """Base class of the errors of this package. The message is complete; *hint* may say what to do."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -22,7 +22,7 @@ class SizeMismatch(OciError):
 
 
 class BlobNotFound(OciError):
-    """A blob that something refers to is not in the store."""
+    """A blob that is referred to is not in the store."""
 
 
 class ImageNotFound(OciError):
@@ -30,18 +30,18 @@ class ImageNotFound(OciError):
 
 
 class InvalidImage(OciError):
-    """A document or an archive is not what the specification asks for."""
+    """A document or an archive violates the specification."""
 
 
 class LayerError(InvalidImage):
-    """A layer archive is malformed, hostile or over a limit."""
+    """A layer archive is malformed, malicious or exceeds a limit."""
 
 
 class RegistryError(OciError):
-    """A registry refused, failed or spoke nonsense.
+    """A registry refused, failed or sent an invalid answer.
 
-    *status* is that of its answer, 0 when there is none to name; *code* is the registry's own word for it
-    (distribution-spec, "Error Codes"), empty when it gave none.
+    *status* is that of its answer, 0 without one; *code* is the error code of the registry (distribution-spec, "Error
+    Codes"), empty without one.
     """
 
     def __init__(self, message: str, *, hint: str = "", status: int = 0, code: str = "") -> None:
@@ -51,15 +51,15 @@ class RegistryError(OciError):
 
 
 class RegistryDenied(RegistryError):
-    """A registry wants to know who asks, or does not let this user have the content."""
+    """A registry requires authentication, or denies this user access."""
 
 
 class RegistryUnavailable(RegistryError):
     """A registry could not be reached or could not answer now; the same request may succeed later.
 
-    *retry_after* is how many seconds it asked to wait, None when it did not say. *absent* tells that nobody is there:
-    its name stands for no address, or the machine refuses connections; patience helps little then. *hung* tells that
-    a connection, or an answer, did not come in time. Without a *status* there was no answer at all.
+    *retry_after* is how many seconds it asked to wait, None when it did not say. *absent*: its name has no address, or
+    the host refuses connections, so that retries help little. *hung*: a connection or an answer timed out. Without a
+    *status* there was no answer at all.
     """
 
     def __init__(
@@ -83,4 +83,4 @@ class CredentialsError(OciError):
 
 
 class HelperMissing(CredentialsError):
-    """A helper program that is to hold credentials is not installed."""
+    """The configured credential helper is not installed."""

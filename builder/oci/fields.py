@@ -1,6 +1,6 @@
-"""Typed access to the members of a JSON object, with errors that name the place: ``manifest.layers[3].size``.
+"""Typed access to the members of a JSON object, with errors that name their path: ``manifest.layers[3].size``.
 
-``null`` and an absent member are the same, as they are in Go. Unknown members are ignored.
+``null`` and an absent member mean the same, as in Go. Unknown members are ignored.
 """
 
 from collections.abc import Mapping
@@ -17,21 +17,21 @@ _TYPE_NAMES = {str: "string", int: "int", bool: "bool", list: "list", dict: "obj
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """One JSON object and where it stands."""
+    """One JSON object and its path."""
 
     context: str
     values: Mapping[str, object]
 
     def at(self, key: str) -> str:
-        """Return the name of a member's place."""
+        """Return the path of a member."""
         return f"{self.context}.{key}" if self.context else key
 
     def error(self, key: str, message: str) -> InvalidImage:
-        """Return the error for a member that is wrong."""
+        """Return the error for an invalid member."""
         return InvalidImage(f"{self.at(key)}: {message}")
 
     def has(self, key: str) -> bool:
-        """Tell whether the member is there and not null."""
+        """Return whether the member exists and is not null."""
         return self.values.get(key) is not None
 
     def text(self, key: str, *, required: bool = False) -> str:
@@ -117,7 +117,7 @@ def _typed(value: object, kind: type[_T], place: str) -> _T:
 
 
 def _utf8(text: str, place: str) -> str:
-    """Refuse half of a surrogate pair: JSON can spell it, no file name or digest can."""
+    """Refuse half of a surrogate pair, which JSON can contain, but no file name or digest."""
     try:
         text.encode()
     except UnicodeEncodeError:

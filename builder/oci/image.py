@@ -1,4 +1,4 @@
-"""An image of the store: its descriptor, manifest and config, read and checked together, or written together."""
+"""An image: its descriptor, manifest and config, read and checked together, or written together."""
 
 import os
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from pybuild.builder.oci.model import Descriptor, ImageConfig, Index, Manifest, 
 from pybuild.runtime.values import frozen
 
 INDEX_DEPTH = 3
-"""How many indexes may stand in one another; more has no use and may be an attack."""
+"""How deep indexes may be nested; deeper ones have no use and may be an attack."""
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm", "armv6l": "arm"}
 _MACHINE_VARIANTS = {"armv7l": "v7", "armv6l": "v6"}
@@ -36,7 +36,7 @@ class Image:
 
 
 def host_platform() -> Platform:
-    """Return the platform of this machine."""
+    """Return the platform of this host."""
     machine = os.uname().machine
     return Platform(
         os="linux", architecture=_MACHINES.get(machine, machine), variant=_MACHINE_VARIANTS.get(machine, "")
@@ -46,11 +46,11 @@ def host_platform() -> Platform:
 def read_image(blobs: BlobStore, descriptor: Descriptor, platform: Platform | None = None) -> Image:
     """Read the image that *descriptor* names: a manifest, or an index in which one for *platform* is chosen.
 
-    Without a *platform* an index is searched for this machine's, and a manifest is taken whatever it is for.
+    Without a *platform* an index is searched for that of this host, and a manifest may be for any platform.
 
     Raises:
         ImageNotFound: the index has no image for the platform.
-        InvalidImage: a document is wrong, or the image is for another platform than it is said to be for.
+        InvalidImage: a document is invalid, or the image is for another platform than its index names.
         BlobNotFound: a document is not in the store.
     """
     chosen = choose_manifest(blobs, descriptor, platform)
@@ -102,10 +102,10 @@ def choose_manifest(blobs: BlobStore, descriptor: Descriptor, platform: Platform
 
 
 def reachable(blobs: BlobStore, descriptor: Descriptor) -> tuple[Descriptor, ...]:
-    """Return *descriptor* and all that it leads to, each blob once, a document before what it names.
+    """Return *descriptor* and everything that it leads to, each blob once, a document before what it names.
 
     Raises:
-        BlobNotFound: a document on the way is not in the store. Layers are not looked at.
+        BlobNotFound: a document on the way is not in the store. Layers are not checked.
     """
     found: dict[Digest, Descriptor] = {}
     waiting = [(descriptor, 0)]
@@ -121,7 +121,7 @@ def reachable(blobs: BlobStore, descriptor: Descriptor) -> tuple[Descriptor, ...
 
 
 def children(blobs: BlobStore, descriptor: Descriptor) -> tuple[Descriptor, ...]:
-    """Return what a document names; nothing for a blob that is not a manifest or an index."""
+    """Return the descriptors in a document; none for a blob that is not a manifest or an index."""
     found: tuple[Descriptor, ...] = ()
     if descriptor.media_type in media.INDEXES:
         found = Index.from_json(blobs.read(descriptor), f"index {descriptor.digest}").manifests
@@ -134,12 +134,12 @@ def children(blobs: BlobStore, descriptor: Descriptor) -> tuple[Descriptor, ...]
 
 
 def select(index: Index, wanted: Platform, name: Digest) -> Descriptor:
-    """Return the entry of *index* that fits *wanted* best; *name* is for the error.
+    """Return the entry of *index* that matches *wanted* best; *name* is for the error.
 
-    Entries are asked in their order. An entry without a platform is taken when there is no other.
+    Entries are tried in their order. An entry without a platform is used when there is no other.
 
     Raises:
-        ImageNotFound: none fits; the hint lists what there is.
+        ImageNotFound: none matches; the hint lists the platforms.
     """
     for candidate in _acceptable(wanted):
         for entry in index.manifests:
@@ -148,11 +148,11 @@ def select(index: Index, wanted: Platform, name: Digest) -> Descriptor:
     if len(index.manifests) == 1 and index.manifests[0].platform is None:
         return index.manifests[0]
     present = ", ".join(sorted({str(entry.platform) for entry in index.manifests if entry.platform})[:20])
-    raise ImageNotFound(f"no image for {wanted} in index {name}", hint=f"there is: {present}" if present else "")
+    raise ImageNotFound(f"no image for {wanted} in index {name}", hint=f"available: {present}" if present else "")
 
 
 def check_media_type(descriptor: Descriptor, found: str) -> None:
-    """Refuse a document that calls itself otherwise than the descriptor that led to it (CVE-2021-41190)."""
+    """Refuse a document with another media type than the descriptor that led to it (CVE-2021-41190)."""
     if descriptor.media_type != found:
         raise InvalidImage(
             f"{descriptor.digest}: the descriptor says {descriptor.media_type!r}, the document {found!r}"
@@ -160,7 +160,7 @@ def check_media_type(descriptor: Descriptor, found: str) -> None:
 
 
 def _acceptable(wanted: Platform) -> list[tuple[str, str, str]]:
-    """What may run on *wanted*, the best first."""
+    """The platforms that run on *wanted*, best first."""
     os_name, architecture, variant = normal_platform(wanted)
     if architecture not in _VERSIONS or not variant[1:].isdecimal():
         return [(os_name, architecture, variant)]
@@ -169,14 +169,14 @@ def _acceptable(wanted: Platform) -> list[tuple[str, str, str]]:
 
 
 def normal_platform(platform: Platform) -> tuple[str, str, str]:
-    """Return (os, architecture, variant), with the variant that is meant when none is named."""
+    """Return (os, architecture, variant), with the default variant when none is named."""
     assumed = _VERSIONS.get(platform.architecture)
     variant = platform.variant or (f"v{assumed[1]}" if assumed else "")
     return platform.os, platform.architecture, variant
 
 
 def _check_platform(descriptor: Descriptor, config: ImageConfig, wanted: Platform) -> None:
-    """Refuse an image that is not for what its index or the user says it is for."""
+    """Refuse an image for another platform than its index or the user names."""
     if (config.os, config.architecture) != (wanted.os, wanted.architecture):
         raise InvalidImage(
             f"image {descriptor.digest} is for {config.os}/{config.architecture}, not for {wanted}",
@@ -185,5 +185,5 @@ def _check_platform(descriptor: Descriptor, config: ImageConfig, wanted: Platfor
 
 
 def _plain(layer: Descriptor) -> Descriptor:
-    """A layer as an OCI manifest names it; a Docker base brings Docker's media types."""
+    """A layer with an OCI media type; a Docker base has Docker's."""
     return replace(layer, media_type=media.to_oci(layer.media_type), platform=None)

@@ -20,7 +20,7 @@ _CONTROL = r"[\x00-\x1f\x7f]"
 
 @frozen
 class History:
-    """How one step made the image; *created* is RFC 3339 or empty. An empty layer has no diff ID."""
+    """One step that made the image; *created* is RFC 3339 or empty. An empty layer has no diff ID."""
 
     created: str = ""
     created_by: str = ""
@@ -31,7 +31,7 @@ class History:
 
 @frozen
 class Healthcheck:
-    """How to ask whether a container works; times in nanoseconds, 0 for Docker's default."""
+    """How to check whether a container is healthy; times in nanoseconds, 0 for Docker's default."""
 
     test: tuple[str, ...] = ()
     interval: int = 0
@@ -92,10 +92,10 @@ class ImageConfig:
     diff_ids: tuple[Digest, ...] = ()
     history: tuple[History, ...] = ()
     build_cache: str = ""
-    """A document for builders, written but never read here: an image does not hand it on to what is built on it."""
+    """An inline build cache, written but never read here: an image does not pass it on to images based on it."""
 
     def to_json(self) -> bytes:
-        """Return the document: members sorted at the top as Docker and BuildKit leave them, below in Go's order."""
+        """Return the document: members sorted at the top level as in Docker and BuildKit, in Go's order below."""
         return encode(
             {
                 "architecture": self.architecture,
@@ -135,12 +135,12 @@ class ImageConfig:
 
     @property
     def layers_in_history(self) -> int:
-        """How many history entries say that they made a layer."""
+        """The number of history entries that made a layer."""
         return sum(not entry.empty_layer for entry in self.history)
 
 
 def _present(key: str, value: object) -> Mapping[str, object]:
-    """Go's ``omitempty``: a member only when there is something to say."""
+    """Go's ``omitempty``: a member only when it has a value."""
     return {key: value} if value else {}
 
 
@@ -241,7 +241,7 @@ def _healthcheck(fields: Fields) -> Healthcheck:
 
 
 def _environment(fields: Fields) -> tuple[str, ...]:
-    """Refuse what execve cannot be given or what would set no variable: text without ``=``, NUL bytes."""
+    """Refuse what execve cannot take or what sets no variable: text without ``=``, NUL bytes."""
     variables = fields.texts("Env") or ()
     for i, variable in enumerate(variables):
         if variable.find("=") < 1 or "\0" in variable:

@@ -1,8 +1,8 @@
-"""JSON as bytes: hostile text in, canonical text out.
+"""JSON as bytes: untrusted text in, canonical text out.
 
-Reading refuses what two parsers could understand in two ways: repeated keys, NaN, text that is not UTF-8. Writing gives
-the bytes that Go's ``json.Marshal`` gives for the same document, so an image that Docker would have built has the same
-digest here.
+Reading refuses what parsers could understand in different ways: repeated keys, NaN, text that is not UTF-8. Writing
+gives the bytes that Go's ``json.Marshal`` gives for the same document, so an image that Docker would have built has the
+same digest here.
 """
 
 import json
@@ -67,7 +67,7 @@ def _is_too_deep(text: str) -> bool:
 
 
 def _why(error: ValueError) -> str:
-    """Return where a document is wrong, or what is: the texts of Python's parser are for programmers."""
+    """Return where or why a document is invalid; messages of Python's parser are for programmers."""
     if isinstance(error, json.JSONDecodeError):
         return f"line {error.lineno}, column {error.colno}"
     if isinstance(error, UnicodeDecodeError):

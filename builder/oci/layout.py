@@ -1,10 +1,10 @@
-"""The OCI image layout: ``oci-layout``, ``index.json`` and names for what is in ``blobs/`` (image-layout.md).
+"""The OCI image layout: ``oci-layout``, ``index.json``, and the names of images in ``blobs/`` (image-layout.md).
 
-``index.json`` is the table of images. A name stands in two annotations, because OCI tools look for the first and
-containerd for the second; an image with several names has several entries, one without a name has an entry of its own.
-The store has the full name in both. In a layout that is written for other tools the first has the tag alone, as with
-containerd and BuildKit: that is what ``skopeo copy oci:dir:1`` and ``oci-layout://dir:1`` look for.
-Changes are made one at a time under a lock on ``oci-layout`` and appear at once by a rename; readers need no lock.
+``index.json`` is the table of images. A name is in two annotations, because OCI tools look for the first and containerd
+for the second; an image with several names has several entries, one without a name has an entry of its own.
+The store has the full name in both. In a layout for other tools the first has only the tag, as with containerd and
+BuildKit: that is what ``skopeo copy oci:dir:1`` and ``oci-layout://dir:1`` look for.
+Changes are made one at a time under a lock on ``oci-layout`` and become visible by a rename, so readers need no lock.
 """
 
 import os
@@ -24,9 +24,9 @@ CONTAINERD_NAME = "io.containerd.image.name"
 
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 INDEX_LIMIT = 64 * 1024 * 1024
-"""Our own table is not a document of the network: it may hold many thousand names."""
+"""Larger than the limit for documents of registries: our own table may have many thousand names."""
 
-_DAMAGED = "it has the names of the images; restore it, or move it away and begin without names"
+_DAMAGED = "it has the names of the images; restore it, or move it away to start without names"
 
 _Entries = tuple[Descriptor, ...]
 
@@ -34,7 +34,7 @@ _Entries = tuple[Descriptor, ...]
 class Layout:
     """The named images below *root*. Many processes may use one layout at once.
 
-    *exported*: names that are given are written for other tools.
+    *exported*: names are written for other tools.
     """
 
     def __init__(self, root: Path, *, exported: bool = False) -> None:
@@ -42,12 +42,12 @@ class Layout:
         self._annotations = exported_annotations if exported else name_annotations
 
     def begin(self) -> None:
-        """Make the directory a layout, when it is none yet."""
+        """Make the directory a layout, unless it is one."""
         with self._locked():
             return
 
     def resolve(self, name: str) -> Descriptor | None:
-        """Return what *name*, spelled in full, stands for; None when nothing has this name."""
+        """Return the descriptor of the full name *name*; None when it does not exist."""
         return next((_unnamed(entry) for entry in self._read().manifests if name_of(entry) == name), None)
 
     def named(self, name: str) -> tuple[Descriptor, ...]:
@@ -56,11 +56,11 @@ class Layout:
         return tuple({entry.digest: _unnamed(entry) for entry in found}.values())
 
     def entries(self) -> tuple[tuple[str, Descriptor], ...]:
-        """Return (name, descriptor) of all entries; the name is empty for an image that is kept without one."""
+        """Return (name, descriptor) of all entries; the name is empty for an image without one."""
         return tuple((name_of(entry), _unnamed(entry)) for entry in self._read().manifests)
 
     def tag(self, name: str, descriptor: Descriptor) -> None:
-        """Let *name* stand for *descriptor* from now on, whatever it stood for."""
+        """Make *name* refer to *descriptor*, whatever it referred to before."""
         entry = replace(_unnamed(descriptor), annotations={**_own(descriptor), **self._annotations(name)})
 
         def stays(old: Descriptor) -> bool:
@@ -70,7 +70,7 @@ class Layout:
         self._change(lambda entries: (*filter(stays, entries), entry))
 
     def untag(self, name: str) -> bool:
-        """Forget *name*; tell whether it was there."""
+        """Remove *name*; return whether it existed."""
         before = self._change(lambda entries: tuple(old for old in entries if name_of(old) != name))
         return any(name_of(entry) == name for entry in before)
 
@@ -87,7 +87,7 @@ class Layout:
             self.keep(descriptor)
 
     def drop(self, digest: Digest) -> bool:
-        """Remove all entries of an image; tell whether there was one. Its blobs stay."""
+        """Remove all entries of an image; return whether there was one. Its blobs stay."""
         before = self._change(lambda entries: tuple(old for old in entries if old.digest != digest))
         return _lists(before, digest)
 
@@ -101,7 +101,7 @@ class Layout:
             raise InvalidImage(str(error), hint=_DAMAGED) from error
 
     def _change(self, edit: Callable[[_Entries], _Entries]) -> _Entries:
-        """Replace the entries by what *edit* makes of them and return those that were there before."""
+        """Replace the entries by the result of *edit*, and return the old ones."""
         with self._locked():
             index = self._read()
             after = edit(index.manifests)
@@ -110,9 +110,9 @@ class Layout:
         return index.manifests
 
     def _write(self, content: bytes) -> None:
-        # One name is enough for the new file: the lock is held, and what a crash left is overwritten.
+        # A fixed name is enough for the new file: the lock is held, and leftovers of a crash are overwritten.
         new = self.root / ".index.json.new"
-        # In a directory that others write to it may be a symlink to somewhere else.
+        # Unlinked, then created exclusively: in a directory that others can write to it may be a symlink.
         new.unlink(missing_ok=True)
         with new.open("xb") as file:
             os.fchmod(file.fileno(), 0o644)
@@ -139,7 +139,7 @@ def read_index(folder: Path) -> bytes | None:
     """Return the ``index.json`` of a layout, None when there is none.
 
     Raises:
-        InvalidImage: it is a pipe or another thing that is no file, or longer than any index.
+        InvalidImage: it is not a regular file, or too long.
     """
     try:
         fd = os.open(folder / "index.json", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -159,7 +159,7 @@ def name_of(descriptor: Descriptor) -> str:
 
 
 def names_of(descriptor: Descriptor) -> frozenset[str]:
-    """Return all that tools may call the image of an entry by: a full name, the tag alone, or both."""
+    """Return the names that tools may use for the image of an entry: a full name, the tag alone, or both."""
     return frozenset(descriptor.annotations.get(key, "") for key in (CONTAINERD_NAME, REF_NAME)) - {""}
 
 
@@ -173,7 +173,7 @@ def exported_annotations(name: str) -> dict[str, str]:
 
 
 def name_annotations(name: str) -> dict[str, str]:
-    """Return the annotations that give *name* to an image; a mere tag is no name for containerd."""
+    """Return the annotations that give *name* to an image; a tag alone is not a name for containerd."""
     if not name:
         return {}
     return {CONTAINERD_NAME: name, REF_NAME: name} if "/" in name else {REF_NAME: name}
@@ -192,7 +192,7 @@ def _lists(entries: _Entries, digest: Digest) -> bool:
 
 
 def _complete(fd: int) -> None:
-    """Write the marker that makes a directory a layout, unless it is there."""
+    """Write the marker file that makes a directory a layout, unless it exists."""
     found = os.pread(fd, 4096, 0)
     if not found:
         os.fchmod(fd, 0o644)

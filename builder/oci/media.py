@@ -1,4 +1,4 @@
-"""Media types: what they are called, which mean the same, and how a layer of each is compressed."""
+"""Media types: their names, equivalents, and the compression of layers."""
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -58,7 +58,7 @@ def oci_layer(compression: str) -> str:
 
 
 def to_oci(media_type: str) -> str:
-    """Return the OCI name for what a Docker media type means; any other is returned as it is."""
+    """Return the OCI equivalent of a Docker media type; any other is returned unchanged."""
     compression = layer_compression(media_type)
     if compression is not None:
         return oci_layer(compression)
@@ -66,7 +66,7 @@ def to_oci(media_type: str) -> str:
 
 
 def to_docker(media_type: str) -> str:
-    """Return Docker's name for what an OCI media type means; any other is returned as it is."""
+    """Return the Docker equivalent of an OCI media type; any other is returned unchanged."""
     compression = layer_compression(media_type)
     if compression is not None:
         return _DOCKER_LAYERS[compression]

@@ -1,8 +1,8 @@
 """The OCI documents as frozen values: descriptors, manifests, indexes; the image config is in `image_config`.
 
 Each document has ``to_json``, which writes what Go's structs of the image-spec write, and ``from_json``, which checks
-everything that a later step relies on, so a value of these types can be trusted. A document that came from elsewhere
-is kept as the bytes that its digest names; writing a parsed one again need not give the same bytes.
+everything that a later step relies on, so a value of these types can be trusted. A document of others is kept as the
+bytes that its digest names; serializing the parsed one need not give the same bytes.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ __all__ = [
 
 @frozen
 class Platform:
-    """What an image runs on, in Go's names: ``linux``, ``amd64``."""
+    """The platform of an image, in Go's names: ``linux``, ``amd64``."""
 
     os: str
     architecture: str
@@ -46,7 +46,7 @@ class Platform:
 
 @frozen
 class Descriptor:
-    """Names a blob: its kind, digest and exact size."""
+    """The reference to a blob: its media type, digest and exact size."""
 
     media_type: str
     digest: Digest
@@ -54,7 +54,7 @@ class Descriptor:
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
     platform: Platform | None = None
     urls: tuple[str, ...] = ()
-    """Where else the content may be; never followed, kept only for writing the document again."""
+    """Other URLs of the content; never used, kept only for writing the document again."""
     artifact_type: str = ""
 
 
@@ -147,7 +147,7 @@ def _document(raw: bytes, context: str, *, kinds: frozenset[str], never: str, li
     media_type = fields.text("mediaType")
     if media_type and media_type not in kinds:
         raise fields.error("mediaType", f"unexpected media type {media_type[:100]!r}")
-    # Go matches member names without regard to case: "Layers" would be a second list of layers to Docker.
+    # Go ignores the case of member names: to Docker, "Layers" would be a second list of layers.
     folded = [key.lower() for key in fields.values]
     if len(set(folded)) != len(folded) or any(key in folded for key in never.split()):
         raise InvalidImage(f"{context}: ambiguous: it can be read as a manifest and as an index")

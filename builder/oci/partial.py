@@ -1,10 +1,10 @@
-"""Blobs that may be left half written and are resumed later: downloads that were interrupted.
+"""Partial blobs: interrupted downloads, which are resumed later.
 
-    <root>/tmp/blob-part-<algorithm>-<hex>   what has come so far; its writer holds the lock
+    <root>/tmp/blob-part-<algorithm>-<hex>   the bytes so far; the writer holds the lock
 
-The name is the digest that the whole is going to have, so whoever wants the same blob, in another process or another
-day, resumes where the first one ended. Nothing in the file is trusted before the digest of the whole is right.
-`BlobStore.sweep` drops such files like any other that nobody holds.
+The name has the digest of the complete blob, so a later download, also of another process, resumes where the first one
+ended. The bytes are trusted only after the digest of the whole was verified. `BlobStore.sweep` removes such files like
+any other that nobody holds.
 """
 
 import fcntl
@@ -20,10 +20,10 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def resumed(blobs: BlobStore, digest: Digest) -> BlobWriter:
-    """Return a writer that resumes where an earlier one for *digest* ended; its ``size`` tells where that is.
+    """Return a writer that resumes where an earlier one for *digest* ended, at its ``size``.
 
-    Left by an exception it keeps what it has; `BlobWriter.discard` drops it. While somebody else writes the same blob,
-    this is a writer of its own that begins at the beginning.
+    After an exception it keeps its bytes; `BlobWriter.discard` removes them. While another process writes the same
+    blob, this is an ordinary writer that starts from the beginning.
     """
     folder = blobs.root / "tmp"
     path = folder / f"blob-part-{digest.algorithm}-{digest.hex}"
@@ -32,7 +32,7 @@ def resumed(blobs: BlobStore, digest: Digest) -> BlobWriter:
     if not _lock(fd, path):
         os.close(fd)
         return blobs.writer(digest.algorithm)
-    os.fchmod(fd, 0o644)  # as of every blob
+    os.fchmod(fd, 0o644)  # the mode of all blobs
     writer = BlobWriter(blobs.root, digest.algorithm, resume=(path, fd), claim=blobs.claim)
     with os.fdopen(os.dup(fd), "rb") as written:
         while piece := written.read(PIECE):
@@ -41,7 +41,7 @@ def resumed(blobs: BlobStore, digest: Digest) -> BlobWriter:
 
 
 def _lock(fd: int, path: Path) -> bool:
-    """Lock the file; False when another process has it, or has just given it its name or removed it."""
+    """Lock the file; False when another process holds it, or has just committed or removed it."""
     with suppress(OSError):
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))

@@ -1,4 +1,4 @@
-"""What a store has of an index: who pulls for one platform has one image of it, and the index."""
+"""The part of an index that a store has: a pull for one platform stores one image of it, and the index."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,7 +12,7 @@ from pybuild.builder.oci.model import Descriptor
 
 
 def is_whole(blobs: BlobStore, descriptor: Descriptor) -> bool:
-    """Tell whether all documents below *descriptor* are there. Layers are not looked at."""
+    """Return whether the store has all documents below *descriptor*. Layers are not checked."""
     try:
         reachable(blobs, descriptor)
     except BlobNotFound:
@@ -21,7 +21,7 @@ def is_whole(blobs: BlobStore, descriptor: Descriptor) -> bool:
 
 
 def listed_manifests(blobs: BlobStore, descriptor: Descriptor, depth: int = 0) -> Iterator[Descriptor]:
-    """Yield the manifests below *descriptor* in their order, those that are not there, too; a manifest is its own."""
+    """Yield the manifests below *descriptor* in their order, even missing ones; a manifest yields itself."""
     if descriptor.media_type not in media.INDEXES:
         yield descriptor
     elif depth <= INDEX_DEPTH and blobs.has(descriptor):
@@ -30,10 +30,10 @@ def listed_manifests(blobs: BlobStore, descriptor: Descriptor, depth: int = 0) -
 
 
 def choose_present(blobs: BlobStore, descriptor: Descriptor) -> Descriptor:
-    """Return the manifest for this machine below *descriptor*, or when it is not there, the first that is.
+    """Return the manifest for this host below *descriptor*, or when it is missing, the first that is not.
 
     Raises:
-        ImageNotFound: there is none at all.
+        ImageNotFound: all are missing.
     """
     if descriptor.media_type not in media.INDEXES:
         return descriptor
@@ -44,26 +44,26 @@ def choose_present(blobs: BlobStore, descriptor: Descriptor) -> Descriptor:
     if chosen is not None and blobs.has(chosen):
         return chosen
     for entry in listed_manifests(blobs, descriptor):
-        # "unknown" is the platform of what is no image, as attestations are.
+        # "unknown" is the platform of entries that are not images, such as attestations.
         if blobs.has(entry) and entry.platform is not None and entry.platform.os != "unknown":
             return entry
     raise ImageNotFound(f"the store has no image of index {descriptor.digest}", hint="pull it for a platform")
 
 
 def whole_or_present(blobs: BlobStore, descriptor: Descriptor) -> Descriptor:
-    """Return *descriptor*, or of an index that is not whole, the image that `choose_present` says."""
+    """Return *descriptor*, or for an incomplete index the image that `choose_present` returns."""
     if descriptor.media_type not in media.INDEXES or is_whole(blobs, descriptor):
         return descriptor
     return choose_present(blobs, descriptor)
 
 
 def disk_size(blobs: BlobStore, descriptor: Descriptor) -> int:
-    """Return the bytes of what is there of an image or an index, each blob once; what is damaged names nothing."""
+    """Return the size of the blobs of an image or index that exist, each once; a damaged document names none."""
     return sum(present_sizes(blobs, descriptor).values())
 
 
 def present_sizes(blobs: BlobStore, descriptor: Descriptor) -> dict[Digest, int]:
-    """Return the size of each blob that is there of an image or an index."""
+    """Return the size of each blob of an image or index that exists."""
     sizes: dict[Digest, int] = {}
     waiting = [descriptor]
     while waiting:

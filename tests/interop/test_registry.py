@@ -311,14 +311,14 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(scene: Scene) -> None:
         assert "certs.d/127.0.0.1:" in printed
         guarded = scene.registry.guarded
         printed = scene.pybuild("push", "--tls-verify=false", by_address, code=5 if guarded else 0)
-        assert ("wants to know who asks" if guarded else "1: digest: sha256:") in printed
+        assert ("requires authentication" if guarded else "1: digest: sha256:") in printed
         assert "Warning" not in printed
     finally:
         known.rmdir()
     # With no folder at all, an address of this machine is spoken to without TLS.
     assert "--cert-dir" in scene.pybuild("push", by_address, code=5)
     folder = f"--cert-dir={scene.registry.own_certificates}"
-    assert ("wants to know who asks" if guarded else "1: digest: sha256:") in scene.pybuild(
+    assert ("requires authentication" if guarded else "1: digest: sha256:") in scene.pybuild(
         "push", folder, by_address, code=5 if guarded else 0
     )
 

@@ -1,4 +1,4 @@
-"""An OCI layout in an archive, taken out as it is: no digest of it changes, other than `archive_load` permits.
+"""An OCI layout in an archive, extracted unchanged: no digest changes, unlike in `archive.load`.
 
 The archive is read once from its beginning to its end; every file of ``blobs/`` is compared with its name.
 """
@@ -19,12 +19,12 @@ from pybuild.builder.oci.tar.reader import TarReader
 def take_blobs(blobs: BlobStore, stream: Readable) -> Index:
     """Put the blobs of an archive, itself plain or compressed, into *blobs* and return its ``index.json``.
 
-    Links are passed over: a layout has none.
+    Symlinks are skipped: a layout has none.
 
     Raises:
-        InvalidImage: it is no OCI layout.
-        LayerError: it is no tar archive, or damaged.
-        DigestMismatch: a blob is not what its name says.
+        InvalidImage: it is not an OCI layout.
+        LayerError: it is not a tar archive, or is damaged.
+        DigestMismatch: a blob does not have the digest of its name.
     """
     index: bytes | None = None
     for entry, data in TarReader(decompressing(stream)):
@@ -36,7 +36,8 @@ def take_blobs(blobs: BlobStore, stream: Readable) -> Index:
             _take(blobs, data, digest)
     if index is None:
         raise InvalidImage(
-            "this is not an OCI archive: it has no index.json", hint="docker-archive: reads what older Dockers save"
+            "this is not an OCI archive: it has no index.json",
+            hint="use docker-archive: for archives of older Docker versions",
         )
     return Index.from_json(index, "index.json")
 

@@ -1,8 +1,8 @@
-"""The files of an image archive, taken from a stream in one pass and without knowing yet what each of them is for.
+"""The files of an image archive, read from a stream in one pass, before the purpose of each file is known.
 
-An archive may name its layers before or after it holds them, so every file is dealt with by its content as it comes by:
-layers go into the blob store, compressed if they are not, and what they unpack to is hashed on the way; documents stay
-in memory; everything else is passed over. Links are remembered as what they say and mean names inside the archive only.
+An archive may name its layers before or after their content, so every file is handled by its content: layers go into
+the blob store, compressed if they are not, and their uncompressed content is hashed on the way; documents stay in
+memory; everything else is skipped. Symlinks are kept as text and only ever mean names inside the archive.
 """
 
 import hashlib
@@ -27,20 +27,20 @@ from pybuild.builder.oci.tar.reader import TarReader
 from pybuild.runtime.kernel.syscalls import MAX_LINKS
 
 DOCUMENTS_LIMIT = 64 * 1024 * 1024
-"""All documents of one archive together: they are in memory until it ends."""
+"""The size of all documents of an archive together: they are in memory until its end."""
 
 _ROOT = frozenset("bin boot dev etc home lib lib64 media mnt opt proc root run sbin srv sys tmp usr var".split())
 _ENOUGH = 3
-"""So many of these directories make a root file system; image archives have none of them."""
+"""This many of these directories make a root file system; image archives have none of them."""
 _NAMED_BY_DIGEST = re.compile(r"(sha256:)?[0-9a-f]{64}(\..*)?\Z")
-_OVERHEAD = 1024  # what a name costs besides its content
+_OVERHEAD = 1024  # memory for a name, besides its content
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 def are_of_images(names: Collection[str]) -> bool:
-    """Tell whether *names*, all at the top of a tree, are those of an image archive or layout: no root file system.
+    """Return whether *names*, those at the top of a tree, are those of an image archive or layout.
 
-    A file ``manifest.json`` alone does not make one: web applications have theirs.
+    A file ``manifest.json`` alone is not enough: web applications have one as well.
     """
     table = "manifest.json" in names or "repositories" in names
     marked = "oci-layout" in names or (table and any(_NAMED_BY_DIGEST.match(name) for name in names))
@@ -49,18 +49,18 @@ def are_of_images(names: Collection[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveFiles:
-    """What an archive held, by clean path; a name in ``blobs/`` has been compared with the content."""
+    """The content of an archive, by clean path; names in ``blobs/`` were compared with their content."""
 
     documents: dict[str, bytes] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
 
     def document(self, path: str) -> bytes | None:
-        """Return the document at *path*, through links; None when there is none."""
+        """Return the document at *path*, following symlinks; None when there is none."""
         return self.documents.get(self._follow(path))
 
     def layer(self, path: str) -> Layer | None:
-        """Return the layer at *path*, through links; None when there is none."""
+        """Return the layer at *path*, following symlinks; None when there is none."""
         return self.layers.get(self._follow(path))
 
     def _follow(self, path: str) -> str:
@@ -76,8 +76,8 @@ def take_files(blobs: BlobStore, stream: Readable) -> ArchiveFiles:
     """Read an archive, itself plain, gzip or zstd, to its end.
 
     Raises:
-        LayerError: it is no tar archive, is damaged or goes over a limit.
-        DigestMismatch: a file in ``blobs/`` is not what its name says.
+        LayerError: it is not a tar archive, is damaged, or exceeds a limit.
+        DigestMismatch: a file in ``blobs/`` does not have the digest of its name.
         InvalidImage: two files have one path, or these are the files of a root file system.
     """
     return take_entries(blobs, TarReader(decompressing(stream)))
@@ -112,12 +112,10 @@ class _Intake:
         """Raise InvalidImage when the archive, with *path* in it, must be a root file system."""
         self._tops.update({path.partition("/")[0]} & _ROOT)
         if len(self._tops) >= _ENOUGH:
-            raise InvalidImage(
-                "this is a root file system, not an image archive", hint="pybuild import makes an image of it"
-            )
+            raise InvalidImage("this is a root file system, not an image archive", hint="use pybuild import for it")
 
     def file(self, path: str, data: Readable) -> None:
-        """Put a file where its content belongs."""
+        """Store a file according to its content."""
         if path in self._files.documents or path in self._files.layers:
             raise InvalidImage(f"the archive holds {path!r} twice")
         expected = named_digest(path)
@@ -127,13 +125,13 @@ class _Intake:
         if plain and (expected is None or expected.algorithm == "sha256"):
             self._files.layers[path] = _compress(self._blobs, source, expected)
         elif plain or head.startswith((_GZIP, _ZSTD)):
-            # A diff ID is a SHA-256 digest: a plain layer under any other must keep the digest that it has.
+            # A diff ID is a SHA-256 digest, so a plain layer that is named by another algorithm must stay uncompressed.
             self._files.layers[path] = _keep(self._blobs, source, expected)
         else:
             self._document(path, source, expected)
 
     def link(self, path: str, target: str) -> None:
-        """Remember what a link leads to."""
+        """Remember the target of a symlink."""
         self._charge(len(target))
         self._files.links[path] = target
 
@@ -153,7 +151,7 @@ class _Intake:
 
 
 def _compress(blobs: BlobStore, source: Readable, expected: Digest | None) -> Layer:
-    """Store a plain layer with gzip: what is stored is only copied from then on."""
+    """Store a plain layer compressed by gzip, so that a later save or push only copies bytes."""
     diff_id = hashlib.sha256()
     hasher = PipeStage(diff_id.update)
     with blobs.writer() as blob:
@@ -174,7 +172,7 @@ def _compress(blobs: BlobStore, source: Readable, expected: Digest | None) -> La
 
 
 def _keep(blobs: BlobStore, source: "_Chained", expected: Digest | None) -> Layer:
-    """Store a compressed layer as it is, and see what it unpacks to."""
+    """Store a compressed layer unchanged, and hash its uncompressed content."""
     media_type = {_GZIP: media.OCI_LAYER_GZIP, _ZSTD[:2]: media.OCI_LAYER_ZSTD}.get(source.head[:2], media.OCI_LAYER)
     diff_id = hashlib.sha256()
     hasher = PipeStage(diff_id.update)
@@ -200,7 +198,7 @@ def _layer(media_type: str, digest: Digest, size: int, diff_id: str) -> Layer:
 
 
 def named_digest(path: str) -> Digest | None:
-    """Return the digest that a path in ``blobs/`` promises; None for any other path."""
+    """Return the digest that a path in ``blobs/`` names; None for any other path."""
     folder, _, rest = path.partition("/")
     try:
         return Digest.parse(rest.replace("/", ":", 1)) if folder == "blobs" else None
@@ -214,7 +212,7 @@ def _compare(expected: Digest, found: str, what: str) -> None:
 
 
 def _is_tar(head: bytes) -> bool:
-    """Tell whether this is the first block of a tar archive: a header by its checksum, or the end of an empty one."""
+    """Return whether this is the first block of a tar archive: a header with a right checksum, or an end mark."""
     if len(head) < BLOCK:
         return False
     if not any(head):
@@ -237,7 +235,7 @@ def _read_full(source: Readable, count: int) -> bytes:
 
 
 class _Chained:
-    """What was read already, then the rest."""
+    """A stream of bytes that were read already, then the rest."""
 
     def __init__(self, head: bytes, rest: Readable) -> None:
         self.head = head
@@ -251,7 +249,7 @@ class _Chained:
 
 
 class _Tee:
-    """Gives a copy of all that is read to a stage."""
+    """Passes a copy of everything that is read to a stage."""
 
     def __init__(self, source: Readable, copies: "PipeStage[bytes | memoryview]") -> None:
         self._source, self._copies = source, copies

@@ -1,4 +1,4 @@
-"""The files of a directory as an archive of it would hold them."""
+"""The files of a directory as entries of an archive."""
 
 import io
 import os
@@ -14,7 +14,7 @@ _NOTHING = io.BytesIO()
 
 
 def folder_entries(root: int) -> Iterator[tuple[Entry, Readable]]:
-    """Yield (entry, content) of the files and symlinks below the descriptor *root*; other kinds are passed over."""
+    """Yield (entry, content) of the files and symlinks below the descriptor *root*; other kinds are skipped."""
     waiting = [""]
     while waiting:
         path = waiting.pop()

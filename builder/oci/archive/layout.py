@@ -1,4 +1,4 @@
-"""The OCI layout inside an archive: which of its images are whole, and what has to be stored for them."""
+"""The OCI layout in an archive: the images that are complete, and the documents to store for them."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from pybuild.builder.oci.model import Descriptor, ImageConfig, Index, Manifest
 class LayoutFiles:
     """The documents and layers of a layout, by digest. First `complete` each image, then `store` once.
 
-    Links are not followed: only what stands in ``blobs/`` itself has been compared with its name.
+    Symlinks are not followed: only files in ``blobs/`` itself were compared with their names.
     """
 
     def __init__(self, files: ArchiveFiles) -> None:
@@ -25,8 +25,8 @@ class LayoutFiles:
     def complete(self, descriptor: Descriptor) -> Descriptor:
         """Return the descriptor under which the image of an entry will be in the store, without annotations.
 
-        Of an index only the images that the archive holds are taken: ``docker save`` writes the index of all platforms
-        beside the content of one.
+        Of an index only the images in the archive are taken: ``docker save`` writes the index of all platforms, but the
+        content of one.
 
         Raises:
             BlobNotFound: something is missing.
@@ -35,7 +35,7 @@ class LayoutFiles:
         return self._document(replace(descriptor, annotations={}), 0)
 
     def store(self, blobs: BlobStore) -> None:
-        """Put the documents of all complete images into *blobs*; the layers are there already."""
+        """Put the documents of all complete images into *blobs*, which has their layers already."""
         for digest, content in self._documents.items():
             with blobs.writer(digest.algorithm) as writer:
                 writer.write(content)
@@ -87,7 +87,7 @@ class LayoutFiles:
         return self._take_new(descriptor, replace(manifest, layers=stored).to_json())
 
     def _stored(self, named: Descriptor, layer: Layer | None) -> Descriptor:
-        """Return how a layer, or any other content of a manifest, is in the store."""
+        """Return the descriptor, in the store, of a layer or other content of a manifest."""
         if layer is None:
             self._take(named, self._read(named))
             return named

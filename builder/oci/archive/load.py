@@ -1,8 +1,8 @@
-"""Images out of an archive: an OCI layout, what ``docker save`` of any age wrote, or both in one.
+"""Images from an archive: an OCI layout, the output of any version of ``docker save``, or both in one.
 
-Nothing in the archive is believed: documents and layers are compared with the digests that name them, every layer with
-its diff ID. A config enters as it is, so the image ID never changes. A manifest enters as it is, too, unless its layers
-are not compressed (newer ``docker save``) or Docker's table names none: then one that names the stored layers is made.
+The archive is not trusted: documents and layers are compared with the digests that name them, every layer with its diff
+ID. A config is stored unchanged, so the image ID never changes. So is a manifest, unless its layers are uncompressed
+(newer ``docker save``) or Docker's table has none: then a new one is made for the stored layers.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from pybuild.builder.oci.streams.reading import Readable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """An image that is in the store now. *names* are as the archive spells them; nothing was tagged."""
+    """An image that was stored. *names* are those of the archive; nothing was tagged."""
 
     names: tuple[str, ...]
     descriptor: Descriptor
@@ -32,14 +32,14 @@ def load(blobs: BlobStore, stream: Readable) -> tuple[Loaded, ...]:
     """Store the images of an archive, which is read once from its beginning to its end and need not be a file.
 
     Raises:
-        InvalidImage, DigestMismatch: it is no image archive, or is wrong in itself; no document was stored.
-        BlobNotFound: it lacks something that its images need.
+        InvalidImage, DigestMismatch: it is not an image archive, or is inconsistent; no document was stored.
+        BlobNotFound: it lacks a blob of its images.
     """
     return load_files(blobs, take_files(blobs, stream))
 
 
 def load_files(blobs: BlobStore, files: ArchiveFiles) -> tuple[Loaded, ...]:
-    """Store the images of what an archive held; see `load`."""
+    """Store the images of an archive that was read; see `load`."""
     if (index := files.document("index.json")) is not None:
         return _from_layout(blobs, files, index)
     if (table := files.document("manifest.json")) is not None:
@@ -49,7 +49,7 @@ def load_files(blobs: BlobStore, files: ArchiveFiles) -> tuple[Loaded, ...]:
         return tuple(_store(blobs, names, config.to_json(), layers) for names, config, layers in images)
     raise InvalidImage(
         "this is not an image archive: it has no index.json, manifest.json or repositories",
-        hint="archives come from docker save, podman save, skopeo copy or an oci output",
+        hint="use an archive of docker save, podman save, skopeo copy or an oci output",
     )
 
 
@@ -64,7 +64,7 @@ def _from_docker(blobs: BlobStore, files: ArchiveFiles, table: bytes) -> tuple[L
 
 
 def _store(blobs: BlobStore, names: tuple[str, ...], raw: bytes, layers: tuple[Layer, ...]) -> Loaded:
-    """Give an image that came without a manifest one that names its config, as it is, and its stored layers."""
+    """Make a manifest for an image without one, with its unchanged config and its stored layers."""
     config = blobs.put(raw, media.OCI_CONFIG)
     manifest = Manifest(config=config, layers=tuple(layer.descriptor for layer in layers))
     return Loaded(names=names, descriptor=blobs.put(manifest.to_json(), manifest.media_type))
@@ -90,7 +90,7 @@ def _docker_config(files: ArchiveFiles, entry: Fields, layers: tuple[Layer, ...]
 
 
 def _from_layout(blobs: BlobStore, files: ArchiveFiles, index: bytes) -> tuple[Loaded, ...]:
-    """Store what ``index.json`` lists; several entries for one image are its names."""
+    """Store the images of ``index.json``; several entries for one image are its names."""
     layout = LayoutFiles(files)
     names: dict[Descriptor, list[str]] = {}
     for entry in Index.from_json(index, "index.json").manifests:
@@ -104,6 +104,6 @@ def _from_layout(blobs: BlobStore, files: ArchiveFiles, index: bytes) -> tuple[L
 
 
 def _image_name(entry: Descriptor) -> str:
-    """Return the name of the image of an entry; "" where it has a tag alone, as those of skopeo do."""
+    """Return the name of the image of an entry; "" when it is only a tag, as skopeo writes it."""
     name = name_of(entry)
     return name if {"/", ":"} & set(name) else ""

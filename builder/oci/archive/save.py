@@ -30,9 +30,9 @@ _END = bytes(1024)
 
 
 def save(blobs: BlobStore, images: Sequence[Named], sink: Sink, *, for_docker: bool = True) -> None:
-    """Write *images* as an archive to *sink*, every blob verified as it is read; not *for_docker*: without its table.
+    """Write *images* as an archive to *sink*; blobs are verified as they are read. *for_docker*: with Docker's table.
 
-    When this raises, what the sink has got is no archive and must be thrown away.
+    When this raises, the output is not a valid archive and must be discarded.
 
     Raises:
         BlobNotFound, DigestMismatch, SizeMismatch: a blob of the store is missing or damaged.
@@ -58,7 +58,7 @@ def _index_entries(images: Sequence[Named]) -> list[Descriptor]:
 
 
 def _docker_entries(blobs: BlobStore, images: Sequence[Named]) -> list[dict[str, object]]:
-    """Docker knows no index: of an image for several platforms it gets the one for this machine."""
+    """Docker's table has no indexes, so it lists the image for this host of a multi-platform image."""
     entries: list[dict[str, object]] = []
     for names, descriptor in images:
         try:
@@ -76,7 +76,7 @@ def _docker_entries(blobs: BlobStore, images: Sequence[Named]) -> list[dict[str,
 
 
 def familiar(name: str) -> str:
-    """Return a full name as Docker's users spell it, without the registry that is meant when none is named."""
+    """Return a full name in its short form, without the default registry."""
     return name.removeprefix("docker.io/library/").removeprefix("docker.io/")
 
 
@@ -93,7 +93,7 @@ def _add_bytes(sink: Sink, path: str, content: bytes) -> None:
 
 
 def _add_blob(sink: Sink, blobs: BlobStore, descriptor: Descriptor) -> None:
-    """Copy a blob; a thread writes one piece while the next is read and hashed."""
+    """Copy a blob; a thread writes one chunk while the next one is read and hashed."""
     sink(encode_header(Entry(path=_path(descriptor), kind=EntryKind.FILE, size=descriptor.size)))
     output = PipeStage[bytes](lambda piece: _write(sink, piece))
     try:

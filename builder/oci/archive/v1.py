@@ -1,6 +1,7 @@
 """Archives of Docker before 1.10: ``repositories`` names the topmost layer of each image, each layer names its parent.
 
-There was no image config then: the topmost layer's own document is most of it, the chain of parents is the rest.
+These archives have no image config: most of it is in the document of the topmost layer, the rest in the chain of
+parents.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pybuild.builder.oci.layers.layer import Layer
 _LAYERS = 1000
 
 V1Image = tuple[tuple[str, ...], ImageConfig, tuple[Layer, ...]]
-"""Names as the archive spells them, a config made for them, and the layers, the lowest first."""
+"""The names in the archive, a config made from it, and the layers, the lowest first."""
 
 
 def read_v1(files: ArchiveFiles, repositories: bytes) -> Iterator[V1Image]:

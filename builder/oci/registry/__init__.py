@@ -1,1 +1,1 @@
-"""Images to and from registries (OCI distribution-spec 1.1). See README.md; `registry.Registry` is the way in."""
+"""Images to and from registries (OCI distribution-spec 1.1). The entry point is `registry.Registry`."""

@@ -1,4 +1,4 @@
-"""What a command line says about the way to a registry, in place of what the files of the host and its user say."""
+"""Settings of a command line for access to a registry, which override the files of the host and the user."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,26 +8,26 @@ from pybuild.builder.oci.registry.auth.tokens import Credentials
 
 
 def nobody(_text: str) -> None:
-    """Nobody wants to know."""
+    """Ignore the message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """The defaults leave everything to the files."""
+    """The defaults leave all settings to the files."""
 
     credentials: Credentials | None = field(default=None, repr=False)
-    """For this registry; its mirrors never see them."""
+    """For this registry; they are never sent to its mirrors."""
     auth_file: Path | None = None
-    """Where credentials are looked for, and nowhere else."""
+    """The only file that credentials are read from."""
     certificates: Path | None = None
-    """A directory with ``*.crt``, ``*.cert`` and ``*.key`` for the registry, in place of those in ``certs.d``."""
+    """A directory with ``*.crt``, ``*.cert`` and ``*.key`` for the registry, instead of those in ``certs.d``."""
     verify: bool = True
     """False permits any certificate, and plain http."""
     tell: Callable[[str], None] = nobody
-    """Takes what a user should know at once: that a request waits, and how long. May be called by several threads."""
+    """Takes messages for the user, such as that a request waits, and how long. Called by several threads."""
     passed_over: set[str] = field(default_factory=set, compare=False)
-    """Mirrors that gave no answer; whoever shares the set does not ask them again."""
+    """Mirrors that did not answer; they are not asked again by those who share the set."""
 
 
 AS_CONFIGURED = Access()
-"""Nothing but the files."""
+"""The settings of the files only."""

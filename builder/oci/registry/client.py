@@ -1,7 +1,7 @@
 """Requests to one registry: authorization, and the meaning of failures (distribution-spec).
 
-The server is not trusted with more than it needs: an Authorization header goes to the registry itself and to nobody
-else, tokens are kept per repository, and `trust` says to which authority the user's credentials may go.
+The server is not trusted more than needed: an Authorization header is sent only to the registry itself, tokens are kept
+per repository, and `trust` decides which authority may get the user's credentials.
 """
 
 import threading
@@ -21,7 +21,7 @@ from pybuild.builder.oci.registry.wire.origin import Origin, origin_of
 from pybuild.builder.oci.registry.wire.retry import RETRIED_STATUS
 
 _RENEWALS = 3
-"""How often a request asks for a newer token: of many that share one, the last may get it when it is old again."""
+"""How often a request renews its token: of many that share one, the last may get it when it has expired again."""
 
 _WARNING = '299 - "'
 
@@ -36,7 +36,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body | None = None
     expected: frozenset[int] = frozenset({200})
-    """Statuses that are answers; any other is raised as an error."""
+    """Expected statuses; any other is raised as an error."""
 
 
 def _none(_origin: Origin) -> bool:
@@ -44,10 +44,10 @@ def _none(_origin: Origin) -> bool:
 
 
 class Client:
-    """Requests to one server, without repeating any. May be used by several threads.
+    """Requests to one server, without retries. Thread-safe.
 
-    Of several *origins* the first that speaks its protocol is taken: https before plain http, where a user permits it.
-    *insecure* tells of which servers the user says that they may be plain or have any certificate.
+    The first of *origins* that speaks its protocol is used: https before plain http, where the user permits it.
+    *insecure* returns whether the user permits plain http and any certificate for a server.
     """
 
     def __init__(
@@ -66,17 +66,17 @@ class Client:
 
     @property
     def origin(self) -> Origin:
-        """Where the server is; asks which of the origins answers when there are several."""
+        """The origin of the server; with several candidates, they are tried first."""
         return self._settle()[0]
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the server wants its users to know, and what was kept from it, each once."""
+        """Warnings of the server, and about credentials that were not sent to it, each once."""
         return (*self._warned, *filter(None, [self.withheld]))
 
     @property
     def withheld(self) -> str:
-        """Why the user's credentials were not used when somebody asked for them; "" when they were."""
+        """Why requested credentials were not sent; "" when they were."""
         return self._settled[1].withheld if self._settled else ""
 
     def close(self) -> None:
@@ -86,12 +86,12 @@ class Client:
     def send(self, call: Call) -> Reply:
         """Send a request and return an answer of an expected status; the caller closes it.
 
-        An answer to HEAD has no body, so where it fails for a while GET is asked for the reason, and may succeed.
+        An answer to HEAD has no body, so after a temporary failure GET is tried for the reason, and may succeed.
 
         Raises:
-            RegistryUnavailable: it may succeed later.
-            RegistryDenied: the registry does not let us.
-            RegistryError: any other status; its ``status`` tells which.
+            RegistryUnavailable: the request may succeed later.
+            RegistryDenied: the registry denies access.
+            RegistryError: any other status, in its ``status``.
         """
         origin, tokens = self._settle()
         url = urljoin(f"{origin}/v2/", call.url)
@@ -110,11 +110,11 @@ class Client:
         raise error
 
     def check_credentials(self) -> None:
-        """Ask for nothing but to be let in, as the user.
+        """Check the credentials of the user with the registry.
 
         Raises:
-            RegistryDenied: the credentials are not the right ones.
-            RegistryError: they must not be sent to the server that wants them.
+            RegistryDenied: the credentials are wrong.
+            RegistryError: they must not be sent to the server that asks for them.
         """
         origin, tokens = self._settle()
         call = Call(method="GET", url="", scope=Scope())
@@ -123,7 +123,7 @@ class Client:
             raise RegistryError(tokens.withheld)
         header = None if tokens.used else tokens.own_header()
         if header is not None:
-            # It lets anybody in. One that knows its users all the same tells whether this is one of them.
+            # It permits anonymous access. One that has users anyway answers whether the credentials are right.
             message = Message(method="GET", url=f"{origin}/v2/", purpose=Purpose.TOKEN, authorization=header)
             reply = self._routes.send(message)
             if reply.status >= 400:
@@ -131,15 +131,15 @@ class Client:
             reply.close()
 
     def _authorized(self, call: Call, url: str, tokens: Tokens) -> Reply:
-        """Send a request as often as the registry itself wants another token for it."""
+        """Send a request, again while the registry itself asks for another token."""
         ours = origin_of(url) == self.origin
         authorization = tokens.get(call.scope) if ours else None
         reply = self._routes.send(_message(call, url, authorization))
         for renewals in range(_RENEWALS):
-            # The challenge of a server that the registry has led to is not about the user.
+            # A challenge of another server, after a redirect, is not for the credentials of the user.
             if reply.status != 401 or reply.origin != self.origin or not ours:
                 break
-            # A name and a password do not become better by being sent again.
+            # Sending the same name and password again would not help.
             if renewals and not str(authorization).startswith("Bearer"):
                 break
             reply.close()
@@ -148,7 +148,7 @@ class Client:
         return reply
 
     def _as_guest(self, call: Call, reply: Reply) -> Reply:
-        """Go on at another server with a token that it gives to anybody, if it has such tokens."""
+        """Retry at the server of a redirect with an anonymous token, if it has such tokens."""
         challenge = reply.headers.get("WWW-Authenticate", "")
         if not any(found.scheme == "bearer" for found in parse_challenges(challenge)):
             return reply
@@ -171,7 +171,7 @@ class Client:
         with self._lock:
             if self._settled is None:
                 origin = self._routes.settle()
-                # The tokens ask for nothing before they are used, so the lock is free again then.
+                # Making the tokens sends no request, so the lock is held only briefly.
                 self._settled = (origin, Tokens(origin, self._credentials, self._ask_authority, self._withhold))
             return self._settled
 
@@ -216,5 +216,5 @@ def _no_reason(_authority: Origin) -> str:
 
 
 def _shown(url: str) -> str:
-    """Return a URL for a message: what follows the question mark may be a secret."""
+    """Return a URL for a message, without its query, which may be a secret."""
     return url.partition("?")[0]

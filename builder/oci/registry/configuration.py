@@ -1,6 +1,6 @@
-"""What the user's files say about registries: ``registries.conf`` of containers, and our own ``pybuild.toml``.
+"""Configuration files for registries: ``registries.conf`` of containers, and our own ``pybuild.toml``.
 
-Ours is BuildKit's table, where a registry is named by its host:
+Ours has BuildKit's table, where a registry is named by its host:
 
     [registry."docker.io"]
     mirrors = ["mirror.example.com", "cache.example.com/hub"]
@@ -30,7 +30,7 @@ _LIMIT = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """Entries, the most important first; *plain* are hosts to be asked by http alone, *tls* certificates by host."""
+    """Entries, most important first; *plain* are hosts with http only, *tls* certificates by host."""
 
     entries: tuple[MirrorRule, ...] = ()
     plain: frozenset[str] = frozenset()
@@ -41,7 +41,7 @@ def read_registries_conf(paths: Iterable[Path]) -> Configuration:
     """Read ``registries.conf`` and its drop-ins, in order: a later one replaces entries of the same prefix.
 
     Raises:
-        RegistryError: a file is not what it should be.
+        RegistryError: a file is invalid.
     """
     entries: dict[str, MirrorRule] = {}
     for path in paths:
@@ -54,7 +54,7 @@ def read_registries_conf(paths: Iterable[Path]) -> Configuration:
 
 
 def read_own(paths: Iterable[Path]) -> Configuration:
-    """Read ``pybuild.toml``: the first file that is there counts. Raises RegistryError."""
+    """Read the first ``pybuild.toml`` that exists. Raises RegistryError."""
     for path in paths:
         document = _read(path)
         if document is not None:
@@ -64,7 +64,7 @@ def read_own(paths: Iterable[Path]) -> Configuration:
 
 
 def merged(first: Configuration, second: Configuration) -> Configuration:
-    """Return both; where they speak of the same, the *first* counts."""
+    """Return both merged; entries of *first* take precedence."""
     return Configuration(
         entries=(*first.entries, *second.entries),
         plain=first.plain | second.plain,

@@ -1,4 +1,4 @@
-"""Where an image is looked for: mirrors first, the registry itself last (containers-registries.conf, "[[registry]]").
+"""Where an image is searched: mirrors first, the registry itself last (containers-registries.conf, "[[registry]]").
 
 Pure: entries come from `configuration`, which reads them from files.
 """
@@ -13,21 +13,21 @@ ALL, BY_DIGEST, BY_TAG = "all", "digest-only", "tag-only"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mirror:
-    """Another place with the same content: *location* is a host and perhaps the beginning of a path."""
+    """Another server with the same content: *location* is a host, and optionally the start of a path."""
 
     location: str
     insecure: bool = False
     pull: str = ALL
-    """What may be asked for here: all, digest-only or tag-only."""
+    """The requests that it is used for: all, digest-only or tag-only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MirrorRule:
-    """What is configured for the images whose full name begins with *prefix*, which may be ``*.example.com``."""
+    """The configuration of images whose full name starts with *prefix*, which may be ``*.example.com``."""
 
     prefix: str
     location: str = ""
-    """What stands in place of the prefix in the request; empty when it is the prefix itself."""
+    """What replaces the prefix in requests; empty for the prefix itself."""
     insecure: bool = False
     blocked: bool = False
     mirrors: tuple[Mirror, ...] = ()
@@ -43,7 +43,7 @@ class MirrorPlace:
 
 
 def find_entry(entries: Sequence[MirrorRule], name: str) -> MirrorRule | None:
-    """Return the entry whose prefix fits ``registry/repository`` best: the longest; the first of equal ones."""
+    """Return the entry with the longest matching prefix of ``registry/repository``; the first of equal ones."""
     fitting = [entry for entry in entries if _length(entry.prefix, name)]
     return max(fitting, key=lambda entry: _length(entry.prefix, name), default=None)
 
@@ -51,10 +51,10 @@ def find_entry(entries: Sequence[MirrorRule], name: str) -> MirrorRule | None:
 def places(
     entries: Sequence[MirrorRule], registry: str, repository: str, *, by_digest: bool
 ) -> tuple[MirrorPlace, ...]:
-    """Return where to ask for an image, in order; the last is the registry itself.
+    """Return the places to look for an image, in order; the last is the registry itself.
 
     Raises:
-        RegistryError: the entry for the image says that it is blocked.
+        RegistryError: the registry is blocked.
     """
     name = f"{registry}/{repository}"
     entry = find_entry(entries, name)
@@ -69,14 +69,14 @@ def places(
 
 
 def _place(entries: Sequence[MirrorRule], name: str, *, insecure: bool) -> MirrorPlace:
-    """Return a place; its server may have an entry of its own that calls it insecure."""
+    """Return a place, which is also insecure when its server has an entry of its own that says so."""
     registry, _, repository = name.partition("/")
     entry = find_entry(entries, name)
     return MirrorPlace(registry, repository, insecure or (entry is not None and entry.insecure))
 
 
 def _length(prefix: str, name: str) -> int:
-    """Return how much of *name* a prefix covers, 0 when it does not fit."""
+    """Return the length of the part of *name* that a prefix matches, 0 for no match."""
     if prefix.startswith("*."):
         host = name.partition("/")[0]
         return len(host) if host.partition(":")[0].endswith(prefix[1:]) else 0

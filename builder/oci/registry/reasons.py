@@ -1,4 +1,4 @@
-"""What an answer other than success means, in the words of the server, made harmless."""
+"""The errors for answers other than success, with the sanitized message of the server."""
 
 import json
 import re
@@ -11,12 +11,12 @@ from pybuild.builder.oci.registry.wire.retry import RETRIED_STATUS, retry_after
 
 _BODY_LIMIT = 64 * 1024
 _PAGE = 8 * 1024
-"""Of a page of HTML that much is looked at: the patterns below are slow on hostile ones."""
+"""Characters of an HTML page that are searched: the patterns below are slow on malicious pages."""
 _LENGTH = 300
 _ERRORS = 3
 _LOG_IN = "it may not exist, or you may need to log in with pybuild login"
-_TLS = "if it speaks TLS, name the directory with its certificate by --cert-dir, or put it into certs.d"
-# Registries refuse what is over a limit with 403 as well, and then a login changes nothing.
+_TLS = "if it uses TLS, put its certificate into certs.d, or name the directory with --cert-dir"
+# Registries also answer 403 when a limit is exceeded, and then a login does not help.
 _QUOTA = re.compile(r"quota|limit|exceed|too ?many|storage|billing|payment", re.IGNORECASE)
 _UNREAD = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(r"<(?:title|h1|message)\b[^>]*>([^<]*)<", re.IGNORECASE)
@@ -25,7 +25,7 @@ _TAG = re.compile(r"<[^<>]{0,1000}>")
 
 
 def failure(reply: Reply, request: str) -> RegistryError:
-    """Return what a status other than success means, with the server's own words. Closes the answer."""
+    """Return the error for a status other than success, with the message of the server. Closes the answer."""
     with reply:
         code, words = _told(reply)
     message = f"{request}: status {reply.status}" + (f": {words}" if words else "")
@@ -35,7 +35,7 @@ def failure(reply: Reply, request: str) -> RegistryError:
     if reply.status in {401, 403}:
         hint = "" if reply.status == 403 and _QUOTA.search(words) else _LOG_IN
         return RegistryDenied(message, hint=hint, status=reply.status, code=code)
-    # What servers answer to plain http where they expect TLS, which is not tried on loopback.
+    # The answer of servers that expect TLS to plain http. On loopback only plain http is tried.
     plain = reply.status == 400 and reply.url.startswith("http://") and not code
     return RegistryError(message, status=reply.status, code=code, hint=_TLS if plain else "")
 
@@ -43,8 +43,8 @@ def failure(reply: Reply, request: str) -> RegistryError:
 def words_of(body: bytes) -> tuple[str, str]:
     """Return the first error code and the text of the body of a failure; never raises.
 
-    Registries send the errors of the distribution specification, those in front of them and beside them whatever they
-    like: ``{"message"}``, ``{"detail"}``, ``{"error", "error_description"}``, a page of HTML, a line of text.
+    Registries send errors as in the distribution specification. Proxies and other services send anything:
+    ``{"message"}``, ``{"detail"}``, ``{"error", "error_description"}``, an HTML page, a line of text.
     """
     text = body.decode("utf-8", "replace").strip()
     if not text:
@@ -65,7 +65,7 @@ def words_of(body: bytes) -> tuple[str, str]:
 
 
 def printable(text: str) -> str:
-    """Return text of a server as it may be shown: no control characters, and not too long."""
+    """Return text of a server for display: without control characters, and not too long."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in text)
     return shown if len(shown) <= _LENGTH else f"{shown[:_LENGTH]}..."
 
@@ -90,7 +90,7 @@ def _entries(document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 
 def _entry(error: Mapping[str, object]) -> tuple[str, str]:
-    """Return what one error says; a detail is worth telling where the message is none or a mere repetition."""
+    """Return the text of one error, with its detail when the message is empty or repeats the code."""
     code = error.get("code") if isinstance(error.get("code"), str) else error.get("error")
     message = _text(error.get("message")) or _text(error.get("error_description")) or _text(error.get("msg"))
     detail = _text(error.get("detail")) or _text(error.get("details"))
@@ -99,13 +99,13 @@ def _entry(error: Mapping[str, object]) -> tuple[str, str]:
 
 
 def _joined(entry: tuple[str, str]) -> str:
-    # Programs look for Docker's spelling: "unauthorized: authentication required".
+    # Programs search for Docker's spelling: "unauthorized: authentication required".
     code, message = entry
     return printable(": ".join(filter(None, (code.lower().replace("_", " "), message))))
 
 
 def _text(value: object) -> str:
-    """Return what a value says: of a nested one the texts in it, as details are often lists or objects."""
+    """Return the text of a value; of lists and objects, which details often are, the texts in it."""
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, dict):
@@ -117,7 +117,7 @@ def _text(value: object) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return the title of a page, or else the text between its tags; any other text as it is."""
+    """Return the title of a page, or else the text between its tags; any other text unchanged."""
     if not _PAGE_START.match(text):
         return text
     text = text[:_PAGE]

@@ -1,8 +1,8 @@
 """Images from and to a registry (OCI distribution-spec), each byte verified.
 
 A pull has two halves, because a build needs the documents of its base at once and the layers only when something reads
-them: `Registry.resolve` fetches manifest and config and pins what the tag stood for; `Registry.fetch` fetches blobs.
-What a manifest says about other places for its content (``urls``) is ignored.
+them: `Registry.resolve` fetches manifest and config and pins the digest of the tag; `Registry.fetch` fetches blobs. The
+``urls`` of a manifest, other places for its content, are ignored.
 """
 
 import os
@@ -46,17 +46,16 @@ _MIRROR_ATTEMPTS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """What a name stood for: *pinned* is what the registry has under it, an index or a manifest."""
+    """The image of a name: *pinned* is what the registry has under the name, an index or a manifest."""
 
     pinned: Descriptor
     image: Image
 
 
 class Registry:
-    """One registry, named as in references: ``docker.io``, ``localhost:5000``. May be used by several threads.
+    """One registry, named as in references: ``docker.io``, ``localhost:5000``. Thread-safe.
 
-    *credentials* count instead of those that *settings* know. Images are looked for in mirrors first, pushed to the
-    registry itself.
+    *credentials* override those of *settings*. Images are pulled from mirrors first, and pushed to the registry itself.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class Registry:
         self._credentials = credentials or access.credentials
         self._retry = replace(retry or Retry(), tell=access.tell)
         self._timing = timing or Timing()
-        # Without an access of its own a registry remembers for itself.
+        # Without a given access, the registry has a set of failed mirrors of its own.
         self._passed_over = set[str]() if access is AS_CONFIGURED else access.passed_over
         self._lock = threading.Lock()
         self._clients: dict[MirrorPlace, tuple[Client, Lanes]] = {}
@@ -92,17 +91,17 @@ class Registry:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the servers wanted their users to know, in ``Warning`` headers."""
+        """The warnings of the servers, from ``Warning`` headers."""
         return tuple(text for client, _ in list(self._clients.values()) for text in client.warnings)
 
     def resolve(self, repository: str, target: str, blobs: BlobStore, platform: Platform | None = None) -> Resolved:
-        """Bring the documents of the image that *target*, a tag or a digest, names. Its layers are not touched.
+        """Fetch the documents of the image that *target*, a tag or a digest, names, without its layers.
 
         Raises:
             ImageNotFound: the registry does not have it, or not for this platform.
-            InvalidImage, DigestMismatch, SizeMismatch: what it has is wrong; it was not stored.
-            RegistryError: the registry failed more often than patience lasts.
-            CredentialsError: it wants to know who asks, and the user's credentials cannot be read.
+            InvalidImage, DigestMismatch, SizeMismatch: the documents are invalid, and were not stored.
+            RegistryError: the registry still failed after all retries.
+            CredentialsError: it requires authentication, and the user's credentials cannot be read.
         """
         by_digest = as_digest(target) is not None
 
@@ -121,9 +120,9 @@ class Registry:
     def resolve_all(
         self, repository: str, target: str, blobs: BlobStore, only: Platform | None = None
     ) -> tuple[Descriptor, tuple[Descriptor, ...]]:
-        """Bring all documents below *target*, or of an index *only* the manifest for a platform.
+        """Fetch all documents below *target*, or of an index *only* the manifest for a platform.
 
-        Returns what they hang on, and the blobs to fetch. Raises as `resolve` does.
+        Returns the top document, and the blobs to fetch. Raises like `resolve`.
         """
         by_digest = as_digest(target) is not None
 
@@ -136,7 +135,7 @@ class Registry:
         return first_good(self._remotes(repository, by_digest=by_digest), at)
 
     def document(self, repository: str, target: str, blobs: BlobStore) -> Descriptor:
-        """Bring what *target* names, an index or a manifest, and nothing that it leads to. Raises as `resolve` does."""
+        """Fetch the index or manifest that *target* names, and nothing below it. Raises like `resolve`."""
         remotes = self._remotes(repository, by_digest=as_digest(target) is not None)
         return first_good(remotes, lambda remote: Documents(remote, blobs).pin(target))
 
@@ -148,13 +147,13 @@ class Registry:
         progress: TransferProgress = no_progress,
         stop: threading.Event | None = None,
     ) -> None:
-        """Bring all of these blobs that are not there yet. When one fails for good, the others are given up.
+        """Fetch the blobs that are missing. When one fails permanently, the others are stopped.
 
-        What had come of them is kept and resumed by the next call, also of another process.
+        Partial downloads are kept and resumed by the next call, also of another process.
 
         Raises:
-            DigestMismatch, SizeMismatch: the registry sent something else; it was not stored.
-            RegistryError: the registry failed more often than patience lasts, or *stop* was set.
+            DigestMismatch, SizeMismatch: the registry sent other content, which was not stored.
+            RegistryError: the registry still failed after all retries, or *stop* was set.
         """
         fetch_blobs(self._remotes(repository, by_digest=True), descriptors, blobs, progress, Stop(stop))
 
@@ -166,14 +165,14 @@ class Registry:
         blobs: BlobStore,
         options: PushOptions | None = None,
     ) -> None:
-        """Bring an image or an index with all that it leads to into a repository, and name it there.
+        """Upload an image or an index with everything below it to a repository, and tag it there.
 
-        Interrupted at any point, the registry shows no image that is not complete; what it had got by then is not
-        sent again by the next push.
+        The registry never shows an incomplete image, even after an interrupt; the next push does not upload again what
+        it has.
 
         Raises:
             BlobNotFound, DigestMismatch, SizeMismatch: the image is not complete in the store, or damaged.
-            RegistryError: the registry does not take it, or failed more often than patience lasts.
+            RegistryError: the registry refuses it, or still failed after all retries.
         """
         for tag in tags:
             if as_digest(tag) is not None:
@@ -197,18 +196,18 @@ class Registry:
         return list_referrers(self._remotes(repository)[-1], subject, artifact_type)
 
     def log_in(self) -> None:
-        """Ask for nothing but to be let in.
+        """Check the credentials with the registry.
 
         Raises:
-            RegistryDenied: the credentials are not the right ones.
-            RegistryError: they must not be sent to the server that wants them, or the registry fails.
+            RegistryDenied: the credentials are wrong.
+            RegistryError: they must not be sent to the server that asks for them, or the registry failed.
         """
         place = self._settings.places(self._name, "", by_digest=False)[-1]
         client, _ = self._client(MirrorPlace(place.registry, "", place.insecure))
         self._retry.run(client.check_credentials)
 
     def _remotes(self, repository: str, *, by_digest: bool = False) -> tuple[Remote, ...]:
-        """Return where to ask for a repository, the registry itself last; the mirrors get less patience."""
+        """Return the places to look for a repository, the registry itself last; mirrors get fewer retries."""
         _check_name(repository)
         *mirrors, own = self._settings.places(self._name, repository, by_digest=by_digest)
         found = (*(place for place in mirrors if place.registry not in self._passed_over), own)
@@ -228,10 +227,10 @@ class Registry:
         )
 
     def _pass_over(self, mirror: str, error: RegistryUnavailable) -> None:
-        """Ask a mirror that gave no answer no more: it would be waited for again with each stage of a build."""
+        """Do not ask a mirror again that did not answer: each stage of a build would wait for it again."""
         if mirror not in self._passed_over:
             self._passed_over.add(mirror)
-            self._access.tell(f"the mirror {mirror} is passed over from now on: {error}")
+            self._access.tell(f"the mirror {mirror} is not used any more: {error}")
 
     def _client(self, place: MirrorPlace) -> tuple[Client, Lanes]:
         with self._lock:
@@ -255,10 +254,10 @@ class Registry:
 
 
 def open_registry(name: str, access: Access = AS_CONFIGURED) -> Registry:
-    """Open a registry as this host and this user have configured it, except for what *access* says.
+    """Open a registry as this host and this user have configured it; *access* overrides that.
 
     Raises:
-        RegistryError: a file of the configuration cannot be used.
+        RegistryError: a configuration file is invalid.
     """
     settings = replace(
         host_settings(os.environ, auth_file=access.auth_file),

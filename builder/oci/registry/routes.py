@@ -1,7 +1,7 @@
-"""Exchanges with one registry and with the servers that it leads to.
+"""Requests to one registry and to the servers that it redirects to.
 
-Redirects are followed by hand: an Authorization header stays with the origin that it was made for, and before anything
-is sent to another server the rules of `trust` are asked, about its name and about the address that was connected to.
+Redirects are followed here, not by the HTTP library: an Authorization header is only sent to the origin that it is for,
+and before anything is sent to another server, its name and the address of the connection are checked by `trust`.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from pybuild.builder.oci.registry.wire.origin import Origin, is_private, joined,
 
 REDIRECTS = 5
 _REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
-# 303 asks for a GET instead, which is no upload.
+# 303 asks for a GET instead, so it cannot redirect an upload.
 _REPEATED_STATUS = _REDIRECT_STATUS - {303}
 
 Body = bytes | FileBody
@@ -25,7 +25,7 @@ Body = bytes | FileBody
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A request. *authorization* goes to the origin of *url* and no further."""
+    """A request. *authorization* is sent only to the origin of *url*."""
 
     method: str
     url: str
@@ -36,10 +36,9 @@ class Message:
 
 
 class Routes:
-    """The ways to a registry, of which the first that speaks its protocol is taken. May be used by several threads.
+    """The candidate origins of a registry, of which the first that speaks its protocol is used. Thread-safe.
 
-    *insecure* tells of which servers, besides the registry, the user says that they may be plain or have any
-    certificate.
+    *insecure* returns whether the user permits plain http and any certificate for a server other than the registry.
     """
 
     def __init__(
@@ -48,17 +47,17 @@ class Routes:
         self._origins, self._tls, self._insecure = origins, tls, insecure
         self._own = Transport(self._tls_for, timing, self._note_peer)
         self._others = Transport(self._tls_for, timing, self._check_peer)
-        # Several origins are those of a registry that may be plain.
+        # Only a registry that may use plain http has several origins.
         doubtful = len(origins) > 1 or insecure(origins[0])
         self._registry = Standing(origin=origins[-1], insecure=doubtful)
 
     @property
     def registry(self) -> Standing:
-        """What is known of the registry by now."""
+        """The facts about the registry so far."""
         return self._registry
 
     def settle(self) -> Origin:
-        """Find out which of the origins answers, https before plain http."""
+        """Find the origin that answers, https before plain http."""
         origin = next(filter(self._speaks, self._origins[:-1]), self._origins[-1])
         self._registry = replace(self._registry, origin=origin)
         return origin
@@ -69,19 +68,19 @@ class Routes:
         self._others.close()
 
     def is_insecure(self, origin: Origin) -> bool:
-        """Tell whether the user calls a server insecure: by name, or as the host of an insecure registry."""
+        """Return whether the user declared a server insecure: by name, or as the host of an insecure registry."""
         return self._insecure(origin) or (self._registry.insecure and origin.host == self._registry.origin.host)
 
     def is_verified(self, origin: Origin) -> bool:
-        """Tell whether a server has to show a certificate that is trusted."""
+        """Return whether a server must have a trusted certificate."""
         return origin.scheme == "https" and self._tls_for(origin).verify
 
     def send(self, message: Message) -> Reply:
-        """Send a request, where it leads to, and return the first answer that leads no further.
+        """Send a request, follow its redirects, and return the first answer that is not a redirect.
 
         Raises:
-            RegistryUnavailable: nothing that is HTTP came back.
-            RegistryError: it leads to where it must not lead.
+            RegistryUnavailable: there was no HTTP answer.
+            RegistryError: it redirects to a forbidden place.
         """
         first = origin_of(message.url)
         for _ in range(REDIRECTS + 1):
@@ -104,7 +103,7 @@ class Routes:
         return replace(found, verify=False) if self.is_insecure(origin) else found
 
     def _speaks(self, origin: Origin) -> bool:
-        """Tell whether a server speaks TLS; one that closes at once does not, one that is not there might."""
+        """Return whether a server speaks TLS: not one that closes at once, but perhaps one that is unreachable."""
         try:
             self._own.exchange("GET", f"{origin}/v2/", {}).close()
         except RegistryUnavailable:
@@ -116,12 +115,12 @@ class Routes:
         return True
 
     def _note_peer(self, address: str) -> None:
-        """Remember whether the registry itself is on a private network, whatever its name."""
+        """Remember whether the address of the registry itself is on a private network."""
         if is_private(address):
             self._registry = replace(self._registry, private=True)
 
     def _check_peer(self, address: str) -> None:
-        """Refuse to talk to a server at an address to which the registry must not lead."""
+        """Refuse a server at an address to which the registry must not redirect."""
         check_peer(address, self._registry)
 
 
@@ -129,15 +128,15 @@ Insecure = Callable[[Origin], bool]
 
 
 def _followed(message: Message) -> frozenset[int]:
-    """Return the statuses that send a request elsewhere."""
+    """Return the statuses that redirect a request."""
     if message.method in {"GET", "HEAD"}:
         return _REDIRECT_STATUS
-    # What is sent for a token is a secret, and meant for the server that was named.
+    # A request for a token contains a secret, which is only for the server that was named.
     return _REPEATED_STATUS if message.purpose is Purpose.UPLOAD else frozenset()
 
 
 def _target(url: str, reply: Reply) -> str:
     location = reply.headers.get("Location")
     if not location:
-        raise RegistryError(f"{origin_of(url)} redirects without saying where to")
+        raise RegistryError(f"{origin_of(url)} redirects without a location")
     return joined(url, location)

@@ -1,4 +1,4 @@
-"""All that a user has configured about registries, as one value; read from the host when a registry is needed."""
+"""All settings of a user for registries, as one value; read when a registry is first needed."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -25,21 +25,21 @@ class Settings:
     certificates: tuple[Path, ...] = ()
     """Directories called ``certs.d``."""
     chosen_certificates: Path | None = None
-    """A directory of the command line, which counts for every server."""
+    """The directory of the command line, which applies to every server."""
     credentials: Callable[[str, str], Credentials | None] = _nobody
-    """Asked for (registry, repository), when a registry wants to know who asks."""
+    """Called with (registry, repository), when a registry requires authentication."""
     verify: bool = True
-    """False: the user said that no certificate matters, and that plain http is good enough."""
+    """False: the user permits any certificate, and plain http."""
 
     def places(self, registry: str, repository: str, *, by_digest: bool) -> tuple[MirrorPlace, ...]:
-        """Return where to ask for an image, in order. Raises RegistryError when the image is blocked."""
+        """Return the places to look for an image, in order. Raises RegistryError when the registry is blocked."""
         found = places(self.configuration.entries, registry, repository, by_digest=by_digest)
         if self.verify:
             return found
         return (*found[:-1], replace(found[-1], insecure=True))
 
     def origins(self, place: MirrorPlace) -> tuple[Origin, ...]:
-        """Return where the server of a place may be: one origin, or https and then http when it is insecure."""
+        """Return the possible origins of the server of a place: one, or https and then http when it is insecure."""
         plain, encrypted = (registry_origin(place.registry, scheme=scheme) for scheme in ("http", "https"))
         if place.registry in self.configuration.plain:
             return (plain,)
@@ -50,12 +50,12 @@ class Settings:
         return (registry_origin(place.registry),)
 
     def tls(self, origin: Origin, insecure: frozenset[str]) -> Tls:
-        """Return how to speak TLS with a server; *insecure* are hosts whose certificates do not matter."""
+        """Return the TLS settings for a server; *insecure* are hosts whose certificates are not verified."""
         found = self._certificates(origin) or Tls()
         return replace(found, verify=False) if f"{origin.host}:{origin.port}" in insecure else found
 
     def calls_insecure(self, origin: Origin) -> bool:
-        """Tell whether a file names a server as one that may be plain or have any certificate."""
+        """Return whether a file permits plain http and any certificate for a server."""
         if origin.name in self.configuration.plain:
             return True
         entry = find_entry(self.configuration.entries, origin.name)
@@ -73,9 +73,9 @@ class Settings:
 def host_settings(
     env: Mapping[str, str], home: Path | None = None, etc: Path = Path("/etc"), auth_file: Path | None = None
 ) -> Settings:
-    """Return what this host and this user have configured; with *auth_file* only this one has credentials.
+    """Return the settings of this host and this user; credentials are read from *auth_file* only, if given.
 
-    Raises RegistryError for a file that cannot be used.
+    Raises RegistryError for an invalid file.
     """
     home = home or Path(env.get("HOME") or Path.home())
     config = Path(env.get("XDG_CONFIG_HOME") or home / ".config")

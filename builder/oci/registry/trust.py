@@ -1,8 +1,8 @@
-"""Where the word of a registry may lead, and who may have the user's credentials. Pure; README.md has the reasons.
+"""Where a registry may redirect to, and which server may get the user's credentials. Pure; README.md has the reasons.
 
 A registry names other servers in three places: the realm of a challenge, the Location of a redirect, and the Location
-of an upload. None of them may take a request from https to http, from the public network to a private one, or to an
-address where a cloud hands its machines their secrets.
+of an upload. None of them may lead from https to http, from the public network to a private one, or to a metadata
+service, where a cloud gives its machines their secrets.
 """
 
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from pybuild.builder.oci.registry.wire.origin import Origin, is_metadata, is_pri
 
 
 class Purpose(Enum):
-    """What is sent to the server that a registry names."""
+    """What a request to the server that a registry names contains."""
 
     DOWNLOAD = auto()
-    """Nothing but the question; the answer is compared with its digest."""
+    """Nothing; the answer is verified by its digest."""
     UPLOAD = auto()
-    """The user's image."""
+    """The image of the user."""
     TOKEN = auto()
-    """Who the user is."""
+    """The credentials of the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What is known of the registry. *insecure*: the user calls it so; *private*: it was reached on such a network."""
+    """Facts about the registry. *insecure*: declared so by the user; *private*: its address is on a private network."""
 
     origin: Origin
     insecure: bool = False
@@ -33,38 +33,38 @@ class Standing:
 
 
 def check_reachable(target: Origin, registry: Standing, purpose: Purpose) -> None:
-    """Raise RegistryError when *registry* must not make this machine send a request to *target*."""
+    """Raise RegistryError when *registry* must not make this host send a request to *target*."""
     if target.scheme == "http" and not _may_be_plain(target, registry, purpose):
         raise RegistryError(
-            f"{registry.origin} leads to {target}, which is not encrypted", hint=_way_out(target, registry, purpose)
+            f"{registry.origin} refers to {target}, which is not encrypted", hint=_way_out(target, registry, purpose)
         )
     if target.host == registry.origin.host:
         return
     if is_metadata(target.host):
-        raise RegistryError(f"{registry.origin} leads to {target}, where clouds keep the secrets of their machines")
+        raise RegistryError(f"{registry.origin} refers to {target}, the metadata service of a cloud")
     if target.is_private and not registry.private and not registry.origin.is_private:
-        raise RegistryError(f"{registry.origin} leads to {target}, an address of a private network")
+        raise RegistryError(f"{registry.origin} refers to {target}, an address of a private network")
 
 
 def check_peer(address: str, registry: Standing) -> None:
-    """Raise RegistryError when a server that *registry* led to turns out to be at an *address* it must not be at."""
+    """Raise RegistryError when a server that *registry* redirected to has a forbidden *address*."""
     if is_metadata(address):
-        raise RegistryError(f"{registry.origin} leads to {address}, where clouds keep the secrets of their machines")
+        raise RegistryError(f"{registry.origin} refers to {address}, the metadata service of a cloud")
     if is_private(address) and not registry.private:
-        raise RegistryError(f"{registry.origin} leads to {address}, an address of a private network")
+        raise RegistryError(f"{registry.origin} refers to {address}, an address of a private network")
 
 
 def reason_to_withhold(authority: Origin, registry: Standing, *, verified: bool, insecure: bool) -> str:
     """Return why *authority*, which *registry* names for its tokens, must not get the user's credentials.
 
-    "" when it may: the registry could ask for them itself, so its word is good enough as long as nobody else could
-    have spoken it. *verified*: the certificates of both are; *insecure*: the user calls the authority so, by name.
+    "" when it may: the registry could ask for them itself, so it may name another server, as long as nobody else could
+    have forged its answer. *verified*: both have trusted certificates; *insecure*: the user declared the authority so.
     """
     origin = registry.origin
     if origin.scheme == "https" and authority.scheme == "http":
         return "it is not encrypted"
     if is_metadata(authority.host) and authority.host != origin.host:
-        return "clouds keep the secrets of their machines there"
+        return "it is the metadata service of a cloud"
     if authority.is_loopback and origin.is_loopback:
         return ""
     if origin.scheme == authority.scheme == "https" and verified:
@@ -72,12 +72,12 @@ def reason_to_withhold(authority: Origin, registry: Standing, *, verified: bool,
     if registry.insecure and insecure:
         return ""
     return (
-        "not both have a certificate that is trusted, nor are both called insecure in pybuild.toml or registries.conf"
+        "neither do both have trusted certificates, nor are both declared insecure in pybuild.toml or registries.conf"
     )
 
 
 def _may_be_plain(target: Origin, registry: Standing, purpose: Purpose) -> bool:
-    """Tell whether *target* may be asked by http: what is downloaded from an insecure registry, and what is plain."""
+    """Return whether *target* may use plain http: for downloads from an insecure registry, or from a plain one."""
     if registry.origin.scheme == "https":
         return registry.insecure and purpose is Purpose.DOWNLOAD
     same = target.host == registry.origin.host or (target.is_loopback and registry.origin.is_loopback)
@@ -85,10 +85,10 @@ def _may_be_plain(target: Origin, registry: Standing, purpose: Purpose) -> bool:
 
 
 def _way_out(target: Origin, registry: Standing, purpose: Purpose) -> str:
-    """Return what a user can do about a plain *target*; "" where nothing would help."""
+    """Return a hint for a *target* with plain http; "" when nothing would help."""
     origin = registry.origin
     if origin.scheme == "https" and target.host == origin.host:
-        return "a proxy in front of the registry may not tell it of https; that is done by X-Forwarded-Proto"
+        return "a proxy in front of the registry should set X-Forwarded-Proto to https"
     if registry.insecure or (origin.scheme == "https" and purpose is not Purpose.DOWNLOAD):
         return ""
-    return f'if that is good enough, say insecure = true for [registry."{origin.name}"] in pybuild.toml'
+    return f'to permit it, set insecure = true for [registry."{origin.name}"] in pybuild.toml'

@@ -1,8 +1,8 @@
-"""One file from any web server into the blob store: redirects by hand, sizes and addresses limited (SECURITY C04).
+"""One file from any web server into the blob store; redirects, sizes and addresses are checked (SECURITY C04).
 
-The place that the caller names may be anywhere. Where it redirects to is another's word: only http and https, never
-from https to http, and a server of the public network does not lead to addresses of a private one, where services
-trust whoever can reach them. What counts is the address that was connected to, not what a name is said to stand for.
+The URL of the caller may be anywhere. Redirects are not trusted: only http and https, never from https to http, and
+never from a public server to an address of a private network, where services trust whoever can reach them. The address
+of the connection is checked, not the one that a name resolves to at another time.
 """
 
 import threading
@@ -19,7 +19,7 @@ from pybuild.builder.oci.registry.wire.http import Reply, Timing, Transport
 from pybuild.builder.oci.registry.wire.origin import Origin, is_metadata, is_private, joined, origin_of
 from pybuild.builder.oci.registry.wire.retry import Retry
 
-# As many as Go's HTTP client follows, which Docker uses.
+# The limit of Go's HTTP client, which Docker uses.
 REDIRECTS = 10
 SIZE_LIMIT = 16 << 30
 _REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
@@ -27,9 +27,9 @@ _REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebRequest:
-    """What to ask for. With *etag* or *last_modified*, of a copy that is there, the answer may be that it still holds.
+    """A request. With *etag* or *last_modified* of an existing copy, the answer may be that it is still current.
 
-    *authorization* goes to the origin of *url* and to no other; it never shows up in a repr.
+    *authorization* is only sent to the origin of *url*; it is not part of the repr.
     """
 
     url: str
@@ -42,7 +42,7 @@ class WebRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downloaded:
-    """What came: the stored blob, and what the server said to recognise it by."""
+    """The answer: the stored blob, and the validators of the server."""
 
     digest: Digest
     size: int
@@ -57,12 +57,12 @@ def download(
     retry: Retry | None = None,
     stop: threading.Event | None = None,
 ) -> Downloaded | None:
-    """Store the file and return what it is; None when the copy that *wanted* describes still holds.
+    """Store the file and return it; None when the copy that *wanted* describes is still current.
 
     Raises:
-        RegistryUnavailable: the server failed more often than patience lasts.
-        RegistryError: it refused, or leads to where it must not lead.
-        SizeMismatch, DigestMismatch: it is larger than the limit, or not what was expected; nothing was stored.
+        RegistryUnavailable: the server still failed after all retries.
+        RegistryError: it refused, or redirects to a forbidden place.
+        SizeMismatch, DigestMismatch: it is too large, or not the expected content; nothing was stored.
     """
     return (retry or Retry()).run(lambda: _once(wanted, blobs, progress, stop or threading.Event()), stop)
 
@@ -109,7 +109,7 @@ class _Journey:
         stack.callback(self._others.close)
 
     def follow(self) -> Reply:
-        """Return the first answer that is no redirect."""
+        """Return the first answer that is not a redirect."""
         url = self._wanted.url
         for _ in range(REDIRECTS + 1):
             origin = origin_of(url)
@@ -135,7 +135,7 @@ class _Journey:
         return headers
 
     def _note(self, peer: str) -> None:
-        """Remember whether the place that the caller named is itself on a private network."""
+        """Remember whether the server that the caller named is itself on a private network."""
         self._began_private = self._began_private or is_private(peer)
 
     def _check(self, peer: str) -> None:
@@ -144,28 +144,28 @@ class _Journey:
 
     def _refuse(self, place: str) -> None:
         if not self._began_private or is_metadata(place):
-            raise RegistryError(f"{self._first} leads to {place}, an address of a private network")
+            raise RegistryError(f"{self._first} redirects to {place}, an address of a private network")
 
 
 def _system_tls(_origin: Origin) -> Tls:
-    """Trust what the system trusts: the settings of registries are for registries."""
+    """Return the TLS settings of the system: those of registries do not apply here."""
     return Tls()
 
 
 def _target(url: str, reply: Reply) -> str:
     location = reply.headers.get("Location")
     if not location:
-        raise RegistryError(f"{origin_of(url)} redirects without saying where to")
+        raise RegistryError(f"{origin_of(url)} redirects without a location")
     target = joined(url, location)
     if origin_of(url).scheme == "https" and origin_of(target).scheme == "http":
-        raise RegistryError(f"{origin_of(url)} leads to {origin_of(target)}, which is not encrypted")
+        raise RegistryError(f"{origin_of(url)} redirects to {origin_of(target)}, which is not encrypted")
     return target
 
 
 def _failure(reply: Reply, request: str) -> RegistryError:
     error = failure(reply, request)
     if isinstance(error, RegistryDenied):
-        error.hint = "give a token with --secret id=HTTP_AUTH_TOKEN_<host>"
+        error.hint = "pass a token with --secret id=HTTP_AUTH_TOKEN_<host>"
     return error
 
 

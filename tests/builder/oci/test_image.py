@@ -80,7 +80,7 @@ def test_without_a_fitting_platform_the_error_lists_what_there_is(
     index = tiny_index(blobs, *(tiny_image(blobs, platform=platform(name)) for name in present))
     with pytest.raises(ImageNotFound) as caught:
         read_image(blobs, index, platform(wanted))
-    assert caught.value.hint == f"there is: {', '.join(present)}"
+    assert caught.value.hint == f"available: {', '.join(present)}"
 
 
 def test_without_a_request_the_platform_of_this_machine_is_chosen(blobs: BlobStore) -> None:

@@ -1,1 +1,1 @@
-"""Credentials for registries: where they are kept, and the tokens that they are exchanged for."""
+"""Credentials for registries: where they are stored, and the tokens that they are exchanged for."""

@@ -1,4 +1,4 @@
-"""What a server says about how to identify oneself: the WWW-Authenticate header (RFC 9110, section 11.6.1)."""
+"""Parsing the WWW-Authenticate header (RFC 9110, section 11.6.1)."""
 
 import re
 from collections.abc import Mapping
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 HEADER_LIMIT = 8192
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-# One step through the header: a parameter, or else a word that begins a challenge. Both begin with a word and each
-# place is tried once, so the time is linear in the length.
+# One step through the header: a parameter, or else a word that starts a challenge. Both start with a word and each
+# position is tried once, so the time is linear in the length.
 _PARAMETER = rf'(?P<key>{_WORD})[ \t]*=[ \t]*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>{_WORD})(?![^\s,]))'
 _STEP = re.compile(rf"[\s,]*(?:{_PARAMETER}|(?P<scheme>{_WORD}))")
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One way to identify oneself; *scheme* and the names of the parameters are in lower case."""
+    """One authentication scheme; *scheme* and the names of its parameters are in lower case."""
 
     scheme: str
     parameters: Mapping[str, str]
 
 
 def parse_challenges(header: str) -> tuple[Challenge, ...]:
-    """Return the challenges of a header, as many as can be understood; never raises."""
+    """Return the challenges of a header, as far as they can be parsed; never raises."""
     found: list[tuple[str, dict[str, str]]] = []
     position = 0
     header = header[:HEADER_LIMIT]

@@ -1,9 +1,9 @@
-"""Where credentials are looked for, and where ``login`` keeps them.
+"""Where credentials are searched, and where ``login`` stores them.
 
-Those of the command line (``--creds``, ``--authfile``) come before all others. Then in this order, the first that has
-any for the image counts:
+Those of the command line (``--creds``, ``--authfile``) take precedence. Otherwise the first of these that has any for
+the image is used:
 
-    $DOCKER_AUTH_CONFIG                     the content of a file, as CI systems hand it over
+    $DOCKER_AUTH_CONFIG                     the content of a file, as CI systems pass it
     $REGISTRY_AUTH_FILE                     when set, this file and no other
     $DOCKER_CONFIG/config.json              when set, this file and no other
     $XDG_RUNTIME_DIR/containers/auth.json   without the variable: /run/containers/<uid>/auth.json
@@ -26,20 +26,20 @@ _INLINE = "DOCKER_AUTH_CONFIG"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialFiles:
-    """The places of one user."""
+    """The credentials of one user."""
 
     env: Mapping[str, str]
     home: Path
     run: Path = Path("/run")
     chosen: Path | None = None
-    """The file that the command line names, in place of all others."""
+    """The file that the command line names, which is used instead of all others."""
 
     def find(self, registry: str, repository: str = "") -> Credentials | None:
         """Return the credentials for a repository; None when there are none.
 
         Raises:
-            HelperMissing: there are none, but a helper that is not installed may have some.
-            CredentialsError: a file or a helper that is asked for them cannot be used.
+            HelperMissing: none were found, but a helper that is not installed may have some.
+            CredentialsError: a file or a helper failed.
         """
         missing: HelperMissing | None = None
         for file in self._files():
@@ -53,7 +53,7 @@ class CredentialFiles:
         return None
 
     def keep(self, registry: str, credentials: Credentials) -> Path | None:
-        """Keep credentials where Docker would; return the file when they stand in it unencrypted."""
+        """Store credentials where Docker does; return the file when they are in it unencrypted."""
         path = self.own_file()
         file = read_auth_file(path, self.env)
         helper = file.helper_for(registry) if file else None
@@ -64,7 +64,7 @@ class CredentialFiles:
         return None
 
     def forget(self, registry: str) -> bool:
-        """Forget what `keep` kept; tell whether there was anything."""
+        """Remove what `keep` stored; return whether there was anything."""
         path = self.own_file()
         file = read_auth_file(path, self.env)
         helper = file.helper_for(registry) if file else None

@@ -22,13 +22,13 @@ from pybuild.builder.oci.registry.auth.helpers import Helper
 from pybuild.builder.oci.registry.auth.tokens import Credentials
 
 DOCKER_HUB = "https://index.docker.io/v1/"
-"""How Docker calls its own registry in these files."""
+"""Docker's name of its own registry in these files."""
 
 _HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 
 
 def server_key(registry: str) -> str:
-    """Return the key under which Docker keeps the credentials of a registry."""
+    """Return the key under which Docker stores the credentials of a registry."""
     return DOCKER_HUB if registry in _HUB_NAMES else registry
 
 
@@ -50,8 +50,8 @@ class AuthFile:
         """Return the credentials for a repository, those of the longest name first.
 
         Raises:
-            HelperMissing: there are none, but a helper that is not installed may have some.
-            CredentialsError: they cannot be read, or a helper fails.
+            HelperMissing: none were found, but a helper that is not installed may have some.
+            CredentialsError: they cannot be read, or a helper failed.
         """
         missing: HelperMissing | None = None
         for key in _names(registry, repository):
@@ -69,7 +69,7 @@ class AuthFile:
         return None
 
     def helper_for(self, registry: str) -> Helper | None:
-        """Return the helper that keeps the credentials of a registry; None when the file itself does."""
+        """Return the helper that stores the credentials of a registry; None when the file itself does."""
         name = self._helpers.get(registry) or self._helpers.get(server_key(registry)) or self._store
         return self._helper(name) if name else None
 
@@ -89,7 +89,7 @@ class AuthFile:
 
 
 def read_auth_file(path: Path, env: Mapping[str, str]) -> AuthFile | None:
-    """Read a file; None when it is not there. Raises CredentialsError."""
+    """Read a file; None when it does not exist. Raises CredentialsError."""
     try:
         with path.open("rb") as file:
             raw = file.read(DOCUMENT_LIMIT + 1)
@@ -101,7 +101,7 @@ def read_auth_file(path: Path, env: Mapping[str, str]) -> AuthFile | None:
 
 
 def keep(path: Path, registry: str, credentials: Credentials) -> None:
-    """Write credentials for a registry into a file, made when it is not there; everything else in it stays."""
+    """Write credentials for a registry into a file, which is created if needed; everything else in it stays."""
     document = _document(path)
     entry: dict[str, str] = {}
     if credentials.identity_token:
@@ -113,7 +113,7 @@ def keep(path: Path, registry: str, credentials: Credentials) -> None:
 
 
 def forget(path: Path, registry: str) -> bool:
-    """Remove the credentials for a registry from a file; tell whether there were any."""
+    """Remove the credentials for a registry from a file; return whether there were any."""
     document = _document(path)
     auths = _auths(document)
     named = [key for key in auths if _plain_name(key) == _plain_name(server_key(registry))]
@@ -125,7 +125,7 @@ def forget(path: Path, registry: str) -> bool:
 
 
 def _names(registry: str, repository: str) -> Iterator[str]:
-    """Yield how a repository may be named, the longest name first."""
+    """Yield the possible keys for a repository, the longest first."""
     parts = repository.split("/") if repository else []
     for count in range(len(parts), 0, -1):
         yield "/".join((registry, *parts[:count]))
@@ -136,7 +136,7 @@ def _names(registry: str, repository: str) -> Iterator[str]:
 
 
 def _plain_name(key: str) -> str:
-    """Return a key without the scheme and the version of the interface that older Docker versions wrote."""
+    """Return a key without the scheme and API version that older Docker versions wrote."""
     bare = key.removeprefix("https://").removeprefix("http://").rstrip("/")
     for version in ("/v1", "/v2"):
         bare = bare.removesuffix(version)
@@ -176,7 +176,7 @@ def _auths(document: dict[str, object]) -> dict[str, object]:
 
 
 def _replace(path: Path, document: Mapping[str, object]) -> None:
-    """Replace a file as a whole, for its owner only; behind a symlink, the file that the symlink leads to."""
+    """Replace a file atomically, readable by its owner only; a symlink is followed and kept."""
     path = Path(os.path.realpath(path))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{secrets.token_hex(6)}")

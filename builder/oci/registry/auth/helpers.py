@@ -1,9 +1,9 @@
-"""Credential helpers: programs called ``docker-credential-<name>`` that keep passwords in a safe place.
+"""Credential helpers: programs called ``docker-credential-<name>`` that store passwords safely.
 
-They speak one line of JSON on standard input and output (Docker's credential-helper protocol). The name comes from a
-file that others may have written, so it is a word and never a path, and is looked for in absolute directories of PATH
-only. The program gets the variables of the user's shell, as it has to find keys, agents and windows there. It has a
-time limit and is read up to a limit.
+They exchange one line of JSON on standard input and output (Docker's credential-helper protocol). The name comes from a
+file that others may have written, so it must be a word, not a path, and is searched only in absolute directories of
+PATH. The program gets the environment of the user, because it may need keys, agents and the desktop session. Its time
+and the length of its output are limited.
 """
 
 import json
@@ -31,7 +31,7 @@ _NOT_FOUND = "credentials not found in native keychain"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    """How a helper ended, and what it printed."""
+    """The exit code and the output of a helper."""
 
     code: int
     output: str
@@ -39,25 +39,25 @@ class _Answer:
 
     @property
     def lacks_it(self) -> bool:
-        """Whether it failed only because it keeps nothing for this server."""
+        """Whether it failed only because it has nothing for this server."""
         return bool(self.code) and _NOT_FOUND in self.output + self.complaints
 
     @property
     def reason(self) -> str:
-        """Why it failed: by the protocol that is on standard output, but many write to standard error instead."""
+        """Why it failed. The protocol puts that on standard output, but many helpers write it to standard error."""
         return _line(self.output) or _line(self.complaints) or f"exit code {self.code} and no reason given"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Helper:
-    """One helper by *name*. *timeout* is in seconds: it may have to ask its user."""
+    """One helper by *name*. *timeout* is in seconds, long enough for a question to the user."""
 
     name: str
     env: Mapping[str, str] = field(repr=False)
     timeout: float = 30
 
     def get(self, server: str) -> Credentials | None:
-        """Return what the helper keeps for *server*; None when it keeps nothing. Raises CredentialsError."""
+        """Return the stored credentials for *server*, if there are any. Raises CredentialsError."""
         answer = self._run("get", server)
         if answer.lacks_it:
             return None
@@ -67,13 +67,13 @@ class Helper:
             fields = parse_object(answer.output.encode("utf-8", "surrogateescape"), "credentials")
             username, secret = fields.text("Username"), fields.text("Secret")
         except InvalidImage as error:
-            raise self._error(f"answered with something else than credentials: {error}") from None
+            raise self._error(f"did not answer with credentials: {error}") from None
         if username == _TOKEN_USER:
             return Credentials(identity_token=secret)
         return Credentials(username, secret) if username and secret else None
 
     def store(self, server: str, credentials: Credentials) -> None:
-        """Let the helper keep *credentials* for *server*. Raises CredentialsError."""
+        """Store *credentials* for *server*. Raises CredentialsError."""
         token = credentials.identity_token
         entry = {
             "ServerURL": server,
@@ -82,13 +82,13 @@ class Helper:
         }
         answer = self._run("store", json.dumps(entry))
         if answer.code:
-            raise self._error(f"cannot keep the credentials: {answer.reason}")
+            raise self._error(f"cannot store the credentials: {answer.reason}")
 
     def erase(self, server: str) -> None:
-        """Let the helper forget what it keeps for *server*, if anything. Raises CredentialsError."""
+        """Remove the stored credentials for *server*, if there are any. Raises CredentialsError."""
         answer = self._run("erase", server)
         if answer.code and not answer.lacks_it:
-            raise self._error(f"cannot forget the credentials: {answer.reason}")
+            raise self._error(f"cannot remove the credentials: {answer.reason}")
 
     def _run(self, action: str, text: str) -> _Answer:
         try:
@@ -106,7 +106,7 @@ class Helper:
             try:
                 return self._converse(process, text)
             finally:
-                # Also what it started and left behind, which would hold the pipes open.
+                # The whole group: processes that it left behind would hold the pipes open.
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
 
@@ -132,13 +132,13 @@ class Helper:
             code = process.wait(self.timeout)
         except subprocess.TimeoutExpired:
             raise self._error(f"did not end within {self.timeout:g} seconds") from None
-        # An agent that the helper has started may hold standard error open: take what is there.
+        # An agent that the helper started may hold standard error open, so only available output is read.
         _take(pieces, 0)
         output, complaints = map(_text, pieces.values())
         return _Answer(code=code, output=output, complaints=complaints)
 
     def _read(self, pieces: dict[int, bytearray], until: int) -> None:
-        """Add to *pieces* what comes from each descriptor, until one of them has come to its end."""
+        """Add the output of each descriptor to *pieces*, until one of them ends."""
         deadline = time.monotonic() + self.timeout
         open_ = dict(pieces)
         while until in open_:
@@ -156,7 +156,7 @@ class Helper:
 
 
 def _take(pieces: dict[int, bytearray], timeout: float) -> list[int] | None:
-    """Add what the descriptors have to *pieces*, and return those that have ended; None when there was nothing."""
+    """Add available output to *pieces* and return descriptors that ended; None when there was no output."""
     with selectors.DefaultSelector() as selector:
         for fd in pieces:
             selector.register(fd, selectors.EVENT_READ)
@@ -172,6 +172,6 @@ def _text(raw: bytearray) -> str:
 
 
 def _line(output: str) -> str:
-    """Return the first line of what a helper printed, without control characters."""
+    """Return the first line of the output of a helper, without control characters."""
     line = output.strip().partition("\n")[0]
     return "".join(letter if letter.isprintable() else "?" for letter in line)[:200]

@@ -1,4 +1,4 @@
-"""Authorization headers for one registry: what a challenge asks for, kept until the registry wants a new one.
+"""Authorization headers for one registry, as a challenge asks for them, kept until a new one is needed.
 
 Three kinds of credentials (Docker's token specification, "oauth" and "jwt"): a name and a password, for Basic or for
 a token; an identity token, which is exchanged for a token; a registry token, which is one already.
@@ -23,7 +23,7 @@ _CLIENT = "pybuild"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who asks. Nothing secret shows up in a repr."""
+    """Credentials of a user. The repr has no secrets."""
 
     username: str = ""
     password: str = field(repr=False, default="")
@@ -39,7 +39,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is asked for: a repository and ``pull`` or ``pull,push``; and of *source*, to mount from it, ``pull``."""
+    """A scope: a repository and ``pull`` or ``pull,push``; and ``pull`` of *source*, to mount from it."""
 
     repository: str = ""
     actions: str = "pull"
@@ -52,7 +52,7 @@ class Scope:
 
 
 class Ask(Protocol):
-    """Sends a request to an authority; an Authorization header goes no further than to the origin of the URL."""
+    """Sends a request to an authority; an Authorization header is sent only to the origin of the URL."""
 
     def __call__(
         self, method: str, url: str, headers: Mapping[str, str], authorization: str | None, body: bytes | None = None
@@ -62,25 +62,25 @@ class Ask(Protocol):
 
 
 LookUp = Callable[[], Credentials | None]
-"""Looks for the user's credentials for one registry."""
+"""Finds the user's credentials for one registry."""
 Withhold = Callable[[Origin], str]
-"""Returns why a server must not get them, "" when it may."""
+"""Returns why a server must not get the credentials, "" when it may."""
 
 
 class Tokens:
-    """The headers for one registry, by scope. May be used by several threads: many may ask, one renews."""
+    """The headers for one registry, by scope. Thread-safe: only one thread renews a token."""
 
     def __init__(self, registry: Origin, credentials: LookUp, ask: Ask, withhold: Withhold) -> None:
         self._registry, self._look_up, self._ask, self._withhold = registry, credentials, ask, withhold
         self._known: dict[Scope, str] = {}
         self._lock = threading.Lock()
         self.used = False
-        """Whether the user's credentials were asked for, and sent."""
+        """Whether the user's credentials were requested and sent."""
         self.withheld = ""
-        """Why they were not sent when they were asked for; "" when they were, or when there are none."""
+        """Why requested credentials were not sent; "" when they were, or when there are none."""
 
     def get(self, scope: Scope) -> str | None:
-        """Return the header that was last good for *scope*."""
+        """Return the latest header for *scope*."""
         return self._known.get(scope)
 
     def own_header(self) -> str | None:
@@ -92,8 +92,8 @@ class Tokens:
         """Return a header that is newer than the *used* one, as *challenge* (a WWW-Authenticate header) asks for.
 
         Raises:
-            RegistryDenied: nothing that we have is what it wants.
-            RegistryError: the challenge leads to where no request must go, or the answer is no token.
+            RegistryDenied: there are no credentials of the requested kind.
+            RegistryError: the challenge names a server that must not be used, or its answer is not a token.
         """
         with self._lock:
             current = self._known.get(scope)
@@ -103,7 +103,7 @@ class Tokens:
             return current
 
     def _credentials(self) -> Credentials:
-        """Return what there is; a helper that is not installed keeps nothing, and what is public needs nothing."""
+        """Return the credentials, if any. A missing helper is no error here, as public images need no credentials."""
         try:
             return self._look_up() or Credentials()
         except HelperMissing as error:
@@ -123,11 +123,11 @@ class Tokens:
                 self.used = True
                 return header
         raise RegistryDenied(
-            f"{self._registry} wants to know who asks", hint=self.withheld or "log in to it with pybuild login"
+            f"{self._registry} requires authentication", hint=self.withheld or "log in to it with pybuild login"
         )
 
     def _token(self, scope: Scope, challenge: Challenge, credentials: Credentials) -> str:
-        """Ask the authority that the registry names for a token, anonymously where it must not know more."""
+        """Ask the authority that the registry names for a token; anonymously, if it must not get the credentials."""
         realm = challenge.parameters.get("realm", "")
         authority = origin_of(realm)
         credentials = self._for_authority(authority, credentials)
@@ -145,7 +145,7 @@ class Tokens:
             return _read_token(reply, authority)
 
     def _for_authority(self, authority: Origin, credentials: Credentials) -> Credentials:
-        """Return the credentials that *authority* may have, and remember what became of them."""
+        """Return the credentials if *authority* may get them, and remember whether it did."""
         if credentials == Credentials():
             return credentials
         reason = self._withhold(authority)

@@ -1,1 +1,1 @@
-"""What moves between a store and one repository: documents and blobs, in both directions."""
+"""Transfers between a store and one repository: documents and blobs, in both directions."""

@@ -1,4 +1,4 @@
-"""Manifests and indexes of a repository, in both directions; each is verified on its way in."""
+"""Downloading and uploading manifests and indexes; each is verified when it is downloaded."""
 
 import re
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Documents:
         self._remote, self._blobs = remote, blobs
 
     def pin(self, target: str) -> Descriptor:
-        """Return the descriptor of what a tag or a digest names at this moment, its document stored."""
+        """Return the current descriptor of a tag or a digest, after its document was stored."""
         digest = as_digest(target) or self._remote.retry.run(lambda: self._ask_digest(target))
         if digest and self._blobs.exists(digest):
             with self._blobs.open(digest) as file:
@@ -44,7 +44,7 @@ class Documents:
         return self._bring(target, digest)
 
     def select(self, descriptor: Descriptor, wanted: Platform) -> Descriptor:
-        """Go down from an index to the manifest for *wanted*, bringing the documents on the way."""
+        """Descend from an index to the manifest for *wanted*, fetching the documents on the way."""
         for _ in range(INDEX_DEPTH):
             if descriptor.media_type in media.MANIFESTS:
                 return descriptor
@@ -56,7 +56,7 @@ class Documents:
         return descriptor
 
     def everything(self, descriptor: Descriptor) -> tuple[Descriptor, ...]:
-        """Bring all documents below *descriptor* and return the blobs that they name."""
+        """Fetch all documents below *descriptor* and return the blobs that they name."""
         found: dict[Digest, Descriptor] = {}
         waiting, seen = [(descriptor, 0)], {descriptor.digest}
         while waiting:
@@ -75,18 +75,18 @@ class Documents:
         return tuple(found.values())
 
     def _ask_digest(self, tag: str) -> Digest | None:
-        """Ask what a tag stands for, which costs no pull of a user's allowance; None when there is no clear answer."""
+        """Return the digest of a tag by HEAD, which does not count as a pull; None without a clear answer."""
         try:
             with self._remote.get(f"manifests/{tag}", method="HEAD", headers=_ACCEPT) as reply:
                 return Digest.parse(reply.headers.get("Docker-Content-Digest", ""))
         except RegistryUnavailable:
             raise
         except (InvalidDigest, RegistryError):
-            # Some know no HEAD (405); and a refusal gives its reason only in the body of an answer to GET.
+            # Some do not know HEAD (405), and a refusal has its reason only in the body of an answer to GET.
             return None
 
     def _bring_listed(self, listed: Descriptor) -> None:
-        """Bring a document that an index lists, if it is what the index says it is."""
+        """Fetch a document that an index lists, and check it against the index."""
         if self._blobs.has(listed):
             return
         found = self._bring(str(listed.digest), listed.digest)
@@ -98,7 +98,7 @@ class Documents:
         raw, headers = self._remote.retry.run(lambda: get_document(self._remote, str(expected or target)))
         digest = expected or announced(headers) or Digest.of(raw)
         if not has_digest(raw, digest):
-            raise DigestMismatch(f"{self._remote.repository}: the registry sent something else than {digest}")
+            raise DigestMismatch(f"{self._remote.repository}: the registry did not send {digest}")
         descriptor = describe(raw, digest, headers.get("Content-Type", ""))
         with self._blobs.writer(digest.algorithm) as writer:
             writer.write(raw)
@@ -129,7 +129,7 @@ def put_document(remote: Remote, target: str, descriptor: Descriptor, raw: bytes
     """Store a document under a tag or its digest and return the header of the answer.
 
     Raises:
-        DigestMismatch: the registry has made another document of it.
+        DigestMismatch: the registry stored another document.
     """
     headers = {"Content-Type": descriptor.media_type}
 
@@ -160,7 +160,7 @@ def as_digest(target: str) -> Digest | None:
 
 
 def announced(headers: Mapping[str, str]) -> Digest | None:
-    """Return the digest that an answer claims to have; None without a clear claim."""
+    """Return the digest in the header of an answer; None without a valid one."""
     try:
         return Digest.parse(headers.get("Docker-Content-Digest", ""))
     except InvalidDigest:
@@ -168,7 +168,7 @@ def announced(headers: Mapping[str, str]) -> Digest | None:
 
 
 def has_digest(raw: bytes, digest: Digest) -> bool:
-    """Tell whether *digest* names these bytes."""
+    """Return whether *digest* is that of these bytes."""
     verifier = Verifier(digest, None)
     verifier.update(raw)
     try:

@@ -1,8 +1,7 @@
-"""Blobs from a repository, several at once, each verified before it has a name.
+"""Downloading blobs, several at once; each is verified before it gets its name.
 
-A download that is interrupted is resumed with the next attempt, from the next mirror, in the next process:
-the name of a blob is its digest, so any two answers are parts of the same bytes, and one that lies is found out at the
-end.
+An interrupted download is resumed by the next attempt, from the next mirror, or in the next process: the name of a blob
+is its digest, so all answers are parts of the same bytes, and wrong ones are detected at the end.
 """
 
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from pybuild.builder.oci.registry.transfer.remote import Remote, TransferProgres
 from pybuild.builder.oci.registry.wire.http import Reply
 
 PROGRESS = 64 * 1024
-"""Bytes that count as coming forward: from then on patience begins again."""
+"""Bytes that count as progress, after which the retries are counted from zero again."""
 
 _WHOLE = frozenset({200})
 _PARTS = frozenset({200, 206, 416})
@@ -30,24 +29,24 @@ def fetch_blobs(
     progress: TransferProgress,
     stop: Stop,
 ) -> None:
-    """Bring all blobs that are missing; the first failure stops the others and is raised."""
+    """Fetch all missing blobs; the first failure stops the others and is raised."""
     missing = {descriptor.digest: descriptor for descriptor in descriptors if not blobs.has(descriptor)}
     for wanted in missing.values():
-        # All of them before the first byte of one: whoever shows the sum knows it from the start.
+        # All are reported before the first byte, so that a display knows the total from the start.
         progress(str(wanted.digest), 0, wanted.size)
     downloads = [_Download(wanted, blobs, progress, stop) for wanted in missing.values()]
     run_all([partial(first_good, remotes, download.run) for download in downloads], stop)
 
 
 class _Download:
-    """One blob on its way into the store."""
+    """The download of one blob."""
 
     def __init__(self, wanted: Descriptor, blobs: BlobStore, progress: TransferProgress, stop: Stop) -> None:
         self._wanted, self._blobs = wanted, blobs
         self._progress, self._stop = progress, stop
 
     def run(self, remote: Remote) -> None:
-        """Bring the blob from *remote*, however many answers that takes."""
+        """Fetch the blob from *remote*, in as many answers as needed."""
         with resumed(self._blobs, self._wanted.digest) as writer:
             attempts = remote.retry.begin(self._stop.event)
             farthest = writer.size
@@ -79,7 +78,7 @@ class _Download:
         except DigestMismatch as error:
             if not begun:
                 raise
-            # One of several answers, or a file that a crash has damaged, may be to blame: once more, in one piece.
+            # One of several answers, or a partial file damaged by a crash, may be wrong: fetch it once more as a whole.
             writer.rewind()
             raise RegistryUnavailable(f"{error}; it came in several parts") from error
 
@@ -99,7 +98,7 @@ class _Download:
             raise RegistryUnavailable(f"{wanted.digest} ended after {writer.size} of {wanted.size} bytes")
 
     def _place(self, reply: Reply, writer: BlobWriter) -> None:
-        """Let the writer stand where the answer begins."""
+        """Set the writer to the offset where the answer begins."""
         if reply.status == 200:
             if writer.size:
                 writer.rewind()

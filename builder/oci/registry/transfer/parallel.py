@@ -1,4 +1,4 @@
-"""Several transfers at once: in threads that end with the first failure, and fewer after a server asked for less."""
+"""Several transfers at once, in threads that end with the first failure; fewer when a server asks for less."""
 
 import queue
 import threading
@@ -10,14 +10,14 @@ from pybuild.builder.oci.errors import RegistryError
 from pybuild.runtime.stopping import check
 
 PARALLEL = 4
-"""How many blobs move at once: enough to fill a line, few enough for a registry not to mind."""
+"""Transfers at the same time: enough to fill a connection, few enough not to trouble a registry."""
 
 _GLANCE = 0.05
 _GRACE = 1.0
 
 
 class Lanes:
-    """How many transfers one server gets at once. May be used by several threads."""
+    """The number of transfers to one server at the same time. Thread-safe."""
 
     def __init__(self, count: int = PARALLEL) -> None:
         self.count = count
@@ -38,29 +38,29 @@ class Lanes:
                 self._changed.notify_all()
 
     def narrow(self) -> None:
-        """Use half as many from now on, one at least."""
+        """Halve the number of transfers, to one at least."""
         with self._changed:
             self.count = max(1, self.count // 2)
 
 
 class Stop:
-    """Tells transfers to end: because one of them failed, or because *outer* says so."""
+    """The signal for transfers to end: one of them failed, or *outer* was set."""
 
     def __init__(self, outer: threading.Event | None = None) -> None:
         self.event = threading.Event()
         self._outer = outer
 
     def check(self) -> None:
-        """Raise RegistryError when there is no use in going on."""
+        """Raise RegistryError when transfers should end."""
         if self.event.is_set() or (self._outer is not None and self._outer.is_set()):
             self.event.set()
-            raise RegistryError("given up because something else failed or was interrupted")
+            raise RegistryError("stopped because another transfer failed or was interrupted")
 
 
 def run_all(jobs: Sequence[Callable[[], None]], stop: Stop) -> None:
-    """Carry out *jobs*, `PARALLEL` at once; the first failure stops the others and is raised.
+    """Run *jobs*, `PARALLEL` at once; the first failure stops the others and is raised.
 
-    An interrupt does not wait for a server: threads that hang in the network are left behind and end by themselves.
+    An interrupt does not wait for a server: threads that wait for the network are left to end by themselves.
     """
     waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
     for job in jobs:
@@ -73,7 +73,7 @@ def run_all(jobs: Sequence[Callable[[], None]], stop: Stop) -> None:
                 waiting.get_nowait()()
         except queue.Empty:
             pass
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the caller must see it
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread of the caller
             failures.append(error)
             stop.event.set()
 
@@ -93,7 +93,7 @@ def run_all(jobs: Sequence[Callable[[], None]], stop: Stop) -> None:
 
 
 def _join(threads: Sequence[threading.Thread], stop: Stop) -> None:
-    """Wait for *threads*, with an eye on who may want them to end."""
+    """Wait for *threads*, and check regularly whether they should end."""
     for thread in threads:
         while thread.is_alive():
             thread.join(_GLANCE)
@@ -106,5 +106,5 @@ def _pass_on(stop: Stop) -> None:
     try:
         stop.check()
     except RegistryError:
-        # It is raised again where the threads notice it; a wait between two attempts ends at once.
+        # The threads raise it when they notice; a pause between two attempts ends at once.
         return

@@ -1,6 +1,6 @@
-"""An image into a repository: blobs first, then documents from the lowest up, the tag last.
+"""Uploading an image: blobs first, then documents from the lowest up, the tag last.
 
-So nothing that the registry shows ever names something that it does not have, wherever a push is interrupted.
+So a document in the registry never names something that is missing, wherever a push is interrupted.
 """
 
 import threading
@@ -26,28 +26,28 @@ _ROUNDS = 3
 
 
 def _nobody(_blob: Descriptor, _outcome: str) -> None:
-    """Nobody wants to know."""
+    """Ignore the result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushOptions:
-    """What a push may know and may tell."""
+    """Hints for a push, and its callbacks."""
 
     sources: Mapping[Digest, Sequence[str]] = field(default_factory=dict)
     """Repositories of the same registry that may have a blob already."""
     progress: TransferProgress = no_progress
     ended: Callable[[Descriptor, str], None] = _nobody
-    """Called once for each blob with what became of it, from several threads, one at a time."""
+    """Called once for each blob with its result, from several threads, one at a time."""
     stop: threading.Event | None = None
 
 
 def push_image(
     remote: Remote, descriptor: Descriptor, tags: Sequence[str], blobs: BlobStore, options: PushOptions
 ) -> None:
-    """Bring *descriptor* and all that it leads to into the repository; without *tags* it has no name but its digest."""
+    """Upload *descriptor* and everything below it; without *tags* it can only be found by its digest."""
     items = reachable(blobs, descriptor)
     content = [item for item in items if item.media_type not in _DOCUMENTS and not _foreign(item, blobs)]
-    # A document comes before what it names; the other way round, a registry has the parts before the whole.
+    # The list has a document before what it names; reversed, the registry gets the parts before the whole.
     documents = [item for item in reversed(items) if item.media_type in _DOCUMENTS and item != descriptor]
     ended = _Once(options.ended)
     for item in content:
@@ -60,7 +60,7 @@ def push_image(
             for target in tags or (str(descriptor.digest),):
                 _put(remote, target, descriptor, blobs)
         except RegistryError as error:
-            # The registry has dropped something that it had a moment ago: what is missing is fetched again.
+            # The registry removed something that it had a moment ago, so everything is checked again.
             if last or error.code not in _LOST_CODES:
                 raise
         else:
@@ -87,13 +87,13 @@ def _put(remote: Remote, target: str, descriptor: Descriptor, blobs: BlobStore) 
 
 
 def _foreign(item: Descriptor, blobs: BlobStore) -> bool:
-    """Tell whether a layer must not be distributed; its manifest says where its owner gives it away."""
+    """Return whether a layer must not be distributed; its manifest has the URLs where its owner offers it."""
     marked = "nondistributable" in item.media_type or ".foreign." in item.media_type
     return marked and bool(item.urls) and not blobs.has(item)
 
 
 class _Once:
-    """Tells of each blob once, one after another."""
+    """Reports each blob once, one after another."""
 
     def __init__(self, ended: Callable[[Descriptor, str], None]) -> None:
         self._ended = ended

@@ -1,4 +1,4 @@
-"""What refers to a manifest: signatures, attestations and other artifacts with a ``subject`` (distribution-spec 1.1).
+"""Referrers of a manifest: signatures, attestations and other artifacts with a ``subject`` (distribution-spec 1.1).
 
 A registry that knows the API lists them; for one that does not, clients keep the list in an index under the tag
 ``<algorithm>-<hex>`` of the subject ("Referrers Tag Schema").
@@ -20,7 +20,7 @@ _KNOWN = "OCI-Subject"
 
 
 def list_referrers(remote: Remote, subject: Digest, artifact_type: str = "") -> tuple[Descriptor, ...]:
-    """Return what refers to *subject*, of one type or of all. Their documents are not fetched.
+    """Return the referrers of *subject*, of one type or of all. Their documents are not fetched.
 
     Raises:
         RegistryError: the registry failed.
@@ -32,7 +32,7 @@ def list_referrers(remote: Remote, subject: Digest, artifact_type: str = "") -> 
 
 
 def note_referrer(remote: Remote, descriptor: Descriptor, blobs: BlobStore, answer: Mapping[str, str]) -> None:
-    """Add a manifest that was just pushed to the list of its subject, unless the registry has done it itself."""
+    """Add a manifest that was just pushed to the referrers of its subject, unless the registry did that."""
     manifest = Manifest.from_json(blobs.read(descriptor), f"manifest {descriptor.digest}")
     subject = manifest.subject
     if subject is None or answer.get(_KNOWN):

@@ -29,19 +29,19 @@ TransferProgress = Callable[[str, int, int], None]
 
 
 def no_progress(_id: str, _current: int, _total: int) -> None:
-    """Progress that nobody looks at."""
+    """Ignore the progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remote:
-    """A repository, the client of its server, and the patience that is due to it."""
+    """A repository, the client of its server, and the retry policy for it."""
 
     client: Client
     repository: str
     retry: Retry
     lanes: Lanes
     no_answer: Callable[[RegistryUnavailable], None] = lambda _error: None
-    """Called when it gave none and the next one is asked in its place."""
+    """Called when it did not answer and the next one is asked instead."""
 
     def get(
         self,
@@ -73,11 +73,11 @@ class Remote:
         )
 
     def url(self, path: str) -> str:
-        """Return the path of something in the repository, below the interface of the registry."""
+        """Return the path of something in the repository, below the API root of the registry."""
         return f"{self.repository}/{path}"
 
     def scope(self, actions: str = "pull", source: str = "") -> Scope:
-        """Return what a request wants to be allowed."""
+        """Return the scope of a request."""
         return Scope(self.repository, actions, source)
 
     def _send(self, call: Call) -> Reply:
@@ -90,7 +90,7 @@ class Remote:
 
 
 def first_good(remotes: Sequence[Remote], action: Callable[[Remote], _T]) -> _T:
-    """Return what *action* returns for the first remote where it succeeds; the failure of the last one counts."""
+    """Return the result of *action* for the first remote where it succeeds, else raise the failure of the last."""
     for remote in remotes[:-1]:
         try:
             return action(remote)

@@ -1,8 +1,8 @@
-"""One blob into a repository (distribution-spec, "Pushing Blobs").
+"""Uploading one blob (distribution-spec, "Pushing Blobs").
 
-In this order, the first that works: it is there already; it is mounted from another repository of the same server; it
-is sent in one request; it is sent in pieces, where one request was interrupted or is too large for the server. What the
-server says it has is where the next piece begins; a session that it has lost is begun anew.
+The first of these that works: the blob exists already; it is mounted from another repository of the same server; it is
+sent in one request; it is sent in chunks, if one request was interrupted or is too large for the server. The next chunk
+starts where the server says; a session that the server has lost is started again.
 """
 
 import re
@@ -25,14 +25,14 @@ from pybuild.builder.oci.streams.verified import pieces, verifying
 PUSHED, EXISTED, MOUNTED = "Pushed", "Layer already exists", "Mounted from"
 
 CHUNK = 32 * 1024 * 1024
-"""What is sent at once after a single request did not get through."""
+"""Bytes of a chunk, after a single request failed."""
 SMALLEST = 64 * 1024
-"""No server is asked to take less: it does not want it at all."""
+"""The smallest chunk: a server that refuses this would refuse any."""
 
 _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,19})\Z")
 _TYPE = {"Content-Type": "application/octet-stream"}
 _MADE = frozenset({200, 201, 202, 204})
-"""The specification has 201 alone. Whoever takes less than it says misses a blob when the manifest comes."""
+"""The specification has only 201. If another status was not success, the manifest is refused later."""
 _TAKEN = frozenset({201, 202, 204})
 _GONE = frozenset({404, 410, 416})
 _GONE_CODES = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "RANGE_INVALID"})
@@ -40,19 +40,19 @@ _TOO_LARGE = 413
 
 
 class _Lost(RegistryUnavailable):
-    """The server no longer knows the session; another one may succeed."""
+    """The server has lost the session; a new one may succeed."""
 
 
 @dataclass(slots=True)
 class _Session:
-    """Where the next bytes go, and how many the server has said to have."""
+    """The URL for the next bytes, and the number of bytes that the server has."""
 
     url: str
     offset: int = 0
 
 
 class Upload:
-    """One blob on its way from the store. *sources* are other repositories of the server that may have it."""
+    """The upload of one blob. *sources* are other repositories of the server that may have it."""
 
     def __init__(
         self,
@@ -74,11 +74,11 @@ class Upload:
         self._refused = False
 
     def run(self) -> str:
-        """Send the blob there and return how: `PUSHED`, `EXISTED`, or `MOUNTED` and the repository.
+        """Upload the blob and return how: `PUSHED`, `EXISTED`, or `MOUNTED` and the repository.
 
         Raises:
-            BlobNotFound, SizeMismatch, DigestMismatch, OSError: it is needed, and the store's copy cannot be used.
-            RegistryError: the registry does not take it.
+            BlobNotFound, SizeMismatch, DigestMismatch, OSError: the copy in the store is needed but unusable.
+            RegistryError: the registry refuses it.
         """
         if self._remote.retry.run(self._exists, self._stop.event):
             self._progress(str(self._wanted.digest), self._wanted.size, self._wanted.size)
@@ -109,7 +109,7 @@ class Upload:
 
     def _attempt(self) -> str:
         if self._doubtful:
-            # It may be the answer that got lost, and not the blob.
+            # Perhaps only the answer was lost, and not the blob.
             if self._exists():
                 return PUSHED
             self._recover()
@@ -118,7 +118,7 @@ class Upload:
             mounted = self._open()
             if mounted:
                 return mounted
-        # Only now: what can be mounted need not be fetched from elsewhere first.
+        # Opened only now, because a blob that can be mounted need not be fetched first.
         self._file = self._file or self._blobs.open(self._wanted)
         self._transmit(self._open_session(), self._file)
         return PUSHED
@@ -131,7 +131,7 @@ class Upload:
         except RegistryUnavailable:
             raise
         except RegistryError:
-            # Also where HEAD is not known, or only pushing is allowed: the upload itself tells more.
+            # A server may not support HEAD, or permit only pushing: the upload itself gives a better error.
             return False
         return not length.isdecimal() or int(length) == self._wanted.size
 
@@ -141,7 +141,7 @@ class Upload:
         return self._session
 
     def _open(self) -> str:
-        """Begin a session; returns how the blob came there when none is needed."""
+        """Start a session; returns how the blob got there when none is needed."""
         source = self._sources[0] if self._sources else ""
         try:
             reply = self._begin(source)
@@ -150,7 +150,7 @@ class Upload:
         except RegistryError:
             if not source:
                 raise
-            # That we may not read there, or that there is no such repository, is no reason to fail.
+            # A repository that does not exist or may not be read must not make the push fail.
             self._sources.clear()
             source, reply = "", self._begin("")
         self._sources.clear()
@@ -173,7 +173,7 @@ class Upload:
         """Ask a session how far it came; forget it when it is gone."""
         if self._session is None:
             return
-        # The answer to one large request got lost somewhere: smaller ones can be resumed.
+        # One large request failed somewhere on the way: smaller ones can be resumed.
         self._chunk = self._chunk or CHUNK
         try:
             with self._remote.change("GET", self._session.url, expected=frozenset({200, 204})) as reply:
@@ -205,10 +205,10 @@ class Upload:
             before = session.offset
             self._advance(reply, known=end)
         if session.offset <= before:
-            raise RegistryUnavailable(f"{reply.origin} takes nothing more of {self._wanted.digest}")
+            raise RegistryUnavailable(f"{reply.origin} accepts no more of {self._wanted.digest}")
 
     def _finish(self, session: _Session, file: BinaryIO, size: int) -> None:
-        """Send the last *size* bytes, and what the whole must be."""
+        """Send the last *size* bytes, and the digest of the whole."""
         joint = "&" if "?" in session.url else "?"
         url = f"{session.url}{joint}digest={quote(str(self._wanted.digest))}"
         body = self._body(file, session.offset, size) if size else b""
@@ -218,13 +218,13 @@ class Upload:
             raise RegistryError(f"{reply.origin} calls {self._wanted.digest} {found[:100]!r}")
 
     def _advance(self, reply: Reply, *, known: int) -> None:
-        """Go on where the server says; *known* is where to go on when it does not say it."""
+        """Continue at the offset in the answer of the server, else at *known*."""
         session = self._open_session()
         found = _RANGE.match(reply.headers.get("Range", ""))
-        # "0-0" is also how registries spell that they have nothing.
+        # Registries also send "0-0" when they have nothing.
         offset = known if found is None else (int(found[1]) + 1 if int(found[1]) else 0)
         if offset > self._wanted.size:
-            raise _Lost(f"{reply.origin} has more of {self._wanted.digest} than there is")
+            raise _Lost(f"{reply.origin} claims more bytes of {self._wanted.digest} than it has")
         session.offset = offset
         if reply.headers.get("Location"):
             session.url = _location(reply)
@@ -237,16 +237,16 @@ class Upload:
         return FileBody(file=file, offset=offset, size=size, sent=sent)
 
     def _refusal(self, error: RegistryError, file: BinaryIO) -> None:
-        """Decide what a status other than success means; raises always."""
+        """Raise the error for a status other than success."""
         if error.status in _GONE or error.code in _GONE_CODES:
             raise _Lost(str(error), status=error.status) from error
         if error.status == _TOO_LARGE:
             before = self._chunk or self._wanted.size
             self._chunk = min(CHUNK, max(before // 2, self._least))
             if before > max(SMALLEST, self._least):
-                raise _Lost(f"{error}; trying smaller pieces", status=error.status) from error
+                raise _Lost(f"{error}; trying smaller chunks", status=error.status) from error
         if error.code == "DIGEST_INVALID":
-            # Which side is to blame? This raises when it is ours.
+            # Raises when the copy in the store is the wrong one.
             file.seek(0)
             for _ in pieces(verifying(self._blobs.open(self._wanted), self._wanted.digest, self._wanted.size)):
                 self._stop.check()
@@ -259,5 +259,5 @@ class Upload:
 def _location(reply: Reply) -> str:
     location = reply.headers.get("Location")
     if not location:
-        raise RegistryError(f"{reply.origin} begins an upload without saying where to")
+        raise RegistryError(f"{reply.origin} starts an upload without a location")
     return joined(reply.url, location)

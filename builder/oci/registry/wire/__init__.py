@@ -1,1 +1,1 @@
-"""Single HTTP exchanges: connections, certificates, retries, and what their failures mean."""
+"""Single HTTP requests: connections, certificates, retries, and errors."""

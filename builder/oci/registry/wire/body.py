@@ -1,4 +1,4 @@
-"""Part of a blob as the body of a request: sent from its file, again from the start when it is asked for again."""
+"""Part of a blob as the body of a request: read from its file, and again from the start for a retry."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -11,14 +11,14 @@ _PIECE = 128 * 1024
 
 @dataclass(slots=True, kw_only=True)
 class FileBody:
-    """The bytes from *offset* on, *size* of them. *sent* is given how many are on their way; it may raise to stop."""
+    """*size* bytes from *offset*. *sent* is called with the number of bytes sent; it may raise to stop."""
 
     file: BinaryIO
     offset: int
     size: int
     sent: Callable[[int], None]
     failure: OSError | None = field(default=None, init=False)
-    """What reading went wrong with: the sender cannot tell it from a failure of the connection."""
+    """The error of reading the file, which the sender cannot distinguish from one of the connection."""
 
     def __len__(self) -> int:
         return self.size
@@ -38,6 +38,6 @@ class FileBody:
             self.failure = error
             raise
         if not piece:
-            self.failure = OSError(f"{self.file.name}: the file became shorter")
+            self.failure = OSError(f"{self.file.name}: the file was truncated")
             raise self.failure
         return piece

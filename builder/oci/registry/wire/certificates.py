@@ -1,4 +1,4 @@
-"""Which certificates a server must show, and which we show to it: ``certs.d`` of Docker and of containers.
+"""Certificate authorities and client certificates for a server: ``certs.d`` of Docker and of containers.
 
 <directory>/<host>[:<port>]/*.crt          authorities that are trusted for this server besides the host's own
 <directory>/<host>[:<port>]/*.cert *.key   a certificate of ours and its key, under the same name
@@ -15,7 +15,7 @@ from pybuild.builder.oci.registry.wire.origin import Origin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """How to speak TLS with one server. Paths are of files in PEM."""
+    """The TLS settings for one server. Paths are of PEM files."""
 
     verify: bool = True
     authorities: tuple[str, ...] = ()
@@ -24,10 +24,10 @@ class Tls:
 
 
 def tls_from(folders: Iterable[Path], origin: Origin) -> Tls | None:
-    """Return what the first of *folders* that knows the server says about it; None when none does.
+    """Return the settings in the first of *folders* that has a directory for the server; None when none has.
 
     Raises:
-        RegistryError: a certificate of ours has no key, or a key no certificate.
+        RegistryError: a client certificate has no key, or a key no certificate.
     """
     for folder in folders:
         for name in _names(origin):
@@ -38,13 +38,13 @@ def tls_from(folders: Iterable[Path], origin: Origin) -> Tls | None:
 
 
 def _names(origin: Origin) -> tuple[str, ...]:
-    """Return how the directory of a server may be called. A host is never a path: `Origin` has checked its letters."""
+    """Return the possible names of the directory of a server. `Origin` has checked that a host is not a path."""
     named = f"{origin.host}:{origin.port}"
     return (named, origin.host) if origin.port == origin.default_port else (named,)
 
 
 def tls_in(folder: Path) -> Tls:
-    """Return what a directory of one server says. Raises RegistryError as `tls_from` does."""
+    """Return the settings in the directory of one server. Raises RegistryError like `tls_from`."""
     names = sorted(os.listdir(folder))
     keys = {name.removesuffix(".key") for name in names if name.endswith(".key")}
     certificates = {name.removesuffix(".cert") for name in names if name.endswith(".cert")}

@@ -1,4 +1,4 @@
-"""What a failed exchange means: the innermost cause decides, whatever the libraries above it have made of it."""
+"""The errors for failed requests, by their innermost cause."""
 
 import socket
 import ssl
@@ -20,33 +20,33 @@ _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"
 
 
 def failure_of(origin: Origin, error: Exception) -> RegistryError:
-    """Return the error for an exchange with *origin* that ended with *error*."""
+    """Return the error for a request to *origin* that failed with *error*."""
     cause = _innermost(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return RegistryError(
             f"{origin}: {cause.verify_message or cause}",
-            hint=f"put the authority into certs.d/{origin.host}:{origin.port}/ca.crt",
+            hint=f"put the certificate of its authority into certs.d/{origin.host}:{origin.port}/ca.crt",
             code=UNTRUSTED,
         )
     if isinstance(cause, ssl.SSLError) and cause.reason in _NOT_TLS:
         return RegistryError(
             f"{origin}: the server does not speak TLS",
-            hint=f"if plain http is good enough, pass --tls-verify=false, or say http = true for "
+            hint=f"to permit plain http, use --tls-verify=false, or set http = true for "
             f'[registry."{origin.name}"] in pybuild.toml',
             code=NOT_TLS,
         )
     if isinstance(cause, ssl.SSLError) and cause.reason in _REFUSED_BY_SERVER:
         place = f"certs.d/{origin.host}:{origin.port}"
-        return RegistryError(
-            f"{origin}: the server refuses to speak TLS with us: {reason_of(error)}",
-            hint=f"if it wants a certificate, put one into {place}/client.cert and its key into {place}/client.key",
+        hint = (
+            f"if it requires a client certificate, put it into {place}/client.cert and its key into {place}/client.key"
         )
+        return RegistryError(f"{origin}: the server rejects the TLS connection: {reason_of(error)}", hint=hint)
     absent = isinstance(cause, socket.gaierror | ConnectionRefusedError)
     return RegistryUnavailable(f"{origin}: {reason_of(error)}", absent=absent, hung=isinstance(cause, TimeoutError))
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the innermost cause: requests wraps what the kernel said in several layers of object addresses."""
+    """Return the innermost cause: requests wraps the error of the kernel several times, with object addresses."""
     error = _innermost(error)
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__)[:200]
 

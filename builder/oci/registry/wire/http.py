@@ -1,6 +1,6 @@
-"""One HTTP exchange: the only module that imports requests.
+"""Single HTTP requests: the only module that imports requests.
 
-Nothing happens here by itself: no redirect is followed, no cookie kept, no password taken from .netrc, nothing retried.
+Nothing is automatic here: no redirect is followed, no cookie kept, no password read from .netrc, nothing retried.
 Proxies come from the usual environment variables, certificate authorities from the system (``SSL_CERT_FILE``,
 ``SSL_CERT_DIR``, ``REQUESTS_CA_BUNDLE``) and from what `Tls` names.
 """
@@ -28,30 +28,30 @@ from pybuild.builder.oci.registry.wire.origin import Origin, origin_of
 from pybuild.builder.oci.registry.wire.peers import TellPeer, watch
 from pybuild.builder.oci.streams.verified import PIECE
 
-# Whoever turns verification off knows that; a warning for each request would hide everything else.
+# A user who turns verification off knows that; a warning for each request would hide everything else.
 urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
 CONNECTIONS = 8
-"""Kept for each server; more than the transfers of one command, so that its small requests need not wait."""
+"""Connections for each server; more than parallel transfers, so that small requests need not wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How long a server may take, in seconds. There is no limit for the whole: layers are large."""
+    """Time limits in seconds. There is none for a whole transfer, because layers are large."""
 
     connect: float = 10
     stall: float = 30
-    """Without a byte, before the header or in the body."""
+    """Time without a byte, before the header or in the body."""
     window: float = 60
     least: int = 64 * 1024
-    """Bytes that must come in each *window* of waiting: a server that dribbles is as bad as one that is silent."""
+    """Bytes that must arrive in each *window* of waiting: a very slow server is treated like a silent one."""
     commit: float = 10e6
-    """Bytes in a second with which a registry must be able to check and keep what it was sent."""
+    """Bytes per second at which a registry must be able to verify and store an upload."""
     clock: Callable[[], float] = time.monotonic
 
 
 class Reply:
-    """Status, header and unread body of an answer; a context manager, so that the connection is given back."""
+    """Status, header and unread body of an answer; a context manager that returns the connection to the pool."""
 
     def __init__(self, response: requests.Response, origin: Origin, timing: Timing) -> None:
         self._response, self._timing = response, timing
@@ -67,16 +67,16 @@ class Reply:
         self.close()
 
     def close(self) -> None:
-        """Give the connection up. Idempotent."""
+        """Close the connection. Idempotent."""
         self._response.close()
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the body as it came over the wire, whatever Content-Encoding says: its digest counts.
+        """Yield the body as it was sent, ignoring Content-Encoding, because its digest is verified.
 
         Raises:
-            RegistryUnavailable: the connection broke, stalled, dribbled or ended early.
+            RegistryUnavailable: the connection broke, stalled, was too slow or ended early.
         """
-        # read1 returns what is there; read would wait for a whole piece, out of sight of the clock.
+        # read1 returns available bytes; read would block for a whole chunk, during which the clock is not checked.
         read = getattr(self._response.raw, "read1", self._response.raw.read)
         pace = _Pace(self._timing, self.origin)
         try:
@@ -86,7 +86,7 @@ class Reply:
             raise RegistryUnavailable(f"{self.origin}: the connection broke: {reason_of(error)}") from error
 
     def content(self, limit: int) -> bytes | None:
-        """Return the body of a document, unpacked if it came as gzip; None when it is larger than *limit*."""
+        """Return the body of a document, decompressed if it is gzip; None when it is larger than *limit*."""
         body = bytearray()
         for piece in self.pieces():
             body += piece
@@ -102,7 +102,7 @@ class Reply:
 
 
 class _Pace:
-    """Watches how much comes while we wait; the time that we take ourselves does not count."""
+    """Measures the speed of a server: only the time of waiting for it counts, not our own processing."""
 
     def __init__(self, timing: Timing, origin: Origin) -> None:
         self._timing, self._origin = timing, origin
@@ -121,9 +121,9 @@ class _Pace:
 
 
 class Transport:
-    """Connections that are kept open between requests. May be used by several threads.
+    """Connections that are kept open between requests. Thread-safe.
 
-    *peer* is given the address of each server that is connected to; a proxy that the user chose is not its business.
+    *peer* is called with the address of each server that is connected to, except for a proxy that the user chose.
     """
 
     def __init__(self, tls: Callable[[Origin], Tls], timing: Timing, peer: TellPeer | None = None) -> None:
@@ -134,11 +134,11 @@ class Transport:
     def exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | FileBody | None = None
     ) -> Reply:
-        """Send one request and return the answer as soon as its header is there.
+        """Send one request and return the answer as soon as its header has arrived.
 
         Raises:
-            RegistryUnavailable: nothing that is HTTP came back.
-            RegistryError: the certificate of the server is not one to trust.
+            RegistryUnavailable: there was no HTTP answer.
+            RegistryError: the certificate of the server is not trusted.
             OSError: *body* could not be read.
         """
         origin = origin_of(url)
@@ -169,7 +169,7 @@ class Transport:
             self._sessions.clear()
 
     def _patience(self, body: bytes | FileBody | None) -> float:
-        """Return how long to wait for the header: a registry reads a large blob once more before it answers."""
+        """Return the time limit for the header: a registry reads a large blob again before it answers."""
         size = 0 if body is None else len(body)
         return self._timing.stall + size / self._timing.commit
 
@@ -181,9 +181,9 @@ class Transport:
 
 
 def _new_session(tls: Tls | None, peer: TellPeer | None = None) -> requests.Session:
-    """Return a session for https as *tls* says, or for http without it: reading the authorities takes a while."""
+    """Return a session for https with *tls*, or for http without, where reading the authorities is not needed."""
     session = _Session()
-    # Otherwise requests would send the passwords of .netrc to whoever asks.
+    # Otherwise requests would send passwords of .netrc to any server that asks.
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.clear()
@@ -195,7 +195,7 @@ def _new_session(tls: Tls | None, peer: TellPeer | None = None) -> requests.Sess
 
 
 class _Session(requests.Session):
-    """A session that never looks where a redirect leads: requests would, also when told not to follow it."""
+    """A session that ignores redirects: requests parses their targets even when it does not follow them."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the signature of requests
         return None
@@ -215,7 +215,7 @@ class _TlsAdapter(HTTPAdapter):
         return super().proxy_manager_for(proxy, ssl_context=self._context, **options)
 
     def cert_verify(self, *_arguments: Any) -> None:
-        """Add nothing: requests would trust a list of its own besides."""
+        """Add nothing: requests would also trust a list of its own."""
 
 
 def _tls_context(tls: Tls) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""Connections that tell where they lead, before anything is sent: a name may stand for any address."""
+"""Connections that report their address before anything is sent: a name may resolve to any address."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 TellPeer = Callable[[str], None]
-"""Takes the address of a server that was connected to; may raise, and nothing is sent then."""
+"""Takes the address of a server that was connected to; when it raises, nothing is sent."""
 
 
 def watch(manager: urllib3.PoolManager, tell: TellPeer) -> None:

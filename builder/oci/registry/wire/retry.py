@@ -1,4 +1,4 @@
-"""How often and how patiently a request is repeated."""
+"""Retries of requests: how often, and with which pauses."""
 
 import secrets
 import threading
@@ -21,27 +21,27 @@ RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """Exponential waits with full jitter, so that many clients do not come back at the same moment; in seconds."""
+    """Exponential pauses with full jitter, so that many clients do not retry at the same moment; in seconds."""
 
     attempts: int = 8
     first_wait: float = 0.5
     longest_wait: float = 30.0
     budget: float = 120.0
-    """No wait is begun that would end later than this after the first attempt, or after the last progress."""
+    """No pause is started that would end later than this after the first attempt, or after the last progress."""
     absent_attempts: int = 3
     absent_budget: float = 2.0
-    """The same two where nobody is there: mostly a name is misspelt, and at times a server starts anew."""
+    """The same two for a server that is unreachable: mostly its name is misspelt, sometimes it is restarting."""
     hung_attempts: int = 8
     """The same for a server that stays silent until a time is over."""
     tell: Callable[[str], None] = lambda _text: None
-    """Takes what is waited for, and how long, when that is longer than a moment."""
+    """Takes a message about a pause that is longer than a moment."""
     pause: Callable[[threading.Event, float], object] = threading.Event.wait
     clock: Callable[[], float] = time.monotonic
 
     def run(self, action: Callable[[], _T], stop: threading.Event | None = None) -> _T:
-        """Return what *action* returns, repeating it while it raises RegistryUnavailable and patience lasts.
+        """Return the result of *action*, retrying it after RegistryUnavailable as the policy permits.
 
-        Setting *stop* ends a wait; *action* looks at it itself.
+        Setting *stop* ends a pause; *action* checks it itself.
         """
         attempts = self.begin(stop)
         while True:
@@ -51,12 +51,12 @@ class Retry:
                 attempts.wait(error)
 
     def begin(self, stop: threading.Event | None = None) -> "Attempts":
-        """Begin to count, for an action that wants to tell of its progress."""
+        """Start counting, for an action that reports progress."""
         return Attempts(self, stop or threading.Event())
 
 
 class Attempts:
-    """How often one action was tried since it last came forward."""
+    """The attempts of one action since its last progress."""
 
     def __init__(self, retry: Retry, stop: threading.Event) -> None:
         self._retry, self._stop = retry, stop
@@ -64,12 +64,12 @@ class Attempts:
         self._failed = 0
 
     def renew(self) -> None:
-        """Say that the action came forward: a large transfer over a bad line is not given up while it moves."""
+        """Report progress: a large transfer over a bad connection is retried as long as it progresses."""
         self._start = self._retry.clock()
         self._failed = 0
 
     def wait(self, error: RegistryUnavailable) -> None:
-        """Pause before the next attempt; raises *error* when there shall be none."""
+        """Pause before the next attempt, or raise *error* when there is none left."""
         retry = self._retry
         pause = self._pause(error.retry_after)
         self._failed += 1
@@ -80,14 +80,14 @@ class Attempts:
             most = min(most, retry.hung_attempts)
         if self._failed >= most or retry.clock() - self._start + pause > budget:
             if pause > budget:
-                error.hint = error.hint or f"it asks to be left alone for {pause:.0f} s, longer than is waited here"
+                error.hint = error.hint or f"it asks to wait {pause:.0f} s, which is too long"
             raise error
         if pause >= _MOMENT:
             retry.tell(f"waiting {pause:.0f} s before attempt {self._failed + 1} of {most}: {error}")
         retry.pause(self._stop, pause)
 
     def _pause(self, asked: float | None) -> float:
-        """What the server asks for wins over what we would do."""
+        """Return the pause: what the server asks for takes precedence."""
         if asked is not None:
             return asked
         retry = self._retry
@@ -95,7 +95,7 @@ class Attempts:
 
 
 def retry_after(header: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for; None when there is none that makes sense."""
+    """Return the seconds of a Retry-After header; None without a valid one."""
     if not header:
         return None
     if header.isascii() and header.isdecimal():

@@ -152,7 +152,7 @@ def test_what_cannot_be_loaded_is_named_with_what_it_is(shop: Shop, tmp_path: Pa
     for name, reason in (
         ("noise", "this is not a tar archive, or it is damaged"),
         ("cut.tar", "the archive ends in the middle of a"),
-        ("root.tar", "this is a root file system, not an image archive\nhint: pybuild import makes an image of it"),
+        ("root.tar", "this is a root file system, not an image archive\nhint: use pybuild import for it"),
         ("empty", "this is not an image archive: it has no index.json"),
         ("table.tar", "manifest.json: is not valid JSON (line 2, column 11)\n"),
     ):

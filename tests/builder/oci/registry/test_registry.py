@@ -325,7 +325,7 @@ def test_a_mirror_that_hangs_is_asked_once_in_a_build(server: FakeRegistry, blob
                 blobs.remove(image.descriptor.digest)
         assert mirror.asked == 1
     (text,) = told
-    assert text.startswith(f"the mirror {mirror.name} is passed over from now on: http://{mirror.name}: ")
+    assert text.startswith(f"the mirror {mirror.name} is not used any more: http://{mirror.name}: ")
 
 
 def test_another_build_asks_the_mirror_again(server: FakeRegistry, blobs: BlobStore) -> None:

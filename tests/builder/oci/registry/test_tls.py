@@ -72,7 +72,7 @@ def test_without_the_certificate_it_is_said_at_once_where_it_belongs(
         FakeRegistry(tls=context) as server,
         Registry(server.name, settings(tmp_path, pki, server.name), retry=patience.retry) as registry,
     ):
-        with pytest.raises(RegistryError, match="the server refuses to speak TLS with us") as caught:
+        with pytest.raises(RegistryError, match="the server rejects the TLS connection") as caught:
             registry.resolve(APP, "1.0", blobs)
         assert f"certs.d/{server.name}/client.cert" in caught.value.hint
         assert server.requests == []

@@ -171,7 +171,7 @@ def test_clouds_get_none_whatever_the_registry_says(
     server.challenge = f'Bearer realm="{realm}"'
     with (
         Registry(name, trusting(pki, name), credentials=ME) as registry,
-        pytest.raises(RegistryError, match="where clouds keep the secrets"),
+        pytest.raises(RegistryError, match="the metadata service of a cloud"),
     ):
         registry.resolve(APP, "1.0", blobs)
 

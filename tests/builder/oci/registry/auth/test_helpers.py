@@ -72,7 +72,7 @@ def test_a_helper_that_leaves_an_agent_behind_is_not_waited_for(helper: Helper) 
     ("server", "message"),
     [
         ("broken.com", r"docker-credential-test: failed for broken\.com: locked \?\[2J$"),
-        ("odd.com", "answered with something else than credentials"),
+        ("odd.com", "did not answer with credentials"),
         ("quiet.com", r"failed for quiet\.com: no D-Bus$"),
         ("mute.com", "exit code 7 and no reason given"),
         ("slow.com", "did not answer within 1 seconds: waiting for a key"),

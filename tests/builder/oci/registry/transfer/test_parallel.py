@@ -56,7 +56,7 @@ def test_a_stop_from_outside_ends_them() -> None:
         stop.event.wait(5)
         stop.check()
 
-    with pytest.raises(RegistryError, match="given up"):
+    with pytest.raises(RegistryError, match="another transfer failed"):
         run_all([work], stop)
 
 

@@ -226,7 +226,7 @@ def test_an_upload_does_not_go_where_nothing_should_go(
     server: FakeRegistry, send: Callable[..., str], blob: Descriptor, location: str, kind: str
 ) -> None:
     server.answer(START, Answer(status=202 if kind == "Location" else 307, headers={"Location": location}))
-    with pytest.raises(RegistryError, match="leads to"):
+    with pytest.raises(RegistryError, match="refers to"):
         send(blob)
 
 
@@ -239,7 +239,7 @@ def test_the_address_that_was_connected_to_counts_for_uploads(
     with FakeRegistry() as inner:
         place = f"http://localhost:{inner.port}{START}s"
         server.answer(START, Answer(status=202, headers={"Location": place}))
-        with pytest.raises(RegistryError, match=r"leads to (127\.0\.0\.1|::1), an address of a private network"):
+        with pytest.raises(RegistryError, match=r"refers to (127\.0\.0\.1|::1), an address of a private network"):
             send(blob)
         assert inner.requests == []
 
