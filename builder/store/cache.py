@@ -1,4 +1,4 @@
-"""The cache: from cache keys to what came out, from definitions of selections to the digests of their content.
+"""The cache: from cache keys to layers, and from definitions of selections to the digests of their content.
 
 A *record* says which layers a vertex has, from the bottom of the image to its own. Records name blobs; one whose blobs
 are gone is a miss. A miss is None, never an error.
@@ -19,9 +19,9 @@ from pybuild.builder.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class BuiltLayer:
-    """A layer as a record keeps it; *created* is RFC 3339, "" for a layer of a base image.
+    """A layer in a record; *created* is RFC 3339, "" for a layer of a base image.
 
-    *made* is when that was in truth, where SOURCE_DATE_EPOCH decides what images say; "" where it is the same.
+    *made* is the real time when SOURCE_DATE_EPOCH sets *created*; "" when it is the same.
     """
 
     diff_id: Digest
@@ -38,7 +38,7 @@ class BuiltLayer:
 
 
 class Layers(tuple[BuiltLayer, ...]):
-    """The layers of a root filesystem, the lowest first."""
+    """The layers of a rootfs, the lowest first."""
 
     __slots__ = ()
 
@@ -53,15 +53,15 @@ class Layers(tuple[BuiltLayer, ...]):
         return chain_ids(self.diff_ids)
 
 
-_SAME_USE = 60  # seconds; a build that changes nothing in the database waits for no disk
+_SAME_USE = 60  # seconds; a build soon after another one then writes nothing and does not wait for the disk
 _FORGOTTEN_AT_ONCE = 16
 
 
 class ImportedCaches(Protocol):
-    """Caches of other stores, consulted on a miss. A miss there is None, and so is a failure."""
+    """Imported caches, consulted on a miss. A miss is None, and so is a failure."""
 
     def record(self, key: Digest) -> Layers | None:
-        """Return the layers under *key*; the blobs of those that steps have made are in this store."""
+        """Return the layers under *key*; the blobs of those that were made by steps are in this store."""
         ...
 
     def selection(self, key: Digest) -> Digest | None:
@@ -69,7 +69,7 @@ class ImportedCaches(Protocol):
         ...
 
     def fill_mount(self, name: str, folder: Path) -> bool:
-        """Make *folder*, which is not there, with what a cache mount held; tell whether that was known."""
+        """Create *folder*, which does not exist, with the content of a cache mount; return whether there was one."""
         ...
 
 
@@ -79,15 +79,15 @@ class Cache:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.imported: ImportedCaches | None = None
-        """Set while a build that names some runs (`builder.caches.imported`)."""
+        """Set during a build with ``--cache-from`` (`builder.caches.imported`)."""
 
     def record(self, key: Digest) -> Layers | None:
-        """Return what is recorded under *key*. Whether the blobs are still there is the caller's question."""
+        """Return the record under *key*. The caller checks whether its blobs still exist."""
         row = self._database.one("SELECT layers FROM records WHERE key = ?", (str(key),))
         return None if row is None else _from_row(row[0])
 
     def imported_record(self, key: Digest) -> Layers | None:
-        """Return what an imported cache has under *key*, as a record of this store from now on."""
+        """Return the record of an imported cache under *key*, which is added to this store."""
         layers = None if self.imported is None else self.imported.record(key)
         if layers is not None:
             self.put_record(key, layers)
@@ -110,13 +110,13 @@ class Cache:
 
     def forget(self, keys: Iterator[str] | list[str]) -> None:
         """Drop the records under *keys*."""
-        # A transaction for each would wait for the disk as often; one for all would need a log of the size of all.
+        # In batches: one transaction each would sync the disk each time, one for all would need a large log.
         waiting = iter(keys)
         while some := [(key,) for key in islice(waiting, _FORGOTTEN_AT_ONCE)]:
             self._database.run_all("", (), "DELETE FROM records WHERE key = ?", some)
 
     def selection(self, key: Digest) -> Digest | None:
-        """Return the content digest that is known for a definition of a selection."""
+        """Return the content digest that is recorded for the definition of a selection."""
         row = self._database.one("SELECT content FROM selections WHERE key = ?", (str(key),))
         if row is not None:
             return Digest.parse(str(row[0]))
@@ -139,21 +139,21 @@ class Cache:
         self._database.run("REPLACE INTO plans VALUES (?, ?, ?)", (str(key), document, time.time()))
 
     def download(self, url: str) -> str | None:
-        """Return what is known of the file that *url* led to."""
+        """Return the document about the file that *url* had."""
         row = self._database.one("SELECT document FROM downloads WHERE url = ?", (url,))
         return None if row is None else str(row[0])
 
     def put_download(self, url: str, document: str) -> None:
-        """Remember what *url* led to."""
+        """Keep the document about the file that *url* has."""
         self._database.run("REPLACE INTO downloads VALUES (?, ?)", (url, document))
 
     def forget_all(self) -> None:
-        """Drop everything that can be computed again, records included. The caller has the store alone."""
+        """Remove everything that can be computed again, including records. The caller has exclusive access."""
         self._database.clear()
 
 
 def _to_row(layers: Layers) -> str:
-    """Return *layers* as a row has them: a list of fields for each."""
+    """Return *layers* for a row: a list of fields for each."""
     rows = [
         (str(layer.diff_id), str(layer.digest), layer.size, layer.media_type, layer.created, layer.made)
         for layer in layers

@@ -1,8 +1,8 @@
 """The cache mounts of a store: directories below ``cache-mounts/``, each with a file beside it that has its name.
 
-<hash of the name>/         what the cache mount holds
+<hash of the name>/         its content
 <hash of the name>.name     its name; the time of this file is that of the last use
-new-*, old-*                being filled, or set aside; of no use to anybody when the store is had alone
+new-*, old-*                being filled, or being removed; leftovers when the store has no other user
 """
 
 import hashlib
@@ -31,12 +31,12 @@ class StoredMount:
 
 
 def mount_folder(name: str, store: Store) -> Path:
-    """Return where a cache mount is. The name is hashed: an id is no path."""
+    """Return the directory of a cache mount. The name is hashed, because an id is not a path."""
     return store.root / "cache-mounts" / hashlib.sha256(name.encode()).hexdigest()
 
 
 def note_use(name: str, store: Store) -> None:
-    """Note that a cache mount is used now, and what it is called."""
+    """Record that a cache mount is used now, and its name."""
     path = mount_folder(name, store).with_suffix(_NAME)
     if path.exists():
         os.utime(path)
@@ -45,7 +45,7 @@ def note_use(name: str, store: Store) -> None:
 
 
 def cache_mounts(store: Store) -> Iterator[StoredMount]:
-    """Yield the cache mounts of the store; one whose name is not known is called by its hash."""
+    """Yield the cache mounts of the store; one without a known name has its hash as name."""
     for folder in sorted((store.root / "cache-mounts").iterdir()):
         if folder.suffix == _NAME or folder.name.startswith(("new-", "old-")):
             continue
@@ -56,7 +56,7 @@ def cache_mounts(store: Store) -> Iterator[StoredMount]:
 
 
 def in_use(mount: StoredMount, store: Store) -> bool:
-    """Tell whether a step of any builder works with a cache mount right now."""
+    """Return whether a step of any builder uses a cache mount right now."""
     try:
         with store.locks.exclusive(f"use {mount.name}", lambda: True):
             return False
@@ -66,7 +66,7 @@ def in_use(mount: StoredMount, store: Store) -> bool:
 
 @contextmanager
 def unused(mount: StoredMount, store: Store) -> Iterator[None]:
-    """Keep steps from a cache mount. Raises Cancelled when one works with it, or is about to."""
+    """Lock steps out of a cache mount. Raises Cancelled when one uses it, or is about to."""
     with (
         store.locks.exclusive(f"make {mount.name}", lambda: True),
         store.locks.exclusive(f"use {mount.name}", lambda: True),
@@ -75,7 +75,7 @@ def unused(mount: StoredMount, store: Store) -> Iterator[None]:
 
 
 def remove(mount: StoredMount) -> None:
-    """Remove a cache mount; it is gone at once or not at all. The caller holds it `unused`."""
+    """Remove a cache mount atomically. The caller holds it `unused`."""
     aside = mount.folder.with_name(f"old-{mount.folder.name}-{secrets.token_hex(8)}")
     mount.folder.rename(aside)
     with suppress(FileNotFoundError):
@@ -84,7 +84,7 @@ def remove(mount: StoredMount) -> None:
 
 
 def sweep(store: Store) -> None:
-    """Remove what builders that were killed have left. The caller has the store alone."""
+    """Remove leftovers of builders that were killed. The caller has exclusive access."""
     for path in (store.root / "cache-mounts").iterdir():
         orphaned = path.suffix == _NAME and not path.with_suffix("").exists()
         if orphaned or path.name.startswith(("new-", "old-")):

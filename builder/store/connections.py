@@ -1,4 +1,4 @@
-"""Ways to open the file of the store's database, as its disk permits."""
+"""Opening the file of the database in the ways that its disk permits."""
 
 import os
 import sqlite3
@@ -10,13 +10,13 @@ from pybuild.builder.store.room import is_short
 from pybuild.builder.store.schema import check_owner, make, migrate
 
 SAY_AFTER = 2.0
-"""Seconds that SQLite itself waits for another process."""
+"""Seconds that SQLite itself waits for a lock of another process."""
 _ALONE = "PRAGMA locking_mode=EXCLUSIVE"
-"""Without others SQLite keeps the index of its log in its own memory."""
+"""With exclusive locking, SQLite keeps the index of its log in its own memory, not in shared memory."""
 
 
 def connect(path: Path, *settings: str) -> sqlite3.Connection:
-    """Open the database at *path*, which is made when it is missing, with more *settings*.
+    """Open the database at *path*, which is created when it is missing, with more *settings*.
 
     Raises:
         sqlite3.Error, ForeignDatabase, StoreError: see `builder.store.schema.migrate` for the latter two.
@@ -32,18 +32,18 @@ def connect(path: Path, *settings: str) -> sqlite3.Connection:
 
 
 def _with_less(path: Path) -> sqlite3.Connection:
-    """Open the database without shared memory, which a full disk and some file systems do not give."""
+    """Open the database without shared memory, which a full disk and some file systems do not support."""
     if not is_short(path.parent):
         return _prepared(path, _ALONE, "PRAGMA journal_mode=TRUNCATE")
     try:
         return _prepared(path, _ALONE)
     except sqlite3.OperationalError:
-        # Not even a name for the log is left.
+        # The disk has not even an inode left for the log.
         return _read_only(path)
 
 
 def in_memory() -> sqlite3.Connection:
-    """Return an empty database that nobody else sees."""
+    """Return an empty database in memory."""
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     make(connection)
     return connection
@@ -54,14 +54,14 @@ def _prepared(path: Path, *settings: str) -> sqlite3.Connection:
     try:
         if _ALONE in settings:
             connection.execute(_ALONE)
-        # Before anything is changed: the file may be somebody else's.
+        # Checked before anything is changed: the file may belong to another program.
         check_owner(connection, path)
         for setting in (*settings, "PRAGMA synchronous=NORMAL"):
             connection.execute(setting)
         migrate(connection, path)
         if "PRAGMA journal_mode=TRUNCATE" in settings:
             connection.execute("PRAGMA locking_mode=NORMAL")
-            connection.execute("SELECT count(*) FROM records")  # only a query gives the lock back
+            connection.execute("SELECT count(*) FROM records")  # the lock is only released by the next query
     except BaseException:
         with suppress(sqlite3.Error):
             connection.close()
@@ -70,19 +70,19 @@ def _prepared(path: Path, *settings: str) -> sqlite3.Connection:
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
-    """Open the database of a store that cannot be written; without one it counts as empty."""
+    """Open the database of a read-only store; a missing one counts as empty."""
     if not path.exists():
         return in_memory()
     log = path.with_name(f"{path.name}-wal")
     if log.exists() and log.stat().st_size:
-        # Without the log, which a killed builder left, the file may be half written.
+        # The log of a builder that was killed has the rest of the file.
         return _copied(path, log)
     address = f"file:{quote(os.fspath(path))}?immutable=1"
     found = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
     try:
         migrate(found, path)
     except sqlite3.OperationalError:
-        # Of an older schema, which cannot be migrated where it is.
+        # An older schema cannot be migrated in a read-only store, so it is migrated in memory.
         found.close()
         return _copied(path)
     except BaseException:
@@ -92,7 +92,7 @@ def _read_only(path: Path) -> sqlite3.Connection:
 
 
 def _copied(*files: Path) -> sqlite3.Connection:
-    """Return a database in memory with the content of the one that *files* make up."""
+    """Return a database in memory with the content of *files*, a database and its log."""
     import shutil
 
     from pybuild.runtime.paths.scratch import temporary

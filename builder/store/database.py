@@ -1,12 +1,12 @@
 """The store's database: one SQLite file in WAL mode, shared by every process that uses the store.
 
-A row that names a blob is written only after the blob is on disk, so a crash can lose rows but never leave one that
-lies. Reads and writes are single statements: each is atomic, the last writer wins, and nothing here is ever the only
-copy of something that cannot be computed again. Therefore a file that is damaged, or no database of ours, is no
-failure: this process goes on with an empty database in memory, and who has the store alone next sets the file aside
-(`set_aside`). No error of SQLite leaves this module: what cannot be helped is a StoreError, a wrong statement a bug.
+A row that names a blob is written only after the blob is on disk, so a crash can lose rows but never leave a wrong one.
+Reads and writes are single statements: each is atomic, the last writer wins, and everything here can be computed again.
+So a file that is damaged, or not a database of ours, is no failure: this process continues with an empty database in
+memory, and the next process with exclusive access moves the file away (`set_aside`). No error of SQLite leaves this
+module: it is retried, or becomes a StoreError; a wrong statement is a bug.
 
-The file is opened when something is first asked: most commands ask nothing.
+The file is opened by the first query, because most commands need none.
 """
 
 import sqlite3
@@ -23,7 +23,7 @@ from pybuild.builder.store.schema import CACHES, ForeignDatabase
 
 _R = TypeVar("_R")
 _PATIENCE = 60.0
-"""Seconds that a writer may hold the database: no transaction of ours takes one."""
+"""Seconds to wait for a writer. No transaction of ours takes even one."""
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _DAMAGED_EXACTLY = frozenset({sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS})
@@ -34,11 +34,11 @@ _MAGIC = b"SQLite format 3\0"
 
 
 def _ignore(_text: str) -> None:
-    """Nobody wants to hear it."""
+    """Ignore the message."""
 
 
 class Database:
-    """One connection, used by all threads of this process in turn."""
+    """One connection, which the threads of this process share under a lock."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -48,9 +48,9 @@ class Database:
         self._settings: tuple[str, ...] = ()
         self._ended = False
         self.notice: Callable[[str], None] = _ignore
-        """Takes what a user should know: that somebody is waited for, that the file is damaged."""
+        """Takes messages for the user: about a wait, or a damaged file."""
         self.make_room: Callable[[], bool] = lambda: False
-        """Makes room on a full disk, once; set by who is about to free space (`builder.store.store`)."""
+        """Frees the reserve on a full disk, once; set by commands that free space (`builder.store.store`)."""
 
     def one(self, statement: str, values: Sequence[object] = ()) -> "tuple[Any, ...] | None":
         """Return the first row of a query, None when there is none."""
@@ -66,11 +66,11 @@ class Database:
         return self._do(lambda connection: connection.execute(statement, values).fetchall())
 
     def run(self, statement: str, values: Sequence[object] = ()) -> int:
-        """Carry out one statement; returns how many rows it changed."""
+        """Execute one statement; returns the number of changed rows."""
         return self._do(lambda connection: connection.execute(statement, values).rowcount)
 
     def run_all(self, first: str, values: Sequence[object], statement: str, rows: Iterable[Sequence[object]]) -> None:
-        """Carry out *first*, then *statement* for each of *rows*, all or nothing."""
+        """Execute *first*, then *statement* for each of *rows*, in one transaction."""
         kept = list(rows)
 
         def both(connection: sqlite3.Connection) -> None:
@@ -81,16 +81,16 @@ class Database:
         self._do(lambda connection: _all_or_nothing(connection, both))
 
     def check(self) -> None:
-        """Open the database: one that cannot be used is refused before anything else of the store is changed."""
+        """Open the database now, so that an unusable one is an error before the store is changed."""
         self.one("SELECT 1")
 
     def save_space(self) -> None:
-        """Write the log back as soon as it has some pages, so that it stays small."""
+        """Checkpoint the log after a few pages, so that it stays small."""
         self._settings = _SMALL_LOG
         self.close()
 
     def clear(self) -> None:
-        """Forget everything. The caller has the store alone: on a disk too full to write that down, the file goes."""
+        """Delete all rows. The caller has exclusive access: if the disk is too full for that, the file is removed."""
         try:
             for table in CACHES:
                 self.run(f"DELETE FROM {table}")  # noqa: S608 - names of our own tables
@@ -100,7 +100,7 @@ class Database:
             self.close()
             for suffix in ("-wal", "-shm", ""):
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-            # A new file would want the space that is only about to be freed.
+            # A new file would need the space that is only about to be freed.
             with self._lock:
                 self._go_on_in_memory()
 
@@ -120,7 +120,7 @@ class Database:
             raise StoreError(f"the store {self._path.parent} is closed")
 
     def _do(self, work: Callable[[sqlite3.Connection], _R]) -> _R:
-        """Return what *work* makes of the connection, after as many attempts as its failures are worth."""
+        """Return the result of *work* on the connection, retried after failures that may be temporary."""
         began = time.monotonic()
         with self._lock:
             self.refuse_ended()
@@ -130,15 +130,15 @@ class Database:
                         self._connection = connect(self._path, *self._settings)
                     return work(self._connection)
                 except ForeignDatabase:
-                    self._replace("is no database of pybuild")
+                    self._replace("is not a database of pybuild")
                 except sqlite3.Error as error:
                     self._overcome(error, began)
 
     def _overcome(self, error: sqlite3.Error, began: float) -> None:
-        """Do what makes another attempt worth while.
+        """Handle a failure so that a retry can succeed.
 
         Raises:
-            StoreError: nothing does.
+            StoreError: it cannot.
             RuntimeError: the statement itself is wrong: it does not suit tables that were just made.
         """
         exact = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
@@ -158,28 +158,30 @@ class Database:
         elif code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
             raise not_writable(self._path.parent) from error
         else:
-            raise StoreError(f"{self._path}: {error}", hint="see the kernel's log; another store: --root") from error
+            raise StoreError(
+                f"{self._path}: {error}", hint="see the kernel log, or use another store with --root"
+            ) from error
 
     def _wait(self, began: float) -> None:
         waited = time.monotonic() - began
         if waited > _PATIENCE:
             raise StoreError(
                 f"{self._path}: another process has held the database for {_PATIENCE:.0f} seconds",
-                hint="a program that is not pybuild may have it open",
+                hint="another program than pybuild may have it open",
             )
         if waited < 2 * SAY_AFTER:
             self.notice(f"waiting for another process that holds {self._path}")
 
     def _replace(self, what: str) -> None:
-        """Go on without the file, and leave word that it is to be set aside."""
+        """Continue without the file, and mark it to be set aside."""
         self._drop_connection()
         self._go_on_in_memory()
         try:
             _mark(self._path).touch(mode=0o600)
         except OSError:
-            self.notice(f"{self._path} {what}: this command does without it")
+            self.notice(f"{self._path} {what}: this command continues without it")
             return
-        self.notice(f"{self._path} {what}: this command does without it, the next one sets it aside")
+        self.notice(f"{self._path} {what}: this command continues without it, and the next one moves it away")
 
     def _go_on_in_memory(self) -> None:
         self._connection = in_memory()
@@ -192,7 +194,7 @@ class Database:
             try:
                 connection.close()
             except sqlite3.Error:
-                # The log could not be written back; whoever opens the file next does it.
+                # The log could not be written back; the next process that opens the file does that.
                 return
 
 
@@ -202,14 +204,14 @@ def _all_or_nothing(connection: sqlite3.Connection, work: Callable[[sqlite3.Conn
         work(connection)
         connection.execute("COMMIT")
     except BaseException:
-        # After some failures SQLite has rolled back itself.
+        # After some errors SQLite has rolled back already.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
 
 
 def is_suspect(path: Path) -> bool:
-    """Tell whether the database at *path* should be set aside: it is no SQLite file, or somebody found it damaged."""
+    """Return whether the database at *path* is suspect: not an SQLite file, or found damaged by a process."""
     try:
         with path.open("rb") as file:
             head = file.read(len(_MAGIC))
@@ -219,15 +221,15 @@ def is_suspect(path: Path) -> bool:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Rename a suspect database, so that a new one is made; return its new name, None when it turned out to be sound.
+    """Rename a suspect database, so that a new one is created; return its new name, None when it is sound.
 
-    The caller has the store alone.
+    The caller has exclusive access.
     """
     if not is_suspect(path) or _is_sound(path):
         _mark(path).unlink(missing_ok=True)
         return None
     target = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
-    # The log first: one that was left beside a new database would be taken for its own.
+    # The log first: SQLite would apply one that was left to a new database.
     for suffix in ("-wal", "-shm"):
         log = path.with_name(path.name + suffix)
         if log.exists():
@@ -238,7 +240,7 @@ def set_aside(path: Path) -> Path | None:
 
 
 def _is_sound(path: Path) -> bool:
-    """Tell whether SQLite finds nothing wrong. "Locked" and "disk full" are no damage."""
+    """Return whether SQLite finds no damage. "Locked" and "disk full" are no damage."""
     connection = None
     try:
         connection = connect(path)

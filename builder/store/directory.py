@@ -1,4 +1,4 @@
-"""The directory of a store: which one, whether it is one, and that nobody else reads what lies in it."""
+"""The directory of a store: finding it, checking it, and keeping other users out."""
 
 import os
 import stat
@@ -13,7 +13,7 @@ from pybuild.builder.store.room import make_reserve, not_writable, store_failure
 _PARTS = ("locks", "tmp", "cache-mounts")
 _DATABASE = "pybuild.db"
 _MARKS = (_DATABASE, "locks")
-"""What every store has and no image layout of another program does."""
+"""Directories that every store has, and image layouts of other programs do not."""
 _OF_THE_FILE_SYSTEM = frozenset({"lost+found"})
 _PROBE = "probe-"
 _UNSUPPORTED = frozenset({EPERM, EOPNOTSUPP, ENOSYS})
@@ -29,7 +29,7 @@ def default_root() -> Path:
     """Return the directory of the store: $PYBUILD_ROOT, else /var/lib/pybuild for root, else below $XDG_DATA_HOME.
 
     Raises:
-        StoreError: nothing tells where this user keeps things.
+        StoreError: this user has no home directory.
     """
     chosen = os.environ.get("PYBUILD_ROOT")
     if chosen:
@@ -59,11 +59,11 @@ def has_trees(root: Path) -> bool:
 
 
 def prepare(root: Path) -> bool:
-    """Make *root* a store, or see that it is one; tell whether it can be written.
+    """Make *root* a store, or check that it is one; return whether it is writable.
 
     Raises:
-        RequestError: something else is there.
-        StoreError: it cannot be made, or is not private and cannot be made so.
+        RequestError: it is something else.
+        StoreError: it cannot be created, or is not private and cannot be made so.
     """
     try:
         return _prepared(root)
@@ -96,10 +96,10 @@ def _is_store(root: Path) -> bool:
 
 
 def _check_database(path: Path) -> None:
-    """Refuse what is no file: to open a pipe would wait for ever."""
+    """Refuse other files than regular ones: opening a pipe would block for ever."""
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(path.stat().st_mode):
-            raise StoreError(f"{path} is not a regular file", hint="move it away: a new one is made")
+            raise StoreError(f"{path} is not a regular file", hint="move it away: a new one will be created")
 
 
 def _check_foreign(root: Path) -> None:
@@ -107,9 +107,9 @@ def _check_foreign(root: Path) -> None:
         found = set(os.listdir(root)) - _OF_THE_FILE_SYSTEM
     except FileNotFoundError:
         return
-    # A builder that was killed at its first step left no more than this.
+    # These are all that a builder leaves that was killed while it created the store.
     if {name for name in found if not name.startswith(_PROBE)} - {"oci-layout"}:
-        raise RequestError(f"{root} is not empty and no store of pybuild", hint=_ELSEWHERE)
+        raise RequestError(f"{root} is not empty, and is not a store of pybuild", hint=_ELSEWHERE)
 
 
 def _need_links(root: Path) -> None:
@@ -121,7 +121,7 @@ def _need_links(root: Path) -> None:
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
                 raise
-            text = f"cannot make the store {root}: its file system has no {kind} links"
+            text = f"cannot create the store {root}: its file system has no {kind} links"
             raise StoreError(text, hint=_ELSEWHERE) from error
         probe.unlink()
 
@@ -136,7 +136,7 @@ def _make_private(root: Path) -> None:
     if stat.S_IMODE(root.stat().st_mode) & 0o077:
         raise StoreError(
             f"other users can read the store {root}, and its mode cannot be changed",
-            hint="it belongs to somebody else, or its file system knows no modes; mount that with umask=077",
+            hint="it belongs to another user, or its file system has no modes: mount that with umask=077",
         )
 
 
@@ -150,6 +150,6 @@ def _cannot_make(root: Path, error: OSError) -> StoreError:
     if failure is not None:
         return failure
     if error.errno in {EEXIST, ENOTDIR}:
-        return StoreError(f"cannot make the store {root}: something that is no directory is in its place")
+        return StoreError(f"cannot create the store {root}: it exists and is not a directory")
     hint = _ELSEWHERE if error.errno in {EACCES, EROFS, *_UNSUPPORTED} else ""
-    return StoreError(f"cannot make the store {root}: {(error.strerror or str(error)).lower()}", hint=hint)
+    return StoreError(f"cannot create the store {root}: {(error.strerror or str(error)).lower()}", hint=hint)

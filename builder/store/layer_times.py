@@ -1,12 +1,12 @@
-"""Fractions of a second that stand beside layers: the tar of a layer has whole seconds alone.
+"""Fractions of a second of the files of layers: the tar of a layer has only whole seconds.
 
-Programs such as make compare times of files that were written within one second. So that a step sees the same times
-whether a snapshot is the one that was made from its source, or was unpacked again from its blob, a store keeps the
+Programs such as make compare times of files that were written within one second. A step must see the same times in a
+snapshot that was made from its source and in one that was unpacked again from its blob. So a store keeps the
 nanoseconds of each layer that it made, one number for each entry, in a file ``times/<diff ID>``.
 
-A store keeps one set for a layer, the first that it was given: another build that makes the same layer from files with
-other fractions gets those, as it gets what the cache has, whose keys hold no times. The set goes with its layer. It is
-not exported: layers that were pulled, loaded or imported have whole seconds, as in BuildKit.
+There is one set for each layer, the first one: another build that makes the same layer from files with other fractions
+gets those, as it would from the cache, whose keys have no times. The set is removed with its layer. It is not exported:
+layers that were pulled, loaded or imported have whole seconds, as in BuildKit.
 """
 
 import hashlib
@@ -25,20 +25,20 @@ _TYPE = "I"
 
 @lru_cache(maxsize=1 << 14)
 def _name(below: str, diff_id: str, own: str) -> str:
-    """Return the name of the tree of a layer on the one called *below*; *own* tells two sets of one layer apart."""
+    """Return the name of the tree of a layer on that called *below*; *own* distinguishes two sets of one layer."""
     parts = [part for part in (below, diff_id, own) if part]
     return diff_id if len(parts) == 1 else f"sha256:{hashlib.sha256(' '.join(parts).encode()).hexdigest()}"
 
 
 class LayerTimes:
-    """The directory *folder*; *scratch* is on the same file system, and swept by others."""
+    """The sets in the directory *folder*; *scratch* is a temporary directory on the same file system."""
 
     def __init__(self, folder: Path, scratch: Path) -> None:
         self._folder, self._scratch = folder, scratch
         self._digests: dict[str, str] = {}
 
     def put(self, diff_id: str, nanoseconds: Sequence[int]) -> bool:
-        """Keep what a layer was made with, unless there is a set already; tell whether the set is this one."""
+        """Keep the set of a layer, unless it has one already; return whether its set is the same."""
         new = array(_TYPE, nanoseconds if any(nanoseconds) else ())
         if new and not self._path(diff_id).exists():
             self._link(self._path(diff_id), new.tobytes())
@@ -46,7 +46,7 @@ class LayerTimes:
         return self.of(diff_id) == new
 
     def _link(self, path: Path, data: bytes) -> None:
-        """Write *path*, which appears whole or not at all; a builder that was faster wins."""
+        """Write *path* atomically; a builder that was faster wins."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         new = self._scratch / f"times-{os.getpid()}-{secrets.token_hex(4)}"
         try:
@@ -57,7 +57,7 @@ class LayerTimes:
             new.unlink(missing_ok=True)
 
     def of(self, diff_id: str) -> "array[int]":
-        """Return the nanoseconds of each entry of a layer, nothing for one that has whole seconds."""
+        """Return the nanoseconds of each entry of a layer; empty for one with whole seconds."""
         found = array(_TYPE)
         with suppress(FileNotFoundError):
             data = self._path(diff_id).read_bytes()
@@ -65,14 +65,14 @@ class LayerTimes:
         return found
 
     def snapshot_names(self, diff_ids: Iterable[object]) -> tuple[str, ...]:
-        """Return the name of the tree after each layer: the chain ID where all below has whole seconds."""
+        """Return the name of the tree after each layer: the chain ID, if all layers so far have whole seconds."""
         names: list[str] = []
         for diff_id in map(str, diff_ids):
             names.append(_name(names[-1] if names else "", diff_id, self._digest(diff_id)))
         return tuple(names)
 
     def _digest(self, diff_id: str) -> str:
-        """Return what tells two sets of one layer apart; in this process it stays as it was first seen."""
+        """Return the identity of the set of a layer, which does not change during this process."""
         if diff_id not in self._digests:
             digest = ""
             with suppress(FileNotFoundError):
@@ -81,7 +81,7 @@ class LayerTimes:
         return self._digests[diff_id]
 
     def keep_only(self, diff_ids: set[str]) -> None:
-        """Drop the sets of all other layers. The caller has the store alone."""
+        """Remove the sets of all other layers. The caller has exclusive access."""
         with suppress(FileNotFoundError):
             for path in list(self._folder.iterdir()):
                 if path.name not in diff_ids:
@@ -89,5 +89,5 @@ class LayerTimes:
 
     def _path(self, diff_id: str) -> Path:
         if not _NAME.match(diff_id):
-            raise ValueError(f"no diff ID: {diff_id!r}")
+            raise ValueError(f"not a diff ID: {diff_id!r}")
         return self._folder / diff_id

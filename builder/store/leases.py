@@ -1,14 +1,14 @@
-"""Who uses what of a store: each user keeps a list of what it relies on, and whoever removes something reads them all.
+"""Leases: each user of a store lists the data that it relies on, and a removal reads all of these lists.
 
-    <root>/locks/lease-<random>     the claims of one user, one a line; its process holds the lock of the file
-    <root>/locks/claims             shared for the moment of a claim, exclusive for the moment of a removal
+    <root>/locks/lease-<random>     the claims of one user, one per line; its process holds a lock on the file
+    <root>/locks/claims             locked shared during a claim, exclusive during a removal
 
-A claim comes before the look at what is claimed. So who finds a blob after its claim keeps it: a removal that began
-before the claim has removed it already, one that begins later reads the claim. No user waits for a removal longer than
-renames take, and no removal waits for a user.
+Data is claimed before it is looked up, so a blob that is found after its claim stays: a removal that started before the
+claim has removed it already, one that starts later reads the claim. A user waits for a removal only as long as some
+renames take, and a removal never waits for a user.
 
-Where a claim cannot be written, on a disk without a byte left, its user shares the lock of those that remove, and they
-wait for it.
+If a claim cannot be written, on a disk without free space, its user shares the lock for removals, which then wait for
+it.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ _PREFIX = "lease-"
 
 
 class Lease:
-    """The claims of one user of the store. May be used by several threads."""
+    """The claims of one user of the store. Thread-safe."""
 
     def __init__(self, folder: Path, fallback: Callable[[], None]) -> None:
         self._fallback = fallback
@@ -35,7 +35,7 @@ class Lease:
         self._written = True
         self._moment = os.open(folder / "claims", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            # Who begins waits for a removal that counts on there being no user.
+            # A new user waits for a removal that requires that there is none.
             fcntl.flock(self._moment, fcntl.LOCK_SH)
             self._path, self._file = new_locked_file(folder, _PREFIX)
             fcntl.flock(self._moment, fcntl.LOCK_UN)
@@ -44,14 +44,15 @@ class Lease:
             raise
 
     def claim(self, name: str) -> None:
-        """Rely on *name*, which is the digest of a blob or the name of a snapshot, from now on."""
+        """Claim *name*, the digest of a blob or the name of a snapshot."""
         with self._lock:
             if not self._written or name in self._claimed:
                 return
             self._claimed.add(name)
             self._written = self._wrote(f"{name}\n".encode())
             if not self._written:
-                # Not under the lock of the moment: who removes has the other one and may wait for this.
+                # Not while the short lock is held: a removal holds the other lock and may wait for the short one
+                # (deadlock).
                 self._fallback()
 
     def _wrote(self, line: bytes) -> bool:
@@ -67,7 +68,7 @@ class Lease:
         return True
 
     def end(self) -> None:
-        """Rely on nothing any more."""
+        """End all claims."""
         with suppress(FileNotFoundError):
             self._path.unlink()
         os.close(self._file)
@@ -76,7 +77,7 @@ class Lease:
 
 @contextmanager
 def using(locks: Locks, folder: Path, waiting: Callable[[], None]) -> Iterator[Callable[[str], None]]:
-    """Be a user of the store in *folder*; yields what takes claims."""
+    """Be a user of the store in *folder*; yields a function that claims."""
     with ExitStack() as stack:
 
         def wait_for_removals() -> None:
@@ -87,7 +88,7 @@ def using(locks: Locks, folder: Path, waiting: Callable[[], None]) -> Iterator[C
         except OSError as error:
             if error.errno not in FULL and os.access(folder, os.W_OK):
                 raise
-            # On a disk without a name left, or in a store that nobody writes to from here.
+            # The disk has no inode left, or the store is read-only.
             wait_for_removals()
             yield _nothing
             return
@@ -101,7 +102,7 @@ def _nothing(_name: str) -> None:
 
 @contextmanager
 def removing(folder: Path) -> Iterator[frozenset[str]]:
-    """Keep users from new claims for a moment; yields what they have claimed."""
+    """Block new claims for a moment; yields the existing ones."""
     moment = os.open(folder / "claims", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(moment, fcntl.LOCK_EX)
@@ -114,7 +115,7 @@ def removing(folder: Path) -> Iterator[frozenset[str]]:
 
 
 def is_used(folder: Path) -> bool:
-    """Tell whether the store has any user."""
+    """Return whether the store has any user."""
     return next(_live(folder), None) is not None
 
 
@@ -125,7 +126,7 @@ def sweep(folder: Path) -> None:
 
 
 def _live(folder: Path) -> Iterator[str]:
-    """Yield what each live user has written; what dead ones left is removed."""
+    """Yield the claims of each live user; files of dead ones are removed."""
     for path in sorted(folder.glob(f"{_PREFIX}*")):
         with suppress(FileNotFoundError), path.open("rb") as file:
             try:

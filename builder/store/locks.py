@@ -1,6 +1,6 @@
-"""Locks of a store, by name: files below ``locks/`` that die with the process that holds them.
+"""Locks of a store, by name: locks on files below ``locks/``, which end with the process that holds them.
 
-They are advisory and may be taken by any number of processes and threads; the name is hashed, so any text will do.
+They are advisory, and shared by processes and threads alike. The name is hashed, so it may be any text.
 """
 
 import errno
@@ -23,7 +23,7 @@ _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVA
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _NAME_LENGTH = 32
 LASTING = "gc"
-"""The lock whose file stays: it must be had when the disk has no room for a name."""
+"""The lock whose file is never removed, so that it can be taken on a disk without free inodes."""
 
 
 def _never() -> bool:
@@ -31,7 +31,7 @@ def _never() -> bool:
 
 
 def _silent() -> None:
-    """Say nothing."""
+    """Ignore the wait."""
 
 
 class Locks:
@@ -44,7 +44,7 @@ class Locks:
     def exclusive(
         self, name: str, cancelled: Callable[[], bool] = _never, waiting: Callable[[], None] = _silent
     ) -> Iterator[None]:
-        """Hold *name* alone. Raises Cancelled when *cancelled* says so while waiting.
+        """Hold *name* exclusively. Raises Cancelled when *cancelled* returns true during the wait.
 
         *waiting* is called once, when the wait takes longer than a moment.
         """
@@ -54,7 +54,7 @@ class Locks:
             yield
         finally:
             if handle is not None:
-                # Else a store would have a file for every step that was ever run.
+                # Otherwise a store would collect a file for every step that ever ran.
                 if name != LASTING:
                     path.unlink(missing_ok=True)
                 os.close(handle)
@@ -63,7 +63,7 @@ class Locks:
     def shared(
         self, name: str, cancelled: Callable[[], bool] = _never, waiting: Callable[[], None] = _silent
     ) -> Iterator[None]:
-        """Hold *name* together with others that share it."""
+        """Hold *name* shared."""
         handle = self._taken(self._path(name), fcntl.LOCK_SH, cancelled, waiting)
         try:
             yield
@@ -72,14 +72,14 @@ class Locks:
                 os.close(handle)
 
     def make_lasting(self) -> None:
-        """Make the file that stays, while the disk has room for its name."""
+        """Create the permanent file while the disk has a free inode."""
         path = self._path(LASTING)
         if not path.exists():
             with suppress(OSError):
                 path.touch(mode=0o600)
 
     def sweep(self) -> None:
-        """Remove the files of locks that nobody holds."""
+        """Remove the files of unused locks."""
         for name in os.listdir(self._folder):
             if len(name) == _NAME_LENGTH and name != self._path(LASTING).name:
                 self._remove_free(self._folder / name)
@@ -98,14 +98,14 @@ class Locks:
         return self._folder / hashlib.sha256(name.encode()).hexdigest()[:_NAME_LENGTH]
 
     def _taken(self, path: Path, kind: int, cancelled: Callable[[], bool], waiting: Callable[[], None]) -> int | None:
-        """Return the descriptor that holds the lock; None in a store that can only be read, where nobody removes."""
+        """Return the descriptor that holds the lock; None in a read-only store, which nobody changes."""
         while True:
             handle = _opened(path, kind)
             if handle is None:
                 return None
             try:
                 _wait(handle, kind, cancelled, waiting)
-                # Who held it last has removed the file meanwhile.
+                # The last holder has removed the file meanwhile: the lock on it is worthless.
                 if _is_at(handle, path):
                     return handle
             except BaseException:
@@ -136,7 +136,7 @@ def _is_at(handle: int, path: Path) -> bool:
 
 
 def _wait(handle: int, kind: int, cancelled: Callable[[], bool], waiting: Callable[[], None]) -> None:
-    """Take the lock, asking again and again: a thread that blocks in the kernel could not be interrupted."""
+    """Take the lock by polling: a thread that blocks in flock(2) could not be interrupted."""
     if _locked(handle, kind):
         return
     from pybuild.runtime.stopping import check
@@ -161,7 +161,7 @@ def _locked(handle: int, kind: int) -> bool:
             place = os.path.dirname(os.readlink(f"/proc/self/fd/{handle}"))
             raise StoreError(
                 f"{place}: this file system has no file locks, which a store needs",
-                hint="put the store on another file system: --root or $PYBUILD_ROOT",
+                hint="put the store on another file system with --root or $PYBUILD_ROOT",
             ) from error
         if error.errno not in {errno.EWOULDBLOCK, errno.EINTR}:
             raise

@@ -1,9 +1,9 @@
-"""Room on the disk of a store: what it means when there is none, and a reserve for the commands that make some.
+"""Free space on the disk of a store: the errors of a full one, and a reserve for the commands that free some.
 
-    <root>/reserve/<number>    holds space and a name; removed while something is freed, made again afterwards
+    <root>/reserve/<number>    occupies space and an inode; removed while space is freed, created again afterwards
 
 To remove a record the database needs a log, and to remove a name of an image the layout needs a new index: on a disk
-that is full to the last byte neither could be had without the reserve.
+that is completely full neither could be written without the reserve.
 """
 
 import errno
@@ -19,34 +19,32 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FILES = 8
 _SIZE = 128 << 10
 _SPARE = 4
-"""The reserve is made where this many times its size is free."""
-_FULL_HINT = (
-    '"pybuild prune -a" gives back what the build cache holds; --root or $PYBUILD_ROOT puts the store elsewhere'
-)
-_READ_ONLY_HINT = "commands that only read still work; --root or $PYBUILD_ROOT puts the store elsewhere"
+"""The reserve is created when this many times its size is free."""
+_FULL_HINT = '"pybuild prune -a" removes the build cache; --root or $PYBUILD_ROOT selects another directory'
+_READ_ONLY_HINT = "commands that only read still work; --root or $PYBUILD_ROOT selects another directory"
 
 
 def no_room(root: Path) -> StoreError:
-    """Return the failure of a store whose disk, or whose user's share of it, is full."""
+    """Return the error for a store whose disk, or quota, is full."""
     return StoreError(f"no space left in {root}", hint=_FULL_HINT)
 
 
 def not_writable(root: Path, error: OSError | None = None) -> StoreError:
-    """Return the failure of a store that can only be read, as *error* says."""
+    """Return the error for a read-only store, as *error* reports it."""
     if error is None or error.errno == errno.EROFS:
         return StoreError(f"the store {root} is read-only", hint=_READ_ONLY_HINT)
     return StoreError(f"the store {root} cannot be written: {(error.strerror or '').lower()}", hint=_READ_ONLY_HINT)
 
 
 def is_short(root: Path) -> bool:
-    """Tell whether there is next to no space, or no inode, on the disk of the store, or of a user's share of it."""
+    """Return whether the disk of the store, or the quota, has almost no free space or inodes."""
     status = os.statvfs(root)
     few_inodes = status.f_files > 0 and status.f_favail < _FILES
     return few_inodes or status.f_bavail * status.f_frsize < _SIZE or not _can_grow(root)
 
 
 def _can_grow(root: Path) -> bool:
-    """Tell whether a file can be written: the share of a user (a quota) shows in no figure of the file system."""
+    """Return whether a file can be written: statvfs does not report the quota of a user."""
     path = root / f".room-{os.getpid()}-{threading.get_native_id()}"
     try:
         _hold(path)
@@ -59,7 +57,7 @@ def _can_grow(root: Path) -> bool:
 
 
 def store_failure(error: OSError, root: Path) -> StoreError | None:
-    """Return what *error* says of the store at *root*; None when it is about another place."""
+    """Return *error* as an error of the store at *root*; None when it is about another place."""
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
     elsewhere = any(name.startswith("/") and not _is_below(name, root) for name in names)
     if elsewhere or error.errno not in {*FULL, errno.EROFS}:
@@ -68,13 +66,13 @@ def store_failure(error: OSError, root: Path) -> StoreError | None:
 
 
 def _is_below(name: str, root: Path) -> bool:
-    # What is named by a descriptor was opened by code that works in the store.
+    # A file that is named by a descriptor was opened by code that works in the store.
     return name.startswith("/proc/self/fd/") or Path(name).is_relative_to(root)
 
 
 @contextmanager
 def storing(root: Path) -> Iterator[None]:
-    """Let an OSError that says that the store is full, or read-only, leave the block as a StoreError."""
+    """Raise an OSError of the block about a full or read-only store as a StoreError."""
     try:
         yield
     except OSError as error:
@@ -86,9 +84,9 @@ def storing(root: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Let an OSError that says that a disk is full leave the block as one about *path*, which is written to in it.
+    """Add *path*, which the block writes to, to an OSError of the block about a full disk.
 
-    A write to an open file does not say which file it is, and what has no name is taken for the store's.
+    The error of a write to an open file has no file name, and one without a name would be blamed on the store.
     """
     try:
         yield
@@ -99,14 +97,14 @@ def writing(path: str | Path) -> Iterator[None]:
 
 
 def make_reserve(root: Path) -> None:
-    """Make the reserve, unless it is there or space is short already."""
+    """Create the reserve, unless it exists or space is short already."""
     folder = root / "reserve"
     if (folder / str(_FILES - 1)).exists():
         return
     status = os.statvfs(root)
     if status.f_bavail * status.f_frsize < _SPARE * _FILES * _SIZE:
         return
-    # Without a reserve everything but the last resort works.
+    # Without the reserve everything works except freeing space on a full disk.
     with suppress(OSError):
         folder.mkdir(mode=0o700, exist_ok=True)
         for number in range(_FILES):
@@ -122,7 +120,7 @@ def _hold(path: Path) -> None:
 
 
 def give_up_reserve(root: Path) -> bool:
-    """Remove the reserve; tell whether there was one."""
+    """Remove the reserve; return whether there was one."""
     found = False
     for number in reversed(range(_FILES)):
         with suppress(FileNotFoundError):

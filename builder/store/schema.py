@@ -1,8 +1,8 @@
-"""The tables of the store's database, and how a database of another pybuild becomes one of this.
+"""The tables of the database, and the migration of a database of another version of pybuild.
 
-The header of the file says whose it is (``application_id``) and which schema it has (``user_version``). Of an older
-schema, tables whose rows have kept their form keep them and the others begin empty; all of it is one transaction. A
-newer schema is refused, since nobody knows today what its rows are going to mean.
+The header of the file has the program (``application_id``) and the schema (``user_version``). Of an older schema,
+tables whose rows have the same form are kept and the others become empty, in one transaction. A newer schema is an
+error, because the meaning of its rows is unknown.
 """
 
 import sqlite3
@@ -27,11 +27,11 @@ _TABLES = {
     ),
     "written_by": (4, "program TEXT PRIMARY KEY, version TEXT NOT NULL"),
 }
-"""Each table with the schema in which its rows got the form that they have, and its columns."""
+"""Each table with the schema since which its rows have their form, and its columns."""
 
 
 CACHES = tuple(name for name in _TABLES if name != "written_by")
-"""What can be emptied."""
+"""The tables that can be emptied."""
 
 
 class ForeignDatabase(Exception):
@@ -39,24 +39,24 @@ class ForeignDatabase(Exception):
 
 
 def check_owner(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise ForeignDatabase or StoreError for a database that is not to be touched, as `migrate` does."""
+    """Raise ForeignDatabase or StoreError for a database that must not be changed, like `migrate`."""
     application, version = _found(connection)
     if (application, version) != (_APPLICATION, VERSION):
         _check(connection, path, application, version)
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Give a database that was just opened the tables of this schema.
+    """Migrate a database that was just opened to this schema.
 
     Raises:
-        ForeignDatabase: it is that of another program.
-        StoreError: a newer pybuild made it.
+        ForeignDatabase: it belongs to another program.
+        StoreError: it belongs to a newer version of pybuild.
     """
     if _found(connection) == (_APPLICATION, VERSION):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        # Another process may have done it while this one waited.
+        # Checked again: another process may have migrated it while this one waited.
         application, version = _found(connection)
         if (application, version) != (_APPLICATION, VERSION):
             _check(connection, path, application, version)
@@ -69,7 +69,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def make(connection: sqlite3.Connection) -> None:
-    """Make the tables in an empty database that is nobody else's."""
+    """Create the tables in an empty database of this process."""
     _make_tables(connection, 0)
 
 
@@ -80,7 +80,7 @@ def _found(connection: sqlite3.Connection) -> tuple[int, int]:
 
 
 def _check(connection: sqlite3.Connection, path: Path, application: int, version: int) -> None:
-    """Refuse what is not ours, or not ours yet."""
+    """Refuse a database of another program or of a newer schema."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     unknown = tables and "records" not in tables
     if application not in {0, _APPLICATION} or unknown or (application == 0 and version and not tables):
@@ -111,7 +111,7 @@ def _make_tables(connection: sqlite3.Connection, version: int) -> None:
 
 
 def _own_version() -> str:
-    # Imported here: it takes longer than a build that finds everything in the cache.
+    # Imported here: importlib.metadata takes longer than a whole build from the cache.
     from importlib.metadata import PackageNotFoundError, version
 
     try:

@@ -1,4 +1,4 @@
-"""Which snapshotter a store uses: overlayfs where that works, whole copies elsewhere."""
+"""Choosing the snapshotter of a store: overlayfs if it works, else whole copies."""
 
 import os
 from pathlib import Path
@@ -9,13 +9,13 @@ from pybuild.runtime.snapshots.snapshotter import Snapshotter
 
 
 def choose(root: Path, wanted: str) -> tuple[Snapshotter, str]:
-    """Return the snapshotter for the store at *root*, and why it is not the best one, "" when it is.
+    """Return the snapshotter for the store at *root*, and why it is not overlayfs, "" when it is.
 
-    *wanted* is ``overlay``, ``copying``, or "" for what works. A store that can only be read has what it has.
+    *wanted* is ``overlay``, ``copying``, or "" for the best that works. A read-only store keeps the one that it has.
 
     Raises:
         SnapshotError: *wanted* is something else.
-        OSError: the disk of the store fails.
+        OSError: the disk of the store failed.
     """
     from pybuild.runtime.snapshots.copying import CopyingSnapshotter
     from pybuild.runtime.snapshots.overlay import OverlaySnapshotter
@@ -35,7 +35,7 @@ def choose(root: Path, wanted: str) -> tuple[Snapshotter, str]:
 
 
 def present(root: Path) -> tuple[Snapshotter, ...]:
-    """Return the snapshotters that have trees in the store, to look at and to remove; nothing is made for it."""
+    """Return the snapshotters that have trees in the store, for inspecting and removing; creates nothing."""
     from pybuild.runtime.snapshots.copying import CopyingSnapshotter
     from pybuild.runtime.snapshots.overlay import OverlaySnapshotter
 

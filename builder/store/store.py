@@ -1,4 +1,4 @@
-"""The store of a build: blobs, names, cache, snapshots and locks, opened once at the edge.
+"""The store of a build: blobs, names, cache, snapshots and locks.
 
     <root>/oci-layout index.json blobs/     an OCI image layout (`builder.oci.layout`, `builder.oci.blobs`)
     <root>/pybuild.db                       what can be computed again (`builder.store.database`)
@@ -6,9 +6,9 @@
     <root>/times/                           fractions of a second of layers (`builder.store.layer_times`)
     <root>/cache-mounts/ locks/ tmp/
     <root>/reserve/                         space for the commands that free some (`builder.store.room`)
-    <root>/copying/                         what passes through from one place to another (`builder.transports`)
+    <root>/copying/                         blobs in transit between other places (`builder.transports`)
 
-The root is private to its owner: a layer may hold set-user-id programs.
+The directory is private to its owner, because a layer may hold set-user-ID programs.
 """
 
 import os
@@ -34,7 +34,7 @@ from pybuild.runtime.errors import TreesNeeded
 from pybuild.runtime.paths.filelock import sweep_marked
 
 if TYPE_CHECKING:
-    # Annotations alone: a build from the cache unpacks nothing.
+    # Only for annotations: a build from the cache unpacks nothing.
     from pybuild.builder.oci.image import Image
     from pybuild.builder.store.layer_times import LayerTimes
     from pybuild.builder.store.unpacking import Unpacking
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 class Store:
     """Blob store, names, cache and snapshots of one store.
 
-    `Store.open` opens one. It is closed by `close`, or at the end of a ``with`` block; a closed one is not used again.
-    May be used by several threads at once.
+    `Store.open` opens one. It is closed by `close`, or at the end of a ``with`` block, and then cannot be used again.
+    Thread-safe.
     """
 
     def __init__(self, root: Path) -> None:
@@ -63,24 +63,24 @@ class Store:
         self._lease = ExitStack()
         self._claims: Callable[[str], None] = _nothing
         self._drawback = ""
-        """Why snapshots are whole copies; told when the first one is made."""
+        """Why snapshots are whole copies; reported when the first one is made."""
         self.auth_file: Path | None = None
-        """Where credentials of registries are looked for, in place of the usual files."""
+        """The file to read registry credentials from, instead of the usual ones."""
         self.tls_verify = True
         """False permits registries any certificate, and plain http."""
         self.passed_over: set[str] = set()
-        """Mirrors of registries that gave no answer to this process."""
+        """Mirrors of registries that did not answer this process."""
 
     @classmethod
     def open(cls, root: Path | None = None) -> Self:
-        """Open the store in the directory *root*, making it when it is not there.
+        """Open the store in the directory *root*, which is created if needed.
 
         None is the default of this user: $PYBUILD_ROOT, else /var/lib/pybuild for root, else a directory below
         $XDG_DATA_HOME.
 
         Raises:
-            RequestError: something else is there, or this Python encodes file names as something else than UTF-8.
-            StoreError: it cannot be made, read, or kept private.
+            RequestError: it is not a store, or this Python does not encode file names as UTF-8.
+            StoreError: it cannot be created, read, or kept private.
         """
         if sys.getfilesystemencoding() != "utf-8":
             from pybuild.builder.utf8 import need_utf8
@@ -111,14 +111,14 @@ class Store:
         self.close()
 
     def hear(self, listener: Callable[[str], None]) -> None:
-        """Have *listener* told what a user should know of the store, from now on and what was to be said so far."""
+        """Pass messages about the store to *listener*, those of the past as well."""
         self._listener = listener
         for text in self._untold:
             listener(text)
         self._untold.clear()
 
     def tell(self, text: str) -> None:
-        """Say what a user should know: who is waited for, what was set aside."""
+        """Pass on a message for the user, such as about a wait or a damaged file."""
         if self._listener is None:
             self._untold.append(text)
         else:
@@ -144,7 +144,7 @@ class Store:
 
     @cached_property
     def times(self) -> "LayerTimes":
-        """What times in layers leave over."""
+        """The fractions of a second of layers."""
         from pybuild.builder.store.layer_times import LayerTimes
 
         return LayerTimes(self.root / "times", self.root / "tmp")
@@ -182,13 +182,13 @@ class Store:
 
     @contextmanager
     def collecting(self, cancelled: Callable[[], bool] = lambda: False) -> Iterator[None]:
-        """Be the only one who removes from the store, beside those who use it. What holds space for this is given up.
+        """Be the only process that removes data from the store. Others may use it. The reserve is freed meanwhile.
 
-        What is removed must be nobody's: see `builder.store.leases.removing`.
+        Only unclaimed data may be removed: see `builder.store.leases.removing`.
         """
         short = is_short(self.root)
         if short:
-            # Before the lock, which may need a name.
+            # Before the lock, whose file may need a free inode.
             give_up_reserve(self.root)
         with self.locks.exclusive(LASTING, cancelled, lambda: self.tell("waiting for another command in the store")):
             self.database.make_room = lambda: give_up_reserve(self.root)
@@ -201,15 +201,15 @@ class Store:
                 make_reserve(self.root)
 
     def snapshot_names(self, layers: Sequence[BuiltLayer]) -> tuple[str, ...]:
-        """Return the name of the snapshot of each layer with those below."""
+        """Return the name of the snapshot of each layer, together with those below it."""
         return self.times.snapshot_names(layer.diff_id for layer in layers)
 
     def snapshot(self, image: "Image") -> str | None:
-        """Return the name of the snapshot of an image, unpacking what is missing; None for one without layers."""
+        """Return the name of the snapshot of an image, unpacking missing layers; None for one without layers."""
         return self.unpack(image_layers(image))
 
     def is_unpacked(self, layers: Sequence[BuiltLayer]) -> bool:
-        """Tell whether there is a snapshot of *layers*; of none there is always one."""
+        """Return whether there is a snapshot of *layers*; True for no layers."""
         names = self.snapshot_names(layers)
         return not names or self.snapshots.exists(names[-1])
 
@@ -223,7 +223,7 @@ class Store:
         names = self.snapshot_names(layers)
         known = next((i + 1 for i in range(len(names) - 1, -1, -1) if self.snapshots.exists(names[i])), 0)
         for place in range(known, len(names)):
-            # The turn before the lock: who has the lock never waits for a turn.
+            # The turn is taken before the lock, so that a holder of the lock never waits for a turn (deadlock).
             with turn(), self.locks.exclusive(names[place], cancelled, self._wait_for_unpacking), storing(self.root):
                 if not self.snapshots.exists(names[place]):
                     self._unpack_one(layers[place], names[place - 1] if place else None, names[place])
@@ -242,7 +242,7 @@ class Store:
 
     @contextmanager
     def unpacking(self, parent: str | None) -> "Iterator[Unpacking]":
-        """Prepare a snapshot on *parent* that a layer is unpacked into. What is not committed is discarded."""
+        """Prepare a snapshot on *parent* that a layer is unpacked into. It is discarded unless it is committed."""
         from pybuild.builder.store.unpacking import Unpacking
 
         self._tell_drawback()
@@ -258,7 +258,7 @@ def _nothing(_name: str) -> None:
 
 
 def image_layers(image: "Image") -> Layers:
-    """Return the layers of an image as records keep them."""
+    """Return the layers of an image in the form of records."""
     return Layers(
         BuiltLayer(diff_id, layer.digest, layer.size, layer.media_type)
         for diff_id, layer in zip(image.config.diff_ids, image.manifest.layers, strict=True)
@@ -271,19 +271,21 @@ def open_store(root: Path | None = None) -> Store:
 
 
 def _sweep(store: Store) -> None:
-    """Remove what killed users of the store left; downloads that were cut off stay, to be gone on with."""
+    """Remove leftovers of killed users of the store, except interrupted downloads, which can be resumed."""
     store.locks.make_lasting()
     store.blobs.sweep(parts=False)
     store.locks.sweep()
     leases.sweep(store.root / "locks")
-    # Not asked of tempfile, which is slow to import.
+    # Not by tempfile, which is slow to import.
     sweep_marked(Path(os.environ.get("TMPDIR") or "/tmp"), "pybuild-")  # noqa: S108 - only marked ones of this user
 
 
 def _replace_database(store: Store) -> None:
     path = store.root / "pybuild.db"
-    # Who works with it now may still read its rows; it is set aside when nobody does.
+    # Processes that use it now may still read its rows; it is moved away when there are none.
     with suppress(Cancelled), store.locks.exclusive(LASTING, lambda: True):
         target = None if leases.is_used(store.root / "locks") else set_aside(path)
         if target is not None:
-            store.tell(f"{path} was damaged, or no database of pybuild: it is now {target.name}, and a new one is made")
+            store.tell(
+                f"{path} was damaged, or not a database of pybuild: it is renamed to {target.name}, and replaced"
+            )

@@ -1,4 +1,4 @@
-"""Layers on their way into snapshots; apart from the store because a build that finds everything unpacks nothing."""
+"""Unpacking layers into snapshots; a module of its own, because a build from the cache unpacks nothing."""
 
 import os
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat, Snapshotte
 
 
 class Unpacking:
-    """A snapshot, not committed yet, that a layer is unpacked into."""
+    """An active snapshot that a layer is unpacked into."""
 
     def __init__(self, snapshots: Snapshotter, active: Active, parent: str | None) -> None:
         self.active = active
         self._snapshots, self._parent = snapshots, parent
 
     def layer(self, stream: BinaryIO, diff_id: Digest | None, nanoseconds: Sequence[int]) -> None:
-        """Unpack a layer, once. Raises what `builder.oci.layers.unpack.unpack` raises."""
+        """Unpack one layer. Raises like `builder.oci.layers.unpack.unpack`."""
         overlay = self.active.format is DiskFormat.OVERLAY
         folder_fd = os.open(self.active.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         with Root(folder_fd) as folder, Root(self._snapshots.open(self._parent)) as lower:

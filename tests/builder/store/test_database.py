@@ -169,7 +169,7 @@ def test_a_store_sets_a_damaged_database_aside_only_when_nobody_else_uses_it(tmp
     opened.close()
     assert path.read_bytes().startswith(b"SQLite")
     assert len(said) == 1
-    assert "a new one is made" in said[0]
+    assert "and replaced" in said[0]
 
 
 def test_a_sound_database_under_suspicion_stays(tmp_path, database):

@@ -38,7 +38,7 @@ def test_an_empty_directory_becomes_a_store_that_only_its_owner_reads(tmp_path: 
 def test_a_directory_of_other_things_is_refused_and_left_as_it_is(tmp_path: Path, found: str) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / found).touch()
-    with pytest.raises(RequestError, match="is not empty and no store of pybuild"):
+    with pytest.raises(RequestError, match="is not empty, and is not a store of pybuild"):
         prepare(tmp_path)
     assert (mode(tmp_path), os.listdir(tmp_path)) == (0o755, [found])
 
@@ -46,7 +46,7 @@ def test_a_directory_of_other_things_is_refused_and_left_as_it_is(tmp_path: Path
 def test_the_layout_of_another_program_is_no_store(tmp_path: Path) -> None:
     for name in ("oci-layout", "index.json", "blobs"):
         (tmp_path / name).touch()
-    with pytest.raises(RequestError, match="no store of pybuild"):
+    with pytest.raises(RequestError, match="not a store of pybuild"):
         prepare(tmp_path)
 
 
@@ -61,7 +61,7 @@ def test_a_database_that_is_no_file_is_refused_at_once(tmp_path: Path, make: Cal
 @pytest.mark.parametrize("path", ["file", "file/below"])
 def test_a_file_in_the_place_of_the_store_is_named(tmp_path: Path, path: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="something that is no directory is in its place"):
+    with pytest.raises(StoreError, match="it exists and is not a directory"):
         prepare(tmp_path / path)
 
 
