@@ -28,7 +28,7 @@ class SandboxUnavailable(RuntimeHostError):
 
 
 class TreesNeeded(SandboxUnavailable):
-    """This process is not root, and would have to unpack an image; one that is root of a user namespace can do it."""
+    """This process would have to unpack an image, which one that is root of a user namespace can do."""
 
     def __init__(self) -> None:
         import os

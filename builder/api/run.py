@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from pybuild.builder.api.cancel import Cancel
 from pybuild.builder.api.errors import door
 from pybuild.builder.request import Volume
-from pybuild.builder.store.inside import Tell, can_unpack, inside
+from pybuild.builder.store.inside import Tell, inside
 from pybuild.builder.store.store import Store
+from pybuild.runtime.sandbox.isolation import is_direct
 
 if TYPE_CHECKING:
     from pybuild.builder.execute.in_image import ImageCommand
@@ -73,7 +74,7 @@ def run(
         def tell(piece: tuple[int, bytes]) -> None:
             output(*piece)
 
-        if can_unpack():
+        if is_direct():
             code = _run(store, tell, command, found, token.event)
         else:
             # Another process cannot see the token; it is interrupted instead.

@@ -55,12 +55,11 @@ def _be_root() -> None:
     Raises:
         SandboxUnavailable: this host does not permit it.
     """
-    if os.geteuid() != 0:
-        from pybuild.runtime.sandbox.user_namespace import become_root
+    from pybuild.runtime.sandbox.user_namespace import settle
 
-        # The default store depends on the user, so it is determined before the user becomes root.
-        session().root = session().root or os.fspath(default_root())
-        become_root()
+    # The default store depends on the user, so it is determined before the user becomes root.
+    session().root = session().root or os.fspath(default_root())
+    settle()
 
 
 def say(text: str) -> None:

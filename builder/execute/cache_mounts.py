@@ -14,7 +14,7 @@ from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.execute.job import Work
 from pybuild.builder.plan.ops import CacheMount
 from pybuild.builder.store.cache import Layers
-from pybuild.builder.store.cache_mounts import mount_folder, note_use
+from pybuild.builder.store.cache_mounts import check_map, mount_folder, note_use
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.filelock import remove_tree
@@ -49,6 +49,7 @@ def cache_folder(mount: CacheMount, work: Work, stack: ExitStack) -> Path:
             name = f"{first} #{number}"
     waiting = partial(work.say, f"waiting for another step that makes the {name}")
     with work.store.locks.exclusive(f"make {name}", work.cancel.is_set, waiting):
+        check_map(name, work.store)
         if work.job.anew and work.is_first(name):
             _set_aside(name, work.store)
             folder = _made(name, mount, work)

@@ -13,9 +13,9 @@ from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.plan.ops import Op
 from pybuild.builder.request import Execution
 from pybuild.builder.store.cache import BuiltLayer, Layers
-from pybuild.builder.store.inside import can_unpack
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.sandbox.isolation import is_direct
 from pybuild.runtime.values import frozen
 
 _MOMENT = 2.0
@@ -108,7 +108,7 @@ class Work:
         """Look into the root file system, without unpacking more of it than is unpacked already."""
         names = self.store.snapshot_names(self.job.root)
         known = 0
-        if can_unpack():
+        if is_direct():
             exists = self.store.snapshots.exists
             known = next((count for count in range(len(names), 0, -1) if exists(names[count - 1])), 0)
         with ExitStack() as stack:

@@ -19,9 +19,8 @@ from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.tree import folders
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.cache_mounts import StoredMount, cache_mounts, remove, sweep, unused
-from pybuild.builder.store.directory import TREES
 from pybuild.builder.store.leases import is_used, removing
-from pybuild.builder.store.snapshotters import present
+from pybuild.builder.store.snapshotters import abandoned, places, present
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import SnapshotError
 from pybuild.runtime.paths.safepath import Root
@@ -167,10 +166,8 @@ def _mark_all(store: Store) -> Marked:
 
 
 def _forget_broken(store: Store) -> int:
-    broken = []
-    for key, layers, _ in store.cache.records():
-        if not all(store.blobs.exists(layer.digest) for layer in layers):
-            broken.append(key)
+    records = store.cache.records()
+    broken = [key for key, layers, _ in records if not all(store.blobs.exists(layer.digest) for layer in layers)]
     store.cache.forget(broken)
     return len(broken)
 
@@ -201,15 +198,16 @@ def snapshot_names(store: Store) -> tuple[str, ...]:
 
 def _sweep_snapshots(store: Store, freed: Freed) -> None:
     """Remove the snapshots that are not needed."""
-    keepers = tuple(present(store.root))
-    for keeper in keepers:
+    keepers, unused = present(store.root), abandoned(store.root)
+    for keeper in (*keepers, *unused):
         # Files of a builder that was killed may be most of what can be freed.
         keeper.sweep()
     found = [(keeper, name) for keeper in keepers for name in keeper.names()]
     sizes = {name: snapshot_size(store, name) for _, name in found}
     with removing(store.root / "locks") as claimed:
         needed = _mark_all(store).snapshots | claimed
-        retired = list(_retired([(keeper, name) for keeper, name in found if name not in needed]))
+        old = [(keeper, name) for keeper in unused for name in keeper.names()]
+        retired = list(_retired([*old, *((keeper, name) for keeper, name in found if name not in needed)]))
     for name, bury in retired:
         bury()
         freed.snapshots.append(name)
@@ -232,9 +230,9 @@ def _retired(unused: list[tuple[Snapshotter, str]]) -> Iterator[tuple[str, Calla
 
 def snapshot_size(store: Store, name: str) -> int:
     """Return the disk usage of a snapshot, without its parents."""
-    for kind in TREES:
+    for place in places(store.root):
         with suppress(FileNotFoundError):
-            return disk_usage(store.root / kind / name.replace(":", "-"))
+            return disk_usage(place / name.replace(":", "-"))
     return 0
 
 

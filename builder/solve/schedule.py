@@ -18,8 +18,8 @@ from pybuild.builder.interrupts import noticed
 from pybuild.builder.plan.keys import picks
 from pybuild.builder.plan.ops import Base, Local, Scratch
 from pybuild.builder.plan.plan import Plan
-from pybuild.builder.store.inside import can_unpack
 from pybuild.runtime.errors import TreesNeeded
+from pybuild.runtime.sandbox.isolation import is_direct
 from pybuild.runtime.stopping import check
 
 _MOST = 128
@@ -88,7 +88,7 @@ def check_trees(plan: Plan, places: Iterable[int]) -> None:
 
     They may be its own, or those that it selects.
     """
-    if not can_unpack() and any(_needs_tree(plan, place) for place in places):
+    if not is_direct() and any(_needs_tree(plan, place) for place in places):
         raise TreesNeeded
 
 

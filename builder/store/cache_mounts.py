@@ -2,6 +2,7 @@
 
 <hash of the name>/         its content
 <hash of the name>.name     its name; the time of this file is that of the last use
+<hash of the name>.map      the id map under which its files have their owners
 new-*, old-*                being filled, or being removed; leftovers when the store has no other user
 """
 
@@ -9,16 +10,17 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from pybuild.builder.errors import Cancelled
+from pybuild.builder.errors import Cancelled, StoreError
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.filelock import remove_tree
+from pybuild.runtime.snapshots.id_map import id_map, is_host_map
 from pybuild.runtime.values import frozen
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_NAME = ".name"
+_NAME, _MAP = ".name", ".map"
 
 
 @frozen
@@ -44,10 +46,30 @@ def note_use(name: str, store: Store) -> None:
         path.write_bytes(name.encode())
 
 
+def check_map(name: str, store: Store) -> None:
+    """See that files of a cache mount have the owners that steps of this process give and see.
+
+    Raises:
+        StoreError: it was made under another id map. It is left as it is: all who use it put their work into it.
+    """
+    path, ours = mount_folder(name, store).with_suffix(_MAP), id_map()
+    try:
+        theirs = path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        path.write_text(ours, encoding="ascii")
+        return
+    if theirs != ours:
+        maker = "root" if is_host_map(theirs) else f"whoever has the ids {theirs}"
+        raise StoreError(
+            f"the {name} belongs to builds by {maker}, and ids mean something else here",
+            hint="build as before, or set it apart from that one with another id=NAME",
+        )
+
+
 def cache_mounts(store: Store) -> Iterator[StoredMount]:
     """Yield the cache mounts of the store; one without a known name has its hash as name."""
     for folder in sorted((store.root / "cache-mounts").iterdir()):
-        if folder.suffix == _NAME or folder.name.startswith(("new-", "old-")):
+        if folder.suffix or folder.name.startswith(("new-", "old-")):
             continue
         path = folder.with_suffix(_NAME)
         named = path.exists()
@@ -78,15 +100,15 @@ def remove(mount: StoredMount) -> None:
     """Remove a cache mount atomically. The caller holds it `unused`."""
     aside = mount.folder.with_name(f"old-{mount.folder.name}-{secrets.token_hex(8)}")
     mount.folder.rename(aside)
-    with suppress(FileNotFoundError):
-        mount.folder.with_suffix(_NAME).unlink()
+    for suffix in (_NAME, _MAP):
+        mount.folder.with_suffix(suffix).unlink(missing_ok=True)
     _remove_tree(aside)
 
 
 def sweep(store: Store) -> None:
     """Remove leftovers of builders that were killed. The caller has exclusive access."""
     for path in (store.root / "cache-mounts").iterdir():
-        orphaned = path.suffix == _NAME and not path.with_suffix("").exists()
+        orphaned = path.suffix and not path.with_suffix("").exists()
         if orphaned or path.name.startswith(("new-", "old-")):
             _remove_tree(path)
 

@@ -15,11 +15,13 @@ _DATABASE = "pybuild.db"
 _MARKS = (_DATABASE, "locks")
 """Directories that every store has, and image layouts of other programs do not."""
 _OF_THE_FILE_SYSTEM = frozenset({"lost+found"})
+_NOBODY = 65534
+"""Who owns what root writes to some network file systems."""
 _PROBE = "probe-"
 _UNSUPPORTED = frozenset({EPERM, EOPNOTSUPP, ENOSYS})
 OVERLAY, COPYING = "snapshots", "trees"
-"""Where each snapshotter has its trees, below the root of the store."""
-TREES = (OVERLAY, COPYING)
+"""What the directories of snapshotters below the root of the store are called, with or without a suffix."""
+_CACHE_MOUNTS = "cache-mounts"
 _EMPTY = frozenset({"empty", "lock"})
 """What a directory of trees has before the first one."""
 _ELSEWHERE = "choose the directory of the store with $PYBUILD_ROOT or --root"
@@ -51,11 +53,11 @@ def _home() -> Path:
 
 def has_trees(root: Path) -> bool:
     """Tell whether the store at *root* holds files with owners of their own: unpacked layers, or cache mounts."""
-    for name, empty in (*((each, _EMPTY) for each in TREES), ("cache-mounts", frozenset())):
-        with suppress(FileNotFoundError, NotADirectoryError):
-            if set(os.listdir(root / name)) - empty:
-                return True
-    return False
+    try:
+        found = [name for name in os.listdir(root) if name.startswith((OVERLAY, COPYING, _CACHE_MOUNTS))]
+        return any(set(os.listdir(root / name)) - _EMPTY for name in found)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def prepare(root: Path) -> bool:
@@ -81,6 +83,8 @@ def _prepared(root: Path) -> bool:
         if known:
             return False
         raise not_writable(root, _refused(root))
+    if known:
+        _check_owner(root)
     _make_private(root)
     if not known:
         Layout(root).begin()
@@ -100,6 +104,14 @@ def _check_database(path: Path) -> None:
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(path.stat().st_mode):
             raise StoreError(f"{path} is not a regular file", hint="move it away: a new one will be created")
+
+
+def _check_owner(root: Path) -> None:
+    """Keep root out of a user's store: what it leaves there the user could neither change nor remove."""
+    with suppress(FileNotFoundError):
+        owner = (root / "oci-layout").stat().st_uid
+        if os.geteuid() == 0 and owner not in {0, _NOBODY}:
+            raise StoreError(f"the store {root} is that of user {owner}, and this is root", hint=_ELSEWHERE)
 
 
 def _check_foreign(root: Path) -> None:

@@ -12,6 +12,8 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 from pybuild.builder.interrupts import Interrupts
 from pybuild.builder.store.directory import has_trees
 from pybuild.builder.store.store import Store
+from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.sandbox.isolation import USERNS, is_direct, refused, wanted
 
 Tell = Callable[[Any], None]
 """Takes what a function tells while it runs: events of a build, or values of its own."""
@@ -34,11 +36,6 @@ class _Said(NamedTuple):
     text: str
 
 
-def can_unpack() -> bool:
-    """Tell whether this process works on trees itself."""
-    return os.geteuid() == 0
-
-
 def inside(
     function: Callable[Concatenate[Store, Tell, _P], _T],
     store: Store,
@@ -50,7 +47,7 @@ def inside(
 
     *function* is one of a module. Arguments, events and the result may cross to another process: they are values.
     """
-    if can_unpack():
+    if is_direct() or not _has_worker():
         return function(store, tell, *arguments, **options)
     from pybuild.runtime.worker.client import call
 
@@ -63,6 +60,20 @@ def inside(
     opening = _Opening(store.root, store.auth_file, store.tls_verify, frozenset(store.passed_over))
     result: _T = call(_carry_out, opening, function, arguments, options, listener=listen)
     return result
+
+
+def _has_worker() -> bool:
+    """Tell whether a user namespace could be made; a root that cannot is left to do without."""
+    from pybuild.runtime.worker.client import start
+
+    try:
+        start()
+    except SandboxUnavailable as error:
+        if os.geteuid() != 0 or wanted() == USERNS:
+            raise
+        refused(error)
+        return False
+    return True
 
 
 def among_trees(

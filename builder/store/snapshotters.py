@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pybuild.builder.store.directory import COPYING, OVERLAY
 from pybuild.runtime.errors import SnapshotError
+from pybuild.runtime.snapshots.id_map import id_map, is_of_user, tree_suffix
 from pybuild.runtime.snapshots.snapshotter import Snapshotter
 
 
@@ -22,31 +23,47 @@ def choose(root: Path, wanted: str) -> tuple[Snapshotter, str]:
 
     if wanted not in {"", "overlay", "copying"}:
         raise SnapshotError(f"unknown snapshotter {wanted!r} in $PYBUILD_SNAPSHOTTER: overlay or copying")
+    overlays, trees = places(root)
     if wanted == "copying":
-        return CopyingSnapshotter(root / COPYING), ""
+        return CopyingSnapshotter(trees), ""
     if os.statvfs(root).f_flag & os.ST_RDONLY:
-        copies = (root / COPYING).exists() and not (root / OVERLAY).exists()
-        return (CopyingSnapshotter(root / COPYING) if copies else OverlaySnapshotter(root / OVERLAY)), ""
-    overlay = OverlaySnapshotter(root / OVERLAY)
-    refusal = _refusal(root) if not wanted else None
+        copies = trees.exists() and not overlays.exists()
+        return (CopyingSnapshotter(trees) if copies else OverlaySnapshotter(overlays)), ""
+    overlay = OverlaySnapshotter(overlays)
+    refusal = _refusal(overlays) if not wanted else None
     if refusal is None:
         return overlay, ""
-    return CopyingSnapshotter(root / COPYING), (refusal.strerror or "").lower()
+    return CopyingSnapshotter(trees), (refusal.strerror or "").lower()
+
+
+def places(root: Path) -> tuple[Path, Path]:
+    """Return where overlays and whole trees are whose files have the owners that this process sees."""
+    overlays, trees = OVERLAY + tree_suffix(overlay=True), COPYING + tree_suffix(overlay=False)
+    return root / overlays, root / trees
 
 
 def present(root: Path) -> tuple[Snapshotter, ...]:
     """Return the snapshotters that have trees in the store, for inspecting and removing; creates nothing."""
+    return _present(*places(root))
+
+
+def abandoned(root: Path) -> tuple[Snapshotter, ...]:
+    """Return those with trees that an ordinary user made before trees had a place for each id map: nobody uses them."""
+    return _present(root / OVERLAY, root / COPYING) if is_of_user(id_map()) else ()
+
+
+def _present(overlays: Path, trees: Path) -> tuple[Snapshotter, ...]:
     from pybuild.runtime.snapshots.copying import CopyingSnapshotter
     from pybuild.runtime.snapshots.overlay import OverlaySnapshotter
 
-    kinds: tuple[tuple[str, type[OverlaySnapshotter | CopyingSnapshotter]], ...] = (
-        (OVERLAY, OverlaySnapshotter),
-        (COPYING, CopyingSnapshotter),
+    kinds: tuple[tuple[Path, type[OverlaySnapshotter | CopyingSnapshotter]], ...] = (
+        (overlays, OverlaySnapshotter),
+        (trees, CopyingSnapshotter),
     )
-    return tuple(kind(root / folder) for folder, kind in kinds if (root / folder).exists())
+    return tuple(kind(folder) for folder, kind in kinds if folder.exists())
 
 
-def _refusal(root: Path) -> OSError | None:
+def _refusal(folder: Path) -> OSError | None:
     from pybuild.runtime.snapshots.overlay_probe import overlay_refusal
 
-    return overlay_refusal(root / OVERLAY)
+    return overlay_refusal(folder)

@@ -2,7 +2,7 @@
 
     <root>/oci-layout index.json blobs/     an OCI image layout (`builder.oci.layout`, `builder.oci.blobs`)
     <root>/pybuild.db                       what can be computed again (`builder.store.database`)
-    <root>/snapshots/                       unpacked layers (`runtime.snapshots.disk`)
+    <root>/snapshots/ snapshots-<map>/      unpacked layers (`runtime.snapshots.disk`), apart for each id map
     <root>/times/                           fractions of a second of layers (`builder.store.layer_times`)
     <root>/cache-mounts/ locks/ tmp/
     <root>/reserve/                         space for the commands that free some (`builder.store.room`)
@@ -133,8 +133,9 @@ class Store:
             StoreError, OSError: the disk of the store is full, or fails otherwise.
         """
         from pybuild.builder.store.snapshotters import choose
+        from pybuild.runtime.sandbox.isolation import is_direct
 
-        if os.geteuid() != 0:
+        if not is_direct():
             raise TreesNeeded
 
         with storing(self.root):

@@ -33,7 +33,7 @@ from pybuild.runtime.kernel.syscalls import (
 )
 from pybuild.runtime.sandbox.inside.children import close_all_but
 from pybuild.runtime.sandbox.inside.plan import END, TERMINAL, SandboxPlan, Status
-from pybuild.runtime.sandbox.inside.process import Process, become
+from pybuild.runtime.sandbox.inside.process import CAP_SYS_CHROOT, Process, become, give_up_chroot
 from pybuild.runtime.wire import Operation, Record, decode
 
 _NAMESPACES = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP
@@ -86,9 +86,12 @@ def _enter(plan: SandboxPlan, target: int, entry: InsideCommand, status: Status)
     for path in plan.world.cgroups:
         with Operation("join cgroup", path), open(path, "wb", buffering=0) as file:
             file.write(b"0")
+    bounded = _may_not_chroot(target)
     with Operation("enter the container"):
         setns(target, _NAMESPACES | _user_namespace(target))
     os.close(target)
+    if bounded:
+        give_up_chroot()
     # What it stands in now is the root of the container's mounts.
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     terminal = _make_stdio(entry.stdio, root)
@@ -99,6 +102,13 @@ def _enter(plan: SandboxPlan, target: int, entry: InsideCommand, status: Status)
     if terminal >= 0:
         os.close(terminal)
     _await_end(child, status)
+
+
+def _may_not_chroot(target: int) -> bool:
+    """Tell whether the container's processes lack CAP_SYS_CHROOT, by which they could leave their root."""
+    with open(f"/proc/{number_of(target)}/status", "rb") as file:
+        bounding = next(line for line in file if line.startswith(b"CapBnd:"))
+    return not int(bounding.split()[1], 16) >> CAP_SYS_CHROOT & 1
 
 
 def _user_namespace(target: int) -> int:

@@ -2,9 +2,10 @@
 
 import os
 import threading
+from errno import EPERM
 from posixpath import normpath
 
-from pybuild.runtime.errors import RuntimeHostError, SandboxError
+from pybuild.runtime.errors import RuntimeHostError, SandboxError, SandboxUnavailable
 from pybuild.runtime.rootfs import roots
 from pybuild.runtime.sandbox import spec
 from pybuild.runtime.sandbox.cgroups import limited
@@ -12,6 +13,7 @@ from pybuild.runtime.sandbox.child import Child, Output
 from pybuild.runtime.sandbox.hostfiles import host_files
 from pybuild.runtime.sandbox.inside import mounts, plan, process
 from pybuild.runtime.sandbox.inside.seccomp import default_filter
+from pybuild.runtime.sandbox.isolation import STRICT, check_commands, wanted
 from pybuild.runtime.sandbox.privileges import explain
 from pybuild.runtime.sandbox.relay import SignalRelay
 from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
@@ -39,6 +41,7 @@ def run(
         SandboxUnavailable: this host permits no sandbox.
         SandboxError: the sandbox could not be made, or the user, the working directory or a mount source is missing.
     """
+    check_commands()
     with limited(what.limits) as cgroup_files:
         data = encode(make_plan(what, tuple(os.fsencode(file) for file in cgroup_files)))
         child = _start(data, what)
@@ -49,7 +52,23 @@ def run(
             reports = child.pump(output, cancel)
         finally:
             child.close()
-    return _result(reports)
+    for what_is_missing in (report.subject for report in reports if report.kind == "degraded"):
+        _say_once(what_is_missing, output)
+    return _result([report for report in reports if report.kind != "degraded"])
+
+
+_MISSING = {
+    plan.OWN_PROC: "this host permits no /proc of its own to a step: processes outside of the sandbox show in it",
+    plan.OWN_ROOT: "this host permits no pivot_root: steps run after a chroot, without CAP_SYS_CHROOT",
+}
+_said: set[str] = set()
+
+
+def _say_once(missing: str, output: Output) -> None:
+    """Say what sandboxes of this process do without, unless it does not matter or was said."""
+    if missing in _MISSING and missing not in _said:
+        _said.add(missing)
+        output(2, f"note: {_MISSING[missing]}\n".encode())
 
 
 def _start(data: bytes, what: spec.Spec) -> Child:
@@ -69,6 +88,9 @@ def _result(reports: list[plan.Report]) -> spec.ExitStatus:
     for report in reports:
         if report.kind == "failed" and report.subject == plan.NAMESPACES:
             raise explain(report.errno)
+        if report.kind == "failed" and wanted() == STRICT and report.errno == EPERM:
+            missing = f"{report.message}, and isolation strict permits nothing in its place"
+            raise SandboxUnavailable(missing, "leave out --isolation=strict")
         if report.kind == "failed":
             raise SandboxError(report.subject, report.path, report.errno, _detail(report))
         if report.kind == "crashed":
@@ -94,6 +116,7 @@ def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = ()) -> plan.San
         private_network=what.network is spec.Network.NONE,
         shm_size=spec.SHM_SIZE if what.limits.shm_size is None else what.limits.shm_size,
         stdio=_stdio(what),
+        strict=wanted() == STRICT,
     )
     return plan.SandboxPlan(
         mounts=tuple(_mount(mount) for mount in (*host_files(what), *what.mounts)),

@@ -10,41 +10,53 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from errno import EINVAL, ENOSPC, EPERM
+from functools import partial
 from pathlib import Path
 
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel.syscalls import CLONE_NEWNS, CLONE_NEWUSER, unshare
+from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.privileges import IdMap, subordinate_ids
 
+MapWriter = Callable[[], bool]
+"""Writes a map of the process that has made a namespace; tells whether it could."""
 _LEAST = 65536
 """Ids that an ordinary image uses; with fewer, the first file of "nobody" would fail in the middle of a build."""
 _AT_THE_START = "enter it at the start of the program"
+_UNMAPPED = (
+    "newuidmap or newgidmap could not give this process its ids",
+    "see the message above; both must be set-user-id root (package uidmap or shadow-utils)",
+)
+_ROOT_UNMAPPED = (
+    "root may not give ids to a user namespace",
+    "it needs CAP_SETUID and CAP_SETGID, which docker run gives unless --cap-drop takes them",
+)
 _WRITERS = (("newuidmap", Path("/etc/subuid")), ("newgidmap", Path("/etc/subgid")))
 
 
 def become_root() -> None:
     """Move this process, which must have one thread only, to a user namespace in which it is root; once, and for good.
 
-    Does nothing for root. Child processes are inside too, and see the same files.
+    Does nothing for a root that can mount. Child processes are inside too, and see the same files.
 
     Raises:
         SandboxUnavailable: there is another thread or an event loop, the user has too few subordinate ids, a program is
             missing, or the kernel refuses.
     """
-    if os.geteuid() == 0:
+    if isolation.is_direct():
         return
-    commands = [
-        _command(name, path, own) for (name, path), own in zip(_WRITERS, (os.geteuid(), os.getegid()), strict=True)
-    ]
+    isolation.check_namespace()
+    user = os.geteuid()
+    maps = _own_maps() if user == 0 else _maps_of_programs()
     _need_one_thread()
     start, go = os.pipe2(os.O_CLOEXEC)
     writer = os.fork()
     if writer == 0:
         os.close(go)
-        _write_maps(start, commands)
+        _write_maps(start, maps)
     os.close(start)
     try:
         _unshare()
@@ -53,13 +65,63 @@ def become_root() -> None:
         os.close(go)
         status = os.waitpid(writer, 0)[1]
     if status:
-        raise SandboxUnavailable(
-            "newuidmap or newgidmap could not give this process its ids",
-            "see the message above; both must be set-user-id root (package uidmap or shadow-utils)",
-        )
+        raise SandboxUnavailable(*_UNMAPPED if user else _ROOT_UNMAPPED)
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
-    os.setgroups([])
+    if user:
+        os.setgroups([])
+    isolation.entered()
+
+
+def settle() -> None:
+    """Do what `become_root` does, or note that it cannot be done for a root, who does without as far as possible.
+
+    Raises:
+        SandboxUnavailable: as `become_root`, for an ordinary user, or one that wants a user namespace.
+    """
+    try:
+        become_root()
+    except SandboxUnavailable as error:
+        if os.geteuid() != 0 or isolation.wanted() == isolation.USERNS:
+            raise
+        isolation.refused(error)
+
+
+def _maps_of_programs() -> list[MapWriter]:
+    ids = os.geteuid(), os.getegid()
+    return [partial(_run, _command(name, path, own)) for (name, path), own in zip(_WRITERS, ids, strict=True)]
+
+
+def _own_maps() -> list[MapWriter]:
+    """Return what gives root all ids that it has: it may write such maps itself, with CAP_SETUID and CAP_SETGID."""
+    me = os.getpid()
+    return [partial(_write, f"/proc/{me}/{name}", _same(Path("/proc/self", name))) for name in ("gid_map", "uid_map")]
+
+
+def _same(path: Path) -> str:
+    """Return a map of all ids of this namespace to themselves.
+
+    It has a line of its own for root, so that it differs from that of the host: overlays are told by it.
+    """
+    firsts = [tuple(map(int, line.split()[::2])) for line in path.read_text(encoding="ascii").splitlines()]
+    ranges = [
+        part for first, count in firsts for part in ([(0, 1), (1, count - 1)] if first == 0 else [(first, count)])
+    ]
+    return "".join(f"{first} {first} {count}\n" for first, count in ranges if count)
+
+
+def _write(path: str, text: str) -> bool:
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+    except OSError:
+        return False
+    return True
+
+
+def _run(command: Sequence[str]) -> bool:
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    return subprocess.run(command, check=False, env=environment).returncode == 0
 
 
 def _need_one_thread() -> None:
@@ -109,12 +171,12 @@ def _numbers(maps: Sequence[IdMap]) -> list[str]:
     return [str(number) for each in maps for number in (each.inside, each.outside, each.count)]
 
 
-def _write_maps(start: int, commands: Sequence[Sequence[str]]) -> None:
+def _write_maps(start: int, maps: Sequence[MapWriter]) -> None:
     """Be the process that stays outside: wait until the namespace is there, write both maps, end."""
     failed = 1
     try:
         if os.read(start, 1):
-            failed = int(any(subprocess.run(command, check=False).returncode for command in commands))
+            failed = int(not all(write() for write in maps))
     finally:
         os._exit(failed)
 
@@ -134,6 +196,8 @@ def _explain(errno: int) -> SandboxUnavailable:
         )
     if errno == EINVAL:
         return _several_threads()
+    if os.geteuid() == 0:
+        return SandboxUnavailable(f"may make no user namespace ({os.strerror(errno).lower()})", isolation.IN_CONTAINER)
     return SandboxUnavailable(
         f"this host lets user {os.geteuid()} make no user namespace ({os.strerror(errno).lower()})",
         "set kernel.apparmor_restrict_unprivileged_userns=0 or kernel.unprivileged_userns_clone=1 where these exist;"

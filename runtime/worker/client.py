@@ -60,6 +60,11 @@ def call(function: Callable[..., Any], *arguments: Any, listener: Listener) -> A
             raise
 
 
+def start() -> None:
+    """Start the worker, when it is not there. Raises SandboxUnavailable when this host does not permit it."""
+    _worker()
+
+
 def _answer(channel: socket.socket, listener: Listener, look_up: Callable[[], None]) -> Any:
     """Pass on events until the answer comes, and return it."""
     poller = select.poll()

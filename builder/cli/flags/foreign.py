@@ -31,7 +31,6 @@ _NOT_USED = (
     "--runtime-flag",
     "--userns",
     "--uts",
-    "--isolation",
     "--security-opt",
 )
 _CAPABILITIES = "steps have Docker's default capabilities; RUN --security=insecure gives all"

@@ -11,6 +11,29 @@ _MODES = frozenset({"ro", "rw", "z", "Z"})
 """``z`` and ``Z`` are accepted, but SELinux labels are not changed."""
 
 
+ISOLATION_HELP = (
+    "How commands are set apart from the host: auto (default), root, userns, none or strict; see pybuild doctor. "
+    "Also $PYBUILD_ISOLATION; oci and rootless are taken for auto and userns."
+)
+
+
+def choose_isolation(given: str | None) -> None:
+    """Let this process, and those that it starts, have the isolation that ``--isolation`` asks for.
+
+    Raises:
+        RequestError: there is no such isolation.
+    """
+    if given is not None:
+        import os
+
+        from pybuild.runtime.sandbox.isolation import VARIABLE, UnknownIsolation, parse
+
+        try:
+            os.environ[VARIABLE] = parse(given)
+        except UnknownIsolation as error:
+            raise RequestError(f"--isolation: {error}") from None
+
+
 @frozen
 class HostFlags:
     """Flags about the parts of the host that steps see."""
@@ -41,6 +64,8 @@ class HostFlags:
         metavar="OPTION",
         help="Resolver option of RUN steps, such as ndots:2; repeatable.",
     )
+
+    isolation: str | None = option("--isolation", metavar="RUNG", help=ISOLATION_HELP)
 
     def request(self) -> Changes:
         """Return the fields of a request for these flags."""

@@ -214,11 +214,26 @@ def _mount_cgroup(sysfs: int, nodes: Nodes) -> None:
         os.close(tree)
 
 
-def make_proc(target: int, nodes: Nodes, *, insecure: bool) -> None:
-    """Mount /proc of the calling process's PID namespace on *target*. Only its pid 1 may call this."""
+def make_proc(target: int, nodes: Nodes, *, insecure: bool, bind: bool) -> bool:
+    """Mount /proc of this PID namespace on *target*; tell whether it could. Only the pid 1 of it may call this.
+
+    The kernel refuses a new one where the one outside has parts that are covered. With *bind* that one is taken then,
+    with its covers and ours: the processes of the PID namespace outside show there.
+    """
+    own = True
     with Operation("mount proc", b"/proc"):
-        proc = filesystem("proc", (), INERT)
+        try:
+            proc = filesystem("proc", (), INERT)
+        except PermissionError:
+            if not bind:
+                raise
+            own, proc = False, clone(AT_FDCWD, b"/proc", INERT, recursive=True)
         move_mount(proc, target)
+    _cover_proc(proc, nodes, insecure=insecure)
+    return own
+
+
+def _cover_proc(proc: int, nodes: Nodes, *, insecure: bool) -> None:
     if insecure:
         return
     for name in _PROC_COVERED:

@@ -53,7 +53,7 @@ def guard(plan: SandboxPlan, stage: DetachedRoot, status: Status, alive: int, te
 
 def _begin(plan: SandboxPlan, stage: DetachedRoot, status: Status, terminal: int) -> None:
     """Be the first process inside: enter the root, then be the program, or an init that has it as its child."""
-    stage.enter()
+    stage.enter(status)
     if plan.world.init:
         process = os.fork()
         if process:

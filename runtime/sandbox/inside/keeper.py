@@ -32,7 +32,7 @@ from pybuild.runtime.kernel.syscalls import (
 )
 from pybuild.runtime.sandbox.inside.devices import open_terminal
 from pybuild.runtime.sandbox.inside.guard import guard
-from pybuild.runtime.sandbox.inside.plan import END, NAMESPACES, PIPE, TERMINAL, SandboxPlan, Status, World
+from pybuild.runtime.sandbox.inside.plan import END, HOST_NAME, NAMESPACES, PIPE, TERMINAL, SandboxPlan, Status, World
 from pybuild.runtime.sandbox.inside.stage import DetachedRoot
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from pybuild.runtime.wire import Operation, decode
@@ -76,7 +76,7 @@ def _keep(plan: SandboxPlan, status: Status) -> None:
     os.setsid()  # Ctrl-C is for the builder, which decides what becomes of the sandbox
     _join_cgroups(plan.world.cgroups)
     home = Home()
-    _enter_namespaces(plan.world)
+    _enter_namespaces(plan.world, status)
     stubs = Stubs()
     try:
         try:
@@ -95,7 +95,7 @@ def _join_cgroups(files: tuple[bytes, ...]) -> None:
             file.write(b"0")
 
 
-def _enter_namespaces(world: World) -> None:
+def _enter_namespaces(world: World, status: Status) -> None:
     """Leave the host's namespaces. A user namespace, where one is wanted, has to be entered before this."""
     with Operation(NAMESPACES):
         unshare(CLONE_NEWNS)
@@ -108,7 +108,12 @@ def _enter_namespaces(world: World) -> None:
             if error.errno not in {EINVAL, EPERM}:
                 raise
     with Operation("set host name", world.hostname):
-        sethostname(world.hostname)
+        try:
+            sethostname(world.hostname)
+        except PermissionError:  # some filters refuse the call; the name is nothing that a step must not see
+            if world.strict:
+                raise
+            status.degraded(HOST_NAME)
     if world.private_network:
         with Operation("bring up the loopback"):
             bring_up_loopback()

@@ -14,6 +14,9 @@ NAMESPACES = "make namespaces"
 NULL, PIPE, TERMINAL = b"null", b"pipe", b"terminal"
 """What the process gets for its stdin: nothing to read, a pipe of the builder's, a terminal for all three streams."""
 
+HOST_NAME, OWN_ROOT, OWN_PROC = "host name", "root", "proc"
+"""What a sandbox may have to do without."""
+
 END = 64
 """The signal by which the builder has the keeper end everything; every other one is passed on to the program."""
 
@@ -23,10 +26,10 @@ class World(Record):
 
     With *stdio* TERMINAL the child's standard input is a Unix socket, over which it sends the controlling end of the
     terminal; it goes on when the builder has closed its own end of the socket. With *init* the program is the child of
-    an init, which is pid 1 in its place.
+    an init, which is pid 1 in its place. *strict* refuses what is less than the sandbox of a host without restrictions.
     """
 
-    __slots__ = ("cgroups", "hostname", "init", "insecure", "private_network", "shm_size", "stdio")
+    __slots__ = ("cgroups", "hostname", "init", "insecure", "private_network", "shm_size", "stdio", "strict")
 
     def __init__(  # noqa: PLR0917 - the wire passes slots by position
         self,
@@ -37,9 +40,15 @@ class World(Record):
         private_network: bool,
         shm_size: int,
         stdio: bytes,
+        strict: bool = False,
     ) -> None:
         self.cgroups, self.hostname, self.init, self.shm_size = cgroups, hostname, init, shm_size
-        self.insecure, self.private_network, self.stdio = insecure, private_network, stdio
+        self.insecure, self.private_network, self.stdio, self.strict = insecure, private_network, stdio, strict
+
+    @property
+    def may_degrade(self) -> bool:
+        """Whether it may do without a root or a /proc of its own: with all capabilities that is no sandbox."""
+        return not (self.strict or self.insecure)
 
 
 class SandboxPlan(Record):
@@ -86,6 +95,10 @@ class Status:
     def ended(self, wait_status: int) -> None:
         """Tell how the process ended."""
         self._send("ended", os.waitstatus_to_exitcode(wait_status), "", 0, "")
+
+    def degraded(self, what: str) -> None:
+        """Tell that the sandbox does without *what*."""
+        self._send("degraded", what, "", 0, "")
 
     def _send(self, *fields: object) -> None:
         texts = (str(field).encode(errors="surrogateescape").replace(b"\0", b"") for field in fields)

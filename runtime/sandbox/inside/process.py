@@ -32,6 +32,7 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126
 # CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT MKNOD AUDIT_WRITE
 # SETFCAP: what Docker and BuildKit leave to a process.
 DEFAULT_CAPABILITIES = 0xA80425FB
+CAP_SYS_CHROOT = 18
 _DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -157,6 +158,14 @@ def confine(confinement: Confinement, identity: Identity) -> None:
         # Inheritable stays empty: otherwise files with capabilities would hand them on (CVE-2022-24769).
         capset(keep, keep, 0)
         os.setresuid(identity.uid, identity.uid, identity.uid)
+
+
+def give_up_chroot() -> None:
+    """Let neither this process nor a program of it call chroot(2), by which a root that was only chosen can be left."""
+    effective, permitted, inheritable = capget()
+    with Operation("give up chroot"):
+        prctl(PR_CAPBSET_DROP, CAP_SYS_CHROOT)
+        capset(*(held & ~(1 << CAP_SYS_CHROOT) for held in (effective, permitted, inheritable)))
 
 
 def _bound_capabilities(keep: int) -> None:

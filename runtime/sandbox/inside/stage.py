@@ -3,10 +3,11 @@
 import os
 from errno import EBUSY, EINVAL, ENOTDIR
 
-from pybuild.runtime.kernel.syscalls import MNT_DETACH, MOUNT_ATTR_NODEV, move_mount, pivot_root, umount2
+from pybuild.runtime.kernel.syscalls import AT_FDCWD, MNT_DETACH, MOUNT_ATTR_NODEV, move_mount, pivot_root, umount2
 from pybuild.runtime.sandbox.inside.devices import Nodes, make_dev, make_proc, make_sys
 from pybuild.runtime.sandbox.inside.mounts import Mount, OverlayRoot, ScratchSpace, is_folder
-from pybuild.runtime.sandbox.inside.plan import SandboxPlan
+from pybuild.runtime.sandbox.inside.plan import OWN_PROC, OWN_ROOT, SandboxPlan, Status
+from pybuild.runtime.sandbox.inside.process import give_up_chroot
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from pybuild.runtime.wire import Operation
 
@@ -17,12 +18,13 @@ _SHARED_MEMORY = b"/dev/shm"
 class DetachedRoot:
     """A root, attached in the mount namespace of whoever made it; reached by descriptors only."""
 
-    __slots__ = ("_devices", "_insecure", "_nodes", "_place", "_proc", "_stubs", "dev", "root")
+    __slots__ = ("_devices", "_insecure", "_nodes", "_place", "_proc", "_stubs", "_world", "dev", "root")
 
     def __init__(self, plan: SandboxPlan, stubs: Stubs) -> None:
         """Mount everything except /proc, which shows the PID namespace of its maker. *stubs* collects what was made."""
         scratch = ScratchSpace()
         self._nodes = Nodes(scratch)
+        self._world = plan.world
         self._insecure = plan.world.insecure
         self._stubs = stubs
         for mount in plan.mounts:
@@ -65,15 +67,29 @@ class DetachedRoot:
             move_mount(tree, target)
             os.close(target)
 
-    def enter(self) -> None:
-        """Make this the root of the calling process, and let go of the host's mounts. Only the first process may."""
-        make_proc(self._proc, self._nodes, insecure=self._insecure)
+    def enter(self, status: Status) -> None:
+        """Make this the root of the calling process, and let go of the host's mounts. Only the first process may.
+
+        *status* is told what cannot be had here: OWN_PROC, whose place the /proc of the surrounding container takes;
+        OWN_ROOT, without which whoever has CAP_SYS_CHROOT could leave.
+        """
+        if not make_proc(self._proc, self._nodes, insecure=self._insecure, bind=self._world.may_degrade):
+            status.degraded(OWN_PROC)
         with Operation("enter the root"):
             os.fchdir(self.root)
-            # The old root lands on top of the new one, where it is taken off again: no directory for it is needed.
-            pivot_root(".", ".")
-            umount2(".", MNT_DETACH)  # the scratch tmpfs, which was on top of the old root
-            umount2(".", MNT_DETACH)  # the old root
+            try:
+                # The old root lands on top of the new one, where it is taken off again: no directory for it is needed.
+                pivot_root(".", ".")
+            except PermissionError:  # the filter of a container; the mount namespace is ours all the same
+                if not self._world.may_degrade:
+                    raise
+                status.degraded(OWN_ROOT)
+                move_mount(self.root, AT_FDCWD, "/")
+                os.chroot(".")
+                give_up_chroot()
+            else:
+                umount2(".", MNT_DETACH)  # the scratch tmpfs, which was on top of the old root
+                umount2(".", MNT_DETACH)  # the old root
             os.chdir("/")
             # ".." of the root leads to whatever lies on top of it.
             if not os.path.samestat(os.stat("/.."), os.stat("/")):

@@ -319,13 +319,12 @@ def test_dead_flags_of_docker_are_accepted_with_a_warning(fake: Fake, capsys: py
         fake,
         "--rm",
         "--force-rm=true",
-        "--isolation=process",
         "--retry=3",
         "--progress=quiet",
         "context",
     )
     warned = re.findall("WARNING: (.*) has no effect", capsys.readouterr().err)
-    assert sorted(warned) == ["--force-rm", "--isolation", "--retry", "--rm"]
+    assert sorted(warned) == ["--force-rm", "--retry", "--rm"]
 
 
 def test_a_file_that_could_not_be_written_is_found_out_before_the_build(

@@ -14,7 +14,7 @@ from pybuild.builder.cli.flags.buildah import BuildahFlags
 from pybuild.builder.cli.flags.cache import CacheFlags
 from pybuild.builder.cli.flags.foreign import foreign_flags
 from pybuild.builder.cli.flags.group import part, takes
-from pybuild.builder.cli.flags.host import HostFlags
+from pybuild.builder.cli.flags.host import HostFlags, choose_isolation
 from pybuild.builder.cli.flags.image import ImageFlags, targets
 from pybuild.builder.cli.flags.limits import LimitFlags
 from pybuild.builder.cli.flags.output import annotations, read_outputs
@@ -77,6 +77,7 @@ class BuildFlags:
 def command(*, flags: BuildFlags) -> int:
     """Build an image from a Dockerfile and the files in CONTEXT."""
     report = flags.report
+    choose_isolation(flags.host.isolation)
     request = request_from(flags, os.environ)
     keys = flags.steps.ssh_keys(os.environ)
     elsewhere = Provided(dockerfile=values.dockerfile_address(flags.image.file), keys=keys)

@@ -11,7 +11,7 @@ from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.failures import Failure, Told, describe
 from pybuild.builder.cli.flags.build import hosts, variables
 from pybuild.builder.cli.flags.group import argument, option, takes
-from pybuild.builder.cli.flags.host import mount_target, volume
+from pybuild.builder.cli.flags.host import ISOLATION_HELP, choose_isolation, mount_target, volume
 from pybuild.builder.cli.flags.values import FilePath, OneOf
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import tree_store
@@ -72,6 +72,7 @@ class RunFlags:
         default="host",
         help="Use the network of the host (default), or a loopback interface only.",
     )
+    isolation: str | None = option("--isolation", metavar="RUNG", help=ISOLATION_HELP)
     volumes: tuple[str, ...] = option(
         "-v",
         "--volume",
@@ -127,6 +128,7 @@ def _run(flags: RunFlags) -> int:
     from pybuild.runtime.sandbox.launcher import run
     from pybuild.runtime.sandbox.relay import SignalRelay
 
+    choose_isolation(flags.isolation)
     if flags.interactive and flags.tty and not os.isatty(0):
         raise RequestError("the input device is not a terminal", hint="leave out -t")
     opened = tree_store()

@@ -113,7 +113,7 @@ def test_everything_that_docker_covers_is_covered(tmp_path: Path, monkeypatch: p
         monkeypatch.setattr(devices, "filesystem", show)
         monkeypatch.setattr(os.path, "exists", lambda _path: False)  # a host without the unified hierarchy
         nodes = Nodes(ScratchSpace())
-        devices.make_proc(os.open(tmp_path / "at-proc", os.O_PATH), nodes, insecure=False)
+        devices.make_proc(os.open(tmp_path / "at-proc", os.O_PATH), nodes, insecure=False, bind=False)
         devices.make_sys(os.open(tmp_path / "at-sys", os.O_PATH), nodes, insecure=False)
         seen = ["sys/fs/cgroup", *(f"{top}/{name}" for top in COVERED for name in COVERED[top].split())]
         writable = [name for name in READ_ONLY if not os.statvfs(tmp_path / "at-proc" / name).f_flag & os.ST_RDONLY]

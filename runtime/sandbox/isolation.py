@@ -1,0 +1,105 @@
+"""How far steps are set apart from the host: the rungs of a ladder, of which the first that works is taken.
+
+root
+    All namespaces and mounts, by root of the host or of a container that lets it.
+userns
+    The same inside a user namespace: of an ordinary user with subordinate ids, or of a root that may not mount.
+none
+    No commands. Images are unpacked by root alone, and made of files by everybody.
+
+What is wanted says $PYBUILD_ISOLATION, which the flag ``--isolation`` sets. What is there is found out by doing it.
+"""
+
+import os
+from collections.abc import Mapping
+
+from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.kernel.syscalls import capget
+
+VARIABLE = "PYBUILD_ISOLATION"
+AUTO, ROOT, USERNS, NONE, STRICT = "auto", "root", "userns", "none", "strict"
+CHOICES = (AUTO, ROOT, USERNS, NONE, STRICT)
+"""``strict`` is ``auto`` without anything that is less than what a host without restrictions has."""
+_ALIASES = {"": AUTO, "default": AUTO, "oci": AUTO, "rootless": USERNS}
+_NOT_YET = ("single", "chroot")
+_CAP_SYS_ADMIN = 1 << 21
+_LEAVE_OUT = f"leave out --isolation, and unset ${VARIABLE}"
+IN_CONTAINER = (
+    "a container needs docker run --security-opt seccomp=unconfined, or --cap-add SYS_ADMIN,"
+    " and where AppArmor is used --security-opt apparmor=unconfined"
+)
+
+
+class UnknownIsolation(ValueError):
+    """The text is no isolation, or one that does not exist yet."""
+
+
+def parse(text: str) -> str:
+    """Return the one of CHOICES that *text* means, also in Buildah's words. Raises UnknownIsolation."""
+    found = _ALIASES.get(text, text)
+    if found in _NOT_YET:
+        raise UnknownIsolation(f"isolation {text!r} is not there yet: use one of {', '.join(CHOICES)}")
+    if found not in CHOICES:
+        raise UnknownIsolation(f"unknown isolation {text!r}: use one of {', '.join(CHOICES)}")
+    return found
+
+
+def wanted(environment: Mapping[str, str] = os.environ) -> str:
+    """Return what the user wants. Raises SandboxUnavailable when $PYBUILD_ISOLATION is nothing that can be wanted."""
+    try:
+        return parse(environment.get(VARIABLE, ""))
+    except UnknownIsolation as error:
+        raise SandboxUnavailable(str(error), f"unset ${VARIABLE}") from None
+
+
+class _Place:
+    """Where this process is: set once, by what found it out."""
+
+    inside = False
+    """In a user namespace that was made for this purpose."""
+    refusal: SandboxUnavailable | None = None
+    """Why no such namespace could be made."""
+
+
+def entered() -> None:
+    """Note that this process, and those forked from it, are root of a user namespace of pybuild's."""
+    _Place.inside = True
+
+
+def refused(error: SandboxUnavailable) -> None:
+    """Note that no user namespace can be had here."""
+    _Place.refusal = error
+
+
+def is_direct() -> bool:
+    """Tell whether this process works on trees and runs commands itself; else one in a user namespace does."""
+    if os.geteuid() != 0:
+        return False
+    if _Place.inside:
+        return True
+    choice = wanted()
+    return choice != USERNS and (choice in {ROOT, NONE} or _Place.refusal is not None or may_mount())
+
+
+def check_namespace() -> None:
+    """Raise SandboxUnavailable when the user does not want a user namespace to be made."""
+    choice = wanted()
+    if choice == ROOT:
+        raise SandboxUnavailable(f"isolation root is for root, and this is user {os.geteuid()}", _LEAVE_OUT)
+    if choice == NONE:
+        raise SandboxUnavailable("isolation none unpacks no images for an ordinary user", _LEAVE_OUT)
+
+
+def check_commands() -> None:
+    """Raise SandboxUnavailable when the user wants no commands to run, or none can."""
+    if wanted() == NONE:
+        raise SandboxUnavailable("isolation none runs no commands", _LEAVE_OUT)
+    if _Place.refusal is not None and not may_mount():
+        raise SandboxUnavailable(
+            f"no command can run here: root has no CAP_SYS_ADMIN, and {_Place.refusal}", IN_CONTAINER
+        )
+
+
+def may_mount() -> bool:
+    """Tell whether this process has the capability that mounts and namespaces need."""
+    return bool(capget()[0] & _CAP_SYS_ADMIN)

@@ -1,0 +1,37 @@
+"""Trees lie apart for each id map."""
+
+from pathlib import Path
+
+import pytest
+
+from pybuild.runtime.snapshots import id_map
+
+
+def _of(folder: Path, text: str) -> str:
+    folder.mkdir()
+    for name in ("uid_map", "gid_map"):
+        (folder / name).write_text(text)
+    return id_map.id_map(folder)
+
+
+def test_ranges_that_continue_each_other_are_one(tmp_path: Path) -> None:
+    host = _of(tmp_path / "host", "         0          0 4294967295\n")
+    assert host == "0:0+4294967295/0:0+4294967295"
+    assert _of(tmp_path / "same", "0 0 1\n1 1 4294967294\n") == host
+    user = _of(tmp_path / "user", "0 1000 1\n1 100000 65536\n65537 200000 10\n")
+    assert user.startswith("0:1000+1,1:100000+65536,65537:200000+10/")
+    assert [id_map.is_host_map(host), id_map.is_host_map(user)] == [True, False]
+    assert [id_map.is_of_user(host), id_map.is_of_user(user)] == [False, True]
+
+
+def test_each_map_and_kind_of_attributes_has_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = set()
+    for map_ in ("0:0+4294967295/0:0+4294967295", "0:1000+1/0:1000+1", "0:1000+2/0:1000+1"):
+        monkeypatch.setattr(id_map, "id_map", lambda map_=map_: map_)
+        for prefix in ("trusted.overlay.", "user.overlay."):
+            monkeypatch.setattr(id_map, "overlay_xattr_prefix", lambda prefix=prefix: prefix)
+            found.add(id_map.tree_suffix(overlay=True))
+        found.add(("copies", id_map.tree_suffix(overlay=False)))
+    assert len(found) == 9
+    assert "" in found
+    assert ("copies", "") in found
