@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import replace
 from functools import partial
 
 from pybuild.builder.content.context import useless_ignore_files
@@ -25,7 +24,7 @@ from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
 from pybuild.runtime.errors import TreesNeeded
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import frozen, replace
 
 
 @frozen

@@ -1,7 +1,6 @@
 """Reading the Dockerfile: where it is, and its bytes as text."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from pybuild.builder.content.context import ignore_text, open_context
@@ -9,6 +8,7 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Files
 from pybuild.runtime.errors import UnsafePathError
+from pybuild.runtime.values import replace
 
 LIMIT = 16 << 20
 """A longer file is not a Dockerfile."""

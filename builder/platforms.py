@@ -1,10 +1,9 @@
 """Platforms: what this host is, what a user may write, and the build arguments that follow from both."""
 
-from dataclasses import replace
-
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.oci.image import host_platform
 from pybuild.builder.oci.model import ImageConfig, Platform
+from pybuild.runtime.values import replace
 
 _ARCHITECTURES = {
     "x86_64": ("amd64", ""),

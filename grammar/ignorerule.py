@@ -8,10 +8,10 @@ name, or with a class that takes a slash, is no such row: it is matched against 
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from itertools import takewhile
+from typing import NamedTuple
 
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.golang import SPACE
@@ -45,8 +45,7 @@ Passed = tuple[int, ...]
 """Which places of its row a rule has reached in a directory, in ascending order."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IgnoreRule:
+class IgnoreRule(NamedTuple):
     """One line; *prefix* is what its paths begin with, all of the pattern when *literal*."""
 
     negated: bool

@@ -7,9 +7,9 @@ retried, so no pattern costs more than length of pattern times length of name.
 import operator
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache, partial
+from typing import NamedTuple
 
 
 class BadPattern(ValueError):
@@ -26,8 +26,7 @@ class Wild(Enum):
     ANY = "?"
 
 
-@dataclass(frozen=True, slots=True)
-class CharClass:
+class CharClass(NamedTuple):
     """``[a-z]``: the characters in, or with *negated* not in, one of the ranges."""
 
     ranges: tuple[tuple[str, str], ...]

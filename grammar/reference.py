@@ -5,7 +5,7 @@ capital letter, or is ``localhost``; everything else is on Docker Hub.
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 DEFAULT_REGISTRY = "docker.io"
 DEFAULT_TAG = "latest"
@@ -33,8 +33,7 @@ class InvalidReference(ValueError):
     """A text that names no image; the message is Docker's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """The full name of an image. *tag* is None only beside a digest."""
 
     registry: str

@@ -5,15 +5,14 @@ into that text. Everything that is parsed keeps its span, so that an error found
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 # Characters of a line that a message shows: of a longer one, those around the mistake.
 _WIDEST = 160
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """The characters ``start <= offset < end`` of a source."""
 
     start: int
@@ -24,12 +23,17 @@ class Span:
         return Span(min(self.start, other.start), max(self.end, other.end))
 
 
-@dataclass(frozen=True)
 class Source:
-    """A named text, with line numbers on demand."""
+    """A named text, with line numbers on demand. It stays as it is made."""
 
-    name: str
-    text: str
+    def __init__(self, name: str, text: str) -> None:
+        self.name, self.text = name, text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Source) and (self.name, self.text) == (other.name, other.text)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.text))
 
     @cached_property
     def _starts(self) -> list[int]:

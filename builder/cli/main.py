@@ -105,9 +105,9 @@ def _carried_out(arguments: Sequence[str], current: Session) -> int:
     if usual is not None:
         from pybuild.builder.cli.commands.build.carry_out import Reported, carry_out
 
-        current.root = usual.root
+        current.root, mode, request = usual
         try:
-            return carry_out(usual.request, Reported(mode=usual.mode))
+            return carry_out(request, Reported(mode=mode))
         except KeyboardInterrupt:
             sys.stderr.write("\n")  # behind the ^C that a terminal shows; click does the same
             raise

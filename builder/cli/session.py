@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 
-class Tools(NamedTuple):
+class Tools:
     """The ports of the commands; tests hand in others. None stands for the program's own."""
 
-    open_store: Callable[[Path | None], Any] | None = None
-    build: Callable[..., Any] | None = None
+    def __init__(
+        self, open_store: Callable[[Path | None], Any] | None = None, build: Callable[..., Any] | None = None
+    ) -> None:
+        self.open_store, self.build = open_store, build
 
 
 class Session:

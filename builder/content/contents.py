@@ -2,8 +2,7 @@
 
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pybuild.builder.content.context import Sources
 from pybuild.builder.content.selection import Group, SourceTree, select
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from pybuild.grammar.ignorefile import IgnoreFile
 
 
-@dataclass(slots=True)
-class Selected:
+class Selected(NamedTuple):
     """The selection of one pick: its groups, the source to read them from, and the digest of the content."""
 
     source: SourceTree

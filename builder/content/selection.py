@@ -8,10 +8,9 @@ destination.
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from posixpath import normpath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Inline, Pick
@@ -24,23 +23,25 @@ if TYPE_CHECKING:
 
 _WILDCARDS = frozenset("*?[")
 _LARGE = 100_000
+Xattrs = tuple[tuple[str, bytes], ...]
 
 
-@dataclass(slots=True)
 class Item:
     """One selected entry: its *name* below the destination, its *path* in the source, its status."""
 
-    name: str
-    path: str
-    stat: os.stat_result
-    data: bytes | None = None
-    """The content of a small file that was read for its digest and need not be read again."""
-    xattrs: tuple[tuple[str, bytes], ...] | None = None
-    """Extended attributes of a copy; None when they were not read yet."""
+    __slots__ = ("data", "name", "path", "stat", "xattrs")
+
+    def __init__(
+        self, name: str, path: str, stat: os.stat_result, data: bytes | None = None, xattrs: Xattrs | None = None
+    ) -> None:
+        self.name, self.path, self.stat = name, path, stat
+        self.data = data
+        """The content of a small file that was read for its digest and need not be read again."""
+        self.xattrs = xattrs
+        """Extended attributes of a copy; None when they were not read yet."""
 
 
-@dataclass(slots=True)
-class Group:
+class Group(NamedTuple):
     """One match of one pick. *base* is its own name; the first item of a directory is itself, named ""."""
 
     base: str
@@ -48,18 +49,21 @@ class Group:
     items: list[Item]
 
 
-@dataclass(slots=True, kw_only=True)
 class SourceTree:
-    """A tree to select from. Owns *root*."""
+    """A tree to select from. Owns *root*. *id* is its identity across builds, for remembered digests, "" for none."""
 
-    root: Root
-    ignore: "IgnoreFile | None" = None
-    owned_by_root: bool = False
-    where: str = "the build context"
-    id: str = ""
-    """Identity of the directory across builds, for remembered digests; "" to remember none."""
-    mounts: dict[int, str | None] = field(default_factory=dict)
-    """Identity of each file system, by device number; None for one whose change times cannot be trusted."""
+    def __init__(
+        self,
+        *,
+        root: Root,
+        ignore: "IgnoreFile | None" = None,
+        owned_by_root: bool = False,
+        where: str = "the build context",
+        id: str = "",  # noqa: A002 - the name of the attribute
+    ) -> None:
+        self.root, self.ignore, self.owned_by_root, self.where, self.id = root, ignore, owned_by_root, where, id
+        self.mounts: dict[int, str | None] = {}
+        """Identity of each file system, by device number; None for one whose change times cannot be trusted."""
 
     def owner(self, status: os.stat_result) -> tuple[int, int]:
         """Return the owner that a copy of an entry has."""
@@ -76,7 +80,7 @@ class SourceTree:
                 os.close(handle)
         return self.mounts[device]
 
-    def xattrs(self, handle: int) -> tuple[tuple[str, bytes], ...]:
+    def xattrs(self, handle: int) -> Xattrs:
         """Return the extended attributes of an open file that a copy of it has.
 
         Attributes that programs of the user set on files of a context, such as the URL of a download, are not copied.

@@ -4,7 +4,6 @@ The vertex that fetches the context is the same as in the plan later, so the wor
 """
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from pybuild.builder.dockerfile import LIMIT, decoded, read_dockerfile
@@ -18,6 +17,7 @@ from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.values import replace
 
 
 def load_definition(files: Files, planning: Planning, remotes: Remotes, caches: Caches) -> Definition:

@@ -10,7 +10,6 @@ a plan for one platform are named after it as BuildKit does: ``[linux/arm64 buil
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 
 from pybuild.builder.image.wanted import Wanted
 from pybuild.builder.oci.digest import Digest
@@ -20,6 +19,7 @@ from pybuild.builder.plan.plan import Definition, Graph, Plan, Vertex
 from pybuild.builder.request import Planning
 from pybuild.builder.sources.pins import Remotes, is_pin
 from pybuild.builder.store.store import Store
+from pybuild.runtime.values import replace
 
 _PLAN_FORMAT = 10
 

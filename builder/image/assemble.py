@@ -6,7 +6,6 @@ where it refers to either. Images and indexes have no name here.
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from pybuild.builder.oci.blobs import BlobStore
@@ -17,7 +16,7 @@ from pybuild.builder.plan.plan import Plan
 from pybuild.builder.request import Execution, Result
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import frozen, replace
 
 
 def timestamp(nanoseconds: int | None = None) -> str:

@@ -1,10 +1,8 @@
 """The images that a request asks for: one, one for each target, or an index with one for each platform."""
 
-from dataclasses import replace
-
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Planning, Result
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import frozen, replace
 
 
 @frozen

@@ -1,15 +1,15 @@
 """Digests: the names of blobs (image-spec, descriptor.md, "Digests")."""
 
 import hashlib
-from dataclasses import dataclass
 
 from pybuild.builder.oci.errors import InvalidDigest
+from pybuild.runtime.values import positional
 
 _LENGTHS = {"sha256": 64, "sha512": 128}
 _HEX = "0123456789abcdef"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@positional
 class Digest:
     """An algorithm and a lower-case hexadecimal value of the right length; str() gives ``sha256:...``.
 
@@ -21,6 +21,9 @@ class Digest:
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.hex}"
+
+    def __lt__(self, other: "Digest") -> bool:
+        return (self.algorithm, self.hex) < (other.algorithm, other.hex)
 
     @classmethod
     def parse(cls, text: str) -> "Digest":

@@ -4,18 +4,18 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import InvalidDigest, InvalidImage
 from pybuild.builder.oci.json_text import DOCUMENT_LIMIT, decode
+from pybuild.runtime.values import positional
 
 _T = TypeVar("_T")
 _TYPE_NAMES = {str: "string", int: "int", bool: "bool", list: "list", dict: "object"}
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Fields:
     """One JSON object and its path."""
 

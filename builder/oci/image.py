@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 
 from pybuild.builder.oci import media
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import ImageNotFound, InvalidImage
 from pybuild.builder.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import frozen, replace
 
 INDEX_DEPTH = 3
 """How deep indexes may be nested; deeper ones have no use and may be an attack."""

@@ -11,13 +11,13 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import InvalidImage
 from pybuild.builder.oci.model import Descriptor, Index
 from pybuild.runtime.paths.filelock import exclusive
+from pybuild.runtime.values import replace
 
 REF_NAME = "org.opencontainers.image.ref.name"
 CONTAINERD_NAME = "io.containerd.image.name"

@@ -7,7 +7,6 @@ bytes that its digest names; serializing the parsed one need not give the same b
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import field
 
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
@@ -15,7 +14,7 @@ from pybuild.builder.oci.errors import InvalidImage
 from pybuild.builder.oci.fields import Fields, parse_object
 from pybuild.builder.oci.image_config import ContainerConfig, Healthcheck, History, ImageConfig
 from pybuild.builder.oci.json_text import DOCUMENT_LIMIT, encode
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import field, frozen
 
 __all__ = [
     "ContainerConfig",

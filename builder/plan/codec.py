@@ -6,13 +6,13 @@ different ops never encode to the same bytes. `decode` gives back an equal value
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, get_args
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan import ops
 from pybuild.builder.plan.plan import Plan, Vertex
+from pybuild.runtime.values import fields, is_value
 
 _TAG = "$"
 # Stores and shared caches hold keys made of these names: they stay when a class or a field is renamed.
@@ -70,10 +70,11 @@ _KINDS: Mapping[str, type] = {
 def encode(value: Any, *, aside: bool = True) -> Any:
     """Return *value* as JSON data; without *aside*, fields that are no part of a key are left out.
 
-    Only values of the classes in the table can be decoded; any other dataclass is written with its own names.
+    Only values of the classes in the table can be decoded; any other value is written with its own names.
     """
-    if is_dataclass(value) and not isinstance(value, type):
-        tag, names = _form(type(value))
+    if is_value(value) and not isinstance(value, type):
+        own_kind: Any = type(value)
+        tag, names = _form(own_kind)
         kept = ((name, own) for name, (own, is_aside) in names.items() if aside or not is_aside)
         fixed = _MOUNT_KINDS.get(type(value), {})
         return {_TAG: tag, **fixed, **{name: encode(getattr(value, own), aside=aside) for name, own in kept}}
@@ -86,7 +87,7 @@ def encode(value: Any, *, aside: bool = True) -> Any:
 
 @cache
 def _form(kind: Any) -> tuple[str, Mapping[str, tuple[str, bool]]]:
-    """Return the tag of a dataclass, and for each stored name its field, and whether that is left out of keys."""
+    """Return the tag of a value, and for each stored name its field, and whether that is left out of keys."""
     own = [(field.name, bool(field.metadata.get("aside"))) for field in fields(kind)]
     tag, *names = _STORED[kind].split() if kind in _STORED else (kind.__name__, *(name for name, _ in own))
     return tag, dict(zip(names, own, strict=True))

@@ -11,7 +11,6 @@ cache maps the definition of a selection (pick, key of the stage) to the digest 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan import codec
@@ -29,6 +28,7 @@ from pybuild.builder.plan.ops import (
     SecretMount,
     SshMount,
 )
+from pybuild.runtime.values import replace
 
 MEANING: Mapping[type, int] = {Scratch: 1, Base: 1, Http: 1, Git: 1, Copy: 3, Mkdir: 1, Run: 2, Pick: 2}
 """What an op results in has a number. Raise that of the kind by one when the same op gives something else than before.

@@ -7,10 +7,9 @@ make a cache key lie; what must not change the key (names for display, proxies) 
 Inputs are numbered: input 0 of Run, Copy and Mkdir is the root file system that they change.
 """
 
-from dataclasses import field
 from typing import ClassVar
 
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import field, frozen
 
 ASIDE = {"aside": True}
 """Metadata of a field that is carried along but is no part of any key."""

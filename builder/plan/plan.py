@@ -7,7 +7,6 @@ request, together with the pinned bases that it was made for.
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pybuild.builder.errors import BuildError
@@ -15,14 +14,14 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.ops import ASIDE, Copy, Local, Op
 from pybuild.builder.progress import PlannedStep
 from pybuild.grammar.errors import DockerfileError
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import field, frozen, positional
 
 if TYPE_CHECKING:
     from pybuild.grammar.nodes import Dockerfile
     from pybuild.grammar.source import Source
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Definition:
     """What a plan is made from beside the planning part of a request: a Dockerfile, and what stands around it.
 

@@ -10,7 +10,6 @@ Each phase gets only its parts. Values check themselves when they are made, and 
 messages of the command line.
 """
 
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,7 +26,7 @@ from pybuild.builder.request.values import (
     Target,
     Volume,
 )
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import fields, frozen, replace
 
 if TYPE_CHECKING:
     from typing import TypedDict, Unpack

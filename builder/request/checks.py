@@ -1,13 +1,13 @@
 """What the values of a request must be. Every function raises RequestError, with the message of the command line."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import fields
 from functools import cache
 from pathlib import PurePosixPath
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
 from pybuild.builder.errors import RequestError
+from pybuild.runtime.values import fields
 
 COMPRESSION_LEVELS: Mapping[str, range] = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
 NETWORKS = ("default", "none", "host")

@@ -9,7 +9,6 @@ Addresses are also checked here: nothing that git or ssh could take for an optio
 """
 
 import re
-from dataclasses import field, replace
 from posixpath import basename
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -18,7 +17,7 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import InvalidDigest, RegistryError
 from pybuild.grammar.golang import parse_bool
 from pybuild.grammar.suggest import did_you_mean
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import field, frozen, replace
 
 UNNAMED = "__unnamed__"
 """The name of a file whose URL has none."""

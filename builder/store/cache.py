@@ -7,7 +7,6 @@ are gone is a miss. A miss is None, never an error.
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -15,9 +14,10 @@ from typing import Protocol
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor, chain_ids
 from pybuild.builder.store.database import Database
+from pybuild.runtime.values import positional
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class BuiltLayer:
     """A layer in a record; *created* is RFC 3339, "" for a layer of a base image.
 

@@ -14,7 +14,9 @@ from tests.helpers.web import Web
 
 HEAVY = {
     "click",
+    "dataclasses",
     "difflib",
+    "inspect",
     "lark",
     "networkx",
     "requests",

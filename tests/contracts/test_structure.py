@@ -12,7 +12,7 @@ from tests.contracts.structure import REPOSITORY, SMALL, Structure, figures
 # A little above the figures of today, so that one more of a kind needs no edit here, and ten more do.
 LIMITS = {
     "modules in the largest directory": 25,
-    "lines of the longest file": 345,
+    "lines of the longest file": 349,
     "files of more than 250 lines": 18,
     "lines of the longest function": 60,
     "fields of the largest value": 22,

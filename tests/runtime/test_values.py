@@ -1,11 +1,15 @@
 """`frozen` makes what ``dataclass(frozen=True, slots=True, kw_only=True)`` makes."""
 
+import dataclasses
 import pickle
-from dataclasses import FrozenInstanceError, field, fields, is_dataclass, replace
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, is_dataclass
+from typing import ClassVar
 
 import pytest
 
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import field, fields, frozen, is_value, positional, replace
 
 
 @frozen
@@ -96,3 +100,64 @@ def test_a_value_crosses_to_another_process_and_is_checked_there() -> None:
     assert (copied, copied.names, copied.secret) == (point, ["n"], "s")
     with pytest.raises(FrozenInstanceError):
         copied.x = 2
+
+
+@positional
+class Place:
+    """Two fields by place, in the order of their text."""
+
+    row: int
+    column: int = 0
+
+    def __lt__(self, other: "Place") -> bool:
+        return (self.row, self.column) < (other.row, other.column)
+
+
+def test_fields_may_be_given_by_their_place() -> None:
+    assert Place(1) == Place(row=1) == Place(1, column=0) == Place(1, 0)
+    assert min(Place(2), Place(1, 5), Place(1, 3)) == Place(1, 3)
+    assert pickle.loads(pickle.dumps(Place(1, 2))) == Place(1, 2)
+
+
+@pytest.mark.parametrize(("given", "named"), [((1, 2, 3), {}), ((1,), {"row": 2}), ((), {}), ((), {"x": 1})])
+def test_a_field_by_place_is_given_once(given: tuple[int, ...], named: dict[str, int]) -> None:
+    with pytest.raises(TypeError, match="Place: "):
+        Place(*given, **named)
+
+
+def test_a_field_of_a_dataclass_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Wrong.names: declared by dataclasses.field"):
+
+        @frozen
+        class Wrong:
+            names: list[str] = dataclasses.field(default_factory=list)
+
+
+def test_a_class_variable_is_no_field() -> None:
+    @frozen
+    class Counted:
+        total: ClassVar[int] = 3
+        own: int = 1
+
+    assert [each.name for each in fields(Counted)] == ["own"]
+    assert Counted.total == Counted(own=2).total == 3
+
+
+def test_values_are_told_from_their_classes_and_from_other_things() -> None:
+    assert is_value(Point(x=1))
+    assert not is_value(Point)
+    assert not is_value(1)
+
+
+def test_the_functions_of_dataclasses_take_values_as_well() -> None:
+    point = dataclasses.replace(Point(x=1, secret="s"), x=5)
+    assert point == Point(x=5, secret="s")
+    assert dataclasses.asdict(point)["x"] == 5
+    assert [each.name for each in dataclasses.fields(point)] == [each.name for each in fields(point)]
+    assert dataclasses.fields(Point)[4].metadata["aside"]
+
+
+def test_to_define_values_loads_neither_dataclasses_nor_inspect() -> None:
+    program = "import sys, pybuild.builder.plan.ops; print({'dataclasses', 'inspect'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -11,13 +11,13 @@ def command(*, flags: SizeFlags) -> None: ...
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import Field, field, fields
 from functools import wraps
 from typing import Any, TypeVar
 
 import click
 
 from pybuild.builder.cli.flags.values import given
+from pybuild.runtime.values import field, fields
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Value = TypeVar("_Value")
@@ -68,7 +68,7 @@ def takes(
     return add
 
 
-def _declared(kind: Any) -> Iterator["Field[Any]"]:
+def _declared(kind: Any) -> Iterator[Any]:
     """Yield the fields of *kind* and of its parts, in their order."""
     for each in fields(kind):
         if "part" in each.metadata:
@@ -82,7 +82,7 @@ def _made(kind: Any, flags: dict[str, Any]) -> Any:
     return kind(**{each.name: _value(each, flags) for each in fields(kind)})
 
 
-def _value(each: "Field[Any]", flags: dict[str, Any]) -> Any:
+def _value(each: Any, flags: dict[str, Any]) -> Any:
     if "part" in each.metadata:
         return _made(each.metadata["part"], flags)
     value = flags.pop(each.name)

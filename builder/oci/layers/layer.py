@@ -5,7 +5,6 @@ import posixpath
 from array import array
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import field
 from typing import BinaryIO, Protocol, Self
 
 from pybuild.builder.oci import media
@@ -16,7 +15,7 @@ from pybuild.builder.oci.streams.compression import check_level, open_compressor
 from pybuild.builder.oci.streams.pipeline import PipeStage
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.oci.tar.writer import Parts, TarWriter, Watch, unwatched
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import field, frozen
 
 WHITEOUT_PREFIX = ".wh."
 OPAQUE_WHITEOUT = ".wh..wh..opq"

@@ -42,7 +42,8 @@ def test_digests_of_a_selection_stay_the_same(
     monkeypatch.setattr("pybuild.builder.content.selection_digest._LINES", lines)
     (tmp_path / "l").symlink_to("a/b")
     with Root.open_host(tmp_path) as root:
-        source = SourceTree(root=root, owned_by_root=of_context, mounts={5: "fs"})
+        source = SourceTree(root=root, owned_by_root=of_context)
+        source.mounts[5] = "fs"
         assert str(listing_digest(source, GROUPS)) == LISTING
         found = content_digest(source, GROUPS, lambda item: hashlib.sha256(item.path.encode()).digest())
         assert str(found) == content

@@ -4,7 +4,7 @@ A literal here may only change together with `keys.MEANING`, or with the version
 """
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import get_args
 
 import pytest
@@ -28,6 +28,7 @@ from pybuild.builder.plan.ops import (
     Script,
 )
 from pybuild.builder.plan.plan import Plan, Vertex
+from pybuild.runtime.values import frozen
 from tests.helpers.resolving import step_of
 
 ROOT, CONTENT = Digest.of(b"root"), Digest.of(b"content")
@@ -181,7 +182,7 @@ def test_every_op_and_its_parts_have_a_tag():
     assert {*get_args(Op), Inline, Pick, Script} <= set(codec._KINDS.values())
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class MakeDirectory:
     """`Mkdir` as it would be after renaming it and its fields."""
 

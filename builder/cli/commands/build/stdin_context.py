@@ -6,7 +6,6 @@ They are written to a temporary directory for this build.
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import field
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +15,7 @@ from pybuild.builder.dockerfile import DEFAULT_NAMES, LIMIT, no_dockerfile
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Request
 from pybuild.runtime.paths.safepath import Root
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import field, frozen
 
 _STDIN = Path("-")
 _AMBIGUOUS = "ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles"

@@ -10,7 +10,7 @@ makes of these words is the same request: `tests/builder/cli/commands/build/test
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pybuild.builder.request import Request
@@ -23,15 +23,7 @@ _SETTINGS = frozenset({"SOURCE_DATE_EPOCH", "DOCKER_DEFAULT_PLATFORM"})
 """Variables that stand for flags."""
 
 
-class Usual(NamedTuple):
-    """What a usual command line asks for: the store, how progress is shown, the build."""
-
-    root: str | None
-    mode: str
-    request: "Request"
-
-
-def usual_build(words: Sequence[str], env: Mapping[str, str]) -> Usual | None:
+def usual_build(words: Sequence[str], env: Mapping[str, str]) -> "tuple[str | None, str, Request] | None":
     """Return what *words* ask for; None when they are for click. Raises RequestError as the flags do."""
     given = _read(words)
     if given is None or not _SETTINGS.isdisjoint(env):
@@ -73,7 +65,7 @@ def _without_command(words: Sequence[str]) -> Sequence[str]:
     return words if first.startswith("-") else ()
 
 
-def _asked(given: dict[str, list[str]], env: Mapping[str, str]) -> Usual | None:
+def _asked(given: dict[str, list[str]], env: Mapping[str, str]) -> "tuple[str | None, str, Request] | None":
     from pybuild.builder.display.choose import MODES
 
     def one(name: str) -> str | None:
@@ -101,4 +93,4 @@ def _asked(given: dict[str, list[str]], env: Mapping[str, str]) -> Usual | None:
         no_cache="--no-cache" in given,
     )
     mode = "quiet" if "--quiet" in given else progress or env.get("BUILDKIT_PROGRESS") or "auto"
-    return Usual(one("--root"), mode, request)
+    return one("--root"), mode, request

@@ -2,7 +2,6 @@
 
 import os
 from contextlib import AbstractContextManager
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,7 +24,7 @@ from pybuild.builder.oci.model import ImageConfig
 from pybuild.builder.platforms import parse_platform
 from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import fields, frozen, replace
 
 _EPILOG = """\b
 Values:

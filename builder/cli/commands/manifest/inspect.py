@@ -97,7 +97,7 @@ def _verbose(opened: Store, descriptor: Descriptor, text: str, access: Access) -
 def _entries(opened: Store, index: Descriptor, reference: Reference | None, access: Access) -> Iterator[dict[str, Any]]:
     for entry in children(opened.blobs, index):
         if not opened.blobs.exists(entry.digest) and reference is not None:
-            remote_document(opened, replace(reference, digest=str(entry.digest)), access)
+            remote_document(opened, reference._replace(digest=str(entry.digest)), access)
         name = f"{str(reference or index.digest).partition('@')[0]}@{entry.digest}"
         yield _document(name, entry, opened.blobs.read(entry))
 

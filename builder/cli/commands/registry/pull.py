@@ -1,7 +1,5 @@
 """``pybuild pull``: an image from its registry into the store."""
 
-from dataclasses import replace
-
 import click
 
 from pybuild.builder.cli.command import Command, is_written, root_option
@@ -64,7 +62,7 @@ def command(
             tags = registry.tags(reference.repository) if all_tags else ()
             if not all_tags and not reference.digest and not _has_tag(name, reference) and not quiet:
                 say(f"Using default tag: {DEFAULT_TAG}")
-            for wanted in [replace(reference, tag=tag) for tag in tags] or [reference]:
+            for wanted in [reference._replace(tag=tag) for tag in tags] or [reference]:
                 one = _Pull(opened, registry, wanted, quiet=quiet)
                 try:
                     one.run(parse_platform(platform) if platform else None, everything=all_platforms)

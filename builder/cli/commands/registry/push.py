@@ -1,6 +1,5 @@
 """``pybuild push``: an image of the store to its registry."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -81,7 +80,7 @@ def _tags(opened: Store, reference: Reference) -> list[Reference]:
             other = parse_reference(name)
         except InvalidReference:
             continue
-        if other.tag and not other.digest and replace(other, tag=reference.tag) == reference:
+        if other.tag and not other.digest and other._replace(tag=reference.tag) == reference:
             found.append(other)
     if not found:
         text = f"An image does not exist locally with the tag: {reference.registry}/{reference.repository}"

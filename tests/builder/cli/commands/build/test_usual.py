@@ -82,7 +82,7 @@ def compared(words: Sequence[str]) -> bool:
     if mistake:
         assert mistake in str(by_click(words)[-1])
     elif usual is not None:
-        assert tuple(usual) == by_click(words)
+        assert usual == by_click(words)
     return bool(mistake or usual)
 
 
