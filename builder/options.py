@@ -44,3 +44,28 @@ def is_true(text: str) -> bool:
         return parse_bool(text)
     except ValueError:
         return False
+
+
+def size_of(name: str, text: str | None) -> int | None:
+    """Return the bytes that *text* says, the value of what *name* tells. Raises RequestError."""
+    from pybuild.grammar.golang import parse_size
+
+    if text is None:
+        return None
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise RequestError(f"invalid {name}: {error}", hint="write it as 512m or 20g") from error
+
+
+def duration(name: str, text: str) -> float:
+    """Return the seconds of a duration in Go's notation, the value of what *name* tells. Raises RequestError."""
+    from pybuild.grammar.golang import parse_duration
+
+    try:
+        seconds = parse_duration(text) / 1e9
+    except ValueError as error:
+        raise RequestError(f"{name}: {error}", hint="write it as 24h or 1h30m") from error
+    if seconds < 0:
+        raise RequestError(f"{name}: a duration cannot be negative")
+    return seconds

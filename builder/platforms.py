@@ -74,6 +74,11 @@ def platform_of(config: ImageConfig) -> str:
     return str(Platform(os=config.os, architecture=config.architecture, variant=variant))
 
 
+def given_platform(text: str | None) -> Platform | None:
+    """Return the platform that a user names, None when none is named. Raises ResolveError."""
+    return parse_platform(text) if text else None
+
+
 def wanted_platform(text: str | None) -> Platform:
     """Return the platform that a request asks for, else this host's."""
     return parse_platform(text) if text else host_platform()

@@ -25,10 +25,12 @@ if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached bu
     from pybuild.builder.api.images import prune as prune
     from pybuild.builder.api.images import save as save
     from pybuild.builder.api.images import tag as tag
+    from pybuild.builder.api.registries import RegistryAccess as RegistryAccess
     from pybuild.builder.api.registries import copy as copy
     from pybuild.builder.api.registries import pull as pull
     from pybuild.builder.api.registries import push as push
     from pybuild.builder.api.rootless import become_root as become_root
+    from pybuild.builder.api.run import Command as Command
     from pybuild.builder.api.run import run as run
     from pybuild.builder.build import Outcome as Outcome
     from pybuild.builder.request import Request as Request
@@ -36,9 +38,11 @@ if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached bu
 
 _MODULES = {
     "Cancel": "pybuild.builder.api.cancel",
+    "Command": "pybuild.builder.api.run",
     "Image": "pybuild.builder.api.images",
     "Outcome": "pybuild.builder.build",
     "Pruned": "pybuild.builder.api.images",
+    "RegistryAccess": "pybuild.builder.api.registries",
     "Request": "pybuild.builder.request",
     "Store": "pybuild.builder.store.store",
     "become_root": "pybuild.builder.api.rootless",
@@ -61,9 +65,11 @@ _MODULES = {
 
 __all__ = [
     "Cancel",
+    "Command",
     "Image",
     "Outcome",
     "Pruned",
+    "RegistryAccess",
     "Request",
     "Store",
     "become_root",

@@ -1,6 +1,8 @@
 """Images of the store: listing, naming, archives, and pruning."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -8,8 +10,10 @@ from pybuild.builder.api.cancel import Cancel
 from pybuild.builder.api.errors import door
 from pybuild.builder.image.catalog import Listed, catalog, find
 from pybuild.builder.oci.present import disk_size
-from pybuild.builder.platforms import parse_platform
+from pybuild.builder.oci.streams.reading import Readable
+from pybuild.builder.platforms import given_platform
 from pybuild.builder.progress import Progress, Warned, silent
+from pybuild.builder.reporter import Reporter, RunningStep
 from pybuild.builder.store.inside import Tell, among_trees
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
@@ -63,7 +67,7 @@ def inspect(name: str, store: Store, *, platform: str | None = None) -> dict[str
     from pybuild.builder.image.document import image_document
 
     with door(), store.in_use():
-        wanted = parse_platform(platform) if platform else None
+        wanted = given_platform(platform)
         return image_document(store, find(store, name), catalog(store), wanted)
 
 
@@ -83,13 +87,20 @@ def tag(source: str, target: str, store: Store) -> str:
 
 
 def load(
-    source: Path | BinaryIO, store: Store, *, platform: str | None = None, cancel: Cancel | None = None
+    source: Path | BinaryIO,
+    store: Store,
+    progress: Progress = silent,
+    *,
+    platform: str | None = None,
+    cancel: Cancel | None = None,
 ) -> tuple[str, ...]:
     """Store the images of an archive of docker save, podman save or an OCI layout, plain or compressed.
 
     *source* is a file, a directory with the same content, or a stream, which is read once from its position. Returns
     the full names of the images, and the IDs of those without a name. Everything is verified before anything is named.
     *platform* selects one image of multi-platform images.
+
+    *progress* gets one step, with a `StepStatus` of what is read of an archive; the size of a stream is unknown.
 
     Raises:
         errors.ImageError: it is not such an archive, or it is damaged.
@@ -98,9 +109,33 @@ def load(
     """
     from pybuild.builder.transports.load import load_images
 
-    with door(cancel), store.in_use():
-        wanted = parse_platform(platform) if platform else None
-        return tuple(name for names in load_images(store, source, wanted) for name in names)
+    with door(cancel), store.in_use(), Reporter(progress).step("loading images") as step, ExitStack() as stack:
+        given = _watched(source, step, stack)
+        return tuple(name for names in load_images(store, given, given_platform(platform)) for name in names)
+
+
+def _watched(source: Path | BinaryIO, step: RunningStep, stack: ExitStack) -> Path | Readable:
+    """Return *source* so that *step* reports what is read of it; *stack* closes a file. A directory stays as it is."""
+    if not isinstance(source, Path):
+        return _Watched(source, step.status, "archive", 0)
+    if source.is_dir():
+        return source
+    file = stack.enter_context(source.open("rb"))
+    return _Watched(file, step.status, source.name, os.fstat(file.fileno()).st_size)
+
+
+class _Watched:
+    """A stream that reports how much of it has been read."""
+
+    def __init__(self, stream: BinaryIO, status: Callable[[str, int, int], None], name: str, size: int) -> None:
+        self._stream, self._status, self._name, self._size, self._done = stream, status, name, size, 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next *size* bytes, or less at the end."""
+        piece = self._stream.read(size)
+        self._done += len(piece)
+        self._status(self._name, self._done, self._size)
+        return piece
 
 
 def save(
@@ -115,8 +150,10 @@ def save(
     """Write images to one archive that Docker and OCI tools read, with layers compressed as they are stored.
 
     A name without a tag means all its tags; an image given by its ID has no name in the archive. A file *target*
-    appears when it is complete; a stream is written from its position. *progress* gets a `Warned` for a multi-platform
-    image of which the store has one platform only.
+    appears when it is complete; a stream is written from its position.
+
+    *progress* gets one step, with a `StepStatus` for each blob, and a `Warned` for a multi-platform image of which the
+    store has one platform only.
 
     Raises:
         errors.ImageNotFound: an image does not exist.
@@ -130,13 +167,13 @@ def save(
     def warn(text: str) -> None:
         progress(Warned(message=text))
 
-    with door(cancel), store.in_use():
-        images = chosen(store, _texts(names), parse_platform(platform) if platform else None, warn)
+    with door(cancel), store.in_use(), Reporter(progress).step("saving images") as step:
+        images = chosen(store, _texts(names), given_platform(platform), warn)
         if isinstance(target, Path):
             with destination(target) as file:
-                write(store.blobs, images, sink(file))
+                write(store.blobs, images, sink(file), status=step.status)
         else:
-            write(store.blobs, images, target.write)
+            write(store.blobs, images, target.write, status=step.status)
 
 
 def _texts(names: Iterable[str]) -> tuple[str, ...]:
@@ -156,10 +193,12 @@ class Pruned:
 def prune(store: Store, *, everything: bool = False, images: bool = True, cancel: Cancel | None = None) -> Pruned:
     """Remove dangling images, unless *images* is False, and everything in the store that is not used.
 
-    *everything* also removes the build cache and the cache mounts, so that the next build runs every step again. Limits
-    of size and age are only applied by the command ``pybuild prune``. What a running build uses stays.
+    The build cache is kept within the limits of the store, those of ``config.toml`` or the default ones. With
+    *everything* all of it goes, and the cache mounts, so that the next build runs every step again. What a running
+    build uses stays.
 
     Raises:
+        errors.RequestError: ``config.toml`` is wrong.
         errors.StoreError: the store cannot be written.
         errors.Cancelled: *cancel* was used while waiting for others.
     """
@@ -169,8 +208,13 @@ def prune(store: Store, *, everything: bool = False, images: bool = True, cancel
 
 def _pruned(store: Store, _tell: Tell, *, everything: bool, images: bool) -> Pruned:
     from pybuild.builder.prune import gc
+    from pybuild.builder.prune.eviction import evict
+    from pybuild.builder.prune.policy import Policy, limits
 
+    wanted = Policy() if everything else limits(store.root)
     with store.collecting():
         unnamed = gc.drop_unnamed(store) if images else []
+        evicted = gc.Freed() if wanted.is_empty else evict(store, wanted)
         freed = gc.collect(store, everything=everything)
+        freed.add(evicted)
     return Pruned(images=tuple(unnamed), records=freed.records, size=freed.size)

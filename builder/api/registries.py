@@ -2,20 +2,62 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import field, replace
+from pathlib import Path
 
 from pybuild.builder.api.cancel import Cancel
 from pybuild.builder.api.errors import door
+from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.oci.image import choose_manifest
-from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.oci.present import whole_or_present
-from pybuild.builder.platforms import parse_platform
+from pybuild.builder.oci.registry.access import Access
+from pybuild.builder.oci.registry.auth.tokens import Credentials
+from pybuild.builder.platforms import given_platform
 from pybuild.builder.progress import Progress, silent
 from pybuild.builder.reporter import Reporter, RunningStep
+from pybuild.builder.request import checks
 from pybuild.builder.sources.registry_access import access_of
 from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import parse_reference
+from pybuild.runtime.values import frozen
+
+
+@frozen
+class RegistryAccess:
+    """How a transfer gets at a registry, in place of what the configuration files of Docker and Podman say.
+
+    *username* and *password* go to this registry and no mirror of it. Credentials are else looked for in *auth_file*.
+    *certificates* is a directory with ``*.crt``, ``*.cert`` and ``*.key``, in place of that in ``certs.d``. Without
+    *verify* any certificate is accepted, and plain HTTP.
+
+    Raises:
+        errors.RequestError: a user name without a password, or a value of another type.
+    """
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    auth_file: Path | None = None
+    certificates: Path | None = None
+    verify: bool = True
+
+    def __post_init__(self) -> None:
+        checks.types(self)
+        if bool(self.username) != bool(self.password):
+            raise RequestError("a user name and a password belong together")
+
+
+def _access(store: Store, given: RegistryAccess | None, step: RunningStep) -> Access:
+    """Return the way to a registry: that of *store*, except for what is *given*."""
+    common = access_of(store, step.say)
+    if given is None:
+        return common
+    return replace(
+        common,
+        credentials=Credentials(given.username, given.password) if given.username else None,
+        auth_file=given.auth_file or common.auth_file,
+        certificates=given.certificates,
+        verify=given.verify and common.verify,
+    )
 
 
 @contextmanager
@@ -26,13 +68,20 @@ def _transfer(name: str, store: Store, progress: Progress, cancel: Cancel | None
 
 
 def push(
-    name: str, store: Store, progress: Progress = silent, *, platform: str | None = None, cancel: Cancel | None = None
+    name: str,
+    store: Store,
+    progress: Progress = silent,
+    *,
+    platform: str | None = None,
+    registry: RegistryAccess | None = None,
+    cancel: Cancel | None = None,
 ) -> Digest:
     """Upload the image *name* to the registry that its name begins with, and return the digest of its manifest.
 
     Layers that the registry has are not uploaded again, and the tag appears when the upload is complete. A
     multi-platform image is pushed as a whole if the store has all of it, else the one image that it has; *platform*
-    selects one. Credentials and certificates are read from the configuration files of Docker and Podman.
+    selects one. Credentials and certificates are read from the configuration files of Docker and Podman, unless
+    *registry* says otherwise.
 
     *progress* gets one step, with a `StepStatus` for each blob.
 
@@ -42,18 +91,13 @@ def push(
         errors.RequestError: *name* is not a name with a tag.
         errors.Cancelled: *cancel* was used.
     """
-    from pybuild.builder.errors import RequestError
-    from pybuild.builder.outputs.push import Watch
+    from pybuild.builder.outputs.push import Watch, pushable, selected
     from pybuild.builder.outputs.push import push as send
 
     with _transfer(f"pushing {name}", store, progress, cancel) as step:
-        reference = parse_reference(name)
-        if reference.digest:
-            raise RequestError("cannot push a digest reference", hint="push a tag")
-        listed = find(store, str(reference)).descriptor
-        wanted = parse_platform(platform) if platform else None
-        chosen = choose_manifest(store.blobs, listed, wanted) if wanted else whole_or_present(store.blobs, listed)
-        send(store, chosen, [str(reference)], Watch(status=step.status), access=access_of(store, step.say))
+        reference = pushable(name)
+        chosen = selected(store, find(store, str(reference)).descriptor, given_platform(platform))
+        send(store, chosen, [str(reference)], Watch(status=step.status), access=_access(store, registry, step))
         return chosen.digest
 
 
@@ -64,12 +108,13 @@ def pull(
     *,
     platform: str | None = None,
     all_platforms: bool = False,
+    registry: RegistryAccess | None = None,
     cancel: Cancel | None = None,
 ) -> Digest:
     """Download the image *name*, keep it under this name, and return its digest.
 
     Without *platform* it is the image for this host, with *all_platforms* the whole index. Layers that the store has
-    are not downloaded again, and interrupted downloads are resumed.
+    are not downloaded again, and interrupted downloads are resumed. *registry* is as in `push`.
 
     *progress* gets one step, with a `StepStatus` for each blob that is downloaded.
 
@@ -84,10 +129,9 @@ def pull(
 
     with _transfer(f"pulling {name}", store, progress, cancel) as step:
         reference = parse_reference(name)
-        wanted = parse_platform(platform) if platform else None
-        with open_registry(reference.registry, access_of(store, step.say)) as registry:
-            reporting = Pulling(status=step.status)
-            return fetch(store, registry, reference, wanted, reporting, everything=all_platforms).descriptor.digest
+        wanted, reporting = given_platform(platform), Pulling(status=step.status)
+        with open_registry(reference.registry, _access(store, registry, step)) as opened:
+            return fetch(store, opened, reference, wanted, reporting, everything=all_platforms).descriptor.digest
 
 
 def copy(
@@ -98,13 +142,16 @@ def copy(
     *,
     platform: str | None = None,
     all_platforms: bool = False,
+    source_registry: RegistryAccess | None = None,
+    target_registry: RegistryAccess | None = None,
     cancel: Cancel | None = None,
 ) -> Digest:
     """Copy an image unchanged from *source* to *target*, and return its digest there.
 
     Each is a name in the store, or ``docker://NAME``, ``oci:DIRECTORY[:NAME]``, ``oci-archive:FILE[:NAME]``,
     ``docker-archive:FILE[:NAME]``. Of an index the image for *platform* is copied, else for this host; with
-    *all_platforms* the index and all its images. A copy between registries keeps nothing in the store.
+    *all_platforms* the index and all its images. A copy between registries keeps nothing in the store. The way to each
+    registry is as in `push`.
 
     Raises:
         errors.PullFailed, errors.PushFailed: a registry failed.
@@ -117,12 +164,9 @@ def copy(
     from pybuild.builder.transports.source import Choice, ReadOptions
     from pybuild.builder.transports.target import WriteOptions
 
-    def found(text: str) -> Descriptor:
-        return find(store, text).descriptor
-
     with _transfer(f"copying {source} to {target}", store, progress, cancel) as step:
-        access = access_of(store, step.say)
-        choice = Choice(everything=all_platforms, platform=parse_platform(platform) if platform else None)
-        reading = ReadOptions(store=store, find=found, access=access, progress=step.status)
-        writing = WriteOptions(store=store, access=access, progress=step.status)
+        choice = Choice(everything=all_platforms, platform=given_platform(platform))
+        before, after = (_access(store, given, step) for given in (source_registry, target_registry))
+        reading = ReadOptions(store=store, access=before, progress=step.status)
+        writing = WriteOptions(store=store, access=after, progress=step.status)
         return carry_over(parse_place(source), parse_place(target), choice, reading, writing).digest

@@ -4,13 +4,14 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pybuild.builder.errors import PushFailed
+from pybuild.builder.errors import PushFailed, RequestError
 from pybuild.builder.oci import media
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import OciError, RegistryError
-from pybuild.builder.oci.image import children
-from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.image import children, choose_manifest
+from pybuild.builder.oci.model import Descriptor, Platform
+from pybuild.builder.oci.present import whole_or_present
 from pybuild.builder.oci.registry.access import AS_CONFIGURED, Access
 from pybuild.builder.oci.registry.registry import open_registry
 from pybuild.builder.oci.registry.transfer.push import PushOptions
@@ -36,6 +37,19 @@ class Watch:
     status: Status = _no_status
     ended: Callable[[Descriptor, str], None] = _nobody
     stop: threading.Event | None = None
+
+
+def pushable(name: str) -> Reference:
+    """Return the name under which an image is pushed. Raises RequestError for one that is no tag."""
+    reference = parse_reference(name)
+    if reference.digest:
+        raise RequestError("cannot push a digest reference", hint="push a tag")
+    return reference
+
+
+def selected(store: Store, listed: Descriptor, platform: Platform | None) -> Descriptor:
+    """Return what is pushed of an image: that for *platform*, else all of it, else what the store has of it."""
+    return choose_manifest(store.blobs, listed, platform) if platform else whole_or_present(store.blobs, listed)
 
 
 def push(

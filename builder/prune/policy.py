@@ -1,7 +1,25 @@
-"""What may be removed from a store, and how much. A module of its own, because every build reads it."""
+"""What may be removed from a store, and how much. A module of its own, because every build reads it.
 
+The limits of the build cache are those that ``config.toml`` in the directory of the store sets:
+
+    [gc]
+    until = "168h"
+    reserved-space = "5g"
+    max-used-space = "20g"
+    min-free-space = "10g"
+
+All are optional and mean the same as the flags of ``prune``. Without ``[gc]`` the limits are those of
+`default_limits`; an empty ``[gc]`` means none.
+"""
+
+import os
+from pathlib import Path
+
+from pybuild.builder.errors import RequestError, reason
 from pybuild.runtime.values import frozen
 
+_GB = 10**9
+_SIZES = ("reserved-space", "max-used-space", "min-free-space")
 REGULAR, CACHE_MOUNT = "regular", "exec.cachemount"
 
 
@@ -40,3 +58,57 @@ class Policy:
         if self.min_free_space is not None:
             limits.append(used - max(0, self.min_free_space - free))
         return max(min(limits, default=0), self.reserved_space or 0)
+
+
+def limits(root: Path) -> Policy:
+    """Return the limits of the store at *root*: its own, else the default ones. Raises RequestError."""
+    own = _own_limits(root / "config.toml")
+    return default_limits(root) if own is None else own
+
+
+def _own_limits(path: Path) -> Policy | None:
+    """Return the limits in *path*, None when it says nothing of them. Raises RequestError."""
+    import tomllib
+
+    from pybuild.builder.options import duration, size_of
+
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8")).get("gc")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RequestError(reason(error)) from error
+    except ValueError as error:
+        raise RequestError(f"{path}: {error}") from error
+    if found is None:
+        return None
+    keys = ("until", *_SIZES)
+    unknown = [key for key in found if key not in keys] if isinstance(found, dict) else ["gc"]
+    if unknown:
+        raise RequestError(f"{path}: unknown setting {unknown[0]!r}", hint=f"settings of [gc]: {', '.join(keys)}")
+    for key, value in found.items():
+        if not isinstance(value, str):
+            raise RequestError(f"{path}: {key}: expected a string", hint='write it as "20g" or "168h"')
+    reserved, most, free = (size_of(f"{path}: {key}", found.get(key)) for key in _SIZES)
+    until = duration(f"{path}: until", found["until"]) if "until" in found else None
+    return Policy(until=until, reserved_space=reserved, max_used_space=most, min_free_space=free)
+
+
+def default_limits(root: Path) -> Policy:
+    """Return the limits of a store at *root* that sets none. Like BuildKit's, they are shares of its disk."""
+    status = os.statvfs(root)
+    size = status.f_blocks * status.f_frsize
+    return Policy(
+        reserved_space=min(size // 10, 10 * _GB),
+        max_used_space=min(size * 6 // 10, 100 * _GB),
+        min_free_space=size // 5,
+    )
+
+
+def may_be_exceeded(root: Path) -> bool:
+    """Return whether the cache can be over its default limits, judged by the disk alone; False saves a scan."""
+    status = os.statvfs(root)
+    default = default_limits(root)
+    used = (status.f_blocks - status.f_bfree) * status.f_frsize
+    free = status.f_bavail * status.f_frsize
+    return default.room(used, free) < used

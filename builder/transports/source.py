@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from pybuild.builder.errors import PullFailed
+from pybuild.builder.image.catalog import find
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import OciError
@@ -38,10 +39,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    """How sources are read. *find* finds an image of the store by name; archives are extracted to *into*."""
+    """How sources are read. Archives are extracted to *into*."""
 
     store: Store
-    find: Callable[[str], Descriptor]
     access: Access = AS_CONFIGURED
     progress: TransferProgress = no_progress
     into: BlobStore | None = None
@@ -70,7 +70,7 @@ def open_source(place: Place, choice: Choice, reading: ReadOptions) -> Iterator[
     """
     match place:
         case InStore():
-            yield _local(reading.store.blobs, reading.find(place.name), choice)
+            yield _local(reading.store.blobs, find(reading.store, place.name).descriptor, choice)
         case InFolder():
             yield _local(BlobStore(place.path), in_folder(place), choice)
         case InArchive():

@@ -1,7 +1,7 @@
 import pytest
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.options import boolean, is_true, record
+from pybuild.builder.options import boolean, duration, is_true, record, size_of
 
 
 def test_a_record_is_csv_and_its_keys_are_in_lower_case() -> None:
@@ -24,3 +24,15 @@ def test_a_wrong_boolean_is_an_error_that_names_its_key(text: str) -> None:
         boolean("push", text, "--output")
     assert raised.value.message == f"invalid --output: push={text}"
     assert not is_true(text)
+
+
+def test_a_size_and_a_duration_are_those_of_docker() -> None:
+    assert [size_of("--x", text) for text in ("2k", "1g", None)] == [2048, 1 << 30, None]
+    assert [duration("--x", text) for text in ("90s", "1h30m")] == [90, 5400]
+    for read, text, message in (
+        (size_of, "much", "invalid --x: "),
+        (duration, "soon", "--x: "),
+        (duration, "-1h", "--x: a duration cannot be negative"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            read("--x", text)

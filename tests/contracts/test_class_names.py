@@ -13,6 +13,7 @@ _KEYWORD = "an instruction of the Dockerfile and what it becomes are both called
 PERMITTED = {
     "Bind": _CHILD,
     "BindRoot": _CHILD,
+    "Command": "click has one that the command line extends, and programs have one that they run",
     "Copy": _KEYWORD,
     "DirectoryRoot": _CHILD,
     "DockerfileError": _DOOR,

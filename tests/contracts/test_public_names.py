@@ -9,7 +9,7 @@ import pybuild
 from pybuild import errors, events, request
 
 PUBLIC = (
-    "Cancel Image Outcome Pruned Request Store become_root build copy errors events inspect list load prune pull push request run save"
+    "Cancel Command Image Outcome Pruned RegistryAccess Request Store become_root build copy errors events inspect list load prune pull push request run save"
     " tag"
 )
 ERRORS = (

@@ -160,16 +160,3 @@ def checked_compression(algorithm: str, level: str | None) -> Compression:
     if not (level.isascii() and level.isdigit()):
         raise RequestError(f"invalid compression level {level!r} for {algorithm}")
     return Compression(algorithm=algorithm, level=int(level))
-
-
-def duration(flag: str, text: str) -> float:
-    """Return the seconds of a duration in Go's notation."""
-    from pybuild.grammar.golang import parse_duration
-
-    try:
-        seconds = parse_duration(text) / 1e9
-    except ValueError as error:
-        raise RequestError(f"{flag}: {error}", hint="write it as 24h or 1h30m") from error
-    if seconds < 0:
-        raise RequestError(f"{flag}: a duration cannot be negative")
-    return seconds

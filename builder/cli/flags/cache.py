@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-from pybuild.builder.cli.flags.build import duration
 from pybuild.builder.cli.flags.cache_spec import read_from, read_to
 from pybuild.builder.cli.flags.group import option
-from pybuild.builder.options import is_true
+from pybuild.builder.options import duration, is_true
 from pybuild.builder.request import CacheSpec, Changes
 from pybuild.runtime.values import frozen
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybuild.builder.cli.flags.build import checked_compression, duration
+from pybuild.builder.cli.flags.build import checked_compression
 from pybuild.builder.errors import RequestError
-from pybuild.builder.options import boolean
+from pybuild.builder.options import boolean, duration
 from pybuild.builder.request import CacheSpec
 from pybuild.grammar.golang import parse_bool
 from pybuild.grammar.reference import InvalidReference, parse_reference

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
-from pybuild.builder.options import record
+from pybuild.builder.options import record, size_of
 from pybuild.builder.request import Changes, Resources
-from pybuild.grammar.golang import parse_size
 from pybuild.runtime.values import frozen
 
 _KEYS = (
@@ -96,7 +95,7 @@ class LimitFlags:
             if key not in _KEYS:
                 raise RequestError(f"limit {key!r} is not supported", hint=f"use one of {', '.join(_KEYS)}")
         limits = Resources(
-            shm_size=None if self.shm_size is None else _size("--shm-size", self.shm_size),
+            shm_size=size_of("--shm-size", self.shm_size),
             ulimits=tuple(map(_ulimit, self.ulimits)),
             memory=_size_of("memory", given),
             memory_swap=-1 if given.get("memory-swap") == "-1" else _size_of("memory-swap", given),
@@ -122,7 +121,7 @@ def _check_swap(limits: Resources) -> None:
 
 
 def _size_of(key: str, given: Mapping[str, str]) -> int | None:
-    return _size(key, given[key]) if key in given else None
+    return size_of(key, given.get(key))
 
 
 def _number(key: str, given: Mapping[str, str]) -> int | None:
@@ -141,13 +140,6 @@ def _list(key: str, given: Mapping[str, str]) -> str:
     if not value or set(value) - set("0123456789,-"):
         raise RequestError(f"invalid {key} {value!r}", hint="write it as 0-3 or 0,1")
     return value
-
-
-def _size(name: str, text: str) -> int:
-    try:
-        return parse_size(text)
-    except ValueError as error:
-        raise RequestError(f"invalid {name}: {error}", hint="write it as 512m or 2g") from error
 
 
 def _group(path: str) -> str:

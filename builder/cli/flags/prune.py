@@ -1,10 +1,9 @@
 """Flags of ``prune`` about the build cache, spelled as Docker's buildx has them. Raises RequestError."""
 
-from pybuild.builder.cli.flags.build import duration
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
+from pybuild.builder.options import duration, size_of
 from pybuild.builder.prune.policy import CACHE_MOUNT, REGULAR, Policy
-from pybuild.grammar.golang import parse_size
 from pybuild.runtime.values import frozen
 
 _KINDS = (REGULAR, CACHE_MOUNT)
@@ -44,24 +43,15 @@ class PruneFlags:
     def policy(self) -> Policy:
         """Return the limits that these flags ask for."""
         found = dict(map(_filter, self.filters))
-        older = _size("keep-storage", self.keep_storage)
-        kept = _size("reserved-space", self.reserved_space)
+        older = size_of("--keep-storage", self.keep_storage)
+        kept = size_of("--reserved-space", self.reserved_space)
         return Policy(
             kind=_kind(found.get("type", "")),
             until=duration("--filter until", found["until"]) if "until" in found else None,
             reserved_space=older if kept is None else kept,
-            max_used_space=_size("max-used-space", self.max_used_space),
-            min_free_space=_size("min-free-space", self.min_free_space),
+            max_used_space=size_of("--max-used-space", self.max_used_space),
+            min_free_space=size_of("--min-free-space", self.min_free_space),
         )
-
-
-def _size(name: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return parse_size(text)
-    except ValueError as error:
-        raise RequestError(f"invalid --{name}: {error}", hint="write it as 512m or 20g") from error
 
 
 def _filter(item: str) -> tuple[str, str]:

@@ -26,11 +26,27 @@ Sink = Callable[[bytes | memoryview], object]
 Named = tuple[tuple[str, ...], Descriptor]
 """An image and its names, spelled in full."""
 
+Status = Callable[[str, int, int], None]
+"""Takes (digest of a blob, bytes done, bytes in all)."""
+
 _END = bytes(1024)
 
 
-def save(blobs: BlobStore, images: Sequence[Named], sink: Sink, *, for_docker: bool = True) -> None:
+def _no_status(_digest: str, _done: int, _size: int) -> None:
+    """Report nothing."""
+
+
+def save(
+    blobs: BlobStore,
+    images: Sequence[Named],
+    sink: Sink,
+    *,
+    for_docker: bool = True,
+    status: Status = _no_status,
+) -> None:
     """Write *images* as an archive to *sink*; blobs are verified as they are read. *for_docker*: with Docker's table.
+
+    *status* is called for every blob with nothing done, then as each is written.
 
     When this raises, the output is not a valid archive and must be discarded.
 
@@ -44,8 +60,10 @@ def save(blobs: BlobStore, images: Sequence[Named], sink: Sink, *, for_docker: b
         _add_bytes(sink, "manifest.json", encode(_docker_entries(blobs, images)))
     for folder in ("blobs", *sorted({f"blobs/{digest.algorithm}" for digest in content})):
         sink(encode_header(Entry(path=folder, kind=EntryKind.DIRECTORY, mode=0o755)))
+    for descriptor in content.values():
+        status(str(descriptor.digest), 0, descriptor.size)
     for descriptor in sorted(content.values(), key=_documents_first):
-        _add_blob(sink, blobs, descriptor)
+        _add_blob(sink, blobs, descriptor, status)
     sink(_END)
 
 
@@ -92,14 +110,17 @@ def _add_bytes(sink: Sink, path: str, content: bytes) -> None:
     sink(encode_header(Entry(path=path, kind=EntryKind.FILE, size=len(content))) + content + padding(len(content)))
 
 
-def _add_blob(sink: Sink, blobs: BlobStore, descriptor: Descriptor) -> None:
+def _add_blob(sink: Sink, blobs: BlobStore, descriptor: Descriptor, status: Status) -> None:
     """Copy a blob; a thread writes one chunk while the next one is read and hashed."""
     sink(encode_header(Entry(path=_path(descriptor), kind=EntryKind.FILE, size=descriptor.size)))
     output = PipeStage[bytes](lambda piece: _write(sink, piece))
     try:
         with verifying(blobs.open(descriptor), descriptor.digest, descriptor.size) as stream:
+            done = 0
             for piece in pieces(stream):
                 output.put(piece)
+                done += len(piece)
+                status(str(descriptor.digest), done, descriptor.size)
         output.close()
     finally:
         output.abort()

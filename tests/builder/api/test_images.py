@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 import pybuild
-from pybuild import errors
+from pybuild import errors, events
+from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.image import Image
+from pybuild.builder.store.store import image_layers
 from tests.helpers.images import tiny_image
 
 
@@ -54,6 +56,38 @@ def test_an_archive_holds_what_was_saved(store: pybuild.Store, image: Image, tmp
         with pybuild.Store.open(tmp_path / f"store-{type(source).__name__}") as other:
             assert pybuild.load(source, other) == ("docker.io/library/app:1",)
             assert [found.id for found in pybuild.list(other)] == [str(image.id)]
+
+
+def moved(seen: list[events.Event]) -> dict[str, tuple[int, int]]:
+    """(bytes done, bytes in all) of each part, as last reported."""
+    return {each.id: (each.current, each.total) for each in seen if isinstance(each, events.StepStatus)}
+
+
+def test_saving_and_loading_report_how_far_they_are(store: pybuild.Store, image: Image, tmp_path: Path) -> None:
+    saved, loaded, streamed = (list[events.Event]() for _ in range(3))
+    path = tmp_path / "app.tar"
+    pybuild.save("app:1", path, store, saved.append)
+    blobs = (image.descriptor, image.manifest.config, *image.manifest.layers)
+    assert moved(saved) == {str(blob.digest): (blob.size, blob.size) for blob in blobs}
+    size = path.stat().st_size
+    with pybuild.Store.open(tmp_path / "other") as other:
+        pybuild.load(path, other, loaded.append)
+        pybuild.load(io.BytesIO(path.read_bytes()), other, streamed.append)
+    assert moved(loaded) == {"app.tar": (size, size)}
+    assert moved(streamed) == {"archive": (size, 0)}
+    for seen in (saved, loaded, streamed):
+        assert isinstance(seen[0], events.StepStarted)
+        assert isinstance(seen[-1], events.StepFinished)
+
+
+def test_pruning_keeps_the_limits_of_the_store(store: pybuild.Store) -> None:
+    store.cache.put_record(Digest.of(b"key"), image_layers(tiny_image(store.blobs, {"b": b"2"})))
+    assert pybuild.prune(store).records == 0
+    (store.root / "config.toml").write_text('[gc]\nmax-used-space = "1"\n')
+    assert pybuild.prune(store).records == 1
+    (store.root / "config.toml").write_text("[gc]\nsize = 1\n")
+    with pytest.raises(errors.RequestError, match="unknown setting 'size'"):
+        pybuild.prune(store)
 
 
 def test_what_is_no_archive_is_an_error_of_ours(store: pybuild.Store, tmp_path: Path) -> None:

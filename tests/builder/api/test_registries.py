@@ -1,6 +1,7 @@
 """Transfers as a program starts, watches and cancels them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 import pybuild
 from pybuild import errors, events
 from pybuild.builder.oci.image import Image
+from tests.helpers.docker_registry import PASSWORD, USER, docker_registry
+from tests.helpers.hosts import need_programs
 from tests.helpers.images import tiny_image
 from tests.helpers.registry import FakeRegistry
 
@@ -87,3 +90,32 @@ def test_a_transfer_is_cancelled_at_its_first_blob(store: pybuild.Store, server:
     assert not any("/manifests/" in path for path in server.paths("PUT"))
     assert isinstance(seen[-1], events.StepFinished)
     assert seen[-1].cancelled
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # pytest brings back what is switched off
+def test_a_transfer_is_given_credentials_and_certificates(store: pybuild.Store, image: Image, tmp_path: Path) -> None:
+    need_programs(["docker-registry"])
+    with docker_registry(tmp_path / "registry", guarded=True, encrypted=True) as server:
+        name, seen = f"{server.name}/app:1", list[events.Event]()
+        store.layout.tag(name, image.descriptor)
+        with pytest.raises(errors.PushFailed, match="failed to push"):
+            pybuild.push(name, store)
+        trusted = pybuild.RegistryAccess(certificates=server.own_certificates)
+        with pytest.raises(errors.PushFailed, match="requires authentication"):
+            pybuild.push(name, store, registry=trusted)
+        whole = replace(trusted, username=USER, password=PASSWORD)
+        assert pybuild.push(name, store, seen.append, registry=whole) == image.descriptor.digest
+        unverified = replace(whole, certificates=None, verify=False)
+        with pybuild.Store.open(tmp_path / "other") as other:
+            assert pybuild.pull(name, other, registry=unverified) == image.descriptor.digest
+        copied = f"docker://{server.name}/copied:1"
+        assert pybuild.copy(f"docker://{name}", copied, store, source_registry=whole, target_registry=whole)
+        assert pybuild.copy(copied, f"oci:{tmp_path / 'layout'}", store, source_registry=whole)
+    assert PASSWORD not in repr(whole)
+
+
+def test_a_user_name_needs_a_password() -> None:
+    with pytest.raises(errors.RequestError, match="belong together"):
+        pybuild.RegistryAccess(username="me")
+    with pytest.raises(errors.RequestError, match="invalid verify"):
+        pybuild.RegistryAccess(verify="no")  # type: ignore[arg-type]

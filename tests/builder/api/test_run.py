@@ -30,13 +30,15 @@ def test_a_command_prints_to_its_caller_and_its_code_is_returned(store: pybuild.
     printed: list[tuple[int, bytes]] = []
     code = pybuild.run(
         "small",
-        ["sh", "-c", "cat /shown; echo $NAME >&2; pwd; exit 3"],
+        pybuild.Command(
+            words=("sh", "-c", "cat /shown; echo $NAME >&2; pwd; exit 3"),
+            env=(("NAME", "value"),),
+            workdir="/tmp",
+            network="none",
+            volumes=(Volume(host_path=tmp_path / "shown", target=PurePosixPath("/shown"), read_only=True),),
+        ),
         store,
         lambda *piece: printed.append(piece),
-        env={"NAME": "value"},
-        workdir="/tmp",
-        network="none",
-        volumes=[Volume(host_path=tmp_path / "shown", target=PurePosixPath("/shown"), read_only=True)],
     )
     text = {number: b"".join(data for stream, data in printed if stream == number) for number in (1, 2)}
     assert (code, text) == (3, {1: b"of the host\n/tmp\n", 2: b"value\n"})
@@ -45,7 +47,7 @@ def test_a_command_prints_to_its_caller_and_its_code_is_returned(store: pybuild.
 def test_what_cannot_be_run_is_an_error_of_ours(store: pybuild.Store) -> None:
     assert pybuild.run("small", ["/missing"], store) == 127
     with pytest.raises(errors.RequestError, match="network mode 'nonne'"):
-        pybuild.run("small", ["true"], store, network="nonne")
+        pybuild.Command(network="nonne")
     store.layout.tag(
         "docker.io/library/bare:latest", tiny_image(store.blobs, {"x": b""}, container=ContainerConfig()).descriptor
     )

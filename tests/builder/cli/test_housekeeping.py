@@ -1,13 +1,10 @@
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from pybuild.builder.cli.housekeeping import limits, store_limits, tidy
-from pybuild.builder.errors import RequestError
+from pybuild.builder.cli.housekeeping import tidy
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.prune.policy import Policy
 from pybuild.builder.store.store import image_layers
 from tests.builder.cli.conftest import BASE, Shop
 
@@ -25,14 +22,6 @@ def records(shop: Shop) -> int:
     return len(list(shop.store.cache.records()))
 
 
-def test_the_limits_of_a_store_are_those_of_prune(tmp_path: Path) -> None:
-    path = tmp_path / "config.toml"
-    path.write_text(LIMITS)
-    assert limits(tmp_path) == Policy(until=3600, max_used_space=1024)
-    path.write_text("[gc]\n")
-    assert limits(tmp_path).is_empty
-
-
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     """Give the disk of the store another size, and so much of it that is free."""
@@ -43,20 +32,6 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
         monkeypatch.setattr(os, "statvfs", lambda _path: status)
 
     return pretend
-
-
-@pytest.mark.parametrize(
-    ("size", "kept", "most", "free"),
-    [(2 * 10**12, 10**10, 10**11, 4 * 10**11), (5 * 10**10, 5 * 10**9, 3 * 10**10, 10**10)],
-)
-def test_a_store_without_limits_has_those_of_buildkit(
-    tmp_path: Path, disk: Callable[[int, int], None], size: int, kept: int, most: int, free: int
-) -> None:
-    disk(size, size)
-    found = limits(tmp_path)
-    assert (found.reserved_space, found.max_used_space, found.min_free_space) == pytest.approx(
-        (kept, most, free), rel=1e-5
-    )
 
 
 def test_the_cache_is_limited_by_default_which_is_said_once(
@@ -111,14 +86,6 @@ def test_df_and_prune_say_how_to_get_the_rest_back(shop: Shop) -> None:
     assert records(shop) == 0
 
 
-@pytest.mark.parametrize("text", ["[gc", "gc = 1", "[gc]\nsize = '1g'", "[gc]\nuntil = 5", "\0"])
-def test_a_file_that_is_wrong_is_named(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "config.toml"
-    path.write_text(text)
-    with pytest.raises(RequestError, match=r"config\.toml: "):
-        store_limits(path)
-
-
 def test_prune_keeps_the_limits_of_the_store(shop: Shop) -> None:
     remember(shop)
     assert "Deleted build cache records: 0" in shop.run("prune", "-f").lines
@@ -153,11 +120,4 @@ def test_nothing_goes_while_another_command_removes(shop: Shop) -> None:
 def test_a_mistake_in_the_limits_is_a_warning_after_a_build(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
     (shop.store.root / "config.toml").write_text('[gc]\nuntil = "soon"\n')
     tidy(shop.store)
-    assert "WARNING: --filter until" in capfd.readouterr().err
-
-
-def test_a_file_that_cannot_be_read_is_told_without_a_number(tmp_path: Path) -> None:
-    (tmp_path / "config.toml").mkdir()
-    with pytest.raises(RequestError) as caught:
-        limits(tmp_path)
-    assert str(caught.value) == f"{tmp_path}/config.toml: is a directory"
+    assert "config.toml: until: time: invalid duration" in capfd.readouterr().err

@@ -1,8 +1,15 @@
 """What a policy permits, and how much it leaves."""
 
+import os
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
-from pybuild.builder.prune.policy import CACHE_MOUNT, REGULAR, Policy
+from pybuild.builder.errors import RequestError
+from pybuild.builder.prune.policy import CACHE_MOUNT, REGULAR, Policy, limits
+
+LIMITS = '[gc]\nuntil = "1h"\nmax-used-space = "1k"\n'
 
 
 @pytest.mark.parametrize(
@@ -32,3 +39,52 @@ def test_what_is_asked_for_is_known() -> None:
     assert not Policy(until=1.0).is_empty
     assert not Policy(until=1.0).is_sized
     assert Policy(reserved_space=1).is_sized
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
+    """Give the disk of the store another size, and so much of it that is free."""
+
+    def pretend(size: int, free: int) -> None:
+        blocks, left = size // 512, free // 512
+        status = os.statvfs_result((512, 512, blocks, left, left, 9, 9, 9, 0, 255))
+        monkeypatch.setattr(os, "statvfs", lambda _path: status)
+
+    return pretend
+
+
+def test_the_limits_of_a_store_are_those_of_prune(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(LIMITS)
+    assert limits(tmp_path) == Policy(until=3600, max_used_space=1024)
+    path.write_text("[gc]\n")
+    assert limits(tmp_path).is_empty
+
+
+@pytest.mark.parametrize(
+    ("size", "kept", "most", "free"),
+    [(2 * 10**12, 10**10, 10**11, 4 * 10**11), (5 * 10**10, 5 * 10**9, 3 * 10**10, 10**10)],
+)
+def test_a_store_without_limits_has_those_of_buildkit(
+    tmp_path: Path, disk: Callable[[int, int], None], size: int, kept: int, most: int, free: int
+) -> None:
+    disk(size, size)
+    found = limits(tmp_path)
+    assert (found.reserved_space, found.max_used_space, found.min_free_space) == pytest.approx(
+        (kept, most, free), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("text", ["[gc", "gc = 1", "[gc]\nsize = '1g'", "[gc]\nuntil = 5", "\0"])
+def test_a_file_that_is_wrong_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    with pytest.raises(RequestError, match=r"config\.toml: "):
+        limits(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_told_without_a_number(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").mkdir()
+    with pytest.raises(RequestError) as caught:
+        limits(tmp_path)
+    assert str(caught.value) == f"{tmp_path}/config.toml: is a directory"

@@ -67,11 +67,8 @@ def place(server: FakeRegistry, repository: str) -> Place:
 
 
 def bring(store: Store, source: Place, target: Place) -> Descriptor:
-    def no_names(text: str) -> Descriptor:
-        raise AssertionError(text)
-
     access = Access(credentials=Credentials("me", "word"))
-    reading = ReadOptions(store=store, find=no_names, access=access)
+    reading = ReadOptions(store=store, access=access)
     return copy(source, target, Choice(everything=True), reading, WriteOptions(store=store, access=access))
 
 

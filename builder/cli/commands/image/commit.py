@@ -20,7 +20,7 @@ from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.image import Image
 from pybuild.builder.outputs.files import replace_file
-from pybuild.builder.platforms import parse_platform
+from pybuild.builder.platforms import given_platform
 from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
 
@@ -69,7 +69,7 @@ def command(
     export write it. Files of IMAGE that are missing there are deleted. When nothing differs, no layer is added.
     """
     names = full_names((name,)) if name else ()
-    wanted = parse_platform(platform) if platform else None
+    wanted = given_platform(platform)
     compression = parse_compression(packed or "gzip")
     entry = _entry(message, author)
     opened = tree_store()

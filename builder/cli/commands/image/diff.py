@@ -21,7 +21,7 @@ from pybuild.builder.edit.compare_trees import FileChange, PathState, tree_diffe
 from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.image import Image
-from pybuild.builder.platforms import parse_platform
+from pybuild.builder.platforms import given_platform
 from pybuild.builder.progress import silent
 from pybuild.builder.store.inside import Tell, inside
 from pybuild.builder.store.store import Store
@@ -71,7 +71,7 @@ def command(
     C (changed) or D (deleted); a directory counts as changed when something in it changed. Type, mode, owner, size,
     content, symlink targets and extended attributes are compared. With --format=json they are listed for both images.
     """
-    wanted = parse_platform(platform) if platform else None
+    wanted = given_platform(platform)
     parts = (only,) if only else _PARTS
     opened = store()
     try:

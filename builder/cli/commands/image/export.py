@@ -12,7 +12,7 @@ from pybuild.builder.cli.tools import store
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.outputs.kinds import write
 from pybuild.builder.outputs.tar import TarOutput
-from pybuild.builder.platforms import parse_platform
+from pybuild.builder.platforms import given_platform
 
 
 @click.command("export", cls=Command)
@@ -29,7 +29,7 @@ def command(image: str, output: Path | None, platform: str | None) -> None:
     are not in the archive. FILE appears when it is complete. "pybuild import" creates an image from such an archive,
     and "pybuild commit" adds to IMAGE what was changed in it.
     """
-    wanted = parse_platform(platform) if platform else None
+    wanted = given_platform(platform)
     opened = store()
     try:
         with opened.in_use():

@@ -10,7 +10,7 @@ from pybuild.builder.cli.tools import say, store
 from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.edit.flatten import flattened, write_tree
 from pybuild.builder.image.catalog import find_image
-from pybuild.builder.platforms import parse_platform
+from pybuild.builder.platforms import given_platform
 from pybuild.builder.request.checks import full_names
 
 
@@ -37,7 +37,7 @@ def command(image: str, tags: tuple[str, ...], packed: str, platform: str | None
     opened = store()
     try:
         with opened.in_use():
-            source = find_image(opened, image, parse_platform(platform) if platform else None)
+            source = find_image(opened, image, given_platform(platform))
             layer = write_tree(opened, source, compression)
             made = flattened(ImageDocuments.read(opened.blobs, source), layer).write(opened.blobs, source)
             name_image(opened, made.descriptor, names)

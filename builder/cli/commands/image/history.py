@@ -15,7 +15,7 @@ from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_size
 from pybuild.builder.image.catalog import find_present
 from pybuild.builder.oci.image import Image
-from pybuild.builder.platforms import parse_platform
+from pybuild.builder.platforms import given_platform
 
 _HEADERS = {
     "ID": "IMAGE",
@@ -51,7 +51,7 @@ def command(
 
     SIZE is the size of the layer in the store, compressed.
     """
-    wanted = parse_platform(platform) if platform else None
+    wanted = given_platform(platform)
     opened = store()
     try:
         rows = list(_rows(find_present(opened, image, wanted), human=human, whole=no_trunc))

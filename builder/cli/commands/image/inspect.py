@@ -67,9 +67,9 @@ def _in_template(document: dict[str, Any]) -> Typed:
 def _documents(opened: Store, names: tuple[str, ...], platform: str | None) -> tuple[list[dict[str, Any]], list[str]]:
     from pybuild.builder.cli.failures import describe
     from pybuild.builder.oci.errors import OciError
-    from pybuild.builder.platforms import parse_platform
+    from pybuild.builder.platforms import given_platform
 
-    wanted = parse_platform(platform) if platform else None
+    wanted = given_platform(platform)
     entries = catalog(opened)
     documents, problems = [], []
     for name in names:

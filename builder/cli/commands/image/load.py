@@ -11,7 +11,7 @@ from pybuild.builder.cli.flags.naming import loading
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.tools import binary_stdin, say, store
 from pybuild.builder.image.catalog import familiar
-from pybuild.builder.platforms import parse_platform
+from pybuild.builder.platforms import given_platform
 from pybuild.builder.transports.load import load_images
 
 
@@ -27,7 +27,7 @@ def command(source: Path | None, platform: str | None) -> None:
 
     Archives may be compressed. Images get the names that they have there, after all of them were verified.
     """
-    wanted = parse_platform(platform) if platform else None
+    wanted = given_platform(platform)
     opened = store()
     try:
         with opened.in_use(), loading(source), _opened(source) as given:

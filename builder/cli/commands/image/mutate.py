@@ -21,7 +21,7 @@ from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.oci.model import ImageConfig
-from pybuild.builder.platforms import parse_platform
+from pybuild.builder.platforms import given_platform, parse_platform
 from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import fields, frozen, replace
@@ -129,7 +129,7 @@ def command(
     platform only; --set-platform changes the platform that the image claims to be for.
     """
     names = full_names(tags)
-    wanted = parse_platform(platform) if platform else None
+    wanted = given_platform(platform)
     opened = store()
     try:
         with opened.in_use():

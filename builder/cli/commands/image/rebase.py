@@ -12,7 +12,7 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import Listed, find
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.model import Platform
-from pybuild.builder.platforms import parse_platform
+from pybuild.builder.platforms import given_platform
 from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
 
@@ -46,7 +46,7 @@ def command(image: str, onto: str, old_base: str | None, tags: tuple[str, ...], 
     try:
         with opened.in_use():
             found = find(opened, image)
-            source = read_image(opened.blobs, found.descriptor, parse_platform(platform) if platform else None)
+            source = read_image(opened.blobs, found.descriptor, given_platform(platform))
             target = _platform(source)
             old = _old_base(opened, source, target, old_base)
             new = _base(opened, find(opened, onto), onto, target)

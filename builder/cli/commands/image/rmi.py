@@ -12,7 +12,7 @@ from pybuild.builder.oci.errors import ImageNotFound, OciError
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.oci.model import Platform
 from pybuild.builder.oci.present import listed_manifests
-from pybuild.builder.platforms import parse_platform
+from pybuild.builder.platforms import given_platform
 from pybuild.builder.prune import gc
 from pybuild.builder.store.store import Store
 
@@ -29,7 +29,7 @@ def command(images: tuple[str, ...], *, force: bool, no_prune: bool, platform: s
     Layers of the build cache stay until "prune -a", and what a running build uses until the next prune. As in Docker,
     with -f it is no failure that an image does not exist.
     """
-    wanted = parse_platform(platform) if platform else None
+    wanted = given_platform(platform)
     opened = store()
     failed = False
     try:

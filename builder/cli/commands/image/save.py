@@ -33,9 +33,9 @@ def command(images: tuple[str, ...], output: Path | None, platform: str | None) 
     without a tag means all tags of it. FILE appears when it is complete. When the store has only one image of a
     multi-platform image, that one is saved.
     """
-    from pybuild.builder.platforms import parse_platform
+    from pybuild.builder.platforms import given_platform
 
-    wanted = parse_platform(platform) if platform else None
+    wanted = given_platform(platform)
     opened = store()
     try:
         with opened.in_use():

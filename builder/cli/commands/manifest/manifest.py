@@ -153,9 +153,7 @@ def _member(opened: Store, text: str) -> Place:
 
 
 def _reading(opened: Store, sides: Sides, meter: Meter) -> ReadOptions:
-    return ReadOptions(
-        store=opened, find=lambda text: find(opened, text).descriptor, access=sides.source, progress=meter
-    )
+    return ReadOptions(store=opened, access=sides.source, progress=meter)
 
 
 def _begun(opened: Store, name: str, *, amend: bool) -> Index:

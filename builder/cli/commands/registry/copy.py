@@ -11,10 +11,9 @@ from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.format.transfer import Meter, short
 from pybuild.builder.cli.tools import say, store
 from pybuild.builder.errors import RequestError
-from pybuild.builder.image.catalog import find
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.files import replace_file
-from pybuild.builder.platforms import parse_platform
+from pybuild.builder.platforms import given_platform
 from pybuild.builder.transports.copy import copy
 from pybuild.builder.transports.places import parse_place
 from pybuild.builder.transports.source import Choice, ReadOptions
@@ -71,14 +70,12 @@ def command(
         raise RequestError("--platform can't be used with --all")
     before, after = parse_place(source), parse_place(target)
     sides.check([before], after)
-    choice = Choice(everything=everything, platform=parse_platform(platform) if platform else None)
+    choice = Choice(everything=everything, platform=given_platform(platform))
     opened = store()
     meter = Meter("copying", quiet=quiet)
     try:
         with opened.in_use():
-            reading = ReadOptions(
-                store=opened, find=lambda text: find(opened, text).descriptor, access=sides.source, progress=meter
-            )
+            reading = ReadOptions(store=opened, access=sides.source, progress=meter)
             writing = WriteOptions(store=opened, access=sides.target, progress=meter, ended=_teller(meter, quiet=quiet))
             copied = copy(before, after, choice, reading, writing)
     finally:

@@ -13,7 +13,7 @@ from pybuild.builder.oci.errors import ImageNotFound
 from pybuild.builder.oci.model import Descriptor, Platform
 from pybuild.builder.oci.registry.access import Access
 from pybuild.builder.oci.registry.registry import Registry, open_registry
-from pybuild.builder.platforms import parse_platform
+from pybuild.builder.platforms import given_platform
 from pybuild.builder.store.store import Store
 from pybuild.builder.transports.pull import Pulling, pull
 from pybuild.grammar.reference import DEFAULT_TAG, Reference, parse_reference
@@ -65,7 +65,7 @@ def command(
             for wanted in [reference._replace(tag=tag) for tag in tags] or [reference]:
                 one = _Pull(opened, registry, wanted, quiet=quiet)
                 try:
-                    one.run(parse_platform(platform) if platform else None, everything=all_platforms)
+                    one.run(given_platform(platform), everything=all_platforms)
                 except PullFailed as error:
                     if policy != "newer" or opened.layout.resolve(str(wanted)) is None:
                         raise

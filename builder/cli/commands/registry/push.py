@@ -16,13 +16,11 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import ImageNotFound
-from pybuild.builder.oci.image import choose_manifest
 from pybuild.builder.oci.model import Descriptor, Platform
-from pybuild.builder.oci.present import whole_or_present
 from pybuild.builder.oci.registry.access import Access
 from pybuild.builder.outputs.files import replace_file
-from pybuild.builder.outputs.push import Watch, push
-from pybuild.builder.platforms import parse_platform
+from pybuild.builder.outputs.push import Watch, push, pushable, selected
+from pybuild.builder.platforms import given_platform
 from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import DEFAULT_TAG, InvalidReference, Reference, parse_reference
 
@@ -52,9 +50,7 @@ def command(
     Layers that the registry has are not uploaded again. The tag appears when the upload is complete. A multi-platform
     image is pushed as a whole, if the store has all of it. --format and --compression-format change the digest.
     """
-    reference = parse_reference(name)
-    if reference.digest:
-        raise RequestError("cannot push a digest reference", hint="push a tag")
+    reference = pushable(name)
     tagged = name.endswith(f":{reference.tag}")
     if all_tags and tagged:
         raise RequestError("tag can't be used with --all-tags/-a")
@@ -63,7 +59,7 @@ def command(
         with opened.in_use():
             if not all_tags and not tagged and not quiet:
                 say(f"Using default tag: {DEFAULT_TAG}")
-            wanted = parse_platform(platform) if platform else None
+            wanted = given_platform(platform)
             for item in _tags(opened, reference) if all_tags else [reference]:
                 digest = _push(opened, item, wanted, form=form, access=access, quiet=quiet)
     finally:
@@ -100,7 +96,7 @@ def _push(
     opened: Store, reference: Reference, platform: Platform | None, *, form: PushForm, access: Access, quiet: bool
 ) -> Digest:
     listed = _listed(opened, reference)
-    descriptor = choose_manifest(opened.blobs, listed, platform) if platform else whole_or_present(opened.blobs, listed)
+    descriptor = selected(opened, listed, platform)
     if descriptor.digest != listed.digest and not platform:
         warn(f"the store does not have the images for all platforms; pushing the one for {descriptor.platform}")
     descriptor = form.of(opened, descriptor)

@@ -9,13 +9,14 @@ import click
 from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.store.df_images import HEADERS, image_usage
 from pybuild.builder.cli.format.listing import Row, listing
-from pybuild.builder.cli.housekeeping import limits, shown
+from pybuild.builder.cli.housekeeping import shown
 from pybuild.builder.cli.tools import say, tidied_store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_duration, human_size
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.prune import gc
+from pybuild.builder.prune.policy import limits
 from pybuild.builder.store.cache_mounts import cache_mounts, in_use
 from pybuild.builder.store.store import Store
 

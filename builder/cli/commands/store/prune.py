@@ -10,13 +10,12 @@ from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.flags.group import takes
 from pybuild.builder.cli.flags.prune import PruneFlags
 from pybuild.builder.cli.flags.silent import taken
-from pybuild.builder.cli.housekeeping import limits
 from pybuild.builder.cli.tools import say, tidied_store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_size
 from pybuild.builder.prune import gc
 from pybuild.builder.prune.eviction import evict
-from pybuild.builder.prune.policy import Policy
+from pybuild.builder.prune.policy import Policy, limits
 
 _WARNING = {
     False: "all dangling images, and everything that neither an image nor the build cache needs",
