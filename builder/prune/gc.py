@@ -19,6 +19,7 @@ from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.tree import folders
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.cache_mounts import StoredMount, cache_mounts, remove, sweep, unused
+from pybuild.builder.store.holds import holds
 from pybuild.builder.store.leases import is_used, removing
 from pybuild.builder.store.snapshotters import abandoned, places, present
 from pybuild.builder.store.store import Store
@@ -76,8 +77,13 @@ def mark_images(store: Store, descriptors: Iterable[Descriptor]) -> Marked:
 
 
 def mark(store: Store) -> Marked:
-    """Return the data that the images of the layout need."""
-    return mark_images(store, [descriptor for _, descriptor in store.layout.entries()])
+    """Return the data that the images of the layout and the containers of the store need."""
+    held = [hold for _, hold in holds(store.root)]
+    listed = [descriptor for _, descriptor in store.layout.entries()]
+    marked = mark_images(store, [*listed, *(hold.image for hold in held)])
+    # The snapshot that a container stands on may be of an older name than that of its layers now.
+    marked.snapshots.update(hold.snapshot for hold in held)
+    return marked
 
 
 def collect(store: Store, *, everything: bool = False) -> Freed:

@@ -92,6 +92,8 @@ class Monitor:
         state.started = timestamp(time.time_ns())
         self._write(sync=False)
         self._starter.send(messages.STARTED)
+        # Whoever waits for this message gets no other one before.
+        self._drained()
 
     def _printed(self, stream: int, data: bytes) -> None:
         self._log.write(stream, data)

@@ -16,14 +16,17 @@ _LAST_PIECES = 16  # the most that a pipe can hold
 
 
 class Streams:
-    """What a process prints and reads. *given* are the three descriptors of its side, until `give` closes them."""
+    """What a process prints and reads. *given* are the three descriptors of its side, until `give` closes them.
+
+    Nothing that is printed is read before `show`, or `close`.
+    """
 
     def __init__(
         self, loop: Loop, kind: bytes, output: Callable[[int, bytes], None], drained: Callable[[], None]
     ) -> None:
         """Make streams of this *kind*. *output* takes what is printed; *drained* is called when all input is read."""
         self._loop, self._output, self._drained = loop, output, drained
-        self._input, self._typed, self._shown = -1, b"", True
+        self._input, self._typed, self._shown = -1, b"", False
         self._terminal = kind == TERMINAL
         readers, writers = zip(*(os.pipe2(os.O_CLOEXEC) for _ in range(2)), strict=True)
         self._readers: dict[int, int] = {}

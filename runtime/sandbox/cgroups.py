@@ -27,20 +27,23 @@ class Hierarchy:
     unified: bool
 
 
-def hierarchies(proc: Path = Path("/proc/self"), *, parent: str = "") -> tuple[Hierarchy, ...]:
+def hierarchies(
+    proc: Path = Path("/proc/self"), *, parent: str = "", controllers: tuple[str, ...] = _CONTROLLERS
+) -> tuple[Hierarchy, ...]:
     """Return the hierarchies in which this process may make groups: in its own group, or in the one called *parent*.
 
-    A parent that is not there yet is made.
+    A parent that is not there yet is made. Those without any of the *controllers* are left out.
     """
     with suppress(OSError):
-        found = (_hierarchy(line, proc, parent) for line in (proc / "cgroup").read_text().splitlines())
+        lines = (proc / "cgroup").read_text().splitlines()
+        found = (_hierarchy(line, proc, parent, controllers) for line in lines)
         return tuple(each for each in found if each is not None and os.access(each.folder, os.W_OK))
     return ()
 
 
-def _hierarchy(line: str, proc: Path, parent: str) -> Hierarchy | None:
+def _hierarchy(line: str, proc: Path, parent: str, controllers: tuple[str, ...]) -> Hierarchy | None:
     _, names, path = line.split(":", 2)
-    wanted = frozenset(names.split(",")).intersection(_CONTROLLERS)
+    wanted = frozenset(names.split(",")).intersection(controllers)
     if names and not wanted:
         return None
     mount = _mount_point(proc, names)
@@ -51,7 +54,7 @@ def _hierarchy(line: str, proc: Path, parent: str) -> Hierarchy | None:
         folder.mkdir(parents=True, exist_ok=True)
     if not names:
         with suppress(OSError):
-            wanted = frozenset((folder / "cgroup.subtree_control").read_text().split()).intersection(_CONTROLLERS)
+            wanted = frozenset((folder / "cgroup.subtree_control").read_text().split()).intersection(controllers)
     return Hierarchy(folder, wanted, unified=not names) if wanted or parent else None
 
 
@@ -95,11 +98,17 @@ def _made(hierarchy: Hierarchy, limits: ResourceLimits) -> Iterator[Path]:
     group = hierarchy.folder / f"{_PREFIX}{os.getpid()}-{token_hex(4)}"
     group.mkdir()
     yield group
+    set_limits(group, hierarchy, limits)
+
+
+def set_limits(group: Path, hierarchy: Hierarchy, limits: ResourceLimits) -> None:
+    """Give *group*, which is new in *hierarchy*, what it can hold of *limits*."""
     if "cpuset" in hierarchy.controllers and not hierarchy.unified:
         _inherit_cpuset(group)
-    for _, name, value in wanted:
-        with suppress(OSError):
-            (group / name).write_text(value)
+    for controller, name, value in settings(limits, unified=hierarchy.unified):
+        if controller in hierarchy.controllers:
+            with suppress(OSError):
+                (group / name).write_text(value)
 
 
 def _inherit_cpuset(group: Path) -> None:

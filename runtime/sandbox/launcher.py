@@ -54,7 +54,7 @@ def run(
             child.close()
     for what_is_missing in (report.subject for report in reports if report.kind == "degraded"):
         _say_once(what_is_missing, output)
-    return _result([report for report in reports if report.kind != "degraded"])
+    return result_of([report for report in reports if report.kind != "degraded"])
 
 
 _MISSING = {
@@ -83,7 +83,8 @@ def _start(data: bytes, what: spec.Spec) -> Child:
     return Child(data)
 
 
-def _result(reports: list[plan.Report]) -> spec.ExitStatus:
+def result_of(reports: list[plan.Report]) -> spec.ExitStatus:
+    """Return how a process ended, by what its child reported. Raises what `run` raises."""
     ended = None
     for report in reports:
         if report.kind == "failed" and report.subject == plan.NAMESPACES:

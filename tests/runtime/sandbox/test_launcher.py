@@ -201,9 +201,9 @@ def test_forty_kills_of_the_builder_leave_no_process_and_no_mount(image: Image) 
 
 def test_a_host_without_namespaces_is_told_apart_from_a_fault_of_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SandboxUnavailable, match="make namespaces and mounts"):
-        launcher._result([Report("failed", NAMESPACES, "", 1, "make namespaces: Operation not permitted")])
+        launcher.result_of([Report("failed", NAMESPACES, "", 1, "make namespaces: Operation not permitted")])
     with pytest.raises(SandboxError, match=r"^enter the root: Device or resource busy$"):
-        launcher._result([Report("failed", "enter the root", "", 16, "enter the root: Device or resource busy")])
+        launcher.result_of([Report("failed", "enter the root", "", 16, "enter the root: Device or resource busy")])
     with pytest.raises(RuntimeHostError, match="KeyError"):
-        launcher._result([Report("crashed", "KeyError", "", 0, "'x'")])
-    assert launcher._result([]) == ExitStatus(signal=9)
+        launcher.result_of([Report("crashed", "KeyError", "", 0, "'x'")])
+    assert launcher.result_of([]) == ExitStatus(signal=9)

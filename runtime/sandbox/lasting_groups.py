@@ -1,0 +1,47 @@
+"""Control groups of containers: in all hierarchies, with or without limits, not tied to the process that makes them.
+
+They lie below a group of their own at the top, since the session of whoever starts a container may end before it. With
+them a container is frozen, counted, and killed as a whole.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+
+from pybuild.runtime.sandbox.cgroups import Hierarchy, hierarchies, set_limits
+from pybuild.runtime.sandbox.spec import ResourceLimits
+
+_CONTROLLERS = ("memory", "cpu", "cpuset", "pids", "freezer", "cpuacct", "blkio", "io")
+
+
+def group_folders(name: str, parent: str, proc: Path = Path("/proc/self")) -> tuple[Path, ...]:
+    """Return the groups called *name* below *parent*, those that are there."""
+    found = hierarchies(proc, parent=parent, controllers=_CONTROLLERS)
+    return tuple(each.folder / name for each in found if (each.folder / name).is_dir())
+
+
+def make_groups(name: str, parent: str, limits: ResourceLimits, proc: Path = Path("/proc/self")) -> tuple[Path, ...]:
+    """Make a group called *name* below *parent* in each hierarchy that can be written, and return them.
+
+    Best effort, as all limits are: what this host has no controller for is not held.
+    """
+    made: list[Path] = []
+    for hierarchy in hierarchies(proc, parent=parent, controllers=_CONTROLLERS):
+        ready = _with_controllers(hierarchy) if hierarchy.unified else hierarchy
+        group = ready.folder / name
+        with suppress(OSError):
+            group.mkdir(exist_ok=True)
+            set_limits(group, ready, limits)
+            made.append(group)
+    return tuple(made)
+
+
+def _with_controllers(hierarchy: Hierarchy) -> Hierarchy:
+    """Have groups in the unified *hierarchy* what they can have: each group hands controllers down by name."""
+    for folder in (hierarchy.folder.parent, hierarchy.folder):
+        for controller in _CONTROLLERS:
+            with suppress(OSError):
+                (folder / "cgroup.subtree_control").write_text(f"+{controller}")
+    with suppress(OSError):
+        given = (hierarchy.folder / "cgroup.subtree_control").read_text().split()
+        return Hierarchy(hierarchy.folder, frozenset(given).intersection(_CONTROLLERS), unified=True)
+    return hierarchy
