@@ -1,0 +1,142 @@
+"""What a container is, as it was made: values that never change, and their form on disk."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from pybuild.builder.errors import StoreError
+from pybuild.builder.oci.model import Healthcheck
+from pybuild.runtime.sandbox.spec import ResourceLimits
+from pybuild.runtime.values import frozen
+
+_Value = TypeVar("_Value")
+
+BIND, VOLUME, TMPFS = "bind", "volume", "tmpfs"
+
+
+@frozen
+class MountPoint:
+    """Something at *target*: a directory or file of the host, a named volume, a tmpfs.
+
+    *name* is that of a volume; *anonymous* is one that was made for this container. *options* are those of a tmpfs.
+    """
+
+    kind: str
+    source: str = ""
+    name: str = ""
+    target: str
+    read_only: bool = False
+    anonymous: bool = False
+    copies: bool = True
+    """An empty volume is filled with what the image has at *target*."""
+    size: int = 0
+    mode: int = 0o1777
+    options: str = ""
+
+
+@frozen
+class Program:
+    """What runs, in the words of an image config: entrypoint and command are None when there is none."""
+
+    entrypoint: tuple[str, ...] | None = None
+    cmd: tuple[str, ...] | None = None
+    env: tuple[str, ...] = ()
+    user: str = ""
+    working_dir: str = ""
+    hostname: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    exposed_ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    tty: bool = False
+    open_stdin: bool = False
+    stdin_once: bool = False
+    attached: tuple[str, ...] = ()
+    """The streams that the command which made it shows: stdin, stdout, stderr."""
+    stop_signal: str = ""
+    stop_timeout: int | None = None
+    healthcheck: Healthcheck | None = None
+
+    @property
+    def args(self) -> tuple[str, ...]:
+        """The words of the process."""
+        return (*(self.entrypoint or ()), *(self.cmd or ()))
+
+
+@frozen
+class HostConfig:
+    """What is around it, and what becomes of it: what Docker calls its host config."""
+
+    network: str = "host"
+    mounts: tuple[MountPoint, ...] = ()
+    binds: tuple[str, ...] = ()
+    """The words of ``-v``, for those who ask."""
+    hosts: tuple[tuple[str, str], ...] = ()
+    limits: ResourceLimits = ResourceLimits()
+    init: bool = False
+    privileged: bool = False
+    auto_remove: bool = False
+    restart: str = "no"
+    restart_most: int = 0
+    log_driver: str = "json-file"
+    log_options: tuple[tuple[str, str], ...] = ()
+    id_file: str = ""
+
+
+@frozen
+class Config:
+    """A container, without its name, which may change. *image* is what the user called it."""
+
+    id: str
+    created: str
+    image: str
+    image_id: str
+    platform: str = "linux"
+    program: Program
+    host: HostConfig
+
+    def to_json(self) -> str:
+        """Return the document that `from_json` reads."""
+        return json.dumps(_plain(self), ensure_ascii=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Config":
+        """Read a document. Raises StoreError for one that is damaged."""
+        try:
+            return _value(cls, json.loads(text))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise StoreError(f"the config of a container is damaged: {error}") from error
+
+
+_NESTED: Mapping[tuple[type, str], type] = {
+    (Config, "program"): Program,
+    (Config, "host"): HostConfig,
+    (Program, "healthcheck"): Healthcheck,
+    (HostConfig, "limits"): ResourceLimits,
+    (HostConfig, "mounts"): MountPoint,
+}
+
+
+def _plain(value: Any) -> Any:
+    if type(value) in {*_NESTED.values(), Config}:
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _value(kind: type[_Value], members: Mapping[str, Any]) -> _Value:
+    """Return a value of *kind*; members that a newer version wrote are left out, others have their defaults."""
+    known = {each.name for each in fields(kind)}  # type: ignore[arg-type] # all of them are dataclasses
+    return kind(**{name: _member(kind, name, member) for name, member in members.items() if name in known})
+
+
+def _member(kind: type, name: str, member: Any) -> Any:
+    nested = _NESTED.get((kind, name))
+    if nested is not None and isinstance(member, list):
+        return tuple(_value(nested, item) for item in member)
+    if nested is not None and member is not None:
+        return _value(nested, member)
+    return _tuples(member)
+
+
+def _tuples(member: Any) -> Any:
+    return tuple(map(_tuples, member)) if isinstance(member, list) else member

@@ -1,0 +1,177 @@
+"""A container is made of an image and of what the user wants instead."""
+
+import os
+import time
+from dataclasses import field, replace
+from pathlib import Path
+
+from pybuild.builder.containers.config import BIND, VOLUME, Config, HostConfig, MountPoint, Program
+from pybuild.builder.containers.directory import Container, Containers
+from pybuild.builder.containers.names import SHORT, new_id
+from pybuild.builder.containers.spec import hosts_file
+from pybuild.builder.containers.volumes import Volumes
+from pybuild.builder.errors import RequestError
+from pybuild.builder.execute.foreign import need_emulator
+from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.model import ContainerConfig, Healthcheck
+from pybuild.builder.platforms import platform_of
+from pybuild.builder.store.holds import Hold
+from pybuild.runtime.monitor.state import timestamp
+from pybuild.runtime.values import frozen
+
+_RESOLV_CONF = Path("/etc/resolv.conf")
+_MAX_RESOLV_CONF = 1 << 20
+
+
+@frozen
+class Wish:
+    """What a user wants other than the image says. None, and an empty tuple, leave it to the image.
+
+    *words* replace the command; an *entrypoint* replaces both, "" with none. *env* and *labels* are added.
+    """
+
+    id: str = field(default_factory=new_id)
+    image: str
+    name: str = ""
+    words: tuple[str, ...] = ()
+    entrypoint: str | None = None
+    env: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    user: str | None = None
+    working_dir: str = ""
+    hostname: str = ""
+    tty: bool = False
+    open_stdin: bool = False
+    attached: tuple[str, ...] = ()
+    stop_signal: str = ""
+    stop_timeout: int | None = None
+    healthcheck: Healthcheck | None = None
+    exposed_ports: tuple[str, ...] = ()
+    resolv_conf: str = ""
+
+
+def create(containers: Containers, image: Image, wish: Wish, host: HostConfig) -> Container:
+    """Make a container of *image*. The caller uses the store (`Store.in_use`) from before it looked for the image.
+
+    Raises:
+        RequestError: there is nothing to run, or the name is none.
+        NameInUse: another container has the name.
+        SandboxUnavailable: programs of the image's platform cannot run here.
+    """
+    store = containers.store
+    program = program_of(image.config.config, wish)
+    need_emulator(platform_of(image.config), store.root / "tmp")
+    snapshot = store.snapshot(image) or ""
+    volumes = Volumes(store)
+    with volumes.wanted():
+        host = replace(host, mounts=_with_volumes(volumes, program, host.mounts))
+        try:
+            _fill(volumes, host.mounts, snapshot)
+            hold = Hold(image=image.descriptor, snapshot=snapshot)
+            return _added(containers, image, wish, program, host=host, hold=hold)
+        except BaseException:
+            _drop(volumes, host.mounts)
+            raise
+
+
+def _with_volumes(volumes: Volumes, program: Program, mounts: tuple[MountPoint, ...]) -> tuple[MountPoint, ...]:
+    """Return *mounts* and a volume for each directory for which the image wants one; volumes have their names then."""
+    taken = {each.target for each in mounts}
+    own = (
+        MountPoint(kind=VOLUME, target=path.rstrip("/")) for path in program.volumes if path.rstrip("/") not in taken
+    )
+    found = []
+    for each in (*mounts, *own):
+        if each.kind == VOLUME:
+            name = volumes.add(each.name).name
+            found.append(replace(each, name=name, source=str(volumes.data(name)), anonymous=not each.name))
+        else:
+            # As in Docker, -v makes a directory that is missing; --mount has been refused by then.
+            if each.kind == BIND and not os.path.lexists(each.source):
+                os.makedirs(each.source, exist_ok=True)
+            found.append(each)
+    return tuple(found)
+
+
+def _fill(volumes: Volumes, mounts: tuple[MountPoint, ...], snapshot: str) -> None:
+    wanted = [each for each in mounts if each.kind == VOLUME]
+    if wanted:
+        tree = volumes.store.snapshots.open(snapshot or None)
+        try:
+            for each in wanted:
+                volumes.fill(each, tree)
+        finally:
+            os.close(tree)
+
+
+def _drop(volumes: Volumes, mounts: tuple[MountPoint, ...]) -> None:
+    """Remove what was made for a container that could not be made."""
+    for each in mounts:
+        if each.anonymous:
+            volumes.drop(each.name)
+
+
+def _added(
+    containers: Containers, image: Image, wish: Wish, program: Program, *, host: HostConfig, hold: Hold
+) -> Container:
+    config = Config(
+        id=wish.id,
+        created=timestamp(time.time_ns()),
+        image=wish.image,
+        image_id=str(image.id),
+        platform=image.config.os,
+        program=program,
+        host=host,
+    )
+    files = {
+        "hostname": f"{program.hostname}\n",
+        "hosts": hosts_file(program.hostname, host.hosts),
+        "resolv.conf": wish.resolv_conf or _host_resolvers(),
+    }
+    return containers.add(config, wish.name, hold, files)
+
+
+def program_of(image: ContainerConfig, wish: Wish) -> Program:
+    """Return what runs. Raises RequestError when neither the image nor the user says what."""
+    entrypoint, cmd = image.entrypoint or None, wish.words or image.cmd or None
+    if wish.entrypoint is not None:
+        # As in Docker, the image's command belongs to the image's entrypoint.
+        entrypoint, cmd = (wish.entrypoint,) if wish.entrypoint else None, wish.words or None
+    program = Program(
+        entrypoint=entrypoint,
+        cmd=cmd,
+        env=_environment(image.env, wish.env),
+        user=image.user if wish.user is None else wish.user,
+        working_dir=wish.working_dir or image.working_dir,
+        hostname=wish.hostname or wish.id[:SHORT],
+        labels=tuple({**dict(image.labels), **dict(wish.labels)}.items()),
+        exposed_ports=tuple(sorted({*image.exposed_ports, *wish.exposed_ports})),
+        volumes=image.volumes,
+        tty=wish.tty,
+        open_stdin=wish.open_stdin,
+        stdin_once=wish.open_stdin and "stdin" in wish.attached,
+        attached=wish.attached,
+        stop_signal=wish.stop_signal or image.stop_signal,
+        stop_timeout=wish.stop_timeout,
+        healthcheck=wish.healthcheck or image.healthcheck,
+    )
+    if not program.args:
+        raise RequestError("no command specified", hint="the image has none of its own")
+    return program
+
+
+def _environment(image: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Join the variables of both, as Docker does: what is given without a value takes the image's away."""
+    values: dict[str, str | None] = {}
+    for line in (*image, *wanted):
+        name, mark, value = line.partition("=")
+        values[name] = value if mark else None
+    return tuple(f"{name}={value}" for name, value in values.items() if value is not None)
+
+
+def _host_resolvers() -> str:
+    try:
+        with _RESOLV_CONF.open("rb") as file:
+            return file.read(_MAX_RESOLV_CONF).decode(errors="replace")
+    except OSError:  # a host without a resolver has nothing to hand on
+        return ""

@@ -1,0 +1,234 @@
+"""The containers of a store on disk, and how a user names one of them.
+
+    <root>/containers/names/<name>    a file that holds the id of the container of this name
+    <root>/containers/<id>/
+        config.json                   what it is (`config`), never changed
+        holds.json                    what it needs of the store (`builder.store.holds`)
+        state.json                    what it does (`state`), written by its monitor while it has one
+        json.log                      what it printed (`runtime.monitor.log`)
+        rootfs/                       what it wrote: a lasting snapshot (`runtime.snapshots`)
+        hosts hostname resolv.conf    mounted in its /etc
+        lock monitor socket           held for a change; held by its monitor; where its monitor listens
+
+A container appears, and goes, by one rename. What a kill left half made or half removed is a directory ``tmp-...`` that
+nobody has locked, and is swept when the next one is made. Names and state are nowhere else: no database knows more.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pybuild.builder.containers.config import Config
+from pybuild.builder.containers.errors import ContainerError, NameInUse, NoSuchContainer
+from pybuild.builder.containers.names import SHORT, check_name, is_id, random_name
+from pybuild.builder.containers.state import State, read_state
+from pybuild.builder.store.holds import CONTAINERS, Hold, write_hold
+from pybuild.builder.store.room import storing
+from pybuild.builder.store.store import Store
+from pybuild.runtime.paths.filelock import exclusive, new_locked_folder, remove_tree, sweep
+
+ROOTFS = "rootfs"
+_CONFIG, _NAMES, _LOCK, _TEMPORARY = "config.json", "names", "lock", "tmp-"
+_RENAMING = "names of containers"
+_TRIES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container of a store, as it was when it was looked for."""
+
+    folder: Path
+    config: Config
+    name: str
+
+    @property
+    def id(self) -> str:
+        """Its id, 64 digits."""
+        return self.config.id
+
+    @property
+    def state(self) -> State:
+        """What it does now."""
+        return read_state(self.folder)
+
+
+class Containers:
+    """All containers of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.folder = store.root / CONTAINERS
+
+    def add(self, config: Config, name: str, hold: Hold, files: dict[str, str]) -> Container:
+        """Make a container; "" is a name of our choice. *files* are those that are mounted in its /etc.
+
+        The caller has claimed what it needs (`Store.in_use`).
+
+        Raises:
+            NameInUse: another one has the name.
+            RequestError: it is no name.
+        """
+        wanted = check_name(name) if name else ""
+        with storing(self.store.root):
+            (self.folder / _NAMES).mkdir(mode=0o700, parents=True, exist_ok=True)
+            sweep(self.folder, _TEMPORARY)
+            path, lock = new_locked_folder(self.folder, _TEMPORARY)
+            try:
+                self._fill(path, config, hold, files)
+                chosen = self._reserve(config.id, wanted)
+                path.rename(self.folder / config.id)
+            except BaseException:
+                _remove(self.folder, path.name)
+                self._forget(config.id)
+                raise
+            finally:
+                os.close(lock)
+        return Container(self.folder / config.id, config, chosen)
+
+    def _fill(self, path: Path, config: Config, hold: Hold, files: dict[str, str]) -> None:
+        (path / ROOTFS).mkdir(mode=0o700)
+        self.store.snapshots.make_lasting(path / ROOTFS, hold.snapshot or None)
+        write_hold(path, hold)
+        for name, text in files.items():
+            (path / name).write_text(text, encoding="utf-8")
+            (path / name).chmod(0o644)
+        with (path / _CONFIG).open("w", encoding="utf-8") as file:
+            file.write(config.to_json())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _reserve(self, identity: str, wanted: str) -> str:
+        """Give the container its name, or one that is free."""
+        with self.store.locks.exclusive(_RENAMING):
+            names = _owners(self.folder)
+            tries = [wanted] if wanted else [random_name() for _ in range(_TRIES)]
+            free = next((name for name in tries if name not in names), "")
+            if not free and not wanted:
+                free = f"{tries[0]}_{identity[:SHORT]}"
+            if not free:
+                raise self._taken(wanted, names[wanted])
+            self._write_name(free, identity)
+        return free
+
+    def _taken(self, name: str, owner: str) -> NameInUse:
+        return NameInUse(
+            f'Conflict. The container name "/{name}" is already in use by container "{owner}".'
+            " You have to remove (or rename) that container to be able to reuse that name."
+        )
+
+    def _write_name(self, name: str, identity: str) -> None:
+        new = self.folder / _NAMES / f"-{identity}"
+        new.write_text(identity, encoding="ascii")
+        new.rename(self.folder / _NAMES / name)
+
+    def _forget(self, identity: str) -> None:
+        """Remove all names of a container."""
+        with self.store.locks.exclusive(_RENAMING), suppress(FileNotFoundError):
+            for path in (self.folder / _NAMES).iterdir():
+                with suppress(FileNotFoundError):
+                    if path.read_text(encoding="ascii", errors="replace") == identity:
+                        path.unlink()
+
+    def rename(self, container: Container, name: str) -> None:
+        """Give *container* another name. Raises NameInUse or RequestError."""
+        wanted = check_name(name)
+        with self.store.locks.exclusive(_RENAMING):
+            owner = _owners(self.folder).get(wanted)
+            if owner is not None:
+                if owner == container.id:
+                    raise ContainerError("Renaming a container with the same name as its current name")
+                raise self._taken(wanted, owner)
+            self._write_name(wanted, container.id)
+            for path in (self.folder / _NAMES).iterdir():
+                if path.name != wanted and path.read_text(encoding="ascii", errors="replace") == container.id:
+                    path.unlink()
+
+    def all(self) -> list[Container]:
+        """Return all containers, the newest first."""
+        return all_containers(self.store.root)
+
+    def find(self, text: str) -> Container:
+        """Return the container of this id, name, or start of an id. Raises NoSuchContainer."""
+        owners = _owners(self.folder)
+        found = [text] if is_id(text) else [owners[text.removeprefix("/")]] if text.removeprefix("/") in owners else []
+        if not found and text and self.folder.is_dir():
+            found = [path.name for path in self.folder.iterdir() if is_id(path.name) and path.name.startswith(text)]
+        if len(found) > 1:
+            raise NoSuchContainer(f"Multiple IDs found with provided prefix: {text}")
+        names = {identity: name for name, identity in owners.items()}
+        container = _read(self.folder / found[0], names) if found else None
+        if container is None:
+            raise NoSuchContainer(f"No such container: {text}")
+        return container
+
+    def remove(self, container: Container) -> None:
+        """Remove a container that does not run. The caller has its lock."""
+        path = container.folder
+        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            # Its own lock, so that no sweep takes what is renamed away in the middle.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            grave = f"{_TEMPORARY}{os.urandom(8).hex()}"
+            path.rename(self.folder / grave)
+            self._forget(container.id)
+            _remove(self.folder, grave)
+        finally:
+            os.close(lock)
+
+
+@contextmanager
+def held(container: Container) -> Iterator[None]:
+    """Be the only command that changes *container*: starts it, settles it, removes it. Never held while it runs.
+
+    Raises:
+        NoSuchContainer: it is gone.
+    """
+    try:
+        with exclusive(container.folder / _LOCK):
+            os.stat(container.folder / _CONFIG)
+            yield
+    except FileNotFoundError as error:
+        if container.folder.is_dir():
+            raise
+        raise NoSuchContainer(f"No such container: {container.id}") from error
+
+
+def _remove(folder: Path, name: str) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        remove_tree(opened, name)
+    finally:
+        os.close(opened)
+
+
+def all_containers(root: Path) -> list[Container]:
+    """Return all containers of the store at *root*, the newest first."""
+    folder = root / CONTAINERS
+    names = {identity: name for name, identity in sorted(_owners(folder).items(), reverse=True)}
+    with suppress(FileNotFoundError):
+        found = [_read(path, names) for path in folder.iterdir() if is_id(path.name)]
+        return sorted(filter(None, found), key=lambda each: each.config.created, reverse=True)
+    return []
+
+
+def _read(folder: Path, names: dict[str, str]) -> Container | None:
+    try:
+        text = (folder / _CONFIG).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):  # it goes right now
+        return None
+    return Container(folder, Config.from_json(text), names.get(folder.name, folder.name[:SHORT]))
+
+
+def _owners(folder: Path) -> dict[str, str]:
+    """Return the id behind each name. A name that a kill left without a container is free."""
+    found: dict[str, str] = {}
+    with suppress(FileNotFoundError):
+        for path in (folder / _NAMES).iterdir():
+            with suppress(FileNotFoundError):
+                identity = path.read_text(encoding="ascii", errors="replace")
+                if is_id(identity) and (folder / identity).is_dir() and not path.name.startswith("-"):
+                    found[path.name] = identity
+    return found

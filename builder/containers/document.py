@@ -1,0 +1,178 @@
+"""All about a container, as a document in the shape of ``docker inspect``."""
+
+from typing import Any
+
+from pybuild.builder.containers.config import VOLUME, Config, MountPoint
+from pybuild.builder.containers.directory import Container
+from pybuild.builder.containers.state import State
+from pybuild.builder.oci.model import Healthcheck
+from pybuild.runtime.monitor.log import LOG
+from pybuild.runtime.sandbox.spec import ResourceLimits
+
+_READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+_MASKED = ("asound", "acpi", "kcore", "keys", "latency_stats", "timer_list", "timer_stats", "sched_debug", "scsi")
+
+
+def container_document(container: Container) -> dict[str, Any]:
+    """Return what ``docker inspect`` tells of *container*."""
+    config, state = container.config, container.state
+    args = config.program.args
+    place = str(container.folder)
+    return {
+        "Id": config.id,
+        "Created": config.created,
+        "Path": args[0],
+        "Args": list(args[1:]),
+        "State": state_document(state),
+        "Image": config.image_id,
+        "ResolvConfPath": f"{place}/resolv.conf",
+        "HostnamePath": f"{place}/hostname",
+        "HostsPath": f"{place}/hosts",
+        "LogPath": f"{place}/{LOG}" if config.host.log_driver != "none" else "",
+        "Name": f"/{container.name}",
+        "RestartCount": state.restarts,
+        "Driver": "overlay2",
+        "Platform": config.platform,
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
+        "HostConfig": _host_config(config),
+        "Mounts": [_mount(each) for each in config.host.mounts if each.kind != "tmpfs"],
+        "Config": _config(config),
+        "NetworkSettings": {"Ports": {}, "Networks": {config.host.network: {}}},
+    }
+
+
+def state_document(state: State) -> dict[str, Any]:
+    """Return the member ``State``."""
+    return {
+        "Status": state.status,
+        "Running": state.status in {"running", "paused", "restarting"},
+        "Paused": state.status == "paused",
+        "Restarting": state.status == "restarting",
+        "OOMKilled": state.oom_killed,
+        "Dead": state.status == "dead",
+        "Pid": state.pid,
+        "ExitCode": state.exit_code,
+        "Error": state.error,
+        "StartedAt": state.started,
+        "FinishedAt": state.finished,
+    }
+
+
+def _config(config: Config) -> dict[str, Any]:
+    program = config.program
+    return {
+        "Hostname": program.hostname,
+        "Domainname": "",
+        "User": program.user,
+        **{f"Attach{name.title()}": name in program.attached for name in ("stdin", "stdout", "stderr")},
+        **({"ExposedPorts": {port: {} for port in program.exposed_ports}} if program.exposed_ports else {}),
+        "Tty": program.tty,
+        "OpenStdin": program.open_stdin,
+        "StdinOnce": program.stdin_once,
+        "Env": list(program.env),
+        "Cmd": _list(program.cmd),
+        **({"Healthcheck": _healthcheck(program.healthcheck)} if program.healthcheck else {}),
+        "Image": config.image,
+        "Volumes": {path: {} for path in program.volumes} or None,
+        "WorkingDir": program.working_dir,
+        "Entrypoint": _list(program.entrypoint),
+        "Labels": dict(program.labels),
+        **({"StopSignal": program.stop_signal} if program.stop_signal else {}),
+        **({"StopTimeout": program.stop_timeout} if program.stop_timeout is not None else {}),
+    }
+
+
+def _list(words: tuple[str, ...] | None) -> list[str] | None:
+    return None if words is None else list(words)
+
+
+def _healthcheck(check: Healthcheck) -> dict[str, Any]:
+    members = {
+        "Test": list(check.test),
+        "Interval": check.interval,
+        "Timeout": check.timeout,
+        "StartPeriod": check.start_period,
+        "StartInterval": check.start_interval,
+        "Retries": check.retries,
+    }
+    return {name: value for name, value in members.items() if value}
+
+
+def _host_config(config: Config) -> dict[str, Any]:
+    around = config.host
+    return {
+        "Binds": list(around.binds) or None,
+        "ContainerIDFile": around.id_file,
+        "LogConfig": {"Type": around.log_driver, "Config": dict(around.log_options)},
+        "NetworkMode": around.network,
+        "PortBindings": {},
+        "RestartPolicy": {"Name": around.restart, "MaximumRetryCount": around.restart_most},
+        "AutoRemove": around.auto_remove,
+        "VolumeDriver": "",
+        "VolumesFrom": None,
+        "CapAdd": None,
+        "CapDrop": None,
+        "CgroupnsMode": "private",
+        "Dns": [],
+        "DnsOptions": [],
+        "DnsSearch": [],
+        "ExtraHosts": [f"{name}:{address}" for name, address in around.hosts] or None,
+        "GroupAdd": None,
+        "IpcMode": "private",
+        "Cgroup": "",
+        "Links": None,
+        "OomScoreAdj": 0,
+        "PidMode": "",
+        "Privileged": around.privileged,
+        "PublishAllPorts": False,
+        "ReadonlyRootfs": False,
+        "SecurityOpt": ["label=disable"] if around.privileged else None,
+        **({"Tmpfs": _tmpfs(around.mounts)} if _tmpfs(around.mounts) else {}),
+        "UTSMode": "",
+        "UsernsMode": "",
+        "ShmSize": around.limits.shm_size,
+        "Runtime": "runc",
+        "Isolation": "",
+        **_resources(around.limits),
+        **({"Init": True} if around.init else {}),
+        "MaskedPaths": None if around.privileged else [f"/proc/{name}" for name in _MASKED] + ["/sys/firmware"],
+        "ReadonlyPaths": None if around.privileged else [f"/proc/{name}" for name in _READ_ONLY],
+    }
+
+
+def _tmpfs(mounts: tuple[MountPoint, ...]) -> dict[str, str]:
+    return {each.target: each.options for each in mounts if each.kind == "tmpfs"}
+
+
+def _resources(limits: ResourceLimits) -> dict[str, Any]:
+    return {
+        "CpuShares": limits.cpu_shares or 0,
+        "Memory": limits.memory or 0,
+        "NanoCpus": 0,
+        "CgroupParent": limits.cgroup_parent,
+        "CpuPeriod": limits.cpu_period or 0,
+        "CpuQuota": limits.cpu_quota or 0,
+        "CpusetCpus": limits.cpuset_cpus,
+        "CpusetMems": limits.cpuset_mems,
+        "Devices": [],
+        "MemorySwap": limits.memory_swap or 0,
+        "OomKillDisable": None,
+        "PidsLimit": limits.pids,
+        "Ulimits": [{"Name": name, "Soft": soft, "Hard": hard} for name, soft, hard in limits.ulimits],
+    }
+
+
+def _mount(each: MountPoint) -> dict[str, Any]:
+    volume = {"Name": each.name, "Driver": "local"} if each.kind == VOLUME else {}
+    return {
+        "Type": each.kind,
+        **volume,
+        "Source": each.source,
+        "Destination": each.target,
+        "Mode": "ro" if each.read_only else "",
+        "RW": not each.read_only,
+        "Propagation": "" if each.kind == VOLUME else "rprivate",
+    }

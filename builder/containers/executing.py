@@ -1,0 +1,106 @@
+"""A command in a container that runs."""
+
+import os
+
+from pybuild.builder.containers.directory import Container
+from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.containers.spec import environment
+from pybuild.runtime.monitor.entry import InsideCommand
+from pybuild.runtime.monitor.starting import NoMonitor, connected, fork_inside
+from pybuild.runtime.sandbox.child import Child, Fork, Output
+from pybuild.runtime.sandbox.inside.plan import NULL, PIPE, TERMINAL
+from pybuild.runtime.sandbox.inside.process import Confinement, Process
+from pybuild.runtime.sandbox.launcher import result_of
+from pybuild.runtime.values import frozen
+from pybuild.runtime.wire import encode
+
+
+@frozen
+class Inside:
+    """What is run. *env* is added to that of the container; *user* and *working_dir* are the container's by default."""
+
+    words: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    user: str | None = None
+    working_dir: str = ""
+    interactive: bool = False
+    terminal: bool = False
+    privileged: bool = False
+
+
+def execute(container: Container, inside: Inside, output: Output | None) -> int:
+    """Run a command in *container* and return its exit code; without *output* leave it alone, and return 0.
+
+    Raises:
+        ContainerError: the container does not run, or is paused.
+        SandboxError: the user or the directory cannot be had.
+    """
+    state = container.state
+    if state.status == "paused":
+        raise ContainerError(f"Container {container.id} is paused, unpause the container before exec")
+    if state.status == "restarting":
+        raise ContainerError(f"Container {container.id} is restarting, wait until the container is running")
+    if state.status != "running":
+        raise ContainerError(f"container {container.id} is not running")
+    data = encode(_command(container, inside))
+    try:
+        with connected(container.folder) as channel:
+            return _run(data, lambda descriptors: fork_inside(channel, descriptors), inside, output)
+    except NoMonitor as error:
+        raise ContainerError(f"container {container.id} is not running") from error
+
+
+def _run(data: bytes, fork: Fork, inside: Inside, output: Output | None) -> int:
+    if output is None:
+        _leave(data, fork)
+        return 0
+    child = _child(data, fork, inside)
+    try:
+        reports = child.pump(output, None)
+    finally:
+        child.close()
+    return result_of(reports).shell_code
+
+
+def _child(data: bytes, fork: Fork, inside: Inside) -> Child:
+    if inside.terminal:
+        from pybuild.runtime.sandbox.console import TerminalChild
+
+        return TerminalChild(data, typed=inside.interactive, fork=fork)
+    if inside.interactive:
+        from pybuild.runtime.sandbox.feeding import FedChild
+
+        return FedChild(data, fork=fork)
+    return Child(data, fork=fork)
+
+
+def _leave(data: bytes, fork: Fork) -> None:
+    """Have the command started, with nothing to read and nobody to print to."""
+    plan = os.memfd_create("command", os.MFD_CLOEXEC)
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.write(plan, data)
+        os.close(fork((plan, null, null, null, null)))
+    finally:
+        os.close(plan)
+        os.close(null)
+
+
+def _command(container: Container, inside: Inside) -> InsideCommand:
+    program = container.config.program
+    variables = {
+        **dict(environment(container.config)),
+        **({"TERM": "xterm"} if inside.terminal else {}),
+        **dict(inside.env),
+    }
+    user = program.user if inside.user is None else inside.user
+    process = Process(
+        args=tuple(map(os.fsencode, inside.words)),
+        # The monitor puts that of the container in its place.
+        confinement=Confinement(insecure=inside.privileged, no_new_privileges=False, rlimits=(), seccomp=b""),
+        cwd=os.fsencode(inside.working_dir or program.working_dir or "/"),
+        env=tuple((os.fsencode(name), os.fsencode(value)) for name, value in variables.items()),
+        user=os.fsencode(user),
+    )
+    stdio = TERMINAL if inside.terminal else PIPE if inside.interactive else NULL
+    return InsideCommand(privileged=inside.privileged, process=process, stdio=stdio)

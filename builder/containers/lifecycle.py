@@ -1,0 +1,206 @@
+"""What is done to containers: start, signal, stop, wait, pause, remove. Each finds the true state first."""
+
+import fcntl
+import os
+import select
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from pybuild.builder.containers.directory import Container, Containers, held
+from pybuild.builder.containers.errors import ContainerError, NoSuchContainer, NoSuchVolume
+from pybuild.builder.containers.state import ALIVE, MONITOR, State, is_watched, write_state
+from pybuild.builder.containers.volumes import Volumes
+from pybuild.builder.signals import signal_number
+from pybuild.runtime.errors import RuntimeHostError
+from pybuild.runtime.kernel.pidfd import send_signal
+from pybuild.runtime.monitor import groups, messages
+from pybuild.runtime.monitor.starting import NoMonitor, ask, connected
+from pybuild.runtime.monitor.state import timestamp
+from pybuild.runtime.sandbox.lasting_groups import group_folders
+
+GROUPS = "/pybuild"
+"""The control group below which those of containers are made."""
+_SIGKILL = 9
+_STOP_SECONDS = 10
+_PATIENCE, _PAUSE = 10.0, 0.005
+
+
+def groups_parent(container: Container) -> str:
+    """Return the control group below which those of *container* are made."""
+    return container.config.host.limits.cgroup_parent or GROUPS
+
+
+def take_over(folder: Path) -> int:
+    """Return a descriptor that holds the monitor's lock; the last one may still be removing its control groups.
+
+    Raises:
+        ContainerError: it does not let go.
+    """
+    lock = os.open(folder / MONITOR, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(lock)
+                raise ContainerError("the container is being stopped", hint="try again") from None
+            time.sleep(_PAUSE)
+        else:
+            return lock
+
+
+def settle(container: Container) -> State:
+    """Return the state of a container whose lock the caller holds; what a dead monitor left is ended and recorded."""
+    state = container.state
+    if not state.lost:
+        return state
+    process = state.open_process()
+    made = tuple(map(os.fsencode, group_folders(container.id, groups_parent(container))))
+    if process is not None:
+        with suppress(ProcessLookupError):
+            send_signal(process, _SIGKILL)
+        _await_end(process, _PATIENCE)
+        os.close(process)
+    groups.freeze(made, frozen=False)
+    groups.kill(made)
+    groups.remove(made)
+    ended = replace(state, pid=0, start_time=0, finished=timestamp(time.time_ns()), lost=False)
+    write_state(container.folder, ended)
+    return ended
+
+
+def _await_end(pidfd: int, seconds: float) -> bool:
+    poller = select.poll()
+    poller.register(pidfd, select.POLLIN)
+    return bool(poller.poll(seconds * 1000))
+
+
+def kill(container: Container, signal: int) -> None:
+    """Send a signal to a running container. Raises ContainerError when it does not run."""
+    state = container.state
+    if not state.runs:
+        raise ContainerError(f"Container {container.id} is not running")
+    try:
+        ask(container.folder, messages.STOP + str(signal).encode())
+    except NoMonitor as error:
+        raise ContainerError(f"Container {container.id} is not running") from error
+    if signal == _SIGKILL:
+        wait(container, _PATIENCE)
+
+
+def stop(container: Container, signal: int, seconds: float) -> None:
+    """End a container: by *signal*, and after *seconds* by force, -1 for never. One that has ended is no error."""
+    status = container.state.status
+    if status not in ALIVE:
+        return
+    if status == "paused":
+        with suppress(NoMonitor):
+            ask(container.folder, messages.THAW)
+    with suppress(NoMonitor, RuntimeHostError):
+        ask(container.folder, messages.STOP + str(signal).encode())
+        if wait(container, seconds) is None:
+            ask(container.folder, messages.STOP + str(_SIGKILL).encode())
+            wait(container, -1)
+    # The state is final when the lock is free, and so is the name.
+    _await_release(container)
+
+
+def stop_as_set(container: Container, signal: str | None, seconds: int | None) -> None:
+    """Stop a container by *signal*, its own, or SIGTERM; after *seconds*, its own, or ten, by force."""
+    program = container.config.program
+    own = _STOP_SECONDS if program.stop_timeout is None else program.stop_timeout
+    number = signal_number(signal or program.stop_signal or "TERM")
+    stop(container, number, own if seconds is None else seconds)
+
+
+def wait(container: Container, seconds: float = -1) -> int | None:
+    """Wait until a container ends, at most for *seconds*, -1 for ever; return its exit code, None if it still runs."""
+    try:
+        with connected(container.folder) as channel:
+            channel.send(messages.WAIT)
+            if container.state.status not in ALIVE:
+                return container.state.exit_code
+            # Zero would be no wait at all, which raises another error.
+            channel.settimeout(max(seconds, _PAUSE) if seconds >= 0 else None)
+            while said := channel.recv(messages.PIECE + 1):
+                if said[:1] == messages.ENDED:
+                    return int(said[1:])
+    except TimeoutError:
+        return None
+    except (NoMonitor, OSError):
+        pass
+    if not container.folder.exists():
+        raise NoSuchContainer(f"No such container: {container.id}")
+    with held(container):
+        return settle(container).exit_code
+
+
+def _await_release(container: Container) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while is_watched(container.folder) and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+
+
+def pause(container: Container) -> None:
+    """Stop all processes of a container. Raises ContainerError."""
+    state = container.state
+    if state.status == "paused":
+        raise ContainerError(f"Container {container.id} is already paused")
+    if state.status != "running":
+        raise ContainerError(f"Container {container.id} is not running")
+    ask(container.folder, messages.FREEZE)
+
+
+def unpause(container: Container) -> None:
+    """Let the processes of a paused container go on. Raises ContainerError."""
+    if container.state.status != "paused":
+        raise ContainerError(f"Container {container.id} is not paused")
+    ask(container.folder, messages.THAW)
+
+
+def remove(containers: Containers, container: Container, *, force: bool = False, volumes: bool = False) -> None:
+    """Remove a container, with *volumes* those that were made for it alone, with *force* also while it runs.
+
+    Raises:
+        ContainerError: it runs.
+    """
+    if force and container.state.status in ALIVE:
+        stop(container, _SIGKILL, -1)
+    with held(container):
+        state = settle(container)
+        if state.status in ALIVE:
+            doing = {"running": "running", "paused": "paused", "restarting": "restarting"}[state.status]
+            advice = "unpause and then stop" if doing == "paused" else "stop"
+            raise ContainerError(
+                f'cannot remove container "/{container.name}": container is {doing}: {advice} the container before'
+                " removing or force remove"
+            )
+        os.close(take_over(container.folder))
+        containers.remove(container)
+    if volumes:
+        remove_volumes(containers, container)
+
+
+def remove_volumes(containers: Containers, container: Container) -> None:
+    """Remove the volumes that were made for *container* alone, which is gone; those that others took over stay."""
+    kept = Volumes(containers.store)
+    with suppress(NoSuchVolume):
+        kept.prune([kept.find(name) for name in kept.anonymous_of(container)])
+
+
+def settle_all(containers: Containers) -> None:
+    """Settle the containers that lost their monitors, and remove those that were to go with their end."""
+    gone = []
+    for container in containers.all():
+        state = container.state
+        goes = container.config.host.auto_remove and state.status == "exited" and not state.lost
+        if state.lost or (goes and not is_watched(container.folder)):
+            with suppress(NoSuchContainer), held(container):
+                if settle(container).status == "exited" and container.config.host.auto_remove:
+                    containers.remove(container)
+                    gone.append(container)
+    for container in gone:
+        remove_volumes(containers, container)

@@ -1,0 +1,187 @@
+"""What a container printed, read from its log: the last lines, since a time, as it comes."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from pybuild.builder.errors import RequestError
+from pybuild.grammar.golang import parse_duration
+from pybuild.runtime.monitor.log import LOG
+
+_BLOCK = 1 << 16
+_PAUSE = 0.05
+_STREAMS = {"stdout": 1, "stderr": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line, or a piece of a long one, with its newline if it has one; *stream* is 1 or 2."""
+
+    stream: int
+    data: bytes
+    time: str
+
+
+def lines(
+    folder: Path,
+    *,
+    tail: int | None = None,
+    since: float | None = None,
+    until: float | None = None,
+    follow: Callable[[], bool] | None = None,
+) -> Iterator[LogLine]:
+    """Yield what the container in *folder* printed, the last *tail* lines of it, between two times.
+
+    With *follow* go on until that tells False, and then yield what has come meanwhile.
+    """
+    files = _files(folder)
+    start = _place_of_last(files, tail) if tail is not None else (0, 0)
+    for number, file in enumerate(files):
+        with file:
+            if number < start[0]:
+                continue
+            file.seek(start[1] if number == start[0] else 0)
+            last = number == len(files) - 1
+            for raw in _followed(file, folder, follow) if last and follow else file:
+                line = _parsed(raw)
+                if line is not None and _is_between(line, since, until):
+                    yield line
+    if not files and follow:
+        yield from _from_nothing(folder, follow)
+
+
+def _from_nothing(folder: Path, follow: Callable[[], bool]) -> Iterator[LogLine]:
+    while follow():
+        if (folder / LOG).exists():
+            yield from lines(folder, follow=follow)
+            return
+        time.sleep(_PAUSE)
+
+
+def _files(folder: Path) -> list[BinaryIO]:
+    """Open the files of the log, the oldest first; what is open stays what it is when they take turns."""
+    opened: list[BinaryIO] = []
+    number = 0
+    while True:
+        try:
+            opened.append((folder / (f"{LOG}.{number}" if number else LOG)).open("rb"))
+        except FileNotFoundError:
+            return opened[::-1]
+        number += 1
+
+
+def _place_of_last(files: list[BinaryIO], count: int) -> tuple[int, int]:
+    """Return the file, and the place in it, where the last *count* lines begin."""
+    for number in range(len(files) - 1, -1, -1):
+        file = files[number]
+        at = file.seek(0, os.SEEK_END)
+        if count == 0:
+            return number, at
+        while at > 0:
+            size = min(_BLOCK, at)
+            file.seek(at - size)
+            block = file.read(size)
+            for place in range(len(block) - 1, -1, -1):
+                # The newline at the very end belongs to the last line.
+                if block[place] == 0x0A and at - size + place + 1 < _end(file):
+                    count -= 1
+                    if count == 0:
+                        return number, at - size + place + 1
+            at -= size
+        count -= 1 if _end(file) else 0
+        if count == 0:
+            return number, 0
+    return 0, 0
+
+
+def _end(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _followed(file: BinaryIO, folder: Path, follow: Callable[[], bool]) -> Iterator[bytes]:
+    """Yield the lines of *file* and of those that take its place, as they come; the last one is closed."""
+    rest = b""
+    while True:
+        goes_on = follow()
+        for line in iter(file.readline, b""):
+            rest += line
+            if rest.endswith(b"\n"):
+                yield rest
+                rest = b""
+        later = _later(file, folder)
+        if later is not None:
+            file.close()
+            file = later
+        elif not goes_on:
+            file.close()
+            return
+        else:
+            time.sleep(_PAUSE)
+
+
+def _later(file: BinaryIO, folder: Path) -> BinaryIO | None:
+    """Return the file that came after *file* when that was full, None while that is the last or not read to its end."""
+    opened = _files(folder)
+    own = os.fstat(file.fileno())
+    places = [number for number, each in enumerate(opened) if os.path.samestat(os.fstat(each.fileno()), own)]
+    # One that took too many turns is gone: the oldest that is left comes next.
+    wanted = places[0] + 1 if places else 0
+    found = opened[wanted] if wanted < len(opened) and file.tell() >= own.st_size else None
+    for each in opened:
+        if each is not found:
+            each.close()
+    return found
+
+
+def _parsed(raw: bytes) -> LogLine | None:
+    """Return a line; None for one that a full disk cut off."""
+    try:
+        entry = json.loads(raw)
+        data = entry["log"].encode("utf-8", "surrogateescape")
+        return LogLine(_STREAMS[entry["stream"]], data, entry["time"])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _is_between(line: LogLine, since: float | None, until: float | None) -> bool:
+    if since is None and until is None:
+        return True
+    moment = moment_of(line.time)
+    return (since is None or moment >= since) and (until is None or moment <= until)
+
+
+def moment_of(text: str) -> float:
+    """Return a time of RFC 3339 in seconds since 1970."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    seconds = datetime.fromisoformat(f"{whole}+00:00").timestamp()
+    return seconds + (float(f"0.{fraction}") if fraction else 0.0)
+
+
+def full_time(text: str) -> str:
+    """Return a time of the log with nine digits of its second, as ``logs -t`` shows it."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    return f"{whole}.{fraction:0<9}Z"
+
+
+def moment(text: str, now: float) -> float:
+    """Return what ``--since`` takes: a time, seconds since 1970, or how long ago. Raises RequestError."""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return now - parse_duration(text) / 1_000_000_000
+    except ValueError:
+        pass
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise RequestError(
+            f"invalid time {text!r}", hint="write it as 10m, 2023-01-31T20:00:00 or 1700000000"
+        ) from error
+    return found.timestamp()

@@ -1,0 +1,75 @@
+"""A container's config becomes the `Spec` of a sandbox."""
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, MountPoint
+from pybuild.builder.containers.directory import Container
+from pybuild.builder.stages.config import DEFAULT_PATH
+from pybuild.runtime.rootfs.roots import Root
+from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Process, Spec, Tmpfs
+
+FILES = ("hosts", "hostname", "resolv.conf")
+"""The files in the directory of a container that it has in /etc, unless something else is mounted there."""
+
+
+def spec_of(container: Container, root: Root, volumes: Mapping[str, Path]) -> Spec:
+    """Return what the sandbox of *container* has to do; *volumes* are the directories of its volumes by name."""
+    program, around = container.config.program, container.config.host
+    mounts = tuple(_mount(each, volumes) for each in around.mounts)
+    return Spec(
+        root=root,
+        process=Process(
+            args=program.args, env=environment(container.config), cwd=program.working_dir or "/", user=program.user
+        ),
+        mounts=(*_files(container.folder, around.mounts), *mounts),
+        network=Network(around.network),
+        hostname=program.hostname,
+        hosts=around.hosts,
+        limits=around.limits,
+        insecure=around.privileged,
+        init=around.init,
+        interactive=program.open_stdin and not program.tty,
+        terminal=program.tty,
+    )
+
+
+def environment(config: Config) -> tuple[tuple[str, str], ...]:
+    """Return the variables of the process, of which the image's and the user's win."""
+    given = {name: value for name, mark, value in (line.partition("=") for line in config.program.env) if mark}
+    ours = {"PATH": DEFAULT_PATH, "HOSTNAME": config.program.hostname}
+    return tuple({**ours, **({"TERM": "xterm"} if config.program.tty else {}), **given}.items())
+
+
+def hosts_file(hostname: str, extra: tuple[tuple[str, str], ...]) -> str:
+    """Return /etc/hosts for a container without an address of its own."""
+    lines = [
+        ("127.0.0.1", "localhost"),
+        ("::1", "localhost ip6-localhost ip6-loopback"),
+        ("fe00::", "ip6-localnet"),
+        ("ff00::", "ip6-mcastprefix"),
+        ("ff02::1", "ip6-allnodes"),
+        ("ff02::2", "ip6-allrouters"),
+        *(("127.0.1.1", name) for name in (hostname,) if name != "localhost"),
+        *((address, name) for name, address in extra),
+    ]
+    return "".join(f"{address}\t{names}\n" for address, names in lines)
+
+
+def _files(folder: Path, mounts: tuple[MountPoint, ...]) -> tuple[Mount, ...]:
+    taken = {each.target for each in mounts}
+    return tuple(
+        Bind(host_path=folder / name, target=PurePosixPath("/etc", name), read_only=False)
+        for name in FILES
+        if f"/etc/{name}" not in taken
+    )
+
+
+def _mount(each: MountPoint, volumes: Mapping[str, Path]) -> Mount:
+    target = PurePosixPath(each.target)
+    if each.kind == TMPFS:
+        return Tmpfs(target=target, size=each.size, mode=each.mode, read_only=each.read_only)
+    if each.kind not in {BIND, VOLUME}:
+        raise ValueError(each.kind)
+    place = volumes[each.name] if each.kind == VOLUME else Path(each.source)
+    return Bind(host_path=place, target=target, read_only=each.read_only)

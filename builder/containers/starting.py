@@ -1,0 +1,118 @@
+"""A container is started: its root is made, its sandbox described, and a monitor left with it."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pybuild.builder.containers.config import VOLUME
+from pybuild.builder.containers.directory import ROOTFS, Container, Containers, held
+from pybuild.builder.containers.errors import ContainerError, NotStarted
+from pybuild.builder.containers.lifecycle import groups_parent, settle, take_over
+from pybuild.builder.containers.spec import spec_of
+from pybuild.builder.containers.state import State
+from pybuild.builder.containers.volumes import Volumes
+from pybuild.builder.oci.image import read_image
+from pybuild.builder.store.holds import Hold, read_hold, write_hold
+from pybuild.grammar.golang import parse_size
+from pybuild.runtime.monitor.starting import Refused, await_start, start_monitor
+from pybuild.runtime.monitor.watch import LogFiles, Restart, WatchOrder
+from pybuild.runtime.rootfs.roots import Root
+from pybuild.runtime.sandbox.lasting_groups import make_groups
+from pybuild.runtime.sandbox.launcher import make_plan
+from pybuild.runtime.wire import encode
+
+_LOCAL_FILES, _LOCAL_SIZE = 5, 20 << 20
+"""What the log driver ``local`` keeps, as in Docker."""
+
+
+def start(
+    containers: Containers, container: Container, prepare: Callable[[socket.socket], None]
+) -> socket.socket | None:
+    """Start *container* and return the channel to its monitor, None when it runs already.
+
+    *prepare* may say to the monitor what it has to know before the process starts, such as that somebody looks.
+
+    Raises:
+        NotStarted: the process cannot be executed.
+        ContainerError: it is paused.
+        SandboxUnavailable: this host permits no sandbox.
+    """
+    with held(container):
+        state = settle(container)
+        if state.status == "paused":
+            raise ContainerError("cannot start a paused container, try unpause instead")
+        if state.runs or state.status == "restarting":
+            return None
+        lock = take_over(container.folder)
+        try:
+            watch = _order(containers, container, state)
+            channel = start_monitor(watch, lock)
+        finally:
+            os.close(lock)
+        try:
+            prepare(channel)
+            await_start(channel)
+        except Refused as error:
+            channel.close()
+            raise NotStarted(str(error), error.code) from error
+        except BaseException:
+            channel.close()
+            raise
+        return channel
+
+
+def _order(containers: Containers, container: Container, state: State) -> WatchOrder:
+    around, program = container.config.host, container.config.program
+    made = make_groups(container.id, groups_parent(container), around.limits)
+    spec = spec_of(container, _root(containers, container), _places(containers, container))
+    plan = make_plan(spec, tuple(os.fsencode(group / "cgroup.procs") for group in made))
+    return WatchOrder(
+        afterwards=_removal(containers, container) if around.auto_remove else (),
+        cgroups=tuple(map(os.fsencode, made)),
+        finished=state.finished.encode(),
+        folder=os.fsencode(container.folder),
+        log=log_files(around.log_driver, dict(around.log_options)),
+        one_input=program.stdin_once,
+        open_input=program.open_stdin,
+        plan=encode(plan),
+        restart=Restart(around.restart_most, around.restart.encode()),
+    )
+
+
+def _places(containers: Containers, container: Container) -> dict[str, Path]:
+    """Return the directories of the volumes by name. Raises ContainerError for one that somebody removed by hand."""
+    volumes = Volumes(containers.store)
+    found = {each.name: volumes.data(each.name) for each in container.config.host.mounts if each.kind == VOLUME}
+    for name, place in found.items():
+        if not place.is_dir():
+            raise ContainerError(f"the volume {name} of the container is gone", hint=f"pybuild volume create {name}")
+    return found
+
+
+def _root(containers: Containers, container: Container) -> Root:
+    """Return the root of the container; after a reboot the layers below it are unpacked once more."""
+    store, folder = containers.store, container.folder
+    with store.in_use():
+        hold = read_hold(folder)
+        snapshot = store.snapshot(read_image(store.blobs, hold.image)) or ""
+        if snapshot != hold.snapshot:
+            write_hold(folder, Hold(image=hold.image, snapshot=snapshot))
+        return store.snapshots.lasting_root(folder / ROOTFS, snapshot or None)
+
+
+def log_files(driver: str, options: dict[str, str]) -> LogFiles:
+    """Return how much of the output is kept."""
+    if driver == "none":
+        return LogFiles(0, 0)
+    size = parse_size(options["max-size"]) if "max-size" in options else _LOCAL_SIZE if driver == "local" else 0
+    return LogFiles(int(options.get("max-file", _LOCAL_FILES if driver == "local" else 1)), size)
+
+
+def _removal(containers: Containers, container: Container) -> tuple[bytes, ...]:
+    """Return the command line that removes the container once it has ended."""
+    place = Path(__file__).parents[3]
+    code = f"import sys; sys.path.insert(0, {os.fspath(place)!r}); from pybuild.builder.cli.main import main; main()"
+    words = (sys.executable, "-c", code, "--root", os.fspath(containers.store.root), "rm", "-v", container.id)
+    return tuple(map(os.fsencode, words))

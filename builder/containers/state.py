@@ -1,0 +1,129 @@
+"""What a container does: read from what its monitor wrote, and believed only as far as the monitor lives."""
+
+import fcntl
+import json
+import os
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pybuild.runtime.kernel.pidfd import open_process
+from pybuild.runtime.monitor.state import NEVER, STATE, StateFile, boot_id
+from pybuild.runtime.values import frozen
+
+MONITOR = "monitor"
+"""The file that a monitor has locked for as long as it lives."""
+ALIVE = frozenset({"running", "paused", "restarting"})
+LOST, REBOOTED = 137, 255
+"""Exit codes of a container whose monitor was killed, and of one that ran when the host went down."""
+
+
+@frozen
+class State:
+    """The state of a container; see `runtime.monitor.state.State` for the file. *lost*: it is not settled yet."""
+
+    status: str = "created"
+    pid: int = 0
+    start_time: int = 0
+    boot: str = ""
+    exit_code: int = 0
+    error: str = ""
+    oom_killed: bool = False
+    started: str = NEVER
+    finished: str = NEVER
+    restarts: int = 0
+    stopped: bool = False
+    lost: bool = False
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is a process: it runs, or is paused."""
+        return self.status in {"running", "paused"}
+
+    def processes(self) -> frozenset[int]:
+        """Return the numbers of all processes in the PID namespace of its first process, as we see them."""
+        found = set()
+        with suppress(FileNotFoundError, ProcessLookupError):
+            wanted = os.stat(f"/proc/{self.pid}/ns/pid")
+            for name in filter(str.isdigit, os.listdir("/proc")):
+                with suppress(OSError):
+                    if os.path.samestat(os.stat(f"/proc/{name}/ns/pid"), wanted):
+                        found.add(int(name))
+        return frozenset(found)
+
+    def open_process(self) -> int | None:
+        """Return a pidfd of its first process, None when that has ended."""
+        return open_process(self.pid, self.start_time) if self.pid and self.boot == boot_id() else None
+
+
+_MEMBERS = {
+    "Status": "status",
+    "Pid": "pid",
+    "StartTime": "start_time",
+    "Boot": "boot",
+    "ExitCode": "exit_code",
+    "Error": "error",
+    "OOMKilled": "oom_killed",
+    "StartedAt": "started",
+    "FinishedAt": "finished",
+    "RestartCount": "restarts",
+    "Stopped": "stopped",
+}
+
+
+def read_state(folder: Path) -> State:
+    """Return what the container in *folder* does. One that ran when its monitor or its host died has exited."""
+    # The file first: a monitor writes the end before it lets go of its lock.
+    members = _members(folder)
+    state = State(**{_MEMBERS[name]: value for name, value in members.items() if name in _MEMBERS})
+    if state.status not in ALIVE or is_watched(folder):
+        return state
+    again = _members(folder)
+    if again != members:
+        return read_state(folder)
+    return _lost(state)
+
+
+def _lost(state: State) -> State:
+    rebooted = state.boot != boot_id()
+    error = "" if rebooted else "monitor lost"
+    code = REBOOTED if rebooted else LOST
+    return replace(state, status="exited", exit_code=code, error=error, lost=True)
+
+
+def _members(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except ValueError:  # cut off by a crash of the host
+        return {"Status": "exited", "ExitCode": REBOOTED}
+    return found if isinstance(found, dict) else {}
+
+
+def write_state(folder: Path, state: State) -> None:
+    """Replace the state of a container without a monitor. The caller holds its lock."""
+    written = StateFile(state.finished)
+    for name in _MEMBERS.values():
+        setattr(written, name, getattr(state, name))
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        written.write(opened, sync=True)
+    finally:
+        os.close(opened)
+
+
+def is_watched(folder: Path) -> bool:
+    """Tell whether the container in *folder* has a monitor."""
+    try:
+        file = os.open(folder / MONITOR, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False

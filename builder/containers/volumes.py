@@ -1,0 +1,189 @@
+"""Volumes: directories with names that outlive containers.
+
+    <root>/volumes/<name>/volume.json    when and how it was made
+                          data/          what containers have at the place where it is mounted
+
+A volume is removed by ``volume rm`` and ``volume prune`` alone, and, when it was made for one container without a
+name, by ``rm -v`` of that. Whoever makes a container shares the lock of all volumes from before it looks for one until
+it holds it by its config; whoever removes volumes has that lock alone.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from stat import S_ISDIR
+
+from pybuild.builder.containers.config import VOLUME, MountPoint
+from pybuild.builder.containers.directory import Container, all_containers
+from pybuild.builder.containers.errors import ContainerError, NoSuchVolume
+from pybuild.builder.containers.names import new_id
+from pybuild.builder.errors import RequestError
+from pybuild.builder.store.room import storing
+from pybuild.builder.store.store import Store
+from pybuild.runtime.monitor.state import timestamp
+from pybuild.runtime.paths.filelock import new_locked_folder, remove_tree, sweep
+from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.snapshots.copying import copy_open_tree
+from pybuild.runtime.values import frozen
+
+_VALID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
+_LOCK, _TEMPORARY, _FILE, _DATA = "volumes", "-tmp-", "volume.json", "data"
+_READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@frozen
+class VolumeConfig:
+    """A volume, as it was made. *anonymous*: nobody gave it its name."""
+
+    name: str
+    created: str
+    labels: tuple[tuple[str, str], ...] = ()
+    anonymous: bool = False
+
+
+class Volumes:
+    """All volumes of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.folder = store.root / "volumes"
+
+    @contextmanager
+    def wanted(self) -> Iterator[None]:
+        """Keep all volumes from being removed, for as long as a container is made."""
+        with self.store.locks.shared(_LOCK):
+            yield
+
+    def data(self, name: str) -> Path:
+        """Return the directory that containers see."""
+        return self.folder / name / _DATA
+
+    def add(self, name: str, labels: tuple[tuple[str, str], ...] = ()) -> VolumeConfig:
+        """Return the volume *name*, made if it is missing; "" makes one with a new name. Raises RequestError."""
+        if name and not _VALID.fullmatch(name):
+            raise RequestError(
+                f'create {name}: "{name}" includes invalid characters for a local volume name, only'
+                ' "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed',
+                hint="if you intended to pass a host directory, use absolute path",
+            )
+        with suppress(NoSuchVolume):
+            if name:
+                return self.find(name)
+        made = VolumeConfig(name=name or new_id(), created=timestamp(time.time_ns()), labels=labels, anonymous=not name)
+        with storing(self.store.root):
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            sweep(self.folder, _TEMPORARY)
+            path, lock = new_locked_folder(self.folder, _TEMPORARY)
+            try:
+                (path / _DATA).mkdir()
+                (path / _DATA).chmod(0o755)
+                document = {"created": made.created, "labels": dict(labels), "anonymous": made.anonymous}
+                (path / _FILE).write_text(json.dumps(document), encoding="utf-8")
+                with suppress(OSError):  # another one made it meanwhile
+                    path.rename(self.folder / made.name)
+            finally:
+                os.close(lock)
+                _remove(self.folder, path.name)
+        return self.find(made.name)
+
+    def find(self, name: str) -> VolumeConfig:
+        """Return the volume *name*. Raises NoSuchVolume."""
+        try:
+            document = json.loads((self.folder / _checked(name) / _FILE).read_text(encoding="utf-8"))
+            labels = tuple((str(key), str(value)) for key, value in document["labels"].items())
+            return VolumeConfig(
+                name=name, created=document["created"], labels=labels, anonymous=bool(document["anonymous"])
+            )
+        except (OSError, ValueError, LookupError, AttributeError):
+            raise NoSuchVolume(f"get {name}: no such volume") from None
+
+    def all(self) -> list[VolumeConfig]:
+        """Return all volumes in the order of their names."""
+        names: list[str] = []
+        with suppress(FileNotFoundError):
+            names = sorted(path.name for path in self.folder.iterdir() if _VALID.fullmatch(path.name))
+        found = []
+        for name in names:
+            with suppress(NoSuchVolume):
+                found.append(self.find(name))
+        return found
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove volumes. Raises NoSuchVolume, or ContainerError when a container has one."""
+        with self.store.locks.exclusive(_LOCK):
+            users = self.users()
+            for name in names:
+                self.find(name)
+                if name in users:
+                    listed = ", ".join(users[name])
+                    raise ContainerError(f"remove {name}: volume is in use - [{listed}]")
+                self._retire(name)
+
+    def prune(self, wanted: Iterable[VolumeConfig]) -> list[str]:
+        """Remove those of *wanted* that no container has, and return their names."""
+        with self.store.locks.exclusive(_LOCK):
+            users = self.users()
+            gone = [each.name for each in wanted if each.name not in users]
+            for name in gone:
+                self._retire(name)
+        return gone
+
+    def _retire(self, name: str) -> None:
+        grave = f"{_TEMPORARY}{os.urandom(8).hex()}"
+        (self.folder / name).rename(self.folder / grave)
+        _remove(self.folder, grave)
+
+    def drop(self, name: str) -> None:
+        """Remove a volume that no container got. The caller keeps the others from being removed."""
+        with suppress(FileNotFoundError):
+            self._retire(name)
+
+    def users(self) -> dict[str, list[str]]:
+        """Return the ids of the containers that have each volume."""
+        found: dict[str, list[str]] = {}
+        for container in all_containers(self.store.root):
+            for each in container.config.host.mounts:
+                if each.kind == VOLUME:
+                    found.setdefault(each.name, []).append(container.id)
+        return found
+
+    def fill(self, each: MountPoint, image: int) -> None:
+        """Copy what the open tree *image* has at the target of a mount, if the volume is empty; owner and mode, too."""
+        if each.read_only or not each.copies:
+            return
+        target = os.open(self.data(each.name), _READ)
+        try:
+            with Root(os.dup(image)) as root:
+                source = root.open(each.target.lstrip("/"))
+            try:
+                if S_ISDIR(os.fstat(source).st_mode) and not os.listdir(target):
+                    copy_open_tree(source, target)
+            finally:
+                os.close(source)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        finally:
+            os.close(target)
+
+    def anonymous_of(self, container: Container) -> list[str]:
+        """Return the names of the volumes that were made for *container* alone."""
+        return [each.name for each in container.config.host.mounts if each.kind == VOLUME and each.anonymous]
+
+
+def _checked(name: str) -> str:
+    """Return *name*, which becomes a part of a path. Raises ValueError."""
+    if not _VALID.fullmatch(name):
+        raise ValueError(name)
+    return name
+
+
+def _remove(folder: Path, name: str) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        remove_tree(opened, name)
+    finally:
+        os.close(opened)
