@@ -3,11 +3,21 @@
 from collections.abc import Mapping, Sequence
 
 _IMAGE = ("build", "history", "import", "inspect", "load", "pull", "push", "save", "tag")
+_CONTAINER = (
+    *("attach", "create", "exec", "inspect", "kill", "logs", "pause", "rename", "restart"),
+    *("rm", "run", "start", "stop", "top", "unpause", "wait"),
+)
 ALIASES: Mapping[tuple[str, str], tuple[str, ...]] = {
     **{("image", name): (name,) for name in _IMAGE},
+    ("image", "inspect"): ("inspect", "--type=image"),
     **dict.fromkeys((("image", "ls"), ("image", "list")), ("images",)),
     **dict.fromkeys((("image", "rm"), ("image", "remove")), ("rmi",)),
     ("image", "prune"): ("image prune",),
+    **{("container", name): (name,) for name in _CONTAINER},
+    **dict.fromkeys((("container", "ls"), ("container", "list"), ("container", "ps")), ("ps",)),
+    ("container", "inspect"): ("inspect", "--type=container"),
+    ("container", "remove"): ("rm",),
+    ("container", "prune"): ("container prune",),
     ("builder", "build"): ("build",),
     ("buildx", "build"): ("build",),
     ("builder", "prune"): ("prune", "--build-cache"),

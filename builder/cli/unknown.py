@@ -9,11 +9,8 @@ from pybuild.builder.errors import RequestError
 from pybuild.grammar.suggest import closest
 
 _SHORT = 4
-_NO_CONTAINERS = "pybuild has no containers: 'pybuild run IMAGE' runs a command and keeps nothing"
 _ELSEWHERE: Mapping[str, str] = {
-    **dict.fromkeys(
-        "attach container cp create exec kill logs ps restart rm start stop top volume wait".split(), _NO_CONTAINERS
-    ),
+    "cp": "pybuild has it not yet: 'pybuild exec CONTAINER cat FILE' shows a file",
     "search": "search is not supported: 'pybuild pull NAME' downloads an image by its name",
     "untag": "'pybuild rmi NAME' removes an image",
 }

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any, TypeVar
 
 from pybuild.builder.errors import StoreError
 from pybuild.builder.oci.model import Healthcheck
 from pybuild.runtime.sandbox.spec import ResourceLimits
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import fields, frozen
 
 _Value = TypeVar("_Value")
 
@@ -125,7 +124,7 @@ def _plain(value: Any) -> Any:
 
 def _value(kind: type[_Value], members: Mapping[str, Any]) -> _Value:
     """Return a value of *kind*; members that a newer version wrote are left out, others have their defaults."""
-    known = {each.name for each in fields(kind)}  # type: ignore[arg-type] # all of them are dataclasses
+    known = {each.name for each in fields(kind)}  # type: ignore[arg-type] # all of them are values
     return kind(**{name: _member(kind, name, member) for name, member in members.items() if name in known})
 
 

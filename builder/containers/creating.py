@@ -2,7 +2,6 @@
 
 import os
 import time
-from dataclasses import field, replace
 from pathlib import Path
 
 from pybuild.builder.containers.config import BIND, VOLUME, Config, HostConfig, MountPoint, Program
@@ -17,7 +16,7 @@ from pybuild.builder.oci.model import ContainerConfig, Healthcheck
 from pybuild.builder.platforms import platform_of
 from pybuild.builder.store.holds import Hold
 from pybuild.runtime.monitor.state import timestamp
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import field, frozen, replace
 
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _MAX_RESOLV_CONF = 1 << 20

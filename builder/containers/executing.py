@@ -59,7 +59,7 @@ def _run(data: bytes, fork: Fork, inside: Inside, output: Output | None) -> int:
         reports = child.pump(output, None)
     finally:
         child.close()
-    return result_of(reports).shell_code
+    return result_of([report for report in reports if report.kind != "degraded"]).shell_code
 
 
 def _child(data: bytes, fork: Fork, inside: Inside) -> Child:

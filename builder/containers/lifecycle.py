@@ -5,7 +5,6 @@ import os
 import select
 import time
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from pybuild.builder.containers.directory import Container, Containers, held
@@ -19,6 +18,7 @@ from pybuild.runtime.monitor import groups, messages
 from pybuild.runtime.monitor.starting import NoMonitor, ask, connected
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.sandbox.lasting_groups import group_folders
+from pybuild.runtime.values import replace
 
 GROUPS = "/pybuild"
 """The control group below which those of containers are made."""

@@ -4,13 +4,12 @@ import fcntl
 import json
 import os
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pybuild.runtime.kernel.pidfd import open_process
 from pybuild.runtime.monitor.state import NEVER, STATE, StateFile, boot_id
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import frozen, replace
 
 MONITOR = "monitor"
 """The file that a monitor has locked for as long as it lives."""

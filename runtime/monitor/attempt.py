@@ -14,6 +14,7 @@ from pybuild.runtime.sandbox.inside.plan import Report, read_reports
 
 _LONGEST_REFUSAL = 4096
 _PIECE = 1 << 16
+_FAILURES = ("failed", "crashed")
 NOT_STARTED = 128
 """The code of a container whose sandbox could not be made. As in Docker."""
 KILLED = 137
@@ -66,7 +67,7 @@ class Attempt:
             self._began = None
             # Who fails says so before it ends, which looks like an exec from here.
             self._gather()
-            failed = any(report.kind != "ended" for report in read_reports(self._reported))
+            failed = any(report.kind in _FAILURES for report in read_reports(self._reported))
             if self.process >= 0 and self._refused is None and not failed:
                 self.runs = True
                 self._started(self.process)
@@ -97,11 +98,12 @@ class Attempt:
     def _outcome(self, reports: list[Report]) -> tuple[int, str]:
         if self._refused is not None:
             return self._refused
-        failed = [report.message for report in reports if report.kind != "ended"]
+        failed = [report.message for report in reports if report.kind in _FAILURES]
         if failed:
             return NOT_STARTED, failed[0]
         # Nobody was left to report: the kernel, or somebody outside, killed the guard.
-        code = int(reports[-1].subject) if reports else 128 - KILLED
+        ended = [int(report.subject) for report in reports if report.kind == "ended"]
+        code = ended[0] if ended else 128 - KILLED
         return (code if code >= 0 else 128 - code), ""
 
 

@@ -19,9 +19,9 @@ LIMITS = {
     "importers of a large value": 18,
     "importers of its module": 70,
     "importers of the most imported value": 68,
-    "modules with one importer": 130,
+    "modules with one importer": 150,
     "of these, of less than 40 lines": 16,
-    "modules without a test of their name": 143,
+    "modules without a test of their name": 168,
     "modules that a warm build loads": 66,
     "directories in import cycles": 0,
 }

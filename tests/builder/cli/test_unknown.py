@@ -12,10 +12,8 @@ from tests.builder.cli.conftest import Shop
     ("words", "name", "hint"),
     [
         (["biuld", "-t", "x", "."], "biuld", 'did you mean "pybuild build"?'),
-        (["ps"], "ps", "pybuild has no containers"),
-        (["exec", "-it", "x", "sh"], "exec", "pybuild has no containers"),
-        (["volume", "prune", "-f"], "volume", "pybuild has no containers"),
-        (["create", "--help"], "create", "pybuild has no containers"),
+        (["cp", "a:b", "c"], "cp", "pybuild has it not yet"),
+        (["container", "strat", "x"], "container strat", 'did you mean "pybuild container start"?'),
         (["image", "lss"], "image lss", 'did you mean "pybuild image ls"?'),
         (["buildx", "bake"], "buildx bake", "see 'pybuild --help'"),
         (["tga", "a", "b"], "tga", 'did you mean "pybuild tag"?'),

@@ -1,6 +1,5 @@
 import os
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.store.holds import Hold
 from pybuild.builder.store.store import Store
+from pybuild.runtime.values import replace
 from tests.builder.containers.test_config import PLAIN
 
 HOLD = Hold(image=Descriptor(media_type="x", digest=Digest.parse("sha256:" + "0" * 64), size=1), snapshot="")

@@ -1,5 +1,7 @@
 """``pybuild rmi``: remove names, and images that have none left."""
 
+from pathlib import Path
+
 import click
 
 from pybuild.builder.cli.command import Command, root_option
@@ -14,6 +16,7 @@ from pybuild.builder.oci.model import Platform
 from pybuild.builder.oci.present import listed_manifests
 from pybuild.builder.platforms import given_platform
 from pybuild.builder.prune import gc
+from pybuild.builder.store.holds import CONTAINERS
 from pybuild.builder.store.store import Store
 
 
@@ -61,6 +64,33 @@ def _remove_platform(opened: Store, found: Listed, platform: Platform) -> bool:
     return True
 
 
+def _refuse_used(root: Path, found: Listed, text: str, *, force: bool, last: bool) -> None:
+    """Raise RequestError when the image that *text* names is one that a container of the store at *root* has.
+
+    *last*: it has no other name. What a container needs stays in any case, until it is removed itself.
+    """
+    if not last or not (root / CONTAINERS).is_dir():
+        return
+    from pybuild.builder.containers.directory import all_containers
+
+    for container in all_containers(root):
+        if container.config.image_id != found.id:
+            continue
+        short, runs = container.id[:12], container.state.runs
+        if found.name and not force:
+            raise RequestError(
+                f'conflict: unable to remove repository reference "{text}" (must force) - container {short} is using'
+                f" its referenced image {found.id.partition(':')[2][:12]}",
+                hint=f"pybuild rm {short}, or rmi -f",
+            )
+        if not found.name and (runs or not force):
+            how, kind = ("cannot be forced", "running") if runs else ("must be forced", "stopped")
+            raise RequestError(
+                f"conflict: unable to delete {text} ({how}) - image is being used by {kind} container {short}",
+                hint=f"pybuild rm {short}",
+            )
+
+
 def _remove(opened: Store, text: str, *, force: bool, keep_blobs: bool) -> None:
     found = find(opened, text)
     same = [entry for entry in catalog(opened) if entry.descriptor.digest == found.descriptor.digest]
@@ -71,6 +101,7 @@ def _remove(opened: Store, text: str, *, force: bool, keep_blobs: bool) -> None:
             f"conflict: unable to delete {text} (must be forced) - image is referenced in multiple repositories",
             hint=f"use -f; its names are {listed}",
         )
+    _refuse_used(opened.root, found, text, force=force, last=len(same) == 1)
     for name in names:
         opened.layout.untag(name)
         say(f"Untagged: {familiar(name)}")

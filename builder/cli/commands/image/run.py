@@ -10,12 +10,14 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.failures import Failure, Told, describe
 from pybuild.builder.cli.flags.build import hosts, variables
-from pybuild.builder.cli.flags.group import argument, option, takes
+from pybuild.builder.cli.flags.container import AroundFlags, ContainerFlags, ProgramFlags
+from pybuild.builder.cli.flags.container_limits import ContainerLimitFlags
+from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.flags.host import ISOLATION_HELP, choose_isolation, mount_target, volume
-from pybuild.builder.cli.flags.values import FilePath, OneOf
+from pybuild.builder.cli.flags.values import OneOf
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import tree_store
-from pybuild.builder.errors import BuildError, RequestError
+from pybuild.builder.errors import PybuildError, RequestError
 from pybuild.builder.execute import in_image
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.errors import OciError
@@ -25,17 +27,21 @@ from pybuild.builder.store.room import writing
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Spec, Tmpfs
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import frozen, replace
 
 OUR_FAULT = 125
+_OF_PROGRAM = ("variables", "env_files", "workdir", "user", "entrypoint", "interactive", "tty")
+_OF_HOST = ("network", "volumes", "tmpfs", "add_hosts", "init")
+_OURS = ("hostname", "stop_timeout")
 _EPILOG = """\b
 Differences from docker run:
-  - There is no daemon and no container: when the command ends, all changes of
-    files are discarded, as with --rm.
+  - A command of which nothing is asked that needs a container (-d, --name, --label,
+    --restart, a limit, a named volume and so on) has none: when it ends, all
+    changes of files are discarded, as with --rm. It starts faster. Signals that
+    pybuild gets are passed to it, with -t as well. The third Ctrl-C kills it, and
+    --stop-timeout counts from a SIGTERM.
+  - Containers need root for now. "pybuild ps" lists them.
   - There are two networks: the host's and none.
-  - Signals that pybuild gets are passed to the command, with -t as well. The third
-    Ctrl-C kills it. As there is no "docker stop", --stop-timeout counts from a
-    SIGTERM.
   - Exit codes are Docker's: 125 pybuild failed, 126 the command cannot be
     executed, 127 the command was not found, else the exit code of the command.
 """
@@ -43,94 +49,117 @@ Differences from docker run:
 
 @frozen
 class RunFlags:
-    """The image, the command, and what it gets."""
+    """What a command that nothing is kept of needs. An *entrypoint* that is empty means that there is none."""
 
-    image: str = argument(type=IMAGE)
-    words: tuple[str, ...] = argument(empty=True, nargs=-1, metavar="[COMMAND [ARG...]]", type=click.UNPROCESSED)
-    variables: tuple[str, ...] = option(
-        "-e",
-        "--env",
-        multiple=True,
-        metavar="NAME[=VALUE]",
-        help="Set an environment variable; NAME alone takes its value from the environment. Repeatable.",
+    image: str
+    words: tuple[str, ...]
+    variables: tuple[str, ...] = ()
+    env_files: tuple[Path, ...] = ()
+    workdir: str | None = None
+    user: str | None = None
+    entrypoint: str | None = None
+    network: str | None = "host"
+    volumes: tuple[str, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    add_hosts: tuple[str, ...] = ()
+    hostname: str | None = "pybuild"
+    platform: str | None = None
+    init: bool = False
+    stop_timeout: int = 10
+    interactive: bool = False
+    tty: bool = False
+
+
+@frozen
+class DetachFlags:
+    """How much of a container is shown."""
+
+    detach: bool = option("-d", "--detach", is_flag=True, help="Leave it running in a container; print its id.")
+    attach: tuple[str, ...] = option(
+        "-a", "--attach", multiple=True, type=OneOf(["stdin", "stdout", "stderr"]), help="Streams to show."
     )
-    env_files: tuple[Path, ...] = option(
-        "--env-file", multiple=True, type=FilePath(), metavar="FILE", help="Read environment variables from FILE."
+    sig_proxy: bool = option("--sig-proxy/--no-sig-proxy", default=True, help="Pass signals to the command (default).")
+    detach_keys: str | None = option(
+        "--detach-keys", metavar="KEYS", help="Keys that leave the container running (default: ctrl-p,ctrl-q)."
     )
-    workdir: str | None = option("-w", "--workdir", metavar="DIR", help="Working directory of the command.")
-    user: str | None = option("-u", "--user", metavar="USER[:GROUP]", help="User to run as.")
-    entrypoint: str | None = option(
-        "--entrypoint",
-        empty=True,
-        metavar="PROGRAM",
-        help="Overwrite the default entrypoint and command of the image.",
-    )
-    """An empty one means that there is none."""
-    network: str | None = option(
-        "--network",
-        type=OneOf(["host", "none"]),
-        default="host",
-        help="Use the network of the host (default), or a loopback interface only.",
-    )
-    isolation: str | None = option("--isolation", metavar="RUNG", help=ISOLATION_HELP)
-    volumes: tuple[str, ...] = option(
-        "-v",
-        "--volume",
-        multiple=True,
-        metavar="HOST:TARGET[:ro]",
-        help="Bind mount a file or directory of the host; repeatable.",
-    )
-    tmpfs: tuple[str, ...] = option("--tmpfs", multiple=True, metavar="TARGET", help="Mount an empty tmpfs.")
-    add_hosts: tuple[str, ...] = option(
-        "--add-host", multiple=True, metavar="NAME:ADDRESS", help="Add a line to /etc/hosts."
-    )
-    hostname: str | None = option(
-        "-h", "--hostname", default="pybuild", metavar="NAME", help="Host name of the sandbox."
-    )
-    platform: str | None = option(
-        "--platform",
-        metavar="OS/ARCH[/VARIANT]",
-        envvar="DOCKER_DEFAULT_PLATFORM",
-        help="Platform to take from a multi-platform image.",
-    )
-    init: bool = option(
-        "--init", is_flag=True, help="Run an init as process 1, which forwards signals and reaps processes."
-    )
-    stop_timeout: int = option(
-        "--stop-timeout",
-        type=int,
-        default=10,
-        metavar="SECONDS",
-        help="Time from a SIGTERM of pybuild until the command is killed (default: 10; -1: never).",
-    )
-    interactive: bool = option("-i", "--interactive", is_flag=True, help="Pass standard input to the command.")
-    tty: bool = option("-t", "--tty", is_flag=True, help="Allocate a pseudo-terminal.")
-    rm: bool = option("--rm", is_flag=True, help="No effect: nothing is kept.")
 
 
 @click.command(
     "run",
     cls=Command,
     epilog=_EPILOG,
-    context_settings={"allow_interspersed_args": False},
+    context_settings={"allow_interspersed_args": False, "help_option_names": ["--help"]},
 )
-@takes(RunFlags, "flags")
+@click.argument("image", type=IMAGE)
+@click.argument("words", nargs=-1, metavar="[COMMAND [ARG...]]", type=click.UNPROCESSED)
+@takes(ContainerFlags, "flags")
+@takes(DetachFlags, "detaching")
+@click.option(
+    "--platform",
+    metavar="OS/ARCH[/VARIANT]",
+    envvar="DOCKER_DEFAULT_PLATFORM",
+    help="Platform to take from a multi-platform image.",
+)
+@click.option("--isolation", metavar="RUNG", help=ISOLATION_HELP)
 @root_option
-def command(*, flags: RunFlags) -> int:
+def command(  # noqa: PLR0917 - click hands them over by name
+    image: str,
+    words: tuple[str, ...],
+    flags: ContainerFlags,
+    detaching: DetachFlags,
+    platform: str | None,
+    isolation: str | None,
+) -> int:
     """Run COMMAND, or the default command of IMAGE, in a sandbox with the files of IMAGE."""
     try:
-        return _run(flags)
-    except (BuildError, OciError, RuntimeHostError, OSError) as error:
-        raise Told(Failure(describe(error).text, OUR_FAULT)) from error
+        _check(flags, detaching)
+        choose_isolation(isolation)
+        passing = _passing(image, words, flags, platform or None) if detaching == DetachFlags() else None
+        if passing is not None:
+            return _run(passing)
+        from pybuild.builder.cli.commands.container.run import run_container
+
+        return run_container(image, words, flags, detaching, platform=platform or None)
+    except (PybuildError, OciError, RuntimeHostError, OSError) as error:
+        raise Told(Failure(describe(error).text, getattr(error, "run_code", OUR_FAULT))) from error
+
+
+def _check(flags: ContainerFlags, detaching: DetachFlags) -> None:
+    given = flags.program
+    if given.interactive and given.tty and not detaching.detach and not os.isatty(0):
+        raise RequestError("the input device is not a terminal", hint="leave out -t")
+
+
+def _passing(image: str, words: tuple[str, ...], flags: ContainerFlags, platform: str | None) -> RunFlags | None:
+    """Return what to run when nothing is asked for that only a container has; else None."""
+    given, host = flags.program, flags.host
+    ours = RunFlags(
+        image=image,
+        words=words,
+        platform=platform,
+        hostname=given.hostname or "pybuild",
+        stop_timeout=10 if given.stop_timeout is None else given.stop_timeout,
+        **{name: getattr(given, name) for name in _OF_PROGRAM},
+        **{name: getattr(host, name) for name in _OF_HOST},
+    )
+    usual = ContainerFlags(
+        program=replace(ProgramFlags(), **{name: getattr(given, name) for name in (*_OF_PROGRAM, *_OURS)}),
+        host=replace(AroundFlags(), rm=host.rm, **{name: getattr(host, name) for name in _OF_HOST}),
+        limits=ContainerLimitFlags(),
+    )
+    return ours if flags == usual and not any(map(_is_managed, host.volumes)) else None
+
+
+def _is_managed(text: str) -> bool:
+    """Tell whether ``-v`` asks for a volume, with a name or without one, and not for a path of the host."""
+    source, colon, _ = text.partition(":")
+    return not colon or ("/" not in source and source != "" and not os.path.exists(source))
 
 
 def _run(flags: RunFlags) -> int:
     from pybuild.runtime.sandbox.launcher import run
     from pybuild.runtime.sandbox.relay import SignalRelay
 
-    choose_isolation(flags.isolation)
-    if flags.interactive and flags.tty and not os.isatty(0):
-        raise RequestError("the input device is not a terminal", hint="leave out -t")
     opened = tree_store()
     try:
         with opened.in_use():

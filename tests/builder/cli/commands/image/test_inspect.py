@@ -57,4 +57,5 @@ def test_flags_of_docker_inspect_are_taken(shop: Shop) -> None:
     result = shop.run("inspect", "--type", "image", "-f", "{{.Os}}", "tiny:1")
     assert (result.code, result.out, result.err) == (0, "linux\n", "")
     assert shop.run("inspect", "-s", "-f", "{{.Os}}", "tiny:1").err == "WARNING: --size ignored for images\n"
-    assert shop.run("inspect", "--type", "container", "tiny:1").code == 2
+    missing = shop.run("inspect", "--type", "container", "tiny:1")
+    assert (missing.code, missing.out, missing.err) == (1, "[]\n", "ERROR: No such container: tiny:1\n")

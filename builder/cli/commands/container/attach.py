@@ -1,0 +1,33 @@
+"""``pybuild attach``: the output of a container that runs, and its input."""
+
+import click
+
+from pybuild.builder.cli.command import Command, root_option
+from pybuild.builder.cli.commands.container.looking import KEYS_HELP, shown_to_its_end
+from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.containers.attached import DETACH_KEYS, parse_keys
+from pybuild.builder.containers.errors import ContainerError
+from pybuild.runtime.monitor import messages
+from pybuild.runtime.monitor.starting import connected
+
+
+@click.command("attach", cls=Command)
+@click.argument("name", metavar="CONTAINER")
+@click.option("--no-stdin", is_flag=True, help="Do not pass standard input.")
+@click.option("--sig-proxy/--no-sig-proxy", default=True, help="Pass signals to the container (default).")
+@click.option("--detach-keys", metavar="KEYS", help=KEYS_HELP)
+@root_option
+def command(name: str, *, no_stdin: bool, sig_proxy: bool, detach_keys: str | None) -> int:
+    """Show the output of a container from now on, pass input to it, and exit as it does."""
+    keys = parse_keys(detach_keys) if detach_keys else DETACH_KEYS
+    with opened_containers() as containers:
+        container = containers.find(name)
+        status = container.state.status
+        if status in {"paused", "restarting"}:
+            raise ContainerError(f"You cannot attach to a {status} container")
+        if status != "running":
+            raise ContainerError("You cannot attach to a stopped container, start it first")
+        typed = container.config.program.open_stdin and not no_stdin
+        with connected(container.folder) as channel:
+            channel.send(messages.ATTACH + (b"i" if typed else b""))
+            return shown_to_its_end(channel, container, typed=typed, keys=keys, relayed=sig_proxy) or 0

@@ -1,0 +1,58 @@
+"""``pybuild create``: a container that does not run yet."""
+
+import os
+from pathlib import Path
+
+import click
+
+from pybuild.builder.cli.command import Command, root_option
+from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.cli.flags.container import ContainerFlags
+from pybuild.builder.cli.flags.group import takes
+from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.tools import say
+from pybuild.builder.containers.creating import create
+from pybuild.builder.containers.directory import Container, Containers
+from pybuild.builder.errors import RequestError
+from pybuild.builder.image.catalog import find_image
+from pybuild.builder.platforms import wanted_platform
+
+
+@click.command(
+    "create",
+    cls=Command,
+    context_settings={"allow_interspersed_args": False, "help_option_names": ["--help"]},
+)
+@click.argument("image", type=IMAGE)
+@click.argument("words", nargs=-1, metavar="[COMMAND [ARG...]]", type=click.UNPROCESSED)
+@takes(ContainerFlags, "flags")
+@click.option(
+    "--platform", metavar="OS/ARCH[/VARIANT]", envvar="DOCKER_DEFAULT_PLATFORM", help="Platform of the image."
+)
+@root_option
+def command(image: str, words: tuple[str, ...], *, flags: ContainerFlags, platform: str | None) -> None:
+    """Create a container of IMAGE that runs COMMAND, or what the image says, when it is started; print its id."""
+    with opened_containers() as containers:
+        say(created(containers, image, words, flags, platform).id)
+
+
+def created(
+    containers: Containers,
+    image: str,
+    words: tuple[str, ...],
+    flags: ContainerFlags,
+    platform: str | None,
+    *,
+    attached: tuple[str, ...] = ("stdout", "stderr"),
+) -> Container:
+    """Make the container that the flags describe."""
+    wish, host = flags.wish(image, words, attached), flags.host_config()
+    file = flags.host.cidfile
+    if file is not None and os.path.lexists(file):
+        raise RequestError(f"container ID file found, make sure the other container isn't running or delete {file}")
+    with containers.store.in_use():
+        found = find_image(containers.store, image, wanted_platform(platform) if platform else None)
+        container = create(containers, found, wish, host)
+    if file is not None:
+        Path(file).write_text(container.id, encoding="ascii")
+    return container

@@ -1,0 +1,64 @@
+"""``pybuild exec``: a command in a container that runs."""
+
+import os
+from pathlib import Path
+
+import click
+
+from pybuild.builder.cli.command import Command, root_option
+from pybuild.builder.cli.commands.container.looking import pass_on
+from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.cli.flags.build import variables
+from pybuild.builder.cli.flags.values import FilePath
+from pybuild.builder.containers.executing import Inside, execute
+from pybuild.builder.errors import RequestError
+
+
+@click.command(
+    "exec",
+    cls=Command,
+    context_settings={"allow_interspersed_args": False},
+)
+@click.argument("name", metavar="CONTAINER")
+@click.argument("words", nargs=-1, required=True, metavar="COMMAND [ARG...]", type=click.UNPROCESSED)
+@click.option("-d", "--detach", is_flag=True, help="Do not wait for it.")
+@click.option("-e", "--env", "assigned", multiple=True, metavar="NAME[=VALUE]", help="Set a variable; repeatable.")
+@click.option("--env-file", "files", multiple=True, type=FilePath(), metavar="FILE", help="Read variables from FILE.")
+@click.option("-i", "--interactive", is_flag=True, help="Pass standard input.")
+@click.option("--privileged", is_flag=True, help="Give it all capabilities, and no filter.")
+@click.option("-t", "--tty", is_flag=True, help="Allocate a pseudo-terminal.")
+@click.option("-u", "--user", metavar="USER[:GROUP]", help="Name or UID, and group, to run as.")
+@click.option("-w", "--workdir", metavar="DIR", help="Working directory.")
+@click.option("--detach-keys", hidden=True)
+@root_option
+def command(  # noqa: PLR0917 - click hands them over by name
+    name: str,
+    words: tuple[str, ...],
+    detach: bool,
+    assigned: tuple[str, ...],
+    files: tuple[Path, ...],
+    interactive: bool,
+    privileged: bool,
+    tty: bool,
+    user: str | None,
+    workdir: str | None,
+    detach_keys: str | None,
+) -> int:
+    """Run COMMAND in a container, in all its namespaces and with its confinement, and exit as it does."""
+    del detach_keys
+    if interactive and tty and not detach and not os.isatty(0):
+        raise RequestError("the input device is not a terminal", hint="leave out -t")
+    lines = [
+        line for path in files for line in path.read_text(encoding="utf-8").splitlines() if line[:1] not in {"", "#"}
+    ]
+    inside = Inside(
+        words=words,
+        env=tuple(variables((*lines, *assigned), os.environ, "variable").items()),
+        user=user,
+        working_dir=workdir or "",
+        interactive=interactive and not detach,
+        terminal=tty and not detach,
+        privileged=privileged,
+    )
+    with opened_containers() as containers:
+        return execute(containers.find(name), inside, None if detach else pass_on)

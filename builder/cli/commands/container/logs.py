@@ -1,0 +1,61 @@
+"""``pybuild logs``: what a container printed."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from pybuild.builder.cli.command import Command, root_option
+from pybuild.builder.cli.commands.container.looking import pass_on
+from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.containers.logs import LogLine, full_time, lines, moment
+from pybuild.builder.containers.state import is_watched
+from pybuild.builder.errors import RequestError
+
+
+@click.command("logs", cls=Command)
+@click.argument("name", metavar="CONTAINER")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until the container ends.")
+@click.option("-n", "--tail", default="all", metavar="LINES", help="Only the last lines (default: all).")
+@click.option("--since", metavar="TIME", help="Only what is not older: a time such as 2023-01-31T20:00:00, or 10m.")
+@click.option("--until", metavar="TIME", help="Only what is not younger.")
+@click.option("-t", "--timestamps", is_flag=True, help="Show the time of each line.")
+@click.option("--details", is_flag=True, help="No effect: there are no extra details.")
+@root_option
+def command(
+    name: str, *, follow: bool, tail: str, since: str | None, until: str | None, timestamps: bool, details: bool
+) -> None:
+    """Show what a container printed, on standard output and standard error as it did itself."""
+    del details
+    now = time.time()
+    with opened_containers() as containers:
+        container = containers.find(name)
+        if container.config.host.log_driver == "none":
+            raise ContainerError("configured logging driver does not support reading")
+        found = lines(
+            container.folder,
+            tail=_count(tail),
+            since=moment(since, now) if since else None,
+            until=moment(until, now) if until else None,
+            follow=_still(container.folder) if follow else None,
+        )
+        for line in found:
+            pass_on(line.stream, _shown(line, timestamps=timestamps))
+
+
+def _still(folder: Path) -> Callable[[], bool]:
+    return lambda: is_watched(folder)
+
+
+def _count(text: str) -> int | None:
+    if text == "all" or text.startswith("-"):
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise RequestError(f"invalid value for --tail: {text}", hint="give a number, or all")
+    return int(text)
+
+
+def _shown(line: LogLine, *, timestamps: bool) -> bytes:
+    return full_time(line.time).encode() + b" " + line.data if timestamps else line.data

@@ -1,0 +1,16 @@
+"""``pybuild pause``: the processes of containers stand still."""
+
+import click
+
+from pybuild.builder.cli.command import Command, root_option
+from pybuild.builder.cli.commands.container.opened import each, opened_containers
+from pybuild.builder.containers.lifecycle import pause
+
+
+@click.command("pause", cls=Command)
+@click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
+@root_option
+def command(names: tuple[str, ...]) -> int | None:
+    """Suspend all processes of containers, and print their names. It needs a control group."""
+    with opened_containers() as containers:
+        return each(names, pause, containers)

@@ -1,0 +1,57 @@
+"""``pybuild ps``: the containers of the store."""
+
+import click
+
+from pybuild.builder.cli.command import Command, format_option, root_option
+from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.cli.format.container_filters import container_filter
+from pybuild.builder.cli.format.containers import HEADERS, container_row
+from pybuild.builder.cli.format.listing import listing
+from pybuild.builder.cli.tools import say
+from pybuild.builder.errors import RequestError
+
+
+@click.command("ps", cls=Command)
+@click.option("-a", "--all", "everything", is_flag=True, help="Also those that do not run.")
+@click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Only those that fit.")
+@click.option("-n", "--last", type=int, default=-1, metavar="NUMBER", help="The last ones created, in any state.")
+@click.option("-l", "--latest", is_flag=True, help="The last one created, in any state.")
+@click.option("--no-trunc", is_flag=True, help="Show whole IDs and commands.")
+@click.option("-q", "--quiet", is_flag=True, help="Show IDs only.")
+@click.option("-s", "--size", is_flag=True, help="Show what containers take on the disk.")
+@format_option
+@root_option
+def command(  # noqa: PLR0917 - click hands them over by name
+    everything: bool,
+    filters: tuple[str, ...],
+    last: int,
+    latest: bool,
+    no_trunc: bool,
+    quiet: bool,
+    size: bool,
+    template: str | None,
+) -> None:
+    """List the containers that run, the newest first.
+
+    Filters: ancestor, before, exited, id, label, name, since, status and volume. Those with one key need only fit one.
+    """
+    with opened_containers() as containers:
+        found = containers.all()
+        passes, tells_state = container_filter(containers, found, filters)
+        most = 1 if latest else last
+        if not (everything or tells_state or most >= 0):
+            found = [container for container in found if container.state.status in {"running", "paused", "restarting"}]
+        found = [container for container in found if passes(container)]
+        rows = [
+            container_row(container, whole=no_trunc, size=size or bool(template and "Size" in template))
+            for container in (found[:most] if most >= 0 else found)
+        ]
+    if quiet and template:
+        raise RequestError("--format and --quiet exclude each other")
+    if quiet:
+        text = "\n".join(row["ID"] for row in rows)
+    else:
+        columns = ["ID", "Image", "Command", "CreatedAgo", "Status", "Ports", "Names", *(["Size"] if size else [])]
+        text = listing(rows, HEADERS, columns, template)
+    if text:
+        say(text)

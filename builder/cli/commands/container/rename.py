@@ -1,0 +1,16 @@
+"""``pybuild rename``: another name for a container."""
+
+import click
+
+from pybuild.builder.cli.command import Command, root_option
+from pybuild.builder.cli.commands.container.opened import opened_containers
+
+
+@click.command("rename", cls=Command)
+@click.argument("container")
+@click.argument("name", metavar="NEW_NAME")
+@root_option
+def command(container: str, name: str) -> None:
+    """Give CONTAINER the name NEW_NAME."""
+    with opened_containers() as containers:
+        containers.rename(containers.find(container), name)

@@ -1,0 +1,28 @@
+"""``pybuild restart``: stopped, and started again."""
+
+import click
+
+from pybuild.builder.cli.command import Command, root_option
+from pybuild.builder.cli.commands.container.opened import each, opened_containers
+from pybuild.builder.cli.commands.container.start import begin
+from pybuild.builder.containers.directory import Container
+from pybuild.builder.containers.lifecycle import stop_as_set
+from pybuild.builder.signals import signal_number
+
+
+@click.command("restart", cls=Command)
+@click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
+@click.option("-s", "--signal", metavar="SIGNAL", help="Signal to send, instead of the container's own.")
+@click.option("-t", "--time", "--timeout", "seconds", type=int, metavar="SECONDS", help="Time until it is killed.")
+@root_option
+def command(names: tuple[str, ...], *, signal: str | None, seconds: int | None) -> int | None:
+    """Stop containers that run, start all of them, and print their names."""
+    if signal:
+        signal_number(signal)
+    with opened_containers() as containers:
+
+        def again(container: Container) -> None:
+            stop_as_set(container, signal, seconds)
+            begin(containers, container)
+
+        return each(names, again, containers)

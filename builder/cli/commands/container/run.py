@@ -1,0 +1,64 @@
+"""``pybuild run`` with what only a container has: it is created, started, and shown or left running."""
+
+from typing import Protocol
+
+from pybuild.builder.cli.commands.container.create import created
+from pybuild.builder.cli.commands.container.looking import look
+from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.cli.commands.container.start import begin
+from pybuild.builder.cli.flags.container import ContainerFlags
+from pybuild.builder.cli.tools import say
+from pybuild.builder.containers.attached import DETACH_KEYS, parse_keys
+from pybuild.builder.containers.errors import NotStarted
+from pybuild.builder.containers.lifecycle import remove
+from pybuild.builder.errors import RequestError
+
+
+class Showing(Protocol):
+    """How much of a container is shown."""
+
+    @property
+    def detach(self) -> bool:
+        """Whether it is left alone."""
+        ...
+
+    @property
+    def attach(self) -> tuple[str, ...]:
+        """The streams that are shown, () for what is usual."""
+        ...
+
+    @property
+    def sig_proxy(self) -> bool:
+        """Whether signals are passed on."""
+        ...
+
+    @property
+    def detach_keys(self) -> str | None:
+        """The keys that leave it alone."""
+        ...
+
+
+def run_container(
+    image: str, words: tuple[str, ...], flags: ContainerFlags, showing: Showing, *, platform: str | None
+) -> int:
+    """Run a container, and return its exit code; 0 when it is left running."""
+    if showing.detach and showing.attach:
+        raise RequestError("conflicting options: -a and -d")
+    keys = parse_keys(showing.detach_keys) if showing.detach_keys else DETACH_KEYS
+    typed = flags.program.interactive and not showing.detach and (not showing.attach or "stdin" in showing.attach)
+    streams = () if showing.detach else showing.attach or ("stdout", "stderr")
+    attached = tuple(dict.fromkeys((*(("stdin",) if typed else ()), *streams)))
+    with opened_containers() as containers:
+        container = created(containers, image, words, flags, platform, attached=attached)
+        if not showing.detach:
+            shown = frozenset(number for number, name in ((1, "stdout"), (2, "stderr")) if name in attached)
+            return look(containers, container, typed=typed, keys=keys, shown=shown, relayed=showing.sig_proxy)
+        try:
+            begin(containers, container)
+        except NotStarted:
+            if container.config.host.auto_remove:
+                remove(containers, container, volumes=True)
+            raise
+        finally:
+            say(container.id)
+        return 0

@@ -1,0 +1,21 @@
+"""``pybuild stop``: a signal, and after a while the end."""
+
+import click
+
+from pybuild.builder.cli.command import Command, root_option
+from pybuild.builder.cli.commands.container.opened import each, opened_containers
+from pybuild.builder.containers.lifecycle import stop_as_set
+from pybuild.builder.signals import signal_number
+
+
+@click.command("stop", cls=Command)
+@click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
+@click.option("-s", "--signal", metavar="SIGNAL", help="Signal to send, instead of the container's own.")
+@click.option("-t", "--time", "--timeout", "seconds", type=int, metavar="SECONDS", help="Time until it is killed.")
+@root_option
+def command(names: tuple[str, ...], *, signal: str | None, seconds: int | None) -> int | None:
+    """Stop containers: send the stop signal, kill what runs 10 seconds later, and print their names."""
+    if signal:
+        signal_number(signal)
+    with opened_containers() as containers:
+        return each(names, lambda container: stop_as_set(container, signal, seconds), containers)

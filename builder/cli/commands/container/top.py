@@ -1,0 +1,42 @@
+"""``pybuild top``: the processes of a container, as ps of the host shows them."""
+
+import subprocess
+
+import click
+
+from pybuild.builder.cli.command import Command, root_option
+from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.cli.tools import say
+from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.errors import StoreError
+
+
+@click.command(
+    "top",
+    cls=Command,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.argument("name", metavar="CONTAINER")
+@click.argument("options", nargs=-1, metavar="[PS OPTIONS]", type=click.UNPROCESSED)
+@root_option
+def command(name: str, options: tuple[str, ...]) -> None:
+    """List the processes of a container, with the columns of ps -ef or those that its options ask for."""
+    with opened_containers() as containers:
+        container = containers.find(name)
+        if not container.state.runs:
+            raise ContainerError(f"Container {container.id} is not running")
+        wanted = container.state.processes()
+    try:
+        done = subprocess.run(["ps", *(options or ("-ef",))], capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise StoreError("the program ps is missing on this host", hint="install it (package procps)") from error
+    title, *lines = done.stdout.splitlines() or [""]
+    names = title.split()
+    if done.returncode or "PID" not in names:
+        raise ContainerError(f"ps: {done.stderr.strip() or 'its columns have no PID'}")
+    rows = [line.split(maxsplit=len(names) - 1) for line in lines]
+    chosen = [row for row in rows if len(row) == len(names) and int(row[names.index("PID")]) in wanted]
+    widths = [max(map(len, column)) for column in zip(names, *chosen, strict=True)]
+    for row in (names, *chosen):
+        # The columns of docker top, which are as wide as twenty characters at least.
+        say("".join(f"{cell:<{max(width, 16) + 4}}" for cell, width in zip(row, widths, strict=True)))

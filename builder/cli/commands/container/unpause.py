@@ -1,0 +1,16 @@
+"""``pybuild unpause``: the processes of paused containers go on."""
+
+import click
+
+from pybuild.builder.cli.command import Command, root_option
+from pybuild.builder.cli.commands.container.opened import each, opened_containers
+from pybuild.builder.containers.lifecycle import unpause
+
+
+@click.command("unpause", cls=Command)
+@click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
+@root_option
+def command(names: tuple[str, ...]) -> int | None:
+    """Let the processes of paused containers go on, and print their names."""
+    with opened_containers() as containers:
+        return each(names, unpause, containers)

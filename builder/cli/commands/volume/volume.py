@@ -1,0 +1,145 @@
+"""``pybuild volume``: create, ls, inspect, rm and prune."""
+
+import json
+from typing import Any
+
+import click
+
+from pybuild.builder.cli.command import Command, format_option, root_option
+from pybuild.builder.cli.commands.container.opened import every, opened_containers
+from pybuild.builder.cli.format.listing import listing, parsed, rendered
+from pybuild.builder.cli.tools import is_terminal, say
+from pybuild.builder.containers.volumes import VolumeConfig, Volumes
+from pybuild.builder.display.units import human_size
+from pybuild.builder.errors import RequestError
+from pybuild.builder.prune.gc import disk_usage
+
+_HEADERS = {"Driver": "DRIVER", "Name": "VOLUME NAME", "Mountpoint": "MOUNTPOINT", "Scope": "SCOPE", "Labels": "LABELS"}
+
+
+@click.group("volume")
+def command() -> None:
+    """Manage volumes: directories with names, which containers mount and which outlive them."""
+
+
+@command.command("create", cls=Command)
+@click.argument("name", required=False)
+@click.option("-d", "--driver", default="local", metavar="DRIVER", help="local, which is the only one.")
+@click.option("--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Label; repeatable.")
+@root_option
+def _create(name: str | None, *, driver: str, labels: tuple[str, ...]) -> None:
+    """Create the volume NAME, unless it exists, and print its name."""
+    if driver != "local":
+        raise RequestError(f'create {name or ""}: error looking up volume plugin {driver}: plugin "{driver}" not found')
+    pairs = tuple((key, value) for key, _, value in (label.partition("=") for label in labels))
+    with opened_containers() as containers:
+        say(Volumes(containers.store).add(name or "", pairs).name)
+
+
+@command.command("ls", cls=Command)
+@click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="name, label or dangling.")
+@click.option("-q", "--quiet", is_flag=True, help="Show names only.")
+@format_option
+@root_option
+def _list(*, filters: tuple[str, ...], quiet: bool, template: str | None) -> None:
+    """List volumes in the order of their names."""
+    with opened_containers() as containers:
+        volumes = Volumes(containers.store)
+        users = volumes.users()
+        found = [each for each in volumes.all() if all(_passes(each, each.name in users, item) for item in filters)]
+        rows = [_row(volumes, each) for each in found]
+    names = "\n".join(row["Name"] for row in rows)
+    if text := names if quiet else listing(rows, _HEADERS, ["Driver", "Name"], template):
+        say(text)
+
+
+def _passes(volume: VolumeConfig, used: bool, item: str) -> bool:
+    key, mark, value = item.partition("=")
+    match key if mark else "":
+        case "name":
+            return value in volume.name
+        case "dangling":
+            return used is (value.lower() not in {"true", "1"})
+        case "label":
+            name, equals, text = value.partition("=")
+            labels = dict(volume.labels)
+            return name in labels and (not equals or labels[name] == text)
+        case _:
+            raise RequestError(f"invalid filter '{item}'", hint="use name=, label= or dangling=")
+
+
+def _row(volumes: Volumes, each: VolumeConfig) -> dict[str, str]:
+    labels = ",".join(f"{name}={value}" for name, value in each.labels)
+    place = str(volumes.data(each.name))
+    return {"Driver": "local", "Name": each.name, "Mountpoint": place, "Scope": "local", "Labels": labels}
+
+
+@command.command("inspect", cls=Command)
+@click.argument("names", nargs=-1, required=True, metavar="VOLUME...")
+@click.option("-f", "--format", "template", metavar="FORMAT", help="Go template.")
+@root_option
+def _inspect(names: tuple[str, ...], *, template: str | None) -> int | None:
+    """Show all about volumes, as a JSON array."""
+    documents: list[dict[str, Any]] = []
+    with opened_containers() as containers:
+        volumes = Volumes(containers.store)
+        code = every(names, lambda name: documents.append(_document(volumes, volumes.find(name))))
+    if template:
+        asked = parsed(template)
+        for document in documents:
+            say(rendered(asked, document))
+    else:
+        say(json.dumps(documents, indent=4, ensure_ascii=False))
+    return code
+
+
+def _document(volumes: Volumes, each: VolumeConfig) -> dict[str, Any]:
+    return {
+        "CreatedAt": each.created,
+        "Driver": "local",
+        "Labels": dict(each.labels) or ({"com.docker.volume.anonymous": ""} if each.anonymous else None),
+        "Mountpoint": str(volumes.data(each.name)),
+        "Name": each.name,
+        "Options": None,
+        "Scope": "local",
+    }
+
+
+@command.command("rm", cls=Command)
+@click.argument("names", nargs=-1, required=True, metavar="VOLUME...")
+@click.option("-f", "--force", is_flag=True, help="It is no failure that one does not exist.")
+@root_option
+def _remove(names: tuple[str, ...], *, force: bool) -> int | None:
+    """Remove volumes that no container has, and print their names."""
+    with opened_containers() as containers:
+        volumes = Volumes(containers.store)
+
+        def one(name: str) -> None:
+            if not force or name in {each.name for each in volumes.all()}:
+                volumes.remove([name])
+            say(name)
+
+        return every(names, one)
+
+
+@command.command("prune", cls=Command)
+@click.option("-a", "--all", "everything", is_flag=True, help="Also those with a name.")
+@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@click.option("--filter", "filters", multiple=True, metavar="KEY=VALUE", help="label=KEY[=VALUE].")
+@root_option
+def _prune(*, everything: bool, force: bool, filters: tuple[str, ...]) -> None:
+    """Remove the anonymous volumes that no container has, and tell which."""
+    if not force:
+        kind = "all local volumes" if everything else "anonymous local volumes"
+        say(f"WARNING! This will remove {kind} not used by at least one container.")
+        if not is_terminal(0) or not click.confirm("Are you sure you want to continue?", default=False):
+            return
+    with opened_containers() as containers:
+        volumes = Volumes(containers.store)
+        wanted = [each for each in volumes.all() if everything or each.anonymous]
+        wanted = [each for each in wanted if all(_passes(each, False, item) for item in filters)]
+        sizes = {each.name: disk_usage(volumes.data(each.name)) for each in wanted}
+        gone = volumes.prune(wanted)
+    if gone:
+        say("\n".join(["Deleted Volumes:", *gone, ""]))
+    say(f"Total reclaimed space: {human_size(sum(sizes[name] for name in gone))}")

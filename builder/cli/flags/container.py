@@ -1,0 +1,196 @@
+"""Flags of ``create``, and of ``run`` when it makes a container. Raises RequestError."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pybuild.builder.cli.flags.build import hosts, variables
+from pybuild.builder.cli.flags.container_limits import ContainerLimitFlags
+from pybuild.builder.cli.flags.container_mounts import binds, mount_points
+from pybuild.builder.cli.flags.group import option, part
+from pybuild.builder.cli.flags.values import FilePath, OneOf
+from pybuild.builder.containers.config import HostConfig
+from pybuild.builder.containers.creating import Wish
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.model import Healthcheck
+from pybuild.builder.signals import signal_number
+from pybuild.runtime.values import frozen
+
+_POLICIES = ("no", "on-failure", "always", "unless-stopped")
+_DRIVERS = ("json-file", "local", "none")
+_LOG_OPTIONS = frozenset({"max-size", "max-file"})
+
+
+@frozen
+class ProgramFlags:
+    """What runs."""
+
+    variables: tuple[str, ...] = option(
+        "-e", "--env", multiple=True, metavar="NAME[=VALUE]", help="Set an environment variable; repeatable."
+    )
+    env_files: tuple[Path, ...] = option(
+        "--env-file", multiple=True, type=FilePath(), metavar="FILE", help="Read variables from FILE; repeatable."
+    )
+    workdir: str | None = option("-w", "--workdir", metavar="DIR", help="Working directory in the container.")
+    user: str | None = option("-u", "--user", metavar="USER[:GROUP]", help="Name or UID, and group, to run as.")
+    entrypoint: str | None = option(
+        "--entrypoint", empty=True, metavar="PROGRAM", help="Replace the entrypoint of the image; empty for none."
+    )
+    labels: tuple[str, ...] = option("-l", "--label", multiple=True, metavar="KEY[=VALUE]", help="Label; repeatable.")
+    label_files: tuple[Path, ...] = option(
+        "--label-file", multiple=True, type=FilePath(), metavar="FILE", help="Read labels from FILE; repeatable."
+    )
+    hostname: str | None = option("-h", "--hostname", metavar="NAME", help="Host name of the container.")
+    expose: tuple[str, ...] = option("--expose", multiple=True, metavar="PORT[/PROTO]", help="Expose a port.")
+    stop_signal: str | None = option("--stop-signal", metavar="SIGNAL", help="Signal that stops the container.")
+    stop_timeout: int | None = option(
+        "--stop-timeout", type=int, metavar="SECONDS", help="Time to stop until it is killed (default: 10; -1: never)."
+    )
+    no_healthcheck: bool = option("--no-healthcheck", is_flag=True, help="Disable the health check of the image.")
+    interactive: bool = option("-i", "--interactive", is_flag=True, help="Keep standard input open.")
+    tty: bool = option("-t", "--tty", is_flag=True, help="Allocate a pseudo-terminal.")
+
+
+@frozen
+class AroundFlags:
+    """What is around it."""
+
+    network: str | None = option(
+        "--network",
+        "--net",
+        metavar="NETWORK",
+        default="host",
+        help="Network: host (default), or none for loopback only.",
+    )
+    volumes: tuple[str, ...] = option(
+        "-v", "--volume", multiple=True, metavar="[SOURCE:]TARGET[:ro]", help="Mount a volume or a path; repeatable."
+    )
+    mounts: tuple[str, ...] = option(
+        "--mount", multiple=True, metavar="type=...,source=...,target=...", help="Mount; repeatable."
+    )
+    tmpfs: tuple[str, ...] = option("--tmpfs", multiple=True, metavar="TARGET[:OPTIONS]", help="Mount an empty tmpfs.")
+    add_hosts: tuple[str, ...] = option(
+        "--add-host", multiple=True, metavar="NAME:ADDRESS", help="Entry in /etc/hosts; repeatable."
+    )
+    init: bool = option("--init", is_flag=True, help="Run an init as process 1, which forwards signals and reaps.")
+    privileged: bool = option("--privileged", is_flag=True, help="Give it all capabilities, devices, and no filter.")
+    rm: bool = option("--rm", is_flag=True, help="Remove the container, and its anonymous volumes, when it ends.")
+    restart: str | None = option(
+        "--restart", metavar="POLICY", help="no (default), on-failure[:MAX], always or unless-stopped."
+    )
+    log_driver: str | None = option("--log-driver", type=OneOf(_DRIVERS), help="Where the output is kept.")
+    log_opts: tuple[str, ...] = option("--log-opt", multiple=True, metavar="KEY=VALUE", help="max-size or max-file.")
+    cidfile: Path | None = option("--cidfile", type=FilePath(), metavar="FILE", help="Write the id of it to FILE.")
+
+
+@frozen
+class ContainerFlags:
+    """All of them."""
+
+    name: str | None = option("--name", metavar="NAME", help="Name of the container (default: two random words).")
+    program: ProgramFlags = part(ProgramFlags)
+    host: AroundFlags = part(AroundFlags)
+    limits: ContainerLimitFlags = part(ContainerLimitFlags)
+
+    def wish(self, image: str, words: tuple[str, ...], attached: tuple[str, ...]) -> Wish:
+        """Return what is wanted of *image*; *attached* are the streams that whoever makes it looks at."""
+        given = self.program
+        if given.stop_signal:
+            signal_number(given.stop_signal)
+        return Wish(
+            image=image,
+            name=self.name or "",
+            words=words,
+            entrypoint=given.entrypoint,
+            env=_variables(given, os.environ),
+            labels=_labels(given),
+            user=given.user,
+            working_dir=_working_dir(given.workdir),
+            hostname=given.hostname or (os.uname().nodename if self.host.network == "host" else ""),
+            tty=given.tty,
+            open_stdin=given.interactive,
+            attached=attached,
+            stop_signal=given.stop_signal or "",
+            stop_timeout=given.stop_timeout,
+            healthcheck=Healthcheck(test=("NONE",)) if given.no_healthcheck else None,
+            exposed_ports=tuple(port if "/" in port else f"{port}/tcp" for port in given.expose),
+        )
+
+    def host_config(self) -> HostConfig:
+        """Return what is around the container."""
+        given = self.host
+        restart, most = restart_policy(given.restart or "no")
+        if given.rm and restart != "no":
+            raise RequestError("conflicting options: cannot specify both --restart and --rm")
+        return HostConfig(
+            network=_network(given.network or "host"),
+            mounts=mount_points(given.volumes, given.mounts, given.tmpfs),
+            binds=binds(given.volumes),
+            hosts=hosts(given.add_hosts),
+            limits=self.limits.limits(),
+            init=given.init,
+            privileged=given.privileged,
+            auto_remove=given.rm,
+            restart=restart,
+            restart_most=most,
+            log_driver=given.log_driver or "json-file",
+            log_options=_log_options(given.log_opts),
+            id_file=os.fspath(given.cidfile.absolute()) if given.cidfile else "",
+        )
+
+
+def restart_policy(text: str) -> tuple[str, int]:
+    """Return the policy of ``--restart``, and how often at most. Raises RequestError."""
+    name, colon, most = text.partition(":")
+    if name not in _POLICIES:
+        raise RequestError(
+            f"invalid restart policy: unknown policy '{name}'", hint=f"use one of {', '.join(_POLICIES)}"
+        )
+    if colon and name != "on-failure":
+        raise RequestError(
+            "invalid restart policy: maximum retry count can only be used with 'on-failure'", hint="leave it out"
+        )
+    if colon and not (most.isascii() and most.isdigit()):
+        raise RequestError("invalid restart policy format: maximum retry count must be an integer")
+    return name, int(most or 0)
+
+
+def _network(name: str) -> str:
+    if name not in {"host", "none"}:
+        raise RequestError(f"network {name} not found", hint="there are host and none")
+    return name
+
+
+def _working_dir(given: str | None) -> str:
+    if given and not given.startswith("/"):
+        raise RequestError(
+            f"the working directory '{given}' is invalid, it needs to be an absolute path", hint="begin it with /"
+        )
+    return given or ""
+
+
+def _variables(given: ProgramFlags, env: Mapping[str, str]) -> tuple[str, ...]:
+    lines = [line for path in given.env_files for line in _lines(path)]
+    return tuple(f"{name}={value}" for name, value in variables((*lines, *given.variables), env, "variable").items())
+
+
+def _labels(given: ProgramFlags) -> tuple[tuple[str, str], ...]:
+    lines = (*(line for path in given.label_files for line in _lines(path)), *given.labels)
+    return tuple((name, value) for name, _, value in (line.partition("=") for line in lines))
+
+
+def _lines(path: Path) -> list[str]:
+    lines = [line.lstrip() for line in path.read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _log_options(given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    found = tuple((name, value) for name, _, value in (item.partition("=") for item in given))
+    for name, value in found:
+        if name not in _LOG_OPTIONS:
+            raise RequestError(f"unknown log opt '{name}' for json-file log driver", hint="use max-size and max-file")
+        if name == "max-file" and not (value.isdigit() and int(value) > 0):
+            raise RequestError("max-file cannot be less than 1")
+    if "max-file" in dict(found) and "max-size" not in dict(found):
+        raise RequestError("max-file needs max-size, without which a log is one file")
+    return found

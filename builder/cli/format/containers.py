@@ -1,0 +1,80 @@
+"""Containers as rows of a listing, in the words of ``docker ps``."""
+
+import time
+from datetime import datetime
+
+from pybuild.builder.cli.format.listing import Row
+from pybuild.builder.containers.config import Config
+from pybuild.builder.containers.directory import ROOTFS, Container
+from pybuild.builder.containers.logs import moment_of
+from pybuild.builder.containers.names import SHORT
+from pybuild.builder.containers.state import State
+from pybuild.builder.display.units import human_duration, human_size
+from pybuild.builder.prune.gc import disk_usage
+
+HEADERS = {
+    "ID": "CONTAINER ID",
+    "Names": "NAMES",
+    "Image": "IMAGE",
+    "Command": "COMMAND",
+    "CreatedAt": "CREATED AT",
+    "CreatedAgo": "CREATED",
+    "RunningFor": "CREATED",
+    "Ports": "PORTS",
+    "State": "STATE",
+    "Status": "STATUS",
+    "Size": "SIZE",
+    "Labels": "LABELS",
+    "Mounts": "MOUNTS",
+    "LocalVolumes": "LOCAL VOLUMES",
+    "Networks": "NETWORKS",
+}
+_COMMAND, _MOUNT = 20, 15
+
+
+def container_row(container: Container, *, whole: bool, size: bool) -> Row:
+    """Return the fields of a container; *whole*: nothing is cut off, *size*: what it takes on the disk is counted."""
+    config, state = container.config, container.state
+    created = moment_of(config.created)
+    words = " ".join(config.program.args)
+    mounts = [each.name or each.source for each in config.host.mounts if each.kind != "tmpfs"]
+    ago = f"{human_duration(max(0.0, time.time() - created))} ago"
+    return {
+        "ID": config.id if whole else config.id[:SHORT],
+        "Names": container.name,
+        "Image": config.image,
+        "Command": f'"{words if whole else _cut(words, _COMMAND)}"',
+        "CreatedAt": datetime.fromtimestamp(created).astimezone().strftime("%Y-%m-%d %H:%M:%S %z %Z"),
+        "CreatedAgo": ago,
+        "RunningFor": ago,
+        "Ports": _ports(config, state),
+        "State": state.status,
+        "Status": status_text(state),
+        "Size": f"{human_size(disk_usage(container.folder / ROOTFS / 'fs'))}" if size else "0B",
+        "Labels": ",".join(f"{name}={value}" for name, value in sorted(config.program.labels)),
+        "Mounts": ",".join(sorted(mount if whole else _cut(mount, _MOUNT) for mount in mounts)),
+        "LocalVolumes": str(sum(each.kind == "volume" for each in config.host.mounts)),
+        "Networks": config.host.network,
+    }
+
+
+def status_text(state: State) -> str:
+    """Return ``Up 2 minutes`` and the like."""
+    now = time.time()
+    if state.status in {"running", "paused"}:
+        text = f"Up {human_duration(max(0.0, now - moment_of(state.started)))}"
+        return f"{text} (Paused)" if state.status == "paused" else text
+    if state.status == "created":
+        return "Created"
+    ended = human_duration(max(0.0, now - moment_of(state.finished)))
+    if state.status == "restarting":
+        return f"Restarting ({state.exit_code}) {ended} ago"
+    return f"Exited ({state.exit_code}) {ended} ago" if state.status == "exited" else state.status.title()
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _ports(config: Config, state: State) -> str:
+    return ", ".join(config.program.exposed_ports) if state.runs and config.host.network != "host" else ""

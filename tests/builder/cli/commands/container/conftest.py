@@ -1,0 +1,59 @@
+"""A store with an image for containers, and no container left at its end."""
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.builder.cli.conftest import Shop
+from tests.helpers.hosts import need_root, need_small_base
+
+LOOP = ("sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done")
+
+
+@pytest.fixture
+def pen(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    need_root()
+    monkeypatch.delenv("PYBUILD_SNAPSHOTTER")
+    changes = ("-c", "ENV PATH=/bin A=image", "-c", "LABEL of=image", "-c", 'CMD ["echo", "default"]')
+    assert shop.run("import", str(need_small_base()), "box", *changes).code == 0
+    yield shop
+    left = shop.run("ps", "-aq", "--no-trunc").lines
+    assert all(shop.run("rm", "-fv", identity).code == 0 for identity in left)
+    assert not [identity for identity in left for folder in _groups() if (folder / identity).exists()]
+    assert not monitors(shop.store.root)
+
+
+def _groups() -> list[Path]:
+    return [path for top in Path("/sys/fs/cgroup").glob("*") if (path := top / "pybuild").is_dir()]
+
+
+def monitors(root: Path) -> list[str]:
+    """Processes of ours that have something of the store open."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if b"monitor/bootstrap.py" in Path(f"/proc/{name}/cmdline").read_bytes():
+                links = [os.readlink(link) for link in Path(f"/proc/{name}/fd").iterdir()]
+                found += [name] if any(link.startswith(str(root)) for link in links) else []
+        except OSError:
+            continue
+    return found
+
+
+def until(check: Callable[[], object], seconds: float = 20) -> None:
+    """Wait until *check* holds."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, "it never was so"
+        time.sleep(0.02)
+
+
+def masked(text: str) -> str:
+    """*text* without ids and times."""
+    text = re.sub(r"\b[0-9a-f]{12,64}\b", "ID", text)
+    text = re.sub(r"(Less than a second|About \w+ \w+|\d+ (second|minute)s?)", "TIME", text)
+    return re.sub(r" +", " ", text)
