@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import field, replace
 from pathlib import Path
 
 from pybuild.builder.api.cancel import Cancel
@@ -19,7 +18,7 @@ from pybuild.builder.request import checks
 from pybuild.builder.sources.registry_access import access_of
 from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import parse_reference
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import field, frozen, replace
 
 
 @frozen

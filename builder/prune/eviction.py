@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pybuild.builder.prune.gc import Freed, disk_usage, mark, remove_mount, snapshot_size
+from pybuild.builder.prune.gc import Freed, mark, remove_mount, snapshot_size
 from pybuild.builder.prune.policy import Policy
+from pybuild.builder.prune.usage import disk_usage
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.cache_mounts import StoredMount, cache_mounts
 from pybuild.builder.store.store import Store

@@ -9,14 +9,13 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pybuild.builder.errors import Cancelled
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.oci.image import children, read_image
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.outputs.tree import folders
+from pybuild.builder.prune.usage import disk_usage
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.cache_mounts import StoredMount, cache_mounts, remove, sweep, unused
 from pybuild.builder.store.holds import holds
@@ -24,7 +23,6 @@ from pybuild.builder.store.leases import is_used, removing
 from pybuild.builder.store.snapshotters import abandoned, places, present
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import SnapshotError
-from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.snapshotter import Snapshotter
 
 
@@ -240,17 +238,3 @@ def snapshot_size(store: Store, name: str) -> int:
         with suppress(FileNotFoundError):
             return disk_usage(place / name.replace(":", "-"))
     return 0
-
-
-def disk_usage(path: Path) -> int:
-    """Return the disk usage of a tree, which counts a file with several names once."""
-    total = 0
-    seen: set[tuple[int, int]] = set()
-    with Root.open_host(path) as root:
-        for folder in folders(root.fd):
-            for entry in folder.entries:
-                identity = (entry.stat.st_dev, entry.stat.st_ino)
-                if entry.stat.st_nlink == 1 or identity not in seen:
-                    seen.add(identity)
-                    total += entry.stat.st_blocks * 512
-    return total

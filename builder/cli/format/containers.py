@@ -10,7 +10,7 @@ from pybuild.builder.containers.logs import moment_of
 from pybuild.builder.containers.names import SHORT
 from pybuild.builder.containers.state import State
 from pybuild.builder.display.units import human_duration, human_size
-from pybuild.builder.prune.gc import disk_usage
+from pybuild.builder.prune.usage import disk_usage
 
 HEADERS = {
     "ID": "CONTAINER ID",

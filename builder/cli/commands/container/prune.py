@@ -9,7 +9,7 @@ from pybuild.builder.cli.tools import is_terminal, say
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.lifecycle import remove
 from pybuild.builder.display.units import human_size
-from pybuild.builder.prune.gc import disk_usage
+from pybuild.builder.prune.usage import disk_usage
 
 
 @click.command("container prune", cls=Command)

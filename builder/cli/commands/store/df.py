@@ -17,6 +17,7 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.prune import gc
 from pybuild.builder.prune.policy import limits
+from pybuild.builder.prune.usage import disk_usage
 from pybuild.builder.store.cache_mounts import cache_mounts, in_use
 from pybuild.builder.store.store import Store
 
@@ -107,7 +108,7 @@ def _cache(opened: Store) -> _Usage:
 
 
 def _mounts(opened: Store) -> _Usage:
-    sizes = {mount: gc.disk_usage(mount.folder) for mount in cache_mounts(opened)}
+    sizes = {mount: disk_usage(mount.folder) for mount in cache_mounts(opened)}
     active = [mount for mount in sizes if in_use(mount, opened)]
     return _Usage("Cache Mounts", (len(sizes), len(active)), sum(sizes.values()), sum(sizes[mount] for mount in active))
 
@@ -116,7 +117,7 @@ def _each_mount(opened: Store) -> list[Row]:
     return [
         {
             "Name": clean_line(mount.name.removeprefix("cache mount ")),
-            "Size": human_size(gc.disk_usage(mount.folder)),
+            "Size": human_size(disk_usage(mount.folder)),
             "LastUsed": f"{human_duration(max(0.0, time.time() - mount.used))} ago",
             "InUse": str(in_use(mount, opened)).lower(),
         }

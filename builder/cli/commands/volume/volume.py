@@ -12,7 +12,7 @@ from pybuild.builder.cli.tools import is_terminal, say
 from pybuild.builder.containers.volumes import VolumeConfig, Volumes
 from pybuild.builder.display.units import human_size
 from pybuild.builder.errors import RequestError
-from pybuild.builder.prune.gc import disk_usage
+from pybuild.builder.prune.usage import disk_usage
 
 _HEADERS = {"Driver": "DRIVER", "Name": "VOLUME NAME", "Mountpoint": "MOUNTPOINT", "Scope": "SCOPE", "Labels": "LABELS"}
 

@@ -1,0 +1,20 @@
+"""What trees take on the disk."""
+
+from pathlib import Path
+
+from pybuild.builder.outputs.tree import folders
+from pybuild.runtime.paths.safepath import Root
+
+
+def disk_usage(path: Path) -> int:
+    """Return the disk usage of a tree, which counts a file with several names once."""
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    with Root.open_host(path) as root:
+        for folder in folders(root.fd):
+            for entry in folder.entries:
+                identity = (entry.stat.st_dev, entry.stat.st_ino)
+                if entry.stat.st_nlink == 1 or identity not in seen:
+                    seen.add(identity)
+                    total += entry.stat.st_blocks * 512
+    return total
