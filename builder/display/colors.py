@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from pybuild.runtime.values import frozen, replace
 
 RESET = "\x1b[0m"
 FAINT = "\x1b[2m"
@@ -11,7 +12,7 @@ _NAMES = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 _RGB = re.compile(r"(\d{1,3}),(\d{1,3}),(\d{1,3})\Z")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Colors:
     """The escape sequence that starts each kind of line; "" for the terminal's own colour."""
 

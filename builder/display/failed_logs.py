@@ -1,7 +1,6 @@
 """The whole log of a step that failed, for displays that have shown at most its last lines."""
 
 import os
-import tempfile
 from collections import deque
 from contextlib import suppress
 from typing import IO
@@ -58,6 +57,8 @@ class WholeLog:
         try:
             if self._spilled is None and not self._dropped:
                 # The file has no name, so nothing is left when the builder is killed.
+                import tempfile
+
                 self._spilled = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed by close
                 part = "".join(self._parts)
             if self._spilled is not None:
@@ -77,6 +78,8 @@ class WholeLog:
         if self._spilled is None:
             return ""
         self._spilled.seek(0)
+        import tempfile
+
         handle, path = tempfile.mkstemp(prefix="build-log-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             while piece := self._spilled.read(1 << 20):

@@ -6,7 +6,6 @@ or when 64 KiB of its output wait, so that nothing is lost and memory stays boun
 """
 
 import threading
-from dataclasses import dataclass, field
 from typing import TextIO, assert_never
 
 from pybuild.builder.display.sanitize import clean_line
@@ -23,21 +22,19 @@ _OPEN_DELAY = 2.0
 """Seconds of silence after which an unfinished line is shown: a prompt, or the dots of something slow."""
 
 
-@dataclass(slots=True)
 class _Step:
-    number: int
-    name: str
-    started: float
-    log: StepLog = field(default_factory=StepLog)
-    pending: list[tuple[float, str]] = field(default_factory=list)
-    pending_size: int = 0
-    waiting_since: float | None = None
-    mid_line: bool = False
-    heard: float = 0.0
-    open_since: float | None = None
-    status_starts: dict[str, float] = field(default_factory=dict)
-    status_shown: dict[str, StepStatus] = field(default_factory=dict)
-    status_news: dict[str, StepStatus] = field(default_factory=dict)
+    def __init__(self, number: int, name: str, started: float) -> None:
+        self.number, self.name, self.started = number, name, started
+        self.log = StepLog()
+        self.pending: list[tuple[float, str]] = []
+        self.pending_size = 0
+        self.waiting_since: float | None = None
+        self.mid_line = False
+        self.heard = 0.0
+        self.open_since: float | None = None
+        self.status_starts: dict[str, float] = {}
+        self.status_shown: dict[str, StepStatus] = {}
+        self.status_news: dict[str, StepStatus] = {}
 
 
 class PlainDisplay:

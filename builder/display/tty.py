@@ -11,7 +11,6 @@ Events only change the state; `refresh` paints it, so the rate of painting does 
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TextIO, assert_never
 
 from pybuild.builder.display.colors import Colors
@@ -28,15 +27,12 @@ _CLEAR_LINE, _CLEAR_BELOW = "\x1b[K", "\x1b[J"
 _SMALLEST = 20
 
 
-@dataclass(slots=True)
 class _Step:
-    name: str
-    started: float
-    tail: LogTail
-    log: StepLog = field(default_factory=StepLog)
-    whole: WholeLog = field(default_factory=WholeLog)
-    statuses: dict[str, tuple[float, StepStatus]] = field(default_factory=dict)
-    finished: StepFinished | None = None
+    def __init__(self, name: str, started: float, tail: LogTail) -> None:
+        self.name, self.started, self.tail = name, started, tail
+        self.log, self.whole = StepLog(), WholeLog()
+        self.statuses: dict[str, tuple[float, StepStatus]] = {}
+        self.finished: StepFinished | None = None
 
     def title(self) -> str:
         end = self.finished

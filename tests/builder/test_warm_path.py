@@ -82,6 +82,13 @@ def test_an_unchanged_build_imports_no_parser_graph_compressor_or_http_client(tm
     assert HEAVY.intersection(warm["modules"]) == set()
 
 
+@pytest.mark.parametrize("name", ["plain", "tty", "quiet", "rawjson"])
+def test_a_display_loads_nothing_that_an_unchanged_build_does_not_need(name: str) -> None:
+    program = f"import sys, pybuild.builder.display.{name}; print({HEAVY | {'tempfile', 'shutil'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
 def test_an_unchanged_build_reads_no_file_of_the_context(tmp_path: Path, context: Path) -> None:
     cold = build(tmp_path / "store", context)
     warm = build(tmp_path / "store", context)
