@@ -46,8 +46,13 @@ else:
         return Field(about)
 
     def fields(value: Any) -> tuple[Field, ...]:
-        """Return the fields of a value or of its class, in their order."""
-        return getattr(value, _OWN)
+        """Return the fields of a value, of a class of values, or of any other dataclass, in their order."""
+        found = getattr(value, _OWN, None)
+        if found is None:
+            from dataclasses import fields as of_dataclass
+
+            return of_dataclass(value)
+        return found
 
     def replace(value: Any, **changes: Any) -> Any:
         """Return a value like *value* with other contents of some fields."""
@@ -102,11 +107,20 @@ def _declared(cls: Any) -> list[Field]:
             continue
         default = cls.__dict__.get(name, _MISSING)
         if type(default).__module__ == "dataclasses":
-            raise TypeError(f"{cls.__name__}.{name}: declared by dataclasses.field, not by that of this module")
+            default = _translated(default)
         each = default if isinstance(default, Field) else Field({} if default is _MISSING else {"default": default})
         each.name, each.type = name, kind
         found.append(each)
     return found
+
+
+def _translated(foreign: Any) -> Field:
+    """Return what was declared by the function `field` of dataclasses."""
+    from dataclasses import MISSING
+
+    about = {name: getattr(foreign, name) for name in ("compare", "hash", "metadata", "repr")}
+    defaults = {name: getattr(foreign, name) for name in ("default", "default_factory")}
+    return Field({**about, **{name: given for name, given in defaults.items() if given is not MISSING}})
 
 
 def _slotted(cls: Any, own: tuple[Field, ...]) -> Any:

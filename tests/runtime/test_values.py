@@ -125,12 +125,18 @@ def test_a_field_by_place_is_given_once(given: tuple[int, ...], named: dict[str,
         Place(*given, **named)
 
 
-def test_a_field_of_a_dataclass_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"Wrong.names: declared by dataclasses.field"):
+def test_a_field_may_be_declared_as_that_of_a_dataclass() -> None:
+    @frozen
+    class Mixed:
+        names: list[str] = dataclasses.field(default_factory=list)
+        secret: str = dataclasses.field(default="s", repr=False, compare=False)
+        needed: int = dataclasses.field(metadata={"aside": True})
 
-        @frozen
-        class Wrong:
-            names: list[str] = dataclasses.field(default_factory=list)
+    assert Mixed(needed=1) == Mixed(needed=1, secret="other", names=[])
+    assert "secret" not in repr(Mixed(needed=1))
+    assert fields(Mixed)[2].metadata["aside"]
+    with pytest.raises(TypeError, match="needed"):
+        Mixed()
 
 
 def test_a_class_variable_is_no_field() -> None:
@@ -155,6 +161,18 @@ def test_the_functions_of_dataclasses_take_values_as_well() -> None:
     assert dataclasses.asdict(point)["x"] == 5
     assert [each.name for each in dataclasses.fields(point)] == [each.name for each in fields(point)]
     assert dataclasses.fields(Point)[4].metadata["aside"]
+
+
+def test_dataclasses_are_taken_for_values() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Plain:
+        one: int
+        other: int = 2
+
+    assert [each.name for each in fields(Plain)] == ["one", "other"]
+    assert replace(Plain(1), other=3) == Plain(1, 3)
+    with pytest.raises(TypeError):
+        fields(1)
 
 
 def test_to_define_values_loads_neither_dataclasses_nor_inspect() -> None:

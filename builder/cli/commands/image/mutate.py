@@ -2,6 +2,7 @@
 
 import os
 from contextlib import AbstractContextManager
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,7 +25,7 @@ from pybuild.builder.oci.model import ImageConfig
 from pybuild.builder.platforms import given_platform, parse_platform
 from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
-from pybuild.runtime.values import fields, frozen, replace
+from pybuild.runtime.values import frozen
 
 _EPILOG = """\b
 Values:
