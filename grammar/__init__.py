@@ -1,1 +1,1 @@
-"""Every notation a user may write: pure text to values. Depends on lark only and never opens a file."""
+"""Every notation that a user may write: text to values, pure. Depends on lark only and never opens a file."""

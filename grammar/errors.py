@@ -1,4 +1,4 @@
-"""The one error of this package: something that the user wrote is not a Dockerfile."""
+"""The error of this package: a mistake in a Dockerfile."""
 
 from typing import TYPE_CHECKING
 
@@ -9,19 +9,19 @@ _LONGEST = 1000
 
 
 class DockerfileError(Exception):
-    """A mistake in a Dockerfile, with its place and, where one is known, the hint.
+    """A mistake in a Dockerfile, with its span and, if one is known, a hint.
 
-    The message is lower case and complete without the excerpt; the span may be None when the whole file is meant.
+    The message is lower case and complete without the excerpt. The span is None for a mistake of the whole file.
     """
 
     def __init__(self, message: str, span: "Span | None" = None, hint: str = "") -> None:
-        # What the user wrote may be quoted in a message, however long it is.
+        # A message may quote text of the user of any length.
         self.message = message if len(message) <= _LONGEST else message[:_LONGEST] + "..."
         super().__init__(self.message)
         self.span = span
         self.hint = hint
         self.source: Source | None = None
-        """The text that the span is a place of, when whoever passed the error on knew it."""
+        """The text that the span refers to, if it is known."""
 
     def render(self, source: "Source") -> str:
         """Return ``name:line:column: message``, the excerpt with a marker, and the hint."""

@@ -23,7 +23,7 @@ _UNITS |= {"s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _DURATION_PART = re.compile(r"(\d*)(?:\.(\d*))?([^\d.]*)", re.ASCII)
 # Go counts durations as 64-bit nanoseconds.
 _LONGEST_DURATION = 2**63 - 1
-# No duration or size needs more; Python refuses to convert numbers of thousands of digits in words of its own.
+# No duration or size needs more digits, and int() raises its own error for thousands of them.
 _LONGEST_TEXT = 64
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
@@ -31,7 +31,7 @@ _DIGITS = {8: re.compile(r"[0-7]{1,12}"), 10: re.compile(r"[0-9]{1,12}")}
 
 
 def quote(text: str) -> str:
-    """Return *text* as Go prints it with ``%q``; a very long one is cut, since it stands in messages only."""
+    """Return *text* as Go prints it with ``%q``; a very long one is truncated, because it is only used in messages."""
     shown, dots = (text, "") if len(text) <= _QUOTED_LENGTH else (text[:_QUOTED_LENGTH], "...")
     return '"' + "".join(map(_quoted_char, shown)) + dots + '"'
 

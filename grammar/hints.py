@@ -1,24 +1,24 @@
-"""Hints for mistakes whose messages are Docker's and name none."""
+"""Hints for mistakes with Docker's messages, which have none."""
 
 from typing import get_args
 
 from pybuild.grammar.nodes import Instruction
 
 FORMS = {kind.__name__.lower(): kind.FORM for kind in get_args(Instruction)}
-"""How each instruction is written, by its name in lower case."""
+"""The form of each instruction, by its name in lower case."""
 
 SUBSTITUTIONS = "${v} ${v:-word} ${v:+word} ${v:?text} ${v#pattern} ${v%pattern} ${v/pattern/text}"
-TRIGGER = "a trigger is one instruction, and none of FROM, MAINTAINER and ONBUILD"
-STAGE_NAME = "begin with a letter and go on with letters, digits, - _ and ."
+TRIGGER = "a trigger is one instruction, but not FROM, MAINTAINER or ONBUILD"
+STAGE_NAME = "use a letter, followed by letters, digits, - _ and ."
 
 
 def form(keyword: str) -> str:
-    """Return the hint at how the instruction *keyword* (lower case) is written."""
+    """Return the hint with the form of the instruction *keyword* (lower case)."""
     return f"write {FORMS[keyword]}"
 
 
 def brace(escape: str) -> str:
-    """Return the hint for a substitution that does not end, or has no name."""
+    """Return the hint for a substitution without an end or a name."""
     return f"write ${{name}}, or {escape}$ for a dollar sign"
 
 

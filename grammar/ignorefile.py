@@ -1,7 +1,7 @@
-"""`.dockerignore`: which paths of a build context stay away from the build, in the way of moby/patternmatcher.
+"""`.dockerignore`: the paths of a build context that are excluded, by the rules of moby/patternmatcher.
 
-Patterns are anchored at the root of the context. ``!`` takes back what an earlier line ignored; the last line that
-matches a path *or one of its parent directories* decides. A trailing slash means nothing.
+Patterns are anchored at the root of the context. ``!`` includes what an earlier line excluded; the last line that
+matches a path *or one of its parent directories* decides. A trailing slash has no meaning.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from pybuild.grammar.patterns import Matches
 from pybuild.grammar.source import Span
 
 _BOM = "\ufeff"
-# So many directories are remembered; a walk asks for the same few again and again.
+# The number of remembered directories: a walk asks for the same few again and again.
 _MOST_FOLDERS = 4096
 
 
@@ -36,7 +36,7 @@ class IgnoreFile:
 
     @classmethod
     def of(cls, patterns: Iterable[str]) -> "IgnoreFile":
-        """Take *patterns* as they are: where they stand, in a flag, nothing is a comment.
+        """Return the rules of *patterns* of a flag, in which nothing is a comment.
 
         Raises:
             DockerfileError: a pattern is malformed; there is no span.
@@ -46,22 +46,22 @@ class IgnoreFile:
 
     @property
     def has_exceptions(self) -> bool:
-        """Whether a ``!`` line takes something back."""
+        """Whether there is a ``!`` line."""
         return any(rule.negated for rule in self._rules)
 
     def ignores(self, path: str, *, is_dir: bool = False) -> bool:  # noqa: ARG002 - no pattern depends on it
-        """Tell whether *path* is left out; a directory and a file of that name are treated alike, as in Docker."""
+        """Return whether *path* is excluded; as in Docker, it does not matter whether it is a directory or a file."""
         if path in {"", "."}:
             return False
         parent, _, name = path.rpartition("/")
         return (self._folders.get(parent) or self._entered(parent)).ignores(name)
 
     def may_descend(self, path: str) -> bool:
-        """Tell whether something below the ignored directory *path* could still be taken back by a ``!`` line."""
+        """Return whether a ``!`` line could include something below the excluded directory *path*."""
         return any(rule.negated and rule.could_reach(path) for rule in self._rules)
 
     def _entered(self, path: str) -> "_Folder":
-        """Return what is left of the rules in the directory at *path*; remembered, so that a walk finds it out once."""
+        """Return the remaining rules in the directory at *path*; cached, so that a walk computes them once."""
         if len(self._folders) >= _MOST_FOLDERS:
             self._folders = {"": self._top}
         folder, here = self._top, ""
@@ -73,10 +73,10 @@ class IgnoreFile:
 
 
 class _Folder:
-    """What is left of the rules in one directory: those that can still match something there or below.
+    """The remaining rules in one directory: those that can still match something in or below it.
 
-    *rules* come with the places of their rows that are reached; None for one that matches the directory or one above
-    it.
+    *rules* come with the positions in their rows that are reached; None for a rule that matches the directory or one
+    above it.
     """
 
     __slots__ = ("_path", "_rules", "_tests")
@@ -87,24 +87,24 @@ class _Folder:
         self._tests = [(negated, matches) for negated, matches in tests if matches is not None]
 
     def ignores(self, name: str) -> bool:
-        """Tell whether the entry *name* of this directory is left out."""
+        """Return whether the entry *name* of this directory is excluded."""
         ignored = False
         for negated, matches in self._tests:
-            # A rule that could change nothing is not asked and counts as no match, also for what is below. That is the
-            # behaviour of the original: "a/x" and then "!a" does not take back a/x.
+            # A rule that would change nothing is skipped and counts as no match, even for paths below. That is the
+            # behaviour of the original: "a/x" and then "!a" does not include a/x.
             if negated is ignored and matches(name):
                 ignored = not ignored
         return ignored
 
     def below(self, name: str, path: str) -> "_Folder":
-        """Return what is left in the directory *name* of this one, whose path with a slash behind is *path*."""
+        """Return the remaining rules in the directory *name* of this one; *path* is its path with a trailing slash."""
         ignored = False
         left: list[tuple[IgnoreRule, Passed | None]] = []
         for rule, passed in self._rules:
             matches = self._test(rule, passed)
             if passed is None or (rule.negated is ignored and matches is not None and matches(name)):
                 ignored = not rule.negated
-                # What stands before it can change nothing any more.
+                # Earlier rules cannot change anything any more.
                 left = [(rule, None)]
             elif not rule.row:
                 left.append((rule, passed))
@@ -113,7 +113,7 @@ class _Folder:
         return _Folder(path, tuple(left))
 
     def _test(self, rule: IgnoreRule, passed: Passed | None) -> Matches | None:
-        """Return what tells from the name of an entry whether *rule* matches it; None when it cannot."""
+        """Return a function from the name of an entry to whether *rule* matches it; None when it cannot match."""
         if passed is None:
             return _always
         if rule.whole is not None:

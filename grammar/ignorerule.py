@@ -1,8 +1,8 @@
-r"""One line of `.dockerignore`: a pattern, matched name by name on the way down to a path.
+r"""One line of `.dockerignore`: a pattern that is matched name by name while descending to a path.
 
-``*`` and ``?`` stay within a name, ``**`` spans directories. A pattern becomes a row of names with gaps; how much of
-the row a directory has passed is computed once for all that it holds. A pattern whose ``**`` begins in the middle of a
-name, or with a class that takes a slash, is no such row: it is matched against whole paths.
+``*`` and ``?`` match within a name, ``**`` spans directories. A pattern becomes a row of names with gaps; the positions
+in the row that a directory has reached are computed once for all its entries. A pattern whose ``**`` starts in the
+middle of a name, or which has a class that matches a slash, has no such row: it is matched against whole paths.
 """
 
 import posixpath
@@ -31,7 +31,7 @@ from pybuild.grammar.source import Span
 
 
 class _Span(Enum):
-    """What ``**`` becomes: any number of whole directories, or at the end of a pattern simply everything."""
+    """The meaning of ``**``: any number of whole directories, or at the end of a pattern everything."""
 
     FOLDERS = "(?:.*/)?"
     REST = ".*"
@@ -39,34 +39,34 @@ class _Span(Enum):
 
 _Token = Token | _Span
 _Row = tuple[Matches | None, ...]
-"""What the names of a path must match, one after the other; None for any number of directories."""
+"""The matchers for the names of a path, one after the other; None for any number of directories."""
 
 Passed = tuple[int, ...]
-"""Which places of its row a rule has reached in a directory, in ascending order."""
+"""The positions of its row that a rule has reached in a directory, in ascending order."""
 
 
 class IgnoreRule(NamedTuple):
-    """One line; *prefix* is what its paths begin with, all of the pattern when *literal*."""
+    """One line; its paths start with *prefix*, which is the whole pattern when *literal*."""
 
     negated: bool
     prefix: str
     literal: bool
     row: _Row
-    """Empty when only *whole* can tell."""
+    """Empty when only *whole* can match."""
     whole: Matches | None
     """Matches whole paths."""
 
     @property
     def start(self) -> Passed:
-        """The places that are reached at the root of the context."""
+        """The positions that are reached at the root of the context."""
         return tuple(_entered(self.row, 0)) if self.row else ()
 
     def last(self, passed: Passed) -> Matches | None:
-        """Return what the name of an entry must match to end the row; None when the end is not near."""
+        """Return the matcher for the last name of the row; None when another one comes first."""
         return self.row[-1] if passed and passed[-1] == len(self.row) - 1 else None
 
     def below(self, passed: Passed, name: str) -> Passed:
-        """Return the places that are reached in the directory *name* of a directory where *passed* are."""
+        """Return the positions that are reached in the directory *name* of a directory that has reached *passed*."""
         if passed == (0, 1) and len(self.row) == 2:
             return passed  # **/name, which most lines are
         reached: set[int] = set()
@@ -79,7 +79,7 @@ class IgnoreRule(NamedTuple):
         return tuple(sorted(reached))
 
     def could_reach(self, folder: str) -> bool:
-        """Tell whether the rule might match something below *folder*."""
+        """Return whether the rule may match something below *folder*."""
         inside = folder + "/"
         if self.literal:
             return f"{self.prefix}/".startswith(inside)
@@ -124,14 +124,14 @@ def _with_spans(tokens: tuple[Token, ...]) -> Iterator[_Token]:
         token: _Token = tokens[position]
         position += 1
         if token is Wild.STAR and tokens[position : position + 1] == (Wild.STAR,):
-            # The slash behind ** belongs to it.
+            # The slash after ** is part of it.
             position += 1 + (tokens[position + 1 : position + 2] == ("/",))
             token = _Span.FOLDERS if position < len(tokens) else _Span.REST
         yield token
 
 
 def _with_quirk(pattern: str, tokens: tuple[_Token, ...]) -> tuple[_Token, ...]:
-    """Let ``**name`` match the end of a name, as the original does where all of the name is plain."""
+    """Let ``**name`` match the end of a name, as the original does when the whole name is plain."""
     plain = "\\" not in pattern and all(isinstance(token, str) for token in tokens[1:])
     if tokens[:1] == (_Span.FOLDERS,) and plain and not pattern.startswith("**/"):
         return (_Span.FOLDERS, Wild.STAR, *tokens[1:])
@@ -159,14 +159,14 @@ def _row(tokens: Sequence[_Token]) -> _Row:
 
 
 def _entered(row: _Row, place: int) -> Iterator[int]:
-    """Yield *place* and the next one when *place* may stand for no directory at all."""
+    """Yield *place*, and the next position if *place* may match no directory at all."""
     yield place
     if row[place] is None:
         yield place + 1
 
 
 def _whole(tokens: tuple[_Token, ...]) -> Matches:
-    """Choose a way to match whole paths: Python's regular expressions with more than one choice could take too long."""
+    """Return a matcher for whole paths. Regular expressions are only used when they cannot backtrack for long."""
     if sum(isinstance(token, _Span) or token is Wild.STAR for token in tokens) > 1:
         return _AllWays(tokens)
     return partial(_fully, re.compile("".join(map(_regex, tokens)), re.DOTALL))
@@ -181,7 +181,7 @@ def _fully(expression: re.Pattern[str], path: str) -> bool:
 
 
 class _AllWays:
-    """Follows all ways through a pattern at once. A set of places is a number with a bit for each."""
+    """Simulates all paths through a pattern at once (an NFA). A set of positions is a number with a bit for each."""
 
     def __init__(self, tokens: tuple[_Token, ...]) -> None:
         self._tokens = tokens
@@ -223,7 +223,7 @@ class _AllWays:
         return bits
 
     def _entered(self, places: int) -> int:
-        """Return *places* and those that follow without a character."""
+        """Return *places* and the positions that follow without a character."""
         fresh = places
         while fresh := (fresh & self._optional) << 1 & ~places:
             places |= fresh

@@ -1,7 +1,7 @@
 """The abstract syntax tree: one frozen value per instruction, as written, before any variable is expanded.
 
 A *word* keeps its raw text (quotes, escapes and variables still in it) and its span; `grammar.words.expand` expands it
-later, when the scope is known. Flag values are words too. The tree is complete: nothing later looks at the text again.
+later, when the scope is known. Flag values are words too. The tree is complete: no later phase reads the text again.
 """
 
 from dataclasses import dataclass, field
@@ -15,27 +15,27 @@ from pybuild.grammar.source import Span
 class Word:
     """A piece of text that may hold quotes, escapes and variables.
 
-    An element of a JSON array is an ordinary word, as in BuildKit: what JSON left over is expanded and unquoted like
-    any other word, so that ``COPY ["$a", "'b c'"]`` names the value of ``a`` and ``b c``.
+    As in BuildKit, an element of a JSON array is an ordinary word: the decoded string is expanded and unquoted like any
+    other word, so ``COPY ["$a", "'b c'"]`` names the value of ``a`` and ``b c``.
     """
 
     text: str
     span: Span = field(compare=False)
     literal: bool = False
-    """True for text that is never expanded or unquoted: a pattern of --exclude, the name behind MAINTAINER."""
+    """True for text that is never expanded or unquoted: a pattern of --exclude, the name in MAINTAINER."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heredoc:
     """``<<NAME`` with its body; *expand* is False when the name was quoted. Tabs are already stripped for ``<<-``.
 
-    The span is that of the announcing word, not of the body.
+    The span is that of its marker, not of its body.
     """
 
     name: str
     body: str
     raw: str = field(compare=False, default="")
-    """The body as it is written, with its tabs: as a shell gets it that reads the heredoc itself."""
+    """The body as written, with its tabs, for a shell that reads the heredoc itself."""
     expand: bool
     strip_tabs: bool = False
     fd: int = 0
@@ -44,7 +44,7 @@ class Heredoc:
 
 @dataclass(frozen=True, slots=True)
 class ShellForm:
-    """Text that is handed to the shell as it stands (continuations joined, comments removed)."""
+    """Text that is passed to the shell unchanged (continuations joined, comments removed)."""
 
     text: str
 
@@ -71,13 +71,13 @@ class MountKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MountFlag:
-    """One ``--mount=``: keys in normal spelling; `grammar.dockerfile.mounts.settle` checks a value with a variable.
+    """One ``--mount=`` with normalized keys; `grammar.dockerfile.mounts.settle` checks values with variables.
 
-    A type with a variable in it is a key of its own until then, and *kind* means nothing.
+    A type with a variable is kept as a key until then, and *kind* has no meaning.
 
     Keys kept in *options*: target, source, from, id, readonly ("true"/"false"), sharing, mode, uid, gid, size (bytes),
     required ("true"/"false"), env. Aliases (dst, destination, src, ro, rw, readwrite) are folded by the parser. A key
-    that was not given is missing: the defaults belong to whoever mounts.
+    that was not given is missing; defaults are applied when the mount is made.
     """
 
     kind: MountKind
@@ -85,15 +85,15 @@ class MountFlag:
     span: Span = field(compare=False)
 
     def get(self, key: str) -> Word | None:
-        """Return the word given for *key*, None when it was not given."""
+        """Return the word for *key*, None when it was not given."""
         return dict(self.options).get(key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """What every instruction has: where it stands, its text in one line, and the comment directly above it.
+    """The fields of every instruction: its span, its text in one line, and the comment directly above it.
 
-    *FORM* is how it is written, for hints.
+    *FORM* is its syntax, for hints.
     """
 
     span: Span = field(compare=False)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class BadPattern(ValueError):
-    """A pattern that cannot match anything: an open class, a lone escape at the end."""
+    """A malformed pattern: an open class, or an escape at the end."""
 
     def __init__(self) -> None:
         super().__init__("syntax error in pattern")
@@ -33,7 +33,7 @@ class CharClass(NamedTuple):
     negated: bool = False
 
     def accepts(self, char: str) -> bool:
-        """Tell whether the class holds *char*."""
+        """Return whether the class contains *char*."""
         return any(low <= char <= high for low, high in self.ranges) != self.negated
 
 
@@ -42,7 +42,7 @@ Matches = Callable[[str], bool]
 
 
 def match(pattern: str, name: str) -> bool:
-    """Tell whether *pattern* matches the whole of *name*.
+    """Return whether *pattern* matches the whole of *name*.
 
     Raises:
         BadPattern: the pattern is malformed.
@@ -65,10 +65,10 @@ def match(pattern: str, name: str) -> bool:
 
 
 def name_matcher(tokens: Sequence[Token]) -> Matches:
-    """Return a function that tells whether *tokens* match all of a name: text without a slash.
+    """Return a function that matches *tokens* against a whole name: text without a slash.
 
-    Each star but the last takes as little as it can and is never retried, so no name costs more than its length times
-    that of the pattern.
+    Each star but the last matches as little as possible and is never retried, so the cost is at most the length of the
+    name times that of the pattern.
     """
     first, *others = _between_stars(tokens)
     if not others:
@@ -81,7 +81,7 @@ def name_matcher(tokens: Sequence[Token]) -> Matches:
 
 
 def literal(tokens: Sequence[object]) -> str:
-    """Return the characters of *tokens* that stand for themselves."""
+    """Return the literal characters of *tokens*."""
     return "".join(token for token in tokens if isinstance(token, str))
 
 
@@ -140,7 +140,7 @@ def _in_turn(
     last: tuple[re.Pattern[str], int],
     name: str,
 ) -> bool:
-    """Match what stands between stars one after the other, each as early as it can be; the last at the end."""
+    """Match the parts between stars one after the other, each as early as possible; the last one at the end."""
     here, end = first[1], len(name) - last[1]
     if here > end or not first[0].match(name) or not last[0].match(name, end):
         return False
@@ -153,7 +153,7 @@ def _in_turn(
 
 
 def has_wildcard(text: str) -> bool:
-    """Tell whether *text* is a pattern rather than a name: an escaped wildcard does not count."""
+    """Return whether *text* is a pattern rather than a name: an escaped wildcard does not count."""
     chars = iter(text)
     for char in chars:
         if char in "*?[":
@@ -164,7 +164,7 @@ def has_wildcard(text: str) -> bool:
 
 
 def accepts(token: Token, char: str) -> bool:
-    """Tell whether *token*, anything but a star, matches *char*."""
+    """Return whether *token*, anything but a star, matches *char*."""
     if isinstance(token, str):
         return token == char
     if isinstance(token, CharClass):
@@ -174,7 +174,7 @@ def accepts(token: Token, char: str) -> bool:
 
 @lru_cache(maxsize=256)
 def parse_pattern(pattern: str) -> tuple[Token, ...]:
-    """Return the tokens of *pattern*, a plain character standing for itself.
+    """Return the tokens of *pattern*; a plain character is its own token.
 
     Raises:
         BadPattern: the pattern is malformed.

@@ -1,4 +1,4 @@
-"""Image references: ``registry/repository:tag@digest``, short names completed as Docker completes them.
+"""Image references: ``registry/repository:tag@digest``, with short names completed as in Docker.
 
 ``alpine`` is ``docker.io/library/alpine:latest``. The first component is a registry when it holds a dot, a colon or a
 capital letter, or is ``localhost``; everything else is on Docker Hub.
@@ -12,9 +12,9 @@ DEFAULT_TAG = "latest"
 
 _OLD_REGISTRY = "index.docker.io"
 _OFFICIAL = "library/"
-# Docker's limit; a tag and a digest may come on top.
+# Docker's limit, without tag and digest.
 _LONGEST_REPOSITORY = 255
-# More than a host, a repository, a tag and a digest can have together, so the patterns never meet a hostile length.
+# More than host, repository, tag and digest can have together; it keeps malicious lengths from the patterns.
 _LONGEST = 2048
 
 _LABEL = "[a-zA-Z0-9]+(?:-+[a-zA-Z0-9]+)*"
@@ -30,7 +30,7 @@ _DIGEST_SIZES = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
 class InvalidReference(ValueError):
-    """A text that names no image; the message is Docker's."""
+    """An invalid name of an image; the message is Docker's."""
 
 
 class Reference(NamedTuple):
@@ -57,10 +57,10 @@ class Reference(NamedTuple):
 
 
 def parse_reference(text: str) -> Reference:
-    """Parse the name of an image and fill in what Docker fills in.
+    """Parse the name of an image, and complete it like Docker.
 
     Raises:
-        InvalidReference: it is not a name. Capital letters in the repository are named as the reason.
+        InvalidReference: it is not a valid name. The message names capital letters in the repository as the reason.
     """
     if _IMAGE_ID.fullmatch(text):
         raise InvalidReference(f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings")

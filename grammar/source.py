@@ -8,7 +8,7 @@ from bisect import bisect_right
 from functools import cached_property
 from typing import NamedTuple
 
-# Characters of a line that a message shows: of a longer one, those around the mistake.
+# Characters of a line that a message shows; of a longer line, those around the mistake.
 _WIDEST = 160
 
 

@@ -1,15 +1,15 @@
-"""Did you mean: the nearest of a few known names."""
+"""Did you mean: the most similar of some known names."""
 
 from collections.abc import Iterable
 
-# With more edits than this a name is another word rather than a slip.
+# With more edits than this, a name is rather another word than a misspelling.
 _FARTHEST = 2
 
 
 def closest(word: str, candidates: Iterable[str], *, fold: bool = True) -> str | None:
-    """Return the candidate at most two edits away from *word*, the first of the nearest; *fold*: case does not count.
+    """Return the candidate closest to *word*, by at most two edits; the first of equal ones. *fold*: ignore case.
 
-    None when nothing is near, and when *word* is itself a candidate: then the mistake lies elsewhere.
+    None when there is none, or when *word* itself is a candidate, because then the mistake is elsewhere.
     """
     names = tuple(candidates)
     spelled = str.lower if fold else str
@@ -24,7 +24,7 @@ def closest(word: str, candidates: Iterable[str], *, fold: bool = True) -> str |
 
 
 def did_you_mean(word: str, candidates: Iterable[str], prefix: str = "") -> str:
-    """Return the hint ``did you mean "..."?``, or an empty text."""
+    """Return the hint ``did you mean "..."?``, or ""."""
     near = closest(word, candidates)
     return f'did you mean "{prefix}{near}"?' if near else ""
 

@@ -1,4 +1,4 @@
-"""The arguments of one instruction after the grammar has taken them apart, and how to read values from them."""
+"""The arguments of one instruction, as the grammar splits them, and reading values from them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,11 +38,11 @@ class Arguments:
         return Facts(span=self.line.span, original=self.line.text, comment=self.line.comment)
 
     def error(self, message: str, span: Span | None = None, hint: str = "") -> DockerfileError:
-        """Return the error that the text at *span*, or the whole instruction, is wrong."""
+        """Return the error for the text at *span*, or for the whole instruction."""
         return DockerfileError(message, span or self.line.span, hint)
 
     def list(self) -> tuple[Piece, ...]:
-        """Return the words, written as such or as a JSON array."""
+        """Return the words, which may be written as a JSON array."""
         if self.exec_form:
             return forms.elements(self.pieces[0])
         if self.pieces:
@@ -50,7 +50,7 @@ class Arguments:
         return self.pieces
 
     def rest(self, first: Piece) -> Piece:
-        """Return the line from *first* on."""
+        """Return the line from the piece *first* on."""
         return Piece(self.line.text[first.start :], first.start, self.line)
 
     def text(self) -> Piece:
@@ -58,7 +58,7 @@ class Arguments:
         return self.pieces[0]
 
     def command(self, skip: int = 0) -> CommandLine:
-        """Return the command behind *skip* words; no command is the empty text."""
+        """Return the command after *skip* words; "" for none."""
         pieces = self.pieces[skip:]
         return forms.command(pieces[0], exec_form=self.exec_form) if pieces else ShellForm("")
 
@@ -93,7 +93,7 @@ class Arguments:
         key, value = piece.cut("=")
         if value is None:
             message = f"Syntax error - can't find = in {quote(piece.text)}. Must be of the form: name=value"
-            raise self.error(message, piece.span, "put quotes around a value that holds spaces")
+            raise self.error(message, piece.span, "put quotes around a value with spaces")
         if not key.text:
             raise self.error(f"{self.keyword} names can not be blank", piece.span, form(self.keyword.lower()))
         return key.word(), value.word()

@@ -1,9 +1,9 @@
-"""Parser directives: the comments ``# key=value`` that open a file.
+"""Parser directives: comments ``# key=value`` at the top of a file.
 
 Keys are ``syntax``, ``escape`` and ``check``, in any case, each at most once. The first line that is anything else (a
-blank line, another comment, an instruction) ends them. Behind a ``#!`` line Docker still looks for ``syntax`` and
-``check``, but no longer for ``escape``. Files in other languages may say ``syntax`` in their own way: as
-``// syntax=value``, or as the member of a JSON object.
+blank line, another comment, an instruction) ends them. After a ``#!`` line Docker still looks for ``syntax`` and
+``check``, but not for ``escape``. Files in other languages may set ``syntax`` in their own notation: as
+``// syntax=value``, or as a member of a JSON object.
 """
 
 import json
@@ -31,7 +31,7 @@ class Opening:
 
     @property
     def escape(self) -> str | None:
-        """The escape character that the file chose."""
+        """The escape character of the file."""
         return next((found.value for found in self.directives if found.key == "escape"), None)
 
 
@@ -57,7 +57,7 @@ def read_directives(rows: Sequence[str], offset: int) -> Opening:
 
 
 def _foreign_syntax(rows: Sequence[str], offset: int) -> Directive | None:
-    """Return the syntax that a file names in a way that is none of Dockerfiles; its place is the first row."""
+    """Return the syntax that a file sets in another notation; its span is the first row."""
     skip = 1 if rows and rows[0].startswith("#!") else 0
     start = offset + sum(len(row) + 1 for row in rows[:skip])
     first = rows[skip] if len(rows) > skip else ""
@@ -89,7 +89,7 @@ def _in_json(text: str) -> str | None:
 
 
 def match_directive(row: str, offset: int) -> Directive | None:
-    """Return the directive that *row* is, wherever it stands, None when it is none."""
+    """Return *row* as a directive, wherever it is; None when it is not one."""
     text = row.strip(SPACE)
     match = _FORM.fullmatch(text)
     if match is None or match[1].lower() not in _KEYS:

@@ -1,7 +1,7 @@
 r"""Flags: ``--name=value`` between the name of an instruction and its arguments.
 
-Quotes and backslashes are resolved here, once, the values of most flags are expanded later as words; BuildKit does the
-same, so that ``--chown='$user'`` is expanded although it is quoted. ``--`` ends the flags.
+Quotes and backslashes are resolved here; the values of most flags are expanded as words later. BuildKit does the same,
+so ``--chown='$user'`` is expanded although it is quoted. ``--`` ends the flags.
 """
 
 import re
@@ -17,7 +17,7 @@ from pybuild.grammar.suggest import did_you_mean
 
 
 class FlagKind(Enum):
-    """What a flag takes."""
+    """The kind of value of a flag."""
 
     TEXT = "text"
     BOOLEAN = "boolean"
@@ -69,7 +69,7 @@ def read_flags(keyword: str, written: Iterable[Piece]) -> Flags:
     """Check the flags *written* for the instruction *keyword* (lower case).
 
     Raises:
-        DockerfileError: a flag is unknown, given twice, or its value is missing or no boolean.
+        DockerfileError: a flag is unknown or duplicate, or its value is missing or not a boolean.
     """
     known = FLAGS.get(keyword, {})
     values: dict[str, list[Word]] = {}
@@ -105,7 +105,7 @@ def _resolve(match: re.Match[str]) -> str:
 def _boolean(name: str, value: Word | None, span: Span) -> Word | None:
     if value is None:
         return Word("true", span)
-    # BuildKit does not go through strconv.ParseBool here: it takes two words, in any letters.
+    # BuildKit does not use strconv.ParseBool here: it accepts only true and false, in any case.
     if value.text.lower() not in {"true", "false", ""}:
         raise DockerfileError(f"expecting boolean value for flag --{name}, not: {value.text}", value.span)
     return Word(value.text.lower(), value.span) if value.text else None

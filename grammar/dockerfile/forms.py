@@ -1,6 +1,7 @@
 r"""The two ways to write arguments: a JSON array of strings (exec form) or plain text (shell form).
 
-What looks like an array but is not valid JSON is plain text, as in Docker: ``RUN [ -f x ] && y``, ``CMD ["a", 'b']``.
+As in Docker, text that looks like an array but is not valid JSON is plain text: ``RUN [ -f x ] && y``,
+``CMD ["a", 'b']``.
 """
 
 import json
@@ -15,7 +16,7 @@ _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def command(piece: Piece, *, exec_form: bool) -> CommandLine:
-    """Return the command that *piece* holds; *exec_form* says that the grammar took it for an array of strings."""
+    """Return the command in *piece*; *exec_form*: the grammar recognised it as an array of strings."""
     if exec_form:
         return ExecForm(tuple(element.text for element in elements(piece)))
     reject_other_arrays(piece)
@@ -23,10 +24,10 @@ def command(piece: Piece, *, exec_form: bool) -> CommandLine:
 
 
 def elements(array: Piece) -> tuple[Piece, ...]:
-    """Return the strings of a JSON array, each with the place of its literal.
+    """Return the strings of a JSON array, each with the span of its literal.
 
     Raises:
-        DockerfileError: one of them has a NUL, which is as little part of a Dockerfile escaped as it is plain.
+        DockerfileError: one of them has a NUL, which is not permitted in a Dockerfile, even escaped.
     """
     places = _STRING.finditer(array.text)
     values = json.loads(array.text)
@@ -41,21 +42,21 @@ def elements(array: Piece) -> tuple[Piece, ...]:
 
 
 def is_array(text: str) -> bool:
-    """Tell whether *text* as a whole is a JSON array, of strings or of anything."""
+    """Return whether the whole of *text* is a JSON array, of anything."""
     return text.startswith("[") and _array(text) is not None
 
 
 def is_exec_form(text: str) -> bool:
-    """Tell whether *text* as a whole is a JSON array of strings."""
+    """Return whether the whole of *text* is a JSON array of strings."""
     array = _array(text) if text.startswith("[") else None
     return array is not None and all(isinstance(value, str) for value in array)
 
 
 def reject_other_arrays(piece: Piece) -> None:
-    """Refuse a valid JSON array that holds anything but strings.
+    """Refuse a valid JSON array with other items than strings.
 
     Raises:
-        DockerfileError: it is one. Docker refuses it too instead of running it as text.
+        DockerfileError: it is such an array. Docker also refuses it instead of running it as text.
     """
     if piece.text.startswith("[") and _array(piece.text) is not None:
         message = "when using JSON array syntax, arrays must be comprised of strings only"
@@ -75,5 +76,5 @@ def _refuse(constant: str) -> None:
 
 
 def _clean(text: str) -> str:
-    r"""Replace what no file name or argument can hold, a half of a surrogate pair, as Go does."""
+    r"""Replace halves of surrogate pairs, which no file name or argument can contain, as Go does."""
     return _LONE_SURROGATES.sub("\ufffd", text)

@@ -1,7 +1,7 @@
-r"""Where a here-document is announced: ``<<NAME``, ``<<-NAME``, ``<<"NAME"``, ``3<<NAME``.
+r"""Finding the markers of here-documents: ``<<NAME``, ``<<-NAME``, ``<<"NAME"``, ``3<<NAME``.
 
 It must start a word, outside quotes: ``cat<<EOF`` and ``"<<EOF"`` are not heredocs. A line whose quotes or
-substitutions are wrong has none. The escape is always the backslash here, whatever the file chose, as in BuildKit.
+substitutions are malformed has none. As in BuildKit, the escape is always the backslash here, whatever the directive.
 """
 
 import re
@@ -25,7 +25,7 @@ _TABS = re.compile(r"^\t+", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marker:
-    """An announced heredoc: its place in the line and how the body is to be taken."""
+    """A heredoc marker: its position in the line, and how its body is read."""
 
     start: int
     end: int
@@ -35,16 +35,16 @@ class Marker:
     fd: int
 
     def ends_at(self, row: str) -> bool:
-        """Tell whether *row* (without its line end) closes the body."""
+        """Return whether *row* (without its line end) ends the body."""
         return (row.lstrip("\t") if self.strip_tabs else row) == self.name
 
     def body(self, raw: str) -> str:
-        """Return the body as the user meant it: without leading tabs for ``<<-``."""
+        """Return the body, without leading tabs for ``<<-``."""
         return _TABS.sub("", raw) if self.strip_tabs else raw
 
 
 def find_markers(text: str) -> tuple[Marker, ...]:
-    """Return the heredocs that the logical line *text* announces, in order."""
+    """Return the heredoc markers in the logical line *text*, in order."""
     match = _MAY_HOLD.fullmatch(text) if "<<" in text else None
     if match is None or is_exec_form(match["arguments"]):
         return ()
@@ -54,7 +54,7 @@ def find_markers(text: str) -> tuple[Marker, ...]:
 
 
 def lone_heredoc(run: Run) -> Heredoc | None:
-    """Return the heredoc that is the whole command of *run* (``RUN <<EOF``), whose body then is the script."""
+    """Return the heredoc that is the whole command of *run* (``RUN <<EOF``), so that its body is the script."""
     if not isinstance(run.command, ShellForm) or len(run.heredocs) != 1:
         return None
     alone = _marker(run.command.text, 0, len(run.command.text))
@@ -62,7 +62,7 @@ def lone_heredoc(run: Run) -> Heredoc | None:
 
 
 def _mask(text: str) -> str:
-    """Return *text* with what is quoted, escaped or a variable covered up, or nothing when it cannot be read."""
+    """Return *text* with quoted and escaped parts and variables masked; "" when it is malformed."""
     try:
         parts = Lexer(text, None, escape="\\").parts()
     except (BadWordError, TooMuchError):

@@ -1,4 +1,4 @@
-"""From arguments to syntax tree: one function per instruction that needs more than its words."""
+"""From arguments to the syntax tree: one function per instruction that needs more than its words."""
 
 import re
 from dataclasses import replace
@@ -147,7 +147,7 @@ def shell(given: Arguments) -> Shell:
     command = given.command()
     if not isinstance(command, ExecForm):
         escaped = "\\" in command.text and "\\\\" not in command.text
-        hint = "a backslash in JSON is written twice" if escaped else 'write SHELL ["executable", "parameter"]'
+        hint = "write a backslash in JSON twice" if escaped else 'write SHELL ["executable", "parameter"]'
         raise given.error("SHELL requires the arguments to be in JSON form", given.text().span, hint)
     if not command.args:
         raise given.error("SHELL requires at least one argument", hint=hints.form(given.keyword.lower()))
@@ -178,6 +178,6 @@ def healthcheck(given: Arguments) -> Healthcheck:
 
 
 def onbuild(given: Arguments) -> Onbuild:
-    """Build ONBUILD: the text of its instruction with the bodies of the heredocs behind it."""
+    """Build ONBUILD: the text of its instruction, followed by the bodies of its heredocs."""
     bodies = "".join(f"\n{body.raw}{body.heredoc.name}" for body in given.line.bodies)
     return Onbuild(trigger=given.text().text + bodies, **given.facts)

@@ -1,8 +1,8 @@
-"""Physical lines to logical lines: comments, continuations and heredocs are settled here, before any grammar.
+"""Physical lines to logical lines: comments, continuations and heredocs are handled here, before the grammar.
 
-None of the three is context-free in a useful way: a comment may stand inside a continued instruction, a heredoc body
-begins where the instruction that announced it ends. One pass, linear in the size of the text. Every limit on the size
-of a Dockerfile is enforced here.
+None of the three is context-free in a useful way: a comment may be inside a continued instruction, and a heredoc body
+starts where the instruction with its marker ends. One pass, linear in the size of the text. Every limit on the size of
+a Dockerfile is enforced here.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from pybuild.grammar.nodes import Directive, Heredoc
 from pybuild.grammar.source import Span
 
 MAX_ROW = 65535
-"""Bytes in one physical line: Docker's limit."""
+"""Bytes in one physical line: Docker's limit, the buffer of Go's bufio.Scanner."""
 MAX_TEXT = 4 << 20
 MAX_LINE = 256 << 10
-"""Characters in one instruction. The kernel takes no longer argument than 128 KiB, so no RUN can need more."""
+"""Characters in one instruction. An argument of execve has at most 128 KiB, so no RUN needs more."""
 MAX_INSTRUCTIONS = 20_000
 
 _BOM = "\ufeff"
@@ -28,7 +28,7 @@ _Marks = list[tuple[int, int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a text says before the grammar looks at it."""
+    """The directives and logical lines of a text, the input of the grammar."""
 
     lines: tuple[Line, ...]
     directives: tuple[Directive, ...]
@@ -40,7 +40,7 @@ def read_lines(text: str, escape: str = "\\") -> Reading:
     """Split *text* into logical lines; *escape* is used unless a directive chooses another.
 
     Raises:
-        DockerfileError: a limit is exceeded, a directive is wrong, a heredoc has no end, or there is a NUL.
+        DockerfileError: a limit is exceeded, a directive is invalid, a heredoc has no end, or there is a NUL.
     """
     _check_size(text)
     return _Reader(text, escape).read()
@@ -60,7 +60,7 @@ class _Reader:
         self._escape = escape
         self._offset = len(_BOM) if text.startswith(_BOM) else 0
         self._rows = text[self._offset :].split("\n")
-        # A line feed ends the last row, it does not begin another one.
+        # A line feed ends the last row and does not start another one.
         if not self._rows[-1]:
             self._rows.pop()
         self._next = 0
@@ -102,7 +102,7 @@ class _Reader:
         self._offset += len(row) + 1
         # Counting characters first keeps the common case cheap.
         if len(row) * 4 > MAX_ROW and (size := len(row.encode(errors="surrogatepass"))) > MAX_ROW:
-            hint = f"line {self._next} has {size} bytes; go on in a new line behind a {self._escape}"
+            hint = f"line {self._next} has {size} bytes; continue it on a new line after a {self._escape}"
             message = f"dockerfile line greater than max allowed size of {MAX_ROW}"
             raise DockerfileError(message, Span(offset, offset + len(row)), hint)
         return row.rstrip("\r"), offset
@@ -141,7 +141,7 @@ class _Reader:
         return "".join(parts), marks
 
     def _continuation(self, row: str) -> tuple[str, bool]:
-        """Return *row* without the escape that ends it, and whether there was one; a doubled escape is none."""
+        """Return *row* without the escape that ends it, and whether there was one; a doubled escape does not count."""
         bare = row.rstrip(" \t")
         if bare.endswith(self._escape) and not bare.endswith(self._escape * 2):
             return bare[:-1], True
@@ -153,9 +153,9 @@ class _Reader:
             row, _ = self._take()
             if marker.ends_at(row):
                 return _body(line, marker, "".join(rows))
-            # The body keeps its line ends as they are, carriage returns included.
+            # The body keeps its line ends, including carriage returns.
             rows.append(self._rows[self._next - 1] + "\n")
-        hint = f'no line "{marker.name}" ends it'
+        hint = f'end it with a line "{marker.name}"'
         raise DockerfileError("unterminated heredoc", line.place(marker.start, marker.end), hint)
 
 

@@ -1,7 +1,7 @@
 """``RUN --mount=``: one line of comma-separated values, ``key=value`` each.
 
-What is known without variables is checked here; a value that still holds one is checked by `settle` once it is
-expanded. Keys are folded to one spelling.
+Values without variables are checked here; a value with variables is checked by `settle` after it is expanded. Keys are
+normalized to one spelling.
 """
 
 import re
@@ -33,7 +33,7 @@ def read_mount(flag: Word) -> MountFlag:
     """Read the value of one ``--mount`` flag.
 
     Raises:
-        DockerfileError: an unknown type or key, a malformed value, or keys that do not go together.
+        DockerfileError: an unknown type or key, a malformed value, or conflicting keys.
     """
     fields = [_field(field, flag.span) for field in _split_csv(flag)]
     written_kind = next((value for key, value in reversed(fields) if key == "type"), MountKind.BIND.value)
@@ -41,7 +41,7 @@ def read_mount(flag: Word) -> MountFlag:
     options = {"type": Word(written_kind, flag.span)} if open_kind else {}
     for written, value in fields:
         key = _ALIASES.get(written, written)
-        if key != "type" and (key, value) != ("from", ""):  # an empty from= says nothing
+        if key != "type" and (key, value) != ("from", ""):  # an empty from= counts as not given
             word = Word(_checked(written, value, flag.span), flag.span)
             options["readonly" if key == "readwrite" else key] = word
     mount = MountFlag(kind=MountKind.BIND, options=tuple(options.items()), span=flag.span)
@@ -49,10 +49,10 @@ def read_mount(flag: Word) -> MountFlag:
 
 
 def settle(mount: MountFlag, expand: Callable[[Word], str]) -> MountFlag:
-    """Return *mount* with its values expanded and in normal spelling.
+    """Return *mount* with its values expanded and normalized.
 
     Raises:
-        DockerfileError: a value is wrong now that its variables are known.
+        DockerfileError: a value is invalid after its variables are expanded.
     """
     options = {key: Word(_value(key, expand(word), word.span, key), word.span) for key, word in mount.options}
     kind = options.pop("type", Word(mount.kind.value, mount.span))
@@ -60,7 +60,7 @@ def settle(mount: MountFlag, expand: Callable[[Word], str]) -> MountFlag:
 
 
 def _of_kind(mount: MountFlag, text: str) -> MountFlag:
-    """Return *mount* as one of the type that *text* names, if its keys suit that."""
+    """Return *mount* with the type that *text* names. Raises DockerfileError when its keys do not fit."""
     kind = _kind(text, mount.span)
     for key, _ in mount.options:
         _check_kind(kind, key, mount.span)
@@ -108,7 +108,7 @@ def _check_kind(kind: MountKind, key: str, span: Span) -> None:
 
 
 def _value(key: str, value: str, span: Span, written: str) -> str:
-    """Return *value* in normal spelling: booleans as true or false, sizes in bytes; *written* is the key as given."""
+    """Return *value* normalized: booleans as true or false, sizes in bytes; *written* is the key as given."""
     if key in {"readonly", "required"}:
         return "true" if _boolean(written, value, span) else "false"
     if key == "sharing":

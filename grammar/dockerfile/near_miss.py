@@ -1,8 +1,7 @@
-"""What is nearly a JSON array, a flag or a quoted value, and means something else: ``VOLUME ['/a']``, ``COPY -from=x``.
+"""Near misses of JSON arrays, flags and quotes, with another meaning: ``VOLUME ['/a']``, ``COPY -from=x``.
 
-Docker takes such text for words or for a command of the shell, and is silent. Single quotes come out of habit, a
-bracket is left open, dashes and quotation marks are those of a word processor. This module only remarks on it: what the
-text means stays what Docker makes of it.
+Docker silently reads such text as words or as a shell command. Usual reasons are single quotes, an open bracket, or
+dashes and quotation marks of a word processor. This module only adds a warning; the meaning is that of Docker.
 """
 
 import json
@@ -24,13 +23,13 @@ _FLAG = re.compile(rf"(?:-|-?[{_DASHES}][-{_DASHES}]?)([a-z][a-z-]*)(=.*|$)", re
 _VALUE = re.compile(rf"(?<!\S)([^\s=]+)=([{_QUOTES}])")
 
 _WORDS = frozenset({"COPY", "ADD", "VOLUME"})
-"""Instructions for which a bracket with a quotation mark behind it is no command, so that it need not be complete."""
+"""Instructions without a shell form, in which a bracket and a quotation mark suffice to suspect an array."""
 _COMMANDS = frozenset({"RUN", "CMD", "ENTRYPOINT"})
 _PAIRS = frozenset({"ENV", "LABEL", "ARG"})
 
 
 def near_miss(instruction: str) -> str:
-    """Return what the text of an instruction nearly is, with the right spelling; "" for most of them."""
+    """Return a remark with the right spelling for a near miss in an instruction; usually ""."""
     name, start = split_first(instruction.split("\n", 1)[0])
     keyword, rest = name.upper(), instruction.split("\n", 1)[0][start:]
     if keyword == "ONBUILD":
@@ -47,7 +46,7 @@ def near_miss(instruction: str) -> str:
 
 
 def nearly_array(text: str) -> str:
-    """Return the JSON array that *text* nearly is, "" when it is none or cannot be told."""
+    """Return the JSON array that *text* almost is; "" when there is none, or it is unclear."""
     if is_array(text) or not _ARRAY.match(text) or _REST.fullmatch(_ITEMS.sub("", text)) is None:
         return ""
     items = [next(part for part in found.groups() if part is not None) for found in _ITEMS.finditer(text)]
@@ -58,22 +57,22 @@ def _nearly_array(name: str, keyword: str, text: str) -> str:
     wanted = _OPENED if keyword in _WORDS else _ARRAY
     if not wanted.match(text) or is_array(text):
         return ""
-    taken = "words" if keyword in _WORDS else "a command of the shell"
+    taken = "words" if keyword in _WORDS else "a shell command"
     spelled = nearly_array(text) or '["...", "..."]'
-    return f"{_cut(text)} is no JSON array, and taken for {taken}: write {name} {spelled}"
+    return f"{_cut(text)} is not a JSON array, and is read as {taken}: write {name} {spelled}"
 
 
 def _flag(keyword: str, text: str) -> str:
-    """Return the remark on the first word of *text*, when it is a flag but for its dash."""
+    """Return a remark on the first word of *text*, when it is a flag with a wrong dash."""
     word, _ = split_first(text)
     found = _FLAG.fullmatch(word)
     if found is None or found[1] not in FLAGS.get(keyword.lower(), {}):
         return ""
-    return f"{_cut(word)} is no flag, for its dash is another one: write --{found[1]}{found[2]}"
+    return f"{_cut(word)} is not a flag, because of its dash: write --{found[1]}{found[2]}"
 
 
 def _cut_flags(text: str) -> tuple[str, str]:
-    """Return the flags that *text* begins with, ``--`` among them, and what is behind."""
+    """Return the flags at the start of *text*, including ``--``, and the rest."""
     start = 0
     while text.startswith("--", start):
         start += split_first(text[start:])[1]
@@ -84,7 +83,7 @@ def _value(text: str) -> str:
     found = _VALUE.search(text)
     if found is None or any(text.count(mark, 0, found.start()) % 2 for mark in "\"'"):
         return ""
-    return f'{found[2]} does not quote, and is part of the value: write {found[1]}="..."'
+    return f'{found[2]} is not a quotation mark, but part of the value: write {found[1]}="..."'
 
 
 def _cut(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A Dockerfile: from text to the syntax tree of `grammar.nodes`. The functions here are all that others call."""
+"""From the text of a Dockerfile to the syntax tree of `grammar.nodes`. The public functions of the package."""
 
 from collections.abc import Iterator
 
@@ -10,20 +10,20 @@ from pybuild.grammar.hints import TRIGGER
 from pybuild.grammar.nodes import Arg, Dockerfile, From, Instruction, Onbuild
 from pybuild.grammar.source import Source, Span
 
-# Far above any real file: each stage costs memory and a look at its base before anything is built.
+# Far above any real file: each stage costs memory, and a lookup of its base before anything is built.
 MAX_STAGES = 1000
 
-_BEGIN = "begin with FROM"
+_BEGIN = "start with FROM"
 _NO_TRIGGERS = ("FROM", "MAINTAINER")
 _TRIGGER_ESCAPE = "\\"
-"""A trigger is text of an image: whoever reads it later does not know what escape its file chose."""
+"""A trigger is part of an image, which does not record the escape directive of its Dockerfile."""
 
 
 def parse(source: Source) -> Dockerfile:
-    """Parse a Dockerfile. Everything that can be known without values of variables is checked.
+    """Parse a Dockerfile. Everything that does not depend on values of variables is checked.
 
     Raises:
-        DockerfileError: the first mistake, with its place. No other exception comes out, whatever the text.
+        DockerfileError: the first mistake, with its span. No text raises another exception.
     """
     dockerfile, mistake = parse_prefix(source)
     if mistake is not None:
@@ -32,7 +32,7 @@ def parse(source: Source) -> Dockerfile:
 
 
 def parse_prefix(source: Source) -> tuple[Dockerfile, DockerfileError | None]:
-    """Parse as far as there is no mistake; return what stands before it, and the mistake."""
+    """Parse up to the first mistake; return the part before it, and the mistake."""
     if not source.text:
         return Dockerfile(instructions=()), DockerfileError("the Dockerfile cannot be empty", hint=_BEGIN)
     try:
@@ -57,25 +57,25 @@ def parse_prefix(source: Source) -> tuple[Dockerfile, DockerfileError | None]:
 
 
 def parse_trigger(text: str, span: Span, escape: str = _TRIGGER_ESCAPE) -> Instruction:
-    """Parse the text of an ONBUILD trigger of a base; it and its mistakes stand at *span*.
+    """Parse the text of an ONBUILD trigger of a base; *span* is that of it and its mistakes.
 
     Raises:
-        DockerfileError: the text is not one instruction, or one that may not be a trigger.
+        DockerfileError: the text is not one instruction, or not one that may be a trigger.
     """
     return _read_trigger(_only_line(text, span, escape, "onbuild trigger should be a single expression"), escape)
 
 
 def parse_change(text: str, span: Span, escape: str = "\\") -> Instruction:
-    """Parse one instruction that stands alone, ONBUILD among them; it and its mistakes stand at *span*.
+    """Parse a single instruction, which may be ONBUILD; *span* is that of it and its mistakes.
 
     Raises:
         DockerfileError: the text is not one instruction.
     """
-    return _read(_only_line(text, span, escape, "a single instruction is expected"), escape)
+    return _read(_only_line(text, span, escape, "expected a single instruction"), escape)
 
 
 def _only_line(text: str, span: Span, escape: str, problem: str) -> Line:
-    """Return the one line of *text*, without marks: every place in it is *span*. Raises DockerfileError."""
+    """Return the only line of *text*; every part of it has the span *span*. Raises DockerfileError."""
     try:
         lines = read_lines(text, escape).lines
     except DockerfileError as error:

@@ -1,7 +1,7 @@
-"""Logical lines and parts of them, with the way back to the source.
+"""Logical lines and parts of them, with their positions in the source.
 
-A *logical line* is one instruction: its physical lines joined, comments and continuations taken out. A *piece* is a
-part of it that the grammar recognised. Both count offsets in the joined text; spans always point to the source.
+A *logical line* is one instruction: its physical lines joined, without comments and continuations. A *piece* is a part
+of it that the grammar recognised. Both have offsets in the joined text; spans always refer to the source.
 """
 
 import re
@@ -12,7 +12,7 @@ from pybuild.grammar.nodes import Heredoc, Word
 from pybuild.grammar.source import Span
 
 WHITE = "\t\v\f\r "
-"""What separates words; Unicode has more spaces, but a file name may hold those."""
+"""The characters that separate words; other spaces of Unicode may be part of a file name."""
 
 _GAP = re.compile(f"[{WHITE}]+")
 
@@ -25,7 +25,7 @@ def split_first(text: str) -> tuple[str, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """A heredoc and its place in the logical line; *raw* is the body with its tabs."""
+    """A heredoc and its position in the logical line; *raw* is the body with its tabs."""
 
     heredoc: Heredoc
     start: int
@@ -44,7 +44,7 @@ class Line:
     bodies: tuple[Body, ...] = ()
 
     def place(self, start: int, end: int) -> Span:
-        """Return where the characters from *start* to *end* stand in the source."""
+        """Return the span in the source of the characters from *start* to *end*."""
         if not self.marks or not self.text:
             return self.span
         start = min(start, len(self.text) - 1)
@@ -73,12 +73,12 @@ class Piece:
 
     @property
     def end(self) -> int:
-        """The offset behind the piece."""
+        """The offset after the piece."""
         return self.start + (len(self.text) if self.width is None else self.width)
 
     @property
     def span(self) -> Span:
-        """The place in the source."""
+        """The span in the source."""
         return self.line.place(self.start, self.end)
 
     def word(self, *, literal: bool = False) -> Word:

@@ -1,4 +1,4 @@
-"""The grammar at work: the only module that imports lark, and the last that sees one of its exceptions."""
+"""Parsing with the grammar: the only module that imports lark; none of its exceptions leaves it."""
 
 from functools import cache
 
@@ -40,7 +40,7 @@ _ONE = "{} requires exactly one argument"
 _SOME = "{} requires at least one argument"
 _TWO = instructions.two_arguments("{}")
 
-# The grammar settles only how many words there are; so its one complaint per instruction is about their number.
+# The grammar only decides how many words there are, so its errors are about their number.
 _ARITY = {
     "from": "FROM requires either one or three arguments",
     "arg": _SOME,
@@ -70,7 +70,7 @@ def read_instruction(line: Line, escape: str) -> Instruction:
     """Parse the instruction on one logical line.
 
     Raises:
-        DockerfileError: it is unknown, its flags or the number of its arguments are wrong, or their values are.
+        DockerfileError: it is unknown, or its flags, the number of its arguments, or their values are invalid.
     """
     name, _ = split_first(line.text)
     keyword = name.lower()
@@ -79,7 +79,7 @@ def read_instruction(line: Line, escape: str) -> Instruction:
     try:
         return _read(line, keyword, name, escape)
     except DockerfileError as error:
-        # A dash or a quotation mark of a word processor is behind many a mistake in the number of words.
+        # A dash or quotation mark of a word processor is a frequent reason for a wrong number of words.
         error.hint = near_miss(line.text) or error.hint
         raise
 
@@ -91,13 +91,13 @@ def _read(line: Line, keyword: str, name: str, escape: str) -> Instruction:
     except UnexpectedInput as error:
         raise _translated(error, line, keyword, len(name)) from None
     except VisitError as error:
-        # lark wraps what a method of the transformer raises.
+        # lark wraps exceptions of the transformer.
         raise error.orig_exc from None
 
 
 def _hint(name: str, escape: str) -> str:
-    # A command of the shell where an instruction should be: most often the line above lost its continuation.
-    lost = "" if name.isupper() else f'a line that goes on below ends with "{escape}"'
+    # A shell command where an instruction should be: most often the line above lacks its continuation.
+    lost = "" if name.isupper() else f'end a line that is continued with "{escape}"'
     return did_you_mean(name.upper(), KEYWORDS) or lost
 
 
@@ -107,7 +107,7 @@ def _rule(keyword: str) -> str:
 
 @cache
 def _language(escape: str) -> Lark:
-    """Build the parser: once per process and escape character, in some twenty milliseconds."""
+    """Build the parser, once per process and escape character, because it takes about 20 ms."""
 
     def adapt(terminal: TerminalDef) -> None:
         # The one terminal that depends on the escape directive; the grammar is written for the backslash.

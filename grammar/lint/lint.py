@@ -1,8 +1,8 @@
 """The build checks that the text alone decides: one small function per rule.
 
-`file_violations` looks at every instruction, as BuildKit does while it parses; `stage_violations` at the instructions
-of one stage that will be built, the ONBUILD triggers of its base among them. Names of instructions are shown as
-written, so ``cmd`` stays ``cmd`` in a message.
+`file_violations` checks every instruction, as BuildKit does while it parses; `stage_violations` checks the instructions
+of one stage that will be built, including the ONBUILD triggers of its base. Messages have the names of instructions as
+written: ``cmd`` stays ``cmd``.
 """
 
 import json
@@ -41,19 +41,19 @@ def keyword(node: Instruction) -> str:
 
 
 def file_violations(dockerfile: Dockerfile, source: Source) -> Iterator[Violation]:
-    """Give every violation of a rule about the file as a whole."""
+    """Yield every violation of a rule about the file as a whole."""
     for rule in _FILE_RULES:
         yield from rule(dockerfile, source)
 
 
 def stage_violations(body: Sequence[Instruction]) -> Iterator[Violation]:
-    """Give every violation of a rule about the instructions of one stage."""
+    """Yield every violation of a rule about the instructions of one stage."""
     for rule in _STAGE_RULES:
         yield from rule(body)
 
 
 def _heads(dockerfile: Dockerfile) -> Iterator[tuple[From, str, str]]:
-    """Give each FROM that has a name, with its ``AS`` and the name as written."""
+    """Yield each FROM that has a name, with its ``AS`` and the name as written."""
     for node in dockerfile.instructions:
         if isinstance(node, From) and node.name is not None:
             *_, word, name = _GAP.split(node.original)
@@ -70,11 +70,11 @@ def _stage_name_casing(dockerfile: Dockerfile, _: Source) -> Iterator[Violation]
 def _from_as_casing(dockerfile: Dockerfile, _: Source) -> Iterator[Violation]:
     for node, word, _name in _heads(dockerfile):
         written = keyword(node)
-        # A FROM of mixed case breaks another rule already.
+        # A FROM in mixed case violates another rule already.
         wanted = {written.lower(): word.lower(), written.upper(): word.upper()}.get(written, word)
         if word != wanted:
             message = f"'{word}' and '{written}' keywords' casing do not match"
-            yield _broken(rules.FROM_AS_CASING, message, node, f"write {wanted} in place of {word}")
+            yield _broken(rules.FROM_AS_CASING, message, node, f"write {wanted} instead of {word}")
 
 
 def _no_empty_continuation(dockerfile: Dockerfile, source: Source) -> Iterator[Violation]:
@@ -84,12 +84,12 @@ def _no_empty_continuation(dockerfile: Dockerfile, source: Source) -> Iterator[V
         if name == rules.NO_EMPTY_CONTINUATION.name and span.start > covered:
             place = _last_row(source.text, span.start, dockerfile.escape)
             covered = place.end
-            hint = "remove the empty lines above, or make them comments"
+            hint = "remove the empty lines above, or turn them into comments"
             yield Violation(rule=rules.NO_EMPTY_CONTINUATION, message="Empty continuation line", span=place, hint=hint)
 
 
 def _last_row(text: str, start: int, escape: str) -> Span:
-    """Return the row that ends the instruction whose row at *start* is empty: the place that BuildKit reports."""
+    """Return the last row of the instruction with the empty row at *start*: the one that BuildKit reports."""
     place = Span(start, start)
     while start < len(text):
         end = text.find("\n", start)
@@ -103,7 +103,7 @@ def _last_row(text: str, start: int, escape: str) -> Span:
 
 
 def _consistent_instruction_casing(dockerfile: Dockerfile, _: Source) -> Iterator[Violation]:
-    # Global arguments neither vote nor are checked.
+    # Global arguments neither count for the majority nor are checked.
     first = next((i for i, node in enumerate(dockerfile.instructions) if isinstance(node, From)), 0)
     words = [(node, keyword(node)) for node in dockerfile.instructions[first:]]
     lower = sum(word == word.lower() for _, word in words)
@@ -149,7 +149,7 @@ def _invalid_definition_description(dockerfile: Dockerfile, _: Source) -> Iterat
         example = names[0] if len(names) == 1 else "<arg_key>"
         name = "FROM" if isinstance(node, From) else "ARG"
         message = f"Comment for {name} should follow the format: `# {example} <description>`"
-        hint = f"begin the comment with {' or '.join(names)}, or put an empty line below it"
+        hint = f"start the comment with {' or '.join(names)}, or put an empty line below it"
         yield _broken(rules.INVALID_DEFINITION_DESCRIPTION, message, node, hint)
 
 
@@ -175,7 +175,7 @@ def _legacy_key_value_format(body: Sequence[Instruction]) -> Iterator[Violation]
 
 
 def _quoted(text: str) -> str:
-    """Return *text* so that it is one word; what is quoted in part already is left to the user."""
+    """Return *text* quoted as one word; text that has quotes already is returned unchanged."""
     if not _GAP.search(text) or '"' in text or "'" in text:
         return text
     return f'"{text}"'
@@ -185,7 +185,7 @@ def _multiple_instructions_disallowed(body: Sequence[Instruction]) -> Iterator[V
     last: dict[type, Instruction] = {}
     for node in body:
         if isinstance(node, Cmd | Entrypoint | Healthcheck):
-            # What is reported is the one that is overridden.
+            # The one that is overridden is reported.
             if (earlier := last.get(type(node))) is not None:
                 name = keyword(node)
                 only = "because only the last one will be used"

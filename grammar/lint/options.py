@@ -1,7 +1,7 @@
-"""``check=skip=A,B;error=true;experimental=all``: which checks count, for a file and for single instructions.
+"""``check=skip=A,B;error=true;experimental=all``: the selection of checks, for a file and for instructions.
 
-The value stands in a directive at the top of the file or in a comment directly above an instruction. In a comment
-it ends at the first space, so that a reason may follow; one that cannot be read is an ordinary comment there.
+The value is in a directive at the top of the file or in a comment directly above an instruction. In a comment it ends
+at the first space, so that a reason may follow; a malformed one is an ordinary comment there.
 """
 
 from bisect import bisect_right
@@ -22,27 +22,27 @@ _KEYS = ("skip", "error", "experimental")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckOptions:
-    """*skip* and *experimental* hold names of rules, ``all`` among them means every rule."""
+    """A selection. *skip* and *experimental* have names of rules, of which ``all`` means every rule."""
 
     skip: frozenset[str] = frozenset()
     experimental: frozenset[str] = frozenset()
     error: bool = False
 
     def counts(self, rule: Rule) -> bool:
-        """Tell whether violations of *rule* are reported. ``skip=all`` leaves experimental ones that were asked for."""
+        """Return whether violations of *rule* are reported. ``skip=all`` does not skip requested experimental ones."""
         if rule.experimental:
             return bool({rule.name, _ALL} & self.experimental) and rule.name not in self.skip
         return not {rule.name, _ALL} & self.skip
 
     def merged(self, other: "CheckOptions") -> "CheckOptions":
-        """Return what both ask for; whether violations are errors is up to the file alone."""
+        """Return both selections merged; only that of the file decides whether violations are errors."""
         return CheckOptions(
             skip=self.skip | other.skip, experimental=self.experimental | other.experimental, error=self.error
         )
 
 
 def parse_options(text: str, span: Span | None = None) -> CheckOptions:
-    """Read the value of a directive, which stands at *span*.
+    """Read the value of a directive at *span*.
 
     Raises:
         DockerfileError: an option is unknown or malformed.
@@ -52,7 +52,7 @@ def parse_options(text: str, span: Span | None = None) -> CheckOptions:
         key, equals, value = part.partition("=")
         key = key.strip(SPACE)
         if not equals or key not in _KEYS:
-            hint = did_you_mean(key, _KEYS) or "the options are skip=RULE,...; error=true and experimental=RULE,..."
+            hint = did_you_mean(key, _KEYS) or "options are skip=RULE,..., error=true and experimental=RULE,..."
             raise _failure(f"invalid check option {quote(key if equals else part)}", span, hint)
         given[key] = value.strip(SPACE)
     return CheckOptions(
@@ -79,10 +79,10 @@ def _failure(message: str, span: Span | None, hint: str) -> DockerfileError:
 
 
 def file_options(dockerfile: Dockerfile, override: str | None = None) -> CheckOptions:
-    """Return the options of a file; *override* (of the command line) takes the place of what it says itself.
+    """Return the options of a file, or those of *override* (of the command line).
 
     Raises:
-        DockerfileError: they cannot be read.
+        DockerfileError: they are malformed.
     """
     if override is not None:
         return parse_options(override)
@@ -93,7 +93,7 @@ def file_options(dockerfile: Dockerfile, override: str | None = None) -> CheckOp
 
 
 def comment_options(comment: str) -> CheckOptions:
-    """Return what the comment above an instruction asks for: the first ``check=`` in it."""
+    """Return the options in the comment above an instruction: the first ``check=`` in it."""
     for line in comment.split("\n"):
         if text := check_of(line):
             try:

@@ -1,7 +1,7 @@
-"""The build checks as data: names, descriptions and addresses are those of BuildKit, which other tools read.
+"""The build checks as data: names, descriptions and URLs are those of BuildKit, because other tools read them.
 
-A rule only has its facts here. What it looks for stands in `grammar.lint.lint` when the text of the file tells, else
-where stages, base images and the build context are known.
+A rule only has its metadata here. Its check is in `grammar.lint.lint` when it needs only the text of the file, else in
+`builder.checks`, where stages, base images and the build context are known.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pybuild.grammar.source import Span
 
 _PAGES = "https://docs.docker.com/go/dockerfile/rule"
-# Before a capital that begins a word; several capitals in a row are one word.
+# Before a capital that starts a word; several capitals in a row are one word.
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -30,7 +30,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """A rule that the instruction at *span* breaks; *hint* names the fix."""
+    """A violation of a rule by the instruction at *span*; *hint* names the fix."""
 
     rule: Rule
     message: str

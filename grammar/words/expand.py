@@ -1,8 +1,8 @@
-"""Expansion of words: variables replaced, quotes and escapes resolved, in the way of BuildKit.
+"""Expansion of words: variables replaced, quotes and escapes resolved, by the rules of BuildKit.
 
-One pass, no second look: what a variable yields is final. The forms are ``$v ${v}``, ``${v:-w} ${v-w}``,
+One pass: the value of a variable is not expanded again. The forms are ``$v ${v}``, ``${v:-w} ${v-w}``,
 ``${v:+w} ${v+w}``, ``${v:?m} ${v?m}``, ``${v#p} ${v##p} ${v%p} ${v%%p}``, ``${v/p/r} ${v//p/r}``; ``w``, ``p`` and
-``r`` are words themselves. An unset variable is the empty text.
+``r`` are words themselves. An unset variable is the empty string.
 """
 
 import re
@@ -23,7 +23,7 @@ def expand(word: Word, scope: Mapping[str, str], *, escape: str = "\\") -> str:
     """Return the text of *word* with the variables of *scope*; spaces do not split it.
 
     Raises:
-        DockerfileError: the word is malformed, a variable that it demands is missing, or the result exceeds 1 MiB.
+        DockerfileError: the word is malformed, a required variable is missing, or the result exceeds 1 MiB.
     """
     if _is_plain(word, escape):
         return word.text
@@ -31,16 +31,16 @@ def expand(word: Word, scope: Mapping[str, str], *, escape: str = "\\") -> str:
 
 
 def expand_all(word: Word, scope: Mapping[str, str], *, escape: str = "\\") -> tuple[str, ...]:
-    """Return the words that *word* becomes: it is split at spaces that are not quoted, those of variables included."""
+    """Return the words of *word*, split at unquoted spaces, including those in values of variables."""
     if word.literal:
         return (word.text,)
     return _split(_resolve(word.text, scope.get, word.span, escape=escape))
 
 
 def expand_body(text: str, scope: Mapping[str, str], span: Span, *, escape: str = "\\") -> str:
-    """Return a heredoc body with its variables replaced. Quotes stay; an escape goes and keeps the next character.
+    """Return a heredoc body with its variables replaced. Quotes stay; an escape is removed and quotes one character.
 
-    BuildKit takes the backslash as the escape of bodies whatever the ``escape`` directive says.
+    In bodies BuildKit always uses the backslash as escape, whatever the ``escape`` directive.
     """
     if "$" not in text and escape not in text:
         return text
@@ -48,9 +48,9 @@ def expand_body(text: str, scope: Mapping[str, str], span: Span, *, escape: str 
 
 
 def variables(text: str, *, escape: str = "\\", quotes: bool = True) -> frozenset[str]:
-    """Return the names that *text* asks for, also inside substitutions; up to the first mistake in it.
+    """Return the names of the variables in *text*, also inside substitutions, up to the first mistake.
 
-    Without *quotes* the text is a heredoc body, where quotes mean nothing.
+    Without *quotes* the text is a heredoc body, where quotes have no meaning.
     """
     lexer = Lexer(text, None, escape=escape, quotes=quotes)
     with suppress(BadWordError, TooMuchError):
@@ -88,5 +88,5 @@ def _split(parts: list[Part]) -> tuple[str, ...]:
             words.append("".join(current))
             current = [part]
     words.append("".join(current))
-    # An empty quoted text is not a word of its own, as in BuildKit.
+    # As in BuildKit, an empty quoted text is not a word of its own.
     return tuple(word for word in words if word)

@@ -1,7 +1,7 @@
-"""The engine under `grammar.words.expand`: one pass over a word that resolves quotes, escapes and variables.
+"""The lexer of `grammar.words.expand`: one pass over a word that resolves quotes, escapes and variables.
 
-The rules are those of BuildKit's shell lexer, texts of errors included. Every character is read once; what a variable
-yields is never read again, so ``$A`` cannot bring in new variables. Depth and amount of work are bounded.
+The rules and messages are those of BuildKit's shell lexer. Every character is read once; the value of a variable is not
+read again, so ``$A`` cannot add new variables. Depth and amount of work are bounded.
 """
 
 import re
@@ -13,18 +13,18 @@ from pybuild.grammar import hints
 from pybuild.grammar.words.substitution import RESULT_LIMIT, BadWordError, TooMuchError, choose, replaced, stripped
 
 _DEPTH_LIMIT = 100  # far below Python's recursion limit, which counts the callers as well
-# Characters of values that one expansion may look at: a short result may be cut out of many long values.
+# Characters of values that one expansion may process: a short result may be cut out of many long values.
 _WORK_LIMIT = 16 * RESULT_LIMIT
 _SPECIAL_NAMES = "@*#?-$!0"
 _MODIFIERS = "-+?#%"
 
-_KNOWN = f"there are {hints.SUBSTITUTIONS}"
+_KNOWN = f"use {hints.SUBSTITUTIONS}"
 
 Lookup = Callable[[str], str | None]
 
 
 class Kind(Enum):
-    """How a piece of a word came about: only plain text and variables may be split at spaces."""
+    """The origin of a part of a word: only plain text and variables may be split at spaces."""
 
     PLAIN = "plain"
     VARIABLE = "variable"
@@ -37,7 +37,7 @@ Part = tuple[Kind, str, int]
 
 
 class Lexer:
-    """Reads one word. Without *lookup* nothing is resolved: variables stay as written, quotes and escapes go."""
+    """Reads one word. Without *lookup* variables stay as written, but quotes and escapes are removed."""
 
     def __init__(self, text: str, lookup: Lookup | None, *, escape: str, quotes: bool = True) -> None:
         self._text = text
@@ -53,7 +53,7 @@ class Lexer:
         """Return the resolved pieces of the whole word, in order.
 
         Raises:
-            BadWordError: a quote, brace or modifier is wrong, or a variable that must be set is not.
+            BadWordError: a quote, brace or modifier is malformed, or a required variable is not set.
             TooMuchError: the result, the nesting or the work exceeds its limit.
         """
         return self._until("")
@@ -99,7 +99,7 @@ class Lexer:
         return run
 
     def _escaped(self, *, keep: bool) -> str:
-        # An escape at the very end stands for nothing.
+        # An escape at the very end is dropped.
         escape, char = self._take(), self._take()
         return (escape if keep else "") + char
 
@@ -215,7 +215,7 @@ class Lexer:
         try:
             found = self._until(stop, keep_escapes=keep_escapes)
         except BadWordError:
-            # Whatever went wrong, at the end of the word the missing stop is what the user should hear of.
+            # At the end of the word, the missing end is the mistake to report, whatever else is wrong.
             if self._position >= len(self._text):
                 raise BadWordError(at_the_end, _KNOWN) from None
             raise

@@ -2,7 +2,7 @@
 
 A pattern is a row of *segments* between its stars; a segment has a fixed length. Placing each segment as far left as
 possible finds the shortest match, placing the last one as far right as possible the longest. Nothing backtracks, so
-hostile patterns cost no more than others.
+malicious patterns cost no more than others.
 """
 
 import re
@@ -20,7 +20,7 @@ def strip_prefix(value: str, pattern: str, *, longest: bool) -> str:
 
 
 def strip_suffix(value: str, pattern: str, *, longest: bool) -> str:
-    """Return *value* without the shortest or longest end that matches: the same question, asked backwards."""
+    """Return *value* without the shortest or longest end that matches: the same, on reversed text."""
     backwards = tuple(segment[::-1] for segment in reversed(_segments(pattern)))
     end = _match_end(backwards, value[::-1], 0, longest=longest)
     return value if end is None else value[: len(value) - end]
@@ -30,13 +30,13 @@ def replace(value: str, pattern: str, replacement: str, *, every: bool, limit: i
     """Replace the first match, or all, taking each as long as possible.
 
     Raises:
-        ValueError: the pattern holds a bad escape.
+        ValueError: the pattern has a bad escape.
         OverflowError: the result would exceed *limit* characters.
     """
     segments = _segments(pattern)
     if len(segments) == 1:
         return _replace_fixed(value, segments[0], replacement, every=every, limit=limit)
-    # The longest match of a pattern with a star ends at the last place possible, so there is never a second one.
+    # The longest match of a pattern with a star extends as far as possible, so there is never a second one.
     start = _find(segments[0], value, 0)
     end = None if start is None else _match_end(segments, value, start, longest=True)
     if start is None or end is None:
@@ -58,7 +58,7 @@ def _check(size: int, limit: int) -> None:
 
 
 def _match_end(segments: _Segments, value: str, start: int, *, longest: bool) -> int | None:
-    """Return where a match that begins exactly at *start* ends."""
+    """Return the end of a match that starts exactly at *start*."""
     first, *rest = segments
     if _find(first, value[start : start + len(first)], 0) is None:
         return None
@@ -82,7 +82,7 @@ def _find(segment: _Segment, value: str, start: int) -> int | None:
 
 
 def _last_end(segment: _Segment, value: str) -> int:
-    """Return the end of the last place of *segment*, which is known to have one."""
+    """Return the end of the last match of *segment*, which is known to exist."""
     found = _find(segment[::-1], value[::-1], 0)
     return len(value) - (found or 0)
 

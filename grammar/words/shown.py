@@ -1,4 +1,4 @@
-"""An instruction as a progress display shows it: with the values that its variables have."""
+"""An instruction for progress displays: with its variables replaced by their values."""
 
 import re
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ _ALONE = re.compile(r"\$\{?([^{}:/#%+?-]+|.)\}?")
 def shown(text: str, scope: Mapping[str, str], *, escape: str = "\\") -> str:
     """Return *text* with the variables of *scope* replaced, as BuildKit names its steps.
 
-    Quotes stay, and so does a variable that has no value: it may be one of the shell. A text that cannot be read comes
-    back as it is.
+    Quotes stay, and so do variables without a value, which may be variables of the shell. A malformed text is returned
+    unchanged.
     """
     if "$" not in text and escape not in text:
         return text
@@ -34,7 +34,7 @@ class _ShownLexer(Lexer):
         start = self._position
         value = super()._variable()
         written = self._text[start : self._position]
-        # Of the longer forms, such as ${NAME:-value}, the outcome is shown also when NAME is unset.
+        # Longer forms, such as ${NAME:-value}, are replaced even when NAME is unset.
         alone = _ALONE.fullmatch(written)
         unset = alone is not None and self._lookup is not None and self._lookup(alone[1]) is None
         return written if unset else value

@@ -1,13 +1,13 @@
-"""What ``${name...}`` makes of a value, once its parts are known; the rules and texts are BuildKit's."""
+"""The result of ``${name...}`` once its parts are known; the rules and messages are BuildKit's."""
 
 from pybuild.grammar.words import shellpattern
 
 RESULT_LIMIT = 1 << 20
-"""Characters that one expansion may yield."""
+"""Characters of the result of one expansion."""
 
 
 class BadWordError(Exception):
-    """The word breaks a rule; the text says which, the hint what to do."""
+    """The word violates a rule, which the message names; the hint says what to do."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -15,11 +15,11 @@ class BadWordError(Exception):
 
 
 class TooMuchError(Exception):
-    """The word asks for more than the limits allow; never softened into another error."""
+    """The word exceeds a limit; never converted into another error."""
 
 
 def choose(name: str, value: str | None, kind: str, word: str, *, empty_is_unset: bool) -> str:
-    """Return the outcome of ``-w``, ``+w`` and ``?w``; *value* is None when the variable is unset.
+    """Return the result of ``-w``, ``+w`` and ``?w``; *value* is None when the variable is unset.
 
     Raises:
         BadWordError: the variable must be set, and is not.
@@ -31,16 +31,16 @@ def choose(name: str, value: str | None, kind: str, word: str, *, empty_is_unset
         return "" if missing else word
     if missing:
         state = "unset" if value is None else "empty"
-        hint = f"give {name} a value above with ARG or ENV, or an argument with --build-arg {name}=..."
+        hint = f"set {name} above with ARG or ENV, or with --build-arg {name}=..."
         raise BadWordError(f"{name}: {word or f'is not allowed to be {state}'}", hint)
     return value or ""
 
 
 def stripped(value: str, kind: str, word: str) -> str:
-    """Return the outcome of ``#p`` and ``%p``, of the doubled forms when *word* begins with the sign once more.
+    """Return the result of ``#p`` and ``%p``, or of the doubled forms when *word* starts with the sign again.
 
     Raises:
-        BadWordError: the pattern holds an escape that patterns do not know.
+        BadWordError: the pattern has an unknown escape.
     """
     longest = word.startswith(kind)
     pattern = word[1:] if longest else word
@@ -52,10 +52,10 @@ def stripped(value: str, kind: str, word: str) -> str:
 
 
 def replaced(value: str, pattern: str, replacement: str, *, every: bool) -> str:
-    """Return the outcome of ``/p/r`` and ``//p/r``.
+    """Return the result of ``/p/r`` and ``//p/r``.
 
     Raises:
-        BadWordError: the pattern holds an escape that patterns do not know.
+        BadWordError: the pattern has an unknown escape.
         TooMuchError: the result would be too long.
     """
     try:
@@ -67,5 +67,5 @@ def replaced(value: str, pattern: str, replacement: str, *, every: bool) -> str:
 
 
 def _bad_pattern(pattern: str, error: ValueError) -> BadWordError:
-    hint = "in a pattern, a backslash stands before * ? / } or another one"
+    hint = "in a pattern, use a backslash only before * ? / } or another backslash"
     return BadWordError(f"invalid pattern ({pattern}) in substitution: {error}", hint)

@@ -87,7 +87,7 @@ def test_unterminated_heredoc_points_to_its_announcement() -> None:
         read_lines("RUN \\\n cat <<EOF\nEOF \n")
 
     assert caught.value.span == Span(11, 16)
-    assert caught.value.hint == 'no line "EOF" ends it'
+    assert caught.value.hint == 'end it with a line "EOF"'
 
 
 @settings(max_examples=300)

@@ -7,10 +7,10 @@ from pybuild.grammar.source import Source
 
 WRITTEN = {
     "VOLUME ['/a', '/b']": 'write VOLUME ["/a", "/b"]',
-    "volume ['/a']": 'taken for words: write volume ["/a"]',
+    "volume ['/a']": 'read as words: write volume ["/a"]',
     'COPY ["a", "/b"': 'write COPY ["a", "/b"]',
     "COPY --chown=1 ['a b', '/c']": 'write COPY ["a b", "/c"]',
-    "RUN ['ls', '-l']": 'taken for a command of the shell: write RUN ["ls", "-l"]',
+    "RUN ['ls', '-l']": 'read as a shell command: write RUN ["ls", "-l"]',
     'RUN ["ls", "-l",]': 'write RUN ["ls", "-l"]',
     "RUN [“ls”, “-l”]": 'write RUN ["ls", "-l"]',
     "RUN --mount=target=/x [\"ls\", '-l']": 'write RUN ["ls", "-l"]',

@@ -83,7 +83,7 @@ def test_instruction_that_stands_alone_may_be_a_trigger(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("USER a\nUSER b", "a single instruction is expected"),
+        ("USER a\nUSER b", "expected a single instruction"),
         ("ONBUILD ONBUILD USER a", "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"),
         ("NONSENSE", "unknown instruction: NONSENSE"),
     ],

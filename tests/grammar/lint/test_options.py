@@ -34,7 +34,7 @@ def test_options_are_read_as_by_buildkit(text: str, expected: CheckOptions) -> N
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("nonsense", 'failed to parse check options: invalid check option "nonsense"', "the options are"),
+        ("nonsense", 'failed to parse check options: invalid check option "nonsense"', "options are"),
         ("skpi=A", 'failed to parse check options: invalid check option "skpi"', 'did you mean "skip"?'),
         (
             "error=maybe",
