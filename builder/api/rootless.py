@@ -14,7 +14,7 @@ def become_root() -> None:
     and build. A program that calls this is that process itself, which saves starting the other one.
 
     Call it at the start of the program: the process must have one thread and no running event loop. Does nothing for
-    root. The user needs 65536 subordinate ids in /etc/subuid and /etc/subgid, and the programs newuidmap and newgidmap.
+    root. The user needs 65535 subordinate ids in /etc/subuid and /etc/subgid, and the programs newuidmap and newgidmap.
     The store that is opened by default stays the user's own: its directory becomes $PYBUILD_ROOT, when that is not set.
 
     Raises:

@@ -1,17 +1,22 @@
 """What this host permits: whether a sandbox can be made, by which means, and what to change when it cannot."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from errno import EINVAL, ENOSPC, ENOSYS, EPERM
+from functools import cached_property
 from pathlib import Path
 
 from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.cgroups import hierarchies
 from pybuild.runtime.sandbox.interpreter import child_environment, program
 from pybuild.runtime.values import frozen
 
-TRIALS = ("namespaces", "overlay", "user")
+TRIALS = ("namespaces", "overlay", "user", "root", "proc", "host name", "loopback")
+
+
+_CORE = frozenset({"namespaces", "overlay", "user"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,8 @@ class Privileges:
     rootful: bool = False
     overlay: bool = False
     user_namespaces: bool = False
+    missing: tuple[str, ...] = ()
+    """What was tried beside these, and is refused: ``root`` (pivot_root), ``proc``, ``host name``, ``loopback``."""
     uid_map: tuple[IdMap, ...] = ()
     gid_map: tuple[IdMap, ...] = ()
     controllers: frozenset[str] = frozenset()
@@ -47,16 +54,21 @@ class Privileges:
         return self.rootful
 
 
-def probe(ask: Collection[str] = TRIALS) -> Privileges:
-    """Try out what is in *ask* (see TRIALS) in a child process, and read what id ranges and cgroups there are."""
-    errors = _try(ask)
+def probe(ask: Collection[str] = TRIALS, *, rung: str = "root") -> Privileges:
+    """Try out what is in *ask* (see TRIALS) in a child process, and read what id ranges and cgroups there are.
+
+    With the *rung* ``userns`` it is tried as root of a user namespace; *reason* is why there can be none.
+    """
+    errors, failure = _try(ask, rung)
+    if failure is None and errors.get("namespaces"):
+        failure = explain(errors["namespaces"])
     worked = {name for name, errno in errors.items() if errno == 0}
-    failure = explain(errors["namespaces"]) if errors.get("namespaces") else None
     return Privileges(
         euid=os.geteuid(),
         rootful="namespaces" in worked,
         overlay="overlay" in worked,
         user_namespaces="user" in worked,
+        missing=tuple(name for name, errno in errors.items() if errno and name not in _CORE),
         uid_map=subordinate_ids(Path("/etc/subuid"), os.geteuid()),
         gid_map=subordinate_ids(Path("/etc/subgid"), os.getegid()),
         controllers=frozenset[str]().union(*(each.controllers for each in hierarchies())),
@@ -65,22 +77,25 @@ def probe(ask: Collection[str] = TRIALS) -> Privileges:
     )
 
 
-def _try(ask: Collection[str]) -> dict[str, int]:
+def _try(ask: Collection[str], rung: str = "root") -> tuple[dict[str, int], SandboxUnavailable | None]:
     import subprocess
 
     script = str(Path(__file__).with_name("probe.py"))
-    command = [program(), "-I", "-S", script, *ask]
-    done = subprocess.run(command, env=child_environment(), cwd="/", capture_output=True, text=True, check=True)
-    return {name: int(errno) for name, errno in (line.split() for line in done.stdout.splitlines())}
+    command = [program(), "-I", "-S", script, rung, *ask]
+    # What maps ids is found by it, and a user namespace is made although root may need none.
+    environment = {**child_environment(), "PATH": os.environ.get("PATH", os.defpath), isolation.VARIABLE: rung}
+    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    if lines and lines[0].startswith("! "):
+        return {}, SandboxUnavailable(lines[0][2:], "".join(lines[1:2]))
+    return {name: int(errno) for errno, _, name in (line.partition(" ") for line in lines)}, None
 
 
 def explain(errno: int) -> SandboxUnavailable:
     """Return the error for a host that refuses namespaces or mounts with *errno*."""
     if os.geteuid() != 0:
         reason = f"sandboxes need root, and this is user {os.geteuid()}"
-        return SandboxUnavailable(
-            reason, "begin with pybuild.runtime.sandbox.user_namespace.become_root(), or run the build as root"
-        )
+        return SandboxUnavailable(reason, "sudo pybuild ...")
     if errno in {ENOSYS, EINVAL}:
         return SandboxUnavailable("this kernel lacks namespaces or the mount calls of Linux 5.12", "use a newer kernel")
     if errno == ENOSPC:
@@ -88,7 +103,7 @@ def explain(errno: int) -> SandboxUnavailable:
         return SandboxUnavailable(reason, "raise /proc/sys/user/max_mnt_namespaces and max_pid_namespaces")
     return SandboxUnavailable(
         f"root may not make namespaces and mounts here ({os.strerror(errno or EPERM).lower()})",
-        "inside a container, give it CAP_SYS_ADMIN and no seccomp or AppArmor profile (docker run --privileged)",
+        isolation.IN_CONTAINER,
     )
 
 
@@ -108,8 +123,77 @@ def _ranges(path: Path) -> list[tuple[int, int]]:
         names = {str(uid), pwd.getpwuid(uid).pw_name}
     except KeyError:
         names = {str(uid)}
+    return [(start, count) for name, start, count in all_ranges(path) if name in names]
+
+
+def all_ranges(path: Path) -> list[tuple[str, int, int]]:
+    """Return (user, first id, count) of each line of *path* (/etc/subuid, /etc/subgid); of none when it is missing."""
     try:
         lines = [line.split(":") for line in path.read_text().splitlines()]
-    except OSError:  # no file, no ranges
+    except OSError:
         return []
-    return [(int(fields[1]), int(fields[2])) for fields in lines if len(fields) == 3 and fields[0] in names]
+    found = [(fields[0], *fields[1:]) for fields in lines if len(fields) == 3 and all(map(str.isdigit, fields[1:]))]
+    return [(name, int(start), int(count)) for name, start, count in found]
+
+
+_OF_A_RUNG = ("namespaces", "overlay", "root", "proc", "host name", "loopback")
+
+_IN_CONTAINER = {
+    isolation.ROOT: "docker run --cap-add SYS_ADMIN ...",
+    isolation.USERNS: "docker run --security-opt seccomp=unconfined ...",
+}
+"""What each needs where a container refuses it; the hint of an error has both."""
+
+
+@frozen
+class Rung:
+    """One rung: *missing* is what its sandboxes do without, *reason* why it does not work, *needs* what to do then."""
+
+    name: str
+    works: bool
+    missing: tuple[str, ...] = ()
+    overlay: bool = False
+    reason: str = ""
+    needs: str = ""
+
+
+class Ladder:
+    """The rungs of this host, each tried out once."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        """Raises SandboxUnavailable when *environment* asks for an isolation that there is not."""
+        self.wanted = isolation.wanted(environment)
+
+    @cached_property
+    def rungs(self) -> tuple[Rung, ...]:
+        """All of them, the best one first."""
+        return (
+            _root(),
+            _tried(isolation.USERNS, probe(_OF_A_RUNG, rung=isolation.USERNS)),
+            Rung(name="none", works=True),
+        )
+
+    @property
+    def used(self) -> Rung | None:
+        """The rung that commands run on, None when what is wanted does not work."""
+        names = {isolation.AUTO: ("root", "userns", "none"), isolation.STRICT: ("root", "userns")}
+        allowed = names.get(self.wanted, (self.wanted,))
+        found = next((rung for rung in self.rungs if rung.works and rung.name in allowed), None)
+        return None if found is not None and found.missing and self.wanted == isolation.STRICT else found
+
+
+def _root() -> Rung:
+    if os.geteuid() != 0:
+        return Rung(name="root", works=False, reason=f"this is user {os.geteuid()}", needs="sudo pybuild ...")
+    return _tried(isolation.ROOT, probe(_OF_A_RUNG))
+
+
+def _tried(name: str, found: Privileges) -> Rung:
+    return Rung(
+        name=name,
+        works=found.rootful,
+        missing=found.missing if found.rootful else (),
+        overlay=found.overlay,
+        reason=found.reason,
+        needs=_IN_CONTAINER[name] if found.hint == isolation.IN_CONTAINER else found.hint,
+    )

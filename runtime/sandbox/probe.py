@@ -1,20 +1,28 @@
-"""The program by which `privileges.probe` tries things out: ``python -I -S probe.py WHAT...``.
+"""The program by which `privileges.probe` tries things out: ``python -I -S probe.py RUNG WHAT...``.
 
-It changes nothing outside of itself and prints one line for each WHAT: the name and the errno, 0 when it worked.
+It changes nothing outside of itself. With the rung ``userns`` it becomes root of a user namespace first; why it cannot
+is a line "! REASON" and a line with what to do. Then comes a line for each WHAT: the errno, 0 when it worked, and the
+name.
 """
 
 import os
 import sys
+from collections.abc import Callable
 
 sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 4)[0])
 
+from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel.chroot import make_private
 from pybuild.runtime.kernel.syscalls import (
     CLONE_NEWIPC,
+    CLONE_NEWNET,
     CLONE_NEWNS,
     CLONE_NEWPID,
     CLONE_NEWUSER,
     CLONE_NEWUTS,
+    bring_up_loopback,
+    pivot_root,
+    sethostname,
     unshare,
 )
 from pybuild.runtime.sandbox.inside.mounts import OverlayRoot, ScratchSpace, filesystem
@@ -45,21 +53,71 @@ def try_overlay() -> None:
     os.mkdir("folder", dir_fd=root)
 
 
-_TRIALS = {"namespaces": try_namespaces, "user": try_user_namespace, "overlay": try_overlay}
+def try_root() -> None:
+    """Make another root the root of this process."""
+    try_namespaces()
+    scratch = ScratchSpace()
+    scratch.attach(tree := filesystem("tmpfs"))
+    os.fchdir(tree)
+    pivot_root(".", ".")
 
 
-def attempt(name: str) -> int:
+def try_proc() -> None:
+    """Mount /proc of a new PID namespace."""
+    unshare(CLONE_NEWNS | CLONE_NEWPID)
+    number = attempt(lambda: filesystem("proc"))
+    if number:
+        raise OSError(number, os.strerror(number))
+
+
+def try_host_name() -> None:
+    """Give a host name of its own."""
+    unshare(CLONE_NEWUTS)
+    sethostname(b"pybuild")
+
+
+def try_loopback() -> None:
+    """Make a network of its own, with a loopback."""
+    unshare(CLONE_NEWNET)
+    bring_up_loopback()
+
+
+_TRIALS: dict[str, Callable[[], None]] = {
+    "namespaces": try_namespaces,
+    "user": try_user_namespace,
+    "overlay": try_overlay,
+    "root": try_root,
+    "proc": try_proc,
+    "host name": try_host_name,
+    "loopback": try_loopback,
+}
+
+
+def attempt(trial: Callable[[], object]) -> int:
     """Return the errno of one trial, made in a process of its own."""
     child = os.fork()
     if child == 0:
         try:
-            _TRIALS[name]()
+            trial()
         except Exception as error:  # noqa: BLE001 - whatever is wrong, the answer is no
             os._exit(getattr(error, "errno", 0) or 1)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def _become_root() -> None:
+    from pybuild.runtime.sandbox.user_namespace import become_root
+
+    try:
+        become_root()
+    except SandboxUnavailable as error:
+        os.write(1, f"! {error}\n{error.hint}\n".encode())
+        os._exit(0)
+
+
 if __name__ == "__main__":
-    for what in sys.argv[1:]:
-        os.write(1, f"{what} {attempt(what)}\n".encode())
+    rung, *wanted = sys.argv[1:]
+    if rung == "userns":
+        _become_root()
+    for what in wanted:
+        os.write(1, f"{attempt(_TRIALS[what])} {what}\n".encode())

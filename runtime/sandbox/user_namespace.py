@@ -2,12 +2,14 @@
 
 Inside, the user is 0 and its subordinate ids (/etc/subuid, /etc/subgid) are 1 and up, so that a root file system can
 have its owners. Mounts, namespaces and chown work as for root; device nodes cannot be made, and what belongs to other
-users of the host shows as 65534. Only the programs newuidmap and newgidmap may write such maps; they are set-user-id
-and hold what is asked for against the two files.
+users of the host shows as 65534. Only the programs newuidmap and newgidmap may write such maps; they are set-user-id,
+or have capabilities, and hold what is asked for against the two files.
 """
 
 import os
 import shutil
+import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -19,21 +21,15 @@ from pathlib import Path
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel.syscalls import CLONE_NEWNS, CLONE_NEWUSER, unshare
 from pybuild.runtime.sandbox import isolation
-from pybuild.runtime.sandbox.privileges import IdMap, subordinate_ids
+from pybuild.runtime.sandbox.privileges import IdMap, all_ranges, subordinate_ids
 
-MapWriter = Callable[[], bool]
-"""Writes a map of the process that has made a namespace; tells whether it could."""
+MapWriter = Callable[[], str]
+"""Writes a map of the process that has made a namespace; returns why it could not, "" when it could."""
 _LEAST = 65536
 """Ids that an ordinary image uses; with fewer, the first file of "nobody" would fail in the middle of a build."""
+_WRITTEN, _LONGEST = "written", 1000
 _AT_THE_START = "enter it at the start of the program"
-_UNMAPPED = (
-    "newuidmap or newgidmap could not give this process its ids",
-    "see the message above; both must be set-user-id root (package uidmap or shadow-utils)",
-)
-_ROOT_UNMAPPED = (
-    "root may not give ids to a user namespace",
-    "it needs CAP_SETUID and CAP_SETGID, which docker run gives unless --cap-drop takes them",
-)
+_ROOT_UNMAPPED = ("root may not give ids to a user namespace", "docker run without --cap-drop of SETUID and SETGID")
 _WRITERS = (("newuidmap", Path("/etc/subuid")), ("newgidmap", Path("/etc/subgid")))
 
 
@@ -52,20 +48,21 @@ def become_root() -> None:
     user = os.geteuid()
     maps = _own_maps() if user == 0 else _maps_of_programs()
     _need_one_thread()
-    start, go = os.pipe2(os.O_CLOEXEC)
+    here, there = socket.socketpair()
     writer = os.fork()
     if writer == 0:
-        os.close(go)
-        _write_maps(start, maps)
-    os.close(start)
+        here.close()
+        _write_maps(there, maps)
+    there.close()
     try:
-        _unshare()
-        os.write(go, b"1")
+        with here:
+            _unshare()
+            here.sendall(b"1")
+            refusal = here.recv(_LONGEST).decode(errors="replace")
     finally:
-        os.close(go)
-        status = os.waitpid(writer, 0)[1]
-    if status:
-        raise SandboxUnavailable(*_UNMAPPED if user else _ROOT_UNMAPPED)
+        os.waitpid(writer, 0)
+    if refusal != _WRITTEN:
+        raise _unmapped(user, refusal) if user else SandboxUnavailable(*_ROOT_UNMAPPED)
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
     if user:
@@ -103,25 +100,57 @@ def _same(path: Path) -> str:
 
     It has a line of its own for root, so that it differs from that of the host: overlays are told by it.
     """
-    firsts = [tuple(map(int, line.split()[::2])) for line in path.read_text(encoding="ascii").splitlines()]
-    ranges = [
-        part for first, count in firsts for part in ([(0, 1), (1, count - 1)] if first == 0 else [(first, count)])
-    ]
-    return "".join(f"{first} {first} {count}\n" for first, count in ranges if count)
+    text = ""
+    for line in path.read_text(encoding="ascii").splitlines():
+        first, count = map(int, line.split()[::2])
+        parts = ((0, 1), (1, count - 1)) if first == 0 else ((first, count),)
+        text += "".join(f"{start} {start} {length}\n" for start, length in parts if length)
+    return text
 
 
-def _write(path: str, text: str) -> bool:
+def _write(path: str, text: str) -> str:
     try:
         with open(path, "w", encoding="ascii") as file:
             file.write(text)
+    except OSError as error:
+        return error.strerror or "refused"
+    return ""
+
+
+def _run(command: Sequence[str]) -> str:
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, errors="replace")
+    return (done.stderr.strip() or f"{command[0]} failed") if done.returncode else ""
+
+
+def _unmapped(user: int, refusal: str) -> SandboxUnavailable:
+    """Return the error for newuidmap or newgidmap that failed with *refusal*; what they lack is looked for."""
+    reason = f"user {user} could not be given its ids: {refusal or 'the process that does it was killed'}"
+    if _no_new_privileges():
+        return SandboxUnavailable(
+            reason, "docker run without no-new-privileges, in a pod allowPrivilegeEscalation: true"
+        )
+    found = {name: shutil.which(name) or name for name, _ in _WRITERS}
+    if not all(os.stat(path).st_mode & stat.S_ISUID or _has_capabilities(path) for path in found.values()):
+        return SandboxUnavailable(reason, f"as root: chmod u+s {' '.join(found.values())}")
+    if "map failed" in refusal:
+        # A set-user-id program needs CAP_SYS_ADMIN for it, which root of a container has not.
+        uid, gid = found.values()
+        return SandboxUnavailable(reason, f"as root: setcap cap_setuid=ep {uid} && setcap cap_setgid=ep {gid}")
+    return SandboxUnavailable(reason, "compare /etc/subuid and /etc/subgid with that")
+
+
+def _no_new_privileges() -> bool:
+    with suppress(OSError):
+        return "NoNewPrivs:\t1" in Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
+    return False
+
+
+def _has_capabilities(program: str) -> bool:
+    try:
+        return bool(os.getxattr(program, "security.capability"))
     except OSError:
         return False
-    return True
-
-
-def _run(command: Sequence[str]) -> bool:
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
-    return subprocess.run(command, check=False, env=environment).returncode == 0
 
 
 def _need_one_thread() -> None:
@@ -158,27 +187,41 @@ def _command(name: str, file: Path, own: int) -> list[str]:
             "install it (package uidmap on Debian and Ubuntu, shadow-utils on Fedora), or run the build as root",
         )
     maps = subordinate_ids(file, own)
-    if sum(each.count for each in maps) <= _LEAST:
-        user = os.geteuid()
+    if sum(each.count for each in maps) < _LEAST:
         raise SandboxUnavailable(
-            f"user {user} has no {_LEAST} subordinate ids in {file}",
-            'as root: "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 NAME"',
+            f"user {os.geteuid()} has no {_LEAST - 1} subordinate ids in {file}",
+            f"as root: usermod --add-subuids {_free_range()} --add-subgids {_free_range()} {_name()}",
         )
     return [program, str(os.getpid()), *_numbers(maps)]
+
+
+def _free_range() -> str:
+    """Return a range of ids that nobody has in either file, as usermod takes it."""
+    ends = [start + count for _, file in _WRITERS for _, start, count in all_ranges(file)]
+    first = max([100_000, *(-(-end // _LEAST) * _LEAST for end in ends)])
+    return f"{first}-{first + _LEAST - 1}"
+
+
+def _name() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _numbers(maps: Sequence[IdMap]) -> list[str]:
     return [str(number) for each in maps for number in (each.inside, each.outside, each.count)]
 
 
-def _write_maps(start: int, maps: Sequence[MapWriter]) -> None:
-    """Be the process that stays outside: wait until the namespace is there, write both maps, end."""
-    failed = 1
+def _write_maps(channel: socket.socket, maps: Sequence[MapWriter]) -> None:
+    """Be the process that stays outside: wait until the namespace is there, write both maps, say how it went, end."""
     try:
-        if os.read(start, 1):
-            failed = int(not all(write() for write in maps))
+        if channel.recv(1):
+            channel.sendall((next(filter(None, (write() for write in maps)), "") or _WRITTEN)[:_LONGEST].encode())
     finally:
-        os._exit(failed)
+        os._exit(0)
 
 
 def _unshare() -> None:

@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.contexts import write_context
 from tests.helpers.hosts import need_programs
+from tests.helpers.ordinary import ordinary_user
 from tests.helpers.program import Program
 from tests.helpers.restricted import COVERED_PROC, WITHOUT_MOUNTS, Restricted, refusing, restricted
 
@@ -140,3 +143,32 @@ def test_root_keeps_out_of_the_store_of_a_user(program: Program) -> None:
     refused = program.run("images", check=False)
     assert refused.returncode == 3
     assert f"the store {program.store} is that of user 4242, and this is root" in refused.stderr
+
+
+def _doctor(program: Program) -> dict[str, object]:
+    found = json.loads(program.run("doctor", "--format=json", check=False).stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_doctor_names_the_rung_that_a_build_has(program: Program) -> None:
+    need_programs(["setpriv", "unshare"])
+    cases = {
+        "root": restricted(program),
+        "userns": restricted(program, *COVERED_PROC, *WITHOUT_MOUNTS),
+        "none": restricted(program, *refusing("unshare"), *WITHOUT_MOUNTS),
+    }
+    for rung, bound in cases.items():
+        assert _doctor(bound)["isolation"] == {"wanted": "auto", "used": rung}
+        assert (bound.run("run", "small", "true", check=False).returncode == 0) is (rung != "none")
+
+
+def test_the_advice_of_the_doctor_leads_to_the_rung_that_it_names(tmp_path: Path) -> None:
+    need_programs(["newuidmap", "setpriv", "unshare"])
+    user = ordinary_user(tmp_path / "home", subordinate="")
+    before = _doctor(user)
+    assert before["isolation"] == {"wanted": "auto", "used": "none"}
+    advice = next(rung["needs"] for rung in before["rungs"] if rung["name"] == "userns")  # type: ignore[attr-defined]
+    first, last = map(int, re.search(r"--add-subuids (\d+)-(\d+) ", advice).groups())  # type: ignore[union-attr]
+    followed = replace(user, variables=(("SUBORDINATE", f"tester:{first}:{last - first + 1}"),))
+    assert _doctor(followed)["isolation"] == {"wanted": "auto", "used": "userns"}

@@ -157,7 +157,7 @@ def test_what_needs_ids_says_what_to_add(stranger: OrdinaryUser, dockerfile: str
     name = "commands" if "RUN" in dockerfile else "repeats"
     built = stranger.build(_context(stranger, name, dockerfile), check=False)
     assert built.exit_code == 3
-    assert "user 4242 has no 65536 subordinate ids in /etc/subuid" in built.printed
+    assert "user 4242 has no 65535 subordinate ids in /etc/subuid" in built.printed
     assert "usermod --add-subuids" in built.printed
     assert stranger.run("run", "small", "true", check=False).returncode == 125
 

@@ -10,6 +10,7 @@ COMMANDS = {
     "create": ("container.create", "Create a container."),
     "df": ("store.df", "Show the disk usage of the store."),
     "diff": ("image.diff", "Show what differs between two images."),
+    "doctor": ("store.doctor", "Show how steps can be isolated from this host."),
     "exec": ("container.exec", "Run a command in a running container."),
     "export": ("image.export", "Write the root file system of an image as a tar archive."),
     "flatten": ("image.flatten", "Squash all layers of an image into one."),

@@ -32,7 +32,17 @@ from pybuild.runtime.kernel.syscalls import (
 )
 from pybuild.runtime.sandbox.inside.devices import open_terminal
 from pybuild.runtime.sandbox.inside.guard import guard
-from pybuild.runtime.sandbox.inside.plan import END, HOST_NAME, NAMESPACES, PIPE, TERMINAL, SandboxPlan, Status, World
+from pybuild.runtime.sandbox.inside.plan import (
+    END,
+    HOST_NAME,
+    LOOPBACK,
+    NAMESPACES,
+    PIPE,
+    TERMINAL,
+    SandboxPlan,
+    Status,
+    World,
+)
 from pybuild.runtime.sandbox.inside.stage import DetachedRoot
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from pybuild.runtime.wire import Operation, decode
@@ -116,7 +126,12 @@ def _enter_namespaces(world: World, status: Status) -> None:
             status.degraded(HOST_NAME)
     if world.private_network:
         with Operation("bring up the loopback"):
-            bring_up_loopback()
+            try:
+                bring_up_loopback()
+            except PermissionError:  # a root without CAP_NET_ADMIN; nothing listens there yet
+                if world.strict:
+                    raise
+                status.degraded(LOOPBACK)
 
 
 def _make_stdio(stdio: bytes, dev: int) -> int:

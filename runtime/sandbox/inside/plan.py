@@ -14,7 +14,7 @@ NAMESPACES = "make namespaces"
 NULL, PIPE, TERMINAL = b"null", b"pipe", b"terminal"
 """What the process gets for its stdin: nothing to read, a pipe of the builder's, a terminal for all three streams."""
 
-HOST_NAME, OWN_ROOT, OWN_PROC = "host name", "root", "proc"
+HOST_NAME, LOOPBACK, OWN_ROOT, OWN_PROC = "host name", "loopback", "root", "proc"
 """What a sandbox may have to do without."""
 
 END = 64

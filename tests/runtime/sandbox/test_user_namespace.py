@@ -48,9 +48,46 @@ def test_a_missing_program_is_named_with_its_package(ordinary: Path, monkeypatch
 
 def test_too_few_ids_are_refused_before_anything_is_done(ordinary: Path) -> None:
     (ordinary / "subgid").write_text("4242:500000:1000\n")
-    with pytest.raises(SandboxUnavailable, match=r"no 65536 subordinate ids in .*subgid") as caught:
+    with pytest.raises(SandboxUnavailable, match=r"no 65535 subordinate ids in .*subgid") as caught:
         become_root()
-    assert "usermod --add-subuids" in caught.value.hint
+    # From the first multiple of 65536 that is past what anybody has.
+    assert caught.value.hint.endswith("usermod --add-subuids 589824-655359 --add-subgids 589824-655359 4242")
+
+
+def test_ids_that_reach_up_to_nobody_are_enough(ordinary: Path) -> None:
+    (ordinary / "subgid").write_text("other:1:2\n4242:500000:65535\n")
+    assert user_namespace._command("newgidmap", ordinary / "subgid", 4243)[-1] == "65535"
+    (ordinary / "subgid").write_text("4242:500000:30000\n4242:700000:35535\n")
+    assert user_namespace._command("newgidmap", ordinary / "subgid", 4243)[-3:] == ["30001", "700000", "35535"]
+
+
+def test_root_has_all_ids_that_it_had(tmp_path: Path) -> None:
+    (tmp_path / "uid_map").write_text("         0          0 4294967295\n")
+    assert user_namespace._same(tmp_path / "uid_map") == "0 0 1\n1 1 4294967294\n"
+    (tmp_path / "uid_map").write_text("0 1000 1\n1 100000 65536\n")
+    assert user_namespace._same(tmp_path / "uid_map") == "0 0 1\n1 1 65536\n"
+
+
+@pytest.mark.parametrize(
+    ("mode", "no_new", "refusal", "hint"),
+    [
+        (0o755, False, "newuidmap: write to uid_map failed: Operation not permitted", "chmod u+s"),
+        (0o4755, False, "newuidmap: write to uid_map failed: Operation not permitted", "setcap cap_setuid=ep"),
+        (0o4755, True, "newuidmap: write to uid_map failed: Operation not permitted", "allowPrivilegeEscalation"),
+        (0o4755, False, "newuidmap: uid range [0-1) -> [1-2) not allowed", "/etc/subuid"),
+    ],
+)
+def test_a_map_that_was_refused_names_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, no_new: bool, refusal: str, hint: str
+) -> None:
+    program = tmp_path / "program"
+    program.touch()
+    program.chmod(mode)
+    monkeypatch.setattr("shutil.which", lambda _: os.fspath(program))
+    monkeypatch.setattr(user_namespace, "_no_new_privileges", lambda: no_new)
+    error = user_namespace._unmapped(4242, refusal)
+    assert str(error) == f"user 4242 could not be given its ids: {refusal}"
+    assert hint in error.hint
 
 
 @pytest.mark.parametrize(
@@ -99,4 +136,4 @@ except user_namespace.SandboxUnavailable as error:
     print(error, "|", error.hint)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("newuidmap or newgidmap could not give this process its ids | ")
+    assert done.stdout.startswith("user 4242 could not be given its ids: /usr/bin/false failed | ")

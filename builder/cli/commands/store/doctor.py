@@ -1,0 +1,111 @@
+"""``pybuild doctor``: what this host lets steps have, and what to do for more."""
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pybuild.builder.cli.command import Command, root_option
+from pybuild.builder.cli.session import session
+from pybuild.builder.cli.tools import say
+from pybuild.builder.errors import StoreError
+from pybuild.builder.store.directory import default_root
+from pybuild.runtime.sandbox.cgroups import hierarchies
+from pybuild.runtime.sandbox.privileges import Ladder, Rung
+
+_WITHOUT = {
+    "root": "pivot_root is refused: steps run after a chroot, without CAP_SYS_CHROOT",
+    "proc": "a new /proc is refused: that of outside is shown, with its processes",
+    "host name": "the host name cannot be set",
+    "loopback": "the loopback of --network=none stays down",
+}
+_OVERLAYFS = 0x794C7630
+_ON_OVERLAY = "it is on an overlay, where overlayfs cannot be used: every snapshot is a whole copy"
+_VOLUME = "docker run -v pybuild:/store -e PYBUILD_ROOT=/store"
+_NO_LIMITS = "--memory and the like are not kept: no control group can be made"
+_CGROUPS = {True: "docker run -v /sys/fs/cgroup:/sys/fs/cgroup", False: "systemd-run --user --scope -p Delegate=yes"}
+
+
+@click.command("doctor", cls=Command)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Default: text.")
+@root_option
+def command(*, form: str) -> int:
+    """Show how steps are set apart from this host, what they do without, and what a better way would need.
+
+    All of it is tried out. Rungs are, from the best one: root, userns (a user namespace), none (no commands). The exit
+    code is 3 when RUN does not work.
+    """
+    ladder = Ladder()
+    found: dict[str, Any] = {
+        "user": os.geteuid(),
+        "kernel": platform.release(),
+        "isolation": {"wanted": ladder.wanted, "used": ladder.used.name if ladder.used else None},
+        "rungs": [_rung(rung) for rung in ladder.rungs],
+        "store": _store(),
+        "limits": sorted(frozenset[str]().union(*(each.controllers for each in hierarchies()))),
+    }
+    say(json.dumps(found, indent=2) if form == "json" else "\n".join(_lines(found)))
+    return 0 if found["isolation"]["used"] not in {None, "none"} else 3
+
+
+def _rung(rung: Rung) -> dict[str, Any]:
+    return {
+        "name": rung.name,
+        "works": rung.works,
+        "without": [_WITHOUT[name] for name in rung.missing],
+        "reason": rung.reason,
+        "needs": rung.needs,
+    }
+
+
+def _store() -> dict[str, str]:
+    """Return where the store is, or would be, and what is wrong with that place."""
+    try:
+        root = Path(session().root or default_root())
+    except StoreError as error:
+        return {"place": "", "reason": error.message, "needs": error.hint}
+    there = next(path for path in (root, *root.parents) if path.exists())
+    if not os.access(there, os.W_OK):
+        return {"place": str(root), "reason": f"{there} cannot be written", "needs": "export PYBUILD_ROOT=DIRECTORY"}
+    return {"place": str(root), **({"reason": _ON_OVERLAY, "needs": _VOLUME} if _is_overlay(there) else {})}
+
+
+def _is_overlay(path: Path) -> bool:
+    device = os.stat(path).st_dev
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            before, _, after = line.partition(" - ")
+            major, minor = map(int, before.split(" ")[2].split(":"))
+            if os.makedev(major, minor) == device:
+                return after.startswith("overlay ")
+    return False
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    yield f"user       {found['user']}"
+    yield f"kernel     {found['kernel']}"
+    used = found["isolation"]["used"] or "nothing that works"
+    yield f"isolation  {found['isolation']['wanted']}: {used}"
+    better = True
+    for rung in found["rungs"]:
+        state = "works" if rung["works"] else f"does not work: {rung['reason']}"
+        yield f"  {rung['name']:<8} {state}"
+        yield from (f"           {text}" for text in rung["without"])
+        better = better and rung["name"] != found["isolation"]["used"]
+        if better and rung["needs"]:
+            yield f"           to have it: {rung['needs']}"
+    yield f"store      {found['store']['place'] or 'none'}"
+    yield from _advice(found["store"])
+    yield f"limits     {', '.join(found['limits']) or 'none'}"
+    if not found["limits"]:
+        yield from _advice({"reason": _NO_LIMITS, "needs": _CGROUPS[found["user"] == 0]})
+
+
+def _advice(about: dict[str, str]) -> Iterator[str]:
+    if about.get("reason"):
+        yield f"           {about['reason']}"
+        yield f"           to change it: {about['needs']}"

@@ -1,0 +1,37 @@
+"""The rungs of this host, tried out."""
+
+import pytest
+
+from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.sandbox import isolation, privileges
+from pybuild.runtime.sandbox.privileges import Ladder, Privileges
+from tests.helpers.hosts import need_root
+
+
+def test_root_of_this_host_has_all_rungs_whole() -> None:
+    need_root()
+    found = Ladder({})
+    assert [(rung.name, rung.works, rung.missing) for rung in found.rungs] == [
+        ("root", True, ()),
+        ("userns", True, ()),
+        ("none", True, ()),
+    ]
+    assert found.used is not None
+    assert found.used.name == "root"
+
+
+def test_the_advice_is_that_of_the_rung(monkeypatch: pytest.MonkeyPatch) -> None:
+    need_root()
+    refused = Privileges(euid=0, reason="no", hint=isolation.IN_CONTAINER, missing=("proc",))
+    monkeypatch.setattr(privileges, "probe", lambda *_, **__: refused)
+    needs = [(rung.needs, rung.missing) for rung in Ladder({}).rungs]
+    assert needs == [
+        ("docker run --cap-add SYS_ADMIN ...", ()),
+        ("docker run --security-opt seccomp=unconfined ...", ()),
+        ("", ()),
+    ]
+
+
+def test_what_cannot_be_wanted_is_refused_at_once() -> None:
+    with pytest.raises(SandboxUnavailable, match="not there yet"):
+        Ladder({isolation.VARIABLE: "single"})
