@@ -5,15 +5,16 @@ Lists and maps take ``NAME=VALUE`` to set one, ``NAME-`` to remove one and ``-``
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import ContainerConfig
 from pybuild.builder.stages import config as rules
 from pybuild.grammar.nodes import CommandLine, ExecForm, ShellForm
+from pybuild.runtime.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ConfigEdits:
     """Edits of the container config; None keeps a value, an empty string removes it."""
 
