@@ -41,3 +41,17 @@ def platform_option(function: _F) -> _F:
     """Add ``--platform``, which selects an image of a multi-platform image."""
     text = "Platform to take from a multi-platform image (default: this host's)."
     return click.option("--platform", metavar="OS/ARCH[/VARIANT]", help=text)(function)
+
+
+def entry_options(function: _F) -> _F:
+    """Add ``-c`` and ``-m``: what is said of a new layer; *function* gets ``changes`` and ``message``."""
+    text = 'Apply a Dockerfile instruction to the image, such as "CMD /bin/sh"; repeatable.'
+    change = click.option("-c", "--change", "changes", multiple=True, metavar="INSTRUCTION", help=text)
+    message = click.option("-m", "--message", default="", metavar="TEXT", help="Comment for the history entry.")
+    return change(message(function))
+
+
+def compression_option(function: _F) -> _F:
+    """Add ``--compression``; *function* gets it as ``packed``."""
+    text = "Compression of the new layer: gzip (default), zstd or uncompressed."
+    return click.option("--compression", "packed", default="gzip", metavar="TYPE[,LEVEL]", help=text)(function)

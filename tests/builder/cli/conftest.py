@@ -12,6 +12,7 @@ from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.validate import validate_store
 from pybuild.builder.store.store import Store, open_store
 from tests.helpers.images import Files, tiny_image
+from tests.helpers.registry import FakeRegistry
 
 BASE: Files = {"etc/motd": b"hello\n", "bin/x": b"x" * 2000}
 
@@ -62,3 +63,19 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     yield Shop(store, run)
     store.close()
     assert validate_store(root) == []
+
+
+@pytest.fixture
+def no_registry_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that the user of this machine has configured about registries."""
+    for name in ("REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "PYBUILD_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "none.conf"))
+
+
+@pytest.fixture
+def server() -> Iterator[FakeRegistry]:
+    with FakeRegistry() as fake:
+        yield fake

@@ -10,7 +10,7 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.build import compression as parse_compression
 from pybuild.builder.cli.flags.build import source_date_epoch
-from pybuild.builder.cli.flags.naming import name_image, platform_option
+from pybuild.builder.cli.flags.naming import compression_option, entry_options, name_image, platform_option
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.words import FILE, IMAGE
 from pybuild.builder.cli.tools import binary_stdin, say, tree_store
@@ -29,23 +29,9 @@ from pybuild.builder.store.store import Store
 @click.argument("image", type=IMAGE)
 @click.argument("tree", metavar="DIR|FILE|-", type=FILE)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)
-@click.option(
-    "-c",
-    "--change",
-    "changes",
-    multiple=True,
-    metavar="INSTRUCTION",
-    help='Apply a Dockerfile instruction to the image, such as "CMD /bin/sh"; repeatable.',
-)
-@click.option("-m", "--message", default="", metavar="TEXT", help="Comment for the history entry.")
+@entry_options
 @click.option("-a", "--author", default="", metavar="TEXT", help="Author of the image.")
-@click.option(
-    "--compression",
-    "packed",
-    default="gzip",
-    metavar="TYPE[,LEVEL]",
-    help="Compression of the new layer: gzip (default), zstd or uncompressed.",
-)
+@compression_option
 @click.option("--iidfile", metavar="FILE", help="Write the image ID to FILE.")
 @taken("-p/--pause", "--no-pause", "-q/--quiet")
 @platform_option

@@ -9,7 +9,7 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.build import compression as parse_compression
-from pybuild.builder.cli.flags.naming import loading, name_image
+from pybuild.builder.cli.flags.naming import compression_option, entry_options, loading, name_image
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.words import FILE
 from pybuild.builder.cli.tools import binary_stdin, note, say, store
@@ -28,28 +28,14 @@ from pybuild.builder.store.store import Store
 @click.command("import", cls=Command)
 @click.argument("source", metavar="FILE|URL|-", type=FILE)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)
-@click.option(
-    "-c",
-    "--change",
-    "changes",
-    multiple=True,
-    metavar="INSTRUCTION",
-    help='Apply a Dockerfile instruction to the image, such as "CMD /bin/sh"; repeatable.',
-)
-@click.option("-m", "--message", default="", metavar="TEXT", help="Comment for the history entry.")
+@entry_options
 @click.option(
     "--platform",
     metavar="OS/ARCH[/VARIANT]",
     envvar="DOCKER_DEFAULT_PLATFORM",
     help="Platform of the files (default: this host's).",
 )
-@click.option(
-    "--compression",
-    "packed",
-    default="gzip",
-    metavar="TYPE[,LEVEL]",
-    help="Compression of the new layer: gzip (default), zstd or uncompressed.",
-)
+@compression_option
 @taken("-q/--quiet")
 @root_option
 def command(

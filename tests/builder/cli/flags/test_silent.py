@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,20 +6,7 @@ from tests.builder.cli.conftest import BASE, Shop
 from tests.helpers.images import tar_of, tiny_image
 from tests.helpers.registry import FakeRegistry
 
-
-@pytest.fixture(autouse=True)
-def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "PYBUILD_CONFIG"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
-    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "none.conf"))
-
-
-@pytest.fixture
-def server() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as fake:
-        yield fake
+pytestmark = pytest.mark.usefixtures("no_registry_settings")
 
 
 def test_flags_for_what_is_always_so_are_taken(shop: Shop, server: FakeRegistry, tmp_path: Path) -> None:

@@ -21,24 +21,10 @@ from tests.builder.cli.conftest import BASE, Result, Shop
 from tests.helpers.images import AMD64, ARM64, docker_archive, tar_of, tiny_config, tiny_image, tiny_index
 from tests.helpers.registry import Answer, FakeRegistry, Fault
 
+pytestmark = pytest.mark.usefixtures("no_registry_settings")
+
 APP = "team/app"
 KINDS = ("docker", "oci", "oci-archive", "docker-archive", "store")
-
-
-@pytest.fixture(autouse=True)
-def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that the user of this machine has configured about registries."""
-    for name in ("REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "PYBUILD_CONFIG"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
-    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "none.conf"))
-
-
-@pytest.fixture
-def server() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as fake:
-        yield fake
 
 
 @pytest.fixture
