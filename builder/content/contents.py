@@ -1,6 +1,7 @@
 """The content that vertices select from their inputs, and its digest, found once and kept until it is copied."""
 
 import threading
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +27,8 @@ class Selected(NamedTuple):
     source: SourceTree
     groups: list[Group]
     content: Digest
+    began_ns: int = 0
+    """When the selection was begun: what has changed since, or just before, may change again without a trace."""
 
 
 class Contents:
@@ -82,6 +85,7 @@ class Contents:
         return tuple(found)
 
     def _read(self, source: SourceTree, op: Op, pick: Pick) -> Selected:
+        began_ns = time.time_ns()
         exclude = _exclusions(excluded(op))
         groups = select(source, pick, exclude, parents=isinstance(op, Copy) and op.parents)
         listed = listing_digest(source, groups) if source.id else None
@@ -97,7 +101,7 @@ class Contents:
                 racy = digests.racy
             if listing is not None and not racy:
                 self._store.cache.put_selection(listing, content)
-        return Selected(source, groups, content)
+        return Selected(source, groups, content, began_ns)
 
 
 def read_again(selected: tuple[Selected, ...]) -> str:

@@ -10,6 +10,7 @@ import stat
 import time
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pybuild.builder.content.contents import Selected
 from pybuild.builder.content.file_digests import changed, open_selected, read_small, state_of
@@ -18,32 +19,64 @@ from pybuild.builder.content.trees import FOLDER, LINK, EmptyTree
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.owner import owner_of
-from pybuild.builder.execute.repeats import without_repeats
 from pybuild.builder.execute.tree_writer import TreeWriter
 from pybuild.builder.oci.layers.host_entry import entry_of
+from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.plan.modes import Mode, mode_of_made, parse_mode
 from pybuild.builder.plan.ops import Copy, Inline
 from pybuild.builder.store.cache import BuiltLayer
+from pybuild.runtime.paths.safepath import Root
 
-_SMALL = 64 << 10
-"""Files up to this size are read as a whole."""
+if TYPE_CHECKING:
+    from pybuild.builder.execute.earlier_layer import EarlierLayer
+
+_MANY = 500  # entries, from which on it is remembered where in the layer they are
+_SMALL = 64 << 10  # bytes, up to which a file is read as a whole
 
 
 def copy(op: Copy, work: Work) -> BuiltLayer:
     """Write the layer of a COPY or ADD. Raises BuildError when source and destination do not go together."""
+    if sum(len(group.items) for chosen in work.selected for group in chosen.groups) < _MANY:
+        return _copied(op, work, None)
+    # Imported here: most copies are of less.
+    from pybuild.builder.execute.earlier_layer import earlier_layer
+
+    with earlier_layer(op, work) or nullcontext() as earlier:
+        return _copied(op, work, earlier)
+
+
+def _copied(op: Copy, work: Work, earlier: "EarlierLayer | None") -> BuiltLayer:
     owner = owner_of(op.chown, work) if op.chown else None
     mode = parse_mode(op.chmod) if op.chmod else None
     # With --link the layer goes on any root, so that nothing of this one is looked at.
     with nullcontext(EmptyTree()) if op.link else work.tree() as tree, work.writer() as layer:
         writer = TreeWriter(layer=layer, tree=tree, owner=owner, now_ns=time.time_ns())
-        copier = _Copier(op=op, writer=writer, owner=owner, mode=mode, made=mode_of_made(op.chmod))
+        copier = _Copier(op=op, writer=writer, owner=owner, mode=mode, made=mode_of_made(op.chmod), earlier=earlier)
         with closing(copier):
             copier.all(work.selected)
-        return work.built(without_repeats(layer, work, on_root=not op.link) if writer.repeated else layer.commit())
+        if writer.repeated:
+            return work.built(_without_repeats(layer, work, on_root=not op.link))
+        return work.built(layer.commit() if earlier is None else earlier.commit(layer))
 
 
-@dataclass(slots=True, kw_only=True)
+def _without_repeats(layer: LayerWriter, work: Work, *, on_root: bool) -> Layer:
+    """Write *layer* again with each path once, the last one: ``docker load`` refuses one that has a path twice.
+
+    It is unpacked, and what it changed becomes the layer, as after a RUN.
+    """
+    from pybuild.builder.oci.layers.pack import pack_changes
+
+    snapshots = work.store.snapshots
+    with work.store.unpacking(work.unpack(work.job.root) if on_root else None) as unpacking, work.writer() as again:
+        with layer.reread() as stream:
+            unpacking.layer(stream, None, layer.nanoseconds)
+        with Root.open_host(unpacking.active.folder) as folder:
+            pack_changes(again, folder.fd, snapshots.changes(unpacking.active))
+        return again.commit()
+
+
+@dataclass(slots=True)
 class _Copier:
     op: Copy
     writer: TreeWriter
@@ -51,6 +84,7 @@ class _Copier:
     mode: Mode | None
     made: int
     """The mode of directories that the copy makes, its destination and those above."""
+    earlier: "EarlierLayer | None" = None
     _links: dict[tuple[int, int], str] = field(default_factory=dict)
     _folder: tuple[str, int] = ("", -1)
     _time: int | None = None
@@ -98,11 +132,32 @@ class _Copier:
         The items of *group* are given up one by one: of a large tree there is no memory for them and the layer's paths.
         """
         self.writer.folder(destination, self.made, self._time)
+        if self.earlier is not None and source is not None:
+            self._stretches(self.earlier, group, source, destination)
+            return
+        top = f"{destination}/" if destination else ""
         items = group.items[:0:-1]
         group.items.clear()
         while items:
             item = items.pop()
-            self._item(item, source, f"{destination}/{item.name}" if destination else item.name)
+            self._item(item, source, top + item.name)
+
+    def _stretches(self, earlier: "EarlierLayer", group: Group, source: SourceTree, destination: str) -> None:
+        """Copy what is below *group*, as far as that can be from the earlier layer."""
+        layer, top = self.writer.layer, f"{destination}/" if destination else ""
+        waiting = earlier.stretches(group, source, repr((destination, self.owner, self.op.chmod, layer.latest)))
+        group.items.clear()
+        while waiting:
+            stretch, start = waiting.pop(), layer.position
+            if earlier.has(stretch) and self.writer.is_free(top + item.name for item in stretch.items):
+                folders = (item for item in stretch.items if stat.S_ISDIR(item.stat.st_mode))
+                entries = (self._entry(item, source, top + item.name) for item in folders)
+                times_ns = [item.stat.st_mtime_ns for item in stretch.items]
+                self.writer.splice(filter(None, entries), earlier.take(stretch), times_ns)
+            else:
+                for item in stretch.items:
+                    self._item(item, source, top + item.name)
+            earlier.note(stretch, start, layer.position)
 
     def _unpacked(self, item: Item, source: SourceTree, destination: str) -> bool:
         """Unpack *item* when it is an archive; tell whether it was one."""

@@ -5,6 +5,7 @@ on its own (Docker's overlay2 driver) would otherwise make them anew, and ``/tmp
 """
 
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pybuild.builder.content.trees import FILE, FOLDER, LINK, OTHER, Tree, TreeNode, resolve
@@ -116,6 +117,21 @@ class TreeWriter:
         if was_folder and not is_folder:
             self._forget_below(entry.path)
         self._add(entry, data)
+
+    def is_free(self, paths: Iterable[str]) -> bool:
+        """Tell whether nothing is at *paths*, which are in one directory."""
+        paths = list(paths)
+        return paths[0].rpartition("/")[0] in self._new or all(self.lstat(path) is None for path in paths)
+
+    def splice(self, folders: Iterable[Entry], parts: Iterable[bytes | memoryview], times_ns: Iterable[int]) -> None:
+        """Add entries of one directory, where nothing was, as another layer has them; no path is added once more.
+
+        *folders* are the directories among them, *times_ns* the times of all.
+        """
+        self.layer.splice(parts, times_ns)
+        for entry in folders:
+            self._new.add(entry.path)
+            self._written[entry.path] = TreeNode(FOLDER, entry.mode, entry.uid, entry.gid, entry.mtime)
 
     def _forget_below(self, path: str) -> None:
         for below in [name for name in self._written if name.startswith(f"{path}/")]:

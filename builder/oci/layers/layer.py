@@ -3,7 +3,7 @@
 import hashlib
 import posixpath
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import BinaryIO, Protocol, Self
 
@@ -104,6 +104,17 @@ class LayerWriter:
             entry = entry.at(entry.mtime_ns, self.latest)
         self._tar.add(entry, data)
         self.nanoseconds.append(entry.nanoseconds)
+
+    @property
+    def position(self) -> int:
+        """How long the archive is so far."""
+        return self._tar.position
+
+    def splice(self, parts: Iterable[bytes | memoryview], times_ns: Iterable[int]) -> None:
+        """Write entries, which had these whole times, as another layer with the same ``latest`` has them."""
+        self._tar.splice(parts)
+        limit_ns = None if self.latest is None else self.latest * 1_000_000_000
+        self.nanoseconds.extend(0 if limit_ns is not None and at > limit_ns else at % 1_000_000_000 for at in times_ns)
 
     def whiteout(self, path: str) -> None:
         """Hide what lower layers have at *path* (image-spec, layer.md, "Whiteouts")."""

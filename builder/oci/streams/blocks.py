@@ -26,6 +26,8 @@ class Blocks:
     def __init__(self, sink: Callable[[bytes | memoryview], None], size: int = PIECE) -> None:
         self._sink, self._size = sink, size
         self._holds = size % PIECE == 0
+        self._given = 0
+        """How much the sink has."""
         self._held = 0
         """Zeros at the beginning of the block, in whole pieces, that are not in it yet."""
         self._first = min(size, _SMALL)
@@ -60,15 +62,24 @@ class Blocks:
             self._open(end)[used:end] = piece
             self._used = end
         elif used == 0 and end == self._size:
-            self._sink(piece)
+            self._give(piece)
         else:
             self._write_across(memoryview(piece))
+
+    def _give(self, block: bytes | memoryview) -> None:
+        self._given += self._size
+        self._sink(block)
+
+    @property
+    def position(self) -> int:
+        """How much was written so far, until the last block is flushed."""
+        return self._given + self._held + self._used
 
     def _hold(self) -> None:
         self._held += PIECE
         if self._held == self._size:
             self._held = 0
-            self._sink(zero_block(self._size))
+            self._give(zero_block(self._size))
 
     def _settle(self) -> None:
         """Put the zeros that were held back into the block: it is going to have something else as well."""
@@ -108,7 +119,7 @@ class Blocks:
         if self._used == self._size:
             full = self._view
             self._end()
-            self._sink(full)
+            self._give(full)
 
     def flush(self) -> None:
         """Hand on the last block, if there is one."""

@@ -1,7 +1,7 @@
 """Writing a tar archive as a stream of blocks of 1 MiB."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.limits import DEFAULT_LIMITS, MAX_NAME, MAX_PATH, MAX_XATTR, MAX_XATTR_NAME, has_long_name
@@ -70,6 +70,17 @@ class TarWriter:
         if len(content) != size:
             raise _changed(entry)
         self._blocks.write(header + content + padding(size) if size else header)
+
+    @property
+    def position(self) -> int:
+        """How long the archive is so far."""
+        return self._blocks.position
+
+    def splice(self, parts: Iterable[bytes | memoryview]) -> None:
+        """Write whole entries as another archive has them: *parts*, which must not change any more."""
+        for part in parts:
+            check()
+            self._blocks.write(part)
 
     def _copy(self, entry: Entry, fd: int, end: int, start: int = 0) -> None:
         """Read the data straight into the blocks."""
