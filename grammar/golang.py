@@ -20,14 +20,15 @@ _BOOLEANS = dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True) | dict.
 
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6}  # Go accepts both signs for micro
 _UNITS |= {"s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-_DURATION_PART = re.compile(r"(\d*)(?:\.(\d*))?([^\d.]*)", re.ASCII)
+# These are compiled by `re` when they are first used.
+_DURATION_PART = r"(?a)(\d*)(?:\.(\d*))?([^\d.]*)"
 # Go counts durations as 64-bit nanoseconds.
 _LONGEST_DURATION = 2**63 - 1
 # No duration or size needs more digits, and int() raises its own error for thousands of them.
 _LONGEST_TEXT = 64
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
-_DIGITS = {8: re.compile(r"[0-7]{1,12}"), 10: re.compile(r"[0-9]{1,12}")}
+_SIZE = r"(?ai)(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?"
+_DIGITS = {8: r"[0-7]{1,12}", 10: r"[0-9]{1,12}"}
 
 
 def quote(text: str) -> str:
@@ -56,7 +57,7 @@ def parse_bool(text: str) -> bool:
 
 def parse_uint32(text: str, base: int) -> int:
     """Parse an unsigned number of 32 bits, written in *base* 8 or 10 without a prefix."""
-    if not _DIGITS[base].fullmatch(text):
+    if not re.fullmatch(_DIGITS[base], text):
         raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: invalid syntax")
     if (number := int(text, base)) >= 2**32:
         raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: value out of range")
@@ -81,7 +82,7 @@ def parse_duration(text: str) -> int:
         raise ValueError(f"time: invalid duration {quote(text)}")
     total, position = 0, 0
     while position < len(rest):
-        part = _DURATION_PART.match(rest, position)
+        part = re.compile(_DURATION_PART).match(rest, position)
         if part is None or part.end() == position:
             raise ValueError(f"time: invalid duration {quote(text)}")
         total, position = total + _nanoseconds(part, text), part.end()
@@ -108,7 +109,7 @@ def _scaled(whole: str, fraction: str, unit: int) -> int:
 
 def parse_size(text: str) -> int:
     """Return the bytes of a size such as ``64m``, ``1.5GiB`` or ``4096``; units are powers of 1024."""
-    size = _SIZE.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
+    size = re.fullmatch(_SIZE, text) if len(text) <= _LONGEST_TEXT else None
     if size is None:
         raise ValueError(f"invalid size: {quote(text)}")
     whole, _, fraction = size[1].partition(".")

@@ -8,7 +8,6 @@ import click
 from click.core import ParameterSource
 
 from pybuild.builder.cli.session import session
-from pybuild.grammar.golang import parse_bool
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -82,6 +81,8 @@ def _opposite(name: str, options: Mapping[str, click.Option]) -> str:
 
 def _switched_on(option: click.Option, value: str, ctx: click.Context) -> bool:
     """Return the value of ``--flag=VALUE``. A wrong one is an error in the words of Go's flags."""
+    from pybuild.grammar.golang import parse_bool
+
     try:
         return parse_bool(value)
     except ValueError as error:
@@ -90,6 +91,8 @@ def _switched_on(option: click.Option, value: str, ctx: click.Context) -> bool:
 
 
 def _is_boolean(value: str) -> bool:
+    from pybuild.grammar.golang import parse_bool
+
     try:
         parse_bool(value)
     except ValueError:

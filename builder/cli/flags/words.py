@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
-_STAGE = re.compile(r"^\s*FROM\s.*\sAS\s+(\S+)", re.ASCII | re.IGNORECASE | re.MULTILINE)
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+_STAGE = r"(?aim)^\s*FROM\s.*\sAS\s+(\S+)"
 
 
 class _Text(click.ParamType):  # type: ignore[type-arg] # click 8.1 knows no arguments
@@ -25,19 +27,21 @@ class _Place(_Text):
     def __init__(self, kind: str) -> None:
         self._kind = kind
 
-    def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, _ctx: click.Context, _param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         """Let the shell look for files, or for directories."""
+        from click.shell_completion import CompletionItem
+
         return [CompletionItem(incomplete, type=self._kind)]
 
 
 class _Image(_Text):
-    def shell_complete(self, ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, _param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         """Return the names in the store that begin with *incomplete*."""
         return _beginning(incomplete, _names(ctx))
 
 
 class _Stage(_Text):
-    def shell_complete(self, ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, _param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         """Return the stages of the Dockerfile that the command line names so far."""
         given = ctx.params.get("file")
         # click stops at an option that has no value yet; arguments that it has not assigned are in ctx.args then.
@@ -47,14 +51,16 @@ class _Stage(_Text):
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return []
-        return _beginning(incomplete, dict.fromkeys(_STAGE.findall(text)))
+        return _beginning(incomplete, dict.fromkeys(re.findall(_STAGE, text)))
 
 
 FILE, FOLDER = _Place("file"), _Place("dir")
 IMAGE, STAGE = _Image(), _Stage()
 
 
-def _beginning(incomplete: str, words: Iterable[str]) -> list[CompletionItem]:
+def _beginning(incomplete: str, words: Iterable[str]) -> "list[CompletionItem]":
+    from click.shell_completion import CompletionItem
+
     return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 

@@ -16,10 +16,10 @@ from pybuild.grammar.golang import parse_bool, parse_duration
 Test = Callable[[Listed], bool]
 
 KEYS = ("before", "dangling", "label", "reference", "since", "until")
-_TIMESTAMP = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
+_TIMESTAMP = r"(?a)\d{1,12}(\.\d{1,9})?"
 _FIRST, _LAST = -62135596800.0, 253402300799.0
 """The range of `datetime`: from the start of year 1 to the last second of year 9999."""
-_DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d(:\d\d(:\d\d(\.\d+)?)?)?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_DATE = r"(?a)\d{4}-\d\d-\d\d(T\d\d(:\d\d(:\d\d(\.\d+)?)?)?)?(Z|[+-]\d\d:\d\d)?"
 
 
 def image_filter(opened: Store, filters: Iterable[str]) -> Test:
@@ -127,10 +127,10 @@ def _made(opened: Store, key: str, text: str) -> float:
 
 def _moment(text: str) -> float:
     """Return the seconds since 1970 of ``24h`` (ago), of such a number itself, or of a date, in this time zone."""
-    if _TIMESTAMP.fullmatch(text):
+    if re.fullmatch(_TIMESTAMP, text):
         return float(text)
     try:
-        if _DATE.fullmatch(text):
+        if re.fullmatch(_DATE, text):
             return datetime.fromisoformat(text).timestamp()
         return time.time() - parse_duration(text) / 1e9
     except (ValueError, OverflowError, OSError) as error:

@@ -1,13 +1,15 @@
 """Rows of a listing, as a table, as JSON or through a template."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from pybuild.builder.cli.format.template import Template
-from pybuild.builder.cli.format.template_functions import TemplateRow, as_json
-from pybuild.builder.cli.format.template_text import TemplateError
 from pybuild.builder.display.columns import width
+
+if TYPE_CHECKING:
+    # Imported for a --format: the plain table needs no templates.
+    from pybuild.builder.cli.format.template import Template
 
 Row = Mapping[str, str]
 
@@ -22,6 +24,8 @@ def listing(rows: Iterable[Row], headers: Mapping[str, str], columns: Sequence[s
     """
     if template in {None, "", "table"}:
         return table([[headers[name] for name in columns], *([row[name] for name in columns] for row in rows)])
+    from pybuild.builder.cli.format.template_functions import TemplateRow, as_json
+
     if template == "json":
         return "\n".join(as_json(TemplateRow(row)) for row in rows)
     text = str(template).replace("\\t", "\t").replace("\\n", "\n")
@@ -33,16 +37,21 @@ def listing(rows: Iterable[Row], headers: Mapping[str, str], columns: Sequence[s
     return "\n".join(rendered(line, TemplateRow(row)) for row in rows)
 
 
-def rendered(template: Template, value: object) -> str:
+def rendered(template: "Template", value: object) -> str:
     """Return the output of *template* for *value*. A missing field is the user's mistake: RequestError."""
+    from pybuild.builder.cli.format.template_text import TemplateError
+
     try:
         return template.render(value)
     except TemplateError as error:
         raise click.UsageError(str(error)) from error
 
 
-def parsed(text: str) -> Template:
+def parsed(text: str) -> "Template":
     """Return the template that the user wrote."""
+    from pybuild.builder.cli.format.template import Template
+    from pybuild.builder.cli.format.template_text import TemplateError
+
     try:
         return Template(text)
     except TemplateError as error:
