@@ -52,10 +52,16 @@ class UnpackTree:
         self._open: OrderedDict[Folder, None] = OrderedDict()
 
     def close(self) -> None:
-        """Close the directories that are open."""
+        """Close the directories that are open, and forget all."""
         for folder in self._open:
             os.close(folder.fd)
         self._open.clear()
+        # A directory and those in it refer to each other: with that they would stay until garbage is looked for.
+        todo = [self.root]
+        while todo:
+            folder = todo.pop()
+            todo += folder.children.values()
+            folder.children.clear()
 
     def fd(self, folder: Folder) -> int:
         """Return an open descriptor of *folder*: good until some 100 others were asked for."""

@@ -1,6 +1,7 @@
 """Hostile layers; the numbers are those of the attack classes in the notes on security (B01 to B14, B18)."""
 
 import errno
+import gc
 import gzip
 import io
 import os
@@ -504,3 +505,13 @@ def test_a_folder_without_anything_takes_little_memory() -> None:
     assert len(own) == 1
     empty.made = added(empty.made, "a")
     assert (empty.made, Folder(None, "e").made) == ({"a"}, set())
+
+
+def test_what_was_remembered_of_directories_takes_no_memory_afterwards(tmp_path: Path) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        into(tmp_path / "target", archive(*(folder(f"a/{number}") for number in range(10))))
+        assert [each for each in gc.get_objects() if isinstance(each, Folder)] == []
+    finally:
+        gc.enable()
