@@ -1,4 +1,4 @@
-"""How each op changes a root file system. `execute` carries out one op and returns the layer that it made."""
+"""Executing ops: `execute` runs one op and returns its layer."""
 
 from contextlib import suppress
 from typing import assert_never
@@ -13,7 +13,7 @@ __all__ = ["Job", "Work", "execute", "get_ready", "needs_tree"]
 
 
 def get_ready() -> None:
-    """Start what a RUN needs and what takes a moment to come up. That it cannot start is for the RUN to tell."""
+    """Start ahead what a RUN needs and takes a moment to start. A failure is reported by the RUN."""
     from pybuild.runtime.errors import SandboxError
     from pybuild.runtime.sandbox.forkserver import start
 
@@ -22,7 +22,7 @@ def get_ready() -> None:
 
 
 def needs_tree(op: Op) -> bool:
-    """Tell whether *op* works on the unpacked root file system: a command, or the name of an owner to look up."""
+    """Return whether *op* needs the unpacked rootfs: to run a command, or to look up the name of an owner."""
     match op:
         case Run():
             return True
@@ -35,11 +35,11 @@ def needs_tree(op: Op) -> bool:
 
 
 def execute(work: Work) -> BuiltLayer:
-    """Carry out the op of a job and return its layer, stored.
+    """Execute the op of a job and return its stored layer.
 
     Raises:
-        BuildError: the op cannot be done, or its command failed.
-        SandboxError, SandboxUnavailable: the host does not let a command run.
+        BuildError: the op, or its command, failed.
+        SandboxError, SandboxUnavailable: the host cannot run a command.
     """
     try:
         return _executed(work.job.op, work)

@@ -1,4 +1,4 @@
-"""An SSH agent as a step sees it: a socket of ours that passes on two kinds of requests and refuses all others.
+"""The SSH agent of a step: a socket of ours that passes on two kinds of requests and refuses all others.
 
 A step may list the keys and have something signed, which is what ssh needs. It cannot add or remove keys, lock the
 agent or use its extensions. Messages are those of draft-ietf-sshm-ssh-agent, section 3: a length of four bytes, a type
@@ -20,7 +20,7 @@ from pybuild.builder.plan.ops import SshMount
 _REQUEST_IDENTITIES, _SIGN_REQUEST = 11, 13
 _ALLOWED = (_REQUEST_IDENTITIES, _SIGN_REQUEST)
 _FAILURE = b"\0\0\0\1\5"
-_LONGEST = 256 << 10  # what OpenSSH's agent takes
+_LONGEST = 256 << 10  # the limit of OpenSSH's agent
 _PATIENCE = 60.0
 
 
@@ -29,13 +29,13 @@ def agent_socket(agent: Path, mount: SshMount, folder: Path) -> Iterator[Path]:
     """Serve a socket in a new directory below *folder*, with the owner and mode of *mount*, as long as the block runs.
 
     Raises:
-        OSError: the socket cannot be made.
+        OSError: the socket cannot be created.
     """
     own = tempfile.mkdtemp(prefix="ssh-", dir=folder)
     try:
         handle = os.open(own, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            # The kernel takes names of sockets up to 107 bytes; a store may lie deeper.
+            # Names of sockets have at most 107 bytes (sun_path); the path of a store may be longer.
             server = _Server(f"/proc/self/fd/{handle}/agent", agent)
         finally:
             os.close(handle)
@@ -72,8 +72,8 @@ class _Handler(socketserver.BaseRequestHandler):
     server: _Server
 
     def handle(self) -> None:
-        """Answer the requests of one connection until it ends or says what is no message."""
-        # A peer that breaks off, and an agent that is gone, end the connection: that is all that ssh has to know.
+        """Answer the requests of one connection until it ends or sends an invalid message."""
+        # A closed connection, or an agent that is gone, just ends the connection; ssh reports the rest.
         with suppress(OSError), socket.socket(socket.AF_UNIX) as agent:
             self.request.settimeout(_PATIENCE)
             agent.settimeout(_PATIENCE)
@@ -91,7 +91,7 @@ def _framed(message: bytes) -> bytes:
 
 
 def _message(source: socket.socket) -> bytes:
-    """Read one message; empty at the end, and for a length that no message has."""
+    """Read one message; empty at the end, and for an invalid length."""
     length = int.from_bytes(_exactly(source, 4), "big")
     return _exactly(source, length) if length <= _LONGEST else b""
 

@@ -24,7 +24,7 @@ _BLOCK = 512
 
 @contextmanager
 def opened_archive(file: BinaryIO) -> Iterator[BinaryIO | None]:
-    """Give the tar stream that *file* holds, None when it is no archive. The file stays the caller's."""
+    """Yield the tar stream in *file*, None when it is not an archive. The caller still owns the file."""
     if _is_tar(file):
         with decompressing(file) as stream:
             yield stream
@@ -33,7 +33,7 @@ def opened_archive(file: BinaryIO) -> Iterator[BinaryIO | None]:
 
 
 def _is_tar(file: BinaryIO) -> bool:
-    """Tell whether the first block of the content is the header of a tar member."""
+    """Return whether the first block of the content is the header of a tar member."""
     head = b""
     with suppress(LayerError, OSError):
         head = decompressing(file).read(_BLOCK)
@@ -51,7 +51,7 @@ def unpack_archive(stream: BinaryIO, folder: str, writer: TreeWriter, owner: tup
     """Add the members of the tar archive in *stream* below *folder*; *owner* overrides theirs.
 
     Raises:
-        BuildError: the archive is damaged or over a limit.
+        BuildError: the archive is damaged or exceeds a limit.
     """
     try:
         for entry, data in TarReader(stream):
@@ -62,7 +62,7 @@ def unpack_archive(stream: BinaryIO, folder: str, writer: TreeWriter, owner: tup
 
 
 def _member(entry: Entry, data: EntryData, folder: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:
-    # No member is older than 1970, as in Docker.
+    # As in Docker, earlier times become 1970.
     placed = entry._replace(path=_place(entry.path, folder, writer)).at(max(entry.mtime_ns, 0))
     if owner is not None:
         placed = placed._replace(uid=owner[0], gid=owner[1])
@@ -77,16 +77,18 @@ def _member(entry: Entry, data: EntryData, folder: str, writer: TreeWriter, owne
 
 
 def _place(path: str, folder: str, writer: TreeWriter) -> str:
-    """Return where a member goes: links above it are followed, it takes the place of what is there itself."""
+    """Return the path of a member: symlinks of its parents are followed, but it replaces one at its own path."""
     above, _, name = path.rpartition("/")
     real, _ = writer.resolve(above, folder)
     return f"{real}/{name}".lstrip("/")
 
 
 def _link_target(entry: Entry, path: str, folder: str, writer: TreeWriter) -> str:
-    """Return what the hard link at *path* leads to: a layer with one that leads nowhere could not be unpacked."""
+    """Return the target of the hard link at *path*: a layer with a dangling one could not be unpacked."""
     target = _place(entry.linkname, folder, writer)
     found = writer.lstat(target)
     if found is None or found.kind == FOLDER or target == path:
-        raise BuildError(f"failed to unpack the archive: {entry.path!r}: a hard link to {entry.linkname!r}, no file")
+        raise BuildError(
+            f"failed to unpack the archive: {entry.path!r}: a hard link to {entry.linkname!r}, which is not a file"
+        )
     return target

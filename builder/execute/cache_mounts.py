@@ -1,7 +1,7 @@
-"""Cache mounts: directories of the store that steps with the same id share. What they hold is part of no key.
+"""Cache mounts: directories of the store that steps with the same id share. Their content is part of no key.
 
-A cache is named by its id, by what it begins with (``from`` and ``source``) and by the owner and mode that its first
-user gave it: with another beginning it is another cache, as in BuildKit. With ``--no-cache`` it begins anew, as there.
+A cache is named by its id, its initial content (``from`` and ``source``) and the owner and mode of its first user: as
+in BuildKit, another initial content means another cache, and ``--no-cache`` empties it.
 """
 
 import os
@@ -25,7 +25,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def cache_name(mount: CacheMount) -> str:
-    """Return the name of a cache mount that begins empty, which is the name of its lock, too."""
+    """Return the name of a cache mount without initial content, which is also the name of its lock."""
     owner = f" {mount.mode} {mount.uid}:{mount.gid}" if (mount.mode, mount.uid, mount.gid) != (None, 0, 0) else ""
     return f"cache mount {mount.id or mount.target}{owner}"
 
@@ -34,7 +34,7 @@ def cache_folder(mount: CacheMount, work: Work, stack: ExitStack) -> Path:
     """Return the directory of a cache mount; a private one is the first that is free.
 
     Raises:
-        BuildError: what the cache begins with is not there.
+        BuildError: the initial content of the cache does not exist.
     """
     first = cache_name(mount) + origin(
         mount, work.job.inputs[mount.input] or Layers() if mount.input >= 0 else Layers()
@@ -61,7 +61,7 @@ def cache_folder(mount: CacheMount, work: Work, stack: ExitStack) -> Path:
 
 
 def _set_aside(name: str, store: Store) -> None:
-    """Take a cache mount away; what another build works with right now stays until nobody does."""
+    """Remove a cache mount; one that another build uses right now stays until it does not."""
     folder = mount_folder(name, store)
     with suppress(FileNotFoundError):
         folder.rename(folder.with_name(f"old-{folder.name}-{secrets.token_hex(8)}"))
@@ -75,7 +75,7 @@ def _set_aside(name: str, store: Store) -> None:
 
 
 def present_mount(name: str, store: Store) -> Path | None:
-    """Return the directory of a cache mount, filled by another store when it is not here; None when nobody has it."""
+    """Return the directory of a cache mount, filled from an imported cache if it is missing; None when none has it."""
     folder, imported = mount_folder(name, store), store.cache.imported
     if folder.exists() or (imported is not None and imported.fill_mount(name, folder)):
         return folder
@@ -83,7 +83,7 @@ def present_mount(name: str, store: Store) -> Path | None:
 
 
 def origin(mount: CacheMount, layers: Layers) -> str:
-    """Return what the name of a cache mount says of its beginning; *layers* are those of its ``from``."""
+    """Return the part of the name of a cache mount for its initial content; *layers* are those of its ``from``."""
     if mount.input < 0:
         return ""
     names = layers.chain_ids
@@ -91,12 +91,12 @@ def origin(mount: CacheMount, layers: Layers) -> str:
 
 
 def _made(name: str, mount: CacheMount, work: Work) -> Path:
-    """Make the directory; it appears whole. The caller has the lock for it."""
+    """Create the directory atomically. The caller holds its lock."""
     folder = mount_folder(name, work.store)
     new = folder.with_name(f"new-{folder.name}")
     folders = os.open(folder.parent, _FOLDER)
     try:
-        remove_tree(folders, new.name)  # what a killed builder left
+        remove_tree(folders, new.name)  # left by a builder that was killed
         new.mkdir(mode=0o755)
         _filled(new, mount, work)
         new.rename(folder)
@@ -126,8 +126,8 @@ def _copy(mount: CacheMount, work: Work, folder: Path) -> None:
                 os.close(source)
     except (FileNotFoundError, NotADirectoryError, UnsafePathError) as error:
         raise BuildError(
-            f'the source "/{mount.source.strip("/")}" of the cache mount at {mount.target} is no folder of what it '
-            "comes from"
+            f'the source "/{mount.source.strip("/")}" of the cache mount at {mount.target} is not a directory '
+            'of its "from"'
         ) from error
     finally:
         os.close(target)

@@ -1,8 +1,7 @@
 """COPY and ADD: the selected files as a layer, written straight from their source.
 
-The destination is resolved in the root file system with its links, as a process in the image would; a link is never
-followed out of it. What each source gives is decided by what it is (file or directory) and by the destination (a
-trailing slash, an existing directory).
+The destination is resolved in the rootfs like in a process in the image; a symlink is never followed out of it. What is
+copied depends on the source (file or directory) and on the destination (a trailing slash, an existing directory).
 """
 
 import os
@@ -36,7 +35,7 @@ _SMALL = 64 << 10  # bytes, up to which a file is read as a whole
 
 
 def copy(op: Copy, work: Work) -> BuiltLayer:
-    """Write the layer of a COPY or ADD. Raises BuildError when source and destination do not go together."""
+    """Write the layer of a COPY or ADD. Raises BuildError when source and destination do not fit."""
     if sum(len(group.items) for chosen in work.selected for group in chosen.groups) < _MANY:
         return _copied(op, work, None)
     # Imported here: most copies are of less.
@@ -49,7 +48,7 @@ def copy(op: Copy, work: Work) -> BuiltLayer:
 def _copied(op: Copy, work: Work, earlier: "EarlierLayer | None") -> BuiltLayer:
     owner = owner_of(op.chown, work) if op.chown else None
     mode = parse_mode(op.chmod) if op.chmod else None
-    # With --link the layer goes on any root, so that nothing of this one is looked at.
+    # With --link the layer must fit any rootfs, so this one is not read.
     with nullcontext(EmptyTree()) if op.link else work.tree() as tree, work.writer() as layer:
         writer = TreeWriter(layer=layer, tree=tree, owner=owner, now_ns=time.time_ns())
         copier = _Copier(op=op, writer=writer, owner=owner, mode=mode, made=mode_of_made(op.chmod), earlier=earlier)
@@ -61,9 +60,9 @@ def _copied(op: Copy, work: Work, earlier: "EarlierLayer | None") -> BuiltLayer:
 
 
 def _without_repeats(layer: LayerWriter, work: Work, *, on_root: bool) -> Layer:
-    """Write *layer* again with each path once, the last one: ``docker load`` refuses one that has a path twice.
+    """Write *layer* again with each path once, the last one: ``docker load`` refuses a layer with a path twice.
 
-    It is unpacked, and what it changed becomes the layer, as after a RUN.
+    It is unpacked, and its changes become the layer, as after a RUN.
     """
     from pybuild.builder.oci.layers.pack import pack_changes
 
@@ -83,12 +82,12 @@ class _Copier:
     owner: tuple[int, int] | None
     mode: Mode | None
     made: int
-    """The mode of directories that the copy makes, its destination and those above."""
+    """The mode of directories that the copy creates: its destination and its parents."""
     earlier: "EarlierLayer | None" = None
     _links: dict[tuple[int, int], str] = field(default_factory=dict)
     _folder: tuple[str, int] = ("", -1)
     _time: int | None = None
-    """The time, in nanoseconds, that the destination ends up with: that of the last directory that is copied to it."""
+    """The final time of the destination, in nanoseconds: that of the last directory that is copied to it."""
 
     def close(self) -> None:
         if self._folder[1] >= 0:
@@ -110,7 +109,7 @@ class _Copier:
                 self.group(group, chosen.source, unpack=source.unpack)
 
     def group(self, group: Group, source: SourceTree | None, *, unpack: bool = False) -> None:
-        """Copy one group to where it belongs. Names of one file stay names of one file within the group."""
+        """Copy one group to its destination. Hard links within the group are kept."""
         self._links.clear()
         destination, node = self.writer.resolve(self.op.destination.lstrip("/"))
         is_folder = node is not None and node.kind == FOLDER
@@ -127,9 +126,10 @@ class _Copier:
         self._item(group.items[0], source, destination)
 
     def _tree(self, group: Group, source: SourceTree | None, destination: str) -> None:
-        """Copy what a directory holds; the destination takes over its time, neither owner nor mode.
+        """Copy the entries of a directory; the destination gets its time, but neither its owner nor its mode.
 
-        The items of *group* are given up one by one: of a large tree there is no memory for them and the layer's paths.
+        The items of *group* are released one by one: in a large tree they would not fit into memory beside the paths of
+        the layer.
         """
         self.writer.folder(destination, self.made, self._time)
         if self.earlier is not None and source is not None:
@@ -160,7 +160,7 @@ class _Copier:
             earlier.note(stretch, start, layer.position)
 
     def _unpacked(self, item: Item, source: SourceTree, destination: str) -> bool:
-        """Unpack *item* when it is an archive; tell whether it was one."""
+        """Unpack *item* when it is an archive; return whether it was one."""
         if not stat.S_ISREG(item.stat.st_mode) or not item.stat.st_size:
             return False
         from pybuild.builder.execute.archives import opened_archive, unpack_archive
@@ -206,7 +206,7 @@ class _Copier:
             os.close(handle)
 
     def _way_round(self, item: Item, path: str) -> str:
-        """Return what to do about a directory that is a symlink in the image, as on systems with a merged /usr."""
+        """Return a hint about a directory that is a symlink in the image, as on systems with a merged /usr."""
         node = self.writer.lstat(path)
         if node is None or node.kind != LINK or not stat.S_ISDIR(item.stat.st_mode):
             return ""
@@ -218,7 +218,7 @@ class _Copier:
         return open_selected(*self._place(item, source), item)
 
     def _place(self, item: Item, source: SourceTree) -> tuple[int, str]:
-        """Return the directory of a file, which stays open for its neighbours, and its name there."""
+        """Return the directory of a file, which stays open for the next files, and its name there."""
         folder, _, name = item.path.rpartition("/")
         if self._folder[1] < 0 or self._folder[0] != folder:
             self.close()
@@ -240,8 +240,8 @@ class _Copier:
 def _time_of(group: Group, source: SourceTree | None) -> int:
     """Return the time, in nanoseconds, of the directory that *group* was selected from.
 
-    No layer holds a time of its root, so that of a stage is not the same when the stage is unpacked again: there the
-    latest time of what lies in the root stands for it.
+    A layer has no time for its root, so that of a stage changes when the stage is unpacked again. The latest time of
+    the entries of the root is used instead.
     """
     top = group.items[0]
     if source is None or top.path or source.id:

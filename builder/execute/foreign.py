@@ -28,16 +28,16 @@ _EMULATORS = {
     "riscv64": "riscv64",
     "s390x": "s390x",
 }
-"""What QEMU calls an architecture, by its name in an image."""
+"""QEMU's name of an architecture, by its name in an image."""
 
 
 def need_emulator(text: str, folder: Path) -> None:
-    """Do nothing when programs for the platform *text* can run here, be it by an emulator; "" is this machine's.
+    """Do nothing when programs for the platform *text* can run here, perhaps in an emulator; "" is that of this host.
 
     *folder* is for a small file, which is executed: `runtime.emulation.probe`.
 
     Raises:
-        SandboxUnavailable: they cannot; the hint says what to install.
+        SandboxUnavailable: they cannot run; the hint says what to install.
     """
     platform = wanted_platform(text)
     if is_native(platform):
@@ -52,7 +52,7 @@ def need_emulator(text: str, folder: Path) -> None:
 
 
 def _registered(architecture: str, folder: Path) -> bool:
-    """Register what is installed for this builder alone, where it may and where that takes nothing away."""
+    """Register an installed emulator for this builder only, if that is permitted and hides no other one."""
     programs = {
         name: path
         for name in _EMULATORS
@@ -67,13 +67,13 @@ def _registered(architecture: str, folder: Path) -> bool:
 
 
 def _installed(architecture: str) -> str:
-    """Return the path of QEMU for an architecture, "" when it is not installed; a static one is taken first."""
+    """Return the path of QEMU for an architecture, "" when it is not installed; a static one is preferred."""
     name = f"qemu-{_EMULATORS.get(architecture, architecture)}"
     return next((path for each in (f"{name}-static", name) if (path := shutil.which(each))), "")
 
 
 def remedy(architecture: str, found: Emulation, file_systems: Path = _FILE_SYSTEMS) -> str:
-    """Return what whoever owns this machine has to do, given what is missing."""
+    """Return a hint for the administrator of this host, given what is missing."""
     installed = _installed(architecture)
     if installed and found is Emulation.UNKNOWN:
         return _with_module(_REGISTER.format(installed.rpartition("/")[2]), file_systems)
@@ -81,7 +81,7 @@ def remedy(architecture: str, found: Emulation, file_systems: Path = _FILE_SYSTE
 
 
 def _with_module(text: str, file_systems: Path) -> str:
-    """Put the module first, where the kernel does not have it yet."""
+    """Add the loading of the kernel module to the hint, when it is not loaded."""
     try:
         known = "binfmt_misc" in file_systems.read_text(encoding="ascii")
     except OSError:

@@ -1,4 +1,4 @@
-"""A checkout of a git repository as a layer; what git does not keep (owner, time, most of the mode) is uniform."""
+"""A checkout of a git repository as a layer; metadata that git does not store (owner, time, mode) is uniform."""
 
 import os
 import stat
@@ -23,7 +23,7 @@ def git(op: Git, work: Work) -> BuiltLayer:
     """Check out the commit of *op* and write its files as a layer: 0644 or 0755, owned by root, as old as the commit.
 
     Raises:
-        BuildError: it cannot be fetched, or the directory that is asked for is not there.
+        BuildError: it cannot be fetched, or the requested directory does not exist.
     """
     program = Program(work.job.execution, op.url, work.cancel.is_set)
     with scratch("git-", work.store.root / "tmp") as place:
@@ -34,7 +34,7 @@ def git(op: Git, work: Work) -> BuiltLayer:
 
 
 def _subdir(folder: Path, op: Git) -> Root:
-    """Open the wanted directory of the repository; every name on the way is a real directory (SECURITY C03)."""
+    """Open the requested directory of the repository; no component may be a symlink (SECURITY C03)."""
     with Root.open_host(folder) as top:
         try:
             return Root(open_beneath(top.fd, op.subdir))
@@ -49,7 +49,7 @@ class _Writer:
     mtime: int
 
     def run(self) -> None:
-        """Write all files, directories before what they hold."""
+        """Write all files, directories before their entries."""
         for group in select(SourceTree(root=self.root), Pick(path="/", input=0)):
             for item in group.items[1:]:
                 check_name(item.name)

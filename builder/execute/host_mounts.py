@@ -1,4 +1,4 @@
-"""What the command line shows of the host to each RUN: directories, and name servers of its own."""
+"""The mounts of each RUN that the command line asks for: files and directories of the host, and resolv.conf."""
 
 from pathlib import PurePosixPath
 
@@ -9,7 +9,7 @@ _RESOLV_CONF = PurePosixPath("/etc/resolv.conf")
 
 
 def host_mounts(execution: Execution) -> tuple[Mount, ...]:
-    """Return the mounts that *execution* asks for beside those of the Dockerfile."""
+    """Return the mounts that *execution* asks for besides those of the Dockerfile."""
     binds = (
         Bind(host_path=volume.host_path, target=volume.target, read_only=volume.read_only)
         for volume in execution.volumes

@@ -1,4 +1,4 @@
-"""A file from the web as a layer: one entry, written from the blob that planning has brought."""
+"""A file from the web as a layer: one entry, written from the blob that planning has fetched."""
 
 import os
 
@@ -12,7 +12,7 @@ from pybuild.builder.store.cache import BuiltLayer
 
 
 def http(op: Http, work: Work) -> BuiltLayer:
-    """Write the layer with the one file of *op*. Raises BuildError when its blob is gone and cannot be brought."""
+    """Write the layer with the one file of *op*. Raises BuildError when its blob is gone and cannot be fetched."""
     check_name(op.name)
     bring(op, work.job.execution, work.store, work.status, work.cancel)
     with work.store.blobs.open(Digest.parse(op.digest)) as file, work.writer() as layer:

@@ -1,4 +1,4 @@
-"""A command in the sandbox on top of an image; what it writes is discarded."""
+"""Running a command in the sandbox with the files of an image; its changes are discarded."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +21,10 @@ _HOSTNAME = PurePosixPath("/etc/hostname")
 
 @frozen
 class ImageCommand:
-    """What is run, as far as it is not what the image says.
+    """The command, as far as it differs from the defaults of the image.
 
-    *words* replace the image's command, an *entrypoint* its entrypoint and its command; "" means none. *env* is all
-    that the command has as its environment, beside PATH and HOSTNAME.
+    *words* replace the command of the image, an *entrypoint* its entrypoint and its command; "" means none. *env* is
+    the whole environment of the command, besides PATH and HOSTNAME.
     """
 
     words: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class ImageCommand:
 
 @contextmanager
 def rootfs_of(image: Image, store: Store) -> Iterator[Root]:
-    """Make a root file system of *image*, which lasts as long as the block.
+    """Yield a rootfs of *image*, which exists while the block runs.
 
     Raises:
         SandboxUnavailable: programs of its platform cannot run here.
@@ -59,7 +59,7 @@ def rootfs_of(image: Image, store: Store) -> Iterator[Root]:
 
 
 def spec_of(command: ImageCommand, config: ContainerConfig, root: Root) -> Spec:
-    """Return what the sandbox has to do. Raises RequestError when neither *command* nor *config* says what to run."""
+    """Return the description of the sandbox. Raises RequestError when neither *command* nor *config* has a command."""
     return Spec(
         root=root,
         process=Process(
@@ -80,12 +80,12 @@ def spec_of(command: ImageCommand, config: ContainerConfig, root: Root) -> Spec:
 
 def _arguments(command: ImageCommand, config: ContainerConfig) -> tuple[str, ...]:
     if command.entrypoint is not None:
-        # As in Docker, the image's command belongs to the image's entrypoint.
+        # As in Docker, the command of the image is only used with the entrypoint of the image.
         arguments = (*((command.entrypoint,) if command.entrypoint else ()), *command.words)
     else:
         arguments = (*(config.entrypoint or ()), *(command.words or config.cmd or ()))
     if not arguments:
-        raise RequestError("no command specified", hint="the image has none of its own")
+        raise RequestError("no command specified", hint="the image has no default command")
     return arguments
 
 

@@ -1,4 +1,4 @@
-"""An op that is to be carried out, and what it may use meanwhile."""
+"""An op to execute, and the resources that it may use."""
 
 import threading
 import time
@@ -19,19 +19,19 @@ from pybuild.runtime.sandbox.isolation import is_direct
 from pybuild.runtime.values import frozen
 
 _MOMENT = 2.0
-"""Seconds for which nothing is shown."""
+"""Seconds after which progress is shown."""
 _PAUSE = 0.25
 
 
 class SlowFiles:
-    """Shows how far files are that take longer than a moment to pack, as parts of a step."""
+    """Reports the progress of files that take more than a moment to pack, as parts of a step."""
 
     def __init__(self, status: Callable[[str, int, int], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._status, self._clock = status, clock
         self._path, self._shown, self._next = "", False, 0.0
 
     def __call__(self, path: str, done: int, size: int) -> None:
-        """Note that *done* of *size* bytes of *path* are packed."""
+        """Report that *done* of *size* bytes of *path* are packed."""
         now = self._clock()
         if path != self._path:
             self._path, self._next, self._shown = path, now + _MOMENT, False
@@ -42,9 +42,9 @@ class SlowFiles:
 
 @frozen
 class Job:
-    """One op to carry out, as plain data: nothing of it belongs to the process that planned it.
+    """One op to execute, as plain data: nothing in it belongs to the process that planned it.
 
-    What the op selects from its inputs is opened by the process that carries it out, in its `Work`.
+    The selections from its inputs are opened by the process that executes it, in its `Work`.
     """
 
     op: Op
@@ -54,12 +54,12 @@ class Job:
     """Layers of all inputs, None for a directory of the host."""
     execution: Execution = Execution()
     anew: bool = False
-    """It runs because of ``--no-cache``: its cache mounts begin anew, unless an earlier step of the build had them."""
+    """It runs because of ``--no-cache``: its cache mounts are emptied, unless an earlier step of the build did that."""
 
 
 @frozen
 class Work:
-    """A job in the hands of this process: its store, what the picks select in their order, and who is told."""
+    """A job in this process: its store, the selections of its picks in their order, and its callbacks."""
 
     job: Job
     store: Store
@@ -69,15 +69,15 @@ class Work:
     """Takes the progress of a part: (id, bytes done, bytes in all)."""
     cancel: threading.Event
     is_first: Callable[[str], bool]
-    """Tells whether nobody has asked for a name in this build: of cache mounts that are to begin anew."""
+    """Returns whether a name is new in this build: such a cache mount is emptied."""
 
     def say(self, text: str) -> None:
-        """Show a line of the builder itself with what the step prints."""
+        """Show a line of the builder itself in the output of the step."""
         self.output(2, f"{text}\n".encode())
 
     @contextmanager
     def writer(self) -> Iterator[LayerWriter]:
-        """Begin the layer, when it is the turn of this step."""
+        """Start the layer, when it is the turn of this step."""
         compression, latest = self.job.execution.compression, self.job.execution.source_date_epoch
         watch = SlowFiles(self.status)
         writer = LayerWriter(self.store.blobs, compression.algorithm, compression.level, latest=latest, watch=watch)
@@ -100,12 +100,12 @@ class Work:
         )
 
     def unpack(self, layers: Sequence[BuiltLayer]) -> str | None:
-        """Return the snapshot of *layers*, unpacking what is missing."""
+        """Return the snapshot of *layers*, unpacking missing ones."""
         return self.store.unpack(layers, self.cancel.is_set, PACKING.one)
 
     @contextmanager
     def tree(self) -> Iterator[Tree]:
-        """Look into the root file system, without unpacking more of it than is unpacked already."""
+        """Return the rootfs for lookups, without unpacking more of it."""
         names = self.store.snapshot_names(self.job.root)
         known = 0
         if is_direct():
@@ -121,6 +121,6 @@ class Work:
 
     @contextmanager
     def unpacked(self) -> Iterator[Root]:
-        """Open the unpacked root file system."""
+        """Open the unpacked rootfs."""
         with Root(self.store.snapshots.open(self.unpack(self.job.root))) as root:
             yield root

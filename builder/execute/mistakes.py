@@ -1,4 +1,4 @@
-"""What a sandbox could not do because of the Dockerfile or the image, told from what the host cannot do."""
+"""Distinguishing failures of a sandbox: mistakes in the Dockerfile or the image, and failures of the host."""
 
 import os
 import re
@@ -21,10 +21,11 @@ _PLACES = {
     ENAMETOOLONG: "the name is too long",
     EINVAL: "",
 }
-"""Why the place of a mount is not fit for it, by errno; the sandbox explains EINVAL by itself."""
+"""Why a mount point is unusable, by errno; the sandbox explains EINVAL itself."""
 
 _HINTS = dict.fromkeys(
-    ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf"), "every step gets this file: leave a file there, or nothing"
+    ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf"),
+    "every step gets this file, so the image may only have a file there, or nothing",
 )
 
 
@@ -33,7 +34,7 @@ def mistake(error: SandboxError) -> BuildError | None:
     if error.operation in _OF_THE_IMAGE:
         return BuildError(f"unable to {_lower(error)}")
     if error.operation == "execute" and error.errno == EINVAL:
-        return BuildError("an argument or a variable of the process holds a NUL byte")
+        return BuildError("an argument or a variable of the process has a NUL byte")
     if _MOUNTING.fullmatch(error.operation) and error.errno in _PLACES:
         why = _PLACES[error.errno] or str(error).partition(": ")[2]
         return BuildError(f"cannot mount on {error.path}: {why}", hint=_HINTS.get(error.path, ""))
@@ -41,6 +42,6 @@ def mistake(error: SandboxError) -> BuildError | None:
 
 
 def _lower(error: SandboxError) -> str:
-    """Return the text of *error*; what the kernel says begins with a capital."""
+    """Return the text of *error* in lower case: messages of the kernel start with a capital."""
     text, kernel = str(error), os.strerror(error.errno)
     return text.removesuffix(kernel) + kernel.lower() if text.endswith(kernel) else text

@@ -10,11 +10,11 @@ from pybuild.builder.execute.tree_writer import TreeWriter
 from pybuild.builder.plan.ops import Mkdir
 from pybuild.builder.store.cache import BuiltLayer
 
-_HINT = "something that is no folder has this path"
+_HINT = "something that is not a directory has this path"
 
 
 def mkdir(op: Mkdir, work: Work) -> BuiltLayer:
-    """Make ``op.path``; when it exists the layer changes nothing. Raises BuildError when something else is there."""
+    """Create ``op.path``; if it exists the layer is empty. Raises BuildError when it is not a directory."""
     owner = owner_of(op.user, work) if op.user else None
     with work.tree() as tree, work.writer() as layer:
         writer = TreeWriter(layer=layer, tree=tree, owner=owner, now_ns=time.time_ns())
@@ -28,9 +28,9 @@ def mkdir(op: Mkdir, work: Work) -> BuiltLayer:
 
 
 def _check_above(writer: TreeWriter, path: str) -> None:
-    """Raise BuildError when *path*, which is not there, leads through something that is no directory."""
+    """Raise BuildError when a parent of *path*, which does not exist, is not a directory."""
     above = ""
-    # From the top: below the first directory that is missing there is nothing to ask for.
+    # From the top: below the first missing directory nothing exists.
     for name in path.split("/")[:-1]:
         above = f"{above}/{name}".lstrip("/")
         node = writer.lstat(above)

@@ -1,4 +1,4 @@
-"""The mounts of a RUN as values for the sandbox. What they need lives until the command has ended."""
+"""The mounts of a RUN as values for the sandbox. Their resources exist until the command has ended."""
 
 import os
 from contextlib import ExitStack
@@ -18,16 +18,16 @@ _AGENT = "/run/buildkit/ssh_agent.0"
 
 
 def mounts(op: Run, work: Work, stack: ExitStack) -> tuple[Mount, ...]:
-    """Return the mounts of *op* in order; *stack* takes back locks and temporary snapshots.
+    """Return the mounts of *op* in order; *stack* releases locks and temporary snapshots.
 
     Raises:
-        BuildError: a mount needs something that is not there.
+        BuildError: a mount needs something that does not exist.
     """
     scripts = tuple(
         FileMount(target=PurePosixPath(script.path), content=os.fsencode(script.content), mode=0o755)
         for script in op.scripts
     )
-    # One order for everybody: two steps that lock the same two mounts must not wait for each other.
+    # Locked in one order: two steps that lock the same two mounts in different order would deadlock.
     locked = (mount for mount in op.mounts if isinstance(mount, CacheMount) and mount.sharing == "locked")
     for name in sorted({cache_name(mount) for mount in locked}):
         waiting = partial(work.say, f"waiting for another step that uses the {name}")
@@ -56,7 +56,7 @@ def _mount(mount: RunMount, work: Work, stack: ExitStack) -> Mount | None:
 
 
 def agent_env(op: Run, execution: Execution) -> tuple[tuple[str, str], ...]:
-    """Return the variable by which ssh finds the agent that is mounted first."""
+    """Return the variable SSH_AUTH_SOCK of the agent that is mounted first."""
     agents = dict(execution.ssh)
     forwarded = (mount for mount in op.mounts if isinstance(mount, SshMount))
     targets = [mount.target for mount in forwarded if (mount.id or "default") in agents]
@@ -77,10 +77,10 @@ def _agent(mount: SshMount, work: Work, stack: ExitStack) -> Mount | None:
 
 
 def _tree(mount: BindMount, work: Work, stack: ExitStack) -> Root:
-    """Return the tree of an input; a writable one gets a layer of its own that is dropped afterwards."""
+    """Return the tree of an input; a writable one gets a layer of its own that is discarded afterwards."""
     layers = work.job.inputs[mount.input]
     if layers is None:
-        raise ValueError("a RUN mounts no folder of the host")
+        raise ValueError("a RUN mounts no directory of the host")
     snapshots = work.store.snapshots
     name = work.unpack(layers)
     if mount.read_only and name is not None:

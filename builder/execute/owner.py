@@ -1,4 +1,4 @@
-"""Who owns what an op makes: ``--chown``, and the user of a WORKDIR."""
+"""The owner of new files: ``--chown``, and the user of a WORKDIR."""
 
 import os
 import re
@@ -13,14 +13,14 @@ _LAST_ID = 2**32 - 2
 
 
 def is_number(text: str) -> bool:
-    """Tell whether ``user[:group]`` needs no user files."""
+    """Return whether ``user[:group]`` needs no user files."""
     return _NUMBERS.match(text) is not None
 
 
 def owner_of(text: str, work: Work) -> tuple[int, int]:
-    """Return (uid, gid) for ``user[:group]``; names are looked up in the user files of the root file system.
+    """Return (uid, gid) for ``user[:group]``; names are looked up in the user files of the rootfs.
 
-    One that is not there is taken for root, as BuildKit does, and the output of the step says so.
+    As in BuildKit, an unknown name means root; the output of the step has a warning.
 
     Raises:
         BuildError: a number is out of range, or the files cannot be trusted.
@@ -41,4 +41,4 @@ def owner_of(text: str, work: Work) -> tuple[int, int]:
 
 def _warning(unknown: UnknownUser) -> bytes:
     instead = "root" if unknown.kind == "user" else "the group of the user"
-    return os.fsencode(f"warning: {unknown}; it is taken for {instead}\n")
+    return os.fsencode(f"warning: {unknown}; using {instead}\n")

@@ -1,6 +1,6 @@
-"""Secrets of a RUN: given to the process as files in memory or variables, kept out of everything that is stored.
+"""Secrets of a RUN: passed to the process as files in memory or variables, and never stored.
 
-Values never enter an op, a key, a layer or the store. What a step prints is searched for them, so that a careless
+Values are never part of an op, a key, a layer or the store. They are masked in the output of a step, so that a careless
 ``set -x`` does not put them into a log.
 """
 
@@ -19,10 +19,10 @@ from pybuild.runtime.values import frozen
 
 _FOLDER = PurePosixPath("/run/secrets")
 _SHORTEST = 4
-"""Shorter values would be found by chance everywhere."""
+"""The shortest value that is masked; shorter ones would match by chance everywhere."""
 _SHORTEST_LINE = 8
 _LINE = 76
-"""What base64(1) writes in a line."""
+"""The length of a line of base64(1)."""
 _MASK = b"****"
 
 
@@ -39,7 +39,7 @@ def find_secrets(op: Run, execution: Execution) -> Found:
     """Read the secrets that *op* mounts.
 
     Raises:
-        BuildError: one that is required was not given, or cannot be read.
+        BuildError: a required one was not given, or cannot be read.
     """
     given = {secret.id: secret for secret in execution.secrets}
     mounts, env, values = [], [], []
@@ -63,9 +63,9 @@ def find_secrets(op: Run, execution: Execution) -> Found:
 
 
 def _text(name: str, value: bytes) -> str:
-    """Return the value of the secret *name* as that of a variable. Raises BuildError."""
+    """Return the value of the secret *name* for a variable. Raises BuildError when it has a NUL byte."""
     if b"\0" in value:
-        raise BuildError(f"secret {name}: it holds a NUL byte, and no variable can", hint="mount it as a file")
+        raise BuildError(f"secret {name}: a variable cannot have a NUL byte", hint="mount it as a file")
     return os.fsdecode(value)
 
 
@@ -76,7 +76,7 @@ def _file(mount: SecretMount, name: str, value: bytes) -> FileMount:
 
 
 class Redactor:
-    """Passes output on with the values of secrets masked, wherever the output is cut into pieces."""
+    """Passes on output with the values of secrets masked, even when they are split between chunks."""
 
     def __init__(self, values: tuple[bytes, ...], output: Callable[[int, bytes], None]) -> None:
         forms = {form for value in values for form in _forms(value.strip())}
@@ -85,7 +85,7 @@ class Redactor:
         self._held: dict[int, bytes] = {}
 
     def __call__(self, stream: int, data: bytes) -> None:
-        """Take a piece of output; what could be the beginning of a value is held back."""
+        """Take a chunk of output; its end is held back when it could be the start of a value."""
         text = self._held.pop(stream, b"") + data
         for value in self._values:
             text = text.replace(value, _MASK)
@@ -97,14 +97,14 @@ class Redactor:
             self._output(stream, text)
 
     def finish(self) -> None:
-        """Pass on what was held back: the output is complete."""
+        """Pass on the output that was held back, at its end."""
         for stream, text in self._held.items():
             self._output(stream, text)
         self._held.clear()
 
 
 def _forms(value: bytes) -> Iterator[bytes]:
-    """Yield what *value* may be printed as: whole, line by line, quoted for a URL, in base64, in hexadecimal."""
+    """Yield the forms in which *value* may be printed: as a whole, line by line, URL-quoted, base64, hexadecimal."""
     if len(value) >= _SHORTEST:
         yield from (value, base64.b64encode(value), quote(value, safe="").encode(), value.hex().encode())
         yield from (base64.urlsafe_b64encode(value), value.hex().upper().encode())
@@ -116,20 +116,20 @@ def _forms(value: bytes) -> Iterator[bytes]:
 
 
 def _in_base64(value: bytes, ahead: int) -> Iterator[bytes]:
-    """Yield how *value* looks in the base64 of a longer text, *ahead* bytes behind the beginning of a group of three.
+    """Yield the forms of *value* in the base64 of a longer text, *ahead* bytes after the start of a group of three.
 
-    What stands before and behind it, as the line break of `echo "$SECRET" | base64`, changes the outer characters only.
+    Text around it, like the line break of `echo "$SECRET" | base64`, changes only the outer characters.
     """
     bits = 8 * ahead
     form = base64.b64encode(bytes(ahead) + value)[-(-bits // 6) : (bits + 8 * len(value)) // 6]
     yield from (form, form.translate(bytes.maketrans(b"+/", b"-_")))
     if not ahead:
-        # base64(1) breaks lines; of a value that does not begin the text nobody knows where.
+        # base64(1) breaks lines; where, is unknown for a value that is not at the start of the text.
         yield from (form[place : place + _LINE] for place in range(0, len(form) - _SHORTEST_LINE, _LINE))
 
 
 def _overlap(text: bytes, value: bytes) -> int:
-    """Return the length of the longest end of *text* that *value* begins with."""
+    """Return the length of the longest end of *text* that is a start of *value*."""
     for length in range(min(len(text), len(value) - 1), 0, -1):
         if value.startswith(text[-length:]):
             return length

@@ -1,7 +1,7 @@
-"""Writing entries into a layer on top of a root file system, parents and replacements handled as Docker does.
+"""Writing entries into a layer on top of a rootfs; parents and replacements are handled like in Docker.
 
-A layer repeats the directories above what it changes, with the owner and mode that they have: tools that unpack a layer
-on its own (Docker's overlay2 driver) would otherwise make them anew, and ``/tmp`` would lose its mode.
+A layer repeats the parent directories of its entries, with their owner and mode: tools that unpack a layer on its own
+(Docker's overlay2 driver) would otherwise create them again, and ``/tmp`` would lose its mode.
 """
 
 import stat
@@ -20,9 +20,9 @@ _KINDS = {EntryKind.DIRECTORY: FOLDER, EntryKind.FILE: FILE, EntryKind.HARDLINK:
 
 @dataclass(slots=True, kw_only=True)
 class TreeWriter:
-    """Adds entries to *layer*; *tree* is what lies below it.
+    """Adds entries to *layer*; *tree* is the rootfs below it.
 
-    *owner* (None: root) and *now_ns* are those of directories that are made on the way.
+    *owner* (None: root) and *now_ns* are for parent directories that are created.
     """
 
     layer: LayerWriter
@@ -33,25 +33,25 @@ class TreeWriter:
     """Whether a path was added a second time."""
     _written: dict[str, TreeNode] = field(default_factory=dict)
     _new: set[str] = field(default_factory=set)
-    """Folders that this layer made, and what took the place of one: nothing below lies in the tree."""
+    """Directories that this layer created or replaced: the tree has nothing below them."""
 
     def lstat(self, path: str) -> TreeNode | None:
-        """Return what is at *path* with the layer on top."""
+        """Return the entry at *path*, with the layer on top."""
         node = self._written.get(path)
         if node is not None or (path and path.rpartition("/")[0] in self._new):
             return node
         return self.tree.lstat(path)
 
     def resolve(self, path: str, top: str = "") -> tuple[str, TreeNode | None]:
-        """Return *path* below *top* with links resolved, the layer on top, and what is there."""
+        """Return *path* below *top* with symlinks resolved, with the layer on top, and its entry."""
         return resolve(self, path, top)
 
     def folder(self, path: str, mode: int = MADE, mtime_ns: int | None = None) -> None:
         """Make sure that *path*, which has no symlinks in it, is a directory.
 
-        What exists keeps its owner and mode; what is made gets *mode*. The directory itself, not those above it, gets
-        the time *mtime_ns* if there is one, unless it is in the layer already. The root of a layer has no entry, so
-        its time is never changed.
+        An existing one keeps its owner and mode; a new one gets *mode*. The directory itself, but not its parents, gets
+        the time *mtime_ns* if given, unless it is in the layer already. The root of a layer has no entry, so its time
+        is never changed.
         """
         waiting = [path]
         while (above := waiting[-1]) and above.rpartition("/")[0] not in self._written:
@@ -60,7 +60,7 @@ class TreeWriter:
             self._pass_through(waiting.pop(), mode, None if waiting else mtime_ns)
 
     def _pass_through(self, path: str, mode: int, mtime_ns: int | None) -> None:
-        """Do what `folder` does, when the directories above are in the layer already."""
+        """Like `folder`, when the parent directories are in the layer already."""
         written = self._written.get(path)
         node = written or self.lstat(path)
         entry = self._folder_entry(path, node, mode)
@@ -82,14 +82,14 @@ class TreeWriter:
         return entry._replace(nanoseconds=AS_BELOW)
 
     def _inherited(self, path: str, mode: int) -> tuple[int, int, int]:
-        """Return mode, uid and gid of a directory made at *path*: the kernel hands set-group-id and the group down."""
+        """Return mode, uid and gid of a new directory at *path*: set-group-ID and the group are inherited."""
         above = self._written.get(path.rpartition("/")[0]) if path else None
         if above is None or not above.mode & stat.S_ISGID:
             return mode, *(self.owner or (0, 0))
         return mode | stat.S_ISGID, *(self.owner or (0, above.gid))
 
     def parents(self, path: str) -> None:
-        """Make sure that the directory above *path* exists, in the layer too."""
+        """Make sure that the parent directory of *path* exists, also in the layer."""
         if path:
             above = path.rpartition("/")[0]
             node = self._written.get(above)
@@ -99,7 +99,7 @@ class TreeWriter:
                 raise BuildError(f"cannot copy to non-directory: /{above}")
 
     def put(self, entry: Entry, data: int | bytes | Parts | None = None, *, over: bool = False) -> None:
-        """Add *entry*, whose path has no links in it. A directory overrides owner and mode of the one that is there.
+        """Add *entry*, whose path has no symlinks. A directory overrides owner and mode of an existing one.
 
         Raises:
             BuildError: a file would replace a directory, or a directory something else, and *over* does not permit it.

@@ -1,7 +1,7 @@
-"""Turns at what costs processor and memory: any number of steps may wait at once, few may do this.
+"""Turns for work that needs much CPU and memory: any number of steps may wait, only a few may work.
 
-The bound is that of the process, because its memory is. Layers of COPY and ADD, which hold pieces of their sources, and
-those of RUN have turns of their own: a command that has ended never waits for large files of other stages.
+The limit is for the process, because its memory is limited. Layers of COPY and ADD, which have pieces of their sources
+in memory, and those of RUN have separate turns: a command that has ended never waits for large files of other stages.
 """
 
 import os
@@ -14,7 +14,7 @@ from pybuild.runtime.stopping import check
 
 _AT_ONCE = 4
 _COPIES = min(_AT_ONCE, max(2, len(os.sched_getaffinity(0))))
-"""Each compresses in several threads, and holds some 30 MB on the way."""
+"""Turns for layers: each compresses in several threads, and needs about 30 MB."""
 _WAKE_UP = 0.25
 
 
@@ -31,7 +31,7 @@ class Turns:
         if getattr(self._mine, "held", False):
             yield
             return
-        # Waking up now and then lets a thread notice that its build was stopped.
+        # Waking up regularly lets a thread notice that its build was stopped.
         while not self._free.acquire(timeout=_WAKE_UP):
             check()
         self._mine.held = True
@@ -43,12 +43,12 @@ class Turns:
 
 
 COPYING = Turns(_COPIES)
-"""For layers that are written from files of a source."""
+"""Turns for layers that are written from files of a source."""
 PACKING = Turns()
-"""For unpacking what a command runs on, and for what it changed."""
+"""Turns for unpacking the rootfs of a command, and for packing its changes."""
 
 PULLING = Turns()
-"""For bases from registries, which have bounds of their own for each connection."""
+"""Turns for bases from registries, which have limits of their own for each connection."""
 
 
 def turns_of(op: Op) -> Turns:

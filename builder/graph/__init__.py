@@ -1,1 +1,1 @@
-"""From stages to a plan: the graph of vertices, and the plan that an earlier build left behind."""
+"""From stages to a plan: the graph of vertices, and plans that are remembered."""

@@ -1,4 +1,4 @@
-"""Planning from scratch: the sentence from text to plan, for the case that nothing is remembered."""
+"""Planning from scratch, when no plan is remembered."""
 
 from dataclasses import replace
 
@@ -52,7 +52,7 @@ def fresh_plan(definition: Definition, planning: Planning, remotes: Remotes, *, 
 
 
 def remote_sources(stages: Stages) -> dict[RemoteSource, Span | None]:
-    """Return what the stages take from the network, each with the place that asks for it first."""
+    """Return the remote sources of the stages, each with the span of its first use."""
     found: dict[RemoteSource, Span | None] = {}
     for stage in stages.stages:
         for item in (stage.base, *(source for step in stage.steps for source in step.inputs)):
@@ -76,7 +76,7 @@ def _pin_remotes(sources: dict[RemoteSource, Span | None], remotes: Remotes) -> 
 def _pin_bases(
     outline: Outline, target_platform: str | None, remotes: Remotes, *, pull: str
 ) -> dict[str, bases.Pinned]:
-    """Pin every image that the target needs; triggers of one image may ask for others, so ask until none is new."""
+    """Pin every image that the target needs. Triggers of an image may need others, so repeat until none is new."""
     pinned: dict[str, bases.Pinned] = {}
     while True:
         needs = outline.needs({key: pin.config for key, pin in pinned.items()})

@@ -1,8 +1,7 @@
 """The graph: vertices are ops, edges lead from an input to the vertex that uses it. The only import of networkx.
 
-`plan` builds it from the stages; two vertices that would do the same work are one. The result of planning is a `Plan`:
-the vertices in an order in which every input comes first, which is all that the solver needs and all that is kept for
-the next build.
+`plan` builds it from the stages; two vertices that would do the same work become one. The result is a `Plan`: the
+vertices in an order with inputs first, which is all that the solver needs and all that is kept for the next build.
 """
 
 from collections.abc import Mapping
@@ -22,14 +21,14 @@ from pybuild.builder.stages.stages import FromContext, FromImage, FromRemote, Fr
 
 @dataclass(frozen=True, slots=True)
 class BasePin:
-    """What a base image is to the graph: digest of its manifest, and its diff IDs."""
+    """A base image in the graph: the digest of its manifest, and its diff IDs."""
 
     manifest: str
     diff_ids: tuple[str, ...]
 
 
 def plan(stages: Stages, pins: Mapping[str, BasePin], remotes: Mapping[RemoteSource, Http | Git] | None = None) -> Plan:
-    """Return the vertices that the target needs, inputs first. *remotes* says what brings each remote source."""
+    """Return the vertices that the target needs, inputs first. *remotes* has the op that fetches each remote source."""
     planner = _Planner(pins, remotes or {})
     for stage in stages.stages:
         planner.stage = stage.name.lower()
@@ -51,7 +50,7 @@ class _Planner:
     tops: dict[int, str] = field(default_factory=dict)
     stage: str = ""
     platform: str = ""
-    """Of the stage at hand, like *stage*."""
+    """Of the current stage, like *stage*."""
 
     def input(self, source: Input, name: str = "", lines: tuple[int, int] = (0, 0)) -> str:
         match source:
@@ -71,7 +70,7 @@ class _Planner:
                 return self.add(op, (), name or f"FROM {reference}", lines)
 
     def remote(self, wanted: FromRemote, lines: tuple[int, int]) -> str:
-        """Return the vertex of something from the network: as it came, or unpacked."""
+        """Return the vertex of a remote source, unpacked if it is used as a tree."""
         op = self.remotes[wanted.source]
         name = wanted.source.label if isinstance(op, Http) else f"[internal] load git source {wanted.source.label}"
         if not wanted.as_tree:
@@ -82,7 +81,7 @@ class _Planner:
         return added[-1]
 
     def root(self, base: Input, name: str, lines: tuple[int, int]) -> str:
-        """Return the vertex that a stage starts from; a directory of the host is copied into an empty root."""
+        """Return the vertex that a stage starts from; a directory of the host is copied into an empty rootfs."""
         source = self.input(base, name, lines)
         if not isinstance(base, FromContext):
             return source
@@ -90,7 +89,7 @@ class _Planner:
         return self.add(copied, (self.input(FromScratch()), source), name, lines)
 
     def source(self, source: Input, op: Op, number: int) -> str:
-        """Return the vertex of a source of *op*. A RUN mounts a copy of what it may see of the host."""
+        """Return the vertex of a source of *op*. A RUN mounts a copy of the files of the host that it may see."""
         if not isinstance(source, FromContext) or not isinstance(op, Run):
             return self.input(source)
         context = self.input(source)
@@ -101,7 +100,7 @@ class _Planner:
         return top
 
     def add(self, op: Op, inputs: tuple[str, ...], name: str, lines: tuple[int, int]) -> str:
-        """Add a vertex, or return the one that does the same work already."""
+        """Add a vertex, or return an existing one that does the same work."""
         vertex = str(codec.digest(op, inputs))
         if vertex not in self.graph:
             number = self.graph.number_of_nodes()
@@ -114,7 +113,7 @@ class _Planner:
         return vertex
 
     def ordered(self, target: str) -> Plan:
-        """Return the ancestors of *target* in a stable topological order, the order of writing where free."""
+        """Return the ancestors of *target* in a stable topological order, ties in the order of the Dockerfile."""
         needed = self.graph.subgraph(nx.ancestors(self.graph, target) | {target})
         order = list(nx.lexicographical_topological_sort(needed, key=lambda v: needed.nodes[v]["number"]))
         places = {vertex: place for place, vertex in enumerate(order)}

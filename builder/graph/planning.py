@@ -1,9 +1,9 @@
-"""From a request to its plan: parse, pin the bases, resolve, plan; or the plan that an earlier build left behind.
+"""From a request to its plan: parse, pin the bases, resolve, plan; or the remembered plan of an earlier build.
 
-A remembered plan holds as long as the text of the Dockerfile, the request and what the base references stand for are
-the same. Looking it up imports neither the parser nor the graph.
+A remembered plan is valid while the text of the Dockerfile, the request and the pins of its references are the same.
+Looking it up imports neither the parser nor the graph.
 
-Several plans are merged into one graph: what two of them would both do is one vertex, so it is done once. The steps of
+Several plans are merged into one graph: a vertex that several of them have is executed once. The steps of
 a plan for one platform are named after it as BuildKit does: ``[linux/arm64 build 1/3]``, and
 ``[linux/amd64->arm64 build 1/3]`` for a stage of another platform than the image.
 """
@@ -29,7 +29,7 @@ Plans = tuple[tuple[str, Plan], ...]
 
 
 def make_plans(definition: Definition, wanted: Iterable[Wanted], remotes: Remotes, *, pull: str) -> Plans:
-    """Return the plans of all images that are wanted; see `make_plan`."""
+    """Return the plans of all requested images; see `make_plan`."""
     images = (image for each in wanted for image in each.images)
     return tuple((platform, make_plan(definition, planning, remotes, pull=pull)) for platform, planning in images)
 
@@ -40,7 +40,7 @@ def make_plan(definition: Definition, planning: Planning, remotes: Remotes, *, p
     *pull* is `builder.request.Caches.pull`; *remotes* holds what was pinned already in this build.
 
     Raises:
-        DockerfileError, BuildError: what is wrong, with its span where it has one.
+        DockerfileError, BuildError: the failure, with its span if it has one.
     """
     key = codec.digest(_PLAN_FORMAT, definition, planning)
     remembered = None if pull in {"always", "newer"} else _remembered(key, planning.platform, remotes)
@@ -60,7 +60,7 @@ def _remembered(key: Digest, platform: str | None, remotes: Remotes) -> Plan | N
     try:
         plan = codec.decode(json.loads(document))
     except (KeyError, TypeError, ValueError):
-        return None  # another version wrote it
+        return None  # written by another version
     if not isinstance(plan, Plan):
         return None
     images = ((name, pin) for name, pin in plan.pins if not is_pin(name))
@@ -70,7 +70,7 @@ def _remembered(key: Digest, platform: str | None, remotes: Remotes) -> Plan | N
 
 
 def _still(name: str, pin: str, target_platform: str | None, store: Store) -> bool:
-    """Tell whether *name*, a reference with or without a platform, still stands for the manifest planned with."""
+    """Return whether *name*, a reference with or without a platform, still has the manifest of the plan."""
     from pybuild.builder.platforms import wanted_platform
     from pybuild.builder.sources.bases import stored
 

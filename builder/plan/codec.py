@@ -1,7 +1,7 @@
-"""Ops and plans as JSON, and the canonical bytes that keys are made of.
+"""Ops and plans as JSON, and the canonical bytes that keys are computed from.
 
 A value is encoded with a tag for its class and its fields by name, so a key covers the meaning of every field, and two
-different ops never encode to the same bytes. `decode` gives back an equal value.
+different ops never encode to the same bytes. `decode` returns an equal value.
 """
 
 import json
@@ -15,7 +15,7 @@ from pybuild.builder.plan.plan import Plan, Vertex
 from pybuild.runtime.values import fields, is_value
 
 _TAG = "$"
-# Stores and shared caches hold keys made of these names: they stay when a class or a field is renamed.
+# Stores and shared caches have keys computed from these names: they stay when a class or a field is renamed.
 _STORED: Mapping[type, str] = {
     ops.Scratch: "Scratch",
     ops.Base: "Base diff_ids manifest reference",
@@ -51,7 +51,7 @@ _NO_MOUNT: Mapping[str, Any] = {
     "required": False,
     "env": "",
 }
-"""What a mount is stored with in place of fields that its class has not got. A line more would change every key."""
+"""The stored values of fields that the class of a mount lacks. Another line would change every key."""
 _MOUNTS: Mapping[str, type] = {
     "bind": ops.BindMount,
     "cache": ops.CacheMount,
@@ -70,7 +70,7 @@ _KINDS: Mapping[str, type] = {
 def encode(value: Any, *, aside: bool = True) -> Any:
     """Return *value* as JSON data; without *aside*, fields that are no part of a key are left out.
 
-    Only values of the classes in the table can be decoded; any other value is written with its own names.
+    Only values of the classes in the table can be decoded; any other class is written under its own names.
     """
     if is_value(value) and not isinstance(value, type):
         own_kind: Any = type(value)
@@ -106,7 +106,7 @@ def decode(data: Any) -> Any:
 
 
 def canonical(value: Any) -> bytes:
-    """Return the bytes of *value* that enter a key."""
+    """Return the bytes of *value* for a key."""
     return json.dumps(encode(value, aside=False), sort_keys=True, separators=(",", ":")).encode()
 
 

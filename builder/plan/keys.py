@@ -1,13 +1,13 @@
 """Cache keys (DESIGN, "Keys, snapshots, layers").
 
-The key of a vertex covers its op, the key of the root file system that it changes, and the *content* that it selects
-from other inputs: never the name of a source file, the key of the stage it came from, a time or a secret. So a stage
-that changed, but whose copied files did not, changes no key behind it.
+The key of a vertex covers its op, the key of the rootfs that it changes, and the *content* that it selects from other
+inputs: never the name of a source file, the key of the stage it came from, a time or a secret. So a changed stage whose
+copied files did not change does not change the keys of vertices that copy them.
 
-What a selection from a stage contains is known before the stage runs when the same definition was solved before: the
+The content of a selection from a stage is known before the stage runs when the same definition was solved before: the
 cache maps the definition of a selection (pick, key of the stage) to the digest of its content.
 
-`MEANING` says which release of its meaning each kind of op is at: it is part of the key.
+`MEANING` has the version of the meaning of each kind of op, which is part of the key.
 """
 
 from collections.abc import Mapping
@@ -31,16 +31,16 @@ from pybuild.builder.plan.ops import (
 from pybuild.runtime.values import replace
 
 MEANING: Mapping[type, int] = {Scratch: 1, Base: 1, Http: 1, Git: 1, Copy: 3, Mkdir: 1, Run: 2, Pick: 2}
-"""What an op results in has a number. Raise that of the kind by one when the same op gives something else than before.
+"""The version of the meaning of each kind of op. Increase it by one when the same op gives another result than before.
 
-`Pick` stands for what counts as content of a selection. The version of the package is no part of any key.
+`Pick` is the entry for the digest of selected content. The version of the package is not part of any key.
 """
 
 _NUMBERS = frozenset("0123456789:")
 
 
 def picks(op: Op) -> tuple[Pick, ...]:
-    """Return what *op* reads from inputs other than its root file system."""
+    """Return the picks of *op* from inputs other than its rootfs."""
     match op:
         case Copy():
             return tuple(source for source in op.sources if isinstance(source, Pick))
@@ -51,7 +51,7 @@ def picks(op: Op) -> tuple[Pick, ...]:
 
 
 def excluded(op: Op) -> tuple[str, ...]:
-    """Return the patterns that *op* leaves out of its picks."""
+    """Return the patterns that *op* excludes from its picks."""
     return op.exclude if isinstance(op, Copy) else ()
 
 
@@ -75,27 +75,27 @@ def _is_required(mount: RunMount) -> bool:
 
 
 def own_key(op: Op, contents: tuple[Digest, ...], epoch: int | None = None) -> Digest | None:
-    """Return the key of the layer of a vertex whose layer is the same on every root; None for all others.
+    """Return the key of the layer of a vertex whose layer is the same on every rootfs; None for all others.
 
-    This is COPY --link. Its record holds that one layer, which goes on top of whatever the root is: when the base
-    changed, nothing is copied again. An owner that is named is looked up in the root, so that it stays an input.
+    This is COPY --link. Its record has only that layer, which fits any rootfs: after a change of the base, nothing is
+    copied again. An owner that is given by name is looked up in the rootfs, which then stays an input.
     """
     return key(op, None, contents, epoch) if is_independent(op) else None
 
 
 def is_independent(op: Op) -> bool:
-    """Tell whether the layer of *op* is the same on every root."""
+    """Return whether the layer of *op* is the same on every rootfs."""
     return isinstance(op, Copy) and op.link and _NUMBERS.issuperset(op.chown)
 
 
 def selection_key(op: Op, pick: Pick, source: Digest) -> Digest:
-    """Return the definition of what *op* selects with *pick* from an input with the key *source*."""
+    """Return the definition of the selection of *op* by *pick* from an input with the key *source*."""
     parents = isinstance(op, Copy) and op.parents
     return codec.digest("selection", MEANING[Pick], pick.path, excluded(op), parents, str(source))
 
 
 def listing_key(listing: Digest) -> Digest:
-    """Return the definition of what is selected from a directory of the host, by the digest of its listing."""
+    """Return the definition of a selection from a directory of the host, by the digest of its listing."""
     return codec.digest("listing", MEANING[Pick], str(listing))
 
 

@@ -13,17 +13,17 @@ _SHIFTS = {"u": 6, "g": 3, "o": 0}
 _BITS = {"r": 0o444, "w": 0o222, "x": 0o111, "s": 0o6000, "t": 0o1000}
 _STICKY = 0o1000
 _REACH = {"u": 0o4700, "g": 0o2070, "o": 0o007, "a": 0o6777}
-"""The bits that each letter before the sign lets a clause change. The sticky bit belongs to nobody: see `_reach`."""
+"""The bits that a clause may change, by the letter before the sign. The sticky bit is in none: see `_reach`."""
 MADE = 0o755
-"""The mode of a directory that a copy makes on the way, unless an octal ``--chmod`` says otherwise."""
+"""The mode of a parent directory that a copy creates, unless there is an octal ``--chmod``."""
 
 _Action = tuple[int, str, str]
 Mode = Callable[[int, bool], int]
-"""From the mode that an entry has, and whether it is a directory, to the one that it gets."""
+"""A function from the mode of an entry, and whether it is a directory, to its new mode."""
 
 
 def parse_mode(text: str) -> Mode:
-    """Return what *text* makes of a mode. Raises ResolveError when it is no mode."""
+    """Return the change of modes that *text* means. Raises ResolveError when it is invalid."""
     if text[:1].isdigit() or not text:
         return _octal(text)
     actions: list[_Action] = []
@@ -39,9 +39,9 @@ def parse_mode(text: str) -> Mode:
 
 
 def mode_of_made(text: str) -> int:
-    """Return the mode of the directories that a copy with ``--chmod=text`` makes, its destination and those above.
+    """Return the mode of directories that a copy with ``--chmod=text`` creates: its destination and its parents.
 
-    mkdir(2) takes nine bits. BuildKit makes them before it looks at a symbolic mode, which has nothing to start from.
+    mkdir(2) takes nine bits. As in BuildKit, a symbolic mode does not apply, because there is no mode to change.
     """
     return parse_mode(text)(0, True) & 0o777 if text[:1].isdigit() else MADE
 
@@ -71,7 +71,7 @@ def _octal(text: str) -> Mode:
 
 
 def _applied(actions: list[_Action], mode: int, *, is_folder: bool) -> int:
-    # X looks at the mode from before: "-x,+X" gives nobody back what it took away.
+    # X tests the mode before all clauses: "-x,+X" does not restore the bits that it removed.
     runs = is_folder or bool(mode & 0o111)
     for reach, sign, what in actions:
         bits = _wanted(what, mode, runs=runs) & reach

@@ -1,10 +1,10 @@
-"""Ops: what a vertex of the graph does, as pure data.
+"""Ops: the operations of the vertices of the graph, as pure data.
 
-An op, its inputs and a blob store are all that is needed to carry it out, on this machine or another. Everything that
+An op, its inputs and a blob store are all that is needed to execute it, on this host or another one. Everything that
 can change the result is a field of the op (environment, directory, user, shell, mounts), so that no hidden state can
-make a cache key lie; what must not change the key (names for display, proxies) is marked with ``metadata=ASIDE``.
+make a cache key wrong; what must not change the key (names for display, proxies) is marked with ``metadata=ASIDE``.
 
-Inputs are numbered: input 0 of Run, Copy and Mkdir is the root file system that they change.
+Inputs are numbered: input 0 of Run, Copy and Mkdir is the rootfs that they change.
 """
 
 from typing import ClassVar
@@ -12,12 +12,12 @@ from typing import ClassVar
 from pybuild.runtime.values import field, frozen
 
 ASIDE = {"aside": True}
-"""Metadata of a field that is carried along but is no part of any key."""
+"""Metadata of a field that is not part of any key."""
 
 
 @frozen
 class Scratch:
-    """The empty root file system."""
+    """The empty rootfs."""
 
 
 @frozen
@@ -32,17 +32,17 @@ class Base:
 
 @frozen
 class Local:
-    """A directory of the host, filtered by its ignore file. It has no key of its own: only selected content counts."""
+    """A directory of the host without ignored files. It has no key of its own: only selected content counts."""
 
     name: str = "context"
 
 
 @frozen
 class Http:
-    """A file from the web, pinned by its content: a root with this one file, called *name*."""
+    """A file from the web, pinned by its content: a tree with this one file, called *name*."""
 
     digest: str
-    """Digest of the content, a blob of the store; it is brought again from *url* when it is not there."""
+    """Digest of the content, a blob of the store; it is fetched from *url* again when it is missing."""
     name: str
     mtime: int = 0
     mode: int = 0o600
@@ -51,7 +51,7 @@ class Http:
 
 @frozen
 class Git:
-    """A commit of a git repository, checked out: a root with the files of *subdir*, all as old as the commit."""
+    """A commit of a git repository, checked out: a tree with the files of *subdir*, with the time of the commit."""
 
     commit: str
     subdir: str = ""
@@ -61,12 +61,12 @@ class Git:
     """The full name of the tag that ``.git`` has, when it is kept."""
     url: str = field(default="", metadata=ASIDE)
     ref: str = field(default="", metadata=ASIDE)
-    """What leads to the commit, for servers that hand out nothing but what has a name."""
+    """The ref that leads to the commit, for servers that do not serve commits by their hash."""
 
 
 @frozen
 class Inline:
-    """A file whose content stands in the Dockerfile (a heredoc)."""
+    """A file whose content is in the Dockerfile (a heredoc)."""
 
     name: str
     content: str
@@ -76,7 +76,7 @@ class Inline:
 class Pick:
     """Files selected from input number *input*: a path or a pattern relative to its root.
 
-    *unpack* makes an archive among them unpack (ADD).
+    *unpack*: archives among them are unpacked (ADD).
     """
 
     path: str
@@ -88,9 +88,9 @@ class Pick:
 class Copy:
     """COPY and ADD of files: *sources* go to *destination* of input 0, as one layer.
 
-    *destination* is absolute; a trailing slash says that it is a directory. *chown* is as written, resolved with the
-    user files of the root file system; *chmod* is octal or symbolic. With *link* nothing of the root file system is
-    looked at: no link is followed, and the directories on the way are made (see `keys.own_key`).
+    *destination* is absolute; a trailing slash means a directory. *chown* is as written, resolved with the user files
+    of the rootfs; *chmod* is octal or symbolic. With *link* the rootfs is not read: no symlink is followed, and parent
+    directories are created (see `keys.own_key`).
     """
 
     sources: tuple[Pick | Inline, ...]
@@ -104,7 +104,7 @@ class Copy:
 
 @frozen
 class Mkdir:
-    """Make directory *path* with its parents, mode 0755, owned by *user* (WORKDIR); what exists is left alone."""
+    """Create directory *path* with its parents, mode 0755, owned by *user* (WORKDIR); existing ones are kept."""
 
     path: str
     user: str = ""
@@ -116,7 +116,7 @@ class Mkdir:
 
 @frozen
 class BindMount:
-    """A tree of an input, or what is at *source* in it; what is written to it is dropped."""
+    """A tree of an input, or the part at *source* in it; writes to it are discarded."""
 
     target: str
     source: str = ""
@@ -214,7 +214,7 @@ class Run:
     scripts: tuple[Script, ...] = ()
     proxies: tuple[tuple[str, str], ...] = field(default=(), metadata=ASIDE)
     platform: str = field(default="", metadata=ASIDE)
-    """What the programs of input 0 are for; the files themselves are what the key goes by. "": this machine."""
+    """The platform of the programs of input 0; the key depends on the files themselves. "": this host."""
 
 
 Op = Scratch | Base | Local | Http | Git | Copy | Mkdir | Run

@@ -1,7 +1,7 @@
-"""The plan: what the solver carries out, as data that is kept for the next build.
+"""The plan: the input of the solver, as data that is kept for the next build.
 
-An unchanged build neither parses nor plans: the plan is remembered under the digest of the Dockerfile's text and the
-request, together with the pinned bases that it was made for.
+An unchanged build neither parses nor plans: the plan is remembered under the digest of the text of the Dockerfile and
+the request, together with the pins that it was made for.
 """
 
 import hashlib
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @positional
 class Definition:
-    """What a plan is made from beside the planning part of a request: a Dockerfile, and what stands around it.
+    """The input of planning besides the planning part of a request: a Dockerfile and its surroundings.
 
-    All of it is part of the key of a remembered plan, the parsed form aside.
+    All of it is part of the key of a remembered plan, except for the parsed form.
     """
 
     name: str
     """The name of the file, for messages."""
     text: str
     ignored: str = ""
-    """The text of the ignore file: warnings about what it leaves out are part of a plan."""
+    """The text of the ignore file: warnings about ignored files are part of a plan."""
     address: str = ""
     """The address of a remote context, "" for a directory of the host, wherever that is."""
     contexts: tuple[tuple[str, str], ...] = ()
@@ -93,22 +93,22 @@ class Vertex:
 class Plan:
     """Vertices in an order in which inputs come first; the last one is the target.
 
-    *config* is the config document of the image, without layers and times. *pins* says which manifest each image
-    reference stood for; a plan holds only as long as they still do.
+    *config* is the config document of the image, without layers and times. *pins* has the manifest of each image
+    reference; a plan is valid only while they are the same.
     """
 
     vertices: tuple[Vertex, ...]
     config: str = ""
     created: str = ""
-    """When the plan was made: the time of an image that has no layer of its own to go by."""
+    """When the plan was made: the time of an image that has no layer of its own."""
     pins: tuple[tuple[str, str], ...] = ()
     warnings: tuple[tuple[str, int], ...] = ()
     """(message, line); line 0 is no place in the Dockerfile."""
     refusal: str = ""
-    """Why nothing is built although the plan stands: warnings that the Dockerfile calls errors."""
+    """Why the plan is not executed: warnings that the Dockerfile turns into errors."""
 
     def is_mounted_context(self, place: int) -> bool:
-        """Tell whether a vertex is the copy of a directory of the host that a RUN mounts, and no step of a stage."""
+        """Return whether a vertex is the hidden copy of the context that a RUN mounts, and not a step of a stage."""
         vertex = self.vertices[place]
         is_copy = isinstance(vertex.op, Copy) and not vertex.name
         return is_copy and any(isinstance(self.vertices[source].op, Local) for source in vertex.inputs)
@@ -116,7 +116,7 @@ class Plan:
 
 @frozen
 class Graph:
-    """What is solved at once: vertices, and which of them are targets, by index."""
+    """The graph to solve: vertices, and which of them are targets, by index."""
 
     plan: Plan
     targets: tuple[int, ...]
@@ -130,7 +130,7 @@ class Graph:
 def planned_steps(plan: Plan) -> dict[int, PlannedStep]:
     """Return the steps of *plan* by the index of their vertex.
 
-    A vertex without a name is no step: who uses it has the steps that it uses as inputs.
+    A vertex without a name is not a step: its users have its inputs as their inputs.
     """
     steps: dict[int, PlannedStep] = {}
     below: list[tuple[str, ...]] = []
@@ -152,9 +152,9 @@ def step_id(text: str) -> str:
 
 @frozen
 class Finished:
-    """A plan that has been solved: the keys of all vertices that have one, by place, and which places are the targets.
+    """A solved plan: the keys of all vertices that have one, by index, and the indexes of the targets.
 
-    *own_keys* are those of layers that go on any root (`keys.own_key`), as far as their files are known.
+    *own_keys* are those of layers that fit any rootfs (`keys.own_key`), as far as their files are known.
     """
 
     plan: Plan

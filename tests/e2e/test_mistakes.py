@@ -30,7 +30,7 @@ MISTAKES = {
     ),
     "a deletion mark made": ("RUN touch /.wh.x", "'.wh.x' cannot be stored in a layer"),
     "a deletion mark copied": ("COPY w /", "'.wh.x' cannot be stored in a layer"),
-    "NUL in a variable": ("RUN --mount=type=secret,id=nul,env=S true", "secret nul: it holds a NUL byte"),
+    "NUL in a variable": ("RUN --mount=type=secret,id=nul,env=S true", "secret nul: a variable cannot have a NUL byte"),
     "an unknown user": ("USER who\nRUN true", "unable to find user who"),
     "a working directory in a loop": (f"{LOOP}WORKDIR /a", "/a: too many links"),
 }

@@ -140,7 +140,7 @@ def test_a_hard_link_leads_to_what_a_symlink_upwards_leads_to(site):
 
 def test_a_hard_link_to_a_file_of_the_image_outside_the_destination_is_refused(site):
     base_of(site, folder("etc"), member("etc/passwd"))
-    with pytest.raises(StepFailed, match="a hard link to 'etc/passwd', no file"):
+    with pytest.raises(StepFailed, match="a hard link to 'etc/passwd', which is not a file"):
         added(site, archive(hardlink("y", "/etc/passwd")), base="base")
 
 
