@@ -15,7 +15,7 @@ __all__ = ["Job", "Work", "execute", "get_ready", "needs_tree"]
 def get_ready() -> None:
     """Start ahead what a RUN needs and takes a moment to start. A failure is reported by the RUN."""
     from pybuild.runtime.errors import SandboxError
-    from pybuild.runtime.sandbox.forkserver import start
+    from pybuild.runtime.sandbox.forking import start
 
     with suppress(SandboxError):
         start()

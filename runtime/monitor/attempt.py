@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pybuild.runtime.kernel.syscalls import block_signals, reset_signals
 from pybuild.runtime.monitor.loop import IN, Loop
 from pybuild.runtime.monitor.streams import Streams
-from pybuild.runtime.sandbox.inside.children import close_all_but
+from pybuild.runtime.sandbox.inside.forkserver import close_all_but
 from pybuild.runtime.sandbox.inside.keeper import keep
 from pybuild.runtime.sandbox.inside.plan import Report, read_reports
 

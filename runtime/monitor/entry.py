@@ -31,7 +31,7 @@ from pybuild.runtime.kernel.syscalls import (
     setns,
     wait_signal,
 )
-from pybuild.runtime.sandbox.inside.children import close_all_but
+from pybuild.runtime.sandbox.inside.forkserver import close_all_but
 from pybuild.runtime.sandbox.inside.plan import END, TERMINAL, SandboxPlan, Status
 from pybuild.runtime.sandbox.inside.process import CAP_SYS_CHROOT, Process, become, give_up_chroot
 from pybuild.runtime.wire import Operation, Record, decode

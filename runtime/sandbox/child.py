@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from pybuild.runtime.sandbox.forkserver import fork_child
+from pybuild.runtime.sandbox.forking import fork_child
 from pybuild.runtime.sandbox.inside import plan
 
 Output = Callable[[int, bytes], None]

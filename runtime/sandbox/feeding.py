@@ -9,7 +9,7 @@ import select
 from contextlib import suppress
 
 from pybuild.runtime.sandbox.child import Child, Fork, Output, read_available
-from pybuild.runtime.sandbox.forkserver import fork_child
+from pybuild.runtime.sandbox.forking import fork_child
 
 _STDIN = 0
 

@@ -12,6 +12,6 @@ gc.disable()
 # Behind the standard library, so that nothing installed beside this package can shadow it.
 sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 5)[0])
 
-from pybuild.runtime.sandbox.inside.children import serve  # noqa: E402 - after the two lines that it needs
+from pybuild.runtime.sandbox.inside.forkserver import serve  # noqa: E402 - after the two lines that it needs
 
 serve()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.kernel.syscalls import prctl
-from pybuild.runtime.sandbox.inside import children
+from pybuild.runtime.sandbox.inside import forkserver
 
 _PR_GET_DUMPABLE = 3
 
@@ -31,7 +31,7 @@ def _tell(_plan: int, status: int, _parent: int) -> None:
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """What a child of the fork server says of itself."""
-    monkeypatch.setattr(children, "keep", _tell)
+    monkeypatch.setattr(forkserver, "keep", _tell)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "never_imported_before.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
@@ -42,7 +42,7 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
             os.dup2(theirs.fileno(), 0)
             # Left open by mistake, for each program that is started.
             os.dup2(os.open("/etc", os.O_RDONLY), 50, inheritable=True)
-            children.serve()
+            forkserver.serve()
         finally:
             os._exit(99)
     with closing(ours), closing(theirs):

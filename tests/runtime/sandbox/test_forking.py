@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.errors import SandboxError
-from pybuild.runtime.sandbox import forkserver
+from pybuild.runtime.sandbox import forking
 from tests.runtime.sandboxes import Image, base, image
 
 __all__ = ["base", "image"]
@@ -59,7 +59,7 @@ def test_a_forked_builder_has_a_server_of_its_own(image: Image) -> None:
 
 def test_the_server_ends_with_the_builder(image: Image) -> None:
     script = (
-        "import os, sys; from tests.runtime.sandbox.test_forkserver import server_of; from pybuild.runtime.sandbox.launcher import run\n"
+        "import os, sys; from tests.runtime.sandbox.test_forking import server_of; from pybuild.runtime.sandbox.launcher import run\n"
         "from pathlib import Path; from pybuild.runtime.rootfs.roots import DirectoryRoot; from pybuild.runtime.sandbox.spec import Process, Spec\n"
         "root = DirectoryRoot(path=Path(sys.argv[1]))\n"
         "run(Spec(root=root, process=Process(args=('true',), env=(('PATH', '/bin'),))), output=print)\n"
@@ -81,7 +81,7 @@ def test_the_server_ends_with_the_builder(image: Image) -> None:
 
 
 def test_no_more_processes_is_an_error_with_its_reason(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forkserver, "_SERVERS", {})
+    monkeypatch.setattr(forking, "_SERVERS", {})
     monkeypatch.setattr("socket.recv_fds", lambda *_: (b"11", [], 0, None))
     with pytest.raises(SandboxError, match="start the sandbox child: Resource temporarily unavailable"):
         image.run("true")
