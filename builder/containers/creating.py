@@ -2,10 +2,11 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from pybuild.builder.containers.config import BIND, VOLUME, Config, HostConfig, MountPoint, Program
-from pybuild.builder.containers.directory import Container, Containers
+from pybuild.builder.containers.directory import ROOTFS, Container, Containers
 from pybuild.builder.containers.names import SHORT, new_id
 from pybuild.builder.containers.spec import hosts_file
 from pybuild.builder.containers.volumes import Volumes
@@ -15,7 +16,10 @@ from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ContainerConfig, Healthcheck
 from pybuild.builder.platforms import platform_of
 from pybuild.builder.store.holds import Hold
+from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.monitor.state import timestamp
+from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.snapshots.overlay import open_root
 from pybuild.runtime.values import field, frozen, replace
 
 _RESOLV_CONF = Path("/etc/resolv.conf")
@@ -127,7 +131,20 @@ def _added(
         "hosts": hosts_file(program.hostname, host.hosts),
         "resolv.conf": wish.resolv_conf or _host_resolvers(),
     }
-    return containers.add(config, wish.name, hold, files)
+    container = containers.add(config, wish.name, hold, files)
+    if program.working_dir.strip("/"):
+        _make_folder(containers, container, hold.snapshot)
+    return container
+
+
+def _make_folder(containers: Containers, container: Container, snapshot: str) -> None:
+    """Make the working directory, owned by root as in Docker, unless a mount covers it or something is there."""
+    store, path = containers.store, container.config.program.working_dir.strip("/")
+    if any(f"/{path}/".startswith(f"{each.target}/") for each in container.config.host.mounts):
+        return
+    tree = open_root(store.snapshots.lasting_root(container.folder / ROOTFS, snapshot or None), store.root / "tmp")
+    with Root(tree) as root, suppress(RuntimeHostError, OSError):
+        root.make_folders(path)
 
 
 def program_of(image: ContainerConfig, wish: Wish) -> Program:

@@ -170,8 +170,11 @@ def _working_dir(given: str | None) -> str:
 
 
 def _variables(given: ProgramFlags, env: Mapping[str, str]) -> tuple[str, ...]:
-    lines = [line for path in given.env_files for line in _lines(path)]
-    return tuple(f"{name}={value}" for name, value in variables((*lines, *given.variables), env, "variable").items())
+    lines = (*(line for path in given.env_files for line in _lines(path)), *given.variables)
+    found = variables(lines, env, "variable")
+    # A name alone that we have no variable of takes the image's away.
+    without = dict.fromkeys(line for line in lines if "=" not in line and line not in found)
+    return (*without, *(f"{name}={value}" for name, value in found.items()))
 
 
 def _labels(given: ProgramFlags) -> tuple[tuple[str, str], ...]:

@@ -36,7 +36,8 @@ def container_row(container: Container, *, whole: bool, size: bool) -> Row:
     """Return the fields of a container; *whole*: nothing is cut off, *size*: what it takes on the disk is counted."""
     config, state = container.config, container.state
     created = moment_of(config.created)
-    words = " ".join(config.program.args)
+    first, *others = config.program.args
+    words = " ".join((first, *(f"'{word}'" if " " in word else word for word in others)))
     mounts = [each.name or each.source for each in config.host.mounts if each.kind != "tmpfs"]
     ago = f"{human_duration(max(0.0, time.time() - created))} ago"
     return {

@@ -14,6 +14,6 @@ from pybuild.builder.signals import signal_number
 @root_option
 def command(names: tuple[str, ...], *, signal: str) -> int | None:
     """Send a signal to the first process of containers, and print their names."""
-    number = signal_number(signal or "KILL")
     with opened_containers() as containers:
+        number = signal_number(signal or "KILL")
         return each(names, lambda container: kill(container, number), containers)

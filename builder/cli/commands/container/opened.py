@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pybuild.builder.cli.failures import FAILED, describe
 from pybuild.builder.cli.tools import put_error, say, store
 from pybuild.builder.containers.directory import Container, Containers
+from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.lifecycle import settle_all
 from pybuild.builder.errors import BuildError, PybuildError, RequestError
 from pybuild.builder.oci.errors import OciError
@@ -32,6 +33,9 @@ def opened_containers() -> Iterator[Containers]:
         containers = Containers(opened)
         settle_all(containers)
         yield containers
+    except RequestError as error:
+        # What docker's daemon refuses ends docker with 1, not with the code of a wrong command line.
+        raise ContainerError(error.message, hint=error.hint) from None
     finally:
         opened.close()
 

@@ -17,9 +17,9 @@ from pybuild.builder.signals import signal_number
 @root_option
 def command(names: tuple[str, ...], *, signal: str | None, seconds: int | None) -> int | None:
     """Stop containers that run, start all of them, and print their names."""
-    if signal:
-        signal_number(signal)
     with opened_containers() as containers:
+        if signal:
+            signal_number(signal)
 
         def again(container: Container) -> None:
             stop_as_set(container, signal, seconds)

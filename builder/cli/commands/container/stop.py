@@ -15,7 +15,7 @@ from pybuild.builder.signals import signal_number
 @root_option
 def command(names: tuple[str, ...], *, signal: str | None, seconds: int | None) -> int | None:
     """Stop containers: send the stop signal, kill what runs 10 seconds later, and print their names."""
-    if signal:
-        signal_number(signal)
     with opened_containers() as containers:
+        if signal:
+            signal_number(signal)
         return each(names, lambda container: stop_as_set(container, signal, seconds), containers)

@@ -24,7 +24,7 @@ def pen(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     left = shop.run("ps", "-aq", "--no-trunc").lines
     assert all(shop.run("rm", "-fv", identity).code == 0 for identity in left)
     assert not [identity for identity in left for folder in _groups() if (folder / identity).exists()]
-    assert not monitors(shop.store.root)
+    until(lambda: not monitors(shop.store.root))
 
 
 def _groups() -> list[Path]:

@@ -27,7 +27,7 @@ def test_signals_are_by_name_or_number(pen: Shop) -> None:
     assert pen.run("wait", "one").out == "5\n"
     refused = pen.run("kill", "one")
     assert (refused.code, refused.err.endswith("is not running\n")) == (1, True)
-    assert pen.run("kill", "-s", "99", "one").code == 2
+    assert pen.run("kill", "-s", "99", "one").code == 1
 
 
 def test_restart_starts_what_has_ended_too(pen: Shop) -> None:

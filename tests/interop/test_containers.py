@@ -1,0 +1,321 @@
+"""The same command lines for docker and for pybuild: exit codes, output and what is inside the containers are the same.
+
+The daemon of these tests lives behind a chroot, in which its ``exec`` would run on the host: that command is tried without
+it, in `tests/builder/cli/commands/container`.
+
+A scenario is a list of command lines, carried out in order on both. What is printed is compared after ids, times and
+sizes are masked; what goes to standard error has words of its own. Where the two mean to differ, `DIFFERENT` says why.
+"""
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import bases
+from tests.helpers.peers import Docker
+from tests.helpers.program import Program
+
+CONFIG = ("-c", "ENV PATH=/bin A=image", "-c", "LABEL of=image", "-c", 'CMD ["echo", "default"]')
+IMAGES = {
+    "box": CONFIG,
+    "tool": (*CONFIG, "-c", 'ENTRYPOINT ["echo", "entry"]', "-c", "USER alice", "-c", "WORKDIR /tmp"),
+    "signal": (*CONFIG, "-c", "STOPSIGNAL USR1"),
+    "data": (*CONFIG, "-c", "VOLUME /home"),
+}
+_MASKS = (
+    (r"\b[0-9a-f]{64}\b", "LONGID"),
+    (r"\b[0-9a-f]{12}\b", "SHORTID"),
+    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?Z| \+0000 UTC)?", "WHEN"),
+    (r"(Less than a second|About an? \w+|\d+ (second|minute)s?)( ago)?", "AGO"),
+    (r"\b\d+(\.\d+)?k?B\b", "SIZE"),
+    (r"  +", " "),
+)
+LOOP = "sh -c 'trap \"exit 5\" TERM USR1; echo ready; while :; do sleep 0.05; done'"
+UNTIL = "sleep 0.6"
+
+SCENARIOS = {
+    "created, started, removed": """
+create --name c1 --network none box
+ps -a --format '{{.Names}} {{.Image}} {{.Command}} {{.State}} {{.Status}}'
+start c1
+wait c1
+logs c1
+start -a c1
+logs c1
+ps -a --format '{{.Names}} {{.Status}}'
+ps --format '{{.Names}}'
+restart c1
+wait c1
+rename c1 c2
+rm c1
+start nope
+rm c2
+rm c2
+rm -f c2
+ps -a
+""",
+    "exit codes of run": """
+run --rm --network none box true
+run --rm --network none box false
+run --rm --network none --name c1 box sh -c 'exit 42'
+run --name c1 --network none box nosuch
+rm c1
+run --name c1 --network none box /etc/passwd
+rm c1
+run --name c1 --network none -u nobody-here box true
+rm c1
+run --network none nosuch:image true
+run --network none --name c1 box sh -c 'kill -9 $$; sleep 1'
+rm c1
+run --network none --name c1 --init box sh -c 'kill -9 $$'
+inspect -f '{{.State.ExitCode}}' c1
+rm c1
+""",
+    "what a process is given": """
+run --name c1 --network none -e B=flag -e A box env
+rm c1
+run --name c1 --network none -h inner box sh -c 'hostname; cat /etc/hostname'
+rm c1
+run --name c1 --network none tool
+rm c1
+run --name c1 --network none tool words
+rm c1
+run --name c1 --network none --entrypoint id tool -un
+rm c1
+run --name c1 --network none --entrypoint '' box echo x
+rm c1
+run --name c1 --network none -u 5:6 -w /new/dir box sh -c 'id -u; id -g; pwd; stat -c %u:%g .'
+rm c1
+run --name c1 --network none -u alice box id -G
+rm c1
+run --name c1 --network none box grep -E 'Cap|Seccomp:|NoNewPrivs' /proc/self/status
+rm c1
+run --name c1 --network none box ls /proc/self/fd
+rm c1
+run --name c1 --network none box sh -c 'ls /dev | sort'
+rm c1
+run --name c1 --network none --ulimit nofile=100:200 box sh -c 'ulimit -n; ulimit -Hn'
+rm c1
+run --name c1 --network none --add-host db:1.2.3.4 box grep db /etc/hosts
+rm c1
+run --name c1 --network none --tmpfs /t:size=1m,mode=750 box sh -c 'stat -c %a /t; touch /t/x && ls /t'
+rm c1
+run --name c1 --network none --shm-size 1m box sh -c "df -k /dev/shm | tail -1 | tr -s ' ' | cut -d' ' -f2"
+rm c1
+run --name c1 --network none box sh -c 'touch /proc/sys/kernel/x; echo $?; echo x > /etc/hosts; echo $?'
+rm c1
+""",
+    "signals": f"""
+run -d --name c1 --network none box {LOOP}
+{UNTIL}
+logs c1
+stop c1
+inspect -f '{{{{.State.Status}}}} {{{{.State.ExitCode}}}} {{{{.State.Running}}}} {{{{.State.OOMKilled}}}}' c1
+stop c1
+kill c1
+start c1
+{UNTIL}
+kill -s TERM c1
+wait c1
+start c1
+kill c1
+wait c1
+inspect -f '{{{{.State.ExitCode}}}}' c1
+rm c1
+run -d --name c2 --network none signal {LOOP}
+{UNTIL}
+stop -t 5 c2
+inspect -f '{{{{.State.ExitCode}}}} {{{{.Config.StopSignal}}}}' c2
+rm c2
+run -d --name c3 --network none box sleep 1000
+stop -t 0 c3
+inspect -f '{{{{.State.ExitCode}}}}' c3
+kill -s NOPE c3
+rm -f c3
+""",
+    "paused": f"""
+run -d --name c1 --network none box {LOOP}
+pause c1
+ps --format '{{{{.Names}}}} {{{{.State}}}} {{{{.Status}}}}'
+pause c1
+unpause c1
+unpause c1
+rm c1
+rm -f c1
+pause c1
+""",
+    "logs": """
+run --name c1 --network none box sh -c 'for i in 1 2 3; do echo $i; done'
+logs c1
+logs -n 2 c1
+logs --tail 0 c1
+logs --tail all c1
+logs -f c1
+logs --since 10m c1
+logs --until 10m c1
+logs -t c1
+logs nope
+run --name c2 --network none --log-driver none box echo x
+logs c2
+rm c1 c2
+""",
+    "lists and filters": """
+create --name c1 --network none -l a=1 box
+run --name c2 --network none -l a=2 -l b box sh -c 'exit 3'
+run -d --name c3 --network none box sleep 1000
+ps --format '{{.Names}}'
+ps -a --format '{{.Names}}'
+ps -a
+ps -a --no-trunc --format '{{.Command}}'
+ps -aq --no-trunc
+ps -l --format '{{.Names}}'
+ps -n 2 --format '{{.Names}}'
+ps -f status=exited --format '{{.Names}}'
+ps -f status=created -f status=running --format '{{.Names}}'
+ps -a -f label=a --format '{{.Names}} {{.Labels}}'
+ps -a -f label=a=1 --format '{{.Names}}'
+ps -a -f exited=3 --format '{{.Names}}'
+ps -a -f name=c2 --format '{{.Names}}'
+ps -a -f ancestor=box --format '{{.Names}}'
+ps -f before=c2 -a --format '{{.Names}}'
+ps -f since=c2 -a --format '{{.Names}}'
+ps -f status=odd
+ps -f odd=1
+container ls -a --format '{{.Names}} {{.Networks}}'
+inspect -f '{{.Config.Labels.a}} {{.Name}} {{.HostConfig.NetworkMode}}' c2
+inspect -f '{{.Path}} {{.Args}}' c2
+inspect -f '{{json .Config.Env}}' c2
+container inspect nope
+rm -f c1 c2 c3
+""",
+    "restarted": """
+run -d --name c1 --network none --restart on-failure:2 box sh -c 'echo x; exit 1'
+sleep 2
+inspect -f '{{.State.Status}} {{.RestartCount}} {{.HostConfig.RestartPolicy.Name}} {{.HostConfig.RestartPolicy.MaximumRetryCount}}' c1
+logs c1
+rm c1
+run -d --name c1 --network none --restart always box true
+sleep 0.6
+stop c1
+inspect -f '{{.State.Status}}' c1
+rm c1
+run --name c1 --network none --restart never box true
+run --rm --restart always --network none box true
+""",
+    "volumes": """
+volume create data
+volume create data
+volume ls
+volume ls -q
+run --rm --name c1 --network none -v data:/d box sh -c 'echo x > /d/f'
+run --rm --name c1 --network none -v data:/d:ro box cat /d/f
+run --rm --name c1 --network none -v data:/d:ro box touch /d/g
+run --rm --name c1 --network none --mount type=volume,source=data,target=/m box cat /m/f
+run --rm --name c1 --network none -v home:/home box stat -c %U /home/alice
+create --name c2 --network none -v data:/d box
+volume rm data
+inspect -f '{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}}{{end}}' c2
+ps -a -f volume=data --format '{{.Names}} {{.Mounts}} {{.LocalVolumes}}'
+rm c2
+volume rm data home
+volume rm data
+volume inspect nope
+create --name c3 --network none data
+volume ls -q
+rm -v c3
+volume ls -q
+run --rm --name c1 --network none --mount type=bind,source=/no/such,target=/x box true
+run --rm --name c1 --network none -v relative/path:/x:odd box true
+""",
+    "names": """
+create --name c1 --network none box
+create --name c1 --network none box
+create --name -x --network none box
+create --name x --network none box
+rename c1 c1
+rename nope c2
+rename c1 c2
+inspect -f '{{.Name}}' c2
+rm c2
+container prune -f
+create --network none box
+container prune -f
+ps -aq
+""",
+    "images in use": """
+tag box boxed
+create --name c1 --network none boxed
+rmi boxed
+create --name c2 --network none tool
+rmi tool
+rm c1
+rmi boxed
+rm c2
+""",
+}
+DIFFERENT: dict[str, str] = {}
+"""Command lines whose outcome is another one, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a command line went."""
+
+    line: str
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    program = Program(store=tmp_path_factory.mktemp("containers") / "store")
+    for name, config in IMAGES.items():
+        program.run("import", *config, str(bases.small()), name)
+    yield program
+    left = program.run("ps", "-aq", "--no-trunc").stdout.split()
+    if left:
+        program.run("rm", "-fv", *left)
+
+
+@pytest.fixture(scope="module")
+def theirs(docker: Docker) -> Docker:
+    for name, config in IMAGES.items():
+        with Path(bases.small()).open("rb") as tar:
+            docker.command("import", *config, "-", name, stdin=tar)
+    return docker
+
+
+def carried_out(words: list[str], script: str, environment: dict[str, str] | None = None) -> list[Ran]:
+    """Run each line of *script* behind *words*, or as it is when it waits."""
+    found = []
+    for line in filter(None, script.splitlines()):
+        command = shlex.split(line) if line.startswith("sleep ") else [*words, *shlex.split(line)]
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
+        )
+        found.append(Ran(line, done.returncode, masked(done.stdout), done.stderr.strip()[-300:]))
+    return found
+
+
+def masked(text: str) -> str:
+    for pattern, name in _MASKS:
+        text = re.sub(pattern, name, text)
+    return text.strip()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_docker_does_the_same(ours: Program, theirs: Docker, name: str) -> None:
+    mine = carried_out(ours.command(), SCENARIOS[name], dict(ours.environment))
+    other = carried_out(list(theirs.client), SCENARIOS[name])
+    different = [
+        f"{one.line}\n  pybuild: {one.code} {one.out!r} {one.err!r}\n  docker:  {two.code} {two.out!r} {two.err!r}"
+        for one, two in zip(mine, other, strict=True)
+        if (one.code, one.out) != (two.code, two.out) and one.line not in DIFFERENT
+    ]
+    assert not different, "\n".join(["", *different])
