@@ -17,6 +17,9 @@ if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached bu
     from pybuild import request as request
     from pybuild.builder.api.build import build as build
     from pybuild.builder.api.cancel import Cancel as Cancel
+    from pybuild.builder.api.containers import Container as Container
+    from pybuild.builder.api.containers import containers as containers
+    from pybuild.builder.api.containers import start as start
     from pybuild.builder.api.images import Image as Image
     from pybuild.builder.api.images import Pruned as Pruned
     from pybuild.builder.api.images import inspect as inspect
@@ -39,6 +42,7 @@ if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached bu
 _MODULES = {
     "Cancel": "pybuild.builder.api.cancel",
     "Command": "pybuild.builder.api.run",
+    "Container": "pybuild.builder.api.containers",
     "Image": "pybuild.builder.api.images",
     "Outcome": "pybuild.builder.build",
     "Pruned": "pybuild.builder.api.images",
@@ -47,6 +51,7 @@ _MODULES = {
     "Store": "pybuild.builder.store.store",
     "become_root": "pybuild.builder.api.rootless",
     "build": "pybuild.builder.api.build",
+    "containers": "pybuild.builder.api.containers",
     "copy": "pybuild.builder.api.registries",
     "inspect": "pybuild.builder.api.images",
     "list": "pybuild.builder.api.images",
@@ -56,6 +61,7 @@ _MODULES = {
     "push": "pybuild.builder.api.registries",
     "run": "pybuild.builder.api.run",
     "save": "pybuild.builder.api.images",
+    "start": "pybuild.builder.api.containers",
     "tag": "pybuild.builder.api.images",
     "errors": "pybuild",
     "events": "pybuild",
@@ -66,6 +72,7 @@ _MODULES = {
 __all__ = [
     "Cancel",
     "Command",
+    "Container",
     "Image",
     "Outcome",
     "Pruned",
@@ -74,6 +81,7 @@ __all__ = [
     "Store",
     "become_root",
     "build",
+    "containers",
     "copy",
     "errors",
     "events",
@@ -86,6 +94,7 @@ __all__ = [
     "request",
     "run",
     "save",
+    "start",
     "tag",
 ]
 

@@ -9,6 +9,7 @@
       PushFailed           a registry did not take an image, which stays in the store
       ImageError           an image is damaged, or a registry failed otherwise
         ImageNotFound      no image has this name
+      ContainerError       a container cannot do that now, is gone, or has its name from another one
       StoreError           the store is closed, full, read-only, or no store
       HostError            the kernel, the disk or a file failed
         SandboxUnavailable this host or process permits no sandbox
@@ -18,6 +19,7 @@ A failure of another part has its original as ``__cause__``.
 """
 
 from pybuild.builder.api.errors import DockerfileError, HostError, ImageError, ImageNotFound, SandboxUnavailable
+from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.errors import (
     Cancelled,
     PullFailed,
@@ -31,6 +33,7 @@ from pybuild.builder.errors import (
 
 __all__ = [
     "Cancelled",
+    "ContainerError",
     "DockerfileError",
     "HostError",
     "ImageError",

@@ -21,7 +21,7 @@ Output = Callable[[int, bytes], None]
 """Takes a chunk of the output of a command: 1 or 2 for the stream, and the bytes."""
 
 
-def _discard(_stream: int, _data: bytes) -> None:
+def discard(_stream: int, _data: bytes) -> None:
     """Discard the output."""
 
 
@@ -55,7 +55,7 @@ def run(
     image: str,
     command: Command | Iterable[str],
     store: Store,
-    output: Output = _discard,
+    output: Output = discard,
     *,
     platform: str | None = None,
     cancel: Cancel | None = None,
@@ -77,7 +77,7 @@ def run(
     token = cancel or Cancel()
     with door(token), store.in_use():
         found = find_image(store, image, wanted_platform(platform) if platform else None)
-        wanted = _in_image(_command(command), found)
+        wanted = _in_image(command_of(command), found)
 
         def tell(piece: tuple[int, bytes]) -> None:
             output(*piece)
@@ -102,7 +102,8 @@ def _run(
         return launcher.run(spec, output=lambda *piece: tell(piece), cancel=cancel).shell_code
 
 
-def _command(given: Command | Iterable[str]) -> Command:
+def command_of(given: Command | Iterable[str]) -> Command:
+    """Return *given*, which may be the words alone."""
     if isinstance(given, Command):
         return given
     return Command(words=(given,) if isinstance(given, str) else tuple(given))

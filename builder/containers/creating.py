@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pybuild.builder.containers.config import BIND, VOLUME, Config, HostConfig, MountPoint, Program
-from pybuild.builder.containers.directory import ROOTFS, Container, Containers
+from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer
 from pybuild.builder.containers.names import SHORT, new_id
 from pybuild.builder.containers.spec import hosts_file
 from pybuild.builder.containers.volumes import Volumes
@@ -53,7 +53,7 @@ class Wish:
     resolv_conf: str = ""
 
 
-def create(containers: Containers, image: Image, wish: Wish, host: HostConfig) -> Container:
+def create(containers: Containers, image: Image, wish: Wish, host: HostConfig) -> StoredContainer:
     """Make a container of *image*. The caller uses the store (`Store.in_use`) from before it looked for the image.
 
     Raises:
@@ -116,7 +116,7 @@ def _drop(volumes: Volumes, mounts: tuple[MountPoint, ...]) -> None:
 
 def _added(
     containers: Containers, image: Image, wish: Wish, program: Program, *, host: HostConfig, hold: Hold
-) -> Container:
+) -> StoredContainer:
     config = Config(
         id=wish.id,
         created=timestamp(time.time_ns()),
@@ -137,7 +137,7 @@ def _added(
     return container
 
 
-def _make_folder(containers: Containers, container: Container, snapshot: str) -> None:
+def _make_folder(containers: Containers, container: StoredContainer, snapshot: str) -> None:
     """Make the working directory, owned by root as in Docker, unless a mount covers it or something is there."""
     store, path = containers.store, container.config.program.working_dir.strip("/")
     if any(f"/{path}/".startswith(f"{each.target}/") for each in container.config.host.mounts):

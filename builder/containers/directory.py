@@ -37,7 +37,7 @@ _TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
+class StoredContainer:
     """A container of a store, as it was when it was looked for."""
 
     folder: Path
@@ -62,7 +62,7 @@ class Containers:
         self.store = store
         self.folder = store.root / CONTAINERS
 
-    def add(self, config: Config, name: str, hold: Hold, files: dict[str, str]) -> Container:
+    def add(self, config: Config, name: str, hold: Hold, files: dict[str, str]) -> StoredContainer:
         """Make a container; "" is a name of our choice. *files* are those that are mounted in its /etc.
 
         The caller has claimed what it needs (`Store.in_use`).
@@ -86,7 +86,7 @@ class Containers:
                 raise
             finally:
                 os.close(lock)
-        return Container(self.folder / config.id, config, chosen)
+        return StoredContainer(self.folder / config.id, config, chosen)
 
     def _fill(self, path: Path, config: Config, hold: Hold, files: dict[str, str]) -> None:
         (path / ROOTFS).mkdir(mode=0o700)
@@ -132,7 +132,7 @@ class Containers:
                     if path.read_text(encoding="ascii", errors="replace") == identity:
                         path.unlink()
 
-    def rename(self, container: Container, name: str) -> None:
+    def rename(self, container: StoredContainer, name: str) -> None:
         """Give *container* another name. Raises NameInUse or RequestError."""
         wanted = check_name(name)
         with self.store.locks.exclusive(_RENAMING):
@@ -146,11 +146,11 @@ class Containers:
                 if path.name != wanted and path.read_text(encoding="ascii", errors="replace") == container.id:
                     path.unlink()
 
-    def all(self) -> list[Container]:
+    def all(self) -> list[StoredContainer]:
         """Return all containers, the newest first."""
         return all_containers(self.store.root)
 
-    def find(self, text: str) -> Container:
+    def find(self, text: str) -> StoredContainer:
         """Return the container of this id, name, or start of an id. Raises NoSuchContainer."""
         owners = _owners(self.folder)
         found = [text] if is_id(text) else [owners[text.removeprefix("/")]] if text.removeprefix("/") in owners else []
@@ -164,7 +164,7 @@ class Containers:
             raise NoSuchContainer(f"No such container: {text}")
         return container
 
-    def remove(self, container: Container) -> None:
+    def remove(self, container: StoredContainer) -> None:
         """Remove a container that does not run. The caller has its lock."""
         path = container.folder
         lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -180,7 +180,7 @@ class Containers:
 
 
 @contextmanager
-def held(container: Container) -> Iterator[None]:
+def held(container: StoredContainer) -> Iterator[None]:
     """Be the only command that changes *container*: starts it, settles it, removes it. Never held while it runs.
 
     Raises:
@@ -204,7 +204,7 @@ def _remove(folder: Path, name: str) -> None:
         os.close(opened)
 
 
-def all_containers(root: Path) -> list[Container]:
+def all_containers(root: Path) -> list[StoredContainer]:
     """Return all containers of the store at *root*, the newest first."""
     folder = root / CONTAINERS
     names = {identity: name for name, identity in sorted(_owners(folder).items(), reverse=True)}
@@ -214,12 +214,12 @@ def all_containers(root: Path) -> list[Container]:
     return []
 
 
-def _read(folder: Path, names: dict[str, str]) -> Container | None:
+def _read(folder: Path, names: dict[str, str]) -> StoredContainer | None:
     try:
         text = (folder / _CONFIG).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):  # it goes right now
         return None
-    return Container(folder, Config.from_json(text), names.get(folder.name, folder.name[:SHORT]))
+    return StoredContainer(folder, Config.from_json(text), names.get(folder.name, folder.name[:SHORT]))
 
 
 def _owners(folder: Path) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pybuild.builder.containers.config import VOLUME, Config, MountPoint
-from pybuild.builder.containers.directory import Container
+from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.state import State
 from pybuild.builder.oci.model import Healthcheck
 from pybuild.runtime.monitor.log import LOG
@@ -13,7 +13,7 @@ _READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 _MASKED = ("asound", "acpi", "kcore", "keys", "latency_stats", "timer_list", "timer_stats", "sched_debug", "scsi")
 
 
-def container_document(container: Container) -> dict[str, Any]:
+def container_document(container: StoredContainer) -> dict[str, Any]:
     """Return what ``docker inspect`` tells of *container*."""
     config, state = container.config, container.state
     args = config.program.args

@@ -2,7 +2,7 @@
 
 import os
 
-from pybuild.builder.containers.directory import Container
+from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.spec import environment
 from pybuild.runtime.monitor.entry import InsideCommand
@@ -28,7 +28,7 @@ class Inside:
     privileged: bool = False
 
 
-def execute(container: Container, inside: Inside, output: Output | None) -> int:
+def execute(container: StoredContainer, inside: Inside, output: Output | None) -> int:
     """Run a command in *container* and return its exit code; without *output* leave it alone, and return 0.
 
     Raises:
@@ -86,7 +86,7 @@ def _leave(data: bytes, fork: Fork) -> None:
         os.close(null)
 
 
-def _command(container: Container, inside: Inside) -> InsideCommand:
+def _command(container: StoredContainer, inside: Inside) -> InsideCommand:
     program = container.config.program
     variables = {
         **dict(environment(container.config)),

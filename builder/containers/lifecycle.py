@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from pybuild.builder.containers.directory import Container, Containers, held
+from pybuild.builder.containers.directory import Containers, StoredContainer, held
 from pybuild.builder.containers.errors import ContainerError, NoSuchContainer, NoSuchVolume
 from pybuild.builder.containers.state import ALIVE, MONITOR, State, is_watched, write_state
 from pybuild.builder.containers.volumes import Volumes
@@ -27,7 +27,7 @@ _STOP_SECONDS = 10
 _PATIENCE, _PAUSE = 10.0, 0.005
 
 
-def groups_parent(container: Container) -> str:
+def groups_parent(container: StoredContainer) -> str:
     """Return the control group below which those of *container* are made."""
     return container.config.host.limits.cgroup_parent or GROUPS
 
@@ -52,7 +52,7 @@ def take_over(folder: Path) -> int:
             return lock
 
 
-def settle(container: Container) -> State:
+def settle(container: StoredContainer) -> State:
     """Return the state of a container whose lock the caller holds; what a dead monitor left is ended and recorded."""
     state = container.state
     if not state.lost:
@@ -78,7 +78,7 @@ def _await_end(pidfd: int, seconds: float) -> bool:
     return bool(poller.poll(seconds * 1000))
 
 
-def kill(container: Container, signal: int) -> None:
+def kill(container: StoredContainer, signal: int) -> None:
     """Send a signal to a running container. Raises ContainerError when it does not run."""
     state = container.state
     if not state.runs:
@@ -91,7 +91,7 @@ def kill(container: Container, signal: int) -> None:
         wait(container, _PATIENCE)
 
 
-def stop(container: Container, signal: int, seconds: float) -> None:
+def stop(container: StoredContainer, signal: int, seconds: float) -> None:
     """End a container: by *signal*, and after *seconds* by force, -1 for never. One that has ended is no error."""
     status = container.state.status
     if status not in ALIVE:
@@ -108,7 +108,7 @@ def stop(container: Container, signal: int, seconds: float) -> None:
     _await_release(container)
 
 
-def stop_as_set(container: Container, signal: str | None, seconds: int | None) -> None:
+def stop_as_set(container: StoredContainer, signal: str | None, seconds: int | None) -> None:
     """Stop a container by *signal*, its own, or SIGTERM; after *seconds*, its own, or ten, by force."""
     program = container.config.program
     own = _STOP_SECONDS if program.stop_timeout is None else program.stop_timeout
@@ -116,7 +116,7 @@ def stop_as_set(container: Container, signal: str | None, seconds: int | None) -
     stop(container, number, own if seconds is None else seconds)
 
 
-def wait(container: Container, seconds: float = -1) -> int | None:
+def wait(container: StoredContainer, seconds: float = -1) -> int | None:
     """Wait until a container ends, at most for *seconds*, -1 for ever; return its exit code, None if it still runs."""
     try:
         with connected(container.folder) as channel:
@@ -138,13 +138,13 @@ def wait(container: Container, seconds: float = -1) -> int | None:
         return settle(container).exit_code
 
 
-def _await_release(container: Container) -> None:
+def _await_release(container: StoredContainer) -> None:
     deadline = time.monotonic() + _PATIENCE
     while is_watched(container.folder) and time.monotonic() < deadline:
         time.sleep(_PAUSE)
 
 
-def pause(container: Container) -> None:
+def pause(container: StoredContainer) -> None:
     """Stop all processes of a container. Raises ContainerError."""
     state = container.state
     if state.status == "paused":
@@ -154,14 +154,14 @@ def pause(container: Container) -> None:
     ask(container.folder, messages.FREEZE)
 
 
-def unpause(container: Container) -> None:
+def unpause(container: StoredContainer) -> None:
     """Let the processes of a paused container go on. Raises ContainerError."""
     if container.state.status != "paused":
         raise ContainerError(f"Container {container.id} is not paused")
     ask(container.folder, messages.THAW)
 
 
-def remove(containers: Containers, container: Container, *, force: bool = False, volumes: bool = False) -> None:
+def remove(containers: Containers, container: StoredContainer, *, force: bool = False, volumes: bool = False) -> None:
     """Remove a container, with *volumes* those that were made for it alone, with *force* also while it runs.
 
     Raises:
@@ -184,7 +184,7 @@ def remove(containers: Containers, container: Container, *, force: bool = False,
         remove_volumes(containers, container)
 
 
-def remove_volumes(containers: Containers, container: Container) -> None:
+def remove_volumes(containers: Containers, container: StoredContainer) -> None:
     """Remove the volumes that were made for *container* alone, which is gone; those that others took over stay."""
     kept = Volumes(containers.store)
     with suppress(NoSuchVolume):

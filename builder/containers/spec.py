@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, MountPoint
-from pybuild.builder.containers.directory import Container
+from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.stages.config import DEFAULT_PATH
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Process, Spec, Tmpfs
@@ -13,7 +13,7 @@ FILES = ("hosts", "hostname", "resolv.conf")
 """The files in the directory of a container that it has in /etc, unless something else is mounted there."""
 
 
-def spec_of(container: Container, root: Root, volumes: Mapping[str, Path]) -> Spec:
+def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path]) -> Spec:
     """Return what the sandbox of *container* has to do; *volumes* are the directories of its volumes by name."""
     program, around = container.config.program, container.config.host
     mounts = tuple(_mount(each, volumes) for each in around.mounts)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pybuild.builder.containers.config import VOLUME
-from pybuild.builder.containers.directory import ROOTFS, Container, Containers, held
+from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer, held
 from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.lifecycle import groups_parent, settle, take_over
 from pybuild.builder.containers.spec import spec_of
@@ -16,9 +16,11 @@ from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.store.holds import Hold, read_hold, write_hold
 from pybuild.grammar.golang import parse_size
+from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.monitor.starting import Refused, await_start, start_monitor
 from pybuild.runtime.monitor.watch import LogFiles, Restart, WatchOrder
 from pybuild.runtime.rootfs.roots import Root
+from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.lasting_groups import make_groups
 from pybuild.runtime.sandbox.launcher import make_plan
 from pybuild.runtime.wire import encode
@@ -27,8 +29,16 @@ _LOCAL_FILES, _LOCAL_SIZE = 5, 20 << 20
 """What the log driver ``local`` keeps, as in Docker."""
 
 
+def need_mounts() -> None:
+    """Raise SandboxUnavailable unless this is a root whose containers others can enter."""
+    if os.geteuid() != 0 or not isolation.may_mount():
+        raise SandboxUnavailable("containers need root that may mount, for now", "run --rm of an image needs neither")
+    if isolation.wanted() not in {isolation.AUTO, isolation.ROOT}:
+        raise SandboxUnavailable(f"containers have no isolation {isolation.wanted()!r} yet", "leave out --isolation")
+
+
 def start(
-    containers: Containers, container: Container, prepare: Callable[[socket.socket], None]
+    containers: Containers, container: StoredContainer, prepare: Callable[[socket.socket], None]
 ) -> socket.socket | None:
     """Start *container* and return the channel to its monitor, None when it runs already.
 
@@ -63,7 +73,7 @@ def start(
         return channel
 
 
-def _order(containers: Containers, container: Container, state: State) -> WatchOrder:
+def _order(containers: Containers, container: StoredContainer, state: State) -> WatchOrder:
     around, program = container.config.host, container.config.program
     made = make_groups(container.id, groups_parent(container), around.limits)
     spec = spec_of(container, _root(containers, container), _places(containers, container))
@@ -81,7 +91,7 @@ def _order(containers: Containers, container: Container, state: State) -> WatchO
     )
 
 
-def _places(containers: Containers, container: Container) -> dict[str, Path]:
+def _places(containers: Containers, container: StoredContainer) -> dict[str, Path]:
     """Return the directories of the volumes by name. Raises ContainerError for one that somebody removed by hand."""
     volumes = Volumes(containers.store)
     found = {each.name: volumes.data(each.name) for each in container.config.host.mounts if each.kind == VOLUME}
@@ -91,7 +101,7 @@ def _places(containers: Containers, container: Container) -> dict[str, Path]:
     return found
 
 
-def _root(containers: Containers, container: Container) -> Root:
+def _root(containers: Containers, container: StoredContainer) -> Root:
     """Return the root of the container; after a reboot the layers below it are unpacked once more."""
     store, folder = containers.store, container.folder
     with store.in_use():
@@ -110,7 +120,7 @@ def log_files(driver: str, options: dict[str, str]) -> LogFiles:
     return LogFiles(int(options.get("max-file", _LOCAL_FILES if driver == "local" else 1)), size)
 
 
-def _removal(containers: Containers, container: Container) -> tuple[bytes, ...]:
+def _removal(containers: Containers, container: StoredContainer) -> tuple[bytes, ...]:
     """Return the command line that removes the container once it has ended."""
     place = Path(__file__).parents[3]
     code = f"import sys; sys.path.insert(0, {os.fspath(place)!r}); from pybuild.builder.cli.main import main; main()"

@@ -18,7 +18,7 @@ from pathlib import Path
 from stat import S_ISDIR
 
 from pybuild.builder.containers.config import VOLUME, MountPoint
-from pybuild.builder.containers.directory import Container, all_containers
+from pybuild.builder.containers.directory import StoredContainer, all_containers
 from pybuild.builder.containers.errors import ContainerError, NoSuchVolume
 from pybuild.builder.containers.names import new_id
 from pybuild.builder.errors import RequestError
@@ -169,7 +169,7 @@ class Volumes:
         finally:
             os.close(target)
 
-    def anonymous_of(self, container: Container) -> list[str]:
+    def anonymous_of(self, container: StoredContainer) -> list[str]:
         """Return the names of the volumes that were made for *container* alone."""
         return [each.name for each in container.config.host.mounts if each.kind == VOLUME and each.anonymous]
 

@@ -9,11 +9,11 @@ import pybuild
 from pybuild import errors, events, request
 
 PUBLIC = (
-    "Cancel Command Image Outcome Pruned RegistryAccess Request Store become_root build copy errors events inspect list load prune pull push request run save"
-    " tag"
+    "Cancel Command Container Image Outcome Pruned RegistryAccess Request Store become_root build containers copy errors events inspect list load prune pull push request run save"
+    " start tag"
 )
 ERRORS = (
-    "Cancelled DockerfileError HostError ImageError ImageNotFound PullFailed PushFailed PybuildError RequestError"
+    "Cancelled ContainerError DockerfileError HostError ImageError ImageNotFound PullFailed PushFailed PybuildError RequestError"
     " ResolveError SandboxUnavailable StepFailed StoreError"
 )
 EVENTS = (

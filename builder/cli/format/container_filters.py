@@ -3,19 +3,19 @@
 import time
 from collections.abc import Callable, Iterable
 
-from pybuild.builder.containers.directory import Container, Containers
+from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.logs import moment, moment_of
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find
 from pybuild.builder.oci.errors import OciError
 
-Passes = Callable[[Container], bool]
+Passes = Callable[[StoredContainer], bool]
 _STATES = ("created", "dead", "exited", "paused", "removing", "restarting", "running")
 _KEYS = ("ancestor", "before", "exited", "id", "label", "name", "since", "status", "volume")
 
 
 def container_filter(
-    containers: Containers, everyone: Iterable[Container], given: Iterable[str]
+    containers: Containers, everyone: Iterable[StoredContainer], given: Iterable[str]
 ) -> tuple[Passes, bool]:
     """Return what *given* asks for, and whether it tells the state, so that all containers are asked.
 
@@ -58,7 +58,7 @@ def _by_key(given: Iterable[str], known: tuple[str, ...]) -> dict[str, list[str]
     return found
 
 
-def _test(containers: Containers, everyone: list[Container], key: str, value: str) -> Passes:
+def _test(containers: Containers, everyone: list[StoredContainer], key: str, value: str) -> Passes:
     match key:
         case "id":
             return lambda container: container.id.startswith(value)
@@ -103,7 +103,7 @@ def _ancestor(containers: Containers, value: str) -> Passes:
 def _label(value: str) -> Passes:
     name, mark, text = value.partition("=")
 
-    def passes(container: Container) -> bool:
+    def passes(container: StoredContainer) -> bool:
         labels = dict(container.config.program.labels)
         return name in labels and (not mark or labels[name] == text)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pybuild.builder.cli.format.listing import Row
 from pybuild.builder.containers.config import Config
-from pybuild.builder.containers.directory import ROOTFS, Container
+from pybuild.builder.containers.directory import ROOTFS, StoredContainer
 from pybuild.builder.containers.logs import moment_of
 from pybuild.builder.containers.names import SHORT
 from pybuild.builder.containers.state import State
@@ -32,7 +32,7 @@ HEADERS = {
 _COMMAND, _MOUNT = 20, 15
 
 
-def container_row(container: Container, *, whole: bool, size: bool) -> Row:
+def container_row(container: StoredContainer, *, whole: bool, size: bool) -> Row:
     """Return the fields of a container; *whole*: nothing is cut off, *size*: what it takes on the disk is counted."""
     config, state = container.config, container.state
     created = moment_of(config.created)

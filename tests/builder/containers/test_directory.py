@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.containers.directory import Container, Containers, held
+from pybuild.builder.containers.directory import Containers, StoredContainer, held
 from pybuild.builder.containers.errors import NameInUse, NoSuchContainer
 from pybuild.builder.containers.names import new_id
 from pybuild.builder.oci.digest import Digest
@@ -23,7 +23,7 @@ def containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Containers:
     return Containers(Store.open(tmp_path / "store"))
 
 
-def add(containers: Containers, name: str = "") -> Container:
+def add(containers: Containers, name: str = "") -> StoredContainer:
     config = replace(PLAIN, id=new_id(), created=str(len(containers.all())))
     return containers.add(config, name, HOLD, {"hosts": "x\n"})
 
@@ -52,7 +52,7 @@ def test_many_of_one_name_at_once_are_one(containers: Containers) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(isinstance(result, Container) for result in results) == 1
+    assert sum(isinstance(result, StoredContainer) for result in results) == 1
     assert len(containers.all()) == 1
     assert sorted(os.listdir(containers.folder)) == sorted([containers.all()[0].id, "names"])
 

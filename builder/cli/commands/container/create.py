@@ -12,7 +12,7 @@ from pybuild.builder.cli.flags.group import takes
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import say
 from pybuild.builder.containers.creating import create
-from pybuild.builder.containers.directory import Container, Containers
+from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.platforms import wanted_platform
@@ -44,7 +44,7 @@ def created(
     platform: str | None,
     *,
     attached: tuple[str, ...] = ("stdout", "stderr"),
-) -> Container:
+) -> StoredContainer:
     """Make the container that the flags describe."""
     wish, host = flags.wish(image, words, attached), flags.host_config()
     file = flags.host.cidfile

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from pybuild.builder.cli.tools import note
 from pybuild.builder.containers.attached import Attachment
-from pybuild.builder.containers.directory import Container, Containers
+from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.lifecycle import remove, wait
 from pybuild.builder.containers.starting import start
@@ -22,7 +22,7 @@ _NEVER = -1
 
 def look(
     containers: Containers,
-    container: Container,
+    container: StoredContainer,
     *,
     typed: bool,
     keys: bytes,
@@ -62,7 +62,7 @@ def look(
 
 def shown_to_its_end(
     channel: socket.socket,
-    container: Container,
+    container: StoredContainer,
     *,
     typed: bool,
     keys: bytes,

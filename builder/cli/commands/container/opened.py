@@ -1,18 +1,17 @@
 """What the commands about containers share: the containers of the store, and that one failure stops no other."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from pybuild.builder.cli.failures import FAILED, describe
 from pybuild.builder.cli.tools import put_error, say, store
-from pybuild.builder.containers.directory import Container, Containers
+from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.lifecycle import settle_all
+from pybuild.builder.containers.starting import need_mounts
 from pybuild.builder.errors import BuildError, PybuildError, RequestError
 from pybuild.builder.oci.errors import OciError
 from pybuild.runtime.errors import RuntimeHostError
-from pybuild.runtime.sandbox import isolation
 
 FAILURES = (BuildError, PybuildError, OciError, RuntimeHostError)
 
@@ -22,12 +21,9 @@ def opened_containers() -> Iterator[Containers]:
     """Open the store and have the true states of its containers recorded.
 
     Raises:
-        RequestError: this is an ordinary user, or a root that may not mount.
+        SandboxUnavailable: this is an ordinary user, or a root that may not mount.
     """
-    if os.geteuid() != 0 or not isolation.may_mount():
-        raise RequestError("containers need root that may mount, for now", hint="pybuild run --rm IMAGE needs neither")
-    if isolation.wanted() not in {isolation.AUTO, isolation.ROOT}:
-        raise RequestError(f"containers have no isolation {isolation.wanted()!r} yet", hint="leave out --isolation")
+    need_mounts()
     opened = store()
     try:
         containers = Containers(opened)
@@ -40,7 +36,7 @@ def opened_containers() -> Iterator[Containers]:
         opened.close()
 
 
-def each(names: Iterable[str], action: Callable[[Container], object], containers: Containers) -> int | None:
+def each(names: Iterable[str], action: Callable[[StoredContainer], object], containers: Containers) -> int | None:
     """Do *action* to each container and print its name as it was given; return the exit code."""
 
     def act(name: str) -> None:

@@ -5,7 +5,7 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.opened import each, opened_containers
 from pybuild.builder.cli.commands.container.start import begin
-from pybuild.builder.containers.directory import Container
+from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.lifecycle import stop_as_set
 from pybuild.builder.signals import signal_number
 
@@ -21,7 +21,7 @@ def command(names: tuple[str, ...], *, signal: str | None, seconds: int | None) 
         if signal:
             signal_number(signal)
 
-        def again(container: Container) -> None:
+        def again(container: StoredContainer) -> None:
             stop_as_set(container, signal, seconds)
             begin(containers, container)
 

@@ -6,7 +6,7 @@ from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.looking import KEYS_HELP, look
 from pybuild.builder.cli.commands.container.opened import each, opened_containers
 from pybuild.builder.containers.attached import DETACH_KEYS, parse_keys
-from pybuild.builder.containers.directory import Container, Containers
+from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.starting import start
 from pybuild.builder.errors import RequestError
 
@@ -28,7 +28,7 @@ def command(names: tuple[str, ...], *, attach: bool, interactive: bool, detach_k
         return each(names, lambda container: begin(containers, container), containers)
 
 
-def begin(containers: Containers, container: Container) -> None:
+def begin(containers: Containers, container: StoredContainer) -> None:
     """Start a container that nobody looks at."""
     channel = start(containers, container, lambda _channel: None)
     if channel is not None:

@@ -1,0 +1,204 @@
+"""Containers, for a program that starts what it has built: a database for its tests, a service beside it."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Self
+
+from pybuild.builder.api.cancel import Cancel
+from pybuild.builder.api.errors import door
+from pybuild.builder.api.run import Command, Output, command_of, discard
+from pybuild.builder.store.store import Store
+
+if TYPE_CHECKING:
+    from pybuild.builder.containers import directory
+    from pybuild.builder.containers.config import HostConfig
+    from pybuild.builder.containers.creating import Wish
+    from pybuild.builder.containers.state import State
+
+_SECONDS = 10
+
+
+class Container:
+    """A container of a store. As a context manager it is removed at the end of the block, with its own volumes.
+
+    Methods raise `errors.ContainerError` when the container cannot do that now, or is gone.
+    """
+
+    def __init__(self, found: "directory.StoredContainer", store: Store) -> None:
+        self._found, self._store = found, store
+
+    def __enter__(self) -> Self:
+        """Return the container."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Remove it, whatever it does."""
+        self.remove()
+
+    def __repr__(self) -> str:
+        return f"<Container {self.name} {self.id[:12]}>"
+
+    @property
+    def id(self) -> str:
+        """Its id, 64 hexadecimal digits."""
+        return self._found.id
+
+    @property
+    def name(self) -> str:
+        """The name that it had when it was looked for."""
+        return self._found.name
+
+    @property
+    def _state(self) -> "State":
+        with door():
+            return self._found.state
+
+    @property
+    def status(self) -> str:
+        """What it does: ``created``, ``running``, ``paused``, ``restarting`` or ``exited``."""
+        return self._state.status
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None when it has not."""
+        state = self._state
+        return state.exit_code if state.status == "exited" else None
+
+    def start(self) -> None:
+        """Start it; no error when it runs. Raises `errors.ContainerError` when its program cannot be executed."""
+        from pybuild.builder.containers.directory import Containers
+        from pybuild.builder.containers.starting import start
+
+        with door():
+            channel = start(Containers(self._store), self._found, lambda _channel: None)
+            if channel is not None:
+                channel.close()
+
+    def run(self, command: Command | Iterable[str], output: Output = discard) -> int:
+        """Run a command inside, and return its exit code. *output* is called in this thread.
+
+        Of a `Command` the words, the environment, the user and the directory count.
+        """
+        from pybuild.builder.containers.executing import Inside, execute
+
+        given = command_of(command)
+        inside = Inside(words=given.words, env=given.env, user=given.user, working_dir=given.workdir)
+        with door():
+            return execute(self._found, inside, output)
+
+    def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yield what it printed: 1 or 2 for the stream, and a line, or a piece of a long one.
+
+        With *follow* go on until it ends. *tail* is how many of the last lines are wanted.
+        """
+        from pybuild.builder.containers.logs import lines
+        from pybuild.builder.containers.state import is_watched
+
+        folder = self._found.folder
+        for line in lines(folder, tail=tail, follow=(lambda: is_watched(folder)) if follow else None):
+            yield line.stream, line.data
+
+    def wait(self, seconds: float = -1) -> int | None:
+        """Wait until it ends, at most for *seconds*, -1 for ever; return its exit code, None when it still runs."""
+        from pybuild.builder.containers.lifecycle import wait
+
+        with door():
+            return wait(self._found, seconds)
+
+    def stop(self, seconds: int = _SECONDS) -> None:
+        """Send its stop signal, and kill it *seconds* later; no error when it has ended."""
+        from pybuild.builder.containers.lifecycle import stop_as_set
+
+        with door():
+            stop_as_set(self._found, None, seconds)
+
+    def kill(self, signal: int = 9) -> None:
+        """Send a signal to its first process."""
+        from pybuild.builder.containers.lifecycle import kill
+
+        with door():
+            kill(self._found, signal)
+
+    def remove(self) -> None:
+        """Kill it if it runs, and remove it with the volumes that were made for it alone; no error when it is gone."""
+        from pybuild.builder.containers.directory import Containers
+        from pybuild.builder.containers.errors import NoSuchContainer
+        from pybuild.builder.containers.lifecycle import remove
+
+        with door():
+            try:
+                remove(Containers(self._store), self._found, force=True, volumes=True)
+            except NoSuchContainer:
+                return
+
+
+def start(
+    image: str,
+    command: Command | Iterable[str],
+    store: Store,
+    *,
+    name: str = "",
+    platform: str | None = None,
+    cancel: Cancel | None = None,
+) -> Container:
+    """Make a container of *image* that runs *command*, start it, and return it. It outlives this program.
+
+    *command* may be its words alone; () leaves it to the image. *name* is "" for one of pybuild's choice.
+
+    Raises:
+        errors.ImageNotFound: the store has no such image.
+        errors.RequestError: there is no command to run.
+        errors.ContainerError: the name is taken, or the program cannot be executed; then there is no container.
+        errors.SandboxUnavailable: containers need root that may mount.
+    """
+    from pybuild.builder.containers.creating import create
+    from pybuild.builder.containers.directory import Containers
+    from pybuild.builder.containers.starting import need_mounts
+    from pybuild.builder.image.catalog import find_image
+    from pybuild.builder.platforms import wanted_platform
+
+    token = cancel or Cancel()
+    with door(token):
+        need_mounts()
+        containers = Containers(store)
+        with store.in_use():
+            found = find_image(store, image, wanted_platform(platform) if platform else None)
+            made = Container(create(containers, found, *_wishes(image, command_of(command), name)), store)
+        try:
+            token.check()
+            made.start()
+        except BaseException:
+            made.remove()
+            raise
+        return made
+
+
+def _wishes(image: str, command: Command, name: str) -> "tuple[Wish, HostConfig]":
+    from pybuild.builder.containers.config import BIND, HostConfig, MountPoint
+    from pybuild.builder.containers.creating import Wish
+
+    wish = Wish(
+        image=image,
+        name=name,
+        words=command.words,
+        entrypoint=command.entrypoint,
+        env=tuple(f"{variable}={value}" for variable, value in command.env),
+        user=command.user,
+        working_dir=command.workdir,
+        attached=("stdout", "stderr"),
+    )
+    mounts = tuple(
+        MountPoint(kind=BIND, source=str(each.host_path), target=str(each.target), read_only=each.read_only)
+        for each in command.volumes
+    )
+    return wish, HostConfig(network=command.network, mounts=mounts)
+
+
+def containers(store: Store) -> list[Container]:
+    """Return all containers of *store*, the newest first."""
+    from pybuild.builder.containers.directory import Containers
+    from pybuild.builder.containers.lifecycle import settle_all
+
+    with door():
+        every = Containers(store)
+        settle_all(every)
+        return [Container(found, store) for found in every.all()]
