@@ -55,5 +55,14 @@ class TooManyLayers(SnapshotError):
     hint = "join steps, or copy what they made to a new stage with COPY --from"
 
 
+class UnmappedOwner(RuntimeHostError):
+    """A file is to belong to a user or group (*kind*) for which this process has no id; they go up to *last*."""
+
+    hint = "give the user more subordinate ids, as root: usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST NAME"
+
+    def __init__(self, what: str, kind: str, number: int, last: int) -> None:
+        super().__init__(f"{what}: {kind} {number} is beyond the ids of this user, which go up to {last}")
+
+
 class UnsafePathError(RuntimeHostError):
     """A path cannot be resolved inside its root (a loop, a non-directory on the way, a race)."""

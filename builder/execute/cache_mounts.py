@@ -20,6 +20,7 @@ from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.copying import copy_open_tree
+from pybuild.runtime.snapshots.id_map import check_owner
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -111,6 +112,7 @@ def _filled(folder: Path, mount: CacheMount, work: Work) -> None:
     if mount.input < 0 or mount.mode is not None:
         folder.chmod(0o755 if mount.mode is None else mount.mode)
     if mount.input < 0 or mount.uid or mount.gid:
+        check_owner(mount.uid, mount.gid, f"the cache mount at {mount.target}")
         os.chown(folder, mount.uid, mount.gid)
 
 

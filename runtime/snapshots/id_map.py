@@ -8,6 +8,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from pybuild.runtime.errors import UnmappedOwner
 from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
 
 _FILES = ("uid_map", "gid_map")
@@ -40,6 +41,24 @@ def tree_suffix(*, overlay: bool) -> str:
     if is_host_map(found) and attributes.startswith("trusted."):
         return ""
     return "-" + hashlib.sha256(f"{found} {attributes if overlay else ''}".encode()).hexdigest()[:12]
+
+
+def check_owner(uid: int, gid: int, what: str) -> None:
+    """See that this process has ids for an owner; *what* is to have it.
+
+    Raises:
+        UnmappedOwner: it has not, as in a user namespace with fewer ids than an image has owners.
+    """
+    users, _, groups = id_map().partition("/")
+    for kind, number, ranges in (("user", uid, users), ("group", gid, groups)):
+        spans = [_span(part) for part in ranges.split(",")]
+        if not any(number in span for span in spans):
+            raise UnmappedOwner(what, kind, number, max(span[-1] for span in spans))
+
+
+def _span(part: str) -> range:
+    inside, _, rest = part.partition(":")
+    return range(int(inside), int(inside) + int(rest.partition("+")[2]))
 
 
 def _ranges(text: str) -> str:

@@ -162,6 +162,27 @@ def test_what_needs_ids_says_what_to_add(stranger: OrdinaryUser, dockerfile: str
     assert stranger.run("run", "small", "true", check=False).returncode == 125
 
 
+@pytest.mark.parametrize(
+    ("dockerfile", "text"),
+    [
+        (
+            "COPY --chown=70000:5 a /new/a\nRUN true\n",
+            "/new: user 70000 is beyond the ids of this user, which go up to 65536",
+        ),
+        ("USER 5:70000\nRUN true\n", "become user 5:70000: it is beyond the ids that the builder has here"),
+        (
+            "RUN --mount=type=cache,target=/c,uid=70000 true\n",
+            "the cache mount at /c: user 70000 is beyond the ids of this user, which go up to 65536",
+        ),
+    ],
+)
+def test_an_owner_beyond_the_range_is_refused_by_name(user: OrdinaryUser, dockerfile: str, text: str) -> None:
+    name = f"beyond-{len(text)}"
+    built = user.build(_context(user, name, f"FROM small\n{dockerfile}"), check=False)
+    assert built.exit_code in {1, 3}
+    assert text in built.printed
+
+
 def test_a_step_that_writes_a_path_twice_is_done_once_and_where_it_can_be(user: OrdinaryUser) -> None:
     built = user.build(_context(user, "twice", COPIES.replace("70000", "7")), tag="twice")
     assert [step.name.rpartition("] ")[2].partition(" ")[0] for step in built.steps if step.end == "DONE"][-4:-1] == [

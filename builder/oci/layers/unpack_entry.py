@@ -28,6 +28,7 @@ from pybuild.builder.oci.tar.entry import AS_BELOW, Entry, EntryKind
 from pybuild.builder.oci.tar.reader import EntryData
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.sparse import copy_data
+from pybuild.runtime.snapshots.id_map import check_owner
 from pybuild.runtime.stopping import check
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -56,12 +57,15 @@ class Unpacker:
 
         Raises:
             LayerError: the entry is malformed or hostile.
+            UnmappedOwner: its owner is none of the ids that this process has.
             OSError: the host failed; names the path.
         """
         check()
         try:
             self._add(entry, data)
         except (OSError, UnsafePathError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EINVAL:
+                check_owner(entry.uid, entry.gid, f"/{entry.path}")
             raise _blame(error, entry.path) from error
 
     def finish(self) -> None:

@@ -153,11 +153,18 @@ def confine(confinement: Confinement, identity: Identity) -> None:
         if confinement.seccomp:
             set_seccomp_filter(confinement.seccomp)
         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
-        os.setgroups(list(identity.groups))
-        os.setresgid(identity.gid, identity.gid, identity.gid)
-        # Inheritable stays empty: otherwise files with capabilities would hand them on (CVE-2022-24769).
-        capset(keep, keep, 0)
-        os.setresuid(identity.uid, identity.uid, identity.uid)
+    become = Operation("become user", b"%d:%d" % (identity.uid, identity.gid))
+    with become:
+        try:
+            os.setgroups(list(identity.groups))
+            os.setresgid(identity.gid, identity.gid, identity.gid)
+            # Inheritable stays empty: otherwise files with capabilities would hand them on (CVE-2022-24769).
+            capset(keep, keep, 0)
+            os.setresuid(identity.uid, identity.uid, identity.uid)
+        except OSError as error:
+            if error.errno != EINVAL:
+                raise
+            raise become.failed(EINVAL, "it is beyond the ids that the builder has here") from None
 
 
 def give_up_chroot() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pybuild.runtime.errors import UnmappedOwner
 from pybuild.runtime.snapshots import id_map
 
 
@@ -35,3 +36,14 @@ def test_each_map_and_kind_of_attributes_has_its_place(monkeypatch: pytest.Monke
     assert len(found) == 9
     assert "" in found
     assert ("copies", "") in found
+
+
+def test_an_owner_beyond_the_ids_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(id_map, "id_map", lambda: "0:1000+1,1:100000+65535/0:1000+1,1:100000+9,20:500+3")
+    for uid, gid in ((0, 0), (65535, 9), (1, 22)):
+        id_map.check_owner(uid, gid, "/a")
+    refused = {(65536, 0): "user 65536 is beyond", (0, 10): "group 10 is beyond", (0, 23): "which go up to 22"}
+    for (uid, gid), text in refused.items():
+        with pytest.raises(UnmappedOwner, match=f"^/a: .*{text}") as caught:
+            id_map.check_owner(uid, gid, "/a")
+        assert "usermod --add-subuids" in caught.value.hint
