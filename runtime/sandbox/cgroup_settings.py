@@ -10,6 +10,18 @@ _PERIOD = 100_000
 _SHARES = range(2, 262_145)
 
 
+_SWAP = ("memory.swap.max", "memory.memsw.limit_in_bytes")
+
+
+def limit_of(name: str) -> str:
+    """Return what the limit in the file *name* is called by its flag."""
+    if name in _SWAP:
+        return "memory-swap"
+    if name.startswith("cpu."):
+        return "cpu-shares" if name in {"cpu.weight", "cpu.shares"} else "cpu-quota"
+    return name.replace(".", "-") if name.startswith("cpuset.") else name.partition(".")[0]
+
+
 def settings(limits: ResourceLimits, *, unified: bool) -> Iterator[tuple[str, str, str]]:
     """Give (controller, file, content) of each limit, in the order in which the kernel takes them."""
     if limits.memory is not None:
@@ -31,8 +43,8 @@ def settings(limits: ResourceLimits, *, unified: bool) -> Iterator[tuple[str, st
 
 def _swap(both: int, memory: int, *, unified: bool) -> tuple[str, str]:
     if unified:
-        return "memory.swap.max", "max" if both == -1 else str(both - memory)
-    return "memory.memsw.limit_in_bytes", str(both)
+        return _SWAP[0], "max" if both == -1 else str(both - memory)
+    return _SWAP[1], str(both)
 
 
 def _weight(shares: int) -> int:

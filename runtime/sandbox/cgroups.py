@@ -1,7 +1,8 @@
 """Limits of memory, processors and processes by control groups, as far as this host lets the builder make groups.
 
-Best effort by design: a build never fails because cgroups are missing. A group lives as long as one sandbox; what a
-killed builder leaves behind is an empty group, and the next builder that makes one removes it.
+A build never fails because cgroups are missing, and who runs it is told which limits are not kept. A group lives as
+long as one sandbox; what a killed builder leaves behind is an empty group, and the next builder that makes one removes
+it.
 """
 
 import os
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
-from pybuild.runtime.sandbox.cgroup_settings import settings
+from pybuild.runtime.sandbox.cgroup_settings import limit_of, settings
 from pybuild.runtime.sandbox.spec import ResourceLimits
 
 _PREFIX = "pybuild-"
@@ -70,15 +71,39 @@ def _mount_point(proc: Path, names: str) -> Path | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The groups of one sandbox: the *files* by which a process joins them, and the limits that none of them holds."""
+
+    files: tuple[Path, ...]
+    missing: tuple[str, ...] = ()
+
+    def out_of_memory(self) -> bool:
+        """Tell whether the kernel has killed a process of theirs because there was no more memory for it."""
+        return any(
+            _kills(file.parent / name) for file in self.files for name in ("memory.events", "memory.oom_control")
+        )
+
+
+def _kills(path: Path) -> int:
+    with suppress(OSError, ValueError):
+        counts = dict(line.split() for line in path.read_text(encoding="ascii").splitlines())
+        return int(counts.get("oom_kill", 0))
+    return 0
+
+
 @contextmanager
-def limited(limits: ResourceLimits) -> Iterator[tuple[Path, ...]]:
+def limited(limits: ResourceLimits) -> Iterator[Groups]:
     """Make groups that hold *limits* and yield the files by which a process joins them; remove them afterwards."""
     made: list[Path] = []
+    kept: set[str] = set()
     try:
         for hierarchy in hierarchies(parent=limits.cgroup_parent) if limits.cgroup_parent or _any(limits) else ():
             with suppress(OSError):
-                made += _made(hierarchy, limits)
-        yield tuple(group / "cgroup.procs" for group in made)
+                made += _made(hierarchy, limits, kept)
+        wanted = dict.fromkeys(limit_of(name) for _, name, _ in settings(limits, unified=True))
+        missing = tuple(name for name in wanted if name not in kept)
+        yield Groups(tuple(group / "cgroup.procs" for group in made), missing)
     finally:
         for group in made:
             with suppress(OSError):
@@ -89,8 +114,11 @@ def _any(limits: ResourceLimits) -> bool:
     return any(True for _ in settings(limits, unified=True))
 
 
-def _made(hierarchy: Hierarchy, limits: ResourceLimits) -> Iterator[Path]:
-    """Make a group, if the hierarchy can hold one of the limits, or is to count what its *parent* has."""
+def _made(hierarchy: Hierarchy, limits: ResourceLimits, kept: set[str]) -> Iterator[Path]:
+    """Make a group, if the hierarchy can hold one of the limits, or is to count what its *parent* has.
+
+    What it holds is added to *kept*.
+    """
     wanted = [each for each in settings(limits, unified=hierarchy.unified) if each[0] in hierarchy.controllers]
     if not wanted and not limits.cgroup_parent:
         return
@@ -98,17 +126,22 @@ def _made(hierarchy: Hierarchy, limits: ResourceLimits) -> Iterator[Path]:
     group = hierarchy.folder / f"{_PREFIX}{os.getpid()}-{token_hex(4)}"
     group.mkdir()
     yield group
-    set_limits(group, hierarchy, limits)
+    kept.update(set_limits(group, hierarchy, limits))
 
 
-def set_limits(group: Path, hierarchy: Hierarchy, limits: ResourceLimits) -> None:
-    """Give *group*, which is new in *hierarchy*, what it can hold of *limits*."""
+def set_limits(group: Path, hierarchy: Hierarchy, limits: ResourceLimits) -> set[str]:
+    """Give *group*, which is new in *hierarchy*, what it can hold of *limits*; return the names of those."""
     if "cpuset" in hierarchy.controllers and not hierarchy.unified:
         _inherit_cpuset(group)
+    kept, refused = set(), set()
     for controller, name, value in settings(limits, unified=hierarchy.unified):
         if controller in hierarchy.controllers:
-            with suppress(OSError):
+            try:
                 (group / name).write_text(value)
+                kept.add(limit_of(name))
+            except OSError:
+                refused.add(limit_of(name))
+    return kept - refused
 
 
 def _inherit_cpuset(group: Path) -> None:

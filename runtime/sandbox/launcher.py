@@ -42,8 +42,9 @@ def run(
         SandboxError: the sandbox could not be made, or the user, the working directory or a mount source is missing.
     """
     check_commands()
-    with limited(what.limits) as cgroup_files:
-        data = encode(make_plan(what, tuple(os.fsencode(file) for file in cgroup_files)))
+    with limited(what.limits) as groups:
+        _tell_limits(groups.missing, output)
+        data = encode(make_plan(what, tuple(os.fsencode(file) for file in groups.files)))
         child = _start(data, what)
         try:
             if signals is not None:
@@ -52,6 +53,8 @@ def run(
             reports = child.pump(output, cancel)
         finally:
             child.close()
+        if groups.out_of_memory():
+            output(2, f"note: the kernel killed a process: memory is limited to {what.limits.memory} bytes\n".encode())
     for what_is_missing in (report.subject for report in reports if report.kind == "degraded"):
         _say_once(what_is_missing, output)
     return result_of([report for report in reports if report.kind != "degraded"])
@@ -61,7 +64,7 @@ _MISSING = {
     plan.OWN_PROC: "this host permits no /proc of its own to a step: processes outside of the sandbox show in it",
     plan.OWN_ROOT: "this host permits no pivot_root: steps run after a chroot, without CAP_SYS_CHROOT",
 }
-_said: set[str] = set()
+_said: set[object] = set()
 
 
 def _say_once(missing: str, output: Output) -> None:
@@ -69,6 +72,14 @@ def _say_once(missing: str, output: Output) -> None:
     if missing in _MISSING and missing not in _said:
         _said.add(missing)
         output(2, f"note: {_MISSING[missing]}\n".encode())
+
+
+def _tell_limits(missing: tuple[str, ...], output: Output) -> None:
+    """Say which limits the host does not let the builder keep: the step runs without."""
+    if missing and missing not in _said:
+        _said.add(missing)
+        limits = f"the limits {', '.join(missing)} are" if missing[1:] else f"the limit {missing[0]} is"
+        output(2, f"WARNING: {limits} not kept: no control group here holds more, see pybuild doctor\n".encode())
 
 
 def _start(data: bytes, what: spec.Spec) -> Child:

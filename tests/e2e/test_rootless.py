@@ -1,5 +1,6 @@
 """Builds without root: the same images, for a user who has subordinate ids and no privilege."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -181,6 +182,18 @@ def test_an_owner_beyond_the_range_is_refused_by_name(user: OrdinaryUser, docker
     built = user.build(_context(user, name, f"FROM small\n{dockerfile}"), check=False)
     assert built.exit_code in {1, 3}
     assert text in built.printed
+
+
+def test_a_limit_that_cannot_be_kept_is_told(user: OrdinaryUser) -> None:
+    if _doctor(user)["limits"]:
+        pytest.skip("control groups can be made")
+    built = user.build(_context(user, "limited", "FROM small\nRUN true\n"), "--memory=64m", "--no-cache")
+    assert "WARNING: the limit memory is not kept" in built.printed
+
+
+def _doctor(user: OrdinaryUser) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = json.loads(user.run("doctor", "--format=json").stdout)
+    return found
 
 
 def test_a_step_that_writes_a_path_twice_is_done_once_and_where_it_can_be(user: OrdinaryUser) -> None:

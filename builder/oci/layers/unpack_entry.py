@@ -57,8 +57,7 @@ class Unpacker:
 
         Raises:
             LayerError: the entry is malformed or hostile.
-            UnmappedOwner: its owner is none of the ids that this process has.
-            OSError: the host failed; names the path.
+            UnmappedOwner, OSError: this process has no id for its owner, or the host failed; names the path.
         """
         check()
         try:

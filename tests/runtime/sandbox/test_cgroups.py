@@ -57,7 +57,8 @@ def test_limits_are_written_to_a_group_of_its_own(
 ) -> None:
     place = Hierarchy(tmp_path, frozenset({"memory", "pids", "cpu"}), unified=unified)
     monkeypatch.setattr(cgroups, "hierarchies", lambda **_: (place,))
-    with limited(ResourceLimits(memory=64, pids=9, cpu_quota=5, cpu_period=7)) as (procs,):
+    with limited(ResourceLimits(memory=64, pids=9, cpu_quota=5, cpu_period=7)) as groups:
+        (procs,) = groups.files
         assert {path.name: path.read_text() for path in procs.parent.iterdir()} == files
         assert procs.name == "cgroup.procs"
 
@@ -81,7 +82,8 @@ def test_swap_weight_and_processors_are_limits_too_below_a_parent_of_choice(
     place = Hierarchy(tmp_path, frozenset({"memory", "cpu", "cpuset"}), unified=unified)
     monkeypatch.setattr(cgroups, "hierarchies", lambda *, parent: (place,) if parent == "/builds" else ())
     limits = ResourceLimits(memory=64, memory_swap=100, cpu_shares=1024, cpuset_cpus="0-1", cgroup_parent="/builds")
-    with limited(limits) as (procs,):
+    with limited(limits) as groups:
+        (procs,) = groups.files
         assert {path.name: path.read_text() for path in procs.parent.iterdir()} == files
 
 
@@ -104,11 +106,49 @@ def test_no_group_is_made_without_limits_and_no_failure_is_an_error(
 ) -> None:
     place = Hierarchy(tmp_path / "missing", frozenset({"memory"}), unified=True)
     monkeypatch.setattr(cgroups, "hierarchies", lambda **_: (place,))
-    with limited(ResourceLimits(memory=64)) as files:
-        assert files == ()
+    with limited(ResourceLimits(memory=64)) as groups:
+        assert (groups.files, groups.missing) == ((), ("memory",))
     place.folder.mkdir()
-    with limited(ResourceLimits(shm_size=1)) as files:
-        assert (files, list(place.folder.iterdir())) == ((), [])
+    with limited(ResourceLimits(shm_size=1)) as groups:
+        assert (groups.files, groups.missing, list(place.folder.iterdir())) == ((), (), [])
+
+
+def test_limits_that_no_group_holds_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = (
+        Hierarchy(tmp_path / "a", frozenset({"pids"}), unified=False),
+        Hierarchy(tmp_path / "b", frozenset({"memory"}), unified=False),
+    )
+    monkeypatch.setattr(cgroups, "hierarchies", lambda **_: places)
+    limits = ResourceLimits(
+        memory=64, memory_swap=100, pids=9, cpu_quota=5, cpu_shares=7, cpuset_cpus="0", cpuset_mems="0"
+    )
+    for place in places:
+        place.folder.mkdir()
+    with limited(limits) as groups:
+        assert groups.missing == ("cpu-shares", "cpu-quota", "cpuset-cpus", "cpuset-mems")
+
+    def write(path: Path, text: str) -> int:
+        if "memsw" in path.name:
+            raise PermissionError
+        return len(text)
+
+    monkeypatch.setattr(Path, "write_text", write)
+    with limited(ResourceLimits(memory=64, memory_swap=100)) as groups:
+        assert groups.missing == ("memory-swap",)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "killed"),
+    [
+        ("memory.events", "low 0\nmax 9\noom 1\noom_kill 1\n", True),
+        ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n", True),
+        ("memory.events", "max 9\noom 0\noom_kill 0\n", False),
+        ("memory.stat", "oom_kill 1\n", False),
+    ],
+)
+def test_a_group_tells_of_kills_for_lack_of_memory(tmp_path: Path, name: str, text: str, killed: bool) -> None:
+    (tmp_path / name).write_text(text)
+    assert cgroups.Groups((tmp_path / "cgroup.procs",)).out_of_memory() is killed
 
 
 def test_empty_groups_of_dead_builders_are_swept_and_those_of_living_ones_kept(
@@ -127,12 +167,21 @@ def need_controller(name: str) -> None:
         pytest.skip(f"needs a writable cgroup with the controller {name}")
 
 
+def test_who_runs_without_a_limit_is_told_once(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "hierarchies", lambda **_: ())
+    limits = ResourceLimits(memory=64 << 20, pids=12)
+    told = [image.run("busybox", "true", limits=limits).err for _ in range(2)]
+    lacking = "WARNING: the limits memory, pids are not kept: no control group here holds more, see pybuild doctor\n"
+    assert told == [lacking, ""]
+
+
 def test_a_process_beyond_its_memory_is_killed(image: Image) -> None:
     need_controller("memory")
     result = image.run(
         "busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=300M", "count=1", limits=ResourceLimits(memory=64 << 20)
     )
     assert result.status == ExitStatus(signal=9)
+    assert result.err == f"note: the kernel killed a process: memory is limited to {64 << 20} bytes\n"
 
 
 def test_a_fork_bomb_is_stopped(image: Image) -> None:
