@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pybuild.builder.oci.layers.host_entry import portable_xattrs
-from pybuild.runtime.paths.safepath import open_beneath, read_xattrs
+from pybuild.runtime.paths.safepath import read_xattrs
+from pybuild.runtime.paths.walk import open_beneath
 from pybuild.runtime.snapshots.change import Change, ChangeKind
 from pybuild.runtime.snapshots.changes import tree_changes
 

@@ -13,7 +13,7 @@ from pybuild.builder.progress import silent
 from pybuild.builder.request import Compression
 from pybuild.builder.store.inside import Tell, inside
 from pybuild.builder.store.store import Store
-from pybuild.runtime.paths.safepath import open_beneath
+from pybuild.runtime.paths.walk import open_beneath
 from pybuild.runtime.snapshots.changes import tree_changes
 
 

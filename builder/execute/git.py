@@ -15,8 +15,9 @@ from pybuild.builder.sources.checkout import Checkout
 from pybuild.builder.sources.git import GitProgram as Program
 from pybuild.builder.store.cache import BuiltLayer
 from pybuild.runtime.errors import UnsafePathError
-from pybuild.runtime.paths.safepath import Root, open_beneath
+from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.paths.scratch import scratch
+from pybuild.runtime.paths.walk import open_beneath
 
 
 def git(op: Git, work: Work) -> BuiltLayer:

@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pybuild.runtime.paths.safepath import DirectoryEntry, open_beneath, scan_folder
+from pybuild.runtime.paths.safepath import DirectoryEntry, scan_folder
+from pybuild.runtime.paths.walk import open_beneath
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 

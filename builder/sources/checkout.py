@@ -16,7 +16,8 @@ from pybuild.builder.plan.ops import Git as GitOp
 from pybuild.builder.sources.address import check_git_url, git_host
 from pybuild.builder.sources.git import GitProgram, check_commit
 from pybuild.runtime.errors import UnsafePathError
-from pybuild.runtime.paths.safepath import Root, open_beneath
+from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.paths.walk import open_beneath
 
 _DEPTH = 10
 _MOST = 1000

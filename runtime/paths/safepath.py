@@ -18,10 +18,8 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from pybuild.runtime.errors import UnsafePathError
-from pybuild.runtime.paths.walk import FOLDER, Walk, names_of, open_beneath, reopen, resolve
 
-__all__ = ["DirectoryEntry", "Root", "open_beneath", "read_xattrs", "scan_folder"]
-
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _MISSING = (errno.ENOENT, errno.ENOTDIR)
 _UNSAFE = (errno.ELOOP, errno.ENOTDIR, errno.EXDEV, errno.EAGAIN)
 _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
@@ -50,7 +48,7 @@ class Root:
     @classmethod
     def open_host(cls, path: Path) -> Self:
         """Open the directory at a *path* of the host, which is trusted and may contain symlinks."""
-        return cls(os.open(path, FOLDER))
+        return cls(os.open(path, _FOLDER))
 
     @classmethod
     def at(cls, fd: int) -> Self:
@@ -79,7 +77,7 @@ class Root:
             raise ValueError("Root.open creates nothing")
         flags |= 0 if flags & os.O_PATH else os.O_NOCTTY | os.O_NONBLOCK
         try:
-            return resolve(self.fd, path, flags | os.O_CLOEXEC)
+            return _resolved(self.fd, path, flags | os.O_CLOEXEC)
         except OSError as error:
             raise _named(error, path) from error
 
@@ -89,7 +87,8 @@ class Root:
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise UnsafePathError(f"{path}: not a regular file")
-            return reopen(handle, os.O_RDONLY | os.O_CLOEXEC)
+            # The very file behind the descriptor: no name is resolved again, so nobody can swap it.
+            return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC)
         finally:
             os.close(handle)
 
@@ -124,6 +123,11 @@ class Root:
 
     def real(self, path: str) -> str:
         """Return *path* with every symlink resolved, without leading slash; components at its end may be missing."""
+        own = self.stat(path, follow=False) if _is_name(path) and path not in {"", "."} else None
+        if not path or (own is not None and not stat.S_ISLNK(own.st_mode)):
+            return path
+        from pybuild.runtime.paths.walk import Walk
+
         try:
             with closing(Walk(self.fd, missing_ok=True)) as walk:
                 walk.run(path, follow=True)
@@ -136,6 +140,8 @@ class Root:
 
         The last component is not followed and need not exist. For the root itself the name is "".
         """
+        from pybuild.runtime.paths.walk import names_of
+
         names = names_of(path)
         if names and names[-1] == "..":
             names = names_of(self.real(path))
@@ -150,7 +156,7 @@ class Root:
         is exact, the umask has no say. Directories that exist stay as they are; another creator at the same time is no
         error.
         """
-        created, names, current = [], names_of(self.real(path)), os.dup(self.fd)
+        created, names, current = [], list(filter(None, self.real(path).split("/"))), os.dup(self.fd)
         try:
             for depth, name in enumerate(names, 1):
                 made, inner = _enter_or_make(current, name, (mode, uid, gid))
@@ -198,11 +204,34 @@ class Root:
 
     def _look_up(self, path: str, flags: int) -> int | None:
         try:
-            return resolve(self.fd, path, flags | os.O_CLOEXEC)
+            return _resolved(self.fd, path, flags | os.O_CLOEXEC)
         except OSError as error:
             if error.errno in _MISSING:
                 return None
             raise _named(error, path) from error
+
+
+def _resolved(root: int, path: str, flags: int) -> int:
+    """Open *path* inside *root*. For a name that is no symlink the resolver is not loaded: most paths of a build."""
+    name = path or "."
+    if _is_name(name):
+        try:
+            handle = os.open(name, flags | os.O_NOFOLLOW, dir_fd=root)
+        except FileNotFoundError:
+            raise
+        except OSError:
+            pass  # a symlink, or a failure that the resolver reports
+        else:
+            if not flags & os.O_PATH or flags & os.O_NOFOLLOW or not stat.S_ISLNK(os.fstat(handle).st_mode):
+                return handle
+            os.close(handle)
+    from pybuild.runtime.paths.walk import resolve
+
+    return resolve(root, path, flags)
+
+
+def _is_name(path: str) -> bool:
+    return "/" not in path and path != ".." and "\0" not in path
 
 
 def scan_folder(fd: int) -> list[DirectoryEntry]:
@@ -252,7 +281,7 @@ def _enter_or_make(dir_fd: int, name: str, status: tuple[int, int, int]) -> tupl
     try:
         os.mkdir(name, 0o700, dir_fd=dir_fd)
     except FileExistsError:
-        return False, os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=dir_fd)
+        return False, os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=dir_fd)
     folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
     try:
         os.fchown(folder, uid, gid)

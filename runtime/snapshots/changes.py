@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
 
-from pybuild.runtime.paths.safepath import DirectoryEntry, Root, open_beneath, read_xattrs, scan_folder
+from pybuild.runtime.paths.safepath import DirectoryEntry, Root, read_xattrs, scan_folder
+from pybuild.runtime.paths.walk import open_beneath
 from pybuild.runtime.snapshots.change import Change, ChangeKind
 from pybuild.runtime.stopping import check
 

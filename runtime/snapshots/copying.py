@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pybuild.runtime.errors import SnapshotError
-from pybuild.runtime.paths.safepath import DirectoryEntry, open_beneath, read_xattrs, scan_folder
+from pybuild.runtime.paths.safepath import DirectoryEntry, read_xattrs, scan_folder
 from pybuild.runtime.paths.sparse import copy_data
+from pybuild.runtime.paths.walk import open_beneath
 from pybuild.runtime.rootfs.roots import DirectoryRoot, Root
 from pybuild.runtime.snapshots.change import Change
 from pybuild.runtime.snapshots.changes import tree_changes

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from pybuild.builder.oci.streams.reading import Readable
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
-from pybuild.runtime.paths.safepath import open_beneath, scan_folder
+from pybuild.runtime.paths.safepath import scan_folder
+from pybuild.runtime.paths.walk import open_beneath
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NOTHING = io.BytesIO()

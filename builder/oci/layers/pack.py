@@ -10,7 +10,7 @@ from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.layers.host_entry import entry_of, image_xattrs
 from pybuild.builder.oci.layers.layer import LayerWriter, check_name
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
-from pybuild.runtime.paths.safepath import open_beneath
+from pybuild.runtime.paths.walk import open_beneath
 from pybuild.runtime.snapshots.change import Change, ChangeKind
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

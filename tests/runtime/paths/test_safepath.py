@@ -183,6 +183,17 @@ def test_names_are_listed_in_byte_order_with_their_own_status(tmp_path: Path, re
     assert [entry.stat.st_size for entry in entries if entry.name == "link"] == [1]
 
 
+@pytest.mark.parametrize("path", ["..", "", ".", "/", "../", "a/.."])
+def test_the_root_has_no_parent(root: Root, path: str) -> None:
+    folder = root.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        assert os.path.samestat(os.fstat(folder), os.fstat(root.fd))
+    finally:
+        os.close(folder)
+    assert root.stat(path) == os.fstat(root.fd)
+    assert root.real(path) == ""
+
+
 def test_a_folder_can_be_scanned_again_by_its_descriptor(root: Root) -> None:
     folder = root.open("a", os.O_RDONLY | os.O_DIRECTORY)
     try:
