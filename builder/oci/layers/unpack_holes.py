@@ -13,6 +13,9 @@ def written_parts(parts: Iterator[tuple[int, memoryview]]) -> Iterator[tuple[int
     """Yield of (offset, data) what must be written; runs of zeros are left out, shorter ones than 64 KiB are data."""
     for offset, part in parts:
         check()
+        if len(part) < _CHUNK:
+            yield offset, part
+            continue
         begun = 0
         for start in range(0, len(part), _CHUNK):
             if _is_hole(part[start : start + _CHUNK]):

@@ -67,6 +67,8 @@ def clean_path(name: str) -> str:
     Purely lexical, as Docker and containerd do before they resolve symlinks (SECURITY of archives: a name cannot
     climb).
     """
+    if name and name[0] not in "/." and name[-1] != "/" and "//" not in name and "/." not in name:
+        return name
     kept: list[str] = []
     for part in name.split("/"):
         if part == "..":

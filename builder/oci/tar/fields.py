@@ -2,7 +2,9 @@
 
 import os
 import re
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+from zlib import adler32
 
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.tar.entry import BLOCK
@@ -16,11 +18,13 @@ _MAX_TIME = 1 << 40
 _DECIMAL = re.compile(rb"[0-9]{1,19}\Z")
 _TIME = re.compile(rb"(-?[0-9]{1,19})(?:\.([0-9]*))?\Z")
 
+# Of the fields of one layer most are the same in all headers.
+_REMEMBERED = 1024
+
 Records = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class RawHeader:
+class RawHeader(NamedTuple):
     """One header block with its fields told apart, before any extension is applied."""
 
     flag: bytes
@@ -62,7 +66,8 @@ def _verify_checksum(block: bytes) -> None:
         claimed = number(block[148:156], "checksum", _MAX_SIZE)
     except LayerError as error:
         raise LayerError("this is not a tar archive, or it is damaged") from error
-    total = sum(block) - sum(block[148:156]) + 8 * ord(" ")
+    # Of so few bytes the lower half of Adler-32 is the sum, in a tenth of the time.
+    total = sum(adler32(part, 0) & 0xFFFF for part in (block[:148], block[156:256], block[256:])) + 8 * ord(" ")
     if claimed == total:
         return
     # Some old programs added signed characters.
@@ -70,6 +75,7 @@ def _verify_checksum(block: bytes) -> None:
         raise LayerError("this is not a tar archive, or it is damaged: the checksum of a header is wrong")
 
 
+@lru_cache(_REMEMBERED)
 def number(field: bytes, what: str, limit: int) -> int:
     """Return the number in *field*, 0 for an empty one; from 0 to *limit*."""
     value = _signed_number(field, what)
@@ -78,6 +84,7 @@ def number(field: bytes, what: str, limit: int) -> int:
     return value
 
 
+@lru_cache(_REMEMBERED)
 def _signed_number(field: bytes, what: str) -> int:
     """Octal digits, or GNU's base 256: the top bit set, then a number in two's complement of the other bits."""
     if field[0] & 0x80:
