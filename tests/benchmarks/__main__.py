@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests.benchmarks.builders import Builder, Skopeo, present_builders
 from tests.benchmarks.measure import Measured, measure
+from tests.benchmarks.null_registry import null_registry
 from tests.benchmarks.remote import REMOTE_ROWS
 from tests.benchmarks.rows import BUILDERS, ROWS, Place, Registry, Row
 from tests.helpers.docker_registry import docker_registry
@@ -57,8 +58,8 @@ def _registry(folder: Path, rows: Sequence[Row]) -> Iterator[Registry]:
     if not any(row.remote for row in rows) or shutil.which("docker-registry") is None:
         yield Registry()
         return
-    with docker_registry(folder) as running:
-        yield Registry(name=running.name, storage=running.storage)
+    with docker_registry(folder) as running, null_registry() as sink:
+        yield Registry(name=running.name, storage=running.storage, sink=sink)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

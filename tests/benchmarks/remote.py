@@ -19,6 +19,12 @@ def _push(builder: Transferring, place: Place, attempt: int) -> Command:
     return builder.push("large", f"{place.registry.name}/{builder.name}-{next(_NUMBERS)}/large:1")
 
 
+def _push_to_sink(builder: Transferring, place: Place, attempt: int) -> Command:
+    if attempt == 0 and not isinstance(builder, Skopeo):
+        large(builder, place)
+    return builder.push("large", f"{place.registry.sink}/{builder.name}-{next(_NUMBERS)}/large:1")
+
+
 def _pull(builder: Transferring, place: Place, attempt: int) -> Command:
     name = f"{place.registry.name}/pulled-{builder.name}/large:1"
     if attempt == 0:
@@ -44,6 +50,15 @@ REMOTE_ROWS = (
         title="push of 1 GB",
         budget="0.25 of the best",
         arrange=_push,
+        runs=3,
+        builders=(*BUILDERS, "skopeo"),
+        remote=True,
+    ),
+    Row(
+        name="push-1g-null",
+        title="push of 1 GB to a registry that keeps nothing",
+        budget="0.25 of the best",
+        arrange=_push_to_sink,
         runs=3,
         builders=(*BUILDERS, "skopeo"),
         remote=True,

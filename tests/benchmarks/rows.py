@@ -22,6 +22,7 @@ FROM small
 COPY --from=one /out /out
 RUN wc /out > /count
 """
+COPY_TWICE = "FROM small\nCOPY . /in/\nRUN cp -r /in /out && rm -r /in\n"
 ONE_COPY = "FROM small\nCOPY . /in/\n"
 TWO_SPANS = "**/target/**/*.o\n**/node_modules/**/test\n**/.venv/**/*.pyc\n**/docs/**/*.tmp\n**/build/**/cache\n"
 BUILDERS = ("docker", "buildah", "pybuild")
@@ -35,6 +36,8 @@ class Registry:
 
     name: str = ""
     storage: Path = Path("/nonexistent")
+    sink: str = ""
+    """One that keeps nothing (`null_registry`)."""
 
     def empty(self) -> None:
         """Forget everything: its files are all that it has."""
@@ -187,6 +190,15 @@ def _touched(builder: Builder, place: Place, attempt: int) -> Command:
     return builder.build(context, "touched")
 
 
+def _touched_large(builder: Builder, place: Place, attempt: int) -> Command:
+    """1 GB in 20,000 files of 50 kB: what is left when files are too large to be taken from the earlier layer."""
+    context = place.context(f"touched-1g-{builder.name}", ONE_COPY, _fill(place.count(20000), 45000))
+    if attempt == 0:
+        measure(builder.build(context, "touched-1g"))
+    (context / "folder-0" / "file-0").write_text(f"touched {attempt}\n")
+    return builder.build(context, "touched-1g")
+
+
 def large(builder: Builder, place: Place) -> None:
     context = place.context("large", ONE_COPY, fill_large(int(GIGABYTE * place.scale)))
     measure(builder.build(context, "large"))
@@ -255,6 +267,29 @@ ROWS = (
         runs=3,
     ),
     Row(name="touched", title="one of 20,000 files touched", budget="0.1", arrange=_touched, runs=3),
+    Row(
+        name="touched-1g",
+        title="one of 20,000 files of 50 kB touched",
+        budget="0.3",
+        arrange=_touched_large,
+        builders=("docker", "pybuild"),
+        runs=3,
+    ),
+    Row(
+        name="copy-run-20000",
+        title="COPY of 20,000 files, RUN that copies and removes them, cold",
+        budget="0.3",
+        arrange=_cold("copied-twice", COPY_TWICE, lambda place: _fill(place.count(20000))),
+        runs=3,
+    ),
+    Row(
+        name="copy-100000",
+        title="COPY of 100,000 small files, cold: five times that of 20,000",
+        budget="0.15",
+        arrange=_cold("many-files", ONE_COPY, lambda place: _fill(place.count(100000))),
+        builders=("docker", "pybuild"),
+        runs=1,
+    ),
     Row(
         name="copy-1g",
         title="COPY of 1 GB in 4 files, cold",
