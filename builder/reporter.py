@@ -44,7 +44,7 @@ class Reporter:
 
     def counted(self) -> Counted:
         """Return how far it has come."""
-        steps = ((place, step.number, step.started, step.ended) for place, step in self._solved.items())
+        steps = ((index, step.number, step.started, step.ended) for index, step in self._solved.items())
         return self._begun, self._planned, tuple(steps)
 
     def go_on(self, counted: Counted) -> None:
@@ -53,7 +53,7 @@ class Reporter:
 
     def steps_of_plan(self) -> "dict[int, RunningStep]":
         """Return the steps of the plan that is solved next, by vertex: those that another reporter has begun."""
-        self._solved = {place: RunningStep(number, self.progress, at, end) for place, number, at, end in self._given}
+        self._solved = {index: RunningStep(number, self.progress, at, end) for index, number, at, end in self._given}
         return self._solved
 
     def begin(self, name: str, planned: PlannedStep | None = None) -> "RunningStep":
@@ -168,20 +168,20 @@ class Steps:
         self._steps = reporter.steps_of_plan()
         self._unnamed = RunningStep(0, lambda _event: None)
 
-    def cached(self, place: int, layer: BuiltLayer | None = None) -> None:
+    def cached(self, index: int, layer: BuiltLayer | None = None) -> None:
         """Report that a vertex came from the cache, with its layer when that is known."""
         if layer is not None:
-            self.made(place, layer)
-        self._step(place).finish(cached=True)
+            self.made(index, layer)
+        self._step(index).finish(cached=True)
 
-    def made(self, place: int, layer: BuiltLayer) -> None:
+    def made(self, index: int, layer: BuiltLayer) -> None:
         """Note the layer of a vertex, to be reported when the vertex ends."""
-        self._step(place).layer = LayerMade(digest=str(layer.digest), diff_id=str(layer.diff_id), size=layer.size)
+        self._step(index).layer = LayerMade(digest=str(layer.digest), diff_id=str(layer.diff_id), size=layer.size)
 
     @contextmanager
-    def running(self, place: int) -> Iterator[None]:
+    def running(self, index: int) -> Iterator[None]:
         """Show a vertex as running; a failure of the block becomes its StepFailed."""
-        step = self._step(place)
+        step = self._step(index)
         try:
             yield
         except TreesNeeded:  # another process goes on with the step
@@ -189,12 +189,12 @@ class Steps:
         except BaseException as error:
             step.fail(error)
             if isinstance(error, _FAILURES) and not isinstance(error, _NOT_OF_A_STEP):
-                raise self.failed(place, error) from error
+                raise self.failed(index, error) from error
             raise
         step.finish()
 
     @contextmanager
-    def aside(self, name: str, place: int) -> Iterator[None]:
+    def aside(self, name: str, index: int) -> Iterator[None]:
         """Show work that is done for a vertex under a name of its own; an error becomes the failure of the vertex.
 
         Raises:
@@ -206,45 +206,45 @@ class Steps:
         except _FAILURES as error:
             if isinstance(error, _NOT_OF_A_STEP):
                 raise
-            raise self.failed(place, error) from error
+            raise self.failed(index, error) from error
 
-    def output(self, place: int) -> Callable[[int, bytes], None]:
+    def output(self, index: int) -> Callable[[int, bytes], None]:
         """Return a callback for the output of a vertex: (stream, bytes)."""
-        return self._step(place).output
+        return self._step(index).output
 
-    def say(self, place: int) -> Callable[[str], None]:
+    def say(self, index: int) -> Callable[[str], None]:
         """Return a callback for lines of the builder itself that belong to a vertex."""
-        return self._step(place).say
+        return self._step(index).say
 
-    def status(self, place: int) -> Callable[[str, int, int], None]:
+    def status(self, index: int) -> Callable[[str, int, int], None]:
         """Return a callback for the progress of a part of a vertex: (id, bytes done, bytes in all)."""
-        return self._step(place).status
+        return self._step(index).status
 
-    def _step(self, place: int) -> RunningStep:
-        name = self._plan.vertices[place].name
+    def _step(self, index: int) -> RunningStep:
+        name = self._plan.vertices[index].name
         if not name:
             return self._unnamed
         with self._lock:
-            if place not in self._steps:
-                self._steps[place] = self._reporter.begin(name, self._planned[place])
-            return self._steps[place]
+            if index not in self._steps:
+                self._steps[index] = self._reporter.begin(name, self._planned[index])
+            return self._steps[index]
 
-    def _shown(self, place: int) -> Vertex:
-        """Return the vertex at *place*; one without a name blames the RUN that mounts a hidden copy of the context."""
+    def _shown(self, index: int) -> Vertex:
+        """Return the vertex at *index*; one without a name blames the RUN that mounts a hidden copy of the context."""
         vertices = self._plan.vertices
-        for user in range(place + 1, len(vertices)):
-            if not vertices[place].name and place in vertices[user].inputs:
-                place = user
-        return vertices[place]
+        for user in range(index + 1, len(vertices)):
+            if not vertices[index].name and index in vertices[user].inputs:
+                index = user
+        return vertices[index]
 
-    def failed(self, place: int, error: Exception) -> StepFailed:
+    def failed(self, index: int, error: Exception) -> StepFailed:
         """Return *error* as the failure of a vertex, with its name, its lines and the end of its output."""
-        vertex = self._shown(place)
+        vertex = self._shown(index)
         return StepFailed(
             reason(error),
             step=vertex.name,
             lines=vertex.lines,
             exit_code=getattr(error, "exit_code", None),
-            output=self._step(place).last_lines(),
+            output=self._step(index).last_lines(),
             hint=str(getattr(error, "hint", "")),
         )

@@ -18,28 +18,28 @@ def gather(finished: Finished, store: Store, *, everything: bool, mounts: tuple[
     build did not need are fetched from the imported caches, so that an exported cache is complete.
     """
     plan, keys = finished.plan, finished.keys
-    chains = {place for target in finished.targets for place in _chain(plan, target)}
+    chains = {index for target in finished.targets for index in _chain(plan, target)}
     records: dict[Digest, Layers] = {}
-    for place in range(len(plan.vertices)) if everything else sorted(chains):
-        if place not in keys or isinstance(plan.vertices[place].op, Base | Local | Scratch):
+    for index in range(len(plan.vertices)) if everything else sorted(chains):
+        if index not in keys or isinstance(plan.vertices[index].op, Base | Local | Scratch):
             continue
-        if plan.is_mounted_context(place):
+        if plan.is_mounted_context(index):
             continue  # every build has these files itself, with their exact times
-        layers = _record(keys[place], store)
+        layers = _record(keys[index], store)
         if layers is not None:
-            records[keys[place]] = layers
-            if place in finished.own_keys:
+            records[keys[index]] = layers
+            if index in finished.own_keys:
                 # The layer is the same on any rootfs, but this store may lack the record of the layer alone.
-                records[finished.own_keys[place]] = Layers(layers[-1:])
+                records[finished.own_keys[index]] = Layers(layers[-1:])
     return Remembered(records=records, selections=_selections(plan, keys, store), mounts=mounts)
 
 
-def _chain(plan: Plan, place: int) -> Iterator[int]:
-    """Yield *place* and the vertices below it that its rootfs builds on."""
-    yield place
-    while plan.vertices[place].inputs:
-        place = plan.vertices[place].inputs[0]
-        yield place
+def _chain(plan: Plan, index: int) -> Iterator[int]:
+    """Yield *index* and the vertices below it that its rootfs builds on."""
+    yield index
+    while plan.vertices[index].inputs:
+        index = plan.vertices[index].inputs[0]
+        yield index
 
 
 def _record(key: Digest, store: Store) -> Layers | None:

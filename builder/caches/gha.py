@@ -75,7 +75,7 @@ class GhaPlace:
         selections = {key: content for cache in reversed(found) for key, content in cache.selections.items()}
         return Remembered(records=records, selections=selections, mounts=tuple(m for c in found for m in c.mounts))
 
-    def bring(self, blobs: Iterable[Descriptor], store: Store, status: Status) -> None:
+    def fetch(self, blobs: Iterable[Descriptor], store: Store, status: Status) -> None:
         """Download layers, verified."""
         with self._open(telling(status)) as (service, wire), ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             for end in [pool.submit(_fetch, blob, service, wire, store, status) for blob in blobs]:

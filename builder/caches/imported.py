@@ -54,7 +54,7 @@ class Imported:
         """Return the layers under *key*, after those of steps were fetched; None when no cache has them."""
         for place, remembered in self._caches:
             layers = remembered.records.get(key)
-            if layers is not None and self._brought(place, [layer for layer in layers if layer.created]):
+            if layers is not None and self._fetched(place, [layer for layer in layers if layer.created]):
                 return layers
         return None
 
@@ -66,7 +66,7 @@ class Imported:
         """Create *folder* with the content of the cache mount in another store; return whether any cache has it."""
         for place, remembered in self._caches:
             for mount in remembered.mounts:
-                if mount.name == name and self._brought(place, [mount.layer]):
+                if mount.name == name and self._fetched(place, [mount.layer]):
                     return self._unpacked(place, mount, folder)
         return False
 
@@ -91,7 +91,7 @@ class Imported:
         step.finish()
         return place, found
 
-    def _brought(self, place: CachePlace, layers: list[BuiltLayer]) -> bool:
+    def _fetched(self, place: CachePlace, layers: list[BuiltLayer]) -> bool:
         """Fetch the missing ones of *layers*; return whether all are in the store now and were verified."""
         with self._lock:
             unseen = [layer for layer in layers if (layer.digest, layer.diff_id) not in self._seen]
@@ -111,7 +111,7 @@ class Imported:
         blobs = self._store.blobs
         missing = [layer.descriptor for layer in layers if not blobs.has(layer.descriptor)]
         if missing:
-            place.bring(missing, self._store, status)
+            place.fetch(missing, self._store, status)
         # Even a blob that the store had already is checked: its diff ID is only what the cache claims.
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             found = pool.map(lambda layer: diff_id(blobs, layer.descriptor), layers)

@@ -37,7 +37,7 @@ class LocalPlace:
         blobs = BlobStore(self._folder)
         return read_caches(self._descriptor(blobs), blobs)
 
-    def bring(self, blobs: Iterable[Descriptor], store: Store, status: Status) -> None:
+    def fetch(self, blobs: Iterable[Descriptor], store: Store, status: Status) -> None:
         """Copy layers into the store."""
         _copy(BlobStore(self._folder), store.blobs, blobs, status)
 

@@ -46,14 +46,14 @@ def mount_names(finished: Finished, store: Store, wanted: Callable[[str], bool])
     return tuple(names)
 
 
-def _layers(finished: Finished, place: int, store: Store) -> Layers | None:
-    match finished.plan.vertices[place].op:
+def _layers(finished: Finished, index: int, store: Store) -> Layers | None:
+    match finished.plan.vertices[index].op:
         case Base() as op:
             return base_layers(op, store)
         case Scratch() | Local():
             return Layers()
         case _:
-            return store.cache.record(finished.keys[place]) if place in finished.keys else None
+            return store.cache.record(finished.keys[index]) if index in finished.keys else None
 
 
 def packed(names: Iterable[str], store: Store, warn: Callable[[str], None]) -> Iterator[Mount]:

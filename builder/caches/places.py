@@ -112,7 +112,7 @@ class CachePlace(Protocol):
         """Return the content of the cache without fetching layers. *tell* takes messages about waits."""
         ...
 
-    def bring(self, blobs: Iterable[Descriptor], store: Store, status: Status) -> None:
+    def fetch(self, blobs: Iterable[Descriptor], store: Store, status: Status) -> None:
         """Fetch layers of the cache into the store, verified."""
         ...
 

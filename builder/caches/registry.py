@@ -33,7 +33,7 @@ class RegistryPlace:
             registry.fetch(name.repository, documents, store.blobs)
         return read_caches(pinned, store.blobs)
 
-    def bring(self, blobs: Iterable[Descriptor], store: Store, status: Status) -> None:
+    def fetch(self, blobs: Iterable[Descriptor], store: Store, status: Status) -> None:
         """Download layers."""
         with self._open(store, telling(status)) as registry:
             registry.fetch(self._reference.repository, tuple(blobs), store.blobs, status)

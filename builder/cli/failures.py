@@ -25,7 +25,7 @@ class Failure:
     exit_code: int
 
 
-class Told(Exception):
+class Described(Exception):
     """A failure that already has its text and exit code."""
 
     def __init__(self, failure: Failure) -> None:
@@ -35,7 +35,7 @@ class Told(Exception):
 
 def describe(error: BaseException, *, debug: bool = False) -> Failure:
     """Return the text and the exit code for *error*."""
-    if isinstance(error, Told):
+    if isinstance(error, Described):
         return error.failure
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return Failure(plain_failure("interrupted"), INTERRUPTED)

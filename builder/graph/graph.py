@@ -116,11 +116,11 @@ class _Planner:
         """Return the ancestors of *target* in a stable topological order, ties in the order of the Dockerfile."""
         needed = self.graph.subgraph(nx.ancestors(self.graph, target) | {target})
         order = list(nx.lexicographical_topological_sort(needed, key=lambda v: needed.nodes[v]["number"]))
-        places = {vertex: place for place, vertex in enumerate(order)}
+        indexes = {vertex: index for index, vertex in enumerate(order)}
         vertices = []
         for vertex in order:
             data = needed.nodes[vertex]
-            inputs = tuple(places[source] for source in data["inputs"])
+            inputs = tuple(indexes[source] for source in data["inputs"])
             shown = {key: data[key] for key in ("name", "lines", "platform")}
             vertices.append(Vertex(op=data["op"], inputs=inputs, stages=tuple(data["stages"]), **shown))
         return Plan(vertices=tuple(vertices))

@@ -83,18 +83,18 @@ def merge(plans: Plans) -> Graph:
     """Merge (platform, plan) pairs. A vertex that several have keeps the name that the first one gives it."""
     if len(plans) == 1 and not plans[0][0]:
         return Graph.of(plans[0][1])
-    places: dict[str, int] = {}
+    indexes: dict[str, int] = {}
     vertices: list[Vertex] = []
     targets = []
     for platform, plan in plans:
         mine: list[int] = []
         for vertex in plan.vertices:
-            inputs = tuple(mine[place] for place in vertex.inputs)
+            inputs = tuple(mine[index] for index in vertex.inputs)
             identity = str(codec.digest(vertex.op, inputs))
-            if identity not in places:
-                places[identity] = len(vertices)
+            if identity not in indexes:
+                indexes[identity] = len(vertices)
                 vertices.append(replace(vertex, inputs=inputs, name=step_name(vertex, platform)))
-            mine.append(places[identity])
+            mine.append(indexes[identity])
         targets.append(mine[-1])
     return Graph(plan=Plan(vertices=tuple(vertices)), targets=tuple(targets))
 

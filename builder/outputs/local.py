@@ -19,7 +19,7 @@ from pybuild.builder.outputs.files import check_directory
 from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.outputs.platforms import open_trees
 from pybuild.builder.outputs.space import Space
-from pybuild.builder.outputs.tree import OpenDirectory, OutputTree, folders, open_file, open_folder
+from pybuild.builder.outputs.tree import OpenDirectory, OutputTree, folders, open_directory, open_file
 from pybuild.builder.request import Output
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.filelock import remove_tree
@@ -64,10 +64,10 @@ class LocalOutput(Output):
         """Write the root file systems of an image; all times are *epoch*, in seconds, when it is given."""
         check_directory(self.dest)
         with open_trees(descriptor, store, split=self.split) as trees:
-            (replace_content if self.delete else write_folder)(trees, self.dest, epoch)
+            (replace_content if self.delete else write_directory)(trees, self.dest, epoch)
 
 
-def write_folder(trees: Sequence[OutputTree], dest: Path, epoch: int | None = None) -> None:
+def write_directory(trees: Sequence[OutputTree], dest: Path, epoch: int | None = None) -> None:
     """Copy *trees* to *dest*. All times are *epoch*, in seconds, when it is given.
 
     A new directory appears when it is complete. One that exists keeps its other files; files and symlinks of the same
@@ -96,13 +96,13 @@ def replace_content(trees: Sequence[OutputTree], dest: Path, epoch: int | None =
     The new files are complete before old ones are removed. The directory itself stays, because it may be a mount point.
     """
     if not dest.exists():
-        write_folder(trees, dest, epoch)
+        write_directory(trees, dest, epoch)
         return
     with Root.open_host(dest) as target:
         new = f".pybuild-{secrets.token_hex(8)}"
         os.mkdir(new, 0o700, dir_fd=target.fd)
         try:
-            with Root(open_folder(target.fd, new)) as inside:
+            with Root(open_directory(target.fd, new)) as inside:
                 _copy_all(trees, inside.fd, epoch)
                 for name in filter(new.__ne__, _names(target.fd)):
                     remove_tree(target.fd, name)
@@ -117,8 +117,8 @@ def _copy_all(trees: Sequence[OutputTree], target: int, epoch: int | None) -> No
         if not tree.folder:
             _Copy(tree.fd, target, epoch).run()
             continue
-        _make_folder(target, tree.folder)
-        below = open_folder(target, tree.folder)
+        _make_directory(target, tree.folder)
+        below = open_directory(target, tree.folder)
         try:
             _Copy(tree.fd, below, epoch).run()
             os.fchmod(below, 0o755)
@@ -129,7 +129,7 @@ def _copy_all(trees: Sequence[OutputTree], target: int, epoch: int | None) -> No
 
 
 def _names(folder: int) -> list[str]:
-    with Root(open_folder(folder, "")) as readable:
+    with Root(open_directory(folder, "")) as readable:
         return os.listdir(readable.fd)
 
 
@@ -146,7 +146,7 @@ class _Copy:
 
     def run(self) -> None:
         for folder in folders(self._source):
-            into = open_folder(self._target, folder.path)
+            into = open_directory(self._target, folder.path)
             try:
                 for entry in folder.entries:
                     self._copy(folder, entry, into)
@@ -154,7 +154,7 @@ class _Copy:
                 os.close(into)
         # Modes are set last and from the inside out: a read-only directory could not be filled.
         for path, status in reversed(self._modes):
-            fd = open_folder(self._target, path)
+            fd = open_directory(self._target, path)
             try:
                 os.fchmod(fd, status.st_mode & _FOLDER_MODE)
                 time = self._time_of(status)
@@ -169,7 +169,7 @@ class _Copy:
         path = folder.inner(entry.name)
         match stat.S_IFMT(entry.stat.st_mode):
             case stat.S_IFDIR:
-                _make_folder(into, entry.name)
+                _make_directory(into, entry.name)
                 self._modes.append((path, entry.stat))
             case stat.S_IFREG | stat.S_IFLNK:
                 self._place(folder, entry, into, path)
@@ -197,7 +197,7 @@ class _Copy:
         if first == path:
             return False
         above, _, name = first.rpartition("/")
-        beside = open_folder(self._target, above)
+        beside = open_directory(self._target, above)
         try:
             os.link(name, new, src_dir_fd=beside, dst_dir_fd=into, follow_symlinks=False)
         finally:
@@ -210,7 +210,7 @@ def _room_for(entry: DirectoryEntry) -> int:
     return min(entry.stat.st_size, entry.stat.st_blocks * 512)
 
 
-def _make_folder(into: int, name: str) -> None:
+def _make_directory(into: int, name: str) -> None:
     try:
         os.mkdir(name, 0o700, dir_fd=into)
     except FileExistsError:

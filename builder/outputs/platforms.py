@@ -8,7 +8,7 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.oci import media
 from pybuild.builder.oci.image import children, read_image
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.outputs.tree import OutputTree, folders, is_folder
+from pybuild.builder.outputs.tree import OutputTree, folders, is_directory
 from pybuild.builder.store.store import Store
 
 
@@ -41,7 +41,7 @@ def _check_apart(trees: Sequence[OutputTree]) -> None:
     owners: dict[str, str] = {}
     for tree in trees:
         for folder in folders(tree.fd):
-            for path in (folder.inner(entry.name) for entry in folder.entries if not is_folder(entry)):
+            for path in (folder.inner(entry.name) for entry in folder.entries if not is_directory(entry)):
                 other = owners.setdefault(path, tree.platform)
                 if other != tree.platform:
                     raise RequestError(

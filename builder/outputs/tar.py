@@ -13,7 +13,7 @@ from pybuild.builder.oci.tar.writer import TarWriter
 from pybuild.builder.outputs.files import destination, sink
 from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.outputs.platforms import open_trees
-from pybuild.builder.outputs.tree import OpenDirectory, OutputTree, folders, is_folder, open_file
+from pybuild.builder.outputs.tree import OpenDirectory, OutputTree, folders, is_directory, open_file
 from pybuild.builder.request import Output
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import DirectoryEntry as Found
@@ -92,7 +92,7 @@ class _Archive:
         for folder in folders(tree.fd):
             self._add_folder(tree.folder, folder)
             for found in folder.entries:
-                if not is_folder(found):
+                if not is_directory(found):
                     self._add(tree.folder, folder, found)
 
     def _add_folder(self, above: str, folder: OpenDirectory) -> None:

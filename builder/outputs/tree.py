@@ -38,18 +38,18 @@ def folders(root_fd: int) -> Iterator[OpenDirectory]:
     waiting = [""]
     while waiting:
         path = waiting.pop()
-        fd = open_folder(root_fd, path)
+        fd = open_directory(root_fd, path)
         try:
             entries = scan_folder(fd)
             folder = OpenDirectory(path, fd, entries)
             yield folder
         finally:
             os.close(fd)
-        inner = [folder.inner(entry.name) for entry in entries if is_folder(entry)]
+        inner = [folder.inner(entry.name) for entry in entries if is_directory(entry)]
         waiting.extend(reversed(inner))
 
 
-def open_folder(root_fd: int, path: str) -> int:
+def open_directory(root_fd: int, path: str) -> int:
     """Open the directory *path* below *root_fd*; no component may be a symlink."""
     return open_beneath(root_fd, path) if path else os.open(".", _FOLDER, dir_fd=root_fd)
 
@@ -59,6 +59,6 @@ def open_file(folder_fd: int, name: str) -> int:
     return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder_fd)
 
 
-def is_folder(entry: DirectoryEntry) -> bool:
+def is_directory(entry: DirectoryEntry) -> bool:
     """Return whether *entry* is a directory, and not a symlink to one."""
     return (entry.stat.st_mode & 0o170000) == 0o040000

@@ -107,9 +107,9 @@ class Plan:
     refusal: str = ""
     """Why the plan is not executed: warnings that the Dockerfile turns into errors."""
 
-    def is_mounted_context(self, place: int) -> bool:
+    def is_mounted_context(self, index: int) -> bool:
         """Return whether a vertex is the hidden copy of the context that a RUN mounts, and not a step of a stage."""
-        vertex = self.vertices[place]
+        vertex = self.vertices[index]
         is_copy = isinstance(vertex.op, Copy) and not vertex.name
         return is_copy and any(isinstance(self.vertices[source].op, Local) for source in vertex.inputs)
 

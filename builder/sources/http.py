@@ -71,7 +71,7 @@ def ask(
     return known
 
 
-def bring(op: Http, execution: Execution, store: Store, report: ReportBytes, stop: threading.Event) -> None:
+def fetch_again(op: Http, execution: Execution, store: Store, report: ReportBytes, stop: threading.Event) -> None:
     """Fetch the content of *op* again when its blob is gone. Raises BuildError when it has changed."""
     if not store.blobs.exists(Digest.parse(op.digest)):
         ask(HttpSource(url=op.url, checksum=op.digest, name=op.name), execution, store, report, stop)

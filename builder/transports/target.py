@@ -53,11 +53,11 @@ def write_to(place: Place, source: ImageSource, writing: WriteOptions) -> None:
     match place:
         case InStore():
             (name,) = full_names((place.name,))
-            _bring(source, writing.store.blobs)
+            _copy_blobs(source, writing.store.blobs)
             writing.store.layout.tag(name, source.descriptor)
         case InFolder():
             with added_to(place.path) as (blobs, layout):
-                _bring(source, blobs)
+                _copy_blobs(source, blobs)
                 layout.name(place.name, source.descriptor)
         case InArchive():
             with destination(place.path) as file:
@@ -69,7 +69,7 @@ def write_to(place: Place, source: ImageSource, writing: WriteOptions) -> None:
             assert_never(place)
 
 
-def _bring(source: ImageSource, into: BlobStore) -> None:
+def _copy_blobs(source: ImageSource, into: BlobStore) -> None:
     """Copy the whole image, content before documents: a document that exists has everything that it names."""
     items = reachable(source.blobs, source.descriptor)
     source.fetch([item for item in items if item.media_type not in _DOCUMENTS], into)

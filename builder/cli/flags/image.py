@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pybuild.builder.cli.flags import build as values
 from pybuild.builder.cli.flags.group import argument, option
-from pybuild.builder.cli.flags.words import FILE, FOLDER, STAGE
+from pybuild.builder.cli.flags.words import DIRECTORY, FILE, STAGE
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Changes, Target
 from pybuild.builder.request.checks import full_names
@@ -17,7 +17,7 @@ class ImageFlags:
 
     context: str = argument(
         metavar="CONTEXT",
-        type=FOLDER,
+        type=DIRECTORY,
     )
     tags: tuple[str, ...] = option(
         "-t",

@@ -54,7 +54,7 @@ class _Stage(_Text):
         return _beginning(incomplete, dict.fromkeys(re.findall(_STAGE, text)))
 
 
-FILE, FOLDER = _Place("file"), _Place("dir")
+FILE, DIRECTORY = _Place("file"), _Place("dir")
 IMAGE, STAGE = _Image(), _Stage()
 
 

@@ -64,7 +64,7 @@ def test_what_one_store_keeps_another_finds(server: GhaServer, store: Store, oth
     found = place(server, version)
     remembered = found.load(other)
     assert (remembered.records, remembered.selections) == ({KEY: (layer,)}, {KEY: KEY})
-    found.bring([layer.descriptor], other, silent)
+    found.fetch([layer.descriptor], other, silent)
     assert other.blobs.has(layer.descriptor)
     assert {key.rpartition("-")[0] for key in server.complete()} == {"pybuild-blob-1", "pybuild-index-pybuild-1"}
 
@@ -91,7 +91,7 @@ def test_a_large_layer_goes_in_blocks(
     place(server, version).keep(
         Remembered(records={KEY: (layer,)}), store, lambda _what, current, _total: counted.append(current)
     )
-    place(server, version).bring([layer.descriptor], other, silent)
+    place(server, version).fetch([layer.descriptor], other, silent)
     assert other.blobs.has(layer.descriptor)
     assert sorted(set(counted)) == sorted({*range(1000, layer.size, 1000), layer.size})
 
@@ -131,7 +131,7 @@ def test_what_comes_must_be_what_was_asked_for(server: GhaServer, store: Store, 
     for change in (b"x", b"x" * layer.size, b"x" * 2 * layer.size):
         next(entry for entry in server.entries if "blob" in entry.key).content[:] = change
         with pytest.raises(OciError):
-            place(server, 2).bring([layer.descriptor], other, silent)
+            place(server, 2).fetch([layer.descriptor], other, silent)
     assert not other.blobs.has(layer.descriptor)
     assert list(other.root.glob("tmp/*")) == []
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.outputs.local import replace_content, write_folder
+from pybuild.builder.outputs.local import replace_content, write_directory
 from pybuild.builder.outputs.tree import OutputTree
 
 
@@ -26,7 +26,7 @@ def image(tmp_path: Path) -> Path:
 def write(image: Path, dest: Path) -> None:
     fd = os.open(image, os.O_PATH | os.O_DIRECTORY)
     try:
-        write_folder((OutputTree("", "", fd),), dest)
+        write_directory((OutputTree("", "", fd),), dest)
     finally:
         os.close(fd)
 

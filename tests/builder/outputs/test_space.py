@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.outputs.files import replaced, sink
-from pybuild.builder.outputs.local import write_folder
+from pybuild.builder.outputs.local import write_directory
 from pybuild.builder.outputs.tree import OutputTree
 from tests.helpers.hosts import need_root
 
@@ -58,7 +58,7 @@ def test_a_folder_leaves_the_last_of_the_disk_free(small_disk: Path, tmp_path: P
     fd = os.open(tmp_path / "image", os.O_PATH)
     try:
         with pytest.raises(OSError) as caught:
-            write_folder([OutputTree(folder="", platform="", fd=fd)], small_disk / "out")
+            write_directory([OutputTree(folder="", platform="", fd=fd)], small_disk / "out")
     finally:
         os.close(fd)
 

@@ -11,7 +11,7 @@ from pybuild.builder.request import Execution, Secret
 from pybuild.builder.sources import http
 from pybuild.builder.sources.address import HttpSource
 from pybuild.builder.sources.facts import KnownFile
-from pybuild.builder.sources.http import ask, bring, known_by_checksum
+from pybuild.builder.sources.http import ask, fetch_again, known_by_checksum
 from tests.helpers.registry import Answer as Said
 from tests.helpers.registry import FakeRegistry
 from tests.helpers.web import MTIME, Answer
@@ -116,15 +116,15 @@ def test_a_file_is_as_old_as_its_server_says(text, seconds):
 def test_content_that_is_gone_is_brought_again_if_it_still_is_the_same(asked, web, store):
     known = asked()
     op = Http(digest=known.digest, name="a", url=web.url("/a"))
-    bring(op, Execution(), store, lambda *_: None, threading.Event())
+    fetch_again(op, Execution(), store, lambda *_: None, threading.Event())
     assert len(web.taken()) == 1
     store.blobs.remove(Digest.parse(known.digest))
-    bring(op, Execution(), store, lambda *_: None, threading.Event())
+    fetch_again(op, Execution(), store, lambda *_: None, threading.Event())
     assert len(web.taken()) == 1
     store.blobs.remove(Digest.parse(known.digest))
     web.answers["/a"] = Answer(body=b"other")
     with pytest.raises(BuildError, match="digest mismatch"):
-        bring(op, Execution(), store, lambda *_: None, threading.Event())
+        fetch_again(op, Execution(), store, lambda *_: None, threading.Event())
 
 
 def test_a_wait_is_told_in_the_words_of_the_server(store, monkeypatch):

@@ -11,7 +11,7 @@ from typing import Any
 from pybuild.builder.checks import parameters, subrequests, targets
 from pybuild.builder.checks.base_configs import BaseConfigs
 from pybuild.builder.checks.check import CheckReport, check
-from pybuild.builder.cli.commands.build.failures import told
+from pybuild.builder.cli.commands.build.failures import described
 from pybuild.builder.cli.flags.report import ReportFlags
 from pybuild.builder.cli.format.listing import table
 from pybuild.builder.cli.tools import put, store, warn
@@ -124,7 +124,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (BuildError, DockerfileError) as error:
-        raise told(error) from error
+        raise described(error) from error
 
 
 def _check(call: Question, report: CheckReport, path: str) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.failures import Failure, Told, describe
+from pybuild.builder.cli.failures import Described, Failure, describe
 from pybuild.builder.cli.flags.build import hosts, variables
 from pybuild.builder.cli.flags.container import AroundFlags, ContainerFlags, ProgramFlags
 from pybuild.builder.cli.flags.container_limits import ContainerLimitFlags
@@ -121,7 +121,7 @@ def command(  # noqa: PLR0917 - click hands them over by name
 
         return run_container(image, words, flags, detaching, platform=platform or None)
     except (PybuildError, OciError, RuntimeHostError, OSError) as error:
-        raise Told(Failure(describe(error).text, getattr(error, "run_code", OUR_FAULT))) from error
+        raise Described(Failure(describe(error).text, getattr(error, "run_code", OUR_FAULT))) from error
 
 
 def _check(flags: ContainerFlags, detaching: DetachFlags) -> None:

@@ -41,7 +41,7 @@ class Documents:
                 raw = file.read(DOCUMENT_LIMIT + 1)
             if len(raw) <= DOCUMENT_LIMIT and has_digest(raw, digest):
                 return describe(raw, digest)
-        return self._bring(target, digest)
+        return self._fetch(target, digest)
 
     def select(self, descriptor: Descriptor, wanted: Platform) -> Descriptor:
         """Descend from an index to the manifest for *wanted*, fetching the documents on the way."""
@@ -50,7 +50,7 @@ class Documents:
                 return descriptor
             index = Index.from_json(self._blobs.read(descriptor), f"index {descriptor.digest}")
             descriptor = select(index, wanted, descriptor.digest)
-            self._bring_listed(descriptor)
+            self._fetch_listed(descriptor)
         if descriptor.media_type not in media.MANIFESTS:
             raise _too_deep(descriptor)
         return descriptor
@@ -68,7 +68,7 @@ class Documents:
                     continue
                 seen.add(child.digest)
                 if child.media_type in media.INDEXES | media.MANIFESTS:
-                    self._bring_listed(child)
+                    self._fetch_listed(child)
                     waiting.append((child, depth + 1))
                 else:
                     found[child.digest] = child
@@ -85,16 +85,16 @@ class Documents:
             # Some do not know HEAD (405), and a refusal has its reason only in the body of an answer to GET.
             return None
 
-    def _bring_listed(self, listed: Descriptor) -> None:
+    def _fetch_listed(self, listed: Descriptor) -> None:
         """Fetch a document that an index lists, and check it against the index."""
         if self._blobs.has(listed):
             return
-        found = self._bring(str(listed.digest), listed.digest)
+        found = self._fetch(str(listed.digest), listed.digest)
         if found.size != listed.size:
             raise SizeMismatch(f"{listed.digest} has {found.size} bytes instead of {listed.size}")
         check_media_type(listed, found.media_type)
 
-    def _bring(self, target: str, expected: Digest | None) -> Descriptor:
+    def _fetch(self, target: str, expected: Digest | None) -> Descriptor:
         raw, headers = self._remote.retry.run(lambda: get_document(self._remote, str(expected or target)))
         digest = expected or announced(headers) or Digest.of(raw)
         if not has_digest(raw, digest):

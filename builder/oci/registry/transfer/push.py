@@ -72,12 +72,12 @@ def _push_blobs(
 ) -> None:
     stop = Stop(options.stop)
 
-    def bring(item: Descriptor) -> None:
+    def send(item: Descriptor) -> None:
         sources = [source for source in options.sources.get(item.digest, ()) if source != remote.repository]
         upload = Upload(remote, item, blobs, sources=sources, progress=options.progress, stop=stop)
         ended.tell(item, upload.run())
 
-    run_all([partial(bring, item) for item in content], stop)
+    run_all([partial(send, item) for item in content], stop)
 
 
 def _put(remote: Remote, target: str, descriptor: Descriptor, blobs: BlobStore) -> None:
