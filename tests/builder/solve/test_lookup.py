@@ -125,3 +125,27 @@ def test_what_was_made_is_kept_under_both_keys(store):
     asked.keep(3, layer)
     assert asked.answer(3) == store.cache.record(KEY) == Layers([below, layer])
     assert store.cache.record(OWN) == Layers([layer])
+
+
+def test_what_depends_on_a_stage_that_runs_has_an_answer_when_that_is_solved(store):
+    plan = Plan(
+        vertices=(
+            Vertex(op=Scratch()),
+            Vertex(op=Mkdir(path="/a"), inputs=(0,), stages=("one",)),
+            Vertex(op=Copy(sources=(Pick(path="a", input=1),), destination="/"), inputs=(0, 1), stages=("two",)),
+        )
+    )
+    keys, layers = Keys(), Layers([made(store, b"a")])
+    keys.keys[2] = KEY
+    store.cache.put_record(KEY, layers)
+    asked = Lookup(plan, store, keys, Freshness(plan, Caches(no_cache_filter=("one",))))
+    assert asked.answer(2) is None
+    keys.settled.add(2)
+    assert asked.answer(2) == layers
+
+
+def test_a_record_that_is_too_old_is_a_miss(store):
+    keys = Keys()
+    keys.keys[2] = KEY
+    store.cache.put_record(KEY, Layers([made(store, b"a")]))
+    assert lookup(store, keys, Caches(cache_ttl=3600)).answer(2) is None
