@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 _IMAGE = ("build", "history", "import", "inspect", "load", "pull", "push", "save", "tag")
 _CONTAINER = (
-    *("attach", "create", "exec", "inspect", "kill", "logs", "pause", "rename", "restart"),
-    *("rm", "run", "start", "stop", "top", "unpause", "wait"),
+    *("attach", "commit", "cp", "create", "diff", "exec", "export", "kill", "logs", "pause", "rename", "restart"),
+    *("rm", "run", "start", "stats", "stop", "top", "unpause", "wait"),
 )
 ALIASES: Mapping[tuple[str, str], tuple[str, ...]] = {
     **{("image", name): (name,) for name in _IMAGE},

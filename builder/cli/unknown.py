@@ -10,7 +10,6 @@ from pybuild.grammar.suggest import closest
 
 _SHORT = 4
 _ELSEWHERE: Mapping[str, str] = {
-    "cp": "pybuild has it not yet: 'pybuild exec CONTAINER cat FILE' shows a file",
     "search": "search is not supported: 'pybuild pull NAME' downloads an image by its name",
     "untag": "'pybuild rmi NAME' removes an image",
 }

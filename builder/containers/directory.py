@@ -179,6 +179,16 @@ class Containers:
             os.close(lock)
 
 
+def lookup(store: Store, text: str) -> StoredContainer | None:
+    """Return the container that *text* names, None when there is none: commands about images ask."""
+    if not (store.root / CONTAINERS).is_dir():
+        return None
+    try:
+        return Containers(store).find(text)
+    except NoSuchContainer:
+        return None
+
+
 @contextmanager
 def held(container: StoredContainer) -> Iterator[None]:
     """Be the only command that changes *container*: starts it, settles it, removes it. Never held while it runs.

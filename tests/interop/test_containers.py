@@ -247,6 +247,15 @@ create --network none box
 container prune -f
 ps -aq
 """,
+    "what a container wrote": """
+run --name c1 --network none box sh -c "echo x > /new; mkdir /dir; echo y > /dir/f; rm /etc/motd; echo z >> /etc/group"
+diff c1
+commit -m why c1 made
+run --rm --name c2 --network none made cat /new /dir/f
+rm c1
+rmi made
+diff c1
+""",
     "images in use": """
 tag box boxed
 create --name c1 --network none boxed

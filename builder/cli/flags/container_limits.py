@@ -3,7 +3,7 @@
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.flags.limits import LimitFlags
 from pybuild.builder.errors import RequestError
-from pybuild.builder.request import Resources
+from pybuild.builder.request.values import Resources
 from pybuild.runtime.sandbox.spec import SHM_SIZE, ResourceLimits
 from pybuild.runtime.values import frozen
 

@@ -12,7 +12,6 @@ from tests.builder.cli.conftest import Shop
     ("words", "name", "hint"),
     [
         (["biuld", "-t", "x", "."], "biuld", 'did you mean "pybuild build"?'),
-        (["cp", "a:b", "c"], "cp", "pybuild has it not yet"),
         (["container", "strat", "x"], "container strat", 'did you mean "pybuild container start"?'),
         (["image", "lss"], "image lss", 'did you mean "pybuild image ls"?'),
         (["buildx", "bake"], "buildx bake", "see 'pybuild --help'"),

@@ -14,31 +14,35 @@ from pybuild.builder.cli.flags.naming import compression_option, entry_options, 
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.words import FILE, IMAGE
 from pybuild.builder.cli.tools import binary_stdin, say, tree_store
+from pybuild.builder.containers.directory import lookup
 from pybuild.builder.edit.difference import difference, unpacked_archive, with_difference
 from pybuild.builder.edit.documents import ImageDocuments
+from pybuild.builder.errors import RequestError
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.image import Image
 from pybuild.builder.outputs.files import replace_file
 from pybuild.builder.platforms import given_platform
 from pybuild.builder.request.checks import full_names
+from pybuild.builder.request.values import Compression
 from pybuild.builder.store.store import Store
 
 
 @click.command("commit", cls=Command)
 @click.argument("image", type=IMAGE)
-@click.argument("tree", metavar="DIR|FILE|-", type=FILE)
+@click.argument("tree", metavar="[DIR|FILE|-]", type=FILE, required=False)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)
 @entry_options
 @click.option("-a", "--author", default="", metavar="TEXT", help="Author of the image.")
 @compression_option
 @click.option("--iidfile", metavar="FILE", help="Write the image ID to FILE.")
-@taken("-p/--pause", "--no-pause", "-q/--quiet")
+@click.option("-p", "--pause/--no-pause", default=True, help="Pause a running container meanwhile (default).")
+@taken("-q/--quiet")
 @platform_option
 @root_option
 def command(
     image: str,
-    tree: str,
+    tree: str | None,
     name: str | None,
     *,
     changes: tuple[str, ...],
@@ -47,12 +51,14 @@ def command(
     packed: str,
     iidfile: str | None,
     platform: str | None,
+    pause: bool,
 ) -> None:
     """Create an image from IMAGE and one layer with the changes of a root file system, and print its ID.
 
-    pybuild has no containers. Where docker commit takes the files of one, this takes them from the directory DIR or
-    from a tar archive: FILE, or - for standard input, plain or compressed, as pybuild export, docker export and podman
-    export write it. Files of IMAGE that are missing there are deleted. When nothing differs, no layer is added.
+    "commit CONTAINER [NAME[:TAG]]" takes the config and the files of a container, as docker commit does. Else IMAGE is
+    an image, and the files are those of the directory DIR, or of a tar archive: FILE, or - for standard input, plain or
+    compressed, as pybuild export, docker export and podman export write it. Files of IMAGE that are missing there are
+    deleted. When nothing differs, no layer is added.
     """
     names = full_names((name,)) if name else ()
     wanted = given_platform(platform)
@@ -60,6 +66,12 @@ def command(
     entry = _entry(message, author)
     opened = tree_store()
     try:
+        if name is None and lookup(opened, image) is not None:
+            made = _of_container(image, full_names((tree,)) if tree else (), changes, entry, compression, pauses=pause)
+            _tell(made, iidfile)
+            return
+        if tree is None:
+            raise RequestError(f"No such container: {image}", hint="of an image, name a directory or an archive, too")
         with opened.in_use(), _tree(opened, tree) as root_fd:
             source = find_image(opened, image, wanted)
             documents = _changed(ImageDocuments.read(opened.blobs, source), source, changes)
@@ -68,9 +80,35 @@ def command(
             name_image(opened, made.descriptor, names)
     finally:
         opened.close()
+    _tell(made, iidfile)
+
+
+def _tell(made: Image, iidfile: str | None) -> None:
     if iidfile:
         replace_file(Path(iidfile), str(made.id).encode())
     say(str(made.id))
+
+
+def _of_container(
+    name: str,
+    names: tuple[str, ...],
+    changes: tuple[str, ...],
+    entry: dict[str, str],
+    compression: Compression,
+    *,
+    pauses: bool,
+) -> Image:
+    from pybuild.builder.cli.commands.container.diff import committed, config_of, image_of
+    from pybuild.builder.cli.commands.container.opened import opened_containers
+    from pybuild.builder.cli.flags.changes import changed
+
+    with opened_containers() as containers:
+        container = containers.find(name)
+        config = config_of(container.config.program, image_of(containers, container).config)
+        config = changed(config, changes) if changes else config
+        made = committed(containers, container, config, entry, compression=compression, pauses=pauses)
+        name_image(containers.store, made.descriptor, names)
+    return made
 
 
 def _changed(documents: ImageDocuments, source: Image, changes: tuple[str, ...]) -> ImageDocuments:

@@ -45,7 +45,7 @@ class _Differences:
 
 @click.command("diff", cls=Command)
 @click.argument("before", metavar="A", type=IMAGE)
-@click.argument("after", metavar="B", type=IMAGE)
+@click.argument("after", metavar="[B]", type=IMAGE, required=False)
 @click.option(
     "--only",
     type=click.Choice(_PARTS),
@@ -63,14 +63,21 @@ class _Differences:
 @platform_option
 @root_option
 def command(
-    before: str, after: str, *, only: str | None, times: bool, form: str, exit_code: bool, platform: str | None
+    before: str, after: str | None, *, only: str | None, times: bool, form: str, exit_code: bool, platform: str | None
 ) -> int | None:
-    """Show how image B differs from image A: config and annotations, layers, and files.
+    """Show how image B differs from image A: config and annotations, layers, and files; or what a container changed.
+
+    A alone is a container: each path that it added (A), changed (C) or deleted (D) is printed, as by docker diff.
 
     In config and layers, - marks what only A has, + what only B has, and = layers of both. Files are marked A (added),
     C (changed) or D (deleted); a directory counts as changed when something in it changed. Type, mode, owner, size,
     content, symlink targets and extended attributes are compared. With --format=json they are listed for both images.
     """
+    if after is None:
+        from pybuild.builder.cli.commands.container.diff import show_changes
+
+        show_changes(before)
+        return None
     wanted = given_platform(platform)
     parts = (only,) if only else _PARTS
     opened = store()

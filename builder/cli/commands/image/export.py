@@ -9,6 +9,7 @@ from pybuild.builder.cli.flags.naming import platform_option
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import store
+from pybuild.builder.containers.directory import lookup
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.outputs.kinds import write
 from pybuild.builder.outputs.tar import TarOutput
@@ -23,18 +24,23 @@ from pybuild.builder.platforms import given_platform
 @platform_option
 @root_option
 def command(image: str, output: Path | None, platform: str | None) -> None:
-    """Write the root file system of IMAGE as one tar archive, without its config.
+    """Write the root file system of IMAGE, or of a container of this name, as one tar archive, without its config.
 
-    Unlike docker export it takes an image, because pybuild has no containers. Files that upper layers replace or delete
+    Of a container, volumes are left out. Files of an image that upper layers replace or delete
     are not in the archive. FILE appears when it is complete. "pybuild import" creates an image from such an archive,
     and "pybuild commit" adds to IMAGE what was changed in it.
     """
     wanted = given_platform(platform)
     opened = store()
+    dest = None if output is None or str(output) == "-" else output
     try:
+        if lookup(opened, image) is not None:
+            from pybuild.builder.cli.commands.container.diff import export
+
+            export(image, dest)
+            return
         with opened.in_use():
             found = find_image(opened, image, wanted)
-            dest = None if output is None or str(output) == "-" else output
             write(found.descriptor, (), (TarOutput(dest=dest),), opened)
     finally:
         opened.close()

@@ -111,7 +111,7 @@ def test_an_archive_cannot_write_outside_of_its_tree(shop: Shop, tmp_path: Path)
         (("tiny:1", "/nowhere"), 3, "no such file"),
         (("tiny:1", "README.md"), 1, "failed to unpack the archive"),
         (("tiny:1", "/dev/null"), 2, "the archive is empty"),
-        (("tiny:1",), 2, "missing argument"),
+        (("tiny:1",), 2, "No such container: tiny:1"),
         (("tiny:1", ".", "Bad Name"), 2, "invalid"),
         (("-c", "RUN x", "tiny:1", "."), 2, "only instructions that change the config"),
     ],
@@ -153,10 +153,6 @@ def test_an_image_archive_is_no_root_file_system(shop: Shop, tmp_path: Path, kin
 )
 def test_what_stands_at_the_top_tells_images_from_files(names: tuple[str, ...], images: bool) -> None:
     assert are_of_images(names) == images
-
-
-def test_the_help_says_that_there_are_no_containers(shop: Shop) -> None:
-    assert "pybuild has no containers" in shop.run("commit", "--help").out
 
 
 def test_what_an_engine_puts_into_every_container_is_no_change(shop: Shop, tmp_path: Path) -> None:

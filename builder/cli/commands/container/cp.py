@@ -1,0 +1,78 @@
+"""``pybuild cp``: files into containers and out of them."""
+
+import os
+from pathlib import Path
+
+import click
+
+from pybuild.builder.cli.command import Command, root_option
+from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.cli.flags.silent import taken
+from pybuild.builder.containers.copying import Copier, copy
+from pybuild.builder.containers.directory import Containers
+from pybuild.builder.containers.files import place_in, whole_tree
+from pybuild.builder.errors import RequestError
+from pybuild.runtime.paths.safepath import Root
+
+_TOP = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+@click.command("cp", cls=Command)
+@click.argument("source", metavar="CONTAINER:SOURCE|SOURCE")
+@click.argument("target", metavar="TARGET|CONTAINER:TARGET")
+@click.option("-a", "--archive", is_flag=True, help="Keep users and groups.")
+@click.option("-L", "--follow-link", is_flag=True, help="Copy what a symbolic link at SOURCE leads to.")
+@taken("-q/--quiet")
+@root_option
+def command(source: str, target: str, *, archive: bool, follow_link: bool) -> None:
+    """Copy files or directories between a container, which need not run, and the host.
+
+    As in Docker a directory that ends with /. is copied without its own name.
+    """
+    (name, path), (other, place) = _split(source), _split(target)
+    if bool(name) == bool(other):
+        reason = "copying between containers is not supported" if name else "must specify at least one container source"
+        raise RequestError(reason)
+    if "-" in {source, target}:
+        raise RequestError("cp does not read or write archives yet", hint="give a path of the host")
+    with opened_containers() as containers:
+        if name:
+            _out(containers, (name, path), target, Copier(None if archive else _me()), follow=follow_link)
+        else:
+            _into(containers, source, (other, place), Copier(None if archive else (0, 0)), follow=follow_link)
+
+
+def _out(containers: Containers, source: tuple[str, str], target: str, copier: Copier, *, follow: bool) -> None:
+    container = containers.find(source[0])
+    with whole_tree(containers, container) as tree, _host() as host:
+        place, path = place_in(container, tree, source[1])
+        with place:
+            copy((place, path), (host, _absolute(target)), copier, follow=follow)
+
+
+def _into(containers: Containers, source: str, target: tuple[str, str], copier: Copier, *, follow: bool) -> None:
+    container = containers.find(target[0])
+    with whole_tree(containers, container) as tree, _host() as host:
+        place, path = place_in(container, tree, target[1])
+        with place:
+            copy((host, _absolute(source)), (place, path), copier, follow=follow)
+
+
+def _host() -> Root:
+    return Root(os.open("/", _TOP))
+
+
+def _me() -> tuple[int, int]:
+    return os.getuid(), os.getgid()
+
+
+def _absolute(path: str) -> str:
+    """Return a path of the host without its first slash; a slash, or a slash and a dot, at its end count."""
+    end = "/." if path.endswith("/.") else "/" if path.endswith("/") else ""
+    return os.fspath(Path(path).absolute()).lstrip("/") + end or "."
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Return the container and the path, "" and the path for one of the host, which begins with a slash or a dot."""
+    name, colon, path = text.partition(":")
+    return (name, path) if colon and not text.startswith(("/", ".")) else ("", text)

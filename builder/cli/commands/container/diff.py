@@ -1,0 +1,91 @@
+"""``pybuild diff CONTAINER``, ``export CONTAINER`` and ``commit CONTAINER``: what a container wrote."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.cli.tools import say
+from pybuild.builder.containers.config import Program
+from pybuild.builder.containers.directory import Containers, StoredContainer
+from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.containers.files import changes, written_tree
+from pybuild.builder.containers.lifecycle import pause, unpause
+from pybuild.builder.edit.difference import difference, with_difference
+from pybuild.builder.edit.documents import ImageDocuments
+from pybuild.builder.oci.image import Image, read_image
+from pybuild.builder.oci.model import ContainerConfig, ImageConfig
+from pybuild.builder.outputs.files import destination, sink
+from pybuild.builder.outputs.tar import write_trees
+from pybuild.builder.outputs.tree import OutputTree
+from pybuild.builder.request.values import Compression
+from pybuild.builder.store.holds import read_hold
+from pybuild.runtime.errors import RuntimeHostError
+from pybuild.runtime.values import replace
+
+
+def show_changes(name: str) -> None:
+    """Print what a container changed."""
+    with opened_containers() as containers:
+        for letter, path in changes(containers, containers.find(name)):
+            say(f"{letter} {path}")
+
+
+def export(name: str, output: Path | None) -> None:
+    """Write the files of a container as an archive, without those of its volumes."""
+    with (
+        opened_containers() as containers,
+        written_tree(containers, containers.find(name)) as tree,
+        destination(output) as file,
+    ):
+        write_trees([OutputTree("", "", tree)], sink(file))
+
+
+def image_of(containers: Containers, container: StoredContainer) -> Image:
+    """Return the image that a container was made of."""
+    return read_image(containers.store.blobs, read_hold(container.folder).image)
+
+
+def committed(
+    containers: Containers,
+    container: StoredContainer,
+    config: ImageConfig,
+    entry: dict[str, str],
+    *,
+    compression: Compression,
+    pauses: bool,
+) -> Image:
+    """Return the image of what a container wrote, with *config*; with *pauses* it stands still meanwhile."""
+    store, source = containers.store, image_of(containers, container)
+    stopped = False
+    if pauses and container.state.status == "running":
+        # Without a control group it cannot be paused, and the image is what was read, as with --no-pause.
+        with suppress(ContainerError, RuntimeHostError):
+            pause(container)
+            stopped = True
+    try:
+        with store.in_use(), written_tree(containers, container) as tree:
+            documents = ImageDocuments.read(store.blobs, source).with_config(source.config, config)
+            layer = difference(store, source, tree, compression)
+            words = " ".join(container.config.program.args)
+            return with_difference(documents, layer, {**entry, "created_by": words}).write(store.blobs, source)
+    finally:
+        if stopped:
+            unpause(container)
+
+
+def config_of(program: Program, config: ImageConfig) -> ImageConfig:
+    """Return the config of an image whose containers are like one of *program*."""
+    own: ContainerConfig = replace(
+        config.config,
+        user=program.user,
+        env=program.env,
+        entrypoint=program.entrypoint,
+        cmd=program.cmd,
+        working_dir=program.working_dir,
+        labels=program.labels,
+        exposed_ports=program.exposed_ports,
+        volumes=program.volumes,
+        stop_signal=program.stop_signal,
+        healthcheck=program.healthcheck,
+    )
+    return replace(config, config=own)

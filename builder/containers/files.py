@@ -1,0 +1,85 @@
+"""The files of a container: its whole tree, what it changed, and copies of files into it and out of it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from posixpath import normpath
+
+from pybuild.builder.containers.config import TMPFS
+from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer
+from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.oci.image import read_image
+from pybuild.builder.store.holds import read_hold
+from pybuild.runtime.kernel.pidfd import has_ended
+from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.rootfs import roots
+from pybuild.runtime.snapshots.change import Change, ChangeKind
+from pybuild.runtime.snapshots.overlay import open_root
+
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_LETTERS = {ChangeKind.ADD: "A", ChangeKind.MODIFY: "C", ChangeKind.DELETE: "D"}
+
+
+def snapshot_of(containers: Containers, container: StoredContainer) -> str | None:
+    """Return the name of the snapshot that the container's own stands on, unpacked anew after a reboot."""
+    store = containers.store
+    return store.snapshot(read_image(store.blobs, read_hold(container.folder).image))
+
+
+@contextmanager
+def written_tree(containers: Containers, container: StoredContainer) -> Iterator[int]:
+    """Yield a descriptor of what the image has and the container wrote, without what is mounted into it; read-only."""
+    store = containers.store
+    with store.in_use():
+        root = store.snapshots.lasting_root(container.folder / ROOTFS, snapshot_of(containers, container))
+        if isinstance(root, roots.OverlayRoot) and root.upper is not None:
+            # As one more lower layer: the overlay may be in use, and two may not write to one upper directory.
+            root = roots.OverlayRoot(lowers=(*root.lowers, root.upper))
+        tree = open_root(root, store.root / "tmp")
+        try:
+            yield tree
+        finally:
+            os.close(tree)
+
+
+@contextmanager
+def whole_tree(containers: Containers, container: StoredContainer) -> Iterator[Root]:
+    """Yield the root of the container: as its processes see it while it runs, else what it wrote."""
+    process = container.state.open_process() if container.state.runs else None
+    if process is None:
+        store = containers.store
+        with store.in_use():
+            root = store.snapshots.lasting_root(container.folder / ROOTFS, snapshot_of(containers, container))
+            with Root(open_root(root, store.root / "tmp")) as tree:
+                yield tree
+        return
+    try:
+        with Root(os.open(f"/proc/{container.state.pid}/root", _FOLDER)) as tree:
+            if has_ended(process):
+                raise ContainerError(f"Container {container.id} is not running")
+            yield tree
+    finally:
+        os.close(process)
+
+
+def changes(containers: Containers, container: StoredContainer) -> list[tuple[str, str]]:
+    """Return what the container changed: A, C or D, and a path; in the order of the paths."""
+    store = containers.store
+    with store.in_use():
+        parent = snapshot_of(containers, container)
+        found = store.snapshots.lasting_changes(container.folder / ROOTFS, parent)
+        return sorted((_shown(each) for each in found if each.kind in _LETTERS), key=lambda pair: pair[1])
+
+
+def _shown(change: Change) -> tuple[str, str]:
+    return _LETTERS[change.kind], f"/{change.path}"
+
+
+def place_in(container: StoredContainer, tree: Root, path: str) -> tuple[Root, str]:
+    """Return the tree that *path* is in, and the path there: that of a volume, for a container that does not run."""
+    whole = normpath("/" + path.lstrip("/")) + ("/" if path.endswith("/") else "/." if path.endswith("/.") else "")
+    if not container.state.runs:
+        for each in sorted(container.config.host.mounts, key=lambda mount: -len(mount.target)):
+            if each.kind != TMPFS and f"{whole}/".startswith(f"{each.target}/") and os.path.isdir(each.source):
+                return Root(os.open(each.source, _FOLDER)), whole.removeprefix(each.target).lstrip("/") or "."
+    return Root(os.dup(tree.fd)), whole.lstrip("/") or "."

@@ -1,0 +1,90 @@
+"""What a container uses, as its control groups count it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pybuild.builder.containers.directory import StoredContainer
+from pybuild.builder.containers.lifecycle import groups_parent
+from pybuild.runtime.sandbox.lasting_groups import group_folders
+
+_NO_LIMIT = 1 << 62
+_MEMORY = ("memory.current", "memory.usage_in_bytes")
+_LIMITS = ("memory.max", "memory.limit_in_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Nanoseconds of all processors; bytes; processes; bytes read from disks and written to them."""
+
+    cpu: int = 0
+    memory: int = 0
+    limit: int = 0
+    processes: int = 0
+    read: int = 0
+    written: int = 0
+
+
+def usage(container: StoredContainer) -> Usage | None:
+    """Return what *container* uses now, None when it does not run, or no control group counts."""
+    groups = group_folders(container.id, groups_parent(container))
+    if not container.state.runs or not groups:
+        return None
+    memory = max(0, _first(groups, _MEMORY) - _cache(groups))
+    limit = _first(groups, _LIMITS)
+    read, written = _disks(groups)
+    return Usage(
+        cpu=_first(groups, ("cpuacct.usage",)) or 1000 * _field(groups, "cpu.stat", "usage_usec"),
+        memory=memory,
+        limit=limit if 0 < limit < _NO_LIMIT else _host_memory(),
+        processes=_first(groups, ("pids.current",)),
+        read=read,
+        written=written,
+    )
+
+
+def _text(groups: tuple[Path, ...], name: str) -> str:
+    for group in groups:
+        try:
+            return (group / name).read_text(encoding="ascii")
+        except OSError:
+            continue
+    return ""
+
+
+def _first(groups: tuple[Path, ...], names: tuple[str, ...]) -> int:
+    for name in names:
+        text = _text(groups, name).strip()
+        if text.isdigit():
+            return int(text)
+    return 0
+
+
+def _field(groups: tuple[Path, ...], name: str, *keys: str) -> int:
+    for line in _text(groups, name).splitlines():
+        key, _, value = line.partition(" ")
+        if key in keys and value.isdigit():
+            return int(value)
+    return 0
+
+
+def _cache(groups: tuple[Path, ...]) -> int:
+    """Return what docker stats leaves out of the memory: pages of files that nobody used lately."""
+    return _field(groups, "memory.stat", "total_inactive_file") or _field(groups, "memory.stat", "inactive_file")
+
+
+def _disks(groups: tuple[Path, ...]) -> tuple[int, int]:
+    read = written = 0
+    for line in _text(groups, "io.stat").splitlines():
+        fields = dict(field.split("=") for field in line.split()[1:] if "=" in field)
+        read, written = read + int(fields.get("rbytes", 0)), written + int(fields.get("wbytes", 0))
+    for line in _text(groups, "blkio.throttle.io_service_bytes").splitlines():
+        words = line.split()
+        if len(words) == 3:
+            read += int(words[2]) if words[1] == "Read" else 0
+            written += int(words[2]) if words[1] == "Write" else 0
+    return read, written
+
+
+def _host_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

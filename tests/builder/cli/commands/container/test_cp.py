@@ -1,0 +1,114 @@
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.builder.cli.conftest import Shop
+
+
+@pytest.fixture(params=["running", "stopped"])
+def one(pen: Shop, request: pytest.FixtureRequest) -> str:
+    script = "mkdir -p /d/e; echo a >/d/a; echo b >/d/e/b; ln -s /etc/motd /link; ln -s a /d/l; chmod 640 /d/a; chown 5:6 /d/a"
+    pen.run(
+        "run", "-d", "--name", "one", "-v", "vol:/v", "box", "sh", "-c", f"{script}; echo v > /v/f; echo ok; sleep 1000"
+    )
+    while pen.run("logs", "one").out != "ok\n":
+        pass
+    if request.param == "stopped":
+        pen.run("kill", "one")
+    return "one"
+
+
+def tree(path: Path) -> dict[str, str]:
+    return {str(each.relative_to(path)): each.read_text() for each in sorted(path.rglob("*")) if each.is_file()}
+
+
+def test_files_come_out(pen: Shop, one: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    assert pen.run("cp", f"{one}:/d", str(out)).code == 0
+    assert tree(out) == {"d/a": "a\n", "d/e/b": "b\n", "d/l": "a\n"}
+    assert os.readlink(out / "d/l") == "a"
+    status = (out / "d/a").stat()
+    assert (status.st_uid, status.st_mode & 0o777) == (os.getuid(), 0o640)
+    assert pen.run("cp", f"{one}:/d/.", str(out)).code == 0
+    assert (out / "a").read_text() == "a\n"
+    assert pen.run("cp", f"{one}:/d", str(tmp_path / "new")).code == 0
+    assert tree(tmp_path / "new") == {"a": "a\n", "e/b": "b\n", "l": "a\n"}
+    assert pen.run("cp", "-a", f"{one}:/d/a", str(out / "kept")).code == 0
+    assert ((out / "kept").stat().st_uid, (out / "kept").stat().st_gid) == (5, 6)
+    assert pen.run("cp", f"{one}:/link", str(out)).code == 0
+    assert os.readlink(out / "link") == "/etc/motd"
+    assert pen.run("cp", "-L", f"{one}:/link", str(out / "followed")).code == 0
+    assert (out / "followed").read_text() == "welcome\n"
+    assert pen.run("cp", f"{one}:/v/f", str(out)).code == 0
+    assert (out / "f").read_text() == "v\n"
+
+
+def test_files_go_in(pen: Shop, one: str, tmp_path: Path) -> None:
+    (tmp_path / "in/sub").mkdir(parents=True)
+    (tmp_path / "in/f").write_text("new\n")
+    (tmp_path / "in/sub/g").write_text("deep\n")
+    os.chown(tmp_path / "in/f", 7, 8)
+    for words in ((f"{tmp_path}/in", "one:/tmp"), (f"{tmp_path}/in/.", "one:/d"), (f"{tmp_path}/in/f", "one:/etc/f2")):
+        assert pen.run("cp", *words).code == 0
+    assert pen.run("cp", f"{tmp_path}/in/f", "one:/v/").code == 0
+    if not pen.run("ps", "-q").out:
+        pen.run("commit", one, "copied")
+        shown = pen.run(
+            "run",
+            "-v",
+            "vol:/v",
+            "copied",
+            "sh",
+            "-c",
+            "cat /tmp/in/f /tmp/in/sub/g /d/f /d/a /etc/f2 /v/f; stat -c %u:%g /d/f",
+        )
+    else:
+        shown = pen.run(
+            "exec", one, "sh", "-c", "cat /tmp/in/f /tmp/in/sub/g /d/f /d/a /etc/f2 /v/f; stat -c %u:%g /d/f"
+        )
+    assert shown.out == "new\ndeep\nnew\na\nnew\nnew\n0:0\n"
+
+
+def test_mistakes_are_told(pen: Shop, one: str, tmp_path: Path) -> None:
+    for words, text in (
+        ((f"{one}:/nope", str(tmp_path)), "Could not find the file /nope"),
+        ((f"{one}:/d", f"{tmp_path}/no/such/place"), "Could not find the directory"),
+        ((f"{one}:/d/a", f"{tmp_path}/new/"), "no such directory"),
+        (("a", "b"), "must specify at least one container source"),
+        ((f"{one}:/a", f"{one}:/b"), "copying between containers is not supported"),
+        ((f"{one}:/d", "-"), "does not read or write archives yet"),
+    ):
+        result = pen.run("cp", *words)
+        assert (result.code in {1, 2}, text in result.err) == (True, True), result.err
+    (tmp_path / "file").write_text("")
+    assert pen.run("cp", f"{one}:/d", f"{tmp_path}/file").code == 1
+    assert pen.run("cp", f"{tmp_path}/file", f"{one}:/d/e").code == 0
+
+
+def test_no_link_of_the_container_leads_out(pen: Shop, tmp_path: Path) -> None:
+    # CVE-2018-15664: the container swaps a directory for a link to the host while files are copied.
+    canary = tmp_path / "canary"
+    canary.mkdir()
+    (tmp_path / "evil").write_text("evil\n")
+    swap = f"cd /; mkdir -p a b{canary}; while :; do mv a x; ln -s {canary} a; rm a; mv x a; done"
+    pen.run("run", "-d", "--name", "one", "box", "sh", "-c", swap)
+    errors: list[str] = []
+
+    def work() -> None:
+        for _ in range(40):
+            result = pen.run("cp", f"{tmp_path}/evil", "one:/a/evil")
+            errors.append(result.err)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert list(canary.iterdir()) == []
+    assert not any("Traceback" in error for error in errors)
+    pen.run("exec", "one", "sh", "-c", f"ln -s ../../../../../..{tmp_path} /up")
+    pen.run("cp", f"{tmp_path}/evil", "one:/up/canary/evil")
+    pen.run("cp", "one:/up/evil", str(canary / "out"))
+    assert not (canary / "evil").exists()
+    assert not (canary / "out").exists()
