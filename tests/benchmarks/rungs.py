@@ -1,0 +1,170 @@
+"""What works on which rung of isolation: ``python -m tests.benchmarks.rungs [DOCKER]`` prints the table of runtime/README.md.
+
+Each row is a place: this host as root and as ordinary users, and with DOCKER, the address of a daemon that runs as root
+here, containers of it. In each place three Dockerfiles are built, and layers are compared with those that root gets.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.helpers import bases
+from tests.helpers.ordinary import ordinary_user
+from tests.helpers.program import Program
+from tests.helpers.restricted import COVERED_PROC, WITHOUT_MOUNTS, restricted
+
+_REPOSITORY = Path(__file__).parents[2]
+_BUILDS = {
+    "copies": "FROM small AS a\nCOPY --chown=5:6 a /a\nWORKDIR /d/e\nFROM small\nCOPY a /b\n",
+    "stages": "FROM small AS a\nCOPY --chown=alice a /a\nFROM scratch\nCOPY --from=a /a /b\n",
+    "runs": "FROM small\nRUN id && touch /made && chown alice /made\n",
+    "mounts": "FROM small\nRUN --mount=type=cache,target=/c touch /c/a && rm -f /home/alice/x\n"
+    "RUN --mount=type=secret,id=s cat /run/secrets/s > /copy\nUSER alice\nRUN touch /home/alice/mine\n",
+}
+_COLUMNS = ("place", "rung", "COPY alone", "COPY --from, names", "RUN", "USER, cache, secret", "layers as root's")
+_SCRIPT = """
+pybuild import $IO/small.tar small > /dev/null || exit 1
+pybuild doctor --format=json || true
+for name in {names}; do
+    mkdir -p $WORK$name && cp $IO/$name/* $WORK$name/ && touch -d @1 $WORK$name/a
+    pybuild build -q --build-arg=SOURCE_DATE_EPOCH=1 --secret=id=s,src=$WORK$name/a -t $name $WORK$name > /dev/null 2>&1 &&
+        pybuild inspect -f '{{{{json .RootFS.Layers}}}}' $name || echo null
+done
+"""
+_DOCKER = {
+    "docker run": (),
+    "docker run, user 1000": ("-u", "1000"),
+    "seccomp=unconfined": ("--security-opt", "seccomp=unconfined"),
+    "seccomp=unconfined, user 1000": ("--security-opt", "seccomp=unconfined", "-u", "1000"),
+    "the same, no-new-privileges": (
+        "--security-opt",
+        "seccomp=unconfined",
+        "--security-opt",
+        "no-new-privileges",
+        "-u",
+        "1000",
+    ),
+    "seccomp=unconfined, cap-drop ALL": ("--security-opt", "seccomp=unconfined", "--cap-drop", "ALL"),
+    "cap-add SYS_ADMIN": ("--cap-add", "SYS_ADMIN"),
+}
+
+
+def _contexts(folder: Path) -> None:
+    shutil.copy(bases.small(), folder / "small.tar")
+    for name, text in _BUILDS.items():
+        (folder / name).mkdir()
+        (folder / name / "Dockerfile").write_text(text)
+        (folder / name / "a").write_text("a\n")
+
+
+def _here(program: Program, io: Path, seen: Path) -> list[str]:
+    """Run the script by *program*, which sees the folder *io* as *seen*."""
+    script = _SCRIPT.format(names=" ".join(_BUILDS)).replace("$IO", os.fspath(seen))
+    words = program.command()
+    script = script.replace("pybuild ", f"{' '.join(words[-3:])} ").replace("$WORK", f"{seen}/work-")
+    (io / "go.sh").write_text(script)
+    ended = subprocess.run(
+        [*words[:-3], "sh", f"{seen}/go.sh"], env=program.environment, capture_output=True, text=True, check=False
+    )
+    return [ended.stdout] if ended.returncode == 0 else [ended.stdout, ended.stderr]
+
+
+def _on_host(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    places = {
+        "root": restricted(Program(store=folder / "root/store")),
+        "root without CAP_SYS_ADMIN": restricted(Program(store=folder / "bound/store"), *WITHOUT_MOUNTS),
+        "the same, /proc covered": restricted(Program(store=folder / "proc/store"), *COVERED_PROC, *WITHOUT_MOUNTS),
+    }
+    for number, (name, program) in enumerate(places.items()):
+        io = folder / f"io-{number}"
+        io.mkdir()
+        _contexts(io)
+        yield name, _here(program, io, io)
+    for name, ids in {"user with subordinate ids": "tester:500000:65536", "user without": ""}.items():
+        user = ordinary_user(folder / name.replace(" ", "-"), subordinate=ids)
+        _contexts(user.folder)
+        subprocess.run(["chown", "-R", "4242", user.folder], check=True)
+        yield name, _here(user, user.folder, user.seen(user.folder))
+
+
+def _in_docker(address: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
+    docker = ["docker", "-H", address]
+    io = folder / "io"
+    io.mkdir()
+    _contexts(io)
+    venv = Path(sys.prefix)
+    script = f"export PATH={venv}/bin:/ids:/usr/bin:/usr/sbin PYBUILD_ROOT=/tmp/store IO=/io WORK=/tmp/ HOME=/tmp\n"
+    (io / "go.sh").write_text(script + _SCRIPT.format(names=" ".join(_BUILDS)))
+    _image(folder)
+    subprocess.run([*docker, "import", folder / "image.tar", "pybuild-rungs"], check=True, stdout=subprocess.DEVNULL)
+    binds = [f"-v={path}:{path}:ro" for path in dict.fromkeys(("/usr", os.fspath(_REPOSITORY), os.fspath(venv)))]
+    for name, options in _DOCKER.items():
+        command = [
+            *docker,
+            "run",
+            "--rm",
+            "--network=none",
+            *binds,
+            f"-v={io}:/io:ro",
+            *options,
+            "pybuild-rungs",
+            "sh",
+            "/io/go.sh",
+        ]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        yield name, [ended.stdout, ended.stderr]
+
+
+def _image(folder: Path) -> None:
+    """Write an image that borrows /usr of this host; its newuidmap has capabilities, its user 1000 ids."""
+    top = folder / "image"
+    for name in ("etc", "tmp", "usr", "proc", "sys", "dev", "ids"):
+        (top / name).mkdir(parents=True)
+    (top / "tmp").chmod(0o1777)
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (top / name).symlink_to(f"usr/{name}")
+    (top / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nu:x:1000:1000::/tmp:/bin/sh\n")
+    (top / "etc/group").write_text("root:x:0:\nu:x:1000:\n")
+    for name, capability in (("newuidmap", "cap_setuid"), ("newgidmap", "cap_setgid")):
+        (top / "etc" / name.replace("new", "sub").replace("map", "")).write_text("u:100000:65536\n")
+        shutil.copy(shutil.which(name) or name, top / "ids" / name)
+        (top / "ids" / name).chmod(0o755)
+        subprocess.run(["setcap", f"{capability}=ep", top / "ids" / name], check=True)
+    xattrs = ["--xattrs", "--xattrs-include=security.capability"]
+    subprocess.run(["tar", *xattrs, "-C", top, "-cf", folder / "image.tar", "."], check=True)
+    assert tarfile.is_tarfile(folder / "image.tar")
+
+
+def _row(place: str, printed: list[str], expected: list[str]) -> tuple[list[str], str]:
+    text, end = printed[0], printed[0].rfind("\n}") + 2
+    if end < 2:
+        return [], f"{place}: {printed[-1]}"
+    used = json.loads(text[:end])["isolation"]["used"]
+    layers = text[end:].split()
+    expected[:] = expected or layers
+    worked = ["yes" if each != "null" else "no" for each in layers]
+    same = all(mine in {"null", root} for mine, root in zip(layers, expected, strict=True))
+    return [place, used, *worked, "yes" if same else "no"], ""
+
+
+def main(address: str = "") -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory(prefix="rungs-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        expected: list[str] = []
+        sys.stdout.write(f"| {' | '.join(_COLUMNS)} |\n{'|---' * len(_COLUMNS)}|\n")
+        places = [*_on_host(folder), *(_in_docker(address, folder) if address else ())]
+        for place, printed in places:
+            cells, failure = _row(place, printed, expected)
+            sys.stdout.write(f"| {' | '.join(cells)} |\n" if cells else f"{failure}\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
