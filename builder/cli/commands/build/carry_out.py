@@ -47,38 +47,38 @@ class Warnings:
 
 def carry_out(
     request: Request,
-    described: Reported,
+    reported: Reported,
     *,
     prepare: Callable[[], AbstractContextManager[Request]] | None = None,
     opened: Callable[[], Store] = store,
 ) -> int:
     """Build *request*, report, and return the exit code. *prepare* gives the request in a form that can be built."""
     with (
-        logged(described.log_file) as logging,
-        _display(described.mode) as display,
+        logged(reported.log_file) as logging,
+        _display(reported.mode) as display,
         prepare() if prepare is not None else nullcontext(request) as ready,
     ):
         watched = Warnings(logging(display))
         outcome = _built(ready, watched, opened, display.tells_log)
     ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
-    if (described.iidfile, described.iidfile_raw, described.metadata_file) != (None, None, None):
-        _write_files(described, ids, outcome, watched)
+    if (reported.iidfile, reported.iidfile_raw, reported.metadata_file) != (None, None, None):
+        _write_files(reported, ids, outcome, watched)
     # What went to standard output is all that is wanted there.
-    if described.mode == "quiet" and not any(output.streams for output in request.result.outputs):
+    if reported.mode == "quiet" and not any(output.streams for output in request.result.outputs):
         say(ids)
     return 0
 
 
-def _write_files(described: Reported, ids: str, outcome: Any, watched: Warnings) -> None:
+def _write_files(reported: Reported, ids: str, outcome: Any, watched: Warnings) -> None:
     from pybuild.builder.cli.commands.build.metadata import metadata
     from pybuild.builder.outputs.files import replace_file
 
-    if described.iidfile is not None:
-        replace_file(described.iidfile, ids.encode())
-    if described.iidfile_raw is not None:
-        replace_file(described.iidfile_raw, ids.replace("sha256:", "").encode())
-    if described.metadata_file is not None:
-        replace_file(described.metadata_file, metadata(outcome, watched.found, os.environ))
+    if reported.iidfile is not None:
+        replace_file(reported.iidfile, ids.encode())
+    if reported.iidfile_raw is not None:
+        replace_file(reported.iidfile_raw, ids.replace("sha256:", "").encode())
+    if reported.metadata_file is not None:
+        replace_file(reported.metadata_file, metadata(outcome, watched.found, os.environ))
 
 
 def _display(mode: str) -> OpenDisplay:
