@@ -5,7 +5,7 @@ COMMANDS = {
     "build": ("build.build", "Build an image from a Dockerfile."),
     "commit": ("image.commit", "Create an image from a container, or from another one and changed files."),
     "completion": ("store.completion", "Print a shell completion script."),
-    "container prune": ("container.prune", "Remove containers that do not run."),
+    "container prune": ("container.prune", "Remove all stopped containers."),
     "copy": ("registry.copy", "Copy an image between registries, directories, archives and the store."),
     "cp": ("container.cp", "Copy files between a container and the host."),
     "create": ("container.create", "Create a container."),
@@ -45,9 +45,9 @@ COMMANDS = {
     "stop": ("container.stop", "Stop containers."),
     "tag": ("image.tag", "Add a name to an image."),
     "top": ("container.top", "List the processes of a container."),
-    "unpause": ("container.unpause", "Let paused containers go on."),
+    "unpause": ("container.unpause", "Resume all processes of paused containers."),
     "version": ("store.version", "Show the version."),
     "volume": ("volume.volume", "Manage volumes."),
-    "wait": ("container.wait", "Wait until containers end."),
+    "wait": ("container.wait", "Wait until containers exit, and print their exit codes."),
 }
 """Of each command the module, and what the help of the program says of it."""

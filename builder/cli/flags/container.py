@@ -36,7 +36,9 @@ class ProgramFlags:
     entrypoint: str | None = option(
         "--entrypoint", empty=True, metavar="PROGRAM", help="Replace the entrypoint of the image; empty for none."
     )
-    labels: tuple[str, ...] = option("-l", "--label", multiple=True, metavar="KEY[=VALUE]", help="Label; repeatable.")
+    labels: tuple[str, ...] = option(
+        "-l", "--label", multiple=True, metavar="KEY[=VALUE]", help="Set a label of the container; repeatable."
+    )
     label_files: tuple[Path, ...] = option(
         "--label-file", multiple=True, type=FilePath(), metavar="FILE", help="Read labels from FILE; repeatable."
     )
@@ -44,7 +46,10 @@ class ProgramFlags:
     expose: tuple[str, ...] = option("--expose", multiple=True, metavar="PORT[/PROTO]", help="Expose a port.")
     stop_signal: str | None = option("--stop-signal", metavar="SIGNAL", help="Signal that stops the container.")
     stop_timeout: int | None = option(
-        "--stop-timeout", type=int, metavar="SECONDS", help="Time to stop until it is killed (default: 10; -1: never)."
+        "--stop-timeout",
+        type=int,
+        metavar="SECONDS",
+        help="Time until it is killed when stopped (default: 10; -1: never).",
     )
     no_healthcheck: bool = option("--no-healthcheck", is_flag=True, help="Disable the health check of the image.")
     interactive: bool = option("-i", "--interactive", is_flag=True, help="Keep standard input open.")
@@ -66,21 +71,30 @@ class AroundFlags:
         "-v", "--volume", multiple=True, metavar="[SOURCE:]TARGET[:ro]", help="Mount a volume or a path; repeatable."
     )
     mounts: tuple[str, ...] = option(
-        "--mount", multiple=True, metavar="type=...,source=...,target=...", help="Mount; repeatable."
+        "--mount",
+        multiple=True,
+        metavar="type=...,source=...,target=...",
+        help="Add a mount: type is bind, volume or tmpfs. Repeatable.",
     )
     tmpfs: tuple[str, ...] = option("--tmpfs", multiple=True, metavar="TARGET[:OPTIONS]", help="Mount an empty tmpfs.")
     add_hosts: tuple[str, ...] = option(
-        "--add-host", multiple=True, metavar="NAME:ADDRESS", help="Entry in /etc/hosts; repeatable."
+        "--add-host", multiple=True, metavar="NAME:ADDRESS", help="Add a line to /etc/hosts; repeatable."
     )
-    init: bool = option("--init", is_flag=True, help="Run an init as process 1, which forwards signals and reaps.")
-    privileged: bool = option("--privileged", is_flag=True, help="Give it all capabilities, devices, and no filter.")
+    init: bool = option(
+        "--init", is_flag=True, help="Run an init as process 1, which forwards signals and reaps processes."
+    )
+    privileged: bool = option(
+        "--privileged", is_flag=True, help="Give it all capabilities and devices, and no system-call filter."
+    )
     rm: bool = option("--rm", is_flag=True, help="Remove the container, and its anonymous volumes, when it ends.")
     restart: str | None = option(
-        "--restart", metavar="POLICY", help="no (default), on-failure[:MAX], always or unless-stopped."
+        "--restart", metavar="POLICY", help="Restart policy: no (default), on-failure[:MAX], always or unless-stopped."
     )
-    log_driver: str | None = option("--log-driver", type=OneOf(_DRIVERS), help="Where the output is kept.")
-    log_opts: tuple[str, ...] = option("--log-opt", multiple=True, metavar="KEY=VALUE", help="max-size or max-file.")
-    cidfile: Path | None = option("--cidfile", type=FilePath(), metavar="FILE", help="Write the id of it to FILE.")
+    log_driver: str | None = option("--log-driver", type=OneOf(_DRIVERS), help="Logging driver of the container.")
+    log_opts: tuple[str, ...] = option(
+        "--log-opt", multiple=True, metavar="KEY=VALUE", help="Option of the logging driver: max-size or max-file."
+    )
+    cidfile: Path | None = option("--cidfile", type=FilePath(), metavar="FILE", help="Write the container ID to FILE.")
 
 
 @frozen

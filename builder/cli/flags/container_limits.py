@@ -20,11 +20,18 @@ class ContainerLimitFlags:
     cpu_shares: str | None = option("-c", "--cpu-shares", metavar="NUMBER", help="CPU shares: relative weight.")
     cpu_period: str | None = option("--cpu-period", metavar="MICROSECONDS", help="Length of a CPU CFS period.")
     cpu_quota: str | None = option("--cpu-quota", metavar="MICROSECONDS", help="CPU time in a period.")
-    cpuset_cpus: str | None = option("--cpuset-cpus", metavar="LIST", help="CPUs on which it may run: 0-3 or 0,1.")
+    cpuset_cpus: str | None = option(
+        "--cpuset-cpus", metavar="LIST", help="CPUs on which it may run, such as 0-3 or 0,1."
+    )
     cpuset_mems: str | None = option("--cpuset-mems", metavar="LIST", help="Memory nodes that it may use.")
     pids_limit: str | None = option("--pids-limit", metavar="NUMBER", help="Number of processes; -1: unlimited.")
     shm_size: str | None = option("--shm-size", metavar="SIZE", help="Size of /dev/shm (default: 64m).")
-    ulimits: tuple[str, ...] = option("--ulimit", multiple=True, metavar="NAME=SOFT[:HARD]", help="Ulimit; repeatable.")
+    ulimits: tuple[str, ...] = option(
+        "--ulimit",
+        multiple=True,
+        metavar="NAME=SOFT[:HARD]",
+        help="Ulimit of the container, such as nofile=1024:2048; repeatable.",
+    )
     cgroup_parent: str | None = option("--cgroup-parent", metavar="PATH", help="Parent cgroup of the container.")
 
     def limits(self) -> ResourceLimits:

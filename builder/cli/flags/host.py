@@ -12,8 +12,8 @@ _MODES = frozenset({"ro", "rw", "z", "Z"})
 
 
 ISOLATION_HELP = (
-    "How commands are set apart from the host: auto (default), root, userns, none or strict; see pybuild doctor. "
-    "Also $PYBUILD_ISOLATION; oci and rootless are taken for auto and userns."
+    "How commands are isolated from the host: auto (default), root, userns, none or strict; see pybuild doctor. "
+    "Also $PYBUILD_ISOLATION; oci means auto, and rootless means userns."
 )
 
 
@@ -65,7 +65,7 @@ class HostFlags:
         help="Resolver option of RUN steps, such as ndots:2; repeatable.",
     )
 
-    isolation: str | None = option("--isolation", metavar="RUNG", help=ISOLATION_HELP)
+    isolation: str | None = option("--isolation", metavar="MODE", help=ISOLATION_HELP)
 
     def request(self) -> Changes:
         """Return the fields of a request for these flags."""

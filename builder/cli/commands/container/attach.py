@@ -18,7 +18,7 @@ from pybuild.runtime.monitor.starting import connected
 @click.option("--detach-keys", metavar="KEYS", help=KEYS_HELP)
 @root_option
 def command(name: str, *, no_stdin: bool, sig_proxy: bool, detach_keys: str | None) -> int:
-    """Show the output of a container from now on, pass input to it, and exit as it does."""
+    """Show the output of a container from now on, pass input to it, and exit with its exit code."""
     keys = parse_keys(detach_keys) if detach_keys else DETACH_KEYS
     with opened_containers() as containers:
         container = containers.find(name)

@@ -20,8 +20,8 @@ _TOP = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 @click.command("cp", cls=Command)
 @click.argument("source", metavar="CONTAINER:SOURCE|SOURCE")
 @click.argument("target", metavar="TARGET|CONTAINER:TARGET")
-@click.option("-a", "--archive", is_flag=True, help="Keep users and groups.")
-@click.option("-L", "--follow-link", is_flag=True, help="Copy what a symbolic link at SOURCE leads to.")
+@click.option("-a", "--archive", is_flag=True, help="Keep the owner and the group of files.")
+@click.option("-L", "--follow-link", is_flag=True, help="Follow a symlink at SOURCE.")
 @taken("-q/--quiet")
 @root_option
 def command(source: str, target: str, *, archive: bool, follow_link: bool) -> None:

@@ -31,7 +31,7 @@ from pybuild.builder.platforms import wanted_platform
 )
 @root_option
 def command(image: str, words: tuple[str, ...], *, flags: ContainerFlags, platform: str | None) -> None:
-    """Create a container of IMAGE that runs COMMAND, or what the image says, when it is started; print its id."""
+    """Create a container from IMAGE for COMMAND, or for the default command of IMAGE, and print its ID."""
     with opened_containers() as containers:
         say(created(containers, image, words, flags, platform).id)
 

@@ -21,11 +21,11 @@ from pybuild.builder.errors import RequestError
 )
 @click.argument("name", metavar="CONTAINER")
 @click.argument("words", nargs=-1, required=True, metavar="COMMAND [ARG...]", type=click.UNPROCESSED)
-@click.option("-d", "--detach", is_flag=True, help="Do not wait for it.")
+@click.option("-d", "--detach", is_flag=True, help="Run the command in the background.")
 @click.option("-e", "--env", "assigned", multiple=True, metavar="NAME[=VALUE]", help="Set a variable; repeatable.")
 @click.option("--env-file", "files", multiple=True, type=FilePath(), metavar="FILE", help="Read variables from FILE.")
-@click.option("-i", "--interactive", is_flag=True, help="Pass standard input.")
-@click.option("--privileged", is_flag=True, help="Give it all capabilities, and no filter.")
+@click.option("-i", "--interactive", is_flag=True, help="Pass standard input to the command.")
+@click.option("--privileged", is_flag=True, help="Give the command all capabilities, and no system-call filter.")
 @click.option("-t", "--tty", is_flag=True, help="Allocate a pseudo-terminal.")
 @click.option("-u", "--user", metavar="USER[:GROUP]", help="Name or UID, and group, to run as.")
 @click.option("-w", "--workdir", metavar="DIR", help="Working directory.")
@@ -44,7 +44,7 @@ def command(  # noqa: PLR0917 - click hands them over by name
     workdir: str | None,
     detach_keys: str | None,
 ) -> int:
-    """Run COMMAND in a container, in all its namespaces and with its confinement, and exit as it does."""
+    """Run COMMAND in a container, in its namespaces and with its restrictions, and exit with its exit code."""
     del detach_keys
     if interactive and tty and not detach and not os.isatty(0):
         raise RequestError("the input device is not a terminal", hint="leave out -t")

@@ -17,17 +17,19 @@ from pybuild.builder.errors import RequestError
 
 @click.command("logs", cls=Command)
 @click.argument("name", metavar="CONTAINER")
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until the container ends.")
-@click.option("-n", "--tail", default="all", metavar="LINES", help="Only the last lines (default: all).")
-@click.option("--since", metavar="TIME", help="Only what is not older: a time such as 2023-01-31T20:00:00, or 10m.")
-@click.option("--until", metavar="TIME", help="Only what is not younger.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the output until the container exits.")
+@click.option(
+    "-n", "--tail", default="all", metavar="LINES", help="Number of lines to show from the end (default: all)."
+)
+@click.option("--since", metavar="TIME", help="Show output since a time such as 2023-01-31T20:00:00, or 10m ago.")
+@click.option("--until", metavar="TIME", help="Show output before a time.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show the time of each line.")
 @click.option("--details", is_flag=True, help="No effect: there are no extra details.")
 @root_option
 def command(
     name: str, *, follow: bool, tail: str, since: str | None, until: str | None, timestamps: bool, details: bool
 ) -> None:
-    """Show what a container printed, on standard output and standard error as it did itself."""
+    """Show the output of a container, on standard output and standard error like the container itself."""
     del details
     now = time.time()
     with opened_containers() as containers:

@@ -11,6 +11,6 @@ from pybuild.builder.containers.lifecycle import pause
 @click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
 @root_option
 def command(names: tuple[str, ...]) -> int | None:
-    """Suspend all processes of containers, and print their names. It needs a control group."""
+    """Suspend all processes of containers, and print their names. The containers need a cgroup."""
     with opened_containers() as containers:
         return each(names, pause, containers)

@@ -13,13 +13,13 @@ from pybuild.builder.prune.usage import disk_usage
 
 
 @click.command("container prune", cls=Command)
-@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@click.option("-f", "--force", is_flag=True, help="Do not prompt for confirmation.")
 @click.option(
     "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="until=TIME, label=KEY[=VALUE], label!=..."
 )
 @root_option
 def command(*, force: bool, filters: tuple[str, ...]) -> None:
-    """Remove all containers that do not run, and tell which. Volumes stay."""
+    """Remove all stopped containers, and print their names. Volumes stay."""
     passes = prune_filter(filters)
     if not force:
         say("WARNING! This will remove all stopped containers.")

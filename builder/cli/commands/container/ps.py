@@ -12,13 +12,20 @@ from pybuild.builder.errors import RequestError
 
 
 @click.command("ps", cls=Command)
-@click.option("-a", "--all", "everything", is_flag=True, help="Also those that do not run.")
-@click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Only those that fit.")
-@click.option("-n", "--last", type=int, default=-1, metavar="NUMBER", help="The last ones created, in any state.")
-@click.option("-l", "--latest", is_flag=True, help="The last one created, in any state.")
-@click.option("--no-trunc", is_flag=True, help="Show whole IDs and commands.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Show all containers (default: only running ones).")
+@click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="Show only matching containers.")
+@click.option(
+    "-n",
+    "--last",
+    type=int,
+    default=-1,
+    metavar="NUMBER",
+    help="Show the last NUMBER created containers, in any state.",
+)
+@click.option("-l", "--latest", is_flag=True, help="Show the latest created container, in any state.")
+@click.option("--no-trunc", is_flag=True, help="Do not truncate the output.")
 @click.option("-q", "--quiet", is_flag=True, help="Show IDs only.")
-@click.option("-s", "--size", is_flag=True, help="Show what containers take on the disk.")
+@click.option("-s", "--size", is_flag=True, help="Show the disk usage of containers.")
 @format_option
 @root_option
 def command(  # noqa: PLR0917 - click hands them over by name
@@ -31,9 +38,10 @@ def command(  # noqa: PLR0917 - click hands them over by name
     size: bool,
     template: str | None,
 ) -> None:
-    """List the containers that run, the newest first.
+    """List running containers, the newest first.
 
-    Filters: ancestor, before, exited, id, label, name, since, status and volume. Those with one key need only fit one.
+    Filters: ancestor, before, exited, id, label, name, since, status and volume. Of several filters with the same key,
+    one must match.
     """
     with opened_containers() as containers:
         found = containers.all()

@@ -13,10 +13,12 @@ from pybuild.builder.signals import signal_number
 @click.command("restart", cls=Command)
 @click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
 @click.option("-s", "--signal", metavar="SIGNAL", help="Signal to send, instead of the container's own.")
-@click.option("-t", "--time", "--timeout", "seconds", type=int, metavar="SECONDS", help="Time until it is killed.")
+@click.option(
+    "-t", "--time", "--timeout", "seconds", type=int, metavar="SECONDS", help="Time until a container is killed."
+)
 @root_option
 def command(names: tuple[str, ...], *, signal: str | None, seconds: int | None) -> int | None:
-    """Stop containers that run, start all of them, and print their names."""
+    """Restart containers, and print their names."""
     with opened_containers() as containers:
         if signal:
             signal_number(signal)

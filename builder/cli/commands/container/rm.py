@@ -11,8 +11,8 @@ from pybuild.builder.containers.lifecycle import remove
 
 @click.command("rm", cls=Command)
 @click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
-@click.option("-f", "--force", is_flag=True, help="Kill containers that run; one that does not exist is no failure.")
-@click.option("-v", "--volumes", is_flag=True, help="Remove the anonymous volumes of the containers, too.")
+@click.option("-f", "--force", is_flag=True, help="Kill running containers, and ignore missing ones.")
+@click.option("-v", "--volumes", is_flag=True, help="Also remove the anonymous volumes of the containers.")
 @root_option
 def command(names: tuple[str, ...], *, force: bool, volumes: bool) -> int | None:
     """Remove containers, and print their names."""

@@ -13,8 +13,10 @@ from pybuild.builder.errors import RequestError
 
 @click.command("start", cls=Command)
 @click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
-@click.option("-a", "--attach", is_flag=True, help="Show the output, pass signals, and exit as the container does.")
-@click.option("-i", "--interactive", is_flag=True, help="The same, and pass standard input.")
+@click.option(
+    "-a", "--attach", is_flag=True, help="Show the output, pass signals, and exit with the exit code of the container."
+)
+@click.option("-i", "--interactive", is_flag=True, help="Like --attach, and pass standard input.")
 @click.option("--detach-keys", metavar="KEYS", help=KEYS_HELP)
 @root_option
 def command(names: tuple[str, ...], *, attach: bool, interactive: bool, detach_keys: str | None) -> int | None:

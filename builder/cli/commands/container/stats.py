@@ -32,15 +32,15 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 @click.command("stats", cls=Command)
 @click.argument("names", nargs=-1, metavar="[CONTAINER...]")
-@click.option("-a", "--all", "everything", is_flag=True, help="Also those that do not run.")
-@click.option("--no-stream", is_flag=True, help="Show it once.")
-@click.option("--no-trunc", is_flag=True, help="Show whole IDs.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Show all containers (default: only running ones).")
+@click.option("--no-stream", is_flag=True, help="Show the current values once.")
+@click.option("--no-trunc", is_flag=True, help="Do not truncate the output.")
 @format_option
 @root_option
 def command(names: tuple[str, ...], *, everything: bool, no_stream: bool, no_trunc: bool, template: str | None) -> None:
-    """Show what the named containers, or all that run, use of processors, memory and disks, every second anew.
+    """Show the CPU, memory and disk usage of the named containers, or of all running ones, every second.
 
-    It is what their control groups count; without any there is nothing to show. Networks are not counted yet.
+    The values are those of cgroups, so containers without a cgroup have none. Network usage is not counted yet.
     """
     with opened_containers() as containers:
         wanted = [containers.find(name) for name in names]

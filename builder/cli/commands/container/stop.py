@@ -11,10 +11,12 @@ from pybuild.builder.signals import signal_number
 @click.command("stop", cls=Command)
 @click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
 @click.option("-s", "--signal", metavar="SIGNAL", help="Signal to send, instead of the container's own.")
-@click.option("-t", "--time", "--timeout", "seconds", type=int, metavar="SECONDS", help="Time until it is killed.")
+@click.option(
+    "-t", "--time", "--timeout", "seconds", type=int, metavar="SECONDS", help="Time until a container is killed."
+)
 @root_option
 def command(names: tuple[str, ...], *, signal: str | None, seconds: int | None) -> int | None:
-    """Stop containers: send the stop signal, kill what runs 10 seconds later, and print their names."""
+    """Stop containers by their stop signal, kill them after 10 seconds, and print their names."""
     with opened_containers() as containers:
         if signal:
             signal_number(signal)

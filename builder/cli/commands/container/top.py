@@ -20,7 +20,7 @@ from pybuild.builder.errors import StoreError
 @click.argument("options", nargs=-1, metavar="[PS OPTIONS]", type=click.UNPROCESSED)
 @root_option
 def command(name: str, options: tuple[str, ...]) -> None:
-    """List the processes of a container, with the columns of ps -ef or those that its options ask for."""
+    """List the processes of a container, with the columns of ps -ef or of the given options of ps."""
     with opened_containers() as containers:
         container = containers.find(name)
         if not container.state.runs:

@@ -1,4 +1,4 @@
-"""``pybuild unpause``: the processes of paused containers go on."""
+"""``pybuild unpause``: resume the processes of paused containers."""
 
 import click
 
@@ -11,6 +11,6 @@ from pybuild.builder.containers.lifecycle import unpause
 @click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
 @root_option
 def command(names: tuple[str, ...]) -> int | None:
-    """Let the processes of paused containers go on, and print their names."""
+    """Resume all processes of paused containers, and print their names."""
     with opened_containers() as containers:
         return each(names, unpause, containers)

@@ -12,6 +12,6 @@ from pybuild.builder.containers.lifecycle import wait
 @click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
 @root_option
 def command(names: tuple[str, ...]) -> int | None:
-    """Wait until containers end, one after the other, and print their exit codes."""
+    """Wait until containers exit, one after the other, and print their exit codes."""
     with opened_containers() as containers:
         return every(names, lambda name: say(str(wait(containers.find(name)))))

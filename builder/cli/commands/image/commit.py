@@ -36,7 +36,7 @@ from pybuild.builder.store.store import Store
 @click.option("-a", "--author", default="", metavar="TEXT", help="Author of the image.")
 @compression_option
 @click.option("--iidfile", metavar="FILE", help="Write the image ID to FILE.")
-@click.option("-p", "--pause/--no-pause", default=True, help="Pause a running container meanwhile (default).")
+@click.option("-p", "--pause/--no-pause", default=True, help="Pause a running container during the commit (default).")
 @taken("-q/--quiet")
 @platform_option
 @root_option
@@ -55,10 +55,10 @@ def command(
 ) -> None:
     """Create an image from IMAGE and one layer with the changes of a root file system, and print its ID.
 
-    "commit CONTAINER [NAME[:TAG]]" takes the config and the files of a container, as docker commit does. Else IMAGE is
-    an image, and the files are those of the directory DIR, or of a tar archive: FILE, or - for standard input, plain or
-    compressed, as pybuild export, docker export and podman export write it. Files of IMAGE that are missing there are
-    deleted. When nothing differs, no layer is added.
+    "commit CONTAINER [NAME[:TAG]]" takes the config and the files of a container, like docker commit. Otherwise IMAGE
+    is an image, and the files are those of the directory DIR, or of a tar archive: FILE, or - for standard input, plain
+    or compressed, as pybuild export, docker export and podman export write it. Files of IMAGE that are missing there
+    are deleted. When nothing differs, no layer is added.
     """
     names = full_names((name,)) if name else ()
     wanted = given_platform(platform)
@@ -71,7 +71,7 @@ def command(
             _tell(made, iidfile)
             return
         if tree is None:
-            raise RequestError(f"No such container: {image}", hint="of an image, name a directory or an archive, too")
+            raise RequestError(f"No such container: {image}", hint="for an image, also name a directory or an archive")
         with opened.in_use(), _tree(opened, tree) as root_fd:
             source = find_image(opened, image, wanted)
             documents = _changed(ImageDocuments.read(opened.blobs, source), source, changes)

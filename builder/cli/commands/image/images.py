@@ -123,6 +123,6 @@ def image_row(entry: Listed, size: int | None, *, whole: bool) -> Row:
         "CreatedAt": at,
         "Size": shown_size,
         "VirtualSize": shown_size,
-        # There are no containers, and Docker's listing does not compute the other two, either.
+        # Like Docker's, this listing does not compute them.
         **dict.fromkeys(("Containers", "SharedSize", "UniqueSize"), "N/A"),
     }

@@ -28,9 +28,9 @@ from pybuild.builder.store.store import Store
 def command(*, everything: bool, force: bool, filters: tuple[str, ...]) -> int | None:
     """Remove dangling images, which have no name, and print how much space was reclaimed.
 
-    As in Docker, -a removes all images that no container uses. pybuild has no containers, so that is every image: give
-    it a filter. until=TIME takes a duration such as 24h, a date or seconds since 1970, and matches older images;
-    label=NAME[=VALUE] and label!=NAME[=VALUE] match images with and without a label. Layers of the build cache stay.
+    Unlike in Docker, -a also removes images that containers use: give it a filter. until=TIME takes a duration such as
+    24h, a date or seconds since 1970, and matches older images; label=NAME[=VALUE] and label!=NAME[=VALUE] match images
+    with and without a label. Layers of the build cache stay.
     """
     passes = prune_filter(filters)
     if not force and not _agreed(everything=everything):

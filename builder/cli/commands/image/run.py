@@ -35,11 +35,11 @@ _OF_HOST = ("network", "volumes", "tmpfs", "add_hosts", "init")
 _OURS = ("hostname", "stop_timeout")
 _EPILOG = """\b
 Differences from docker run:
-  - A command of which nothing is asked that needs a container (-d, --name, --label,
-    --restart, a limit, a named volume and so on) has none: when it ends, all
-    changes of files are discarded, as with --rm. It starts faster. Signals that
-    pybuild gets are passed to it, with -t as well. The third Ctrl-C kills it, and
-    --stop-timeout counts from a SIGTERM.
+  - Without a flag that needs a container (-d, --name, --label, --restart, a limit,
+    a named volume and so on) the command runs in a sandbox without one, which
+    starts faster: when it ends, all changes of files are discarded, as with --rm.
+    Signals that pybuild gets are passed to it, with -t as well. The third Ctrl-C
+    kills it, and --stop-timeout counts from a SIGTERM.
   - Containers need root for now. "pybuild ps" lists them.
   - There are two networks: the host's and none.
   - Exit codes are Docker's: 125 pybuild failed, 126 the command cannot be
@@ -100,7 +100,7 @@ class DetachFlags:
     envvar="DOCKER_DEFAULT_PLATFORM",
     help="Platform to take from a multi-platform image.",
 )
-@click.option("--isolation", metavar="RUNG", help=ISOLATION_HELP)
+@click.option("--isolation", metavar="MODE", help=ISOLATION_HELP)
 @root_option
 def command(  # noqa: PLR0917 - click hands them over by name
     image: str,

@@ -1,4 +1,4 @@
-"""``pybuild doctor``: what this host lets steps have, and what to do for more."""
+"""``pybuild doctor``: the isolation of steps that this host permits, and how to improve it."""
 
 import json
 import os
@@ -19,25 +19,31 @@ from pybuild.runtime.sandbox.privileges import Ladder, Rung
 
 _WITHOUT = {
     "root": "pivot_root is refused: steps run after a chroot, without CAP_SYS_CHROOT",
-    "proc": "a new /proc is refused: that of outside is shown, with its processes",
+    "proc": "a new /proc is refused: the outer one is visible, with its processes",
     "host name": "the host name cannot be set",
-    "loopback": "the loopback of --network=none stays down",
+    "loopback": "the loopback interface of --network=none stays down",
 }
 _OVERLAYFS = 0x794C7630
-_ON_OVERLAY = "it is on an overlay, where overlayfs cannot be used: every snapshot is a whole copy"
+_ON_OVERLAY = "it is on an overlay, where overlayfs cannot be used: every snapshot is a full copy"
 _VOLUME = "docker run -v pybuild:/store -e PYBUILD_ROOT=/store"
-_NO_LIMITS = "--memory and the like are not kept: no control group can be made"
+_NO_LIMITS = "--memory and other limits are not enforced: no cgroup can be created"
 _CGROUPS = {True: "docker run -v /sys/fs/cgroup:/sys/fs/cgroup", False: "systemd-run --user --scope -p Delegate=yes"}
 
 
 @click.command("doctor", cls=Command)
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Default: text.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Format of the output (default: text).",
+)
 @root_option
 def command(*, form: str) -> int:
-    """Show how steps are set apart from this host, what they do without, and what a better way would need.
+    """Show how steps are isolated from this host, the limits of that, and what a better isolation needs.
 
-    All of it is tried out. Rungs are, from the best one: root, userns (a user namespace), none (no commands). The exit
-    code is 3 when RUN does not work.
+    Everything is tested. The kinds of isolation, best first, are root, userns (a user namespace) and none (no commands
+    can run). The exit code is 3 when RUN does not work.
     """
     ladder = Ladder()
     found: dict[str, Any] = {

@@ -19,13 +19,13 @@ _HEADERS = {"Driver": "DRIVER", "Name": "VOLUME NAME", "Mountpoint": "MOUNTPOINT
 
 @click.group("volume")
 def command() -> None:
-    """Manage volumes: directories with names, which containers mount and which outlive them."""
+    """Manage volumes: named directories that containers mount and that outlive them."""
 
 
 @command.command("create", cls=Command)
 @click.argument("name", required=False)
-@click.option("-d", "--driver", default="local", metavar="DRIVER", help="local, which is the only one.")
-@click.option("--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Label; repeatable.")
+@click.option("-d", "--driver", default="local", metavar="DRIVER", help="Volume driver; only local is supported.")
+@click.option("--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Set a label of the volume; repeatable.")
 @root_option
 def _create(name: str | None, *, driver: str, labels: tuple[str, ...]) -> None:
     """Create the volume NAME, unless it exists, and print its name."""
@@ -76,10 +76,10 @@ def _row(volumes: Volumes, each: VolumeConfig) -> dict[str, str]:
 
 @command.command("inspect", cls=Command)
 @click.argument("names", nargs=-1, required=True, metavar="VOLUME...")
-@click.option("-f", "--format", "template", metavar="FORMAT", help="Go template.")
+@click.option("-f", "--format", "template", metavar="FORMAT", help='Print with "json" or a Go template.')
 @root_option
 def _inspect(names: tuple[str, ...], *, template: str | None) -> int | None:
-    """Show all about volumes, as a JSON array."""
+    """Show the details of volumes as a JSON array."""
     documents: list[dict[str, Any]] = []
     with opened_containers() as containers:
         volumes = Volumes(containers.store)
@@ -107,10 +107,10 @@ def _document(volumes: Volumes, each: VolumeConfig) -> dict[str, Any]:
 
 @command.command("rm", cls=Command)
 @click.argument("names", nargs=-1, required=True, metavar="VOLUME...")
-@click.option("-f", "--force", is_flag=True, help="It is no failure that one does not exist.")
+@click.option("-f", "--force", is_flag=True, help="Ignore volumes that do not exist.")
 @root_option
 def _remove(names: tuple[str, ...], *, force: bool) -> int | None:
-    """Remove volumes that no container has, and print their names."""
+    """Remove volumes that no container uses, and print their names."""
     with opened_containers() as containers:
         volumes = Volumes(containers.store)
 
@@ -123,12 +123,12 @@ def _remove(names: tuple[str, ...], *, force: bool) -> int | None:
 
 
 @command.command("prune", cls=Command)
-@click.option("-a", "--all", "everything", is_flag=True, help="Also those with a name.")
-@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Also remove volumes with a name.")
+@click.option("-f", "--force", is_flag=True, help="Do not prompt for confirmation.")
 @click.option("--filter", "filters", multiple=True, metavar="KEY=VALUE", help="label=KEY[=VALUE].")
 @root_option
 def _prune(*, everything: bool, force: bool, filters: tuple[str, ...]) -> None:
-    """Remove the anonymous volumes that no container has, and tell which."""
+    """Remove the anonymous volumes that no container uses, and print their names."""
     if not force:
         kind = "all local volumes" if everything else "anonymous local volumes"
         say(f"WARNING! This will remove {kind} not used by at least one container.")

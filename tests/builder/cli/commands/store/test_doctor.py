@@ -43,7 +43,7 @@ def test_each_better_rung_has_one_command(
     assert code == 0
     assert "  root     does not work: why not\n           to have it: one command\n  userns   works\n" in text
     assert "a new /proc is refused" in text
-    assert "the loopback of --network=none stays down" in text
+    assert "the loopback interface of --network=none stays down" in text
     _host(monkeypatch, Rung(name="root", works=True), Rung(name="userns", works=False, reason="no", needs="not said"))
     assert "not said" not in _told(capsys, tmp_path)[1]
 
@@ -79,5 +79,5 @@ def test_a_store_that_must_copy_everything_is_to_be_put_elsewhere(
     monkeypatch.setattr(doctor, "_is_overlay", lambda _: True)
     monkeypatch.setattr(doctor, "hierarchies", tuple)
     _, text = _told(capsys, tmp_path / "not/there")
-    assert "every snapshot is a whole copy\n           to change it: docker run -v pybuild:/store" in text
-    assert "limits     none\n           --memory and the like are not kept" in text
+    assert "every snapshot is a full copy\n           to change it: docker run -v pybuild:/store" in text
+    assert "limits     none\n           --memory and other limits are not enforced" in text
