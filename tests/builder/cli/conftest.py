@@ -47,6 +47,14 @@ class Shop:
         return sorted(name for name, _ in self.store.layout.entries())
 
 
+@pytest.fixture(autouse=True)
+def roomy_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the disk 1 TB, most of it free: on one that is nearly full the default limits act after each build."""
+    blocks, free = 10**12 // 512, 9 * 10**11 // 512
+    status = os.statvfs_result((512, 512, blocks, free, free, 10**6, 10**6, 10**6, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _path: status)
+
+
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Shop]:
     for name in [name for name in os.environ if name.startswith(("BUILDKIT_", "PYBUILD_"))]:
