@@ -22,8 +22,11 @@ from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.store.database import Database
 
 _KEEP_FILE = 128 << 10
+"""Files up to this size keep their content for the copy, as far as the budget of the build permits."""
 _LARGE = 1 << 20
+"""Files from this size on are read ahead by threads."""
 _TICK_NS = 20_000_000
+"""Two ticks of the slowest usual clock (CONFIG_HZ=100): times of files advance only with each tick."""
 _FORMAT = f"3 {sys.version_info.major}.{sys.version_info.minor}"
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 

@@ -22,6 +22,7 @@ _ALLOWED = (_REQUEST_IDENTITIES, _SIGN_REQUEST)
 _FAILURE = b"\0\0\0\1\5"
 _LONGEST = 256 << 10  # the limit of OpenSSH's agent
 _PATIENCE = 60.0
+"""Seconds for one message: an agent may have to ask its user for confirmation."""
 
 
 @contextmanager

@@ -39,6 +39,7 @@ _LARGEST_MEAN = 16 << 10
 _LENGTH = 64
 """Of a stretch, in entries, on the average."""
 _TICK_NS = 20_000_000
+"""As in `builder.content.file_digests`."""
 _FORMAT = f"1 {sys.version_info.major}.{sys.version_info.minor}"
 _KINDS = frozenset({stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK})
 

@@ -10,6 +10,7 @@ from pybuild.runtime.rootfs.users import resolve_owner
 
 _NUMBERS = re.compile(r"(\d{1,10})(?::(\d{1,10}))?\Z", re.ASCII)
 _LAST_ID = 2**32 - 2
+"""2**32 - 1 means "unchanged" to chown(2)."""
 
 
 def is_number(text: str) -> bool:

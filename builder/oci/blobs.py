@@ -27,7 +27,7 @@ from pybuild.runtime.paths import filelock
 _TEMP_PREFIX = "blob-"
 _RETIRED_PREFIX = "blob-gone-"
 _PARTS_PREFIX = "blob-part-"
-_WRITE_BACK = 8 << 20
+_WRITE_BACK = 8 << 20  # between two requests: few system calls, and little left for the fsync at the end
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 

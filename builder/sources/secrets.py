@@ -6,6 +6,7 @@ from pybuild.builder.errors import BuildError
 from pybuild.builder.request import Secret
 
 _LIMIT = 500 << 10
+"""The limit of BuildKit."""
 
 
 def read_secret(secret: Secret) -> bytes:

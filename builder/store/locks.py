@@ -18,10 +18,12 @@ from pybuild.builder.store.room import not_writable
 _FIRST_WAIT = 0.002
 _LONGEST_WAIT = 0.1
 _SAY_AFTER = 2.0
+"""Seconds after which a wait is reported."""
 _NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _NAME_LENGTH = 32
+"""128 bits of the hash: collisions do not happen, and names stay short."""
 LASTING = "gc"
 """The lock whose file is never removed, so that it can be taken on a disk without free inodes."""
 

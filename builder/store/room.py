@@ -17,7 +17,9 @@ from pybuild.builder.errors import StoreError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FILES = 8
+"""Files of the reserve: a command that frees space needs a few inodes at a time."""
 _SIZE = 128 << 10
+"""Bytes of each file: room for a page of the log or for a new index."""
 _SPARE = 4
 """The reserve is created when this many times its size is free."""
 _FULL_HINT = '"pybuild prune -a" removes the build cache; --root or $PYBUILD_ROOT selects another directory'

@@ -6,6 +6,7 @@ from errno import EAGAIN
 from pybuild.runtime.kernel import syscalls
 
 _RACES = 32
+"""Attempts after EAGAIN: that often in a row it is no accident."""
 _FOLDER = os.O_PATH | os.O_DIRECTORY
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pybuild.runtime.stopping import check
 
 _PIECE = 64 << 20
+"""Bytes of one copy_file_range(2), so that an interrupt is noticed in between."""
 
 
 def has_holes(status: os.stat_result) -> bool:

@@ -16,6 +16,7 @@ from pybuild.runtime.paths.inside import open_inside
 
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _PATH_MAX = 4096
+"""PATH_MAX of Linux, with the NUL byte."""
 _BENEATH = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
 
 

@@ -14,6 +14,7 @@ from pybuild.builder.oci.json_text import encode
 from pybuild.builder.oci.layers.layer import Layer
 
 _LAYERS = 1000
+"""Far above the 127 layers that Docker had room for."""
 
 V1Image = tuple[tuple[str, ...], ImageConfig, tuple[Layer, ...]]
 """The names in the archive, a config made from it, and the layers, the lowest first."""

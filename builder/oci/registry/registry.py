@@ -41,6 +41,7 @@ _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*\Z")
 _NEXT = re.compile(r'<([^<>]*)>\s*;\s*rel="?next"?\s*(?:,|\Z)')
 _PAGES = 1000
+"""A registry could link pages in a loop."""
 _MIRROR_ATTEMPTS = 2
 
 

@@ -14,7 +14,9 @@ ZERO_BLOCK = bytes(BLOCK)
 _MAX_SIZE = (1 << 63) - 1
 _MAX_ID = (1 << 32) - 2  # the last one means "unchanged" to chown
 _MAX_MAJOR, _MAX_MINOR = (1 << 12) - 1, (1 << 20) - 1
+"""The kernel has 12 bits for the major and 20 for the minor number."""
 _MAX_TIME = 1 << 40
+"""Every file system and system call accepts it; the year is about 36,800."""
 _DECIMAL = re.compile(rb"[0-9]{1,19}\Z")
 _TIME = re.compile(rb"(-?[0-9]{1,19})(?:\.([0-9]*))?\Z")
 

@@ -13,6 +13,7 @@ from zlib import adler32
 from pybuild.builder.oci.tar.entry import BLOCK, Entry, EntryKind, path_bytes
 
 _NAME, _PREFIX = 100, 155
+"""The lengths of the two fields for a path."""
 # What the octal fields of ustar hold: seven digits, and eleven; a PAX record says what is larger.
 _MAX_ID = 0o7777777
 _MAX_SIZE = 0o77777777777

@@ -14,6 +14,7 @@ from pybuild.runtime.stopping import check
 
 _SMALL = 64 << 10
 _HOLE_STEP = 16 << 20
+"""Bytes of a hole that are written before the progress is reported again."""
 _SHORT = MAX_NAME // 4
 """A path of so many characters has no name that is too long, in whatever script."""
 _END = bytes(2 * BLOCK)

@@ -23,6 +23,7 @@ from pybuild.builder.oci.registry.transfer.upload import Upload
 _DOCUMENTS = media.INDEXES | media.MANIFESTS
 _LOST_CODES = frozenset({"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"})
 _ROUNDS = 3
+"""How often blobs are checked again when the registry reports missing ones."""
 
 
 def _nobody(_blob: Descriptor, _outcome: str) -> None:
