@@ -84,7 +84,9 @@ def _run_to_its_end() -> int:
     """Return the exit code of this process. Once it was interrupted, no further signal changes that."""
     try:
         with Interrupts():
-            return run(sys.argv[1:])
+            # Under this name it takes the place of Kaniko's program.
+            name = ["executor"] if os.path.basename(sys.argv[0]) == "executor" else []
+            return run([*name, *sys.argv[1:]])
     except KeyboardInterrupt:
         return INTERRUPTED  # interrupted while another failure was being reported
 

@@ -13,6 +13,7 @@ COMMANDS = {
     "diff": ("image.diff", "Show what differs between two images, or what a container changed."),
     "doctor": ("store.doctor", "Show how steps can be isolated from this host."),
     "exec": ("container.exec", "Run a command in a running container."),
+    "executor": ("build.executor", "Build and push an image, with the flags of Kaniko."),
     "export": ("image.export", "Write the root file system of an image or a container as a tar archive."),
     "flatten": ("image.flatten", "Squash all layers of an image into one."),
     "help": ("store.help", "Show the help of a command."),
