@@ -12,13 +12,13 @@ from pybuild.builder.store.cache import BuiltLayer
 __all__ = ["Job", "Work", "execute", "get_ready", "needs_tree"]
 
 
-def get_ready() -> None:
-    """Start ahead what a RUN needs and takes a moment to start. A failure is reported by the RUN."""
+def get_ready(runs: int) -> None:
+    """Start ahead what as many *runs* need and takes a moment to start. A failure is reported by the RUN."""
     from pybuild.runtime.errors import SandboxError
     from pybuild.runtime.sandbox.forking import start
 
     with suppress(SandboxError):
-        start()
+        start(runs)
 
 
 def needs_tree(op: Op) -> bool:

@@ -136,10 +136,11 @@ class _Solver:
             from pybuild.builder.solve.schedule import check_trees, run_in_order
 
             check_trees(self.plan, needed - self.made)
-            if self.execute is None and any(isinstance(self.plan.vertices[place].op, Run) for place in needed):
+            runs = sum(isinstance(self.plan.vertices[place].op, Run) for place in needed)
+            if self.execute is None and runs:
                 from pybuild.builder.execute import get_ready
 
-                get_ready()
+                get_ready(runs)
             waits_for = {place: needed.intersection(self._waits_for(place)) for place in needed}
             run_in_order(waits_for, self._solve_one, self.cancel, self.execution.jobs)
 

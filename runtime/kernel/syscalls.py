@@ -6,7 +6,6 @@ Every descriptor made here is close-on-exec. Paths may be str or bytes; an empty
 
 import ctypes
 import os
-import sys
 
 MAX_LINKS = 40
 """Symlinks that are followed on the way of one path: the kernel's limit (path_resolution(7))."""
@@ -72,7 +71,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _SECCOMP_MODE_FILTER = 2
 _LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET = 1
 _TIOCSPTLCK, _TIOCGPTPEER, _TIOCSCTTY, _SIOCSIFFLAGS = 0x40045431, 0x5441, 0x540E, 0x8914
-_AF_INET, _SOCK_DGRAM, _SOL_SOCKET, _SCM_RIGHTS, _MSG_CMSG_CLOEXEC = 2, 2, 1, 1, 0x40000000
+_AF_INET, _SOCK_DGRAM = 2, 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -294,31 +293,6 @@ def open_peer(master: int) -> int:
 def take_terminal(fd: int) -> None:
     """Make the terminal *fd* the controlling one of the session that the calling process leads."""
     _check(_libc.ioctl(fd, ctypes.c_ulong(_TIOCSCTTY), ctypes.c_ulong(0)))
-
-
-def send_descriptor(socket: int, fd: int) -> None:
-    """Send *fd* over the Unix *socket*, with one byte."""
-    # All fields of these structures are as wide as a pointer, or zero and padded to that.
-    word, size = ctypes.c_size_t, ctypes.sizeof(ctypes.c_size_t)
-    # The length is that of the fields, CMSG_LEN, without the padding at the end.
-    fields = ((size + 12, size), (_SOL_SOCKET, 4), (_SCM_RIGHTS, 4), (fd, 4))
-    rights = b"".join(number.to_bytes(width, sys.byteorder) for number, width in fields)
-    byte, control = ctypes.create_string_buffer(1), ctypes.create_string_buffer(rights, size + 16)
-    vector = (word * 2)(ctypes.addressof(byte), 1)
-    message = (word * 7)(0, 0, ctypes.addressof(vector), 1, ctypes.addressof(control), len(control), 0)
-    _check(_libc.sendmsg(socket, message, 0))
-
-
-def receive_descriptors(socket: int, most: int) -> tuple[int, ...]:
-    """Wait for a message on the Unix *socket* and return the descriptors that came with it, none at its end."""
-    word, size = ctypes.c_size_t, ctypes.sizeof(ctypes.c_size_t)
-    byte, control = ctypes.create_string_buffer(1), ctypes.create_string_buffer(size + 8 + 4 * (most + most % 2))
-    vector = (word * 2)(ctypes.addressof(byte), 1)
-    message = (word * 7)(0, 0, ctypes.addressof(vector), 1, ctypes.addressof(control), len(control), 0)
-    _check(_libc.recvmsg(socket, message, _MSG_CMSG_CLOEXEC))
-    length = int.from_bytes(control.raw[:size], sys.byteorder) if message[5] else size + 8
-    numbers = control.raw[size + 8 : length]
-    return tuple(int.from_bytes(numbers[at : at + 4], sys.byteorder) for at in range(0, len(numbers), 4))
 
 
 def block_signals() -> None:

@@ -8,6 +8,7 @@ import os
 from errno import EINVAL, ENOTDIR
 from stat import S_ISCHR
 
+from pybuild.runtime.kernel.passing import send
 from pybuild.runtime.kernel.pidfd import number_of
 from pybuild.runtime.kernel.syscalls import (
     CLONE_NEWCGROUP,
@@ -27,7 +28,6 @@ from pybuild.runtime.kernel.syscalls import (
     openat2,
     prctl,
     reset_signals,
-    send_descriptor,
     setns,
     wait_signal,
 )
@@ -131,7 +131,7 @@ def _make_stdio(stdio: bytes, root: int) -> int:
     with Operation("open terminal", b"/dev/pts/ptmx"):
         terminal = open_peer(master)
     with Operation("hand over the terminal"):
-        send_descriptor(0, master)
+        send(0, b"t", master)
         os.close(master)
         os.read(0, 1)  # ends when the client has given the terminal the size of its window
     os.dup2(terminal, 0)

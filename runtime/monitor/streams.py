@@ -7,7 +7,7 @@ import termios
 from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socketpair
 from collections.abc import Callable
 
-from pybuild.runtime.kernel.syscalls import receive_descriptors
+from pybuild.runtime.kernel.passing import receive
 from pybuild.runtime.monitor.loop import IN, OUT, Loop
 
 NULL, PIPE, TERMINAL = b"null", b"pipe", b"terminal"
@@ -63,7 +63,7 @@ class Streams:
 
     def _take_terminal(self, fd: int, _events: int) -> None:
         """Take the controlling end of the terminal that the keeper made, and let the keeper go on."""
-        found = receive_descriptors(fd, 1)
+        _, found = receive(fd, 1)
         if found:
             self._input = found[0]
             self._add(found[0], 1)

@@ -15,30 +15,35 @@ from contextlib import contextmanager
 from errno import EPIPE
 
 from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.sandbox.inside.plan import EXPECT, RUN, USUAL_RUN
 from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
 
 _LOCK = threading.Lock()
 _SERVERS: dict[int, "_Server"] = {}
 
 
-def start() -> None:
+def start(expected: int = 0) -> None:
     """Start the server when it is not there. It comes up while the caller goes on.
 
+    As long as there are fewer runs than *expected*, it has a child ready for the next one.
+
     Raises:
         SandboxError: there can be no more processes.
     """
     with _LOCK, _sandbox_errors():
-        _server()
+        _server().expect(expected)
 
 
-def fork_child(descriptors: tuple[int, int, int, int, int]) -> int:
+def fork_child(descriptors: tuple[int, int, int, int, int], *, usual: bool = False) -> int:
     """Fork a sandbox child with these as plan, status pipe and its three streams; return a pidfd of it.
 
+    For a *usual* world (`plan.World.ground`) one that is ready will do.
+
     Raises:
         SandboxError: there can be no more processes.
     """
     with _LOCK, _sandbox_errors():
-        return _server().fork(descriptors)
+        return _server().fork(USUAL_RUN if usual else RUN, descriptors)
 
 
 def _server() -> "_Server":
@@ -85,8 +90,13 @@ class _Server:
         poller.register(self._channel, 0)
         return not poller.poll(0)
 
-    def fork(self, descriptors: tuple[int, int, int, int, int]) -> int:
-        socket.send_fds(self._channel, [b"1"], descriptors)
+    def expect(self, runs: int) -> None:
+        """Say how many more runs there will be."""
+        if runs:
+            self._channel.send(EXPECT + b"%d" % runs)
+
+    def fork(self, request: bytes, descriptors: tuple[int, int, int, int, int]) -> int:
+        socket.send_fds(self._channel, [request], descriptors)
         message, received, _, _ = socket.recv_fds(self._channel, 64, 1)
         if not received:
             raise OSError(int(message or EPIPE), "the fork server could not fork")

@@ -3,6 +3,7 @@
 import os
 import threading
 from errno import EPERM
+from functools import partial
 from posixpath import normpath
 
 from pybuild.runtime.errors import RuntimeHostError, SandboxError, SandboxUnavailable
@@ -10,6 +11,7 @@ from pybuild.runtime.rootfs import roots
 from pybuild.runtime.sandbox import spec
 from pybuild.runtime.sandbox.cgroups import limited
 from pybuild.runtime.sandbox.child import Child, Output
+from pybuild.runtime.sandbox.forking import fork_child
 from pybuild.runtime.sandbox.hostfiles import host_files
 from pybuild.runtime.sandbox.inside import mounts, plan, process
 from pybuild.runtime.sandbox.inside.seccomp import default_filter
@@ -44,8 +46,8 @@ def run(
     check_commands()
     with limited(what.limits) as groups:
         _tell_limits(groups.missing, output)
-        data = encode(make_plan(what, tuple(os.fsencode(file) for file in groups.files)))
-        child = _start(data, what)
+        made = make_plan(what, tuple(os.fsencode(file) for file in groups.files))
+        child = _start(encode(made), what, usual=made.world.ground() == plan.USUAL.ground())
         try:
             if signals is not None:
                 signals.connect(child.signal)
@@ -82,7 +84,7 @@ def _tell_limits(missing: tuple[str, ...], output: Output) -> None:
         output(2, f"WARNING: {limits} not kept: no control group here holds more, see pybuild doctor\n".encode())
 
 
-def _start(data: bytes, what: spec.Spec) -> Child:
+def _start(data: bytes, what: spec.Spec, *, usual: bool) -> Child:
     if what.terminal:
         from pybuild.runtime.sandbox.console import TerminalChild
 
@@ -91,7 +93,7 @@ def _start(data: bytes, what: spec.Spec) -> Child:
         from pybuild.runtime.sandbox.feeding import FedChild
 
         return FedChild(data)
-    return Child(data)
+    return Child(data, fork=partial(fork_child, usual=usual))
 
 
 def result_of(reports: list[plan.Report]) -> spec.ExitStatus:

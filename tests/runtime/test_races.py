@@ -6,7 +6,7 @@ from pathlib import Path
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.sandbox.inside import mounts, plan
 from pybuild.runtime.sandbox.inside.process import Confinement, Process
-from pybuild.runtime.sandbox.inside.stage import DetachedRoot
+from pybuild.runtime.sandbox.inside.stage import DetachedRoot, Scenery
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from tests.runtime.exchanging import exchanging
 from tests.runtime.namespaces import in_mount_namespace
@@ -60,8 +60,10 @@ def test_system_folders_and_targets_that_are_exchanged_for_links_never_lead_a_mo
         with exchanging(root, *((name, f"{name}-link") for name in names)):
             for _ in range(250):
                 stubs = Stubs()
+                scenery = Scenery()
+                scenery.build(WORLD)
                 try:
-                    DetachedRoot(wanted, stubs)
+                    DetachedRoot(wanted, stubs, scenery)
                     made += 1
                 except SandboxError:
                     refused += 1

@@ -156,8 +156,8 @@ def _mount_in_dev(
         os.close(tree)
 
 
-def make_sys(target: int, nodes: Nodes, *, insecure: bool) -> None:
-    """Mount /sys on *target*, read-only and without what tells about the hardware's power and heat."""
+def make_sys(target: int, nodes: Nodes, *, insecure: bool) -> int:
+    """Mount /sys on *target*, read-only and without what tells about the hardware's power and heat; return it."""
     with Operation("mount sysfs", b"/sys"):
         mounted_there: tuple[str, ...] = ()
         try:
@@ -169,9 +169,10 @@ def make_sys(target: int, nodes: Nodes, *, insecure: bool) -> None:
         nodes.cover(sysfs, path)
     _mount_cgroup(sysfs, nodes)
     if insecure:
-        return
+        return sysfs
     for path in (*_SYS_COVERED, *_throttle_counters(sysfs)):
         nodes.cover(sysfs, path)
+    return sysfs
 
 
 def _host_sys() -> int:
@@ -214,8 +215,8 @@ def _mount_cgroup(sysfs: int, nodes: Nodes) -> None:
         os.close(tree)
 
 
-def make_proc(target: int, nodes: Nodes, *, insecure: bool, bind: bool) -> bool:
-    """Mount /proc of this PID namespace on *target*; tell whether it could. Only the pid 1 of it may call this.
+def make_proc(target: int, nodes: Nodes, *, insecure: bool, bind: bool) -> tuple[int, bool]:
+    """Mount /proc of this PID namespace on *target*; return it, and whether it is that. Only its pid 1 may call this.
 
     The kernel refuses a new one where the one outside has parts that are covered. With *bind* that one is taken then,
     with its covers and ours: the processes of the PID namespace outside show there.
@@ -230,7 +231,7 @@ def make_proc(target: int, nodes: Nodes, *, insecure: bool, bind: bool) -> bool:
             own, proc = False, clone(AT_FDCWD, b"/proc", INERT, recursive=True)
         move_mount(proc, target)
     _cover_proc(proc, nodes, insecure=insecure)
-    return own
+    return proc, own
 
 
 def _cover_proc(proc: int, nodes: Nodes, *, insecure: bool) -> None:

@@ -1,24 +1,25 @@
 """The fork server: forks a sandbox child for each message of the builder, and reaps it.
 
-A message brings five descriptors: the plan, the status pipe, the three streams. The answer is a pidfd of the child, or
-the errno of a fork that failed as text. No plan is read here, so nothing of one step is in the memory of another.
+A message for a run brings five descriptors: the plan, the status pipe, the three streams. The answer is a pidfd of the
+child, or the errno of a fork that failed as text. No plan is read here, so nothing of one step is in the memory of
+another. While the builder expects more runs, one child is ready before it is asked for (`keeper.keep_spare`).
 """
 
 import os
 import select
 
+from pybuild.runtime.kernel.passing import receive, send, socket_pair
 from pybuild.runtime.kernel.syscalls import (
     PR_SET_DUMPABLE,
     block_signals,
     close_range,
     prctl,
-    receive_descriptors,
     reset_signals,
-    send_descriptor,
 )
-from pybuild.runtime.sandbox.inside.keeper import cut_imports, keep
+from pybuild.runtime.sandbox.inside.keeper import cut_imports, keep, keep_spare
+from pybuild.runtime.sandbox.inside.plan import EXPECT, USUAL_RUN
 
-_CHANNEL = 0
+_CHANNEL, _NULL = 0, 1
 _DESCRIPTORS = 5
 
 
@@ -32,43 +33,104 @@ def serve() -> None:
     cut_imports()
     os.chdir("/")
     close_range(3)
-    children: dict[int, int] = {}
-    poller = select.poll()
-    poller.register(_CHANNEL, select.POLLIN)
+    children = Children()
     while True:
-        for ready, _ in poller.poll():
-            if ready in children:
-                os.waitpid(children.pop(ready), 0)
-                poller.unregister(ready)
-                os.close(ready)
-                continue
-            child = _answer()
-            if child:
-                pidfd = _tell(child)
-                children[pidfd] = child
-                poller.register(pidfd, select.POLLIN)
+        children.serve_once()
 
 
-def _answer() -> int:
-    """Fork the child that the next message asks for and return its process id, 0 if that failed."""
-    descriptors = receive_descriptors(_CHANNEL, _DESCRIPTORS)
-    if len(descriptors) != _DESCRIPTORS:  # the builder is gone, and the kernel ends our children with us
-        os._exit(0)
-    server = os.getpid()
-    try:
+class Children:
+    """All that were forked and live, and the one that waits."""
+
+    __slots__ = ("_expected", "_living", "_poller", "_spare")
+
+    def __init__(self) -> None:
+        self._living: dict[int, int] = {}
+        self._poller = select.poll()
+        self._poller.register(_CHANNEL, select.POLLIN)
+        self._spare: tuple[int, int] | None = None
+        """Its pidfd, and the socket over which it is told what to run."""
+        self._expected = 0
+
+    def serve_once(self) -> None:
+        """Wait for what comes next, and see to it."""
+        for ready, _ in self._poller.poll():
+            if ready in self._living:
+                self._reap(ready)
+            else:
+                self._answer()
+
+    def _reap(self, pidfd: int) -> None:
+        os.waitpid(self._living.pop(pidfd), 0)
+        self._poller.unregister(pidfd)
+        os.close(pidfd)
+
+    def _answer(self) -> None:
+        message, descriptors = receive(_CHANNEL, _DESCRIPTORS)
+        if not message:  # the builder is gone, and the kernel ends our children with us
+            os._exit(0)
+        if message.startswith(EXPECT):
+            self._expected += int(message[len(EXPECT) :])
+        else:
+            self._expected = max(0, self._expected - 1)
+            self._run(descriptors, usual=message == USUAL_RUN)
+        if self._expected and self._spare is None:
+            self._prepare()
+
+    def _run(self, descriptors: tuple[int, ...], *, usual: bool) -> None:
+        try:
+            pidfd = (self._given_to_spare(descriptors) if usual else 0) or self._fork(descriptors)
+            send(_CHANNEL, b"1", pidfd)
+        except OSError as error:
+            send(_CHANNEL, b"%d" % (error.errno or 0))
+        for fd in descriptors:
+            os.close(fd)
+
+    def _given_to_spare(self, descriptors: tuple[int, ...]) -> int:
+        """Have the spare child do the run; 0 when it could not get ready: the next child will tell why."""
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return 0
+        pidfd, channel = spare
+        try:
+            if not receive(channel, 0)[0]:
+                return 0
+            send(channel, b"run", *descriptors)
+        except BrokenPipeError:  # it has died since
+            return 0
+        finally:
+            os.close(channel)
+        return pidfd
+
+    def _prepare(self) -> None:
+        ours, theirs = socket_pair()
+        try:
+            self._spare = (self._fork((), theirs), ours)
+        except OSError:  # the next run says so
+            self._expected = 0
+            os.close(ours)
+        os.close(theirs)
+
+    def _fork(self, descriptors: tuple[int, ...], channel: int = -1) -> int:
+        """Fork a keeper, a spare one where there is a *channel*; return a pidfd of it."""
+        server = os.getpid()
         child = os.fork()
-    except OSError as error:
-        os.write(_CHANNEL, b"%d" % (error.errno or 0))
-        child = 0
-    else:
         if child == 0:
-            _become_child(descriptors, server)
-    for fd in descriptors:
-        os.close(fd)
-    return child
+            try:
+                _become_child(descriptors, channel, server)
+            finally:
+                os._exit(1)
+        pidfd = os.pidfd_open(child)
+        self._living[pidfd] = child
+        self._poller.register(pidfd, select.POLLIN)
+        return pidfd
 
 
-def _become_child(descriptors: tuple[int, ...], server: int) -> None:
+def _become_child(descriptors: tuple[int, ...], channel: int, server: int) -> None:
+    if channel >= 0:
+        os.dup2(_NULL, _CHANNEL)  # what the builder says is not for this process
+        close_all_but(channel)
+        keep_spare(channel, server)
+        return
     plan, status, *streams = descriptors
     for stream, fd in enumerate(streams):
         os.dup2(fd, stream)
@@ -84,9 +146,3 @@ def close_all_but(*kept: int) -> None:
             close_range(first, fd - 1)
         first = fd + 1
     close_range(first)
-
-
-def _tell(child: int) -> int:
-    pidfd = os.pidfd_open(child)
-    send_descriptor(_CHANNEL, pidfd)
-    return pidfd

@@ -7,6 +7,8 @@ every process of its namespace and of the inner one. From inside there is no way
 
 import os
 
+from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.kernel.passing import comes, receive, send
 from pybuild.runtime.kernel.syscalls import (
     CLONE_NEWPID,
     PR_SET_PDEATHSIG,
@@ -14,23 +16,29 @@ from pybuild.runtime.kernel.syscalls import (
     SIGKILL,
     capset,
     close_range,
+    move_mount,
     prctl,
-    send_descriptor,
     unshare,
     wait_signal,
 )
-from pybuild.runtime.sandbox.inside.plan import NAMESPACES, SandboxPlan, Status
+from pybuild.runtime.sandbox.inside.devices import make_proc
+from pybuild.runtime.sandbox.inside.plan import NAMESPACES, OWN_PROC, SandboxPlan, Status, World, read_plan
 from pybuild.runtime.sandbox.inside.process import become
-from pybuild.runtime.sandbox.inside.stage import DetachedRoot
+from pybuild.runtime.sandbox.inside.stage import Scenery, enter_root
 from pybuild.runtime.wire import Operation
 
 _CAP_KILL = 1 << 5
+_MOST_DESCRIPTORS = 9
+WITH_TERMINAL, WITHOUT = b"terminal", b"streams"
+"""What the keeper sends to the first process with plan, root, target of /proc, three streams, terminal and status."""
 
 
-def guard(plan: SandboxPlan, stage: DetachedRoot, status: Status, alive: int, terminal: int) -> None:
-    """Start the program as pid 1 of a namespace of its own, look after it, and report how it ended.
+def guard(alive: int, own: int, programs: int, scenery: Scenery, world: World) -> None:
+    """Start pid 1 of a namespace of its own, look after it, and report how it ended.
 
-    *alive* is a pipe of which the keeper has the other end.
+    *alive* is a pipe of which the keeper has the other end. Both this process and the one that it starts get ready,
+    and then wait for word of the keeper, by *own* and by *programs*; a keeper that ends says nothing more. Of *world*
+    only the ground counts.
     """
     prctl(PR_SET_PDEATHSIG, SIGKILL)
     try:
@@ -38,22 +46,69 @@ def guard(plan: SandboxPlan, stage: DetachedRoot, status: Status, alive: int, te
             return
     except BlockingIOError:
         pass
+    process = 0
+    failure: SandboxError | OSError | None = None
+    try:
+        process = _fork_program(programs, scenery, world)
+    except (SandboxError, OSError) as error:  # told when there is somebody to tell
+        failure = error
+    if process and not comes(own, process):
+        return
+    _, descriptors = receive(own, _MOST_DESCRIPTORS)
+    if not descriptors:
+        return
+    with Status(*descriptors) as status:
+        if failure is not None:
+            raise failure
+        if status.began >= 0:
+            with Operation("show the process"):
+                send(status.began, b"p", os.pidfd_open(process))
+        _let_go(status)
+        status.ended(_look_after(process))
+
+
+def _fork_program(programs: int, scenery: Scenery, world: World) -> int:
     with Operation(NAMESPACES):
         unshare(CLONE_NEWPID)
-    process = os.fork()
+        process = os.fork()
     if process == 0:
-        with Status(status.fd):
-            _begin(plan, stage, status, terminal)
-    if status.began >= 0:
-        with Operation("show the process"):
-            send_descriptor(status.began, os.pidfd_open(process))
-    _let_go(status)
-    status.ended(_look_after(process))
+        try:
+            _begin(programs, scenery, world)
+        finally:
+            os._exit(0)
+    return process
 
 
-def _begin(plan: SandboxPlan, stage: DetachedRoot, status: Status, terminal: int) -> None:
-    """Be the first process inside: enter the root, then be the program, or an init that has it as its child."""
-    stage.enter(status)
+def _begin(own: int, scenery: Scenery, world: World) -> None:
+    """Be the first process inside: make /proc, then wait for a plan and be its program."""
+    made = -1, True
+    failure: SandboxError | OSError | None = None
+    try:
+        place, bind = scenery.scratch.folder("proc"), world.may_degrade
+        made = make_proc(place, scenery.nodes, insecure=world.insecure, bind=bind)
+    except (SandboxError, OSError) as error:  # told when there is somebody to tell
+        failure = error
+    has, descriptors = receive(own, _MOST_DESCRIPTORS)
+    if not descriptors:
+        return
+    plan_fd, root, target, *streams = descriptors[:6]
+    terminal = descriptors[6] if has == WITH_TERMINAL else -1
+    with Status(*descriptors[6 if terminal < 0 else 7 :]) as status:
+        if failure is not None:
+            raise failure
+        plan = read_plan(plan_fd)
+        if not made[1]:
+            status.degraded(OWN_PROC)
+        with Operation("mount proc", b"/proc"):
+            move_mount(made[0], target)
+        enter_root(root, plan.world, status)
+        for stream, fd in enumerate(streams):
+            os.dup2(fd, stream)
+        _become(plan, status, root, terminal)
+
+
+def _become(plan: SandboxPlan, status: Status, root: int, terminal: int) -> None:
+    """Be the program, or an init that has it as its child."""
     if plan.world.init:
         process = os.fork()
         if process:
@@ -61,12 +116,13 @@ def _begin(plan: SandboxPlan, stage: DetachedRoot, status: Status, terminal: int
             ended = os.waitstatus_to_exitcode(_look_after(process))
             # The first process of a namespace cannot end by a signal of its own.
             os._exit(ended if ended >= 0 else 128 - ended)
-    become(plan.process, stage.root, terminal, status.began)
+    become(plan.process, root, terminal, status.began)
 
 
 def _let_go(status: Status) -> None:
     """Keep nothing but the status pipe and the right to signal: whoever gets at this process finds nothing in it."""
-    os.dup2(status.fd, 3, inheritable=False)
+    if status.fd != 3:
+        os.dup2(status.fd, 3, inheritable=False)
     close_range(4)
     status.fd = 3
     capset(_CAP_KILL, _CAP_KILL, 0)

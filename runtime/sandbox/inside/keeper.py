@@ -6,62 +6,65 @@ mounts, passes signals on, waits, and removes the mount points that it had to ma
 
 import os
 import sys
-from errno import EINVAL, EPERM
 
-from pybuild.runtime.kernel.chroot import Home, make_private
+from pybuild.runtime.kernel.passing import receive, send
 from pybuild.runtime.kernel.syscalls import (
-    CLONE_NEWCGROUP,
-    CLONE_NEWIPC,
-    CLONE_NEWNET,
-    CLONE_NEWNS,
-    CLONE_NEWPID,
-    CLONE_NEWUTS,
     CLOSE_RANGE_CLOEXEC,
     LAST_DESCRIPTOR,
     PR_SET_DUMPABLE,
     PR_SET_PDEATHSIG,
-    SIGCHLD,
     SIGKILL,
     bring_up_loopback,
     close_range,
     prctl,
-    send_descriptor,
     sethostname,
-    unshare,
-    wait_signal,
 )
 from pybuild.runtime.sandbox.inside.devices import open_terminal
-from pybuild.runtime.sandbox.inside.guard import guard
+from pybuild.runtime.sandbox.inside.ground import Ground
+from pybuild.runtime.sandbox.inside.guard import WITH_TERMINAL, WITHOUT
 from pybuild.runtime.sandbox.inside.plan import (
-    END,
     HOST_NAME,
     LOOPBACK,
-    NAMESPACES,
     PIPE,
     TERMINAL,
+    USUAL,
     SandboxPlan,
     Status,
     World,
+    read_plan,
 )
 from pybuild.runtime.sandbox.inside.stage import DetachedRoot
 from pybuild.runtime.sandbox.inside.stubs import Stubs
-from pybuild.runtime.wire import Operation, decode
+from pybuild.runtime.wire import Operation
 
 
 def keep(plan_fd: int, status_fd: int, parent: int, began: int = -1) -> None:
     """Be the child of the process *parent*, to the end. Never returns. *began* is what `Status` takes."""
     with Status(status_fd, began) as status:
         _depend_on(parent)
-        _keep(_receive(plan_fd), status)
+        plan = read_plan(plan_fd)
+        _keep(plan, plan_fd, status, Ground(plan.world))
 
 
-def _receive(fd: int) -> SandboxPlan:
-    with open(fd, "rb", buffering=0) as file:
-        file.seek(0)
-        plan = decode(file.readall())
-    if not isinstance(plan, SandboxPlan):
-        raise TypeError(type(plan))
-    return plan
+def keep_spare(channel: int, parent: int) -> None:
+    """Be a child of *parent* that gets ready for a `USUAL` run before there is one; returns when there will be none.
+
+    What `keep` has from its beginning comes over *channel*: plan, status pipe and three streams.
+    """
+    _depend_on(parent)
+    ground = Ground(USUAL, channel)
+    if not ground.wait(channel):
+        return
+    _, descriptors = receive(channel, 5)
+    if not descriptors:  # the fork server has no use for it any more
+        return
+    os.close(channel)
+    plan_fd, status_fd, *streams = descriptors
+    with Status(status_fd) as status:
+        for stream, fd in enumerate(streams):
+            os.dup2(fd, stream)
+            os.close(fd)
+        _keep(read_plan(plan_fd), plan_fd, status, ground)
 
 
 def cut_imports() -> None:
@@ -81,42 +84,39 @@ def _depend_on(parent: int) -> None:
         os._exit(0)
 
 
-def _keep(plan: SandboxPlan, status: Status) -> None:
-    """Be the keeper: build, fork the guard, wait, tidy up."""
-    os.setsid()  # Ctrl-C is for the builder, which decides what becomes of the sandbox
-    _join_cgroups(plan.world.cgroups)
-    home = Home()
-    _enter_namespaces(plan.world, status)
+def _keep(plan: SandboxPlan, plan_fd: int, status: Status, ground: Ground) -> None:
+    """Be the keeper: mount the root, let the guard go on, wait, tidy up."""
     stubs = Stubs()
     try:
         try:
-            child = _fork_guard(plan, DetachedRoot(plan, stubs), status)
+            ground.check(plan.world)
+            _settle(plan.world, status)
+            _start(plan, plan_fd, status, ground, DetachedRoot(plan, stubs, ground.scenery))
         finally:
             # The kernel refuses to remove a directory on which something is mounted in the caller's own namespace.
-            home.enter()
-        _await_end(child)
+            ground.leave()
+        ground.await_end()
     finally:
+        ground.end()
         stubs.remove()
 
 
-def _join_cgroups(files: tuple[bytes, ...]) -> None:
-    for path in files:
-        with Operation("join cgroup", path), open(path, "wb", buffering=0) as file:
-            file.write(b"0")
+def _start(plan: SandboxPlan, plan_fd: int, status: Status, ground: Ground, stage: DetachedRoot) -> None:
+    terminal = _make_stdio(plan.world.stdio, stage.dev)
+    reports = (status.fd, status.began) if status.began >= 0 else (status.fd,)
+    run = (plan_fd, stage.root, stage.proc, 0, 1, 2)
+    if terminal >= 0:
+        ground.start(WITH_TERMINAL, reports, (*run, terminal))
+        # Who reads the other end learns by this that nobody inside has the terminal any more.
+        os.close(terminal)
+    else:
+        ground.start(WITHOUT, reports, run)
+    for fd in (plan_fd, *reports[1:]):
+        os.close(fd)
 
 
-def _enter_namespaces(world: World, status: Status) -> None:
-    """Leave the host's namespaces. A user namespace, where one is wanted, has to be entered before this."""
-    with Operation(NAMESPACES):
-        unshare(CLONE_NEWNS)
-        # Before the first mount: with shared propagation it would appear on the host.
-        make_private()
-        unshare(CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (CLONE_NEWNET if world.private_network else 0))
-        try:
-            unshare(CLONE_NEWCGROUP)
-        except OSError as error:  # optional: without it /proc/self/cgroup shows the host's names
-            if error.errno not in {EINVAL, EPERM}:
-                raise
+def _settle(world: World, status: Status) -> None:
+    """Set up what the namespaces have; *status* is told what cannot be."""
     with Operation("set host name", world.hostname):
         try:
             sethostname(world.hostname)
@@ -147,35 +147,7 @@ def _hand_over_terminal(dev: int) -> int:
     """Make a terminal, give the builder the end that controls it, and return the other one."""
     master, terminal = open_terminal(dev)
     with Operation("hand over the terminal"):
-        send_descriptor(0, master)
+        send(0, b"t", master)
         os.close(master)
         os.read(0, 1)  # ends when the builder has given the terminal the size of its window
     return terminal
-
-
-def _fork_guard(plan: SandboxPlan, stage: DetachedRoot, status: Status) -> int:
-    terminal = _make_stdio(plan.world.stdio, stage.dev)
-    alive, lifeline = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    child = os.fork()
-    if child == 0:
-        with Status(status.fd, status.began) as own_status:
-            os.close(lifeline)
-            guard(plan, stage, own_status, alive, terminal)
-    os.close(alive)
-    if status.began >= 0:
-        os.close(status.began)
-    if terminal >= 0:
-        # Who reads the other end learns by this that nobody inside has the terminal any more.
-        os.close(terminal)
-    return child
-
-
-def _await_end(child: int) -> None:
-    """Wait until the guard is gone, and with it every process inside. END makes that happen at once."""
-    while True:
-        number = wait_signal()
-        if number == SIGCHLD:
-            if os.waitpid(child, os.WNOHANG)[0]:
-                return
-        else:
-            os.kill(child, SIGKILL if number == END else number)

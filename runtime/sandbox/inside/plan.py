@@ -5,7 +5,7 @@ import os
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.sandbox.inside.mounts import DirectoryRoot, Mount, OverlayRoot
 from pybuild.runtime.sandbox.inside.process import Process
-from pybuild.runtime.wire import Record
+from pybuild.runtime.wire import Record, decode
 
 NAMESPACES = "make namespaces"
 """The operation whose failure means that this host permits no sandbox at all."""
@@ -16,6 +16,9 @@ NULL, PIPE, TERMINAL = b"null", b"pipe", b"terminal"
 
 HOST_NAME, LOOPBACK, OWN_ROOT, OWN_PROC = "host name", "loopback", "root", "proc"
 """What a sandbox may have to do without."""
+
+RUN, USUAL_RUN, EXPECT = b"run", b"usual", b"expect"
+"""To the fork server: a run, a run for which a child that stands on `USUAL` ground will do, how many there will be."""
 
 END = 64
 """The signal by which the builder has the keeper end everything; every other one is passed on to the program."""
@@ -45,10 +48,18 @@ class World(Record):
         self.cgroups, self.hostname, self.init, self.shm_size = cgroups, hostname, init, shm_size
         self.insecure, self.private_network, self.stdio, self.strict = insecure, private_network, stdio, strict
 
+    def ground(self) -> tuple[object, ...]:
+        """Return what decides how the ground of a sandbox is made, before the rest of its plan is known."""
+        return self.cgroups, self.insecure, self.private_network, self.shm_size, self.strict
+
     @property
     def may_degrade(self) -> bool:
         """Whether it may do without a root or a /proc of its own: with all capabilities that is no sandbox."""
         return not (self.strict or self.insecure)
+
+
+USUAL = World((), b"", False, False, False, 64 << 20, NULL)
+"""The ground that spare keepers stand on: that of a RUN without flags."""
 
 
 class SandboxPlan(Record):
@@ -64,6 +75,16 @@ class SandboxPlan(Record):
         world: World,
     ) -> None:
         self.root, self.mounts, self.world, self.process = root, mounts, world, process
+
+
+def read_plan(fd: int) -> SandboxPlan:
+    """Return the plan that the builder wrote to *fd*, which stays open."""
+    with open(fd, "rb", buffering=0, closefd=False) as file:
+        file.seek(0)
+        plan = decode(file.readall())
+    if not isinstance(plan, SandboxPlan):
+        raise TypeError(type(plan))
+    return plan
 
 
 class Status:

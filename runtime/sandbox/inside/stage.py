@@ -4,9 +4,9 @@ import os
 from errno import EBUSY, EINVAL, ENOTDIR
 
 from pybuild.runtime.kernel.syscalls import AT_FDCWD, MNT_DETACH, MOUNT_ATTR_NODEV, move_mount, pivot_root, umount2
-from pybuild.runtime.sandbox.inside.devices import Nodes, make_dev, make_proc, make_sys
+from pybuild.runtime.sandbox.inside.devices import Nodes, make_dev, make_sys
 from pybuild.runtime.sandbox.inside.mounts import Mount, OverlayRoot, ScratchSpace, is_folder
-from pybuild.runtime.sandbox.inside.plan import OWN_PROC, OWN_ROOT, SandboxPlan, Status
+from pybuild.runtime.sandbox.inside.plan import OWN_ROOT, SandboxPlan, Status, World
 from pybuild.runtime.sandbox.inside.process import give_up_chroot
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from pybuild.runtime.wire import Operation
@@ -15,16 +15,32 @@ _SYSTEM_FOLDERS = (b"/proc", b"/sys", b"/dev")
 _SHARED_MEMORY = b"/dev/shm"
 
 
+class Scenery:
+    """What is mounted in every root and depends on no image, made beside any root: /dev and /sys."""
+
+    __slots__ = ("dev", "nodes", "scratch", "sys")
+
+    def __init__(self) -> None:
+        """Mount the scratch space that all else is made in."""
+        self.scratch = ScratchSpace()
+        self.nodes = Nodes(self.scratch)
+        self.dev = self.sys = -1
+
+    def build(self, world: World) -> None:
+        """Make the mounts in the scratch space, from where they are moved into a root."""
+        insecure = world.insecure
+        self.dev = make_dev(self.scratch.folder("dev"), self.nodes, shm_size=world.shm_size, insecure=insecure)
+        self.sys = make_sys(self.scratch.folder("sys"), self.nodes, insecure=insecure)
+
+
 class DetachedRoot:
     """A root, attached in the mount namespace of whoever made it; reached by descriptors only."""
 
-    __slots__ = ("_devices", "_insecure", "_nodes", "_place", "_proc", "_stubs", "_world", "dev", "root")
+    __slots__ = ("_devices", "_insecure", "_place", "_stubs", "dev", "proc", "root")
 
-    def __init__(self, plan: SandboxPlan, stubs: Stubs) -> None:
+    def __init__(self, plan: SandboxPlan, stubs: Stubs, scenery: Scenery) -> None:
         """Mount everything except /proc, which shows the PID namespace of its maker. *stubs* collects what was made."""
-        scratch = ScratchSpace()
-        self._nodes = Nodes(scratch)
-        self._world = plan.world
+        scratch = scenery.scratch
         self._insecure = plan.world.insecure
         self._stubs = stubs
         for mount in plan.mounts:
@@ -38,10 +54,12 @@ class DetachedRoot:
         # Device nodes of an image, or made by the process, do nothing: no devices cgroup is needed to keep it so.
         self.root = plan.root.make(scratch, planted, 0 if self._insecure else MOUNT_ATTR_NODEV)
         self._place = scratch.attach(self.root)
-        self._proc, sys, dev = (self._system_folder(path) for path in _SYSTEM_FOLDERS)
-        self.dev = make_dev(dev, self._nodes, shm_size=plan.world.shm_size, insecure=self._insecure)
+        self.proc, sys, dev = (self._system_folder(path) for path in _SYSTEM_FOLDERS)
+        self.dev = scenery.dev
         self._devices = _names_in(self.dev)
-        make_sys(sys, self._nodes, insecure=self._insecure)
+        for name, tree, target in ((b"/dev", scenery.dev, dev), (b"/sys", scenery.sys, sys)):
+            with Operation("mount", name):
+                move_mount(tree, target)
         for mount, tree in trees:
             self._attach(mount, tree)
 
@@ -67,33 +85,31 @@ class DetachedRoot:
             move_mount(tree, target)
             os.close(target)
 
-    def enter(self, status: Status) -> None:
-        """Make this the root of the calling process, and let go of the host's mounts. Only the first process may.
 
-        *status* is told what cannot be had here: OWN_PROC, whose place the /proc of the surrounding container takes;
-        OWN_ROOT, without which whoever has CAP_SYS_CHROOT could leave.
-        """
-        if not make_proc(self._proc, self._nodes, insecure=self._insecure, bind=self._world.may_degrade):
-            status.degraded(OWN_PROC)
-        with Operation("enter the root"):
-            os.fchdir(self.root)
-            try:
-                # The old root lands on top of the new one, where it is taken off again: no directory for it is needed.
-                pivot_root(".", ".")
-            except PermissionError:  # the filter of a container; the mount namespace is ours all the same
-                if not self._world.may_degrade:
-                    raise
-                status.degraded(OWN_ROOT)
-                move_mount(self.root, AT_FDCWD, "/")
-                os.chroot(".")
-                give_up_chroot()
-            else:
-                umount2(".", MNT_DETACH)  # the scratch tmpfs, which was on top of the old root
-                umount2(".", MNT_DETACH)  # the old root
-            os.chdir("/")
-            # ".." of the root leads to whatever lies on top of it.
-            if not os.path.samestat(os.stat("/.."), os.stat("/")):
-                raise OSError(EBUSY, os.strerror(EBUSY), "/")
+def enter_root(root: int, world: World, status: Status) -> None:
+    """Make *root* that of the calling process, and let go of the host's mounts. Only the first process may.
+
+    *status* is told when OWN_ROOT cannot be had here, without which whoever has CAP_SYS_CHROOT could leave.
+    """
+    with Operation("enter the root"):
+        os.fchdir(root)
+        try:
+            # The old root lands on top of the new one, where it is taken off again: no directory for it is needed.
+            pivot_root(".", ".")
+        except PermissionError:  # the filter of a container; the mount namespace is ours all the same
+            if not world.may_degrade:
+                raise
+            status.degraded(OWN_ROOT)
+            move_mount(root, AT_FDCWD, "/")
+            os.chroot(".")
+            give_up_chroot()
+        else:
+            umount2(".", MNT_DETACH)  # the scratch tmpfs, which was on top of the old root
+            umount2(".", MNT_DETACH)  # the old root
+        os.chdir("/")
+        # ".." of the root leads to whatever lies on top of it.
+        if not os.path.samestat(os.stat("/.."), os.stat("/")):
+            raise OSError(EBUSY, os.strerror(EBUSY), "/")
 
 
 def _attaching(mount: Mount) -> Operation:

@@ -10,6 +10,7 @@ import pytest
 
 from pybuild.runtime.kernel.syscalls import prctl
 from pybuild.runtime.sandbox.inside import forkserver
+from pybuild.runtime.sandbox.inside.plan import RUN
 
 _PR_GET_DUMPABLE = 3
 
@@ -52,7 +53,7 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 def _ask(channel: socket.socket, server: int) -> list[str]:
     reader, writer = os.pipe()
     null = os.open(os.devnull, os.O_RDWR)
-    socket.send_fds(channel, [b"1"], (null, writer, null, null, null))
+    socket.send_fds(channel, [RUN], (null, writer, null, null, null))
     _, pidfds, _, _ = socket.recv_fds(channel, 64, 1)
     for fd in (writer, null, *pidfds):
         os.close(fd)

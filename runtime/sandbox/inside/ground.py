@@ -1,0 +1,116 @@
+"""What a sandbox stands on, made by its keeper before a plan counts."""
+
+import os
+from errno import EINVAL, EPERM
+
+from pybuild.runtime.kernel.chroot import Home, make_private
+from pybuild.runtime.kernel.passing import comes, send, socket_pair
+from pybuild.runtime.kernel.syscalls import (
+    CLONE_NEWCGROUP,
+    CLONE_NEWIPC,
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWUTS,
+    SIGCHLD,
+    SIGKILL,
+    unshare,
+    wait_signal,
+)
+from pybuild.runtime.sandbox.inside.guard import guard
+from pybuild.runtime.sandbox.inside.plan import END, NAMESPACES, World
+from pybuild.runtime.sandbox.inside.stage import Scenery
+from pybuild.runtime.wire import Operation
+
+
+class Ground:
+    """What a sandbox stands on before its plan counts: namespaces, /dev, /sys, and processes that wait for a plan."""
+
+    __slots__ = ("_guard", "_home", "_kind", "_to_guard", "_to_program", "scenery")
+
+    def __init__(self, world: World, *kept: int) -> None:
+        """Make it for *world*, as far as `World.ground` says; the descriptors *kept* are for this process alone."""
+        self._kind = world.ground()
+        os.setsid()  # Ctrl-C is for the builder, which decides what becomes of the sandbox
+        _join_cgroups(world.cgroups)
+        self._home = Home()
+        _enter_namespaces(world)
+        self.scenery = Scenery()
+        self._to_guard, guards = socket_pair()
+        self._to_program, programs = socket_pair()
+        self._guard = self._fork_guard(guards, programs, (*kept, self._to_guard, self._to_program), world)
+        try:
+            self.scenery.build(world)
+        except BaseException:
+            self.end()
+            raise
+
+    def _fork_guard(self, own: int, programs: int, kept: tuple[int, ...], world: World) -> int:
+        alive, lifeline = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        child = os.fork()
+        if child == 0:
+            try:
+                for fd in (lifeline, *kept):
+                    os.close(fd)
+                guard(alive, own, programs, self.scenery, world)
+            finally:
+                os._exit(0)
+        for fd in (alive, own, programs):
+            os.close(fd)
+        return child
+
+    def wait(self, channel: int) -> bool:
+        """Say that all is ready, and wait for a run; tell whether it still is."""
+        send(channel, b"ready")
+        return comes(channel, self._guard)
+
+    def check(self, world: World) -> None:
+        """Refuse a plan for another ground."""
+        if world.ground() != self._kind:
+            raise ValueError("this keeper is prepared for something else")
+
+    def leave(self) -> None:
+        """Go back to the host's mounts."""
+        self._home.enter()
+
+    def start(self, what: bytes, status: tuple[int, ...], run: tuple[int, ...]) -> None:
+        """Let the guard go on with *status*, and the first process with *run*, which is *what*, and *status*."""
+        with Operation("start the guard"):
+            send(self._to_guard, b"go", *status)
+            send(self._to_program, what, *run, *status)
+
+    def await_end(self) -> None:
+        """Wait until the guard is gone, and with it every process inside. END makes that happen at once."""
+        while self._guard:
+            number = wait_signal()
+            if number != SIGCHLD:
+                os.kill(self._guard, SIGKILL if number == END else number)
+            elif os.waitpid(self._guard, os.WNOHANG)[0]:
+                self._guard = 0
+
+    def end(self) -> None:
+        """End every process inside. Idempotent."""
+        if self._guard:
+            os.kill(self._guard, SIGKILL)
+            os.waitpid(self._guard, 0)
+            self._guard = 0
+
+
+def _join_cgroups(files: tuple[bytes, ...]) -> None:
+    for path in files:
+        with Operation("join cgroup", path), open(path, "wb", buffering=0) as file:
+            file.write(b"0")
+
+
+def _enter_namespaces(world: World) -> None:
+    """Leave the host's namespaces. A user namespace, where one is wanted, has to be entered before this."""
+    with Operation(NAMESPACES):
+        unshare(CLONE_NEWNS)
+        # Before the first mount: with shared propagation it would appear on the host.
+        make_private()
+        unshare(CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (CLONE_NEWNET if world.private_network else 0))
+        try:
+            unshare(CLONE_NEWCGROUP)
+        except OSError as error:  # optional: without it /proc/self/cgroup shows the host's names
+            if error.errno not in {EINVAL, EPERM}:
+                raise
