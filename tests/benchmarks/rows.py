@@ -182,6 +182,58 @@ def _many_stages(builder: Builder, place: Place, attempt: int) -> Command:
     return builder.build(context, "stages")
 
 
+def _sleeping_stages(builder: Builder, place: Place, attempt: int) -> Command:
+    """Eight stages that only wait, and a last one that needs all of them."""
+    name = f"sleeping-{builder.name}-{attempt}"
+    stages = "".join(
+        f"FROM small AS s{number}\nENV NONCE={name}-{os.getpid()}\nRUN sleep 1 && echo {number} > /out\n"
+        for number in range(8)
+    )
+    copies = "".join(f"COPY --from=s{number} /out /out-{number}\n" for number in range(8))
+    context = place.context(name, f"{stages}FROM small\n{copies}", lambda _path: None)
+    return builder.build(context, "sleeping")
+
+
+def _steps(kind: str, count: int) -> Arrange:
+    """One stage of *count* steps: the time for each step must not grow with their number."""
+
+    def line(number: int) -> str:
+        if kind == "run":
+            return f"RUN true {number}\n"
+        kinds = (f"COPY nonce /c{number}\n", f"ENV e{number}=x\n", f"LABEL l{number}=x\n", f"WORKDIR /w{number}\n")
+        return kinds[number % len(kinds)]
+
+    def arrange(builder: Builder, place: Place, attempt: int) -> Command:
+        name = f"{kind}-{count}-{builder.name}-{attempt}"
+        steps = "".join(map(line, range(place.count(count))))
+
+        def fill(path: Path) -> None:
+            (path / "nonce").write_text(f"{name}-{os.getpid()}")
+
+        context = place.context(name, f"FROM small\nENV NONCE={name}-{os.getpid()}\n{steps}", fill)
+        return builder.build(context, "steps")
+
+    return arrange
+
+
+def _parallel_stages(count: int) -> Arrange:
+    """As many stages of one COPY each, which wait for nothing."""
+
+    def arrange(builder: Builder, place: Place, attempt: int) -> Command:
+        name = f"wide-{count}-{builder.name}-{attempt}"
+        numbers = range(place.count(count))
+        stages = "".join(f"FROM small AS s{number}\nCOPY nonce /out{number}\n" for number in numbers)
+        copies = "".join(f"COPY --from=s{number} /out{number} /\n" for number in numbers)
+
+        def fill(path: Path) -> None:
+            (path / "nonce").write_text(f"{name}-{os.getpid()}")
+
+        context = place.context(name, f"{stages}FROM small\n{copies}", fill)
+        return builder.build(context, "wide")
+
+    return arrange
+
+
 def _touched(builder: Builder, place: Place, attempt: int) -> Command:
     context = place.context(f"touched-{builder.name}", ONE_COPY, _fill(place.count(20000)))
     if attempt == 0:
@@ -258,7 +310,42 @@ ROWS = (
         builders=("docker", "pybuild"),  # Buildah takes minutes
         runs=5,
     ),
-    Row(name="runs-50", title="50 trivial RUN steps, cold", budget="0.4", arrange=_many_runs, runs=3),
+    Row(name="runs-50", title="50 trivial RUN steps, cold", budget="0.2", arrange=_many_runs, runs=3),
+    Row(name="sleeping-8", title="8 stages of 1 s each", budget="0.6 of the best", arrange=_sleeping_stages, runs=3),
+    *(
+        Row(
+            name=f"{kind}-{count}",
+            title=f"{count:,} {what}, cold",
+            budget="0.4",
+            arrange=_steps(kind, count),
+            builders=("docker", "pybuild"),
+            runs=1,
+        )
+        for kind, what, counts in (
+            ("run", "RUN of true", (10, 100)),
+            ("mixed", "steps of COPY, ENV, LABEL and WORKDIR", (10, 100)),
+        )
+        for count in counts
+    ),
+    Row(
+        name="mixed-1000",
+        title="1,000 steps of COPY, ENV, LABEL and WORKDIR, cold",
+        budget="flat",
+        arrange=_steps("mixed", 1000),
+        builders=("pybuild",),  # others take no more than some 125 layers
+        runs=1,
+    ),
+    *(
+        Row(
+            name=f"wide-{count}",
+            title=f"{count} parallel stages of one COPY",
+            budget="0.4",
+            arrange=_parallel_stages(count),
+            builders=("docker", "pybuild"),
+            runs=1,
+        )
+        for count in (10, 100)
+    ),
     Row(
         name="copy-20000",
         title="COPY of 20,000 small files, cold",
