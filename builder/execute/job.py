@@ -107,10 +107,7 @@ class Work:
     def tree(self) -> Iterator[Tree]:
         """Return the rootfs for lookups, without unpacking more of it."""
         names = self.store.snapshot_names(self.job.root)
-        known = 0
-        if is_direct():
-            exists = self.store.snapshots.exists
-            known = next((count for count in range(len(names), 0, -1) if exists(names[count - 1])), 0)
+        known = self.store.count_unpacked(names) if is_direct() else 0
         with ExitStack() as stack:
             tree: Tree = EmptyTree()
             if known:

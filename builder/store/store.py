@@ -14,6 +14,7 @@ The directory is private to its owner, because a layer may hold set-user-ID prog
 import os
 import sys
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import cached_property
@@ -214,6 +215,12 @@ class Store:
         names = self.snapshot_names(layers)
         return not names or self.snapshots.exists(names[-1])
 
+    def count_unpacked(self, names: Sequence[str]) -> int:
+        """Tell how many of *names*, snapshots on top of each other, are there: one that is there has all below it."""
+        if not names or self.snapshots.exists(names[-1]):
+            return len(names)
+        return bisect_left(range(len(names) - 1), True, key=lambda place: not self.snapshots.exists(names[place]))
+
     def unpack(
         self,
         layers: Sequence[BuiltLayer],
@@ -222,8 +229,7 @@ class Store:
     ) -> str | None:
         """Return the name of the snapshot of *layers*, unpacking each missing layer in a *turn*."""
         names = self.snapshot_names(layers)
-        known = next((i + 1 for i in range(len(names) - 1, -1, -1) if self.snapshots.exists(names[i])), 0)
-        for place in range(known, len(names)):
+        for place in range(self.count_unpacked(names), len(names)):
             # The turn is taken before the lock, so that a holder of the lock never waits for a turn (deadlock).
             with turn(), self.locks.exclusive(names[place], cancelled, self._wait_for_unpacking), storing(self.root):
                 if not self.snapshots.exists(names[place]):

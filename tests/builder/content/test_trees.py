@@ -198,3 +198,14 @@ def test_a_snapshot_tells_the_same_as_the_index(store):
     with Root(store.snapshots.open(name)) as root:
         for path in ("d", "d/f", "d/l", "d/p", "d/nothing", "nothing"):
             assert SnapshotTree(root).lstat(path) == index.lstat(path)
+
+
+def test_the_uppermost_of_a_hundred_layers_decides(store):
+    layers = [layer_of(store, member(f"f{number}"), member("same", mode=0o600 + number % 8)) for number in range(100)]
+    layers[70] = layer_of(store, member("f0", b"2", linkname="/f1"), member("f70"))
+    layers[80] = layer_of(store, member(".wh.f1"), member("f80"))
+    tree = IndexTree(layers, store.database, store.blobs, EmptyTree())
+    assert [tree.lstat(f"f{number}").kind for number in (0, 2, 69, 70, 80, 99)] == [LINK, FILE, FILE, FILE, FILE, FILE]
+    assert tree.lstat("f1") is None
+    assert tree.lstat("f100") is None
+    assert tree.lstat("same").mode == 0o600 + 99 % 8
