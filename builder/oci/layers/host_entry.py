@@ -48,7 +48,8 @@ def entry_of(
 
 def image_xattrs(fd: int) -> Xattrs:
     """Return the extended attributes of an open file or directory that belong to an image, by name."""
-    return portable_xattrs(read_xattrs(fd).items())
+    found = read_xattrs(fd)
+    return portable_xattrs(found.items()) if found else ()
 
 
 def portable_xattrs(found: Iterable[tuple[str, bytes]]) -> Xattrs:
