@@ -66,7 +66,8 @@ def build(request: Request, store: Store, progress: Progress = silent) -> Outcom
             images = wanted(asked.result, asked.planning)
             plans = make_plans(definition, images, remotes, pull=caches.pull)
         _warn(plans, useless_ignore_files(files), progress)
-        with definition.located(), _imported(caches, store, reporter):
+        with definition.located():
+            store = _imported(caches, store, reporter)
             graph = merge(plans)
             reporter.expect(graph.plan, _last_steps(asked.result, asked.caches))
             solved = _solved(graph, asked, store, reporter)
@@ -123,10 +124,10 @@ def _warn(plans: Plans, remarks: Iterable[str], progress: Progress) -> None:
         )
 
 
-def _imported(caches: Caches, store: Store, reporter: Reporter) -> AbstractContextManager[None]:
-    """Let the cache consult the imported caches on a miss, if there are any."""
+def _imported(caches: Caches, store: Store, reporter: Reporter) -> Store:
+    """Return *store* with a cache that consults the imported caches on a miss, if there are any."""
     if not caches.cache_from:
-        return nullcontext()
+        return store
     from pybuild.builder.caches.imported import imported
 
     return imported(caches, store, reporter)
@@ -153,8 +154,9 @@ def _solved_inside(
     """Be the part of `_solved` where images can be unpacked; count on from the steps that were *counted*."""
     reporter = Reporter(tell, counted)
     # What there is to say of imported caches was said where they were asked first.
-    with store.in_use(), _imported(asked.caches, store, Reporter(silent)):
-        return _solved_here(graph, asked, store, reporter), reporter.counted()
+    with store.in_use():
+        known = _imported(asked.caches, store, Reporter(silent))
+        return _solved_here(graph, asked, known, reporter), reporter.counted()
 
 
 def _last_steps(result: Result, caches: Caches) -> int:

@@ -1,7 +1,6 @@
 """``--cache-to``: the cache of a finished build, written to where other stores look for it."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import replace
 
 from pybuild.builder.caches.compress import compressed
@@ -79,9 +78,10 @@ def _packed(store: Store, progress: Progress, names: tuple[str, ...], caches: Ca
     from pybuild.builder.caches.imported import imported
     from pybuild.builder.caches.mounts import packed
 
-    known = store.cache.imported is not None or not caches.cache_from
-    with store.in_use(), nullcontext() if known else imported(caches, store, Reporter(silent)):
-        return tuple(packed(names, store, lambda text: progress(Warned(message=text))))
+    with store.in_use():
+        known = store.cache.imported is not None or not caches.cache_from
+        whole = store if known else imported(caches, store, Reporter(silent))
+        return tuple(packed(names, whole, lambda text: progress(Warned(message=text))))
 
 
 def _keep(spec: KeptCache, remembered: Remembered, store: Store, reporter: Reporter) -> None:

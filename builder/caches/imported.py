@@ -6,9 +6,9 @@ record of this store. Anything wrong with a cache is a warning, and the build co
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 
 from pybuild.builder.caches.document import Mount, Remembered
@@ -20,21 +20,21 @@ from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.progress import Warned
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Caches
-from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.store.cache import BuiltLayer, Cache, Layers
 from pybuild.builder.store.store import Store
 
 _AT_ONCE = 4
 
 
-@contextmanager
-def imported(caches: Caches, store: Store, reporter: Reporter) -> Iterator[None]:
-    """Let the cache consult the caches of ``--cache-from``, in their order, while the block runs."""
+def imported(caches: Caches, store: Store, reporter: Reporter) -> Store:
+    """Return *store* as one build sees it: its cache consults those of ``--cache-from``, in their order, on a miss.
+
+    That of other builds on the same store does not. For use within `Store.in_use`, which both share.
+    """
     places = [place_of(spec) for spec in kept(caches.cache_from)]
-    store.cache.imported = Imported(places, store, reporter)
-    try:
-        yield
-    finally:
-        store.cache.imported = None
+    own = copy(store)
+    own.cache = Cache(store.database, Imported(places, store, reporter))
+    return own
 
 
 class Imported:

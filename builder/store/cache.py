@@ -76,10 +76,10 @@ class ImportedCaches(Protocol):
 class Cache:
     """Records, selections and plans in the store's database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, imported: ImportedCaches | None = None) -> None:
         self._database = database
-        self.imported: ImportedCaches | None = None
-        """Set during a build with ``--cache-from`` (`builder.caches.imported`)."""
+        self.imported = imported
+        """The caches of ``--cache-from`` in a build that has any (`builder.caches.imported`)."""
 
     def record(self, key: Digest) -> Layers | None:
         """Return the record under *key*. The caller checks whether its blobs still exist."""

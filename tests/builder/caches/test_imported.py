@@ -54,8 +54,7 @@ def written(tmp_path: Path, remembered: Remembered, layers: Layers | None = None
 def asked(tmp_path: Path, store: Store, question: Callable[[Store], object]) -> tuple[object, list[str]]:
     events: list[Event] = []
     request = Caches(cache_from=(spec(tmp_path),))
-    with imported(request, store, Reporter(events.append)):
-        answer = question(store)
+    answer = question(imported(request, store, Reporter(events.append)))
     return answer, [event.message for event in events if isinstance(event, Warned)]
 
 
@@ -136,3 +135,13 @@ def test_a_cache_mount_that_is_damaged_leaves_nothing(tmp_path: Path, store: Sto
     assert answer is False
     assert "has the digest" in warning
     assert list((store.root / "cache-mounts").iterdir()) == []
+
+
+def test_two_builds_on_one_store_consult_their_own_caches_each(tmp_path: Path, store: Store, layer: BuiltLayer) -> None:
+    written(tmp_path, Remembered(records={KEY: Layers([layer])}))
+    one = imported(Caches(cache_from=(spec(tmp_path),)), store, Reporter(lambda _event: None))
+    two = imported(Caches(cache_from=(LocalCache(directory=tmp_path / "none"),)), store, Reporter(lambda _event: None))
+    assert two.cache.imported_record(KEY) is None
+    assert store.cache.imported_record(KEY) is None
+    assert one.cache.imported_record(KEY) == Layers([layer])
+    assert store.cache.record(KEY) == Layers([layer])
