@@ -2,17 +2,17 @@ import pytest
 
 from pybuild.builder.cli.flags.container_limits import ContainerLimitFlags
 from pybuild.builder.errors import RequestError
-from pybuild.runtime.sandbox.spec import ResourceLimits
+from pybuild.runtime.sandbox.spec import SHM_SIZE, ResourceLimits
 
 
 def test_limits_are_those_of_a_sandbox() -> None:
-    assert ContainerLimitFlags().limits() == ResourceLimits()
+    assert ContainerLimitFlags().limits() == ResourceLimits(shm_size=SHM_SIZE)
     assert ContainerLimitFlags(
         memory="1m", cpus="1.5", pids_limit="7", ulimits=("nofile=3:4",), shm_size="2m"
     ).limits() == (
         ResourceLimits(memory=1 << 20, cpu_quota=150_000, pids=7, ulimits=(("nofile", 3, 4),), shm_size=2 << 20)
     )
-    assert ContainerLimitFlags(pids_limit="-1").limits() == ResourceLimits()
+    assert ContainerLimitFlags(pids_limit="-1").limits() == ContainerLimitFlags().limits()
 
 
 @pytest.mark.parametrize(
