@@ -9,7 +9,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from pybuild.builder.cli.session import session
-from pybuild.builder.store.directory import default_root, has_trees
+from pybuild.builder.store.directory import default_root
 from pybuild.builder.store.room import writing
 from pybuild.builder.store.store import Store, open_store
 
@@ -36,16 +36,6 @@ def store() -> Store:
 def tree_store() -> Store:
     """Open the store that the command line names, for a command that unpacks images: see `_be_root`."""
     _be_root()
-    return store()
-
-
-def tidied_store() -> Store:
-    """Open the store that the command line names, for one that measures and removes: see `_be_root`.
-
-    A store with nothing unpacked in it has no file of other owners, so that any user may.
-    """
-    if has_trees(Path(session().root or default_root())):
-        _be_root()
     return store()
 
 

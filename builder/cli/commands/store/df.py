@@ -10,15 +10,17 @@ from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.store.df_images import HEADERS, image_usage
 from pybuild.builder.cli.format.listing import Row, listing
 from pybuild.builder.cli.housekeeping import shown
-from pybuild.builder.cli.tools import say, tidied_store
+from pybuild.builder.cli.tools import say, store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_duration, human_size
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.progress import silent
 from pybuild.builder.prune import gc
 from pybuild.builder.prune.policy import limits
 from pybuild.builder.prune.usage import disk_usage
 from pybuild.builder.store.cache_mounts import cache_mounts, in_use
+from pybuild.builder.store.inside import Tell, among_trees
 from pybuild.builder.store.store import Store
 
 _HEADERS = {
@@ -50,13 +52,9 @@ def command(*, template: str | None, verbose: bool) -> None:
     ACTIVE counts what images with a name need and cache mounts that a step uses right now. RECLAIMABLE is what
     "prune -a" would remove. With -v all images and cache mounts are listed, and --format applies to the cache mounts.
     """
-    opened = tidied_store()
+    opened = store()
     try:
-        with opened.in_use():
-            rows = [_row(usage) for usage in _usages(opened)]
-            kept = shown(limits(opened.root))
-            each = _each_mount(opened) if verbose else []
-            images = image_usage(opened) if verbose and not template else []
+        rows, each, images, kept = among_trees(_measured, opened, silent, verbose=verbose)
     finally:
         opened.close()
     if not verbose:
@@ -70,6 +68,15 @@ def command(*, template: str | None, verbose: bool) -> None:
         say(f"Images space usage:\n\n{listing(images, HEADERS, tuple(HEADERS), None)}\n")
         say(f"Build cache usage: {cache}\n\nCache mounts space usage:\n")
     say(mounts)
+
+
+def _measured(opened: Store, _tell: Tell, *, verbose: bool) -> tuple[list[Row], list[Row], list[Row], str]:
+    """Return the rows of the table, those of cache mounts and images, and the limits of the store."""
+    with opened.in_use():
+        rows = [_row(usage) for usage in _usages(opened)]
+        each = _each_mount(opened) if verbose else []
+        images = image_usage(opened) if verbose else []
+        return rows, each, images, shown(limits(opened.root))
 
 
 def _tell(kept: str) -> None:

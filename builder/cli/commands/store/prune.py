@@ -10,12 +10,15 @@ from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.flags.group import takes
 from pybuild.builder.cli.flags.prune import PruneFlags
 from pybuild.builder.cli.flags.silent import taken
-from pybuild.builder.cli.tools import say, tidied_store
+from pybuild.builder.cli.tools import say, store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_size
+from pybuild.builder.progress import silent
 from pybuild.builder.prune import gc
 from pybuild.builder.prune.eviction import evict
 from pybuild.builder.prune.policy import Policy, limits
+from pybuild.builder.store.inside import Tell, among_trees
+from pybuild.builder.store.store import Store
 
 _WARNING = {
     False: "all dangling images, and everything that neither an image nor the build cache needs",
@@ -43,7 +46,7 @@ def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, wan
     Limits can be set in config.toml of the store, under [gc], and are also applied after each build. By default the
     cache is kept below 60 % of the disk and 100 GB, with 20 % of the disk free.
     """
-    opened = tidied_store()
+    opened = store()
     try:
         if wanted.is_empty and not everything:
             wanted = limits(opened.root)
@@ -51,12 +54,8 @@ def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, wan
         everything = everything and wanted.is_empty
         if not force and not _agreed(_WARNING[everything] if wanted.is_empty else _LIMITED):
             return FAILED
-        with opened.collecting():
-            images = [] if only_cache else gc.drop_unnamed(opened)
-            evicted = gc.Freed() if wanted.is_empty else evict(opened, wanted)
-            freed = gc.collect(opened, everything=everything)
-            freed.add(evicted)
-            left = 0 if everything or quiet else reclaimable(opened)
+        images, freed = among_trees(_pruned, opened, silent, wanted, everything=everything, images=not only_cache)
+        left = 0 if everything or quiet else among_trees(_left, opened, silent)
     finally:
         opened.close()
     if not quiet:
@@ -69,6 +68,23 @@ def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, wan
     if left:
         click.echo(f"hint: the build cache has {human_size(left)} more; pybuild prune -a removes it", err=True)
     return None
+
+
+def _pruned(
+    opened: Store, _tell: Tell, wanted: Policy, *, everything: bool, images: bool
+) -> tuple[list[str], gc.Freed]:
+    """Remove what is asked for; return the images that had no name, and what was freed."""
+    with opened.collecting():
+        unnamed = gc.drop_unnamed(opened) if images else []
+        evicted = gc.Freed() if wanted.is_empty else evict(opened, wanted)
+        freed = gc.collect(opened, everything=everything)
+        freed.add(evicted)
+    return unnamed, freed
+
+
+def _left(opened: Store, _tell: Tell) -> int:
+    with opened.in_use():
+        return reclaimable(opened)
 
 
 def _list(title: str, names: list[str]) -> None:
