@@ -43,12 +43,13 @@ def receive(end: int, most: int) -> tuple[bytes, tuple[int, ...]]:
 
 
 def comes(end: int, child: int) -> bool:
-    """Wait until there is a message, or the end of all; tell whether *child*, a process, lives until then."""
+    """Wait for a message, or the end of all; False when there is none because *child*, a process, has ended first."""
     pidfd = os.pidfd_open(child)
     try:
         poller = select.poll()
         for fd in (end, pidfd):
             poller.register(fd, select.POLLIN)
-        return pidfd not in dict(poller.poll())
+        # Who got a message of the same moment may have done its work and ended by now: the message counts.
+        return end in dict(poller.poll())
     finally:
         os.close(pidfd)

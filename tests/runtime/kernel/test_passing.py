@@ -49,6 +49,8 @@ def test_a_message_comes_unless_the_child_ends_first() -> None:
     receive(second, 0)
     os.kill(child, signal.SIGKILL)
     assert not comes(second, child)
+    send(first, b"late")
+    assert comes(second, child)
     os.waitpid(child, 0)
     os.close(first)
     os.close(second)

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -119,6 +121,18 @@ def test_a_child_that_died_while_it_waited_is_replaced(image: Image, server: int
     assert ends(ended)
     os.close(ended)
     assert image.shell("echo again").out == "again\n"
+
+
+def test_a_program_that_has_ended_before_its_guard_looks_is_reported(image: Image, server: int) -> None:
+    keeper = spare(server)
+    guard, program = child_of(keeper), child_of(child_of(keeper))
+    os.kill(guard, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(image.shell, "exit 3")
+        while Path(f"/proc/{program}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            time.sleep(0.01)
+        os.kill(guard, signal.SIGCONT)
+        assert result.result(20).status.code == 3
 
 
 @pytest.mark.parametrize("way", ["close", "kill"])
