@@ -76,7 +76,8 @@ class EarlierLayer:
         self._began_ns = selected.began_ns
         self._store, self._say = work.store, work.say
         self._open = ExitStack()
-        self._descriptor, self._known = self._load()
+        # Whoever wants a step to run again distrusts what earlier builds left.
+        self._descriptor, self._known = (None, {}) if work.job.anew else self._load()
         self._made: dict[bytes, tuple[int, int]] = {}
         self._content: Generator[bytes] | None = None
         self._rest = memoryview(b"")

@@ -113,6 +113,13 @@ def test_a_file_that_could_change_without_a_trace_is_read_again(site, read, monk
     assert len(read) == COUNT + 4
 
 
+def test_with_no_cache_nothing_is_taken_from_an_earlier_layer(site, read):
+    site.solve()
+    read.clear()
+    site.solve(no_cache=True)
+    assert len(read) == COUNT + 4
+
+
 def test_what_lies_below_in_the_image_counts(site, read, tmp_path):
     """A directory that the image has already is written over, entry by entry."""
     site.write({"Dockerfile": "FROM scratch\nCOPY 1 /in/1\nCOPY . /in/\n"})
