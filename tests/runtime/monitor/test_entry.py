@@ -1,9 +1,14 @@
 """Commands in a container that runs: they are in all its namespaces, and no freer than its process."""
 
+import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from pybuild.runtime.sandbox.lasting_groups import make_groups
+from pybuild.runtime.sandbox.spec import ResourceLimits
 from tests.runtime.monitor.watched import watched
 from tests.runtime.sandboxes import Image
 
@@ -40,6 +45,22 @@ def test_it_holds_what_the_process_holds_and_no_more(image: Image) -> None:
         assert [line.split() for line in printed.decode().splitlines() if line.split()[0] in names] == expected
         assert it.execute("sh", "-c", "ls /proc/self/fd")[1].split() == [b"0", b"1", b"2", b"3"]
         assert it.execute("ulimit", "-c")[0] in {0, 127}
+
+
+def test_it_is_counted_with_the_container(image: Image) -> None:
+    groups = make_groups(f"test-{os.getpid()}", "/pybuild-tests", ResourceLimits())
+    if not groups:
+        pytest.skip("needs control groups that can be written")
+    with watched(image, "sleep", "1000", groups=groups) as it:
+        before = {group: set((group / "cgroup.procs").read_text().split()) for group in groups}
+        assert str(it.state["Pid"]) in before[groups[0]]
+        entering = threading.Thread(target=it.execute, args=("sleep", "0.5"))
+        entering.start()
+        time.sleep(0.3)
+        for group in groups:
+            inside = set((group / "cgroup.procs").read_text().split()) - before[group]
+            assert any(Path(f"/proc/{pid}/comm").read_text() == "sleep\n" for pid in inside)
+        entering.join()
 
 
 def test_user_groups_and_directory_are_those_of_the_container(image: Image) -> None:
@@ -83,7 +104,6 @@ def test_the_interpreter_cannot_be_written_through_its_link(image: Image) -> Non
 
 def test_modules_of_the_image_are_never_loaded(image: Image) -> None:
     # CVE-2019-14271
-    import os
     import sys
 
     for folder in (*sys.path, os.path.dirname(os.__file__)):
@@ -106,8 +126,6 @@ def test_a_false_multiplexer_is_no_terminal(image: Image) -> None:
 
     (image.layer / "dev/pts").mkdir(parents=True)
     (image.layer / "dev/pts/ptmx").symlink_to("/dev/null")
-    import os
-
     root = os.open(image.layer, os.O_PATH | os.O_DIRECTORY)
     with pytest.raises(SandboxError):
         _open_ptmx(root)

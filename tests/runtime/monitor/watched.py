@@ -98,6 +98,7 @@ def watched(
     log: LogFiles | None = None,
     afterwards: tuple[bytes, ...] = (),
     started: bool = True,
+    groups: tuple[Path, ...] = (),
     **options: Any,
 ) -> Iterator[Watched]:
     """Start a monitor of *args* in *image*; what is left at the end of the block is killed."""
@@ -107,13 +108,13 @@ def watched(
     spec = Spec(root=image.root, process=Program(args=args, env=image.env, **process), **options)
     watch = WatchOrder(
         afterwards=afterwards,
-        cgroups=(),
+        cgroups=tuple(map(os.fsencode, groups)),
         finished=b"0001-01-01T00:00:00Z",
         folder=os.fsencode(folder),
         log=log or LogFiles(1, 0),
         one_input=spec.interactive,
         open_input=spec.interactive,
-        plan=encode(make_plan(spec)),
+        plan=encode(make_plan(spec, tuple(os.fsencode(group / "cgroup.procs") for group in groups))),
         restart=restart or Restart(0, b"no"),
     )
     lock = os.open(folder / "monitor", os.O_RDWR | os.O_CREAT, 0o600)

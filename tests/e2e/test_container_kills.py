@@ -1,0 +1,119 @@
+"""Containers under commands and monitors that are killed at any moment: each ends in a true state and can be removed."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.program import Program
+
+NAMES = [f"c{number}" for number in range(10)]
+WORKERS, TURNS = 4, 75
+PATIENCE = 60
+COMMANDS = (
+    ("create", "--name", "{}", "-v", "vol-{}:/v", "small", "sh", "-c", "echo kept >> /kept; sleep 1000"),
+    ("run", "-d", "--name", "{}", "small", "sh", "-c", "echo kept >> /kept; sleep 1000"),
+    ("run", "-d", "--restart", "always", "--name", "{}", "small", "sh", "-c", "sleep 0.1"),
+    ("start", "{}"),
+    ("start", "{}"),
+    ("stop", "-t", "0", "{}"),
+    ("kill", "{}"),
+    ("restart", "-t", "0", "{}"),
+    ("exec", "{}", "true"),
+    ("pause", "{}"),
+    ("unpause", "{}"),
+    ("rm", "{}"),
+    ("rm", "-f", "{}"),
+    ("ps", "-a"),
+    ("logs", "{}"),
+)
+
+
+def monitors(store: Path) -> list[int]:
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            if b"monitor/bootstrap.py" in Path(f"/proc/{name}/cmdline").read_bytes():
+                links = [os.readlink(link) for link in Path(f"/proc/{name}/fd").iterdir()]
+                found += [int(name)] if any(link.startswith(os.fspath(store)) for link in links) else []
+    return found
+
+
+def work(program: Program, seed: int, turns: int) -> list[str]:
+    """Carry out random commands, some of which are killed; return what should not have been said."""
+    chance, said = random.Random(seed), []
+    for _ in range(turns):
+        words = [word.replace("{}", chance.choice(NAMES)) for word in chance.choice(COMMANDS)]
+        command = subprocess.Popen(
+            program.command(*words),
+            env=program.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if chance.random() < 0.3:
+            time.sleep(chance.random() * 0.6)
+            command.kill()
+        if chance.random() < 0.15 and (alive := monitors(program.store)):
+            with suppress(ProcessLookupError):
+                os.kill(chance.choice(alive), signal.SIGKILL)
+        try:
+            error = command.communicate(timeout=PATIENCE)[1]
+        except subprocess.TimeoutExpired:
+            command.kill()
+            error = f"{' '.join(words)} hangs"
+        if "hangs" in error or "Traceback" in error or "has a bug" in error:
+            said.append(f"{' '.join(words)}: {error}")
+    return said
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", range(2))
+def test_every_container_ends_in_a_true_state_and_can_be_removed(program: Program, seed: int) -> None:
+    with ThreadPoolExecutor(WORKERS) as pool:
+        jobs = [pool.submit(work, program, 10 * seed + number, TURNS) for number in range(WORKERS)]
+        assert [line for job in jobs for line in job.result()] == []
+    listed = program.run("ps", "-a", "--no-trunc", "--format", "{{.ID}}").stdout.split()
+    for identity in listed:
+        document = json.loads(program.run("inspect", identity).stdout)[0]
+        if document["HostConfig"]["RestartPolicy"]["Name"] == "always":
+            continue  # it ends and begins between two looks
+        found = document["State"]
+        runs = found["Pid"] > 0 and Path(f"/proc/{found['Pid']}").exists()
+        assert runs == (found["Status"] in {"running", "paused"}), found
+    removed = [program.run("rm", "-f", identity, check=False) for identity in listed]
+    assert [done.stderr for done in removed if done.returncode] == []
+    deadline = time.monotonic() + PATIENCE
+    while monitors(program.store) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert monitors(program.store) == []
+    program.run("ps")
+    containers = program.store / "containers"
+    assert sorted(path.name for path in containers.iterdir() if not path.name.startswith("tmp-")) == ["names"]
+    assert list((containers / "names").iterdir()) == []
+    assert not [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(program.store) in line]
+    groups = [path for top in Path("/sys/fs/cgroup").glob("*/pybuild") for path in top.iterdir() if path.is_dir()]
+    assert not [group for group in groups if group.name in listed]
+
+
+def test_a_stopped_container_keeps_its_files_through_kills(program: Program) -> None:
+    program.run("run", "-d", "--name", "one", "small", "sh", "-c", "echo kept >> /kept; sleep 1000")
+    for _ in range(5):
+        for monitor in monitors(program.store):
+            os.kill(monitor, signal.SIGKILL)
+        while monitors(program.store):
+            time.sleep(0.01)
+        program.run("start", "one")
+        time.sleep(0.2)
+    lines = program.run("exec", "one", "cat", "/kept").stdout.splitlines()
+    assert lines == ["kept"] * len(lines)
+    assert len(lines) >= 5
+    program.run("rm", "-f", "one")
