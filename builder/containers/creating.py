@@ -169,11 +169,25 @@ def program_of(image: ContainerConfig, wish: Wish) -> Program:
         attached=wish.attached,
         stop_signal=wish.stop_signal or image.stop_signal,
         stop_timeout=wish.stop_timeout,
-        healthcheck=wish.healthcheck or image.healthcheck,
+        healthcheck=_joined(wish.healthcheck, image.healthcheck),
     )
     if not program.args:
         raise RequestError("no command specified", hint="the image has none of its own")
     return program
+
+
+def _joined(wanted: Healthcheck | None, image: Healthcheck | None) -> Healthcheck | None:
+    """Return the health check that is wanted; what it does not say is the image's."""
+    if wanted is None or image is None:
+        return wanted or image
+    return Healthcheck(
+        test=wanted.test or image.test,
+        interval=wanted.interval or image.interval,
+        timeout=wanted.timeout or image.timeout,
+        start_period=wanted.start_period or image.start_period,
+        start_interval=wanted.start_interval or image.start_interval,
+        retries=wanted.retries or image.retries,
+    )
 
 
 def _environment(image: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:

@@ -58,6 +58,7 @@ def state_document(state: State) -> dict[str, Any]:
         "Error": state.error,
         "StartedAt": state.started,
         "FinishedAt": state.finished,
+        **({} if state.health is None else {"Health": state.health}),
     }
 
 

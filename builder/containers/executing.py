@@ -42,7 +42,7 @@ def execute(container: StoredContainer, inside: Inside, output: Output | None) -
         raise ContainerError(f"Container {container.id} is restarting, wait until the container is running")
     if state.status != "running":
         raise ContainerError(f"container {container.id} is not running")
-    data = encode(_command(container, inside))
+    data = encode(command_in(container, inside))
     try:
         with connected(container.folder) as channel:
             return _run(data, lambda descriptors: fork_inside(channel, descriptors), inside, output)
@@ -86,7 +86,8 @@ def _leave(data: bytes, fork: Fork) -> None:
         os.close(null)
 
 
-def _command(container: StoredContainer, inside: Inside) -> InsideCommand:
+def command_in(container: StoredContainer, inside: Inside) -> InsideCommand:
+    """Return *inside* as the monitor of *container* takes it."""
     program = container.config.program
     variables = {
         **dict(environment(container.config)),

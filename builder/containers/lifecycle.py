@@ -58,18 +58,24 @@ def settle(container: StoredContainer) -> State:
     if not state.lost:
         return state
     process = state.open_process()
-    made = tuple(map(os.fsencode, group_folders(container.id, groups_parent(container))))
     if process is not None:
         with suppress(ProcessLookupError):
             send_signal(process, _SIGKILL)
         _await_end(process, _PATIENCE)
         os.close(process)
-    groups.freeze(made, frozen=False)
-    groups.kill(made)
-    groups.remove(made)
+    _clear_groups(container)
     ended = replace(state, pid=0, start_time=0, finished=timestamp(time.time_ns()), lost=False)
     write_state(container.folder, ended)
     return ended
+
+
+def _clear_groups(container: StoredContainer) -> None:
+    """Kill what is left in the control groups of a container without a monitor, and remove them."""
+    made = tuple(map(os.fsencode, group_folders(container.id, groups_parent(container))))
+    if made:
+        groups.freeze(made, frozen=False)
+        groups.kill(made)
+        groups.remove(made)
 
 
 def _await_end(pidfd: int, seconds: float) -> bool:
@@ -179,6 +185,8 @@ def remove(containers: Containers, container: StoredContainer, *, force: bool = 
                 " removing or force remove"
             )
         os.close(take_over(container.folder))
+        # A monitor that was killed after it had recorded the end has left them.
+        _clear_groups(container)
         containers.remove(container)
     if volumes:
         remove_volumes(containers, container)
@@ -200,6 +208,7 @@ def settle_all(containers: Containers) -> None:
         if state.lost or (goes and not is_watched(container.folder)):
             with suppress(NoSuchContainer), held(container):
                 if settle(container).status == "exited" and container.config.host.auto_remove:
+                    _clear_groups(container)
                     containers.remove(container)
                     gone.append(container)
     for container in gone:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pybuild.builder.containers.config import VOLUME
 from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer, held
 from pybuild.builder.containers.errors import ContainerError, NotStarted
+from pybuild.builder.containers.executing import Inside, command_in
 from pybuild.builder.containers.lifecycle import groups_parent, settle, take_over
 from pybuild.builder.containers.spec import spec_of
 from pybuild.builder.containers.state import State
@@ -18,7 +19,7 @@ from pybuild.builder.store.holds import Hold, read_hold, write_hold
 from pybuild.grammar.golang import parse_size
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.monitor.starting import Refused, await_start, start_monitor
-from pybuild.runtime.monitor.watch import LogFiles, Restart, WatchOrder
+from pybuild.runtime.monitor.watch import Health, LogFiles, Restart, WatchOrder
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.lasting_groups import make_groups
@@ -27,6 +28,8 @@ from pybuild.runtime.wire import encode
 
 _LOCAL_FILES, _LOCAL_SIZE = 5, 20 << 20
 """What the log driver ``local`` keeps, as in Docker."""
+_INTERVAL, _START_INTERVAL, _RETRIES = 30_000_000_000, 5_000_000_000, 3
+"""Nanoseconds, and the number of failures: Docker's for a health check that does not say."""
 
 
 def need_mounts() -> None:
@@ -83,11 +86,29 @@ def _order(containers: Containers, container: StoredContainer, state: State) -> 
         cgroups=tuple(map(os.fsencode, made)),
         finished=state.finished.encode(),
         folder=os.fsencode(container.folder),
+        health=_health(container),
         log=log_files(around.log_driver, dict(around.log_options)),
         one_input=program.stdin_once,
         open_input=program.open_stdin,
         plan=encode(plan),
         restart=Restart(around.restart_most, around.restart.encode()),
+    )
+
+
+def _health(container: StoredContainer) -> Health | tuple[()]:
+    """Return the health check of a container, () when there is none."""
+    check = container.config.program.healthcheck
+    words = () if check is None else check.test
+    if check is None or not words or words[0] == "NONE":
+        return ()
+    words = ("/bin/sh", "-c", " ".join(words[1:])) if words[0] == "CMD-SHELL" else words[1:]
+    return Health(
+        command=encode(command_in(container, Inside(words=words))),
+        interval=check.interval or _INTERVAL,
+        retries=check.retries or _RETRIES,
+        start_interval=check.start_interval or _START_INTERVAL,
+        start_period=check.start_period,
+        timeout=check.timeout or _INTERVAL,
     )
 
 

@@ -33,6 +33,8 @@ class State:
     finished: str = NEVER
     restarts: int = 0
     stopped: bool = False
+    health: Any = None
+    """The member ``Health`` of the file, None without a health check."""
     lost: bool = False
 
     @property
@@ -68,6 +70,7 @@ _MEMBERS = {
     "FinishedAt": "finished",
     "RestartCount": "restarts",
     "Stopped": "stopped",
+    "Health": "health",
 }
 
 

@@ -6,6 +6,7 @@ holds the lock that it was given, and everything inside ends with it.
 
 import os
 import time
+from functools import partial
 
 from pybuild.runtime.kernel.pidfd import number_of, send_signal, start_time
 from pybuild.runtime.kernel.syscalls import SIGKILL
@@ -13,12 +14,13 @@ from pybuild.runtime.monitor import groups, messages
 from pybuild.runtime.monitor.attempt import KILLED, Attempt
 from pybuild.runtime.monitor.clients import DESCRIPTORS, Clients, MonitorClient
 from pybuild.runtime.monitor.entry import fork_into
+from pybuild.runtime.monitor.health import HealthCheck
 from pybuild.runtime.monitor.log import JsonLog
 from pybuild.runtime.monitor.loop import IN, Loop
 from pybuild.runtime.monitor.restarts import Restarts
 from pybuild.runtime.monitor.state import NEVER, StateFile, timestamp
 from pybuild.runtime.monitor.streams import Streams
-from pybuild.runtime.monitor.watch import WatchOrder
+from pybuild.runtime.monitor.watch import Health, WatchOrder
 from pybuild.runtime.sandbox.inside.plan import SandboxPlan
 from pybuild.runtime.wire import decode
 
@@ -47,12 +49,15 @@ class Monitor:
         self._restarts = Restarts(watch.restart)
         self._attempt: Attempt | None = None
         self._streams: Streams | None = None
+        self._health: HealthCheck | None = None
 
     def run(self) -> None:
         """WatchOrder until the container is not started again and its clients have all that they were to get."""
         self._start()
         while not self._over:
             self._loop.turn(self._patience())
+            if self._health is not None:
+                self._health.turn()
             if self._is_due():
                 self._start()
         self._log.end()
@@ -75,7 +80,9 @@ class Monitor:
         return not self._over and self._attempt is None and self._restarts.milliseconds == 0
 
     def _patience(self) -> int | None:
-        return None if self._attempt is not None else self._restarts.milliseconds
+        if self._attempt is None:
+            return self._restarts.milliseconds
+        return None if self._health is None else self._health.milliseconds
 
     def _start(self) -> None:
         kind = self._plan.world.stdio
@@ -90,10 +97,18 @@ class Monitor:
         state.status, state.pid, state.start_time = "running", pid, start_time(pid)
         state.exit_code, state.error, state.oom_killed = 0, "", False
         state.started = timestamp(time.time_ns())
+        order = self._watch.health
+        if isinstance(order, Health):
+            self._health = HealthCheck(self._loop, order, partial(fork_into, self._plan, process), self._checked)
         self._write(sync=False)
         self._starter.send(messages.STARTED)
         # Whoever waits for this message gets no other one before.
         self._drained()
+
+    def _checked(self, health: dict[str, object]) -> None:
+        self._state.health = health
+        if self._state.status == "running":
+            self._write(sync=False)
 
     def _printed(self, stream: int, data: bytes) -> None:
         self._log.write(stream, data)
@@ -103,7 +118,9 @@ class Monitor:
 
     def _ended(self, code: int, error: str) -> None:
         state = self._state
-        self._attempt = self._streams = None
+        if self._health is not None:
+            self._health.end()
+        self._attempt = self._streams = self._health = None
         self._log.end()
         state.pid, state.start_time, state.exit_code, state.error = 0, 0, code, error
         state.oom_killed = groups.oom_kills(self._watch.cgroups) > 0

@@ -37,7 +37,7 @@ class StateFile:
     """What is known of a container, as far as it changes while it runs; the names in the file are Docker's."""
 
     __slots__ = (
-        *("boot", "error", "exit_code", "finished", "oom_killed", "pid"),
+        *("boot", "error", "exit_code", "finished", "health", "oom_killed", "pid"),
         *("restarts", "start_time", "started", "status", "stopped"),
     )
 
@@ -47,6 +47,7 @@ class StateFile:
         self.pid = self.start_time = self.exit_code = self.restarts = 0
         self.started, self.finished = NEVER, finished
         self.oom_killed = self.stopped = False
+        self.health: dict[str, object] | None = None
 
     def document(self) -> dict[str, object]:
         """Return the members of the file."""
@@ -62,6 +63,7 @@ class StateFile:
             "FinishedAt": self.finished,
             "RestartCount": self.restarts,
             "Stopped": self.stopped,
+            **({} if self.health is None else {"Health": self.health}),
         }
 
     def write(self, folder: int, *, sync: bool) -> None:

@@ -24,15 +24,38 @@ class LogFiles(Record):
         self.files, self.size = files, size
 
 
+class Health(Record):
+    """A health check: an encoded `entry.InsideCommand`, times in nanoseconds, and how many failures in a row count."""
+
+    __slots__ = ("command", "interval", "retries", "start_interval", "start_period", "timeout")
+
+    def __init__(  # noqa: PLR0917 - the wire passes slots by position
+        self, command: bytes, interval: int, retries: int, start_interval: int, start_period: int, timeout: int
+    ) -> None:
+        self.command, self.interval, self.retries, self.timeout = command, interval, retries, timeout
+        self.start_interval, self.start_period = start_interval, start_period
+
+
 class WatchOrder(Record):
     """A container: its directory, the directories of its control groups, its log, its input and its end.
 
     *afterwards* is the command line to become when all is over, () for none. *finished* is the time of the last end,
     as the state has it. With *open_input* the process reads what clients send, with *one_input* until the first of
-    them leaves.
+    them leaves. *health* is a `Health`, or ().
     """
 
-    __slots__ = ("afterwards", "cgroups", "finished", "folder", "log", "one_input", "open_input", "plan", "restart")
+    __slots__ = (
+        "afterwards",
+        "cgroups",
+        "finished",
+        "folder",
+        "health",
+        "log",
+        "one_input",
+        "open_input",
+        "plan",
+        "restart",
+    )
 
     def __init__(  # noqa: PLR0917 - the wire passes slots by position
         self,
@@ -40,6 +63,7 @@ class WatchOrder(Record):
         cgroups: tuple[bytes, ...],
         finished: bytes,
         folder: bytes,
+        health: "Health | tuple[()]",
         log: LogFiles,
         one_input: bool,
         open_input: bool,
@@ -47,5 +71,6 @@ class WatchOrder(Record):
         restart: Restart,
     ) -> None:
         self.afterwards, self.cgroups, self.finished, self.folder = afterwards, cgroups, finished, folder
+        self.health = health
         self.log, self.one_input, self.open_input = log, one_input, open_input
         self.plan, self.restart = plan, restart

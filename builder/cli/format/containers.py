@@ -64,13 +64,18 @@ def status_text(state: State) -> str:
     now = time.time()
     if state.status in {"running", "paused"}:
         text = f"Up {human_duration(max(0.0, now - moment_of(state.started)))}"
-        return f"{text} (Paused)" if state.status == "paused" else text
+        return f"{text} (Paused)" if state.status == "paused" else f"{text}{_health(state)}"
     if state.status == "created":
         return "Created"
     ended = human_duration(max(0.0, now - moment_of(state.finished)))
     if state.status == "restarting":
         return f"Restarting ({state.exit_code}) {ended} ago"
     return f"Exited ({state.exit_code}) {ended} ago" if state.status == "exited" else state.status.title()
+
+
+def _health(state: State) -> str:
+    status = state.health.get("Status") if isinstance(state.health, dict) else None
+    return "" if status is None else " (health: starting)" if status == "starting" else f" ({status})"
 
 
 def _cut(text: str, most: int) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.entry import InsideCommand
 from pybuild.runtime.monitor.starting import await_start, connected, fork_inside, start_monitor
-from pybuild.runtime.monitor.watch import LogFiles, Restart, WatchOrder
+from pybuild.runtime.monitor.watch import Health, LogFiles, Restart, WatchOrder
 from pybuild.runtime.sandbox.child import Child
 from pybuild.runtime.sandbox.inside.plan import NULL
 from pybuild.runtime.sandbox.inside.process import Confinement, Process
@@ -99,6 +99,7 @@ def watched(
     afterwards: tuple[bytes, ...] = (),
     started: bool = True,
     groups: tuple[Path, ...] = (),
+    health: Health | tuple[()] = (),
     **options: Any,
 ) -> Iterator[Watched]:
     """Start a monitor of *args* in *image*; what is left at the end of the block is killed."""
@@ -111,6 +112,7 @@ def watched(
         cgroups=tuple(map(os.fsencode, groups)),
         finished=b"0001-01-01T00:00:00Z",
         folder=os.fsencode(folder),
+        health=health,
         log=log or LogFiles(1, 0),
         one_input=spec.interactive,
         open_input=spec.interactive,

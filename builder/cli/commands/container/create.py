@@ -7,7 +7,7 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.opened import opened_containers
-from pybuild.builder.cli.flags.container import ContainerFlags
+from pybuild.builder.cli.flags.container.create import ContainerFlags
 from pybuild.builder.cli.flags.group import takes
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import say

@@ -6,7 +6,7 @@ from pybuild.builder.cli.commands.container.create import created
 from pybuild.builder.cli.commands.container.looking import look
 from pybuild.builder.cli.commands.container.opened import opened_containers
 from pybuild.builder.cli.commands.container.start import begin
-from pybuild.builder.cli.flags.container import ContainerFlags
+from pybuild.builder.cli.flags.container.create import ContainerFlags
 from pybuild.builder.cli.tools import say
 from pybuild.builder.containers.attached import DETACH_KEYS, parse_keys
 from pybuild.builder.containers.errors import NotStarted

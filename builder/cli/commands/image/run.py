@@ -10,8 +10,9 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.failures import Described, Failure, describe
 from pybuild.builder.cli.flags.build import hosts, variables
-from pybuild.builder.cli.flags.container import AroundFlags, ContainerFlags, ProgramFlags
-from pybuild.builder.cli.flags.container_limits import ContainerLimitFlags
+from pybuild.builder.cli.flags.container.create import AroundFlags, ContainerFlags, ProgramFlags
+from pybuild.builder.cli.flags.container.health import HealthFlags
+from pybuild.builder.cli.flags.container.limits import ContainerLimitFlags
 from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.flags.host import ISOLATION_HELP, choose_isolation, mount_target, volume
 from pybuild.builder.cli.flags.values import OneOf
@@ -143,7 +144,9 @@ def _passing(image: str, words: tuple[str, ...], flags: ContainerFlags, platform
         **{name: getattr(host, name) for name in _OF_HOST},
     )
     usual = ContainerFlags(
-        program=replace(ProgramFlags(), **{name: getattr(given, name) for name in (*_OF_PROGRAM, *_OURS)}),
+        program=replace(
+            ProgramFlags(health=HealthFlags()), **{name: getattr(given, name) for name in (*_OF_PROGRAM, *_OURS)}
+        ),
         host=replace(AroundFlags(), rm=host.rm, **{name: getattr(host, name) for name in _OF_HOST}),
         limits=ContainerLimitFlags(),
     )

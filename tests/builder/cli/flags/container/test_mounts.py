@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.cli.flags.container_mounts import binds, mount_points
+from pybuild.builder.cli.flags.container.mounts import binds, mount_points
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, MountPoint
 from pybuild.builder.errors import RequestError
 

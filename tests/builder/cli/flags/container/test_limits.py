@@ -1,6 +1,6 @@
 import pytest
 
-from pybuild.builder.cli.flags.container_limits import ContainerLimitFlags
+from pybuild.builder.cli.flags.container.limits import ContainerLimitFlags
 from pybuild.builder.errors import RequestError
 from pybuild.runtime.sandbox.spec import SHM_SIZE, ResourceLimits
 

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pybuild.builder.cli.flags.build import hosts, variables
-from pybuild.builder.cli.flags.container_limits import ContainerLimitFlags
-from pybuild.builder.cli.flags.container_mounts import binds, mount_points
+from pybuild.builder.cli.flags.container.health import HealthFlags
+from pybuild.builder.cli.flags.container.limits import ContainerLimitFlags
+from pybuild.builder.cli.flags.container.mounts import binds, mount_points
 from pybuild.builder.cli.flags.group import option, part
 from pybuild.builder.cli.flags.values import FilePath, OneOf
 from pybuild.builder.containers.config import HostConfig
 from pybuild.builder.containers.creating import Wish
 from pybuild.builder.errors import RequestError
-from pybuild.builder.oci.model import Healthcheck
 from pybuild.builder.signals import signal_number
 from pybuild.runtime.values import frozen
 
@@ -51,7 +51,7 @@ class ProgramFlags:
         metavar="SECONDS",
         help="Time until it is killed when stopped (default: 10; -1: never).",
     )
-    no_healthcheck: bool = option("--no-healthcheck", is_flag=True, help="Disable the health check of the image.")
+    health: HealthFlags = part(HealthFlags)
     interactive: bool = option("-i", "--interactive", is_flag=True, help="Keep standard input open.")
     tty: bool = option("-t", "--tty", is_flag=True, help="Allocate a pseudo-terminal.")
 
@@ -126,7 +126,7 @@ class ContainerFlags:
             attached=attached,
             stop_signal=given.stop_signal or "",
             stop_timeout=given.stop_timeout,
-            healthcheck=Healthcheck(test=("NONE",)) if given.no_healthcheck else None,
+            healthcheck=given.health.healthcheck(),
             exposed_ports=tuple(port if "/" in port else f"{port}/tcp" for port in given.expose),
         )
 

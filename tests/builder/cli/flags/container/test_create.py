@@ -1,6 +1,6 @@
 import pytest
 
-from pybuild.builder.cli.flags.container import restart_policy
+from pybuild.builder.cli.flags.container.create import restart_policy
 from pybuild.builder.errors import RequestError
 
 

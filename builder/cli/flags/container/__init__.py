@@ -1,0 +1,1 @@
+"""Flags about containers."""

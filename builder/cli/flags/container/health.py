@@ -1,0 +1,54 @@
+"""Flags about the health check of a container. Raises RequestError."""
+
+from pybuild.builder.cli.flags.group import option
+from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.model import Healthcheck
+from pybuild.grammar.golang import parse_duration
+from pybuild.runtime.values import frozen
+
+
+@frozen
+class HealthFlags:
+    """How it is asked whether the container works."""
+
+    health_cmd: str | None = option(
+        "--health-cmd", metavar="COMMAND", help="Command of a shell that checks the health."
+    )
+    health_interval: str | None = option(
+        "--health-interval", metavar="TIME", help="Time between checks (default: 30s)."
+    )
+    health_timeout: str | None = option("--health-timeout", metavar="TIME", help="Time for a check (default: 30s).")
+    health_retries: int | None = option("--health-retries", type=int, metavar="NUMBER", help="Failures (default: 3).")
+    health_start_period: str | None = option(
+        "--health-start-period", metavar="TIME", help="Time in which failures do not count (default: 0s)."
+    )
+    health_start_interval: str | None = option(
+        "--health-start-interval", metavar="TIME", help="Time between checks in that period (default: 5s)."
+    )
+    no_healthcheck: bool = option("--no-healthcheck", is_flag=True, help="Disable the health check of the image.")
+
+    def healthcheck(self) -> Healthcheck | None:
+        """Return what they ask for; times that are not given are 0, for those of the image. Raises RequestError."""
+        if self.no_healthcheck:
+            if self != HealthFlags(no_healthcheck=True):
+                raise RequestError("--no-healthcheck conflicts with --health-* options")
+            return Healthcheck(test=("NONE",))
+        if self == HealthFlags():
+            return None
+        return Healthcheck(
+            test=("CMD-SHELL", self.health_cmd) if self.health_cmd else (),
+            interval=_duration(self.health_interval),
+            timeout=_duration(self.health_timeout),
+            start_period=_duration(self.health_start_period),
+            start_interval=_duration(self.health_start_interval),
+            retries=self.health_retries or 0,
+        )
+
+
+def _duration(text: str | None) -> int:
+    if text is None:
+        return 0
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise RequestError(f"invalid duration {text!r}", hint="write it as 30s") from error

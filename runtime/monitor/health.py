@@ -1,0 +1,138 @@
+"""The health check of a container: a command inside, again and again, and what its exit codes mean. As in Docker."""
+
+import os
+import time
+from collections.abc import Callable
+
+from pybuild.runtime.monitor.loop import IN, Loop
+from pybuild.runtime.monitor.state import timestamp
+from pybuild.runtime.monitor.watch import Health
+from pybuild.runtime.sandbox.inside.plan import END, read_reports
+
+STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"
+_MOST_OUTPUT, _MOST_RESULTS = 4096, 5
+_SECOND = 1_000_000_000
+_PIECE = 1 << 16
+
+
+class HealthCheck:
+    """The checks of one container, from its start to its end.
+
+    *fork* takes the descriptors of a command that enters, and returns the number of the process. *changed* is called
+    with the member ``Health`` of the state after each check.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        order: Health,
+        fork: Callable[[tuple[int, ...]], int],
+        changed: Callable[[dict[str, object]], None],
+    ) -> None:
+        self._loop, self._order, self._fork, self._changed = loop, order, fork, changed
+        self._status, self._streak = STARTING, 0
+        self._results: list[dict[str, object]] = []
+        self._began = self._now()
+        self._due = self._began + self._interval()
+        self._child = 0
+        self._report = self._output = -1
+        self._reported = self._printed = b""
+        self._timed_out = False
+        self._start = 0
+        self._tell()
+
+    @staticmethod
+    def _now() -> int:
+        return time.monotonic_ns()
+
+    def _in_start_period(self) -> bool:
+        return self._now() - self._began < self._order.start_period
+
+    def _interval(self) -> int:
+        soon = self._status == STARTING and self._in_start_period()
+        return self._order.start_interval if soon else self._order.interval
+
+    @property
+    def milliseconds(self) -> int:
+        """The time until `turn` has something to do."""
+        return max(0, (self._due - self._now()) // 1_000_000 + 1)
+
+    def turn(self) -> None:
+        """Begin a check that is due, or end one that takes too long."""
+        if self._now() < self._due:
+            return
+        if self._child:
+            self._timed_out = True
+            self._due = self._now() + 3600 * _SECOND
+            os.kill(self._child, END)
+            return
+        self._begin()
+
+    def _begin(self) -> None:
+        plan = os.memfd_create("check", os.MFD_CLOEXEC)
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        (self._report, status), (self._output, out) = (os.pipe2(os.O_CLOEXEC) for _ in range(2))
+        try:
+            os.write(plan, self._order.command)
+            self._child = self._fork((plan, status, null, out, out))
+        finally:
+            for fd in (plan, null, status, out):
+                os.close(fd)
+        self._reported, self._printed, self._timed_out = b"", b"", False
+        self._start = time.time_ns()
+        self._due = self._now() + self._order.timeout
+        self._loop.watch(self._output, IN, self._print)
+        self._loop.watch(self._report, IN, self._hear)
+
+    def _print(self, fd: int, _events: int) -> None:
+        data = os.read(fd, _PIECE)
+        self._printed = (self._printed + data)[:_MOST_OUTPUT]
+        if not data:
+            self._loop.forget(fd)
+
+    def _hear(self, fd: int, _events: int) -> None:
+        data = os.read(fd, _PIECE)
+        if data:
+            self._reported += data
+            return
+        self._close()
+        os.waitpid(self._child, 0)
+        self._child = 0
+        self._judge()
+
+    def _close(self) -> None:
+        for fd in (self._report, self._output):
+            self._loop.forget(fd)
+            os.close(fd)
+        self._report = self._output = -1
+
+    def _judge(self) -> None:
+        reports = read_reports(self._reported)
+        failed = [report.message for report in reports if report.kind != "ended"]
+        code = -1 if self._timed_out or failed or not reports else int(reports[-1].subject)
+        text = self._printed.decode(errors="replace") or "".join(failed)
+        if self._timed_out:
+            text = f"Health check exceeded timeout ({self._order.timeout / _SECOND:g}s)" + (f": {text}" if text else "")
+        self._count(good=code == 0)
+        entry = {"Start": timestamp(self._start), "End": timestamp(time.time_ns()), "ExitCode": code, "Output": text}
+        self._results = [*self._results, entry][-_MOST_RESULTS:]
+        self._due = self._now() + self._interval()
+        self._tell()
+
+    def _count(self, *, good: bool) -> None:
+        if good:
+            self._status, self._streak = HEALTHY, 0
+        elif self._status != STARTING or not self._in_start_period():
+            self._streak += 1
+            if self._streak >= self._order.retries:
+                self._status = UNHEALTHY
+
+    def _tell(self) -> None:
+        self._changed({"Status": self._status, "FailingStreak": self._streak, "Log": self._results})
+
+    def end(self) -> None:
+        """Check no more: the container has ended, and a command inside with it."""
+        if self._child:
+            self._close()
+            os.waitpid(self._child, 0)
+            self._child = 0
