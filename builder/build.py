@@ -137,9 +137,11 @@ def _solved(graph: Graph, asked: Request, store: Store, reporter: Reporter) -> S
     """Solve *graph* here, or where images can be unpacked when something runs that needs them."""
     with suppress(TreesNeeded):
         return _solved_here(graph, asked, store, reporter)
-    from pybuild.builder.store.inside import inside
+    from pybuild.builder.definition.once import held_descriptors
+    from pybuild.builder.store.inside import inside_with
 
-    solved, counted = inside(_solved_inside, store, reporter.progress, graph, asked, reporter.counted())
+    held = held_descriptors(asked)
+    solved, counted = inside_with(held, _solved_inside, store, reporter.progress, graph, asked, reporter.counted())
     reporter.go_on(counted)
     return solved
 

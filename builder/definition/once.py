@@ -15,6 +15,7 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Request, Secret
 
 _LIMIT = 4 << 20
+_MEMORY = "/proc/self/fd/"
 
 
 @contextmanager
@@ -30,6 +31,13 @@ def read_once(request: Request) -> Iterator[Request]:
             ignore_file=None if ignore is None else _held(ignore, stack),
             secrets=tuple(_secret(secret, stack) for secret in request.execution.secrets),
         )
+
+
+def held_descriptors(request: Request) -> tuple[int, ...]:
+    """Return the descriptors behind files of *request* that are in memory: another process needs them to read these."""
+    files = (request.files.ignore_file, *(secret.file for secret in request.execution.secrets))
+    names = (os.fspath(file) for file in files if file is not None)
+    return tuple(int(name.removeprefix(_MEMORY)) for name in names if name.startswith(_MEMORY))
 
 
 def _secret(secret: Secret, stack: ExitStack) -> Secret:
@@ -53,5 +61,4 @@ def _held(path: Path, stack: ExitStack) -> Path:
     stack.callback(os.close, held)
     with os.fdopen(os.dup(held), "wb") as file:
         file.write(content)
-    # By number: the worker reads it, too.
-    return Path(f"/proc/{os.getpid()}/fd/{held}")
+    return Path(f"{_MEMORY}{held}")

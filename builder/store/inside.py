@@ -47,6 +47,18 @@ def inside(
 
     *function* is one of a module. Arguments, events and the result may cross to another process: they are values.
     """
+    return inside_with((), function, store, tell, *arguments, **options)
+
+
+def inside_with(
+    descriptors: tuple[int, ...],
+    function: Callable[Concatenate[Store, Tell, _P], _T],
+    store: Store,
+    tell: Tell,
+    *arguments: _P.args,
+    **options: _P.kwargs,
+) -> _T:
+    """Do the same for a function that reads ``/proc/self/fd/N`` for each N of *descriptors*."""
     if is_direct() or not _has_worker():
         return function(store, tell, *arguments, **options)
     from pybuild.runtime.worker.client import call
@@ -58,7 +70,7 @@ def inside(
             tell(event)
 
     opening = _Opening(store.root, store.auth_file, store.tls_verify, frozenset(store.passed_over))
-    result: _T = call(_carry_out, opening, function, arguments, options, listener=listen)
+    result: _T = call(_carry_out, opening, function, arguments, options, listener=listen, descriptors=descriptors)
     return result
 
 

@@ -26,6 +26,7 @@ from pybuild.runtime.worker.messages import (
     peer_is_gone,
     receive,
     send,
+    send_descriptors,
 )
 
 Listener = Callable[[Any], None]
@@ -35,12 +36,12 @@ _WAKE_UP_MS = 200
 _MODULES = ("pybuild.builder.build", "pybuild.builder.execute.run")
 
 
-def call(function: Callable[..., Any], *arguments: Any, listener: Listener) -> Any:
+def call(function: Callable[..., Any], *arguments: Any, listener: Listener, descriptors: tuple[int, ...] = ()) -> Any:
     """Return ``function(tell, *arguments)`` as called by root of a user namespace, in another process.
 
-    *function* is one of a module; arguments, events and the result cross as copies. What it tells is passed to
-    *listener*, in this thread. When this is interrupted or stopped (`runtime.stopping`), so is *function*, which is
-    waited for. May be called by several threads at once.
+    *function* is one of a module, and has *descriptors* of this process under the same numbers; arguments, events and
+    the result cross as copies. What it tells is passed to *listener*, in this thread. When this is interrupted or
+    stopped (`runtime.stopping`), so is *function*, which is waited for. May be called by several threads at once.
 
     Raises:
         SandboxUnavailable: this host does not permit it.
@@ -51,7 +52,8 @@ def call(function: Callable[..., Any], *arguments: Any, listener: Listener) -> A
     with near:
         with far:
             _worker().hand_over(far)
-        send(near, WorkerCall(function, arguments, *here()))
+        send(near, WorkerCall(function, arguments, descriptors, *here()))
+        send_descriptors(near, descriptors)
         try:
             return _answer(near, listener, check)
         except BaseException:

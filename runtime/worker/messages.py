@@ -3,6 +3,7 @@
 Both ends are processes of one user, and the socket has no name: nobody else can write to it. So the values are pickled.
 """
 
+import fcntl
 import os
 import pickle
 import socket
@@ -25,6 +26,8 @@ class WorkerCall(NamedTuple):
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    descriptors: tuple[int, ...]
+    """Numbers that descriptors have which follow on the socket; there they have the same."""
     directory: str
     environment: dict[str, str]
 
@@ -88,6 +91,25 @@ def receive(channel: socket.socket) -> Any:
     """Return the next message. Raises EOFError when the other end is closed."""
     (length,) = _LENGTH.unpack(_exactly(channel, _LENGTH.size))
     return pickle.loads(_exactly(channel, length))  # noqa: S301 - see above: from nobody but ourselves
+
+
+def send_descriptors(channel: socket.socket, descriptors: tuple[int, ...]) -> None:
+    """Send copies of *descriptors*, if there are any."""
+    if descriptors:
+        socket.send_fds(channel, [b"1"], descriptors)
+
+
+def receive_descriptors(channel: socket.socket, numbers: tuple[int, ...]) -> socket.socket:
+    """Receive what `send_descriptors` sent, as these *numbers*; return the channel, which may have had one of them."""
+    if not numbers:
+        return channel
+    _message, received, _flags, _address = socket.recv_fds(channel, 1, len(numbers))
+    above = max((channel.fileno(), *numbers, *received)) + 1
+    moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, above) for fd in (channel.detach(), *received)]
+    for fd, number in zip(moved[1:], numbers, strict=True):
+        os.dup2(fd, number, inheritable=False)
+        os.close(fd)
+    return socket.socket(fileno=moved[0])
 
 
 def _exactly(channel: socket.socket, length: int) -> bytes:

@@ -27,6 +27,7 @@ from pybuild.runtime.worker.messages import (
     WorkerFailure,
     WorkerSetup,
     receive,
+    receive_descriptors,
     send,
 )
 
@@ -81,7 +82,7 @@ def _fork(call: socket.socket, channel: socket.socket) -> None:
 
 
 def _carry_out(call: socket.socket) -> None:
-    """WorkerAnswer one call: its events as they come, then the result or the failure."""
+    """Answer one call: its events as they come, then the result or the failure."""
     signal.signal(signal.SIGTERM, _interrupt)
     lock = threading.Lock()
 
@@ -91,6 +92,7 @@ def _carry_out(call: socket.socket) -> None:
 
     try:
         wanted: WorkerCall = receive(call)
+        call = receive_descriptors(call, wanted.descriptors)
         os.chdir(wanted.directory)
         os.environ.clear()
         os.environ.update(wanted.environment)

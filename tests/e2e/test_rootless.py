@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -182,6 +183,30 @@ def test_an_owner_beyond_the_range_is_refused_by_name(user: OrdinaryUser, docker
     built = user.build(_context(user, name, f"FROM small\n{dockerfile}"), check=False)
     assert built.exit_code in {1, 3}
     assert text in built.printed
+
+
+@pytest.mark.parametrize("ids", [True, False])
+def test_a_context_comes_on_standard_input_whoever_its_files_belong_to(
+    user: OrdinaryUser, stranger: OrdinaryUser, tmp_path: Path, ids: bool
+) -> None:
+    write_context(tmp_path / "context", {"Dockerfile": "FROM small\nCOPY sub /s\n", "sub/a/f": "x"})
+    for path in (tmp_path / "context/sub", tmp_path / "context/sub/a/f"):
+        os.chown(path, 7, 8)
+    (tmp_path / "context/sub/link").symlink_to("a")
+    subprocess.run(["tar", "-C", tmp_path / "context", "-cf", tmp_path / "context.tar", "."], check=True)
+    with (tmp_path / "context.tar").open() as stdin:
+        (user if ids else stranger).run("build", "-t", "from-stdin", "-", stdin=stdin)
+
+
+def test_a_secret_in_a_pipe_is_read_once_and_seen_by_the_step(user: OrdinaryUser) -> None:
+    context = _context(user, "piped", "FROM small\nRUN --mount=type=secret,id=a wc -c < /run/secrets/a\n")
+    command = user.command("build", "--progress=plain", "--no-cache", "--secret=id=a,src=/dev/fd/0", os.fspath(context))
+    at = command.index("-m") - 1
+    # A pipe of the user's own: that of somebody else cannot be opened by name.
+    words = [*command[:at], "sh", "-c", 'echo hidden | "$@"', "sh", *command[at:]]
+    done = subprocess.run(words, env=user.environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"#\d+ [\d.]+ 7\n", done.stderr)
 
 
 def test_a_limit_that_cannot_be_kept_is_told(user: OrdinaryUser) -> None:

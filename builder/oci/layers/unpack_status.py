@@ -11,12 +11,18 @@ _NOT_PERMITTED = frozenset({errno.ENOTSUP, errno.EPERM})
 _TOO_LARGE = frozenset({errno.E2BIG, errno.ERANGE, errno.ENOSPC})
 
 
+def give(fd: int, uid: int, gid: int) -> None:
+    """Make an open file belong to *uid* and *gid*. An ordinary user, who unpacks contexts alone, keeps it."""
+    if os.geteuid() == 0:
+        os.fchown(fd, uid, gid)
+
+
 def set_status(fd: int, entry: Entry) -> tuple[str, ...]:
     """Give the open file or directory the status of *entry*, except its time; return the attributes left out.
 
     The order matters: a change of the owner clears the set-user-id bit and the file capabilities.
     """
-    os.fchown(fd, entry.uid, entry.gid)
+    give(fd, entry.uid, entry.gid)
     skipped = _set_xattrs(fd, entry.xattrs) if entry.xattrs else ()
     os.fchmod(fd, entry.mode)
     return skipped
@@ -63,7 +69,7 @@ def copy_status(fd: int, found: os.stat_result, xattrs: Iterable[tuple[str, byte
 
 def set_default_status(fd: int) -> None:
     """Give the open directory the status of one that nobody has described: the same at any time."""
-    os.fchown(fd, 0, 0)
+    give(fd, 0, 0)
     clear_xattrs(fd)
     os.fchmod(fd, 0o755)
     os.utime(fd, ns=(0, 0))
@@ -71,7 +77,8 @@ def set_default_status(fd: int) -> None:
 
 def set_status_of_name(dir_fd: int, name: str, entry: Entry) -> None:
     """Give the symlink, device or FIFO *name* in a directory the status of *entry*, without opening or following it."""
-    os.chown(name, entry.uid, entry.gid, dir_fd=dir_fd, follow_symlinks=False)
+    if os.geteuid() == 0:
+        os.chown(name, entry.uid, entry.gid, dir_fd=dir_fd, follow_symlinks=False)
     if not entry.linkname:
         # There is no fchmodat that follows nothing before Linux 6.6; the magic link leads to this very inode.
         handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.layers.unpack_folder import Folder, added, join
+from pybuild.builder.oci.layers.unpack_status import give
 from pybuild.runtime.kernel.syscalls import MAX_LINKS
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.paths.safepath import Root
@@ -179,7 +180,7 @@ class UnpackTree:
         below = self.lower_stat(here, name)
         folder.in_lower = below is not None and stat.S_ISDIR(below.st_mode)
         fd = self.fd(folder)
-        os.fchown(fd, 0, 0)
+        give(fd, 0, 0)
         os.fchmod(fd, 0o755)
         return folder
 

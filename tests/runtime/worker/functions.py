@@ -78,3 +78,11 @@ def descriptors(_tell: Tell) -> list[str]:
             if fd > 2:
                 found.append(stat.filemode(os.fstat(fd).st_mode)[0])
     return found
+
+
+def content(_tell: Tell, numbers: tuple[int, ...]) -> list[str]:
+    found = []
+    for number in numbers:
+        with open(f"/proc/self/fd/{number}") as file:
+            found.append(file.read())
+    return found

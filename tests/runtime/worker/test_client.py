@@ -46,6 +46,20 @@ def test_a_call_has_its_own_socket_and_nothing_else_open() -> None:
         assert call(functions.descriptors, listener=_ignore) == ["s"]
 
 
+def test_descriptors_that_are_handed_over_keep_their_numbers() -> None:
+    held = [os.memfd_create("test") for _ in range(12)]
+    try:
+        for number in held:
+            os.write(number, str(number).encode())
+        numbers = (held[5], held[0], held[11])
+        assert call(functions.content, numbers, listener=_ignore, descriptors=numbers) == [
+            str(each) for each in numbers
+        ]
+    finally:
+        for number in held:
+            os.close(number)
+
+
 def test_a_caller_that_is_stopped_waits_for_the_clean_up_there() -> None:
     heard: list[object] = []
 

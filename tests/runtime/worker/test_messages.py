@@ -1,11 +1,12 @@
 """What crosses between two processes of one user, exceptions above all."""
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
 
-from pybuild.runtime.worker.messages import WorkerFailure, receive, send
+from pybuild.runtime.worker.messages import WorkerFailure, receive, receive_descriptors, send, send_descriptors
 from tests.runtime.worker import functions
 
 
@@ -52,3 +53,22 @@ def test_the_end_of_the_other_process_is_no_message() -> None:
             near.sendall(b"\0" * 7 + b"\5abc")
         with pytest.raises(EOFError):
             receive(far)
+
+
+def test_descriptors_take_the_number_even_of_the_channel() -> None:
+    near, far = socket.socketpair()
+    held = [os.memfd_create("test") for _ in range(3)]
+    for number in held:
+        os.write(number, str(number).encode())
+    # What they are called here is what the far end, the first that is sent and the last one are called there.
+    numbers = (far.fileno(), held[2], held[0])
+    send_descriptors(near, tuple(held))
+    moved = receive_descriptors(far, numbers)
+    texts = [Path(f"/proc/self/fd/{number}").read_text() for number in numbers]
+    assert texts == [str(number) for number in held]
+    send(near, "still there")
+    assert receive(moved) == "still there"
+    near.close()
+    moved.close()
+    for number in {*numbers, held[1]}:
+        os.close(number)
