@@ -33,6 +33,7 @@ Listener = Callable[[Any], None]
 _LOCK = threading.Lock()
 _WORKERS: dict[int, "_Worker"] = {}
 _WAKE_UP_MS = 200
+_KILLED = "the process that works on unpacked images was killed"
 _MODULES = ("pybuild.builder.build", "pybuild.builder.execute.run")
 
 
@@ -79,7 +80,7 @@ def _answer(channel: socket.socket, listener: Listener, look_up: Callable[[], No
         except (EOFError, OSError) as error:
             if isinstance(error, OSError) and not peer_is_gone(error):
                 raise
-            raise RuntimeHostError("the process that works on unpacked images was killed") from None
+            raise RuntimeHostError(_KILLED) from None
         match message:
             case WorkerEvent(event=event):
                 listener(event)
@@ -125,8 +126,11 @@ class _Worker:
                 file_actions=[(os.POSIX_SPAWN_DUP2, far_end.fileno(), 0)],
             )
         atexit.register(self._end)
-        send(self._channel, WorkerSetup(tuple(path for path in sys.path if path), _MODULES))
-        failure = receive(self._channel)
+        try:
+            send(self._channel, WorkerSetup(tuple(path for path in sys.path if path), _MODULES))
+            failure = receive(self._channel)
+        except (EOFError, OSError):
+            raise RuntimeHostError(_KILLED) from None
         if failure is not None:
             self._end()
             raise failure.error()
