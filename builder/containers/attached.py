@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from pybuild.builder.errors import RequestError
 from pybuild.runtime.monitor import messages
+from pybuild.runtime.monitor.starting import received
 
 _STDIN = 0
 _DETACHED = None
@@ -81,7 +82,7 @@ class Attachment:
                     if self._seen == self._keys:
                         return _DETACHED
                     continue
-                said = self._channel.recv(messages.PIECE + 1)
+                said = received(self._channel)
                 if said[:1] == messages.ENDED:
                     return int(said[1:])
                 if not said:
@@ -95,14 +96,12 @@ class Attachment:
             data = os.read(_STDIN, messages.PIECE)
         except OSError:
             data = b""
-        if not data:
-            self._channel.send(messages.END_INPUT)
-            return False
-        if self._terminal:
-            data = self._without_keys(data)
-        if data:
-            self._channel.send(messages.INPUT + data)
-        return True
+        typed = self._without_keys(data) if self._terminal else data
+        # A monitor that has ended reads nothing more, but what it said before is still to be shown.
+        with suppress(OSError):
+            if typed or not data:
+                self._channel.send(messages.INPUT + typed if data else messages.END_INPUT)
+        return bool(data)
 
     def _without_keys(self, data: bytes) -> bytes:
         """Return what of *data* is for the container; keys that may be the beginning of those that detach wait."""

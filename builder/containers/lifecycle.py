@@ -15,7 +15,7 @@ from pybuild.builder.signals import signal_number
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.kernel.pidfd import send_signal
 from pybuild.runtime.monitor import groups, messages
-from pybuild.runtime.monitor.starting import NoMonitor, ask, connected
+from pybuild.runtime.monitor.starting import NoMonitor, ask, connected, received
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.sandbox.lasting_groups import group_folders
 from pybuild.runtime.values import replace
@@ -131,7 +131,7 @@ def wait(container: StoredContainer, seconds: float = -1) -> int | None:
                 return container.state.exit_code
             # Zero would be no wait at all, which raises another error.
             channel.settimeout(max(seconds, _PAUSE) if seconds >= 0 else None)
-            while said := channel.recv(messages.PIECE + 1):
+            while said := received(channel):
                 if said[:1] == messages.ENDED:
                     return int(said[1:])
     except TimeoutError:

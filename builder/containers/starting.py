@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from pybuild.builder.containers.config import VOLUME
@@ -65,7 +66,9 @@ def start(
         finally:
             os.close(lock)
         try:
-            prepare(channel)
+            # A monitor that has ended already has said why: that is read next.
+            with suppress(OSError):
+                prepare(channel)
             await_start(channel)
         except Refused as error:
             channel.close()

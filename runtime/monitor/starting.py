@@ -62,13 +62,22 @@ def await_start(channel: socket.socket) -> None:
         Refused: it cannot be.
         NoMonitor: the monitor ended.
     """
-    said = channel.recv(messages.PIECE + 1)
+    said = received(channel)
     kind, text = said[:1], said[1:].decode(errors="replace")
     if kind == messages.REFUSED:
         code, _, reason = text.partition(" ")
         raise Refused(int(code), reason)
     if kind != messages.STARTED:
         raise NoMonitor("the monitor of the container ended")
+
+
+def received(channel: socket.socket) -> bytes:
+    """Wait for the next message of a monitor, b"" when there will be none."""
+    try:
+        return channel.recv(messages.PIECE + 1)
+    except ConnectionResetError:
+        # It ended without having read all that was sent to it; what it had said is still there.
+        return channel.recv(messages.PIECE + 1)
 
 
 @contextmanager
@@ -95,7 +104,7 @@ def ask(folder: Path, message: bytes) -> None:
     with connected(folder) as channel:
         try:
             channel.send(message)
-            said = channel.recv(messages.PIECE + 1)
+            said = received(channel)
         except OSError:
             said = b""
     if said[:1] == messages.FAILED:

@@ -35,6 +35,18 @@ def test_output_goes_to_its_stream_and_the_end_has_a_code() -> None:
             Attachment(ours, lambda *_: None, typed=False, terminal=False).pump()
 
 
+def test_output_of_a_monitor_that_has_ended_is_shown_to_its_end() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    shown: list[bytes] = []
+    with ours:
+        ours.send(messages.SIZE + b"1 1")
+        for message in (messages.OUT + b"a", messages.OUT + b"b", messages.ENDED + b"3"):
+            theirs.send(message)
+        theirs.close()
+        assert Attachment(ours, lambda _, data: shown.append(data), typed=False, terminal=False).pump() == 3
+    assert shown == [b"a", b"b"]
+
+
 _TYPING = """
 import os, socket, sys
 from pybuild.builder.containers.attached import Attachment
