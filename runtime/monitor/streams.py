@@ -82,6 +82,13 @@ class Streams:
         if events & IN:
             self._read(fd)
         elif events & ~(IN | OUT):
+            self._hang_up(fd)
+
+    def _hang_up(self, fd: int) -> None:
+        if fd in self._readers and not self._shown:
+            # Told although nothing is asked for. What is left in it is read later, so it stays open.
+            self._loop.forget(fd)
+        else:
             self._end(fd)
 
     def _read(self, fd: int) -> bool:
