@@ -206,7 +206,11 @@ def _make_ready(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_mode & 0o077:
         folder.chmod(0o700)
-    (folder / "empty").mkdir(mode=0o755, exist_ok=True)
+    if not (folder / "empty").exists():
+        from pybuild.runtime.snapshots.spreading import spread
+
+        spread(folder)
+        (folder / "empty").mkdir(mode=0o755, exist_ok=True)
     if not (folder / "lock").exists():
         # Made now, since a disk that is full later is cleared under it.
         (folder / "lock").touch(mode=0o600)
