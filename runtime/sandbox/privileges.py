@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from errno import EINVAL, ENOSPC, ENOSYS, EPERM
 from functools import cached_property
 from pathlib import Path
@@ -11,21 +10,13 @@ from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.cgroups import hierarchies
 from pybuild.runtime.sandbox.interpreter import child_environment, program
+from pybuild.runtime.sandbox.subordinate_ids import IdMap, subordinate_ids
 from pybuild.runtime.values import frozen
 
 TRIALS = ("namespaces", "overlay", "user", "root", "proc", "host name", "loopback")
 
 
 _CORE = frozenset({"namespaces", "overlay", "user"})
-
-
-@dataclass(frozen=True, slots=True)
-class IdMap:
-    """*count* ids from *inside* on are those of the host from *outside* on."""
-
-    inside: int
-    outside: int
-    count: int
 
 
 @frozen
@@ -105,35 +96,6 @@ def explain(errno: int) -> SandboxUnavailable:
         f"root may not make namespaces and mounts here ({os.strerror(errno or EPERM).lower()})",
         isolation.IN_CONTAINER,
     )
-
-
-def subordinate_ids(path: Path, own: int) -> tuple[IdMap, ...]:
-    """Return the map that *path* (/etc/subuid, /etc/subgid) allows this user: itself as 0, then the ranges."""
-    maps = [IdMap(0, own, 1)]
-    for start, count in _ranges(path):
-        maps.append(IdMap(maps[-1].inside + maps[-1].count, start, count))
-    return tuple(maps)
-
-
-def _ranges(path: Path) -> list[tuple[int, int]]:
-    import pwd
-
-    uid = os.geteuid()
-    try:
-        names = {str(uid), pwd.getpwuid(uid).pw_name}
-    except KeyError:
-        names = {str(uid)}
-    return [(start, count) for name, start, count in all_ranges(path) if name in names]
-
-
-def all_ranges(path: Path) -> list[tuple[str, int, int]]:
-    """Return (user, first id, count) of each line of *path* (/etc/subuid, /etc/subgid); of none when it is missing."""
-    try:
-        lines = [line.split(":") for line in path.read_text().splitlines()]
-    except OSError:
-        return []
-    found = [(fields[0], *fields[1:]) for fields in lines if len(fields) == 3 and all(map(str.isdigit, fields[1:]))]
-    return [(name, int(start), int(count)) for name, start, count in found]
 
 
 _OF_A_RUNG = ("namespaces", "overlay", "root", "proc", "host name", "loopback")

@@ -21,7 +21,7 @@ from pathlib import Path
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel.syscalls import CLONE_NEWNS, CLONE_NEWUSER, unshare
 from pybuild.runtime.sandbox import isolation
-from pybuild.runtime.sandbox.privileges import IdMap, all_ranges, subordinate_ids
+from pybuild.runtime.sandbox.subordinate_ids import IdMap, all_ranges, subordinate_ids
 
 MapWriter = Callable[[], str]
 """Writes a map of the process that has made a namespace; returns why it could not, "" when it could."""
@@ -187,7 +187,7 @@ def _command(name: str, file: Path, own: int) -> list[str]:
             "install it (package uidmap on Debian and Ubuntu, shadow-utils on Fedora), or run the build as root",
         )
     maps = subordinate_ids(file, own)
-    if sum(each.count for each in maps) < _LEAST:
+    if sum(each.length for each in maps) < _LEAST:
         raise SandboxUnavailable(
             f"user {os.geteuid()} has no {_LEAST - 1} subordinate ids in {file}",
             f"as root: usermod --add-subuids {_free_range()} --add-subgids {_free_range()} {_name()}",
@@ -212,7 +212,7 @@ def _name() -> str:
 
 
 def _numbers(maps: Sequence[IdMap]) -> list[str]:
-    return [str(number) for each in maps for number in (each.inside, each.outside, each.count)]
+    return [str(number) for each in maps for number in (each.inside, each.outside, each.length)]
 
 
 def _write_maps(channel: socket.socket, maps: Sequence[MapWriter]) -> None:

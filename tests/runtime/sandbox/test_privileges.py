@@ -2,14 +2,13 @@
 
 import errno
 import os
-import pwd
-from pathlib import Path
 
 import pytest
 
 from pybuild.runtime.kernel import syscalls
 from pybuild.runtime.sandbox import privileges
-from pybuild.runtime.sandbox.privileges import IdMap, explain, probe, subordinate_ids
+from pybuild.runtime.sandbox.privileges import explain, probe
+from pybuild.runtime.sandbox.subordinate_ids import IdMap
 from tests.helpers.hosts import need_root
 from tests.runtime.namespaces import in_mount_namespace
 
@@ -69,14 +68,3 @@ def test_each_refusal_has_a_reason_and_a_hint(number: int, reason: str, hint: st
     error = explain(number)
     assert reason in str(error)
     assert hint in error.hint
-
-
-def test_subordinate_ids_follow_the_own_id(tmp_path: Path) -> None:
-    name = pwd.getpwuid(os.geteuid()).pw_name
-    (tmp_path / "subuid").write_text(f"other:1:2\n{name}:100000:65536\n{os.geteuid()}:500000:10\nbroken\n")
-    assert subordinate_ids(tmp_path / "subuid", 7) == (
-        IdMap(0, 7, 1),
-        IdMap(1, 100000, 65536),
-        IdMap(65537, 500000, 10),
-    )
-    assert subordinate_ids(tmp_path / "missing", 7) == (IdMap(0, 7, 1),)
