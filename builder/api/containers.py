@@ -152,7 +152,7 @@ def start(
     """
     from pybuild.builder.containers.creating import create
     from pybuild.builder.containers.directory import Containers
-    from pybuild.builder.containers.starting import need_mounts
+    from pybuild.builder.containers.lifecycle import need_mounts
     from pybuild.builder.image.catalog import find_image
     from pybuild.builder.platforms import wanted_platform
 

@@ -12,11 +12,12 @@ from pybuild.builder.containers.errors import ContainerError, NoSuchContainer, N
 from pybuild.builder.containers.state import ALIVE, MONITOR, State, is_watched, write_state
 from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.signals import signal_number
-from pybuild.runtime.errors import RuntimeHostError
+from pybuild.runtime.errors import RuntimeHostError, SandboxUnavailable
 from pybuild.runtime.kernel.pidfd import send_signal
 from pybuild.runtime.monitor import groups, messages
 from pybuild.runtime.monitor.starting import NoMonitor, ask, connected, received
 from pybuild.runtime.monitor.state import timestamp
+from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.lasting_groups import group_folders
 from pybuild.runtime.values import replace
 
@@ -25,6 +26,14 @@ GROUPS = "/pybuild"
 _SIGKILL = 9
 _STOP_SECONDS = 10
 _PATIENCE, _PAUSE = 10.0, 0.005
+
+
+def need_mounts() -> None:
+    """Raise SandboxUnavailable unless this is a root whose containers others can enter."""
+    if os.geteuid() != 0 or not isolation.may_mount():
+        raise SandboxUnavailable("containers need root that may mount, for now", "run --rm of an image needs neither")
+    if isolation.wanted() not in {isolation.AUTO, isolation.ROOT}:
+        raise SandboxUnavailable(f"containers have no isolation {isolation.wanted()!r} yet", "leave out --isolation")
 
 
 def groups_parent(container: StoredContainer) -> str:

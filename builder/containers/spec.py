@@ -5,7 +5,6 @@ from pathlib import Path, PurePosixPath
 
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, MountPoint
 from pybuild.builder.containers.directory import StoredContainer
-from pybuild.builder.stages.config import DEFAULT_PATH
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Process, Spec, Tmpfs
 
@@ -37,8 +36,15 @@ def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path])
 def environment(config: Config) -> tuple[tuple[str, str], ...]:
     """Return the variables of the process, of which the image's and the user's win."""
     given = {name: value for name, mark, value in (line.partition("=") for line in config.program.env) if mark}
-    ours = {"PATH": DEFAULT_PATH, "HOSTNAME": config.program.hostname}
+    ours = {"PATH": given.get("PATH") or _default_path(), "HOSTNAME": config.program.hostname}
     return tuple({**ours, **({"TERM": "xterm"} if config.program.tty else {}), **given}.items())
+
+
+def _default_path() -> str:
+    # The module of Dockerfiles' words takes longer to load than a command takes to enter a container.
+    from pybuild.builder.stages.config import DEFAULT_PATH
+
+    return DEFAULT_PATH
 
 
 def hosts_file(hostname: str, extra: tuple[tuple[str, str], ...]) -> str:

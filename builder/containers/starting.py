@@ -18,11 +18,9 @@ from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.store.holds import Hold, read_hold, write_hold
 from pybuild.grammar.golang import parse_size
-from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.monitor.starting import Refused, await_start, start_monitor
 from pybuild.runtime.monitor.watch import Health, LogFiles, Restart, WatchOrder
 from pybuild.runtime.rootfs.roots import Root
-from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.lasting_groups import make_groups
 from pybuild.runtime.sandbox.launcher import make_plan
 from pybuild.runtime.wire import encode
@@ -31,14 +29,6 @@ _LOCAL_FILES, _LOCAL_SIZE = 5, 20 << 20
 """What the log driver ``local`` keeps, as in Docker."""
 _INTERVAL, _START_INTERVAL, _RETRIES = 30_000_000_000, 5_000_000_000, 3
 """Nanoseconds, and the number of failures: Docker's for a health check that does not say."""
-
-
-def need_mounts() -> None:
-    """Raise SandboxUnavailable unless this is a root whose containers others can enter."""
-    if os.geteuid() != 0 or not isolation.may_mount():
-        raise SandboxUnavailable("containers need root that may mount, for now", "run --rm of an image needs neither")
-    if isolation.wanted() not in {isolation.AUTO, isolation.ROOT}:
-        raise SandboxUnavailable(f"containers have no isolation {isolation.wanted()!r} yet", "leave out --isolation")
 
 
 def start(

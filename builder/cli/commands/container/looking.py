@@ -1,16 +1,15 @@
 """A container is started, or not, and its output shown until it ends: what ``run``, ``start -a`` and ``attach`` do."""
 
 import socket
-import sys
 from contextlib import suppress
 
+from pybuild.builder.cli.commands.container.opened import pass_on
 from pybuild.builder.cli.tools import note
 from pybuild.builder.containers.attached import Attachment
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.lifecycle import remove, wait
 from pybuild.builder.containers.starting import start
-from pybuild.builder.store.room import writing
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.starting import ask
@@ -90,11 +89,3 @@ def shown_to_its_end(
     if code is None:
         note("read escape sequence")
     return code
-
-
-def pass_on(stream: int, data: bytes) -> None:
-    """Hand on what a container prints, byte for byte, as in a shell."""
-    file = (sys.stdout if stream == 1 else sys.stderr).buffer
-    with writing("/dev/stdout" if stream == 1 else "/dev/stderr"):
-        file.write(data)
-        file.flush()

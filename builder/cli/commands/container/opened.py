@@ -1,5 +1,6 @@
 """What the commands about containers share: the containers of the store, and that one failure stops no other."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -7,10 +8,10 @@ from pybuild.builder.cli.failures import FAILED, describe
 from pybuild.builder.cli.tools import put_error, say, store
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.builder.containers.lifecycle import settle_all
-from pybuild.builder.containers.starting import need_mounts
+from pybuild.builder.containers.lifecycle import need_mounts, settle_all
 from pybuild.builder.errors import BuildError, PybuildError, RequestError
 from pybuild.builder.oci.errors import OciError
+from pybuild.builder.store.room import writing
 from pybuild.runtime.errors import RuntimeHostError
 
 FAILURES = (BuildError, PybuildError, OciError, RuntimeHostError)
@@ -56,3 +57,11 @@ def every(names: Iterable[str], action: Callable[[str], object]) -> int | None:
             failed = True
             put_error(describe(error).text)
     return FAILED if failed else None
+
+
+def pass_on(stream: int, data: bytes) -> None:
+    """Hand on what a container prints, byte for byte, as in a shell."""
+    file = (sys.stdout if stream == 1 else sys.stderr).buffer
+    with writing("/dev/stdout" if stream == 1 else "/dev/stderr"):
+        file.write(data)
+        file.flush()
