@@ -22,7 +22,8 @@ LIMITS = {
     "modules with one importer": 150,
     "of these, of less than 40 lines": 16,
     "modules without a test of their name": 168,
-    "modules that a warm build loads": 62,
+    # One more than on a disk with much room: where less is free, the limits of the store are looked at.
+    "modules that a warm build loads": 63,
     "directories in import cycles": 0,
 }
 LONGEST = 300
