@@ -36,10 +36,10 @@ Differences from docker build:
   - With several targets, --iidfile has one line and --metadata-file one key for
     each. -o type=oci and type=docker write all images to one archive; type=local
     and type=tar need a single target.
-  - With several platforms, the store and the outputs get an index of all images,
-    and --iidfile and -q its digest. -o type=local and type=tar write one directory
-    for each platform, such as linux_arm64, unless platform-split=false.
-    -o type=docker needs a single platform.
+  - With several platforms, the store and the outputs get an index of all images;
+    --iidfile and -q give the digest of the index. -o type=local and type=tar write
+    one directory for each platform, such as linux_arm64, unless
+    platform-split=false. -o type=docker needs a single platform.
   - -o has Docker's options, among them oci-mediatypes, compression,
     force-compression, annotation.KEY and source-date-epoch. The image in the store
     follows the first -o that writes an image.
