@@ -1,6 +1,7 @@
 """``pybuild image prune``: remove images, but no build cache."""
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -11,6 +12,7 @@ from pybuild.builder.cli.tools import say, store
 from pybuild.builder.display.units import human_size
 from pybuild.builder.image.catalog import Listed, catalog, familiar
 from pybuild.builder.prune import gc
+from pybuild.builder.store.holds import CONTAINERS
 from pybuild.builder.store.store import Store
 
 
@@ -28,9 +30,9 @@ from pybuild.builder.store.store import Store
 def command(*, everything: bool, force: bool, filters: tuple[str, ...]) -> int | None:
     """Remove dangling images, which have no name, and print how much space was reclaimed.
 
-    Unlike in Docker, -a also removes images that containers use: give it a filter. until=TIME takes a duration such as
-    24h, a date or seconds since 1970, and matches older images; label=NAME[=VALUE] and label!=NAME[=VALUE] match images
-    with and without a label. Layers of the build cache stay.
+    Images that containers use stay. until=TIME takes a duration such as 24h, a date or seconds since 1970, and matches
+    older images; label=NAME[=VALUE] and label!=NAME[=VALUE] match images with and without a label. Layers of the build
+    cache stay.
     """
     passes = prune_filter(filters)
     if not force and not _agreed(everything=everything):
@@ -38,12 +40,23 @@ def command(*, everything: bool, force: bool, filters: tuple[str, ...]) -> int |
     opened = store()
     try:
         with opened.collecting():
-            entries = [entry for entry in catalog(opened) if (everything or not entry.name) and passes(entry)]
+            used = _used(opened.root)
+            found = (entry for entry in catalog(opened) if entry.id not in used)
+            entries = [entry for entry in found if (everything or not entry.name) and passes(entry)]
             freed = _remove(opened, entries)
     finally:
         opened.close()
     say(f"Total reclaimed space: {human_size(freed)}")
     return None
+
+
+def _used(root: Path) -> frozenset[str]:
+    """Return the ids of the images of all containers of the store at *root*."""
+    if not (root / CONTAINERS).is_dir():
+        return frozenset()
+    from pybuild.builder.containers.directory import all_containers
+
+    return frozenset(container.config.image_id for container in all_containers(root))
 
 
 def _remove(opened: Store, entries: list[Listed]) -> int:
@@ -66,6 +79,6 @@ def _remove(opened: Store, entries: list[Listed]) -> int:
 
 
 def _agreed(*, everything: bool) -> bool:
-    what = "all images" if everything else "all dangling images"
+    what = "all images without at least one container associated to them" if everything else "all dangling images"
     click.echo(f"WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ", nl=False)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -1,11 +1,16 @@
-"""``image prune``: Docker's meaning, on a store without containers."""
+"""``image prune``: Docker's meaning."""
 
 import io
 
 import pytest
 
+from pybuild.builder.containers.directory import Containers
+from pybuild.builder.containers.names import new_id
 from pybuild.builder.oci.digest import Digest
+from pybuild.builder.store.holds import Hold
+from pybuild.runtime.values import replace
 from tests.builder.cli.conftest import Shop
+from tests.builder.containers.test_config import PLAIN
 
 
 def test_images_without_a_name_go_and_the_rest_stays(shop: Shop) -> None:
@@ -27,6 +32,17 @@ def test_with_all_images_with_a_name_go_too(shop: Shop) -> None:
     result = shop.run("image", "prune", "-af")
     assert result.lines[1:4] == ["untagged: tiny:1", "untagged: tiny:2", f"deleted: {image.id}"]
     assert list(shop.store.blobs.digests()) == []
+
+
+def test_an_image_of_a_container_stays_named_or_not(shop: Shop) -> None:
+    used, unnamed = shop.image("tiny:1"), shop.image(layers=({"z": b"z"},))
+    shop.image("tiny:2", layers=({"y": b"y"},))
+    for image in (used, unnamed):
+        config = replace(PLAIN, id=new_id(), image_id=str(image.id))
+        Containers(shop.store).add(config, "", Hold(image=image.descriptor, snapshot=""), {"hosts": "x\n"})
+    result = shop.run("image", "prune", "-af")
+    assert result.lines[1] == "untagged: tiny:2"
+    assert shop.names() == ["", "docker.io/library/tiny:1"]
 
 
 @pytest.mark.parametrize(
@@ -53,5 +69,5 @@ def test_nothing_is_removed_without_a_yes(shop: Shop, monkeypatch: pytest.Monkey
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     result = shop.run("image", "prune", "-a")
     assert result.code == 1
-    assert "remove all images" in result.out
+    assert "remove all images without at least one container associated to them." in result.out
     assert shop.names() == ["docker.io/library/tiny:1"]
