@@ -22,7 +22,7 @@ LIMITS = {
     "modules with one importer": 150,
     "of these, of less than 40 lines": 16,
     "modules without a test of their name": 168,
-    # One more than on a disk with much room: where less is free, the limits of the store are looked at.
+    # One less on a disk that is nearly full: the first of the two builds has looked at the limits of the store then.
     "modules that a warm build loads": 63,
     "directories in import cycles": 0,
 }
