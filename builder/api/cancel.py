@@ -22,6 +22,7 @@ class Cancel:
             except asyncio.CancelledError:
                 cancel.cancel()
                 await asyncio.wait([work])
+                work.exception()  # Cancelled; asyncio reports one that nobody has looked at
                 raise
     """
 

@@ -1,6 +1,7 @@
 """Cancelling from another thread, and from a task of asyncio as the docstring has it."""
 
 import asyncio
+import gc
 import re
 import textwrap
 import threading
@@ -30,7 +31,7 @@ def test_the_recipe_for_asyncio_returns_what_the_build_returns() -> None:
 
 
 def test_the_recipe_for_asyncio_cancels_the_build_and_waits_for_its_end() -> None:
-    begun, ended = threading.Event(), threading.Event()
+    begun, ended, reported = threading.Event(), threading.Event(), []
 
     def held(*_given: object, cancel: pybuild.Cancel) -> None:
         begun.set()
@@ -39,6 +40,7 @@ def test_the_recipe_for_asyncio_cancels_the_build_and_waits_for_its_end() -> Non
         cancel.check()
 
     async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context["message"]))
         task = asyncio.create_task(recipe(held)(None, None))
         await asyncio.to_thread(begun.wait)
         task.cancel()
@@ -47,6 +49,8 @@ def test_the_recipe_for_asyncio_cancels_the_build_and_waits_for_its_end() -> Non
         assert ended.is_set()
 
     asyncio.run(main())
+    gc.collect()
+    assert reported == []
 
 
 def test_a_token_is_cancelled_once_and_for_all() -> None:
