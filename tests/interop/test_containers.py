@@ -267,7 +267,7 @@ rmi boxed
 rm c2
 """,
 }
-DIFFERENT: dict[str, str] = {}
+DIFFERENT = {"rmi made": "Docker's older image store also lists each layer that goes; that of containerd does not"}
 """Command lines whose outcome is another one, and why."""
 
 

@@ -9,7 +9,6 @@ from pybuild.builder.cli.commands.store.df import reclaimable
 from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.flags.group import takes
 from pybuild.builder.cli.flags.prune import PruneFlags
-from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.tools import say, store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_size
@@ -17,6 +16,7 @@ from pybuild.builder.progress import silent
 from pybuild.builder.prune import gc
 from pybuild.builder.prune.eviction import evict
 from pybuild.builder.prune.policy import Policy, limits
+from pybuild.builder.prune.usage import disk_usage
 from pybuild.builder.store.inside import Tell, among_trees
 from pybuild.builder.store.store import Store
 
@@ -33,15 +33,18 @@ _LIMITED = "all dangling images, and the build cache beyond the given limits"
 @click.option("-f", "--force", is_flag=True, help="Do not prompt for confirmation.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only how much space was reclaimed.")
 @click.option("--build-cache", "only_cache", is_flag=True, help="Remove build cache only, no dangling images.")
+@click.option("--volumes", "with_volumes", is_flag=True, help="Also remove anonymous volumes that no container uses.")
 @takes(PruneFlags, "wanted", PruneFlags.policy)
-@taken("--volumes")
 @root_option
-def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, wanted: Policy) -> int | None:
+def command(
+    *, everything: bool, force: bool, quiet: bool, only_cache: bool, with_volumes: bool, wanted: Policy
+) -> int | None:
     """Remove dangling images and everything else in the store that is not used.
 
-    Images with a name always stay. -a also removes the build cache and the cache mounts, so that the next build runs
-    every step again. With a filter or a size, only that part of the cache is removed. The filter type=exec.cachemount
-    means cache mounts only, type=regular everything but cache mounts. What a running build uses stays.
+    Images with a name always stay, and so do containers ("container prune" removes those that have ended). -a also
+    removes the build cache and the cache mounts, so that the next build runs every step again. With a filter or a size,
+    only that part of the cache is removed. The filter type=exec.cachemount means cache mounts only, type=regular
+    everything but cache mounts. What a running build uses stays.
 
     Limits can be set in config.toml of the store, under [gc], and are also applied after each build. By default the
     cache is kept below 60 % of the disk and 100 GB, with 20 % of the disk free.
@@ -56,9 +59,11 @@ def command(*, everything: bool, force: bool, quiet: bool, only_cache: bool, wan
             return FAILED
         images, freed = among_trees(_pruned, opened, silent, wanted, everything=everything, images=not only_cache)
         left = 0 if everything or quiet else among_trees(_left, opened, silent)
+        volumes = _prune_volumes(opened, freed) if with_volumes else []
     finally:
         opened.close()
     if not quiet:
+        _list("Deleted Volumes", volumes)
         _list("Deleted Images", images)
         _list("Deleted unpacked layers", freed.snapshots)
         _list("Deleted cache mounts", [clean_line(name.removeprefix("cache mount ")) for name in freed.mounts])
@@ -80,6 +85,17 @@ def _pruned(
         freed = gc.collect(opened, everything=everything)
         freed.add(evicted)
     return unnamed, freed
+
+
+def _prune_volumes(opened: Store, freed: gc.Freed) -> list[str]:
+    """Remove the anonymous volumes that no container has. Return their names, and add their size to *freed*."""
+    from pybuild.builder.containers.volumes import Volumes
+
+    volumes = Volumes(opened)
+    sizes = {each.name: disk_usage(volumes.data(each.name)) for each in volumes.all() if each.anonymous}
+    gone = volumes.prune(each for each in volumes.all() if each.name in sizes)
+    freed.size += sum(sizes[name] for name in gone)
+    return gone
 
 
 def _left(opened: Store, _tell: Tell) -> int:

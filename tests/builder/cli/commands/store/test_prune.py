@@ -2,6 +2,7 @@ import io
 
 import pytest
 
+from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.store import image_layers
@@ -103,3 +104,15 @@ def test_the_snapshot_that_a_killed_builder_was_making_is_removed(shop: Shop) ->
     (left / "fs" / "file").write_bytes(b"1")
     assert shop.run("prune", "-f").code == 0
     assert not left.exists()
+
+
+def test_volumes_go_only_when_asked_for_and_without_a_name(shop: Shop) -> None:
+    volumes = Volumes(shop.store)
+    gone, stays = volumes.add(""), volumes.add("data")
+    volumes.data(gone.name).joinpath("file").write_bytes(b"x" * 5000)
+    shop.run("prune", "-af")
+    assert {each.name for each in volumes.all()} == {gone.name, stays.name}
+    result = shop.run("prune", "-f", "--volumes")
+    assert result.lines[:2] == ["Deleted Volumes:", f"deleted: {gone.name}"]
+    assert result.lines[-1] != "Total reclaimed space: 0B"
+    assert [each.name for each in volumes.all()] == ["data"]
