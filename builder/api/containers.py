@@ -194,11 +194,16 @@ def _wishes(image: str, command: Command, name: str) -> "tuple[Wish, HostConfig]
 
 
 def containers(store: Store) -> list[Container]:
-    """Return all containers of *store*, the newest first."""
+    """Return all containers of *store*, the newest first.
+
+    Raises:
+        errors.StoreError: the store is closed.
+    """
     from pybuild.builder.containers.directory import Containers
     from pybuild.builder.containers.lifecycle import settle_all
 
     with door():
+        store.database.refuse_ended()
         every = Containers(store)
         settle_all(every)
         return [Container(found, store) for found in every.all()]

@@ -3,7 +3,6 @@
 import os
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from pybuild.builder.containers.config import BIND, VOLUME, Config, HostConfig, MountPoint, Program
 from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer
@@ -19,11 +18,9 @@ from pybuild.builder.store.holds import Hold
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.sandbox.hostfiles import host_resolvers
 from pybuild.runtime.snapshots.overlay import open_root
 from pybuild.runtime.values import field, frozen, replace
-
-_RESOLV_CONF = Path("/etc/resolv.conf")
-_MAX_RESOLV_CONF = 1 << 20
 
 
 @frozen
@@ -129,7 +126,7 @@ def _added(
     files = {
         "hostname": f"{program.hostname}\n",
         "hosts": hosts_file(program.hostname, host.hosts),
-        "resolv.conf": wish.resolv_conf or _host_resolvers(),
+        "resolv.conf": wish.resolv_conf or host_resolvers().decode(errors="replace"),
     }
     container = containers.add(config, wish.name, hold, files)
     if program.working_dir.strip("/"):
@@ -197,11 +194,3 @@ def _environment(image: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, 
         name, mark, value = line.partition("=")
         values[name] = value if mark else None
     return tuple(f"{name}={value}" for name, value in values.items() if value is not None)
-
-
-def _host_resolvers() -> str:
-    try:
-        with _RESOLV_CONF.open("rb") as file:
-            return file.read(_MAX_RESOLV_CONF).decode(errors="replace")
-    except OSError:  # a host without a resolver has nothing to hand on
-        return ""

@@ -13,13 +13,14 @@ def host_files(spec: Spec, resolv_conf: Path = Path("/etc/resolv.conf")) -> tupl
     taken = {mount.target for mount in spec.mounts}
     files = (
         # The content as it stands: a resolver on loopback answers, because the network is the host's.
-        FileMount(target=_RESOLV_CONF, content=_read(resolv_conf)),
+        FileMount(target=_RESOLV_CONF, content=host_resolvers(resolv_conf)),
         FileMount(target=_HOSTS, content=_hosts(spec).encode()),
     )
     return tuple(file for file in files if file.target not in taken)
 
 
-def _read(path: Path) -> bytes:
+def host_resolvers(path: Path = Path("/etc/resolv.conf")) -> bytes:
+    """Return the content of the host's /etc/resolv.conf, b"" when there is none."""
     try:
         with path.open("rb") as file:
             return file.read(_MAX_RESOLV_CONF)

@@ -8,11 +8,11 @@ from zlib import adler32
 
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.tar.entry import BLOCK
+from pybuild.runtime.rootfs.identity import MAX_ID
 
 ZERO_BLOCK = bytes(BLOCK)
 
 _MAX_SIZE = (1 << 63) - 1
-_MAX_ID = (1 << 32) - 2  # the last one means "unchanged" to chown
 _MAX_MAJOR, _MAX_MINOR = (1 << 12) - 1, (1 << 20) - 1
 """The kernel has 12 bits for the major and 20 for the minor number."""
 _MAX_TIME = 1 << 40
@@ -54,8 +54,8 @@ def parse_header(block: bytes) -> RawHeader:
         name=prefix + b"/" + name if prefix else name,
         link=text(block[157:257]),
         mode=number(block[100:108], "mode", _MAX_SIZE) & 0o7777,
-        uid=number(block[108:116], "user id", _MAX_ID),
-        gid=number(block[116:124], "group id", _MAX_ID),
+        uid=number(block[108:116], "user id", MAX_ID),
+        gid=number(block[116:124], "group id", MAX_ID),
         size=number(block[124:136], "size", _MAX_SIZE),
         mtime=clamp_time(_signed_number(block[136:148], "time")),
         dev_major=number(block[329:337], "device number", _MAX_MAJOR) if known else 0,
@@ -127,7 +127,7 @@ def decimal(value: bytes, what: str, limit: int = _MAX_SIZE) -> int:
 
 def pax_id(value: bytes, what: str) -> int:
     """Return the user or group id of a PAX record."""
-    return decimal(value, what, _MAX_ID)
+    return decimal(value, what, MAX_ID)
 
 
 def pax_time(value: bytes) -> int:

@@ -1,6 +1,7 @@
 """``pybuild volume``: create, ls, inspect, rm and prune."""
 
 import json
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 import click
@@ -12,7 +13,10 @@ from pybuild.builder.cli.tools import is_terminal, say
 from pybuild.builder.containers.volumes import VolumeConfig, Volumes
 from pybuild.builder.display.units import human_size
 from pybuild.builder.errors import RequestError
+from pybuild.builder.options import boolean
 from pybuild.builder.prune.usage import disk_usage
+
+_Test = Callable[[VolumeConfig], bool]
 
 _HEADERS = {"Driver": "DRIVER", "Name": "VOLUME NAME", "Mountpoint": "MOUNTPOINT", "Scope": "SCOPE", "Labels": "LABELS"}
 
@@ -45,25 +49,31 @@ def _list(*, filters: tuple[str, ...], quiet: bool, template: str | None) -> Non
     """List volumes in the order of their names."""
     with opened_containers() as containers:
         volumes = Volumes(containers.store)
-        users = volumes.users()
-        found = [each for each in volumes.all() if all(_passes(each, each.name in users, item) for item in filters)]
+        passes = _filter(filters, volumes.users())
+        found = [each for each in volumes.all() if passes(each)]
         rows = [_row(volumes, each) for each in found]
     names = "\n".join(row["Name"] for row in rows)
     if text := names if quiet else listing(rows, _HEADERS, ["Driver", "Name"], template):
         say(text)
 
 
-def _passes(volume: VolumeConfig, used: bool, item: str) -> bool:
+def _filter(given: Iterable[str], used: Container[str]) -> _Test:
+    """Return the test for a volume that *given* makes; *used* has the names of volumes that containers mount."""
+    tests = [_test(item, used) for item in given]
+    return lambda volume: all(test(volume) for test in tests)
+
+
+def _test(item: str, used: Container[str]) -> _Test:
     key, mark, value = item.partition("=")
     match key if mark else "":
         case "name":
-            return value in volume.name
+            return lambda volume: value in volume.name
         case "dangling":
-            return used is (value.lower() not in {"true", "1"})
+            dangling = boolean(key, value, "--filter")
+            return lambda volume: (volume.name in used) is not dangling
         case "label":
             name, equals, text = value.partition("=")
-            labels = dict(volume.labels)
-            return name in labels and (not equals or labels[name] == text)
+            return lambda volume: (found := dict(volume.labels).get(name)) is not None and (not equals or found == text)
         case _:
             raise RequestError(f"invalid filter '{item}'", hint="use name=, label= or dangling=")
 
@@ -137,7 +147,7 @@ def _prune(*, everything: bool, force: bool, filters: tuple[str, ...]) -> None:
     with opened_containers() as containers:
         volumes = Volumes(containers.store)
         wanted = [each for each in volumes.all() if everything or each.anonymous]
-        wanted = [each for each in wanted if all(_passes(each, False, item) for item in filters)]
+        wanted = list(filter(_filter(filters, frozenset()), wanted))
         sizes = {each.name: disk_usage(volumes.data(each.name)) for each in wanted}
         gone = volumes.prune(wanted)
     if gone:

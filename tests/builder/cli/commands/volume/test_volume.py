@@ -68,3 +68,16 @@ def test_tmpfs_is_empty_and_as_large_as_said(pen: Shop) -> None:
     script = "mount | grep ' /t ' | grep -o 'size=[0-9]*k'; stat -c %a /t"
     result = pen.run("run", "--rm", "--name", "one", "--tmpfs", "/t:size=1m,mode=750", "box", "sh", "-c", script)
     assert result.out == "size=1024k\n750\n"
+
+
+def test_dangling_is_a_boolean_as_everywhere(pen: Shop) -> None:
+    for value in ("maybe", ""):
+        wrong = pen.run("volume", "ls", "-f", f"dangling={value}")
+        assert (wrong.code, wrong.out) == (1, "")
+        assert f"invalid --filter: dangling={value}" in wrong.err
+    pen.run("volume", "create", "--label", "a=b", "free")
+    pen.run("create", "--name", "one", "-v", "used:/d", "box")
+    for value, names in (("t", "free\n"), ("TRUE", "free\n"), ("F", "used\n"), ("0", "used\n")):
+        assert pen.run("volume", "ls", "-q", "-f", f"dangling={value}").out == names
+    for value, names in (("a", "free\n"), ("a=b", "free\n"), ("a=", ""), ("b", "")):
+        assert pen.run("volume", "ls", "-q", "-f", f"label={value}").out == names
