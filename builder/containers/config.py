@@ -74,6 +74,7 @@ class HostConfig:
     limits: ResourceLimits = ResourceLimits()
     init: bool = False
     privileged: bool = False
+    read_only: bool = False
     auto_remove: bool = False
     restart: str = "no"
     restart_most: int = 0

@@ -129,7 +129,7 @@ def _host_config(config: Config) -> dict[str, Any]:
         "PidMode": "",
         "Privileged": around.privileged,
         "PublishAllPorts": False,
-        "ReadonlyRootfs": False,
+        "ReadonlyRootfs": around.read_only,
         "SecurityOpt": ["label=disable"] if around.privileged else None,
         **({"Tmpfs": _tmpfs(around.mounts)} if _tmpfs(around.mounts) else {}),
         "UTSMode": "",

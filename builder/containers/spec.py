@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, MountPoint
+from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, HostConfig, MountPoint
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Process, Spec, Tmpfs
@@ -21,12 +21,13 @@ def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path])
         process=Process(
             args=program.args, env=environment(container.config), cwd=program.working_dir or "/", user=program.user
         ),
-        mounts=(*_files(container.folder, around.mounts), *mounts),
+        mounts=(*_files(container.folder, around), *mounts),
         network=Network(around.network),
         hostname=program.hostname,
         hosts=around.hosts,
         limits=around.limits,
         insecure=around.privileged,
+        read_only=around.read_only,
         init=around.init,
         interactive=program.open_stdin and not program.tty,
         terminal=program.tty,
@@ -62,10 +63,10 @@ def hosts_file(hostname: str, extra: tuple[tuple[str, str], ...]) -> str:
     return "".join(f"{address}\t{names}\n" for address, names in lines)
 
 
-def _files(folder: Path, mounts: tuple[MountPoint, ...]) -> tuple[Mount, ...]:
-    taken = {each.target for each in mounts}
+def _files(folder: Path, around: HostConfig) -> tuple[Mount, ...]:
+    taken = {each.target for each in around.mounts}
     return tuple(
-        Bind(host_path=folder / name, target=PurePosixPath("/etc", name), read_only=False)
+        Bind(host_path=folder / name, target=PurePosixPath("/etc", name), read_only=around.read_only)
         for name in FILES
         if f"/etc/{name}" not in taken
     )

@@ -128,6 +128,7 @@ def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = ()) -> plan.San
         init=what.init,
         insecure=what.insecure,
         private_network=what.network is spec.Network.NONE,
+        read_only=what.read_only,
         shm_size=spec.SHM_SIZE if what.limits.shm_size is None else what.limits.shm_size,
         stdio=_stdio(what),
         strict=wanted() == STRICT,

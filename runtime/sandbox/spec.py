@@ -128,6 +128,8 @@ class Spec:
     insecure: bool = False
     """All capabilities, no seccomp filter, no masked paths."""
     no_new_privileges: bool = False
+    read_only: bool = False
+    """Nothing can be written in the root, but in what is mounted there."""
     init: bool = False
     """The program is the child of an init, which reaps what it leaves behind; otherwise it is pid 1 itself."""
     interactive: bool = False

@@ -256,6 +256,15 @@ rm c1
 rmi made
 diff c1
 """,
+    "a root that is read-only": """
+run --name c1 --network none --read-only box touch /x
+inspect -f '{{.HostConfig.ReadonlyRootfs}}' c1
+diff c1
+rm c1
+run --rm --network none --name c1 --read-only box sh -c 'echo x >/etc/hosts || echo no; echo x >/dev/shm/f && cat /dev/shm/f'
+run --rm --network none --name c1 --read-only -v data:/new/data --tmpfs /t box sh -c 'echo x >/t/f && cp /t/f /new/data && cat /new/data/f'
+volume rm data
+""",
     "images in use": """
 tag box boxed
 create --name c1 --network none boxed

@@ -11,7 +11,7 @@ from pybuild.runtime.sandbox.inside.stubs import Stubs
 from tests.runtime.exchanging import exchanging
 from tests.runtime.namespaces import in_mount_namespace
 
-WORLD = plan.World((), b"box", False, False, False, 1 << 20, plan.NULL)
+WORLD = plan.World((), b"box", False, False, False, False, 1 << 20, plan.NULL)
 PROCESS = Process((b"true",), Confinement(False, False, (), b""), b"/", (), b"")
 
 

@@ -30,9 +30,20 @@ class World(Record):
     With *stdio* TERMINAL the child's standard input is a Unix socket, over which it sends the controlling end of the
     terminal; it goes on when the builder has closed its own end of the socket. With *init* the program is the child of
     an init, which is pid 1 in its place. *strict* refuses what is less than the sandbox of a host without restrictions.
+    *read_only* is about the root, not what is mounted in it.
     """
 
-    __slots__ = ("cgroups", "hostname", "init", "insecure", "private_network", "shm_size", "stdio", "strict")
+    __slots__ = (
+        "cgroups",
+        "hostname",
+        "init",
+        "insecure",
+        "private_network",
+        "read_only",
+        "shm_size",
+        "stdio",
+        "strict",
+    )
 
     def __init__(  # noqa: PLR0917 - the wire passes slots by position
         self,
@@ -41,12 +52,14 @@ class World(Record):
         init: bool,
         insecure: bool,
         private_network: bool,
+        read_only: bool,
         shm_size: int,
         stdio: bytes,
         strict: bool = False,
     ) -> None:
         self.cgroups, self.hostname, self.init, self.shm_size = cgroups, hostname, init, shm_size
         self.insecure, self.private_network, self.stdio, self.strict = insecure, private_network, stdio, strict
+        self.read_only = read_only
 
     def ground(self) -> tuple[object, ...]:
         """Return what decides how the ground of a sandbox is made, before the rest of its plan is known."""
@@ -58,7 +71,7 @@ class World(Record):
         return not (self.strict or self.insecure)
 
 
-USUAL = World((), b"", False, False, False, 64 << 20, NULL)
+USUAL = World((), b"", False, False, False, False, 64 << 20, NULL)
 """The ground that spare keepers stand on: that of a RUN without flags."""
 
 

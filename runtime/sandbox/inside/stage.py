@@ -3,9 +3,18 @@
 import os
 from errno import EBUSY, EINVAL, ENOTDIR
 
-from pybuild.runtime.kernel.syscalls import AT_FDCWD, MNT_DETACH, MOUNT_ATTR_NODEV, move_mount, pivot_root, umount2
+from pybuild.runtime.kernel.syscalls import (
+    AT_FDCWD,
+    MNT_DETACH,
+    MOUNT_ATTR_NODEV,
+    MOUNT_ATTR_RDONLY,
+    mount_setattr,
+    move_mount,
+    pivot_root,
+    umount2,
+)
 from pybuild.runtime.sandbox.inside.devices import Nodes, make_dev, make_sys
-from pybuild.runtime.sandbox.inside.mounts import Mount, OverlayRoot, ScratchSpace, is_folder
+from pybuild.runtime.sandbox.inside.mounts import Mount, OverlayRoot, ScratchSpace, clone, is_folder
 from pybuild.runtime.sandbox.inside.plan import OWN_ROOT, SandboxPlan, Status, World
 from pybuild.runtime.sandbox.inside.process import give_up_chroot
 from pybuild.runtime.sandbox.inside.stubs import Stubs
@@ -62,6 +71,8 @@ class DetachedRoot:
                 move_mount(tree, target)
         for mount, tree in trees:
             self._attach(mount, tree)
+        if plan.world.read_only:
+            self._close(scratch)
 
     def _system_folder(self, path: bytes) -> int:
         """Return the directory *path*; one that is a symlink is refused (CVE-2019-19921, CVE-2026-41579)."""
@@ -73,6 +84,14 @@ class DetachedRoot:
                 return self._stubs.make(self.root, path[1:], folder=True)
             except NotADirectoryError:
                 raise operation.failed(ENOTDIR, "the image has something else than a directory there") from None
+
+    def _close(self, scratch: ScratchSpace) -> None:
+        """Be a read-only copy; mount points that were made are removed through the first mount, as it is writable."""
+        with Operation("make the root read-only"):
+            copy = clone(self.root, recursive=True)
+            mount_setattr(copy, MOUNT_ATTR_RDONLY)
+            self._place = scratch.attach(copy)
+            self.root, self.proc = copy, os.open(b"proc", os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=copy)
 
     def _attach(self, mount: Mount, tree: int) -> None:
         operation = _attaching(mount)

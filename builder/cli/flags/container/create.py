@@ -86,6 +86,9 @@ class AroundFlags:
     privileged: bool = option(
         "--privileged", is_flag=True, help="Give it all capabilities and devices, and no system-call filter."
     )
+    read_only: bool = option(
+        "--read-only", is_flag=True, help="Make the root read-only, but not the volumes and tmpfs in it."
+    )
     rm: bool = option("--rm", is_flag=True, help="Remove the container, and its anonymous volumes, when it ends.")
     restart: str | None = option(
         "--restart", metavar="POLICY", help="Restart policy: no (default), on-failure[:MAX], always or unless-stopped."
@@ -144,6 +147,7 @@ class ContainerFlags:
             limits=self.limits.limits(),
             init=given.init,
             privileged=given.privileged,
+            read_only=given.read_only,
             auto_remove=given.rm,
             restart=restart,
             restart_most=most,
