@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from pybuild.builder.request import checks
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import fields, frozen
 
 EPOCH = "SOURCE_DATE_EPOCH"
 """The build argument, and the variable, that sets the time of an image."""
@@ -133,6 +133,11 @@ class Resources:
 
     def __post_init__(self) -> None:
         checks.types(self)
+        if any(getattr(self, each.name) != each.default for each in fields(self)):
+            # Imported here: most builds have no limits.
+            from pybuild.builder.request.limits import check
+
+            check(self)
 
 
 @frozen
