@@ -34,7 +34,7 @@ class Command:
     loopback interface only.
 
     Raises:
-        errors.RequestError: *network* is invalid, or a value has another type.
+        errors.RequestError: *network* or a name in *env* is invalid, or a value has another type.
     """
 
     words: tuple[str, ...] = ()
@@ -47,6 +47,7 @@ class Command:
 
     def __post_init__(self) -> None:
         checks.types(self)
+        checks.variables("--env", self.env)
         if self.network not in {"host", "none"}:
             raise RequestError(f"network mode {self.network!r} not supported by pybuild", hint="use none or host")
 

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import ClassVar, Protocol, assert_never
 
 from pybuild.builder.caches.document import Remembered
+from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.request import CacheSpec, Compression, checks
 from pybuild.builder.store.store import Store
+from pybuild.grammar.reference import InvalidReference, parse_reference
 from pybuild.runtime.values import frozen
 
 Status = Callable[[str, int, int], None]
@@ -43,6 +45,8 @@ class Writing:
 
     def __post_init__(self) -> None:
         checks.types(self)
+        if self.force_compression and self.compression is None:
+            raise RequestError("force-compression needs compression=", hint="such as compression=zstd")
 
 
 @frozen
@@ -61,6 +65,11 @@ class LocalCache(CacheSpec):
     def __post_init__(self) -> None:
         checks.types(self)
 
+    @property
+    def pinned(self) -> bool:
+        """Whether it has a digest."""
+        return self.digest is not None
+
 
 @frozen
 class RegistryCache(CacheSpec):
@@ -72,6 +81,15 @@ class RegistryCache(CacheSpec):
 
     def __post_init__(self) -> None:
         checks.types(self)
+        try:
+            parse_reference(self.ref)
+        except InvalidReference as error:
+            raise RequestError(f"invalid ref: {error}") from error
+
+    @property
+    def pinned(self) -> bool:
+        """Whether *ref* has a digest."""
+        return bool(parse_reference(self.ref).digest)
 
 
 @frozen
@@ -89,6 +107,13 @@ class GhaCache(CacheSpec):
 
     def __post_init__(self) -> None:
         checks.types(self)
+        # The service separates keys by commas and takes 512 characters; our own part of a key needs the rest.
+        if not self.scope or "," in self.scope or len(self.scope) > 400:
+            raise RequestError("invalid scope", hint="a scope has no commas and at most 400 characters")
+        if self.timeout < 0:
+            raise RequestError("timeout: a duration cannot be negative")
+        if self.version not in {None, 1, 2}:
+            raise RequestError(f"invalid version={self.version}", hint="use one of 1, 2")
 
 
 @frozen

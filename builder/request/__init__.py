@@ -65,12 +65,16 @@ class Files:
     dockerfile: Path | None = None
     """None: ``Dockerfile`` (else ``dockerfile``) in the context. With a remote context, a relative path is in it."""
     contexts: tuple[tuple[str, str], ...] = ()
-    """(name, value) of named contexts, names as `builder.stages.contexts.context_name` spells them."""
+    """(name, value) of named contexts, names as `builder.request.names.context_name` spells them."""
     ignore_file: Path | None = None
     """Used instead of the ignore files of the Dockerfile and the context."""
 
     def __post_init__(self) -> None:
         checks.types(self)
+        if self.contexts:
+            from pybuild.builder.request.names import check_contexts
+
+            check_contexts(self.contexts)
 
 
 @frozen
@@ -94,7 +98,8 @@ class Planning:
 
     def __post_init__(self) -> None:
         checks.types(self)
-        checks.names("--build-arg", self.build_args)
+        checks.variables("--build-arg", self.build_args)
+        checks.variables("--env", self.environment)
         checks.names("--label", self.labels)
         checks.network(self.network)
         checks.hosts(self.add_hosts)
@@ -121,6 +126,8 @@ class Execution:
 
     def __post_init__(self) -> None:
         checks.types(self)
+        checks.epoch("--source-date-epoch", self.source_date_epoch)
+        checks.resolv_conf(self.resolv_conf)
         checks.positive("jobs", self.jobs)
 
 
@@ -164,6 +171,7 @@ class Caches:
         checks.types(self)
         checks.pull(self.pull)
         checks.duration(self.cache_ttl)
+        checks.written(self.cache_to)
 
 
 if TYPE_CHECKING:

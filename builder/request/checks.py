@@ -4,15 +4,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from pathlib import PurePosixPath
 from types import NoneType, UnionType
-from typing import Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pybuild.builder.errors import RequestError
 from pybuild.runtime.values import fields
+
+if TYPE_CHECKING:
+    from pybuild.builder.request.values import CacheSpec
 
 COMPRESSION_LEVELS: Mapping[str, range] = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
 NETWORKS = ("default", "none", "host")
 PULL_POLICIES = ("always", "missing", "never", "newer")
 ENTITLEMENTS = ("network.host", "security.insecure")
+LATEST = 253402300799
+"""The last second of the year 9999, the last one that a config of an image can have."""
 ANNOTATION_KINDS = ("manifest", "index", "manifest-descriptor", "index-descriptor")
 
 
@@ -114,6 +119,28 @@ def names(flag: str, pairs: Iterable[tuple[str, str]]) -> None:
             raise RequestError(f"invalid {flag} {f'{name}={value}'!r}: no name before the equals sign")
 
 
+def variables(flag: str, pairs: Collection[tuple[str, str]]) -> None:
+    """Check variables of a process, as (name, value)."""
+    names(flag, pairs)
+    for name, value in pairs:
+        if "=" in name:
+            raise RequestError(f"invalid {flag} {name!r}: a name cannot have an equals sign")
+        if "\0" in name or "\0" in value:
+            raise RequestError(f"invalid {flag} {name!r}: a variable cannot have a NUL byte")
+
+
+def resolv_conf(content: str) -> None:
+    """Check the content of /etc/resolv.conf."""
+    if "\0" in content:
+        raise RequestError("invalid resolv_conf: it has a NUL byte", hint="write lines such as nameserver 1.1.1.1")
+
+
+def epoch(flag: str, seconds: int | None) -> None:
+    """Check a time in seconds since 1970, if given; *flag* is the one that gives it."""
+    if seconds is not None and not 0 <= seconds <= LATEST:
+        raise RequestError(f"invalid {flag} '{seconds}'", hint="write it as seconds since 1970")
+
+
 def hosts(pairs: Collection[tuple[str, str]]) -> None:
     """Check lines of /etc/hosts, as (name, address)."""
     if not pairs:
@@ -196,3 +223,9 @@ def duration(seconds: float | None) -> None:
     """Check a duration, if given."""
     if seconds is not None and seconds < 0:
         raise RequestError("--cache-ttl: a duration cannot be negative")
+
+
+def written(caches: "Iterable[CacheSpec]") -> None:
+    """Check that none of the caches to be written is named by its digest."""
+    if any(spec.pinned for spec in caches):
+        raise RequestError("--cache-to: a cache cannot be written to a digest", hint="use a tag")

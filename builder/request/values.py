@@ -12,7 +12,8 @@ EPOCH = "SOURCE_DATE_EPOCH"
 
 def seconds_of(text: str) -> int | None:
     """Return the seconds since 1970 that *text* is; None when it names something that has a time, or is empty."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
+    is_time = text.isascii() and text.isdigit() and len(text) <= 12 and int(text) <= checks.LATEST
+    return int(text) if is_time else None
 
 
 @frozen
@@ -60,6 +61,7 @@ class Stored:
 
     def __post_init__(self) -> None:
         checks.types(self)
+        checks.epoch("source-date-epoch", self.epoch)
 
 
 class Output:
@@ -160,6 +162,11 @@ class CacheSpec:
 
     inline: ClassVar[bool] = False
     """Whether it is written into the config of the image."""
+
+    @property
+    def pinned(self) -> bool:
+        """Whether it is one that is there already, by its digest, and so cannot be written."""
+        return False
 
 
 @frozen

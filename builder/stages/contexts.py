@@ -17,13 +17,12 @@ from pybuild.builder.options import is_true
 from pybuild.builder.plan.plan import Definition
 from pybuild.builder.platforms import parse_platform, wanted_platform
 from pybuild.builder.request import Planning
+from pybuild.builder.request.names import SCRATCH, short_name
 from pybuild.builder.sources.address import GitSource, parse_context
 from pybuild.builder.stages.stages import FromContext, FromImage, FromRemote, FromScratch, Input
 from pybuild.grammar.reference import InvalidReference, parse_reference
 
 _IMAGE, _LAYOUT = "docker-image://", "oci-layout://"
-_NOTHING = "scratch"
-_RESERVED = frozenset({"context", _NOTHING})
 _MAIN = FromContext()
 _KEEP = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
 
@@ -42,7 +41,7 @@ class Contexts:
 
     def image(self, text: str, platform: str = "") -> Input | None:
         """Return what replaces the image called *text*, for *platform* if one is named."""
-        name = _normal(text)
+        name = short_name(text)
         return None if name is None else self._found(name, str(parse_platform(platform)) if platform else "")
 
     def name_of(self, reference: str) -> str:
@@ -70,33 +69,16 @@ def remote_context(address: str, planning: Planning) -> FromRemote:
     return _remote(address, keep_git_dir=is_true(dict(planning.build_args).get(_KEEP, "")))
 
 
-def context_name(given: str) -> str:
-    """Return the name of a context in normal form. Raises RequestError."""
-    text, mark, platform = given.partition("::")
-    name = _normal(text)
-    if name is None or name in _RESERVED:
-        raise RequestError(f"invalid context name {given!r}", hint="it is the name of a stage or an image")
-    return f"{name}::{parse_platform(platform)}" if mark else name
-
-
 def is_folder(value: str) -> bool:
     """Return whether the value of a named context means a directory of the host."""
     return not value.startswith((_IMAGE, _LAYOUT)) and _source(value) is None
-
-
-def _normal(text: str) -> str | None:
-    """Return the short name of an image, without the default tag."""
-    try:
-        return parse_reference(text.lower()).familiar().removesuffix(":latest")
-    except InvalidReference:
-        return None
 
 
 def _value(name: str, value: str) -> Input:
     if value.startswith(_IMAGE):
         try:
             image = value.removeprefix(_IMAGE)
-            return FromScratch() if image == _NOTHING else FromImage(str(parse_reference(image)))
+            return FromScratch() if image == SCRATCH else FromImage(str(parse_reference(image)))
         except InvalidReference as error:
             raise RequestError(f"invalid --build-context {name}={value}: {error}") from error
     if value.startswith(_LAYOUT):

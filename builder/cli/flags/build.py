@@ -76,7 +76,8 @@ def contexts(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Return (name, value) of named contexts, directories as absolute paths; the last one of a name counts."""
     found: dict[str, str] = {}
     for item in given:
-        from pybuild.builder.stages.contexts import context_name, is_folder
+        from pybuild.builder.request.names import context_name
+        from pybuild.builder.stages.contexts import is_folder
 
         name, equals, value = item.partition("=")
         if not equals or not value:

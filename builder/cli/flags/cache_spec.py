@@ -1,16 +1,16 @@
 """One ``--cache-from`` or ``--cache-to``: from its text to the cache that it names. Raises RequestError."""
 
 import csv
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.builder.cli.flags.build import checked_compression
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import boolean, duration
-from pybuild.builder.request import CacheSpec
+from pybuild.builder.request import CacheSpec, checks
 from pybuild.grammar.golang import parse_bool
-from pybuild.grammar.reference import InvalidReference, parse_reference
 from pybuild.grammar.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def read_from(given: Iterable[str]) -> tuple[CacheSpec, ...]:
 
 def read_to(given: Iterable[str]) -> tuple[CacheSpec, ...]:
     """Return the caches that ``--cache-to`` names."""
-    return _specs(given, "--cache-to", _TO)
+    found = _specs(given, "--cache-to", _TO)
+    checks.written(found)
+    return found
 
 
 def _specs(given: Iterable[str], flag: str, types: Mapping[str, tuple[str, ...]]) -> tuple[CacheSpec, ...]:
@@ -100,32 +102,36 @@ def _local(options: Mapping[str, str], flag: str) -> CacheSpec:
 def _registry(options: Mapping[str, str], flag: str) -> CacheSpec:
     from pybuild.builder.caches.places import RegistryCache
 
-    ref = _needed(options, "ref", "registry", flag)
-    try:
-        pinned = parse_reference(ref).digest
-    except InvalidReference as error:
-        raise RequestError(f"{flag}: invalid ref: {error}") from error
-    if pinned and flag == "--cache-to":
-        raise RequestError(f"{flag}: a cache cannot be written to a digest", hint="use a tag")
-    return RegistryCache(ref=ref, insecure=_flag(options, "registry.insecure", flag), writing=_writing(options, flag))
+    ref, insecure = _needed(options, "ref", "registry", flag), _flag(options, "registry.insecure", flag)
+    writing = _writing(options, flag)
+    with _blaming(flag):
+        return RegistryCache(ref=ref, insecure=insecure, writing=writing)
 
 
 def _gha(options: Mapping[str, str], flag: str) -> CacheSpec:
     from pybuild.builder.caches.places import GhaCache
 
-    scope = options.get("scope", "")
-    # The service separates keys by commas and takes 512 characters; our own part of a key needs the rest.
-    if "," in scope or len(scope) > 400:
-        raise RequestError(f"{flag}: invalid scope", hint="a scope has no commas and at most 400 characters")
-    return GhaCache(
-        scope=scope or "pybuild",
-        timeout=duration(f"{flag}: timeout", options.get("timeout") or "10m"),
-        url=options.get("url", ""),
-        url_v2=options.get("url_v2", ""),
-        token=options.get("token", ""),
-        version=int(options["version"]) if "version" in options else None,
-        writing=_writing(options, flag),
-    )
+    timeout = duration(f"{flag}: timeout", options.get("timeout") or "10m")
+    writing = _writing(options, flag)
+    with _blaming(flag):
+        return GhaCache(
+            scope=options.get("scope") or "pybuild",
+            timeout=timeout,
+            url=options.get("url", ""),
+            url_v2=options.get("url_v2", ""),
+            token=options.get("token", ""),
+            version=int(options["version"]) if "version" in options else None,
+            writing=writing,
+        )
+
+
+@contextmanager
+def _blaming(flag: str) -> Iterator[None]:
+    """Let what a value refuses be the mistake of *flag*."""
+    try:
+        yield
+    except RequestError as error:
+        raise RequestError(f"{flag}: {error.message}", hint=error.hint) from error
 
 
 def _inline(_options: Mapping[str, str], _flag: str) -> CacheSpec:

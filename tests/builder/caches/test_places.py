@@ -8,7 +8,16 @@ import pytest
 
 from pybuild.builder.caches.gha import GhaPlace
 from pybuild.builder.caches.local import LocalPlace
-from pybuild.builder.caches.places import GhaCache, InlineCache, KeptCache, LocalCache, RegistryCache, kept, place_of
+from pybuild.builder.caches.places import (
+    GhaCache,
+    InlineCache,
+    KeptCache,
+    LocalCache,
+    RegistryCache,
+    Writing,
+    kept,
+    place_of,
+)
 from pybuild.builder.caches.registry import RegistryPlace
 from pybuild.builder.errors import RequestError
 
@@ -24,6 +33,24 @@ from pybuild.builder.errors import RequestError
 def test_each_kind_has_its_place(spec: KeptCache, place: type) -> None:
     assert isinstance(place_of(spec), place)
     assert kept([InlineCache(), spec]) == [spec]
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: RegistryCache(ref="UPPER"), "invalid ref: "),
+        (lambda: RegistryCache(ref=""), "invalid ref: "),
+        (lambda: GhaCache(scope="a,b"), "a scope has no commas"),
+        (lambda: GhaCache(scope="a" * 401), "at most 400 characters"),
+        (lambda: GhaCache(timeout=-1), "timeout: a duration cannot be negative"),
+        (lambda: GhaCache(version=3), "invalid version=3"),
+        (lambda: Writing(force_compression=True), "force-compression needs compression="),
+    ],
+)
+def test_a_value_that_means_nothing_is_refused(made: Callable[[], Any], message: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        made()
+    assert message in f"{caught.value} {caught.value.hint}"
 
 
 @pytest.mark.parametrize(

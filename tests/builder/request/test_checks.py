@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from pybuild.builder.caches.places import LocalCache, RegistryCache
 from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.digest import Digest
 from pybuild.builder.request import Request
 from pybuild.builder.request.checks import full_names
+
+_DIGEST = Digest.parse("sha256:" + "0" * 64)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +27,17 @@ from pybuild.builder.request.checks import full_names
         ({"add_hosts": (("a b", "1.1.1.1"),)}, 'bad format for add-host: "a b:1.1.1.1"'),
         ({"labels": (("", "x"),)}, "invalid --label '=x'"),
         ({"build_args": ((" ", "x"),)}, "invalid --build-arg ' =x'"),
+        ({"environment": (("", "x"),)}, "invalid --env '=x': no name before the equals sign"),
+        ({"environment": (("a=b", "x"),)}, "invalid --env 'a=b': a name cannot have an equals sign"),
+        ({"environment": (("a", "\0"),)}, "invalid --env 'a': a variable cannot have a NUL byte"),
+        ({"build_args": (("a=b", "x"),)}, "invalid --build-arg 'a=b': a name cannot have an equals sign"),
+        ({"contexts": (("", "/x"),)}, "invalid context name ''"),
+        ({"contexts": (("a", ""),)}, "invalid context value: 'a=', expected key=value"),
+        ({"resolv_conf": "nameserver 1.1.1.1\0"}, "invalid resolv_conf: it has a NUL byte"),
+        ({"source_date_epoch": 2**70}, f"invalid --source-date-epoch '{2**70}'"),
+        ({"source_date_epoch": -1}, "invalid --source-date-epoch '-1'"),
+        ({"cache_to": (RegistryCache(ref="a@sha256:" + "0" * 64),)}, "a cache cannot be written to a digest"),
+        ({"cache_to": (LocalCache(directory=Path("a"), digest=_DIGEST),)}, "a cache cannot be written to a digest"),
         ({"squash": "some"}, "invalid squash 'some'"),
         ({"jobs": 0}, "invalid jobs 0"),
         ({"cache_ttl": -1.0}, "a duration cannot be negative"),

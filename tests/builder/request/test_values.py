@@ -10,6 +10,7 @@ from pybuild.builder.request import (
     Compression,
     Resources,
     Secret,
+    Stored,
     Target,
     Volume,
 )
@@ -26,6 +27,7 @@ from pybuild.builder.request.values import seconds_of
         (lambda: Target(stage="a", tags=("A",)), 'invalid tag "A"'),
         (lambda: Secret(id=""), "id is required"),
         (lambda: Resources(memory="1g"), "invalid memory: expected int or None, not str"),
+        (lambda: Stored(epoch=253402300800), "invalid source-date-epoch '253402300800'"),
         (lambda: Volume(host_path=Path("/x"), target=PurePosixPath("x")), "expected an absolute path other than /"),
         (lambda: Volume(host_path=Path("/x"), target=PurePosixPath("/")), "expected an absolute path other than /"),
     ],
@@ -40,6 +42,6 @@ def test_seconds_are_a_number() -> None:
     assert seconds_of("1700000000") == 1700000000
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1.5", "context", "9" * 20, "٣"])
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "context", "9" * 20, "253402300800", "٣"])
 def test_what_is_no_number_may_be_a_name(text: str) -> None:
     assert seconds_of(text) is None

@@ -4,30 +4,8 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Planning
 from pybuild.builder.sources.address import GitSource, HttpSource
-from pybuild.builder.stages.contexts import Contexts, context_name, contexts_of, is_folder
+from pybuild.builder.stages.contexts import Contexts, contexts_of, is_folder
 from pybuild.builder.stages.stages import FromContext, FromImage, FromRemote, FromScratch
-
-
-@pytest.mark.parametrize(
-    ("given", "name"),
-    [
-        ("a", "a"),
-        ("A", "a"),
-        ("alpine:latest", "alpine"),
-        ("docker.io/library/alpine", "alpine"),
-        ("host.invalid/x:1", "host.invalid/x:1"),
-        ("alpine::linux/amd64", "alpine::linux/amd64"),
-        ("alpine::x86_64", "alpine::linux/amd64"),
-    ],
-)
-def test_a_name_has_one_spelling(given, name):
-    assert context_name(given) == name
-
-
-@pytest.mark.parametrize("name", ["", "context", "Scratch", "a b", "::linux/amd64", "-x"])
-def test_what_can_be_no_name_of_a_stage_or_image_is_refused(name):
-    with pytest.raises(RequestError, match="invalid context name"):
-        context_name(name)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,38 @@
+"""The names of named contexts, in the one spelling by which a build finds them."""
+
+from collections.abc import Iterable
+
+from pybuild.builder.errors import RequestError, ResolveError
+from pybuild.builder.platforms import parse_platform
+from pybuild.grammar.reference import InvalidReference, parse_reference
+
+SCRATCH = "scratch"
+_RESERVED = frozenset({"context", SCRATCH})
+
+
+def check_contexts(pairs: Iterable[tuple[str, str]]) -> None:
+    """Check named contexts, as (name, value). Raises RequestError."""
+    for name, value in pairs:
+        context_name(name)
+        if not value:
+            raise RequestError(f"invalid context value: '{name}=', expected key=value")
+
+
+def context_name(given: str) -> str:
+    """Return the name of a context in normal form. Raises RequestError."""
+    text, mark, platform = given.partition("::")
+    name = short_name(text)
+    if name is None or name in _RESERVED:
+        raise RequestError(f"invalid context name {given!r}", hint="it is the name of a stage or an image")
+    try:
+        return f"{name}::{parse_platform(platform)}" if mark else name
+    except ResolveError as error:
+        raise RequestError(f"invalid context name {given!r}: {error.message}", hint=error.hint) from error
+
+
+def short_name(text: str) -> str | None:
+    """Return the short name of an image, without the default tag; None when it is no name."""
+    try:
+        return parse_reference(text.lower()).familiar().removesuffix(":latest")
+    except InvalidReference:
+        return None
