@@ -75,6 +75,10 @@ class HostConfig:
     init: bool = False
     privileged: bool = False
     read_only: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    """As `capabilities.named` returns them."""
+    no_new_privileges: bool = False
     auto_remove: bool = False
     restart: str = "no"
     restart_most: int = 0

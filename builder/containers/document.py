@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pybuild.builder.containers.config import VOLUME, Config, MountPoint
+from pybuild.builder.containers.config import VOLUME, Config, HostConfig, MountPoint
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.state import State
 from pybuild.builder.oci.model import Healthcheck
@@ -114,8 +114,8 @@ def _host_config(config: Config) -> dict[str, Any]:
         "AutoRemove": around.auto_remove,
         "VolumeDriver": "",
         "VolumesFrom": None,
-        "CapAdd": None,
-        "CapDrop": None,
+        "CapAdd": list(around.cap_add) or None,
+        "CapDrop": list(around.cap_drop) or None,
         "CgroupnsMode": "private",
         "Dns": [],
         "DnsOptions": [],
@@ -130,7 +130,7 @@ def _host_config(config: Config) -> dict[str, Any]:
         "Privileged": around.privileged,
         "PublishAllPorts": False,
         "ReadonlyRootfs": around.read_only,
-        "SecurityOpt": ["label=disable"] if around.privileged else None,
+        "SecurityOpt": _security(around),
         **({"Tmpfs": _tmpfs(around.mounts)} if _tmpfs(around.mounts) else {}),
         "UTSMode": "",
         "UsernsMode": "",
@@ -142,6 +142,14 @@ def _host_config(config: Config) -> dict[str, Any]:
         "MaskedPaths": None if around.privileged else [f"/proc/{name}" for name in _MASKED] + ["/sys/firmware"],
         "ReadonlyPaths": None if around.privileged else [f"/proc/{name}" for name in _READ_ONLY],
     }
+
+
+def _security(around: HostConfig) -> list[str] | None:
+    found = [
+        *(["no-new-privileges"] if around.no_new_privileges else []),
+        *(["label=disable"] if around.privileged else []),
+    ]
+    return found or None
 
 
 def _tmpfs(mounts: tuple[MountPoint, ...]) -> dict[str, str]:

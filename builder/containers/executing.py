@@ -5,6 +5,7 @@ import os
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.spec import environment
+from pybuild.runtime.kernel.capabilities import EVERY
 from pybuild.runtime.monitor.entry import InsideCommand
 from pybuild.runtime.monitor.starting import NoMonitor, connected, fork_inside
 from pybuild.runtime.sandbox.child import Child, Fork, Output
@@ -98,7 +99,9 @@ def command_in(container: StoredContainer, inside: Inside) -> InsideCommand:
     process = Process(
         args=tuple(map(os.fsencode, inside.words)),
         # The monitor puts that of the container in its place.
-        confinement=Confinement(insecure=inside.privileged, no_new_privileges=False, rlimits=(), seccomp=b""),
+        confinement=Confinement(
+            capabilities=EVERY, insecure=inside.privileged, no_new_privileges=False, rlimits=(), seccomp=b""
+        ),
         cwd=os.fsencode(inside.working_dir or program.working_dir or "/"),
         env=tuple((os.fsencode(name), os.fsencode(value)) for name, value in variables.items()),
         user=os.fsencode(user),

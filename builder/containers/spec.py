@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from pybuild.builder.containers.capabilities import capabilities
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, HostConfig, MountPoint
 from pybuild.builder.containers.directory import StoredContainer
+from pybuild.runtime.kernel.syscalls import capget
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Process, Spec, Tmpfs
 
@@ -13,7 +15,10 @@ FILES = ("hosts", "hostname", "resolv.conf")
 
 
 def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path]) -> Spec:
-    """Return what the sandbox of *container* has to do; *volumes* are the directories of its volumes by name."""
+    """Return what the sandbox of *container* has to do; *volumes* are the directories of its volumes by name.
+
+    Raises ContainerError for a capability that it cannot be given.
+    """
     program, around = container.config.program, container.config.host
     mounts = tuple(_mount(each, volumes) for each in around.mounts)
     return Spec(
@@ -27,6 +32,8 @@ def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path])
         hosts=around.hosts,
         limits=around.limits,
         insecure=around.privileged,
+        capabilities=capabilities(around.cap_add, around.cap_drop, capget()[1]),
+        no_new_privileges=around.no_new_privileges,
         read_only=around.read_only,
         init=around.init,
         interactive=program.open_stdin and not program.tty,

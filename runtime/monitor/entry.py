@@ -41,7 +41,10 @@ _PTMX = (5, 2)
 
 
 class InsideCommand(Record):
-    """What to run inside. Its confinement is that of the container, whatever is asked, unless it is *privileged*."""
+    """What to run inside. Its confinement is that of the container, whatever is asked, unless it is *privileged*.
+
+    No process of a container without new privileges has any.
+    """
 
     __slots__ = ("privileged", "process", "stdio")
 
@@ -121,6 +124,7 @@ def _confined(entry: InsideCommand, plan: SandboxPlan) -> Process:
     held, asked = plan.process.confinement, entry.process
     if not entry.privileged:
         asked.confinement = held
+    asked.confinement.no_new_privileges = held.no_new_privileges
     return asked
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from posixpath import normpath
 
 from pybuild.runtime.errors import RuntimeHostError, SandboxError, SandboxUnavailable
+from pybuild.runtime.kernel.capabilities import DEFAULT, EVERY
 from pybuild.runtime.rootfs import roots
 from pybuild.runtime.sandbox import spec
 from pybuild.runtime.sandbox.cgroups import limited
@@ -131,7 +132,8 @@ def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = ()) -> plan.San
         read_only=what.read_only,
         shm_size=spec.SHM_SIZE if what.limits.shm_size is None else what.limits.shm_size,
         stdio=_stdio(what),
-        strict=wanted() == STRICT,
+        # A root that was only chosen, and a /proc that is the host's, hold those alone who have no more than is usual.
+        strict=wanted() == STRICT or bool(what.capabilities & ~DEFAULT),
     )
     return plan.SandboxPlan(
         mounts=tuple(_mount(mount) for mount in (*host_files(what), *what.mounts)),
@@ -149,10 +151,11 @@ def _stdio(what: spec.Spec) -> bytes:
 
 def _process(what: spec.Spec) -> process.Process:
     confinement = process.Confinement(
+        capabilities=EVERY if what.insecure else what.capabilities,
         insecure=what.insecure,
         no_new_privileges=what.no_new_privileges,
         rlimits=_rlimits(what.limits),
-        seccomp=b"" if what.insecure else default_filter(),
+        seccomp=b"" if what.insecure else default_filter(what.capabilities),
     )
     return process.Process(
         args=tuple(os.fsencode(arg) for arg in what.process.args),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
+from pybuild.runtime.kernel.capabilities import DEFAULT
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.values import frozen
 
@@ -127,6 +128,8 @@ class Spec:
     limits: ResourceLimits = ResourceLimits()
     insecure: bool = False
     """All capabilities, no seccomp filter, no masked paths."""
+    capabilities: int = DEFAULT
+    """Those that it has unless it is *insecure*, as far as this process has them."""
     no_new_privileges: bool = False
     read_only: bool = False
     """Nothing can be written in the root, but in what is mounted there."""

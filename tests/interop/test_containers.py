@@ -265,6 +265,26 @@ run --rm --network none --name c1 --read-only box sh -c 'echo x >/etc/hosts || e
 run --rm --network none --name c1 --read-only -v data:/new/data --tmpfs /t box sh -c 'echo x >/t/f && cp /t/f /new/data && cat /new/data/f'
 volume rm data
 """,
+    "capabilities": """
+run --rm --name c1 --network none --cap-drop ALL box grep Cap /proc/self/status
+run --rm --name c1 --network none --cap-drop ALL --cap-add chown --cap-add CAP_SYS_TIME box grep Cap /proc/self/status
+run --rm --name c1 --network none --cap-add net_admin --cap-drop mknod box grep Cap /proc/self/status
+run --rm --name c1 --network none --cap-add sys_ptrace -u alice box grep Cap /proc/self/status
+run --rm --name c1 --network none --cap-drop ALL -u alice box grep -E 'Cap|Uid|Groups' /proc/self/status
+run --rm --name c1 --network none --cap-drop chown box chown alice /tmp
+run --rm --name c1 --network none --cap-add SYS_ADMIN box mount -t tmpfs none /tmp
+run --rm --name c1 --network none --cap-add nope box true
+create --name c1 --network none --cap-add sys_time --cap-add NET_ADMIN --cap-add mknod --cap-drop mknod --cap-drop kill box
+inspect -f '{{.HostConfig.CapAdd}} {{.HostConfig.CapDrop}}' c1
+rm c1
+create --name c1 --network none --cap-add all --cap-add chown --cap-drop kill box
+inspect -f '{{.HostConfig.CapAdd}} {{.HostConfig.CapDrop}}' c1
+rm c1
+run --name c1 --network none --security-opt no-new-privileges box grep NoNewPrivs /proc/self/status
+inspect -f '{{.HostConfig.SecurityOpt}}' c1
+rm c1
+run --rm --name c1 --network none --security-opt no-new-privileges:odd box true
+""",
     "images in use": """
 tag box boxed
 create --name c1 --network none boxed

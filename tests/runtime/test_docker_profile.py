@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.runtime.sandbox.inside.seccomp import ALLOW
+from pybuild.runtime.kernel.capabilities import DEFAULT, mask
+from pybuild.runtime.sandbox.inside.seccomp import ALLOW, compile_filter
 from tests.runtime.sandbox.inside.test_seccomp import MACHINES, interpret
 
 PROFILE = tomllib.loads(Path(__file__).with_name("docker_profile.toml").read_text(encoding="utf-8"))
@@ -51,3 +52,16 @@ def test_arguments_are_looked_at_as_docker_does(machine: str) -> None:
     assert {family for family in range(256) if allows(machine, "socket", family)} == families
     tried = (*(1 << bit for bit in range(32)), *rules["personalities"], 0x20009, 0x400008, 0xFFFFFFFE)
     assert {each for each in tried if allows(machine, "personality", each)} == set(rules["personalities"])
+
+
+@pytest.mark.parametrize("capability", [name for name in PROFILE["refused"] if name != "nothing"])
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_a_capability_unlocks_what_it_does_for_docker(machine: str, capability: str) -> None:
+    _, arch, table = NAMES[machine]
+    program = compile_filter(machine, DEFAULT | mask(capability))
+    allowed = {name for name, number in table.items() if interpret(program, number, arch, (0,) * 6) == ALLOW}
+    usual = {name for name in table if allows(machine, name)}
+    unlocked = {*PROFILE["refused"][capability].split(), *(["clone3"] if capability == "SYS_ADMIN" else [])}
+    assert allowed - usual == unlocked & table.keys() - usual
+    clone = interpret(program, table["clone"], arch, (PROFILE["arguments"]["clone_flags"], 0, 0, 0, 0, 0))
+    assert (clone == ALLOW) == (capability == "SYS_ADMIN")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.kernel.capabilities import DEFAULT
 from pybuild.runtime.kernel.syscalls import PR_CAP_AMBIENT, capget, capset
 from pybuild.runtime.rootfs.identity import Identity
 from pybuild.runtime.sandbox.inside import process
@@ -22,7 +23,7 @@ from tests.runtime.sandboxes import base, image, python, python_image
 
 __all__ = ["base", "image"]
 
-_NOTHING = Confinement(False, False, (), b"")
+_NOTHING = Confinement(DEFAULT, False, False, (), b"")
 _PR_CAP_AMBIENT_RAISE = 2
 _NET_BIND_SERVICE = 10
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.kernel.capabilities import DEFAULT
 from pybuild.runtime.sandbox.inside import mounts, plan
 from pybuild.runtime.sandbox.inside.process import Confinement, Process
 from pybuild.runtime.sandbox.inside.stage import DetachedRoot, Scenery
@@ -12,7 +13,7 @@ from tests.runtime.exchanging import exchanging
 from tests.runtime.namespaces import in_mount_namespace
 
 WORLD = plan.World((), b"box", False, False, False, False, 1 << 20, plan.NULL)
-PROCESS = Process((b"true",), Confinement(False, False, (), b""), b"/", (), b"")
+PROCESS = Process((b"true",), Confinement(DEFAULT, False, False, (), b""), b"/", (), b"")
 
 
 def test_a_source_that_is_exchanged_for_a_link_never_shows_the_host(tmp_path: Path) -> None:

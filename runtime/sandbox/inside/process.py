@@ -29,22 +29,27 @@ from pybuild.runtime.wire import Operation, Record
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
-# CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW SYS_CHROOT MKNOD AUDIT_WRITE
-# SETFCAP: what Docker and BuildKit leave to a process.
-DEFAULT_CAPABILITIES = 0xA80425FB
-CAP_SYS_CHROOT = 18
+CAP_SETUID, CAP_SYS_CHROOT = 7, 18
 _DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Confinement(Record):
-    """What the process is held to: a seccomp program (b"" for none), resource limits (name, number, soft, hard)."""
+    """What the process is held to: a seccomp program (b"" for none), resource limits (name, number, soft, hard).
 
-    __slots__ = ("insecure", "no_new_privileges", "rlimits", "seccomp")
+    Of *capabilities* it has those that the builder has.
+    """
+
+    __slots__ = ("capabilities", "insecure", "no_new_privileges", "rlimits", "seccomp")
 
     def __init__(
-        self, insecure: bool, no_new_privileges: bool, rlimits: tuple[tuple[bytes, int, int, int], ...], seccomp: bytes
+        self,
+        capabilities: int,
+        insecure: bool,
+        no_new_privileges: bool,
+        rlimits: tuple[tuple[bytes, int, int, int], ...],
+        seccomp: bytes,
     ) -> None:
-        self.insecure, self.no_new_privileges = insecure, no_new_privileges
+        self.capabilities, self.insecure, self.no_new_privileges = capabilities, insecure, no_new_privileges
         self.rlimits, self.seccomp = rlimits, seccomp
 
 
@@ -143,7 +148,7 @@ def _leave_abstract_sockets() -> None:
 def confine(confinement: Confinement, identity: Identity) -> None:
     """Give up groups, capabilities and user id for good."""
     held = capget()[1]
-    keep = held if confinement.insecure else held & DEFAULT_CAPABILITIES
+    keep = held & confinement.capabilities
     with Operation("drop privileges"):
         if confinement.no_new_privileges:
             prctl(PR_SET_NO_NEW_PRIVS, 1)
@@ -159,8 +164,12 @@ def confine(confinement: Confinement, identity: Identity) -> None:
             os.setgroups(list(identity.groups))
             os.setresgid(identity.gid, identity.gid, identity.gid)
             # Inheritable stays empty: otherwise files with capabilities would hand them on (CVE-2022-24769).
-            capset(keep, keep, 0)
+            becoming = keep | held & 1 << CAP_SETUID
+            capset(becoming, becoming, 0)
             os.setresuid(identity.uid, identity.uid, identity.uid)
+            # Any user but root has lost all of them by that.
+            left = capget()[1] & keep
+            capset(left, left, 0)
         except OSError as error:
             if error.errno != EINVAL:
                 raise

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.kernel.capabilities import DEFAULT, mask
 from pybuild.runtime.sandbox.inside.seccomp_tables import AARCH64, I386, X86_64, Table
 
 ALLOW = 0x7FFF0000
@@ -50,6 +51,30 @@ _REFUSED = _names(
     vm86 vm86old uselib ustat sysfs _sysctl nfsservctl bdflush afs_syscall break epoll_ctl_old epoll_wait_old ftime
     getpmsg gtty idle lock mpx prof profil putpmsg security stty tuxcall ulimit vserver
     """
+)
+
+# What one has to have a capability for, which the kernel asks for as well: given it, the call is allowed, as by Docker.
+_UNLOCKED = (
+    (
+        mask("SYS_ADMIN"),
+        """
+        bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie lsm_set_self_attr mount
+        mount_setattr move_mount open_tree perf_event_open quotactl quotactl_fd setdomainname sethostname setns syslog
+        umount umount2 unshare
+        """,
+    ),
+    (mask("BPF"), "bpf"),
+    (mask("DAC_READ_SEARCH"), "open_by_handle_at"),
+    (mask("PERFMON"), "perf_event_open"),
+    (mask("SYSLOG"), "syslog"),
+    (mask("SYS_BOOT"), "reboot"),
+    (mask("SYS_MODULE"), "delete_module finit_module init_module"),
+    (mask("SYS_NICE"), "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"),
+    (mask("SYS_PACCT"), "acct"),
+    (mask("SYS_PTRACE"), "kcmp pidfd_getfd process_madvise"),
+    (mask("SYS_RAWIO"), "ioperm iopl"),
+    (mask("SYS_TIME"), "clock_settime clock_settime64 settimeofday stime"),
+    (mask("SYS_TTY_CONFIG"), "vhangup"),
 )
 
 # Every namespace that clone(2) can make: a new user namespace gives all capabilities over the others.
@@ -118,15 +143,22 @@ _CONDITIONAL: dict[str, Callable[[], Code]] = {
 }
 
 
-def _verdict(name: str) -> Code:
+def _unlocked(capabilities: int) -> frozenset[str]:
+    """Return the calls that are allowed for the sake of *capabilities*."""
+    return frozenset(name for unlocking, names in _UNLOCKED if unlocking & capabilities for name in names.split())
+
+
+def _verdict(name: str, unlocked: frozenset[str]) -> Code:
+    if name in unlocked:
+        return _return(ALLOW)
     if name in _CONDITIONAL:
         return _CONDITIONAL[name]()
     return _return(EPERM if name in _REFUSED else ALLOW)
 
 
-def _intervals(table: Table) -> list[tuple[int, Code]]:
+def _intervals(table: Table, unlocked: frozenset[str]) -> list[tuple[int, Code]]:
     """Return (first number, what to do) pairs in rising order; each holds up to the next one's first number."""
-    by_number = {number: _verdict(name) for name, number in table.items()}
+    by_number = {number: _verdict(name, unlocked) for name, number in table.items()}
     by_number[max(by_number) + 1] = _return(ENOSYS)
     steps: list[tuple[int, Code]] = []
     for number in range(max(by_number) + 1):
@@ -148,9 +180,9 @@ def _search(steps: list[tuple[int, Code]]) -> Code:
     return (Instruction(_JGE, boundary, jf=1), Instruction(_JA, len(left)), *left, *right)
 
 
-def _block(arch: int, table: Table) -> Code:
+def _block(arch: int, table: Table, unlocked: frozenset[str]) -> Code:
     # The numbers of x32, which have bit 30 set, are above the end of the table as well.
-    body = (Instruction(_LOAD, _NUMBER_OFFSET), *_search(_intervals(table)))
+    body = (Instruction(_LOAD, _NUMBER_OFFSET), *_search(_intervals(table, unlocked)))
     return (Instruction(_JEQ, arch, jt=1), Instruction(_JA, len(body)), *body)
 
 
@@ -160,15 +192,19 @@ _MACHINES: dict[str, tuple[tuple[int, Table], ...]] = {
 }
 
 
-def compile_filter(machine: str) -> Code:
-    """Return the filter for *machine* as instructions. Raises KeyError for a machine without a table."""
-    blocks = (instruction for arch, table in _MACHINES[machine] for instruction in _block(arch, table))
+def compile_filter(machine: str, capabilities: int = DEFAULT) -> Code:
+    """Return the filter of a process with *capabilities* on *machine* as instructions.
+
+    Raises KeyError for a machine without a table.
+    """
+    unlocked = _unlocked(capabilities)
+    blocks = (step for arch, table in _MACHINES[machine] for step in _block(arch, table, unlocked))
     return (Instruction(_LOAD, _ARCH_OFFSET), *blocks, *_return(KILL_PROCESS))
 
 
 @lru_cache(maxsize=1)
-def default_filter() -> bytes:
-    """Return the program for this machine.
+def default_filter(capabilities: int = DEFAULT) -> bytes:
+    """Return the program of a process with *capabilities* for this machine.
 
     Raises SandboxUnavailable when there is no table for it: running without a filter has to be asked for.
     """
@@ -177,4 +213,4 @@ def default_filter() -> bytes:
         raise SandboxUnavailable(
             f"there is no system-call filter for {machine}", "only steps that run insecure work on this machine"
         )
-    return b"".join(instruction.pack() for instruction in compile_filter(machine))
+    return b"".join(instruction.pack() for instruction in compile_filter(machine, capabilities))

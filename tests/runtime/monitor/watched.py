@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pybuild.runtime.kernel.capabilities import DEFAULT
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.entry import InsideCommand
 from pybuild.runtime.monitor.starting import await_start, connected, fork_inside, start_monitor
@@ -71,7 +72,9 @@ class Watched:
 
     def execute(self, *args: str, user: str = "", cwd: str = "/") -> tuple[int | None, bytes]:
         """Run a command inside; return its exit code and what it printed."""
-        confinement = Confinement(insecure=False, no_new_privileges=False, rlimits=(), seccomp=b"")
+        confinement = Confinement(
+            capabilities=DEFAULT, insecure=False, no_new_privileges=False, rlimits=(), seccomp=b""
+        )
         words = tuple(os.fsencode(arg) for arg in args)
         process = Process(words, confinement, cwd.encode(), ((b"PATH", b"/bin"),), user.encode())
         printed: list[bytes] = []

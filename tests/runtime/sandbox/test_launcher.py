@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from pybuild.runtime.errors import RuntimeHostError, SandboxError, SandboxUnavailable
+from pybuild.runtime.kernel.capabilities import DEFAULT, mask
+from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox import launcher
 from pybuild.runtime.sandbox.inside.plan import NAMESPACES, Report
 from pybuild.runtime.sandbox.spec import Bind, ExitStatus, Process, ResourceLimits, Spec, Tmpfs
@@ -207,3 +209,9 @@ def test_a_host_without_namespaces_is_told_apart_from_a_fault_of_the_sandbox(mon
     with pytest.raises(RuntimeHostError, match="KeyError"):
         launcher.result_of([Report("crashed", "KeyError", "", 0, "'x'")])
     assert launcher.result_of([]) == ExitStatus(signal=9)
+
+
+def test_who_has_more_capabilities_than_usual_does_without_nothing(tmp_path: Path) -> None:
+    for capabilities, degrades in ((0, True), (DEFAULT, True), (DEFAULT | mask("SYS_ADMIN"), False)):
+        spec = Spec(root=DirectoryRoot(path=tmp_path), process=Process(args=("true",)), capabilities=capabilities)
+        assert launcher.make_plan(spec).world.may_degrade is degrades

@@ -1,5 +1,10 @@
 import json
 
+import pytest
+
+from pybuild.runtime.kernel.capabilities import DEFAULT, mask
+from pybuild.runtime.kernel.syscalls import capget
+from tests.builder.cli.commands.container.conftest import until
 from tests.builder.cli.conftest import Shop
 
 
@@ -20,3 +25,65 @@ def test_a_command_in_it_cannot_write_either(pen: Shop) -> None:
     pen.run("run", "-d", "--read-only", "--name", "one", "box", "sleep", "1000")
     assert pen.run("exec", "one", "touch", "/x").code == 1
     assert pen.run("exec", "--privileged", "one", "touch", "/x").code == 1
+
+
+def _set(out: str, name: str) -> int:
+    return next(int(line.split()[1], 16) for line in out.splitlines() if line.startswith(f"{name}:"))
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ((), DEFAULT),
+        (("--cap-drop", "all"), 0),
+        (("--cap-drop", "ALL", "--cap-add", "net_admin", "--cap-add", "CAP_CHOWN"), mask("NET_ADMIN", "CHOWN")),
+        (("--cap-drop", "CAP_CHOWN", "--cap-add", "SYS_TIME"), DEFAULT & ~mask("CHOWN") | mask("SYS_TIME")),
+        (("--cap-add", "CHOWN", "--cap-drop", "CHOWN"), DEFAULT),
+        (("--cap-add", "ALL", "--cap-drop", "MKNOD"), capget()[1] & ~mask("MKNOD")),
+    ],
+)
+def test_capabilities_are_those_of_the_flags_also_of_a_command(pen: Shop, words: tuple[str, ...], found: int) -> None:
+    pen.run("run", "-d", "--name", "one", *words, "box", "sh", "-c", "cat /proc/self/status; exec sleep 1000")
+    until(lambda: "CapBnd" in pen.run("logs", "one").out)
+    for out in (pen.run("logs", "one").out, pen.run("exec", "one", "cat", "/proc/self/status").out):
+        assert [_set(out, name) for name in ("CapPrm", "CapEff", "CapBnd")] == [found] * 3
+        assert [_set(out, name) for name in ("CapInh", "CapAmb")] == [0, 0]
+
+
+def test_without_setuid_and_setgid_a_user_is_one(pen: Shop) -> None:
+    script = "id -un; grep -E '^Cap' /proc/self/status"
+    result = pen.run("run", "--rm", "--name", "one", "--cap-drop", "ALL", "-u", "alice", "box", "sh", "-c", script)
+    assert (result.code, result.lines[0]) == (0, "alice"), result.err
+    assert {_set(result.out, name) for name in ("CapPrm", "CapEff", "CapBnd", "CapInh", "CapAmb")} == {0}
+
+
+def test_the_filter_lets_a_capability_do_what_it_is_for(pen: Shop) -> None:
+    mounting = ("box", "mount", "-t", "tmpfs", "none", "/tmp")
+    assert pen.run("run", "--rm", "--name", "one", *mounting).code != 0
+    result = pen.run("run", "--rm", "--name", "one", "--cap-add", "SYS_ADMIN", *mounting)
+    assert result.code == 0, result.err
+
+
+def test_capabilities_are_inspected_and_wrong_ones_refused(pen: Shop) -> None:
+    pen.run("create", "--name", "one", "--cap-add", "sys_time", "--cap-add", "NET_ADMIN", "--cap-drop", "all", "box")
+    host = json.loads(pen.run("inspect", "one").out)[0]["HostConfig"]
+    assert (host["CapAdd"], host["CapDrop"]) == (["CAP_NET_ADMIN", "CAP_SYS_TIME"], ["ALL"])
+    for words, text in (
+        (("--cap-add", "nope"), 'invalid CapAdd: unknown capability: "CAP_NOPE"'),
+        (("--cap-drop", "CAP_NOPE"), 'invalid CapDrop: unknown capability: "CAP_NOPE"'),
+        (("--privileged", "--cap-drop", "CHOWN"), "conflicting options: --privileged and --cap-drop"),
+        (("--security-opt", "seccomp=profile.json"), "--security-opt seccomp=profile.json is not supported"),
+    ):
+        result = pen.run("create", *words, "box")
+        assert (result.code, text in result.err) == (1, True), result.err
+
+
+def test_without_new_privileges_nothing_inside_has_any(pen: Shop) -> None:
+    pen.run("run", "-d", "--name", "one", "--security-opt", "no-new-privileges", "box", "sleep", "1000")
+    look = ("grep", "NoNewPrivs", "/proc/1/status", "/proc/self/status")
+    for words in ((), ("--privileged",)):
+        lines = pen.run("exec", *words, "one", *look).lines
+        assert [line.split()[-1] for line in lines] == ["1", "1"]
+    assert json.loads(pen.run("inspect", "one").out)[0]["HostConfig"]["SecurityOpt"] == ["no-new-privileges"]
+    off = ("--security-opt", "no-new-privileges:false")
+    assert pen.run("run", "--rm", "--name", "two", *off, "box", *look[:2], "/proc/self/status").out.split()[-1] == "0"
