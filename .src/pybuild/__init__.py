@@ -28,7 +28,6 @@ if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached bu
     from pybuild.builder.api.images import prune as prune
     from pybuild.builder.api.images import save as save
     from pybuild.builder.api.images import tag as tag
-    from pybuild.builder.api.registries import RegistryAccess as RegistryAccess
     from pybuild.builder.api.registries import copy as copy
     from pybuild.builder.api.registries import pull as pull
     from pybuild.builder.api.registries import push as push
@@ -37,6 +36,7 @@ if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached bu
     from pybuild.builder.api.run import run as run
     from pybuild.builder.build import Outcome as Outcome
     from pybuild.builder.request import Request as Request
+    from pybuild.builder.store.registries import RegistryAccess as RegistryAccess
     from pybuild.builder.store.store import Store as Store
 
 _MODULES = {
@@ -46,7 +46,7 @@ _MODULES = {
     "Image": "pybuild.builder.api.images",
     "Outcome": "pybuild.builder.build",
     "Pruned": "pybuild.builder.api.images",
-    "RegistryAccess": "pybuild.builder.api.registries",
+    "RegistryAccess": "pybuild.builder.store.registries",
     "Request": "pybuild.builder.request",
     "Store": "pybuild.builder.store.store",
     "become_root": "pybuild.builder.api.rootless",

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from pybuild.builder.api.cancel import Cancel
 from pybuild.builder.api.errors import door
-from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.registry.access import Access
@@ -14,35 +12,11 @@ from pybuild.builder.oci.registry.auth.tokens import Credentials
 from pybuild.builder.platforms import given_platform
 from pybuild.builder.progress import Progress, silent
 from pybuild.builder.reporter import Reporter, RunningStep
-from pybuild.builder.request import checks
 from pybuild.builder.sources.registry_access import access_of
+from pybuild.builder.store.registries import RegistryAccess
 from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import parse_reference
-from pybuild.runtime.values import field, frozen, replace
-
-
-@frozen
-class RegistryAccess:
-    """How a transfer gets at a registry, in place of what the configuration files of Docker and Podman say.
-
-    *username* and *password* go to this registry and no mirror of it. Credentials are else looked for in *auth_file*.
-    *certificates* is a directory with ``*.crt``, ``*.cert`` and ``*.key``, in place of that in ``certs.d``. Without
-    *verify* any certificate is accepted, and plain HTTP.
-
-    Raises:
-        errors.RequestError: a user name without a password, or a value of another type.
-    """
-
-    username: str = ""
-    password: str = field(default="", repr=False)
-    auth_file: Path | None = None
-    certificates: Path | None = None
-    verify: bool = True
-
-    def __post_init__(self) -> None:
-        checks.types(self)
-        if bool(self.username) != bool(self.password):
-            raise RequestError("a user name and a password belong together")
+from pybuild.runtime.values import replace
 
 
 def _access(store: Store, given: RegistryAccess | None, step: RunningStep) -> Access:

@@ -8,7 +8,6 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from copy import copy
 from pathlib import Path
 
 from pybuild.builder.caches.document import Mount, Remembered
@@ -20,7 +19,7 @@ from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.progress import Warned
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Caches
-from pybuild.builder.store.cache import BuiltLayer, Cache, Layers
+from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.store import Store
 
 _AT_ONCE = 4
@@ -32,9 +31,7 @@ def imported(caches: Caches, store: Store, reporter: Reporter) -> Store:
     That of other builds on the same store does not. For use within `Store.in_use`, which both share.
     """
     places = [place_of(spec) for spec in kept(caches.cache_from)]
-    own = copy(store)
-    own.cache = Cache(store.database, Imported(places, store, reporter))
-    return own
+    return store.consulting(Imported(places, store, reporter))
 
 
 class Imported:

@@ -10,7 +10,7 @@ class Tools:
     """The ports of the commands; tests hand in others. None stands for the program's own."""
 
     def __init__(
-        self, open_store: Callable[[Path | None], Any] | None = None, build: Callable[..., Any] | None = None
+        self, open_store: Callable[[Path | None, Any], Any] | None = None, build: Callable[..., Any] | None = None
     ) -> None:
         self.open_store, self.build = open_store, build
 

@@ -7,17 +7,23 @@ import os
 import sys
 from io import BufferedReader
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pybuild.builder.cli.session import session
 from pybuild.builder.store.directory import default_root
 from pybuild.builder.store.room import writing
 from pybuild.builder.store.store import Store, open_store
 
+if TYPE_CHECKING:
+    from pybuild.builder.store.registries import RegistryAccess
+
 _HANDLES = "/proc/self/fd"
 
 
-def store() -> Store:
+def store(registries: "RegistryAccess | None" = None) -> Store:
     """Open the store that the command line names, for a command that unpacks nothing itself: any user may.
+
+    *registries* is as for `Store.open`.
 
     Raises:
         SandboxUnavailable: /proc is missing, without which no file of a store is opened.
@@ -27,7 +33,8 @@ def store() -> Store:
 
         raise SandboxUnavailable("/proc is not mounted here", "mount it: mount -t proc proc /proc")
     current = session()
-    opened: Store = (current.tools.open_store or open_store)(Path(current.root) if current.root else None)
+    root = Path(current.root) if current.root else None
+    opened: Store = (current.tools.open_store or open_store)(root, registries)
     opened.hear(warn)
     current.opened = opened.root
     return opened

@@ -19,8 +19,8 @@ from pybuild.builder.oci.model import Descriptor, ImageConfig, Platform
 from pybuild.builder.plan.ops import Base
 from pybuild.builder.progress import silent
 from pybuild.builder.reporter import Reporter, RunningStep
-from pybuild.builder.store.cache import Layers
-from pybuild.builder.store.store import Store, image_layers
+from pybuild.builder.store.cache import Layers, image_layers
+from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
 
 _LAYOUT = "oci-layout://"

@@ -9,12 +9,15 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor, chain_ids
 from pybuild.builder.store.database import Database
 from pybuild.runtime.values import positional
+
+if TYPE_CHECKING:
+    from pybuild.builder.oci.image import Image
 
 
 @positional
@@ -51,6 +54,14 @@ class Layers(tuple[BuiltLayer, ...]):
     def chain_ids(self) -> tuple[str, ...]:
         """The name of the tree after each layer (image-spec, config.md, "Layer ChainID")."""
         return chain_ids(self.diff_ids)
+
+
+def image_layers(image: "Image") -> Layers:
+    """Return the layers of an image in the form of records."""
+    return Layers(
+        BuiltLayer(diff_id, layer.digest, layer.size, layer.media_type)
+        for diff_id, layer in zip(image.config.diff_ids, image.manifest.layers, strict=True)
+    )
 
 
 _SAME_USE = 60  # seconds; a build soon after another one then writes nothing and does not wait for the disk

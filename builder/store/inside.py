@@ -7,13 +7,16 @@ stays where it is, and hands over functions (`runtime.worker`).
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from pybuild.builder.interrupts import Interrupts
 from pybuild.builder.store.directory import has_trees
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.sandbox.isolation import USERNS, is_direct, refused, wanted
+
+if TYPE_CHECKING:
+    from pybuild.builder.store.registries import RegistryAccess
 
 Tell = Callable[[Any], None]
 """Takes what a function tells while it runs: events of a build, or values of its own."""
@@ -25,8 +28,7 @@ class _Opening(NamedTuple):
     """How the same store is opened in another process."""
 
     root: Path
-    auth_file: Path | None
-    tls_verify: bool
+    registries: "RegistryAccess | None"
     passed_over: frozenset[str]
 
 
@@ -69,7 +71,7 @@ def inside_with(
         else:
             tell(event)
 
-    opening = _Opening(store.root, store.auth_file, store.tls_verify, frozenset(store.passed_over))
+    opening = _Opening(store.root, store.registries, frozenset(store.passed_over))
     result: _T = call(_carry_out, opening, function, arguments, options, listener=listen, descriptors=descriptors)
     return result
 
@@ -111,8 +113,7 @@ def _carry_out(
     """Be the call in the worker."""
     # Root has another default, and the programs that are started from here use the store as well.
     os.environ["PYBUILD_ROOT"] = os.fspath(opening.root)
-    with Interrupts(), Store.open(opening.root) as store:
-        store.auth_file, store.tls_verify = opening.auth_file, opening.tls_verify
+    with Interrupts(), Store.open(opening.root, opening.registries) as store:
         store.passed_over.update(opening.passed_over)
         store.hear(lambda text: tell(_Said(text)))
         return function(store, tell, *arguments, **options)

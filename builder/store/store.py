@@ -19,14 +19,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from pybuild.builder.errors import Cancelled
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.layout import Layout
 from pybuild.builder.store import leases
-from pybuild.builder.store.cache import BuiltLayer, Cache, Layers
+from pybuild.builder.store.cache import BuiltLayer, Cache, ImportedCaches, image_layers
 from pybuild.builder.store.database import Database, is_suspect, set_aside
 from pybuild.builder.store.directory import default_root, prepare
 from pybuild.builder.store.locks import LASTING, Locks
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     # Only for annotations: a build from the cache unpacks nothing.
     from pybuild.builder.oci.image import Image
     from pybuild.builder.store.layer_times import LayerTimes
+    from pybuild.builder.store.registries import RegistryAccess
     from pybuild.builder.store.unpacking import Unpacking
     from pybuild.runtime.snapshots.snapshotter import Snapshotter
 
@@ -46,17 +46,21 @@ class Store:
     """Blob store, names, cache and snapshots of one store.
 
     `Store.open` opens one. It is closed by `close`, or at the end of a ``with`` block, and then cannot be used again.
-    Thread-safe.
+    What it consists of is set once, and cannot be replaced. Thread-safe.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.blobs = BlobStore(root)
-        self.layout = Layout(root)
-        self.database = Database(root / "pybuild.db")
+    def __init__(self, root: Path, registries: "RegistryAccess | None" = None) -> None:
+        self.root: Final = root
+        self.registries: Final = registries
+        """How registries are accessed; None is how this host is configured."""
+        self.passed_over: Final = set[str]()
+        """Mirrors of registries that did not answer this process."""
+        self.blobs: Final = BlobStore(root)
+        self.layout: Final = Layout(root)
+        self.database: Final = Database(root / "pybuild.db")
         self.database.notice = self.tell
-        self.cache = Cache(self.database)
-        self.locks = Locks(root / "locks")
+        self.cache: Final = Cache(self.database)
+        self.locks: Final = Locks(root / "locks")
         self._listener: Callable[[str], None] | None = None
         self._untold: list[str] = []
         self._users = 0
@@ -65,31 +69,36 @@ class Store:
         self._claims: Callable[[str], None] = _nothing
         self._drawback = ""
         """Why snapshots are whole copies; reported when the first one is made."""
-        self.auth_file: Path | None = None
-        """The file to read registry credentials from, instead of the usual ones."""
-        self.tls_verify = True
-        """False permits registries any certificate, and plain http."""
-        self.passed_over: set[str] = set()
-        """Mirrors of registries that did not answer this process."""
+        self._is_made = True
+
+    if not TYPE_CHECKING:
+        # Type checkers know what is Final; for them, a class with this method has whatever is assigned to it.
+        def __setattr__(self, name: str, value: object) -> None:
+            if "_is_made" in self.__dict__ and not name.startswith("_"):
+                raise AttributeError(f"{name!r} of a Store cannot be set")
+            super().__setattr__(name, value)
 
     @classmethod
-    def open(cls, root: Path | None = None) -> Self:
+    def open(cls, root: Path | None = None, registries: "RegistryAccess | None" = None) -> Self:
         """Open the store in the directory *root*, which is created if needed.
 
         None is the default of this user: $PYBUILD_ROOT, else /var/lib/pybuild for root, else a directory below
-        $XDG_DATA_HOME.
+        $XDG_DATA_HOME. *registries* is how all that use this store access registries, unless they are told otherwise.
 
         Raises:
-            RequestError: it is not a store, or this Python does not encode file names as UTF-8.
+            RequestError: it is not a store, this Python does not encode file names as UTF-8, or *registries* has
+                credentials or certificates, which are for one registry.
             StoreError: it cannot be created, read, or kept private.
         """
         if sys.getfilesystemencoding() != "utf-8":
             from pybuild.builder.utf8 import need_utf8
 
             need_utf8()
+        if registries is not None:
+            registries.check_common()
         folder = (root or default_root()).absolute()
         writable = prepare(folder)
-        store = cls(folder)
+        store = cls(folder, registries)
         if writable:
             _sweep(store)
             if is_suspect(folder / "pybuild.db"):
@@ -105,11 +114,15 @@ class Store:
         self.database.refuse_ended()
         return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Close the store."""
         self.close()
+
+    def consulting(self, imported: ImportedCaches) -> Self:
+        """Return this store with a cache that consults *imported* on a miss; everything else is the same."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, cache=Cache(self.database, imported))
+        return other
 
     def hear(self, listener: Callable[[str], None]) -> None:
         """Pass messages about the store to *listener*, those of the past as well."""
@@ -157,9 +170,8 @@ class Store:
         self.database.refuse_ended()
         with self._users_lock:
             if self._users == 0:
-                self._claim(
-                    self._lease.enter_context(leases.using(self.locks, self.root / "locks", self._wait_for_removals))
-                )
+                lease = leases.using(self.locks, self.root / "locks", self._wait_for_removals)
+                self._claim(self._lease.enter_context(lease))
             self._users += 1
         try:
             yield
@@ -236,11 +248,6 @@ class Store:
                     self._unpack_one(layers[place], names[place - 1] if place else None, names[place])
         return names[-1] if names else None
 
-    def _tell_drawback(self) -> None:
-        reason, self._drawback = self._drawback, ""
-        if reason:
-            self.tell(f"overlayfs cannot be used in {self.root} ({reason}): every snapshot is a whole copy")
-
     def _unpack_one(self, layer: BuiltLayer, parent: str | None, name: str) -> None:
         with self.unpacking(parent) as unpacking:
             with self.blobs.open(layer.descriptor) as stream:
@@ -252,7 +259,9 @@ class Store:
         """Prepare a snapshot on *parent* that a layer is unpacked into. It is discarded unless it is committed."""
         from pybuild.builder.store.unpacking import Unpacking
 
-        self._tell_drawback()
+        reason, self._drawback = self._drawback, ""
+        if reason:
+            self.tell(f"overlayfs cannot be used in {self.root} ({reason}): every snapshot is a whole copy")
         active = self.snapshots.prepare(parent)
         try:
             yield Unpacking(self.snapshots, active, parent)
@@ -264,17 +273,8 @@ def _nothing(_name: str) -> None:
     """Claim nothing."""
 
 
-def image_layers(image: "Image") -> Layers:
-    """Return the layers of an image in the form of records."""
-    return Layers(
-        BuiltLayer(diff_id, layer.digest, layer.size, layer.media_type)
-        for diff_id, layer in zip(image.config.diff_ids, image.manifest.layers, strict=True)
-    )
-
-
-def open_store(root: Path | None = None) -> Store:
-    """Open the store at *root*; see `Store.open`."""
-    return Store.open(root)
+open_store = Store.open
+"""Opens a store; see there."""
 
 
 def _sweep(store: Store) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.flags.values import FilePath
-from pybuild.builder.store.store import Store
+from pybuild.builder.store.registries import RegistryAccess
 from pybuild.runtime.values import frozen
 
 
@@ -24,7 +24,6 @@ class RegistryFlags:
         help="Require HTTPS and verify certificates (default).",
     )
 
-    def of(self, store: Store) -> Store:
-        """Return *store* with this access to registries."""
-        store.auth_file, store.tls_verify = self.authfile, self.tls_verify
-        return store
+    def access(self) -> RegistryAccess:
+        """Return the access to registries that a store is opened with."""
+        return RegistryAccess(auth_file=self.authfile, verify=self.tls_verify)

@@ -10,7 +10,7 @@ import pybuild
 from pybuild import errors, events
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.image import Image
-from pybuild.builder.store.store import image_layers
+from pybuild.builder.store.cache import image_layers
 from tests.helpers.images import tiny_image
 
 

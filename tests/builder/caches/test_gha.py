@@ -15,8 +15,8 @@ from pybuild.builder.caches.places import GhaCache
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import OciError, RegistryDenied, RegistryError
 from pybuild.builder.oci.registry.wire.retry import Retry
-from pybuild.builder.store.cache import BuiltLayer
-from pybuild.builder.store.store import Store, image_layers, open_store
+from pybuild.builder.store.cache import BuiltLayer, image_layers
+from pybuild.builder.store.store import Store, open_store
 from tests.helpers.gha_server import GhaServer, token
 from tests.helpers.images import tiny_image
 

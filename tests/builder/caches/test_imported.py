@@ -16,8 +16,8 @@ from pybuild.builder.oci.model import Manifest
 from pybuild.builder.progress import Event, StepOutput, Warned
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Caches
-from pybuild.builder.store.cache import BuiltLayer, Layers
-from pybuild.builder.store.store import Store, image_layers, open_store
+from pybuild.builder.store.cache import BuiltLayer, Layers, image_layers
+from pybuild.builder.store.store import Store, open_store
 from tests.helpers.images import tiny_image
 
 KEY, OTHER = Digest.of(b"key"), Digest.of(b"other")

@@ -9,8 +9,8 @@ from pybuild.builder.caches.places import LocalCache
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.layout import Layout
-from pybuild.builder.store.cache import BuiltLayer
-from pybuild.builder.store.store import Store, image_layers, open_store
+from pybuild.builder.store.cache import BuiltLayer, image_layers
+from pybuild.builder.store.store import Store, open_store
 from tests.helpers.images import tiny_image
 
 KEY = Digest.of(b"key")

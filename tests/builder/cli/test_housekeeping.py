@@ -5,7 +5,7 @@ import pytest
 
 from pybuild.builder.cli.housekeeping import tidy
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.store.store import image_layers
+from pybuild.builder.store.cache import image_layers
 from tests.builder.cli.conftest import BASE, Shop
 
 LIMITS = '[gc]\nuntil = "1h"\nmax-used-space = "1k"\n'

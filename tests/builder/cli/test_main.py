@@ -56,7 +56,7 @@ class Fake:
         self.texts: list[str] = []
         self.roots: list[Path | None] = []
 
-    def open_store(self, root: Path | None) -> Store:
+    def open_store(self, root: Path | None, _registries: object) -> Store:
         self.roots.append(root)
         # As if its limits had just been enforced: whether a build does so depends on the disk of this machine.
         (self.store / "locks").mkdir(parents=True, exist_ok=True)

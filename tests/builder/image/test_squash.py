@@ -8,8 +8,8 @@ from pybuild.builder.image.squash import squashed
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import History
 from pybuild.builder.request import Execution
-from pybuild.builder.store.cache import Layers
-from pybuild.builder.store.store import Store, image_layers, open_store
+from pybuild.builder.store.cache import Layers, image_layers
+from pybuild.builder.store.store import Store, open_store
 from tests.helpers.images import tiny_image
 
 

@@ -8,8 +8,9 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.prune import gc
 from pybuild.builder.prune.eviction import evict
 from pybuild.builder.prune.policy import Policy
+from pybuild.builder.store.cache import image_layers
 from pybuild.builder.store.cache_mounts import cache_mounts, mount_folder, note_use
-from pybuild.builder.store.store import Store, image_layers, open_store
+from pybuild.builder.store.store import Store, open_store
 from tests.helpers.images import tiny_image
 
 KEYS = [Digest.of(str(number).encode()) for number in range(3)]

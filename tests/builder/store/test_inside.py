@@ -7,25 +7,30 @@ import pytest
 
 from pybuild.builder.errors import BuildError
 from pybuild.builder.store.inside import Tell, among_trees, inside
+from pybuild.builder.store.registries import RegistryAccess
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import TreesNeeded
+
+ACCESS = RegistryAccess(auth_file=Path("/auth"), verify=False)
 
 
 @pytest.fixture
 def ordinary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
     """The store of a process that takes itself for an ordinary user's; its worker is root."""
-    opened = Store.open(tmp_path / "store")
+    opened = Store.open(tmp_path / "store", ACCESS)
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
     return opened
 
 
-def worked(store: Store, tell: Tell, name: str, *, fails: bool = False) -> tuple[int, Path, Path | None, bool]:
+def worked(
+    store: Store, tell: Tell, name: str, *, fails: bool = False
+) -> tuple[int, Path, RegistryAccess | None, set[str]]:
     tell(f"hello {name}")
     store.tell("of the store")
     with store.in_use(), store.unpacking(None):
         if fails:
             raise BuildError("no", hint="never")
-        return os.getpid(), store.root, store.auth_file, store.tls_verify
+        return os.getpid(), store.root, store.registries, store.passed_over
 
 
 def _who(_store: Store, _tell: Tell) -> int:
@@ -33,13 +38,13 @@ def _who(_store: Store, _tell: Tell) -> int:
 
 
 def test_a_function_has_the_same_store_with_its_settings_elsewhere(ordinary: Store, tmp_path: Path) -> None:
-    ordinary.auth_file, ordinary.tls_verify = tmp_path / "auth", False
+    ordinary.passed_over.add("mirror.test")
     said: list[str] = []
     heard: list[object] = []
     ordinary.hear(said.append)
     pid, *settings = inside(worked, ordinary, heard.append, "you")
     assert pid != os.getpid()
-    assert settings == [ordinary.root, tmp_path / "auth", False]
+    assert settings == [ordinary.root, ACCESS, {"mirror.test"}]
     assert (heard, said) == (["hello you"], ["of the store"])
     with pytest.raises(BuildError, match="no") as caught:
         inside(worked, ordinary, heard.append, "you", fails=True)

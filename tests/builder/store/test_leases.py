@@ -15,9 +15,10 @@ from pybuild.builder.oci.errors import BlobNotFound
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.prune import gc
 from pybuild.builder.store import leases
+from pybuild.builder.store.cache import image_layers
 from pybuild.builder.store.leases import Lease, is_used, removing, using
 from pybuild.builder.store.locks import LASTING, Locks
-from pybuild.builder.store.store import Store, image_layers, open_store
+from pybuild.builder.store.store import Store, open_store
 from tests.helpers.images import tiny_image
 
 USER = """

@@ -5,8 +5,9 @@ import pytest
 
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.oci.model import chain_ids
+from pybuild.builder.store.cache import image_layers
 from pybuild.builder.store.directory import default_root
-from pybuild.builder.store.store import image_layers, open_store
+from pybuild.builder.store.store import open_store
 from pybuild.runtime.paths.filelock import MARK
 from pybuild.runtime.paths.safepath import Root
 from tests.helpers.images import tiny_image
@@ -39,6 +40,22 @@ def test_without_a_wish_the_root_depends_on_the_user(monkeypatch, tmp_path):
 def test_a_store_is_private_to_its_owner(store):
     for folder in (store.root, store.root / "cache-mounts", store.root / "locks", store.root / "tmp"):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("name", ["root", "registries", "passed_over", "cache", "database", "snapshots", "unknown"])
+def test_no_part_of_a_store_can_be_replaced(store, name):
+    before = getattr(store, name, None)
+    with pytest.raises(AttributeError, match=f"'{name}' of a Store cannot be set"):
+        setattr(store, name, 3)
+    assert getattr(store, name, None) is before
+
+
+def test_one_view_of_a_store_consults_another_cache(store):
+    seen = store.consulting(imported := object())
+    assert (seen.cache.imported, store.cache.imported) == (imported, None)
+    assert (seen.blobs, seen.database) == (store.blobs, store.database)
+    with pytest.raises(AttributeError):
+        seen.cache = store.cache
 
 
 def test_opening_a_store_again_keeps_what_is_in_it(store):

@@ -99,7 +99,7 @@ def command(*, flags: BuildFlags) -> int:
         request,
         reported,
         prepare=lambda: prepared(request, elsewhere),
-        opened=lambda: flags.registry.of(store()),
+        opened=lambda: store(flags.registry.access()),
     )
 
 

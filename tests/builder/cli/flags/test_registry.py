@@ -1,12 +1,10 @@
 from pathlib import Path
 
 from pybuild.builder.cli.flags.registry import RegistryFlags
-from pybuild.builder.store.store import open_store
+from pybuild.builder.store.registries import RegistryAccess
 
 
-def test_a_store_gets_at_registries_in_the_way_of_the_flags(tmp_path: Path) -> None:
-    with open_store(tmp_path) as store:
-        RegistryFlags().of(store)
-        assert (store.auth_file, store.tls_verify) == (None, True)
-        RegistryFlags(authfile=Path("a"), tls_verify=False).of(store)
-        assert (store.auth_file, store.tls_verify) == (Path("a"), False)
+def test_registries_are_accessed_in_the_way_of_the_flags() -> None:
+    assert RegistryFlags().access() == RegistryAccess()
+    flags = RegistryFlags(authfile=Path("a"), tls_verify=False)
+    assert flags.access() == RegistryAccess(auth_file=Path("a"), verify=False)

@@ -3,7 +3,7 @@ import re
 
 from pybuild.builder.display.units import human_size
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.store.store import image_layers
+from pybuild.builder.store.cache import image_layers
 from tests.builder.cli.conftest import BASE, Shop
 
 

@@ -4,8 +4,7 @@ import pytest
 
 from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.store.cache import BuiltLayer, Layers
-from pybuild.builder.store.store import image_layers
+from pybuild.builder.store.cache import BuiltLayer, Layers, image_layers
 from tests.builder.cli.conftest import BASE, Shop
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
 

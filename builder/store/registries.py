@@ -1,0 +1,41 @@
+"""How registries are accessed: the part of it that a program chooses, for a store or for one transfer."""
+
+from pathlib import Path
+
+from pybuild.builder.errors import RequestError
+from pybuild.builder.request import checks
+from pybuild.runtime.values import field, frozen
+
+
+@frozen
+class RegistryAccess:
+    """How a registry is accessed, in place of what the configuration files of Docker and Podman say.
+
+    *username* and *password* go to this registry and no mirror of it. Credentials are else looked for in *auth_file*.
+    *certificates* is a directory with ``*.crt``, ``*.cert`` and ``*.key``, in place of that in ``certs.d``. Without
+    *verify* any certificate is accepted, and plain HTTP.
+
+    A transfer takes all of it; a `Store`, which may have to do with any registry, *auth_file* and *verify*.
+
+    Raises:
+        errors.RequestError: a user name without a password, or a value of another type.
+    """
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    auth_file: Path | None = None
+    certificates: Path | None = None
+    verify: bool = True
+
+    def __post_init__(self) -> None:
+        checks.types(self)
+        if bool(self.username) != bool(self.password):
+            raise RequestError("a user name and a password belong together")
+
+    def check_common(self) -> None:
+        """Raise RequestError for what must reach one registry only."""
+        if self.username or self.certificates is not None:
+            raise RequestError(
+                "a user name, a password and certificates are for one registry, not for a store",
+                hint="give them to push, pull or copy, or use auth_file",
+            )
