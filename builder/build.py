@@ -50,9 +50,14 @@ def build(request: Request, store: Store, progress: Progress = silent) -> Outcom
 
     Raises:
         DockerfileError: the Dockerfile is wrong; render it with its source.
-        BuildError: RequestError, ResolveError, StepFailed, Cancelled.
+        BuildError: RequestError, ResolveError, StepFailed, Cancelled, TimedOut.
         OciError, RuntimeHostError: the store or the host failed.
     """
+    if (timeout := request.execution.timeout) is not None:
+        from pybuild.builder.deadline import in_time
+
+        with in_time(timeout) as deadline:
+            return build(request.changed(timeout=None), store, deadline.watched(progress))
     check_wanted(request.result)
     check_forms(request.result, request.caches.cache_to, request.files.context, request.execution.compression)
     reporter = Reporter(progress)

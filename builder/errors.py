@@ -91,3 +91,11 @@ class StoreError(BuildError):
 
 class Cancelled(BuildError):
     """The build was interrupted."""
+
+
+class TimedOut(BuildError):
+    """The build took longer than its ``timeout``. *steps* are the names of those that were running then."""
+
+    def __init__(self, message: str, *, steps: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.steps = steps

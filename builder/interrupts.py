@@ -55,6 +55,10 @@ class Interrupts:
         self._requests += number in _REQUESTS_TO_END
         if self._requests >= _PATIENCE:
             os._exit(INTERRUPTED)
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Do what the first signal does; nothing, when it has come."""
         if self.came:
             return
         self.came = True

@@ -22,6 +22,16 @@ def stoppable(stop: Callable[[], None]) -> Iterator[None]:
         _thread.stop = outer
 
 
+def asked() -> Callable[[], None]:
+    """Return what `check` calls in this thread, for a block that adds to what ends it."""
+    stop: Callable[[], None] | None = getattr(_thread, "stop", None)
+    return stop or _nothing
+
+
+def _nothing() -> None:
+    """Let the work go on."""
+
+
 def check() -> None:
     """Raise what the caller of `stoppable` wants raised; nothing happens in a thread without one."""
     stop = getattr(_thread, "stop", None)

@@ -14,6 +14,7 @@
       HostError            the kernel, the disk or a file failed
         SandboxUnavailable this host or process permits no sandbox
       Cancelled            the operation was cancelled
+      TimedOut             a build took longer than its timeout: steps, those that were running
 
 A failure of another part has its original as ``__cause__``.
 """
@@ -29,6 +30,7 @@ from pybuild.builder.errors import (
     ResolveError,
     StepFailed,
     StoreError,
+    TimedOut,
 )
 
 __all__ = [
@@ -46,4 +48,5 @@ __all__ = [
     "SandboxUnavailable",
     "StepFailed",
     "StoreError",
+    "TimedOut",
 ]

@@ -3,8 +3,8 @@
 The usual build is read by `usual.py`, everything else by click, from `group.py` on: a build whose steps are all cached
 must not pay for what others need. Nothing but this directory prints, and nothing but this module ends the process.
 
-    0 success   1 a step failed, or an image does not exist   2 wrong usage or Dockerfile   3 the host lacks something
-    4 a pull failed   5 a push failed   70 a bug   130 interrupted
+    0 success   1 a step failed, the time was over, or an image does not exist   2 wrong usage or Dockerfile
+    3 the host lacks something   4 a pull failed   5 a push failed   70 a bug   130 interrupted
 """
 
 import gc

@@ -1,5 +1,7 @@
 """RUN: a process in a sandbox on top of the root file system; what it changed is the layer."""
 
+import threading
+import time
 from contextlib import ExitStack
 from dataclasses import fields
 
@@ -32,11 +34,34 @@ class CommandFailed(BuildError):
         self.exit_code = status.shell_code
 
 
+class StepTooLong(BuildError):
+    """The command of a RUN was killed because it took longer than *seconds*."""
+
+    def __init__(self, seconds: float) -> None:
+        from pybuild.builder.deadline import shown
+
+        super().__init__(f"the step took longer than {shown(seconds)} (--step-timeout)")
+
+
+class _Watch:
+    """Tells the sandbox to end when the build is cancelled, or *seconds* after the watch was made."""
+
+    def __init__(self, cancel: threading.Event, seconds: float | None) -> None:
+        self.late = False
+        self._cancel = cancel
+        self._end = None if seconds is None else time.monotonic() + seconds
+
+    def is_set(self) -> bool:
+        self.late = self.late or (self._end is not None and time.monotonic() >= self._end)
+        return self.late or self._cancel.is_set()
+
+
 def run(op: Run, work: Work) -> BuiltLayer:
     """Run the command and commit what it changed; the new snapshot is kept under its name.
 
     Raises:
         CommandFailed: it ended without success; nothing is kept.
+        StepTooLong: it was killed after the time that it may take.
         SandboxError: the sandbox could not be made.
         SandboxUnavailable: the programs are for another platform, and nothing here runs them.
         Cancelled: the build was interrupted meanwhile.
@@ -78,8 +103,10 @@ def _limits(resources: Resources) -> ResourceLimits:
 
 def _sandboxed(spec: Spec, work: Work, secrets: tuple[bytes, ...]) -> ExitStatus:
     output = Redactor(secrets, work.output) if secrets else None
+    seconds = work.job.execution.step_timeout
+    watch = _Watch(work.cancel, seconds)
     try:
-        return run_sandbox(spec, output=output or work.output, cancel=work.cancel)
+        status = run_sandbox(spec, output=output or work.output, cancel=watch)
     except SandboxError as error:
         if (found := mistake(error)) is not None:
             raise found from error
@@ -87,6 +114,9 @@ def _sandboxed(spec: Spec, work: Work, secrets: tuple[bytes, ...]) -> ExitStatus
     finally:
         if output is not None:
             output.finish()
+    if watch.late and seconds is not None and status != ExitStatus(code=0) and not work.cancel.is_set():
+        raise StepTooLong(seconds)
+    return status
 
 
 def _commit(work: Work, active: Active) -> BuiltLayer:

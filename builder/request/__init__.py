@@ -123,12 +123,18 @@ class Execution:
     """The content of /etc/resolv.conf in steps; "" for the host's."""
     jobs: int | None = None
     """The most steps that run at the same time, None for all that wait for no other."""
+    timeout: float | None = None
+    """Seconds that the whole build may take."""
+    step_timeout: float | None = None
+    """Seconds that the command of a RUN may take. What it waits for before it starts does not count."""
 
     def __post_init__(self) -> None:
         checks.types(self)
         checks.epoch("--source-date-epoch", self.source_date_epoch)
         checks.resolv_conf(self.resolv_conf)
         checks.positive("jobs", self.jobs)
+        checks.timeout("--timeout", self.timeout)
+        checks.timeout("--step-timeout", self.step_timeout)
 
 
 @frozen
@@ -199,6 +205,8 @@ if TYPE_CHECKING:
         volumes: tuple[Volume, ...]
         resolv_conf: str
         jobs: int | None
+        timeout: float | None
+        step_timeout: float | None
         tags: tuple[str, ...]
         targets: tuple[Target, ...]
         platforms: tuple[str, ...]

@@ -18,6 +18,8 @@ PULL_POLICIES = ("always", "missing", "never", "newer")
 ENTITLEMENTS = ("network.host", "security.insecure")
 LATEST = 253402300799
 """The last second of the year 9999, the last one that a config of an image can have."""
+_TOO_LONG = 2**63 / 1e9
+"""Seconds that no duration of Go reaches."""
 ANNOTATION_KINDS = ("manifest", "index", "manifest-descriptor", "index-descriptor")
 
 
@@ -229,3 +231,9 @@ def written(caches: "Iterable[CacheSpec]") -> None:
     """Check that none of the caches to be written is named by its digest."""
     if any(spec.pinned for spec in caches):
         raise RequestError("--cache-to: a cache cannot be written to a digest", hint="use a tag")
+
+
+def timeout(name: str, seconds: float | None) -> None:
+    """Check how long something may take, if given."""
+    if seconds is not None and not 0 < seconds < _TOO_LONG:
+        raise RequestError(f"invalid {name} of {seconds:g} seconds: expected more than 0 and less than {_TOO_LONG:g}")

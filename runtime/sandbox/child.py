@@ -3,9 +3,9 @@
 import os
 import select
 import signal
-import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from pybuild.runtime.sandbox.forking import fork_child
 from pybuild.runtime.sandbox.inside import plan
@@ -13,6 +13,14 @@ from pybuild.runtime.sandbox.inside import plan
 Output = Callable[[int, bytes], None]
 Fork = Callable[[tuple[int, int, int, int, int]], int]
 """Takes what `fork_child` takes, and returns what it returns."""
+
+
+class Ending(Protocol):
+    """A `threading.Event`, or what is asked like one."""
+
+    def is_set(self) -> bool:
+        """Tell whether everything inside is to end."""
+
 
 PIECE = 1 << 16
 # Cancelling is a question to the caller, which poll cannot wait for; so it is asked again and again.
@@ -46,7 +54,7 @@ class Child:
         for fd in (self._status, *self._streams):
             self._poller.register(fd, select.POLLIN)
 
-    def pump(self, output: Output, cancel: threading.Event | None) -> list[plan.Report]:
+    def pump(self, output: Output, cancel: Ending | None) -> list[plan.Report]:
         """Pass output on until every process inside is gone; return what the child reported."""
         reported, patience = b"", _CANCEL_PATIENCE
         while True:

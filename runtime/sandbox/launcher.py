@@ -1,7 +1,6 @@
 """Runs a `Spec`: translates it to the plan of a sandbox child, and turns the child's reports into a result."""
 
 import os
-import threading
 from errno import EPERM
 from functools import partial
 from posixpath import normpath
@@ -11,7 +10,7 @@ from pybuild.runtime.kernel.capabilities import DEFAULT, EVERY
 from pybuild.runtime.rootfs import roots
 from pybuild.runtime.sandbox import spec
 from pybuild.runtime.sandbox.cgroups import limited
-from pybuild.runtime.sandbox.child import Child, Output
+from pybuild.runtime.sandbox.child import Child, Ending, Output
 from pybuild.runtime.sandbox.forking import fork_child
 from pybuild.runtime.sandbox.hostfiles import host_files
 from pybuild.runtime.sandbox.inside import mounts, plan, process
@@ -30,7 +29,7 @@ _RLIMITS = (
 
 
 def run(
-    what: spec.Spec, *, output: Output, cancel: threading.Event | None = None, signals: SignalRelay | None = None
+    what: spec.Spec, *, output: Output, cancel: Ending | None = None, signals: SignalRelay | None = None
 ) -> spec.ExitStatus:
     """Run the process of *what* in a new sandbox and return how it ended. Blocks; any number of threads may call it.
 

@@ -14,7 +14,7 @@ PUBLIC = (
 )
 ERRORS = (
     "Cancelled ContainerError DockerfileError HostError ImageError ImageNotFound PullFailed PushFailed PybuildError RequestError"
-    " ResolveError SandboxUnavailable StepFailed StoreError"
+    " ResolveError SandboxUnavailable StepFailed StoreError TimedOut"
 )
 EVENTS = (
     "Event LayerMade PlannedStep Progress StepFinished StepOutput StepStarted StepStatus StepsPlanned Warned silent"

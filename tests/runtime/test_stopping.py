@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from pybuild.runtime.stopping import check, stoppable
+from pybuild.runtime.stopping import asked, check, stoppable
 
 
 class Stopped(Exception):
@@ -31,6 +31,12 @@ def test_an_inner_block_has_its_own_answer_and_gives_the_outer_one_back() -> Non
             check()
         with pytest.raises(Stopped):
             check()
+
+
+def test_a_block_can_add_to_what_stops_it() -> None:
+    asked()()
+    with stoppable(stop), stoppable(asked()), pytest.raises(Stopped):
+        check()
 
 
 def test_another_thread_is_not_stopped() -> None:

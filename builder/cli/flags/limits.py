@@ -1,10 +1,10 @@
-"""Flags of ``build`` about the limits of RUN steps. Raises RequestError."""
+"""Flags of ``build`` about the limits of a build and of its RUN steps. Raises RequestError."""
 
 from collections.abc import Mapping
 
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
-from pybuild.builder.options import record, size_of
+from pybuild.builder.options import duration, record, size_of
 from pybuild.builder.request import Changes, Resources
 from pybuild.builder.request.limits import numbers
 from pybuild.runtime.values import frozen
@@ -18,7 +18,7 @@ _UNLIMITED = 2**64 - 1
 
 @frozen
 class LimitFlags:
-    """Flags about the limits of RUN steps."""
+    """Flags about the limits of a build and of its RUN steps."""
 
     shm_size: str | None = option(
         "--shm-size",
@@ -83,6 +83,18 @@ class LimitFlags:
         "cpuset-mems or pids.",
     )
 
+    timeout: str | None = option(
+        "--timeout",
+        metavar="DURATION",
+        help="End the build when it takes longer than this, such as 10m or 1h30m; the exit code is 1.",
+    )
+    step_timeout: str | None = option(
+        "--step-timeout",
+        metavar="DURATION",
+        help="Kill the command of a RUN step that takes longer than this; the build fails. Time that the step waits "
+        "before its command starts does not count.",
+    )
+
     def request(self) -> Changes:
         """Return the part of a request that these flags make; the last one of a key counts."""
         given = {key: value for key in _KEYS if (value := getattr(self, key.replace("-", "_"), None)) is not None}
@@ -104,7 +116,15 @@ class LimitFlags:
             pids=_number("pids", given),
             cgroup_parent=self.cgroup_parent or "",
         )
-        return {"resources": found}
+        return {
+            "resources": found,
+            "timeout": _seconds("--timeout", self.timeout),
+            "step_timeout": _seconds("--step-timeout", self.step_timeout),
+        }
+
+
+def _seconds(flag: str, given: str | None) -> float | None:
+    return None if given is None else duration(flag, given)
 
 
 def _size_of(key: str, given: Mapping[str, str]) -> int | None:

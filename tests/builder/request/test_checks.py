@@ -40,6 +40,10 @@ _DIGEST = Digest.parse("sha256:" + "0" * 64)
         ({"cache_to": (LocalCache(directory=Path("a"), digest=_DIGEST),)}, "a cache cannot be written to a digest"),
         ({"squash": "some"}, "invalid squash 'some'"),
         ({"jobs": 0}, "invalid jobs 0"),
+        ({"timeout": 0}, "invalid --timeout of 0 seconds: expected more than 0"),
+        ({"step_timeout": -1.5}, "invalid --step-timeout of -1.5 seconds"),
+        ({"timeout": float("nan")}, "invalid --timeout of nan seconds"),
+        ({"step_timeout": float("inf")}, "invalid --step-timeout of inf seconds"),
         ({"cache_ttl": -1.0}, "a duration cannot be negative"),
     ],
 )

@@ -47,7 +47,7 @@ Differences from docker build:
     rewrite-timestamp is always on. Layers of the base stay as they are.
   - -o type=local leaves out set-user-ID bits, device nodes and pipes, and never
     replaces an existing directory by a file.
-  - Exit codes: 1 a step failed; 2 wrong usage or an error in the Dockerfile;
+  - Exit codes: 1 a step failed, or the time was over; 2 wrong usage or an error in the Dockerfile;
     3 the host lacks something; 4 pulling a base image failed; 5 pushing the image or a
     cache failed.
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pybuild.builder.cli.housekeeping import tidy
 from pybuild.builder.cli.session import session
@@ -17,6 +17,9 @@ from pybuild.builder.request import Request
 from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
 from pybuild.runtime.values import frozen
+
+if TYPE_CHECKING:
+    from pybuild.builder.deadline import Deadline
 
 
 @frozen
@@ -54,12 +57,13 @@ def carry_out(
 ) -> int:
     """Build *request*, report, and return the exit code. *prepare* gives the request in a form that can be built."""
     with (
+        _limited(request.execution.timeout) as deadline,
         logged(reported.log_file) as logging,
         _display(reported.mode) as display,
         prepare() if prepare is not None else nullcontext(request) as ready,
     ):
         watched = Warnings(logging(display))
-        outcome = _built(ready, watched, opened, display.tells_log)
+        outcome = _built(ready, watched, opened, display.tells_log, deadline)
     ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
     if (reported.iidfile, reported.iidfile_raw, reported.metadata_file) != (None, None, None):
         _write_files(reported, ids, outcome, watched)
@@ -103,6 +107,15 @@ def logged(path: Path | None) -> Iterator[Callable[[Progress], Progress]]:
         yield logging
 
 
+def _limited(timeout: float | None) -> "AbstractContextManager[Deadline | None]":
+    """Return the deadline of all that has to be read before a build, and of the build; None when there is no limit."""
+    if timeout is None:
+        return nullcontext()
+    from pybuild.builder.deadline import in_time
+
+    return in_time(timeout)
+
+
 def _build() -> Callable[..., Any]:
     given = session().tools.build
     if given is not None:
@@ -112,15 +125,26 @@ def _build() -> Callable[..., Any]:
     return build
 
 
-def _built(request: Request, progress: Progress, opened: Callable[[], Store], logged: Callable[[], bool]) -> Any:
+def _built(
+    request: Request,
+    progress: Progress,
+    opened: Callable[[], Store],
+    logged: Callable[[], bool],
+    deadline: "Deadline | None",
+) -> Any:
     place = opened()
     try:
+        if deadline is not None:
+            # It runs already.
+            request, progress = request.changed(timeout=None), deadline.watched(progress)
         outcome = _build()(request, place, progress)
     except (BuildError, DockerfileError) as error:
         from pybuild.builder.cli.commands.build.failures import described
 
         raise described(error, logged=logged()) from error
     else:
+        if deadline is not None:
+            deadline.met = True
         tidy(place)
         return outcome
     finally:

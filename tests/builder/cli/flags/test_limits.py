@@ -60,3 +60,16 @@ def test_a_limit_that_means_nothing_is_refused(flags: dict[str, Any], message: s
     with pytest.raises(RequestError) as raised:
         limits(**flags)
     assert message in raised.value.message
+
+
+def test_times_are_durations_and_no_limits_of_a_sandbox() -> None:
+    found = LimitFlags(timeout="1h30m", step_timeout="500ms").request()
+    assert (found["timeout"], found["step_timeout"], found["resources"]) == (5400, 0.5, Resources())
+    assert (LimitFlags().request()["timeout"], LimitFlags().request()["step_timeout"]) == (None, None)
+
+
+@pytest.mark.parametrize("flag", ["timeout", "step_timeout"])
+@pytest.mark.parametrize("text", ["10", "soon", "-1m", "1d"])
+def test_what_is_no_duration_is_refused(flag: str, text: str) -> None:
+    with pytest.raises(RequestError, match=f"--{flag.replace('_', '-')}"):
+        LimitFlags(**{flag: text}).request()
