@@ -31,9 +31,15 @@ class Field:
         self.hash, self.metadata = about.get("hash"), about.get("metadata", {})
 
     @property
+    def defaults(self) -> Mapping[str, Any]:
+        """What was given of ``default`` and ``default_factory``."""
+        both = {"default": self.default, "default_factory": self.default_factory}
+        return {name: given for name, given in both.items() if given is not _MISSING}
+
+    @property
     def is_required(self) -> bool:
         """Whether a value must be given."""
-        return self.default is _MISSING and self.default_factory is _MISSING
+        return not self.defaults
 
 
 if TYPE_CHECKING:
@@ -88,12 +94,20 @@ def _made(cls: Any, *, by_place: bool) -> Any:
     setattr(made, _OWN, every)
     content = _content([each.name for each in every if each.compare])
     hashed = _content([each.name for each in every if (each.compare if each.hash is None else each.hash)])
-    made.__init__ = _initializer(made, every, by_place=by_place)
-    made.__repr__ = _shown
-    made.__eq__ = lambda self, other: content(self) == content(other) if type(other) is made else NotImplemented
-    made.__hash__ = lambda self: hash(hashed(self))
-    made.__reduce__ = _reduced
-    made.__setattr__ = made.__delattr__ = _refuse
+
+    def equal(self: object, other: object) -> bool:
+        """Return whether *other* is of the same class and has equal fields."""
+        return content(self) == content(other) if type(other) is made else NotImplemented
+
+    def hash_of(self: object) -> int:
+        """Return the hash of the fields."""
+        return hash(hashed(self))
+
+    own_methods = {"__init__": _initializer(made, every, by_place=by_place), "__eq__": equal, "__hash__": hash_of}
+    for name, method in {**_SHARED, **own_methods}.items():
+        # Tracebacks and `help` show it.
+        method.__name__ = method.__qualname__ = name
+        setattr(made, name, method)
     made.__signature__ = _Signature(by_place=by_place)
     made.__dataclass_fields__ = _AS_DATACLASS
     return made
@@ -118,19 +132,30 @@ def _translated(foreign: Any) -> Field:
     """Return what was declared by the function `field` of dataclasses."""
     from dataclasses import MISSING
 
-    about = {name: getattr(foreign, name) for name in ("compare", "hash", "metadata", "repr")}
-    defaults = {name: getattr(foreign, name) for name in ("default", "default_factory")}
-    return Field({**about, **{name: given for name, given in defaults.items() if given is not MISSING}})
+    names = ("compare", "default", "default_factory", "hash", "metadata", "repr")
+    return Field({name: given for name in names if (given := getattr(foreign, name)) is not MISSING})
 
 
 def _slotted(cls: Any, own: tuple[Field, ...]) -> Any:
     """Return *cls* made anew with a slot for each field: slots cannot be added to a class that is there."""
     names = {each.name for each in own} | {"__dict__", "__weakref__"}
     body = {name: item for name, item in cls.__dict__.items() if name not in names}
-    body["__slots__"] = tuple(each.name for each in own)
+    body["__slots__"] = slots = _Slots((each.name, "") for each in own)
     made = type(cls)(cls.__name__, cls.__bases__, body)
+    slots.owner = made
     made.__qualname__ = cls.__qualname__
     return made
+
+
+class _Slots(dict[str, str]):
+    """Names of fields, each with the text below it in the class: `help` looks here. It is read when asked for."""
+
+    owner: Any = None
+
+    def __getitem__(self, name: str) -> str:
+        from pybuild.runtime.introspection import field_doc
+
+        return field_doc(self.owner, name)
 
 
 def _content(names: list[str]) -> Callable[[object], object]:
@@ -145,6 +170,7 @@ def _initializer(cls: Any, every: tuple[Field, ...], *, by_place: bool) -> Calla
     check: Callable[[object], None] | None = getattr(cls, "__post_init__", None)
 
     def initialize(self: object, **given: Any) -> None:
+        """Set the fields, and check them."""
         if given.keys() != names:
             given = {**defaults, **{name: make() for name, make in factories.items() if name not in given}, **given}
             if given.keys() != names:
@@ -156,6 +182,7 @@ def _initializer(cls: Any, every: tuple[Field, ...], *, by_place: bool) -> Calla
             check(self)
 
     def initialize_by_place(self: object, *places: Any, **given: Any) -> None:
+        """Set the fields, given by name or in their order, and check them."""
         if len(places) > len(order) or not given.keys().isdisjoint(order[: len(places)]):
             raise TypeError(f"{cls.__name__}: too many fields, or one is given twice")
         initialize(self, **dict(zip(order, places, strict=False)), **given)
@@ -170,41 +197,26 @@ class _Signature:
         self._by_place = by_place
 
     def __get__(self, _instance: object, cls: Any) -> object:
-        from inspect import Parameter, Signature
+        from pybuild.runtime.introspection import signature
 
-        kind = Parameter.POSITIONAL_OR_KEYWORD if self._by_place else Parameter.KEYWORD_ONLY
-
-        def parameter(each: Any) -> Parameter:
-            default = each.default if each.default_factory is _MISSING else each.default_factory()
-            default = Parameter.empty if default is _MISSING else default
-            return Parameter(each.name, kind, default=default, annotation=each.type)
-
-        return Signature([parameter(each) for each in fields(cls)])
+        return signature(fields(cls), by_place=self._by_place)
 
 
 class _AsDataclass:
     """What the functions of `dataclasses` look for in a class, made when they look."""
 
     def __get__(self, _instance: object, cls: Any) -> object:
-        import dataclasses
+        from pybuild.runtime.introspection import dataclass_fields
 
-        def same(each: Any) -> Any:
-            about = {name: getattr(each, name) for name in ("compare", "hash", "repr", "metadata")}
-            about |= {} if each.default is _MISSING else {"default": each.default}
-            about |= {} if each.default_factory is _MISSING else {"default_factory": each.default_factory}
-            return dataclasses.field(**about)
-
-        twin: Any = dataclasses.make_dataclass(
-            cls.__name__, [(each.name, each.type, same(each)) for each in fields(cls)], kw_only=True
-        )
-        cls.__dataclass_fields__ = twin.__dataclass_fields__
-        return cls.__dataclass_fields__
+        cls.__dataclass_fields__ = found = dataclass_fields(cls.__name__, fields(cls))
+        return found
 
 
 _AS_DATACLASS = _AsDataclass()
 
 
 def _shown(self: Any) -> str:
+    """Return the text of an expression that makes the value, without the fields that are not shown."""
     shown = (f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.repr)
     return f"{type(self).__qualname__}({', '.join(shown)})"
 
@@ -218,7 +230,21 @@ def _remade(cls: Any, content: dict[str, object]) -> object:
     return cls(**content)
 
 
-def _refuse(self: object, name: str, *_value: object) -> NoReturn:
+def _refuse_change(self: object, name: str, _value: object) -> NoReturn:
+    """Raise FrozenInstanceError: a value cannot be changed."""
     from dataclasses import FrozenInstanceError
 
     raise FrozenInstanceError(f"{name!r} of {type(self).__name__} cannot be changed")
+
+
+def _refuse_removal(self: object, name: str) -> NoReturn:
+    """Raise FrozenInstanceError: a value cannot be changed."""
+    _refuse_change(self, name, None)
+
+
+_SHARED: dict[str, Callable[..., object]] = {
+    "__repr__": _shown,
+    "__reduce__": _reduced,
+    "__setattr__": _refuse_change,
+    "__delattr__": _refuse_removal,
+}

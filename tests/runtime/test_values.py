@@ -1,7 +1,9 @@
 """`frozen` makes what ``dataclass(frozen=True, slots=True, kw_only=True)`` makes."""
 
 import dataclasses
+import inspect
 import pickle
+import pydoc
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, is_dataclass
@@ -9,6 +11,7 @@ from typing import ClassVar
 
 import pytest
 
+from pybuild.builder.request import Resources
 from pybuild.runtime.values import field, fields, frozen, is_value, positional, replace
 
 
@@ -179,3 +182,21 @@ def test_to_define_values_loads_neither_dataclasses_nor_inspect() -> None:
     program = "import sys, pybuild.builder.plan.ops; print({'dataclasses', 'inspect'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_help_shows_the_methods_by_name_and_what_is_said_of_fields() -> None:
+    text = pydoc.plain(pydoc.render_doc(Resources))
+    assert "lambda" not in text
+    assert "_refuse" not in text
+    for name in ("__init__", "__eq__", "__hash__", "__repr__", "__reduce__", "__setattr__", "__delattr__"):
+        method = getattr(Resources, name)
+        assert (method.__name__, bool(method.__doc__)) == (name, True)
+    assert " memory_swap\n |      Memory and swap together, -1 for no limit.\n" in text
+    assert " cgroup_parent\n |      Path of the parent cgroup" in text
+    assert inspect.getdoc(inspect.getattr_static(Resources, "shm_size")) in {"", None}
+
+
+def test_a_value_without_source_has_no_texts() -> None:
+    made: dict[str, type] = {}
+    exec("class Made:\n    x: int\n    'text'", made)
+    assert inspect.getdoc(frozen(made["Made"]).__dict__["x"]) in {"", None}
