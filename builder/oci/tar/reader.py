@@ -128,7 +128,9 @@ class TarReader:
                 raise LayerError("a single zero block in the middle of the archive")
             return None
         if block and len(block) < BLOCK:
-            raise LayerError("the archive ends in the middle of a header")
+            # Less than one header is hardly an archive that was cut: most such files are texts, or small zip files.
+            no_tar = "this is not a tar archive, or it is damaged"
+            raise LayerError("the archive ends in the middle of a header" if self._headers else no_tar)
         self._headers += 1
         if self._headers > self._limits.entries:
             raise LayerError(f"more than {self._limits.entries} entries")

@@ -138,6 +138,7 @@ def test_of_an_index_that_is_not_whole_the_image_that_is_there_is_saved(shop: Sh
 
 def test_what_cannot_be_loaded_is_named_with_what_it_is(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "noise").write_bytes(bytes(range(255, 0, -1)) * 20)
+    (tmp_path / "text").write_text("FROM scratch\n")
     shop.image("tiny:1")
     shop.run("save", "-o", str(tmp_path / "whole.tar"), "tiny:1")
     whole = (tmp_path / "whole.tar").read_bytes()
@@ -151,6 +152,7 @@ def test_what_cannot_be_loaded_is_named_with_what_it_is(shop: Shop, tmp_path: Pa
     (tmp_path / "empty").mkdir()
     for name, reason in (
         ("noise", "this is not a tar archive, or it is damaged"),
+        ("text", "this is not a tar archive, or it is damaged"),
         ("cut.tar", "the archive ends in the middle of a"),
         ("root.tar", "this is a root file system, not an image archive\nhint: use pybuild import for it"),
         ("empty", "this is not an image archive: it has no index.json"),
