@@ -20,7 +20,7 @@ from typing import NamedTuple, Self
 from pybuild.runtime.errors import UnsafePathError
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-_MISSING = (errno.ENOENT, errno.ENOTDIR)
+_MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)  # the last: no file system holds such a name
 _UNSAFE = (errno.ELOOP, errno.ENOTDIR, errno.EXDEV, errno.EAGAIN)
 _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 
@@ -94,7 +94,7 @@ class Root:
 
     def stat(self, path: str, *, follow: bool = True) -> os.stat_result | None:
         """Return the status of what is at *path*, or None when there is nothing."""
-        if not follow and "/" not in path and path not in {"", ".", ".."}:
+        if not follow and "/" not in path and path not in {"", ".", ".."} and len(path) < 64:  # never too long
             try:
                 return os.stat(path, dir_fd=self.fd, follow_symlinks=False)
             except FileNotFoundError:

@@ -285,3 +285,12 @@ def test_swapping_a_folder_for_a_link_never_leads_outside(tmp_path: Path, resolv
     assert b"inside" in seen
     assert b"outside" not in seen
     assert sorted(os.listdir(outside)) == ["file"]
+
+
+@pytest.mark.parametrize("path", ["n" * 256, f"dir/{'n' * 256}", f"{'n' * 256}/x"])
+def test_a_name_that_no_file_system_holds_is_not_there(tmp_path: Path, path: str, resolver: str) -> None:
+    (tmp_path / "dir").mkdir()
+    with Root.open_host(tmp_path) as root:
+        assert root.stat(path, follow=False) is None
+        assert root.stat(path) is None
+        assert root.readlink(path) is None
