@@ -8,7 +8,7 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.files import check_directory, destination, sink
 from pybuild.builder.outputs.options import OutputOptions
-from pybuild.builder.request import Output, Shape
+from pybuild.builder.request import Output, Shape, checks
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
 
@@ -25,6 +25,11 @@ class ArchiveOutput(Output):
     dest: Path | None = None
     layout: bool = False
     shape: Shape = Shape()
+
+    def __post_init__(self) -> None:
+        checks.types(self)
+        if self.layout and self.dest is None:
+            raise RequestError("a layout needs dest=DIR")
 
     @property
     def file(self) -> Path | None:
@@ -43,7 +48,7 @@ class ArchiveOutput(Output):
 
     def write(self, images: Sequence[Named], store: Store) -> None:
         """Write *images*, which have its shape, to the one archive, or add them to the layout."""
-        if not self.layout:
+        if not self.layout or self.dest is None:
             from pybuild.builder.oci.archive.save import save
 
             with destination(self.dest) as file:
@@ -51,8 +56,6 @@ class ArchiveOutput(Output):
             return
         from pybuild.builder.outputs.layout import write_layout
 
-        if self.dest is None:
-            raise RequestError("a layout needs dest=DIR")
         check_directory(self.dest)
         for names, descriptor in images:
             write_layout(store.blobs, descriptor, names, self.dest)

@@ -107,6 +107,14 @@ def annotation_kind(name: str) -> None:
         raise RequestError(f"unknown annotation type {name!r}", hint=f"use one of {', '.join(ANNOTATION_KINDS)}")
 
 
+def annotation(kind: str, platform: str, key: str, value: str) -> None:
+    """Check the key of an annotation, and that it is of one platform only where there are several."""
+    if not key:
+        raise RequestError(f"invalid annotation {f'={value}'!r}, expected [KIND:]KEY=VALUE")
+    if platform and kind.startswith("index"):
+        raise RequestError("an index has no platform", hint=f"use {kind}:{key}={value}")
+
+
 def entitlements(given: Iterable[str]) -> None:
     """Check names of entitlements."""
     for name in given:

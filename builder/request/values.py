@@ -80,6 +80,9 @@ class Output:
     """The images of several targets are written at once, when all of them exist."""
     pushes: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        checks.types(self)
+
     @property
     def shape(self) -> Shape:
         """How the image is written; has no effect on an output of files."""
@@ -181,6 +184,7 @@ class Annotation:
     def __post_init__(self) -> None:
         checks.types(self)
         checks.annotation_kind(self.kind)
+        checks.annotation(self.kind, self.platform, self.key, self.value)
 
 
 @frozen

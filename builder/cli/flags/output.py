@@ -176,6 +176,4 @@ def _annotation(text: str, key: str, value: str) -> Annotation:
     kind, platform = found.groups() if found else (text, None)
     if kind not in _KINDS:
         raise RequestError(f"unknown annotation type {kind!r}", hint=did_you_mean(kind, _KINDS))
-    if kind.startswith("index") and platform:
-        raise RequestError("an index has no platform", hint=f"use {kind}:{key}={value}")
     return Annotation(kind=kind, platform=platform or "", key=key, value=value)

@@ -1,5 +1,7 @@
 """One image, several targets and several platforms are the same thing: a list of what is wanted."""
 
+from pathlib import Path
+
 import pytest
 
 from pybuild.builder.errors import RequestError
@@ -54,7 +56,7 @@ def test_an_index_of_one_platform_is_an_index():
             Result(targets=(Target(stage="x"),), platforms=("arm64",)),
             "several targets cannot be combined with several platforms",
         ),
-        (Result(targets=(Target(stage="x"),), outputs=(LocalOutput(dest=None),)), "type=local takes one target"),
+        (Result(targets=(Target(stage="x"),), outputs=(LocalOutput(dest=Path("x")),)), "type=local takes one target"),
         (
             Result(platforms=("arm64",), outputs=(DockerOutput(),)),
             "does not currently support exporting manifest lists",

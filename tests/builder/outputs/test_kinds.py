@@ -164,3 +164,22 @@ def test_a_place_that_cannot_take_the_image_is_refused(
 ) -> None:
     with pytest.raises(RequestError, match=problem):
         write(image.descriptor, NAMES, (output,), store)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: LocalOutput(dest="out"), "invalid dest: expected Path, not str"),
+        (lambda: LocalOutput(dest=Path("out"), delete=1), "invalid delete: expected bool, not int"),
+        (lambda: TarOutput(dest="out"), "invalid dest: expected Path or None, not str"),
+        (lambda: OciOutput(dest="out"), "invalid dest: expected Path or None, not str"),
+        (lambda: OciOutput(layout=True), "a layout needs dest=DIR"),
+        (lambda: DockerOutput(layout="no"), "invalid layout: expected bool, not str"),
+        (lambda: RegistryOutput(by_digest="no"), "invalid by_digest: expected bool, not str"),
+        (lambda: ImageOutput(shape=None), "invalid shape: expected Shape, not NoneType"),
+    ],
+)
+def test_a_wrong_output_is_refused_when_it_is_made(made, message):
+    with pytest.raises(RequestError) as caught:
+        made()
+    assert message in str(caught.value)

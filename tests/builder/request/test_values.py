@@ -27,6 +27,8 @@ from pybuild.builder.request.values import seconds_of
         (lambda: Target(stage="a", tags=("A",)), 'invalid tag "A"'),
         (lambda: Secret(id=""), "id is required"),
         (lambda: Resources(memory="1g"), "invalid memory: expected int or None, not str"),
+        (lambda: Annotation(kind="manifest", key="", value="v"), "invalid annotation '=v', expected [KIND:]KEY=VALUE"),
+        (lambda: Annotation(kind="index", platform="linux/arm64", key="k", value="v"), "an index has no platform"),
         (lambda: Stored(epoch=253402300800), "invalid source-date-epoch '253402300800'"),
         (lambda: Volume(host_path=Path("/x"), target=PurePosixPath("x")), "expected an absolute path other than /"),
         (lambda: Volume(host_path=Path("/x"), target=PurePosixPath("/")), "expected an absolute path other than /"),
