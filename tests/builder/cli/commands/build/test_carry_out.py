@@ -1,7 +1,21 @@
-from pathlib import Path
+"""Carrying out a build: its log, and the time that it may take."""
 
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pybuild.builder.cli.commands.build import carry_out as carrying
 from pybuild.builder.cli.commands.build.carry_out import logged
+from pybuild.builder.cli.session import Tools, begin
+from pybuild.builder.errors import TimedOut
+from pybuild.builder.interrupts import Interrupts
 from pybuild.builder.progress import Warned, silent
+from pybuild.builder.request import Request
+from tests.helpers.handlers import default_handlers
 
 
 def test_without_a_file_the_display_stays_what_it_is() -> None:
@@ -13,3 +27,25 @@ def test_the_log_goes_to_a_file(tmp_path: Path) -> None:
     with logged(tmp_path / "log") as logging:
         logging(silent)(Warned(message="careful"))
     assert "careful" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.3])
+def test_the_time_of_a_build_ends_with_it(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    pruned: list[bool] = []
+
+    def build(request: Request, *_: object) -> SimpleNamespace:
+        assert request.execution.timeout is None  # it runs already
+        time.sleep(0.1)
+        return SimpleNamespace(targets=(), image_id="sha256:1")
+
+    def prune(_store: object) -> None:
+        time.sleep(0.4)
+        pruned.append(True)
+
+    monkeypatch.setattr(carrying, "tidy", prune)
+    begin(Tools(build=build))
+    request = Request.of(context=Path(), timeout=seconds)
+    store: Any = SimpleNamespace(close=list)
+    with default_handlers(), Interrupts(), pytest.raises(TimedOut) if seconds < 0.1 else nullcontext():
+        assert carrying.carry_out(request, carrying.Reported(mode="quiet"), opened=lambda: store) == 0
+    assert bool(pruned) == (seconds > 0.1)
