@@ -78,6 +78,9 @@ class HostConfig:
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
     """As `capabilities.named` returns them."""
+    group_add: tuple[str, ...] = ()
+    volumes_from: tuple[str, ...] = ()
+    """The words of ``--volumes-from``, whose mounts are among *mounts*."""
     no_new_privileges: bool = False
     auto_remove: bool = False
     restart: str = "no"

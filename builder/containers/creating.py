@@ -4,7 +4,7 @@ import os
 import time
 from contextlib import suppress
 
-from pybuild.builder.containers.config import BIND, VOLUME, Config, HostConfig, MountPoint, Program
+from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, HostConfig, MountPoint, Program
 from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer
 from pybuild.builder.containers.names import SHORT, new_id
 from pybuild.builder.containers.spec import hosts_file
@@ -55,6 +55,7 @@ def create(containers: Containers, image: Image, wish: Wish, host: HostConfig) -
 
     Raises:
         RequestError: there is nothing to run, or the name is none.
+        NoSuchContainer: there is none to take mounts from.
         NameInUse: another container has the name.
         SandboxUnavailable: programs of the image's platform cannot run here.
     """
@@ -64,14 +65,32 @@ def create(containers: Containers, image: Image, wish: Wish, host: HostConfig) -
     snapshot = store.snapshot(image) or ""
     volumes = Volumes(store)
     with volumes.wanted():
-        host = replace(host, mounts=_with_volumes(volumes, program, host.mounts))
+        inherited = _inherited(containers, host)
+        host = replace(host, mounts=_with_volumes(volumes, program, (*inherited, *host.mounts)))
         try:
             _fill(volumes, host.mounts, snapshot)
             hold = Hold(image=image.descriptor, snapshot=snapshot)
             return _added(containers, image, wish, program, host=host, hold=hold)
         except BaseException:
-            _drop(volumes, host.mounts)
+            _drop(volumes, tuple(each for each in host.mounts if each.name not in {old.name for old in inherited}))
             raise
+
+
+def _inherited(containers: Containers, host: HostConfig) -> tuple[MountPoint, ...]:
+    """Return what ``--volumes-from`` mounts where nothing else is; of two containers the later one counts.
+
+    A volume without a name remains one, and goes with the last container that has it.
+    """
+    found: dict[str, MountPoint] = {}
+    for text in host.volumes_from:
+        name, colon, mode = text.partition(":")
+        if colon and mode not in {"ro", "rw"}:
+            raise RequestError(f"invalid mode: {mode}", hint="write it as CONTAINER:ro")
+        for each in containers.find(name).config.host.mounts:
+            if each.kind != TMPFS:
+                found[each.target] = replace(each, read_only=each.read_only or mode == "ro", copies=False)
+    taken = {each.target for each in host.mounts}
+    return tuple(each for target, each in found.items() if target not in taken)
 
 
 def _with_volumes(volumes: Volumes, program: Program, mounts: tuple[MountPoint, ...]) -> tuple[MountPoint, ...]:
@@ -84,7 +103,9 @@ def _with_volumes(volumes: Volumes, program: Program, mounts: tuple[MountPoint, 
     for each in (*mounts, *own):
         if each.kind == VOLUME:
             name = volumes.add(each.name).name
-            found.append(replace(each, name=name, source=str(volumes.data(name)), anonymous=not each.name))
+            found.append(
+                replace(each, name=name, source=str(volumes.data(name)), anonymous=each.anonymous or not each.name)
+            )
         else:
             # As in Docker, -v makes a directory that is missing; --mount has been refused by then.
             if each.kind == BIND and not os.path.lexists(each.source):

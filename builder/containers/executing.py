@@ -105,6 +105,7 @@ def command_in(container: StoredContainer, inside: Inside) -> InsideCommand:
         cwd=os.fsencode(inside.working_dir or program.working_dir or "/"),
         env=tuple((os.fsencode(name), os.fsencode(value)) for name, value in variables.items()),
         user=os.fsencode(user),
+        user_groups=tuple(map(os.fsencode, container.config.host.group_add)),
     )
     stdio = TERMINAL if inside.terminal else PIPE if inside.interactive else NULL
     return InsideCommand(privileged=inside.privileged, process=process, stdio=stdio)

@@ -24,7 +24,11 @@ def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path])
     return Spec(
         root=root,
         process=Process(
-            args=program.args, env=environment(container.config), cwd=program.working_dir or "/", user=program.user
+            args=program.args,
+            env=environment(container.config),
+            cwd=program.working_dir or "/",
+            user=program.user,
+            groups=around.group_add,
         ),
         mounts=(*_files(container.folder, around), *mounts),
         network=Network(around.network),

@@ -41,8 +41,8 @@ class PasswdLine:
         self.name, self.uid, self.gid, self.home = name, uid, gid, home
 
 
-def resolve_identity(root: int, user: bytes) -> Identity:
-    """Return the ids for *user*, ``name|uid[:name|gid]`` or empty for root.
+def resolve_identity(root: int, user: bytes, more: tuple[bytes, ...] = ()) -> Identity:
+    """Return the ids for *user*, ``name|uid[:name|gid]`` or empty for root, who is in the groups *more*, too.
 
     Raises SandboxError when a name is unknown, or a number out of range. A number need not be in the files.
     """
@@ -52,7 +52,9 @@ def resolve_identity(root: int, user: bytes) -> Identity:
     with Operation("read groups", b"/etc/group"):
         groups = read_bounded(root, b"etc/group", FILE_LIMIT)
     try:
-        return match_identity(name, group, passwd, groups)
+        found = match_identity(name, group, passwd, groups)
+        joined = (*found.groups, *(find_group(each, groups) for each in more))
+        return Identity(found.uid, found.gid, tuple(dict.fromkeys(joined)), found.home)
     except UnknownUser as error:
         raise Operation(f"find {error.kind}", error.name).failed(ENOENT, error.reason) from None
 

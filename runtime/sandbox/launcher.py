@@ -162,6 +162,7 @@ def _process(what: spec.Spec) -> process.Process:
         cwd=os.fsencode(what.process.cwd),
         env=tuple((os.fsencode(name), os.fsencode(value)) for name, value in what.process.env),
         user=os.fsencode(what.process.user),
+        user_groups=tuple(map(os.fsencode, what.process.groups)),
     )
 
 

@@ -45,6 +45,8 @@ class Process:
     env: tuple[tuple[str, str], ...] = ()
     cwd: str = "/"
     user: str = ""
+    groups: tuple[str, ...] = ()
+    """Names and numbers of groups beside those of the user."""
 
 
 SHM_SIZE = 64 << 20

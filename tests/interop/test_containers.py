@@ -285,6 +285,33 @@ inspect -f '{{.HostConfig.SecurityOpt}}' c1
 rm c1
 run --rm --name c1 --network none --security-opt no-new-privileges:odd box true
 """,
+    "groups": """
+run --rm --name c1 --network none --group-add 77 --group-add daemon box id -G
+run --rm --name c1 --network none -u alice --group-add 77 box id -G
+run --rm --name c1 --network none -u 5:6 --group-add 77 --group-add 6 box id -G
+run --name c1 --network none --group-add nosuch box true
+rm c1
+create --name c1 --network none --group-add 77 --group-add daemon box
+inspect -f '{{.HostConfig.GroupAdd}}' c1
+rm c1
+""",
+    "volumes of others": """
+run --name c1 --network none -v data:/d -v /anonymous box sh -c 'echo x >/d/f; echo y >/anonymous/f'
+run --name c2 --network none --volumes-from c1 box cat /d/f /anonymous/f
+inspect -f '{{.HostConfig.VolumesFrom}}' c2
+inspect -f '{{range .Mounts}}{{.RW}} {{.Type}},{{end}}' c2
+run --rm --name c3 --network none --volumes-from c1:ro box touch /d/g
+run --rm --name c3 --network none --volumes-from c1:ro --tmpfs /d box ls /d
+run --rm --name c3 --network none --volumes-from c1 -v other:/d box ls /d
+create --name c2 --network none --volumes-from c1 box
+create --name c3 --network none --volumes-from c1:odd box
+create --name c3 --network none --volumes-from nope box
+rm -v c1
+start -a c2
+rm -v c2
+volume ls -q
+volume rm data other
+""",
     "images in use": """
 tag box boxed
 create --name c1 --network none boxed

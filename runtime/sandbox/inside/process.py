@@ -54,19 +54,21 @@ class Confinement(Record):
 
 
 class Process(Record):
-    """The program to run, as the image sees it."""
+    """The program to run, as the image sees it. *user_groups* are added to those of the user."""
 
-    __slots__ = ("args", "confinement", "cwd", "env", "user")
+    __slots__ = ("args", "confinement", "cwd", "env", "user", "user_groups")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the wire passes slots by position
         self,
         args: tuple[bytes, ...],
         confinement: Confinement,
         cwd: bytes,
         env: tuple[tuple[bytes, bytes], ...],
         user: bytes,
+        user_groups: tuple[bytes, ...] = (),
     ) -> None:
         self.args, self.env, self.cwd, self.user, self.confinement = args, env, cwd, user, confinement
+        self.user_groups = user_groups
 
 
 def become(process: Process, root: int, terminal: int = -1, began: int = -1) -> None:
@@ -83,7 +85,7 @@ def become(process: Process, root: int, terminal: int = -1, began: int = -1) -> 
     if terminal >= 0:
         _take_terminal(terminal)
     _set_rlimits(process.confinement)
-    identity = resolve_identity(root, process.user)
+    identity = resolve_identity(root, process.user, process.user_groups)
     _enter(root, process.cwd, identity)
     _leave_keyring()
     _give_streams(identity.uid)

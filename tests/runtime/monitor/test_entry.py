@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from pybuild.runtime.kernel.capabilities import EVERY
+from pybuild.runtime.monitor import entry
+from pybuild.runtime.monitor.entry import InsideCommand
+from pybuild.runtime.rootfs.roots import DirectoryRoot
+from pybuild.runtime.sandbox.inside.plan import NULL
+from pybuild.runtime.sandbox.inside.process import Confinement, Process
 from pybuild.runtime.sandbox.lasting_groups import make_groups
-from pybuild.runtime.sandbox.spec import ResourceLimits
+from pybuild.runtime.sandbox.launcher import make_plan
+from pybuild.runtime.sandbox.spec import Process as Program
+from pybuild.runtime.sandbox.spec import ResourceLimits, Spec
 from tests.runtime.monitor.watched import watched
 from tests.runtime.sandboxes import Image
 
@@ -134,3 +142,11 @@ def test_a_false_multiplexer_is_no_terminal(image: Image) -> None:
     with pytest.raises(SandboxError, match="no terminal multiplexer"):
         _open_ptmx(root)
     os.close(root)
+
+
+def test_a_privileged_command_gets_no_new_privileges_where_nobody_does() -> None:
+    spec = Spec(root=DirectoryRoot(path=Path("/")), process=Program(args=("true",)), no_new_privileges=True)
+    confinement = Confinement(EVERY, True, False, (), b"")
+    asked = InsideCommand(True, Process((b"true",), confinement, b"/", (), b""), NULL)
+    found = entry._confined(asked, make_plan(spec)).confinement
+    assert (found.capabilities, found.no_new_privileges) == (EVERY, True)

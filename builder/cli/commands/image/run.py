@@ -10,6 +10,7 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.failures import Described, Failure, describe
 from pybuild.builder.cli.flags.build import hosts, variables
+from pybuild.builder.cli.flags.container.confined import ConfinedFlags
 from pybuild.builder.cli.flags.container.create import AroundFlags, ContainerFlags, ProgramFlags
 from pybuild.builder.cli.flags.container.health import HealthFlags
 from pybuild.builder.cli.flags.container.limits import ContainerLimitFlags
@@ -149,6 +150,7 @@ def _passing(image: str, words: tuple[str, ...], flags: ContainerFlags, platform
         ),
         host=replace(AroundFlags(), rm=host.rm, **{name: getattr(host, name) for name in _OF_HOST}),
         limits=ContainerLimitFlags(),
+        confined=ConfinedFlags(),
     )
     return ours if flags == usual and not any(map(_is_managed, host.volumes)) else None
 

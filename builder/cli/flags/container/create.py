@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pybuild.builder.cli.flags.build import hosts, variables
+from pybuild.builder.cli.flags.container.confined import ConfinedFlags, no_new_privileges
 from pybuild.builder.cli.flags.container.health import HealthFlags
 from pybuild.builder.cli.flags.container.limits import ContainerLimitFlags
 from pybuild.builder.cli.flags.container.mounts import binds, mount_points
@@ -15,7 +16,6 @@ from pybuild.builder.containers.config import HostConfig
 from pybuild.builder.containers.creating import Wish
 from pybuild.builder.errors import RequestError
 from pybuild.builder.signals import signal_number
-from pybuild.grammar.golang import parse_bool
 from pybuild.runtime.values import frozen
 
 _POLICIES = ("no", "on-failure", "always", "unless-stopped")
@@ -88,17 +88,8 @@ class AroundFlags:
     privileged: bool = option(
         "--privileged", is_flag=True, help="Give it all capabilities and devices, and no system-call filter."
     )
-    cap_add: tuple[str, ...] = option(
-        "--cap-add", multiple=True, metavar="CAPABILITY", help="Give it a capability, or ALL; repeatable."
-    )
-    cap_drop: tuple[str, ...] = option(
-        "--cap-drop", multiple=True, metavar="CAPABILITY", help="Take a capability away, or ALL; repeatable."
-    )
-    security_opts: tuple[str, ...] = option(
-        "--security-opt", multiple=True, metavar="OPTION", help="Security option: no-new-privileges."
-    )
-    read_only: bool = option(
-        "--read-only", is_flag=True, help="Make the root read-only, but not the volumes and tmpfs in it."
+    volumes_from: tuple[str, ...] = option(
+        "--volumes-from", multiple=True, metavar="CONTAINER[:ro]", help="Mount what a container mounts; repeatable."
     )
     rm: bool = option("--rm", is_flag=True, help="Remove the container, and its anonymous volumes, when it ends.")
     restart: str | None = option(
@@ -118,6 +109,7 @@ class ContainerFlags:
     name: str | None = option("--name", metavar="NAME", help="Name of the container (default: two random words).")
     program: ProgramFlags = part(ProgramFlags)
     host: AroundFlags = part(AroundFlags)
+    confined: ConfinedFlags = part(ConfinedFlags)
     limits: ContainerLimitFlags = part(ContainerLimitFlags)
 
     def wish(self, image: str, words: tuple[str, ...], attached: tuple[str, ...]) -> Wish:
@@ -150,13 +142,16 @@ class ContainerFlags:
         restart, most = restart_policy(given.restart or "no")
         if given.rm and restart != "no":
             raise RequestError("conflicting options: cannot specify both --restart and --rm")
-        if given.privileged and given.cap_drop:
+        confined = self.confined
+        if given.privileged and confined.cap_drop:
             raise RequestError("conflicting options: --privileged and --cap-drop", hint="--cap-add=ALL keeps to it")
-        cap_add, cap_drop = named(given.cap_add, given.cap_drop)
+        cap_add, cap_drop = named(confined.cap_add, confined.cap_drop)
         return HostConfig(
+            group_add=confined.group_add,
+            volumes_from=given.volumes_from,
             cap_add=cap_add,
             cap_drop=cap_drop,
-            no_new_privileges=_no_new_privileges(given.security_opts),
+            no_new_privileges=no_new_privileges(confined.security_opts),
             network=_network(given.network or "host"),
             mounts=mount_points(given.volumes, given.mounts, given.tmpfs),
             binds=binds(given.volumes),
@@ -164,7 +159,7 @@ class ContainerFlags:
             limits=self.limits.limits(),
             init=given.init,
             privileged=given.privileged,
-            read_only=given.read_only,
+            read_only=confined.read_only,
             auto_remove=given.rm,
             restart=restart,
             restart_most=most,
@@ -188,19 +183,6 @@ def restart_policy(text: str) -> tuple[str, int]:
     if colon and not (most.isascii() and most.isdigit()):
         raise RequestError("invalid restart policy format: maximum retry count must be an integer")
     return name, int(most or 0)
-
-
-def _no_new_privileges(given: tuple[str, ...]) -> bool:
-    found = False
-    for text in given:
-        name, _, value = text.replace(":", "=", 1).partition("=")
-        if name != "no-new-privileges":
-            raise RequestError(f"--security-opt {text} is not supported", hint="there is no-new-privileges")
-        try:
-            found = parse_bool(value or "true")
-        except ValueError as error:
-            raise RequestError(f'invalid --security-opt 2: "{text}"', hint="write it as no-new-privileges") from error
-    return found
 
 
 def _network(name: str) -> str:

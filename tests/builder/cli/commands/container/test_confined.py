@@ -7,6 +7,8 @@ from pybuild.runtime.kernel.syscalls import capget
 from tests.builder.cli.commands.container.conftest import until
 from tests.builder.cli.conftest import Shop
 
+SLEEP = ("sleep", "1000")
+
 
 def test_a_root_is_read_only_but_what_is_mounted_in_it_is_not(pen: Shop) -> None:
     words = ("--read-only", "-v", "data:/new/data", "--tmpfs", "/t", "box", "sh", "-c")
@@ -87,3 +89,31 @@ def test_without_new_privileges_nothing_inside_has_any(pen: Shop) -> None:
     assert json.loads(pen.run("inspect", "one").out)[0]["HostConfig"]["SecurityOpt"] == ["no-new-privileges"]
     off = ("--security-opt", "no-new-privileges:false")
     assert pen.run("run", "--rm", "--name", "two", *off, "box", *look[:2], "/proc/self/status").out.split()[-1] == "0"
+
+
+def test_groups_are_added_also_to_a_command(pen: Shop) -> None:
+    pen.run("run", "-d", "--name", "one", "--group-add", "77", "--group-add", "daemon", "-u", "alice", "box", *SLEEP)
+    assert {"77", "1"} <= {*pen.run("exec", "one", "id", "-G").out.split()}
+    assert pen.run("exec", "-u", "5:6", "one", "id", "-G").out == "6 1 77\n"
+    assert json.loads(pen.run("inspect", "one").out)[0]["HostConfig"]["GroupAdd"] == ["77", "daemon"]
+    wrong = pen.run("run", "--name", "two", "--group-add", "nosuch", "box", "true")
+    assert (wrong.code, "find group nosuch: no matching entries in group file" in wrong.err) == (125, True), wrong.err
+
+
+def test_what_another_mounts_is_mounted_and_outlives_it(pen: Shop) -> None:
+    pen.run("run", "--name", "one", "-v", "data:/d", "-v", "/own", "box", "sh", "-c", "echo x >/d/f; echo y >/own/f")
+    result = pen.run(
+        "run", "--name", "two", "--volumes-from", "one", "box", "sh", "-c", "cat /d/f /own/f; touch /own/g"
+    )
+    assert (result.code, result.out) == (0, "x\ny\n"), result.err
+    result = pen.run(
+        "run", "--rm", "--volumes-from", "one:ro", "--tmpfs", "/d", "box", "sh", "-c", "ls /d /own; >/own/h"
+    )
+    assert (result.code, result.out) == (1, "/d:\n\n/own:\nf\ng\n")
+    # One that could not be made takes nothing along, nor does one of two that have the volume.
+    assert pen.run("create", "--name", "two", "--volumes-from", "one", "box").code == 1
+    assert pen.run("rm", "-v", "one").code == 0
+    assert pen.run("start", "-a", "two").out == "x\ny\n"
+    assert len(pen.run("volume", "ls", "-q").lines) == 2
+    assert pen.run("rm", "-v", "two").code == 0
+    assert pen.run("volume", "ls", "-q").lines == ["data"]
