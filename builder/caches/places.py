@@ -110,7 +110,7 @@ class GhaCache(CacheSpec):
         # The service separates keys by commas and takes 512 characters; our own part of a key needs the rest.
         if not self.scope or "," in self.scope or len(self.scope) > 400:
             raise RequestError("invalid scope", hint="a scope has no commas and at most 400 characters")
-        if self.timeout < 0:
+        if not self.timeout >= 0:
             raise RequestError("timeout: a duration cannot be negative")
         if self.version not in {None, 1, 2}:
             raise RequestError(f"invalid version={self.version}", hint="use one of 1, 2")

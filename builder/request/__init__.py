@@ -132,7 +132,6 @@ class Execution:
     def __post_init__(self) -> None:
         checks.types(self)
         checks.epoch("--source-date-epoch", self.source_date_epoch)
-        checks.resolv_conf(self.resolv_conf)
         checks.positive("jobs", self.jobs)
         checks.timeout("--timeout", self.timeout)
         checks.timeout("--step-timeout", self.step_timeout)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
@@ -24,12 +24,23 @@ ANNOTATION_KINDS = ("manifest", "index", "manifest-descriptor", "index-descripto
 
 
 def types(value: Any) -> None:
-    """Check that each field of a frozen value holds what its annotation says. Messages do not show what it holds."""
+    """Check that each field of a frozen value holds what its annotation says. Messages do not show what it holds.
+
+    No text and no path may have a NUL byte: system calls cannot take it.
+    """
     kind: Any = type(value)
     for name, wanted, fits in _fields(kind):
         item = getattr(value, name)
         if not fits(item):
             raise RequestError(f"invalid {name}: expected {_shown(wanted)}, not {_kind(item)}")
+        if _has_nul(item):
+            raise RequestError(f"invalid {name}: it has a NUL byte")
+
+
+def _has_nul(item: object) -> bool:
+    if isinstance(item, tuple | frozenset):
+        return any(map(_has_nul, item))
+    return isinstance(item, str | PurePath) and "\0" in str(item)
 
 
 @cache
@@ -132,17 +143,9 @@ def names(flag: str, pairs: Iterable[tuple[str, str]]) -> None:
 def variables(flag: str, pairs: Collection[tuple[str, str]]) -> None:
     """Check variables of a process, as (name, value)."""
     names(flag, pairs)
-    for name, value in pairs:
+    for name, _ in pairs:
         if "=" in name:
             raise RequestError(f"invalid {flag} {name!r}: a name cannot have an equals sign")
-        if "\0" in name or "\0" in value:
-            raise RequestError(f"invalid {flag} {name!r}: a variable cannot have a NUL byte")
-
-
-def resolv_conf(content: str) -> None:
-    """Check the content of /etc/resolv.conf."""
-    if "\0" in content:
-        raise RequestError("invalid resolv_conf: it has a NUL byte", hint="write lines such as nameserver 1.1.1.1")
 
 
 def epoch(flag: str, seconds: int | None) -> None:
@@ -231,7 +234,7 @@ def positive(name: str, number: int | None) -> None:
 
 def duration(seconds: float | None) -> None:
     """Check a duration, if given."""
-    if seconds is not None and seconds < 0:
+    if seconds is not None and not seconds >= 0:
         raise RequestError("--cache-ttl: a duration cannot be negative")
 
 

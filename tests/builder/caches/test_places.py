@@ -43,6 +43,8 @@ def test_each_kind_has_its_place(spec: KeptCache, place: type) -> None:
         (lambda: GhaCache(scope="a,b"), "a scope has no commas"),
         (lambda: GhaCache(scope="a" * 401), "at most 400 characters"),
         (lambda: GhaCache(timeout=-1), "timeout: a duration cannot be negative"),
+        (lambda: GhaCache(timeout=float("nan")), "timeout: a duration cannot be negative"),
+        (lambda: LocalCache(directory=Path("a\0")), "invalid directory: it has a NUL byte"),
         (lambda: GhaCache(version=3), "invalid version=3"),
         (lambda: Writing(force_compression=True), "force-compression needs compression="),
     ],

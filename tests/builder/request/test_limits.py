@@ -24,7 +24,7 @@ from pybuild.builder.request import Resources
         ({"cpuset_cpus": "zz"}, "invalid cpuset-cpus 'zz'"),
         ({"cpuset_mems": "0 1"}, "invalid cpuset-mems '0 1'"),
         ({"cgroup_parent": "a/../.."}, "invalid --cgroup-parent 'a/../..'"),
-        ({"cgroup_parent": "a\0"}, "invalid --cgroup-parent 'a\\x00'"),
+        ({"cgroup_parent": "a\0"}, "invalid cgroup_parent: it has a NUL byte"),
         ({"ulimits": (("files", 1, 1),)}, "invalid ulimit type: files"),
         ({"ulimits": (("nofile", 2, 1),)}, "soft limit must be less than or equal to hard limit: 2 > 1"),
         ({"ulimits": (("nofile", 2**64 - 1, 1),)}, "soft limit must be less than or equal to hard limit: -1 > 1"),
