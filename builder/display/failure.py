@@ -8,6 +8,8 @@ from pybuild.grammar.source import Source
 _RULE = "-" * 20
 _MOST_LINES = 30
 _LAST_LINES = 6
+_WIDEST = 240
+"""Characters of a line of the Dockerfile, or of the name of a step: one line may hold a whole script."""
 
 
 def step_failure(error: StepFailed, source: Source | None, *, logged: bool = False) -> str:
@@ -16,7 +18,7 @@ def step_failure(error: StepFailed, source: Source | None, *, logged: bool = Fal
     *logged* means that the log of the step was printed before.
     """
     log = [_kept(line) for line in error.output]
-    head = [] if logged else ["------", f" > {clean_line(error.step)}:", *log, "------"]
+    head = [] if logged else ["------", f" > {_cut(clean_line(error.step))}:", *log, "------"]
     place = excerpt(source, *error.lines) if source is not None else []
     problem = f"ERROR: failed to build: failed to solve: {clean(error.message)}"
     return "\n".join([*head, *place, problem, *_hint(error.hint)]) + "\n"
@@ -29,7 +31,8 @@ def excerpt(source: Source, first: int, last: int) -> list[str]:
         return []
     last = min(max(first, last), len(lines))
     start, end = _widened(first, last, len(lines))
-    shown = [f" {n:3} | {'>>>' if first <= n <= last else '   '} {_kept(lines[n - 1])}" for n in range(start, end + 1)]
+    numbered = ((n, ">>>" if first <= n <= last else "   ") for n in range(start, end + 1))
+    shown = [f" {n:3} | {mark} {_cut(_kept(lines[n - 1]))}" for n, mark in numbered]
     if len(shown) > _MOST_LINES:
         # Of a long script the first lines locate it, and the last one shows that it is meant as a whole.
         left_out = f"     | ... {len(shown) - _MOST_LINES} lines more ..."
@@ -69,6 +72,10 @@ def plain_failure(message: str, hint: str = "") -> str:
 
 def _kept(line: str) -> str:
     return clean(line.rstrip("\r\n")).replace("\n", " ")
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _WIDEST else line[:_WIDEST] + "..."
 
 
 def _hint(hint: str) -> list[str]:

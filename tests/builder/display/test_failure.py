@@ -42,6 +42,19 @@ def test_a_single_line_has_four_lines_around_it_and_a_block_two() -> None:
     assert numbers == [9, 10, 11, 12, 13]
 
 
+def test_a_long_line_is_cut_and_still_marked() -> None:
+    source = Source("Dockerfile", f"FROM a\nRUN {'x' * 236}\nRUN {'true && ' * 3000}false\n# {'y' * 9000}")
+    lines = excerpt(source, 3, 3)[2:-1]
+    assert lines[1] == f"   2 |     RUN {'x' * 236}"
+    assert lines[2] == f"   3 | >>> RUN {('true && ' * 30)[:236]}..."
+    assert max(map(len, lines)) == len("   3 | >>> ") + 240 + len("...")
+
+
+def test_the_name_of_a_failed_step_is_cut() -> None:
+    report = step_failure(StepFailed("broken", step=f"[2/2] RUN {'x' * 9000}", lines=(0, 0)), None)
+    assert report.splitlines()[1] == f" > [2/2] RUN {'x' * 230}...:"
+
+
 def test_lines_outside_of_the_file_are_cut() -> None:
     source = Source("Dockerfile", "a\nb")
     assert excerpt(source, 5, 6) == []
