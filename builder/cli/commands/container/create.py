@@ -7,6 +7,7 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.cli.commands.registry.wanted import pull_wanted
 from pybuild.builder.cli.flags.container.create import ContainerFlags
 from pybuild.builder.cli.flags.group import takes
 from pybuild.builder.cli.flags.words import IMAGE
@@ -50,6 +51,7 @@ def created(
     file = flags.host.cidfile
     if file is not None and os.path.lexists(file):
         raise RequestError(f"container ID file found, make sure the other container isn't running or delete {file}")
+    pull_wanted(containers.store, image, flags.pull, platform)
     with containers.store.in_use():
         found = find_image(containers.store, image, wanted_platform(platform) if platform else None)
         container = create(containers, found, wish, host)

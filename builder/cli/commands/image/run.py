@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pybuild.builder.cli.command import Command, root_option
+from pybuild.builder.cli.commands.registry.wanted import pull_wanted
 from pybuild.builder.cli.failures import Described, Failure, describe
 from pybuild.builder.cli.flags.build import hosts, variables
 from pybuild.builder.cli.flags.container.confined import ConfinedFlags
@@ -42,6 +43,7 @@ Differences from docker run:
     starts faster: when it ends, all changes of files are discarded, as with --rm.
     Signals that pybuild gets are passed to it, with -t as well. The third Ctrl-C
     kills it, and --stop-timeout counts from a SIGTERM.
+  - An image that the store lacks is pulled with --pull=missing only.
   - Containers need root for now. "pybuild ps" lists them.
   - There are two networks: the host's and none.
   - Exit codes are Docker's: 125 pybuild failed, 126 the command cannot be
@@ -66,6 +68,7 @@ class RunFlags:
     add_hosts: tuple[str, ...] = ()
     hostname: str | None = "pybuild"
     platform: str | None = None
+    pull: str | None = "never"
     init: bool = False
     stop_timeout: int = 10
     interactive: bool = False
@@ -139,12 +142,14 @@ def _passing(image: str, words: tuple[str, ...], flags: ContainerFlags, platform
         image=image,
         words=words,
         platform=platform,
+        pull=flags.pull,
         hostname=given.hostname or "pybuild",
         stop_timeout=10 if given.stop_timeout is None else given.stop_timeout,
         **{name: getattr(given, name) for name in _OF_PROGRAM},
         **{name: getattr(host, name) for name in _OF_HOST},
     )
     usual = ContainerFlags(
+        pull=flags.pull,
         program=replace(
             ProgramFlags(health=HealthFlags()), **{name: getattr(given, name) for name in (*_OF_PROGRAM, *_OURS)}
         ),
@@ -167,6 +172,7 @@ def _run(flags: RunFlags) -> int:
 
     opened = tree_store()
     try:
+        pull_wanted(opened, flags.image, flags.pull, flags.platform)
         with opened.in_use():
             platform = wanted_platform(flags.platform) if flags.platform else None
             image = find_image(opened, flags.image, platform)

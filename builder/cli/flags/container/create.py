@@ -19,6 +19,7 @@ from pybuild.builder.signals import signal_number
 from pybuild.runtime.values import frozen
 
 _POLICIES = ("no", "on-failure", "always", "unless-stopped")
+PULLING = ("always", "missing", "never")
 _DRIVERS = ("json-file", "local", "none")
 _LOG_OPTIONS = frozenset({"max-size", "max-file"})
 
@@ -107,6 +108,9 @@ class ContainerFlags:
     """All of them."""
 
     name: str | None = option("--name", metavar="NAME", help="Name of the container (default: two random words).")
+    pull: str | None = option(
+        "--pull", type=OneOf(PULLING), default="never", help="Pull the image: always, missing, or never (default)."
+    )
     program: ProgramFlags = part(ProgramFlags)
     host: AroundFlags = part(AroundFlags)
     confined: ConfinedFlags = part(ConfinedFlags)
