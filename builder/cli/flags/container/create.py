@@ -148,7 +148,10 @@ class ContainerFlags:
             raise RequestError("conflicting options: cannot specify both --restart and --rm")
         confined = self.confined
         if given.privileged and confined.cap_drop:
-            raise RequestError("conflicting options: --privileged and --cap-drop", hint="--cap-add=ALL keeps to it")
+            raise RequestError(
+                "conflicting options: --privileged and --cap-drop",
+                hint="--cap-add=ALL and --cap-drop give all but some",
+            )
         cap_add, cap_drop = named(confined.cap_add, confined.cap_drop)
         return HostConfig(
             group_add=confined.group_add,
