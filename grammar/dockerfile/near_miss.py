@@ -1,7 +1,7 @@
-"""Near misses of JSON arrays, flags and quotes, with another meaning: ``VOLUME ['/a']``, ``COPY -from=x``.
+"""Near misses of JSON arrays, flags and quotes, with another meaning: ``VOLUME [/a]``, ``COPY -from=x``.
 
-Docker silently reads such text as words or as a shell command. Usual reasons are single quotes, an open bracket, or
-dashes and quotation marks of a word processor. This module only adds a warning; the meaning is that of Docker.
+Docker silently reads such text as words or as a shell command. Usual reasons are other quotes or none, an open
+bracket, or dashes and quotation marks of a word processor. This module only adds a warning; the meaning is Docker's.
 """
 
 import json
@@ -16,6 +16,12 @@ _DASHES = "\u2010-\u2015\u2212"
 _QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb"
 _ITEM = rf"""(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|[{_QUOTES}]([^{_QUOTES}]*)[{_QUOTES}])"""
 _ITEMS = re.compile(_ITEM)
+# `re` compiles the patterns that are text when they are first used: most builds have nothing that they look at.
+_BARE = rf"""(?:{_ITEM}|([^\s,\[\]"'{_QUOTES};&|<>()`]+))"""
+_BARE_WORDS = rf"\[\s*{_BARE}(?:[\s,]+{_BARE})*[\s,]*\]\s*"
+_BARE_COMMAND = rf"(?=\[\S|.*,\s)\[\s*{_BARE}(?:\s*,\s*{_BARE})*\s*(?:,\s*)?\]\s*"
+"""Not ``[ x ]`` or ``[ a,b ]``, which are tests of the shell."""
+_QUOTED = rf"(?<!\S)([{_QUOTES}])([^{_QUOTES}]*)[{_QUOTES}](?!\S)"
 _ARRAY = re.compile(rf"\[\s*{_ITEM}\s*(?:,|\]\s*$)")
 _OPENED = re.compile(rf"""\[\s*["'{_QUOTES}]""")
 _REST = re.compile(r"[\s,\[\]]*")
@@ -25,6 +31,8 @@ _VALUE = re.compile(rf"(?<!\S)([^\s=]+)=([{_QUOTES}])")
 _WORDS = frozenset({"COPY", "ADD", "VOLUME"})
 """Instructions without a shell form, in which a bracket and a quotation mark suffice to suspect an array."""
 _COMMANDS = frozenset({"RUN", "CMD", "ENTRYPOINT"})
+_SINGLE = frozenset({"FROM", "USER", "WORKDIR", "EXPOSE", "STOPSIGNAL"})
+"""Instructions of plain words, which need no quotation marks."""
 _PAIRS = frozenset({"ENV", "LABEL", "ARG"})
 
 
@@ -40,26 +48,51 @@ def near_miss(instruction: str) -> str:
     if keyword == "HEALTHCHECK" and rest[:3].upper() == "CMD":
         keyword, rest = "RUN", rest[3:].strip(SPACE)
         name = f"{name} CMD"
-    if keyword in _WORDS | _COMMANDS:
-        return _nearly_array(name, keyword, rest)
+    if keyword in _WORDS | _COMMANDS and (array := _nearly_array(name, keyword, rest)):
+        return array
+    if keyword in _WORDS | _SINGLE:
+        return _quoted(name, keyword, rest)
     return _value(rest) if keyword in _PAIRS else ""
 
 
 def nearly_array(text: str) -> str:
-    """Return the JSON array that *text* almost is; "" when there is none, or it is unclear."""
-    if is_array(text) or not _ARRAY.match(text) or _REST.fullmatch(_ITEMS.sub("", text)) is None:
+    """Return the JSON array that the command *text* almost is; "" when there is none, or it is unclear."""
+    if not text.startswith("[") or is_array(text):
         return ""
-    items = [next(part for part in found.groups() if part is not None) for found in _ITEMS.finditer(text)]
-    return json.dumps(items, ensure_ascii=False)
+    if re.fullmatch(_BARE_COMMAND, text):
+        return _spelled(_BARE, text)
+    whole = _ARRAY.match(text) and _REST.fullmatch(_ITEMS.sub("", text))
+    return _spelled(_ITEM, text) if whole else ""
 
 
 def _nearly_array(name: str, keyword: str, text: str) -> str:
-    wanted = _OPENED if keyword in _WORDS else _ARRAY
-    if not wanted.match(text) or is_array(text):
+    if not text.startswith("[") or is_array(text):
         return ""
-    taken = "words" if keyword in _WORDS else "a shell command"
-    spelled = nearly_array(text) or '["...", "..."]'
+    words = keyword in _WORDS
+    spelled = _spelled(_BARE, text) if words and re.fullmatch(_BARE_WORDS, text) else nearly_array(text)
+    if not spelled and not (_OPENED if words else _ARRAY).match(text):
+        return ""
+    taken = "words" if words else "a shell command"
+    spelled = spelled or '["...", "..."]'
     return f"{_cut(text)} is not a JSON array, and is read as {taken}: write {name} {spelled}"
+
+
+def _spelled(item: str, text: str) -> str:
+    """Return what *item* finds in *text* as a JSON array."""
+    found = (next(part for part in each.groups() if part is not None) for each in re.finditer(item, text))
+    return json.dumps(list(found), ensure_ascii=False)
+
+
+def _quoted(name: str, keyword: str, text: str) -> str:
+    """Return a remark on a word in quotation marks of a word processor."""
+    found = None if text.isascii() or is_array(text) else re.search(_QUOTED, text)
+    if found is None or any(text.count(mark, 0, found.start()) % 2 for mark in "\"'"):
+        return ""
+    plain = re.sub(_QUOTED, r"\2", text)
+    if keyword in _WORDS:
+        words = [part[2] if part[1] else part[0] for part in re.finditer(rf"{_QUOTED}|\S+", text)]
+        plain = json.dumps(words, ensure_ascii=False)
+    return f"{found[1]} is not a quotation mark, but part of the word: write {name} {plain}"
 
 
 def _flag(keyword: str, text: str) -> str:

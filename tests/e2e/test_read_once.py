@@ -76,12 +76,17 @@ def test_so_are_those_of_other_contexts_and_of_a_dockerfile(program: Program, co
 
 
 def test_what_is_nearly_json_or_a_flag_is_told_by_builds_and_checks(program: Program, context: Path) -> None:
-    text = "FROM small\nVOLUME ['/a', '/b']\nCMD ['x', 'y']\nRUN [“ls”, “-l”] || true\nRUN true\nLABEL a=“b”\n"
+    text = (
+        "FROM small\nVOLUME ['/a', '/b']\nCMD ['x', 'y']\nRUN [“ls”, “-l”] || true\nRUN true\n"
+        "USER “u”\nENTRYPOINT [a, b]\nLABEL a=“b”\n"
+    )
     (context / "Dockerfile").write_text(text, encoding="utf-8")
     built_printed = program.build(context, check=False).printed
     checked = program.run("build", "--check", str(context), check=False)
-    for message in ('write VOLUME ["/a", "/b"]', 'write CMD ["x", "y"]', 'write LABEL a="..."'):
+    wanted = ('write VOLUME ["/a", "/b"]', 'write CMD ["x", "y"]', "write USER u", 'write LABEL a="..."')
+    for message in wanted:
         assert message.replace("LABEL ", "") in built_printed
         assert message.replace("LABEL ", "") in checked.stderr
     assert 'hint: write CMD ["x", "y"]' in checked.stdout
+    assert 'hint: write ENTRYPOINT ["a", "b"]' in checked.stdout
     assert "/bin/sh" not in checked.stdout

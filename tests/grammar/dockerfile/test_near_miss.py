@@ -19,6 +19,24 @@ WRITTEN = {
     "HEALTHCHECK --interval=5s CMD ['curl', 'x']": 'write HEALTHCHECK CMD ["curl", "x"]',
     "ONBUILD RUN ['a', 'b']": 'write RUN ["a", "b"]',
     "ONBUILD VOLUME ['a']": 'write VOLUME ["a"]',
+    "VOLUME [/a]": 'write VOLUME ["/a"]',
+    "VOLUME [/a /b]": 'write VOLUME ["/a", "/b"]',
+    "ADD [ a, b ]": 'write ADD ["a", "b"]',
+    "COPY [a, “b c”]": 'write COPY ["a", "b c"]',
+    "COPY --from=x [ a b, /c, ]": 'write COPY ["a", "b", "/c"]',
+    "ENTRYPOINT [a, b]": 'write ENTRYPOINT ["a", "b"]',
+    "ENTRYPOINT [a,b]": 'write ENTRYPOINT ["a", "b"]',
+    'CMD [ nginx, -g, "daemon off;" ]': 'write CMD ["nginx", "-g", "daemon off;"]',
+    "CMD [nginx]": 'write CMD ["nginx"]',
+    "HEALTHCHECK CMD [curl, -f, http://x/]": 'write HEALTHCHECK CMD ["curl", "-f", "http://x/"]',
+    "RUN ['a', b]": 'write RUN ["a", "b"]',
+    "COPY “a” /x": 'part of the word: write COPY ["a", "/x"]',
+    "ADD “a b” ‘c’ /x": 'write ADD ["a b", "c", "/x"]',
+    "VOLUME “/a”": 'write VOLUME ["/a"]',
+    "USER “a”": "write USER a",
+    "WORKDIR «/a b»": "write WORKDIR /a b",
+    "EXPOSE 80 “81”": "write EXPOSE 80 81",
+    "ONBUILD USER “a”": "write USER a",
     "COPY –from=x a b": "write --from=x",
     "COPY —from=x a b": "write --from=x",
     "COPY -from=x a b": "write --from=x",
@@ -33,10 +51,26 @@ MEANT = [
     'VOLUME ["/a"]',
     "VOLUME /a /b",
     "COPY [ab]* /x",
+    "COPY [ab] /x",
+    "COPY [ab] [cd]",
+    "COPY don’t /x",
+    "COPY “a”.txt /x",
+    'COPY "x “a” y" /x',
+    'COPY ["“a”", "/x"]',
+    "USER a",
     "COPY a b",
     "COPY -- -from=x /y",
     'RUN [ "$a" = "b" ] && true',
     "RUN [ -f x ]",
+    "RUN [ -f x ] && y",
+    "CMD [ -f x ]",
+    "CMD [ x ]",
+    "RUN [ a,b ]",
+    "RUN [ a = b, ]",
+    "RUN [ $a = x,y ]",
+    "RUN [ a, b ] || c",
+    "RUN [[ -f x ]]",
+    "RUN [ -f x ] && [ y ]",
     "RUN [[ 'a' == b ]]",
     "RUN ['",
     "RUN -x",
@@ -64,7 +98,9 @@ def test_what_may_well_be_meant_is_left_alone(text):
 
 def test_an_array_is_spelled_out_only_when_all_of_it_is_understood():
     assert nearly_array("['a', \"b\", “c”]") == '["a", "b", "c"]'
-    assert nearly_array("['a', b]") == ""
+    assert nearly_array("['a', b]") == nearly_array("[a, b]") == '["a", "b"]'
+    assert nearly_array("['a', b c]") == ""
+    assert nearly_array("[ a ]") == nearly_array("[ -f a ]") == ""
     assert nearly_array('["a"]') == ""
     assert nearly_array("a") == ""
 
@@ -85,6 +121,17 @@ def test_a_mistake_behind_which_one_is_has_it_as_hint(line, hint):
 
 
 def test_long_text_takes_no_time():
-    for text in ("['" * 50_000, "[" + "'a'," * 50_000 + "b", "[“" * 50_000, "–" * 100_000, "A=" * 50_000):
-        for keyword in ("RUN", "VOLUME", "COPY", "ENV"):
+    for text in (
+        "['" * 50_000,
+        "[" + "'a'," * 50_000 + "b",
+        "[“" * 50_000,
+        "–" * 100_000,
+        "A=" * 50_000,
+        "[" + "a," * 50_000 + ";",
+        "[a" + " " * 100_000 + ";",
+        "[ " + ", " * 50_000,
+        "“ " * 50_000,
+        "“a” " * 50_000,
+    ):
+        for keyword in ("RUN", "VOLUME", "COPY", "ENV", "USER"):
             near_miss(f"{keyword} {text}")
