@@ -55,6 +55,18 @@ def with_labels(config: ContainerConfig, labels: Mapping[str, str]) -> Container
     return replace(config, labels=tuple(kept))
 
 
+def with_names(names: tuple[str, ...], added: Iterable[str]) -> tuple[str, ...]:
+    """Return *names*, a sorted set, with those that are *added*: there may be thousands, so it is not sorted again."""
+    from bisect import bisect_left
+
+    kept = list(names)
+    for name in added:
+        index = bisect_left(kept, name)
+        if kept[index : index + 1] != [name]:
+            kept.insert(index, name)
+    return tuple(kept)
+
+
 def without(config: ContainerConfig, variables: Collection[str], labels: Collection[str]) -> ContainerConfig:
     """Remove variables and labels by name."""
     if not variables and not labels:

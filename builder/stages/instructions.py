@@ -172,7 +172,7 @@ def _entrypoint(node: nodes.Entrypoint, state: StageState) -> None:
 def _expose(node: nodes.Expose, state: StageState) -> None:
     words = [text for word in node.ports for text in expand_all(word, state.scope, escape=state.escape)]
     ports = rules.ports(words)
-    state.configure(replace(state.config, exposed_ports=tuple(sorted({*state.config.exposed_ports, *ports}))))
+    state.configure(replace(state.config, exposed_ports=rules.with_names(state.config.exposed_ports, ports)))
     state.record(f"EXPOSE {golang.plain_list(ports)}")
 
 
@@ -180,7 +180,7 @@ def _volume(node: nodes.Volume, state: StageState) -> None:
     paths = [state.expand(word) for word in node.paths]
     if not all(path.strip() for path in paths):
         raise ResolveError("VOLUME specified can not be an empty string")
-    state.configure(replace(state.config, volumes=tuple(sorted({*state.config.volumes, *paths}))))
+    state.configure(replace(state.config, volumes=rules.with_names(state.config.volumes, paths)))
     state.record(f"VOLUME {golang.plain_list(paths)}")
 
 

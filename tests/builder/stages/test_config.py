@@ -148,3 +148,8 @@ def test_labels_of_a_base_and_new_ones_are_in_order():
 def test_a_variable_without_a_value_is_replaced():
     assert config.with_env(ContainerConfig(env=("A", "AB=1")), "A", "2").env == ("A=2", "AB=1")
     assert config.with_env(ContainerConfig(env=("AB=1", "C=A=0")), "A", "2").env == ("AB=1", "C=A=0", "A=2")
+
+
+def test_names_are_added_to_a_sorted_set_once() -> None:
+    assert config.with_names(("b", "d"), ["d", "a", "c", "a", "e"]) == ("a", "b", "c", "d", "e")
+    assert config.with_names((), []) == ()
