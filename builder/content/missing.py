@@ -3,6 +3,7 @@
 import stat
 from collections import deque
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Protocol
 
 from pybuild.builder.errors import BuildError
@@ -42,9 +43,18 @@ def missing(source: Searched, path: str, exclude: IgnoreFile | None = None) -> B
             "excluded by the ignore file" if source.hides(real) else "not there"
         )
     else:
-        meant = _meant(source, path)
-        hint = f'did you mean "{meant}"?' if meant else ""
+        hint = _dangling(source, path)
+        meant = None if hint else _meant(source, path)
+        hint = f'did you mean "{meant}"?' if meant else hint
     return BuildError(not_found(source, path), hint=hint)
+
+
+def _dangling(source: Searched, path: str) -> str:
+    """Return what is wrong with the first symlink on the way to *path* that leads nowhere; "" when none does."""
+    for above in accumulate(path.split("/")[:-1], lambda parent, name: f"{parent}/{name}"):
+        if source.root.stat(above, follow=False) is not None and source.root.stat(above) is None:
+            return f'"/{above}" is a symlink to "/{source.root.real(above)}", which is not there'
+    return ""
 
 
 def _meant(source: Searched, path: str) -> str | None:

@@ -95,6 +95,15 @@ def test_a_pattern_that_matches_a_link_to_nothing_is_an_error_that_names_its_tar
     assert caught.value.hint == 'it is a symlink to "/gone", not there'
 
 
+@pytest.mark.parametrize("parents", [True, False])
+def test_a_path_below_a_link_to_nothing_names_the_link_and_its_target(folder, parents):
+    write(folder, "sub/y", "x")
+    (folder / "sub/link").symlink_to("gone")
+    with Root.open_host(folder) as root, pytest.raises(BuildError) as caught:
+        select(SourceTree(root=root), Pick(path="sub/link/x", input=1), None, parents=parents)
+    assert caught.value.hint == '"/sub/link" is a symlink to "/sub/gone", which is not there'
+
+
 @pytest.mark.parametrize(
     ("path", "hint"),
     [
