@@ -6,12 +6,14 @@ from pathlib import PurePosixPath
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute.foreign import need_emulator
+from pybuild.builder.execute.mistakes import mistake
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ContainerConfig
 from pybuild.builder.platforms import platform_of
 from pybuild.builder.stages.config import DEFAULT_PATH
 from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
+from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.spec import FileMount, Mount, Network, Process, Spec
 from pybuild.runtime.values import frozen
@@ -48,12 +50,17 @@ def rootfs_of(image: Image, store: Store) -> Iterator[Root]:
 
     Raises:
         SandboxUnavailable: programs of its platform cannot run here.
+        BuildError: the block raised a SandboxError for which the image or the command is to blame.
     """
     need_emulator(platform_of(image.config), store.root / "tmp")
     with storing(store.root):
         active = store.snapshots.prepare(store.snapshot(image))
     try:
         yield store.snapshots.root(active)
+    except SandboxError as error:
+        if (found := mistake(error)) is not None:
+            raise found from error
+        raise
     finally:
         store.snapshots.discard(active)
 

@@ -1,12 +1,17 @@
+from errno import EIO, EISDIR
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pybuild.builder.errors import RequestError
-from pybuild.builder.execute.in_image import ImageCommand, spec_of
+from pybuild.builder.errors import BuildError, RequestError
+from pybuild.builder.execute.in_image import ImageCommand, rootfs_of, spec_of
 from pybuild.builder.oci.model import ContainerConfig
+from pybuild.builder.store.store import Store
+from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox.spec import FileMount, Tmpfs
+from tests.helpers.hosts import need_root
+from tests.helpers.images import tiny_image
 
 ROOT = DirectoryRoot(path=Path("/nonexistent"))
 CONFIG = ContainerConfig(entrypoint=("/entry",), cmd=("default",), working_dir="/srv", user="alice")
@@ -32,3 +37,17 @@ def test_the_file_of_the_host_name_gives_way_to_a_mount_in_its_place() -> None:
     assert name.content == b"h\n"
     own = Tmpfs(target=PurePosixPath("/etc/hostname"))
     assert spec_of(ImageCommand(mounts=(own,)), CONFIG, ROOT).mounts == (own,)
+
+
+def test_mistakes_of_an_image_are_worded_as_in_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYBUILD_SNAPSHOTTER", "copying")
+    need_root()
+    with Store.open(tmp_path / "store") as store, store.in_use():
+        image = tiny_image(store.blobs, {"f": b"x"})
+        with (
+            pytest.raises(BuildError, match=r"^cannot mount on /f: a directory is in the way"),
+            rootfs_of(image, store),
+        ):
+            raise SandboxError("mount file on", "/f", EISDIR)
+        with pytest.raises(SandboxError, match=r"^mount file on /f: "), rootfs_of(image, store):
+            raise SandboxError("mount file on", "/f", EIO)
