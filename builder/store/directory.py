@@ -43,9 +43,12 @@ def default_root() -> Path:
 
 
 def _home() -> Path:
+    import pwd
+
     try:
-        return Path.home().absolute()
-    except RuntimeError:
+        # An empty variable counts as one that is not set, as in a shell's ${HOME:-...}.
+        return Path(os.environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir).absolute()
+    except KeyError:
         raise StoreError(
             f"no directory for the store: $HOME is not set, and the user {os.geteuid()} has no home", hint=_ELSEWHERE
         ) from None

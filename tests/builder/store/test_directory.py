@@ -93,9 +93,12 @@ def test_a_file_system_without_links_is_refused_each_time(
     assert [name for name in os.listdir(tmp_path / "store") if name.startswith("probe")] == []
 
 
-def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("home", [None, ""])
+def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch, home: str | None) -> None:
     for name in ("HOME", "PYBUILD_ROOT", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
     monkeypatch.setattr(os, "getuid", lambda: 4711)
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     with pytest.raises(StoreError, match=r"\$HOME is not set, and the user 4711 has no home") as caught:
