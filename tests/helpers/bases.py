@@ -132,6 +132,8 @@ def _kept(name: str, recipe: str, suffix: str, make: Callable[[Path], None]) -> 
     """The file or folder that *make* writes, from the cache when the recipe is the same; one maker at a time."""
     folder = cache_folder()
     path = folder / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}{suffix}"
+    if path.exists():  # it appeared whole; mutants run where nothing can be written, not even a lock
+        return path
     with _locked(folder / f"{name}.lock"):
         if not path.exists():
             with tempfile.TemporaryDirectory(dir=folder, prefix=f"{name}-") as scratch:

@@ -64,7 +64,9 @@ class Program:
     @property
     def environment(self) -> Mapping[str, str]:
         """A small environment that names the store and nothing of the session that runs the tests."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+        # PYTHONPATH: the copy that a mutant is made in.
+        names = ("PATH", "HOME", "TMPDIR", "PYTHONPATH")
+        kept = {name: os.environ[name] for name in names if name in os.environ}
         return {**kept, "PYBUILD_ROOT": os.fspath(self.store), "NO_COLOR": "1", **dict(self.variables)}
 
     def run(

@@ -21,7 +21,13 @@ COVERED_PROC = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc/tty
 
 def refusing(*calls: str) -> tuple[str, ...]:
     """The words before a command that is to get EPERM for these system calls."""
-    return ("env", f"PYTHONPATH={_REPOSITORY}", sys.executable, os.fspath(Path(__file__)), ",".join(calls))
+    return (
+        "env",
+        f"PYTHONPATH={_REPOSITORY / '.src'}:{_REPOSITORY}",
+        sys.executable,
+        os.fspath(Path(__file__)),
+        ",".join(calls),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
