@@ -71,8 +71,9 @@ def start(
 
 def _order(containers: Containers, container: StoredContainer, state: State) -> WatchOrder:
     around, program = container.config.host, container.config.program
-    made = make_groups(container.id, groups_parent(container), around.limits)
     spec = spec_of(container, _root(containers, container), _places(containers, container))
+    # Last: what is refused above would leave the groups until the container is removed.
+    made = make_groups(container.id, groups_parent(container), around.limits)
     plan = make_plan(spec, tuple(os.fsencode(group / "cgroup.procs") for group in made))
     return WatchOrder(
         afterwards=_removal(containers, container) if around.auto_remove else (),

@@ -23,11 +23,12 @@ def pen(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     yield shop
     left = shop.run("ps", "-aq", "--no-trunc").lines
     assert all(shop.run("rm", "-fv", identity).code == 0 for identity in left)
-    assert not [identity for identity in left for folder in _groups() if (folder / identity).exists()]
+    assert not [identity for identity in left for folder in groups() if (folder / identity).exists()]
     until(lambda: not monitors(shop.store.root))
 
 
-def _groups() -> list[Path]:
+def groups() -> list[Path]:
+    """The directories that the control groups of containers are in."""
     return [path for top in Path("/sys/fs/cgroup").glob("*") if (path := top / "pybuild").is_dir()]
 
 

@@ -1,9 +1,10 @@
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
-from tests.builder.cli.commands.container.conftest import LOOP, monitors, until
+from tests.builder.cli.commands.container.conftest import LOOP, groups, monitors, until
 from tests.builder.cli.conftest import Shop
 
 
@@ -80,3 +81,10 @@ def test_one_that_ran_when_the_host_went_down_has_exited_with_255(pen: Shop) -> 
     assert pen.run("rmi", "-f", "box").code == 0
     assert pen.run("start", "one").code == 0
     assert pen.run("exec", "one", "cat", "/kept", "/etc/motd").out == "kept\nwelcome\n"
+
+
+def test_a_start_that_is_refused_leaves_no_control_group(pen: Shop) -> None:
+    identity = pen.run("create", "--name", "one", "-v", "data:/d", "box", "true").out.strip()
+    shutil.rmtree(pen.store.root / "volumes" / "data")
+    assert pen.run("start", "one").code == 1
+    assert [folder for folder in groups() if (folder / identity).exists()] == []
