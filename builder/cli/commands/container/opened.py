@@ -3,6 +3,9 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+import click
 
 from pybuild.builder.cli.failures import FAILED, describe
 from pybuild.builder.cli.tools import put_error, say, store
@@ -14,6 +17,7 @@ from pybuild.builder.oci.errors import OciError
 from pybuild.builder.store.room import writing
 from pybuild.runtime.errors import RuntimeHostError
 
+_F = TypeVar("_F", bound=Callable[..., object])
 FAILURES = (BuildError, PybuildError, OciError, RuntimeHostError)
 
 
@@ -65,3 +69,13 @@ def pass_on(stream: int, data: bytes) -> None:
     with writing("/dev/stdout" if stream == 1 else "/dev/stderr"):
         file.write(data)
         file.flush()
+
+
+def stop_options(function: _F) -> _F:
+    """Add the flags of commands that stop containers: *signal* and *seconds*."""
+    function = click.option(
+        "-t", "--time", "--timeout", "seconds", type=int, metavar="SECONDS", help="Time until a container is killed."
+    )(function)
+    return click.option("-s", "--signal", metavar="SIGNAL", help="Signal to send, instead of the container's own.")(
+        function
+    )

@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.opened import each, opened_containers
+from pybuild.builder.cli.commands.container.opened import each, opened_containers, stop_options
 from pybuild.builder.cli.commands.container.start import begin
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.lifecycle import stop_as_set
@@ -12,10 +12,7 @@ from pybuild.builder.signals import signal_number
 
 @click.command("restart", cls=Command)
 @click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
-@click.option("-s", "--signal", metavar="SIGNAL", help="Signal to send, instead of the container's own.")
-@click.option(
-    "-t", "--time", "--timeout", "seconds", type=int, metavar="SECONDS", help="Time until a container is killed."
-)
+@stop_options
 @root_option
 def command(names: tuple[str, ...], *, signal: str | None, seconds: int | None) -> int | None:
     """Restart containers, and print their names."""

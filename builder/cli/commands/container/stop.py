@@ -3,17 +3,14 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.opened import each, opened_containers
+from pybuild.builder.cli.commands.container.opened import each, opened_containers, stop_options
 from pybuild.builder.containers.lifecycle import stop_as_set
 from pybuild.builder.signals import signal_number
 
 
 @click.command("stop", cls=Command)
 @click.argument("names", nargs=-1, required=True, metavar="CONTAINER...")
-@click.option("-s", "--signal", metavar="SIGNAL", help="Signal to send, instead of the container's own.")
-@click.option(
-    "-t", "--time", "--timeout", "seconds", type=int, metavar="SECONDS", help="Time until a container is killed."
-)
+@stop_options
 @root_option
 def command(names: tuple[str, ...], *, signal: str | None, seconds: int | None) -> int | None:
     """Stop containers by their stop signal, kill them after 10 seconds, and print their names."""
