@@ -5,7 +5,6 @@ import json
 import random
 import subprocess
 import tarfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from pybuild.builder.store.directory import prepare
 from tests.helpers.docker_registry import DockerRegistry, docker_registry
 from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
+from tests.helpers.partial import kill_halfway, partial_bytes
 from tests.helpers.peers import Docker
 from tests.helpers.program import Program
 
@@ -149,11 +149,8 @@ def test_a_copy_that_is_killed_goes_on(program: Program, registry: DockerRegistr
         target = f"docker://{second.name}/app:1" if onto == "registry" else f"oci:{tmp_path / 'folder'}:1"
         parts = other.store / "copying" / "parts" if onto == "registry" else tmp_path / "folder"
         process = other.start("copy", source, target)
-        while process.poll() is None and sum(part.stat().st_size for part in parts.glob("tmp/blob-part-*")) < 1 << 20:
-            time.sleep(0.001)
-        process.kill()
-        process.communicate()
-        left = sum(part.stat().st_size for part in parts.glob("tmp/blob-part-*"))
+        kill_halfway(process, parts)
+        left = partial_bytes(parts)
         assert onto == "registry" or not (tmp_path / "folder" / "index.json").exists()
         assert 1 << 20 <= left < 64 << 20
         other.run("copy", source, target)

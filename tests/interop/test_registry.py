@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from pybuild.builder.store.directory import prepare
 from tests.helpers.docker_registry import PASSWORD, USER, DockerRegistry, docker_registry
 from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
+from tests.helpers.partial import kill_halfway
 from tests.helpers.peers import Docker
 from tests.helpers.program import Program
 
@@ -272,10 +272,7 @@ def test_a_pull_that_is_killed_goes_on(scene: Scene) -> None:
     store = scene.folder / f"killed-{next(scene.numbers)}"
     command = [sys.executable, "-m", "pybuild", "--root", str(store), "pull", "-q", name]
     process = subprocess.Popen(command, env=scene.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while process.poll() is None and sum(part.stat().st_size for part in store.glob("tmp/blob-part-*")) < 1 << 20:
-        time.sleep(0.001)
-    process.kill()
-    process.wait()
+    kill_halfway(process, store)
     assert Layout(store).entries() == ()
     scene.pybuild("pull", "-q", name, store=store)
     assert validate(BlobStore(store), descriptor) == []
