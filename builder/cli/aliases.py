@@ -24,6 +24,7 @@ ALIASES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("buildx", "prune"): ("prune", "--build-cache"),
     ("system", "df"): ("df",),
     ("system", "prune"): ("prune",),
+    ("system", "events"): ("events",),
 }
 FAMILIES = frozenset(family for family, _ in ALIASES)
 """First words that need a second one."""

@@ -150,6 +150,7 @@ def _added(
         "resolv.conf": wish.resolv_conf or host_resolvers().decode(errors="replace"),
     }
     container = containers.add(config, wish.name, hold, files)
+    container.tell("create")
     if program.working_dir.strip("/"):
         _make_folder(containers, container, hold.snapshot)
     return container

@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pybuild.builder.containers import events
 from pybuild.builder.containers.config import Config
 from pybuild.builder.containers.errors import ContainerError, NameInUse, NoSuchContainer
 from pybuild.builder.containers.names import SHORT, check_name, is_id, random_name
@@ -53,6 +54,11 @@ class StoredContainer:
     def state(self) -> State:
         """What it does now."""
         return read_state(self.folder)
+
+    def tell(self, action: str, **attributes: str) -> None:
+        """Note in the log of events that *action* happened to it now."""
+        told = {**events.actor(self.config, self.name), **attributes}
+        events.tell(self.folder.parents[1], events.CONTAINER, action, self.id, told)
 
 
 class Containers:

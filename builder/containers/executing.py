@@ -4,6 +4,7 @@ import os
 
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.containers.names import new_id
 from pybuild.builder.containers.spec import environment
 from pybuild.runtime.kernel.capabilities import EVERY
 from pybuild.runtime.monitor.entry import InsideCommand
@@ -44,11 +45,18 @@ def execute(container: StoredContainer, inside: Inside, output: Output | None) -
     if state.status != "running":
         raise ContainerError(f"container {container.id} is not running")
     data = encode(command_in(container, inside))
+    words = " ".join(inside.words)
+    identity = new_id()
+    container.tell(f"exec_create: {words}", execID=identity)
+    container.tell(f"exec_start: {words}", execID=identity)
     try:
         with connected(container.folder) as channel:
-            return _run(data, lambda descriptors: fork_inside(channel, descriptors), inside, output)
+            code = _run(data, lambda descriptors: fork_inside(channel, descriptors), inside, output)
     except NoMonitor as error:
         raise ContainerError(f"container {container.id} is not running") from error
+    if output is not None:
+        container.tell("exec_die", execID=identity, exitCode=f"{code}")
+    return code
 
 
 def _run(data: bytes, fork: Fork, inside: Inside, output: Output | None) -> int:

@@ -75,6 +75,7 @@ def settle(container: StoredContainer) -> State:
     _clear_groups(container)
     ended = replace(state, pid=0, start_time=0, finished=timestamp(time.time_ns()), lost=False)
     write_state(container.folder, ended)
+    container.tell("die", exitCode=f"{ended.exit_code}")
     return ended
 
 
@@ -98,6 +99,7 @@ def kill(container: StoredContainer, signal: int) -> None:
     state = container.state
     if not state.runs:
         raise ContainerError(f"Container {container.id} is not running")
+    container.tell("kill", signal=f"{signal}")
     try:
         ask(container.folder, messages.STOP + str(signal).encode())
     except NoMonitor as error:
@@ -114,9 +116,11 @@ def stop(container: StoredContainer, signal: int, seconds: float) -> None:
     if status == "paused":
         with suppress(NoMonitor):
             ask(container.folder, messages.THAW)
+    container.tell("kill", signal=f"{signal}")
     with suppress(NoMonitor, RuntimeHostError):
         ask(container.folder, messages.STOP + str(signal).encode())
         if wait(container, seconds) is None:
+            container.tell("kill", signal=f"{_SIGKILL}")
             ask(container.folder, messages.STOP + str(_SIGKILL).encode())
             wait(container, -1)
     # The state is final when the lock is free, and so is the name.
@@ -128,7 +132,9 @@ def stop_as_set(container: StoredContainer, signal: str | None, seconds: int | N
     program = container.config.program
     own = _STOP_SECONDS if program.stop_timeout is None else program.stop_timeout
     number = signal_number(signal or program.stop_signal or "TERM")
-    stop(container, number, own if seconds is None else seconds)
+    if container.state.status in ALIVE:
+        stop(container, number, own if seconds is None else seconds)
+        container.tell("stop")
 
 
 def wait(container: StoredContainer, seconds: float = -1) -> int | None:
@@ -167,6 +173,7 @@ def pause(container: StoredContainer) -> None:
     if state.status != "running":
         raise ContainerError(f"Container {container.id} is not running")
     ask(container.folder, messages.FREEZE)
+    container.tell("pause")
 
 
 def unpause(container: StoredContainer) -> None:
@@ -174,6 +181,16 @@ def unpause(container: StoredContainer) -> None:
     if container.state.status != "paused":
         raise ContainerError(f"Container {container.id} is not paused")
     ask(container.folder, messages.THAW)
+    container.tell("unpause")
+
+
+def rename(containers: Containers, container: StoredContainer, name: str) -> None:
+    """Give a container another name. Raises NameInUse, RequestError, or ContainerError for the name that it has."""
+    containers.rename(container, name)
+    renamed = containers.find(container.id)
+    with suppress(NoMonitor, RuntimeHostError):
+        ask(container.folder, messages.NAME + os.fsencode(renamed.name))
+    renamed.tell("rename", oldName=f"/{container.name}")
 
 
 def remove(containers: Containers, container: StoredContainer, *, force: bool = False, volumes: bool = False) -> None:
@@ -197,6 +214,7 @@ def remove(containers: Containers, container: StoredContainer, *, force: bool = 
         # A monitor that was killed after it had recorded the end has left them.
         _clear_groups(container)
         containers.remove(container)
+    container.tell("destroy")
     if volumes:
         remove_volumes(containers, container)
 
@@ -221,4 +239,5 @@ def settle_all(containers: Containers) -> None:
                     containers.remove(container)
                     gone.append(container)
     for container in gone:
+        container.tell("destroy")
         remove_volumes(containers, container)

@@ -10,6 +10,7 @@ from pathlib import Path
 from pybuild.builder.containers.config import VOLUME
 from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer, held
 from pybuild.builder.containers.errors import ContainerError, NotStarted
+from pybuild.builder.containers.events import actor
 from pybuild.builder.containers.executing import Inside, command_in
 from pybuild.builder.containers.lifecycle import groups_parent, settle, take_over
 from pybuild.builder.containers.spec import spec_of
@@ -76,6 +77,9 @@ def _order(containers: Containers, container: StoredContainer, state: State) -> 
     made = make_groups(container.id, groups_parent(container), around.limits)
     plan = make_plan(spec, tuple(os.fsencode(group / "cgroup.procs") for group in made))
     return WatchOrder(
+        actor=tuple(
+            (os.fsencode(name), os.fsencode(text)) for name, text in actor(container.config, container.name).items()
+        ),
         afterwards=_removal(containers, container) if around.auto_remove else (),
         cgroups=tuple(map(os.fsencode, made)),
         finished=state.finished.encode(),
@@ -86,6 +90,7 @@ def _order(containers: Containers, container: StoredContainer, state: State) -> 
         open_input=program.open_stdin,
         plan=encode(plan),
         restart=Restart(around.restart_most, around.restart.encode()),
+        store=os.fsencode(containers.store.root),
     )
 
 

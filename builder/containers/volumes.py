@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISDIR
 
+from pybuild.builder.containers import events
 from pybuild.builder.containers.config import VOLUME, MountPoint
 from pybuild.builder.containers.directory import StoredContainer, all_containers
 from pybuild.builder.containers.errors import ContainerError, NoSuchVolume
@@ -88,7 +89,11 @@ class Volumes:
             finally:
                 os.close(lock)
                 _remove(self.folder, path.name)
+        self._tell("create", made.name)
         return self.find(made.name)
+
+    def _tell(self, action: str, name: str) -> None:
+        events.tell(self.store.root, events.VOLUME, action, name, {"driver": "local"})
 
     def find(self, name: str) -> VolumeConfig:
         """Return the volume *name*. Raises NoSuchVolume."""
@@ -136,6 +141,7 @@ class Volumes:
         grave = f"{_TEMPORARY}{os.urandom(8).hex()}"
         (self.folder / name).rename(self.folder / grave)
         _remove(self.folder, grave)
+        self._tell("destroy", name)
 
     def drop(self, name: str) -> None:
         """Remove a volume that no container got. The caller keeps the others from being removed."""

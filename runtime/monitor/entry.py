@@ -31,6 +31,7 @@ from pybuild.runtime.kernel.syscalls import (
     setns,
     wait_signal,
 )
+from pybuild.runtime.monitor.loop import IN, Loop
 from pybuild.runtime.sandbox.inside.forkserver import close_all_but
 from pybuild.runtime.sandbox.inside.plan import END, TERMINAL, SandboxPlan, Status
 from pybuild.runtime.sandbox.inside.process import CAP_SYS_CHROOT, Process, become, give_up_chroot
@@ -50,6 +51,26 @@ class InsideCommand(Record):
 
     def __init__(self, privileged: bool, process: Process, stdio: bytes) -> None:
         self.privileged, self.process, self.stdio = privileged, process, stdio
+
+
+class Entries:
+    """The processes that entered one container, reaped as they end."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._children: dict[int, int] = {}
+
+    def fork(self, plan: SandboxPlan, target: int, descriptors: tuple[int, ...]) -> int:
+        """Do `fork_into`, and return a pidfd, which is closed with the end of the process."""
+        child = fork_into(plan, target, descriptors)
+        pidfd = os.pidfd_open(child)
+        self._children[pidfd] = child
+        self._loop.watch(pidfd, IN, self._reap)
+        return pidfd
+
+    def _reap(self, pidfd: int, _events: int) -> None:
+        os.waitpid(self._children.pop(pidfd), 0)
+        self._loop.close(pidfd)
 
 
 def fork_into(plan: SandboxPlan, target: int, descriptors: tuple[int, ...]) -> int:

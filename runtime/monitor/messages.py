@@ -10,8 +10,9 @@ PIECE = 1 << 16
 
 ATTACH, INPUT, END_INPUT, SIZE = b"a", b"i", b"c", b"r"
 """A client is shown the output from now on, what it types, that it types no more, "ROWS COLUMNS" of its window."""
-SIGNAL, STOP, FREEZE, THAW = b"k", b"h", b"p", b"u"
-"""A number of a signal for the process; the same, and the container is not to be started again; pause and unpause."""
+SIGNAL, STOP, FREEZE, THAW, NAME, UPDATE = b"k", b"h", b"p", b"u", b"n", b"l"
+"""A number of a signal for the process; the same, and the container is not to be started again; pause and unpause; the
+new name of the container; its new restart policy, "MOST POLICY"."""
 WAIT, EXECUTE, REMOVES = b"w", b"x", b"m"
 """Tell me the end; fork a process into the container (five descriptors come along); I remove the container myself."""
 
@@ -20,4 +21,4 @@ STARTED, REFUSED, ENDED = b"s", b"f", b"e"
 OUT, ERR = b"1", b"2"
 """What the process printed."""
 DONE, FAILED = b"+", b"-"
-"""Answers to SIGNAL, STOP, FREEZE and THAW; the second with a reason."""
+"""Answers to the messages from SIGNAL to UPDATE; the second with a reason."""

@@ -11,16 +11,17 @@ from functools import partial
 from pybuild.runtime.kernel.pidfd import number_of, send_signal, start_time
 from pybuild.runtime.kernel.syscalls import SIGKILL
 from pybuild.runtime.monitor import groups, messages
-from pybuild.runtime.monitor.attempt import KILLED, Attempt
+from pybuild.runtime.monitor.attempt import KILLED, Attempt, plan_file
 from pybuild.runtime.monitor.clients import DESCRIPTORS, Clients, MonitorClient
-from pybuild.runtime.monitor.entry import fork_into
+from pybuild.runtime.monitor.entry import Entries, fork_into
+from pybuild.runtime.monitor.events import Teller
 from pybuild.runtime.monitor.health import HealthCheck
 from pybuild.runtime.monitor.log import JsonLog
-from pybuild.runtime.monitor.loop import IN, Loop
+from pybuild.runtime.monitor.loop import Loop
 from pybuild.runtime.monitor.restarts import Restarts
 from pybuild.runtime.monitor.state import NEVER, StateFile, timestamp
 from pybuild.runtime.monitor.streams import Streams
-from pybuild.runtime.monitor.watch import Health, WatchOrder
+from pybuild.runtime.monitor.watch import Health, Restart, WatchOrder
 from pybuild.runtime.sandbox.inside.plan import SandboxPlan
 from pybuild.runtime.wire import decode
 
@@ -39,14 +40,15 @@ class Monitor:
         if not isinstance(plan, SandboxPlan):
             raise TypeError(type(plan))
         self._plan = plan
-        self._plan_file = _memory(watch.plan)
+        self._plan_file = plan_file(watch.plan)
         self._log = JsonLog(self._folder, watch.log.files, watch.log.size)
         self._clients = Clients(self._loop, self._folder, self._said, self._left, self._drained)
         self._starter = self._clients.add(CHANNEL)
-        self._entries: dict[int, int] = {}
+        self._entries = Entries(self._loop)
         self._state = StateFile(watch.finished.decode())
         self._over = False
         self._restarts = Restarts(watch.restart)
+        self._teller = Teller(watch.store, watch.folder, watch.actor)
         self._attempt: Attempt | None = None
         self._streams: Streams | None = None
         self._health: HealthCheck | None = None
@@ -101,11 +103,14 @@ class Monitor:
         if isinstance(order, Health):
             self._health = HealthCheck(self._loop, order, partial(fork_into, self._plan, process), self._checked)
         self._write(sync=False)
+        self._teller.tell("start")
         self._starter.send(messages.STARTED)
         # Whoever waits for this message gets no other one before.
         self._drained()
 
     def _checked(self, health: dict[str, object]) -> None:
+        if self._state.health is not None and self._state.health["Status"] != health["Status"]:
+            self._teller.tell(f"health_status: {health['Status']}")
         self._state.health = health
         if self._state.status == "running":
             self._write(sync=False)
@@ -130,6 +135,9 @@ class Monitor:
             self._starter.send(messages.REFUSED + f"{code} {error}".encode())
             return
         state.finished = timestamp(time.time_ns())
+        if state.oom_killed:
+            self._teller.tell("oom")
+        self._teller.tell("die", exitCode=f"{code}")
         self._over = state.stopped or not self._restarts.wanted(code)
         state.status = "exited" if self._over else "restarting"
         state.restarts = self._restarts.count
@@ -153,6 +161,8 @@ class Monitor:
                 self._signal(client, kind, int(text))
             elif kind in {messages.FREEZE, messages.THAW}:
                 self._freeze(client, frozen=kind == messages.FREEZE)
+            elif kind in {messages.NAME, messages.UPDATE}:
+                self._change(client, kind, text)
             else:
                 self._converse(client, kind, text)
         except (OSError, ValueError) as error:
@@ -222,23 +232,16 @@ class Monitor:
         self._write(sync=False)
         client.send(messages.DONE)
 
+    def _change(self, client: MonitorClient, kind: bytes, text: bytes) -> None:
+        if kind == messages.NAME:
+            self._teller.attributes["name"] = text.decode(errors="replace")
+        else:
+            most, _, policy = text.partition(b" ")
+            self._restarts.change(Restart(int(most), policy))
+        client.send(messages.DONE)
+
     def _execute(self, client: MonitorClient, fds: tuple[int, ...]) -> None:
         if self._attempt is None or not self._attempt.runs or len(fds) != DESCRIPTORS:
             client.send(str(3).encode())  # ESRCH
             return
-        child = fork_into(self._plan, self._attempt.process, fds)
-        pidfd = os.pidfd_open(child)
-        self._entries[pidfd] = child
-        self._loop.watch(pidfd, IN, self._reap)
-        client.send_descriptor(pidfd)
-
-    def _reap(self, pidfd: int, _events: int) -> None:
-        os.waitpid(self._entries.pop(pidfd), 0)
-        self._loop.close(pidfd)
-
-
-def _memory(data: bytes) -> int:
-    fd = os.memfd_create("plan", os.MFD_CLOEXEC)
-    with open(fd, "wb", closefd=False) as file:
-        file.write(data)
-    return fd
+        client.send_descriptor(self._entries.fork(self._plan, self._attempt.process, fds))

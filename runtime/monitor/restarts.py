@@ -18,6 +18,10 @@ class Restarts:
         self._restart = restart
         self._pause, self._began, self._due = _FIRST_PAUSE, 0.0, 0.0
 
+    def change(self, restart: Restart) -> None:
+        """Follow another policy from now on."""
+        self._restart = restart
+
     def begin(self) -> None:
         """Note that the container is being started."""
         self._began = time.monotonic()

@@ -39,12 +39,15 @@ class Health(Record):
 class WatchOrder(Record):
     """A container: its directory, the directories of its control groups, its log, its input and its end.
 
+    *store* is the directory with the log of events, and *actor* what each event says of the container: pairs of texts.
+
     *afterwards* is the command line to become when all is over, () for none. *finished* is the time of the last end,
     as the state has it. With *open_input* the process reads what clients send, with *one_input* until the first of
     them leaves. *health* is a `Health`, or ().
     """
 
     __slots__ = (
+        "actor",
         "afterwards",
         "cgroups",
         "finished",
@@ -55,10 +58,12 @@ class WatchOrder(Record):
         "open_input",
         "plan",
         "restart",
+        "store",
     )
 
     def __init__(  # noqa: PLR0917 - the wire passes slots by position
         self,
+        actor: tuple[tuple[bytes, bytes], ...],
         afterwards: tuple[bytes, ...],
         cgroups: tuple[bytes, ...],
         finished: bytes,
@@ -69,7 +74,9 @@ class WatchOrder(Record):
         open_input: bool,
         plan: bytes,
         restart: Restart,
+        store: bytes,
     ) -> None:
+        self.actor, self.store = actor, store
         self.afterwards, self.cgroups, self.finished, self.folder = afterwards, cgroups, finished, folder
         self.health = health
         self.log, self.one_input, self.open_input = log, one_input, open_input

@@ -12,6 +12,7 @@ COMMANDS = {
     "df": ("store.df", "Show the disk usage of the store."),
     "diff": ("image.diff", "Show what differs between two images, or what a container changed."),
     "doctor": ("store.doctor", "Show how steps can be isolated from this host."),
+    "events": ("container.events", "Show what happens in the store."),
     "exec": ("container.exec", "Run a command in a running container."),
     "executor": ("build.executor", "Build and push an image, with the flags of Kaniko."),
     "export": ("image.export", "Write the root file system of an image or a container as a tar archive."),

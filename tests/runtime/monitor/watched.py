@@ -111,6 +111,7 @@ def watched(
     process = {name: options.pop(name) for name in ("user", "cwd") if name in options}
     spec = Spec(root=image.root, process=Program(args=args, env=image.env, **process), **options)
     watch = WatchOrder(
+        actor=((b"image", b"box"), (b"name", b"c1")),
         afterwards=afterwards,
         cgroups=tuple(map(os.fsencode, groups)),
         finished=b"0001-01-01T00:00:00Z",
@@ -121,6 +122,7 @@ def watched(
         open_input=spec.interactive,
         plan=encode(make_plan(spec, tuple(os.fsencode(group / "cgroup.procs") for group in groups))),
         restart=restart or Restart(0, b"no"),
+        store=os.fsencode(image.folder),
     )
     lock = os.open(folder / "monitor", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -27,6 +27,7 @@ def command(name: str, *, no_stdin: bool, sig_proxy: bool, detach_keys: str | No
             raise ContainerError(f"You cannot attach to a {status} container")
         if status != "running":
             raise ContainerError("You cannot attach to a stopped container, start it first")
+        container.tell("attach")
         typed = container.config.program.open_stdin and not no_stdin
         with connected(container.folder) as channel:
             channel.send(messages.ATTACH + (b"i" if typed else b""))

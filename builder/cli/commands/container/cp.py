@@ -48,6 +48,7 @@ def _out(containers: Containers, source: tuple[str, str], target: str, copier: C
         place, path = place_in(container, tree, source[1])
         with place:
             copy((place, path), (host, _absolute(target)), copier, follow=follow)
+    container.tell("archive-path", path=source[1])
 
 
 def _into(containers: Containers, source: str, target: tuple[str, str], copier: Copier, *, follow: bool) -> None:
@@ -56,6 +57,7 @@ def _into(containers: Containers, source: str, target: tuple[str, str], copier: 
         place, path = place_in(container, tree, target[1])
         with place:
             copy((host, _absolute(source)), (place, path), copier, follow=follow)
+    container.tell("extract-to-dir", path=target[1])
 
 
 def _host() -> Root:

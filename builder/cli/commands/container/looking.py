@@ -36,6 +36,7 @@ def look(
         NotStarted: its process cannot be executed.
     """
     removes = container.config.host.auto_remove
+    container.tell("attach")
 
     def prepare(channel: socket.socket) -> None:
         channel.send(messages.ATTACH + (b"i" if typed else b""))

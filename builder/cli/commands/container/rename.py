@@ -4,6 +4,7 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.containers.lifecycle import rename
 
 
 @click.command("rename", cls=Command)
@@ -13,4 +14,4 @@ from pybuild.builder.cli.commands.container.opened import opened_containers
 def command(container: str, name: str) -> None:
     """Give CONTAINER the name NEW_NAME."""
     with opened_containers() as containers:
-        containers.rename(containers.find(container), name)
+        rename(containers, containers.find(container), name)

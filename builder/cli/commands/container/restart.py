@@ -23,5 +23,6 @@ def command(names: tuple[str, ...], *, signal: str | None, seconds: int | None) 
         def again(container: StoredContainer) -> None:
             stop_as_set(container, signal, seconds)
             begin(containers, container)
+            container.tell("restart")
 
         return each(names, again, containers)

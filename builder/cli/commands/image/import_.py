@@ -12,9 +12,11 @@ from pybuild.builder.cli.flags.build import compression as parse_compression
 from pybuild.builder.cli.flags.naming import compression_option, entry_options, loading, name_image
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.words import FILE
+from pybuild.builder.cli.image_events import tell_image
 from pybuild.builder.cli.tools import binary_stdin, note, say, store
 from pybuild.builder.edit.archive_layer import store_archive
 from pybuild.builder.image.assemble import timestamp
+from pybuild.builder.image.catalog import familiar
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.image import Image, write_image
 from pybuild.builder.oci.layers.layer import Layer
@@ -58,6 +60,7 @@ def command(
             image = _named(
                 opened, config, store_archive(opened.blobs, stream, compression, "a root file system"), names
             )
+        tell_image(opened, "import", str(image.id), familiar(names[0]) if names else "")
     finally:
         opened.close()
     say(str(image.id))

@@ -9,8 +9,9 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.naming import loading
 from pybuild.builder.cli.flags.values import FilePath
+from pybuild.builder.cli.image_events import tell_image
 from pybuild.builder.cli.tools import binary_stdin, say, store
-from pybuild.builder.image.catalog import familiar
+from pybuild.builder.image.catalog import familiar, find
 from pybuild.builder.platforms import given_platform
 from pybuild.builder.transports.load import load_images
 
@@ -33,6 +34,8 @@ def command(source: Path | None, platform: str | None) -> None:
         with opened.in_use(), loading(source), _opened(source) as given:
             for names in load_images(opened, given, wanted):
                 say("\n".join(map(_shown, names)))
+                for name in names:
+                    tell_image(opened, "load", find(opened, name).id, familiar(name))
     finally:
         opened.close()
 

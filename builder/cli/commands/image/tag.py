@@ -4,8 +4,9 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.image_events import tell_image
 from pybuild.builder.cli.tools import store
-from pybuild.builder.image.catalog import find
+from pybuild.builder.image.catalog import familiar, find
 from pybuild.builder.request.checks import new_name
 
 
@@ -19,6 +20,8 @@ def command(source: str, target: str) -> None:
     opened = store()
     try:
         with opened.in_use():
-            opened.layout.tag(name, find(opened, source).descriptor)
+            found = find(opened, source)
+            opened.layout.tag(name, found.descriptor)
+            tell_image(opened, "tag", found.id, familiar(name))
     finally:
         opened.close()

@@ -1,0 +1,60 @@
+"""The filters of ``events``. Those with one key need only fit one; of labels all."""
+
+from collections.abc import Callable, Iterable
+
+from pybuild.builder.containers.events import CONTAINER, IMAGE, VOLUME, Event
+from pybuild.builder.errors import RequestError
+
+Passes = Callable[[Event], bool]
+_KEYS = ("container", "daemon", "event", "image", "label", "network", "scope", "type", "volume")
+
+
+def event_filter(given: Iterable[str]) -> Passes:
+    """Return what *given* asks for. Raises RequestError."""
+    wanted: dict[str, list[str]] = {}
+    for text in given:
+        key, mark, value = text.partition("=")
+        if not mark:
+            raise RequestError(
+                f"invalid argument {text!r} for -f, --filter: bad format of filter (expected name=value)"
+            )
+        if key.strip().lower() not in _KEYS:
+            raise RequestError(f"invalid filter '{key}'", hint=f"use one of {', '.join(_KEYS)}")
+        wanted.setdefault(key.strip().lower(), []).append(value.strip())
+    return lambda event: all(_fits(event, key, values) for key, values in wanted.items())
+
+
+def _fits(event: Event, key: str, values: list[str]) -> bool:
+    attributes = dict(event.attributes)
+    if key == "label":
+        return all(_has_label(attributes, value) for value in values)
+    match key:
+        case "event":
+            # What follows a colon says more of the same, such as the words of an exec.
+            known = {event.action, event.action.partition(":")[0]}
+        case "type":
+            known = {event.kind}
+        case "scope":
+            known = {"local"}
+        case "image":
+            known = _images(event, attributes)
+        case _:
+            of_kind = event.kind == {"container": CONTAINER, "volume": VOLUME}.get(key, key)
+            known = {event.identity, attributes.get("name", "")} if of_kind else set()
+            return any(name.startswith(value) for value in values for name in known if name)
+    return bool(known.intersection(values))
+
+
+def _images(event: Event, attributes: dict[str, str]) -> set[str]:
+    """Return the names of the image that *event* is about, with and without a tag."""
+    if event.kind not in {CONTAINER, IMAGE}:
+        return set()
+    name = attributes.get("name" if event.kind == IMAGE else "image", "")
+    found = {name, event.identity} if event.kind == IMAGE else {name}
+    head, slash, last = name.rpartition("/")
+    return {*found, f"{head}{slash}{last.partition(':')[0]}"} - {""}
+
+
+def _has_label(attributes: dict[str, str], value: str) -> bool:
+    name, mark, text = value.partition("=")
+    return name in attributes and (not mark or attributes[name] == text)
