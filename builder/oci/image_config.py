@@ -5,14 +5,15 @@ images, too.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import InvalidImage
 from pybuild.builder.oci.fields import Fields, parse_object
 from pybuild.builder.oci.json_text import encode
 from pybuild.builder.oci.limits import MAX_PATH
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import field, fields, frozen
 
 _RFC3339 = r"(?a)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z"
 _CONTROL = r"[\x00-\x1f\x7f]"
@@ -41,37 +42,105 @@ class Healthcheck:
     retries: int = 0
 
 
+class _Form(NamedTuple):
+    """How a member of the config is written and read. *go* is what it is in Go: text, list, map, flag or pointer."""
+
+    go: str
+    read: Callable[[Fields, str], Any]
+    write: Callable[[Any], object]
+
+
+def _one_line(members: Fields, key: str) -> str:
+    text = members.text(key)
+    if len(text.encode()) > MAX_PATH or (not text.isprintable() and re.search(_CONTROL, text)):
+        raise members.error(key, f"too long or with control characters: {text[:80]!r}")
+    return text
+
+
+def _environment(members: Fields, key: str) -> tuple[str, ...]:
+    """Refuse what execve cannot take or what sets no variable: text without ``=``, NUL bytes."""
+    variables = members.texts(key) or ()
+    for i, variable in enumerate(variables):
+        if variable.find("=") < 1 or "\0" in variable:
+            raise InvalidImage(f"{members.at(key)}[{i}]: expected NAME=value, found {variable[:80]!r}")
+    return variables
+
+
+def _healthcheck(members: Fields, key: str) -> Healthcheck | None:
+    check = members.nested(key)
+    if check is None:
+        return None
+    return Healthcheck(
+        test=check.texts("Test") or (),
+        interval=check.integer("Interval"),
+        timeout=check.integer("Timeout"),
+        start_period=check.integer("StartPeriod"),
+        start_interval=check.integer("StartInterval"),
+        retries=check.integer("Retries"),
+    )
+
+
+def _healthcheck_json(check: Healthcheck) -> dict[str, object]:
+    return _members(
+        {
+            "Test": list(check.test),
+            "Interval": check.interval,
+            "Timeout": check.timeout,
+            "StartPeriod": check.start_period,
+            "StartInterval": check.start_interval,
+            "Retries": check.retries,
+        }
+    )
+
+
+_LINE = _Form("text", _one_line, str)
+_FLAG = _Form("flag", Fields.flag, bool)
+_LIST = _Form("list", lambda members, key: members.texts(key) or (), list)
+_COMMAND = _Form("list", Fields.texts, lambda words: list(words or ()))
+_SET = _Form("map", Fields.names, lambda names: {name: {} for name in sorted(names)})
+_MAP = _Form(
+    "map", lambda members, key: tuple(sorted(members.text_map(key).items())), lambda pairs: dict(sorted(pairs))
+)
+
+
+def _member(name: str, form: _Form, default: Any) -> Any:
+    """Declare a field, the *name* of its member in the JSON, and how that is written and read."""
+    return field(default=default, metadata={"name": name, "form": form})
+
+
 @frozen
 class ContainerConfig:
-    """The defaults of a container.
+    """The defaults of a container. The JSON has its members in the order of the fields, which is Go's.
 
     Entrypoint, cmd and shell are None when nothing was said, which is not the same as an empty list until the document
     is written: Go omits both.
     """
 
-    user: str = ""
-    exposed_ports: tuple[str, ...] = ()
-    env: tuple[str, ...] = ()
-    entrypoint: tuple[str, ...] | None = None
-    cmd: tuple[str, ...] | None = None
-    volumes: tuple[str, ...] = ()
-    working_dir: str = ""
-    labels: tuple[tuple[str, str], ...] = ()
-    stop_signal: str = ""
-    args_escaped: bool = False
-    healthcheck: Healthcheck | None = None
-    on_build: tuple[str, ...] = ()
-    shell: tuple[str, ...] | None = None
+    user: str = _member("User", _LINE, "")
+    exposed_ports: tuple[str, ...] = _member("ExposedPorts", _SET, ())
+    env: tuple[str, ...] = _member("Env", _Form("list", _environment, list), ())
+    entrypoint: tuple[str, ...] | None = _member("Entrypoint", _COMMAND, None)
+    cmd: tuple[str, ...] | None = _member("Cmd", _COMMAND, None)
+    volumes: tuple[str, ...] = _member("Volumes", _SET, ())
+    working_dir: str = _member("WorkingDir", _LINE, "")
+    labels: tuple[tuple[str, str], ...] = _member("Labels", _MAP, ())
+    stop_signal: str = _member("StopSignal", _LINE, "")
+    args_escaped: bool = _member("ArgsEscaped", _FLAG, default=False)
+    healthcheck: Healthcheck | None = _member("Healthcheck", _Form("pointer", _healthcheck, _healthcheck_json), None)
+    on_build: tuple[str, ...] = _member("OnBuild", _LIST, ())
+    shell: tuple[str, ...] | None = _member("Shell", _COMMAND, None)
 
 
-CONFIG_MEMBERS: Mapping[str, str] = {
-    **dict.fromkeys(("User", "WorkingDir", "StopSignal"), "text"),
-    **dict.fromkeys(("Env", "Cmd", "Entrypoint", "OnBuild", "Shell"), "list"),
-    **dict.fromkeys(("ExposedPorts", "Volumes", "Labels"), "map"),
-    **dict.fromkeys(("Healthcheck", "StopTimeout"), "pointer"),
-    "ArgsEscaped": "flag",
+_MEMBERS: Mapping[str, tuple[str, _Form]] = {
+    each.name: (each.metadata["name"], each.metadata["form"]) for each in fields(ContainerConfig)
 }
-"""The members of the JSON of a `ContainerConfig`, and what they are in Go, which decides how an absent one is shown."""
+"""The member of each field, and its form."""
+
+CONFIG_MEMBERS: Mapping[str, str] = {**{name: form.go for name, form in _MEMBERS.values()}, "StopTimeout": "pointer"}
+"""The members of the JSON of a `ContainerConfig`, and what they are in Go, which decides how an absent one is shown.
+
+Docker has one more, which no instruction sets.
+"""
 
 BUILD_CACHE = "pybuild.cache.v1"
 """The member of a config that holds `ImageConfig.build_cache`."""
@@ -115,22 +184,22 @@ class ImageConfig:
     @classmethod
     def from_json(cls, raw: bytes, context: str = "config") -> "ImageConfig":
         """Parse and check a config. Raises InvalidImage."""
-        fields = parse_object(raw, context)
-        container = fields.nested("config")
-        root_fs = fields.required_nested("rootfs")
+        members = parse_object(raw, context)
+        container = members.nested("config")
+        root_fs = members.required_nested("rootfs")
         if root_fs.text("type") not in {"layers", ""}:
             raise root_fs.error("type", 'expected "layers"')
         return cls(
-            created=_time(fields),
-            author=fields.text("author"),
-            architecture=fields.text("architecture", required=True),
-            os=fields.text("os", required=True),
-            variant=fields.text("variant"),
-            os_version=fields.text("os.version"),
-            os_features=fields.texts("os.features") or (),
+            created=_time(members),
+            author=members.text("author"),
+            architecture=members.text("architecture", required=True),
+            os=members.text("os", required=True),
+            variant=members.text("variant"),
+            os_version=members.text("os.version"),
+            os_features=members.texts("os.features") or (),
             config=_container(container) if container else ContainerConfig(),
             diff_ids=root_fs.digests("diff_ids"),
-            history=tuple(_history(entry) for entry in fields.objects("history")),
+            history=tuple(_history(entry) for entry in members.objects("history")),
         )
 
     @property
@@ -161,103 +230,28 @@ def _history_json(entry: History) -> dict[str, object]:
 
 
 def _container_json(config: ContainerConfig) -> dict[str, object]:
-    return _members(
-        {
-            "User": config.user,
-            "ExposedPorts": {port: {} for port in sorted(config.exposed_ports)},
-            "Env": list(config.env),
-            "Entrypoint": list(config.entrypoint or ()),
-            "Cmd": list(config.cmd or ()),
-            "Volumes": {volume: {} for volume in sorted(config.volumes)},
-            "WorkingDir": config.working_dir,
-            "Labels": dict(sorted(config.labels)),
-            "StopSignal": config.stop_signal,
-            "ArgsEscaped": config.args_escaped,
-        }
-    ) | _docker_json(config)
+    values = ((name, form, getattr(config, field_name)) for field_name, (name, form) in _MEMBERS.items())
+    # An empty member is left out, but for a pointer of Go: an empty healthcheck is written, an absent one is not.
+    given = ((name, form.go, form.write(value)) for name, form, value in values if value is not None)
+    return {name: written for name, go, written in given if written or go == "pointer"}
 
 
-def _docker_json(config: ContainerConfig) -> dict[str, object]:
-    check = config.healthcheck
-    return {
-        # A pointer in Go: an empty healthcheck is written, an absent one is not.
-        **({} if check is None else {"Healthcheck": _healthcheck_json(check)}),
-        **_present("OnBuild", list(config.on_build)),
-        **_present("Shell", list(config.shell or ())),
-    }
-
-
-def _healthcheck_json(check: Healthcheck) -> dict[str, object]:
-    return _members(
-        {
-            "Test": list(check.test),
-            "Interval": check.interval,
-            "Timeout": check.timeout,
-            "StartPeriod": check.start_period,
-            "StartInterval": check.start_interval,
-            "Retries": check.retries,
-        }
-    )
-
-
-def _history(fields: Fields) -> History:
+def _history(members: Fields) -> History:
     return History(
-        created=_time(fields),
-        created_by=fields.text("created_by"),
-        author=fields.text("author"),
-        comment=fields.text("comment"),
-        empty_layer=fields.flag("empty_layer"),
+        created=_time(members),
+        created_by=members.text("created_by"),
+        author=members.text("author"),
+        comment=members.text("comment"),
+        empty_layer=members.flag("empty_layer"),
     )
 
 
-def _container(fields: Fields) -> ContainerConfig:
-    check = fields.nested("Healthcheck")
-    return ContainerConfig(
-        user=_one_line(fields, "User"),
-        exposed_ports=fields.names("ExposedPorts"),
-        env=_environment(fields),
-        entrypoint=fields.texts("Entrypoint"),
-        cmd=fields.texts("Cmd"),
-        volumes=fields.names("Volumes"),
-        working_dir=_one_line(fields, "WorkingDir"),
-        labels=tuple(sorted(fields.text_map("Labels").items())),
-        stop_signal=_one_line(fields, "StopSignal"),
-        args_escaped=fields.flag("ArgsEscaped"),
-        healthcheck=_healthcheck(check) if check else None,
-        on_build=fields.texts("OnBuild") or (),
-        shell=fields.texts("Shell"),
-    )
+def _container(members: Fields) -> ContainerConfig:
+    return ContainerConfig(**{field_name: form.read(members, name) for field_name, (name, form) in _MEMBERS.items()})
 
 
-def _healthcheck(fields: Fields) -> Healthcheck:
-    return Healthcheck(
-        test=fields.texts("Test") or (),
-        interval=fields.integer("Interval"),
-        timeout=fields.integer("Timeout"),
-        start_period=fields.integer("StartPeriod"),
-        start_interval=fields.integer("StartInterval"),
-        retries=fields.integer("Retries"),
-    )
-
-
-def _environment(fields: Fields) -> tuple[str, ...]:
-    """Refuse what execve cannot take or what sets no variable: text without ``=``, NUL bytes."""
-    variables = fields.texts("Env") or ()
-    for i, variable in enumerate(variables):
-        if variable.find("=") < 1 or "\0" in variable:
-            raise InvalidImage(f"{fields.at('Env')}[{i}]: expected NAME=value, found {variable[:80]!r}")
-    return variables
-
-
-def _one_line(fields: Fields, key: str) -> str:
-    text = fields.text(key)
-    if len(text.encode()) > MAX_PATH or (not text.isprintable() and re.search(_CONTROL, text)):
-        raise fields.error(key, f"too long or with control characters: {text[:80]!r}")
-    return text
-
-
-def _time(fields: Fields) -> str:
-    text = fields.text("created")
+def _time(members: Fields) -> str:
+    text = members.text("created")
     if text and not re.match(_RFC3339, text):
-        raise fields.error("created", f"not a time of RFC 3339: {text[:80]!r}")
+        raise members.error("created", f"not a time of RFC 3339: {text[:80]!r}")
     return text

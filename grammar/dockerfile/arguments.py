@@ -22,6 +22,13 @@ class Facts(TypedDict):
     comment: str
 
 
+class Pairs(TypedDict):
+    """The fields of a node with names and values; *legacy* for one pair without an equals sign."""
+
+    pairs: tuple[tuple[Word, Word], ...]
+    legacy: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
     """*keyword* is in capitals, for messages. With *exec_form* the one piece is a JSON array of strings."""
@@ -75,11 +82,15 @@ class Arguments:
                 found.append(piece.word())
         return tuple(found)
 
-    def pairs(self) -> tuple[tuple[tuple[Word, Word], ...], bool]:
-        """Return the pairs of ENV and LABEL, and whether they are written in the legacy form."""
+    def words(self) -> tuple[Word, ...]:
+        """Return all arguments as words."""
+        return tuple(piece.word() for piece in self.pieces)
+
+    def pairs(self) -> Pairs:
+        """Return the fields of ENV and LABEL."""
         if "=" not in self.pieces[0].text:
-            return (self._legacy_pair(),), True
-        return tuple(map(self._pair, self.pieces)), False
+            return Pairs(pairs=(self._legacy_pair(),), legacy=True)
+        return Pairs(pairs=tuple(map(self._pair, self.pieces)), legacy=False)
 
     def _legacy_pair(self) -> tuple[Word, Word]:
         rest = self.rest(self.pieces[0])

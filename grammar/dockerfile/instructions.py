@@ -1,7 +1,9 @@
-"""From arguments to the syntax tree: one function per instruction that needs more than its words."""
+"""From arguments to the syntax tree: the table of all instructions, with a function for each that needs one."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from pybuild.grammar import hints
 from pybuild.grammar.dockerfile import mounts
@@ -10,17 +12,27 @@ from pybuild.grammar.golang import SPACE, quote
 from pybuild.grammar.nodes import (
     Add,
     Arg,
+    Cmd,
     Copy,
+    Entrypoint,
+    Env,
     ExecForm,
+    Expose,
     From,
     Healthcheck,
     Heredoc,
+    Instruction,
+    Label,
+    Maintainer,
     Onbuild,
     Run,
     Shell,
     ShellForm,
+    StopSignal,
+    User,
     Volume,
     Word,
+    Workdir,
 )
 from pybuild.grammar.suggest import did_you_mean
 
@@ -181,3 +193,37 @@ def onbuild(given: Arguments) -> Onbuild:
     """Build ONBUILD: the text of its instruction, followed by the bodies of its heredocs."""
     bodies = "".join(f"\n{body.raw}{body.heredoc.name}" for body in given.line.bodies)
     return Onbuild(trigger=given.text().text + bodies, **given.facts)
+
+
+class Reader(NamedTuple):
+    """How an instruction is read: its function, and the message for a number of words that the grammar refuses."""
+
+    build: Callable[[Arguments], Instruction]
+    arity: str
+
+
+_ONE = "{} requires exactly one argument"
+_SOME = "{} requires at least one argument"
+_TWO = two_arguments("{}")
+
+READERS: Mapping[str, Reader] = {
+    "from": Reader(from_, "{} requires either one or three arguments"),
+    "arg": Reader(arg, _SOME),
+    "onbuild": Reader(onbuild, _SOME),
+    "run": Reader(run, _SOME),
+    "copy": Reader(copy, _TWO),
+    "add": Reader(add, _TWO),
+    "workdir": Reader(lambda given: Workdir(path=given.text().word(), **given.facts), _ONE),
+    "env": Reader(lambda given: Env(**given.pairs(), **given.facts), _SOME),
+    "label": Reader(lambda given: Label(**given.pairs(), **given.facts), _SOME),
+    "user": Reader(lambda given: User(user=given.text().word(), **given.facts), _ONE),
+    "shell": Reader(shell, _SOME),
+    "cmd": Reader(lambda given: Cmd(command=given.command(), **given.facts), _SOME),
+    "entrypoint": Reader(lambda given: Entrypoint(command=given.command(), **given.facts), _SOME),
+    "expose": Reader(lambda given: Expose(ports=given.words(), **given.facts), _SOME),
+    "volume": Reader(volume, _SOME),
+    "stopsignal": Reader(lambda given: StopSignal(signal=given.text().word(), **given.facts), _ONE),
+    "healthcheck": Reader(healthcheck, _SOME),
+    "maintainer": Reader(lambda given: Maintainer(name=given.text().word(literal=True), **given.facts), _ONE),
+}
+"""All instructions, by their names in lower case, which are those of their start rules."""

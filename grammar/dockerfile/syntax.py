@@ -6,63 +6,17 @@ from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedInput, UnexpectedToken, VisitError
 from lark.lexer import TerminalDef
 
-from pybuild.grammar.dockerfile import instructions
 from pybuild.grammar.dockerfile.arguments import Arguments
 from pybuild.grammar.dockerfile.flags import read_flags
+from pybuild.grammar.dockerfile.instructions import READERS
 from pybuild.grammar.dockerfile.near_miss import near_miss
 from pybuild.grammar.dockerfile.pieces import Line, Piece, split_first
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.hints import form
-from pybuild.grammar.nodes import (
-    Add,
-    Arg,
-    Cmd,
-    Copy,
-    Entrypoint,
-    Env,
-    Expose,
-    From,
-    Healthcheck,
-    Instruction,
-    Label,
-    Maintainer,
-    Onbuild,
-    Run,
-    Shell,
-    StopSignal,
-    User,
-    Volume,
-    Workdir,
-)
+from pybuild.grammar.nodes import Instruction
 from pybuild.grammar.suggest import did_you_mean
 
-_ONE = "{} requires exactly one argument"
-_SOME = "{} requires at least one argument"
-_TWO = instructions.two_arguments("{}")
-
-# The grammar only decides how many words there are, so its errors are about their number.
-_ARITY = {
-    "from": "FROM requires either one or three arguments",
-    "arg": _SOME,
-    "onbuild": _SOME,
-    "run": _SOME,
-    "copy": _TWO,
-    "add": _TWO,
-    "workdir": _ONE,
-    "env": _SOME,
-    "label": _SOME,
-    "user": _ONE,
-    "shell": _SOME,
-    "cmd": _SOME,
-    "entrypoint": _SOME,
-    "expose": _SOME,
-    "volume": _SOME,
-    "stopsignal": _ONE,
-    "healthcheck": _SOME,
-    "maintainer": _ONE,
-}
-
-KEYWORDS = tuple(keyword.upper() for keyword in _ARITY)
+KEYWORDS = tuple(keyword.upper() for keyword in READERS)
 """The names of all instructions."""
 
 
@@ -74,7 +28,7 @@ def read_instruction(line: Line, escape: str) -> Instruction:
     """
     name, _ = split_first(line.text)
     keyword = name.lower()
-    if keyword not in _ARITY:
+    if keyword not in READERS:
         raise DockerfileError(f"unknown instruction: {name}", line.place(0, len(name)), _hint(name, escape))
     try:
         return _read(line, keyword, name, escape)
@@ -118,14 +72,15 @@ def _language(escape: str) -> Lark:
         "dockerfile.lark",
         rel_to=__file__,
         parser="lalr",
-        start=[_rule(keyword) for keyword in _ARITY],
+        start=[_rule(keyword) for keyword in READERS],
         maybe_placeholders=False,
         edit_terminals=adapt if escape != "\\" else None,
     )
 
 
 def _translated(error: UnexpectedInput, line: Line, keyword: str, base: int) -> DockerfileError:
-    message = _ARITY[keyword].format(keyword.upper())
+    # The grammar only decides how many words there are, so its errors are about their number.
+    message = READERS[keyword].arity.format(keyword.upper())
     offset: int | None = getattr(error, "pos_in_stream", None)
     start = base + (offset or 0)
     missing = isinstance(error, UnexpectedToken) and error.token.type == "$END"
@@ -136,13 +91,17 @@ def _translated(error: UnexpectedInput, line: Line, keyword: str, base: int) -> 
 
 
 class _Builder(Transformer[Token, Instruction]):
-    """From the tokens of one instruction to its node; each method is named after the rule that it reads."""
+    """From the tokens of one instruction to its node."""
 
     def __init__(self, line: Line, keyword: str, base: int) -> None:
         super().__init__(visit_tokens=False)
         self._line = line
         self._keyword = keyword
         self._base = base
+
+    def __default__(self, _rule: Token, tokens: list[Token], _meta: object) -> Instruction:
+        # Start rules are the only ones: the grammar inlines all others.
+        return READERS[self._keyword].build(self._given(tokens))
 
     def _given(self, tokens: list[Token]) -> Arguments:
         pieces = [Piece(str(token), self._base + (token.start_pos or 0), self._line) for token in tokens]
@@ -154,68 +113,3 @@ class _Builder(Transformer[Token, Instruction]):
             pieces=tuple(pieces[count:]),
             exec_form=bool(tokens) and tokens[-1].type == "EXEC_FORM",
         )
-
-    def from_(self, tokens: list[Token]) -> From:
-        return instructions.from_(self._given(tokens))
-
-    def arg(self, tokens: list[Token]) -> Arg:
-        return instructions.arg(self._given(tokens))
-
-    def onbuild(self, tokens: list[Token]) -> Onbuild:
-        return instructions.onbuild(self._given(tokens))
-
-    def run(self, tokens: list[Token]) -> Run:
-        return instructions.run(self._given(tokens))
-
-    def copy(self, tokens: list[Token]) -> Copy:
-        return instructions.copy(self._given(tokens))
-
-    def add(self, tokens: list[Token]) -> Add:
-        return instructions.add(self._given(tokens))
-
-    def workdir(self, tokens: list[Token]) -> Workdir:
-        given = self._given(tokens)
-        return Workdir(path=given.text().word(), **given.facts)
-
-    def env(self, tokens: list[Token]) -> Env:
-        given = self._given(tokens)
-        pairs, legacy = given.pairs()
-        return Env(pairs=pairs, legacy=legacy, **given.facts)
-
-    def label(self, tokens: list[Token]) -> Label:
-        given = self._given(tokens)
-        pairs, legacy = given.pairs()
-        return Label(pairs=pairs, legacy=legacy, **given.facts)
-
-    def user(self, tokens: list[Token]) -> User:
-        given = self._given(tokens)
-        return User(user=given.text().word(), **given.facts)
-
-    def shell(self, tokens: list[Token]) -> Shell:
-        return instructions.shell(self._given(tokens))
-
-    def cmd(self, tokens: list[Token]) -> Cmd:
-        given = self._given(tokens)
-        return Cmd(command=given.command(), **given.facts)
-
-    def entrypoint(self, tokens: list[Token]) -> Entrypoint:
-        given = self._given(tokens)
-        return Entrypoint(command=given.command(), **given.facts)
-
-    def expose(self, tokens: list[Token]) -> Expose:
-        given = self._given(tokens)
-        return Expose(ports=tuple(piece.word() for piece in given.pieces), **given.facts)
-
-    def volume(self, tokens: list[Token]) -> Volume:
-        return instructions.volume(self._given(tokens))
-
-    def stopsignal(self, tokens: list[Token]) -> StopSignal:
-        given = self._given(tokens)
-        return StopSignal(signal=given.text().word(), **given.facts)
-
-    def healthcheck(self, tokens: list[Token]) -> Healthcheck:
-        return instructions.healthcheck(self._given(tokens))
-
-    def maintainer(self, tokens: list[Token]) -> Maintainer:
-        given = self._given(tokens)
-        return Maintainer(name=given.text().word(literal=True), **given.facts)
