@@ -13,6 +13,9 @@ from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import InvalidReference, parse_reference
 from pybuild.runtime.values import frozen
 
+__all__ = ["GhaCache", "InlineCache", "LocalCache", "RegistryCache"]
+"""The kinds, which programs that embed pybuild find in `pybuild.request`."""
+
 Status = Callable[[str, int, int], None]
 """Takes (what, bytes done, bytes in all)."""
 

@@ -19,6 +19,9 @@ from pybuild.builder.request import Output, Shape
 from pybuild.builder.store.inside import inside
 from pybuild.builder.store.store import Store
 
+__all__ = ["DockerOutput", "ImageOutput", "LocalOutput", "OciOutput", "RegistryOutput", "TarOutput"]
+"""The kinds, which programs that embed pybuild find in `pybuild.request`."""
+
 Kind = LocalOutput | TarOutput | OciOutput | DockerOutput | RegistryOutput | ImageOutput
 
 _PARSERS: Mapping[str, Callable[[OutputOptions], Kind]] = {
@@ -30,13 +33,15 @@ _PARSERS: Mapping[str, Callable[[OutputOptions], Kind]] = {
     "image": parse_image,
     "cacheonly": ImageOutput.parse,
 }
-_LISTED = "oci, docker, tar, local, registry or image"
+_UNLISTED = {"cacheonly"}
+"""Types for users of BuildKit: here they are another name of one of the others."""
 
 
 def parse(options: OutputOptions) -> Kind:
     """Return the output that *options* ask for. Raises RequestError."""
     if options.type not in _PARSERS:
-        raise RequestError(f"unknown --output type {options.type!r}", hint=f"use {_LISTED}")
+        *first, last = (name for name in _PARSERS if name not in _UNLISTED)
+        raise RequestError(f"unknown --output type {options.type!r}", hint=f"use {', '.join(first)} or {last}")
     found = _PARSERS[options.type](options)
     if options.flag("push") and not found.pushes:
         raise RequestError(f"--output type={options.type} cannot push", hint="use type=registry")

@@ -10,8 +10,9 @@ Each phase gets only its parts. Values check themselves when they are made, and 
 messages of the command line.
 """
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from pybuild.builder.request import checks
 from pybuild.builder.request.values import (
@@ -28,9 +29,6 @@ from pybuild.builder.request.values import (
 )
 from pybuild.runtime.values import fields, frozen, replace
 
-if TYPE_CHECKING:
-    from typing import TypedDict, Unpack
-
 __all__ = [
     "Annotation",
     "CacheSpec",
@@ -42,7 +40,6 @@ __all__ = [
     "Output",
     "Planning",
     "Request",
-    "RequestFields",
     "Resources",
     "Result",
     "Secret",
@@ -50,7 +47,12 @@ __all__ = [
     "Stored",
     "Target",
     "Volume",
+    "changes",
 ]
+
+_Keywords = ParamSpec("_Keywords")
+_Result = TypeVar("_Result")
+_Self = TypeVar("_Self")
 
 
 @frozen
@@ -181,58 +183,42 @@ class Caches:
 
 
 if TYPE_CHECKING:
-    # The fields of all parts, for type checkers: what is missing here is no keyword for them.
+    # For type checkers: the fields of all parts are the keywords of `Request.of`, and none of them must be given to
+    # `Request.changed` and `changes`.
 
-    class _Optional(TypedDict, total=False):
-        dockerfile: Path | None
-        contexts: tuple[tuple[str, str], ...]
-        ignore_file: Path | None
-        build_args: tuple[tuple[str, str], ...]
-        target: str | None
-        labels: tuple[tuple[str, str], ...]
-        platform: str | None
-        network: str
-        add_hosts: tuple[tuple[str, str], ...]
-        allow: frozenset[str]
-        environment: tuple[tuple[str, str], ...]
-        unset_env: tuple[str, ...]
-        unset_labels: tuple[str, ...]
-        compression: Compression
-        source_date_epoch: int | None
-        secrets: tuple[Secret, ...]
-        ssh: tuple[tuple[str, Path], ...]
-        resources: Resources
-        volumes: tuple[Volume, ...]
-        resolv_conf: str
-        jobs: int | None
-        timeout: float | None
-        step_timeout: float | None
-        tags: tuple[str, ...]
-        targets: tuple[Target, ...]
-        platforms: tuple[str, ...]
-        annotations: tuple[Annotation, ...]
-        outputs: tuple[Output, ...]
-        stored: Stored
-        squash: str
-        no_cache: bool
-        no_cache_filter: tuple[str, ...]
-        cache_ttl: float | None
-        pull: str
-        cache_from: tuple[CacheSpec, ...]
-        cache_to: tuple[CacheSpec, ...]
+    @frozen
+    class _Every(Files, Planning, Execution, Result, Caches): ...
 
-    class RequestFields(_Optional):
-        """What `Request.of` takes; each field is described where its part is."""
-
-        context: Path | str
-
-    class Changes(_Optional, total=False):
-        """What `Request.changed` takes."""
-
-        context: Path | str
+    @frozen
+    class _Some(Files, Planning, Execution, Result, Caches):
+        context: Path | str = ""
 
 else:
-    Changes = RequestFields = dict
+    _Every = _Some = None
+
+
+def _function_of(
+    _kind: Callable[_Keywords, object],
+) -> Callable[[Callable[..., _Result]], Callable[_Keywords, _Result]]:
+    """Return a decorator: for type checkers the function takes the keywords of *_kind*."""
+    return lambda function: function
+
+
+def _method_of(
+    _kind: Callable[_Keywords, object],
+) -> Callable[[Callable[Concatenate[_Self, ...], _Result]], Callable[Concatenate[_Self, _Keywords], _Result]]:
+    """Return a decorator: for type checkers the method takes the keywords of *_kind*."""
+    return lambda method: method
+
+
+Changes = Mapping[str, Any]
+"""Fields of a request, as `changes` returns them."""
+
+
+@_function_of(_Some)
+def changes(**given: Any) -> Changes:
+    """Return these fields as keywords for `Request.of` and `Request.changed`."""
+    return given
 
 
 @frozen
@@ -249,7 +235,8 @@ class Request:
         checks.types(self)
 
     @classmethod
-    def of(cls, **given: "Unpack[RequestFields]") -> Self:
+    @_method_of(_Every)
+    def of(cls, **given: Any) -> "Request":
         """Return the request with these fields, each in the part that has one of this name.
 
             Request.of(context=Path("."), tags=("app:1",), network="none")
@@ -264,7 +251,8 @@ class Request:
             raise TypeError(f"no such field of a request: {', '.join(sorted(left))}")
         return cls(**parts)
 
-    def changed(self, **given: "Unpack[Changes]") -> Self:
+    @_method_of(_Some)
+    def changed(self, **given: Any) -> "Request":
         """Return this request with other values of some fields; errors are those of `of`."""
         own = {part.name: getattr(self, part.name) for part in fields(self)}
         left: dict[str, Any] = dict(given)

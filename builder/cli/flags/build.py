@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.request import Changes, Compression, checks
+from pybuild.builder.request import Changes, Compression, changes, checks
 from pybuild.builder.request.values import EPOCH, seconds_of
 
 _MULTI = "BUILDKIT_MULTI_PLATFORM"
@@ -136,10 +136,10 @@ def platform_fields(wanted: tuple[str, ...], arguments: Mapping[str, str]) -> Ch
     if len(wanted) > 1 and not index:
         raise RequestError("conflicting config: returning multiple target platforms is not allowed", hint=f"{_MULTI}=1")
     if not index:
-        return {"platform": wanted[0] if wanted else None}
+        return changes(platform=wanted[0] if wanted else None)
     from pybuild.builder.platforms import wanted_platform
 
-    return {"platforms": wanted or (str(wanted_platform(None)),)}
+    return changes(platforms=wanted or (str(wanted_platform(None)),))
 
 
 def _boolean(text: str) -> bool:

@@ -7,7 +7,7 @@ from pybuild.builder.cli.flags.build import source_date_epoch, variables
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.errors import RequestError
-from pybuild.builder.request import Changes
+from pybuild.builder.request import Changes, changes
 from pybuild.builder.request.values import EPOCH, seconds_of
 from pybuild.runtime.values import frozen
 
@@ -120,13 +120,13 @@ class BuildahFlags:
 
     def request(self, env: Mapping[str, str]) -> Changes:
         """Return the fields of a request for flags without a counterpart in Docker."""
-        return {
-            "environment": tuple(variables(self.env, env, "--env").items()),
-            "unset_env": self.unsetenv,
-            "unset_labels": self.unsetlabel,
-            "ignore_file": self.ignore_file,
-            "jobs": _number("--jobs", self.jobs),
-        }
+        return changes(
+            environment=tuple(variables(self.env, env, "--env").items()),
+            unset_env=self.unsetenv,
+            unset_labels=self.unsetlabel,
+            ignore_file=self.ignore_file,
+            jobs=_number("--jobs", self.jobs),
+        )
 
     def all_arguments(self, given: tuple[str, ...], env: Mapping[str, str]) -> tuple[str, ...]:
         """Return the build arguments, of which the last one of a name counts; *given* are those of ``--build-arg``."""

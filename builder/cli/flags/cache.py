@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pybuild.builder.cli.flags.cache_spec import read_from, read_to
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.options import duration, is_true
-from pybuild.builder.request import CacheSpec, Changes
+from pybuild.builder.request import CacheSpec, Changes, changes
 from pybuild.runtime.values import frozen
 
 _INLINE = "BUILDKIT_INLINE_CACHE"
@@ -43,12 +43,12 @@ class CacheFlags:
 
     def request(self, build_args: Mapping[str, str]) -> Changes:
         """Return the part of a request that these flags, and one of *build_args*, make."""
-        return {
-            "cache_from": read_from(self.cache_from),
-            "cache_to": (*read_to(self.cache_to), *inline_cache(build_args)),
-            "no_cache_filter": tuple(name for item in self.no_cache_filter for name in item.split(",") if name),
-            "cache_ttl": None if self.cache_ttl is None else duration("--cache-ttl", self.cache_ttl),
-        }
+        return changes(
+            cache_from=read_from(self.cache_from),
+            cache_to=(*read_to(self.cache_to), *inline_cache(build_args)),
+            no_cache_filter=tuple(name for item in self.no_cache_filter for name in item.split(",") if name),
+            cache_ttl=None if self.cache_ttl is None else duration("--cache-ttl", self.cache_ttl),
+        )
 
 
 def inline_cache(build_args: Mapping[str, str]) -> tuple[CacheSpec, ...]:

@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
-from pybuild.builder.request import Changes, Volume, checks
+from pybuild.builder.request import Changes, Volume, changes, checks
 from pybuild.runtime.values import frozen
 
 _MODES = frozenset({"ro", "rw", "z", "Z"})
@@ -69,10 +69,10 @@ class HostFlags:
 
     def request(self) -> Changes:
         """Return the fields of a request for these flags."""
-        return {
-            "volumes": tuple(map(volume, self.volumes)),
-            "resolv_conf": _resolv_conf(self.dns, self.dns_search, self.dns_option),
-        }
+        return changes(
+            volumes=tuple(map(volume, self.volumes)),
+            resolv_conf=_resolv_conf(self.dns, self.dns_search, self.dns_option),
+        )
 
 
 def volume(given: str) -> Volume:

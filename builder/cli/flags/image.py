@@ -6,7 +6,7 @@ from pybuild.builder.cli.flags import build as values
 from pybuild.builder.cli.flags.group import argument, option
 from pybuild.builder.cli.flags.words import DIRECTORY, FILE, STAGE
 from pybuild.builder.errors import RequestError
-from pybuild.builder.request import Changes, Target
+from pybuild.builder.request import Changes, Target, changes
 from pybuild.builder.request.checks import full_names
 from pybuild.runtime.values import frozen
 
@@ -139,15 +139,15 @@ class ImageFlags:
 
     def request(self) -> Changes:
         """Return the fields of a request that depend on these flags only."""
-        return {
-            "contexts": values.contexts(self.build_contexts),
-            "dockerfile": values.dockerfile(self.file),
-            "labels": values.labels(self.labels),
-            "network": self.network or "default",
-            "add_hosts": values.hosts(self.add_hosts),
-            "no_cache": self.no_cache,
-            "pull": self.pull_policy or ("always" if self.pull else "missing"),
-        }
+        return changes(
+            contexts=values.contexts(self.build_contexts),
+            dockerfile=values.dockerfile(self.file),
+            labels=values.labels(self.labels),
+            network=self.network or "default",
+            add_hosts=values.hosts(self.add_hosts),
+            no_cache=self.no_cache,
+            pull=self.pull_policy or ("always" if self.pull else "missing"),
+        )
 
 
 def targets(given: Sequence[str], tags: tuple[str, ...]) -> tuple[Target, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import duration, record, size_of
-from pybuild.builder.request import Changes, Resources
+from pybuild.builder.request import Changes, Resources, changes
 from pybuild.builder.request.limits import numbers
 from pybuild.runtime.values import frozen
 
@@ -116,11 +116,11 @@ class LimitFlags:
             pids=_number("pids", given),
             cgroup_parent=self.cgroup_parent or "",
         )
-        return {
-            "resources": found,
-            "timeout": _seconds("--timeout", self.timeout),
-            "step_timeout": _seconds("--step-timeout", self.step_timeout),
-        }
+        return changes(
+            resources=found,
+            timeout=_seconds("--timeout", self.timeout),
+            step_timeout=_seconds("--step-timeout", self.step_timeout),
+        )
 
 
 def _seconds(flag: str, given: str | None) -> float | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import record
-from pybuild.builder.request import Changes, Secret
+from pybuild.builder.request import Changes, Secret, changes
 from pybuild.runtime.values import frozen
 
 _FIELDS = "use id=, src=, env= and type="
@@ -38,11 +38,11 @@ class StepFlags:
 
     def request(self, env: Mapping[str, str]) -> Changes:
         """Return the fields of a request for these flags."""
-        return {
-            "secrets": tuple(_secret(item, env) for item in self.secrets),
-            "ssh": tuple((name, paths[0]) for name, paths in _agents(self.agents, env) if _is_socket(paths[0])),
-            "allow": frozenset(item for given in self.allow for item in given.split(",")),
-        }
+        return changes(
+            secrets=tuple(_secret(item, env) for item in self.secrets),
+            ssh=tuple((name, paths[0]) for name, paths in _agents(self.agents, env) if _is_socket(paths[0])),
+            allow=frozenset(item for given in self.allow for item in given.split(",")),
+        )
 
     def ssh_keys(self, env: Mapping[str, str]) -> dict[str, tuple[Path, ...]]:
         """Return files of private keys, by the id of the agent that serves them."""

@@ -22,7 +22,7 @@ from pybuild.builder.cli.flags.registry import RegistryFlags
 from pybuild.builder.cli.flags.report import ReportFlags
 from pybuild.builder.cli.flags.steps import StepFlags
 from pybuild.builder.cli.tools import store
-from pybuild.builder.request import Changes, Request, RequestFields
+from pybuild.builder.request import Changes, Request, changes
 from pybuild.builder.request.checks import full_names
 from pybuild.runtime.values import frozen
 
@@ -108,20 +108,23 @@ def request_from(flags: BuildFlags, env: Mapping[str, str]) -> Request:
     image, buildah = flags.image, flags.buildah
     arguments = values.build_arguments(buildah.all_arguments(image.build_args, env), env)
     wanted = values.platforms(buildah.all_platforms(image.platforms), env)
-    fields: RequestFields = {
-        "context": values.context(image.context),
-        **image.request(),
-        **buildah.request(env),
-        **flags.cache.request(dict(arguments)),
-        **flags.steps.request(env),
-        **flags.limits.request(),
-        **flags.host.request(),
-        **values.platform_fields(wanted, dict(arguments)),
-        **_result(flags),
-        "build_args": arguments,
-        "source_date_epoch": buildah.epoch(dict(arguments)),
-    }
-    return Request.of(**fields)
+    context = values.context(image.context)
+    parts = (
+        image.request(),
+        buildah.request(env),
+        flags.cache.request(dict(arguments)),
+        flags.steps.request(env),
+        flags.limits.request(),
+        flags.host.request(),
+        values.platform_fields(wanted, dict(arguments)),
+        _result(flags),
+    )
+    return Request.of(
+        context=context,
+        build_args=arguments,
+        source_date_epoch=buildah.epoch(dict(arguments)),
+        **{name: value for fields in parts for name, value in fields.items()},
+    )
 
 
 def _result(flags: BuildFlags) -> Changes:
@@ -137,13 +140,13 @@ def _result(flags: BuildFlags) -> Changes:
     )
     tags = full_names((*image.tags, *asked.names))
     wanted = targets([item for item in image.targets if item], tags)
-    return {
-        "tags": wanted[0].tags if len(wanted) == 1 else tags,
-        "target": wanted[0].stage if len(wanted) == 1 else None,
-        "targets": wanted if len(wanted) > 1 else (),
-        "annotations": (*annotated, *asked.annotations),
-        "compression": asked.compression,
-        "outputs": asked.outputs,
-        "squash": "all" if image.squash_all else "new" if image.squash or not buildah.layers else "",
-        "stored": asked.stored,
-    }
+    return changes(
+        tags=wanted[0].tags if len(wanted) == 1 else tags,
+        target=wanted[0].stage if len(wanted) == 1 else None,
+        targets=wanted if len(wanted) > 1 else (),
+        annotations=(*annotated, *asked.annotations),
+        compression=asked.compression,
+        outputs=asked.outputs,
+        squash="all" if image.squash_all else "new" if image.squash or not buildah.layers else "",
+        stored=asked.stored,
+    )
