@@ -85,6 +85,10 @@ class PushFailed(BuildError):
     """A push failed. The image stays in the store."""
 
 
+class LoadFailed(BuildError):
+    """Docker or podman did not take an image, or is not there. The image stays in the store."""
+
+
 class StoreError(BuildError):
     """The store cannot be used: its disk is full or read-only, it is locked, or another program created it."""
 

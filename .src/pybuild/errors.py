@@ -7,6 +7,7 @@
       StepFailed           a step failed: step, lines, exit_code, output
       PullFailed           a registry did not give what it was asked for
       PushFailed           a registry did not take an image, which stays in the store
+      LoadFailed           Docker or podman did not take an image, which stays in the store
       ImageError           an image is damaged, or a registry failed otherwise
         ImageNotFound      no image has this name
       ContainerError       a container cannot do that now, is gone, or has its name from another one
@@ -23,6 +24,7 @@ from pybuild.builder.api.errors import DockerfileError, HostError, ImageError, I
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.errors import (
     Cancelled,
+    LoadFailed,
     PullFailed,
     PushFailed,
     PybuildError,
@@ -40,6 +42,7 @@ __all__ = [
     "HostError",
     "ImageError",
     "ImageNotFound",
+    "LoadFailed",
     "PullFailed",
     "PushFailed",
     "PybuildError",

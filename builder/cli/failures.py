@@ -94,14 +94,14 @@ def _ours(error: BaseException) -> Failure | None:
 
 def failed_code(error: BaseException) -> int:
     """Return the exit code of a failure that is not the user's; it tells which side failed."""
-    from pybuild.builder.errors import PullFailed, PushFailed, RequestError, StepFailed, StoreError
+    from pybuild.builder.errors import LoadFailed, PullFailed, PushFailed, RequestError, StepFailed, StoreError
     from pybuild.builder.oci.errors import RegistryError
     from pybuild.builder.store.room import FULL
     from pybuild.runtime.errors import RuntimeHostError, TooManyLayers, UnknownUser, UnsafePathError
 
     if isinstance(error, PushFailed):
         return PUSH
-    if isinstance(error, StoreError) or isinstance(error.__cause__, StoreError):
+    if isinstance(error, StoreError | LoadFailed) or isinstance(error.__cause__, StoreError):
         return HOST
     # A step has the exit code of its cause, such as a base that could not be pulled.
     why = error.__cause__ if isinstance(error, StepFailed) else error

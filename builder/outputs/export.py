@@ -97,9 +97,9 @@ def export_together(images: Sequence[Descriptor], result: Result, store: Store, 
         from pybuild.builder.outputs.kinds import write_together
 
         named = [(full_names(target.tags), image) for target, image in zip(result.targets, images, strict=True)]
-        with reporter.step("exporting all targets"):
+        with reporter.step("exporting all targets") as step:
             for output in archives:
-                write_together(named, output, store)
+                write_together(named, output, store, step.status)
 
 
 def _shaped(store: Store, descriptor: Descriptor, shape: Shape) -> Descriptor:

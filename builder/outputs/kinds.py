@@ -7,8 +7,9 @@ from typing import assert_never
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.archive import ArchiveOutput, Named
-from pybuild.builder.outputs.docker import DockerOutput, parse_docker
+from pybuild.builder.outputs.docker import DockerOutput
 from pybuild.builder.outputs.image import ImageOutput, parse_image
+from pybuild.builder.outputs.load import LoadOutput, parse_docker
 from pybuild.builder.outputs.local import LocalOutput
 from pybuild.builder.outputs.oci import OciOutput
 from pybuild.builder.outputs.options import OutputOptions
@@ -19,10 +20,10 @@ from pybuild.builder.request import Output, Shape
 from pybuild.builder.store.inside import inside
 from pybuild.builder.store.store import Store
 
-__all__ = ["DockerOutput", "ImageOutput", "LocalOutput", "OciOutput", "RegistryOutput", "TarOutput"]
+__all__ = ["DockerOutput", "ImageOutput", "LoadOutput", "LocalOutput", "OciOutput", "RegistryOutput", "TarOutput"]
 """The kinds, which programs that embed pybuild find in `pybuild.request`."""
 
-Kind = LocalOutput | TarOutput | OciOutput | DockerOutput | RegistryOutput | ImageOutput
+Kind = LocalOutput | TarOutput | OciOutput | DockerOutput | LoadOutput | RegistryOutput | ImageOutput
 
 _PARSERS: Mapping[str, Callable[[OutputOptions], Kind]] = {
     "oci": OciOutput.parse,
@@ -75,8 +76,8 @@ def write(
     """
     for output in map(_known, outputs):
         match output:
-            case OciOutput() | DockerOutput():
-                write_together([(names, descriptor)], output, store)
+            case OciOutput() | DockerOutput() | LoadOutput():
+                write_together([(names, descriptor)], output, store, status)
             case TarOutput() | LocalOutput():
                 inside(_write_tree, store, silent, output, descriptor, epoch, nearest_second=nearest_second)
             case RegistryOutput():
@@ -103,10 +104,13 @@ def _write_tree(
             output.write(descriptor, store, epoch)
 
 
-def write_together(images: Sequence[Named], output: Output, store: Store) -> None:
-    """Write all *images* to an output that holds several: an archive or a layout."""
+def write_together(images: Sequence[Named], output: Output, store: Store, status: Callable[..., None]) -> None:
+    """Write all *images* to an output that holds several: an archive, a layout, an engine. *status* as for `write`."""
+    shapes = [(names, shaped(store, descriptor, output.shape)) for names, descriptor in images]
     if isinstance(output, ArchiveOutput):
-        output.write([(names, shaped(store, descriptor, output.shape)) for names, descriptor in images], store)
+        output.write(shapes, store)
+    elif isinstance(output, LoadOutput):
+        output.write(shapes, store, status)
 
 
 def shaped(store: Store, descriptor: Descriptor, shape: Shape) -> Descriptor:

@@ -16,7 +16,16 @@ _FLAGS = (
 )
 _USED = (
     *_FLAGS,
-    *("dest", "name", "dangling-name-prefix", "compression", "compression-level", "mode", "source-date-epoch"),
+    *(
+        "dest",
+        "name",
+        "dangling-name-prefix",
+        "compression",
+        "compression-level",
+        "mode",
+        "source-date-epoch",
+        "context",
+    ),
 )
 # Options of which only the default is supported. `unpack` concerns the image store of a daemon. "danging" is BuildKit's
 # own spelling, and a name for dangling images is never given to others here, so it is always true.
@@ -99,10 +108,6 @@ def _check(values: Mapping[str, str]) -> None:
     for key, given in values.items():
         if key in _USED or key.startswith("annotation"):
             continue
-        if key == "context":
-            raise RequestError(
-                "--output context= is not supported", hint="there is no daemon: pipe it into docker load"
-            )
         if key not in _SETTLED:
             raise RequestError(f"unknown --output option {key!r}", hint=did_you_mean(key, (*_USED, *_SETTLED)))
         if _SETTLED[key] not in {"", _spelled_out(given)}:

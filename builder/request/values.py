@@ -83,6 +83,9 @@ class Output:
     def __post_init__(self) -> None:
         checks.types(self)
 
+    def check(self) -> None:
+        """Raise what would make writing fail at the end of the build, as far as it can be known before."""
+
     @property
     def shape(self) -> Shape:
         """How the image is written; has no effect on an output of files."""

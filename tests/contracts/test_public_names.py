@@ -13,15 +13,15 @@ PUBLIC = (
     " start tag"
 )
 ERRORS = (
-    "Cancelled ContainerError DockerfileError HostError ImageError ImageNotFound PullFailed PushFailed PybuildError RequestError"
+    "Cancelled ContainerError DockerfileError HostError ImageError ImageNotFound LoadFailed PullFailed PushFailed PybuildError RequestError"
     " ResolveError SandboxUnavailable StepFailed StoreError TimedOut"
 )
 EVENTS = (
     "Event LayerMade PlannedStep Progress StepFinished StepOutput StepStarted StepStatus StepsPlanned Warned silent"
 )
 REQUEST = (
-    "Annotation Caches Compression DockerOutput Execution Files GhaCache ImageOutput InlineCache LocalCache LocalOutput"
-    " OciOutput Planning RegistryCache RegistryOutput Request Resources Result Secret Shape Stored TarOutput Target Volume"
+    "Annotation Caches Compression DockerOutput Execution Files GhaCache ImageOutput InlineCache LoadOutput LocalCache"
+    " LocalOutput OciOutput Planning RegistryCache RegistryOutput Request Resources Result Secret Shape Stored TarOutput Target Volume"
 )
 
 

@@ -2,11 +2,13 @@
 
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.contexts import write_context
+from tests.helpers.docker_daemon import FakeDaemon
 from tests.helpers.program import Program
 
 TEXT = """FROM --platform=$BUILDPLATFORM small AS tools
@@ -68,11 +70,35 @@ def test_a_step_that_nothing_here_can_run_is_refused_with_the_remedy(program: Pr
 
 
 @pytest.mark.parametrize("option", ["--load", "--output=type=docker"])
-def test_what_is_built_for_one_platform_is_in_the_store(program: Program, context: Path, option: str) -> None:
-    program.build(context, "--platform=linux/arm64", option, tag="loaded")
+def test_what_is_built_for_one_platform_is_in_the_store_and_loaded(
+    program: Program, context: Path, tmp_path: Path, option: str
+) -> None:
+    with FakeDaemon(tmp_path / "socket") as daemon:
+        there = replace(program, variables=(("DOCKER_HOST", daemon.address),))
+        there.build(context, "--platform=linux/arm64", option, tag="loaded")
+    assert [entry["RepoTags"] for table in daemon.tables for entry in table] == [["loaded:latest"]]
     shown = json.loads(program.run("inspect", "loaded").stdout)[0]
     assert (shown["Architecture"], shown["RepoTags"]) == ("arm64", ["loaded:latest"])
     assert "vnd.oci.image.manifest" in shown["Descriptor"]["mediaType"]
+
+
+def test_targets_are_loaded_together(program: Program, tmp_path: Path) -> None:
+    context = write_context(
+        tmp_path / "two", {"Dockerfile": "FROM small AS a\nLABEL x=1\nFROM small AS b\nLABEL y=1\n"}
+    )
+    with FakeDaemon(tmp_path / "socket") as daemon:
+        there = replace(program, variables=(("DOCKER_HOST", daemon.address),))
+        there.run("build", "--load", "--target=a=x:1", "--target=b=y:1", str(context))
+    assert [[entry["RepoTags"] for entry in table] for table in daemon.tables] == [[["x:1"], ["y:1"]]]
+
+
+def test_a_daemon_that_is_not_there_is_noticed_before_the_build(
+    program: Program, context: Path, tmp_path: Path
+) -> None:
+    there = replace(program, variables=(("DOCKER_HOST", f"unix://{tmp_path}/none"),))
+    done = there.build(context, "--load", check=False)
+    assert (done.exit_code, done.steps) == (3, ())
+    assert f"unix://{tmp_path}/none: no such file or directory" in done.printed
 
 
 def test_one_platform_gives_an_index_when_the_build_argument_asks_for_it(program: Program, context: Path) -> None:

@@ -109,7 +109,7 @@ class ImageFlags:
         multiple=True,
         metavar="SPEC",
         help="Also write the result: type=oci|docker|tar|local,dest=PATH to a file or directory, type=registry to a "
-        "registry. Repeatable.",
+        "registry, type=docker to Docker or podman. Repeatable.",
     )
     compression: str | None = option(
         "--compression",
@@ -129,7 +129,7 @@ class ImageFlags:
     load: bool = option(
         "--load",
         is_flag=True,
-        help="No effect: the image is always kept in the store.",
+        help="Load the image into Docker, or into podman, as well; short for -o type=docker.",
     )
     push: bool = option(
         "--push",

@@ -7,11 +7,12 @@
 The bytes depend only on the images and their names: no times, no users, a fixed order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from pybuild.builder.oci import media
 from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import ImageNotFound
 from pybuild.builder.oci.image import reachable, read_image
 from pybuild.builder.oci.json_text import encode
@@ -42,20 +43,25 @@ def save(
     sink: Sink,
     *,
     for_docker: bool = True,
+    for_oci: bool = True,
+    without: Collection[Digest] = (),
     status: Status = _no_status,
 ) -> None:
-    """Write *images* as an archive to *sink*; blobs are verified as they are read. *for_docker*: with Docker's table.
+    """Write *images* as an archive to *sink*; blobs are verified as they are read.
 
-    *status* is called for every blob with nothing done, then as each is written.
+    *for_docker*: with Docker's table, *for_oci*: with the index of an OCI layout. The blobs *without* are left out, for
+    a reader that has them. *status* is called for every blob with nothing done, then as each is written.
 
     When this raises, the output is not a valid archive and must be discarded.
 
     Raises:
         BlobNotFound, DigestMismatch, SizeMismatch: a blob of the store is missing or damaged.
     """
-    content = {item.digest: item for _, descriptor in images for item in reachable(blobs, descriptor)}
-    _add_bytes(sink, "oci-layout", LAYOUT)
-    _add_bytes(sink, "index.json", Index(manifests=tuple(_index_entries(images))).to_json())
+    named = (item for _, descriptor in images for item in reachable(blobs, descriptor))
+    content = {item.digest: item for item in named if item.digest not in without}
+    if for_oci:
+        _add_bytes(sink, "oci-layout", LAYOUT)
+        _add_bytes(sink, "index.json", Index(manifests=tuple(_index_entries(images))).to_json())
     if for_docker:
         _add_bytes(sink, "manifest.json", encode(_docker_entries(blobs, images)))
     for folder in ("blobs", *sorted({f"blobs/{digest.algorithm}" for digest in content})):

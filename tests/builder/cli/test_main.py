@@ -20,6 +20,7 @@ from pybuild.builder.interrupts import Interrupts
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import RegistryError
 from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.outputs.load import LoadOutput
 from pybuild.builder.outputs.local import LocalOutput
 from pybuild.builder.outputs.oci import OciOutput
 from pybuild.builder.plan.plan import Definition
@@ -104,6 +105,7 @@ def test_build_is_what_is_meant_when_no_command_is_named(fake: Fake, words: list
 
 def test_every_flag_reaches_the_request(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FROM_ENV", "e")
+    monkeypatch.setattr(LoadOutput, "check", lambda _output: None)
     (fake.store.parent / "D").write_text("FROM scratch\n")
     words = "-t a -t reg.example/b:2 -f D --build-arg A=1 --build-arg FROM_ENV --build-arg UNSET --target T --no-cache --pull"
     words += " --label l=1 --network none --platform linux/arm64 --add-host h:1.2.3.4 --compression zstd,9 --load"
@@ -124,6 +126,7 @@ def test_every_flag_reaches_the_request(fake: Fake, monkeypatch: pytest.MonkeyPa
         outputs=(
             OciOutput(dest=Path("x.tar")),
             LocalOutput(dest=Path("out")),
+            LoadOutput(),
         ),
     )
 

@@ -15,6 +15,7 @@ from pybuild.builder.oci.layout import Layout
 from pybuild.builder.outputs.docker import DockerOutput
 from pybuild.builder.outputs.image import ImageOutput
 from pybuild.builder.outputs.kinds import Kind, parse, with_shape, write
+from pybuild.builder.outputs.load import LoadOutput
 from pybuild.builder.outputs.local import LocalOutput
 from pybuild.builder.outputs.oci import OciOutput
 from pybuild.builder.outputs.options import read
@@ -98,7 +99,7 @@ def test_no_destination_is_standard_output(
         ("type=tar,dest=-,platform-split=0", TarOutput(split=False)),
         ("Type=docker,dest=x,compression=zstd", DockerOutput(dest=Path("x"))),
         ("type=docker,dest=-", DockerOutput()),
-        ("type=docker", ImageOutput()),
+        ("type=docker", LoadOutput()),
         ("type=cacheonly", ImageOutput()),
         ("type=registry,registry.insecure=t", RegistryOutput(insecure=True)),
         ("type=image,push=true,name=a,push-by-digest=1", RegistryOutput(by_digest=True)),

@@ -31,7 +31,6 @@ def test_what_is_done_anyway_may_be_asked_for(options: str) -> None:
         ("nothing-like-it=1", "unknown --output option", ""),
         ("prefer-nondist-layers=true", "prefer-nondist-layers=true is not supported", ""),
         ("compatibility-version=20", "compatibility-version=20 is not supported", "oci-mediatypes=false"),
-        ("context=other", "context= is not supported", "docker load"),
     ],
 )
 def test_an_option_that_would_be_passed_over_is_refused(options: str, reason: str, hint: str) -> None:

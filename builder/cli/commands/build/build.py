@@ -29,8 +29,10 @@ from pybuild.runtime.values import frozen
 _EPILOG = """\b
 Differences from docker build:
   - There is no daemon. Images are kept in pybuild's store. To pass one on to
-    Docker, use "pybuild save" or -o type=docker.
-  - --load has no effect, because images are always loaded into the store.
+    Docker, use --load, "pybuild save" or -o type=docker,dest=FILE.
+  - --load and -o type=docker need a Docker daemon ($DOCKER_HOST, the current
+    context, /var/run/docker.sock) or podman. Without them the image is in the
+    store only. A daemon that has some of the layers gets only the others.
     Attestations are not supported: asking for them with --sbom, --provenance or
     --attest is an error. --rm is ignored with a warning.
   - With several targets, --iidfile has one line and --metadata-file one key for
@@ -133,7 +135,7 @@ def _result(flags: BuildFlags) -> Changes:
     annotated = annotations(image.annotations)
     named = image.compression or buildah.compression()
     asked = read_outputs(
-        (*image.outputs, *(["type=registry"] if image.push else [])),
+        (*image.outputs, *(["type=docker"] if image.load else []), *(["type=registry"] if image.push else [])),
         flags.report.output_format or "",
         values.compression(named) if named else None,
         annotated=bool(annotated),

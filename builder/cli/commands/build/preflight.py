@@ -17,6 +17,7 @@ def check_beforehand(request: Request, files: Iterable[Path | None]) -> None:
         check_destination(path)
     for output in request.result.outputs:
         check_destination(output.file)
+        output.check()
 
 
 def streams(request: Request) -> list[Output]:

@@ -1,0 +1,102 @@
+"""Loading images into a Docker daemon, without the layers that it has.
+
+`docker load` reads ``manifest.json``; for each layer it asks its store for the chain ID (the digest over all layers so
+far) and opens the file of the layer only when there is none. So the archive need not have that file. This is no promise
+of Docker's API, and an image can be removed meanwhile, so a refused archive is sent once more as a whole.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from pybuild.builder.errors import LoadFailed
+from pybuild.builder.oci.archive.save import save
+from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.errors import OciError
+from pybuild.builder.oci.image import read_image
+from pybuild.builder.oci.model import Descriptor, chain_ids
+from pybuild.builder.outputs.archive import Named
+from pybuild.builder.outputs.engines.address import Address
+from pybuild.builder.outputs.engines.connection import Sink, get, post_archive
+from pybuild.builder.store.store import Store
+from pybuild.runtime import stopping
+
+Status = Callable[[str, int, int], None]
+
+
+def answers(address: Address) -> None:
+    """Raise LoadFailed when no daemon answers at *address*."""
+    get(address, "/version")
+
+
+def load(address: Address, images: Sequence[Named], store: Store, status: Status) -> None:
+    """Load *images* with their names. Raises LoadFailed."""
+    there = _layers_there(address, [_layers(store, descriptor) for _, descriptor in images])
+    try:
+        _send(address, images, store, status, there)
+    except LoadFailed:
+        if not there:
+            raise
+        _send(address, images, store, status, frozenset())
+
+
+def _send(address: Address, images: Sequence[Named], store: Store, status: Status, without: frozenset[Digest]) -> None:
+    def report(digest: str, done: int, size: int) -> None:
+        stopping.check()
+        status(digest, done, size)
+
+    def write(sink: Sink) -> None:
+        save(store.blobs, images, sink, without=without, status=report)
+
+    for message in post_archive(address, "/images/load?quiet=1", write):
+        if "error" in message or "errorDetail" in message:
+            raise LoadFailed(f"the Docker daemon refused the image: {message.get('error') or message['errorDetail']}")
+
+
+def _layers(store: Store, descriptor: Descriptor) -> dict[str, Digest]:
+    """Return the digest of each layer by its chain ID."""
+    image = read_image(store.blobs, descriptor)
+    return dict(zip(chain_ids(image.config.diff_ids), (each.digest for each in image.manifest.layers), strict=True))
+
+
+def _layers_there(address: Address, images: Sequence[dict[str, Digest]]) -> frozenset[Digest]:
+    """Return the layers that the daemon needs for none of *images*."""
+    wanted = {chain for layers in images for chain in layers}
+    if not wanted or not _keeps_layers(address):
+        return frozenset()
+    missing = wanted - _chains(address, wanted)
+    needed = {digest for layers in images for chain, digest in layers.items() if chain in missing}
+    return frozenset(digest for layers in images for digest in layers.values()) - needed
+
+
+def _keeps_layers(address: Address) -> bool:
+    """Return whether it is Docker's own daemon, with a store that knows layers by their chain IDs."""
+    names = [item.get("Name") for item in _objects(get(address, "/version"), "Components")]
+    if "Engine" not in names:
+        return False
+    rows = get(address, "/info").get("DriverStatus") or []
+    return all("containerd" not in str(row) for row in rows)
+
+
+def _chains(address: Address, wanted: set[str]) -> set[str]:
+    """Return those of *wanted* that images of the daemon have."""
+    found: set[str] = set()
+    for listed in get(address, "/images/json?all=1"):
+        if found >= wanted:
+            break
+        found |= wanted.intersection(_chains_of(address, str(listed["Id"])))
+    return found
+
+
+def _chains_of(address: Address, name: str) -> tuple[str, ...]:
+    """Return the chain IDs of an image; none for one that is gone, or has no layers."""
+    try:
+        layers = get(address, f"/images/{quote(name, safe=':')}/json")["RootFS"].get("Layers") or ()
+        return chain_ids(tuple(Digest.parse(each) for each in layers))
+    except (LoadFailed, OciError, KeyError, TypeError, AttributeError):
+        return ()
+
+
+def _objects(document: Any, key: str) -> list[dict[str, Any]]:
+    found = document.get(key) if isinstance(document, dict) else None
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
