@@ -1,7 +1,9 @@
 """What a container is, as it was made: values that never change, and their form on disk."""
 
 import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pybuild.builder.errors import StoreError
@@ -11,6 +13,8 @@ from pybuild.runtime.values import fields, frozen
 
 _Value = TypeVar("_Value")
 
+CONFIG = "config.json"
+"""The file in the directory of a container."""
 BIND, VOLUME, TMPFS = "bind", "volume", "tmpfs"
 
 
@@ -105,6 +109,15 @@ class Config:
     def to_json(self) -> str:
         """Return the document that `from_json` reads."""
         return json.dumps(_plain(self), ensure_ascii=True)
+
+    def write(self, directory: Path) -> None:
+        """Write it to the *directory* of its container, as a whole and for good."""
+        new = directory / f"{CONFIG}.new"
+        with new.open("w", encoding="utf-8") as file:
+            file.write(self.to_json())
+            file.flush()
+            os.fsync(file.fileno())
+        new.rename(directory / CONFIG)
 
     @classmethod
     def from_json(cls, text: str) -> "Config":

@@ -2,7 +2,7 @@
 
     <root>/containers/names/<name>    a file that holds the id of the container of this name
     <root>/containers/<id>/
-        config.json                   what it is (`config`), never changed
+        config.json                   what it is (`config`), changed by ``update`` alone
         holds.json                    what it needs of the store (`builder.store.holds`)
         state.json                    what it does (`state`), written by its monitor while it has one
         json.log                      what it printed (`runtime.monitor.log`)
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pybuild.builder.containers import events
-from pybuild.builder.containers.config import Config
+from pybuild.builder.containers.config import CONFIG, Config
 from pybuild.builder.containers.errors import ContainerError, NameInUse, NoSuchContainer
 from pybuild.builder.containers.names import SHORT, check_name, is_id, random_name
 from pybuild.builder.containers.state import State, read_state
@@ -32,7 +32,7 @@ from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.filelock import exclusive, new_locked_folder, remove_tree, sweep
 
 ROOTFS = "rootfs"
-_CONFIG, _NAMES, _LOCK, _TEMPORARY = "config.json", "names", "lock", "tmp-"
+_NAMES, _LOCK, _TEMPORARY = "names", "lock", "tmp-"
 _RENAMING = "names of containers"
 _TRIES = 10
 
@@ -101,10 +101,7 @@ class Containers:
         for name, text in files.items():
             (path / name).write_text(text, encoding="utf-8")
             (path / name).chmod(0o644)
-        with (path / _CONFIG).open("w", encoding="utf-8") as file:
-            file.write(config.to_json())
-            file.flush()
-            os.fsync(file.fileno())
+        config.write(path)
 
     def _reserve(self, identity: str, wanted: str) -> str:
         """Give the container its name, or one that is free."""
@@ -204,7 +201,7 @@ def held(container: StoredContainer) -> Iterator[None]:
     """
     try:
         with exclusive(container.folder / _LOCK):
-            os.stat(container.folder / _CONFIG)
+            os.stat(container.folder / CONFIG)
             yield
     except FileNotFoundError as error:
         if container.folder.is_dir():
@@ -232,7 +229,7 @@ def all_containers(root: Path) -> list[StoredContainer]:
 
 def _read(folder: Path, names: dict[str, str]) -> StoredContainer | None:
     try:
-        text = (folder / _CONFIG).read_text(encoding="utf-8")
+        text = (folder / CONFIG).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):  # it goes right now
         return None
     return StoredContainer(folder, Config.from_json(text), names.get(folder.name, folder.name[:SHORT]))

@@ -160,7 +160,7 @@ def _resources(limits: ResourceLimits) -> dict[str, Any]:
     return {
         "CpuShares": limits.cpu_shares or 0,
         "Memory": limits.memory or 0,
-        "NanoCpus": 0,
+        "NanoCpus": limits.nano_cpus or 0,
         "CgroupParent": limits.cgroup_parent,
         "CpuPeriod": limits.cpu_period or 0,
         "CpuQuota": limits.cpu_quota or 0,
@@ -168,7 +168,10 @@ def _resources(limits: ResourceLimits) -> dict[str, Any]:
         "CpusetMems": limits.cpuset_mems,
         "Devices": [],
         "MemorySwap": limits.memory_swap or 0,
-        "OomKillDisable": None,
+        "OomKillDisable": limits.oom_kill_disable,
+        "BlkioWeight": limits.blkio_weight or 0,
+        "MemoryReservation": limits.memory_reservation or 0,
+        "MemorySwappiness": limits.swappiness,
         "PidsLimit": limits.pids,
         "Ulimits": [{"Name": name, "Soft": soft, "Hard": hard} for name, soft, hard in limits.ulimits],
     }

@@ -15,6 +15,7 @@ from pybuild.builder.containers.executing import Inside, command_in
 from pybuild.builder.containers.lifecycle import groups_parent, settle, take_over
 from pybuild.builder.containers.spec import spec_of
 from pybuild.builder.containers.state import State
+from pybuild.builder.containers.updating import tell_missing
 from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.store.holds import Hold, read_hold, write_hold
@@ -74,7 +75,8 @@ def _order(containers: Containers, container: StoredContainer, state: State) -> 
     around, program = container.config.host, container.config.program
     spec = spec_of(container, _root(containers, container), _places(containers, container))
     # Last: what is refused above would leave the groups until the container is removed.
-    made = make_groups(container.id, groups_parent(container), around.limits)
+    made, missing = make_groups(container.id, groups_parent(container), around.limits)
+    tell_missing(containers.store, missing)
     plan = make_plan(spec, tuple(os.fsencode(group / "cgroup.procs") for group in made))
     return WatchOrder(
         actor=tuple(

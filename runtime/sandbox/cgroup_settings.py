@@ -10,6 +10,14 @@ _PERIOD = 100_000
 _SHARES = range(2, 262_145)
 
 
+_OTHERS = {
+    "memory.low": "memory-reservation",
+    "memory.soft_limit_in_bytes": "memory-reservation",
+    "memory.swappiness": "memory-swappiness",
+    "memory.oom_control": "oom-kill-disable",
+    "io.weight": "blkio-weight",
+    "blkio.weight": "blkio-weight",
+}
 _SWAP = ("memory.swap.max", "memory.memsw.limit_in_bytes")
 
 
@@ -17,6 +25,8 @@ def limit_of(name: str) -> str:
     """Return what the limit in the file *name* is called by its flag."""
     if name in _SWAP:
         return "memory-swap"
+    if name in _OTHERS:
+        return _OTHERS[name]
     if name.startswith("cpu."):
         return "cpu-shares" if name in {"cpu.weight", "cpu.shares"} else "cpu-quota"
     return name.replace(".", "-") if name.startswith("cpuset.") else name.partition(".")[0]
@@ -28,17 +38,40 @@ def settings(limits: ResourceLimits, *, unified: bool) -> Iterator[tuple[str, st
         yield "memory", "memory.max" if unified else "memory.limit_in_bytes", str(limits.memory)
     if limits.memory_swap is not None:
         yield "memory", *_swap(limits.memory_swap, limits.memory or 0, unified=unified)
+    yield from _more_memory(limits, unified=unified)
     if limits.pids is not None:
-        yield "pids", "pids.max", str(limits.pids)
+        yield "pids", "pids.max", "max" if limits.pids == -1 else str(limits.pids)
     if limits.cpu_shares is not None:
         shares = min(max(limits.cpu_shares, _SHARES[0]), _SHARES[-1])
         yield "cpu", *(("cpu.weight", str(_weight(shares))) if unified else ("cpu.shares", str(shares)))
     if limits.cpu_quota is not None:
         yield from _quota(limits.cpu_quota, limits.cpu_period or _PERIOD, unified=unified)
+    if limits.nano_cpus is not None:
+        yield from _quota(limits.nano_cpus * _PERIOD // 1_000_000_000, _PERIOD, unified=unified)
+    if limits.blkio_weight is not None:
+        weight = 1 + (limits.blkio_weight - 10) * 9999 // 990
+        yield (
+            ("io", "io.weight", f"default {weight}") if unified else ("blkio", "blkio.weight", f"{limits.blkio_weight}")
+        )
     if limits.cpuset_cpus:
         yield "cpuset", "cpuset.cpus", limits.cpuset_cpus
     if limits.cpuset_mems:
         yield "cpuset", "cpuset.mems", limits.cpuset_mems
+
+
+def _more_memory(limits: ResourceLimits, *, unified: bool) -> Iterator[tuple[str, str, str]]:
+    if limits.memory_reservation is not None:
+        yield "memory", "memory.low" if unified else "memory.soft_limit_in_bytes", str(limits.memory_reservation)
+    # The unified hierarchy has neither: there they are limits that are not kept.
+    if limits.swappiness is not None and not unified:
+        yield "memory", "memory.swappiness", str(limits.swappiness)
+    if limits.oom_kill_disable and not unified:
+        yield "memory", "memory.oom_control", "1"
+
+
+def limits_asked(limits: ResourceLimits) -> tuple[str, ...]:
+    """Return the names of the limits that there are, each once."""
+    return tuple(dict.fromkeys(limit_of(name) for _, name, _ in settings(limits, unified=False)))
 
 
 def _swap(both: int, memory: int, *, unified: bool) -> tuple[str, str]:

@@ -7,6 +7,7 @@ them a container is frozen, counted, and killed as a whole.
 from contextlib import suppress
 from pathlib import Path
 
+from pybuild.runtime.sandbox.cgroup_settings import limits_asked
 from pybuild.runtime.sandbox.cgroups import Hierarchy, hierarchies, set_limits
 from pybuild.runtime.sandbox.spec import ResourceLimits
 
@@ -19,20 +20,35 @@ def group_folders(name: str, parent: str, proc: Path = Path("/proc/self")) -> tu
     return tuple(each.folder / name for each in found if (each.folder / name).is_dir())
 
 
-def make_groups(name: str, parent: str, limits: ResourceLimits, proc: Path = Path("/proc/self")) -> tuple[Path, ...]:
-    """Make a group called *name* below *parent* in each hierarchy that can be written, and return them.
+def make_groups(
+    name: str, parent: str, limits: ResourceLimits, proc: Path = Path("/proc/self")
+) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Make a group called *name* below *parent* in each hierarchy that can be written.
 
-    Best effort, as all limits are: what this host has no controller for is not held.
+    Return them, and the names of those *limits* that none of them holds.
     """
     made: list[Path] = []
+    kept: set[str] = set()
     for hierarchy in hierarchies(proc, parent=parent, controllers=_CONTROLLERS):
         ready = _with_controllers(hierarchy) if hierarchy.unified else hierarchy
         group = ready.folder / name
         with suppress(OSError):
             group.mkdir(exist_ok=True)
-            set_limits(group, ready, limits)
             made.append(group)
-    return tuple(made)
+            kept |= set_limits(group, ready, limits)
+    return tuple(made), tuple(name for name in limits_asked(limits) if name not in kept)
+
+
+def change_groups(name: str, parent: str, limits: ResourceLimits, proc: Path = Path("/proc/self")) -> tuple[str, ...]:
+    """Give the groups called *name* other *limits*; return the names of those that none of them holds."""
+    kept: set[str] = set()
+    for hierarchy in hierarchies(proc, parent=parent, controllers=_CONTROLLERS):
+        group = hierarchy.folder / name
+        if group.is_dir():
+            # Twice: of two limits that bound each other, such as memory and swap, the order depends on the old ones.
+            set_limits(group, hierarchy, limits)
+            kept |= set_limits(group, hierarchy, limits)
+    return tuple(name for name in limits_asked(limits) if name not in kept)
 
 
 def _with_controllers(hierarchy: Hierarchy) -> Hierarchy:

@@ -71,6 +71,13 @@ class ResourceLimits:
     cgroup_parent: str = ""
     """Path of the control group to make the sandbox's own in, "" for that of this process."""
     pids: int | None = None
+    nano_cpus: int | None = None
+    """Processors in billionths, in place of a quota."""
+    memory_reservation: int | None = None
+    swappiness: int | None = None
+    blkio_weight: int | None = None
+    """From 10 to 1,000."""
+    oom_kill_disable: bool = False
 
 
 @frozen

@@ -48,6 +48,7 @@ COMMANDS = {
     "tag": ("image.tag", "Add a name to an image."),
     "top": ("container.top", "List the processes of a container."),
     "unpause": ("container.unpause", "Resume all processes of paused containers."),
+    "update": ("container.update", "Change the limits and the restart policy of containers."),
     "version": ("store.version", "Show the version."),
     "volume": ("volume.volume", "Manage volumes."),
     "wait": ("container.wait", "Wait until containers exit, and print their exit codes."),

@@ -56,7 +56,7 @@ def test_it_holds_what_the_process_holds_and_no_more(image: Image) -> None:
 
 
 def test_it_is_counted_with_the_container(image: Image) -> None:
-    groups = make_groups(f"test-{os.getpid()}", "/pybuild-tests", ResourceLimits())
+    groups, _ = make_groups(f"test-{os.getpid()}", "/pybuild-tests", ResourceLimits())
     if not groups:
         pytest.skip("needs control groups that can be written")
     with watched(image, "sleep", "1000", groups=groups) as it:

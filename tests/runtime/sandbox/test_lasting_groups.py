@@ -21,7 +21,8 @@ def proc(tmp_path: Path) -> Path:
 
 
 def test_a_group_is_made_in_each_hierarchy_below_one_of_its_own(proc: Path) -> None:
-    made = make_groups("it", "/ours", ResourceLimits(memory=5), proc)
+    made, missing = make_groups("it", "/ours", ResourceLimits(memory=5), proc)
+    assert missing == ()
     assert made == tuple(proc / name / "ours/it" for name in ("memory", "freezer", "unified"))
     assert (proc / "memory/ours/it/memory.limit_in_bytes").read_text() == "5"
     assert group_folders("it", "/ours", proc) == made

@@ -14,7 +14,7 @@ from pybuild.builder.cli.flags.build import hosts, variables
 from pybuild.builder.cli.flags.container.confined import ConfinedFlags
 from pybuild.builder.cli.flags.container.create import AroundFlags, ContainerFlags, ProgramFlags
 from pybuild.builder.cli.flags.container.health import HealthFlags
-from pybuild.builder.cli.flags.container.limits import ContainerLimitFlags
+from pybuild.builder.cli.flags.container.limits import ChangeableLimitFlags, ContainerLimitFlags
 from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.flags.host import ISOLATION_HELP, choose_isolation, mount_target, volume
 from pybuild.builder.cli.flags.values import OneOf
@@ -154,7 +154,7 @@ def _passing(image: str, words: tuple[str, ...], flags: ContainerFlags, platform
             ProgramFlags(health=HealthFlags()), **{name: getattr(given, name) for name in (*_OF_PROGRAM, *_OURS)}
         ),
         host=replace(AroundFlags(), rm=host.rm, **{name: getattr(host, name) for name in _OF_HOST}),
-        limits=ContainerLimitFlags(),
+        limits=ContainerLimitFlags(changeable=ChangeableLimitFlags()),
         confined=ConfinedFlags(),
     )
     return ours if flags == usual and not any(map(_is_managed, host.volumes)) else None

@@ -1,21 +1,28 @@
-"""Flags about what a container may use."""
+"""Flags about what a container may use. Raises RequestError."""
 
-from pybuild.builder.cli.flags.group import option
+from pybuild.builder.cli.flags.group import option, part
 from pybuild.builder.cli.flags.limits import LimitFlags
 from pybuild.builder.errors import RequestError
+from pybuild.builder.options import size_of
 from pybuild.builder.request.values import Resources
 from pybuild.runtime.sandbox.spec import SHM_SIZE, ResourceLimits
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import frozen, replace
 
-_PERIOD = 100_000
+_LEAST_MEMORY = 6 << 20
+_WEIGHTS, _SWAPPINESS = range(10, 1001), range(101)
+_OF_BUILDS = (
+    *("memory", "memory_swap", "cpu_shares", "cpu_period", "cpu_quota", "cpuset_cpus", "cpuset_mems"),
+    *("cgroup_parent", "shm_size", "ulimits"),
+)
 
 
 @frozen
-class ContainerLimitFlags:
-    """Limits of a container."""
+class ChangeableLimitFlags:
+    """Limits that ``update`` can change."""
 
     memory: str | None = option("-m", "--memory", metavar="SIZE", help="Memory limit.")
     memory_swap: str | None = option("--memory-swap", metavar="SIZE", help="Limit of memory plus swap; -1: unlimited.")
+    memory_reservation: str | None = option("--memory-reservation", metavar="SIZE", help="Memory soft limit.")
     cpus: str | None = option("--cpus", metavar="NUMBER", help="Number of CPUs, such as 1.5.")
     cpu_shares: str | None = option("-c", "--cpu-shares", metavar="NUMBER", help="CPU shares: relative weight.")
     cpu_period: str | None = option("--cpu-period", metavar="MICROSECONDS", help="Length of a CPU CFS period.")
@@ -24,7 +31,27 @@ class ContainerLimitFlags:
         "--cpuset-cpus", metavar="LIST", help="CPUs on which it may run, such as 0-3 or 0,1."
     )
     cpuset_mems: str | None = option("--cpuset-mems", metavar="LIST", help="Memory nodes that it may use.")
+    blkio_weight: int | None = option(
+        "--blkio-weight", type=int, metavar="NUMBER", help="Block IO weight (relative), 10 to 1000; 0: as usual."
+    )
     pids_limit: str | None = option("--pids-limit", metavar="NUMBER", help="Number of processes; -1: unlimited.")
+
+    def limits(self) -> ResourceLimits:
+        """Return them as a sandbox has them; those that are not given are None. Raises RequestError."""
+        return _limits(self)
+
+
+@frozen
+class ContainerLimitFlags:
+    """All limits of a container."""
+
+    changeable: ChangeableLimitFlags = part(ChangeableLimitFlags)
+    memory_swappiness: int | None = option(
+        "--memory-swappiness", type=int, metavar="PERCENT", help="How eagerly its memory is swapped, 0 to 100."
+    )
+    oom_kill_disable: bool = option(
+        "--oom-kill-disable", is_flag=True, help="Let processes wait when there is no memory, instead of a kill."
+    )
     shm_size: str | None = option("--shm-size", metavar="SIZE", help="Size of /dev/shm (default: 64m).")
     ulimits: tuple[str, ...] = option(
         "--ulimit",
@@ -36,45 +63,65 @@ class ContainerLimitFlags:
 
     def limits(self) -> ResourceLimits:
         """Return them as a sandbox has them. Raises RequestError."""
-        pids = None if self.pids_limit in {None, "-1", "0"} else self.pids_limit
-        asked = LimitFlags(
-            shm_size=self.shm_size,
-            ulimits=self.ulimits,
-            memory=self.memory,
-            memory_swap=self.memory_swap,
-            cpu_shares=self.cpu_shares,
-            cpu_period=self.cpu_period,
-            cpu_quota=self._quota(),
-            cpuset_cpus=self.cpuset_cpus,
-            cpuset_mems=self.cpuset_mems,
-            cgroup_parent=self.cgroup_parent,
-            resources=() if pids is None else (f"pids={pids}",),
-        ).request()["resources"]
-        if not isinstance(asked, Resources):
-            raise TypeError(type(asked))
-        return ResourceLimits(
-            shm_size=asked.shm_size or SHM_SIZE,
-            ulimits=asked.ulimits,
-            memory=asked.memory,
-            memory_swap=asked.memory_swap,
-            cpu_quota=asked.cpu_quota,
-            cpu_period=asked.cpu_period,
-            cpu_shares=asked.cpu_shares,
-            cpuset_cpus=asked.cpuset_cpus,
-            cpuset_mems=asked.cpuset_mems,
-            cgroup_parent=asked.cgroup_parent,
-            pids=asked.pids,
+        found = _limits(self.changeable, cgroup_parent=self.cgroup_parent, ulimits=self.ulimits, shm_size=self.shm_size)
+        swappiness = None if self.memory_swappiness == -1 else self.memory_swappiness
+        if swappiness is not None and swappiness not in _SWAPPINESS:
+            raise RequestError(f"Invalid value: {swappiness}, valid memory swappiness range is 0-100")
+        return replace(
+            found,
+            shm_size=found.shm_size or SHM_SIZE,
+            swappiness=swappiness,
+            oom_kill_disable=self.oom_kill_disable,
         )
 
-    def _quota(self) -> str | None:
-        if self.cpus is None:
-            return self.cpu_quota
-        if self.cpu_quota or self.cpu_period:
-            raise RequestError("conflicting options: Nano CPUs and CPU quota cannot both be set")
-        try:
-            number = float(self.cpus)
-        except ValueError:
-            number = 0.0
-        if not 0.01 <= number < 1_000_000:
-            raise RequestError(f"invalid --cpus {self.cpus!r}", hint="write it as 1.5")
-        return str(round(number * _PERIOD))
+
+def _limits(given: ChangeableLimitFlags, **others: object) -> ResourceLimits:
+    pids = None if given.pids_limit in {None, "-1", "0"} else given.pids_limit
+    flags = {name: others.get(name, getattr(given, name, None)) for name in _OF_BUILDS}
+    flags = {name: value for name, value in flags.items() if value is not None}
+    resources = () if pids is None else (f"pids={pids}",)
+    asked = LimitFlags(**flags, resources=resources).request()["resources"]  # type: ignore[arg-type]
+    if not isinstance(asked, Resources):
+        raise TypeError(type(asked))
+    weight = given.blkio_weight or None
+    if weight is not None and weight not in _WEIGHTS:
+        raise RequestError("Range of blkio weight is from 10 to 1000")
+    reservation = size_of("memory-reservation", given.memory_reservation)
+    _check_memory(asked.memory, reservation)
+    return ResourceLimits(
+        shm_size=asked.shm_size,
+        ulimits=asked.ulimits,
+        memory=asked.memory,
+        memory_swap=asked.memory_swap,
+        memory_reservation=reservation,
+        nano_cpus=_nano_cpus(given),
+        cpu_quota=asked.cpu_quota,
+        cpu_period=asked.cpu_period,
+        cpu_shares=asked.cpu_shares,
+        cpuset_cpus=asked.cpuset_cpus,
+        cpuset_mems=asked.cpuset_mems,
+        cgroup_parent=asked.cgroup_parent,
+        blkio_weight=weight,
+        pids=-1 if given.pids_limit == "-1" else asked.pids,
+    )
+
+
+def _check_memory(memory: int | None, reservation: int | None) -> None:
+    if memory is not None and memory < _LEAST_MEMORY:
+        raise RequestError("Minimum memory limit allowed is 6MB")
+    if memory is not None and reservation is not None and memory < reservation:
+        raise RequestError("Minimum memory limit can not be less than memory reservation limit, see usage")
+
+
+def _nano_cpus(given: ChangeableLimitFlags) -> int | None:
+    if given.cpus is None:
+        return None
+    if given.cpu_quota or given.cpu_period:
+        raise RequestError("conflicting options: Nano CPUs and CPU quota cannot both be set")
+    try:
+        number = float(given.cpus)
+    except ValueError:
+        number = 0.0
+    if not 0.01 <= number < 1_000_000:
+        raise RequestError(f"invalid --cpus {given.cpus!r}", hint="write it as 1.5")
+    return round(number * 1_000_000_000)
