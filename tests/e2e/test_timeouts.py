@@ -86,10 +86,11 @@ def test_waiting_for_the_same_step_of_another_build_does_not_count(program: Prog
     assert len(built(0, "".join(lines) + rest).cached) == 1
 
 
-def test_the_time_of_a_context_that_does_not_come_counts(program: Program) -> None:
+@pytest.mark.parametrize("question", [(), ("--check",), ("--call=targets",)])
+def test_the_time_of_a_context_that_does_not_come_counts(program: Program, question: tuple[str, ...]) -> None:
     reader, writer = os.pipe()
     try:
-        ended = program.run("build", "--timeout=500ms", "-", stdin=reader, check=False)
+        ended = program.run("build", *question, "--timeout=500ms", "-", stdin=reader, check=False)
     finally:
         os.close(reader)
         os.close(writer)

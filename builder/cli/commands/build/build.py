@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.build.carry_out import Reported, carry_out
+from pybuild.builder.cli.commands.build.carry_out import Reported, carry_out, limited
 from pybuild.builder.cli.commands.build.preflight import check_beforehand
 from pybuild.builder.cli.commands.build.stdin_context import Provided, prepared
 from pybuild.builder.cli.flags import build as values
@@ -87,7 +87,7 @@ def command(*, flags: BuildFlags) -> int:
         from pybuild.builder.cli.commands.build.call import answer, call_of, dockerfile_path
 
         if (call := call_of(report)) is not None:
-            with prepared(request, elsewhere) as ready:
+            with limited(request.execution.timeout), prepared(request, elsewhere) as ready:
                 return answer(call, ready, dockerfile_path(request))
     reported = Reported(
         mode="quiet" if report.quiet else report.progress or os.environ.get("BUILDKIT_PROGRESS") or "auto",

@@ -57,7 +57,7 @@ def carry_out(
 ) -> int:
     """Build *request*, report, and return the exit code. *prepare* gives the request in a form that can be built."""
     with (
-        _limited(request.execution.timeout) as deadline,
+        limited(request.execution.timeout) as deadline,
         logged(reported.log_file) as logging,
         _display(reported.mode) as display,
         prepare() if prepare is not None else nullcontext(request) as ready,
@@ -107,8 +107,8 @@ def logged(path: Path | None) -> Iterator[Callable[[Progress], Progress]]:
         yield logging
 
 
-def _limited(timeout: float | None) -> "AbstractContextManager[Deadline | None]":
-    """Return the deadline of all that has to be read before a build, and of the build; None when there is no limit."""
+def limited(timeout: float | None) -> "AbstractContextManager[Deadline | None]":
+    """Return the deadline of a command and of what it has to read before; None when there is no limit."""
     if timeout is None:
         return nullcontext()
     from pybuild.builder.deadline import in_time
