@@ -1,4 +1,4 @@
-"""What `help`, `inspect` and `dataclasses` ask of a class of values (`runtime.values`), made when they ask.
+"""What `help`, `inspect`, `dataclasses` and messages ask of a class of values (`runtime.values`), made when they ask.
 
 All of it needs modules that are slow to import, so nothing else loads this one.
 """
@@ -9,7 +9,8 @@ import textwrap
 from collections.abc import Iterable
 from inspect import Parameter, Signature, getsource
 from itertools import pairwise
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, get_args
 
 
 def signature(fields: Iterable[Any], *, by_place: bool) -> Signature:
@@ -50,3 +51,20 @@ def field_doc(cls: Any, name: str) -> str:
             case ast.AnnAssign(target=ast.Name(id=own)), ast.Expr(value=ast.Constant(value=str(doc))) if own == name:
                 return doc
     return ""
+
+
+def annotation_text(wanted: Any) -> str:
+    """Return an annotation as one writes it."""
+    if isinstance(wanted, UnionType):
+        return " or ".join(map(annotation_text, get_args(wanted)))
+    if wanted in {NoneType, ...}:
+        return "None" if wanted is NoneType else "..."
+    arguments = ", ".join(map(annotation_text, get_args(wanted)))
+    return f"{wanted.__name__}[{arguments}]" if arguments else str(wanted.__name__)
+
+
+def type_text(item: object) -> str:
+    """Return the type of a value, for a tuple with the types of its items."""
+    if isinstance(item, tuple):
+        return f"tuple[{', '.join(map(type_text, item))}]"
+    return type(item).__name__

@@ -102,7 +102,7 @@ class Planning:
         checks.types(self)
         checks.variables("--build-arg", self.build_args)
         checks.variables("--env", self.environment)
-        checks.names("--label", self.labels)
+        checks.variables("--label", self.labels)
         checks.network(self.network)
         checks.hosts(self.add_hosts)
         checks.entitlements(self.allow)
@@ -157,6 +157,7 @@ class Result:
     def __post_init__(self) -> None:
         checks.types(self)
         checks.tags(self.tags)
+        checks.targets(self.targets)
         checks.platforms(self.platforms)
         checks.squash(self.squash)
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from pathlib import PurePath, PurePosixPath
-from types import NoneType, UnionType
+from types import UnionType
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pybuild.builder.errors import RequestError
 from pybuild.runtime.values import fields
 
 if TYPE_CHECKING:
-    from pybuild.builder.request.values import CacheSpec
+    from pybuild.builder.request.values import CacheSpec, Target
 
 COMPRESSION_LEVELS: Mapping[str, range] = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
 NETWORKS = ("default", "none", "host")
@@ -32,7 +32,9 @@ def types(value: Any) -> None:
     for name, wanted, fits in _fields(kind):
         item = getattr(value, name)
         if not fits(item):
-            raise RequestError(f"invalid {name}: expected {_shown(wanted)}, not {_kind(item)}")
+            from pybuild.runtime.introspection import annotation_text, type_text
+
+            raise RequestError(f"invalid {name}: expected {annotation_text(wanted)}, not {type_text(item)}")
         if _has_nul(item):
             raise RequestError(f"invalid {name}: it has a NUL byte")
 
@@ -64,26 +66,11 @@ def _test(wanted: Any) -> Callable[[Any], bool]:
             and len(item) == len(parts)
             and all(fits(x) for fits, x in zip(parts, item, strict=True))
         )
-    if wanted is float:
-        return lambda item: isinstance(item, int | float)
+    if wanted in {int, float}:
+        # A truth value is a number for Python, but not for a user.
+        numbers = int if wanted is int else int | float
+        return lambda item: isinstance(item, numbers) and not isinstance(item, bool)
     return lambda item: isinstance(item, wanted)
-
-
-def _shown(wanted: Any) -> str:
-    """Return an annotation as one writes it."""
-    if isinstance(wanted, UnionType):
-        return " or ".join(map(_shown, get_args(wanted)))
-    if wanted in {NoneType, ...}:
-        return "None" if wanted is NoneType else "..."
-    arguments = ", ".join(map(_shown, get_args(wanted)))
-    return f"{wanted.__name__}[{arguments}]" if arguments else str(wanted.__name__)
-
-
-def _kind(item: object) -> str:
-    """Return the type of a value, for a tuple with the types of its items."""
-    if isinstance(item, tuple):
-        return f"tuple[{', '.join(map(_kind, item))}]"
-    return type(item).__name__
 
 
 def compression(algorithm: str, level: int | None) -> None:
@@ -133,17 +120,11 @@ def entitlements(given: Iterable[str]) -> None:
             raise RequestError(f"invalid --allow {name!r}", hint=f"use {' or '.join(ENTITLEMENTS)}")
 
 
-def names(flag: str, pairs: Iterable[tuple[str, str]]) -> None:
-    """Check that no name of (name, value) pairs is empty; *flag* is the one that gives them."""
+def variables(flag: str, pairs: Iterable[tuple[str, str]]) -> None:
+    """Check names of variables or labels, as (name, value); *flag* is the one that gives them."""
     for name, value in pairs:
         if not name.strip():
             raise RequestError(f"invalid {flag} {f'{name}={value}'!r}: no name before the equals sign")
-
-
-def variables(flag: str, pairs: Collection[tuple[str, str]]) -> None:
-    """Check variables of a process, as (name, value)."""
-    names(flag, pairs)
-    for name, _ in pairs:
         if "=" in name:
             raise RequestError(f"invalid {flag} {name!r}: a name cannot have an equals sign")
 
@@ -214,10 +195,25 @@ def new_name(text: str) -> str:
     return name
 
 
-def secret(name: str) -> None:
-    """Check the name of a secret."""
+def secret(name: str, file: PurePath | None, variable: str) -> None:
+    """Check the name of a secret, and that it has one source."""
     if not name:
         raise RequestError("invalid --secret: id is required")
+    if (file is None) == (not variable):
+        what = "both a file and a variable" if variable else "neither a file nor a variable"
+        raise RequestError(f"invalid --secret {name!r}: it has {what}")
+
+
+def targets(given: "Collection[Target]") -> None:
+    """Check that each target is there once."""
+    if len({target.stage for target in given}) < len(given):
+        raise RequestError("duplicate target", hint="give it all names at once: --target STAGE=NAME,NAME")
+
+
+def stage(name: str) -> None:
+    """Check the name of a target."""
+    if not name:
+        raise RequestError(f"invalid target {name!r}, expected STAGE or STAGE=NAME[:TAG]")
 
 
 def mount_target(path: PurePosixPath) -> None:

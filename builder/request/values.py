@@ -109,7 +109,10 @@ class Output:
 
 @frozen
 class Secret:
-    """What ``RUN --mount=type=secret`` gives to a step: the content of a file, or of an environment variable."""
+    """What ``RUN --mount=type=secret`` gives to a step: the content of a file, or of an environment variable.
+
+    One of *file* and *variable* is set.
+    """
 
     id: str
     file: Path | None = None
@@ -117,7 +120,7 @@ class Secret:
 
     def __post_init__(self) -> None:
         checks.types(self)
-        checks.secret(self.id)
+        checks.secret(self.id, self.file, self.variable)
 
 
 @frozen
@@ -199,4 +202,5 @@ class Target:
 
     def __post_init__(self) -> None:
         checks.types(self)
+        checks.stage(self.stage)
         checks.tags(self.tags)

@@ -89,8 +89,12 @@ class Cache:
 
     def __init__(self, database: Database, imported: ImportedCaches | None = None) -> None:
         self._database = database
-        self.imported = imported
+        self._imported = imported
+
+    @property
+    def imported(self) -> ImportedCaches | None:
         """The caches of ``--cache-from`` in a build that has any (`builder.caches.imported`)."""
+        return self._imported
 
     def record(self, key: Digest) -> Layers | None:
         """Return the record under *key*. The caller checks whether its blobs still exist."""

@@ -6,7 +6,7 @@ from pybuild.builder.cli.flags import build as values
 from pybuild.builder.cli.flags.group import argument, option
 from pybuild.builder.cli.flags.words import DIRECTORY, FILE, STAGE
 from pybuild.builder.errors import RequestError
-from pybuild.builder.request import Changes, Target, changes
+from pybuild.builder.request import Changes, Target, changes, checks
 from pybuild.builder.request.checks import full_names
 from pybuild.runtime.values import frozen
 
@@ -157,9 +157,7 @@ def targets(given: Sequence[str], tags: tuple[str, ...]) -> tuple[Target, ...]:
         RequestError: a target without a stage, a stage twice, or tags that could belong to several targets.
     """
     found = [_target(item) for item in given]
-    stages = [target.stage for target in found]
-    if len(set(stages)) < len(stages):
-        raise RequestError("duplicate target", hint="give it all names at once: --target STAGE=NAME,NAME")
+    checks.targets(found)
     nameless = [target for target in found if not target.tags]
     if len(found) > 1 and tags and len(nameless) != 1:
         raise RequestError("-t is ambiguous with several targets", hint="name each of them: --target STAGE=NAME[:TAG]")
