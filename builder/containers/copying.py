@@ -116,13 +116,14 @@ def copy(source: tuple[Root, str], target: tuple[Root, str], copier: Copier, *, 
     into = there is not None and S_ISDIR(there.st_mode)
     if not into and place.endswith("/") and there is not None:
         raise ContainerError(f"/{place}: not a directory")
-    name = _last(path)
+    name = last_name(path)
     where = f"{place.rstrip('/')}/{name}" if into and not (contents and S_ISDIR(status.st_mode)) else place.rstrip("/")
     real = old.real(path) if follow or S_ISDIR(status.st_mode) else path
     _put(old, real, new, where, copier)
 
 
-def _last(path: str) -> str:
+def last_name(path: str) -> str:
+    """Return the name at the end of a path, "." for the root."""
     return path.rstrip("/").removesuffix("/.").rpartition("/")[2] or "."
 
 

@@ -75,6 +75,15 @@ def write_trees(
     archive.close()
 
 
+def write_directory(name: str, fd: int, sink: Callable[[bytes | memoryview], None]) -> None:
+    """Write the directory *fd* as *name*, with its own status, and all that is in it; "" for what is in it alone."""
+    archive = _Archive(sink, None, several=False, nearest_second=False)
+    if name:
+        archive.add_directory(name, fd)
+    archive.add(OutputTree("", "", fd), below=name)
+    archive.close()
+
+
 class _Archive:
     def __init__(
         self, sink: Callable[[bytes | memoryview], None], epoch: int | None, *, several: bool, nearest_second: bool
@@ -85,21 +94,26 @@ class _Archive:
         self._folders: set[str] | None = set() if several else None
         self._links: dict[tuple[int, int], str] = {}
 
-    def add(self, tree: OutputTree) -> None:
+    def add(self, tree: OutputTree, below: str = "") -> None:
         self._links.clear()
         if tree.folder:
             self._put(Entry(path=tree.folder, kind=EntryKind.DIRECTORY, mode=0o755))
+        above = tree.folder or below
         for folder in folders(tree.fd):
-            self._add_folder(tree.folder, folder)
+            self._add_folder(above, folder)
             for found in folder.entries:
                 if not is_directory(found):
-                    self._add(tree.folder, folder, found)
+                    self._add(above, folder, found)
+
+    def add_directory(self, path: str, fd: int) -> None:
+        entry = entry_of(path, os.fstat(fd), xattrs=image_xattrs(fd))
+        if entry is not None:
+            self._put(entry)
 
     def _add_folder(self, above: str, folder: OpenDirectory) -> None:
         path = f"{above}/{folder.path}" if above else folder.path
-        entry = entry_of(path, os.fstat(folder.fd), xattrs=image_xattrs(folder.fd))
-        if entry is not None and folder.path:
-            self._put(entry)
+        if folder.path:
+            self.add_directory(path, folder.fd)
 
     def _add(self, above: str, folder: OpenDirectory, found: Found) -> None:
         path = f"{above}/{folder.inner(found.name)}" if above else folder.inner(found.name)

@@ -44,10 +44,10 @@ T = TypeVar("T")
 
 
 class Unpacker:
-    """Puts entries into a tree, in the order of the archive; `finish` must come last."""
+    """Puts entries into a tree, in the order of the archive; `finish` must come last. Layers have *whiteouts*."""
 
-    def __init__(self, tree: UnpackTree, limits: Limits) -> None:
-        self._tree, self._limits = tree, limits
+    def __init__(self, tree: UnpackTree, limits: Limits, *, whiteouts: bool = True) -> None:
+        self._tree, self._limits, self._whiteouts = tree, limits, whiteouts
         self._until_check = 0
         self.skipped: list[str] = []
         """Things that the host or the rules did not permit to make."""
@@ -75,7 +75,7 @@ class Unpacker:
             raise _blame(error, "the directories of a layer") from error
 
     def _add(self, entry: Entry, data: EntryData) -> None:
-        target = whiteout_target(entry.path) if ".wh." in entry.path else None
+        target = whiteout_target(entry.path) if self._whiteouts and ".wh." in entry.path else None
         path, _, name = entry.path.rpartition("/")
         if target is not None:
             folder = self._tree.find(path)

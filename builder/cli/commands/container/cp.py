@@ -8,10 +8,13 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.opened import opened_containers
 from pybuild.builder.cli.flags.silent import taken
+from pybuild.builder.cli.tools import binary_stdin
+from pybuild.builder.containers.archives import pack, unpack_into
 from pybuild.builder.containers.copying import Copier, copy
 from pybuild.builder.containers.directory import Containers
 from pybuild.builder.containers.files import place_in, whole_tree
 from pybuild.builder.errors import RequestError
+from pybuild.builder.outputs.files import destination, sink
 from pybuild.runtime.paths.safepath import Root
 
 _TOP = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -27,14 +30,14 @@ _TOP = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 def command(source: str, target: str, *, archive: bool, follow_link: bool) -> None:
     """Copy files or directories between a container, which need not run, and the host.
 
-    As in Docker a directory that ends with /. is copied without its own name.
+    As in Docker a directory that ends with /. is copied without its own name. With "-" as TARGET a tar archive is
+    written to standard output; with "-" as SOURCE one is read from standard input, compressed or not, and its files
+    are put into a directory, with the owners that they have there.
     """
     (name, path), (other, place) = _split(source), _split(target)
     if bool(name) == bool(other):
         reason = "copying between containers is not supported" if name else "must specify at least one container source"
         raise RequestError(reason)
-    if "-" in {source, target}:
-        raise RequestError("cp does not read or write archives yet", hint="give a path of the host")
     with opened_containers() as containers:
         if name:
             _out(containers, (name, path), target, Copier(None if archive else _me()), follow=follow_link)
@@ -47,7 +50,11 @@ def _out(containers: Containers, source: tuple[str, str], target: str, copier: C
     with whole_tree(containers, container) as tree, _host() as host:
         place, path = place_in(container, tree, source[1])
         with place:
-            copy((place, path), (host, _absolute(target)), copier, follow=follow)
+            if target == "-":
+                with destination(None) as file:
+                    pack(place, path, sink(file), follow=follow)
+            else:
+                copy((place, path), (host, _absolute(target)), copier, follow=follow)
     container.tell("archive-path", path=source[1])
 
 
@@ -56,7 +63,11 @@ def _into(containers: Containers, source: str, target: tuple[str, str], copier: 
     with whole_tree(containers, container) as tree, _host() as host:
         place, path = place_in(container, tree, target[1])
         with place:
-            copy((host, _absolute(source)), (place, path), copier, follow=follow)
+            if source == "-":
+                with binary_stdin() as stream:
+                    unpack_into(place, path, stream)
+            else:
+                copy((host, _absolute(source)), (place, path), copier, follow=follow)
     container.tell("extract-to-dir", path=target[1])
 
 

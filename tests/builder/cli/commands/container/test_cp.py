@@ -1,4 +1,9 @@
+import gzip
+import io
 import os
+import subprocess
+import sys
+import tarfile
 import threading
 from pathlib import Path
 
@@ -79,7 +84,6 @@ def test_mistakes_are_told(pen: Shop, one: str, tmp_path: Path) -> None:
         ((f"{one}:/d/a", f"{tmp_path}/new/"), "no such directory"),
         (("a", "b"), "must specify at least one container source"),
         ((f"{one}:/a", f"{one}:/b"), "copying between containers is not supported"),
-        ((f"{one}:/d", "-"), "does not read or write archives yet"),
     ):
         result = pen.run("cp", *words)
         assert (result.code in {1, 2}, text in result.err) == (True, True), result.err
@@ -112,3 +116,83 @@ def test_no_link_of_the_container_leads_out(pen: Shop, tmp_path: Path) -> None:
     pen.run("cp", "one:/up/evil", str(canary / "out"))
     assert not (canary / "evil").exists()
     assert not (canary / "out").exists()
+
+
+def archived(pen: Shop, *words: str) -> tarfile.TarFile:
+    """The archive that ``cp`` writes, read again."""
+    program = [sys.executable, "-m", "pybuild", "--root", str(pen.store.root), "cp", *words, "-"]
+    raw = subprocess.run(program, capture_output=True, check=True).stdout
+    return tarfile.open(fileobj=io.BytesIO(raw))
+
+
+def taken(pen: Shop, archive: bytes, target: str) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-m", "pybuild", "--root", str(pen.store.root), "cp", "-", target]
+    done = subprocess.run(program, capture_output=True, check=False, input=archive)
+    return subprocess.CompletedProcess(program, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def archive_of(*members: tuple[str, bytes | str | None], how: str = "w", **status: int) -> bytes:
+    """An archive of files (bytes), symlinks (a target) and directories (None)."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=how) as file:  # type: ignore[call-overload]
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.uid, info.gid, info.mode = status.get("uid", 0), status.get("gid", 0), status.get("mode", 0o644)
+            info.mtime = 1000
+            if isinstance(content, bytes):
+                info.size = len(content)
+            else:
+                info.type = tarfile.DIRTYPE if content is None else tarfile.SYMTYPE
+                info.linkname = content or ""
+            file.addfile(info, io.BytesIO(content) if isinstance(content, bytes) else None)
+    return out.getvalue()
+
+
+def test_an_archive_comes_out(pen: Shop, one: str) -> None:
+    with archived(pen, f"{one}:/d") as file:
+        assert sorted(file.getnames()) == ["d", "d/a", "d/e", "d/e/b", "d/l"]
+        member = file.getmember("d/a")
+        assert (member.uid, member.gid, member.mode, member.size) == (5, 6, 0o640, 2)
+        assert file.getmember("d/l").linkname == "a"
+        content = file.extractfile("d/a")
+        assert content is not None
+        assert content.read() == b"a\n"
+    with archived(pen, f"{one}:/d/.") as file:
+        assert sorted(file.getnames()) == ["a", "e", "e/b", "l"]
+    with archived(pen, f"{one}:/link") as file:
+        assert file.getmember("link").linkname == "/etc/motd"
+    with archived(pen, "-L", f"{one}:/link") as file:
+        assert file.getmember("link").size == len("welcome\n")
+    with archived(pen, f"{one}:/v/f") as file:
+        assert file.getnames() == ["f"]
+    missing = pen.run("cp", f"{one}:/nope", "-")
+    assert (missing.code, missing.out) == (1, "")
+
+
+def test_an_archive_goes_in(pen: Shop, one: str) -> None:
+    content = archive_of(("sub", None), ("sub/f", b"new"), ("sub/.wh.f", b"no whiteout"), uid=7, gid=8, mode=0o750)
+    assert taken(pen, content, f"{one}:/d").returncode == 0
+    assert taken(pen, gzip.compress(archive_of(("z", b"packed"))), f"{one}:/v").returncode == 0
+    with archived(pen, f"{one}:/d/sub") as file:
+        assert sorted(file.getnames()) == ["sub", "sub/.wh.f", "sub/f"]
+        assert {(each.uid, each.gid, each.mode, each.mtime) for each in file.getmembers()} == {(7, 8, 0o750, 1000)}
+    with archived(pen, f"{one}:/v/z") as file:
+        assert file.getmember("z").size == 6
+    assert "must be a directory" in taken(pen, content, f"{one}:/d/a").stderr
+    assert "Could not find the file /nope" in taken(pen, content, f"{one}:/nope").stderr
+    assert "Traceback" not in taken(pen, b"x" * 2000, f"{one}:/d").stderr
+
+
+def test_nothing_of_an_archive_leaves_the_container(pen: Shop, one: str, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    hostile = [
+        archive_of(("../../../../x", b"up")),
+        archive_of((f"{outside}/x", b"absolute")),
+        archive_of(("out", str(outside)), ("out/x", b"through a link")),
+        archive_of(("out", "../../../../../../../../" + str(outside)), ("out/x", b"through a link")),
+    ]
+    for content in hostile:
+        taken(pen, content, f"{one}:/d/e")
+    assert [*outside.iterdir()] == []
+    assert not Path("/x").exists()
