@@ -1,9 +1,11 @@
 """Measure and print the table.
 
-Builders take turns within each run, so that a slow moment of the machine hits all of them. Figures are medians; the
-ratio is pybuild's time to Docker's, or to the best of the others where the budget says so. Peak memory is that of the
-one largest process; for Docker that is the daemon, with all it keeps from earlier rows. Rows with a registry need
-Debian's docker-registry; skopeo copies there what pybuild has built, and compresses nothing.
+Builders take turns within each run, so that a slow moment of the machine hits all of them, and forget their caches
+before each cold one. Figures are medians; the ratio is pybuild's time to that of the best of the others, and the budget
+is what it is to be. Peak memory is that of the one largest process; for Docker that is the daemon, with all it keeps from
+earlier rows. Rows with a registry need Debian's docker-registry; skopeo copies there what pybuild has built, and
+compresses nothing. The columns "docker" and "containerd" are `docker build` with each store of images, and "buildkit" is
+BuildKit whose result is its cache: nothing is exported.
 """
 
 import argparse
@@ -18,15 +20,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.benchmarks.builders import Builder, Skopeo, present_builders
+from tests.benchmarks.archives import ARCHIVE_ROWS
+from tests.benchmarks.builders import AnyBuilder, Skopeo
+from tests.benchmarks.contexts import Place, Registry
 from tests.benchmarks.measure import Measured, measure
 from tests.benchmarks.null_registry import null_registry
+from tests.benchmarks.present import present_builders
 from tests.benchmarks.remote import REMOTE_ROWS
-from tests.benchmarks.rows import BUILDERS, ROWS, Place, Registry, Row
+from tests.benchmarks.rows import BUILDERS, ROWS, Row
 from tests.helpers.docker_registry import docker_registry
 
 COLUMNS = (*BUILDERS, "skopeo")
-ALL_ROWS = (*ROWS, *REMOTE_ROWS)
+ALL_ROWS = (*ROWS, *ARCHIVE_ROWS, *REMOTE_ROWS)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -37,13 +42,14 @@ def main(arguments: Sequence[str]) -> None:
         tempfile.TemporaryDirectory(prefix="pybuild-bench-", dir=asked.folder, ignore_cleanup_errors=True) as scratch,
         present_builders(Path(scratch), frozenset(asked.without)) as (shared, builders),
     ):
+        columns = [builder.name for builder in builders]
         rows = [row for row in ALL_ROWS if not asked.rows or row.name in asked.rows]
         _head(builders, asked.scale)
         with _registry(Path(scratch) / "registry", rows) as registry:
             place = Place(folder=shared, scale=asked.scale, registry=registry)
             for row in rows:
                 if registry.name or not row.remote:
-                    _say(_line(row, _measure_row(row, builders, place, asked.runs)))
+                    _say(_line(row, columns, _measure_row(row, builders, place, asked.runs)))
 
 
 def _compile() -> None:
@@ -73,44 +79,44 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _measure_row(
-    row: Row, builders: list[Builder | Skopeo], place: Place, runs: int | None
-) -> dict[str, list[Measured]]:
+def _measure_row(row: Row, builders: list[AnyBuilder], place: Place, runs: int | None) -> dict[str, list[Measured]]:
     able = [builder for builder in builders if builder.name in row.builders]
     found: dict[str, list[Measured]] = {builder.name: [] for builder in able}
     for attempt in range(runs or row.runs):
         for builder in able:
+            if row.cold and not isinstance(builder, Skopeo):
+                builder.forget()
             found[builder.name].append(measure(row.arrange(builder, place, attempt)))
     return found
 
 
-def _head(builders: list[Builder | Skopeo], scale: float) -> None:
+def _head(builders: list[AnyBuilder], scale: float) -> None:
     system = f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
     _say(f"{', '.join(builder.version() for builder in builders)}; {system}; sizes x {scale:g}\n")
-    heads = ["work", *COLUMNS, "ratio", "budget", *(f"{name} peak" for name in COLUMNS)]
+    columns = [builder.name for builder in builders]
+    heads = ["work", *columns, "ratio", "budget", *(f"{name} peak" for name in columns)]
     _say(f"| {' | '.join(heads)} |")
     _say("|" + "---|" * len(heads))
 
 
-def _line(row: Row, found: dict[str, list[Measured]]) -> str:
+def _line(row: Row, columns: Sequence[str], found: dict[str, list[Measured]]) -> str:
     medians = {name: statistics.median(one.seconds for one in all_of) for name, all_of in found.items()}
     peaks = {name: max(one.peak for one in all_of) for name, all_of in found.items()}
     cells = [
         row.title,
-        *(f"{medians[name]:.3g} s" if name in medians else "-" for name in COLUMNS),
-        _ratio(row, medians),
+        *(f"{medians[name]:.3g} s" if name in medians else "-" for name in columns),
+        _ratio(medians),
         f"<= {row.budget}",
-        *(f"{peaks[name] / 1e6:.0f} MB" if name in peaks else "-" for name in COLUMNS),
+        *(f"{peaks[name] / 1e6:.0f} MB" if name in peaks else "-" for name in columns),
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def _ratio(row: Row, medians: dict[str, float]) -> str:
+def _ratio(medians: dict[str, float]) -> str:
     others = [seconds for name, seconds in medians.items() if name != "pybuild"]
-    reference = min(others, default=None) if "best" in row.budget else medians.get("docker")
-    if reference is None or "pybuild" not in medians:
+    if not others or "pybuild" not in medians:
         return "-"
-    return f"{medians['pybuild'] / reference:.2f}"
+    return f"{medians['pybuild'] / min(others):.2f}"
 
 
 def _say(line: str) -> None:

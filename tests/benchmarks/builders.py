@@ -1,16 +1,15 @@
-"""The builders that are compared, as makers of commands."""
+"""The builders that are compared, as makers of commands: pybuild, and those that are programs like it."""
 
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from tests.benchmarks.measure import Command
-from tests.helpers import bases, peers
+from tests.helpers import bases
 from tests.helpers.leftovers import mounts_below
 from tests.helpers.program import Program, build_arguments
 
@@ -25,8 +24,14 @@ class Builder(Protocol):
     def version(self) -> str:
         """What it says of itself, in one line."""
 
+    def forget(self) -> None:
+        """Drop what earlier builds have cached, and no image that has a name."""
+
     def build(self, context: Path, tag: str) -> Command:
         """The command that builds *context*."""
+
+    def build_on(self, base: str, context: Path, tag: str) -> Command:
+        """The command that builds *context* where nothing of its *base* is left; the removal is done by this call."""
 
     def save(self, tag: str, archive: Path) -> Command:
         """The command that writes an image to a file."""
@@ -72,8 +77,18 @@ class Pybuild:
     def bring_base(self, tar: Path) -> None:
         self._program.import_tar(tar, "small")
 
+    def forget(self) -> None:
+        self._program.run("prune", "--all", "--force", "--build-cache")
+        # The others keep the base unpacked, as a layer of an image that has a name.
+        self._program.run("run", "--rm", "small", "true")
+
     def build(self, context: Path, tag: str) -> Command:
         return self._command(*build_arguments(context, tag=tag))
+
+    def build_on(self, base: str, context: Path, tag: str) -> Command:
+        shutil.rmtree(self.folder / "other", ignore_errors=True)
+        other = Program(store=self.folder / "other")
+        return Command(words=other.command(*build_arguments(context, tag=tag)), environment=other.environment)
 
     def save(self, tag: str, archive: Path) -> Command:
         return self._command("save", "-o", os.fspath(archive), tag)
@@ -108,57 +123,6 @@ class Pybuild:
 
 
 @dataclass(slots=True, kw_only=True)
-class DockerBuilder:
-    """Docker with BuildKit."""
-
-    peer: peers.Docker
-    name: str = "docker"
-
-    def version(self) -> str:
-        return f"Docker {self.peer.command('version', '--format', '{{.Server.Version}}').stdout.strip()}"
-
-    def build(self, context: Path, tag: str) -> Command:
-        return self._command(*self.peer.build_words(context, context / "Dockerfile", tag))
-
-    def save(self, tag: str, archive: Path) -> Command:
-        return self._command("save", tag, output=archive)
-
-    def load(self, archive: Path, tag: str) -> Command:
-        self.peer.command("rmi", "--force", tag)
-        self.peer.command("builder", "prune", "--all", "--force")
-        return self._command("load", source=archive)
-
-    def push(self, tag: str, name: str) -> Command:
-        self.peer.command("tag", tag, name)
-        return self._command("push", name)
-
-    def pull(self, name: str) -> Command:
-        listed = self.peer.command(
-            "images", "--quiet", "--filter", "reference=large", "--filter", "reference=*/*/large"
-        )
-        for image in set(listed.stdout.split()):
-            self.peer.command("rmi", "--force", image)
-        self.peer.command("builder", "prune", "--all", "--force")
-        return self._command("pull", name)
-
-    def export_cache(self, context: Path, name: str) -> Sequence[Command]:
-        # Without containerd's image store, this is the one kind of cache that it writes.
-        options = ("--build-arg=BUILDKIT_INLINE_CACHE=1",)
-        words = self.peer.build_words(context, context / "Dockerfile", name, options)
-        return self._command(*words), self._command("push", name)
-
-    def import_cache(self, context: Path, name: str) -> Command:
-        self.peer.command("rmi", "--force", name)
-        self.peer.command("builder", "prune", "--all", "--force")
-        options = ("--cache-from", name, "--build-arg=BUILDKIT_INLINE_CACHE=1")
-        return self._command(*self.peer.build_words(context, context / "Dockerfile", name, options))
-
-    def _command(self, *arguments: str, source: Path | None = None, output: Path | None = None) -> Command:
-        words = [*self.peer.client, *arguments]
-        return Command(words=words, environment=os.environ, source=source, output=output, daemon=self.peer.pid)
-
-
-@dataclass(slots=True, kw_only=True)
 class Buildah:
     """Buildah with layers, its cache, as Docker and pybuild have it always."""
 
@@ -173,38 +137,45 @@ class Buildah:
         self._run("add", container, os.fspath(tar), "/")
         self._run("commit", "--rm", container, "small")
 
+    def forget(self) -> None:
+        subprocess.run([*self._words(self.folder), "rmi", "--prune", "--force"], check=True, capture_output=True)
+
     def build(self, context: Path, tag: str) -> Command:
-        runtime = (
-            "runc" if shutil.which("runc") else "crun"
-        )  # crun 1.8 refuses hosts that have cgroups of both versions
-        options = ["--layers", "--network=host", "--runtime", runtime]
-        return self._command(self.folder, "build", *options, "-t", tag, os.fspath(context))
+        return self._build(self.folder, context, tag)
+
+    def build_on(self, base: str, context: Path, tag: str) -> Command:
+        return self._build(self._emptied("other"), context, tag, "--tls-verify=false")
+
+    def _build(self, folder: Path, context: Path, tag: str, *more: str) -> Command:
+        # crun 1.8 refuses hosts that have cgroups of both versions.
+        runtime = "runc" if shutil.which("runc") else "crun"
+        options = ["--layers", "--network=host", "--runtime", runtime, *more]
+        return self._command(folder, "build", *options, "-t", tag, os.fspath(context))
+
+    def _emptied(self, name: str) -> Path:
+        """Return another root of its storage, in which there are no images."""
+        other = self.folder / name
+        if other.exists():
+            subprocess.run([*self._words(other), "rmi", "--all", "--force"], check=True, capture_output=True)
+        return other
 
     def save(self, tag: str, archive: Path) -> Command:
         return self._command(self.folder, "push", "--quiet", tag, f"docker-archive:{archive}:{tag}:latest")
 
     def load(self, archive: Path, tag: str) -> Command:
-        other = self.folder / "other"
-        if other.exists():
-            subprocess.run([*self._words(other), "rmi", "--all", "--force"], check=True, capture_output=True)
-        return self._command(other, "pull", "--quiet", f"docker-archive:{archive}")
+        return self._command(self._emptied("other"), "pull", "--quiet", f"docker-archive:{archive}")
 
     def push(self, tag: str, name: str) -> Command:
         return self._command(self.folder, "push", "--quiet", "--tls-verify=false", tag, f"docker://{name}")
 
     def pull(self, name: str) -> Command:
-        other = self.folder / "other"
-        if other.exists():
-            subprocess.run([*self._words(other), "rmi", "--all", "--force"], check=True, capture_output=True)
-        return self._command(other, "pull", "--quiet", "--tls-verify=false", f"docker://{name}")
+        return self._command(self._emptied("other"), "pull", "--quiet", "--tls-verify=false", f"docker://{name}")
 
     def export_cache(self, context: Path, name: str) -> Sequence[Command]:
         return (self._cached(self.folder, context, "--cache-to", name),)
 
     def import_cache(self, context: Path, name: str) -> Command:
-        other = self.folder / "cached"
-        if other.exists():
-            subprocess.run([*self._words(other), "rmi", "--all", "--force"], check=True, capture_output=True)
+        other = self._emptied("cached")
         Buildah(folder=other).bring_base(bases.small())
         return self._cached(other, context, "--cache-from", name)
 
@@ -252,35 +223,4 @@ class Skopeo:
         return Command(words=["skopeo", "--insecure-policy", "copy", "--quiet", *arguments], environment=os.environ)
 
 
-@contextmanager
-def present_builders(folder: Path, without: frozenset[str]) -> Iterator[tuple[Path, list[Builder | Skopeo]]]:
-    """A folder that all builders can read, and those that this host has; each knows the base ``small``."""
-    with ExitStack() as stack:
-        found: list[Builder | Skopeo] = []
-        shared = folder
-        if "docker" not in without and (peer := _docker(folder, stack)) is not None:
-            peer.import_tar(bases.small(), "small")
-            shared = peer.folder
-            found.append(DockerBuilder(peer=peer))
-        if "buildah" not in without and shutil.which("buildah") is not None:
-            buildah = Buildah(folder=folder / "buildah")
-            stack.callback(buildah.close)
-            buildah.bring_base(bases.small())
-            found.append(buildah)
-        if "pybuild" not in without:
-            pybuild = Pybuild(folder=folder / "pybuild")
-            pybuild.bring_base(bases.small())
-            found.append(pybuild)
-            if "skopeo" not in without and shutil.which("skopeo") is not None:
-                found.append(Skopeo(folder=folder))
-        yield shared, found
-
-
-def _docker(folder: Path, stack: ExitStack) -> peers.Docker | None:
-    """The host's daemon, else one of our own where that can be had."""
-    installed = peers.installed_docker(folder)
-    if installed is not None:
-        return installed
-    if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
-        return None
-    return stack.enter_context(peers.docker(folder / "docker"))
+AnyBuilder = Builder | Skopeo

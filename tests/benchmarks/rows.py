@@ -1,11 +1,10 @@
 """The rows of the table: what is built, and what is different each time it is built.
 
-*Cold* means that no step can be answered by a cache: files are new ones at a new place, one of them with a content
-never seen before. Sizes shrink with `Place.scale`.
+*Cold* means that no step can be answered by a cache: caches are emptied, and files are new ones at a new place, one of
+them with a content never seen before.
 """
 
 import os
-import random
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.builders import Builder
+from tests.benchmarks.contexts import GIGABYTE, Place, fill_ignored, fill_large, fill_small, fill_sparse
 from tests.benchmarks.measure import Command, measure
 
 TWO_STAGES = """FROM small AS one
@@ -24,60 +24,15 @@ RUN wc /out > /count
 """
 COPY_TWICE = "FROM small\nCOPY . /in/\nRUN cp -r /in /out && rm -r /in\n"
 ONE_COPY = "FROM small\nCOPY . /in/\n"
-TWO_SPANS = "**/target/**/*.o\n**/node_modules/**/test\n**/.venv/**/*.pyc\n**/docs/**/*.tmp\n**/build/**/cache\n"
-BUILDERS = ("docker", "buildah", "pybuild")
-MEBIBYTE = 1 << 20
-GIGABYTE = 10**9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registry:
-    """A registry that runs while the table is made; *name* is "" when there is none."""
-
-    name: str = ""
-    storage: Path = Path("/nonexistent")
-    sink: str = ""
-    """One that keeps nothing (`null_registry`)."""
-
-    def empty(self) -> None:
-        """Forget everything: its files are all that it has."""
-        shutil.rmtree(self.storage, ignore_errors=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where contexts are made, and how large."""
-
-    folder: Path
-    scale: float
-    registry: Registry
-
-    def count(self, number: int) -> int:
-        return max(1, int(number * self.scale))
-
-    def context(self, name: str, dockerfile: str, fill: Callable[[Path], None]) -> Path:
-        """The context called *name*, made if it is not there yet."""
-        path = self.folder / "contexts" / name
-        if not path.exists():
-            path.mkdir(parents=True)
-            (path / "Dockerfile").write_text(dockerfile)
-            fill(path)
-        return path
-
-    def fresh(self, template: Path, name: str) -> Path:
-        """A copy of *template* with new files and one that is like no other."""
-        path = self.folder / "contexts" / f"{template.name}-{name}"
-        shutil.copytree(template, path, copy_function=shutil.copyfile)
-        (path / "nonce").write_text(name)
-        return path
-
+BUILDERS = ("docker", "containerd", "buildkit", "buildah", "pybuild")
+NOT_BUILDAH = ("docker", "containerd", "buildkit", "pybuild")
 
 Arrange = Callable[[Any, Place, int], Command]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A line of the table. *budget* is the time that pybuild may take, as part of what Docker takes."""
+    """A line of the table. *budget* is the time that pybuild may take, as part of what the best of the others takes."""
 
     name: str
     title: str
@@ -87,53 +42,11 @@ class Row:
     builders: tuple[str, ...] = BUILDERS
     remote: bool = False
     """Whether a registry is needed."""
+    cold: bool = False
+    """Whether each builder forgets its cache before each run."""
 
 
-def _fill(count: int, size: int = 100) -> Callable[[Path], None]:
-    def fill(path: Path) -> None:
-        for number in range(count):
-            place = path / f"folder-{number % 50}"
-            place.mkdir(exist_ok=True)
-            (place / f"file-{number}").write_text(f"{number}\n" * (size // 5))
-
-    return fill
-
-
-def fill_large(size: int) -> Callable[[Path], None]:
-    """Four files; every other piece of them can be compressed."""
-
-    def fill(path: Path) -> None:
-        noise = random.Random(1)
-        for number in range(4):
-            with (path / f"large-{number}").open("wb") as stream:
-                for piece in range(max(1, size // 4 // MEBIBYTE)):
-                    stream.write(noise.randbytes(MEBIBYTE) if piece % 2 else f"{piece:064}".encode() * (MEBIBYTE // 64))
-
-    return fill
-
-
-def _fill_ignored(count: int) -> Callable[[Path], None]:
-    def fill(path: Path) -> None:
-        _fill(count)(path)
-        (path / ".dockerignore").write_text(TWO_SPANS)
-
-    return fill
-
-
-def _fill_sparse(size: int) -> Callable[[Path], None]:
-    """One file that is a hole but for a page at each end."""
-
-    def fill(path: Path) -> None:
-        with (path / "sparse").open("wb") as stream:
-            stream.write(b"first" * 800)
-            stream.truncate(max(size, MEBIBYTE))
-            stream.seek(-4000, os.SEEK_END)
-            stream.write(b"last" * 1000)
-
-    return fill
-
-
-def _unchanged(files: int, fill: Callable[[int], Callable[[Path], None]] = _fill) -> Arrange:
+def _unchanged(files: int, fill: Callable[[int], Callable[[Path], None]] = fill_small) -> Arrange:
     def arrange(builder: Builder, place: Place, _attempt: int) -> Command:
         name = f"unchanged-{files}"
         context = place.context(name, TWO_STAGES, fill(place.count(files)))
@@ -157,7 +70,7 @@ def _cold(name: str, dockerfile: str, fill: Callable[[Place], Callable[[Path], N
 
 def _sparse(builder: Builder, place: Place, attempt: int) -> Command:
     name = f"sparse-{builder.name}-{attempt}-{os.getpid()}"
-    context = place.context(name, ONE_COPY, _fill_sparse(int(4 * GIGABYTE * place.scale)))
+    context = place.context(name, ONE_COPY, fill_sparse(int(4 * GIGABYTE * place.scale)))
     (context / "nonce").write_text(name)
     return builder.build(context, "sparse")
 
@@ -235,7 +148,7 @@ def _parallel_stages(count: int) -> Arrange:
 
 
 def _touched(builder: Builder, place: Place, attempt: int) -> Command:
-    context = place.context(f"touched-{builder.name}", ONE_COPY, _fill(place.count(20000)))
+    context = place.context(f"touched-{builder.name}", ONE_COPY, fill_small(place.count(20000)))
     if attempt == 0:
         measure(builder.build(context, "touched"))
     (context / "folder-0" / "file-0").write_text(f"touched {attempt}\n")
@@ -244,46 +157,25 @@ def _touched(builder: Builder, place: Place, attempt: int) -> Command:
 
 def _touched_large(builder: Builder, place: Place, attempt: int) -> Command:
     """1 GB in 20,000 files of 50 kB: what is left when files are too large to be taken from the earlier layer."""
-    context = place.context(f"touched-1g-{builder.name}", ONE_COPY, _fill(place.count(20000), 45000))
+    context = place.context(f"touched-1g-{builder.name}", ONE_COPY, fill_small(place.count(20000), 45000))
     if attempt == 0:
         measure(builder.build(context, "touched-1g"))
     (context / "folder-0" / "file-0").write_text(f"touched {attempt}\n")
     return builder.build(context, "touched-1g")
 
 
-def large(builder: Builder, place: Place) -> None:
-    context = place.context("large", ONE_COPY, fill_large(int(GIGABYTE * place.scale)))
-    measure(builder.build(context, "large"))
-
-
-def _archive(builder: Builder, place: Place) -> Path:
-    return place.folder / f"large-{builder.name}.tar"
-
-
-def _save(builder: Builder, place: Place, _attempt: int) -> Command:
-    large(builder, place)
-    _archive(builder, place).unlink(missing_ok=True)
-    return builder.save("large", _archive(builder, place))
-
-
-def _load(builder: Builder, place: Place, attempt: int) -> Command:
-    if attempt == 0:
-        measure(_save(builder, place, attempt))
-    return builder.load(_archive(builder, place), "large")
-
-
 ROWS = (
     Row(
         name="unchanged-200",
         title="nothing changed, 200-file context, 2 stages",
-        budget="0.5",
+        budget="0.4",
         arrange=_unchanged(200),
         runs=7,
     ),
     Row(
         name="unchanged-20000",
         title="nothing changed, 20,000-file context",
-        budget="0.5",
+        budget="0.2",
         arrange=_unchanged(20000),
         runs=5,
     ),
@@ -291,35 +183,38 @@ ROWS = (
         name="noop-60k-ignore",
         title="nothing changed, 60,000 files, five ignore lines with two `**`",
         budget="0.3",
-        arrange=_unchanged(60000, _fill_ignored),
-        builders=("docker", "pybuild"),
+        arrange=_unchanged(60000, fill_ignored),
+        builders=NOT_BUILDAH,
         runs=3,
     ),
     Row(
         name="cold",
         title="cold, 2 stages, 2 RUN, 2 COPY",
-        budget="0.4",
-        arrange=_cold("cold", TWO_STAGES, lambda place: _fill(place.count(200))),
+        budget="0.35",
+        arrange=_cold("cold", TWO_STAGES, lambda place: fill_small(place.count(200))),
         runs=7,
+        cold=True,
     ),
     Row(
         name="stages-500",
         title="2,000 instructions in 500 stages, settings only, cold",
         budget="0.5",
         arrange=_many_stages,
-        builders=("docker", "pybuild"),  # Buildah takes minutes
+        builders=NOT_BUILDAH,  # Buildah takes minutes
         runs=5,
+        cold=True,
     ),
-    Row(name="runs-50", title="50 trivial RUN steps, cold", budget="0.2", arrange=_many_runs, runs=3),
-    Row(name="sleeping-8", title="8 stages of 1 s each", budget="0.6 of the best", arrange=_sleeping_stages, runs=3),
+    Row(name="runs-50", title="50 trivial RUN steps, cold", budget="0.2", arrange=_many_runs, runs=3, cold=True),
+    Row(name="sleeping-8", title="8 stages of 1 s each", budget="0.6", arrange=_sleeping_stages, runs=3, cold=True),
     *(
         Row(
             name=f"{kind}-{count}",
             title=f"{count:,} {what}, cold",
             budget="0.4",
             arrange=_steps(kind, count),
-            builders=("docker", "pybuild"),
+            builders=NOT_BUILDAH,
             runs=1,
+            cold=True,
         )
         for kind, what, counts in (
             ("run", "RUN of true", (10, 100)),
@@ -334,6 +229,7 @@ ROWS = (
         arrange=_steps("mixed", 1000),
         builders=("pybuild",),  # others take no more than some 125 layers
         runs=1,
+        cold=True,
     ),
     *(
         Row(
@@ -341,41 +237,45 @@ ROWS = (
             title=f"{count} parallel stages of one COPY",
             budget="0.4",
             arrange=_parallel_stages(count),
-            builders=("docker", "pybuild"),
+            builders=NOT_BUILDAH,
             runs=1,
+            cold=True,
         )
         for count in (10, 100)
     ),
     Row(
         name="copy-20000",
         title="COPY of 20,000 small files, cold",
-        budget="0.15",
-        arrange=_cold("small-files", ONE_COPY, lambda place: _fill(place.count(20000))),
+        budget="0.2",
+        arrange=_cold("small-files", ONE_COPY, lambda place: fill_small(place.count(20000))),
         runs=3,
+        cold=True,
     ),
-    Row(name="touched", title="one of 20,000 files touched", budget="0.1", arrange=_touched, runs=3),
+    Row(name="touched", title="one of 20,000 files touched", budget="0.12", arrange=_touched, runs=3),
     Row(
         name="touched-1g",
         title="one of 20,000 files of 50 kB touched",
         budget="0.3",
         arrange=_touched_large,
-        builders=("docker", "pybuild"),
+        builders=NOT_BUILDAH,
         runs=3,
     ),
     Row(
         name="copy-run-20000",
         title="COPY of 20,000 files, RUN that copies and removes them, cold",
         budget="0.3",
-        arrange=_cold("copied-twice", COPY_TWICE, lambda place: _fill(place.count(20000))),
+        arrange=_cold("copied-twice", COPY_TWICE, lambda place: fill_small(place.count(20000))),
         runs=3,
+        cold=True,
     ),
     Row(
         name="copy-100000",
         title="COPY of 100,000 small files, cold: five times that of 20,000",
-        budget="0.15",
-        arrange=_cold("many-files", ONE_COPY, lambda place: _fill(place.count(100000))),
-        builders=("docker", "pybuild"),
+        budget="0.2",
+        arrange=_cold("many-files", ONE_COPY, lambda place: fill_small(place.count(100000))),
+        builders=NOT_BUILDAH,
         runs=1,
+        cold=True,
     ),
     Row(
         name="copy-1g",
@@ -383,15 +283,15 @@ ROWS = (
         budget="0.5",
         arrange=_cold("large-files", ONE_COPY, lambda place: fill_large(int(GIGABYTE * place.scale))),
         runs=3,
+        cold=True,
     ),
     Row(
         name="copy-sparse",
         title="COPY of a file of 4 GB that is a hole, cold",
         budget="0.3",
         arrange=_sparse,
-        builders=("docker", "pybuild"),
+        builders=NOT_BUILDAH,
         runs=3,
+        cold=True,
     ),
-    Row(name="save-1g", title="save of 1 GB", budget="0.25 of the best", arrange=_save, runs=3),
-    Row(name="load-1g", title="load of 1 GB", budget="0.25 of the best", arrange=_load, runs=3),
 )

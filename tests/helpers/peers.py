@@ -18,12 +18,14 @@ from typing import IO, Any
 from tests.helpers import bases
 
 INSIDE = Path("/srv")
+SHARED = Path("/mnt")
 Ran = subprocess.CompletedProcess[str]
 Stream = int | IO[Any] | None
 _START = """
 set -e
 mount --bind "$1" "$1"
 mount --bind "$2" "$1/srv"
+mount --bind "$3" "$1/mnt"
 mount -t proc proc "$1/proc"
 mount --rbind /sys "$1/sys"
 mount --rbind /dev "$1/dev"
@@ -31,8 +33,10 @@ mount -t tmpfs tmpfs "$1/run"
 mount -t tmpfs tmpfs "$1/tmp"
 cp -L /etc/resolv.conf "$1/run/resolv.conf"
 mount --bind "$1/run/resolv.conf" "$1/etc/resolv.conf"
-exec setpriv --pdeathsig TERM chroot "$1" dockerd --data-root /srv/data --exec-root /srv/exec --pidfile /srv/dockerd.pid \
-    -H unix:///srv/docker.sock --bridge=none --iptables=false --storage-driver overlay2
+root=$1
+shift 3
+exec setpriv --pdeathsig TERM chroot "$root" dockerd --data-root /srv/data --exec-root /srv/exec --pidfile /srv/dockerd.pid \
+    -H unix:///srv/docker.sock --bridge=none --iptables=false "$@"
 """
 _PATIENCE = 60
 
@@ -104,13 +108,31 @@ def installed_docker(folder: Path) -> Docker | None:
 
 
 @contextmanager
-def docker(folder: Path) -> Iterator[Docker]:
-    """A daemon that runs while the block does. *folder* is made, and emptied of everything at the end."""
+def docker(
+    folder: Path, options: Sequence[str] = ("--storage-driver", "overlay2"), shared: Path | None = None
+) -> Iterator[Docker]:
+    """A daemon that runs while the block does. *folder* is made, and emptied of everything at the end.
+
+    Contexts lie in *shared*, by default in *folder*; several daemons may have the same.
+    """
     root = bases.docker_root()
     folder.mkdir(parents=True)
     with (folder / "dockerd.log").open("wb") as log:
         daemon = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c", _START, "dockerd", root, folder],
+            [
+                "unshare",
+                "--mount",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+                _START,
+                "dockerd",
+                root,
+                folder,
+                shared or folder,
+                *options,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -118,15 +140,15 @@ def docker(folder: Path) -> Iterator[Docker]:
     try:
         enter = ("nsenter", "--target", str(daemon.pid), "--mount", "--root", "--wd", "--")
         client = (*enter, "env", "DOCKER_BUILDKIT=1", "HOME=/run", "docker", "-H", f"unix://{INSIDE}/docker.sock")
-        running = Docker(folder=folder, inside=INSIDE, client=client, pid=daemon.pid)
-        _wait_until_ready(running, daemon)
+        running = Docker(folder=shared or folder, inside=SHARED if shared else INSIDE, client=client, pid=daemon.pid)
+        _wait_until_ready(running, daemon, folder / "dockerd.log")
         yield running
     finally:
         _stop(daemon)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_until_ready(peer: Docker, daemon: "subprocess.Popen[bytes]") -> None:
+def _wait_until_ready(peer: Docker, daemon: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + _PATIENCE
     while daemon.poll() is None and time.monotonic() < deadline:
         try:
@@ -135,7 +157,7 @@ def _wait_until_ready(peer: Docker, daemon: "subprocess.Popen[bytes]") -> None:
             time.sleep(0.05)
         else:
             return
-    raise RuntimeError(f"dockerd does not answer: {(peer.folder / 'dockerd.log').read_text()[-2000:]}")
+    raise RuntimeError(f"dockerd does not answer: {log.read_text()[-2000:]}")
 
 
 def _stop(daemon: "subprocess.Popen[bytes]") -> None:
