@@ -36,13 +36,17 @@ class LayerTimes:
     def __init__(self, folder: Path, scratch: Path) -> None:
         self._folder, self._scratch = folder, scratch
         self._digests: dict[str, str] = {}
+        self._latest: tuple[tuple[object, ...], tuple[str, ...]] = (), ()
+        """Diff IDs, and the names of their trees: the next step of a stage asks for the same, and one more."""
 
     def put(self, diff_id: str, nanoseconds: Sequence[int]) -> bool:
         """Keep the set of a layer, unless it has one already; return whether its set is the same."""
         new = array(_TYPE, nanoseconds if any(nanoseconds) else ())
         if new and not self._path(diff_id).exists():
             self._link(self._path(diff_id), new.tobytes())
-            self._digests.pop(diff_id, None)
+            if self._digests.pop(diff_id, None) is not None:
+                # Names that were given while the layer had no set.
+                self._latest = (), ()
         return self.of(diff_id) == new
 
     def _link(self, path: Path, data: bytes) -> None:
@@ -66,9 +70,12 @@ class LayerTimes:
 
     def snapshot_names(self, diff_ids: Iterable[object]) -> tuple[str, ...]:
         """Return the name of the tree after each layer: the chain ID, if all layers so far have whole seconds."""
-        names: list[str] = []
-        for diff_id in map(str, diff_ids):
+        asked = tuple(diff_ids)
+        known, found = self._latest
+        names = list(found) if asked[: len(known)] == known else []
+        for diff_id in map(str, asked[len(names) :]):
             names.append(_name(names[-1] if names else "", diff_id, self._digest(diff_id)))
+        self._latest = asked, tuple(names)
         return tuple(names)
 
     def _digest(self, diff_id: str) -> str:

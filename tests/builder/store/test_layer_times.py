@@ -53,6 +53,18 @@ def test_a_snapshot_with_other_fractions_has_another_name_as_has_all_above_it(ti
     assert other.snapshot_names([FIRST, SECOND])[1] not in {plain[1], exact[1]}
 
 
+def test_names_that_were_given_before_a_layer_had_a_set_are_forgotten(times):
+    before = times.snapshot_names([FIRST, SECOND])
+    times.put(FIRST, [5])
+    assert not set(times.snapshot_names([FIRST, SECOND])) & set(before)
+
+
+def test_names_do_not_depend_on_what_was_asked_before(times, tmp_path):
+    chains = [[FIRST], [FIRST, SECOND], [SECOND], [SECOND, FIRST], [FIRST], []]
+    others = [LayerTimes(tmp_path / "times", tmp_path / "scratch").snapshot_names(chain) for chain in chains]
+    assert [times.snapshot_names(chain) for chain in chains] == others
+
+
 def test_only_the_sets_of_layers_that_are_needed_stay(times):
     times.put(FIRST, [5])
     times.put(SECOND, [6])
