@@ -137,10 +137,7 @@ _MEMBERS: Mapping[str, tuple[str, _Form]] = {
 """The member of each field, and its form."""
 
 CONFIG_MEMBERS: Mapping[str, str] = {**{name: form.go for name, form in _MEMBERS.values()}, "StopTimeout": "pointer"}
-"""The members of the JSON of a `ContainerConfig`, and what they are in Go, which decides how an absent one is shown.
-
-Docker has one more, which no instruction sets.
-"""
+"""What each member is in Go, which decides how an absent one is shown. Docker has one that no instruction sets."""
 
 BUILD_CACHE = "pybuild.cache.v1"
 """The member of a config that holds `ImageConfig.build_cache`."""
@@ -168,16 +165,14 @@ class ImageConfig:
         return encode(
             {
                 "architecture": self.architecture,
-                **_present("author", self.author),
+                **_members({"author": self.author}),
                 "config": _container_json(self.config),
-                **_present("created", self.created),
-                **_present("history", [_history_json(entry) for entry in self.history]),
+                **_members({"created": self.created, "history": [_history_json(entry) for entry in self.history]}),
                 "os": self.os,
-                **_present("os.features", list(self.os_features)),
-                **_present("os.version", self.os_version),
-                **_present(BUILD_CACHE, self.build_cache),
+                **_members({"os.features": list(self.os_features), "os.version": self.os_version}),
+                **_members({BUILD_CACHE: self.build_cache}),
                 "rootfs": {"type": "layers", "diff_ids": [str(diff_id) for diff_id in self.diff_ids]},
-                **_present("variant", self.variant),
+                **_members({"variant": self.variant}),
             }
         )
 
@@ -208,12 +203,8 @@ class ImageConfig:
         return sum(not entry.empty_layer for entry in self.history)
 
 
-def _present(key: str, value: object) -> Mapping[str, object]:
-    """Go's ``omitempty``: a member only when it has a value."""
-    return {key: value} if value else {}
-
-
 def _members(values: Mapping[str, object]) -> dict[str, object]:
+    """Go's ``omitempty``: only the members that have a value."""
     return {key: value for key, value in values.items() if value}
 
 

@@ -126,8 +126,8 @@ class Execution:
     jobs: int | None = None
     """The most steps that run at the same time, None for all that wait for no other."""
     timeout: float | None = None
-    """Seconds that the whole build may take. In a program that embeds pybuild, as with `Cancel`, a wait for a server is
-    not cut short."""
+    """Seconds that the whole build may take. In a program that embeds pybuild, as with `Cancel`, an attempt to connect
+    to a server is not cut short; it takes 10 seconds at most."""
     step_timeout: float | None = None
     """Seconds that the command of a RUN may take. What it waits for before it starts does not count."""
 

@@ -34,7 +34,7 @@ PERMITTED = set(
     """
 builder/content/large_files.py builder/content/large_trees.py builder/content/readahead.py builder/display/ticker.py
 builder/execute/host_mounts.py builder/execute/http.py
-builder/oci/archive/folder_entries.py builder/oci/layers/unpack_holes.py builder/oci/registry/wire/peers.py
+builder/oci/archive/folder_entries.py builder/oci/layers/unpack_holes.py
 builder/outputs/docker.py builder/outputs/oci.py builder/outputs/engines/choose.py builder/store/unpacking.py builder/transports/listed.py runtime/snapshots/spreading.py runtime/sandbox/hostfiles.py
 builder/cli/flags/registry.py
 """.split()

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from pybuild.runtime.stopping import asked, check, stoppable
+from pybuild.runtime.stopping import asked, check, ending, pause, stoppable
 
 
 class Stopped(Exception):
@@ -51,3 +51,40 @@ def test_another_thread_is_not_stopped() -> None:
         thread.start()
         thread.join()
     assert ended == [True]
+
+
+def test_a_block_that_waits_is_ended_from_another_thread() -> None:
+    ended = threading.Event()
+
+    def wait() -> None:
+        assert ended.wait(60)
+        raise OSError("the failure that the end makes")
+
+    with stoppable(stop), pytest.raises(Stopped), ending(ended.set):
+        wait()
+    assert ended.is_set()
+
+
+def test_a_block_that_nothing_stops_keeps_its_own_failure() -> None:
+    ended: list[bool] = []
+    with pytest.raises(OSError, match="own"), ending(lambda: ended.append(True)):
+        raise OSError("own")
+    with stoppable(lambda: None), pytest.raises(OSError, match="own"), ending(lambda: ended.append(True)):
+        raise OSError("own")
+    assert ended == []
+
+
+def test_a_pause_ends_when_the_work_is_to_stop() -> None:
+    times: list[bool] = []
+
+    def second_time() -> None:
+        times.append(True)
+        if len(times) == 2:
+            raise Stopped
+
+    with stoppable(second_time), pytest.raises(Stopped):
+        pause(3600, threading.Event())
+    pause(0, threading.Event())
+    event = threading.Event()
+    event.set()
+    pause(3600, event)

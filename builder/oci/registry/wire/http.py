@@ -11,6 +11,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Self
@@ -23,10 +24,11 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 from pybuild.builder.oci.errors import RegistryError, RegistryUnavailable
 from pybuild.builder.oci.registry.wire.body import FileBody
 from pybuild.builder.oci.registry.wire.certificates import Tls
+from pybuild.builder.oci.registry.wire.connections import TellPeer, use
 from pybuild.builder.oci.registry.wire.failures import failure_of, reason_of
 from pybuild.builder.oci.registry.wire.origin import Origin, origin_of
-from pybuild.builder.oci.registry.wire.peers import TellPeer, watch
 from pybuild.builder.oci.streams.verified import PIECE
+from pybuild.runtime.stopping import ending
 
 # A user who turns verification off knows that; a warning for each request would hide everything else.
 urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -80,10 +82,16 @@ class Reply:
         read = getattr(self._response.raw, "read1", self._response.raw.read)
         pace = _Pace(self._timing, self.origin)
         try:
-            while piece := pace.measure(lambda: read(PIECE, decode_content=False)):
-                yield piece
+            with ending(self._end):
+                while piece := pace.measure(lambda: read(PIECE, decode_content=False)):
+                    yield piece
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise RegistryUnavailable(f"{self.origin}: the connection broke: {reason_of(error)}") from error
+
+    def _end(self) -> None:
+        # Nothing is left to end when all was read.
+        with suppress(OSError, RuntimeError, ValueError):
+            self._response.raw.shutdown()
 
     def content(self, limit: int) -> bytes | None:
         """Return the body of a document, decompressed if it is gzip; None when it is larger than *limit*."""
@@ -187,9 +195,8 @@ def _new_session(tls: Tls | None, peer: TellPeer | None = None) -> requests.Sess
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.clear()
-    adapter = _TlsAdapter(tls) if tls else HTTPAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
-    if peer is not None:
-        watch(adapter.poolmanager, peer)
+    adapter = _TlsAdapter(tls) if tls else _Adapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
+    use(adapter.poolmanager, peer)
     session.mount("https://" if tls else "http://", adapter)
     return session
 
@@ -201,7 +208,18 @@ class _Session(requests.Session):
         return None
 
 
-class _TlsAdapter(HTTPAdapter):
+class _Adapter(HTTPAdapter):
+    """Connections of `connections.py`, also to a proxy, whose address is the choice of the user."""
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **options)
+        if not proxy.lower().startswith("socks"):
+            # Those of SOCKS speak another protocol.
+            use(manager)
+        return manager
+
+
+class _TlsAdapter(_Adapter):
     """Connections that trust the authorities of the system and those of a `Tls`."""
 
     def __init__(self, tls: Tls) -> None:

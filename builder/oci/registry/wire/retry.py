@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from pybuild.builder.oci.errors import RegistryUnavailable
+from pybuild.runtime.stopping import pause
 
 _T = TypeVar("_T")
 _RANDOM = secrets.SystemRandom()
@@ -35,7 +36,7 @@ class Retry:
     """The same for a server that stays silent until a time is over."""
     tell: Callable[[str], None] = lambda _text: None
     """Takes a message about a pause that is longer than a moment."""
-    pause: Callable[[threading.Event, float], object] = threading.Event.wait
+    pause: Callable[[threading.Event, float], object] = lambda stop, seconds: pause(seconds, stop)
     clock: Callable[[], float] = time.monotonic
 
     def run(self, action: Callable[[], _T], stop: threading.Event | None = None) -> _T:
@@ -71,20 +72,20 @@ class Attempts:
     def wait(self, error: RegistryUnavailable) -> None:
         """Pause before the next attempt, or raise *error* when there is none left."""
         retry = self._retry
-        pause = self._pause(error.retry_after)
+        wait = self._pause(error.retry_after)
         self._failed += 1
         most, budget = retry.attempts, retry.budget
         if error.absent:
             most, budget = min(most, retry.absent_attempts), min(budget, retry.absent_budget)
         if error.hung:
             most = min(most, retry.hung_attempts)
-        if self._failed >= most or retry.clock() - self._start + pause > budget:
-            if pause > budget:
-                error.hint = error.hint or f"it asks to wait {pause:.0f} s, which is too long"
+        if self._failed >= most or retry.clock() - self._start + wait > budget:
+            if wait > budget:
+                error.hint = error.hint or f"it asks to wait {wait:.0f} s, which is too long"
             raise error
-        if pause >= _MOMENT:
-            retry.tell(f"waiting {pause:.0f} s before attempt {self._failed + 1} of {most}: {error}")
-        retry.pause(self._stop, pause)
+        if wait >= _MOMENT:
+            retry.tell(f"waiting {wait:.0f} s before attempt {self._failed + 1} of {most}: {error}")
+        retry.pause(self._stop, wait)
 
     def _pause(self, asked: float | None) -> float:
         """Return the pause: what the server asks for takes precedence."""
