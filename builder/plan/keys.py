@@ -10,6 +10,7 @@ cache maps the definition of a selection (pick, key of the stage) to the digest 
 `MEANING` has the version of the meaning of each kind of op, which is part of the key.
 """
 
+import re
 from collections.abc import Mapping
 
 from pybuild.builder.oci.digest import Digest
@@ -37,6 +38,7 @@ MEANING: Mapping[type, int] = {Scratch: 1, Base: 1, Http: 1, Git: 1, Copy: 3, Mk
 """
 
 _NUMBERS = frozenset("0123456789:")
+_COPIED_BITS = re.compile(r"=[ugo]|-[rwxXst]*X")
 
 
 def picks(op: Op) -> tuple[Pick, ...]:
@@ -67,6 +69,9 @@ def _meaning(op: Op) -> int | tuple[int, int]:
     if isinstance(op, Run) and any(mount.env and not _is_required(mount) for mount in op.mounts):
         # The variable of a secret that was not given used to be unset; it is empty.
         return MEANING[Run], 1
+    if isinstance(op, Copy) and _COPIED_BITS.search(op.chmod):
+        # "u=g" used to clear the set-user-id bit, and "-X" kept what no one may execute.
+        return MEANING[Copy], 1
     return MEANING[type(op)]
 
 

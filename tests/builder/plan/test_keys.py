@@ -136,6 +136,16 @@ def test_only_steps_whose_secret_may_be_missing_have_a_newer_meaning(monkeypatch
     assert [key(op, ROOT, ()) == found for op, found in zip(ops, now, strict=True)] == [False, True, True]
 
 
+@pytest.mark.parametrize(
+    ("chmod", "is_newer"),
+    [("u=g", True), ("a+x-X", True), ("u+g", False), ("u=rwX,go=rX", False), ("755", False), ("", False)],
+)
+def test_only_copies_with_a_mode_that_copies_bits_have_a_newer_meaning(monkeypatch, chmod, is_newer):
+    now = key(replace(COPY, chmod=chmod), ROOT, ())
+    monkeypatch.setattr("pybuild.builder.plan.keys._meaning", lambda op: MEANING[type(op)])
+    assert (key(replace(COPY, chmod=chmod), ROOT, ()) != now) is is_newer
+
+
 def test_a_new_meaning_of_selections_forgets_what_they_were(monkeypatch):
     before = selection_key(COPY, PICK, ROOT), listing_key(CONTENT)
     monkeypatch.setitem(MEANING, Pick, MEANING[Pick] + 1)

@@ -31,6 +31,20 @@ from pybuild.builder.plan.modes import mode_of_made, parse_mode
         ("go=u-w", 0o640, False, 0o644),
         ("u+rw-x", 0o100, False, 0o600),
         ("ug=rw,o=r", 0o7777, False, 0o1664),
+        ("u=g", 0o4711, False, 0o4111),
+        ("u=g", 0o4750, False, 0o4550),
+        ("=g", 0o7750, True, 0o7555),
+        ("u=gr", 0o4070, False, 0o470),
+        ("u=rg", 0o4070, False, 0o770),
+        ("g=Xu", 0o700, False, 0o770),
+        ("g=uX", 0o644, True, 0o674),
+        ("o=x,o=gs", 0o6750, False, 0o6755),
+        ("+ts", 0o755, False, 0o1755),
+        ("u+gt", 0o050, True, 0o1550),
+        ("a+x-X", 0o600, False, 0o600),
+        ("u==ug", 0o4750, False, 0o550),
+        ("go-u", 0o751, False, 0o700),
+        ("u+", 0o640, False, 0o640),
     ],
 )
 def test_a_mode_is_what_chmod_makes_of_it(text, before, is_folder, after):
@@ -43,7 +57,7 @@ def test_what_begins_with_a_digit_must_be_octal(text):
         parse_mode(text)
 
 
-@pytest.mark.parametrize("text", ["-1", "u", "u=rwz", "x+r", "u=r,", ",u=r", "u==ug", "u=gr", "=u=r\n"])
+@pytest.mark.parametrize("text", ["-1", "u", "u=rwz", "x+r", "u=r,", ",u=r", "u=a", "=u=r\n"])
 def test_anything_else_must_be_symbolic(text):
     with pytest.raises(ResolveError, match="invalid chmod parameter"):
         parse_mode(text)
