@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached bu
     from pybuild import errors as errors
     from pybuild import events as events
     from pybuild import request as request
+    from pybuild.builder.api.build import become_root as become_root
     from pybuild.builder.api.build import build as build
     from pybuild.builder.api.cancel import Cancel as Cancel
     from pybuild.builder.api.containers import Container as Container
@@ -31,7 +32,6 @@ if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached bu
     from pybuild.builder.api.registries import copy as copy
     from pybuild.builder.api.registries import pull as pull
     from pybuild.builder.api.registries import push as push
-    from pybuild.builder.api.rootless import become_root as become_root
     from pybuild.builder.api.run import Command as Command
     from pybuild.builder.api.run import run as run
     from pybuild.builder.build import Outcome as Outcome
@@ -49,7 +49,7 @@ _MODULES = {
     "RegistryAccess": "pybuild.builder.store.registries",
     "Request": "pybuild.builder.request",
     "Store": "pybuild.builder.store.store",
-    "become_root": "pybuild.builder.api.rootless",
+    "become_root": "pybuild.builder.api.build",
     "build": "pybuild.builder.api.build",
     "containers": "pybuild.builder.api.containers",
     "copy": "pybuild.builder.api.registries",

@@ -12,8 +12,7 @@ from pybuild.builder.oci.registry.auth.tokens import Credentials
 from pybuild.builder.platforms import given_platform
 from pybuild.builder.progress import Progress, silent
 from pybuild.builder.reporter import Reporter, RunningStep
-from pybuild.builder.sources.registry_access import access_of
-from pybuild.builder.store.registries import RegistryAccess
+from pybuild.builder.store.registries import RegistryAccess, access_of
 from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import parse_reference
 from pybuild.runtime.values import replace

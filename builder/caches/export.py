@@ -3,17 +3,20 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from pybuild.builder.caches.compress import compressed
 from pybuild.builder.caches.document import Mount, Remembered
 from pybuild.builder.caches.gather import gather
 from pybuild.builder.caches.places import GhaCache, KeptCache, Writing, kept, place_of
 from pybuild.builder.errors import BuildError, PushFailed, reason
+from pybuild.builder.oci import media
+from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.convert import recompress
 from pybuild.builder.oci.errors import OciError, RegistryError
+from pybuild.builder.oci.streams.compression import check_level
 from pybuild.builder.plan.plan import Finished
 from pybuild.builder.progress import Progress, Warned, silent
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Caches
-from pybuild.builder.store.cache import Layers
+from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.inside import inside
 from pybuild.builder.store.store import Store
 
@@ -88,7 +91,7 @@ def _keep(spec: KeptCache, remembered: Remembered, store: Store, reporter: Repor
     place = place_of(spec)
     step = reporter.begin(f"exporting cache to {place.name}")
     try:
-        place.keep(compressed(remembered, spec.writing, store.blobs), store, step.status)
+        place.keep(_compressed(remembered, spec.writing, store.blobs), store, step.status)
     except (OciError, OSError) as error:
         step.fail(error)
         why = reason(error).removeprefix(f"{place.name}: ")
@@ -99,3 +102,33 @@ def _keep(spec: KeptCache, remembered: Remembered, store: Store, reporter: Repor
         reporter.progress(Warned(message=text))
         return
     step.finish()
+
+
+def _compressed(remembered: Remembered, writing: Writing, blobs: BlobStore) -> Remembered:
+    """Return *remembered* with its layers compressed as *writing* asks; new ones are put into *blobs*.
+
+    Layers that are compressed in this way already stay as they are, unless ``force-compression=true``.
+    Raises OciError and OSError.
+    """
+    if writing.compression is None:
+        return remembered
+    algorithm = writing.compression.algorithm
+    level = check_level(algorithm, writing.compression.level)
+    done = {}
+
+    def one(layer: BuiltLayer) -> BuiltLayer:
+        if media.layer_compression(layer.media_type) == algorithm and not writing.force_compression:
+            return layer
+        if layer.digest not in done:
+            done[layer.digest] = recompress(blobs, layer.descriptor, algorithm, level)
+        new = done[layer.digest]
+        return replace(layer, digest=new.digest, size=new.size, media_type=new.media_type)
+
+    def all_of(layers: Layers) -> Layers:
+        return Layers(one(layer) if layer.created else layer for layer in layers)
+
+    return replace(
+        remembered,
+        records={key: all_of(layers) for key, layers in remembered.records.items()},
+        mounts=tuple(replace(mount, layer=one(mount.layer)) for mount in remembered.mounts),
+    )

@@ -9,7 +9,7 @@ from pybuild.builder.oci import media
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.registry.registry import Registry, open_registry
 from pybuild.builder.oci.registry.transfer.push import PushOptions
-from pybuild.builder.sources.registry_access import access_of
+from pybuild.builder.store.registries import access_of
 from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import DEFAULT_TAG, parse_reference
 

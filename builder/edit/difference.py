@@ -1,13 +1,13 @@
 """The changes from an image to a tree of files, as a layer."""
 
 import os
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from typing import BinaryIO
 
-from pybuild.builder.edit.container_files import is_container, without_container_files
 from pybuild.builder.edit.documents import ImageDocuments, layer_members
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.oci.archive.files import are_of_images
@@ -18,9 +18,18 @@ from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.oci.layers.unpack import unpack
 from pybuild.builder.request import Compression
 from pybuild.builder.store.store import Store
+from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.snapshots.change import Change, ChangeKind
 from pybuild.runtime.snapshots.changes import tree_changes
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_MARKS = (".dockerenv", "run/.containerenv")
+"""Files at the top of an archive that comes from a container."""
+_FILES = frozenset({*_MARKS, "dev/console", "etc/hosts", "etc/hostname", "etc/resolv.conf"})
+"""What an engine puts into the rootfs of every container: `docker commit` does not include it, as it is on mounts."""
+_MADE = frozenset({"dev", "dev/pts", "dev/shm", "etc/mtab", "proc", "sys"})
+_TOUCHED = frozenset({"dev", "etc", "run"})
+"""Directories whose time changed because such a file was put into them."""
 
 
 @contextmanager
@@ -66,8 +75,8 @@ def difference(store: Store, image: Image, tree: int, compression: Compression) 
     old = store.snapshots.open(store.snapshot(image))
     try:
         changes = tree_changes(old, tree, whole_seconds=True)
-        if is_container(tree):
-            changes = without_container_files(changes, old, tree)
+        if _is_container(tree):
+            changes = _without_container_files(changes, old, tree)
         first = next(changes, None)
         if first is None:
             return None
@@ -95,3 +104,29 @@ def with_difference(documents: ImageDocuments, layer: Layer | None, entry: Mappi
     made = documents.with_layers(layers, diff_ids, (*documents.history, told))
     author = {"author": entry["author"]} if entry.get("author") else {}
     return replace(made, config={**made.config, "created": entry["created"], **author})
+
+
+def _is_container(tree: int) -> bool:
+    """Return whether the tree of the descriptor *tree* was the rootfs of a container."""
+    return any(_status(tree, mark) is not None for mark in _MARKS)
+
+
+def _without_container_files(changes: Iterable[Change], old: int, new: int) -> Iterator[Change]:
+    """Yield *changes* from the tree *old* to the tree *new*, without those that the engine made."""
+    for change in changes:
+        made = change.path in _MADE and change.kind is ChangeKind.ADD
+        touched = change.path in _TOUCHED and change.kind is ChangeKind.MODIFY and _is_touched(change.path, old, new)
+        if not (change.path in _FILES or made or touched):
+            yield change
+
+
+def _is_touched(path: str, old: int, new: int) -> bool:
+    before, after = _status(old, path), _status(new, path)
+    if before is None or after is None or not stat.S_ISDIR(before.st_mode):
+        return False
+    return (before.st_mode, before.st_uid, before.st_gid) == (after.st_mode, after.st_uid, after.st_gid)
+
+
+def _status(root: int, path: str) -> os.stat_result | None:
+    with Root.at(root) as tree:
+        return tree.stat(path, follow=False)

@@ -4,9 +4,9 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import fields
+from pathlib import PurePosixPath
 
 from pybuild.builder.errors import BuildError, Cancelled
-from pybuild.builder.execute.host_mounts import host_mounts
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.mistakes import mistake
 from pybuild.builder.execute.mounts import agent_env, mounts
@@ -14,13 +14,13 @@ from pybuild.builder.execute.secrets import Redactor, find_secrets
 from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.plan.ops import Run
 from pybuild.builder.platforms import is_native, wanted_platform
-from pybuild.builder.request import Resources
+from pybuild.builder.request import Execution, Resources
 from pybuild.builder.store.cache import BuiltLayer
 from pybuild.grammar.golang import quote
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.sandbox.launcher import run as run_sandbox
-from pybuild.runtime.sandbox.spec import ExitStatus, Network, Process, ResourceLimits, Spec
+from pybuild.runtime.sandbox.spec import Bind, ExitStatus, FileMount, Mount, Network, Process, ResourceLimits, Spec
 from pybuild.runtime.snapshots.snapshotter import Active
 
 
@@ -79,7 +79,7 @@ def run(op: Run, work: Work) -> BuiltLayer:
             spec = Spec(
                 root=snapshots.root(active),
                 process=Process(args=op.args, env=env, cwd=op.cwd, user=op.user),
-                mounts=(*mounts(op, work, stack), *secrets.mounts, *host_mounts(work.job.execution)),
+                mounts=(*mounts(op, work, stack), *secrets.mounts, *_host_mounts(work.job.execution)),
                 limits=_limits(work.job.execution.resources),
                 network=Network.NONE if op.network == "none" else Network.HOST,
                 hostname=op.hostname,
@@ -129,3 +129,17 @@ def _commit(work: Work, active: Active) -> BuiltLayer:
     if work.store.times.put(str(built.diff_id), packed.nanoseconds):
         snapshots.commit(active, work.store.snapshot_names((*work.job.root, built))[-1])
     return built
+
+
+_RESOLV_CONF = PurePosixPath("/etc/resolv.conf")
+
+
+def _host_mounts(execution: Execution) -> tuple[Mount, ...]:
+    """Return the mounts that *execution* asks for besides those of the Dockerfile."""
+    binds = (
+        Bind(host_path=volume.host_path, target=volume.target, read_only=volume.read_only)
+        for volume in execution.volumes
+    )
+    if not execution.resolv_conf:
+        return tuple(binds)
+    return (*binds, FileMount(target=_RESOLV_CONF, content=execution.resolv_conf.encode()))

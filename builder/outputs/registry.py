@@ -29,7 +29,7 @@ class RegistryOutput(Output):
         """Push the image, which already has its shape. Raises PushFailed."""
         # Imported here: the registry client takes longer to import than everything else a build without a push loads.
         from pybuild.builder.outputs.push import Watch, push
-        from pybuild.builder.sources.registry_access import access_of
+        from pybuild.builder.store.registries import access_of
 
         access = access_of(store, status, insecure=self.insecure)
         push(store, descriptor, names, Watch(status=status), access=access, by_digest=self.by_digest)

@@ -110,7 +110,7 @@ def stored(reference: str, platform: Platform, store: Store) -> Image | None:
 
 def _asked(reference: str, platform: Platform, store: Store, step: RunningStep) -> Image:
     from pybuild.builder.oci.registry.registry import open_registry
-    from pybuild.builder.sources.registry_access import access_of
+    from pybuild.builder.store.registries import access_of
     from pybuild.grammar.reference import parse_reference
 
     name = parse_reference(reference)
@@ -163,7 +163,7 @@ def pull_layers(
         Cancelled: *cancel* was set.
     """
     from pybuild.builder.oci.registry.registry import open_registry
-    from pybuild.builder.sources.registry_access import access_of
+    from pybuild.builder.store.registries import access_of
     from pybuild.grammar.reference import parse_reference
 
     image = _image(op, store)

@@ -1,10 +1,16 @@
 """How registries are accessed: the part of it that a program chooses, for a store or for one transfer."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pybuild.builder.errors import RequestError
+from pybuild.builder.oci.registry.access import Access, nobody
 from pybuild.builder.request import checks
 from pybuild.runtime.values import field, frozen
+
+if TYPE_CHECKING:
+    from pybuild.builder.store.store import Store
 
 
 @frozen
@@ -39,3 +45,17 @@ class RegistryAccess:
                 "a user name, a password and certificates are for one registry, not for a store",
                 hint="give them to push, pull or copy, or use auth_file",
             )
+
+
+def access_of(store: "Store", tell: Callable[[str], None] = nobody, *, insecure: bool = False) -> Access:
+    """Return how *store* accesses registries: as the host is configured, except for what it was opened with.
+
+    *insecure* registries may be plain or have any certificate. *tell* takes what the user should know at once.
+    """
+    common = store.registries or RegistryAccess()
+    return Access(
+        auth_file=common.auth_file,
+        verify=common.verify and not insecure,
+        tell=tell,
+        passed_over=store.passed_over,
+    )

@@ -1,18 +1,18 @@
 """Images in files: OCI layouts and archives."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.archive.blobs import take_blobs
 from pybuild.builder.oci.archive.load import Loaded, load
 from pybuild.builder.oci.blobs import BlobStore
-from pybuild.builder.oci.layout import INDEX_LIMIT, read_index
+from pybuild.builder.oci.layout import INDEX_LIMIT, names_of, read_index
 from pybuild.builder.oci.model import Descriptor, Index
 from pybuild.builder.store.store import Store
-from pybuild.builder.transports.listed import pick
 from pybuild.builder.transports.places import InArchive, InFolder
 from pybuild.grammar.reference import InvalidReference, parse_reference
 
@@ -72,3 +72,23 @@ def _full(name: str) -> str:
         return str(parse_reference(name))
     except InvalidReference:
         return name
+
+
+def pick(entries: Sequence[Descriptor], name: str, where: str) -> Descriptor:
+    """Return the entry called *name*, or the only image; without annotations, which belong to the index.
+
+    Tools disagree about names: some write a full one, some the tag alone, some both in two annotations.
+
+    Raises:
+        RequestError: there is none, or more than one.
+    """
+    named = [entry for entry in entries if name in names_of(entry)] if name else list(entries)
+    images = {entry.digest: entry for entry in named}
+    if len(images) == 1:
+        (found,) = images.values()
+        return replace(found, annotations={})
+    names = ", ".join(sorted({known for entry in entries for known in names_of(entry)})[:20])
+    hint = f"it has {names}" if names else ""
+    if not images:
+        raise RequestError(f"{where} has no image {name!r}" if name else f"{where} has no image", hint=hint)
+    raise RequestError(f"{where} has several images: add a colon and the name of one", hint=hint)

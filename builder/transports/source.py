@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import assert_never
+from pathlib import Path
+from typing import BinaryIO, assert_never
 
 from pybuild.builder.errors import PullFailed
 from pybuild.builder.image.catalog import find
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.oci.errors import OciError
+from pybuild.builder.oci.errors import BlobNotFound, OciError
 from pybuild.builder.oci.image import choose_manifest, host_platform, read_image
 from pybuild.builder.oci.model import Descriptor, Platform
 from pybuild.builder.oci.registry.access import AS_CONFIGURED, Access
@@ -18,7 +19,6 @@ from pybuild.builder.oci.registry.transfer.remote import TransferProgress, no_pr
 from pybuild.builder.store.store import Store
 from pybuild.builder.transports.files import archive_blobs, copying_folder, in_archive, in_folder
 from pybuild.builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place
-from pybuild.builder.transports.remote_blobs import RemoteBlobs
 from pybuild.grammar.reference import DEFAULT_TAG, Reference
 
 Origin = tuple[str, str]
@@ -57,6 +57,37 @@ class ImageSource:
     """Fetches content other than documents into a store, verified, which is faster than blob by blob."""
     origin: Callable[[Digest], Origin] = _nowhere
     """Returns the registry and the repository that are known to have a blob."""
+
+
+_ATTEMPTS = 5
+
+Fetch = Callable[[Sequence[Descriptor], BlobStore], None]
+
+
+class RemoteBlobs(BlobStore):
+    """The blobs below *root*, which has the documents, and those that *fetch* downloads into *parts*.
+
+    Several processes that copy the same blob at the same time share the download in *parts*. An interrupted download
+    is resumed by the next copy.
+    """
+
+    def __init__(self, root: Path, parts: BlobStore, fetch: Fetch) -> None:
+        super().__init__(root)
+        self._parts, self._fetch = parts, fetch
+
+    def open(self, blob: Descriptor | Digest) -> BinaryIO:
+        """Open a blob, which is fetched and verified first when it is missing."""
+        if isinstance(blob, Digest) or self.has(blob):
+            return super().open(blob)
+        for _ in range(_ATTEMPTS):
+            self._fetch([blob], self._parts)
+            try:
+                file = self._parts.open(blob)
+            except BlobNotFound:
+                continue  # another process that fetched it removed it in between
+            self._parts.remove(blob.digest)
+            return file
+        raise BlobNotFound(f"blob {blob.digest} is removed by other processes again and again")
 
 
 @contextmanager

@@ -19,8 +19,8 @@ LIMITS = {
     "importers of a large value": 18,
     "importers of its module": 70,
     "importers of the most imported value": 68,
-    "modules with one importer": 150,
-    "of these, of less than 40 lines": 16,
+    "modules with one importer": 140,
+    "of these, of less than 40 lines": 15,
     "modules without a test of their name": 168,
     # One less on a disk that is nearly full: the first of the two builds has looked at the limits of the store then.
     "modules that a warm build loads": 63,
@@ -33,10 +33,9 @@ LONGER = {"runtime/kernel/syscalls.py", "builder/content/selection.py", "grammar
 PERMITTED = set(
     """
 builder/content/large_files.py builder/content/large_trees.py builder/content/readahead.py builder/display/ticker.py
-builder/execute/host_mounts.py builder/execute/http.py
-builder/oci/archive/folder_entries.py builder/oci/layers/unpack_holes.py
-builder/outputs/docker.py builder/outputs/oci.py builder/outputs/engines/choose.py builder/store/unpacking.py builder/transports/listed.py runtime/snapshots/spreading.py runtime/sandbox/hostfiles.py
-builder/cli/flags/registry.py
+builder/execute/http.py builder/oci/archive/folder_entries.py builder/oci/layers/unpack_holes.py
+builder/outputs/docker.py builder/outputs/oci.py builder/outputs/engines/choose.py builder/store/unpacking.py runtime/snapshots/spreading.py builder/cli/flags/registry.py
+runtime/sandbox/hostfiles.py
 """.split()
 )
 """The small modules that one other module imports: one of a kind (ops, outputs, groups of flags), loaded only when needed, or a promise of its own."""

@@ -5,7 +5,7 @@ from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.layout import CONTAINERD_NAME, REF_NAME
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.transports.listed import pick
+from pybuild.builder.transports.files import pick
 
 
 def entry(content: bytes, **names: str) -> Descriptor:
