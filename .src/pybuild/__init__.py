@@ -10,6 +10,10 @@ failure that is no mistake of the program is a `pybuild.errors.PybuildError`.
 Nothing is loaded before it is used.
 """
 
+if hasattr(__spec__.loader, "archive"):
+    # Worse than this would be what works from there: commands, until one starts a program.
+    raise ImportError("pybuild cannot run from a zip archive: it starts programs by the names of their files")
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached build import this module
     from pybuild import errors as errors

@@ -4,6 +4,8 @@ import inspect
 import pydoc
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import pybuild
 from pybuild import errors, events, request
@@ -58,3 +60,12 @@ def test_importing_the_package_loads_nothing_more() -> None:
 
 def test_a_name_that_is_not_public_is_no_attribute() -> None:
     assert not hasattr(pybuild, "nonsense")
+
+
+def test_an_import_from_a_zip_archive_is_refused(tmp_path: Path) -> None:
+    archive = tmp_path / "app.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.write(pybuild.__file__, "pybuild/__init__.py")
+    script = f"import sys; sys.path.insert(0, {str(archive)!r}); import pybuild"
+    ended = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=False)
+    assert "ImportError: pybuild cannot run from a zip archive" in ended.stderr
