@@ -9,7 +9,7 @@ from pybuild.runtime.sandbox.spec import ExitStatus, ResourceLimits
 
 
 def test_every_limit_reaches_the_sandbox() -> None:
-    assert [each.name for each in fields(Resources)] == [each.name for each in fields(ResourceLimits)]
+    assert {each.name for each in fields(Resources)} <= {each.name for each in fields(ResourceLimits)}
     assert _limits(Resources()) == ResourceLimits()
     assert _limits(Resources(pids=7, cpuset_cpus="0")) == ResourceLimits(pids=7, cpuset_cpus="0")
 
