@@ -1,18 +1,16 @@
 """A tar archive of the user as a layer of the store."""
 
-import hashlib
 from typing import BinaryIO
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci import media
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.oci.layers.layer import Layer
+from pybuild.builder.oci.layers.layer import Layer, compress
 from pybuild.builder.oci.layers.unpack import entries
 from pybuild.builder.oci.layers.unpack_whiteouts import whiteout_target
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.oci.streams.compression import decompressing, open_compressor
-from pybuild.builder.oci.streams.pipeline import PipeStage
+from pybuild.builder.oci.streams.compression import decompressing
 from pybuild.builder.oci.streams.verified import pieces
 from pybuild.builder.request import Compression
 
@@ -26,24 +24,13 @@ def store_archive(blobs: BlobStore, stream: BinaryIO, compression: Compression, 
         LayerError: it is not an archive, or cannot be unpacked.
         RequestError: it is empty.
     """
-    digest = hashlib.sha256()
     with blobs.writer() as blob:
-        compressor = open_compressor(compression.algorithm, compression.level, blob.write)
-        hasher = PipeStage[bytes](digest.update)
-        try:
-            for piece in pieces(decompressing(stream)):
-                hasher.put(piece)
-                compressor.write(piece)
-            compressor.close()
-            hasher.close()
-        finally:
-            compressor.abort()
-            hasher.abort()
+        diff_id = compress(pieces(decompressing(stream)), compression.algorithm, compression.level, blob)
         name, size = blob.commit()
     media_type = media.oci_layer(compression.algorithm)
     layer = Descriptor(media_type=media_type, digest=name, size=size)
     _check(blobs, layer, what)
-    return Layer(descriptor=layer, diff_id=Digest("sha256", digest.hexdigest()))
+    return Layer(descriptor=layer, diff_id=Digest("sha256", diff_id))
 
 
 def _check(blobs: BlobStore, layer: Descriptor, what: str) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from pybuild.grammar import hints
 from pybuild.grammar.dockerfile import mounts
@@ -88,59 +88,55 @@ def _choice(given: Arguments, flag: str, choices: tuple[str, ...], message: str)
     return word.text
 
 
+class _Copying(TypedDict):
+    sources: tuple[Word | Heredoc, ...]
+    destination: Word
+    chown: Word | None
+    chmod: Word | None
+    link: bool
+    exclude: tuple[Word, ...]
+
+
 def copy(given: Arguments) -> Copy:
     """Build COPY."""
-    sources, destination = _ways(given)
-    flags = given.flags
-    return Copy(
-        sources=sources,
-        destination=destination,
-        from_=flags.text("from"),
-        chown=flags.text("chown"),
-        chmod=flags.text("chmod"),
-        link=flags.boolean("link") or False,
-        parents=flags.boolean("parents") or False,
-        exclude=_literal(flags.all("exclude")),
-        **given.facts,
-    )
+    parents = given.flags.boolean("parents") or False
+    return Copy(from_=given.flags.text("from"), parents=parents, **_copying(given), **given.facts)
 
 
 def add(given: Arguments) -> Add:
     """Build ADD."""
-    sources, destination = _ways(given)
     flags = given.flags
     return Add(
-        sources=sources,
-        destination=destination,
-        chown=flags.text("chown"),
-        chmod=flags.text("chmod"),
-        link=flags.boolean("link") or False,
-        exclude=_literal(flags.all("exclude")),
         checksum=flags.text("checksum"),
         keep_git_dir=flags.boolean("keep-git-dir") or False,
         unpack=flags.boolean("unpack"),
+        **_copying(given),
         **given.facts,
     )
 
 
-def _ways(given: Arguments) -> tuple[tuple[Word | Heredoc, ...], Word]:
+def _copying(given: Arguments) -> _Copying:
+    """Return what COPY and ADD have in common."""
     found = given.sources()
     if len(found) < 2:
         raise given.error(two_arguments(given.keyword), hint=hints.form(given.keyword.lower()))
     *sources, destination = found
     if isinstance(destination, Heredoc):
         raise given.error(f"{given.keyword} cannot accept a heredoc as a destination", destination.span)
-    return tuple(sources), destination
+    return _Copying(
+        sources=tuple(sources),
+        destination=destination,
+        chown=given.flags.text("chown"),
+        chmod=given.flags.text("chmod"),
+        link=given.flags.boolean("link") or False,
+        exclude=tuple(replace(word, literal=True) for word in given.flags.all("exclude")),
+    )
 
 
 def two_arguments(keyword: str) -> str:
     """Return the message for a copy without a destination."""
     only = "but only one was provided. Destination could not be determined"
     return f"{keyword} requires at least two arguments, {only}"
-
-
-def _literal(words: tuple[Word, ...]) -> tuple[Word, ...]:
-    return tuple(replace(word, literal=True) for word in words)
 
 
 def volume(given: Arguments) -> Volume:

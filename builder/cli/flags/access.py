@@ -8,6 +8,7 @@ from typing import TypeVar
 import click
 
 from pybuild.builder.cli.flags.group import option, part, takes
+from pybuild.builder.cli.flags.registry import authfile
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.tools import note
 from pybuild.builder.errors import RequestError
@@ -56,12 +57,7 @@ class AccessFlags:
     creds: str | None = option(
         "--creds", metavar="NAME:PASSWORD", help="Credentials for the registry, instead of stored ones."
     )
-    authfile: Path | None = option(
-        "--authfile",
-        type=FilePath(exists=True, dir_okay=False),
-        metavar="FILE",
-        help="Read registry credentials from this file only.",
-    )
+    authfile: Path | None = authfile()
     tls: TlsFlags = part(TlsFlags)
 
     def access(self) -> Access:

@@ -16,12 +16,12 @@ from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import DigestMismatch, InvalidDigest, InvalidImage
 from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
-from pybuild.builder.oci.layers.layer import Layer
+from pybuild.builder.oci.layers.layer import Layer, compress
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.oci.streams.compression import decompressing, open_compressor
+from pybuild.builder.oci.streams.compression import decompressing
 from pybuild.builder.oci.streams.pipeline import PipeStage
 from pybuild.builder.oci.streams.reading import Readable
-from pybuild.builder.oci.streams.verified import PIECE
+from pybuild.builder.oci.streams.verified import PIECE, pieces
 from pybuild.builder.oci.tar.entry import BLOCK, Entry, EntryKind, clean_path
 from pybuild.builder.oci.tar.reader import TarReader
 from pybuild.runtime.kernel.syscalls import MAX_LINKS
@@ -152,23 +152,12 @@ class _Intake:
 
 def _compress(blobs: BlobStore, source: Readable, expected: Digest | None) -> Layer:
     """Store a plain layer compressed by gzip, so that a later save or push only copies bytes."""
-    diff_id = hashlib.sha256()
-    hasher = PipeStage(diff_id.update)
     with blobs.writer() as blob:
-        compressor = open_compressor("gzip", None, blob.write)
-        try:
-            while piece := source.read(PIECE):
-                hasher.put(piece)
-                compressor.write(piece)
-            compressor.close()
-            hasher.close()
-        finally:
-            compressor.abort()
-            hasher.abort()
+        diff_id = compress(pieces(source), "gzip", None, blob)
         if expected:
-            _compare(expected, diff_id.hexdigest(), "layer")
+            _compare(expected, diff_id, "layer")
         digest, size = blob.commit()
-    return _layer(media.OCI_LAYER_GZIP, digest, size, diff_id.hexdigest())
+    return _layer(media.OCI_LAYER_GZIP, digest, size, diff_id)
 
 
 def _keep(blobs: BlobStore, source: "_Chained", expected: Digest | None) -> Layer:

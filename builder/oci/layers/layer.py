@@ -155,3 +155,20 @@ def check_name(path: str) -> None:
         raise LayerError(
             f"{path!r} cannot be stored in a layer", hint="names that begin with .wh. mark deletions there"
         )
+
+
+def compress(plain: Iterable[bytes], algorithm: str, level: int | None, blob: BlobSink) -> str:
+    """Write *plain*, a tar archive that exists, to *blob*, and return its SHA-256, which is its diff ID."""
+    digest = hashlib.sha256()
+    compressor = open_compressor(algorithm, level, blob.write)
+    hasher = PipeStage[bytes](digest.update)
+    try:
+        for piece in plain:
+            hasher.put(piece)
+            compressor.write(piece)
+        compressor.close()
+        hasher.close()
+    finally:
+        compressor.abort()
+        hasher.abort()
+    return digest.hexdigest()

@@ -7,6 +7,7 @@ from typing import BinaryIO, cast
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import DigestMismatch, SizeMismatch
+from pybuild.builder.oci.streams.reading import Readable
 
 PIECE = 1024 * 1024
 """How much is moved at once: large enough that hashing runs outside the interpreter lock, small enough for memory."""
@@ -71,7 +72,7 @@ def verifying(source: BinaryIO, digest: Digest, size: int | None) -> BinaryIO:
     return cast("BinaryIO", _VerifyingReader(source, Verifier(digest, size)))
 
 
-def pieces(source: BinaryIO) -> Iterator[bytes]:
+def pieces(source: Readable) -> Iterator[bytes]:
     """Yield the rest of *source* in pieces of at most 1 MiB."""
     while piece := source.read(PIECE):
         yield piece
