@@ -3,7 +3,7 @@
     Request(files=..., planning=..., execution=..., result=..., caches=...)
       Files       the context, the Dockerfile, named contexts
       Planning    build arguments, target, labels, platform, network
-      Execution   compression, Secret, Resources, Volume, jobs
+      Execution   compression, Secret, Resources, Volume, Rights, jobs
       Result      tags, Target, platforms, Annotation, outputs, Stored
       Caches      what earlier work counts, and what is kept for later builds
 
@@ -21,12 +21,14 @@ from pybuild.builder.request import (
     Annotation,
     Caches,
     Compression,
+    Device,
     Execution,
     Files,
     Planning,
     Request,
     Resources,
     Result,
+    Rights,
     Secret,
     Shape,
     Stored,
@@ -38,6 +40,8 @@ __all__ = [
     "Annotation",
     "Caches",
     "Compression",
+    "Rights",
+    "Device",
     "Execution",
     "Files",
     "Planning",

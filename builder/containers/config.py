@@ -86,6 +86,11 @@ class HostConfig:
     volumes_from: tuple[str, ...] = ()
     """The words of ``--volumes-from``, whose mounts are among *mounts*."""
     no_new_privileges: bool = False
+    seccomp: str | None = None
+    """A profile in Docker's JSON, "" for no filter, None for the usual filter."""
+    devices: tuple[tuple[str, str], ...] = ()
+    """(node of the host, target)."""
+    device_env: tuple[tuple[str, str], ...] = ()
     auto_remove: bool = False
     restart: str = "no"
     restart_most: int = 0

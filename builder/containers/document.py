@@ -138,6 +138,10 @@ def _host_config(config: Config) -> dict[str, Any]:
         "Runtime": "runc",
         "Isolation": "",
         **_resources(around.limits),
+        "Devices": [
+            {"PathOnHost": host, "PathInContainer": target, "CgroupPermissions": "rwm"}
+            for host, target in around.devices
+        ],
         **({"Init": True} if around.init else {}),
         "MaskedPaths": None if around.privileged else [f"/proc/{name}" for name in _MASKED] + ["/sys/firmware"],
         "ReadonlyPaths": None if around.privileged else [f"/proc/{name}" for name in _READ_ONLY],
@@ -147,6 +151,7 @@ def _host_config(config: Config) -> dict[str, Any]:
 def _security(around: HostConfig) -> list[str] | None:
     found = [
         *(["no-new-privileges"] if around.no_new_privileges else []),
+        *([f"seccomp={around.seccomp or 'unconfined'}"] if around.seccomp is not None else []),
         *(["label=disable"] if around.privileged else []),
     ]
     return found or None
@@ -166,7 +171,6 @@ def _resources(limits: ResourceLimits) -> dict[str, Any]:
         "CpuQuota": limits.cpu_quota or 0,
         "CpusetCpus": limits.cpuset_cpus,
         "CpusetMems": limits.cpuset_mems,
-        "Devices": [],
         "MemorySwap": limits.memory_swap or 0,
         "OomKillDisable": limits.oom_kill_disable,
         "BlkioWeight": limits.blkio_weight or 0,

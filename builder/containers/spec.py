@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from pybuild.builder.containers.capabilities import capabilities
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, HostConfig, MountPoint
 from pybuild.builder.containers.directory import StoredContainer
-from pybuild.runtime.kernel.syscalls import capget
+from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.errors import RequestError
+from pybuild.builder.execute.confined import confined
+from pybuild.builder.request.values import Device, Rights
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Process, Spec, Tmpfs
 
@@ -21,14 +23,13 @@ def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path])
     """
     program, around = container.config.program, container.config.host
     mounts = tuple(_mount(each, volumes) for each in around.mounts)
-    return Spec(
+    made = Spec(
         root=root,
         process=Process(
             args=program.args,
             env=environment(container.config),
             cwd=program.working_dir or "/",
             user=program.user,
-            groups=around.group_add,
         ),
         mounts=(*_files(container.folder, around), *mounts),
         network=Network(around.network),
@@ -36,12 +37,26 @@ def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path])
         hosts=around.hosts,
         limits=around.limits,
         insecure=around.privileged,
-        capabilities=capabilities(around.cap_add, around.cap_drop, capget()[1]),
-        no_new_privileges=around.no_new_privileges,
         read_only=around.read_only,
         init=around.init,
         interactive=program.open_stdin and not program.tty,
         terminal=program.tty,
+    )
+    try:
+        return confined(made, _confinement(around))
+    except RequestError as error:
+        raise ContainerError(str(error)) from error
+
+
+def _confinement(around: HostConfig) -> Rights:
+    return Rights(
+        cap_add=around.cap_add,
+        cap_drop=around.cap_drop,
+        groups=around.group_add,
+        devices=tuple(Device(host_path=Path(host), target=PurePosixPath(target)) for host, target in around.devices),
+        seccomp=around.seccomp,
+        env=around.device_env,
+        no_new_privileges=around.no_new_privileges,
     )
 
 

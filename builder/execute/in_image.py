@@ -56,13 +56,21 @@ def rootfs_of(image: Image, store: Store) -> Iterator[Root]:
     with storing(store.root):
         active = store.snapshots.prepare(store.snapshot(image))
     try:
-        yield store.snapshots.root(active)
+        with blaming():
+            yield store.snapshots.root(active)
+    finally:
+        store.snapshots.discard(active)
+
+
+@contextmanager
+def blaming() -> Iterator[None]:
+    """Make a SandboxError of the block for which the image or the command is to blame a BuildError that says so."""
+    try:
+        yield
     except SandboxError as error:
         if (found := mistake(error)) is not None:
             raise found from error
         raise
-    finally:
-        store.snapshots.discard(active)
 
 
 def spec_of(command: ImageCommand, config: ContainerConfig, root: Root) -> Spec:

@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import PurePosixPath
 
 from pybuild.builder.errors import BuildError, Cancelled
+from pybuild.builder.execute.confined import confined
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.mistakes import mistake
 from pybuild.builder.execute.mounts import agent_env, mounts
@@ -86,7 +87,7 @@ def run(op: Run, work: Work) -> BuiltLayer:
                 hosts=op.hosts,
                 insecure=op.security == "insecure",
             )
-            status = _sandboxed(spec, work, secrets.values)
+            status = _sandboxed(confined(spec, work.job.execution.rights), work, secrets.values)
         if work.cancel.is_set():
             raise Cancelled("interrupted")
         if status != ExitStatus(code=0):

@@ -19,8 +19,10 @@ from pybuild.builder.request.values import (
     Annotation,
     CacheSpec,
     Compression,
+    Device,
     Output,
     Resources,
+    Rights,
     Secret,
     Shape,
     Stored,
@@ -35,6 +37,7 @@ __all__ = [
     "Caches",
     "Changes",
     "Compression",
+    "Device",
     "Execution",
     "Files",
     "Output",
@@ -42,6 +45,7 @@ __all__ = [
     "Request",
     "Resources",
     "Result",
+    "Rights",
     "Secret",
     "Shape",
     "Stored",
@@ -121,6 +125,7 @@ class Execution:
     """(id, socket of an agent)."""
     resources: Resources = Resources()
     volumes: tuple[Volume, ...] = ()
+    rights: Rights = Rights()
     resolv_conf: str = ""
     """The content of /etc/resolv.conf in steps; "" for the host's."""
     jobs: int | None = None

@@ -164,6 +164,40 @@ class Volume:
         checks.mount_target(self.target)
 
 
+@frozen
+class Device:
+    """A device node of the host that each RUN has at *target*, to read and to write."""
+
+    host_path: Path
+    target: PurePosixPath
+
+    def __post_init__(self) -> None:
+        checks.types(self)
+        checks.mount_target(self.target)
+
+
+@frozen
+class Rights:
+    """What the process of each RUN may do, as far as that is not usual. It is part of no key."""
+
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    """As `capabilities.named` returns them."""
+    groups: tuple[str, ...] = ()
+    """Names and numbers of groups beside those of the user."""
+    devices: tuple[Device, ...] = ()
+    seccomp: str | None = None
+    """A profile in Docker's JSON, "" for no filter, None for the usual filter."""
+    no_new_privileges: bool = False
+    env: tuple[tuple[str, str], ...] = ()
+    """Variables that a device wants."""
+    volumes: tuple[Volume, ...] = ()
+    """Files of the host that a device wants."""
+
+    def __post_init__(self) -> None:
+        checks.types(self)
+
+
 class CacheSpec:
     """One ``--cache-from`` or ``--cache-to``. `builder.caches.places` has the class of each kind."""
 

@@ -154,7 +154,7 @@ def _process(what: spec.Spec) -> process.Process:
         insecure=what.insecure,
         no_new_privileges=what.no_new_privileges,
         rlimits=_rlimits(what.limits),
-        seccomp=b"" if what.insecure else default_filter(what.capabilities),
+        seccomp=_filter(what),
     )
     return process.Process(
         args=tuple(os.fsencode(arg) for arg in what.process.args),
@@ -164,6 +164,12 @@ def _process(what: spec.Spec) -> process.Process:
         user=os.fsencode(what.process.user),
         user_groups=tuple(map(os.fsencode, what.process.groups)),
     )
+
+
+def _filter(what: spec.Spec) -> bytes:
+    if what.insecure:
+        return b""
+    return default_filter(what.capabilities) if what.seccomp is None else what.seccomp
 
 
 def _rlimits(limits: spec.ResourceLimits) -> tuple[tuple[bytes, int, int, int], ...]:
@@ -201,3 +207,5 @@ def _mount(mount: spec.Mount) -> mounts.Mount:
             return mounts.Tmpfs(mount.mode, mount.read_only, mount.size, target)
         case spec.FileMount():
             return mounts.FileMount(mount.content, mount.gid, mount.mode, target, mount.uid)
+        case spec.DeviceNode():
+            return mounts.DeviceNode(os.fsencode(mount.host_path), target)

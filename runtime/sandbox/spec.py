@@ -120,7 +120,15 @@ class FileMount:
     gid: int = 0
 
 
-Mount = Bind | BindRoot | Tmpfs | FileMount
+@frozen
+class DeviceNode:
+    """The device node *host_path* of the host at *target*; it can be read and written, and not be changed."""
+
+    host_path: Path
+    target: PurePosixPath
+
+
+Mount = Bind | BindRoot | Tmpfs | FileMount | DeviceNode
 
 
 @frozen
@@ -139,6 +147,8 @@ class Spec:
     """All capabilities, no seccomp filter, no masked paths."""
     capabilities: int = DEFAULT
     """Those that it has unless it is *insecure*, as far as this process has them."""
+    seccomp: bytes | None = None
+    """The program of the system-call filter: None for the usual one, b"" for none."""
     no_new_privileges: bool = False
     read_only: bool = False
     """Nothing can be written in the root, but in what is mounted there."""

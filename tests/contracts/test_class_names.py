@@ -15,6 +15,7 @@ PERMITTED = {
     "BindRoot": _CHILD,
     "Command": "click has one that the command line extends, and programs have one that they run",
     "Copy": _KEYWORD,
+    "DeviceNode": _CHILD,
     "DirectoryRoot": _CHILD,
     "DockerfileError": _DOOR,
     "FileMount": _CHILD,

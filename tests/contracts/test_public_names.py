@@ -22,8 +22,9 @@ EVENTS = (
     "Event LayerMade PlannedStep Progress StepFinished StepOutput StepStarted StepStatus StepsPlanned Warned silent"
 )
 REQUEST = (
-    "Annotation Caches Compression DockerOutput Execution Files GhaCache ImageOutput InlineCache LoadOutput LocalCache"
-    " LocalOutput OciOutput Planning RegistryCache RegistryOutput Request Resources Result Secret Shape Stored TarOutput Target Volume"
+    "Annotation Caches Compression Device DockerOutput Execution Files GhaCache ImageOutput InlineCache"
+    " LoadOutput LocalCache LocalOutput OciOutput Planning RegistryCache RegistryOutput Request Resources Result"
+    " Rights Secret Shape Stored TarOutput Target Volume"
 )
 
 

@@ -31,15 +31,10 @@ _NOT_USED = (
     "--runtime-flag",
     "--userns",
     "--uts",
-    "--security-opt",
 )
-_CAPABILITIES = "steps have Docker's default capabilities; RUN --security=insecure gives all"
 _REFUSED = {
     "--attest": "attestations are not supported",
-    "--cap-add": _CAPABILITIES,
-    "--cap-drop": _CAPABILITIES,
     "--cache-mount": "use --cache-to with mounts=true",
-    "--device": "steps have Docker's default devices; RUN --security=insecure can create others",
     "--policy": "policies are not supported",
     "--provenance": "attestations are not supported",
     "--sbom": "attestations are not supported",

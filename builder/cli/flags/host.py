@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
-from pybuild.builder.request import Changes, Volume, changes, checks
+from pybuild.builder.request import Changes, Rights, Volume, changes, checks
 from pybuild.runtime.values import frozen
 
 _MODES = frozenset({"ro", "rw", "z", "Z"})
@@ -65,6 +65,33 @@ class HostFlags:
         help="Resolver option of RUN steps, such as ndots:2; repeatable.",
     )
 
+    cap_add: tuple[str, ...] = option(
+        "--cap-add",
+        multiple=True,
+        metavar="CAPABILITY",
+        help="Give RUN steps a capability, or ALL. Like the flags below, it is part of no cache key. Repeatable.",
+    )
+    cap_drop: tuple[str, ...] = option(
+        "--cap-drop",
+        multiple=True,
+        metavar="CAPABILITY",
+        help="Take a capability of RUN steps away, or ALL; repeatable.",
+    )
+    device: tuple[str, ...] = option(
+        "--device",
+        multiple=True,
+        metavar="HOST[:TARGET][:rwm]",
+        help="Device node of the host for RUN steps; repeatable.",
+    )
+    group_add: tuple[str, ...] = option(
+        "--group-add", multiple=True, metavar="GROUP", help="Name or GID of a group that RUN steps join; repeatable."
+    )
+    security_opt: tuple[str, ...] = option(
+        "--security-opt",
+        multiple=True,
+        metavar="OPTION",
+        help="Security option of RUN steps: no-new-privileges, seccomp=FILE (Docker's JSON) or seccomp=unconfined.",
+    )
     isolation: str | None = option("--isolation", metavar="MODE", help=ISOLATION_HELP)
 
     def request(self) -> Changes:
@@ -72,6 +99,21 @@ class HostFlags:
         return changes(
             volumes=tuple(map(volume, self.volumes)),
             resolv_conf=_resolv_conf(self.dns, self.dns_search, self.dns_option),
+            rights=self._rights(),
+        )
+
+    def _rights(self) -> Rights:
+        given = (self.cap_add, self.cap_drop, self.device, self.group_add, self.security_opt)
+        if not any(given):
+            return Rights()
+        from pybuild.builder.cli.flags.confinement import confinement
+
+        return confinement(
+            cap_add=self.cap_add,
+            cap_drop=self.cap_drop,
+            devices=self.device,
+            groups=self.group_add,
+            security=self.security_opt,
         )
 
 

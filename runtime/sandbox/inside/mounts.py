@@ -6,7 +6,8 @@ records here are the child's form of the values of the same name in `runtime.san
 """
 
 import os
-from stat import S_ISDIR
+from errno import ENOTTY
+from stat import S_ISBLK, S_ISCHR, S_ISDIR
 
 from pybuild.runtime.kernel.syscalls import (
     AT_FDCWD,
@@ -272,4 +273,27 @@ class FileMount(Record):
         return "file"
 
 
-Mount = Bind | BindRoot | Tmpfs | FileMount
+class DeviceNode(Record):
+    """A device node of the host. Read-only: that refuses chmod, and leaves reading and writing of the device itself."""
+
+    __slots__ = ("host_path", "target")
+
+    def __init__(self, host_path: bytes, target: bytes) -> None:
+        self.host_path, self.target = host_path, target
+
+    def make(self, _scratch: ScratchSpace) -> int:
+        """Return the detached mount."""
+        operation = Operation("bind device", self.host_path)
+        with operation:
+            tree = clone(AT_FDCWD, self.host_path, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY)
+            mode = os.fstat(tree).st_mode
+            if not S_ISCHR(mode) and not S_ISBLK(mode):
+                raise operation.failed(ENOTTY, "not a device node")
+            return tree
+
+    def describe(self) -> str:
+        """Say what is mounted."""
+        return "device"
+
+
+Mount = Bind | BindRoot | Tmpfs | FileMount | DeviceNode

@@ -5,7 +5,7 @@ the tables do not know gets ENOSYS, never EPERM, because C libraries fall back t
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -86,8 +86,9 @@ _FAMILIES = ((0, 11), (13, 18), (21, 22), (24, 24), (26, 33), (35, 36), (39, 39)
 # Both push input into a terminal, which may be that of whoever started the build.
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 
-_LOAD, _JA, _JEQ, _JGE, _JSET, _RET = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
-_NUMBER_OFFSET, _ARCH_OFFSET, _ARGUMENTS_OFFSET = 0, 4, 16
+LOAD, JEQ, JGE = 0x20, 0x15, 0x35
+_JA, _JSET, _RET = 0x05, 0x45, 0x06
+_NUMBER_OFFSET, _ARCH_OFFSET, ARGUMENTS_OFFSET = 0, 4, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,35 +109,36 @@ Code = tuple[Instruction, ...]
 
 
 @cache
-def _return(verdict: int) -> Code:
+def returning(verdict: int) -> Code:
+    """Return the program that has this verdict on everything."""
     return (Instruction(_RET, verdict),)
 
 
 def _argument(index: int) -> Instruction:
     # The low half only: the kernel truncates these arguments to int, so the filter must as well.
-    return Instruction(_LOAD, _ARGUMENTS_OFFSET + 8 * index)
+    return Instruction(LOAD, ARGUMENTS_OFFSET + 8 * index)
 
 
 def _one_of(index: int, values: Iterable[int], *, then: int, otherwise: int) -> Code:
     listed = tuple(values)
-    tests = tuple(Instruction(_JEQ, value, jt=len(listed) - at) for at, value in enumerate(listed))
-    return (_argument(index), *tests, *_return(otherwise), *_return(then))
+    tests = tuple(Instruction(JEQ, value, jt=len(listed) - at) for at, value in enumerate(listed))
+    return (_argument(index), *tests, *returning(otherwise), *returning(then))
 
 
 def _within(index: int, ranges: Iterable[tuple[int, int]]) -> Code:
     """Allow an argument that is in one of *ranges*, which come in rising order."""
-    steps = [step for first, last in ranges for step in ((first, _return(ALLOW)), (last + 1, _return(EPERM)))]
-    return (_argument(index), *_search(steps))
+    steps = [step for first, last in ranges for step in ((first, returning(ALLOW)), (last + 1, returning(EPERM)))]
+    return (_argument(index), *search(steps))
 
 
 def _no_namespaces() -> Code:
-    return (_argument(0), Instruction(_JSET, _CLONE_NAMESPACES, jt=1), *_return(ALLOW), *_return(EPERM))
+    return (_argument(0), Instruction(_JSET, _CLONE_NAMESPACES, jt=1), *returning(ALLOW), *returning(EPERM))
 
 
 _CONDITIONAL: dict[str, Callable[[], Code]] = {
     "clone": _no_namespaces,
     # The flags of clone3 lie in memory, where a filter cannot look; ENOSYS makes C libraries use clone.
-    "clone3": lambda: _return(ENOSYS),
+    "clone3": lambda: returning(ENOSYS),
     "personality": lambda: _one_of(0, _PERSONALITIES, then=ALLOW, otherwise=EPERM),
     "socket": lambda: _within(0, _FAMILIES),
     "ioctl": lambda: _one_of(1, (_TIOCSTI, _TIOCLINUX), then=EPERM, otherwise=ALLOW),
@@ -150,43 +152,55 @@ def _unlocked(capabilities: int) -> frozenset[str]:
 
 def _verdict(name: str, unlocked: frozenset[str]) -> Code:
     if name in unlocked:
-        return _return(ALLOW)
+        return returning(ALLOW)
     if name in _CONDITIONAL:
         return _CONDITIONAL[name]()
-    return _return(EPERM if name in _REFUSED else ALLOW)
+    return returning(EPERM if name in _REFUSED else ALLOW)
 
 
 def _intervals(table: Table, unlocked: frozenset[str]) -> list[tuple[int, Code]]:
     """Return (first number, what to do) pairs in rising order; each holds up to the next one's first number."""
     by_number = {number: _verdict(name, unlocked) for name, number in table.items()}
-    by_number[max(by_number) + 1] = _return(ENOSYS)
+    by_number[max(by_number) + 1] = returning(ENOSYS)
     steps: list[tuple[int, Code]] = []
     for number in range(max(by_number) + 1):
-        code = by_number.get(number, _return(ENOSYS))
+        code = by_number.get(number, returning(ENOSYS))
         if not steps or steps[-1][1] != code:
             steps.append((number, code))
     return steps
 
 
-def _search(steps: list[tuple[int, Code]]) -> Code:
+def search(steps: Sequence[tuple[int, Code]]) -> Code:
     """Return a binary search over *steps*; every path through it ends in a return."""
     if len(steps) == 1:
         return steps[0][1]
     middle = len(steps) // 2
-    left, right, boundary = _search(steps[:middle]), _search(steps[middle:]), steps[middle][0]
+    left, right, boundary = search(steps[:middle]), search(steps[middle:]), steps[middle][0]
     if len(left) <= 255:
-        return (Instruction(_JGE, boundary, jt=len(left)), *left, *right)
+        return (Instruction(JGE, boundary, jt=len(left)), *left, *right)
     # A conditional jump reaches 255 instructions, an unconditional one any number.
-    return (Instruction(_JGE, boundary, jf=1), Instruction(_JA, len(left)), *left, *right)
+    return (Instruction(JGE, boundary, jf=1), Instruction(_JA, len(left)), *left, *right)
 
 
-def _block(arch: int, table: Table, unlocked: frozenset[str]) -> Code:
-    # The numbers of x32, which have bit 30 set, are above the end of the table as well.
-    body = (Instruction(_LOAD, _NUMBER_OFFSET), *_search(_intervals(table, unlocked)))
-    return (Instruction(_JEQ, arch, jt=1), Instruction(_JA, len(body)), *body)
+def whole(blocks: Iterable[tuple[int, Sequence[tuple[int, Code]]]]) -> Code:
+    """Return the filter that judges the calls of each (architecture, intervals); other architectures end the process.
+
+    Each interval is its first number and what to do, up to the first number of the next one. The numbers of x32, which
+    have bit 30 set, are above the end of the table of x86_64, so they get its last interval.
+    """
+    code: list[Instruction] = [Instruction(LOAD, _ARCH_OFFSET)]
+    for arch, intervals in blocks:
+        body = (Instruction(LOAD, _NUMBER_OFFSET), *search(intervals))
+        code += [Instruction(JEQ, arch, jt=1), Instruction(_JA, len(body)), *body]
+    return (*code, *returning(KILL_PROCESS))
 
 
-_MACHINES: dict[str, tuple[tuple[int, Table], ...]] = {
+def packed(code: Code) -> bytes:
+    """Return the program as the kernel takes it."""
+    return b"".join(instruction.pack() for instruction in code)
+
+
+MACHINES: dict[str, tuple[tuple[int, Table], ...]] = {
     "x86_64": ((AUDIT_ARCH_X86_64, X86_64), (AUDIT_ARCH_I386, I386)),
     "aarch64": ((AUDIT_ARCH_AARCH64, AARCH64),),
 }
@@ -198,8 +212,7 @@ def compile_filter(machine: str, capabilities: int = DEFAULT) -> Code:
     Raises KeyError for a machine without a table.
     """
     unlocked = _unlocked(capabilities)
-    blocks = (step for arch, table in _MACHINES[machine] for step in _block(arch, table, unlocked))
-    return (Instruction(_LOAD, _ARCH_OFFSET), *blocks, *_return(KILL_PROCESS))
+    return whole((arch, _intervals(table, unlocked)) for arch, table in MACHINES[machine])
 
 
 @lru_cache(maxsize=1)
@@ -209,8 +222,8 @@ def default_filter(capabilities: int = DEFAULT) -> bytes:
     Raises SandboxUnavailable when there is no table for it: running without a filter has to be asked for.
     """
     machine = os.uname().machine
-    if machine not in _MACHINES:
+    if machine not in MACHINES:
         raise SandboxUnavailable(
             f"there is no system-call filter for {machine}", "only steps that run insecure work on this machine"
         )
-    return b"".join(instruction.pack() for instruction in compile_filter(machine, capabilities))
+    return packed(compile_filter(machine, capabilities))

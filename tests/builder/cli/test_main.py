@@ -305,8 +305,9 @@ WRONG = [
     (["images", "--format", "{{.Nope}}", "x"], ""),
     (["--network", "bridge", "context"], "not supported"),
     (["--pull=often", "context"], "invalid value for --pull: 'often'"),
-    (["--cap-add=SYS_ADMIN", "context"], "--cap-add: steps have Docker's default capabilities"),
-    (["--device=/dev/fuse", "context"], "--device: steps have Docker's default devices"),
+    (["--cap-add=SYS_NOTHING", "context"], 'unknown capability: "CAP_SYS_NOTHING"'),
+    (["--device=fuse", "context"], "invalid --device 'fuse'"),
+    (["--security-opt=apparmor=x", "context"], "--security-opt apparmor=x is not supported"),
 ]
 
 

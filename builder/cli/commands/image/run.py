@@ -1,35 +1,22 @@
 """``pybuild run``: a command in the sandbox, with the files of an image; its changes are discarded."""
 
 import os
-import sys
-from collections.abc import Mapping
-from pathlib import Path
 
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.registry.wanted import pull_wanted
+from pybuild.builder.cli.commands.image.run_once import OnceFlags, RunFlags, run_once
 from pybuild.builder.cli.failures import Described, Failure, describe
-from pybuild.builder.cli.flags.build import hosts, variables
-from pybuild.builder.cli.flags.container.confined import ConfinedFlags
 from pybuild.builder.cli.flags.container.create import AroundFlags, ContainerFlags, ProgramFlags
 from pybuild.builder.cli.flags.container.health import HealthFlags
 from pybuild.builder.cli.flags.container.limits import ChangeableLimitFlags, ContainerLimitFlags
 from pybuild.builder.cli.flags.group import option, takes
-from pybuild.builder.cli.flags.host import ISOLATION_HELP, choose_isolation, mount_target, volume
+from pybuild.builder.cli.flags.host import ISOLATION_HELP, choose_isolation
 from pybuild.builder.cli.flags.values import OneOf
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import tree_store
 from pybuild.builder.errors import PybuildError, RequestError
-from pybuild.builder.execute import in_image
-from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.errors import OciError
-from pybuild.builder.oci.image import Image
-from pybuild.builder.platforms import wanted_platform
-from pybuild.builder.store.room import writing
 from pybuild.runtime.errors import RuntimeHostError
-from pybuild.runtime.rootfs.roots import Root
-from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Spec, Tmpfs
 from pybuild.runtime.values import frozen, replace
 
 OUR_FAULT = 125
@@ -45,34 +32,11 @@ Differences from docker run:
     kills it, and --stop-timeout counts from a SIGTERM.
   - An image that the store lacks is pulled with --pull=missing only.
   - Containers need root for now. "pybuild ps" lists them.
+  - --rootfs and --timeout are those of podman run.
   - There are two networks: the host's and none.
   - Exit codes are Docker's: 125 pybuild failed, 126 the command cannot be
     executed, 127 the command was not found, else the exit code of the command.
 """
-
-
-@frozen
-class RunFlags:
-    """What a command that nothing is kept of needs. An *entrypoint* that is empty means that there is none."""
-
-    image: str
-    words: tuple[str, ...]
-    variables: tuple[str, ...] = ()
-    env_files: tuple[Path, ...] = ()
-    workdir: str | None = None
-    user: str | None = None
-    entrypoint: str | None = None
-    network: str | None = "host"
-    volumes: tuple[str, ...] = ()
-    tmpfs: tuple[str, ...] = ()
-    add_hosts: tuple[str, ...] = ()
-    hostname: str | None = "pybuild"
-    platform: str | None = None
-    pull: str | None = "never"
-    init: bool = False
-    stop_timeout: int = 10
-    interactive: bool = False
-    tty: bool = False
 
 
 @frozen
@@ -98,6 +62,7 @@ class DetachFlags:
 @click.argument("image", type=IMAGE)
 @click.argument("words", nargs=-1, metavar="[COMMAND [ARG...]]", type=click.UNPROCESSED)
 @takes(ContainerFlags, "flags")
+@takes(OnceFlags, "once")
 @takes(DetachFlags, "detaching")
 @click.option(
     "--platform",
@@ -111,6 +76,7 @@ def command(  # noqa: PLR0917 - click hands them over by name
     image: str,
     words: tuple[str, ...],
     flags: ContainerFlags,
+    once: OnceFlags,
     detaching: DetachFlags,
     platform: str | None,
     isolation: str | None,
@@ -119,9 +85,10 @@ def command(  # noqa: PLR0917 - click hands them over by name
     try:
         _check(flags, detaching)
         choose_isolation(isolation)
-        passing = _passing(image, words, flags, platform or None) if detaching == DetachFlags() else None
+        passing = _passing(image, words, flags, once, platform or None) if detaching == DetachFlags() else None
         if passing is not None:
-            return _run(passing)
+            return run_once(passing)
+        _check_once(once)
         from pybuild.builder.cli.commands.container.run import run_container
 
         return run_container(image, words, flags, detaching, platform=platform or None)
@@ -135,7 +102,16 @@ def _check(flags: ContainerFlags, detaching: DetachFlags) -> None:
         raise RequestError("the input device is not a terminal", hint="leave out -t")
 
 
-def _passing(image: str, words: tuple[str, ...], flags: ContainerFlags, platform: str | None) -> RunFlags | None:
+def _check_once(once: OnceFlags) -> None:
+    for name, given in (("--rootfs", once.rootfs), ("--timeout", once.timeout)):
+        if given:
+            hint = "leave out -d, --name, --label, limits, named volumes and what else is kept"
+            raise RequestError(f"{name} is for a command without a container", hint=hint)
+
+
+def _passing(
+    image: str, words: tuple[str, ...], flags: ContainerFlags, once: OnceFlags, platform: str | None
+) -> RunFlags | None:
     """Return what to run when nothing is asked for that only a container has; else None."""
     given, host = flags.program, flags.host
     ours = RunFlags(
@@ -144,6 +120,8 @@ def _passing(image: str, words: tuple[str, ...], flags: ContainerFlags, platform
         platform=platform,
         pull=flags.pull,
         hostname=given.hostname or "pybuild",
+        confined=flags.confined,
+        once=once,
         stop_timeout=10 if given.stop_timeout is None else given.stop_timeout,
         **{name: getattr(given, name) for name in _OF_PROGRAM},
         **{name: getattr(host, name) for name in _OF_HOST},
@@ -155,7 +133,7 @@ def _passing(image: str, words: tuple[str, ...], flags: ContainerFlags, platform
         ),
         host=replace(AroundFlags(), rm=host.rm, **{name: getattr(host, name) for name in _OF_HOST}),
         limits=ContainerLimitFlags(changeable=ChangeableLimitFlags()),
-        confined=ConfinedFlags(),
+        confined=flags.confined,
     )
     return ours if flags == usual and not any(map(_is_managed, host.volumes)) else None
 
@@ -164,63 +142,3 @@ def _is_managed(text: str) -> bool:
     """Tell whether ``-v`` asks for a volume, with a name or without one, and not for a path of the host."""
     source, colon, _ = text.partition(":")
     return not colon or ("/" not in source and source != "" and not os.path.exists(source))
-
-
-def _run(flags: RunFlags) -> int:
-    from pybuild.runtime.sandbox.launcher import run
-    from pybuild.runtime.sandbox.relay import SignalRelay
-
-    opened = tree_store()
-    try:
-        pull_wanted(opened, flags.image, flags.pull, flags.platform)
-        with opened.in_use():
-            platform = wanted_platform(flags.platform) if flags.platform else None
-            image = find_image(opened, flags.image, platform)
-            with in_image.rootfs_of(image, opened) as root, SignalRelay(flags.stop_timeout) as signals:
-                return run(spec(image, root, flags, os.environ), output=_pass_on, signals=signals).shell_code
-    finally:
-        opened.close()
-
-
-def spec(image: Image, root: Root, flags: RunFlags, env: Mapping[str, str]) -> Spec:
-    """Return the description of the sandbox. Raises RequestError."""
-    command = in_image.ImageCommand(
-        words=flags.words,
-        entrypoint=flags.entrypoint,
-        env=_environment(image, flags, env),
-        workdir=flags.workdir or "",
-        user=flags.user,
-        mounts=(*map(_volume, flags.volumes), *(Tmpfs(target=mount_target(item)) for item in flags.tmpfs)),
-        network=Network(flags.network or "host"),
-        hostname=flags.hostname or "pybuild",
-        hosts=hosts(flags.add_hosts),
-        init=flags.init,
-        interactive=flags.interactive,
-        terminal=flags.tty,
-    )
-    return in_image.spec_of(command, image.config.config, root)
-
-
-def _environment(image: Image, flags: RunFlags, env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    chosen = {"TERM": env.get("TERM", "xterm")} if flags.tty else {}
-    given = [line for path in flags.env_files for line in _lines(path)]
-    chosen |= variables((*image.config.config.env, *given, *flags.variables), env, "environment variable")
-    return tuple(chosen.items())
-
-
-def _lines(path: Path) -> list[str]:
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if line and not line.startswith("#")]
-
-
-def _volume(given: str) -> Mount:
-    shown = volume(given)
-    return Bind(host_path=shown.host_path, target=shown.target, read_only=shown.read_only)
-
-
-def _pass_on(stream: int, data: bytes) -> None:
-    """Write the output of the command unchanged: the user runs it as in a shell, so nothing is sanitized."""
-    file = (sys.stdout if stream == 1 else sys.stderr).buffer
-    with writing("/dev/stdout" if stream == 1 else "/dev/stderr"):
-        file.write(data)
-        file.flush()

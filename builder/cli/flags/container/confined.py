@@ -1,8 +1,8 @@
 """Flags about what the processes of a container may do. Raises RequestError."""
 
+from pybuild.builder.cli.flags.confinement import confinement
 from pybuild.builder.cli.flags.group import option
-from pybuild.builder.errors import RequestError
-from pybuild.grammar.golang import parse_bool
+from pybuild.builder.request.values import Rights
 from pybuild.runtime.values import frozen
 
 
@@ -20,22 +20,27 @@ class ConfinedFlags:
         "--cap-drop", multiple=True, metavar="CAPABILITY", help="Take a capability away, or ALL; repeatable."
     )
     security_opts: tuple[str, ...] = option(
-        "--security-opt", multiple=True, metavar="OPTION", help="Security option: no-new-privileges."
+        "--security-opt",
+        multiple=True,
+        metavar="OPTION",
+        help="Security option: no-new-privileges, seccomp=FILE (Docker's JSON) or seccomp=unconfined.",
+    )
+    device: tuple[str, ...] = option(
+        "--device",
+        multiple=True,
+        metavar="HOST[:TARGET][:rwm]",
+        help="Device node of the host, or a CDI name such as vendor.example/gpu=0; repeatable.",
     )
     read_only: bool = option(
         "--read-only", is_flag=True, help="Make the root read-only, but not the volumes and tmpfs in it."
     )
 
-
-def no_new_privileges(given: tuple[str, ...]) -> bool:
-    """Return what ``--security-opt`` says of it; other options are refused."""
-    found = False
-    for text in given:
-        name, _, value = text.replace(":", "=", 1).partition("=")
-        if name != "no-new-privileges":
-            raise RequestError(f"--security-opt {text} is not supported", hint="there is no-new-privileges")
-        try:
-            found = parse_bool(value or "true")
-        except ValueError as error:
-            raise RequestError(f'invalid --security-opt 2: "{text}"', hint="write it as no-new-privileges") from error
-    return found
+    def confinement(self) -> Rights:
+        """Return what they say together. Raises RequestError."""
+        return confinement(
+            cap_add=self.cap_add,
+            cap_drop=self.cap_drop,
+            groups=self.group_add,
+            devices=self.device,
+            security=self.security_opts,
+        )

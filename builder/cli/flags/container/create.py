@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pybuild.builder.cli.flags.build import hosts, variables
-from pybuild.builder.cli.flags.container.confined import ConfinedFlags, no_new_privileges
+from pybuild.builder.cli.flags.container.confined import ConfinedFlags
 from pybuild.builder.cli.flags.container.health import HealthFlags
 from pybuild.builder.cli.flags.container.limits import ContainerLimitFlags
 from pybuild.builder.cli.flags.container.mounts import binds, mount_points
 from pybuild.builder.cli.flags.group import option, part
 from pybuild.builder.cli.flags.values import FilePath, OneOf
-from pybuild.builder.containers.capabilities import named
-from pybuild.builder.containers.config import HostConfig
+from pybuild.builder.containers.config import BIND, HostConfig, MountPoint
 from pybuild.builder.containers.creating import Wish
 from pybuild.builder.errors import RequestError
+from pybuild.builder.request import Volume
 from pybuild.builder.signals import signal_number
 from pybuild.runtime.values import frozen
 
@@ -152,15 +152,18 @@ class ContainerFlags:
                 "conflicting options: --privileged and --cap-drop",
                 hint="--cap-add=ALL and --cap-drop give all but some",
             )
-        cap_add, cap_drop = named(confined.cap_add, confined.cap_drop)
+        found = confined.confinement()
         return HostConfig(
-            group_add=confined.group_add,
+            group_add=found.groups,
             volumes_from=given.volumes_from,
-            cap_add=cap_add,
-            cap_drop=cap_drop,
-            no_new_privileges=no_new_privileges(confined.security_opts),
+            cap_add=found.cap_add,
+            cap_drop=found.cap_drop,
+            no_new_privileges=found.no_new_privileges,
+            seccomp=found.seccomp,
+            devices=tuple((str(each.host_path), str(each.target)) for each in found.devices),
             network=_network(given.network or "host"),
-            mounts=mount_points(given.volumes, given.mounts, given.tmpfs),
+            mounts=(*mount_points(given.volumes, given.mounts, given.tmpfs), *map(_shown, found.volumes)),
+            device_env=found.env,
             binds=binds(given.volumes),
             hosts=hosts(given.add_hosts),
             limits=self.limits.limits(),
@@ -174,6 +177,10 @@ class ContainerFlags:
             log_options=_log_options(given.log_opts),
             id_file=os.fspath(given.cidfile.absolute()) if given.cidfile else "",
         )
+
+
+def _shown(file: Volume) -> MountPoint:
+    return MountPoint(kind=BIND, source=str(file.host_path), target=str(file.target), read_only=file.read_only)
 
 
 def restart_policy(text: str) -> tuple[str, int]:

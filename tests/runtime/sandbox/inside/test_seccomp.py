@@ -125,6 +125,6 @@ def test_each_refused_name_exists_somewhere() -> None:
 
 def test_a_machine_without_a_table_runs_nothing_unfiltered(monkeypatch: pytest.MonkeyPatch) -> None:
     seccomp.default_filter.cache_clear()
-    monkeypatch.setattr(seccomp, "_MACHINES", {})
+    monkeypatch.setattr(seccomp, "MACHINES", {})
     with pytest.raises(SandboxUnavailable, match="no system-call filter for"):
         seccomp.default_filter()

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_capabilities_are_inspected_and_wrong_ones_refused(pen: Shop) -> None:
         (("--cap-add", "nope"), 'invalid CapAdd: unknown capability: "CAP_NOPE"'),
         (("--cap-drop", "CAP_NOPE"), 'invalid CapDrop: unknown capability: "CAP_NOPE"'),
         (("--privileged", "--cap-drop", "CHOWN"), "conflicting options: --privileged and --cap-drop"),
-        (("--security-opt", "seccomp=profile.json"), "--security-opt seccomp=profile.json is not supported"),
+        (("--security-opt", "seccomp=none.json"), "opening seccomp profile (none.json) failed"),
     ):
         result = pen.run("create", *words, "box")
         assert (result.code, text in result.err) == (1, True), result.err
@@ -89,6 +90,23 @@ def test_without_new_privileges_nothing_inside_has_any(pen: Shop) -> None:
     assert json.loads(pen.run("inspect", "one").out)[0]["HostConfig"]["SecurityOpt"] == ["no-new-privileges"]
     off = ("--security-opt", "no-new-privileges:false")
     assert pen.run("run", "--rm", "--name", "two", *off, "box", *look[:2], "/proc/self/status").out.split()[-1] == "0"
+
+
+def test_a_profile_and_a_device_are_kept_for_every_start_and_command(pen: Shop, tmp_path: Path) -> None:
+    refused = {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95}
+    text = json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [refused]})
+    (tmp_path / "profile").write_text(text)
+    given = ("--security-opt", f"seccomp={tmp_path}/profile", "--device", "/dev/zero:/dev/zeros")
+    pen.run("create", "--name", "one", *given, "box", *SLEEP)
+    (tmp_path / "profile").unlink()
+    assert pen.run("start", "one").code == 0
+    script = "mkdir /x; head -c 2 /dev/zeros | wc -c"
+    result = pen.run("exec", "one", "sh", "-c", script)
+    assert (result.out, "Operation not supported" in result.err) == ("2\n", True), result.err
+    host = json.loads(pen.run("inspect", "one").out)[0]["HostConfig"]
+    assert host["SecurityOpt"] == [f"seccomp={text}"]
+    device = {"PathOnHost": "/dev/zero", "PathInContainer": "/dev/zeros", "CgroupPermissions": "rwm"}
+    assert host["Devices"] == [device]
 
 
 def test_groups_are_added_also_to_a_command(pen: Shop) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
-from pybuild.builder.containers.capabilities import capabilities, named
-from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.errors import RequestError
+from pybuild.builder.request.capabilities import capabilities, named
 from pybuild.runtime.kernel.capabilities import DEFAULT, EVERY, mask
 
 
@@ -17,7 +17,7 @@ def test_what_is_in_both_is_added_unless_all_are() -> None:
 
 def test_one_that_this_process_lacks_is_refused_only_where_it_is_named() -> None:
     held = EVERY & ~mask("SYS_TIME")
-    with pytest.raises(ContainerError, match="cannot add the capability CAP_SYS_TIME: pybuild does not have it"):
+    with pytest.raises(RequestError, match="cannot add the capability CAP_SYS_TIME: pybuild does not have it"):
         capabilities(*named(("SYS_TIME",), ()), held)
     assert capabilities(*named(("ALL",), ()), held) == EVERY
     assert capabilities(*named(("SYS_NICE",), ()), held) == DEFAULT | mask("SYS_NICE")

@@ -1,8 +1,7 @@
-"""Which capabilities the processes of a container have, by ``--cap-add`` and ``--cap-drop``."""
+"""Which capabilities the processes of a container, or of a RUN, have by ``--cap-add`` and ``--cap-drop``."""
 
 from collections.abc import Iterable
 
-from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.errors import RequestError
 from pybuild.runtime.kernel.capabilities import DEFAULT, EVERY, NAMES, mask
 
@@ -34,18 +33,18 @@ def _name(text: str, member: str) -> str:
 
 
 def capabilities(added: tuple[str, ...], dropped: tuple[str, ...], held: int) -> int:
-    """Return the capabilities of a container as a set; the arguments are those of `named`.
+    """Return the capabilities of a process as a set; the arguments are those of `named`.
 
     What is in both is added, unless that says ALL.
 
-    Raises ContainerError for one that is added by name and is not among *held*, which are this process's own.
+    Raises RequestError for one that is added by name and is not among *held*, which are this process's own.
     """
     wanted, refused = _set(added), _set(dropped)
     if ALL in added:
         return EVERY & ~refused
     for number, name in enumerate(NAMES):
         if wanted & ~held & 1 << number:
-            raise ContainerError(f"cannot add the capability {_PREFIX}{name}: pybuild does not have it here itself")
+            raise RequestError(f"cannot add the capability {_PREFIX}{name}: pybuild does not have it here itself")
     return wanted if ALL in dropped else DEFAULT & ~refused | wanted
 
 

@@ -1,0 +1,165 @@
+"""A command in the sandbox with the files of an image, of which nothing is kept: `run` without a container."""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pybuild.builder.cli.commands.registry.wanted import pull_wanted
+from pybuild.builder.cli.flags.build import hosts, variables
+from pybuild.builder.cli.flags.container.confined import ConfinedFlags
+from pybuild.builder.cli.flags.group import option
+from pybuild.builder.cli.flags.host import mount_target, volume
+from pybuild.builder.cli.tools import tree_store
+from pybuild.builder.errors import RequestError
+from pybuild.builder.execute import in_image
+from pybuild.builder.execute.confined import confined
+from pybuild.builder.image.catalog import find_image
+from pybuild.builder.oci.model import ContainerConfig
+from pybuild.builder.platforms import wanted_platform
+from pybuild.builder.store.room import writing
+from pybuild.builder.store.store import Store
+from pybuild.runtime.rootfs.roots import DirectoryRoot, Root
+from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Spec, Tmpfs
+from pybuild.runtime.values import frozen, replace
+
+
+@frozen
+class OnceFlags:
+    """What only a command that nothing is kept of can have."""
+
+    rootfs: bool = option(
+        "--rootfs",
+        is_flag=True,
+        help="IMAGE is a directory with a root file system; what the command changes there stays.",
+    )
+    timeout: int = option(
+        "--timeout",
+        type=int,
+        default=0,
+        metavar="SECONDS",
+        help="Kill the command after this time (default: 0, never).",
+    )
+
+
+@frozen
+class RunFlags:
+    """What a command that nothing is kept of needs. An *entrypoint* that is empty means that there is none."""
+
+    image: str
+    words: tuple[str, ...]
+    variables: tuple[str, ...] = ()
+    env_files: tuple[Path, ...] = ()
+    workdir: str | None = None
+    user: str | None = None
+    entrypoint: str | None = None
+    network: str | None = "host"
+    volumes: tuple[str, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    add_hosts: tuple[str, ...] = ()
+    hostname: str | None = "pybuild"
+    platform: str | None = None
+    pull: str | None = "never"
+    init: bool = False
+    stop_timeout: int = 10
+    interactive: bool = False
+    tty: bool = False
+    confined: ConfinedFlags = ConfinedFlags()
+    once: OnceFlags = OnceFlags()
+
+
+def run_once(flags: RunFlags) -> int:
+    """Run the command, and return its exit code."""
+    from pybuild.runtime.sandbox.launcher import run
+    from pybuild.runtime.sandbox.relay import SignalRelay
+
+    opened = tree_store()
+    try:
+        with opened.in_use(), _opened(opened, flags) as (config, root), SignalRelay(flags.stop_timeout) as signals:
+            what = spec(config, root, flags, os.environ)
+            with _ending(flags.once.timeout, signals.killed):
+                return run(what, output=_pass_on, signals=signals).shell_code
+    finally:
+        opened.close()
+
+
+@contextmanager
+def _opened(store: Store, flags: RunFlags) -> Iterator[tuple[ContainerConfig, Root]]:
+    """Yield what the image says, and its root; nothing and the directory for ``--rootfs``."""
+    if flags.once.rootfs:
+        path = Path(flags.image).absolute()
+        if not path.is_dir():
+            raise RequestError(f"--rootfs {flags.image}: not a directory")
+        with in_image.blaming():
+            yield ContainerConfig(), DirectoryRoot(path=path)
+        return
+    pull_wanted(store, flags.image, flags.pull, flags.platform)
+    image = find_image(store, flags.image, wanted_platform(flags.platform) if flags.platform else None)
+    with in_image.rootfs_of(image, store) as root:
+        yield image.config.config, root
+
+
+@contextmanager
+def _ending(seconds: int, killed: threading.Event) -> Iterator[None]:
+    """Set *killed* after these *seconds*, unless the block has ended; 0 is never."""
+    if seconds < 0:
+        raise RequestError(f"invalid --timeout {seconds}", hint="give seconds, or 0 for none")
+    timer = threading.Timer(seconds, killed.set) if seconds else None
+    if timer is None:
+        yield
+        return
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def spec(config: ContainerConfig, root: Root, flags: RunFlags, env: Mapping[str, str]) -> Spec:
+    """Return the description of the sandbox. Raises RequestError."""
+    command = in_image.ImageCommand(
+        words=flags.words,
+        entrypoint=flags.entrypoint,
+        env=_environment(config, flags, env),
+        workdir=flags.workdir or "",
+        user=flags.user,
+        mounts=(*map(_volume, flags.volumes), *(Tmpfs(target=mount_target(item)) for item in flags.tmpfs)),
+        network=Network(flags.network or "host"),
+        hostname=flags.hostname or "pybuild",
+        hosts=hosts(flags.add_hosts),
+        init=flags.init,
+        interactive=flags.interactive,
+        terminal=flags.tty,
+    )
+    made = in_image.spec_of(command, config, root)
+    if flags.confined == ConfinedFlags():
+        return made
+    return replace(confined(made, flags.confined.confinement()), read_only=flags.confined.read_only)
+
+
+def _environment(config: ContainerConfig, flags: RunFlags, env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    chosen = {"TERM": env.get("TERM", "xterm")} if flags.tty else {}
+    given = [line for path in flags.env_files for line in _lines(path)]
+    chosen |= variables((*config.env, *given, *flags.variables), env, "environment variable")
+    return tuple(chosen.items())
+
+
+def _lines(path: Path) -> list[str]:
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _volume(given: str) -> Mount:
+    shown = volume(given)
+    return Bind(host_path=shown.host_path, target=shown.target, read_only=shown.read_only)
+
+
+def _pass_on(stream: int, data: bytes) -> None:
+    """Write the output of the command unchanged: the user runs it as in a shell, so nothing is sanitized."""
+    file = (sys.stdout if stream == 1 else sys.stderr).buffer
+    with writing("/dev/stdout" if stream == 1 else "/dev/stderr"):
+        file.write(data)
+        file.flush()

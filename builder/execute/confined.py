@@ -1,0 +1,48 @@
+"""What the process of a sandbox may do, as the command line asks for it."""
+
+from pybuild.builder.errors import RequestError
+from pybuild.builder.request.capabilities import capabilities
+from pybuild.builder.request.values import Rights
+from pybuild.runtime.kernel.syscalls import capget
+from pybuild.runtime.sandbox.spec import Bind, DeviceNode, Spec
+from pybuild.runtime.values import replace
+
+
+def confined(spec: Spec, given: Rights) -> Spec:
+    """Return *spec* with what *given* says.
+
+    Raises:
+        RequestError: a capability that this process lacks, or a profile that the kernel would not take.
+    """
+    if given == Rights():
+        return spec
+    held = capabilities(given.cap_add, given.cap_drop, capget()[1])
+    nodes = tuple(DeviceNode(host_path=each.host_path, target=each.target) for each in given.devices)
+    files = tuple(
+        Bind(host_path=each.host_path, target=each.target, read_only=each.read_only) for each in given.volumes
+    )
+    process = replace(spec.process, groups=(*spec.process.groups, *given.groups), env=(*given.env, *spec.process.env))
+    return replace(
+        spec,
+        process=process,
+        mounts=(*spec.mounts, *files, *nodes),
+        capabilities=held,
+        seccomp=program_of(given.seccomp, held),
+        no_new_privileges=given.no_new_privileges,
+    )
+
+
+def program_of(profile: str | None, held: int) -> bytes | None:
+    """Return the filter that *profile* is for a process that has the capabilities *held*, as `Spec` has it.
+
+    Raises RequestError.
+    """
+    if not profile:
+        return None if profile is None else b""
+    from pybuild.runtime.sandbox.seccomp_profile import InvalidProfile, parse_profile
+    from pybuild.runtime.sandbox.seccomp_rules import compile_profile
+
+    try:
+        return compile_profile(parse_profile(profile), held)
+    except InvalidProfile as error:
+        raise RequestError(f"invalid seccomp profile: {error}") from error
