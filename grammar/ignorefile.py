@@ -14,7 +14,7 @@ from pybuild.grammar.source import Span
 
 _BOM = "\ufeff"
 # The number of remembered directories: a walk asks for the same few again and again.
-_MOST_FOLDERS = 4096
+_MOST_DIRECTORIES = 4096
 
 
 class IgnoreFile:
@@ -22,8 +22,8 @@ class IgnoreFile:
 
     def __init__(self, rules: tuple[IgnoreRule, ...] = ()) -> None:
         self._rules = rules
-        self._top = _Folder("", tuple((rule, rule.start) for rule in rules))
-        self._folders = {"": self._top}
+        self._top = _Directory("", tuple((rule, rule.start) for rule in rules))
+        self._directories = {"": self._top}
 
     @classmethod
     def parse(cls, text: str) -> "IgnoreFile":
@@ -54,25 +54,25 @@ class IgnoreFile:
         if path in {"", "."}:
             return False
         parent, _, name = path.rpartition("/")
-        return (self._folders.get(parent) or self._entered(parent)).ignores(name)
+        return (self._directories.get(parent) or self._entered(parent)).ignores(name)
 
     def may_descend(self, path: str) -> bool:
         """Return whether a ``!`` line could include something below the excluded directory *path*."""
         return any(rule.negated and rule.could_reach(path) for rule in self._rules)
 
-    def _entered(self, path: str) -> "_Folder":
+    def _entered(self, path: str) -> "_Directory":
         """Return the remaining rules in the directory at *path*; cached, so that a walk computes them once."""
-        if len(self._folders) >= _MOST_FOLDERS:
-            self._folders = {"": self._top}
-        folder, here = self._top, ""
+        if len(self._directories) >= _MOST_DIRECTORIES:
+            self._directories = {"": self._top}
+        directory, here = self._top, ""
         for name in path.split("/"):
             here = f"{here}/{name}" if here else name
-            known = self._folders.get(here)
-            folder = self._folders[here] = folder.below(name, here + "/") if known is None else known
-        return folder
+            known = self._directories.get(here)
+            directory = self._directories[here] = directory.below(name, here + "/") if known is None else known
+        return directory
 
 
-class _Folder:
+class _Directory:
     """The remaining rules in one directory: those that can still match something in or below it.
 
     *rules* come with the positions in their rows that are reached; None for a rule that matches the directory or one
@@ -96,7 +96,7 @@ class _Folder:
                 ignored = not ignored
         return ignored
 
-    def below(self, name: str, path: str) -> "_Folder":
+    def below(self, name: str, path: str) -> "_Directory":
         """Return the remaining rules in the directory *name* of this one; *path* is its path with a trailing slash."""
         ignored = False
         left: list[tuple[IgnoreRule, Passed | None]] = []
@@ -110,7 +110,7 @@ class _Folder:
                 left.append((rule, passed))
             elif after := rule.below(passed, name):
                 left.append((rule, after))
-        return _Folder(path, tuple(left))
+        return _Directory(path, tuple(left))
 
     def _test(self, rule: IgnoreRule, passed: Passed | None) -> Matches | None:
         """Return a function from the name of an entry to whether *rule* matches it; None when it cannot match."""
@@ -121,8 +121,8 @@ class _Folder:
         return rule.last(passed)
 
 
-def _below(whole: Matches, folder: str, name: str) -> bool:
-    return whole(folder + name)
+def _below(whole: Matches, directory: str, name: str) -> bool:
+    return whole(directory + name)
 
 
 def _always(_name: str) -> bool:

@@ -33,7 +33,7 @@ from pybuild.grammar.source import Span
 class _Span(Enum):
     """The meaning of ``**``: any number of whole directories, or at the end of a pattern everything."""
 
-    FOLDERS = "(?:.*/)?"
+    DIRECTORIES = "(?:.*/)?"
     REST = ".*"
 
 
@@ -78,9 +78,9 @@ class IgnoreRule(NamedTuple):
                 reached.update(_entered(self.row, place + 1))
         return tuple(sorted(reached))
 
-    def could_reach(self, folder: str) -> bool:
-        """Return whether the rule may match something below *folder*."""
-        inside = folder + "/"
+    def could_reach(self, directory: str) -> bool:
+        """Return whether the rule may match something below *directory*."""
+        inside = directory + "/"
         if self.literal:
             return f"{self.prefix}/".startswith(inside)
         return self.prefix.startswith(inside) or inside.startswith(self.prefix)
@@ -126,15 +126,15 @@ def _with_spans(tokens: tuple[Token, ...]) -> Iterator[_Token]:
         if token is Wild.STAR and tokens[position : position + 1] == (Wild.STAR,):
             # The slash after ** is part of it.
             position += 1 + (tokens[position + 1 : position + 2] == ("/",))
-            token = _Span.FOLDERS if position < len(tokens) else _Span.REST
+            token = _Span.DIRECTORIES if position < len(tokens) else _Span.REST
         yield token
 
 
 def _with_quirk(pattern: str, tokens: tuple[_Token, ...]) -> tuple[_Token, ...]:
     """Let ``**name`` match the end of a name, as the original does when the whole name is plain."""
     plain = "\\" not in pattern and all(isinstance(token, str) for token in tokens[1:])
-    if tokens[:1] == (_Span.FOLDERS,) and plain and not pattern.startswith("**/"):
-        return (_Span.FOLDERS, Wild.STAR, *tokens[1:])
+    if tokens[:1] == (_Span.DIRECTORIES,) and plain and not pattern.startswith("**/"):
+        return (_Span.DIRECTORIES, Wild.STAR, *tokens[1:])
     return tokens
 
 
@@ -187,10 +187,10 @@ class _AllWays:
         self._tokens = tokens
         self._start = literal(tuple(takewhile(lambda token: isinstance(token, str), tokens)))
         self._end = literal(tuple(takewhile(lambda token: isinstance(token, str), reversed(tokens))))[::-1]
-        self._folders = self._bits(_Span.FOLDERS)
+        self._directories = self._bits(_Span.DIRECTORIES)
         self._anything = self._bits(_Span.REST)
         self._within = self._anything | self._bits(Wild.STAR)
-        self._optional = self._folders | self._within
+        self._optional = self._directories | self._within
         self._taking: dict[str, int] = {}
 
     def _bits(self, wanted: _Token) -> int:
@@ -212,11 +212,11 @@ class _AllWays:
             taking = self._taking[char] = self._taking_of(char)
         staying = places & (self._anything if char == "/" else self._within)
         # Inside a row of directories only a slash leads on.
-        return self._entered((places & taking) << 1 | staying) | places & self._folders
+        return self._entered((places & taking) << 1 | staying) | places & self._directories
 
     def _taking_of(self, char: str) -> int:
         """Return the places that *char* leads on from."""
-        bits = self._folders if char == "/" else 0
+        bits = self._directories if char == "/" else 0
         for place, token in enumerate(self._tokens):
             if not isinstance(token, _Span) and token is not Wild.STAR and accepts(token, char):
                 bits |= 1 << place

@@ -1,4 +1,4 @@
-"""What holds for every test: markers by folder, groups for parallel runs, and no skips where CI runs."""
+"""What holds for every test: markers by directory, groups for parallel runs, and no skips where CI runs."""
 
 import os
 import signal
@@ -14,8 +14,8 @@ from tests.helpers.lab import Lab
 from tests.helpers.leftovers import now, wait_until_no_server
 
 TESTS = Path(__file__).parent
-MARKED_FOLDERS = ("e2e", "interop")
-# Seconds that one test may take, with its fixtures, on a machine that is slow and busy. The folders in the list build
+MARKED_DIRECTORIES = ("e2e", "interop")
+# Seconds that one test may take, with its fixtures, on a machine that is slow and busy. The directories in the list build
 # whole images, and the first test there makes the bases of all.
 _TIMEOUT, _LONG_TIMEOUT = 120, 1200
 _BEGIN = now()
@@ -44,11 +44,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError("pytest-timeout is not installed: a test that hangs would never end")
     limited = config.pluginmanager.hasplugin("timeout") and config.getoption("timeout") is None
     for item in items:
-        folder = item.path.relative_to(TESTS).parts[0]
-        if folder in MARKED_FOLDERS:
-            item.add_marker(folder)
+        directory = item.path.relative_to(TESTS).parts[0]
+        if directory in MARKED_DIRECTORIES:
+            item.add_marker(directory)
         if limited and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(_LONG_TIMEOUT if folder in MARKED_FOLDERS else _TIMEOUT))
+            item.add_marker(pytest.mark.timeout(_LONG_TIMEOUT if directory in MARKED_DIRECTORIES else _TIMEOUT))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -81,7 +81,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture
 def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """pytest's folder, emptied at once: stores are large, and trees may be deeper than Python can remove."""
+    """pytest's directory, emptied at once: stores are large, and trees may be deeper than Python can remove."""
     yield tmp_path
     if tmp_path.is_dir() and any(tmp_path.iterdir()):
         subprocess.run(["rm", "-rf", "--one-file-system", tmp_path], check=True)
@@ -92,6 +92,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One store for all cases of testdata/builds; the tests that share it run in one process."""
     need_root()
     need_programs(["busybox", "mmdebstrap", "zstd", "xz", "bzip2"])
-    shared = Lab(folder=tmp_path_factory.mktemp("lab"))
+    shared = Lab(directory=tmp_path_factory.mktemp("lab"))
     yield shared
     shared.close()

@@ -93,8 +93,8 @@ class Container:
         from pybuild.builder.containers.logs import lines
         from pybuild.builder.containers.state import is_watched
 
-        folder = self._found.folder
-        for line in lines(folder, tail=tail, follow=(lambda: is_watched(folder)) if follow else None):
+        directory = self._found.directory
+        for line in lines(directory, tail=tail, follow=(lambda: is_watched(directory)) if follow else None):
             yield line.stream, line.data
 
     def wait(self, seconds: float = -1) -> int | None:

@@ -59,19 +59,19 @@ class Imported:
         """Return what a selection contains."""
         return next((found for _, known in self._caches if (found := known.selections.get(key))), None)
 
-    def fill_mount(self, name: str, folder: Path) -> bool:
-        """Create *folder* with the content of the cache mount in another store; return whether any cache has it."""
+    def fill_mount(self, name: str, directory: Path) -> bool:
+        """Create *directory* with the content of the cache mount in another store; return whether any cache has it."""
         for place, remembered in self._caches:
             for mount in remembered.mounts:
                 if mount.name == name and self._fetched(place, [mount.layer]):
-                    return self._unpacked(place, mount, folder)
+                    return self._unpacked(place, mount, directory)
         return False
 
-    def _unpacked(self, place: CachePlace, mount: Mount, folder: Path) -> bool:
+    def _unpacked(self, place: CachePlace, mount: Mount, directory: Path) -> bool:
         from pybuild.builder.caches.mounts import unpack_mount
 
         try:
-            unpack_mount(mount, folder, self._store)
+            unpack_mount(mount, directory, self._store)
         except (OciError, OSError) as error:
             self._warn(place, error)
             return False

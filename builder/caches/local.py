@@ -28,40 +28,40 @@ class LocalPlace:
     """The directory of a `LocalCache`."""
 
     def __init__(self, spec: LocalCache) -> None:
-        self._folder, self._spec = spec.directory, spec
-        self.name = str(self._folder)
+        self._directory, self._spec = spec.directory, spec
+        self.name = str(self._directory)
 
     def load(self, store: Store, tell: Tell = untold) -> Remembered:
         """Read the documents in place; nothing is copied to *store*."""
         del store, tell
-        blobs = BlobStore(self._folder)
+        blobs = BlobStore(self._directory)
         return read_caches(self._descriptor(blobs), blobs)
 
     def fetch(self, blobs: Iterable[Descriptor], store: Store, status: Status) -> None:
         """Copy layers into the store."""
-        _copy(BlobStore(self._folder), store.blobs, blobs, status)
+        _copy(BlobStore(self._directory), store.blobs, blobs, status)
 
     def keep(self, remembered: Remembered, store: Store, status: Status) -> None:
         """Copy missing blobs; the tag moves when all of them are there."""
-        with writing(self._folder):
+        with writing(self._directory):
             self._write(remembered, store, status)
 
     def _write(self, remembered: Remembered, store: Store, status: Status) -> None:
-        there = BlobStore(self._folder)
-        with _layout_folder(self._folder), shared(self._folder / _WRITERS):
+        there = BlobStore(self._directory)
+        with _layout_directory(self._directory), shared(self._directory / _WRITERS):
             _copy(store.blobs, there, remembered.blobs, status)
-            Layout(self._folder).tag(self._spec.tag, write_manifest(remembered, there))
+            Layout(self._directory).tag(self._spec.tag, write_manifest(remembered, there))
         if self._spec.reset:
-            with exclusive(self._folder / _WRITERS):
-                _sweep(there, [descriptor for _, descriptor in Layout(self._folder).entries()])
+            with exclusive(self._directory / _WRITERS):
+                _sweep(there, [descriptor for _, descriptor in Layout(self._directory).entries()])
 
     def _descriptor(self, blobs: BlobStore) -> Descriptor:
         if (digest := self._spec.digest) is not None:
             with blobs.open(digest) as file:
                 return describe(file.read(MANIFEST_LIMIT), digest)
-        found = Layout(self._folder).resolve(self._spec.tag)
+        found = Layout(self._directory).resolve(self._spec.tag)
         if found is None:
-            raise ImageNotFound(f"{self._folder} has no cache {self._spec.tag!r}")
+            raise ImageNotFound(f"{self._directory} has no cache {self._spec.tag!r}")
         return found
 
 
@@ -74,11 +74,11 @@ def _sweep(blobs: BlobStore, tagged: list[Descriptor]) -> None:
 
 
 @contextmanager
-def _layout_folder(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
+def _layout_directory(directory: Path) -> Iterator[None]:
+    directory.mkdir(parents=True, exist_ok=True)
     yield
     with suppress(OSError):
-        (folder / "tmp").rmdir()
+        (directory / "tmp").rmdir()
 
 
 def _copy(source: BlobStore, target: BlobStore, blobs: Iterable[Descriptor], status: Status) -> None:

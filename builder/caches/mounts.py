@@ -23,7 +23,7 @@ from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.changes import tree_changes
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def mount_names(finished: Finished, store: Store, wanted: Callable[[str], bool]) -> tuple[str, ...]:
@@ -66,17 +66,17 @@ def packed(names: Iterable[str], store: Store, warn: Callable[[str], None]) -> I
     for name in names:
         try:
             with store.locks.exclusive(f"make {name}", waiting=partial(_wait, store, name)):
-                folder = present_mount(name, store)
-            if folder is not None:
-                yield _pack(name, folder, store)
+                directory = present_mount(name, store)
+            if directory is not None:
+                yield _pack(name, directory, store)
         except (OciError, OSError) as error:
             warn(f"{name} is not exported: {reason(error)}")
 
 
-def _pack(name: str, folder: Path, store: Store) -> Mount:
+def _pack(name: str, directory: Path, store: Store) -> Mount:
     with (
         store.locks.exclusive(name, waiting=partial(_wait, store, name)),
-        Root.open_host(folder) as root,
+        Root.open_host(directory) as root,
         LayerWriter(store.blobs) as writer,
     ):
         found = os.fstat(root.fd)
@@ -91,23 +91,23 @@ def _wait(store: Store, name: str) -> None:
     store.tell(f"waiting for a step that uses the {name}")
 
 
-def unpack_mount(mount: Mount, folder: Path, store: Store) -> None:
-    """Create *folder*, which does not exist, with the content of the cache mount. The caller holds its lock.
+def unpack_mount(mount: Mount, directory: Path, store: Store) -> None:
+    """Create *directory*, which does not exist, with the content of the cache mount. The caller holds its lock.
 
     Raises:
-        OciError, OSError: the layer cannot be unpacked; *folder* does not exist then.
+        OciError, OSError: the layer cannot be unpacked; *directory* does not exist then.
     """
-    new = folder.with_name(f"new-{folder.name}")
-    folders = os.open(folder.parent, _FOLDER)
+    new = directory.with_name(f"new-{directory.name}")
+    directories = os.open(directory.parent, _DIRECTORY)
     try:
-        remove_tree(folders, new.name)  # left by a builder that was killed
+        remove_tree(directories, new.name)  # left by a builder that was killed
         new.mkdir(mode=0o700)
-        handle = os.open(new, _FOLDER)
+        handle = os.open(new, _DIRECTORY)
         with Root(handle) as root, store.blobs.open(mount.layer.descriptor) as stream:
             unpack(stream, root.fd, overlay=False, diff_id=mount.layer.diff_id)
             os.fchown(root.fd, mount.uid, mount.gid)
             os.fchmod(root.fd, mount.mode)
-        new.rename(folder)
+        new.rename(directory)
     finally:
-        remove_tree(folders, new.name)
-        os.close(folders)
+        remove_tree(directories, new.name)
+        os.close(directories)

@@ -84,7 +84,7 @@ def unpack_into(root: Root, path: str, stream: Readable) -> None:
     directory = root.open(".", os.O_RDONLY | os.O_DIRECTORY)
     try:
         content = PieceReader(read_ahead(pieces(decompressing(stream, limits))))
-        with closing(content), closing(UnpackTree(directory, None, overlay=False, limit=limits.folders)) as tree:
+        with closing(content), closing(UnpackTree(directory, None, overlay=False, limit=limits.directories)) as tree:
             unpacker = Unpacker(tree, limits, whiteouts=False)
             for entry, data in TarReader(content, limits):
                 unpacker.add(_below(place, entry), data)

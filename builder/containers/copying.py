@@ -5,11 +5,11 @@ from contextlib import suppress
 from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG
 
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.runtime.paths.safepath import DirectoryEntry, Root, scan_folder
+from pybuild.runtime.paths.safepath import DirectoryEntry, Root, scan_directory
 from pybuild.runtime.paths.sparse import copy_data
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_FOLDER = _READ | os.O_DIRECTORY
+_DIRECTORY = _READ | os.O_DIRECTORY
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -19,13 +19,13 @@ class Copier:
     def __init__(self, owner: tuple[int, int] | None) -> None:
         self._owner = owner
 
-    def folder(self, source: int, target: int) -> None:
+    def directory(self, source: int, target: int) -> None:
         """Copy what the open directory *source* holds into the open directory *target*."""
         pending = [(os.dup(source), os.dup(target))]
         while pending:
             old, new = pending.pop()
             try:
-                for entry in scan_folder(old):
+                for entry in scan_directory(old):
                     if S_ISDIR(entry.stat.st_mode):
                         pending.append(self._inner(old, new, entry))
                     else:
@@ -35,21 +35,21 @@ class Copier:
                 os.close(new)
 
     def _inner(self, old: int, new: int, entry: DirectoryEntry) -> tuple[int, int]:
-        source = os.open(entry.name, _FOLDER, dir_fd=old)
+        source = os.open(entry.name, _DIRECTORY, dir_fd=old)
         try:
-            return source, self.make_folder(new, entry.name, entry.stat)
+            return source, self.make_directory(new, entry.name, entry.stat)
         except BaseException:
             os.close(source)
             raise
 
-    def make_folder(self, new: int, name: str, status: os.stat_result) -> int:
+    def make_directory(self, new: int, name: str, status: os.stat_result) -> int:
         """Return the directory *name* in *new*, made with the mode and the time of *status* if it is not there."""
         made = False
         with suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=new)
             made = True
         try:
-            target = os.open(name, _FOLDER, dir_fd=new)
+            target = os.open(name, _DIRECTORY, dir_fd=new)
         except NotADirectoryError as error:
             raise ContainerError(f"cannot overwrite non-directory {name!r} with a directory") from error
         if made:
@@ -138,20 +138,20 @@ def _put(old: Root, path: str, new: Root, where: str, copier: Copier) -> None:
             finally:
                 os.close(beside)
             return
-        source = os.open(name, _FOLDER, dir_fd=above)
+        source = os.open(name, _DIRECTORY, dir_fd=above)
     finally:
         os.close(above)
     try:
-        target_fd = _folder(new, where, os.fstat(source), copier)
+        target_fd = _directory(new, where, os.fstat(source), copier)
         try:
-            copier.folder(source, target_fd)
+            copier.directory(source, target_fd)
         finally:
             os.close(target_fd)
     finally:
         os.close(source)
 
 
-def _folder(new: Root, where: str, status: os.stat_result, copier: Copier) -> int:
+def _directory(new: Root, where: str, status: os.stat_result, copier: Copier) -> int:
     found = new.stat(where)
     if found is not None:
         if not S_ISDIR(found.st_mode):
@@ -159,7 +159,7 @@ def _folder(new: Root, where: str, status: os.stat_result, copier: Copier) -> in
         return new.open(where, os.O_RDONLY | os.O_DIRECTORY)
     beside, name = _parent(new, where)
     try:
-        return copier.make_folder(beside, name, status)
+        return copier.make_directory(beside, name, status)
     finally:
         os.close(beside)
 

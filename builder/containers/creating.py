@@ -152,18 +152,18 @@ def _added(
     container = containers.add(config, wish.name, hold, files)
     container.tell("create")
     if program.working_dir.strip("/"):
-        _make_folder(containers, container, hold.snapshot)
+        _make_directory(containers, container, hold.snapshot)
     return container
 
 
-def _make_folder(containers: Containers, container: StoredContainer, snapshot: str) -> None:
+def _make_directory(containers: Containers, container: StoredContainer, snapshot: str) -> None:
     """Make the working directory, owned by root as in Docker, unless a mount covers it or something is there."""
     store, path = containers.store, container.config.program.working_dir.strip("/")
     if any(f"/{path}/".startswith(f"{each.target}/") for each in container.config.host.mounts):
         return
-    tree = open_root(store.snapshots.lasting_root(container.folder / ROOTFS, snapshot or None), store.root / "tmp")
+    tree = open_root(store.snapshots.lasting_root(container.directory / ROOTFS, snapshot or None), store.root / "tmp")
     with Root(tree) as root, suppress(RuntimeHostError, OSError):
-        root.make_folders(path)
+        root.make_directories(path)
 
 
 def program_of(image: ContainerConfig, wish: Wish) -> Program:

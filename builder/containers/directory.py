@@ -29,7 +29,7 @@ from pybuild.builder.containers.state import State, read_state
 from pybuild.builder.store.holds import CONTAINERS, Hold, write_hold
 from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
-from pybuild.runtime.paths.filelock import exclusive, new_locked_folder, remove_tree, sweep
+from pybuild.runtime.paths.filelock import exclusive, new_locked_directory, remove_tree, sweep
 
 ROOTFS = "rootfs"
 _NAMES, _LOCK, _TEMPORARY = "names", "lock", "tmp-"
@@ -41,7 +41,7 @@ _TRIES = 10
 class StoredContainer:
     """A container of a store, as it was when it was looked for."""
 
-    folder: Path
+    directory: Path
     config: Config
     name: str
 
@@ -53,12 +53,12 @@ class StoredContainer:
     @property
     def state(self) -> State:
         """What it does now."""
-        return read_state(self.folder)
+        return read_state(self.directory)
 
     def tell(self, action: str, **attributes: str) -> None:
         """Note in the log of events that *action* happened to it now."""
         told = {**events.actor(self.config, self.name), **attributes}
-        events.tell(self.folder.parents[1], events.CONTAINER, action, self.id, told)
+        events.tell(self.directory.parents[1], events.CONTAINER, action, self.id, told)
 
 
 class Containers:
@@ -66,7 +66,7 @@ class Containers:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.folder = store.root / CONTAINERS
+        self.directory = store.root / CONTAINERS
 
     def add(self, config: Config, name: str, hold: Hold, files: dict[str, str]) -> StoredContainer:
         """Make a container; "" is a name of our choice. *files* are those that are mounted in its /etc.
@@ -79,20 +79,20 @@ class Containers:
         """
         wanted = check_name(name) if name else ""
         with storing(self.store.root):
-            (self.folder / _NAMES).mkdir(mode=0o700, parents=True, exist_ok=True)
-            sweep(self.folder, _TEMPORARY)
-            path, lock = new_locked_folder(self.folder, _TEMPORARY)
+            (self.directory / _NAMES).mkdir(mode=0o700, parents=True, exist_ok=True)
+            sweep(self.directory, _TEMPORARY)
+            path, lock = new_locked_directory(self.directory, _TEMPORARY)
             try:
                 self._fill(path, config, hold, files)
                 chosen = self._reserve(config.id, wanted)
-                path.rename(self.folder / config.id)
+                path.rename(self.directory / config.id)
             except BaseException:
-                _remove(self.folder, path.name)
+                _remove(self.directory, path.name)
                 self._forget(config.id)
                 raise
             finally:
                 os.close(lock)
-        return StoredContainer(self.folder / config.id, config, chosen)
+        return StoredContainer(self.directory / config.id, config, chosen)
 
     def _fill(self, path: Path, config: Config, hold: Hold, files: dict[str, str]) -> None:
         (path / ROOTFS).mkdir(mode=0o700)
@@ -106,7 +106,7 @@ class Containers:
     def _reserve(self, identity: str, wanted: str) -> str:
         """Give the container its name, or one that is free."""
         with self.store.locks.exclusive(_RENAMING):
-            names = _owners(self.folder)
+            names = _owners(self.directory)
             tries = [wanted] if wanted else [random_name() for _ in range(_TRIES)]
             free = next((name for name in tries if name not in names), "")
             if not free and not wanted:
@@ -123,14 +123,14 @@ class Containers:
         )
 
     def _write_name(self, name: str, identity: str) -> None:
-        new = self.folder / _NAMES / f"-{identity}"
+        new = self.directory / _NAMES / f"-{identity}"
         new.write_text(identity, encoding="ascii")
-        new.rename(self.folder / _NAMES / name)
+        new.rename(self.directory / _NAMES / name)
 
     def _forget(self, identity: str) -> None:
         """Remove all names of a container."""
         with self.store.locks.exclusive(_RENAMING), suppress(FileNotFoundError):
-            for path in (self.folder / _NAMES).iterdir():
+            for path in (self.directory / _NAMES).iterdir():
                 with suppress(FileNotFoundError):
                     if path.read_text(encoding="ascii", errors="replace") == identity:
                         path.unlink()
@@ -139,13 +139,13 @@ class Containers:
         """Give *container* another name. Raises NameInUse or RequestError."""
         wanted = check_name(name)
         with self.store.locks.exclusive(_RENAMING):
-            owner = _owners(self.folder).get(wanted)
+            owner = _owners(self.directory).get(wanted)
             if owner is not None:
                 if owner == container.id:
                     raise ContainerError("Renaming a container with the same name as its current name")
                 raise self._taken(wanted, owner)
             self._write_name(wanted, container.id)
-            for path in (self.folder / _NAMES).iterdir():
+            for path in (self.directory / _NAMES).iterdir():
                 if path.name != wanted and path.read_text(encoding="ascii", errors="replace") == container.id:
                     path.unlink()
 
@@ -155,29 +155,29 @@ class Containers:
 
     def find(self, text: str) -> StoredContainer:
         """Return the container of this id, name, or start of an id. Raises NoSuchContainer."""
-        owners = _owners(self.folder)
+        owners = _owners(self.directory)
         found = [text] if is_id(text) else [owners[text.removeprefix("/")]] if text.removeprefix("/") in owners else []
-        if not found and text and self.folder.is_dir():
-            found = [path.name for path in self.folder.iterdir() if is_id(path.name) and path.name.startswith(text)]
+        if not found and text and self.directory.is_dir():
+            found = [path.name for path in self.directory.iterdir() if is_id(path.name) and path.name.startswith(text)]
         if len(found) > 1:
             raise NoSuchContainer(f"Multiple IDs found with provided prefix: {text}")
         names = {identity: name for name, identity in owners.items()}
-        container = _read(self.folder / found[0], names) if found else None
+        container = _read(self.directory / found[0], names) if found else None
         if container is None:
             raise NoSuchContainer(f"No such container: {text}")
         return container
 
     def remove(self, container: StoredContainer) -> None:
         """Remove a container that does not run. The caller has its lock."""
-        path = container.folder
+        path = container.directory
         lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             # Its own lock, so that no sweep takes what is renamed away in the middle.
             fcntl.flock(lock, fcntl.LOCK_EX)
             grave = f"{_TEMPORARY}{os.urandom(8).hex()}"
-            path.rename(self.folder / grave)
+            path.rename(self.directory / grave)
             self._forget(container.id)
-            _remove(self.folder, grave)
+            _remove(self.directory, grave)
         finally:
             os.close(lock)
 
@@ -200,17 +200,17 @@ def held(container: StoredContainer) -> Iterator[None]:
         NoSuchContainer: it is gone.
     """
     try:
-        with exclusive(container.folder / _LOCK):
-            os.stat(container.folder / CONFIG)
+        with exclusive(container.directory / _LOCK):
+            os.stat(container.directory / CONFIG)
             yield
     except FileNotFoundError as error:
-        if container.folder.is_dir():
+        if container.directory.is_dir():
             raise
         raise NoSuchContainer(f"No such container: {container.id}") from error
 
 
-def _remove(folder: Path, name: str) -> None:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _remove(directory: Path, name: str) -> None:
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         remove_tree(opened, name)
     finally:
@@ -219,29 +219,29 @@ def _remove(folder: Path, name: str) -> None:
 
 def all_containers(root: Path) -> list[StoredContainer]:
     """Return all containers of the store at *root*, the newest first."""
-    folder = root / CONTAINERS
-    names = {identity: name for name, identity in sorted(_owners(folder).items(), reverse=True)}
+    directory = root / CONTAINERS
+    names = {identity: name for name, identity in sorted(_owners(directory).items(), reverse=True)}
     with suppress(FileNotFoundError):
-        found = [_read(path, names) for path in folder.iterdir() if is_id(path.name)]
+        found = [_read(path, names) for path in directory.iterdir() if is_id(path.name)]
         return sorted(filter(None, found), key=lambda each: each.config.created, reverse=True)
     return []
 
 
-def _read(folder: Path, names: dict[str, str]) -> StoredContainer | None:
+def _read(directory: Path, names: dict[str, str]) -> StoredContainer | None:
     try:
-        text = (folder / CONFIG).read_text(encoding="utf-8")
+        text = (directory / CONFIG).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):  # it goes right now
         return None
-    return StoredContainer(folder, Config.from_json(text), names.get(folder.name, folder.name[:SHORT]))
+    return StoredContainer(directory, Config.from_json(text), names.get(directory.name, directory.name[:SHORT]))
 
 
-def _owners(folder: Path) -> dict[str, str]:
+def _owners(directory: Path) -> dict[str, str]:
     """Return the id behind each name. A name that a kill left without a container is free."""
     found: dict[str, str] = {}
     with suppress(FileNotFoundError):
-        for path in (folder / _NAMES).iterdir():
+        for path in (directory / _NAMES).iterdir():
             with suppress(FileNotFoundError):
                 identity = path.read_text(encoding="ascii", errors="replace")
-                if is_id(identity) and (folder / identity).is_dir() and not path.name.startswith("-"):
+                if is_id(identity) and (directory / identity).is_dir() and not path.name.startswith("-"):
                     found[path.name] = identity
     return found

@@ -17,7 +17,7 @@ def container_document(container: StoredContainer) -> dict[str, Any]:
     """Return what ``docker inspect`` tells of *container*."""
     config, state = container.config, container.state
     args = config.program.args
-    place = str(container.folder)
+    place = str(container.directory)
     return {
         "Id": config.id,
         "Created": config.created,

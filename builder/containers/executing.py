@@ -50,7 +50,7 @@ def execute(container: StoredContainer, inside: Inside, output: Output | None) -
     container.tell(f"exec_create: {words}", execID=identity)
     container.tell(f"exec_start: {words}", execID=identity)
     try:
-        with connected(container.folder) as channel:
+        with connected(container.directory) as channel:
             code = _run(data, lambda descriptors: fork_inside(channel, descriptors), inside, output)
     except NoMonitor as error:
         raise ContainerError(f"container {container.id} is not running") from error

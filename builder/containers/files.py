@@ -16,14 +16,14 @@ from pybuild.runtime.rootfs import roots
 from pybuild.runtime.snapshots.change import Change, ChangeKind
 from pybuild.runtime.snapshots.overlay import open_root
 
-_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _LETTERS = {ChangeKind.ADD: "A", ChangeKind.MODIFY: "C", ChangeKind.DELETE: "D"}
 
 
 def snapshot_of(containers: Containers, container: StoredContainer) -> str | None:
     """Return the name of the snapshot that the container's own stands on, unpacked anew after a reboot."""
     store = containers.store
-    return store.snapshot(read_image(store.blobs, read_hold(container.folder).image))
+    return store.snapshot(read_image(store.blobs, read_hold(container.directory).image))
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def written_tree(containers: Containers, container: StoredContainer) -> Iterator
     """Yield a descriptor of what the image has and the container wrote, without what is mounted into it; read-only."""
     store = containers.store
     with store.in_use():
-        root = store.snapshots.lasting_root(container.folder / ROOTFS, snapshot_of(containers, container))
+        root = store.snapshots.lasting_root(container.directory / ROOTFS, snapshot_of(containers, container))
         if isinstance(root, roots.OverlayRoot) and root.upper is not None:
             # As one more lower layer: the overlay may be in use, and two may not write to one upper directory.
             root = roots.OverlayRoot(lowers=(*root.lowers, root.upper))
@@ -49,12 +49,12 @@ def whole_tree(containers: Containers, container: StoredContainer) -> Iterator[R
     if process is None:
         store = containers.store
         with store.in_use():
-            root = store.snapshots.lasting_root(container.folder / ROOTFS, snapshot_of(containers, container))
+            root = store.snapshots.lasting_root(container.directory / ROOTFS, snapshot_of(containers, container))
             with Root(open_root(root, store.root / "tmp")) as tree:
                 yield tree
         return
     try:
-        with Root(os.open(f"/proc/{container.state.pid}/root", _FOLDER)) as tree:
+        with Root(os.open(f"/proc/{container.state.pid}/root", _DIRECTORY)) as tree:
             if has_ended(process):
                 raise ContainerError(f"Container {container.id} is not running")
             yield tree
@@ -67,7 +67,7 @@ def changes(containers: Containers, container: StoredContainer) -> list[tuple[st
     store = containers.store
     with store.in_use():
         parent = snapshot_of(containers, container)
-        found = store.snapshots.lasting_changes(container.folder / ROOTFS, parent)
+        found = store.snapshots.lasting_changes(container.directory / ROOTFS, parent)
         return sorted((_shown(each) for each in found if each.kind in _LETTERS), key=lambda pair: pair[1])
 
 
@@ -81,5 +81,5 @@ def place_in(container: StoredContainer, tree: Root, path: str) -> tuple[Root, s
     if not container.state.runs:
         for each in sorted(container.config.host.mounts, key=lambda mount: -len(mount.target)):
             if each.kind != TMPFS and f"{whole}/".startswith(f"{each.target}/") and os.path.isdir(each.source):
-                return Root(os.open(each.source, _FOLDER)), whole.removeprefix(each.target).lstrip("/") or "."
+                return Root(os.open(each.source, _DIRECTORY)), whole.removeprefix(each.target).lstrip("/") or "."
     return Root(os.dup(tree.fd)), whole.lstrip("/") or "."

@@ -18,7 +18,7 @@ from pybuild.runtime.monitor import groups, messages
 from pybuild.runtime.monitor.starting import NoMonitor, ask, connected, received
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.sandbox import isolation
-from pybuild.runtime.sandbox.lasting_groups import group_folders
+from pybuild.runtime.sandbox.lasting_groups import group_directories
 from pybuild.runtime.values import replace
 
 GROUPS = "/pybuild"
@@ -41,13 +41,13 @@ def groups_parent(container: StoredContainer) -> str:
     return container.config.host.limits.cgroup_parent or GROUPS
 
 
-def take_over(folder: Path) -> int:
+def take_over(directory: Path) -> int:
     """Return a descriptor that holds the monitor's lock; the last one may still be removing its control groups.
 
     Raises:
         ContainerError: it does not let go.
     """
-    lock = os.open(folder / MONITOR, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    lock = os.open(directory / MONITOR, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -74,14 +74,14 @@ def settle(container: StoredContainer) -> State:
         os.close(process)
     _clear_groups(container)
     ended = replace(state, pid=0, start_time=0, finished=timestamp(time.time_ns()), lost=False)
-    write_state(container.folder, ended)
+    write_state(container.directory, ended)
     container.tell("die", exitCode=f"{ended.exit_code}")
     return ended
 
 
 def _clear_groups(container: StoredContainer) -> None:
     """Kill what is left in the control groups of a container without a monitor, and remove them."""
-    made = tuple(map(os.fsencode, group_folders(container.id, groups_parent(container))))
+    made = tuple(map(os.fsencode, group_directories(container.id, groups_parent(container))))
     if made:
         groups.freeze(made, frozen=False)
         groups.kill(made)
@@ -101,7 +101,7 @@ def kill(container: StoredContainer, signal: int) -> None:
         raise ContainerError(f"Container {container.id} is not running")
     container.tell("kill", signal=f"{signal}")
     try:
-        ask(container.folder, messages.STOP + str(signal).encode())
+        ask(container.directory, messages.STOP + str(signal).encode())
     except NoMonitor as error:
         raise ContainerError(f"Container {container.id} is not running") from error
     if signal == _SIGKILL:
@@ -115,13 +115,13 @@ def stop(container: StoredContainer, signal: int, seconds: float) -> None:
         return
     if status == "paused":
         with suppress(NoMonitor):
-            ask(container.folder, messages.THAW)
+            ask(container.directory, messages.THAW)
     container.tell("kill", signal=f"{signal}")
     with suppress(NoMonitor, RuntimeHostError):
-        ask(container.folder, messages.STOP + str(signal).encode())
+        ask(container.directory, messages.STOP + str(signal).encode())
         if wait(container, seconds) is None:
             container.tell("kill", signal=f"{_SIGKILL}")
-            ask(container.folder, messages.STOP + str(_SIGKILL).encode())
+            ask(container.directory, messages.STOP + str(_SIGKILL).encode())
             wait(container, -1)
     # The state is final when the lock is free, and so is the name.
     _await_release(container)
@@ -140,7 +140,7 @@ def stop_as_set(container: StoredContainer, signal: str | None, seconds: int | N
 def wait(container: StoredContainer, seconds: float = -1) -> int | None:
     """Wait until a container ends, at most for *seconds*, -1 for ever; return its exit code, None if it still runs."""
     try:
-        with connected(container.folder) as channel:
+        with connected(container.directory) as channel:
             channel.send(messages.WAIT)
             if container.state.status not in ALIVE:
                 return container.state.exit_code
@@ -153,7 +153,7 @@ def wait(container: StoredContainer, seconds: float = -1) -> int | None:
         return None
     except (NoMonitor, OSError):
         pass
-    if not container.folder.exists():
+    if not container.directory.exists():
         raise NoSuchContainer(f"No such container: {container.id}")
     with held(container):
         return settle(container).exit_code
@@ -161,7 +161,7 @@ def wait(container: StoredContainer, seconds: float = -1) -> int | None:
 
 def _await_release(container: StoredContainer) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while is_watched(container.folder) and time.monotonic() < deadline:
+    while is_watched(container.directory) and time.monotonic() < deadline:
         time.sleep(_PAUSE)
 
 
@@ -172,7 +172,7 @@ def pause(container: StoredContainer) -> None:
         raise ContainerError(f"Container {container.id} is already paused")
     if state.status != "running":
         raise ContainerError(f"Container {container.id} is not running")
-    ask(container.folder, messages.FREEZE)
+    ask(container.directory, messages.FREEZE)
     container.tell("pause")
 
 
@@ -180,7 +180,7 @@ def unpause(container: StoredContainer) -> None:
     """Let the processes of a paused container go on. Raises ContainerError."""
     if container.state.status != "paused":
         raise ContainerError(f"Container {container.id} is not paused")
-    ask(container.folder, messages.THAW)
+    ask(container.directory, messages.THAW)
     container.tell("unpause")
 
 
@@ -189,7 +189,7 @@ def rename(containers: Containers, container: StoredContainer, name: str) -> Non
     containers.rename(container, name)
     renamed = containers.find(container.id)
     with suppress(NoMonitor, RuntimeHostError):
-        ask(container.folder, messages.NAME + os.fsencode(renamed.name))
+        ask(container.directory, messages.NAME + os.fsencode(renamed.name))
     renamed.tell("rename", oldName=f"/{container.name}")
 
 
@@ -210,7 +210,7 @@ def remove(containers: Containers, container: StoredContainer, *, force: bool = 
                 f'cannot remove container "/{container.name}": container is {doing}: {advice} the container before'
                 " removing or force remove"
             )
-        os.close(take_over(container.folder))
+        os.close(take_over(container.directory))
         # A monitor that was killed after it had recorded the end has left them.
         _clear_groups(container)
         containers.remove(container)
@@ -232,7 +232,7 @@ def settle_all(containers: Containers) -> None:
     for container in containers.all():
         state = container.state
         goes = container.config.host.auto_remove and state.status == "exited" and not state.lost
-        if state.lost or (goes and not is_watched(container.folder)):
+        if state.lost or (goes and not is_watched(container.directory)):
             with suppress(NoSuchContainer), held(container):
                 if settle(container).status == "exited" and container.config.host.auto_remove:
                     _clear_groups(container)

@@ -28,18 +28,18 @@ class LogLine:
 
 
 def lines(
-    folder: Path,
+    directory: Path,
     *,
     tail: int | None = None,
     since: float | None = None,
     until: float | None = None,
     follow: Callable[[], bool] | None = None,
 ) -> Iterator[LogLine]:
-    """Yield what the container in *folder* printed, the last *tail* lines of it, between two times.
+    """Yield what the container in *directory* printed, the last *tail* lines of it, between two times.
 
     With *follow* go on until that tells False, and then yield what has come meanwhile.
     """
-    files = _files(folder)
+    files = _files(directory)
     start = _place_of_last(files, tail) if tail is not None else (0, 0)
     for number, file in enumerate(files):
         with file:
@@ -47,29 +47,29 @@ def lines(
                 continue
             file.seek(start[1] if number == start[0] else 0)
             last = number == len(files) - 1
-            for raw in _followed(file, folder, follow) if last and follow else file:
+            for raw in _followed(file, directory, follow) if last and follow else file:
                 line = _parsed(raw)
                 if line is not None and _is_between(line, since, until):
                     yield line
     if not files and follow:
-        yield from _from_nothing(folder, follow)
+        yield from _from_nothing(directory, follow)
 
 
-def _from_nothing(folder: Path, follow: Callable[[], bool]) -> Iterator[LogLine]:
+def _from_nothing(directory: Path, follow: Callable[[], bool]) -> Iterator[LogLine]:
     while follow():
-        if (folder / LOG).exists():
-            yield from lines(folder, follow=follow)
+        if (directory / LOG).exists():
+            yield from lines(directory, follow=follow)
             return
         time.sleep(_PAUSE)
 
 
-def _files(folder: Path) -> list[BinaryIO]:
+def _files(directory: Path) -> list[BinaryIO]:
     """Open the files of the log, the oldest first; what is open stays what it is when they take turns."""
     opened: list[BinaryIO] = []
     number = 0
     while True:
         try:
-            opened.append((folder / (f"{LOG}.{number}" if number else LOG)).open("rb"))
+            opened.append((directory / (f"{LOG}.{number}" if number else LOG)).open("rb"))
         except FileNotFoundError:
             return opened[::-1]
         number += 1
@@ -103,7 +103,7 @@ def _end(file: BinaryIO) -> int:
     return os.fstat(file.fileno()).st_size
 
 
-def _followed(file: BinaryIO, folder: Path, follow: Callable[[], bool]) -> Iterator[bytes]:
+def _followed(file: BinaryIO, directory: Path, follow: Callable[[], bool]) -> Iterator[bytes]:
     """Yield the lines of *file* and of those that take its place, as they come; the last one is closed."""
     rest = b""
     while True:
@@ -113,7 +113,7 @@ def _followed(file: BinaryIO, folder: Path, follow: Callable[[], bool]) -> Itera
             if rest.endswith(b"\n"):
                 yield rest
                 rest = b""
-        later = _later(file, folder)
+        later = _later(file, directory)
         if later is not None:
             file.close()
             file = later
@@ -124,9 +124,9 @@ def _followed(file: BinaryIO, folder: Path, follow: Callable[[], bool]) -> Itera
             time.sleep(_PAUSE)
 
 
-def _later(file: BinaryIO, folder: Path) -> BinaryIO | None:
+def _later(file: BinaryIO, directory: Path) -> BinaryIO | None:
     """Return the file that came after *file* when that was full, None while that is the last or not read to its end."""
-    opened = _files(folder)
+    opened = _files(directory)
     own = os.fstat(file.fileno())
     places = [number for number, each in enumerate(opened) if os.path.samestat(os.fstat(each.fileno()), own)]
     # One that took too many turns is gone: the oldest that is left comes next.

@@ -31,7 +31,7 @@ def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path])
             cwd=program.working_dir or "/",
             user=program.user,
         ),
-        mounts=(*_files(container.folder, around), *mounts),
+        mounts=(*_files(container.directory, around), *mounts),
         network=Network(around.network),
         hostname=program.hostname,
         hosts=around.hosts,
@@ -89,10 +89,10 @@ def hosts_file(hostname: str, extra: tuple[tuple[str, str], ...]) -> str:
     return "".join(f"{address}\t{names}\n" for address, names in lines)
 
 
-def _files(folder: Path, around: HostConfig) -> tuple[Mount, ...]:
+def _files(directory: Path, around: HostConfig) -> tuple[Mount, ...]:
     taken = {each.target for each in around.mounts}
     return tuple(
-        Bind(host_path=folder / name, target=PurePosixPath("/etc", name), read_only=around.read_only)
+        Bind(host_path=directory / name, target=PurePosixPath("/etc", name), read_only=around.read_only)
         for name in FILES
         if f"/etc/{name}" not in taken
     )

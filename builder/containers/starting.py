@@ -51,7 +51,7 @@ def start(
             raise ContainerError("cannot start a paused container, try unpause instead")
         if state.runs or state.status == "restarting":
             return None
-        lock = take_over(container.folder)
+        lock = take_over(container.directory)
         try:
             watch = _order(containers, container, state)
             channel = start_monitor(watch, lock)
@@ -85,7 +85,7 @@ def _order(containers: Containers, container: StoredContainer, state: State) -> 
         afterwards=_removal(containers, container) if around.auto_remove else (),
         cgroups=tuple(map(os.fsencode, made)),
         finished=state.finished.encode(),
-        folder=os.fsencode(container.folder),
+        directory=os.fsencode(container.directory),
         health=_health(container),
         log=log_files(around.log_driver, dict(around.log_options)),
         one_input=program.stdin_once,
@@ -125,13 +125,13 @@ def _places(containers: Containers, container: StoredContainer) -> dict[str, Pat
 
 def _root(containers: Containers, container: StoredContainer) -> Root:
     """Return the root of the container; after a reboot the layers below it are unpacked once more."""
-    store, folder = containers.store, container.folder
+    store, directory = containers.store, container.directory
     with store.in_use():
-        hold = read_hold(folder)
+        hold = read_hold(directory)
         snapshot = store.snapshot(read_image(store.blobs, hold.image)) or ""
         if snapshot != hold.snapshot:
-            write_hold(folder, Hold(image=hold.image, snapshot=snapshot))
-        return store.snapshots.lasting_root(folder / ROOTFS, snapshot or None)
+            write_hold(directory, Hold(image=hold.image, snapshot=snapshot))
+        return store.snapshots.lasting_root(directory / ROOTFS, snapshot or None)
 
 
 def log_files(driver: str, options: dict[str, str]) -> LogFiles:

@@ -74,16 +74,16 @@ _MEMBERS = {
 }
 
 
-def read_state(folder: Path) -> State:
-    """Return what the container in *folder* does. One that ran when its monitor or its host died has exited."""
+def read_state(directory: Path) -> State:
+    """Return what the container in *directory* does. One that ran when its monitor or its host died has exited."""
     # The file first: a monitor writes the end before it lets go of its lock.
-    members = _members(folder)
+    members = _members(directory)
     state = State(**{_MEMBERS[name]: value for name, value in members.items() if name in _MEMBERS})
-    if state.status not in ALIVE or is_watched(folder):
+    if state.status not in ALIVE or is_watched(directory):
         return state
-    again = _members(folder)
+    again = _members(directory)
     if again != members:
-        return read_state(folder)
+        return read_state(directory)
     return _lost(state)
 
 
@@ -94,9 +94,9 @@ def _lost(state: State) -> State:
     return replace(state, status="exited", exit_code=code, error=error, lost=True)
 
 
-def _members(folder: Path) -> dict[str, Any]:
+def _members(directory: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        found = json.loads((directory / STATE).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except ValueError:  # cut off by a crash of the host
@@ -104,22 +104,22 @@ def _members(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def write_state(folder: Path, state: State) -> None:
+def write_state(directory: Path, state: State) -> None:
     """Replace the state of a container without a monitor. The caller holds its lock."""
     written = StateFile(state.finished)
     for name in _MEMBERS.values():
         setattr(written, name, getattr(state, name))
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         written.write(opened, sync=True)
     finally:
         os.close(opened)
 
 
-def is_watched(folder: Path) -> bool:
-    """Tell whether the container in *folder* has a monitor."""
+def is_watched(directory: Path) -> bool:
+    """Tell whether the container in *directory* has a monitor."""
     try:
-        file = os.open(folder / MONITOR, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        file = os.open(directory / MONITOR, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
     try:

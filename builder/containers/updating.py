@@ -27,12 +27,12 @@ def update(store: Store, container: StoredContainer, wanted: ResourceLimits, res
     with held(container):
         state = settle(container)
         config = _changed(container.config, wanted, restart)
-        config.write(container.folder)
+        config.write(container.directory)
         if state.runs:
             tell_missing(store, change_groups(container.id, groups_parent(container), config.host.limits))
         if restart is not None:
             with suppress(NoMonitor):
-                ask(container.folder, messages.UPDATE + b"%d %s" % (restart[1], os.fsencode(restart[0])))
+                ask(container.directory, messages.UPDATE + b"%d %s" % (restart[1], os.fsencode(restart[0])))
     container.tell("update")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.lifecycle import groups_parent
-from pybuild.runtime.sandbox.lasting_groups import group_folders
+from pybuild.runtime.sandbox.lasting_groups import group_directories
 
 _NO_LIMIT = 1 << 62
 _MEMORY = ("memory.current", "memory.usage_in_bytes")
@@ -27,7 +27,7 @@ class Usage:
 
 def usage(container: StoredContainer) -> Usage | None:
     """Return what *container* uses now, None when it does not run, or no control group counts."""
-    groups = group_folders(container.id, groups_parent(container))
+    groups = group_directories(container.id, groups_parent(container))
     if not container.state.runs or not groups:
         return None
     memory = max(0, _first(groups, _MEMORY) - _cache(groups))

@@ -26,7 +26,7 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
 from pybuild.runtime.monitor.state import timestamp
-from pybuild.runtime.paths.filelock import new_locked_folder, remove_tree, sweep
+from pybuild.runtime.paths.filelock import new_locked_directory, remove_tree, sweep
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.copying import copy_open_tree
 from pybuild.runtime.values import frozen
@@ -51,7 +51,7 @@ class Volumes:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.folder = store.root / "volumes"
+        self.directory = store.root / "volumes"
 
     @contextmanager
     def wanted(self) -> Iterator[None]:
@@ -61,7 +61,7 @@ class Volumes:
 
     def data(self, name: str) -> Path:
         """Return the directory that containers see."""
-        return self.folder / name / _DATA
+        return self.directory / name / _DATA
 
     def add(self, name: str, labels: tuple[tuple[str, str], ...] = ()) -> VolumeConfig:
         """Return the volume *name*, made if it is missing; "" makes one with a new name. Raises RequestError."""
@@ -76,19 +76,19 @@ class Volumes:
                 return self.find(name)
         made = VolumeConfig(name=name or new_id(), created=timestamp(time.time_ns()), labels=labels, anonymous=not name)
         with storing(self.store.root):
-            self.folder.mkdir(mode=0o700, exist_ok=True)
-            sweep(self.folder, _TEMPORARY)
-            path, lock = new_locked_folder(self.folder, _TEMPORARY)
+            self.directory.mkdir(mode=0o700, exist_ok=True)
+            sweep(self.directory, _TEMPORARY)
+            path, lock = new_locked_directory(self.directory, _TEMPORARY)
             try:
                 (path / _DATA).mkdir()
                 (path / _DATA).chmod(0o755)
                 document = {"created": made.created, "labels": dict(labels), "anonymous": made.anonymous}
                 (path / _FILE).write_text(json.dumps(document), encoding="utf-8")
                 with suppress(OSError):  # another one made it meanwhile
-                    path.rename(self.folder / made.name)
+                    path.rename(self.directory / made.name)
             finally:
                 os.close(lock)
-                _remove(self.folder, path.name)
+                _remove(self.directory, path.name)
         self._tell("create", made.name)
         return self.find(made.name)
 
@@ -98,7 +98,7 @@ class Volumes:
     def find(self, name: str) -> VolumeConfig:
         """Return the volume *name*. Raises NoSuchVolume."""
         try:
-            document = json.loads((self.folder / _checked(name) / _FILE).read_text(encoding="utf-8"))
+            document = json.loads((self.directory / _checked(name) / _FILE).read_text(encoding="utf-8"))
             labels = tuple((str(key), str(value)) for key, value in document["labels"].items())
             return VolumeConfig(
                 name=name, created=document["created"], labels=labels, anonymous=bool(document["anonymous"])
@@ -110,7 +110,7 @@ class Volumes:
         """Return all volumes in the order of their names."""
         names: list[str] = []
         with suppress(FileNotFoundError):
-            names = sorted(path.name for path in self.folder.iterdir() if _VALID.fullmatch(path.name))
+            names = sorted(path.name for path in self.directory.iterdir() if _VALID.fullmatch(path.name))
         found = []
         for name in names:
             with suppress(NoSuchVolume):
@@ -139,8 +139,8 @@ class Volumes:
 
     def _retire(self, name: str) -> None:
         grave = f"{_TEMPORARY}{os.urandom(8).hex()}"
-        (self.folder / name).rename(self.folder / grave)
-        _remove(self.folder, grave)
+        (self.directory / name).rename(self.directory / grave)
+        _remove(self.directory, grave)
         self._tell("destroy", name)
 
     def drop(self, name: str) -> None:
@@ -187,8 +187,8 @@ def _checked(name: str) -> str:
     return name
 
 
-def _remove(folder: Path, name: str) -> None:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _remove(directory: Path, name: str) -> None:
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         remove_tree(opened, name)
     finally:

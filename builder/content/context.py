@@ -46,7 +46,7 @@ class Sources:
     def context(self, name: str = MAIN) -> SourceTree:
         """Return the build context, or a named one. Raises RequestError when it is not a directory."""
         if name not in self._contexts:
-            path = self._folder(name)
+            path = self._directory(name)
             root = open_context(path)
             status = os.fstat(root.fd)
             self._contexts[name] = SourceTree(
@@ -58,7 +58,7 @@ class Sources:
             )
         return self._contexts[name]
 
-    def _folder(self, name: str) -> Path | str:
+    def _directory(self, name: str) -> Path | str:
         return self._files.context if name == MAIN else Path(dict(self._files.contexts)[name])
 
     def of(self, layers: Layers) -> SourceTree:

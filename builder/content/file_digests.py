@@ -46,7 +46,7 @@ class FileDigests:
         self._database = database
         self._known: Remembered = self._load()
         self._learnt: Remembered = {}
-        self._folders: dict[str, int] = {}
+        self._directories: dict[str, int] = {}
         self._ahead = ExitStack()
         self._stopped = False
         """True when no caller waits for the threads any more."""
@@ -61,7 +61,7 @@ class FileDigests:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._stopped = True
         self._ahead.close()
-        self._close_folders()
+        self._close_directories()
         if kind is None and self._learnt and self._source.id:
             data = marshal.dumps(self._known | self._learnt)
             self._database.run("REPLACE INTO file_digests VALUES (?, ?)", (self._row, data))
@@ -123,9 +123,9 @@ class FileDigests:
         return () if where is None else (*state_of(item.stat), where)
 
     def _read(self, item: Item) -> bytes:
-        folder, _, name = item.path.rpartition("/")
-        parent = self._folders.get(folder)
-        parent = self._open_folder(folder) if parent is None else parent
+        directory, _, name = item.path.rpartition("/")
+        parent = self._directories.get(directory)
+        parent = self._open_directory(directory) if parent is None else parent
         size = item.stat.st_size
         if size >= _LARGE:
             return self._read_large(open_selected(parent, name, item), item)
@@ -137,8 +137,8 @@ class FileDigests:
 
     def _read_alone(self, item: Item) -> bytes:
         """Read a large file in a thread of the pool. It is opened only here, because there may be thousands."""
-        folder, _, name = item.path.rpartition("/")
-        parent = self._source.root.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        directory, _, name = item.path.rpartition("/")
+        parent = self._source.root.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             handle = open_selected(parent, name, item)
         finally:
@@ -165,31 +165,31 @@ class FileDigests:
                 raise Cancelled("cancelled")
             yield piece
 
-    def _open_folder(self, folder: str) -> int:
-        if len(self._folders) >= 32:
-            self._close_folders()
-        handle = self._folders[folder] = self._source.root.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    def _open_directory(self, directory: str) -> int:
+        if len(self._directories) >= 32:
+            self._close_directories()
+        handle = self._directories[directory] = self._source.root.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         return handle
 
-    def _close_folders(self) -> None:
-        for handle in self._folders.values():
+    def _close_directories(self) -> None:
+        for handle in self._directories.values():
             os.close(handle)
-        self._folders.clear()
+        self._directories.clear()
 
 
-def open_selected(folder: int, name: str, item: Item) -> int:
+def open_selected(directory: int, name: str, item: Item) -> int:
     """Open the file that was selected. Raises BuildError when it was replaced or written to meanwhile."""
-    handle = os.open(name, _OPEN, dir_fd=folder)
+    handle = os.open(name, _OPEN, dir_fd=directory)
     if state_of(os.fstat(handle)) != state_of(item.stat):
         os.close(handle)
         raise changed(item)
     return handle
 
 
-def read_small(source: SourceTree, folder: int, name: str, item: Item) -> bytes:
+def read_small(source: SourceTree, directory: int, name: str, item: Item) -> bytes:
     """Return the content of the file that was selected, not a large one, and note its extended attributes in *item*."""
     size = item.stat.st_size
-    handle = os.open(name, _OPEN, dir_fd=folder)
+    handle = os.open(name, _OPEN, dir_fd=directory)
     try:
         data = os.read(handle, size + 1) if size else b""
         # One look is enough: what was written to or replaced before, too, has another state now.

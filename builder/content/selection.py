@@ -45,7 +45,7 @@ class Group(NamedTuple):
     """One match of one pick. *base* is its own name; the first item of a directory is itself, named ""."""
 
     base: str
-    is_folder: bool
+    is_directory: bool
     items: list[Item]
 
 
@@ -129,15 +129,15 @@ def _selected(source: SourceTree, pick: str, exclude: "IgnoreFile | None") -> li
         if group is not None:
             groups.append(group)
     if not groups:
-        _need_folder_of(source, path)
+        _need_directory_of(source, path)
     return groups
 
 
-def _need_folder_of(source: SourceTree, pattern: str) -> None:
+def _need_directory_of(source: SourceTree, pattern: str) -> None:
     """Refuse a pattern that matches nothing when the directory before its first wildcard does not exist."""
-    folder = "/".join(takewhile(lambda element: not _has_wildcard(element), pattern.split("/")))
-    if source.root.stat(folder) is None or source.hides(folder):
-        raise _missing(source, folder)
+    directory = "/".join(takewhile(lambda element: not _has_wildcard(element), pattern.split("/")))
+    if source.root.stat(directory) is None or source.hides(directory):
+        raise _missing(source, directory)
 
 
 def _leads_nowhere(source: SourceTree, path: str) -> bool:
@@ -155,9 +155,9 @@ def _with_parents(source: SourceTree, path: str, exclude: "IgnoreFile | None") -
     rest = normpath("/" + (below if pivot else path)).lstrip("/")
     if _has_wildcard(top):
         wholes = [_group(source, found, exclude) for found in _matches(source, top)]
-        return [_kept_below(whole, rest) for whole in wholes if whole is not None and whole.is_folder]
+        return [_kept_below(whole, rest) for whole in wholes if whole is not None and whole.is_directory]
     whole = _group(source, top, exclude)
-    if whole is None or not whole.is_folder:
+    if whole is None or not whole.is_directory:
         raise _missing(source, top)
     kept = _kept_below(whole, rest)
     if len(kept.items) == 1 and rest and not _has_wildcard(rest):
@@ -171,12 +171,12 @@ def _kept_below(whole: Group, rest: str) -> Group:
 
     wanted = IgnoreFile.of([rest])
     kept: dict[str, Item] = {"": whole.items[0]}
-    folders: dict[str, Item] = {}
+    directories: dict[str, Item] = {}
     for item in whole.items[1:]:
         if stat.S_ISDIR(item.stat.st_mode):
-            folders[item.name] = item
+            directories[item.name] = item
         if not rest or wanted.ignores(item.name):
-            kept |= {name: folders[name] for name in _above(item.name) if name not in kept}
+            kept |= {name: directories[name] for name in _above(item.name) if name not in kept}
             kept[item.name] = item
     return Group("", True, list(kept.values()))
 
@@ -232,8 +232,8 @@ def _walk(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Iterat
     waiting: list[tuple[str, str, tuple[Item, ...]]] = [(path, "", ())]
     shown: set[str] = set()
     while waiting:
-        folder, name, hidden_above = waiting.pop()
-        entries = _entries(source, folder, name)
+        directory, name, hidden_above = waiting.pop()
+        entries = _entries(source, directory, name)
         if source.ignore is None and exclude is None:
             # Nothing is hidden: of most contexts with many files a build does no more than this.
             yield from entries
@@ -241,26 +241,26 @@ def _walk(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Iterat
             continue
         below = []
         for item in entries:
-            is_folder = stat.S_ISDIR(item.stat.st_mode)
-            hidden = _is_hidden(source, item, exclude, is_folder=is_folder)
+            is_directory = stat.S_ISDIR(item.stat.st_mode)
+            hidden = _is_hidden(source, item, exclude, is_directory=is_directory)
             if not hidden:
                 # An ignored directory is visible when a `!` pattern selects something below it.
                 owed = [above for above in hidden_above if above.name not in shown]
                 shown.update(above.name for above in owed)
                 yield from owed
                 yield item
-            if is_folder and (not hidden or _may_descend(source, item, exclude)):
+            if is_directory and (not hidden or _may_descend(source, item, exclude)):
                 below.append((item.path, item.name, (*hidden_above, item) if hidden else hidden_above))
         waiting.extend(reversed(below))
 
 
 def _entries(source: SourceTree, path: str, name: str) -> list[Item]:
     """Return the entries of one directory in byte order, without sockets of a stage: layers cannot hold them."""
-    folder = source.root.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    directory = source.root.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        found = names_and_statuses(folder)
+        found = names_and_statuses(directory)
     finally:
-        os.close(folder)
+        os.close(directory)
     outer, inner = f"{name}/" if name else "", f"{path}/" if path else ""
     items = [Item(outer + entry, inner + entry, status) for entry, status in found]
     if any(stat.S_ISSOCK(item.stat.st_mode) for item in items):
@@ -279,10 +279,10 @@ def _regular(item: Item) -> Item:
     return Item(item.name, item.path, plain, b"", ())
 
 
-def _is_hidden(source: SourceTree, item: Item, exclude: "IgnoreFile | None", *, is_folder: bool) -> bool:
-    if exclude is not None and exclude.ignores(item.name, is_dir=is_folder):
+def _is_hidden(source: SourceTree, item: Item, exclude: "IgnoreFile | None", *, is_directory: bool) -> bool:
+    if exclude is not None and exclude.ignores(item.name, is_dir=is_directory):
         return True
-    return source.ignore is not None and source.ignore.ignores(item.path, is_dir=is_folder)
+    return source.ignore is not None and source.ignore.ignores(item.path, is_dir=is_directory)
 
 
 def _may_descend(source: SourceTree, item: Item, exclude: "IgnoreFile | None") -> bool:

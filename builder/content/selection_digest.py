@@ -35,7 +35,7 @@ def listing_digest(source: SourceTree, groups: Iterable[Group]) -> Digest | None
     total = hashlib.sha256()
     device = None
     for group in groups:
-        lines = [f"{group.base}\0{group.is_folder}\n"]
+        lines = [f"{group.base}\0{group.is_directory}\n"]
         for item in group.items:
             st = item.stat
             if st.st_dev != device:
@@ -56,7 +56,9 @@ def content_digest(source: SourceTree, groups: Iterable[Group], file_digest: Fil
     total = hashlib.sha256()
     for group in groups:
         total.update(
-            os.fsencode(f"group\0{'' if group.is_folder else group.base}\0{group.is_folder}\0{len(group.items)}\n")
+            os.fsencode(
+                f"group\0{'' if group.is_directory else group.base}\0{group.is_directory}\0{len(group.items)}\n"
+            )
         )
         for item in group.items:
             total.update(_fingerprint(source, item, file_digest))

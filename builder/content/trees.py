@@ -17,7 +17,7 @@ from pybuild.builder.store.database import Database
 from pybuild.runtime.kernel.syscalls import MAX_LINKS
 from pybuild.runtime.paths.safepath import Root
 
-FOLDER, FILE, LINK, OTHER = "folder", "file", "link", "other"
+DIRECTORY, FILE, LINK, OTHER = "directory", "file", "link", "other"
 _WHITEOUT, _OPAQUE, _IMPLIED = "whiteout", "opaque", "implied"
 _OPAQUE_NAME = ".wh..wh..opq"
 _FIRST_LAYERS, _MOST_LAYERS = 8, 512
@@ -48,7 +48,7 @@ class EmptyTree:
 
     def lstat(self, path: str) -> TreeNode | None:
         """Return the root directory; there is nothing else."""
-        return None if path else TreeNode(FOLDER)
+        return None if path else TreeNode(DIRECTORY)
 
 
 class SnapshotTree:
@@ -69,7 +69,7 @@ class SnapshotTree:
 
 def _kind(mode: int) -> str:
     if stat.S_ISDIR(mode):
-        return FOLDER
+        return DIRECTORY
     if stat.S_ISLNK(mode):
         return LINK
     return FILE if stat.S_ISREG(mode) else OTHER
@@ -86,20 +86,20 @@ class IndexTree:
     def lstat(self, path: str) -> TreeNode | None:
         """Search the layers from the top, until one has the path or hides it."""
         above = list(_parents(path))
-        opaque = [f"{folder}/{_OPAQUE_NAME}".lstrip("/") for folder in above]
+        opaque = [f"{directory}/{_OPAQUE_NAME}".lstrip("/") for directory in above]
         hiding = [_whiteout(name) for name in (path, *above) if name]
         names = [os.fsencode(name) for name in (path, *above, *opaque, *hiding)]
         implied = None
         for found in self._found(names):
             node = found.get(names[0])
             if node is not None and node.kind != _IMPLIED:
-                return node if node.kind == FOLDER else implied or node
+                return node if node.kind == DIRECTORY else implied or node
             if node is not None:
-                implied = TreeNode(FOLDER)
-            if any(found[name].kind not in {FOLDER, _IMPLIED} for name in found):
+                implied = TreeNode(DIRECTORY)
+            if any(found[name].kind not in {DIRECTORY, _IMPLIED} for name in found):
                 return implied
         below = self._below.lstat(path)
-        return below if below is not None and below.kind == FOLDER else implied or below
+        return below if below is not None and below.kind == DIRECTORY else implied or below
 
     def _found(self, names: list[bytes]) -> Iterator[dict[bytes, TreeNode]]:
         """Yield what each layer has of *names*, from the top, for those that have some.
@@ -142,8 +142,8 @@ def _parents(path: str) -> Iterator[str]:
 
 def _whiteout(path: str) -> str:
     """Return the path of the marker that hides *path* in the layers below."""
-    folder, _, name = path.rpartition("/")
-    return f"{folder}/.wh.{name}".lstrip("/")
+    directory, _, name = path.rpartition("/")
+    return f"{directory}/.wh.{name}".lstrip("/")
 
 
 def _layer_numbers(layers: Sequence[BuiltLayer], database: Database, blobs: BlobStore) -> Iterator[int]:
@@ -174,18 +174,18 @@ def _rows(layer: BuiltLayer, number: int, blobs: BlobStore) -> Iterator[tuple[ob
     from pybuild.builder.oci.layers.unpack import entries
     from pybuild.builder.oci.tar.entry import EntryKind
 
-    kinds = {EntryKind.DIRECTORY: FOLDER, EntryKind.FILE: FILE, EntryKind.HARDLINK: FILE, EntryKind.SYMLINK: LINK}
-    folders = {""}
+    kinds = {EntryKind.DIRECTORY: DIRECTORY, EntryKind.FILE: FILE, EntryKind.HARDLINK: FILE, EntryKind.SYMLINK: LINK}
+    directories = {""}
     with blobs.open(layer.descriptor) as stream:
         for entry in entries(stream):
             # An archive need not have entries for the parent directories of its files.
             for above in _parents(entry.path):
-                if above in folders:
+                if above in directories:
                     break
-                folders.add(above)
+                directories.add(above)
                 yield number, os.fsencode(above), _IMPLIED, 0o755, 0, 0, 0, b""
             if entry.kind is EntryKind.DIRECTORY:
-                folders.add(entry.path)
+                directories.add(entry.path)
             name = entry.path.rpartition("/")[2]
             kind = kinds.get(entry.kind, OTHER)
             if name.startswith(".wh."):
@@ -216,7 +216,7 @@ def resolve(tree: Tree, path: str, top: str = "") -> tuple[str, TreeNode | None]
             del real[max(len(above), len(real) - 1) :]
             node = tree.lstat("/".join(real))
             continue
-        node = tree.lstat("/".join([*real, name])) if node is not None and node.kind == FOLDER else None
+        node = tree.lstat("/".join([*real, name])) if node is not None and node.kind == DIRECTORY else None
         if node is None or node.kind != LINK:
             real.append(name)
             continue

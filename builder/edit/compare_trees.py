@@ -15,7 +15,7 @@ from pybuild.runtime.snapshots.changes import tree_changes
 _PIECE = 1 << 20
 _TYPES = {
     stat.S_IFREG: "file",
-    stat.S_IFDIR: "folder",
+    stat.S_IFDIR: "directory",
     stat.S_IFLNK: "link",
     stat.S_IFCHR: "character device",
     stat.S_IFBLK: "block device",
@@ -63,11 +63,11 @@ def tree_differences(before: int, after: int, *, digests: bool, times: bool) -> 
         new = None if change.kind is ChangeKind.DELETE else node_at(after, change.path, digest=_reads(change, digests))
         if old and new and _essence(old, times=times) == _essence(new, times=times):
             continue
-        for folder in _parents(change.path):
-            if folder not in listed:
-                listed.add(folder)
-                sides = node_at(before, folder, digest=False), node_at(after, folder, digest=False)
-                yield FileChange("C", f"/{folder}", *sides)
+        for directory in _parents(change.path):
+            if directory not in listed:
+                listed.add(directory)
+                sides = node_at(before, directory, digest=False), node_at(after, directory, digest=False)
+                yield FileChange("C", f"/{directory}", *sides)
         listed.add(change.path)
         yield FileChange(_LETTERS[change.kind], f"/{change.path}", old, new)
 
@@ -101,7 +101,7 @@ def _reads(change: Change, digests: bool) -> bool:
 
 
 def _essence(node: PathState, *, times: bool) -> PathState:
-    return node if times and node.type != "folder" else replace(node, mtime=0)
+    return node if times and node.type != "directory" else replace(node, mtime=0)
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -22,7 +22,7 @@ from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.change import Change, ChangeKind
 from pybuild.runtime.snapshots.changes import tree_changes
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _MARKS = (".dockerenv", "run/.containerenv")
 """Files at the top of an archive that comes from a container."""
 _FILES = frozenset({*_MARKS, "dev/console", "etc/hosts", "etc/hostname", "etc/resolv.conf"})
@@ -41,7 +41,7 @@ def unpacked_archive(store: Store, stream: BinaryIO) -> Iterator[int]:
     """
     active = store.snapshots.prepare(None)
     try:
-        fd = os.open(active.folder, _FOLDER)
+        fd = os.open(active.directory, _DIRECTORY)
         try:
             _unpack(stream, fd)
             yield fd
@@ -51,9 +51,9 @@ def unpacked_archive(store: Store, stream: BinaryIO) -> Iterator[int]:
         store.snapshots.discard(active)
 
 
-def _unpack(stream: BinaryIO, folder: int) -> None:
+def _unpack(stream: BinaryIO, directory: int) -> None:
     try:
-        count = unpack(stream, folder, overlay=False, diff_id=None).entries
+        count = unpack(stream, directory, overlay=False, diff_id=None).entries
     except LayerError as error:
         raise BuildError(f"failed to unpack the archive: {error}") from error
     if not count:
@@ -88,7 +88,7 @@ def difference(store: Store, image: Image, tree: int, compression: Compression) 
 
 
 def _names(tree: int) -> list[str]:
-    fd = os.open(".", _FOLDER, dir_fd=tree)  # the given descriptor may be one of O_PATH, which cannot be listed
+    fd = os.open(".", _DIRECTORY, dir_fd=tree)  # the given descriptor may be one of O_PATH, which cannot be listed
     try:
         return os.listdir(fd)
     finally:

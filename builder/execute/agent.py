@@ -26,13 +26,13 @@ _PATIENCE = 60.0
 
 
 @contextmanager
-def agent_socket(agent: Path, mount: SshMount, folder: Path) -> Iterator[Path]:
-    """Serve a socket in a new directory below *folder*, with the owner and mode of *mount*, as long as the block runs.
+def agent_socket(agent: Path, mount: SshMount, directory: Path) -> Iterator[Path]:
+    """Serve a socket in a new directory below *directory*, owned as *mount* says, as long as the block runs.
 
     Raises:
         OSError: the socket cannot be created.
     """
-    own = tempfile.mkdtemp(prefix="ssh-", dir=folder)
+    own = tempfile.mkdtemp(prefix="ssh-", dir=directory)
     try:
         handle = os.open(own, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from pybuild.builder.content.trees import FOLDER
+from pybuild.builder.content.trees import DIRECTORY
 from pybuild.builder.errors import BuildError, reason
 from pybuild.builder.execute.tree_writer import TreeWriter
 from pybuild.builder.oci.errors import LayerError
@@ -47,8 +47,8 @@ def _is_tar(file: BinaryIO) -> bool:
     return True
 
 
-def unpack_archive(stream: BinaryIO, folder: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:
-    """Add the members of the tar archive in *stream* below *folder*; *owner* overrides theirs.
+def unpack_archive(stream: BinaryIO, directory: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:
+    """Add the members of the tar archive in *stream* below *directory*; *owner* overrides theirs.
 
     Raises:
         BuildError: the archive is damaged or exceeds a limit.
@@ -56,18 +56,18 @@ def unpack_archive(stream: BinaryIO, folder: str, writer: TreeWriter, owner: tup
     try:
         for entry, data in TarReader(stream):
             if entry.path:
-                _member(entry, data, folder, writer, owner)
+                _member(entry, data, directory, writer, owner)
     except (LayerError, OSError) as error:
         raise BuildError(f"failed to unpack the archive: {reason(error)}") from error
 
 
-def _member(entry: Entry, data: EntryData, folder: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:
+def _member(entry: Entry, data: EntryData, directory: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:
     # As in Docker, earlier times become 1970.
-    placed = entry._replace(path=_place(entry.path, folder, writer)).at(max(entry.mtime_ns, 0))
+    placed = entry._replace(path=_place(entry.path, directory, writer)).at(max(entry.mtime_ns, 0))
     if owner is not None:
         placed = placed._replace(uid=owner[0], gid=owner[1])
     if entry.kind is EntryKind.HARDLINK:
-        placed = placed._replace(linkname=_link_target(entry, placed.path, folder, writer))
+        placed = placed._replace(linkname=_link_target(entry, placed.path, directory, writer))
     if entry.kind is not EntryKind.FILE:
         writer.put(placed, over=True)
     elif entry.size <= _SMALL:
@@ -76,18 +76,18 @@ def _member(entry: Entry, data: EntryData, folder: str, writer: TreeWriter, owne
         writer.put(placed, data.pieces(), over=True)
 
 
-def _place(path: str, folder: str, writer: TreeWriter) -> str:
+def _place(path: str, directory: str, writer: TreeWriter) -> str:
     """Return the path of a member: symlinks of its parents are followed, but it replaces one at its own path."""
     above, _, name = path.rpartition("/")
-    real, _ = writer.resolve(above, folder)
+    real, _ = writer.resolve(above, directory)
     return f"{real}/{name}".lstrip("/")
 
 
-def _link_target(entry: Entry, path: str, folder: str, writer: TreeWriter) -> str:
+def _link_target(entry: Entry, path: str, directory: str, writer: TreeWriter) -> str:
     """Return the target of the hard link at *path*: a layer with a dangling one could not be unpacked."""
-    target = _place(entry.linkname, folder, writer)
+    target = _place(entry.linkname, directory, writer)
     found = writer.lstat(target)
-    if found is None or found.kind == FOLDER or target == path:
+    if found is None or found.kind == DIRECTORY or target == path:
         raise BuildError(
             f"failed to unpack the archive: {entry.path!r}: a hard link to {entry.linkname!r}, which is not a file"
         )

@@ -14,7 +14,7 @@ from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.execute.job import Work
 from pybuild.builder.plan.ops import CacheMount
 from pybuild.builder.store.cache import Layers
-from pybuild.builder.store.cache_mounts import check_map, mount_folder, note_use
+from pybuild.builder.store.cache_mounts import check_map, mount_directory, note_use
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.filelock import remove_tree
@@ -22,7 +22,7 @@ from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.copying import copy_open_tree
 from pybuild.runtime.snapshots.id_map import check_owner
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def cache_name(mount: CacheMount) -> str:
@@ -31,7 +31,7 @@ def cache_name(mount: CacheMount) -> str:
     return f"cache mount {mount.id or mount.target}{owner}"
 
 
-def cache_folder(mount: CacheMount, work: Work, stack: ExitStack) -> Path:
+def cache_directory(mount: CacheMount, work: Work, stack: ExitStack) -> Path:
     """Return the directory of a cache mount; a private one is the first that is free.
 
     Raises:
@@ -53,33 +53,33 @@ def cache_folder(mount: CacheMount, work: Work, stack: ExitStack) -> Path:
         check_map(name, work.store)
         if work.job.anew and work.is_first(name):
             _set_aside(name, work.store)
-            folder = _made(name, mount, work)
+            directory = _made(name, mount, work)
         else:
-            folder = present_mount(name, work.store) or _made(name, mount, work)
+            directory = present_mount(name, work.store) or _made(name, mount, work)
         stack.enter_context(work.store.locks.shared(f"use {name}", work.cancel.is_set))
         note_use(name, work.store)
-        return folder
+        return directory
 
 
 def _set_aside(name: str, store: Store) -> None:
     """Remove a cache mount; one that another build uses right now stays until it does not."""
-    folder = mount_folder(name, store)
+    directory = mount_directory(name, store)
     with suppress(FileNotFoundError):
-        folder.rename(folder.with_name(f"old-{folder.name}-{secrets.token_hex(8)}"))
+        directory.rename(directory.with_name(f"old-{directory.name}-{secrets.token_hex(8)}"))
     with suppress(Cancelled), store.locks.exclusive(f"use {name}", lambda: True):
-        folders = os.open(folder.parent, _FOLDER)
+        directories = os.open(directory.parent, _DIRECTORY)
         try:
-            for old in folder.parent.glob(f"old-{folder.name}-*"):
-                remove_tree(folders, old.name)
+            for old in directory.parent.glob(f"old-{directory.name}-*"):
+                remove_tree(directories, old.name)
         finally:
-            os.close(folders)
+            os.close(directories)
 
 
 def present_mount(name: str, store: Store) -> Path | None:
     """Return the directory of a cache mount, filled from an imported cache if it is missing; None when none has it."""
-    folder, imported = mount_folder(name, store), store.cache.imported
-    if folder.exists() or (imported is not None and imported.fill_mount(name, folder)):
-        return folder
+    directory, imported = mount_directory(name, store), store.cache.imported
+    if directory.exists() or (imported is not None and imported.fill_mount(name, directory)):
+        return directory
     return None
 
 
@@ -93,35 +93,35 @@ def origin(mount: CacheMount, layers: Layers) -> str:
 
 def _made(name: str, mount: CacheMount, work: Work) -> Path:
     """Create the directory atomically. The caller holds its lock."""
-    folder = mount_folder(name, work.store)
-    new = folder.with_name(f"new-{folder.name}")
-    folders = os.open(folder.parent, _FOLDER)
+    directory = mount_directory(name, work.store)
+    new = directory.with_name(f"new-{directory.name}")
+    directories = os.open(directory.parent, _DIRECTORY)
     try:
-        remove_tree(folders, new.name)  # left by a builder that was killed
+        remove_tree(directories, new.name)  # left by a builder that was killed
         new.mkdir(mode=0o755)
         _filled(new, mount, work)
-        new.rename(folder)
+        new.rename(directory)
     finally:
-        os.close(folders)
-    return folder
+        os.close(directories)
+    return directory
 
 
-def _filled(folder: Path, mount: CacheMount, work: Work) -> None:
+def _filled(directory: Path, mount: CacheMount, work: Work) -> None:
     if mount.input >= 0:
-        _copy(mount, work, folder)
+        _copy(mount, work, directory)
     if mount.input < 0 or mount.mode is not None:
-        folder.chmod(0o755 if mount.mode is None else mount.mode)
+        directory.chmod(0o755 if mount.mode is None else mount.mode)
     if mount.input < 0 or mount.uid or mount.gid:
         check_owner(mount.uid, mount.gid, f"the cache mount at {mount.target}")
-        os.chown(folder, mount.uid, mount.gid)
+        os.chown(directory, mount.uid, mount.gid)
 
 
-def _copy(mount: CacheMount, work: Work, folder: Path) -> None:
+def _copy(mount: CacheMount, work: Work, directory: Path) -> None:
     name = work.unpack(work.job.inputs[mount.input] or ())
-    target = os.open(folder, _FOLDER)
+    target = os.open(directory, _DIRECTORY)
     try:
         with Root(work.store.snapshots.open(name)) as tree:
-            source = tree.open(mount.source or "/", _FOLDER)
+            source = tree.open(mount.source or "/", _DIRECTORY)
             try:
                 copy_open_tree(source, target)
             finally:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pybuild.builder.content.contents import Selected
 from pybuild.builder.content.file_digests import changed, open_selected, read_small, state_of
 from pybuild.builder.content.selection import Group, Item, SourceTree, inline_group
-from pybuild.builder.content.trees import FOLDER, LINK, EmptyTree
+from pybuild.builder.content.trees import DIRECTORY, LINK, EmptyTree
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.owner import owner_of
@@ -70,8 +70,8 @@ def _without_repeats(layer: LayerWriter, work: Work, *, on_root: bool) -> Layer:
     with work.store.unpacking(work.unpack(work.job.root) if on_root else None) as unpacking, work.writer() as again:
         with layer.reread() as stream:
             unpacking.layer(stream, None, layer.nanoseconds)
-        with Root.open_host(unpacking.active.folder) as folder:
-            pack_changes(again, folder.fd, snapshots.changes(unpacking.active))
+        with Root.open_host(unpacking.active.directory) as directory:
+            pack_changes(again, directory.fd, snapshots.changes(unpacking.active))
         return again.commit()
 
 
@@ -85,20 +85,20 @@ class _Copier:
     """The mode of directories that the copy creates: its destination and its parents."""
     earlier: "EarlierLayer | None" = None
     _links: dict[tuple[int, int], str] = field(default_factory=dict)
-    _folder: tuple[str, int] = ("", -1)
+    _directory: tuple[str, int] = ("", -1)
     _time: int | None = None
     """The final time of the destination, in nanoseconds: that of the last directory that is copied to it."""
 
     def close(self) -> None:
-        if self._folder[1] >= 0:
-            os.close(self._folder[1])
-            self._folder = ("", -1)
+        if self._directory[1] >= 0:
+            os.close(self._directory[1])
+            self._directory = ("", -1)
 
     def all(self, selected: tuple[Selected, ...]) -> None:
         """Copy every source of the op; *selected* are its picks, in order."""
-        folders = [(group, chosen.source) for chosen in selected for group in chosen.groups if group.is_folder]
-        if folders:
-            self._time = _time_of(*folders[-1])
+        directories = [(group, chosen.source) for chosen in selected for group in chosen.groups if group.is_directory]
+        if directories:
+            self._time = _time_of(*directories[-1])
         picks = iter(selected)
         for source in self.op.sources:
             if isinstance(source, Inline):
@@ -112,17 +112,17 @@ class _Copier:
         """Copy one group to its destination. Hard links within the group are kept."""
         self._links.clear()
         destination, node = self.writer.resolve(self.op.destination.lstrip("/"))
-        is_folder = node is not None and node.kind == FOLDER
-        if node is not None and not is_folder and (group.is_folder or self.op.destination.endswith("/")):
+        is_directory = node is not None and node.kind == DIRECTORY
+        if node is not None and not is_directory and (group.is_directory or self.op.destination.endswith("/")):
             raise BuildError(f"cannot copy to non-directory: /{destination}")
-        if group.is_folder:
+        if group.is_directory:
             self._tree(group, source, destination)
             return
         if unpack and source is not None and self._unpacked(group.items[0], source, destination):
             return
-        if is_folder or self.op.destination.endswith("/"):
+        if is_directory or self.op.destination.endswith("/"):
             destination = f"{destination}/{group.base}".lstrip("/")
-        self.writer.folder(destination.rpartition("/")[0], self.made, self._time)
+        self.writer.directory(destination.rpartition("/")[0], self.made, self._time)
         self._item(group.items[0], source, destination)
 
     def _tree(self, group: Group, source: SourceTree | None, destination: str) -> None:
@@ -131,7 +131,7 @@ class _Copier:
         The items of *group* are released one by one: in a large tree they would not fit into memory beside the paths of
         the layer.
         """
-        self.writer.folder(destination, self.made, self._time)
+        self.writer.directory(destination, self.made, self._time)
         if self.earlier is not None and source is not None:
             self._stretches(self.earlier, group, source, destination)
             return
@@ -150,8 +150,8 @@ class _Copier:
         while waiting:
             stretch, start = waiting.pop(), layer.position
             if earlier.has(stretch) and self.writer.is_free(top + item.name for item in stretch.items):
-                folders = (item for item in stretch.items if stat.S_ISDIR(item.stat.st_mode))
-                entries = (self._entry(item, source, top + item.name) for item in folders)
+                directories = (item for item in stretch.items if stat.S_ISDIR(item.stat.st_mode))
+                entries = (self._entry(item, source, top + item.name) for item in directories)
                 times_ns = [item.stat.st_mtime_ns for item in stretch.items]
                 self.writer.splice(filter(None, entries), earlier.take(stretch), times_ns)
             else:
@@ -169,7 +169,7 @@ class _Copier:
         with os.fdopen(handle, "rb") as file, opened_archive(file) as archive:
             if archive is None:
                 return False
-            self.writer.folder(destination, mtime_ns=self._time)
+            self.writer.directory(destination, mtime_ns=self._time)
             unpack_archive(archive, destination, self.writer, self.owner)
         return True
 
@@ -219,11 +219,11 @@ class _Copier:
 
     def _place(self, item: Item, source: SourceTree) -> tuple[int, str]:
         """Return the directory of a file, which stays open for the next files, and its name there."""
-        folder, _, name = item.path.rpartition("/")
-        if self._folder[1] < 0 or self._folder[0] != folder:
+        directory, _, name = item.path.rpartition("/")
+        if self._directory[1] < 0 or self._directory[0] != directory:
             self.close()
-            self._folder = (folder, source.root.open(folder, os.O_RDONLY | os.O_DIRECTORY))
-        return self._folder[1], name
+            self._directory = (directory, source.root.open(directory, os.O_RDONLY | os.O_DIRECTORY))
+        return self._directory[1], name
 
     def _entry(self, item: Item, source: SourceTree | None, path: str) -> Entry | None:
         is_link = stat.S_ISLNK(item.stat.st_mode)

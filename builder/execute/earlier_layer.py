@@ -60,7 +60,7 @@ def earlier_layer(op: Copy, work: Work) -> "EarlierLayer | None":
     if len(work.selected) != 1 or len(op.sources) != 1 or not isinstance(op.sources[0], Pick):
         return None
     selected = work.selected[0]
-    if not selected.source.id or len(selected.groups) != 1 or not selected.groups[0].is_folder:
+    if not selected.source.id or len(selected.groups) != 1 or not selected.groups[0].is_directory:
         return None
     items = selected.groups[0].items
     if sum(item.stat.st_size for item in items) > _LARGEST_MEAN * len(items):

@@ -31,10 +31,10 @@ _EMULATORS = {
 """QEMU's name of an architecture, by its name in an image."""
 
 
-def need_emulator(text: str, folder: Path) -> None:
+def need_emulator(text: str, directory: Path) -> None:
     """Do nothing when programs for the platform *text* can run here, perhaps in an emulator; "" is that of this host.
 
-    *folder* is for a small file, which is executed: `runtime.emulation.probe`.
+    *directory* is for a small file, which is executed: `runtime.emulation.probe`.
 
     Raises:
         SandboxUnavailable: they cannot run; the hint says what to install.
@@ -42,16 +42,16 @@ def need_emulator(text: str, folder: Path) -> None:
     platform = wanted_platform(text)
     if is_native(platform):
         return
-    found = emulation(platform.architecture, folder)
-    if found is Emulation.UNKNOWN and _registered(platform.architecture, folder):
+    found = emulation(platform.architecture, directory)
+    if found is Emulation.UNKNOWN and _registered(platform.architecture, directory):
         emulation.cache_clear()
-        found = emulation(platform.architecture, folder)
+        found = emulation(platform.architecture, directory)
     if found is not Emulation.RUNS:
         reason = f"cannot run programs for {platform}: {found.value}"
         raise SandboxUnavailable(reason, remedy(platform.architecture, found))
 
 
-def _registered(architecture: str, folder: Path) -> bool:
+def _registered(architecture: str, directory: Path) -> bool:
     """Register an installed emulator for this builder only, if that is permitted and hides no other one."""
     programs = {
         name: path
@@ -61,7 +61,7 @@ def _registered(architecture: str, folder: Path) -> bool:
     if architecture not in programs:
         return False
     others = (name for name in _EMULATORS if not is_native(Platform(os="linux", architecture=name)))
-    if any(emulation(name, folder) is not Emulation.UNKNOWN for name in others):
+    if any(emulation(name, directory) is not Emulation.UNKNOWN for name in others):
         return False
     return register_own({name: path for name, path in programs.items() if path.endswith("-static")})
 

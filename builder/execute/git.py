@@ -28,15 +28,15 @@ def git(op: Git, work: Work) -> BuiltLayer:
     """
     program = Program(work.job.execution, op.url, work.cancel.is_set)
     with scratch("git-", work.store.root / "tmp") as place:
-        folder, seconds = Checkout(op, program, place).run()
-        with _subdir(folder, op) as root, work.writer() as layer:
+        directory, seconds = Checkout(op, program, place).run()
+        with _subdir(directory, op) as root, work.writer() as layer:
             _Writer(layer=layer, root=root, mtime=seconds).run()
             return work.built(layer.commit())
 
 
-def _subdir(folder: Path, op: Git) -> Root:
+def _subdir(directory: Path, op: Git) -> Root:
     """Open the requested directory of the repository; no component may be a symlink (SECURITY C03)."""
-    with Root.open_host(folder) as top:
+    with Root.open_host(directory) as top:
         try:
             return Root(open_beneath(top.fd, op.subdir))
         except (OSError, UnsafePathError) as error:

@@ -2,7 +2,7 @@
 
 import time
 
-from pybuild.builder.content.trees import FOLDER
+from pybuild.builder.content.trees import DIRECTORY
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.owner import owner_of
@@ -21,8 +21,8 @@ def mkdir(op: Mkdir, work: Work) -> BuiltLayer:
         path, node = writer.resolve(op.path.lstrip("/"))
         if node is None:
             _check_above(writer, path)
-            writer.folder(path)
-        elif node.kind != FOLDER:
+            writer.directory(path)
+        elif node.kind != DIRECTORY:
             raise BuildError(f"mkdir /{path}: not a directory", hint=_HINT)
         return work.built(layer.commit())
 
@@ -36,5 +36,5 @@ def _check_above(writer: TreeWriter, path: str) -> None:
         node = writer.lstat(above)
         if node is None:
             return
-        if node.kind != FOLDER:
+        if node.kind != DIRECTORY:
             raise BuildError(f"mkdir /{path}: /{above} is not a directory", hint=_HINT)

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import assert_never
 
 from pybuild.builder.errors import BuildError
-from pybuild.builder.execute.cache_mounts import cache_folder, cache_name
+from pybuild.builder.execute.cache_mounts import cache_directory, cache_name
 from pybuild.builder.execute.job import Work
 from pybuild.builder.plan.ops import BindMount, CacheMount, Run, RunMount, SecretMount, SshMount, TmpfsMount
 from pybuild.builder.request import Execution
@@ -44,7 +44,7 @@ def _mount(mount: RunMount, work: Work, stack: ExitStack) -> Mount | None:
             source = PurePosixPath("/", mount.source)
             return BindRoot(root=root, source=source, target=target, read_only=mount.read_only)
         case CacheMount():
-            return Bind(host_path=cache_folder(mount, work, stack), target=target, read_only=mount.read_only)
+            return Bind(host_path=cache_directory(mount, work, stack), target=target, read_only=mount.read_only)
         case TmpfsMount():
             return Tmpfs(target=target, size=mount.size, read_only=mount.read_only)
         case SshMount():

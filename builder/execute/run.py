@@ -122,8 +122,8 @@ def _sandboxed(spec: Spec, work: Work, secrets: tuple[bytes, ...]) -> ExitStatus
 
 def _commit(work: Work, active: Active) -> BuiltLayer:
     snapshots = work.store.snapshots
-    with Root.open_host(active.folder) as folder, work.writer() as layer:
-        pack_changes(layer, folder.fd, snapshots.changes(active), clamp_tree=True)
+    with Root.open_host(active.directory) as directory, work.writer() as layer:
+        pack_changes(layer, directory.fd, snapshots.changes(active), clamp_tree=True)
         packed = layer.commit()
         built = work.built(packed)
     # Where the store keeps other fractions of a second for the same layer, the next step unpacks it with those.

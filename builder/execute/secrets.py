@@ -17,7 +17,7 @@ from pybuild.builder.sources.secrets import read_secret
 from pybuild.runtime.sandbox.spec import FileMount
 from pybuild.runtime.values import frozen
 
-_FOLDER = PurePosixPath("/run/secrets")
+_DIRECTORY = PurePosixPath("/run/secrets")
 _SHORTEST = 4
 """The shortest value that is masked; shorter ones would match by chance everywhere."""
 _SHORTEST_LINE = 8
@@ -70,7 +70,7 @@ def _text(name: str, value: bytes) -> str:
 
 
 def _file(mount: SecretMount, name: str, value: bytes) -> FileMount:
-    target = PurePosixPath(mount.target) if mount.target else _FOLDER / name
+    target = PurePosixPath(mount.target) if mount.target else _DIRECTORY / name
     mode = 0o400 if mount.mode is None else mount.mode
     return FileMount(target=target, content=value, mode=mode, uid=mount.uid, gid=mount.gid)
 

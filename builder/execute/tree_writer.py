@@ -8,14 +8,14 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pybuild.builder.content.trees import FILE, FOLDER, LINK, OTHER, Tree, TreeNode, resolve
+from pybuild.builder.content.trees import DIRECTORY, FILE, LINK, OTHER, Tree, TreeNode, resolve
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.layers.layer import LayerWriter, check_name
 from pybuild.builder.oci.tar.entry import AS_BELOW, Entry, EntryKind
 from pybuild.builder.oci.tar.writer import Parts
 from pybuild.builder.plan.modes import MADE
 
-_KINDS = {EntryKind.DIRECTORY: FOLDER, EntryKind.FILE: FILE, EntryKind.HARDLINK: FILE, EntryKind.SYMLINK: LINK}
+_KINDS = {EntryKind.DIRECTORY: DIRECTORY, EntryKind.FILE: FILE, EntryKind.HARDLINK: FILE, EntryKind.SYMLINK: LINK}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class TreeWriter:
         """Return *path* below *top* with symlinks resolved, with the layer on top, and its entry."""
         return resolve(self, path, top)
 
-    def folder(self, path: str, mode: int = MADE, mtime_ns: int | None = None) -> None:
+    def directory(self, path: str, mode: int = MADE, mtime_ns: int | None = None) -> None:
         """Make sure that *path*, which has no symlinks in it, is a directory.
 
         An existing one keeps its owner and mode; a new one gets *mode*. The directory itself, but not its parents, gets
@@ -60,10 +60,10 @@ class TreeWriter:
             self._pass_through(waiting.pop(), mode, None if waiting else mtime_ns)
 
     def _pass_through(self, path: str, mode: int, mtime_ns: int | None) -> None:
-        """Like `folder`, when the parent directories are in the layer already."""
+        """Like `directory`, when the parent directories are in the layer already."""
         written = self._written.get(path)
         node = written or self.lstat(path)
-        entry = self._folder_entry(path, node, mode)
+        entry = self._directory_entry(path, node, mode)
         if node is not None and not path:
             self._written[""] = node
             return
@@ -71,12 +71,12 @@ class TreeWriter:
             return
         self._add(entry if mtime_ns is None else entry.at(mtime_ns))
 
-    def _folder_entry(self, path: str, node: TreeNode | None, mode: int) -> Entry:
+    def _directory_entry(self, path: str, node: TreeNode | None, mode: int) -> Entry:
         if node is None:
             self._new.add(path)
             mode, uid, gid = self._inherited(path, mode)
             return Entry(path=path, kind=EntryKind.DIRECTORY, mode=mode, uid=uid, gid=gid).at(self.now_ns)
-        if node.kind != FOLDER:
+        if node.kind != DIRECTORY:
             raise BuildError(f"cannot copy to non-directory: /{path}")
         entry = Entry(path, EntryKind.DIRECTORY, node.mode, node.uid, node.gid, mtime=node.mtime)
         return entry._replace(nanoseconds=AS_BELOW)
@@ -94,8 +94,8 @@ class TreeWriter:
             above = path.rpartition("/")[0]
             node = self._written.get(above)
             if node is None:
-                self.folder(above)
-            elif node.kind != FOLDER:
+                self.directory(above)
+            elif node.kind != DIRECTORY:
                 raise BuildError(f"cannot copy to non-directory: /{above}")
 
     def put(self, entry: Entry, data: int | bytes | Parts | None = None, *, over: bool = False) -> None:
@@ -105,16 +105,16 @@ class TreeWriter:
             BuildError: a file would replace a directory, or a directory something else, and *over* does not permit it.
         """
         existing = self.lstat(entry.path)
-        is_folder = entry.kind is EntryKind.DIRECTORY
-        if existing is not None and not over and is_folder != (existing.kind == FOLDER):
-            if is_folder:
+        is_directory = entry.kind is EntryKind.DIRECTORY
+        if existing is not None and not over and is_directory != (existing.kind == DIRECTORY):
+            if is_directory:
                 raise BuildError(f"cannot copy to non-directory: /{entry.path}")
             raise BuildError(f"cannot replace to directory /{entry.path} with file")
         self.parents(entry.path)
-        was_folder = existing is not None and existing.kind == FOLDER
-        if is_folder != was_folder:
+        was_directory = existing is not None and existing.kind == DIRECTORY
+        if is_directory != was_directory:
             self._new.add(entry.path)
-        if was_folder and not is_folder:
+        if was_directory and not is_directory:
             self._forget_below(entry.path)
         self._add(entry, data)
 
@@ -123,15 +123,17 @@ class TreeWriter:
         paths = list(paths)
         return paths[0].rpartition("/")[0] in self._new or all(self.lstat(path) is None for path in paths)
 
-    def splice(self, folders: Iterable[Entry], parts: Iterable[bytes | memoryview], times_ns: Iterable[int]) -> None:
+    def splice(
+        self, directories: Iterable[Entry], parts: Iterable[bytes | memoryview], times_ns: Iterable[int]
+    ) -> None:
         """Add entries of one directory, where nothing was, as another layer has them; no path is added once more.
 
-        *folders* are the directories among them, *times_ns* the times of all.
+        *directories* are the directories among them, *times_ns* the times of all.
         """
         self.layer.splice(parts, times_ns)
-        for entry in folders:
+        for entry in directories:
             self._new.add(entry.path)
-            self._written[entry.path] = TreeNode(FOLDER, entry.mode, entry.uid, entry.gid, entry.mtime)
+            self._written[entry.path] = TreeNode(DIRECTORY, entry.mode, entry.uid, entry.gid, entry.mtime)
 
     def _forget_below(self, path: str) -> None:
         for below in [name for name in self._written if name.startswith(f"{path}/")]:

@@ -58,10 +58,10 @@ class _Planner:
                 return self.tops[index]
             case FromScratch():
                 return self.add(Scratch(), (), "", lines)
-            case FromContext(folder):
-                shown = f"[context {folder}] load from client"
-                shown = "[internal] load build context" if folder == Local().name else shown
-                return self.add(Local(name=folder), (), shown, lines)
+            case FromContext(directory):
+                shown = f"[context {directory}] load from client"
+                shown = "[internal] load build context" if directory == Local().name else shown
+                return self.add(Local(name=directory), (), shown, lines)
             case FromRemote():
                 return self.remote(source, lines)
             case FromImage(reference, key=key):

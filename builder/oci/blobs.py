@@ -143,19 +143,19 @@ class BlobStore:
     def digests(self) -> Iterator[Digest]:
         """Yield the digests of all blobs, in no order; other files are skipped."""
         with suppress(FileNotFoundError):
-            for folder in sorted(os.listdir(self.root / "blobs")):
-                for name in os.listdir(self.root / "blobs" / folder):
+            for directory in sorted(os.listdir(self.root / "blobs")):
+                for name in os.listdir(self.root / "blobs" / directory):
                     with suppress(InvalidDigest):
-                        yield Digest.parse(f"{folder}:{name}")
+                        yield Digest.parse(f"{directory}:{name}")
 
     def sweep(self, *, parts: bool = True) -> int:
         """Remove files of crashed writers and return their number.
 
         Without *parts* interrupted downloads stay; the next download of the same blob resumes them.
         """
-        folder = self.root / "tmp"
+        directory = self.root / "tmp"
         spared = "" if parts else _PARTS_PREFIX
-        return len(filelock.sweep(folder, _TEMP_PREFIX, spared)) if folder.is_dir() else 0
+        return len(filelock.sweep(directory, _TEMP_PREFIX, spared)) if directory.is_dir() else 0
 
 
 class BlobWriter:
@@ -250,17 +250,17 @@ class BlobWriter:
 
     def _publish(self, digest: Digest) -> None:
         """Rename over a copy that may exist: it has the same content, or is damaged and repaired by this."""
-        folder = self._root / "blobs" / digest.algorithm
+        directory = self._root / "blobs" / digest.algorithm
         try:
-            os.rename(self._path, folder / digest.hex)
+            os.rename(self._path, directory / digest.hex)
         except FileNotFoundError:
-            folder.mkdir(parents=True, exist_ok=True)
-            os.rename(self._path, folder / digest.hex)
-            _flush_folder(folder.parent)
-            _flush_folder(self._root)
+            directory.mkdir(parents=True, exist_ok=True)
+            os.rename(self._path, directory / digest.hex)
+            _flush_directory(directory.parent)
+            _flush_directory(self._root)
         os.close(self._fd)
         self._fd = -1
-        _flush_folder(folder)
+        _flush_directory(directory)
 
 
 def _nothing(_digest: str) -> None:
@@ -280,20 +280,20 @@ def _open_regular(path: Path, digest: Digest) -> int:
     return fd
 
 
-def _new_file(folder: Path) -> tuple[Path, int]:
+def _new_file(directory: Path) -> tuple[Path, int]:
     """Create a file that this process holds locked, so that a sweep leaves it alone."""
     try:
-        path, fd = filelock.new_locked_file(folder, _TEMP_PREFIX)
+        path, fd = filelock.new_locked_file(directory, _TEMP_PREFIX)
     except FileNotFoundError:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path, fd = filelock.new_locked_file(folder, _TEMP_PREFIX)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path, fd = filelock.new_locked_file(directory, _TEMP_PREFIX)
     os.fchmod(fd, 0o644)  # the directory of the store keeps other users out; an exported layout is for everyone
     return path, fd
 
 
-def _flush_folder(folder: Path) -> None:
-    """Flush the names in *folder*, so that they survive a power failure."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _flush_directory(directory: Path) -> None:
+    """Flush the names in *directory*, so that they survive a power failure."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:

@@ -120,11 +120,11 @@ class Layout:
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.root / "index.json")
-        folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        directory = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(folder)
+            os.fsync(directory)
         finally:
-            os.close(folder)
+            os.close(directory)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -135,20 +135,20 @@ class Layout:
             yield
 
 
-def read_index(folder: Path) -> bytes | None:
+def read_index(directory: Path) -> bytes | None:
     """Return the ``index.json`` of a layout, None when there is none.
 
     Raises:
         InvalidImage: it is not a regular file, or too long.
     """
     try:
-        fd = os.open(folder / "index.json", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(directory / "index.json", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode) or status.st_size > INDEX_LIMIT:
         os.close(fd)
-        raise InvalidImage(f"{folder}/index.json: not a regular file of at most {INDEX_LIMIT} bytes")
+        raise InvalidImage(f"{directory}/index.json: not a regular file of at most {INDEX_LIMIT} bytes")
     with os.fdopen(fd, "rb") as file:
         return file.read(INDEX_LIMIT + 1)
 

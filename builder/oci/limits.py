@@ -20,7 +20,7 @@ class Limits:
     members: int = 1_000_000
     """Gzip members or zstd frames of one stream."""
     entries: int = 10_000_000
-    folders: int = 1_000_000
+    directories: int = 1_000_000
     """Directories and whiteouts of one layer, which are kept in memory until its end."""
     header: int = 1 << 20
     """One PAX header, one GNU long name, all PAX global records together."""

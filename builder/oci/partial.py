@@ -25,9 +25,9 @@ def resumed(blobs: BlobStore, digest: Digest) -> BlobWriter:
     After an exception it keeps its bytes; `BlobWriter.discard` removes them. While another process writes the same
     blob, this is an ordinary writer that starts from the beginning.
     """
-    folder = blobs.root / "tmp"
-    path = folder / f"blob-part-{digest.algorithm}-{digest.hex}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory = blobs.root / "tmp"
+    path = directory / f"blob-part-{digest.algorithm}-{digest.hex}"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = os.open(path, _FLAGS, 0o644)
     if not _lock(fd, path):
         os.close(fd)

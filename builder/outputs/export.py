@@ -116,5 +116,5 @@ def names_of(names: tuple[str, ...], stored: Stored, digest: Digest) -> tuple[st
 
 
 def _repository(name: str) -> str:
-    folder, slash, last = name.rpartition("/")
-    return f"{folder}{slash}{last.partition(':')[0]}"
+    directory, slash, last = name.rpartition("/")
+    return f"{directory}{slash}{last.partition(':')[0]}"

@@ -19,7 +19,7 @@ from pybuild.builder.outputs.files import check_directory
 from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.outputs.platforms import open_trees
 from pybuild.builder.outputs.space import Space
-from pybuild.builder.outputs.tree import OpenDirectory, OutputTree, folders, open_directory, open_file
+from pybuild.builder.outputs.tree import OpenDirectory, OutputTree, directories, open_directory, open_file
 from pybuild.builder.request import Output
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.filelock import remove_tree
@@ -27,7 +27,7 @@ from pybuild.runtime.paths.safepath import DirectoryEntry, Root
 from pybuild.runtime.paths.sparse import copy_data
 from pybuild.runtime.values import frozen
 
-_FILE_MODE, _FOLDER_MODE = 0o777, 0o1777
+_FILE_MODE, _DIRECTORY_MODE = 0o777, 0o1777
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -114,11 +114,11 @@ def replace_content(trees: Sequence[OutputTree], dest: Path, epoch: int | None =
 
 def _copy_all(trees: Sequence[OutputTree], target: int, epoch: int | None) -> None:
     for tree in trees:
-        if not tree.folder:
+        if not tree.directory:
             _Copy(tree.fd, target, epoch).run()
             continue
-        _make_directory(target, tree.folder)
-        below = open_directory(target, tree.folder)
+        _make_directory(target, tree.directory)
+        below = open_directory(target, tree.directory)
         try:
             _Copy(tree.fd, below, epoch).run()
             os.fchmod(below, 0o755)
@@ -128,8 +128,8 @@ def _copy_all(trees: Sequence[OutputTree], target: int, epoch: int | None) -> No
             os.close(below)
 
 
-def _names(folder: int) -> list[str]:
-    with Root(open_directory(folder, "")) as readable:
+def _names(directory: int) -> list[str]:
+    with Root(open_directory(directory, "")) as readable:
         return os.listdir(readable.fd)
 
 
@@ -145,18 +145,18 @@ class _Copy:
         self._space = Space(target)
 
     def run(self) -> None:
-        for folder in folders(self._source):
-            into = open_directory(self._target, folder.path)
+        for directory in directories(self._source):
+            into = open_directory(self._target, directory.path)
             try:
-                for entry in folder.entries:
-                    self._copy(folder, entry, into)
+                for entry in directory.entries:
+                    self._copy(directory, entry, into)
             finally:
                 os.close(into)
         # Modes are set last and from the inside out: a read-only directory could not be filled.
         for path, status in reversed(self._modes):
             fd = open_directory(self._target, path)
             try:
-                os.fchmod(fd, status.st_mode & _FOLDER_MODE)
+                os.fchmod(fd, status.st_mode & _DIRECTORY_MODE)
                 time = self._time_of(status)
                 os.utime(fd, ns=(time, time))
             finally:
@@ -165,24 +165,24 @@ class _Copy:
     def _time_of(self, status: os.stat_result) -> int:
         return status.st_mtime_ns if self._time is None else self._time
 
-    def _copy(self, folder: OpenDirectory, entry: DirectoryEntry, into: int) -> None:
-        path = folder.inner(entry.name)
+    def _copy(self, directory: OpenDirectory, entry: DirectoryEntry, into: int) -> None:
+        path = directory.inner(entry.name)
         match stat.S_IFMT(entry.stat.st_mode):
             case stat.S_IFDIR:
                 _make_directory(into, entry.name)
                 self._modes.append((path, entry.stat))
             case stat.S_IFREG | stat.S_IFLNK:
-                self._place(folder, entry, into, path)
+                self._place(directory, entry, into, path)
             case _:
                 pass
 
-    def _place(self, folder: OpenDirectory, entry: DirectoryEntry, into: int, path: str) -> None:
+    def _place(self, directory: OpenDirectory, entry: DirectoryEntry, into: int, path: str) -> None:
         """Create the file or symlink under a temporary name, then rename it into place."""
         new = f".pybuild-{secrets.token_hex(8)}"
         try:
             if not self._linked(entry, into, path, new):
                 self._space.take(_room_for(entry))
-                _make(folder.fd, entry, into, new, self._time_of(entry.stat))
+                _make(directory.fd, entry, into, new, self._time_of(entry.stat))
             os.rename(new, entry.name, src_dir_fd=into, dst_dir_fd=into)
         except IsADirectoryError:
             raise RequestError(f"{path}: is a directory in the destination, but not in the image") from None

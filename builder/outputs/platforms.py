@@ -8,7 +8,7 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.oci import media
 from pybuild.builder.oci.image import children, read_image
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.outputs.tree import OutputTree, folders, is_directory
+from pybuild.builder.outputs.tree import OutputTree, directories, is_directory
 from pybuild.builder.store.store import Store
 
 
@@ -31,7 +31,7 @@ def open_trees(descriptor: Descriptor, store: Store, *, split: bool | None) -> I
             stack.callback(os.close, fd)
             config = image.config
             platform = "/".join(filter(None, (config.os, config.architecture, config.variant)))
-            found.append(OutputTree(folder=platform.replace("/", "_") if split else "", platform=platform, fd=fd))
+            found.append(OutputTree(directory=platform.replace("/", "_") if split else "", platform=platform, fd=fd))
         if not split and len(found) > 1:
             _check_apart(found)
         yield found
@@ -40,8 +40,8 @@ def open_trees(descriptor: Descriptor, store: Store, *, split: bool | None) -> I
 def _check_apart(trees: Sequence[OutputTree]) -> None:
     owners: dict[str, str] = {}
     for tree in trees:
-        for folder in folders(tree.fd):
-            for path in (folder.inner(entry.name) for entry in folder.entries if not is_directory(entry)):
+        for directory in directories(tree.fd):
+            for path in (directory.inner(entry.name) for entry in directory.entries if not is_directory(entry)):
                 other = owners.setdefault(path, tree.platform)
                 if other != tree.platform:
                     raise RequestError(

@@ -13,7 +13,7 @@ from pybuild.builder.oci.tar.writer import TarWriter
 from pybuild.builder.outputs.files import destination, sink
 from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.outputs.platforms import open_trees
-from pybuild.builder.outputs.tree import OpenDirectory, OutputTree, folders, is_directory, open_file
+from pybuild.builder.outputs.tree import OpenDirectory, OutputTree, directories, is_directory, open_file
 from pybuild.builder.request import Output
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import DirectoryEntry as Found
@@ -91,34 +91,34 @@ class _Archive:
         self._writer = TarWriter(sink)
         self.close = self._writer.close
         self._epoch, self._half = epoch, _HALF_SECOND if nearest_second else 0
-        self._folders: set[str] | None = set() if several else None
+        self._directories: set[str] | None = set() if several else None
         self._links: dict[tuple[int, int], str] = {}
 
     def add(self, tree: OutputTree, below: str = "") -> None:
         self._links.clear()
-        if tree.folder:
-            self._put(Entry(path=tree.folder, kind=EntryKind.DIRECTORY, mode=0o755))
-        above = tree.folder or below
-        for folder in folders(tree.fd):
-            self._add_folder(above, folder)
-            for found in folder.entries:
+        if tree.directory:
+            self._put(Entry(path=tree.directory, kind=EntryKind.DIRECTORY, mode=0o755))
+        above = tree.directory or below
+        for directory in directories(tree.fd):
+            self._add_directory(above, directory)
+            for found in directory.entries:
                 if not is_directory(found):
-                    self._add(above, folder, found)
+                    self._add(above, directory, found)
 
     def add_directory(self, path: str, fd: int) -> None:
         entry = entry_of(path, os.fstat(fd), xattrs=image_xattrs(fd))
         if entry is not None:
             self._put(entry)
 
-    def _add_folder(self, above: str, folder: OpenDirectory) -> None:
-        path = f"{above}/{folder.path}" if above else folder.path
-        if folder.path:
-            self.add_directory(path, folder.fd)
+    def _add_directory(self, above: str, directory: OpenDirectory) -> None:
+        path = f"{above}/{directory.path}" if above else directory.path
+        if directory.path:
+            self.add_directory(path, directory.fd)
 
-    def _add(self, above: str, folder: OpenDirectory, found: Found) -> None:
-        path = f"{above}/{folder.inner(found.name)}" if above else folder.inner(found.name)
+    def _add(self, above: str, directory: OpenDirectory, found: Found) -> None:
+        path = f"{above}/{directory.inner(found.name)}" if above else directory.inner(found.name)
         is_link = stat.S_ISLNK(found.stat.st_mode)
-        entry = entry_of(path, found.stat, linkname=os.readlink(found.name, dir_fd=folder.fd) if is_link else "")
+        entry = entry_of(path, found.stat, linkname=os.readlink(found.name, dir_fd=directory.fd) if is_link else "")
         if entry is None:
             return
         key = (found.stat.st_dev, found.stat.st_ino)
@@ -126,7 +126,7 @@ class _Archive:
         if first != path:
             self._put(entry._replace(kind=EntryKind.HARDLINK, size=0, linkname=first))
         elif entry.kind is EntryKind.FILE:
-            fd = open_file(folder.fd, found.name)
+            fd = open_file(directory.fd, found.name)
             try:
                 self._put(entry._replace(size=os.fstat(fd).st_size, xattrs=image_xattrs(fd)), fd)
             finally:
@@ -135,10 +135,10 @@ class _Archive:
             self._put(entry)
 
     def _put(self, entry: Entry, data: int | None = None) -> None:
-        if entry.kind is EntryKind.DIRECTORY and self._folders is not None:
-            if entry.path in self._folders:
+        if entry.kind is EntryKind.DIRECTORY and self._directories is not None:
+            if entry.path in self._directories:
                 return
-            self._folders.add(entry.path)
+            self._directories.add(entry.path)
         self._writer.add(
             entry.at(entry.mtime_ns + self._half) if self._epoch is None else entry._replace(mtime=self._epoch), data
         )

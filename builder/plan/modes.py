@@ -37,7 +37,7 @@ def parse_mode(text: str) -> Mode:
             )
         for step in _ACTION.finditer(found["actions"]):
             actions += _actions(found["who"], step["sign"], step["what"])
-    return lambda mode, is_folder: _applied(actions, mode & _ALL, is_folder=is_folder)
+    return lambda mode, is_directory: _applied(actions, mode & _ALL, is_directory=is_directory)
 
 
 def mode_of_made(text: str) -> int:
@@ -82,12 +82,12 @@ def _octal(text: str) -> Mode:
         number = _ALL + 1
     if number > _ALL:
         raise ResolveError(f"invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777")
-    return lambda _mode, _is_folder: number
+    return lambda _mode, _is_directory: number
 
 
-def _applied(actions: list[_Action], mode: int, *, is_folder: bool) -> int:
+def _applied(actions: list[_Action], mode: int, *, is_directory: bool) -> int:
     # X tests the mode before all clauses: "-x,+X" does not restore the bits that it removed.
-    runs = is_folder or bool(mode & 0o111)
+    runs = is_directory or bool(mode & 0o111)
     for reach, sign, what in actions:
         # Copied are the nine lower bits: "u=g" leaves the set-id bit as it was.
         changed = reach & 0o777 if what in _SHIFTS else reach

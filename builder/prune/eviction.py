@@ -60,8 +60,8 @@ def evict(store: Store, policy: Policy) -> Freed:
 
 def _mounts(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
     for mount in cache_mounts(store):
-        cost = f"mount {mount.folder.name}"
-        sizes[cost] = disk_usage(mount.folder)
+        cost = f"mount {mount.directory.name}"
+        sizes[cost] = disk_usage(mount.directory)
         yield _Record(key="", layers=Layers(), used=mount.used, costs=frozenset({cost}), mount=mount)
 
 

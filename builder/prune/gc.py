@@ -119,7 +119,7 @@ def _sweep_unused(store: Store) -> None:
 def remove_mount(store: Store, mount: StoredMount, freed: Freed) -> None:
     """Remove a cache mount, unless a step uses it."""
     with suppress(Cancelled), unused(mount, store):
-        freed.size += disk_usage(mount.folder)
+        freed.size += disk_usage(mount.directory)
         remove(mount)
         freed.mounts.append(mount.name)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pybuild.builder.outputs.tree import folders
+from pybuild.builder.outputs.tree import directories
 from pybuild.runtime.paths.safepath import Root
 
 
@@ -11,8 +11,8 @@ def disk_usage(path: Path) -> int:
     total = 0
     seen: set[tuple[int, int]] = set()
     with Root.open_host(path) as root:
-        for folder in folders(root.fd):
-            for entry in folder.entries:
+        for directory in directories(root.fd):
+            for entry in directory.entries:
                 identity = (entry.stat.st_dev, entry.stat.st_ino)
                 if entry.stat.st_nlink == 1 or identity not in seen:
                     seen.add(identity)

@@ -43,56 +43,56 @@ class Checkout:
     def run(self) -> tuple[Path, int]:
         """Return the directory of the checkout and the time of the commit. Raises BuildError."""
         op = self._op
-        folder = self._repository(op.url, op.commit, op.tag or op.ref, tag=op.tag)
-        seconds = self._git.run("show", "-s", "--format=%ct", check_commit(op.commit), folder=folder)
+        directory = self._repository(op.url, op.commit, op.tag or op.ref, tag=op.tag)
+        seconds = self._git.run("show", "-s", "--format=%ct", check_commit(op.commit), directory=directory)
         if op.submodules:
-            self._submodules(folder, op.url, op.commit, depth=1)
+            self._submodules(directory, op.url, op.commit, depth=1)
         if not op.keep_git_dir:
-            _rename(folder / ".git", self._scratch / "git-0")
-        return folder, max(0, int(seconds.split()[-1]))
+            _rename(directory / ".git", self._scratch / "git-0")
+        return directory, max(0, int(seconds.split()[-1]))
 
     def _repository(self, url: str, commit: str, ref: str, *, tag: str = "") -> Path:
         """Fetch *commit* into a new directory and check it out."""
-        folder = self._scratch / f"tree-{self._count}"
+        directory = self._scratch / f"tree-{self._count}"
         self._count += 1
         form = "sha256" if len(check_commit(commit)) == 64 else "sha1"
-        self._git.run("init", "-q", "--template=", f"--object-format={form}", "--", str(folder))
-        self._fetch(folder, check_git_url(url), commit, ref)
+        self._git.run("init", "-q", "--template=", f"--object-format={form}", "--", str(directory))
+        self._fetch(directory, check_git_url(url), commit, ref)
         if tag:
-            self._fetch_one(folder, url, f"+{tag}:{tag}")
-        self._git.run("checkout", "-q", "--detach", "--force", commit, folder=folder)
-        return folder
+            self._fetch_one(directory, url, f"+{tag}:{tag}")
+        self._git.run("checkout", "-q", "--detach", "--force", commit, directory=directory)
+        return directory
 
-    def _fetch(self, folder: Path, url: str, commit: str, ref: str) -> None:
+    def _fetch(self, directory: Path, url: str, commit: str, ref: str) -> None:
         """Fetch *commit*: by its hash, which not every server allows, else by its ref, else with everything."""
         failure = BuildError(f"{url} does not have the commit {commit}")
         for wanted in filter(None, (commit, ref)):
             try:
-                self._fetch_one(folder, url, wanted)
+                self._fetch_one(directory, url, wanted)
             except BuildError as error:
                 failure = error
-            if self._has(folder, commit):
+            if self._has(directory, commit):
                 return
         try:
-            self._fetch_one(folder, url, "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*", depth=0)
+            self._fetch_one(directory, url, "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*", depth=0)
         except BuildError:
             raise failure from None
-        if not self._has(folder, commit):
+        if not self._has(directory, commit):
             raise failure
 
-    def _fetch_one(self, folder: Path, url: str, *wanted: str, depth: int = 1) -> None:
+    def _fetch_one(self, directory: Path, url: str, *wanted: str, depth: int = 1) -> None:
         options = ["--progress", "--no-tags", "--no-write-fetch-head", *([f"--depth={depth}"] if depth else [])]
-        self._git.run("fetch", *options, "--", url, *wanted, folder=folder, url=url)
+        self._git.run("fetch", *options, "--", url, *wanted, directory=directory, url=url)
 
-    def _has(self, folder: Path, commit: str) -> bool:
+    def _has(self, directory: Path, commit: str) -> bool:
         try:
-            self._git.run("cat-file", "-e", f"{commit}^{{commit}}", folder=folder)
+            self._git.run("cat-file", "-e", f"{commit}^{{commit}}", directory=directory)
         except BuildError:
             return False
         return True
 
-    def _submodules(self, folder: Path, url: str, commit: str, depth: int) -> None:
-        found = self._listed(folder, url, commit)
+    def _submodules(self, directory: Path, url: str, commit: str, depth: int) -> None:
+        found = self._listed(directory, url, commit)
         if found and depth > _DEPTH:
             raise BuildError(f"{url}: submodules more than {_DEPTH} deep")
         for module in found:
@@ -101,18 +101,18 @@ class Checkout:
             inner = self._repository(module.url, module.commit, "")
             self._submodules(inner, module.url, module.commit, depth + 1)
             _rename(inner / ".git", self._scratch / f"git-{self._count}-{depth}")
-            _place(inner, folder, module.path)
+            _place(inner, directory, module.path)
 
-    def _listed(self, folder: Path, url: str, commit: str) -> list[_Submodule]:
+    def _listed(self, directory: Path, url: str, commit: str) -> list[_Submodule]:
         """Return the submodules that the requested directory needs, by path."""
         links = {}
-        for line in self._git.run("ls-tree", "-r", "-z", "--full-tree", commit, folder=folder).split(b"\0"):
+        for line in self._git.run("ls-tree", "-r", "-z", "--full-tree", commit, directory=directory).split(b"\0"):
             match = _GITLINK.match(line)
             if match is not None:
                 links[os.fsdecode(match[2])] = match[1].decode()
         if not links:
             return []
-        urls = self._urls(folder, commit)
+        urls = self._urls(directory, commit)
         missing = next((path for path in links if path not in urls), None)
         if missing is not None:
             raise BuildError(f"{url}: no url found for submodule path '{missing}' in .gitmodules")
@@ -121,11 +121,11 @@ class Checkout:
             for path, link in sorted(links.items())
         ]
 
-    def _urls(self, folder: Path, commit: str) -> dict[str, str]:
+    def _urls(self, directory: Path, commit: str) -> dict[str, str]:
         """Return the addresses in ``.gitmodules`` by path, unchanged."""
         options = ("--blob", f"{commit}:.gitmodules", "-z", "--get-regexp", r"^submodule\..*\.(path|url)$")
         try:
-            output = self._git.run("config", *options, folder=folder)
+            output = self._git.run("config", *options, directory=directory)
         except BuildError:
             return {}
         named: dict[str, dict[str, str]] = {}
@@ -168,9 +168,9 @@ def _is_private(url: str) -> bool:
     return origin_of(f"https://[{host}]" if ":" in host else f"https://{host}:{port or 443}").is_private
 
 
-def _place(inner: Path, folder: Path, path: str) -> None:
+def _place(inner: Path, directory: Path, path: str) -> None:
     """Move the checkout of a submodule into the empty directory that git made at *path*; no symlink is followed."""
-    with Root.open_host(folder) as root:
+    with Root.open_host(directory) as root:
         try:
             parent = open_beneath(root.fd, dirname(path))
         except (OSError, UnsafePathError) as error:

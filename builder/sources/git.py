@@ -86,8 +86,8 @@ class GitProgram:
                 found[name] = match[1].decode()
         return found
 
-    def run(self, *arguments: str, folder: Path | None = None, url: str = "") -> bytes:
-        """Run git on the repository in *folder*, talking to the server of *url* and no other; return its output.
+    def run(self, *arguments: str, directory: Path | None = None, url: str = "") -> bytes:
+        """Run git on the repository in *directory*, talking to the server of *url* and no other; return its output.
 
         Raises:
             BuildError: git is missing, or it failed; the message has its last lines.
@@ -95,8 +95,8 @@ class GitProgram:
         try:
             process = subprocess.Popen(
                 ["git", *arguments],
-                cwd=folder or "/",
-                env=self._environment(folder, url),
+                cwd=directory or "/",
+                env=self._environment(directory, url),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -117,7 +117,7 @@ class GitProgram:
             raise BuildError(message, hint=_hint(words, url))
         return output
 
-    def _environment(self, folder: Path | None, url: str) -> dict[str, str]:
+    def _environment(self, directory: Path | None, url: str) -> dict[str, str]:
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": "/dev/null",
@@ -132,8 +132,8 @@ class GitProgram:
             "GIT_ALLOW_PROTOCOL": _protocol(url),
             "GIT_SSH_COMMAND": "ssh -F /dev/null -o BatchMode=yes -o ClearAllForwardings=yes -a -x",
         }
-        if folder is not None:
-            environment |= {"GIT_DIR": f"{folder}/.git", "GIT_WORK_TREE": str(folder)}
+        if directory is not None:
+            environment |= {"GIT_DIR": f"{directory}/.git", "GIT_WORK_TREE": str(directory)}
         agent = dict(self._execution.ssh).get("default")
         if agent is not None:
             environment["SSH_AUTH_SOCK"] = str(agent)

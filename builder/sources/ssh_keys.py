@@ -31,8 +31,8 @@ def key_agents(keys: Mapping[str, tuple[Path, ...]]) -> Iterator[tuple[tuple[str
 
 @contextmanager
 def _agent(paths: tuple[Path, ...]) -> Iterator[Path]:
-    with temporary() as folder:
-        socket = folder / "agent"
+    with temporary() as directory:
+        socket = directory / "agent"
         with _started(socket):
             for path in paths:
                 _add(path, socket)

@@ -125,9 +125,9 @@ def working_dir(current: str, path: str) -> str:
 
 def destination(working_dir: str, path: str) -> str:
     """Return the destination of a COPY: absolute, with a trailing slash when *path* names a directory."""
-    is_folder = path in {"", "."} or path.endswith(("/", "/."))
+    is_directory = path in {"", "."} or path.endswith(("/", "/."))
     clean = absolute(working_dir, path)
-    return clean.rstrip("/") + "/" if is_folder else clean
+    return clean.rstrip("/") + "/" if is_directory else clean
 
 
 def ports(words: Iterable[str]) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def remote_context(address: str, planning: Planning) -> FromRemote:
     return _remote(address, keep_git_dir=is_true(dict(planning.build_args).get(_KEEP, "")))
 
 
-def is_folder(value: str) -> bool:
+def is_directory(value: str) -> bool:
     """Return whether the value of a named context means a directory of the host."""
     return not value.startswith((_IMAGE, _LAYOUT)) and _source(value) is None
 

@@ -79,8 +79,8 @@ class ImportedCaches(Protocol):
         """Return the content digest of a selection."""
         ...
 
-    def fill_mount(self, name: str, folder: Path) -> bool:
-        """Create *folder*, which does not exist, with the content of a cache mount; return whether there was one."""
+    def fill_mount(self, name: str, directory: Path) -> bool:
+        """Create *directory*, which does not exist, with the content of a cache mount; return whether there was one."""
         ...
 
 

@@ -19,7 +19,7 @@ from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.snapshots.id_map import id_map, is_host_map
 from pybuild.runtime.values import frozen
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NAME, _MAP = ".name", ".map"
 
 
@@ -28,18 +28,18 @@ class StoredMount:
     """A cache mount; *name* is that of `builder.execute.cache_mounts`, *used* the time of its last use."""
 
     name: str
-    folder: Path
+    directory: Path
     used: float
 
 
-def mount_folder(name: str, store: Store) -> Path:
+def mount_directory(name: str, store: Store) -> Path:
     """Return the directory of a cache mount. The name is hashed, because an id is not a path."""
     return store.root / "cache-mounts" / hashlib.sha256(name.encode()).hexdigest()
 
 
 def note_use(name: str, store: Store) -> None:
     """Record that a cache mount is used now, and its name."""
-    path = mount_folder(name, store).with_suffix(_NAME)
+    path = mount_directory(name, store).with_suffix(_NAME)
     if path.exists():
         os.utime(path)
     else:
@@ -52,7 +52,7 @@ def check_map(name: str, store: Store) -> None:
     Raises:
         StoreError: it was made under another id map. It is left as it is: all who use it put their work into it.
     """
-    path, ours = mount_folder(name, store).with_suffix(_MAP), id_map()
+    path, ours = mount_directory(name, store).with_suffix(_MAP), id_map()
     try:
         theirs = path.read_text(encoding="ascii")
     except FileNotFoundError:
@@ -68,13 +68,13 @@ def check_map(name: str, store: Store) -> None:
 
 def cache_mounts(store: Store) -> Iterator[StoredMount]:
     """Yield the cache mounts of the store; one without a known name has its hash as name."""
-    for folder in sorted((store.root / "cache-mounts").iterdir()):
-        if folder.suffix or folder.name.startswith(("new-", "old-")):
+    for directory in sorted((store.root / "cache-mounts").iterdir()):
+        if directory.suffix or directory.name.startswith(("new-", "old-")):
             continue
-        path = folder.with_suffix(_NAME)
+        path = directory.with_suffix(_NAME)
         named = path.exists()
-        name = path.read_bytes().decode(errors="replace") if named else folder.name
-        yield StoredMount(name=name, folder=folder, used=(path if named else folder).stat().st_mtime)
+        name = path.read_bytes().decode(errors="replace") if named else directory.name
+        yield StoredMount(name=name, directory=directory, used=(path if named else directory).stat().st_mtime)
 
 
 def in_use(mount: StoredMount, store: Store) -> bool:
@@ -98,10 +98,10 @@ def unused(mount: StoredMount, store: Store) -> Iterator[None]:
 
 def remove(mount: StoredMount) -> None:
     """Remove a cache mount atomically. The caller holds it `unused`."""
-    aside = mount.folder.with_name(f"old-{mount.folder.name}-{secrets.token_hex(8)}")
-    mount.folder.rename(aside)
+    aside = mount.directory.with_name(f"old-{mount.directory.name}-{secrets.token_hex(8)}")
+    mount.directory.rename(aside)
     for suffix in (_NAME, _MAP):
-        mount.folder.with_suffix(suffix).unlink(missing_ok=True)
+        mount.directory.with_suffix(suffix).unlink(missing_ok=True)
     _remove_tree(aside)
 
 
@@ -114,8 +114,8 @@ def sweep(store: Store) -> None:
 
 
 def _remove_tree(path: Path) -> None:
-    folders = os.open(path.parent, _FOLDER)
+    directories = os.open(path.parent, _DIRECTORY)
     try:
-        remove_tree(folders, path.name)
+        remove_tree(directories, path.name)
     finally:
-        os.close(folders)
+        os.close(directories)

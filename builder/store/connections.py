@@ -98,8 +98,8 @@ def _copied(*files: Path) -> sqlite3.Connection:
     from pybuild.runtime.paths.scratch import temporary
 
     memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    with temporary() as folder:
-        copies = [Path(shutil.copyfile(file, folder / file.name)) for file in files]
+    with temporary() as directory:
+        copies = [Path(shutil.copyfile(file, directory / file.name)) for file in files]
         with closing(_prepared(copies[0])) as found:
             found.backup(memory)
     return memory

@@ -28,14 +28,14 @@ class Hold:
     snapshot: str
 
 
-def read_hold(folder: Path) -> Hold:
-    """Return what the container in *folder* holds.
+def read_hold(directory: Path) -> Hold:
+    """Return what the container in *directory* holds.
 
     Raises:
         StoreError: it cannot be told; nothing may be removed then.
     """
     try:
-        document = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        document = json.loads((directory / _FILE).read_text(encoding="utf-8"))
         image = document["image"]
         descriptor = Descriptor(
             media_type=str(image["mediaType"]), digest=Digest.parse(image["digest"]), size=int(image["size"])
@@ -44,15 +44,15 @@ def read_hold(folder: Path) -> Hold:
     except FileNotFoundError:
         raise
     except (OSError, ValueError, TypeError, LookupError) as error:
-        raise StoreError(f"{folder / _FILE} is damaged", hint=f"pybuild rm -f {folder.name[:12]}") from error
+        raise StoreError(f"{directory / _FILE} is damaged", hint=f"pybuild rm -f {directory.name[:12]}") from error
 
 
-def write_hold(folder: Path, hold: Hold) -> None:
-    """Write down what the container in *folder* holds."""
+def write_hold(directory: Path, hold: Hold) -> None:
+    """Write down what the container in *directory* holds."""
     image = {"mediaType": hold.image.media_type, "digest": str(hold.image.digest), "size": hold.image.size}
-    new = folder / f"{_FILE}.new"
+    new = directory / f"{_FILE}.new"
     new.write_text(json.dumps({"image": image, "snapshot": hold.snapshot}), encoding="utf-8")
-    new.rename(folder / _FILE)
+    new.rename(directory / _FILE)
 
 
 def holds(root: Path) -> Iterator[tuple[str, Hold]]:

@@ -31,10 +31,10 @@ def _name(below: str, diff_id: str, own: str) -> str:
 
 
 class LayerTimes:
-    """The sets in the directory *folder*; *scratch* is a temporary directory on the same file system."""
+    """The sets in the directory *directory*; *scratch* is a temporary directory on the same file system."""
 
-    def __init__(self, folder: Path, scratch: Path) -> None:
-        self._folder, self._scratch = folder, scratch
+    def __init__(self, directory: Path, scratch: Path) -> None:
+        self._directory, self._scratch = directory, scratch
         self._digests: dict[str, str] = {}
         self._latest: tuple[tuple[object, ...], tuple[str, ...]] = (), ()
         """Diff IDs, and the names of their trees: the next step of a stage asks for the same, and one more."""
@@ -51,7 +51,7 @@ class LayerTimes:
 
     def _link(self, path: Path, data: bytes) -> None:
         """Write *path* atomically; a builder that was faster wins."""
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._directory.mkdir(mode=0o700, exist_ok=True)
         new = self._scratch / f"times-{os.getpid()}-{secrets.token_hex(4)}"
         try:
             new.write_bytes(data)
@@ -90,11 +90,11 @@ class LayerTimes:
     def keep_only(self, diff_ids: set[str]) -> None:
         """Remove the sets of all other layers. The caller has exclusive access."""
         with suppress(FileNotFoundError):
-            for path in list(self._folder.iterdir()):
+            for path in list(self._directory.iterdir()):
                 if path.name not in diff_ids:
                     path.unlink()
 
     def _path(self, diff_id: str) -> Path:
         if not _NAME.match(diff_id):
             raise ValueError(f"not a diff ID: {diff_id!r}")
-        return self._folder / diff_id
+        return self._directory / diff_id

@@ -28,16 +28,16 @@ _PREFIX = "lease-"
 class Lease:
     """The claims of one user of the store. Thread-safe."""
 
-    def __init__(self, folder: Path, fallback: Callable[[], None]) -> None:
+    def __init__(self, directory: Path, fallback: Callable[[], None]) -> None:
         self._fallback = fallback
         self._lock = threading.Lock()
         self._claimed: set[str] = set()
         self._written = True
-        self._moment = os.open(folder / "claims", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._moment = os.open(directory / "claims", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             # A new user waits for a removal that requires that there is none.
             fcntl.flock(self._moment, fcntl.LOCK_SH)
-            self._path, self._file = new_locked_file(folder, _PREFIX)
+            self._path, self._file = new_locked_file(directory, _PREFIX)
             fcntl.flock(self._moment, fcntl.LOCK_UN)
         except BaseException:
             os.close(self._moment)
@@ -76,17 +76,17 @@ class Lease:
 
 
 @contextmanager
-def using(locks: Locks, folder: Path, waiting: Callable[[], None]) -> Iterator[Callable[[str], None]]:
-    """Be a user of the store in *folder*; yields a function that claims."""
+def using(locks: Locks, directory: Path, waiting: Callable[[], None]) -> Iterator[Callable[[str], None]]:
+    """Be a user of the store in *directory*; yields a function that claims."""
     with ExitStack() as stack:
 
         def wait_for_removals() -> None:
             stack.enter_context(locks.shared(LASTING, waiting=waiting))
 
         try:
-            lease = Lease(folder, wait_for_removals)
+            lease = Lease(directory, wait_for_removals)
         except OSError as error:
-            if error.errno not in FULL and os.access(folder, os.W_OK):
+            if error.errno not in FULL and os.access(directory, os.W_OK):
                 raise
             # The disk has no inode left, or the store is read-only.
             wait_for_removals()
@@ -101,33 +101,33 @@ def _nothing(_name: str) -> None:
 
 
 @contextmanager
-def removing(folder: Path) -> Iterator[frozenset[str]]:
+def removing(directory: Path) -> Iterator[frozenset[str]]:
     """Block new claims for a moment; yields the existing ones."""
-    moment = os.open(folder / "claims", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    moment = os.open(directory / "claims", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(moment, fcntl.LOCK_EX)
         claimed: set[str] = set()
-        for lines in _live(folder):
+        for lines in _live(directory):
             claimed.update(lines.split())
         yield frozenset(claimed)
     finally:
         os.close(moment)
 
 
-def is_used(folder: Path) -> bool:
+def is_used(directory: Path) -> bool:
     """Return whether the store has any user."""
-    return next(_live(folder), None) is not None
+    return next(_live(directory), None) is not None
 
 
-def sweep(folder: Path) -> None:
+def sweep(directory: Path) -> None:
     """Remove the lists of users that were killed."""
-    for _ in _live(folder):
+    for _ in _live(directory):
         continue
 
 
-def _live(folder: Path) -> Iterator[str]:
+def _live(directory: Path) -> Iterator[str]:
     """Yield the claims of each live user; files of dead ones are removed."""
-    for path in sorted(folder.glob(f"{_PREFIX}*")):
+    for path in sorted(directory.glob(f"{_PREFIX}*")):
         with suppress(FileNotFoundError), path.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -39,8 +39,8 @@ def _silent() -> None:
 class Locks:
     """Shared and exclusive locks in one directory."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
 
     @contextmanager
     def exclusive(
@@ -82,9 +82,9 @@ class Locks:
 
     def sweep(self) -> None:
         """Remove the files of unused locks."""
-        for name in os.listdir(self._folder):
+        for name in os.listdir(self._directory):
             if len(name) == _NAME_LENGTH and name != self._path(LASTING).name:
-                self._remove_free(self._folder / name)
+                self._remove_free(self._directory / name)
 
     def _remove_free(self, path: Path) -> None:
         with suppress(OSError):
@@ -97,7 +97,7 @@ class Locks:
                 os.close(handle)
 
     def _path(self, name: str) -> Path:
-        return self._folder / hashlib.sha256(name.encode()).hexdigest()[:_NAME_LENGTH]
+        return self._directory / hashlib.sha256(name.encode()).hexdigest()[:_NAME_LENGTH]
 
     def _taken(self, path: Path, kind: int, cancelled: Callable[[], bool], waiting: Callable[[], None]) -> int | None:
         """Return the descriptor that holds the lock; None in a read-only store, which nobody changes."""

@@ -100,17 +100,17 @@ def writing(path: str | Path) -> Iterator[None]:
 
 def make_reserve(root: Path) -> None:
     """Create the reserve, unless it exists or space is short already."""
-    folder = root / "reserve"
-    if (folder / str(_FILES - 1)).exists():
+    directory = root / "reserve"
+    if (directory / str(_FILES - 1)).exists():
         return
     status = os.statvfs(root)
     if status.f_bavail * status.f_frsize < _SPARE * _FILES * _SIZE:
         return
     # Without the reserve everything works except freeing space on a full disk.
     with suppress(OSError):
-        folder.mkdir(mode=0o700, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
         for number in range(_FILES):
-            _hold(folder / str(number))
+            _hold(directory / str(number))
 
 
 def _hold(path: Path) -> None:

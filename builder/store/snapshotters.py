@@ -60,10 +60,10 @@ def _present(overlays: Path, trees: Path) -> tuple[Snapshotter, ...]:
         (overlays, OverlaySnapshotter),
         (trees, CopyingSnapshotter),
     )
-    return tuple(kind(folder) for folder, kind in kinds if folder.exists())
+    return tuple(kind(directory) for directory, kind in kinds if directory.exists())
 
 
-def _refusal(folder: Path) -> OSError | None:
+def _refusal(directory: Path) -> OSError | None:
     from pybuild.runtime.snapshots.overlay_probe import overlay_refusal
 
-    return overlay_refusal(folder)
+    return overlay_refusal(directory)

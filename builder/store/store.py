@@ -96,12 +96,12 @@ class Store:
             need_utf8()
         if registries is not None:
             registries.check_common()
-        folder = (root or default_root()).absolute()
-        writable = prepare(folder)
-        store = cls(folder, registries)
+        directory = (root or default_root()).absolute()
+        writable = prepare(directory)
+        store = cls(directory, registries)
         if writable:
             _sweep(store)
-            if is_suspect(folder / "pybuild.db"):
+            if is_suspect(directory / "pybuild.db"):
                 _replace_database(store)
         return store
 

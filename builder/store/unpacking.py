@@ -20,6 +20,6 @@ class Unpacking:
     def layer(self, stream: BinaryIO, diff_id: Digest | None, nanoseconds: Sequence[int]) -> None:
         """Unpack one layer. Raises like `builder.oci.layers.unpack.unpack`."""
         overlay = self.active.format is DiskFormat.OVERLAY
-        folder_fd = os.open(self.active.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        with Root(folder_fd) as folder, Root(self._snapshots.open(self._parent)) as lower:
-            unpack(stream, folder.fd, overlay=overlay, diff_id=diff_id, lower=lower, nanoseconds=nanoseconds)
+        directory_fd = os.open(self.active.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with Root(directory_fd) as directory, Root(self._snapshots.open(self._parent)) as lower:
+            unpack(stream, directory.fd, overlay=overlay, diff_id=diff_id, lower=lower, nanoseconds=nanoseconds)

@@ -13,15 +13,15 @@ from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.layout import INDEX_LIMIT, names_of, read_index
 from pybuild.builder.oci.model import Descriptor, Index
 from pybuild.builder.store.store import Store
-from pybuild.builder.transports.places import InArchive, InFolder
+from pybuild.builder.transports.places import InArchive, InDirectory
 from pybuild.grammar.reference import InvalidReference, parse_reference
 
 
-def copying_folder(store: Store) -> Path:
+def copying_directory(store: Store) -> Path:
     """Return the directory of the store for blobs in transit; garbage collection empties it."""
-    folder = store.root / "copying"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
+    directory = store.root / "copying"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    return directory
 
 
 @contextmanager
@@ -30,11 +30,11 @@ def archive_blobs(store: Store, into: BlobStore | None) -> Iterator[BlobStore]:
     if into is not None:
         yield into
         return
-    with tempfile.TemporaryDirectory(prefix="archive-", dir=copying_folder(store)) as folder:
-        yield BlobStore(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="archive-", dir=copying_directory(store)) as directory:
+        yield BlobStore(Path(directory))
 
 
-def in_folder(place: InFolder) -> Descriptor:
+def in_directory(place: InDirectory) -> Descriptor:
     """Return the descriptor that the place names. Raises RequestError, or InvalidImage when it is not a layout."""
     raw = read_index(place.path)
     if raw is None:

@@ -34,12 +34,12 @@ def _loaded(store: Store, source: Path | Readable) -> tuple[Loaded, ...]:
     if not isinstance(source, Path):
         return load(store.blobs, source)
     if source.is_dir():
+        from pybuild.builder.oci.archive.directory_entries import directory_entries
         from pybuild.builder.oci.archive.files import take_entries
-        from pybuild.builder.oci.archive.folder_entries import folder_entries
         from pybuild.runtime.paths.safepath import Root
 
         with Root.open_host(source) as root:
-            return load_files(store.blobs, take_entries(store.blobs, folder_entries(root.fd)))
+            return load_files(store.blobs, take_entries(store.blobs, directory_entries(root.fd)))
     with source.open("rb") as stream:
         return load(store.blobs, stream)
 

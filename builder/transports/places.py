@@ -30,7 +30,7 @@ class InRegistry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InFolder:
+class InDirectory:
     """An image of an OCI layout; *name* is "" for the only one, or for one without a name."""
 
     path: Path
@@ -46,7 +46,7 @@ class InArchive:
     docker: bool
 
 
-Place = InStore | InRegistry | InFolder | InArchive
+Place = InStore | InRegistry | InDirectory | InArchive
 
 
 def parse_place(text: str) -> Place:
@@ -56,7 +56,7 @@ def parse_place(text: str) -> Place:
     scheme, _, rest = text.partition(":")
     path, _, name = rest.partition(":")
     if scheme == "oci":
-        return InFolder(path=_path(text, path), name=name)
+        return InDirectory(path=_path(text, path), name=name)
     if scheme in {"oci-archive", "docker-archive"}:
         docker = scheme == "docker-archive"
         full = str(_reference(name)) if docker and name else name

@@ -17,8 +17,8 @@ from pybuild.builder.oci.registry.access import AS_CONFIGURED, Access
 from pybuild.builder.oci.registry.registry import Registry, open_registry
 from pybuild.builder.oci.registry.transfer.remote import TransferProgress, no_progress
 from pybuild.builder.store.store import Store
-from pybuild.builder.transports.files import archive_blobs, copying_folder, in_archive, in_folder
-from pybuild.builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place
+from pybuild.builder.transports.files import archive_blobs, copying_directory, in_archive, in_directory
+from pybuild.builder.transports.places import InArchive, InDirectory, InRegistry, InStore, Place
 from pybuild.grammar.reference import DEFAULT_TAG, Reference
 
 Origin = tuple[str, str]
@@ -102,8 +102,8 @@ def open_source(place: Place, choice: Choice, reading: ReadOptions) -> Iterator[
     match place:
         case InStore():
             yield _local(reading.store.blobs, find(reading.store, place.name).descriptor, choice)
-        case InFolder():
-            yield _local(BlobStore(place.path), in_folder(place), choice)
+        case InDirectory():
+            yield _local(BlobStore(place.path), in_directory(place), choice)
         case InArchive():
             with archive_blobs(reading.store, reading.into) as blobs:
                 yield _local(blobs, in_archive(place, blobs), choice)
@@ -142,7 +142,7 @@ def _remote(registry: Registry, reference: Reference, choice: Choice, reading: R
         except OciError as error:
             raise PullFailed(f"failed to read docker://{reference}: {error}", hint=error.hint) from error
 
-    parts = BlobStore(copying_folder(reading.store) / "parts")
+    parts = BlobStore(copying_directory(reading.store) / "parts")
     blobs = RemoteBlobs(reading.store.root, parts, fetch)
     wanted = None if choice.everything else choice.platform or host_platform()
     try:

@@ -21,7 +21,7 @@ from pybuild.builder.outputs.layout import added_to
 from pybuild.builder.outputs.push import mount_sources
 from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
-from pybuild.builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place
+from pybuild.builder.transports.places import InArchive, InDirectory, InRegistry, InStore, Place
 from pybuild.builder.transports.source import ImageSource, copy_blobs
 from pybuild.grammar.reference import DEFAULT_TAG
 
@@ -55,7 +55,7 @@ def write_to(place: Place, source: ImageSource, writing: WriteOptions) -> None:
             (name,) = full_names((place.name,))
             _copy_blobs(source, writing.store.blobs)
             writing.store.layout.tag(name, source.descriptor)
-        case InFolder():
+        case InDirectory():
             with added_to(place.path) as (blobs, layout):
                 _copy_blobs(source, blobs)
                 layout.name(place.name, source.descriptor)

@@ -29,15 +29,15 @@ class Emulation(Enum):
 
 
 @lru_cache
-def emulation(architecture: str, folder: Path) -> Emulation:
-    """Return what becomes of a program for *architecture*, as OCI names it; *folder* is for a file of some bytes.
+def emulation(architecture: str, directory: Path) -> Emulation:
+    """Return what becomes of a program for *architecture*, as OCI names it; *directory* is for a file of some bytes.
 
     Asked once for each in the life of this process; the first time costs the start of an interpreter.
     """
     code = smallest_program(architecture)
     if code is None:
         return Emulation.UNKNOWN
-    with tempfile.TemporaryDirectory(dir=folder, prefix="trial-") as root:
+    with tempfile.TemporaryDirectory(dir=directory, prefix="trial-") as root:
         path = Path(root, "program")
         path.write_bytes(code)
         path.chmod(0o700)

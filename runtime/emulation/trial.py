@@ -1,6 +1,6 @@
-"""The program by which `emulation.emulation` tries another one out: ``python -I -S trial.py FOLDER``.
+"""The program by which `emulation.emulation` tries another one out: ``python -I -S trial.py DIRECTORY``.
 
-It becomes ``/program`` of FOLDER, with FOLDER as its root as a sandbox has one. When it cannot, it prints the errno.
+It becomes ``/program`` of DIRECTORY, with DIRECTORY as its root as in a sandbox. When it cannot, it prints the errno.
 """
 
 import os

@@ -73,11 +73,11 @@ def _go_to_namespace_root(place: int) -> bool:
         os.close(infos)
 
 
-def _identity(infos: int, folder: int) -> tuple[int, int, bytes]:
+def _identity(infos: int, directory: int) -> tuple[int, int, bytes]:
     """Return what no other directory has: a bind mount of a directory has its inode, but is another mount."""
-    with open(os.open(b"%d" % folder, os.O_RDONLY, dir_fd=infos), "rb") as file:
+    with open(os.open(b"%d" % directory, os.O_RDONLY, dir_fd=infos), "rb") as file:
         mount_id = next(line for line in file if line.startswith(b"mnt_id:"))
-    found = os.fstat(folder)
+    found = os.fstat(directory)
     return found.st_dev, found.st_ino, mount_id
 
 

@@ -123,16 +123,16 @@ class Clients:
     """All clients, and the socket that they come by."""
 
     def __init__(
-        self, loop: Loop, folder: int, said: Said, left: Callable[[MonitorClient], None], drained: Callable[[], None]
+        self, loop: Loop, directory: int, said: Said, left: Callable[[MonitorClient], None], drained: Callable[[], None]
     ) -> None:
-        """Listen in the open directory *folder*. *said*, *left* and *drained* are called when that happened."""
+        """Listen in the open directory *directory*. *said*, *left* and *drained* are called when that happened."""
         self.loop, self.said, self.left, self.drained = loop, said, left, drained
         self.everyone: list[MonitorClient] = []
-        self._folder = folder
+        self._directory = directory
         self._listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
         self._unlink()
         # By the descriptor: the name of a socket has room for 107 bytes.
-        self._listener.bind(f"/proc/self/fd/{folder}/{SOCKET}")
+        self._listener.bind(f"/proc/self/fd/{directory}/{SOCKET}")
         self._listener.listen(_BACKLOG)
         loop.watch(self._listener.fileno(), IN, self._accept)
 
@@ -159,7 +159,7 @@ class Clients:
 
     def _unlink(self) -> None:
         try:
-            os.unlink(SOCKET, dir_fd=self._folder)
+            os.unlink(SOCKET, dir_fd=self._directory)
         except FileNotFoundError:
             return
 

@@ -20,9 +20,9 @@ _STREAMS = {1: b"stdout", 2: b"stderr"}
 class JsonLog:
     """Takes what a process prints, in pieces as they come. Lines that are not complete wait for their end."""
 
-    def __init__(self, folder: int, files: int, size: int) -> None:
-        """Append to the log in the open directory *folder*; see `watch.LogFiles` for *files* and *size*."""
-        self._folder, self._files, self._limit = folder, files, size
+    def __init__(self, directory: int, files: int, size: int) -> None:
+        """Append to the log in the open directory *directory*; see `watch.LogFiles` for *files* and *size*."""
+        self._directory, self._files, self._limit = directory, files, size
         self._waiting = {1: b"", 2: b""}
         self._fd, self._size = -1, 0
         if files:
@@ -30,7 +30,7 @@ class JsonLog:
 
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(LOG, flags, 0o640, dir_fd=self._folder)
+        self._fd = os.open(LOG, flags, 0o640, dir_fd=self._directory)
         self._size = os.fstat(self._fd).st_size
 
     def write(self, stream: int, data: bytes) -> None:
@@ -68,11 +68,11 @@ class JsonLog:
         names = [LOG, *(f"{LOG}.{number}" for number in range(1, self._files))]
         for old, new in reversed(list(pairwise(names))):
             try:
-                os.rename(old, new, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+                os.rename(old, new, src_dir_fd=self._directory, dst_dir_fd=self._directory)
             except FileNotFoundError:
                 continue
         if self._files == 1:
-            os.unlink(LOG, dir_fd=self._folder)
+            os.unlink(LOG, dir_fd=self._directory)
         self._open()
 
 

@@ -35,20 +35,20 @@ class Monitor:
     def __init__(self, watch: WatchOrder) -> None:
         self._watch = watch
         self._loop = Loop()
-        self._folder = os.open(watch.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        self._directory = os.open(watch.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
         plan = decode(watch.plan)
         if not isinstance(plan, SandboxPlan):
             raise TypeError(type(plan))
         self._plan = plan
         self._plan_file = plan_file(watch.plan)
-        self._log = JsonLog(self._folder, watch.log.files, watch.log.size)
-        self._clients = Clients(self._loop, self._folder, self._said, self._left, self._drained)
+        self._log = JsonLog(self._directory, watch.log.files, watch.log.size)
+        self._clients = Clients(self._loop, self._directory, self._said, self._left, self._drained)
         self._starter = self._clients.add(CHANNEL)
         self._entries = Entries(self._loop)
         self._state = StateFile(watch.finished.decode())
         self._over = False
         self._restarts = Restarts(watch.restart)
-        self._teller = Teller(watch.store, watch.folder, watch.actor)
+        self._teller = Teller(watch.store, watch.directory, watch.actor)
         self._attempt: Attempt | None = None
         self._streams: Streams | None = None
         self._health: HealthCheck | None = None
@@ -147,7 +147,7 @@ class Monitor:
 
     def _write(self, *, sync: bool) -> None:
         try:
-            self._state.write(self._folder, sync=sync)
+            self._state.write(self._directory, sync=sync)
         except OSError:  # the disk is full: the lock still tells whether the container runs
             return
 

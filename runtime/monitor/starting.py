@@ -81,9 +81,9 @@ def received(channel: socket.socket) -> bytes:
 
 
 @contextmanager
-def connected(folder: Path) -> Iterator[socket.socket]:
-    """Connect to the monitor of the container in *folder*. Raises NoMonitor when there is none."""
-    place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+def connected(directory: Path) -> Iterator[socket.socket]:
+    """Connect to the monitor of the container in *directory*. Raises NoMonitor when there is none."""
+    place = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
         try:
             channel.connect(f"/proc/self/fd/{place}/{messages.SOCKET}")
@@ -94,14 +94,14 @@ def connected(folder: Path) -> Iterator[socket.socket]:
         yield channel
 
 
-def ask(folder: Path, message: bytes) -> None:
-    """Have the monitor of the container in *folder* do something.
+def ask(directory: Path, message: bytes) -> None:
+    """Have the monitor of the container in *directory* do something.
 
     Raises:
         NoMonitor: there is none.
         RuntimeHostError: it cannot; the message says why.
     """
-    with connected(folder) as channel:
+    with connected(directory) as channel:
         try:
             channel.send(message)
             said = received(channel)

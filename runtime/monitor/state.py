@@ -66,15 +66,15 @@ class StateFile:
             **({} if self.health is None else {"Health": self.health}),
         }
 
-    def write(self, folder: int, *, sync: bool) -> None:
-        """Replace the file in the open directory *folder*; with *sync* it is on the disk when this returns."""
+    def write(self, directory: int, *, sync: bool) -> None:
+        """Replace the file in the open directory *directory*; with *sync* it is on the disk when this returns."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        with open(os.open(_NEW, flags, 0o600, dir_fd=folder), "wb") as file:
+        with open(os.open(_NEW, flags, 0o600, dir_fd=directory), "wb") as file:
             file.write(as_json(self.document()).encode())
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
-        os.rename(_NEW, STATE, src_dir_fd=folder, dst_dir_fd=folder)
+        os.rename(_NEW, STATE, src_dir_fd=directory, dst_dir_fd=directory)
 
 
 def boot_id() -> str:

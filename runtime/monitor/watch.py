@@ -50,8 +50,8 @@ class WatchOrder(Record):
         "actor",
         "afterwards",
         "cgroups",
+        "directory",
         "finished",
-        "folder",
         "health",
         "log",
         "one_input",
@@ -66,8 +66,8 @@ class WatchOrder(Record):
         actor: tuple[tuple[bytes, bytes], ...],
         afterwards: tuple[bytes, ...],
         cgroups: tuple[bytes, ...],
+        directory: bytes,
         finished: bytes,
-        folder: bytes,
         health: "Health | tuple[()]",
         log: LogFiles,
         one_input: bool,
@@ -77,7 +77,7 @@ class WatchOrder(Record):
         store: bytes,
     ) -> None:
         self.actor, self.store = actor, store
-        self.afterwards, self.cgroups, self.finished, self.folder = afterwards, cgroups, finished, folder
+        self.afterwards, self.cgroups, self.finished, self.directory = afterwards, cgroups, finished, directory
         self.health = health
         self.log, self.one_input, self.open_input = log, one_input, open_input
         self.plan, self.restart = plan, restart

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 MARK = ".pybuild-scratch"
 """The file that tells a directory of ours where other programs have theirs, such as /tmp; made when it is locked."""
@@ -43,32 +43,32 @@ def shared(path: Path) -> Iterator[int]:
         os.close(lock)
 
 
-def new_locked_folder(folder: Path, prefix: str) -> tuple[Path, int]:
-    """Make a directory of mode 0700 with a fresh name in *folder*; return it and the descriptor that holds its lock."""
+def new_locked_directory(directory: Path, prefix: str) -> tuple[Path, int]:
+    """Make a new directory of mode 0700 in *directory*; return it and the descriptor that holds its lock."""
     while True:
-        path = folder / f"{prefix}{os.urandom(8).hex()}"
+        path = directory / f"{prefix}{os.urandom(8).hex()}"
         path.mkdir(mode=0o700)
         with suppress(FileNotFoundError):
-            lock = os.open(path, _FOLDER)
+            lock = os.open(path, _DIRECTORY)
             if _flock_new(lock, path):
                 return path, lock
 
 
-def new_locked_file(folder: Path, prefix: str) -> tuple[Path, int]:
-    """Make a file of mode 0600 with a fresh name in *folder*; return it and its descriptor, which holds its lock."""
+def new_locked_file(directory: Path, prefix: str) -> tuple[Path, int]:
+    """Make a file of mode 0600 with a fresh name in *directory*; return it and its descriptor, which holds its lock."""
     while True:
-        path = folder / f"{prefix}{os.urandom(8).hex()}"
+        path = directory / f"{prefix}{os.urandom(8).hex()}"
         lock = os.open(path, _FILE | os.O_EXCL, 0o600)
         if _flock_new(lock, path):
             return path, lock
 
 
-def sweep(folder: Path, prefix: str, spared: str = "") -> list[str]:
-    """Remove the files and directories in *folder* that begin with *prefix* and that nobody holds; return their names.
+def sweep(directory: Path, prefix: str, spared: str = "") -> list[str]:
+    """Remove what begins with *prefix* in *directory* and is held by nobody; return the names.
 
     Those that begin with *spared* stay, unless that is empty.
     """
-    top = os.open(folder, _FOLDER)
+    top = os.open(directory, _DIRECTORY)
     try:
         names = [name for name in os.listdir(top) if name.startswith(prefix)]
         return [name for name in names if not (spared and name.startswith(spared)) and _remove_unheld(top, name)]
@@ -76,13 +76,13 @@ def sweep(folder: Path, prefix: str, spared: str = "") -> list[str]:
         os.close(top)
 
 
-def sweep_marked(folder: Path, prefix: str) -> list[str]:
+def sweep_marked(directory: Path, prefix: str) -> list[str]:
     """Remove as `sweep` does, but only directories of this user that have the file `MARK`; failures are no errors.
 
     Nothing is removed where another user could exchange a directory between the look at it and its removal.
     """
     try:
-        top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return []
     removed = []
@@ -168,8 +168,10 @@ def _remove_unheld(top: int, name: str) -> bool:
     return True
 
 
-def _is_safe(folder: os.stat_result) -> bool:
-    return folder.st_uid in {0, os.geteuid()} and bool(folder.st_mode & stat.S_ISVTX or not folder.st_mode & 0o022)
+def _is_safe(directory: os.stat_result) -> bool:
+    return directory.st_uid in {0, os.geteuid()} and bool(
+        directory.st_mode & stat.S_ISVTX or not directory.st_mode & 0o022
+    )
 
 
 def _is_marked(top: int, name: str) -> bool:
@@ -180,16 +182,16 @@ def _is_marked(top: int, name: str) -> bool:
     return stat.S_ISREG(mark.st_mode) and mark.st_uid == found.st_uid
 
 
-def _empty_once(folder: int, top: int, numbers: Iterator[int]) -> bool:
-    """Remove what *folder* holds; directories two levels down move up to *top*. True when there was anything."""
+def _empty_once(directory: int, top: int, numbers: Iterator[int]) -> bool:
+    """Remove what *directory* holds; directories two levels down move up to *top*. True when there was anything."""
     found = False
-    with os.scandir(folder) as entries:
+    with os.scandir(directory) as entries:
         for entry in entries:
             found = True
             if not entry.is_dir(follow_symlinks=False):
-                os.unlink(entry.name, dir_fd=folder)
-            elif folder != top:
-                _move_up(folder, entry.name, top, numbers)
+                os.unlink(entry.name, dir_fd=directory)
+            elif directory != top:
+                _move_up(directory, entry.name, top, numbers)
             else:
                 inner = _open_to_empty(top, entry.name)
                 try:
@@ -200,15 +202,15 @@ def _empty_once(folder: int, top: int, numbers: Iterator[int]) -> bool:
     return found
 
 
-def _move_up(folder: int, name: str, top: int, numbers: Iterator[int]) -> None:
+def _move_up(directory: int, name: str, top: int, numbers: Iterator[int]) -> None:
     writable = False
     for number in numbers:
         try:
-            os.rename(name, f".{number}", src_dir_fd=folder, dst_dir_fd=top)
+            os.rename(name, f".{number}", src_dir_fd=directory, dst_dir_fd=top)
         except OSError as error:
             if error.errno == errno.EACCES and not writable:
                 # Without privilege a directory must be writable to get another parent.
-                os.close(_open_to_empty(folder, name))
+                os.close(_open_to_empty(directory, name))
                 writable = True
             elif error.errno not in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}:
                 raise

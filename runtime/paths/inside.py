@@ -7,7 +7,7 @@ from pybuild.runtime.kernel import syscalls
 
 _RACES = 32
 """Attempts after EAGAIN: that often in a row it is no accident."""
-_FOLDER = os.O_PATH | os.O_DIRECTORY
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 
 
@@ -22,28 +22,28 @@ def open_inside(root: int, path: bytes, flags: int = os.O_PATH) -> int:
     raise OSError(EAGAIN, os.strerror(EAGAIN), path)
 
 
-def make_folder_inside(root: int, path: bytes, uid: int, gid: int) -> int:
+def make_directory_inside(root: int, path: bytes, uid: int, gid: int) -> int:
     """Open the directory *path* as `open_inside` does. What is missing is made, 0755 and owned by *uid* and *gid*."""
     above, reached, names = os.dup(root), b"", path.split(b"/")
     for place, name in enumerate(names):
         try:
-            folder = _open_or_make(root, reached + b"/" + name, above, uid, gid)
+            directory = _open_or_make(root, reached + b"/" + name, above, uid, gid)
         except FileExistsError:
             # A symlink to what is not there: that is made.
             target = os.readlink(name, dir_fd=above)
             further = b"/".join((target if target.startswith(b"/") else reached + b"/" + target, *names[place + 1 :]))
-            return make_folder_inside(root, further, uid, gid)
+            return make_directory_inside(root, further, uid, gid)
         finally:
             os.close(above)
-        above, reached = folder, reached + b"/" + name
+        above, reached = directory, reached + b"/" + name
     return above
 
 
 def _open_or_make(root: int, path: bytes, above: int, uid: int, gid: int) -> int:
     try:
-        return open_inside(root, path, _FOLDER)
+        return open_inside(root, path, _DIRECTORY)
     except FileNotFoundError:
         name = path.rpartition(b"/")[2]
         os.mkdir(name, 0o755, dir_fd=above)
         os.chown(name, uid, gid, dir_fd=above, follow_symlinks=False)
-        return open_inside(root, path, _FOLDER)
+        return open_inside(root, path, _DIRECTORY)

@@ -5,7 +5,7 @@ as a process chrooted there would: an absolute symlink starts again at the root,
 does it (openat2 with RESOLVE_IN_ROOT); where it cannot, a walk component by component does: see `runtime.paths.walk`.
 
 Microseconds, measured: `Root.open` and `Root.stat` of a path 5, of a single name not followed 2, one entry of
-`scan_folder` 2, `Root.real` 20. To go through a big tree, open each directory once and use `scan_folder` and the
+`scan_directory` 2, `Root.real` 20. To go through a big tree, open each directory once and use `scan_directory` and the
 functions of `os` that take a ``dir_fd``, symlinks not followed: a single name cannot leave its directory.
 """
 
@@ -19,7 +19,7 @@ from typing import NamedTuple, Self
 
 from pybuild.runtime.errors import UnsafePathError
 
-_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)  # the last: no file system holds such a name
 _UNSAFE = (errno.ELOOP, errno.ENOTDIR, errno.EXDEV, errno.EAGAIN)
 _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
@@ -48,7 +48,7 @@ class Root:
     @classmethod
     def open_host(cls, path: Path) -> Self:
         """Open the directory at a *path* of the host, which is trusted and may contain symlinks."""
-        return cls(os.open(path, _FOLDER))
+        return cls(os.open(path, _DIRECTORY))
 
     @classmethod
     def at(cls, fd: int) -> Self:
@@ -149,7 +149,7 @@ class Root:
             return os.dup(self.fd), ""
         return self.open("/".join(names[:-1]), os.O_PATH | os.O_DIRECTORY), names[-1]
 
-    def make_folders(self, path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> list[str]:
+    def make_directories(self, path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> list[str]:
         """Create the directory *path* and the missing ones above it; return those created, outermost first.
 
         It is `real` of *path* that is made: symlinks are followed inside the root, a dangling one at its target. *mode*
@@ -172,11 +172,11 @@ class Root:
 
     def scan(self, path: str = "") -> list[DirectoryEntry]:
         """Return the entries of the directory at *path*, names in byte order."""
-        folder = self.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        directory = self.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            return scan_folder(folder)
+            return scan_directory(directory)
         finally:
-            os.close(folder)
+            os.close(directory)
 
     def read_file(self, path: str, limit: int) -> bytes | None:
         """Return the content of a regular file of at most *limit* bytes, None when it is missing.
@@ -234,7 +234,7 @@ def _is_name(path: str) -> bool:
     return "/" not in path and path != ".." and "\0" not in path
 
 
-def scan_folder(fd: int) -> list[DirectoryEntry]:
+def scan_directory(fd: int) -> list[DirectoryEntry]:
     """Return the entries of the directory behind *fd* (not an O_PATH one), names in byte order.
 
     A name that vanishes meanwhile is left out. Two threads must not scan one *fd* at once.
@@ -243,7 +243,7 @@ def scan_folder(fd: int) -> list[DirectoryEntry]:
 
 
 def names_and_statuses(fd: int) -> list[tuple[str, os.stat_result]]:
-    """Return what `scan_folder` returns as pairs, which are made in half the time: for walks of large trees."""
+    """Return what `scan_directory` returns as pairs, which are made in half the time: for walks of large trees."""
     entries = []
     with os.scandir(fd) as found:
         for entry in found:
@@ -281,15 +281,15 @@ def _enter_or_make(dir_fd: int, name: str, status: tuple[int, int, int]) -> tupl
     try:
         os.mkdir(name, 0o700, dir_fd=dir_fd)
     except FileExistsError:
-        return False, os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=dir_fd)
-    folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+        return False, os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
+    directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
     try:
-        os.fchown(folder, uid, gid)
-        os.fchmod(folder, mode)
+        os.fchown(directory, uid, gid)
+        os.fchmod(directory, mode)
     except OSError:
-        os.close(folder)
+        os.close(directory)
         raise
-    return True, folder
+    return True, directory
 
 
 def _named(error: OSError, path: str) -> Exception:

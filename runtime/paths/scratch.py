@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pybuild.runtime.paths.filelock import MARK, new_locked_folder, remove_tree
+from pybuild.runtime.paths.filelock import MARK, new_locked_directory, remove_tree
 
 
 @contextmanager
@@ -15,7 +15,7 @@ def scratch(prefix: str, above: Path | None = None) -> Iterator[Path]:
 
     The standard library's removal calls itself for each level, and a tree may be deeper than that can go.
     """
-    path, lock = new_locked_folder(above or Path(tempfile.gettempdir()), prefix)
+    path, lock = new_locked_directory(above or Path(tempfile.gettempdir()), prefix)
     try:
         yield path
     finally:

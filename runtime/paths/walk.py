@@ -14,7 +14,7 @@ from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.kernel import syscalls
 from pybuild.runtime.paths.inside import open_inside
 
-FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _PATH_MAX = 4096
 """PATH_MAX of Linux, with the NUL byte."""
 _BENEATH = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RESOLVE_NO_MAGICLINKS
@@ -45,7 +45,7 @@ def open_beneath(fd: int, path: str, flags: int = os.O_RDONLY | os.O_DIRECTORY) 
     current = fd
     for start in range(0, len(names), width):
         part = "/".join(names[start : start + width])
-        step = (flags if start + width >= len(names) else FOLDER) | os.O_NOFOLLOW | os.O_CLOEXEC
+        step = (flags if start + width >= len(names) else DIRECTORY) | os.O_NOFOLLOW | os.O_CLOEXEC
         outer = current
         try:
             current = (
@@ -144,7 +144,7 @@ def reopen(handle: int, flags: int) -> int:
 def kernel_resolves() -> bool:
     """Tell whether openat2 can be used: Linux before 5.6 lacks it, filters of old container engines deny it."""
     try:
-        os.close(syscalls.openat2(syscalls.AT_FDCWD, ".", FOLDER))
+        os.close(syscalls.openat2(syscalls.AT_FDCWD, ".", DIRECTORY))
     except OSError as error:
         if error.errno not in {errno.ENOSYS, errno.EPERM}:
             raise

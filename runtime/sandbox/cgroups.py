@@ -23,7 +23,7 @@ _CONTROLLERS = ("memory", "cpu", "cpuset", "pids")
 class Hierarchy:
     """A directory in which groups can be made, and the controllers that they would have."""
 
-    folder: Path
+    directory: Path
     controllers: frozenset[str]
     unified: bool
 
@@ -38,7 +38,7 @@ def hierarchies(
     with suppress(OSError):
         lines = (proc / "cgroup").read_text().splitlines()
         found = (_hierarchy(line, proc, parent, controllers) for line in lines)
-        return tuple(each for each in found if each is not None and os.access(each.folder, os.W_OK))
+        return tuple(each for each in found if each is not None and os.access(each.directory, os.W_OK))
     return ()
 
 
@@ -50,13 +50,13 @@ def _hierarchy(line: str, proc: Path, parent: str, controllers: tuple[str, ...])
     mount = _mount_point(proc, names)
     if mount is None:
         return None
-    folder = mount / (parent or path).lstrip("/")
+    directory = mount / (parent or path).lstrip("/")
     with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
     if not names:
         with suppress(OSError):
-            wanted = frozenset((folder / "cgroup.subtree_control").read_text().split()).intersection(controllers)
-    return Hierarchy(folder, wanted, unified=not names) if wanted or parent else None
+            wanted = frozenset((directory / "cgroup.subtree_control").read_text().split()).intersection(controllers)
+    return Hierarchy(directory, wanted, unified=not names) if wanted or parent else None
 
 
 def _mount_point(proc: Path, names: str) -> Path | None:
@@ -122,8 +122,8 @@ def _made(hierarchy: Hierarchy, limits: ResourceLimits, kept: set[str]) -> Itera
     wanted = [each for each in settings(limits, unified=hierarchy.unified) if each[0] in hierarchy.controllers]
     if not wanted and not limits.cgroup_parent:
         return
-    _sweep(hierarchy.folder)
-    group = hierarchy.folder / f"{_PREFIX}{os.getpid()}-{token_hex(4)}"
+    _sweep(hierarchy.directory)
+    group = hierarchy.directory / f"{_PREFIX}{os.getpid()}-{token_hex(4)}"
     group.mkdir()
     yield group
     kept.update(set_limits(group, hierarchy, limits))
@@ -154,8 +154,8 @@ def _inherit_cpuset(group: Path) -> None:
             (group / name).write_text(above.read_text())
 
 
-def _sweep(folder: Path) -> None:
-    for group in folder.glob(f"{_PREFIX}*-*"):
+def _sweep(directory: Path) -> None:
+    for group in directory.glob(f"{_PREFIX}*-*"):
         owner = group.name.removeprefix(_PREFIX).partition("-")[0]
         if not Path("/proc", owner).exists():
             with suppress(OSError):  # the kernel removes empty groups only

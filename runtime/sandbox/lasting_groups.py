@@ -14,10 +14,10 @@ from pybuild.runtime.sandbox.spec import ResourceLimits
 _CONTROLLERS = ("memory", "cpu", "cpuset", "pids", "freezer", "cpuacct", "blkio", "io")
 
 
-def group_folders(name: str, parent: str, proc: Path = Path("/proc/self")) -> tuple[Path, ...]:
+def group_directories(name: str, parent: str, proc: Path = Path("/proc/self")) -> tuple[Path, ...]:
     """Return the groups called *name* below *parent*, those that are there."""
     found = hierarchies(proc, parent=parent, controllers=_CONTROLLERS)
-    return tuple(each.folder / name for each in found if (each.folder / name).is_dir())
+    return tuple(each.directory / name for each in found if (each.directory / name).is_dir())
 
 
 def make_groups(
@@ -31,7 +31,7 @@ def make_groups(
     kept: set[str] = set()
     for hierarchy in hierarchies(proc, parent=parent, controllers=_CONTROLLERS):
         ready = _with_controllers(hierarchy) if hierarchy.unified else hierarchy
-        group = ready.folder / name
+        group = ready.directory / name
         with suppress(OSError):
             group.mkdir(exist_ok=True)
             made.append(group)
@@ -43,7 +43,7 @@ def change_groups(name: str, parent: str, limits: ResourceLimits, proc: Path = P
     """Give the groups called *name* other *limits*; return the names of those that none of them holds."""
     kept: set[str] = set()
     for hierarchy in hierarchies(proc, parent=parent, controllers=_CONTROLLERS):
-        group = hierarchy.folder / name
+        group = hierarchy.directory / name
         if group.is_dir():
             # Twice: of two limits that bound each other, such as memory and swap, the order depends on the old ones.
             set_limits(group, hierarchy, limits)
@@ -53,11 +53,11 @@ def change_groups(name: str, parent: str, limits: ResourceLimits, proc: Path = P
 
 def _with_controllers(hierarchy: Hierarchy) -> Hierarchy:
     """Have groups in the unified *hierarchy* what they can have: each group hands controllers down by name."""
-    for folder in (hierarchy.folder.parent, hierarchy.folder):
+    for directory in (hierarchy.directory.parent, hierarchy.directory):
         for controller in _CONTROLLERS:
             with suppress(OSError):
-                (folder / "cgroup.subtree_control").write_text(f"+{controller}")
+                (directory / "cgroup.subtree_control").write_text(f"+{controller}")
     with suppress(OSError):
-        given = (hierarchy.folder / "cgroup.subtree_control").read_text().split()
-        return Hierarchy(hierarchy.folder, frozenset(given).intersection(_CONTROLLERS), unified=True)
+        given = (hierarchy.directory / "cgroup.subtree_control").read_text().split()
+        return Hierarchy(hierarchy.directory, frozenset(given).intersection(_CONTROLLERS), unified=True)
     return hierarchy

@@ -26,7 +26,7 @@ from pybuild.runtime.kernel.syscalls import (
     unshare,
 )
 from pybuild.runtime.sandbox.inside.mounts import OverlayRoot, ScratchSpace, filesystem
-from pybuild.runtime.sandbox.inside.stubs import make_folder
+from pybuild.runtime.sandbox.inside.stubs import make_directory
 
 
 def try_namespaces() -> None:
@@ -45,7 +45,7 @@ def try_overlay() -> None:
     """Use an overlay: one that mounts may still fail with the first removal of a lower directory."""
     try_namespaces()
     scratch = ScratchSpace()
-    lower, upper, work, stubs = (make_folder(scratch.fd, name) for name in ("lower", "upper", "work", "stubs"))
+    lower, upper, work, stubs = (make_directory(scratch.fd, name) for name in ("lower", "upper", "work", "stubs"))
     os.mkdir("folder", dir_fd=lower)
     paths = [f"/proc/self/fd/{fd}".encode() for fd in (lower, upper, work)]
     root = OverlayRoot((paths[0],), paths[1], False, paths[2]).make(scratch, stubs, 0)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
 
-from pybuild.runtime.paths.safepath import DirectoryEntry, Root, read_xattrs, scan_folder
+from pybuild.runtime.paths.safepath import DirectoryEntry, Root, read_xattrs, scan_directory
 from pybuild.runtime.paths.walk import open_beneath
 from pybuild.runtime.snapshots.change import Change, ChangeKind
 from pybuild.runtime.stopping import check
@@ -82,7 +82,7 @@ class _Step(NamedTuple):
 
     name: str
     change: Change | None
-    folder: _Place | None = None
+    directory: _Place | None = None
 
 
 class _Comparison:
@@ -103,8 +103,8 @@ class _Comparison:
             for step in stack[-1]:
                 if step.change is not None:
                     yield step.change
-                if step.folder is not None:
-                    stack.append(iter(self._steps(step.folder)))
+                if step.directory is not None:
+                    stack.append(iter(self._steps(step.directory)))
                     break
             else:
                 stack.pop()
@@ -113,7 +113,7 @@ class _Comparison:
         new = open_beneath(self._new, place.path)
         try:
             opaque = _xattr(new, "opaque") if self._overlay else None
-            entries = [(entry, _is_present(entry.stat)) for entry in scan_folder(new)]
+            entries = [(entry, _is_present(entry.stat)) for entry in scan_directory(new)]
             if opaque == b"x":
                 # The directory holds whiteouts of the kind that is an empty file with an attribute (Linux 6.7).
                 entries = [(entry, there and not _is_xattr_whiteout(new, entry)) for entry, there in entries]
@@ -132,29 +132,29 @@ class _Comparison:
             os.close(new)
 
     def _steps_paired(
-        self, place: _Place, entries: list[tuple[DirectoryEntry, bool]], folders: tuple[int, int]
+        self, place: _Place, entries: list[tuple[DirectoryEntry, bool]], directories: tuple[int, int]
     ) -> list[_Step]:
         """Compare two directories by name; in a merged place the old names are looked up instead of listed."""
         if place.merged:
-            before = {entry.name: status for entry, _ in entries if (status := _status(folders[0], entry.name))}
+            before = {entry.name: status for entry, _ in entries if (status := _status(directories[0], entry.name))}
         else:
-            before = {entry.name: entry.stat for entry in scan_folder(folders[0]) if _is_present(entry.stat)}
+            before = {entry.name: entry.stat for entry in scan_directory(directories[0]) if _is_present(entry.stat)}
         steps = []
         for entry, there in entries:
             check()
             if there:
-                steps.append(self._step(place, entry, before.pop(entry.name, None), folders))
+                steps.append(self._step(place, entry, before.pop(entry.name, None), directories))
         steps += [_Step(name, Change(ChangeKind.DELETE, place.below(name))) for name in before]
         steps.sort(key=lambda step: os.fsencode(step.name))
         return steps
 
     def _step(
-        self, place: _Place, entry: DirectoryEntry, before: os.stat_result | None, folders: tuple[int, int]
+        self, place: _Place, entry: DirectoryEntry, before: os.stat_result | None, directories: tuple[int, int]
     ) -> _Step:
         path = place.below(entry.name)
         if before is None:
             change = Change(ChangeKind.ADD, path)
-        elif self._is_same(place, entry, before, folders):
+        elif self._is_same(place, entry, before, directories):
             change = None
         else:
             change = Change(ChangeKind.MODIFY, path)
@@ -164,7 +164,9 @@ class _Comparison:
         moved = place.moved or entry.stat.st_ctime_ns >= self._copied_ns
         return _Step(entry.name, change, replace(place, path=path, paired=paired, moved=moved))
 
-    def _is_same(self, place: _Place, entry: DirectoryEntry, before: os.stat_result, folders: tuple[int, int]) -> bool:
+    def _is_same(
+        self, place: _Place, entry: DirectoryEntry, before: os.stat_result, directories: tuple[int, int]
+    ) -> bool:
         now = entry.stat
         if _essence(now, self._grain) != _essence(before, self._grain):
             return False
@@ -174,7 +176,7 @@ class _Comparison:
             return False
         if not place.moved and now.st_ctime_ns < self._copied_ns:
             return True
-        return _is_same_inside(entry.name, stat.S_IFMT(now.st_mode), folders)
+        return _is_same_inside(entry.name, stat.S_IFMT(now.st_mode), directories)
 
 
 def _steps_alone(place: _Place, entries: list[tuple[DirectoryEntry, bool]], opaque: bytes | None) -> list[_Step]:
@@ -193,8 +195,8 @@ def _steps_added(place: _Place, entries: list[tuple[DirectoryEntry, bool]]) -> l
     for entry, there in entries:
         if there:
             path = place.below(entry.name)
-            folder = replace(place, path=path, paired=False) if stat.S_ISDIR(entry.stat.st_mode) else None
-            steps.append(_Step(entry.name, Change(ChangeKind.ADD, path), folder))
+            directory = replace(place, path=path, paired=False) if stat.S_ISDIR(entry.stat.st_mode) else None
+            steps.append(_Step(entry.name, Change(ChangeKind.ADD, path), directory))
     return steps
 
 
@@ -203,10 +205,10 @@ def _is_present(status: os.stat_result) -> bool:
     return not (stat.S_ISSOCK(mode) or (stat.S_ISCHR(mode) and status.st_rdev == 0))
 
 
-def _is_xattr_whiteout(folder: int, entry: DirectoryEntry) -> bool:
+def _is_xattr_whiteout(directory: int, entry: DirectoryEntry) -> bool:
     if not stat.S_ISREG(entry.stat.st_mode) or entry.stat.st_size:
         return False
-    file = os.open(entry.name, _FILE, dir_fd=folder)
+    file = os.open(entry.name, _FILE, dir_fd=directory)
     try:
         return _xattr(file, "whiteout") is not None
     finally:
@@ -222,9 +224,9 @@ def _xattr(fd: int, name: str) -> bytes | None:
         raise
 
 
-def _status(folder: int, name: str) -> os.stat_result | None:
+def _status(directory: int, name: str) -> os.stat_result | None:
     try:
-        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return None
     return status if _is_present(status) else None
@@ -238,18 +240,18 @@ def _essence(status: os.stat_result, grain: int) -> tuple[int, ...]:
     return mode, status.st_uid, status.st_gid, size, status.st_mtime_ns // grain, device
 
 
-def _is_same_inside(name: str, kind: int, folders: tuple[int, int]) -> bool:
+def _is_same_inside(name: str, kind: int, directories: tuple[int, int]) -> bool:
     """Compare what a status does not show: link target, extended attributes, content."""
-    with _both(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, folders) as (old, new):
+    with _both(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, directories) as (old, new):
         if kind == stat.S_IFLNK and os.readlink("", dir_fd=old) != os.readlink("", dir_fd=new):
             return False
         if read_xattrs(f"/proc/self/fd/{old}") != read_xattrs(f"/proc/self/fd/{new}"):
             return False
-    return kind != stat.S_IFREG or _is_same_content(name, folders)
+    return kind != stat.S_IFREG or _is_same_content(name, directories)
 
 
-def _is_same_content(name: str, folders: tuple[int, int]) -> bool:
-    with _both(name, _FILE, folders) as (old, new):
+def _is_same_content(name: str, directories: tuple[int, int]) -> bool:
+    with _both(name, _FILE, directories) as (old, new):
         while True:
             check()
             piece = os.read(new, _PIECE)
@@ -260,10 +262,10 @@ def _is_same_content(name: str, folders: tuple[int, int]) -> bool:
 
 
 @contextmanager
-def _both(name: str, flags: int, folders: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    first = os.open(name, flags, dir_fd=folders[0])
+def _both(name: str, flags: int, directories: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    first = os.open(name, flags, dir_fd=directories[0])
     try:
-        second = os.open(name, flags, dir_fd=folders[1])
+        second = os.open(name, flags, dir_fd=directories[1])
         try:
             yield first, second
         finally:

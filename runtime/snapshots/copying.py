@@ -11,26 +11,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pybuild.runtime.errors import SnapshotError
-from pybuild.runtime.paths.safepath import DirectoryEntry, read_xattrs, scan_folder
+from pybuild.runtime.paths.safepath import DirectoryEntry, read_xattrs, scan_directory
 from pybuild.runtime.paths.sparse import copy_data
 from pybuild.runtime.paths.walk import open_beneath
 from pybuild.runtime.rootfs.roots import DirectoryRoot, Root
 from pybuild.runtime.snapshots.change import Change
 from pybuild.runtime.snapshots.changes import tree_changes
-from pybuild.runtime.snapshots.disk import SnapshotFolder, make_root_folder
+from pybuild.runtime.snapshots.disk import SnapshotDirectory, make_root_directory
 from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat
 from pybuild.runtime.stopping import check
 
 _FICLONE = 0x40049409
-_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 COPIED = "copied"
 """The file beside a tree that is a whole copy, made right after the copy."""
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class CopyingSnapshotter(SnapshotFolder):
-    """Whole trees in *folder*; see `Snapshotter` for what the methods promise.
+class CopyingSnapshotter(SnapshotDirectory):
+    """Whole trees in *directory*; see `Snapshotter` for what the methods promise.
 
     The directory of an active snapshot also holds ``copied``, a file made right after the copy: files that changed
     later have a later change time, so that `changes` reads only few of the others.
@@ -44,10 +44,10 @@ class CopyingSnapshotter(SnapshotFolder):
         """See `Snapshotter.prepare`."""
         source = None if parent is None else self._tree(parent)
         path = self._begin(parent)
-        active = Active(key=path.name, parent=parent, folder=path / "fs", format=DiskFormat.TREE)
+        active = Active(key=path.name, parent=parent, directory=path / "fs", format=DiskFormat.TREE)
         try:
             if source is not None:
-                copy_tree(source, active.folder)
+                copy_tree(source, active.directory)
             (path / COPIED).touch()
         except BaseException:
             self.discard(active)
@@ -64,31 +64,31 @@ class CopyingSnapshotter(SnapshotFolder):
 
     def open(self, name: str | None) -> int:
         """See `Snapshotter.open`."""
-        return os.open(self._folder / "empty" if name is None else self._tree(name), _FOLDER)
+        return os.open(self._directory / "empty" if name is None else self._tree(name), _DIRECTORY)
 
     def changes(self, active: Active) -> Iterator[Change]:
         """See `Snapshotter.changes`."""
         yield from self.lasting_changes(self._active_path(active), active.parent)
 
-    def make_lasting(self, folder: Path, parent: str | None) -> None:
+    def make_lasting(self, directory: Path, parent: str | None) -> None:
         """See `Snapshotter.make_lasting`."""
         source = None if parent is None else self._tree(parent)
-        make_root_folder(folder)
+        make_root_directory(directory)
         if source is not None:
-            copy_tree(source, folder / "fs")
-        (folder / COPIED).touch()
+            copy_tree(source, directory / "fs")
+        (directory / COPIED).touch()
 
-    def lasting_root(self, folder: Path, parent: str | None) -> Root:
+    def lasting_root(self, directory: Path, parent: str | None) -> Root:
         """See `Snapshotter.lasting_root`."""
-        if parent is not None and not (folder / COPIED).exists():
-            raise SnapshotError(f"{folder} is an overlay, and overlayfs cannot be used now")
-        return DirectoryRoot(path=folder / "fs")
+        if parent is not None and not (directory / COPIED).exists():
+            raise SnapshotError(f"{directory} is an overlay, and overlayfs cannot be used now")
+        return DirectoryRoot(path=directory / "fs")
 
-    def lasting_changes(self, folder: Path, parent: str | None) -> Iterator[Change]:
+    def lasting_changes(self, directory: Path, parent: str | None) -> Iterator[Change]:
         """See `Snapshotter.lasting_changes`."""
         old = self.open(parent)
         try:
-            yield from copied_changes(folder, old)
+            yield from copied_changes(directory, old)
         finally:
             os.close(old)
 
@@ -102,11 +102,11 @@ class CopyingSnapshotter(SnapshotFolder):
         return path / "fs"
 
 
-def copied_changes(folder: Path, old: int) -> Iterator[Change]:
-    """Yield what changed in the copy in *folder* of the open tree *old*."""
-    new = os.open(folder / "fs", _FOLDER)
+def copied_changes(directory: Path, old: int) -> Iterator[Change]:
+    """Yield what changed in the copy in *directory* of the open tree *old*."""
+    new = os.open(directory / "fs", _DIRECTORY)
     try:
-        yield from tree_changes(old, new, copied_ns=(folder / COPIED).stat().st_ctime_ns)
+        yield from tree_changes(old, new, copied_ns=(directory / COPIED).stat().st_ctime_ns)
     finally:
         os.close(new)
 
@@ -117,9 +117,9 @@ def copy_tree(source: Path, target: Path) -> None:
     Keeps owners, modes, times, extended attributes, hard links, holes, devices and FIFOs; leaves sockets out. Both
     directories must be out of reach of others.
     """
-    old = os.open(source, _FOLDER)
+    old = os.open(source, _DIRECTORY)
     try:
-        new = os.open(target, _FOLDER)
+        new = os.open(target, _DIRECTORY)
         try:
             copy_open_tree(old, new)
         finally:
@@ -160,16 +160,16 @@ class _Copy:
             try:
                 target = open_beneath(self._target, path)
                 try:
-                    pending += self._copy_folder(path, source, target)
+                    pending += self._copy_directory(path, source, target)
                 finally:
                     os.close(target)
             finally:
                 os.close(source)
 
-    def _copy_folder(self, path: str, source: int, target: int) -> list[str]:
+    def _copy_directory(self, path: str, source: int, target: int) -> list[str]:
         """Copy the entries of one directory and its own status; return the directories in it, made but empty."""
         inner = []
-        for entry in scan_folder(source):
+        for entry in scan_directory(source):
             check()
             mode = entry.stat.st_mode
             if stat.S_ISDIR(mode):
@@ -190,11 +190,11 @@ class _Copy:
         first = self._linked.setdefault((entry.stat.st_dev, entry.stat.st_ino), (path, entry.name))
         if first == (path, entry.name):
             return False
-        folder = open_beneath(self._target, first[0])
+        directory = open_beneath(self._target, first[0])
         try:
-            os.link(first[1], entry.name, src_dir_fd=folder, dst_dir_fd=target, follow_symlinks=False)
+            os.link(first[1], entry.name, src_dir_fd=directory, dst_dir_fd=target, follow_symlinks=False)
         finally:
-            os.close(folder)
+            os.close(directory)
         return True
 
     def _copy_file(self, entry: DirectoryEntry, source: int, target: int) -> None:

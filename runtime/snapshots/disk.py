@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from pybuild.runtime.errors import SnapshotError
-from pybuild.runtime.paths.filelock import exclusive, new_locked_folder, remove_tree, sweep
+from pybuild.runtime.paths.filelock import exclusive, new_locked_directory, remove_tree, sweep
 from pybuild.runtime.snapshots.snapshotter import Active
 
 _NAME = re.compile(r"sha(?:256|512):[0-9a-f]{64,128}")
@@ -17,7 +17,7 @@ _KEY = re.compile(r"tmp-[0-9a-f]{16}")
 _PREFIX = "tmp-"
 
 
-class SnapshotFolder:
+class SnapshotDirectory:
     """Where snapshots lie on disk; what the two snapshotters share. They add how a tree is made and looked at.
 
         lock                        held while a committed snapshot is dropped
@@ -31,14 +31,14 @@ class SnapshotFolder:
     read what an image holds; only ``fs`` has the mode of the image's root.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Use *folder*, which is made when it is missing, unless the file system is read-only."""
+    def __init__(self, directory: Path) -> None:
+        """Use *directory*, which is made when it is missing, unless the file system is read-only."""
         try:
-            _make_ready(folder)
+            _make_ready(directory)
         except OSError as error:
             if error.errno != errno.EROFS:
                 raise
-        self._folder = folder
+        self._directory = directory
         self._held: dict[str, int] = {}
         self._parents: dict[str, str] = {}
         self._swept = False
@@ -61,7 +61,7 @@ class SnapshotFolder:
         """See `Snapshotter.discard`."""
         lock = self._held.pop(active.key, None)
         if lock is not None:
-            self._remove_held(self._folder / active.key, lock)
+            self._remove_held(self._directory / active.key, lock)
 
     def remove(self, name: str) -> None:
         """See `Snapshotter.remove`."""
@@ -71,8 +71,8 @@ class SnapshotFolder:
         """See `Snapshotter.retire`."""
         path = self._place(name)
         self._sweep_once()
-        for other in os.listdir(self._folder):
-            if self._parent(self._folder / other) == name:
+        for other in os.listdir(self._directory):
+            if self._parent(self._directory / other) == name:
                 raise SnapshotError(f"snapshot {name} is the parent of {other}")
         return self._retired(path)
 
@@ -86,24 +86,24 @@ class SnapshotFolder:
 
     def sweep(self) -> None:
         """See `Snapshotter.sweep`."""
-        sweep(self._folder, _PREFIX)
+        sweep(self._directory, _PREFIX)
         for name in self._names_on_disk():
             self._committed(name)
 
     def _begin(self, parent: str | None) -> Path:
         """Make the directory of a new active snapshot with an empty ``fs``; its lock is held from here on."""
         self._sweep_once()
-        path, lock = new_locked_folder(self._folder, _PREFIX)
+        path, lock = new_locked_directory(self._directory, _PREFIX)
         self._held[path.name] = lock
         (path / "parent").write_text(parent or "", encoding="ascii")
-        make_root_folder(path)
+        make_root_directory(path)
         return path
 
     def _sweep_once(self) -> None:
         """Remove what killed builders left; until something is written or removed it is in nobody's way."""
         if not self._swept:
             self._swept = True
-            sweep(self._folder, _PREFIX)
+            sweep(self._directory, _PREFIX)
 
     def _seal(self, path: Path) -> None:
         """Remove from an active snapshot what its committed form does not have."""
@@ -111,13 +111,13 @@ class SnapshotFolder:
     def _active_path(self, active: Active) -> Path:
         if not _KEY.fullmatch(active.key) or active.key not in self._held:
             raise SnapshotError(f"snapshot is not active here: {active.key!r}")
-        return self._folder / active.key
+        return self._directory / active.key
 
     def _place(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
             raise SnapshotError(f"not the name of a snapshot: {name!r}")
         self.claim(name)
-        return self._folder / name.replace(":", "-")
+        return self._directory / name.replace(":", "-")
 
     def _committed(self, name: str) -> Path | None:
         """Return the directory of a committed snapshot, None when there is none; one of a former boot is dropped."""
@@ -147,7 +147,7 @@ class SnapshotFolder:
 
     def _names_on_disk(self) -> list[str]:
         try:
-            names = [name.replace("-", ":") for name in os.listdir(self._folder)]
+            names = [name.replace("-", ":") for name in os.listdir(self._directory)]
         except FileNotFoundError:
             return []
         return [name for name in names if _NAME.fullmatch(name)]
@@ -158,9 +158,9 @@ class SnapshotFolder:
 
     def _retired(self, path: Path, *, keep_current: bool = False) -> Callable[[], None]:
         """Take a committed directory out of sight by one rename; return what removes it. Works on a full disk."""
-        grave = self._folder / f"{_PREFIX}{os.urandom(8).hex()}"
+        grave = self._directory / f"{_PREFIX}{os.urandom(8).hex()}"
         # Under the lock nobody else drops, so what is renamed is what was looked at.
-        with exclusive(self._folder / "lock"):
+        with exclusive(self._directory / "lock"):
             if keep_current and self._is_current(path):
                 return _done
             try:
@@ -180,15 +180,15 @@ class SnapshotFolder:
         return lambda: self._remove_held(grave, lock)
 
     def _remove_held(self, path: Path, lock: int) -> None:
-        folder = os.open(self._folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        directory = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            remove_tree(folder, path.name)
+            remove_tree(directory, path.name)
         finally:
-            os.close(folder)
+            os.close(directory)
             os.close(lock)
 
 
-def make_root_folder(path: Path) -> None:
+def make_root_directory(path: Path) -> None:
     """Make the directory of the tree of a new snapshot in *path*."""
     (path / "fs").mkdir()
     (path / "fs").chmod(0o755)
@@ -202,18 +202,18 @@ def _done() -> None:
     """Nothing is left to be removed."""
 
 
-def _make_ready(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_mode & 0o077:
-        folder.chmod(0o700)
-    if not (folder / "empty").exists():
+def _make_ready(directory: Path) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if directory.stat().st_mode & 0o077:
+        directory.chmod(0o700)
+    if not (directory / "empty").exists():
         from pybuild.runtime.snapshots.spreading import spread
 
-        spread(folder)
-        (folder / "empty").mkdir(mode=0o755, exist_ok=True)
-    if not (folder / "lock").exists():
+        spread(directory)
+        (directory / "empty").mkdir(mode=0o755, exist_ok=True)
+    if not (directory / "lock").exists():
         # Made now, since a disk that is full later is cleared under it.
-        (folder / "lock").touch(mode=0o600)
+        (directory / "lock").touch(mode=0o600)
 
 
 @cache

@@ -11,35 +11,35 @@ from pathlib import Path
 
 from pybuild.runtime.errors import SnapshotError, TooManyLayers
 from pybuild.runtime.kernel import syscalls
-from pybuild.runtime.paths.filelock import new_locked_folder, remove_tree
+from pybuild.runtime.paths.filelock import new_locked_directory, remove_tree
 from pybuild.runtime.paths.safepath import Root as SafeRoot
 from pybuild.runtime.rootfs.roots import DirectoryRoot, OverlayRoot, Root
 from pybuild.runtime.snapshots.change import Change
 from pybuild.runtime.snapshots.changes import overlay_changes, overlay_xattr_prefix
 from pybuild.runtime.snapshots.copying import COPIED, copied_changes, copy_status
-from pybuild.runtime.snapshots.disk import SnapshotFolder, make_root_folder
+from pybuild.runtime.snapshots.disk import SnapshotDirectory, make_root_directory
 from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, OpenLayers, mount_classic, mount_detached
 from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat
 
-_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _INERT = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOEXEC
 
 
-class OverlaySnapshotter(SnapshotFolder):
-    """Differences in *folder*; see `Snapshotter` for what the methods promise.
+class OverlaySnapshotter(SnapshotDirectory):
+    """Differences in *directory*; see `Snapshotter` for what the methods promise.
 
     The directory of an active snapshot also holds ``work``, which overlayfs needs. A snapshot without a parent is a
     plain tree: there is nothing below it that a whiteout could hide.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Use *folder*, which is made when it is missing."""
-        super().__init__(folder)
+    def __init__(self, directory: Path) -> None:
+        """Use *directory*, which is made when it is missing."""
+        super().__init__(directory)
         self._chains: dict[str, tuple[Path, ...]] = {}
 
     def begin_use(self, claim: Callable[[str], None]) -> None:
-        """See `SnapshotFolder.begin_use`."""
+        """See `SnapshotDirectory.begin_use`."""
         super().begin_use(claim)
         self._chains.clear()
 
@@ -56,12 +56,12 @@ class OverlaySnapshotter(SnapshotFolder):
         top = None if parent is None else self._chain(parent)[0]
         path = self._begin(parent)
         layer_format = DiskFormat.TREE if parent is None else DiskFormat.OVERLAY
-        active = Active(key=path.name, parent=parent, folder=path / "fs", format=layer_format)
+        active = Active(key=path.name, parent=parent, directory=path / "fs", format=layer_format)
         try:
             (path / "work").mkdir(mode=0o700)
             if top is not None:
                 # The root of an overlay has the status of the topmost directory, so each one passes it on.
-                _copy_folder_status(top, active.folder)
+                _copy_directory_status(top, active.directory)
         except BaseException:
             self.discard(active)
             raise
@@ -82,10 +82,10 @@ class OverlaySnapshotter(SnapshotFolder):
 
     def open(self, name: str | None) -> int:
         """See `Snapshotter.open`."""
-        lowers = (self._folder / "empty",) if name is None else self._chain(name)
+        lowers = (self._directory / "empty",) if name is None else self._chain(name)
         if len(lowers) == 1:  # overlayfs wants two of them
-            return os.open(lowers[0], _FOLDER)
-        return mount_tree(lowers, self._folder)
+            return os.open(lowers[0], _DIRECTORY)
+        return mount_tree(lowers, self._directory)
 
     def changes(self, active: Active) -> Iterator[Change]:
         """See `Snapshotter.changes`."""
@@ -98,28 +98,28 @@ class OverlaySnapshotter(SnapshotFolder):
                 with SafeRoot(self.open(parent)) as lower:
                     yield from overlay_changes(upper.fd, lower)
 
-    def make_lasting(self, folder: Path, parent: str | None) -> None:
+    def make_lasting(self, directory: Path, parent: str | None) -> None:
         """See `Snapshotter.make_lasting`."""
         top = None if parent is None else self._chain(parent)[0]
-        make_root_folder(folder)
+        make_root_directory(directory)
         if top is not None:
-            (folder / "work").mkdir(mode=0o700)
-            _copy_folder_status(top, folder / "fs")
+            (directory / "work").mkdir(mode=0o700)
+            _copy_directory_status(top, directory / "fs")
 
-    def lasting_root(self, folder: Path, parent: str | None) -> Root:
+    def lasting_root(self, directory: Path, parent: str | None) -> Root:
         """See `Snapshotter.lasting_root`."""
-        if parent is None or (folder / COPIED).exists():
-            return DirectoryRoot(path=folder / "fs")
+        if parent is None or (directory / COPIED).exists():
+            return DirectoryRoot(path=directory / "fs")
         lowers = self._chain(parent)[::-1]
-        return OverlayRoot(lowers=lowers, upper=folder / "fs", work=folder / "work", lasting=True)
+        return OverlayRoot(lowers=lowers, upper=directory / "fs", work=directory / "work", lasting=True)
 
-    def lasting_changes(self, folder: Path, parent: str | None) -> Iterator[Change]:
+    def lasting_changes(self, directory: Path, parent: str | None) -> Iterator[Change]:
         """See `Snapshotter.lasting_changes`."""
-        if not (folder / COPIED).exists():
-            yield from self._changes(folder, parent)
+        if not (directory / COPIED).exists():
+            yield from self._changes(directory, parent)
             return
         with SafeRoot(self.open(parent)) as old:
-            yield from copied_changes(folder, old.fd)
+            yield from copied_changes(directory, old.fd)
 
     def _seal(self, path: Path) -> None:
         remove_inside(path, "work")
@@ -155,7 +155,7 @@ class OverlaySnapshotter(SnapshotFolder):
 def open_root(root: Root, scratch: Path) -> int:
     """Return an O_PATH descriptor of the whole tree of *root*, which no sandbox uses; its mount is attached nowhere."""
     if isinstance(root, DirectoryRoot):
-        return os.open(root.path, _FOLDER)
+        return os.open(root.path, _DIRECTORY)
     return mount_tree(root.lowers[::-1], scratch, upper=root.upper, work=root.work, lasting=root.lasting)
 
 
@@ -174,7 +174,7 @@ def mount_tree(
     with ExitStack() as stack:
 
         def opened(path: Path) -> int:
-            fd = os.open(path, _FOLDER)
+            fd = os.open(path, _DIRECTORY)
             stack.callback(os.close, fd)
             return fd
 
@@ -192,11 +192,11 @@ def mount_tree(
 
 def _mount_and_detach(layers: OpenLayers, attributes: int, scratch: Path) -> int:
     """Mount in the classic way and detach at once; the descriptor keeps the mount alive."""
-    point, lock = new_locked_folder(scratch, "tmp-")
+    point, lock = new_locked_directory(scratch, "tmp-")
     try:
         mount_classic(layers, attributes, os.fspath(point))
         try:
-            return os.open(point, _FOLDER)
+            return os.open(point, _DIRECTORY)
         finally:
             syscalls.umount2(os.fspath(point), syscalls.MNT_DETACH)
     finally:
@@ -204,12 +204,12 @@ def _mount_and_detach(layers: OpenLayers, attributes: int, scratch: Path) -> int
         os.close(lock)
 
 
-def _copy_folder_status(source: Path, target: Path) -> None:
+def _copy_directory_status(source: Path, target: Path) -> None:
     with SafeRoot(os.open(source, _READ)) as old, SafeRoot(os.open(target, _READ)) as new:
         copy_status(old.fd, new.fd, os.fstat(old.fd))
 
 
-def remove_inside(folder: Path, name: str) -> None:
-    """Remove what is called *name* in *folder*."""
-    with SafeRoot.open_host(folder) as root:
+def remove_inside(directory: Path, name: str) -> None:
+    """Remove what is called *name* in *directory*."""
+    with SafeRoot.open_host(directory) as root:
         remove_tree(root.fd, name)

@@ -44,7 +44,7 @@ class OpenLayers:
     ) -> None:
         self.lowers, self.writable, self._userxattr, self._lasting = lowers, writable, userxattr, lasting
 
-    def folders(self) -> list[tuple[str, int]]:
+    def directories(self) -> list[tuple[str, int]]:
         """Return the options that name the writable directories."""
         return list(zip(("upperdir", "workdir"), self.writable, strict=False))
 
@@ -63,7 +63,7 @@ def mount_detached(layers: OpenLayers, attributes: int) -> int:
         fsconfig_string(fs, "source", "overlay")
         for fd in layers.lowers:
             fsconfig_string(fs, "lowerdir+", _magic(fd))
-        for key, fd in layers.folders():
+        for key, fd in layers.directories():
             fsconfig_string(fs, key, _magic(fd))
         for key, value in (*_OPTIONS, ("uuid", "null")):
             fsconfig_string(fs, key, value)
@@ -83,7 +83,7 @@ def mount_classic(layers: OpenLayers, attributes: int, place: str, *, names: str
     The options must fit into a page: some 200 directories by their whole names, 1000 by their numbers alone.
     """
     options = ["lowerdir=" + ":".join(f"{names}{fd}" for fd in layers.lowers)]
-    options += (f"{key}={names}{fd}" for key, fd in layers.folders())
+    options += (f"{key}={names}{fd}" for key, fd in layers.directories())
     options += (f"{key}={value}" for key, value in _OPTIONS)
     # MS_RDONLY, MS_NOSUID, MS_NODEV and MS_NOEXEC have the same values as the attributes.
     mount("overlay", place, "overlay", attributes, ",".join((*options, *layers.flags())))

@@ -10,20 +10,20 @@ from contextlib import suppress
 from errno import EACCES, EINVAL, ELOOP, ENODATA, ENODEV, ENOSYS, ENOTTY, EOPNOTSUPP, EPERM, EXDEV
 from pathlib import Path
 
-from pybuild.runtime.paths.filelock import new_locked_folder
+from pybuild.runtime.paths.filelock import new_locked_directory
 from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
 from pybuild.runtime.snapshots.overlay import mount_tree, remove_inside
 
 _NOT_SUPPORTED = frozenset({EACCES, EINVAL, ELOOP, ENODATA, ENODEV, ENOSYS, ENOTTY, EOPNOTSUPP, EPERM, EXDEV})
 
 
-def overlay_refusal(folder: Path) -> OSError | None:
-    """Return None when overlayfs works on the file system of *folder*, else what the kernel does not support there.
+def overlay_refusal(directory: Path) -> OSError | None:
+    """Return None when overlayfs works on the file system of *directory*, else what the kernel does not support there.
 
     Raises:
         OSError: the trial failed for a reason that says nothing of overlayfs: no space, a bad disk, too many files.
     """
-    path, lock = new_locked_folder(folder, "tmp-")
+    path, lock = new_locked_directory(directory, "tmp-")
     try:
         _try_overlay(path)
     except OSError as error:
@@ -32,7 +32,7 @@ def overlay_refusal(folder: Path) -> OSError | None:
         return error
     finally:
         with suppress(OSError):
-            remove_inside(folder, path.name)
+            remove_inside(directory, path.name)
         os.close(lock)
     return None
 

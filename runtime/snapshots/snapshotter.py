@@ -37,11 +37,11 @@ class DiskFormat(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """A writable snapshot; a layer is unpacked into *folder* in the given *format*."""
+    """A writable snapshot; a layer is unpacked into *directory* in the given *format*."""
 
     key: str
     parent: str | None
-    folder: Path
+    directory: Path
     format: DiskFormat
 
 
@@ -75,19 +75,19 @@ class Snapshotter(Protocol):
         """Yield what *active* changes over its parent: parents before children, names in byte order per directory."""
         ...
 
-    def make_lasting(self, folder: Path, parent: str | None) -> None:
-        """Make a lasting snapshot on *parent* in the empty directory *folder*, on the disk of the store.
+    def make_lasting(self, directory: Path, parent: str | None) -> None:
+        """Make a lasting snapshot on *parent* in the empty directory *directory*, on the disk of the store.
 
         Raises SnapshotError when *parent* is not committed.
         """
         ...
 
-    def lasting_root(self, folder: Path, parent: str | None) -> Root:
-        """Return the writable root of the lasting snapshot in *folder*. Raises SnapshotError as `make_lasting`."""
+    def lasting_root(self, directory: Path, parent: str | None) -> Root:
+        """Return the writable root of the lasting snapshot in *directory*. Raises SnapshotError as `make_lasting`."""
         ...
 
-    def lasting_changes(self, folder: Path, parent: str | None) -> Iterator[Change]:
-        """Yield what the lasting snapshot in *folder* changes over its parent, as `changes` does."""
+    def lasting_changes(self, directory: Path, parent: str | None) -> Iterator[Change]:
+        """Yield what the lasting snapshot in *directory* changes over its parent, as `changes` does."""
         ...
 
     def commit(self, active: Active, name: str) -> None:

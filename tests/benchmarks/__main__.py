@@ -39,14 +39,16 @@ def main(arguments: Sequence[str]) -> None:
     asked = _parse(arguments)
     _compile()
     with (
-        tempfile.TemporaryDirectory(prefix="pybuild-bench-", dir=asked.folder, ignore_cleanup_errors=True) as scratch,
+        tempfile.TemporaryDirectory(
+            prefix="pybuild-bench-", dir=asked.directory, ignore_cleanup_errors=True
+        ) as scratch,
         present_builders(Path(scratch), frozenset(asked.without)) as (shared, builders),
     ):
         columns = [builder.name for builder in builders]
         rows = [row for row in ALL_ROWS if not asked.rows or row.name in asked.rows]
         _head(builders, asked.scale)
         with _registry(Path(scratch) / "registry", rows) as registry:
-            place = Place(folder=shared, scale=asked.scale, registry=registry)
+            place = Place(directory=shared, scale=asked.scale, registry=registry)
             for row in rows:
                 if registry.name or not row.remote:
                     _say(_line(row, columns, _measure_row(row, builders, place, asked.runs)))
@@ -59,12 +61,12 @@ def _compile() -> None:
 
 
 @contextmanager
-def _registry(folder: Path, rows: Sequence[Row]) -> Iterator[Registry]:
+def _registry(directory: Path, rows: Sequence[Row]) -> Iterator[Registry]:
     """A registry on this machine, when a row needs one and the program is there."""
     if not any(row.remote for row in rows) or shutil.which("docker-registry") is None:
         yield Registry()
         return
-    with docker_registry(folder) as running, null_registry() as sink:
+    with docker_registry(directory) as running, null_registry() as sink:
         yield Registry(name=running.name, storage=running.storage, sink=sink)
 
 

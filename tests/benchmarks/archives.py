@@ -17,7 +17,7 @@ def large(builder: Builder, place: Place) -> None:
 
 
 def _archive(builder: Builder, place: Place) -> Path:
-    return place.folder / f"large-{builder.name}.tar"
+    return place.directory / f"large-{builder.name}.tar"
 
 
 def _save(builder: Builder, place: Place, _attempt: int) -> Command:

@@ -64,12 +64,12 @@ class Transferring(Protocol):
 class Pybuild:
     """This project."""
 
-    folder: Path
+    directory: Path
     name: str = "pybuild"
 
     @property
     def _program(self) -> Program:
-        return Program(store=self.folder / "store")
+        return Program(store=self.directory / "store")
 
     def version(self) -> str:
         return self._program.run("version").stdout.splitlines()[0]
@@ -86,16 +86,16 @@ class Pybuild:
         return self._command(*build_arguments(context, tag=tag))
 
     def build_on(self, base: str, context: Path, tag: str) -> Command:
-        shutil.rmtree(self.folder / "other", ignore_errors=True)
-        other = Program(store=self.folder / "other")
+        shutil.rmtree(self.directory / "other", ignore_errors=True)
+        other = Program(store=self.directory / "other")
         return Command(words=other.command(*build_arguments(context, tag=tag)), environment=other.environment)
 
     def save(self, tag: str, archive: Path) -> Command:
         return self._command("save", "-o", os.fspath(archive), tag)
 
     def load(self, archive: Path, tag: str) -> Command:
-        shutil.rmtree(self.folder / "other", ignore_errors=True)
-        other = Program(store=self.folder / "other")
+        shutil.rmtree(self.directory / "other", ignore_errors=True)
+        other = Program(store=self.directory / "other")
         words = other.command("load", "-i", os.fspath(archive))
         return Command(words=words, environment=other.environment)
 
@@ -104,16 +104,16 @@ class Pybuild:
         return self._command("push", name)
 
     def pull(self, name: str) -> Command:
-        shutil.rmtree(self.folder / "other", ignore_errors=True)
-        other = Program(store=self.folder / "other")
+        shutil.rmtree(self.directory / "other", ignore_errors=True)
+        other = Program(store=self.directory / "other")
         return Command(words=other.command("pull", name), environment=other.environment)
 
     def export_cache(self, context: Path, name: str) -> Sequence[Command]:
         return (self._command(*build_arguments(context, (f"--cache-to=type=registry,ref={name}",), "cached")),)
 
     def import_cache(self, context: Path, name: str) -> Command:
-        shutil.rmtree(self.folder / "other", ignore_errors=True)
-        other = Program(store=self.folder / "other")
+        shutil.rmtree(self.directory / "other", ignore_errors=True)
+        other = Program(store=self.directory / "other")
         other.import_tar(bases.small(), "small")
         words = other.command(*build_arguments(context, ("--cache-from", name), "cached"))
         return Command(words=words, environment=other.environment)
@@ -126,7 +126,7 @@ class Pybuild:
 class Buildah:
     """Buildah with layers, its cache, as Docker and pybuild have it always."""
 
-    folder: Path
+    directory: Path
     name: str = "buildah"
 
     def version(self) -> str:
@@ -138,86 +138,94 @@ class Buildah:
         self._run("commit", "--rm", container, "small")
 
     def forget(self) -> None:
-        subprocess.run([*self._words(self.folder), "rmi", "--prune", "--force"], check=True, capture_output=True)
+        subprocess.run([*self._words(self.directory), "rmi", "--prune", "--force"], check=True, capture_output=True)
 
     def build(self, context: Path, tag: str) -> Command:
-        return self._build(self.folder, context, tag)
+        return self._build(self.directory, context, tag)
 
     def build_on(self, base: str, context: Path, tag: str) -> Command:
         return self._build(self._emptied("other"), context, tag, "--tls-verify=false")
 
-    def _build(self, folder: Path, context: Path, tag: str, *more: str) -> Command:
+    def _build(self, directory: Path, context: Path, tag: str, *more: str) -> Command:
         # crun 1.8 refuses hosts that have cgroups of both versions.
         runtime = "runc" if shutil.which("runc") else "crun"
         options = ["--layers", "--network=host", "--runtime", runtime, *more]
-        return self._command(folder, "build", *options, "-t", tag, os.fspath(context))
+        return self._command(directory, "build", *options, "-t", tag, os.fspath(context))
 
     def _emptied(self, name: str) -> Path:
         """Return another root of its storage, in which there are no images."""
-        other = self.folder / name
+        other = self.directory / name
         if other.exists():
             subprocess.run([*self._words(other), "rmi", "--all", "--force"], check=True, capture_output=True)
         return other
 
     def save(self, tag: str, archive: Path) -> Command:
-        return self._command(self.folder, "push", "--quiet", tag, f"docker-archive:{archive}:{tag}:latest")
+        return self._command(self.directory, "push", "--quiet", tag, f"docker-archive:{archive}:{tag}:latest")
 
     def load(self, archive: Path, tag: str) -> Command:
         return self._command(self._emptied("other"), "pull", "--quiet", f"docker-archive:{archive}")
 
     def push(self, tag: str, name: str) -> Command:
-        return self._command(self.folder, "push", "--quiet", "--tls-verify=false", tag, f"docker://{name}")
+        return self._command(self.directory, "push", "--quiet", "--tls-verify=false", tag, f"docker://{name}")
 
     def pull(self, name: str) -> Command:
         return self._command(self._emptied("other"), "pull", "--quiet", "--tls-verify=false", f"docker://{name}")
 
     def export_cache(self, context: Path, name: str) -> Sequence[Command]:
-        return (self._cached(self.folder, context, "--cache-to", name),)
+        return (self._cached(self.directory, context, "--cache-to", name),)
 
     def import_cache(self, context: Path, name: str) -> Command:
         other = self._emptied("cached")
-        Buildah(folder=other).bring_base(bases.small())
+        Buildah(directory=other).bring_base(bases.small())
         return self._cached(other, context, "--cache-from", name)
 
-    def _cached(self, folder: Path, context: Path, *options: str) -> Command:
+    def _cached(self, directory: Path, context: Path, *options: str) -> Command:
         build = self.build(context, "cached").words
-        *words, last = build[len(self._words(folder)) :]
-        return self._command(folder, *words, "--tls-verify=false", *options, last)
+        *words, last = build[len(self._words(directory)) :]
+        return self._command(directory, *words, "--tls-verify=false", *options, last)
 
     def close(self) -> None:
         """Unmount what the storage library keeps mounted, and what a failed build left."""
-        for line in reversed(mounts_below(self.folder)):
+        for line in reversed(mounts_below(self.directory)):
             subprocess.run(["umount", line.split()[4]], check=False, capture_output=True)
 
     def _run(self, *arguments: str) -> str:
-        words = [*self._words(self.folder), *arguments]
+        words = [*self._words(self.directory), *arguments]
         result = subprocess.run(words, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         return result.stdout.strip()
 
-    def _words(self, folder: Path) -> list[str]:
-        return ["buildah", "--root", f"{folder}/root", "--runroot", f"{folder}/run", "--storage-driver", "overlay"]
+    def _words(self, directory: Path) -> list[str]:
+        return [
+            "buildah",
+            "--root",
+            f"{directory}/root",
+            "--runroot",
+            f"{directory}/run",
+            "--storage-driver",
+            "overlay",
+        ]
 
-    def _command(self, folder: Path, *arguments: str) -> Command:
-        return Command(words=[*self._words(folder), *arguments], environment=os.environ)
+    def _command(self, directory: Path, *arguments: str) -> Command:
+        return Command(words=[*self._words(directory), *arguments], environment=os.environ)
 
 
 @dataclass(slots=True, kw_only=True)
 class Skopeo:
     """Copies what pybuild has in its store, which is an OCI layout, and back into another layout."""
 
-    folder: Path
+    directory: Path
     name: str = "skopeo"
 
     def version(self) -> str:
         return subprocess.run(["skopeo", "--version"], check=True, capture_output=True, text=True).stdout.strip()
 
     def push(self, tag: str, name: str) -> Command:
-        source = f"oci:{self.folder}/pybuild/store:docker.io/library/{tag}:latest"
+        source = f"oci:{self.directory}/pybuild/store:docker.io/library/{tag}:latest"
         return self._copy("--dest-tls-verify=false", source, f"docker://{name}")
 
     def pull(self, name: str) -> Command:
-        shutil.rmtree(self.folder / "copied", ignore_errors=True)
-        return self._copy("--src-tls-verify=false", f"docker://{name}", f"oci:{self.folder}/copied:it")
+        shutil.rmtree(self.directory / "copied", ignore_errors=True)
+        return self._copy("--src-tls-verify=false", f"docker://{name}", f"oci:{self.directory}/copied:it")
 
     def _copy(self, *arguments: str) -> Command:
         return Command(words=["skopeo", "--insecure-policy", "copy", "--quiet", *arguments], environment=os.environ)

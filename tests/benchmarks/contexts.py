@@ -34,7 +34,7 @@ class Registry:
 class Place:
     """Where contexts are made, and how large."""
 
-    folder: Path
+    directory: Path
     scale: float
     registry: Registry
 
@@ -43,7 +43,7 @@ class Place:
 
     def context(self, name: str, dockerfile: str, fill: Callable[[Path], None]) -> Path:
         """The context called *name*, made if it is not there yet."""
-        path = self.folder / "contexts" / name
+        path = self.directory / "contexts" / name
         if not path.exists():
             path.mkdir(parents=True)
             (path / "Dockerfile").write_text(dockerfile)
@@ -52,7 +52,7 @@ class Place:
 
     def fresh(self, template: Path, name: str) -> Path:
         """A copy of *template* with new files and one that is like no other."""
-        path = self.folder / "contexts" / f"{template.name}-{name}"
+        path = self.directory / "contexts" / f"{template.name}-{name}"
         shutil.copytree(template, path, copy_function=shutil.copyfile)
         (path / "nonce").write_text(name)
         return path

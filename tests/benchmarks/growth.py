@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _grow(name: str, kind: Kind, scratch: Path, sizes: Sequence[int]) -> None:
-    builder = Pybuild(folder=scratch / "pybuild")
+    builder = Pybuild(directory=scratch / "pybuild")
     builder.bring_base(bases.small())
     measure(_build(builder, kind, scratch / "first", 1))
     fixed = _cost(_build(builder, kind, scratch / "fixed", 1))

@@ -52,7 +52,7 @@ def _run_on_large(builder: Builder, place: Place, attempt: int) -> Command:
     """A RUN on a base of four layers that nobody has: it is pulled, and unpacked for the command."""
     base = f"{place.registry.name}/bases/large:1"
     if not place.registry.holds("bases/large"):
-        maker = Pybuild(folder=place.folder / "maker")
+        maker = Pybuild(directory=place.directory / "maker")
         maker.bring_base(bases.small())
         context = place.context("base", LARGE_LAYERS, fill_large(int(GIGABYTE * place.scale)))
         measure(maker.build(context, "base"))

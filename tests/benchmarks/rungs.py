@@ -55,16 +55,16 @@ _DOCKER = {
 }
 
 
-def _contexts(folder: Path) -> None:
-    shutil.copy(bases.small(), folder / "small.tar")
+def _contexts(directory: Path) -> None:
+    shutil.copy(bases.small(), directory / "small.tar")
     for name, text in _BUILDS.items():
-        (folder / name).mkdir()
-        (folder / name / "Dockerfile").write_text(text)
-        (folder / name / "a").write_text("a\n")
+        (directory / name).mkdir()
+        (directory / name / "Dockerfile").write_text(text)
+        (directory / name / "a").write_text("a\n")
 
 
 def _here(program: Program, io: Path, seen: Path) -> list[str]:
-    """Run the script by *program*, which sees the folder *io* as *seen*."""
+    """Run the script by *program*, which sees the directory *io* as *seen*."""
     script = _SCRIPT.format(names=" ".join(_BUILDS)).replace("$IO", os.fspath(seen))
     words = program.command()
     script = script.replace("pybuild ", f"{' '.join(words[-3:])} ").replace("$WORK", f"{seen}/work-")
@@ -75,34 +75,34 @@ def _here(program: Program, io: Path, seen: Path) -> list[str]:
     return [ended.stdout] if ended.returncode == 0 else [ended.stdout, ended.stderr]
 
 
-def _on_host(folder: Path) -> Iterator[tuple[str, list[str]]]:
+def _on_host(directory: Path) -> Iterator[tuple[str, list[str]]]:
     places = {
-        "root": restricted(Program(store=folder / "root/store")),
-        "root without CAP_SYS_ADMIN": restricted(Program(store=folder / "bound/store"), *WITHOUT_MOUNTS),
-        "the same, /proc covered": restricted(Program(store=folder / "proc/store"), *COVERED_PROC, *WITHOUT_MOUNTS),
+        "root": restricted(Program(store=directory / "root/store")),
+        "root without CAP_SYS_ADMIN": restricted(Program(store=directory / "bound/store"), *WITHOUT_MOUNTS),
+        "the same, /proc covered": restricted(Program(store=directory / "proc/store"), *COVERED_PROC, *WITHOUT_MOUNTS),
     }
     for number, (name, program) in enumerate(places.items()):
-        io = folder / f"io-{number}"
+        io = directory / f"io-{number}"
         io.mkdir()
         _contexts(io)
         yield name, _here(program, io, io)
     for name, ids in {"user with subordinate ids": "tester:500000:65536", "user without": ""}.items():
-        user = ordinary_user(folder / name.replace(" ", "-"), subordinate=ids)
-        _contexts(user.folder)
-        subprocess.run(["chown", "-R", "4242", user.folder], check=True)
-        yield name, _here(user, user.folder, user.seen(user.folder))
+        user = ordinary_user(directory / name.replace(" ", "-"), subordinate=ids)
+        _contexts(user.directory)
+        subprocess.run(["chown", "-R", "4242", user.directory], check=True)
+        yield name, _here(user, user.directory, user.seen(user.directory))
 
 
-def _in_docker(address: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
+def _in_docker(address: str, directory: Path) -> Iterator[tuple[str, list[str]]]:
     docker = ["docker", "-H", address]
-    io = folder / "io"
+    io = directory / "io"
     io.mkdir()
     _contexts(io)
     venv = Path(sys.prefix)
     script = f"export PATH={venv}/bin:/ids:/usr/bin:/usr/sbin PYBUILD_ROOT=/tmp/store IO=/io WORK=/tmp/ HOME=/tmp\n"
     (io / "go.sh").write_text(script + _SCRIPT.format(names=" ".join(_BUILDS)))
-    _image(folder)
-    subprocess.run([*docker, "import", folder / "image.tar", "pybuild-rungs"], check=True, stdout=subprocess.DEVNULL)
+    _image(directory)
+    subprocess.run([*docker, "import", directory / "image.tar", "pybuild-rungs"], check=True, stdout=subprocess.DEVNULL)
     binds = [f"-v={path}:{path}:ro" for path in dict.fromkeys(("/usr", os.fspath(_REPOSITORY), os.fspath(venv)))]
     for name, options in _DOCKER.items():
         command = [
@@ -121,9 +121,9 @@ def _in_docker(address: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
         yield name, [ended.stdout, ended.stderr]
 
 
-def _image(folder: Path) -> None:
+def _image(directory: Path) -> None:
     """Write an image that borrows /usr of this host; its newuidmap has capabilities, its user 1000 ids."""
-    top = folder / "image"
+    top = directory / "image"
     for name in ("etc", "tmp", "usr", "proc", "sys", "dev", "ids"):
         (top / name).mkdir(parents=True)
     (top / "tmp").chmod(0o1777)
@@ -137,8 +137,8 @@ def _image(folder: Path) -> None:
         (top / "ids" / name).chmod(0o755)
         subprocess.run(["setcap", f"{capability}=ep", top / "ids" / name], check=True)
     xattrs = ["--xattrs", "--xattrs-include=security.capability"]
-    subprocess.run(["tar", *xattrs, "-C", top, "-cf", folder / "image.tar", "."], check=True)
-    assert tarfile.is_tarfile(folder / "image.tar")
+    subprocess.run(["tar", *xattrs, "-C", top, "-cf", directory / "image.tar", "."], check=True)
+    assert tarfile.is_tarfile(directory / "image.tar")
 
 
 def _row(place: str, printed: list[str], expected: list[str]) -> tuple[list[str], str]:
@@ -156,11 +156,11 @@ def _row(place: str, printed: list[str], expected: list[str]) -> tuple[list[str]
 def main(address: str = "") -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory(prefix="rungs-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+        directory = Path(name)
+        directory.chmod(0o755)
         expected: list[str] = []
         sys.stdout.write(f"| {' | '.join(_COLUMNS)} |\n{'|---' * len(_COLUMNS)}|\n")
-        places = [*_on_host(folder), *(_in_docker(address, folder) if address else ())]
+        places = [*_on_host(directory), *(_in_docker(address, directory) if address else ())]
         for place, printed in places:
             cells, failure = _row(place, printed, expected)
             sys.stdout.write(f"| {' | '.join(cells)} |\n" if cells else f"{failure}\n")

@@ -47,22 +47,22 @@ print(json.dumps({"code": code, "modules": sorted(sys.modules), "opened": opened
 
 @pytest.fixture
 def context(tmp_path: Path) -> Path:
-    folder = tmp_path / "context"
-    (folder / "src" / "deep").mkdir(parents=True)
+    directory = tmp_path / "context"
+    (directory / "src" / "deep").mkdir(parents=True)
     for number in range(30):
-        (folder / "src" / f"file-{number}").write_text(f"content {number}")
-        (folder / "src" / "deep" / f"inner-{number}").write_text(f"content {number}")
-    (folder / ".dockerignore").write_text("*.log\n")
-    (folder / "Dockerfile").write_text(
+        (directory / "src" / f"file-{number}").write_text(f"content {number}")
+        (directory / "src" / "deep" / f"inner-{number}").write_text(f"content {number}")
+    (directory / ".dockerignore").write_text("*.log\n")
+    (directory / "Dockerfile").write_text(
         "ARG WHERE=/out\nFROM scratch AS first\nCOPY src /data/\nFROM scratch\nARG WHERE\n"
         "COPY --from=first /data/ $WHERE/\nCOPY src/file-1 /one\nWORKDIR /work\nENV A=b\n"
     )
     # Files younger than a tick of the clock are read again, by design.
     old = time.time() - 60
-    for path in folder.rglob("*"):
+    for path in directory.rglob("*"):
         os.utime(path, (old, old))
     time.sleep(0.05)
-    return folder
+    return directory
 
 
 def build(store: Path, context: Path) -> dict[str, object]:

@@ -116,13 +116,13 @@ class Structure:
 
     def warm_modules(self) -> list[str]:
         """The modules that a build loads in which nothing changed, packages left out."""
-        with tempfile.TemporaryDirectory() as folder:
-            context = Path(folder, "context")
+        with tempfile.TemporaryDirectory() as directory:
+            context = Path(directory, "context")
             context.mkdir()
             context.joinpath("file").write_text("content")
             context.joinpath("Dockerfile").write_text("FROM scratch\nCOPY file /\nENV A=b\n")
             time.sleep(0.05)  # files younger than a tick of the clock are read again, by design
-            loaded = [_loaded(self.repository, Path(folder, "store"), context) for _ in range(2)][-1]
+            loaded = [_loaded(self.repository, Path(directory, "store"), context) for _ in range(2)][-1]
         return [name for name in loaded if not self.modules[name].is_package]
 
     def with_one_importer(self, *, below: int | None = None) -> set[str]:

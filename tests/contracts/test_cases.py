@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-FOLDERS = [REPOSITORY / "testdata" / name for name in ("dockerfiles", "builds", "checks")]
-CASES = {path.name for folder in FOLDERS for path in folder.iterdir()}
+DIRECTORIES = [REPOSITORY / "testdata" / name for name in ("dockerfiles", "builds", "checks")]
+CASES = {path.name for directory in DIRECTORIES for path in directory.iterdir()}
 TABLE = (REPOSITORY / "testdata" / "README.md").read_text().splitlines()
 ROWS = {
     cells[1].strip(): re.findall(r"`([^`]+)`", cells[2])
@@ -25,7 +25,7 @@ def test_every_rule_has_its_cases(rule: str) -> None:
 
 
 def test_the_language_has_at_least_250_cases() -> None:
-    assert len(CASES) - len(list(FOLDERS[2].iterdir())) >= 250
+    assert len(CASES) - len(list(DIRECTORIES[2].iterdir())) >= 250
 
 
 def _there(name: str) -> bool:

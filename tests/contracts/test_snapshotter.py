@@ -20,7 +20,7 @@ from pybuild.runtime.snapshots.copying import CopyingSnapshotter
 from pybuild.runtime.snapshots.overlay import OverlaySnapshotter
 from pybuild.runtime.snapshots.snapshotter import Active, Snapshotter
 from tests.helpers.hosts import need_root
-from tests.helpers.trees import Tree, read_folder
+from tests.helpers.trees import Tree, read_directory
 
 pytestmark = pytest.mark.usefixtures("host_keeps_its_mounts")
 
@@ -29,8 +29,8 @@ def name(number: int) -> str:
     return f"sha256:{number:064x}"
 
 
-def mounts_below(folder: Path) -> list[str]:
-    return [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(folder) in line]
+def mounts_below(directory: Path) -> list[str]:
+    return [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(directory) in line]
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def layered(keeper: Snapshotter, *scripts: str) -> str:
 def tree(keeper: Snapshotter, committed: str | None) -> Tree:
     fd = keeper.open(committed)
     try:
-        found = read_folder(Path(f"/proc/self/fd/{fd}"))
+        found = read_directory(Path(f"/proc/self/fd/{fd}"))
     finally:
         os.close(fd)
     del found["/"]  # there it is the link in /proc
@@ -141,7 +141,7 @@ def test_running_without_writing_changes_nothing(keeper: Snapshotter) -> None:
     keeper.discard(active)
 
 
-def test_a_folder_of_a_lower_layer_is_removed(keeper: Snapshotter) -> None:
+def test_a_directory_of_a_lower_layer_is_removed(keeper: Snapshotter) -> None:
     base = layered(keeper, "mkdir -p keep gone/deep/deeper; echo 1 >gone/deep/f", "echo 2 >gone/g")
     active = keeper.prepare(base)
     assert changed(keeper, active, "rm -r gone") == ["delete gone"]
@@ -149,7 +149,7 @@ def test_a_folder_of_a_lower_layer_is_removed(keeper: Snapshotter) -> None:
     assert files(keeper, name(7)) == ["/keep"]
 
 
-def test_a_folder_deleted_and_made_again_shows_nothing_of_the_old_one(keeper: Snapshotter) -> None:
+def test_a_directory_deleted_and_made_again_shows_nothing_of_the_old_one(keeper: Snapshotter) -> None:
     base = layered(
         keeper, "mkdir -p d/sub; echo 1 >d/old; echo 2 >d/sub/old; echo 3 >d/again; touch -d @1 d/again d/sub d"
     )
@@ -216,7 +216,7 @@ def test_hard_links_within_a_layer_stay_one_file(keeper: Snapshotter) -> None:
     assert found["/y"].same == found["/z"].same == "/y"
 
 
-def test_a_link_is_replaced_by_a_folder_and_a_folder_by_a_link(keeper: Snapshotter) -> None:
+def test_a_link_is_replaced_by_a_directory_and_a_directory_by_a_link(keeper: Snapshotter) -> None:
     base = layered(keeper, "mkdir real dir; echo 1 >real/f; echo 2 >dir/g; ln -s real link")
     active = keeper.prepare(base)
     script = "rm link; mkdir link; echo 3 >link/h; rm -r dir; ln -s real dir"
@@ -226,7 +226,7 @@ def test_a_link_is_replaced_by_a_folder_and_a_folder_by_a_link(keeper: Snapshott
     assert tree(keeper, name(7))["/dir"].link == "real"
 
 
-def test_a_renamed_folder_is_a_deletion_and_an_addition(keeper: Snapshotter) -> None:
+def test_a_renamed_directory_is_a_deletion_and_an_addition(keeper: Snapshotter) -> None:
     base = layered(keeper, "mkdir -p a/b; echo 1 >a/b/f")
     active = keeper.prepare(base)
     assert changed(keeper, active, "mv a c") == ["delete a", "add c", "add c/b", "add c/b/f"]
@@ -247,7 +247,7 @@ def test_devices_and_fifos_are_kept_and_sockets_are_no_content(keeper: Snapshott
     assert (found["/c"].device, found["/b"].device, found["/p"].uid) == ((1, 3), (8, 9), 3)
 
 
-def test_the_root_folder_passes_its_mode_on(keeper: Snapshotter) -> None:
+def test_the_root_directory_passes_its_mode_on(keeper: Snapshotter) -> None:
     top = layered(keeper, "chmod 711 .; chown 5:6 .; echo 1 >a", "echo 2 >b", "rm a")
     fd = keeper.open(top)
     found = os.fstat(fd)
@@ -273,8 +273,8 @@ def test_128_layers_are_seen_as_one_tree(keeper: Snapshotter) -> None:
         active = keeper.prepare(parent)
         # As a layer is unpacked: written to its directory, without a mount.
         if number % 16 == 0:
-            (active.folder / f"f{number}").write_text(str(number))
-        (active.folder / "shared").write_text(str(number))
+            (active.directory / f"f{number}").write_text(str(number))
+        (active.directory / "shared").write_text(str(number))
         parent = name(number)
         keeper.commit(active, parent)
     found = tree(keeper, parent)
@@ -349,7 +349,7 @@ def test_only_digests_are_names(keeper: Snapshotter, bad: str, tmp_path: Path) -
 def test_only_keys_that_were_given_out_are_active(keeper: Snapshotter, key: str, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     genuine = keeper.prepare(None)
-    forged = Active(key=key, parent=None, folder=genuine.folder, format=genuine.format)
+    forged = Active(key=key, parent=None, directory=genuine.directory, format=genuine.format)
     for use in (
         keeper.root,
         lambda active: keeper.commit(active, name(1)),
@@ -364,8 +364,8 @@ def test_only_keys_that_were_given_out_are_active(keeper: Snapshotter, key: str,
 
 def test_a_commit_under_a_name_that_exists_drops_the_second_copy(keeper: Snapshotter, tmp_path: Path) -> None:
     first, second = keeper.prepare(None), keeper.prepare(None)
-    (first.folder / "a").write_text("first")
-    (second.folder / "a").write_text("second")
+    (first.directory / "a").write_text("first")
+    (second.directory / "a").write_text("second")
     keeper.commit(first, name(1))
     keeper.commit(second, name(1))
     assert tree(keeper, name(1))["/a"].text == b"first"
@@ -383,7 +383,7 @@ def test_many_threads_may_commit_the_same_name_at_once(make: Callable[[], Snapsh
         try:
             for turn in range(5):
                 active = keeper.prepare(None)
-                (active.folder / "f").write_text(str(number))
+                (active.directory / "f").write_text(str(number))
                 keeper.commit(active, name(turn))
         except BaseException as error:
             failed.append(error)
@@ -404,7 +404,7 @@ def test_a_discarded_snapshot_is_gone_and_may_be_discarded_again(keeper: Snapsho
     changed(keeper, active, "rm -r a; mkdir -p a/c; echo 2 >g")
     keeper.discard(active)
     keeper.discard(active)
-    assert not active.folder.exists()
+    assert not active.directory.exists()
     assert list((tmp_path / "snapshots").glob("tmp-*")) == []
     assert files(keeper, base) == ["/a", "/a/b", "/a/f"]
 
@@ -456,7 +456,7 @@ from pathlib import Path
 from pybuild.runtime.snapshots import copying, overlay
 keeper = getattr(sys.modules[sys.argv[1]], sys.argv[2])(Path(sys.argv[3]))
 active = keeper.prepare(sys.argv[4])
-(active.folder / "half").write_text("done")
+(active.directory / "half").write_text("done")
 print(active.key, flush=True)
 sys.stdin.read()
 """
@@ -467,18 +467,18 @@ def test_what_a_killed_builder_left_is_swept_and_what_a_living_one_has_is_kept(
 ) -> None:
     base = layered(keeper, "mkdir a; echo 1 >a/f")
     mine = keeper.prepare(base)
-    folder = tmp_path / "snapshots"
+    directory = tmp_path / "snapshots"
     kind = type(keeper)
-    command = [sys.executable, "-c", CRASH, kind.__module__, kind.__name__, str(folder), base]
+    command = [sys.executable, "-c", CRASH, kind.__module__, kind.__name__, str(directory), base]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         key = process.stdout.readline().strip()
         keeper.sweep()
-        assert (folder / key / "fs/half").exists()
+        assert (directory / key / "fs/half").exists()
         process.send_signal(signal.SIGKILL)
         process.wait()
     keeper.sweep()
-    assert [path.name for path in folder.glob("tmp-*")] == [mine.key]
+    assert [path.name for path in directory.glob("tmp-*")] == [mine.key]
     assert files(keeper, base) == ["/a", "/a/f"]
     keeper.commit(mine, name(9))
     assert keeper.exists(name(9))
@@ -501,7 +501,7 @@ def test_snapshots_of_another_boot_are_dropped_when_they_are_met(
     monkeypatch.setattr(snapshots, "boot_id", lambda: "another boot")
     assert keeper.names() == ()
     active = keeper.prepare(None)
-    (active.folder / "b").touch()
+    (active.directory / "b").touch()
     keeper.commit(active, base)
     assert files(keeper, base) == ["/b"]
     monkeypatch.setattr(snapshots, "boot_id", lambda: "a third boot")
@@ -518,12 +518,12 @@ def test_a_snapshot_whose_mark_of_the_boot_is_lost_counts_as_missing(keeper: Sna
 def test_no_other_user_of_the_host_can_look_into_the_snapshots(keeper: Snapshotter, tmp_path: Path) -> None:
     layered(keeper, "echo 1 >su; chmod 4755 su")
     tmp_path.chmod(0o755)
-    folder = tmp_path / "snapshots"
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir() if path.name != "empty")
-    folder.chmod(0o755)
-    type(keeper)(folder)
-    assert folder.stat().st_mode & 0o777 == 0o700
+    directory = tmp_path / "snapshots"
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert all(path.stat().st_mode & 0o077 == 0 for path in directory.iterdir() if path.name != "empty")
+    directory.chmod(0o755)
+    type(keeper)(directory)
+    assert directory.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("part", ["fs", "parent", "boot"])
@@ -531,8 +531,8 @@ def test_a_committed_snapshot_that_lost_a_part_counts_as_missing_and_is_made_aga
     keeper: Snapshotter, make: Callable[[], Snapshotter], tmp_path: Path, part: str
 ) -> None:
     layered(keeper, "echo 1 >a")
-    folder = tmp_path / "snapshots" / name(0).replace(":", "-")
-    subprocess.run(["rm", "-r", folder / part], check=True)
+    directory = tmp_path / "snapshots" / name(0).replace(":", "-")
+    subprocess.run(["rm", "-r", directory / part], check=True)
     other = make()
     assert not other.exists(name(0))
     assert other.names() == ()

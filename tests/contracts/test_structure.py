@@ -33,7 +33,7 @@ LONGER = {"runtime/kernel/syscalls.py", "builder/content/selection.py", "grammar
 PERMITTED = set(
     """
 builder/content/large_files.py builder/content/large_trees.py builder/content/readahead.py builder/display/ticker.py
-builder/execute/http.py builder/oci/archive/folder_entries.py builder/oci/layers/unpack_holes.py
+builder/execute/http.py builder/oci/archive/directory_entries.py builder/oci/layers/unpack_holes.py
 builder/outputs/docker.py builder/outputs/oci.py builder/outputs/engines/choose.py builder/store/unpacking.py runtime/snapshots/spreading.py builder/cli/flags/registry.py
 runtime/sandbox/hostfiles.py
 """.split()

@@ -22,9 +22,9 @@ def canary(tmp_path: Path) -> Path:
     return path
 
 
-def attack(program: Program, folder: Path, dockerfile: str, *options: str) -> Built:
+def attack(program: Program, directory: Path, dockerfile: str, *options: str) -> Built:
     """Build *dockerfile*; what goes wrong is said without a traceback."""
-    context = folder / "context"
+    context = directory / "context"
     context.mkdir(exist_ok=True)
     (context / "Dockerfile").write_text(dockerfile)
     words = ("build", "--progress=plain", *options, "-t", "built", str(context))
@@ -34,7 +34,7 @@ def attack(program: Program, folder: Path, dockerfile: str, *options: str) -> Bu
 
 
 @pytest.mark.parametrize("number", [3, 7, 8, 12])
-def test_a01_a_working_folder_below_proc_leads_to_no_folder_of_the_host(
+def test_a01_a_working_directory_below_proc_leads_to_no_directory_of_the_host(
     program: Program, tmp_path: Path, canary: Path, number: int
 ) -> None:
     climb = "../" * 12 + str(canary).lstrip("/")

@@ -28,9 +28,9 @@ def _nothing_outside_changes(program: Program, tmp_path: Path) -> Iterator[None]
 @pytest.fixture
 def context(tmp_path: Path) -> Path:
     (tmp_path / "fine").mkdir()
-    folder = tmp_path / "context"
-    folder.mkdir()
-    return folder
+    directory = tmp_path / "context"
+    directory.mkdir()
+    return directory
 
 
 @pytest.mark.parametrize("instruction", ["COPY", "ADD"])
@@ -107,7 +107,7 @@ def test_c09_a_nul_in_any_spelling_is_a_mistake_of_the_dockerfile(
 
 
 @pytest.mark.parametrize("line", ["WORKDIR /", "COPY Dockerfile /", "RUN --mount=type=cache,target=/"])
-def test_c09_thousands_of_folders_in_one_path_are_no_bug(
+def test_c09_thousands_of_directories_in_one_path_are_no_bug(
     program: Program, context: Path, tmp_path: Path, line: str
 ) -> None:
     done = attack(program, tmp_path, f"FROM small\n{line}{'a/' * 2500} {'true' if 'RUN' in line else ''}\n")
@@ -134,7 +134,7 @@ def test_b03_an_archive_that_makes_no_layer_fails_its_own_step(
     assert (failed.exit_code, failed.executed) == (1, [])
 
 
-def test_c01_no_member_of_a_context_on_standard_input_leaves_its_folder(
+def test_c01_no_member_of_a_context_on_standard_input_leaves_its_directory(
     program: Program, context: Path, tmp_path: Path
 ) -> None:
     outside = str(tmp_path / "outside")

@@ -1,4 +1,4 @@
-"""Each folder of testdata/builds gives what its expect.toml says, and costs nothing the second time."""
+"""Each directory of testdata/builds gives what its expect.toml says, and costs nothing the second time."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_build_gives_what_is_expected(lab: Lab, name: str) -> None:
 def test_second_run_executes_nothing_and_reads_no_source(lab: Lab, name: str) -> None:
     built = lab.case(name)
     before = _image(lab, name)
-    with opened_files(built.folder) as opened:
+    with opened_files(built.directory) as opened:
         again = lab.build_again(built)
     assert again.exit_code == 0, again.printed
     assert again.executed == []

@@ -19,8 +19,8 @@ TWO_STAGES = """
 """
 
 
-def _two_stages(folder: Path) -> Path:
-    return write_context(folder, {"Dockerfile": TWO_STAGES, "one.txt": "1\n", "two.txt": "2\n", "three.txt": "3\n"})
+def _two_stages(directory: Path) -> Path:
+    return write_context(directory, {"Dockerfile": TWO_STAGES, "one.txt": "1\n", "two.txt": "2\n", "three.txt": "3\n"})
 
 
 def test_touched_source_reruns_only_what_depends_on_it(program: Program, tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ def counted(program: Program) -> dict[str, str]:
     return next(row for row in rows(program) if row["Type"] == "Cache Mounts")
 
 
-def built(program: Program, folder: Path) -> Path:
-    context = write_context(folder, {"Dockerfile": TEXT})
+def built(program: Program, directory: Path) -> Path:
+    context = write_context(directory, {"Dockerfile": TEXT})
     program.build(context)
     return context
 

@@ -23,8 +23,8 @@ PLATFORMS = """
 """
 
 
-def store(folder: Path) -> Program:
-    program = Program(store=folder)
+def store(directory: Path) -> Program:
+    program = Program(store=directory)
     program.import_tar(need_small_base(), "small")
     return program
 
@@ -155,7 +155,7 @@ def test_layers_are_compressed_anew_only_when_they_are_forced_to_be(program: Pro
     assert blobs[0] == blobs[1] != blobs[2]
 
 
-def test_reset_removes_what_no_tag_of_the_folder_names(program: Program, tmp_path: Path) -> None:
+def test_reset_removes_what_no_tag_of_the_directory_names(program: Program, tmp_path: Path) -> None:
     context = write_context(tmp_path / "context", {"Dockerfile": "FROM small\nCOPY note /\n", "note": "1"})
     cache = tmp_path / "cache"
 

@@ -83,33 +83,33 @@ def test_checks_and_calls_read_a_dockerfile_of_the_web(program: Program, web: We
     assert "FromAsCasing" in program.run("build", "--check", "-f", address, str(context), check=False).stdout
 
 
-def _from_the_web(program: Program, text: str, folder: Path) -> str:
+def _from_the_web(program: Program, text: str, directory: Path) -> str:
     with Web() as web:
         web.files["/Dockerfile"] = text.encode()
-        return program.build(folder, "-f", web.url("/Dockerfile"), check=False).printed
+        return program.build(directory, "-f", web.url("/Dockerfile"), check=False).printed
 
 
-def _from_an_archive(program: Program, text: str, _folder: Path) -> str:
+def _from_an_archive(program: Program, text: str, _directory: Path) -> str:
     with Web() as web:
         web.files["/context.tar.gz"] = archive(text)
         return program.run("build", "--progress=plain", web.url("/context.tar.gz"), check=False).stderr
 
 
-def _from_git(program: Program, text: str, folder: Path) -> str:
-    Repository(folder / "served").commit({"Dockerfile": text})
-    with daemon(folder / "served") as address:
+def _from_git(program: Program, text: str, directory: Path) -> str:
+    Repository(directory / "served").commit({"Dockerfile": text})
+    with daemon(directory / "served") as address:
         return program.run("build", "--progress=plain", f"{address}/x.git", check=False).stderr
 
 
-def _from_standard_input(program: Program, text: str, folder: Path) -> str:
-    (folder / "given").write_text(text)
-    with (folder / "given").open() as stdin:
-        return program.run("build", "--progress=plain", "-f", "-", str(folder), stdin=stdin, check=False).stderr
+def _from_standard_input(program: Program, text: str, directory: Path) -> str:
+    (directory / "given").write_text(text)
+    with (directory / "given").open() as stdin:
+        return program.run("build", "--progress=plain", "-f", "-", str(directory), stdin=stdin, check=False).stderr
 
 
-def _from_an_archive_on_standard_input(program: Program, text: str, folder: Path) -> str:
-    (folder / "given").write_bytes(archive(text))
-    with (folder / "given").open("rb") as stdin:
+def _from_an_archive_on_standard_input(program: Program, text: str, directory: Path) -> str:
+    (directory / "given").write_bytes(archive(text))
+    with (directory / "given").open("rb") as stdin:
         return program.run("build", "--progress=plain", "-", stdin=stdin, check=False).stderr
 
 

@@ -20,12 +20,12 @@ DEMO = ROOT / "testdata" / "hello" / "demo.sh"
 @pytest.fixture
 def shims(tmp_path: Path) -> Path:
     """The program that the examples call: ours as it stands here."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    program = folder / "pybuild"
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    program = directory / "pybuild"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pybuild "$@"\n')
     program.chmod(stat.S_IRWXU)
-    return folder
+    return directory
 
 
 def _example(language: str, word: str) -> str:
@@ -34,20 +34,20 @@ def _example(language: str, word: str) -> str:
     return next(block for block in blocks if word in block)
 
 
-def _run(command: list[str], folder: Path, shims: Path, *, place: Path = ROOT) -> str:
-    """Run *command* in *place*, the checkout if not said otherwise, with a store below *folder*."""
-    result = _ended(command, folder, shims, place=place)
+def _run(command: list[str], directory: Path, shims: Path, *, place: Path = ROOT) -> str:
+    """Run *command* in *place*, the checkout if not said otherwise, with a store below *directory*."""
+    result = _ended(command, directory, shims, place=place)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
 
-def _ended(command: list[str], folder: Path, shims: Path, *, place: Path) -> subprocess.CompletedProcess[str]:
-    program = Program(store=folder / "store")
+def _ended(command: list[str], directory: Path, shims: Path, *, place: Path) -> subprocess.CompletedProcess[str]:
+    program = Program(store=directory / "store")
     environment = {
         **program.environment,
         "PATH": f"{shims}:{os.environ['PATH']}",
         "PYTHONPATH": os.fspath(ROOT / ".src"),
-        "TMPDIR": os.fspath(folder),
+        "TMPDIR": os.fspath(directory),
     }
     return subprocess.run(
         command, cwd=place, env=environment, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL

@@ -71,6 +71,6 @@ def test_a_diff_names_what_the_archives_of_both_images_differ_in(lab: Lab, name:
     tree = {path: replace(node, same="") for path, node in built.image.tree.items() if path != "/"}
     gone = trees.removed(tree, base)
     expected = {path: "C" if path in base else "A" for path in trees.changed(tree, base)} | dict.fromkeys(gone, "D")
-    above = {str(folder) for path in expected for folder in PurePosixPath(path).parents}
+    above = {str(directory) for path in expected for directory in PurePosixPath(path).parents}
     marked = dict.fromkeys(above & base.keys(), "C")
     assert found == marked | expected

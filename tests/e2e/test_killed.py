@@ -33,15 +33,15 @@ DOCKERFILE = """
 """
 
 
-def _context(folder: Path) -> Path:
+def _context(directory: Path) -> Path:
     files = {f"many/{number}": "x" * number for number in range(100)}
-    return write_context(folder, {"Dockerfile": DOCKERFILE, "large": "0123456789abcdef" * 65536, **files})
+    return write_context(directory, {"Dockerfile": DOCKERFILE, "large": "0123456789abcdef" * 65536, **files})
 
 
-def _fresh_store(program: Program, folder: Path) -> Program:
+def _fresh_store(program: Program, directory: Path) -> Program:
     """A copy of the store that knows the base only."""
-    shutil.copytree(program.store, folder, symlinks=True)
-    return Program(store=folder)
+    shutil.copytree(program.store, directory, symlinks=True)
+    return Program(store=directory)
 
 
 def _duration(program: Program, context: Path) -> float:

@@ -48,13 +48,13 @@ WANTED = {
 
 @pytest.fixture
 def context(tmp_path: Path) -> Path:
-    folder = tmp_path / "context"
-    folder.mkdir()
+    directory = tmp_path / "context"
+    directory.mkdir()
     for name, content in ((b"f\xc3\xa9", b"a file\n"), (b"d\xe9", b"latin\n"), (b"d\xc3\xbc", b"unicode\n")):
-        (folder / os.fsdecode(name)).write_bytes(content)
-    (folder / "Dockerfile").write_text(TEXT, encoding="utf-8")
+        (directory / os.fsdecode(name)).write_bytes(content)
+    (directory / "Dockerfile").write_text(TEXT, encoding="utf-8")
     (tmp_path / "secret").write_bytes(b"s\xe9cret")
-    return folder
+    return directory
 
 
 def in_locale(program: Program, name: str, tmp_path: Path) -> Program:

@@ -1,4 +1,4 @@
-"""Root file systems of several platforms as one folder or one tar archive."""
+"""Root file systems of several platforms as one directory or one tar archive."""
 
 import os
 import tarfile
@@ -26,11 +26,11 @@ def context(tmp_path: Path) -> Path:
     return write_context(tmp_path / "context", {**files, **binaries})
 
 
-def paths(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+def paths(directory: Path) -> list[str]:
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if not path.is_dir())
 
 
-def test_each_platform_has_a_folder_of_its_own(program: Program, context: Path, tmp_path: Path) -> None:
+def test_each_platform_has_a_directory_of_its_own(program: Program, context: Path, tmp_path: Path) -> None:
     dest, archive = tmp_path / "dest", tmp_path / "both.tar"
     program.build(context, BOTH, "-o", str(dest), "-o", f"type=tar,dest={archive}")
     wanted = ["linux_amd64/bin/tool-amd64", "linux_amd64/doc/s", "linux_arm_v7/bin/tool-arm", "linux_arm_v7/doc/s"]
@@ -42,14 +42,14 @@ def test_each_platform_has_a_folder_of_its_own(program: Program, context: Path, 
     assert (dest / "linux_amd64/doc/s").stat().st_mode & 0o7000 == 0
 
 
-def test_one_platform_has_a_folder_when_asked_for(program: Program, context: Path, tmp_path: Path) -> None:
+def test_one_platform_has_a_directory_when_asked_for(program: Program, context: Path, tmp_path: Path) -> None:
     program.build(context, "-o", f"type=local,dest={tmp_path / 'a'},platform-split=true")
     program.build(context, "-o", f"type=local,dest={tmp_path / 'b'}")
     assert paths(tmp_path / "a") == ["linux_amd64/bin/tool-amd64", "linux_amd64/doc/s"]
     assert paths(tmp_path / "b") == ["bin/tool-amd64", "doc/s"]
 
 
-def test_without_folders_platforms_are_merged(program: Program, context: Path, tmp_path: Path) -> None:
+def test_without_directories_platforms_are_merged(program: Program, context: Path, tmp_path: Path) -> None:
     dest, archive = tmp_path / "dest", tmp_path / "both.tar"
     file = ("-f", str(context / "apart" / "Dockerfile"))
     outputs = (f"type=local,dest={dest},platform-split=false", f"type=tar,dest={archive},platform-split=false")
@@ -92,7 +92,7 @@ def test_an_archive_for_docker_holds_one_platform(program: Program, context: Pat
     assert "docker exporter does not currently support exporting manifest lists" in done.printed
 
 
-def test_mode_delete_leaves_nothing_else_in_the_folder(program: Program, context: Path, tmp_path: Path) -> None:
+def test_mode_delete_leaves_nothing_else_in_the_directory(program: Program, context: Path, tmp_path: Path) -> None:
     dest = tmp_path / "dest"
     (dest / "old").mkdir(parents=True)
     (dest / "old" / "file").write_text("old")

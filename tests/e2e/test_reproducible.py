@@ -1,4 +1,4 @@
-"""The same input gives the same bytes: in another store, from another folder, at another time, for another user's habits.
+"""The same input gives the same bytes: in another store, from another directory, at another time, for another user's habits.
 
 Two builds differ in all that must not count. What shows that the comparison can fail is the last test, and that a
 file with other content gives another digest.
@@ -55,7 +55,7 @@ OUTPUTS = ("oci", "docker", "tar", "local")
 class Habits:
     """What differs between two who build the same thing."""
 
-    folder: str
+    directory: str
     umask: int
     variables: tuple[tuple[str, str], ...]
     backwards: bool
@@ -63,9 +63,9 @@ class Habits:
     """When the files of the context were changed; after EPOCH."""
 
 
-ONE = Habits(folder="one", umask=0o022, variables=(("TZ", "UTC"), ("LC_ALL", "C")), backwards=False, time=1700000000)
+ONE = Habits(directory="one", umask=0o022, variables=(("TZ", "UTC"), ("LC_ALL", "C")), backwards=False, time=1700000000)
 TWO = Habits(
-    folder="another/and/deeper",
+    directory="another/and/deeper",
     umask=0o077,
     variables=(("TZ", "Asia/Kathmandu"), ("LC_ALL", "C.UTF-8"), ("LANG", "tr_TR.UTF-8"), ("PYTHONHASHSEED", "7")),
     backwards=True,
@@ -73,10 +73,10 @@ TWO = Habits(
 )
 
 
-def write_context(folder: Path, habits: Habits, files: Mapping[str, str]) -> Path:
+def write_context(directory: Path, habits: Habits, files: Mapping[str, str]) -> Path:
     names = sorted(files, reverse=habits.backwards)
     for name in names:
-        path = folder / name
+        path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(files[name], encoding="utf-8")
     buffer = io.BytesIO()
@@ -84,27 +84,27 @@ def write_context(folder: Path, habits: Habits, files: Mapping[str, str]) -> Pat
         entry = tarfile.TarInfo("inner/file")
         entry.size, entry.mtime = 3, 1690000000
         tar.addfile(entry, io.BytesIO(b"abc"))
-    (folder / "packed.tar").write_bytes(buffer.getvalue())
-    (folder / "Dockerfile").write_text(TEXT, encoding="utf-8")
-    for path in folder.rglob("*"):
+    (directory / "packed.tar").write_bytes(buffer.getvalue())
+    (directory / "Dockerfile").write_text(TEXT, encoding="utf-8")
+    for path in directory.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
         os.utime(path, (habits.time, habits.time))
-    return folder
+    return directory
 
 
 class Site:
     """Somebody's machine: a store with the base, a context, and habits."""
 
-    def __init__(self, folder: Path, habits: Habits, base: Path, files: Mapping[str, str] | None = None) -> None:
-        self.folder = folder / habits.folder
+    def __init__(self, directory: Path, habits: Habits, base: Path, files: Mapping[str, str] | None = None) -> None:
+        self.directory = directory / habits.directory
         self.habits = habits
-        self.program = Program(store=self.folder / "store", variables=habits.variables)
+        self.program = Program(store=self.directory / "store", variables=habits.variables)
         self.program.run("load", "-i", str(base))
-        self.context = write_context(self.folder / "context", habits, files or FILES)
+        self.context = write_context(self.directory / "context", habits, files or FILES)
 
     def build(self, kind: str, *options: str) -> str:
         """Build and return the digest of what comes out."""
-        dest = self.folder / f"out-{kind}"
+        dest = self.directory / f"out-{kind}"
         words = ("build", "-q", "-t", "made", *options, "-o", f"type={kind},dest={dest}", str(self.context))
         done = subprocess.run(
             self.program.command(*words),
@@ -116,7 +116,7 @@ class Site:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        return done.stdout + (digest_of_folder(dest) if kind == "local" else digest_of(dest.read_bytes()))
+        return done.stdout + (digest_of_directory(dest) if kind == "local" else digest_of(dest.read_bytes()))
 
     def image(self) -> str:
         """The digest of the manifest of what was built."""
@@ -127,12 +127,12 @@ def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def digest_of_folder(folder: Path) -> str:
+def digest_of_directory(directory: Path) -> str:
     lines = []
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(directory.rglob("*")):
         status = path.lstat()
         content = os.readlink(path) if path.is_symlink() else "" if path.is_dir() else digest_of(path.read_bytes())
-        name = str(path.relative_to(folder))
+        name = str(path.relative_to(directory))
         lines.append(f"{name} {status.st_mode:o} {status.st_mtime_ns} {status.st_nlink} {content}")
     return digest_of("\n".join(lines).encode())
 
@@ -181,7 +181,7 @@ def test_no_file_of_a_new_layer_is_younger_and_the_base_stays(tmp_path: Path, ba
     with tarfile.open(base) as tar:
         below = {name for name in tar.getnames() if name.startswith("blobs/sha256/")}
     times = []
-    with tarfile.open(site.folder / "out-oci") as tar:
+    with tarfile.open(site.directory / "out-oci") as tar:
         for member in tar:
             if member.name in below or not member.isfile():
                 continue

@@ -38,23 +38,23 @@ def _cases() -> list[str]:
 def user(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
     need_programs(["busybox", "newuidmap", "setpriv", "unshare"])
     made = ordinary_user(tmp_path_factory.mktemp("ordinary") / "home")
-    shutil.copy(bases.small(), made.folder / "small.tar")
-    made.import_tar(made.seen(made.folder / "small.tar"), "small")
+    shutil.copy(bases.small(), made.directory / "small.tar")
+    made.import_tar(made.seen(made.directory / "small.tar"), "small")
     return made
 
 
 @pytest.mark.parametrize("name", _cases())
 def test_the_image_is_that_of_root(lab: Lab, user: OrdinaryUser, name: str) -> None:
     expected = lab.case(name)
-    folder = user.folder / "cases" / name
-    folder.parent.mkdir(exist_ok=True)
-    dockerfile = user.seen(expected.case.copy_to(folder))
-    subprocess.run(["chown", "-RhP", str(UID), folder], check=True)
-    seen = user.seen(folder)
+    directory = user.directory / "cases" / name
+    directory.parent.mkdir(exist_ok=True)
+    dockerfile = user.seen(expected.case.copy_to(directory))
+    subprocess.run(["chown", "-RhP", str(UID), directory], check=True)
+    seen = user.seen(directory)
     options = ("-f", os.fspath(dockerfile), *expected.case.options_in(seen))
     built = user.build(seen / "context", *options, tag=name, check=False)
     assert built.exit_code == 0, built.printed
-    archive = user.folder / f"{name}.tar"
+    archive = user.directory / f"{name}.tar"
     user.save(name, user.seen(archive))
     image = trees.read_archive(archive)
     assert expected.image is not None
@@ -73,18 +73,20 @@ def test_a_flat_image_has_the_layer_that_it_has_for_root(lab: Lab, user: Ordinar
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_needs_root_fails_without_harm(user: OrdinaryUser, name: str) -> None:
-    folder = user.folder / "refused" / name
-    folder.parent.mkdir(exist_ok=True)
+    directory = user.directory / "refused" / name
+    directory.parent.mkdir(exist_ok=True)
     case = cases.load(name)
-    dockerfile = user.seen(case.copy_to(folder))
-    built = user.build(user.seen(folder) / "context", "-f", os.fspath(dockerfile), tag=f"{name}-refused", check=False)
+    dockerfile = user.seen(case.copy_to(directory))
+    built = user.build(
+        user.seen(directory) / "context", "-f", os.fspath(dockerfile), tag=f"{name}-refused", check=False
+    )
     assert built.exit_code in {1, 3}
     assert "Traceback" not in built.printed
     assert f"{name}-refused" not in user.run("images").stdout
 
 
 def test_the_store_is_the_users_own_and_root_inside_owns_what_images_contain(user: OrdinaryUser) -> None:
-    status = (user.folder / "store").stat()
+    status = (user.directory / "store").stat()
     assert (status.st_uid, status.st_mode & 0o777) == (UID, 0o700)
     result = user.run("run", "--rm", "--network=none", "small", "sh", "-c", "id -u; ls /sys/class/net; ls -ld /root")
     lines = result.stdout.splitlines()
@@ -97,20 +99,20 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
     """A user without subordinate ids, who has the image "small"."""
     need_programs(["busybox", "setpriv", "unshare"])
     made = ordinary_user(tmp_path_factory.mktemp("stranger") / "home", subordinate="")
-    shutil.copy(bases.small(), made.folder / "small.tar")
-    made.import_tar(made.seen(made.folder / "small.tar"), "small")
+    shutil.copy(bases.small(), made.directory / "small.tar")
+    made.import_tar(made.seen(made.directory / "small.tar"), "small")
     return made
 
 
 def _context(user: OrdinaryUser, name: str, dockerfile: str) -> Path:
-    folder = user.folder / name
-    write_context(folder, {"Dockerfile": dockerfile, "a": "a\n"})
-    subprocess.run(["chown", "-RhP", str(UID), folder], check=True)
-    return user.seen(folder)
+    directory = user.directory / name
+    write_context(directory, {"Dockerfile": dockerfile, "a": "a\n"})
+    subprocess.run(["chown", "-RhP", str(UID), directory], check=True)
+    return user.seen(directory)
 
 
 def test_without_subordinate_ids_all_that_unpacks_nothing_works(stranger: OrdinaryUser) -> None:
-    at = stranger.seen(stranger.folder)
+    at = stranger.seen(stranger.directory)
     stranger.run("tag", "small", "small:other")
     stranger.run("save", "-o", f"{at}/saved.tar", "small:other")
     stranger.run("rmi", "small:other")
@@ -138,7 +140,7 @@ def test_a_build_without_commands_needs_no_ids_and_owners_may_be_any(
 ) -> None:
     copies = COPIES.replace("COPY a a /twice/\n", "")
     lab.case("run-deletes")  # brings the base "small"
-    context = user.folder / "copies"
+    context = user.directory / "copies"
     write_context(context, {"Dockerfile": copies, "a": "a\n"})
     layers = []
     for program, place in (
@@ -148,7 +150,7 @@ def test_a_build_without_commands_needs_no_ids_and_owners_may_be_any(
     ):
         os.utime(context / "a", (1, 1))
         if isinstance(program, OrdinaryUser):
-            os.utime(program.folder / place.relative_to("/mnt/home") / "a", (1, 1))
+            os.utime(program.directory / place.relative_to("/mnt/home") / "a", (1, 1))
         program.build(place, "--build-arg=SOURCE_DATE_EPOCH=1", tag="copies")
         layers.append(program.run("inspect", "-f", "{{json .RootFS}}", "copies").stdout)
     assert layers[0] == layers[1] == layers[2]
@@ -243,11 +245,11 @@ def test_an_unknown_user_without_a_home_is_told_how_to_choose_a_store() -> None:
     need_programs(["setpriv"])
     command = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "env", "-i", "PATH=/usr/bin:/bin"]
     words = [sys.executable, "-m", "pybuild", "images"]
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o777)
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o777)
         environment = ["env", f"PYTHONPATH={_SOURCES}"]
         refused = subprocess.run([*command, *environment, *words], capture_output=True, text=True, check=False)
-        chosen = [*environment, f"PYBUILD_ROOT={folder}/store"]
+        chosen = [*environment, f"PYBUILD_ROOT={directory}/store"]
         listed = subprocess.run([*command, *chosen, *words], capture_output=True, text=True, check=False)
     assert (refused.returncode, "$PYBUILD_ROOT or --root" in refused.stderr) == (3, True)
     assert (listed.returncode, listed.stderr) == (0, "")
@@ -255,10 +257,10 @@ def test_an_unknown_user_without_a_home_is_told_how_to_choose_a_store() -> None:
 
 def test_an_emulator_that_is_installed_needs_no_registration_on_the_host(user: OrdinaryUser) -> None:
     need_emulator()
-    shutil.copy(bases.small_arm64(), user.folder / "arm64.tar")
-    user.run("import", "--platform=linux/arm64", os.fspath(user.seen(user.folder / "arm64.tar")), "small-arm64")
+    shutil.copy(bases.small_arm64(), user.directory / "arm64.tar")
+    user.run("import", "--platform=linux/arm64", os.fspath(user.seen(user.directory / "arm64.tar")), "small-arm64")
     context = write_context(
-        user.folder / "foreign", {"Dockerfile": "FROM small-arm64\nRUN busybox uname -m > /machine\n"}
+        user.directory / "foreign", {"Dockerfile": "FROM small-arm64\nRUN busybox uname -m > /machine\n"}
     )
     user.build(user.seen(context), "--platform=linux/arm64", tag="foreign")
     assert user.run("run", "--rm", "foreign", "cat", "/machine").stdout == "aarch64\n"
@@ -266,26 +268,26 @@ def test_an_emulator_that_is_installed_needs_no_registration_on_the_host(user: O
 
 def test_a_key_in_a_file_is_served_to_a_step_and_the_log_is_kept(user: OrdinaryUser) -> None:
     need_programs(PROGRAMS)
-    folder = user.folder / "keys"
-    context = with_ssh_add(folder)
-    key = make_key(folder / "mine")
-    subprocess.run(["chown", "-RhP", str(UID), folder], check=True)
-    flags = (f"--ssh=default={user.seen(key)}", f"--log-file={user.seen(folder / 'log')}")
+    directory = user.directory / "keys"
+    context = with_ssh_add(directory)
+    key = make_key(directory / "mine")
+    subprocess.run(["chown", "-RhP", str(UID), directory], check=True)
+    flags = (f"--ssh=default={user.seen(key)}", f"--log-file={user.seen(directory / 'log')}")
     built = user.build(user.seen(context), *flags)
     assert " mine (ED25519)" in built.printed
-    assert " mine (ED25519)" in (folder / "log").read_text()
+    assert " mine (ED25519)" in (directory / "log").read_text()
 
 
 def test_an_image_is_exported_changed_committed_and_copied(user: OrdinaryUser) -> None:
-    at = user.seen(user.folder)
+    at = user.seen(user.directory)
     user.run("export", "-o", f"{at}/tree.tar", "small")
-    tree = user.folder / "tree"
+    tree = user.directory / "tree"
     subprocess.run(["mkdir", tree], check=True)
-    subprocess.run(["tar", "-xf", user.folder / "tree.tar", "-C", tree], check=True)
+    subprocess.run(["tar", "-xf", user.directory / "tree.tar", "-C", tree], check=True)
     (tree / "added").write_text("by hand\n")
     subprocess.run(["chown", "-RhP", f"{UID}:{UID}", tree], check=True)
     user.run("commit", "small", f"{at}/tree", "small:more")
-    # In the folder all files are the user's own, also those that were another's in the image.
+    # In the directory all files are the user's own, also those that were another's in the image.
     found = user.run("diff", "--only", "files", "small", "small:more").stdout
     assert found.split("\n")[:-1] == ["A /added", "C /home", "C /home/alice"]
     digest = user.run("copy", "small:more", f"oci:{at}/layout:it").stdout.split()[-1]
@@ -341,12 +343,12 @@ def test_a_program_with_threads_and_an_event_loop_builds_twice_at_once_and_stays
     user: OrdinaryUser,
 ) -> None:
     context = _context(user, "embedded", "FROM small\nARG name\nRUN echo go; sleep 1; echo $name > /made\n")
-    default = user.folder / ".local/share/pybuild"
+    default = user.directory / ".local/share/pybuild"
     shutil.rmtree(default, ignore_errors=True)
-    shutil.copytree(user.folder / "store/blobs", default / "blobs")
+    shutil.copytree(user.directory / "store/blobs", default / "blobs")
     for name in ("index.json", "oci-layout", "pybuild.db"):
-        shutil.copy(user.folder / "store" / name, default / name)
-    subprocess.run(["chown", "-RhP", str(UID), user.folder / ".local"], check=True)
+        shutil.copy(user.directory / "store" / name, default / name)
+    subprocess.run(["chown", "-RhP", str(UID), user.directory / ".local"], check=True)
     command = user.command()
     words = [*command[: command.index("-m")], "-c", EMBEDDED, os.fspath(context)]
     ended = subprocess.run(

@@ -19,9 +19,9 @@ SECRET = "hunter2-Tr0ub4dor-and-3"
 SPELLINGS = (SECRET.encode(), base64.b64encode(SECRET.encode()), SECRET.encode().hex().encode())
 
 
-def texts(folder: Path) -> Iterator[tuple[Path, bytes]]:
-    """All files below *folder*, those that are compressed in clear, too."""
-    for path in folder.rglob("*"):
+def texts(directory: Path) -> Iterator[tuple[Path, bytes]]:
+    """All files below *directory*, those that are compressed in clear, too."""
+    for path in directory.rglob("*"):
         if path.is_file() and not path.is_symlink():
             data = path.read_bytes()
             yield path, data
@@ -55,7 +55,7 @@ def test_a_secret_is_in_no_file_and_no_output(program: Program, tmp_path: Path) 
     assert program.run("run", "--rm", "built", "cat", "/size").stdout.split() == [str(len(SECRET))] * 2
     assert "it is" in built.printed
     assert SECRET not in built.printed + program.run("history", "--no-trunc", "built").stdout
-    looked_at = [(path, data) for folder in (program.store, results) for path, data in texts(folder)]
+    looked_at = [(path, data) for directory in (program.store, results) for path, data in texts(directory)]
     assert {path.name for path, _ in looked_at} >= {"image.tar", "metadata.json", "size"}
     assert [path for path, data in looked_at if any(spelling in data for spelling in SPELLINGS)] == []
 

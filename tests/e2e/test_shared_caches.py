@@ -24,17 +24,17 @@ TEXT = """
 """
 
 
-def write_stages(folder: Path) -> Path:
-    return write_context(folder, {"Dockerfile": TEXT, "one.txt": "1\n", "two.txt": "2\n"})
+def write_stages(directory: Path) -> Path:
+    return write_context(directory, {"Dockerfile": TEXT, "one.txt": "1\n", "two.txt": "2\n"})
 
 
-def other_store(folder: Path) -> Program:
-    program = Program(store=folder / "other")
+def other_store(directory: Path) -> Program:
+    program = Program(store=directory / "other")
     program.import_tar(need_small_base(), "small")
     return program
 
 
-def test_a_store_with_a_cache_in_a_folder_executes_nothing(program: Program, tmp_path: Path) -> None:
+def test_a_store_with_a_cache_in_a_directory_executes_nothing(program: Program, tmp_path: Path) -> None:
     context, cache = write_stages(tmp_path / "context"), tmp_path / "cache"
     first = program.build(context, f"--cache-to=type=local,dest={cache}")
     assert f"exporting cache to {cache}" in first.printed

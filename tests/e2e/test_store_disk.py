@@ -25,8 +25,8 @@ def filled(request: pytest.FixtureRequest) -> Callable[[Path], None]:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     need_root()
-    with small_disk(tmp_path / "disk", inodes=150) as folder:
-        yield folder
+    with small_disk(tmp_path / "disk", inodes=150) as directory:
+        yield directory
 
 
 @pytest.fixture

@@ -18,13 +18,13 @@ UNTIL = "while ! test -e /flag/go; do sleep 0.1; done"
 TREE = "sleep 300 & setsid sleep 300 & trap '' TERM; echo before; wait"
 
 
-def _context(folder: Path, *instructions: str) -> Path:
-    return write_context(folder, {"Dockerfile": "\n".join(("FROM small", *instructions, ""))})
+def _context(directory: Path, *instructions: str) -> Path:
+    return write_context(directory, {"Dockerfile": "\n".join(("FROM small", *instructions, ""))})
 
 
-def _marked(folder: Path, command: str) -> str:
+def _marked(directory: Path, command: str) -> str:
     """The command, whose processes can be told from those of other tests."""
-    return f"export MARK={folder}; {command}"
+    return f"export MARK={directory}; {command}"
 
 
 def _check_nothing_is_left(program: Program, mark: Path) -> None:

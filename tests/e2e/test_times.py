@@ -23,11 +23,11 @@ COPIED = f"""
 EXACT = ["123456789 +0000", "987654321 +0000", "987654321 +0000"]
 
 
-def _context(folder: Path, text: str = COPIED) -> Path:
-    write_context(folder, {"Dockerfile": text, "src/a": "1", "src/b": "2"})
+def _context(directory: Path, text: str = COPIED) -> Path:
+    write_context(directory, {"Dockerfile": text, "src/a": "1", "src/b": "2"})
     for name, time in {"a": OLD, "b": NEW, ".": NEW}.items():
-        os.utime(folder / "src" / name, ns=(time, time))
-    return folder
+        os.utime(directory / "src" / name, ns=(time, time))
+    return directory
 
 
 def _seen(program: Program, *options: str) -> list[str]:

@@ -81,7 +81,7 @@ def test_the_context_itself_is_never_ignored() -> None:
     assert _ignored("**\n*\n.", "", ".") == []
 
 
-def test_folders_and_files_are_treated_alike() -> None:
+def test_directories_and_files_are_treated_alike() -> None:
     rules = IgnoreFile.parse("a/")
 
     assert rules.ignores("a", is_dir=True)
@@ -110,7 +110,7 @@ def test_malformed_pattern_is_refused_with_its_line(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "folder", "descend"),
+    ("text", "directory", "descend"),
     [
         ("a", "a", False),
         ("*\n!a/b/c", "a", True),
@@ -125,8 +125,8 @@ def test_malformed_pattern_is_refused_with_its_line(line: str) -> None:
         ("*\n!ab", "a", False),
     ],
 )
-def test_descending_is_worth_while_where_a_negation_may_reach(text: str, folder: str, descend: bool) -> None:
-    assert IgnoreFile.parse(text).may_descend(folder) is descend
+def test_descending_is_worth_while_where_a_negation_may_reach(text: str, directory: str, descend: bool) -> None:
+    assert IgnoreFile.parse(text).may_descend(directory) is descend
 
 
 _pieces = [*"ab*?/", "/", "**", "**/", "/**", "/**/", "*a", "*a*b", "[a]", "[^a]", "\\*"]
@@ -145,8 +145,8 @@ def test_ignoring_agrees_with_a_slow_reading_of_the_rules(lines: list[str], path
     assert [rules.ignores(path) for path in paths] == [_slowly(lines, path) for path in paths]
 
 
-def test_folders_that_were_forgotten_are_found_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pybuild.grammar.ignorefile._MOST_FOLDERS", 3)
+def test_directories_that_were_forgotten_are_found_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pybuild.grammar.ignorefile._MOST_DIRECTORIES", 3)
     rules = IgnoreFile.parse("**/a/**/*.o\n!x/**/keep.o")
     paths = [f"{top}/a/{number}/{name}" for number in range(4) for top in "xy" for name in ("keep.o", "b.o", "b.c")]
 
@@ -172,12 +172,12 @@ def _calls(rules: IgnoreFile, paths: list[str]) -> int:
     return count
 
 
-def test_lines_that_cannot_match_in_a_folder_cost_its_entries_nothing() -> None:
+def test_lines_that_cannot_match_in_a_directory_cost_its_entries_nothing() -> None:
     paths = [f"src/deep/file-{number}.o" for number in range(1000)]
     lines = [f"**/build-{number}/**/*.o" for number in range(300)]
     few, many = (_calls(IgnoreFile.parse("\n".join(some)), paths) for some in (lines[:1], lines))
 
-    # The folders themselves are looked at once.
+    # The directories themselves are looked at once.
     assert many - few < 300 * 40
 
 
@@ -198,7 +198,7 @@ def test_odd_lines_take_no_time_that_grows_with_the_ways_through_them() -> None:
 
 @settings(max_examples=300)
 @given(_lines, _paths)
-def test_nothing_is_taken_back_below_a_folder_not_worth_descending(lines: list[str], path: str) -> None:
+def test_nothing_is_taken_back_below_a_directory_not_worth_descending(lines: list[str], path: str) -> None:
     try:
         rules = IgnoreFile.parse("\n".join(lines))
     except DockerfileError:

@@ -35,7 +35,7 @@ audio:x:63:alice,bob
 alice:x:1000:
 """
 
-_FOLDERS = {
+_DIRECTORIES = {
     "bin": 0o755,
     "dev": 0o755,
     "etc": 0o755,
@@ -57,23 +57,23 @@ _RECIPE = "4"
 DOCKER_PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "ca-certificates", "xz-utils")
 
 
-def cache_folder() -> Path:
+def cache_directory() -> Path:
     """Where bases are kept between runs."""
     home = os.environ.get("XDG_CACHE_HOME") or os.fspath(Path.home() / ".cache")
-    folder = Path(home) / "pybuild-tests"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    directory = Path(home) / "pybuild-tests"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
 
 
 def small() -> Path:
     """The tar of the busybox base."""
-    recipe = f"{_RECIPE}{PASSWD}{GROUP}{_FOLDERS}{_FILES}{hashlib.sha256(BUSYBOX.read_bytes()).hexdigest()}"
+    recipe = f"{_RECIPE}{PASSWD}{GROUP}{_DIRECTORIES}{_FILES}{hashlib.sha256(BUSYBOX.read_bytes()).hexdigest()}"
     return _kept("small", recipe, ".tar", _write_small)
 
 
 def small_arm64() -> Path:
     """The tar of the busybox base for arm64."""
-    return _kept("small_arm64", f"{_RECIPE}{PASSWD}{GROUP}{_FOLDERS}{_FILES}bookworm", ".tar", _write_small_arm64)
+    return _kept("small_arm64", f"{_RECIPE}{PASSWD}{GROUP}{_DIRECTORIES}{_FILES}bookworm", ".tar", _write_small_arm64)
 
 
 def bookworm() -> Path:
@@ -97,7 +97,7 @@ def _write_small(path: Path, program: Path = BUSYBOX) -> None:
     # Both have the applets of the same version.
     applets = subprocess.run([BUSYBOX, "--list"], check=True, capture_output=True, text=True).stdout.split()
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
-        for name, mode in _FOLDERS.items():
+        for name, mode in _DIRECTORIES.items():
             tar.addfile(_entry(name, tarfile.DIRTYPE, mode))
         busybox = program.read_bytes()
         tar.addfile(_entry("bin/busybox", tarfile.REGTYPE, 0o755, size=len(busybox)), io.BytesIO(busybox))
@@ -129,23 +129,23 @@ def _mmdebstrap(
 
 
 def _kept(name: str, recipe: str, suffix: str, make: Callable[[Path], None]) -> Path:
-    """The file or folder that *make* writes, from the cache when the recipe is the same; one maker at a time."""
-    folder = cache_folder()
-    path = folder / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}{suffix}"
+    """The file or directory that *make* writes, from the cache when the recipe is the same; one maker at a time."""
+    directory = cache_directory()
+    path = directory / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}{suffix}"
     if path.exists():  # it appeared whole; mutants run where nothing can be written, not even a lock
         return path
-    with _locked(folder / f"{name}.lock"):
+    with _locked(directory / f"{name}.lock"):
         if not path.exists():
-            with tempfile.TemporaryDirectory(dir=folder, prefix=f"{name}-") as scratch:
+            with tempfile.TemporaryDirectory(dir=directory, prefix=f"{name}-") as scratch:
                 fresh = Path(scratch) / path.name
                 make(fresh)
                 fresh.rename(path)
-            _forget_older(folder, name, path)
+            _forget_older(directory, name, path)
     return path
 
 
-def _forget_older(folder: Path, name: str, path: Path) -> None:
-    for old in folder.glob(f"{name}-*"):
+def _forget_older(directory: Path, name: str, path: Path) -> None:
+    for old in directory.glob(f"{name}-*"):
         if old != path and old.is_dir():
             shutil.rmtree(old)
         elif old != path:

@@ -1,9 +1,9 @@
-"""The folders of testdata/builds as values, and their contexts as git cannot keep them.
+"""The directories of testdata/builds as values, and their contexts as git cannot keep them.
 
-A case is a folder with a Dockerfile, a ``context/`` and an ``expect.toml``:
+A case is a directory with a Dockerfile, a ``context/`` and an ``expect.toml``:
 
     about = "one sentence: the rule"
-    options = ["--build-arg", "A=1"]      further words for the build command; {folder} is where the case stands
+    options = ["--build-arg", "A=1"]      further words for the build command; {directory} is where the case stands
     dockerfile = "context/Dockerfile"     when it is not the one beside expect.toml
     bases = ["python-app-base"]           cases built first; each is then an image of its name
     base = "bookworm"                     the root file system it starts from; "small" if not said, or "scratch"
@@ -37,10 +37,10 @@ BUILDS = Path(__file__).parents[2] / "testdata" / "builds"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One folder of testdata/builds."""
+    """One directory of testdata/builds."""
 
     name: str
-    folder: Path
+    directory: Path
     about: str
     dockerfile: str = "Dockerfile"
     options: tuple[str, ...] = ()
@@ -55,18 +55,18 @@ class Case:
     config: Mapping[str, Any]
     tree: Mapping[str, str]
 
-    def options_in(self, folder: Path) -> tuple[str, ...]:
-        """The further words for the build command, when the case stands in *folder*."""
-        return tuple(option.replace("{folder}", os.fspath(folder)) for option in self.options)
+    def options_in(self, directory: Path) -> tuple[str, ...]:
+        """The further words for the build command, when the case stands in *directory*."""
+        return tuple(option.replace("{folder}", os.fspath(directory)) for option in self.options)
 
-    def copy_to(self, folder: Path) -> Path:
-        """Make the case in *folder*, contexts finished; return the path of its Dockerfile.
+    def copy_to(self, directory: Path) -> Path:
+        """Make the case in *directory*, contexts finished; return the path of its Dockerfile.
 
         Modes follow the executable bit alone and times are old, whatever git or the user's umask did. Each case has
         a time of its own: Docker does not read a file again that has the path, size and time of an earlier build.
         """
-        shutil.copytree(self.folder, folder, symlinks=True)
-        context = folder / "context"
+        shutil.copytree(self.directory, directory, symlinks=True)
+        context = directory / "context"
         context.mkdir(exist_ok=True)
         for path in (context, *context.rglob("*")):
             if not path.is_symlink():
@@ -74,18 +74,18 @@ class Case:
                 os.utime(path)
         subprocess.run(["sh", "-euc", self.prepare], cwd=context, check=True, umask=0o022)
         _age(context, EPOCH + zlib.crc32(self.name.encode()) % _YEAR)
-        return folder / self.dockerfile
+        return directory / self.dockerfile
 
 
 def load(name: str) -> Case:
     """Read the case called *name*; a key that this module does not know is a mistake."""
-    folder = BUILDS / name
-    content = tomllib.loads((folder / "expect.toml").read_text())
+    directory = BUILDS / name
+    content = tomllib.loads((directory / "expect.toml").read_text())
     lists: dict[str, Any] = {
         key: tuple(content.pop(key)) for key in ("options", "bases", "output", "run") if key in content
     }
     tables: dict[str, Any] = {"config": content.pop("config", {}), "tree": content.pop("tree", {})}
-    return Case(name=name, folder=folder, **content, **lists, **tables)
+    return Case(name=name, directory=directory, **content, **lists, **tables)
 
 
 def names() -> list[str]:
@@ -94,7 +94,7 @@ def names() -> list[str]:
 
 
 def _age(context: Path, moment: int) -> None:
-    """Give everything younger than an hour the time *moment*, folders after what they hold."""
+    """Give everything younger than an hour the time *moment*, directories after what they hold."""
     recent = time.time() - 3600
     for path in sorted((context, *context.rglob("*")), reverse=True):
         if path.lstat().st_mtime > recent:

@@ -5,10 +5,10 @@ from pathlib import Path
 from textwrap import dedent
 
 
-def write_context(folder: Path, files: Mapping[str, str]) -> Path:
-    """Write *files* (path below *folder* -> text, common indentation removed) and return *folder*."""
+def write_context(directory: Path, files: Mapping[str, str]) -> Path:
+    """Write *files* (path below *directory* -> text, common indentation removed) and return *directory*."""
     for name, text in files.items():
-        path = folder / name
+        path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(dedent(text).lstrip("\n"))
-    return folder
+    return directory

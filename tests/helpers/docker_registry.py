@@ -33,32 +33,32 @@ class DockerRegistry:
 
     @property
     def own_certificates(self) -> Path:
-        """The folder of this one server below *certificates*."""
+        """The directory of this one server below *certificates*."""
         return self.certificates / self.name
 
 
 @contextmanager
-def docker_registry(folder: Path, *, guarded: bool = False, encrypted: bool = False) -> Iterator[DockerRegistry]:
-    """A registry that runs while the block does, with all its files in *folder*."""
-    folder.mkdir(parents=True)
+def docker_registry(directory: Path, *, guarded: bool = False, encrypted: bool = False) -> Iterator[DockerRegistry]:
+    """A registry that runs while the block does, with all its files in *directory*."""
+    directory.mkdir(parents=True)
     port = _free_port()
     registry = DockerRegistry(
         name=f"localhost:{port}",
-        storage=folder / "storage",
+        storage=directory / "storage",
         guarded=guarded,
         encrypted=encrypted,
-        certificates=folder / "certs.d",
+        certificates=directory / "certs.d",
     )
-    (folder / "htpasswd").write_text(_HTPASSWD)
+    (directory / "htpasswd").write_text(_HTPASSWD)
     registry.own_certificates.mkdir(parents=True)
     if encrypted:
-        make_authority(folder)
-        sign(folder, "server", "localhost", "DNS:localhost,IP:127.0.0.1")
-        shutil.copy(folder / "ca.pem", registry.own_certificates / "ca.crt")
-    (folder / "config.yml").write_text(_configuration(folder, registry, port))
-    with (folder / "log").open("wb") as log:
+        make_authority(directory)
+        sign(directory, "server", "localhost", "DNS:localhost,IP:127.0.0.1")
+        shutil.copy(directory / "ca.pem", registry.own_certificates / "ca.crt")
+    (directory / "config.yml").write_text(_configuration(directory, registry, port))
+    with (directory / "log").open("wb") as log:
         server = subprocess.Popen(
-            ["docker-registry", "serve", folder / "config.yml"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            ["docker-registry", "serve", directory / "config.yml"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
         _wait_for(port, server)
@@ -68,20 +68,20 @@ def docker_registry(folder: Path, *, guarded: bool = False, encrypted: bool = Fa
         server.wait()
 
 
-def _configuration(folder: Path, registry: DockerRegistry, port: int) -> str:
+def _configuration(directory: Path, registry: DockerRegistry, port: int) -> str:
     lines = [
         "version: 0.1",
         "log: {level: error, accesslog: {disabled: true}}",
         f"storage: {{filesystem: {{rootdirectory: {registry.storage}}}, delete: {{enabled: true}}}}",
-        f"http: {{addr: '127.0.0.1:{port}'{_tls(folder) if registry.encrypted else ''}}}",
+        f"http: {{addr: '127.0.0.1:{port}'{_tls(directory) if registry.encrypted else ''}}}",
     ]
     if registry.guarded:
-        lines.append(f"auth: {{htpasswd: {{realm: tests, path: {folder / 'htpasswd'}}}}}")
+        lines.append(f"auth: {{htpasswd: {{realm: tests, path: {directory / 'htpasswd'}}}}}")
     return "\n".join(lines) + "\n"
 
 
-def _tls(folder: Path) -> str:
-    return f", tls: {{certificate: {folder / 'server.pem'}, key: {folder / 'server.key'}}}"
+def _tls(directory: Path) -> str:
+    return f", tls: {{certificate: {directory / 'server.pem'}, key: {directory / 'server.key'}}}"
 
 
 def _free_port() -> int:

@@ -44,15 +44,15 @@ def registered(flags: str = "OPF", interpreter: Path = QEMU) -> Iterator[None]:
 
 def _keep(name: str, rule: str) -> None:
     """Register *rule*, say so, and take it back at the end of standard input."""
-    folder = Path("/proc/sys/fs/binfmt_misc")
-    subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", folder], check=True)
-    for left in folder.glob("pybuild-tests-*"):
+    directory = Path("/proc/sys/fs/binfmt_misc")
+    subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", directory], check=True)
+    for left in directory.glob("pybuild-tests-*"):
         if not Path("/proc", left.name.split("-")[2]).exists():
             left.write_text("-1")
-    folder.joinpath("register").write_text(rule)
+    directory.joinpath("register").write_text(rule)
     os.write(1, b"registered\n")
     sys.stdin.read()
-    folder.joinpath(name).write_text("-1")
+    directory.joinpath(name).write_text("-1")
 
 
 if __name__ == "__main__":

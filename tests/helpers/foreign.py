@@ -1,6 +1,6 @@
 """Images that others write: one difficult tree, changed once, by docker, buildah, podman, umoci and skopeo.
 
-The first layer has hard links, set-id bits, nodes and extended attributes; the second removes, replaces folders by
+The first layer has hard links, set-id bits, nodes and extended attributes; the second removes, replaces directories by
 others (opaque) and by files, links across layers, and changes owners and modes.
 """
 
@@ -54,7 +54,7 @@ rm /change
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreign:
-    """An image of another program: an archive or the folder of a layout, and the tree that its writer sees in it."""
+    """An image of another program: an archive or the directory of a layout, and the tree that its writer sees in it."""
 
     place: Path
     tree: trees.Tree
@@ -64,9 +64,9 @@ class Foreign:
 
 @dataclass(slots=True, kw_only=True)
 class Workshop:
-    """Makes each of them once, in *folder*."""
+    """Makes each of them once, in *directory*."""
 
-    folder: Path
+    directory: Path
     run_root: Path
     """A short path: podman refuses one of over 50 characters."""
     docker: Docker
@@ -91,7 +91,7 @@ class Workshop:
 
     def rich(self) -> Path:
         """The tar of the first layer."""
-        path = self.folder / "rich.tar"
+        path = self.directory / "rich.tar"
         if not path.exists():
             shutil.copy(bases.small(), path)
             with tarfile.open(path, "a", format=tarfile.PAX_FORMAT) as tar:
@@ -109,22 +109,22 @@ class Workshop:
 
     def _with_docker(self) -> Foreign:
         self.docker.import_tar(self.rich(), "rich")
-        context = self._context(self.docker.folder)
+        context = self._context(self.docker.directory)
         self.docker.build(context, context / "Dockerfile", "changed")
         container = self.docker.command("create", "--network=none", "changed", "sh").stdout.strip()
-        exported = self.folder / "docker-export.tar"
+        exported = self.directory / "docker-export.tar"
         with exported.open("wb") as stream:
             self.docker.command("export", container, stdout=stream)
-        archive = self.docker.save("changed", self.folder / "docker.tar")
+        archive = self.docker.save("changed", self.directory / "docker.tar")
         return Foreign(place=archive, tree=trees.read_tar(exported), lossy=True)
 
     def _with_engine(self, program: str, form: str) -> Foreign:
-        state = self.folder / program
+        state = self.directory / program
         engine = [program, "--root", f"{state}/root", "--runroot", f"{self.run_root}/{program}", *_STATES]
         if not state.exists():
             state.mkdir()
             self._fill(engine)
-        place = self.folder / f"{program}-{form}.tar"
+        place = self.directory / f"{program}-{form}.tar"
         _run(*engine, "push", "-q", "changed", f"{form}:{place}:example/changed:1")
         return Foreign(place=place, tree=self._mounted(engine))
 
@@ -135,7 +135,7 @@ class Workshop:
             empty = _run(*engine, "from", "scratch")
             _run(*engine, "add", "-q", empty, os.fspath(self.rich()), "/")
             _run(*engine, "commit", "-q", empty, "rich")
-        _run(*engine, "build", "--isolation=chroot", "-q", "-t", "changed", os.fspath(self._context(self.folder)))
+        _run(*engine, "build", "--isolation=chroot", "-q", "-t", "changed", os.fspath(self._context(self.directory)))
 
     def _mounted(self, engine: list[str]) -> trees.Tree:
         if engine[0] == "podman":
@@ -143,19 +143,19 @@ class Workshop:
         else:
             mount, name, unmount = ("mount",), _run(*engine, "from", "changed"), ("umount",)
         try:
-            return trees.read_folder(Path(_run(*engine, *mount, name)))
+            return trees.read_directory(Path(_run(*engine, *mount, name)))
         finally:
             _run(*engine, *unmount, name)
 
     def _with_skopeo(self, compression: str) -> Foreign:
         source = self.image("buildah-oci-archive")
-        layout = self.folder / f"skopeo-{compression.replace(':', '-')}"
+        layout = self.directory / f"skopeo-{compression.replace(':', '-')}"
         words = ("--insecure-policy", "-q", f"--dest-compress-format={compression}", f"oci-archive:{source.place}")
         _run("skopeo", "copy", *words, f"oci:{layout}:it")
         return Foreign(place=layout, tree=source.tree)
 
     def _with_umoci(self) -> Foreign:
-        layout, bundle = self.folder / "umoci", self.folder / "bundle"
+        layout, bundle = self.directory / "umoci", self.directory / "bundle"
         root = bundle / "rootfs"
         _run("umoci", "init", "--layout", os.fspath(layout))
         _run("umoci", "new", "--image", f"{layout}:empty")
@@ -165,9 +165,9 @@ class Workshop:
         (root / "change").write_text(_CHANGES)
         _run("chroot", os.fspath(root), "/bin/sh", "/change")
         _run("umoci", "repack", "--image", f"{layout}:it", os.fspath(bundle))
-        again = self.folder / "again"
+        again = self.directory / "again"
         _run("umoci", "unpack", "--image", f"{layout}:it", os.fspath(again))
-        return Foreign(place=layout, tree=trees.read_folder(again / "rootfs"))
+        return Foreign(place=layout, tree=trees.read_directory(again / "rootfs"))
 
 
 def _add(tar: tarfile.TarFile, name: str, kind: bytes, fields: Mapping[str, object]) -> None:

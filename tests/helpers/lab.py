@@ -16,7 +16,7 @@ class BuiltCase:
     """A case after its first build by pybuild. *image* is None when the build failed."""
 
     case: cases.Case
-    folder: Path
+    directory: Path
     dockerfile: Path
     first: Built
     image: trees.SavedImage | None
@@ -24,20 +24,20 @@ class BuiltCase:
 
     @property
     def context(self) -> Path:
-        return self.folder / "context"
+        return self.directory / "context"
 
 
 @dataclass(slots=True, kw_only=True)
 class Lab:
-    """Cases and bases on one store, in one folder."""
+    """Cases and bases on one store, in one directory."""
 
-    folder: Path
+    directory: Path
     _built: dict[str, BuiltCase] = field(default_factory=dict)
     _brought: set[str] = field(default_factory=set)
 
     @property
     def program(self) -> Program:
-        return Program(store=self.folder / "store")
+        return Program(store=self.directory / "store")
 
     def case(self, name: str) -> BuiltCase:
         """The case called *name*, built if it is not yet, after the cases it builds on."""
@@ -47,7 +47,7 @@ class Lab:
 
     def build_again(self, built: BuiltCase) -> Built:
         """Build a case as it was built the first time, with whatever its context holds now."""
-        return self._run(built.case, built.folder, built.dockerfile)
+        return self._run(built.case, built.directory, built.dockerfile)
 
     def base_tree(self, case: cases.Case) -> trees.Tree:
         """The tree that *case* starts from."""
@@ -58,19 +58,21 @@ class Lab:
             self.case(base)
         for base in {"small", case.base} & TARS.keys():
             self._bring(base)
-        folder = self.folder / "cases" / case.name
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        dockerfile = case.copy_to(folder)
-        first = self._run(case, folder, dockerfile)
-        archive = self.folder / f"{case.name}.tar"
+        directory = self.directory / "cases" / case.name
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        dockerfile = case.copy_to(directory)
+        first = self._run(case, directory, dockerfile)
+        archive = self.directory / f"{case.name}.tar"
         image = None
         if first.exit_code == 0:
             image = trees.read_archive(self.program.save(case.name, archive))
-        return BuiltCase(case=case, folder=folder, dockerfile=dockerfile, first=first, image=image, archive=archive)
+        return BuiltCase(
+            case=case, directory=directory, dockerfile=dockerfile, first=first, image=image, archive=archive
+        )
 
-    def _run(self, case: cases.Case, folder: Path, dockerfile: Path) -> Built:
-        options = ("-f", os.fspath(dockerfile), *case.options_in(folder))
-        return self.program.build(folder / "context", *options, tag=case.name, check=False)
+    def _run(self, case: cases.Case, directory: Path, dockerfile: Path) -> Built:
+        options = ("-f", os.fspath(dockerfile), *case.options_in(directory))
+        return self.program.build(directory / "context", *options, tag=case.name, check=False)
 
     def _bring(self, base: str) -> None:
         if base not in self._brought:
@@ -79,4 +81,4 @@ class Lab:
 
     def close(self) -> None:
         """Remove everything."""
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.directory)

@@ -9,22 +9,22 @@ from pybuild.runtime.sandbox.interpreter import child_argv, program
 _PATIENCE = 10
 
 
-def descriptors_below(folder: Path) -> list[str]:
-    """Files below *folder* that this process has open; those of other tests and of pytest do not count."""
+def descriptors_below(directory: Path) -> list[str]:
+    """Files below *directory* that this process has open; those of other tests and of pytest do not count."""
     found = []
     for number in os.listdir("/proc/self/fd"):
         try:
             name = os.readlink(f"/proc/self/fd/{number}")
         except FileNotFoundError:  # the descriptor of the listing itself
             continue
-        if name.removesuffix(" (deleted)").startswith(str(folder)):
+        if name.removesuffix(" (deleted)").startswith(str(directory)):
             found.append(name)
     return found
 
 
-def mounts_below(folder: Path) -> list[str]:
-    """Mounts on or of *folder* that this process sees."""
-    return [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(folder) in line]
+def mounts_below(directory: Path) -> list[str]:
+    """Mounts on or of *directory* that this process sees."""
+    return [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(directory) in line]
 
 
 def now() -> float:
@@ -39,11 +39,11 @@ def processes_of(mark: str) -> list[str]:
     """
     found = []
     mine = Path("/proc/self").resolve().name
-    for folder in _processes():
-        if folder.name != mine and any(
-            mark.encode() in _read(folder / name) for name in ("cmdline", "environ", "mountinfo")
+    for directory in _processes():
+        if directory.name != mine and any(
+            mark.encode() in _read(directory / name) for name in ("cmdline", "environ", "mountinfo")
         ):
-            found.append(_line(folder))
+            found.append(_line(directory))
     return found
 
 
@@ -55,19 +55,21 @@ def strays(since: float) -> list[str]:
     own = _namespace(Path("/proc/self"))
     above = {os.getpid(), os.getppid()}
     found = []
-    for folder in _processes():
-        if _namespace(folder) in {own, ""} or _began(folder) < since:
+    for directory in _processes():
+        if _namespace(directory) in {own, ""} or _began(directory) < since:
             continue
-        if not above & set(_ancestors(int(folder.name))):
-            found.append(_line(folder))
+        if not above & set(_ancestors(int(directory.name))):
+            found.append(_line(directory))
     return found
 
 
 def servers(since: float) -> list[str]:
     """Fork servers of this source tree that began after *since* and have lost their builder, with their state."""
     argv = b"".join(os.fsencode(word) + bytes(1) for word in child_argv())
-    found = [folder for folder in _processes() if _read(folder / "cmdline") == argv and _began(folder) >= since]
-    return [f"{_line(folder)}({_stat(folder)[0]})" for folder in found if _is_orphan(folder, argv)]
+    found = [
+        directory for directory in _processes() if _read(directory / "cmdline") == argv and _began(directory) >= since
+    ]
+    return [f"{_line(directory)}({_stat(directory)[0]})" for directory in found if _is_orphan(directory, argv)]
 
 
 def wait_until_no_server(since: float) -> list[str]:
@@ -95,32 +97,32 @@ def _processes() -> list[Path]:
     return list(Path("/proc").glob("[0-9]*"))
 
 
-def _line(folder: Path) -> str:
-    return f"{folder.name}: {_read(folder / 'cmdline').replace(bytes(1), b' ').decode(errors='replace')}"
+def _line(directory: Path) -> str:
+    return f"{directory.name}: {_read(directory / 'cmdline').replace(bytes(1), b' ').decode(errors='replace')}"
 
 
-def _namespace(folder: Path) -> str:
+def _namespace(directory: Path) -> str:
     """The PID namespace of a process, "" where it cannot be seen or the process has ended."""
     try:
-        return os.readlink(folder / "ns/pid")
+        return os.readlink(directory / "ns/pid")
     except OSError:
         return ""
 
 
-def _stat(folder: Path) -> list[str]:
+def _stat(directory: Path) -> list[str]:
     """The fields of /proc/PID/stat behind the name, which may have blanks in it: the state comes first."""
-    return _read(folder / "stat").decode(errors="replace").rpartition(")")[2].split()
+    return _read(directory / "stat").decode(errors="replace").rpartition(")")[2].split()
 
 
-def _began(folder: Path) -> float:
-    fields = _stat(folder)
+def _began(directory: Path) -> float:
+    fields = _stat(directory)
     # The kernel counts whole ticks: one that begins in the tick of the question has begun after it.
     return (int(fields[19]) + 1) / os.sysconf("SC_CLK_TCK") if fields else 0.0
 
 
-def _is_orphan(folder: Path, argv: bytes) -> bool:
+def _is_orphan(directory: Path, argv: bytes) -> bool:
     """Tell whether the builder of a server has ended: the new parent is no Python, nor one of its own kind."""
-    if not (fields := _stat(folder)):
+    if not (fields := _stat(directory)):
         return False
     above = Path(f"/proc/{fields[1]}")
     try:

@@ -15,28 +15,28 @@ _REPOSITORY = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrdinaryUser(Program):
-    """The program on the store ``/mnt/home/store`` of a user whose home is *folder* of the host.
+    """The program on the store ``/mnt/home/store`` of a user whose home is *directory* of the host.
 
     Arguments name files as the user sees them: `seen` tells how.
     """
 
     store: Path = HOME / "store"
-    folder: Path
+    directory: Path
 
     def command(self, *arguments: str) -> list[str]:
         """The words that start it."""
         readable = ":".join(map(os.fspath, (_REPOSITORY, sys.prefix, sys.base_prefix)))
-        ahead = ["unshare", "--mount", "sh", os.fspath(_SCRIPT), os.fspath(self.folder), readable]
+        ahead = ["unshare", "--mount", "sh", os.fspath(_SCRIPT), os.fspath(self.directory), readable]
         # The names of super() do not reach a class that slots made anew.
         return [*ahead, "env", f"HOME={HOME}", f"PYTHONPATH={_REPOSITORY / '.src'}", *Program.command(self, *arguments)]
 
     def seen(self, path: Path) -> Path:
         """What the user calls *path*, which is below the home."""
-        return HOME / path.relative_to(self.folder)
+        return HOME / path.relative_to(self.directory)
 
 
-def ordinary_user(folder: Path, *, subordinate: str = "tester:500000:65536") -> OrdinaryUser:
-    """A user with the new home *folder* and the line *subordinate* in /etc/subuid and /etc/subgid."""
-    folder.mkdir(parents=True)
-    os.chown(folder, UID, UID)
-    return OrdinaryUser(folder=folder, variables=(("SUBORDINATE", subordinate),))
+def ordinary_user(directory: Path, *, subordinate: str = "tester:500000:65536") -> OrdinaryUser:
+    """A user with the new home *directory* and the line *subordinate* in /etc/subuid and /etc/subgid."""
+    directory.mkdir(parents=True)
+    os.chown(directory, UID, UID)
+    return OrdinaryUser(directory=directory, variables=(("SUBORDINATE", subordinate),))

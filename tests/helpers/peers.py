@@ -1,7 +1,7 @@
 """Programs that others wrote: a Docker daemon of our own, skopeo, umoci.
 
-The daemon lives in one folder (data, socket, archives) and in a mount namespace of its own; it serves no network.
-Its program comes from `bases.docker_root` and sees the session's folder as `INSIDE`.
+The daemon lives in one directory (data, socket, archives) and in a mount namespace of its own; it serves no network.
+Its program comes from `bases.docker_root` and sees the session's directory as `INSIDE`.
 """
 
 import os
@@ -43,9 +43,9 @@ _PATIENCE = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Docker:
-    """A daemon that runs. Contexts lie below *folder*, which the client, started by *client*, knows as *inside*."""
+    """A daemon that runs. Contexts lie below *directory*, which the client, started by *client*, knows as *inside*."""
 
-    folder: Path
+    directory: Path
     inside: Path
     client: tuple[str, ...]
     pid: int | None
@@ -65,7 +65,7 @@ class Docker:
         return self.command(*self.build_words(context, dockerfile, tag, options)).stderr
 
     def save(self, name: str, archive: Path) -> Path:
-        """Write the image as an archive to *archive*, which need not lie below the daemon's folder."""
+        """Write the image as an archive to *archive*, which need not lie below the daemon's directory."""
         with archive.open("wb") as stream:
             self.command("save", name, stdout=stream)
         return archive
@@ -91,33 +91,33 @@ class Docker:
     def build_words(self, context: Path, dockerfile: Path, tag: str, options: Sequence[str] = ()) -> list[str]:
         """The words that build *context* as *tag*."""
         place = ["-f", self._seen(dockerfile), "-t", tag, self._seen(context)]
-        seen = [option.replace(os.fspath(self.folder), os.fspath(self.inside)) for option in options]
+        seen = [option.replace(os.fspath(self.directory), os.fspath(self.inside)) for option in options]
         return ["build", "--network=host", "--progress=plain", *seen, *place]
 
     def _seen(self, path: Path) -> str:
-        return os.fspath(self.inside / path.relative_to(self.folder))
+        return os.fspath(self.inside / path.relative_to(self.directory))
 
 
-def installed_docker(folder: Path) -> Docker | None:
+def installed_docker(directory: Path) -> Docker | None:
     """The daemon that this host runs already, if it does."""
     if shutil.which("docker") is None:
         return None
     if subprocess.run(["docker", "info"], check=False, capture_output=True, stdin=subprocess.DEVNULL).returncode:
         return None
-    return Docker(folder=folder, inside=folder, client=("env", "DOCKER_BUILDKIT=1", "docker"), pid=None)
+    return Docker(directory=directory, inside=directory, client=("env", "DOCKER_BUILDKIT=1", "docker"), pid=None)
 
 
 @contextmanager
 def docker(
-    folder: Path, options: Sequence[str] = ("--storage-driver", "overlay2"), shared: Path | None = None
+    directory: Path, options: Sequence[str] = ("--storage-driver", "overlay2"), shared: Path | None = None
 ) -> Iterator[Docker]:
-    """A daemon that runs while the block does. *folder* is made, and emptied of everything at the end.
+    """A daemon that runs while the block does. *directory* is made, and emptied of everything at the end.
 
-    Contexts lie in *shared*, by default in *folder*; several daemons may have the same.
+    Contexts lie in *shared*, by default in *directory*; several daemons may have the same.
     """
     root = bases.docker_root()
-    folder.mkdir(parents=True)
-    with (folder / "dockerd.log").open("wb") as log:
+    directory.mkdir(parents=True)
+    with (directory / "dockerd.log").open("wb") as log:
         daemon = subprocess.Popen(
             [
                 "unshare",
@@ -129,8 +129,8 @@ def docker(
                 _START,
                 "dockerd",
                 root,
-                folder,
-                shared or folder,
+                directory,
+                shared or directory,
                 *options,
             ],
             stdin=subprocess.DEVNULL,
@@ -140,12 +140,14 @@ def docker(
     try:
         enter = ("nsenter", "--target", str(daemon.pid), "--mount", "--root", "--wd", "--")
         client = (*enter, "env", "DOCKER_BUILDKIT=1", "HOME=/run", "docker", "-H", f"unix://{INSIDE}/docker.sock")
-        running = Docker(folder=shared or folder, inside=SHARED if shared else INSIDE, client=client, pid=daemon.pid)
-        _wait_until_ready(running, daemon, folder / "dockerd.log")
+        running = Docker(
+            directory=shared or directory, inside=SHARED if shared else INSIDE, client=client, pid=daemon.pid
+        )
+        _wait_until_ready(running, daemon, directory / "dockerd.log")
         yield running
     finally:
         _stop(daemon)
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _wait_until_ready(peer: Docker, daemon: "subprocess.Popen[bytes]", log: Path) -> None:

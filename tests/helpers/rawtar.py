@@ -71,7 +71,7 @@ def file(name: bytes | str, data: bytes = b"", **fields: object) -> bytes:
     return header(name, size=len(data), **fields) + padded(data)  # type: ignore[arg-type]
 
 
-def folder(name: bytes | str, mode: int = 0o755, **fields: object) -> bytes:
+def directory(name: bytes | str, mode: int = 0o755, **fields: object) -> bytes:
     return header(name, b"5", mode=mode, **fields)  # type: ignore[arg-type]
 
 
@@ -111,18 +111,18 @@ def archive(*parts: bytes) -> bytes:
     return b"".join(parts) + END
 
 
-def canary(folder: Path) -> Path:
+def canary(directory: Path) -> Path:
     """A file outside the root of a test, to be compared with `watched` afterwards."""
-    path = folder / "canary"
+    path = directory / "canary"
     path.write_bytes(b"untouched")
     path.chmod(0o640)
     return path
 
 
-def watched(folder: Path) -> list[tuple[object, ...]]:
-    """All that may not change in *folder* and below it."""
+def watched(directory: Path) -> list[tuple[object, ...]]:
+    """All that may not change in *directory* and below it."""
     found: list[tuple[object, ...]] = []
-    for path in [folder, *sorted(folder.rglob("*"))]:
+    for path in [directory, *sorted(directory.rglob("*"))]:
         status = path.lstat()
         data = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
         found.append((path, status.st_mode, status.st_ino, status.st_uid, status.st_nlink, status.st_mtime_ns, data))

@@ -33,19 +33,19 @@ def main(names: list[str]) -> None:
 
 
 def _record(case: cases.Case, peer: Docker, base: trees.Tree) -> None:
-    folder = peer.folder / "cases" / case.name
-    folder.parent.mkdir(exist_ok=True)
-    dockerfile = case.copy_to(folder)
+    directory = peer.directory / "cases" / case.name
+    directory.parent.mkdir(exist_ok=True)
+    dockerfile = case.copy_to(directory)
     try:
-        peer.build(folder / "context", dockerfile, case.name, case.options_in(folder))
+        peer.build(directory / "context", dockerfile, case.name, case.options_in(directory))
     except subprocess.CalledProcessError as error:
         message = error.stderr.strip().splitlines()[-1]
         sys.stdout.write(f"{'ok  ' if case.fails and case.fails in message else 'BAD '} {case.name}: {message}\n")
         return
     if case.fails:
         sys.stdout.write(f"BAD  {case.name}: did not fail\n")
-    image = trees.read_archive(peer.save(case.name, peer.folder / f"{case.name}.tar"))
-    _write(case.folder / "expect.toml", configs.settings(image.config), _shortened(trees.lines(image.tree, base)))
+    image = trees.read_archive(peer.save(case.name, peer.directory / f"{case.name}.tar"))
+    _write(case.directory / "expect.toml", configs.settings(image.config), _shortened(trees.lines(image.tree, base)))
 
 
 def _shortened(lines: Mapping[str, str]) -> dict[str, str]:

@@ -22,20 +22,20 @@ _ENVIRONMENT = {
 }
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """Run git in *folder* and return what it says."""
+def git(directory: Path, *arguments: str) -> str:
+    """Run git in *directory* and return what it says."""
     command = ["git", "-c", "protocol.file.allow=always", *arguments]
     environment = _ENVIRONMENT | {"PATH": os.environ["PATH"]}
-    done = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=directory, env=environment, check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
 
 class Repository:
-    """A repository called *name* below *folder*, bare as servers have them, with a tree beside it to work in."""
+    """A repository called *name* below *directory*, bare as servers have them, with a tree beside it to work in."""
 
-    def __init__(self, folder: Path, name: str = "x.git") -> None:
-        self.bare = folder / name
-        self.tree = folder.parent / f"{folder.name}-trees" / name
+    def __init__(self, directory: Path, name: str = "x.git") -> None:
+        self.bare = directory / name
+        self.tree = directory.parent / f"{directory.name}-trees" / name
         self.tree.mkdir(parents=True)
         self.bare.mkdir(parents=True)
         git(self.bare, "init", "-q", "--bare", "-b", "main")
@@ -75,12 +75,12 @@ class Repository:
 
 
 @contextmanager
-def daemon(folder: Path) -> Iterator[str]:
-    """Serve the repositories below *folder* over git://; gives the address that they are below."""
+def daemon(directory: Path) -> Iterator[str]:
+    """Serve the repositories below *directory* over git://; gives the address that they are below."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = ["git", "daemon", f"--base-path={folder}", "--export-all", "--listen=127.0.0.1", f"--port={port}"]
+    command = ["git", "daemon", f"--base-path={directory}", "--export-all", "--listen=127.0.0.1", f"--port={port}"]
     environment = _ENVIRONMENT | {"PATH": os.environ["PATH"]}
     environment |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)

@@ -44,9 +44,9 @@ def make_key(path: Path, passphrase: str = "") -> Path:
     return path
 
 
-def with_ssh_add(folder: Path, dockerfile: str = LISTS) -> Path:
+def with_ssh_add(directory: Path, dockerfile: str = LISTS) -> Path:
     """A context that has ssh-add of this host with the libraries that it needs, below ``root``."""
-    context = write_context(folder, {"Dockerfile": dockerfile})
+    context = write_context(directory, {"Dockerfile": dockerfile})
     program = shutil.which("ssh-add")
     assert program is not None
     needed = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout.split()
@@ -59,28 +59,28 @@ def with_ssh_add(folder: Path, dockerfile: str = LISTS) -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshServer:
-    """Keys and settings of a server below *folder*; it runs for one command at a time."""
+    """Keys and settings of a server below *directory*; it runs for one command at a time."""
 
-    folder: Path
+    directory: Path
 
     @property
     def key(self) -> Path:
         """The private key that may log in as root."""
-        return self.folder / "user"
+        return self.directory / "user"
 
     @classmethod
-    def made(cls, folder: Path, *, known: bool = True) -> "SshServer":
+    def made(cls, directory: Path, *, known: bool = True) -> "SshServer":
         """Make the keys; *known* says whether the host has the key of the server."""
-        folder.mkdir()
-        make_key(folder / "user")
-        host = make_key(folder / "host").with_name("host.pub").read_text()
-        (folder / "known").write_text(f"127.0.0.1 {host}" if known else "")
-        (folder / "config").write_text(_CONFIG.format(folder=folder))
-        return cls(folder=folder)
+        directory.mkdir()
+        make_key(directory / "user")
+        host = make_key(directory / "host").with_name("host.pub").read_text()
+        (directory / "known").write_text(f"127.0.0.1 {host}" if known else "")
+        (directory / "config").write_text(_CONFIG.format(directory=directory))
+        return cls(directory=directory)
 
     def run(self, program: Program, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         """Run pybuild beside the server."""
-        files = [os.fspath(self.folder / name) for name in ("known", "config")]
+        files = [os.fspath(self.directory / name) for name in ("known", "config")]
         return subprocess.run(
             [*_ALONE, "sh", "-euc", _SCRIPT, "sh", *files, *program.command(*arguments)],
             env=program.environment,

@@ -1,7 +1,7 @@
 """What an image holds, read by the standard library alone, so that our own tar code cannot hide its own mistakes.
 
 A `Tree` maps absolute paths to nodes. It is made from the layers of a saved image, applied in memory, or from a
-folder. Two names of one inode share the text in `Node.same`, the smallest of their paths.
+directory. Two names of one inode share the text in `Node.same`, the smallest of their paths.
 """
 
 import gzip
@@ -55,7 +55,7 @@ class Node:
     inode: object = field(default=None, compare=False, repr=False)
 
     @property
-    def is_folder(self) -> bool:
+    def is_directory(self) -> bool:
         return stat.S_ISDIR(self.mode)
 
     def describe(self) -> str:
@@ -114,11 +114,11 @@ def read_tar(layer: Path) -> Tree:
     return _grouped(tree)
 
 
-def read_folder(folder: Path) -> Tree:
-    """The tree below *folder*, with ``/`` for the folder itself."""
+def read_directory(directory: Path) -> Tree:
+    """The tree below *directory*, with ``/`` for the directory itself."""
     tree: Tree = {}
-    for path in _walk(folder):
-        name = "/" + os.fspath(path.relative_to(folder)) if path != folder else "/"
+    for path in _walk(directory):
+        name = "/" + os.fspath(path.relative_to(directory)) if path != directory else "/"
         tree[name] = _host_node(path)
     return _grouped(tree)
 
@@ -154,12 +154,12 @@ def removed(tree: Tree, base: Tree) -> list[str]:
 def differences(ours: Tree, theirs: Tree, *, started: int) -> Iterator[tuple[str, str]]:
     """Pairs (path, what differs).
 
-    Times of folders do not count, for each builder touches folders in its own order; those of other nodes count when
+    Times of directories do not count, for each builder touches directories in its own order; those of other nodes count when
     one side kept them from before *started*.
     """
     for path in sorted(ours.keys() | theirs.keys()):
         if path == "/":
-            continue  # docker import drops the entry of the root folder, so a base may lack it on one side
+            continue  # docker import drops the entry of the root directory, so a base may lack it on one side
         if path not in theirs:
             yield path, f"only ours has it: {ours[path].describe()[:_SHOWN]}"
         elif path not in ours:
@@ -177,7 +177,7 @@ def _node_differences(ours: Node, theirs: Node, started: int) -> Iterator[str]:
         yield f"xattrs {ours.xattrs}, theirs are {theirs.xattrs}"
     if ours.same != theirs.same:
         yield f"hard link to {ours.same or 'nothing'}, theirs to {theirs.same or 'nothing'}"
-    if not ours.is_folder and ours.mtime != theirs.mtime and min(ours.mtime, theirs.mtime) < started:
+    if not ours.is_directory and ours.mtime != theirs.mtime and min(ours.mtime, theirs.mtime) < started:
         yield f"mtime {ours.mtime}, theirs is {theirs.mtime}"
 
 
@@ -256,11 +256,11 @@ def _name(member: tarfile.TarInfo) -> str:
 
 
 def _cut(tree: Tree, path: str) -> None:
-    folder, name = os.path.split(path)
+    directory, name = os.path.split(path)
     if name == OPAQUE:
-        _remove_below(tree, folder)
+        _remove_below(tree, directory)
     elif name.startswith(WHITEOUT):
-        _remove(tree, os.path.join(folder, name.removeprefix(WHITEOUT)))
+        _remove(tree, os.path.join(directory, name.removeprefix(WHITEOUT)))
 
 
 def _remove(tree: Tree, path: str) -> None:
@@ -268,8 +268,8 @@ def _remove(tree: Tree, path: str) -> None:
     _remove_below(tree, path)
 
 
-def _remove_below(tree: Tree, folder: str) -> None:
-    prefix = folder.rstrip("/") + "/"
+def _remove_below(tree: Tree, directory: str) -> None:
+    prefix = directory.rstrip("/") + "/"
     for path in [path for path in tree if path.startswith(prefix) and path != "/"]:
         del tree[path]
 
@@ -279,7 +279,7 @@ def _add(tree: Tree, member: tarfile.TarInfo, content: tuple[str, bytes]) -> Non
     if os.path.basename(path).startswith(WHITEOUT):
         return
     node = _hard_linked(tree, member) if member.islnk() else _node(member, content)
-    if path in tree and not (tree[path].is_folder and node.is_folder):
+    if path in tree and not (tree[path].is_directory and node.is_directory):
         _remove(tree, path)
     tree[path] = node
 
@@ -323,9 +323,9 @@ def _node(member: tarfile.TarInfo, content: tuple[str, bytes]) -> Node:
     )
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    yield folder
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+def _walk(directory: Path) -> Iterator[Path]:
+    yield directory
+    for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path))
         else:
@@ -358,10 +358,10 @@ def _host_node(path: Path) -> Node:
 
 
 def _grouped(tree: Tree) -> Tree:
-    """Give the names of one inode a common `same`; folders have one name only."""
+    """Give the names of one inode a common `same`; directories have one name only."""
     names: dict[Any, list[str]] = {}
     for path, node in tree.items():
-        if not node.is_folder:
+        if not node.is_directory:
             names.setdefault(node.inode, []).append(path)
     return {
         path: replace(node, same=min(names[node.inode])) if len(names.get(node.inode, ())) > 1 else node

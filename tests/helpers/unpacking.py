@@ -14,7 +14,7 @@ from pybuild.builder.oci.layers.unpack import unpack
 from pybuild.builder.oci.limits import Limits
 from pybuild.runtime.paths.safepath import Root
 from tests.helpers.rawtar import canary, watched
-from tests.helpers.trees import Tree, read_folder
+from tests.helpers.trees import Tree, read_directory
 
 _numbers = count()
 
@@ -22,9 +22,9 @@ _numbers = count()
 class Ground:
     """A place to unpack in; *outside* holds a canary beside the roots."""
 
-    def __init__(self, folder: Path, limits: Limits | None = None) -> None:
-        self._folder, self._limits = folder, limits or Limits()
-        self.outside = folder / "outside"
+    def __init__(self, directory: Path, limits: Limits | None = None) -> None:
+        self._directory, self._limits = directory, limits or Limits()
+        self.outside = directory / "outside"
         self.outside.mkdir()
         self.canary = canary(self.outside)
         self.skipped: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class Ground:
     def apply(self, *layers: bytes) -> Tree:
         """Return the tree that *layers* make, the lowest first. Raises LayerError when one is refused."""
         before = watched(self.outside)
-        place = self._folder / f"run-{next(_numbers)}"
+        place = self._directory / f"run-{next(_numbers)}"
         place.mkdir()
         try:
             trees = [self._outcome(way, place, layers) for way in (self.as_tree, self.as_overlay)]
@@ -61,34 +61,34 @@ class Ground:
             return error
 
     def as_tree(self, place: Path, layers: tuple[bytes, ...]) -> Tree:
-        folder = place / "tree"
-        folder.mkdir()
-        folder.chmod(0o755)
-        os.utime(folder, (0, 0))  # what a lowest layer that does not name its root gives it on overlay
+        directory = place / "tree"
+        directory.mkdir()
+        directory.chmod(0o755)
+        os.utime(directory, (0, 0))  # what a lowest layer that does not name its root gives it on overlay
         for layer in layers:
-            self._unpack(layer, folder, None, overlay=False)
-        return read_folder(folder)
+            self._unpack(layer, directory, None, overlay=False)
+        return read_directory(directory)
 
     def as_overlay(self, place: Path, layers: tuple[bytes, ...]) -> Tree:
         top = place / "overlay"
         top.mkdir()
-        folders: list[Path] = []
+        directories: list[Path] = []
         for layer in layers:
-            folder = top / f"{len(folders)}"
-            folder.mkdir()
-            with merged(folders, top / "view") as view:
-                root = Root.open_host(view) if folders else None
+            directory = top / f"{len(directories)}"
+            directory.mkdir()
+            with merged(directories, top / "view") as view:
+                root = Root.open_host(view) if directories else None
                 try:
-                    self._unpack(layer, folder, root, overlay=True)
+                    self._unpack(layer, directory, root, overlay=True)
                 finally:
                     if root is not None:
                         root.close()
-            folders.append(folder)
-        with merged(folders, top / "view") as view:
-            return read_folder(view)
+            directories.append(directory)
+        with merged(directories, top / "view") as view:
+            return read_directory(view)
 
-    def _unpack(self, layer: bytes, folder: Path, lower: Root | None, *, overlay: bool) -> None:
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    def _unpack(self, layer: bytes, directory: Path, lower: Root | None, *, overlay: bool) -> None:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             done = unpack(io.BytesIO(layer), fd, overlay=overlay, diff_id=None, lower=lower, limits=self._limits)
         finally:
@@ -101,13 +101,13 @@ def _unlinked(tree: Tree | LayerError) -> Tree | LayerError:
 
 
 @contextmanager
-def merged(folders: list[Path], view: Path) -> Iterator[Path]:
-    """The folders, the lowest first, as overlayfs shows them; overlayfs takes no single one."""
-    if len(folders) < 2:
-        yield folders[0] if folders else view
+def merged(directories: list[Path], view: Path) -> Iterator[Path]:
+    """The directories, the lowest first, as overlayfs shows them; overlayfs takes no single one."""
+    if len(directories) < 2:
+        yield directories[0] if directories else view
         return
     view.mkdir(exist_ok=True)
-    lowers = ":".join(os.fspath(folder) for folder in reversed(folders))
+    lowers = ":".join(os.fspath(directory) for directory in reversed(directories))
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"ro,lowerdir={lowers}", view], check=True)
     try:
         yield view

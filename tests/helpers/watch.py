@@ -1,4 +1,4 @@
-"""Which files of a folder are opened while a block runs, as inotify tells it."""
+"""Which files of a directory are opened while a block runs, as inotify tells it."""
 
 import ctypes
 import os
@@ -14,25 +14,25 @@ _EVENT = struct.Struct("iIII")
 
 
 @contextmanager
-def opened_files(folder: Path) -> Iterator[set[str]]:
-    """A set that holds, after the block, the files below *folder* (not folders) that anybody opened in it."""
+def opened_files(directory: Path) -> Iterator[set[str]]:
+    """A set that holds, after the block, the files below *directory* (not directories) that anybody opened in it."""
     libc = ctypes.CDLL(None, use_errno=True)
     watcher = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
     assert watcher >= 0, os.strerror(ctypes.get_errno())
     opened: set[str] = set()
     try:
-        folders = {}
-        for place, _, _ in os.walk(folder):
+        directories = {}
+        for place, _, _ in os.walk(directory):
             number = libc.inotify_add_watch(watcher, os.fsencode(place), _IN_OPEN)
             assert number >= 0, os.strerror(ctypes.get_errno())
-            folders[number] = place
+            directories[number] = place
         yield opened
-        opened.update(os.path.relpath(path, folder) for path in _events(watcher, folders))
+        opened.update(os.path.relpath(path, directory) for path in _events(watcher, directories))
     finally:
         os.close(watcher)
 
 
-def _events(watcher: int, folders: dict[int, str]) -> Iterator[str]:
+def _events(watcher: int, directories: dict[int, str]) -> Iterator[str]:
     while data := _read(watcher):
         offset = 0
         while offset < len(data):
@@ -41,7 +41,7 @@ def _events(watcher: int, folders: dict[int, str]) -> Iterator[str]:
             name = data[offset + _EVENT.size : offset + _EVENT.size + length].rstrip(b"\0")
             offset += _EVENT.size + length
             if name and not mask & _IN_ISDIR:
-                yield os.path.join(folders[number], os.fsdecode(name))
+                yield os.path.join(directories[number], os.fsdecode(name))
 
 
 def _read(watcher: int) -> bytes:

@@ -3,7 +3,7 @@
 with Web() as web:
     web.files["/a.txt"] = b"content"
     web.answers["/b"] = Answer(status=302, headers={"Location": "/a.txt"})
-    web.repositories = folder                 # bare repositories below it, served by git itself under /git/
+    web.repositories = directory                 # bare repositories below it, served by git itself under /git/
     ... web.url("/a.txt") ...
     assert web.requests[0].headers["If-None-Match"] == ...
 """

@@ -16,8 +16,8 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peers.Docker]:
     """A Docker daemon of our own for the tests of this process."""
     need_root()
     need_programs(["mmdebstrap", "nsenter", "unshare"])
-    folder = tmp_path_factory.mktemp("peer") / "docker"
-    with peers.docker(folder) as peer:
+    directory = tmp_path_factory.mktemp("peer") / "docker"
+    with peers.docker(directory) as peer:
         yield peer
 
 

@@ -70,11 +70,11 @@ def raw_digest(place: str) -> str:
     return f"sha256:{hashlib.sha256(skopeo('inspect', '--raw', *flags, place)).hexdigest()}"
 
 
-def places(folder: Path, registry: DockerRegistry) -> dict[str, str]:
+def places(directory: Path, registry: DockerRegistry) -> dict[str, str]:
     return {
-        "registry": f"docker://{registry.name}/team/{folder.name.lower()}:1",
-        "folder": f"oci:{folder / 'folder'}:1",
-        "archive": f"oci-archive:{folder / 'archive.tar'}:1",
+        "registry": f"docker://{registry.name}/team/{directory.name.lower()}:1",
+        "folder": f"oci:{directory / 'folder'}:1",
+        "archive": f"oci-archive:{directory / 'archive.tar'}:1",
     }
 
 

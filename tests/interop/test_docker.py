@@ -38,26 +38,26 @@ class DockerLab:
         for base in ({"small", mine.case.base} & TARS.keys()) - self._brought:
             self.peer.import_tar(TARS[base](), base)
             self._brought.add(base)
-        folder = self._copy(mine)
-        dockerfile = folder / mine.dockerfile.relative_to(mine.folder)
-        self.peer.build(folder / "context", dockerfile, name, mine.case.options_in(folder))
+        directory = self._copy(mine)
+        dockerfile = directory / mine.dockerfile.relative_to(mine.directory)
+        self.peer.build(directory / "context", dockerfile, name, mine.case.options_in(directory))
         self._built.add(name)
 
     def image(self, name: str) -> trees.SavedImage:
         """The case as Docker saves it."""
         self.build(name)
-        archive = self.peer.save(name, self.peer.folder / f"{name}.tar")
+        archive = self.peer.save(name, self.peer.directory / f"{name}.tar")
         try:
             return trees.read_archive(archive)
         finally:
             archive.unlink()
 
     def _copy(self, mine: BuiltCase) -> Path:
-        folder = self.peer.folder / "cases" / mine.case.name
-        folder.parent.mkdir(exist_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run(["cp", "-a", mine.folder, folder], check=True)
-        return folder
+        directory = self.peer.directory / "cases" / mine.case.name
+        directory.parent.mkdir(exist_ok=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        subprocess.run(["cp", "-a", mine.directory, directory], check=True)
+        return directory
 
 
 @pytest.fixture(scope="session")

@@ -37,10 +37,10 @@ OF_A_CONTAINER = ("/.dockerenv", "/dev", "/etc/hosts", "/etc/hostname", "/etc/re
 def workshop(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     need_root()
     need_programs(["buildah", "podman", "skopeo", "umoci"])
-    folder = tmp_path_factory.mktemp("workshop")
+    directory = tmp_path_factory.mktemp("workshop")
     with tempfile.TemporaryDirectory(prefix="run-") as run_root:
-        yield Workshop(folder=folder, run_root=Path(run_root), docker=docker)
-    shutil.rmtree(folder)
+        yield Workshop(directory=directory, run_root=Path(run_root), docker=docker)
+    shutil.rmtree(directory)
 
 
 @pytest.fixture
@@ -85,11 +85,11 @@ def _load(program: Program, archive: Path) -> str:
     return printed.splitlines()[0].removeprefix("Loaded image: ")
 
 
-def _same_tree(program: Program, foreign: Foreign, base: str, folder: Path, *options: str) -> None:
-    context = folder / "context"
+def _same_tree(program: Program, foreign: Foreign, base: str, directory: Path, *options: str) -> None:
+    context = directory / "context"
     context.mkdir()
     (context / "Dockerfile").write_text(f"FROM {base}\nCOPY Dockerfile /added\n")
-    tar = folder / "tree.tar"
+    tar = directory / "tree.tar"
     program.build(context, *options, "-o", f"type=tar,dest={tar}")
     ours = trees.read_tar(tar)
     del ours["/added"]
@@ -103,9 +103,9 @@ def _lost(path: str, text: str) -> bool:
     return path.startswith(OF_A_CONTAINER) or (text.startswith("xattrs") and "user.note" in text)
 
 
-def _layers_stay(program: Program, place: Path, folder: Path) -> None:
-    program.save("built", folder / "built.tar")
-    theirs, ours = _documents(place), _documents(folder / "built.tar")
+def _layers_stay(program: Program, place: Path, directory: Path) -> None:
+    program.save("built", directory / "built.tar")
+    theirs, ours = _documents(place), _documents(directory / "built.tar")
     assert _diff_ids(ours)[:-1] == _diff_ids(theirs)
     if theirs.manifest and (digests := _compressed(theirs)):
         assert _compressed(ours)[:-1] == digests

@@ -28,12 +28,16 @@ class Scene:
     registry: DockerRegistry
     program: Program
     context: Path
-    folder: Path
+    directory: Path
     run_root: str
 
     @property
     def environment(self) -> Mapping[str, str]:
-        return {**os.environ, "HOME": str(self.folder), "CONTAINERS_REGISTRIES_CONF": str(self.folder / "none.conf")}
+        return {
+            **os.environ,
+            "HOME": str(self.directory),
+            "CONTAINERS_REGISTRIES_CONF": str(self.directory / "none.conf"),
+        }
 
     def output(self, *command: str) -> str:
         done = subprocess.run(
@@ -43,7 +47,7 @@ class Scene:
         return done.stdout
 
     def podman(self, *command: str) -> str:
-        flags = ("--root", str(self.folder / "podman"), "--runroot", self.run_root, "--storage-driver=vfs")
+        flags = ("--root", str(self.directory / "podman"), "--runroot", self.run_root, "--storage-driver=vfs")
         return self.output("podman", *flags, *command)
 
 
@@ -51,13 +55,13 @@ class Scene:
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     need_root()
     need_programs(["docker-registry", "podman", "skopeo"])
-    folder = tmp_path_factory.mktemp("formats")
-    program = Program(store=folder / "store")
+    directory = tmp_path_factory.mktemp("formats")
+    program = Program(store=directory / "store")
     program.import_tar(need_small_base(), "small")
-    context = write_context(folder / "context", {"Dockerfile": TEXT, "f": "read back\n"})
-    (folder / "none.conf").touch()
-    with docker_registry(folder / "server") as registry, tempfile.TemporaryDirectory(prefix="run-") as run_root:
-        yield Scene(registry=registry, program=program, context=context, folder=folder, run_root=run_root)
+    context = write_context(directory / "context", {"Dockerfile": TEXT, "f": "read back\n"})
+    (directory / "none.conf").touch()
+    with docker_registry(directory / "server") as registry, tempfile.TemporaryDirectory(prefix="run-") as run_root:
+        yield Scene(registry=registry, program=program, context=context, directory=directory, run_root=run_root)
 
 
 def raw(scene: Scene, name: str) -> dict[str, object]:
@@ -80,7 +84,7 @@ def test_a_pushed_manifest_of_docker_has_its_types_and_podman_pulls_it(scene: Sc
 
 def test_a_pushed_list_of_docker_is_read_by_platform(scene: Scene) -> None:
     name = f"{scene.registry.name}/list:1"
-    context = write_context(scene.folder / "two", {"Dockerfile": "FROM scratch\nCOPY f /f\n", "f": "f\n"})
+    context = write_context(scene.directory / "two", {"Dockerfile": "FROM scratch\nCOPY f /f\n", "f": "f\n"})
     platforms = "--platform=linux/amd64,linux/arm64"
     scene.program.build(context, platforms, "-o", "type=registry,oci-mediatypes=false", tag=name)
     assert raw(scene, name)["mediaType"] == "application/vnd.docker.distribution.manifest.list.v2+json"

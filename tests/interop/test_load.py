@@ -42,7 +42,7 @@ def run_root() -> Iterator[Path]:
 def test_docker_gets_an_image_and_then_the_layers_that_it_lacks(
     program: Program, docker: Docker, tmp_path: Path
 ) -> None:
-    host = f"unix://{docker.folder}/docker.sock"
+    host = f"unix://{docker.directory}/docker.sock"
     first = _build(program, tmp_path, "two\n", "load:1", DOCKER_HOST=host)
     second = _build(program, tmp_path, "three\n", "load:2", DOCKER_HOST=host)
     assert docker.run("load:1", "cat", "/one", "/two") == "one\ntwo\n"

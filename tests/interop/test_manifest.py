@@ -30,8 +30,12 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistr
         yield running
 
 
-def tool(folder: Path, *words: str) -> bytes:
-    environment = {**os.environ, "HOME": str(folder), "CONTAINERS_REGISTRIES_CONF": str(folder / "registries.conf")}
+def tool(directory: Path, *words: str) -> bytes:
+    environment = {
+        **os.environ,
+        "HOME": str(directory),
+        "CONTAINERS_REGISTRIES_CONF": str(directory / "registries.conf"),
+    }
     done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
@@ -39,10 +43,10 @@ def tool(folder: Path, *words: str) -> bytes:
 
 @pytest.fixture
 def run_root(registry: DockerRegistry) -> Iterator[Path]:
-    """A short path: podman refuses one of more than 50 characters, which pytest's folders easily have."""
-    folder = Path(tempfile.gettempdir()) / f"run-{os.getpid()}-{registry.name.rpartition(':')[2]}"
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    """A short path: podman refuses one of more than 50 characters, which pytest's directories easily have."""
+    directory = Path(tempfile.gettempdir()) / f"run-{os.getpid()}-{registry.name.rpartition(':')[2]}"
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def test_an_index_in_a_registry_of_images_in_it_is_what_skopeo_and_podman_see(

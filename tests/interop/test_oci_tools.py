@@ -55,7 +55,7 @@ def test_umoci_unpacks_the_same_tree(lab: Lab, name: str, tmp_path: Path) -> Non
     layout = tmp_path / "layout"
     _output("skopeo", "copy", "--insecure-policy", f"oci-archive:{built.archive}", f"oci:{layout}:it")
     _output("umoci", "unpack", "--image", f"{layout}:it", os.fspath(tmp_path / "bundle"))
-    unpacked = trees.read_folder(tmp_path / "bundle" / "rootfs")
+    unpacked = trees.read_directory(tmp_path / "bundle" / "rootfs")
     assert list(trees.differences(built.image.tree, unpacked, started=1 << 62)) == []
 
 
@@ -79,5 +79,5 @@ def test_others_read_what_is_made_without_a_build(lab: Lab, command: tuple[str, 
     layout = tmp_path / "layout"
     _output("skopeo", "copy", "--insecure-policy", source, f"oci:{layout}:it")
     _output("umoci", "unpack", "--image", f"{layout}:it", os.fspath(tmp_path / "bundle"))
-    unpacked = trees.read_folder(tmp_path / "bundle" / "rootfs")
+    unpacked = trees.read_directory(tmp_path / "bundle" / "rootfs")
     assert list(trees.differences(built.image.tree, unpacked, started=1 << 62)) == []

@@ -39,11 +39,15 @@ class Scene:
 
     name: str
     archive: Path
-    folder: Path
+    directory: Path
 
     @property
     def environment(self) -> Mapping[str, str]:
-        return {**os.environ, "HOME": str(self.folder), "CONTAINERS_REGISTRIES_CONF": str(self.folder / "none.conf")}
+        return {
+            **os.environ,
+            "HOME": str(self.directory),
+            "CONTAINERS_REGISTRIES_CONF": str(self.directory / "none.conf"),
+        }
 
     def output(self, *command: str) -> str:
         done = subprocess.run(
@@ -58,17 +62,17 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     need_root()
     need_emulator()
     need_programs(["docker-registry", "mmdebstrap", "podman", "skopeo"])
-    folder = tmp_path_factory.mktemp("platforms")
-    program = Program(store=folder / "store")
+    directory = tmp_path_factory.mktemp("platforms")
+    program = Program(store=directory / "store")
     program.import_tar(need_small_base(), "small-amd64")
     program.run("import", "--platform=linux/arm64", os.fspath(small_arm64()), "small-arm64")
-    context = write_context(folder / "context", {"Dockerfile": TEXT})
-    with docker_registry(folder / "server") as registry, registered():
-        (folder / "none.conf").touch()
-        name, archive = f"{registry.name}/both:1", folder / "both.tar"
+    context = write_context(directory / "context", {"Dockerfile": TEXT})
+    with docker_registry(directory / "server") as registry, registered():
+        (directory / "none.conf").touch()
+        name, archive = f"{registry.name}/both:1", directory / "both.tar"
         options = ("--platform=linux/amd64,linux/arm64", "--push", "-o", f"type=oci,dest={archive}")
         program.build(context, *options, tag=name)
-        yield Scene(name=name, archive=archive, folder=folder)
+        yield Scene(name=name, archive=archive, directory=directory)
 
 
 def said(architecture: str) -> str:
@@ -99,7 +103,7 @@ def test_podman_pulls_the_image_of_each_platform(scene: Scene, architecture: str
     with tempfile.TemporaryDirectory(prefix="run-") as run_root:
         podman = (
             "podman",
-            f"--root={scene.folder}/podman-{architecture}",
+            f"--root={scene.directory}/podman-{architecture}",
             f"--runroot={run_root}",
             "--storage-driver=vfs",
         )

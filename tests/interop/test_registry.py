@@ -38,26 +38,26 @@ class Scene:
     """A registry, and pybuild with a store, credentials and certificates of its own."""
 
     registry: DockerRegistry
-    folder: Path
+    directory: Path
     numbers: Iterator[int] = field(default_factory=lambda: iter(range(1000)))
 
     @property
     def store(self) -> Path:
-        return self.folder / "store"
+        return self.directory / "store"
 
     @property
     def authfile(self) -> Path:
         """Written by pybuild, read by all."""
-        return self.folder / "auth.json"
+        return self.directory / "auth.json"
 
     @property
     def environment(self) -> Mapping[str, str]:
         return {
             **Program(store=self.store).environment,
-            "HOME": str(self.folder),
+            "HOME": str(self.directory),
             "REGISTRY_AUTH_FILE": str(self.authfile),
-            "CONTAINERS_REGISTRIES_CONF": str(self.folder / "none.conf"),
-            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "CONTAINERS_REGISTRIES_CONF": str(self.directory / "none.conf"),
+            "XDG_CONFIG_HOME": str(self.directory / "config"),
         }
 
     def pybuild(self, *arguments: str, code: int = 0, stdin: str = "", store: Path | None = None) -> str:
@@ -90,7 +90,7 @@ class Scene:
         """Run podman or buildah on storage of its own, or skopeo."""
         storage = [] if tool == "skopeo" else [*self._storage(), "--storage-driver=vfs"]
         policy = ["--insecure-policy"] if tool == "skopeo" else []
-        environment = {**os.environ, "HOME": str(self.folder), "REGISTRY_AUTH_FILE": str(self.authfile)}
+        environment = {**os.environ, "HOME": str(self.directory), "REGISTRY_AUTH_FILE": str(self.authfile)}
         done = subprocess.run(
             [tool, *storage, *policy, *arguments],
             env=environment,
@@ -104,11 +104,11 @@ class Scene:
 
     @property
     def run_root(self) -> Path:
-        """A short path: podman refuses one of more than 50 characters, which pytest's folders easily have."""
+        """A short path: podman refuses one of more than 50 characters, which pytest's directories easily have."""
         return Path(tempfile.gettempdir()) / f"run-{os.getpid()}-{self.registry.name.rpartition(':')[2]}"
 
     def _storage(self) -> list[str]:
-        return [f"--root={self.folder}/containers", f"--runroot={self.run_root}"]
+        return [f"--root={self.directory}/containers", f"--runroot={self.run_root}"]
 
     def digest(self, name: str) -> str:
         """The digest that the registry has under a name, as skopeo sees it."""
@@ -138,12 +138,12 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     need_root()
     need_programs(["docker-registry", "openssl", *TOOLS])
     guarded, encrypted = KINDS[request.param]
-    folder = tmp_path_factory.mktemp("registry")
-    with docker_registry(folder / "server", guarded=guarded, encrypted=encrypted) as registry:
+    directory = tmp_path_factory.mktemp("registry")
+    with docker_registry(directory / "server", guarded=guarded, encrypted=encrypted) as registry:
         if encrypted:
-            (folder / "config" / "containers").mkdir(parents=True)
-            (folder / "config" / "containers" / "certs.d").symlink_to(registry.certificates)
-        made = Scene(registry=registry, folder=folder)
+            (directory / "config" / "containers").mkdir(parents=True)
+            (directory / "config" / "containers" / "certs.d").symlink_to(registry.certificates)
+        made = Scene(registry=registry, directory=directory)
         prepare(made.store)
         made.authfile.write_text("{}")
         if guarded:
@@ -162,7 +162,7 @@ def pushed(scene: Scene, name: str) -> str:
 
 def pulled(scene: Scene, name: str, *flags: str) -> str:
     """Pull with pybuild into an empty store, check everything and return the digest that it printed."""
-    store = scene.folder / f"pulled-{next(scene.numbers)}"
+    store = scene.directory / f"pulled-{next(scene.numbers)}"
     printed = scene.pybuild("pull", *flags, name, store=store)
     assert f"Status: Downloaded newer image for {name}" in printed
     ((_, descriptor),) = Layout(store).entries()
@@ -177,7 +177,7 @@ def test_skopeo_gets_what_pybuild_pushes_and_the_other_way_round(scene: Scene, k
     name = scene.name()
     made = scene.image(name) if kind == "image" else scene.index(name)
     assert pushed(scene, name) == str(made.digest) == scene.digest(name)
-    copy = scene.folder / f"copy-{next(scene.numbers)}"
+    copy = scene.directory / f"copy-{next(scene.numbers)}"
     scene.tool("skopeo", "copy", "--all", *scene.flags("skopeo", "src"), f"docker://{name}", f"oci:{copy}:it")
     ((_, descriptor),) = Layout(copy).entries()
     assert descriptor.digest == made.digest
@@ -244,7 +244,7 @@ def test_all_tags_are_pulled(scene: Scene) -> None:
     for name in names:
         scene.image(name)
     scene.pybuild("push", "-a", first.rpartition(":")[0])
-    store = scene.folder / f"pulled-{next(scene.numbers)}"
+    store = scene.directory / f"pulled-{next(scene.numbers)}"
     scene.pybuild("pull", "-a", first.rpartition(":")[0], store=store)
     assert sorted(name for name, _ in Layout(store).entries()) == names
 
@@ -253,10 +253,10 @@ def test_a_build_pulls_its_base_and_pushes_its_result(scene: Scene) -> None:
     base, result = scene.name(), scene.name()
     scene.image(base)
     scene.pybuild("push", base)
-    context = scene.folder / f"context-{next(scene.numbers)}"
+    context = scene.directory / f"context-{next(scene.numbers)}"
     context.mkdir()
     (context / "Dockerfile").write_text(f"FROM {base}\nCOPY Dockerfile /\n")
-    store = scene.folder / f"built-{next(scene.numbers)}"
+    store = scene.directory / f"built-{next(scene.numbers)}"
     printed = scene.pybuild("build", "--progress=plain", "--push", "-t", result, str(context), store=store)
     assert f"pushing manifest for {result}@{scene.digest(result)}" in printed
     assert pulled(scene, result) == scene.digest(result)
@@ -269,7 +269,7 @@ def test_a_pull_that_is_killed_goes_on(scene: Scene) -> None:
     descriptor = tiny_image(blobs, {"big": random.Random(5).randbytes(64 << 20)}).descriptor
     Layout(scene.store).tag(name, descriptor)
     scene.pybuild("push", "-q", name)
-    store = scene.folder / f"killed-{next(scene.numbers)}"
+    store = scene.directory / f"killed-{next(scene.numbers)}"
     command = [sys.executable, "-m", "pybuild", "--root", str(store), "pull", "-q", name]
     process = subprocess.Popen(command, env=scene.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     kill_halfway(process, store)
@@ -297,9 +297,9 @@ def test_who_is_not_known_is_refused_on_both_sides(scene: Scene) -> None:
 def test_a_certificate_that_nobody_vouches_for_is_refused(scene: Scene) -> None:
     name = scene.name()
     scene.image(name)
-    # By address it has no folder of its own in certs.d.
+    # By address it has no directory of its own in certs.d.
     by_address = name.replace("localhost", "127.0.0.1")
-    known = scene.folder / "config" / "containers" / "certs.d" / by_address.partition("/")[0]
+    known = scene.directory / "config" / "containers" / "certs.d" / by_address.partition("/")[0]
     known.mkdir()
     try:
         scene.pybuild("tag", name, by_address)
@@ -312,17 +312,17 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(scene: Scene) -> None:
         assert "Warning" not in printed
     finally:
         known.rmdir()
-    # With no folder at all, an address of this machine is spoken to without TLS.
+    # With no directory at all, an address of this machine is spoken to without TLS.
     assert "--cert-dir" in scene.pybuild("push", by_address, code=5)
-    folder = f"--cert-dir={scene.registry.own_certificates}"
+    directory = f"--cert-dir={scene.registry.own_certificates}"
     assert ("requires authentication" if guarded else "1: digest: sha256:") in scene.pybuild(
-        "push", folder, by_address, code=5 if guarded else 0
+        "push", directory, by_address, code=5 if guarded else 0
     )
 
 
 def test_a_build_for_several_platforms_is_pushed_as_an_index_that_others_read(scene: Scene) -> None:
     name = scene.name()
-    context = scene.folder / f"context-{next(scene.numbers)}"
+    context = scene.directory / f"context-{next(scene.numbers)}"
     context.mkdir()
     (context / "Dockerfile").write_text("FROM scratch\nARG TARGETARCH\nCOPY Dockerfile /$TARGETARCH\n")
     scene.pybuild("build", "--platform=linux/amd64,linux/arm64", "--push", "-t", name, str(context))
@@ -330,7 +330,7 @@ def test_a_build_for_several_platforms_is_pushed_as_an_index_that_others_read(sc
     entries = json.loads(raw)["manifests"]
     platforms = [(entry["platform"]["os"], entry["platform"]["architecture"]) for entry in entries]
     assert platforms == [("linux", "amd64"), ("linux", "arm64")]
-    copied = scene.folder / f"copied-{next(scene.numbers)}"
+    copied = scene.directory / f"copied-{next(scene.numbers)}"
     scene.tool("skopeo", "copy", "--all", *scene.flags("skopeo", "src"), f"docker://{name}", f"oci:{copied}:all")
     for entry in entries:
         assert (copied / "blobs/sha256" / entry["digest"].removeprefix("sha256:")).exists()

@@ -49,9 +49,9 @@ class Mutant:
     limit: int
 
 
-def load(folder: Path = DATA) -> tuple[Mutant, ...]:
-    """Return all mutants of the files in *folder*, in the order of their names."""
-    found = [mutant for path in sorted(folder.glob("*.toml")) for mutant in _read(path)]
+def load(directory: Path = DATA) -> tuple[Mutant, ...]:
+    """Return all mutants of the files in *directory*, in the order of their names."""
+    found = [mutant for path in sorted(directory.glob("*.toml")) for mutant in _read(path)]
     known: set[str] = set()
     for mutant in found:
         if mutant.id in known:

@@ -25,9 +25,9 @@ class EditDoesNotApply(Exception):
 class Copy:
     """One copy of the tree, for one mutant at a time."""
 
-    def __init__(self, folder: Path, source: Path = SOURCE) -> None:
-        """Copy *source* into the empty *folder*."""
-        self.root, self.scratch = folder / "tree", folder / "tmp"
+    def __init__(self, directory: Path, source: Path = SOURCE) -> None:
+        """Copy *source* into the empty *directory*."""
+        self.root, self.scratch = directory / "tree", directory / "tmp"
 
         def left_out(directory: str, names: list[str]) -> set[str]:
             # A package may be named build, too.
@@ -79,5 +79,5 @@ def _write(path: Path, content: bytes) -> None:
 def copies(number: int) -> Iterator[list[Copy]]:
     """Make that many copies, and remove them in the end."""
     # A short name: tests bind sockets below it, whose paths end at 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="mut-", ignore_cleanup_errors=True) as folder:
-        yield [Copy(Path(folder) / str(each)) for each in range(number)]
+    with tempfile.TemporaryDirectory(prefix="mut-", ignore_cleanup_errors=True) as directory:
+        yield [Copy(Path(directory) / str(each)) for each in range(number)]

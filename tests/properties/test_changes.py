@@ -18,7 +18,7 @@ from pybuild.runtime.snapshots.changes import tree_changes
 from pybuild.runtime.snapshots.copying import CopyingSnapshotter, copy_tree
 from pybuild.runtime.snapshots.overlay import OverlaySnapshotter, mount_tree
 from tests.helpers.hosts import need_root
-from tests.helpers.trees import Tree, read_folder
+from tests.helpers.trees import Tree, read_directory
 
 OLD = 1_000_000_000 * 10**9
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -39,11 +39,11 @@ SCRIPTS = st.lists(STEPS, max_size=12)
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="changes-"))
+    directory = Path(tempfile.mkdtemp(prefix="changes-"))
     try:
-        yield folder
+        yield directory
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(directory)
 
 
 def perform(root: Path, script: Iterable[tuple[str, str, str]]) -> None:
@@ -51,9 +51,9 @@ def perform(root: Path, script: Iterable[tuple[str, str, str]]) -> None:
     for step in script:
         with suppress(OSError):
             one(root, *step)
-    for folder, folders, files in os.walk(root, topdown=False):
-        for name in folders + files:
-            path = os.path.join(folder, name)
+    for directory, directories, files in os.walk(root, topdown=False):
+        for name in directories + files:
+            path = os.path.join(directory, name)
             if os.lstat(path).st_mtime_ns != OLD:  # else every file of an overlay would be copied up
                 os.utime(path, ns=(OLD, OLD), follow_symlinks=False)
 
@@ -85,7 +85,7 @@ def one(root: Path, verb: str, place: str, value: str) -> None:
 
 
 def rename(old: Path, new: Path) -> None:
-    """Rename as mv does it: overlayfs refuses to rename a folder of a lower layer, so that is copied with all it has."""
+    """Rename as mv does it: overlayfs refuses to rename a directory of a lower layer, so that is copied with all it has."""
     try:
         old.rename(new)
     except OSError as error:
@@ -121,8 +121,8 @@ def apply(changes: Iterable[Change], source: Path, target: Path) -> None:
                 old.chmod(found.st_mode & 0o7777)
 
 
-def content(folder: Path) -> Tree:
-    tree = read_folder(folder)
+def content(directory: Path) -> Tree:
+    tree = read_directory(directory)
     del tree["/"]
     return tree
 
@@ -133,15 +133,15 @@ def test_applying_the_changes_to_the_old_tree_gives_the_new_one(
     before: list[tuple[str, str, str]], after: list[tuple[str, str, str]]
 ) -> None:
     need_root()
-    with scratch() as folder:
+    with scratch() as directory:
         for name, script in (("old", before), ("copy", before), ("new", after)):
-            (folder / name).mkdir()
-            perform(folder / name, script)
-        with Root.open_host(folder / "old") as old, Root.open_host(folder / "new") as new:
+            (directory / name).mkdir()
+            perform(directory / name, script)
+        with Root.open_host(directory / "old") as old, Root.open_host(directory / "new") as new:
             changes = list(tree_changes(old.fd, new.fd))
-        apply(changes, folder / "new", folder / "copy")
-        perform(folder / "copy", [])
-        assert content(folder / "copy") == content(folder / "new")
+        apply(changes, directory / "new", directory / "copy")
+        perform(directory / "copy", [])
+        assert content(directory / "copy") == content(directory / "new")
         assert len({change.path for change in changes}) == len(changes)
 
 
@@ -151,8 +151,8 @@ def test_overlay_and_copies_tell_the_same_changes_and_hold_the_same_trees(
     scripts: list[list[tuple[str, str, str]]],
 ) -> None:
     need_root()
-    with scratch() as folder:
-        layered, copied = OverlaySnapshotter(folder / "overlay"), CopyingSnapshotter(folder / "copies")
+    with scratch() as directory:
+        layered, copied = OverlaySnapshotter(directory / "overlay"), CopyingSnapshotter(directory / "copies")
         parent = None
         for number, script in enumerate(scripts):
             streams, trees = [], []
@@ -161,11 +161,11 @@ def test_overlay_and_copies_tell_the_same_changes_and_hold_the_same_trees(
                 active = keeper.prepare(parent)
                 root = keeper.root(active)
                 if isinstance(root, OverlayRoot):
-                    mounted = mount_tree(root.lowers[::-1], folder, upper=root.upper, work=root.work)
+                    mounted = mount_tree(root.lowers[::-1], directory, upper=root.upper, work=root.work)
                     perform(Path(f"/proc/self/fd/{mounted}"), script)
                     os.close(mounted)
                 else:
-                    perform(active.folder, script)
+                    perform(active.directory, script)
                 streams.append(list(keeper.changes(active)))
                 keeper.commit(active, name)
                 with Root(keeper.open(name)) as tree:

@@ -26,8 +26,8 @@ from pybuild.builder.oci.tar.reader import TarReader
 from pybuild.builder.oci.tar.writer import TarWriter
 from pybuild.runtime.snapshots.changes import tree_changes
 from tests.helpers.hosts import need_root
-from tests.helpers.rawtar import END, archive, file, folder, hardlink, header, pax, symlink
-from tests.helpers.trees import read_folder
+from tests.helpers.rawtar import END, archive, directory, file, hardlink, header, pax, symlink
+from tests.helpers.trees import read_directory
 from tests.helpers.unpacking import Ground
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -98,7 +98,7 @@ def test_a_clean_path_is_what_the_system_makes_of_it_below_the_root(name: str) -
 
 
 SEEDS = [
-    archive(file("a", b"data" * 200), folder("d"), symlink("l", "a"), hardlink("h", "a")),
+    archive(file("a", b"data" * 200), directory("d"), symlink("l", "a"), hardlink("h", "a")),
     archive(pax(("path", "long"), ("size", "3"), ("SCHILY.xattr.user.a", "b")), header("x", size=3), b"abc" + bytes(509)),
     archive(pax(("GNU.sparse.size", "2000"), ("GNU.sparse.map", "0,2,1000,3")) + file("f", b"abxyz")),
     archive(
@@ -229,12 +229,12 @@ def test_a_packed_tree_unpacks_to_itself(tmp_path: Path, nodes: dict[str, tuple[
     blobs = BlobStore(tmp_path / "store")
     layer = layer_of(place / "tree", blobs, algorithm)
     assert layer_of(place / "tree", blobs, algorithm) == layer
-    wanted = read_folder(place / "tree")
+    wanted = read_directory(place / "tree")
     for overlay in (False, True):
         (place / str(overlay)).mkdir()
         with opened(place / str(overlay)) as fd, blobs.open(layer.descriptor) as stream:
             unpack(stream, fd, overlay=overlay, diff_id=layer.diff_id)
-        found = read_folder(place / str(overlay))
+        found = read_directory(place / str(overlay))
         assert {path: node for path, node in found.items() if path != "/"} == {
             path: node for path, node in wanted.items() if path != "/"
         }
@@ -248,7 +248,7 @@ DELETIONS = st.sampled_from(
 )
 RAW = st.one_of(
     st.builds(file, HOSTILE, st.sampled_from([b"1", b"22"])),
-    st.builds(folder, HOSTILE, st.sampled_from([0o700, 0o755])),
+    st.builds(directory, HOSTILE, st.sampled_from([0o700, 0o755])),
     st.builds(symlink, HOSTILE, TARGETS),
     st.builds(hardlink, HOSTILE, HOSTILE),
     st.builds(file, DELETIONS),

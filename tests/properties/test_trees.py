@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pybuild.builder.content.trees import EmptyTree, IndexTree, SnapshotTree
 from pybuild.builder.store.store import open_store
 from pybuild.runtime.paths.safepath import Root
-from tests.builder.content.test_trees import folder, layer_of, member
+from tests.builder.content.test_trees import directory, layer_of, member
 
 NAMES = ("a", "b")
 PATHS = [*NAMES, *(f"{one}/{two}" for one in NAMES for two in NAMES)]
@@ -20,7 +20,7 @@ STACKS = st.lists(st.dictionaries(st.sampled_from(PATHS), KINDS, max_size=5), mi
 
 
 def completed(tree):
-    """*tree* with all that lies above its paths made folders."""
+    """*tree* with all that lies above its paths made directories."""
     above = {path[: -len(path.rpartition("/")[2]) - 1] for path in tree if "/" in path}
     above |= {path.partition("/")[0] for path in above}
     return tree | dict.fromkeys(above, "folder")
@@ -28,14 +28,14 @@ def completed(tree):
 
 def entry(path, kind, number):
     if kind == "folder":
-        return folder(path, uid=number, mtime=number)
+        return directory(path, uid=number, mtime=number)
     if kind == "link":
         return member(path, b"2", linkname="a", mode=0o777, mtime=number)
     return member(path, uid=number, mtime=number)
 
 
 def changes(old, new, number, opaque):
-    """The members of a layer that makes *new* out of *old*; folders in *opaque* are written as a whole."""
+    """The members of a layer that makes *new* out of *old*; directories in *opaque* are written as a whole."""
     for path in sorted(old):
         parent = path.rpartition("/")[0]
         if path not in new and (not parent or (parent in new and new[parent] == "folder")) and parent not in opaque:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def go_down(top: Path, depth: int, *, make: bool) -> int:
-    """Return a descriptor of the innermost of *depth* folders below *top*, which are made on the way if asked for."""
+    """Return a descriptor of the innermost of *depth* directories below *top*, which are made on the way if asked for."""
     current = os.open(top, os.O_PATH)
     for _ in range(depth):
         if make:

@@ -11,11 +11,11 @@ _RENAME_EXCHANGE = 2
 
 
 @contextmanager
-def exchanging(folder: Path, *pairs: tuple[str, str]) -> Iterator[None]:
-    """Exchange the two names of each pair in *folder* all the time."""
+def exchanging(directory: Path, *pairs: tuple[str, str]) -> Iterator[None]:
+    """Exchange the two names of each pair in *directory* all the time."""
     parent, swapper = os.getpid(), os.fork()
     if swapper == 0:
-        _exchange(folder, pairs, parent)
+        _exchange(directory, pairs, parent)
     try:
         yield
     finally:
@@ -23,9 +23,9 @@ def exchanging(folder: Path, *pairs: tuple[str, str]) -> Iterator[None]:
         os.waitpid(swapper, 0)
 
 
-def _exchange(folder: Path, pairs: tuple[tuple[str, str], ...], parent: int) -> None:
+def _exchange(directory: Path, pairs: tuple[tuple[str, str], ...], parent: int) -> None:
     try:
-        libc, fd = ctypes.CDLL(None), os.open(folder, os.O_PATH)
+        libc, fd = ctypes.CDLL(None), os.open(directory, os.O_PATH)
         names = [(one.encode(), other.encode()) for one, other in pairs]
         while os.getppid() == parent:
             for one, other in names:

@@ -26,18 +26,18 @@ def busybox() -> Path:
     return found[0]
 
 
-def make_base(folder: Path) -> Path:
-    """Make a root of a shell and two users in *folder*: nothing in it that a sandbox mounts on."""
+def make_base(directory: Path) -> Path:
+    """Make a root of a shell and two users in *directory*: nothing in it that a sandbox mounts on."""
     for name in ("bin", "etc", "tmp", "home"):
-        (folder / name).mkdir(parents=True)
-    shutil.copy(busybox(), folder / "bin/busybox")
+        (directory / name).mkdir(parents=True)
+    shutil.copy(busybox(), directory / "bin/busybox")
     for applet in APPLETS.split():
-        (folder / "bin" / applet).symlink_to("busybox")
-    (folder / "etc/passwd").write_text(
+        (directory / "bin" / applet).symlink_to("busybox")
+    (directory / "etc/passwd").write_text(
         "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"
     )
-    (folder / "etc/group").write_text("root:x:0:\nwheel:x:10:root,user\nuser:x:1000:\naudio:x:29:user,other\n")
-    return folder
+    (directory / "etc/group").write_text("root:x:0:\nwheel:x:10:root,user\nuser:x:1000:\naudio:x:29:user,other\n")
+    return directory
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Result:
 class Image:
     """An overlay root over a base; attacks are planted in *layer*, what a run leaves behind lies in *upper*."""
 
-    folder: Path
+    directory: Path
     base: Path
     env: tuple[tuple[str, str], ...] = PATH
     mounts: tuple[Mount, ...] = ()
@@ -68,13 +68,13 @@ class Image:
     upper: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        self.layer, self.upper = self.folder / "layer", self.folder / "upper"
+        self.layer, self.upper = self.directory / "layer", self.directory / "upper"
         for name in ("layer", "upper", "work"):
-            (self.folder / name).mkdir()
+            (self.directory / name).mkdir()
 
     @property
     def root(self) -> OverlayRoot:
-        return OverlayRoot(lowers=(self.base, self.layer), upper=self.upper, work=self.folder / "work")
+        return OverlayRoot(lowers=(self.base, self.layer), upper=self.upper, work=self.directory / "work")
 
     def run(
         self, *args: str, root: Root | None = None, cancel: threading.Event | None = None, **options: object
@@ -96,14 +96,14 @@ class Image:
         return self.run("sh", "-c", script, **options)  # type: ignore[arg-type]
 
     def left(self) -> list[str]:
-        """What the layer of this run would hold: a folder that was only copied up is no change."""
+        """What the layer of this run would hold: a directory that was only copied up is no change."""
         return sorted(name for name in self._in_upper() if not self._copied_up(name))
 
     def _in_upper(self) -> list[str]:
         return [str(path.relative_to(self.upper)) for path in self.upper.rglob("*")]
 
     def _copied_up(self, name: str) -> bool:
-        below = next((folder / name for folder in (self.layer, self.base) if (folder / name).is_dir()), None)
+        below = next((directory / name for directory in (self.layer, self.base) if (directory / name).is_dir()), None)
         if below is None or not (self.upper / name).is_dir():
             return False
         old, new = below.stat(), (self.upper / name).stat()
@@ -115,11 +115,11 @@ class Image:
         )
 
 
-def python_image(folder: Path, base: Path) -> Image:
+def python_image(directory: Path, base: Path) -> Image:
     """An image in which this Python runs, by mounts of the host's libraries, for calls that no shell can make."""
-    folders = [Path(name) for name in ("/usr", "/lib", "/lib64", sys.base_prefix)]
-    mounts = tuple(Bind(host_path=path, target=path) for path in folders if path.exists())  # type: ignore[arg-type]
-    return Image(folder, base, env=(*PATH, ("LD_LIBRARY_PATH", f"{sys.base_prefix}/lib")), mounts=mounts)
+    directories = [Path(name) for name in ("/usr", "/lib", "/lib64", sys.base_prefix)]
+    mounts = tuple(Bind(host_path=path, target=path) for path in directories if path.exists())  # type: ignore[arg-type]
+    return Image(directory, base, env=(*PATH, ("LD_LIBRARY_PATH", f"{sys.base_prefix}/lib")), mounts=mounts)
 
 
 def python(image: Image, script: str, **options: object) -> Result:

@@ -99,7 +99,7 @@ def test_a_working_directory_outside_of_the_root_is_none(monkeypatch: pytest.Mon
     need_root()
     outside = os.open("/usr", os.O_PATH)
     # As if the resolution inside the root had failed to hold.
-    monkeypatch.setattr(process, "make_folder_inside", lambda *_: outside)
+    monkeypatch.setattr(process, "make_directory_inside", lambda *_: outside)
     identity = Identity(0, 0, (0,), b"/")
     child = os.fork()
     if child == 0:

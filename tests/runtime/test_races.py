@@ -42,7 +42,7 @@ def test_a_source_that_is_exchanged_for_a_link_never_shows_the_host(tmp_path: Pa
     assert in_mount_namespace(work) == "(True, set())"
 
 
-def test_system_folders_and_targets_that_are_exchanged_for_links_never_lead_a_mount_out(tmp_path: Path) -> None:
+def test_system_directories_and_targets_that_are_exchanged_for_links_never_lead_a_mount_out(tmp_path: Path) -> None:
     """CVE-2025-52881 and CVE-2021-30465, SECURITY A05: the root is shared with somebody who is at work in it."""
     root, victim = tmp_path / "root", tmp_path / "victim"
     names = ("proc", "sys", "dev", "cache")

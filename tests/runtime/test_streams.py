@@ -30,8 +30,8 @@ sys.exit(run(Spec(root=root, process=process, interactive=True), output=show).sh
 
 
 def caller(image: Image, script: str, user: str = "") -> list[str]:
-    folders = [str(path) for path in (image.base, image.upper, image.folder / "work")]
-    return [sys.executable, "-c", CALLER, *folders, user, script]
+    directories = [str(path) for path in (image.base, image.upper, image.directory / "work")]
+    return [sys.executable, "-c", CALLER, *directories, user, script]
 
 
 @pytest.mark.parametrize("user", ["", "user", "4242:4242"])

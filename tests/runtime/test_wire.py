@@ -1,10 +1,14 @@
 """Plain records and their form on the wire."""
 
 import errno
+import inspect
+from collections.abc import Iterator
 
 import pytest
 
 from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.monitor import entry, watch
+from pybuild.runtime.sandbox.inside import plan, process
 from pybuild.runtime.sandbox.inside.mounts import BindRoot, DirectoryRoot, FileMount, OverlayRoot
 from pybuild.runtime.wire import Operation, Record, decode, encode
 
@@ -26,6 +30,20 @@ def same(one: object, other: object) -> bool:
 )
 def test_a_record_comes_back_as_it_was_sent(record: Record) -> None:
     assert same(decode(encode(record)), record)
+
+
+def kinds(kind: type[Record] = Record) -> Iterator[type[Record]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from kinds(each)
+
+
+def test_a_constructor_takes_the_slots_in_their_order() -> None:
+    """The wire has no names, so two swapped slots of one type would go unnoticed by the type checker."""
+    found = list(kinds())
+    assert {plan.SandboxPlan, process.Process, watch.WatchOrder, entry.InsideCommand} <= set(found)
+    for kind in found:
+        assert tuple(inspect.signature(kind).parameters) == tuple(kind.__slots__), kind
 
 
 def test_what_is_no_record_is_refused() -> None:

@@ -63,8 +63,8 @@ class AccessFlags:
     def access(self) -> Access:
         """Return the access to the registry. Raises RequestError."""
         who = None if self.creds is None else credentials(self.creds)
-        verify, folder = self.tls.tls_verify, self.tls.cert_dir
-        return Access(credentials=who, auth_file=self.authfile, verify=verify, certificates=folder, tell=note)
+        verify, directory = self.tls.tls_verify, self.tls.cert_dir
+        return Access(credentials=who, auth_file=self.authfile, verify=verify, certificates=directory, tell=note)
 
 
 access_options = takes(AccessFlags, "access", AccessFlags.access)

@@ -77,17 +77,17 @@ def contexts(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
     for item in given:
         from pybuild.builder.request.names import context_name
-        from pybuild.builder.stages.contexts import is_folder
+        from pybuild.builder.stages.contexts import is_directory
 
         name, equals, value = item.partition("=")
         if not equals or not value:
             raise RequestError(f"invalid context value: {item!r}, expected key=value")
-        folder = is_folder(value)
-        if folder and not Path(value).is_dir():
+        directory = is_directory(value)
+        if directory and not Path(value).is_dir():
             raise RequestError(
                 f"failed to get build context path {value}: not a directory", hint=f"--build-context {item}"
             )
-        found[context_name(name)] = str(Path(value).absolute()) if folder else value
+        found[context_name(name)] = str(Path(value).absolute()) if directory else value
     return tuple(found.items())
 
 

@@ -126,7 +126,7 @@ def _nodes(host: str, text: str) -> list[str]:
         return [host]
     if not stat.S_ISDIR(mode):
         raise RequestError(f"--device {text!r}: not a device node")
-    found = (os.path.join(folder, name) for folder, _, names in os.walk(host) for name in names)
+    found = (os.path.join(directory, name) for directory, _, names in os.walk(host) for name in names)
     return sorted(path for path in found if _is_device(os.lstat(path).st_mode))
 
 

@@ -21,10 +21,10 @@ def proxy_arguments(given: Mapping[str, str], env: Mapping[str, str]) -> dict[st
 
     A file that cannot be read gives a warning and no proxies.
     """
-    folder = env.get("DOCKER_CONFIG") or (f"{env['HOME']}/.docker" if env.get("HOME") else "")
-    if not folder:
+    directory = env.get("DOCKER_CONFIG") or (f"{env['HOME']}/.docker" if env.get("HOME") else "")
+    if not directory:
         return {}
-    path = Path(folder) / "config.json"
+    path = Path(directory) / "config.json"
     try:
         with path.open("rb") as file:
             raw = file.read(DOCUMENT_LIMIT)

@@ -51,7 +51,7 @@ def container_row(container: StoredContainer, *, whole: bool, size: bool) -> Row
         "Ports": _ports(config, state),
         "State": state.status,
         "Status": status_text(state),
-        "Size": f"{human_size(disk_usage(container.folder / ROOTFS / 'fs'))}" if size else "0B",
+        "Size": f"{human_size(disk_usage(container.directory / ROOTFS / 'fs'))}" if size else "0B",
         "Labels": ",".join(f"{name}={value}" for name, value in sorted(config.program.labels)),
         "Mounts": ",".join(sorted(mount if whole else _cut(mount, _MOUNT) for mount in mounts)),
         "LocalVolumes": str(sum(each.kind == "volume" for each in config.host.mounts)),

@@ -93,8 +93,8 @@ def take_entries(blobs: BlobStore, entries: Iterable[tuple[Entry, Readable]]) ->
             case EntryKind.FILE:
                 intake.file(entry.path, data)
             case EntryKind.SYMLINK:
-                folder = posixpath.dirname(entry.path)
-                intake.link(entry.path, clean_path(posixpath.join(folder, entry.linkname)))
+                directory = posixpath.dirname(entry.path)
+                intake.link(entry.path, clean_path(posixpath.join(directory, entry.linkname)))
             case EntryKind.HARDLINK:
                 intake.link(entry.path, entry.linkname)
             case EntryKind.DIRECTORY | EntryKind.CHAR | EntryKind.BLOCK | EntryKind.FIFO:
@@ -188,9 +188,9 @@ def _layer(media_type: str, digest: Digest, size: int, diff_id: str) -> Layer:
 
 def named_digest(path: str) -> Digest | None:
     """Return the digest that a path in ``blobs/`` names; None for any other path."""
-    folder, _, rest = path.partition("/")
+    directory, _, rest = path.partition("/")
     try:
-        return Digest.parse(rest.replace("/", ":", 1)) if folder == "blobs" else None
+        return Digest.parse(rest.replace("/", ":", 1)) if directory == "blobs" else None
     except InvalidDigest:
         return None
 

@@ -64,8 +64,8 @@ def save(
         _add_bytes(sink, "index.json", Index(manifests=tuple(_index_entries(images))).to_json())
     if for_docker:
         _add_bytes(sink, "manifest.json", encode(_docker_entries(blobs, images)))
-    for folder in ("blobs", *sorted({f"blobs/{digest.algorithm}" for digest in content})):
-        sink(encode_header(Entry(path=folder, kind=EntryKind.DIRECTORY, mode=0o755)))
+    for directory in ("blobs", *sorted({f"blobs/{digest.algorithm}" for digest in content})):
+        sink(encode_header(Entry(path=directory, kind=EntryKind.DIRECTORY, mode=0o755)))
     for descriptor in content.values():
         status(str(descriptor.digest), 0, descriptor.size)
     for descriptor in sorted(content.values(), key=_documents_first):

@@ -118,8 +118,8 @@ class LayerWriter:
 
     def whiteout(self, path: str) -> None:
         """Hide what lower layers have at *path* (image-spec, layer.md, "Whiteouts")."""
-        folder, name = posixpath.split(path)
-        self._add_marker(posixpath.join(folder, WHITEOUT_PREFIX + name))
+        directory, name = posixpath.split(path)
+        self._add_marker(posixpath.join(directory, WHITEOUT_PREFIX + name))
 
     def opaque(self, path: str) -> None:
         """Hide all that lower layers have below the directory *path*."""

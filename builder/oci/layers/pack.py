@@ -14,7 +14,7 @@ from pybuild.runtime.paths.walk import open_beneath
 from pybuild.runtime.snapshots.change import Change, ChangeKind
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_OPEN = 100
 
 
@@ -69,28 +69,28 @@ class _Packer:
 
     def pack(self, change: Change) -> None:
         path = change.path
-        folder, _, name = path.rpartition("/")
+        directory, _, name = path.rpartition("/")
         match change.kind:
             case ChangeKind.DELETE:
-                self._enter(folder)
-                self._write_folders()
+                self._enter(directory)
+                self._write_directories()
                 self._writer.whiteout(path)
             case ChangeKind.OPAQUE:
                 self._enter(path)
-                self._write_folders()
+                self._write_directories()
                 self._writer.opaque(path)
             case ChangeKind.ADD | ChangeKind.MODIFY:
                 if ".wh." in path:
                     check_name(path)
-                self._present(self._enter(folder), name, path)
+                self._present(self._enter(directory), name, path)
 
     def _present(self, dir_fd: int, name: str, path: str) -> None:
         found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
         if stat.S_ISDIR(found.st_mode):
             self._enter(path)
-            self._write_folders()
+            self._write_directories()
             return
-        self._write_folders()
+        self._write_directories()
         first = path
         if found.st_nlink > 1:
             first = self._first_links.setdefault((found.st_dev, found.st_ino), path)
@@ -123,7 +123,7 @@ class _Packer:
         """Tell whether what has the status *found* is to get the time of its entry."""
         return self._clamp_tree and found.st_mtime_ns > self._limits_ns[1]
 
-    def _write_folders(self) -> None:
+    def _write_directories(self) -> None:
         """Write the directory where the packer is, and those above it, unless that has been done."""
         count = len(self._levels)
         while not self._levels[count - 1].written:
@@ -143,7 +143,7 @@ class _Packer:
         top = self._levels[-1]
         for name in path[len(top.path) :].split("/"):
             if name:
-                fd = os.open(name, _FOLDER, dir_fd=self._fd(top))
+                fd = os.open(name, _DIRECTORY, dir_fd=self._fd(top))
                 top = _Level(f"{top.path}/{name}" if top.path else name, fd)
                 self._levels.append(top)
                 self._close_far_one()
@@ -164,9 +164,9 @@ class _Packer:
 
     def _fd(self, level: _Level) -> int:
         if level.fd < 0:
-            level.fd = open_beneath(self._root_fd, level.path, _FOLDER)
+            level.fd = open_beneath(self._root_fd, level.path, _DIRECTORY)
         return level.fd
 
 
-def _is_inside(path: str, folder: str) -> bool:
-    return not folder or path == folder or path.startswith(folder + "/")
+def _is_inside(path: str, directory: str) -> bool:
+    return not directory or path == directory or path.startswith(directory + "/")

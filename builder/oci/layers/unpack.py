@@ -39,7 +39,7 @@ def entries(stream: Readable, limits: Limits = DEFAULT_LIMITS) -> Iterator[Entry
 
 def unpack(
     stream: Readable,
-    folder_fd: int,
+    directory_fd: int,
     *,
     overlay: bool,
     diff_id: Digest | None,
@@ -61,7 +61,7 @@ def unpack(
     """
     hasher = hashlib.new(diff_id.algorithm) if diff_id else None
     content = PieceReader(read_ahead(_hashed(stream, hasher, limits)))
-    with closing(content), closing(UnpackTree(folder_fd, lower, overlay=overlay, limit=limits.folders)) as tree:
+    with closing(content), closing(UnpackTree(directory_fd, lower, overlay=overlay, limit=limits.directories)) as tree:
         unpacker = Unpacker(tree, limits)
         count = 0
         for entry, data in TarReader(content, limits):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar, assert_never
 
 from pybuild.builder.oci.errors import LayerError
-from pybuild.builder.oci.layers.unpack_folder import Folder, added, join
+from pybuild.builder.oci.layers.unpack_directory import Directory, added, join
 from pybuild.builder.oci.layers.unpack_holes import written_parts
 from pybuild.builder.oci.layers.unpack_status import (
     clear_xattrs,
@@ -78,69 +78,69 @@ class Unpacker:
         target = whiteout_target(entry.path) if self._whiteouts and ".wh." in entry.path else None
         path, _, name = entry.path.rpartition("/")
         if target is not None:
-            folder = self._tree.find(path)
-            if folder is not None:  # where nothing is, nothing is deleted
-                apply_whiteout(self._tree, folder, target)
+            directory = self._tree.find(path)
+            if directory is not None:  # where nothing is, nothing is deleted
+                apply_whiteout(self._tree, directory, target)
         elif entry.kind is EntryKind.DIRECTORY:
-            self._folder(path, name, entry)
+            self._directory(path, name, entry)
         elif not name:
             raise LayerError("the root of a layer must be a directory")
         else:
-            self._non_folder(self._tree.folder(path), name, entry, data)
+            self._non_directory(self._tree.directory(path), name, entry, data)
 
-    def _folder(self, path: str, name: str, entry: Entry) -> None:
+    def _directory(self, path: str, name: str, entry: Entry) -> None:
         tree = self._tree
-        folder = tree.enter(tree.folder(path), name) if name else tree.root
-        fd = tree.fd(folder)
+        directory = tree.enter(tree.directory(path), name) if name else tree.root
+        fd = tree.fd(directory)
         clear_xattrs(fd)
         self._skip(entry, set_status(fd, entry))
-        folder.explicit = True
-        folder.mtime_ns = self._time(folder, entry)
-        folder.claim()
+        directory.explicit = True
+        directory.mtime_ns = self._time(directory, entry)
+        directory.claim()
 
-    def _time(self, folder: Folder, entry: Entry) -> int:
+    def _time(self, directory: Directory, entry: Entry) -> int:
         """Return the time that the directory of *entry* gets: where it repeats one of below, exactly that one's."""
-        before = folder.mtime_ns
+        before = directory.mtime_ns
         if entry.nanoseconds == AS_BELOW and self._tree.overlay:
-            found = self._tree.lower_stat(folder)
+            found = self._tree.lower_stat(directory)
             before = None if found is None else found.st_mtime_ns
         same = entry.nanoseconds == AS_BELOW and before is not None and before // 1_000_000_000 == entry.mtime
         return before if same and before is not None else entry.mtime_ns
 
-    def _non_folder(self, folder: Folder, name: str, entry: Entry, data: EntryData) -> None:
+    def _non_directory(self, directory: Directory, name: str, entry: Entry, data: EntryData) -> None:
         match entry.kind:
             case EntryKind.FILE:
-                self._file(folder, name, entry, data)
+                self._file(directory, name, entry, data)
             case EntryKind.SYMLINK:
-                dir_fd = self._tree.fd(folder)
-                self._replacing(folder, name, lambda: os.symlink(entry.linkname, name, dir_fd=dir_fd))
+                dir_fd = self._tree.fd(directory)
+                self._replacing(directory, name, lambda: os.symlink(entry.linkname, name, dir_fd=dir_fd))
                 set_status_of_name(dir_fd, name, entry)
             case EntryKind.HARDLINK:
-                self._hard_link(folder, name, entry)
+                self._hard_link(directory, name, entry)
             case EntryKind.CHAR | EntryKind.BLOCK | EntryKind.FIFO:
-                if not self._node(folder, name, entry):
-                    folder.claim()
+                if not self._node(directory, name, entry):
+                    directory.claim()
                     return
             case EntryKind.DIRECTORY:
                 raise AssertionError(entry)
             case _:
                 assert_never(entry.kind)
         if not self._tree.overlay:
-            folder.made = added(folder.made, name)
-        self._tree.cover(folder, name)
-        folder.claim()
+            directory.made = added(directory.made, name)
+        self._tree.cover(directory, name)
+        directory.claim()
 
-    def _replacing(self, folder: Folder, name: str, make: Callable[[], T]) -> T:
+    def _replacing(self, directory: Directory, name: str, make: Callable[[], T]) -> T:
         """Make something new called *name*; what is there gives way."""
         try:
             return make()
         except FileExistsError:
-            self._tree.remove(folder, name)
+            self._tree.remove(directory, name)
             return make()
 
-    def _file(self, folder: Folder, name: str, entry: Entry, data: EntryData) -> None:
-        dir_fd = self._tree.fd(folder)
-        fd = self._replacing(folder, name, lambda: os.open(name, _CREATE, 0o600, dir_fd=dir_fd))
+    def _file(self, directory: Directory, name: str, entry: Entry, data: EntryData) -> None:
+        dir_fd = self._tree.fd(directory)
+        fd = self._replacing(directory, name, lambda: os.open(name, _CREATE, 0o600, dir_fd=dir_fd))
         try:
             if entry.size:
                 self._write(fd, entry.size, data)
@@ -172,25 +172,25 @@ class Unpacker:
         if found.f_bavail * found.f_frsize < self._limits.reserve:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def _hard_link(self, folder: Folder, name: str, entry: Entry) -> None:
+    def _hard_link(self, directory: Directory, name: str, entry: Entry) -> None:
         path, _, source = entry.linkname.rpartition("/")
-        origin = self._tree.folder(path)
-        if not source or (origin is folder and source == name):
+        origin = self._tree.directory(path)
+        if not source or (origin is directory and source == name):
             raise LayerError(f"{entry.path!r}: a hard link to itself or to the root")
         if not self._linkable(origin, source):
             raise LayerError(f"{entry.path!r}: a hard link to {entry.linkname!r}, which is no file")
 
         def link() -> None:
-            fds = {"src_dir_fd": self._tree.fd(origin), "dst_dir_fd": self._tree.fd(folder)}
+            fds = {"src_dir_fd": self._tree.fd(origin), "dst_dir_fd": self._tree.fd(directory)}
             os.link(source, name, **fds, follow_symlinks=False)
 
         try:
-            self._replacing(folder, name, link)
+            self._replacing(directory, name, link)
         except FileNotFoundError:  # it stood below what gave way to the link
             raise LayerError(f"{entry.path!r}: a hard link to something inside itself") from None
-        self._skip(entry, set_status_of_hard_link(self._tree.fd(folder), name, entry))
+        self._skip(entry, set_status_of_hard_link(self._tree.fd(directory), name, entry))
 
-    def _linkable(self, origin: Folder, source: str) -> bool:
+    def _linkable(self, origin: Directory, source: str) -> bool:
         """Tell whether a hard link may lead there; what only the parent snapshot has is fetched."""
         try:
             found = os.stat(source, dir_fd=self._tree.fd(origin), follow_symlinks=False)
@@ -198,7 +198,7 @@ class Unpacker:
             return self._copy_up(origin, source)
         return not stat.S_ISDIR(found.st_mode)
 
-    def _copy_up(self, origin: Folder, source: str) -> bool:
+    def _copy_up(self, origin: Directory, source: str) -> bool:
         """Copy a file or link of the parent snapshot into the layer, as overlayfs does before it links it."""
         tree = self._tree
         if tree.lower is None or source in origin.whiteouts or not origin.shows_lower:
@@ -222,16 +222,16 @@ class Unpacker:
             os.close(new)
         return True
 
-    def _node(self, folder: Folder, name: str, entry: Entry) -> bool:
+    def _node(self, directory: Directory, name: str, entry: Entry) -> bool:
         """Make a device or a FIFO; False when that is not permitted."""
         device = os.makedev(entry.dev_major, entry.dev_minor)
         if entry.kind is EntryKind.CHAR and device == 0:
             self._skip(entry, ("a character device 0:0",))  # to overlayfs it would be a deletion
             return False
         kinds = {EntryKind.CHAR: stat.S_IFCHR, EntryKind.BLOCK: stat.S_IFBLK, EntryKind.FIFO: stat.S_IFIFO}
-        mode, dir_fd = kinds[entry.kind] | 0o600, self._tree.fd(folder)
+        mode, dir_fd = kinds[entry.kind] | 0o600, self._tree.fd(directory)
         try:
-            self._replacing(folder, name, lambda: os.mknod(name, mode, device, dir_fd=dir_fd))
+            self._replacing(directory, name, lambda: os.mknod(name, mode, device, dir_fd=dir_fd))
         except PermissionError:  # a user namespace; the device could not be used there either
             self._skip(entry, ("a device node",))
             return False

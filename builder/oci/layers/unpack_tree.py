@@ -13,8 +13,8 @@ Two formats (`runtime.snapshots.disk.DiskFormat`):
 - *tree*: the directory is a copy of the parent snapshot; whiteouts are carried out on it at once.
 
 A whiteout means what lower layers have and never what its own layer has, whatever their order in the archive
-(image-spec, layer.md, "Whiteouts"). On an overlay they are noted and written at the end; on a tree `Folder.made` and
-`Folder.ours` tell what the layer holds itself.
+(image-spec, layer.md, "Whiteouts"). On an overlay they are noted and written at the end; on a tree `Directory.made` and
+`Directory.ours` tell what the layer holds itself.
 """
 
 import errno
@@ -24,18 +24,18 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
 from pybuild.builder.oci.errors import LayerError
-from pybuild.builder.oci.layers.unpack_folder import Folder, added, join
+from pybuild.builder.oci.layers.unpack_directory import Directory, added, join
 from pybuild.builder.oci.layers.unpack_status import give
 from pybuild.runtime.kernel.syscalls import MAX_LINKS
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.paths.safepath import Root
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPEN_FOLDERS = 128
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_DIRECTORIES = 128
 _MAX_ALIASES = 4096
 
 
-class _NoFolderError(LayerError):
+class _NoDirectoryError(LayerError):
     """Something on the way to an entry is no directory."""
 
 
@@ -44,37 +44,37 @@ class UnpackTree:
 
     def __init__(self, root_fd: int, lower: Root | None, *, overlay: bool, limit: int) -> None:
         self.overlay, self.lower = overlay, lower if overlay else None
-        self.root = Folder(None, "")
+        self.root = Directory(None, "")
         self.root.fd, self.root.in_lower = root_fd, self.lower is not None
         if not overlay:
             self.root.mtime_ns = os.fstat(root_fd).st_mtime_ns
         self._limit = limit
-        self._known: dict[str, Folder] = {"": self.root}
-        self._open: OrderedDict[Folder, None] = OrderedDict()
+        self._known: dict[str, Directory] = {"": self.root}
+        self._open: OrderedDict[Directory, None] = OrderedDict()
 
     def close(self) -> None:
         """Close the directories that are open, and forget all."""
-        for folder in self._open:
-            os.close(folder.fd)
+        for directory in self._open:
+            os.close(directory.fd)
         self._open.clear()
         # A directory and those in it refer to each other: with that they would stay until garbage is looked for.
         todo = [self.root]
         while todo:
-            folder = todo.pop()
-            todo += folder.children.values()
-            folder.children.clear()
+            directory = todo.pop()
+            todo += directory.children.values()
+            directory.children.clear()
 
-    def fd(self, folder: Folder) -> int:
-        """Return an open descriptor of *folder*: good until some 100 others were asked for."""
-        if folder.fd < 0:
-            self._reopen(folder)
-        elif folder.parent is not None:
-            self._open.move_to_end(folder)
-        return folder.fd
+    def fd(self, directory: Directory) -> int:
+        """Return an open descriptor of *directory*: good until some 100 others were asked for."""
+        if directory.fd < 0:
+            self._reopen(directory)
+        elif directory.parent is not None:
+            self._open.move_to_end(directory)
+        return directory.fd
 
-    def _reopen(self, folder: Folder) -> None:
+    def _reopen(self, directory: Directory) -> None:
         names: list[str] = []
-        start: Folder = folder
+        start: Directory = directory
         while start.fd < 0 and start.parent is not None:
             names.append(start.name)
             start = start.parent
@@ -82,32 +82,32 @@ class UnpackTree:
         while names:
             outer = fd
             try:
-                fd = os.open(names.pop(), _FOLDER, dir_fd=outer)
+                fd = os.open(names.pop(), _DIRECTORY, dir_fd=outer)
             finally:
                 os.close(outer)
-        folder.fd = fd
-        self._open[folder] = None
-        if len(self._open) > _OPEN_FOLDERS:
+        directory.fd = fd
+        self._open[directory] = None
+        if len(self._open) > _OPEN_DIRECTORIES:
             oldest, _ = self._open.popitem(last=False)
             os.close(oldest.fd)
             oldest.fd = -1
 
-    def folder(self, path: str) -> Folder:
+    def directory(self, path: str) -> Directory:
         """Return the directory that *path* leads to; what is missing on the way is made.
 
         Raises:
             LayerError: something on the way is no directory, or symlinks lead in a loop.
         """
-        return self._known.get(path) or self._walk(path, missing=self.make_folder)
+        return self._known.get(path) or self._walk(path, missing=self.make_directory)
 
-    def find(self, path: str) -> Folder | None:
+    def find(self, path: str) -> Directory | None:
         """Return the directory that *path* leads to, None when neither this layer nor a lower one has it."""
         try:
             return self._known.get(path) or self._walk(path, missing=_not_found)
-        except (FileNotFoundError, _NoFolderError):
+        except (FileNotFoundError, _NoDirectoryError):
             return None
 
-    def _walk(self, path: str, missing: Callable[[Folder, str], Folder]) -> Folder:
+    def _walk(self, path: str, missing: Callable[[Directory, str], Directory]) -> Directory:
         here, links = self.root, 0
         todo = path.split("/")[::-1]
         while todo:
@@ -118,7 +118,7 @@ class UnpackTree:
                 here = here.parent or here
                 continue
             found = here.children.get(name) or self._look(here, name) or missing(here, name)
-            if isinstance(found, Folder):
+            if isinstance(found, Directory):
                 here = found
                 continue
             links += 1
@@ -132,7 +132,7 @@ class UnpackTree:
         self._known[path] = here
         return here
 
-    def _look(self, here: Folder, name: str) -> Folder | str | None:
+    def _look(self, here: Directory, name: str) -> Directory | str | None:
         """Return what *name* in *here* is: a directory, the text of a symlink, or nothing."""
         try:
             found = os.stat(name, dir_fd=self.fd(here), follow_symlinks=False)
@@ -141,10 +141,10 @@ class UnpackTree:
         if stat.S_ISLNK(found.st_mode):
             return os.readlink(name, dir_fd=self.fd(here))
         if not stat.S_ISDIR(found.st_mode):
-            raise _NoFolderError(f"{join(here, name)!r} is no directory, but there are entries below it")
+            raise _NoDirectoryError(f"{join(here, name)!r} is no directory, but there are entries below it")
         return self._adopt(here, name, found.st_mtime_ns)
 
-    def _look_below(self, here: Folder, name: str) -> Folder | str | None:
+    def _look_below(self, here: Directory, name: str) -> Directory | str | None:
         """Do the same in the parent snapshot, where it is not hidden by this layer."""
         if self.lower is None or name in here.whiteouts or not here.shows_lower:
             return None
@@ -155,40 +155,40 @@ class UnpackTree:
             here.links = added(here.links, name)
             return self.lower.readlink(join(here, name))
         if not stat.S_ISDIR(found.st_mode):
-            raise _NoFolderError(f"{join(here, name)!r} is no directory, but there are entries below it")
-        return self.make_folder(here, name)
+            raise _NoDirectoryError(f"{join(here, name)!r} is no directory, but there are entries below it")
+        return self.make_directory(here, name)
 
-    def lower_stat(self, folder: Folder, name: str = "") -> os.stat_result | None:
-        """Return the status of *name* in *folder*, or of *folder* itself, in the parent snapshot; None if not there."""
-        if self.lower is None or not folder.in_lower:
+    def lower_stat(self, directory: Directory, name: str = "") -> os.stat_result | None:
+        """Return the status of *name* in *directory* (or of itself) in the parent snapshot, None if not there."""
+        if self.lower is None or not directory.in_lower:
             return None
-        return self.lower.stat(join(folder, name) if name else folder.path, follow=False)
+        return self.lower.stat(join(directory, name) if name else directory.path, follow=False)
 
-    def _adopt(self, here: Folder, name: str, mtime_ns: int) -> Folder:
+    def _adopt(self, here: Directory, name: str, mtime_ns: int) -> Directory:
         """Take in a directory that is there already: that of a parent snapshot in a *tree*."""
-        folder = self._add(here, name)
-        folder.mtime_ns = mtime_ns
-        return folder
+        directory = self._add(here, name)
+        directory.mtime_ns = mtime_ns
+        return directory
 
-    def make_folder(self, here: Folder, name: str) -> Folder:
+    def make_directory(self, here: Directory, name: str) -> Directory:
         """Make a new directory in *here*: 0755, owned by root. FileExistsError when there is something."""
         if name.startswith(".wh."):
             raise LayerError(f"{join(here, name)!r} cannot be the name of a directory in a layer")
         os.mkdir(name, 0o700, dir_fd=self.fd(here))
         self.cover(here, name)
-        folder = self._add(here, name)
+        directory = self._add(here, name)
         below = self.lower_stat(here, name)
-        folder.in_lower = below is not None and stat.S_ISDIR(below.st_mode)
-        fd = self.fd(folder)
+        directory.in_lower = below is not None and stat.S_ISDIR(below.st_mode)
+        fd = self.fd(directory)
         give(fd, 0, 0)
         os.fchmod(fd, 0o755)
-        return folder
+        return directory
 
-    def _add(self, here: Folder, name: str) -> Folder:
+    def _add(self, here: Directory, name: str) -> Directory:
         self.count_one()
-        folder = Folder(here, name)
-        here.children[name] = folder
-        return folder
+        directory = Directory(here, name)
+        here.children[name] = directory
+        return directory
 
     def count_one(self) -> None:
         """Count something that is kept in memory up to the end of the layer."""
@@ -196,30 +196,30 @@ class UnpackTree:
         if self._limit < 0:
             raise LayerError("too many directories and whiteouts in one layer")
 
-    def enter(self, here: Folder, name: str) -> Folder:
+    def enter(self, here: Directory, name: str) -> Directory:
         """Return the directory *name* of *here* itself, symlinks not followed; anything else in its place gives way."""
-        folder = here.children.get(name)
-        if folder is not None:
-            return folder
+        directory = here.children.get(name)
+        if directory is not None:
+            return directory
         try:
-            return self.make_folder(here, name)
+            return self.make_directory(here, name)
         except FileExistsError:
             found = os.stat(name, dir_fd=self.fd(here), follow_symlinks=False)
         if stat.S_ISDIR(found.st_mode):
             return self._adopt(here, name, found.st_mtime_ns)
         self.remove(here, name)
-        folder = self.make_folder(here, name)
+        directory = self.make_directory(here, name)
         # What stood here was of this layer (overlay), and hid the directory of lower layers as a whole.
-        folder.opaque = self.overlay
-        return folder
+        directory.opaque = self.overlay
+        return directory
 
-    def cover(self, here: Folder, name: str) -> None:
+    def cover(self, here: Directory, name: str) -> None:
         """Note that this layer has something new at *name*: a symlink of the parent snapshot is followed no more."""
         if name in here.links:
             here.links.discard(name)
             self.forget_paths()
 
-    def remove(self, here: Folder, name: str) -> None:
+    def remove(self, here: Directory, name: str) -> None:
         """Remove *name* in *here* with all below it."""
         remove_tree(self.fd(here), name)
         here.children.pop(name, None)
@@ -232,14 +232,14 @@ class UnpackTree:
         self._known.clear()
         self._known[""] = self.root
 
-    def folders(self, top: Folder | None = None) -> Iterator[Folder]:
+    def directories(self, top: Directory | None = None) -> Iterator[Directory]:
         """Yield *top* (or the root) and all directories below it that are known, each before those inside it."""
         todo = [top or self.root]
         while todo:
-            folder = todo.pop()
-            yield folder
-            todo += folder.children.values()
+            directory = todo.pop()
+            yield directory
+            todo += directory.children.values()
 
 
-def _not_found(_here: Folder, name: str) -> Folder:
+def _not_found(_here: Directory, name: str) -> Directory:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.layers.layer import OPAQUE_WHITEOUT, WHITEOUT_PREFIX
-from pybuild.builder.oci.layers.unpack_folder import Folder, added
+from pybuild.builder.oci.layers.unpack_directory import Directory, added
 from pybuild.builder.oci.layers.unpack_status import copy_status, set_default_status
 from pybuild.builder.oci.layers.unpack_tree import UnpackTree
 
@@ -17,8 +17,8 @@ def whiteout_target(path: str) -> str | None:
     Raises:
         LayerError: the name begins like a whiteout and is none; other readers would understand different things.
     """
-    folder, _, name = path.rpartition("/")
-    if any(part.startswith(WHITEOUT_PREFIX) for part in folder.split("/")):
+    directory, _, name = path.rpartition("/")
+    if any(part.startswith(WHITEOUT_PREFIX) for part in directory.split("/")):
         raise LayerError(f"{path!r}: a whiteout is no directory")
     if not name.startswith(WHITEOUT_PREFIX):
         return None
@@ -30,84 +30,84 @@ def whiteout_target(path: str) -> str | None:
     return target
 
 
-def apply_whiteout(tree: UnpackTree, folder: Folder, target: str) -> None:
-    """Delete *target* of lower layers in *folder*, all that they have in it when *target* is ""."""
+def apply_whiteout(tree: UnpackTree, directory: Directory, target: str) -> None:
+    """Delete *target* of lower layers in *directory*, all that they have in it when *target* is ""."""
     if tree.overlay:
-        _note(tree, folder, target)
+        _note(tree, directory, target)
     elif not target:
-        _clear(tree, folder)
-    elif target not in folder.made:
-        child = folder.children.get(target)
+        _clear(tree, directory)
+    elif target not in directory.made:
+        child = directory.children.get(target)
         if child is not None and child.ours:
             child.reset = True
             _clear(tree, child)
         else:
-            tree.remove(folder, target)
+            tree.remove(directory, target)
 
 
-def _note(tree: UnpackTree, folder: Folder, target: str) -> None:
+def _note(tree: UnpackTree, directory: Directory, target: str) -> None:
     """Remember a deletion for the end; what was copied from below goes at once."""
-    _drop_copies(tree, folder, target)
+    _drop_copies(tree, directory, target)
     tree.forget_paths()
     if target:
         names = [target]
-    elif folder.parent is not None or tree.lower is None:
-        folder.opaque = True
+    elif directory.parent is not None or tree.lower is None:
+        directory.opaque = True
         return
     else:  # overlayfs knows no opaque root
         names = [entry.name for entry in tree.lower.scan("")]
     for name in names:
-        if name not in folder.whiteouts:
+        if name not in directory.whiteouts:
             tree.count_one()
-            folder.whiteouts = added(folder.whiteouts, name)
+            directory.whiteouts = added(directory.whiteouts, name)
 
 
-def _drop_copies(tree: UnpackTree, folder: Folder, target: str) -> None:
-    if target in folder.copied:
-        tree.remove(folder, target)
-    top = folder.children.get(target) if target else folder
-    for inner in tree.folders(top) if top is not None else ():
+def _drop_copies(tree: UnpackTree, directory: Directory, target: str) -> None:
+    if target in directory.copied:
+        tree.remove(directory, target)
+    top = directory.children.get(target) if target else directory
+    for inner in tree.directories(top) if top is not None else ():
         for name in sorted(inner.copied):
             tree.remove(inner, name)
 
 
-def _clear(tree: UnpackTree, top: Folder) -> None:
+def _clear(tree: UnpackTree, top: Directory) -> None:
     """Remove what the parent snapshot has below *top*, and leave what this layer has put there."""
     todo = [top]
     while todo:
-        folder = todo.pop()
-        for name in os.listdir(tree.fd(folder)):
-            child = folder.children.get(name)
+        directory = todo.pop()
+        for name in os.listdir(tree.fd(directory)):
+            child = directory.children.get(name)
             if child is not None and child.ours:
                 child.reset = True
                 todo.append(child)
-            elif name not in folder.made:
-                tree.remove(folder, name)
+            elif name not in directory.made:
+                tree.remove(directory, name)
 
 
 def finish(tree: UnpackTree) -> None:
     """Write the whiteouts of an overlay, and give each directory the status and the time that it has at the end."""
-    for folder in tree.folders():
-        fd = tree.fd(folder)
+    for directory in tree.directories():
+        fd = tree.fd(directory)
         if tree.overlay:
-            _write_whiteouts(tree, folder, fd)
-        if not folder.explicit:
-            _finish_implicit(tree, folder, fd)
-        elif folder.mtime_ns is not None:
-            os.utime(fd, ns=(folder.mtime_ns, folder.mtime_ns))
+            _write_whiteouts(tree, directory, fd)
+        if not directory.explicit:
+            _finish_implicit(tree, directory, fd)
+        elif directory.mtime_ns is not None:
+            os.utime(fd, ns=(directory.mtime_ns, directory.mtime_ns))
 
 
-def _write_whiteouts(tree: UnpackTree, folder: Folder, fd: int) -> None:
+def _write_whiteouts(tree: UnpackTree, directory: Directory, fd: int) -> None:
     """Write what overlayfs needs, and only where a lower layer has something: elsewhere it would show the markers."""
-    if folder.in_lower and folder.deleted and folder.parent is not None and folder.parent.shows_lower:
+    if directory.in_lower and directory.deleted and directory.parent is not None and directory.parent.shows_lower:
         _set_opaque(fd)
-    if not folder.whiteouts or not folder.shows_lower:
+    if not directory.whiteouts or not directory.shows_lower:
         return
-    for name in sorted(folder.whiteouts):
-        child = folder.children.get(name)
+    for name in sorted(directory.whiteouts):
+        child = directory.children.get(name)
         if child is not None and not child.ours:  # only there to hold whiteouts itself
-            tree.remove(folder, name)
-        if tree.lower_stat(folder, name) is not None:
+            tree.remove(directory, name)
+        if tree.lower_stat(directory, name) is not None:
             with suppress(FileExistsError):  # this layer has something there, which hides as well
                 os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=fd)
 
@@ -119,17 +119,19 @@ def _set_opaque(fd: int) -> None:
         os.setxattr(fd, "user.overlay.opaque", b"y")
 
 
-def _finish_implicit(tree: UnpackTree, folder: Folder, fd: int) -> None:
+def _finish_implicit(tree: UnpackTree, directory: Directory, fd: int) -> None:
     """Let a directory that the archive only passes through look as in the parent snapshot, if it is still there."""
-    if not tree.overlay and folder.mtime_ns is not None and not folder.reset:
-        os.utime(fd, ns=(folder.mtime_ns, folder.mtime_ns))
-    elif tree.lower is not None and _keeps_lower_status(folder) and (found := tree.lower_stat(folder)) is not None:
-        copy_status(fd, found, tree.lower.xattrs(folder.path).items())
+    if not tree.overlay and directory.mtime_ns is not None and not directory.reset:
+        os.utime(fd, ns=(directory.mtime_ns, directory.mtime_ns))
+    elif (
+        tree.lower is not None and _keeps_lower_status(directory) and (found := tree.lower_stat(directory)) is not None
+    ):
+        copy_status(fd, found, tree.lower.xattrs(directory.path).items())
     else:
         set_default_status(fd)
 
 
-def _keeps_lower_status(folder: Folder) -> bool:
-    if folder.parent is None:
+def _keeps_lower_status(directory: Directory) -> bool:
+    if directory.parent is None:
         return True
-    return folder.name not in folder.parent.whiteouts and folder.parent.shows_lower
+    return directory.name not in directory.parent.whiteouts and directory.parent.shows_lower

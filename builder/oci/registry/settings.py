@@ -100,6 +100,8 @@ def _registries_conf(env: Mapping[str, str], config: Path, etc: Path) -> list[Pa
         return [Path(chosen)]
     own = config / "containers" / "registries.conf"
     main = own if own.exists() else etc / "containers" / "registries.conf"
-    folders = (etc / "containers" / "registries.conf.d", config / "containers" / "registries.conf.d")
-    dropped = [folder / name for folder in folders if folder.is_dir() for name in sorted(os.listdir(folder))]
+    directories = (etc / "containers" / "registries.conf.d", config / "containers" / "registries.conf.d")
+    dropped = [
+        directory / name for directory in directories if directory.is_dir() for name in sorted(os.listdir(directory))
+    ]
     return [main, *(path for path in dropped if path.suffix == ".conf")]

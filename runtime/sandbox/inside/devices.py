@@ -19,7 +19,7 @@ from pybuild.runtime.kernel.syscalls import (
     open_peer,
     openat2,
 )
-from pybuild.runtime.sandbox.inside.mounts import INERT, ScratchSpace, clone, filesystem, is_folder
+from pybuild.runtime.sandbox.inside.mounts import INERT, ScratchSpace, clone, filesystem, is_directory
 from pybuild.runtime.wire import Operation
 
 _NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
@@ -46,12 +46,12 @@ _CPUS = "devices/system/cpu"
 class Nodes:
     """The device nodes of one sandbox, each an inode of its own."""
 
-    __slots__ = ("_scratch", "empty", "folder")
+    __slots__ = ("_scratch", "directory", "empty")
 
     def __init__(self, scratch: ScratchSpace) -> None:
         self._scratch = scratch
-        self.folder = scratch.folder("nodes")
-        self.empty = scratch.folder("empty")
+        self.directory = scratch.directory("nodes")
+        self.empty = scratch.directory("empty")
 
     def clone(self, name: str) -> int:
         """Return a detached mount of the device *name*.
@@ -62,13 +62,13 @@ class Nodes:
         """
         major, minor = _NODES[name]
         try:
-            os.mknod(name, S_IFCHR | 0o666, os.makedev(major, minor), dir_fd=self.folder)
-            os.chmod(name, 0o666, dir_fd=self.folder)  # noqa: S103 - as every /dev has it, whatever the umask
+            os.mknod(name, S_IFCHR | 0o666, os.makedev(major, minor), dir_fd=self.directory)
+            os.chmod(name, 0o666, dir_fd=self.directory)  # noqa: S103 - as every /dev has it, whatever the umask
         except FileExistsError:
             pass
         except PermissionError:
             return host_node(name)
-        return clone(self.folder, name.encode(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
+        return clone(self.directory, name.encode(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
 
     def cover(self, tree: int, path: str) -> None:
         """Hide *path* of the mount *tree* behind emptiness; what the kernel does not have needs no cover."""
@@ -77,9 +77,9 @@ class Nodes:
                 target = _open_plain(tree, path)
             except FileNotFoundError:
                 return
-            folder = is_folder(target)
+            directory = is_directory(target)
             # Read-only forbids to change the node that all covers share; null can be read all the same.
-            mask = clone(self.empty) if folder else self.clone("null")
+            mask = clone(self.empty) if directory else self.clone("null")
             mount_setattr(mask, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
             move_mount(mask, target)
 
@@ -181,24 +181,24 @@ def _host_sys() -> int:
     return clone(AT_FDCWD, b"/sys", INERT | MOUNT_ATTR_RDONLY, recursive=True)
 
 
-def _mounted_below(folder: str) -> tuple[str, ...]:
-    """Return what is mounted below *folder* of the host, as paths in it: root alone may read most of that."""
+def _mounted_below(directory: str) -> tuple[str, ...]:
+    """Return what is mounted below *directory* of the host, as paths in it: root alone may read most of that."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         places = sorted({line.split(" ")[4] for line in file})
     outer: list[str] = []
     for place in places:
-        if place.startswith(folder) and not (outer and place.startswith(outer[-1] + "/")):
+        if place.startswith(directory) and not (outer and place.startswith(outer[-1] + "/")):
             outer.append(place)
-    return tuple(place.removeprefix(folder) for place in outer)
+    return tuple(place.removeprefix(directory) for place in outer)
 
 
 def _throttle_counters(sysfs: int) -> list[str]:
     with Operation("list", b"/sys/" + _CPUS.encode()):
-        folder = os.open(_CPUS, os.O_RDONLY | os.O_DIRECTORY, dir_fd=sysfs)
+        directory = os.open(_CPUS, os.O_RDONLY | os.O_DIRECTORY, dir_fd=sysfs)
         try:
-            cpus = [name for name in os.listdir(folder) if name[:3] == "cpu" and name[3:].isdigit()]
+            cpus = [name for name in os.listdir(directory) if name[:3] == "cpu" and name[3:].isdigit()]
         finally:
-            os.close(folder)
+            os.close(directory)
     return [f"{_CPUS}/{name}/thermal_throttle" for name in cpus]
 
 
@@ -246,9 +246,9 @@ def _cover_proc(proc: int, nodes: Nodes, *, insecure: bool) -> None:
         _make_read_only(proc, name)
 
 
-def _is_readable(tree: int, folder: str) -> bool:
+def _is_readable(tree: int, directory: str) -> bool:
     try:
-        os.close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY, dir_fd=tree))
+        os.close(os.open(directory, os.O_RDONLY | os.O_DIRECTORY, dir_fd=tree))
     except PermissionError:
         return False
     except FileNotFoundError:

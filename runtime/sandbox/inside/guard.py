@@ -84,7 +84,7 @@ def _begin(own: int, scenery: Scenery, world: World) -> None:
     made = -1, True
     failure: SandboxError | OSError | None = None
     try:
-        place, bind = scenery.scratch.folder("proc"), world.may_degrade
+        place, bind = scenery.scratch.directory("proc"), world.may_degrade
         made = make_proc(place, scenery.nodes, insecure=world.insecure, bind=bind)
     except (SandboxError, OSError) as error:  # told when there is somebody to tell
         failure = error

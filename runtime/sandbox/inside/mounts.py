@@ -26,7 +26,7 @@ from pybuild.runtime.kernel.syscalls import (
     open_tree,
 )
 from pybuild.runtime.paths.inside import open_inside
-from pybuild.runtime.sandbox.inside.stubs import make_folder
+from pybuild.runtime.sandbox.inside.stubs import make_directory
 from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, OpenLayers, mount_classic, mount_detached
 from pybuild.runtime.wire import Operation, Record
 
@@ -54,7 +54,7 @@ def clone(dirfd: int, path: bytes = b"", attributes: int = 0, *, recursive: bool
     return tree
 
 
-def is_folder(tree: int) -> bool:
+def is_directory(tree: int) -> bool:
     """Tell whether the root of the mount *tree* is a directory."""
     return S_ISDIR(os.fstat(tree).st_mode)
 
@@ -84,13 +84,13 @@ class ScratchSpace:
         Parts of a detached tree cannot be cloned before Linux 6.15, nor can a detached tree become the root.
         """
         name = self._name()
-        os.close(make_folder(self.fd, name))
+        os.close(make_directory(self.fd, name))
         move_mount(tree, self.fd, name)
         return b"/" + name
 
-    def folder(self, name: str) -> int:
+    def directory(self, name: str) -> int:
         """Return a descriptor of the directory *name*, made when it is missing."""
-        return make_folder(self.fd, name)
+        return make_directory(self.fd, name)
 
     def file(self, content: bytes, mode: int, owner: tuple[int, int]) -> bytes:
         """Write a new file and return its name."""
@@ -164,7 +164,7 @@ def _mount_overlay(layers: OpenLayers, attributes: int, scratch: ScratchSpace) -
 
 
 def _mount_in_scratch(layers: OpenLayers, attributes: int, scratch: ScratchSpace) -> int:
-    place = scratch.folder("overlay")
+    place = scratch.directory("overlay")
     os.chdir("/proc/self/fd")
     try:
         mount_classic(layers, attributes, f"/proc/self/fd/{place}", names="")
@@ -172,7 +172,7 @@ def _mount_in_scratch(layers: OpenLayers, attributes: int, scratch: ScratchSpace
         os.chdir("/")
         os.close(place)
     # Looked up again by name, to end on top of the new mount.
-    return scratch.folder("overlay")
+    return scratch.directory("overlay")
 
 
 class DirectoryRoot(Record):
@@ -218,7 +218,7 @@ class BindRoot(Record):
 
     def make(self, scratch: ScratchSpace) -> int:
         """Return the detached mount. *source* is resolved once, inside its root, and never looked up again."""
-        root = self.root.make(scratch, scratch.folder("empty"), MOUNT_ATTR_NODEV)
+        root = self.root.make(scratch, scratch.directory("empty"), MOUNT_ATTR_NODEV)
         with Operation("bind from another root", self.source):
             scratch.attach(root)
             source = open_inside(root, self.source)

@@ -23,7 +23,7 @@ from pybuild.runtime.kernel.syscalls import (
     setrlimit,
     take_terminal,
 )
-from pybuild.runtime.paths.inside import make_folder_inside
+from pybuild.runtime.paths.inside import make_directory_inside
 from pybuild.runtime.rootfs.identity import Identity, resolve_identity
 from pybuild.runtime.wire import Operation, Record
 
@@ -111,7 +111,7 @@ def _enter(root: int, cwd: bytes, identity: Identity) -> None:
     operation = Operation("enter working directory", cwd)
     with operation:
         # One that is not there is made for the user, as by BuildKit and runc.
-        os.fchdir(make_folder_inside(root, cwd, identity.uid, identity.gid))
+        os.fchdir(make_directory_inside(root, cwd, identity.uid, identity.gid))
         # A directory outside of the root has no absolute name; the kernel says "(unreachable)" (CVE-2024-21626).
         if not os.getcwdb().startswith(b"/"):
             raise operation.failed(ENOENT, "it is outside of the root")
@@ -205,9 +205,9 @@ def _execute(args: tuple[bytes, ...], env: dict[bytes, bytes], began: int) -> No
     """Exec the first file of this name that the PATH of *env* leads to, or end with 127 or 126 as a shell would."""
     name = args[0] if args else b""
     in_path = b"/" not in name
-    folders = env.get(b"PATH", _DEFAULT_PATH).split(b":") if name and in_path else []
+    directories = env.get(b"PATH", _DEFAULT_PATH).split(b":") if name and in_path else []
     refused: OSError | None = None
-    for file in [(folder or b".") + b"/" + name for folder in folders] if in_path else [name]:
+    for file in [(directory or b".") + b"/" + name for directory in directories] if in_path else [name]:
         try:
             os.execve(file, args, env)  # noqa: S606 - to run what the image names is the purpose
         except OSError as error:

@@ -14,13 +14,13 @@ from pybuild.runtime.kernel.syscalls import (
     umount2,
 )
 from pybuild.runtime.sandbox.inside.devices import Nodes, make_dev, make_sys
-from pybuild.runtime.sandbox.inside.mounts import Mount, OverlayRoot, ScratchSpace, clone, is_folder
+from pybuild.runtime.sandbox.inside.mounts import Mount, OverlayRoot, ScratchSpace, clone, is_directory
 from pybuild.runtime.sandbox.inside.plan import OWN_ROOT, SandboxPlan, Status, World
 from pybuild.runtime.sandbox.inside.process import give_up_chroot
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from pybuild.runtime.wire import Operation
 
-_SYSTEM_FOLDERS = (b"/proc", b"/sys", b"/dev")
+_SYSTEM_DIRECTORIES = (b"/proc", b"/sys", b"/dev")
 _SHARED_MEMORY = b"/dev/shm"
 
 
@@ -38,8 +38,8 @@ class Scenery:
     def build(self, world: World) -> None:
         """Make the mounts in the scratch space, from where they are moved into a root."""
         insecure = world.insecure
-        self.dev = make_dev(self.scratch.folder("dev"), self.nodes, shm_size=world.shm_size, insecure=insecure)
-        self.sys = make_sys(self.scratch.folder("sys"), self.nodes, insecure=insecure)
+        self.dev = make_dev(self.scratch.directory("dev"), self.nodes, shm_size=world.shm_size, insecure=insecure)
+        self.sys = make_sys(self.scratch.directory("sys"), self.nodes, insecure=insecure)
 
 
 class DetachedRoot:
@@ -53,17 +53,17 @@ class DetachedRoot:
         self._insecure = plan.world.insecure
         self._stubs = stubs
         for mount in plan.mounts:
-            _refuse_system_folder(_attaching(mount), mount.target, ())
+            _refuse_system_directory(_attaching(mount), mount.target, ())
         # Sources first: a directory or a file decides what kind of mount point it needs.
         trees = [(mount, mount.make(scratch)) for mount in sorted(plan.mounts, key=_depth)]
-        planted = scratch.folder("stubs")
-        folders = tuple((path, True) for path in _SYSTEM_FOLDERS)
+        planted = scratch.directory("stubs")
+        directories = tuple((path, True) for path in _SYSTEM_DIRECTORIES)
         upper = plan.root.upper if isinstance(plan.root, OverlayRoot) else b""
-        stubs.plant(planted, (*folders, *((mount.target, is_folder(tree)) for mount, tree in trees)), upper)
+        stubs.plant(planted, (*directories, *((mount.target, is_directory(tree)) for mount, tree in trees)), upper)
         # Device nodes of an image, or made by the process, do nothing: no devices cgroup is needed to keep it so.
         self.root = plan.root.make(scratch, planted, 0 if self._insecure else MOUNT_ATTR_NODEV)
         self._place = scratch.attach(self.root)
-        self.proc, sys, dev = (self._system_folder(path) for path in _SYSTEM_FOLDERS)
+        self.proc, sys, dev = (self._system_directory(path) for path in _SYSTEM_DIRECTORIES)
         self.dev = scenery.dev
         self._devices = _names_in(self.dev)
         for name, tree, target in ((b"/dev", scenery.dev, dev), (b"/sys", scenery.sys, sys)):
@@ -74,14 +74,14 @@ class DetachedRoot:
         if plan.world.read_only:
             self._close(scratch)
 
-    def _system_folder(self, path: bytes) -> int:
+    def _system_directory(self, path: bytes) -> int:
         """Return the directory *path*; one that is a symlink is refused (CVE-2019-19921, CVE-2026-41579)."""
         operation = Operation("find mount point", path)
         with operation:
             try:
                 return os.open(path[1:], os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self.root)
             except FileNotFoundError:
-                return self._stubs.make(self.root, path[1:], folder=True)
+                return self._stubs.make(self.root, path[1:], directory=True)
             except NotADirectoryError:
                 raise operation.failed(ENOTDIR, "the image has something else than a directory there") from None
 
@@ -95,12 +95,12 @@ class DetachedRoot:
 
     def _attach(self, mount: Mount, tree: int) -> None:
         operation = _attaching(mount)
-        _refuse_system_folder(operation, mount.target, self._devices)
+        _refuse_system_directory(operation, mount.target, self._devices)
         with operation:
-            target = self._stubs.open(self.root, mount.target, folder=is_folder(tree))
+            target = self._stubs.open(self.root, mount.target, directory=is_directory(tree))
             # Once more, by the place where the symlinks of the image led to.
             place = os.readlink(b"/proc/self/fd/%d" % target)
-            _refuse_system_folder(operation, place.removeprefix(self._place), self._devices)
+            _refuse_system_directory(operation, place.removeprefix(self._place), self._devices)
             move_mount(tree, target)
             os.close(target)
 
@@ -140,24 +140,24 @@ def _depth(mount: Mount) -> int:
     return len([part for part in mount.target.split(b"/") if part])
 
 
-def _names_in(folder: int) -> tuple[bytes, ...]:
-    opened = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder)
+def _names_in(directory: int) -> tuple[bytes, ...]:
+    opened = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=directory)
     try:
         return tuple(map(os.fsencode, os.listdir(opened)))
     finally:
         os.close(opened)
 
 
-def _refuse_system_folder(operation: Operation, path: bytes, devices: tuple[bytes, ...]) -> None:
+def _refuse_system_directory(operation: Operation, path: bytes, devices: tuple[bytes, ...]) -> None:
     """Refuse mounts on what the sandbox brings itself; new names in its /dev, which has *devices*, are nobody's."""
     if path.strip(b"/") == b"":
         raise operation.failed(EINVAL, "the root itself cannot be a mount target")
-    if path in _SYSTEM_FOLDERS or _is_below(path, b"/proc") or _is_below(path, b"/sys"):
+    if path in _SYSTEM_DIRECTORIES or _is_below(path, b"/proc") or _is_below(path, b"/sys"):
         raise operation.failed(EINVAL, "mounts on /dev, in /proc and in /sys are not allowed")
     own = any(_is_below(path, b"/dev/" + name) for name in devices)
     if own and not _is_below(path, _SHARED_MEMORY):
         raise operation.failed(EINVAL, "the sandbox has something of its own there")
 
 
-def _is_below(path: bytes, folder: bytes) -> bool:
-    return path == folder or path.startswith(folder + b"/")
+def _is_below(path: bytes, directory: bytes) -> bool:
+    return path == directory or path.startswith(directory + b"/")

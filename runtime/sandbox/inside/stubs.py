@@ -73,15 +73,15 @@ class Stubs:
         The layer is an empty directory that nobody else can reach. Targets that exclude each other (one below another,
         which is a file) are left to `open`, which reports them. *upper* is empty for a root that has none.
         """
-        for path, is_folder in targets:
+        for path, is_directory in targets:
             try:
-                _plant_one(layer, path, is_folder)
+                _plant_one(layer, path, is_directory)
             except (NotADirectoryError, IsADirectoryError):
                 continue
         self._upper = upper
-        self._planted = _folders_in(layer, targets) if upper else []
+        self._planted = _directories_in(layer, targets) if upper else []
 
-    def open(self, root: int, path: bytes, *, folder: bool) -> int:
+    def open(self, root: int, path: bytes, *, directory: bool) -> int:
         """Return an O_PATH descriptor of the mount point *path* in *root*, made with its parents if it is missing.
 
         Raises OSError when something of the other kind is there.
@@ -89,14 +89,14 @@ class Stubs:
         try:
             fd = open_inside(root, path)
         except FileNotFoundError:
-            return self._make(root, path, folder, MAX_LINKS)
-        if S_ISDIR(os.fstat(fd).st_mode) != folder:
+            return self._make(root, path, directory, MAX_LINKS)
+        if S_ISDIR(os.fstat(fd).st_mode) != directory:
             os.close(fd)
-            number = ENOTDIR if folder else EISDIR
+            number = ENOTDIR if directory else EISDIR
             raise OSError(number, os.strerror(number), path)
         return fd
 
-    def make(self, parent: int, name: bytes, *, folder: bool) -> int:
+    def make(self, parent: int, name: bytes, *, directory: bool) -> int:
         """Make the mount point *name* in the directory *parent* and return an O_PATH descriptor of it.
 
         Raises FileExistsError when anything is there, be it a dangling symlink.
@@ -104,28 +104,28 @@ class Stubs:
         if name in {b"", b".", b".."}:
             raise OSError(ENOENT, os.strerror(ENOENT), name)
         before = os.fstat(parent)
-        if folder:
+        if directory:
             os.mkdir(name, 0o755, dir_fd=parent)
         else:
             os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=parent))
         self._made.append(Stub(os.dup(parent), name, before))
         return os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=parent)
 
-    def _make(self, root: int, path: bytes, folder: bool, links: int) -> int:
+    def _make(self, root: int, path: bytes, directory: bool, links: int) -> int:
         above, _, name = path.rstrip(b"/").rpartition(b"/")
         try:
             parent = open_inside(root, above or b"/", os.O_PATH | os.O_DIRECTORY)
         except FileNotFoundError:
             parent = self._make(root, above, True, links)
         try:
-            return self.make(parent, name, folder=folder)
+            return self.make(parent, name, directory=directory)
         except FileExistsError:
             # Opening failed and making as well: a symbolic link whose target is missing. The target is made, as runc
             # does it, because images point /etc/resolv.conf into /run.
             if links == 0:
                 raise OSError(ELOOP, os.strerror(ELOOP), path) from None
             aim = os.readlink(name, dir_fd=parent)
-            return self._make(root, aim if aim.startswith(b"/") else above + b"/" + aim, folder, links - 1)
+            return self._make(root, aim if aim.startswith(b"/") else above + b"/" + aim, directory, links - 1)
         finally:
             os.close(parent)
 
@@ -178,11 +178,11 @@ def _essence(status: os.stat_result) -> tuple[int, ...]:
     return status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns
 
 
-def _set_times(folder: int, times: os.stat_result) -> None:
-    os.utime(".", ns=(times.st_atime_ns, times.st_mtime_ns), dir_fd=folder)
+def _set_times(directory: int, times: os.stat_result) -> None:
+    os.utime(".", ns=(times.st_atime_ns, times.st_mtime_ns), dir_fd=directory)
 
 
-def _folders_in(layer: int, targets: tuple[tuple[bytes, bool], ...]) -> list[tuple[bytes, os.stat_result]]:
+def _directories_in(layer: int, targets: tuple[tuple[bytes, bool], ...]) -> list[tuple[bytes, os.stat_result]]:
     """Return the planted directories, inner ones first."""
     paths: set[bytes] = set()
     for target, _ in targets:
@@ -199,21 +199,21 @@ def _folders_in(layer: int, targets: tuple[tuple[bytes, bool], ...]) -> list[tup
     return found
 
 
-def _plant_one(folder: int, path: bytes, is_folder: bool) -> None:
+def _plant_one(directory: int, path: bytes, is_directory: bool) -> None:
     *parents, name = path.strip(b"/").split(b"/")
-    current = os.open(".", os.O_PATH | os.O_DIRECTORY, dir_fd=folder)
+    current = os.open(".", os.O_PATH | os.O_DIRECTORY, dir_fd=directory)
     try:
-        for parent in (*parents, name) if is_folder else parents:
-            below = make_folder(current, parent)
+        for parent in (*parents, name) if is_directory else parents:
+            below = make_directory(current, parent)
             os.close(current)
             current = below
-        if not is_folder:
+        if not is_directory:
             os.close(os.open(name, os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=current))
     finally:
         os.close(current)
 
 
-def make_folder(parent: int, name: str | bytes) -> int:
+def make_directory(parent: int, name: str | bytes) -> int:
     """Return a descriptor of the directory *name* in *parent*, made when it is missing."""
     try:
         os.mkdir(name, 0o755, dir_fd=parent)

@@ -20,12 +20,12 @@ def store(tmp_path: Path) -> Iterator[pybuild.Store]:
 
 @pytest.fixture
 def context(tmp_path: Path) -> Path:
-    folder = tmp_path / "context"
-    folder.mkdir()
+    directory = tmp_path / "context"
+    directory.mkdir()
     for name in ("a", "b"):
-        (folder / name).write_text(name)
-    (folder / "Dockerfile").write_text(TWO_STEPS)
-    return folder
+        (directory / name).write_text(name)
+    (directory / "Dockerfile").write_text(TWO_STEPS)
+    return directory
 
 
 def cancelling(cancel: pybuild.Cancel, seen: list[events.Event]) -> Callable[[events.Event], None]:

@@ -9,17 +9,17 @@ import pybuild
 from pybuild import errors
 
 USES: dict[str, Callable[[pybuild.Store, Path], object]] = {
-    "build": lambda store, folder: pybuild.build(pybuild.Request.of(context=folder), store),
+    "build": lambda store, directory: pybuild.build(pybuild.Request.of(context=directory), store),
     "containers": lambda store, _: pybuild.containers(store),
-    "copy": lambda store, folder: pybuild.copy("a", f"oci:{folder}/out", store),
+    "copy": lambda store, directory: pybuild.copy("a", f"oci:{directory}/out", store),
     "inspect": lambda store, _: pybuild.inspect("a", store),
     "list": lambda store, _: pybuild.list(store),
-    "load": lambda store, folder: pybuild.load(folder / "a.tar", store),
+    "load": lambda store, directory: pybuild.load(directory / "a.tar", store),
     "prune": lambda store, _: pybuild.prune(store),
     "pull": lambda store, _: pybuild.pull("localhost:1/a", store),
     "push": lambda store, _: pybuild.push("localhost:1/a", store),
     "run": lambda store, _: pybuild.run("a", ("true",), store),
-    "save": lambda store, folder: pybuild.save(["a"], folder / "a.tar", store),
+    "save": lambda store, directory: pybuild.save(["a"], directory / "a.tar", store),
     "start": lambda store, _: pybuild.start("a", ("true",), store),
     "tag": lambda store, _: pybuild.tag("a", "b", store),
     "with": lambda store, _: store.__enter__(),

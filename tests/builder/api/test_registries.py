@@ -58,9 +58,9 @@ def test_an_image_is_copied_between_places(
     store: pybuild.Store, server: FakeRegistry, image: Image, tmp_path: Path
 ) -> None:
     name = f"{server.name}/app:1"
-    folder = f"oci:{tmp_path / 'layout'}:app"
-    assert pybuild.copy(name, folder, store) == image.descriptor.digest
-    assert pybuild.copy(folder, f"docker://{server.name}/copied:1", store) == image.descriptor.digest
+    directory = f"oci:{tmp_path / 'layout'}:app"
+    assert pybuild.copy(name, directory, store) == image.descriptor.digest
+    assert pybuild.copy(directory, f"docker://{server.name}/copied:1", store) == image.descriptor.digest
     assert "/v2/copied/manifests/1" in server.paths("PUT")
 
 

@@ -33,7 +33,7 @@ def store(tmp_path: Path):
 
 @pytest.fixture
 def layer(tmp_path: Path) -> BuiltLayer:
-    """A layer that only the folder of the cache has."""
+    """A layer that only the directory of the cache has."""
     (made,) = image_layers(tiny_image(BlobStore(tmp_path / "cache"), {"f": b"content"}))
     return replace(made, created="2024-01-02T03:04:05Z")
 
@@ -121,17 +121,17 @@ def test_an_image_without_a_cache_is_a_warning(tmp_path: Path, store: Store) -> 
 def test_a_cache_mount_is_unpacked_where_there_is_none(tmp_path: Path, store: Store, layer: BuiltLayer) -> None:
     mount = Mount(name=NAME, layer=layer, mode=0o700)
     written(tmp_path, Remembered(mounts=(mount,)))
-    folder = store.root / "cache-mounts" / "x"
-    assert asked(tmp_path, store, lambda opened: opened.cache.imported.fill_mount(NAME, folder)) == (True, [])
-    assert (folder / "f").read_bytes() == b"content"
-    assert folder.stat().st_mode & 0o7777 == 0o700
+    directory = store.root / "cache-mounts" / "x"
+    assert asked(tmp_path, store, lambda opened: opened.cache.imported.fill_mount(NAME, directory)) == (True, [])
+    assert (directory / "f").read_bytes() == b"content"
+    assert directory.stat().st_mode & 0o7777 == 0o700
 
 
 def test_a_cache_mount_that_is_damaged_leaves_nothing(tmp_path: Path, store: Store, layer: BuiltLayer) -> None:
     written(tmp_path, Remembered(mounts=(Mount(name=NAME, layer=layer),)))
     BlobStore(tmp_path / "cache").path(layer.descriptor.digest).write_bytes(b"x" * layer.size)
-    folder = store.root / "cache-mounts" / "x"
-    answer, (warning,) = asked(tmp_path, store, lambda opened: opened.cache.imported.fill_mount(NAME, folder))
+    directory = store.root / "cache-mounts" / "x"
+    answer, (warning,) = asked(tmp_path, store, lambda opened: opened.cache.imported.fill_mount(NAME, directory))
     assert answer is False
     assert "has the digest" in warning
     assert list((store.root / "cache-mounts").iterdir()) == []

@@ -25,7 +25,7 @@ def store(tmp_path: Path):
 
 @pytest.fixture
 def layer(tmp_path: Path) -> BuiltLayer:
-    """A layer that only the folder of the cache has."""
+    """A layer that only the directory of the cache has."""
     (made,) = image_layers(tiny_image(BlobStore(tmp_path / "cache"), {"f": b"content"}))
     return replace(made, created="2024-01-02T03:04:05Z")
 

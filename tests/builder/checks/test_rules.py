@@ -1,4 +1,4 @@
-"""Every rule on the cases of testdata/checks, whose folders are named after it."""
+"""Every rule on the cases of testdata/checks, whose directories are named after it."""
 
 import re
 from pathlib import Path
@@ -12,24 +12,24 @@ from tests.helpers.checking import checked, shown, violations_of
 _CASES = Path(__file__).parents[3] / "testdata" / "checks"
 
 
-def _folder(rule: str) -> str:
+def _directory(rule: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", rule).lower()
 
 
 @pytest.mark.parametrize("case", sorted(path.name for path in _CASES.iterdir()))
 def test_the_checks_find_what_the_golden_file_says(case: str) -> None:
-    folder = _CASES / case
-    source = Source("Dockerfile", (folder / "Dockerfile").read_text())
+    directory = _CASES / case
+    source = Source("Dockerfile", (directory / "Dockerfile").read_text())
     assert (
-        shown(source, violations_of(source, folder, build_args=(("GIVEN", "1"),)))
-        == (folder / "expect.txt").read_text()
+        shown(source, violations_of(source, directory, build_args=(("GIVEN", "1"),)))
+        == (directory / "expect.txt").read_text()
     )
 
 
 @pytest.mark.parametrize("rule", [rule.name for rule in RULES])
 def test_every_rule_has_a_case_that_breaks_it_and_one_that_does_not(rule: str) -> None:
-    folders = [path for path in _CASES.iterdir() if path.name.startswith(f"{_folder(rule)}-")]
-    broken = [f": {rule}: " in (folder / "expect.txt").read_text() for folder in folders]
+    directories = [path for path in _CASES.iterdir() if path.name.startswith(f"{_directory(rule)}-")]
+    broken = [f": {rule}: " in (directory / "expect.txt").read_text() for directory in directories]
     assert {True, False} <= set(broken)
 
 

@@ -474,7 +474,7 @@ def test_a_dockerfile_on_standard_input_and_another_one_are_ambiguous(
     )
 
 
-def test_a_dockerfile_on_standard_input_with_a_folder(
+def test_a_dockerfile_on_standard_input_with_a_directory(
     from_stdin: Callable[[bytes, list[str]], str], tmp_path: Path
 ) -> None:
     (tmp_path / "context").mkdir()

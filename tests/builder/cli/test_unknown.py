@@ -27,7 +27,7 @@ def test_an_unknown_command_is_no_build(shop: Shop, words: list[str], name: str,
     assert hint in result.err
 
 
-def test_a_folder_of_that_name_is_built_when_it_is_written_as_a_path(
+def test_a_directory_of_that_name_is_built_when_it_is_written_as_a_path(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "info").mkdir()

@@ -54,17 +54,17 @@ def test_many_of_one_name_at_once_are_one(containers: Containers) -> None:
         thread.join()
     assert sum(isinstance(result, StoredContainer) for result in results) == 1
     assert len(containers.all()) == 1
-    assert sorted(os.listdir(containers.folder)) == sorted([containers.all()[0].id, "names"])
+    assert sorted(os.listdir(containers.directory)) == sorted([containers.all()[0].id, "names"])
 
 
 def test_a_kill_leaves_nothing_that_stays(containers: Containers) -> None:
     add(containers, "one")
-    names = containers.folder / "names"
+    names = containers.directory / "names"
     (names / "dead").write_text("f" * 64)
     (names / "broken").write_text("")
-    (containers.folder / "tmp-0123456789abcdef").mkdir()
+    (containers.directory / "tmp-0123456789abcdef").mkdir()
     assert add(containers, "dead").name == "dead"
-    assert not (containers.folder / "tmp-0123456789abcdef").exists()
+    assert not (containers.directory / "tmp-0123456789abcdef").exists()
     assert len(containers.all()) == 2
 
 
@@ -80,7 +80,7 @@ def test_one_that_is_removed_while_another_waits_is_gone(containers: Containers)
 
 def test_files_and_rootfs_are_private(containers: Containers) -> None:
     one = add(containers, "one")
-    assert one.folder.stat().st_mode & 0o777 == 0o700
-    assert (one.folder / "hosts").stat().st_mode & 0o777 == 0o644
-    assert (one.folder / "rootfs/fs").is_dir()
+    assert one.directory.stat().st_mode & 0o777 == 0o700
+    assert (one.directory / "hosts").stat().st_mode & 0o777 == 0o644
+    assert (one.directory / "rootfs/fs").is_dir()
     assert one.state.status == "created"

@@ -9,15 +9,15 @@ from pybuild.builder.errors import RequestError
 from pybuild.runtime.monitor.log import JsonLog
 
 
-def written(folder: Path, count: int, files: int = 1, size: int = 0) -> JsonLog:
-    log = JsonLog(os.open(folder, os.O_RDONLY), files, size)
+def written(directory: Path, count: int, files: int = 1, size: int = 0) -> JsonLog:
+    log = JsonLog(os.open(directory, os.O_RDONLY), files, size)
     for number in range(count):
         log.write(1 + number % 2, b"%d\n" % number)
     return log
 
 
-def shown(folder: Path, **options: object) -> list[str]:
-    return [line.data.decode().strip() for line in lines(folder, **options)]  # type: ignore[arg-type]
+def shown(directory: Path, **options: object) -> list[str]:
+    return [line.data.decode().strip() for line in lines(directory, **options)]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", [0, 500])

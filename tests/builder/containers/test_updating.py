@@ -19,17 +19,17 @@ def stored(tmp_path: Path, **host: Any) -> StoredContainer:
     config = Config(
         id=IDENTITY, created="", image="box", image_id="", program=Program(cmd=("x",)), host=HostConfig(**host)
     )
-    folder = tmp_path / "containers" / IDENTITY
-    folder.mkdir(parents=True)
-    config.write(folder)
-    return StoredContainer(folder, config, "c1")
+    directory = tmp_path / "containers" / IDENTITY
+    directory.mkdir(parents=True)
+    config.write(directory)
+    return StoredContainer(directory, config, "c1")
 
 
 def updated(container: StoredContainer, restart: tuple[str, int] | None = None, **limits: Any) -> HostConfig:
     said: list[str] = []
     update(SimpleNamespace(tell=said.append), container, ResourceLimits(**limits), restart)  # type: ignore[arg-type]
     assert said == []
-    return Config.from_json((container.folder / "config.json").read_text()).host
+    return Config.from_json((container.directory / "config.json").read_text()).host
 
 
 def test_those_that_are_not_asked_for_stay(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_what_does_not_go_together_changes_nothing(tmp_path: Path, old: dict[str
     container = stored(tmp_path, limits=ResourceLimits(**old))  # type: ignore[arg-type]
     with pytest.raises(ContainerError):
         updated(container, **new)
-    assert Config.from_json((container.folder / "config.json").read_text()) == container.config
+    assert Config.from_json((container.directory / "config.json").read_text()) == container.config
 
 
 def test_what_is_missing_is_said_in_one_line() -> None:

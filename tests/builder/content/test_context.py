@@ -75,7 +75,7 @@ def test_the_context_is_opened_once_owned_by_root_and_closed_at_the_end(store, t
     assert source.root.fd == -1
 
 
-def test_two_folders_have_two_identities(store, tmp_path):
+def test_two_directories_have_two_identities(store, tmp_path):
     found = set()
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -91,7 +91,7 @@ def test_the_tree_of_no_layers_is_empty(store, tmp_path):
             assert list(source.root.scan("")) == []
 
 
-def test_a_context_that_is_not_there_or_no_folder_is_refused(tmp_path):
+def test_a_context_that_is_not_there_or_no_directory_is_refused(tmp_path):
     with pytest.raises(RequestError, match='nowhere" not found'):
         open_context(tmp_path / "nowhere")
     (tmp_path / "file").touch()
@@ -110,7 +110,7 @@ def test_a_named_context_has_an_ignore_file_of_its_own(store, tmp_path):
         assert sources.context("other").where == "the context other"
 
 
-def test_a_context_that_is_elsewhere_is_no_folder():
+def test_a_context_that_is_elsewhere_is_no_directory():
     with pytest.raises(RequestError, match="not a directory of this host"):
         open_context("https://h.invalid/x.git")
 

@@ -13,54 +13,54 @@ from pybuild.runtime.paths.safepath import Root
 
 
 @pytest.fixture
-def folder(tmp_path):
+def directory(tmp_path):
     place = tmp_path / "context"
     place.mkdir()
     return place
 
 
-def write(folder: Path, *names: str) -> None:
+def write(directory: Path, *names: str) -> None:
     for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(name)
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(name)
 
 
-def picked(folder, path, ignore="", exclude=""):
-    """What *path* selects: for each group its name, whether it is a folder, and the names in it."""
+def picked(directory, path, ignore="", exclude=""):
+    """What *path* selects: for each group its name, whether it is a directory, and the names in it."""
     excluded = IgnoreFile.parse(exclude) if exclude else None
-    with Root.open_host(folder) as root:
+    with Root.open_host(directory) as root:
         source = SourceTree(root=root, ignore=IgnoreFile.parse(ignore) if ignore else None)
         groups = select(source, Pick(path=path, input=1), excluded)
-        return [(group.base, group.is_folder, [item.name for item in group.items]) for group in groups]
+        return [(group.base, group.is_directory, [item.name for item in group.items]) for group in groups]
 
 
-def files_of(folder, path, **rules):
-    return [name for _, _, names in picked(folder, path, **rules) for name in names]
+def files_of(directory, path, **rules):
+    return [name for _, _, names in picked(directory, path, **rules) for name in names]
 
 
-def digest_of(folder, path, **about):
-    with Root.open_host(folder) as root:
+def digest_of(directory, path, **about):
+    with Root.open_host(directory) as root:
         source = SourceTree(root=root, **about)
         groups = select(source, Pick(path=path, input=1))
-        return content_digest(source, groups, lambda item: (folder / item.path).read_bytes())
+        return content_digest(source, groups, lambda item: (directory / item.path).read_bytes())
 
 
-def test_a_file_is_one_group_under_its_own_name(folder):
-    write(folder, "a/f")
-    assert picked(folder, "a/f") == [("f", False, ["f"])]
+def test_a_file_is_one_group_under_its_own_name(directory):
+    write(directory, "a/f")
+    assert picked(directory, "a/f") == [("f", False, ["f"])]
 
 
 @pytest.mark.parametrize("path", ["a", "a/", "a/.", "/a", "../../a", "./x/../a"])
-def test_a_folder_gives_its_content_in_byte_order_parents_first(folder, path):
-    write(folder, "a/z", "a/b/c", "a/b.txt", "a/é", "a/B")
-    assert files_of(folder, path) == ["", "B", "b", "b.txt", "z", "é", "b/c"]
+def test_a_directory_gives_its_content_in_byte_order_parents_first(directory, path):
+    write(directory, "a/z", "a/b/c", "a/b.txt", "a/é", "a/B")
+    assert files_of(directory, path) == ["", "B", "b", "b.txt", "z", "é", "b/c"]
 
 
 @pytest.mark.parametrize("path", [".", "/", "", "..", "../.."])
-def test_no_path_climbs_above_the_context(folder, path):
-    write(folder, "f")
-    write(folder.parent, "outside")
-    assert files_of(folder, path) == ["", "f"]
+def test_no_path_climbs_above_the_context(directory, path):
+    write(directory, "f")
+    write(directory.parent, "outside")
+    assert files_of(directory, path) == ["", "f"]
 
 
 @pytest.mark.parametrize(
@@ -77,29 +77,29 @@ def test_no_path_climbs_above_the_context(folder, path):
         ("a.txt/*", []),
     ],
 )
-def test_a_pattern_matches_each_element_on_its_own_in_byte_order(folder, pattern, bases):
-    write(folder, "b.txt", "a.txt", "d1/c.txt", "d2/d.txt", "d1/deep/x.txt")
-    assert [base for base, _, _ in picked(folder, pattern)] == bases
+def test_a_pattern_matches_each_element_on_its_own_in_byte_order(directory, pattern, bases):
+    write(directory, "b.txt", "a.txt", "d1/c.txt", "d2/d.txt", "d1/deep/x.txt")
+    assert [base for base, _, _ in picked(directory, pattern)] == bases
 
 
-def test_a_folder_that_a_pattern_matches_gives_its_content(folder):
-    write(folder, "d1/x", "d2/y")
-    assert picked(folder, "d*") == [("d1", True, ["", "x"]), ("d2", True, ["", "y"])]
+def test_a_directory_that_a_pattern_matches_gives_its_content(directory):
+    write(directory, "d1/x", "d2/y")
+    assert picked(directory, "d*") == [("d1", True, ["", "x"]), ("d2", True, ["", "y"])]
 
 
-def test_a_pattern_that_matches_a_link_to_nothing_is_an_error_that_names_its_target(folder):
-    write(folder, "a.txt")
-    (folder / "b.txt").symlink_to("gone")
+def test_a_pattern_that_matches_a_link_to_nothing_is_an_error_that_names_its_target(directory):
+    write(directory, "a.txt")
+    (directory / "b.txt").symlink_to("gone")
     with pytest.raises(BuildError, match=r'"/b\.txt": not found') as caught:
-        picked(folder, "*.txt")
+        picked(directory, "*.txt")
     assert caught.value.hint == 'it is a symlink to "/gone", not there'
 
 
 @pytest.mark.parametrize("parents", [True, False])
-def test_a_path_below_a_link_to_nothing_names_the_link_and_its_target(folder, parents):
-    write(folder, "sub/y", "x")
-    (folder / "sub/link").symlink_to("gone")
-    with Root.open_host(folder) as root, pytest.raises(BuildError) as caught:
+def test_a_path_below_a_link_to_nothing_names_the_link_and_its_target(directory, parents):
+    write(directory, "sub/y", "x")
+    (directory / "sub/link").symlink_to("gone")
+    with Root.open_host(directory) as root, pytest.raises(BuildError) as caught:
         select(SourceTree(root=root), Pick(path="sub/link/x", input=1), None, parents=parents)
     assert caught.value.hint == '"/sub/link" is a symlink to "/sub/gone", which is not there'
 
@@ -112,25 +112,25 @@ def test_a_path_below_a_link_to_nothing_names_the_link_and_its_target(folder, pa
         ("l*", "loop: too many levels of symbolic links"),
     ],
 )
-def test_a_path_that_cannot_be_followed_is_not_there(folder, path, hint):
-    write(folder, "f")
-    (folder / "loop").symlink_to("loop")
+def test_a_path_that_cannot_be_followed_is_not_there(directory, path, hint):
+    write(directory, "f")
+    (directory / "loop").symlink_to("loop")
     with pytest.raises(BuildError, match="not found in the build context") as caught:
-        picked(folder, path)
+        picked(directory, path)
     assert caught.value.hint == hint
 
 
-def test_a_hidden_folder_is_there_only_with_something_selected_again(folder):
-    write(folder, "a/f", "b/g", "b/h")
+def test_a_hidden_directory_is_there_only_with_something_selected_again(directory):
+    write(directory, "a/f", "b/g", "b/h")
     ignore = "?\n!b/g\n!*/c\n"
-    assert picked(folder, "?", ignore) == [("b", True, ["", "g"])]
+    assert picked(directory, "?", ignore) == [("b", True, ["", "g"])]
     with pytest.raises(BuildError, match='"/a": not found'):
-        picked(folder, "a", ignore)
+        picked(directory, "a", ignore)
 
 
-def test_a_path_that_is_not_there_is_an_error_that_names_it(folder):
+def test_a_path_that_is_not_there_is_an_error_that_names_it(directory):
     with pytest.raises(BuildError, match='"/no/where": not found in the build context') as caught:
-        picked(folder, "no/where")
+        picked(directory, "no/where")
     assert caught.value.hint == ""
 
 
@@ -151,62 +151,62 @@ def test_a_path_that_is_not_there_is_an_error_that_names_it(folder):
         ("nothing/like/it", ""),
     ],
 )
-def test_what_may_have_been_meant_is_the_hint(folder, path, meant):
-    write(folder, "src/main.py", "top.txt", "a/twice", "b/twice", "secret/key")
+def test_what_may_have_been_meant_is_the_hint(directory, path, meant):
+    write(directory, "src/main.py", "top.txt", "a/twice", "b/twice", "secret/key")
     with pytest.raises(BuildError, match=f'"/{path}": not found in the build context') as caught:
-        picked(folder, path, ignore="secret")
+        picked(directory, path, ignore="secret")
     assert caught.value.hint == (f'did you mean "{meant}"?' if meant else "")
 
 
-def test_looking_for_a_hint_ends_in_a_large_tree(folder, monkeypatch):
-    write(folder, *(f"{number:03}/x" for number in range(20)), "zz/wanted")
+def test_looking_for_a_hint_ends_in_a_large_tree(directory, monkeypatch):
+    write(directory, *(f"{number:03}/x" for number in range(20)), "zz/wanted")
     monkeypatch.setattr("pybuild.builder.content.missing._LOOKED_AT", 10)
     with pytest.raises(BuildError, match="not found") as caught:
-        picked(folder, "wanted")
+        picked(directory, "wanted")
     assert caught.value.hint == ""
 
 
-def test_a_path_that_the_ignore_file_hides_is_an_error_that_says_so(folder):
-    write(folder, "secret/key")
+def test_a_path_that_the_ignore_file_hides_is_an_error_that_says_so(directory):
+    write(directory, "secret/key")
     with pytest.raises(BuildError, match="not found") as caught:
-        picked(folder, "secret/key", ignore="secret")
+        picked(directory, "secret/key", ignore="secret")
     assert "ignore" in caught.value.hint
 
 
-def test_a_link_that_is_named_is_followed_inside_the_context_alone(folder):
-    write(folder.parent, "outside")
-    write(folder, "outside", "d/f")
-    (folder / "up").symlink_to("../../../outside")
-    (folder / "root").symlink_to("/d")
-    assert picked(folder, "up") == [("up", False, ["up"])]
-    assert files_of(folder, "root") == ["", "f"]
-    assert files_of(folder, "root/f") == ["f"]
+def test_a_link_that_is_named_is_followed_inside_the_context_alone(directory):
+    write(directory.parent, "outside")
+    write(directory, "outside", "d/f")
+    (directory / "up").symlink_to("../../../outside")
+    (directory / "root").symlink_to("/d")
+    assert picked(directory, "up") == [("up", False, ["up"])]
+    assert files_of(directory, "root") == ["", "f"]
+    assert files_of(directory, "root/f") == ["f"]
 
 
-def test_a_link_out_of_the_context_leads_nowhere(folder):
-    (folder / "passwd").symlink_to("/etc/passwd")
+def test_a_link_out_of_the_context_leads_nowhere(directory):
+    (directory / "passwd").symlink_to("/etc/passwd")
     with pytest.raises(BuildError, match='"/passwd": not found'):
-        picked(folder, "passwd")
+        picked(directory, "passwd")
 
 
-def test_a_link_inside_a_folder_stays_a_link(folder):
-    write(folder, "d/f")
-    (folder / "d" / "l").symlink_to("/etc")
-    assert files_of(folder, "d") == ["", "f", "l"]
+def test_a_link_inside_a_directory_stays_a_link(directory):
+    write(directory, "d/f")
+    (directory / "d" / "l").symlink_to("/etc")
+    assert files_of(directory, "d") == ["", "f", "l"]
 
 
-def test_sockets_in_a_directory_of_a_stage_are_left_out(folder):
-    write(folder, "d/f")
+def test_sockets_in_a_directory_of_a_stage_are_left_out(directory):
+    write(directory, "d/f")
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(os.fspath(folder / "d" / "s"))
-    os.mkfifo(folder / "d" / "pipe")
-    assert files_of(folder, "d") == ["", "f", "pipe"]
+        server.bind(os.fspath(directory / "d" / "s"))
+    os.mkfifo(directory / "d" / "pipe")
+    assert files_of(directory, "d") == ["", "f", "pipe"]
 
 
-def test_a_socket_of_a_stage_that_is_named_is_found(folder):
+def test_a_socket_of_a_stage_that_is_named_is_found(directory):
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(os.fspath(folder / "s"))
-    assert picked(folder, "s") == [("s", False, ["s"])]
+        server.bind(os.fspath(directory / "s"))
+    assert picked(directory, "s") == [("s", False, ["s"])]
 
 
 @pytest.mark.parametrize(
@@ -220,63 +220,63 @@ def test_a_socket_of_a_stage_that_is_named_is_found(folder):
         ("d/c\n!d/c/nothing", ["", "a", "b"]),
     ],
 )
-def test_the_ignore_file_decides_what_is_in_a_folder(folder, ignore, names):
-    write(folder, "d/a", "d/b", "d/c/x", "d/c/y")
-    assert files_of(folder, "d", ignore=ignore) == names
+def test_the_ignore_file_decides_what_is_in_a_directory(directory, ignore, names):
+    write(directory, "d/a", "d/b", "d/c/x", "d/c/y")
+    assert files_of(directory, "d", ignore=ignore) == names
 
 
-def test_a_pattern_finds_nothing_that_is_ignored(folder):
-    write(folder, "a.txt", "b.txt")
-    assert files_of(folder, "*.txt", ignore="a.txt") == ["b.txt"]
+def test_a_pattern_finds_nothing_that_is_ignored(directory):
+    write(directory, "a.txt", "b.txt")
+    assert files_of(directory, "*.txt", ignore="a.txt") == ["b.txt"]
 
 
 @pytest.mark.parametrize("pattern", ["nowhere/*", "d/none/*.txt", "gone/*", "hidden/x*"])
-def test_a_pattern_that_matches_nothing_needs_the_folder_that_it_begins_with(folder, pattern):
-    write(folder, "d/a", "hidden/y")
-    (folder / "gone").symlink_to("nowhere")
+def test_a_pattern_that_matches_nothing_needs_the_directory_that_it_begins_with(directory, pattern):
+    write(directory, "d/a", "hidden/y")
+    (directory / "gone").symlink_to("nowhere")
     with pytest.raises(BuildError, match=f'"/{pattern.rpartition("/")[0]}": not found'):
-        picked(folder, pattern, ignore="hidden")
-    assert picked(folder, "d/*.none") == picked(folder, "none*/x") == []
+        picked(directory, pattern, ignore="hidden")
+    assert picked(directory, "d/*.none") == picked(directory, "none*/x") == []
 
 
-def test_an_alias_of_an_ignored_folder_shows_nothing_of_it(folder):
-    write(folder, "secret/key", "f")
-    (folder / "alias").symlink_to("secret")
+def test_an_alias_of_an_ignored_directory_shows_nothing_of_it(directory):
+    write(directory, "secret/key", "f")
+    (directory / "alias").symlink_to("secret")
     with pytest.raises(BuildError, match="not found"):
-        picked(folder, "alias/key", ignore="secret")
-    assert "key" not in files_of(folder, "alias", ignore="secret")
+        picked(directory, "alias/key", ignore="secret")
+    assert "key" not in files_of(directory, "alias", ignore="secret")
 
 
-def test_excluded_patterns_are_relative_to_the_folder_that_is_copied(folder):
-    write(folder, "d/a.md", "d/a.c", "d/cache/x", "d/e/b.md", "d/e/cache/y")
-    assert files_of(folder, "d", exclude="*.md\n**/cache") == ["", "a.c", "e", "e/b.md"]
+def test_excluded_patterns_are_relative_to_the_directory_that_is_copied(directory):
+    write(directory, "d/a.md", "d/a.c", "d/cache/x", "d/e/b.md", "d/e/cache/y")
+    assert files_of(directory, "d", exclude="*.md\n**/cache") == ["", "a.c", "e", "e/b.md"]
 
 
-def test_excluded_patterns_hold_for_the_files_that_a_pattern_matches(folder):
-    write(folder, "one.txt", "two.txt")
-    assert files_of(folder, "*.txt", exclude="one.txt") == ["two.txt"]
+def test_excluded_patterns_hold_for_the_files_that_a_pattern_matches(directory):
+    write(directory, "one.txt", "two.txt")
+    assert files_of(directory, "*.txt", exclude="one.txt") == ["two.txt"]
 
 
 def test_the_content_of_a_heredoc_is_a_group_of_one_file():
     group = inline_group(Inline(name="EOF", content="é\udcff"))
-    assert (group.base, group.is_folder) == ("EOF", False)
+    assert (group.base, group.is_directory) == ("EOF", False)
     assert group.items[0].data == b"\xc3\xa9\xff"
     assert group.items[0].stat.st_mode == 0o100644
 
 
-def test_neither_times_nor_places_are_part_of_the_content(folder):
-    write(folder, "a/f", "b/f")
-    (folder / "b" / "f").write_text("a/f")
-    os.utime(folder / "b" / "f", (1, 1))
-    assert digest_of(folder, "a/f") == digest_of(folder, "b/f")
+def test_neither_times_nor_places_are_part_of_the_content(directory):
+    write(directory, "a/f", "b/f")
+    (directory / "b" / "f").write_text("a/f")
+    os.utime(directory / "b" / "f", (1, 1))
+    assert digest_of(directory, "a/f") == digest_of(directory, "b/f")
 
 
-def test_a_folder_of_the_context_lends_neither_its_name_nor_its_mode(folder):
-    write(folder, "d/f")
-    before = digest_of(folder, "d", owned_by_root=True)
-    (folder / "d").rename(folder / "e")
-    (folder / "e").chmod(0o700)
-    assert digest_of(folder, "e", owned_by_root=True) == before
+def test_a_directory_of_the_context_lends_neither_its_name_nor_its_mode(directory):
+    write(directory, "d/f")
+    before = digest_of(directory, "d", owned_by_root=True)
+    (directory / "d").rename(directory / "e")
+    (directory / "e").chmod(0o700)
+    assert digest_of(directory, "e", owned_by_root=True) == before
 
 
 @pytest.mark.parametrize(
@@ -291,63 +291,63 @@ def test_a_folder_of_the_context_lends_neither_its_name_nor_its_mode(folder):
         lambda place: ((place / "l").unlink(), (place / "l").write_text("f")),
     ],
 )
-def test_names_modes_links_and_bytes_are_part_of_the_content(folder, change):
-    write(folder, "d/f", "d/sub/x")
-    (folder / "d" / "l").symlink_to("f")
-    before = digest_of(folder, "d")
-    change(folder / "d")
-    assert digest_of(folder, "d") != before
+def test_names_modes_links_and_bytes_are_part_of_the_content(directory, change):
+    write(directory, "d/f", "d/sub/x")
+    (directory / "d" / "l").symlink_to("f")
+    before = digest_of(directory, "d")
+    change(directory / "d")
+    assert digest_of(directory, "d") != before
 
 
-def test_owners_count_in_a_stage_but_not_in_the_context(folder):
-    write(folder, "d/f")
-    in_context, in_stage = digest_of(folder, "d", owned_by_root=True), digest_of(folder, "d")
-    os.chown(folder / "d" / "f", 5, 6)
-    assert digest_of(folder, "d", owned_by_root=True) == in_context
-    assert digest_of(folder, "d") != in_stage
+def test_owners_count_in_a_stage_but_not_in_the_context(directory):
+    write(directory, "d/f")
+    in_context, in_stage = digest_of(directory, "d", owned_by_root=True), digest_of(directory, "d")
+    os.chown(directory / "d" / "f", 5, 6)
+    assert digest_of(directory, "d", owned_by_root=True) == in_context
+    assert digest_of(directory, "d") != in_stage
 
 
-def test_names_that_run_together_differ(folder):
-    write(folder, "a/bc", "b/b")
-    (folder / "b" / "b").write_text("a/bc")
-    assert digest_of(folder, "a") != digest_of(folder, "b")
+def test_names_that_run_together_differ(directory):
+    write(directory, "a/bc", "b/b")
+    (directory / "b" / "b").write_text("a/bc")
+    assert digest_of(directory, "a") != digest_of(directory, "b")
 
 
-def listing_of(folder):
-    with Root.open_host(folder) as root:
+def listing_of(directory):
+    with Root.open_host(directory) as root:
         source = SourceTree(root=root)
         return listing_digest(source, select(source, Pick(path=".", input=1)))
 
 
-def test_a_listing_changes_when_a_file_is_written_even_if_its_times_are_set_back(folder):
-    write(folder, "f")
-    status = (folder / "f").stat()
-    before = listing_of(folder)
-    assert listing_of(folder) == before
-    (folder / "f").write_text("F")
-    os.utime(folder / "f", ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert listing_of(folder) != before
+def test_a_listing_changes_when_a_file_is_written_even_if_its_times_are_set_back(directory):
+    write(directory, "f")
+    status = (directory / "f").stat()
+    before = listing_of(directory)
+    assert listing_of(directory) == before
+    (directory / "f").write_text("F")
+    os.utime(directory / "f", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert listing_of(directory) != before
 
 
 @pytest.mark.parametrize("pattern", ["a[b", "nothing*/[", "[]x*"])
-def test_a_malformed_pattern_is_refused_even_where_nothing_would_be_tried(folder, pattern):
+def test_a_malformed_pattern_is_refused_even_where_nothing_would_be_tried(directory, pattern):
     with pytest.raises(BuildError, match="syntax error in pattern"):
-        picked(folder, pattern)
+        picked(directory, pattern)
 
 
 @pytest.mark.parametrize("path", [".", "d"])
-def test_what_a_copy_has_is_kept_of_every_entry_of_a_large_tree(folder, path, monkeypatch):
+def test_what_a_copy_has_is_kept_of_every_entry_of_a_large_tree(directory, path, monkeypatch):
     monkeypatch.setattr("pybuild.builder.content.selection._LARGE", 2)
-    write(folder, "d/a", "d/b", "d/sub/c")
-    os.link(folder / "d/a", folder / "d/linked")
-    (folder / "d/sym").symlink_to("a")
-    os.mkfifo(folder / "d/pipe")
-    with Root.open_host(folder) as root:
+    write(directory, "d/a", "d/b", "d/sub/c")
+    os.link(directory / "d/a", directory / "d/linked")
+    (directory / "d/sym").symlink_to("a")
+    os.mkfifo(directory / "d/pipe")
+    with Root.open_host(directory) as root:
         [group] = select(SourceTree(root=root), Pick(path=path, input=1))
     assert len(group.items) > 7
     fields = "mode ino dev nlink uid gid size mtime_ns ctime_ns rdev"
     for item in group.items:
-        status = (folder / item.path).lstat()
+        status = (directory / item.path).lstat()
         assert [getattr(item.stat, f"st_{name}") for name in fields.split()] == [
             getattr(status, f"st_{name}") for name in fields.split()
         ]

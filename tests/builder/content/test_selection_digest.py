@@ -19,13 +19,13 @@ def item(name: str, kind: int, mode: int, size: int, owner: tuple[int, int] = (0
     return Item(name, name, os.stat_result(status, {"st_mtime_ns": 7, "st_ctime_ns": 8}))
 
 
-FOLDER = [
+DIRECTORY = [
     item("", stat.S_IFDIR, 0o750, 40, (3, 4)),
     item("f", stat.S_IFREG, 0o644, 2, (1, 2)),
     item("l", stat.S_IFLNK, 0o777, 3),
     item("p", stat.S_IFIFO, 0o600, 0),
 ]
-GROUPS = [Group("d", True, FOLDER), Group("one", False, [item("one", stat.S_IFREG, 0o755, 3)])]
+GROUPS = [Group("d", True, DIRECTORY), Group("one", False, [item("one", stat.S_IFREG, 0o755, 3)])]
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import tarfile
 import pytest
 
 from pybuild.builder.content.trees import (
+    DIRECTORY,
     FILE,
-    FOLDER,
     LINK,
     OTHER,
     EmptyTree,
@@ -24,7 +24,7 @@ from pybuild.runtime.paths.safepath import Root
 
 
 class DictTree:
-    """A tree of links (text), files (None) and folders (True)."""
+    """A tree of links (text), files (None) and directories (True)."""
 
     def __init__(self, entries):
         self.entries = {"": True} | entries
@@ -36,7 +36,7 @@ class DictTree:
             return None
         found = self.entries[path]
         if found is True:
-            return TreeNode(FOLDER)
+            return TreeNode(DIRECTORY)
         return TreeNode(FILE) if found is None else TreeNode(LINK, link=found)
 
 
@@ -63,18 +63,18 @@ TREE = {
         ("usr/lib/f", "usr/lib/f", FILE),
         ("lib/f", "usr/lib/f", FILE),
         ("abs/f", "usr/lib/f", FILE),
-        ("up/lib", "usr/lib", FOLDER),
+        ("up/lib", "usr/lib", DIRECTORY),
         ("usr/here", "usr/lib/f", FILE),
         ("chain/new/deep", "usr/lib/new/deep", None),
         ("dangling", "no/where", None),
         ("dangling/x", "no/where/x", None),
         ("lib/../x", "usr/x", None),
         ("self/self/file", "file", FILE),
-        ("..", "", FOLDER),
-        ("", "", FOLDER),
-        ("/usr//lib/./", "usr/lib", FOLDER),
+        ("..", "", DIRECTORY),
+        ("", "", DIRECTORY),
+        ("/usr//lib/./", "usr/lib", DIRECTORY),
         ("file/x", "file/x", None),
-        ("no/../usr", "usr", FOLDER),
+        ("no/../usr", "usr", DIRECTORY),
     ],
 )
 def test_links_are_resolved_inside_the_tree_wherever_they_point(path, real, kind):
@@ -95,7 +95,7 @@ def test_a_tree_is_never_asked_for_a_path_through_a_link():
 
 
 def test_the_empty_tree_has_nothing_but_its_root():
-    assert EmptyTree().lstat("") == TreeNode(FOLDER)
+    assert EmptyTree().lstat("") == TreeNode(DIRECTORY)
     assert EmptyTree().lstat("x") is None
 
 
@@ -117,7 +117,7 @@ def layer_of(store, *members):
     return BuiltLayer(Digest.of(buffer.getvalue()), blob.digest, blob.size, blob.media_type)
 
 
-def folder(name, **fields):
+def directory(name, **fields):
     return member(name, tarfile.DIRTYPE, **fields)
 
 
@@ -135,14 +135,14 @@ def index_of(store, *layers):
 def test_an_index_knows_what_a_layer_says_of_each_path(store):
     layer = layer_of(
         store,
-        folder("d", mode=0o1777, uid=5, gid=6, mtime=7),
+        directory("d", mode=0o1777, uid=5, gid=6, mtime=7),
         member("d/f"),
         member("d/l", tarfile.SYMTYPE, linkname="/x/\udcff"),
         member("d/h", tarfile.LNKTYPE, linkname="d/f"),
         member("d/p", tarfile.FIFOTYPE),
     )
     tree = index_of(store, layer)
-    assert tree.lstat("d") == TreeNode(FOLDER, 0o1777, 5, 6, 7)
+    assert tree.lstat("d") == TreeNode(DIRECTORY, 0o1777, 5, 6, 7)
     kinds = [tree.lstat(f"d/{name}").kind for name in "flhp"]
     assert kinds == [FILE, LINK, FILE, OTHER]
     assert tree.lstat("d/l").link == "/x/\udcff"
@@ -150,21 +150,21 @@ def test_an_index_knows_what_a_layer_says_of_each_path(store):
 
 
 def test_an_upper_layer_hides_what_it_replaces_or_deletes(store):
-    below = layer_of(store, folder("a"), member("a/x"), folder("b"), member("b/x"), folder("c"), member("c/x"))
-    above = layer_of(store, member(".wh.a"), member("b"), folder("c"), member("c/.wh..wh..opq"), member("c/new"))
+    below = layer_of(store, directory("a"), member("a/x"), directory("b"), member("b/x"), directory("c"), member("c/x"))
+    above = layer_of(store, member(".wh.a"), member("b"), directory("c"), member("c/.wh..wh..opq"), member("c/new"))
     tree = index_of(store, below, above)
     assert tree.lstat("a") is None
     assert tree.lstat("a/x") is None
     assert tree.lstat("b").kind == FILE
     assert tree.lstat("b/x") is None
-    assert tree.lstat("c").kind == FOLDER
+    assert tree.lstat("c").kind == DIRECTORY
     assert tree.lstat("c/x") is None
     assert tree.lstat("c/new").kind == FILE
 
 
-def test_folders_that_a_layer_has_no_entry_for_are_there(store):
+def test_directories_that_a_layer_has_no_entry_for_are_there(store):
     tree = index_of(store, layer_of(store, member("a/dir/x"), member("a/l", tarfile.SYMTYPE, linkname="/real")))
-    assert (tree.lstat("a"), tree.lstat("a/dir")) == (TreeNode(FOLDER), TreeNode(FOLDER))
+    assert (tree.lstat("a"), tree.lstat("a/dir")) == (TreeNode(DIRECTORY), TreeNode(DIRECTORY))
     assert resolve(tree, "a/l/f") == ("real/f", None)
 
 
@@ -174,7 +174,7 @@ def test_a_whiteout_hides_what_is_below_its_layer_and_nothing_of_the_layer_itsel
     above = layer_of(store, *(member(name) for name in names))
     tree = index_of(store, below, above)
     assert tree.lstat("d/sub") is None
-    assert tree.lstat("d").kind == FOLDER
+    assert tree.lstat("d").kind == DIRECTORY
     assert tree.lstat("d/keep").kind == FILE
 
 
@@ -188,7 +188,7 @@ def test_a_layer_is_listed_once(store):
 def test_a_snapshot_tells_the_same_as_the_index(store):
     layer = layer_of(
         store,
-        folder("d", mode=0o1777, uid=5, gid=6, mtime=7),
+        directory("d", mode=0o1777, uid=5, gid=6, mtime=7),
         member("d/f", mode=0o4755, uid=1, mtime=8),
         member("d/l", tarfile.SYMTYPE, linkname="/x", mode=0o777, mtime=9),
         member("d/p", tarfile.FIFOTYPE, mtime=9),

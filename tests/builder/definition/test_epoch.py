@@ -50,7 +50,7 @@ def test_the_default_of_a_global_argument_is_as_if_given(store: Store) -> None:
     assert settled(store, later, "FROM scratch\nARG SOURCE_DATE_EPOCH=4\n") == later
 
 
-def test_a_folder_has_no_time_and_stages_see_none(store: Store) -> None:
+def test_a_directory_has_no_time_and_stages_see_none(store: Store) -> None:
     found = settled(store, asked("context"))
     assert (found.execution.source_date_epoch, dict(found.planning.build_args)["SOURCE_DATE_EPOCH"]) == (None, "")
 

@@ -96,9 +96,9 @@ def test_what_names_nothing_is_refused(value: str) -> None:
 def archive(*times: int) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
-        folder = tarfile.TarInfo("d")
-        folder.type, folder.mtime = tarfile.DIRTYPE, 9_000
-        tar.addfile(folder)
+        directory = tarfile.TarInfo("d")
+        directory.type, directory.mtime = tarfile.DIRTYPE, 9_000
+        tar.addfile(directory)
         for number, time in enumerate(times):
             member = tarfile.TarInfo(f"d/{number}")
             member.mtime = time

@@ -63,7 +63,7 @@ def text_of(store, context, dockerfile=None):
 
 
 def files_of(store, request, progress=silent):
-    """What the image of a build holds, without the folders."""
+    """What the image of a build holds, without the directories."""
     outcome = build(request, store, progress)
     assert validate(store.blobs, outcome.descriptor) == []
     found = []
@@ -164,7 +164,9 @@ def test_a_context_that_cannot_be_brought_is_an_error(store, web):
 
 def test_named_contexts_of_all_kinds_make_one_image(store, web, served, tmp_path):
     web.files["/c.tgz"] = archive(w="1")
-    folder = write_context(tmp_path / "folder", {"f": "1", "hidden": "2", ".dockerignore": "hidden\n.dockerignore\n"})
+    directory = write_context(
+        tmp_path / "folder", {"f": "1", "hidden": "2", ".dockerignore": "hidden\n.dockerignore\n"}
+    )
     text = """
         FROM nothing AS stage
         RUN fail
@@ -173,14 +175,14 @@ def test_named_contexts_of_all_kinds_make_one_image(store, web, served, tmp_path
         COPY --from=folder . /folder/
         """
     main = write_context(tmp_path / "main", {"Dockerfile": text})
-    contexts = (("stage", f"{served}#main:sub"), ("web", web.url("/c.tgz")), ("folder", str(folder)))
+    contexts = (("stage", f"{served}#main:sub"), ("web", web.url("/c.tgz")), ("folder", str(directory)))
     assert files_of(store, Request.of(context=main, contexts=contexts)) == ["folder/f", "other.df", "web/w"]
 
 
-def test_a_stage_may_be_a_folder(store, tmp_path):
-    folder = write_context(tmp_path / "folder", {"a/b": "1"})
+def test_a_stage_may_be_a_directory(store, tmp_path):
+    directory = write_context(tmp_path / "folder", {"a/b": "1"})
     main = write_context(tmp_path / "main", {"Dockerfile": "FROM x\n"})
-    assert files_of(store, Request.of(context=main, contexts=(("x", str(folder)),))) == ["a/b"]
+    assert files_of(store, Request.of(context=main, contexts=(("x", str(directory)),))) == ["a/b"]
 
 
 def test_a_secret_is_sent_and_kept_nowhere(store, web, tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ def after(tmp_path: Path) -> Path:
 
 
 def _tree(root: Path) -> Path:
-    """Two trees that are the same in all but the times of folders."""
+    """Two trees that are the same in all but the times of directories."""
     (root / "etc" / "deep").mkdir(parents=True)
     (root / "etc" / "deep" / "file").write_bytes(b"same")
     (root / "link").symlink_to("etc")
@@ -52,7 +52,7 @@ def test_trees_that_are_the_same_differ_in_nothing(before: Path, after: Path) ->
     assert compared(before, after, times=True) == []
 
 
-def test_what_is_new_gone_or_different_is_listed_with_the_folders_above(before: Path, after: Path) -> None:
+def test_what_is_new_gone_or_different_is_listed_with_the_directories_above(before: Path, after: Path) -> None:
     (after / "etc" / "deep" / "new").mkdir()
     (after / "etc" / "deep" / "new" / "x").touch()
     (after / "link").unlink()

@@ -85,15 +85,15 @@ def test_a_message_longer_than_any_is_not_waited_for(agent: Path, tmp_path: Path
 
 
 def test_the_socket_has_the_owner_and_mode_of_the_mount_and_goes_with_the_step(tmp_path: Path) -> None:
-    folder = tmp_path / ("deep" * 40)
-    folder.mkdir()
-    with agent_socket(tmp_path / "none", mount(uid=7, gid=8, mode=0o660), folder) as path:
+    directory = tmp_path / ("deep" * 40)
+    directory.mkdir()
+    with agent_socket(tmp_path / "none", mount(uid=7, gid=8, mode=0o660), directory) as path:
         found = path.stat()
         assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o660, 7, 8)
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    with agent_socket(tmp_path / "none", mount(), folder) as path:
+    with agent_socket(tmp_path / "none", mount(), directory) as path:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert list(folder.iterdir()) == []
+    assert list(directory.iterdir()) == []
 
 
 def test_an_agent_that_is_gone_ends_the_connection(tmp_path: Path) -> None:

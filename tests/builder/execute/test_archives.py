@@ -9,7 +9,7 @@ import zstandard
 
 from pybuild.builder.errors import BuildError, StepFailed
 from pybuild.builder.store.store import open_store
-from tests.builder.content.test_trees import folder, member
+from tests.builder.content.test_trees import directory, member
 from tests.builder.execute.test_copy import archive_of, base_of, owner
 from tests.helpers import rawtar
 from tests.helpers.fake_execute import Site
@@ -47,10 +47,10 @@ def added(site, content, instruction="ADD a /d/", base="scratch"):
         (hardlink("h", "/etc/passwd"),),
         (hardlink("h", "../../etc/passwd"),),
         (hardlink("h", "later"), file("later")),
-        (rawtar.folder("sub"), hardlink("h", "sub")),
+        (rawtar.directory("sub"), hardlink("h", "sub")),
         (hardlink("h", "h"),),
         (file("h"), hardlink("h", "h")),
-        (rawtar.folder("sub"), file("sub/x"), file("sub"), hardlink("h", "sub/x")),
+        (rawtar.directory("sub"), file("sub/x"), file("sub"), hardlink("h", "sub/x")),
         (file("x"), file("x/y")),
     ],
 )
@@ -85,7 +85,7 @@ def test_copy_leaves_an_archive_packed(site):
     assert list(added(site, tar_of({"x": b"1"}), "COPY a /d/")) == ["d", "d/a"]
 
 
-def test_a_destination_without_a_slash_is_a_folder_for_an_archive(site):
+def test_a_destination_without_a_slash_is_a_directory_for_an_archive(site):
     assert list(added(site, tar_of({"x": b"1"}), "ADD a /new")) == ["new", "new/x"]
 
 
@@ -120,14 +120,14 @@ def test_a_symlink_upwards_leads_to_the_destination(site):
 
 @pytest.mark.parametrize("target", ["..", "/", "../..", "../../real"])
 def test_members_go_through_symlinks_of_the_image_below_the_destination_alone(site, target):
-    base_of(site, folder("d"), folder("d/real"), folder("real"), member("d/l", b"2", linkname=target))
+    base_of(site, directory("d"), directory("d/real"), directory("real"), member("d/l", b"2", linkname=target))
     entries = added(site, archive(file("l/x", b"1")), base="base")
     assert ("d/real/x" if target.endswith("real") else "d/x") in entries
     assert not any(path.startswith("real") or path == "x" for path in entries)
 
 
 def test_the_destination_itself_is_found_in_the_image(site):
-    base_of(site, folder("opt"), folder("opt/d"), member("d", b"2", linkname="/opt/../opt/d"))
+    base_of(site, directory("opt"), directory("opt/d"), member("d", b"2", linkname="/opt/../opt/d"))
     entries = added(site, archive(symlink("up", ".."), file("up/x", b"1")), base="base")
     assert list(entries) == ["opt", "opt/d", "opt/d/up", "opt/d/x"]
 
@@ -139,13 +139,13 @@ def test_a_hard_link_leads_to_what_a_symlink_upwards_leads_to(site):
 
 
 def test_a_hard_link_to_a_file_of_the_image_outside_the_destination_is_refused(site):
-    base_of(site, folder("etc"), member("etc/passwd"))
+    base_of(site, directory("etc"), member("etc/passwd"))
     with pytest.raises(StepFailed, match="a hard link to 'etc/passwd', which is not a file"):
         added(site, archive(hardlink("y", "/etc/passwd")), base="base")
 
 
 def test_a_member_takes_the_place_of_what_is_there(site):
-    base_of(site, folder("d"), folder("d/x"), member("d/y", b"2", linkname="z"))
+    base_of(site, directory("d"), directory("d/x"), member("d/y", b"2", linkname="z"))
     entries = added(site, archive(file("x", b"1"), file("y", b"2")), base="base")
     assert entries["d/x"].isreg()
     assert entries["d/y"].isreg()

@@ -1,4 +1,4 @@
-"""Names of cache mounts: folders of the store and entries of shared caches are called by them, today and later."""
+"""Names of cache mounts: directories of the store and entries of shared caches are called by them, today and later."""
 
 import pytest
 

@@ -13,7 +13,7 @@ from pybuild.builder.oci.image import write_image
 from pybuild.builder.plan.keys import MEANING
 from pybuild.builder.plan.ops import Copy
 from pybuild.builder.store.store import open_store
-from tests.builder.content.test_trees import folder, layer_of, member
+from tests.builder.content.test_trees import directory, layer_of, member
 from tests.helpers.fake_execute import Site
 from tests.helpers.images import tiny_config
 from tests.helpers.rawtar import archive, file, pax
@@ -91,8 +91,8 @@ def test_a_file_keeps_mode_time_and_content_and_belongs_to_root(site):
 def test_where_a_source_goes(site, instruction, paths):
     base_of(
         site,
-        folder("d"),
-        folder("real"),
+        directory("d"),
+        directory("real"),
         member("link", b"2", linkname="/real"),
         member("dangling", b"2", linkname="nowhere"),
     )
@@ -101,8 +101,8 @@ def test_where_a_source_goes(site, instruction, paths):
     assert site.store.snapshots.names() == ()
 
 
-def test_an_existing_destination_keeps_its_owner_and_mode_and_a_folder_below_takes_the_sources(site):
-    base_of(site, folder("d", mode=0o1777, uid=7), folder("d/sub", mode=0o700, uid=7))
+def test_an_existing_destination_keeps_its_owner_and_mode_and_a_directory_below_takes_the_sources(site):
+    base_of(site, directory("d", mode=0o1777, uid=7), directory("d/sub", mode=0o700, uid=7))
     site.write({"src/sub/f": "1"})
     os.chmod(site.context / "src" / "sub", 0o2755)
     entries = made(site, "COPY src /d", base="base")
@@ -111,7 +111,7 @@ def test_an_existing_destination_keeps_its_owner_and_mode_and_a_folder_below_tak
 
 
 @pytest.mark.parametrize("destination", ["/new", "/new/"])
-def test_a_new_destination_folder_is_plain_whatever_the_source_was(site, destination):
+def test_a_new_destination_directory_is_plain_whatever_the_source_was(site, destination):
     site.write({"src/f": "1"})
     os.chmod(site.context / "src", 0o700)
     entry = made(site, f"COPY --chown=5:6 src {destination}")["new"]
@@ -246,9 +246,9 @@ def test_what_does_not_go_together_is_refused(site, instruction, message):
     base_of(
         site,
         member("file"),
-        folder("d"),
-        folder("d/g"),
-        folder("d2"),
+        directory("d"),
+        directory("d/g"),
+        directory("d2"),
         member("d2/x"),
         member("loop", b"2", linkname="loop"),
     )
@@ -296,7 +296,7 @@ def test_a_layer_is_the_same_whenever_it_is_written(site):
     ],
 )
 def test_a_directory_has_the_time_of_the_one_it_was_copied_from(site, instruction, path):
-    base_of(site, folder("there", mode=0o750, mtime=7))
+    base_of(site, directory("there", mode=0o750, mtime=7))
     site.write({"src/in/f": "1", "in/g": "2"})
     os.utime(site.context / "src/in", (1, 3000))
     os.utime(site.context / "src", (1, 1234567890))
@@ -307,7 +307,7 @@ def test_a_directory_has_the_time_of_the_one_it_was_copied_from(site, instructio
 
 def test_an_uncached_copy_of_the_same_sources_is_the_same_layer_whenever_it_is_made(site, monkeypatch):
     site.write({"a/f": "1"})
-    base_of(site, folder("app"))
+    base_of(site, directory("app"))
     first = site.solve("FROM base\nCOPY . /app\nCOPY a /new\n")
     monkeypatch.setattr(time, "time", lambda: 2_000_000_000.5)
     again = site.solve(no_cache=True)
@@ -345,8 +345,8 @@ def test_a_symbolic_mode_is_worked_out_for_each_entry(site):
     assert made(site, "COPY --chmod=+x <<f /g\nx\nf")["g"].mode == 0o755
 
 
-def test_a_linked_copy_makes_its_own_folders_and_follows_no_link(site):
-    base_of(site, folder("real", mode=0o700), member("lib", b"2", linkname="real"), folder("kept", mode=0o1777))
+def test_a_linked_copy_makes_its_own_directories_and_follows_no_link(site):
+    base_of(site, directory("real", mode=0o700), member("lib", b"2", linkname="real"), directory("kept", mode=0o1777))
     site.write({"f": "1"})
     assert sorted(made(site, "COPY f /lib/f", base="base")) == ["real", "real/f"]
     entries = made(site, "COPY --link f /lib/f", base="base")
@@ -375,7 +375,7 @@ def test_a_second_name_of_a_file_keeps_its_content_when_the_first_is_overwritten
     assert text_of(site, "COPY 1 2 /d/", "d/b") == "linked"
 
 
-def test_a_folder_may_be_deeper_than_python_recurses(site):
+def test_a_directory_may_be_deeper_than_python_recurses(site):
     for depth in range(1, 1101):
         (site.context / "/".join("d" * depth)).mkdir()
     assert len(made(site, "COPY d /d")) == 1100

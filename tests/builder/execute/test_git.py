@@ -44,18 +44,18 @@ def test_a_checkout_has_uniform_owners_modes_and_times(site, url):
     assert entries["d/link"].linkname == "text"
 
 
-def test_a_folder_of_a_repository_is_copied_without_what_is_around_it(site, url):
+def test_a_directory_of_a_repository_is_copied_without_what_is_around_it(site, url):
     assert sorted(made(site, f"ADD {url}#main:sub /d/")) == ["d", "d/inner", "d/inner/x"]
     assert sorted(made(site, f"ADD --exclude=inner {url}?subdir=sub /d/")) == ["d"]
 
 
 @pytest.mark.parametrize("subdir", ["nothing", "text", "link", "sub/inner/x"])
-def test_a_folder_is_a_real_one_all_the_way(site, repository, url, subdir):
+def test_a_directory_is_a_real_one_all_the_way(site, repository, url, subdir):
     with pytest.raises(StepFailed, match=f'subdir "{subdir}" of .* is not a directory of the repository'):
         site.solve(f"FROM scratch\nADD {url}#main:{subdir} /d/\n")
 
 
-def test_a_link_to_a_folder_is_no_folder(site, repository, url):
+def test_a_link_to_a_directory_is_no_directory(site, repository, url):
     (repository.tree / "alias").symlink_to("sub")
     (repository.tree / "out").symlink_to("/etc")
     repository.commit({})
@@ -78,7 +78,7 @@ def test_the_same_files_of_another_commit_are_not_copied_again(site, repository,
     assert site.ran(f"FROM scratch\nADD {url}#main:sub /d/\n") == ["Git"]
 
 
-def test_the_git_folder_comes_along_when_it_is_asked_for(site, repository, url):
+def test_the_git_directory_comes_along_when_it_is_asked_for(site, repository, url):
     commit = repository.commit({"a": "1"})
     assert text_of(site, f"ADD --keep-git-dir {url} /d/", "d/.git/HEAD") == f"{commit}\n"
     assert not any(name.startswith("d/.git/") for name in made(site, f"ADD {url} /d/"))

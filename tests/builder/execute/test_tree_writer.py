@@ -1,6 +1,6 @@
 import pytest
 
-from pybuild.builder.content.trees import FILE, FOLDER, LINK, EmptyTree, TreeNode
+from pybuild.builder.content.trees import DIRECTORY, FILE, LINK, EmptyTree, TreeNode
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.tree_writer import TreeWriter
 from pybuild.builder.oci.errors import LayerError
@@ -28,7 +28,7 @@ class DictTree:
 
     def lstat(self, path):
         self.asked.append(path)
-        return TreeNode(FOLDER) if not path else self.nodes.get(path)
+        return TreeNode(DIRECTORY) if not path else self.nodes.get(path)
 
 
 def writer_on(tree=None, **fields):
@@ -39,11 +39,11 @@ def file(path, **fields):
     return Entry(path=path, kind=EntryKind.FILE, **fields)
 
 
-def folder(path, **fields):
+def directory(path, **fields):
     return Entry(path=path, kind=EntryKind.DIRECTORY, **fields)
 
 
-def test_new_parents_are_plain_folders_of_the_given_owner():
+def test_new_parents_are_plain_directories_of_the_given_owner():
     writer = writer_on(owner=(5, 6), now_ns=9_000_000_000)
     writer.put(file("a/b/f"))
     assert writer.layer.paths == ["a", "a/b", "a/b/f"]
@@ -52,9 +52,9 @@ def test_new_parents_are_plain_folders_of_the_given_owner():
 
 
 def test_parents_that_exist_are_repeated_as_they_are():
-    writer = writer_on(DictTree(tmp=TreeNode(FOLDER, 0o1777, 1, 2, 3)), owner=(5, 6))
+    writer = writer_on(DictTree(tmp=TreeNode(DIRECTORY, 0o1777, 1, 2, 3)), owner=(5, 6))
     writer.put(file("tmp/f"))
-    assert writer.layer.entries[0] == folder("tmp", mode=0o1777, uid=1, gid=2, mtime=3, nanoseconds=AS_BELOW)
+    assert writer.layer.entries[0] == directory("tmp", mode=0o1777, uid=1, gid=2, mtime=3, nanoseconds=AS_BELOW)
 
 
 def test_a_parent_is_written_once():
@@ -66,44 +66,44 @@ def test_a_parent_is_written_once():
 
 def test_the_root_is_never_written():
     writer = writer_on()
-    writer.folder("")
+    writer.directory("")
     writer.put(file("f"))
     assert writer.layer.paths == ["f"]
 
 
-def test_a_folder_that_exists_keeps_its_owner_when_it_is_only_made_sure_of():
-    writer = writer_on(DictTree(d=TreeNode(FOLDER, 0o750, 1, 1, 1)), owner=(5, 6))
-    writer.folder("d")
-    writer.folder("d")
-    assert writer.layer.entries == [folder("d", mode=0o750, uid=1, gid=1, mtime=1, nanoseconds=AS_BELOW)]
+def test_a_directory_that_exists_keeps_its_owner_when_it_is_only_made_sure_of():
+    writer = writer_on(DictTree(d=TreeNode(DIRECTORY, 0o750, 1, 1, 1)), owner=(5, 6))
+    writer.directory("d")
+    writer.directory("d")
+    assert writer.layer.entries == [directory("d", mode=0o750, uid=1, gid=1, mtime=1, nanoseconds=AS_BELOW)]
 
 
-def test_a_folder_that_is_put_takes_over_owner_and_mode():
-    writer = writer_on(DictTree(d=TreeNode(FOLDER, 0o750, 1, 1, 1)))
-    writer.put(folder("d", mode=0o700, uid=2))
-    assert writer.layer.entries == [folder("d", mode=0o700, uid=2)]
+def test_a_directory_that_is_put_takes_over_owner_and_mode():
+    writer = writer_on(DictTree(d=TreeNode(DIRECTORY, 0o750, 1, 1, 1)))
+    writer.put(directory("d", mode=0o700, uid=2))
+    assert writer.layer.entries == [directory("d", mode=0o700, uid=2)]
 
 
 @pytest.mark.parametrize("kind", [FILE, LINK])
-def test_a_folder_cannot_take_the_place_of_something_else(kind):
+def test_a_directory_cannot_take_the_place_of_something_else(kind):
     writer = writer_on(DictTree(d=TreeNode(kind)))
     with pytest.raises(BuildError, match="cannot copy to non-directory: /d"):
-        writer.put(folder("d"))
+        writer.put(directory("d"))
     with pytest.raises(BuildError, match="cannot copy to non-directory: /d"):
-        writer.folder("d")
+        writer.directory("d")
     with pytest.raises(BuildError, match="cannot copy to non-directory: /d"):
         writer.put(file("d/f"))
 
 
-def test_a_file_cannot_take_the_place_of_a_folder():
+def test_a_file_cannot_take_the_place_of_a_directory():
     with pytest.raises(BuildError, match="cannot replace to directory /d with file"):
-        writer_on(DictTree(d=TreeNode(FOLDER))).put(file("d"))
+        writer_on(DictTree(d=TreeNode(DIRECTORY))).put(file("d"))
 
 
 def test_an_archive_may_replace_anything():
-    writer = writer_on(DictTree(d=TreeNode(FOLDER), f=TreeNode(FILE)))
+    writer = writer_on(DictTree(d=TreeNode(DIRECTORY), f=TreeNode(FILE)))
     writer.put(file("d"), over=True)
-    writer.put(folder("f"), over=True)
+    writer.put(directory("f"), over=True)
     assert writer.layer.paths == ["d", "f"]
 
 
@@ -114,10 +114,10 @@ def test_a_file_takes_the_place_of_a_file_or_link():
     assert writer.layer.paths == ["f", "l"]
 
 
-def test_nothing_is_looked_up_below_a_folder_that_the_layer_made():
+def test_nothing_is_looked_up_below_a_directory_that_the_layer_made():
     tree = DictTree()
     writer = writer_on(tree)
-    writer.put(folder("new"))
+    writer.put(directory("new"))
     tree.asked.clear()
     for number in range(3):
         writer.put(file(f"new/{number}"))
@@ -126,10 +126,10 @@ def test_nothing_is_looked_up_below_a_folder_that_the_layer_made():
 
 def test_what_was_written_is_seen_when_links_are_resolved():
     writer = writer_on()
-    writer.put(folder("real"))
+    writer.put(directory("real"))
     writer.put(Entry(path="link", kind=EntryKind.SYMLINK, linkname="real"))
     path, node = writer.resolve("link")
-    assert (path, node.kind) == ("real", FOLDER)
+    assert (path, node.kind) == ("real", DIRECTORY)
 
 
 @pytest.mark.parametrize("path", [".wh.f", "d/.wh.f", "d/.wh..wh..opq"])
@@ -138,8 +138,8 @@ def test_a_name_that_means_a_deletion_is_refused(path):
         writer_on().put(file(path))
 
 
-def test_a_folder_may_be_deeper_than_python_recurses():
+def test_a_directory_may_be_deeper_than_python_recurses():
     writer = writer_on()
-    writer.folder("a/" * 2500 + "a")
+    writer.directory("a/" * 2500 + "a")
     assert len(writer.layer.paths) == 2501
     assert writer.layer.paths[:2] == ["a", "a/a"]

@@ -110,7 +110,7 @@ def test_what_a_checksum_names_has_no_pin(store):
     assert plan_of(store, text).vertices, "not even the server is needed again"
 
 
-def test_a_named_context_is_a_base_a_source_or_a_folder(store, tmp_path):
+def test_a_named_context_is_a_base_a_source_or_a_directory(store, tmp_path):
     contexts = (("one", str(tmp_path)), ("img", "docker-image://base"))
     plan = plan_of(store, "FROM one AS x\nFROM img\nCOPY --from=x / /\nCOPY --from=one / /\n", contexts=contexts)
     assert Counter(type(vertex.op) for vertex in plan.vertices) == {Base: 1, Scratch: 1, Local: 1, Copy: 3}

@@ -103,7 +103,7 @@ def test_docker_archives_take_one_platform(store, context, fake, tmp_path):
         build(Request.of(context=context, platforms=BOTH, outputs=outputs), store)
 
 
-def test_an_oci_folder_has_the_index_and_all_images(store, context, fake, tmp_path):
+def test_an_oci_directory_has_the_index_and_all_images(store, context, fake, tmp_path):
     outputs = (OciOutput(dest=tmp_path / "oci", layout=True),)
     outcome = build(Request.of(context=context, platforms=BOTH, outputs=outputs), store)
     table = json.loads((tmp_path / "oci/index.json").read_bytes())

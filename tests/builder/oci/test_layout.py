@@ -138,7 +138,7 @@ def test_the_annotations_of_an_image_stay_with_its_name(layout: Layout) -> None:
     assert layout.resolve(APP) == annotated
 
 
-def test_a_folder_that_is_something_else_is_refused(layout: Layout) -> None:
+def test_a_directory_that_is_something_else_is_refused(layout: Layout) -> None:
     layout.root.mkdir()
     (layout.root / "oci-layout").write_text("my notes")
     with pytest.raises(InvalidImage):
@@ -168,7 +168,7 @@ def test_a_damaged_index_is_named_with_a_way_out(layout: Layout) -> None:
     assert "restore it, or move it away" in caught.value.hint
 
 
-def test_no_link_in_the_folder_is_written_through(layout: Layout, tmp_path: Path) -> None:
+def test_no_link_in_the_directory_is_written_through(layout: Layout, tmp_path: Path) -> None:
     layout.root.mkdir()
     (tmp_path / "victim").write_text("kept")
     (layout.root / ".index.json.new").symlink_to(tmp_path / "victim")

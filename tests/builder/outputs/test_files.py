@@ -75,7 +75,7 @@ def test_a_device_is_written_to_and_stays(tmp_path: Path) -> None:
     assert (tmp_path / "pipe").is_fifo()
 
 
-def test_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="is a directory"):
         replace_file(tmp_path, b"")
 

@@ -54,7 +54,7 @@ def test_an_archive_has_the_documents_of_docker_and_of_oci(
 
 
 @pytest.mark.parametrize("false", ["f", "F", "0", "false", "False", "FALSE"])
-def test_an_oci_folder_is_a_layout_that_grows(store: Store, image: Image, tmp_path: Path, false: str) -> None:
+def test_an_oci_directory_is_a_layout_that_grows(store: Store, image: Image, tmp_path: Path, false: str) -> None:
     output = parse(read(f"type=oci,dest={tmp_path}/layout,tar={false}"))
     write(image.descriptor, NAMES, (output,), store)
     second = tiny_image(store.blobs, {"c": b""})
@@ -68,7 +68,7 @@ def test_an_oci_folder_is_a_layout_that_grows(store: Store, image: Image, tmp_pa
     assert len(os.listdir(tmp_path / "layout" / "blobs" / "sha256")) == 7
 
 
-def test_the_root_file_system_goes_to_a_folder_and_to_an_archive(store: Store, image: Image, tmp_path: Path) -> None:
+def test_the_root_file_system_goes_to_a_directory_and_to_an_archive(store: Store, image: Image, tmp_path: Path) -> None:
     outputs = (LocalOutput(dest=tmp_path / "out"), TarOutput(dest=tmp_path / "x.tar"))
     write(image.descriptor, (), outputs, store)
     assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == ["a", "etc"]

@@ -31,11 +31,11 @@ def write(image: Path, dest: Path) -> None:
         os.close(fd)
 
 
-def names(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+def names(directory: Path) -> list[str]:
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
 
 
-def test_a_tree_becomes_a_folder_of_the_callers(image: Path, tmp_path: Path) -> None:
+def test_a_tree_becomes_a_directory_of_the_callers(image: Path, tmp_path: Path) -> None:
     dest = tmp_path / "new" / "dest"
     write(image, dest)
     assert names(dest) == ["a", "a/b", "a/b/same", "a/file", "link"]
@@ -74,7 +74,7 @@ def test_links_in_the_destination_are_replaced_and_never_followed(image: Path, t
     assert (dest / "a" / "file").read_text() == "content"
 
 
-def test_a_folder_where_the_image_has_a_file_is_kept_and_told(image: Path, tmp_path: Path) -> None:
+def test_a_directory_where_the_image_has_a_file_is_kept_and_told(image: Path, tmp_path: Path) -> None:
     dest = tmp_path / "dest"
     (dest / "a" / "file" / "mine").mkdir(parents=True)
     with pytest.raises(RequestError, match="a/file: is a directory"):
@@ -83,7 +83,9 @@ def test_a_folder_where_the_image_has_a_file_is_kept_and_told(image: Path, tmp_p
     assert [name for name in names(dest) if "pybuild" in name] == []
 
 
-def test_a_new_folder_appears_whole_or_not_at_all(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_directory_appears_whole_or_not_at_all(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object, **__: object) -> None:
         assert not (tmp_path / "dest").exists()
         raise OSError(28, "No space left on device")
@@ -95,7 +97,7 @@ def test_a_new_folder_appears_whole_or_not_at_all(image: Path, tmp_path: Path, m
     assert names(tmp_path) == before
 
 
-def test_a_folder_is_emptied_of_what_the_image_has_not_and_no_link_is_followed(image: Path, tmp_path: Path) -> None:
+def test_a_directory_is_emptied_of_what_the_image_has_not_and_no_link_is_followed(image: Path, tmp_path: Path) -> None:
     dest, victim = tmp_path / "dest", tmp_path / "victim"
     (dest / "old" / "deep").mkdir(parents=True)
     victim.mkdir()
@@ -114,7 +116,7 @@ def test_a_folder_is_emptied_of_what_the_image_has_not_and_no_link_is_followed(i
     assert (dest.stat().st_ino, (victim / "precious").read_text()) == (before, "mine")
 
 
-def test_what_cannot_be_read_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
+def test_what_cannot_be_read_leaves_the_directory_as_it_was(tmp_path: Path) -> None:
     dest = tmp_path / "dest"
     (dest / "old").mkdir(parents=True)
     with pytest.raises(OSError, match="Bad file descriptor"):

@@ -26,10 +26,10 @@ def index_of(store: Store, second: str) -> Descriptor:
 
 def opened(store: Store, descriptor: Descriptor, *, split: bool | None = None) -> list[tuple[str, str]]:
     with open_trees(descriptor, store, split=split) as trees:
-        return [(tree.folder, tree.platform) for tree in trees]
+        return [(tree.directory, tree.platform) for tree in trees]
 
 
-def test_an_index_has_a_folder_for_each_platform_and_an_image_has_none(store: Store) -> None:
+def test_an_index_has_a_directory_for_each_platform_and_an_image_has_none(store: Store) -> None:
     index = index_of(store, "a/f")
     assert opened(store, index) == [("linux_amd64", "linux/amd64"), ("linux_arm64", "linux/arm64")]
     image = tiny_image(store.blobs, {"a": b"1"}).descriptor

@@ -50,7 +50,7 @@ def test_an_archive_leaves_the_last_of_the_disk_free(small_disk: Path) -> None:
     assert list(small_disk.iterdir()) == []
 
 
-def test_a_folder_leaves_the_last_of_the_disk_free(small_disk: Path, tmp_path: Path) -> None:
+def test_a_directory_leaves_the_last_of_the_disk_free(small_disk: Path, tmp_path: Path) -> None:
     (tmp_path / "image").mkdir()
     for number in range(64):
         (tmp_path / "image" / f"{number}").write_bytes(b"x" * MIB)
@@ -58,7 +58,7 @@ def test_a_folder_leaves_the_last_of_the_disk_free(small_disk: Path, tmp_path: P
     fd = os.open(tmp_path / "image", os.O_PATH)
     try:
         with pytest.raises(OSError) as caught:
-            write_directory([OutputTree(folder="", platform="", fd=fd)], small_disk / "out")
+            write_directory([OutputTree(directory="", platform="", fd=fd)], small_disk / "out")
     finally:
         os.close(fd)
 

@@ -72,9 +72,9 @@ def test_sockets_are_left_out(tmp_path: Path) -> None:
             assert tar.getnames() == []
 
 
-def test_what_is_in_a_folder_follows_it_at_once(tmp_path: Path) -> None:
-    for folder in ("a", "a/b", "c"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "file").write_text("")
+def test_what_is_in_a_directory_follows_it_at_once(tmp_path: Path) -> None:
+    for directory in ("a", "a/b", "c"):
+        (tmp_path / directory).mkdir()
+        (tmp_path / directory / "file").write_text("")
     with archive(tmp_path) as tar:
         assert tar.getnames() == ["a", "a/file", "a/b", "a/b/file", "c", "c/file"]

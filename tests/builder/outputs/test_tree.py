@@ -1,14 +1,14 @@
 import os
 from pathlib import Path
 
-from pybuild.builder.outputs.tree import folders
+from pybuild.builder.outputs.tree import directories
 from pybuild.runtime.paths.filelock import remove_tree
 
 
 def paths(root: Path) -> list[str]:
     fd = os.open(root, os.O_PATH | os.O_DIRECTORY)
     try:
-        return [folder.inner(entry.name) for folder in folders(fd) for entry in folder.entries]
+        return [directory.inner(entry.name) for directory in directories(fd) for entry in directory.entries]
     finally:
         os.close(fd)
 
@@ -20,7 +20,7 @@ def test_parents_come_before_children_and_names_in_byte_order(tmp_path: Path) ->
     assert paths(tmp_path) == ["B", "a", "b", "a/x", "a/\udcff", "b/y"]
 
 
-def test_links_to_folders_are_not_entered(tmp_path: Path) -> None:
+def test_links_to_directories_are_not_entered(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(".")
     (tmp_path / "out").symlink_to("/")
     assert paths(tmp_path) == ["loop", "out"]

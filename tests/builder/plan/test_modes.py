@@ -5,7 +5,7 @@ from pybuild.builder.plan.modes import mode_of_made, parse_mode
 
 
 @pytest.mark.parametrize(
-    ("text", "before", "is_folder", "after"),
+    ("text", "before", "is_directory", "after"),
     [
         ("0644", 0o4755, False, 0o644),
         ("7777", 0, True, 0o7777),
@@ -47,8 +47,8 @@ from pybuild.builder.plan.modes import mode_of_made, parse_mode
         ("u+", 0o640, False, 0o640),
     ],
 )
-def test_a_mode_is_what_chmod_makes_of_it(text, before, is_folder, after):
-    assert oct(parse_mode(text)(before, is_folder)) == oct(after)
+def test_a_mode_is_what_chmod_makes_of_it(text, before, is_directory, after):
+    assert oct(parse_mode(text)(before, is_directory)) == oct(after)
 
 
 @pytest.mark.parametrize("text", ["64a", "8", "10000", "00000000000000001", "٠", "0o644"])

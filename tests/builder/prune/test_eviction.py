@@ -9,7 +9,7 @@ from pybuild.builder.prune import gc
 from pybuild.builder.prune.eviction import evict
 from pybuild.builder.prune.policy import Policy
 from pybuild.builder.store.cache import image_layers
-from pybuild.builder.store.cache_mounts import cache_mounts, mount_folder, note_use
+from pybuild.builder.store.cache_mounts import cache_mounts, mount_directory, note_use
 from pybuild.builder.store.store import Store, open_store
 from tests.helpers.images import tiny_image
 
@@ -37,12 +37,12 @@ def records(store: Store, policy: Policy) -> int:
 
 def mount(store: Store, name: str, size: int, age: float) -> Path:
     """A cache mount with a file of about *size* bytes, last used some time ago."""
-    folder = mount_folder(f"cache mount {name}", store)
-    folder.mkdir()
-    (folder / "f").write_bytes(b"x" * size)
+    directory = mount_directory(f"cache mount {name}", store)
+    directory.mkdir()
+    (directory / "f").write_bytes(b"x" * size)
     note_use(f"cache mount {name}", store)
-    os.utime(folder.with_suffix(".name"), (time.time() - age,) * 2)
-    return folder
+    os.utime(directory.with_suffix(".name"), (time.time() - age,) * 2)
+    return directory
 
 
 def left(store: Store) -> set[str]:

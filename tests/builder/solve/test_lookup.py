@@ -107,7 +107,7 @@ def test_imported_caches_are_consulted_on_a_miss_only(store):
     keys, here, there = Keys(), Layers([made(store, b"here")]), Layers([made(store, b"there")])
     keys.keys[2] = KEY
     consulted = []
-    store.cache.imported = SimpleNamespace(record=lambda key: consulted.append(key) or there)
+    store = store.consulting(SimpleNamespace(record=lambda key: consulted.append(key) or there))
     store.cache.put_record(KEY, here)
     assert lookup(store, keys).answer(2) == here
     assert consulted == []

@@ -19,20 +19,22 @@ def check_out(tmp_path):
     return made
 
 
-def files(folder):
+def files(directory):
     return sorted(
-        str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir() and ".git/" not in f"{path}/"
+        str(path.relative_to(directory))
+        for path in directory.rglob("*")
+        if not path.is_dir() and ".git/" not in f"{path}/"
     )
 
 
 def test_a_commit_is_checked_out_with_its_time(repository, served, check_out):
     old = repository.commit({"a": "1", "d/b": "2"})
     repository.commit({"a": "changed"})
-    folder, seconds = check_out(f"{served}/x.git", old)
-    assert (folder / "a").read_text() == "1"
-    assert files(folder) == ["a", "d/b"]
+    directory, seconds = check_out(f"{served}/x.git", old)
+    assert (directory / "a").read_text() == "1"
+    assert files(directory) == ["a", "d/b"]
     assert seconds == MOMENT
-    assert not (folder / ".git").exists()
+    assert not (directory / ".git").exists()
 
 
 def test_a_server_that_knows_no_short_ways_is_asked_for_everything(web, repository, check_out):
@@ -43,8 +45,8 @@ def test_a_server_that_knows_no_short_ways_is_asked_for_everything(web, reposito
     web.files["/x.git/info/refs"] = f"{repository.commit({})}\trefs/heads/main\n".encode()
     for path in (path for path in repository.bare.rglob("*") if path.is_file()):
         web.files[f"/x.git/{path.relative_to(repository.bare)}"] = path.read_bytes()
-    folder, _ = check_out(web.url("/x.git"), old)
-    assert (folder / "a").read_text() == "1"
+    directory, _ = check_out(web.url("/x.git"), old)
+    assert (directory / "a").read_text() == "1"
 
 
 def test_a_commit_that_is_not_there_is_an_error(repository, served, check_out):
@@ -53,14 +55,14 @@ def test_a_commit_that_is_not_there_is_an_error(repository, served, check_out):
         check_out(f"{served}/x.git", "0" * 40)
 
 
-def test_the_git_folder_is_kept_when_it_is_asked_for_with_its_tag(repository, served, check_out):
+def test_the_git_directory_is_kept_when_it_is_asked_for_with_its_tag(repository, served, check_out):
     commit = repository.commit({"a": "1"})
     repository.tag("v1", annotated=True)
-    folder, _ = check_out(f"{served}/x.git", commit, keep_git_dir=True, tag="refs/tags/v1")
-    assert (folder / ".git" / "HEAD").read_text() == f"{commit}\n"
-    assert (folder / ".git" / "refs" / "tags" / "v1").exists()
-    assert not (folder / ".git" / "hooks").exists()
-    assert not (folder / ".git" / "FETCH_HEAD").exists()
+    directory, _ = check_out(f"{served}/x.git", commit, keep_git_dir=True, tag="refs/tags/v1")
+    assert (directory / ".git" / "HEAD").read_text() == f"{commit}\n"
+    assert (directory / ".git" / "refs" / "tags" / "v1").exists()
+    assert not (directory / ".git" / "hooks").exists()
+    assert not (directory / ".git" / "FETCH_HEAD").exists()
 
 
 def test_submodules_are_checked_out_in_their_places(tmp_path, repository, served, check_out):
@@ -72,8 +74,8 @@ def test_submodules_are_checked_out_in_their_places(tmp_path, repository, served
     repository.commit({"a": "1"})
     commit = repository.link("vendor/inner", f"{served}/inner.git", inner_commit)
     url = f"{served}/x.git"
-    folder, _ = check_out(url, commit)
-    assert files(folder) == [
+    directory, _ = check_out(url, commit)
+    assert files(directory) == [
         ".gitmodules", "a", "vendor/inner/.gitmodules", "vendor/inner/sub/deep/z", "vendor/inner/y",
     ]  # fmt: skip
     without, _ = check_out(url, commit, submodules=False)
@@ -109,8 +111,8 @@ def test_hooks_and_filters_of_a_repository_do_not_run(tmp_path, repository, serv
     hooks = {"hooks/post-checkout": f"#!/bin/sh\ntouch {canary}\n"}
     attributes = {".gitattributes": "* filter=evil\n", ".gitconfig": f'[filter "evil"]\n smudge = touch {canary}\n'}
     commit = repository.commit({"a": "1"} | hooks | attributes)
-    folder, _ = check_out(f"{served}/x.git", commit)
-    assert (folder / "a").read_text() == "1"
+    directory, _ = check_out(f"{served}/x.git", commit)
+    assert (directory / "a").read_text() == "1"
     assert not canary.exists()
 
 

@@ -14,17 +14,17 @@ NAME = "docker.io/library/x"
 @pytest.fixture
 def layout(tmp_path):
     """A layout of the host with one image under two tags."""
-    folder = tmp_path / "layout"
-    image = tiny_image(BlobStore(folder), {"f": b"1"})
+    directory = tmp_path / "layout"
+    image = tiny_image(BlobStore(directory), {"f": b"1"})
     for tag in ("latest", "v1"):
-        Layout(folder).tag(tag, image.descriptor)
-    return folder, image
+        Layout(directory).tag(tag, image.descriptor)
+    return directory, image
 
 
 @pytest.mark.parametrize("suffix", ["", ":v1", ":latest", "@digest", ":v1@digest"])
 def test_an_image_is_found_by_tag_or_digest(store, layout, suffix):
-    folder, image = layout
-    reference = f"{SCHEME}{folder}{suffix.replace('digest', str(image.descriptor.digest))}"
+    directory, image = layout
+    reference = f"{SCHEME}{directory}{suffix.replace('digest', str(image.descriptor.digest))}"
     found = resolve(reference, host_platform(), store)
     assert found.descriptor.digest == image.descriptor.digest
     assert store.blobs.has(image.descriptor)
@@ -82,20 +82,20 @@ def test_what_is_not_there_is_an_error(store, layout, suffix):
 
 
 def test_a_spoiled_blob_is_not_taken(store, layout):
-    folder, image = layout
+    directory, image = layout
     layer = image.manifest.layers[0]
-    path = BlobStore(folder).path(layer.digest)
+    path = BlobStore(directory).path(layer.digest)
     path.write_bytes(path.read_bytes()[::-1])
     with pytest.raises(BuildError, match="failed to load oci-layout://"):
-        fetch(f"{SCHEME}{folder}", image.manifest.layers, store)
+        fetch(f"{SCHEME}{directory}", image.manifest.layers, store)
     assert not store.blobs.exists(layer.digest)
 
 
 def test_a_link_in_the_place_of_a_blob_is_not_followed(store, layout, tmp_path):
-    folder, image = layout
+    directory, image = layout
     layer = image.manifest.layers[0]
-    path = BlobStore(folder).path(layer.digest)
+    path = BlobStore(directory).path(layer.digest)
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(BuildError):
-        fetch(f"{SCHEME}{folder}", image.manifest.layers, store)
+        fetch(f"{SCHEME}{directory}", image.manifest.layers, store)

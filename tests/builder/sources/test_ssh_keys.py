@@ -83,6 +83,6 @@ def test_an_agent_does_not_outlive_a_builder_that_was_killed(tmp_path: Path) -> 
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        folder = process.stdout.readline().strip()
+        directory = process.stdout.readline().strip()
         process.send_signal(signal.SIGKILL)
-    assert wait_until_no_process(folder) == []
+    assert wait_until_no_process(directory) == []

@@ -81,7 +81,7 @@ def test_a_path_is_made_absolute_and_never_climbs_above_the_root(working_dir, pa
         ("..", "/"),
     ],
 )
-def test_a_destination_keeps_the_slash_that_makes_it_a_folder(path, result):
+def test_a_destination_keeps_the_slash_that_makes_it_a_directory(path, result):
     assert config.destination("/w", path) == result
 
 
@@ -133,7 +133,9 @@ def test_what_is_no_signal_is_refused(text):
     ("current", "path", "result"),
     [("", "/app/", "/app/"), ("/a", "/b//c/../d", "/b//c/../d"), ("/app/", "x/", "/app/x"), ("", "x/../y", "/y")],
 )
-def test_an_absolute_working_folder_is_kept_as_written_and_a_relative_one_is_joined_and_cleaned(current, path, result):
+def test_an_absolute_working_directory_is_kept_as_written_and_a_relative_one_is_joined_and_cleaned(
+    current, path, result
+):
     assert config.working_dir(current, path) == result
 
 

@@ -4,7 +4,7 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Planning
 from pybuild.builder.sources.address import GitSource, HttpSource
-from pybuild.builder.stages.contexts import Contexts, contexts_of, is_folder
+from pybuild.builder.stages.contexts import Contexts, contexts_of, is_directory
 from pybuild.builder.stages.stages import FromContext, FromImage, FromRemote, FromScratch
 
 
@@ -22,10 +22,10 @@ from pybuild.builder.stages.stages import FromContext, FromImage, FromRemote, Fr
         ),
     ],
 )
-def test_a_value_means_a_folder_an_image_or_something_from_elsewhere(value, wanted):
+def test_a_value_means_a_directory_an_image_or_something_from_elsewhere(value, wanted):
     found = contexts_of(Definition("", "", contexts=(("n", value),)), Planning())
     assert found.stage("N") == found.image("docker.io/library/n") == wanted
-    assert is_folder(value) == isinstance(wanted, FromContext)
+    assert is_directory(value) == isinstance(wanted, FromContext)
     assert found.main == FromContext()
 
 
@@ -52,7 +52,7 @@ def test_a_context_for_one_platform_wins_over_one_for_all():
 
 
 @pytest.mark.parametrize(("text", "kept"), [("1", True), ("T", True), ("0", False), ("maybe", False)])
-def test_the_git_folder_of_the_build_context_is_kept_when_an_argument_says_so(text, kept):
+def test_the_git_directory_of_the_build_context_is_kept_when_an_argument_says_so(text, kept):
     arguments = (("BUILDKIT_CONTEXT_KEEP_GIT_DIR", text),)
     found = contexts_of(Definition("", "", address="git@h.invalid:x.git"), Planning(build_args=arguments)).main
     assert found == FromRemote(GitSource(url="git@h.invalid:x.git", keep_git_dir=kept), as_tree=True)

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.store.cache_mounts import StoredMount, cache_mounts, in_use, mount_folder, note_use, remove, sweep
+from pybuild.builder.store.cache_mounts import (
+    StoredMount,
+    cache_mounts,
+    in_use,
+    mount_directory,
+    note_use,
+    remove,
+    sweep,
+)
 from pybuild.builder.store.store import Store, open_store
 
 NAME = "cache mount /c 493 0:0"
@@ -25,9 +33,9 @@ def one(store: Store) -> StoredMount:
 
 
 def test_a_cache_mount_is_called_by_its_name_and_knows_its_last_use(store: Store) -> None:
-    mount_folder(NAME, store).mkdir()
+    mount_directory(NAME, store).mkdir()
     note_use(NAME, store)
-    path = mount_folder(NAME, store).with_suffix(".name")
+    path = mount_directory(NAME, store).with_suffix(".name")
     os.utime(path, (1, 1))
     assert (one(store).name, one(store).used) == (NAME, 1)
     note_use(NAME, store)
@@ -35,18 +43,18 @@ def test_a_cache_mount_is_called_by_its_name_and_knows_its_last_use(store: Store
     assert path.read_text() == NAME
 
 
-def test_the_folder_of_a_name_stays_the_same(store: Store) -> None:
-    folder = "e5f6945ae995c7e0a070f027222f4327859406311a739649b9e4322db74f9da4"
-    assert mount_folder("cache mount /root/.cache", store) == store.root / "cache-mounts" / folder
+def test_the_directory_of_a_name_stays_the_same(store: Store) -> None:
+    directory = "e5f6945ae995c7e0a070f027222f4327859406311a739649b9e4322db74f9da4"
+    assert mount_directory("cache mount /root/.cache", store) == store.root / "cache-mounts" / directory
 
 
 def test_one_without_a_name_is_called_by_its_hash(store: Store) -> None:
-    mount_folder(NAME, store).mkdir()
-    assert one(store).name == mount_folder(NAME, store).name
+    mount_directory(NAME, store).mkdir()
+    assert one(store).name == mount_directory(NAME, store).name
 
 
 def test_a_lock_of_a_step_shows_its_use(store: Store) -> None:
-    mount_folder(NAME, store).mkdir()
+    mount_directory(NAME, store).mkdir()
     note_use(NAME, store)
     with store.locks.shared(f"use {NAME}"):
         assert in_use(one(store), store)
@@ -54,10 +62,10 @@ def test_a_lock_of_a_step_shows_its_use(store: Store) -> None:
 
 
 def test_what_is_removed_is_gone_with_all_that_a_step_left_in_it(store: Store) -> None:
-    folder = mount_folder(NAME, store)
-    (folder / "a" / "b").mkdir(parents=True)
-    (folder / "a").chmod(0)
-    (folder / "link").symlink_to("/etc")
+    directory = mount_directory(NAME, store)
+    (directory / "a" / "b").mkdir(parents=True)
+    (directory / "a").chmod(0)
+    (directory / "link").symlink_to("/etc")
     note_use(NAME, store)
     remove(one(store))
     assert list((store.root / "cache-mounts").iterdir()) == []
@@ -65,11 +73,11 @@ def test_what_is_removed_is_gone_with_all_that_a_step_left_in_it(store: Store) -
 
 
 def test_what_killed_builders_left_is_swept_and_the_rest_stays(store: Store) -> None:
-    folder = mount_folder(NAME, store)
-    folder.mkdir()
+    directory = mount_directory(NAME, store)
+    directory.mkdir()
     note_use(NAME, store)
     for name in ("new-x", "old-x-1"):
-        (folder.parent / name / "deep").mkdir(parents=True)
-    (folder.parent / "0.name").write_text("cache mount lost")
+        (directory.parent / name / "deep").mkdir(parents=True)
+    (directory.parent / "0.name").write_text("cache mount lost")
     sweep(store)
-    assert {path.name for path in folder.parent.iterdir()} == {folder.name, f"{folder.name}.name"}
+    assert {path.name for path in directory.parent.iterdir()} == {directory.name, f"{directory.name}.name"}

@@ -32,7 +32,7 @@ def test_the_first_set_stays_and_who_comes_later_is_told(times, later):
     assert list(times.of(FIRST)) == [5]
 
 
-def test_nothing_is_left_in_the_scratch_folder(times, tmp_path):
+def test_nothing_is_left_in_the_scratch_directory(times, tmp_path):
     times.put(FIRST, [5])
     times.put(FIRST, [6])
     assert list((tmp_path / "scratch").iterdir()) == []

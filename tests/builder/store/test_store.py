@@ -38,8 +38,8 @@ def test_without_a_wish_the_root_depends_on_the_user(monkeypatch, tmp_path):
 
 
 def test_a_store_is_private_to_its_owner(store):
-    for folder in (store.root, store.root / "cache-mounts", store.root / "locks", store.root / "tmp"):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for directory in (store.root, store.root / "cache-mounts", store.root / "locks", store.root / "tmp"):
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("name", ["root", "registries", "passed_over", "cache", "database", "snapshots", "unknown"])

@@ -17,7 +17,7 @@ from pybuild.builder.oci.registry.transfer import download, upload
 from pybuild.builder.oci.validate import validate, validate_store
 from pybuild.builder.store.store import Store, open_store
 from pybuild.builder.transports.copy import copy
-from pybuild.builder.transports.places import InFolder, InRegistry, Place
+from pybuild.builder.transports.places import InDirectory, InRegistry, Place
 from pybuild.builder.transports.source import Choice, ReadOptions
 from pybuild.builder.transports.target import WriteOptions
 from pybuild.grammar.reference import parse_reference
@@ -144,14 +144,16 @@ def test_a_copy_that_was_given_up_is_gone_on_with(
     assert bool(brought) == (side == "source")
 
 
-def test_a_folder_is_gone_on_with_too(store: Store, servers: tuple[FakeRegistry, FakeRegistry], tmp_path: Path) -> None:
+def test_a_directory_is_gone_on_with_too(
+    store: Store, servers: tuple[FakeRegistry, FakeRegistry], tmp_path: Path
+) -> None:
     first, _ = servers
     source = BlobStore(tmp_path / "source")
     index = any_index(random.Random(4), source)
     first.add(source, "app", "1", index)
     for seed in range(20):
         first.fault = trouble(random.Random(seed))
-        target = InFolder(path=tmp_path / f"layout-{seed}")
+        target = InDirectory(path=tmp_path / f"layout-{seed}")
         assert bring(store, place(first, "app"), target).digest == index.digest
         assert validate(BlobStore(target.path), index) == []
         assert not (target.path / "tmp").exists()

@@ -3,15 +3,15 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.transports.places import InArchive, InFolder, InRegistry, InStore, Place, parse_place
+from pybuild.builder.transports.places import InArchive, InDirectory, InRegistry, InStore, Place, parse_place
 from pybuild.grammar.reference import parse_reference
 
 PLACES: dict[str, Place] = {
     "docker://debian": InRegistry(reference=parse_reference("docker.io/library/debian:latest")),
     "docker://localhost:5000/a/b:1": InRegistry(reference=parse_reference("localhost:5000/a/b:1")),
-    "oci:some/folder": InFolder(path=Path("some/folder")),
-    "oci:/folder:1.0": InFolder(path=Path("/folder"), name="1.0"),
-    "oci:/folder:docker.io/library/a:1": InFolder(path=Path("/folder"), name="docker.io/library/a:1"),
+    "oci:some/folder": InDirectory(path=Path("some/folder")),
+    "oci:/folder:1.0": InDirectory(path=Path("/folder"), name="1.0"),
+    "oci:/folder:docker.io/library/a:1": InDirectory(path=Path("/folder"), name="docker.io/library/a:1"),
     "oci-archive:x.tar:it": InArchive(path=Path("x.tar"), name="it", docker=False),
     "docker-archive:x.tar": InArchive(path=Path("x.tar"), docker=True),
     "docker-archive:x.tar:a:1": InArchive(path=Path("x.tar"), name="docker.io/library/a:1", docker=True),

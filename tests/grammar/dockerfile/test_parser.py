@@ -17,14 +17,14 @@ _CASES = Path(__file__).parents[3] / "testdata" / "dockerfiles"
 
 @pytest.mark.parametrize("case", sorted(path.name for path in _CASES.iterdir()))
 def test_dockerfile_reads_as_the_golden_file_says(case: str) -> None:
-    folder = _CASES / case
-    expected = {path.name for path in folder.iterdir()} - {"Dockerfile"}
-    source = Source("Dockerfile", (folder / "Dockerfile").read_bytes().decode(errors="surrogateescape"))
+    directory = _CASES / case
+    expected = {path.name for path in directory.iterdir()} - {"Dockerfile"}
+    source = Source("Dockerfile", (directory / "Dockerfile").read_bytes().decode(errors="surrogateescape"))
 
     name, text = _outcome(source)
 
     assert expected == {name}
-    assert (folder / name).read_text() == text
+    assert (directory / name).read_text() == text
 
 
 def _outcome(source: Source) -> tuple[str, str]:

@@ -28,7 +28,7 @@ def ran(*words: object) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _folder(tmp_path, monkeypatch):
+def _directory(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", f"{os.getcwd()}/.src")
     monkeypatch.chdir(tmp_path)
 

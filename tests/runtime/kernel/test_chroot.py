@@ -15,8 +15,8 @@ __all__ = ["base", "image"]
 _MS_BIND, _MS_REC, _MS_SHARED = 0x1000, 0x4000, 1 << 20
 
 
-def enter_plain_folder(place: Path) -> None:
-    """Make a folder that is no mount, with all that the host's root has, the root of this process."""
+def enter_plain_directory(place: Path) -> None:
+    """Make a directory that is no mount, with all that the host's root has, the root of this process."""
     place.mkdir()
     for name in os.listdir("/"):
         source, target = Path("/", name), place / name
@@ -30,14 +30,14 @@ def enter_plain_folder(place: Path) -> None:
 
 
 def enter_bind_mount(place: Path) -> None:
-    """Make another mount of the host's root the root of this process: the same folder, by its number."""
+    """Make another mount of the host's root the root of this process: the same directory, by its number."""
     place.mkdir()
     mount("/", os.fspath(place), None, _MS_BIND | _MS_REC)
     os.chroot(place)
     os.chdir("/")
 
 
-@pytest.fixture(params=[enter_plain_folder, enter_bind_mount])
+@pytest.fixture(params=[enter_plain_directory, enter_bind_mount])
 def enter(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], None]:
     return lambda: request.param(tmp_path / "chroot")
 

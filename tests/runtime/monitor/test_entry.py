@@ -114,9 +114,9 @@ def test_modules_of_the_image_are_never_loaded(image: Image) -> None:
     # CVE-2019-14271
     import sys
 
-    for folder in (*sys.path, os.path.dirname(os.__file__)):
-        if folder.startswith("/"):
-            place = image.layer / folder.lstrip("/")
+    for directory in (*sys.path, os.path.dirname(os.__file__)):
+        if directory.startswith("/"):
+            place = image.layer / directory.lstrip("/")
             place.mkdir(parents=True, exist_ok=True)
             for name in ("traceback", "encodings/idna", "colorsys", "sitecustomize", "signal"):
                 file = place / f"{name}.py"

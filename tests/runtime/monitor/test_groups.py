@@ -8,8 +8,8 @@ from pybuild.runtime.monitor import groups
 
 def test_memory_kills_are_counted_in_both_hierarchies(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
-    for folder in (old, new):
-        folder.mkdir()
+    for directory in (old, new):
+        directory.mkdir()
     (old / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 2\n")
     (new / "memory.events").write_text("low 0\noom 1\noom_kill 3\noom_group_kill 0\n")
     assert groups.oom_kills((os.fsencode(tmp_path), os.fsencode(old))) == 2

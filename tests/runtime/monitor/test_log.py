@@ -12,7 +12,7 @@ from pybuild.runtime.monitor.state import timestamp
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[int]:
+def directory(tmp_path: Path) -> Iterator[int]:
     fd = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
     yield fd
     os.close(fd)
@@ -22,8 +22,8 @@ def entries(path: Path) -> list[tuple[str, str]]:
     return [(entry["stream"], entry["log"]) for entry in map(json.loads, path.read_text().splitlines())]
 
 
-def test_a_line_waits_for_its_end(folder: int, tmp_path: Path) -> None:
-    log = JsonLog(folder, 1, 0)
+def test_a_line_waits_for_its_end(directory: int, tmp_path: Path) -> None:
+    log = JsonLog(directory, 1, 0)
     log.write(1, b"a\nb")
     log.write(2, b"e\n")
     assert entries(tmp_path / "json.log") == [("stdout", "a\n"), ("stderr", "e\n")]
@@ -34,8 +34,8 @@ def test_a_line_waits_for_its_end(folder: int, tmp_path: Path) -> None:
     assert entries(tmp_path / "json.log")[2:] == [("stdout", "bc\n"), ("stdout", "\n"), ("stdout", "no end")]
 
 
-def test_long_lines_are_cut_and_only_the_last_piece_ends_one(folder: int, tmp_path: Path) -> None:
-    log = JsonLog(folder, 1, 0)
+def test_long_lines_are_cut_and_only_the_last_piece_ends_one(directory: int, tmp_path: Path) -> None:
+    log = JsonLog(directory, 1, 0)
     line = b"x" * (2 * LONGEST + 5)
     for at in range(0, len(line), 1000):
         log.write(1, line[at : at + 1000])
@@ -45,8 +45,8 @@ def test_long_lines_are_cut_and_only_the_last_piece_ends_one(folder: int, tmp_pa
     assert "".join(found) == line.decode() + "\n"
 
 
-def test_bytes_that_are_no_text_are_all_there(folder: int, tmp_path: Path) -> None:
-    log = JsonLog(folder, 1, 0)
+def test_bytes_that_are_no_text_are_all_there(directory: int, tmp_path: Path) -> None:
+    log = JsonLog(directory, 1, 0)
     data = bytes(range(256)) * 300 + "é\u2028<&\n".encode()
     for at in range(0, len(data), 7001):
         log.write(1, data[at : at + 7001])
@@ -54,22 +54,22 @@ def test_bytes_that_are_no_text_are_all_there(folder: int, tmp_path: Path) -> No
     assert (tmp_path / "json.log").read_bytes().isascii()
 
 
-def test_files_take_turns(folder: int, tmp_path: Path) -> None:
-    log = JsonLog(folder, 3, 400)
+def test_files_take_turns(directory: int, tmp_path: Path) -> None:
+    log = JsonLog(directory, 3, 400)
     for number in range(20):
         log.write(1, b"%d\n" % number)
     kept = [text for name in ("json.log.2", "json.log.1", "json.log") for _, text in entries(tmp_path / name)]
     assert kept == [f"{number}\n" for number in range(20 - len(kept), 20)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["json.log", "json.log.1", "json.log.2"]
     assert all(path.stat().st_size <= 400 for path in tmp_path.iterdir())
-    one = JsonLog(folder, 1, 100)
+    one = JsonLog(directory, 1, 100)
     one.write(1, b"x\n" * 2)
     one.write(1, b"y\n")
     assert entries(tmp_path / "json.log") == [("stdout", "y\n")]
 
 
-def test_nothing_is_kept_of_a_log_without_files(folder: int, tmp_path: Path) -> None:
-    log = JsonLog(folder, 0, 0)
+def test_nothing_is_kept_of_a_log_without_files(directory: int, tmp_path: Path) -> None:
+    log = JsonLog(directory, 0, 0)
     log.write(1, b"x\n")
     log.end()
     assert list(tmp_path.iterdir()) == []

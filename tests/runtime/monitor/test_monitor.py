@@ -29,7 +29,7 @@ def monitor_of(it: Watched) -> int:
                 name
             ):
                 links = Path(f"/proc/{name}/fd")
-                if str(it.folder) in [os.readlink(link) for link in links.iterdir()]:
+                if str(it.directory) in [os.readlink(link) for link in links.iterdir()]:
                     return int(name)
     raise AssertionError("there is no monitor")
 
@@ -40,7 +40,7 @@ def test_the_end_is_recorded_with_its_code_and_times(image: Image) -> None:
         state = it.state
         assert (state["Status"], state["ExitCode"], state["Pid"], state["Error"]) == ("exited", 7, 0, "")
         assert "0001" < state["StartedAt"][:4] <= state["FinishedAt"][:4]
-        entries = [json.loads(line) for line in (it.folder / "json.log").read_text().splitlines()]
+        entries = [json.loads(line) for line in (it.directory / "json.log").read_text().splitlines()]
         assert {(entry["stream"], entry["log"]) for entry in entries} == {("stdout", "out\n"), ("stderr", "err\n")}
 
 
@@ -57,10 +57,10 @@ def test_a_signal_ends_it_with_128_and_the_signal(image: Image) -> None:
     script = "trap 'exit 3' USR1; while :; do sleep 0.01; done"
     with watched(image, "sh", "-c", script) as it:
         time.sleep(0.2)
-        ask(it.folder, messages.SIGNAL + b"10")
+        ask(it.directory, messages.SIGNAL + b"10")
         assert it.until(Status="exited")["ExitCode"] == 3
     with watched(image, "sleep", "1000") as it:
-        ask(it.folder, messages.SIGNAL + b"9")
+        ask(it.directory, messages.SIGNAL + b"9")
         assert it.until(Status="exited")["ExitCode"] == 137
 
 
@@ -103,7 +103,7 @@ def test_the_death_of_the_monitor_ends_the_container(image: Image) -> None:
 
 def test_clients_are_shown_output_and_told_the_end(image: Image) -> None:
     with watched(image, "sh", "-c", "cat; echo done >&2; exit 4", interactive=True) as it:
-        with connected(it.folder) as shown:
+        with connected(it.directory) as shown:
             shown.send(messages.ATTACH)
             it.channel.send(messages.ATTACH + b"i")
             time.sleep(0.1)
@@ -116,7 +116,7 @@ def test_clients_are_shown_output_and_told_the_end(image: Image) -> None:
 
 def test_input_ends_when_its_client_leaves(image: Image) -> None:
     with watched(image, "sh", "-c", "cat; echo over", interactive=True) as it:
-        with connected(it.folder) as typing:
+        with connected(it.directory) as typing:
             typing.send(messages.ATTACH + b"i")
             typing.send(messages.INPUT + b"x\n")
         it.until(Status="exited")
@@ -142,7 +142,7 @@ def test_a_terminal_has_the_size_of_its_window(image: Image) -> None:
 
 def test_a_client_that_does_not_read_holds_up_the_process_and_loses_nothing(image: Image) -> None:
     script = "i=0; while [ $i -lt 300 ]; do echo $i; busybox head -c 20000 /dev/zero; i=$((i+1)); done"
-    with watched(image, "sh", "-c", script, log=LogFiles(0, 0)) as it, connected(it.folder) as slow:
+    with watched(image, "sh", "-c", script, log=LogFiles(0, 0)) as it, connected(it.directory) as slow:
         slow.send(messages.ATTACH)
         time.sleep(1)
         assert it.state["Status"] == "running"
@@ -159,20 +159,20 @@ def test_what_fails_is_started_again_as_often_as_said(image: Image) -> None:
 def test_one_that_is_stopped_is_not_started_again(image: Image) -> None:
     with watched(image, "sleep", "1000", restart=Restart(0, ALWAYS)) as it:
         first = it.state["Pid"]
-        ask(it.folder, messages.SIGNAL + b"9")
+        ask(it.directory, messages.SIGNAL + b"9")
         deadline = time.monotonic() + 10
         while it.state["Pid"] in {first, 0} and time.monotonic() < deadline:
             time.sleep(0.01)
         assert it.state["RestartCount"] == 1
-        ask(it.folder, messages.STOP + b"9")
+        ask(it.directory, messages.STOP + b"9")
         it.until_left()
         assert it.state["Status"] == "exited"
         with pytest.raises(NoMonitor):
-            ask(it.folder, messages.SIGNAL + b"9")
+            ask(it.directory, messages.SIGNAL + b"9")
 
 
 def test_afterwards_comes_unless_the_starter_sees_to_it(image: Image) -> None:
-    note = image.folder / "note"
+    note = image.directory / "note"
     touch = (b"/bin/busybox", b"touch", os.fsencode(note))
     with watched(image, "true", afterwards=touch, started=False) as it:
         it.channel.send(messages.REMOVES)

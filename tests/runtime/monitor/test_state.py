@@ -15,11 +15,11 @@ def test_json_reads_what_is_written(value: object) -> None:
 
 
 def test_a_state_replaces_the_last_one(tmp_path: Path) -> None:
-    folder = os.open(tmp_path, os.O_RDONLY)
+    directory = os.open(tmp_path, os.O_RDONLY)
     state = StateFile("then")
     for code in (1, 2):
         state.exit_code = code
-        state.write(folder, sync=code == 2)
-    os.close(folder)
+        state.write(directory, sync=code == 2)
+    os.close(directory)
     assert json.loads((tmp_path / "state.json").read_text())["ExitCode"] == 2
     assert [path.name for path in tmp_path.iterdir()] == ["state.json"]

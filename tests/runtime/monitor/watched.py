@@ -33,22 +33,22 @@ PATIENCE = 20
 class Watched:
     """A container whose monitor was started."""
 
-    folder: Path
+    directory: Path
     channel: socket.socket
 
     @property
     def state(self) -> dict[str, Any]:
-        return json.loads((self.folder / "state.json").read_text())  # type: ignore[no-any-return]
+        return json.loads((self.directory / "state.json").read_text())  # type: ignore[no-any-return]
 
     @property
     def printed(self) -> bytes:
         """All that was logged, in order."""
-        lines = (self.folder / "json.log").read_text().splitlines()
+        lines = (self.directory / "json.log").read_text().splitlines()
         return b"".join(json.loads(line)["log"].encode("utf-8", "surrogateescape") for line in lines)
 
     @property
     def is_watched(self) -> bool:
-        with (self.folder / "monitor").open("rb") as lock:
+        with (self.directory / "monitor").open("rb") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -59,7 +59,7 @@ class Watched:
         """Wait until the state has these members."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            if (self.folder / "state.json").exists() and wanted.items() <= self.state.items():
+            if (self.directory / "state.json").exists() and wanted.items() <= self.state.items():
                 return self.state
             time.sleep(0.01)
         raise AssertionError(f"{self.state} never was {wanted}")
@@ -78,7 +78,7 @@ class Watched:
         words = tuple(os.fsencode(arg) for arg in args)
         process = Process(words, confinement, cwd.encode(), ((b"PATH", b"/bin"),), user.encode())
         printed: list[bytes] = []
-        with connected(self.folder) as channel:
+        with connected(self.directory) as channel:
             child = Child(
                 encode(InsideCommand(privileged=False, process=process, stdio=NULL)),
                 fork=lambda descriptors: fork_inside(channel, descriptors),
@@ -106,8 +106,8 @@ def watched(
     **options: Any,
 ) -> Iterator[Watched]:
     """Start a monitor of *args* in *image*; what is left at the end of the block is killed."""
-    folder = image.folder / "container"
-    folder.mkdir(exist_ok=True)
+    directory = image.directory / "container"
+    directory.mkdir(exist_ok=True)
     process = {name: options.pop(name) for name in ("user", "cwd") if name in options}
     spec = Spec(root=image.root, process=Program(args=args, env=image.env, **process), **options)
     watch = WatchOrder(
@@ -115,20 +115,20 @@ def watched(
         afterwards=afterwards,
         cgroups=tuple(map(os.fsencode, groups)),
         finished=b"0001-01-01T00:00:00Z",
-        folder=os.fsencode(folder),
+        directory=os.fsencode(directory),
         health=health,
         log=log or LogFiles(1, 0),
         one_input=spec.interactive,
         open_input=spec.interactive,
         plan=encode(make_plan(spec, tuple(os.fsencode(group / "cgroup.procs") for group in groups))),
         restart=restart or Restart(0, b"no"),
-        store=os.fsencode(image.folder),
+        store=os.fsencode(image.directory),
     )
-    lock = os.open(folder / "monitor", os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(directory / "monitor", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     channel = start_monitor(watch, lock)
     os.close(lock)
-    it = Watched(folder, channel)
+    it = Watched(directory, channel)
     try:
         if started:
             await_start(channel)
@@ -141,7 +141,7 @@ def watched(
 
 def stop(it: Watched) -> None:
     try:
-        with connected(it.folder) as channel:
+        with connected(it.directory) as channel:
             channel.send(messages.STOP + b"9")
             channel.recv(100)
     except Exception:

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.paths import filelock
-from pybuild.runtime.paths.filelock import exclusive, new_locked_file, new_locked_folder, remove_tree, shared, sweep
+from pybuild.runtime.paths.filelock import exclusive, new_locked_directory, new_locked_file, remove_tree, shared, sweep
 from tests.helpers.hosts import need_root
 
 
 def remove(path: Path) -> None:
-    folder = os.open(path.parent, os.O_PATH)
+    directory = os.open(path.parent, os.O_PATH)
     try:
-        remove_tree(folder, path.name)
+        remove_tree(directory, path.name)
     finally:
-        os.close(folder)
+        os.close(directory)
 
 
 def is_free(path: Path) -> bool:
@@ -103,15 +103,15 @@ def test_a_lock_file_is_never_a_link_to_elsewhere(tmp_path: Path) -> None:
 
 
 def test_a_sweep_removes_what_nobody_holds_and_leaves_the_rest(tmp_path: Path) -> None:
-    folder, folder_lock = new_locked_folder(tmp_path, "tmp-")
+    directory, directory_lock = new_locked_directory(tmp_path, "tmp-")
     file, file_lock = new_locked_file(tmp_path, "tmp-")
     (tmp_path / "tmp-dead/deep/deeper").mkdir(parents=True)
     (tmp_path / "tmp-dead/deep/file").touch()
     (tmp_path / "tmp-deadfile").touch()
     (tmp_path / "keep").mkdir()
     assert sorted(sweep(tmp_path, "tmp-")) == ["tmp-dead", "tmp-deadfile"]
-    assert sorted(tmp_path.iterdir()) == sorted([folder, file, tmp_path / "keep"])
-    os.close(folder_lock)
+    assert sorted(tmp_path.iterdir()) == sorted([directory, file, tmp_path / "keep"])
+    os.close(directory_lock)
     os.close(file_lock)
     assert len(sweep(tmp_path, "tmp-")) == 2
     assert sweep(tmp_path, "tmp-") == []
@@ -125,9 +125,9 @@ def test_a_sweep_takes_no_link_and_no_fifo(tmp_path: Path) -> None:
     assert (tmp_path / "victim").is_dir()
 
 
-@pytest.mark.parametrize("make", [new_locked_folder, new_locked_file])
+@pytest.mark.parametrize("make", [new_locked_directory, new_locked_file])
 def test_what_a_sweep_took_before_it_was_locked_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: "type[new_locked_folder]"
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: "type[new_locked_directory]"
 ) -> None:
     genuine = filelock._flock_new
     taken = []
@@ -156,7 +156,7 @@ def test_parallel_makers_and_sweepers_lose_nothing_that_is_held(tmp_path: Path) 
     sweeper.start()
     lost = []
     for _ in range(200):
-        path, lock = new_locked_folder(tmp_path, "tmp-")
+        path, lock = new_locked_directory(tmp_path, "tmp-")
         (path / "inside").touch()
         if not path.exists():
             lost.append(path)
@@ -204,7 +204,7 @@ def test_a_tree_deeper_than_paths_descriptors_and_the_stack_allow_is_removed(tmp
     assert os.listdir(tmp_path) == []
 
 
-def test_an_ordinary_user_can_remove_folders_of_its_own_whatever_their_mode(tmp_path: Path) -> None:
+def test_an_ordinary_user_can_remove_directories_of_its_own_whatever_their_mode(tmp_path: Path) -> None:
     need_root()
     tree = tmp_path / "tree"
     (tree / "a/b/c").mkdir(parents=True)

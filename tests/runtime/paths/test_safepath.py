@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.errors import UnsafePathError
-from pybuild.runtime.paths.safepath import Root, read_xattrs, scan_folder
+from pybuild.runtime.paths.safepath import Root, read_xattrs, scan_directory
 from tests.helpers.hosts import need_root
 from tests.runtime.exchanging import exchanging
 
 
 @pytest.fixture
 def root(tmp_path: Path, resolver: str) -> Iterator[Root]:
-    """A root with a canary beside it, and in it a file, folders and links of every kind."""
+    """A root with a canary beside it, and in it a file, directories and links of every kind."""
     (tmp_path / "canary").write_text("outside")
-    folder = tmp_path / "root"
-    (folder / "a/b").mkdir(parents=True)
-    (folder / "a/b/file").write_text("inside")
+    directory = tmp_path / "root"
+    (directory / "a/b").mkdir(parents=True)
+    (directory / "a/b/file").write_text("inside")
     links = {
         "abs": "/a",
         "rel": "a/b",
@@ -31,8 +31,8 @@ def root(tmp_path: Path, resolver: str) -> Iterator[Root]:
         "slash": "a/b/file/",
     }
     for name, target in links.items():
-        (folder / name).symlink_to(target)
-    with Root.open_host(folder) as root:
+        (directory / name).symlink_to(target)
+    with Root.open_host(directory) as root:
         yield root
 
 
@@ -124,7 +124,7 @@ def test_the_real_path_of_a_loop_is_unsafe(root: Root) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "folder", "name"),
+    ("path", "directory", "name"),
     [
         ("x", "", "x"),
         ("a/b/new", "a/b", "new"),
@@ -134,23 +134,25 @@ def test_the_real_path_of_a_loop_is_unsafe(root: Root) -> None:
         ("a/loop", "a", "loop"),
     ],
 )
-def test_the_parent_of_a_path_is_open_and_the_last_name_is_left(root: Root, path: str, folder: str, name: str) -> None:
+def test_the_parent_of_a_path_is_open_and_the_last_name_is_left(
+    root: Root, path: str, directory: str, name: str
+) -> None:
     parent, last = root.parent(path)
     try:
-        expected = root.stat(folder)
+        expected = root.stat(directory)
         assert expected is not None
         assert (os.fstat(parent).st_ino, last) == (expected.st_ino, name)
     finally:
         os.close(parent)
 
 
-def test_missing_folders_are_made_inside_with_exact_mode_and_reported(root: Root) -> None:
+def test_missing_directories_are_made_inside_with_exact_mode_and_reported(root: Root) -> None:
     umask = os.umask(0o077)
     try:
-        assert root.make_folders("abs/x/y", mode=0o751) == ["a/x", "a/x/y"]
-        assert root.make_folders("dangling/z") == ["new", "new/folder", "new/folder/z"]
-        assert root.make_folders("dangling/z") == []
-        assert root.make_folders("") == []
+        assert root.make_directories("abs/x/y", mode=0o751) == ["a/x", "a/x/y"]
+        assert root.make_directories("dangling/z") == ["new", "new/folder", "new/folder/z"]
+        assert root.make_directories("dangling/z") == []
+        assert root.make_directories("") == []
     finally:
         os.umask(umask)
     made = root.stat("a/x/y")
@@ -158,17 +160,17 @@ def test_missing_folders_are_made_inside_with_exact_mode_and_reported(root: Root
     assert made.st_mode & 0o7777 == 0o751
 
 
-def test_made_folders_get_an_owner(root: Root) -> None:
+def test_made_directories_get_an_owner(root: Root) -> None:
     need_root()
-    root.make_folders("home/me", uid=1234, gid=5678)
+    root.make_directories("home/me", uid=1234, gid=5678)
     made = root.stat("home/me")
     assert made is not None
     assert (made.st_uid, made.st_gid) == (1234, 5678)
 
 
-def test_a_folder_cannot_be_made_below_a_file(root: Root) -> None:
+def test_a_directory_cannot_be_made_below_a_file(root: Root) -> None:
     with pytest.raises(UnsafePathError):
-        root.make_folders("a/b/file/x")
+        root.make_directories("a/b/file/x")
 
 
 def test_names_are_listed_in_byte_order_with_their_own_status(tmp_path: Path, resolver: str) -> None:
@@ -185,33 +187,33 @@ def test_names_are_listed_in_byte_order_with_their_own_status(tmp_path: Path, re
 
 @pytest.mark.parametrize("path", ["..", "", ".", "/", "../", "a/.."])
 def test_the_root_has_no_parent(root: Root, path: str) -> None:
-    folder = root.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    directory = root.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        assert os.path.samestat(os.fstat(folder), os.fstat(root.fd))
+        assert os.path.samestat(os.fstat(directory), os.fstat(root.fd))
     finally:
-        os.close(folder)
+        os.close(directory)
     assert root.stat(path) == os.fstat(root.fd)
     assert root.real(path) == ""
 
 
-def test_a_folder_can_be_scanned_again_by_its_descriptor(root: Root) -> None:
-    folder = root.open("a", os.O_RDONLY | os.O_DIRECTORY)
+def test_a_directory_can_be_scanned_again_by_its_descriptor(root: Root) -> None:
+    directory = root.open("a", os.O_RDONLY | os.O_DIRECTORY)
     try:
-        assert [entry.name for entry in scan_folder(folder)] == ["b", "back", "inner"]
-        assert [entry.name for entry in scan_folder(folder)] == ["b", "back", "inner"]
+        assert [entry.name for entry in scan_directory(directory)] == ["b", "back", "inner"]
+        assert [entry.name for entry in scan_directory(directory)] == ["b", "back", "inner"]
     finally:
-        os.close(folder)
+        os.close(directory)
 
 
 def test_a_root_at_a_descriptor_leaves_that_open(root: Root) -> None:
-    folder = root.open("a", os.O_PATH | os.O_DIRECTORY)
+    directory = root.open("a", os.O_PATH | os.O_DIRECTORY)
     try:
-        with Root.at(folder) as inner:
+        with Root.at(directory) as inner:
             assert inner.exists("b/file")
             assert not inner.exists("/a/b/file")
-        assert os.fstat(folder).st_ino
+        assert os.fstat(directory).st_ino
     finally:
-        os.close(folder)
+        os.close(directory)
 
 
 def test_only_regular_files_up_to_the_limit_are_read(root: Root) -> None:
@@ -266,10 +268,10 @@ def test_magic_links_of_proc_lead_nowhere() -> None:
         root.open("exe")
 
 
-def test_swapping_a_folder_for_a_link_never_leads_outside(tmp_path: Path, resolver: str) -> None:
+def test_swapping_a_directory_for_a_link_never_leads_outside(tmp_path: Path, resolver: str) -> None:
     outside, inside = tmp_path / "outside", tmp_path / "root"
-    for folder in (outside, inside / "d", inside / "stash"):
-        folder.mkdir(parents=True)
+    for directory in (outside, inside / "d", inside / "stash"):
+        directory.mkdir(parents=True)
     (outside / "file").write_text("outside")
     (inside / "d/file").write_text("inside")
     (inside / "link").symlink_to(outside)
@@ -279,7 +281,7 @@ def test_swapping_a_folder_for_a_link_never_leads_outside(tmp_path: Path, resolv
             for path in ("d/file", "stash/../d/file", "d/../d/file"):
                 try:
                     seen.add(root.read_file(path, 100))
-                    root.make_folders("d/made")
+                    root.make_directories("d/made")
                 except UnsafePathError:
                     seen.add(b"unsafe")
     assert b"inside" in seen

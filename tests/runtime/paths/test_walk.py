@@ -24,7 +24,7 @@ from tests.helpers.hosts import need_root
 
 
 @pytest.fixture
-def folder(tmp_path: Path, resolver: str) -> Path:
+def directory(tmp_path: Path, resolver: str) -> Path:
     (tmp_path / "a/b").mkdir(parents=True)
     (tmp_path / "a/b/file").touch()
     (tmp_path / "abs").symlink_to("/a")
@@ -32,10 +32,10 @@ def folder(tmp_path: Path, resolver: str) -> Path:
     return tmp_path
 
 
-def test_a_path_longer_than_the_kernel_takes_is_walked(folder: Path) -> None:
+def test_a_path_longer_than_the_kernel_takes_is_walked(directory: Path) -> None:
     names = ["n" * 200] * 30
-    with Root.open_host(folder) as root:
-        root.make_folders("/".join(names))
+    with Root.open_host(directory) as root:
+        root.make_directories("/".join(names))
         with Root(open_beneath(root.fd, "/".join(names[:-1]), os.O_PATH)) as deep:
             assert deep.exists(names[-1])
         assert root.exists("/".join(names))
@@ -43,8 +43,8 @@ def test_a_path_longer_than_the_kernel_takes_is_walked(folder: Path) -> None:
         assert not root.exists("/".join([*names, "more"]))
 
 
-def test_going_down_strictly_refuses_links_and_parents(folder: Path) -> None:
-    with Root.open_host(folder) as root:
+def test_going_down_strictly_refuses_links_and_parents(directory: Path) -> None:
+    with Root.open_host(directory) as root:
         for path in ("abs", "abs/b", "a/back"):
             with pytest.raises(OSError) as caught:
                 open_beneath(root.fd, path)
@@ -71,7 +71,7 @@ def test_the_walk_is_used_where_the_kernel_or_a_filter_denies_openat2(
     assert walk.kernel_resolves.__wrapped__() is works
 
 
-# Answers, for a path in a folder it is chrooted to: the identity of the file or the error, and the real path.
+# Answers, for a path in a directory it is chrooted to: the identity of the file or the error, and the real path.
 ORACLE = """
 import errno, json, os, sys
 home = os.open("/", os.O_PATH)
@@ -122,13 +122,13 @@ def parent_of(root: Root, names: list[str]) -> Iterator[tuple[int, str]]:
         os.close(parent)
 
 
-def plant(folder: Path, nodes: list[tuple[list[str], str]]) -> None:
-    with Root.open_host(folder) as root:
+def plant(directory: Path, nodes: list[tuple[list[str], str]]) -> None:
+    with Root.open_host(directory) as root:
         for names, kind in nodes:
             try:
-                root.make_folders("/".join(names[:-1]))
+                root.make_directories("/".join(names[:-1]))
                 if kind == "dir":
-                    root.make_folders("/".join(names))
+                    root.make_directories("/".join(names))
                 elif kind == "file":
                     with parent_of(root, names) as (parent, name):
                         os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, dir_fd=parent))
@@ -159,13 +159,13 @@ def test_kernel_walk_and_chroot_agree_on_any_tree(
 ) -> None:
     assert oracle.stdin is not None
     assert oracle.stdout is not None
-    folder = Path(tempfile.mkdtemp(prefix="safepath-"))
+    directory = Path(tempfile.mkdtemp(prefix="safepath-"))
     resolves = walk.kernel_resolves
     try:
-        plant(folder, nodes)
-        with Root.open_host(folder) as root:
+        plant(directory, nodes)
+        with Root.open_host(directory) as root:
             for path in paths:
-                oracle.stdin.write(json.dumps([str(folder), path]) + "\n")
+                oracle.stdin.write(json.dumps([str(directory), path]) + "\n")
                 oracle.stdin.flush()
                 expected = json.loads(oracle.stdout.readline())
                 for kernel in (True, False):
@@ -173,4 +173,4 @@ def test_kernel_walk_and_chroot_agree_on_any_tree(
                     assert ask(root, path) == expected, (kernel, path)
     finally:
         walk.kernel_resolves = resolves
-        shutil.rmtree(folder)
+        shutil.rmtree(directory)

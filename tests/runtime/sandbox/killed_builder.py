@@ -21,13 +21,13 @@ from pybuild.runtime.sandbox.launcher import run
 from pybuild.runtime.sandbox.spec import Process, Spec
 
 PR_SET_CHILD_SUBREAPER = 36
-base, folder = map(Path, sys.argv[1:])
+base, directory = map(Path, sys.argv[1:])
 
 
 def build() -> None:
-    # New folders each time, as in a build: the kernel may take an overlay apart after its last process has ended.
+    # New directories each time, as in a build: the kernel may take an overlay apart after its last process has ended.
     while True:
-        upper, work = (Path(tempfile.mkdtemp(dir=folder)) for _ in "uw")
+        upper, work = (Path(tempfile.mkdtemp(dir=directory)) for _ in "uw")
         process = Process(args=("sh", "-c", "sleep 1000 & true"), env=(("PATH", "/bin"),))
         run(Spec(root=OverlayRoot(lowers=(base,), upper=upper, work=work), process=process), output=lambda *_: None)
 

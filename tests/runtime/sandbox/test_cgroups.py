@@ -15,10 +15,10 @@ from tests.runtime.sandboxes import Image, base, image
 __all__ = ["base", "image"]
 
 
-def fake_proc(folder: Path, groups: str, mounts: str) -> Path:
-    (folder / "cgroup").write_text(groups)
-    (folder / "mountinfo").write_text(mounts)
-    return folder
+def fake_proc(directory: Path, groups: str, mounts: str) -> Path:
+    (directory / "cgroup").write_text(groups)
+    (directory / "mountinfo").write_text(mounts)
+    return directory
 
 
 def test_the_place_of_this_process_in_each_hierarchy_is_found(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_parent_is_made_where_it_is_missing_and_counts_what_runs_without_limit
     proc = fake_proc(tmp_path, "4:memory:/own\n", f"1 0 0:1 / {tmp_path}/mem rw - cgroup cgroup rw,memory\n")
     (place,) = hierarchies(proc, parent="/builds/a")
     assert place == Hierarchy(tmp_path / "mem/builds/a", frozenset({"memory"}), unified=False)
-    assert place.folder.is_dir()
+    assert place.directory.is_dir()
 
 
 def test_no_group_is_made_without_limits_and_no_failure_is_an_error(
@@ -108,9 +108,9 @@ def test_no_group_is_made_without_limits_and_no_failure_is_an_error(
     monkeypatch.setattr(cgroups, "hierarchies", lambda **_: (place,))
     with limited(ResourceLimits(memory=64)) as groups:
         assert (groups.files, groups.missing) == ((), ("memory",))
-    place.folder.mkdir()
+    place.directory.mkdir()
     with limited(ResourceLimits(shm_size=1)) as groups:
-        assert (groups.files, groups.missing, list(place.folder.iterdir())) == ((), (), [])
+        assert (groups.files, groups.missing, list(place.directory.iterdir())) == ((), (), [])
 
 
 def test_limits_that_no_group_holds_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,7 @@ def test_limits_that_no_group_holds_are_named(tmp_path: Path, monkeypatch: pytes
         memory=64, memory_swap=100, pids=9, cpu_quota=5, cpu_shares=7, cpuset_cpus="0", cpuset_mems="0"
     )
     for place in places:
-        place.folder.mkdir()
+        place.directory.mkdir()
     with limited(limits) as groups:
         assert groups.missing == ("cpu-shares", "cpu-quota", "cpuset-cpus", "cpuset-mems")
 

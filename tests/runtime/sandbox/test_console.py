@@ -68,8 +68,8 @@ class Window:
 
 
 def caller(image: Image, script: str, user: str = "") -> list[str]:
-    folders = [str(path) for path in (image.base, image.upper, image.folder / "work")]
-    return [sys.executable, "-c", CALLER, *folders, user, script]
+    directories = [str(path) for path in (image.base, image.upper, image.directory / "work")]
+    return [sys.executable, "-c", CALLER, *directories, user, script]
 
 
 @contextmanager

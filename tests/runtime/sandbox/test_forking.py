@@ -25,11 +25,11 @@ def server_of(process: int) -> int:
 def servers_of(process: int) -> list[int]:
     """The process ids of all fork servers that *process* started."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for directory in Path("/proc").glob("[0-9]*"):
         try:
-            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
-            if parent == str(process) and b"bootstrap.py" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
+            parent = (directory / "stat").read_text().rpartition(")")[2].split()[1]
+            if parent == str(process) and b"bootstrap.py" in (directory / "cmdline").read_bytes():
+                found.append(int(directory.name))
         except OSError:
             continue
     return found

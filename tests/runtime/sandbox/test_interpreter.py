@@ -86,8 +86,8 @@ def test_the_interpreter_is_opened_once_and_is_not_inherited() -> None:
 
 
 def test_the_child_starts_with_few_modules() -> None:
-    folder = Path(interpreter.__file__).parents[3]
-    script = f"import sys; sys.path.append({str(folder)!r}); import pybuild.runtime.sandbox.inside.keeper; print(*sorted(sys.modules))"
+    directory = Path(interpreter.__file__).parents[3]
+    script = f"import sys; sys.path.append({str(directory)!r}); import pybuild.runtime.sandbox.inside.keeper; print(*sorted(sys.modules))"
     done = subprocess.run([interpreter.program(), "-I", "-S", "-c", script], capture_output=True, text=True, check=True)
     slow = {
         "typing",

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.runtime.sandbox.lasting_groups import group_folders, make_groups
+from pybuild.runtime.sandbox.lasting_groups import group_directories, make_groups
 from pybuild.runtime.sandbox.spec import ResourceLimits
 
 
@@ -25,8 +25,8 @@ def test_a_group_is_made_in_each_hierarchy_below_one_of_its_own(proc: Path) -> N
     assert missing == ()
     assert made == tuple(proc / name / "ours/it" for name in ("memory", "freezer", "unified"))
     assert (proc / "memory/ours/it/memory.limit_in_bytes").read_text() == "5"
-    assert group_folders("it", "/ours", proc) == made
-    assert group_folders("other", "/ours", proc) == ()
+    assert group_directories("it", "/ours", proc) == made
+    assert group_directories("other", "/ours", proc) == ()
 
 
 def test_controllers_of_the_unified_hierarchy_are_handed_down(proc: Path) -> None:

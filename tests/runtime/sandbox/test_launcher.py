@@ -24,7 +24,7 @@ def leaked_mounts(image: Image) -> list[str]:
     """Mounts of the host that only a sandbox could have made: on top of the root, of our layers, by our names."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     on_root = [line for line in lines if line.split()[4] == "/"]
-    return on_root[1:] + [line for line in lines if str(image.folder) in line or "=/proc/self/fd/" in line]
+    return on_root[1:] + [line for line in lines if str(image.directory) in line or "=/proc/self/fd/" in line]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_resource_limits_are_set_and_raising_one_needs_the_right(image: Image) -
 
 def test_forty_kills_of_the_builder_leave_no_process_and_no_mount(image: Image) -> None:
     script = Path(__file__).with_name("killed_builder.py")
-    command = [sys.executable, str(script), str(image.base), str(image.folder)]
+    command = [sys.executable, str(script), str(image.base), str(image.directory)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split() == ["40"]

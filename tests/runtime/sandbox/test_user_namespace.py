@@ -15,7 +15,7 @@ from pybuild.runtime.sandbox.user_namespace import become_root
 
 @pytest.fixture
 def ordinary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """User 4242 with ids of its own, and a program for each map; the files stand in the folder that is returned."""
+    """User 4242 with ids of its own, and a program for each map; the files stand in the directory that is returned."""
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
     monkeypatch.setattr(os, "getegid", lambda: 4243)
     for name in ("subuid", "subgid"):

@@ -1,4 +1,4 @@
-"""The stream of changes, from an overlay's upper folder and from two trees."""
+"""The stream of changes, from an overlay's upper directory and from two trees."""
 
 import os
 import socket
@@ -16,11 +16,11 @@ from tests.runtime.deep import go_down
 OLD = 1_000_000_000 * 10**9
 
 
-def fill(folder: Path, *names: str) -> Path:
-    """Make folders (names with a slash at the end), files and, of ``a -> b``, links; all with one old time."""
-    folder.mkdir(exist_ok=True)
+def fill(directory: Path, *names: str) -> Path:
+    """Make directories (names with a slash at the end), files and, of ``a -> b``, links; all with one old time."""
+    directory.mkdir(exist_ok=True)
     for name in names:
-        path = folder / name.split(" ")[0]
+        path = directory / name.split(" ")[0]
         path.parent.mkdir(parents=True, exist_ok=True)
         if name.endswith("/"):
             path.mkdir(exist_ok=True)
@@ -28,9 +28,9 @@ def fill(folder: Path, *names: str) -> Path:
             path.symlink_to(name.split(" ")[2])
         else:
             path.write_text(f"content of {name}")
-    for path in [*folder.rglob("*"), folder]:
+    for path in [*directory.rglob("*"), directory]:
         os.utime(path, ns=(OLD, OLD), follow_symlinks=False)
-    return folder
+    return directory
 
 
 def shown(changes: object) -> list[str]:
@@ -80,7 +80,7 @@ def test_names_that_are_no_text_are_escaped(tmp_path: Path) -> None:
     assert of_trees(None, tmp_path) == ["add \udcff\udcfe"]
 
 
-def test_a_copied_up_folder_or_file_is_no_change(tmp_path: Path) -> None:
+def test_a_copied_up_directory_or_file_is_no_change(tmp_path: Path) -> None:
     lower = fill(tmp_path / "lower", "a/b/c", "a/b/same", "a/l -> x")
     upper = fill(tmp_path / "upper", "a/b/c", "a/l -> x")
     (upper / "a/b/c").write_text("something else!")
@@ -98,7 +98,7 @@ def test_a_whiteout_is_a_deletion_of_what_the_lower_tree_has(tmp_path: Path) -> 
     assert of_overlay(upper) == ["delete file", "add folder", "delete folder/other", "delete never"]
 
 
-def test_an_opaque_folder_comes_as_the_deletions_it_stands_for(tmp_path: Path) -> None:
+def test_an_opaque_directory_comes_as_the_deletions_it_stands_for(tmp_path: Path) -> None:
     lower = fill(tmp_path / "lower", "d/gone", "d/kept", "d/sub/gone", "d/sub/kept", "d/tree/x", "z")
     upper = fill(tmp_path / "upper", "d/kept", "d/new", "d/sub/kept")
     opaque(upper / "d")
@@ -113,13 +113,13 @@ def test_an_opaque_folder_comes_as_the_deletions_it_stands_for(tmp_path: Path) -
     ]
 
 
-def test_an_opaque_folder_over_nothing_known_is_told_right_after_the_folder(tmp_path: Path) -> None:
+def test_an_opaque_directory_over_nothing_known_is_told_right_after_the_directory(tmp_path: Path) -> None:
     upper = fill(tmp_path / "upper", "a/d/x", "b")
     opaque(upper / "a/d")
     assert of_overlay(upper) == ["add a", "add a/d", "opaque a/d", "add a/d/x", "add b"]
 
 
-def test_an_opaque_folder_over_a_file_hides_nothing(tmp_path: Path) -> None:
+def test_an_opaque_directory_over_a_file_hides_nothing(tmp_path: Path) -> None:
     lower = fill(tmp_path / "lower", "d", "e -> /somewhere")
     upper = fill(tmp_path / "upper", "d/x", "e/y")
     opaque(upper / "d")
@@ -127,7 +127,7 @@ def test_an_opaque_folder_over_a_file_hides_nothing(tmp_path: Path) -> None:
     assert of_overlay(upper, lower) == ["modify d", "add d/x", "modify e", "add e/y"]
 
 
-def test_whiteouts_as_attributes_count_where_the_folder_says_so(tmp_path: Path) -> None:
+def test_whiteouts_as_attributes_count_where_the_directory_says_so(tmp_path: Path) -> None:
     lower = fill(tmp_path / "lower", "d/gone", "e/kept")
     upper = fill(tmp_path / "upper", "d/empty", "d/gone", "e/kept")
     for name in ("d/gone", "e/kept", "d/empty"):
@@ -143,9 +143,9 @@ def test_each_kind_of_metadata_counts(tmp_path: Path, changes: Callable[[Path, P
     need_root()
     names = ["attr", "dir/", "link -> old", "mode", "owner", "same", "size", "text", "time"]
     lower, upper = fill(tmp_path / "lower", *names), fill(tmp_path / "upper", *names)
-    for folder, number in ((lower, 1), (upper, 2)):
-        os.mknod(folder / "node", 0o20600, os.makedev(1, number))
-        keep_time(folder / "node")
+    for directory, number in ((lower, 1), (upper, 2)):
+        os.mknod(directory / "node", 0o20600, os.makedev(1, number))
+        keep_time(directory / "node")
     os.setxattr(upper / "attr", "user.x", b"1")
     os.chmod(upper / "dir", 0o700)
     (upper / "link").unlink()
@@ -182,7 +182,7 @@ def test_a_socket_takes_the_place_of_a_file_and_is_itself_nothing(
     assert changes(upper, lower) == ["delete s"]
 
 
-def test_a_tree_is_compared_by_name_with_one_deletion_for_a_folder(tmp_path: Path) -> None:
+def test_a_tree_is_compared_by_name_with_one_deletion_for_a_directory(tmp_path: Path) -> None:
     old = fill(tmp_path / "old", "a/x", "a/y/z", "b", "c/d", "e -> b")
     new = fill(tmp_path / "new", "b/new", "c/d", "e/f", "f")
     assert of_trees(old, new) == ["delete a", "modify b", "add b/new", "modify e", "add e/f", "add f"]
@@ -196,7 +196,7 @@ def test_a_character_device_zero_cannot_be_in_a_layer(tmp_path: Path) -> None:
     assert of_trees(old, new) == ["delete a"]
 
 
-def test_files_older_than_the_copy_are_not_read_unless_their_folder_moved(tmp_path: Path) -> None:
+def test_files_older_than_the_copy_are_not_read_unless_their_directory_moved(tmp_path: Path) -> None:
     old = fill(tmp_path / "old", "d1/f", "d2/f", "d3/f", "top")
     new = fill(tmp_path / "new", "d1/f", "d2/f", "d3/f", "top")
     (new / "d1/f").write_text("CONTENT of d1/f")  # a copy that was not faithful shows what is read

@@ -13,7 +13,7 @@ from pybuild.runtime.snapshots import copying
 from pybuild.runtime.snapshots.copying import CopyingSnapshotter, copy_tree
 from pybuild.runtime.snapshots.snapshotter import DiskFormat
 from tests.helpers.hosts import need_root
-from tests.helpers.trees import read_folder
+from tests.helpers.trees import read_directory
 from tests.runtime.deep import go_down
 
 NS = 1_234_567_890_123_456_789
@@ -57,7 +57,7 @@ def test_a_copy_has_everything_that_the_tree_has(old: Path, tmp_path: Path, monk
     for path in [*old.rglob("*"), old]:
         os.utime(path, ns=(NS, NS), follow_symlinks=False)
 
-    found, expected = read_folder(copied(tmp_path)), read_folder(old)
+    found, expected = read_directory(copied(tmp_path)), read_directory(old)
     del expected["/socket"]
     assert found == expected
     assert {path.lstat().st_mtime_ns for path in [*(tmp_path / "new").rglob("*"), tmp_path / "new"]} == {NS}
@@ -121,7 +121,7 @@ def test_cloning_is_tried_once_where_it_does_not_work(
 def test_a_full_disk_is_told_and_leaves_no_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keeper = CopyingSnapshotter(tmp_path / "snapshots")
     active = keeper.prepare(None)
-    (active.folder / "f").write_text("x")
+    (active.directory / "f").write_text("x")
     name = "sha256:" + "1" * 64
     keeper.commit(active, name)
 
@@ -150,11 +150,11 @@ def test_a_tree_deeper_than_descriptors_and_paths_allow_is_copied(tmp_path: Path
 def test_snapshots_are_whole_trees(tmp_path: Path) -> None:
     keeper = CopyingSnapshotter(tmp_path / "snapshots")
     active = keeper.prepare(None)
-    (active.folder / "f").touch()
+    (active.directory / "f").touch()
     keeper.commit(active, "sha256:" + "1" * 64)
     active = keeper.prepare("sha256:" + "1" * 64)
-    assert (active.format, keeper.root(active)) == (DiskFormat.TREE, DirectoryRoot(path=active.folder))
-    assert os.listdir(active.folder) == ["f"]
+    assert (active.format, keeper.root(active)) == (DiskFormat.TREE, DirectoryRoot(path=active.directory))
+    assert os.listdir(active.directory) == ["f"]
     keeper.commit(active, "sha256:" + "2" * 64)
-    folder = tmp_path / "snapshots" / ("sha256-" + "2" * 64)
-    assert sorted(os.listdir(folder)) == ["boot", "fs", "parent"]
+    directory = tmp_path / "snapshots" / ("sha256-" + "2" * 64)
+    assert sorted(os.listdir(directory)) == ["boot", "fs", "parent"]

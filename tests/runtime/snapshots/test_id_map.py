@@ -8,11 +8,11 @@ from pybuild.runtime.errors import UnmappedOwner
 from pybuild.runtime.snapshots import id_map
 
 
-def _of(folder: Path, text: str) -> str:
-    folder.mkdir()
+def _of(directory: Path, text: str) -> str:
+    directory.mkdir()
     for name in ("uid_map", "gid_map"):
-        (folder / name).write_text(text)
-    return id_map.id_map(folder)
+        (directory / name).write_text(text)
+    return id_map.id_map(directory)
 
 
 def test_ranges_that_continue_each_other_are_one(tmp_path: Path) -> None:

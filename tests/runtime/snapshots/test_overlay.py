@@ -31,7 +31,7 @@ def keeper(tmp_path: Path) -> OverlaySnapshotter:
 def stacked(keeper: OverlaySnapshotter, count: int) -> str:
     for number in range(count):
         active = keeper.prepare(name(number - 1) if number else None)
-        (active.folder / f"f{number}").touch()
+        (active.directory / f"f{number}").touch()
         keeper.commit(active, name(number))
     return name(count - 1)
 
@@ -43,41 +43,44 @@ def listed(keeper: OverlaySnapshotter, committed: str) -> list[str]:
 
 def test_a_first_layer_is_a_plain_tree_and_the_others_are_differences(keeper: OverlaySnapshotter) -> None:
     first = keeper.prepare(None)
-    assert (first.format, keeper.root(first)) == (DiskFormat.TREE, DirectoryRoot(path=first.folder))
+    assert (first.format, keeper.root(first)) == (DiskFormat.TREE, DirectoryRoot(path=first.directory))
     keeper.commit(first, name(0))
     second = keeper.prepare(name(0))
     root = keeper.root(second)
     assert second.format is DiskFormat.OVERLAY
     assert isinstance(root, OverlayRoot)
-    assert (root.upper, root.lowers) == (second.folder, (second.folder.parents[1] / name(0).replace(":", "-") / "fs",))
+    assert (root.upper, root.lowers) == (
+        second.directory,
+        (second.directory.parents[1] / name(0).replace(":", "-") / "fs",),
+    )
     keeper.discard(second)
 
 
-def test_lower_folders_are_named_from_the_bottom_up(keeper: OverlaySnapshotter) -> None:
+def test_lower_directories_are_named_from_the_bottom_up(keeper: OverlaySnapshotter) -> None:
     view = keeper.view(stacked(keeper, 3))
     assert isinstance(view, OverlayRoot)
     assert [sorted(os.listdir(lower)) for lower in view.lowers] == [["f0"], ["f1"], ["f2"]]
     assert keeper.view(name(0)) == DirectoryRoot(path=view.lowers[0], read_only=True)
 
 
-def test_a_committed_snapshot_keeps_no_work_folder(keeper: OverlaySnapshotter, tmp_path: Path) -> None:
+def test_a_committed_snapshot_keeps_no_work_directory(keeper: OverlaySnapshotter, tmp_path: Path) -> None:
     stacked(keeper, 2)
     for number in range(2):
-        folder = tmp_path / "snapshots" / name(number).replace(":", "-")
-        assert sorted(os.listdir(folder)) == ["boot", "fs", "parent"]
+        directory = tmp_path / "snapshots" / name(number).replace(":", "-")
+        assert sorted(os.listdir(directory)) == ["boot", "fs", "parent"]
 
 
-def test_whiteouts_and_opaque_folders_that_were_unpacked_hide_what_is_below(keeper: OverlaySnapshotter) -> None:
+def test_whiteouts_and_opaque_directories_that_were_unpacked_hide_what_is_below(keeper: OverlaySnapshotter) -> None:
     active = keeper.prepare(None)
-    (active.folder / "d").mkdir()
+    (active.directory / "d").mkdir()
     for path in ("a", "b", "d/x"):
-        (active.folder / path).touch()
+        (active.directory / path).touch()
     keeper.commit(active, name(0))
     active = keeper.prepare(name(0))
-    os.mknod(active.folder / "a", 0o20000, 0)
-    (active.folder / "d").mkdir()
-    (active.folder / "d/y").touch()
-    os.setxattr(active.folder / "d", "trusted.overlay.opaque", b"y")
+    os.mknod(active.directory / "a", 0o20000, 0)
+    (active.directory / "d").mkdir()
+    (active.directory / "d/y").touch()
+    os.setxattr(active.directory / "d", "trusted.overlay.opaque", b"y")
     found = [(change.kind.value, change.path) for change in keeper.changes(active)]
     assert found == [("delete", "a"), ("modify", "d"), ("delete", "d/x"), ("add", "d/y")]
     keeper.commit(active, name(1))
@@ -89,14 +92,14 @@ def test_whiteouts_and_opaque_folders_that_were_unpacked_hide_what_is_below(keep
 @pytest.mark.parametrize("attribute", ["redirect", "metacopy"])
 def test_a_layer_cannot_borrow_from_other_paths(keeper: OverlaySnapshotter, attribute: str) -> None:
     active = keeper.prepare(None)
-    (active.folder / "secret").mkdir(mode=0o700)
-    (active.folder / "secret/f").write_text("s")
+    (active.directory / "secret").mkdir(mode=0o700)
+    (active.directory / "secret/f").write_text("s")
     keeper.commit(active, name(0))
     active = keeper.prepare(name(0))
-    (active.folder / "bait").mkdir()
-    (active.folder / "bait2").touch()
-    os.setxattr(active.folder / "bait", f"trusted.overlay.{attribute}", b"/secret")
-    os.setxattr(active.folder / "bait2", f"trusted.overlay.{attribute}", b"/secret/f")
+    (active.directory / "bait").mkdir()
+    (active.directory / "bait2").touch()
+    os.setxattr(active.directory / "bait", f"trusted.overlay.{attribute}", b"/secret")
+    os.setxattr(active.directory / "bait2", f"trusted.overlay.{attribute}", b"/secret/f")
     keeper.commit(active, name(1))
     found = set()
     with Root(keeper.open(name(1))) as root:
@@ -110,7 +113,7 @@ def test_a_layer_cannot_borrow_from_other_paths(keeper: OverlaySnapshotter, attr
 
 def test_device_nodes_of_an_image_are_inert_for_the_builder(keeper: OverlaySnapshotter) -> None:
     active = keeper.prepare(stacked(keeper, 1))
-    os.mknod(active.folder / "null", 0o20666, os.makedev(1, 3))
+    os.mknod(active.directory / "null", 0o20666, os.makedev(1, 3))
     keeper.commit(active, name(5))
     with Root(keeper.open(name(5))) as root, pytest.raises(PermissionError):
         root.open("null")
@@ -126,7 +129,7 @@ def test_a_broken_chain_does_not_exist(keeper: OverlaySnapshotter, tmp_path: Pat
 
 @pytest.fixture
 def outside(keeper: OverlaySnapshotter, tmp_path: Path) -> Path:
-    """A whole snapshot beside the folder of snapshots: a name that is a path would lead to it."""
+    """A whole snapshot beside the directory of snapshots: a name that is a path would lead to it."""
     shutil.copytree(tmp_path / "snapshots" / stacked(keeper, 1).replace(":", "-"), tmp_path / "outside")
     return tmp_path / "outside"
 
@@ -155,9 +158,11 @@ def test_a_parent_that_is_a_path_breaks_the_chain_although_a_snapshot_is_there(
     assert outside.exists()
 
 
-def test_a_key_that_is_a_path_is_refused_although_a_folder_is_there(keeper: OverlaySnapshotter, outside: Path) -> None:
+def test_a_key_that_is_a_path_is_refused_although_a_directory_is_there(
+    keeper: OverlaySnapshotter, outside: Path
+) -> None:
     for key in ("../outside", os.fspath(outside), "tmp-0123456789abcdef"):
-        active = Active(key=key, parent=None, folder=outside / "fs", format=DiskFormat.TREE)
+        active = Active(key=key, parent=None, directory=outside / "fs", format=DiskFormat.TREE)
         for use in (
             lambda active: keeper.commit(active, name(9)),
             keeper.root,
@@ -173,9 +178,9 @@ def test_nobody_else_reaches_what_an_image_holds(tmp_path: Path) -> None:
     (tmp_path / "old").chmod(0o755)
     before = os.umask(0)
     try:
-        for folder in ("old", "new"):
-            OverlaySnapshotter(tmp_path / folder)
-            assert (tmp_path / folder).stat().st_mode & 0o777 == 0o700
+        for directory in ("old", "new"):
+            OverlaySnapshotter(tmp_path / directory)
+            assert (tmp_path / directory).stat().st_mode & 0o777 == 0o700
     finally:
         os.umask(before)
 
@@ -190,7 +195,7 @@ def test_a_chain_longer_than_the_kernel_takes_is_refused_with_words(
     assert keeper.exists(name(2))
 
 
-def test_500_lower_folders_are_mounted_at_once(tmp_path: Path) -> None:
+def test_500_lower_directories_are_mounted_at_once(tmp_path: Path) -> None:
     need_root()
     lowers = [tmp_path / f"a-rather-long-name-for-a-lower-folder-{number}" for number in range(overlay.MAX_LOWERS)]
     for number, lower in enumerate(lowers):
@@ -259,7 +264,7 @@ def test_a_probe_that_fails_is_no_proof_against_overlayfs(
 
 def test_a_whole_copy_that_lasts_is_used_as_it_is(keeper: OverlaySnapshotter, tmp_path: Path) -> None:
     base = keeper.prepare(None)
-    (base.folder / "f").write_text("old")
+    (base.directory / "f").write_text("old")
     keeper.commit(base, name(1))
     place = tmp_path / "copy"
     (place / "fs").mkdir(parents=True)
@@ -289,5 +294,5 @@ def test_nothing_is_mounted_to_see_that_nothing_changed(
     with monkeypatch.context() as patch:
         patch.setattr(overlay, "mount_tree", None)
         assert list(keeper.changes(active)) == []
-    (active.folder / "f0").touch()
+    (active.directory / "f0").touch()
     assert [change.path for change in keeper.changes(active)] == ["f0"]

@@ -10,10 +10,10 @@ from pybuild.runtime.snapshots.overlay_mount import OpenLayers, mount_classic, m
 from tests.runtime.namespaces import in_mount_namespace
 
 
-def opened(folder: Path, *names: str) -> tuple[int, ...]:
+def opened(directory: Path, *names: str) -> tuple[int, ...]:
     for name in names:
-        (folder / name).mkdir(exist_ok=True)
-    return tuple(os.open(folder / name, os.O_PATH | os.O_DIRECTORY) for name in names)
+        (directory / name).mkdir(exist_ok=True)
+    return tuple(os.open(directory / name, os.O_PATH | os.O_DIRECTORY) for name in names)
 
 
 def options(place: Path) -> set[str]:
@@ -28,8 +28,8 @@ def test_both_ways_set_the_same_options_and_attributes(tmp_path: Path, writable:
     def work() -> object:
         places = opened(tmp_path, "place1", "place2")
         for number, place in enumerate(places, 1):
-            folders = opened(tmp_path, f"upper{number}", f"work{number}") if writable else ()
-            layers = OpenLayers(opened(tmp_path, "a", "b"), folders)
+            directories = opened(tmp_path, f"upper{number}", f"work{number}") if writable else ()
+            layers = OpenLayers(opened(tmp_path, "a", "b"), directories)
             if number == 1:
                 mount_classic(layers, attributes, str(tmp_path / "place1"))
             else:

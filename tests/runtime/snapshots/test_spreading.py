@@ -11,8 +11,8 @@ from tests.helpers.disks import small_disk
 from tests.helpers.hosts import need_root
 
 
-def flags_of(folder: Path) -> int:
-    handle, flags = os.open(folder, os.O_RDONLY), array("l", [0])
+def flags_of(directory: Path) -> int:
+    handle, flags = os.open(directory, os.O_RDONLY), array("l", [0])
     try:
         fcntl.ioctl(handle, spreading.GET_FLAGS, flags)
     except OSError:

@@ -12,8 +12,8 @@ from pybuild.builder.sources.address import UNNAMED, HttpSource, parse
 from pybuild.builder.sources.http import ask
 
 
-def fetched(address: str, execution: Execution, folder: Path) -> Path:
-    """Write the Dockerfile at *address* into *folder*, which is empty, and return its path.
+def fetched(address: str, execution: Execution, directory: Path) -> Path:
+    """Write the Dockerfile at *address* into *directory*, which is empty, and return its path.
 
     Raises:
         RequestError: the address is not that of a file.
@@ -29,7 +29,7 @@ def fetched(address: str, execution: Execution, folder: Path) -> Path:
         opened.close()
     if len(text) > LIMIT:
         raise RequestError(f"{address}: too long for a Dockerfile")
-    path = folder / ("Dockerfile" if source.name == UNNAMED else source.name)
+    path = directory / ("Dockerfile" if source.name == UNNAMED else source.name)
     path.write_bytes(text)
     return path
 

@@ -131,11 +131,11 @@ def command(*, flags: ExecutorFlags) -> int:
     """Build and push an image, with the flags of Kaniko's executor."""
     if not (flags.destination.destinations or flags.destination.no_push):
         raise RequestError("you must provide --destination, or use --no-push")
-    with temporary() as folder:
+    with temporary() as directory:
         if flags.mirrors or flags.insecure_registries:
-            os.environ["CONTAINERS_REGISTRIES_CONF"] = os.fspath(_registries(flags, folder))
+            os.environ["CONTAINERS_REGISTRIES_CONF"] = os.fspath(_registries(flags, directory))
         context, dockerfile = _context(flags.source)
-        metadata = folder / "metadata.json"
+        metadata = directory / "metadata.json"
         words = [*_words(flags), "--metadata-file", os.fspath(metadata), *dockerfile, context]
         code = build.main(words, prog_name="pybuild executor", standalone_mode=False)
         if code:
@@ -180,8 +180,8 @@ def _cache(flags: ExecutorFlags) -> Iterator[str]:
 
 
 def _repository(name: str) -> str:
-    folder, slash, last = name.rpartition("/")
-    return f"{folder}{slash}{last.partition(':')[0]}"
+    directory, slash, last = name.rpartition("/")
+    return f"{directory}{slash}{last.partition(':')[0]}"
 
 
 def _context(flags: SourceFlags) -> tuple[str, list[str]]:
@@ -197,12 +197,12 @@ def _context(flags: SourceFlags) -> tuple[str, list[str]]:
         return _address(kind, place, flags), ["--file", flags.dockerfile] if flags.dockerfile else []
     if mark and kind != "dir":
         raise RequestError(f"contexts at {kind}:// are not supported", hint="use dir://, tar://, git:// or https://")
-    folder = Path(place if mark else flags.context) / (flags.sub_path or "")
+    directory = Path(place if mark else flags.context) / (flags.sub_path or "")
     if flags.dockerfile is None:
-        return os.fspath(folder), []
+        return os.fspath(directory), []
     # Kaniko takes a path as it is, and when nothing is there as one in the context.
     named = Path(flags.dockerfile)
-    return os.fspath(folder), ["--file", os.fspath(named if named.exists() else folder / named)]
+    return os.fspath(directory), ["--file", os.fspath(named if named.exists() else directory / named)]
 
 
 def _be_input(place: str) -> None:
@@ -227,9 +227,9 @@ def _address(kind: str, place: str, flags: SourceFlags) -> str:
     return f"{found}#{tail}" if tail else found
 
 
-def _registries(flags: ExecutorFlags, folder: Path) -> Path:
+def _registries(flags: ExecutorFlags, directory: Path) -> Path:
     """Write a configuration in which Docker Hub has these mirrors, and these registries need no HTTPS."""
-    path = folder / "registries.conf"
+    path = directory / "registries.conf"
     text = "".join(
         f"[[registry]]\nlocation = {json.dumps(host)}\ninsecure = true\n" for host in flags.insecure_registries
     )

@@ -49,8 +49,8 @@ def prepared(request: Request, elsewhere: Provided | None = None) -> Iterator[Re
             from pybuild.builder.cli.commands.build.dockerfile_url import fetched
             from pybuild.runtime.paths.scratch import temporary
 
-            folder = stack.enter_context(temporary())
-            ready = ready.changed(dockerfile=fetched(elsewhere.dockerfile, ready.execution, folder))
+            directory = stack.enter_context(temporary())
+            ready = ready.changed(dockerfile=fetched(elsewhere.dockerfile, ready.execution, directory))
         yield ready
 
 
@@ -67,9 +67,9 @@ def _without_stdin(request: Request, *, named: bool) -> Iterator[Request]:
     # Imported here because it brings random, shutil and three compressors.
     from pybuild.runtime.paths.scratch import temporary
 
-    with temporary() as folder:
+    with temporary() as directory:
         with binary_stdin() as stream:
-            ready = _taken(request, stream, folder, named=named or request.files.dockerfile is not None)
+            ready = _taken(request, stream, directory, named=named or request.files.dockerfile is not None)
         yield ready
 
 
@@ -79,15 +79,15 @@ def _no_context(path: Path) -> RequestError:
     return RequestError(f'path "{path}" not found')
 
 
-def _taken(request: Request, stream: BufferedReader, folder: Path, *, named: bool) -> Request:
+def _taken(request: Request, stream: BufferedReader, directory: Path, *, named: bool) -> Request:
     if request.files.dockerfile == _STDIN:
-        return request.changed(dockerfile=_kept(stream, folder))
-    context = folder / "context"
+        return request.changed(dockerfile=_kept(stream, directory))
+    context = directory / "context"
     context.mkdir()
     if not _is_archive(stream):
         if named:
             raise RequestError(_AMBIGUOUS, hint="standard input is not an archive: leave out -f, or pipe a tar archive")
-        return request.changed(context=context, dockerfile=_kept(stream, folder))
+        return request.changed(context=context, dockerfile=_kept(stream, directory))
     _unpack(stream, context)
     if request.files.dockerfile is None:
         # With an address the Dockerfile is fetched later. Otherwise it is looked for here, so that the error names the
@@ -95,16 +95,16 @@ def _taken(request: Request, stream: BufferedReader, folder: Path, *, named: boo
         if not named and not any(os.path.lexists(context / name) for name in DEFAULT_NAMES):
             raise no_dockerfile(context, "the archive", Path())
         return request.changed(context=context)
-    return request.changed(context=context, dockerfile=_inside(context, request.files.dockerfile, folder))
+    return request.changed(context=context, dockerfile=_inside(context, request.files.dockerfile, directory))
 
 
-def _inside(context: Path, path: Path, folder: Path) -> Path:
+def _inside(context: Path, path: Path, directory: Path) -> Path:
     """Copy the Dockerfile at *path* in the archive, where ``-f`` is a path in it; no symlink leads out of it."""
     with Root.open_host(context) as root:
         text = root.read_file(str(path), LIMIT)
     if text is None:
         raise RequestError(f"failed to read dockerfile: open {path}: no such file or directory")
-    copy = folder / "Dockerfile"
+    copy = directory / "Dockerfile"
     copy.write_bytes(text)
     return copy
 
@@ -114,20 +114,20 @@ def _is_archive(stream: BufferedReader) -> bool:
     return head.startswith(_MAGICS) or head[257:262] == b"ustar"
 
 
-def _kept(stream: BinaryIO, folder: Path) -> Path:
+def _kept(stream: BinaryIO, directory: Path) -> Path:
     text = stream.read(LIMIT + 1)
     if len(text) > LIMIT:
         raise RequestError("the Dockerfile on standard input is too long")
-    path = folder / "Dockerfile"
+    path = directory / "Dockerfile"
     path.write_bytes(text)
     return path
 
 
-def _unpack(stream: BufferedReader, folder: Path) -> None:
+def _unpack(stream: BufferedReader, directory: Path) -> None:
     from pybuild.builder.oci.errors import LayerError
     from pybuild.builder.oci.layers.unpack import unpack
 
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         unpack(stream, handle, overlay=False, diff_id=None)
     except LayerError as error:

@@ -29,6 +29,6 @@ def command(name: str, *, no_stdin: bool, sig_proxy: bool, detach_keys: str | No
             raise ContainerError("You cannot attach to a stopped container, start it first")
         container.tell("attach")
         typed = container.config.program.open_stdin and not no_stdin
-        with connected(container.folder) as channel:
+        with connected(container.directory) as channel:
             channel.send(messages.ATTACH + (b"i" if typed else b""))
             return shown_to_its_end(channel, container, typed=typed, keys=keys, relayed=sig_proxy) or 0

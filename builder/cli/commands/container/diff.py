@@ -42,7 +42,7 @@ def export(name: str, output: Path | None) -> None:
 
 def image_of(containers: Containers, container: StoredContainer) -> Image:
     """Return the image that a container was made of."""
-    return read_image(containers.store.blobs, read_hold(container.folder).image)
+    return read_image(containers.store.blobs, read_hold(container.directory).image)
 
 
 def committed(

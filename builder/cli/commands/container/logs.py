@@ -36,18 +36,18 @@ def command(
         if container.config.host.log_driver == "none":
             raise ContainerError("configured logging driver does not support reading")
         found = lines(
-            container.folder,
+            container.directory,
             tail=_count(tail),
             since=moment(since, now) if since else None,
             until=moment(until, now) if until else None,
-            follow=_still(container.folder) if follow else None,
+            follow=_still(container.directory) if follow else None,
         )
         for line in found:
             pass_on(line.stream, _shown(line, timestamps=timestamps))
 
 
-def _still(folder: Path) -> Callable[[], bool]:
-    return lambda: is_watched(folder)
+def _still(directory: Path) -> Callable[[], bool]:
+    return lambda: is_watched(directory)
 
 
 def _count(text: str) -> int | None:

@@ -74,7 +74,7 @@ def shown_to_its_end(
 
     def send(number: int) -> None:
         with suppress(RuntimeHostError):
-            ask(container.folder, messages.SIGNAL + str(number).encode())
+            ask(container.directory, messages.SIGNAL + str(number).encode())
 
     def output(stream: int, data: bytes) -> None:
         if stream in shown:

@@ -29,7 +29,7 @@ def command(*, force: bool, filters: tuple[str, ...]) -> None:
     with opened_containers() as containers:
         for container in containers.all():
             if container.state.status in {"created", "exited", "dead"} and passes(container):
-                size = disk_usage(container.folder)
+                size = disk_usage(container.directory)
                 try:
                     remove(containers, container)
                 except ContainerError:  # somebody started it meanwhile

@@ -115,7 +115,7 @@ def _cache(opened: Store) -> _Usage:
 
 
 def _mounts(opened: Store) -> _Usage:
-    sizes = {mount: disk_usage(mount.folder) for mount in cache_mounts(opened)}
+    sizes = {mount: disk_usage(mount.directory) for mount in cache_mounts(opened)}
     active = [mount for mount in sizes if in_use(mount, opened)]
     return _Usage("Cache Mounts", (len(sizes), len(active)), sum(sizes.values()), sum(sizes[mount] for mount in active))
 
@@ -124,7 +124,7 @@ def _each_mount(opened: Store) -> list[Row]:
     return [
         {
             "Name": clean_line(mount.name.removeprefix("cache mount ")),
-            "Size": human_size(disk_usage(mount.folder)),
+            "Size": human_size(disk_usage(mount.directory)),
             "LastUsed": f"{human_duration(max(0.0, time.time() - mount.used))} ago",
             "InUse": str(in_use(mount, opened)).lower(),
         }

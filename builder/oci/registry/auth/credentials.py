@@ -90,10 +90,10 @@ class CredentialFiles:
         if only is not None:
             return (only,)
         runtime = self.env.get("XDG_RUNTIME_DIR")
-        folder = Path(runtime) / "containers" if runtime else self.run / "containers" / str(os.getuid())
+        directory = Path(runtime) / "containers" if runtime else self.run / "containers" / str(os.getuid())
         config = Path(self.env.get("XDG_CONFIG_HOME") or self.home / ".config")
         return (
-            folder / "auth.json",
+            directory / "auth.json",
             config / "containers" / "auth.json",
             self.home / ".docker" / "config.json",
             self.home / ".dockercfg",
@@ -105,5 +105,5 @@ class CredentialFiles:
             return self.chosen
         if chosen := self.env.get("REGISTRY_AUTH_FILE"):
             return Path(chosen)
-        folder = self.env.get("DOCKER_CONFIG")
-        return Path(folder) / "config.json" if folder else None
+        directory = self.env.get("DOCKER_CONFIG")
+        return Path(directory) / "config.json" if directory else None

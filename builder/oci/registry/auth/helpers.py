@@ -113,8 +113,12 @@ class Helper:
     def _program(self) -> str:
         if not _NAME.match(self.name):
             raise CredentialsError(f"invalid name of a credential helper {self.name[:100]!r}")
-        folders = [folder for folder in self.env.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]
-        found = shutil.which(f"docker-credential-{self.name}", path=os.pathsep.join(folders)) if folders else None
+        directories = [
+            directory for directory in self.env.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(directory)
+        ]
+        found = (
+            shutil.which(f"docker-credential-{self.name}", path=os.pathsep.join(directories)) if directories else None
+        )
         if found is None:
             raise HelperMissing(f"credential helper docker-credential-{self.name} is not installed")
         return found

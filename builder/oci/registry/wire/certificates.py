@@ -23,15 +23,15 @@ class Tls:
     key: str = ""
 
 
-def tls_from(folders: Iterable[Path], origin: Origin) -> Tls | None:
-    """Return the settings in the first of *folders* that has a directory for the server; None when none has.
+def tls_from(directories: Iterable[Path], origin: Origin) -> Tls | None:
+    """Return the settings in the first of *directories* that has a directory for the server; None when none has.
 
     Raises:
         RegistryError: a client certificate has no key, or a key no certificate.
     """
-    for folder in folders:
+    for directory in directories:
         for name in _names(origin):
-            found = folder / name
+            found = directory / name
             if found.is_dir():
                 return tls_in(found)
     return None
@@ -43,16 +43,16 @@ def _names(origin: Origin) -> tuple[str, ...]:
     return (named, origin.host) if origin.port == origin.default_port else (named,)
 
 
-def tls_in(folder: Path) -> Tls:
+def tls_in(directory: Path) -> Tls:
     """Return the settings in the directory of one server. Raises RegistryError like `tls_from`."""
-    names = sorted(os.listdir(folder))
+    names = sorted(os.listdir(directory))
     keys = {name.removesuffix(".key") for name in names if name.endswith(".key")}
     certificates = {name.removesuffix(".cert") for name in names if name.endswith(".cert")}
     for name in sorted(keys ^ certificates):
-        raise RegistryError(f"{folder}: {name}.cert and {name}.key belong together, and one of them is missing")
+        raise RegistryError(f"{directory}: {name}.cert and {name}.key belong together, and one of them is missing")
     ours = min(keys, default="")
     return Tls(
-        authorities=tuple(str(folder / name) for name in names if name.endswith(".crt")),
-        certificate=str(folder / f"{ours}.cert") if ours else "",
-        key=str(folder / f"{ours}.key") if ours else "",
+        authorities=tuple(str(directory / name) for name in names if name.endswith(".crt")),
+        certificate=str(directory / f"{ours}.cert") if ours else "",
+        key=str(directory / f"{ours}.key") if ours else "",
     )

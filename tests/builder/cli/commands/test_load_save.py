@@ -73,7 +73,7 @@ def test_archives_are_loaded_in_older_compressions_too(
     assert shop.run("load", "-i", str(path)).lines == ["Loaded image: app:3"]
 
 
-def test_a_folder_that_is_not_there_is_told_by_the_name_that_was_given(shop: Shop, tmp_path: Path) -> None:
+def test_a_directory_that_is_not_there_is_told_by_the_name_that_was_given(shop: Shop, tmp_path: Path) -> None:
     shop.image("tiny:1")
     result = shop.run("save", "-o", str(tmp_path / "none/x.tar"), "tiny:1")
     assert (result.code, result.err) == (3, f"ERROR: {tmp_path}/none/x.tar: no such file or directory\n")
@@ -164,7 +164,7 @@ def test_what_cannot_be_loaded_is_named_with_what_it_is(shop: Shop, tmp_path: Pa
         assert "b'" not in failed.err
 
 
-def test_a_folder_is_loaded_when_it_is_a_layout(shop: Shop, tmp_path: Path) -> None:
+def test_a_directory_is_loaded_when_it_is_a_layout(shop: Shop, tmp_path: Path) -> None:
     image = shop.image("tiny:1")
     shop.run("save", "-o", str(tmp_path / "x.tar"), "tiny:1")
     (tmp_path / "layout").mkdir()

@@ -72,7 +72,7 @@ def test_platforms_come_from_the_flags_or_the_environment_in_normal_form() -> No
         build_flags.platforms(["linux/amd64,"], {})
 
 
-def test_a_build_context_is_a_folder_or_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_context_is_a_directory_or_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "github.com" / "team").mkdir(parents=True)
     assert build_flags.context("github.com/team") == Path("github.com/team")
@@ -83,7 +83,9 @@ def test_a_build_context_is_a_folder_or_an_address(tmp_path: Path, monkeypatch: 
         build_flags.context("https://me:word@h.invalid/x.git")
 
 
-def test_named_contexts_have_one_spelling_and_absolute_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_named_contexts_have_one_spelling_and_absolute_directories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     given = ["One=folder", "docker.io/library/two=docker-image://x", "web=https://h.invalid/a=b.tgz", "one=."]

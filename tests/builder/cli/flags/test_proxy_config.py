@@ -23,7 +23,7 @@ def test_what_the_command_line_says_counts(env: dict[str, str]) -> None:
     assert proxy_arguments({"http_proxy": "mine"}, env) == {"NO_PROXY": "a,b"}
 
 
-def test_they_are_found_below_the_home_folder(tmp_path: Path) -> None:
+def test_they_are_found_below_the_home_directory(tmp_path: Path) -> None:
     (tmp_path / ".docker").mkdir()
     (tmp_path / ".docker" / "config.json").write_text(json.dumps(CONFIG))
     assert proxy_arguments({}, {"HOME": str(tmp_path)})["HTTP_PROXY"] == "http://p:1"

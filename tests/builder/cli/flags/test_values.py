@@ -16,11 +16,11 @@ _UNSET = (
 
 @pytest.fixture
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "context"
-    folder.mkdir()
-    (folder / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
-    monkeypatch.chdir(folder)
-    return folder
+    directory = tmp_path / "context"
+    directory.mkdir()
+    (directory / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    monkeypatch.chdir(directory)
+    return directory
 
 
 def test_an_empty_value_is_none(shop: Shop, context: Path) -> None:

@@ -33,8 +33,8 @@ def unpacked(blobs: BlobStore, layer: Layer) -> bytes:
         return reader.read()
 
 
-def files_below(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+def files_below(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("size", [10, 300_000, 7 * MIB + 3])

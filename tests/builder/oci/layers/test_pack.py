@@ -19,9 +19,9 @@ from tests.helpers.hosts import need_root
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    folder = tmp_path / "tree"
-    folder.mkdir()
-    return folder
+    directory = tmp_path / "tree"
+    directory.mkdir()
+    return directory
 
 
 def added(*paths: str) -> list[Change]:
@@ -81,7 +81,7 @@ def test_owners_devices_and_capabilities_are_kept(tree: Path) -> None:
     assert "w" not in found
 
 
-def test_the_folders_above_a_change_are_written_once(tree: Path) -> None:
+def test_the_directories_above_a_change_are_written_once(tree: Path) -> None:
     (tree / "a/b/c").mkdir(parents=True)
     (tree / "a").chmod(0o700)
     for name in ("a/b/1", "a/b/2", "a/b/c/3", "a/4"):
@@ -92,7 +92,7 @@ def test_the_folders_above_a_change_are_written_once(tree: Path) -> None:
     assert found["a"].mode == 0o700
 
 
-def test_an_opaque_folder_is_marked_behind_its_entry(tree: Path) -> None:
+def test_an_opaque_directory_is_marked_behind_its_entry(tree: Path) -> None:
     (tree / "a/b").mkdir(parents=True)
     changes = [Change(ChangeKind.MODIFY, "a"), Change(ChangeKind.ADD, "a/b"), Change(ChangeKind.OPAQUE, "a/b")]
     assert list(members(tree, changes)) == ["a", "a/b", "a/b/.wh..wh..opq"]
@@ -139,7 +139,7 @@ def test_a_name_that_means_a_deletion_is_refused(tree: Path) -> None:
         pack(tree, added(".wh.f"))
 
 
-def test_a_folder_that_became_a_link_is_not_followed(tree: Path) -> None:
+def test_a_directory_that_became_a_link_is_not_followed(tree: Path) -> None:
     (tree.parent / "outside").mkdir()
     (tree.parent / "outside/f").write_bytes(b"secret")
     (tree / "d").symlink_to(tree.parent / "outside")

@@ -15,8 +15,8 @@ import pytest
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import DigestMismatch, LayerError
 from pybuild.builder.oci.layers.unpack import Unpacked, entries, unpack
+from pybuild.builder.oci.layers.unpack_directory import Directory, added
 from pybuild.builder.oci.layers.unpack_entry import Unpacker
-from pybuild.builder.oci.layers.unpack_folder import Folder, added
 from pybuild.builder.oci.limits import Limits
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.oci.tar.reader import EntryData
@@ -28,8 +28,8 @@ from tests.helpers.rawtar import (
     archive,
     base256,
     canary,
+    directory,
     file,
-    folder,
     gnu_long,
     hardlink,
     header,
@@ -68,8 +68,8 @@ def into(target: Path, data: bytes, *, diff_id: Digest | None = None, limits: Li
 def test_everything_that_a_layer_says_is_done(ground: Ground) -> None:
     tree = ground.apply(
         archive(
-            folder("./", 0o751, mtime=3),
-            folder("d", 0o2750, uid=5, gid=6, mtime=7),
+            directory("./", 0o751, mtime=3),
+            directory("d", 0o2750, uid=5, gid=6, mtime=7),
             pax(("SCHILY.xattr.user.note", b"n\0te"), ("mtime", "-5")),
             file("d/f", b"data", mode=0o4755, uid=1000, gid=70),
             symlink("d/s", "/nowhere", uid=9, gid=9, mtime=11),
@@ -93,7 +93,9 @@ def test_everything_that_a_layer_says_is_done(ground: Ground) -> None:
 
 
 def test_the_umask_of_the_builder_changes_nothing(ground: Ground) -> None:
-    layer = archive(folder("d", 0o777), file("d/f", mode=0o666), header("p", b"6", mode=0o666), file("x/y", mode=0o666))
+    layer = archive(
+        directory("d", 0o777), file("d/f", mode=0o666), header("p", b"6", mode=0o666), file("x/y", mode=0o666)
+    )
     before = os.umask(0o077)
     try:
         tree = ground.apply(layer)
@@ -107,10 +109,10 @@ def test_of_two_entries_with_one_name_the_last_holds(ground: Ground) -> None:
     tree = ground.apply(
         archive(
             file("a", b"old"), file("a", b"new"),
-            folder("b"), file("b/gone"), file("b", b"now a file"),
-            file("c"), folder("c", 0o700), file("c/in"),
+            directory("b"), file("b/gone"), file("b", b"now a file"),
+            file("c"), directory("c", 0o700), file("c/in"),
             symlink("d", "c"), file("d", b"no link"),
-            pax(("SCHILY.xattr.user.a", "1")), folder("e", 0o700), folder("e", 0o755),
+            pax(("SCHILY.xattr.user.a", "1")), directory("e", 0o700), directory("e", 0o755),
         )
     )  # fmt: skip
     assert paths(tree) == ["/a", "/b", "/c", "/c/in", "/d", "/e"]
@@ -150,7 +152,7 @@ def test_a_path_of_links_longer_than_the_kernel_resolves_stays_inside(tmp_path: 
     before = watched(outside)
     parts, path = [], ""
     for letter in "abcdefghijklmnop":
-        parts += [gnu_long(path + "d" * 247), folder("x"), gnu_long(path + letter), symlink("x", "d" * 247)]
+        parts += [gnu_long(path + "d" * 247), directory("x"), gnu_long(path + letter), symlink("x", "d" * 247)]
         path += "d" * 247 + "/"
     last = "a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/" + "l" * 254
     parts += [gnu_long(last), symlink("x", "../" * 16), symlink("escape", f"{last}/../../../..")]
@@ -165,9 +167,9 @@ def test_a_path_of_links_longer_than_the_kernel_resolves_stays_inside(tmp_path: 
 
 
 def test_an_absolute_link_counts_from_the_root_wherever_it_stands(ground: Ground) -> None:
-    tree = ground.apply(archive(folder("d/e"), symlink("d/e/a", "/t"), file("d/e/a/f"), hardlink("h", "d/e/a/f")))
+    tree = ground.apply(archive(directory("d/e"), symlink("d/e/a", "/t"), file("d/e/a/f"), hardlink("h", "d/e/a/f")))
     assert paths(tree) == ["/d", "/d/e", "/d/e/a", "/h", "/t", "/t/f"]
-    assert "/t/g" in ground.apply(archive(folder("d"), symlink("d/a", "/t")), archive(file("d/a/g")))
+    assert "/t/g" in ground.apply(archive(directory("d"), symlink("d/a", "/t")), archive(file("d/a/g")))
 
 
 @pytest.mark.parametrize("way", ["absolute", "relative", "chain"])
@@ -176,13 +178,19 @@ def test_links_to_the_outside_are_resolved_inside(ground: Ground, way: str) -> N
     links = {
         "absolute": [symlink("a", outside)],
         "relative": [symlink("a", "../" * 30 + outside)],
-        "chain": [symlink("a", "b"), symlink("b", "c/d"), folder("c"), symlink("c/d", "../e/."), symlink("e", outside)],
+        "chain": [
+            symlink("a", "b"),
+            symlink("b", "c/d"),
+            directory("c"),
+            symlink("c/d", "../e/."),
+            symlink("e", outside),
+        ],
     }[way]
-    attack = [file("a/canary", b"evil"), folder("a", 0o777), symlink("a/l", "x"), hardlink("h", "a/canary")]
+    attack = [file("a/canary", b"evil"), directory("a", 0o777), symlink("a/l", "x"), hardlink("h", "a/canary")]
     tree = ground.apply(archive(*links, attack[0]))
     assert tree[outside + "/canary"].text == b"evil"
     # The link planted by one layer, used by the next.
-    for entry in (*attack[:2], file("a/.wh.canary"), file("a/.wh..wh..opq"), folder("a/canary"), file("a/planted")):
+    for entry in (*attack[:2], file("a/.wh.canary"), file("a/.wh..wh..opq"), directory("a/canary"), file("a/planted")):
         ground.apply(archive(*links), archive(entry))
     with pytest.raises(LayerError):
         ground.apply(archive(*links), archive(attack[3]))
@@ -196,7 +204,7 @@ def test_a_file_in_the_place_of_a_link_does_not_follow_it(ground: Ground) -> Non
         assert tree["/a"].text == b"own"
 
 
-def test_a_folder_that_became_a_link_is_not_entered_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_became_a_link_is_not_entered_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "root").mkdir()
     fd = os.open(tmp_path / "root", os.O_RDONLY)
@@ -204,14 +212,14 @@ def test_a_folder_that_became_a_link_is_not_entered_again(tmp_path: Path, monkey
     unswapped = Unpacker.add
 
     def swap(self: Unpacker, entry: Entry, data: EntryData) -> None:
-        # Two hundred folders later its descriptor is closed, and it has to be opened once more.
+        # Two hundred directories later its descriptor is closed, and it has to be opened once more.
         if entry.path == "d/late":
             os.rmdir(tmp_path / "root/d")
             (tmp_path / "root/d").symlink_to(tmp_path / "outside")
         unswapped(self, entry, data)
 
     monkeypatch.setattr(Unpacker, "add", swap)
-    layer = archive(folder("d"), *[file(f"w{n}/f") for n in range(200)], file("d/late", b"planted"))
+    layer = archive(directory("d"), *[file(f"w{n}/f") for n in range(200)], file("d/late", b"planted"))
     try:
         with pytest.raises(LayerError, match="cannot unpack 'd/late'"):
             unpack(io.BytesIO(layer), fd, overlay=True, diff_id=None)
@@ -226,7 +234,7 @@ def test_links_in_a_circle_are_refused(ground: Ground) -> None:
             ground.apply(archive(*links, file("a/f")))
 
 
-def test_a_file_is_no_folder(ground: Ground) -> None:
+def test_a_file_is_no_directory(ground: Ground) -> None:
     for layers in ((archive(file("a"), file("a/b")),), (archive(file("a")), archive(file("a/b")))):
         with pytest.raises(LayerError, match="no directory"):
             ground.apply(*layers)
@@ -256,7 +264,7 @@ def test_a_dangling_link_on_the_way_gets_its_target_made(ground: Ground) -> None
 )
 def test_hard_links_lead_to_files_of_the_image_only(ground: Ground, target: str) -> None:
     target = target.format(canary=os.fspath(ground.canary))
-    links = [folder("d"), symlink("l", os.fspath(ground.outside)), hardlink("h", target)]
+    links = [directory("d"), symlink("l", os.fspath(ground.outside)), hardlink("h", target)]
     layer = archive(*links, file("h", b"overwrite"), file("later"))
     with pytest.raises(LayerError):
         ground.apply(layer)
@@ -301,7 +309,7 @@ def test_a_hard_link_does_not_find_what_its_layer_deletes(ground: Ground) -> Non
         ground.apply(archive(file("a")), archive(file(".wh.a"), hardlink("b", "a")))
 
 
-def test_a_hard_link_in_the_place_of_its_own_folder_is_refused(ground: Ground) -> None:
+def test_a_hard_link_in_the_place_of_its_own_directory_is_refused(ground: Ground) -> None:
     with pytest.raises(LayerError, match="inside itself"):
         ground.apply(archive(file("d/f"), hardlink("d", "d/f")))
 
@@ -310,11 +318,11 @@ def test_a_hard_link_in_the_place_of_its_own_folder_is_refused(ground: Ground) -
 
 
 @pytest.mark.parametrize("name", [".", "./", "/", "./.", "", "a/.."])
-def test_the_root_is_a_folder_and_stays_the_one_it_is(ground: Ground, name: str) -> None:
+def test_the_root_is_a_directory_and_stays_the_one_it_is(ground: Ground, name: str) -> None:
     for entry in (symlink(name, os.fspath(ground.outside)), file(name, b"x"), hardlink(name, "f"), header(name, b"6")):
         with pytest.raises(LayerError, match="root"):
             ground.apply(archive(file("f"), entry))
-    assert ground.apply(archive(folder(name, 0o700, uid=4)))["/"].describe() == "drwx------ 4:0"
+    assert ground.apply(archive(directory(name, 0o700, uid=4)))["/"].describe() == "drwx------ 4:0"
 
 
 # B06: status through links
@@ -324,9 +332,9 @@ def test_status_never_goes_through_a_link(ground: Ground) -> None:
     canary = os.fspath(ground.canary)
     tree = ground.apply(archive(symlink("a", canary, mode=0o7777, uid=7, gid=7, mtime=1)))
     assert tree["/a"].describe() == f"lrwxrwxrwx 7:7 -> {canary}"
-    tree = ground.apply(archive(symlink("a", os.fspath(ground.outside)), folder("a", 0o777, uid=7)))
+    tree = ground.apply(archive(symlink("a", os.fspath(ground.outside)), directory("a", 0o777, uid=7)))
     assert tree["/a"].describe() == "drwxrwxrwx 7:0"
-    ground.apply(archive(symlink("a", os.fspath(ground.outside))), archive(folder("a", 0o777, uid=7), file("a/f")))
+    ground.apply(archive(symlink("a", os.fspath(ground.outside))), archive(directory("a", 0o777, uid=7), file("a/f")))
 
 
 # B09: what belongs to overlayfs
@@ -336,9 +344,11 @@ def test_status_never_goes_through_a_link(ground: Ground) -> None:
 def test_overlay_metadata_in_a_layer_is_dropped(tmp_path: Path, ground: Ground, key: str) -> None:
     lower = archive(file("d/f", b"lower"), file("secret/f", b"secret"), file("g", b"lower"))
     smuggled = [pax((f"{space}.overlay.{key}", "/secret")) for space in ("SCHILY.xattr.trusted", "SCHILY.xattr.user")]
-    tree = ground.apply(lower, archive(smuggled[0], folder("d"), smuggled[1], folder("d"), smuggled[0], file("g")))
+    tree = ground.apply(
+        lower, archive(smuggled[0], directory("d"), smuggled[1], directory("d"), smuggled[0], file("g"))
+    )
     assert tree["/d/f"].text == b"lower"
-    into(tmp_path / "root", archive(smuggled[0], folder("d"), smuggled[1], file("f")))
+    into(tmp_path / "root", archive(smuggled[0], directory("d"), smuggled[1], file("f")))
     assert os.listxattr(tmp_path / "root/d") == os.listxattr(tmp_path / "root/f") == []
 
 
@@ -375,7 +385,7 @@ def test_capabilities_are_set_after_the_owner_and_name_no_user_of_the_host(groun
 
 def test_attributes_of_this_host_are_left_out(ground: Ground) -> None:
     records = [(f"SCHILY.xattr.{name}", "x") for name in ("security.selinux", "security.ima", "trusted.x", "user.kept")]
-    tree = ground.apply(archive(pax(*records), file("f"), pax(*records), folder("d")))
+    tree = ground.apply(archive(pax(*records), file("f"), pax(*records), directory("d")))
     assert tree["/f"].xattrs == tree["/d"].xattrs == (("user.kept", b"x"),)
 
 
@@ -397,9 +407,9 @@ def test_a_layer_that_would_fill_the_disk_is_stopped(tmp_path: Path) -> None:
 
 def test_too_many_things_to_remember_are_refused(tmp_path: Path) -> None:
     for entry in ("d{}/", ".wh.{}"):
-        many = [folder(entry.format(n)) if entry[0] == "d" else file("d/" + entry.format(n)) for n in range(50)]
+        many = [directory(entry.format(n)) if entry[0] == "d" else file("d/" + entry.format(n)) for n in range(50)]
         with pytest.raises(LayerError, match="too many"):
-            into(tmp_path / "root", archive(folder("d"), *many), limits=Limits(folders=20))
+            into(tmp_path / "root", archive(directory("d"), *many), limits=Limits(directories=20))
 
 
 def test_headers_that_lie_leave_nothing_outside(ground: Ground) -> None:
@@ -436,7 +446,7 @@ def test_other_digest_algorithms_verify_too(tmp_path: Path) -> None:
 
 
 def test_an_index_can_be_made_without_unpacking(tmp_path: Path) -> None:
-    layer = archive(folder("d"), file("d/f", b"x"), file("d/.wh.g"), symlink("l", "d"))
+    layer = archive(directory("d"), file("d/f", b"x"), file("d/.wh.g"), symlink("l", "d"))
     listed = list(entries(io.BytesIO(gzip.compress(layer))))
     assert [(entry.path, entry.kind) for entry in listed] == [
         ("d", EntryKind.DIRECTORY),
@@ -498,20 +508,20 @@ def test_an_attribute_over_the_limits_of_the_kernel_is_named(ground: Ground, nam
         ground.apply(layer)
 
 
-def test_a_folder_without_anything_takes_little_memory() -> None:
-    empty = Folder(None, "d")
+def test_a_directory_without_anything_takes_little_memory() -> None:
+    empty = Directory(None, "d")
     own = {id(value) for value in (empty.whiteouts, empty.links, empty.copied, empty.made)}
 
     assert len(own) == 1
     empty.made = added(empty.made, "a")
-    assert (empty.made, Folder(None, "e").made) == ({"a"}, set())
+    assert (empty.made, Directory(None, "e").made) == ({"a"}, set())
 
 
 def test_what_was_remembered_of_directories_takes_no_memory_afterwards(tmp_path: Path) -> None:
     gc.collect()
     gc.disable()
     try:
-        into(tmp_path / "target", archive(*(folder(f"a/{number}") for number in range(10))))
-        assert [each for each in gc.get_objects() if isinstance(each, Folder)] == []
+        into(tmp_path / "target", archive(*(directory(f"a/{number}") for number in range(10))))
+        assert [each for each in gc.get_objects() if isinstance(each, Directory)] == []
     finally:
         gc.enable()

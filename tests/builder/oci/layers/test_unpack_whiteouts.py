@@ -11,7 +11,7 @@ from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.layers.unpack import unpack
 from pybuild.runtime.paths.safepath import Root
 from tests.helpers.hosts import need_root
-from tests.helpers.rawtar import archive, file, folder, hardlink, pax, symlink
+from tests.helpers.rawtar import archive, directory, file, hardlink, pax, symlink
 from tests.helpers.trees import Tree
 from tests.helpers.unpacking import Ground
 
@@ -25,10 +25,10 @@ def ground(tmp_path: Path) -> Ground:
 
 
 LOWER = archive(
-    folder("d", 0o750, uid=3, mtime=5),
+    directory("d", 0o750, uid=3, mtime=5),
     file("d/a", b"lower a"),
     file("d/b", b"lower b"),
-    folder("d/sub", 0o700, mtime=6),
+    directory("d/sub", 0o700, mtime=6),
     file("d/sub/x", b"lower x"),
     file("f", b"lower f"),
     symlink("link", "d"),
@@ -39,7 +39,7 @@ def paths(tree: Tree) -> list[str]:
     return sorted(tree)[1:]
 
 
-def test_a_whiteout_deletes_files_folders_and_links(ground: Ground) -> None:
+def test_a_whiteout_deletes_files_directories_and_links(ground: Ground) -> None:
     assert paths(ground.apply(LOWER, archive(file("d/.wh.a"), file(".wh.f"), file(".wh.link")))) == [
         "/d", "/d/b", "/d/sub", "/d/sub/x",
     ]  # fmt: skip
@@ -58,21 +58,21 @@ def test_a_whiteout_of_nothing_leaves_no_trace(ground: Ground) -> None:
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_a_whiteout_below_what_is_no_folder_any_more_deletes_nothing(ground: Ground, order: tuple[int, int]) -> None:
+def test_a_whiteout_below_what_is_no_directory_any_more_deletes_nothing(ground: Ground, order: tuple[int, int]) -> None:
     entries = (file("d", b"no folder"), file("d/.wh.a"))
     tree = ground.apply(LOWER, archive(*(entries[number] for number in order)))
     assert paths(tree) == ["/d", "/f", "/link"]
     assert paths(ground.apply(LOWER, archive(file("f/.wh.x")))) == paths(ground.apply(LOWER))
 
 
-def test_an_opaque_folder_keeps_itself_and_loses_what_it_had(ground: Ground) -> None:
+def test_an_opaque_directory_keeps_itself_and_loses_what_it_had(ground: Ground) -> None:
     tree = ground.apply(LOWER, archive(file(f"d/{OPAQUE}"), file("d/new")))
     assert paths(tree) == ["/d", "/d/new", "/f", "/link"]
     assert tree["/d"].describe() == "drwxr-x--- 3:0"
     assert tree["/d"].mtime == 5
 
 
-def test_a_user_namespace_marks_opaque_folders_its_own_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_namespace_marks_opaque_directories_its_own_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = []
 
     def refuse_trusted(_fd: int, name: str, value: bytes) -> None:
@@ -97,7 +97,7 @@ def test_an_opaque_root_loses_everything(ground: Ground) -> None:
     assert paths(ground.apply(LOWER, archive(file("new"), file("d/new"), file(OPAQUE)))) == ["/d", "/d/new", "/new"]
 
 
-def test_folders_only_passed_through_keep_their_status(ground: Ground) -> None:
+def test_directories_only_passed_through_keep_their_status(ground: Ground) -> None:
     tree = ground.apply(LOWER, archive(file("d/sub/new"), file("d/.wh.a")))
     assert (tree["/d"].describe(), tree["/d"].mtime) == ("drwxr-x--- 3:0", 5)
     assert (tree["/d/sub"].describe(), tree["/d/sub"].mtime) == ("drwx------ 0:0", 6)
@@ -106,15 +106,15 @@ def test_folders_only_passed_through_keep_their_status(ground: Ground) -> None:
 
 
 def test_a_link_of_a_lower_layer_is_followed_for_parents(ground: Ground) -> None:
-    usr = archive(folder("usr/lib", 0o711), symlink("lib", "usr/lib"), symlink("abs", "/usr/lib"))
-    tree = ground.apply(usr, archive(file("lib/x", b"1"), file("abs/y"), file("lib/.wh.z"), folder("lib/sub")))
+    usr = archive(directory("usr/lib", 0o711), symlink("lib", "usr/lib"), symlink("abs", "/usr/lib"))
+    tree = ground.apply(usr, archive(file("lib/x", b"1"), file("abs/y"), file("lib/.wh.z"), directory("lib/sub")))
     assert paths(tree) == ["/abs", "/lib", "/usr", "/usr/lib", "/usr/lib/sub", "/usr/lib/x", "/usr/lib/y"]
     assert tree["/lib"].link == "usr/lib"
     assert tree["/usr/lib"].describe() == "drwx--x--x 0:0"
     # An entry for the link itself replaces it.
-    tree = ground.apply(usr, archive(folder("lib"), file("lib/x")))
+    tree = ground.apply(usr, archive(directory("lib"), file("lib/x")))
     assert "/usr/lib/x" not in tree
-    assert tree["/lib"].is_folder
+    assert tree["/lib"].is_directory
 
 
 def test_a_deleted_link_is_not_followed(ground: Ground) -> None:
@@ -126,13 +126,13 @@ def test_a_deleted_link_is_not_followed(ground: Ground) -> None:
 @pytest.mark.parametrize(
     "layer",
     [
-        (folder("d", 0o700), file("d/new"), file("d/a", b"new a"), file("d/.wh.b"), file(f"d/{OPAQUE}")),
-        (file(".wh.d"), file("d/new"), folder("d/sub"), file("d/sub/new"), file("d/sub/.wh.x")),
+        (directory("d", 0o700), file("d/new"), file("d/a", b"new a"), file("d/.wh.b"), file(f"d/{OPAQUE}")),
+        (file(".wh.d"), file("d/new"), directory("d/sub"), file("d/sub/new"), file("d/sub/.wh.x")),
         (file(".wh.d"), file("d/sub/new"), file("d/.wh.a"), file("d/b", b"kept"), file(".wh.f")),
-        (file("d/.wh.sub"), file("d/sub/new"), file(f"d/sub/{OPAQUE}"), file("d/.wh.a"), folder("d")),
+        (file("d/.wh.sub"), file("d/sub/new"), file(f"d/sub/{OPAQUE}"), file("d/.wh.a"), directory("d")),
         (file(f"d/{OPAQUE}"), file("d/sub/new"), file("d/.wh.sub"), file("d/sub/.wh.x"), file("d/b")),
         (file("f", b"new"), file(".wh.f"), file("d/sub/.wh.x"), file("d/sub/y"), file(f"d/sub/{OPAQUE}")),
-        (file(".wh.new"), file("new/x"), file("new/.wh.y"), file(f"new/{OPAQUE}"), folder("new", 0o700)),
+        (file(".wh.new"), file("new/x"), file("new/.wh.y"), file(f"new/{OPAQUE}"), directory("new", 0o700)),
     ],
 )
 def test_the_order_of_deletions_in_a_layer_does_not_matter(ground: Ground, layer: tuple[bytes, ...]) -> None:
@@ -141,7 +141,7 @@ def test_the_order_of_deletions_in_a_layer_does_not_matter(ground: Ground, layer
 
 
 def test_three_layers_that_delete_and_make_again(ground: Ground) -> None:
-    tree = ground.apply(LOWER, archive(file(".wh.d")), archive(folder("d", 0o711), file("d/back")))
+    tree = ground.apply(LOWER, archive(file(".wh.d")), archive(directory("d", 0o711), file("d/back")))
     assert paths(tree) == ["/d", "/d/back", "/f", "/link"]
     assert tree["/d"].describe() == "drwx--x--x 0:0"
     tree = ground.apply(
@@ -150,33 +150,33 @@ def test_three_layers_that_delete_and_make_again(ground: Ground) -> None:
     assert paths(tree) == ["/d", "/d/z", "/f", "/link"]
 
 
-def test_a_file_and_a_folder_take_each_others_place(ground: Ground) -> None:
-    tree = ground.apply(LOWER, archive(file("d", b"now a file"), folder("f"), file("f/in")))
+def test_a_file_and_a_directory_take_each_others_place(ground: Ground) -> None:
+    tree = ground.apply(LOWER, archive(file("d", b"now a file"), directory("f"), file("f/in")))
     assert paths(tree) == ["/d", "/f", "/f/in", "/link"]
-    tree = ground.apply(LOWER, archive(file("d", b"for a moment"), folder("d"), file("d/new")))
+    tree = ground.apply(LOWER, archive(file("d", b"for a moment"), directory("d"), file("d/new")))
     assert paths(tree) == ["/d", "/d/new", "/f", "/link"]
 
 
-def test_attributes_of_a_lower_folder_end_with_an_entry_of_its_own(ground: Ground) -> None:
-    lower = archive(pax(("SCHILY.xattr.user.a", "1")), folder("d"), file("d/f"))
+def test_attributes_of_a_lower_directory_end_with_an_entry_of_its_own(ground: Ground) -> None:
+    lower = archive(pax(("SCHILY.xattr.user.a", "1")), directory("d"), file("d/f"))
     assert ground.apply(lower, archive(file("d/g")))["/d"].xattrs == (("user.a", b"1"),)
-    assert ground.apply(lower, archive(folder("d"), file("d/g")))["/d"].xattrs == ()
+    assert ground.apply(lower, archive(directory("d"), file("d/g")))["/d"].xattrs == ()
 
 
-@pytest.mark.parametrize("folder_name", ["", "d/"])
+@pytest.mark.parametrize("directory_name", ["", "d/"])
 @pytest.mark.parametrize(
     "name",
     [".wh.", ".wh..", ".wh...", ".wh..wh.foo", ".wh..wh..opq2", ".wh..wh.", ".wh./x", ".wh.a/x", ".wh..wh..opq/x"],
 )
-def test_names_that_are_no_whiteouts_are_refused(ground: Ground, folder_name: str, name: str) -> None:
+def test_names_that_are_no_whiteouts_are_refused(ground: Ground, directory_name: str, name: str) -> None:
     with pytest.raises(LayerError):
-        ground.apply(LOWER, archive(file(folder_name + name)))
+        ground.apply(LOWER, archive(file(directory_name + name)))
 
 
 def test_a_whiteout_is_one_whatever_its_type_and_content(ground: Ground) -> None:
     for entry in (
         file("d/.wh.a", b"content" * 1000),
-        folder("d/.wh.a"),
+        directory("d/.wh.a"),
         symlink("d/.wh.a", os.fspath(ground.canary)),
         hardlink("d/.wh.a", "f"),
     ):
@@ -194,6 +194,6 @@ def test_a_whiteout_behind_a_link_deletes_inside_the_root(ground: Ground, target
         assert outside in tree
 
 
-def test_a_link_whose_target_looks_like_a_whiteout_makes_no_such_folder(ground: Ground) -> None:
+def test_a_link_whose_target_looks_like_a_whiteout_makes_no_such_directory(ground: Ground) -> None:
     with pytest.raises(LayerError, match="cannot be the name"):
         ground.apply(archive(symlink("a", ".wh.x"), file("a/f")))

@@ -240,7 +240,7 @@ def test_an_image_comes_from_a_real_registry(source: BlobStore, blobs: BlobStore
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    (tmp_path / "config.yml").write_text(CONFIG.format(folder=tmp_path / "registry", port=port))
+    (tmp_path / "config.yml").write_text(CONFIG.format(directory=tmp_path / "registry", port=port))
     (tmp_path / "policy.json").write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
     Layout(source.root).tag("app", image.descriptor)
     server = subprocess.Popen(

@@ -23,11 +23,11 @@ ELSEWHERE = "registry.example"
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
     need_programs(["openssl"])
-    folder = tmp_path_factory.mktemp("pki")
-    make_authority(folder)
-    sign(folder, "server", "localhost", f"DNS:{ELSEWHERE},DNS:localhost,IP:127.0.0.1")
-    sign(folder, "client", "somebody", "DNS:client")
-    return folder
+    directory = tmp_path_factory.mktemp("pki")
+    make_authority(directory)
+    sign(directory, "server", "localhost", f"DNS:{ELSEWHERE},DNS:localhost,IP:127.0.0.1")
+    sign(directory, "client", "somebody", "DNS:client")
+    return directory
 
 
 @pytest.fixture
@@ -37,15 +37,15 @@ def context(pki: Path) -> ssl.SSLContext:
     return context
 
 
-def settings(folder: Path, pki: Path, name: str, *, client: bool = False) -> Settings:
+def settings(directory: Path, pki: Path, name: str, *, client: bool = False) -> Settings:
     """What is configured with a ``certs.d`` that knows the server *name*."""
-    place = folder / "certs.d" / name
+    place = directory / "certs.d" / name
     place.mkdir(parents=True)
     shutil.copy(pki / "ca.pem", place / "ca.crt")
     if client:
         shutil.copy(pki / "client.pem", place / "client.cert")
         shutil.copy(pki / "client.key", place / "client.key")
-    return Settings(certificates=(folder / "certs.d",))
+    return Settings(certificates=(directory / "certs.d",))
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -30,10 +30,10 @@ REGISTRY, SIBLING = "registry.corp.test", "gitlab.corp.test"
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
     need_programs(["openssl"])
-    folder = tmp_path_factory.mktemp("pki")
-    make_authority(folder)
-    sign(folder, "corp", REGISTRY, f"DNS:{REGISTRY},DNS:{SIBLING}")
-    return folder
+    directory = tmp_path_factory.mktemp("pki")
+    make_authority(directory)
+    sign(directory, "corp", REGISTRY, f"DNS:{REGISTRY},DNS:{SIBLING}")
+    return directory
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_each_kind_has_its_flag(kind: EntryKind, flag: bytes) -> None:
     assert (found.devmajor, found.devminor) == device
 
 
-def test_folders_end_with_a_slash_and_the_root_is_a_dot() -> None:
+def test_directories_end_with_a_slash_and_the_root_is_a_dot() -> None:
     assert encode_header(Entry(path="a/b", kind=EntryKind.DIRECTORY)).startswith(b"a/b/\0")
     assert encode_header(Entry(path="", kind=EntryKind.DIRECTORY)).startswith(b"./\0")
 
@@ -67,8 +67,8 @@ def test_long_and_foreign_names_need_a_pax_header_only_if_they_do_not_fit(path: 
     entry = FILE._replace(path=path)
     assert seen_by_tarfile(entry).name == path
     assert (len(encode_header(entry)) > 512) == pax
-    folder = entry._replace(kind=EntryKind.DIRECTORY)
-    assert seen_by_tarfile(folder).name == path
+    directory = entry._replace(kind=EntryKind.DIRECTORY)
+    assert seen_by_tarfile(directory).name == path
 
 
 @pytest.mark.parametrize("target", ["x", "t" * 100, "t" * 101, "../grün", "\udcfe"])

@@ -11,7 +11,7 @@ from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.oci.tar.reader import TarReader
 from tests.helpers import rawtar
 from tests.helpers.hosts import need_programs
-from tests.helpers.rawtar import END, archive, base256, file, folder, gnu_long, hardlink, header, pax, symlink
+from tests.helpers.rawtar import END, archive, base256, directory, file, gnu_long, hardlink, header, pax, symlink
 
 
 def read(data: bytes, limits: Limits | None = None) -> list[tuple[Entry, bytes]]:
@@ -55,7 +55,7 @@ def test_names_are_cleaned_as_paths_below_the_root(name: str, path: str) -> None
     assert only(archive(hardlink("x", name))).linkname == path
 
 
-def test_old_archives_mark_folders_with_a_slash() -> None:
+def test_old_archives_mark_directories_with_a_slash() -> None:
     old = [header(name, b"\0", magic=bytes(8)) for name in ("d/", "f")]
     kinds = [entry.kind for entry, _ in read(archive(*old, file("g/")))]
     assert kinds == [EntryKind.DIRECTORY, EntryKind.FILE, EntryKind.FILE]
@@ -106,7 +106,7 @@ def test_sizes_in_base_256_and_in_pax_are_understood() -> None:
 
 
 def test_only_files_have_data() -> None:
-    data = archive(hardlink("h", "f", size=512), symlink("s", "t", size=99), folder("d", size=5), file("f", b"x"))
+    data = archive(hardlink("h", "f", size=512), symlink("s", "t", size=99), directory("d", size=5), file("f", b"x"))
     assert [entry.size for entry, _ in read(data)] == [0, 0, 0, 1]
 
 
@@ -126,7 +126,7 @@ def test_the_stream_is_read_to_its_very_end() -> None:
 
 
 def test_an_archive_may_lack_its_end_mark_but_not_half_an_entry() -> None:
-    whole = pax(("path", "n")) + file("a", b"x" * 700) + folder("d") + END
+    whole = pax(("path", "n")) + file("a", b"x" * 700) + directory("d") + END
     for cut in range(len(whole)):
         if cut in {0, 2560, 3072, 3584}:
             assert len(read(whole[:cut])) == (cut >= 2560) + (cut >= 3072)

@@ -50,7 +50,7 @@ def test_a_host_file_with_the_name_of_a_device_is_refused(monkeypatch: pytest.Mo
     assert in_mount_namespace(work) == "1"
 
 
-def test_a_cover_hides_files_and_folders_and_passes_over_what_is_missing(tmp_path: Path) -> None:
+def test_a_cover_hides_files_and_directories_and_passes_over_what_is_missing(tmp_path: Path) -> None:
     (tmp_path / "folder/below").mkdir(parents=True)
     (tmp_path / "file").write_text("shown")
 
@@ -90,17 +90,17 @@ COVERED = {
 READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 
 
-def machine(folder: Path) -> None:
-    """Make what a kernel with everything shows below /proc and /sys, each a folder with a file that tells something."""
+def machine(directory: Path) -> None:
+    """Make what a kernel with everything shows below /proc and /sys, each a directory with a file that tells something."""
     for top, names in COVERED.items():
         for name in names.split():
-            (folder / top / name).mkdir(parents=True)
-            (folder / top / name / "told").touch()
+            (directory / top / name).mkdir(parents=True)
+            (directory / top / name / "told").touch()
     for name in READ_ONLY:
-        (folder / "proc" / name).mkdir()
-    (folder / "sys/fs/cgroup/release_agent").mkdir(parents=True)
+        (directory / "proc" / name).mkdir()
+    (directory / "sys/fs/cgroup/release_agent").mkdir(parents=True)
     for name in ("proc", "sys"):
-        (folder / f"at-{name}").mkdir()
+        (directory / f"at-{name}").mkdir()
 
 
 def test_everything_that_docker_covers_is_covered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,14 +133,14 @@ def test_what_is_mounted_on_the_sys_of_the_host_is_found_from_outside_in() -> No
 def test_what_is_closed_to_the_caller_is_told_from_what_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "open").mkdir()
     (tmp_path / "closed").mkdir(mode=0)
-    folder = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    directory = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
     child = os.fork()
     if child == 0:
         os.chmod(tmp_path, 0o755)
-        os.fchdir(folder)
+        os.fchdir(directory)
         os.setresuid(1000, 1000, 1000)
-        found = [devices._is_readable(folder, name) for name in ("open", "closed")]
+        found = [devices._is_readable(directory, name) for name in ("open", "closed")]
         os._exit(0 if found == [True, False] else 1)
     assert os.waitpid(child, 0)[1] == 0
-    assert devices._is_readable(folder, "missing")
-    os.close(folder)
+    assert devices._is_readable(directory, "missing")
+    os.close(directory)

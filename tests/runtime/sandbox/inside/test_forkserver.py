@@ -66,7 +66,7 @@ def _ask(channel: socket.socket, server: int) -> list[str]:
 
 def test_a_child_holds_its_own_descriptors_only(told: list[str]) -> None:
     numbers = next(line for line in told if line.startswith("open"))
-    # The three streams, the plan, the status pipe, and the folder that lists them.
+    # The three streams, the plan, the status pipe, and the directory that lists them.
     assert len(numbers.split()) == 1 + 6
     assert "50" not in numbers
 

@@ -45,7 +45,7 @@ def test_the_root_has_nothing_above_it_and_names_no_host_path(image: Image, tmp_
 
 def test_a_process_has_three_descriptors_and_its_standard_input_is_empty(image: Image) -> None:
     result = image.shell("ls /proc/self/fd; cat; stat -L -c %t:%T /proc/self/fd/0")
-    assert result.out.split() == ["0", "1", "2", "3", "1:3"]  # 3 is the folder that ls lists
+    assert result.out.split() == ["0", "1", "2", "3", "1:3"]  # 3 is the directory that ls lists
     # The node of this sandbox: a change of that of the host would be one of the host.
     own, there = image.shell("stat -L -c %d:%i /proc/self/fd/0; stat -c %d:%i /dev/null").out.split()
     assert own == there
@@ -317,10 +317,10 @@ def test_modules_of_the_image_at_our_own_import_paths_never_run(image: Image, tm
     poison = "import os\nos.open('/poisoned', os.O_CREAT)\nos.write(2, b'poisoned')\n"
     library = Path(os.__file__).parent.relative_to("/")
     ours = Path(__file__).parents[4].relative_to("/")
-    for folder in (library, library / "encodings", library / "lib-dynload", ours, ours / "runtime"):
-        (image.layer / folder).mkdir(parents=True, exist_ok=True)
+    for directory in (library, library / "encodings", library / "lib-dynload", ours, ours / "runtime"):
+        (image.layer / directory).mkdir(parents=True, exist_ok=True)
         for name in ("traceback", "colorsys", "idna", "enum", "linecache", "warnings", "sitecustomize", "pwd"):
-            (image.layer / folder / f"{name}.py").write_text(poison)
+            (image.layer / directory / f"{name}.py").write_text(poison)
     for fault in ({"user": "ghost"}, {"cwd": "/proc/nowhere"}, {"mounts": (Tmpfs(target=at("/proc/x")),)}):
         with pytest.raises(SandboxError):
             image.run("true", **fault)
@@ -330,7 +330,7 @@ def test_modules_of_the_image_at_our_own_import_paths_never_run(image: Image, tm
 
 @pytest.mark.parametrize("name", ["dev", "proc", "sys"])
 @pytest.mark.parametrize("link", ["{victim}", "../../../../../..{victim}", "/etc"])
-def test_a_system_folder_that_is_a_link_is_refused(image: Image, tmp_path: Path, name: str, link: str) -> None:
+def test_a_system_directory_that_is_a_link_is_refused(image: Image, tmp_path: Path, name: str, link: str) -> None:
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "ptmx").write_text("keep")
@@ -393,7 +393,7 @@ def test_changing_a_device_node_changes_nothing_of_the_host(image: Image) -> Non
 @pytest.mark.parametrize(
     "target", ["/proc", "/proc/../proc/", "/proc/self/fd/7", "/sys", "/sys/fs", "/dev", "/dev/../dev/", "/"]
 )
-def test_nothing_is_mounted_over_system_folders_or_the_root(image: Image, target: str) -> None:
+def test_nothing_is_mounted_over_system_directories_or_the_root(image: Image, target: str) -> None:
     with pytest.raises(SandboxError, match=r"not allowed|cannot be a mount target"):
         image.run("true", mounts=(Tmpfs(target=at(target)),))
     assert image.left() == []
@@ -403,13 +403,13 @@ OWN_IN_DEV = ("null", "fd", "fd/7", "stdout", "ptmx", "pts", "pts/x", "mqueue", 
 
 
 @pytest.mark.parametrize("name", OWN_IN_DEV)
-@pytest.mark.parametrize("folder", ["/dev", "/link"])
-def test_nothing_is_mounted_over_what_the_sandbox_has_in_dev(image: Image, folder: str, name: str) -> None:
+@pytest.mark.parametrize("directory", ["/dev", "/link"])
+def test_nothing_is_mounted_over_what_the_sandbox_has_in_dev(image: Image, directory: str, name: str) -> None:
     (image.layer / "link").symlink_to("/dev")
     with pytest.raises(SandboxError):
-        image.run("true", mounts=(Tmpfs(target=at(f"{folder}/{name}")),))
+        image.run("true", mounts=(Tmpfs(target=at(f"{directory}/{name}")),))
     with pytest.raises(SandboxError):
-        image.run("true", mounts=(FileMount(target=at(f"{folder}/{name}"), content=b"x"),))
+        image.run("true", mounts=(FileMount(target=at(f"{directory}/{name}"), content=b"x"),))
     assert image.left() == []
 
 
@@ -429,7 +429,7 @@ def test_new_names_in_dev_are_mount_targets_and_leave_nothing(image: Image) -> N
     assert image.left() == []
 
 
-def test_a_link_of_the_image_to_a_system_folder_is_no_mount_target_either(image: Image) -> None:
+def test_a_link_of_the_image_to_a_system_directory_is_no_mount_target_either(image: Image) -> None:
     (image.layer / "x").symlink_to("/proc")
     (image.layer / "y").symlink_to("/sys/fs")
     for target in ("/x", "/x/self", "/y"):
@@ -538,7 +538,7 @@ def test_a_run_that_changes_nothing_leaves_an_empty_layer(image: Image) -> None:
     assert image.left() == []
 
 
-def test_mount_points_hidden_by_an_opaque_folder_or_behind_a_link_are_taken_away_again(image: Image) -> None:
+def test_mount_points_hidden_by_an_opaque_directory_or_behind_a_link_are_taken_away_again(image: Image) -> None:
     (image.layer / "etc").mkdir()
     os.setxattr(image.layer / "etc", "trusted.overlay.opaque", b"y")
     (image.layer / "etc/resolv.conf").symlink_to("../run/systemd/resolve/stub.conf")
@@ -560,20 +560,20 @@ def test_a_link_into_the_missing_parent_of_another_mount_point_leaves_nothing(im
     assert image.upper.stat().st_mtime_ns == 10**18
 
 
-def test_a_folder_that_began_as_the_parent_of_a_mount_point_stays_when_it_is_used(image: Image) -> None:
+def test_a_directory_that_began_as_the_parent_of_a_mount_point_stays_when_it_is_used(image: Image) -> None:
     secret = (FileMount(target=at("/run/secrets/key"), content=b"k"),)
     image.shell("echo x > /run/own", mounts=secret)
     assert image.left() == ["run", "run/own"]
 
 
-def test_a_plain_folder_as_root_is_the_same_afterwards(image: Image, tmp_path: Path, base: Path) -> None:
+def test_a_plain_directory_as_root_is_the_same_afterwards(image: Image, tmp_path: Path, base: Path) -> None:
     root = tmp_path / "plain"
     root.mkdir()
     for name in ("bin", "etc"):
         (root / name).mkdir()
     os.link(base / "bin/busybox", root / "bin/busybox")
-    for folder in (root, root / "etc"):
-        os.utime(folder, ns=(10**18, 10**18))
+    for directory in (root, root / "etc"):
+        os.utime(directory, ns=(10**18, 10**18))
     result = image.run(
         "busybox", "touch", "/bin/made", root=DirectoryRoot(path=root), mounts=(Tmpfs(target=at("/a/b")),)
     )
@@ -583,7 +583,7 @@ def test_a_plain_folder_as_root_is_the_same_afterwards(image: Image, tmp_path: P
     (root / "bin/made").unlink()
 
 
-def test_a_folder_that_the_process_used_is_kept_although_it_began_as_a_mount_point(
+def test_a_directory_that_the_process_used_is_kept_although_it_began_as_a_mount_point(
     image: Image, tmp_path: Path
 ) -> None:
     root = tmp_path / "plain"

@@ -19,7 +19,7 @@ def content(tree: int) -> list[str]:
 def test_the_scratch_tmpfs_hides_nothing_of_the_host() -> None:
     def work() -> object:
         scratch = ScratchSpace()
-        scratch.folder("x")
+        scratch.directory("x")
         return content(scratch.fd), os.path.exists("/etc/passwd"), os.path.exists("/x")
 
     assert in_mount_namespace(work) == "(['x'], True, False)"
@@ -42,7 +42,7 @@ def test_the_kernels_own_words_come_with_the_error_of_an_overlay(tmp_path: Path)
     def work() -> object:
         scratch = ScratchSpace()
         with pytest.raises(SandboxError) as caught:
-            mounts.OverlayRoot((bytes(tmp_path),) * 501, b"", False, b"").make(scratch, scratch.folder("stubs"), 0)
+            mounts.OverlayRoot((bytes(tmp_path),) * 501, b"", False, b"").make(scratch, scratch.directory("stubs"), 0)
         return caught.value
 
     assert "too many lower directories, limit is 500" in in_mount_namespace(work)
@@ -76,7 +76,7 @@ def test_both_ways_to_mount_an_overlay_give_the_same_root(
             monkeypatch.setattr(mounts, "mount_detached", no_lowerdir_option)
         scratch = ScratchSpace()
         root = mounts.OverlayRoot(lowers, bytes(tmp_path / "upper"), False, bytes(tmp_path / "work"))
-        tree = root.make(scratch, scratch.folder("stubs"), 4)
+        tree = root.make(scratch, scratch.directory("stubs"), 4)
         place = scratch.attach(tree)
         os.close(os.open("new", os.O_CREAT, dir_fd=tree))
         line = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if " - overlay " in line][-1]
@@ -101,8 +101,10 @@ def test_a_failing_fallback_reports_the_first_error(tmp_path: Path, monkeypatch:
     def work() -> object:
         monkeypatch.setattr(mounts, "mount_detached", first)
         scratch, upper = ScratchSpace(), bytes(tmp_path / "upper")
-        with pytest.raises(SandboxError) as caught:  # one folder cannot be upper and work
-            mounts.OverlayRoot((bytes(tmp_path / "lower"),), upper, False, upper).make(scratch, scratch.folder("s"), 0)
+        with pytest.raises(SandboxError) as caught:  # one directory cannot be upper and work
+            mounts.OverlayRoot((bytes(tmp_path / "lower"),), upper, False, upper).make(
+                scratch, scratch.directory("s"), 0
+            )
         return caught.value
 
     assert in_mount_namespace(work) == "mount overlay: first"

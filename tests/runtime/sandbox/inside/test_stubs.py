@@ -25,11 +25,11 @@ def listed(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
 
 
-def make(root: Path, *paths: str, folder: bool = True) -> Stubs:
+def make(root: Path, *paths: str, directory: bool = True) -> Stubs:
     stubs, fd = Stubs(), opened(root)
     try:
         for path in paths:
-            os.close(stubs.open(fd, path.encode(), folder=folder))
+            os.close(stubs.open(fd, path.encode(), directory=directory))
     finally:
         os.close(fd)
     return stubs
@@ -42,7 +42,7 @@ def test_missing_parents_are_made_and_removed_with_the_mount_point(root: Path) -
     assert listed(root) == []
 
 
-def test_folders_have_their_times_back_unless_they_were_changed_in_between(root: Path) -> None:
+def test_directories_have_their_times_back_unless_they_were_changed_in_between(root: Path) -> None:
     (root / "old").mkdir()
     (root / "new").mkdir()
     for name in ("old", "new"):
@@ -63,7 +63,7 @@ def test_a_link_is_followed_inside_the_root_and_its_missing_target_made(root: Pa
     (root / "etc").mkdir()
     (root / "etc/resolv.conf").symlink_to("../run/resolve/stub")
     (root / "abs").symlink_to(tmp_path / "outside")
-    stubs = make(root, "/etc/resolv.conf", "/abs", folder=False)
+    stubs = make(root, "/etc/resolv.conf", "/abs", directory=False)
     assert (root / "run/resolve/stub").is_file()
     assert not (tmp_path / "outside").exists()
     stubs.remove()
@@ -78,12 +78,12 @@ def test_a_chain_of_links_without_end_is_an_error(root: Path) -> None:
     assert caught.value.errno == errno.ELOOP
 
 
-@pytest.mark.parametrize(("folder", "number"), [(True, errno.ENOTDIR), (False, errno.EISDIR)])
-def test_a_mount_point_of_the_other_kind_is_an_error(root: Path, folder: bool, number: int) -> None:
+@pytest.mark.parametrize(("directory", "number"), [(True, errno.ENOTDIR), (False, errno.EISDIR)])
+def test_a_mount_point_of_the_other_kind_is_an_error(root: Path, directory: bool, number: int) -> None:
     (root / "file").touch()
     (root / "folder").mkdir()
     with pytest.raises(OSError) as caught:
-        make(root, "/file" if folder else "/folder", folder=folder)
+        make(root, "/file" if directory else "/folder", directory=directory)
     assert caught.value.errno == number
 
 
@@ -107,7 +107,7 @@ def test_a_stub_that_was_replaced_or_filled_stays(root: Path) -> None:
     (root / "filled/x").touch()
     stubs.remove()
     assert listed(root) == ["filled", "filled/x", "other", "replaced"]
-    stubs = make(root, "/file", folder=False)
+    stubs = make(root, "/file", directory=False)
     (root / "file").write_text("x")
     stubs.remove()
     assert (root / "file").read_text() == "x"
@@ -122,12 +122,12 @@ def test_descriptors_are_closed_with_the_last_stub(root: Path) -> None:
     assert len(descriptors_below(root)) == before
 
 
-@pytest.mark.parametrize("folder", [True, False])
-def test_one_that_is_made_is_never_made_through_a_link(root: Path, folder: bool) -> None:
+@pytest.mark.parametrize("directory", [True, False])
+def test_one_that_is_made_is_never_made_through_a_link(root: Path, directory: bool) -> None:
     (root / "proc").symlink_to("elsewhere")
     stubs, fd = Stubs(), opened(root)
     with pytest.raises(FileExistsError):
-        stubs.make(fd, b"proc", folder=folder)
+        stubs.make(fd, b"proc", directory=directory)
     os.close(fd)
     assert listed(root) == ["proc"]
 
@@ -157,7 +157,9 @@ def copy_up(layer: Path, root: Path, path: str) -> None:
     os.utime(root / path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def test_planted_folders_that_were_only_copied_up_are_removed_and_leave_no_time_behind(layer: Path, root: Path) -> None:
+def test_planted_directories_that_were_only_copied_up_are_removed_and_leave_no_time_behind(
+    layer: Path, root: Path
+) -> None:
     stubs = planted(layer, root, (b"/run/secrets/key", False), (b"/proc", True))
     for path in ("run", "run/secrets"):
         copy_up(layer, root, path)
@@ -167,7 +169,7 @@ def test_planted_folders_that_were_only_copied_up_are_removed_and_leave_no_time_
     assert (listed(root), root.stat().st_mtime_ns) == ([], 10**18)
 
 
-def test_planted_folders_that_the_process_changed_or_used_stay(layer: Path, root: Path) -> None:
+def test_planted_directories_that_the_process_changed_or_used_stay(layer: Path, root: Path) -> None:
     stubs = planted(layer, root, (b"/touched", True), (b"/used", True), (b"/closed", True))
     for path in ("touched", "used", "closed"):
         copy_up(layer, root, path)
@@ -178,7 +180,7 @@ def test_planted_folders_that_the_process_changed_or_used_stay(layer: Path, root
     assert listed(root) == ["closed", "touched", "used", "used/file"]
 
 
-def test_links_in_the_upper_are_not_followed_when_planted_folders_are_looked_for(layer: Path, root: Path) -> None:
+def test_links_in_the_upper_are_not_followed_when_planted_directories_are_looked_for(layer: Path, root: Path) -> None:
     outside = root.parent / "outside"
     (outside / "b").mkdir(parents=True)
     stubs = planted(layer, root, (b"/a/b", True))
@@ -192,7 +194,7 @@ def test_links_in_the_upper_are_not_followed_when_planted_folders_are_looked_for
 def test_a_mount_point_that_the_disk_keeps_fails_the_run(
     root: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    stubs = make(root, "/etc/hosts", folder=False)
+    stubs = make(root, "/etc/hosts", directory=False)
 
     def broken(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))

@@ -18,10 +18,10 @@ AS = "FromAsCasing: 'as' and 'FROM' keywords' casing do not match"
 
 @pytest.fixture
 def context(tmp_path: Path) -> Path:
-    folder = tmp_path / "context"
-    folder.mkdir()
-    (folder / "a.txt").write_text("a")
-    return folder
+    directory = tmp_path / "context"
+    directory.mkdir()
+    (directory / "a.txt").write_text("a")
+    return directory
 
 
 def dockerfile(context: Path, text: str) -> None:

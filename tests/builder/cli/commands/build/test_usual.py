@@ -46,11 +46,11 @@ ODD = [
 
 @pytest.fixture(scope="module", autouse=True)
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("place")
-    (folder / "dir").mkdir()
+    directory = tmp_path_factory.mktemp("place")
+    (directory / "dir").mkdir()
     before = Path.cwd()
-    os.chdir(folder)
-    yield folder
+    os.chdir(directory)
+    yield directory
     os.chdir(before)
 
 

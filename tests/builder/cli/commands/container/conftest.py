@@ -23,7 +23,7 @@ def pen(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     yield shop
     left = shop.run("ps", "-aq", "--no-trunc").lines
     assert all(shop.run("rm", "-fv", identity).code == 0 for identity in left)
-    assert not [identity for identity in left for folder in groups() if (folder / identity).exists()]
+    assert not [identity for identity in left for directory in groups() if (directory / identity).exists()]
     until(lambda: not monitors(shop.store.root))
 
 

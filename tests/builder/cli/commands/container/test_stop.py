@@ -70,10 +70,10 @@ def test_one_that_ran_when_the_host_went_down_has_exited_with_255(pen: Shop) -> 
     identity = pen.run("run", "-d", "--name", "one", "box", "sh", "-c", "echo kept > /kept; sleep 1000").out.strip()
     until(lambda: pen.run("exec", "one", "cat", "/kept").out == "kept\n")
     pen.run("kill", "one")
-    folder = pen.store.root / "containers" / identity
+    directory = pen.store.root / "containers" / identity
     until(lambda: not monitors(pen.store.root))
-    state = json.loads((folder / "state.json").read_text()) | {"Status": "running", "Boot": "another", "Pid": 1}
-    (folder / "state.json").write_text(json.dumps(state))
+    state = json.loads((directory / "state.json").read_text()) | {"Status": "running", "Boot": "another", "Pid": 1}
+    (directory / "state.json").write_text(json.dumps(state))
     assert "Exited (255)" in pen.run("ps", "-a").out
     for path in (pen.store.root / "snapshots").glob("sha256-*/boot"):
         path.write_text("another")
@@ -87,4 +87,4 @@ def test_a_start_that_is_refused_leaves_no_control_group(pen: Shop) -> None:
     identity = pen.run("create", "--name", "one", "-v", "data:/d", "box", "true").out.strip()
     shutil.rmtree(pen.store.root / "volumes" / "data")
     assert pen.run("start", "one").code == 1
-    assert [folder for folder in groups() if (folder / identity).exists()] == []
+    assert [directory for directory in groups() if (directory / identity).exists()] == []

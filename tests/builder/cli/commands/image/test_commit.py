@@ -33,16 +33,16 @@ def top(shop: Shop, image: Image) -> list[str]:
         return [entry.path for entry in entries(stream)]
 
 
-def exported(shop: Shop, name: str, folder: Path) -> Path:
-    """The tree of an image, unpacked into *folder* by tar, as a user would do it.
+def exported(shop: Shop, name: str, directory: Path) -> Path:
+    """The tree of an image, unpacked into *directory* by tar, as a user would do it.
 
     `TarFile.extractall` knows its *filter* only since Python 3.11.4.
     """
-    archive = folder.with_suffix(".tar")
+    archive = directory.with_suffix(".tar")
     assert shop.run("export", "-o", str(archive), name).code == 0
-    folder.mkdir()
-    subprocess.run(["tar", "--extract", "--file", archive, "--directory", folder, "--same-permissions"], check=True)
-    return folder
+    directory.mkdir()
+    subprocess.run(["tar", "--extract", "--file", archive, "--directory", directory, "--same-permissions"], check=True)
+    return directory
 
 
 @pytest.mark.parametrize("kind", ["folder", "tar", "tar.gz"])

@@ -38,13 +38,13 @@ def source(tmp_path: Path) -> BlobStore:
     return BlobStore(tmp_path / "source")
 
 
-def place(kind: str, folder: Path, server: FakeRegistry, label: str) -> str:
+def place(kind: str, directory: Path, server: FakeRegistry, label: str) -> str:
     """A place of a kind that is called *label*."""
     return {
         "docker": f"docker://{server.name}/team/{label}:1",
-        "oci": f"oci:{folder / label}:1",
-        "oci-archive": f"oci-archive:{folder / label}.tar:1",
-        "docker-archive": f"docker-archive:{folder / label}.tar:{label}:1",
+        "oci": f"oci:{directory / label}:1",
+        "oci-archive": f"oci-archive:{directory / label}.tar:1",
+        "docker-archive": f"docker-archive:{directory / label}.tar:{label}:1",
         "store": f"{label}:1",
     }[kind]
 
@@ -159,19 +159,19 @@ def test_a_digest_names_a_source_but_no_target(
 
 def test_a_layout_holds_many_images_and_a_new_one_takes_over_a_name(shop: Shop, tmp_path: Path) -> None:
     one, two = shop.image("a:1"), shop.image("b:1", layers=({"b": b"2"},))
-    folder = tmp_path / "layout"
+    directory = tmp_path / "layout"
     for name, target in (("a:1", "x"), ("b:1", "y"), ("b:1", "x"), ("a:1", "docker.io/library/a:1")):
-        copied(shop, name, f"oci:{folder}:{target}")
-    entries = dict(Layout(folder).entries())
+        copied(shop, name, f"oci:{directory}:{target}")
+    entries = dict(Layout(directory).entries())
     assert {name: entry.digest for name, entry in entries.items()} == {
         "x": two.descriptor.digest,
         "y": two.descriptor.digest,
         "docker.io/library/a:1": one.descriptor.digest,
     }
-    result = shop.run("copy", f"oci:{folder}", "c:1")
+    result = shop.run("copy", f"oci:{directory}", "c:1")
     assert (result.code, "several images" in result.err) == (2, True)
-    assert copied(shop, f"oci:{folder}:y", "c:1") == str(two.descriptor.digest)
-    assert sorted(os.listdir(folder)) == ["blobs", "index.json", "oci-layout"]
+    assert copied(shop, f"oci:{directory}:y", "c:1") == str(two.descriptor.digest)
+    assert sorted(os.listdir(directory)) == ["blobs", "index.json", "oci-layout"]
 
 
 def test_the_digest_is_written_to_a_file(shop: Shop, tmp_path: Path) -> None:
@@ -227,16 +227,16 @@ def test_a_docker_archive_is_what_docker_load_expects(shop: Shop, tmp_path: Path
 
 
 @pytest.mark.parametrize("link", ["oci-layout", "index.json", ".index.json.new", "tmp", "blobs", "blobs/sha256"])
-def test_nothing_is_written_through_a_link_in_a_folder(shop: Shop, tmp_path: Path, link: str) -> None:
+def test_nothing_is_written_through_a_link_in_a_directory(shop: Shop, tmp_path: Path, link: str) -> None:
     shop.image("a:1")
-    folder, victim = tmp_path / "layout", tmp_path / "victim"
-    (folder / link).parent.mkdir(parents=True)
+    directory, victim = tmp_path / "layout", tmp_path / "victim"
+    (directory / link).parent.mkdir(parents=True)
     if "." in link or "-" in link:
         victim.write_bytes(b"")
     else:
         victim.mkdir()
-    (folder / link).symlink_to(victim)
-    result = shop.run("copy", "a:1", f"oci:{folder}")
+    (directory / link).symlink_to(victim)
+    result = shop.run("copy", "a:1", f"oci:{directory}")
     assert (result.code, "is a symlink" in result.err) == (2, True)
     assert (victim.read_bytes() if victim.is_file() else os.listdir(victim)) in (b"", [])
 
@@ -327,8 +327,8 @@ def test_an_archive_that_is_no_layout_is_told(shop: Shop, tmp_path: Path) -> Non
 
 
 def test_collecting_garbage_removes_what_a_copy_left(shop: Shop) -> None:
-    folder = shop.store.root / "copying" / "archive-x"
-    folder.mkdir(parents=True)
-    (folder / "file").write_text("left")
+    directory = shop.store.root / "copying" / "archive-x"
+    directory.mkdir(parents=True)
+    (directory / "file").write_text("left")
     assert shop.run("prune", "-f").code == 0
-    assert not folder.exists()
+    assert not directory.exists()

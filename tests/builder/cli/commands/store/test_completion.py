@@ -42,16 +42,16 @@ _LINES = (
 @pytest.fixture
 def home(shop: Shop, tmp_path: Path) -> Path:
     shop.image("tiny:1", "other:latest")
-    folder = tmp_path / "home"
-    (folder / "contexts" / "inner").mkdir(parents=True)
-    (folder / "contexts" / "inner" / "Dockerfile").write_text("FROM scratch AS nested\n")
-    (folder / "Docker.slow").write_text("FROM scratch AS first\nFROM first AS second\n")
-    (folder / "Dockerfile").write_text("FROM scratch AS compiled\nfrom scratch as final\n")
+    directory = tmp_path / "home"
+    (directory / "contexts" / "inner").mkdir(parents=True)
+    (directory / "contexts" / "inner" / "Dockerfile").write_text("FROM scratch AS nested\n")
+    (directory / "Docker.slow").write_text("FROM scratch AS first\nFROM first AS second\n")
+    (directory / "Dockerfile").write_text("FROM scratch AS compiled\nfrom scratch as final\n")
     program = tmp_path / "bin" / "pybuild"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nPYTHONPATH={os.getcwd()}/.src exec {sys.executable} -m pybuild "$@"\n')
     program.chmod(0o755)
-    return folder
+    return directory
 
 
 def environment(home: Path, shop: Shop) -> dict[str, str]:

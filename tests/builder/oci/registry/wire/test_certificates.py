@@ -7,14 +7,14 @@ from pybuild.builder.oci.registry.wire.certificates import Tls, tls_from
 from pybuild.builder.oci.registry.wire.origin import origin_of
 
 
-def fill(folder: Path, *names: str) -> Path:
-    folder.mkdir(parents=True)
+def fill(directory: Path, *names: str) -> Path:
+    directory.mkdir(parents=True)
     for name in names:
-        (folder / name).write_text("")
-    return folder
+        (directory / name).write_text("")
+    return directory
 
 
-def test_the_first_folder_that_knows_the_server_counts(tmp_path: Path) -> None:
+def test_the_first_directory_that_knows_the_server_counts(tmp_path: Path) -> None:
     found = fill(tmp_path / "own" / "a.com:5000", "ca.crt", "other.crt", "client.cert", "client.key", "notes.txt")
     fill(tmp_path / "etc" / "a.com:5000", "wrong.crt")
     assert tls_from([tmp_path / "none", tmp_path / "own", tmp_path / "etc"], origin_of("https://a.com:5000")) == Tls(

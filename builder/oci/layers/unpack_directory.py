@@ -4,7 +4,7 @@ _NOTHING: set[str] = set()
 """What a directory has of most things: one empty set for all, since a layer may have a million directories."""
 
 
-class Folder:
+class Directory:
     """A directory that the layer has something to do with. `UnpackTree` makes them; compared by identity."""
 
     __slots__ = (
@@ -12,9 +12,9 @@ class Folder:
         "parent", "reset", "whiteouts",
     )  # fmt: skip
 
-    def __init__(self, parent: "Folder | None", name: str) -> None:
+    def __init__(self, parent: "Directory | None", name: str) -> None:
         self.parent, self.name = parent, name
-        self.children: dict[str, Folder] = {}
+        self.children: dict[str, Directory] = {}
         self.fd = -1
         self.in_lower = False
         """Overlay: the parent snapshot has a directory at this path, and directories all the way to it."""
@@ -39,10 +39,10 @@ class Folder:
     def path(self) -> str:
         """The path from the root of the tree, free of symlinks."""
         names = []
-        folder = self
-        while folder.parent is not None:
-            names.append(folder.name)
-            folder = folder.parent
+        directory = self
+        while directory.parent is not None:
+            names.append(directory.name)
+            directory = directory.parent
         return "/".join(reversed(names))
 
     @property
@@ -53,17 +53,17 @@ class Folder:
     @property
     def shows_lower(self) -> bool:
         """Whether what the parent snapshot has in this directory can be seen (overlay)."""
-        here: Folder | None = self
+        here: Directory | None = self
         while here is not None and here.in_lower and not here.deleted:
             here = here.parent
         return here is None
 
     def claim(self) -> None:
         """Note that this layer has put something here."""
-        folder: Folder | None = self
-        while folder is not None and not folder.ours:
-            folder.ours = True
-            folder = folder.parent
+        directory: Directory | None = self
+        while directory is not None and not directory.ours:
+            directory.ours = True
+            directory = directory.parent
 
 
 def added(names: set[str], name: str) -> set[str]:
@@ -74,7 +74,7 @@ def added(names: set[str], name: str) -> set[str]:
     return names
 
 
-def join(folder: Folder, name: str) -> str:
-    """Return the path of *name* in *folder*."""
-    path = folder.path
+def join(directory: Directory, name: str) -> str:
+    """Return the path of *name* in *directory*."""
+    path = directory.path
     return f"{path}/{name}" if path else name
