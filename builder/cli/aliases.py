@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 _IMAGE = ("build", "history", "import", "inspect", "load", "pull", "push", "save", "tag")
 _CONTAINER = (
-    *("attach", "commit", "cp", "create", "diff", "exec", "export", "kill", "logs", "pause", "rename", "restart"),
-    *("rm", "run", "start", "stats", "stop", "top", "unpause", "update", "wait"),
+    *("attach", "commit", "cp", "create", "diff", "exec", "export", "kill", "logs", "pause", "port", "rename"),
+    *("restart", "rm", "run", "start", "stats", "stop", "top", "unpause", "update", "wait"),
 )
 ALIASES: Mapping[tuple[str, str], tuple[str, ...]] = {
     **{("image", name): (name,) for name in _IMAGE},

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pybuild.builder.errors import StoreError
+from pybuild.builder.networks.values import Membership, Networking, PublishedPort
 from pybuild.builder.oci.model import Healthcheck
 from pybuild.runtime.sandbox.spec import ResourceLimits
 from pybuild.runtime.values import fields, frozen
@@ -74,7 +75,7 @@ class HostConfig:
     mounts: tuple[MountPoint, ...] = ()
     binds: tuple[str, ...] = ()
     """The words of ``-v``, for those who ask."""
-    hosts: tuple[tuple[str, str], ...] = ()
+    networking: Networking = Networking()
     limits: ResourceLimits = ResourceLimits()
     init: bool = False
     privileged: bool = False
@@ -139,6 +140,9 @@ _NESTED: Mapping[tuple[type, str], type] = {
     (Program, "healthcheck"): Healthcheck,
     (HostConfig, "limits"): ResourceLimits,
     (HostConfig, "mounts"): MountPoint,
+    (HostConfig, "networking"): Networking,
+    (Networking, "attachments"): Membership,
+    (Networking, "ports"): PublishedPort,
 }
 
 

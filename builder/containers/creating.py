@@ -7,10 +7,11 @@ from contextlib import suppress
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, HostConfig, MountPoint, Program
 from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer
 from pybuild.builder.containers.names import SHORT, new_id
-from pybuild.builder.containers.spec import hosts_file
+from pybuild.builder.containers.networking import files_at_first, shared_with
 from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute.foreign import need_emulator
+from pybuild.builder.networks.values import CONTAINER
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ContainerConfig, Healthcheck
 from pybuild.builder.platforms import platform_of
@@ -18,7 +19,6 @@ from pybuild.builder.store.holds import Hold
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.paths.safepath import Root
-from pybuild.runtime.sandbox.hostfiles import host_resolvers
 from pybuild.runtime.snapshots.overlay import open_root
 from pybuild.runtime.values import field, frozen, replace
 
@@ -47,7 +47,6 @@ class Wish:
     stop_timeout: int | None = None
     healthcheck: Healthcheck | None = None
     exposed_ports: tuple[str, ...] = ()
-    resolv_conf: str = ""
 
 
 def create(containers: Containers, image: Image, wish: Wish, host: HostConfig) -> StoredContainer:
@@ -60,6 +59,7 @@ def create(containers: Containers, image: Image, wish: Wish, host: HostConfig) -
         SandboxUnavailable: programs of the image's platform cannot run here.
     """
     store = containers.store
+    wish, host = _beside(containers, wish, host)
     program = program_of(image.config.config, wish)
     need_emulator(platform_of(image.config), store.root / "tmp")
     snapshot = store.snapshot(image) or ""
@@ -74,6 +74,17 @@ def create(containers: Containers, image: Image, wish: Wish, host: HostConfig) -
         except BaseException:
             _drop(volumes, tuple(each for each in host.mounts if each.name not in {old.name for old in inherited}))
             raise
+
+
+def _beside(containers: Containers, wish: Wish, host: HostConfig) -> tuple[Wish, HostConfig]:
+    """Return both with the id of the container whose network is shared, and with its host name."""
+    name = shared_with(host)
+    if not name:
+        return wish, host
+    if wish.hostname:
+        raise RequestError("conflicting options: hostname and the network mode")
+    owner = containers.find(name)
+    return replace(wish, hostname=owner.config.program.hostname), replace(host, network=f"{CONTAINER}{owner.id}")
 
 
 def _inherited(containers: Containers, host: HostConfig) -> tuple[MountPoint, ...]:
@@ -144,12 +155,7 @@ def _added(
         program=program,
         host=host,
     )
-    files = {
-        "hostname": f"{program.hostname}\n",
-        "hosts": hosts_file(program.hostname, host.hosts),
-        "resolv.conf": wish.resolv_conf or host_resolvers().decode(errors="replace"),
-    }
-    container = containers.add(config, wish.name, hold, files)
+    container = containers.add(config, wish.name, hold, files_at_first(containers, config))
     container.tell("create")
     if program.working_dir.strip("/"):
         _make_directory(containers, container, hold.snapshot)

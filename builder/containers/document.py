@@ -5,6 +5,8 @@ from typing import Any
 from pybuild.builder.containers.config import VOLUME, Config, HostConfig, MountPoint
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.state import State
+from pybuild.builder.networks.document import bindings_document, settings_document
+from pybuild.builder.networks.membership import read_attached, read_live
 from pybuild.builder.oci.model import Healthcheck
 from pybuild.runtime.monitor.log import LOG
 from pybuild.runtime.sandbox.spec import ResourceLimits
@@ -37,10 +39,16 @@ def container_document(container: StoredContainer) -> dict[str, Any]:
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": None,
-        "HostConfig": _host_config(config),
+        "HostConfig": _host_config(container),
         "Mounts": [_mount(each) for each in config.host.mounts if each.kind != "tmpfs"],
         "Config": _config(config),
-        "NetworkSettings": {"Ports": {}, "Networks": {config.host.network: {}}},
+        "NetworkSettings": settings_document(
+            config.host.network,
+            read_attached(container.directory),
+            read_live(container.directory),
+            config.program.exposed_ports,
+            runs=state.runs,
+        ),
     }
 
 
@@ -102,14 +110,14 @@ def _healthcheck(check: Healthcheck) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value}
 
 
-def _host_config(config: Config) -> dict[str, Any]:
-    around = config.host
+def _host_config(container: StoredContainer) -> dict[str, Any]:
+    around = container.config.host
     return {
         "Binds": list(around.binds) or None,
         "ContainerIDFile": around.id_file,
         "LogConfig": {"Type": around.log_driver, "Config": dict(around.log_options)},
         "NetworkMode": around.network,
-        "PortBindings": {},
+        "PortBindings": bindings_document(around.networking),
         "RestartPolicy": {"Name": around.restart, "MaximumRetryCount": around.restart_most},
         "AutoRemove": around.auto_remove,
         "VolumeDriver": "",
@@ -117,18 +125,18 @@ def _host_config(config: Config) -> dict[str, Any]:
         "CapAdd": list(around.cap_add) or None,
         "CapDrop": list(around.cap_drop) or None,
         "CgroupnsMode": "private",
-        "Dns": [],
-        "DnsOptions": [],
-        "DnsSearch": [],
-        "ExtraHosts": [f"{name}:{address}" for name, address in around.hosts] or None,
+        "Dns": list(around.networking.dns),
+        "DnsOptions": list(around.networking.dns_options),
+        "DnsSearch": list(around.networking.dns_search),
+        "ExtraHosts": [f"{name}:{address}" for name, address in around.networking.hosts] or None,
         "GroupAdd": list(around.group_add) or None,
         "IpcMode": "private",
         "Cgroup": "",
-        "Links": None,
+        "Links": [f"/{name}:/{container.name}/{alias}" for name, alias in around.networking.links] or None,
         "OomScoreAdj": 0,
         "PidMode": "",
         "Privileged": around.privileged,
-        "PublishAllPorts": False,
+        "PublishAllPorts": around.networking.publish_all,
         "ReadonlyRootfs": around.read_only,
         "SecurityOpt": _security(around),
         **({"Tmpfs": _tmpfs(around.mounts)} if _tmpfs(around.mounts) else {}),

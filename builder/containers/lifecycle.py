@@ -1,28 +1,21 @@
 """What is done to containers: start, signal, stop, wait, pause, remove. Each finds the true state first."""
 
-import fcntl
 import os
-import select
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from pybuild.builder.containers.directory import Containers, StoredContainer, held
 from pybuild.builder.containers.errors import ContainerError, NoSuchContainer, NoSuchVolume
-from pybuild.builder.containers.state import ALIVE, MONITOR, State, is_watched, write_state
+from pybuild.builder.containers.settling import clear_groups, leave_networks, settle, take_over
+from pybuild.builder.containers.state import ALIVE, is_watched
 from pybuild.builder.containers.volumes import Volumes
+from pybuild.builder.networks.membership import is_live
 from pybuild.builder.signals import signal_number
 from pybuild.runtime.errors import RuntimeHostError, SandboxUnavailable
-from pybuild.runtime.kernel.pidfd import send_signal
-from pybuild.runtime.monitor import groups, messages
+from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.starting import NoMonitor, ask, connected, received
-from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.sandbox import isolation
-from pybuild.runtime.sandbox.lasting_groups import group_directories
-from pybuild.runtime.values import replace
 
-GROUPS = "/pybuild"
-"""The control group below which those of containers are made."""
 _SIGKILL = 9
 _STOP_SECONDS = 10
 _PATIENCE, _PAUSE = 10.0, 0.005
@@ -36,62 +29,12 @@ def need_mounts() -> None:
         raise SandboxUnavailable(f"containers have no isolation {isolation.wanted()!r} yet", "leave out --isolation")
 
 
-def groups_parent(container: StoredContainer) -> str:
-    """Return the control group below which those of *container* are made."""
-    return container.config.host.limits.cgroup_parent or GROUPS
-
-
-def take_over(directory: Path) -> int:
-    """Return a descriptor that holds the monitor's lock; the last one may still be removing its control groups.
-
-    Raises:
-        ContainerError: it does not let go.
-    """
-    lock = os.open(directory / MONITOR, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(lock)
-                raise ContainerError("the container is being stopped", hint="try again") from None
-            time.sleep(_PAUSE)
-        else:
-            return lock
-
-
-def settle(container: StoredContainer) -> State:
-    """Return the state of a container whose lock the caller holds; what a dead monitor left is ended and recorded."""
-    state = container.state
-    if not state.lost:
-        return state
-    process = state.open_process()
-    if process is not None:
-        with suppress(ProcessLookupError):
-            send_signal(process, _SIGKILL)
-        _await_end(process, _PATIENCE)
-        os.close(process)
-    _clear_groups(container)
-    ended = replace(state, pid=0, start_time=0, finished=timestamp(time.time_ns()), lost=False)
-    write_state(container.directory, ended)
-    container.tell("die", exitCode=f"{ended.exit_code}")
-    return ended
-
-
-def _clear_groups(container: StoredContainer) -> None:
-    """Kill what is left in the control groups of a container without a monitor, and remove them."""
-    made = tuple(map(os.fsencode, group_directories(container.id, groups_parent(container))))
-    if made:
-        groups.freeze(made, frozen=False)
-        groups.kill(made)
-        groups.remove(made)
-
-
-def _await_end(pidfd: int, seconds: float) -> bool:
-    poller = select.poll()
-    poller.register(pidfd, select.POLLIN)
-    return bool(poller.poll(seconds * 1000))
+def let_go(container: StoredContainer) -> None:
+    """Take down the networks of a container that has ended, unless it is gone."""
+    if is_live(container.directory) and container.state.status not in ALIVE:
+        _await_release(container)
+        with suppress(NoSuchContainer), held(container):
+            settle(container)
 
 
 def kill(container: StoredContainer, signal: int) -> None:
@@ -106,6 +49,7 @@ def kill(container: StoredContainer, signal: int) -> None:
         raise ContainerError(f"Container {container.id} is not running") from error
     if signal == _SIGKILL:
         wait(container, _PATIENCE)
+        let_go(container)
 
 
 def stop(container: StoredContainer, signal: int, seconds: float) -> None:
@@ -125,6 +69,7 @@ def stop(container: StoredContainer, signal: int, seconds: float) -> None:
             wait(container, -1)
     # The state is final when the lock is free, and so is the name.
     _await_release(container)
+    let_go(container)
 
 
 def stop_as_set(container: StoredContainer, signal: str | None, seconds: int | None) -> None:
@@ -211,8 +156,9 @@ def remove(containers: Containers, container: StoredContainer, *, force: bool = 
                 " removing or force remove"
             )
         os.close(take_over(container.directory))
-        # A monitor that was killed after it had recorded the end has left them.
-        _clear_groups(container)
+        # A monitor that was killed after it had recorded the end has left them, one that has just ended its networks.
+        clear_groups(container)
+        leave_networks(container)
         containers.remove(container)
     container.tell("destroy")
     if volumes:
@@ -232,10 +178,10 @@ def settle_all(containers: Containers) -> None:
     for container in containers.all():
         state = container.state
         goes = container.config.host.auto_remove and state.status == "exited" and not state.lost
-        if state.lost or (goes and not is_watched(container.directory)):
+        if state.lost or ((goes or is_live(container.directory)) and not is_watched(container.directory)):
             with suppress(NoSuchContainer), held(container):
                 if settle(container).status == "exited" and container.config.host.auto_remove:
-                    _clear_groups(container)
+                    clear_groups(container)
                     containers.remove(container)
                     gone.append(container)
     for container in gone:

@@ -6,8 +6,10 @@ from pathlib import Path, PurePosixPath
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, HostConfig, MountPoint
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.containers.networking import shared_with
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute.confined import confined
+from pybuild.builder.networks.values import HOST, NONE
 from pybuild.builder.request.values import Device, Rights
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Process, Spec, Tmpfs
@@ -31,10 +33,10 @@ def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path])
             cwd=program.working_dir or "/",
             user=program.user,
         ),
-        mounts=(*_files(container.directory, around), *mounts),
-        network=Network(around.network),
+        mounts=(*_files(container, around), *mounts),
+        network=Network(around.network) if around.network in {HOST, NONE} else Network.GIVEN,
         hostname=program.hostname,
-        hosts=around.hosts,
+        hosts=around.networking.hosts,
         limits=around.limits,
         insecure=around.privileged,
         read_only=around.read_only,
@@ -74,22 +76,10 @@ def _default_path() -> str:
     return DEFAULT_PATH
 
 
-def hosts_file(hostname: str, extra: tuple[tuple[str, str], ...]) -> str:
-    """Return /etc/hosts for a container without an address of its own."""
-    lines = [
-        ("127.0.0.1", "localhost"),
-        ("::1", "localhost ip6-localhost ip6-loopback"),
-        ("fe00::", "ip6-localnet"),
-        ("ff00::", "ip6-mcastprefix"),
-        ("ff02::1", "ip6-allnodes"),
-        ("ff02::2", "ip6-allrouters"),
-        *(("127.0.1.1", name) for name in (hostname,) if name != "localhost"),
-        *((address, name) for name, address in extra),
-    ]
-    return "".join(f"{address}\t{names}\n" for address, names in lines)
-
-
-def _files(directory: Path, around: HostConfig) -> tuple[Mount, ...]:
+def _files(container: StoredContainer, around: HostConfig) -> tuple[Mount, ...]:
+    # Who shares the network of another container has its names and servers, too.
+    owner = shared_with(around)
+    directory = container.directory.with_name(owner) if owner else container.directory
     taken = {each.target for each in around.mounts}
     return tuple(
         Bind(host_path=directory / name, target=PurePosixPath("/etc", name), read_only=around.read_only)

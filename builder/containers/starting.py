@@ -12,11 +12,14 @@ from pybuild.builder.containers.directory import ROOTFS, Containers, StoredConta
 from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.events import actor
 from pybuild.builder.containers.executing import Inside, command_in
-from pybuild.builder.containers.lifecycle import groups_parent, settle, take_over
+from pybuild.builder.containers.networking import join, leave
+from pybuild.builder.containers.settling import groups_parent, settle, take_over
 from pybuild.builder.containers.spec import spec_of
 from pybuild.builder.containers.state import State
 from pybuild.builder.containers.updating import tell_missing
 from pybuild.builder.containers.volumes import Volumes
+from pybuild.builder.networks.membership import is_live
+from pybuild.builder.networks.values import HOST, NONE
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.store.holds import Hold, read_hold, write_hold
 from pybuild.grammar.golang import parse_size
@@ -52,11 +55,18 @@ def start(
         if state.runs or state.status == "restarting":
             return None
         lock = take_over(container.directory)
+        network = -1
         try:
-            watch = _order(containers, container, state)
-            channel = start_monitor(watch, lock)
+            leave(containers, container)  # a monitor that has just ended had no time for it
+            network = join(containers, container)
+            channel = start_monitor(_order(containers, container, state), lock, network)
+        except BaseException:
+            leave(containers, container)
+            raise
         finally:
             os.close(lock)
+            if network >= 0:
+                os.close(network)
         try:
             # A monitor that has ended already has said why: that is read next.
             with suppress(OSError):
@@ -64,6 +74,8 @@ def start(
             await_start(channel)
         except Refused as error:
             channel.close()
+            os.close(take_over(container.directory))
+            leave(containers, container)
             raise NotStarted(str(error), error.code) from error
         except BaseException:
             channel.close()
@@ -82,11 +94,12 @@ def _order(containers: Containers, container: StoredContainer, state: State) -> 
         actor=tuple(
             (os.fsencode(name), os.fsencode(text)) for name, text in actor(container.config, container.name).items()
         ),
-        afterwards=_removal(containers, container) if around.auto_remove else (),
+        afterwards=_afterwards(containers, container),
         cgroups=tuple(map(os.fsencode, made)),
         finished=state.finished.encode(),
         directory=os.fsencode(container.directory),
         health=_health(container),
+        joins=around.network not in {HOST, NONE},
         log=log_files(around.log_driver, dict(around.log_options)),
         one_input=program.stdin_once,
         open_input=program.open_stdin,
@@ -142,9 +155,14 @@ def log_files(driver: str, options: dict[str, str]) -> LogFiles:
     return LogFiles(int(options.get("max-file", _LOCAL_FILES if driver == "local" else 1)), size)
 
 
-def _removal(containers: Containers, container: StoredContainer) -> tuple[bytes, ...]:
-    """Return the command line that removes the container once it has ended."""
+def _afterwards(containers: Containers, container: StoredContainer) -> tuple[bytes, ...]:
+    """Return the command line that removes the container once it has ended, or what it has of its networks."""
+    host = container.config.host
+    if not host.auto_remove and not is_live(container.directory):
+        return ()
     place = Path(__file__).parents[3]
     code = f"import sys; sys.path.insert(0, {os.fspath(place)!r}); from pybuild.builder.cli.main import main; main()"
-    words = (sys.executable, "-c", code, "--root", os.fspath(containers.store.root), "rm", "-v", container.id)
+    # Each command about containers tidies up first.
+    command = ("rm", "-v", container.id) if host.auto_remove else ("ps", "-q")
+    words = (sys.executable, "-c", code, "--root", os.fspath(containers.store.root), *command)
     return tuple(map(os.fsencode, words))

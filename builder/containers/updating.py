@@ -6,7 +6,7 @@ from contextlib import suppress
 from pybuild.builder.containers.config import Config
 from pybuild.builder.containers.directory import StoredContainer, held
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.builder.containers.lifecycle import groups_parent, settle
+from pybuild.builder.containers.settling import groups_parent, settle
 from pybuild.builder.store.store import Store
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.starting import NoMonitor, ask

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pybuild.builder.containers.directory import StoredContainer
-from pybuild.builder.containers.lifecycle import groups_parent
+from pybuild.builder.containers.settling import groups_parent
 from pybuild.runtime.sandbox.lasting_groups import group_directories
 
 _NO_LIMIT = 1 << 62

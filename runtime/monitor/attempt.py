@@ -28,9 +28,16 @@ class Attempt:
     """
 
     def __init__(
-        self, loop: Loop, plan: int, streams: Streams, started: Callable[[int], None], ended: Callable[[int, str], None]
+        self,
+        loop: Loop,
+        plan: int,
+        streams: Streams,
+        started: Callable[[int], None],
+        ended: Callable[[int, str], None],
+        *,
+        network: int = -1,
     ) -> None:
-        """Fork the keeper on the file *plan*, which is read from its start."""
+        """Fork the keeper on the file *plan*, which is read from its start; *network* is what `keep` takes."""
         self._loop, self._streams, self._started, self._ended = loop, streams, started, ended
         self.process = -1
         """A pidfd of the first process inside, -1 before there is one."""
@@ -42,7 +49,7 @@ class Attempt:
         ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
         self._keeper = os.fork()
         if self._keeper == 0:
-            _be_keeper(plan, status_end, theirs.fileno(), streams.given)
+            _be_keeper(plan, status_end, theirs.fileno(), network, streams.given)
         os.close(status_end)
         theirs.close()
         streams.give()
@@ -115,16 +122,16 @@ def plan_file(data: bytes) -> int:
     return fd
 
 
-def _be_keeper(plan: int, status: int, began: int, streams: tuple[int, ...]) -> None:
+def _be_keeper(plan: int, status: int, began: int, network: int, streams: tuple[int, ...]) -> None:
     """Be the keeper, in a fork of the monitor. Never returns."""
     try:
         monitor = os.getppid()
         for stream, fd in enumerate(streams):
             os.dup2(fd, stream)
-        close_all_but(plan, status, began)
+        close_all_but(plan, status, began, network)
         # Those of a fresh program, held back as the fork server has them.
         reset_signals()
         block_signals()
-        keep(plan, status, monitor, began)
+        keep(plan, status, monitor, began, network)
     finally:
         os._exit(1)

@@ -1,4 +1,4 @@
-"""Where a monitor starts: ``python -I -S bootstrap.py``; its three streams are what `starting` hands over.
+"""Where a monitor starts: ``python -I -S bootstrap.py``; its first four descriptors are what `starting` hands over.
 
 Kept small because the file that Python is started with is compiled anew each time; what it imports is not.
 """
@@ -10,17 +10,17 @@ import sys
 sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 4)[0])
 
 from pybuild.runtime.kernel.syscalls import PR_SET_DUMPABLE, block_signals, close_range, prctl, reset_signals
-from pybuild.runtime.monitor.monitor import CHANNEL, LOCK, WATCH, Monitor
+from pybuild.runtime.monitor.monitor import CHANNEL, LOCK, NETWORK, WATCH, Monitor
 from pybuild.runtime.monitor.watch import WatchOrder
 from pybuild.runtime.sandbox.inside.keeper import cut_imports
 from pybuild.runtime.wire import decode
 
 
 def main() -> None:
-    """Be a monitor: the three streams are the channel to who started it, its `WatchOrder`, and its lock."""
-    for stream, fd in enumerate((CHANNEL, WATCH, LOCK)):
+    """Be a monitor, with the channel to who started it, its `WatchOrder`, lock and network as the first descriptors."""
+    for stream, fd in reversed(list(enumerate((CHANNEL, WATCH, LOCK, NETWORK)))):
         os.dup2(stream, fd, inheritable=False)
-    close_range(LOCK + 1)
+    close_range(NETWORK + 1)
     null = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(null, stream)
@@ -36,6 +36,8 @@ def main() -> None:
         file.seek(0)
         watch = decode(file.readall())
     if isinstance(watch, WatchOrder):
+        if not watch.joins:  # a lock is held for as long as it has a descriptor
+            os.close(NETWORK)
         monitor = Monitor(watch)
         try:
             monitor.run()

@@ -25,8 +25,9 @@ from pybuild.runtime.monitor.watch import Health, Restart, WatchOrder
 from pybuild.runtime.sandbox.inside.plan import SandboxPlan
 from pybuild.runtime.wire import decode
 
-CHANNEL, WATCH, LOCK = 3, 4, 5
-"""The descriptors of a monitor: the channel to who started it, its `WatchOrder`, its lock."""
+CHANNEL, WATCH, LOCK, NETWORK = 3, 4, 5, 6
+"""The descriptors of a monitor: the channel to who started it, its `WatchOrder`, its lock, the network namespace of its
+container, if that joins one."""
 
 
 class Monitor:
@@ -90,7 +91,8 @@ class Monitor:
         kind = self._plan.world.stdio
         self._streams = Streams(self._loop, kind, self._printed, self._drained)
         self._restarts.begin()
-        self._attempt = Attempt(self._loop, self._plan_file, self._streams, self._started, self._ended)
+        network = NETWORK if self._watch.joins else -1
+        self._attempt = Attempt(self._loop, self._plan_file, self._streams, self._started, self._ended, network=network)
 
     # What happens to the process.
 

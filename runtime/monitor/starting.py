@@ -28,8 +28,10 @@ class NoMonitor(RuntimeHostError):
     """The container has no monitor, or it is about to end."""
 
 
-def start_monitor(watch: WatchOrder, lock: int) -> socket.socket:
+def start_monitor(watch: WatchOrder, lock: int, network: int = -1) -> socket.socket:
     """Start a monitor that holds *lock*, and return the channel to it, of which `await_start` reads the first message.
+
+    *network* is the network namespace of a container that joins one (`WatchOrder.joins`).
 
     Raises:
         SandboxError: there can be no more processes.
@@ -38,7 +40,7 @@ def start_monitor(watch: WatchOrder, lock: int) -> socket.socket:
     told = os.memfd_create("watch", os.MFD_CLOEXEC)
     try:
         os.write(told, encode(watch))
-        streams = (theirs.fileno(), told, lock)
+        streams = (theirs.fileno(), told, lock, lock if network < 0 else network)
         os.posix_spawn(
             f"/proc/self/fd/{interpreter()}",
             child_argv(script=_BOOTSTRAP),

@@ -43,7 +43,8 @@ class WatchOrder(Record):
 
     *afterwards* is the command line to become when all is over, () for none. *finished* is the time of the last end,
     as the state has it. With *open_input* the process reads what clients send, with *one_input* until the first of
-    them leaves. *health* is a `Health`, or ().
+    them leaves. *health* is a `Health`, or (). With *joins* the container is in a network namespace
+    that was handed over.
     """
 
     __slots__ = (
@@ -53,6 +54,7 @@ class WatchOrder(Record):
         "directory",
         "finished",
         "health",
+        "joins",
         "log",
         "one_input",
         "open_input",
@@ -69,6 +71,7 @@ class WatchOrder(Record):
         directory: bytes,
         finished: bytes,
         health: "Health | tuple[()]",
+        joins: bool,
         log: LogFiles,
         one_input: bool,
         open_input: bool,
@@ -78,6 +81,6 @@ class WatchOrder(Record):
     ) -> None:
         self.actor, self.store = actor, store
         self.afterwards, self.cgroups, self.finished, self.directory = afterwards, cgroups, finished, directory
-        self.health = health
+        self.health, self.joins = health, joins
         self.log, self.one_input, self.open_input = log, one_input, open_input
         self.plan, self.restart = plan, restart

@@ -14,10 +14,11 @@ from pybuild.runtime.values import frozen
 
 
 class Network(Enum):
-    """The network of a process: the host's, or none but a loopback."""
+    """The network of a process: the host's, none but a loopback, or one that is handed over to a monitor."""
 
     HOST = "host"
     NONE = "none"
+    GIVEN = "given"
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,13 @@ class Program:
         # PYTHONPATH: the copy that a mutant is made in.
         names = ("PATH", "HOME", "TMPDIR", "PYTHONPATH")
         kept = {name: os.environ[name] for name in names if name in os.environ}
-        return {**kept, "PYBUILD_ROOT": os.fspath(self.store), "NO_COLOR": "1", **dict(self.variables)}
+        return {
+            **kept,
+            "PYBUILD_ROOT": os.fspath(self.store),
+            "NO_COLOR": "1",
+            "PYBUILD_NETWORK": "host",
+            **dict(self.variables),
+        }
 
     def run(
         self, *arguments: str, stdin: int | IO[Any] | None = subprocess.DEVNULL, check: bool = True

@@ -4,12 +4,15 @@ import time
 from datetime import datetime
 
 from pybuild.builder.cli.format.listing import Row
-from pybuild.builder.containers.config import Config
 from pybuild.builder.containers.directory import ROOTFS, StoredContainer
 from pybuild.builder.containers.logs import moment_of
 from pybuild.builder.containers.names import SHORT
+from pybuild.builder.containers.networking import shared_with
 from pybuild.builder.containers.state import State
 from pybuild.builder.display.units import human_duration, human_size
+from pybuild.builder.networks.document import ports_text
+from pybuild.builder.networks.membership import read_attached, read_live
+from pybuild.builder.networks.values import HOST
 from pybuild.builder.prune.usage import disk_usage
 
 HEADERS = {
@@ -48,14 +51,14 @@ def container_row(container: StoredContainer, *, whole: bool, size: bool) -> Row
         "CreatedAt": datetime.fromtimestamp(created).astimezone().strftime("%Y-%m-%d %H:%M:%S %z %Z"),
         "CreatedAgo": ago,
         "RunningFor": ago,
-        "Ports": _ports(config, state),
+        "Ports": _ports(container, state),
         "State": state.status,
         "Status": status_text(state),
         "Size": f"{human_size(disk_usage(container.directory / ROOTFS / 'fs'))}" if size else "0B",
         "Labels": ",".join(f"{name}={value}" for name, value in sorted(config.program.labels)),
         "Mounts": ",".join(sorted(mount if whole else _cut(mount, _MOUNT) for mount in mounts)),
         "LocalVolumes": str(sum(each.kind == "volume" for each in config.host.mounts)),
-        "Networks": config.host.network,
+        "Networks": ",".join(_networks(container)),
     }
 
 
@@ -82,5 +85,13 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _ports(config: Config, state: State) -> str:
-    return ", ".join(config.program.exposed_ports) if state.runs and config.host.network != "host" else ""
+def _ports(container: StoredContainer, state: State) -> str:
+    config = container.config
+    if not state.runs or config.host.network == HOST or shared_with(config.host):
+        return ""
+    return ports_text(read_live(container.directory), config.program.exposed_ports)
+
+
+def _networks(container: StoredContainer) -> list[str]:
+    attached = sorted(each.name or each.network for each in read_attached(container.directory))
+    return attached or ([] if shared_with(container.config.host) else [container.config.host.network])

@@ -14,6 +14,7 @@ from pybuild.runtime.kernel.syscalls import (
     CLONE_NEWUTS,
     SIGCHLD,
     SIGKILL,
+    setns,
     unshare,
     wait_signal,
 )
@@ -28,13 +29,16 @@ class Ground:
 
     __slots__ = ("_guard", "_home", "_kind", "_to_guard", "_to_program", "scenery")
 
-    def __init__(self, world: World, *kept: int) -> None:
-        """Make it for *world*, as far as `World.ground` says; the descriptors *kept* are for this process alone."""
+    def __init__(self, world: World, *kept: int, network: int = -1) -> None:
+        """Make it for *world*, as far as `World.ground` says; the descriptors *kept* are for this process alone.
+
+        *network* is a network namespace to be in, and is closed; -1 for what *world* says.
+        """
         self._kind = world.ground()
         os.setsid()  # Ctrl-C is for the builder, which decides what becomes of the sandbox
         _join_cgroups(world.cgroups)
         self._home = Home()
-        _enter_namespaces(world)
+        _enter_namespaces(world, network)
         self.scenery = Scenery()
         self._to_guard, guards = socket_pair()
         self._to_program, programs = socket_pair()
@@ -102,8 +106,12 @@ def _join_cgroups(files: tuple[bytes, ...]) -> None:
             file.write(b"0")
 
 
-def _enter_namespaces(world: World) -> None:
+def _enter_namespaces(world: World, network: int) -> None:
     """Leave the host's namespaces. A user namespace, where one is wanted, has to be entered before this."""
+    if network >= 0:
+        with Operation("enter the network of the container"):
+            setns(network, CLONE_NEWNET)
+            os.close(network)
     with Operation(NAMESPACES):
         unshare(CLONE_NEWNS)
         # Before the first mount: with shared propagation it would appear on the host.

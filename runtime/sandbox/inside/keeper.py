@@ -38,12 +38,15 @@ from pybuild.runtime.sandbox.inside.stubs import Stubs
 from pybuild.runtime.wire import Operation
 
 
-def keep(plan_fd: int, status_fd: int, parent: int, began: int = -1) -> None:
-    """Be the child of the process *parent*, to the end. Never returns. *began* is what `Status` takes."""
+def keep(plan_fd: int, status_fd: int, parent: int, began: int = -1, network: int = -1) -> None:
+    """Be the child of the process *parent*, to the end. Never returns. *began* is what `Status` takes.
+
+    *network* is a network namespace to be in, -1 for what the plan says.
+    """
     with Status(status_fd, began) as status:
         _depend_on(parent)
         plan = read_plan(plan_fd)
-        _keep(plan, plan_fd, status, Ground(plan.world))
+        _keep(plan, plan_fd, status, Ground(plan.world, network=network))
 
 
 def keep_spare(channel: int, parent: int) -> None:

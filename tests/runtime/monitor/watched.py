@@ -117,6 +117,7 @@ def watched(
         finished=b"0001-01-01T00:00:00Z",
         directory=os.fsencode(directory),
         health=health,
+        joins=False,
         log=log or LogFiles(1, 0),
         one_input=spec.interactive,
         open_input=spec.interactive,

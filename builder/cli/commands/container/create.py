@@ -11,12 +11,14 @@ from pybuild.builder.cli.commands.registry.wanted import pull_wanted
 from pybuild.builder.cli.flags.container.create import ContainerFlags
 from pybuild.builder.cli.flags.group import takes
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.tools import say
+from pybuild.builder.cli.tools import note, say
 from pybuild.builder.containers.creating import create
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.platforms import wanted_platform
+
+_PACKAGES = "apt-get install netavark aardvark-dns iptables"
 
 
 @click.command(
@@ -51,6 +53,8 @@ def created(
     file = flags.host.cidfile
     if file is not None and os.path.lexists(file):
         raise RequestError(f"container ID file found, make sure the other container isn't running or delete {file}")
+    if flags.network.falls_back():
+        note(f"netavark is not installed: the container is on the host's network ({_PACKAGES})")
     pull_wanted(containers.store, image, flags.pull, platform)
     with containers.store.in_use():
         found = find_image(containers.store, image, wanted_platform(platform) if platform else None)

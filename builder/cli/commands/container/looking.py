@@ -8,7 +8,7 @@ from pybuild.builder.cli.tools import note
 from pybuild.builder.containers.attached import Attachment
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError, NotStarted
-from pybuild.builder.containers.lifecycle import remove, wait
+from pybuild.builder.containers.lifecycle import let_go, remove, wait
 from pybuild.builder.containers.starting import start
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.monitor import messages
@@ -57,6 +57,8 @@ def look(
         return 0
     if removes:
         remove(containers, container, force=True, volumes=True)
+    else:
+        let_go(container)
     return code
 
 

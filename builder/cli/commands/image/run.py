@@ -10,6 +10,7 @@ from pybuild.builder.cli.failures import Described, Failure, describe
 from pybuild.builder.cli.flags.container.create import AroundFlags, ContainerFlags, ProgramFlags
 from pybuild.builder.cli.flags.container.health import HealthFlags
 from pybuild.builder.cli.flags.container.limits import ChangeableLimitFlags, ContainerLimitFlags
+from pybuild.builder.cli.flags.container.network import NetworkFlags
 from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.flags.host import ISOLATION_HELP, choose_isolation
 from pybuild.builder.cli.flags.values import OneOf
@@ -21,7 +22,7 @@ from pybuild.runtime.values import frozen, replace
 
 OUR_FAULT = 125
 _OF_PROGRAM = ("variables", "env_files", "workdir", "user", "entrypoint", "interactive", "tty")
-_OF_HOST = ("network", "volumes", "tmpfs", "add_hosts", "init")
+_OF_HOST = ("volumes", "tmpfs", "init")
 _OURS = ("hostname", "stop_timeout")
 _EPILOG = """\b
 Differences from docker run:
@@ -33,7 +34,10 @@ Differences from docker run:
   - An image that the store lacks is pulled with --pull=missing only.
   - Containers need root for now. "pybuild ps" lists them.
   - --rootfs and --timeout are those of podman run.
-  - There are two networks: the host's and none.
+  - Such a command has the network of the host, or with --network none no other
+    than a loopback. Containers have a network of their own, as in Docker, where
+    netavark and aardvark-dns are installed (see --network); ports are published
+    on IPv4 only.
   - Exit codes are Docker's: 125 pybuild failed, 126 the command cannot be
     executed, 127 the command was not found, else the exit code of the command.
 """
@@ -113,12 +117,16 @@ def _passing(
     image: str, words: tuple[str, ...], flags: ContainerFlags, once: OnceFlags, platform: str | None
 ) -> RunFlags | None:
     """Return what to run when nothing is asked for that only a container has; else None."""
-    given, host = flags.program, flags.host
+    given, host, networks = flags.program, flags.host, flags.network
+    if networks.network not in {(), ("host",), ("none",)}:
+        return None
     ours = RunFlags(
         image=image,
         words=words,
         platform=platform,
         pull=flags.pull,
+        network=networks.network[0] if networks.network else "host",
+        add_hosts=networks.add_hosts,
         hostname=given.hostname or "pybuild",
         confined=flags.confined,
         once=once,
@@ -132,6 +140,7 @@ def _passing(
             ProgramFlags(health=HealthFlags()), **{name: getattr(given, name) for name in (*_OF_PROGRAM, *_OURS)}
         ),
         host=replace(AroundFlags(), rm=host.rm, **{name: getattr(host, name) for name in _OF_HOST}),
+        network=NetworkFlags(network=networks.network, add_hosts=networks.add_hosts),
         limits=ContainerLimitFlags(changeable=ChangeableLimitFlags()),
         confined=flags.confined,
     )

@@ -4,16 +4,18 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pybuild.builder.cli.flags.build import hosts, variables
+from pybuild.builder.cli.flags.build import variables
 from pybuild.builder.cli.flags.container.confined import ConfinedFlags
 from pybuild.builder.cli.flags.container.health import HealthFlags
 from pybuild.builder.cli.flags.container.limits import ContainerLimitFlags
 from pybuild.builder.cli.flags.container.mounts import binds, mount_points
+from pybuild.builder.cli.flags.container.network import NetworkFlags
 from pybuild.builder.cli.flags.group import option, part
 from pybuild.builder.cli.flags.values import FilePath, OneOf
 from pybuild.builder.containers.config import BIND, HostConfig, MountPoint
 from pybuild.builder.containers.creating import Wish
 from pybuild.builder.errors import RequestError
+from pybuild.builder.networks.values import HOST
 from pybuild.builder.request import Volume
 from pybuild.builder.signals import signal_number
 from pybuild.runtime.values import frozen
@@ -46,7 +48,6 @@ class ProgramFlags:
         "--label-file", multiple=True, type=FilePath(), metavar="FILE", help="Read labels from FILE; repeatable."
     )
     hostname: str | None = option("-h", "--hostname", metavar="NAME", help="Host name of the container.")
-    expose: tuple[str, ...] = option("--expose", multiple=True, metavar="PORT[/PROTO]", help="Expose a port.")
     stop_signal: str | None = option("--stop-signal", metavar="SIGNAL", help="Signal that stops the container.")
     stop_timeout: int | None = option(
         "--stop-timeout",
@@ -63,13 +64,6 @@ class ProgramFlags:
 class AroundFlags:
     """What is around it."""
 
-    network: str | None = option(
-        "--network",
-        "--net",
-        metavar="NETWORK",
-        default="host",
-        help="Network: host (default), or none for loopback only.",
-    )
     volumes: tuple[str, ...] = option(
         "-v", "--volume", multiple=True, metavar="[SOURCE:]TARGET[:ro]", help="Mount a volume or a path; repeatable."
     )
@@ -80,9 +74,6 @@ class AroundFlags:
         help="Add a mount: type is bind, volume or tmpfs. Repeatable.",
     )
     tmpfs: tuple[str, ...] = option("--tmpfs", multiple=True, metavar="TARGET[:OPTIONS]", help="Mount an empty tmpfs.")
-    add_hosts: tuple[str, ...] = option(
-        "--add-host", multiple=True, metavar="NAME:ADDRESS", help="Add a line to /etc/hosts; repeatable."
-    )
     init: bool = option(
         "--init", is_flag=True, help="Run an init as process 1, which forwards signals and reaps processes."
     )
@@ -113,6 +104,7 @@ class ContainerFlags:
     )
     program: ProgramFlags = part(ProgramFlags)
     host: AroundFlags = part(AroundFlags)
+    network: NetworkFlags = part(NetworkFlags)
     confined: ConfinedFlags = part(ConfinedFlags)
     limits: ContainerLimitFlags = part(ContainerLimitFlags)
 
@@ -130,14 +122,14 @@ class ContainerFlags:
             labels=_labels(given),
             user=given.user,
             working_dir=_working_dir(given.workdir),
-            hostname=given.hostname or (os.uname().nodename if self.host.network == "host" else ""),
+            hostname=given.hostname or (os.uname().nodename if self.network.mode() == HOST else ""),
             tty=given.tty,
             open_stdin=given.interactive,
             attached=attached,
             stop_signal=given.stop_signal or "",
             stop_timeout=given.stop_timeout,
             healthcheck=given.health.healthcheck(),
-            exposed_ports=tuple(port if "/" in port else f"{port}/tcp" for port in given.expose),
+            exposed_ports=self.network.exposed(),
         )
 
     def host_config(self) -> HostConfig:
@@ -161,11 +153,11 @@ class ContainerFlags:
             no_new_privileges=found.no_new_privileges,
             seccomp=found.seccomp,
             devices=tuple((str(each.host_path), str(each.target)) for each in found.devices),
-            network=_network(given.network or "host"),
+            network=self.network.mode(),
+            networking=self.network.networking(),
             mounts=(*mount_points(given.volumes, given.mounts, given.tmpfs), *map(_shown, found.volumes)),
             device_env=found.env,
             binds=binds(given.volumes),
-            hosts=hosts(given.add_hosts),
             limits=self.limits.limits(),
             init=given.init,
             privileged=given.privileged,
@@ -197,12 +189,6 @@ def restart_policy(text: str) -> tuple[str, int]:
     if colon and not (most.isascii() and most.isdigit()):
         raise RequestError("invalid restart policy format: maximum retry count must be an integer")
     return name, int(most or 0)
-
-
-def _network(name: str) -> str:
-    if name not in {"host", "none"}:
-        raise RequestError(f"network {name} not found", hint="there are host and none")
-    return name
 
 
 def _working_dir(given: str | None) -> str:

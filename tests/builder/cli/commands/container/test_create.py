@@ -57,7 +57,7 @@ def test_the_id_is_written_to_a_new_file_only(pen: Shop, tmp_path: object) -> No
 
 def test_what_cannot_be_is_refused_and_leaves_nothing(pen: Shop) -> None:
     for words, text in (
-        (("--network", "mine"), "network mine not found"),
+        (("--network", "bridge", "--ip", "10.1.2.3"), "supported on user defined networks only"),
         (("--restart", "never"), "unknown policy 'never'"),
         (("--rm", "--restart", "always"), "cannot specify both --restart and --rm"),
         (("-v", "data:relative"), "mount path must be absolute"),

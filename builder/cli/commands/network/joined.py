@@ -1,0 +1,66 @@
+"""A container is connected to one more network, or disconnected."""
+
+from pybuild.builder.cli.flags.container.network import checked_address, checked_alias
+from pybuild.builder.containers.directory import Containers, StoredContainer, held
+from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.containers.networking import joining
+from pybuild.builder.errors import RequestError
+from pybuild.builder.networks.connecting import connect, disconnect
+from pybuild.builder.networks.directory import Networks
+from pybuild.builder.networks.membership import is_live, read_attached, write_attached
+from pybuild.builder.networks.values import BRIDGE, CONTAINER, HOST, NONE, Membership
+
+
+def joined(containers: Containers, container: StoredContainer, name: str, aliases: tuple[str, ...], ip: str) -> None:
+    """Put *container* on the network *name* from now on. Raises ContainerError, NetworkError, RequestError."""
+    networks = Networks(containers.store.root)
+    network = networks.find(name)
+    _check(container, network.name)
+    if network.name == BRIDGE and (aliases or ip):
+        raise RequestError("user specified IP address and aliases are supported on user defined networks only")
+    attachment = Membership(
+        network=network.id,
+        name=network.name,
+        aliases=tuple(map(checked_alias, aliases)),
+        ip=checked_address(ip),
+    )
+    with held(container):
+        there = read_attached(container.directory)
+        if any(each.network == network.id for each in there):
+            raise ContainerError(f"endpoint with name {container.name} already exists in network {network.name}")
+        if is_live(container.directory) and container.state.runs:
+            connect(networks, joining(container), attachment)
+        write_attached(container.directory, (*there, attachment))
+
+
+def left(containers: Containers, container: StoredContainer, name: str, *, force: bool) -> None:
+    """Take *container* off the network *name* from now on. Raises ContainerError, NetworkError."""
+    networks = Networks(containers.store.root)
+    network = networks.find(name)
+    with held(container):
+        there = read_attached(container.directory)
+        rest = tuple(each for each in there if each.network != network.id)
+        if len(rest) == len(there):
+            if force:
+                return
+            raise ContainerError(f"container {container.id} is not connected to network {network.name}")
+        if is_live(container.directory) and container.state.runs:
+            disconnect(networks, container.directory, network)
+        write_attached(container.directory, rest)
+
+
+def _check(container: StoredContainer, network: str) -> None:
+    mode = container.config.host.network
+    if network == HOST:
+        raise ContainerError(
+            "cannot connect container to host network - container must be created in host network mode"
+        )
+    if mode == HOST or mode.startswith(CONTAINER):
+        raise ContainerError(
+            "container sharing network namespace with another container or host cannot be connected to any other"
+            " network"
+        )
+    if NONE in {mode, network}:
+        raise ContainerError(
+            "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+        )

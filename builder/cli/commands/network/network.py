@@ -1,0 +1,215 @@
+"""``pybuild network``: networks that containers are on, and find each other in."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from pybuild.builder.cli.command import Command, format_option, root_option
+from pybuild.builder.cli.commands.container.opened import every, opened_containers
+from pybuild.builder.cli.commands.network.joined import joined, left
+from pybuild.builder.cli.format.listing import listing, parsed, rendered
+from pybuild.builder.cli.format.networks import HEADERS, network_filter, network_row
+from pybuild.builder.cli.tools import is_terminal, say
+from pybuild.builder.containers.directory import Containers
+from pybuild.builder.errors import RequestError
+from pybuild.builder.networks.directory import PREDEFINED, Networks, check_driver
+from pybuild.builder.networks.document import network_document
+from pybuild.builder.networks.membership import everyone
+from pybuild.builder.networks.subnets import checked
+from pybuild.builder.networks.values import BRIDGE, NetworkConfig
+
+_OPTIONS = {
+    BRIDGE: {"mtu": "mtu", "com.docker.network.driver.mtu": "mtu"},
+    "macvlan": {"parent": "parent", "macvlan_mode": "macvlan_mode"},
+    "ipvlan": {"parent": "parent", "ipvlan_mode": "ipvlan_mode"},
+}
+
+
+@click.group("network")
+def command() -> None:
+    """Manage networks, on which containers have addresses and find each other by name.
+
+    netavark and aardvark-dns set them up: apt-get install netavark aardvark-dns iptables.
+    """
+
+
+@command.command("create", cls=Command)
+@click.argument("name")
+@click.option("-d", "--driver", default=BRIDGE, metavar="DRIVER", help="bridge (default), macvlan or ipvlan.")
+@click.option("--subnet", "subnets", multiple=True, metavar="CIDR", help="Subnet (default: one that is free).")
+@click.option("--gateway", metavar="ADDRESS", help="Address of the host in it (default: the first one).")
+@click.option("--ip-range", metavar="CIDR", help="Part of the subnet that addresses are taken from.")
+@click.option("--internal", is_flag=True, help="Let nothing in or out but between its containers, and publish no port.")
+@click.option("--attachable", is_flag=True, help="Accepted for Docker's sake; all networks are.")
+@click.option("--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Set a label of the network; repeatable.")
+@click.option(
+    "-o",
+    "--opt",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Option of the driver: mtu; parent, macvlan_mode, ipvlan_mode. Repeatable.",
+)
+@root_option
+def _create(  # noqa: PLR0917 - click hands them over by name
+    name: str,
+    driver: str,
+    subnets: tuple[str, ...],
+    gateway: str | None,
+    ip_range: str | None,
+    internal: bool,
+    attachable: bool,
+    labels: tuple[str, ...],
+    options: tuple[str, ...],
+) -> None:
+    """Create the network NAME, and print its ID. Addresses are IPv4 only."""
+    with opened_containers() as containers:
+        if len(subnets) > 1:
+            raise RequestError("a network has one subnet", hint="IPv6 is not supported yet")
+        subnet, chosen, within = checked(subnets[0] if subnets else "", gateway or "", ip_range or "")
+        wanted = NetworkConfig(
+            id="",
+            created="",
+            name=name,
+            driver=check_driver(driver),
+            subnet=subnet,
+            gateway=chosen,
+            ip_range=within,
+            internal=internal,
+            attachable=attachable,
+            labels=tuple((key, value) for key, _, value in (label.partition("=") for label in labels)),
+            options=_options(driver, options),
+        )
+        say(Networks(containers.store.root).create(wanted).id)
+
+
+def _options(driver: str, given: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    known = _OPTIONS[driver]
+    found: dict[str, str] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if key not in known or not equals or not value:
+            raise RequestError(
+                f"--opt {text} is not supported by the driver {driver}", hint=f"there is {', '.join(known)}"
+            )
+        found[known[key]] = value
+    if driver != BRIDGE and "parent" not in found:
+        raise RequestError(f"the driver {driver} divides an interface of the host", hint="name it: --opt parent=eth0")
+    return tuple(found.items())
+
+
+@command.command("ls", cls=Command)
+@click.option(
+    "-f",
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="name, id, driver, label, type, scope, dangling.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show IDs only.")
+@click.option("--no-trunc", is_flag=True, help="Do not truncate the output.")
+@format_option
+@root_option
+def _list(*, filters: tuple[str, ...], quiet: bool, no_trunc: bool, template: str | None) -> None:
+    """List networks in the order of their names."""
+    with opened_containers() as containers:
+        networks = Networks(containers.store.root)
+        passes = network_filter(filters, networks)
+        rows = [network_row(each, whole=no_trunc) for each in networks.all() if passes(each)]
+    ids = "\n".join(row["ID"] for row in rows)
+    if text := ids if quiet else listing(rows, HEADERS, ["ID", "Name", "Driver", "Scope"], template):
+        say(text)
+
+
+@command.command("inspect", cls=Command)
+@click.argument("names", nargs=-1, required=True, metavar="NETWORK...")
+@click.option("-f", "--format", "template", metavar="FORMAT", help='Print with "json" or a Go template.')
+@click.option("-v", "--verbose", is_flag=True, hidden=True)
+@root_option
+def _inspect(names: tuple[str, ...], *, template: str | None, verbose: bool) -> int | None:
+    """Show the details of networks as a JSON array."""
+    del verbose
+    documents: list[dict[str, Any]] = []
+    with opened_containers() as containers:
+        networks = Networks(containers.store.root)
+        code = every(names, lambda name: documents.append(_document(containers, networks.find(name))))
+    if template:
+        asked = parsed(template)
+        for document in documents:
+            say(rendered(asked, document))
+    else:
+        say(json.dumps(documents, indent=4, ensure_ascii=False))
+    return code
+
+
+def _document(containers: Containers, network: NetworkConfig) -> dict[str, Any]:
+    names = {each.id: each.name for each in containers.all()}
+    live = [(names[each.container], each) for each in everyone(containers.store.root) if each.container in names]
+    return network_document(network, live)
+
+
+@command.command("connect", cls=Command)
+@click.argument("network")
+@click.argument("container")
+@click.option("--alias", "aliases", multiple=True, metavar="NAME", help="Name in the network; repeatable.")
+@click.option("--ip", metavar="ADDRESS", help="IPv4 address in the network.")
+@click.option("--link", "links", multiple=True, metavar="CONTAINER[:ALIAS]", help="Not supported.")
+@root_option
+def _connect(network: str, container: str, *, aliases: tuple[str, ...], ip: str | None, links: tuple[str, ...]) -> None:
+    """Connect a container to a network, at once if it runs, and whenever it is started."""
+    if links:
+        raise RequestError("network connect --link is not supported", hint="use --alias of the other container")
+    with opened_containers() as containers:
+        joined(containers, containers.find(container), network, aliases, ip or "")
+
+
+@command.command("disconnect", cls=Command)
+@click.argument("network")
+@click.argument("container")
+@click.option("-f", "--force", is_flag=True, help="Do not fail when the container is not on the network.")
+@root_option
+def _disconnect(network: str, container: str, *, force: bool) -> None:
+    """Disconnect a container from a network."""
+    with opened_containers() as containers:
+        left(containers, containers.find(container), network, force=force)
+
+
+@command.command("rm", cls=Command)
+@click.argument("names", nargs=-1, required=True, metavar="NETWORK...")
+@click.option("-f", "--force", is_flag=True, help="Ignore networks that do not exist.")
+@root_option
+def _remove(names: tuple[str, ...], *, force: bool) -> int | None:
+    """Remove networks on which no container runs, and print their names."""
+    with opened_containers() as containers:
+        networks = Networks(containers.store.root)
+
+        def one(name: str) -> None:
+            if not force or any(name in {each.name, each.id} for each in networks.made()):
+                networks.remove(networks.find(name))
+            say(name)
+
+        return every(names, one)
+
+
+@command.command("prune", cls=Command)
+@click.option("-f", "--force", is_flag=True, help="Do not prompt for confirmation.")
+@click.option("--filter", "filters", multiple=True, metavar="KEY=VALUE", help="label=KEY[=VALUE].")
+@root_option
+def _prune(*, force: bool, filters: tuple[str, ...]) -> None:
+    """Remove the networks on which no container runs, and print their names."""
+    if not force:
+        say("WARNING! This will remove all custom networks not used by at least one container.")
+        if not is_terminal(0) or not click.confirm("Are you sure you want to continue?", default=False):
+            return
+    with opened_containers() as containers:
+        networks = Networks(containers.store.root)
+        passes = network_filter(filters, networks)
+        gone = [each for each in networks.made() if each.name not in PREDEFINED and passes(each)]
+        gone = [each for each in gone if not networks.users(each.id)]
+        for each in gone:
+            networks.remove(each)
+    if gone:
+        say("\n".join(["Deleted Networks:", *(each.name for each in gone), ""]))

@@ -1,0 +1,213 @@
+"""Flags about the networks of a container. Raises RequestError."""
+
+import ipaddress
+import os
+import re
+
+from pybuild.builder.cli.flags.group import option
+from pybuild.builder.errors import RequestError
+from pybuild.builder.networks.ports import parse_exposed, parse_publish
+from pybuild.builder.networks.values import BRIDGE, CONTAINER, HOST, NONE, Membership, Networking
+from pybuild.runtime.values import frozen
+
+VARIABLE = "PYBUILD_NETWORK"
+"""The environment variable that names the network of containers that do not say which."""
+_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*", re.ASCII)
+_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", re.ASCII)
+_ALONE = frozenset({HOST, NONE})
+_GATEWAY = "host-gateway"
+
+
+@frozen
+class NetworkFlags:
+    """Networks, addresses, ports and names."""
+
+    network: tuple[str, ...] = option(
+        "--network",
+        "--net",
+        multiple=True,
+        metavar="NETWORK",
+        help="Network: a name, bridge, host, none, or container:NAME. Repeatable. Containers have bridge by default "
+        "($PYBUILD_NETWORK), or host where netavark is missing; a command without a container has host.",
+    )
+    aliases: tuple[str, ...] = option(
+        "--network-alias", "--net-alias", multiple=True, metavar="NAME", help="Name in its networks; repeatable."
+    )
+    ip: str | None = option("--ip", metavar="ADDRESS", help="IPv4 address in its network.")
+    mac: str | None = option("--mac-address", metavar="ADDRESS", help="Hardware address, such as 92:d0:c6:0a:29:33.")
+    dns: tuple[str, ...] = option("--dns", multiple=True, metavar="ADDRESS", help="Name server; repeatable.")
+    dns_search: tuple[str, ...] = option(
+        "--dns-search", multiple=True, metavar="DOMAIN", help="DNS search domain, . for none; repeatable."
+    )
+    dns_options: tuple[str, ...] = option(
+        "--dns-option", "--dns-opt", multiple=True, metavar="OPTION", help="Option of resolv.conf; repeatable."
+    )
+    add_hosts: tuple[str, ...] = option(
+        "--add-host",
+        multiple=True,
+        metavar="NAME:ADDRESS",
+        help="Add a line to /etc/hosts; the address host-gateway is the host's. Repeatable.",
+    )
+    publish: tuple[str, ...] = option(
+        "-p",
+        "--publish",
+        multiple=True,
+        metavar="[[IP:]HOSTPORT:]PORT[/PROTO]",
+        help="Publish a port, or a range, at the host; without HOSTPORT at a random one. Repeatable.",
+    )
+    publish_all: bool = option("-P", "--publish-all", is_flag=True, help="Publish all exposed ports at random ones.")
+    expose: tuple[str, ...] = option(
+        "--expose", multiple=True, metavar="PORT[-PORT][/PROTO]", help="Expose a port, or a range; repeatable."
+    )
+    links: tuple[str, ...] = option(
+        "--link", multiple=True, metavar="CONTAINER[:ALIAS]", help="Add the address of a container to /etc/hosts."
+    )
+
+    def mode(self) -> str:
+        """Return the network mode: that of the first network."""
+        return self._modes()[0]
+
+    def _modes(self) -> tuple[str, ...]:
+        modes = tuple(BRIDGE if name == "default" else name for name in self.network) or (self._default(),)
+        if any(not name for name in modes):
+            raise RequestError("the name of a network is empty")
+        if len(modes) > 1 and any(name in _ALONE or name.startswith(CONTAINER) for name in modes):
+            raise RequestError(
+                "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
+            )
+        return modes
+
+    def _default(self) -> str:
+        from pybuild.runtime.networks.programs import missing
+
+        chosen = os.environ.get(VARIABLE)
+        if chosen:
+            return chosen
+        # What only a network of its own can have decides: it is then said what that needs.
+        return BRIDGE if self._needs_network() or not missing() else HOST
+
+    def falls_back(self) -> bool:
+        """Tell whether the host's network is taken because the programs are missing."""
+        return not self.network and not os.environ.get(VARIABLE) and self.mode() == HOST
+
+    def _needs_network(self) -> bool:
+        return bool(self.publish or self.publish_all or self.ip or self.mac or self.aliases or self.links)
+
+    def networking(self) -> Networking:
+        """Return what is wanted beside the names of networks."""
+        modes = self._modes()
+        self._check(modes[0])
+        if modes[0] in _ALONE or modes[0].startswith(CONTAINER):
+            return Networking(
+                dns=self._servers(),
+                dns_search=self._words(self.dns_search, "--dns-search"),
+                dns_options=self._words(self.dns_options, "--dns-option"),
+                hosts=self.hosts(),
+            )
+        links = tuple(_link(text) for text in self.links)
+        first = Membership(network=modes[0], aliases=self._aliases(), ip=checked_address(self.ip), mac=_mac(self.mac))
+        rest = tuple(Membership(network=name, aliases=self._aliases()) for name in dict.fromkeys(modes[1:]))
+        return Networking(
+            attachments=(first, *rest),
+            ports=tuple(port for text in self.publish for port in parse_publish(text)),
+            publish_all=self.publish_all,
+            dns=self._servers(),
+            dns_search=self._words(self.dns_search, "--dns-search"),
+            dns_options=self._words(self.dns_options, "--dns-option"),
+            links=links,
+            mac=_mac(self.mac),
+            hosts=self.hosts(),
+        )
+
+    def _check(self, mode: str) -> None:
+        """Refuse what a network cannot have; the messages are Docker's."""
+        if mode.startswith(CONTAINER):
+            for given, what in (
+                (self.publish or self.publish_all, "port publishing and the container type network mode"),
+                (self.expose, "port exposing and the container type network mode"),
+                (
+                    self.links,
+                    "container type network can't be used with links. This would result in undefined behavior",
+                ),
+                (self.dns, "dns and the network mode"),
+                (self.add_hosts, "custom host-to-IP mapping and the network mode"),
+                (self.mac, "mac-address and the network mode"),
+            ):
+                if given:
+                    raise RequestError(f"conflicting options: {what}")
+        if mode in _ALONE and self.links:
+            raise RequestError(f"conflicting options: {mode} type networking can't be used with links")
+        if mode in _ALONE and self.mac:
+            raise RequestError("conflicting options: mac-address and the network mode")
+        if self.ip and (mode in _ALONE or mode == BRIDGE or mode.startswith(CONTAINER)):
+            raise RequestError(
+                "user specified IP address is supported on user defined networks only",
+                hint="pybuild network create --subnet 10.1.2.0/24 NAME",
+            )
+        if self.aliases and (mode in _ALONE or mode == BRIDGE or mode.startswith(CONTAINER)):
+            raise RequestError("network-scoped alias is supported only for containers in user defined networks")
+
+    def _aliases(self) -> tuple[str, ...]:
+        return tuple(map(checked_alias, self.aliases))
+
+    def _servers(self) -> tuple[str, ...]:
+        for address in self.dns:
+            try:
+                ipaddress.ip_address(address)
+            except ValueError as error:
+                raise RequestError(f"invalid --dns {address!r}", hint="give the address of a name server") from error
+        return self.dns
+
+    @staticmethod
+    def _words(words: tuple[str, ...], flag: str) -> tuple[str, ...]:
+        for word in words:
+            if not word or any(char.isspace() for char in word):
+                raise RequestError(f"invalid {flag} {word!r}", hint="give one word")
+        return words
+
+    def exposed(self) -> tuple[str, ...]:
+        """Return the ports of ``--expose``, and those that are published."""
+        published = (port.name for text in self.publish for port in parse_publish(text))
+        return tuple(dict.fromkeys((*(port for text in self.expose for port in parse_exposed(text)), *published)))
+
+    def hosts(self) -> tuple[tuple[str, str], ...]:
+        """Return the pairs of ``--add-host``; the address of the host is known when the container starts."""
+        from pybuild.builder.cli.flags.build import hosts
+
+        found = []
+        for text in self.add_hosts:
+            name, _, address = text.partition("=" if "=" in text else ":")
+            plain = hosts([f"{name}:127.0.0.1" if address == _GATEWAY else text])
+            found.append((name, _GATEWAY) if address == _GATEWAY else plain[0])
+        return tuple(found)
+
+
+def _link(text: str) -> tuple[str, str]:
+    name, _, alias = text.partition(":")
+    alias = alias or name.removeprefix("/")
+    if not name or not _NAME.fullmatch(alias):
+        raise RequestError(f"bad format for links: {text}", hint="write it as CONTAINER:ALIAS")
+    return name, alias
+
+
+def checked_alias(name: str) -> str:
+    """Return a name under which others find a container: a line of the name server's file has several of them."""
+    if not _NAME.fullmatch(name) or len(name) > 255:
+        raise RequestError(f"invalid network alias {name!r}", hint="use letters, digits, _ . and -")
+    return name
+
+
+def checked_address(text: str | None) -> str:
+    """Return an IPv4 address as it is usually written, "" for none."""
+    if not text:
+        return ""
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError as error:
+        raise RequestError(f"invalid IPv4 address: {text}", hint="write --ip as 10.1.2.3") from error
+
+
+def _mac(text: str | None) -> str:
+    if text and not _MAC.fullmatch(text):
+        raise RequestError(f"{text} is not a valid mac address", hint="write it as 92:d0:c6:0a:29:33")
+    return (text or "").lower()

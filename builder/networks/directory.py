@@ -1,0 +1,203 @@
+"""The networks of a store.
+
+    <root>/networks/<id>.json    a network, as it was made
+                    lock         held to make or remove one, and to give addresses and ports to containers
+
+Two are nowhere: `host` and `none`. The default one, `bridge`, is made when it is first wanted.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+from pybuild.builder.errors import RequestError
+from pybuild.builder.networks.errors import NetworkError, NoSuchNetwork
+from pybuild.builder.networks.membership import everyone, plain
+from pybuild.builder.networks.subnets import free_subnet, overlapping
+from pybuild.builder.networks.values import BRIDGE, DRIVERS, HOST, NONE, NetworkConfig
+from pybuild.builder.store.room import storing
+from pybuild.runtime.monitor.state import timestamp
+from pybuild.runtime.networks.links import exists, routes
+from pybuild.runtime.paths.filelock import exclusive
+from pybuild.runtime.values import fields, replace
+
+_VALID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
+_NEVER = "0001-01-01T00:00:00Z"
+_RESOLVERS = Path("/etc/resolv.conf")
+PREDEFINED = (BRIDGE, HOST, NONE)
+
+
+class Networks:
+    """All networks of the store at *root*."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.directory = root / "networks"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one that changes networks of this store."""
+        with storing(self.root):
+            self.directory.mkdir(mode=0o700, exist_ok=True)
+        with exclusive(self.directory / "lock"):
+            yield
+
+    def create(self, wanted: NetworkConfig) -> NetworkConfig:
+        """Make a network; without a subnet it gets one that is free. Its id is ours to choose.
+
+        Raises:
+            RequestError: its name is none.
+            NetworkError: the name or the subnet is in use.
+        """
+        if not _VALID.fullmatch(wanted.name) or len(wanted.name) > 255:
+            raise RequestError(
+                f"invalid network name {wanted.name!r}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+                hint="begin with a letter or a digit",
+            )
+        if wanted.name in PREDEFINED:
+            raise NetworkError(f"operation is not permitted on predefined {wanted.name} network ")
+        with self.locked():
+            if any(each.name == wanted.name for each in self.made()):
+                raise NetworkError(f"network with name {wanted.name} already exists")
+            return self._add(replace(wanted, id=token_hex(32), created=timestamp(time.time_ns())))
+
+    def _add(self, network: NetworkConfig) -> NetworkConfig:
+        taken = self._taken()
+        if not network.subnet:
+            subnet, gateway = free_subnet(int(network.id[:6], 16), taken)
+            network = replace(network, subnet=subnet, gateway=gateway)
+        # Networks of one interface of the host are where that is: its routes are theirs.
+        elif network.driver == BRIDGE and (other := overlapping(network.subnet, taken)) is not None:
+            raise NetworkError(
+                f"invalid pool request: Pool overlaps with other one on this address space: {other}",
+                hint="an interface of the host, or another network, has these addresses",
+            )
+        new = self.directory / f"-{network.id}"
+        with storing(self.root), new.open("w", encoding="utf-8") as file:
+            json.dump(plain(network), file)
+            file.flush()
+            os.fsync(file.fileno())
+        new.rename(self.directory / f"{network.id}.json")
+        return network
+
+    def _taken(self, but: str = "") -> list[IPv4Network]:
+        """Return the subnets of other networks, of the host's interfaces, and the addresses of its name servers."""
+        own = [IPv4Network(each.subnet) for each in self.made() if each.id != but]
+        bridges = {each.interface for each in self.made() if each.id == but}
+        return own + [network for network, interface in routes() if interface not in bridges] + _resolvers()
+
+    def default(self) -> NetworkConfig:
+        """Return the default network, made if it is missing, with another subnet if somebody has taken that.
+
+        The caller holds `locked`.
+        """
+        found = next((each for each in self.made() if each.name == BRIDGE), None)
+        if found is None:
+            made = timestamp(time.time_ns())
+            return self._add(NetworkConfig(id=token_hex(32), name=BRIDGE, created=made))
+        if exists(found.interface) or overlapping(found.subnet, self._taken(found.id)) is None:
+            return found
+        if self.users(found.id):
+            return found
+        return self._add(replace(found, subnet="", gateway=""))
+
+    def check_free(self, network: NetworkConfig) -> None:
+        """Raise NetworkError when an interface of the host has addresses of *network*, which is not set up yet."""
+        if network.driver != BRIDGE or exists(network.interface):
+            return
+        for other, interface in routes():
+            if other.overlaps(IPv4Network(network.subnet)):
+                raise NetworkError(
+                    f"network {network.name} cannot be used: its subnet {network.subnet} overlaps with {other} of"
+                    f" the interface {interface}",
+                    hint="remove the network and make it again, with another --subnet",
+                )
+
+    def made(self) -> list[NetworkConfig]:
+        """Return the networks that somebody made, and the default one if it was ever wanted, the oldest first."""
+        found = []
+        with suppress(FileNotFoundError):
+            for path in self.directory.glob("*.json"):
+                with suppress(OSError, ValueError, TypeError, AttributeError):
+                    found.append(_network(json.loads(path.read_text(encoding="utf-8"))))
+        return sorted(found, key=lambda each: (each.created, each.id))
+
+    def all(self) -> list[NetworkConfig]:
+        """Return all networks in the order of their names."""
+        with self.locked():
+            self.default()
+        return sorted((*self.made(), *map(_nowhere, (HOST, NONE))), key=lambda each: (each.name, each.id))
+
+    def find(self, text: str) -> NetworkConfig:
+        """Return the network of this name, id, or start of an id. Raises NoSuchNetwork."""
+        if text == BRIDGE:
+            with self.locked():
+                return self.default()
+        everything = (*self.made(), *map(_nowhere, (HOST, NONE)))
+        for test in (lambda each: text in {each.name, each.id}, lambda each: bool(text) and each.id.startswith(text)):
+            found = [each for each in everything if test(each)]
+            if len(found) > 1:
+                raise NoSuchNetwork(f"network {text} is ambiguous ({len(found)} matches found on name)")
+            if found:
+                return found[0]
+        raise NoSuchNetwork(f"network {text} not found")
+
+    def users(self, identity: str) -> list[str]:
+        """Return the ids of the containers that run on a network."""
+        return [
+            live.container for live in everyone(self.root) if any(each.network == identity for each in live.endpoints)
+        ]
+
+    def remove(self, network: NetworkConfig) -> None:
+        """Remove a network. Raises NetworkError when a container runs on it, or when it is always there."""
+        if network.name in PREDEFINED:
+            raise NetworkError(f"{network.name} is a pre-defined network and cannot be removed")
+        with self.locked():
+            used = self.users(network.id)
+            if used:
+                raise NetworkError(
+                    f"error while removing network: network {network.name} id {network.id} has active endpoints",
+                    hint=f"disconnect or stop {', '.join(each[:12] for each in used)}",
+                )
+            (self.directory / f"{network.id}.json").unlink(missing_ok=True)
+
+
+def _network(members: dict[str, Any]) -> NetworkConfig:
+    known = {each.name for each in fields(NetworkConfig)}
+    pairs = {name: tuple(map(tuple, members[name])) for name in ("labels", "options")}
+    return NetworkConfig(**{name: member for name, member in {**members, **pairs}.items() if name in known})
+
+
+def _nowhere(name: str) -> NetworkConfig:
+    driver = name if name == HOST else "null"
+    return NetworkConfig(
+        id=sha256(f"pybuild network {name}".encode()).hexdigest(), name=name, created=_NEVER, driver=driver
+    )
+
+
+def _resolvers() -> list[IPv4Network]:
+    found = []
+    with suppress(OSError):
+        for line in _RESOLVERS.read_text(encoding="utf-8", errors="replace").splitlines():
+            words = line.split()
+            if len(words) > 1 and words[0] == "nameserver":
+                with suppress(ValueError):
+                    found.append(IPv4Network(IPv4Address(words[1])))
+    return found
+
+
+def check_driver(name: str) -> str:
+    """Return *name* if networks can have that driver. Raises NetworkError."""
+    if name not in DRIVERS:
+        raise NetworkError(
+            f'error looking up network plugin {name}: plugin "{name}" not found', hint=f"use {', '.join(DRIVERS)}"
+        )
+    return name

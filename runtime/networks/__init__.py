@@ -1,0 +1,1 @@
+"""Networks of containers: namespaces, and the programs that connect them."""

@@ -1,0 +1,118 @@
+"""Network namespaces with names, which live on until they are let go, whoever made them dies.
+
+    /run/pybuild/lock                        held by whoever changes networks of this host
+    /run/pybuild/net-<boot>-<number>/        what was set up in the network namespace of this number, ours
+        pins/<name>                          a network namespace, mounted on a file
+        dns/                                 what netavark and aardvark-dns write
+        running                              held while netavark runs (see `netavark`)
+
+The number is the kernel's cookie, which is never given twice between two boots.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pybuild.runtime.kernel.syscalls import CLONE_NEWNET, MNT_DETACH, MS_BIND, mount, setns, umount2, unshare
+from pybuild.runtime.monitor.state import boot_id
+from pybuild.runtime.paths.filelock import exclusive
+
+RUN = Path("/run/pybuild")
+_COOKIE = 71
+"""SO_NETNS_COOKIE, which the module ``socket`` does not have."""
+_SPACE = "/proc/thread-self/ns/net"
+_READ = os.O_RDONLY | os.O_CLOEXEC
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """Be the only pybuild that changes networks of this host."""
+    RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with exclusive(RUN / "lock"):
+        yield
+
+
+def own_name() -> str:
+    """Return a name of our network namespace that no other one had since the boot."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            number = int.from_bytes(any_socket.getsockopt(socket.SOL_SOCKET, _COOKIE, 8), "little")
+        except OSError:  # Linux before 5.14
+            number = os.stat(_SPACE).st_ino
+    return f"net-{boot_id()[:8]}-{number}"
+
+
+def place() -> Path:
+    """Return the directory of what is set up in our network namespace."""
+    return RUN / own_name()
+
+
+def pin_path(name: str) -> Path:
+    """Return where the namespace *name* is."""
+    return place() / "pins" / name
+
+
+def pin_new(name: str) -> int:
+    """Make a network namespace, give it a name, and return a descriptor of it; one that had the name is let go."""
+    unpin(name)
+    path = pin_path(name)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    made = _new()
+    mount(f"/proc/self/fd/{made}", os.fspath(path), None, MS_BIND)
+    return made
+
+
+def pinned(name: str) -> int | None:
+    """Return a descriptor of the namespace *name*, None when there is none."""
+    path = pin_path(name)
+    with suppress(FileNotFoundError):
+        # A file on which nothing is mounted lies on the file system of its directory.
+        if os.stat(path).st_dev != os.stat(path.parent).st_dev:
+            return os.open(path, _READ)
+    return None
+
+
+def unpin(name: str) -> None:
+    """Let the namespace *name* go: it ends when no process is in it. One that is not there is no error."""
+    path = pin_path(name)
+    with suppress(OSError):
+        umount2(os.fspath(path), MNT_DETACH)
+    path.unlink(missing_ok=True)
+
+
+@contextmanager
+def inside(space: int) -> Iterator[None]:
+    """Have this thread in the network namespace *space* meanwhile."""
+    before = os.open(_SPACE, _READ)
+    try:
+        setns(space, CLONE_NEWNET)
+        try:
+            yield
+        finally:
+            setns(before, CLONE_NEWNET)
+    finally:
+        os.close(before)
+
+
+def _new() -> int:
+    before = os.open(_SPACE, _READ)
+    try:
+        unshare(CLONE_NEWNET)
+        try:
+            return os.open(_SPACE, _READ)
+        finally:
+            setns(before, CLONE_NEWNET)
+    finally:
+        os.close(before)
+
+
+def open_to_users(space: int) -> None:
+    """Let all users of the namespace *space* listen on any port, and send pings, as in Docker: it is theirs alone."""
+    settings = {"ip_unprivileged_port_start": "0", "ping_group_range": "0 2147483647"}
+    with inside(space):
+        for name, value in settings.items():
+            with suppress(OSError):  # a /proc that is read-only, as in a container
+                Path("/proc/sys/net/ipv4", name).write_text(value, encoding="ascii")

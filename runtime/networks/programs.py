@@ -1,0 +1,117 @@
+"""The programs that connect network namespaces: where they are, and how they are run."""
+
+import os
+import shutil
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.values import frozen
+
+NETAVARK, DNS, RULES = "netavark", "aardvark-dns", "iptables"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PLACES = ("/usr/lib/podman", "/usr/libexec/podman", "/usr/local/lib/podman", "/usr/local/libexec/podman")
+_PACKAGES = {NETAVARK: "netavark", DNS: "aardvark-dns", RULES: "iptables"}
+_STREAMS = 2
+_SIGNALS = tuple(number for number in signal.valid_signals() if number not in {signal.SIGKILL, signal.SIGSTOP})
+
+
+@frozen
+class Ended:
+    """How a program ended, and what it printed."""
+
+    code: int
+    out: bytes
+    error: bytes
+
+
+def find(name: str) -> str | None:
+    """Return the path of a program, None when it is not installed."""
+    return shutil.which(name, path=f"{_PATH}:{':'.join(_PLACES)}")
+
+
+def missing(names: tuple[str, ...] = (NETAVARK, DNS, RULES)) -> tuple[str, ...]:
+    """Return those of *names* that are not installed."""
+    return tuple(name for name in names if find(name) is None)
+
+
+def need(names: tuple[str, ...] = (NETAVARK, DNS, RULES)) -> None:
+    """Raise SandboxUnavailable when one of *names* is not installed."""
+    lacking = missing(names)
+    if lacking:
+        packages = " ".join(_PACKAGES[name] for name in lacking)
+        raise SandboxUnavailable(
+            f"networks need {' and '.join(lacking)}",
+            f"apt-get install {packages}, or use --network host or none, which need nothing",
+        )
+
+
+def run(words: tuple[str, ...], given: bytes = b"") -> Ended:
+    """Run a program to its end, whatever signals come meanwhile.
+
+    A program that it leaves running, such as a name server, gets no descriptor that somebody waits for, no signals that
+    are held back or ignored, and no terminal.
+    """
+    files = [_memory(given), _memory(), _memory()]
+    try:
+        pid = os.posix_spawn(
+            words[0],
+            words,
+            {"PATH": _PATH, "LC_ALL": "C"},
+            file_actions=[
+                *((os.POSIX_SPAWN_DUP2, fd, stream) for stream, fd in enumerate(files)),
+                *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inherited()),
+            ],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_SIGNALS,
+        )
+        code = _waited(pid)
+        return Ended(code=code, out=_content(files[1]), error=_content(files[2]))
+    finally:
+        for fd in files:
+            os.close(fd)
+
+
+def _inherited() -> list[int]:
+    """Return the descriptors that a program of ours would have from who started us, such as a lock of a script."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            if int(name) > _STREAMS and os.get_inheritable(int(name)):
+                found.append(int(name))
+    return found
+
+
+def _waited(pid: int) -> int:
+    interrupted = None
+    while True:
+        try:
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        except KeyboardInterrupt as error:  # what is half set up could not be taken down yet
+            interrupted = error
+        else:
+            if interrupted is not None:
+                raise interrupted
+            return code
+
+
+def _memory(content: bytes = b"") -> int:
+    fd = os.memfd_create("stream", os.MFD_CLOEXEC)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(content)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _content(fd: int) -> bytes:
+    return os.pread(fd, os.fstat(fd).st_size, 0)
+
+
+def executable_of(pid: int) -> Path | None:
+    """Return the program of a process, None when there is none."""
+    try:
+        return Path(os.readlink(f"/proc/{pid}/exe"))
+    except OSError:
+        return None

@@ -1,0 +1,120 @@
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pybuild.builder.networks.connecting import Joining, connect, connect_all, disconnect, disconnect_all
+from pybuild.builder.networks.directory import Networks
+from pybuild.builder.networks.errors import NetworkError
+from pybuild.builder.networks.membership import is_live, read_live
+from pybuild.builder.networks.ports import parse_publish
+from pybuild.builder.networks.values import Membership, NetworkConfig, Networking
+from pybuild.runtime.networks import netavark
+from pybuild.runtime.networks.links import links
+from pybuild.runtime.networks.namespaces import inside, pinned, unpin
+from tests.helpers.networks import need_netavark, own_network, seen, seen_once
+
+
+@pytest.fixture
+def networks(tmp_path: Path) -> Iterator[Networks]:
+    need_netavark()
+    with own_network():
+        before = seen()
+        yield Networks(tmp_path)
+        assert seen_once(before) == before
+
+
+def joining(networks: Networks, number: int, *published: str) -> Joining:
+    identity = f"{number}" * 64
+    place = networks.root / "containers" / identity
+    place.mkdir(parents=True, exist_ok=True)
+    ports = tuple(port for text in published for port in parse_publish(text))
+    return Joining(id=identity, name=f"name{number}", directory=place, networking=Networking(ports=ports))
+
+
+def made(networks: Networks, name: str) -> Membership:
+    return Membership(network=networks.create(NetworkConfig(id="", created="", name=name)).id, aliases=("alias",))
+
+
+def test_addresses_and_interfaces_of_two_networks(networks: Networks) -> None:
+    who, attachments = joining(networks, 1, "8080:80"), (made(networks, "one"), made(networks, "two"))
+    live, space = connect_all(networks, who, attachments)
+    with inside(space):
+        assert [each.name for each in links()] == ["lo", "eth0", "eth1"]
+    os.close(space)
+    assert read_live(who.directory) == live
+    documents = [json.loads(each.document) for each in live.endpoints]
+    assert [bool(each["port_mappings"]) for each in documents] == [True, False]
+    other, space = connect_all(networks, joining(networks, 2), attachments[:1])
+    os.close(space)
+    assert other.endpoints[0].ip != live.endpoints[0].ip
+    with pytest.raises(NetworkError, match="already allocated"):
+        connect_all(networks, joining(networks, 3, "8080:80"), attachments)
+    assert not is_live(joining(networks, 3).directory)
+    disconnect_all(networks.root, who.directory)
+    disconnect_all(networks.root, who.directory)
+    # The network of the other one is still there.
+    assert [each.name for each in links() if each.name.startswith("pb-")] == [other.endpoints[0].bridge]
+    disconnect_all(networks.root, joining(networks, 2).directory)
+
+
+def test_what_could_not_be_set_up_is_taken_down(networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+    who, attachments = joining(networks, 1), (made(networks, "one"), made(networks, "two"))
+    real, count = netavark.set_up, []
+
+    def second_fails(connection: netavark.Connection) -> object:
+        count.append(connection)
+        if len(count) > 1:
+            raise netavark.NetworkFailure("no")
+        return real(connection)
+
+    monkeypatch.setattr(netavark, "set_up", second_fails)
+    with pytest.raises(netavark.NetworkFailure):
+        connect_all(networks, who, attachments)
+    assert not is_live(who.directory)
+
+
+def test_a_namespace_that_is_gone_leaves_nothing(networks: Networks) -> None:
+    who = joining(networks, 1, "8080:80")
+    _, space = connect_all(networks, who, (made(networks, "one"),))
+    os.close(space)
+    unpin(who.id)
+    disconnect_all(networks.root, who.directory)
+
+
+def test_what_was_only_promised_is_taken_down(networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+    who = joining(networks, 1, "8080:80")
+    monkeypatch.setattr(netavark, "set_up", lambda _connection: {})
+    _, space = connect_all(networks, who, (made(networks, "one"),))
+    os.close(space)
+    disconnect_all(networks.root, who.directory)
+    assert pinned(who.id) is None
+
+
+def test_what_another_network_namespace_has_is_left_alone(networks: Networks) -> None:
+    who = joining(networks, 1)
+    _, space = connect_all(networks, who, (made(networks, "one"),))
+    os.close(space)
+    with own_network():
+        disconnect_all(networks.root, who.directory)
+    assert is_live(who.directory)
+    disconnect_all(networks.root, who.directory)
+    assert not is_live(who.directory)
+
+
+def test_one_network_comes_and_goes(networks: Networks) -> None:
+    who, (one, two) = joining(networks, 1, "8080:80"), (made(networks, "one"), made(networks, "two"))
+    _, space = connect_all(networks, who, (one,))
+    connect(networks, who, two)
+    with inside(space):
+        assert [each.name for each in links()] == ["lo", "eth0", "eth1"]
+    disconnect(networks, who.directory, networks.find(one.network))
+    with inside(space):
+        assert [each.name for each in links()] == ["lo", "eth1"]
+    os.close(space)
+    live = read_live(who.directory)
+    assert live is not None
+    assert ([each.name for each in live.endpoints], live.ports) == (["two"], ())
+    disconnect_all(networks.root, who.directory)

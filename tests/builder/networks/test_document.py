@@ -1,0 +1,47 @@
+from pybuild.builder.networks.document import bindings_document, network_document, ports_text, settings_document
+from pybuild.builder.networks.ports import parse_publish
+from pybuild.builder.networks.values import Endpoint, Live, Membership, NetworkConfig, Networking
+
+ENDPOINT = Endpoint(id="e", network="n", name="one", interface="eth0", ip="10.1.2.3", prefix=24, mac="m", gateway="g")
+
+
+def live(*published: str) -> Live:
+    ports = tuple(port for text in published for port in parse_publish(text))
+    return Live(boot="", space="", container="c", endpoints=(ENDPOINT,), ports=ports)
+
+
+def test_ports_as_a_column() -> None:
+    assert ports_text(None, ["80/tcp"]) == "80/tcp"
+    assert ports_text(None, ["81/tcp", "80/tcp", "53/udp"]) == "80-81/tcp, 53/udp"
+    assert ports_text(live("8080:80"), ["80/tcp", "90/tcp"]) == "0.0.0.0:8080->80/tcp, 90/tcp"
+    assert ports_text(live("8000-8002:80-82", "127.0.0.1:9:9/udp"), []) == (
+        "0.0.0.0:8000-8002->80-82/tcp, 127.0.0.1:9->9/udp"
+    )
+
+
+def test_what_inspect_says_of_a_container() -> None:
+    attached = (Membership(network="n", name="one", aliases=("a",)), Membership(network="m", name="two"))
+    found = settings_document("one", attached, live("8080:80"), ["80/tcp", "90/tcp"], runs=True)
+    assert found["Ports"] == {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}], "90/tcp": None}
+    assert found["Networks"]["one"]["IPAddress"] == "10.1.2.3"
+    assert found["Networks"]["one"]["Aliases"] == ["a"]
+    assert found["Networks"]["two"]["IPAddress"] == ""
+    assert settings_document("host", (), None, ["80/tcp"], runs=False)["Ports"] == {}
+    assert [*settings_document("none", (), None, (), runs=True)["Networks"]] == ["none"]
+    assert settings_document("container:x", (), None, (), runs=True)["Networks"] == {}
+
+
+def test_what_was_asked_for() -> None:
+    ports = tuple(port for text in ("80", "1-3:90") for port in parse_publish(text))
+    found = bindings_document(Networking(ports=ports))
+    assert found["80/tcp"] == [{"HostIp": "", "HostPort": ""}]
+    assert found["90/tcp"] == [{"HostIp": "", "HostPort": "1-3"}]
+
+
+def test_what_inspect_says_of_a_network() -> None:
+    config = NetworkConfig(id="n", name="one", created="then", subnet="10.1.2.0/24", gateway="10.1.2.1", internal=True)
+    found = network_document(config, [("web", live())])
+    assert found["IPAM"]["Config"] == [{"Subnet": "10.1.2.0/24", "Gateway": "10.1.2.1"}]
+    assert found["Containers"]["c"]["Name"] == "web"
+    assert found["Containers"]["c"]["IPv4Address"] == "10.1.2.3/24"
+    assert network_document(NetworkConfig(id="x", name="two", created=""), [("web", live())])["Containers"] == {}

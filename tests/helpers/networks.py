@@ -1,0 +1,82 @@
+"""A network namespace for a test, and what is left in it."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pybuild.runtime.kernel.syscalls import CLONE_NEWNET, bring_up_loopback, setns, unshare
+from pybuild.runtime.networks.links import links
+from pybuild.runtime.networks.namespaces import place
+from pybuild.runtime.networks.programs import missing
+from tests.helpers.hosts import need_root
+
+_SPACE = "/proc/thread-self/ns/net"
+
+
+def need_netavark() -> None:
+    """Skip unless the programs that networks need are installed."""
+    need_root()
+    lacking = missing()
+    if lacking:
+        pytest.skip(f"needs {', '.join(lacking)}; see tests/setup/debian.sh")
+
+
+@contextmanager
+def own_network() -> Iterator[None]:
+    """Have this thread, and what it starts, in a new network namespace with a loopback."""
+    before = os.open(_SPACE, os.O_RDONLY | os.O_CLOEXEC)
+    unshare(CLONE_NEWNET)
+    try:
+        bring_up_loopback()
+        yield
+    finally:
+        setns(before, CLONE_NEWNET)
+        os.close(before)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Interfaces, rules and chains of ours, processes and files: what networks may leave on a host."""
+
+    interfaces: tuple[str, ...]
+    rules: tuple[str, ...]
+    processes: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+def seen() -> Seen:
+    """Return what is there now in the network namespace of this thread."""
+    saved = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout.splitlines()
+    directory = place()
+    processes = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if os.fsencode(directory) in b" ".join(words):
+            processes.append(os.fsdecode(words[0]))
+    mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
+    return Seen(
+        interfaces=tuple(sorted(each.name for each in links())),
+        rules=tuple(line for line in saved if line.startswith("-A") or (line.startswith(":") and " - " in line)),
+        processes=tuple(sorted(processes)),
+        files=(
+            *map(str, sorted(directory.rglob("*") if directory.exists() else ())),
+            *(path for path in mounted if path.startswith(str(directory))),
+        ),
+    )
+
+
+def seen_once(wanted: Seen, seconds: float = 10) -> Seen:
+    """Return what is there when it is what is *wanted*, or after some time: the kernel takes a moment to tidy up."""
+    deadline = time.monotonic() + seconds
+    while (now := seen()) != wanted and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return now
