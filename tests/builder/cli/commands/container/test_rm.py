@@ -46,6 +46,7 @@ def test_an_image_in_use_is_not_removed(pen: Shop) -> None:
     assert f'unable to remove repository reference "box" (must force) - container {identity} is using' in by_name.err
     assert f"(must be forced) - image is being used by stopped container {identity}" in by_id.err
     pen.run("start", "one")
+    pen.run("wait", "one")
     assert pen.run("rmi", "-f", "box").code == 0
     assert pen.run("prune", "-a", "-f").code == 0
     assert pen.run("start", "-a", "one").out == "default\n"
