@@ -23,7 +23,8 @@ ALIASES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("builder", "prune"): ("prune", "--build-cache"),
     ("buildx", "prune"): ("prune", "--build-cache"),
     ("system", "df"): ("df",),
-    ("system", "prune"): ("prune",),
+    ("system", "prune"): ("prune", "--containers"),
+    ("system", "info"): ("info",),
     ("system", "events"): ("events",),
 }
 FAMILIES = frozenset(family for family, _ in ALIASES)

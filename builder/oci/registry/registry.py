@@ -22,8 +22,8 @@ from pybuild.builder.oci.image import Image, host_platform, read_image
 from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
 from pybuild.builder.oci.model import Descriptor, Manifest, Platform
 from pybuild.builder.oci.registry.access import AS_CONFIGURED, Access
-from pybuild.builder.oci.registry.auth.tokens import Credentials
-from pybuild.builder.oci.registry.client import Client
+from pybuild.builder.oci.registry.auth.tokens import Credentials, Scope
+from pybuild.builder.oci.registry.client import Call, Client
 from pybuild.builder.oci.registry.mirrors import MirrorPlace
 from pybuild.builder.oci.registry.settings import Settings, host_settings
 from pybuild.builder.oci.registry.transfer.documents import Documents, as_digest
@@ -33,7 +33,7 @@ from pybuild.builder.oci.registry.transfer.push import PushOptions, push_image
 from pybuild.builder.oci.registry.transfer.referrers import list_referrers
 from pybuild.builder.oci.registry.transfer.remote import Remote, TransferProgress, first_good, no_progress
 from pybuild.builder.oci.registry.wire.certificates import Tls
-from pybuild.builder.oci.registry.wire.http import Timing
+from pybuild.builder.oci.registry.wire.http import Reply, Timing
 from pybuild.builder.oci.registry.wire.origin import Origin, joined
 from pybuild.builder.oci.registry.wire.retry import Retry
 
@@ -195,6 +195,12 @@ class Registry:
     def referrers(self, repository: str, subject: Digest, artifact_type: str = "") -> tuple[Descriptor, ...]:
         """Return the manifests that refer to *subject*, of one type or of all."""
         return list_referrers(self._remotes(repository)[-1], subject, artifact_type)
+
+    def ask(self, address: str) -> Reply:
+        """Return the answer to GET of a path of the server, or of the address of another one, as of no repository."""
+        place = self._settings.places(self._name, "", by_digest=False)[-1]
+        client, _ = self._client(MirrorPlace(place.registry, "", place.insecure))
+        return self._retry.run(lambda: client.send(Call(method="GET", url=address, scope=Scope())))
 
     def log_in(self) -> None:
         """Check the credentials with the registry.

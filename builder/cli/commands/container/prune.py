@@ -4,7 +4,7 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.opened import opened_containers
-from pybuild.builder.cli.format.container_filters import prune_filter
+from pybuild.builder.cli.format.container_filters import Passes, prune_filter
 from pybuild.builder.cli.tools import is_terminal, say
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.lifecycle import remove
@@ -25,6 +25,14 @@ def command(*, force: bool, filters: tuple[str, ...]) -> None:
         say("WARNING! This will remove all stopped containers.")
         if not is_terminal(0) or not click.confirm("Are you sure you want to continue?", default=False):
             return
+    gone, freed = remove_stopped(passes)
+    if gone:
+        say("\n".join(["Deleted Containers:", *gone, ""]))
+    say(f"Total reclaimed space: {human_size(freed)}")
+
+
+def remove_stopped(passes: Passes) -> tuple[list[str], int]:
+    """Remove the containers that have ended and pass; return their ids, and the bytes that were freed."""
     freed, gone = 0, []
     with opened_containers() as containers:
         for container in containers.all():
@@ -36,6 +44,4 @@ def command(*, force: bool, filters: tuple[str, ...]) -> None:
                     continue
                 freed += size
                 gone.append(container.id)
-    if gone:
-        say("\n".join(["Deleted Containers:", *gone, ""]))
-    say(f"Total reclaimed space: {human_size(freed)}")
+    return gone, freed

@@ -1,13 +1,22 @@
 """``pybuild df``: the disk usage of the store, and how much of it prune would reclaim."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import click
 
 from pybuild.builder.cli.command import Command, format_option, root_option
+from pybuild.builder.cli.commands.store.df_containers import (
+    CONTAINER_COLUMNS,
+    VOLUME_HEADERS,
+    container_rows,
+    containers_usage,
+    volume_rows,
+    volumes_usage,
+)
 from pybuild.builder.cli.commands.store.df_images import HEADERS, image_usage
+from pybuild.builder.cli.format.containers import HEADERS as CONTAINER_HEADERS
 from pybuild.builder.cli.format.listing import Row, listing
 from pybuild.builder.cli.housekeeping import shown
 from pybuild.builder.cli.tools import say, store
@@ -49,12 +58,13 @@ class _Usage(NamedTuple):
 def command(*, template: str | None, verbose: bool) -> None:
     """Show the disk usage of the store.
 
-    ACTIVE counts what images with a name need and cache mounts that a step uses right now. RECLAIMABLE is what
-    "prune -a" would remove. With -v all images and cache mounts are listed, and --format applies to the cache mounts.
+    ACTIVE counts what images with a name need, containers that run, volumes that a container has, and cache mounts that
+    a step uses right now. RECLAIMABLE is what "prune -a", "container prune" and "volume prune -a" would remove. With -v
+    all of them are listed, and --format applies to the cache mounts.
     """
     opened = store()
     try:
-        rows, each, images, kept = among_trees(_measured, opened, silent, verbose=verbose)
+        rows, each, listed, kept = among_trees(_measured, opened, silent, verbose=verbose)
     finally:
         opened.close()
     if not verbose:
@@ -65,25 +75,44 @@ def command(*, template: str | None, verbose: bool) -> None:
     mounts = listing(each, _MOUNT_HEADERS, tuple(_MOUNT_HEADERS), template)
     if not template:
         cache = next(row["Size"] for row in rows if row["Type"] == "Build Cache")
-        say(f"Images space usage:\n\n{listing(images, HEADERS, tuple(HEADERS), None)}\n")
+        for title, (lines, headers, columns) in listed.items():
+            say(f"{title} space usage:\n\n{listing(lines, headers, columns, None)}\n")
         say(f"Build cache usage: {cache}\n\nCache mounts space usage:\n")
     say(mounts)
 
 
-def _measured(opened: Store, _tell: Tell, *, verbose: bool) -> tuple[list[Row], list[Row], list[Row], str]:
-    """Return the rows of the table, those of cache mounts and images, and the limits of the store."""
+_Table = tuple[list[Row], Mapping[str, str], tuple[str, ...]]
+"""Rows, the titles of their fields, and the fields that are shown."""
+
+
+def _measured(opened: Store, _tell: Tell, *, verbose: bool) -> tuple[list[Row], list[Row], dict[str, _Table], str]:
+    """Return the rows of the table, those of cache mounts, other tables by title, and the limits of the store."""
     with opened.in_use():
-        rows = [_row(usage) for usage in _usages(opened)]
+        images, *others = _usages(opened)
+        rows = [_row(usage) for usage in (images, *_living(opened), *others)]
         each = _each_mount(opened) if verbose else []
-        images = image_usage(opened) if verbose else []
-        return rows, each, images, shown(limits(opened.root))
+        return rows, each, _tables(opened) if verbose else {}, shown(limits(opened.root))
+
+
+def _tables(opened: Store) -> dict[str, _Table]:
+    return {
+        "Images": (image_usage(opened), HEADERS, tuple(HEADERS)),
+        "Containers": (container_rows(opened), CONTAINER_HEADERS, CONTAINER_COLUMNS),
+        "Local Volumes": (volume_rows(opened), VOLUME_HEADERS, tuple(VOLUME_HEADERS)),
+    }
+
+
+def _living(opened: Store) -> list[_Usage]:
+    """Return the usage of what only commands about containers and volumes remove."""
+    containers, volumes = containers_usage(opened), volumes_usage(opened)
+    return [_Usage("Containers", *containers), _Usage("Local Volumes", *volumes)]
 
 
 def _tell(kept: str) -> None:
     """Print on standard error how to reclaim space; standard output is for the table, which scripts read."""
     click.echo(
         '\n"pybuild prune" removes what neither an image nor the build cache needs; "pybuild prune -a" also removes'
-        f" the build cache: all that is RECLAIMABLE.\nBuild cache {kept}.",
+        f" the build cache: all that is RECLAIMABLE, but containers and volumes.\nBuild cache {kept}.",
         err=True,
     )
 

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from pybuild.builder.cli.commands.image.images import image_row
+from pybuild.builder.cli.commands.store.df_containers import images_used
 from pybuild.builder.cli.format.listing import Row
 from pybuild.builder.display.units import human_size
 from pybuild.builder.image.catalog import catalog
@@ -26,6 +27,7 @@ def image_usage(opened: Store) -> list[Row]:
     entries = catalog(opened)
     sizes = {entry.descriptor.digest: present_sizes(opened.blobs, entry.descriptor) for entry in entries}
     users = Counter(digest for blobs in sizes.values() for digest in blobs)
+    used = images_used(opened)
     rows: list[Row] = []
     for entry in entries:
         blobs = sizes[entry.descriptor.digest]
@@ -36,7 +38,7 @@ def image_usage(opened: Store) -> list[Row]:
                 **image_row(entry, total, whole=False),
                 "SharedSize": human_size(shared),
                 "UniqueSize": human_size(total - shared),
-                "Containers": "0",
+                "Containers": str(used.get(entry.id, 0)),
             }
         )
     return rows

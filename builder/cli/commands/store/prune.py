@@ -34,14 +34,23 @@ _LIMITED = "all dangling images, and the build cache beyond the given limits"
 @click.option("-q", "--quiet", is_flag=True, help="Print only how much space was reclaimed.")
 @click.option("--build-cache", "only_cache", is_flag=True, help="Remove build cache only, no dangling images.")
 @click.option("--volumes", "with_volumes", is_flag=True, help="Also remove anonymous volumes that no container uses.")
+@click.option("--containers", "with_containers", is_flag=True, help="First remove stopped containers.")
 @takes(PruneFlags, "wanted", PruneFlags.policy)
 @root_option
 def command(
-    *, everything: bool, force: bool, quiet: bool, only_cache: bool, with_volumes: bool, wanted: Policy
+    *,
+    everything: bool,
+    force: bool,
+    quiet: bool,
+    only_cache: bool,
+    with_volumes: bool,
+    with_containers: bool,
+    wanted: Policy,
 ) -> int | None:
     """Remove dangling images and everything else in the store that is not used.
 
-    Images with a name always stay, and so do containers ("container prune" removes those that have ended). -a also
+    Images with a name always stay, and so do containers ("container prune" removes those that have ended), but not with
+    --containers, which is what "system prune" means. -a also
     removes the build cache and the cache mounts, so that the next build runs every step again. With a filter or a size,
     only that part of the cache is removed. The filter type=exec.cachemount means cache mounts only, type=regular
     everything but cache mounts. What a running build uses stays.
@@ -55,14 +64,18 @@ def command(
             wanted = limits(opened.root)
         # As in Docker, -a selects what may be removed; limits of size or age then decide how much of it is.
         everything = everything and wanted.is_empty
-        if not force and not _agreed(_WARNING[everything] if wanted.is_empty else _LIMITED):
+        what = _WARNING[everything] if wanted.is_empty else _LIMITED
+        if not force and not _agreed(f"all stopped containers, {what}" if with_containers else what):
             return FAILED
+        containers, removed = _prune_containers(opened, wanted) if with_containers else ([], 0)
         images, freed = among_trees(_pruned, opened, silent, wanted, everything=everything, images=not only_cache)
         left = 0 if everything or quiet else among_trees(_left, opened, silent)
         volumes = _prune_volumes(opened, freed) if with_volumes else []
+        freed.size += removed
     finally:
         opened.close()
     if not quiet:
+        _list("Deleted Containers", containers)
         _list("Deleted Volumes", volumes)
         _list("Deleted Images", images)
         _list("Deleted unpacked layers", freed.snapshots)
@@ -85,6 +98,17 @@ def _pruned(
         freed = gc.collect(opened, everything=everything)
         freed.add(evicted)
     return unnamed, freed
+
+
+def _prune_containers(opened: Store, wanted: Policy) -> tuple[list[str], int]:
+    """Remove the containers that have ended, with an age only those that are as old. Return ids and bytes."""
+    from pybuild.builder.cli.commands.container.prune import remove_stopped
+    from pybuild.builder.cli.format.container_filters import prune_filter
+    from pybuild.builder.containers.directory import all_containers
+
+    if not all_containers(opened.root):  # an ordinary user has none
+        return [], 0
+    return remove_stopped(prune_filter([] if wanted.until is None else [f"until={wanted.until}s"]))
 
 
 def _prune_volumes(opened: Store, freed: gc.Freed) -> list[str]:

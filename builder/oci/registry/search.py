@@ -1,0 +1,89 @@
+"""Which repositories a registry has: by Docker Hub's search, or by the catalog of the distribution API."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+from urllib.parse import quote, urlsplit
+
+from pybuild.builder.oci.errors import InvalidImage, RegistryDenied, RegistryError
+from pybuild.builder.oci.fields import parse_object
+from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.registry.registry import Registry
+from pybuild.builder.oci.registry.wire.origin import joined
+
+HUB, _HUB_SEARCH = "docker.io", "https://index.docker.io"
+_PAGE, _PAGES = 1000, 100
+_NEXT = re.compile(r'<([^<>]*)>\s*;\s*rel="?next"?\s*(?:,|\Z)')
+
+
+class FoundRepository(NamedTuple):
+    """A repository, and what the registry says of it."""
+
+    name: str
+    description: str = ""
+    stars: int = 0
+    official: bool = False
+    automated: bool = False
+
+
+def search(registry: Registry, name: str, text: str, most: int) -> list[FoundRepository]:
+    """Return at most *most* repositories of the registry called *name* that fit *text*, in its order.
+
+    A server without a search of its own is asked for its catalog, of which those with *text* in their names are taken.
+
+    Raises:
+        RegistryError: it has neither, or failed.
+    """
+    server = _HUB_SEARCH if name == HUB else ""
+    try:
+        return _searched(registry, f"{server}/v1/search?q={quote(text, safe='')}&n={most}")[:most]
+    except RegistryDenied:
+        raise
+    except RegistryError as error:
+        if server or error.status not in {404, 405}:
+            raise
+    found = []
+    for repository in _catalog(registry, name):
+        if text.lower() in repository.lower():
+            found.append(FoundRepository(repository))
+            if len(found) == most:
+                break
+    return found
+
+
+def _searched(registry: Registry, address: str) -> list[FoundRepository]:
+    with registry.ask(address) as reply:
+        raw = reply.content(DOCUMENT_LIMIT)
+    if raw is None:
+        raise RegistryError("the answer to the search is too large")
+    try:
+        results = parse_object(raw, "search").objects("results")
+        return [
+            FoundRepository(
+                name=each.text("name", required=True),
+                description=each.text("description"),
+                stars=each.integer("star_count"),
+                official=each.flag("is_official"),
+                automated=each.flag("is_automated"),
+            )
+            for each in results
+        ]
+    except InvalidImage as error:
+        raise RegistryError(f"the answer to the search is invalid: {error}") from None
+
+
+def _catalog(registry: Registry, name: str) -> Iterator[str]:
+    """Yield the names of all repositories, page by page."""
+    path = f"/v2/_catalog?n={_PAGE}"
+    for _ in range(_PAGES):
+        with registry.ask(path) as reply:
+            raw, url, link = reply.content(DOCUMENT_LIMIT), reply.url, _NEXT.search(reply.headers.get("Link", ""))
+        if raw is None:
+            raise RegistryError(f"{name}: the catalog is larger than {DOCUMENT_LIMIT} bytes")
+        try:
+            yield from parse_object(raw, "catalog").texts("repositories") or ()
+        except InvalidImage as error:
+            raise RegistryError(f"{name}: {error}") from None
+        if link is None:
+            return
+        path = f"/v2/_catalog?{urlsplit(joined(url, link[1])).query}"
