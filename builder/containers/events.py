@@ -52,6 +52,15 @@ def tell(root: Path, kind: str, action: str, identity: str, attributes: dict[str
     append(os.fsencode(root), kind, action, identity, attributes, time.time_ns())
 
 
+def is_first(root: Path, what: str) -> bool:
+    """Return True the first time that this is asked about *what*, a word, in the store at *root*."""
+    with suppress(OSError):
+        (root / EVENTS).mkdir(mode=0o700, exist_ok=True)
+        os.close(os.open(root / EVENTS / f"told-{what}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        return True
+    return False
+
+
 def read_events(root: Path, since: float | None, until: float | None) -> Iterator[Event]:
     """Yield the events of the store at *root* after *since* (None for now), and as they come those up to *until*.
 

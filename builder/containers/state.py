@@ -57,6 +57,13 @@ class State:
         """Return a pidfd of its first process, None when that has ended."""
         return open_process(self.pid, self.start_time) if self.pid and self.boot == boot_id() else None
 
+    def is_due(self, policy: str, most: int) -> bool:
+        """Tell whether *policy* starts it after the host came up, as Docker's daemon does when it comes up."""
+        if self.status != "exited":
+            return False
+        failed = self.exit_code != 0 and (most == 0 or self.restarts < most)
+        return {"always": True, "unless-stopped": not self.stopped, "on-failure": failed}.get(policy, False)
+
 
 _MEMBERS = {
     "Status": "status",

@@ -3,6 +3,8 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from pybuild.builder.containers.state import State, is_watched, read_state, write_state
 from pybuild.runtime.kernel.pidfd import start_time
 from pybuild.runtime.monitor.state import boot_id
@@ -44,3 +46,22 @@ def test_a_process_is_its_number_its_start_and_its_boot() -> None:
     assert State(pid=own, start_time=started, boot="another").open_process() is None
     assert State().open_process() is None
     assert own in State(pid=own).processes()
+
+
+@pytest.mark.parametrize(
+    ("policy", "state", "due"),
+    [
+        ("always", State(status="exited"), True),
+        ("always", State(status="exited", stopped=True), True),
+        ("always", State(status="created"), False),
+        ("always", State(status="running"), False),
+        ("unless-stopped", State(status="exited"), True),
+        ("unless-stopped", State(status="exited", stopped=True), False),
+        ("on-failure", State(status="exited", exit_code=0), False),
+        ("on-failure", State(status="exited", exit_code=255), True),
+        ("on-failure", State(status="exited", exit_code=255, restarts=3), False),
+        ("no", State(status="exited", exit_code=255), False),
+    ],
+)
+def test_which_policy_starts_it_after_a_boot(policy: str, state: State, *, due: bool) -> None:
+    assert state.is_due(policy, 3) is due

@@ -14,11 +14,16 @@ from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import note, say
 from pybuild.builder.containers.creating import create
 from pybuild.builder.containers.directory import Containers, StoredContainer
+from pybuild.builder.containers.events import is_first
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.platforms import wanted_platform
 
 _PACKAGES = "apt-get install netavark aardvark-dns iptables"
+_NO_DAEMON = (
+    "note: containers do not start by themselves when the host comes up: have it run"
+    ' "pybuild container start --restart-policies" (the README has a unit of systemd)'
+)
 
 
 @click.command(
@@ -59,6 +64,8 @@ def created(
     with containers.store.in_use():
         found = find_image(containers.store, image, wanted_platform(platform) if platform else None)
         container = create(containers, found, wish, host)
+    if host.restart in {"always", "unless-stopped"} and is_first(containers.store.root, "restart"):
+        note(_NO_DAEMON)
     if file is not None:
         Path(file).write_text(container.id, encoding="ascii")
     return container
