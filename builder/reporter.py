@@ -184,7 +184,7 @@ class Steps:
         step = self._step(index)
         try:
             yield
-        except TreesNeeded:  # another process goes on with the step
+        except TreesNeeded:  # another process continues the step
             raise
         except BaseException as error:
             step.fail(error)

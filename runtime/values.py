@@ -66,7 +66,7 @@ else:
 
 
 def is_value(item: object) -> bool:
-    """Tell whether *item* is a value, and no class of values."""
+    """Return whether *item* is a value, and no class of values."""
     return hasattr(type(item), _OWN)
 
 

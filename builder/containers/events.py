@@ -1,4 +1,4 @@
-"""What happened to containers, volumes and images: told by those who do it, read by ``events``."""
+"""What happened to containers, volumes and images: noted by those who do it, read by ``events``."""
 
 import json
 import os
@@ -131,7 +131,7 @@ def _same(one: BinaryIO, other: BinaryIO) -> bool:
 
 
 def _parsed(line: bytes) -> Event | None:
-    """Return an event; None for a line that a crash of the host cut off."""
+    """Return an event; None for a line that a crash of the host truncated."""
     try:
         document = json.loads(line)
         given = document["Actor"]["Attributes"]

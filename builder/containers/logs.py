@@ -139,7 +139,7 @@ def _later(file: BinaryIO, directory: Path) -> BinaryIO | None:
 
 
 def _parsed(raw: bytes) -> LogLine | None:
-    """Return a line; None for one that a full disk cut off."""
+    """Return a line; None for one that a full disk truncated."""
     try:
         entry = json.loads(raw)
         data = entry["log"].encode("utf-8", "surrogateescape")

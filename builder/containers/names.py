@@ -31,7 +31,7 @@ def new_id() -> str:
 
 
 def is_id(text: str) -> bool:
-    """Tell whether *text* is a whole id; only such a text ever becomes a part of a path."""
+    """Return whether *text* is a whole id; only such a text ever becomes a part of a path."""
     return _ID.fullmatch(text) is not None
 
 

@@ -106,7 +106,7 @@ def _members(directory: Path) -> dict[str, Any]:
         found = json.loads((directory / STATE).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except ValueError:  # cut off by a crash of the host
+    except ValueError:  # truncated by a crash of the host
         return {"Status": "exited", "ExitCode": REBOOTED}
     return found if isinstance(found, dict) else {}
 
@@ -124,7 +124,7 @@ def write_state(directory: Path, state: State) -> None:
 
 
 def is_watched(directory: Path) -> bool:
-    """Tell whether the container in *directory* has a monitor."""
+    """Return whether the container in *directory* has a monitor."""
     try:
         file = os.open(directory / MONITOR, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:

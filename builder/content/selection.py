@@ -293,7 +293,7 @@ def _may_descend(source: SourceTree, item: Item, exclude: "IgnoreFile | None") -
 
 
 def _has_wildcard(text: str) -> bool:
-    """Tell whether *text* is a pattern rather than a name. The language of patterns is loaded only when it may be."""
+    """Return whether *text* is a pattern rather than a name. The language of patterns is loaded only when it may be."""
     if _WILDCARDS.isdisjoint(text):
         return False
     from pybuild.grammar.patterns import has_wildcard

@@ -24,6 +24,6 @@ class Ticker:
                 return
 
     def close(self) -> None:
-        """Stop; no call is under way afterwards."""
+        """Stop; no call runs when this returns."""
         self._stop.set()
         self._thread.join()

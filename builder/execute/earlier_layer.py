@@ -114,7 +114,7 @@ class EarlierLayer:
         return found
 
     def _is_whole(self) -> bool:
-        """Tell whether the blob of the earlier layer is what its name says."""
+        """Return whether the blob of the earlier layer is what its name says."""
         try:
             with self._blob() as blob:
                 for _ in pieces(blob):
@@ -147,7 +147,7 @@ class EarlierLayer:
         return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).digest()
 
     def has(self, stretch: Stretch) -> bool:
-        """Tell whether the stretch is in the earlier layer, behind what was taken from there."""
+        """Return whether the stretch is in the earlier layer, behind what was taken from there."""
         return stretch.key in self._known and self._known[stretch.key][0] >= self._at
 
     def take(self, stretch: Stretch) -> Iterator[memoryview]:

@@ -119,7 +119,7 @@ class TreeWriter:
         self._add(entry, data)
 
     def is_free(self, paths: Iterable[str]) -> bool:
-        """Tell whether nothing is at *paths*, which are in one directory."""
+        """Return whether nothing is at *paths*, which are in one directory."""
         paths = list(paths)
         return paths[0].rpartition("/")[0] in self._new or all(self.lstat(path) is None for path in paths)
 

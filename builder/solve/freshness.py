@@ -20,11 +20,11 @@ class Freshness:
         self._ttl = caches.cache_ttl
 
     def admits(self, place: int, *, settled: bool) -> bool:
-        """Tell whether a record may answer for a vertex; *settled* says that its inputs are solved."""
+        """Return whether a record may answer for a vertex; *settled* says that its inputs are solved."""
         return place not in (self.to_run if settled else self._unsettled)
 
     def is_young(self, layers: Layers) -> bool:
-        """Tell whether every layer that a step has made was made within the time that counts."""
+        """Return whether every layer that a step has made was made within the time that counts."""
         if self._ttl is None:
             return True
         limit = time.time() - self._ttl
@@ -39,7 +39,7 @@ class FirstTimes:
         self._names: set[str] = set()
 
     def is_first(self, name: str) -> bool:
-        """Tell whether nobody has asked for *name* before."""
+        """Return whether nobody has asked for *name* before."""
         with self._lock:
             known = len(self._names)
             self._names.add(name)

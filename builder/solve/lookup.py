@@ -21,7 +21,7 @@ class Lookup:
         """The layers of the vertices that are solved, whether they came from the cache or were made."""
 
     def answer(self, place: int) -> Layers | None:
-        """Return the layers of a vertex that needs no work; None for one that is to be run, or cannot be told yet."""
+        """Return the layers of a vertex that needs no work; None for one that is to be run, or is not known yet."""
         if place not in self.answers:
             layers = self._at_hand(place)
             if layers is None:

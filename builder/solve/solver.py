@@ -230,7 +230,7 @@ class _Solver:
                     self.store.unpack(layers, self.cancel.is_set, PACKING.one)
 
     def _cached(self, place: int) -> bool:
-        """Tell whether a vertex is cached, and report it if so."""
+        """Return whether a vertex is cached, and report it if so."""
         if self.lookup.answer(place) is None:
             return False
         self._report_cached(place)

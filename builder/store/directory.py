@@ -55,7 +55,7 @@ def _home() -> Path:
 
 
 def has_trees(root: Path) -> bool:
-    """Tell whether the store at *root* holds files with owners of their own: unpacked layers, or cache mounts."""
+    """Return whether the store at *root* holds files with owners of their own: unpacked layers, or cache mounts."""
     try:
         found = [name for name in os.listdir(root) if name.startswith((OVERLAY, COPYING, _CACHE_MOUNTS))]
         return any(set(os.listdir(root / name)) - _EMPTY for name in found)

@@ -32,7 +32,7 @@ def read_hold(directory: Path) -> Hold:
     """Return what the container in *directory* holds.
 
     Raises:
-        StoreError: it cannot be told; nothing may be removed then.
+        StoreError: it is unknown; nothing may be removed then.
     """
     try:
         document = json.loads((directory / _FILE).read_text(encoding="utf-8"))

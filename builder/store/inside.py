@@ -77,7 +77,7 @@ def inside_with(
 
 
 def _has_worker() -> bool:
-    """Tell whether a user namespace could be made; a root that cannot is left to do without."""
+    """Return whether a user namespace could be made; a root that cannot is left to do without."""
     from pybuild.runtime.worker.client import start
 
     try:

@@ -83,7 +83,7 @@ class Store:
         """Open the store in the directory *root*, which is created if needed.
 
         None is the default of this user: $PYBUILD_ROOT, else /var/lib/pybuild for root, else a directory below
-        $XDG_DATA_HOME. *registries* is how all that use this store access registries, unless they are told otherwise.
+        $XDG_DATA_HOME. *registries* is how all that use this store access registries, unless given their own.
 
         Raises:
             RequestError: it is not a store, this Python does not encode file names as UTF-8, or *registries* has

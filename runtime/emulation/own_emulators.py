@@ -22,7 +22,7 @@ _kept: list[int] = []
 def register_own(programs: Mapping[str, str], uid_map: Path = Path("/proc/self/uid_map")) -> bool:
     """Register emulators (architecture as OCI names it -> path of a static program) for this process and its children.
 
-    Tells whether that was done; it is not in the user namespace of the host, which is everybody's, nor where the
+    Returns whether that was done; it is not in the user namespace of the host, which is everybody's, nor where the
     kernel does not let it be. Done once, whatever is asked for later.
     """
     with _FIRST:

@@ -58,7 +58,7 @@ def make_private() -> None:
 
 
 def _go_to_namespace_root(place: int) -> bool:
-    """Make the namespace's root that of this process; tell whether that is another one than *place*."""
+    """Make the namespace's root that of this process; return whether that is another one than *place*."""
     infos = os.open("/proc/self/fdinfo", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     try:

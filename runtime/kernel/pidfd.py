@@ -18,7 +18,7 @@ def send_signal(pidfd: int, number: int) -> None:
 
 
 def has_ended(pidfd: int) -> bool:
-    """Tell whether the process *pidfd* has ended."""
+    """Return whether the process *pidfd* has ended."""
     poller = select.poll()
     poller.register(pidfd, select.POLLIN)
     return bool(poller.poll(0))

@@ -58,7 +58,7 @@ class Attempt:
         loop.watch(self._status, IN, self._report)
 
     def _hear(self, fd: int, _events: int) -> None:
-        """Take the process, then the news that it is executed, or why it is not."""
+        """Receive the process, then whether it was executed, or why not."""
         began = self._began
         if began is None:
             return
@@ -80,7 +80,7 @@ class Attempt:
                 self._started(self.process)
 
     def _gather(self) -> bool:
-        """Take what was reported; tell whether nothing more will be."""
+        """Take what was reported; return whether nothing more will be."""
         try:
             data = os.read(self._status, _PIECE)
         except BlockingIOError:
@@ -123,7 +123,7 @@ def plan_file(data: bytes) -> int:
 
 
 def _be_keeper(plan: int, status: int, began: int, network: int, streams: tuple[int, ...]) -> None:
-    """Be the keeper, in a fork of the monitor. Never returns."""
+    """Run as the keeper, in a fork of the monitor. Never returns."""
     try:
         monitor = os.getppid()
         for stream, fd in enumerate(streams):

@@ -17,7 +17,7 @@ from pybuild.runtime.wire import decode
 
 
 def main() -> None:
-    """Be a monitor, with the channel to who started it, its `WatchOrder`, lock and network as the first descriptors."""
+    """Run as a monitor, with the channel to who started it, its `WatchOrder`, lock and network as the first descriptors."""
     for stream, fd in reversed(list(enumerate((CHANNEL, WATCH, LOCK, NETWORK)))):
         os.dup2(stream, fd, inheritable=False)
     close_range(NETWORK + 1)

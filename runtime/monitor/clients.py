@@ -98,7 +98,7 @@ class MonitorClient:
             self._socket.send(message, MSG_NOSIGNAL | MSG_DONTWAIT)
         except BlockingIOError:
             return False
-        except OSError:  # its end is told by the loop
+        except OSError:  # the loop reports its end
             return True
         return True
 
@@ -149,7 +149,7 @@ class Clients:
                 client.send(message)
 
     def are_behind(self) -> bool:
-        """Tell whether somebody who is attached takes output more slowly than it comes."""
+        """Return whether somebody who is attached takes output more slowly than it comes."""
         return any(client.size > _MOST_WAITING for client in self.everyone)
 
     def close(self) -> None:

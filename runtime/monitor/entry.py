@@ -129,7 +129,7 @@ def _enter(plan: SandboxPlan, target: int, entry: InsideCommand, status: Status)
 
 
 def _may_not_chroot(target: int) -> bool:
-    """Tell whether the container's processes lack CAP_SYS_CHROOT, by which they could leave their root."""
+    """Return whether the container's processes lack CAP_SYS_CHROOT, by which they could leave their root."""
     with open(f"/proc/{number_of(target)}/status", "rb") as file:
         bounding = next(line for line in file if line.startswith(b"CapBnd:"))
     return not int(bounding.split()[1], 16) >> CAP_SYS_CHROOT & 1

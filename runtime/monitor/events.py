@@ -1,6 +1,6 @@
 """What happens in a store, one line of JSON for each event, appended by commands and monitors as it happens.
 
-Monitors write here, too, so this module loads neither json nor pathlib. A line is what ``docker events`` tells.
+Monitors write here, too, so this module loads neither json nor pathlib. A line has what ``docker events`` shows.
 """
 
 import fcntl
@@ -37,7 +37,7 @@ def append(  # noqa: PLR0917 - the members of an event
 
 
 class Teller:
-    """Notes what happens to one object: its identity is the name of *directory*, *attributes* are told each time."""
+    """Notes what happens to one object: its identity is the name of *directory*, each event has *attributes*."""
 
     def __init__(self, root: bytes, directory: bytes, attributes: tuple[tuple[bytes, bytes], ...]) -> None:
         self._root, self._identity = root, os.fsdecode(os.path.basename(directory))

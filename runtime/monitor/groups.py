@@ -1,4 +1,4 @@
-"""The control groups of a container, by the directories that its monitor was told: read, frozen, killed, removed."""
+"""The control groups of a container, by the directories that its monitor was given: read, frozen, killed, removed."""
 
 import os
 import time
@@ -20,7 +20,7 @@ def freeze(groups: tuple[bytes, ...], *, frozen: bool) -> bool:
         if _has(group, _STATE):
             wanted = b"FROZEN" if frozen else b"THAWED"
             for _ in range(_PATIENCE):
-                # The older freezer gives up when a process forks meanwhile; asking again goes on.
+                # The older freezer gives up when a process forks meanwhile; asking again continues.
                 _write(group, _STATE, wanted)
                 if _read(group, _STATE).strip() == wanted:
                     return True

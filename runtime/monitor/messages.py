@@ -14,7 +14,7 @@ SIGNAL, STOP, FREEZE, THAW, NAME, UPDATE = b"k", b"h", b"p", b"u", b"n", b"l"
 """A number of a signal for the process; the same, and the container is not to be started again; pause and unpause; the
 new name of the container; its new restart policy, "MOST POLICY"."""
 WAIT, EXECUTE, REMOVES = b"w", b"x", b"m"
-"""Tell me the end; fork a process into the container (five descriptors come along); I remove the container myself."""
+"""Report the end; fork a process into the container (five descriptors come along); I remove the container myself."""
 
 STARTED, REFUSED, ENDED = b"s", b"f", b"e"
 """The process runs; it cannot be started: "CODE reason"; it ended: "CODE"."""

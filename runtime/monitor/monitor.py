@@ -55,7 +55,7 @@ class Monitor:
         self._health: HealthCheck | None = None
 
     def run(self) -> None:
-        """WatchOrder until the container is not started again and its clients have all that they were to get."""
+        """Serve until the container is not started again and its clients have all that they were to get."""
         self._start()
         while not self._over:
             self._loop.turn(self._patience())
@@ -71,7 +71,7 @@ class Monitor:
         while any(client.size for client in self._clients.everyone):
             self._loop.turn(None)
         if self._watch.afterwards and not self._starter.removes:
-            os.execv(self._watch.afterwards[0], list(self._watch.afterwards))  # noqa: S606 - what we were told
+            os.execv(self._watch.afterwards[0], list(self._watch.afterwards))  # noqa: S606 - the command line that we were given
 
     def give_up(self, error: Exception) -> None:
         """Record that the monitor has a bug."""

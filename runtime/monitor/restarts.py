@@ -27,7 +27,7 @@ class Restarts:
         self._began = time.monotonic()
 
     def wanted(self, code: int) -> bool:
-        """Tell whether a container that ended with *code* is started again; if so, plan when."""
+        """Return whether a container that ended with *code* is started again; if so, plan when."""
         restart = self._restart
         again = restart.policy in {ALWAYS, UNLESS_STOPPED}
         if restart.policy == ON_FAILURE:

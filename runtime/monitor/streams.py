@@ -62,7 +62,7 @@ class Streams:
         self._loop.watch(fd, wanted | (OUT if fd == self._input and self._typed else 0), self._ready)
 
     def _take_terminal(self, fd: int, _events: int) -> None:
-        """Take the controlling end of the terminal that the keeper made, and let the keeper go on."""
+        """Take the controlling end of the terminal that the keeper made, and let the keeper continue."""
         _, found = receive(fd, 1)
         if found:
             self._input = found[0]
@@ -86,13 +86,13 @@ class Streams:
 
     def _hang_up(self, fd: int) -> None:
         if fd in self._readers and not self._shown:
-            # Told although nothing is asked for. What is left in it is read later, so it stays open.
+            # Reported although nothing is waited for. What is left in it is read later, so it stays open.
             self._loop.forget(fd)
         else:
             self._end(fd)
 
     def _read(self, fd: int) -> bool:
-        """Pass a piece on; tell whether there was one."""
+        """Pass a piece on; return whether there was one."""
         try:
             data = os.read(fd, _PIECE)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""What a monitor is told: the plan of the container's sandbox, and what to do around it."""
+"""The order of a monitor: the plan of the container's sandbox, and what to do around it."""
 
 from pybuild.runtime.wire import Record
 

@@ -58,6 +58,6 @@ def _mount(fd: int) -> str:
 
 @cache
 def _has_own_mounts() -> bool:
-    """Tell whether this process has copies of all mounts, with new numbers: so it is in a user namespace of its own."""
+    """Return whether this process has copies of all mounts, with new numbers, as in a user namespace of its own."""
     with open("/proc/self/uid_map", encoding="ascii") as file:
         return file.read().split() != ["0", "0", "4294967295"]

@@ -108,7 +108,7 @@ class Root:
             os.close(handle)
 
     def exists(self, path: str) -> bool:
-        """Tell whether *path* leads to something; a dangling symlink does not."""
+        """Return whether *path* leads to something; a dangling symlink does not."""
         return self.stat(path) is not None
 
     def readlink(self, path: str) -> str | None:

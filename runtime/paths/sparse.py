@@ -11,7 +11,7 @@ _PIECE = 64 << 20
 
 
 def has_holes(status: os.stat_result) -> bool:
-    """Tell whether a file takes less room than it has bytes. A file system that compresses may say so too."""
+    """Return whether a file takes less room than it has bytes. A file system that compresses may say so too."""
     return status.st_blocks * 512 < status.st_size
 
 

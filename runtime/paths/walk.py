@@ -142,7 +142,7 @@ def reopen(handle: int, flags: int) -> int:
 
 @cache
 def kernel_resolves() -> bool:
-    """Tell whether openat2 can be used: Linux before 5.6 lacks it, filters of old container engines deny it."""
+    """Return whether openat2 can be used: Linux before 5.6 lacks it, filters of old container engines deny it."""
     try:
         os.close(syscalls.openat2(syscalls.AT_FDCWD, ".", DIRECTORY))
     except OSError as error:

@@ -62,7 +62,7 @@ def resolve_identity(root: int, user: bytes, more: tuple[bytes, ...] = ()) -> Id
 def match_identity(user: bytes, group: bytes, passwd: bytes, groups: bytes) -> Identity:
     """Return the ids of *user* and *group* by the contents of the two files. Raises UnknownUser.
 
-    A user that is in the files brings its primary group, its home and the groups it is a member of. A number that is
+    A user that is in the files has its primary group, its home and the groups it is a member of. A number that is
     not there gets group 0 and the home "/".
     """
     found = find_user(user or b"0", passwd)

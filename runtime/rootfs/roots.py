@@ -7,7 +7,7 @@ from pybuild.runtime.values import frozen
 
 @frozen
 class OverlayRoot:
-    """A root made by overlayfs: *lowers* from the bottom up; without *upper* it is read-only."""
+    """A root made by overlayfs: *lowers*, the lowest first; without *upper* it is read-only."""
 
     lowers: tuple[Path, ...]
     upper: Path | None = None

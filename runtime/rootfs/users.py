@@ -20,7 +20,7 @@ _ROOT = PasswdLine(b"root", 0, 0, b"")
 def resolve_owner(root: Root, chown: str, report: Report) -> tuple[int, int]:
     """Resolve the value of ``--chown``, ``user[:group]``, to a uid and gid as BuildKit does.
 
-    Without a group, a number is used for both ids and a name brings its primary group (the documentation of Docker
+    Without a group, a number is used for both ids and a name gets its primary group (the documentation of Docker
     promises the uid's number there as well, the program never did so); with a colon and no group behind it, the gid
     is 0. ``root`` is 0 whatever the files say, so that it works without any. Without a user, as in ``:staff``, the
     uid is 0. A name that is not in the files goes to *report* and counts for nothing: the user is root then, the group

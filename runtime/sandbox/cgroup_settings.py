@@ -1,4 +1,4 @@
-"""What limits are called in the files of control groups, of the unified hierarchy and of those before it."""
+"""The names of limits in the files of control groups: those of cgroup v2, and those of v1."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ _SWAP = ("memory.swap.max", "memory.memsw.limit_in_bytes")
 
 
 def limit_of(name: str) -> str:
-    """Return what the limit in the file *name* is called by its flag."""
+    """Return the name of the flag that sets the limit in the file *name*."""
     if name in _SWAP:
         return "memory-swap"
     if name in _OTHERS:
@@ -33,7 +33,7 @@ def limit_of(name: str) -> str:
 
 
 def settings(limits: ResourceLimits, *, unified: bool) -> Iterator[tuple[str, str, str]]:
-    """Give (controller, file, content) of each limit, in the order in which the kernel takes them."""
+    """Return (controller, file, content) of each limit, in an order that the kernel accepts."""
     if limits.memory is not None:
         yield "memory", "memory.max" if unified else "memory.limit_in_bytes", str(limits.memory)
     if limits.memory_swap is not None:
@@ -62,7 +62,7 @@ def settings(limits: ResourceLimits, *, unified: bool) -> Iterator[tuple[str, st
 def _more_memory(limits: ResourceLimits, *, unified: bool) -> Iterator[tuple[str, str, str]]:
     if limits.memory_reservation is not None:
         yield "memory", "memory.low" if unified else "memory.soft_limit_in_bytes", str(limits.memory_reservation)
-    # The unified hierarchy has neither: there they are limits that are not kept.
+    # cgroup v2 has neither, so these limits are reported as not kept there.
     if limits.swappiness is not None and not unified:
         yield "memory", "memory.swappiness", str(limits.swappiness)
     if limits.oom_kill_disable and not unified:
@@ -70,7 +70,7 @@ def _more_memory(limits: ResourceLimits, *, unified: bool) -> Iterator[tuple[str
 
 
 def limits_asked(limits: ResourceLimits) -> tuple[str, ...]:
-    """Return the names of the limits that there are, each once."""
+    """Return the names of the limits that are set, each once."""
     return tuple(dict.fromkeys(limit_of(name) for _, name, _ in settings(limits, unified=False)))
 
 
@@ -81,7 +81,7 @@ def _swap(both: int, memory: int, *, unified: bool) -> tuple[str, str]:
 
 
 def _weight(shares: int) -> int:
-    """Return the weight from 1 to 10,000 at the place of *shares* in its own range, as all runtimes compute it."""
+    """Return the weight of cgroup v2 (1 to 10,000) for *shares* of v1, by the formula that all runtimes use."""
     return 1 + (shares - _SHARES[0]) * 9999 // (_SHARES[-1] - _SHARES[0])
 
 

@@ -1,6 +1,6 @@
 """Limits of memory, processors and processes by control groups, as far as this host lets the builder make groups.
 
-A build never fails because cgroups are missing, and who runs it is told which limits are not kept. A group lives as
+A build never fails because cgroups are missing; limits that are not kept are reported. A group lives as
 long as one sandbox; what a killed builder leaves behind is an empty group, and the next builder that makes one removes
 it.
 """
@@ -79,7 +79,7 @@ class Groups:
     missing: tuple[str, ...] = ()
 
     def out_of_memory(self) -> bool:
-        """Tell whether the kernel has killed a process of theirs because there was no more memory for it."""
+        """Return whether the kernel has killed a process of theirs because there was no more memory for it."""
         return any(
             _kills(file.parent / name) for file in self.files for name in ("memory.events", "memory.oom_control")
         )
@@ -130,7 +130,7 @@ def _made(hierarchy: Hierarchy, limits: ResourceLimits, kept: set[str]) -> Itera
 
 
 def set_limits(group: Path, hierarchy: Hierarchy, limits: ResourceLimits) -> set[str]:
-    """Give *group*, which is new in *hierarchy*, what it can hold of *limits*; return the names of those."""
+    """Set those of *limits* that *group*, which is new in *hierarchy*, can hold; return their names."""
     if "cpuset" in hierarchy.controllers and not hierarchy.unified:
         _inherit_cpuset(group)
     kept, refused = set(), set()

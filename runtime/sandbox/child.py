@@ -1,4 +1,4 @@
-"""The sandbox child as its parent has it: started, listened to, ended."""
+"""The parent's side of a sandbox child: starting it, reading its reports, ending it."""
 
 import os
 import select
@@ -16,14 +16,14 @@ Fork = Callable[[tuple[int, int, int, int, int]], int]
 
 
 class Ending(Protocol):
-    """A `threading.Event`, or what is asked like one."""
+    """A `threading.Event`, or another object with its method ``is_set``."""
 
     def is_set(self) -> bool:
-        """Tell whether everything inside is to end."""
+        """Return whether everything inside is to end."""
 
 
 PIECE = 1 << 16
-# Cancelling is a question to the caller, which poll cannot wait for; so it is asked again and again.
+# poll(2) cannot wait for an Event, so whether the caller cancelled is looked up at intervals.
 _CANCEL_INTERVAL_MS = 50
 # Intervals, five seconds in all: a keeper that is stuck in the kernel is not waited for any longer.
 _CANCEL_PATIENCE = 100

@@ -47,7 +47,7 @@ class TerminalChild(Child):
             super()._serve(fd, output)
 
     def _connect(self) -> None:
-        """Take the terminal that the child made, and let the child go on. Without one it has ended with a report."""
+        """Receive the terminal that the child made, and let the child continue. Without one, it has ended."""
         _, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
         self._poller.unregister(self._channel)
         if descriptors:
@@ -92,14 +92,14 @@ class Console:
         self._watch()
 
     def serve(self, fd: int, output: Output) -> None:
-        """Do what there is to do for *fd*, which this had the poller watch."""
+        """Handle *fd*, one of those that were registered with the poller."""
         if fd == _STDIN:
             data = read_available(_STDIN)
             # The end of what comes from a pipe is a Ctrl-D on a terminal.
             self._pending += _END_OF_INPUT if data == b"" else data or b""
             self._typed = data != b""
         if self._pending:
-            with suppress(OSError):  # the terminal is full, or nobody has it open: the next read tells
+            with suppress(OSError):  # the terminal is full, or nobody has it open: the next read shows which
                 self._pending = self._pending[os.write(self._master, self._pending) :]
         if fd == self._master:
             data = read_available(self._master)
@@ -123,7 +123,7 @@ class Console:
         os.close(self._master)
 
     def _watch(self) -> None:
-        """Have the poller watch what is of use now: nothing more is read until all that was read is typed."""
+        """Register what to wait for: nothing more is read until all that was read is written to the terminal."""
         events = {
             self._master: (select.POLLIN | (select.POLLOUT if self._pending else 0)) if self._shows else 0,
             _STDIN: select.POLLIN if self._typed and self._shows and not self._pending else 0,

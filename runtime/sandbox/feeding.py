@@ -1,7 +1,7 @@
 """The caller's side of a sandbox's standard input: copies what the caller has there into a pipe.
 
 The process never gets the caller's own stream. Its user could not open it by name (/dev/stdin) without being made its
-owner, and the owner of a file or a socket of the caller is none of a sandbox's business.
+owner, and the owner of a file or a socket of the caller must not be changed by a sandbox.
 """
 
 import os
@@ -41,7 +41,7 @@ class FedChild(Child):
             super()._serve(fd, output)
 
     def _copy(self) -> None:
-        """Write what is pending. Nothing means the end of the input, or that nobody reads it any more."""
+        """Write what is pending; close the pipe at the end of the input, or when nobody reads it any more."""
         if not self._pending:
             self._end()
             return
@@ -55,7 +55,7 @@ class FedChild(Child):
         self._watch()
 
     def _watch(self) -> None:
-        """Have the poller watch for input when all of the last is written, and always for the end of the reader."""
+        """Register what to wait for: input once all of the last is written, and always the end of the reader."""
         self._poller.register(self._feed, select.POLLOUT if self._pending else 0)
         if self._pending:
             self._ignore_input()

@@ -23,7 +23,7 @@ _SERVERS: dict[int, "_Server"] = {}
 
 
 def start(expected: int = 0) -> None:
-    """Start the server when it is not there. It comes up while the caller goes on.
+    """Start the server when it is not there. It starts while the caller continues.
 
     As long as there are fewer runs than *expected*, it has a child ready for the next one.
 
@@ -85,13 +85,13 @@ class _Server:
                 os.close(null)
 
     def lives(self) -> bool:
-        """Tell whether the process is there; one that somebody killed has closed its end."""
+        """Return whether the process is alive; one that was killed has closed its end."""
         poller = select.poll()
         poller.register(self._channel, 0)
         return not poller.poll(0)
 
     def expect(self, runs: int) -> None:
-        """Say how many more runs there will be."""
+        """Send the number of runs that are still expected."""
         if runs:
             self._channel.send(EXPECT + b"%d" % runs)
 

@@ -7,7 +7,7 @@ userns
 none
     No commands. Images are unpacked by root alone, and made of files by everybody.
 
-What is wanted says $PYBUILD_ISOLATION, which the flag ``--isolation`` sets. What is there is found out by doing it.
+$PYBUILD_ISOLATION, which the flag ``--isolation`` sets, says what is wanted. What works is found out by trying.
 """
 
 import os
@@ -53,7 +53,7 @@ def wanted(environment: Mapping[str, str] = os.environ) -> str:
 
 
 class _Place:
-    """Where this process is: set once, by what found it out."""
+    """The level of this process, set once it is known."""
 
     inside = False
     """In a user namespace that was made for this purpose."""
@@ -72,7 +72,7 @@ def refused(error: SandboxUnavailable) -> None:
 
 
 def is_direct() -> bool:
-    """Tell whether this process works on trees and runs commands itself; else one in a user namespace does."""
+    """Return whether this process works on trees and runs commands itself; else one in a user namespace does."""
     if os.geteuid() != 0:
         return False
     if _Place.inside:
@@ -101,5 +101,5 @@ def check_commands() -> None:
 
 
 def may_mount() -> bool:
-    """Tell whether this process has the capability that mounts and namespaces need."""
+    """Return whether this process has the capability that mounts and namespaces need."""
     return bool(capget()[0] & _CAP_SYS_ADMIN)

@@ -12,14 +12,14 @@ from pybuild.runtime.sandbox.inside import plan
 
 _NEVER_SEEN = frozenset({signal.SIGKILL, signal.SIGSTOP})
 _OUR_OWN = frozenset({signal.SIGCHLD, signal.SIGPIPE, signal.SIGURG})
-"""What the docker command keeps, too: its children, its pipes, and what it has of its own runtime."""
+"""Handled by this process, as by the docker command: they are about its children, its pipes and its runtime."""
 _OF_OUR_TERMINAL = frozenset({signal.SIGTTIN, signal.SIGTTOU})
-"""Sent again for as long as a process of the background uses its terminal: who goes on all the same never rests."""
+"""Sent again for as long as a background process uses its terminal: a handler that returns would loop."""
 _FAULTS = frozenset({signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS})
-"""Sent again when the handler returns, as the instruction that made them is carried out once more."""
+"""Raised again when a handler returns, because the instruction that failed is executed again."""
 PASSED_ON = tuple(sorted(signal.valid_signals() - _NEVER_SEEN - _OUR_OWN - _OF_OUR_TERMINAL - _FAULTS - {plan.END}))
 _REQUESTS_TO_END = (signal.SIGINT, signal.SIGTERM)
-_PATIENCE = 3  # the number of requests after which the docker command waits no longer
+_PATIENCE = 3  # the number of requests after which the docker command stops waiting
 _STDIN = 0
 
 
@@ -74,7 +74,7 @@ class SignalRelay:
             self._start_timer()
 
     def _hung_up(self, number: int) -> bool:
-        """Tell whether *number* came because our own terminal is gone, and nobody is left to end the program."""
+        """Return whether *number* came because our own terminal is gone, and nobody is left to end the program."""
         return number == signal.SIGHUP and self._on_terminal and not os.isatty(_STDIN)
 
     def _start_timer(self) -> None:

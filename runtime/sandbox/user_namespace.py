@@ -98,7 +98,7 @@ def _own_maps() -> list[MapWriter]:
 def _same(path: Path) -> str:
     """Return a map of all ids of this namespace to themselves.
 
-    It has a line of its own for root, so that it differs from that of the host: overlays are told by it.
+    It has a line of its own for root, so that it differs from that of the host: snapshots are kept apart by map.
     """
     text = ""
     for line in path.read_text(encoding="ascii").splitlines():

@@ -42,7 +42,7 @@ def overlay_changes(upper: int, lower: Root | None = None) -> Iterator[Change]:
 def tree_changes(old: int | None, new: int, *, copied_ns: int = 0, whole_seconds: bool = False) -> Iterator[Change]:
     """Yield what the tree *new* changes over the tree *old*; None is an empty tree.
 
-    *copied_ns* may tell the moment by which *new* was a faithful copy of *old*, by the clock of its file system. Then
+    *copied_ns* may be the moment by which *new* was a faithful copy of *old*, by the clock of its file system. Then
     a file that has an older change time is not read, unless a directory above it may have come from elsewhere: renaming
     a directory leaves no trace on what is in it. With *whole_seconds* the fractions of times do not count: a tree that
     went through an archive has lost them.

@@ -1,4 +1,4 @@
-"""Snapshots on disk: what the snapshotters of this host share. See `runtime.snapshots.snapshotter` for the words."""
+"""Snapshots on disk: what the snapshotters of this host share. See `runtime.snapshots.snapshotter` for the terms."""
 
 import errno
 import fcntl
@@ -43,7 +43,7 @@ class SnapshotDirectory:
         self._parents: dict[str, str] = {}
         self._swept = False
         self.claim: Callable[[str], None] = _nothing
-        """Told the name of each snapshot before it is looked for: what is relied on must not be removed meanwhile."""
+        """Called with the name of each snapshot before it is looked for, so that it is not removed meanwhile."""
 
     def commit(self, active: Active, name: str) -> None:
         """See `Snapshotter.commit`."""
@@ -142,7 +142,7 @@ class SnapshotDirectory:
         return parent or None
 
     def _is_current(self, path: Path) -> bool:
-        """Tell whether a committed directory is of this boot and has all its parts; else it is made again."""
+        """Return whether a committed directory is of this boot and has all its parts; else it is made again."""
         return _read(path / "boot") == boot_id() and _read(path / "parent") is not None and (path / "fs").is_dir()
 
     def _names_on_disk(self) -> list[str]:

@@ -22,19 +22,19 @@ def id_map(proc: Path = Path("/proc/self")) -> str:
 
 
 def is_host_map(found: str) -> bool:
-    """Tell whether *found* is the map of a process whose ids are those of the host."""
+    """Return whether *found* is the map of a process whose ids are those of the host."""
     return found == f"{_ALL}/{_ALL}"
 
 
 def is_of_user(found: str) -> bool:
-    """Tell whether root of *found* is an ordinary user of the host."""
+    """Return whether root of *found* is an ordinary user of the host."""
     return not found.startswith("0:0+")
 
 
 def tree_suffix(*, overlay: bool) -> str:
     """Return what the name of a directory of trees ends with, "" for those of the host's root.
 
-    Overlays are told by their attributes, too: what root of a user namespace hides is not hidden for that of the host.
+    Their overlays differ in attributes, too: what root of a user namespace hides is not hidden for that of the host.
     """
     found = id_map()
     attributes = overlay_xattr_prefix() if overlay else "trusted.overlay."

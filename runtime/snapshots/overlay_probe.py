@@ -1,7 +1,7 @@
 """Whether overlayfs can be used on a file system, found out by using it.
 
 A mount that succeeds proves little: in a user namespace without the option userxattr, removing a directory of a lower
-layer fails afterwards, and some file systems cannot hold whiteouts. "Not supported" and "failed" are told apart by
+layer fails afterwards, and some file systems cannot hold whiteouts. "Not supported" and "failed" are distinguished by
 what the kernel answers: a full or broken disk must not make a store keep whole copies from then on.
 """
 

@@ -1,4 +1,4 @@
-"""The words of snapshots, and the protocol that each snapshotter follows.
+"""Terms of snapshots, and the protocol that each snapshotter follows.
 
 *key*
     names an **active** snapshot: writable, made by `prepare`, seen by one process, gone after `commit` or `remove`.
@@ -49,7 +49,7 @@ class Snapshotter(Protocol):
     """Keeps trees by name and hands out writable ones that start from them."""
 
     def exists(self, name: str) -> bool:
-        """Tell whether *name* is committed (at some moment; another process may remove it)."""
+        """Return whether *name* is committed (at some moment; another process may remove it)."""
         ...
 
     def prepare(self, parent: str | None) -> Active:

@@ -41,7 +41,7 @@ def call(function: Callable[..., Any], *arguments: Any, listener: Listener, desc
     """Return ``function(tell, *arguments)`` as called by root of a user namespace, in another process.
 
     *function* is one of a module, and has *descriptors* of this process under the same numbers; arguments, events and
-    the result cross as copies. What it tells is passed to *listener*, in this thread. When this is interrupted or
+    the result cross as copies. Its events are passed to *listener*, in this thread. When this is interrupted or
     stopped (`runtime.stopping`), so is *function*, which is waited for. May be called by several threads at once.
 
     Raises:
@@ -136,7 +136,7 @@ class _Worker:
             raise failure.error()
 
     def lives(self) -> bool:
-        """Tell whether the process is there; one that somebody killed has closed its end."""
+        """Return whether the process is alive; one that was killed has closed its end."""
         poller = select.poll()
         poller.register(self._channel, 0)
         return not poller.poll(0)

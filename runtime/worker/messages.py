@@ -1,4 +1,4 @@
-"""What builder and worker say to each other: values of Python behind their length, on a stream socket.
+"""The messages of builder and worker: values of Python behind their length, on a stream socket.
 
 Both ends are processes of one user, and the socket has no name: nobody else can write to it. So the values are pickled.
 """
@@ -33,7 +33,7 @@ class WorkerCall(NamedTuple):
 
 
 class WorkerEvent(NamedTuple):
-    """What a function tells while it runs."""
+    """An event of a function that runs."""
 
     event: Any
 
@@ -124,7 +124,7 @@ def _exactly(channel: socket.socket, length: int) -> bytes:
 
 
 def peer_is_gone(error: OSError) -> bool:
-    """Tell whether *error* means that the other process has ended."""
+    """Return whether *error* means that the other process has ended."""
     import errno
 
     return error.errno in {errno.EPIPE, errno.ECONNRESET}

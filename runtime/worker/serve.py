@@ -35,7 +35,7 @@ _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def serve(channel: socket.socket) -> None:
-    """Be the worker until the builder's end of *channel* is closed."""
+    """Run as the worker until the builder's end of *channel* is closed."""
     # A session of its own: Ctrl-C is for the builder, which decides what becomes of the calls.
     os.setsid()
     for number in _IGNORED:

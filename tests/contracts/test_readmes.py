@@ -36,7 +36,7 @@ def _missing(page: Path, text: str) -> Iterator[str]:
 
 
 def _is_there(name: str) -> bool:
-    """Tell whether *name* is a module, or a name that its module's text has."""
+    """Return whether *name* is a module, or a name that its module's text has."""
     path = REPOSITORY.joinpath(*name.split("."))
     if path.is_dir() or path.with_suffix(".py").exists():
         return True

@@ -53,7 +53,7 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[
 
 
 def step_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Pairs (instruction, what differs) of two histories. The first entry is the imported base, told by each its way."""
+    """Pairs (instruction, what differs) of two histories. The first entry is the imported base, which each writes in its own way."""
     left, right = steps(ours)[1:], steps(theirs)[1:]
     if len(left) != len(right):
         yield "", f"{len(left)} steps {[step[0] for step in left]}, theirs are {[step[0] for step in right]}"

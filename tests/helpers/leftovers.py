@@ -121,7 +121,7 @@ def _began(directory: Path) -> float:
 
 
 def _is_orphan(directory: Path, argv: bytes) -> bool:
-    """Tell whether the builder of a server has ended: the new parent is no Python, nor one of its own kind."""
+    """Return whether the builder of a server has ended: the new parent is no Python, nor one of its own kind."""
     if not (fields := _stat(directory)):
         return False
     above = Path(f"/proc/{fields[1]}")

@@ -1,4 +1,4 @@
-"""A registry in this process, on a loopback port: it serves and takes images, and misbehaves when told to.
+"""A registry in this process, on a loopback port: it serves and takes images, and misbehaves on request.
 
 with FakeRegistry() as registry:
     registry.add(blobs, "team/app", "1.0", descriptor)
@@ -122,7 +122,7 @@ class FakeRegistry:
         self.referrers, self.chunk_limit = referrers, chunk_limit
         self.page = 2
         self.keeps_partial = True
-        """Whether what came of a request that was cut off counts."""
+        """Whether the part of an interrupted request that arrived is kept."""
         self._scripts: dict[str, list[Answer]] = defaultdict(list)
         self._lock = threading.RLock()
         handler = type("Handler", (_Handler,), {"registry": self})
@@ -172,7 +172,7 @@ class FakeRegistry:
         return [request.path for request in self.requests if request.method == method]
 
     def has(self, repository: str, blobs: BlobStore, tag: str, descriptor: Descriptor) -> bool:
-        """Tell whether the image is there, complete and right, under its tag."""
+        """Return whether the image is there, complete and right, under its tag."""
         for item in reachable(blobs, descriptor):
             document = item.media_type in INDEXES | MANIFESTS
             found = self.content.get(f"/v2/{repository}/{'manifests' if document else 'blobs'}/{item.digest}")
@@ -214,7 +214,7 @@ class FakeRegistry:
             return self._honest(request)
 
     def keep_part(self, request: Request, part: bytes) -> None:
-        """Take the beginning of a request that was cut off."""
+        """Take the beginning of an interrupted request."""
         found = _UPLOAD.fullmatch(request.path)
         allowed = not self.challenge or request.headers.get("Authorization") == f"Bearer {self.token}"
         with self._lock:

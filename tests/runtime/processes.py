@@ -69,7 +69,7 @@ def running(image: Image, *args: str, user: str = "") -> Iterator[Chain]:
 
 
 def _let_end(handle: int) -> bool:
-    """Let a process go on that a test has stopped, and kill it when it does not end by itself; tell whether it did."""
+    """Let a process go on that a test has stopped, and kill it when it does not end by itself; return whether it did."""
     with suppress(ProcessLookupError):
         signal.pidfd_send_signal(handle, signal.SIGCONT)
     has_ended = ends(handle)
@@ -80,7 +80,7 @@ def _let_end(handle: int) -> bool:
 
 
 def ends(pidfd: int) -> bool:
-    """Wait for the end of the process *pidfd*; tell whether it came."""
+    """Wait for the end of the process *pidfd*; return whether it came."""
     poller = select.poll()
     poller.register(pidfd, select.POLLIN)
     return bool(poller.poll(_PATIENCE_MS))

@@ -36,7 +36,7 @@ _COMMAND, _MOUNT = 20, 15
 
 
 def container_row(container: StoredContainer, *, whole: bool, size: bool) -> Row:
-    """Return the fields of a container; *whole*: nothing is cut off, *size*: what it takes on the disk is counted."""
+    """Return the fields of a container; *whole*: nothing is shortened, *size*: what it takes on the disk is counted."""
     config, state = container.config, container.state
     created = moment_of(config.created)
     first, *others = config.program.args

@@ -120,7 +120,7 @@ class _Packer:
             self._writer.add(entry, data)
 
     def _is_late(self, found: os.stat_result) -> bool:
-        """Tell whether what has the status *found* is to get the time of its entry."""
+        """Return whether what has the status *found* is to get the time of its entry."""
         return self._clamp_tree and found.st_mtime_ns > self._limits_ns[1]
 
     def _write_directories(self) -> None:

@@ -34,7 +34,7 @@ from pybuild.runtime.stopping import check
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPACE_CHECK = 64 << 20
 _MAX_SKIPPED = 100
-# What the names and numbers of an archive can bring about; all else is the machine's failure, not the layer's.
+# Errors that names and numbers of an archive can cause; all others are failures of the host.
 _FAULTS_OF_ARCHIVE = frozenset(
     {errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EMLINK, errno.EFBIG}
     | {errno.E2BIG, errno.ERANGE}  # extended attributes
@@ -191,7 +191,7 @@ class Unpacker:
         self._skip(entry, set_status_of_hard_link(self._tree.fd(directory), name, entry))
 
     def _linkable(self, origin: Directory, source: str) -> bool:
-        """Tell whether a hard link may lead there; what only the parent snapshot has is fetched."""
+        """Return whether a hard link may lead there; what only the parent snapshot has is fetched."""
         try:
             found = os.stat(source, dir_fd=self._tree.fd(origin), follow_symlinks=False)
         except FileNotFoundError:

@@ -48,7 +48,7 @@ def _set_xattrs(fd: int | str, xattrs: Iterable[tuple[str, bytes]]) -> tuple[str
 
 
 def _has_room(target: int | str) -> bool:
-    """Tell whether the file system is not full: ENOSPC of an attribute may also mean that it is too long."""
+    """Return whether the file system is not full: ENOSPC of an attribute may also mean that it is too long."""
     return isinstance(target, str) or os.fstatvfs(target).f_bavail > 0
 
 

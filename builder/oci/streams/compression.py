@@ -27,7 +27,7 @@ _MAX_THREADS = 4
 _DEFAULT_LEVELS = {"gzip": 1, "zstd": 3, "uncompressed": 0}
 _LEVELS = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(1)}
 _ZSTD_BLOCK = 4 << 20
-# Memory that a frame may ask for: what zstd itself takes unless it is told otherwise, enough for its highest level.
+# Memory that a frame may ask for: the default limit of zstd, enough for its highest level.
 _ZSTD_WINDOW = 128 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 # Deflate, no flags, no time, no extra flags, operating system unknown (RFC 1952, section 2.3).

@@ -72,7 +72,7 @@ class BufferedSource:
         return head
 
     def at_end(self) -> bool:
-        """Tell whether nothing is left."""
+        """Return whether nothing is left."""
         return self._at == len(self._buffer) and not self._fill()
 
 

@@ -18,12 +18,12 @@ _CONTENT_SIZES = (0, 2, 4, 8)
 
 
 def is_zstd(head: bytes) -> bool:
-    """Tell whether a stream with these first 4 bytes is zstd; it may begin with a skippable frame."""
+    """Return whether a stream with these first 4 bytes is zstd; it may begin with a skippable frame."""
     return head == MAGIC or is_skippable(head)
 
 
 def is_skippable(head: bytes) -> bool:
-    """Tell whether these 4 bytes begin a frame that carries no content."""
+    """Return whether these 4 bytes begin a frame that carries no content."""
     return len(head) == 4 and head[0] & 0xF0 == 0x50 and head[1:] == b"\x2a\x4d\x18"
 
 

@@ -79,7 +79,7 @@ def clean_path(name: str) -> str:
 
 
 def kept_xattr(name: str) -> bool:
-    """Tell whether an extended attribute belongs to the content of an image.
+    """Return whether an extended attribute belongs to the content of an image.
 
     File capabilities and the user's own attributes do. Labels of this host's security modules, ACLs that the store's
     parent directory hands down, and above all what overlayfs keeps for itself do not: a layer that smuggles in

@@ -27,7 +27,7 @@ Records = list[tuple[bytes, bytes]]
 
 
 class RawHeader(NamedTuple):
-    """One header block with its fields told apart, before any extension is applied."""
+    """One header block, split into its fields, before any extension is applied."""
 
     flag: bytes
     name: bytes

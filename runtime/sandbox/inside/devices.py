@@ -1,4 +1,4 @@
-"""The file systems that every sandbox gets: /dev, /sys and /proc, and what of them is covered or read-only."""
+"""The file systems that every sandbox gets: /dev, /sys and /proc, and which parts of them are masked or read-only."""
 
 import os
 from errno import ENOENT, EPERM
@@ -71,7 +71,7 @@ class Nodes:
         return clone(self.directory, name.encode(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
 
     def cover(self, tree: int, path: str) -> None:
-        """Hide *path* of the mount *tree* behind emptiness; what the kernel does not have needs no cover."""
+        """Mask *path* of the mount *tree* by something empty; a path that this kernel does not have needs no mask."""
         with Operation("cover", path.encode()):
             try:
                 target = _open_plain(tree, path)
@@ -85,7 +85,7 @@ class Nodes:
 
 
 def host_node(name: str) -> int:
-    """Return a read-only detached mount of the host's device *name* after a look at its numbers."""
+    """Return a read-only detached mount of the host's device *name*, whose numbers are checked."""
     tree = clone(AT_FDCWD, b"/dev/" + name.encode(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY)
     status = os.fstat(tree)
     if not S_ISCHR(status.st_mode) or (name in _NODES and status.st_rdev != os.makedev(*_NODES[name])):
@@ -157,7 +157,7 @@ def _mount_in_dev(
 
 
 def make_sys(target: int, nodes: Nodes, *, insecure: bool) -> int:
-    """Mount /sys on *target*, read-only and without what tells about the hardware's power and heat; return it."""
+    """Mount /sys on *target*, read-only and without what shows power and temperature of the hardware; return it."""
     with Operation("mount sysfs", b"/sys"):
         mounted_there: tuple[str, ...] = ()
         try:

@@ -1,6 +1,6 @@
 """The fork server: forks a sandbox child for each message of the builder, and reaps it.
 
-A message for a run brings five descriptors: the plan, the status pipe, the three streams. The answer is a pidfd of the
+A message for a run carries five descriptors: the plan, the status pipe, the three streams. The answer is a pidfd of the
 child, or the errno of a fork that failed as text. No plan is read here, so nothing of one step is in the memory of
 another. While the builder expects more runs, one child is ready before it is asked for (`keeper.keep_spare`).
 """
@@ -39,7 +39,7 @@ def serve() -> None:
 
 
 class Children:
-    """All that were forked and live, and the one that waits."""
+    """The children that are alive, and the spare one."""
 
     __slots__ = ("_expected", "_living", "_poller", "_spare")
 
@@ -48,11 +48,11 @@ class Children:
         self._poller = select.poll()
         self._poller.register(_CHANNEL, select.POLLIN)
         self._spare: tuple[int, int] | None = None
-        """Its pidfd, and the socket over which it is told what to run."""
+        """Its pidfd, and the socket over which it gets its run."""
         self._expected = 0
 
     def serve_once(self) -> None:
-        """Wait for what comes next, and see to it."""
+        """Wait for the next message or the end of a child, and handle it."""
         for ready, _ in self._poller.poll():
             if ready in self._living:
                 self._reap(ready)
@@ -86,7 +86,7 @@ class Children:
             os.close(fd)
 
     def _given_to_spare(self, descriptors: tuple[int, ...]) -> int:
-        """Have the spare child do the run; 0 when it could not get ready: the next child will tell why."""
+        """Have the spare child do the run; 0 when it could not get ready: the next child will report why."""
         spare, self._spare = self._spare, None
         if spare is None:
             return 0
@@ -105,7 +105,7 @@ class Children:
         ours, theirs = socket_pair()
         try:
             self._spare = (self._fork((), theirs), ours)
-        except OSError:  # the next run says so
+        except OSError:  # the next run reports it
             self._expected = 0
             os.close(ours)
         os.close(theirs)

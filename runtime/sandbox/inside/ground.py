@@ -64,12 +64,12 @@ class Ground:
         return child
 
     def wait(self, channel: int) -> bool:
-        """Say that all is ready, and wait for a run; tell whether it still is."""
+        """Report that all is ready and wait for a run; return whether the guard is still alive then."""
         send(channel, b"ready")
         return comes(channel, self._guard)
 
     def check(self, world: World) -> None:
-        """Refuse a plan for another ground."""
+        """Raise ValueError for a plan that needs another ground."""
         if world.ground() != self._kind:
             raise ValueError("this keeper is prepared for something else")
 
@@ -78,7 +78,7 @@ class Ground:
         self._home.enter()
 
     def start(self, what: bytes, status: tuple[int, ...], run: tuple[int, ...]) -> None:
-        """Let the guard go on with *status*, and the first process with *run*, which is *what*, and *status*."""
+        """Let the guard continue with *status*, and the first process with *run*, which is *what*, and *status*."""
         with Operation("start the guard"):
             send(self._to_guard, b"go", *status)
             send(self._to_program, what, *run, *status)

@@ -50,7 +50,7 @@ def guard(alive: int, own: int, programs: int, scenery: Scenery, world: World) -
     failure: SandboxError | OSError | None = None
     try:
         process = _fork_program(programs, scenery, world)
-    except (SandboxError, OSError) as error:  # told when there is somebody to tell
+    except (SandboxError, OSError) as error:  # reported below, once there is a status pipe
         failure = error
     if process and not comes(own, process):
         return
@@ -80,13 +80,13 @@ def _fork_program(programs: int, scenery: Scenery, world: World) -> int:
 
 
 def _begin(own: int, scenery: Scenery, world: World) -> None:
-    """Be the first process inside: make /proc, then wait for a plan and be its program."""
+    """Run as the first process inside: make /proc, then wait for a plan and become its program."""
     made = -1, True
     failure: SandboxError | OSError | None = None
     try:
         place, bind = scenery.scratch.directory("proc"), world.may_degrade
         made = make_proc(place, scenery.nodes, insecure=world.insecure, bind=bind)
-    except (SandboxError, OSError) as error:  # told when there is somebody to tell
+    except (SandboxError, OSError) as error:  # reported below, once there is a status pipe
         failure = error
     has, descriptors = receive(own, _MOST_DESCRIPTORS)
     if not descriptors:
@@ -108,7 +108,7 @@ def _begin(own: int, scenery: Scenery, world: World) -> None:
 
 
 def _become(plan: SandboxPlan, status: Status, root: int, terminal: int) -> None:
-    """Be the program, or an init that has it as its child."""
+    """Become the program, or an init that has it as its child."""
     if plan.world.init:
         process = os.fork()
         if process:

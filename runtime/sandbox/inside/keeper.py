@@ -39,7 +39,7 @@ from pybuild.runtime.wire import Operation
 
 
 def keep(plan_fd: int, status_fd: int, parent: int, began: int = -1, network: int = -1) -> None:
-    """Be the child of the process *parent*, to the end. Never returns. *began* is what `Status` takes.
+    """Run as the child of the process *parent*. Never returns. *began* is what `Status` takes.
 
     *network* is a network namespace to be in, -1 for what the plan says.
     """
@@ -50,7 +50,7 @@ def keep(plan_fd: int, status_fd: int, parent: int, began: int = -1, network: in
 
 
 def keep_spare(channel: int, parent: int) -> None:
-    """Be a child of *parent* that gets ready for a `USUAL` run before there is one; returns when there will be none.
+    """Run as a child of *parent* that prepares for a `USUAL` run before there is one; return when there will be none.
 
     What `keep` has from its beginning comes over *channel*: plan, status pipe and three streams.
     """
@@ -88,7 +88,7 @@ def _depend_on(parent: int) -> None:
 
 
 def _keep(plan: SandboxPlan, plan_fd: int, status: Status, ground: Ground) -> None:
-    """Be the keeper: mount the root, let the guard go on, wait, tidy up."""
+    """Run as the keeper: mount the root, let the guard continue, wait, clean up."""
     stubs = Stubs()
     try:
         try:
@@ -119,7 +119,7 @@ def _start(plan: SandboxPlan, plan_fd: int, status: Status, ground: Ground, stag
 
 
 def _settle(world: World, status: Status) -> None:
-    """Set up what the namespaces have; *status* is told what cannot be."""
+    """Set up the namespaces; what is not possible here is reported to *status*."""
     with Operation("set host name", world.hostname):
         try:
             sethostname(world.hostname)

@@ -1,7 +1,7 @@
 """What is mounted into a sandbox, as values: each makes a detached mount of itself and can describe itself.
 
 Nothing is mounted by name. A mount is made detached (fsmount, open_tree), its target is opened inside the root, and
-both descriptors are joined (move_mount), so no symbolic link of an image has a say in where a mount ends up. The
+both descriptors are joined (move_mount), so no symbolic link of an image decides where a mount ends up. The
 records here are the child's form of the values of the same name in `runtime.sandbox.spec`.
 """
 
@@ -55,7 +55,7 @@ def clone(dirfd: int, path: bytes = b"", attributes: int = 0, *, recursive: bool
 
 
 def is_directory(tree: int) -> bool:
-    """Tell whether the root of the mount *tree* is a directory."""
+    """Return whether the root of the mount *tree* is a directory."""
     return S_ISDIR(os.fstat(tree).st_mode)
 
 

@@ -28,9 +28,9 @@ class World(Record):
     """The surroundings of the process. *cgroups* are the ``cgroup.procs`` files to join.
 
     With *stdio* TERMINAL the child's standard input is a Unix socket, over which it sends the controlling end of the
-    terminal; it goes on when the builder has closed its own end of the socket. With *init* the program is the child of
-    an init, which is pid 1 in its place. *strict* refuses what is less than the sandbox of a host without restrictions.
-    *read_only* is about the root, not what is mounted in it.
+    terminal; it continues when the builder has closed its own end of the socket. With *init* the program is the child
+    of an init, which is pid 1 in its place. *strict* refuses what is less than the sandbox of a host without
+    restrictions. *read_only* is about the root, not what is mounted in it.
     """
 
     __slots__ = (
@@ -127,11 +127,11 @@ class Status:
             os._exit(0)
 
     def ended(self, wait_status: int) -> None:
-        """Tell how the process ended."""
+        """Report how the process ended."""
         self._send("ended", os.waitstatus_to_exitcode(wait_status), "", 0, "")
 
     def degraded(self, what: str) -> None:
-        """Tell that the sandbox does without *what*."""
+        """Report that the sandbox lacks *what*."""
         self._send("degraded", what, "", 0, "")
 
     def _send(self, *fields: object) -> None:

@@ -108,7 +108,7 @@ class DetachedRoot:
 def enter_root(root: int, world: World, status: Status) -> None:
     """Make *root* that of the calling process, and let go of the host's mounts. Only the first process may.
 
-    *status* is told when OWN_ROOT cannot be had here, without which whoever has CAP_SYS_CHROOT could leave.
+    *status* gets OWN_ROOT when it is not possible here; whoever has CAP_SYS_CHROOT could leave then.
     """
     with Operation("enter the root"):
         os.fchdir(root)
@@ -149,7 +149,7 @@ def _names_in(directory: int) -> tuple[bytes, ...]:
 
 
 def _refuse_system_directory(operation: Operation, path: bytes, devices: tuple[bytes, ...]) -> None:
-    """Refuse mounts on what the sandbox brings itself; new names in its /dev, which has *devices*, are nobody's."""
+    """Refuse mounts on what the sandbox mounts itself; names in /dev other than *devices* are free."""
     if path.strip(b"/") == b"":
         raise operation.failed(EINVAL, "the root itself cannot be a mount target")
     if path in _SYSTEM_DIRECTORIES or _is_below(path, b"/proc") or _is_below(path, b"/sys"):

@@ -1,4 +1,4 @@
-"""From a request to an image, and to what a user is told of it. Without click: see `usual.py`."""
+"""From a request to an image, and to what is shown of it. Without click: see `usual.py`."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @frozen
 class Reported:
-    """How a build is shown, and the files that tell of it."""
+    """How a build is shown, and the files that its result is written to."""
 
     mode: str
     """One of `builder.display.choose.MODES`."""

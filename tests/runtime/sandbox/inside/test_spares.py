@@ -51,7 +51,7 @@ def spare(server: int) -> int:
 
 
 def waits(keeper: int) -> bool:
-    """Tell whether a keeper has forked its guard, and that the process that is to be the program."""
+    """Return whether a keeper has forked its guard, and that the process that is to be the program."""
     try:
         return child_of(child_of(keeper)) > 0
     except (ValueError, OSError):
