@@ -8,8 +8,8 @@ import select
 import sys
 from _socket import AF_UNIX, CMSG_SPACE, MSG_CMSG_CLOEXEC, SCM_RIGHTS, SOCK_SEQPACKET, SOL_SOCKET, socket, socketpair
 
-_MOST = 64
-_WIDTH = 4
+_MOST = 64  # bytes of a message: each is a word or a number
+_WIDTH = 4  # bytes of a descriptor, an int of C
 
 
 def socket_pair() -> tuple[int, int]:

@@ -17,7 +17,7 @@ from pybuild.runtime.wire import decode
 
 
 def main() -> None:
-    """Run as a monitor, with the channel to who started it, its `WatchOrder`, lock and network as the first descriptors."""
+    """Run as a monitor; the first descriptors are the channel to its starter, its `WatchOrder`, lock and network."""
     for stream, fd in reversed(list(enumerate((CHANNEL, WATCH, LOCK, NETWORK)))):
         os.dup2(stream, fd, inheritable=False)
     close_range(NETWORK + 1)

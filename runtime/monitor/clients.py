@@ -17,11 +17,11 @@ from collections.abc import Callable
 from pybuild.runtime.monitor.loop import IN, OUT, Loop
 from pybuild.runtime.monitor.messages import PIECE, SOCKET
 
-DESCRIPTORS = 5
+DESCRIPTORS = 5  # of a message: a command to run inside, its status pipe, three streams
 _MOST_WAITING = 1 << 20
 """Bytes that wait for one client before the process has to wait, too."""
-_WORD = 4
-_BACKLOG = 128
+_WORD = 4  # bytes of a descriptor, an int of C
+_BACKLOG = 128  # connections that wait: a monitor that writes to a slow disk accepts none for a moment
 
 Said = Callable[["MonitorClient", bytes, bytes, tuple[int, ...]], None]
 """Takes a message of a client: its kind, what it carries, and descriptors that the taker closes."""

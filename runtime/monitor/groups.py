@@ -5,13 +5,13 @@ import time
 
 _FREEZE, _STATE, _KILL = "cgroup.freeze", "freezer.state", "cgroup.kill"
 _OOM_COUNTS = ("memory.events", "memory.oom_control")
-_PATIENCE = 200
-_PAUSE = 0.01
-_EMPTY_TRIES = 50
+_PAUSE = 0.01  # seconds between two looks: the kernel reports neither of the two that are waited for
+_PATIENCE = 200  # looks, two seconds, until all processes are frozen
+_EMPTY_TRIES = 50  # looks, half a second, until killed processes have left
 
 
 def freeze(groups: tuple[bytes, ...], *, frozen: bool) -> bool:
-    """Stop all processes of *groups*, or let them go on. Return whether there is a group that can."""
+    """Stop all processes of *groups*, or let them continue. Return whether there is a group that can."""
     for group in groups:
         if _has(group, _FREEZE):
             _write(group, _FREEZE, b"1" if frozen else b"0")

@@ -10,7 +10,7 @@ from pybuild.runtime.monitor.watch import Health
 from pybuild.runtime.sandbox.inside.plan import END, read_reports
 
 STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"
-_MOST_OUTPUT, _MOST_RESULTS = 4096, 5
+_MOST_OUTPUT, _MOST_RESULTS = 4096, 5  # Docker's, of what `inspect` shows
 _SECOND = 1_000_000_000
 _PIECE = 1 << 16
 

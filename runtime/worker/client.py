@@ -32,7 +32,7 @@ from pybuild.runtime.worker.messages import (
 Listener = Callable[[Any], None]
 _LOCK = threading.Lock()
 _WORKERS: dict[int, "_Worker"] = {}
-_WAKE_UP_MS = 200
+_WAKE_UP_MS = 200  # how late a call is stopped: no signal wakes a thread that waits for the worker
 _KILLED = "the process that works on unpacked images was killed"
 _MODULES = ("pybuild.builder.build", "pybuild.builder.execute.run")
 
@@ -92,7 +92,7 @@ def _answer(channel: socket.socket, listener: Listener, look_up: Callable[[], No
 
 def _drain(channel: socket.socket, listener: Listener) -> None:
     """Wait for the end of a call whose answer nobody wants."""
-    # That it was interrupted is what it has to say; a message that was half read when this was is no message any more.
+    # It answers that it was interrupted. A message that was read in part when this was interrupted cannot be decoded.
     with suppress(BaseException):
         _answer(channel, listener, _nothing)
     with suppress(OSError):
@@ -101,7 +101,7 @@ def _drain(channel: socket.socket, listener: Listener) -> None:
 
 
 def _nothing() -> None:
-    """Go on waiting."""
+    """Continue to wait."""
 
 
 def _worker() -> "_Worker":

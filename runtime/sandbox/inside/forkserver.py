@@ -20,7 +20,7 @@ from pybuild.runtime.sandbox.inside.keeper import cut_imports, keep, keep_spare
 from pybuild.runtime.sandbox.inside.plan import EXPECT, USUAL_RUN
 
 _CHANNEL, _NULL = 0, 1
-_DESCRIPTORS = 5
+_DESCRIPTORS = 5  # of a run: plan, status pipe, three streams
 
 
 def serve() -> None:

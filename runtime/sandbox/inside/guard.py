@@ -28,7 +28,7 @@ from pybuild.runtime.sandbox.inside.stage import Scenery, enter_root
 from pybuild.runtime.wire import Operation
 
 _CAP_KILL = 1 << 5
-_MOST_DESCRIPTORS = 9
+_MOST_DESCRIPTORS = 9  # plan, root, /proc, three streams, a terminal, and the two of a `Status`
 WITH_TERMINAL, WITHOUT = b"terminal", b"streams"
 """What the keeper sends to the first process with plan, root, target of /proc, three streams, terminal and status."""
 
