@@ -7,7 +7,7 @@ What `__all__` lists is public, with what `pybuild.errors`, `pybuild.events` and
 may change at any time. Functions block, print nothing, keep no global state and may be called from several threads. A
 failure that is no mistake of the program is a `pybuild.errors.PybuildError`.
 
-Nothing is loaded before it is used.
+Nothing is loaded before it is used. `help(pybuild.build)` and the like show one name; `help(pybuild)` shows all.
 """
 
 if hasattr(__spec__.loader, "archive"):
