@@ -40,40 +40,40 @@ class Contents:
         self._memory = Memory()
         self._lock = threading.Lock()
 
-    def keep_only(self, places: set[int]) -> None:
+    def keep_only(self, indexes: set[int]) -> None:
         """Forget what was selected for other vertices: they came from the cache."""
-        self._context = {key: found for key, found in self._context.items() if key[0] in places}
+        self._context = {key: found for key, found in self._context.items() if key[0] in indexes}
 
-    def of_context(self, place: int, number: int) -> Digest:
+    def of_context(self, index: int, number: int) -> Digest:
         """Return the digest of what a pick selects from a directory of the host, reading only what changed."""
-        vertex = self._plan.vertices[place]
+        vertex = self._plan.vertices[index]
         pick = picks(vertex.op)[number]
         local = self._plan.vertices[vertex.inputs[pick.input]].op
         assert isinstance(local, Local)  # noqa: S101 - the caller checks
         selected = self._read(self._sources.context(local.name), vertex.op, pick)
-        self._context[place, number] = selected
+        self._context[index, number] = selected
         return selected.content
 
-    def remembered(self, place: int, number: int, source: Digest | None) -> Digest | None:
+    def remembered(self, index: int, number: int, source: Digest | None) -> Digest | None:
         """Return the digest that an earlier build found for a pick from the stage with key *source*."""
         if source is None:
             return None
-        op = self._plan.vertices[place].op
+        op = self._plan.vertices[index].op
         return self._store.cache.selection(selection_key(op, picks(op)[number], source))
 
     def open(
-        self, place: int, results: dict[int, Layers], keys: dict[int, Digest], stack: ExitStack
+        self, index: int, results: dict[int, Layers], keys: dict[int, Digest], stack: ExitStack
     ) -> tuple[Selected, ...]:
         """Return the selections of a vertex, ready to be copied; *stack* closes what was opened for them."""
-        vertex = self._plan.vertices[place]
+        vertex = self._plan.vertices[index]
         trees: dict[int, SourceTree] = {}
         found: list[Selected] = []
         for number, pick in enumerate(picks(vertex.op)):
             source = vertex.inputs[pick.input]
             if isinstance(self._plan.vertices[source].op, Local):
-                if (place, number) not in self._context:
-                    self.of_context(place, number)
-                found.append(self._context.pop((place, number)))
+                if (index, number) not in self._context:
+                    self.of_context(index, number)
+                found.append(self._context.pop((index, number)))
                 continue
             if source not in trees:
                 trees[source] = self._sources.of(results[source])

@@ -19,9 +19,9 @@ class Freshness:
         self._unsettled = _unsettled(plan, self.to_run)
         self._ttl = caches.cache_ttl
 
-    def admits(self, place: int, *, settled: bool) -> bool:
+    def admits(self, index: int, *, settled: bool) -> bool:
         """Return whether a record may answer for a vertex; *settled* says that its inputs are solved."""
-        return place not in (self.to_run if settled else self._unsettled)
+        return index not in (self.to_run if settled else self._unsettled)
 
     def is_young(self, layers: Layers) -> bool:
         """Return whether every layer that a step has made was made within the time that counts."""
@@ -55,19 +55,19 @@ def _to_run(plan: Plan, caches: Caches) -> frozenset[int]:
         return frozenset(range(len(plan.vertices)))
     wanted = frozenset(f"stage-{name}" if name.isdecimal() else name.lower() for name in caches.no_cache_filter)
     found: set[int] = set()
-    for place, vertex in enumerate(plan.vertices if wanted else ()):
+    for index, vertex in enumerate(plan.vertices if wanted else ()):
         named = not isinstance(vertex.op, Base | Local | Scratch) and not wanted.isdisjoint(vertex.stages)
         if named or (vertex.inputs and vertex.inputs[0] in found):
-            found.add(place)
+            found.add(index)
     return frozenset(found)
 
 
 def _unsettled(plan: Plan, running: frozenset[int]) -> frozenset[int]:
     """Return *running* and what depends on it: only when that has run, a record of theirs may be taken."""
     found = set(running)
-    for place, vertex in enumerate(plan.vertices if running else ()):
+    for index, vertex in enumerate(plan.vertices if running else ()):
         if not found.isdisjoint(vertex.inputs):
-            found.add(place)
+            found.add(index)
     return frozenset(found)
 
 

@@ -11,7 +11,7 @@ from pybuild.runtime.errors import RuntimeHostError
 
 
 class VertexKeys:
-    """Keys by place in the plan. *epoch* is SOURCE_DATE_EPOCH, which decides what a layer holds."""
+    """Keys by index in the plan. *epoch* is SOURCE_DATE_EPOCH, which decides what a layer holds."""
 
     def __init__(self, plan: Plan, contents: Contents, steps: Steps, epoch: int | None) -> None:
         self._plan, self._found, self._steps, self._epoch = plan, contents, steps, epoch
@@ -23,58 +23,58 @@ class VertexKeys:
 
     def compute(self) -> None:
         """Compute the keys that follow from the plan, the context and what the cache knows of earlier builds."""
-        for place, vertex in enumerate(self._plan.vertices):
+        for index, vertex in enumerate(self._plan.vertices):
             rooted = not vertex.inputs or vertex.inputs[0] in self.keys
             if isinstance(vertex.op, Local) or not (rooted or is_independent(vertex.op)):
                 continue
-            contents = self._known_contents(place)
+            contents = self._known_contents(index)
             if contents is None:
                 continue
-            self.contents[place] = contents
+            self.contents[index] = contents
             if rooted:
-                self._give(place)
+                self._give(index)
 
-    def settle(self, place: int, contents: tuple[Digest, ...]) -> None:
+    def settle(self, index: int, contents: tuple[Digest, ...]) -> None:
         """Give a vertex its key, now that its inputs are solved: what they hold counts, not what was remembered."""
-        self.contents[place] = contents
-        self.settled.add(place)
-        self._give(place)
+        self.contents[index] = contents
+        self.settled.add(index)
+        self._give(index)
 
-    def _give(self, place: int) -> None:
+    def _give(self, index: int) -> None:
         """Compute the key of a vertex from what it selects; the key of its root file system is known."""
-        inputs = self._plan.vertices[place].inputs
+        inputs = self._plan.vertices[index].inputs
         root = self.keys[inputs[0]] if inputs else None
-        self.keys[place] = key(self._plan.vertices[place].op, root, self.contents[place], self._epoch)
+        self.keys[index] = key(self._plan.vertices[index].op, root, self.contents[index], self._epoch)
 
-    def own(self, place: int) -> Digest | None:
+    def own(self, index: int) -> Digest | None:
         """Return the key of the layer of a vertex on any root; None when it has none, or it is not known yet."""
-        contents = self.contents.get(place)
-        return None if contents is None else own_key(self._plan.vertices[place].op, contents, self._epoch)
+        contents = self.contents.get(index)
+        return None if contents is None else own_key(self._plan.vertices[index].op, contents, self._epoch)
 
     def all_own(self) -> dict[int, Digest]:
         """Return the own key of each vertex that has one."""
-        found = {place: self.own(place) for place in self.contents}
-        return {place: own for place, own in found.items() if own is not None}
+        found = {index: self.own(index) for index in self.contents}
+        return {index: own for index, own in found.items() if own is not None}
 
-    def _known_contents(self, place: int) -> tuple[Digest, ...] | None:
+    def _known_contents(self, index: int) -> tuple[Digest, ...] | None:
         """Return the digests of what a vertex selects, None when one of them is not known yet."""
-        vertex = self._plan.vertices[place]
+        vertex = self._plan.vertices[index]
         found = []
         for number, pick in enumerate(picks(vertex.op)):
             source = vertex.inputs[pick.input]
             if isinstance(self._plan.vertices[source].op, Local):
-                content = self._context_content(place, number, source)
+                content = self._context_content(index, number, source)
             else:
-                content = self._found.remembered(place, number, self.keys.get(source))
+                content = self._found.remembered(index, number, self.keys.get(source))
             if content is None:
                 return None
             found.append(content)
         return tuple(found)
 
-    def _context_content(self, place: int, number: int, source: int) -> Digest | None:
+    def _context_content(self, index: int, number: int, source: int) -> Digest | None:
         """Return what a vertex selects from the context; a path that is missing there is the fault of the vertex."""
         with self._steps.running(source):
             try:
-                return self._found.of_context(place, number)
+                return self._found.of_context(index, number)
             except (BuildError, RuntimeHostError, OSError) as error:
-                raise self._steps.failed(place, error) from error
+                raise self._steps.failed(index, error) from error

@@ -47,9 +47,9 @@ def run_in_order(
     with noticed(partial(ended.put, None)), ThreadPoolExecutor(max_workers=jobs or _MOST) as pool:
         try:
             while sorter.is_active():
-                for place in sorter.get_ready():
-                    future = pool.submit(work, place)
-                    running[future] = place
+                for index in sorter.get_ready():
+                    future = pool.submit(work, index)
+                    running[future] = index
                     future.add_done_callback(ended.put)
                 for future in _some(ended):
                     sorter.done(running.pop(future))
@@ -83,17 +83,17 @@ def _raise_first_failure(done: "list[Future[None]]") -> None:
         raise error
 
 
-def check_trees(plan: Plan, places: Iterable[int]) -> None:
+def check_trees(plan: Plan, indexes: Iterable[int]) -> None:
     """Raise TreesNeeded when this process is not root, and one of these vertices works on files that were unpacked.
 
     They may be its own, or those that it selects.
     """
-    if not is_direct() and any(_needs_tree(plan, place) for place in places):
+    if not is_direct() and any(_needs_tree(plan, index) for index in indexes):
         raise TreesNeeded
 
 
-def _needs_tree(plan: Plan, place: int) -> bool:
-    vertex = plan.vertices[place]
+def _needs_tree(plan: Plan, index: int) -> bool:
+    vertex = plan.vertices[index]
     if isinstance(vertex.op, Base | Scratch | Local):
         return False
     selected = (plan.vertices[vertex.inputs[pick.input]].op for pick in picks(vertex.op))

@@ -100,9 +100,9 @@ class _Solver:
         self.keys.compute()
         needed = self._needs(targets)
         self.contents.keep_only(needed)
-        for place in range(len(self.plan.vertices)):
-            if place not in needed and not isinstance(self.plan.vertices[place].op, Local):
-                self._report_cached(place)
+        for index in range(len(self.plan.vertices)):
+            if index not in needed and not isinstance(self.plan.vertices[index].op, Local):
+                self._report_cached(index)
         self._run(needed)
         return tuple(self.lookup.answers[target] for target in targets)
 
@@ -113,22 +113,22 @@ class _Solver:
         what runs, and they are part of the image.
         """
         needed: set[int] = set()
-        waiting = [place for target in targets for place in (target, self.lookup.base_of(target))]
+        waiting = [index for target in targets for index in (target, self.lookup.base_of(target))]
         while waiting:
-            place = waiting.pop()
-            vertex = self.plan.vertices[place]
-            if place in needed or isinstance(vertex.op, Local) or self.lookup.answer(place) is not None:
+            index = waiting.pop()
+            vertex = self.plan.vertices[index]
+            if index in needed or isinstance(vertex.op, Local) or self.lookup.answer(index) is not None:
                 continue
-            needed.add(place)
-            if self.lookup.own_layer(place) is not None:
-                self.made.add(place)
-            waiting.extend(self._waits_for(place))
+            needed.add(index)
+            if self.lookup.own_layer(index) is not None:
+                self.made.add(index)
+            waiting.extend(self._waits_for(index))
         return needed
 
-    def _waits_for(self, place: int) -> tuple[int, ...]:
-        """Return the inputs that *place* needs: a layer that is made already needs only the root to stand on."""
-        inputs = self.plan.vertices[place].inputs
-        inputs = inputs[:1] if place in self.made else inputs
+    def _waits_for(self, index: int) -> tuple[int, ...]:
+        """Return the inputs that *index* needs: a layer that is made already needs only the root to stand on."""
+        inputs = self.plan.vertices[index].inputs
+        inputs = inputs[:1] if index in self.made else inputs
         return (*inputs, *(self.lookup.base_of(source) for source in inputs))
 
     def _run(self, needed: set[int]) -> None:
@@ -136,87 +136,87 @@ class _Solver:
             from pybuild.builder.solve.schedule import check_trees, run_in_order
 
             check_trees(self.plan, needed - self.made)
-            runs = sum(isinstance(self.plan.vertices[place].op, Run) for place in needed)
+            runs = sum(isinstance(self.plan.vertices[index].op, Run) for index in needed)
             if self.execute is None and runs:
                 from pybuild.builder.execute import get_ready
 
                 get_ready(runs)
-            waits_for = {place: needed.intersection(self._waits_for(place)) for place in needed}
+            waits_for = {index: needed.intersection(self._waits_for(index)) for index in needed}
             run_in_order(waits_for, self._solve_one, self.cancel, self.execution.jobs)
 
     def _check(self) -> None:
         if self.cancel.is_set():
             raise Cancelled("cancelled")
 
-    def _solve_one(self, place: int) -> None:
+    def _solve_one(self, index: int) -> None:
         """Give one vertex its result. Runs in a worker; its inputs are solved."""
         from pybuild.runtime.stopping import stoppable
 
         with stoppable(self._check):
             self._check()
-            self._solve_vertex(place)
+            self._solve_vertex(index)
 
-    def _solve_vertex(self, place: int) -> None:
-        vertex = self.plan.vertices[place]
+    def _solve_vertex(self, index: int) -> None:
+        vertex = self.plan.vertices[index]
         if isinstance(vertex.op, Base):
-            self._pull(place, vertex.op)
+            self._pull(index, vertex.op)
             return
-        if place in self.made and self._cached(place):
+        if index in self.made and self._cached(index):
             return
         with ExitStack() as stack:
-            selected = self._selected(place, stack)
-            self.keys.settle(place, tuple(item.content for item in selected))
-            lock = str(self.keys.own(place) or self.keys.keys[place])
+            selected = self._selected(index, stack)
+            self.keys.settle(index, tuple(item.content for item in selected))
+            lock = str(self.keys.own(index) or self.keys.keys[index])
             stack.enter_context(
-                self.store.locks.exclusive(lock, self.cancel.is_set, lambda: self.steps.say(place)(_WAITING))
+                self.store.locks.exclusive(lock, self.cancel.is_set, lambda: self.steps.say(index)(_WAITING))
             )
             # Again, now that the key is made of the inputs themselves, and no other build is at the same step.
-            if not self._cached(place):
-                self.lookup.keep(place, self._executed(place, selected))
+            if not self._cached(index):
+                self.lookup.keep(index, self._executed(index, selected))
 
-    def _selected(self, place: int, stack: ExitStack) -> tuple[Selected, ...]:
-        vertex = self.plan.vertices[place]
+    def _selected(self, index: int, stack: ExitStack) -> tuple[Selected, ...]:
+        vertex = self.plan.vertices[index]
         for source in vertex.inputs[1:] if isinstance(vertex.op, Copy) else ():
-            self._unpack_base(place, source)
+            self._unpack_base(index, source)
         try:
-            return self.contents.open(place, self.lookup.answers, self.keys.keys, stack)
+            return self.contents.open(index, self.lookup.answers, self.keys.keys, stack)
         except (StepFailed, Cancelled, TreesNeeded):
             raise
         except (BuildError, OciError, RuntimeHostError, OSError) as error:
-            raise self.steps.failed(place, error) from error
+            raise self.steps.failed(index, error) from error
 
-    def _executed(self, place: int, selected: tuple[Selected, ...]) -> BuiltLayer:
+    def _executed(self, index: int, selected: tuple[Selected, ...]) -> BuiltLayer:
         from pybuild.builder.execute import Job, Work, execute
 
-        vertex = self.plan.vertices[place]
+        vertex = self.plan.vertices[index]
         if isinstance(vertex.op, Run):
             for source in vertex.inputs:
-                self._unpack_base(place, source)
-        with self.steps.running(place), storing(self.store.root):
+                self._unpack_base(index, source)
+        with self.steps.running(index), storing(self.store.root):
             if note := read_again(selected):
-                self.steps.output(place)(2, note.encode())
+                self.steps.output(index)(2, note.encode())
             job = Job(
                 op=vertex.op,
-                root=self.lookup.root(place) or Layers(),
+                root=self.lookup.root(index) or Layers(),
                 inputs=tuple(self.lookup.answers.get(source) for source in vertex.inputs),
                 execution=self.execution,
-                anew=place in self.freshness.to_run,
+                anew=index in self.freshness.to_run,
             )
             work = Work(
                 job=job,
                 store=self.store,
                 selected=selected,
-                output=self.steps.output(place),
-                status=self.steps.status(place),
+                output=self.steps.output(index),
+                status=self.steps.status(index),
                 cancel=self.cancel,
                 is_first=self.first_times.is_first,
             )
             layer = (self.execute or execute)(work)
-            self.steps.made(place, layer)
+            self.steps.made(index, layer)
             return layer
 
-    def _unpack_base(self, place: int, source: int) -> None:
-        """Unpack the base of an input of *place* as a step of its own: its time is no part of that of *place*."""
+    def _unpack_base(self, index: int, source: int) -> None:
+        """Unpack the base of an input of *index* as a step of its own: its time is no part of that of *index*."""
         base = self.lookup.base_of(source)
         op = self.plan.vertices[base].op
         if not isinstance(op, Base):
@@ -226,25 +226,25 @@ class _Solver:
         layers = self.lookup.base(op)
         with self.unpacking.setdefault(base, threading.Lock()):
             if not self.store.is_unpacked(layers):
-                with self.steps.aside(f"unpacking {op.reference}", place), storing(self.store.root):
+                with self.steps.aside(f"unpacking {op.reference}", index), storing(self.store.root):
                     self.store.unpack(layers, self.cancel.is_set, PACKING.one)
 
-    def _cached(self, place: int) -> bool:
+    def _cached(self, index: int) -> bool:
         """Return whether a vertex is cached, and report it if so."""
-        if self.lookup.answer(place) is None:
+        if self.lookup.answer(index) is None:
             return False
-        self._report_cached(place)
+        self._report_cached(index)
         return True
 
-    def _report_cached(self, place: int) -> None:
+    def _report_cached(self, index: int) -> None:
         """Report that a vertex came from the cache, with its layer when that is known."""
-        layers = () if isinstance(self.plan.vertices[place].op, Base) else self.lookup.answers.get(place)
-        self.steps.cached(place, layers[-1] if layers else None)
+        layers = () if isinstance(self.plan.vertices[index].op, Base) else self.lookup.answers.get(index)
+        self.steps.cached(index, layers[-1] if layers else None)
 
-    def _pull(self, place: int, op: Base) -> None:
+    def _pull(self, index: int, op: Base) -> None:
         from pybuild.builder.execute.turns import PULLING
         from pybuild.builder.sources.bases import pull_layers
 
-        with PULLING.one(), self.steps.running(place), storing(self.store.root):
-            pull_layers(op, self.store, self.steps.status(place), self.steps.say(place), self.cancel)
-        self.lookup.answers[place] = self.lookup.base(op)
+        with PULLING.one(), self.steps.running(index), storing(self.store.root):
+            pull_layers(op, self.store, self.steps.status(index), self.steps.say(index), self.cancel)
+        self.lookup.answers[index] = self.lookup.base(op)
