@@ -198,9 +198,9 @@ def disconnect_all(root: Path, directory: Path) -> None:
         if live.space != namespaces.own_name():
             return
         with namespaces.locked():
-            for endpoint in reversed(live.endpoints):
-                last = endpoint is live.endpoints[0]
-                netavark.take_down(_connection(root, live, endpoint), last=last)
+            for endpoint in live.endpoints:
+                netavark.take_down(_connection(root, live, endpoint))
+            netavark.let_go(live.container)
     forget_live(directory)
 
 
@@ -236,7 +236,8 @@ def disconnect(networks: Networks, directory: Path, network: NetworkConfig) -> N
 
 def _take_one_down(networks: Networks, directory: Path, live: Live, endpoint: Endpoint) -> None:
     with namespaces.locked(), suppress(RuntimeHostError):
-        netavark.take_down(_connection(networks.root, live, endpoint), last=False)
+        netavark.take_down(_connection(networks.root, live, endpoint))
+        netavark.tidy()
     published = bool(json.loads(endpoint.document)["port_mappings"])
     rest = tuple(each for each in live.endpoints if each is not endpoint)
     write_live(directory, replace(live, endpoints=rest, ports=() if published else live.ports))

@@ -138,40 +138,32 @@ def bindings_document(networking: Networking) -> dict[str, Any]:
 
 
 def ports_text(live: Live | None, exposes: Iterable[str]) -> str:
-    """Return the column PORTS of ``ps``: neighbours that lead to neighbours are one range."""
+    """Return the column PORTS of ``ps``, in Docker's order: what has the same number outside, or none, comes first.
+
+    Of those neighbours are one range.
+    """
     published = live.ports if live else ()
     taken = {each.name for each in published}
-    bound = sorted(published, key=lambda each: (each.host_ip, each.protocol, each.container_port, each.host_port))
-    shown = [
-        f"{_ip(group[0])}:{_span(group[0].host_port, group[-1].host_port)}->"
-        f"{_span(group[0].container_port, group[-1].container_port)}/{group[0].protocol}"
-        for group in _runs(bound)
-    ]
-    open_ones = sorted(
-        (each for each in exposed(exposes) if each.name not in taken),
-        key=lambda each: (each.protocol, each.container_port),
-    )
-    shown += [
-        f"{_span(group[0].container_port, group[-1].container_port)}/{group[0].protocol}" for group in _runs(open_ones)
-    ]
-    return ", ".join(shown)
+    closed = [each for each in exposed(exposes) if each.name not in taken]
+    groups: dict[tuple[str, str], range] = {}
+    shown: list[str] = []
+    elsewhere: list[str] = []
+    for each in sorted((*published, *closed), key=lambda port: (port.container_port, port.host_ip, port.host_port)):
+        inside = each.container_port
+        ip = _ip(each) if each.host_port else ""
+        if each.host_port not in {0, inside}:
+            elsewhere.append(f"{ip}:{each.host_port}->{inside}/{each.protocol}")
+            continue
+        group = groups.get((ip, each.protocol))
+        if group is not None and inside == group.stop:
+            groups[ip, each.protocol] = range(group.start, inside + 1)
+            continue
+        if group is not None:
+            shown.append(_group(ip, each.protocol, group))
+        groups[ip, each.protocol] = range(inside, inside + 1)
+    return ", ".join((*shown, *(_group(*key, group) for key, group in groups.items()), *elsewhere))
 
 
-def _runs(ports: Iterable[PublishedPort]) -> list[list[PublishedPort]]:
-    found: list[list[PublishedPort]] = []
-    for each in ports:
-        last = found[-1][-1] if found else None
-        if last is not None and _follows(last, each):
-            found[-1].append(each)
-        else:
-            found.append([each])
-    return found
-
-
-def _follows(last: PublishedPort, each: PublishedPort) -> bool:
-    same = (last.protocol, last.host_ip, last.container_port + 1) == (each.protocol, each.host_ip, each.container_port)
-    return same and (each.host_port == last.host_port + 1 or each.host_port == last.host_port == 0)
-
-
-def _span(first: int, last: int) -> str:
-    return f"{first}" if first == last else f"{first}-{last}"
+def _group(ip: str, protocol: str, numbers: range) -> str:
+    span = f"{numbers.start}" if len(numbers) == 1 else f"{numbers.start}-{numbers.stop - 1}"
+    return f"{ip}:{span}->{span}/{protocol}" if ip else f"{span}/{protocol}"

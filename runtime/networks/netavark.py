@@ -57,10 +57,10 @@ def set_up(connection: Connection) -> dict[str, Any]:
     return said
 
 
-def take_down(connection: Connection, *, last: bool) -> None:
-    """Disconnect a namespace as far as it is connected; with *last* let it go. What is not there is no failure.
+def take_down(connection: Connection) -> None:
+    """Disconnect a namespace as far as it is connected. What is not there is no failure.
 
-    A bridge without another namespace goes, and with the last one all rules.
+    A bridge without another namespace goes; `tidy` or `let_go` does the rest.
     """
     _forget_dead_server()
     _have_interfaces(connection)
@@ -71,8 +71,16 @@ def take_down(connection: Connection, *, last: bool) -> None:
             links.remove_bridge(bridge)
         if not others and bridge in connection.closed:
             rules.open_up(bridge)
-    if last:
-        unpin(connection.pin)
+
+
+def let_go(pin: str) -> None:
+    """Let a namespace go that is connected to nothing any more, and tidy up."""
+    unpin(pin)
+    tidy()
+
+
+def tidy() -> None:
+    """Remove what nobody needs any more: with the last network all rules, the name server and our files."""
     rules.tidy()
     _await_server_end()
     _remove_empty()

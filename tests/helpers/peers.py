@@ -23,6 +23,12 @@ Ran = subprocess.CompletedProcess[str]
 Stream = int | IO[Any] | None
 _START = """
 set -e
+if [ "$1" = bridged ]; then
+    ip link set lo up
+    # Its ports are compared with those of networks that have IPv4 only.
+    echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6
+fi
+shift
 mount --bind "$1" "$1"
 mount --bind "$2" "$1/srv"
 mount --bind "$3" "$1/mnt"
@@ -36,8 +42,9 @@ mount --bind "$1/run/resolv.conf" "$1/etc/resolv.conf"
 root=$1
 shift 3
 exec setpriv --pdeathsig TERM chroot "$root" dockerd --data-root /srv/data --exec-root /srv/exec --pidfile /srv/dockerd.pid \
-    -H unix:///srv/docker.sock --bridge=none --iptables=false "$@"
+    -H unix:///srv/docker.sock "$@"
 """
+_NO_NETWORK = ("--bridge=none", "--iptables=false")
 _PATIENCE = 60
 
 
@@ -109,11 +116,16 @@ def installed_docker(directory: Path) -> Docker | None:
 
 @contextmanager
 def docker(
-    directory: Path, options: Sequence[str] = ("--storage-driver", "overlay2"), shared: Path | None = None
+    directory: Path,
+    options: Sequence[str] = ("--storage-driver", "overlay2"),
+    shared: Path | None = None,
+    *,
+    bridged: bool = False,
 ) -> Iterator[Docker]:
     """A daemon that runs while the block does. *directory* is made, and emptied of everything at the end.
 
-    Contexts lie in *shared*, by default in *directory*; several daemons may have the same.
+    Contexts lie in *shared*, by default in *directory*; several daemons may have the same. With *bridged*
+    it has networks, in a network namespace of its own.
     """
     root = bases.docker_root()
     directory.mkdir(parents=True)
@@ -122,15 +134,18 @@ def docker(
             [
                 "unshare",
                 "--mount",
+                *(("--net",) if bridged else ()),
                 "--propagation",
                 "private",
                 "sh",
                 "-c",
                 _START,
                 "dockerd",
+                "bridged" if bridged else "",
                 root,
                 directory,
                 shared or directory,
+                *(() if bridged else _NO_NETWORK),
                 *options,
             ],
             stdin=subprocess.DEVNULL,

@@ -4,6 +4,7 @@ import pytest
 
 from pybuild.builder.containers.config import BIND, Config, HostConfig, MountPoint, Program
 from pybuild.builder.errors import StoreError
+from pybuild.builder.networks.values import Membership, Networking, PublishedPort
 from pybuild.builder.oci.model import Healthcheck
 from pybuild.runtime.sandbox.spec import ResourceLimits
 
@@ -25,7 +26,11 @@ FULL = Config(
     host=HostConfig(
         mounts=(MountPoint(kind=BIND, source="/s", target="/t", read_only=True),),
         limits=ResourceLimits(memory=5, ulimits=(("nofile", 1, 2),)),
-        hosts=(("a", "1.2.3.4"),),
+        networking=Networking(
+            attachments=(Membership(network="one", aliases=("a",), links=(("b", "c"),)),),
+            ports=(PublishedPort(container_port=80, host_port=8080),),
+            hosts=(("a", "1.2.3.4"),),
+        ),
     ),
 )
 

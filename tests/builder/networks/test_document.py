@@ -12,10 +12,11 @@ def live(*published: str) -> Live:
 
 def test_ports_as_a_column() -> None:
     assert ports_text(None, ["80/tcp"]) == "80/tcp"
-    assert ports_text(None, ["81/tcp", "80/tcp", "53/udp"]) == "80-81/tcp, 53/udp"
-    assert ports_text(live("8080:80"), ["80/tcp", "90/tcp"]) == "0.0.0.0:8080->80/tcp, 90/tcp"
-    assert ports_text(live("8000-8002:80-82", "127.0.0.1:9:9/udp"), []) == (
-        "0.0.0.0:8000-8002->80-82/tcp, 127.0.0.1:9->9/udp"
+    assert ports_text(None, ["81/tcp", "80/tcp", "53/udp"]) == "53/udp, 80-81/tcp"
+    assert ports_text(None, ["91/tcp", "80/tcp", "90/tcp", "7/udp", "53/udp"]) == "7/udp, 80/tcp, 53/udp, 90-91/tcp"
+    assert ports_text(live("8080:80"), ["80/tcp", "90/tcp"]) == "90/tcp, 0.0.0.0:8080->80/tcp"
+    assert ports_text(live("80-82:80-82", "127.0.0.1:9:9/udp", "9000-9001:1-2"), []) == (
+        "127.0.0.1:9->9/udp, 0.0.0.0:80-82->80-82/tcp, 0.0.0.0:9000->1/tcp, 0.0.0.0:9001->2/tcp"
     )
 
 

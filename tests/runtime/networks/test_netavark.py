@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pybuild.runtime.networks.namespaces import locked, pin_new, place
-from pybuild.runtime.networks.netavark import Connection, NetworkFailure, set_up, take_down
+from pybuild.runtime.networks.netavark import Connection, NetworkFailure, let_go, set_up, take_down
 from tests.helpers.networks import need_netavark, own_network, seen, seen_once
 
 if TYPE_CHECKING:
@@ -45,9 +45,11 @@ def test_what_is_set_up_is_taken_down_as_often_as_one_likes() -> None:
         os.close(pin_new(NAME))
         assert set_up(connection())["n"]["interfaces"]["eth0"]
         assert seen().processes
-        take_down(connection(), last=True)
+        take_down(connection())
+        let_go(NAME)
         assert seen_once(before) == before
-        take_down(connection(), last=True)
+        take_down(connection())
+        let_go(NAME)
         assert seen_once(before) == before
 
 
@@ -58,7 +60,8 @@ def test_a_failure_is_told_in_the_words_of_netavark() -> None:
         os.close(pin_new(NAME))
         with pytest.raises(NetworkFailure, match="cannot connect the container to its network"):
             set_up(connection(subnet="nonsense"))
-        take_down(connection(), last=True)
+        take_down(connection())
+        let_go(NAME)
         assert seen_once(before) == before
 
 
@@ -69,7 +72,8 @@ def test_rules_of_others_stay() -> None:
         before = seen()
         os.close(pin_new(NAME))
         set_up(connection())
-        take_down(connection(), last=True)
+        take_down(connection())
+        let_go(NAME)
         assert seen_once(before) == before
         assert len(before.rules) == 1
 
@@ -85,7 +89,8 @@ def test_no_signal_goes_to_a_process_that_has_the_number_of_the_server() -> None
             file.write_text(f"{stranger.pid}", encoding="ascii")
             os.close(pin_new(NAME))
             set_up(connection())
-            take_down(connection(), last=True)
+            take_down(connection())
+            let_go(NAME)
             assert stranger.poll() is None
         finally:
             stranger.kill()

@@ -8,6 +8,7 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.opened import opened_containers
 from pybuild.builder.cli.commands.registry.wanted import pull_wanted
+from pybuild.builder.cli.failures import Described, Failure, describe
 from pybuild.builder.cli.flags.container.create import ContainerFlags
 from pybuild.builder.cli.flags.group import takes
 from pybuild.builder.cli.flags.words import IMAGE
@@ -19,6 +20,7 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.platforms import wanted_platform
 
+_REFUSED = 125
 _PACKAGES = "apt-get install netavark aardvark-dns iptables"
 _NO_DAEMON = (
     "note: containers do not start by themselves when the host comes up: have it run"
@@ -40,6 +42,12 @@ _NO_DAEMON = (
 @root_option
 def command(image: str, words: tuple[str, ...], *, flags: ContainerFlags, platform: str | None) -> None:
     """Create a container from IMAGE for COMMAND, or for the default command of IMAGE, and print its ID."""
+    try:
+        flags.network.networking()
+        flags.network.exposed()
+    except RequestError as error:
+        # What docker itself refuses, before its daemon, has a code of its own.
+        raise Described(Failure(describe(error).text, _REFUSED)) from error
     with opened_containers() as containers:
         say(created(containers, image, words, flags, platform).id)
 

@@ -7,9 +7,10 @@ from pybuild.builder.cli.commands.container.opened import pass_on
 from pybuild.builder.cli.tools import note
 from pybuild.builder.containers.attached import Attachment
 from pybuild.builder.containers.directory import Containers, StoredContainer
-from pybuild.builder.containers.errors import ContainerError, NotStarted
+from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.lifecycle import let_go, remove, wait
 from pybuild.builder.containers.starting import start
+from pybuild.builder.errors import BuildError
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.starting import ask
@@ -45,7 +46,7 @@ def look(
 
     try:
         channel = start(containers, container, prepare)
-    except NotStarted:
+    except (BuildError, RuntimeHostError):
         if removes:
             remove(containers, container, volumes=True)
         raise

@@ -9,9 +9,9 @@ from pybuild.builder.cli.commands.container.start import begin
 from pybuild.builder.cli.flags.container.create import ContainerFlags
 from pybuild.builder.cli.tools import say
 from pybuild.builder.containers.attached import DETACH_KEYS, parse_keys
-from pybuild.builder.containers.errors import NotStarted
 from pybuild.builder.containers.lifecycle import remove
-from pybuild.builder.errors import RequestError
+from pybuild.builder.errors import BuildError, RequestError
+from pybuild.runtime.errors import RuntimeHostError
 
 
 class Showing(Protocol):
@@ -55,7 +55,7 @@ def run_container(
             return look(containers, container, typed=typed, keys=keys, shown=shown, relayed=showing.sig_proxy)
         try:
             begin(containers, container)
-        except NotStarted:
+        except (BuildError, RuntimeHostError):
             if container.config.host.auto_remove:
                 remove(containers, container, volumes=True)
             raise
