@@ -20,10 +20,11 @@ _MOST_DIRECTORIES = 4096
 class IgnoreFile:
     """The rules of one file. Paths are relative to the context, with slashes, without ``.`` and ``..``."""
 
-    def __init__(self, rules: tuple[IgnoreRule, ...] = ()) -> None:
+    def __init__(self, rules: tuple[IgnoreRule, ...] = (), *, is_flag: bool = False) -> None:
         self._rules = rules
         self._top = _Directory("", tuple((rule, rule.start) for rule in rules))
         self._directories = {"": self._top}
+        self._ways = (None,) if is_flag else tuple(rule.way for rule in rules if rule.negated)
 
     @classmethod
     def parse(cls, text: str) -> "IgnoreFile":
@@ -42,7 +43,7 @@ class IgnoreFile:
             DockerfileError: a pattern is malformed; there is no span.
         """
         bare = (pattern.strip(SPACE) for pattern in patterns)
-        return cls(tuple(read_rule(pattern, None) for pattern in bare if pattern))
+        return cls(tuple(read_rule(pattern, None) for pattern in bare if pattern), is_flag=True)
 
     @property
     def has_exceptions(self) -> bool:
@@ -57,8 +58,14 @@ class IgnoreFile:
         return (self._directories.get(parent) or self._entered(parent)).ignores(name)
 
     def may_descend(self, path: str) -> bool:
-        """Return whether a ``!`` line could include something below the excluded directory *path*."""
-        return any(rule.negated and rule.could_reach(path) for rule in self._rules)
+        """Return whether ``!`` lines include something below the excluded directory *path*, should they match it.
+
+        When all ``!`` lines have wildcards at their ends alone, BuildKit enters only the directories above those ends:
+        ``*`` and ``!src/*/**`` include nothing, since src/a is excluded and not above src. Flags have no such rule.
+        """
+        if None in self._ways:
+            return any(rule.negated and rule.could_reach(path) for rule in self._rules)
+        return any(f"{way}/".startswith(f"{path}/") for way in self._ways)
 
     def _entered(self, path: str) -> "_Directory":
         """Return the remaining rules in the directory at *path*; cached, so that a walk computes them once."""
@@ -68,7 +75,11 @@ class IgnoreFile:
         for name in path.split("/"):
             here = f"{here}/{name}" if here else name
             known = self._directories.get(here)
-            directory = self._directories[here] = directory.below(name, here + "/") if known is None else known
+            if known is None:
+                known = directory.below(name, here + "/")
+                if known.is_ignored and not self.may_descend(here):
+                    known = known.closed()
+            directory = self._directories[here] = known
         return directory
 
 
@@ -85,6 +96,15 @@ class _Directory:
         self._path, self._rules = path, rules
         tests = ((rule.negated, self._test(rule, passed)) for rule, passed in rules)
         self._tests = [(negated, matches) for negated, matches in tests if matches is not None]
+
+    @property
+    def is_ignored(self) -> bool:
+        """Whether the directory itself is excluded."""
+        return bool(self._rules) and self._rules[0][1] is None and not self._rules[0][0].negated
+
+    def closed(self) -> "_Directory":
+        """Return this ignored directory as one in which nothing is included."""
+        return _Directory(self._path, self._rules[:1])
 
     def ignores(self, name: str) -> bool:
         """Return whether the entry *name* of this directory is excluded."""

@@ -41,6 +41,8 @@ _Token = Token | _Span
 _Row = tuple[Matches | None, ...]
 """The matchers for the names of a path, one after the other; None for any number of directories."""
 
+_WILD = frozenset("*[]?^\\")
+
 Passed = tuple[int, ...]
 """The positions of its row that a rule has reached in a directory, in ascending order."""
 
@@ -55,6 +57,8 @@ class IgnoreRule(NamedTuple):
     """Empty when only *whole* can match."""
     whole: Matches | None
     """Matches whole paths."""
+    way: str | None
+    """The pattern without ``/*`` and ``/**`` at its end; None when there are wildcards in what is left."""
 
     @property
     def start(self) -> Passed:
@@ -102,12 +106,14 @@ def read_rule(line: str, span: Span | None) -> IgnoreRule:
         raise DockerfileError(str(error), span) from None
     prefix = literal(tuple(takewhile(lambda token: isinstance(token, str), tokens)))
     row = _row(_with_quirk(pattern, tokens))
+    way = pattern.removesuffix("/**").removesuffix("/*")
     return IgnoreRule(
         negated=negated,
         prefix=prefix,
         literal=len(prefix) == len(tokens),
         row=row,
         whole=None if row else _whole(tokens),
+        way=None if _WILD & set(way) else way,
     )
 
 

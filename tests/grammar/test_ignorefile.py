@@ -123,10 +123,24 @@ def test_malformed_pattern_is_refused_with_its_line(line: str) -> None:
         ("*\n!**/b", "x/y", True),
         ("*\n!a\\*b/c", "a*b", True),
         ("*\n!ab", "a", False),
+        ("*\n!a/*/**", "a", True),
+        ("*\n!a/*/**", "a/b", False),
+        ("*\n!a/*/**\n!x*y", "a/b", True),
+        ("*\n!a/*", "a/b", False),
+        ("*\n!a/**/*", "a/b", True),
     ],
 )
 def test_descending_is_worth_while_where_a_negation_may_reach(text: str, directory: str, descend: bool) -> None:
     assert IgnoreFile.parse(text).may_descend(directory) is descend
+
+
+def test_what_is_below_a_directory_that_is_not_entered_stays_ignored() -> None:
+    rules = IgnoreFile.parse("*\n!a/*/**\n!c/*/*")
+    assert not rules.ignores("a/b/x")  # for c/* has a wildcard left, so that all is entered
+    rules = IgnoreFile.parse("*\n!a/*/**\n!c")
+    assert rules.ignores("a/b/x")
+    assert not rules.ignores("c/b/x")
+    assert not IgnoreFile.of(["*", "!a/*/**"]).ignores("a/b/x")
 
 
 _pieces = [*"ab*?/", "/", "**", "**/", "/**", "/**/", "*a", "*a*b", "[a]", "[^a]", "\\*"]
@@ -213,6 +227,8 @@ def _slowly(lines: list[str], path: str) -> bool:
     hits = [False] * len(lines)
     ignored = False
     for name in accumulate(path.split("/"), lambda parent, child: f"{parent}/{child}"):
+        if ignored and not _entered(lines, name.rpartition("/")[0]):
+            return True
         ignored = False
         for index, line in enumerate(lines):
             negated = line.startswith("!")
@@ -221,9 +237,19 @@ def _slowly(lines: list[str], path: str) -> bool:
     return ignored
 
 
-def _matches(pattern: str, path: str) -> bool:
+def _entered(lines: list[str], directory: str) -> bool:
+    """Whether the client of BuildKit looks into an ignored *directory* (FilterOpt of tonistiigi/fsutil)."""
+    ways = [_cleaned(line[1:]).removesuffix("/**").removesuffix("/*") for line in lines if line.startswith("!")]
+    return any(set(way) & set("*?[\\") for way in ways) or any(f"{way}/".startswith(f"{directory}/") for way in ways)
+
+
+def _cleaned(pattern: str) -> str:
     cleaned = re.sub("/+", "/", pattern)
-    cleaned = cleaned.removeprefix("/").removesuffix("/") if cleaned != "/" else cleaned
+    return cleaned.removeprefix("/").removesuffix("/") if cleaned != "/" else cleaned
+
+
+def _matches(pattern: str, path: str) -> bool:
+    cleaned = _cleaned(pattern)
     plain_end = cleaned.removeprefix("**")
     if cleaned.startswith("**") and not re.search(r"[*?\[\\]", plain_end):
         return path.endswith(plain_end) or f"/{path}" == plain_end
