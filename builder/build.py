@@ -158,7 +158,7 @@ def _solved_here(graph: Graph, asked: Request, store: Store, reporter: Reporter)
 def _solved_inside(
     store: Store, tell: Progress, graph: Graph, asked: Request, counted: Counted
 ) -> tuple[Solved, Counted]:
-    """Be the part of `_solved` where images can be unpacked; count on from the steps that were *counted*."""
+    """Do the part of `_solved` that runs where images can be unpacked; steps are numbered from *counted* on."""
     reporter = Reporter(tell, counted)
     # What there is to say of imported caches was said where they were asked first.
     with store.in_use():

@@ -69,7 +69,7 @@ class Interrupts:
 
 @contextmanager
 def noticed(wake: Callable[[], None]) -> Iterator[None]:
-    """Have the first signal call *wake* while the block runs, and be raised by the block, at its end at the latest.
+    """Make the first signal call *wake* while the block runs, and raise it in the block, at its end at the latest.
 
     For a block that starts threads: an exception just after the start would leave a thread that nobody joins.
     """

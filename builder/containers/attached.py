@@ -52,7 +52,7 @@ class Attachment:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Give our terminal its settings back."""
+        """Restore the settings of our terminal."""
         if self._settings is not None:
             with suppress(termios.error):  # it was hung up
                 termios.tcsetattr(_STDIN, termios.TCSADRAIN, self._settings)
@@ -60,7 +60,7 @@ class Attachment:
             signal.signal(signal.SIGWINCH, self._handler)
 
     def resize(self) -> None:
-        """Give the container's terminal the size of our window."""
+        """Set the size of the container's terminal to that of our window."""
         window = next((fd for fd in (0, 1, 2) if os.isatty(fd)), None)
         if window is not None:
             size = fcntl.ioctl(window, termios.TIOCGWINSZ, b"\0" * 8)

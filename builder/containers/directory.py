@@ -104,7 +104,7 @@ class Containers:
         config.write(path)
 
     def _reserve(self, identity: str, wanted: str) -> str:
-        """Give the container its name, or one that is free."""
+        """Reserve the name of the container, or a free one."""
         with self.store.locks.exclusive(_RENAMING):
             names = _owners(self.directory)
             tries = [wanted] if wanted else [random_name() for _ in range(_TRIES)]
@@ -136,7 +136,7 @@ class Containers:
                         path.unlink()
 
     def rename(self, container: StoredContainer, name: str) -> None:
-        """Give *container* another name. Raises NameInUse or RequestError."""
+        """Rename *container*. Raises NameInUse or RequestError."""
         wanted = check_name(name)
         with self.store.locks.exclusive(_RENAMING):
             owner = _owners(self.directory).get(wanted)
@@ -194,7 +194,7 @@ def lookup(store: Store, text: str) -> StoredContainer | None:
 
 @contextmanager
 def held(container: StoredContainer) -> Iterator[None]:
-    """Be the only command that changes *container*: starts it, settles it, removes it. Never held while it runs.
+    """Exclude other commands that start, settle or remove *container* while the block runs. Not held while it runs.
 
     Raises:
         NoSuchContainer: it is gone.

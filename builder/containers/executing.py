@@ -84,7 +84,7 @@ def _child(data: bytes, fork: Fork, inside: Inside) -> Child:
 
 
 def _leave(data: bytes, fork: Fork) -> None:
-    """Have the command started, with nothing to read and nobody to print to."""
+    """Start the command in the background, with all streams on /dev/null."""
     plan = os.memfd_create("command", os.MFD_CLOEXEC)
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:

@@ -130,7 +130,7 @@ def unpause(container: StoredContainer) -> None:
 
 
 def rename(containers: Containers, container: StoredContainer, name: str) -> None:
-    """Give a container another name. Raises NameInUse, RequestError, or ContainerError for the name that it has."""
+    """Rename a container. Raises NameInUse, RequestError, or ContainerError for the name that it has."""
     containers.rename(container, name)
     renamed = containers.find(container.id)
     with suppress(NoMonitor, RuntimeHostError):

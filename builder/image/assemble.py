@@ -57,7 +57,7 @@ def _epoch(epoch: int | None) -> str:
 
 
 def _dated(history: tuple[History, ...], layers: Layers, epoch: int | None) -> tuple[History, ...]:
-    """Give every entry a time: its layer's, or that of the layer before it, or that of the first new layer.
+    """Set the time of every entry: its layer's, or that of the layer before it, or that of the first new layer.
 
     A base image may have fewer entries than layers. Missing ones are added in front, so that entries and layers match
     at the end.

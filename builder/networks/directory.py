@@ -44,7 +44,7 @@ class Networks:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the only one that changes networks of this store."""
+        """Exclude all others who change networks of this store while the block runs."""
         with storing(self.root):
             self.directory.mkdir(mode=0o700, exist_ok=True)
         with exclusive(self.directory / "lock"):

@@ -35,7 +35,7 @@ class VertexKeys:
                 self._give(index)
 
     def settle(self, index: int, contents: tuple[Digest, ...]) -> None:
-        """Give a vertex its key, now that its inputs are solved: what they hold counts, not what was remembered."""
+        """Compute the key of a vertex whose inputs are solved: from their content, not from what was remembered."""
         self.contents[index] = contents
         self.settled.add(index)
         self._give(index)

@@ -149,7 +149,7 @@ class _Solver:
             raise Cancelled("cancelled")
 
     def _solve_one(self, index: int) -> None:
-        """Give one vertex its result. Runs in a worker; its inputs are solved."""
+        """Solve one vertex, whose inputs are solved. Runs in a worker thread."""
         from pybuild.runtime.stopping import stoppable
 
         with stoppable(self._check):

@@ -39,7 +39,7 @@ def _mentions(env: tuple[str, ...], name: str) -> bool:
 
 
 def with_default_path(config: ContainerConfig) -> ContainerConfig:
-    """Give the config a PATH when it has none."""
+    """Add the default PATH to a config without one."""
     return config if "PATH" in split_env(config.env) else with_env(config, "PATH", DEFAULT_PATH)
 
 

@@ -47,7 +47,7 @@ def note_use(name: str, store: Store) -> None:
 
 
 def check_map(name: str, store: Store) -> None:
-    """See that files of a cache mount have the owners that steps of this process give and see.
+    """Check that a cache mount was made under the id map of this process, so that steps see its owners.
 
     Raises:
         StoreError: it was made under another id map. It is left as it is: all who use it put their work into it.

@@ -110,7 +110,7 @@ def _carry_out(
     arguments: tuple[Any, ...],
     options: dict[str, Any],
 ) -> _T:
-    """Be the call in the worker."""
+    """Run the call, in the worker."""
     # Root has another default, and the programs that are started from here use the store as well.
     os.environ["PYBUILD_ROOT"] = os.fspath(opening.root)
     with Interrupts(), Store.open(opening.root, opening.registries) as store:

@@ -77,7 +77,7 @@ class Lease:
 
 @contextmanager
 def using(locks: Locks, directory: Path, waiting: Callable[[], None]) -> Iterator[Callable[[str], None]]:
-    """Be a user of the store in *directory*; yields a function that claims."""
+    """Register a user of the store in *directory* while the block runs; yield a function that claims names."""
     with ExitStack() as stack:
 
         def wait_for_removals() -> None:

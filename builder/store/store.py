@@ -196,7 +196,7 @@ class Store:
 
     @contextmanager
     def collecting(self, cancelled: Callable[[], bool] = lambda: False) -> Iterator[None]:
-        """Be the only process that removes data from the store. Others may use it. The reserve is freed meanwhile.
+        """Exclude other processes that remove data while the block runs. The store can be used; its reserve is freed.
 
         Only unclaimed data may be removed: see `builder.store.leases.removing`.
         """

@@ -200,7 +200,7 @@ def pivot_root(new: str, old: str) -> None:
 
 
 def unshare(flags: int) -> None:
-    """Give the calling process new namespaces."""
+    """Move the calling process to new namespaces."""
     _check(_libc.unshare(flags))
 
 

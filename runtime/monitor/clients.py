@@ -42,7 +42,7 @@ class MonitorClient:
         self._watch()
 
     def send(self, message: bytes) -> None:
-        """Have the client get *message*, at once or when it has taken what waits for it."""
+        """Send *message* to the client, at once or after the messages that wait."""
         if self._waiting or not self._sent(message):
             self._waiting.append(message)
             self.size += len(message)

@@ -97,7 +97,7 @@ def connected(directory: Path) -> Iterator[socket.socket]:
 
 
 def ask(directory: Path, message: bytes) -> None:
-    """Have the monitor of the container in *directory* do something.
+    """Send *message* to the monitor of the container in *directory*, and wait until it is done.
 
     Raises:
         NoMonitor: there is none.
@@ -116,7 +116,7 @@ def ask(directory: Path, message: bytes) -> None:
 
 
 def fork_inside(channel: socket.socket, descriptors: tuple[int, int, int, int, int]) -> int:
-    """Have the monitor behind *channel* fork a process into its container; return a pidfd of it.
+    """Ask the monitor behind *channel* to fork a process into its container; return a pidfd of it.
 
     It is what `child.Child` takes to fork, on an encoded `entry.InsideCommand` in place of a plan. Raises NoMonitor.
     """

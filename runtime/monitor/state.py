@@ -42,7 +42,7 @@ class StateFile:
     )
 
     def __init__(self, finished: str) -> None:
-        """Be the state of a container that is about to be started, and ended for the last time at *finished*."""
+        """Make the state of a container that is about to be started, and last ended at *finished*."""
         self.status, self.error, self.boot = "created", "", boot_id()
         self.pid = self.start_time = self.exit_code = self.restarts = 0
         self.started, self.finished = NEVER, finished

@@ -112,7 +112,7 @@ class Streams:
         self._loop.close(fd)
 
     def write(self, data: bytes) -> None:
-        """Have the process read *data*. When it reads no more, it is dropped."""
+        """Write *data* to the input of the process; drop it when the process does not read any more."""
         if self._input >= 0:
             self._typed += data
             self._flush()
@@ -139,7 +139,7 @@ class Streams:
             self._end(self._input)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Give the terminal the size of a window."""
+        """Set the size of the terminal's window."""
         if self._terminal and self._input >= 0:
             size = b"".join(number.to_bytes(2, sys.byteorder) for number in (rows, columns, 0, 0))
             fcntl.ioctl(self._input, termios.TIOCSWINSZ, size)

@@ -28,7 +28,7 @@ _READ = os.O_RDONLY | os.O_CLOEXEC
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Be the only pybuild that changes networks of this host."""
+    """Exclude every other pybuild that changes networks of this host while the block runs."""
     RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
     with exclusive(RUN / "lock"):
         yield
@@ -85,7 +85,7 @@ def unpin(name: str) -> None:
 
 @contextmanager
 def inside(space: int) -> Iterator[None]:
-    """Have this thread in the network namespace *space* meanwhile."""
+    """Move this thread to the network namespace *space* while the block runs."""
     before = os.open(_SPACE, _READ)
     try:
         setns(space, CLONE_NEWNET)

@@ -120,7 +120,7 @@ def _failure(reason: str) -> NetworkFailure:
 
 
 def _have_interfaces(connection: Connection) -> None:
-    """See to it that netavark finds the interfaces that it is to remove; it gives up when one is missing.
+    """Make the interfaces that netavark is to remove if they are missing: it fails when it does not find one.
 
     They are missing when a kill came before they were made, and when the namespace is gone, which takes the kernel a
     moment: until it is done the bridges seem to be in use.

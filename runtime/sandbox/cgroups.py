@@ -145,7 +145,7 @@ def set_limits(group: Path, hierarchy: Hierarchy, limits: ResourceLimits) -> set
 
 
 def _inherit_cpuset(group: Path) -> None:
-    """Give a group the processors and memory nodes of the one above: without any, nothing could join it."""
+    """Copy the processors and memory nodes of the parent to a new group: without any, no process could join it."""
     for name in ("cpuset.cpus", "cpuset.mems"):
         with suppress(OSError):
             above = group.parent / name

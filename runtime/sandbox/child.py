@@ -34,7 +34,7 @@ class Child:
     """A running sandbox child and the pipes to it."""
 
     def __init__(self, data: bytes, *, stdin: int | None = None, fork: Fork = fork_child) -> None:
-        """Have *fork* start the child on the plan *data*. It reads *stdin*, and writes to pipes that `pump` empties."""
+        """Start the child with *fork* on the plan *data*. It reads *stdin*, and writes to pipes that `pump` empties."""
         pipes = [os.pipe() for _ in range(3)]
         self._status, *streams = (reader for reader, _ in pipes)
         self._streams = dict(zip(streams, (1, 2), strict=False))

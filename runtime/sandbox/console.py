@@ -61,7 +61,7 @@ class TerminalChild(Child):
         super()._finish(output)
 
     def close(self) -> None:
-        """End the child, and give our own terminal its settings back."""
+        """End the child, and restore the settings of our own terminal."""
         if self._console is not None:
             self._console.close()
         self._channel.close()
@@ -114,7 +114,7 @@ class Console:
         self._watch()
 
     def close(self) -> None:
-        """Give our own terminal its settings back and close the other one."""
+        """Restore the settings of our own terminal and close the other one."""
         if self._settings is not None:
             with suppress(termios.error):  # it was hung up
                 termios.tcsetattr(_STDIN, termios.TCSADRAIN, self._settings)

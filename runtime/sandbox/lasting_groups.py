@@ -40,7 +40,7 @@ def make_groups(
 
 
 def change_groups(name: str, parent: str, limits: ResourceLimits, proc: Path = Path("/proc/self")) -> tuple[str, ...]:
-    """Give the groups called *name* other *limits*; return the names of those that none of them holds."""
+    """Change the limits of the groups called *name*; return the names of *limits* that none of them holds."""
     kept: set[str] = set()
     for hierarchy in hierarchies(proc, parent=parent, controllers=_CONTROLLERS):
         group = hierarchy.directory / name
@@ -52,7 +52,7 @@ def change_groups(name: str, parent: str, limits: ResourceLimits, proc: Path = P
 
 
 def _with_controllers(hierarchy: Hierarchy) -> Hierarchy:
-    """Have groups in the unified *hierarchy* what they can have: each group hands controllers down by name."""
+    """Enable all controllers in *hierarchy* (cgroup v2), where each group names those that its children get."""
     for directory in (hierarchy.directory.parent, hierarchy.directory):
         for controller in _CONTROLLERS:
             with suppress(OSError):

@@ -50,7 +50,7 @@ class SignalRelay:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        """Give the signals their former handlers back."""
+        """Restore the former handlers of the signals."""
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         if self._timer is not None:

@@ -216,7 +216,7 @@ def _numbers(maps: Sequence[IdMap]) -> list[str]:
 
 
 def _write_maps(channel: socket.socket, maps: Sequence[MapWriter]) -> None:
-    """Be the process that stays outside: wait until the namespace is there, write both maps, say how it went, end."""
+    """Run as the process that stays outside: wait for the namespace, write both maps, report the result, exit."""
     try:
         if channel.recv(1):
             channel.sendall((next(filter(None, (write() for write in maps)), "") or _WRITTEN)[:_LONGEST].encode())

@@ -44,10 +44,10 @@ def tree_suffix(*, overlay: bool) -> str:
 
 
 def check_owner(uid: int, gid: int, what: str) -> None:
-    """See that this process has ids for an owner; *what* is to have it.
+    """Check that this process has ids for an owner of *what*.
 
     Raises:
-        UnmappedOwner: it has not, as in a user namespace with fewer ids than an image has owners.
+        UnmappedOwner: it has none, as in a user namespace with fewer ids than an image has owners.
     """
     users, _, groups = id_map().partition("/")
     for kind, number, ranges in (("user", uid, users), ("group", gid, groups)):

@@ -11,7 +11,7 @@ TOP_OF_HIERARCHY = 0x20000
 
 
 def spread(directory: Path) -> None:
-    """Have ext4 put each directory in *directory* into another part of the disk, as it does for home directories.
+    """Make ext4 put each directory in *directory* into another part of the disk, as it does with home directories.
 
     In one part with those that were just removed, each new file may have to search for a free inode for long.
     """

@@ -43,7 +43,7 @@ def registered(flags: str = "OPF", interpreter: Path = QEMU) -> Iterator[None]:
 
 
 def _keep(name: str, rule: str) -> None:
-    """Register *rule*, say so, and take it back at the end of standard input."""
+    """Register *rule*, report it, and remove it at the end of standard input."""
     directory = Path("/proc/sys/fs/binfmt_misc")
     subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", directory], check=True)
     for left in directory.glob("pybuild-tests-*"):

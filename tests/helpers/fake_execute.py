@@ -40,7 +40,7 @@ PATIENCE = 20
 
 @dataclass(slots=True)
 class FakeExecute:
-    """Carries out ops and keeps what it was asked, in order."""
+    """Carries out ops and records them, in order."""
 
     calls: list[str] = field(default_factory=list)
     meeting: threading.Barrier = field(default_factory=lambda: threading.Barrier(1))

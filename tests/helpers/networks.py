@@ -75,7 +75,7 @@ def seen() -> Seen:
 
 
 def seen_once(wanted: Seen, seconds: float = 10) -> Seen:
-    """Return what is there when it is what is *wanted*, or after some time: the kernel takes a moment to tidy up."""
+    """Return what is there when it is what is *wanted*, or after some time: the kernel takes a moment to clean up."""
     deadline = time.monotonic() + seconds
     while (now := seen()) != wanted and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -51,7 +51,7 @@ class _Tunnel(socketserver.StreamRequestHandler):
 
 
 def _pass_on(here: socket.socket, there: socket.socket) -> None:
-    """Hand bytes on in both directions until one side ends."""
+    """Pass bytes on in both directions until one side ends."""
     other = {here: there, there: here}
     while True:
         for side in select.select([here, there], [], [])[0]:

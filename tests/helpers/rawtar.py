@@ -58,7 +58,7 @@ def octal(value: int | bytes, width: int) -> bytes:
 
 
 def base256(value: int, width: int) -> bytes:
-    """The way of GNU to write numbers that are negative or too big."""
+    """GNU's form of numbers that are negative or too large."""
     number = value & ((1 << (8 * width)) - 1)
     return bytes([(number >> (8 * (width - 1))) | 0x80]) + number.to_bytes(width, "big")[1:]
 

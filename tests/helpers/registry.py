@@ -282,7 +282,7 @@ class FakeRegistry:
         return self._progress(202, repository, session)
 
     def _progress(self, status: int, repository: str, session: str) -> Answer:
-        """Every answer names another place to go on at, sometimes a relative one, as real registries do."""
+        """Every answer has another location for the next request, sometimes a relative one, as with real registries."""
         place = f"/v2/{repository}/blobs/uploads/{session}?state={len(self.requests)}"
         location = place if len(self.requests) % 2 else f"{self.url}{place}"
         last = max(0, len(self.sessions[session]) - 1)
@@ -420,15 +420,15 @@ class _Handler(BaseHTTPRequestHandler):
         with suppress(OSError):
             self.wfile.flush()
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # The server itself would say good-bye first.
+        # The server itself would shut the connection down first.
         os.close(self.connection.detach())
 
     def handle(self) -> None:
-        """Serve one connection; that the client breaks it off is nothing to talk about."""
+        """Serve one connection; a client that closes it early is no error."""
         try:
             super().handle()
         except ssl.SSLError:
-            # Closing with unread data would take back the word that says why.
+            # Closing with unread data would discard the answer, which has the reason.
             socket.socket.shutdown(self.connection, socket.SHUT_WR)
             while socket.socket.recv(self.connection, 65536):
                 pass
@@ -436,7 +436,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing: tests look at `FakeRegistry.requests`."""
+        """Log nothing: tests look at `FakeRegistry.requests`."""
 
 
 def _pieces(body: bytes, fault: Fault | None) -> Iterator[bytes]:
@@ -456,7 +456,7 @@ class Patience:
 
 
 def pull(registry: Registry, blobs: BlobStore, target: str = "1.0", repository: str = APP) -> Resolved:
-    """Bring all of an image."""
+    """Fetch all of an image."""
     found = registry.resolve(repository, target, blobs)
     registry.fetch(repository, found.image.manifest.layers, blobs)
     return found

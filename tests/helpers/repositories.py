@@ -23,7 +23,7 @@ _ENVIRONMENT = {
 
 
 def git(directory: Path, *arguments: str) -> str:
-    """Run git in *directory* and return what it says."""
+    """Run git in *directory* and return its output."""
     command = ["git", "-c", "protocol.file.allow=always", *arguments]
     environment = _ENVIRONMENT | {"PATH": os.environ["PATH"]}
     done = subprocess.run(command, cwd=directory, env=environment, check=True, capture_output=True, text=True)
@@ -59,7 +59,7 @@ class Repository:
         return git(self.tree, "rev-parse", f"refs/tags/{name}")
 
     def publish(self, *names: str) -> None:
-        """Bring *names* to the bare repository."""
+        """Push *names* to the bare repository."""
         git(self.tree, "push", "-q", "--force", os.fspath(self.bare), *names)
 
     def link(self, path: str, url: str | None, commit: str) -> str:

@@ -129,7 +129,7 @@ def shown(path: str) -> str:
 
 
 def lines(tree: Tree, base: Tree) -> dict[str, str]:
-    """What tells *tree* from *base*, in the language of expect.toml: `shown` paths and one line for each."""
+    """How *tree* differs from *base*, in the language of expect.toml: `shown` paths and one line for each."""
     found = {shown(path): _line(path, node) for path, node in sorted(changed(tree, base).items())}
     return found | {shown(path): "absent" for path in removed(tree, base)}
 

@@ -1,4 +1,4 @@
-"""Which files of a directory are opened while a block runs, as inotify tells it."""
+"""Which files of a directory are opened while a block runs, by inotify."""
 
 import ctypes
 import os

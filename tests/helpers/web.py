@@ -24,7 +24,7 @@ MTIME = 1234567890
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What to send. With *length* other than that of the body, the connection is closed after the body; a negative one is not said."""
+    """What to send. With *length* other than that of the body, the connection is closed after the body; a negative one is not sent."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -138,4 +138,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer.body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""

@@ -31,7 +31,7 @@ class PipeStage(Generic[T]):
         self._stopped = False
 
     def put(self, item: T) -> None:
-        """Give *item* to the stage; waits while its queue is full. Raises what earlier work has raised."""
+        """Put *item* into the queue of the stage; wait while it is full. Raises what earlier work has raised."""
         self._raise_failure()
         if self._thread is None:
             if self._first is None:
@@ -96,7 +96,7 @@ class Pool(Generic[T, R]):
         self._results: PipeStage[_Job[T, R]] = PipeStage(self._collect, depth=threads + spare)
 
     def put(self, item: T) -> None:
-        """Give *item* to the pool; waits while too many are under way. Raises what earlier work has raised."""
+        """Put *item* into the queue of the pool; wait while it is full. Raises what earlier work has raised."""
         if not self._threads:
             if self._first is None:
                 self._first = (item,)

@@ -86,7 +86,7 @@ class Children:
             os.close(fd)
 
     def _given_to_spare(self, descriptors: tuple[int, ...]) -> int:
-        """Have the spare child do the run; 0 when it could not get ready: the next child will report why."""
+        """Pass the run to the spare child; return 0 when it could not get ready: the next child will report why."""
         spare, self._spare = self._spare, None
         if spare is None:
             return 0

@@ -86,7 +86,7 @@ class DetachedRoot:
                 raise operation.failed(ENOTDIR, "the image has something else than a directory there") from None
 
     def _close(self, scratch: ScratchSpace) -> None:
-        """Be a read-only copy; mount points that were made are removed through the first mount, as it is writable."""
+        """Become a read-only copy; mount points that were made are removed through the first, writable mount."""
         with Operation("make the root read-only"):
             copy = clone(self.root, recursive=True)
             mount_setattr(copy, MOUNT_ATTR_RDONLY)
