@@ -68,6 +68,18 @@ class Program:
 
 
 @frozen
+class Namespaces:
+    """Which namespaces it shares with the host (ipc, uts, cgroup), and what is set in those of its own."""
+
+    shared: tuple[str, ...] = ()
+    ipc: str = "private"
+    userns: str = ""
+    sysctls: tuple[tuple[str, str], ...] = ()
+    domainname: str = ""
+    oom_score_adj: int = 0
+
+
+@frozen
 class HostConfig:
     """What is around it, and what becomes of it: what Docker calls its host config."""
 
@@ -97,7 +109,7 @@ class HostConfig:
     restart_most: int = 0
     log_driver: str = "json-file"
     log_options: tuple[tuple[str, str], ...] = ()
-    id_file: str = ""
+    namespaces: Namespaces = Namespaces()
 
 
 @frozen
@@ -109,6 +121,8 @@ class Config:
     image: str
     image_id: str
     platform: str = "linux"
+    id_file: str = ""
+    annotations: tuple[tuple[str, str], ...] = ()
     program: Program
     host: HostConfig
 
@@ -139,6 +153,7 @@ _NESTED: Mapping[tuple[type, str], type] = {
     (Config, "host"): HostConfig,
     (Program, "healthcheck"): Healthcheck,
     (HostConfig, "limits"): ResourceLimits,
+    (HostConfig, "namespaces"): Namespaces,
     (HostConfig, "mounts"): MountPoint,
     (HostConfig, "networking"): Networking,
     (Networking, "attachments"): Membership,

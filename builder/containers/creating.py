@@ -47,6 +47,8 @@ class Wish:
     stop_timeout: int | None = None
     healthcheck: Healthcheck | None = None
     exposed_ports: tuple[str, ...] = ()
+    id_file: str = ""
+    annotations: tuple[tuple[str, str], ...] = ()
 
 
 def create(containers: Containers, image: Image, wish: Wish, host: HostConfig) -> StoredContainer:
@@ -152,6 +154,8 @@ def _added(
         image=wish.image,
         image_id=str(image.id),
         platform=image.config.os,
+        id_file=wish.id_file,
+        annotations=wish.annotations,
         program=program,
         host=host,
     )

@@ -74,7 +74,7 @@ def _config(config: Config) -> dict[str, Any]:
     program = config.program
     return {
         "Hostname": program.hostname,
-        "Domainname": "",
+        "Domainname": config.host.namespaces.domainname,
         "User": program.user,
         **{f"Attach{name.title()}": name in program.attached for name in ("stdin", "stdout", "stderr")},
         **({"ExposedPorts": {port: {} for port in program.exposed_ports}} if program.exposed_ports else {}),
@@ -111,10 +111,10 @@ def _healthcheck(check: Healthcheck) -> dict[str, Any]:
 
 
 def _host_config(container: StoredContainer) -> dict[str, Any]:
-    around = container.config.host
+    around, own = container.config.host, container.config.host.namespaces
     return {
         "Binds": list(around.binds) or None,
-        "ContainerIDFile": around.id_file,
+        "ContainerIDFile": container.config.id_file,
         "LogConfig": {"Type": around.log_driver, "Config": dict(around.log_options)},
         "NetworkMode": around.network,
         "PortBindings": bindings_document(around.networking),
@@ -124,24 +124,24 @@ def _host_config(container: StoredContainer) -> dict[str, Any]:
         "VolumesFrom": list(around.volumes_from) or None,
         "CapAdd": list(around.cap_add) or None,
         "CapDrop": list(around.cap_drop) or None,
-        "CgroupnsMode": "private",
+        "CgroupnsMode": "host" if "cgroup" in own.shared else "private",
         "Dns": list(around.networking.dns),
         "DnsOptions": list(around.networking.dns_options),
         "DnsSearch": list(around.networking.dns_search),
         "ExtraHosts": [f"{name}:{address}" for name, address in around.networking.hosts] or None,
         "GroupAdd": list(around.group_add) or None,
-        "IpcMode": "private",
+        "IpcMode": own.ipc,
         "Cgroup": "",
         "Links": [f"/{name}:/{container.name}/{alias}" for name, alias in around.networking.links] or None,
-        "OomScoreAdj": 0,
+        "OomScoreAdj": own.oom_score_adj,
         "PidMode": "",
         "Privileged": around.privileged,
         "PublishAllPorts": around.networking.publish_all,
         "ReadonlyRootfs": around.read_only,
         "SecurityOpt": _security(around),
         **({"Tmpfs": _tmpfs(around.mounts)} if _tmpfs(around.mounts) else {}),
-        "UTSMode": "",
-        "UsernsMode": "",
+        "UTSMode": "host" if "uts" in own.shared else "",
+        "UsernsMode": own.userns,
         "ShmSize": around.limits.shm_size,
         "Runtime": "runc",
         "Isolation": "",
@@ -151,6 +151,8 @@ def _host_config(container: StoredContainer) -> dict[str, Any]:
             for host, target in around.devices
         ],
         **({"Init": True} if around.init else {}),
+        **({"Sysctls": dict(own.sysctls)} if own.sysctls else {}),
+        **({"Annotations": dict(container.config.annotations)} if container.config.annotations else {}),
         "MaskedPaths": None if around.privileged else [f"/proc/{name}" for name in _MASKED] + ["/sys/firmware"],
         "ReadonlyPaths": None if around.privileged else [f"/proc/{name}" for name in _READ_ONLY],
     }

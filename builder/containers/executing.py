@@ -114,6 +114,7 @@ def command_in(container: StoredContainer, inside: Inside) -> InsideCommand:
         env=tuple((os.fsencode(name), os.fsencode(value)) for name, value in variables.items()),
         user=os.fsencode(user),
         user_groups=tuple(map(os.fsencode, container.config.host.group_add)),
+        oom_score_adj=container.config.host.namespaces.oom_score_adj,
     )
     stdio = TERMINAL if inside.terminal else PIPE if inside.interactive else NULL
     return InsideCommand(privileged=inside.privileged, process=process, stdio=stdio)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, HostConfig, MountPoint
+from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, HostConfig, MountPoint, Namespaces
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.networking import shared_with
@@ -16,6 +16,8 @@ from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Process, Spec, Tm
 
 FILES = ("hosts", "hostname", "resolv.conf")
 """The files in the directory of a container that it has in /etc, unless something else is mounted there."""
+
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a mount point
 
 
 def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path]) -> Spec:
@@ -32,14 +34,17 @@ def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path])
             env=environment(container.config),
             cwd=program.working_dir or "/",
             user=program.user,
+            oom_score_adj=around.namespaces.oom_score_adj,
         ),
-        mounts=(*_files(container, around), *mounts),
+        mounts=(*_files(container, around), *_shared_memory(around), *mounts),
         network=Network(around.network) if around.network in {HOST, NONE} else Network.GIVEN,
         hostname=program.hostname,
         hosts=around.networking.hosts,
         limits=around.limits,
         insecure=around.privileged,
         read_only=around.read_only,
+        shared=around.namespaces.shared,
+        sysctls=_sysctls(around.namespaces),
         init=around.init,
         interactive=program.open_stdin and not program.tty,
         terminal=program.tty,
@@ -60,6 +65,20 @@ def _confinement(around: HostConfig) -> Rights:
         env=around.device_env,
         no_new_privileges=around.no_new_privileges,
     )
+
+
+def _sysctls(given: Namespaces) -> tuple[tuple[str, str], ...]:
+    # The domain name has no call in Python; it is a parameter of the UTS namespace.
+    domain = (("kernel.domainname", given.domainname),) if given.domainname else ()
+    return (*domain, *given.sysctls)
+
+
+def _shared_memory(around: HostConfig) -> tuple[Mount, ...]:
+    """Return the host's shared memory for who shares the host's IPC namespace."""
+    taken = any(each.target == _SHARED_MEMORY for each in around.mounts)
+    if taken or "ipc" not in around.namespaces.shared:
+        return ()
+    return (Bind(host_path=Path(_SHARED_MEMORY), target=PurePosixPath(_SHARED_MEMORY), read_only=False),)
 
 
 def environment(config: Config) -> tuple[tuple[str, str], ...]:

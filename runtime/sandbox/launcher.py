@@ -133,6 +133,8 @@ def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = ()) -> plan.San
         stdio=_stdio(what),
         # A root that was only chosen, and a /proc that is the host's, hold those alone who have no more than is usual.
         strict=wanted() == STRICT or bool(what.capabilities & ~DEFAULT),
+        shared=tuple(map(os.fsencode, what.shared)),
+        sysctls=tuple((os.fsencode(name), os.fsencode(value)) for name, value in what.sysctls),
     )
     return plan.SandboxPlan(
         mounts=tuple(_mount(mount) for mount in (*host_files(what), *what.mounts)),
@@ -163,6 +165,7 @@ def _process(what: spec.Spec) -> process.Process:
         env=tuple((os.fsencode(name), os.fsencode(value)) for name, value in what.process.env),
         user=os.fsencode(what.process.user),
         user_groups=tuple(map(os.fsencode, what.process.groups)),
+        oom_score_adj=what.process.oom_score_adj,
     )
 
 

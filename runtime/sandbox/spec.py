@@ -48,6 +48,8 @@ class Process:
     user: str = ""
     groups: tuple[str, ...] = ()
     """Names and numbers of groups beside those of the user."""
+    oom_score_adj: int = 0
+    """From -1,000, never killed for lack of memory, to 1,000, killed first."""
 
 
 SHM_SIZE = 64 << 20
@@ -151,6 +153,10 @@ class Spec:
     seccomp: bytes | None = None
     """The program of the system-call filter: None for the usual one, b"" for none."""
     no_new_privileges: bool = False
+    shared: tuple[str, ...] = ()
+    """Namespaces of the host that the process is in: ipc, uts, cgroup."""
+    sysctls: tuple[tuple[str, str], ...] = ()
+    """Parameters of its own namespaces, by their names with dots or slashes, and their values."""
     read_only: bool = False
     """Nothing can be written in the root, but in what is mounted there."""
     init: bool = False

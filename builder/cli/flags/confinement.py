@@ -7,11 +7,14 @@ from pathlib import Path, PurePosixPath
 
 from pybuild.builder.cli.tools import warn
 from pybuild.builder.errors import RequestError, reason
+from pybuild.builder.options import record
 from pybuild.builder.request.capabilities import named
 from pybuild.builder.request.cdi import find_device, is_name
 from pybuild.builder.request.values import Device, Rights
 from pybuild.grammar.golang import parse_bool
 
+_GPU = "nvidia.com/gpu"
+_GPU_KEYS = frozenset({"count", "device", "driver", "capabilities", "options"})
 _LIMIT = 1 << 20
 _OFF = frozenset({"apparmor=unconfined", "label=disable"})
 """What is so anyway: pybuild sets no labels of security modules."""
@@ -132,3 +135,26 @@ def _nodes(host: str, text: str) -> list[str]:
 
 def _is_device(mode: int) -> bool:
     return stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
+
+
+def gpu_names(given: Iterable[str]) -> tuple[str, ...]:
+    """Return the CDI names behind *given*: ``all``, a number, or ``device=0`` and the like."""
+    return tuple(f"{_GPU}={name}" for text in given for name in _gpus(text))
+
+
+def _gpus(text: str) -> Iterable[str]:
+    if text == "all":
+        return ("all",)
+    if text.isascii() and text.isdigit():
+        return tuple(map(str, range(int(text))))
+    plain = text.strip('"')
+    if plain.startswith("device=") and "=" not in plain.removeprefix("device="):
+        return tuple(plain.removeprefix("device=").split(","))
+    found = record(text.replace('"', ""), "--gpus") if "=" in text else {}
+    if not found or found.keys() - _GPU_KEYS:
+        raise RequestError(f"invalid --gpus {text!r}", hint="write it as all, 2, or device=0")
+    if found.get("driver", "nvidia") != "nvidia":
+        raise RequestError(f"--gpus: the driver {found['driver']!r} is not known", hint="use --device with a CDI name")
+    if "device" in found:
+        return tuple(found["device"].split(","))
+    return _gpus(found.get("count", "all").replace("-1", "all"))

@@ -116,7 +116,10 @@ def _enter_namespaces(world: World, network: int) -> None:
         unshare(CLONE_NEWNS)
         # Before the first mount: with shared propagation it would appear on the host.
         make_private()
-        unshare(CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (CLONE_NEWNET if world.private_network else 0))
+        own = sum(flag for name, flag in ((b"ipc", CLONE_NEWIPC), (b"uts", CLONE_NEWUTS)) if name not in world.shared)
+        unshare(CLONE_NEWPID | own | (CLONE_NEWNET if world.private_network else 0))
+        if b"cgroup" in world.shared:
+            return
         try:
             unshare(CLONE_NEWCGROUP)
         except OSError as error:  # optional: without it /proc/self/cgroup shows the host's names

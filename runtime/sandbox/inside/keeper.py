@@ -120,13 +120,15 @@ def _start(plan: SandboxPlan, plan_fd: int, status: Status, ground: Ground, stag
 
 def _settle(world: World, status: Status) -> None:
     """Set up the namespaces; what is not possible here is reported to *status*."""
-    with Operation("set host name", world.hostname):
-        try:
-            sethostname(world.hostname)
-        except PermissionError:  # some filters refuse the call; the name is nothing that a step must not see
-            if world.strict:
-                raise
-            status.degraded(HOST_NAME)
+    if b"uts" not in world.shared:
+        _name_host(world, status)
+    for name, value in world.sysctls:
+        # As seen by this process, which is in the namespaces, and on the host's mounts.
+        with (
+            Operation("set sysctl", name),
+            open(b"/proc/sys/" + name.replace(b".", b"/"), "wb", buffering=0) as file,
+        ):
+            file.write(value)
     if world.private_network:
         with Operation("bring up the loopback"):
             try:
@@ -135,6 +137,16 @@ def _settle(world: World, status: Status) -> None:
                 if world.strict:
                     raise
                 status.degraded(LOOPBACK)
+
+
+def _name_host(world: World, status: Status) -> None:
+    with Operation("set host name", world.hostname):
+        try:
+            sethostname(world.hostname)
+        except PermissionError:  # some filters refuse the call; the name is nothing that a step must not see
+            if world.strict:
+                raise
+            status.degraded(HOST_NAME)
 
 
 def _make_stdio(stdio: bytes, dev: int) -> int:

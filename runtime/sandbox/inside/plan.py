@@ -30,19 +30,13 @@ class World(Record):
     With *stdio* TERMINAL the child's standard input is a Unix socket, over which it sends the controlling end of the
     terminal; it continues when the builder has closed its own end of the socket. With *init* the program is the child
     of an init, which is pid 1 in its place. *strict* refuses what is less than the sandbox of a host without
-    restrictions. *read_only* is about the root, not what is mounted in it.
+    restrictions. *read_only* is about the root, not what is mounted in it. *shared* are
+    namespaces of the host that it is in (ipc, uts, cgroup), *sysctls* parameters of its own ones, with their values.
     """
 
     __slots__ = (
-        "cgroups",
-        "hostname",
-        "init",
-        "insecure",
-        "private_network",
-        "read_only",
-        "shm_size",
-        "stdio",
-        "strict",
+        *("cgroups", "hostname", "init", "insecure", "private_network", "read_only", "shm_size", "stdio", "strict"),
+        *("shared", "sysctls"),
     )
 
     def __init__(  # noqa: PLR0917 - the wire passes slots by position
@@ -56,14 +50,17 @@ class World(Record):
         shm_size: int,
         stdio: bytes,
         strict: bool = False,
+        shared: tuple[bytes, ...] = (),
+        sysctls: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:
+        self.shared, self.sysctls = shared, sysctls
         self.cgroups, self.hostname, self.init, self.shm_size = cgroups, hostname, init, shm_size
         self.insecure, self.private_network, self.stdio, self.strict = insecure, private_network, stdio, strict
         self.read_only = read_only
 
     def ground(self) -> tuple[object, ...]:
         """Return what decides how the ground of a sandbox is made, before the rest of its plan is known."""
-        return self.cgroups, self.insecure, self.private_network, self.shm_size, self.strict
+        return self.cgroups, self.insecure, self.private_network, self.shm_size, self.strict, self.shared
 
     @property
     def may_degrade(self) -> bool:

@@ -56,7 +56,8 @@ class Confinement(Record):
 class Process(Record):
     """The program to run, as the image sees it. *user_groups* are added to those of the user."""
 
-    __slots__ = ("args", "confinement", "cwd", "env", "user", "user_groups")
+    # In the order of the constructor.
+    __slots__ = ("args", "confinement", "cwd", "env", "user", "user_groups", "oom_score_adj")  # noqa: RUF023
 
     def __init__(  # noqa: PLR0917 - the wire passes slots by position
         self,
@@ -66,9 +67,10 @@ class Process(Record):
         env: tuple[tuple[bytes, bytes], ...],
         user: bytes,
         user_groups: tuple[bytes, ...] = (),
+        oom_score_adj: int = 0,
     ) -> None:
         self.args, self.env, self.cwd, self.user, self.confinement = args, env, cwd, user, confinement
-        self.user_groups = user_groups
+        self.user_groups, self.oom_score_adj = user_groups, oom_score_adj
 
 
 def become(process: Process, root: int, terminal: int = -1, began: int = -1) -> None:
@@ -85,6 +87,7 @@ def become(process: Process, root: int, terminal: int = -1, began: int = -1) -> 
     if terminal >= 0:
         _take_terminal(terminal)
     _set_rlimits(process.confinement)
+    _set_oom_score(root, process.oom_score_adj)
     identity = resolve_identity(root, process.user, process.user_groups)
     _enter(root, process.cwd, identity)
     _leave_keyring()
@@ -105,6 +108,15 @@ def _set_rlimits(confinement: Confinement) -> None:
     for name, number, soft, hard in confinement.rlimits:
         with Operation("set resource limit", name):
             setrlimit(number, soft, hard)
+
+
+def _set_oom_score(root: int, score: int) -> None:
+    if score:
+        with Operation("set oom score adj", b"%d" % score):
+            # A link of an image leads nowhere: what /proc is was mounted by us.
+            file = os.open("proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC, dir_fd=root)
+            os.write(file, b"%d" % score)
+            os.close(file)
 
 
 def _enter(root: int, cwd: bytes, identity: Identity) -> None:

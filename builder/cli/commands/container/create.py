@@ -7,9 +7,10 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.opened import opened_containers
-from pybuild.builder.cli.commands.registry.wanted import pull_wanted
+from pybuild.builder.cli.commands.registry.wanted import MISSING, find_wanted
 from pybuild.builder.cli.failures import Described, Failure, describe
 from pybuild.builder.cli.flags.container.create import ContainerFlags
+from pybuild.builder.cli.flags.container.namespaces import foreign_container_flags
 from pybuild.builder.cli.flags.group import takes
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import note, say
@@ -17,8 +18,6 @@ from pybuild.builder.containers.creating import create
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.events import is_first
 from pybuild.builder.errors import RequestError
-from pybuild.builder.image.catalog import find_image
-from pybuild.builder.platforms import wanted_platform
 
 _REFUSED = 125
 _PACKAGES = "apt-get install netavark aardvark-dns iptables"
@@ -35,6 +34,7 @@ _NO_DAEMON = (
 )
 @click.argument("image", type=IMAGE)
 @click.argument("words", nargs=-1, metavar="[COMMAND [ARG...]]", type=click.UNPROCESSED)
+@foreign_container_flags
 @takes(ContainerFlags, "flags")
 @click.option(
     "--platform", metavar="OS/ARCH[/VARIANT]", envvar="DOCKER_DEFAULT_PLATFORM", help="Platform of the image."
@@ -68,9 +68,8 @@ def created(
         raise RequestError(f"container ID file found, make sure the other container isn't running or delete {file}")
     if flags.network.falls_back():
         note(f"netavark is not installed: the container is on the host's network ({_PACKAGES})")
-    pull_wanted(containers.store, image, flags.pull, platform)
     with containers.store.in_use():
-        found = find_image(containers.store, image, wanted_platform(platform) if platform else None)
+        found = find_wanted(containers.store, image, flags.pull or MISSING, platform, quiet=flags.quiet)
         container = create(containers, found, wish, host)
     if host.restart in {"always", "unless-stopped"} and is_first(containers.store.root, "restart"):
         note(_NO_DAEMON)

@@ -12,7 +12,7 @@ from pybuild.builder.cli.tools import put_error, say, store
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.lifecycle import need_mounts, settle_all
-from pybuild.builder.errors import BuildError, PybuildError, RequestError
+from pybuild.builder.errors import BuildError, PullFailed, PybuildError, RequestError
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.store.room import writing
 from pybuild.runtime.errors import RuntimeHostError
@@ -34,7 +34,7 @@ def opened_containers() -> Iterator[Containers]:
         containers = Containers(opened)
         settle_all(containers)
         yield containers
-    except RequestError as error:
+    except (RequestError, PullFailed) as error:
         # What docker's daemon refuses ends docker with 1, not with the code of a wrong command line.
         raise ContainerError(error.message, hint=error.hint) from None
     finally:

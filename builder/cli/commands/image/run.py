@@ -10,6 +10,7 @@ from pybuild.builder.cli.failures import Described, Failure, describe
 from pybuild.builder.cli.flags.container.create import AroundFlags, ContainerFlags, ProgramFlags
 from pybuild.builder.cli.flags.container.health import HealthFlags
 from pybuild.builder.cli.flags.container.limits import ChangeableLimitFlags, ContainerLimitFlags
+from pybuild.builder.cli.flags.container.namespaces import NamespaceFlags, foreign_container_flags
 from pybuild.builder.cli.flags.container.network import NetworkFlags
 from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.flags.host import ISOLATION_HELP, choose_isolation
@@ -31,7 +32,6 @@ Differences from docker run:
     starts faster: when it ends, all changes of files are discarded, as with --rm.
     Signals that pybuild gets are passed to it, with -t as well. The third Ctrl-C
     kills it, and --stop-timeout counts from a SIGTERM.
-  - An image that the store lacks is pulled with --pull=missing only.
   - Containers need root for now. "pybuild ps" lists them.
   - --rootfs and --timeout are those of podman run.
   - Such a command has the network of the host, or with --network none no other
@@ -65,6 +65,7 @@ class DetachFlags:
 )
 @click.argument("image", type=IMAGE)
 @click.argument("words", nargs=-1, metavar="[COMMAND [ARG...]]", type=click.UNPROCESSED)
+@foreign_container_flags
 @takes(ContainerFlags, "flags")
 @takes(OnceFlags, "once")
 @takes(DetachFlags, "detaching")
@@ -125,6 +126,7 @@ def _passing(
         words=words,
         platform=platform,
         pull=flags.pull,
+        quiet=flags.quiet,
         network=networks.network[0] if networks.network else "host",
         add_hosts=networks.add_hosts,
         hostname=given.hostname or "pybuild",
@@ -136,12 +138,14 @@ def _passing(
     )
     usual = ContainerFlags(
         pull=flags.pull,
+        quiet=flags.quiet,
         program=replace(
             ProgramFlags(health=HealthFlags()), **{name: getattr(given, name) for name in (*_OF_PROGRAM, *_OURS)}
         ),
         host=replace(AroundFlags(), rm=host.rm, **{name: getattr(host, name) for name in _OF_HOST}),
         network=NetworkFlags(network=networks.network, add_hosts=networks.add_hosts),
         limits=ContainerLimitFlags(changeable=ChangeableLimitFlags()),
+        namespaces=NamespaceFlags(),
         confined=flags.confined,
     )
     return ours if flags == usual and not any(map(_is_managed, host.volumes)) else None

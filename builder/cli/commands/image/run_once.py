@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pybuild.builder.cli.commands.registry.wanted import pull_wanted
+from pybuild.builder.cli.commands.registry.wanted import MISSING, find_wanted
 from pybuild.builder.cli.flags.build import hosts, variables
 from pybuild.builder.cli.flags.container.confined import ConfinedFlags
 from pybuild.builder.cli.flags.group import option
@@ -16,9 +16,7 @@ from pybuild.builder.cli.tools import tree_store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute import in_image
 from pybuild.builder.execute.confined import confined
-from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.model import ContainerConfig
-from pybuild.builder.platforms import wanted_platform
 from pybuild.builder.store.room import writing
 from pybuild.builder.store.store import Store
 from pybuild.runtime.rootfs.roots import DirectoryRoot, Root
@@ -61,7 +59,8 @@ class RunFlags:
     add_hosts: tuple[str, ...] = ()
     hostname: str | None = "pybuild"
     platform: str | None = None
-    pull: str | None = "never"
+    pull: str | None = MISSING
+    quiet: bool = False
     init: bool = False
     stop_timeout: int = 10
     interactive: bool = False
@@ -95,8 +94,7 @@ def _opened(store: Store, flags: RunFlags) -> Iterator[tuple[ContainerConfig, Ro
         with in_image.blaming():
             yield ContainerConfig(), DirectoryRoot(path=path)
         return
-    pull_wanted(store, flags.image, flags.pull, flags.platform)
-    image = find_image(store, flags.image, wanted_platform(flags.platform) if flags.platform else None)
+    image = find_wanted(store, flags.image, flags.pull or MISSING, flags.platform, quiet=flags.quiet)
     with in_image.rootfs_of(image, store) as root:
         yield image.config.config, root
 

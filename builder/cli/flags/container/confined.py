@@ -1,6 +1,6 @@
 """Flags about what the processes of a container may do. Raises RequestError."""
 
-from pybuild.builder.cli.flags.confinement import confinement
+from pybuild.builder.cli.flags.confinement import confinement, gpu_names
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.request.values import Rights
 from pybuild.runtime.values import frozen
@@ -31,6 +31,9 @@ class ConfinedFlags:
         metavar="HOST[:TARGET][:rwm]",
         help="Device node of the host, or a CDI name such as vendor.example/gpu=0; repeatable.",
     )
+    gpus: tuple[str, ...] = option(
+        "--gpus", multiple=True, metavar="GPUS", help="GPUs by their CDI names: all, a number, or device=0."
+    )
     read_only: bool = option(
         "--read-only", is_flag=True, help="Make the root read-only, but not the volumes and tmpfs in it."
     )
@@ -41,6 +44,6 @@ class ConfinedFlags:
             cap_add=self.cap_add,
             cap_drop=self.cap_drop,
             groups=self.group_add,
-            devices=self.device,
+            devices=(*self.device, *gpu_names(self.gpus)),
             security=self.security_opts,
         )

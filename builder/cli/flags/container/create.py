@@ -9,6 +9,7 @@ from pybuild.builder.cli.flags.container.confined import ConfinedFlags
 from pybuild.builder.cli.flags.container.health import HealthFlags
 from pybuild.builder.cli.flags.container.limits import ContainerLimitFlags
 from pybuild.builder.cli.flags.container.mounts import binds, mount_points
+from pybuild.builder.cli.flags.container.namespaces import NamespaceFlags
 from pybuild.builder.cli.flags.container.network import NetworkFlags
 from pybuild.builder.cli.flags.group import option, part
 from pybuild.builder.cli.flags.values import FilePath, OneOf
@@ -91,6 +92,9 @@ class AroundFlags:
     log_opts: tuple[str, ...] = option(
         "--log-opt", multiple=True, metavar="KEY=VALUE", help="Option of the logging driver: max-size or max-file."
     )
+    annotations: tuple[str, ...] = option(
+        "--annotation", multiple=True, metavar="KEY=VALUE", help="Add an annotation to the container; repeatable."
+    )
     cidfile: Path | None = option("--cidfile", type=FilePath(), metavar="FILE", help="Write the container ID to FILE.")
 
 
@@ -100,13 +104,15 @@ class ContainerFlags:
 
     name: str | None = option("--name", metavar="NAME", help="Name of the container (default: two random words).")
     pull: str | None = option(
-        "--pull", type=OneOf(PULLING), default="never", help="Pull the image: always, missing, or never (default)."
+        "--pull", type=OneOf(PULLING), default="missing", help="Pull the image: always, missing (default), or never."
     )
+    quiet: bool = option("-q", "--quiet", is_flag=True, help="Do not show the progress of a pull.")
     program: ProgramFlags = part(ProgramFlags)
     host: AroundFlags = part(AroundFlags)
     network: NetworkFlags = part(NetworkFlags)
     confined: ConfinedFlags = part(ConfinedFlags)
     limits: ContainerLimitFlags = part(ContainerLimitFlags)
+    namespaces: NamespaceFlags = part(NamespaceFlags)
 
     def wish(self, image: str, words: tuple[str, ...], attached: tuple[str, ...]) -> Wish:
         """Return what is wanted of *image*; *attached* are the streams that whoever makes it looks at."""
@@ -130,6 +136,8 @@ class ContainerFlags:
             stop_timeout=given.stop_timeout,
             healthcheck=given.health.healthcheck(),
             exposed_ports=self.network.exposed(),
+            annotations=_pairs(self.host.annotations),
+            id_file=os.fspath(self.host.cidfile.absolute()) if self.host.cidfile else "",
         )
 
     def host_config(self) -> HostConfig:
@@ -159,6 +167,9 @@ class ContainerFlags:
             device_env=found.env,
             binds=binds(given.volumes),
             limits=self.limits.limits(),
+            namespaces=self.namespaces.namespaces(
+                host_network=self.network.mode() == HOST, hostname=self.program.hostname
+            ),
             init=given.init,
             privileged=given.privileged,
             read_only=confined.read_only,
@@ -167,7 +178,6 @@ class ContainerFlags:
             restart_most=most,
             log_driver=given.log_driver or "json-file",
             log_options=_log_options(given.log_opts),
-            id_file=os.fspath(given.cidfile.absolute()) if given.cidfile else "",
         )
 
 
@@ -209,7 +219,11 @@ def _variables(given: ProgramFlags, env: Mapping[str, str]) -> tuple[str, ...]:
 
 def _labels(given: ProgramFlags) -> tuple[tuple[str, str], ...]:
     lines = (*(line for path in given.label_files for line in _lines(path)), *given.labels)
-    return tuple((name, value) for name, _, value in (line.partition("=") for line in lines))
+    return _pairs(tuple(lines))
+
+
+def _pairs(given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, _, value in (item.partition("=") for item in given))
 
 
 def _lines(path: Path) -> list[str]:
@@ -218,7 +232,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _log_options(given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    found = tuple((name, value) for name, _, value in (item.partition("=") for item in given))
+    found = _pairs(given)
     for name, value in found:
         if name not in _LOG_OPTIONS:
             raise RequestError(f"unknown log opt '{name}' for json-file log driver", hint="use max-size and max-file")

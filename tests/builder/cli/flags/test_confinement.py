@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pybuild.builder.cli.flags.confinement import confinement
+from pybuild.builder.cli.flags.confinement import confinement, gpu_names
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Device, Rights
 from tests.helpers.hosts import need_root
@@ -92,3 +92,26 @@ def test_a_directory_stands_for_the_nodes_in_it(tmp_path: Path) -> None:
     )
     with pytest.raises(RequestError, match="there is no device node"):
         confinement(devices=("/etc",))
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("all", ("all",)),
+        ("2", ("0", "1")),
+        ("device=0", ("0",)),
+        ('"device=0,2"', ("0", "2")),
+        ("device=0,2", ("0", "2")),
+        ("count=1,capabilities=compute", ("0",)),
+        ("driver=nvidia,device=GPU-1", ("GPU-1",)),
+        ("count=-1", ("all",)),
+    ],
+)
+def test_gpus_are_devices_of_cdi(given: str, names: tuple[str, ...]) -> None:
+    assert gpu_names((given,)) == tuple(f"nvidia.com/gpu={name}" for name in names)
+
+
+@pytest.mark.parametrize("given", ["some", "driver=other,count=1", "colour=red", "count=x"])
+def test_what_asks_for_no_gpu(given: str) -> None:
+    with pytest.raises(RequestError, match="--gpus"):
+        gpu_names((given,))

@@ -33,7 +33,7 @@ def test_a_value_that_looks_like_a_flag_is_a_value() -> None:
 
 
 def test_what_fails_before_the_command_has_dockers_exit_code(shop: Shop) -> None:
-    result = shop.run("run", "nope", "true")
+    result = shop.run("run", "--pull", "never", "nope", "true")
     assert (result.code, result.err.splitlines()[0]) == (125, "ERROR: No such image: nope:latest")
 
 

@@ -1,0 +1,123 @@
+"""Flags about namespaces of a container, and what is set in them. Raises RequestError."""
+
+import re
+
+import click
+
+from pybuild.builder.cli.flags.group import option
+from pybuild.builder.cli.tools import warn
+from pybuild.builder.containers.config import Namespaces
+from pybuild.builder.errors import RequestError
+from pybuild.runtime.values import frozen
+
+_IPC, _UTS, _CGROUP = ("", "private", "shareable", "host"), ("", "host"), ("", "private", "host")
+_SYSCTL = re.compile(r"[a-z0-9_]+(?:[./][a-zA-Z0-9_-]+)+", re.ASCII)
+_OF_IPC = frozenset(
+    {"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax"}
+    | {"kernel.shmmni", "kernel.shm_rmid_forced"}
+)
+_SCORES = range(-1000, 1001)
+_TOGETHER = "all processes of a container end with its PID namespace, so it has one of its own"
+
+
+@frozen
+class NamespaceFlags:
+    """Which namespaces of the host a container shares, and what is set in its own."""
+
+    ipc: str | None = option("--ipc", metavar="MODE", help="IPC namespace: private (default), shareable or host.")
+    uts: str | None = option("--uts", metavar="MODE", help="UTS namespace: host, or its own (default).")
+    cgroupns: str | None = option("--cgroupns", metavar="MODE", help="Cgroup namespace: private (default) or host.")
+    userns: str | None = option("--userns", metavar="MODE", help="User namespace: host, which it has anyway.")
+    pid: str | None = option("--pid", metavar="MODE", hidden=True)
+    sysctls: tuple[str, ...] = option(
+        "--sysctl", multiple=True, metavar="NAME=VALUE", help="Set a parameter of its kernel namespaces; repeatable."
+    )
+    domainname: str | None = option("--domainname", metavar="NAME", help="NIS domain name of the container.")
+    oom_score_adj: int = option(
+        "--oom-score-adj", type=int, default=0, metavar="NUMBER", help="Preference of the OOM killer, -1000 to 1000."
+    )
+
+    def namespaces(self, *, host_network: bool, hostname: str | None) -> Namespaces:
+        """Return them. A host name, and parameters of a network, need a namespace for them."""
+        _one_of("ipc", self.ipc, _IPC, "invalid IPC mode")
+        _one_of("uts", self.uts, _UTS, "invalid UTS mode")
+        _one_of("cgroupns", self.cgroupns, _CGROUP, "invalid cgroup namespace mode")
+        _one_of("userns", self.userns, ("", "host"), "invalid USER mode")
+        if self.pid not in {None, "", "private"}:
+            raise RequestError(f"--pid {self.pid} is not supported: {_TOGETHER}", hint="leave out --pid")
+        if self.uts == "host" and (hostname or self.domainname):
+            raise RequestError("conflicting options: hostname and the UTS mode")
+        if self.oom_score_adj not in _SCORES:
+            raise RequestError(
+                f"Invalid value {self.oom_score_adj}, range for oom score adj is [-1000, 1000]", hint="0 is the default"
+            )
+        shared = (("ipc", self.ipc), ("uts", self.uts), ("cgroup", self.cgroupns))
+        return Namespaces(
+            shared=tuple(name for name, mode in shared if mode == "host"),
+            ipc=self.ipc or "private",
+            userns=self.userns or "",
+            sysctls=tuple(self._sysctl(text, host_network=host_network) for text in self.sysctls),
+            domainname=self.domainname or "",
+            oom_score_adj=self.oom_score_adj,
+        )
+
+    def _sysctl(self, text: str, *, host_network: bool) -> tuple[str, str]:
+        name, mark, value = text.partition("=")
+        plain = name.replace("/", ".")
+        if not mark or not _SYSCTL.fullmatch(name):
+            raise RequestError(f"invalid sysctl {text!r}", hint="write it as net.ipv4.ip_forward=1")
+        if plain.startswith("net.") and host_network:
+            raise RequestError(
+                f"sysctl {name!r} not allowed in host network namespace", hint="--network none or bridge"
+            )
+        if (plain in _OF_IPC or plain.startswith("fs.mqueue.")) and self.ipc == "host":
+            raise RequestError(f"sysctl {name!r} is not allowed in the host's IPC namespace")
+        if not (plain in _OF_IPC or plain.startswith(("net.", "fs.mqueue."))):
+            raise RequestError(
+                f"invalid argument {text!r} for --sysctl: sysctl '{text}' is not allowed",
+                hint="a container has kernel.msg*, kernel.sem, kernel.shm*, fs.mqueue.* and net.* of its own",
+            )
+        return name, value
+
+
+def _one_of(flag: str, given: str | None, known: tuple[str, ...], text: str) -> None:
+    if (given or "") not in known:
+        names = ", ".join(filter(None, known))
+        raise RequestError(f"--{flag}: {text}: {given}", hint=f"there is {names}")
+
+
+_WITHOUT_EFFECT = {
+    "--blkio-weight-device": "no scheduler of this kernel has weights for devices",
+    "--cpu-rt-period": "the kernels of distributions have no real-time groups",
+    "--cpu-rt-runtime": "the kernels of distributions have no real-time groups",
+    "--kernel-memory": "the kernel has no such limit any more",
+    "--cpu-count": "it is about Windows",
+    "--cpu-percent": "it is about Windows",
+    "--io-maxbandwidth": "it is about Windows",
+    "--io-maxiops": "it is about Windows",
+}
+_REFUSED = {
+    "--device-cgroup-rule": "devices are given by --device; no devices cgroup is used",
+    "--storage-opt": "what a container writes has no limit of its own",
+    "--use-api-socket": "there is no daemon whose socket could be used",
+}
+_ONLY = {"--runtime": ("runc", "there is one runtime"), "--volume-driver": ("local", "there is one volume driver")}
+
+
+def foreign_container_flags(function: "click.decorators.FC") -> "click.decorators.FC":
+    """Add flags of ``docker run`` that cannot be kept, hidden from the help: with a warning, or refused."""
+    for name in (*_WITHOUT_EFFECT, *_REFUSED, *_ONLY):
+        function = click.option(name, multiple=True, hidden=True, expose_value=False, callback=_look)(function)
+    return click.option("--disable-content-trust", is_flag=True, hidden=True, expose_value=False)(function)
+
+
+def _look(_ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> None:
+    name, given = parameter.opts[0], tuple(filter(None, value))
+    if not given:
+        return
+    if name in _WITHOUT_EFFECT:
+        warn(f"{name} is not kept: {_WITHOUT_EFFECT[name]}")
+        return
+    only, reason = _ONLY.get(name, ("", _REFUSED.get(name, "")))
+    if any(each != only for each in given):
+        raise RequestError(f"{name} {given[0]} is not supported: {reason}", hint=f"leave out {name}")
