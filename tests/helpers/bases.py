@@ -3,6 +3,7 @@
 ``small``      static busybox with a link for each applet, a few users; made by code, byte for byte the same each time
 ``small_arm64``  the same with the busybox of Debian's package for arm64
 ``bookworm``   a minimal Debian made by mmdebstrap
+``nginx``      the same with Debian's nginx
 `docker_root`  a directory with the newest Docker of Debian, to be entered with chroot
 
 They stand in ``$XDG_CACHE_HOME/pybuild-tests``, each under a name that changes with its recipe.
@@ -79,6 +80,11 @@ def small_arm64() -> Path:
 def bookworm() -> Path:
     """The tar of a minimal Debian 12."""
     return _kept("bookworm", "minbase", ".tar", lambda path: _mmdebstrap(path, "bookworm", ()))
+
+
+def nginx() -> Path:
+    """The tar of a minimal Debian 12 with its nginx."""
+    return _kept("nginx", "nginx-light", ".tar", lambda path: _mmdebstrap(path, "bookworm", ("nginx-light",)))
 
 
 def docker_root() -> Path:
