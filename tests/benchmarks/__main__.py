@@ -77,7 +77,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, help="times that each row is measured, instead of its own number")
     parser.add_argument("--scale", type=float, default=1, help="of all sizes; 0.01 for a try")
     parser.add_argument("--without", nargs="+", choices=COLUMNS, default=[], help="leave out a builder")
-    parser.add_argument("--folder", help="where to work: a disk of the kind that is asked about")
+    parser.add_argument("--directory", help="where to work: a disk of the kind that is asked about")
     return parser.parse_args(arguments)
 
 

@@ -57,7 +57,7 @@ class Case:
 
     def options_in(self, directory: Path) -> tuple[str, ...]:
         """The further words for the build command, when the case stands in *directory*."""
-        return tuple(option.replace("{folder}", os.fspath(directory)) for option in self.options)
+        return tuple(option.replace("{directory}", os.fspath(directory)) for option in self.options)
 
     def copy_to(self, directory: Path) -> Path:
         """Make the case in *directory*, contexts finished; return the path of its Dockerfile.

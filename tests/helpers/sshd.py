@@ -25,8 +25,8 @@ exec "$@"
 _CONFIG = """
 Port 22
 ListenAddress 127.0.0.1
-HostKey {folder}/host
-AuthorizedKeysFile {folder}/user.pub
+HostKey {directory}/host
+AuthorizedKeysFile {directory}/user.pub
 StrictModes no
 UsePAM no
 PasswordAuthentication no
