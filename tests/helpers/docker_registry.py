@@ -3,18 +3,17 @@
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.helpers.certificates import make_authority, sign
+from tests.helpers.serving import wait_for
 
 USER, PASSWORD = "tester", "interop-password"
 # What `htpasswd -nbB` says of the two; a cheap cost, because each request is checked.
 _HTPASSWD = f"{USER}:$2b$05$abcdefghijklmnopqrstuuwUEJiP5oj5tqIHQ2.VBmuih2Ur5XVl2\n"
-_PATIENCE = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,7 @@ def docker_registry(directory: Path, *, guarded: bool = False, encrypted: bool =
             ["docker-registry", "serve", directory / "config.yml"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
-        _wait_for(port, server)
+        wait_for(port, lambda: server.poll() is None)
         yield registry
     finally:
         server.terminate()
@@ -89,15 +88,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
-
-
-def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while server.poll() is None and time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            time.sleep(0.01)
-        else:
-            return
-    raise RuntimeError("docker-registry does not answer")

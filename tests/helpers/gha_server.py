@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree as ET
+
+from tests.helpers.serving import Serving
 
 _TWIRP = "/twirp/github.actions.results.api.v1.CacheService/"
 _REST = "/_apis/artifactcache/"
@@ -41,7 +43,7 @@ class Stored:
     complete: bool = False
 
 
-class GhaServer:
+class GhaServer(Serving):
     """The service, while the block runs. *failures* are statuses that the next requests get instead of an answer."""
 
     def __init__(self) -> None:
@@ -51,22 +53,14 @@ class GhaServer:
         self.lock = threading.Lock()
         self._numbers = count(1)
         handler = type("Handler", (_Handler,), {"service": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = False
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.daemon_threads = False
+        super().__init__(server)
+        self._port = server.server_port
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/"
+        return f"http://127.0.0.1:{self._port}/"
 
     def environment(self, version: int, *scopes: tuple[str, int]) -> tuple[tuple[str, str], ...]:
         """What a runner gives to a job."""

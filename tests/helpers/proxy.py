@@ -3,32 +3,23 @@
 import select
 import socket
 import socketserver
-import threading
-from typing import Self
+
+from tests.helpers.serving import Serving
 
 _PIECE = 65536
 
 
-class ConnectProxy:
+class ConnectProxy(Serving):
     """Tunnels to 127.0.0.1:*port*. *asked* has (target, Proxy-Authorization) of each request."""
 
     def __init__(self, port: int, authorization: str = "") -> None:
         self.port, self.authorization = port, authorization
         self.asked: list[tuple[str, str]] = []
         handler = type("Handler", (_Tunnel,), {"proxy": self})
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self.name = f"127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.002})
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler)
+        server.daemon_threads = True
+        super().__init__(server)
+        self.name = f"127.0.0.1:{server.server_address[1]}"
 
 
 class _Tunnel(socketserver.StreamRequestHandler):

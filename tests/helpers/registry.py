@@ -22,7 +22,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 from pybuild.builder.oci import media
@@ -32,6 +31,7 @@ from pybuild.builder.oci.media import INDEXES, MANIFESTS
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.registry.registry import Registry, Resolved
 from pybuild.builder.oci.registry.wire.retry import Retry
+from tests.helpers.serving import Serving
 
 APP = "team/app"
 TAG = f"/v2/{APP}/manifests/1.0"
@@ -100,7 +100,7 @@ class Request:
         return f"{self.method} {'blob' if '/blobs/' in self.path else 'manifest' if '/manifests/' in self.path else 'other'}"
 
 
-class FakeRegistry:
+class FakeRegistry(Serving):
     """Content by path, scripted answers before it, and a record of all requests."""
 
     def __init__(
@@ -126,26 +126,17 @@ class FakeRegistry:
         self._scripts: dict[str, list[Answer]] = defaultdict(list)
         self._lock = threading.RLock()
         handler = type("Handler", (_Handler,), {"registry": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_port
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.daemon_threads = True
+        super().__init__(server)
+        self.port = server.server_port
         self.name = f"127.0.0.1:{self.port}"
         self.url = f"{'https' if tls else 'http'}://{self.name}"
         if tls:
             # The handshake is for the thread of the connection: it may fail there without an end of the server.
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         if token:
             self.challenge = f'Bearer realm="{self.url}/token",service="fake"'
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.002})
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def add(self, blobs: BlobStore, repository: str, tag: str, descriptor: Descriptor) -> None:
         """Serve an image of *blobs* with all that belongs to it."""

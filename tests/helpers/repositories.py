@@ -3,10 +3,11 @@
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.helpers.serving import wait_for
 
 MOMENT = 1112911993
 _ENVIRONMENT = {
@@ -85,19 +86,8 @@ def daemon(directory: Path) -> Iterator[str]:
     environment |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        _wait_for(port)
+        wait_for(port)
         yield f"git://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, 15)
         process.wait()
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(500):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            time.sleep(0.01)
-        else:
-            return
-    raise AssertionError("git daemon does not answer")

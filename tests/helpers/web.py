@@ -10,14 +10,14 @@ with Web() as web:
 
 import os
 import subprocess
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
 from urllib.parse import urlsplit
+
+from tests.helpers.serving import Serving
 
 MTIME = 1234567890
 
@@ -41,7 +41,7 @@ class Asked:
     headers: Mapping[str, str]
 
 
-class Web:
+class Web(Serving):
     """Files with an ETag and a time, and everything that was asked."""
 
     def __init__(self, address: str = "127.0.0.1", repositories: Path | None = None) -> None:
@@ -50,23 +50,14 @@ class Web:
         self.requests: list[Asked] = []
         self.repositories = repositories
         handler = type("Handler", (_Handler,), {"web": self})
-        self._server = ThreadingHTTPServer((address, 0), handler)
-        self._server.daemon_threads = False
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self.address = address
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        server = ThreadingHTTPServer((address, 0), handler)
+        server.daemon_threads = False
+        super().__init__(server)
+        self.address, self.port = address, server.server_port
 
     def url(self, path: str) -> str:
         """The address of *path*."""
-        return f"http://{self.address}:{self._server.server_port}{path}"
+        return f"http://{self.address}:{self.port}{path}"
 
     def taken(self) -> list[Asked]:
         """What was asked since the last time."""

@@ -3,7 +3,6 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +34,7 @@ from pybuild.builder.oci.registry.wire.http import Timing
 from pybuild.builder.oci.validate import validate
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
 from tests.helpers.registry import APP, TAG, Answer, FakeRegistry, Patience, blob_path, pull
+from tests.helpers.serving import wait_for
 
 
 def test_an_image_is_pulled(registry: Registry, server: FakeRegistry, blobs: BlobStore, image: Image) -> None:
@@ -227,7 +227,7 @@ def test_several_threads_pull_with_one_registry(source: BlobStore, tmp_path: Pat
 CONFIG = """
 version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
-storage: {{filesystem: {{rootdirectory: {folder}}}}}
+storage: {{filesystem: {{rootdirectory: {directory}}}}}
 http: {{addr: "127.0.0.1:{port}"}}
 """
 
@@ -247,7 +247,7 @@ def test_an_image_comes_from_a_real_registry(source: BlobStore, blobs: BlobStore
         ["docker-registry", "serve", tmp_path / "config.yml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        _wait_for(port)
+        wait_for(port, lambda: server.poll() is None)
         places = [f"oci:{source.root}:app", f"docker://127.0.0.1:{port}/{APP}:1.0"]
         subprocess.run(
             ["skopeo", "--policy", tmp_path / "policy.json", "copy", "--dest-tls-verify=false", *places],
@@ -260,17 +260,6 @@ def test_an_image_comes_from_a_real_registry(source: BlobStore, blobs: BlobStore
         server.wait()
     assert found.image.id == image.id
     assert validate(blobs, found.image.descriptor) == []
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(500):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            time.sleep(0.01)
-        else:
-            return
-    pytest.fail("the registry does not answer")
 
 
 class Mute:
