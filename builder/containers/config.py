@@ -37,6 +37,11 @@ class MountPoint:
     size: int = 0
     mode: int = 0o1777
     options: str = ""
+    recursive: bool = True
+    """With what is mounted below *source*."""
+    labels: tuple[tuple[str, str], ...] = ()
+    driver_options: tuple[tuple[str, str], ...] = ()
+    """Both are those of a volume that is made for this mount."""
 
 
 @frozen

@@ -115,7 +115,7 @@ def _with_volumes(volumes: Volumes, program: Program, mounts: tuple[MountPoint, 
     found = []
     for each in (*mounts, *own):
         if each.kind == VOLUME:
-            name = volumes.add(each.name).name
+            name = volumes.add(each.name, each.labels, each.driver_options).name
             found.append(
                 replace(each, name=name, source=str(volumes.data(name)), anonymous=each.anonymous or not each.name)
             )

@@ -20,7 +20,7 @@ FILES = ("hosts", "hostname", "resolv.conf")
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a mount point
 
 
-def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path]) -> Spec:
+def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path | MountPoint]) -> Spec:
     """Return what the sandbox of *container* has to do; *volumes* are the directories of its volumes by name.
 
     Raises ContainerError for a capability that it cannot be given.
@@ -107,11 +107,13 @@ def _files(container: StoredContainer, around: HostConfig) -> tuple[Mount, ...]:
     )
 
 
-def _mount(each: MountPoint, volumes: Mapping[str, Path]) -> Mount:
+def _mount(each: MountPoint, volumes: Mapping[str, Path | MountPoint]) -> Mount:
     target = PurePosixPath(each.target)
+    place = volumes[each.name] if each.kind == VOLUME else Path(each.source)
+    if isinstance(place, MountPoint):  # a volume that is a tmpfs
+        return Tmpfs(target=target, size=place.size, mode=place.mode, read_only=each.read_only or place.read_only)
     if each.kind == TMPFS:
         return Tmpfs(target=target, size=each.size, mode=each.mode, read_only=each.read_only)
     if each.kind not in {BIND, VOLUME}:
         raise ValueError(each.kind)
-    place = volumes[each.name] if each.kind == VOLUME else Path(each.source)
-    return Bind(host_path=place, target=target, read_only=each.read_only)
+    return Bind(host_path=place, target=target, read_only=each.read_only, recursive=each.recursive)

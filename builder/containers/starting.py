@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from pybuild.builder.containers.config import VOLUME
+from pybuild.builder.containers.config import VOLUME, MountPoint
 from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer, held
 from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.events import actor
@@ -126,14 +126,17 @@ def _health(container: StoredContainer) -> Health | tuple[()]:
     )
 
 
-def _places(containers: Containers, container: StoredContainer) -> dict[str, Path]:
-    """Return the directories of the volumes by name. Raises ContainerError for one that somebody removed by hand."""
+def _places(containers: Containers, container: StoredContainer) -> dict[str, Path | MountPoint]:
+    """Return the directories of the volumes by name, or what is mounted in their place.
+
+    Raises ContainerError for one that somebody removed by hand.
+    """
     volumes = Volumes(containers.store)
-    found = {each.name: volumes.data(each.name) for each in container.config.host.mounts if each.kind == VOLUME}
-    for name, place in found.items():
-        if not place.is_dir():
+    names = [each.name for each in container.config.host.mounts if each.kind == VOLUME]
+    for name in names:
+        if not volumes.data(name).is_dir():
             raise ContainerError(f"the volume {name} of the container is gone", hint=f"pybuild volume create {name}")
-    return found
+    return {name: volumes.place(name) for name in names}
 
 
 def _root(containers: Containers, container: StoredContainer) -> Root:

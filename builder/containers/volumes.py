@@ -22,6 +22,7 @@ from pybuild.builder.containers.config import VOLUME, MountPoint
 from pybuild.builder.containers.directory import StoredContainer, all_containers
 from pybuild.builder.containers.errors import ContainerError, NoSuchVolume
 from pybuild.builder.containers.names import new_id
+from pybuild.builder.containers.volume_options import check_options, place_of
 from pybuild.builder.errors import RequestError
 from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
@@ -44,6 +45,8 @@ class VolumeConfig:
     created: str
     labels: tuple[tuple[str, str], ...] = ()
     anonymous: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+    """Those of the driver, as `volume_options.check_options` takes them."""
 
 
 class Volumes:
@@ -63,7 +66,13 @@ class Volumes:
         """Return the directory that containers see."""
         return self.directory / name / _DATA
 
-    def add(self, name: str, labels: tuple[tuple[str, str], ...] = ()) -> VolumeConfig:
+    def place(self, name: str) -> Path | MountPoint:
+        """Return what containers see: a directory, or the tmpfs that its options ask for. Raises ContainerError."""
+        return place_of(name, self.data(name), dict(self.find(name).options))
+
+    def add(
+        self, name: str, labels: tuple[tuple[str, str], ...] = (), options: tuple[tuple[str, str], ...] = ()
+    ) -> VolumeConfig:
         """Return the volume *name*, made if it is missing; "" makes one with a new name. Raises RequestError."""
         if name and not _VALID.fullmatch(name):
             raise RequestError(
@@ -74,6 +83,7 @@ class Volumes:
         with suppress(NoSuchVolume):
             if name:
                 return self.find(name)
+        check_options(dict(options))
         made = VolumeConfig(name=name or new_id(), created=timestamp(time.time_ns()), labels=labels, anonymous=not name)
         with storing(self.store.root):
             self.directory.mkdir(mode=0o700, exist_ok=True)
@@ -83,6 +93,7 @@ class Volumes:
                 (path / _DATA).mkdir()
                 (path / _DATA).chmod(0o755)
                 document = {"created": made.created, "labels": dict(labels), "anonymous": made.anonymous}
+                document |= {"options": dict(options)} if options else {}
                 (path / _FILE).write_text(json.dumps(document), encoding="utf-8")
                 with suppress(OSError):  # another one made it meanwhile
                     path.rename(self.directory / made.name)
@@ -100,8 +111,13 @@ class Volumes:
         try:
             document = json.loads((self.directory / _checked(name) / _FILE).read_text(encoding="utf-8"))
             labels = tuple((str(key), str(value)) for key, value in document["labels"].items())
+            options = tuple((str(key), str(value)) for key, value in document.get("options", {}).items())
             return VolumeConfig(
-                name=name, created=document["created"], labels=labels, anonymous=bool(document["anonymous"])
+                name=name,
+                created=document["created"],
+                labels=labels,
+                anonymous=bool(document["anonymous"]),
+                options=options,
             )
         except (OSError, ValueError, LookupError, AttributeError):
             raise NoSuchVolume(f"get {name}: no such volume") from None
@@ -161,7 +177,10 @@ class Volumes:
         """Copy what the open tree *image* has at the target of a mount, if the volume is empty; owner and mode, too."""
         if each.read_only or not each.copies:
             return
-        target = os.open(self.data(each.name), _READ)
+        place = self.place(each.name)
+        if isinstance(place, MountPoint):
+            return
+        target = os.open(place, _READ)
         try:
             with Root(os.dup(image)) as root:
                 source = root.open(each.target.lstrip("/"))

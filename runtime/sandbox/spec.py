@@ -90,6 +90,8 @@ class Bind:
     host_path: Path
     target: PurePosixPath
     read_only: bool = True
+    recursive: bool = True
+    """With what is mounted below it."""
 
 
 @frozen

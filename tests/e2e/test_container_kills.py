@@ -33,6 +33,14 @@ COMMANDS = (
     ("rm", "-f", "{}"),
     ("ps", "-a"),
     ("logs", "{}"),
+    ("rename", "{}", "{}"),
+    ("update", "--restart", "no", "{}"),
+    ("update", "-m", "64m", "--memory-swap", "-1", "{}"),
+    ("cp", "{}:/etc/.", "-"),
+    ("events", "--since", "1h", "--until", "0s"),
+    ("container", "prune", "-f"),
+    ("system", "df", "-v"),
+    ("start", "--restart-policies"),
 )
 
 

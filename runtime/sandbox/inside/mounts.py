@@ -190,18 +190,19 @@ class DirectoryRoot(Record):
 
 
 class Bind(Record):
-    """A file or directory of the host, with whatever is mounted below it."""
+    """A file or directory of the host, if *recursive* with whatever is mounted below it."""
 
-    __slots__ = ("host_path", "read_only", "target")
+    # In the order of the constructor.
+    __slots__ = ("host_path", "read_only", "target", "recursive")  # noqa: RUF023
 
-    def __init__(self, host_path: bytes, read_only: bool, target: bytes) -> None:
-        self.host_path, self.target, self.read_only = host_path, target, read_only
+    def __init__(self, host_path: bytes, read_only: bool, target: bytes, recursive: bool = True) -> None:
+        self.host_path, self.target, self.read_only, self.recursive = host_path, target, read_only, recursive
 
     def make(self, _scratch: ScratchSpace) -> int:
         """Return the detached mount."""
         attributes = MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if self.read_only else 0)
         with Operation("bind", self.host_path):
-            return clone(AT_FDCWD, self.host_path, attributes, recursive=True)
+            return clone(AT_FDCWD, self.host_path, attributes, recursive=self.recursive)
 
     def describe(self) -> str:
         """Say what is mounted."""

@@ -30,14 +30,21 @@ def command() -> None:
 @click.argument("name", required=False)
 @click.option("-d", "--driver", default="local", metavar="DRIVER", help="Volume driver; only local is supported.")
 @click.option("--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Set a label of the volume; repeatable.")
+@click.option("-o", "--opt", "options", multiple=True, metavar="KEY=VALUE", help="type=, device= and o=; repeatable.")
 @root_option
-def _create(name: str | None, *, driver: str, labels: tuple[str, ...]) -> None:
-    """Create the volume NAME, unless it exists, and print its name."""
+def _create(name: str | None, *, driver: str, labels: tuple[str, ...], options: tuple[str, ...]) -> None:
+    """Create the volume NAME, unless it exists, and print its name.
+
+    Options: type=none, device=DIRECTORY and o=bind for a directory of the host; type=tmpfs, device=tmpfs and
+    o=size=64m,mode=755 for a tmpfs, which each container that runs has anew. Other file systems are mounted on the host
+    first.
+    """
     if driver != "local":
         raise RequestError(f'create {name or ""}: error looking up volume plugin {driver}: plugin "{driver}" not found')
     pairs = tuple((key, value) for key, _, value in (label.partition("=") for label in labels))
     with opened_containers() as containers:
-        say(Volumes(containers.store).add(name or "", pairs).name)
+        given = tuple((key, value) for key, _, value in (option.partition("=") for option in options))
+        say(Volumes(containers.store).add(name or "", pairs, given).name)
 
 
 @command.command("ls", cls=Command)
@@ -110,7 +117,7 @@ def _document(volumes: Volumes, each: VolumeConfig) -> dict[str, Any]:
         "Labels": dict(each.labels) or ({"com.docker.volume.anonymous": ""} if each.anonymous else None),
         "Mountpoint": str(volumes.data(each.name)),
         "Name": each.name,
-        "Options": None,
+        "Options": dict(each.options) or None,
         "Scope": "local",
     }
 

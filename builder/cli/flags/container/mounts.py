@@ -1,5 +1,6 @@
 """What is mounted into a container: ``-v``, ``--mount`` and ``--tmpfs``. Raises RequestError."""
 
+import csv
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,8 +13,11 @@ from pybuild.grammar.golang import parse_bool, parse_size
 
 _MODES = frozenset({"ro", "rw", "z", "Z", "nocopy", "rprivate", "private"})
 """Labels of SELinux, ``z`` and ``Z``, are left as they are; nothing is propagated, as without a mode."""
+_PROPAGATED = frozenset({"shared", "rshared", "slave", "rslave"})
+_PRIVATE = "what is mounted later, inside or on the host, is not passed on: mounts of containers are private"
+_REPEATED = ("volume-label", "volume-opt")
 _KEYS = {
-    BIND: {"bind-propagation", "bind-nonrecursive"},
+    BIND: {"bind-propagation", "bind-nonrecursive", "bind-recursive"},
     VOLUME: {"volume-nocopy", "volume-driver", "volume-label", "volume-opt"},
     TMPFS: {"tmpfs-size", "tmpfs-mode"},
 }
@@ -47,6 +51,8 @@ def _volume(text: str) -> MountPoint:
     if len(parts) == 1:
         return MountPoint(kind=VOLUME, target=_target(parts[0], text))
     modes = frozenset(parts[2].split(",")) if len(parts) == 3 else frozenset()
+    if modes & _PROPAGATED:
+        raise RequestError(f"mode {parts[2]} is not supported: {_PRIVATE}", hint="leave it out")
     if modes - _MODES:
         raise RequestError(f"invalid mode: {parts[2]}", hint="use ro, rw or nocopy")
     target, read_only = _target(parts[1], text), "ro" in modes
@@ -57,7 +63,7 @@ def _volume(text: str) -> MountPoint:
 
 
 def _mount(text: str) -> MountPoint:
-    given = record(",".join(f"{word}=true" if word in _FLAGS else word for word in text.split(",")), "--mount")
+    given, several = _fields(text)
     kind = given.get("type", VOLUME)
     if kind not in _KEYS:
         raise RequestError(f"invalid argument {text!r} for --mount: mount type {kind!r} is not supported")
@@ -70,13 +76,42 @@ def _mount(text: str) -> MountPoint:
         return _sized(target, given, read_only=read_only)
     if kind == VOLUME:
         copies = not _flag(given, "volume-nocopy")
-        return MountPoint(kind=VOLUME, name=source, target=target, read_only=read_only, copies=copies)
+        if given.get("volume-driver", "local") != "local":
+            raise RequestError(f"--mount: there is no volume driver {given['volume-driver']!r}", hint="there is local")
+        return MountPoint(
+            kind=VOLUME,
+            name=source,
+            target=target,
+            read_only=read_only,
+            copies=copies,
+            labels=several["volume-label"],
+            driver_options=several["volume-opt"],
+        )
+    if given.get("bind-propagation", "rprivate") not in {"private", "rprivate"}:
+        raise RequestError(f"--mount: bind-propagation={given['bind-propagation']} is not supported: {_PRIVATE}")
     if not source.startswith("/") or not os.path.exists(source):
         raise RequestError(
             f'invalid mount config for type "bind": bind source path does not exist: {source}',
             hint="give an absolute path that exists",
         )
-    return MountPoint(kind=BIND, source=source, target=target, read_only=read_only)
+    recursive = given.get("bind-recursive", "enabled") != "disabled" and not _flag(given, "bind-nonrecursive")
+    return MountPoint(kind=BIND, source=source, target=target, read_only=read_only, recursive=recursive)
+
+
+def _fields(text: str) -> tuple[dict[str, str], dict[str, tuple[tuple[str, str], ...]]]:
+    """Return the fields of ``--mount``, and those that may be repeated, each of which is KEY=VALUE itself."""
+    once: list[str] = []
+    several: dict[str, list[tuple[str, str]]] = {name: [] for name in _REPEATED}
+    # One record of CSV: a value with a comma is quoted together with its key.
+    for word in next(csv.reader([text]), []):
+        name, _, value = word.partition("=")
+        if name in several:
+            key, _, content = value.partition("=")
+            several[name].append((key, content))
+        else:
+            once.append(f"{word}=true" if word in _FLAGS else word)
+    quoted = (f'"{word}"' if "," in word and '"' not in word else word for word in once)
+    return record(",".join(quoted), "--mount"), {name: tuple(pairs) for name, pairs in several.items()}
 
 
 def _sized(target: str, given: Mapping[str, str], *, read_only: bool) -> MountPoint:

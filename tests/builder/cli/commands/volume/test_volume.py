@@ -1,4 +1,6 @@
 import json
+import subprocess
+from pathlib import Path
 
 from tests.builder.cli.commands.container.conftest import pen
 from tests.builder.cli.conftest import Shop
@@ -81,3 +83,50 @@ def test_dangling_is_a_boolean_as_everywhere(pen: Shop) -> None:
         assert pen.run("volume", "ls", "-q", "-f", f"dangling={value}").out == names
     for value, names in (("a", "free\n"), ("a=b", "free\n"), ("a=", ""), ("b", "")):
         assert pen.run("volume", "ls", "-q", "-f", f"label={value}").out == names
+
+
+def test_options_of_the_driver(pen: Shop, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("of the host\n")
+    bind = ("-o", "type=none", "-o", "o=bind", "-o", f"device={tmp_path}")
+    assert pen.run("volume", "create", *bind, "bound").out == "bound\n"
+    assert pen.run("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=64k", "quick").code == 0
+    run = ("run", "--rm", "--network", "none", "-v", "bound:/b", "-v", "quick:/q", "box", "sh", "-c")
+    assert pen.run(*run, "cat /b/file; echo new > /b/new; grep ' /q ' /proc/mounts").lines[0] == "of the host"
+    assert (tmp_path / "new").read_text() == "new\n"
+    mounted = pen.run(*run, "grep ' /q ' /proc/mounts; ls /q").lines
+    assert ("size=64k" in mounted[0], len(mounted)) == (True, 1)
+    assert '"device"' in pen.run("volume", "inspect", "bound").out
+    refused = pen.run("volume", "create", "-o", "type=nfs", "-o", "device=:/x", "remote")
+    assert (refused.code, "mount it on the host" in refused.err) == (1, True)
+    pen.run("volume", "rm", "bound", "quick")
+    assert (tmp_path / "file").exists()
+
+
+def test_a_volume_that_is_made_by_a_mount_has_its_labels_and_options(pen: Shop, tmp_path: Path) -> None:
+    options = f"volume-opt=type=none,volume-opt=o=bind,volume-opt=device={tmp_path},volume-label=a=b,volume-label=c"
+    mount = f"type=volume,src=made,dst=/m,{options}"
+    assert pen.run("run", "--rm", "--network", "none", "--mount", mount, "box", "sh", "-c", "echo x > /m/x").code == 0
+    assert (tmp_path / "x").read_text() == "x\n"
+    assert pen.run("volume", "inspect", "-f", "{{.Labels.a}} {{.Options.o}}", "made").out == "b bind\n"
+
+
+def test_what_a_mount_cannot_be_is_refused(pen: Shop, tmp_path: Path) -> None:
+    for flag, value in (
+        ("--mount", f"type=bind,src={tmp_path},dst=/m,bind-propagation=rshared"),
+        ("-v", f"{tmp_path}:/m:rslave"),
+        ("--mount", "type=volume,src=v,dst=/m,volume-driver=other"),
+    ):
+        done = pen.run("create", "--network", "none", flag, value, "box", "true")
+        assert (done.code, "not supported" in done.err or "no volume driver" in done.err) == (1, True), done.err
+
+
+def test_a_bind_without_what_is_mounted_below(pen: Shop, tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(tmp_path / "below")], check=True)
+    try:
+        (tmp_path / "below/seen").touch()
+        for key, shown in (("", "seen\n"), (",bind-nonrecursive", ""), (",bind-recursive=disabled", "")):
+            mount = ("--mount", f"type=bind,src={tmp_path},dst=/m{key}")
+            assert pen.run("run", "--rm", "--network", "none", *mount, "box", "ls", "/m/below").out == shown
+    finally:
+        subprocess.run(["umount", str(tmp_path / "below")], check=True)

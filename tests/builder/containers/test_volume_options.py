@@ -1,0 +1,48 @@
+"""Which options of a volume can be kept, and what containers see then."""
+
+from pathlib import Path
+
+import pytest
+
+from pybuild.builder.containers.config import MountPoint
+from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.containers.volume_options import check_options, place_of
+from pybuild.builder.errors import RequestError
+
+
+def options(**given: str) -> dict[str, str]:
+    check_options(given)
+    return given
+
+
+def test_a_directory_of_the_host(tmp_path: Path) -> None:
+    given = options(type="none", device=str(tmp_path), o="bind")
+    assert place_of("v", Path("/data"), given) == tmp_path
+    assert place_of("v", Path("/data"), {}) == Path("/data")
+    with pytest.raises(ContainerError, match="no such directory"):
+        place_of("v", Path("/data"), options(device=f"{tmp_path}/none", o="rbind,rw"))
+
+
+def test_a_tmpfs() -> None:
+    place = place_of("v", Path("/data"), options(type="tmpfs", device="tmpfs", o="size=1m,mode=750,noexec"))
+    assert isinstance(place, MountPoint)
+    assert (place.kind, place.size, place.mode, place.read_only) == ("tmpfs", 1 << 20, 0o750, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"colour": "red"}, "invalid option: 'colour'"),
+        ({"type": "nfs", "device": ":/x", "o": "addr=1.2.3.4"}, "type 'nfs' is not supported"),
+        ({"type": "none", "device": "/x"}, "needs -o o=bind"),
+        ({"o": "bind"}, "no absolute path"),
+        ({"o": "bind", "device": "x"}, "no absolute path"),
+        ({"o": "bind,uid=5", "device": "/x"}, "o=uid=5 of a volume"),
+        ({"type": "tmpfs", "o": "size=x"}, "invalid option o=size=x"),
+        ({"type": "tmpfs", "o": "mode=9"}, "invalid option o=mode=9"),
+        ({"type": "tmpfs", "o": "uid=1000"}, "o=uid=1000 of a tmpfs"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(given: dict[str, str], reason: str) -> None:
+    with pytest.raises(RequestError, match=reason):
+        check_options(given)
