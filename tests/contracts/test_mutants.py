@@ -14,6 +14,7 @@ ATTACKS = {
     *(f"A{number:02}" for number in range(1, 32)),
     *(f"B{number:02}" for number in range(1, 28)),
     *(f"C{number:02}" for number in range(1, 16)),
+    *(f"D{number:02}" for number in range(1, 7)),
 }
 AREAS = {
     cells[1].strip(): set(re.findall(r"`([^`]+)`", cells[4]))

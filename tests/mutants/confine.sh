@@ -5,6 +5,9 @@ set -eu
 folder=$1
 shift
 mount --bind "$folder" "$folder"
+# Where networks of containers are; the directory stays, what is in it does not.
+mkdir -p /run/pybuild
+mount -t tmpfs tmpfs /run/pybuild
 awk '$(NF - 2) !~ /^(proc|sysfs|devtmpfs|devpts|mqueue|tmpfs|cgroup2?)$/ { print $5 }' /proc/self/mountinfo | while read -r point; do
     case $point in
         "$folder"*) ;;

@@ -74,6 +74,7 @@ def test_what_could_not_be_set_up_is_taken_down(networks: Networks, monkeypatch:
     with pytest.raises(netavark.NetworkFailure):
         connect_all(networks, who, attachments)
     assert not is_live(who.directory)
+    assert [each.name for each in links()] == ["lo"]
 
 
 def test_a_namespace_that_is_gone_leaves_nothing(networks: Networks) -> None:

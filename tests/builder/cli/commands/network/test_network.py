@@ -246,3 +246,23 @@ def test_the_restart_of_a_container_keeps_its_network(net: Shop) -> None:
     os.kill(pid, signal.SIGKILL)
     until(lambda: json.loads(net.run("inspect", "web").out)[0]["State"]["Pid"] not in {0, pid})
     assert served("127.0.0.1:8080/motd")
+
+
+def test_links_of_an_image_in_etc_lead_nowhere(net: Shop, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("untouched", encoding="ascii")
+    net.run("network", "create", "one")
+    (tmp_path / "Dockerfile").write_text("FROM box\nCOPY etc/ /etc/\n", encoding="ascii")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "hosts").symlink_to("/outside/hosts")
+    for name, target in (("far", f"../../../../../../../..{victim}"), ("magic", "/proc/self/exe")):
+        (tmp_path / "etc" / "resolv.conf").unlink(missing_ok=True)
+        (tmp_path / "etc" / "resolv.conf").symlink_to(target)
+        assert net.run("build", "-t", name, str(tmp_path)).code == 0
+    look = ("sh", "-c", "cat /etc/resolv.conf; echo x > /etc/hosts; echo x > /etc/resolv.conf")
+    found = net.run("run", "--rm", "--network", "one", "far", *look)
+    assert (found.code, found.out.startswith("nameserver 10.")) == (0, True)
+    refused = net.run("run", "--rm", "--network", "one", "magic", *look)
+    assert (refused.code, "/etc/resolv.conf" in refused.err) == (125, True)
+    assert victim.read_text(encoding="ascii") == "untouched"
+    assert not Path("/outside").exists()
