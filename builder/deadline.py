@@ -55,8 +55,8 @@ class Deadline:
 def in_time(seconds: float) -> Iterator[Deadline]:
     """End the block when it takes longer than *seconds*.
 
-    In the program a signal ends it at any place, also while it waits for a server. A program that embeds pybuild keeps
-    its signals: there the block ends where it asks whether to stop.
+    In the program a signal ends it at any place. A program that embeds pybuild keeps its signals: there the block ends
+    where it asks whether to stop, as it does while it waits for the answer of a server.
 
     Raises:
         TimedOut: it took longer.
