@@ -8,6 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _thread = threading.local()
 _GLANCE = 0.1  # seconds; what a user does not notice, and costs nothing beside waiting for a server
@@ -28,6 +32,13 @@ def asked() -> Callable[[], None]:
     """Return what `check` calls in this thread, for a block that adds to what ends it."""
     stop: Callable[[], None] | None = getattr(_thread, "stop", None)
     return stop or _nothing
+
+
+def pool(threads: int) -> "ThreadPoolExecutor":
+    """Return a pool of at most so many *threads*, in which `check` raises when it would in this one."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(threads, initializer=setattr, initargs=(_thread, "stop", asked()))
 
 
 def _nothing() -> None:

@@ -1,6 +1,5 @@
 """``--cache-to``: the cache of a finished build, written to where other stores look for it."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from pybuild.builder.caches.document import Mount, Remembered
@@ -19,6 +18,7 @@ from pybuild.builder.request import Caches
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.inside import inside
 from pybuild.builder.store.store import Store
+from pybuild.runtime import stopping
 
 _AT_ONCE = 4
 
@@ -32,7 +32,7 @@ def export(finished: Finished, caches: Caches, store: Store, reporter: Reporter)
     """
     active = _active(caches, reporter)
     work = [(spec, _remembered(spec.writing, finished, caches, store, reporter)) for spec in active]
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+    with stopping.pool(_AT_ONCE) as pool:
         for end in [pool.submit(_keep, *item, store, reporter) for item in work]:
             end.result()
 

@@ -11,7 +11,6 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +23,7 @@ from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.registry.wire.retry import Retry
 from pybuild.builder.options import is_true
 from pybuild.builder.store.store import Store
+from pybuild.runtime import stopping
 
 _AT_ONCE = 4
 _WRITE = 2
@@ -77,7 +77,7 @@ class GhaPlace:
 
     def fetch(self, blobs: Iterable[Descriptor], store: Store, status: Status) -> None:
         """Download layers, verified."""
-        with self._open(telling(status)) as (service, wire), ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        with self._open(telling(status)) as (service, wire), stopping.pool(_AT_ONCE) as pool:
             for end in [pool.submit(_fetch, blob, service, wire, store, status) for blob in blobs]:
                 end.result()
 
@@ -85,7 +85,7 @@ class GhaPlace:
         """Upload the layers that the service does not have, then the document under the next number."""
         writable = [branch for branch, permission in branches(self._token) if permission & _WRITE]
         with self._open(telling(status)) as (service, _):
-            with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            with stopping.pool(_AT_ONCE) as pool:
                 for end in [pool.submit(_upload, blob, service, store, status) for blob in remembered.blobs]:
                     end.result()
             self._save_document(service, writable[-1] if writable else "", remembered.to_json())

@@ -7,11 +7,11 @@ record of this store. Anything wrong with a cache is a warning, and the build co
 import hashlib
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pybuild.builder.caches.document import Mount, Remembered
 from pybuild.builder.caches.places import CachePlace, kept, place_of
+from pybuild.builder.errors import Cancelled
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import DigestMismatch, OciError
@@ -21,6 +21,7 @@ from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Caches
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.store import Store
+from pybuild.runtime import stopping
 
 _AT_ONCE = 4
 
@@ -43,7 +44,7 @@ class Imported:
         self._warned: set[str] = set()
         self._seen: set[tuple[Digest, Digest]] = set()
         """(digest, diff ID) of layers that are in the store and were verified."""
-        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        with stopping.pool(_AT_ONCE) as pool:
             loaded = list(pool.map(self._load, places))
         self._caches = [item for item in loaded if item is not None]
 
@@ -81,6 +82,9 @@ class Imported:
         step = self._reporter.begin(f"importing cache manifest from {place.name}")
         try:
             found = place.load(self._store, step.say)
+        except Cancelled as error:
+            step.fail(error)
+            raise
         except (OciError, OSError) as error:
             step.fail(error)
             self._warn(place, error)
@@ -110,7 +114,7 @@ class Imported:
         if missing:
             place.fetch(missing, self._store, status)
         # Even a blob that the store had already is checked: its diff ID is only what the cache claims.
-        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        with stopping.pool(_AT_ONCE) as pool:
             found = pool.map(lambda layer: diff_id(blobs, layer.descriptor), layers)
             for layer, digest in zip(layers, found, strict=True):
                 if digest != layer.diff_id:

@@ -1,7 +1,6 @@
 """A cache in a directory: an OCI image layout."""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from pybuild.builder.oci.layout import Layout
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.store.room import writing
 from pybuild.builder.store.store import Store
+from pybuild.runtime import stopping
 from pybuild.runtime.paths.filelock import exclusive, shared
 
 _AT_ONCE = 4
@@ -90,6 +90,6 @@ def _copy(source: BlobStore, target: BlobStore, blobs: Iterable[Descriptor], sta
                 target.put_stream(stream, blob, blob.media_type)
         status(str(blob.digest), blob.size, blob.size)
 
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+    with stopping.pool(_AT_ONCE) as pool:
         for end in [pool.submit(one, blob) for blob in blobs]:
             end.result()

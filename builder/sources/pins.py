@@ -67,9 +67,9 @@ class Remotes:
         missing = {_question(source): source for source in sources if _question(source) not in self._answers}
         if len(missing) < 2:
             return
-        from concurrent.futures import ThreadPoolExecutor
+        from pybuild.runtime.stopping import pool
 
-        with ThreadPoolExecutor(_PARALLEL) as threads:
+        with pool(_PARALLEL) as threads:
             try:
                 for future in [threads.submit(self._try, source) for source in missing.values()]:
                     future.result()

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from pybuild.runtime.stopping import asked, check, ending, pause, stoppable
+from pybuild.runtime.stopping import asked, check, ending, pause, pool, stoppable
 
 
 class Stopped(Exception):
@@ -88,3 +88,10 @@ def test_a_pause_ends_when_the_work_is_to_stop() -> None:
     event = threading.Event()
     event.set()
     pause(3600, event)
+
+
+def test_the_threads_of_a_pool_stop_with_the_one_that_made_it() -> None:
+    with stoppable(stop), pool(2) as threads, pytest.raises(Stopped):
+        threads.submit(check).result()
+    with pool(2) as threads:
+        threads.submit(check).result()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from pybuild.builder.oci.errors import RegistryError
-from pybuild.runtime.stopping import check
+from pybuild.runtime.stopping import asked, check, stoppable
 
 PARALLEL = 4
 """Transfers at the same time: enough to fill a connection, few enough not to trouble a registry."""
@@ -66,11 +66,13 @@ def run_all(jobs: Sequence[Callable[[], None]], stop: Stop) -> None:
     for job in jobs:
         waiting.put(job)
     failures: list[BaseException] = []
+    outer = asked()
 
     def work() -> None:
         try:
-            while not stop.event.is_set():
-                waiting.get_nowait()()
+            with stoppable(outer):
+                while not stop.event.is_set():
+                    waiting.get_nowait()()
         except queue.Empty:
             pass
         except BaseException as error:  # noqa: BLE001 - raised again in the thread of the caller
