@@ -4,6 +4,7 @@
 ``small_arm64``  the same with the busybox of Debian's package for arm64
 ``bookworm``   a minimal Debian made by mmdebstrap
 ``nginx``      the same with Debian's nginx
+``services``   the same with PostgreSQL, Redis and Python
 `docker_root`  a directory with the newest Docker of Debian, to be entered with chroot
 
 They stand in ``$XDG_CACHE_HOME/pybuild-tests``, each under a name that changes with its recipe.
@@ -85,6 +86,12 @@ def bookworm() -> Path:
 def nginx() -> Path:
     """The tar of a minimal Debian 12 with its nginx."""
     return _kept("nginx", "nginx-light", ".tar", lambda path: _mmdebstrap(path, "bookworm", ("nginx-light",)))
+
+
+def services() -> Path:
+    """The tar of a minimal Debian 12 with PostgreSQL, Redis, and Python's clients of both."""
+    packages = ("postgresql", "redis-server", "python3-minimal", "python3-redis", "python3-psycopg2")
+    return _kept("services", " ".join(packages), ".tar", lambda path: _mmdebstrap(path, "bookworm", packages))
 
 
 def docker_root() -> Path:
