@@ -1,6 +1,7 @@
 """The mounts of a RUN as values for the sandbox. Their resources exist until the command has ended."""
 
 import os
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import PurePosixPath
@@ -10,11 +11,8 @@ from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.cache_mounts import cache_directory, cache_name
 from pybuild.builder.execute.job import Work
 from pybuild.builder.plan.ops import BindMount, CacheMount, Run, RunMount, SecretMount, SshMount, TmpfsMount
-from pybuild.builder.request import Execution
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.spec import Bind, BindRoot, FileMount, Mount, Tmpfs
-
-_AGENT = "/run/buildkit/ssh_agent.0"
 
 
 def mounts(op: Run, work: Work, stack: ExitStack) -> tuple[Mount, ...]:
@@ -32,7 +30,8 @@ def mounts(op: Run, work: Work, stack: ExitStack) -> tuple[Mount, ...]:
     for name in sorted({cache_name(mount) for mount in locked}):
         waiting = partial(work.say, f"waiting for another step that uses the {name}")
         stack.enter_context(work.store.locks.exclusive(name, work.cancel.is_set, waiting))
-    found = (_mount(mount, work, stack) for mount in op.mounts)
+    found = [_mount(mount, work, stack) for mount in op.mounts]
+    found += [_agent(mount, target, work, stack) for mount, target in _agents(op)]
     return (*scripts, *(mount for mount in found if mount is not None))
 
 
@@ -48,29 +47,35 @@ def _mount(mount: RunMount, work: Work, stack: ExitStack) -> Mount | None:
         case TmpfsMount():
             return Tmpfs(target=target, size=mount.size, read_only=mount.read_only)
         case SshMount():
-            return _agent(mount, work, stack)
+            return None  # see `_agent`
         case SecretMount():
             return None  # a file that `secrets.find_secrets` gives
         case _:
             assert_never(mount)
 
 
-def agent_env(op: Run, execution: Execution) -> tuple[tuple[str, str], ...]:
-    """Return the variable SSH_AUTH_SOCK of the agent that is mounted first."""
-    agents = dict(execution.ssh)
-    forwarded = (mount for mount in op.mounts if isinstance(mount, SshMount))
-    targets = [mount.target for mount in forwarded if (mount.id or "default") in agents]
-    return (("SSH_AUTH_SOCK", targets[0] or _AGENT),) if targets else ()
+def agent_env(op: Run) -> tuple[tuple[str, str], ...]:
+    """Return SSH_AUTH_SOCK, the place of the first agent. As in BuildKit no agent is needed, and ENV comes first."""
+    targets = [target for _, target in _agents(op)]
+    known = any(name == "SSH_AUTH_SOCK" for name, _ in op.env)
+    return (("SSH_AUTH_SOCK", targets[0]),) if targets and not known else ()
 
 
-def _agent(mount: SshMount, work: Work, stack: ExitStack) -> Mount | None:
+def _agents(op: Run) -> Iterator[tuple[SshMount, str]]:
+    """Yield the mounts of agents with their targets; one without gets a name by its number among them."""
+    agents = (mount for mount in op.mounts if isinstance(mount, SshMount))
+    for number, mount in enumerate(agents):
+        yield mount, mount.target or f"/run/buildkit/ssh_agent.{number}"
+
+
+def _agent(mount: SshMount, target: str, work: Work, stack: ExitStack) -> Mount | None:
     name = mount.id or "default"
     socket = dict(work.job.execution.ssh).get(name)
     if socket is not None:
         from pybuild.builder.execute.agent import agent_socket
 
         path = stack.enter_context(agent_socket(socket, mount, work.store.root / "tmp"))
-        return Bind(host_path=path, target=PurePosixPath(mount.target or _AGENT))
+        return Bind(host_path=path, target=PurePosixPath(target))
     if mount.required:
         raise BuildError(f"ssh agent {name}: not found", hint=f"forward one with --ssh {name}")
     return None

@@ -76,7 +76,7 @@ def run(op: Run, work: Work) -> BuiltLayer:
     try:
         with ExitStack() as stack:
             secrets = find_secrets(op, work.job.execution)
-            env = (*op.env, *op.proxies, *secrets.env, *agent_env(op, work.job.execution))
+            env = (*op.env, *op.proxies, *agent_env(op), *secrets.env)
             spec = Spec(
                 root=snapshots.root(active),
                 process=Process(args=op.args, env=env, cwd=op.cwd, user=op.user),

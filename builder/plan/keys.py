@@ -68,7 +68,11 @@ def _meaning(op: Op) -> int | tuple[int, int]:
     """Return the release of what *op* means; a pair where only ops of its form have changed, and not their kind."""
     if isinstance(op, Run) and any(mount.env and not _is_required(mount) for mount in op.mounts):
         # The variable of a secret that was not given used to be unset; it is empty.
-        return MEANING[Run], 1
+        return MEANING[Run], 3
+    if isinstance(op, Run) and op.mounts:
+        # A parent of a mount point used to stay when only its owner, mode or time was changed, and SSH_AUTH_SOCK was
+        # unset without an agent.
+        return MEANING[Run], 2
     if isinstance(op, Copy) and _COPIED_BITS.search(op.chmod):
         # "u=g" used to clear the set-user-id bit, and "-X" kept what no one may execute.
         return MEANING[Copy], 1

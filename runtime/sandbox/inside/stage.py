@@ -62,6 +62,7 @@ class DetachedRoot:
         stubs.plant(planted, (*directories, *((mount.target, is_directory(tree)) for mount, tree in trees)), upper)
         # Device nodes of an image, or made by the process, do nothing: no devices cgroup is needed to keep it so.
         self.root = plan.root.make(scratch, planted, 0 if self._insecure else MOUNT_ATTR_NODEV)
+        stubs.see(self.root)
         self._place = scratch.attach(self.root)
         self.proc, sys, dev = (self._system_directory(path) for path in _SYSTEM_DIRECTORIES)
         self.dev = scenery.dev

@@ -6,7 +6,8 @@ mount point of a plain directory, is made in the root itself (`Stubs.open`, `Stu
 
 import os
 from errno import EBUSY, EEXIST, EISDIR, ELOOP, ENOENT, ENOTDIR, ENOTEMPTY, EXDEV
-from stat import S_ISDIR
+from stat import S_IFMT, S_ISDIR
+from time import time_ns
 
 from pybuild.runtime.kernel.syscalls import (
     MAX_LINKS,
@@ -33,7 +34,7 @@ class Stub:
 
     def _look(self) -> tuple[int, int, int]:
         status = os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
-        return status.st_dev, status.st_ino, status.st_mode
+        return status.st_dev, status.st_ino, S_IFMT(status.st_mode)
 
     def remove(self) -> None:
         """Remove the stub if it is still the same empty file or directory; give its directory its earlier times."""
@@ -80,6 +81,10 @@ class Stubs:
                 continue
         self._upper = upper
         self._planted = _directories_in(layer, targets) if upper else []
+
+    def see(self, root: int) -> None:
+        """Note which planted directories show in *root*, the overlay: all others are in the image as well, and stay."""
+        self._planted = [(path, status) for path, status in self._planted if _shows(root, path, status)]
 
     def open(self, root: int, path: bytes, *, directory: bool) -> int:
         """Return an O_PATH descriptor of the mount point *path* in *root*, made with its parents if it is missing.
@@ -137,16 +142,26 @@ class Stubs:
             stub.close()
         if self._planted:
             upper = os.open(self._upper, os.O_PATH | os.O_DIRECTORY)
-            for path, status in self._planted:
-                _remove_copy(upper, path, status)
+            for path, _ in self._planted:
+                _remove_copy(upper, path)
             os.close(upper)
 
 
-def _remove_copy(upper: int, path: bytes, planted: os.stat_result) -> None:
-    """Remove the directory *path* from *upper* if it is a planted one that was copied up, and empty.
+def _shows(root: int, path: bytes, planted: os.stat_result) -> bool:
+    try:
+        found = openat2(root, path, os.O_PATH | os.O_DIRECTORY, 0, _STRICT)
+    except OSError:  # the image has a symlink on the way, or a file
+        return False
+    status = os.fstat(found)
+    os.close(found)
+    return _essence(status) == _essence(planted)
 
-    That happens to the parent of a mount point when something is made in it, by `Stubs.open` or by the process. Its
-    time tells it from a directory that the image or the process made.
+
+def _remove_copy(upper: int, path: bytes) -> None:
+    """Remove the directory *path*, which the image does not have, from *upper* if it is there and empty.
+
+    That happens to the parent of a mount point when something is made in it, by `Stubs.open` or by the process, or when
+    the process changes its owner, mode or time. As in BuildKit, what was made for a mount stays only if it is used.
     """
     above, _, name = path.rpartition(b"/")
     try:
@@ -155,10 +170,9 @@ def _remove_copy(upper: int, path: bytes, planted: os.stat_result) -> None:
         _check_taken(error, path)
         return
     try:
-        found, before = os.stat(name, dir_fd=parent, follow_symlinks=False), os.fstat(parent)
-        if _essence(found) == _essence(planted):
-            os.rmdir(name, dir_fd=parent)
-            _set_times(parent, before)
+        before = os.fstat(parent)
+        os.rmdir(name, dir_fd=parent)
+        _set_times(parent, before)
     except OSError as error:
         _check_taken(error, path)
     finally:
@@ -183,7 +197,11 @@ def _set_times(directory: int, times: os.stat_result) -> None:
 
 
 def _directories_in(layer: int, targets: tuple[tuple[bytes, bool], ...]) -> list[tuple[bytes, os.stat_result]]:
-    """Return the planted directories, inner ones first."""
+    """Return the planted directories, inner ones first, with times of their own.
+
+    The clock of the kernel goes in steps: a directory that the image got just now might have the same time.
+    """
+    now = time_ns()
     paths: set[bytes] = set()
     for target, _ in targets:
         names = target.strip(b"/").split(b"/")
@@ -195,7 +213,8 @@ def _directories_in(layer: int, targets: tuple[tuple[bytes, bool], ...]) -> list
         except (FileNotFoundError, NotADirectoryError):  # a contradiction, left out
             continue
         if S_ISDIR(status.st_mode):
-            found.append((path, status))
+            os.utime(path, ns=(now, now), dir_fd=layer)
+            found.append((path, os.stat(path, dir_fd=layer)))
     return found
 
 

@@ -141,6 +141,7 @@ def layer(tmp_path: Path) -> Path:
 def planted(layer: Path, upper: Path, *targets: tuple[bytes, bool]) -> Stubs:
     stubs, fd = Stubs(), opened(layer)
     stubs.plant(fd, targets, bytes(upper))
+    stubs.see(fd)  # an overlay without an image shows the planted layer
     os.close(fd)
     return stubs
 
@@ -169,15 +170,32 @@ def test_planted_directories_that_were_only_copied_up_are_removed_and_leave_no_t
     assert (listed(root), root.stat().st_mtime_ns) == ([], 10**18)
 
 
-def test_planted_directories_that_the_process_changed_or_used_stay(layer: Path, root: Path) -> None:
-    stubs = planted(layer, root, (b"/touched", True), (b"/used", True), (b"/closed", True))
+def test_planted_directories_that_the_process_used_stay_and_those_that_it_only_changed_do_not(
+    layer: Path, root: Path
+) -> None:
+    stubs = planted(layer, root, (b"/touched", True), (b"/used", True), (b"/closed/in", True))
     for path in ("touched", "used", "closed"):
         copy_up(layer, root, path)
     os.utime(root / "touched", ns=(10**18, 10**18))
     (root / "used/file").touch()
     (root / "closed").chmod(0o700)
     stubs.remove()
-    assert listed(root) == ["closed", "touched", "used", "used/file"]
+    assert listed(root) == ["used", "used/file"]
+
+
+def test_directories_that_the_image_has_too_stay_whatever_becomes_of_them(layer: Path, root: Path) -> None:
+    image = root.parent / "image"
+    (image / "etc").mkdir(parents=True)
+    (image / "link").symlink_to("etc")
+    stubs, fds = Stubs(), (opened(layer), opened(image))
+    stubs.plant(fds[0], ((b"/etc/x", True), (b"/link/y", True)), bytes(root))
+    stubs.see(fds[1])
+    (root / "etc").mkdir(0o700)
+    (root / "link").mkdir()
+    stubs.remove()
+    assert listed(root) == ["etc", "link"]
+    for fd in fds:
+        os.close(fd)
 
 
 def test_links_in_the_upper_are_not_followed_when_planted_directories_are_looked_for(layer: Path, root: Path) -> None:
