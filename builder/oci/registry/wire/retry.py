@@ -16,6 +16,7 @@ _T = TypeVar("_T")
 _RANDOM = secrets.SystemRandom()
 
 _MOMENT = 1.0
+_TOO_MANY = 429
 
 RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -32,6 +33,8 @@ class Retry:
     absent_attempts: int = 3
     absent_budget: float = 2.0
     """The same two for a server that is unreachable: mostly its name is misspelt, sometimes it is restarting."""
+    busy_attempts: int = 4
+    """The same for a server that takes no more requests (429) and says no time: quotas last longer than a minute."""
     hung_attempts: int = 8
     """The same for a server that stays silent until a time is over."""
     tell: Callable[[str], None] = lambda _text: None
@@ -79,6 +82,8 @@ class Attempts:
             most, budget = min(most, retry.absent_attempts), min(budget, retry.absent_budget)
         if error.hung:
             most = min(most, retry.hung_attempts)
+        if error.status == _TOO_MANY and error.retry_after is None:
+            most = min(most, retry.busy_attempts)
         if self._failed >= most or retry.clock() - self._start + wait > budget:
             if wait > budget:
                 error.hint = error.hint or f"it asks to wait {wait:.0f} s, which is too long"

@@ -53,6 +53,17 @@ def test_a_wait_that_is_too_long_is_told_instead() -> None:
     assert script.waits == []
 
 
+@pytest.mark.parametrize(("status", "asked", "waits"), [(429, None, 3), (429, 0.5, 7), (503, None, 7), (0, None, 7)])
+def test_a_server_that_refuses_more_requests_is_not_asked_many_times(
+    status: int, asked: float | None, waits: int
+) -> None:
+    script = Script(*[RegistryUnavailable("toomanyrequests", status=status, retry_after=asked)] * 9)
+    with pytest.raises(RegistryUnavailable, match="toomanyrequests"):
+        Retry(pause=script.pause).run(script)
+    assert len(script.waits) == waits
+    assert status != 429 or sum(script.waits) <= 3.5
+
+
 def test_patience_ends_with_the_last_error() -> None:
     errors = [RegistryUnavailable(f"busy {n}") for n in range(8)]
     script = Script(*errors)
