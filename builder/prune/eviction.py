@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pybuild.builder.prune.gc import Freed, mark, remove_mount, snapshot_size
 from pybuild.builder.prune.policy import Policy
 from pybuild.builder.prune.usage import disk_usage
-from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.cache_mounts import StoredMount, cache_mounts
 from pybuild.builder.store.store import Store
 
@@ -21,7 +20,6 @@ from pybuild.builder.store.store import Store
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Record:
     key: str
-    layers: Layers
     used: float
     costs: frozenset[str]
     mount: StoredMount | None = None
@@ -62,7 +60,7 @@ def _mounts(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
     for mount in cache_mounts(store):
         cost = f"mount {mount.directory.name}"
         sizes[cost] = disk_usage(mount.directory)
-        yield _Record(key="", layers=Layers(), used=mount.used, costs=frozenset({cost}), mount=mount)
+        yield _Record(key="", used=mount.used, costs=frozenset({cost}), mount=mount)
 
 
 def _records(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
@@ -73,18 +71,15 @@ def _records(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
     for _, layers, used in found:
         for chain in store.snapshot_names(layers):
             latest[chain] = max(used, latest.get(chain, 0))
+    names: dict[str, str] = {}
     for key, layers, used in found:
-        costs = set()
-        for layer in layers:
-            if layer.digest not in marked.blobs:
-                costs.add(str(layer.digest))
-                sizes[str(layer.digest)] = layer.size
+        blobs = [layer for layer in layers if layer.digest not in marked.blobs]
+        sizes.update((str(layer.digest), layer.size) for layer in blobs)
         chains = store.snapshot_names(layers)
-        for chain in chains:
-            if chain not in marked.snapshots:
-                # With a prefix, because the blob and the snapshot of an uncompressed bottom layer have the same digest.
-                costs.add(f"snapshot {chain}")
-                if f"snapshot {chain}" not in sizes:
-                    sizes[f"snapshot {chain}"] = snapshot_size(store, chain)
+        # With a prefix, because the blob and the snapshot of an uncompressed bottom layer have the same digest.
+        unpacked = {f"snapshot {chain}": chain for chain in chains if chain not in marked.snapshots}
+        sizes.update((name, snapshot_size(store, chain)) for name, chain in unpacked.items() if name not in sizes)
+        costs = (*(str(layer.digest) for layer in blobs), *unpacked)
         recent = latest[chains[-1]] if chains else used
-        yield _Record(key=key, layers=layers, used=recent, costs=frozenset(costs))
+        # One text for each thing: records of one build name nearly the same.
+        yield _Record(key=key, used=recent, costs=frozenset(names.setdefault(cost, cost) for cost in costs))

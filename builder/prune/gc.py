@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 
 from pybuild.builder.errors import Cancelled
 from pybuild.builder.oci.digest import Digest
@@ -170,8 +171,10 @@ def _mark_all(store: Store) -> Marked:
 
 
 def _forget_broken(store: Store) -> int:
+    # Asked once for each blob: records of one build have nearly the same.
+    exists = cache(store.blobs.exists)
     records = store.cache.records()
-    broken = [key for key, layers, _ in records if not all(store.blobs.exists(layer.digest) for layer in layers)]
+    broken = [key for key, layers, _ in records if not all(exists(layer.digest) for layer in layers)]
     store.cache.forget(broken)
     return len(broken)
 

@@ -6,10 +6,10 @@ are gone is a miss. A miss is None, never an error.
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor, chain_ids
@@ -66,6 +66,7 @@ def image_layers(image: "Image") -> Layers:
 
 _SAME_USE = 60  # seconds; a build soon after another one then writes nothing and does not wait for the disk
 _FORGOTTEN_AT_ONCE = 16
+_READ_AT_ONCE = 64
 
 
 class ImportedCaches(Protocol):
@@ -119,9 +120,17 @@ class Cache:
         self._database.run(statement, (now, str(key), now - _SAME_USE, now))
 
     def records(self) -> Iterator[tuple[str, Layers, float]]:
-        """Yield (key, layers, time of last use) of every record."""
-        for key, layers, used in self._database.all("SELECT key, layers, used FROM records"):
-            yield str(key), _from_row(layers), float(str(used))
+        """Yield (key, layers, time of last use) of every record.
+
+        Records of one build have nearly the same layers: those that are equal are one value in memory.
+        """
+        query = "SELECT key, layers, used FROM records WHERE key > ? ORDER BY key LIMIT ?"
+        known: dict[tuple[object, ...], BuiltLayer] = {}
+        last = ""
+        while rows := self._database.all(query, (last, _READ_AT_ONCE)):
+            for key, text, used in rows:
+                yield str(key), _from_row(text, known), float(str(used))
+            last = str(rows[-1][0])
 
     def forget(self, keys: Iterator[str] | list[str]) -> None:
         """Drop the records under *keys*."""
@@ -176,6 +185,14 @@ def _to_row(layers: Layers) -> str:
     return json.dumps(rows, separators=(",", ":"))
 
 
-def _from_row(text: object) -> Layers:
+def _from_row(text: object, known: dict[tuple[object, ...], BuiltLayer] | None = None) -> Layers:
+    """Return the layers of a row; those in *known* are taken from there, and others are added."""
     rows = json.loads(str(text))
-    return Layers(BuiltLayer(Digest.parse(diff_id), Digest.parse(blob), *rest) for diff_id, blob, *rest in rows)
+    if known is None:
+        return Layers(map(_layer, rows))
+    return Layers(known.get(row) or known.setdefault(row, _layer(row)) for row in map(tuple, rows))
+
+
+def _layer(row: Sequence[Any]) -> BuiltLayer:
+    diff_id, blob, *rest = row
+    return BuiltLayer(Digest.parse(diff_id), Digest.parse(blob), *rest)

@@ -79,6 +79,16 @@ def test_use_of_a_record_is_noted_to_the_minute(cache, databases, age, noted):
     assert (used != before) is noted
 
 
+def test_every_record_is_told_once_and_equal_layers_are_one_value(cache):
+    keys = [Digest.of(str(number).encode()) for number in range(200)]
+    for key in keys:
+        cache.put_record(key, LAYERS)
+    found = list(cache.records())
+    assert sorted(key for key, _, _ in found) == sorted(map(str, keys))
+    assert all(layers == LAYERS for _, layers, _ in found)
+    assert len({id(layer) for _, layers, _ in found for layer in layers}) == len(LAYERS)
+
+
 def test_records_can_be_forgotten(cache):
     cache.put_record(A, LAYERS)
     cache.put_record(B, LAYERS)
