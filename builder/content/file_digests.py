@@ -9,6 +9,7 @@ import hashlib
 import marshal
 import os
 import stat
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,11 +28,14 @@ _LARGE = 1 << 20
 """Files from this size on are read ahead by threads."""
 _TICK_NS = 20_000_000
 """Two ticks of the slowest usual clock (CONFIG_HZ=100): times of files advance only with each tick."""
-_FORMAT = f"3 {sys.version_info.major}.{sys.version_info.minor}"
+_FORMAT = f"4 {sys.version_info.major}.{sys.version_info.minor}"
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
-Remembered = dict[str, tuple[tuple[int | str, ...], bytes]]
-_UNKNOWN: tuple[tuple[int | str, ...], bytes] = ((), b"")
+_WORD = (1 << 64) - 1
+_STATE = struct.Struct("<4Q8s")
+
+Remembered = dict[str, bytes]
+"""The state of each file, and its digest behind it: one text for each, because a source may have a million files."""
 Begun = Callable[[], bytes]
 """Waits for the digest of a file that is being read."""
 
@@ -45,7 +49,9 @@ class FileDigests:
         self._memory = memory
         self._database = database
         self._known: Remembered = self._load()
-        self._learnt: Remembered = {}
+        self._has_learnt = False
+        self._places: dict[str, bytes] = {}
+        """What stands for the identity of each file system."""
         self._directories: dict[str, int] = {}
         self._ahead = ExitStack()
         self._stopped = False
@@ -62,8 +68,8 @@ class FileDigests:
         self._stopped = True
         self._ahead.close()
         self._close_directories()
-        if kind is None and self._learnt and self._source.id:
-            data = marshal.dumps(self._known | self._learnt)
+        if kind is None and self._has_learnt and self._source.id:
+            data = marshal.dumps(self._known)
             self._database.run("REPLACE INTO file_digests VALUES (?, ?)", (self._row, data))
 
     @property
@@ -108,19 +114,25 @@ class FileDigests:
         begun = self._large.pop(item.path, None) if self._large else None
         digest = begun() if begun is not None else self._read(item)
         if state and item.stat.st_ctime_ns < self._began_ns - _TICK_NS:
-            self._learnt[item.path] = (state, digest)
+            self._known[item.path] = state + digest
+            self._has_learnt = True
         else:
             self.racy = True
         return digest
 
-    def _remembered(self, item: Item, state: tuple[int | str, ...]) -> bytes:
-        known, digest = self._known.get(item.path, _UNKNOWN)
-        return digest if state and state == known else b""
+    def _remembered(self, item: Item, state: bytes) -> bytes:
+        known = self._known.get(item.path, b"")
+        return known[len(state) :] if state and known.startswith(state) else b""
 
-    def _state(self, item: Item) -> tuple[int | str, ...]:
-        """Return what changes with every write to a file; () where there is no such thing."""
+    def _state(self, item: Item) -> bytes:
+        """Return what changes with every write to a file; nothing where there is no such thing."""
         where = self._source.file_system(item) if self._source.id else None
-        return () if where is None else (*state_of(item.stat), where)
+        if where is None:
+            return b""
+        place = self._places.get(where)
+        if place is None:
+            place = self._places[where] = hashlib.sha256(where.encode()).digest()[:8]
+        return _STATE.pack(*(number & _WORD for number in state_of(item.stat)), place)
 
     def _read(self, item: Item) -> bytes:
         directory, _, name = item.path.rpartition("/")

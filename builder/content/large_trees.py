@@ -13,6 +13,4 @@ def lean(items: Iterator[Item]) -> Iterator[Item]:
         times = {"st_mtime_ns": st.st_mtime_ns, "st_ctime_ns": st.st_ctime_ns, "st_rdev": st.st_rdev}
         kept = (st.st_mode, st.st_ino, st.st_dev, st.st_nlink, st.st_uid, st.st_gid, st.st_size, 0, 0, 0)
         item.stat = os.stat_result(kept, times)
-        if item.path == item.name:
-            item.path = item.name
         yield item

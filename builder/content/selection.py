@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pybuild.grammar.ignorefile import IgnoreFile
 
 _WILDCARDS = frozenset("*?[")
-_LARGE = 100_000
+_LARGE = 30_000
 Xattrs = tuple[tuple[str, bytes], ...]
 
 
@@ -262,7 +262,7 @@ def _entries(source: SourceTree, path: str, name: str) -> list[Item]:
     finally:
         os.close(directory)
     outer, inner = f"{name}/" if name else "", f"{path}/" if path else ""
-    items = [Item(outer + entry, inner + entry, status) for entry, status in found]
+    items = [Item(own := outer + entry, own if outer == inner else inner + entry, status) for entry, status in found]
     if any(stat.S_ISSOCK(item.stat.st_mode) for item in items):
         return [_regular(item) for item in items if source.owned_by_root or not stat.S_ISSOCK(item.stat.st_mode)]
     return items

@@ -17,6 +17,8 @@ from pybuild.builder.plan.modes import MADE
 
 _KINDS = {EntryKind.DIRECTORY: DIRECTORY, EntryKind.FILE: FILE, EntryKind.HARDLINK: FILE, EntryKind.SYMLINK: LINK}
 
+_FILE = TreeNode(FILE)
+
 
 @dataclass(slots=True, kw_only=True)
 class TreeWriter:
@@ -144,5 +146,9 @@ class TreeWriter:
             check_name(entry.path)
         self.repeated = self.repeated or entry.path in self._written
         self.layer.add(entry, data)
+        if entry.kind is EntryKind.FILE:
+            # What a file is matters to nobody here, and a tree may have a million of them.
+            self._written[entry.path] = _FILE
+            return
         kind = _KINDS.get(entry.kind, OTHER)
         self._written[entry.path] = TreeNode(kind, entry.mode, entry.uid, entry.gid, entry.mtime, entry.linkname)
